@@ -1,0 +1,95 @@
+"""xpnet: neural networks written once against the array API.
+
+The same functions run on NumPy arrays, on CuPy arrays on a CUDA GPU, and on the arrays of every
+other array-API library: the array says it all.
+
+The rooms open on first use, so that importing xpnet costs nothing that is not needed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xpnet.arrays.device import Device, add_device_argument
+    from xpnet.arrays.diagnosis import DeviceError
+    from xpnet.datasets import read, sample
+    from xpnet.files.errors import DataError, WeightsError
+    from xpnet.formats.choosing import load, save
+    from xpnet.functions.activations import identity, relu, sigmoid, step, tanh
+    from xpnet.functions.losses import cross_entropy
+    from xpnet.functions.softmax import log_softmax, logsumexp, softmax
+    from xpnet.inference.predict import Evaluation, evaluate, predict, predict_proba
+    from xpnet.networks.initializers import init_network
+    from xpnet.networks.network import Dense, Network, forward
+    from xpnet.networks.preprocessing import Scale
+    from xpnet.training.train import Epoch, Run, train
+
+# Where each public name lives.
+_ROOMS = {
+    "xpnet.arrays.device": ("Device", "add_device_argument"),
+    "xpnet.arrays.diagnosis": ("DeviceError",),
+    "xpnet.datasets": ("read", "sample"),
+    "xpnet.files.errors": ("DataError", "WeightsError"),
+    "xpnet.formats.choosing": ("load", "save"),
+    "xpnet.functions.activations": ("identity", "relu", "sigmoid", "step", "tanh"),
+    "xpnet.functions.losses": ("cross_entropy",),
+    "xpnet.functions.softmax": ("log_softmax", "logsumexp", "softmax"),
+    "xpnet.inference.predict": ("Evaluation", "evaluate", "predict", "predict_proba"),
+    "xpnet.networks.initializers": ("init_network",),
+    "xpnet.networks.network": ("Dense", "Network", "forward"),
+    "xpnet.networks.preprocessing": ("Scale",),
+    "xpnet.training.train": ("Epoch", "Run", "train"),
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "DataError",
+    "Dense",
+    "Device",
+    "DeviceError",
+    "Epoch",
+    "Evaluation",
+    "Network",
+    "Run",
+    "Scale",
+    "WeightsError",
+    "add_device_argument",
+    "cross_entropy",
+    "evaluate",
+    "forward",
+    "identity",
+    "init_network",
+    "load",
+    "log_softmax",
+    "logsumexp",
+    "predict",
+    "predict_proba",
+    "read",
+    "relu",
+    "sample",
+    "save",
+    "sigmoid",
+    "softmax",
+    "step",
+    "tanh",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Open the room of a public name on first use (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: object = version("xpnet")
+    elif name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    else:
+        msg = f"module 'xpnet' has no attribute {name!r}"
+        raise AttributeError(msg)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

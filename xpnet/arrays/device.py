@@ -1,0 +1,160 @@
+"""From the word that a person typed to an array library and a device."""
+
+import argparse
+import os
+import platform
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.diagnosis import DeviceError, diagnose
+from xpnet.arrays.transfer import move, to_numpy
+
+__all__ = ["Device", "add_device_argument"]
+
+_WORD = re.compile(r"(cpu|auto|(?:gpu|cuda)(?::([0-9]+))?)")
+_RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
+
+
+class Device:
+    """A device by its word: the array library that computes there, and the way for arrays.
+
+    ``gpu`` never falls back to the CPU: where there is no usable GPU, the constructor raises.
+
+    Parameters
+    ----------
+    word : str or Device, default "cpu"
+        ``"cpu"`` (NumPy), ``"gpu"`` or ``"gpu:N"`` (CuPy; ``cuda`` is understood as ``gpu``), or
+        ``"auto"``: the GPU where one is usable, the CPU otherwise; `reason` says why.
+
+    Attributes
+    ----------
+    name : str
+        ``"cpu"`` or ``"gpu:N"``: what was chosen, never ``"auto"``.
+    library : str
+        ``"numpy"`` or ``"cupy"``.
+    xp : namespace
+        The library's array-API namespace.
+    handle : object
+        The device in the library's own terms, as its ``device=`` arguments take it.
+    hardware : str
+        The name of the processor or card.
+    reason : str
+        Why this device was chosen.
+
+    Raises
+    ------
+    ValueError
+        If `word` is none of these words.
+    DeviceError
+        If it asks for a GPU and there is no usable one; the message says why, and the mend.
+
+    Examples
+    --------
+    >>> device = Device("cpu")
+    >>> device.name, device.library
+    ('cpu', 'numpy')
+    >>> device.to_numpy(device.xp.sum(device.to_device([1.0, 2.0])))
+    array(3.)
+    """
+
+    name: str
+    library: str
+    xp: Any
+    handle: Any
+    hardware: str
+    reason: str
+
+    def __init__(self, word: "str | Device" = "cpu") -> None:
+        if isinstance(word, Device):
+            self.__dict__.update(word.__dict__)
+            return
+        kind, index = _parse(word)
+        self.reason = f"asked for {word}"
+        if kind == "auto":
+            diagnosis = diagnose(index)
+            kind = "gpu" if diagnosis.usable else "cpu"
+            self.reason = f"auto chose {kind}: {diagnosis}"
+        if kind == "gpu":
+            self._open_gpu(index)
+        else:
+            self._open_cpu()
+
+    def _open_cpu(self) -> None:
+        self.name, self.library, self.xp, self.handle = "cpu", "numpy", np, "cpu"
+        self.hardware = f"{os.cpu_count()} x {platform.machine()}"
+
+    def _open_gpu(self, index: int) -> None:
+        diagnosis = diagnose(index)
+        if not diagnosis.usable:
+            raise DeviceError(diagnosis)
+        import array_api_compat.cupy
+        import cupy
+
+        self.name, self.library, self.xp = f"gpu:{index}", "cupy", array_api_compat.cupy
+        self.handle = cupy.cuda.Device(index)
+        self.hardware = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
+
+    def to_device(self, x: Any, /) -> Any:
+        """Return `x` (an array of any library, or nested lists) as an array on this device."""
+        return move(np.asarray(x) if isinstance(x, list | tuple) else x, self.xp, self.handle)
+
+    def to_numpy(self, x: Any, /) -> NDArray[Any]:
+        """Return `x`, an array of any library, as a NumPy array on the host."""
+        return to_numpy(x)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that it was given: call it before reading a clock."""
+        if self.library == "cupy":
+            self.handle.synchronize()
+
+    def __repr__(self) -> str:
+        return f"Device({self.name!r}, library={self.library!r}, hardware={self.hardware!r})"
+
+
+def _parse(word: str) -> tuple[str, int]:
+    """Split a device word into its kind ('cpu', 'gpu', 'auto') and the number of the GPU."""
+    match = _WORD.fullmatch(word)
+    if match is None:
+        msg = f"`device` {_RULE}; got {word!r}"
+        raise ValueError(msg)
+    kind = match[1].partition(":")[0]
+    return "gpu" if kind == "cuda" else kind, int(match[2] or 0)
+
+
+def _device_word(word: str) -> str:
+    try:
+        _parse(word)
+    except ValueError:
+        msg = f"{_RULE}; got {word!r}"
+        raise argparse.ArgumentTypeError(msg) from None
+    return word
+
+
+def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu") -> None:
+    """Add ``--device cpu|gpu|gpu:N|auto`` to an argparse parser.
+
+    The parsed value is the word, checked for its form; give it to `Device`.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    default : str, default "cpu"
+
+    Examples
+    --------
+    >>> parser = argparse.ArgumentParser()
+    >>> add_device_argument(parser)
+    >>> Device(parser.parse_args(["--device", "cpu"]).device).name
+    'cpu'
+    """
+    parser.add_argument(
+        "--device",
+        type=_device_word,
+        default=default,
+        metavar="cpu|gpu|gpu:N|auto",
+        help="where to compute: cpu (NumPy), gpu or gpu:N (CuPy; an error where there is no usable"
+        " GPU, never a fallback), auto (the GPU if usable) (default: %(default)s)",
+    )

@@ -1,0 +1,64 @@
+"""The one place where bytes cross between host and device."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.namespace import array_namespace, device_of
+
+__all__ = ["move", "to_numpy"]
+
+
+def to_numpy(x: Any, /) -> NDArray[Any]:
+    """Return any library's array as a NumPy array; a NumPy array is returned as it is.
+
+    Waits for the device, and computes a lazy array.
+    """
+    if isinstance(x, np.ndarray | np.generic):
+        return np.asarray(x)
+    import array_api_compat as compat
+
+    if compat.is_cupy_array(x):
+        return np.asarray(x.get())
+    if compat.is_torch_array(x):
+        return np.asarray(x.detach().cpu())
+    if not (compat.is_jax_array(x) or compat.is_dask_array(x)):
+        # An unknown library: its default device is the one that NumPy can read.
+        host = compat.array_namespace(x).__array_namespace_info__().default_device()
+        x = compat.to_device(x, host)
+    return np.asarray(x)
+
+
+def move(x: Any, xp: Any, device: Any, /) -> Any:
+    """Return the values of `x` as an array of the namespace `xp` on `device`.
+
+    `x` is returned as it is where it is there already. From one library to another, bytes pass
+    through the host.
+
+    Parameters
+    ----------
+    x : array
+    xp : namespace
+        As given by `xpnet.arrays.namespace.array_namespace`.
+    device : object
+        A device in that library's own terms.
+    """
+    if array_namespace(x) is xp:
+        if device_of(x) == device:
+            return x
+        import array_api_compat
+
+        return array_api_compat.to_device(x, device)
+    host = to_numpy(x)
+    if xp is np:
+        return host
+    import array_api_compat as compat
+
+    if compat.is_cupy_namespace(xp):
+        # CuPy's creation functions ignore `device=` (array-api-compat#337).
+        with device:
+            return xp.asarray(host)
+    if compat.is_torch_namespace(xp) and not host.flags.writeable:
+        host = host.copy()  # torch warns about memory that it may not write to
+    return xp.asarray(host, device=device)

@@ -1,0 +1,157 @@
+"""Arguments that mean the same in every command, and what they open."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xpnet.arrays.device import Device
+    from xpnet.cli.stopwatch import Stopwatch
+    from xpnet.networks.network import Network
+
+__all__ = [
+    "UsageError",
+    "add_common_arguments",
+    "add_data_arguments",
+    "add_model_arguments",
+    "as_data_error",
+    "open_network",
+    "positive",
+    "read_options",
+    "with_progress",
+]
+
+Subparsers = Any  # argparse keeps the type of its subparsers to itself
+_BOOK_SIZES = (784, 50, 100, 10)
+
+
+class UsageError(ValueError):
+    """The arguments do not fit together: exit code 2."""
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1; an argparse type."""
+    return _whole(text, 1)
+
+
+def _not_negative(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, smallest: int) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) < smallest:
+        msg = f"must be a whole number of at least {smallest}; got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
+    """Add --debug and, where a command has results to print, --json."""
+    if json:
+        parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser, *, rows: int | None = None) -> None:
+    """Add DATA and how to read it."""
+    parser.add_argument(
+        "data",
+        nargs="?",
+        default="sample",
+        metavar="DATA",
+        help="CSV, IDX, npz or npy file, gzipped or not; - for stdin; or the word sample, the"
+        " embedded digits (default)",
+    )
+    parser.add_argument(
+        "--rows",
+        type=_not_negative,
+        default=rows,
+        metavar="N",
+        help="only the first N images (default: all)" if rows is None else f"(default: {rows})",
+    )
+    parser.add_argument(
+        "--labels", metavar="FILE", help="labels (default: in DATA, or beside it by its usual name)"
+    )
+    parser.add_argument(
+        "--label",
+        choices=("auto", "first", "last", "none"),
+        default="auto",
+        help="the label's column in a CSV file without a header (default: auto)",
+    )
+    parser.add_argument("--delimiter", default=",", metavar="C", help="of a CSV file (default: ,)")
+    parser.add_argument(
+        "--float", action="store_true", dest="floating", help="numbers in CSV may have fractions"
+    )
+
+
+def read_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of `xpnet.datasets.read` that `add_data_arguments` added."""
+    names = ("rows", "labels", "label", "delimiter", "floating")
+    return {name: getattr(args, name) for name in names}
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --model, --seed, --device and --batch-size."""
+    from xpnet.arrays.device import add_device_argument
+
+    parser.add_argument(
+        "--model",
+        default="sample",
+        metavar="MODEL",
+        help="a file of weights; or the word sample, the embedded trained network (default), or"
+        " random, the book's untrained one",
+    )
+    parser.add_argument(
+        "--seed", type=_not_negative, default=0, metavar="N", help="of --model random (default: 0)"
+    )
+    add_device_argument(parser)
+    parser.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="images at a time (default: what suits the device)",
+    )
+
+
+def open_network(args: argparse.Namespace, stopwatch: "Stopwatch") -> "tuple[Network, Device]":
+    """Return the network of --model on --device, which is opened first."""
+    from xpnet.arrays.device import Device
+    from xpnet.files.errors import WeightsError
+    from xpnet.formats.choosing import load
+    from xpnet.networks.initializers import init_network
+    from xpnet.networks.preprocessing import Scale
+
+    device = Device(args.device)
+    stopwatch.switch("loading")
+    if args.model == "random":
+        scale = Scale(1 / 255)
+        network = init_network(_BOOK_SIZES, seed=args.seed, preprocessing=scale, device=device)
+        return network, device
+    try:
+        return load(args.model, device=device), device
+    except OSError as error:
+        raise WeightsError(error.strerror or str(error), file=args.model) from error
+
+
+def as_data_error(check: Callable[..., Any], images: Any, path: str, *options: Any) -> Any:
+    """Return ``check(images, *options)``; what it refuses is the file's fault."""
+    from xpnet.files.errors import DataError
+
+    try:
+        return check(images, *options)
+    except ValueError as error:
+        raise DataError(str(error), file=path) from error
+
+
+def with_progress(blocks: Iterable[Any], *, total: int | None, what: str) -> Iterator[Any]:
+    """Yield blocks of images and labels; count them on a terminal, if it takes a while."""
+    if not sys.stderr.isatty():
+        yield from blocks
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=what, unit=" images", delay=1.0, leave=False) as bar:
+        for block in blocks:
+            yield block
+            bar.update(len(block[0]))

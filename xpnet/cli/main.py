@@ -1,0 +1,104 @@
+"""The parser of all commands, and what becomes of their errors."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from xpnet.cli import doctor, evaluate, plot, predict, show, train
+from xpnet.cli.arguments import UsageError
+from xpnet.cli.stopwatch import Stopwatch
+
+__all__ = ["main"]
+
+_COMMANDS = (evaluate, predict, train, show, plot, doctor)
+_LINE_LIMIT = 400
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose usage errors are one line, as all errors are."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{message} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; return its exit code.
+
+    The codes: 0 done, 1 a check failed, 2 usage, 3 data, 4 weights, 5 device, 130 interrupted.
+    An error is one line of at most 400 characters on stderr; ``--debug`` shows the traceback.
+    """
+    try:
+        args = _make_parser().parse_args(argv)
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    try:
+        code: int = args.run(args, Stopwatch())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough, as head(1) does. Python would complain at exit, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+    except Exception as error:
+        code = _exit_code(error)
+        if args.debug or not code:
+            raise
+        _complain(_describe(error))
+    return code
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="xpnet",
+        description="Neural networks written once against the array API, on NumPy or CuPy.",
+        epilog="Exit codes: 0 done, 1 a check failed, 2 usage, 3 data, 4 weights, 5 device,"
+        " 130 interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Show the version; looked up only when asked for, since that takes time."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        import xpnet
+
+        print(f"xpnet {xpnet.__version__}")
+        parser.exit()
+
+
+def _exit_code(error: Exception) -> int:
+    """Return the exit code of an error that a user can mend; 0 for one that only we can."""
+    from xpnet.arrays.diagnosis import DeviceError
+    from xpnet.files.errors import DataError, WeightsError
+
+    if isinstance(error, UsageError | FileExistsError | ModuleNotFoundError):
+        return 2
+    if isinstance(error, DataError | OSError):
+        return 3
+    if isinstance(error, WeightsError):
+        return 4
+    return 5 if isinstance(error, DeviceError) else 0
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
+
+
+def _complain(message: str) -> None:
+    line = f"xpnet: {' '.join(message.split())}"
+    if len(line) > _LINE_LIMIT:
+        line = f"{line[: _LINE_LIMIT - 3]}..."
+    print(line, file=sys.stderr)

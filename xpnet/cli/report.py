@@ -1,0 +1,71 @@
+"""What a command says of its work, for people and for programs."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from xpnet.cli.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from xpnet.arrays.device import Device
+    from xpnet.networks.network import Network
+
+__all__ = ["describe_work", "print_json", "print_table", "work_rows"]
+
+
+def describe_work(
+    args: argparse.Namespace,
+    network: "Network",
+    device: "Device",
+    stopwatch: Stopwatch,
+    n_images: int,
+) -> dict[str, Any]:
+    """Return what was computed where and how fast, as JSON knows it."""
+    from xpnet.inference.batches import check_batch_size
+
+    seconds = stopwatch.seconds()
+    computing = seconds["computing"]
+    return {
+        "data": args.data,
+        "model": args.model,
+        "network": repr(network),
+        "device": device.name,
+        "library": device.library,
+        "library_version": device.xp.__version__,
+        "hardware": device.hardware,
+        "device_reason": device.reason,
+        "batch_size": check_batch_size(network, args.batch_size),
+        "images_per_second": n_images / computing if n_images and computing else None,
+        "seconds": seconds,
+    }
+
+
+def work_rows(work: Mapping[str, Any]) -> dict[str, str]:
+    """Return the same as rows of text."""
+    seconds = work["seconds"]
+    rate = work["images_per_second"]
+    rows = {
+        "device": f"{work['device']} ({work['library']} {work['library_version']},"
+        f" {work['hardware']})",
+        "network": work["network"].removeprefix("Network(").removesuffix(")"),
+        "speed": f"{'n/a' if rate is None else f'{rate:,.0f}'} images per second,"
+        f" in batches of {work['batch_size']:,}",
+        "seconds": f"start-up {seconds['startup']:.3f}, loading {seconds['loading']:.3f},"
+        f" computing {seconds['computing']:.3f}",
+    }
+    if work["device_reason"].startswith("auto"):
+        rows["chosen"] = work["device_reason"]
+    return rows
+
+
+def print_table(rows: Mapping[str, str]) -> None:
+    """Print rows of a name and a text."""
+    width = max(map(len, rows))
+    for name, text in rows.items():
+        print(f"{name:{width}}  {text}")
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """Print one JSON object; NaN and infinities, which JSON has not, are refused."""
+    print(json.dumps(result, allow_nan=False))

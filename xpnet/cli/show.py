@@ -1,0 +1,69 @@
+"""``xpnet show``: the digits as a picture, with their labels and predictions."""
+
+import argparse
+from typing import Any
+
+from xpnet.cli.arguments import (
+    Subparsers,
+    UsageError,
+    add_common_arguments,
+    add_data_arguments,
+    add_model_arguments,
+    as_data_error,
+    open_network,
+    read_options,
+)
+from xpnet.cli.stopwatch import Stopwatch
+
+__all__ = ["add_parser"]
+
+_ROWS = 25
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "show",
+        help="draw images with their labels and predictions",
+        description="Draw images with their labels, and with what a network takes them for where"
+        " that differs. Needs matplotlib.",
+        allow_abbrev=False,
+    )
+    add_data_arguments(parser, rows=_ROWS)
+    add_model_arguments(parser)
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="a .png, .svg or .pdf file"
+    )
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    add_common_arguments(parser, json=False)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
+    """Run the command."""
+    from xpnet.datasets import read
+    from xpnet.inference.batches import as_rows
+    from xpnet.inference.predict import predict
+    from xpnet.pictures.images import as_images, draw_images
+    from xpnet.pictures.saving import check_picture, save_figure
+
+    try:
+        check_picture(args.output)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    network, _ = open_network(args, stopwatch)
+    images, labels = read(args.data, features=network.n_in, **read_options(args))
+    rows = as_data_error(as_rows, images, args.data, network.n_in)
+    predictions = predict(network, rows, batch_size=args.batch_size)
+    figure = draw_images(
+        as_data_error(as_images, images, args.data),
+        None if labels is None else list(map(str, labels.tolist())),
+        _names(network.classes, predictions) if network.output != "values" else None,
+    )
+    save_figure(figure, args.output, force=args.force)
+    print(f"wrote {args.output} ({len(images)} images)")
+    return 0
+
+
+def _names(classes: tuple[str | int, ...] | None, ids: Any) -> list[str]:
+    return [str(i if classes is None else classes[i]) for i in ids.tolist()]

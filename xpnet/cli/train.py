@@ -1,0 +1,231 @@
+"""``xpnet train``: a network that learns from labelled images."""
+
+import argparse
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xpnet.cli.arguments import (
+    Subparsers,
+    UsageError,
+    add_common_arguments,
+    add_data_arguments,
+    positive,
+    read_options,
+)
+from xpnet.cli.report import print_json, print_table
+from xpnet.cli.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from xpnet.training.train import Epoch, Run
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command."""
+    from xpnet.arrays.device import add_device_argument
+    from xpnet.functions.activations import ACTIVATIONS
+
+    parser = commands.add_parser(
+        "train",
+        help="train a network on labelled images",
+        description="Train a classifier by Adam. Raw bytes are scaled to 0..1 by the network"
+        " itself; the scaling is stored with the weights.",
+        allow_abbrev=False,
+    )
+    add_data_arguments(parser)
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="MODEL", help="a .safetensors file"
+    )
+    parser.add_argument("--force", action="store_true", help="replace MODEL if it exists")
+    parser.add_argument(
+        "--hidden",
+        type=_widths,
+        default=(50, 100),
+        metavar="N,N,...",
+        help="the widths of the hidden layers (default: 50,100)",
+    )
+    parser.add_argument(
+        "--activation",
+        choices=sorted(name for name, row in ACTIVATIONS.items() if row.derivative),
+        default="sigmoid",
+        help="of the hidden layers (default: sigmoid)",
+    )
+    parser.add_argument(
+        "--classes", type=positive, metavar="N", help="how many (default: the largest label + 1)"
+    )
+    parser.add_argument("--epochs", type=positive, default=20, metavar="N", help="(default: 20)")
+    parser.add_argument(
+        "--batch-size", type=positive, default=100, metavar="N", help="(default: 100)"
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        default=0.005,
+        metavar="X",
+        help="at the start; it falls to zero by a cosine (default: 0.005)",
+    )
+    parser.add_argument(
+        "--validation",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="of the images, held out to measure the accuracy (default: 0.1)",
+    )
+    parser.add_argument(
+        "--augment",
+        type=int,
+        default=0,
+        metavar="N",
+        help="move each image by up to N pixels whenever it is met (default: 0)",
+    )
+    parser.add_argument(
+        "--exclude",
+        metavar="DATA",
+        help="leave out the images of this data set, such as sample",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    add_device_argument(parser)
+    add_common_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return tuple(positive(width) for width in text.split(","))
+
+
+def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
+    """Run the command."""
+    from xpnet.arrays.device import Device
+    from xpnet.formats.choosing import save
+    from xpnet.networks.initializers import init_network
+    from xpnet.networks.preprocessing import Scale
+    from xpnet.training.train import train
+
+    _check_output(args.output, force=args.force)
+    device = Device(args.device)
+    stopwatch.switch("loading")
+    images, labels = _read(args)
+    n_classes = args.classes or max(int(labels.max()) + 1, 2)
+    start = init_network(
+        (images.shape[1], *args.hidden, n_classes),
+        seed=args.seed,
+        activation=args.activation,
+        scheme="he" if args.activation == "relu" else "xavier",
+        preprocessing=Scale(1 / 255) if images.dtype.kind == "u" else None,
+        device=device,
+    )
+    with stopwatch.measure("computing"), _progress(args, len(images)) as (progress, on_epoch):
+        try:
+            trained = train(
+                start,
+                images,
+                labels,
+                epochs=args.epochs,
+                batch_size=args.batch_size,
+                learning_rate=args.learning_rate,
+                validation=args.validation,
+                augment=args.augment,
+                seed=args.seed,
+                progress=progress,
+                on_epoch=on_epoch,
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    save(trained.network, args.output, force=args.force)
+    _report(args, trained, stopwatch)
+    return 0
+
+
+def _check_output(path: str, *, force: bool) -> None:
+    """Refuse a file that could not be written, before and not after the training."""
+    from xpnet.formats.choosing import check_suffix
+
+    try:
+        check_suffix(path)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if Path(path).exists() and not force:
+        msg = f"{path} exists already; --force replaces it"
+        raise UsageError(msg)
+    if not Path(path).resolve().parent.is_dir():
+        msg = f"{path} cannot be written: there is no such folder"
+        raise UsageError(msg)
+
+
+def _read(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]]":
+    """Return the rows and labels to learn from."""
+    from xpnet.datasets import read
+    from xpnet.files.errors import DataError
+
+    images, labels = read(args.data, classes=args.classes, **read_options(args))
+    if labels is None:
+        what, hint = "no labels to learn from", "give them by --labels FILE"
+        raise DataError(what, file=args.data, hint=hint)
+    rows = images.reshape(len(images), -1)
+    if args.exclude is not None:
+        excluded, _ = read(args.exclude, want_labels=False)
+        known = {row.tobytes() for row in excluded.reshape(len(excluded), -1).astype(rows.dtype)}
+        kept = [i for i, row in enumerate(rows) if row.tobytes() not in known]
+        print(f"left out {len(rows) - len(kept):,} images of {args.exclude}", file=sys.stderr)
+        rows, labels = rows[kept], labels[kept]
+    if not len(rows):
+        what = "no images to learn from"
+        raise DataError(what, file=args.data)
+    return rows, labels
+
+
+@contextmanager
+def _progress(
+    args: argparse.Namespace, n_images: int
+) -> "Iterator[tuple[Callable[[int], None] | None, Callable[[Epoch], None]]]":
+    """Give the callbacks that show how far it is: a bar on a terminal, and a line an epoch."""
+    if not sys.stderr.isatty():
+        yield None, lambda epoch: print(_epoch_line(epoch, args.epochs), file=sys.stderr)
+        return
+    from tqdm import tqdm
+
+    n_learned = n_images - int(args.validation * n_images)
+    with tqdm(total=args.epochs * n_learned, unit=" images", unit_scale=True, leave=False) as bar:
+        yield bar.update, lambda epoch: bar.write(_epoch_line(epoch, args.epochs), file=sys.stderr)
+
+
+def _epoch_line(epoch: "Epoch", n_epochs: int) -> str:
+    accuracy = epoch.validation_accuracy
+    validation = "" if accuracy is None else f", validation accuracy {accuracy:.4f}"
+    loss = f"loss {epoch.loss:.4f}{validation}, {epoch.seconds:.1f} s"
+    return f"epoch {epoch.number}/{n_epochs}: {loss}"
+
+
+def _report(args: argparse.Namespace, trained: "Run", stopwatch: Stopwatch) -> None:
+    last = trained.history[-1]
+    if args.json:
+        print_json(
+            {
+                "output": args.output,
+                "network": repr(trained.network),
+                "loss": last.loss,
+                "validation_accuracy": last.validation_accuracy,
+                "epochs": last.number,
+                "device": args.device,
+                "library": trained.network.library,
+                "seconds": stopwatch.seconds(),
+            }
+        )
+        return
+    accuracy = last.validation_accuracy
+    print_table(
+        {
+            "wrote": args.output,
+            "network": repr(trained.network),
+            "loss": f"{last.loss:.4f} nats on the training images",
+            "accuracy": "n/a" if accuracy is None else f"{accuracy:.4f} on images held out",
+            "device": f"{args.device} ({trained.network.library})",
+        }
+    )

@@ -1,0 +1,202 @@
+"""CSV: NumPy parses blocks of lines; when it refuses one, the line and column are looked up."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.datasets.columns import Layout, counted_columns, is_header, named_columns, split
+from xpnet.datasets.faults import check_first_line, field_error, find_fault
+from xpnet.datasets.tables import Block, Rows
+from xpnet.files import DataError
+
+if TYPE_CHECKING:
+    from xpnet.datasets.options import Options
+    from xpnet.files import Source
+
+__all__ = ["open_delimited", "read_delimited_labels"]
+
+Line = tuple[int, str]
+
+# The first label column that is not all zero may come late in a file sorted by label.
+_LAYOUT_LINES = 8192
+_LINE_CHARACTERS = 1 << 24
+_BLOCK_CHARACTERS = 1 << 25
+
+
+def open_delimited(source: "Source", options: "Options") -> Rows:
+    """Open a CSV file of images, a line for each, with labels if there is a column of them.
+
+    Parameters
+    ----------
+    source : Source
+        The open file, of which nothing has been read.
+    options : Options
+        The options of `xpnet.datasets.read`.
+
+    Returns
+    -------
+    Rows
+        Images of shape (n, n_pixels), uint8, or float32 with `floating`.
+
+    Raises
+    ------
+    DataError
+        If the columns cannot be understood; from the blocks, if a line is wrong.
+    """
+    lines = _numbered_lines(source, options.delimiter)
+    number, first = _first_line(lines, source.name, options)
+    fields = split(first, options.delimiter)
+    if is_header(fields):
+        layout = named_columns(fields, number, source.name, options)
+    else:
+        head = [(number, first), *_take(lines, _LAYOUT_LINES)]
+        layout = counted_columns([line for _, line in head], number, source.name, options)
+        lines = chain(head, lines)
+    labelled = layout.label is not None and options.own_labels
+    return Rows(_blocks(lines, layout), None, labelled)
+
+
+def read_delimited_labels(source: "Source", options: "Options") -> NDArray[np.uint8]:
+    """Read a CSV file of one column of labels, with a header or without.
+
+    Parameters
+    ----------
+    source : Source
+        The open file, of which nothing has been read.
+    options : Options
+        The options of `xpnet.datasets.read`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n,)
+        The labels.
+
+    Raises
+    ------
+    DataError
+        If there is another column, or a line is not a label.
+    """
+    lines = _numbered_lines(source, options.delimiter)
+    number, first = _first_line(lines, source.name, options)
+    fields = split(first, options.delimiter)
+    if len(fields) > 1:
+        found = f"{len(fields)} columns"
+        msg = "labels"
+        raise DataError(
+            msg, file=source.name, line=number, found=found, expected="one column of labels"
+        )
+    if not is_header(fields):
+        lines = chain([(number, first)], lines)
+    own = replace(options, labels=None, want_labels=True)
+    blocks = _blocks(lines, Layout(source.name, own, 1, 0))
+    return np.concatenate([labels for _, labels in blocks if labels is not None])
+
+
+def _numbered_lines(source: "Source", delimiter: str) -> Iterator[Line]:
+    """Yield the lines that are not blank, with their numbers in the file."""
+    # Bytes that are not UTF-8 come through, to be refused with their line and column.
+    text = io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline=None)
+    blanks = " \t\n".replace(delimiter, "") + "\ufeff"
+    for number, line in enumerate(iter(partial(text.readline, _LINE_CHARACTERS), ""), 1):
+        if len(line) == _LINE_CHARACTERS:
+            limit = f"at most {_LINE_CHARACTERS} characters"
+            msg = "line is too long"
+            raise DataError(msg, file=source.name, line=number, expected=limit)
+        if line.lstrip(blanks):
+            yield number, line
+
+
+def _first_line(lines: Iterator[Line], name: str, options: "Options") -> Line:
+    number, line = next(lines, (0, ""))
+    if not line:
+        msg = "file is empty"
+        raise DataError(msg, file=name, found="blank lines only")
+    line = line.removeprefix("\ufeff")  # the byte order mark that some programs write
+    check_first_line(line, number, name, options)
+    return number, line
+
+
+def _take(lines: Iterator[Line], count: int) -> list[Line]:
+    taken: list[Line] = []
+    characters = 0
+    for line in islice(lines, count):
+        taken.append(line)
+        characters += len(line[1])
+        if characters > _BLOCK_CHARACTERS:
+            break
+    return taken
+
+
+def _blocks(lines: Iterator[Line], layout: Layout) -> Iterator[Block]:
+    lines = islice(lines, layout.options.rows)
+    taken = _take(lines, layout.options.block_rows)
+    if not taken:
+        dtype = np.float32 if layout.options.floating else np.uint8
+        yield _separated(np.empty((0, layout.width), dtype), layout)
+    while taken:
+        table = _parse(taken, layout)
+        _check_values(table, taken, layout)
+        yield _separated(table, layout)
+        taken = _take(lines, layout.options.block_rows)
+
+
+def _parse(lines: list[Line], layout: Layout) -> NDArray[Any]:
+    """Return the numbers of the lines; without those of a label that nobody asked for."""
+    separator = None if layout.options.delimiter == " " else layout.options.delimiter
+    texts = [line for _, line in lines]
+    width = layout.width
+    if layout.label is not None and not layout.options.own_labels:
+        # Cut off as text: whatever is written there does no harm.
+        cut = str.split if layout.label == 0 else str.rsplit
+        kept = slice(1, None) if layout.label == 0 else slice(None, -1)
+        texts = ["".join(cut(line, separator, 1)[kept]) for line in texts]
+        width -= 1
+    table = None
+    if any(text.strip() for text in texts):  # NumPy warns of an input without numbers
+        try:
+            table = np.loadtxt(
+                texts,
+                np.float32 if layout.options.floating else np.uint8,
+                comments=None,
+                delimiter=separator,
+                quotechar='"',
+                ndmin=2,
+            )
+        except ValueError:
+            table = None
+    if table is None or table.shape != (len(lines), width):
+        raise find_fault(lines, layout)
+    return table
+
+
+def _check_values(table: NDArray[Any], lines: list[Line], layout: Layout) -> None:
+    """Refuse what NumPy accepts: infinities, and labels out of range."""
+    wrong: list[tuple[int, int]] = []
+    if layout.options.floating and not (finite := np.isfinite(table)).all():
+        row, place = divmod(int(np.argmin(finite)), table.shape[1])
+        wrong.append((row, place + (layout.label == 0 and not layout.options.own_labels)))
+    if layout.label is not None and layout.options.own_labels:
+        labels = table[:, layout.label]
+        fits = (labels >= 0) & (labels <= layout.options.largest_label)
+        fits &= labels == np.floor(labels)
+        if not fits.all():
+            wrong.append((int(np.argmin(fits)), layout.label))
+    if wrong:
+        row, place = min(wrong)
+        number, line = lines[row]
+        field = split(line, layout.options.delimiter)[place]
+        raise field_error(field, number, place, layout)
+
+
+def _separated(table: NDArray[Any], layout: Layout) -> Block:
+    if layout.label is None or not layout.options.own_labels:
+        return table, None
+    pixels = slice(1, None) if layout.label == 0 else slice(None, -1)
+    labels = table[:, layout.label].astype(np.uint8)
+    return np.ascontiguousarray(table[:, pixels]), labels

@@ -1,0 +1,81 @@
+"""Labels in a file of their own: where it lies, what is in it, whether it fits the images."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xpnet.datasets.delimited import read_delimited_labels
+from xpnet.datasets.idx import open_idx
+from xpnet.datasets.npz import open_npy, read_npz_labels
+from xpnet.datasets.recognize import format_of
+from xpnet.datasets.roles import label_values
+from xpnet.files import open_source
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xpnet.datasets.options import FilePath, Options
+    from xpnet.files import Source
+
+__all__ = ["labels_beside", "read_labels"]
+
+
+def labels_beside(images: Path) -> Path | None:
+    """Find the file that by its usual name holds the labels of a file of images.
+
+    Parameters
+    ----------
+    images : pathlib.Path
+        The file of images: train-images-idx3-ubyte.gz, images.npy ...
+
+    Returns
+    -------
+    pathlib.Path or None
+        The file in the same folder whose name says labels and idx1 instead, with ``.gz`` or
+        without; None where there is none.
+    """
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    if name == images.name:
+        return None
+    plain = name.removesuffix(".gz")
+    names = dict.fromkeys([name, plain, f"{plain}.gz"])
+    found = (path for path in map(images.with_name, names) if path.is_file())
+    return next(found, None)
+
+
+def read_labels(path: "FilePath", options: "Options") -> "NDArray[np.uint8]":
+    """Read all labels of a file.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        An IDX, npy, npz or CSV file.
+    options : Options
+        `classes` and `delimiter` are used.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n,)
+        The labels.
+
+    Raises
+    ------
+    DataError
+        If the file does not hold labels.
+    """
+    # All of them, whatever number of rows is wanted: the whole count must fit the images'.
+    options = replace(options, rows=None)
+    with open_source(path) as source:
+        return _read(source, options)
+
+
+def _read(source: "Source", options: "Options") -> "NDArray[np.uint8]":
+    kind = format_of(source)
+    if kind == "csv":
+        return read_delimited_labels(source, options)
+    if kind == "npz":
+        return read_npz_labels(source, options)
+    is_idx = kind == "idx"
+    table = open_idx(source) if is_idx else open_npy(source, source.name, source.size)
+    return label_values(table, options)

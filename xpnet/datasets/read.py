@@ -1,0 +1,208 @@
+"""Images and labels out of any file that is understood, whole or in blocks."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.datasets.delimited import open_delimited
+from xpnet.datasets.idx import open_idx
+from xpnet.datasets.labels import labels_beside, read_labels
+from xpnet.datasets.npz import open_npy, open_npz
+from xpnet.datasets.options import FilePath, Options
+from xpnet.datasets.recognize import format_of
+from xpnet.datasets.roles import check_counts, image_blocks, paired
+from xpnet.datasets.sample import SAMPLE_IMAGES
+from xpnet.datasets.tables import Block, Rows
+from xpnet.files import open_source
+
+if TYPE_CHECKING:
+    from xpnet.files import Source
+
+__all__ = ["read", "stream"]
+
+
+def read(
+    path: FilePath,
+    *,
+    labels: FilePath | None = None,
+    label: str = "auto",
+    rows: int | None = None,
+    delimiter: str = ",",
+    floating: bool = False,
+    features: int | None = None,
+    classes: int | None = None,
+    want_labels: bool = True,
+) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    """Read a whole data set: images, and labels where there are any.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A CSV, IDX, npy or npz file, plain or gzip, recognised by its content; ``"-"`` for
+        standard input, or ``"sample"`` for the embedded digits.
+    labels : str or os.PathLike, optional
+        A file of labels. Without it they are looked for in `path`, then in the file that is
+        named like it with "labels" for "images" (and "idx1" for "idx3").
+    label : {"auto", "first", "last", "none"}, default "auto"
+        Which column of a CSV file is the label. By default the header tells, or else the number
+        of columns and the pixel in the corner, which is 0 in every picture.
+    rows : int, optional
+        Read only so many rows from the front.
+    delimiter : str, default ","
+        The character between the values of a CSV file, or the word tab, space, comma or
+        semicolon. A space stands for any run of blanks.
+    floating : bool, default False
+        Whether the pixels of a CSV file may be fractions and of any size: they become float32.
+    features : int, optional
+        The number of pixels that a CSV file should have.
+    classes : int, optional
+        The number of classes: labels are 0 to `classes` - 1. At most 256, the default.
+    want_labels : bool, default True
+        Whether labels are wanted. Otherwise none are looked for, and a column of them in a CSV
+        file is not even parsed.
+
+    Returns
+    -------
+    images : ndarray, shape (n, n_pixels) or (n, height, width)
+        uint8 with 0 for the least ink and 255 for the most; float32 or float64 from files of
+        floating-point numbers.
+    labels : ndarray of uint8, shape (n,), or None
+        The labels; None where there are none or none are wanted.
+
+    Raises
+    ------
+    DataError
+        If a file does not hold what it should: the text says where and what to do. Missing
+        pixels and values that are not finite are errors too.
+    OSError
+        If a file cannot be opened or read.
+    TypeError, ValueError
+        If an option has a value that it cannot have.
+
+    Examples
+    --------
+    >>> images, labels = read("sample", rows=20)
+    >>> images.shape, images.dtype, labels[:4]
+    ((20, 28, 28), dtype('uint8'), array([0, 1, 2, 3], dtype=uint8))
+    """
+    options = Options(
+        labels=labels,
+        label=label,
+        rows=rows,
+        delimiter=delimiter,
+        floating=floating,
+        features=features,
+        classes=classes,
+        want_labels=want_labels,
+    )
+    blocks = list(_stream(path, options))
+    images = [block for block, _ in blocks]
+    found = [values for _, values in blocks if values is not None]
+    del blocks
+    return _joined(images), _joined(found) if found else None
+
+
+def stream(
+    path: FilePath,
+    *,
+    labels: FilePath | None = None,
+    label: str = "auto",
+    rows: int | None = None,
+    delimiter: str = ",",
+    floating: bool = False,
+    features: int | None = None,
+    classes: int | None = None,
+    want_labels: bool = True,
+    block_rows: int = 4096,
+) -> Iterator[Block]:
+    """Read a data set of any length in blocks, in bounded memory.
+
+    Parameters
+    ----------
+    path, labels, label, rows, delimiter, floating, features, classes, want_labels
+        As for `read`.
+    block_rows : int, default 4096
+        The most rows in a block; fewer where rows are very wide.
+
+    Returns
+    -------
+    iterator of tuple
+        Images and labels as `read` gives them, block by block. There is at least one block,
+        which has no rows if the file has none.
+
+    Raises
+    ------
+    DataError, OSError
+        As for `read`, from the iterator: a fault far down a file is found when it is reached.
+    TypeError, ValueError
+        If an option has a value that it cannot have.
+
+    Examples
+    --------
+    >>> [images.shape for images, labels in stream("sample", block_rows=600)]
+    [(600, 28, 28), (400, 28, 28)]
+    """
+    options = Options(
+        labels=labels,
+        label=label,
+        rows=rows,
+        delimiter=delimiter,
+        floating=floating,
+        features=features,
+        classes=classes,
+        want_labels=want_labels,
+        block_rows=block_rows,
+    )
+    return _stream(path, options)
+
+
+def _stream(path: FilePath, options: Options) -> Iterator[Block]:
+    with open_source(SAMPLE_IMAGES if path == "sample" else path) as source:
+        found = _open(source, options)
+        place = _labels_place(source, found, options)
+        if place is None:
+            yield from found.blocks
+        else:
+            yield from _with_labels(found, place, source.name, options)
+
+
+def _open(source: "Source", options: Options) -> Rows:
+    kind = format_of(source)
+    if kind == "csv":
+        return open_delimited(source, options)
+    if kind == "npz":
+        return open_npz(source, options)
+    is_idx = kind == "idx"
+    table = open_idx(source) if is_idx else open_npy(source, source.name, source.size)
+    blocks = ((block, None) for block in image_blocks(table, options))
+    return Rows(blocks, table.shape[0], labelled=False)
+
+
+def _labels_place(source: "Source", found: Rows, options: Options) -> FilePath | None:
+    if not options.want_labels or options.labels is not None:
+        return options.labels if options.want_labels else None
+    if found.labelled or source.path is None:
+        return None
+    return labels_beside(source.path)
+
+
+def _with_labels(found: Rows, place: FilePath, name: str, options: Options) -> Iterator[Block]:
+    labels = read_labels(place, options)
+    other = str(place)
+    if found.count is not None:
+        check_counts((name, found.count), (other, len(labels)))
+    n_rows = 0
+    for images, values in paired((images for images, _ in found.blocks), labels):
+        n_rows += len(images)
+        if len(values) < len(images):
+            check_counts((name, n_rows), (other, len(labels)))
+        yield images, values
+    # Only a CSV file leaves its count open until its end, and only if all of it is read.
+    if options.rows is None:
+        check_counts((name, n_rows), (other, len(labels)))
+
+
+def _joined(blocks: list[NDArray[Any]]) -> NDArray[Any]:
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

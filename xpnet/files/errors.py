@@ -1,0 +1,142 @@
+"""Errors about the content of files, each one line that says where and what to do."""
+
+import os
+from functools import partial
+from typing import Any
+
+__all__ = ["DataError", "FileError", "WeightsError", "quoted"]
+
+# A message is at most 400 characters on a terminal, the name of the command in front included.
+_MESSAGE_LIMIT = 390
+_PATH_LIMIT = 120
+_FOUND_LIMIT = 120
+_QUOTED_LIMIT = 60
+_ELLIPSIS = "..."
+
+
+class FileError(ValueError):
+    """What is wrong with a file: ``FILE:LINE:COLUMN: what, found X, expected Y, hint``.
+
+    Parts that are not given are left out. The text is always one line of at most 400
+    characters: long paths and values are shortened, control characters are escaped.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, in a few words.
+    file : str or os.PathLike
+        The file that was read.
+    line, column : int, optional
+        Where in it, counted from 1. A column of a table is a field, not a character.
+    found, expected : object, optional
+        The fact and the rule. Text out of the file goes through `quoted` first.
+    hint : str, optional
+        The remedy.
+
+    Attributes
+    ----------
+    file : str
+        The file's name.
+    line, column : int or None
+        Where in it, counted from 1.
+
+    Examples
+    --------
+    >>> str(DataError("pixel", file="a.csv", line=3, column=7, found=256, expected="0 to 255"))
+    'a.csv:3:7: pixel, found 256, expected 0 to 255'
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        file: str | os.PathLike[str],
+        line: int | None = None,
+        column: int | None = None,
+        found: object = None,
+        expected: object = None,
+        hint: str | None = None,
+    ) -> None:
+        self.file = os.fspath(file)
+        self.line = line
+        self.column = column
+        self._parts = (what, found, expected, hint)
+        super().__init__(self._message())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default would call the class with the finished message alone, and fail: errors
+        # travel between the processes of a cluster.
+        what, found, expected, hint = self._parts
+        place: dict[str, Any] = {"file": self.file, "line": self.line, "column": self.column}
+        remake = partial(type(self), found=found, expected=expected, hint=hint, **place)
+        return remake, (what,)
+
+    def _message(self) -> str:
+        place = _shorten_middle(_printable(self.file), _PATH_LIMIT)
+        for number in (self.line, self.column):
+            place += "" if number is None else f":{number}"
+        what, found, expected, hint = self._parts
+        parts = [what]
+        if found is not None:
+            parts.append(f"found {_shorten_end(str(found), _FOUND_LIMIT)}")
+        if expected is not None:
+            parts.append(f"expected {expected}")
+        if hint is not None:
+            parts.append(hint)
+        return _shorten_end(f"{place}: {_printable(', '.join(parts))}", _MESSAGE_LIMIT)
+
+
+class DataError(FileError):
+    """A file of images or labels does not hold what it should."""
+
+
+class WeightsError(FileError):
+    """A file of weights does not hold what it should."""
+
+
+def quoted(text: str) -> str:
+    r"""Return text out of a file in quotes, shortened and with control characters escaped.
+
+    Parameters
+    ----------
+    text : str
+        Text as it was read; bytes that are not UTF-8 may be in it as lone surrogates, as the
+        error handler ``surrogateescape`` leaves them.
+
+    Returns
+    -------
+    str
+        The text for a message.
+
+    Examples
+    --------
+    >>> print(quoted("a\nb"))
+    'a\nb'
+    """
+    # Shortened first: escaping a field of a gigabyte would take many.
+    head = _printable(_shorten_end(text, _QUOTED_LIMIT))
+    return f"'{_shorten_end(head, _QUOTED_LIMIT)}'"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(map(_escape, text))
+
+
+def _escape(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 -- how surrogateescape stores a stray byte
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _shorten_end(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - len(_ELLIPSIS)] + _ELLIPSIS
+
+
+def _shorten_middle(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    half = (limit - len(_ELLIPSIS)) // 2
+    return text[:half] + _ELLIPSIS + text[-half:]

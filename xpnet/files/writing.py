@@ -1,0 +1,118 @@
+"""Write a file whole or not at all."""
+
+import errno
+import os
+import re
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["atomic_write"]
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Iterator[BinaryIO]":
+    """Open a file for writing that appears under its name only when it is complete.
+
+    The bytes go to a temporary file in the same folder, which takes the target's place when
+    the ``with`` block ends, and is removed when the block raises. Devices and pipes
+    (``/dev/stdout``, ``/dev/null``) are written to as they are.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to write. A symbolic link is followed, so that the link stays.
+    force : bool, default False
+        Whether an existing file may be replaced; its permissions are kept.
+
+    Yields
+    ------
+    BinaryIO
+        The open temporary file.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and `force` is false, also if it came to exist in the meantime.
+    IsADirectoryError
+        If the path is a directory.
+    OSError
+        If the folder is missing or not permitted, or the disk is full.
+    """
+    if (special := _open_special(os.fspath(path))) is not None:
+        with special:
+            yield special
+        return
+    target = Path(os.path.realpath(path))
+    _check_target(target, force=force)
+    # The target's own name is not part of this one: it may already be as long as names may be.
+    temporary = target.with_name(f".xpnet-{secrets.token_hex(8)}.tmp")
+    try:
+        with _create(temporary, target) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        _publish(temporary, target, force=force)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _open_special(path: str) -> BinaryIO | None:
+    if (descriptor := _descriptor_of(path)) is not None:
+        # Opening such a name afresh would start at the front of a file that the shell appends
+        # to, and fails for a socket.
+        return os.fdopen(os.dup(descriptor), "wb")
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:  # it does not exist yet, or the temporary file will meet the same error
+        return None
+    return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else Path(path).open("wb")
+
+
+def _descriptor_of(path: str) -> int | None:
+    named = {"/dev/stdout": 1, "/dev/stderr": 2}
+    numbered = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", path)
+    return int(numbered[1]) if numbered else named.get(path)
+
+
+def _check_target(target: Path, *, force: bool) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if not force and target.exists():
+        raise _exists(target)
+
+
+def _exists(target: Path) -> FileExistsError:
+    text = "exists already (pass force=True, or --force on the command line, to replace it)"
+    return FileExistsError(errno.EEXIST, text, str(target))
+
+
+def _create(temporary: Path, target: Path) -> BinaryIO:
+    try:
+        return temporary.open("xb")
+    except OSError as error:
+        # The user knows the target's name, not the temporary one.
+        raise OSError(error.errno, error.strerror, str(target)) from None
+
+
+def _publish(temporary: Path, target: Path, *, force: bool) -> None:
+    if force:
+        with suppress(FileNotFoundError):
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
+        return
+    # Claiming the name first is exclusive everywhere; hard links are not on every file system.
+    try:
+        target.open("xb").close()
+    except FileExistsError:
+        raise _exists(target) from None
+    try:
+        temporary.replace(target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise

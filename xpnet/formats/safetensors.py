@@ -1,0 +1,113 @@
+"""The native form: parameters as safetensors, what they mean as JSON in its metadata.
+
+The tensors are ``layers.0.weight`` of shape (n_in, n_out), ``layers.0.bias``,
+``layers.1.weight`` ... The metadata has one entry, so that the same network always gives the
+same bytes: ``xpnet``, a JSON object with ``version``, ``activations`` (a name for each layer),
+``preprocessing`` (a list of objects such as ``{"step": "scale", "factor": 0.5}``), ``output``
+and ``classes`` (a list or null).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.transfer import to_numpy
+from xpnet.files.errors import WeightsError
+from xpnet.networks.network import Dense, Network
+from xpnet.networks.preprocessing import STEPS
+
+__all__ = ["read", "recognise", "serialize"]
+
+_KEY = "xpnet"
+_VERSION = 1
+
+
+def recognise(head: bytes) -> bool:
+    """Tell by a file's first 9 bytes whether it is safetensors: a length, then JSON."""
+    return head[8:9] == b"{"
+
+
+def serialize(network: Network) -> bytes:
+    """Return the bytes of a safetensors file that holds the network."""
+    from safetensors.numpy import save
+
+    tensors = {}
+    for i, layer in enumerate(network.layers):
+        tensors[f"layers.{i}.weight"] = np.ascontiguousarray(to_numpy(layer.weight))
+        tensors[f"layers.{i}.bias"] = np.ascontiguousarray(to_numpy(layer.bias))
+    names = {kind: name for name, kind in STEPS.items()}
+    meaning = {
+        "version": _VERSION,
+        "activations": [layer.activation for layer in network.layers],
+        "preprocessing": [
+            {"step": names[type(step)], **asdict(step)} for step in network.preprocessing
+        ],
+        "output": network.output,
+        "classes": network.classes,
+    }
+    return bytes(save(tensors, {_KEY: json.dumps(meaning)}))
+
+
+def read(path: Path) -> Network:
+    """Read a network that `serialize` made.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged, or holds something else.
+    """
+    metadata, tensors = _read_file(path)
+    if _KEY not in metadata:
+        what = "safetensors without xpnet's description of the network"
+        found = f"tensors {', '.join(sorted(tensors)) or 'none'}"
+        raise WeightsError(what, file=path, found=found, expected="a file that xpnet wrote")
+    try:
+        return _build(json.loads(metadata[_KEY]), tensors)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        # Whatever is wrong with the description, the network refuses it in its own words.
+        what = f"no valid network: {type(error).__name__}: {error}"
+        raise WeightsError(what, file=path) from error
+
+
+def _read_file(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, tensors
+    except (SafetensorError, TypeError) as error:
+        what = f"not valid safetensors: {error}"
+        raise WeightsError(what, file=path) from error
+
+
+def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Network:
+    if meaning["version"] != _VERSION:
+        msg = f"version of the format must be {_VERSION}; got {meaning['version']}"
+        raise ValueError(msg)
+    activations = meaning["activations"]
+    names = {f"layers.{i}.{kind}" for i in range(len(activations)) for kind in ("weight", "bias")}
+    if names != set(tensors):
+        msg = f"tensors must be {', '.join(sorted(names))}; got {', '.join(sorted(tensors))}"
+        raise ValueError(msg)
+    for name, tensor in tensors.items():
+        n_wrong = tensor.size - int(np.count_nonzero(np.isfinite(tensor)))
+        if n_wrong:
+            msg = f"{name} must be finite; got {n_wrong} values that are infinite or NaN"
+            raise ValueError(msg)
+    layers = [
+        Dense(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"], activation)
+        for i, activation in enumerate(activations)
+    ]
+    steps = []
+    for step in meaning["preprocessing"]:
+        options = {name: value for name, value in step.items() if name != "step"}
+        steps.append(STEPS[step["step"]](**options))
+    return Network(
+        layers, preprocessing=steps, output=meaning["output"], classes=meaning["classes"]
+    )

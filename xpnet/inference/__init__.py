@@ -1,0 +1,1 @@
+"""Many rows, fast, in bounded memory."""

@@ -1,0 +1,82 @@
+"""Images of any shape and source as batches of rows, on the device of a network."""
+
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from xpnet.arrays.namespace import array_namespace, as_array
+from xpnet.arrays.transfer import move
+from xpnet.networks.network import Network
+
+__all__ = ["as_rows", "check_batch_size", "default_batch_size", "is_stream", "on_network_device"]
+
+# A tile of activations of this many numbers stays in the second-level cache of common CPUs
+# (measured on 784-50-100-10: 1,024 rows are as fast as any size, 65,536 half as fast).
+_NUMBERS_IN_CACHE = 2**20
+# A GPU wants many rows for one launch; 65,536 rows of 784 bytes are 51 MB.
+_ROWS_ON_GPU = 2**16
+
+
+def default_batch_size(network: Network) -> int:
+    """Return how many rows suit the network's device at a time."""
+    if network.library == "cupy":
+        return _ROWS_ON_GPU
+    widest = max(network.n_in, *(layer.n_out for layer in network.layers))
+    return max(_NUMBERS_IN_CACHE // widest, 1)
+
+
+def check_batch_size(network: Network, batch_size: int | None) -> int:
+    """Return the batch size as a positive number, chosen for the network where it is None.
+
+    Raises
+    ------
+    TypeError
+        If `batch_size` is no whole number.
+    ValueError
+        If it is below 1.
+    """
+    if batch_size is None:
+        return default_batch_size(network)
+    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__"):
+        msg = f"`batch_size` must be a whole number or None; got {batch_size!r}"
+        raise TypeError(msg)
+    if batch_size < 1:
+        msg = f"`batch_size` must be at least 1; got {batch_size}"
+        raise ValueError(msg)
+    return operator.index(batch_size)
+
+
+def is_stream(images: object) -> bool:
+    """Tell whether `images` is an iterator of batches, and not one array."""
+    return isinstance(images, Iterator)
+
+
+def as_rows(images: Any, n_in: int) -> Any:
+    """Return images of shape (n, n_in), (n, height, width) ... as rows, (n, n_in).
+
+    Raises
+    ------
+    TypeError
+        If `images` is no array.
+    ValueError
+        If an image does not have `n_in` values.
+    """
+    images = as_array(images, "images")
+    shape = tuple(images.shape)
+    n_values = int(np.prod(shape[1:]))
+    if len(shape) > 1 and n_values == n_in:
+        return images if len(shape) == 2 else array_namespace(images).reshape(images, (-1, n_in))  # noqa: PLR2004
+    msg = f"`images` must be rows of {n_in} values, as the network takes; got the shape {shape}"
+    if int(np.prod(shape)) == n_in:
+        msg += ". For a single image, give images[None]"
+    raise ValueError(msg)
+
+
+def on_network_device(network: Network, rows: Any) -> Any:
+    """Return host rows on the network's device; other rows, which should be there, as they are."""
+    if not isinstance(rows, np.ndarray):
+        return rows
+    weight = network.layers[0].weight
+    return move(rows, array_namespace(weight), network.device)

@@ -1,0 +1,1 @@
+"""Networks: parameters as plain, frozen data, and the forward pass."""

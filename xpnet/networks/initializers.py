@@ -1,0 +1,98 @@
+"""Networks that have learned nothing yet.
+
+Parameters are drawn on the host from a seed, then moved, so that every backend starts from the
+same bits.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import sqrt
+from typing import Literal
+
+import numpy as np
+
+from xpnet.arrays.device import Device
+from xpnet.networks.network import Dense, Network, Output
+from xpnet.networks.preprocessing import Scale
+
+__all__ = ["Scheme", "init_network"]
+
+Scheme = Literal["normal", "xavier", "he"]
+
+# The standard deviation of a weight, given the layer's number of inputs and outputs.
+_DEVIATIONS: dict[str, Callable[[int, int], float]] = {
+    "normal": lambda _n_in, _n_out: 0.01,
+    "xavier": lambda n_in, n_out: sqrt(2 / (n_in + n_out)),
+    "he": lambda n_in, _n_out: sqrt(2 / n_in),
+}
+
+
+def init_network(
+    sizes: Sequence[int],
+    /,
+    *,
+    seed: int = 0,
+    activation: str = "sigmoid",
+    scheme: Scheme = "normal",
+    preprocessing: Scale | Sequence[Scale] | None = None,
+    output: Output = "logits",
+    device: str | Device = "cpu",
+    dtype: str = "float32",
+) -> Network:
+    """Return a network with random weights and zero biases.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        The number of inputs, then the width of each layer: ``[784, 50, 100, 10]``.
+    seed : int, default 0
+        The same seed gives the same bits on every device.
+    activation : str, default "sigmoid"
+        Of the hidden layers; the last one is the identity.
+    scheme : {"normal", "xavier", "he"}, default "normal"
+        The standard deviation of the normally distributed weights: 0.01 (the book's),
+        sqrt(2 / (n_in + n_out)) (Glorot and Bengio, suits sigmoid and tanh), or sqrt(2 / n_in)
+        (He et al., suits ReLU).
+    preprocessing, output
+        As for `Network`.
+    device : str or Device, default "cpu"
+    dtype : str, default "float32"
+        A real floating-point dtype of NumPy.
+
+    Raises
+    ------
+    ValueError
+        If `sizes` holds fewer than two numbers or one below 1, or a name is unknown.
+    TypeError
+        If `dtype` is not a real floating-point dtype.
+    DeviceError
+        If there is no such device.
+
+    References
+    ----------
+    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010. K. He et al., "Delving deep into rectifiers", ICCV 2015,
+    DOI 10.1109/ICCV.2015.123.
+
+    Examples
+    --------
+    >>> init_network([784, 50, 100, 10], seed=0)
+    Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; logits; float32, numpy)
+    """
+    if len(sizes) < 2 or any(size < 1 for size in sizes):  # noqa: PLR2004 (in and out)
+        msg = f"`sizes` must be two or more positive numbers; got {list(sizes)}"
+        raise ValueError(msg)
+    if scheme not in _DEVIATIONS:
+        msg = f"`scheme` must be one of {', '.join(_DEVIATIONS)}; got {scheme!r}"
+        raise ValueError(msg)
+    if not np.isdtype(np.dtype(dtype), "real floating"):
+        msg = f"`dtype` must be a real floating-point dtype; got {dtype}"
+        raise TypeError(msg)
+    random = np.random.default_rng(seed)
+    layers = []
+    for i, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
+        deviation = _DEVIATIONS[scheme](n_in, n_out)
+        weight = (deviation * random.standard_normal((n_in, n_out))).astype(dtype)
+        is_last = i == len(sizes) - 1
+        layers.append(Dense(weight, np.zeros(n_out, dtype), "identity" if is_last else activation))
+    return Network(layers, preprocessing=preprocessing, output=output).to(device)

@@ -1,0 +1,367 @@
+"""A network as data, and its forward pass."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+from xpnet._typing import Array, ArrayT
+from xpnet.arrays.device import Device
+from xpnet.arrays.namespace import (
+    array_namespace,
+    as_array,
+    as_floating,
+    current_device,
+    device_of,
+    library_of,
+)
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.networks.preprocessing import Scale
+
+__all__ = ["OUTPUTS", "Dense", "Network", "Output", "forward", "layer_results"]
+
+Output = Literal["logits", "probabilities", "values"]
+OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "values")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dense:
+    """A fully connected layer: ``activation(x @ weight + bias)``.
+
+    Parameters
+    ----------
+    weight : array of shape (n_in, n_out)
+        Of any library. Nested lists become a NumPy array.
+    bias : array of shape (n_out,)
+        Of the library, device and dtype of `weight`.
+    activation : str, default "identity"
+        A name in `xpnet.functions.activations.ACTIVATIONS`.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no array of real numbers, or the two differ in library or dtype.
+    ValueError
+        If the shapes do not fit, a width is zero, the devices differ, or the activation is
+        unknown.
+
+    Examples
+    --------
+    A perceptron with a step: AND.
+
+    >>> import numpy as np
+    >>> gate = Network([Dense([[0.5], [0.5]], [-0.7], "step")])
+    >>> gate(np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]))[:, 0]
+    array([0., 0., 0., 1.])
+    """
+
+    weight: Any
+    bias: Any
+    activation: str = "identity"
+
+    def __post_init__(self) -> None:
+        weight, _ = as_floating(self.weight, "weight")
+        bias, _ = as_floating(self.bias, "bias")
+        array_namespace(weight, bias)
+        if weight.dtype != bias.dtype:
+            msg = f"`bias` must have the dtype of the weight, {weight.dtype}; got {bias.dtype}"
+            raise TypeError(msg)
+        if weight.ndim != 2 or 0 in weight.shape:  # noqa: PLR2004 (a matrix)
+            msg = f"`weight` must have the shape (n_in, n_out); got {tuple(weight.shape)}"
+            raise ValueError(msg)
+        if tuple(bias.shape) != (weight.shape[1],):
+            msg = f"`bias` must have the shape ({weight.shape[1]},); got {tuple(bias.shape)}"
+            raise ValueError(msg)
+        if self.activation not in ACTIVATIONS:
+            known = ", ".join(sorted(ACTIVATIONS))
+            msg = f"`activation` must be one of {known}; got {self.activation!r}"
+            raise ValueError(msg)
+        object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "bias", bias)
+
+    @property
+    def n_in(self) -> int:
+        """How many inputs the layer takes."""
+        return int(self.weight.shape[0])
+
+    @property
+    def n_out(self) -> int:
+        """How many units the layer has."""
+        return int(self.weight.shape[1])
+
+    def __repr__(self) -> str:
+        return f"Dense({self.n_in} -> {self.n_out}, {self.activation})"
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Network:
+    """Layers, what is done to the inputs before them, and what the outputs mean.
+
+    Parameters
+    ----------
+    layers : sequence of Dense
+        At least one; all of one library, device and dtype; each as wide as the next one takes.
+    preprocessing : step or sequence of steps, optional
+        Applied to the inputs in this order, such as ``Scale(1 / 255)``. Kept as a tuple.
+    output : {"logits", "probabilities", "values"}, default "logits"
+        What the last layer gives: logits of classes (one unit: the logit of class 1 against
+        class 0), probabilities already, or the values of a regression.
+    classes : sequence of str or int, optional
+        What the class ids 0, 1, 2 ... stand for; by default themselves.
+
+    Raises
+    ------
+    TypeError
+        If a layer is no `Dense`, or two layers differ in library or dtype.
+    ValueError
+        If there is no layer, two widths do not fit, the devices differ, `output` is unknown, or
+        `classes` does not have one entry for each class.
+
+    Examples
+    --------
+    The two layers that exclusive or needs.
+
+    >>> import numpy as np
+    >>> hidden = Dense([[0.5, -0.5], [0.5, -0.5]], [-0.2, 0.7], "step")  # OR and NAND
+    >>> xor = Network([hidden, Dense([[0.5], [0.5]], [-0.7], "step")])  # AND
+    >>> xor(np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]))[:, 0]
+    array([0., 1., 1., 0.])
+    """
+
+    layers: tuple[Dense, ...]
+    preprocessing: tuple[Scale, ...] = ()
+    output: Output = "logits"
+    classes: tuple[str | int, ...] | None = None
+
+    def __init__(
+        self,
+        layers: Sequence[Dense],
+        preprocessing: Scale | Sequence[Scale] | None = None,
+        output: Output = "logits",
+        classes: Sequence[str | int] | None = None,
+    ) -> None:
+        if preprocessing is None:
+            preprocessing = ()
+        elif isinstance(preprocessing, Scale):
+            preprocessing = (preprocessing,)
+        object.__setattr__(self, "layers", tuple(layers))
+        object.__setattr__(self, "preprocessing", tuple(preprocessing))
+        object.__setattr__(self, "output", output)
+        object.__setattr__(self, "classes", None if classes is None else tuple(classes))
+        self._check_layers()
+        self._check_meaning()
+
+    def _check_layers(self) -> None:
+        if not self.layers:
+            msg = "`layers` must hold at least one layer; got none"
+            raise ValueError(msg)
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Dense):
+                msg = f"`layers` must be Dense layers; got {type(layer).__name__} in place {i}"
+                raise TypeError(msg)
+        array_namespace(*(layer.weight for layer in self.layers))
+        for i, (layer, following) in enumerate(pairwise(self.layers)):
+            if layer.n_out != following.n_in:
+                msg = (
+                    f"`layers` must fit: layer {i} gives {layer.n_out} values, but layer {i + 1}"
+                    f" takes {following.n_in} (weights {tuple(layer.weight.shape)} and"
+                    f" {tuple(following.weight.shape)})"
+                )
+                raise ValueError(msg)
+            if layer.weight.dtype != following.weight.dtype:
+                msg = (
+                    f"`layers` must have one dtype; got {layer.weight.dtype} in layer {i} and"
+                    f" {following.weight.dtype} in layer {i + 1}"
+                )
+                raise TypeError(msg)
+
+    def _check_meaning(self) -> None:
+        for step in self.preprocessing:
+            if not isinstance(step, Scale):
+                msg = f"`preprocessing` must be steps such as Scale; got {type(step).__name__}"
+                raise TypeError(msg)
+        if self.output not in OUTPUTS:
+            msg = f"`output` must be one of {', '.join(OUTPUTS)}; got {self.output!r}"
+            raise ValueError(msg)
+        if self.classes is None:
+            return
+        if self.output == "values":
+            msg = "`classes` must be None for output='values'; a regression has no classes"
+            raise ValueError(msg)
+        if len(set(self.classes)) != self.n_classes or len(self.classes) != self.n_classes:
+            msg = (
+                f"`classes` must be {self.n_classes} different names, one for each class;"
+                f" got {len(self.classes)}, {len(set(self.classes))} of them different"
+            )
+            raise ValueError(msg)
+
+    @property
+    def n_in(self) -> int:
+        """How many inputs the network takes."""
+        return self.layers[0].n_in
+
+    @property
+    def n_out(self) -> int:
+        """How many outputs the network gives."""
+        return self.layers[-1].n_out
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes the outputs tell apart: one unit tells two, a regression none."""
+        if self.output == "values":
+            return 0
+        return max(self.n_out, 2)
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the parameters, in which the network computes."""
+        return self.layers[0].weight.dtype
+
+    @property
+    def library(self) -> str:
+        """The library of the parameters: 'numpy', 'cupy', 'torch' ..."""
+        return library_of(self.layers[0].weight)
+
+    @property
+    def device(self) -> Any:
+        """The device of the parameters, in their library's own terms."""
+        return device_of(self.layers[0].weight)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, Array | Sequence[Any]],
+        /,
+        *,
+        activation: str | Sequence[str] = "sigmoid",
+        preprocessing: Scale | Sequence[Scale] | None = None,
+        output: Output = "logits",
+        classes: Sequence[str | int] | None = None,
+    ) -> Self:
+        """Make a network of the book's dictionary: W1, b1, W2, b2 ...
+
+        Parameters
+        ----------
+        arrays : mapping of str to array
+            ``W1`` of shape (n_in, n_1), ``b1`` of shape (n_1,), ``W2`` ... without a gap.
+        activation : str or sequence of str, default "sigmoid"
+            The activation of the hidden layers (the last one is the identity), or one for each
+            layer.
+        preprocessing, output, classes
+            As for `Network`.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or is none of these, or there are not as many activations as
+            layers; and as `Dense` and `Network` raise.
+        TypeError
+            As `Dense` and `Network` raise.
+
+        Examples
+        --------
+        >>> Network.from_arrays({"W1": [[0.1, 0.2]], "b1": [0.0, 0.0]})
+        Network(1 -> 2 identity; logits; float64, numpy)
+        """
+        n_layers = max(len(arrays) // 2, 1)
+        names = [f"{kind}{i}" for i in range(1, n_layers + 1) for kind in "Wb"]
+        if set(names) != set(arrays):
+            msg = (
+                f"`arrays` must be named {', '.join(names)} (a weight and a bias for each layer);"
+                f" got {', '.join(sorted(map(str, arrays))) or 'nothing'}"
+            )
+            raise ValueError(msg)
+        if isinstance(activation, str):
+            activation = [activation] * (n_layers - 1) + ["identity"]
+        if len(activation) != n_layers:
+            msg = f"`activation` must name one for each of {n_layers} layers; got {len(activation)}"
+            raise ValueError(msg)
+        layers = [
+            Dense(arrays[f"W{i}"], arrays[f"b{i}"], name)
+            for i, name in enumerate(activation, start=1)
+        ]
+        return cls(layers, preprocessing=preprocessing, output=output, classes=classes)
+
+    def to(self, device: str | Device, /) -> Self:
+        """Return the network with its parameters on a device: "cpu", "gpu", "gpu:N" or "auto".
+
+        Raises
+        ------
+        DeviceError
+            If there is no such device; it never falls back.
+        """
+        device = Device(device)
+        layers = tuple(
+            replace(layer, weight=device.to_device(layer.weight), bias=device.to_device(layer.bias))
+            for layer in self.layers
+        )
+        return replace(self, layers=layers)
+
+    def __call__(self, x: ArrayT, /) -> ArrayT:
+        """Return ``forward(self, x)``."""
+        return forward(self, x)
+
+    def __repr__(self) -> str:
+        widths = " -> ".join(f"{layer.n_out} {layer.activation}" for layer in self.layers)
+        parts = [f"{self.n_in} -> {widths}", *map(repr, self.preprocessing), self.output]
+        return f"Network({'; '.join(parts)}; {self.dtype}, {self.library})"
+
+
+def forward(network: Network, x: ArrayT, /) -> ArrayT:
+    """Return the outputs of a network: preprocessing, then activation(x @ weight + bias) by layer.
+
+    Parameters
+    ----------
+    network : Network
+    x : array of shape (..., n_in)
+        Real numbers, of the network's library and device; cast to the dtype of its parameters,
+        so raw ``uint8`` pixels go in as they are.
+
+    Returns
+    -------
+    array of shape (..., n_out)
+        What ``network.output`` says, in the library, device and dtype of the parameters.
+
+    Raises
+    ------
+    TypeError
+        If `x` belongs to another library, is complex, or is no array of numbers.
+    ValueError
+        If `x` has another number of inputs, or is on another device.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> forward(Network([Dense([[1.0], [2.0]], [0.5])]), np.asarray([1, 1]))
+    array([3.5])
+    """
+    x = as_array(x)
+    xp = array_namespace(x, network.layers[0].weight)
+    if not xp.isdtype(x.dtype, ("bool", "integral", "real floating")):
+        msg = f"`x` must hold real numbers; got dtype {x.dtype}"
+        raise TypeError(msg)
+    if x.ndim == 0 or x.shape[-1] != network.n_in:
+        msg = f"`x` must have the shape (..., {network.n_in}); got {tuple(x.shape)}"
+        raise ValueError(msg)
+    with current_device(x):
+        # Matrices only: for more dimensions NumPy multiplies one matrix at a time, and CuPy
+        # computes float16 in float32.
+        rows = xp.reshape(x, (-1, network.n_in)) if x.ndim > 2 else x  # noqa: PLR2004
+        *_, (_, y) = layer_results(network, rows, xp)
+        return xp.reshape(y, (*x.shape[:-1], network.n_out)) if x.ndim > 2 else y  # noqa: PLR2004
+
+
+def layer_results(network: Network, x: Any, xp: Any) -> Iterator[tuple[Any, Any]]:
+    """Compute the forward pass, and yield what each stage was given and what it made of it.
+
+    The first pair is the preprocessing: x, and x in the network's dtype, preprocessed. Then come
+    the layers: x @ weight + bias, and its activation.
+    """
+    y = xp.astype(x, network.dtype, copy=False)
+    for step in network.preprocessing:
+        y = step.compute(y, xp)
+    yield x, y
+    for layer in network.layers:
+        weighted = y @ layer.weight + layer.bias
+        y = ACTIVATIONS[layer.activation].function(weighted, xp)
+        yield weighted, y

@@ -1,0 +1,39 @@
+"""The curves of activation functions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.pictures.saving import new_figure
+
+__all__ = ["draw_activations"]
+
+
+def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: float = 5.0) -> Any:
+    """Return a figure of activation functions, by their names in the table, over [start, stop].
+
+    Raises
+    ------
+    ValueError
+        If a name is not in the table, or the interval is empty.
+    """
+    for name in names:
+        if name not in ACTIVATIONS:
+            msg = f"`names` must be of {', '.join(sorted(ACTIVATIONS))}; got {name!r}"
+            raise ValueError(msg)
+    if not start < stop:
+        msg = f"`start` must be below `stop`; got {start} and {stop}"
+        raise ValueError(msg)
+    figure = new_figure(6.4, 4.8)
+    axes = figure.subplots()
+    x = np.linspace(start, stop, 2001)
+    for name in names:
+        axes.plot(x, ACTIVATIONS[name].function(x, np), label=name)
+    axes.set_xlabel("x")
+    axes.set_ylabel("activation")
+    axes.margins(y=0.05)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure

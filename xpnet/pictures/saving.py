@@ -1,0 +1,41 @@
+"""Figures, and how they become files."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from xpnet.files.writing import atomic_write
+
+__all__ = ["SUFFIXES", "check_picture", "new_figure", "save_figure"]
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def check_picture(path: str | os.PathLike[str], /) -> None:
+    """Raise ValueError unless the path ends as a picture that can be written."""
+    if Path(path).suffix.lower() not in SUFFIXES:
+        msg = f"a picture's name must end in {', '.join(SUFFIXES)}; got {os.fspath(path)!r}"
+        raise ValueError(msg)
+
+
+def new_figure(width: float, height: float) -> Any:
+    """Return an empty matplotlib figure of this size in inches, which no window shows.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        msg = 'pictures need matplotlib: pip install "xpnet[plot]"'
+        raise ModuleNotFoundError(msg, name=error.name) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Any, path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Write a figure to a file, whole or not at all, in the format that the suffix names."""
+    check_picture(path)
+    with atomic_write(path, force=force) as stream:
+        figure.savefig(stream, format=Path(path).suffix[1:].lower(), dpi=150)

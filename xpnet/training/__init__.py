@@ -1,0 +1,1 @@
+"""Learning: the backward pass, optimizers, and the loop around them."""

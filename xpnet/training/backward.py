@@ -1,0 +1,51 @@
+"""The loss of a network and its gradients, by the chain rule, written once for every library."""
+
+from typing import Any
+
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.losses import cross_entropy, one_hot
+from xpnet.functions.softmax import softmax
+from xpnet.networks.network import Network, layer_results
+
+__all__ = ["loss_and_gradients"]
+
+
+def loss_and_gradients(
+    network: Network, rows: Any, labels: Any, xp: Any
+) -> tuple[Any, list[tuple[Any, Any]]]:
+    """Return the mean cross-entropy of a batch, and its gradients by weight and bias.
+
+    Parameters
+    ----------
+    network : Network
+        With ``output="logits"`` and two or more units.
+    rows : array of shape (n, n_in)
+    labels : array of shape (n,), integers
+        Class ids.
+    xp : namespace
+        Of all of them.
+
+    Returns
+    -------
+    loss : array, 0-dimensional
+        In nats; it stays on the device until somebody looks.
+    gradients : list of (weight gradient, bias gradient)
+        One pair for each layer, in the shapes of its parameters.
+    """
+    stages = list(layer_results(network, rows, xp))
+    logits = stages[-1][1]
+    matches = xp.astype(one_hot(labels, network.n_out, xp, 1), logits.dtype)
+    # The derivative of the mean cross-entropy by the logits.
+    slope = (softmax(logits) - matches) / rows.shape[0]
+    gradients = []
+    for i in reversed(range(len(network.layers))):
+        layer, inputs, (weighted, y) = network.layers[i], stages[i][1], stages[i + 1]
+        derivative = ACTIVATIONS[layer.activation].derivative
+        if derivative is None:
+            msg = f"activation {layer.activation!r} has no derivative to learn by"
+            raise ValueError(msg)
+        slope = slope * derivative(weighted, y, xp)
+        gradients.append((inputs.T @ slope, xp.sum(slope, axis=0)))
+        if i > 0:
+            slope = slope @ layer.weight.T
+    return cross_entropy(logits, labels), gradients[::-1]

@@ -1,0 +1,228 @@
+"""The loop: epochs of mini-batches in an order that is the same on every device."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.namespace import array_namespace, as_array, current_device
+from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.batches import as_rows, check_batch_size, on_network_device
+from xpnet.inference.predict import as_class_ids, predict
+from xpnet.networks.network import Network
+from xpnet.training.augmentation import image_shape, shift
+from xpnet.training.backward import loss_and_gradients
+from xpnet.training.optimizers import Adam, cosine
+
+__all__ = ["Epoch", "Run", "train"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What was learned by the end of one pass over the images.
+
+    Attributes
+    ----------
+    number : int
+        Counting from 1.
+    loss : float
+        The mean cross-entropy over the epoch's batches, in nats, each as it was met.
+    validation_accuracy : float or None
+        On the images held out; ``None`` where there are none.
+    seconds : float
+        Since the start of the training.
+    """
+
+    number: int
+    loss: float
+    validation_accuracy: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained network and how it came about.
+
+    Attributes
+    ----------
+    network : Network
+    history : tuple of Epoch
+    """
+
+    network: Network
+    history: tuple[Epoch, ...]
+
+
+def train(
+    network: Network,
+    images: Any,
+    labels: Any,
+    /,
+    *,
+    epochs: int = 10,
+    batch_size: int = 100,
+    learning_rate: float = 0.005,
+    validation: float = 0.0,
+    augment: int = 0,
+    seed: int = 0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Run:
+    """Train a classifier by Adam on mini-batches, with a learning rate that falls by a cosine.
+
+    Parameters
+    ----------
+    network : Network
+        Where to start, on the device that shall do the work; it is not changed. With
+        ``output="logits"`` and two or more units.
+    images : array of shape (n, n_in), (n, height, width) ...
+        On the host; batches cross to the network's device, ``uint8`` as it is.
+    labels : array of shape (n,), integers
+        Class ids in 0 .. n_classes - 1.
+    epochs : int, default 10
+        Passes over the images.
+    batch_size : int, default 100
+    learning_rate : float, default 0.005
+        At the start.
+    validation : float, default 0
+        The share of the images, in 0..1, that is held out to measure the accuracy.
+    augment : int, default 0
+        Each time an image is met, it is moved by up to this many pixels in both directions.
+    seed : int, default 0
+        Of the choice of the images held out, of the order of the rest and of their moves; drawn
+        on the host, so the same on every device.
+    on_epoch : callable, optional
+        Called with each `Epoch`.
+    progress : callable, optional
+        Called with the number of images in each batch when it is done.
+
+    Returns
+    -------
+    Run
+        With ``.network`` and ``.history``.
+
+    Raises
+    ------
+    TypeError
+        If images or labels are no arrays of the right kind.
+    ValueError
+        If shapes do not fit, a label is no class, there are no images to train on, an option is
+        out of range, an activation has no derivative, or the loss becomes NaN or infinite.
+
+    Examples
+    --------
+    >>> import xpnet
+    >>> start = xpnet.init_network([784, 20, 10], scheme="he", preprocessing=xpnet.Scale(1 / 255))
+    >>> run = xpnet.train(start, *xpnet.sample(), epochs=3, validation=0.2)
+    >>> run.history[-1].validation_accuracy > 0.7
+    True
+    """
+    _check_options(epochs, learning_rate, validation, augment)
+    images = as_array(images, "images")
+    rows, ids = _as_examples(network, images, labels)
+    batch_size = check_batch_size(network, batch_size)
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(rows))
+    n_held_out = int(validation * len(rows))
+    held_out, kept = order[:n_held_out], order[n_held_out:]
+    shape = image_shape(tuple(images.shape)) if augment else None
+    loop = _Loop(network, learning_rate, epochs * -(-len(kept) // batch_size))
+    history: list[Epoch] = []
+    start = perf_counter()
+    for number in range(1, epochs + 1):
+        total: Any = 0.0
+        order = random.permutation(kept)
+        for first in range(0, len(order), batch_size):
+            chosen = order[first : first + batch_size]
+            batch = rows[chosen]
+            if shape is not None:
+                batch = shift(batch, shape, augment, random)
+            # The loss stays on the device: to look at it here would wait for each batch.
+            total = total + loop.learn(batch, ids[chosen]) * len(chosen)
+            if progress is not None:
+                progress(len(chosen))
+        loss = float(to_numpy(total)) / len(kept)
+        if not np.isfinite(loss):
+            msg = f"the loss became {loss} in epoch {number}: a lower `learning_rate` may help"
+            raise ValueError(msg)
+        accuracy = None
+        if n_held_out:
+            accuracy = float(np.mean(predict(loop.network, rows[held_out]) == ids[held_out]))
+        history.append(Epoch(number, loss, accuracy, perf_counter() - start))
+        if on_epoch is not None:
+            on_epoch(history[-1])
+    return Run(loop.network, tuple(history))
+
+
+class _Loop:
+    """The network as it learns, and the optimizer's state."""
+
+    def __init__(self, network: Network, learning_rate: float, n_steps: int) -> None:
+        self.network = network
+        self._xp = array_namespace(network.layers[0].weight)
+        self._learning_rate, self._n_steps = learning_rate, n_steps
+        self._optimizer = Adam()
+        self._state = self._optimizer.start(self._parameters())
+
+    def _parameters(self) -> list[Any]:
+        return [p for layer in self.network.layers for p in (layer.weight, layer.bias)]
+
+    def learn(self, rows: NDArray[Any], ids: NDArray[np.int64]) -> Any:
+        """Learn from a batch; return its mean loss, on the device."""
+        with current_device(self.network.layers[0].weight):
+            return self._learn(
+                on_network_device(self.network, rows), on_network_device(self.network, ids)
+            )
+
+    def _learn(self, rows: Any, ids: Any) -> Any:
+        loss, gradients = loss_and_gradients(self.network, rows, ids, self._xp)
+        rate = cosine(self._learning_rate, self._state.n_steps / self._n_steps)
+        flat = [g for pair in gradients for g in pair]
+        steps, self._state = self._optimizer.step(flat, self._state, rate, self._xp)
+        moved = [p + step for p, step in zip(self._parameters(), steps, strict=True)]
+        layers = tuple(
+            replace(layer, weight=weight, bias=bias)
+            for layer, weight, bias in zip(
+                self.network.layers, moved[::2], moved[1::2], strict=True
+            )
+        )
+        self.network = replace(self.network, layers=layers)
+        return loss
+
+
+def _check_options(epochs: int, learning_rate: float, validation: float, augment: int) -> None:
+    if epochs < 1:
+        msg = f"`epochs` must be at least 1; got {epochs}"
+        raise ValueError(msg)
+    if not 0 < learning_rate < float("inf"):
+        msg = f"`learning_rate` must be positive; got {learning_rate}"
+        raise ValueError(msg)
+    if not 0 <= validation < 1:
+        msg = f"`validation` must be a share of the images, from 0 to below 1; got {validation}"
+        raise ValueError(msg)
+    if augment < 0:
+        msg = f"`augment` must be a number of pixels, 0 or more; got {augment}"
+        raise ValueError(msg)
+
+
+def _as_examples(
+    network: Network, images: Any, labels: Any
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the images as rows and the labels as class ids, both on the host."""
+    if network.output != "logits" or network.n_out == 1:
+        msg = (
+            "`network` must give the logits of two or more classes to be trained;"
+            f" got output={network.output!r} with {network.n_out} units"
+        )
+        raise ValueError(msg)
+    rows, ids = to_numpy(as_rows(images, network.n_in)), as_class_ids(network, labels)
+    if ids.shape != (len(rows),):
+        msg = f"`labels` must have the shape ({len(rows)},), as there are images; got {ids.shape}"
+        raise ValueError(msg)
+    if not len(rows):
+        msg = "`images` must hold at least one to learn from; got none"
+        raise ValueError(msg)
+    return rows, ids
