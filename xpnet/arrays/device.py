@@ -90,10 +90,10 @@ class Device:
         diagnosis = diagnose(index)
         if not diagnosis.usable:
             raise DeviceError(diagnosis)
-        import array_api_compat.cupy
         import cupy
+        from array_api_compat import cupy as xp
 
-        self.name, self.library, self.xp = f"gpu:{index}", "cupy", array_api_compat.cupy
+        self.name, self.library, self.xp = f"gpu:{index}", "cupy", xp
         self.handle = cupy.cuda.Device(index)
         self.hardware = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
 

@@ -132,8 +132,9 @@ def _results(
     block = next(blocks, np.empty((0, network.n_in), np.uint8))
     while block is not None:
         rows = as_rows(block, network.n_in)
-        for start in range(0, max(rows.shape[0], 1), size):
-            batch = rows[start : start + size]
+        n_rows = rows.shape[0]
+        for start in range(0, max(n_rows, 1), size):
+            batch = rows[start : min(start + size, n_rows), :]
             result = finish(network, forward(network, on_network_device(network, batch)))
             yield to_numpy(result) if isinstance(batch, np.ndarray) else result
         block = next(blocks, None)

@@ -1,6 +1,7 @@
 """The curves of activation functions."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.pictures.saving import new_figure
 
 __all__ = ["draw_activations"]
+
+_STYLES = ("-", "--", "-.", ":")
 
 
 def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: float = 5.0) -> Any:
@@ -26,11 +29,12 @@ def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: floa
     if not start < stop:
         msg = f"`start` must be below `stop`; got {start} and {stop}"
         raise ValueError(msg)
-    figure = new_figure(6.4, 4.8)
+    figure = new_figure(6.4, 4.8, layout="constrained")
     axes = figure.subplots()
     x = np.linspace(start, stop, 2001)
-    for name in names:
-        axes.plot(x, ACTIVATIONS[name].function(x, np), label=name)
+    # A curve that lies on another, as relu on the identity, shows through its gaps.
+    for name, style in zip(dict.fromkeys(names), cycle(_STYLES), strict=False):
+        axes.plot(x, ACTIVATIONS[name].function(x, np), style, label=name)
     axes.set_xlabel("x")
     axes.set_ylabel("activation")
     axes.margins(y=0.05)

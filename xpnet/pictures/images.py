@@ -7,9 +7,17 @@ from numpy.typing import NDArray
 
 from xpnet.pictures.saving import new_figure
 
-__all__ = ["as_images", "draw_images"]
+__all__ = ["MOST_IMAGES", "as_images", "draw_images"]
 
-_INCHES = 1.0
+# 50 by 50: of more, a bitmap needs gigabytes.
+MOST_IMAGES = 2500
+
+# Inches.
+_SIDE, _GAP, _LINE = 1.0, 0.15, 0.17
+_CHARACTER = 0.065
+
+_LONGEST_NAME = 24
+_LONGEST_LINE = 16
 
 
 def as_images(images: NDArray[Any], /) -> NDArray[Any]:
@@ -20,6 +28,8 @@ def as_images(images: NDArray[Any], /) -> NDArray[Any]:
     ValueError
         If the rows do not make square images.
     """
+    if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):  # noqa: PLR2004 (a channel)
+        images = images.squeeze(1 if images.shape[1] == 1 else 3)
     if images.ndim == 3:  # noqa: PLR2004 (n, height, width)
         return images
     side = isqrt(images.shape[-1])
@@ -37,29 +47,65 @@ def draw_images(
     Parameters
     ----------
     images : array of shape (n, height, width) or (n, height * height)
+        At most `MOST_IMAGES`. Bytes are shown from 0, white, to 255, black; other numbers from
+        the smallest to the largest.
     labels, predictions : list of n str, optional
         Written above each image; a prediction that differs from the label in red.
+
+    Raises
+    ------
+    ValueError
+        If the rows do not make square images, or there are too many.
     """
     images = as_images(images)
-    n_columns = max(ceil(sqrt(len(images))), 1)
-    n_rows = max(ceil(len(images) / n_columns), 1)
-    figure = new_figure(n_columns * _INCHES, n_rows * _INCHES * 1.25)
-    for i, axes in enumerate(figure.subplots(n_rows, n_columns, squeeze=False).flat):
-        axes.set_axis_off()
-        if i < len(images):
-            axes.imshow(images[i], cmap="gray_r")
-            _write_title(
-                axes,
-                None if labels is None else labels[i],
-                None if predictions is None else predictions[i],
-            )
+    n_images, height, width = images.shape
+    if n_images > MOST_IMAGES:
+        msg = f"`images` must be at most {MOST_IMAGES:,} to be shown; got {n_images:,}"
+        raise ValueError(msg)
+    titles = [_title(*pair) for pair in zip(*_names(n_images, labels, predictions), strict=True)]
+    lines = [line for title, _ in titles for line in title.split("\n")]
+    n_lines = max((1 + title.count("\n") for title, _ in titles), default=1)
+    cell_width = max(_SIDE, _CHARACTER * max(map(len, lines), default=0)) + _GAP
+    cell_height = _SIDE * height / width + _GAP + _LINE * n_lines
+    n_columns = max(ceil(sqrt(n_images)), 1)
+    n_rows = max(ceil(n_images / n_columns), 1)
+
+    figure = new_figure(n_columns * cell_width, n_rows * cell_height)
+    # One pair of axes for all, in inches: a pair for each image takes minutes for thousands.
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    axes.set(xlim=(0, n_columns * cell_width), ylim=(n_rows * cell_height, 0), autoscale_on=False)
+    for i, (image, (title, color)) in enumerate(zip(images, titles, strict=True)):
+        row, column = divmod(i, n_columns)
+        middle, bottom = (column + 0.5) * cell_width, (row + 1) * cell_height - _GAP / 2
+        extent = (middle - _SIDE / 2, middle + _SIDE / 2, bottom, bottom - _SIDE * height / width)
+        axes.imshow(image, "gray_r", aspect="auto", extent=extent, **_limits(images))
+        if title:
+            style = {"fontsize": 8, "color": color, "parse_math": False}
+            axes.text(middle, extent[-1] - 0.04, title, ha="center", va="bottom", **style)
     return figure
 
 
-def _write_title(axes: Any, label: str | None, prediction: str | None) -> None:
-    if label is None and prediction is None:
-        return
+def _names(n_images: int, *lists: list[str] | None) -> list[list[str | None]]:
+    return [[None] * n_images if names is None else [*map(_short, names)] for names in lists]
+
+
+def _short(name: str) -> str:
+    name = " ".join(name.split())
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
+
+
+def _title(label: str | None, prediction: str | None) -> tuple[str, str]:
+    """Return what stands above an image, and its color."""
     if label is None or prediction is None or label == prediction:
-        axes.set_title(prediction or label, fontsize=9)
-    else:
-        axes.set_title(f"{label}, taken for {prediction}", fontsize=7, color="tab:red")
+        return label or prediction or "", "black"
+    title = f"{label}, taken for {prediction}"
+    if len(title) > _LONGEST_LINE:
+        title = f"{label},\ntaken for {prediction}"
+    return title, "tab:red"
+
+
+def _limits(images: NDArray[Any]) -> dict[str, float]:
+    if images.dtype.kind == "u":
+        return {"vmin": 0, "vmax": 255}
+    return {"vmin": float(images.min()), "vmax": float(images.max())}

@@ -18,7 +18,7 @@ def check_picture(path: str | os.PathLike[str], /) -> None:
         raise ValueError(msg)
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float, *, layout: str = "none") -> Any:
     """Return an empty matplotlib figure of this size in inches, which no window shows.
 
     Raises
@@ -31,7 +31,7 @@ def new_figure(width: float, height: float) -> Any:
     except ModuleNotFoundError as error:
         msg = 'pictures need matplotlib: pip install "xpnet[plot]"'
         raise ModuleNotFoundError(msg, name=error.name) from error
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def save_figure(figure: Any, path: str | os.PathLike[str], *, force: bool = False) -> None:

@@ -1,0 +1,248 @@
+"""From images to labels, probabilities and accuracy, on every backend."""
+
+import math
+
+import numpy as np
+import pytest
+
+import xpnet
+
+
+def on(backend, network):
+    """Return a network of the same parameters on a backend."""
+    layers = [
+        xpnet.Dense(backend.asarray(old.weight), backend.asarray(old.bias), old.activation)
+        for old in network.layers
+    ]
+    return xpnet.Network(layers, network.preprocessing, network.output, network.classes)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return xpnet.load("sample")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return xpnet.sample()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100, 1000, 10_000, None])
+def test_the_batch_size_does_not_matter(trained, digits, batch_size):
+    images, _ = digits
+    np.testing.assert_array_equal(
+        xpnet.predict(trained, images, batch_size=batch_size),
+        np.argmax(trained(images.reshape(-1, 784)), axis=1),
+    )
+
+
+@pytest.mark.parametrize("shape", [(-1, 784), (-1, 28, 28), (-1, 1, 28, 28)])
+def test_host_bytes_meet_a_network_on_any_device(backend, trained, digits, shape):
+    if backend.name == "dask":
+        pytest.skip("Dask is not a device: Dask images meet a NumPy network, see test_lazy")
+    images = digits[0][:60].reshape(shape)
+    labels = xpnet.predict(on(backend, trained), images, batch_size=25)
+    assert isinstance(labels, np.ndarray)
+    assert labels.dtype.kind == "i"
+    np.testing.assert_array_equal(labels, xpnet.predict(trained, images))
+
+
+def test_images_of_the_networks_library_stay_there(backend, trained, digits):
+    if backend.name == "dask":
+        pytest.skip("Dask images meet a NumPy network, see test_lazy")
+    images = backend.asarray(digits[0][:60], "uint8")
+    network = on(backend, trained)
+    labels = xpnet.predict(network, images, batch_size=25)
+    default = backend.xp.__array_namespace_info__().default_dtypes(device=backend.device)
+    name = str(default["indexing"]).rpartition(".")[2]
+    values = backend.check(labels, dtype=name, shape=(60,))
+    np.testing.assert_array_equal(values, xpnet.predict(trained, digits[0][:60]))
+    backend.check(
+        xpnet.predict_proba(network, images, batch_size=25), dtype="float32", shape=(60, 10)
+    )
+
+
+def test_an_iterator_of_batches_has_any_length(trained, digits):
+    images, _ = digits
+    blocks = (images[start : start + 150] for start in range(0, 1000, 150))
+    np.testing.assert_array_equal(
+        xpnet.predict(trained, blocks, batch_size=64), xpnet.predict(trained, images)
+    )
+
+
+def test_an_iterator_is_not_read_ahead(trained, digits):
+    taken = []
+
+    def blocks():
+        for start in range(0, 1000, 100):
+            taken.append(start)
+            yield digits[0][start : start + 100], digits[1][start : start + 100]
+
+    seen = []
+
+    class Watched:
+        def __init__(self, pairs):
+            self.pairs = pairs
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            seen.append(len(taken))
+            return next(self.pairs)
+
+    assert xpnet.evaluate(trained, Watched(blocks())).total == 1000
+    assert seen == list(range(11))
+
+
+@pytest.mark.parametrize("images", [np.empty((0, 28, 28), np.uint8), iter([])])
+def test_no_images_give_no_labels(trained, images):
+    assert xpnet.predict(trained, images).shape == (0,)
+
+
+def test_probabilities_sum_to_one_and_agree_with_the_labels(trained, digits):
+    probabilities = xpnet.predict_proba(trained, digits[0], batch_size=300)
+    assert probabilities.shape == (1000, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), xpnet.predict(trained, digits[0]))
+
+
+def passing_network(backend, n, output="logits", **options):
+    """Return a network whose outputs are its inputs."""
+    layer = xpnet.Dense(backend.asarray(np.eye(n)), backend.asarray(np.zeros(n)))
+    return xpnet.Network([layer], output=output, **options)
+
+
+def numpy_passing(n, output="logits", **options):
+    return xpnet.Network([xpnet.Dense(np.eye(n), np.zeros(n))], output=output, **options)
+
+
+@pytest.mark.parametrize(
+    ("output", "x", "labels", "probabilities"),
+    [
+        ("logits", [-1e4, -1.0, 0.0, 1.0], [0, 0, 0, 1], [0, 0.26894142, 0.5, 0.73105858]),
+        ("probabilities", [0.0, 0.2, 0.5, 0.7], [0, 0, 0, 1], [0, 0.2, 0.5, 0.7]),
+    ],
+)
+def test_one_unit_tells_two_classes(output, x, labels, probabilities):
+    network = numpy_passing(1, output)
+    rows = np.asarray(x)[:, None]
+    np.testing.assert_array_equal(xpnet.predict(network, rows), labels)
+    expected = np.stack([1 - np.asarray(probabilities), probabilities], axis=1)
+    np.testing.assert_allclose(xpnet.predict_proba(network, rows), expected, atol=1e-8)
+    assert xpnet.evaluate(network, rows, np.asarray(labels)).accuracy == 1.0
+
+
+def test_one_unit_on_every_backend(backend):
+    if backend.name == "dask":
+        pytest.skip("Dask images meet a NumPy network, see test_lazy")
+    network = passing_network(backend, 1)
+    rows = np.float32([[-2], [0], [2]])
+    np.testing.assert_array_equal(xpnet.predict(network, rows), [0, 0, 1])
+    np.testing.assert_allclose(
+        xpnet.predict_proba(network, rows)[:, 1], [0.11920292, 0.5, 0.88079708], rtol=1e-6
+    )
+
+
+def test_probabilities_are_given_as_they_are():
+    rows = np.asarray([[0.2, 0.8]])
+    np.testing.assert_array_equal(
+        xpnet.predict_proba(numpy_passing(2, "probabilities"), rows), rows
+    )
+
+
+def test_a_regression_predicts_values():
+    rows = np.asarray([[0.5, -3.0]])
+    np.testing.assert_array_equal(xpnet.predict(numpy_passing(2, "values"), rows), rows)
+
+
+@pytest.mark.parametrize("call", ["predict_proba", "evaluate"])
+def test_a_regression_has_no_probabilities_and_no_accuracy(call):
+    arguments = [np.zeros((1, 2))] + [np.zeros(1, int)] * (call == "evaluate")
+    with pytest.raises(ValueError, match="must classify; got output='values'"):
+        getattr(xpnet, call)(numpy_passing(2, "values"), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("logits", "label"),
+    [([1.0, 1.0, 0.0], 0), ([0.0, 0.0, 0.0], 0), ([-1e30, 1e30, 0.0], 1), ([0, 1e4, 1e4], 1)],
+)
+def test_ties_take_the_first(logits, label):
+    assert xpnet.predict(numpy_passing(3), np.asarray([logits])) == [label]
+
+
+def test_nan_is_not_hidden_behind_a_number():
+    layer = xpnet.Dense(np.zeros((1, 3)), np.asarray([5.0, math.nan, 9.0]))
+    assert xpnet.predict(xpnet.Network([layer]), np.zeros((1, 1))) == [1]
+
+
+def test_evaluate_counts(trained, digits):
+    result = xpnet.evaluate(trained, *digits)
+    expected = xpnet.predict(trained, digits[0]) == digits[1]
+    assert (result.correct, result.total) == (expected.sum(), 1000)
+    assert result.accuracy == result.correct / 1000 >= 0.97
+    np.testing.assert_array_equal(result.confusion.sum(axis=1), [100] * 10)
+    assert np.trace(result.confusion) == result.correct
+
+
+def test_confusion_has_the_truth_in_its_rows():
+    result = xpnet.evaluate(numpy_passing(3), np.eye(3)[[0, 1, 1]], [0, 1, 2])
+    np.testing.assert_array_equal(result.confusion, [[1, 0, 0], [0, 1, 0], [0, 1, 0]])
+
+
+def test_evaluate_on_every_backend(backend, trained, digits):
+    images, labels = digits[0][:100], digits[1][:100]
+    expected = xpnet.evaluate(trained, images, labels)
+    if backend.name == "dask":
+        network, x = trained, backend.asarray(images, "uint8")
+    else:
+        network, x = on(backend, trained), backend.asarray(images, "uint8")
+    result = xpnet.evaluate(network, x, backend.asarray(labels, "uint8"), batch_size=30)
+    np.testing.assert_array_equal(result.confusion, expected.confusion)
+
+
+def test_no_images_have_no_accuracy(trained):
+    result = xpnet.evaluate(trained, np.empty((0, 784), np.uint8), np.empty(0, np.uint8))
+    assert (result.correct, result.total) == (0, 0)
+    assert math.isnan(result.accuracy)
+
+
+def test_labels_are_the_networks_classes():
+    network = numpy_passing(2, classes=("cat", "dog"))
+    rows = np.asarray([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    assert xpnet.evaluate(network, rows, np.asarray(["cat", "dog", "cat"])).correct == 2
+    with pytest.raises(ValueError, match="entries of the network's classes; got cow in place 1"):
+        xpnet.evaluate(network, rows, np.asarray(["cat", "cow", "cat"]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([0, 1, 3], ValueError, "class ids from 0 to 2; got 3 in place 2"),
+        ([0, -1, 1], ValueError, "got -1 in place 1"),
+        ([0, 1], ValueError, "one for each image"),
+        ([[0], [1], [2]], ValueError, "one for each image"),
+        ([0.0, 1.0, 2.0], TypeError, "`labels` must be integers; got dtype float64"),
+        (None, TypeError, "`labels` must be given"),
+    ],
+)
+def test_labels_that_do_not_fit(labels, error, message):
+    with pytest.raises(error, match=message):
+        xpnet.evaluate(numpy_passing(3), np.eye(3), labels)
+
+
+def test_device_rows_do_not_meet_a_host_network(trained):
+    strict = pytest.importorskip("array_api_strict")
+    with pytest.raises(TypeError, match="one library; got array_api_strict and numpy"):
+        xpnet.predict(trained, strict.zeros((2, 784)))
+
+
+def test_a_network_may_be_used_by_many_threads_at_once(trained, digits):
+    from concurrent.futures import ThreadPoolExecutor
+
+    expected = xpnet.predict(trained, digits[0])
+    with ThreadPoolExecutor(8) as pool:
+        results = list(
+            pool.map(lambda n: xpnet.predict(trained, digits[0], batch_size=n), [50] * 16)
+        )
+    np.testing.assert_array_equal(results, [expected] * 16)

@@ -1,0 +1,72 @@
+"""Untrained networks."""
+
+import math
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.diagnosis import DeviceError, diagnose
+
+
+@pytest.mark.parametrize(
+    ("scheme", "deviation"),
+    [("normal", 0.01), ("xavier", math.sqrt(2 / 1200)), ("he", math.sqrt(2 / 800))],
+)
+def test_weights_have_the_schemes_deviation(scheme, deviation):
+    weight = xpnet.init_network([800, 400], scheme=scheme).layers[0].weight
+    # 320,000 draws: the standard error of their deviation is 0.13%.
+    assert np.std(weight) == pytest.approx(deviation, rel=0.01)
+    assert np.mean(weight) == pytest.approx(0, abs=deviation / 100)
+
+
+def test_the_books_network():
+    network = xpnet.init_network([784, 50, 100, 10])
+    assert [layer.weight.shape for layer in network.layers] == [(784, 50), (50, 100), (100, 10)]
+    assert [layer.activation for layer in network.layers] == ["sigmoid", "sigmoid", "identity"]
+    assert all(not layer.bias.any() for layer in network.layers)
+    assert network.dtype == np.float32
+
+
+def test_the_seed_decides():
+    one, same, other = (
+        xpnet.init_network([3, 2], seed=seed).layers[0].weight for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_dtype_rounds_the_same_draws():
+    double = xpnet.init_network([3, 2], dtype="float64").layers[0].weight
+    single = xpnet.init_network([3, 2], dtype="float32").layers[0].weight
+    np.testing.assert_array_equal(double.astype(np.float32), single)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options", "error", "message"),
+    [
+        ([3], {}, ValueError, r"two or more positive numbers; got \[3\]"),
+        ([3, 0], {}, ValueError, r"got \[3, 0\]"),
+        ([3, 2], {"scheme": "uniform"}, ValueError, "`scheme` must be one of .*'uniform'"),
+        ([3, 2], {"dtype": "int32"}, TypeError, "floating-point dtype; got int32"),
+        ([3, 2, 1], {"activation": "sine"}, ValueError, "`activation` must be one of"),
+        ([3, 2], {"device": "tpu"}, ValueError, "`device` must be cpu, gpu.*got 'tpu'"),
+    ],
+)
+def test_options_that_are_none(sizes, options, error, message):
+    with pytest.raises(error, match=message):
+        xpnet.init_network(sizes, **options)
+
+
+@pytest.mark.skipif(diagnose().usable, reason="there is a GPU")
+def test_no_gpu_is_an_error_and_no_fallback():
+    with pytest.raises(DeviceError):
+        xpnet.init_network([3, 2], device="gpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not diagnose().usable, reason=str(diagnose()))
+def test_the_same_bits_on_a_gpu():
+    host, device = (xpnet.init_network([3, 2], device=word) for word in ("cpu", "gpu"))
+    assert device.library == "cupy"
+    np.testing.assert_array_equal(device.to("cpu").layers[0].weight, host.layers[0].weight)

@@ -1,0 +1,275 @@
+"""Layers, networks and the forward pass, on every backend."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.networks.network import layer_results
+
+BOOK = {
+    "W1": [[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]],
+    "b1": [0.1, 0.2, 0.3],
+    "W2": [[0.1, 0.4], [0.2, 0.5], [0.3, 0.6]],
+    "b2": [0.1, 0.2],
+    "W3": [[0.1, 0.3], [0.2, 0.4]],
+    "b3": [0.1, 0.2],
+}
+CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
+GATES = {
+    "and": ([0.5, 0.5], -0.7, [0, 0, 0, 1]),
+    "or": ([0.5, 0.5], -0.2, [0, 1, 1, 1]),
+    "nand": ([-0.5, -0.5], 0.7, [1, 1, 1, 0]),
+}
+
+
+def book_network(backend, dtype):
+    return xpnet.Network.from_arrays({name: backend.asarray(w, dtype) for name, w in BOOK.items()})
+
+
+def random_network(backend, sizes=(6, 5, 4), activation="sigmoid", **options):
+    random = np.random.default_rng(0)
+    layers = [
+        xpnet.Dense(
+            backend.asarray(random.normal(size=(n_in, n_out))),
+            backend.asarray(random.normal(size=n_out)),
+            activation,
+        )
+        for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+    ]
+    return xpnet.Network(layers, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_books_worked_example(backend, dtype):
+    y = xpnet.forward(book_network(backend, dtype), backend.asarray([1.0, 0.5], dtype))
+    values = backend.check(y, dtype=dtype, shape=(2,))
+    np.testing.assert_allclose(values, [0.31682708, 0.69627909], atol=5e-8)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_perceptron_is_a_gate(backend, gate):
+    weight, bias, expected = GATES[gate]
+    layer = xpnet.Dense(
+        backend.asarray(np.reshape(weight, (2, 1))), backend.asarray([bias]), "step"
+    )
+    y = xpnet.forward(xpnet.Network([layer]), backend.asarray(CORNERS))
+    values = backend.check(y, dtype="float32", shape=(4, 1))
+    np.testing.assert_array_equal(values[:, 0], expected)
+
+
+def test_two_layers_solve_exclusive_or(backend):
+    first = xpnet.Dense(
+        backend.asarray([[0.5, -0.5], [0.5, -0.5]]), backend.asarray([-0.2, 0.7]), "step"
+    )
+    second = xpnet.Dense(backend.asarray([[0.5], [0.5]]), backend.asarray([-0.7]), "step")
+    y = xpnet.forward(xpnet.Network([first, second]), backend.asarray(CORNERS))
+    values = backend.check(y, dtype="float32", shape=(4, 1))
+    np.testing.assert_array_equal(values[:, 0], [0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("shape", [(6,), (0, 6), (1, 6), (7, 6), (2, 3, 6), (0, 3, 6)])
+def test_leading_axes_are_kept(backend, shape):
+    network = random_network(backend)
+    x = np.random.default_rng(1).normal(size=shape)
+    values = backend.check(
+        xpnet.forward(network, backend.asarray(x)), dtype="float32", shape=(*shape[:-1], 4)
+    )
+    flat = xpnet.forward(network, backend.asarray(x.reshape(-1, 6)))
+    expected = backend.check(flat, dtype="float32", shape=(x.size // 6, 4))
+    np.testing.assert_allclose(values.reshape(-1, 4), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float64"])
+def test_inputs_are_cast_to_the_parameters_dtype(backend, dtype):
+    network = random_network(backend)
+    x = np.asarray([[0, 1, 1, 0, 1, 1]])
+    values = backend.check(
+        xpnet.forward(network, backend.asarray(x, dtype)), dtype="float32", shape=(1, 4)
+    )
+    expected = backend.check(
+        xpnet.forward(network, backend.asarray(x)), dtype="float32", shape=(1, 4)
+    )
+    np.testing.assert_array_equal(values, expected)
+
+
+def test_bytes_are_scaled_after_the_cast_not_before(backend):
+    layer = xpnet.Dense(backend.asarray([[1.0]]), backend.asarray([0.0]))
+    network = xpnet.Network([layer], preprocessing=[xpnet.Scale(3), xpnet.Scale(1 / 255)])
+    y = xpnet.forward(network, backend.asarray([[255]], "uint8"))
+    np.testing.assert_allclose(backend.check(y, dtype="float32", shape=(1, 1)), 3.0, rtol=1e-6)
+
+
+def test_nan_goes_through(backend):
+    y = xpnet.forward(random_network(backend, activation="relu"), backend.asarray([np.nan] * 6))
+    assert np.isnan(backend.check(y, dtype="float32", shape=(4,))).all()
+
+
+def test_calling_a_network_is_forward(backend):
+    network, x = random_network(backend), backend.asarray(np.ones((2, 6)))
+    np.testing.assert_array_equal(
+        backend.check(network(x), dtype="float32", shape=(2, 4)),
+        backend.check(xpnet.forward(network, x), dtype="float32", shape=(2, 4)),
+    )
+
+
+def test_layer_results_give_every_stage(backend):
+    network = random_network(backend, preprocessing=xpnet.Scale(2))
+    x = backend.asarray(np.ones((3, 6)))
+    (given, prepared), *layers = layer_results(network, x, backend.xp)
+    assert given is x
+    np.testing.assert_array_equal(backend.check(prepared, dtype="float32", shape=(3, 6)), 2.0)
+    for layer, (weighted, y) in zip(network.layers, layers, strict=True):
+        backend.check(weighted, dtype="float32", shape=(3, layer.n_out))
+        np.testing.assert_array_equal(
+            backend.check(y, dtype="float32", shape=(3, layer.n_out)),
+            backend.check(xpnet.sigmoid(weighted), dtype="float32", shape=(3, layer.n_out)),
+        )
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", "step", "tanh", "identity"])
+def test_nothing_looks_at_values(activation):
+    jax = pytest.importorskip("jax", reason="jax.eval_shape shows a look at values")
+    numpy_network = xpnet.init_network([784, 5, 10], activation=activation)
+    arrays = {
+        f"{kind}{i}": jax.numpy.asarray(array)
+        for i, layer in enumerate(numpy_network.layers, start=1)
+        for kind, array in (("W", layer.weight), ("b", layer.bias))
+    }
+    network = xpnet.Network.from_arrays(arrays, activation=activation, preprocessing=xpnet.Scale(2))
+    rows = jax.ShapeDtypeStruct((3, 784), "uint8")
+    result = jax.eval_shape(lambda x: xpnet.softmax(network(x)), rows)
+    assert (result.shape, result.dtype) == ((3, 10), "float32")
+
+
+def test_two_libraries_are_refused():
+    strict = pytest.importorskip("array_api_strict")
+    network = xpnet.init_network([2, 2])
+    with pytest.raises(TypeError, match="got array_api_strict and numpy"):
+        xpnet.forward(network, strict.ones((1, 2)))
+
+
+def test_two_devices_are_refused():
+    strict = pytest.importorskip("array_api_strict")
+    weight, bias = strict.ones((2, 2)), strict.ones(2)
+    network = xpnet.Network([xpnet.Dense(weight, bias)])
+    x = strict.ones((1, 2), device=strict.Device("device1"))
+    with pytest.raises(ValueError, match=r"must be on one device.*device1.*CPU_DEVICE"):
+        xpnet.forward(network, x)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.zeros((3, 5)), ValueError, r"`x` must have the shape \(..., 2\); got \(3, 5\)"),
+        (np.float64(1), ValueError, r"got \(\)"),
+        (np.zeros((3, 2), complex), TypeError, "`x` must hold real numbers; got dtype complex128"),
+        (np.asarray([["a", "b"]]), TypeError, "`x` must hold real numbers; got dtype <U1"),
+        ("ab", TypeError, "`x` must be an array"),
+    ],
+)
+def test_inputs_that_do_not_fit(x, error, message):
+    with pytest.raises(error, match=message):
+        xpnet.forward(xpnet.init_network([2, 2]), x)
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "activation", "error", "message"),
+    [
+        ([1.0], [1.0], "relu", ValueError, r"`weight` must have the shape \(n_in, n_out\)"),
+        (np.zeros((0, 2)), [0, 0], "relu", ValueError, r"got \(0, 2\)"),
+        ([[1.0, 2.0]], [1.0], "relu", ValueError, r"`bias` must have the shape \(2,\); got \(1,\)"),
+        ([[1.0]], 1.0, "relu", ValueError, r"`bias` must have the shape \(1,\); got \(\)"),
+        ([[1.0]], [1.0], "swish_1", ValueError, "`activation` must be one of .*got 'swish_1'"),
+        ([[1j]], [1.0], "relu", TypeError, "`weight` must hold real numbers"),
+        ([[1.0]], np.float32([1]), "relu", TypeError, "dtype of the weight, float64; got float32"),
+        ("W1", [1.0], "relu", TypeError, "`weight` must be an array"),
+    ],
+)
+def test_layers_that_are_none(weight, bias, activation, error, message):
+    with pytest.raises(error, match=message):
+        xpnet.Dense(weight, bias, activation)
+
+
+def layer(n_in, n_out, dtype="float32"):
+    return xpnet.Dense(np.zeros((n_in, n_out), dtype), np.zeros(n_out, dtype))
+
+
+@pytest.mark.parametrize(
+    ("layers", "options", "error", "message"),
+    [
+        ([], {}, ValueError, "at least one layer; got none"),
+        ([np.zeros((2, 2))], {}, TypeError, "must be Dense layers; got ndarray in place 0"),
+        ([layer(2, 3), layer(4, 2)], {}, ValueError, "gives 3 values, but layer 1 takes 4"),
+        (
+            [layer(2, 3), layer(3, 2, "float64")],
+            {},
+            TypeError,
+            "got float32 in layer 0 and float64 in layer 1",
+        ),
+        ([layer(2, 2)], {"output": "scores"}, ValueError, "`output` must be one of .*'scores'"),
+        ([layer(2, 2)], {"classes": ["a"]}, ValueError, "must be 2 different names"),
+        ([layer(2, 2)], {"classes": ["a", "a"]}, ValueError, "got 2, 1 of them different"),
+        ([layer(2, 2)], {"output": "values", "classes": ["a", "b"]}, ValueError, "no classes"),
+        ([layer(2, 2)], {"preprocessing": [0.5]}, TypeError, "must be steps such as Scale"),
+    ],
+)
+def test_networks_that_are_none(layers, options, error, message):
+    with pytest.raises(error, match=message):
+        xpnet.Network(layers, **options)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["W1"], "must be named W1, b1 .*got W1"),
+        ([], "got nothing"),
+        (["W1", "b1", "W3", "b3"], "must be named W1, b1, W2, b2 .*got W1, W3, b1, b3"),
+        (["W1", "b1", "extra"], "got W1, b1, extra"),
+    ],
+)
+def test_names_that_are_missing_or_too_many(names, message):
+    with pytest.raises(ValueError, match=message):
+        xpnet.Network.from_arrays(dict.fromkeys(names, [[1.0]]))
+
+
+def test_one_activation_for_each_layer():
+    network = xpnet.Network.from_arrays(BOOK, activation=["relu", "tanh", "sigmoid"])
+    assert [layer.activation for layer in network.layers] == ["relu", "tanh", "sigmoid"]
+    with pytest.raises(ValueError, match="one for each of 3 layers; got 2"):
+        xpnet.Network.from_arrays(BOOK, activation=["relu", "tanh"])
+
+
+def test_what_a_network_says_of_itself(backend):
+    network = random_network(backend)
+    assert (network.n_in, network.n_out, network.n_classes) == (6, 4, 4)
+    assert (network.dtype, network.device) == (backend.xp.float32, backend.device)
+    assert network.library == backend.name.partition(":")[0].replace("-", "_")
+    assert "6 -> 5 sigmoid -> 4 sigmoid" in repr(network)
+    assert repr(network.layers[0]) == "Dense(6 -> 5, sigmoid)"
+
+
+@pytest.mark.parametrize(
+    ("n_out", "output", "n_classes"),
+    [(1, "logits", 2), (3, "logits", 3), (1, "probabilities", 2), (3, "values", 0)],
+)
+def test_how_many_classes(n_out, output, n_classes):
+    assert xpnet.Network([layer(2, n_out)], output=output).n_classes == n_classes
+
+
+def test_networks_are_frozen_data():
+    network = xpnet.init_network([2, 2])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        network.output = "values"
+    assert network == network  # noqa: PLR0124 (identity, no comparison of arrays)
+    assert len({network, xpnet.init_network([2, 2])}) == 2
+
+
+def test_a_network_moves_to_the_cpu(backend):
+    network = random_network(backend, preprocessing=xpnet.Scale(2), classes="abcd").to("cpu")
+    assert (network.library, network.device) == ("numpy", "cpu")
+    assert (network.preprocessing, network.classes) == ((xpnet.Scale(2),), tuple("abcd"))
+    np.testing.assert_array_equal(
+        network.layers[0].weight, np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
+    )
