@@ -115,7 +115,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that asks for `backend` on every one that is here."""
-    if "backend" in metafunc.fixturenames:
+    chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "backend" in metafunc.fixturenames and not any("backend" in names for names in chosen):
         here = [name for name in BACKENDS if name not in metafunc.config.stash[MISSING]]
         marked = [
             pytest.param(name, marks=pytest.mark.gpu) if name == "cupy" else name for name in here
@@ -132,6 +133,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Each library and device that is installed here."""
+    if request.param in request.config.stash[MISSING]:
+        pytest.skip(f"{request.param}: {request.config.stash[MISSING][request.param]}")
     opened = _open(request.param)
     with opened.flags:
         yield opened

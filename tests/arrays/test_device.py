@@ -74,7 +74,7 @@ def test_words_for_a_gpu(word, name, card):
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda"])
 @pytest.mark.usefixtures("no_gpu")
 def test_no_gpu_is_an_error_with_its_cause_and_mend(word):
-    with pytest.raises(xpnet.DeviceError, match="no NVIDIA driver here.*install one") as caught:
+    with pytest.raises(xpnet.DeviceError, match=r"no NVIDIA driver here.*install one") as caught:
         xpnet.Device(word)
     assert caught.value.code == "no-driver"
 
@@ -88,7 +88,7 @@ def test_auto_says_what_it_chose_and_why():
 
 @pytest.mark.parametrize("word", ["", "GPU", "gpu:", "gpu:-1", "gpu:x", "cpu:0", "auto:1", "tpu"])
 def test_other_words_are_refused(word):
-    with pytest.raises(ValueError, match="`device` must be cpu, gpu, gpu:N .* or auto; got"):
+    with pytest.raises(ValueError, match=r"`device` must be cpu, gpu, gpu:N .* or auto; got"):
         xpnet.Device(word)
 
 
@@ -121,5 +121,5 @@ def test_the_argument_defaults_to_the_cpu():
 
 
 def test_the_argument_refuses_other_words():
-    with pytest.raises(argparse.ArgumentError, match="must be cpu, gpu, .*got 'gpus'"):
+    with pytest.raises(argparse.ArgumentError, match=r"must be cpu, gpu, .*got 'gpus'"):
         parse("--device", "gpus")

@@ -1,6 +1,7 @@
 """Layers, networks and the forward pass, on every backend."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def random_network(backend, sizes=(6, 5, 4), activation="sigmoid", **options):
             backend.asarray(random.normal(size=n_out)),
             activation,
         )
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+        for n_in, n_out in pairwise(sizes)
     ]
     return xpnet.Network(layers, **options)
 
@@ -231,7 +232,7 @@ def test_networks_that_are_none(layers, options, error, message):
 )
 def test_names_that_are_missing_or_too_many(names, message):
     with pytest.raises(ValueError, match=message):
-        xpnet.Network.from_arrays(dict.fromkeys(names, [[1.0]]))
+        xpnet.Network.from_arrays({name: [[1.0]] for name in names})
 
 
 def test_one_activation_for_each_layer():

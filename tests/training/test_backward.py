@@ -1,5 +1,7 @@
 """Gradients by the chain rule, on every backend."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ ACTIVATIONS = ("sigmoid", "relu", "tanh", "identity")
 def make(backend, activation, dtype, random):
     sizes = (5, 4, 3)
     arrays = {}
-    for i, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+    for i, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
         arrays[f"W{i}"] = random.normal(size=(n_in, n_out))
         arrays[f"b{i}"] = random.normal(size=n_out)
     return arrays, lambda values: xpnet.Network.from_arrays(

@@ -1,0 +1,63 @@
+"""What `import xpnet` gives, and what it costs."""
+
+import importlib
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+import xpnet
+
+HEAVY = ("cupy", "torch", "jax", "dask", "matplotlib", "sklearn", "onnx", "tqdm", "safetensors")
+
+
+@pytest.mark.parametrize("name", xpnet.__all__)
+def test_public_names_open_their_rooms(name):
+    value = getattr(xpnet, name)
+    assert value.__name__ == name
+    assert value.__doc__
+    assert name in importlib.import_module(value.__module__).__all__
+
+
+def test_the_table_of_rooms_holds_the_public_names():
+    listed = [name for names in xpnet._ROOMS.values() for name in names]  # noqa: SLF001
+    assert sorted(listed) == xpnet.__all__
+    assert set(dir(xpnet)) == {*xpnet.__all__, "__version__"}
+
+
+def test_the_version_is_the_installed_one():
+    assert xpnet.__version__ == importlib.metadata.version("xpnet")
+
+
+def test_other_names_are_no_attributes():
+    with pytest.raises(AttributeError, match="module 'xpnet' has no attribute 'swish_1'"):
+        xpnet.swish_1  # noqa: B018
+
+
+def run_python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import xpnet",
+        "import xpnet; xpnet.predict(xpnet.init_network([784, 10]), xpnet.sample()[0])",
+    ],
+)
+def test_no_heavy_library_is_loaded_before_it_is_needed(code):
+    loaded = run_python(f"{code}; import sys; print(*sys.modules)").split()
+    assert not set(HEAVY) & set(loaded)
+    assert "array_api_compat.numpy" not in loaded
+
+
+def test_importing_xpnet_costs_little_beyond_numpy():
+    code = (
+        "import numpy, time; start = time.perf_counter(); import xpnet;"
+        "print(time.perf_counter() - start)"
+    )
+    # The best of five: a machine that does other things only adds to it.
+    assert min(float(run_python(code)) for _ in range(5)) <= 0.010
