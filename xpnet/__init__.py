@@ -10,8 +10,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from xpnet.arrays.causes import DeviceError
     from xpnet.arrays.device import Device, add_device_argument
-    from xpnet.arrays.diagnosis import DeviceError
     from xpnet.datasets import read, sample
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.choosing import load, save
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from xpnet.functions.losses import cross_entropy
     from xpnet.functions.softmax import log_softmax, logsumexp, softmax
     from xpnet.inference.predict import Evaluation, evaluate, predict, predict_proba
+    from xpnet.networks.dense import Dense
     from xpnet.networks.initializers import init_network
-    from xpnet.networks.network import Dense, Network, forward
+    from xpnet.networks.network import Network, forward
     from xpnet.networks.preprocessing import Scale
     from xpnet.training.train import Epoch, Run, train
 
 # Where each public name lives.
 _ROOMS = {
     "xpnet.arrays.device": ("Device", "add_device_argument"),
-    "xpnet.arrays.diagnosis": ("DeviceError",),
+    "xpnet.arrays.causes": ("DeviceError",),
     "xpnet.datasets": ("read", "sample"),
     "xpnet.files.errors": ("DataError", "WeightsError"),
     "xpnet.formats.choosing": ("load", "save"),
@@ -35,8 +36,9 @@ _ROOMS = {
     "xpnet.functions.losses": ("cross_entropy",),
     "xpnet.functions.softmax": ("log_softmax", "logsumexp", "softmax"),
     "xpnet.inference.predict": ("Evaluation", "evaluate", "predict", "predict_proba"),
+    "xpnet.networks.dense": ("Dense",),
     "xpnet.networks.initializers": ("init_network",),
-    "xpnet.networks.network": ("Dense", "Network", "forward"),
+    "xpnet.networks.network": ("Network", "forward"),
     "xpnet.networks.preprocessing": ("Scale",),
     "xpnet.training.train": ("Epoch", "Run", "train"),
 }

@@ -9,7 +9,7 @@ import pytest
 
 import xpnet
 from xpnet.arrays import device as device_module
-from xpnet.arrays.diagnosis import Diagnosis
+from xpnet.arrays.causes import Diagnosis
 
 NO_GPU = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
 GPU = Diagnosis("usable", "GPU 0 is usable", "")

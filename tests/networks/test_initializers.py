@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.diagnosis import DeviceError, diagnose
+from xpnet.arrays.causes import DeviceError
+from xpnet.arrays.diagnosis import diagnose
 
 
 @pytest.mark.parametrize(

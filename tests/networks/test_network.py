@@ -18,11 +18,6 @@ BOOK = {
     "b3": [0.1, 0.2],
 }
 CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
-GATES = {
-    "and": ([0.5, 0.5], -0.7, [0, 0, 0, 1]),
-    "or": ([0.5, 0.5], -0.2, [0, 1, 1, 1]),
-    "nand": ([-0.5, -0.5], 0.7, [1, 1, 1, 0]),
-}
 
 
 def book_network(backend, dtype):
@@ -47,17 +42,6 @@ def test_the_books_worked_example(backend, dtype):
     y = xpnet.forward(book_network(backend, dtype), backend.asarray([1.0, 0.5], dtype))
     values = backend.check(y, dtype=dtype, shape=(2,))
     np.testing.assert_allclose(values, [0.31682708, 0.69627909], atol=5e-8)
-
-
-@pytest.mark.parametrize("gate", GATES)
-def test_a_perceptron_is_a_gate(backend, gate):
-    weight, bias, expected = GATES[gate]
-    layer = xpnet.Dense(
-        backend.asarray(np.reshape(weight, (2, 1))), backend.asarray([bias]), "step"
-    )
-    y = xpnet.forward(xpnet.Network([layer]), backend.asarray(CORNERS))
-    values = backend.check(y, dtype="float32", shape=(4, 1))
-    np.testing.assert_array_equal(values[:, 0], expected)
 
 
 def test_two_layers_solve_exclusive_or(backend):
@@ -175,24 +159,6 @@ def test_inputs_that_do_not_fit(x, error, message):
         xpnet.forward(xpnet.init_network([2, 2]), x)
 
 
-@pytest.mark.parametrize(
-    ("weight", "bias", "activation", "error", "message"),
-    [
-        ([1.0], [1.0], "relu", ValueError, r"`weight` must have the shape \(n_in, n_out\)"),
-        (np.zeros((0, 2)), [0, 0], "relu", ValueError, r"got \(0, 2\)"),
-        ([[1.0, 2.0]], [1.0], "relu", ValueError, r"`bias` must have the shape \(2,\); got \(1,\)"),
-        ([[1.0]], 1.0, "relu", ValueError, r"`bias` must have the shape \(1,\); got \(\)"),
-        ([[1.0]], [1.0], "swish_1", ValueError, "`activation` must be one of .*got 'swish_1'"),
-        ([[1j]], [1.0], "relu", TypeError, "`weight` must hold real numbers"),
-        ([[1.0]], np.float32([1]), "relu", TypeError, "dtype of the weight, float64; got float32"),
-        ("W1", [1.0], "relu", TypeError, "`weight` must be an array"),
-    ],
-)
-def test_layers_that_are_none(weight, bias, activation, error, message):
-    with pytest.raises(error, match=message):
-        xpnet.Dense(weight, bias, activation)
-
-
 def layer(n_in, n_out, dtype="float32"):
     return xpnet.Dense(np.zeros((n_in, n_out), dtype), np.zeros(n_out, dtype))
 
@@ -248,7 +214,6 @@ def test_what_a_network_says_of_itself(backend):
     assert (network.dtype, network.device) == (backend.xp.float32, backend.device)
     assert network.library == backend.name.partition(":")[0].replace("-", "_")
     assert "6 -> 5 sigmoid -> 4 sigmoid" in repr(network)
-    assert repr(network.layers[0]) == "Dense(6 -> 5, sigmoid)"
 
 
 @pytest.mark.parametrize(

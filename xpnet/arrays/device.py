@@ -4,12 +4,14 @@ import argparse
 import os
 import platform
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.diagnosis import DeviceError, diagnose
+from xpnet.arrays.causes import DeviceError
+from xpnet.arrays.diagnosis import diagnose
 from xpnet.arrays.transfer import move, to_numpy
 
 __all__ = ["Device", "add_device_argument"]
@@ -84,7 +86,7 @@ class Device:
 
     def _open_cpu(self) -> None:
         self.name, self.library, self.xp, self.handle = "cpu", "numpy", np, "cpu"
-        self.hardware = f"{os.cpu_count()} x {platform.machine()}"
+        self.hardware = f"{os.cpu_count()} x {_processor()}"
 
     def _open_gpu(self, index: int) -> None:
         diagnosis = diagnose(index)
@@ -112,6 +114,16 @@ class Device:
 
     def __repr__(self) -> str:
         return f"Device({self.name!r}, library={self.library!r}, hardware={self.hardware!r})"
+
+
+def _processor() -> str:
+    """Return the name of the processor."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
+            return next(names).strip()
+    except (OSError, StopIteration):  # only Linux tells it there, and not on every processor
+        return platform.processor() or platform.machine()
 
 
 def _parse(word: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Why there is no usable GPU: one code, one sentence, one mend for each cause.
+"""Looking for the cause, where there is no usable GPU.
 
 CuPy alone does not tell. Without a driver every array raises "driver version is insufficient",
 two wheels at once give a warning and an error from somewhere inside, and missing CUDA libraries
@@ -15,80 +15,12 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any, Final, TypeVar
 
-__all__ = ["DeviceError", "Diagnosis", "diagnose", "gpu_facts"]
+from xpnet.arrays.causes import Diagnosis, describe
 
-_INSTALL = 'pip install "xpnet[cuda13]", or "xpnet[cuda12]" where the driver is older than 580'
-
-# code: (cause, mend). A new cause is a new row here, and the line below that finds it.
-_CAUSES: Final[dict[str, tuple[str, str]]] = {
-    "usable": ("GPU {index} is usable", ""),
-    "no-wheel": (
-        "CuPy is not installed, and there is no CuPy wheel for macOS",
-        "use --device cpu, or a Linux or Windows machine with an NVIDIA GPU",
-    ),
-    "not-installed": ("CuPy is not installed", _INSTALL),
-    "two-wheels": (
-        "{wheels} overwrite each other's files",
-        f"pip uninstall -y {{names}}, then {_INSTALL}",
-    ),
-    "broken-install": (
-        "CuPy is installed but cannot be imported ({error})",
-        'pip uninstall -y {names}, then pip install "xpnet[{extra}]"',
-    ),
-    "stub-library": (
-        "the driver library that was found is a stub, made for linking only",
-        "take the folder named stubs out of LD_LIBRARY_PATH",
-    ),
-    "no-driver": (
-        "there is no NVIDIA driver here",
-        "install one from nvidia.com/drivers (WSL: in Windows; container: run it with --gpus all)",
-    ),
-    "driver-too-old": (
-        "the NVIDIA driver knows CUDA {driver}, too old for CUDA {runtime} of {wheel}",
-        "update the driver to one for CUDA {major}.0 or newer{or_swap}",
-    ),
-    "driver-mismatch": (
-        "the NVIDIA driver in the kernel and its library are of different versions (error 803)",
-        "restart the machine; in a container, remove its own NVIDIA driver libraries",
-    ),
-    "not-ready": (
-        "the GPUs are not ready yet (error 802)",
-        "start their fabric manager: sudo systemctl start nvidia-fabricmanager",
-    ),
-    "no-device": (
-        "the NVIDIA driver finds no GPU",
-        "see that nvidia-smi -L lists one (container: run it with --gpus all)",
-    ),
-    "hidden-device": (
-        "CUDA_VISIBLE_DEVICES={visible} leaves no GPU to be seen",
-        "unset CUDA_VISIBLE_DEVICES, or name in it a GPU that nvidia-smi -L lists",
-    ),
-    "no-such-device": (
-        "there is no GPU {index}: {n_devices} to be seen, counted from 0",
-        "choose gpu:{last} or lower; CUDA_VISIBLE_DEVICES may hide others",
-    ),
-    "libraries-missing": (
-        "{libraries} cannot be loaded, which {wheel} needs",
-        'pip install "xpnet[{extra}]"',
-    ),
-    "libraries-mixed": (
-        "{wheel} finds the libraries of CUDA 13 before its own ({libraries} cannot be loaded)",
-        'pip uninstall -y {strangers}, then pip install "xpnet[cuda12]"',
-    ),
-    "wrong-product": (
-        "GPU {index} computes x @ weight + bias wrongly, {excess:.3g} times what rounding explains",
-        "see nvidia-smi -q for memory errors and update the driver; until then use --device cpu",
-    ),
-    "cuda-error": (
-        "CUDA says: {error}",
-        "run nvidia-smi; if it fails too, restart the machine or reinstall the driver",
-    ),
-}
+__all__ = ["diagnose", "gpu_facts"]
 
 # CUDA writes version 12.4 as 12040. A driver serves the later minor versions of its major one.
 _CUDA12, _CUDA13 = 12000, 13000
@@ -114,52 +46,6 @@ _CUDA13_LIBRARIES: Final = ("nvidia-cublas", "nvidia-cuda-nvrtc", "nvidia-cuda-r
 _LONGEST_FACT = 140
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What keeps the GPU from being used, and how to mend it.
-
-    Attributes
-    ----------
-    code : str
-        A short name of the cause, such as ``"no-driver"``; ``"usable"`` where there is none.
-    message : str
-        The cause.
-    mend : str
-        What to do about it; empty where the GPU is usable.
-    """
-
-    code: str
-    message: str
-    mend: str
-
-    @property
-    def usable(self) -> bool:
-        """Whether the GPU can be used."""
-        return self.code == "usable"
-
-    @property
-    def sentence(self) -> str:
-        """The cause and its mend, in one line of at most 400 characters."""
-        return f"{self.message}; {self.mend}" if self.mend else self.message
-
-    def __str__(self) -> str:
-        return self.sentence
-
-
-class DeviceError(RuntimeError):
-    """There is no usable GPU: the message is one line, the cause and its mend.
-
-    Attributes
-    ----------
-    code : str
-        The code of the cause, such as ``"no-driver"``.
-    """
-
-    def __init__(self, diagnosis: Diagnosis, /) -> None:
-        super().__init__(diagnosis)
-        self.code = diagnosis.code
 
 
 def diagnose(index: int = 0, *, check: bool = False) -> Diagnosis:
@@ -195,7 +81,7 @@ def diagnose(index: int = 0, *, check: bool = False) -> Diagnosis:
     cause = _in_installation(wheels) or _in_driver(wheels, index) or _in_libraries(wheels)
     if cause is None and check:
         cause = _in_product(index)
-    return cause or _diagnosis("usable", index=index)
+    return cause or describe("usable", index=index)
 
 
 def gpu_facts() -> dict[str, object]:
@@ -238,16 +124,16 @@ def _device_facts(cupy: Any, index: int) -> dict[str, object]:
 def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
     # Before the import: with two wheels, what the import says depends on which came last.
     if len(wheels) > 1:
-        return _diagnosis("two-wheels", wheels=" and ".join(wheels), names=" ".join(wheels))
+        return describe("two-wheels", wheels=" and ".join(wheels), names=" ".join(wheels))
     error = _attempt(_import_cupy)
     if not isinstance(error, Exception):
         return None
     if not wheels and isinstance(error, ModuleNotFoundError):
-        return _diagnosis("no-wheel" if sys.platform == "darwin" else "not-installed")
+        return describe("no-wheel" if sys.platform == "darwin" else "not-installed")
     names = wheels[0] if wheels else "cupy"
     # CuPy wraps the error in a page of advice; the reason is what it was raised from.
     reason = _one_line(error.__cause__ or error)
-    return _diagnosis("broken-install", error=reason, names=names, extra=_extra(wheels))
+    return describe("broken-install", error=reason, names=names, extra=_extra(wheels))
 
 
 def _in_driver(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
@@ -260,16 +146,16 @@ def _in_driver(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
         if code == "driver-too-old":
             return _insufficient_driver(wheels, runtime, n_devices)
         if code != "no-device":
-            return _diagnosis(code, error=_one_line(n_devices))
+            return describe(code, error=_one_line(n_devices))
         n_devices = 0
     if n_devices == 0:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         if visible is None:
-            return _diagnosis("no-device")
-        return _diagnosis("hidden-device", visible=repr(_one_line(visible)))
+            return describe("no-device")
+        return describe("hidden-device", visible=repr(_one_line(visible)))
     if not 0 <= index < n_devices:
         last = n_devices - 1
-        return _diagnosis("no-such-device", index=index, n_devices=n_devices, last=last)
+        return describe("no-such-device", index=index, n_devices=n_devices, last=last)
     return None
 
 
@@ -277,14 +163,14 @@ def _insufficient_driver(wheels: tuple[str, ...], runtime: Any, error: Exception
     """Tell no driver from an old one: CUDA gives both the same error, 35."""
     driver, needed = _attempt(runtime.driverGetVersion), runtime.runtimeGetVersion()
     if driver == 0 or isinstance(driver, Exception):
-        return _diagnosis("no-driver")
+        return describe("no-driver")
     if driver // 1000 >= needed // 1000:
-        return _diagnosis("cuda-error", error=_one_line(error))
+        return describe("cuda-error", error=_one_line(error))
     wheel = _wheel(wheels)
     # The libraries must go too: see _CUDA13_LIBRARIES.
     names = " ".join((wheel, *_CUDA13_LIBRARIES))
     swap = f'; or pip uninstall -y {names}, then pip install "xpnet[cuda12]"'
-    return _diagnosis(
+    return describe(
         "driver-too-old",
         driver=_version(driver),
         runtime=_version(needed),
@@ -297,12 +183,11 @@ def _insufficient_driver(wheels: tuple[str, ...], runtime: Any, error: Exception
 def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
     import cupy
 
-    # CuPy loads these at first use. The headers belong to cudart, which CuPy itself has built in:
-    # kernels that mention float16 are compiled with them.
+    # CuPy loads these at first use. It has cudart built in; of that it needs only the headers, and
+    # only for kernels that mention float16.
     loaders: dict[str, Callable[[], object]] = {
         "cuBLAS": lambda: cupy.cuda.cublas,
         "NVRTC": cupy.cuda.nvrtc.getVersion,
-        "cudart's headers": _find_headers,
     }
     failed = [name for name, load in loaders.items() if isinstance(_attempt(load), Exception)]
     if not failed:
@@ -310,23 +195,16 @@ def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
     wheel, extra, libraries = _wheel(wheels), _extra(wheels), ", ".join(failed)
     strangers = " ".join(_installed(_CUDA13_LIBRARIES))
     if strangers and extra == "cuda12":
-        return _diagnosis("libraries-mixed", wheel=wheel, libraries=libraries, strangers=strangers)
-    return _diagnosis("libraries-missing", wheel=wheel, libraries=libraries, extra=extra)
-
-
-def _find_headers() -> str:
-    folder = import_module("cuda.pathfinder").find_nvidia_header_directory("cudart")
-    if folder is None:
-        raise FileNotFoundError
-    return str(folder)
+        return describe("libraries-mixed", wheel=wheel, libraries=libraries, strangers=strangers)
+    return describe("libraries-missing", wheel=wheel, libraries=libraries, extra=extra)
 
 
 def _in_product(index: int) -> Diagnosis | None:
     excess = _attempt(lambda: _excess(index))
     if isinstance(excess, Exception):
-        return _diagnosis("cuda-error", error=_one_line(excess))
+        return describe("cuda-error", error=_one_line(excess))
     # Not `excess > 1`: a NaN is wrong as well.
-    return None if excess <= 1 else _diagnosis("wrong-product", index=index, excess=excess)
+    return None if excess <= 1 else describe("wrong-product", index=index, excess=excess)
 
 
 def _excess(index: int) -> float:
@@ -384,11 +262,6 @@ def _attempt(action: Callable[[], _T]) -> _T | Exception:
 def _told(action: Callable[[], _T]) -> _T | None:
     outcome = _attempt(action)
     return None if isinstance(outcome, Exception) else outcome
-
-
-def _diagnosis(code: str, **facts: object) -> Diagnosis:
-    cause, mend = _CAUSES[code]
-    return Diagnosis(code, cause.format(**facts), mend.format(**facts))
 
 
 def _wheel(wheels: tuple[str, ...]) -> str:

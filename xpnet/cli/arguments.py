@@ -16,6 +16,7 @@ __all__ = [
     "add_data_arguments",
     "add_model_arguments",
     "as_data_error",
+    "not_negative",
     "open_network",
     "positive",
     "read_options",
@@ -24,6 +25,7 @@ __all__ = [
 
 Subparsers = Any  # argparse keeps the type of its subparsers to itself
 _BOOK_SIZES = (784, 50, 100, 10)
+_MOST_DIGITS = 18
 
 
 class UsageError(ValueError):
@@ -35,13 +37,17 @@ def positive(text: str) -> int:
     return _whole(text, 1)
 
 
-def _not_negative(text: str) -> int:
+def not_negative(text: str) -> int:
+    """Return a whole number of at least 0; an argparse type."""
     return _whole(text, 0)
 
 
 def _whole(text: str, smallest: int) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) < smallest:
-        msg = f"must be a whole number of at least {smallest}; got {text!r}"
+    # No number is that long; Python itself refuses to read one of 4,300 digits.
+    is_whole = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    if not is_whole or int(text) < smallest:
+        digits = f" and at most {_MOST_DIGITS} digits" if len(text) > _MOST_DIGITS else ""
+        msg = f"must be a whole number of at least {smallest}{digits}; got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 
@@ -65,10 +71,12 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, rows: int | None = No
     )
     parser.add_argument(
         "--rows",
-        type=_not_negative,
+        type=not_negative,
         default=rows,
         metavar="N",
-        help="only the first N images (default: all)" if rows is None else f"(default: {rows})",
+        help="only the first N images (default: all)"
+        if rows is None
+        else f"only the first N images (default: {rows})",
     )
     parser.add_argument(
         "--labels", metavar="FILE", help="labels (default: in DATA, or beside it by its usual name)"
@@ -85,10 +93,23 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, rows: int | None = No
     )
 
 
-def read_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of `xpnet.datasets.read` that `add_data_arguments` added."""
+def read_options(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
+    """Return the options of `xpnet.datasets.read`: those of `add_data_arguments`, and more.
+
+    Raises
+    ------
+    UsageError
+        If one has a value that it cannot have.
+    """
+    from xpnet.datasets.options import Options
+
     names = ("rows", "labels", "label", "delimiter", "floating")
-    return {name: getattr(args, name) for name in names}
+    options = {name: getattr(args, name) for name in names} | more
+    try:
+        Options(**options)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return options
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +124,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         " random, the book's untrained one",
     )
     parser.add_argument(
-        "--seed", type=_not_negative, default=0, metavar="N", help="of --model random (default: 0)"
+        "--seed", type=not_negative, default=0, metavar="N", help="of --model random (default: 0)"
     )
     add_device_argument(parser)
     parser.add_argument(
@@ -134,12 +155,12 @@ def open_network(args: argparse.Namespace, stopwatch: "Stopwatch") -> "tuple[Net
         raise WeightsError(error.strerror or str(error), file=args.model) from error
 
 
-def as_data_error(check: Callable[..., Any], images: Any, path: str, *options: Any) -> Any:
-    """Return ``check(images, *options)``; what it refuses is the file's fault."""
+def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any:
+    """Return ``check(*checked)``; what it refuses is the file's fault."""
     from xpnet.files.errors import DataError
 
     try:
-        return check(images, *options)
+        return check(*checked)
     except ValueError as error:
         raise DataError(str(error), file=path) from error
 

@@ -45,7 +45,11 @@ def run(args: argparse.Namespace, _: Stopwatch) -> int:
                 "gpu": "usable" if diagnosis.usable else "not usable",
                 "why": diagnosis.message,
                 "mend": diagnosis.mend or "nothing to mend",
-                **{name: _as_text(fact) for name, fact in facts.items()},
+                **{
+                    # Names in capitals are variables of the environment.
+                    name: "not set" if name.isupper() and fact is None else _as_text(fact)
+                    for name, fact in facts.items()
+                },
             }
         )
     return 0 if diagnosis.usable else 5
@@ -75,5 +79,7 @@ def _host_facts() -> dict[str, Any]:
 
 def _as_text(fact: Any) -> str:
     if isinstance(fact, list | tuple):
-        return "; ".join(map(str, fact)) or "none"
+        return "; ".join(map(_as_text, fact)) or "none"
+    if isinstance(fact, dict):
+        return ", ".join(f"{name} {value}" for name, value in fact.items())
     return "unknown" if fact is None else str(fact)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
     Subparsers,
+    UsageError,
     add_common_arguments,
     add_data_arguments,
     add_model_arguments,
@@ -43,6 +44,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     from xpnet.inference.predict import evaluate
 
     network, device = open_network(args, stopwatch)
+    if network.output == "values":
+        msg = f"{args.model} is a regression, which has no accuracy; use predict"
+        raise UsageError(msg)
     pairs = with_progress(_labelled_blocks(args, network), total=args.rows, what="evaluating")
     with stopwatch.measure("computing"):
         pairs = stopwatch.measure_items(pairs, "loading")
@@ -65,12 +69,16 @@ def _labelled_blocks(args: argparse.Namespace, network: "Network") -> Iterator[t
     from xpnet.datasets import stream
     from xpnet.files.errors import DataError
     from xpnet.inference.batches import as_rows
+    from xpnet.inference.predict import as_class_ids
 
-    # Where the network names its classes, the labels are names, and `evaluate` checks them.
-    n_classes = None if network.classes else network.n_classes
-    blocks = stream(args.data, features=network.n_in, classes=n_classes, **read_options(args))
+    # Where the network names its classes, the labels are names. No file has more than 256.
+    n_classes = None if network.classes else min(network.n_classes, 256)
+    options = read_options(args, features=network.n_in, classes=n_classes)
+    blocks = stream(args.data, **options)
     for images, labels in blocks:
         if labels is None:
             what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
             raise DataError(what, file=args.data, hint=hint)
-        yield as_data_error(as_rows, images, args.data, network.n_in), labels
+        if network.classes is not None:
+            as_data_error(args.labels or args.data, as_class_ids, network, labels)
+        yield as_data_error(args.data, as_rows, images, network.n_in), labels

@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(leaving.code or 0)
     try:
         code: int = args.run(args, Stopwatch())
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough, as head(1) does. Python would complain at exit, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,7 +80,7 @@ class _Version(argparse.Action):
 
 def _exit_code(error: Exception) -> int:
     """Return the exit code of an error that a user can mend; 0 for one that only we can."""
-    from xpnet.arrays.diagnosis import DeviceError
+    from xpnet.arrays.causes import DeviceError
     from xpnet.files.errors import DataError, WeightsError
 
     if isinstance(error, UsageError | FileExistsError | ModuleNotFoundError):
@@ -94,6 +95,8 @@ def _exit_code(error: Exception) -> int:
 def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
     return str(error)
 
 

@@ -3,6 +3,7 @@
 import argparse
 
 from xpnet.cli.arguments import Subparsers, UsageError, add_common_arguments
+from xpnet.cli.report import print_line
 from xpnet.cli.stopwatch import Stopwatch
 
 __all__ = ["add_parser"]
@@ -38,5 +39,5 @@ def run(args: argparse.Namespace, _: Stopwatch) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     save_figure(figure, args.output, force=args.force)
-    print(f"wrote {args.output}")
+    print_line(f"wrote {args.output}")
     return 0

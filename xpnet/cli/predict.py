@@ -37,7 +37,11 @@ def add_parser(commands: Subparsers) -> None:
     add_data_arguments(parser)
     add_model_arguments(parser)
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="the CSV file (default: standard output)"
+        "-o",
+        "--output",
+        default="-",
+        metavar="FILE",
+        help="the CSV file (default: -, standard output)",
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_common_arguments(parser)
@@ -48,12 +52,13 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
     from xpnet.files.writing import atomic_write
 
-    if args.json and args.output is None:
+    to_stdout = args.output in {"-", "/dev/stdout"}
+    if args.json and to_stdout:
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise UsageError(msg)
     network, device = open_network(args, stopwatch)
-    if args.output is None:
-        _write(args, network, stopwatch, sys.stdout.buffer)
+    if to_stdout:
+        _write(args, network, stopwatch, _standard_output())
         return 0
     with atomic_write(args.output, force=args.force) as file:
         n_images = _write(args, network, stopwatch, file)
@@ -74,7 +79,8 @@ def _write(
     is_regression = network.output == "values"
     names = [f"Value{i}" for i in range(1, network.n_out + 1)] if network.n_out > 1 else ["Value"]
     header = ",".join(["ImageId", *names]) if is_regression else "ImageId,Label"
-    file.write(f"{header}\n".encode())
+    # It goes out with the first lines: data that cannot be read shall give no output at all.
+    text = f"{header}\n"
     n_images = 0
     blocks = with_progress(_blocks(args, network), total=args.rows, what="predicting")
     for images, _ in stopwatch.measure_items(blocks, "loading"):
@@ -82,7 +88,8 @@ def _write(
             results = predict(network, images, batch_size=args.batch_size)
         fields = _as_fields(network, results)
         lines = (f"{number},{field}\n" for number, field in enumerate(fields, n_images + 1))
-        file.write("".join(lines).encode())
+        file.write((text + "".join(lines)).encode())
+        text = ""
         n_images += len(images)
     if not n_images:
         print(f"xpnet: {args.data} holds no images: no predictions", file=sys.stderr)
@@ -94,13 +101,29 @@ def _as_fields(network: "Network", results: Any) -> list[str]:
         return [",".join(map(str, row)) for row in results.tolist()]
     if network.classes is None:
         return [str(label) for label in results.tolist()]
-    return [str(network.classes[label]) for label in results.tolist()]
+    names = [_as_field(name) for name in network.classes]
+    return [names[label] for label in results.tolist()]
+
+
+def _as_field(name: str | int) -> str:
+    """Return a name as CSV has it: in quotes where it would look like more than one field."""
+    text = str(name)
+    if not any(character in text for character in ',"\r\n'):
+        return text
+    return '"{}"'.format(text.replace('"', '""'))
+
+
+def _standard_output() -> BinaryIO:
+    if sys.stdout is None:
+        msg = "standard output is closed"
+        raise OSError(msg)
+    return sys.stdout.buffer
 
 
 def _blocks(args: argparse.Namespace, network: "Network") -> Iterator[tuple[Any, None]]:
     from xpnet.datasets import stream
     from xpnet.inference.batches import as_rows
 
-    blocks = stream(args.data, features=network.n_in, want_labels=False, **read_options(args))
-    for images, _ in blocks:
-        yield as_data_error(as_rows, images, args.data, network.n_in), None
+    options = read_options(args, features=network.n_in, want_labels=False)
+    for images, _ in stream(args.data, **options):
+        yield as_data_error(args.data, as_rows, images, network.n_in), None

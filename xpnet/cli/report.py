@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
 
-__all__ = ["describe_work", "print_json", "print_table", "work_rows"]
+__all__ = ["describe_work", "print_json", "print_line", "print_table", "work_rows"]
 
 
 def describe_work(
@@ -63,7 +64,13 @@ def print_table(rows: Mapping[str, str]) -> None:
     """Print rows of a name and a text."""
     width = max(map(len, rows))
     for name, text in rows.items():
-        print(f"{name:{width}}  {text}")
+        print_line(f"{name:{width}}  {text}")
+
+
+def print_line(text: str) -> None:
+    """Print a line; what the terminal cannot show, as in the names of files, is escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def print_json(result: Mapping[str, Any]) -> None:

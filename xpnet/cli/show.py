@@ -1,6 +1,7 @@
 """``xpnet show``: the digits as a picture, with their labels and predictions."""
 
 import argparse
+import sys
 from typing import Any
 
 from xpnet.cli.arguments import (
@@ -13,6 +14,7 @@ from xpnet.cli.arguments import (
     open_network,
     read_options,
 )
+from xpnet.cli.report import print_line
 from xpnet.cli.stopwatch import Stopwatch
 
 __all__ = ["add_parser"]
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     from xpnet.datasets import read
     from xpnet.inference.batches import as_rows
     from xpnet.inference.predict import predict
-    from xpnet.pictures.images import as_images, draw_images
+    from xpnet.pictures.images import MOST_IMAGES, as_images, draw_images
     from xpnet.pictures.saving import check_picture, save_figure
 
     try:
@@ -52,16 +54,21 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     network, _ = open_network(args, stopwatch)
-    images, labels = read(args.data, features=network.n_in, **read_options(args))
-    rows = as_data_error(as_rows, images, args.data, network.n_in)
+    images, labels = read(args.data, **read_options(args, features=network.n_in))
+    if len(images) > MOST_IMAGES:
+        msg = f"a picture holds at most {MOST_IMAGES:,} images; got {len(images):,} (see --rows)"
+        raise UsageError(msg)
+    if not len(images):
+        print(f"xpnet: {args.data} holds no images: an empty picture", file=sys.stderr)
+    rows = as_data_error(args.data, as_rows, images, network.n_in)
     predictions = predict(network, rows, batch_size=args.batch_size)
     figure = draw_images(
-        as_data_error(as_images, images, args.data),
+        as_data_error(args.data, as_images, images),
         None if labels is None else list(map(str, labels.tolist())),
         _names(network.classes, predictions) if network.output != "values" else None,
     )
     save_figure(figure, args.output, force=args.force)
-    print(f"wrote {args.output} ({len(images)} images)")
+    print_line(f"wrote {args.output} ({len(images)} images)")
     return 0
 
 

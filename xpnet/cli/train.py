@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
     add_data_arguments,
+    not_negative,
     positive,
     read_options,
 )
@@ -66,21 +67,21 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument(
         "--learning-rate",
-        type=float,
+        type=_rate,
         default=0.005,
         metavar="X",
         help="at the start; it falls to zero by a cosine (default: 0.005)",
     )
     parser.add_argument(
         "--validation",
-        type=float,
+        type=_share,
         default=0.1,
         metavar="SHARE",
         help="of the images, held out to measure the accuracy (default: 0.1)",
     )
     parser.add_argument(
         "--augment",
-        type=int,
+        type=not_negative,
         default=0,
         metavar="N",
         help="move each image by up to N pixels whenever it is met (default: 0)",
@@ -90,7 +91,7 @@ def add_parser(commands: Subparsers) -> None:
         metavar="DATA",
         help="leave out the images of this data set, such as sample",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="(default: 0)")
     add_device_argument(parser)
     add_common_arguments(parser)
     parser.set_defaults(run=run)
@@ -98,6 +99,22 @@ def add_parser(commands: Subparsers) -> None:
 
 def _widths(text: str) -> tuple[int, ...]:
     return tuple(positive(width) for width in text.split(","))
+
+
+def _rate(text: str) -> float:
+    return _number(text, lambda x: 0 < x < float("inf"), "a positive number")
+
+
+def _share(text: str) -> float:
+    return _number(text, lambda x: 0 <= x < 1, "a number from 0 to below 1")
+
+
+def _number(text: str, fits: "Callable[[float], bool]", rule: str) -> float:
+    with suppress(ValueError):
+        if fits(float(text)):
+            return float(text)
+    msg = f"must be {rule}; got {text!r}"
+    raise argparse.ArgumentTypeError(msg)
 
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
@@ -113,14 +130,18 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     stopwatch.switch("loading")
     images, labels = _read(args)
     n_classes = args.classes or max(int(labels.max()) + 1, 2)
-    start = init_network(
-        (images.shape[1], *args.hidden, n_classes),
-        seed=args.seed,
-        activation=args.activation,
-        scheme="he" if args.activation == "relu" else "xavier",
-        preprocessing=Scale(1 / 255) if images.dtype.kind == "u" else None,
-        device=device,
-    )
+    try:
+        start = init_network(
+            (images.shape[1], *args.hidden, n_classes),
+            seed=args.seed,
+            activation=args.activation,
+            scheme="he" if args.activation == "relu" else "xavier",
+            preprocessing=Scale(1 / 255) if images.dtype.kind == "u" else None,
+            device=device,
+        )
+    except MemoryError as error:
+        msg = f"--hidden: the layers do not fit into the memory: {error}"
+        raise UsageError(msg) from error
     with stopwatch.measure("computing"), _progress(args, len(images)) as (progress, on_epoch):
         try:
             trained = train(
@@ -164,10 +185,13 @@ def _read(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]]":
     from xpnet.datasets import read
     from xpnet.files.errors import DataError
 
-    images, labels = read(args.data, classes=args.classes, **read_options(args))
+    images, labels = read(args.data, **read_options(args, classes=args.classes))
     if labels is None:
         what, hint = "no labels to learn from", "give them by --labels FILE"
         raise DataError(what, file=args.data, hint=hint)
+    if not len(images):
+        what = "no images to learn from"
+        raise DataError(what, file=args.data)
     rows = images.reshape(len(images), -1)
     if args.exclude is not None:
         excluded, _ = read(args.exclude, want_labels=False)
@@ -176,7 +200,7 @@ def _read(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]]":
         print(f"left out {len(rows) - len(kept):,} images of {args.exclude}", file=sys.stderr)
         rows, labels = rows[kept], labels[kept]
     if not len(rows):
-        what = "no images to learn from"
+        what = f"no images to learn from that are not in {args.exclude}"
         raise DataError(what, file=args.data)
     return rows, labels
 

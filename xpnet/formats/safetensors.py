@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import WeightsError
-from xpnet.networks.network import Dense, Network
+from xpnet.networks.dense import Dense
+from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import STEPS
 
 __all__ = ["read", "recognise", "serialize"]
@@ -68,7 +69,7 @@ def read(path: Path) -> Network:
         raise WeightsError(what, file=path, found=found, expected="a file that xpnet wrote")
     try:
         return _build(json.loads(metadata[_KEY]), tensors)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         # Whatever is wrong with the description, the network refuses it in its own words.
         what = f"no valid network: {type(error).__name__}: {error}"
         raise WeightsError(what, file=path) from error
@@ -90,7 +91,13 @@ def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     if meaning["version"] != _VERSION:
         msg = f"version of the format must be {_VERSION}; got {meaning['version']}"
         raise ValueError(msg)
-    activations = meaning["activations"]
+    activations, classes = meaning["activations"], meaning["classes"]
+    if not isinstance(activations, list):
+        msg = f"activations must be a list; got {activations!r}"
+        raise TypeError(msg)
+    if classes is not None and not _are_names(classes):
+        msg = f"classes must be a list of texts and whole numbers, or null; got {classes!r}"
+        raise TypeError(msg)
     names = {f"layers.{i}.{kind}" for i in range(len(activations)) for kind in ("weight", "bias")}
     if names != set(tensors):
         msg = f"tensors must be {', '.join(sorted(names))}; got {', '.join(sorted(tensors))}"
@@ -106,8 +113,14 @@ def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     ]
     steps = []
     for step in meaning["preprocessing"]:
+        if not isinstance(step, dict):
+            msg = f"steps of preprocessing must be JSON objects; got {step!r}"
+            raise TypeError(msg)
         options = {name: value for name, value in step.items() if name != "step"}
         steps.append(STEPS[step["step"]](**options))
-    return Network(
-        layers, preprocessing=steps, output=meaning["output"], classes=meaning["classes"]
-    )
+    return Network(layers, preprocessing=steps, output=meaning["output"], classes=classes)
+
+
+def _are_names(classes: object) -> bool:
+    # JSON's true and false are no numbers, though Python's are.
+    return isinstance(classes, list) and all(type(name) in {str, int} for name in classes)

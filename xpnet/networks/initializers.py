@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from xpnet.arrays.device import Device
-from xpnet.networks.network import Dense, Network, Output
+from xpnet.networks.dense import Dense
+from xpnet.networks.network import Network, Output
 from xpnet.networks.preprocessing import Scale
 
 __all__ = ["Scheme", "init_network"]

@@ -10,87 +10,18 @@ from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
-    as_floating,
     current_device,
     device_of,
     library_of,
 )
 from xpnet.functions.activations import ACTIVATIONS
+from xpnet.networks.dense import Dense
 from xpnet.networks.preprocessing import Scale
 
-__all__ = ["OUTPUTS", "Dense", "Network", "Output", "forward", "layer_results"]
+__all__ = ["OUTPUTS", "Network", "Output", "forward", "layer_results"]
 
 Output = Literal["logits", "probabilities", "values"]
 OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "values")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Dense:
-    """A fully connected layer: ``activation(x @ weight + bias)``.
-
-    Parameters
-    ----------
-    weight : array of shape (n_in, n_out)
-        Of any library. Nested lists become a NumPy array.
-    bias : array of shape (n_out,)
-        Of the library, device and dtype of `weight`.
-    activation : str, default "identity"
-        A name in `xpnet.functions.activations.ACTIVATIONS`.
-
-    Raises
-    ------
-    TypeError
-        If an argument is no array of real numbers, or the two differ in library or dtype.
-    ValueError
-        If the shapes do not fit, a width is zero, the devices differ, or the activation is
-        unknown.
-
-    Examples
-    --------
-    A perceptron with a step: AND.
-
-    >>> import numpy as np
-    >>> gate = Network([Dense([[0.5], [0.5]], [-0.7], "step")])
-    >>> gate(np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]))[:, 0]
-    array([0., 0., 0., 1.])
-    """
-
-    weight: Any
-    bias: Any
-    activation: str = "identity"
-
-    def __post_init__(self) -> None:
-        weight, _ = as_floating(self.weight, "weight")
-        bias, _ = as_floating(self.bias, "bias")
-        array_namespace(weight, bias)
-        if weight.dtype != bias.dtype:
-            msg = f"`bias` must have the dtype of the weight, {weight.dtype}; got {bias.dtype}"
-            raise TypeError(msg)
-        if weight.ndim != 2 or 0 in weight.shape:  # noqa: PLR2004 (a matrix)
-            msg = f"`weight` must have the shape (n_in, n_out); got {tuple(weight.shape)}"
-            raise ValueError(msg)
-        if tuple(bias.shape) != (weight.shape[1],):
-            msg = f"`bias` must have the shape ({weight.shape[1]},); got {tuple(bias.shape)}"
-            raise ValueError(msg)
-        if self.activation not in ACTIVATIONS:
-            known = ", ".join(sorted(ACTIVATIONS))
-            msg = f"`activation` must be one of {known}; got {self.activation!r}"
-            raise ValueError(msg)
-        object.__setattr__(self, "weight", weight)
-        object.__setattr__(self, "bias", bias)
-
-    @property
-    def n_in(self) -> int:
-        """How many inputs the layer takes."""
-        return int(self.weight.shape[0])
-
-    @property
-    def n_out(self) -> int:
-        """How many units the layer has."""
-        return int(self.weight.shape[1])
-
-    def __repr__(self) -> str:
-        return f"Dense({self.n_in} -> {self.n_out}, {self.activation})"
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)

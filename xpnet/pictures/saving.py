@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xpnet.files.writing import atomic_write
 
@@ -18,7 +18,7 @@ def check_picture(path: str | os.PathLike[str], /) -> None:
         raise ValueError(msg)
 
 
-def new_figure(width: float, height: float, *, layout: str = "none") -> Any:
+def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = None) -> Any:
     """Return an empty matplotlib figure of this size in inches, which no window shows.
 
     Raises
