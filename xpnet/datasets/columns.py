@@ -1,23 +1,19 @@
-"""The columns of a CSV file: which line is a header, and which column holds the label."""
+"""The columns of a CSV file: how a line falls into fields, and which of them is the label."""
 
 import csv
 import math
-import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from xpnet.files import DataError, quoted
+from xpnet.files import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
     from xpnet.datasets.options import Options
 
-__all__ = ["Layout", "counted_columns", "is_header", "named_columns", "split"]
-
-_LABEL_NAMES = ("label", "class", "target", "y")
-_PIXEL_NAME = re.compile(r"(?:pixel)?\d+|\d+x\d+", re.IGNORECASE | re.ASCII)
-_KNOWN_NAMES = "label, then pixel0 ... or pixel1 ... or 1x1, 1x2 ... in order"
+__all__ = ["Layout", "counted_columns", "split"]
 
 
 @dataclass(frozen=True)
@@ -47,9 +43,9 @@ def split(line: str, delimiter: str) -> list[str]:
     Returns
     -------
     list of str
-        The fields as they are, blanks included.
+        The fields as they are, blanks included. A quote that is not closed on its line leaves
+        the line end in its field.
     """
-    line = line.rstrip("\n")
     if delimiter == " ":
         return [field.strip('"') for field in line.split()]
     if '"' in line:
@@ -57,87 +53,17 @@ def split(line: str, delimiter: str) -> list[str]:
             return next(csv.reader([line], delimiter=delimiter))
         except csv.Error:  # a field longer than that module takes
             pass
-    return line.split(delimiter)
+    return line.rstrip("\n").split(delimiter)
 
 
-def is_header(fields: "Sequence[str]") -> bool:
-    """Tell a header from a row of values, one of which may be wrong.
-
-    Parameters
-    ----------
-    fields : sequence of str
-        The fields of the file's first line.
-
-    Returns
-    -------
-    bool
-        Whether most fields are words, or the first or last is the name of a label.
-    """
-    if not {fields[0].strip().casefold(), fields[-1].strip().casefold()}.isdisjoint(_LABEL_NAMES):
-        return True
-    words = sum(bool(field.strip()) and not _is_number(field) for field in fields)
-    return 2 * words > len(fields)
-
-
-def named_columns(header: "Sequence[str]", number: int, name: str, options: "Options") -> Layout:
-    """Read a header.
-
-    Parameters
-    ----------
-    header : sequence of str
-        The names of the columns.
-    number : int
-        The header's line.
-    name : str
-        The file's name.
-    options : Options
-        `label` and `features` are used.
-
-    Returns
-    -------
-    Layout
-        The columns.
-
-    Raises
-    ------
-    DataError
-        If a name is unknown, out of order or there twice, if there are not as many pixels as
-        `features`, or if the header contradicts `label`.
-    """
-    names = [field.strip().casefold() for field in header]
-    label = _named_label(names, number, name, options)
-    places = [place for place in range(len(names)) if place != label]
-    expected = _pixel_names({names[place] for place in places}, len(places))
-    for place, rule in zip(places, expected or [_KNOWN_NAMES] * len(places), strict=True):
-        if names[place] != rule:
-            raise DataError(
-                "column name out of order" if expected else "column name",
-                file=name,
-                line=number,
-                column=place + 1,
-                found=quoted(header[place]),
-                expected=rule,
-                hint=None if expected else "or remove the line if the columns are in order",
-            )
-    if not places or (options.features or len(places)) != len(places):
-        msg = "header"
-        raise DataError(
-            msg,
-            file=name,
-            line=number,
-            found=f"{len(places)} pixel columns",
-            expected=options.features or "at least 1",
-        )
-    return Layout(name, options, len(names), label, tuple(names))
-
-
-def counted_columns(lines: "Sequence[str]", number: int, name: str, options: "Options") -> Layout:
+def counted_columns(lines: "Iterator[str]", number: int, name: str, options: "Options") -> Layout:
     """Find the label of a file without a header.
 
     Parameters
     ----------
-    lines : sequence of str
-        The first lines; the more of them, the surer the answer.
+    lines : iterator of str
+        The first lines; the more of them, the surer the answer. Only the first is read where
+        the number of columns says it all.
     number : int
         The number of the first one.
     name : str
@@ -155,7 +81,8 @@ def counted_columns(lines: "Sequence[str]", number: int, name: str, options: "Op
     DataError
         If the number of columns fits no image, or if the label may be first or last.
     """
-    width = len(split(lines[0], options.delimiter))
+    first_line = next(lines)
+    width = len(split(first_line, options.delimiter))
     labelled = _has_label(width, options)
     if labelled is None:
         raise _width_error(width, number, name, options)
@@ -164,7 +91,7 @@ def counted_columns(lines: "Sequence[str]", number: int, name: str, options: "Op
     if options.label != "auto":
         return Layout(name, options, width, 0 if options.label == "first" else width - 1)
     # The pixel in a corner is 0 in every picture; a label is not.
-    first, last = (_is_zero(lines, options.delimiter, place) for place in (0, -1))
+    first, last = _are_zero(chain([first_line], lines), options.delimiter)
     if first == last:
         msg = "label column, it may be the first or the last"
         raise DataError(
@@ -175,40 +102,6 @@ def counted_columns(lines: "Sequence[str]", number: int, name: str, options: "Op
             hint="say --label first, last or none (in Python label='first')",
         )
     return Layout(name, options, width, width - 1 if first else 0)
-
-
-def _named_label(names: list[str], number: int, name: str, options: "Options") -> int | None:
-    labels = [place for place, column in enumerate(names) if column in _LABEL_NAMES]
-    last = len(names) - 1
-    wanted = {"first": [0], "last": [last], "none": []}.get(options.label)
-    if wanted and not labels and not _PIXEL_NAME.fullmatch(names[wanted[0]]):
-        labels = wanted  # any name will do for the column that the caller points at
-    if labels != wanted and (wanted is not None or labels not in ([], [0], [last])):
-        columns = " and ".join(f"column {place + 1}" for place in labels)
-        auto = "none, or the first or last column"
-        msg = "label in the header"
-        raise DataError(
-            msg,
-            file=name,
-            line=number,
-            found=columns or "none",
-            expected=auto if wanted is None else f"{options.label}, as the option says",
-        )
-    return labels[0] if labels else None
-
-
-def _pixel_names(names: set[str], count: int) -> list[str]:
-    """Return the known sequence of names that most of `names` belong to, or none."""
-    side = math.isqrt(count)
-    known = [
-        [f"{prefix}{place + start}" for place in range(count)]
-        for prefix in ("pixel", "")
-        for start in (0, 1)
-    ]
-    if side * side == count:
-        known.append([f"{i // side + 1}x{i % side + 1}" for i in range(count)])
-    best = max(known, key=lambda sequence: len(names.intersection(sequence)))
-    return best if names.intersection(best) else []
 
 
 def _has_label(width: int, options: "Options") -> bool | None:
@@ -239,16 +132,17 @@ def _width_error(width: int, number: int, name: str, options: "Options") -> Data
     )
 
 
-def _is_zero(lines: "Sequence[str]", delimiter: str, place: int) -> bool:
+def _are_zero(lines: "Iterable[str]", delimiter: str) -> tuple[bool, bool]:
+    """Return whether the first and the last field are zero in all lines."""
     separator = None if delimiter == " " else delimiter
-    cut = str.split if place == 0 else str.rsplit
-    fields = (cut(line, separator, 1)[place] for line in lines)
-    return all(field.strip(' "\n').strip("0.") == "" for field in fields)
+    first = last = True
+    for line in lines:
+        first = first and _is_zero(line.split(separator, 1)[0])
+        last = last and _is_zero(line.rsplit(separator, 1)[-1])
+        if not first and not last:
+            break
+    return first, last
 
 
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
+def _is_zero(field: str) -> bool:
+    return field.strip(' "\n').strip("0.") == ""

@@ -4,14 +4,15 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, tee
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.columns import Layout, counted_columns, is_header, named_columns, split
+from xpnet.datasets.columns import Layout, counted_columns, split
 from xpnet.datasets.faults import check_first_line, field_error, find_fault
+from xpnet.datasets.header import is_header, named_columns
 from xpnet.datasets.tables import Block, Rows
 from xpnet.files import DataError
 
@@ -55,9 +56,10 @@ def open_delimited(source: "Source", options: "Options") -> Rows:
     if is_header(fields):
         layout = named_columns(fields, number, source.name, options)
     else:
-        head = [(number, first), *_take(lines, _LAYOUT_LINES)]
-        layout = counted_columns([line for _, line in head], number, source.name, options)
-        lines = chain(head, lines)
+        lines, ahead = tee(chain([(number, first)], lines))
+        layout = counted_columns(
+            (line for _, line in _bounded(ahead, _LAYOUT_LINES)), number, source.name, options
+        )
     labelled = layout.label is not None and options.own_labels
     return Rows(_blocks(lines, layout), None, labelled)
 
@@ -87,7 +89,7 @@ def read_delimited_labels(source: "Source", options: "Options") -> NDArray[np.ui
     fields = split(first, options.delimiter)
     if len(fields) > 1:
         found = f"{len(fields)} columns"
-        msg = "labels"
+        msg = "not labels"
         raise DataError(
             msg, file=source.name, line=number, found=found, expected="one column of labels"
         )
@@ -122,20 +124,19 @@ def _first_line(lines: Iterator[Line], name: str, options: "Options") -> Line:
     return number, line
 
 
-def _take(lines: Iterator[Line], count: int) -> list[Line]:
-    taken: list[Line] = []
+def _bounded(lines: Iterator[Line], count: int) -> Iterator[Line]:
+    """Yield at most `count` lines, fewer where they are very long."""
     characters = 0
     for line in islice(lines, count):
-        taken.append(line)
+        yield line
         characters += len(line[1])
         if characters > _BLOCK_CHARACTERS:
             break
-    return taken
 
 
 def _blocks(lines: Iterator[Line], layout: Layout) -> Iterator[Block]:
     lines = islice(lines, layout.options.rows)
-    taken = _take(lines, layout.options.block_rows)
+    taken = list(_bounded(lines, layout.options.block_rows))
     if not taken:
         dtype = np.float32 if layout.options.floating else np.uint8
         yield _separated(np.empty((0, layout.width), dtype), layout)
@@ -143,7 +144,7 @@ def _blocks(lines: Iterator[Line], layout: Layout) -> Iterator[Block]:
         table = _parse(taken, layout)
         _check_values(table, taken, layout)
         yield _separated(table, layout)
-        taken = _take(lines, layout.options.block_rows)
+        taken = list(_bounded(lines, layout.options.block_rows))
 
 
 def _parse(lines: list[Line], layout: Layout) -> NDArray[Any]:

@@ -143,6 +143,10 @@ def _line_fault(line: str, number: int, layout: "Layout") -> DataError | None:
             expected="a row of values",
             hint="was the file joined from several?",
         )
+    if '"' in line and any("\n" in field for field in fields):
+        return DataError(
+            "quote is not closed on its line", file=layout.name, line=number, column=len(fields)
+        )
     if len(fields) != layout.width:
         return _width_fault(fields, number, layout)
     for place, field in enumerate(fields):
@@ -156,8 +160,6 @@ def _width_fault(fields: "Sequence[str]", number: int, layout: "Layout") -> Data
     hint = None
     if len(fields) == layout.width + 1 and not fields[-1].strip():
         hint = "the line ends in a delimiter"
-    elif any("\n" in field for field in fields):
-        hint = "a quote is not closed"
     return DataError(
         "row is too short" if len(fields) < layout.width else "row is too long",
         file=layout.name,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xpnet.datasets.delimited import read_delimited_labels
 from xpnet.datasets.idx import open_idx
-from xpnet.datasets.npz import open_npy, read_npz_labels
+from xpnet.datasets.npz import npz_labels, open_npy
 from xpnet.datasets.recognize import format_of
 from xpnet.datasets.roles import label_values
 from xpnet.files import open_source
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xpnet.datasets.options import FilePath, Options
+    from xpnet.datasets.tables import Table
     from xpnet.files import Source
 
 __all__ = ["labels_beside", "read_labels"]
@@ -44,13 +45,15 @@ def labels_beside(images: Path) -> Path | None:
     return next(found, None)
 
 
-def read_labels(path: "FilePath", options: "Options") -> "NDArray[np.uint8]":
+def read_labels(path: "FilePath", images: str, options: "Options") -> "NDArray[np.uint8]":
     """Read all labels of a file.
 
     Parameters
     ----------
     path : str or os.PathLike
         An IDX, npy, npz or CSV file.
+    images : str
+        The file of the images, for the text of an error.
     options : Options
         `classes` and `delimiter` are used.
 
@@ -67,15 +70,13 @@ def read_labels(path: "FilePath", options: "Options") -> "NDArray[np.uint8]":
     # All of them, whatever number of rows is wanted: the whole count must fit the images'.
     options = replace(options, rows=None)
     with open_source(path) as source:
-        return _read(source, options)
+        kind = format_of(source)
+        if kind == "csv":
+            return read_delimited_labels(source, options)
+        return label_values(_table(source, kind), options, images)
 
 
-def _read(source: "Source", options: "Options") -> "NDArray[np.uint8]":
-    kind = format_of(source)
-    if kind == "csv":
-        return read_delimited_labels(source, options)
+def _table(source: "Source", kind: str) -> "Table":
     if kind == "npz":
-        return read_npz_labels(source, options)
-    is_idx = kind == "idx"
-    table = open_idx(source) if is_idx else open_npy(source, source.name, source.size)
-    return label_values(table, options)
+        return npz_labels(source)
+    return open_idx(source) if kind == "idx" else open_npy(source, source.name, source.size)

@@ -3,6 +3,7 @@
 import io
 import shutil
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,18 +20,25 @@ from xpnet.datasets.tables import Rows, Table
 from xpnet.files import DataError, quoted, take
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from xpnet.datasets.options import Options
     from xpnet.files import Source
     from xpnet.files.opening import Readable
 
-__all__ = ["open_npy", "open_npz", "read_npz_labels"]
+__all__ = ["npz_labels", "open_npy", "open_npz"]
 
 _PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"), ("data", "target"))
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 _HEADER_LIMIT = 10_000
+# What NumPy's parser of Python literals lets through.
+_HEADER_FAULTS = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    MemoryError,
+    RecursionError,
+    tokenize.TokenError,
+)
 _SPOOL_BYTES = 1 << 26
 
 
@@ -116,31 +124,29 @@ def open_npz(source: "Source", options: "Options") -> Rows:
     return Rows(pairs, images.shape[0], labelled=True)
 
 
-def read_npz_labels(source: "Source", options: "Options") -> "NDArray[np.uint8]":
-    """Read the labels of an npz file: the array named labels, y or target, or the only one.
+def npz_labels(source: "Source") -> Table:
+    """Find the labels of an npz file: the array named labels, y or target, or the only one.
 
     Parameters
     ----------
     source : Source
         The open file, of which nothing has been read.
-    options : Options
-        The options of `xpnet.datasets.read`.
 
     Returns
     -------
-    ndarray of uint8, shape (n,)
-        The labels.
+    Table
+        The array.
 
     Raises
     ------
     DataError
-        If there is no such array, or if it does not hold labels.
+        If there is no such array.
     """
     members = _members(source)
     known = [name for name in dict.fromkeys(label for _, label in _PAIRS) if name in members]
     if len(known) != 1 and len(members) != 1:
         raise _names_error(set(members), source.name, "labels, y or target")
-    return label_values(members[(known or list(members))[0]].table(), options)
+    return members[(known or list(members))[0]].table()
 
 
 @dataclass(frozen=True)
@@ -149,18 +155,19 @@ class _Member:
 
     archive: zipfile.ZipFile
     info: zipfile.ZipInfo
-    name: str
+    source: "Source"
 
     def table(self) -> Table:
-        return open_npy(self, self.name, self.info.file_size)
+        return open_npy(self, self.source.name, self.info.file_size)
 
     def read(self, size: int, /) -> bytes:
-        with _faults(self.name):
+        with _faults(self.source.name):
             return self._stream.read(size)
 
     @cached_property
     def _stream(self) -> IO[bytes]:
-        return self.archive.open(self.info)
+        # An archive stays open as long as one of its members is.
+        return self.source.closing.enter_context(self.archive.open(self.info))
 
 
 def _members(source: "Source") -> dict[str, _Member]:
@@ -172,7 +179,7 @@ def _members(source: "Source") -> dict[str, _Member]:
         if key == info.filename or key in members:
             what = "npz member twice" if key in members else "npz member that is no npy file"
             raise DataError(what, file=source.name, found=quoted(info.filename))
-        members[key] = _Member(archive, info, source.name)
+        members[key] = _Member(archive, info, source)
     if not members:
         msg = "npz without arrays"
         raise DataError(msg, file=source.name)
@@ -184,7 +191,8 @@ def _seekable(source: "Source") -> Path | IO[bytes]:
     # size to the disk.
     if source.size is not None and source.path is not None:
         return source.path
-    copy = source.closing.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
+    spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 -- closed with the source
+    copy = source.closing.enter_context(spool)
     shutil.copyfileobj(source, copy)
     return cast("IO[bytes]", copy)
 
@@ -227,7 +235,7 @@ def _parse_header(
     }[version]
     try:
         return parse(io.BytesIO(header))
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as fault:
+    except _HEADER_FAULTS as fault:
         reason = str(fault).partition(chr(10))[0]
         msg = "npy header"
         raise DataError(msg, file=name, found=reason) from None

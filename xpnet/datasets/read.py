@@ -189,7 +189,7 @@ def _labels_place(source: "Source", found: Rows, options: Options) -> FilePath |
 
 
 def _with_labels(found: Rows, place: FilePath, name: str, options: Options) -> Iterator[Block]:
-    labels = read_labels(place, options)
+    labels = read_labels(place, name, options)
     other = str(place)
     if found.count is not None:
         check_counts((name, found.count), (other, len(labels)))

@@ -50,7 +50,9 @@ def image_blocks(table: "Table", options: "Options") -> Iterator[NDArray[Any]]:
     return _converted(table, options)
 
 
-def label_values(table: "Table", options: "Options") -> NDArray[np.uint8]:
+def label_values(
+    table: "Table", options: "Options", images: str | None = None
+) -> NDArray[np.uint8]:
     """Read a table as labels, all rows of it.
 
     Parameters
@@ -59,6 +61,8 @@ def label_values(table: "Table", options: "Options") -> NDArray[np.uint8]:
         An array of whole numbers, integers or floating, of shape (n,) or (n, 1).
     options : Options
         `classes`, `rows` and `block_rows` are used.
+    images : str, optional
+        The file of the images, if another one, for the text of an error.
 
     Returns
     -------
@@ -73,7 +77,13 @@ def label_values(table: "Table", options: "Options") -> NDArray[np.uint8]:
     if table.row_bytes != table.dtype.itemsize:
         shown = " x ".join(map(str, table.shape))
         msg = "not labels"
-        raise DataError(msg, file=table.name, found=f"shape {shown}", expected="(n,)")
+        raise DataError(
+            msg,
+            file=table.name,
+            found=f"shape {shown}",
+            expected="1 dimension",
+            hint=None if images is None else f"is it swapped with the images file {images}?",
+        )
     _check_kind(table)
     values = np.concatenate([block.reshape(-1) for block in table.blocks(options)])
     fits = (values >= 0) & (values <= options.largest_label) & (values == np.floor(values))
@@ -165,7 +175,7 @@ def _converted(table: "Table", options: "Options") -> Iterator[NDArray[Any]]:
 
 def _pixel_error(name: str, block: NDArray[Any], fits: NDArray[np.bool_], start: int) -> DataError:
     where = np.unravel_index(int(np.argmin(fits)), block.shape)
-    pixel = ", ".join(str(int(place)) for place in where[1:])
+    pixel = ", ".join(str(int(place) + 1) for place in where[1:])
     return DataError(
         f"pixel {pixel} of row {start + int(where[0]) + 1}",
         file=name,

@@ -19,7 +19,7 @@ __all__ = ["Source", "open_source", "take"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 16
-_CHUNK_BYTES = 1 << 24
+_CHUNK_BYTES = 1 << 20
 
 
 class Readable(Protocol):

