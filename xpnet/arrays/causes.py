@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 __all__ = ["CAUSES", "DeviceError", "Diagnosis", "describe"]
@@ -10,72 +9,70 @@ __all__ = ["CAUSES", "DeviceError", "Diagnosis", "describe"]
 _INSTALL = 'pip install "xpnet[cuda13]", or "xpnet[cuda12]" where the driver is older than 580'
 
 # code: (cause, mend). A new cause is a new row here, and the line in `diagnosis` that finds it.
-CAUSES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {
-        "usable": ("GPU {index} is usable", ""),
-        "no-wheel": (
-            "CuPy is not installed, and there is no CuPy wheel for macOS",
-            "use --device cpu, or a Linux or Windows machine with an NVIDIA GPU",
-        ),
-        "not-installed": ("CuPy is not installed", _INSTALL),
-        "two-wheels": (
-            "{wheels} overwrite each other's files",
-            f"pip uninstall -y {{names}}, then {_INSTALL}",
-        ),
-        "broken-install": (
-            "CuPy is installed but cannot be imported ({error})",
-            'pip uninstall -y {names}, then pip install "xpnet[{extra}]"',
-        ),
-        "stub-library": (
-            "the driver library that was found is a stub, made for linking only",
-            "take the folder named stubs out of LD_LIBRARY_PATH",
-        ),
-        "no-driver": (
-            "there is no NVIDIA driver here",
-            "install one from nvidia.com/drivers (WSL: in Windows; container: run it with --gpus all)",
-        ),
-        "driver-too-old": (
-            "the NVIDIA driver knows CUDA {driver}, too old for CUDA {runtime} of {wheel}",
-            "update the driver to one for CUDA {major}.0 or newer{or_swap}",
-        ),
-        "driver-mismatch": (
-            "the NVIDIA driver in the kernel and its library are of different versions (error 803)",
-            "restart the machine; in a container, remove its own NVIDIA driver libraries",
-        ),
-        "not-ready": (
-            "the GPUs are not ready yet (error 802)",
-            "start their fabric manager: sudo systemctl start nvidia-fabricmanager",
-        ),
-        "no-device": (
-            "the NVIDIA driver finds no GPU",
-            "see that nvidia-smi -L lists one (container: run it with --gpus all)",
-        ),
-        "hidden-device": (
-            "CUDA_VISIBLE_DEVICES={visible} leaves no GPU to be seen",
-            "unset CUDA_VISIBLE_DEVICES, or name in it a GPU that nvidia-smi -L lists",
-        ),
-        "no-such-device": (
-            "there is no GPU {index}: {n_devices} to be seen, counted from 0",
-            "choose gpu:{last} or lower; CUDA_VISIBLE_DEVICES may hide others",
-        ),
-        "libraries-missing": (
-            "{libraries} cannot be loaded, which {wheel} needs",
-            'pip install "xpnet[{extra}]"',
-        ),
-        "libraries-mixed": (
-            "{wheel} finds the libraries of CUDA 13 before its own ({libraries} cannot be loaded)",
-            'pip uninstall -y {strangers}, then pip install "xpnet[cuda12]"',
-        ),
-        "wrong-product": (
-            "GPU {index} computes x @ weight + bias wrongly, {excess:.3g} times what rounding explains",
-            "see nvidia-smi -q for memory errors and update the driver; until then use --device cpu",
-        ),
-        "cuda-error": (
-            "CUDA says: {error}",
-            "run nvidia-smi; if it fails too, restart the machine or reinstall the driver",
-        ),
-    }
-)
+CAUSES: Final[Mapping[str, tuple[str, str]]] = {
+    "usable": ("GPU {index} is usable", ""),
+    "no-wheel": (
+        "CuPy is not installed, and there is no CuPy wheel for macOS",
+        "use --device cpu, or a Linux or Windows machine with an NVIDIA GPU",
+    ),
+    "not-installed": ("CuPy is not installed", _INSTALL),
+    "two-wheels": (
+        "{wheels} overwrite each other's files",
+        f"pip uninstall -y {{names}}, then {_INSTALL}",
+    ),
+    "broken-install": (
+        "CuPy is installed but cannot be imported ({error})",
+        'pip uninstall -y {names}, then pip install "xpnet[{extra}]"',
+    ),
+    "stub-library": (
+        "the driver library that was found is a stub, made for linking only",
+        "take the folder named stubs out of LD_LIBRARY_PATH",
+    ),
+    "no-driver": (
+        "there is no NVIDIA driver here",
+        "install one from nvidia.com/drivers (WSL: in Windows; container: run it with --gpus all)",
+    ),
+    "driver-too-old": (
+        "the NVIDIA driver knows CUDA {driver}, too old for CUDA {runtime} of {wheel}",
+        "update the driver to one for CUDA {major}.0 or newer{or_swap}",
+    ),
+    "driver-mismatch": (
+        "the NVIDIA driver in the kernel and its library are of different versions (error 803)",
+        "restart the machine; in a container, remove its own NVIDIA driver libraries",
+    ),
+    "not-ready": (
+        "the GPUs are not ready yet (error 802)",
+        "start their fabric manager: sudo systemctl start nvidia-fabricmanager",
+    ),
+    "no-device": (
+        "the NVIDIA driver finds no GPU",
+        "see that nvidia-smi -L lists one (container: run it with --gpus all)",
+    ),
+    "hidden-device": (
+        "CUDA_VISIBLE_DEVICES={visible} leaves no GPU to be seen",
+        "unset CUDA_VISIBLE_DEVICES, or name in it a GPU that nvidia-smi -L lists",
+    ),
+    "no-such-device": (
+        "there is no GPU {index}: {n_devices} to be seen, counted from 0",
+        "choose gpu:{last} or lower; CUDA_VISIBLE_DEVICES may hide others",
+    ),
+    "libraries-missing": (
+        "{libraries} cannot be loaded, which {wheel} needs",
+        'pip install "xpnet[{extra}]"',
+    ),
+    "libraries-mixed": (
+        "{wheel} finds the libraries of CUDA 13 before its own ({libraries} cannot be loaded)",
+        'pip uninstall -y {strangers}, then pip install "xpnet[cuda12]"',
+    ),
+    "wrong-product": (
+        "GPU {index} computes x @ weight + bias wrongly, {excess:.3g} times what rounding explains",
+        "see nvidia-smi -q for memory errors and update the driver; until then use --device cpu",
+    ),
+    "cuda-error": (
+        "CUDA says: {error}",
+        "run nvidia-smi; if it fails too, restart the machine or reinstall the driver",
+    ),
+}
 
 
 @dataclass(frozen=True)

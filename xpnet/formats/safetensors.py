@@ -82,9 +82,13 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, tensors
-    except (SafetensorError, TypeError) as error:
+    except SafetensorError as error:
         what = f"not valid safetensors: {error}"
         raise WeightsError(what, file=path) from error
+    except (AttributeError, TypeError) as error:
+        # What the library says where NumPy lacks a dtype, as it does bfloat16 and float8.
+        what = f"safetensors of a dtype that NumPy has not: {error}"
+        raise WeightsError(what, file=path, expected="float16, float32 or float64") from error
 
 
 def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Network:
@@ -103,6 +107,9 @@ def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
         msg = f"tensors must be {', '.join(sorted(names))}; got {', '.join(sorted(tensors))}"
         raise ValueError(msg)
     for name, tensor in tensors.items():
+        if tensor.dtype.kind != "f":
+            msg = f"{name} must hold floating-point numbers; got {tensor.dtype}"
+            raise TypeError(msg)
         n_wrong = tensor.size - int(np.count_nonzero(np.isfinite(tensor)))
         if n_wrong:
             msg = f"{name} must be finite; got {n_wrong} values that are infinite or NaN"

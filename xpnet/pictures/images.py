@@ -14,8 +14,8 @@ MOST_IMAGES = 2500
 
 # Inches.
 _SIDE, _GAP, _LINE = 1.0, 0.15, 0.17
-_CHARACTER = 0.065
 
+_FONT_POINTS = 8
 _LONGEST_NAME = 24
 _LONGEST_LINE = 16
 
@@ -33,10 +33,10 @@ def as_images(images: NDArray[Any], /) -> NDArray[Any]:
     if images.ndim == 3:  # noqa: PLR2004 (n, height, width)
         return images
     side = isqrt(images.shape[-1])
-    if images.ndim != 2 or side * side != images.shape[-1]:  # noqa: PLR2004 (rows)
+    if images.ndim != 2 or side * side != images.shape[-1] or not side:  # noqa: PLR2004 (rows)
         msg = f"`images` must be square to be shown; got the shape {images.shape}"
         raise ValueError(msg)
-    return images.reshape(-1, side, side)
+    return images.reshape(len(images), side, side)
 
 
 def draw_images(
@@ -62,27 +62,30 @@ def draw_images(
     if n_images > MOST_IMAGES:
         msg = f"`images` must be at most {MOST_IMAGES:,} to be shown; got {n_images:,}"
         raise ValueError(msg)
+    figure = new_figure(_SIDE, _SIDE)
     titles = [_title(*pair) for pair in zip(*_names(n_images, labels, predictions), strict=True)]
-    lines = [line for title, _ in titles for line in title.split("\n")]
+    lines = {line for title, _ in titles for line in title.split("\n")}
     n_lines = max((1 + title.count("\n") for title, _ in titles), default=1)
-    cell_width = max(_SIDE, _CHARACTER * max(map(len, lines), default=0)) + _GAP
-    cell_height = _SIDE * height / width + _GAP + _LINE * n_lines
+    cell_width = max([_SIDE, *map(_inches, lines)]) + _GAP
+    cell_height = _SIDE * height / width + _LINE * n_lines + _GAP
     n_columns = max(ceil(sqrt(n_images)), 1)
     n_rows = max(ceil(n_images / n_columns), 1)
+    figure.set_size_inches(n_columns * cell_width, n_rows * cell_height)
 
-    figure = new_figure(n_columns * cell_width, n_rows * cell_height)
     # One pair of axes for all, in inches: a pair for each image takes minutes for thousands.
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set(xlim=(0, n_columns * cell_width), ylim=(n_rows * cell_height, 0), autoscale_on=False)
+    shades = _shades(images)
     for i, (image, (title, color)) in enumerate(zip(images, titles, strict=True)):
         row, column = divmod(i, n_columns)
         middle, bottom = (column + 0.5) * cell_width, (row + 1) * cell_height - _GAP / 2
-        extent = (middle - _SIDE / 2, middle + _SIDE / 2, bottom, bottom - _SIDE * height / width)
-        axes.imshow(image, "gray_r", aspect="auto", extent=extent, **_limits(images))
+        top = bottom - _SIDE * height / width
+        place = (middle - _SIDE / 2, middle + _SIDE / 2, bottom, top)
+        axes.imshow(image, aspect="auto", extent=place, **shades)
         if title:
-            style = {"fontsize": 8, "color": color, "parse_math": False}
-            axes.text(middle, extent[-1] - 0.04, title, ha="center", va="bottom", **style)
+            style = {"fontsize": _FONT_POINTS, "color": color, "parse_math": False}
+            axes.text(middle, top - 0.04, title, ha="center", va="bottom", **style)
     return figure
 
 
@@ -105,7 +108,17 @@ def _title(label: str | None, prediction: str | None) -> tuple[str, str]:
     return title, "tab:red"
 
 
-def _limits(images: NDArray[Any]) -> dict[str, float]:
-    if images.dtype.kind == "u":
-        return {"vmin": 0, "vmax": 255}
-    return {"vmin": float(images.min()), "vmax": float(images.max())}
+def _inches(line: str) -> float:
+    """Return how wide a line of a title is."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=_FONT_POINTS)
+    width, _, _ = text_to_path.get_text_width_height_descent(line, font, ismath=False)
+    return float(width) / 72
+
+
+def _shades(images: NDArray[Any]) -> dict[str, Any]:
+    if images.dtype.kind == "u" or not len(images):
+        return {"cmap": "gray_r", "vmin": 0, "vmax": 255}
+    return {"cmap": "gray_r", "vmin": float(images.min()), "vmax": float(images.max())}

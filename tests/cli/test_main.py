@@ -1,0 +1,296 @@
+"""The codes, the one line of an error, and what a process does at its end."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xpnet as package
+from xpnet.arrays.diagnosis import Diagnosis
+from xpnet.cli.main import main
+
+COMMANDS = ("evaluate", "predict", "train", "show", "plot", "doctor")
+NOT_INSTALLED = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
+
+
+def run_process(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the command as a process of its own, in which warnings are errors."""
+    command = [sys.executable, "-W", "error", "-m", "xpnet", *words]
+    return subprocess.run(command, stderr=subprocess.PIPE, check=False, timeout=60, **options)
+
+
+def raiser(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go into an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_version(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(vars(package), "__version__", "1.2.3")
+    result = xpnet("--version")
+    assert (result.code, result.out, result.err) == (0, "xpnet 1.2.3\n", "")
+
+
+def test_help_names_every_command(xpnet: Any) -> None:
+    result = xpnet("--help")
+    assert (result.code, result.err) == (0, "")
+    assert [name for name in COMMANDS if f"    {name}" not in result.out] == []
+    assert "130 interrupted" in result.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(xpnet: Any, command: str) -> None:
+    result = xpnet(command, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"usage: xpnet {command} [-h]")
+    assert "--debug" in result.out
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        pytest.param([], "the following arguments are required: COMMAND", id="no command"),
+        pytest.param(["fly"], "invalid choice: 'fly'", id="unknown command"),
+        pytest.param(["evaluate", "--fast"], "unrecognized arguments: --fast", id="option"),
+        pytest.param(["evaluate", "--batch", "5"], "unrecognized", id="no abbreviations"),
+        pytest.param(["evaluate", "a.csv", "b.csv"], "unrecognized arguments: b.csv", id="two"),
+        pytest.param(
+            ["evaluate", "--device", "tpu"],
+            "--device: must be cpu, gpu, gpu:N (N counts from 0) or auto; got 'tpu'",
+            id="device",
+        ),
+        pytest.param(["evaluate", "--device", "gpu:-1"], "got 'gpu:-1'", id="negative GPU"),
+        pytest.param(["evaluate", "--batch-size", "0"], "at least 1; got '0'", id="batch 0"),
+        pytest.param(["evaluate", "--batch-size", "-1"], "at least 1; got '-1'", id="batch -1"),
+        pytest.param(["evaluate", "--batch-size", "abc"], "at least 1; got 'abc'", id="batch abc"),
+        pytest.param(["evaluate", "--batch-size", "1.5"], "at least 1; got '1.5'", id="batch 1.5"),
+        pytest.param(["evaluate", "--batch-size", "9" * 5000], "at most 18 digits", id="huge"),
+        pytest.param(["evaluate", "--rows", "-1"], "at least 0; got '-1'", id="rows"),
+        pytest.param(["evaluate", "--seed", "-1"], "at least 0; got '-1'", id="seed"),
+        pytest.param(["evaluate", "--label", "middle"], "invalid choice: 'middle'", id="label"),
+        pytest.param(["evaluate", "--delimiter", "ab"], "`delimiter` must be one", id="delimiter"),
+        pytest.param(["evaluate", "--delimiter", ""], "`delimiter` must be one", id="no delimiter"),
+        pytest.param(["predict", "--delimiter", "5"], "got '5'", id="digit as delimiter"),
+        pytest.param(["show", "-o", "x.png", "--delimiter", "ab"], "got 'ab'", id="show"),
+        pytest.param(["evaluate", "--" + "a" * 1000], "unrecognized", id="long option"),
+    ],
+)
+def test_usage_errors(refused: Any, words: list[str], text: str) -> None:
+    code, line = refused(*words)
+    assert code == 2
+    assert text in line
+
+
+def test_usage_errors_say_where_help_is(refused: Any) -> None:
+    assert refused("evaluate", "--fast")[1].endswith("(see xpnet --help)\n")
+    assert refused("train")[1].endswith("(see xpnet train --help)\n")
+
+
+def test_a_long_argument_is_cut(refused: Any) -> None:
+    code, line = refused("evaluate", "--batch-size", "x" * 1000)
+    assert code == 2
+    assert len(line) == 401  # and the end of the line
+    assert line.endswith("x...\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has shorter names and other errors")
+def test_a_name_that_is_too_long_for_a_file(refused: Any) -> None:
+    code, line = refused("evaluate", "x" * 1000)
+    assert code == 3
+    assert len(line) == 401
+
+
+@pytest.mark.parametrize("model", ["missing.safetensors", "a b/missing", "\N{SNOWMAN}"])
+@pytest.mark.parametrize("command", [["evaluate"], ["predict"], ["show", "-o", "x.png"]])
+def test_missing_weights(
+    refused: Any, command: list[str], model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, line = refused(*command, "--model", model)
+    assert code == 4
+    assert model in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        pytest.param(b"", "found an empty file", id="empty"),
+        pytest.param(b"step,0.5,0.5\n", "not a file of weights that xpnet reads", id="text"),
+        pytest.param(b"PK\x03\x04" + bytes(100), "not a file of weights", id="zip"),
+        pytest.param(b"\x10" + bytes(7) + b"{damaged}      ", "not valid safetensors", id="damage"),
+        pytest.param(b"\x02" + bytes(7) + b"{}", "without xpnet's description", id="no network"),
+    ],
+)
+def test_files_that_are_no_weights(refused: Any, tmp_path: Path, content: bytes, text: str) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    code, line = refused("evaluate", "--model", path)
+    assert code == 4
+    assert text in line
+    assert "model.safetensors" in line
+
+
+def test_a_folder_is_no_weights(refused: Any, tmp_path: Path) -> None:
+    code, line = refused("evaluate", "--model", tmp_path)
+    assert code == 4
+    assert tmp_path.name in line
+
+
+@pytest.fixture(
+    params=[
+        NOT_INSTALLED,
+        Diagnosis("no-driver", "there is no NVIDIA driver here", "install one"),
+        Diagnosis("no-device", "the NVIDIA driver finds no GPU", "see that nvidia-smi lists one"),
+    ],
+    ids=lambda diagnosis: diagnosis.code,
+)
+def no_gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Diagnosis:
+    """Make this a machine without a usable GPU, whatever it is; return why."""
+    diagnosis: Diagnosis = request.param
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_: diagnosis)
+    return diagnosis
+
+
+@pytest.mark.parametrize("device", ["gpu", "gpu:1", "cuda"])
+@pytest.mark.parametrize(
+    "command",
+    [["evaluate"], ["predict"], ["show", "-o", "o.png"], ["train", "-o", "o.safetensors"]],
+    ids=lambda words: words[0],
+)
+def test_a_gpu_that_cannot_be_used(
+    refused: Any, empty_folder: Path, no_gpu: Diagnosis, command: list[str], device: str
+) -> None:
+    code, line = refused(*command, "--device", device)
+    assert code == 5
+    assert line == f"xpnet: {no_gpu.message}; {no_gpu.mend}\n"
+    assert list(empty_folder.iterdir()) == []
+
+
+def test_the_device_is_opened_before_the_model(
+    refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_: NOT_INSTALLED)
+    assert refused("evaluate", "--device", "gpu", "--model", "missing")[0] == 5
+
+
+def test_auto_says_what_it_chose(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_: NOT_INSTALLED)
+    result = xpnet("evaluate", "--rows", "5", "--device", "auto")
+    assert (result.code, result.err) == (0, "")
+    assert "auto chose cpu: CuPy is not installed" in result.out
+
+
+def test_an_interruption(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xpnet.inference.predict.evaluate", raiser(KeyboardInterrupt()))
+    assert refused("evaluate") == (130, "xpnet: interrupted\n")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), ValueError("a bug"), KeyError("a bug")])
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr("xpnet.inference.predict.evaluate", raiser(error))
+    with pytest.raises(type(error), match="a bug"):
+        main(["evaluate"])
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"missing\.csv"):
+        main(["evaluate", str(tmp_path / "missing.csv"), "--debug"])
+
+
+def test_debug_changes_nothing_else(xpnet: Any) -> None:
+    result = xpnet("evaluate", "--rows", "5", "--debug")
+    assert (result.code, result.err) == (0, "")
+
+
+def test_the_process() -> None:
+    done = run_process("evaluate", "--rows", "5", stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"accuracy" in done.stdout
+
+
+def test_an_error_of_the_process() -> None:
+    done = run_process("evaluate", "missing.csv", stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert done.stderr.startswith(b"xpnet: missing.csv: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Windows close in another way")
+@pytest.mark.parametrize("words", [["evaluate"], ["evaluate", "--json"], ["predict"]])
+def test_nobody_reads_the_output(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = run_process(*words, stdout=writer)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of Windows close in another way")
+def test_the_reader_leaves_early(tmp_path: Path, save_network: Callable[..., Path]) -> None:
+    # Far more output than a pipe holds, so that writing must fail.
+    np.save(tmp_path / "many.npy", np.zeros((200_000, 1), np.uint8))
+    words = ["predict", tmp_path / "many.npy", "--model", save_network(2, n_in=1)]
+    command = [sys.executable, "-W", "error", "-m", "xpnet", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = process.stdout.readline()
+        process.stdout.close()
+        rest = process.stderr.read()
+        code = process.wait(timeout=60)
+    assert (first, code, rest) == (b"ImageId,Label\n", 0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["evaluate"], ["predict"], ["predict", "-o", "/dev/full"]])
+def test_the_disk_is_full(words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = run_process(*words, stdout=full)
+    assert done.returncode == 3
+    assert done.stderr == b"xpnet: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("command", "code", "text"),
+    [("evaluate", 0, b""), ("predict", 3, b"xpnet: standard output is closed\n")],
+)
+def test_standard_output_is_closed(command: str, code: int, text: bytes) -> None:
+    line = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "xpnet", command]
+    done = subprocess.run(line, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (code, text)
+
+
+@pytest.mark.parametrize("name", ["a b.csv", "\N{SNOWMAN}.csv", "quote'.csv", "-.csv"])
+def test_unusual_file_names(xpnet: Any, tmp_path: Path, labelled: Path, name: str) -> None:
+    path = labelled.rename(tmp_path / name)
+    output = tmp_path / f"out {name}"
+    assert xpnet("predict", path, "-o", output).code == 0
+    assert output.read_text().startswith("ImageId,Label\n1,0\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems want names of Unicode")
+def test_a_file_name_that_is_not_utf8(tmp_path: Path, labelled: Path) -> None:
+    images = labelled.rename(tmp_path / os.fsdecode(b"\xff.csv"))
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    output = tmp_path / os.fsdecode(b"\xfe.csv")
+    done = run_process("predict", images, "-o", output, stdout=subprocess.PIPE, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\udcfe.csv (40 images)" in done.stdout
+    assert len(output.read_text().splitlines()) == 41

@@ -1,0 +1,272 @@
+"""``xpnet train``: what it learns, what it writes, and what it refuses before it starts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpnet import load, predict, read, sample
+
+QUICK = ("--rows", "40", "--epochs", "2", "--batch-size", "10")
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "model.safetensors"
+
+
+def test_a_network_that_loads(xpnet: Any, output: Path) -> None:
+    result = xpnet("train", *QUICK, "-o", output)
+    assert result.code == 0
+    network = load(output)
+    assert repr(network) in result.out
+    assert [layer.activation for layer in network.layers] == ["sigmoid", "sigmoid", "identity"]
+    assert [layer.n_out for layer in network.layers] == [50, 100, 10]
+    assert [step.factor for step in network.preprocessing] == [1 / 255]
+    rows = dict(line.split(None, 1) for line in result.out.splitlines())
+    assert list(rows) == ["wrote", "network", "loss", "accuracy", "device"]
+    assert rows["wrote"] == str(output)
+    assert rows["device"] == "cpu (numpy)"
+
+
+def test_a_line_for_each_epoch(xpnet: Any, output: Path) -> None:
+    lines = xpnet("train", *QUICK, "-o", output).err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("epoch 1/2: loss ")
+    assert lines[1].startswith("epoch 2/2: loss ")
+    assert ", validation accuracy " in lines[1]
+
+
+def test_it_learns(xpnet: Any, output: Path) -> None:
+    words = ("--rows", "200", "--hidden", "20", "--activation", "relu", "--validation", "0")
+    assert xpnet("train", *words, "-o", output).code == 0
+    found = json.loads(xpnet("evaluate", "--rows", "200", "--model", output, "--json").out)
+    assert found["accuracy"] >= 0.9
+
+
+def test_json(xpnet: Any, output: Path) -> None:
+    result = xpnet("train", *QUICK, "-o", output, "--json", "--validation", "0.25")
+    found = json.loads(result.out)
+    assert result.code == 0
+    assert (found["output"], found["epochs"]) == (str(output), 2)
+    assert found["network"] == repr(load(output))
+    assert found["validation_accuracy"] in {i / 10 for i in range(11)}
+    assert found["loss"] > 0
+    assert (found["device"], found["library"]) == ("cpu", "numpy")
+    assert found["seconds"]["computing"] > 0
+
+
+def test_nothing_held_out(xpnet: Any, output: Path) -> None:
+    result = xpnet("train", *QUICK, "-o", output, "--validation", "0", "--json")
+    assert json.loads(result.out)["validation_accuracy"] is None
+    assert "validation" not in result.err
+
+
+def test_nothing_held_out_in_text(xpnet: Any, output: Path) -> None:
+    assert "accuracy  n/a\n" in xpnet("train", *QUICK, "-o", output, "--validation", "0").out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--seed", "3"], ["--augment", "2"], ["--hidden", "5", "--activation", "tanh"]],
+    ids=" ".join,
+)
+def test_the_same_again(xpnet: Any, tmp_path: Path, words: list[str]) -> None:
+    first, second = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    assert xpnet("train", *QUICK, *words, "-o", first).code == 0
+    assert xpnet("train", *QUICK, *words, "-o", second).code == 0
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--seed", "1"],
+        ["--augment", "2"],
+        ["--epochs", "1"],
+        ["--batch-size", "9"],
+        ["--learning-rate", "0.01"],
+        ["--validation", "0"],
+        ["--activation", "tanh"],
+        ["--hidden", "100,50"],
+        ["--classes", "12"],
+        ["--rows", "39"],
+    ],
+    ids=" ".join,
+)
+def test_every_option_matters(xpnet: Any, tmp_path: Path, words: list[str]) -> None:
+    first, second = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    xpnet("train", *QUICK, "-o", first)
+    assert xpnet("train", *QUICK, *words, "-o", second).code == 0
+    assert first.read_bytes() != second.read_bytes()
+
+
+@pytest.mark.parametrize(("hidden", "widths"), [("5", [5, 10]), ("7,6,5", [7, 6, 5, 10])])
+def test_hidden_layers(xpnet: Any, output: Path, hidden: str, widths: list[int]) -> None:
+    assert xpnet("train", *QUICK, "--hidden", hidden, "-o", output).code == 0
+    assert [layer.n_out for layer in load(output).layers] == widths
+
+
+@pytest.mark.parametrize("activation", ["identity", "linear", "relu", "sigmoid", "tanh"])
+def test_activations(xpnet: Any, output: Path, activation: str) -> None:
+    assert xpnet("train", *QUICK, "--activation", activation, "-o", output).code == 0
+    names = [layer.activation for layer in load(output).layers]
+    assert names == [activation, activation, "identity"]
+
+
+def test_labels_of_a_file(xpnet: Any, labelled: Path, output: Path) -> None:
+    words = ("--epochs", "40", "--hidden", "20", "--activation", "relu", "--validation", "0")
+    assert xpnet("train", labelled, *words, "--batch-size", "8", "-o", output).code == 0
+    images, labels = read(labelled)
+    assert labels is not None
+    assert np.mean(predict(load(output), images) == labels) >= 0.9
+
+
+def test_images_are_left_out(xpnet: Any, labelled: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    header, *lines = labelled.read_text().splitlines()
+    images, labels = sample()
+    excluded = tmp_path / "excluded.npy"
+    np.save(excluded, images[10:20])
+    result = xpnet("train", labelled, "--exclude", excluded, "--epochs", "1", "-o", first)
+    assert result.code == 0
+    assert result.err.startswith(f"left out 10 images of {excluded}\nepoch 1/1: ")
+    labelled.write_text("\n".join([header, *lines[:10], *lines[20:]]))
+    xpnet("train", labelled, "--epochs", "1", "-o", second)
+    assert first.read_bytes() == second.read_bytes()
+    assert labels[10:20].tolist() == list(range(10))
+
+
+def test_all_images_are_left_out(xpnet: Any, output: Path) -> None:
+    result = xpnet("train", *QUICK, "--exclude", "sample", "-o", output)
+    assert (result.code, result.out) == (3, "")
+    assert result.err.splitlines()[-1] == (
+        "xpnet: sample: no images to learn from that are not in sample"
+    )
+    assert not output.exists()
+
+
+def test_an_existing_file_is_refused_before_the_training(
+    refused: Any, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        pytest.fail("data was read, or the training started")
+
+    monkeypatch.setattr("xpnet.datasets.read", fail)
+    monkeypatch.setattr("xpnet.training.train.train", fail)
+    output.write_bytes(b"precious")
+    code, line = refused("train", *QUICK, "-o", output)
+    assert code == 2
+    assert line == f"xpnet: {output} exists already; --force replaces it\n"
+    assert output.read_bytes() == b"precious"
+
+
+def test_force_replaces_it(xpnet: Any, output: Path) -> None:
+    output.write_bytes(b"precious")
+    assert xpnet("train", *QUICK, "-o", output, "--force").code == 0
+    assert load(output).n_in == 784
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("model.npz", "must end in .safetensors"),
+        ("model", "must end in .safetensors"),
+        ("no-such-folder/model.safetensors", "there is no such folder"),
+    ],
+)
+def test_a_name_that_cannot_be_written(
+    refused: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, line = refused("train", *QUICK, "-o", name)
+    assert code == 2
+    assert name in line
+    assert text in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--hidden", "0"], "--hidden: must be a whole number of at least 1; got '0'"),
+        (["--hidden", "abc"], "--hidden: must be a whole number of at least 1; got 'abc'"),
+        (["--hidden", "5,,5"], "--hidden: must be a whole number of at least 1; got ''"),
+        (["--hidden", "5.5"], "got '5.5'"),
+        (["--hidden", "1000000000000"], "--hidden: the layers do not fit into the memory"),
+        (["--activation", "step"], "invalid choice: 'step'"),
+        (["--activation", "gauss"], "invalid choice: 'gauss'"),
+        (["--classes", "0"], "at least 1; got '0'"),
+        (["--classes", "300"], "`classes` must be 1 to 256; got 300"),
+        (["--epochs", "0"], "at least 1; got '0'"),
+        (["--batch-size", "0"], "at least 1; got '0'"),
+        (["--learning-rate", "0"], "must be a positive number; got '0'"),
+        (["--learning-rate", "nan"], "must be a positive number; got 'nan'"),
+        (["--learning-rate", "inf"], "must be a positive number; got 'inf'"),
+        (["--learning-rate", "fast"], "must be a positive number; got 'fast'"),
+        (["--validation", "1"], "must be a number from 0 to below 1; got '1'"),
+        (["--validation", "-0.1"], "must be a number from 0 to below 1; got '-0.1'"),
+        (["--validation", "nan"], "must be a number from 0 to below 1; got 'nan'"),
+        (["--augment", "-1"], "at least 0; got '-1'"),
+        (["--seed", "-1"], "at least 0; got '-1'"),
+    ],
+    ids=str,
+)
+def test_usage_errors(refused: Any, output: Path, words: list[str], text: str) -> None:
+    code, line = refused("train", *QUICK, *words, "-o", output)
+    assert code == 2
+    assert text in line
+    assert not output.exists()
+
+
+def test_output_is_required(refused: Any) -> None:
+    code, line = refused("train", *QUICK)
+    assert code == 2
+    assert "-o/--output" in line
+
+
+@pytest.mark.parametrize("words", [["missing.csv"], ["--exclude", "missing.csv"]], ids=" ".join)
+def test_missing_data(refused: Any, output: Path, words: list[str]) -> None:
+    code, line = refused("train", *words, "-o", output)
+    assert (code, "missing.csv" in line) == (3, True)
+
+
+def test_no_labels(refused: Any, unlabelled: Path, output: Path) -> None:
+    code, line = refused("train", unlabelled, "-o", output)
+    assert code == 3
+    assert "unlabelled.csv: no labels to learn from, give them by --labels FILE" in line
+
+
+def test_no_images(refused: Any, output: Path) -> None:
+    code, line = refused("train", "--rows", "0", "-o", output)
+    assert (code, line) == (3, "xpnet: sample: no images to learn from\n")
+
+
+def test_labels_that_are_no_class(refused: Any, labelled: Path, output: Path) -> None:
+    code, line = refused("train", labelled, "--classes", "3", "-o", output)
+    assert code == 3
+    assert "labelled.csv:5:1: " in line
+    assert not output.exists()
+
+
+def test_what_the_training_refuses(
+    refused: Any, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        msg = "the loss became nan in epoch 1"
+        raise ValueError(msg)
+
+    monkeypatch.setattr("xpnet.training.train.train", refuse)
+    code, line = refused("train", *QUICK, "-o", output)
+    assert (code, line) == (2, "xpnet: the loss became nan in epoch 1\n")
+    assert not output.exists()
+
+
+def test_a_bar_on_a_terminal(xpnet: Any, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    result = xpnet("train", *QUICK, "-o", output)
+    assert result.code == 0
+    assert "epoch 1/2: loss " in result.err
+    assert "/72.0" in result.err  # 36 of 40 images to learn from, twice
