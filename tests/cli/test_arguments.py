@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,11 @@ from xpnet.cli.arguments import (
     open_network,
     positive,
     read_options,
-    with_progress,
+    stream_rows,
 )
 from xpnet.cli.stopwatch import Stopwatch
 from xpnet.files.errors import DataError, WeightsError
+from xpnet.networks.initializers import init_network
 
 
 @pytest.fixture
@@ -125,15 +125,43 @@ def test_what_a_check_finds_is_the_files_fault() -> None:
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])
-def test_progress_changes_no_block(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 (a case)
+@pytest.mark.parametrize(
+    ("batch_size", "blocks"),
+    [(None, [1000]), (300, [1000]), (1, [1000]), (10_000, [1000])],
+)
+def test_the_sample_is_one_block_on_a_terminal_or_not(
+    parser: argparse.ArgumentParser,
+    monkeypatch: pytest.MonkeyPatch,
+    is_terminal: bool,  # noqa: FBT001 (a case)
+    batch_size: int | None,
+    blocks: list[int],
+) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal, raising=False)
-    blocks = [([1, 2], [0, 0]), ([3], [1])]
-    assert list(with_progress(blocks, total=3, what="testing")) == blocks
+    args = parser.parse_args([] if batch_size is None else ["--batch-size", str(batch_size)])
+    network = init_network([784, 10])
+    rows = list(stream_rows(args, network, "testing"))
+    assert [len(block) for block, _ in rows] == blocks
+    assert all(block.shape[1:] == (784,) for block, _ in rows)
 
 
-def test_progress_reads_block_by_block() -> None:
-    def blocks() -> Iterator[tuple[list[int], None]]:
-        yield [1], None
-        pytest.fail("the second block was read too early")
+@pytest.mark.parametrize(
+    ("batch_size", "blocks"),
+    [(1, [4096, 4096, 1808]), (3000, [6000, 4000]), (10_000, [10_000]), (20_000, [10_000])],
+)
+def test_a_block_is_a_number_of_whole_batches(
+    parser: argparse.ArgumentParser, tmp_path: Path, batch_size: int, blocks: list[int]
+) -> None:
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((10_000, 4), np.uint8))
+    args = parser.parse_args([str(path), "--batch-size", str(batch_size)])
+    rows = stream_rows(args, init_network([4, 2]), "testing")
+    assert [len(block) for block, _ in rows] == blocks
 
-    assert next(with_progress(blocks(), total=None, what="testing")) == ([1], None)
+
+def test_rows_that_do_not_fit_are_the_files_fault(
+    parser: argparse.ArgumentParser, tmp_path: Path
+) -> None:
+    path = tmp_path / "images.npy"
+    np.save(path, np.zeros((3, 4), np.uint8))
+    with pytest.raises(DataError, match=r"images\.npy: `images` must be rows of 784 values"):
+        next(stream_rows(parser.parse_args([str(path)]), init_network([784, 2]), "testing"))

@@ -56,6 +56,22 @@ def test_the_batch_size_changes_no_count(xpnet: Any, batch_size: str) -> None:
     assert parts["batch_size"] == int(batch_size)
 
 
+def test_the_batch_size_is_used(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from xpnet.inference import predict
+
+    sizes = []
+
+    def evaluate(*given: Any, batch_size: int | None) -> Any:
+        sizes.append(batch_size)
+        return original(*given, batch_size=batch_size)
+
+    original = predict.evaluate
+    monkeypatch.setattr(predict, "evaluate", evaluate)
+    assert xpnet("evaluate", "--batch-size", "7").code == 0
+    assert xpnet("evaluate").code == 0
+    assert sizes == [7, None]
+
+
 def test_only_some_rows(xpnet: Any) -> None:
     found = json.loads(xpnet("evaluate", "--rows", "25", "--json").out)
     assert found["total"] == 25

@@ -15,12 +15,14 @@ from xpnet.arrays.diagnosis import Diagnosis
 from xpnet.cli.main import main
 
 COMMANDS = ("evaluate", "predict", "train", "show", "plot", "doctor")
+# With -P the working directory is not searched: what is tested is the package, not the checkout.
+PROCESS = (sys.executable, "-P", "-W", "error", "-m", "xpnet")
 NOT_INSTALLED = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
 
 
 def run_process(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run the command as a process of its own, in which warnings are errors."""
-    command = [sys.executable, "-W", "error", "-m", "xpnet", *words]
+    """Run the command as a process of its own."""
+    command = [*PROCESS, *words]
     return subprocess.run(command, stderr=subprocess.PIPE, check=False, timeout=60, **options)
 
 
@@ -246,7 +248,7 @@ def test_the_reader_leaves_early(tmp_path: Path, save_network: Callable[..., Pat
     # Far more output than a pipe holds, so that writing must fail.
     np.save(tmp_path / "many.npy", np.zeros((200_000, 1), np.uint8))
     words = ["predict", tmp_path / "many.npy", "--model", save_network(2, n_in=1)]
-    command = [sys.executable, "-W", "error", "-m", "xpnet", *words]
+    command = [*PROCESS, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -272,7 +274,7 @@ def test_the_disk_is_full(words: list[str]) -> None:
     [("evaluate", 0, b""), ("predict", 3, b"xpnet: standard output is closed\n")],
 )
 def test_standard_output_is_closed(command: str, code: int, text: bytes) -> None:
-    line = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "xpnet", command]
+    line = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *PROCESS, command]
     done = subprocess.run(line, stderr=subprocess.PIPE, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (code, text)
 

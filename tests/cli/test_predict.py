@@ -69,6 +69,32 @@ def test_the_batch_size_changes_no_label(xpnet: Any, batch_size: str) -> None:
     assert xpnet("predict", "--batch-size", batch_size).out == xpnet("predict").out
 
 
+def test_the_batch_size_is_used(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from xpnet.inference import predict
+
+    sizes = []
+
+    def spy(*given: Any, batch_size: int | None) -> Any:
+        sizes.append(batch_size)
+        return original(*given, batch_size=batch_size)
+
+    original = predict.predict
+    monkeypatch.setattr(predict, "predict", spy)
+    assert xpnet("predict", "--batch-size", "7").code == 0
+    assert xpnet("predict").code == 0
+    assert sizes == [7, None]
+
+
+def test_more_images_than_are_read_at_a_time(
+    xpnet: Any, tmp_path: Path, save_network: Callable[..., Path]
+) -> None:
+    images = np.arange(10_000, dtype=np.uint16).astype(np.uint8)[:, None]
+    np.save(tmp_path / "many.npy", images)
+    model, output = save_network(3, n_in=1), tmp_path / "labels.csv"
+    assert xpnet("predict", tmp_path / "many.npy", "--model", model, "-o", output).code == 0
+    assert labels_of(output) == list(map(str, predict(load(model), images).tolist()))
+
+
 def test_evaluate_agrees(xpnet: Any, tmp_path: Path) -> None:
     output = tmp_path / "labels.csv"
     xpnet("predict", "-o", output)

@@ -103,6 +103,29 @@ def test_every_option_matters(xpnet: Any, tmp_path: Path, words: list[str]) -> N
     assert first.read_bytes() != second.read_bytes()
 
 
+def test_the_seed_is_of_the_start_and_of_the_order(
+    xpnet: Any, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xpnet.networks import initializers
+    from xpnet.training import train
+
+    seeds = {}
+
+    def init_network(*given: Any, seed: int, **options: Any) -> Any:
+        seeds["start"] = seed
+        return originals[0](*given, seed=seed, **options)
+
+    def learn(*given: Any, seed: int, **options: Any) -> Any:
+        seeds["order"] = seed
+        return originals[1](*given, seed=seed, **options)
+
+    originals = initializers.init_network, train.train
+    monkeypatch.setattr(initializers, "init_network", init_network)
+    monkeypatch.setattr(train, "train", learn)
+    assert xpnet("train", *QUICK, "--seed", "5", "-o", output).code == 0
+    assert seeds == {"start": 5, "order": 5}
+
+
 @pytest.mark.parametrize(("hidden", "widths"), [("5", [5, 10]), ("7,6,5", [7, 6, 5, 10])])
 def test_hidden_layers(xpnet: Any, output: Path, hidden: str, widths: list[int]) -> None:
     assert xpnet("train", *QUICK, "--hidden", hidden, "-o", output).code == 0

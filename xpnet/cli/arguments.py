@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from xpnet.arrays.device import Device
     from xpnet.cli.stopwatch import Stopwatch
     from xpnet.networks.network import Network
@@ -20,12 +23,13 @@ __all__ = [
     "open_network",
     "positive",
     "read_options",
-    "with_progress",
+    "stream_rows",
 ]
 
 Subparsers = Any  # argparse keeps the type of its subparsers to itself
 _BOOK_SIZES = (784, 50, 100, 10)
 _MOST_DIGITS = 18
+_BLOCK_ROWS = 4096
 
 
 class UsageError(ValueError):
@@ -165,8 +169,25 @@ def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any
         raise DataError(str(error), file=path) from error
 
 
-def with_progress(blocks: Iterable[Any], *, total: int | None, what: str) -> Iterator[Any]:
-    """Yield blocks of images and labels; count them on a terminal, if it takes a while."""
+def stream_rows(
+    args: argparse.Namespace, network: "Network", what: str, **more: Any
+) -> "Iterator[tuple[Any, NDArray[np.uint8] | None]]":
+    """Read DATA as rows for the network with their labels, block by block.
+
+    A block is a number of whole batches; on a terminal the rows are counted, if it takes a while.
+    """
+    from xpnet.datasets import stream
+    from xpnet.inference.batches import as_rows, check_batch_size
+
+    batch_size = check_batch_size(network, args.batch_size)
+    block_rows = batch_size * -(-_BLOCK_ROWS // batch_size)
+    options = read_options(args, features=network.n_in, **more)
+    blocks = stream(args.data, block_rows=block_rows, **options)
+    for images, labels in _with_progress(blocks, total=args.rows, what=what):
+        yield as_data_error(args.data, as_rows, images, network.n_in), labels
+
+
+def _with_progress(blocks: Iterable[Any], *, total: int | None, what: str) -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield from blocks
         return

@@ -13,8 +13,7 @@ from xpnet.cli.arguments import (
     add_model_arguments,
     as_data_error,
     open_network,
-    read_options,
-    with_progress,
+    stream_rows,
 )
 from xpnet.cli.report import describe_work, print_json, print_table, work_rows
 from xpnet.cli.stopwatch import Stopwatch
@@ -47,9 +46,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     if network.output == "values":
         msg = f"{args.model} is a regression, which has no accuracy; use predict"
         raise UsageError(msg)
-    pairs = with_progress(_labelled_blocks(args, network), total=args.rows, what="evaluating")
     with stopwatch.measure("computing"):
-        pairs = stopwatch.measure_items(pairs, "loading")
+        pairs = stopwatch.measure_items(_labelled_rows(args, network), "loading")
         result = evaluate(network, pairs, batch_size=args.batch_size)
     work = describe_work(args, network, device, stopwatch, result.total)
     accuracy = result.accuracy if result.total else None
@@ -65,20 +63,16 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     return 0
 
 
-def _labelled_blocks(args: argparse.Namespace, network: "Network") -> Iterator[tuple[Any, Any]]:
-    from xpnet.datasets import stream
+def _labelled_rows(args: argparse.Namespace, network: "Network") -> Iterator[tuple[Any, Any]]:
     from xpnet.files.errors import DataError
-    from xpnet.inference.batches import as_rows
     from xpnet.inference.predict import as_class_ids
 
     # Where the network names its classes, the labels are names. No file has more than 256.
     n_classes = None if network.classes else min(network.n_classes, 256)
-    options = read_options(args, features=network.n_in, classes=n_classes)
-    blocks = stream(args.data, **options)
-    for images, labels in blocks:
+    for rows, labels in stream_rows(args, network, "evaluating", classes=n_classes):
         if labels is None:
             what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
             raise DataError(what, file=args.data, hint=hint)
         if network.classes is not None:
             as_data_error(args.labels or args.data, as_class_ids, network, labels)
-        yield as_data_error(args.data, as_rows, images, network.n_in), labels
+        yield rows, labels

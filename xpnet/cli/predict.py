@@ -1,8 +1,9 @@
 """``xpnet predict``: the labels of images, as Kaggle takes them."""
 
 import argparse
+import csv
 import sys
-from collections.abc import Iterator
+from io import StringIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from xpnet.cli.arguments import (
@@ -11,10 +12,8 @@ from xpnet.cli.arguments import (
     add_common_arguments,
     add_data_arguments,
     add_model_arguments,
-    as_data_error,
     open_network,
-    read_options,
-    with_progress,
+    stream_rows,
 )
 from xpnet.cli.report import describe_work, print_json, print_table, work_rows
 from xpnet.cli.stopwatch import Stopwatch
@@ -76,41 +75,40 @@ def _write(
     """Write the predictions of all images; return how many."""
     from xpnet.inference.predict import predict
 
-    is_regression = network.output == "values"
-    names = [f"Value{i}" for i in range(1, network.n_out + 1)] if network.n_out > 1 else ["Value"]
-    header = ",".join(["ImageId", *names]) if is_regression else "ImageId,Label"
-    # It goes out with the first lines: data that cannot be read shall give no output at all.
-    text = f"{header}\n"
+    # A block of lines is written when it is whole: data that cannot be read from the start on
+    # give no output at all, the header included.
+    lines = StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["ImageId", *_column_names(network)])
     n_images = 0
-    blocks = with_progress(_blocks(args, network), total=args.rows, what="predicting")
-    for images, _ in stopwatch.measure_items(blocks, "loading"):
+    blocks = stream_rows(args, network, "predicting", want_labels=False)
+    for rows, _ in stopwatch.measure_items(blocks, "loading"):
         with stopwatch.measure("computing"):
-            results = predict(network, images, batch_size=args.batch_size)
+            results = predict(network, rows, batch_size=args.batch_size)
+        numbers = range(n_images + 1, n_images + 1 + len(rows))
         fields = _as_fields(network, results)
-        lines = (f"{number},{field}\n" for number, field in enumerate(fields, n_images + 1))
-        file.write((text + "".join(lines)).encode())
-        text = ""
-        n_images += len(images)
+        writer.writerows([n, *row] for n, row in zip(numbers, fields, strict=True))
+        file.write(lines.getvalue().encode())
+        lines.seek(0)
+        lines.truncate()
+        n_images += len(rows)
     if not n_images:
         print(f"xpnet: {args.data} holds no images: no predictions", file=sys.stderr)
     return n_images
 
 
-def _as_fields(network: "Network", results: Any) -> list[str]:
+def _column_names(network: "Network") -> list[str]:
+    if network.output != "values":
+        return ["Label"]
+    return ["Value"] if network.n_out == 1 else [f"Value{i + 1}" for i in range(network.n_out)]
+
+
+def _as_fields(network: "Network", results: Any) -> list[list[Any]]:
     if network.output == "values":
-        return [",".join(map(str, row)) for row in results.tolist()]
-    if network.classes is None:
-        return [str(label) for label in results.tolist()]
-    names = [_as_field(name) for name in network.classes]
-    return [names[label] for label in results.tolist()]
-
-
-def _as_field(name: str | int) -> str:
-    """Return a name as CSV has it: in quotes where it would look like more than one field."""
-    text = str(name)
-    if not any(character in text for character in ',"\r\n'):
-        return text
-    return '"{}"'.format(text.replace('"', '""'))
+        values: list[list[Any]] = results.tolist()
+        return values
+    names = network.classes or range(network.n_classes)
+    return [[names[i]] for i in results.tolist()]
 
 
 def _standard_output() -> BinaryIO:
@@ -118,12 +116,3 @@ def _standard_output() -> BinaryIO:
         msg = "standard output is closed"
         raise OSError(msg)
     return sys.stdout.buffer
-
-
-def _blocks(args: argparse.Namespace, network: "Network") -> Iterator[tuple[Any, None]]:
-    from xpnet.datasets import stream
-    from xpnet.inference.batches import as_rows
-
-    options = read_options(args, features=network.n_in, want_labels=False)
-    for images, _ in stream(args.data, **options):
-        yield as_data_error(args.data, as_rows, images, network.n_in), None
