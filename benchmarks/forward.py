@@ -85,7 +85,7 @@ def describe(device: xpnet.Device) -> dict[str, Any]:
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "device": device.name,
         "hardware": device.hardware,
-        "library": f"{device.library} {device.xp.__version__}",
+        "library": f"{device.library} {device.version}",
         "python": platform.python_version(),
         "system": platform.system(),
         "xpnet": xpnet.__version__,

@@ -34,7 +34,7 @@ def fake_gpu(monkeypatch):
     runtime = types.SimpleNamespace(getDeviceProperties=lambda i: {"name": b"Card %d" % i})
     cuda = types.SimpleNamespace(Device=CudaDevice, runtime=runtime)
     cupy = types.ModuleType("cupy")
-    cupy.cuda = cuda
+    cupy.cuda, cupy.__version__ = cuda, "14.0"
     monkeypatch.setattr(device_module, "diagnose", lambda _: GPU)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", types.ModuleType("fake"))
@@ -67,6 +67,7 @@ def test_the_default_is_the_cpu():
 def test_words_for_a_gpu(word, name, card):
     device = xpnet.Device(word)
     assert (device.name, device.library, device.hardware) == (name, "cupy", card)
+    assert device.version == "14.0"
     device.synchronize()
     assert device.handle.n_waits == 1
 

@@ -231,8 +231,15 @@ def test_an_error_of_the_process() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.fixture(params=["buffered", "unbuffered"])
+def buffering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a process meet a closed or full standard output at its end, or at each line."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1" if request.param == "unbuffered" else "")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Windows close in another way")
-@pytest.mark.parametrize("words", [["evaluate"], ["evaluate", "--json"], ["predict"]])
+@pytest.mark.usefixtures("buffering")
+@pytest.mark.parametrize("words", [["evaluate"], ["evaluate", "--json"], ["predict"], ["--help"]])
 def test_nobody_reads_the_output(words: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -243,6 +250,7 @@ def test_nobody_reads_the_output(words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.usefixtures("buffering")
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Windows close in another way")
 def test_the_reader_leaves_early(tmp_path: Path, save_network: Callable[..., Path]) -> None:
     # Far more output than a pipe holds, so that writing must fail.
@@ -260,7 +268,10 @@ def test_the_reader_leaves_early(tmp_path: Path, save_network: Callable[..., Pat
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.parametrize("words", [["evaluate"], ["predict"], ["predict", "-o", "/dev/full"]])
+@pytest.mark.usefixtures("buffering")
+@pytest.mark.parametrize(
+    "words", [["evaluate"], ["evaluate", "--json"], ["predict"], ["predict", "-o", "/dev/full"]]
+)
 def test_the_disk_is_full(words: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = run_process(*words, stdout=full)

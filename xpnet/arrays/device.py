@@ -37,6 +37,8 @@ class Device:
         ``"cpu"`` or ``"gpu:N"``: what was chosen, never ``"auto"``.
     library : str
         ``"numpy"`` or ``"cupy"``.
+    version : str
+        Of that library.
     xp : namespace
         The library's array-API namespace.
     handle : object
@@ -64,6 +66,7 @@ class Device:
 
     name: str
     library: str
+    version: str
     xp: Any
     handle: Any
     hardware: str
@@ -85,7 +88,8 @@ class Device:
             self._open_cpu()
 
     def _open_cpu(self) -> None:
-        self.name, self.library, self.xp, self.handle = "cpu", "numpy", np, "cpu"
+        self.name, self.library, self.version = "cpu", "numpy", np.__version__
+        self.xp, self.handle = np, "cpu"
         self.hardware = f"{os.cpu_count()} x {_processor()}"
 
     def _open_gpu(self, index: int) -> None:
@@ -95,8 +99,8 @@ class Device:
         import cupy
         from array_api_compat import cupy as xp
 
-        self.name, self.library, self.xp = f"gpu:{index}", "cupy", xp
-        self.handle = cupy.cuda.Device(index)
+        self.name, self.library, self.version = f"gpu:{index}", "cupy", cupy.__version__
+        self.xp, self.handle = xp, cupy.cuda.Device(index)
         self.hardware = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
 
     def to_device(self, x: Any, /) -> Any:

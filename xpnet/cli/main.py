@@ -30,27 +30,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     The codes: 0 done, 1 a check failed, 2 usage, 3 data, 4 weights, 5 device, 130 interrupted.
     An error is one line of at most 400 characters on stderr; ``--debug`` shows the traceback.
     """
+    args = argparse.Namespace(debug=False)
     try:
-        args = _make_parser().parse_args(argv)
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
-    try:
-        code: int = args.run(args, Stopwatch())
+        try:
+            args = _make_parser().parse_args(argv)
+            code: int = args.run(args, Stopwatch())
+        except SystemExit as leaving:  # after --help, --version or a usage error
+            code = int(leaving.code or 0)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough, as head(1) does. Python would complain at exit, too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:  # the reader has seen enough, as head(1) does
+        code = 0
     except KeyboardInterrupt:
         _complain("interrupted")
-        return 130
+        code = 130
     except Exception as error:
         code = _exit_code(error)
         if args.debug or not code:
             raise
         _complain(_describe(error))
+    _settle_output()
     return code
+
+
+def _settle_output() -> None:
+    """Drop what cannot be written any more: Python would try again at exit, and complain."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _make_parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
 
-__all__ = ["describe_work", "print_json", "print_line", "print_table", "work_rows"]
+__all__ = ["describe_work", "network_text", "print_json", "print_line", "print_table", "work_rows"]
 
 
 def describe_work(
@@ -33,13 +33,18 @@ def describe_work(
         "network": repr(network),
         "device": device.name,
         "library": device.library,
-        "library_version": device.xp.__version__,
+        "library_version": device.version,
         "hardware": device.hardware,
         "device_reason": device.reason,
         "batch_size": check_batch_size(network, args.batch_size),
         "images_per_second": n_images / computing if n_images and computing else None,
         "seconds": seconds,
     }
+
+
+def network_text(representation: str) -> str:
+    """Return what stands in the brackets of ``repr(network)``."""
+    return representation.removeprefix("Network(").removesuffix(")")
 
 
 def work_rows(work: Mapping[str, Any]) -> dict[str, str]:
@@ -49,7 +54,7 @@ def work_rows(work: Mapping[str, Any]) -> dict[str, str]:
     rows = {
         "device": f"{work['device']} ({work['library']} {work['library_version']},"
         f" {work['hardware']})",
-        "network": work["network"].removeprefix("Network(").removesuffix(")"),
+        "network": network_text(work["network"]),
         "speed": f"{'n/a' if rate is None else f'{rate:,.0f}'} images per second,"
         f" in batches of {work['batch_size']:,}",
         "seconds": f"start-up {seconds['startup']:.3f}, loading {seconds['loading']:.3f},"

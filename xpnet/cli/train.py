@@ -3,6 +3,7 @@
 import argparse
 import sys
 from contextlib import contextmanager, suppress
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from xpnet.cli.arguments import (
     positive,
     read_options,
 )
-from xpnet.cli.report import print_json, print_table
+from xpnet.cli.report import network_text, print_json, print_table
 from xpnet.cli.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xpnet.arrays.device import Device
     from xpnet.training.train import Epoch, Run
 
 __all__ = ["add_parser"]
@@ -132,7 +134,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     n_classes = args.classes or max(int(labels.max()) + 1, 2)
     try:
         start = init_network(
-            (images.shape[1], *args.hidden, n_classes),
+            (prod(images.shape[1:]), *args.hidden, n_classes),
             seed=args.seed,
             activation=args.activation,
             scheme="he" if args.activation == "relu" else "xavier",
@@ -160,7 +162,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         except ValueError as error:
             raise UsageError(str(error)) from error
     save(trained.network, args.output, force=args.force)
-    _report(args, trained, stopwatch)
+    _report(args, device, trained, stopwatch)
     return 0
 
 
@@ -181,7 +183,7 @@ def _check_output(path: str, *, force: bool) -> None:
 
 
 def _read(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]]":
-    """Return the rows and labels to learn from."""
+    """Return the images and labels to learn from."""
     from xpnet.datasets import read
     from xpnet.files.errors import DataError
 
@@ -189,20 +191,17 @@ def _read(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]]":
     if labels is None:
         what, hint = "no labels to learn from", "give them by --labels FILE"
         raise DataError(what, file=args.data, hint=hint)
-    if not len(images):
-        what = "no images to learn from"
-        raise DataError(what, file=args.data)
-    rows = images.reshape(len(images), -1)
+    what = "no images to learn from"
     if args.exclude is not None:
         excluded, _ = read(args.exclude, want_labels=False)
-        known = {row.tobytes() for row in excluded.reshape(len(excluded), -1).astype(rows.dtype)}
-        kept = [i for i, row in enumerate(rows) if row.tobytes() not in known]
-        print(f"left out {len(rows) - len(kept):,} images of {args.exclude}", file=sys.stderr)
-        rows, labels = rows[kept], labels[kept]
-    if not len(rows):
-        what = f"no images to learn from that are not in {args.exclude}"
+        known = {image.tobytes() for image in excluded.astype(images.dtype)}
+        kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
+        print(f"left out {len(images) - len(kept):,} images of {args.exclude}", file=sys.stderr)
+        images, labels = images[kept], labels[kept]
+        what = f"{what} that are not in {args.exclude}"
+    if not len(images):
         raise DataError(what, file=args.data)
-    return rows, labels
+    return images, labels
 
 
 @contextmanager
@@ -227,7 +226,9 @@ def _epoch_line(epoch: "Epoch", n_epochs: int) -> str:
     return f"epoch {epoch.number}/{n_epochs}: {loss}"
 
 
-def _report(args: argparse.Namespace, trained: "Run", stopwatch: Stopwatch) -> None:
+def _report(
+    args: argparse.Namespace, device: "Device", trained: "Run", stopwatch: Stopwatch
+) -> None:
     last = trained.history[-1]
     if args.json:
         print_json(
@@ -237,8 +238,9 @@ def _report(args: argparse.Namespace, trained: "Run", stopwatch: Stopwatch) -> N
                 "loss": last.loss,
                 "validation_accuracy": last.validation_accuracy,
                 "epochs": last.number,
-                "device": args.device,
-                "library": trained.network.library,
+                "device": device.name,
+                "library": device.library,
+                "device_reason": device.reason,
                 "seconds": stopwatch.seconds(),
             }
         )
@@ -247,9 +249,9 @@ def _report(args: argparse.Namespace, trained: "Run", stopwatch: Stopwatch) -> N
     print_table(
         {
             "wrote": args.output,
-            "network": repr(trained.network),
+            "network": network_text(repr(trained.network)),
             "loss": f"{last.loss:.4f} nats on the training images",
             "accuracy": "n/a" if accuracy is None else f"{accuracy:.4f} on images held out",
-            "device": f"{args.device} ({trained.network.library})",
+            "device": f"{device.name} ({device.library}, {device.hardware}; {device.reason})",
         }
     )

@@ -1,0 +1,56 @@
+"""The commands on a device that NumPy cannot read: array-api-strict's, in the place of a GPU."""
+
+import json
+
+import numpy as np
+import pytest
+
+from xpnet import Device, load
+
+strict = pytest.importorskip("array_api_strict")
+
+
+@pytest.fixture(autouse=True)
+def strict_gpu(monkeypatch):
+    """Open array-api-strict's device1 where a GPU is asked for."""
+
+    def open_strict(self, index):
+        self.name, self.library, self.version = f"gpu:{index}", "array_api_strict", "0"
+        self.xp, self.handle = strict, strict.Device("device1")
+        self.hardware = "a device for tests"
+
+    monkeypatch.setattr(Device, "_open_gpu", open_strict)
+
+
+@pytest.mark.parametrize("batch_size", ["7", "1000"])
+def test_evaluate_gives_the_same_result(xpnet, batch_size):
+    results = [
+        json.loads(xpnet("evaluate", "--device", word, "--batch-size", batch_size, "--json").out)
+        for word in ("cpu", "gpu")
+    ]
+    assert [result["device"] for result in results] == ["cpu", "gpu:0"]
+    assert results[0]["confusion"] == results[1]["confusion"]
+
+
+def test_predict_gives_the_same_file(xpnet):
+    host, device = (xpnet("predict", "--device", word).out for word in ("cpu", "gpu"))
+    assert host == device
+    assert len(host.splitlines()) == 1001
+
+
+def test_train_gives_nearly_the_same_weights(xpnet, tmp_path):
+    weights = []
+    for word in ("cpu", "gpu"):
+        path = tmp_path / f"{word}.safetensors"
+        result = xpnet(
+            *("train", "--rows", "200", "--epochs", "2", "--hidden", "8", "--augment", "1"),
+            *("--device", word, "-o", path, "--json"),
+        )
+        assert json.loads(result.out)["device"].startswith(word)
+        weights.append(load(path).layers[0].weight)
+    # Four steps of 0.005 at most; rounding moves a weight by a small part of one.
+    np.testing.assert_allclose(*weights, atol=1e-4)
+
+
+def test_show_draws(xpnet, tmp_path):
+    assert xpnet("show", "--device", "gpu", "-o", tmp_path / "digits.png").code == 0
