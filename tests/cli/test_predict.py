@@ -91,7 +91,8 @@ def test_more_images_than_are_read_at_a_time(
     images = np.arange(10_000, dtype=np.uint16).astype(np.uint8)[:, None]
     np.save(tmp_path / "many.npy", images)
     model, output = save_network(3, n_in=1), tmp_path / "labels.csv"
-    assert xpnet("predict", tmp_path / "many.npy", "--model", model, "-o", output).code == 0
+    words = ("--model", model, "--batch-size", "1000", "-o", output)
+    assert xpnet("predict", tmp_path / "many.npy", *words).code == 0
     assert labels_of(output) == list(map(str, predict(load(model), images).tolist()))
 
 
@@ -169,7 +170,10 @@ def test_a_place_that_cannot_be_written(
 
 @pytest.fixture
 def broken_late(unlabelled: Path) -> Path:
-    """Return a file that is good for more rows than are read at a time, and then is not."""
+    """Return a file that is good for more rows than are read at a time, and then is not.
+
+    In batches of 64 rows, that is: 4,096 of them are read together.
+    """
     header, first, *_ = unlabelled.read_text().splitlines()
     unlabelled.write_text("\n".join([header, *[first] * 4100, "1,2,3"]))
     return unlabelled
@@ -178,7 +182,9 @@ def broken_late(unlabelled: Path) -> Path:
 def test_an_error_in_the_middle_leaves_no_file(
     refused: Any, broken_late: Path, tmp_path: Path
 ) -> None:
-    code, line = refused("predict", broken_late, "-o", tmp_path / "labels.csv")
+    code, line = refused(
+        "predict", broken_late, "--batch-size", "64", "-o", tmp_path / "labels.csv"
+    )
     assert code == 3
     assert "unlabelled.csv:4102: row is too short" in line
     assert list(tmp_path.iterdir()) == [broken_late]
@@ -189,8 +195,16 @@ def test_an_error_in_the_middle_leaves_the_old_file(
 ) -> None:
     output = tmp_path / "labels.csv"
     output.write_text("precious")
-    assert refused("predict", broken_late, "-o", output, "--force")[0] == 3
+    words = ("--batch-size", "64", "-o", output, "--force")
+    assert refused("predict", broken_late, *words)[0] == 3
     assert output.read_text() == "precious"
+
+
+def test_an_error_in_the_middle_on_standard_output(xpnet: Any, broken_late: Path) -> None:
+    result = xpnet("predict", broken_late, "--batch-size", "64")
+    assert result.code == 3
+    assert len(result.out.splitlines()) == 4097
+    assert result.err.count("\n") == 1
 
 
 def test_an_interruption_leaves_no_file(

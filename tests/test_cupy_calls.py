@@ -1,0 +1,96 @@
+"""Every call that xpnet makes of a namespace, held against the real CuPy's signatures.
+
+CuPy can be imported without a GPU; only its arrays need one.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.functions.activations import ACTIVATIONS
+
+NOT_HERE = "needs the real CuPy to look at"
+
+
+class Recorder:
+    """NumPy, writing down each call of a function of its namespace."""
+
+    def __init__(self):
+        self.calls = {}
+
+    def __getattr__(self, name):
+        value = getattr(np, name)
+        if isinstance(value, type) or not callable(value):
+            return value
+
+        def record(*args, **options):
+            call = name, len(args), tuple(sorted(options))
+            self.calls[call] = args, options
+            return value(*args, **options)
+
+        return record
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr("xpnet.arrays.namespace.np", recorder)
+    return recorder
+
+
+def run_everything():
+    """Use each public function that computes, every activation included."""
+    images, labels = (part[:60] for part in xpnet.sample())
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    for function in (xpnet.softmax, xpnet.log_softmax, xpnet.logsumexp):
+        function(x, axis=0)
+        function(np.zeros((2, 0)))
+    xpnet.sigmoid(np.arange(3))
+    for name, row in ACTIVATIONS.items():
+        network = xpnet.init_network(
+            [784, 5, 10], activation=name, preprocessing=xpnet.Scale(1 / 255)
+        )
+        network(np.zeros((2, 3, 784)))
+        xpnet.evaluate(network, images, labels, batch_size=25)
+        xpnet.predict_proba(network, images, batch_size=25)
+        if row.derivative is not None:
+            xpnet.train(network, images, labels, epochs=1, augment=1)
+    for output in ("logits", "probabilities", "values"):
+        one_unit = xpnet.init_network([784, 1], output=output)
+        xpnet.predict(one_unit, images)
+        if output != "values":
+            xpnet.predict_proba(one_unit, images)
+
+
+def fits(function, args, options):
+    """Tell whether a function takes the call; a ufunc tells by its number of inputs."""
+    if hasattr(function, "nin"):
+        return len(args) == function.nin and not options
+    try:
+        inspect.signature(function).bind(*args, **options)
+    except TypeError:
+        return False
+    return True
+
+
+def test_cupy_takes_every_call(recorder):
+    namespace = pytest.importorskip("array_api_compat.cupy", reason=NOT_HERE)
+    run_everything()
+    assert {name for name, _, _ in recorder.calls} >= {"exp", "max", "where", "argmax", "astype"}
+    refused = [
+        call
+        for call, (args, options) in recorder.calls.items()
+        if not hasattr(namespace, call[0]) or not fits(getattr(namespace, call[0]), args, options)
+    ]
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "options"),
+    [("exp", (1, 2), {}), ("exp", (1,), {"axis": 0}), ("max", (1,), {"along": 0})],
+)
+def test_a_call_that_does_not_fit_is_seen(name, args, options):
+    namespace = pytest.importorskip("array_api_compat.cupy", reason=NOT_HERE)
+    assert not fits(getattr(namespace, name), args, options)
