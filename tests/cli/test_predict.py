@@ -88,7 +88,7 @@ def test_the_batch_size_is_used(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> 
 def test_more_images_than_are_read_at_a_time(
     xpnet: Any, tmp_path: Path, save_network: Callable[..., Path]
 ) -> None:
-    images = np.arange(10_000, dtype=np.uint16).astype(np.uint8)[:, None]
+    images = np.arange(11_000, dtype=np.uint16).astype(np.uint8)[:, None]
     np.save(tmp_path / "many.npy", images)
     model, output = save_network(3, n_in=1), tmp_path / "labels.csv"
     words = ("--model", model, "--batch-size", "1000", "-o", output)

@@ -497,8 +497,8 @@ def test_dtypes_that_numpy_has_not(
 ) -> None:
     found = opened(raw_file(entry(dtype, shape, f"[0,{n_bytes}]"), bytes(n_bytes)))
     assert isinstance(found, WeightsError)
-    assert "safetensors of a dtype that NumPy has not" in str(found)
-    assert "expected float16, float32 or float64" in str(found)
+    # JAX gives NumPy these dtypes; then the file is read, and is only not xpnet's.
+    assert re.search("of a dtype that NumPy has not|without xpnet's description", str(found))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "complex64"])
