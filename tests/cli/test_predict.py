@@ -164,7 +164,7 @@ def test_a_place_that_cannot_be_written(
     monkeypatch.chdir(tmp_path)
     code, line = refused("predict", "-o", output)
     assert code == 3
-    assert tmp_path.name in line
+    assert line.startswith(f"xpnet: {output}: ")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -215,6 +215,14 @@ def test_labels_are_the_networks_classes():
         xpnet.evaluate(network, rows, np.asarray(["cat", "cow", "cat"]))
 
 
+def test_whole_numbers_are_ids_where_the_classes_are_texts():
+    rows = np.eye(2)
+    assert xpnet.evaluate(numpy_passing(2, classes=("cat", "dog")), rows, [0, 1]).correct == 2
+    assert xpnet.evaluate(numpy_passing(2, classes=(7, 9)), rows, [7, 9]).correct == 2
+    with pytest.raises(ValueError, match="entries of the network's classes; got 0 in place 0"):
+        xpnet.evaluate(numpy_passing(2, classes=(7, 9)), rows, [0, 1])
+
+
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [

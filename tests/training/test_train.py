@@ -146,3 +146,9 @@ def test_only_logits_of_classes_are_trained(sizes, output):
 def test_a_loss_that_is_no_number_stops_the_training():
     with pytest.raises(ValueError, match="the loss became nan in epoch 1: a lower `learning_rate`"):
         xpnet.train(xpnet.init_network([2, 2]), np.asarray([[np.nan, 1.0]]), [0])
+
+
+def test_weights_that_run_away_give_no_warning():
+    start = xpnet.init_network([2, 5, 2], activation="relu", scheme="he")
+    with pytest.raises(ValueError, match=r"the loss became (nan|inf) in epoch 1"):
+        xpnet.train(start, np.ones((300, 2)), np.zeros(300, int), learning_rate=1e300)

@@ -92,7 +92,9 @@ def _exit_code(error: Exception) -> int:
     from xpnet.arrays.causes import DeviceError
     from xpnet.files.errors import DataError, WeightsError
 
-    if isinstance(error, UsageError | FileExistsError | ModuleNotFoundError):
+    if isinstance(error, UsageError | FileExistsError):
+        return 2
+    if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("matplotlib"):
         return 2
     if isinstance(error, DataError | OSError):
         return 3

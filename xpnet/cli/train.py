@@ -4,7 +4,6 @@ import argparse
 import sys
 from contextlib import contextmanager, suppress
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
@@ -168,18 +167,14 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
 
 def _check_output(path: str, *, force: bool) -> None:
     """Refuse a file that could not be written, before and not after the training."""
+    from xpnet.files.writing import check_target
     from xpnet.formats.choosing import check_suffix
 
     try:
         check_suffix(path)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if Path(path).exists() and not force:
-        msg = f"{path} exists already; --force replaces it"
-        raise UsageError(msg)
-    if not Path(path).resolve().parent.is_dir():
-        msg = f"{path} cannot be written: there is no such folder"
-        raise UsageError(msg)
+    check_target(path, force=force)
 
 
 def _read(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]]":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "check_target"]
 
 
 @contextmanager
@@ -48,8 +48,8 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
         with special:
             yield special
         return
+    check_target(path, force=force)
     target = Path(os.path.realpath(path))
-    _check_target(target, force=force)
     # The target's own name is not part of this one: it may already be as long as names may be.
     temporary = target.with_name(f".xpnet-{secrets.token_hex(8)}.tmp")
     try:
@@ -80,15 +80,30 @@ def _descriptor_of(path: str) -> int | None:
     return int(numbered[1]) if numbered else named.get(path)
 
 
-def _check_target(target: Path, *, force: bool) -> None:
+def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Raise, before long work, what `atomic_write` would raise after it.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and `force` is false.
+    IsADirectoryError
+        If the path is a directory.
+    FileNotFoundError
+        If its folder is missing.
+    """
+    target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if not force and target.exists():
+    if not target.parent.is_dir():
+        text = "cannot be written: there is no such folder"
+        raise FileNotFoundError(errno.ENOENT, text, str(target))
+    if not force and target.is_file():
         raise _exists(target)
 
 
 def _exists(target: Path) -> FileExistsError:
-    text = "exists already (pass force=True, or --force on the command line, to replace it)"
+    text = "exists already (--force or force=True replaces it)"
     return FileExistsError(errno.EEXIST, text, str(target))
 
 

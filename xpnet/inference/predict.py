@@ -180,7 +180,8 @@ def evaluate(
         As for `predict`; or, without `labels`, an iterator of pairs (images, labels), which
         may be longer than the memory.
     labels : array of shape (n,), optional
-        Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` where it has them.
+        Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` where it has them
+        (where those are texts, either).
     batch_size : int, optional
         Rows at a time; chosen for the device by default.
 
@@ -237,6 +238,8 @@ def _pairs(images: Any, labels: Any) -> Iterable[tuple[Any, Any]]:
 def as_class_ids(network: Network, labels: Any) -> NDArray[np.int64]:
     """Return labels (class ids, or entries of ``network.classes``) as class ids on the host.
 
+    Whole numbers are class ids where all classes are named by texts.
+
     Raises
     ------
     TypeError
@@ -245,11 +248,12 @@ def as_class_ids(network: Network, labels: Any) -> NDArray[np.int64]:
         If one is no class of the network.
     """
     truth = to_numpy(as_array(labels, "labels"))
-    if network.classes is not None:
+    is_integer = np.isdtype(truth.dtype, "integral")
+    if network.classes is not None and not (is_integer and _are_texts(network.classes)):
         ids = {name: i for i, name in enumerate(network.classes)}
         rule = "entries of the network's classes"
         found = np.asarray([ids.get(label, -1) for label in truth.tolist()], np.int64)
-    elif np.isdtype(truth.dtype, "integral"):
+    elif is_integer:
         rule = f"class ids from 0 to {network.n_classes - 1}"
         found = truth.astype(np.int64)
     else:
@@ -260,3 +264,7 @@ def as_class_ids(network: Network, labels: Any) -> NDArray[np.int64]:
         msg = f"`labels` must be {rule}; got {truth[wrong[0]]} in place {wrong[0]}"
         raise ValueError(msg)
     return found
+
+
+def _are_texts(classes: tuple[str | int, ...]) -> bool:
+    return all(isinstance(name, str) for name in classes)

@@ -43,7 +43,8 @@ class Network:
     Raises
     ------
     TypeError
-        If a layer is no `Dense`, or two layers differ in library or dtype.
+        If a layer is no `Dense`, two layers differ in library or dtype, or a class is neither a
+        text nor a whole number.
     ValueError
         If there is no layer, two widths do not fit, the devices differ, `output` is unknown, or
         `classes` does not have one entry for each class.
@@ -116,6 +117,9 @@ class Network:
             raise ValueError(msg)
         if self.classes is None:
             return
+        if any(isinstance(name, bool) or not isinstance(name, str | int) for name in self.classes):
+            msg = f"`classes` must be texts or whole numbers; got {list(self.classes)}"
+            raise TypeError(msg)
         if self.output == "values":
             msg = "`classes` must be None for output='values'; a regression has no classes"
             raise ValueError(msg)

@@ -172,7 +172,9 @@ class _Loop:
 
     def learn(self, rows: NDArray[Any], ids: NDArray[np.int64]) -> Any:
         """Learn from a batch; return its mean loss, on the device."""
-        with current_device(self.network.layers[0].weight):
+        # Weights that run away are told by their loss; NumPy need not warn of each overflow.
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with current_device(self.network.layers[0].weight), quiet:
             return self._learn(
                 on_network_device(self.network, rows), on_network_device(self.network, ids)
             )
