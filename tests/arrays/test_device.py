@@ -1,6 +1,9 @@
 """From words to devices."""
 
 import argparse
+import copy
+import dataclasses
+import pickle
 import sys
 import types
 
@@ -96,6 +99,22 @@ def test_other_words_are_refused(word):
 def test_a_device_of_a_device_is_the_same():
     device = xpnet.Device("cpu")
     assert xpnet.Device(device).__dict__ == device.__dict__
+
+
+def test_a_device_is_a_value():
+    device = xpnet.Device("cpu")
+    assert device == xpnet.Device(device)
+    assert device != "cpu"
+    assert len({device, xpnet.Device("cpu")}) == 1
+    assert pickle.loads(pickle.dumps(device)).__dict__ == device.__dict__
+    assert copy.deepcopy(device) == device
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        device.name = "gpu:0"
+
+
+@pytest.mark.parametrize("x", [1.0, np.float32(1), [1.0], np.zeros((2, 2))])
+def test_numbers_and_lists_go_there(x):
+    assert isinstance(xpnet.Device("cpu").to_device(x), np.ndarray)
 
 
 def test_arrays_go_there_and_back(backend):

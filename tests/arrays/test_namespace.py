@@ -82,6 +82,11 @@ def test_what_is_no_array(x):
         as_array(x, "images")
 
 
+def test_masked_arrays_are_refused():
+    with pytest.raises(TypeError, match=r"must be an array.*got MaskedArray"):
+        as_array(np.ma.masked_array([1.0, 2.0], mask=[0, 1]))
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
 def test_whole_numbers_become_the_default_floating_dtype(backend, dtype):
     x, xp = as_floating(backend.asarray([0, 1], dtype))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xpnet.arrays.transfer import move, to_numpy
+from xpnet.arrays.transfer import move, to_numpy, without_graph
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64", "bool"])
@@ -42,3 +42,26 @@ def test_from_one_device_to_another():
 def test_gradients_do_not_hinder():
     torch = pytest.importorskip("torch")
     np.testing.assert_array_equal(to_numpy(torch.ones(2, requires_grad=True)), [1, 1])
+
+
+def test_bfloat16_is_widened():
+    torch = pytest.importorskip("torch")
+    values = to_numpy(torch.asarray([1.5, -2.0], dtype=torch.bfloat16))
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, [1.5, -2.0])
+
+
+def test_bfloat16_of_jax_is_widened():
+    jax = pytest.importorskip("jax")
+    values = to_numpy(jax.numpy.asarray([1.5, -2.0], dtype="bfloat16"))
+    assert values.dtype == np.float32
+
+
+def test_without_graph(backend):
+    x = backend.asarray([1.0])
+    np.testing.assert_array_equal(to_numpy(without_graph(x)), [1.0])
+
+
+def test_torchs_graph_is_left_behind():
+    torch = pytest.importorskip("torch")
+    assert not without_graph(torch.ones(2, requires_grad=True)).requires_grad

@@ -15,9 +15,8 @@ def strict_gpu(monkeypatch):
     """Open array-api-strict's device1 where a GPU is asked for."""
 
     def open_strict(self, index):
-        self.name, self.library, self.version = f"gpu:{index}", "array_api_strict", "0"
-        self.xp, self.handle = strict, strict.Device("device1")
-        self.hardware = "a device for tests"
+        self._set(name=f"gpu:{index}", library="array_api_strict", version="0", xp=strict)
+        self._set(handle=strict.Device("device1"), hardware="a device for tests")
 
     monkeypatch.setattr(Device, "_open_gpu", open_strict)
 

@@ -278,16 +278,16 @@ def test_labels_that_are_no_class(refused: Any, labelled: Path, output: Path) ->
     assert not output.exists()
 
 
-def test_what_the_training_refuses(
+def test_a_training_that_runs_away(
     refused: Any, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        msg = "the loss became nan in epoch 1"
-        raise ValueError(msg)
+        msg = "the loss (nan) ran away in epoch 1"
+        raise FloatingPointError(msg)
 
     monkeypatch.setattr("xpnet.training.train.train", refuse)
     code, line = refused("train", *QUICK, "-o", output)
-    assert (code, line) == (2, "xpnet: the loss became nan in epoch 1\n")
+    assert (code, line) == (2, "xpnet: the loss (nan) ran away in epoch 1\n")
     assert not output.exists()
 
 
@@ -297,3 +297,14 @@ def test_a_bar_on_a_terminal(xpnet: Any, output: Path, monkeypatch: pytest.Monke
     assert result.code == 0
     assert "epoch 1/2: loss " in result.err
     assert "/72.0" in result.err  # 36 of 40 images to learn from, twice
+
+
+def test_excluding_images_of_another_size_is_refused(
+    refused: Any, output: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.npy"
+    np.save(other, np.zeros((3, 4), np.uint8))
+    code, line = refused("train", *QUICK, "-o", output, "--exclude", other)
+    assert code == 3
+    assert f"{other.name}: images of another size" in line
+    assert "found 4 pixels, expected 784" in line

@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,24 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     assert names(tmp_path) == []
 
 
+@pytest.fixture
+def no_hard_links(monkeypatch):
+    def refuse(_temporary, _target):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("no_hard_links")
+def test_a_file_system_without_hard_links_will_do(tmp_path):
+    for text in (b"first", b"second"):
+        with suppress(FileExistsError), atomic_write(tmp_path / "a") as stream:
+            stream.write(text)
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.usefixtures("no_hard_links")
 def test_a_file_that_cannot_be_renamed_leaves_nothing(tmp_path, monkeypatch):
     def refuse(_temporary, _target):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

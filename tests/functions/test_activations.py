@@ -147,3 +147,20 @@ def test_the_table_and_the_public_function_agree(backend, name):
     ours = backend.check(FUNCTIONS[name](x), dtype="float32", shape=(3,))
     table = backend.check(ACTIVATIONS[name].function(x, backend.xp), dtype="float32", shape=(3,))
     np.testing.assert_array_equal(ours, table)
+
+
+SLOPES = {"sigmoid": 0.25, "tanh": 1.0, "identity": 1.0, "relu": 0.5}
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_automatic_differentiation_at_zero_by_jax(name):
+    jax = pytest.importorskip("jax", reason="differentiates by JAX")
+    assert float(jax.grad(FUNCTIONS[name])(0.0)) == SLOPES[name]
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_automatic_differentiation_at_zero_by_torch(name):
+    torch = pytest.importorskip("torch", reason="differentiates by torch")
+    x = torch.zeros(1, requires_grad=True)
+    FUNCTIONS[name](x).sum().backward()
+    assert float(x.grad[0]) == SLOPES[name]

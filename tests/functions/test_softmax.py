@@ -169,3 +169,9 @@ def test_softmax_keeps_the_order(x):
         np.take_along_axis(xpnet.softmax(x), np.argmax(x, -1)[:, None], -1)[:, 0],
         np.max(xpnet.softmax(x), -1),
     )
+
+
+@pytest.mark.parametrize("axis", [None, "a", 1.0, (0, 1)])
+def test_an_axis_is_a_whole_number(axis):
+    with pytest.raises(TypeError, match="`axis` must be a whole number; got"):
+        xpnet.softmax(np.zeros((2, 2)), axis=axis)

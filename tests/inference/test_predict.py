@@ -95,6 +95,11 @@ def test_an_iterator_is_not_read_ahead(trained, digits):
     assert seen == list(range(11))
 
 
+def test_none_in_a_stream_is_no_end_of_it(trained, digits):
+    with pytest.raises(TypeError, match=r"`images` must be an array.*got NoneType"):
+        xpnet.predict(trained, iter([digits[0][:3], None, digits[0][3:]]))
+
+
 @pytest.mark.parametrize("images", [np.empty((0, 28, 28), np.uint8), iter([])])
 def test_no_images_give_no_labels(trained, images):
     assert xpnet.predict(trained, images).shape == (0,)

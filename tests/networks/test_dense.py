@@ -51,3 +51,8 @@ def test_what_a_layer_says_of_itself(backend):
 def test_nested_lists_become_numpy():
     layer = xpnet.Dense([[1, 2]], [3, 4])
     assert (layer.weight.dtype, layer.bias.dtype) == (np.float64, np.float64)
+
+
+def test_a_list_as_bias_takes_after_the_weight(backend):
+    layer = xpnet.Dense(backend.asarray(np.zeros((2, 2))), [1, 2.5])
+    np.testing.assert_array_equal(backend.check(layer.bias, dtype="float32", shape=(2,)), [1, 2.5])

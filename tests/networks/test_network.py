@@ -240,3 +240,9 @@ def test_a_network_moves_to_the_cpu(backend):
     np.testing.assert_array_equal(
         network.layers[0].weight, np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
     )
+
+
+def test_classes_of_numpy_become_pythons():
+    network = xpnet.Network([layer(2, 2)], classes=np.unique([9, 7, 9]))
+    assert network.classes == (7, 9)
+    assert all(type(name) is int for name in network.classes)

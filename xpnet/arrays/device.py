@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.causes import DeviceError
 from xpnet.arrays.diagnosis import diagnose
+from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import move, to_numpy
 
 __all__ = ["Device", "add_device_argument"]
@@ -20,6 +22,7 @@ _WORD = re.compile(r"(cpu|auto|(?:gpu|cuda)(?::([0-9]+))?)")
 _RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
 
 
+@dataclass(frozen=True, init=False, eq=False, repr=False)
 class Device:
     """A device by its word: the array library that computes there, and the way for arrays.
 
@@ -74,23 +77,27 @@ class Device:
 
     def __init__(self, word: "str | Device" = "cpu") -> None:
         if isinstance(word, Device):
-            self.__dict__.update(word.__dict__)
+            self._set(**word.__dict__)
             return
         kind, index = _parse(word)
-        self.reason = f"asked for {word}"
+        reason = f"asked for {word}"
         if kind == "auto":
             diagnosis = diagnose(index)
             kind = "gpu" if diagnosis.usable else "cpu"
-            self.reason = f"auto chose {kind}: {diagnosis}"
+            reason = f"auto chose {kind}: {diagnosis}"
+        self._set(reason=reason)
         if kind == "gpu":
             self._open_gpu(index)
         else:
             self._open_cpu()
 
+    def _set(self, **attributes: Any) -> None:
+        # The one way around the frozen dataclass.
+        self.__dict__.update(attributes)
+
     def _open_cpu(self) -> None:
-        self.name, self.library, self.version = "cpu", "numpy", np.__version__
-        self.xp, self.handle = np, "cpu"
-        self.hardware = f"{os.cpu_count()} x {_processor()}"
+        self._set(name="cpu", library="numpy", version=np.__version__, xp=np, handle="cpu")
+        self._set(hardware=f"{os.cpu_count()} x {_processor()}")
 
     def _open_gpu(self, index: int) -> None:
         diagnosis = diagnose(index)
@@ -99,13 +106,24 @@ class Device:
         import cupy
         from array_api_compat import cupy as xp
 
-        self.name, self.library, self.version = f"gpu:{index}", "cupy", cupy.__version__
-        self.xp, self.handle = xp, cupy.cuda.Device(index)
-        self.hardware = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
+        self._set(name=f"gpu:{index}", library="cupy", version=cupy.__version__, xp=xp)
+        properties = cupy.cuda.runtime.getDeviceProperties(index)
+        self._set(handle=cupy.cuda.Device(index), hardware=properties["name"].decode())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A namespace is a module, which cannot be pickled; the other side opens its own device.
+        return Device, (self.name,)
 
     def to_device(self, x: Any, /) -> Any:
-        """Return `x` (an array of any library, or nested lists) as an array on this device."""
-        return move(np.asarray(x) if isinstance(x, list | tuple) else x, self.xp, self.handle)
+        """Return `x` (an array of any library, a number or nested lists) as an array here."""
+        x = as_array(x)
+        return move(np.asarray(x) if isinstance(x, np.generic) else x, self.xp, self.handle)
 
     def to_numpy(self, x: Any, /) -> NDArray[Any]:
         """Return `x`, an array of any library, as a NumPy array on the host."""

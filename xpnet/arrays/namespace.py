@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 _NO_DEVICE = nullcontext()
+# Kinds of NumPy arrays whose operators mean something else: a mask would be lost on the way.
+_REFUSED = {"MaskedArray", "matrix"}
 
 
 def is_array(x: object, /) -> bool:
@@ -51,7 +53,7 @@ def as_array(x: Any, /, name: str = "x") -> Any:
     TypeError
         If `x` is neither.
     """
-    if is_array(x):
+    if is_array(x) and type(x).__name__ not in _REFUSED:
         return x
     if isinstance(x, bool | int | float | complex | list | tuple):
         return np.asarray(x)

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, device_of
 
-__all__ = ["move", "to_numpy"]
+__all__ = ["move", "to_numpy", "without_graph"]
 
 
 def to_numpy(x: Any, /) -> NDArray[Any]:
     """Return any library's array as a NumPy array; a NumPy array is returned as it is.
 
-    Waits for the device, and computes a lazy array.
+    Waits for the device, and computes a lazy array. bfloat16, which NumPy has not, becomes
+    float32.
     """
     if isinstance(x, np.ndarray | np.generic):
         return np.asarray(x)
@@ -22,12 +23,19 @@ def to_numpy(x: Any, /) -> NDArray[Any]:
     if compat.is_cupy_array(x):
         return np.asarray(x.get())
     if compat.is_torch_array(x):
-        return np.asarray(x.detach().cpu())
+        x = x.detach().cpu()
+        return np.asarray(x.float() if str(x.dtype) == "torch.bfloat16" else x)
     if not (compat.is_jax_array(x) or compat.is_dask_array(x)):
         # An unknown library: its default device is the one that NumPy can read.
         host = compat.array_namespace(x).__array_namespace_info__().default_device()
         x = compat.to_device(x, host)
-    return np.asarray(x)
+    host = np.asarray(x)
+    return host.astype(np.float32) if host.dtype.name == "bfloat16" else host
+
+
+def without_graph(x: Any, /) -> Any:
+    """Return a torch array apart from the graph that its gradients would need; others as is."""
+    return x.detach() if hasattr(x, "detach") else x
 
 
 def move(x: Any, xp: Any, device: Any, /) -> Any:

@@ -11,6 +11,7 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
     add_data_arguments,
+    as_data_error,
     not_negative,
     positive,
     read_options,
@@ -158,7 +159,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
                 progress=progress,
                 on_epoch=on_epoch,
             )
-        except ValueError as error:
+        except FloatingPointError as error:
             raise UsageError(str(error)) from error
     save(trained.network, args.output, force=args.force)
     _report(args, device, trained, stopwatch)
@@ -181,6 +182,7 @@ def _read(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]]":
     """Return the images and labels to learn from."""
     from xpnet.datasets import read
     from xpnet.files.errors import DataError
+    from xpnet.training.augmentation import image_shape
 
     images, labels = read(args.data, **read_options(args, classes=args.classes))
     if labels is None:
@@ -188,15 +190,32 @@ def _read(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]]":
         raise DataError(what, file=args.data, hint=hint)
     what = "no images to learn from"
     if args.exclude is not None:
-        excluded, _ = read(args.exclude, want_labels=False)
-        known = {image.tobytes() for image in excluded.astype(images.dtype)}
+        known = {image.tobytes() for image in _excluded(args, images)}
         kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
         print(f"left out {len(images) - len(kept):,} images of {args.exclude}", file=sys.stderr)
         images, labels = images[kept], labels[kept]
         what = f"{what} that are not in {args.exclude}"
     if not len(images):
         raise DataError(what, file=args.data)
+    if args.augment:
+        as_data_error(args.data, image_shape, images.shape)
     return images, labels
+
+
+def _excluded(args: argparse.Namespace, images: "NDArray[Any]") -> "NDArray[Any]":
+    """Return the images of --exclude, in the dtype of those to learn from."""
+    from xpnet.datasets import read
+    from xpnet.files.errors import DataError
+
+    options = read_options(args, want_labels=False) | {"rows": None, "labels": None}
+    excluded, _ = read(args.exclude, **options)
+    n_pixels, n_expected = prod(excluded.shape[1:]), prod(images.shape[1:])
+    if n_pixels != n_expected:
+        what = "images of another size than those to learn from"
+        found, expected = f"{n_pixels} pixels", str(n_expected)
+        raise DataError(what, file=args.exclude, found=found, expected=expected)
+    # Bytes and their equal floating-point numbers are the same images.
+    return excluded.astype(images.dtype)
 
 
 @contextmanager

@@ -121,7 +121,16 @@ def _publish(temporary: Path, target: Path, *, force: bool) -> None:
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
         return
-    # Claiming the name first is exclusive everywhere; hard links are not on every file system.
+    try:
+        os.link(temporary, target)  # takes the name only if it is free
+    except FileExistsError:
+        raise _exists(target) from None
+    except OSError:  # hard links are not on every file system
+        _claim(temporary, target)
+
+
+def _claim(temporary: Path, target: Path) -> None:
+    """Take a free name by an empty file first, which is exclusive everywhere."""
     try:
         target.open("xb").close()
     except FileExistsError:

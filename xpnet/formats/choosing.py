@@ -68,8 +68,10 @@ def save(network: Network, path: str | os.PathLike[str], /, *, force: bool = Fal
 
     Raises
     ------
+    TypeError
+        If the parameters are of a dtype that the format has not.
     ValueError
-        If the suffix is not known.
+        If the suffix is not known, or a parameter is NaN or infinite.
     FileExistsError
         If the file exists and `force` is false.
     OSError

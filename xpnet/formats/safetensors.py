@@ -34,13 +34,22 @@ def recognise(head: bytes) -> bool:
 
 
 def serialize(network: Network) -> bytes:
-    """Return the bytes of a safetensors file that holds the network."""
+    """Return the bytes of a safetensors file that holds the network.
+
+    Raises
+    ------
+    TypeError
+        If the parameters are of a dtype that the format has not.
+    ValueError
+        If a parameter is NaN or infinite.
+    """
     from safetensors.numpy import save
 
     tensors = {}
     for i, layer in enumerate(network.layers):
         tensors[f"layers.{i}.weight"] = np.ascontiguousarray(to_numpy(layer.weight))
         tensors[f"layers.{i}.bias"] = np.ascontiguousarray(to_numpy(layer.bias))
+    _check_values(tensors)
     names = {kind: name for name, kind in STEPS.items()}
     meaning = {
         "version": _VERSION,
@@ -91,8 +100,20 @@ def _read_file(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
         raise WeightsError(what, file=path, expected="float16, float32 or float64") from error
 
 
+def _check_values(tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse parameters that no network should have, when they are read and when written."""
+    for name, tensor in tensors.items():
+        if tensor.dtype not in (np.float16, np.float32, np.float64):
+            msg = f"{name} must be float16, float32 or float64; got {tensor.dtype}"
+            raise TypeError(msg)
+        n_wrong = tensor.size - int(np.count_nonzero(np.isfinite(tensor)))
+        if n_wrong:
+            msg = f"{name} must be finite; got {n_wrong} values that are infinite or NaN"
+            raise ValueError(msg)
+
+
 def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Network:
-    if meaning["version"] != _VERSION:
+    if type(meaning["version"]) is not int or meaning["version"] != _VERSION:
         msg = f"version of the format must be {_VERSION}; got {meaning['version']}"
         raise ValueError(msg)
     activations, classes = meaning["activations"], meaning["classes"]
@@ -106,19 +127,15 @@ def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     if names != set(tensors):
         msg = f"tensors must be {', '.join(sorted(names))}; got {', '.join(sorted(tensors))}"
         raise ValueError(msg)
-    for name, tensor in tensors.items():
-        if tensor.dtype.kind != "f":
-            msg = f"{name} must hold floating-point numbers; got {tensor.dtype}"
-            raise TypeError(msg)
-        n_wrong = tensor.size - int(np.count_nonzero(np.isfinite(tensor)))
-        if n_wrong:
-            msg = f"{name} must be finite; got {n_wrong} values that are infinite or NaN"
-            raise ValueError(msg)
+    _check_values(tensors)
     layers = [
         Dense(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"], activation)
         for i, activation in enumerate(activations)
     ]
     steps = []
+    if not isinstance(meaning["preprocessing"], list):
+        msg = f"preprocessing must be a list; got {meaning['preprocessing']!r}"
+        raise TypeError(msg)
     for step in meaning["preprocessing"]:
         if not isinstance(step, dict):
             msg = f"steps of preprocessing must be JSON objects; got {step!r}"

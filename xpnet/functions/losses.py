@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from xpnet._typing import Array
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
@@ -12,10 +11,10 @@ from xpnet.arrays.namespace import (
 )
 from xpnet.functions.softmax import check_axis, log_softmax
 
-__all__ = ["cross_entropy", "one_hot"]
+__all__ = ["cross_entropy", "mean_surprise", "one_hot"]
 
 
-def cross_entropy(logits: Array, labels: Array, /, *, axis: int = -1) -> Any:
+def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
     """Mean cross-entropy of the softmax of logits against integer labels.
 
     Parameters
@@ -32,7 +31,7 @@ def cross_entropy(logits: Array, labels: Array, /, *, axis: int = -1) -> Any:
     array
         The mean of -log(softmax(logits)[label]), in nats; 0-dimensional, in the dtype of
         `logits`. A label out of range gives inf (an array function does not look at values, so
-        it cannot raise); NaN logits give NaN.
+        it cannot raise); NaN logits, or no labels at all, give NaN.
 
     Raises
     ------
@@ -69,8 +68,14 @@ def cross_entropy(logits: Array, labels: Array, /, *, axis: int = -1) -> Any:
         raise ValueError(msg)
     with current_device(logits):
         matches = one_hot(labels, logits.shape[axis], xp, axis % logits.ndim)
-        log_probabilities = xp.where(matches, log_softmax(logits, axis=axis), -xp.inf)
-        return -xp.mean(xp.max(log_probabilities, axis=axis))
+        return mean_surprise(log_softmax(logits, axis=axis), matches, xp, axis)
+
+
+def mean_surprise(log_probabilities: Any, matches: Any, xp: Any, axis: int) -> Any:
+    """Return the mean of minus the log-probabilities that `one_hot` labels choose."""
+    if 0 in log_probabilities.shape:
+        return xp.sum(log_probabilities) + xp.nan  # the mean of nothing, without a warning
+    return -xp.mean(xp.max(xp.where(matches, log_probabilities, -xp.inf), axis=axis))
 
 
 def one_hot(labels: Any, n_classes: int, xp: Any, axis: int) -> Any:

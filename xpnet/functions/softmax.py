@@ -28,7 +28,7 @@ def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or no array of numbers, or `axis` is no whole number.
     ValueError
         If `x` has no axis `axis`.
 
@@ -74,7 +74,7 @@ def log_softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or no array of numbers, or `axis` is no whole number.
     ValueError
         If `x` has no axis `axis`.
 
@@ -119,7 +119,7 @@ def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or no array of numbers, or `axis` is no whole number.
     ValueError
         If `x` has no axis `axis`.
 
@@ -161,9 +161,14 @@ def check_axis(x: Any, axis: int) -> None:
 
     Raises
     ------
+    TypeError
+        If `axis` is no whole number.
     ValueError
         If `axis` is not in -ndim .. ndim - 1.
     """
+    if not hasattr(axis, "__index__"):
+        msg = f"`axis` must be a whole number; got {axis!r}"
+        raise TypeError(msg)
     if not -x.ndim <= axis < x.ndim:
         msg = f"`axis` must be one of the array's {x.ndim} axes; got {axis}"
         raise ValueError(msg)

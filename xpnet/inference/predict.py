@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import array_namespace, as_array, library_of
+from xpnet.arrays.namespace import array_namespace, as_array, current_device, library_of
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import sigmoid
 from xpnet.functions.softmax import softmax
@@ -116,8 +117,9 @@ def _batched(
             from xpnet.inference.lazy import map_rows
 
             return map_rows(lambda block: _batched(network, block, finish, batch_size), images)
-    parts = list(_results(network, images, finish, batch_size))
-    return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
+    with current_device(network.layers[0].weight):
+        parts = list(_results(network, images, finish, batch_size))
+        return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
 
 def _results(
@@ -129,15 +131,14 @@ def _results(
     """Yield the results batch by batch; at least one, if of no rows."""
     size = check_batch_size(network, batch_size)
     blocks = images if is_stream(images) else iter([images])
-    block = next(blocks, np.empty((0, network.n_in), np.uint8))
-    while block is not None:
+    first = next(blocks, np.empty((0, network.n_in), np.uint8))
+    for block in chain([first], blocks):
         rows = as_rows(block, network.n_in)
         n_rows = rows.shape[0]
         for start in range(0, max(n_rows, 1), size):
             batch = rows[start : min(start + size, n_rows), :]
             result = finish(network, forward(network, on_network_device(network, batch)))
             yield to_numpy(result) if isinstance(batch, np.ndarray) else result
-        block = next(blocks, None)
 
 
 @dataclass(frozen=True, eq=False)

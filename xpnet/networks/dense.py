@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from xpnet.arrays.namespace import array_namespace, as_floating
+from xpnet.arrays.namespace import array_namespace, as_floating, device_of
 from xpnet.functions.activations import ACTIVATIONS
 
 __all__ = ["Dense"]
@@ -46,8 +46,11 @@ class Dense:
     activation: str = "identity"
 
     def __post_init__(self) -> None:
-        weight, _ = as_floating(self.weight, "weight")
-        bias, _ = as_floating(self.bias, "bias")
+        weight, xp = as_floating(self.weight, "weight")
+        bias = self.bias
+        if isinstance(bias, list | tuple):  # a list has no library and no dtype
+            bias = xp.asarray(bias, dtype=weight.dtype, device=device_of(weight))
+        bias, _ = as_floating(bias, "bias")
         array_namespace(weight, bias)
         if weight.dtype != bias.dtype:
             msg = f"`bias` must have the dtype of the weight, {weight.dtype}; got {bias.dtype}"

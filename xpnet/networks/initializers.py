@@ -10,8 +10,10 @@ from math import sqrt
 from typing import Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from xpnet.arrays.device import Device
+from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
 from xpnet.networks.preprocessing import Scale
@@ -38,7 +40,7 @@ def init_network(
     preprocessing: Scale | Sequence[Scale] | None = None,
     output: Output = "logits",
     device: str | Device = "cpu",
-    dtype: str = "float32",
+    dtype: DTypeLike = "float32",
 ) -> Network:
     """Return a network with random weights and zero biases.
 
@@ -57,7 +59,7 @@ def init_network(
     preprocessing, output
         As for `Network`.
     device : str or Device, default "cpu"
-    dtype : str, default "float32"
+    dtype : str or dtype, default "float32"
         A real floating-point dtype of NumPy.
 
     Raises
@@ -82,6 +84,9 @@ def init_network(
     """
     if len(sizes) < 2 or any(size < 1 for size in sizes):  # noqa: PLR2004 (in and out)
         msg = f"`sizes` must be two or more positive numbers; got {list(sizes)}"
+        raise ValueError(msg)
+    if activation not in ACTIVATIONS:
+        msg = f"`activation` must be one of {', '.join(sorted(ACTIVATIONS))}; got {activation!r}"
         raise ValueError(msg)
     if scheme not in _DEVIATIONS:
         msg = f"`scheme` must be one of {', '.join(_DEVIATIONS)}; got {scheme!r}"

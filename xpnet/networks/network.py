@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, Self
 
-from xpnet._typing import Array, ArrayT
+from xpnet._typing import Array
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import (
     array_namespace,
@@ -79,7 +79,10 @@ class Network:
         object.__setattr__(self, "layers", tuple(layers))
         object.__setattr__(self, "preprocessing", tuple(preprocessing))
         object.__setattr__(self, "output", output)
-        object.__setattr__(self, "classes", None if classes is None else tuple(classes))
+        if classes is not None:
+            # NumPy's numbers and texts, as numpy.unique gives them, become Python's.
+            classes = tuple(name.item() if hasattr(name, "item") else name for name in classes)
+        object.__setattr__(self, "classes", classes)
         self._check_layers()
         self._check_meaning()
 
@@ -117,7 +120,7 @@ class Network:
             raise ValueError(msg)
         if self.classes is None:
             return
-        if any(isinstance(name, bool) or not isinstance(name, str | int) for name in self.classes):
+        if any(type(name) not in {str, int} for name in self.classes):
             msg = f"`classes` must be texts or whole numbers; got {list(self.classes)}"
             raise TypeError(msg)
         if self.output == "values":
@@ -232,7 +235,7 @@ class Network:
         )
         return replace(self, layers=layers)
 
-    def __call__(self, x: ArrayT, /) -> ArrayT:
+    def __call__(self, x: Any, /) -> Any:
         """Return ``forward(self, x)``."""
         return forward(self, x)
 
@@ -242,7 +245,7 @@ class Network:
         return f"Network({'; '.join(parts)}; {self.dtype}, {self.library})"
 
 
-def forward(network: Network, x: ArrayT, /) -> ArrayT:
+def forward(network: Network, x: Any, /) -> Any:
     """Return the outputs of a network: preprocessing, then activation(x @ weight + bias) by layer.
 
     Parameters

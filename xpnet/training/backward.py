@@ -3,8 +3,8 @@
 from typing import Any
 
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.losses import cross_entropy, one_hot
-from xpnet.functions.softmax import softmax
+from xpnet.functions.losses import mean_surprise, one_hot
+from xpnet.functions.softmax import log_softmax
 from xpnet.networks.network import Network, layer_results
 
 __all__ = ["loss_and_gradients"]
@@ -34,9 +34,11 @@ def loss_and_gradients(
     """
     stages = list(layer_results(network, rows, xp))
     logits = stages[-1][1]
-    matches = xp.astype(one_hot(labels, network.n_out, xp, 1), logits.dtype)
-    # The derivative of the mean cross-entropy by the logits.
-    slope = (softmax(logits) - matches) / rows.shape[0]
+    log_probabilities = log_softmax(logits)
+    matches = one_hot(labels, network.n_out, xp, 1)
+    loss = mean_surprise(log_probabilities, matches, xp, 1)
+    # The derivative of the loss by the logits.
+    slope = (xp.exp(log_probabilities) - xp.astype(matches, logits.dtype)) / rows.shape[0]
     gradients = []
     for i in reversed(range(len(network.layers))):
         layer, inputs, (weighted, y) = network.layers[i], stages[i][1], stages[i + 1]
@@ -48,4 +50,4 @@ def loss_and_gradients(
         gradients.append((inputs.T @ slope, xp.sum(slope, axis=0)))
         if i > 0:
             slope = slope @ layer.weight.T
-    return cross_entropy(logits, labels), gradients[::-1]
+    return loss, gradients[::-1]

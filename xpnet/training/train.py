@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, as_array, current_device
-from xpnet.arrays.transfer import to_numpy
+from xpnet.arrays.transfer import to_numpy, without_graph
 from xpnet.inference.batches import as_rows, check_batch_size, on_network_device
 from xpnet.inference.predict import as_class_ids, predict
 from xpnet.networks.network import Network
@@ -110,7 +110,9 @@ def train(
         If images or labels are no arrays of the right kind.
     ValueError
         If shapes do not fit, a label is no class, there are no images to train on, an option is
-        out of range, an activation has no derivative, or the loss becomes NaN or infinite.
+        out of range, or an activation has no derivative.
+    FloatingPointError
+        If the loss or a weight becomes NaN or infinite.
 
     Examples
     --------
@@ -141,13 +143,11 @@ def train(
             if shape is not None:
                 batch = shift(batch, shape, augment, random)
             # The loss stays on the device: to look at it here would wait for each batch.
-            total = total + loop.learn(batch, ids[chosen]) * len(chosen)
+            total = loop.learn(batch, ids[chosen], total)
             if progress is not None:
                 progress(len(chosen))
         loss = float(to_numpy(total)) / len(kept)
-        if not np.isfinite(loss):
-            msg = f"the loss became {loss} in epoch {number}: a lower `learning_rate` may help"
-            raise ValueError(msg)
+        loop.check(loss, number)
         accuracy = None
         if n_held_out:
             accuracy = float(np.mean(predict(loop.network, rows[held_out]) == ids[held_out]))
@@ -161,38 +161,44 @@ class _Loop:
     """The network as it learns, and the optimizer's state."""
 
     def __init__(self, network: Network, learning_rate: float, n_steps: int) -> None:
-        self.network = network
+        self.network = _with_parameters(network, [without_graph(p) for p in _parameters(network)])
         self._xp = array_namespace(network.layers[0].weight)
         self._learning_rate, self._n_steps = learning_rate, n_steps
         self._optimizer = Adam()
-        self._state = self._optimizer.start(self._parameters())
+        with current_device(network.layers[0].weight):
+            self._state = self._optimizer.start(_parameters(self.network))
 
-    def _parameters(self) -> list[Any]:
-        return [p for layer in self.network.layers for p in (layer.weight, layer.bias)]
-
-    def learn(self, rows: NDArray[Any], ids: NDArray[np.int64]) -> Any:
-        """Learn from a batch; return its mean loss, on the device."""
-        # Weights that run away are told by their loss; NumPy need not warn of each overflow.
+    def learn(self, rows: NDArray[Any], ids: NDArray[np.int64], total: Any) -> Any:
+        """Learn from a batch; return `total` plus the sum of its losses, on the device."""
+        # Weights that run away are told by `check`; NumPy need not warn of each overflow.
         quiet = np.errstate(over="ignore", invalid="ignore")
         with current_device(self.network.layers[0].weight), quiet:
-            return self._learn(
-                on_network_device(self.network, rows), on_network_device(self.network, ids)
-            )
+            batch, labels = (on_network_device(self.network, x) for x in (rows, ids))
+            loss, gradients = loss_and_gradients(self.network, batch, labels, self._xp)
+            rate = cosine(self._learning_rate, self._state.n_steps / self._n_steps)
+            flat = [g for pair in gradients for g in pair]
+            steps, self._state = self._optimizer.step(flat, self._state, rate, self._xp)
+            pairs = zip(_parameters(self.network), steps, strict=True)
+            self.network = _with_parameters(self.network, [p + step for p, step in pairs])
+            return total + loss * len(rows)
 
-    def _learn(self, rows: Any, ids: Any) -> Any:
-        loss, gradients = loss_and_gradients(self.network, rows, ids, self._xp)
-        rate = cosine(self._learning_rate, self._state.n_steps / self._n_steps)
-        flat = [g for pair in gradients for g in pair]
-        steps, self._state = self._optimizer.step(flat, self._state, rate, self._xp)
-        moved = [p + step for p, step in zip(self._parameters(), steps, strict=True)]
-        layers = tuple(
-            replace(layer, weight=weight, bias=bias)
-            for layer, weight, bias in zip(
-                self.network.layers, moved[::2], moved[1::2], strict=True
-            )
-        )
-        self.network = replace(self.network, layers=layers)
-        return loss
+    def check(self, loss: float, number: int) -> None:
+        """Raise FloatingPointError if the loss or the weights are no numbers any more."""
+        are_finite = all(np.isfinite(to_numpy(p)).all() for p in _parameters(self.network))
+        if not (are_finite and np.isfinite(loss)):
+            what = "the weights" if np.isfinite(loss) else f"the loss ({loss})"
+            msg = f"{what} ran away in epoch {number}: a lower learning rate may help"
+            raise FloatingPointError(msg)
+
+
+def _parameters(network: Network) -> list[Any]:
+    return [p for layer in network.layers for p in (layer.weight, layer.bias)]
+
+
+def _with_parameters(network: Network, parameters: list[Any]) -> Network:
+    triples = zip(network.layers, parameters[::2], parameters[1::2], strict=True)
+    layers = tuple(replace(layer, weight=weight, bias=bias) for layer, weight, bias in triples)
+    return replace(network, layers=layers)
 
 
 def _check_options(epochs: int, learning_rate: float, validation: float, augment: int) -> None:

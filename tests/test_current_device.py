@@ -1,0 +1,97 @@
+"""Whatever is computed is computed while the network's device is current.
+
+CuPy puts a result on the current device, not on its arguments'. A NumPy array that notes each
+operation stands in for an array on a second GPU.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import xpnet
+
+ROOMS = (
+    "arrays.namespace",
+    "functions.losses",
+    "inference.predict",
+    "networks.network",
+    "training.train",
+)
+
+
+class Spy(np.ndarray):
+    """An array that notes the operations on it while no device is current."""
+
+    n_current = 0
+    outside: list[str] = []  # noqa: RUF012 (of the class, on purpose)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        self._note(ufunc)
+        return spied(getattr(ufunc, method)(*bare(inputs), **options))
+
+    def __array_function__(self, function, _, args, options):
+        self._note(function)
+        return spied(function(*bare(args), **options))
+
+    def _note(self, function):
+        if not Spy.n_current:
+            Spy.outside.append(function.__name__)
+
+
+def bare(value):
+    """Return arguments with plain arrays in the place of spies."""
+    if isinstance(value, Spy):
+        return np.asarray(value)
+    return type(value)(map(bare, value)) if isinstance(value, tuple | list) else value
+
+
+def spied(value):
+    return np.asarray(value).view(Spy) if isinstance(value, np.ndarray | np.generic) else value
+
+
+@pytest.fixture(autouse=True)
+def spies(monkeypatch):
+    @contextmanager
+    def current(_):
+        Spy.n_current += 1
+        try:
+            yield
+        finally:
+            Spy.n_current -= 1
+
+    monkeypatch.setattr(Spy, "outside", [])
+    for room in ROOMS:
+        monkeypatch.setattr(f"xpnet.{room}.current_device", current)
+
+
+def network(n_out, **options):
+    arrays = {"W1": np.ones((4, n_out), "f4"), "b1": np.ones(n_out, "f4")}
+    return xpnet.Network.from_arrays({name: spied(a) for name, a in arrays.items()}, **options)
+
+
+@pytest.mark.parametrize("n_out", [1, 3])
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+@pytest.mark.parametrize("predict", [xpnet.predict, xpnet.predict_proba])
+def test_prediction(n_out, output, predict):
+    predict(network(n_out, output=output), spied(np.ones((5, 2, 2))), batch_size=2)
+    assert Spy.outside == []
+
+
+def test_training():
+    xpnet.train(network(3), np.ones((20, 4)), np.arange(20) % 3, epochs=1, batch_size=5)
+    assert Spy.outside == []
+
+
+def test_functions():
+    x = spied(np.ones((2, 3)))
+    for function in (xpnet.sigmoid, xpnet.softmax, xpnet.log_softmax, xpnet.logsumexp):
+        function(x)
+    xpnet.cross_entropy(x, spied(np.asarray([0, 1])))
+    network(3)(spied(np.ones((2, 2, 4))))
+    assert Spy.outside == []
+
+
+def test_the_spy_sees():
+    np.exp(spied(np.ones(3)))
+    assert Spy.outside == ["exp"]
