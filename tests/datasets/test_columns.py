@@ -1,27 +1,9 @@
 import math
-import re
 
 import pytest
 
 from xpnet.datasets import read
 from xpnet.datasets.columns import split
-from xpnet.files import DataError
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write_lines(*lines):
-        path = tmp_path / "a.csv"
-        path.write_text("\n".join(lines))
-        return path
-
-    return write_lines
-
-
-def refused(path, message, **options):
-    with pytest.raises(DataError, match=re.escape(message)) as caught:
-        read(path, **options)
-    assert str(caught.value).removeprefix(str(path)) == message
 
 
 @pytest.mark.parametrize(
@@ -44,7 +26,7 @@ def test_the_corner_is_looked_at_far_down_a_sorted_file(write):
 
 
 @pytest.mark.parametrize("line", ["0,9,9,9,0", "5,9,9,9,5"], ids=["both-zero", "none-zero"])
-def test_label_first_or_last_cannot_be_told(write, line):
+def test_label_first_or_last_cannot_be_told(write, refused, line):
     refused(
         write(line),
         ":1: label column, it may be the first or the last, found 5 values a row, "
@@ -74,7 +56,7 @@ def test_the_option_none_takes_all_columns(write):
         ("none", "784 pixels, without a label"),
     ],
 )
-def test_another_number_of_columns_than_the_network_has(write, label, rule):
+def test_another_number_of_columns_than_the_network_has(write, refused, label, rule):
     path = write(",".join(["7"] * 65))
     message = f":1: row, found 65 values a row, expected {rule}"
     refused(path, message, features=784, label=label)
@@ -86,7 +68,7 @@ def test_features_tell_that_there_is_no_label(write):
     assert labels is None
 
 
-def test_a_number_of_columns_that_fits_no_picture(write):
+def test_a_number_of_columns_that_fits_no_picture(refused, write):
     refused(
         write("1,2,3"),
         ":1: row, found 3 values a row, expected a square number of pixels, with or without a "

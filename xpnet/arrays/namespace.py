@@ -18,7 +18,6 @@ __all__ = [
     "current_device",
     "device_of",
     "is_array",
-    "is_lazy",
     "library_of",
 ]
 
@@ -34,15 +33,6 @@ def is_array(x: object, /) -> bool:
     import array_api_compat
 
     return bool(array_api_compat.is_array_api_obj(x))
-
-
-def is_lazy(x: object, /) -> bool:
-    """Tell whether `x` belongs to a lazy library, such as Dask, whose values are not known yet."""
-    if isinstance(x, np.ndarray | np.generic):
-        return False
-    import array_api_compat
-
-    return bool(array_api_compat.is_lazy_array(x))
 
 
 def as_array(x: Any, /, name: str = "x") -> Any:

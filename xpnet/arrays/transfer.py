@@ -52,17 +52,16 @@ def move(x: Any, xp: Any, device: Any, /) -> Any:
     device : object
         A device in that library's own terms.
     """
-    if array_namespace(x) is xp:
-        if device_of(x) == device:
-            return x
-        import array_api_compat
-
-        return array_api_compat.to_device(x, device)
-    host = to_numpy(x)
+    is_at_home = array_namespace(x) is xp
+    if is_at_home and device_of(x) == device:
+        return x
     if xp is np:
-        return host
+        return to_numpy(x)
     import array_api_compat as compat
 
+    if is_at_home:
+        return compat.to_device(x, device)
+    host = to_numpy(x)
     if compat.is_cupy_namespace(xp):
         # CuPy's creation functions ignore `device=` (array-api-compat#337).
         with device:

@@ -9,7 +9,7 @@ from xpnet.files.writing import atomic_write
 from xpnet.formats import safetensors
 from xpnet.networks.network import Network
 
-__all__ = ["load", "save"]
+__all__ = ["check_suffix", "load", "save"]
 
 _SAMPLE = Path(__file__).parent / "sample" / "model.safetensors"
 

@@ -116,13 +116,7 @@ def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
     if type(meaning["version"]) is not int or meaning["version"] != _VERSION:
         msg = f"version of the format must be {_VERSION}; got {meaning['version']}"
         raise ValueError(msg)
-    activations, classes = meaning["activations"], meaning["classes"]
-    if not isinstance(activations, list):
-        msg = f"activations must be a list; got {activations!r}"
-        raise TypeError(msg)
-    if classes is not None and not _are_names(classes):
-        msg = f"classes must be a list of texts and whole numbers, or null; got {classes!r}"
-        raise TypeError(msg)
+    activations = _list(meaning, "activations")
     names = {f"layers.{i}.{kind}" for i in range(len(activations)) for kind in ("weight", "bias")}
     if names != set(tensors):
         msg = f"tensors must be {', '.join(sorted(names))}; got {', '.join(sorted(tensors))}"
@@ -133,18 +127,20 @@ def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
         for i, activation in enumerate(activations)
     ]
     steps = []
-    if not isinstance(meaning["preprocessing"], list):
-        msg = f"preprocessing must be a list; got {meaning['preprocessing']!r}"
-        raise TypeError(msg)
-    for step in meaning["preprocessing"]:
+    for step in _list(meaning, "preprocessing"):
         if not isinstance(step, dict):
             msg = f"steps of preprocessing must be JSON objects; got {step!r}"
             raise TypeError(msg)
         options = {name: value for name, value in step.items() if name != "step"}
         steps.append(STEPS[step["step"]](**options))
+    classes = None if meaning["classes"] is None else _list(meaning, "classes")
     return Network(layers, preprocessing=steps, output=meaning["output"], classes=classes)
 
 
-def _are_names(classes: object) -> bool:
-    # JSON's true and false are no numbers, though Python's are.
-    return isinstance(classes, list) and all(type(name) in {str, int} for name in classes)
+def _list(meaning: Mapping[str, Any], name: str) -> list[Any]:
+    """Return an entry that must be a JSON array: Python would take a text for one of letters."""
+    entry = meaning[name]
+    if not isinstance(entry, list):
+        msg = f"{name} must be a list; got {entry!r}"
+        raise TypeError(msg)
+    return entry

@@ -33,9 +33,10 @@ def predict(network: Network, images: Any, /, *, batch_size: int | None = None) 
     Returns
     -------
     array of shape (n,), integers
-        Class ids, where the images live. On equal logits the first wins. One output unit: 1
-        where its logit is above 0 (its probability above 0.5). For ``output="values"``, the
-        values, of shape (n, n_out).
+        Class ids, where the images live. On equal logits the first wins; NaN counts as the
+        largest, so an image with a NaN pixel, whose logits are all NaN, is given class 0. One
+        output unit: 1 where its logit is above 0 (its probability above 0.5). For
+        ``output="values"``, the values, of shape (n, n_out).
 
     Raises
     ------
