@@ -32,9 +32,10 @@ def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: floa
     figure = new_figure(6.4, 4.8, layout="constrained")
     axes = figure.subplots()
     x = np.linspace(start, stop, 2001)
-    # A curve that lies on another, as relu on the identity, shows through its gaps.
+    # Where curves coincide, as relu and the identity do, the lower shows through the upper's gaps.
     for name, style in zip(dict.fromkeys(names), cycle(_STYLES), strict=False):
-        axes.plot(x, ACTIVATIONS[name].function(x, np), style, label=name)
+        above = 2 + _STYLES.index(style)
+        axes.plot(x, ACTIVATIONS[name].function(x, np), style, label=name, zorder=above)
     axes.set_xlabel("x")
     axes.set_ylabel("activation")
     axes.margins(y=0.05)
