@@ -15,9 +15,27 @@ if TYPE_CHECKING:
     from xpnet.datasets import read, sample
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.choosing import load, save
-    from xpnet.functions.activations import identity, relu, sigmoid, step, tanh
+    from xpnet.functions.gates import gelu, glu, mish, silu
     from xpnet.functions.losses import cross_entropy
-    from xpnet.functions.softmax import log_softmax, logsumexp, softmax
+    from xpnet.functions.piecewise import (
+        hard_shrink,
+        hard_sigmoid,
+        hard_silu,
+        hard_tanh,
+        identity,
+        leaky_relu,
+        relu,
+        relu6,
+        soft_shrink,
+        sparse_plus,
+        sparse_sigmoid,
+        step,
+        threshold,
+    )
+    from xpnet.functions.rectifiers import celu, elu, exponential, selu, softplus, squareplus
+    from xpnet.functions.sigmoids import log_sigmoid, sigmoid, softsign, tanh, tanh_shrink
+    from xpnet.functions.softmax import log_softmax, logsumexp, softmax, sparsemax
+    from xpnet.functions.special import erf
     from xpnet.inference.predict import Evaluation, evaluate, predict, predict_proba
     from xpnet.networks.dense import Dense
     from xpnet.networks.initializers import init_network
@@ -32,9 +50,27 @@ _ROOMS = {
     "xpnet.datasets": ("read", "sample"),
     "xpnet.files.errors": ("DataError", "WeightsError"),
     "xpnet.formats.choosing": ("load", "save"),
-    "xpnet.functions.activations": ("identity", "relu", "sigmoid", "step", "tanh"),
     "xpnet.functions.losses": ("cross_entropy",),
-    "xpnet.functions.softmax": ("log_softmax", "logsumexp", "softmax"),
+    "xpnet.functions.gates": ("gelu", "glu", "mish", "silu"),
+    "xpnet.functions.piecewise": (
+        "hard_shrink",
+        "hard_sigmoid",
+        "hard_silu",
+        "hard_tanh",
+        "identity",
+        "leaky_relu",
+        "relu",
+        "relu6",
+        "soft_shrink",
+        "sparse_plus",
+        "sparse_sigmoid",
+        "step",
+        "threshold",
+    ),
+    "xpnet.functions.rectifiers": ("celu", "elu", "exponential", "selu", "softplus", "squareplus"),
+    "xpnet.functions.sigmoids": ("log_sigmoid", "sigmoid", "softsign", "tanh", "tanh_shrink"),
+    "xpnet.functions.softmax": ("log_softmax", "logsumexp", "softmax", "sparsemax"),
+    "xpnet.functions.special": ("erf",),
     "xpnet.inference.predict": ("Evaluation", "evaluate", "predict", "predict_proba"),
     "xpnet.networks.dense": ("Dense",),
     "xpnet.networks.initializers": ("init_network",),
@@ -56,24 +92,49 @@ __all__ = [
     "Scale",
     "WeightsError",
     "add_device_argument",
+    "celu",
     "cross_entropy",
+    "elu",
+    "erf",
     "evaluate",
+    "exponential",
     "forward",
+    "gelu",
+    "glu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
     "identity",
     "init_network",
+    "leaky_relu",
     "load",
+    "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "mish",
     "predict",
     "predict_proba",
     "read",
     "relu",
+    "relu6",
     "sample",
     "save",
+    "selu",
     "sigmoid",
+    "silu",
+    "soft_shrink",
     "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
     "step",
     "tanh",
+    "tanh_shrink",
+    "threshold",
     "train",
 ]
 

@@ -56,7 +56,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument(
         "--activation",
-        choices=sorted(name for name, row in ACTIVATIONS.items() if row.derivative),
+        choices=sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable),
         default="sigmoid",
         help="of the hidden layers (default: sigmoid)",
     )

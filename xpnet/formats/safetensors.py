@@ -2,7 +2,8 @@
 
 The tensors are ``layers.0.weight`` of shape (n_in, n_out), ``layers.0.bias``,
 ``layers.1.weight`` ... The metadata has one entry, so that the same network always gives the
-same bytes: ``xpnet``, a JSON object with ``version``, ``activations`` (a name for each layer),
+same bytes: ``xpnet``, a JSON object with ``version``, ``activations`` (for each layer a name, or
+an object such as ``{"name": "elu", "alpha": 1.0}``),
 ``preprocessing`` (a list of objects such as ``{"step": "scale", "factor": 0.5}``), ``output``
 and ``classes`` (a list or null).
 """
@@ -53,7 +54,10 @@ def serialize(network: Network) -> bytes:
     names = {kind: name for name, kind in STEPS.items()}
     meaning = {
         "version": _VERSION,
-        "activations": [layer.activation for layer in network.layers],
+        "activations": [
+            {"name": layer.activation, **layer.options} if layer.options else layer.activation
+            for layer in network.layers
+        ],
         "preprocessing": [
             {"step": names[type(step)], **asdict(step)} for step in network.preprocessing
         ],
@@ -123,7 +127,7 @@ def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
         raise ValueError(msg)
     _check_values(tensors)
     layers = [
-        Dense(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"], activation)
+        Dense(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"], *_named(activation))
         for i, activation in enumerate(activations)
     ]
     steps = []
@@ -135,6 +139,12 @@ def _build(meaning: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> N
         steps.append(STEPS[step["step"]](**options))
     classes = None if meaning["classes"] is None else _list(meaning, "classes")
     return Network(layers, preprocessing=steps, output=meaning["output"], classes=classes)
+
+
+def _named(activation: Any) -> tuple[Any, dict[str, Any]]:
+    """Return an activation's name and options."""
+    options = dict(activation) if isinstance(activation, dict) else {"name": activation}
+    return options.pop("name"), options
 
 
 def _list(meaning: Mapping[str, Any], name: str) -> list[Any]:

@@ -1,191 +1,41 @@
-"""Elementwise activation functions, and the table that layers name them by.
+"""The table of activations that a layer can name: adding one is adding its row.
 
-The error bounds are in units in the last place (ULP) of the result, as measured over the
-library's own exp and tanh; ``tests/functions/test_activations.py`` checks them on each backend.
+A name in a file is looked up here, and leads nowhere else.
 """
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
-from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply
+from xpnet.arrays.namespace import compute
+from xpnet.functions import derivatives
+from xpnet.functions.gates import _gelu, _mish, _silu, approximation
+from xpnet.functions.options import Check, finite, not_negative, positive, share
+from xpnet.functions.piecewise import (
+    _hard_shrink,
+    _hard_sigmoid,
+    _hard_silu,
+    _hard_tanh,
+    _identity,
+    _leaky_relu,
+    _relu,
+    _relu6,
+    _soft_shrink,
+    _sparse_plus,
+    _sparse_sigmoid,
+    _step,
+    _threshold,
+)
+from xpnet.functions.rectifiers import _celu, _elu, _exponential, _selu, _softplus, _squareplus
+from xpnet.functions.sigmoids import _log_sigmoid, _sigmoid, _softsign, _tanh, _tanh_shrink
+from xpnet.functions.softmax import _log_softmax, _softmax, _sparsemax
+from xpnet.functions.special import _erf
 
-__all__ = ["ACTIVATIONS", "Activation", "identity", "relu", "sigmoid", "step", "tanh"]
-
-
-def step(x: ArrayT, /) -> ArrayT:
-    """Heaviside step: 1 where x > 0, 0 where x <= 0 (the book's ``step_function``).
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
-
-    Returns
-    -------
-    array
-        Like `x`. Exact. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or no array of numbers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> step(np.asarray([-1.0, 0.0, 2.0]))
-    array([0., 0., 1.])
-    """
-    return apply(_step, x)
-
-
-def _step(x: Any, xp: Any) -> Any:
-    return xp.maximum(xp.sign(x), 0.0)
-
-
-def sigmoid(x: ArrayT, /) -> ArrayT:
-    """Logistic sigmoid, 1 / (1 + exp(-x)).
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Logits, in nats. Any shape; booleans and integers become the library's default floating
-        dtype.
-
-    Returns
-    -------
-    array
-        Like `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or no array of numbers.
-
-    Notes
-    -----
-    Computed as exp(min(x, 0)) / (1 + exp(min(x, -x))): no exponent is positive, so nothing
-    overflows, and the negative tail keeps its digits, which 0.5 * (1 + tanh(x / 2)) loses. Two
-    exponentials are cheaper than one and a selection by sign. At most 4 ULP in float32 and
-    float64, wherever the result is a normal number. With -abs(x) for min(x, -x), automatic
-    differentiation would give 0.5 at 0 instead of 0.25.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sigmoid(np.asarray([-1000.0, 0.0, 1000.0]))
-    array([0. , 0.5, 1. ])
-    """
-    return apply(_sigmoid, x)
-
-
-def _sigmoid(x: Any, xp: Any) -> Any:
-    return xp.exp(xp.minimum(x, 0.0)) / (1.0 + xp.exp(xp.minimum(x, -x)))
-
-
-def relu(x: ArrayT, /) -> ArrayT:
-    """Rectified linear unit, max(0, x).
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
-
-    Returns
-    -------
-    array
-        Like `x`. Exact. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or no array of numbers.
-
-    Notes
-    -----
-    Not x * (x > 0), which is NaN at -inf. At 0, where there is no derivative, automatic
-    differentiation gives 0.5 in JAX and torch; xpnet's own training takes 0.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> relu(np.asarray([-1.0, 0.0, 2.0]))
-    array([0., 0., 2.])
-    """
-    return apply(_relu, x)
-
-
-def _relu(x: Any, xp: Any) -> Any:
-    return xp.maximum(x, 0.0)
-
-
-def identity(x: ArrayT, /) -> ArrayT:
-    """Return x itself (the book's ``identity_function``; layers also know it as "linear").
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
-
-    Returns
-    -------
-    array
-        `x`, not copied where it is floating already.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or no array of numbers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> identity(np.asarray([-1.0, 2.0]))
-    array([-1.,  2.])
-    """
-    return apply(_identity, x)
-
-
-def _identity(x: Any, _xp: Any) -> Any:
-    return x
-
-
-def tanh(x: ArrayT, /) -> ArrayT:
-    """Hyperbolic tangent.
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
-
-    Returns
-    -------
-    array
-        Like `x`, in [-1, 1]. The infinities give -1 and 1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or no array of numbers.
-
-    Notes
-    -----
-    The library's own: at most 4 ULP on NumPy; JAX states 7 for its own.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> tanh(np.asarray([0.0, 1000.0]))
-    array([0., 1.])
-    """
-    return apply(_tanh, x)
-
-
-def _tanh(x: Any, xp: Any) -> Any:
-    return xp.tanh(x)
+__all__ = ["ACTIVATIONS", "Activation"]
 
 
 @dataclass(frozen=True)
@@ -195,25 +45,151 @@ class Activation:
     Attributes
     ----------
     function : callable
-        ``function(x, xp)``: the mathematics.
+        ``function(x, xp, **options)``: the mathematics.
     derivative : callable or None
-        ``derivative(x, y, xp)`` at `x`, where ``y = function(x)`` is known already; ``None``
-        for a function that gradients cannot pass.
+        ``derivative(x, y, xp, **options)`` at `x`, where ``y = function(x)`` is known already;
+        ``None`` for a function that gradients cannot pass, or that is not elementwise.
+    turns : tuple of float or None
+        Where the size of the derivative can be largest in its neighbourhood: between these points
+        it rises or falls throughout. ``None`` where the function jumps or is not elementwise: it
+        has no bounded slope.
+    options : mapping of str to callable
+        The options by name, each with the check of its value.
+    pullback : callable or None
+        Of functions along the last axis: ``pullback(gradient, x, y, xp)``, the gradient by `x`
+        from the gradient by ``y``.
     """
 
-    function: Callable[[Any, Any], Any]
-    derivative: Callable[[Any, Any, Any], Any] | None
+    function: Callable[..., Any]
+    derivative: Callable[..., Any] | None
+    turns: tuple[float, ...] | None = None
+    options: Mapping[str, Check] = field(default_factory=dict)
+    pullback: Callable[..., Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the public function."""
+        return self.function.__name__.removeprefix("_")
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each result depends on one element only."""
+        return self.pullback is None
+
+    @property
+    def is_learnable(self) -> bool:
+        """Whether gradients can pass."""
+        return self.derivative is not None or self.pullback is not None
+
+    def __call__(self, x: Any, xp: Any, /, **options: Any) -> Any:
+        """Return the activation of `x`, in its dtype."""
+        return compute(self.function, x, xp, **options)
+
+    def gradient(self, gradient: Any, x: Any, y: Any, xp: Any, /, **options: Any) -> Any:
+        """Return the gradient by `x`, from the gradient by the activation `y` of `x`.
+
+        Raises
+        ------
+        ValueError
+            If gradients cannot pass the function.
+        """
+        if self.pullback is not None:
+            return self.pullback(gradient, x, y, xp)
+        if self.derivative is None:
+            msg = f"activation {self.name!r} has no derivative to learn by"
+            raise ValueError(msg)
+        return gradient * self.derivative(x, y, xp, **options)
+
+    def slope(self, low: Any, high: Any, xp: Any, /, **options: Any) -> Any:
+        """Return how steep the function is at most between `low` and `high`, elementwise.
+
+        No two points of an interval [low, high] have values further apart than this times their
+        distance.
+
+        Raises
+        ------
+        ValueError
+            If the function jumps or is not elementwise.
+        """
+        if self.turns is None or self.derivative is None:
+            msg = f"activation {self.name!r} has no bounded slope"
+            raise ValueError(msg)
+        points = [low, high, *(xp.minimum(xp.maximum(low, turn), high) for turn in self.turns)]
+        steepness = [
+            xp.abs(self.derivative(point, self.function(point, xp, **options), xp, **options))
+            for point in points
+        ]
+        return reduce(xp.maximum, steepness)
+
+    def checked(self, options: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """Return all options of the function: the given ones, checked, and the defaults.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an option is unknown, or has a value that it must not have.
+        """
+        unknown = sorted(map(str, set(options) - set(self.options)))
+        if unknown:
+            known = ", ".join(self.options) or "none"
+            msg = f"options of activation {self.name!r} must be of {known}; got {unknown[0]!r}"
+            raise ValueError(msg)
+        parameters = inspect.signature(self.function).parameters
+        return {
+            name: check(options.get(name, parameters[name].default), name)
+            for name, check in self.options.items()
+        }
 
 
-_IDENTITY = Activation(_identity, lambda x, _y, xp: xp.ones_like(x))
+_IDENTITY = Activation(_identity, derivatives.identity, ())
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {
+        "celu": Activation(_celu, derivatives.celu, (), {"alpha": positive}),
+        "elu": Activation(_elu, derivatives.elu, (0.0,), {"alpha": positive}),
+        "erf": Activation(_erf, derivatives.erf, (0.0,)),
+        "exponential": Activation(_exponential, derivatives.exponential, ()),
+        # The turns of the exact form and of the tanh form.
+        "gelu": Activation(
+            _gelu,
+            derivatives.gelu,
+            (-math.sqrt(2.0), -1.4185040087908284, 1.4185040087908284, math.sqrt(2.0)),
+            {"approximate": approximation},
+        ),
+        "hard_shrink": Activation(
+            _hard_shrink, derivatives.hard_shrink, None, {"threshold": not_negative}
+        ),
+        "hard_sigmoid": Activation(_hard_sigmoid, derivatives.hard_sigmoid, (0.0,)),
+        "hard_silu": Activation(_hard_silu, derivatives.hard_silu, (-3.0, 3.0)),
+        "hard_tanh": Activation(_hard_tanh, derivatives.hard_tanh, (0.0,)),
         "identity": _IDENTITY,
+        "leaky_relu": Activation(
+            _leaky_relu, derivatives.leaky_relu, (), {"negative_slope": share}
+        ),
         "linear": _IDENTITY,
-        "relu": Activation(_relu, lambda x, _y, xp: _step(x, xp)),
-        "sigmoid": Activation(_sigmoid, lambda _x, y, _xp: y * (1.0 - y)),
+        "log_sigmoid": Activation(_log_sigmoid, derivatives.log_sigmoid, ()),
+        "log_softmax": Activation(_log_softmax, None, pullback=derivatives.log_softmax),
+        "mish": Activation(_mish, derivatives.mish, (-2.2563763963607931, 1.4905711794854285)),
+        "relu": Activation(_relu, derivatives.relu, ()),
+        "relu6": Activation(_relu6, derivatives.relu6, (3.0,)),
+        "selu": Activation(_selu, derivatives.selu, (0.0,)),
+        "sigmoid": Activation(_sigmoid, derivatives.sigmoid, (0.0,)),
+        "silu": Activation(_silu, derivatives.silu, (-2.3993572805154677, 2.3993572805154677)),
+        "soft_shrink": Activation(
+            _soft_shrink, derivatives.soft_shrink, (), {"threshold": not_negative}
+        ),
+        "softmax": Activation(_softmax, None, pullback=derivatives.softmax),
+        "softplus": Activation(_softplus, derivatives.softplus, (), {"beta": positive}),
+        "softsign": Activation(_softsign, derivatives.softsign, (0.0,)),
+        "sparse_plus": Activation(_sparse_plus, derivatives.sparse_plus, ()),
+        "sparse_sigmoid": Activation(_sparse_sigmoid, derivatives.sparse_sigmoid, (0.0,)),
+        "sparsemax": Activation(_sparsemax, None, pullback=derivatives.sparsemax),
+        "squareplus": Activation(_squareplus, derivatives.squareplus, (), {"b": positive}),
         "step": Activation(_step, None),
-        "tanh": Activation(_tanh, lambda _x, y, _xp: 1.0 - y * y),
+        "tanh": Activation(_tanh, derivatives.tanh, (0.0,)),
+        "tanh_shrink": Activation(_tanh_shrink, derivatives.tanh_shrink, ()),
+        "threshold": Activation(
+            _threshold, derivatives.threshold, None, {"threshold": finite, "value": finite}
+        ),
     }
 )

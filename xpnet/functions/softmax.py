@@ -1,11 +1,12 @@
 """Softmax and its relatives: from logits to probabilities along one axis."""
 
+from collections.abc import Callable
 from typing import Any
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply
+from xpnet.arrays.namespace import apply, bounded, has_slow_rows
 
-__all__ = ["check_axis", "log_softmax", "logsumexp", "softmax"]
+__all__ = ["check_axis", "log_softmax", "logsumexp", "softmax", "sparsemax"]
 
 
 def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
@@ -44,15 +45,15 @@ def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     >>> softmax(np.asarray([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
-    return apply(_softmax, x, axis)
+    return apply(_softmax, x, axis=axis)
 
 
-def _softmax(x: Any, xp: Any, axis: int) -> Any:
-    check_axis(x, axis)
-    if 0 in x.shape:  # no library takes the maximum of nothing
-        return x
-    exponentials = xp.exp(_below_peak(x, _peak(x, xp, axis), xp))
-    return exponentials / xp.sum(exponentials, axis=axis, keepdims=True)
+def _softmax(x: Any, xp: Any, *, axis: int = -1) -> Any:
+    def along(x: Any, axis: int) -> Any:
+        exponentials = xp.exp(_below_peak(x, _peak(x, xp, axis), xp))
+        return exponentials / xp.sum(exponentials, axis=axis, keepdims=True)
+
+    return _along_axis(along, x, xp, axis)
 
 
 def log_softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
@@ -88,15 +89,18 @@ def log_softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     >>> log_softmax(np.asarray([0.0, -1000.0]))
     array([    0., -1000.])
     """
-    return apply(_log_softmax, x, axis)
+    return apply(_log_softmax, x, axis=axis)
 
 
-def _log_softmax(x: Any, xp: Any, axis: int) -> Any:
-    check_axis(x, axis)
-    if 0 in x.shape:  # no library takes the maximum of nothing
-        return x
-    shifted = _below_peak(x, _peak(x, xp, axis), xp)
-    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+def _log_softmax(x: Any, xp: Any, *, axis: int = -1) -> Any:
+    def along(x: Any, axis: int) -> Any:
+        peak = _peak(x, xp, axis)
+        shifted = _below_peak(x, peak, xp)
+        log_sum = xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+        # Of rows without a finite peak the sum is NaN, and so is everything.
+        return xp.where(x < _lowest(peak, xp), -xp.inf, shifted) - log_sum
+
+    return _along_axis(along, x, xp, axis)
 
 
 def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT:
@@ -129,31 +133,115 @@ def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT
     >>> round(float(logsumexp(np.asarray([1000.0, 1000.0])) - 1000.0), 6)  # log(2)
     0.693147
     """
-    return apply(_logsumexp, x, axis, keepdims)
+    return apply(_logsumexp, x, axis=axis, keepdims=keepdims)
 
 
-def _logsumexp(x: Any, xp: Any, axis: int, keepdims: bool) -> Any:  # noqa: FBT001 (private, passed on)
+def _logsumexp(x: Any, xp: Any, *, axis: int = -1, keepdims: bool = False) -> Any:
+    def along(x: Any, axis: int) -> Any:
+        peak = xp.max(x, axis=axis, keepdims=True)
+        finite = _peak(x, xp, axis)
+        log_sum = xp.log(xp.sum(xp.exp(_below_peak(x, finite, xp)), axis=axis, keepdims=True))
+        # Without a finite peak the sum is NaN, and the peak itself is the answer.
+        return xp.where(xp.isfinite(peak), log_sum, 0.0) + peak
+
     check_axis(x, axis)
-    if 0 in x.shape:  # no library takes the maximum of nothing
-        return xp.sum(x, axis=axis, keepdims=keepdims) - xp.inf
-    peak = _peak(x, xp, axis)
-    total = xp.sum(xp.exp(_below_peak(x, peak, xp)), axis=axis, keepdims=True)
-    # Without a finite peak the sum is NaN, and the peak itself is the answer.
-    result = xp.log(xp.where(xp.isfinite(peak), total, 1.0)) + peak
+    if 0 in x.shape:
+        result = xp.sum(x, axis=axis, keepdims=True) - xp.inf
+    else:
+        result = _along_axis(along, x, xp, axis)
     return result if keepdims else xp.squeeze(result, axis=axis)
 
 
+def sparsemax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
+    """Sparsemax: the point nearest to x, along an axis, among the probability vectors.
+
+    Parameters
+    ----------
+    x : array of real numbers
+        Integers become the library's default floating dtype.
+    axis : int, default -1
+        The axis of the classes.
+
+    Returns
+    -------
+    array
+        Probabilities, like `x`, of which those far below the largest are exactly 0. -inf gives
+        0. Where a NaN or inf stands, or all are -inf, the whole row is NaN. An empty axis gives an
+        empty array.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers, or `axis` is no whole number.
+    ValueError
+        If `x` has no axis `axis`.
+
+    References
+    ----------
+    Martins and Astudillo (2016), "From softmax to sparsemax", arXiv:1602.02068.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sparsemax(np.asarray([0.0, 1.0, 1.5]))
+    array([0.  , 0.25, 0.75])
+    """
+    return apply(_sparsemax, x, axis=axis)
+
+
+def _sparsemax(x: Any, xp: Any, *, axis: int = -1) -> Any:
+    def along(x: Any, axis: int) -> Any:
+        # Of the probabilities, none is above 0 that lies 1 or more below the largest.
+        shifted = bounded(_below_peak(x, _peak(x, xp, axis), xp), xp, low=-2.0)
+        descending = -xp.sort(-shifted, axis=axis)
+        sums = xp.cumulative_sum(descending, axis=axis)
+        ranks = xp.cumulative_sum(xp.ones_like(x), axis=axis)
+        # With as many probabilities above 0 as there really are, this is at its largest.
+        return bounded(
+            shifted - xp.max((sums - 1.0) / ranks, axis=axis, keepdims=True), xp, low=0.0
+        )
+
+    return _along_axis(along, x, xp, axis)
+
+
+def _along_axis(along: Callable[[Any, int], Any], x: Any, xp: Any, axis: int) -> Any:
+    """Return ``along(x, axis)``, by columns where rows are short and columns faster.
+
+    Like `x` where there is nothing along the axis, since no library takes its maximum.
+    """
+    check_axis(x, axis)
+    if 0 in x.shape:
+        return x
+    if not has_slow_rows(x, xp, axis):
+        return along(x, axis)
+    *shape, n = x.shape
+    result = along(_transposed(xp.reshape(x, (-1, n)), xp), 0)
+    return xp.reshape(_transposed(result, xp), (*shape, result.shape[0]))
+
+
+def _transposed(x: Any, xp: Any) -> Any:
+    """Return a matrix's transpose, copied, so that its rows lie together in memory."""
+    n_rows, n_columns = x.shape
+    return xp.reshape(xp.reshape(xp.permute_dims(x, (1, 0)), (-1,)), (n_columns, n_rows))
+
+
 def _peak(x: Any, xp: Any, axis: int) -> Any:
-    return xp.max(x, axis=axis, keepdims=True)
+    """Return the largest along the axis; NaN where it is not finite.
+
+    So that nothing is taken from infinity, of which NumPy would warn; from NaN anything may be.
+    """
+    peak = xp.max(x, axis=axis, keepdims=True)
+    return xp.where(xp.isfinite(peak), peak, xp.nan)
 
 
 def _below_peak(x: Any, peak: Any, xp: Any) -> Any:
-    """Return x - peak without overflow or an invalid operation; NaN where peak is not finite."""
-    # inf - inf is an invalid operation, of which NumPy would warn; anything - NaN is not.
-    peak = xp.where(xp.isfinite(peak), peak, xp.nan)
-    # Where x - peak lies below the dtype's range it is -inf, without computing it.
-    lowest = xp.maximum(peak, 0.0) - float(xp.finfo(x.dtype).max)
-    return xp.where(x < lowest, -xp.inf, x) - peak
+    """Return x - peak; about the dtype's lowest number where that would overflow."""
+    return xp.maximum(x, _lowest(peak, xp)) - peak
+
+
+def _lowest(peak: Any, xp: Any) -> Any:
+    """Return the lowest x whose x - peak does not overflow."""
+    return xp.maximum(peak, 0.0) - float(xp.finfo(peak.dtype).max)
 
 
 def check_axis(x: Any, axis: int) -> None:

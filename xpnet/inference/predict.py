@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, as_array, current_device, library_of
 from xpnet.arrays.transfer import to_numpy
-from xpnet.functions.activations import sigmoid
+from xpnet.functions.sigmoids import sigmoid
 from xpnet.functions.softmax import softmax
 from xpnet.inference.batches import as_rows, check_batch_size, is_stream, on_network_device
 from xpnet.networks.network import Network, forward

@@ -1,6 +1,8 @@
 """A fully connected layer as data."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from xpnet.arrays.namespace import array_namespace, as_floating, device_of
@@ -21,6 +23,8 @@ class Dense:
         Of the library, device and dtype of `weight`.
     activation : str, default "identity"
         A name in `xpnet.functions.activations.ACTIVATIONS`.
+    options : mapping of str to number or word, optional
+        Of the activation, such as ``{"negative_slope": 0.2}``. What is left out has its default.
 
     Raises
     ------
@@ -28,7 +32,7 @@ class Dense:
         If an argument is no array of real numbers, or the two differ in library or dtype.
     ValueError
         If the shapes do not fit, a width is zero, the devices differ, or the activation is
-        unknown.
+        unknown, or has no such option.
 
     Examples
     --------
@@ -44,6 +48,7 @@ class Dense:
     weight: Any
     bias: Any
     activation: str = "identity"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         weight, xp = as_floating(self.weight, "weight")
@@ -65,8 +70,10 @@ class Dense:
             known = ", ".join(sorted(ACTIVATIONS))
             msg = f"`activation` must be one of {known}; got {self.activation!r}"
             raise ValueError(msg)
+        options = MappingProxyType(ACTIVATIONS[self.activation].checked(self.options))
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "bias", bias)
+        object.__setattr__(self, "options", options)
 
     @property
     def n_in(self) -> int:
@@ -79,4 +86,10 @@ class Dense:
         return int(self.weight.shape[1])
 
     def __repr__(self) -> str:
-        return f"Dense({self.n_in} -> {self.n_out}, {self.activation})"
+        return f"Dense({self.n_in} -> {self.n_out}, {self.activation_text})"
+
+    @property
+    def activation_text(self) -> str:
+        """The activation with its options, such as ``elu(alpha=1.0)``."""
+        options = ", ".join(f"{name}={value}" for name, value in self.options.items())
+        return f"{self.activation}({options})" if options else self.activation

@@ -240,7 +240,7 @@ class Network:
         return forward(self, x)
 
     def __repr__(self) -> str:
-        widths = " -> ".join(f"{layer.n_out} {layer.activation}" for layer in self.layers)
+        widths = " -> ".join(f"{layer.n_out} {layer.activation_text}" for layer in self.layers)
         parts = [f"{self.n_in} -> {widths}", *map(repr, self.preprocessing), self.output]
         return f"Network({'; '.join(parts)}; {self.dtype}, {self.library})"
 
@@ -301,5 +301,5 @@ def layer_results(network: Network, x: Any, xp: Any) -> Iterator[tuple[Any, Any]
     yield x, y
     for layer in network.layers:
         weighted = y @ layer.weight + layer.bias
-        y = ACTIVATIONS[layer.activation].function(weighted, xp)
+        y = ACTIVATIONS[layer.activation](weighted, xp, **layer.options)
         yield weighted, y

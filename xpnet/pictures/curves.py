@@ -15,16 +15,17 @@ _STYLES = ("-", "--", "-.", ":")
 
 
 def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: float = 5.0) -> Any:
-    """Return a figure of activation functions, by their names in the table, over [start, stop].
+    """Return a figure of elementwise activations, by their names in the table, over [start, stop].
 
     Raises
     ------
     ValueError
-        If a name is not in the table, or the interval is empty.
+        If a name is not in the table or not elementwise, or the interval is empty.
     """
+    known = sorted(name for name, row in ACTIVATIONS.items() if row.is_elementwise)
     for name in names:
-        if name not in ACTIVATIONS:
-            msg = f"`names` must be of {', '.join(sorted(ACTIVATIONS))}; got {name!r}"
+        if name not in known:
+            msg = f"`names` must be of {', '.join(known)}; got {name!r}"
             raise ValueError(msg)
     if not start < stop:
         msg = f"`start` must be below `stop`; got {start} and {stop}"

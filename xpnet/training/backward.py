@@ -42,11 +42,8 @@ def loss_and_gradients(
     gradients = []
     for i in reversed(range(len(network.layers))):
         layer, inputs, (weighted, y) = network.layers[i], stages[i][1], stages[i + 1]
-        derivative = ACTIVATIONS[layer.activation].derivative
-        if derivative is None:
-            msg = f"activation {layer.activation!r} has no derivative to learn by"
-            raise ValueError(msg)
-        slope = slope * derivative(weighted, y, xp)
+        activation = ACTIVATIONS[layer.activation]
+        slope = activation.gradient(slope, weighted, y, xp, **layer.options)
         gradients.append((inputs.T @ slope, xp.sum(slope, axis=0)))
         if i > 0:
             slope = slope @ layer.weight.T

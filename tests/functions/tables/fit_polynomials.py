@@ -1,0 +1,78 @@
+"""Fit the polynomials of xpnet/functions/special.py with mpmath, and print them.
+
+Each interpolates its function at Chebyshev points, which comes within a small factor of the best
+polynomial of that degree; the degree is the least whose error is below the rounding errors.
+"""
+
+from collections.abc import Callable
+
+import mpmath as mp
+
+mp.mp.dps = 60
+
+
+def interpolate(function: Callable[[mp.mpf], mp.mpf], low: float, high: float, degree: int) -> list:
+    """Return the coefficients, lowest power first, of the polynomial through Chebyshev points."""
+    low, high, n = mp.mpf(low), mp.mpf(high), degree + 1
+    points = [
+        (high + low) / 2 + (high - low) / 2 * mp.cos(mp.pi * (2 * k + 1) / (2 * n))
+        for k in range(n)
+    ]
+    powers = mp.matrix([[point**i for i in range(n)] for point in points])
+    values = mp.matrix([function(point) for point in points])
+    return [float(c) for c in mp.lu_solve(powers, values)]
+
+
+def erf_exponent(high: float, degree: int) -> list[float]:
+    """Fit -log(1 - erf(t)) / t over 0 <= t <= high, in t."""
+
+    def function(t: mp.mpf) -> mp.mpf:
+        return -mp.log(mp.erfc(t)) / t
+
+    return interpolate(function, 0, high, degree)
+
+
+def normal_tail(high: float, degree: int) -> list[float]:
+    """Fit Q(t) exp(t^2 / 2) (1 + b t) over 0 <= t <= high, in w = t / (1 + b t) - 1.
+
+    Q is the upper tail of the standard normal distribution, and b is 0.4375.
+    """
+    bend, high = mp.mpf("0.4375"), mp.mpf(high)
+
+    def function(w: mp.mpf) -> mp.mpf:
+        t = (w + 1) / (1 - bend * (w + 1))
+        return mp.exp(t * t / 2) * mp.erfc(t / mp.sqrt(2)) / 2 * (1 + bend * t)
+
+    return interpolate(function, -1, high / (1 + bend * high) - 1, degree)
+
+
+def tanh_remainder(degree: int) -> list[float]:
+    """Fit (t - tanh(t)) / t^3 over 0 <= t <= 1, in z = t^2."""
+
+    def function(z: mp.mpf) -> mp.mpf:
+        t = mp.sqrt(z)
+        return (t - mp.tanh(t)) / t**3
+
+    return interpolate(function, 0, 1, degree)
+
+
+# By precision (bits of the dtype) and name, as in xpnet.functions.special.
+FITS = {
+    32: {
+        "erf": erf_exponent(3.92, 10),
+        "tail": normal_tail(13.2, 10),
+        "tanh_remainder": tanh_remainder(7),
+    },
+    64: {
+        "erf": erf_exponent(5.95, 30),
+        "tail": normal_tail(38.7, 27),
+        "tanh_remainder": tanh_remainder(15),
+    },
+}
+
+if __name__ == "__main__":
+    for bits, fits in FITS.items():
+        for name, coefficients in fits.items():
+            print(bits, name)  # noqa: T201
+            for coefficient in coefficients:
+                print(f"    {coefficient!r},")  # noqa: T201

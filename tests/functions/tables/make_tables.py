@@ -1,0 +1,239 @@
+"""Write the tables of true values that `tests/functions/test_tables.py` reads.
+
+    python tests/functions/tables/make_tables.py
+
+There is a file per function. A line holds the options, the dtype, the bits of x, the bits of the
+number nearest to the true value y, and what is left of y, in ULP of y: y = nearest + rest * ULP.
+A rest of +0.000 or -0.000 was rounded, 0 is exact. In the tables of functions along an axis a
+line is a row of numbers. The points are drawn by generators of pseudo-random numbers with fixed
+seeds, so the files are the same on every machine, and change only with this program.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import exact
+from mpmath import mp, mpf
+from rounding import FORMATS, from_bits, nearest, to_bits
+
+N_POINTS = 120
+HEADER = "options,dtype,x,nearest,rest\n"
+
+# The options of the functions that have some; the defaults first.
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "leaky_relu": [{}, {"negative_slope": 0.25}],
+    "elu": [{}, {"alpha": 1.5}],
+    "gelu": [{}, {"approximate": "tanh"}],
+    "softplus": [{}, {"beta": 2.0}],
+    "celu": [{}, {"alpha": 0.75}],
+    "squareplus": [{}, {"b": 0.25}],
+    "hard_shrink": [{}, {"threshold": 1.25}],
+    "soft_shrink": [{}, {"threshold": 1.25}],
+    "threshold": [{"threshold": 0.5, "value": -20.0}, {"threshold": -1.25, "value": 0.0}],
+}
+# Where a function is defined by another formula, beside 0.
+KINKS = {
+    "relu6": [6.0],
+    "hard_sigmoid": [-3.0, 3.0],
+    "hard_silu": [-3.0, 3.0],
+    "hard_tanh": [-1.0, 1.0],
+    "hard_shrink": [-0.5, 0.5, -1.25, 1.25],
+    "soft_shrink": [-0.5, 0.5, -1.25, 1.25],
+    "threshold": [0.5, -1.25],
+    "sparse_plus": [-1.0, 1.0],
+    "sparse_sigmoid": [-1.0, 1.0],
+}
+# Intervals in which well-known formulas lose digits, overflow or vanish too early.
+HARD = {
+    "sigmoid": [(-104, -86), (-90, -87), (14, 40)],
+    "tanh": [(-1e-3, 1e-3), (0.5, 0.7), (7, 10), (16, 20)],
+    "exponential": [(-104, -86), (85, 89), (-1e-3, 1e-3)],
+    "elu": [(-1e-3, 0), (-20, -14), (-40, -33)],
+    "selu": [(-1e-3, 0), (-20, -14), (-40, -33)],
+    "celu": [(-1e-3, 0), (-15, -10), (-30, -24)],
+    "gelu": [(-14.5, -12.5), (-6, -3), (-1e-3, 1e-3), (-11, -8)],
+    "silu": [(-93, -86), (-104, -92), (-1e-3, 1e-3)],
+    "mish": [(-93, -86), (-104, -92), (-1e-3, 1e-3)],
+    "softplus": [(-104, -86), (-52, -43), (-18, -14), (10, 20)],
+    "log_sigmoid": [(86, 104), (14, 18), (33, 40), (-20, -10)],
+    "erf": [(-1e-3, 1e-3), (3, 4), (5, 6), (0.8, 0.9)],
+    "squareplus": [(-1e4, -1e2), (-1e8, -1e4), (-1e20, -1e18), (1e18, 1e20)],
+    "tanh_shrink": [(-1e-3, 1e-3), (-0.05, 0.05), (-0.6, 0.6), (7, 10)],
+}
+# Bits of the float32 numbers at which NumPy, torch or JAX had the largest errors among 3 million.
+WORST = {
+    "sigmoid": "bf8f86e3 bffe69dd c185428d",
+    "tanh": "3f000857 409a44b0 c0a51de0 bbfe5d20",
+    "exponential": "41638857 41bf5da6 421b1fd9 42b1715a 42b16c93",
+    "leaky_relu": "febc3769 9747680f",
+    "elu": "bc3446df bc28937a c185178e bec3a1a1 be026903 becea443",
+    "selu": "bc0ca892 b79154b3 bc8c73d2 bd141f1c",
+    "gelu": "bd83b2d9 bbfe91ad bd7e4e32 c0f090ad c14a9b5c c14fcb76 c0af3ff9 c104708c",
+    "silu": "c1374acf c18b7e2f c1859d52",
+    "mish": "c17fd458 c18008e5 c0068802",
+    "softplus": "bf7854a6 beb94634 c001c5c9 c2adfa51 bf2a4e93 beac492c",
+    "log_sigmoid": "4001433f 3f730655 42adbaa9 3f2eb47a",
+    "softsign": "42fe7f01 43fff33d",
+    "erf": "b760a49c bd5fc676 bce06917 bc5e43e5",
+    "celu": "bc3446df bbfe91ad c185178e b841ae99 be026903 bc781c84",
+    "squareplus": "baf3c3fe b94ad7e0 bd379d9e bc7236e0",
+    "hard_sigmoid": "4036a273 be11b1a8 beecede4",
+    "hard_silu": "3fadad86 3faa1846 3c7d6c82",
+    "tanh_shrink": "3f81818d bf80cd90 3f807605 bf81c5fc",
+    "sparse_plus": "3ed165c2 3ed3569a",
+}
+# How many rows there are of each length.
+ROWS_OF_LENGTH = {2: 7, 3: 7, 7: 7, 12: 7, 40: 1, 101: 1}
+
+
+def main() -> None:
+    """Write every table."""
+    folder = Path(__file__).parent
+    for name in [*exact.ELEMENTWISE, *exact.ROWS]:
+        (folder / f"{name}.csv").write_text("".join([HEADER, *lines(name)]), newline="\n")
+
+
+def lines(name: str) -> Iterator[str]:
+    """Yield the lines of a function's table."""
+    for options in OPTIONS.get(name, [{}]):
+        for dtype in FORMATS:
+            draw = Random(f"{name} {as_text(options)} {dtype}")
+            rows = draw_rows(name, dtype, draw) if name in exact.ROWS else None
+            for x in rows or [[x] for x in draw_points(name, options, dtype, draw)]:
+                yield line(name, options, dtype, x)
+
+
+def line(name: str, options: dict[str, Any], dtype: str, x: list[float]) -> str:
+    """Return the line of one point, or of one row."""
+    values = exact.row_values(name, x) if name in exact.ROWS else [exact.value(name, *x, **options)]
+    rounded = [nearest(value, dtype) for value in values]
+    cells = (
+        as_text(options),
+        dtype,
+        " ".join(to_bits(number, dtype) for number in x),
+        " ".join(to_bits(number, dtype) for number, _ in rounded),
+        " ".join(f"{float(rest):+.3f}" if rest else "0" for _, rest in rounded),
+    )
+    return ",".join(cells) + "\n"
+
+
+def as_text(options: dict[str, Any]) -> str:
+    """Return options as the tables hold them: alpha=1.5, or threshold=0.5;value=-20.0."""
+    return ";".join(f"{key}={option}" for key, option in options.items())
+
+
+def as_number(number: float, dtype: str) -> float:
+    """Return the finite number of the dtype that is nearest to a number."""
+    largest = FORMATS[dtype].largest
+    return nearest(mpf(min(max(number, -largest), largest)), dtype)[0]
+
+
+def neighbour(number: float, steps: int, dtype: str) -> float:
+    """Return the number so many steps farther from 0 than a number (not 0) of the dtype."""
+    bits = to_bits(number, dtype)
+    return from_bits(f"{int(bits, 16) + steps:0{len(bits)}x}", dtype)
+
+
+def draw_points(name: str, options: dict[str, Any], dtype: str, draw: Random) -> list[float]:
+    """Return `N_POINTS` numbers of the dtype, in ascending order."""
+    form = FORMATS[dtype]
+    edges = find_edges(lambda x: exact.value(name, x, **options), dtype)
+    points = {0.0}
+    for number in (form.largest, form.largest / 2, form.tiny, form.smallest):
+        points |= {number, -number}
+    points |= {as_number(form.tiny * draw.uniform(-1, 1), dtype) for _ in range(4)}
+    for kink in KINKS.get(name, []):
+        points |= {kink, neighbour(kink, -1, dtype), neighbour(kink, 1, dtype)}
+        points |= {
+            as_number(kink + sign(draw) * power(10, -draw.uniform(0, 4)), dtype) for _ in "ab"
+        }
+    for edge in edges:
+        points |= {edge, neighbour(edge, -1, dtype), neighbour(edge, 1, dtype)}
+        points |= {as_number(edge * draw.uniform(0.85, 1.02), dtype) for _ in range(4)}
+    for low, high in HARD.get(name, []):
+        points |= {as_number(draw.uniform(low, high), dtype) for _ in range(6)}
+    if dtype == "float32":
+        points |= {from_bits(bits, dtype) for bits in WORST.get(name, "").split()}
+    fillings = fill(edges, dtype, draw)
+    while len(points) < N_POINTS:
+        points.add(as_number(next(fillings), dtype))
+    return sorted(points)
+
+
+def fill(edges: list[float], dtype: str, draw: Random) -> Iterator[float]:
+    """Yield numbers of every kind: ordinary ones, of every magnitude, and out into the tails."""
+    form = FORMATS[dtype]
+    # Beyond this, exp(-x) is lost beside 1.
+    reach = form.digits * 0.83
+    low = max([edge for edge in edges if edge < -1], default=-reach)
+    high = min([edge for edge in edges if edge > 1], default=reach)
+    while True:
+        yield draw.triangular(-5, 5)
+        yield draw.uniform(low, high)
+        yield draw.uniform(-reach, reach)
+        yield sign(draw) * power(10, draw.uniform(-4, 0))
+        yield sign(draw) * power(2, draw.uniform(form.lowest, form.highest))
+
+
+def power(base: int, exponent: float) -> float:
+    """Return base ** exponent, the same on every machine: a C library's may differ in a bit."""
+    return float(mpf(base) ** exponent)
+
+
+def sign(draw: Random) -> int:
+    """Return 1 or -1."""
+    return draw.choice((1, -1))
+
+
+def find_edges(function: Callable[[float], mpf], dtype: str) -> list[float]:
+    """Return where the function's magnitude passes the ends of the dtype's normal numbers.
+
+    The magnitude must be monotone from 1 to each end of the dtype's numbers.
+    """
+    form = FORMATS[dtype]
+    edges = []
+    for start in (1.0, -1.0):
+        for end in (form.largest, form.tiny):
+            for level in (form.largest, form.tiny, form.smallest):
+                is_above = abs(function(start)) > level
+                if (abs(function(math.copysign(end, start))) > level) != is_above:
+                    edges.append(bisect(function, start, math.copysign(end, start), level, dtype))
+    return edges
+
+
+def bisect(function: Callable[[float], mpf], a: float, b: float, level: float, dtype: str) -> float:
+    """Return a number between a and b near which the function's magnitude passes a level."""
+    is_above = abs(function(a)) > level
+    low, high = (int(to_bits(number, dtype), 16) for number in (a, b))
+    width = len(to_bits(a, dtype))
+    while abs(high - low) > 1:
+        middle = (low + high) // 2
+        if (abs(function(from_bits(f"{middle:0{width}x}", dtype))) > level) == is_above:
+            low = middle
+        else:
+            high = middle
+    return from_bits(f"{low:0{width}x}", dtype)
+
+
+def draw_rows(name: str, dtype: str, draw: Random) -> list[list[float]]:
+    """Return rows whose numbers lie from a thousandth to 200 apart."""
+    rows = []
+    for length, count in ROWS_OF_LENGTH.items():
+        n = length + length % 2 if name == "glu" else length
+        for number in range(count):
+            spread = power(10, draw.uniform(-3, 2.3))
+            centre = draw.triangular(-8, 8) * power(10, draw.uniform(-1, 1))
+            if name == "logsumexp" and number % 3 == 1:
+                centre = float(-mp.log(n))  # so that the result is near 0
+            row = [as_number(centre + spread * draw.uniform(-0.5, 0.5), dtype) for _ in range(n)]
+            if number % 3 == 2:
+                row[0] = row[-1] = max(row)  # a tie
+            rows.append(row)
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,473 @@
+"""Activations made of straight pieces: exact, or one or two roundings.
+
+No selection by a mask: where pieces meet they are joined by minimum and maximum, which in NumPy
+are many times as fast.
+"""
+
+from typing import Any
+
+from xpnet._typing import ArrayT
+from xpnet.arrays.namespace import apply, as_numbers, bounded
+from xpnet.functions.options import finite, not_negative, share
+
+__all__ = [
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "identity",
+    "leaky_relu",
+    "relu",
+    "relu6",
+    "soft_shrink",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "step",
+    "threshold",
+]
+
+
+def step(x: ArrayT, /) -> ArrayT:
+    """Heaviside step: 1 where x > 0, 0 where x <= 0 (the book's ``step_function``).
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        Like `x`. -inf gives 0, inf gives 1, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Notes
+    -----
+    It has no derivative to learn by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> step(np.asarray([-1.0, 0.0, 2.0]))
+    array([0., 0., 1.])
+    """
+    return apply(_step, x)
+
+
+def _step(x: Any, xp: Any) -> Any:
+    return bounded(xp.sign(x), xp, low=0.0)
+
+
+def identity(x: ArrayT, /) -> ArrayT:
+    """Return x itself (the book's ``identity_function``; layers also know it as "linear").
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        `x`, not copied where it is float32 or float64.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> identity(np.asarray([-1.0, 2.0]))
+    array([-1.,  2.])
+    """
+    return apply(_identity, x)
+
+
+def _identity(x: Any, _xp: Any) -> Any:
+    return x
+
+
+def relu(x: ArrayT, /) -> ArrayT:
+    """Rectified linear unit, max(0, x).
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        Like `x`. -inf gives 0, inf gives inf, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Notes
+    -----
+    Not x * (x > 0), which is NaN at -inf. At 0, where there is no derivative, automatic
+    differentiation gives 0.5 in JAX and torch; xpnet's own training takes 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> relu(np.asarray([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
+    return apply(_relu, x)
+
+
+def _relu(x: Any, xp: Any) -> Any:
+    return bounded(x, xp, low=0.0)
+
+
+def leaky_relu(x: ArrayT, /, *, negative_slope: float = 0.01) -> ArrayT:
+    """Leaky rectified linear unit: x where x > 0, negative_slope * x elsewhere.
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+    negative_slope : float, default 0.01
+        From 0 to 1. The default is torch's and JAX's; Keras has 0.2.
+
+    Returns
+    -------
+    array
+        Like `x`. -inf gives -inf (with a slope of 0, 0), inf gives inf, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers, or `negative_slope` is no number.
+    ValueError
+        If `negative_slope` is out of range.
+
+    Notes
+    -----
+    Computed as max(x, negative_slope * x).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> leaky_relu(np.asarray([-1.0, 2.0]), negative_slope=0.5)
+    array([-0.5,  2. ])
+    """
+    return apply(_leaky_relu, x, negative_slope=share(negative_slope, "negative_slope"))
+
+
+def _leaky_relu(x: Any, xp: Any, *, negative_slope: float = 0.01) -> Any:
+    if not negative_slope:  # 0 * -inf would be NaN
+        return _relu(x, xp)
+    return xp.maximum(x, negative_slope * x)
+
+
+def relu6(x: ArrayT, /) -> ArrayT:
+    """Rectified linear unit cut off at 6, min(max(0, x), 6).
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        Like `x`, in [0, 6]. -inf gives 0, inf gives 6, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> relu6(np.asarray([-1.0, 2.0, 7.0]))
+    array([0., 2., 6.])
+    """
+    return apply(_relu6, x)
+
+
+def _relu6(x: Any, xp: Any) -> Any:
+    return bounded(x, xp, 0.0, 6.0)
+
+
+def threshold(x: ArrayT, /, *, threshold: float = 1.0, value: float = 0.0) -> ArrayT:
+    """Return x where x > threshold, and `value` elsewhere.
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+    threshold, value : float
+        Both as in torch; Keras calls the second ``default_value``. The defaults, 1 and 0, are
+        those of ONNX's ThresholdedRelu; torch and Keras have none.
+
+    Returns
+    -------
+    array
+        Like `x`. -inf gives `value`, inf gives inf, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers, or an option is no number.
+    ValueError
+        If an option is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> threshold(np.asarray([0.5, 1.0, 2.0]), threshold=1.0, value=-3.0)
+    array([-3., -3.,  2.])
+    """
+    options = {"threshold": finite(threshold, "threshold"), "value": finite(value, "value")}
+    return apply(_threshold, x, **options)
+
+
+def _threshold(x: Any, xp: Any, *, threshold: float = 1.0, value: float = 0.0) -> Any:
+    # Not the opposite comparison: NaN must be kept. Bounded, because -inf * 0 would be NaN.
+    replaced = as_numbers(x <= threshold, x, xp)
+    return bounded(x, xp, low=threshold) * (1.0 - replaced) + value * replaced
+
+
+def hard_sigmoid(x: ArrayT, /) -> ArrayT:
+    """Sigmoid of three straight pieces, min(max(x + 3, 0), 6) / 6.
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        Like `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Notes
+    -----
+    The slope of 1/6 is that of torch, Keras 3 and JAX; Keras 2 and ONNX have 0.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hard_sigmoid(np.asarray([-4.0, 0.0, 4.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return apply(_hard_sigmoid, x)
+
+
+def _hard_sigmoid(x: Any, xp: Any) -> Any:
+    return bounded(x + 3.0, xp, 0.0, 6.0) / 6.0
+
+
+def hard_silu(x: ArrayT, /) -> ArrayT:
+    """Sigmoid linear unit of pieces, x * hard_sigmoid(x); also called hard swish.
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        Like `x`. -inf gives 0, inf gives inf, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hard_silu(np.asarray([-4.0, 3.0, 4.0])) + 0.0
+    array([0., 3., 4.])
+    """
+    return apply(_hard_silu, x)
+
+
+def _hard_silu(x: Any, xp: Any) -> Any:
+    z = bounded(x, xp, low=-3.0)  # -inf * 0 would be NaN
+    return z * (bounded(z + 3.0, xp, high=6.0) / 6.0)
+
+
+def hard_tanh(x: ArrayT, /) -> ArrayT:
+    """Hyperbolic tangent of three straight pieces, min(max(x, -1), 1).
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        Like `x`, in [-1, 1]. The infinities give -1 and 1, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hard_tanh(np.asarray([-4.0, 0.5, 4.0]))
+    array([-1. ,  0.5,  1. ])
+    """
+    return apply(_hard_tanh, x)
+
+
+def _hard_tanh(x: Any, xp: Any) -> Any:
+    return bounded(x, xp, -1.0, 1.0)
+
+
+def hard_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
+    """Return x where abs(x) > threshold, 0 elsewhere.
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+    threshold : float, default 0.5
+        At least 0 (torch calls it ``lambd``).
+
+    Returns
+    -------
+    array
+        Like `x`. The infinities and NaN stay.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers, or `threshold` is no number.
+    ValueError
+        If `threshold` is negative or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hard_shrink(np.asarray([-2.0, 0.25, 2.0]))
+    array([-2.,  0.,  2.])
+    """
+    return apply(_hard_shrink, x, threshold=not_negative(threshold, "threshold"))
+
+
+def _hard_shrink(x: Any, xp: Any, *, threshold: float = 0.5) -> Any:
+    # Not the opposite comparison: of a product with booleans XLA makes a selection, which would
+    # give 0 for NaN.
+    return x * (1.0 - as_numbers(xp.abs(x) <= threshold, x, xp))
+
+
+def soft_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
+    """Shrink towards 0: sign(x) * max(abs(x) - threshold, 0).
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+    threshold : float, default 0.5
+        At least 0 (torch calls it ``lambd``).
+
+    Returns
+    -------
+    array
+        Like `x`. The infinities and NaN stay.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers, or `threshold` is no number.
+    ValueError
+        If `threshold` is negative or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> soft_shrink(np.asarray([-2.0, 0.25, 2.0]))
+    array([-1.5,  0. ,  1.5])
+    """
+    return apply(_soft_shrink, x, threshold=not_negative(threshold, "threshold"))
+
+
+def _soft_shrink(x: Any, xp: Any, *, threshold: float = 0.5) -> Any:
+    return x - bounded(x, xp, -threshold, threshold)
+
+
+def sparse_plus(x: ArrayT, /) -> ArrayT:
+    """Softplus with a finite tail: 0 up to -1, (x + 1)^2 / 4 from -1 to 1, x from 1 on.
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        Like `x`. -inf gives 0, inf gives inf, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sparse_plus(np.asarray([-2.0, 0.0, 2.0]))
+    array([0.  , 0.25, 2.  ])
+    """
+    return apply(_sparse_plus, x)
+
+
+def _sparse_plus(x: Any, xp: Any) -> Any:
+    z = bounded(x, xp, -1.0, 1.0) + 1.0
+    return xp.maximum(x, 0.25 * z * z)
+
+
+def sparse_sigmoid(x: ArrayT, /) -> ArrayT:
+    """Sigmoid of three straight pieces, min(max((x + 1) / 2, 0), 1): sparse_plus's derivative.
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        Like `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sparse_sigmoid(np.asarray([-2.0, 0.0, 2.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return apply(_sparse_sigmoid, x)
+
+
+def _sparse_sigmoid(x: Any, xp: Any) -> Any:
+    return 0.5 * (bounded(x, xp, -1.0, 1.0) + 1.0)

@@ -1,0 +1,78 @@
+"""What the standard lacks: the error function and its kin, of arithmetic, exp and expm1 alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from xpnet._typing import ArrayT
+from xpnet.arrays.namespace import apply, bounded
+from xpnet.functions.precisions import TAIL_BEND, precision_of
+
+__all__ = ["erf", "normal_tail", "polynomial"]
+
+
+def erf(x: ArrayT, /) -> ArrayT:
+    """Error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+
+    Parameters
+    ----------
+    x : array of real numbers, or number
+        Any shape; booleans and integers become the library's default floating dtype.
+
+    Returns
+    -------
+    array
+        Like `x`, in [-1, 1], odd: -0.0 gives -0.0. The infinities give -1 and 1, NaN gives NaN.
+
+    Raises
+    ------
+    TypeError
+        If `x` is complex or no array of numbers.
+
+    Notes
+    -----
+    Computed as 1 - exp(-v) by expm1, where v = -log(1 - erf) is a polynomial times the argument:
+    one form for all arguments, small and large, without a selection.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> erf(np.asarray([-np.inf, 0.0, 1.0])).round(6)
+    array([-1.      ,  0.      ,  0.842701])
+    """
+    return apply(_erf, x)
+
+
+def _erf(x: Any, xp: Any) -> Any:
+    precision = precision_of(x, xp)
+    end = precision.erf_end
+    z = bounded(x, xp, -end, end)
+    t = bounded(xp.abs(z), xp, low=1e-30)  # so that z / t is the sign, and x / 1e-30 below that
+    return z / t * -xp.expm1(-t * polynomial(precision.erf, t))
+
+
+def polynomial(coefficients: Sequence[float], x: Any) -> Any:
+    """Return the sum of coefficients[i] * x**i, by Horner's rule."""
+    *rest, y = coefficients
+    for coefficient in reversed(rest):
+        y = y * x + coefficient
+    return y
+
+
+def normal_tail(t: Any, xp: Any) -> Any:
+    """Return t * Q(t) for 0 <= t <= 40, where Q is the standard normal's upper tail.
+
+    It is u * p(u - 1) * exp(-t^2 / 2) with u = t / (1 + b t) and a polynomial p. What is rounded
+    off the square, and exp would amplify, is carried along; it is worked into the polynomial,
+    because products with the exponential could be so small that a library makes them 0.
+    """
+    coarse = xp.round(t * 256.0) * (1.0 / 256.0)  # few enough bits that its square is exact
+    fine = t - coarse
+    high = 0.5 * coarse * coarse
+    low = fine * (coarse + 0.5 * fine)
+    exponent = high + low
+    rounded_off = (high - exponent) + low
+    u = t / (1.0 + TAIL_BEND * t)
+    w = u - 1.0
+    constant, *rest = precision_of(t, xp).tail
+    bent = w * polynomial(rest, w)
+    return u * (constant + (bent - rounded_off * (constant + bent))) * xp.exp(-exponent)
