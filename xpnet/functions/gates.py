@@ -196,8 +196,8 @@ def glu(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Returns
     -------
     array
-        Like `x`, half as long along `axis`. A closed gate (the sigmoid is 0) gives 0 for an
-        infinite argument too; NaN in either half gives NaN.
+        Like `x`, half as long along `axis`. An infinity in the first half stays, NaN in either
+        half gives NaN.
 
     Raises
     ------
@@ -228,8 +228,6 @@ def _glu(x: Any, xp: Any, *, axis: int = -1) -> Any:
         raise ValueError(msg)
     before = (slice(None),) * (axis % x.ndim)
     growth, rest = _growth(-x[(*before, slice(half, None), ...)], xp)
-    value = x[(*before, slice(None, half), ...)]
-    # inf * 0 would be NaN, but NaN must stay.
-    rest = xp.exp(rest)
-    value = xp.where(rest > 0.0, value, bounded(value, xp, -1.0, 1.0))
-    return value * rest / (1.0 + growth)
+    value = x[(*before, slice(None, half), ...)] / (1.0 + growth)
+    # Not a product: infinity times 0 would be NaN.
+    return value / xp.exp(bounded(-rest, xp, high=precision_of(x, xp).safe_exponent))

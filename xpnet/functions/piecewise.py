@@ -372,7 +372,7 @@ def hard_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
 def _hard_shrink(x: Any, xp: Any, *, threshold: float = 0.5) -> Any:
     # Not the opposite comparison: of a product with booleans XLA makes a selection, which would
     # give 0 for NaN.
-    return x * (1.0 - as_numbers(xp.abs(x) <= threshold, x, xp))
+    return x * as_numbers(~(xp.abs(x) <= threshold), x, xp)
 
 
 def soft_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:

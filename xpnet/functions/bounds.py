@@ -1,0 +1,140 @@
+"""How far each function may be from its true value, by library and dtype: the one table.
+
+The bounds hold wherever the true value is a normal number; where it is smaller, the error is at
+most the smallest normal number. Those of float32 are the largest errors over all 2^32 inputs,
+rounded up, as ``benchmarks/accuracy.py`` found them; those of float64 are above the largest of
+random and of tabulated points. Those of CuPy are not measured: they are NumPy's, whose own exp,
+expm1, log1p and tanh err no less than CUDA's in float32, and 1 ULP more in float64.
+"""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["ULP_BOUNDS", "log_softmax_bound", "softmax_bound", "ulp_bound"]
+
+# By name: NumPy in float32 and float64, torch likewise, JAX likewise.
+ULP_BOUNDS: Mapping[str, tuple[float, float, float, float, float, float]] = MappingProxyType(
+    {
+        "celu": (4, 2, 2, 2, 6, 3),
+        "elu": (4, 2, 2, 2, 6, 3),
+        "erf": (4, 2, 4, 2, 5, 4),
+        "exponential": (3, 1, 1, 1, 5, 2),
+        "gelu": (5, 4, 4, 4, 4, 4),
+        "gelu_tanh": (4, 3, 3, 3, 3, 3),
+        "hard_shrink": (0, 0, 0, 0, 0, 0),
+        "hard_sigmoid": (1, 1, 1, 1, 2, 2),
+        "hard_silu": (2, 2, 2, 2, 3, 3),
+        "hard_tanh": (0, 0, 0, 0, 0, 0),
+        "identity": (0, 0, 0, 0, 0, 0),
+        "leaky_relu": (1, 1, 1, 1, 1, 1),
+        "log_sigmoid": (4, 2, 2, 2, 3, 3),
+        "mish": (4, 3, 3, 3, 3, 3),
+        "relu": (0, 0, 0, 0, 0, 0),
+        "relu6": (0, 0, 0, 0, 0, 0),
+        "selu": (4, 3, 3, 3, 6, 5),
+        "sigmoid": (4, 2, 3, 2, 3, 2),
+        "silu": (4, 3, 3, 3, 3, 3),
+        "soft_shrink": (1, 1, 1, 1, 1, 1),
+        "softplus": (4, 2, 2, 2, 3, 3),
+        "softsign": (2, 2, 2, 2, 2, 2),
+        "sparse_plus": (2, 2, 2, 2, 2, 2),
+        "sparse_sigmoid": (1, 1, 1, 1, 1, 1),
+        "squareplus": (3, 3, 4, 4, 3, 3),
+        "step": (0, 0, 0, 0, 0, 0),
+        "tanh": (2, 2, 1, 1, 5, 7),
+        "tanh_shrink": (4, 4, 5, 5, 9, 9),
+        "threshold": (0, 0, 0, 0, 0, 0),
+    }
+)
+_COLUMNS = {
+    "numpy": 0,
+    "dask": 0,
+    "array_api_strict": 0,
+    "cupy": 0,
+    "torch": 2,
+    "jax": 4,
+}
+
+
+def ulp_bound(name: str, library: str, dtype: str) -> float:
+    """Return the error bound of an elementwise function, in units in the last place.
+
+    Parameters
+    ----------
+    name : str
+        A name in `ULP_BOUNDS`: that of the public function, or ``"gelu_tanh"``.
+    library : str
+        Of the array, as `xpnet.arrays.namespace.library_of` tells it.
+    dtype : str
+        "float16", "bfloat16", "float32" or "float64".
+
+    Raises
+    ------
+    ValueError
+        If there is no bound for them.
+    """
+    if name not in ULP_BOUNDS or library not in _COLUMNS:
+        msg = f"no bound is known for {name!r} of {library!r} arrays"
+        raise ValueError(msg)
+    bounds = ULP_BOUNDS[name]
+    if dtype in {"float16", "bfloat16"}:
+        return min(1.0, bounds[0])
+    is_double = {"float32": 0, "float64": 1}[dtype]
+    bound = bounds[_COLUMNS[library] + is_double]
+    return float(bound + 1 if library == "cupy" and is_double and bound else bound)
+
+
+def softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
+    """Return the bound of the relative error of a softmax's results.
+
+    Parameters
+    ----------
+    below : array
+        How far each logit is below the largest of its row, in nats.
+    n : int
+        The length of a row.
+    library, dtype : str
+        As for `ulp_bound`.
+
+    Notes
+    -----
+    With u = eps / 2: the rounding of x - max, at most u * below, is amplified by exp; exp errs by
+    its own bound; so does every term of the sum, whose mean, weighted by the probabilities, of
+    `below` is at most log(n); its additions err by n * u, and the division by u.
+    """
+    unit = _unit(dtype)
+    own = 2.0 * ulp_bound("exponential", library, dtype)
+    return unit * (below + math.log(n) + 2.0 * own + n + 1.0) + _rounding(dtype)
+
+
+def log_softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
+    """Return the bound of the absolute error of a log_softmax's results, in nats.
+
+    Parameters
+    ----------
+    below, n, library, dtype
+        As for `softmax_bound`.
+
+    Notes
+    -----
+    The relative error of the sum, as for `softmax_bound`, is the absolute error of its logarithm,
+    which is at most log(n) and errs by 4 ULP; x - max and the last difference are rounded.
+    """
+    unit = _unit(dtype)
+    own = 2.0 * ulp_bound("exponential", library, dtype)
+    log_n = math.log(n)
+    total = log_n + own + n
+    absolute = unit * (below + total + 8.0 * log_n + below + log_n)
+    return absolute + _rounding(dtype) * (below + log_n)
+
+
+def _unit(dtype: str) -> float:
+    """Return half of eps of the dtype that is computed in."""
+    return 2.0**-53 if dtype == "float64" else 2.0**-24
+
+
+def _rounding(dtype: str) -> float:
+    """Return the relative error of rounding a float32 result to the dtype."""
+    return {"float16": 2.0**-11, "bfloat16": 2.0**-8}.get(dtype, 0.0)
