@@ -17,7 +17,13 @@ import pytest
 import xpnet
 from xpnet.arrays.namespace import library_of
 from xpnet.arrays.transfer import to_numpy
-from xpnet.functions.bounds import log_softmax_bound, softmax_bound, ulp_bound
+from xpnet.functions.bounds import (
+    log_softmax_bound,
+    logsumexp_bound,
+    softmax_bound,
+    sparsemax_bound,
+    ulp_bound,
+)
 
 TABLES = Path(__file__).parent / "tables"
 ALONG_AXIS = ("glu", "log_softmax", "logsumexp", "softmax", "sparsemax")
@@ -204,7 +210,6 @@ def test_beyond_the_range_of_the_dtype_is_infinity(backend, name, dtype):
 def row_limit(table: Table, library: str) -> Any:
     """Return the largest absolute errors allowed in the results of rows."""
     truth, n = table.truth, table.x.shape[-1]
-    eps = 2.0 ** (1 - DTYPES[truth.dtype][0])
     below = np.max(table.x, axis=-1, keepdims=True) - table.x
     if table.name == "softmax":
         limit = softmax_bound(below, n, library, truth.dtype) * np.maximum(
@@ -212,14 +217,13 @@ def row_limit(table: Table, library: str) -> Any:
         )
     elif table.name == "log_softmax":
         limit = log_softmax_bound(below, n, library, truth.dtype)
-    # PLACE FOR THE BOUNDS of glu (ULP), logsumexp and sparsemax (absolute).
-    elif table.name == "glu":
-        # An ULP is up to two of the product's. Half of one is the product's own rounding.
-        limit = (2 * ulp_bound("sigmoid", library, truth.dtype) + 0.5) * truth.ulp
     elif table.name == "logsumexp":
-        limit = eps * (4 + np.abs(truth.nearest) / 2)
+        limit = logsumexp_bound(truth.nearest, n, library, truth.dtype)
+    elif table.name == "glu":
+        # An ULP of the sigmoid is up to two of the product, whose own rounding is half of one.
+        limit = (2 * ulp_bound("sigmoid", library, truth.dtype) + 0.5) * truth.ulp
     else:
-        limit = np.full_like(table.x, 2 * eps)
+        limit = np.full_like(table.x, sparsemax_bound(n, truth.dtype))
     return np.where(truth.is_subnormal, np.maximum(limit, truth.tiny), limit)
 
 

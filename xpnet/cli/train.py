@@ -58,7 +58,8 @@ def add_parser(commands: Subparsers) -> None:
         "--activation",
         choices=sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable),
         default="sigmoid",
-        help="of the hidden layers (default: sigmoid)",
+        metavar="NAME",
+        help="of the hidden layers, such as sigmoid, tanh, relu or gelu (default: sigmoid)",
     )
     parser.add_argument(
         "--classes", type=positive, metavar="N", help="how many (default: the largest label + 1)"

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["ULP_BOUNDS", "log_softmax_bound", "softmax_bound", "ulp_bound"]
+__all__ = ["ULP_BOUNDS", "log_softmax_bound", "logsumexp_bound", "softmax_bound"]
+__all__ += ["sparsemax_bound", "ulp_bound"]
 
 # By name: NumPy in float32 and float64, torch likewise, JAX likewise.
 ULP_BOUNDS: Mapping[str, tuple[float, float, float, float, float, float]] = MappingProxyType(
@@ -87,7 +88,7 @@ def ulp_bound(name: str, library: str, dtype: str) -> float:
 
 
 def softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
-    """Return the bound of the relative error of a softmax's results.
+    """Return the bound of the relative error of a softmax's results that are normal numbers.
 
     Parameters
     ----------
@@ -100,13 +101,12 @@ def softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
 
     Notes
     -----
-    With u = eps / 2: the rounding of x - max, at most u * below, is amplified by exp; exp errs by
-    its own bound; so does every term of the sum, whose mean, weighted by the probabilities, of
-    `below` is at most log(n); its additions err by n * u, and the division by u.
+    With u = eps / 2, all errors relative: x - max is rounded, by u * below, which exp amplifies
+    to as much; exp errs by its own bound; so does the sum of all exponentials, see `_sum_error`;
+    the division is rounded.
     """
-    unit = _unit(dtype)
-    own = 2.0 * ulp_bound("exponential", library, dtype)
-    return unit * (below + math.log(n) + 2.0 * own + n + 1.0) + _rounding(dtype)
+    own = _exp_error(library, dtype)
+    return below * _unit(dtype) + own + _sum_error(n, library, dtype) + _rounding(dtype)
 
 
 def log_softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
@@ -119,15 +119,50 @@ def log_softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
 
     Notes
     -----
-    The relative error of the sum, as for `softmax_bound`, is the absolute error of its logarithm,
-    which is at most log(n) and errs by 4 ULP; x - max and the last difference are rounded.
+    What the sum errs by, relatively, its logarithm errs by absolutely; that is at most log(n), and
+    errs by 4 ULP on its own. x - max is rounded, and so is the result.
     """
-    unit = _unit(dtype)
-    own = 2.0 * ulp_bound("exponential", library, dtype)
-    log_n = math.log(n)
-    total = log_n + own + n
-    absolute = unit * (below + total + 8.0 * log_n + below + log_n)
-    return absolute + _rounding(dtype) * (below + log_n)
+    size = below + math.log(n)
+    own = _unit(dtype) * (below + 8.0 * math.log(n)) + _sum_error(n, library, dtype)
+    return own + _rounding(dtype) * size
+
+
+def logsumexp_bound(result: Any, n: int, library: str, dtype: str) -> Any:
+    """Return the bound of the absolute error of a logsumexp's results, in nats.
+
+    Parameters
+    ----------
+    result : array
+        The results.
+    n, library, dtype
+        As for `softmax_bound`.
+    """
+    own = 8.0 * math.log(n) * _unit(dtype) + _sum_error(n, library, dtype)
+    return own + _rounding(dtype) * abs(result)
+
+
+def sparsemax_bound(n: int, dtype: str) -> float:
+    """Return the bound of the absolute error of a sparsemax's results, over rows of n numbers.
+
+    The level that is taken from x is a mean of at most n differences, each rounded, as is the
+    result, which is at most 1.
+    """
+    return (n + 1) * _unit(dtype) + _rounding(dtype)
+
+
+def _sum_error(n: int, library: str, dtype: str) -> float:
+    """Return the relative error of the sum of exp(x - max) over a row of n numbers.
+
+    Each term errs by the rounding of x - max, whose mean, weighted by the terms, is at most
+    log(n) * u, and by exp's own error; n - 1 additions err by u.
+    """
+    return (math.log(n) + n - 1) * _unit(dtype) + _exp_error(library, dtype)
+
+
+def _exp_error(library: str, dtype: str) -> float:
+    """Return the relative error of exp: an ULP is at most eps."""
+    precision = "float64" if dtype == "float64" else "float32"
+    return 2.0 * _unit(dtype) * ulp_bound("exponential", library, precision)
 
 
 def _unit(dtype: str) -> float:
@@ -136,5 +171,5 @@ def _unit(dtype: str) -> float:
 
 
 def _rounding(dtype: str) -> float:
-    """Return the relative error of rounding a float32 result to the dtype."""
-    return {"float16": 2.0**-11, "bfloat16": 2.0**-8}.get(dtype, 0.0)
+    """Return the relative error of the last rounding, to the dtype itself."""
+    return {"float16": 2.0**-11, "bfloat16": 2.0**-8}.get(dtype, _unit(dtype))

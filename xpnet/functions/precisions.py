@@ -21,8 +21,8 @@ class Precision:
     largest_exponent : float
         The largest number of the format whose exponential is finite.
     safe_exponent : float
-        A whole number below it: exp(safe_exponent) can be doubled, and 1 / exp(safe_exponent) is
-        below the smallest normal number.
+        A number below it, where exp is accurate: exp(safe_exponent) can be doubled, and its
+        inverse is below the smallest normal number.
     softplus_end : float
         From here on log(1 + exp(x)) rounds to x.
     largest_selu : float
@@ -56,9 +56,9 @@ def precision_of(x: Any, xp: Any) -> Precision:
 PRECISIONS = {
     32: Precision(
         largest_exponent=88.72283172607422,
-        safe_exponent=88.0,
+        safe_exponent=87.75,
         softplus_end=20.0,
-        largest_selu=3.2386219460124296e38,
+        largest_selu=3.2386221488365256e38,
         erf_end=3.92,
         erf=(
             1.1283791672200127,

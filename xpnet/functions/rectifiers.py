@@ -163,8 +163,10 @@ def selu(x: ArrayT, /) -> ArrayT:
 
 def _selu(x: Any, xp: Any) -> Any:
     top = precision_of(x, xp).largest_selu
+    # The product with a rounded factor must not overflow before the true one does.
+    growing = SELU_SCALE * bounded(x, xp, 0.0, top * (1.0 - float(xp.finfo(x.dtype).eps)))
     below = (SELU_SCALE * SELU_ALPHA) * xp.expm1(bounded(x, xp, high=0.0))
-    return xp.where(x > top, xp.inf, SELU_SCALE * bounded(x, xp, 0.0, top) + below)
+    return xp.where(x > top, xp.inf, growing + below)
 
 
 def softplus(x: ArrayT, /, *, beta: float = 1.0) -> ArrayT:
