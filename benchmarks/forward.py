@@ -8,7 +8,6 @@ sizes must give the same labels.
 """
 
 import argparse
-import datetime as dt
 import json
 import platform
 import statistics
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from provenance import today
 
 import xpnet
 
@@ -82,7 +82,7 @@ def summarise(size: int, seconds_per_row: list[float]) -> dict[str, float]:
 def describe(device: xpnet.Device) -> dict[str, Any]:
     """Return what ran where and when."""
     return {
-        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
+        "date": today(),
         "device": device.name,
         "hardware": device.hardware,
         "library": f"{device.library} {device.version}",

@@ -44,10 +44,16 @@ def run_everything():
     """Use each public function that computes, every activation included."""
     images, labels = (part[:60] for part in xpnet.sample())
     x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
-    for function in (xpnet.softmax, xpnet.log_softmax, xpnet.logsumexp):
-        function(x, axis=0)
+    for function in (
+        *(xpnet.softmax, xpnet.log_softmax, xpnet.logsumexp, xpnet.sparsemax, xpnet.glu),
+    ):
+        for array in (x, x.T, x.astype(np.float16)):
+            function(array, axis=-1 if array is not x.T and array.shape[-1] % 2 == 0 else 0)
         function(np.zeros((2, 0)))
     xpnet.sigmoid(np.arange(3))
+    xpnet.gelu(x, approximate="tanh")
+    xpnet.celu(x, alpha=0.5)
+    xpnet.leaky_relu(x, negative_slope=0.0)
     for name, row in ACTIVATIONS.items():
         network = xpnet.init_network(
             [784, 5, 10], activation=name, preprocessing=xpnet.Scale(1 / 255)
@@ -55,7 +61,7 @@ def run_everything():
         network(np.zeros((2, 3, 784)))
         xpnet.evaluate(network, images, labels, batch_size=25)
         xpnet.predict_proba(network, images, batch_size=25)
-        if row.derivative is not None:
+        if row.is_learnable:
             xpnet.train(network, images, labels, epochs=1, augment=1)
     for output in ("logits", "probabilities", "values"):
         one_unit = xpnet.init_network([784, 1], output=output)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.functions.activations import ACTIVATIONS
 
 ROOMS = (
     "arrays.namespace",
@@ -85,10 +86,35 @@ def test_training():
 
 def test_functions():
     x = spied(np.ones((2, 3)))
-    for function in (xpnet.sigmoid, xpnet.softmax, xpnet.log_softmax, xpnet.logsumexp):
-        function(x)
     xpnet.cross_entropy(x, spied(np.asarray([0, 1])))
     network(3)(spied(np.ones((2, 2, 4))))
+    assert Spy.outside == []
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*(row.name for row in ACTIVATIONS.values()), "glu", "logsumexp"})
+)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_activations(name, dtype):
+    getattr(xpnet, name)(spied(np.ones((2, 4), dtype)))
+    assert Spy.outside == []
+
+
+@pytest.mark.parametrize(
+    "function", [xpnet.relu, xpnet.softmax, xpnet.glu], ids=lambda f: f.__name__
+)
+def test_whole_numbers(function):
+    function(spied(np.ones((2, 4), np.int64)))
+    assert Spy.outside == []
+
+
+@pytest.mark.parametrize("activation", [n for n, row in ACTIVATIONS.items() if row.is_learnable])
+def test_training_of_every_activation(activation):
+    arrays = {"W1": np.ones((4, 3)), "b1": np.ones(3), "W2": np.ones((3, 2)), "b2": np.ones(2)}
+    untrained = xpnet.Network.from_arrays(
+        {name: spied(a.astype("f4")) for name, a in arrays.items()}, activation=activation
+    )
+    xpnet.train(untrained, np.ones((20, 4)), np.arange(20) % 2, epochs=1, batch_size=10)
     assert Spy.outside == []
 
 

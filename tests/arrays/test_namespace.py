@@ -1,4 +1,7 @@
-"""One namespace for all arguments."""
+"""One namespace for all arguments, and what the functions ask of it."""
+
+import math
+import warnings
 
 import numpy as np
 import pytest
@@ -8,11 +11,16 @@ from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     as_floating,
+    as_numbers,
+    bounded,
+    compute,
     current_device,
     device_of,
+    has_slow_rows,
     is_array,
     library_of,
 )
+from xpnet.arrays.transfer import to_numpy
 
 strict = pytest.importorskip("array_api_strict")
 
@@ -103,8 +111,125 @@ def test_other_dtypes_are_refused(dtype):
 
 
 def test_apply_gives_the_function_its_namespace_and_options():
-    result = apply(lambda x, xp, a, b: (xp.sum(x), a, b), [1, 2], "a", "b")
+    result = apply(lambda x, xp, a, b: (xp.sum(x), a, b), [1, 2], a="a", b="b")
     assert result == (3.0, "a", "b")
+
+
+def test_apply_makes_whole_numbers_floating(backend):
+    default = backend.xp.__array_namespace_info__().default_dtypes(device=backend.device)
+    result = apply(lambda x, _: x / 2, backend.asarray([1, 2], "int32"))
+    assert result.dtype == default["real floating"]
+    np.testing.assert_array_equal(to_numpy(result), [0.5, 1.0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_dtypes_are_computed_as_they_are(backend, dtype):
+    x = backend.asarray([1.0], dtype)
+    seen = compute(lambda x, xp, scale: (x, xp, scale), x, xp=backend.xp, scale=3.0)
+    assert seen[0] is x
+    assert seen[1:] == (backend.xp, 3.0)
+
+
+SHORT = [("numpy", "float16"), ("torch", "float16"), ("torch", "bfloat16")]
+SHORT += [("jax", "float16"), ("jax", "bfloat16"), ("dask", "float16")]
+
+
+@pytest.mark.parametrize(("backend", "dtype"), SHORT, indirect=["backend"])
+def test_short_dtypes_are_computed_in_float32(backend, dtype):
+    x = short(backend, [1.0, 3.0], dtype)
+    seen = []
+
+    def third(x, xp):
+        seen.append((x.dtype, xp))
+        return x / 3.0
+
+    y = compute(third, x, xp=backend.xp)
+    assert seen == [(backend.xp.float32, backend.xp)]
+    assert y.dtype == x.dtype
+    digits = {"float16": 2.0**-12, "bfloat16": 2.0**-9}[dtype]  # half an ULP of a third
+    assert np.max(np.abs(to_numpy(y).astype(float) - [1 / 3, 1.0])) <= digits
+
+
+@pytest.mark.parametrize(("backend", "dtype"), SHORT, indirect=["backend"])
+def test_short_results_round_to_infinity_from_half_a_unit_beyond_the_range(backend, dtype):
+    unit, limit = {"float16": (32.0, 65504.0), "bfloat16": (2.0**120, 2.0**128 - 2.0**120)}[dtype]
+    x = short(backend, [1.0], dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for sign in (1.0, -1.0):
+            inside = compute(lambda x, _: x * (sign * (limit + 0.49 * unit)), x, xp=backend.xp)  # noqa: B023
+            beyond = compute(lambda x, _: x * (sign * (limit + 0.51 * unit)), x, xp=backend.xp)  # noqa: B023
+            assert to_numpy(inside).astype(float)[0] == sign * limit
+            assert to_numpy(beyond).astype(float)[0] == sign * math.inf
+
+
+def short(backend, values, dtype):
+    """Return an array of a dtype that NumPy may not have."""
+    x = backend.asarray(values)
+    if backend.name == "dask":  # it has float16, but not in its namespace
+        return x.astype(dtype)
+    return backend.xp.astype(x, getattr(backend.xp, dtype))
+
+
+NUMBERS = [-math.inf, -2.0, -0.5, 0.0, 0.5, 2.0, math.inf, math.nan]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ((), NUMBERS),
+        ((-1.0,), [-1.0, -1.0, *NUMBERS[2:]]),
+        ((-math.inf, 1.0), [*NUMBERS[:5], 1.0, 1.0, math.nan]),
+        ((-1.0, 0.25), [-1.0, -1.0, -0.5, 0.0, 0.25, 0.25, 0.25, math.nan]),
+    ],
+)
+def test_bounded(backend, limits, expected, dtype):
+    x = backend.asarray(NUMBERS, dtype)
+    values = backend.check(bounded(x, backend.xp, *limits), dtype=dtype, shape=(8,))
+    np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0, 2)])
+def test_bounded_keeps_the_shape(backend, shape):
+    x = backend.asarray(np.full(shape, 5.0))
+    values = backend.check(bounded(x, backend.xp, 0.0, 2.0), dtype="float32", shape=shape)
+    assert np.all(values == 2.0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (2,), (2, 0)])
+def test_booleans_as_numbers(backend, dtype, shape):
+    x = backend.asarray(np.full(shape, 3.0), dtype)
+    for condition, number in ((x > 2.0, 1.0), (x < 2.0, 0.0)):
+        values = backend.check(as_numbers(condition, x, backend.xp), dtype=dtype, shape=shape)
+        assert np.all(values == number)
+
+
+def test_a_boolean_of_numpy_as_a_number():
+    number = as_numbers(np.float32(3.0) > np.float32(2.0), np.float32(3.0), np)
+    assert (number.dtype, float(number)) == (np.float32, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "slow"),
+    [
+        ((5, 10), -1, True),
+        ((5, 10), 1, True),
+        ((2, 5, 63), 2, True),
+        ((5, 64), -1, False),
+        ((5, 10), 0, False),
+        ((2, 5, 10), 1, False),
+        ((10,), -1, False),
+    ],
+)
+def test_numpys_short_rows_are_slow(shape, axis, slow):
+    assert has_slow_rows(np.zeros(shape), np, axis) is slow
+
+
+def test_rows_are_slow_in_numpy_alone(backend):
+    x = backend.asarray(np.zeros((5, 10)))
+    assert has_slow_rows(x, backend.xp, -1) == (backend.name == "numpy")
 
 
 def test_only_cupy_has_a_current_device(backend):

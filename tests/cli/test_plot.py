@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from xpnet.functions.activations import ACTIVATIONS
+
 MAGIC = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
-NAMES = ("identity", "linear", "relu", "sigmoid", "step", "tanh")
+NAMES = sorted(name for name, row in ACTIVATIONS.items() if row.is_elementwise)
 
 
 @pytest.mark.parametrize("suffix", [*MAGIC, ".PNG"])
@@ -22,7 +24,9 @@ def test_all_functions(xpnet: Any, tmp_path: Path) -> None:
     assert xpnet("plot", *NAMES, "-o", tmp_path / "curves.svg").code == 0
 
 
-@pytest.mark.parametrize("names", [["bogus"], ["relu", "bogus"], ["RELU"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "names", [["bogus"], ["relu", "bogus"], ["RELU"], ["softmax"]], ids=" ".join
+)
 def test_an_unknown_function(refused: Any, tmp_path: Path, names: list[str]) -> None:
     code, line = refused("plot", *names, "-o", tmp_path / "curves.png")
     assert code == 2

@@ -20,6 +20,7 @@ from xpnet.files.errors import WeightsError
 from xpnet.formats.safetensors import read, recognise, serialize
 from xpnet.functions.activations import ACTIVATIONS
 
+NAN = float("nan")
 repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=150)
 
 
@@ -121,6 +122,58 @@ def test_identical_bits(reread: Callable[[Network], Network], dtype: str) -> Non
 def test_every_activation(reread: Callable[[Network], Network], activation: str) -> None:
     network = Network([Dense([[1.0]], [0.5], activation)])
     assert reread(network).layers[0].activation == activation
+
+
+@pytest.mark.parametrize(
+    ("activation", "options"),
+    [
+        ("celu", {"alpha": 0.1}),
+        ("elu", {"alpha": 1 / 3}),
+        ("gelu", {"approximate": "tanh"}),
+        ("hard_shrink", {"threshold": 1e-300}),
+        ("leaky_relu", {"negative_slope": 0.2}),
+        ("soft_shrink", {"threshold": 0.0}),
+        ("softplus", {"beta": 1e6}),
+        ("squareplus", {"b": 1e-6}),
+        ("threshold", {"threshold": -0.7, "value": 20.0}),
+    ],
+)
+def test_options(
+    reread: Callable[[Network], Network], activation: str, options: dict[str, Any]
+) -> None:
+    network = Network([Dense([[1.0]], [0.5], activation, options)])
+    again = reread(network)
+    assert again.layers[0].activation == activation
+    assert again.layers[0].options == options
+    assert serialize(again) == serialize(network)
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_a_plain_name_means_the_defaults(
+    opened: Callable[[bytes], Network | WeightsError], activation: str
+) -> None:
+    network = opened(file_of({**MEANING, "activations": [activation, "identity"]}))
+    assert isinstance(network, Network)
+    assert network.layers[0].activation == activation
+    assert network.layers[0].options == ACTIVATIONS[activation].checked({})
+
+
+def test_some_options_mean_the_defaults_of_the_others(
+    opened: Callable[[bytes], Network | WeightsError],
+) -> None:
+    layers = [{"name": "threshold", "value": -1}, {"name": "identity"}]
+    network = opened(file_of({**MEANING, "activations": layers}))
+    assert isinstance(network, Network)
+    assert network.layers[0].options == {"threshold": 1.0, "value": -1.0}
+    assert network.layers[1].options == {}
+
+
+def test_how_options_are_written() -> None:
+    layers = [Dense([[1.0]], [0.5], "elu"), Dense([[1.0]], [0.5], "relu")]
+    content = serialize(Network(layers))
+    length = struct.unpack("<Q", content[:8])[0]
+    meaning = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["xpnet"])
+    assert meaning["activations"] == [{"name": "elu", "alpha": 1.0}, "relu"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -332,8 +385,21 @@ def test_the_description_that_the_others_change(
         ({"version": "1"}, "version of the format must be 1; got 1"),
         ({"version": None}, "version of the format must be 1; got None"),
         ({"activations": ["relu", "gauss"]}, "`activation` must be one of "),
-        ({"activations": ["relu", None]}, "`activation` must be one of "),
+        ({"activations": ["relu", None]}, "`activation` must be a name; got None"),
         ({"activations": ["relu", ["step"]]}, "TypeError: "),
+        ({"activations": [{"name": "elu", "beta": 1}, "relu"]}, "must be of alpha; got 'beta'"),
+        ({"activations": [{"name": "relu", "alpha": 1}, "relu"]}, "must be of none; got 'alpha'"),
+        ({"activations": [{"name": "elu", "alpha": 0}, "relu"]}, "`alpha` must be a number from "),
+        ({"activations": [{"name": "elu", "alpha": NAN}, "relu"]}, "from 1e-6 to 1e6; got nan"),
+        ({"activations": [{"name": "elu", "alpha": "1"}, "relu"]}, "TypeError: `alpha` must be "),
+        ({"activations": [{"name": "elu", "alpha": True}, "relu"]}, "from 1e-6 to 1e6; got True"),
+        ({"activations": [{"name": "elu", "alpha": None}, "relu"]}, "from 1e-6 to 1e6; got None"),
+        ({"activations": [{"name": "elu", "alpha": 10**400}, "relu"]}, "no valid network: "),
+        ({"activations": [{"name": "gelu", "approximate": "erf"}, "relu"]}, "got 'erf'"),
+        ({"activations": [{"name": "gelu", "approximate": ["tanh"]}, "relu"]}, "got ['tanh']"),
+        ({"activations": [{"alpha": 1.0}, "relu"]}, "no valid network: KeyError: 'name'"),
+        ({"activations": [{"name": "gauss"}, "relu"]}, "`activation` must be one of "),
+        ({"activations": [{"name": {}}, "relu"]}, "TypeError: "),
         ({"activations": ["relu"]}, "tensors must be layers.0.bias, layers.0.weight; got "),
         ({"activations": ["relu"] * 3}, "tensors must be layers.0.bias, "),
         ({"activations": []}, "tensors must be "),

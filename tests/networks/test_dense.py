@@ -1,5 +1,8 @@
 """A layer, on every backend."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -56,3 +59,49 @@ def test_nested_lists_become_numpy():
 def test_a_list_as_bias_takes_after_the_weight(backend):
     layer = xpnet.Dense(backend.asarray(np.zeros((2, 2))), [1, 2.5])
     np.testing.assert_array_equal(backend.check(layer.bias, dtype="float32", shape=(2,)), [1, 2.5])
+
+
+@pytest.mark.parametrize(
+    ("activation", "given", "options", "text"),
+    [
+        ("relu", {}, {}, "relu"),
+        ("linear", {}, {}, "linear"),
+        ("elu", {}, {"alpha": 1.0}, "elu(alpha=1.0)"),
+        ("elu", {"alpha": 2}, {"alpha": 2.0}, "elu(alpha=2.0)"),
+        ("gelu", {"approximate": "tanh"}, {"approximate": "tanh"}, "gelu(approximate=tanh)"),
+        (
+            "threshold",
+            {"value": -1},
+            {"threshold": 1.0, "value": -1.0},
+            "threshold(threshold=1.0, value=-1.0)",
+        ),
+    ],
+)
+def test_options_are_kept_with_the_defaults(activation, given, options, text):
+    layer = xpnet.Dense([[1.0, 2.0]], [0.0, 0.0], activation, given)
+    assert layer.options == options
+    assert repr(layer) == f"Dense(1 -> 2, {text})"
+    network = xpnet.Network([layer])
+    assert repr(network) == f"Network(1 -> 2 {text}; logits; float64, numpy)"
+
+
+def test_options_cannot_be_changed():
+    given = {"alpha": 2.0}
+    layer = xpnet.Dense([[1.0]], [0.0], "elu", given)
+    given["alpha"] = 3.0
+    assert layer.options == {"alpha": 2.0}
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        layer.options["alpha"] = 3.0
+    with pytest.raises(AttributeError, match="cannot assign to field 'options'"):
+        layer.options = {}
+
+
+@pytest.mark.parametrize("activation", ["relu", "elu"])
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))]
+)
+def test_a_layer_can_be_copied(activation, copied):
+    layer = xpnet.Dense([[1.0]], [0.5], activation)
+    other = copied(layer)
+    assert (other.activation, other.options) == (activation, layer.options)
+    np.testing.assert_array_equal(other.weight, layer.weight)

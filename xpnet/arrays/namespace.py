@@ -147,7 +147,8 @@ def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:
         msg = f"`{name}` must hold real numbers; got dtype {x.dtype}"
         raise TypeError(msg)
     defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(x))
-    return xp.astype(x, defaults["real floating"]), xp
+    with current_device(x):
+        return xp.astype(x, defaults["real floating"]), xp
 
 
 def apply(function: Callable[..., Any], x: Any, /, **options: Any) -> Any:
@@ -157,23 +158,24 @@ def apply(function: Callable[..., Any], x: Any, /, **options: Any) -> Any:
     """
     x, xp = as_floating(x)
     with current_device(x):
-        return compute(function, x, xp, **options)
+        return compute(function, x, xp=xp, **options)
 
 
-def compute(function: Callable[..., Any], x: Any, xp: Any, /, **options: Any) -> Any:
-    """Return ``function(x, xp, **options)``; in float32 for a dtype of fewer bits, then rounded.
+def compute(function: Callable[..., Any], /, *arrays: Any, xp: Any, **options: Any) -> Any:
+    """Return ``function(*arrays, xp, **options)``, computed in float32 if their dtype is smaller.
 
     So float16 and bfloat16 results are the rounded true values to 1 ULP, and the mathematics has
     only two precisions to know.
     """
-    limits = xp.finfo(x.dtype)
+    dtype = arrays[0].dtype
+    limits = xp.finfo(dtype)
     if limits.bits >= 32:  # noqa: PLR2004 (float32)
-        return function(x, xp, **options)
-    y = function(xp.astype(x, xp.float32), xp, **options)
+        return function(*arrays, xp, **options)
+    y = function(*(xp.astype(x, xp.float32) for x in arrays), xp, **options)
     # From half a unit beyond the largest number on, values round to infinity. NumPy would warn.
     top = float(limits.max) * (1.0 + float(limits.eps) / (4.0 - 2.0 * float(limits.eps)))
     y = xp.where(y >= top, xp.inf, xp.where(y <= -top, -xp.inf, y))
-    return xp.astype(y, x.dtype)
+    return xp.astype(y, dtype)
 
 
 def bounded(x: Any, xp: Any, low: float = -math.inf, high: float = math.inf) -> Any:

@@ -7,7 +7,6 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -49,10 +48,11 @@ class Activation:
     derivative : callable or None
         ``derivative(x, y, xp, **options)`` at `x`, where ``y = function(x)`` is known already;
         ``None`` for a function that gradients cannot pass, or that is not elementwise.
-    turns : tuple of float or None
+    turns : tuple of float
         Where the size of the derivative can be largest in its neighbourhood: between these points
-        it rises or falls throughout. ``None`` where the function jumps or is not elementwise: it
-        has no bounded slope.
+        it rises or falls throughout.
+    jumps : callable
+        ``jumps(**options)``: the points where the function jumps.
     options : mapping of str to callable
         The options by name, each with the check of its value.
     pullback : callable or None
@@ -62,8 +62,9 @@ class Activation:
 
     function: Callable[..., Any]
     derivative: Callable[..., Any] | None
-    turns: tuple[float, ...] | None = None
+    turns: tuple[float, ...] = ()
     options: Mapping[str, Check] = field(default_factory=dict)
+    jumps: Callable[..., tuple[float, ...]] = lambda **_: ()
     pullback: Callable[..., Any] | None = None
 
     @property
@@ -83,7 +84,7 @@ class Activation:
 
     def __call__(self, x: Any, xp: Any, /, **options: Any) -> Any:
         """Return the activation of `x`, in its dtype."""
-        return compute(self.function, x, xp, **options)
+        return compute(self.function, x, xp=xp, **options)
 
     def gradient(self, gradient: Any, x: Any, y: Any, xp: Any, /, **options: Any) -> Any:
         """Return the gradient by `x`, from the gradient by the activation `y` of `x`.
@@ -94,32 +95,38 @@ class Activation:
             If gradients cannot pass the function.
         """
         if self.pullback is not None:
-            return self.pullback(gradient, x, y, xp)
+            return compute(self.pullback, gradient, x, y, xp=xp)
         if self.derivative is None:
             msg = f"activation {self.name!r} has no derivative to learn by"
             raise ValueError(msg)
-        return gradient * self.derivative(x, y, xp, **options)
+        return gradient * compute(self.derivative, x, y, xp=xp, **options)
 
     def slope(self, low: Any, high: Any, xp: Any, /, **options: Any) -> Any:
         """Return how steep the function is at most between `low` and `high`, elementwise.
 
         No two points of an interval [low, high] have values further apart than this times their
-        distance.
+        distance. It is inf, for none, where the function jumps in the interval.
 
         Raises
         ------
         ValueError
-            If the function jumps or is not elementwise.
+            If the function is not elementwise.
         """
-        if self.turns is None or self.derivative is None:
-            msg = f"activation {self.name!r} has no bounded slope"
+        if not self.is_elementwise:
+            msg = f"activation {self.name!r} has no slope: it is not elementwise"
             raise ValueError(msg)
-        points = [low, high, *(xp.minimum(xp.maximum(low, turn), high) for turn in self.turns)]
-        steepness = [
-            xp.abs(self.derivative(point, self.function(point, xp, **options), xp, **options))
-            for point in points
-        ]
-        return reduce(xp.maximum, steepness)
+        return compute(self._slope, low, high, xp=xp, **options)
+
+    def _slope(self, low: Any, high: Any, xp: Any, **options: Any) -> Any:
+        steepest = xp.zeros_like(low)
+        if self.derivative is not None:
+            turns = (xp.minimum(xp.maximum(low, turn), high) for turn in self.turns)
+            for x in (low, high, *turns):
+                slope = self.derivative(x, self.function(x, xp, **options), xp, **options)
+                steepest = xp.maximum(steepest, xp.abs(slope))
+        for jump in self.jumps(**options):
+            steepest = xp.where((low <= jump) & (jump <= high), xp.inf, steepest)
+        return steepest
 
     def checked(self, options: Mapping[str, Any], /) -> Mapping[str, Any]:
         """Return all options of the function: the given ones, checked, and the defaults.
@@ -157,7 +164,10 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
             {"approximate": approximation},
         ),
         "hard_shrink": Activation(
-            _hard_shrink, derivatives.hard_shrink, None, {"threshold": not_negative}
+            _hard_shrink,
+            derivatives.hard_shrink,
+            options={"threshold": not_negative},
+            jumps=lambda threshold=0.5: (-threshold, threshold),
         ),
         "hard_sigmoid": Activation(_hard_sigmoid, derivatives.hard_sigmoid, (0.0,)),
         "hard_silu": Activation(_hard_silu, derivatives.hard_silu, (-3.0, 3.0)),
@@ -185,11 +195,14 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
         "sparse_sigmoid": Activation(_sparse_sigmoid, derivatives.sparse_sigmoid, (0.0,)),
         "sparsemax": Activation(_sparsemax, None, pullback=derivatives.sparsemax),
         "squareplus": Activation(_squareplus, derivatives.squareplus, (), {"b": positive}),
-        "step": Activation(_step, None),
+        "step": Activation(_step, None, jumps=lambda: (0.0,)),
         "tanh": Activation(_tanh, derivatives.tanh, (0.0,)),
         "tanh_shrink": Activation(_tanh_shrink, derivatives.tanh_shrink, ()),
         "threshold": Activation(
-            _threshold, derivatives.threshold, None, {"threshold": finite, "value": finite}
+            _threshold,
+            derivatives.threshold,
+            options={"threshold": finite, "value": finite},
+            jumps=lambda threshold=1.0, **_: (threshold,),
         ),
     }
 )

@@ -1,13 +1,14 @@
 """Derivatives of the activations: at x, where y, the activation of x, is known already.
 
-Where two pieces meet, the derivative is that of one of them, the same as in torch.
+Where two pieces meet, the derivative is that of one of them: the same as in torch, but for
+hard_silu, whose derivative has its extremes there.
 """
 
 import math
 from typing import Any
 
 from xpnet.arrays.namespace import as_numbers, bounded
-from xpnet.functions.rectifiers import SELU_ALPHA, SELU_SCALE, _hypotenuse, _softplus
+from xpnet.functions.rectifiers import SELU_ALPHA, SELU_SCALE, _softplus
 from xpnet.functions.sigmoids import _sigmoid
 from xpnet.functions.special import _erf
 
@@ -151,7 +152,7 @@ def sparse_sigmoid(x: Any, _y: Any, xp: Any) -> Any:
 def squareplus(x: Any, y: Any, xp: Any, *, b: float = 4.0) -> Any:
     """Return y / sqrt(x^2 + b)."""
     z = bounded(x, xp, -1e15, 1e15)
-    return bounded(y, xp, high=1e15) / _hypotenuse(xp.abs(z), xp, b)
+    return bounded(y, xp, high=1e15) / xp.sqrt(z * z + b)
 
 
 def tanh(_x: Any, y: Any, _xp: Any) -> Any:

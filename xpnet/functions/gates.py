@@ -145,7 +145,7 @@ def gelu(x: ArrayT, /, *, approximate: str = "none") -> ArrayT:
 
 
 def _gelu(x: Any, xp: Any, *, approximate: str = "none") -> Any:
-    t = bounded(xp.abs(x), xp, high=40.0)
+    t = bounded(xp.maximum(x, -x), xp, high=40.0)  # abs(x), which JAX differentiates to 1 at 0
     tail = normal_tail(t, xp) if approximate == "none" else _logistic_tail(t, xp)
     return bounded(x, xp, low=0.0) - tail
 
@@ -234,5 +234,5 @@ def _glu(x: Any, xp: Any, *, axis: int = -1) -> Any:
     before = (slice(None),) * (axis % x.ndim)
     growth, rest = _growth(-x[(*before, slice(half, None), ...)], xp)
     value = x[(*before, slice(None, half), ...)] / (1.0 + growth)
-    # Not a product: infinity times 0 would be NaN.
-    return value / xp.exp(bounded(-rest, xp, high=precision_of(x, xp).safe_exponent))
+    # Not a product, and XLA may make it one: infinity times 0 would be NaN.
+    return value / xp.exp(bounded(-rest, xp, high=precision_of(x, xp).safe_exponent - 1.0))

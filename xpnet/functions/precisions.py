@@ -23,8 +23,6 @@ class Precision:
     safe_exponent : float
         A number below it, where exp is accurate: exp(safe_exponent) can be doubled, and its
         inverse is below the smallest normal number.
-    softplus_end : float
-        From here on log(1 + exp(x)) rounds to x.
     largest_selu : float
         The largest number of the format whose selu is finite.
     erf_end : float
@@ -40,7 +38,6 @@ class Precision:
 
     largest_exponent: float
     safe_exponent: float
-    softplus_end: float
     largest_selu: float
     erf_end: float
     erf: tuple[float, ...]
@@ -57,7 +54,6 @@ PRECISIONS = {
     32: Precision(
         largest_exponent=88.72283172607422,
         safe_exponent=87.75,
-        softplus_end=20.0,
         largest_selu=3.2386221488365256e38,
         erf_end=3.92,
         erf=(
@@ -100,7 +96,6 @@ PRECISIONS = {
     64: Precision(
         largest_exponent=709.782712893384,
         safe_exponent=709.0,
-        softplus_end=40.0,
         largest_selu=1.7109464600266028e308,
         erf_end=5.95,
         erf=(

@@ -194,7 +194,7 @@ def softplus(x: ArrayT, /, *, beta: float = 1.0) -> ArrayT:
 
     Notes
     -----
-    Computed as written, up to where the result rounds to x: so exp cannot overflow. Not by
+    Computed as max(x, 0) + log(1 + exp(-beta * abs(x))) / beta, where exp cannot overflow. Not by
     logaddexp, which takes ten times as long in NumPy.
 
     Examples
@@ -207,8 +207,8 @@ def softplus(x: ArrayT, /, *, beta: float = 1.0) -> ArrayT:
 
 
 def _softplus(x: Any, xp: Any, *, beta: float = 1.0) -> Any:
-    z = bounded(x, xp, -1e4 / beta, precision_of(x, xp).softplus_end / beta)
-    return xp.maximum(x, xp.log1p(xp.exp(beta * z)) / beta)
+    z = beta * bounded(x, xp, -1e4 / beta, 1e4 / beta)  # beta * x could overflow
+    return bounded(x, xp, low=0.0) + xp.log1p(xp.exp(xp.minimum(z, -z))) / beta
 
 
 def squareplus(x: ArrayT, /, *, b: float = 4.0) -> ArrayT:
@@ -247,10 +247,7 @@ def squareplus(x: ArrayT, /, *, b: float = 4.0) -> ArrayT:
 
 
 def _squareplus(x: Any, xp: Any, *, b: float = 4.0) -> Any:
-    t = xp.abs(x)
-    return bounded(x, xp, low=0.0) + 0.25 * b / (0.5 * _hypotenuse(t, xp, b) + 0.5 * t)
-
-
-def _hypotenuse(t: Any, xp: Any, b: float) -> Any:
-    """Return sqrt(t^2 + b) for t >= 0; from 1e15 on b makes no difference, and t^2 may overflow."""
-    return xp.maximum(xp.sqrt(bounded(t, xp, high=1e15) ** 2 + b), t)
+    t = xp.maximum(x, -x)  # abs(x), which JAX differentiates to 1 at 0
+    s = bounded(t, xp, high=1e15)  # from here on b makes no difference, and t^2 may overflow
+    root = xp.sqrt(s * s + b)
+    return bounded(x, xp, low=0.0) + 0.5 * b / xp.maximum(root, t) * (root / (root + s))

@@ -84,8 +84,7 @@ def log_sigmoid(x: ArrayT, /) -> ArrayT:
 
 
 def _log_sigmoid(x: Any, xp: Any) -> Any:
-    end = precision_of(x, xp).softplus_end
-    return xp.minimum(x, -xp.log1p(xp.exp(bounded(-x, xp, high=end))))
+    return bounded(x, xp, high=0.0) - xp.log1p(xp.exp(xp.minimum(x, -x)))
 
 
 def tanh(x: ArrayT, /) -> ArrayT:

@@ -46,7 +46,8 @@ def _erf(x: Any, xp: Any) -> Any:
     precision = precision_of(x, xp)
     end = precision.erf_end
     z = bounded(x, xp, -end, end)
-    t = bounded(xp.abs(z), xp, low=1e-30)  # so that z / t is the sign, and x / 1e-30 below that
+    # So that z / t is the sign, and x / 1e-18 below that; JAX squares t to differentiate.
+    t = bounded(xp.maximum(z, -z), xp, low=1e-18)
     return z / t * -xp.expm1(-t * polynomial(precision.erf, t))
 
 

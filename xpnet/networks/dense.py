@@ -66,6 +66,12 @@ class Dense:
         if tuple(bias.shape) != (weight.shape[1],):
             msg = f"`bias` must have the shape ({weight.shape[1]},); got {tuple(bias.shape)}"
             raise ValueError(msg)
+        if not isinstance(self.activation, str):
+            msg = f"`activation` must be a name; got {self.activation!r}"
+            raise TypeError(msg)
+        if not isinstance(self.options, Mapping):
+            msg = f"`options` must be a mapping of names to values; got {self.options!r}"
+            raise TypeError(msg)
         if self.activation not in ACTIVATIONS:
             known = ", ".join(sorted(ACTIVATIONS))
             msg = f"`activation` must be one of {known}; got {self.activation!r}"
@@ -74,6 +80,10 @@ class Dense:
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "bias", bias)
         object.__setattr__(self, "options", options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy by the arguments: a read-only view of options cannot be."""
+        return type(self), (self.weight, self.bias, self.activation, dict(self.options))
 
     @property
     def n_in(self) -> int:

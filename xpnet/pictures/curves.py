@@ -1,5 +1,6 @@
 """The curves of activation functions."""
 
+import math
 from collections.abc import Sequence
 from itertools import cycle
 from typing import Any
@@ -12,6 +13,7 @@ from xpnet.pictures.saving import new_figure
 __all__ = ["draw_activations"]
 
 _STYLES = ("-", "--", "-.", ":")
+_PER_COLUMN = 16
 
 
 def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: float = 5.0) -> Any:
@@ -30,16 +32,22 @@ def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: floa
     if not start < stop:
         msg = f"`start` must be below `stop`; got {start} and {stop}"
         raise ValueError(msg)
-    figure = new_figure(6.4, 4.8, layout="constrained")
+    names = list(dict.fromkeys(names))
+    columns = math.ceil(len(names) / _PER_COLUMN)
+    beside = 0.0 if columns == 1 else 1.8 * columns  # inches: a legend that hides no curve
+    figure = new_figure(6.4 + beside, 4.8, layout="constrained")
     axes = figure.subplots()
     x = np.linspace(start, stop, 2001)
     # Where curves coincide, as relu and the identity do, the lower shows through the upper's gaps.
-    for name, style in zip(dict.fromkeys(names), cycle(_STYLES), strict=False):
+    for name, style in zip(names, cycle(_STYLES), strict=False):
         above = 2 + _STYLES.index(style)
         axes.plot(x, ACTIVATIONS[name].function(x, np), style, label=name, zorder=above)
     axes.set_xlabel("x")
     axes.set_ylabel("activation")
     axes.margins(y=0.05)
     axes.grid(alpha=0.3)
-    axes.legend()
+    if columns == 1:
+        axes.legend()
+    else:
+        figure.legend(loc="outside right upper", ncols=columns)
     return figure

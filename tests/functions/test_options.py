@@ -1,0 +1,170 @@
+"""Options of the functions: what is refused, in which words, and what becomes of the rest."""
+
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.functions.activations import ACTIVATIONS
+
+POSITIVE = "a number from 1e-6 to 1e6"
+NOT_NEGATIVE = "a number from 0 to 1e30"
+FINITE = "a number from -1e30 to 1e30"
+SHARE = "0, or from 1e-30 to 1"
+RULES = {
+    ("celu", "alpha"): POSITIVE,
+    ("elu", "alpha"): POSITIVE,
+    ("hard_shrink", "threshold"): NOT_NEGATIVE,
+    ("leaky_relu", "negative_slope"): SHARE,
+    ("soft_shrink", "threshold"): NOT_NEGATIVE,
+    ("softplus", "beta"): POSITIVE,
+    ("squareplus", "b"): POSITIVE,
+    ("threshold", "threshold"): FINITE,
+    ("threshold", "value"): FINITE,
+}
+OUTSIDE = {
+    POSITIVE: [0, -1.0, 9e-7, 1.1e6],
+    NOT_NEGATIVE: [-1, -1e-300, 1e31],
+    SHARE: [-0.01, 1.01, 2, 1e-31],
+    FINITE: [-1e31, 1e300],
+}
+INSIDE = {
+    POSITIVE: [1e-6, 1, 1e6],
+    NOT_NEGATIVE: [0, -0.0, 1e30],
+    SHARE: [0, 1e-30, 0.5, 1],
+    FINITE: [-1e30, -3, 0, 1e30],
+}
+WRONG_NUMBERS = [
+    (*key, value, rule)
+    for key, rule in RULES.items()
+    for value in [float("nan"), float("inf"), -float("inf"), *OUTSIDE[rule]]
+]
+WRONG_TYPES = [
+    *("0.5", None, [0.5], 1j, True, b"1", np.bool_(True), np.complex64(1)),  # noqa: FBT003
+    np.asarray([0.5]),
+]
+
+
+def refused(rule, name, value):
+    return f"^{re.escape(f'`{name}` must be {rule}; got {value!r}')}$"
+
+
+def test_the_rules_are_complete():
+    options = {(name, option) for name, row in ACTIVATIONS.items() for option in row.options}
+    assert options == {*RULES, ("gelu", "approximate")}
+
+
+@pytest.mark.parametrize(("name", "option", "value", "rule"), WRONG_NUMBERS)
+def test_numbers_out_of_range(name, option, value, rule):
+    with pytest.raises(ValueError, match=refused(rule, option, value)):
+        getattr(xpnet, name)(np.zeros(2), **{option: value})
+    with pytest.raises(ValueError, match=refused(rule, option, value)):
+        xpnet.Dense([[1.0]], [0.0], name, {option: value})
+
+
+@pytest.mark.parametrize(("name", "option"), RULES)
+@pytest.mark.parametrize("value", WRONG_TYPES, ids=repr)
+def test_what_is_no_number(name, option, value):
+    message = refused(RULES[name, option], option, value)
+    with pytest.raises(TypeError, match=message):
+        getattr(xpnet, name)(np.zeros(2), **{option: value})
+    with pytest.raises(TypeError, match=message):
+        xpnet.Dense([[1.0]], [0.0], name, {option: value})
+
+
+@pytest.mark.parametrize(("name", "option"), RULES)
+def test_a_whole_number_beyond_all_floats(name, option):
+    with pytest.raises(
+        ValueError, match=f"`{option}` must be {re.escape(RULES[name, option])}; got 1000"
+    ):
+        getattr(xpnet, name)(np.zeros(2), **{option: 10**400})
+
+
+@pytest.mark.parametrize("value", ["Tanh", "", None, True, 1, ["none"]])
+def test_unknown_words(value):
+    message = refused("'none' or 'tanh'", "approximate", value)
+    with pytest.raises(ValueError, match=message):
+        xpnet.gelu(np.zeros(2), approximate=value)
+    with pytest.raises(ValueError, match=message):
+        xpnet.Dense([[1.0]], [0.0], "gelu", {"approximate": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [(*key, value) for key, rule in RULES.items() for value in INSIDE[rule]],
+)
+def test_allowed_numbers(backend, name, option, value):
+    x = backend.asarray([-2.0, 0.0, 0.5, 3.0])
+    result = getattr(xpnet, name)(x, **{option: value})
+    values = backend.check(result, dtype="float32", shape=(4,))
+    assert np.all(np.isfinite(values))
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), Fraction(1, 2)])
+def test_numbers_of_any_kind_do_not_change_the_dtype(backend, value):
+    x = backend.asarray([-2.0, 0.0, 0.5, 3.0])
+    result = backend.check(xpnet.elu(x, alpha=value), dtype="float32", shape=(4,))
+    expected = backend.check(xpnet.elu(x, alpha=0.5), dtype="float32", shape=(4,))
+    np.testing.assert_array_equal(result, expected)
+    assert ACTIVATIONS["elu"].checked({"alpha": value}) == {"alpha": 0.5}
+    assert type(ACTIVATIONS["elu"].checked({"alpha": value})["alpha"]) is float
+
+
+def test_a_word_of_numpy_becomes_plain():
+    options = ACTIVATIONS["gelu"].checked({"approximate": np.str_("tanh")})
+    assert options == {"approximate": "tanh"}
+    assert type(options["approximate"]) is str
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("relu", {"alpha": 1.0}, "options of activation 'relu' must be of none; got 'alpha'"),
+        ("elu", {"beta": 1.0}, "options of activation 'elu' must be of alpha; got 'beta'"),
+        (
+            "threshold",
+            {"value": 1.0, "default_value": 0.0},
+            "options of activation 'threshold' must be of threshold, value; got 'default_value'",
+        ),
+        ("softmax", {"axis": 0}, "options of activation 'softmax' must be of none; got 'axis'"),
+        ("linear", {"x": 0}, "options of activation 'identity' must be of none; got 'x'"),
+    ],
+)
+def test_unknown_names(name, options, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        ACTIVATIONS[name].checked(options)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        xpnet.Dense([[1.0]], [0.0], name, options)
+
+
+def test_options_are_keywords():
+    with pytest.raises(TypeError, match="positional argument"):
+        xpnet.elu([1.0], 0.5)
+
+
+OPTIONS = [
+    ("celu", {"alpha": 0.5}, -1.0, -0.43233235838169365),
+    ("elu", {"alpha": 0.5}, -1.0, -0.31606027941427883),
+    ("gelu", {"approximate": "tanh"}, 1.0, 0.8411919906082768),
+    ("hard_shrink", {"threshold": 2.0}, 1.5, 0.0),
+    ("leaky_relu", {"negative_slope": 0.25}, -2.0, -0.5),
+    ("soft_shrink", {"threshold": 2.0}, 3.0, 1.0),
+    ("softplus", {"beta": 2.0}, 0.0, 0.34657359027997264),
+    ("squareplus", {"b": 9.0}, 4.0, 4.5),
+    ("threshold", {"threshold": 0.5, "value": -3.0}, 0.5, -3.0),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "x", "expected"), OPTIONS)
+def test_options_have_their_effect(backend, name, options, x, expected):
+    argument = backend.asarray([x])
+    public = backend.check(getattr(xpnet, name)(argument, **options), dtype="float32", shape=(1,))
+    assert float(public[0]) == pytest.approx(expected, rel=1e-6)
+    weight, bias = backend.asarray([[1.0]]), backend.asarray([0.0])
+    network = xpnet.Network([xpnet.Dense(weight, bias, name, options)])
+    values = backend.check(
+        xpnet.forward(network, backend.asarray([[x]])), dtype="float32", shape=(1, 1)
+    )
+    assert float(values[0, 0]) == pytest.approx(expected, rel=1e-6)

@@ -1,0 +1,150 @@
+"""Laws that hold for all numbers, tried on drawn ones, on every backend."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import xpnet
+from xpnet.arrays.namespace import library_of
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.bounds import ulp_bound
+
+MAX, TINY = (float(getattr(np.finfo(np.float32), name)) for name in ("max", "tiny"))
+EPS = float(np.finfo(np.float32).eps)
+
+# A backend is the same for all examples. An example is a whole array, of one size, since some
+# libraries compile for each size anew.
+few = settings(
+    derandomize=True,
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
+numbers = hnp.arrays(
+    np.float32,
+    (48,),
+    elements=st.floats(-20, 20, width=32) | st.floats(width=32, allow_nan=False),
+    fill=st.nothing(),
+)
+
+MONOTONE = [
+    name
+    for name, row in ACTIVATIONS.items()
+    if row.is_elementwise and name not in {"gelu", "hard_silu", "mish", "silu"}
+]
+ODD = ("erf", "hard_shrink", "hard_tanh", "identity", "soft_shrink", "softsign", "tanh")
+ODD += ("tanh_shrink",)
+# f(x) + f(-x) is 1, and f(x) - f(-x) is x.
+COMPLEMENTARY = ("hard_sigmoid", "sigmoid", "sparse_sigmoid")
+RECTIFYING = ("gelu", "hard_silu", "relu", "silu", "softplus", "sparse_plus", "squareplus")
+RANGES = {
+    "elu": (-1.0, np.inf),
+    "erf": (-1.0, 1.0),
+    "exponential": (0.0, np.inf),
+    "gelu": (-0.17, np.inf),
+    "hard_sigmoid": (0.0, 1.0),
+    "hard_silu": (-0.37500003, np.inf),
+    "hard_tanh": (-1.0, 1.0),
+    "log_sigmoid": (-np.inf, 0.0),
+    "mish": (-0.3089, np.inf),
+    "relu": (0.0, np.inf),
+    "relu6": (0.0, 6.0),
+    "selu": (-1.7580996, np.inf),
+    "sigmoid": (0.0, 1.0),
+    "silu": (-0.2785, np.inf),
+    "softplus": (0.0, np.inf),
+    "softsign": (-1.0, 1.0),
+    "sparse_plus": (0.0, np.inf),
+    "sparse_sigmoid": (0.0, 1.0),
+    "squareplus": (0.0, np.inf),
+    "tanh": (-1.0, 1.0),
+}
+
+
+def compute(backend, name, x, **options):
+    """Return a function's values in float64, and how far each may be from the true one.
+
+    Below the smallest normal number a library may take a number for 0.
+    """
+    argument = backend.asarray(x)
+    result = getattr(xpnet, name)(argument, **options)
+    values = backend.check(result, dtype="float32", shape=x.shape)
+    spacing = np.spacing(np.minimum(np.abs(values), np.float32(MAX / 2))).astype(np.float64)
+    bound = ulp_bound(name, library_of(argument), "float32")
+    return values.astype(np.float64), np.maximum(bound * spacing, TINY)
+
+
+@few
+@given(x=numbers)
+@pytest.mark.parametrize("name", MONOTONE)
+def test_functions_are_monotone_up_to_their_bounds(backend, name, x):
+    y, error = compute(backend, ACTIVATIONS[name].name, np.sort(x))
+    assert np.all(y[:-1] - error[:-1] <= y[1:] + error[1:])
+
+
+@few
+@given(x=numbers)
+@pytest.mark.parametrize("name", RANGES)
+def test_values_stay_in_their_range(backend, name, x):
+    y, _ = compute(backend, name, x)
+    low, high = RANGES[name]
+    assert low <= np.min(y)
+    assert np.max(y) <= high
+
+
+@few
+@given(x=numbers)
+@pytest.mark.parametrize("name", ODD)
+def test_odd_functions_are_odd(backend, name, x):
+    positive, _ = compute(backend, name, x)
+    negative, _ = compute(backend, name, -x)
+    np.testing.assert_array_equal(negative, -positive)
+
+
+@few
+@given(x=numbers)
+@pytest.mark.parametrize("name", COMPLEMENTARY)
+def test_complements_sum_to_one(backend, name, x):
+    one, _ = compute(backend, name, x)
+    other, _ = compute(backend, name, -x)
+    assert np.max(np.abs(one + other - 1)) <= 2 * EPS
+
+
+@few
+@given(x=numbers)
+@pytest.mark.parametrize("name", RECTIFYING)
+def test_rectifiers_of_opposites_differ_by_the_number(backend, name, x):
+    x = np.clip(x, -MAX / 2, MAX / 2)
+    one, error = compute(backend, name, x)
+    other, other_error = compute(backend, name, -x)
+    assert np.all(np.abs(one - other - x.astype(np.float64)) <= error + other_error)
+
+
+@few
+@given(x=numbers)
+def test_the_logarithm_of_sigmoid_is_minus_the_softplus_of_the_opposite(backend, x):
+    x = np.clip(x, -MAX / 2, MAX / 2)
+    logs, error = compute(backend, "log_sigmoid", x)
+    other, other_error = compute(backend, "softplus", -x)
+    assert np.all(np.abs(logs + other) <= error + other_error)
+
+
+@few
+@given(x=numbers)
+def test_the_forms_of_gelu_are_near_each_other(backend, x):
+    x = np.clip(x, -MAX / 2, MAX / 2)
+    exact, error = compute(backend, "gelu", x)
+    near, other_error = compute(backend, "gelu", x, approximate="tanh")
+    assert np.all(np.abs(exact - near) <= 5e-4 + error + other_error)
+
+
+@few
+@given(x=numbers)
+def test_shrinking_takes_at_most_the_threshold(backend, x):
+    x = np.clip(x, -MAX / 2, MAX / 2)
+    soft, error = compute(backend, "soft_shrink", x, threshold=2.0)
+    taken = x.astype(np.float64) - soft
+    assert np.all(np.abs(taken) <= 2.0 + error)
+    assert np.all(taken * x >= 0)
