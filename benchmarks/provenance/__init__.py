@@ -59,7 +59,7 @@ def cpu_features() -> dict[str, Any]:
     names = "^(exp|expm1|log|log1p|tanh)$"
     functions = introspect.opt_func_info(func_name=names, signature="float32")
     return {
-        "numpy": [*extensions["baseline"], *extensions["found"]],
+        "numpy": [*extensions["baseline"], *extensions.get("found", [])],
         "loops": {
             name: loop["current"] for name, found in functions.items() for loop in found.values()
         },

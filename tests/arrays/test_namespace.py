@@ -110,6 +110,19 @@ def test_other_dtypes_are_refused(dtype):
         as_floating(np.zeros(2, dtype), "logits")
 
 
+def test_what_is_longer_than_float64_is_refused():
+    match = "`x` must hold numbers of at most 64 bits; got dtype"
+    if np.finfo(np.longdouble).bits == 64:
+        pytest.skip("long double is float64 here")
+    with pytest.raises(TypeError, match=match):
+        as_floating(np.ones(2, np.longdouble))
+
+
+def test_records_are_refused():
+    with pytest.raises(TypeError, match="`x` must hold real numbers; got dtype"):
+        as_floating(np.zeros(2, [("a", "f4"), ("b", "f4")]))
+
+
 def test_apply_gives_the_function_its_namespace_and_options():
     result = apply(lambda x, xp, a, b: (xp.sum(x), a, b), [1, 2], a="a", b="b")
     assert result == (3.0, "a", "b")

@@ -176,3 +176,16 @@ def test_options_reach_the_gradient(backend):
     y = row(x, backend.xp, negative_slope=0.25)
     gradient = row.gradient(backend.asarray([4.0, 4.0]), x, y, backend.xp, negative_slope=0.25)
     np.testing.assert_array_equal(to_numpy(gradient), [1.0, 4.0])
+
+
+@pytest.mark.parametrize("x", [1e-30, 1e-9, 6 - 1e-6])
+def test_relu6_near_its_corners(x):
+    assert derivative("relu6", np.asarray([x])).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("x", "exact"),
+    [(-5.5, -5.73347239874e-7), (-8.0, -3.97960726109e-14), (-10.0, -7.61840009646e-22)],
+)
+def test_gelu_far_below_zero(x, exact):
+    assert derivative("gelu", np.asarray([x])) == pytest.approx([exact], rel=1e-6)

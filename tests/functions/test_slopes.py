@@ -155,3 +155,12 @@ def test_there_is_none_across_a_jump(backend, case):
     result = row.slope(backend.asarray(low), backend.asarray(high), backend.xp, **options)
     values = backend.check(result, dtype="float32", shape=(len(low),))
     assert values.tolist() == [*pieces, *[INF] * 2 * len(jumps)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("threshold", {"threshold": 0.5, "value": 0.5}), ("hard_shrink", {"threshold": 0.0})],
+)
+def test_a_jump_of_no_height_is_none(name, options):
+    low, high = np.asarray([-1.0]), np.asarray([1.0])
+    assert ACTIVATIONS[name].slope(low, high, np, **options).tolist() == [1.0]

@@ -61,6 +61,7 @@ ROWS = {
     "one -inf": [-INF, 0.0],
     "all -inf": [-INF, -INF],
     "the whole range": [-LARGEST, LARGEST],
+    "nearly the whole range": [-1000.0, LARGEST],
     "all lowest": [-LARGEST, -LARGEST],
 }
 NANS = [NAN, NAN]
@@ -74,6 +75,7 @@ EXPECTED = {
         "one -inf": [0, 1],
         "all -inf": NANS,
         "the whole range": [0, 1],
+        "nearly the whole range": [0, 1],
         "all lowest": [0.5, 0.5],
     },
     "log_softmax": {
@@ -85,6 +87,7 @@ EXPECTED = {
         "one -inf": [-INF, 0],
         "all -inf": NANS,
         "the whole range": [-INF, 0],
+        "nearly the whole range": [-LARGEST, 0],
         "all lowest": [-math.log(2), -math.log(2)],
     },
     "sparsemax": {
@@ -96,6 +99,7 @@ EXPECTED = {
         "one -inf": [0, 1],
         "all -inf": NANS,
         "the whole range": [0, 1],
+        "nearly the whole range": [0, 1],
         "all lowest": [0.5, 0.5],
     },
     "logsumexp": {
@@ -107,6 +111,7 @@ EXPECTED = {
         "one -inf": 0,
         "all -inf": -INF,
         "the whole range": LARGEST,
+        "nearly the whole range": LARGEST,
         "all lowest": -LARGEST,
     },
 }

@@ -141,14 +141,25 @@ def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:
     """
     x = as_array(x, name)
     xp = array_namespace(x)
-    if xp.isdtype(x.dtype, "real floating"):
+    if _is_kind(x, xp, "real floating"):
+        if xp.finfo(x.dtype).bits > 64:  # noqa: PLR2004 (float64)
+            msg = f"`{name}` must hold numbers of at most 64 bits; got dtype {x.dtype}"
+            raise TypeError(msg)
         return x, xp
-    if not xp.isdtype(x.dtype, ("bool", "integral")):
+    if not _is_kind(x, xp, ("bool", "integral")):
         msg = f"`{name}` must hold real numbers; got dtype {x.dtype}"
         raise TypeError(msg)
     defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(x))
     with current_device(x):
         return xp.astype(x, defaults["real floating"]), xp
+
+
+def _is_kind(x: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
+    """Tell whether the dtype is of a kind of the standard."""
+    try:
+        return bool(xp.isdtype(x.dtype, kind))
+    except TypeError:  # of records, and of dtypes that other packages add to NumPy's
+        return False
 
 
 def apply(function: Callable[..., Any], x: Any, /, **options: Any) -> Any:

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["add_parser"]
 
 
+# Of which He's scheme keeps the size of the signals; Xavier's is for the others.
+_RECTIFIERS = frozenset(
+    {"celu", "elu", "gelu", "hard_silu", "leaky_relu", "mish", "relu", "relu6", "silu"}
+)
+
+
 def add_parser(commands: Subparsers) -> None:
     """Add the command."""
     from xpnet.arrays.device import add_device_argument
@@ -138,7 +144,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
             (prod(images.shape[1:]), *args.hidden, n_classes),
             seed=args.seed,
             activation=args.activation,
-            scheme="he" if args.activation == "relu" else "xavier",
+            scheme="he" if args.activation in _RECTIFIERS else "xavier",
             preprocessing=Scale(1 / 255) if images.dtype.kind == "u" else None,
             device=device,
         )

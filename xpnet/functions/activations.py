@@ -105,7 +105,8 @@ class Activation:
         """Return how steep the function is at most between `low` and `high`, elementwise.
 
         No two points of an interval [low, high] have values further apart than this times their
-        distance. It is inf, for none, where the function jumps in the interval.
+        distance, up to the rounding of the derivative. It is inf, for none, where the function
+        jumps in the interval or at its ends.
 
         Raises
         ------
@@ -167,7 +168,7 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
             _hard_shrink,
             derivatives.hard_shrink,
             options={"threshold": not_negative},
-            jumps=lambda threshold=0.5: (-threshold, threshold),
+            jumps=lambda threshold=0.5: (-threshold, threshold) if threshold else (),
         ),
         "hard_sigmoid": Activation(_hard_sigmoid, derivatives.hard_sigmoid, (0.0,)),
         "hard_silu": Activation(_hard_silu, derivatives.hard_silu, (-3.0, 3.0)),
@@ -202,7 +203,7 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
             _threshold,
             derivatives.threshold,
             options={"threshold": finite, "value": finite},
-            jumps=lambda threshold=1.0, **_: (threshold,),
+            jumps=lambda threshold=1.0, value=0.0: () if value == threshold else (threshold,),
         ),
     }
 )

@@ -49,6 +49,8 @@ def step(x: ArrayT, /) -> ArrayT:
     -----
     It has no derivative to learn by.
 
+    Exact.
+
     Examples
     --------
     >>> import numpy as np
@@ -79,6 +81,10 @@ def identity(x: ArrayT, /) -> ArrayT:
     ------
     TypeError
         If `x` is complex or no array of numbers.
+
+    Notes
+    -----
+    Exact.
 
     Examples
     --------
@@ -116,6 +122,8 @@ def relu(x: ArrayT, /) -> ArrayT:
     Not x * (x > 0), which is NaN at -inf. At 0, where there is no derivative, automatic
     differentiation gives 0.5 in JAX and torch; xpnet's own training takes 0.
 
+    Exact.
+
     Examples
     --------
     >>> import numpy as np
@@ -137,7 +145,7 @@ def leaky_relu(x: ArrayT, /, *, negative_slope: float = 0.01) -> ArrayT:
     x : array of real numbers, or number
         Any shape; booleans and integers become the library's default floating dtype.
     negative_slope : float, default 0.01
-        From 0 to 1. The default is torch's and JAX's; Keras has 0.2.
+        0, or from 1e-30 to 1. The default is torch's and JAX's; Keras has 0.2.
 
     Returns
     -------
@@ -154,6 +162,8 @@ def leaky_relu(x: ArrayT, /, *, negative_slope: float = 0.01) -> ArrayT:
     Notes
     -----
     Computed as max(x, negative_slope * x).
+
+    The error is at most 1 ULP in float32 and float64.
 
     Examples
     --------
@@ -188,6 +198,10 @@ def relu6(x: ArrayT, /) -> ArrayT:
     TypeError
         If `x` is complex or no array of numbers.
 
+    Notes
+    -----
+    Exact.
+
     Examples
     --------
     >>> import numpy as np
@@ -208,9 +222,10 @@ def threshold(x: ArrayT, /, *, threshold: float = 1.0, value: float = 0.0) -> Ar
     ----------
     x : array of real numbers, or number
         Any shape; booleans and integers become the library's default floating dtype.
-    threshold, value : float
-        Both as in torch; Keras calls the second ``default_value``. The defaults, 1 and 0, are
-        those of ONNX's ThresholdedRelu; torch and Keras have none.
+    threshold : float, default 1.0
+    value : float, default 0.0
+        From -1e30 to 1e30, both as in torch; Keras calls the second ``default_value``. The
+        defaults are those of ONNX's ThresholdedRelu; torch and Keras have none.
 
     Returns
     -------
@@ -222,7 +237,9 @@ def threshold(x: ArrayT, /, *, threshold: float = 1.0, value: float = 0.0) -> Ar
     TypeError
         If `x` is complex or no array of numbers, or an option is no number.
     ValueError
-        If an option is not finite.
+        If an option is out of range.
+
+    Exact.
 
     Examples
     --------
@@ -262,6 +279,9 @@ def hard_sigmoid(x: ArrayT, /) -> ArrayT:
     -----
     The slope of 1/6 is that of torch, Keras 3 and JAX; Keras 2 and ONNX have 0.2.
 
+    The error is at most, in float32 and float64: 1 and 1 ULP on NumPy, 1 and 1 on torch, 2 and
+    2 on JAX.
+
     Examples
     --------
     >>> import numpy as np
@@ -292,6 +312,11 @@ def hard_silu(x: ArrayT, /) -> ArrayT:
     ------
     TypeError
         If `x` is complex or no array of numbers.
+
+    Notes
+    -----
+    The error is at most, in float32 and float64: 2 and 2 ULP on NumPy, 2 and 2 on torch, 3 and
+    3 on JAX.
 
     Examples
     --------
@@ -325,6 +350,10 @@ def hard_tanh(x: ArrayT, /) -> ArrayT:
     TypeError
         If `x` is complex or no array of numbers.
 
+    Notes
+    -----
+    Exact.
+
     Examples
     --------
     >>> import numpy as np
@@ -346,7 +375,7 @@ def hard_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
     x : array of real numbers, or number
         Any shape; booleans and integers become the library's default floating dtype.
     threshold : float, default 0.5
-        At least 0 (torch calls it ``lambd``).
+        From 0 to 1e30 (torch calls it ``lambd``).
 
     Returns
     -------
@@ -358,7 +387,11 @@ def hard_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
     TypeError
         If `x` is complex or no array of numbers, or `threshold` is no number.
     ValueError
-        If `threshold` is negative or not finite.
+        If `threshold` is out of range.
+
+    Notes
+    -----
+    Exact.
 
     Examples
     --------
@@ -383,7 +416,7 @@ def soft_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
     x : array of real numbers, or number
         Any shape; booleans and integers become the library's default floating dtype.
     threshold : float, default 0.5
-        At least 0 (torch calls it ``lambd``).
+        From 0 to 1e30 (torch calls it ``lambd``).
 
     Returns
     -------
@@ -395,7 +428,11 @@ def soft_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
     TypeError
         If `x` is complex or no array of numbers, or `threshold` is no number.
     ValueError
-        If `threshold` is negative or not finite.
+        If `threshold` is out of range.
+
+    Notes
+    -----
+    The error is at most 1 ULP in float32 and float64.
 
     Examples
     --------
@@ -428,6 +465,10 @@ def sparse_plus(x: ArrayT, /) -> ArrayT:
     TypeError
         If `x` is complex or no array of numbers.
 
+    Notes
+    -----
+    The error is at most 2 ULP in float32 and float64.
+
     Examples
     --------
     >>> import numpy as np
@@ -459,6 +500,10 @@ def sparse_sigmoid(x: ArrayT, /) -> ArrayT:
     ------
     TypeError
         If `x` is complex or no array of numbers.
+
+    Notes
+    -----
+    The error is at most 1 ULP in float32 and float64.
 
     Examples
     --------

@@ -23,6 +23,11 @@ class Precision:
     safe_exponent : float
         A number below it, where exp is accurate: exp(safe_exponent) can be doubled, and its
         inverse is below the smallest normal number.
+    half_bits : int
+        Half of the bits of a number, rounded up.
+    grid : float
+        Numbers up to 11 (float64: 22) that are rounded to multiples of 1 / grid have so few bits
+        that their squares, and products of those with 9 bits, are exact.
     largest_selu : float
         The largest number of the format whose selu is finite.
     erf_end : float
@@ -38,6 +43,8 @@ class Precision:
 
     largest_exponent: float
     safe_exponent: float
+    half_bits: int
+    grid: float
     largest_selu: float
     erf_end: float
     erf: tuple[float, ...]
@@ -54,6 +61,8 @@ PRECISIONS = {
     32: Precision(
         largest_exponent=88.72283172607422,
         safe_exponent=87.75,
+        half_bits=12,
+        grid=16.0,
         largest_selu=3.2386221488365256e38,
         erf_end=3.92,
         erf=(
@@ -96,6 +105,8 @@ PRECISIONS = {
     64: Precision(
         largest_exponent=709.782712893384,
         safe_exponent=709.0,
+        half_bits=27,
+        grid=256.0,
         largest_selu=1.7109464600266028e308,
         erf_end=5.95,
         erf=(

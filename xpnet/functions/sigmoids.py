@@ -33,7 +33,10 @@ def sigmoid(x: ArrayT, /) -> ArrayT:
     -----
     The exponent is kept where exp is finite; below that, where the result would be subnormal, it
     is 0. So nothing overflows, the negative tail keeps its digits, which 0.5 * (1 + tanh(x / 2))
-    loses, and automatic differentiation is right everywhere, at 0 too.
+    loses, and automatic differentiation by JAX and torch is right at 0 as well.
+
+    The error is at most, in float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and
+    3 on JAX.
 
     Examples
     --------
@@ -74,6 +77,9 @@ def log_sigmoid(x: ArrayT, /) -> ArrayT:
     Not log(sigmoid(x)), which is -inf as soon as the probability underflows, and loses all
     digits where it is near 1.
 
+    The error is at most, in float32 and float64: 4 and 2 ULP on NumPy, 2 and 2 on torch, 3 and
+    3 on JAX.
+
     Examples
     --------
     >>> import numpy as np
@@ -108,6 +114,9 @@ def tanh(x: ArrayT, /) -> ArrayT:
     Notes
     -----
     The library's own.
+
+    The error is at most, in float32 and float64: 2 and 3 ULP on NumPy, 1 and 1 on torch, 5 and
+    8 on JAX.
 
     Examples
     --------
@@ -145,6 +154,9 @@ def tanh_shrink(x: ArrayT, /) -> ArrayT:
     Near 0, where the difference would lose all digits, a polynomial, which the difference is
     joined to at -1 and 1.
 
+    The error is at most, in float32 and float64: 4 and 6 ULP on NumPy, 5 and 5 on torch, 9 and
+    13 on JAX.
+
     Examples
     --------
     >>> import numpy as np
@@ -178,6 +190,10 @@ def softsign(x: ArrayT, /) -> ArrayT:
     ------
     TypeError
         If `x` is complex or no array of numbers.
+
+    Notes
+    -----
+    The error is at most 2 ULP in float32 and float64.
 
     Examples
     --------

@@ -102,8 +102,10 @@ def _log_softmax(x: Any, xp: Any, *, axis: int = -1) -> Any:
         peak = _peak(x, xp, axis)
         shifted = _below_peak(x, peak, xp)
         log_sum = xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
-        # Of rows without a finite peak the sum is NaN, and so is everything.
-        return xp.where(x < _lowest(peak, xp), -xp.inf, shifted) - log_sum
+        # By halves, because the difference itself may overflow. Of rows without a finite peak the
+        # sum is NaN, and so is everything.
+        beyond = 0.5 * x - 0.5 * peak < -0.5 * float(xp.finfo(x.dtype).max)
+        return xp.where(beyond, -xp.inf, shifted) - log_sum
 
     return _along_axis(along, x, xp, axis)
 
@@ -250,12 +252,8 @@ def _peak(x: Any, xp: Any, axis: int) -> Any:
 
 def _below_peak(x: Any, peak: Any, xp: Any) -> Any:
     """Return x - peak; about the dtype's lowest number where that would overflow."""
-    return xp.maximum(x, _lowest(peak, xp)) - peak
-
-
-def _lowest(peak: Any, xp: Any) -> Any:
-    """Return the lowest x whose x - peak does not overflow."""
-    return xp.maximum(peak, 0.0) - float(xp.finfo(peak.dtype).max)
+    lowest = xp.maximum(peak, 0.0) - float(xp.finfo(peak.dtype).max)
+    return xp.maximum(x, lowest) - peak
 
 
 def check_axis(x: Any, axis: int) -> None:

