@@ -16,22 +16,17 @@ if TYPE_CHECKING:
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.choosing import load, save
     from xpnet.functions.gates import gelu, glu, mish, silu
-    from xpnet.functions.losses import cross_entropy
-    from xpnet.functions.piecewise import (
+    from xpnet.functions.hard import (
         hard_shrink,
         hard_sigmoid,
         hard_silu,
         hard_tanh,
-        identity,
-        leaky_relu,
-        relu,
-        relu6,
         soft_shrink,
         sparse_plus,
         sparse_sigmoid,
-        step,
-        threshold,
     )
+    from xpnet.functions.losses import cross_entropy
+    from xpnet.functions.piecewise import identity, leaky_relu, relu, relu6, step, threshold
     from xpnet.functions.rectifiers import celu, elu, exponential, selu, softplus, squareplus
     from xpnet.functions.sigmoids import log_sigmoid, sigmoid, softsign, tanh, tanh_shrink
     from xpnet.functions.softmax import log_softmax, logsumexp, softmax, sparsemax
@@ -50,23 +45,18 @@ _ROOMS = {
     "xpnet.datasets": ("read", "sample"),
     "xpnet.files.errors": ("DataError", "WeightsError"),
     "xpnet.formats.choosing": ("load", "save"),
-    "xpnet.functions.losses": ("cross_entropy",),
     "xpnet.functions.gates": ("gelu", "glu", "mish", "silu"),
-    "xpnet.functions.piecewise": (
+    "xpnet.functions.hard": (
         "hard_shrink",
         "hard_sigmoid",
         "hard_silu",
         "hard_tanh",
-        "identity",
-        "leaky_relu",
-        "relu",
-        "relu6",
         "soft_shrink",
         "sparse_plus",
         "sparse_sigmoid",
-        "step",
-        "threshold",
     ),
+    "xpnet.functions.losses": ("cross_entropy",),
+    "xpnet.functions.piecewise": ("identity", "leaky_relu", "relu", "relu6", "step", "threshold"),
     "xpnet.functions.rectifiers": ("celu", "elu", "exponential", "selu", "softplus", "squareplus"),
     "xpnet.functions.sigmoids": ("log_sigmoid", "sigmoid", "softsign", "tanh", "tanh_shrink"),
     "xpnet.functions.softmax": ("log_softmax", "logsumexp", "softmax", "sparsemax"),

@@ -13,22 +13,17 @@ from typing import Any
 from xpnet.arrays.namespace import compute
 from xpnet.functions import derivatives
 from xpnet.functions.gates import _gelu, _mish, _silu, approximation
-from xpnet.functions.options import Check, finite, not_negative, positive, share
-from xpnet.functions.piecewise import (
+from xpnet.functions.hard import (
     _hard_shrink,
     _hard_sigmoid,
     _hard_silu,
     _hard_tanh,
-    _identity,
-    _leaky_relu,
-    _relu,
-    _relu6,
     _soft_shrink,
     _sparse_plus,
     _sparse_sigmoid,
-    _step,
-    _threshold,
 )
+from xpnet.functions.options import Check, finite, not_negative, positive, share
+from xpnet.functions.piecewise import _identity, _leaky_relu, _relu, _relu6, _step, _threshold
 from xpnet.functions.rectifiers import _celu, _elu, _exponential, _selu, _softplus, _squareplus
 from xpnet.functions.sigmoids import _log_sigmoid, _sigmoid, _softsign, _tanh, _tanh_shrink
 from xpnet.functions.softmax import _log_softmax, _softmax, _sparsemax
