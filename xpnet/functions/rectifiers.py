@@ -95,7 +95,8 @@ def elu(x: ArrayT, /, *, alpha: float = 1.0) -> ArrayT:
 
 
 def _elu(x: Any, xp: Any, *, alpha: float = 1.0) -> Any:
-    return bounded(x, xp, low=0.0) + alpha * xp.expm1(bounded(x, xp, high=0.0))
+    below = xp.expm1(bounded(x, xp, high=0.0))
+    return bounded(x, xp, low=0.0) + (below if alpha == 1.0 else alpha * below)
 
 
 def celu(x: ArrayT, /, *, alpha: float = 1.0) -> ArrayT:

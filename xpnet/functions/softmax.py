@@ -102,10 +102,11 @@ def _log_softmax(x: Any, xp: Any, *, axis: int = -1) -> Any:
         peak = _peak(x, xp, axis)
         shifted = _below_peak(x, peak, xp)
         log_sum = xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
-        # By halves, because the difference itself may overflow. Of rows without a finite peak the
-        # sum is NaN, and so is everything.
-        beyond = 0.5 * x - 0.5 * peak < -0.5 * float(xp.finfo(x.dtype).max)
-        return xp.where(beyond, -xp.inf, shifted) - log_sum
+        limits = xp.finfo(x.dtype)
+        # Below the largest number, x is lost in x - peak until it is about as large as its ULP.
+        # Of rows without a finite peak the sum is NaN, and so is everything.
+        lowest = bounded(_lowest(peak, xp), xp, high=-float(limits.max) * float(limits.eps) / 8.0)
+        return xp.where(x < lowest, -xp.inf, shifted) - log_sum
 
     return _along_axis(along, x, xp, axis)
 
@@ -151,8 +152,8 @@ def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT
 def _logsumexp(x: Any, xp: Any, *, axis: int = -1, keepdims: bool = False) -> Any:
     def along(x: Any, axis: int) -> Any:
         peak = xp.max(x, axis=axis, keepdims=True)
-        finite = _peak(x, xp, axis)
-        log_sum = xp.log(xp.sum(xp.exp(_below_peak(x, finite, xp)), axis=axis, keepdims=True))
+        below = _below_peak(x, _finite(peak, xp), xp)
+        log_sum = xp.log(xp.sum(xp.exp(below), axis=axis, keepdims=True))
         # Without a finite peak the sum is NaN, and the peak itself is the answer.
         return xp.where(xp.isfinite(peak), log_sum, 0.0) + peak
 
@@ -242,18 +243,22 @@ def _transposed(x: Any, xp: Any) -> Any:
 
 
 def _peak(x: Any, xp: Any, axis: int) -> Any:
-    """Return the largest along the axis; NaN where it is not finite.
+    return _finite(xp.max(x, axis=axis, keepdims=True), xp)
 
-    So that nothing is taken from infinity, of which NumPy would warn; from NaN anything may be.
-    """
-    peak = xp.max(x, axis=axis, keepdims=True)
+
+def _finite(peak: Any, xp: Any) -> Any:
+    """Return NaN for infinity, which NumPy would warn of if it were taken from another."""
     return xp.where(xp.isfinite(peak), peak, xp.nan)
 
 
 def _below_peak(x: Any, peak: Any, xp: Any) -> Any:
     """Return x - peak; about the dtype's lowest number where that would overflow."""
-    lowest = xp.maximum(peak, 0.0) - float(xp.finfo(peak.dtype).max)
-    return xp.maximum(x, lowest) - peak
+    return xp.maximum(x, _lowest(peak, xp)) - peak
+
+
+def _lowest(peak: Any, xp: Any) -> Any:
+    """Return the lowest x whose x - peak does not overflow."""
+    return xp.maximum(peak, 0.0) - float(xp.finfo(peak.dtype).max)
 
 
 def check_axis(x: Any, axis: int) -> None:
