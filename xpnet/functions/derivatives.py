@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from xpnet.arrays.namespace import as_numbers, bounded
+from xpnet.functions.hard import _sparse_sigmoid
 from xpnet.functions.rectifiers import SELU_ALPHA, SELU_SCALE, _softplus
 from xpnet.functions.sigmoids import _sigmoid
 from xpnet.functions.special import normal_tail
@@ -144,7 +145,7 @@ def softsign(x: Any, _y: Any, xp: Any) -> Any:
 
 def sparse_plus(x: Any, _y: Any, xp: Any) -> Any:
     """Return sparse_sigmoid(x)."""
-    return 0.5 * (bounded(x, xp, -1.0, 1.0) + 1.0)
+    return _sparse_sigmoid(x, xp)
 
 
 def sparse_sigmoid(x: Any, _y: Any, xp: Any) -> Any:
