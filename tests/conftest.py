@@ -1,4 +1,4 @@
-"""The backends: every test that asks for `backend` runs on each library and device that is here."""
+"""The backends: a test that asks for `xp_backend` runs on each library and device that is here."""
 
 import importlib
 import os
@@ -114,14 +114,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that asks for `backend` on every one that is here."""
+    """Run each test that asks for `xp_backend` on every one that is here."""
     chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    if "backend" in metafunc.fixturenames and not any("backend" in names for names in chosen):
+    if "xp_backend" in metafunc.fixturenames and not any("xp_backend" in names for names in chosen):
         here = [name for name in BACKENDS if name not in metafunc.config.stash[MISSING]]
         marked = [
             pytest.param(name, marks=pytest.mark.gpu) if name == "cupy" else name for name in here
         ]
-        metafunc.parametrize("backend", marked, indirect=True)
+        metafunc.parametrize("xp_backend", marked, indirect=True)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -131,7 +131,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture
-def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Each library and device that is installed here."""
     if request.param in request.config.stash[MISSING]:
         pytest.skip(f"{request.param}: {request.config.stash[MISSING][request.param]}")

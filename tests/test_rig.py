@@ -71,23 +71,23 @@ MISTAKES = [
 ]
 
 
-def judge(backend, function):
+def judge(xp_backend, function):
     """Run a function as the tests of xpnet's own functions do."""
-    x = backend.asarray([-1.0, 2.0])
-    if backend.name == "jax":
+    x = xp_backend.asarray([-1.0, 2.0])
+    if xp_backend.name == "jax":
         import jax
 
         jax.eval_shape(function, x)
-    before = backend.check(x, dtype="float32", shape=(2,)).copy()
-    backend.check(function(x), dtype="float32", shape=(2,))
-    np.testing.assert_array_equal(backend.check(x, dtype="float32", shape=(2,)), before)
+    before = xp_backend.check(x, dtype="float32", shape=(2,)).copy()
+    xp_backend.check(function(x), dtype="float32", shape=(2,))
+    np.testing.assert_array_equal(xp_backend.check(x, dtype="float32", shape=(2,)), before)
 
 
-@pytest.mark.parametrize(("mistake", "backend", "error"), MISTAKES, indirect=["backend"])
-def test_a_mistake_is_caught(mistake, backend, error):
+@pytest.mark.parametrize(("mistake", "xp_backend", "error"), MISTAKES, indirect=["xp_backend"])
+def test_a_mistake_is_caught(mistake, xp_backend, error):
     with pytest.raises(error):
-        judge(backend, mistake)
+        judge(xp_backend, mistake)
 
 
-def test_code_without_a_mistake_passes(backend):
-    judge(backend, lambda x: array_namespace(x).maximum(x, 0.0))
+def test_code_without_a_mistake_passes(xp_backend):
+    judge(xp_backend, lambda x: array_namespace(x).maximum(x, 0.0))

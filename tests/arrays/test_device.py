@@ -117,11 +117,11 @@ def test_numbers_and_lists_go_there(x):
     assert isinstance(xpnet.Device("cpu").to_device(x), np.ndarray)
 
 
-def test_arrays_go_there_and_back(backend):
+def test_arrays_go_there_and_back(xp_backend):
     device = xpnet.Device("cpu")
-    here = device.to_device(backend.asarray([1.0, 2.0]))
+    here = device.to_device(xp_backend.asarray([1.0, 2.0]))
     assert isinstance(here, np.ndarray)
-    np.testing.assert_array_equal(device.to_numpy(backend.asarray([1.0, 2.0])), here)
+    np.testing.assert_array_equal(device.to_numpy(xp_backend.asarray([1.0, 2.0])), here)
     np.testing.assert_array_equal(device.to_device([1.0, 2.0]), here)
 
 

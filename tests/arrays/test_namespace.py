@@ -25,20 +25,20 @@ from xpnet.arrays.transfer import to_numpy
 strict = pytest.importorskip("array_api_strict")
 
 
-def test_the_namespace_of_each_backend(backend):
-    x = backend.asarray([1.0])
-    assert array_namespace(x) is backend.xp
-    assert array_namespace(x, x) is backend.xp
-    assert device_of(x) == backend.device
+def test_the_namespace_of_each_backend(xp_backend):
+    x = xp_backend.asarray([1.0])
+    assert array_namespace(x) is xp_backend.xp
+    assert array_namespace(x, x) is xp_backend.xp
+    assert device_of(x) == xp_backend.device
 
 
 def test_numpy_is_its_own_namespace():
     assert array_namespace(np.zeros(2), np.float32(1)) is np
 
 
-def test_the_library_is_named(backend):
-    expected = backend.name.partition(":")[0].replace("-", "_")
-    assert library_of(backend.asarray([1.0])) == expected
+def test_the_library_is_named(xp_backend):
+    expected = xp_backend.name.partition(":")[0].replace("-", "_")
+    assert library_of(xp_backend.asarray([1.0])) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_numbers_and_lists_become_numpy_arrays(x):
     np.testing.assert_array_equal(result, np.asarray(x))
 
 
-def test_arrays_are_returned_as_they_are(backend):
-    x = backend.asarray([1.0])
+def test_arrays_are_returned_as_they_are(xp_backend):
+    x = xp_backend.asarray([1.0])
     assert as_array(x) is x
     assert is_array(x)
     assert as_floating(x)[0] is x
@@ -96,12 +96,12 @@ def test_masked_arrays_are_refused():
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
-def test_whole_numbers_become_the_default_floating_dtype(backend, dtype):
-    x, xp = as_floating(backend.asarray([0, 1], dtype))
-    default = xp.__array_namespace_info__().default_dtypes(device=backend.device)
-    assert xp is backend.xp
+def test_whole_numbers_become_the_default_floating_dtype(xp_backend, dtype):
+    x, xp = as_floating(xp_backend.asarray([0, 1], dtype))
+    default = xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
+    assert xp is xp_backend.xp
     assert x.dtype == default["real floating"]
-    assert device_of(x) == backend.device
+    assert device_of(x) == xp_backend.device
 
 
 @pytest.mark.parametrize("dtype", ["complex128", "U3", "O"])
@@ -128,60 +128,60 @@ def test_apply_gives_the_function_its_namespace_and_options():
     assert result == (3.0, "a", "b")
 
 
-def test_apply_makes_whole_numbers_floating(backend):
-    default = backend.xp.__array_namespace_info__().default_dtypes(device=backend.device)
-    result = apply(lambda x, _: x / 2, backend.asarray([1, 2], "int32"))
+def test_apply_makes_whole_numbers_floating(xp_backend):
+    default = xp_backend.xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
+    result = apply(lambda x, _: x / 2, xp_backend.asarray([1, 2], "int32"))
     assert result.dtype == default["real floating"]
     np.testing.assert_array_equal(to_numpy(result), [0.5, 1.0])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_long_dtypes_are_computed_as_they_are(backend, dtype):
-    x = backend.asarray([1.0], dtype)
-    seen = compute(lambda x, xp, scale: (x, xp, scale), x, xp=backend.xp, scale=3.0)
+def test_long_dtypes_are_computed_as_they_are(xp_backend, dtype):
+    x = xp_backend.asarray([1.0], dtype)
+    seen = compute(lambda x, xp, scale: (x, xp, scale), x, xp=xp_backend.xp, scale=3.0)
     assert seen[0] is x
-    assert seen[1:] == (backend.xp, 3.0)
+    assert seen[1:] == (xp_backend.xp, 3.0)
 
 
 SHORT = [("numpy", "float16"), ("torch", "float16"), ("torch", "bfloat16")]
 SHORT += [("jax", "float16"), ("jax", "bfloat16"), ("dask", "float16")]
 
 
-@pytest.mark.parametrize(("backend", "dtype"), SHORT, indirect=["backend"])
-def test_short_dtypes_are_computed_in_float32(backend, dtype):
-    x = short(backend, [1.0, 3.0], dtype)
+@pytest.mark.parametrize(("xp_backend", "dtype"), SHORT, indirect=["xp_backend"])
+def test_short_dtypes_are_computed_in_float32(xp_backend, dtype):
+    x = short(xp_backend, [1.0, 3.0], dtype)
     seen = []
 
     def third(x, xp):
         seen.append((x.dtype, xp))
         return x / 3.0
 
-    y = compute(third, x, xp=backend.xp)
-    assert seen == [(backend.xp.float32, backend.xp)]
+    y = compute(third, x, xp=xp_backend.xp)
+    assert seen == [(xp_backend.xp.float32, xp_backend.xp)]
     assert y.dtype == x.dtype
     digits = {"float16": 2.0**-12, "bfloat16": 2.0**-9}[dtype]  # half an ULP of a third
     assert np.max(np.abs(to_numpy(y).astype(float) - [1 / 3, 1.0])) <= digits
 
 
-@pytest.mark.parametrize(("backend", "dtype"), SHORT, indirect=["backend"])
-def test_short_results_round_to_infinity_from_half_a_unit_beyond_the_range(backend, dtype):
+@pytest.mark.parametrize(("xp_backend", "dtype"), SHORT, indirect=["xp_backend"])
+def test_short_results_round_to_infinity_from_half_a_unit_beyond_the_range(xp_backend, dtype):
     unit, limit = {"float16": (32.0, 65504.0), "bfloat16": (2.0**120, 2.0**128 - 2.0**120)}[dtype]
-    x = short(backend, [1.0], dtype)
+    x = short(xp_backend, [1.0], dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for sign in (1.0, -1.0):
-            inside = compute(lambda x, _: x * (sign * (limit + 0.49 * unit)), x, xp=backend.xp)  # noqa: B023
-            beyond = compute(lambda x, _: x * (sign * (limit + 0.51 * unit)), x, xp=backend.xp)  # noqa: B023
+            inside = compute(lambda x, _: x * (sign * (limit + 0.49 * unit)), x, xp=xp_backend.xp)  # noqa: B023
+            beyond = compute(lambda x, _: x * (sign * (limit + 0.51 * unit)), x, xp=xp_backend.xp)  # noqa: B023
             assert to_numpy(inside).astype(float)[0] == sign * limit
             assert to_numpy(beyond).astype(float)[0] == sign * math.inf
 
 
-def short(backend, values, dtype):
+def short(xp_backend, values, dtype):
     """Return an array of a dtype that NumPy may not have."""
-    x = backend.asarray(values)
-    if backend.name == "dask":  # it has float16, but not in its namespace
+    x = xp_backend.asarray(values)
+    if xp_backend.name == "dask":  # it has float16, but not in its namespace
         return x.astype(dtype)
-    return backend.xp.astype(x, getattr(backend.xp, dtype))
+    return xp_backend.xp.astype(x, getattr(xp_backend.xp, dtype))
 
 
 NUMBERS = [-math.inf, -2.0, -0.5, 0.0, 0.5, 2.0, math.inf, math.nan]
@@ -197,25 +197,25 @@ NUMBERS = [-math.inf, -2.0, -0.5, 0.0, 0.5, 2.0, math.inf, math.nan]
         ((-1.0, 0.25), [-1.0, -1.0, -0.5, 0.0, 0.25, 0.25, 0.25, math.nan]),
     ],
 )
-def test_bounded(backend, limits, expected, dtype):
-    x = backend.asarray(NUMBERS, dtype)
-    values = backend.check(bounded(x, backend.xp, *limits), dtype=dtype, shape=(8,))
+def test_bounded(xp_backend, limits, expected, dtype):
+    x = xp_backend.asarray(NUMBERS, dtype)
+    values = xp_backend.check(bounded(x, xp_backend.xp, *limits), dtype=dtype, shape=(8,))
     np.testing.assert_array_equal(values, expected)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (0, 2)])
-def test_bounded_keeps_the_shape(backend, shape):
-    x = backend.asarray(np.full(shape, 5.0))
-    values = backend.check(bounded(x, backend.xp, 0.0, 2.0), dtype="float32", shape=shape)
+def test_bounded_keeps_the_shape(xp_backend, shape):
+    x = xp_backend.asarray(np.full(shape, 5.0))
+    values = xp_backend.check(bounded(x, xp_backend.xp, 0.0, 2.0), dtype="float32", shape=shape)
     assert np.all(values == 2.0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(), (2,), (2, 0)])
-def test_booleans_as_numbers(backend, dtype, shape):
-    x = backend.asarray(np.full(shape, 3.0), dtype)
+def test_booleans_as_numbers(xp_backend, dtype, shape):
+    x = xp_backend.asarray(np.full(shape, 3.0), dtype)
     for condition, number in ((x > 2.0, 1.0), (x < 2.0, 0.0)):
-        values = backend.check(as_numbers(condition, x, backend.xp), dtype=dtype, shape=shape)
+        values = xp_backend.check(as_numbers(condition, x, xp_backend.xp), dtype=dtype, shape=shape)
         assert np.all(values == number)
 
 
@@ -240,14 +240,14 @@ def test_numpys_short_rows_are_slow(shape, axis, slow):
     assert has_slow_rows(np.zeros(shape), np, axis) is slow
 
 
-def test_rows_are_slow_in_numpy_alone(backend):
-    x = backend.asarray(np.zeros((5, 10)))
-    assert has_slow_rows(x, backend.xp, -1) == (backend.name == "numpy")
+def test_rows_are_slow_in_numpy_alone(xp_backend):
+    x = xp_backend.asarray(np.zeros((5, 10)))
+    assert has_slow_rows(x, xp_backend.xp, -1) == (xp_backend.name == "numpy")
 
 
-def test_only_cupy_has_a_current_device(backend):
-    with current_device(backend.asarray([1.0])) as device:
-        assert (device is None) == (backend.name != "cupy")
+def test_only_cupy_has_a_current_device(xp_backend):
+    with current_device(xp_backend.asarray([1.0])) as device:
+        assert (device is None) == (xp_backend.name != "cupy")
 
 
 def test_cupys_device_becomes_the_current_one():

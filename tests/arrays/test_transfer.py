@@ -8,16 +8,16 @@ from xpnet.arrays.transfer import move, to_numpy, without_graph
 
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float32", "float64", "bool"])
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
-def test_there_and_back(backend, dtype, shape):
+def test_there_and_back(xp_backend, dtype, shape):
     values = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
-    x = backend.asarray(values, dtype)
-    np.testing.assert_array_equal(backend.check(x, dtype=dtype, shape=shape), values)
+    x = xp_backend.asarray(values, dtype)
+    np.testing.assert_array_equal(xp_backend.check(x, dtype=dtype, shape=shape), values)
     assert to_numpy(x).dtype == values.dtype
 
 
-def test_what_is_there_already_is_not_moved(backend):
-    x = backend.asarray([1.0])
-    assert move(x, backend.xp, backend.device) is x
+def test_what_is_there_already_is_not_moved(xp_backend):
+    x = xp_backend.asarray([1.0])
+    assert move(x, xp_backend.xp, xp_backend.device) is x
 
 
 def test_numpy_arrays_are_numpy_arrays():
@@ -26,10 +26,10 @@ def test_numpy_arrays_are_numpy_arrays():
     assert isinstance(to_numpy(np.float32(1)), np.ndarray)
 
 
-def test_read_only_memory_moves_without_a_warning(backend):
+def test_read_only_memory_moves_without_a_warning(xp_backend):
     x = np.frombuffer(b"\1\2\3", np.uint8)
-    moved = move(x, backend.xp, backend.device)
-    np.testing.assert_array_equal(backend.check(moved, dtype="uint8", shape=(3,)), [1, 2, 3])
+    moved = move(x, xp_backend.xp, xp_backend.device)
+    np.testing.assert_array_equal(xp_backend.check(moved, dtype="uint8", shape=(3,)), [1, 2, 3])
 
 
 def test_from_one_device_to_another():
@@ -57,8 +57,8 @@ def test_bfloat16_of_jax_is_widened():
     assert values.dtype == np.float32
 
 
-def test_without_graph(backend):
-    x = backend.asarray([1.0])
+def test_without_graph(xp_backend):
+    x = xp_backend.asarray([1.0])
     np.testing.assert_array_equal(to_numpy(without_graph(x)), [1.0])
 
 

@@ -232,10 +232,10 @@ def test_another_network_gives_other_bytes(other: Network) -> None:
     assert serialize(other) != GOOD
 
 
-def test_every_library_gives_the_same_bytes(backend: Any) -> None:
+def test_every_library_gives_the_same_bytes(xp_backend: Any) -> None:
     network = make()
     layers = [
-        Dense(backend.asarray(layer.weight), backend.asarray(layer.bias), layer.activation)
+        Dense(xp_backend.asarray(layer.weight), xp_backend.asarray(layer.bias), layer.activation)
         for layer in network.layers
     ]
     assert serialize(Network(layers)) == serialize(network)

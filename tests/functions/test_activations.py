@@ -51,11 +51,11 @@ def reference(name, x):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_values_are_those_of_the_definition(backend, elementwise, dtype):
+def test_values_are_those_of_the_definition(xp_backend, elementwise, dtype):
     x = np.random.default_rng(0).normal(0, 4, 300).astype(dtype)
     exact = [reference(elementwise, float(value)) for value in x]
-    result = getattr(xpnet, elementwise)(backend.asarray(x, dtype))
-    values = backend.check(result, dtype=dtype, shape=x.shape)
+    result = getattr(xpnet, elementwise)(xp_backend.asarray(x, dtype))
+    values = xp_backend.check(result, dtype=dtype, shape=x.shape)
     # The definitions cancel: down to some 1e-15 is all that they tell. How many digits the
     # results have is for the tables of true values.
     rtol = 1e-5 if dtype == "float32" else 1e-11
@@ -63,17 +63,17 @@ def test_values_are_those_of_the_definition(backend, elementwise, dtype):
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0), (2, 3, 4)])
-def test_shape_is_kept(backend, elementwise, shape):
-    result = getattr(xpnet, elementwise)(backend.asarray(np.ones(shape)))
-    backend.check(result, dtype="float32", shape=shape)
+def test_shape_is_kept(xp_backend, elementwise, shape):
+    result = getattr(xpnet, elementwise)(xp_backend.asarray(np.ones(shape)))
+    xp_backend.check(result, dtype="float32", shape=shape)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64"])
-def test_whole_numbers_become_the_default_floating_dtype(backend, elementwise, dtype):
-    default = backend.xp.__array_namespace_info__().default_dtypes(device=backend.device)
-    result = getattr(xpnet, elementwise)(backend.asarray([0, 1], dtype))
+def test_whole_numbers_become_the_default_floating_dtype(xp_backend, elementwise, dtype):
+    default = xp_backend.xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
+    result = getattr(xpnet, elementwise)(xp_backend.asarray([0, 1], dtype))
     assert result.dtype == default["real floating"]
-    floats = backend.xp.astype(backend.asarray([0, 1], dtype), default["real floating"])
+    floats = xp_backend.xp.astype(xp_backend.asarray([0, 1], dtype), default["real floating"])
     expected = to_numpy(getattr(xpnet, elementwise)(floats))
     np.testing.assert_array_equal(to_numpy(result), expected)
 
@@ -141,25 +141,25 @@ def test_views_and_read_only_arrays(elementwise, view):
     np.testing.assert_array_equal(x, before)
 
 
-def test_nothing_is_written_into_the_argument(backend, elementwise):
+def test_nothing_is_written_into_the_argument(xp_backend, elementwise):
     x = np.linspace(-3, 3, 13, dtype=np.float32)
-    argument = backend.asarray(x)
+    argument = xp_backend.asarray(x)
     getattr(xpnet, elementwise)(argument)
-    np.testing.assert_array_equal(backend.check(argument, dtype="float32", shape=(13,)), x)
+    np.testing.assert_array_equal(xp_backend.check(argument, dtype="float32", shape=(13,)), x)
 
 
-def test_sigmoid_keeps_the_digits_of_its_negative_tail(backend):
-    x = backend.asarray([-30.0, -80.0])
-    result = backend.check(xpnet.sigmoid(x), dtype="float32", shape=(2,))
+def test_sigmoid_keeps_the_digits_of_its_negative_tail(xp_backend):
+    x = xp_backend.asarray([-30.0, -80.0])
+    result = xp_backend.check(xpnet.sigmoid(x), dtype="float32", shape=(2,))
     np.testing.assert_allclose(result, [math.exp(-30), math.exp(-80)], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
-def test_a_row_is_its_public_function(backend, name):
+def test_a_row_is_its_public_function(xp_backend, name):
     row = ACTIVATIONS[name]
-    x = backend.asarray([-2.0, 0.0, 0.5, 4.0])
-    ours = backend.check(getattr(xpnet, row.name)(x), dtype="float32", shape=(4,))
-    of_row = backend.check(row(x, backend.xp), dtype="float32", shape=(4,))
+    x = xp_backend.asarray([-2.0, 0.0, 0.5, 4.0])
+    ours = xp_backend.check(getattr(xpnet, row.name)(x), dtype="float32", shape=(4,))
+    of_row = xp_backend.check(row(x, xp_backend.xp), dtype="float32", shape=(4,))
     np.testing.assert_array_equal(ours, of_row)
 
 

@@ -38,11 +38,11 @@ LIMITS |= {
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_infinities_and_the_ends_of_the_dtype(backend, name, dtype):
+def test_infinities_and_the_ends_of_the_dtype(xp_backend, name, dtype):
     limits = np.finfo(dtype)
     x = np.asarray([-INF, limits.min, limits.max, INF], dtype)
-    slope = derivative(name, backend.asarray(x, dtype), backend.xp)
-    values = backend.check(slope, dtype=dtype, shape=(4,))
+    slope = derivative(name, xp_backend.asarray(x, dtype), xp_backend.xp)
+    values = xp_backend.check(slope, dtype=dtype, shape=(4,))
     below, above = LIMITS[name]
     np.testing.assert_allclose(values, [below, below, above, above], rtol=1e-6, atol=limits.tiny)
 
@@ -87,9 +87,9 @@ def at_zero(name):
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
-def test_zero(backend, name):
-    slope = derivative(name, backend.asarray([0.0, -0.0]), backend.xp)
-    values = backend.check(slope, dtype="float32", shape=(2,))
+def test_zero(xp_backend, name):
+    slope = derivative(name, xp_backend.asarray([0.0, -0.0]), xp_backend.xp)
+    values = xp_backend.check(slope, dtype="float32", shape=(2,))
     np.testing.assert_allclose(values, at_zero(name)[0], rtol=1e-6)
 
 

@@ -102,14 +102,14 @@ def test_an_unknown_dtype():
 # Where the rounding of beta * x, amplified by exp, cost up to 440 ULP.
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("beta", [0.07, 0.3, 0.7, 10.0])
-def test_softplus_with_any_beta(backend, beta, dtype):
+def test_softplus_with_any_beta(xp_backend, beta, dtype):
     mp = pytest.importorskip("mpmath", reason="true values are computed by mpmath").mp
     end = (85 if dtype == "float32" else 700) / beta
     x = np.random.default_rng(5).uniform(-end, 4 / beta, 400).astype(dtype)
-    got = backend.check(
-        xpnet.softplus(backend.asarray(x, dtype), beta=beta), dtype=dtype, shape=x.shape
+    got = xp_backend.check(
+        xpnet.softplus(xp_backend.asarray(x, dtype), beta=beta), dtype=dtype, shape=x.shape
     )
-    library = library_of(backend.asarray([0.0]))
+    library = library_of(xp_backend.asarray([0.0]))
     bound = ulp_bound("softplus", library, dtype) + 2
     with mp.workdps(40):
         exact = [mp.log1p(mp.exp(mp.mpf(beta) * mp.mpf(float(v)))) / mp.mpf(beta) for v in x]
@@ -163,12 +163,12 @@ def test_bounds_of_rows_grow_with_what_makes_errors(bound):
     assert bound(1.0, 10, "numpy", "float16") < bound(1.0, 10, "torch", "bfloat16")
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"], indirect=True)
+@pytest.mark.parametrize("xp_backend", ["numpy", "torch", "jax"], indirect=True)
 @pytest.mark.parametrize("spread", [0.1, 5.0])
-def test_a_float16_softmax_of_many_classes_is_the_rounded_true_value(backend, spread):
+def test_a_float16_softmax_of_many_classes_is_the_rounded_true_value(xp_backend, spread):
     x = logits(10_000, spread, "float16")
     probabilities, _, _ = exact(x)
-    result = to_numpy(xpnet.softmax(backend.asarray(x, "float16")))
+    result = to_numpy(xpnet.softmax(xp_backend.asarray(x, "float16")))
     assert result.dtype == np.float16
     spacing = np.spacing(probabilities.astype(np.float16)).astype(np.float64)
     assert np.max(np.abs(result.astype(np.float64) - probabilities) / spacing) <= 1

@@ -40,22 +40,22 @@ def derivative(name, x, xp=np, **options):
     return row.derivative(x, row.function(x, xp, **options), xp, **options)
 
 
-def test_the_quotients_of_differences(backend, differentiable_case, points):
+def test_the_quotients_of_differences(xp_backend, differentiable_case, points):
     name, options = differentiable_case
     h = 1e-5
     ahead, behind = points + h, points - h
     y, before = (ACTIVATIONS[name].function(x, np, **options) for x in (ahead, behind))
     quotient = (y - before) / (ahead - behind)
-    slope = derivative(name, backend.asarray(points, "float64"), backend.xp, **options)
-    values = backend.check(slope, dtype="float64", shape=points.shape)
+    slope = derivative(name, xp_backend.asarray(points, "float64"), xp_backend.xp, **options)
+    values = xp_backend.check(slope, dtype="float64", shape=points.shape)
     # The quotient is off by h^2 / 6 times the third derivative, and by eps / h times the value.
     assert np.all(np.abs(values - quotient) <= 1e-9 + 1e-10 * np.abs(y))
 
 
-def test_float32_is_near_float64(backend, differentiable_case, points):
+def test_float32_is_near_float64(xp_backend, differentiable_case, points):
     name, options = differentiable_case
-    slope = derivative(name, backend.asarray(points), backend.xp, **options)
-    values = backend.check(slope, dtype="float32", shape=points.shape)
+    slope = derivative(name, xp_backend.asarray(points), xp_backend.xp, **options)
+    values = xp_backend.check(slope, dtype="float32", shape=points.shape)
     exact = derivative(name, points.astype(np.float32).astype(np.float64), **options)
     np.testing.assert_allclose(values, exact, rtol=1e-5, atol=1e-5)
 
@@ -118,14 +118,14 @@ def test_the_error_functions_derivative_is_torchs(points):
 
 
 @pytest.mark.parametrize("name", ALONG_AXIS)
-def test_pullbacks_equal_the_quotients_of_differences(backend, name):
+def test_pullbacks_equal_the_quotients_of_differences(xp_backend, name):
     random = np.random.default_rng(3)
     x, gradient, direction = random.normal(0, 1.5, (3, 6, 5))
     row, h = ACTIVATIONS[name], 1e-6
-    point = backend.asarray(x, "float64")
-    y = row(point, backend.xp)
-    pulled = row.gradient(backend.asarray(gradient, "float64"), point, y, backend.xp)
-    values = backend.check(pulled, dtype="float64", shape=x.shape)
+    point = xp_backend.asarray(x, "float64")
+    y = row(point, xp_backend.xp)
+    pulled = row.gradient(xp_backend.asarray(gradient, "float64"), point, y, xp_backend.xp)
+    values = xp_backend.check(pulled, dtype="float64", shape=x.shape)
     change = (row(x + h * direction, np) - row(x - h * direction, np)) / (2 * h)
     np.testing.assert_allclose(
         np.sum(values * direction, axis=-1), np.sum(gradient * change, axis=-1), atol=1e-8
@@ -164,17 +164,19 @@ def test_gradients_in_short_dtypes(name, library, dtype):
     np.testing.assert_allclose(ours.tolist(), exact, rtol=8 * eps, atol=8 * eps)
 
 
-def test_the_gradient_of_a_step_is_refused(backend):
-    x = backend.asarray([1.0])
+def test_the_gradient_of_a_step_is_refused(xp_backend):
+    x = xp_backend.asarray([1.0])
     with pytest.raises(ValueError, match="activation 'step' has no derivative to learn by"):
-        ACTIVATIONS["step"].gradient(x, x, x, backend.xp)
+        ACTIVATIONS["step"].gradient(x, x, x, xp_backend.xp)
 
 
-def test_options_reach_the_gradient(backend):
-    x = backend.asarray([-2.0, 2.0])
+def test_options_reach_the_gradient(xp_backend):
+    x = xp_backend.asarray([-2.0, 2.0])
     row = ACTIVATIONS["leaky_relu"]
-    y = row(x, backend.xp, negative_slope=0.25)
-    gradient = row.gradient(backend.asarray([4.0, 4.0]), x, y, backend.xp, negative_slope=0.25)
+    y = row(x, xp_backend.xp, negative_slope=0.25)
+    gradient = row.gradient(
+        xp_backend.asarray([4.0, 4.0]), x, y, xp_backend.xp, negative_slope=0.25
+    )
     np.testing.assert_array_equal(to_numpy(gradient), [1.0, 4.0])
 
 

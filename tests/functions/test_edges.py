@@ -82,13 +82,13 @@ def expected(edges, dtype):
     return np.asarray([*numbers, numbers[2], NAN])
 
 
-def compute(backend, name, x, dtype, **options):
+def compute(xp_backend, name, x, dtype, **options):
     """Return a function's values; without the dtype, where a namespace does not name it."""
-    result = getattr(xpnet, name)(backend.asarray(x, dtype), **options)
-    if not hasattr(backend.xp, dtype):  # Dask computes in float16, of which it does not speak
+    result = getattr(xpnet, name)(xp_backend.asarray(x, dtype), **options)
+    if not hasattr(xp_backend.xp, dtype):  # Dask computes in float16, of which it does not speak
         assert str(result.dtype) == dtype
         return to_numpy(result)
-    return backend.check(result, dtype=dtype, shape=np.shape(x))
+    return xp_backend.check(result, dtype=dtype, shape=np.shape(x))
 
 
 def check(values, edges, dtype):
@@ -102,8 +102,8 @@ def check(values, edges, dtype):
     )
 
 
-def skip_without(backend, dtype):
-    if dtype == "float16" and backend.name.startswith("array-api-strict"):
+def skip_without(xp_backend, dtype):
+    if dtype == "float16" and xp_backend.name.startswith("array-api-strict"):
         pytest.skip("array-api-strict has no float16")
 
 
@@ -114,14 +114,14 @@ def test_the_table_of_edges_is_complete():
 
 @pytest.mark.parametrize("name", EDGES)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_edges(backend, name, dtype):
-    skip_without(backend, dtype)
-    check(compute(backend, name, inputs(dtype), dtype), EDGES[name], dtype)
+def test_edges(xp_backend, name, dtype):
+    skip_without(xp_backend, dtype)
+    check(compute(xp_backend, name, inputs(dtype), dtype), EDGES[name], dtype)
 
 
 @pytest.mark.parametrize(("name", "options", "edges"), OPTIONS_AT_EDGES)
-def test_edges_with_options(backend, name, options, edges):
-    check(compute(backend, name, inputs("float32"), "float32", **options), edges, "float32")
+def test_edges_with_options(xp_backend, name, options, edges):
+    check(compute(xp_backend, name, inputs("float32"), "float32", **options), edges, "float32")
 
 
 @pytest.mark.parametrize("name", EDGES)
@@ -143,11 +143,11 @@ def test_edges_with_options_compiled_by_jax(name, options, edges):
 
 @pytest.mark.parametrize("name", EDGES)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_subnormal_numbers(backend, name, dtype):
-    skip_without(backend, dtype)
+def test_subnormal_numbers(xp_backend, name, dtype):
+    skip_without(xp_backend, dtype)
     limits = np.finfo(dtype)
     sizes = np.asarray([limits.smallest_subnormal, limits.tiny / 2], dtype)
-    values = compute(backend, name, np.concatenate([-sizes, sizes]), dtype).astype(np.float64)
+    values = compute(xp_backend, name, np.concatenate([-sizes, sizes]), dtype).astype(np.float64)
     if name == "step":  # a library may take a subnormal number for 0
         np.testing.assert_array_equal(values[:2], 0)
         assert set(values[2:]) <= {0.0, 1.0}
@@ -159,8 +159,8 @@ def test_subnormal_numbers(backend, name, dtype):
 
 
 @pytest.mark.parametrize("name", ["erf", "identity", "tanh", "softsign", "hard_tanh"])
-def test_the_sign_of_zero_is_kept(backend, name):
-    values = compute(backend, name, [-0.0, 0.0], "float32")
+def test_the_sign_of_zero_is_kept(xp_backend, name):
+    values = compute(xp_backend, name, [-0.0, 0.0], "float32")
     np.testing.assert_array_equal(np.signbit(values), [True, False])
 
 

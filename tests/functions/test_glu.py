@@ -12,12 +12,12 @@ INF, NAN = math.inf, math.nan
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1, -2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_first_half_times_the_sigmoid_of_the_second(backend, axis, dtype):
+def test_the_first_half_times_the_sigmoid_of_the_second(xp_backend, axis, dtype):
     x = np.random.default_rng(0).normal(0, 4, (2, 6, 4)).astype(dtype)
     value, gate = np.split(x.astype(np.float64), 2, axis=axis)
     expected = value / (1 + np.exp(-gate))
-    result = xpnet.glu(backend.asarray(x, dtype), axis=axis)
-    values = backend.check(result, dtype=dtype, shape=expected.shape)
+    result = xpnet.glu(xp_backend.asarray(x, dtype), axis=axis)
+    values = xp_backend.check(result, dtype=dtype, shape=expected.shape)
     np.testing.assert_allclose(values, expected, rtol=8 * float(np.finfo(dtype).eps))
 
 
@@ -38,9 +38,9 @@ EDGES = [
 
 
 @pytest.mark.parametrize(("value", "gate", "expected"), EDGES)
-def test_edges(backend, value, gate, expected):
-    result = xpnet.glu(backend.asarray([value, gate]))
-    values = backend.check(result, dtype="float32", shape=(1,))
+def test_edges(xp_backend, value, gate, expected):
+    result = xpnet.glu(xp_backend.asarray([value, gate]))
+    values = xp_backend.check(result, dtype="float32", shape=(1,))
     np.testing.assert_allclose(values[0], expected, rtol=1e-5)
 
 
@@ -52,9 +52,9 @@ def test_edges_compiled_by_jax(value, gate, expected):
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (3, 0), (2, 0, 6)])
-def test_empty_arrays(backend, shape):
-    result = xpnet.glu(backend.asarray(np.zeros(shape)))
-    backend.check(result, dtype="float32", shape=(*shape[:-1], shape[-1] // 2))
+def test_empty_arrays(xp_backend, shape):
+    result = xpnet.glu(xp_backend.asarray(np.zeros(shape)))
+    xp_backend.check(result, dtype="float32", shape=(*shape[:-1], shape[-1] // 2))
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_empty_arrays(backend, shape):
         ((), -1, "`axis` must be one of the array's 0 axes; got -1"),
     ],
 )
-def test_shapes_without_halves(backend, shape, axis, message):
+def test_shapes_without_halves(xp_backend, shape, axis, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        xpnet.glu(backend.asarray(np.zeros(shape)), axis=axis)
+        xpnet.glu(xp_backend.asarray(np.zeros(shape)), axis=axis)
 
 
 def test_an_axis_is_a_whole_number():

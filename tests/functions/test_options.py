@@ -95,18 +95,18 @@ def test_unknown_words(value):
     ("name", "option", "value"),
     [(*key, value) for key, rule in RULES.items() for value in INSIDE[rule]],
 )
-def test_allowed_numbers(backend, name, option, value):
-    x = backend.asarray([-2.0, 0.0, 0.5, 3.0])
+def test_allowed_numbers(xp_backend, name, option, value):
+    x = xp_backend.asarray([-2.0, 0.0, 0.5, 3.0])
     result = getattr(xpnet, name)(x, **{option: value})
-    values = backend.check(result, dtype="float32", shape=(4,))
+    values = xp_backend.check(result, dtype="float32", shape=(4,))
     assert np.all(np.isfinite(values))
 
 
 @pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), Fraction(1, 2)])
-def test_numbers_of_any_kind_do_not_change_the_dtype(backend, value):
-    x = backend.asarray([-2.0, 0.0, 0.5, 3.0])
-    result = backend.check(xpnet.elu(x, alpha=value), dtype="float32", shape=(4,))
-    expected = backend.check(xpnet.elu(x, alpha=0.5), dtype="float32", shape=(4,))
+def test_numbers_of_any_kind_do_not_change_the_dtype(xp_backend, value):
+    x = xp_backend.asarray([-2.0, 0.0, 0.5, 3.0])
+    result = xp_backend.check(xpnet.elu(x, alpha=value), dtype="float32", shape=(4,))
+    expected = xp_backend.check(xpnet.elu(x, alpha=0.5), dtype="float32", shape=(4,))
     np.testing.assert_array_equal(result, expected)
     assert ACTIVATIONS["elu"].checked({"alpha": value}) == {"alpha": 0.5}
     assert type(ACTIVATIONS["elu"].checked({"alpha": value})["alpha"]) is float
@@ -158,13 +158,15 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("name", "options", "x", "expected"), OPTIONS)
-def test_options_have_their_effect(backend, name, options, x, expected):
-    argument = backend.asarray([x])
-    public = backend.check(getattr(xpnet, name)(argument, **options), dtype="float32", shape=(1,))
+def test_options_have_their_effect(xp_backend, name, options, x, expected):
+    argument = xp_backend.asarray([x])
+    public = xp_backend.check(
+        getattr(xpnet, name)(argument, **options), dtype="float32", shape=(1,)
+    )
     assert float(public[0]) == pytest.approx(expected, rel=1e-6)
-    weight, bias = backend.asarray([[1.0]]), backend.asarray([0.0])
+    weight, bias = xp_backend.asarray([[1.0]]), xp_backend.asarray([0.0])
     network = xpnet.Network([xpnet.Dense(weight, bias, name, options)])
-    values = backend.check(
-        xpnet.forward(network, backend.asarray([[x]])), dtype="float32", shape=(1, 1)
+    values = xp_backend.check(
+        xpnet.forward(network, xp_backend.asarray([[x]])), dtype="float32", shape=(1, 1)
     )
     assert float(values[0, 0]) == pytest.approx(expected, rel=1e-6)

@@ -63,14 +63,14 @@ RANGES = {
 }
 
 
-def compute(backend, name, x, **options):
+def compute(xp_backend, name, x, **options):
     """Return a function's values in float64, and how far each may be from the true one.
 
     Below the smallest normal number a library may take a number for 0.
     """
-    argument = backend.asarray(x)
+    argument = xp_backend.asarray(x)
     result = getattr(xpnet, name)(argument, **options)
-    values = backend.check(result, dtype="float32", shape=x.shape)
+    values = xp_backend.check(result, dtype="float32", shape=x.shape)
     spacing = np.spacing(np.minimum(np.abs(values), np.float32(MAX / 2))).astype(np.float64)
     bound = ulp_bound(name, library_of(argument), "float32")
     return values.astype(np.float64), np.maximum(bound * spacing, TINY)
@@ -79,16 +79,16 @@ def compute(backend, name, x, **options):
 @few
 @given(x=numbers)
 @pytest.mark.parametrize("name", MONOTONE)
-def test_functions_are_monotone_up_to_their_bounds(backend, name, x):
-    y, error = compute(backend, ACTIVATIONS[name].name, np.sort(x))
+def test_functions_are_monotone_up_to_their_bounds(xp_backend, name, x):
+    y, error = compute(xp_backend, ACTIVATIONS[name].name, np.sort(x))
     assert np.all(y[:-1] - error[:-1] <= y[1:] + error[1:])
 
 
 @few
 @given(x=numbers)
 @pytest.mark.parametrize("name", RANGES)
-def test_values_stay_in_their_range(backend, name, x):
-    y, _ = compute(backend, name, x)
+def test_values_stay_in_their_range(xp_backend, name, x):
+    y, _ = compute(xp_backend, name, x)
     low, high = RANGES[name]
     assert low <= np.min(y)
     assert np.max(y) <= high
@@ -97,54 +97,54 @@ def test_values_stay_in_their_range(backend, name, x):
 @few
 @given(x=numbers)
 @pytest.mark.parametrize("name", ODD)
-def test_odd_functions_are_odd(backend, name, x):
-    positive, _ = compute(backend, name, x)
-    negative, _ = compute(backend, name, -x)
+def test_odd_functions_are_odd(xp_backend, name, x):
+    positive, _ = compute(xp_backend, name, x)
+    negative, _ = compute(xp_backend, name, -x)
     np.testing.assert_array_equal(negative, -positive)
 
 
 @few
 @given(x=numbers)
 @pytest.mark.parametrize("name", COMPLEMENTARY)
-def test_complements_sum_to_one(backend, name, x):
-    one, _ = compute(backend, name, x)
-    other, _ = compute(backend, name, -x)
+def test_complements_sum_to_one(xp_backend, name, x):
+    one, _ = compute(xp_backend, name, x)
+    other, _ = compute(xp_backend, name, -x)
     assert np.max(np.abs(one + other - 1)) <= 2 * EPS
 
 
 @few
 @given(x=numbers)
 @pytest.mark.parametrize("name", RECTIFYING)
-def test_rectifiers_of_opposites_differ_by_the_number(backend, name, x):
+def test_rectifiers_of_opposites_differ_by_the_number(xp_backend, name, x):
     x = np.clip(x, -MAX / 2, MAX / 2)
-    one, error = compute(backend, name, x)
-    other, other_error = compute(backend, name, -x)
+    one, error = compute(xp_backend, name, x)
+    other, other_error = compute(xp_backend, name, -x)
     assert np.all(np.abs(one - other - x.astype(np.float64)) <= error + other_error)
 
 
 @few
 @given(x=numbers)
-def test_the_logarithm_of_sigmoid_is_minus_the_softplus_of_the_opposite(backend, x):
+def test_the_logarithm_of_sigmoid_is_minus_the_softplus_of_the_opposite(xp_backend, x):
     x = np.clip(x, -MAX / 2, MAX / 2)
-    logs, error = compute(backend, "log_sigmoid", x)
-    other, other_error = compute(backend, "softplus", -x)
+    logs, error = compute(xp_backend, "log_sigmoid", x)
+    other, other_error = compute(xp_backend, "softplus", -x)
     assert np.all(np.abs(logs + other) <= error + other_error)
 
 
 @few
 @given(x=numbers)
-def test_the_forms_of_gelu_are_near_each_other(backend, x):
+def test_the_forms_of_gelu_are_near_each_other(xp_backend, x):
     x = np.clip(x, -MAX / 2, MAX / 2)
-    exact, error = compute(backend, "gelu", x)
-    near, other_error = compute(backend, "gelu", x, approximate="tanh")
+    exact, error = compute(xp_backend, "gelu", x)
+    near, other_error = compute(xp_backend, "gelu", x, approximate="tanh")
     assert np.all(np.abs(exact - near) <= 5e-4 + error + other_error)
 
 
 @few
 @given(x=numbers)
-def test_shrinking_takes_at_most_the_threshold(backend, x):
+def test_shrinking_takes_at_most_the_threshold(xp_backend, x):
     x = np.clip(x, -MAX / 2, MAX / 2)
-    soft, error = compute(backend, "soft_shrink", x, threshold=2.0)
+    soft, error = compute(xp_backend, "soft_shrink", x, threshold=2.0)
     taken = x.astype(np.float64) - soft
     assert np.all(np.abs(taken) <= 2.0 + error)
     assert np.all(taken * x >= 0)

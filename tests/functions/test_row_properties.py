@@ -29,53 +29,53 @@ def rows(limit):
     )
 
 
-def compute(backend, name, x, **options):
+def compute(xp_backend, name, x, **options):
     """Return a function's values in float64, and the name of the library."""
-    argument = backend.asarray(x)
+    argument = xp_backend.asarray(x)
     result = getattr(xpnet, name)(argument, **options)
     shape = x.shape[:-1] if name == "logsumexp" else x.shape
-    values = backend.check(result, dtype="float32", shape=shape)
+    values = xp_backend.check(result, dtype="float32", shape=shape)
     return values.astype(np.float64), library_of(argument)
 
 
 @few
 @given(x=rows(10_000))
 @pytest.mark.parametrize("name", ["softmax", "sparsemax"])
-def test_probabilities_sum_to_one(backend, name, x):
-    y, _ = compute(backend, name, x)
+def test_probabilities_sum_to_one(xp_backend, name, x):
+    y, _ = compute(xp_backend, name, x)
     assert np.min(y) >= 0
     assert np.max(np.abs(np.sum(y, axis=-1) - 1)) <= x.shape[-1] * EPS
 
 
 @few
 @given(x=rows(10_000))
-def test_log_probabilities_are_at_most_zero(backend, x):
-    y, _ = compute(backend, "log_softmax", x)
+def test_log_probabilities_are_at_most_zero(xp_backend, x):
+    y, _ = compute(xp_backend, "log_softmax", x)
     assert np.max(y) <= 0
 
 
 @few
 @given(x=rows(10_000))
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "sparsemax"])
-def test_the_order_is_kept(backend, name, x):
+def test_the_order_is_kept(xp_backend, name, x):
     order = np.argsort(x, axis=-1)
-    y, _ = compute(backend, name, x)
+    y, _ = compute(xp_backend, name, x)
     assert np.all(np.diff(np.take_along_axis(y, order, axis=-1), axis=-1) >= 0)
 
 
 @few
 @given(x=rows(1_000), shift=st.integers(-64, 64))
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "sparsemax"])
-def test_a_shift_that_rounds_nothing_changes_nothing(backend, name, x, shift):
+def test_a_shift_that_rounds_nothing_changes_nothing(xp_backend, name, x, shift):
     whole = np.round(x)
-    y, _ = compute(backend, name, whole)
-    shifted, _ = compute(backend, name, whole + np.float32(shift))
+    y, _ = compute(xp_backend, name, whole)
+    shifted, _ = compute(xp_backend, name, whole + np.float32(shift))
     np.testing.assert_array_equal(shifted, y)
 
 
 @few
 @given(x=rows(100), shift=st.floats(-1000, 1000))
-def test_a_shift_changes_no_more_than_its_rounding(backend, x, shift):
+def test_a_shift_changes_no_more_than_its_rounding(xp_backend, x, shift):
     # The moved logits are x + shift + d with |d| <= e, the rounding. Then the logarithm of a sum
     # of exponentials moves by shift and at most e, a log-probability by at most 2 e, and a
     # probability by the factor exp(2 e). To that come the errors of either computation.
@@ -83,16 +83,16 @@ def test_a_shift_changes_no_more_than_its_rounding(backend, x, shift):
     d = moved.astype(np.float64) - x - float(np.float32(shift))
     e, n = np.max(np.abs(d), axis=-1, keepdims=True), x.shape[-1]
     below = np.max(x, axis=-1, keepdims=True) - x.astype(np.float64)
-    y, library = compute(backend, "softmax", x)
-    z, _ = compute(backend, "softmax", moved)
+    y, library = compute(xp_backend, "softmax", x)
+    z, _ = compute(xp_backend, "softmax", moved)
     own = softmax_bound(below + 2 * e, n, library, "float32")
     assert np.all(np.abs(z - y) <= np.maximum(y, z) * (np.expm1(2 * e) + 2 * own) + 1e-37)
-    y, _ = compute(backend, "log_softmax", x)
-    z, _ = compute(backend, "log_softmax", moved)
+    y, _ = compute(xp_backend, "log_softmax", x)
+    z, _ = compute(xp_backend, "log_softmax", moved)
     own = log_softmax_bound(below + 2 * e, n, library, "float32")
     assert np.all(np.abs(z - y) <= 2 * e + 2 * own)
-    y, _ = compute(backend, "logsumexp", x)
-    z, _ = compute(backend, "logsumexp", moved)
+    y, _ = compute(xp_backend, "logsumexp", x)
+    z, _ = compute(xp_backend, "logsumexp", moved)
     # As log_softmax of the peak itself, and the rounding when the peak is added.
     own = log_softmax_bound(0.0, n, library, "float32") + EPS * np.maximum(np.abs(y), np.abs(z))
     assert np.all(np.abs(z - y - float(np.float32(shift))) <= e[:, 0] + 2 * own)
@@ -100,22 +100,22 @@ def test_a_shift_changes_no_more_than_its_rounding(backend, x, shift):
 
 @few
 @given(x=rows(100), shift=st.floats(-1000, 1000))
-def test_a_shift_of_sparsemax_changes_no_more_than_its_rounding(backend, x, shift):
+def test_a_shift_of_sparsemax_changes_no_more_than_its_rounding(xp_backend, x, shift):
     # A projection moves no farther than what it projects: |d| <= sqrt(n) e. The errors of either
     # computation are those of sums of up to n numbers between -1 and 1, below 2 n eps.
     moved = (x + np.float32(shift)).astype(np.float32)
     d = moved.astype(np.float64) - x - float(np.float32(shift))
-    y, _ = compute(backend, "sparsemax", x)
-    z, _ = compute(backend, "sparsemax", moved)
+    y, _ = compute(xp_backend, "sparsemax", x)
+    z, _ = compute(xp_backend, "sparsemax", moved)
     n = x.shape[-1]
     assert np.max(np.abs(z - y)) <= np.sqrt(n) * np.max(np.abs(d)) + 2 * 2 * n * EPS
 
 
 @few
 @given(x=rows(1_000))
-def test_log_softmax_is_the_logit_less_the_logarithm_of_the_sum(backend, x):
-    logs, library = compute(backend, "log_softmax", x)
-    total, _ = compute(backend, "logsumexp", x)
+def test_log_softmax_is_the_logit_less_the_logarithm_of_the_sum(xp_backend, x):
+    logs, library = compute(xp_backend, "log_softmax", x)
+    total, _ = compute(xp_backend, "logsumexp", x)
     below = np.max(x, axis=-1, keepdims=True) - x.astype(np.float64)
     limit = 2 * log_softmax_bound(below, x.shape[-1], library, "float32")
     expected = x.astype(np.float64) - total[:, None]
@@ -124,8 +124,8 @@ def test_log_softmax_is_the_logit_less_the_logarithm_of_the_sum(backend, x):
 
 @few
 @given(x=rows(10_000))
-def test_sparsemax_cuts_off_what_lies_one_below(backend, x):
-    y, _ = compute(backend, "sparsemax", x)
+def test_sparsemax_cuts_off_what_lies_one_below(xp_backend, x):
+    y, _ = compute(xp_backend, "sparsemax", x)
     below = np.max(x, axis=-1, keepdims=True).astype(np.float64) - x
     assert np.all(y[below >= 1] == 0)
     assert np.all(y[below == 0] > 0)

@@ -61,11 +61,11 @@ def test_an_interval_of_one_point(sloping_case):
     np.testing.assert_array_equal(slope(sloping_case, x, x), steepness)
 
 
-def test_every_backend_gives_the_same(backend, sloping_case):
+def test_every_backend_gives_the_same(xp_backend, sloping_case):
     low, high = (ends.astype(np.float32) for ends in intervals())
     expected = slope(sloping_case, low.astype(np.float64), high.astype(np.float64))
-    result = slope(sloping_case, backend.asarray(low), backend.asarray(high), backend.xp)
-    values = backend.check(result, dtype="float32", shape=low.shape)
+    result = slope(sloping_case, xp_backend.asarray(low), xp_backend.asarray(high), xp_backend.xp)
+    values = xp_backend.check(result, dtype="float32", shape=low.shape)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -106,10 +106,10 @@ def test_the_list_is_complete():
 
 
 @pytest.mark.parametrize("name", EVERYWHERE)
-def test_all_numbers(backend, name):
-    low, high = backend.asarray([-INF]), backend.asarray([INF])
-    values = backend.check(
-        ACTIVATIONS[name].slope(low, high, backend.xp), dtype="float32", shape=(1,)
+def test_all_numbers(xp_backend, name):
+    low, high = xp_backend.asarray([-INF]), xp_backend.asarray([INF])
+    values = xp_backend.check(
+        ACTIVATIONS[name].slope(low, high, xp_backend.xp), dtype="float32", shape=(1,)
     )
     assert float(values[0]) == pytest.approx(EVERYWHERE[name], rel=1e-4)
 
@@ -144,7 +144,7 @@ def test_the_list_of_jumps_is_complete():
 
 
 @pytest.mark.parametrize("case", JUMPING)
-def test_there_is_none_across_a_jump(backend, case):
+def test_there_is_none_across_a_jump(xp_backend, case):
     name, options = case[0], dict(case[1])
     jumps, pieces = JUMPING[case]
     low = [-9.0, *(jump + 0.1 for jump in jumps)]
@@ -152,8 +152,8 @@ def test_there_is_none_across_a_jump(backend, case):
     low += [jump - 0.1 for jump in jumps] + jumps
     high += [jump + 0.1 for jump in jumps] + jumps
     row = ACTIVATIONS[name]
-    result = row.slope(backend.asarray(low), backend.asarray(high), backend.xp, **options)
-    values = backend.check(result, dtype="float32", shape=(len(low),))
+    result = row.slope(xp_backend.asarray(low), xp_backend.asarray(high), xp_backend.xp, **options)
+    values = xp_backend.check(result, dtype="float32", shape=(len(low),))
     assert values.tolist() == [*pieces, *[INF] * 2 * len(jumps)]
 
 

@@ -112,18 +112,18 @@ class Table:
         truth = Truth(self.truth.dtype, nearest, rest)
         return Table(self.name, self.options, self.x[chosen], truth)
 
-    def compute(self, backend: Any) -> tuple[Any, str]:
+    def compute(self, xp_backend: Any) -> tuple[Any, str]:
         """Return the function's values on a backend, in float64, and the name of its library."""
         dtype, shape = self.truth.dtype, self.truth.nearest.shape
-        if backend.name.partition(":")[0] in WITHOUT.get(dtype, ()):
-            pytest.skip(f"{backend.name} has no {dtype}")
-        x = backend.asarray(self.x, "float32" if dtype == "bfloat16" else dtype)
+        if xp_backend.name.partition(":")[0] in WITHOUT.get(dtype, ()):
+            pytest.skip(f"{xp_backend.name} has no {dtype}")
+        x = xp_backend.asarray(self.x, "float32" if dtype == "bfloat16" else dtype)
         if dtype == "bfloat16":
-            x = backend.xp.astype(x, backend.xp.bfloat16)
+            x = xp_backend.xp.astype(x, xp_backend.xp.bfloat16)
         keep = {"keepdims": True} if self.name == "logsumexp" else {}
         result = getattr(xpnet, self.name)(x, **self.options, **keep)
-        if hasattr(backend.xp, dtype):
-            values = backend.check(result, dtype=dtype, shape=shape)
+        if hasattr(xp_backend.xp, dtype):
+            values = xp_backend.check(result, dtype=dtype, shape=shape)
         else:  # Dask computes in float16, of which its namespace knows nothing
             assert (str(result.dtype), tuple(result.shape)) == (dtype, shape)
             values = to_numpy(result)
@@ -183,13 +183,13 @@ def from_text(options: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_elementwise(backend, name, dtype):
+def test_elementwise(xp_backend, name, dtype):
     for whole in read_tables(name, dtype):
         is_finite = np.isfinite(whole.truth.nearest)
         assert name in OVERFLOWING or np.all(is_finite)
         table = whole.rows(is_finite[:, 0])
         truth = table.truth
-        got, library = table.compute(backend)
+        got, library = table.compute(xp_backend)
         # A library may take a subnormal x for 0, of which step alone makes something else.
         is_flushed = (np.abs(table.x) < truth.tiny) & (got == truth.nearest[table.x == 0])
         got = np.where(is_flushed, truth.nearest, got)
@@ -200,10 +200,10 @@ def test_elementwise(backend, name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", OVERFLOWING)
-def test_beyond_the_range_of_the_dtype_is_infinity(backend, name, dtype):
+def test_beyond_the_range_of_the_dtype_is_infinity(xp_backend, name, dtype):
     for whole in read_tables(name, dtype):
         table = whole.rows(np.isinf(whole.truth.nearest[:, 0]))
-        got, _ = table.compute(backend)
+        got, _ = table.compute(xp_backend)
         np.testing.assert_array_equal(got, table.truth.nearest)
 
 
@@ -229,9 +229,9 @@ def row_limit(table: Table, library: str) -> Any:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ALONG_AXIS)
-def test_along_an_axis(backend, name, dtype):
+def test_along_an_axis(xp_backend, name, dtype):
     for table in read_tables(name, dtype):
-        got, library = table.compute(backend)
+        got, library = table.compute(xp_backend)
         table.check(got, row_limit(table, library))
 
 

@@ -8,9 +8,9 @@ from xpnet.inference.batches import as_rows, check_batch_size, default_batch_siz
 
 
 @pytest.mark.parametrize("shape", [(3, 784), (3, 28, 28), (3, 1, 28, 28), (0, 28, 28)])
-def test_images_become_rows(backend, shape):
-    rows = as_rows(backend.asarray(np.ones(shape), "uint8"), 784)
-    backend.check(rows, dtype="uint8", shape=(shape[0], 784))
+def test_images_become_rows(xp_backend, shape):
+    rows = as_rows(xp_backend.asarray(np.ones(shape), "uint8"), 784)
+    xp_backend.check(rows, dtype="uint8", shape=(shape[0], 784))
 
 
 def test_rows_are_not_copied():

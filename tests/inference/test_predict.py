@@ -8,10 +8,10 @@ import pytest
 import xpnet
 
 
-def on(backend, network):
+def on(xp_backend, network):
     """Return a network of the same parameters on a backend."""
     layers = [
-        xpnet.Dense(backend.asarray(old.weight), backend.asarray(old.bias), old.activation)
+        xpnet.Dense(xp_backend.asarray(old.weight), xp_backend.asarray(old.bias), old.activation)
         for old in network.layers
     ]
     return xpnet.Network(layers, network.preprocessing, network.output, network.classes)
@@ -37,27 +37,27 @@ def test_the_batch_size_does_not_matter(trained, digits, batch_size):
 
 
 @pytest.mark.parametrize("shape", [(-1, 784), (-1, 28, 28), (-1, 1, 28, 28)])
-def test_host_bytes_meet_a_network_on_any_device(backend, trained, digits, shape):
-    if backend.name == "dask":
+def test_host_bytes_meet_a_network_on_any_device(xp_backend, trained, digits, shape):
+    if xp_backend.name == "dask":
         pytest.skip("Dask is not a device: Dask images meet a NumPy network, see test_lazy")
     images = digits[0][:60].reshape(shape)
-    labels = xpnet.predict(on(backend, trained), images, batch_size=25)
+    labels = xpnet.predict(on(xp_backend, trained), images, batch_size=25)
     assert isinstance(labels, np.ndarray)
     assert labels.dtype.kind == "i"
     np.testing.assert_array_equal(labels, xpnet.predict(trained, images))
 
 
-def test_images_of_the_networks_library_stay_there(backend, trained, digits):
-    if backend.name == "dask":
+def test_images_of_the_networks_library_stay_there(xp_backend, trained, digits):
+    if xp_backend.name == "dask":
         pytest.skip("Dask images meet a NumPy network, see test_lazy")
-    images = backend.asarray(digits[0][:60], "uint8")
-    network = on(backend, trained)
+    images = xp_backend.asarray(digits[0][:60], "uint8")
+    network = on(xp_backend, trained)
     labels = xpnet.predict(network, images, batch_size=25)
-    default = backend.xp.__array_namespace_info__().default_dtypes(device=backend.device)
+    default = xp_backend.xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
     name = str(default["indexing"]).rpartition(".")[2]
-    values = backend.check(labels, dtype=name, shape=(60,))
+    values = xp_backend.check(labels, dtype=name, shape=(60,))
     np.testing.assert_array_equal(values, xpnet.predict(trained, digits[0][:60]))
-    backend.check(
+    xp_backend.check(
         xpnet.predict_proba(network, images, batch_size=25), dtype="float32", shape=(60, 10)
     )
 
@@ -112,9 +112,9 @@ def test_probabilities_sum_to_one_and_agree_with_the_labels(trained, digits):
     np.testing.assert_array_equal(probabilities.argmax(axis=1), xpnet.predict(trained, digits[0]))
 
 
-def passing_network(backend, n, output="logits", **options):
+def passing_network(xp_backend, n, output="logits", **options):
     """Return a network whose outputs are its inputs."""
-    layer = xpnet.Dense(backend.asarray(np.eye(n)), backend.asarray(np.zeros(n)))
+    layer = xpnet.Dense(xp_backend.asarray(np.eye(n)), xp_backend.asarray(np.zeros(n)))
     return xpnet.Network([layer], output=output, **options)
 
 
@@ -138,10 +138,10 @@ def test_one_unit_tells_two_classes(output, x, labels, probabilities):
     assert xpnet.evaluate(network, rows, np.asarray(labels)).accuracy == 1.0
 
 
-def test_one_unit_on_every_backend(backend):
-    if backend.name == "dask":
+def test_one_unit_on_every_backend(xp_backend):
+    if xp_backend.name == "dask":
         pytest.skip("Dask images meet a NumPy network, see test_lazy")
-    network = passing_network(backend, 1)
+    network = passing_network(xp_backend, 1)
     rows = np.float32([[-2], [0], [2]])
     np.testing.assert_array_equal(xpnet.predict(network, rows), [0, 0, 1])
     np.testing.assert_allclose(
@@ -195,14 +195,14 @@ def test_confusion_has_the_truth_in_its_rows():
     np.testing.assert_array_equal(result.confusion, [[1, 0, 0], [0, 1, 0], [0, 1, 0]])
 
 
-def test_evaluate_on_every_backend(backend, trained, digits):
+def test_evaluate_on_every_backend(xp_backend, trained, digits):
     images, labels = digits[0][:100], digits[1][:100]
     expected = xpnet.evaluate(trained, images, labels)
-    if backend.name == "dask":
-        network, x = trained, backend.asarray(images, "uint8")
+    if xp_backend.name == "dask":
+        network, x = trained, xp_backend.asarray(images, "uint8")
     else:
-        network, x = on(backend, trained), backend.asarray(images, "uint8")
-    result = xpnet.evaluate(network, x, backend.asarray(labels, "uint8"), batch_size=30)
+        network, x = on(xp_backend, trained), xp_backend.asarray(images, "uint8")
+    result = xpnet.evaluate(network, x, xp_backend.asarray(labels, "uint8"), batch_size=30)
     np.testing.assert_array_equal(result.confusion, expected.confusion)
 
 

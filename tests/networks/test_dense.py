@@ -17,13 +17,13 @@ GATES = {
 
 
 @pytest.mark.parametrize("gate", GATES)
-def test_a_perceptron_is_a_gate(backend, gate):
+def test_a_perceptron_is_a_gate(xp_backend, gate):
     weight, bias, expected = GATES[gate]
     layer = xpnet.Dense(
-        backend.asarray(np.reshape(weight, (2, 1))), backend.asarray([bias]), "step"
+        xp_backend.asarray(np.reshape(weight, (2, 1))), xp_backend.asarray([bias]), "step"
     )
-    y = xpnet.forward(xpnet.Network([layer]), backend.asarray(CORNERS))
-    values = backend.check(y, dtype="float32", shape=(4, 1))
+    y = xpnet.forward(xpnet.Network([layer]), xp_backend.asarray(CORNERS))
+    values = xp_backend.check(y, dtype="float32", shape=(4, 1))
     np.testing.assert_array_equal(values[:, 0], expected)
 
 
@@ -45,8 +45,10 @@ def test_layers_that_are_none(weight, bias, activation, error, message):
         xpnet.Dense(weight, bias, activation)
 
 
-def test_what_a_layer_says_of_itself(backend):
-    layer = xpnet.Dense(backend.asarray(np.zeros((6, 5))), backend.asarray(np.zeros(5)), "relu")
+def test_what_a_layer_says_of_itself(xp_backend):
+    layer = xpnet.Dense(
+        xp_backend.asarray(np.zeros((6, 5))), xp_backend.asarray(np.zeros(5)), "relu"
+    )
     assert (layer.n_in, layer.n_out) == (6, 5)
     assert repr(layer) == "Dense(6 -> 5, relu)"
 
@@ -56,9 +58,11 @@ def test_nested_lists_become_numpy():
     assert (layer.weight.dtype, layer.bias.dtype) == (np.float64, np.float64)
 
 
-def test_a_list_as_bias_takes_after_the_weight(backend):
-    layer = xpnet.Dense(backend.asarray(np.zeros((2, 2))), [1, 2.5])
-    np.testing.assert_array_equal(backend.check(layer.bias, dtype="float32", shape=(2,)), [1, 2.5])
+def test_a_list_as_bias_takes_after_the_weight(xp_backend):
+    layer = xpnet.Dense(xp_backend.asarray(np.zeros((2, 2))), [1, 2.5])
+    np.testing.assert_array_equal(
+        xp_backend.check(layer.bias, dtype="float32", shape=(2,)), [1, 2.5]
+    )
 
 
 @pytest.mark.parametrize(

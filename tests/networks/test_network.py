@@ -20,16 +20,18 @@ BOOK = {
 CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
 
 
-def book_network(backend, dtype):
-    return xpnet.Network.from_arrays({name: backend.asarray(w, dtype) for name, w in BOOK.items()})
+def book_network(xp_backend, dtype):
+    return xpnet.Network.from_arrays(
+        {name: xp_backend.asarray(w, dtype) for name, w in BOOK.items()}
+    )
 
 
-def random_network(backend, sizes=(6, 5, 4), activation="sigmoid", **options):
+def random_network(xp_backend, sizes=(6, 5, 4), activation="sigmoid", **options):
     random = np.random.default_rng(0)
     layers = [
         xpnet.Dense(
-            backend.asarray(random.normal(size=(n_in, n_out))),
-            backend.asarray(random.normal(size=n_out)),
+            xp_backend.asarray(random.normal(size=(n_in, n_out))),
+            xp_backend.asarray(random.normal(size=n_out)),
             activation,
         )
         for n_in, n_out in pairwise(sizes)
@@ -38,79 +40,81 @@ def random_network(backend, sizes=(6, 5, 4), activation="sigmoid", **options):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_books_worked_example(backend, dtype):
-    y = xpnet.forward(book_network(backend, dtype), backend.asarray([1.0, 0.5], dtype))
-    values = backend.check(y, dtype=dtype, shape=(2,))
+def test_the_books_worked_example(xp_backend, dtype):
+    y = xpnet.forward(book_network(xp_backend, dtype), xp_backend.asarray([1.0, 0.5], dtype))
+    values = xp_backend.check(y, dtype=dtype, shape=(2,))
     np.testing.assert_allclose(values, [0.31682708, 0.69627909], atol=5e-8)
 
 
-def test_two_layers_solve_exclusive_or(backend):
+def test_two_layers_solve_exclusive_or(xp_backend):
     first = xpnet.Dense(
-        backend.asarray([[0.5, -0.5], [0.5, -0.5]]), backend.asarray([-0.2, 0.7]), "step"
+        xp_backend.asarray([[0.5, -0.5], [0.5, -0.5]]), xp_backend.asarray([-0.2, 0.7]), "step"
     )
-    second = xpnet.Dense(backend.asarray([[0.5], [0.5]]), backend.asarray([-0.7]), "step")
-    y = xpnet.forward(xpnet.Network([first, second]), backend.asarray(CORNERS))
-    values = backend.check(y, dtype="float32", shape=(4, 1))
+    second = xpnet.Dense(xp_backend.asarray([[0.5], [0.5]]), xp_backend.asarray([-0.7]), "step")
+    y = xpnet.forward(xpnet.Network([first, second]), xp_backend.asarray(CORNERS))
+    values = xp_backend.check(y, dtype="float32", shape=(4, 1))
     np.testing.assert_array_equal(values[:, 0], [0, 1, 1, 0])
 
 
 @pytest.mark.parametrize("shape", [(6,), (0, 6), (1, 6), (7, 6), (2, 3, 6), (0, 3, 6)])
-def test_leading_axes_are_kept(backend, shape):
-    network = random_network(backend)
+def test_leading_axes_are_kept(xp_backend, shape):
+    network = random_network(xp_backend)
     x = np.random.default_rng(1).normal(size=shape)
-    values = backend.check(
-        xpnet.forward(network, backend.asarray(x)), dtype="float32", shape=(*shape[:-1], 4)
+    values = xp_backend.check(
+        xpnet.forward(network, xp_backend.asarray(x)), dtype="float32", shape=(*shape[:-1], 4)
     )
-    flat = xpnet.forward(network, backend.asarray(x.reshape(-1, 6)))
-    expected = backend.check(flat, dtype="float32", shape=(x.size // 6, 4))
+    flat = xpnet.forward(network, xp_backend.asarray(x.reshape(-1, 6)))
+    expected = xp_backend.check(flat, dtype="float32", shape=(x.size // 6, 4))
     # Sigmoids of sums of 6 and 5 terms that may be added in another order.
     np.testing.assert_allclose(values.reshape(-1, 4), expected, rtol=(6 + 5) * 8 * 2**-24)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float64"])
-def test_inputs_are_cast_to_the_parameters_dtype(backend, dtype):
-    network = random_network(backend)
+def test_inputs_are_cast_to_the_parameters_dtype(xp_backend, dtype):
+    network = random_network(xp_backend)
     x = np.asarray([[0, 1, 1, 0, 1, 1]])
-    values = backend.check(
-        xpnet.forward(network, backend.asarray(x, dtype)), dtype="float32", shape=(1, 4)
+    values = xp_backend.check(
+        xpnet.forward(network, xp_backend.asarray(x, dtype)), dtype="float32", shape=(1, 4)
     )
-    expected = backend.check(
-        xpnet.forward(network, backend.asarray(x)), dtype="float32", shape=(1, 4)
+    expected = xp_backend.check(
+        xpnet.forward(network, xp_backend.asarray(x)), dtype="float32", shape=(1, 4)
     )
     np.testing.assert_array_equal(values, expected)
 
 
-def test_bytes_are_scaled_after_the_cast_not_before(backend):
-    layer = xpnet.Dense(backend.asarray([[1.0]]), backend.asarray([0.0]))
+def test_bytes_are_scaled_after_the_cast_not_before(xp_backend):
+    layer = xpnet.Dense(xp_backend.asarray([[1.0]]), xp_backend.asarray([0.0]))
     network = xpnet.Network([layer], preprocessing=[xpnet.Scale(3), xpnet.Scale(1 / 255)])
-    y = xpnet.forward(network, backend.asarray([[255]], "uint8"))
-    np.testing.assert_allclose(backend.check(y, dtype="float32", shape=(1, 1)), 3.0, rtol=1e-6)
+    y = xpnet.forward(network, xp_backend.asarray([[255]], "uint8"))
+    np.testing.assert_allclose(xp_backend.check(y, dtype="float32", shape=(1, 1)), 3.0, rtol=1e-6)
 
 
-def test_nan_goes_through(backend):
-    y = xpnet.forward(random_network(backend, activation="relu"), backend.asarray([np.nan] * 6))
-    assert np.isnan(backend.check(y, dtype="float32", shape=(4,))).all()
+def test_nan_goes_through(xp_backend):
+    y = xpnet.forward(
+        random_network(xp_backend, activation="relu"), xp_backend.asarray([np.nan] * 6)
+    )
+    assert np.isnan(xp_backend.check(y, dtype="float32", shape=(4,))).all()
 
 
-def test_calling_a_network_is_forward(backend):
-    network, x = random_network(backend), backend.asarray(np.ones((2, 6)))
+def test_calling_a_network_is_forward(xp_backend):
+    network, x = random_network(xp_backend), xp_backend.asarray(np.ones((2, 6)))
     np.testing.assert_array_equal(
-        backend.check(network(x), dtype="float32", shape=(2, 4)),
-        backend.check(xpnet.forward(network, x), dtype="float32", shape=(2, 4)),
+        xp_backend.check(network(x), dtype="float32", shape=(2, 4)),
+        xp_backend.check(xpnet.forward(network, x), dtype="float32", shape=(2, 4)),
     )
 
 
-def test_layer_results_give_every_stage(backend):
-    network = random_network(backend, preprocessing=xpnet.Scale(2))
-    x = backend.asarray(np.ones((3, 6)))
-    (given, prepared), *layers = layer_results(network, x, backend.xp)
+def test_layer_results_give_every_stage(xp_backend):
+    network = random_network(xp_backend, preprocessing=xpnet.Scale(2))
+    x = xp_backend.asarray(np.ones((3, 6)))
+    (given, prepared), *layers = layer_results(network, x, xp_backend.xp)
     assert given is x
-    np.testing.assert_array_equal(backend.check(prepared, dtype="float32", shape=(3, 6)), 2.0)
+    np.testing.assert_array_equal(xp_backend.check(prepared, dtype="float32", shape=(3, 6)), 2.0)
     for layer, (weighted, y) in zip(network.layers, layers, strict=True):
-        backend.check(weighted, dtype="float32", shape=(3, layer.n_out))
+        xp_backend.check(weighted, dtype="float32", shape=(3, layer.n_out))
         np.testing.assert_array_equal(
-            backend.check(y, dtype="float32", shape=(3, layer.n_out)),
-            backend.check(xpnet.sigmoid(weighted), dtype="float32", shape=(3, layer.n_out)),
+            xp_backend.check(y, dtype="float32", shape=(3, layer.n_out)),
+            xp_backend.check(xpnet.sigmoid(weighted), dtype="float32", shape=(3, layer.n_out)),
         )
 
 
@@ -210,11 +214,11 @@ def test_one_activation_for_each_layer():
         xpnet.Network.from_arrays(BOOK, activation=["relu", "tanh"])
 
 
-def test_what_a_network_says_of_itself(backend):
-    network = random_network(backend)
+def test_what_a_network_says_of_itself(xp_backend):
+    network = random_network(xp_backend)
     assert (network.n_in, network.n_out, network.n_classes) == (6, 4, 4)
-    assert (network.dtype, network.device) == (backend.xp.float32, backend.device)
-    assert network.library == backend.name.partition(":")[0].replace("-", "_")
+    assert (network.dtype, network.device) == (xp_backend.xp.float32, xp_backend.device)
+    assert network.library == xp_backend.name.partition(":")[0].replace("-", "_")
     assert "6 -> 5 sigmoid -> 4 sigmoid" in repr(network)
 
 
@@ -234,8 +238,8 @@ def test_networks_are_frozen_data():
     assert len({network, xpnet.init_network([2, 2])}) == 2
 
 
-def test_a_network_moves_to_the_cpu(backend):
-    network = random_network(backend, preprocessing=xpnet.Scale(2), classes="abcd").to("cpu")
+def test_a_network_moves_to_the_cpu(xp_backend):
+    network = random_network(xp_backend, preprocessing=xpnet.Scale(2), classes="abcd").to("cpu")
     assert (network.library, network.device) == ("numpy", "cpu")
     assert (network.preprocessing, network.classes) == ((xpnet.Scale(2),), tuple("abcd"))
     np.testing.assert_array_equal(

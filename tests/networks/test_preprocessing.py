@@ -8,9 +8,9 @@ import pytest
 import xpnet
 
 
-def test_scale_multiplies(backend):
-    result = xpnet.Scale(1 / 255)(backend.asarray([0.0, 51.0, 255.0]))
-    values = backend.check(result, dtype="float32", shape=(3,))
+def test_scale_multiplies(xp_backend):
+    result = xpnet.Scale(1 / 255)(xp_backend.asarray([0.0, 51.0, 255.0]))
+    values = xp_backend.check(result, dtype="float32", shape=(3,))
     np.testing.assert_allclose(values, [0, 0.2, 1], rtol=1e-6)
 
 

@@ -31,7 +31,7 @@ def with_options(network, options):
     return xpnet.Network([hidden, last], preprocessing=network.preprocessing)
 
 
-def make(backend, activation, options, dtype, random):
+def make(xp_backend, activation, options, dtype, random):
     sizes = (5, 4, 3)
     arrays = {}
     for i, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
@@ -40,7 +40,7 @@ def make(backend, activation, options, dtype, random):
 
     def build(values):
         network = xpnet.Network.from_arrays(
-            {name: backend.asarray(value, dtype) for name, value in values.items()},
+            {name: xp_backend.asarray(value, dtype) for name, value in values.items()},
             activation=activation,
             preprocessing=xpnet.Scale(0.5),
         )
@@ -50,25 +50,25 @@ def make(backend, activation, options, dtype, random):
 
 
 @pytest.mark.parametrize(("activation", "options"), CASES)
-def test_gradients_equal_difference_quotients(backend, activation, options):
+def test_gradients_equal_difference_quotients(xp_backend, activation, options):
     random = np.random.default_rng(7)
-    arrays, build = make(backend, activation, options, "float64", random)
-    rows = backend.asarray(random.normal(size=(6, 5)), "float64")
-    labels = backend.asarray(random.integers(0, 3, 6), "int64")
-    loss, gradients = loss_and_gradients(build(arrays), rows, labels, backend.xp)
+    arrays, build = make(xp_backend, activation, options, "float64", random)
+    rows = xp_backend.asarray(random.normal(size=(6, 5)), "float64")
+    labels = xp_backend.asarray(random.integers(0, 3, 6), "int64")
+    loss, gradients = loss_and_gradients(build(arrays), rows, labels, xp_backend.xp)
     direct = xpnet.cross_entropy(xpnet.forward(build(arrays), rows), labels)
     np.testing.assert_array_equal(
-        backend.check(loss, dtype="float64", shape=()),
-        backend.check(direct, dtype="float64", shape=()),
+        xp_backend.check(loss, dtype="float64", shape=()),
+        xp_backend.check(direct, dtype="float64", shape=()),
     )
 
     def loss_at(change):
         moved = {name: arrays[name] + change[name] for name in arrays}
         value = xpnet.cross_entropy(xpnet.forward(build(moved), rows), labels)
-        return float(backend.check(value, dtype="float64", shape=()))
+        return float(xp_backend.check(value, dtype="float64", shape=()))
 
     values = {
-        name: backend.check(gradient, dtype="float64", shape=arrays[name].shape)
+        name: xp_backend.check(gradient, dtype="float64", shape=arrays[name].shape)
         for pair, names in zip(gradients, (("W1", "b1"), ("W2", "b2")), strict=True)
         for gradient, name in zip(pair, names, strict=True)
     }

@@ -31,12 +31,14 @@ def test_adam_equals_torchs():
         np.testing.assert_allclose(ours, tensor.detach().numpy(), rtol=1e-12)
 
 
-def test_adam_on_every_backend(backend):
+def test_adam_on_every_backend(xp_backend):
     random = np.random.default_rng(1)
     start, gradients = random.normal(size=4), random.normal(size=(5, 4))
     (expected,) = run([start], [[gradient] for gradient in gradients], np)
-    (result,) = run([backend.asarray(start)], [[backend.asarray(g)] for g in gradients], backend.xp)
-    values = backend.check(result, dtype="float32", shape=(4,))
+    (result,) = run(
+        [xp_backend.asarray(start)], [[xp_backend.asarray(g)] for g in gradients], xp_backend.xp
+    )
+    values = xp_backend.check(result, dtype="float32", shape=(4,))
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 

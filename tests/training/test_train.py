@@ -55,19 +55,19 @@ def test_the_same_seed_gives_the_same_bits(digits, augment):
     assert not np.array_equal(weights(one)[0], weights(other)[0])
 
 
-def test_every_backend_learns_the_same(backend, digits):
-    if backend.name == "dask":
+def test_every_backend_learns_the_same(xp_backend, digits):
+    if xp_backend.name == "dask":
         pytest.skip("Dask arrays are lazy: a training would pile up an endless graph")
     host = start()
     layers = [
-        xpnet.Dense(backend.asarray(old.weight), backend.asarray(old.bias), old.activation)
+        xpnet.Dense(xp_backend.asarray(old.weight), xp_backend.asarray(old.bias), old.activation)
         for old in host.layers
     ]
     network = xpnet.Network(layers, preprocessing=host.preprocessing)
     run = xpnet.train(network, digits[0][:60], digits[1][:60], epochs=2, batch_size=20)
     expected = xpnet.train(host, digits[0][:60], digits[1][:60], epochs=2, batch_size=20)
     for ours, layer in zip(run.network.layers, expected.network.layers, strict=True):
-        values = backend.check(ours.weight, dtype="float32", shape=layer.weight.shape)
+        values = xp_backend.check(ours.weight, dtype="float32", shape=layer.weight.shape)
         # Six steps of 0.005 at most; rounding moves a weight by a small part of one.
         np.testing.assert_allclose(values, layer.weight, atol=1e-4)
     assert run.history[-1].loss == pytest.approx(expected.history[-1].loss, rel=1e-4)

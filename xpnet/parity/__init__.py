@@ -1,0 +1,1 @@
+"""How far may two correct backends differ, and how far do they?"""
