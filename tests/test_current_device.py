@@ -15,6 +15,7 @@ from xpnet.functions.activations import ACTIVATIONS
 ROOMS = (
     "arrays.namespace",
     "functions.losses",
+    "inference.labels",
     "inference.predict",
     "networks.network",
     "training.train",

@@ -61,9 +61,9 @@ def test_the_batch_size_is_used(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
     sizes = []
 
-    def evaluate(*given: Any, batch_size: int | None) -> Any:
+    def evaluate(*given: Any, batch_size: int | None, **options: Any) -> Any:
         sizes.append(batch_size)
-        return original(*given, batch_size=batch_size)
+        return original(*given, batch_size=batch_size, **options)
 
     original = predict.evaluate
     monkeypatch.setattr(predict, "evaluate", evaluate)

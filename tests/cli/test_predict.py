@@ -74,9 +74,9 @@ def test_the_batch_size_is_used(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
     sizes = []
 
-    def spy(*given: Any, batch_size: int | None) -> Any:
+    def spy(*given: Any, batch_size: int | None, **options: Any) -> Any:
         sizes.append(batch_size)
-        return original(*given, batch_size=batch_size)
+        return original(*given, batch_size=batch_size, **options)
 
     original = predict.predict
     monkeypatch.setattr(predict, "predict", spy)

@@ -9,15 +9,21 @@ import numpy as np
 import pytest
 
 from xpnet import Device, load
+from xpnet.arrays.counting import Transfers
 from xpnet.cli.report import describe_work, print_json, print_line, print_table, work_rows
 from xpnet.cli.stopwatch import Stopwatch
 
 
-def describe(n_images: int, *, batch_size: int | None = None) -> dict[str, Any]:
-    args = argparse.Namespace(data="digits.csv", model="sample", batch_size=batch_size)
+def describe(
+    n_images: int, *, batch_size: int | None = None, batch_invariant: bool = False
+) -> dict[str, Any]:
+    args = argparse.Namespace(
+        data="digits.csv", model="sample", batch_size=batch_size, batch_invariant=batch_invariant
+    )
     stopwatch = Stopwatch()
     stopwatch.switch("computing")
-    return describe_work(args, load("sample"), Device("cpu"), stopwatch, n_images)
+    network, transfers = load("sample"), Transfers(1, 784, 2, 16)
+    return describe_work(args, network, Device("cpu"), stopwatch, n_images, transfers=transfers)
 
 
 def test_what_was_done_where() -> None:
@@ -35,6 +41,23 @@ def test_the_batch_size_that_is_used(given: int | None, used: int) -> None:
     assert describe(10, batch_size=given)["batch_size"] == used
 
 
+def test_tiles_choose_the_batch_size() -> None:
+    work = describe(10, batch_invariant=True)
+    assert (work["batch_size"], work["batch_invariant"]) == (320, True)
+
+
+def test_transfers_are_told() -> None:
+    work = describe(10)
+    assert work["transfers"] == {
+        "copies_to_device": 1,
+        "bytes_to_device": 784,
+        "copies_to_host": 2,
+        "bytes_to_host": 16,
+    }
+    text = "784 bytes to the device in 1 copies, 16 bytes back in 2"
+    assert work_rows(work)["transfers"] == text
+
+
 def test_no_images_have_no_speed() -> None:
     work = describe(0)
     assert work["images_per_second"] is None
@@ -49,6 +72,7 @@ WORK = {
     "hardware": "2 x x86_64",
     "device_reason": "asked for cpu",
     "batch_size": 1000,
+    "transfers": {"bytes_to_device": 0, "bytes_to_host": 0},
     "images_per_second": 12345.6,
     "seconds": {"startup": 0.1, "loading": 0.02, "computing": 0.003, "total": 0.123},
 }

@@ -15,6 +15,7 @@ from xpnet.cli.arguments import (
     open_network,
     stream_rows,
 )
+from xpnet.cli.invariance import add_invariance_argument, check_invariance
 from xpnet.cli.report import describe_work, print_json, print_table, work_rows
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -34,6 +35,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_data_arguments(parser)
     add_model_arguments(parser)
+    add_invariance_argument(parser)
     add_common_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -42,14 +44,17 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
     from xpnet.inference.predict import evaluate
 
+    check_invariance(args)
     network, device = open_network(args, stopwatch)
     if network.output == "values":
         msg = f"{args.model} is a regression, which has no accuracy; use predict"
         raise UsageError(msg)
     with stopwatch.measure("computing"):
         pairs = stopwatch.measure_items(_labelled_rows(args, network), "loading")
-        result = evaluate(network, pairs, batch_size=args.batch_size)
-    work = describe_work(args, network, device, stopwatch, result.total)
+        result = evaluate(
+            network, pairs, batch_size=args.batch_size, batch_invariant=args.batch_invariant
+        )
+    work = describe_work(args, network, device, stopwatch, result.total, transfers=result.transfers)
     accuracy = result.accuracy if result.total else None
     if accuracy is None:
         print(f"xpnet: {args.data} holds no images: no accuracy", file=sys.stderr)
@@ -65,7 +70,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
 
 def _labelled_rows(args: argparse.Namespace, network: "Network") -> Iterator[tuple[Any, Any]]:
     from xpnet.files.errors import DataError
-    from xpnet.inference.predict import as_class_ids
+    from xpnet.inference.labels import as_class_ids
 
     # Where the network names its classes, the labels are names. No file has more than 256.
     n_classes = None if network.classes else min(network.n_classes, 256)

@@ -15,6 +15,7 @@ from xpnet.cli.arguments import (
     open_network,
     stream_rows,
 )
+from xpnet.cli.invariance import add_invariance_argument, check_invariance
 from xpnet.cli.report import describe_work, print_json, print_table, work_rows
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -35,6 +36,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_data_arguments(parser)
     add_model_arguments(parser)
+    add_invariance_argument(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -49,8 +51,10 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
+    from xpnet.arrays.counting import count_transfers
     from xpnet.files.writing import atomic_write
 
+    check_invariance(args)
     to_stdout = args.output in {"-", "/dev/stdout"}
     if args.json and to_stdout:
         msg = "--json needs -o FILE: standard output cannot hold both"
@@ -59,9 +63,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     if to_stdout:
         _write(args, network, stopwatch, _standard_output())
         return 0
-    with atomic_write(args.output, force=args.force) as file:
+    with atomic_write(args.output, force=args.force) as file, count_transfers() as transfers:
         n_images = _write(args, network, stopwatch, file)
-    work = describe_work(args, network, device, stopwatch, n_images)
+    work = describe_work(args, network, device, stopwatch, n_images, transfers=transfers)
     if args.json:
         print_json({"output": args.output, "total": n_images, **work})
     else:
@@ -84,7 +88,12 @@ def _write(
     blocks = stream_rows(args, network, "predicting", want_labels=False)
     for rows, _ in stopwatch.measure_items(blocks, "loading"):
         with stopwatch.measure("computing"):
-            results = predict(network, rows, batch_size=args.batch_size)
+            results = predict(
+                network,
+                rows,
+                batch_size=args.batch_size,
+                batch_invariant=args.batch_invariant,
+            )
         numbers = range(n_images + 1, n_images + 1 + len(rows))
         fields = _as_fields(network, results)
         writer.writerows([n, *row] for n, row in zip(numbers, fields, strict=True))

@@ -4,15 +4,25 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
+    from xpnet.arrays.counting import Transfers
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
 
-__all__ = ["describe_work", "network_text", "print_json", "print_line", "print_table", "work_rows"]
+__all__ = [
+    "describe_work",
+    "network_text",
+    "print_json",
+    "print_line",
+    "print_table",
+    "transfers_text",
+    "work_rows",
+]
 
 
 def describe_work(
@@ -21,12 +31,19 @@ def describe_work(
     device: "Device",
     stopwatch: Stopwatch,
     n_images: int,
+    *,
+    transfers: "Transfers",
 ) -> dict[str, Any]:
     """Return what was computed where and how fast, as JSON knows it."""
     from xpnet.inference.batches import check_batch_size
+    from xpnet.inference.tiles import rows_at_a_time
 
     seconds = stopwatch.seconds()
     computing = seconds["computing"]
+    if args.batch_invariant:
+        batch_size = rows_at_a_time(network)
+    else:
+        batch_size = check_batch_size(network, args.batch_size)
     return {
         "data": args.data,
         "model": args.model,
@@ -36,7 +53,9 @@ def describe_work(
         "library_version": device.version,
         "hardware": device.hardware,
         "device_reason": device.reason,
-        "batch_size": check_batch_size(network, args.batch_size),
+        "batch_size": batch_size,
+        "batch_invariant": args.batch_invariant,
+        "transfers": asdict(transfers),
         "images_per_second": n_images / computing if n_images and computing else None,
         "seconds": seconds,
     }
@@ -60,9 +79,20 @@ def work_rows(work: Mapping[str, Any]) -> dict[str, str]:
         "seconds": f"start-up {seconds['startup']:.3f}, loading {seconds['loading']:.3f},"
         f" computing {seconds['computing']:.3f}",
     }
+    if any(work["transfers"].values()):
+        rows["transfers"] = transfers_text(work["transfers"])
     if work["device_reason"].startswith("auto"):
         rows["chosen"] = work["device_reason"]
     return rows
+
+
+def transfers_text(transfers: Mapping[str, int]) -> str:
+    """Return what crossed between host and device as text."""
+    return (
+        f"{transfers['bytes_to_device']:,} bytes to the device"
+        f" in {transfers['copies_to_device']:,} copies,"
+        f" {transfers['bytes_to_host']:,} bytes back in {transfers['copies_to_host']:,}"
+    )
 
 
 def print_table(rows: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from xpnet.cli.arguments import (
     positive,
     read_options,
 )
-from xpnet.cli.report import network_text, print_json, print_table
+from xpnet.cli.report import network_text, print_json, print_table, transfers_text
 from xpnet.cli.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -251,6 +252,7 @@ def _report(
     args: argparse.Namespace, device: "Device", trained: "Run", stopwatch: Stopwatch
 ) -> None:
     last = trained.history[-1]
+    transfers = asdict(trained.transfers)
     if args.json:
         print_json(
             {
@@ -259,6 +261,7 @@ def _report(
                 "loss": last.loss,
                 "validation_accuracy": last.validation_accuracy,
                 "epochs": last.number,
+                "transfers": transfers,
                 "device": device.name,
                 "library": device.library,
                 "device_reason": device.reason,
@@ -267,12 +270,13 @@ def _report(
         )
         return
     accuracy = last.validation_accuracy
-    print_table(
-        {
-            "wrote": args.output,
-            "network": network_text(repr(trained.network)),
-            "loss": f"{last.loss:.4f} nats on the training images",
-            "accuracy": "n/a" if accuracy is None else f"{accuracy:.4f} on images held out",
-            "device": f"{device.name} ({device.library}, {device.hardware}; {device.reason})",
-        }
-    )
+    rows = {
+        "wrote": args.output,
+        "network": network_text(repr(trained.network)),
+        "loss": f"{last.loss:.4f} nats on the training images",
+        "accuracy": "n/a" if accuracy is None else f"{accuracy:.4f} on images held out",
+        "device": f"{device.name} ({device.library}, {device.hardware}; {device.reason})",
+    }
+    if any(transfers.values()):
+        rows["transfers"] = transfers_text(transfers)
+    print_table(rows)

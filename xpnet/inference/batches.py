@@ -2,15 +2,27 @@
 
 import operator
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from xpnet.arrays.namespace import array_namespace, as_array
-from xpnet.arrays.transfer import move
+from xpnet.arrays.namespace import array_namespace, as_array, device_of, library_of
+from xpnet.arrays.transfer import is_in_host_memory, move
 from xpnet.networks.network import Network
 
-__all__ = ["as_rows", "check_batch_size", "default_batch_size", "is_stream", "on_network_device"]
+__all__ = [
+    "TransferPolicy",
+    "as_rows",
+    "check_batch_size",
+    "check_transfer",
+    "check_transfers",
+    "default_batch_size",
+    "is_stream",
+    "on_network_device",
+]
+
+TransferPolicy = Literal["allow", "forbid"]
+_POLICIES = get_args(TransferPolicy)
 
 # The widest stage of a batch holds this many numbers at most, which a CPU's caches still serve
 # well: of the sizes in benchmarks/forward.py 1,000 rows of 784 are the fastest, and 10,000 take
@@ -81,3 +93,47 @@ def on_network_device(network: Network, rows: Any) -> Any:
         return rows
     weight = network.layers[0].weight
     return move(rows, array_namespace(weight), network.device)
+
+
+def check_transfers(transfers: str) -> None:
+    """Refuse a word that says nothing of transfers.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "allow" nor "forbid".
+    """
+    if transfers not in _POLICIES:
+        msg = f"`transfers` must be allow or forbid; got {transfers!r}"
+        raise ValueError(msg)
+
+
+def check_transfer(x: Any, network: Network, transfers: str, name: str = "images") -> None:
+    """Refuse an array that is to cross between host and device, where that is forbidden.
+
+    Raises
+    ------
+    ValueError
+        If `transfers` is "forbid", and the array and the network are not both in host memory, or
+        both on a device.
+    """
+    weight = network.layers[0].weight
+    if transfers == "allow" or is_in_host_memory(x) == is_in_host_memory(weight):
+        return
+    source, target = _place(x), _place(weight)
+    call = f"{library_of(weight)}.asarray({name}, device=...)"
+    if library_of(weight) in {"numpy", "cupy"}:
+        word = "cpu" if library_of(weight) == "numpy" else target
+        call = f"xpnet.Device({word!r}).to_device({name})"
+    msg = (
+        f"`{name}` of shape {tuple(x.shape)} would be copied from {source} to {target}: move them"
+        f" once with {call}, or give transfers='allow'"
+    )
+    raise ValueError(msg)
+
+
+def _place(x: Any) -> str:
+    """Name the device of an array in a sentence."""
+    if is_in_host_memory(x):
+        return "the host"
+    return f"gpu:{x.device.id}" if library_of(x) == "cupy" else str(device_of(x))

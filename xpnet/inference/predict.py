@@ -1,24 +1,42 @@
 """From many images to labels, probabilities and accuracy, batch by batch."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.counting import Transfers, count_transfers
 from xpnet.arrays.namespace import array_namespace, as_array, current_device, library_of
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.sigmoids import sigmoid
 from xpnet.functions.softmax import softmax
-from xpnet.inference.batches import as_rows, check_batch_size, is_stream, on_network_device
+from xpnet.inference.batches import (
+    TransferPolicy,
+    as_rows,
+    check_batch_size,
+    check_transfer,
+    check_transfers,
+    is_stream,
+    on_network_device,
+)
+from xpnet.inference.labels import as_class_ids, confusion_of, stay_together
 from xpnet.networks.network import Network, forward
 
-__all__ = ["Evaluation", "as_class_ids", "evaluate", "predict", "predict_proba"]
+__all__ = ["Evaluation", "class_ids", "evaluate", "predict", "predict_proba"]
 
 
-def predict(network: Network, images: Any, /, *, batch_size: int | None = None) -> Any:
+def predict(
+    network: Network,
+    images: Any,
+    /,
+    *,
+    batch_size: int | None = None,
+    batch_invariant: bool = False,
+    transfers: TransferPolicy = "allow",
+) -> Any:
     """Return the class id of each image: the largest logit decides, no softmax is computed.
 
     Parameters
@@ -29,6 +47,11 @@ def predict(network: Network, images: Any, /, *, batch_size: int | None = None) 
         another library must be the network's own. Dask images give a Dask array.
     batch_size : int, optional
         Rows at a time; chosen for the device by default.
+    batch_invariant : bool, default False
+        Whether an image's result shall be the same bits whatever is computed with it. It
+        chooses its own `batch_size`.
+    transfers : {"allow", "forbid"}, default "allow"
+        With "forbid", images that are not where the network is are refused, and not copied.
 
     Returns
     -------
@@ -43,7 +66,15 @@ def predict(network: Network, images: Any, /, *, batch_size: int | None = None) 
     TypeError
         If `images` are no array, or of another library than the network.
     ValueError
-        If the images do not have the network's number of inputs, or `batch_size` is below 1.
+        If the images do not have the network's number of inputs, `batch_size` is below 1 or
+        given together with `batch_invariant`, or `transfers` forbids to copy the images.
+
+    Notes
+    -----
+    With `batch_invariant`, NumPy multiplies each row alone, which measured with OpenBLAS (its
+    kernels for AVX2 and AVX-512) makes results independent of the batch, of the place in it and
+    of the number of threads. Other libraries are given one row at a time; but CuPy tiles of 256
+    rows, filled up with zeros, which has not been run on a GPU.
 
     Examples
     --------
@@ -52,15 +83,24 @@ def predict(network: Network, images: Any, /, *, batch_size: int | None = None) 
     >>> xpnet.predict(xpnet.load("sample"), images[:5])
     array([0, 1, 2, 3, 4])
     """
-    return _batched(network, images, _class_ids, batch_size)
+    compute = _computation(network, class_ids, batch_size, invariant=batch_invariant)
+    return _batched(network, images, *compute, transfers)
 
 
-def predict_proba(network: Network, images: Any, /, *, batch_size: int | None = None) -> Any:
+def predict_proba(
+    network: Network,
+    images: Any,
+    /,
+    *,
+    batch_size: int | None = None,
+    batch_invariant: bool = False,
+    transfers: TransferPolicy = "allow",
+) -> Any:
     """Return the probability of each class for each image.
 
     Parameters
     ----------
-    network, images, batch_size
+    network, images, batch_size, batch_invariant, transfers
         As for `predict`.
 
     Returns
@@ -83,10 +123,12 @@ def predict_proba(network: Network, images: Any, /, *, batch_size: int | None = 
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
-    return _batched(network, images, _probabilities, batch_size)
+    compute = _computation(network, _probabilities, batch_size, invariant=batch_invariant)
+    return _batched(network, images, *compute, transfers)
 
 
-def _class_ids(network: Network, y: Any) -> Any:
+def class_ids(network: Network, y: Any) -> Any:
+    """Return what `predict` says of outputs: class ids, or the values of a regression."""
     xp = array_namespace(y)
     if network.output == "values":
         return y
@@ -105,41 +147,65 @@ def _probabilities(network: Network, y: Any) -> Any:
     return xp.concat(pair, axis=1)
 
 
+_Finish = Callable[[Network, Any], Any]
+
+
+def _computation(
+    network: Network, finish: _Finish, batch_size: int | None, *, invariant: bool
+) -> tuple[Callable[[Any], Any], int]:
+    """Return what makes results of a batch of rows, and how many rows a batch has."""
+    if invariant:
+        from xpnet.inference.tiles import tiled
+
+        return tiled(network, finish, batch_size)
+    return lambda rows: finish(network, forward(network, rows)), check_batch_size(
+        network, batch_size
+    )
+
+
 def _batched(
     network: Network,
     images: Any,
-    finish: Callable[[Network, Any], Any],
-    batch_size: int | None,
+    compute: Callable[[Any], Any],
+    batch_size: int,
+    transfers: TransferPolicy,
 ) -> Any:
-    """Return ``finish(network, outputs)`` of all images, where the images live."""
+    """Return ``compute(rows)`` of all images, where the images live."""
+    if transfers != "allow":
+        check_transfers(transfers)
     if not is_stream(images):
         images = as_array(images, "images")
         if library_of(images) == "dask":
             from xpnet.inference.lazy import map_rows
 
-            return map_rows(lambda block: _batched(network, block, finish, batch_size), images)
+            return map_rows(
+                lambda block: _batched(network, block, compute, batch_size, transfers), images
+            )
     with current_device(network.layers[0].weight):
-        parts = list(_results(network, images, finish, batch_size))
+        parts = list(_results(network, images, compute, batch_size, transfers))
         return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
 
 def _results(
     network: Network,
     images: Any,
-    finish: Callable[[Network, Any], Any],
-    batch_size: int | None,
+    compute: Callable[[Any], Any],
+    batch_size: int,
+    transfers: TransferPolicy,
 ) -> Iterator[Any]:
     """Yield the results batch by batch; at least one, if of no rows."""
-    size = check_batch_size(network, batch_size)
     blocks = images if is_stream(images) else iter([images])
     first = next(blocks, np.empty((0, network.n_in), np.uint8))
     for block in chain([first], blocks):
         rows = as_rows(block, network.n_in)
+        on_host = isinstance(rows, np.ndarray)
         n_rows = rows.shape[0]
-        for start in range(0, max(n_rows, 1), size):
-            batch = rows[start : min(start + size, n_rows), :]
-            result = finish(network, forward(network, on_network_device(network, batch)))
-            yield to_numpy(result) if isinstance(batch, np.ndarray) else result
+        if on_host and n_rows and transfers != "allow":
+            check_transfer(rows, network, transfers)
+        for start in range(0, max(n_rows, 1), batch_size):
+            batch = rows[start : min(start + batch_size, n_rows), :]
+            result = compute(on_network_device(network, batch))
+            yield to_numpy(result) if on_host else result
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +218,14 @@ class Evaluation:
         Images classified as their label says, and all.
     confusion : array of shape (n_classes, n_classes), int64
         How many images of the class in the row were taken for the class in the column.
+    transfers : Transfers
+        What was copied between host and device.
     """
 
     correct: int
     total: int
     confusion: NDArray[np.int64]
+    transfers: Transfers = field(default_factory=Transfers)
 
     @property
     def accuracy(self) -> float:
@@ -171,6 +240,8 @@ def evaluate(
     /,
     *,
     batch_size: int | None = None,
+    batch_invariant: bool = False,
+    transfers: TransferPolicy = "allow",
 ) -> Evaluation:
     """Classify images and compare with their labels.
 
@@ -183,14 +254,18 @@ def evaluate(
         may be longer than the memory.
     labels : array of shape (n,), optional
         Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` where it has them
-        (where those are texts, either).
-    batch_size : int, optional
-        Rows at a time; chosen for the device by default.
+        (where those are texts, either). Where images and labels are on the network's device,
+        they are compared there, and counts come back.
+    batch_size, batch_invariant
+        As for `predict`.
+    transfers : {"allow", "forbid"}, default "allow"
+        With "forbid", images or labels that are not where the network is are refused, and not
+        copied. The counts come back nevertheless.
 
     Returns
     -------
     Evaluation
-        With ``.accuracy``, ``.correct``, ``.total`` and ``.confusion``.
+        With ``.accuracy``, ``.correct``, ``.total``, ``.confusion`` and ``.transfers``.
 
     Raises
     ------
@@ -213,18 +288,12 @@ def evaluate(
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)
     confusion = np.zeros((n_classes, n_classes), np.int64)
-    for block, truth in _pairs(images, labels):
-        predicted = to_numpy(predict(network, block, batch_size=batch_size))
-        expected = as_class_ids(network, truth)
-        if predicted.shape != expected.shape:
-            msg = (
-                "`labels` must be one for each image;"
-                f" got {expected.shape} labels for {len(predicted)} images"
-            )
-            raise ValueError(msg)
-        counts = np.bincount(expected * n_classes + predicted, minlength=n_classes**2)
-        confusion += counts.reshape(n_classes, n_classes)
-    return Evaluation(int(np.trace(confusion)), int(confusion.sum()), confusion)
+    compute = _computation(network, class_ids, batch_size, invariant=batch_invariant)
+    with count_transfers() as counted:
+        for block, truth in _pairs(images, labels):
+            predicted = _batched(network, block, *compute, transfers)
+            confusion += _compared(network, predicted, truth, transfers)
+    return Evaluation(int(np.trace(confusion)), int(confusion.sum()), confusion, counted)
 
 
 def _pairs(images: Any, labels: Any) -> Iterable[tuple[Any, Any]]:
@@ -237,36 +306,19 @@ def _pairs(images: Any, labels: Any) -> Iterable[tuple[Any, Any]]:
     raise TypeError(msg)
 
 
-def as_class_ids(network: Network, labels: Any) -> NDArray[np.int64]:
-    """Return labels (class ids, or entries of ``network.classes``) as class ids on the host.
-
-    Whole numbers are class ids where all classes are named by texts.
-
-    Raises
-    ------
-    TypeError
-        If they are no integers, where the network names no classes.
-    ValueError
-        If one is no class of the network.
-    """
-    truth = to_numpy(as_array(labels, "labels"))
-    is_integer = np.isdtype(truth.dtype, "integral")
-    if network.classes is not None and not (is_integer and _are_texts(network.classes)):
-        ids = {name: i for i, name in enumerate(network.classes)}
-        rule = "entries of the network's classes"
-        found = np.asarray([ids.get(label, -1) for label in truth.tolist()], np.int64)
-    elif is_integer:
-        rule = f"class ids from 0 to {network.n_classes - 1}"
-        found = truth.astype(np.int64)
-    else:
-        msg = f"`labels` must be integers; got dtype {truth.dtype}"
-        raise TypeError(msg)
-    wrong = np.flatnonzero((found < 0) | (found >= network.n_classes))
-    if wrong.size:
-        msg = f"`labels` must be {rule}; got {truth[wrong[0]]} in place {wrong[0]}"
+def _compared(
+    network: Network, predicted: Any, labels: Any, transfers: TransferPolicy
+) -> NDArray[np.int64]:
+    """Return how many of each class were taken for which."""
+    labels = as_array(labels, "labels")
+    check_transfer(labels, network, transfers, "labels")
+    expected = as_class_ids(network, labels)
+    if library_of(predicted) == "dask" or not stay_together(expected, predicted):
+        expected, predicted = to_numpy(expected), to_numpy(predicted)
+    if predicted.shape != expected.shape:
+        msg = (
+            "`labels` must be one for each image;"
+            f" got {tuple(expected.shape)} labels for {predicted.shape[0]} images"
+        )
         raise ValueError(msg)
-    return found
-
-
-def _are_texts(classes: tuple[str | int, ...]) -> bool:
-    return all(isinstance(name, str) for name in classes)
+    return confusion_of(expected, predicted, network.n_classes)
