@@ -1,0 +1,143 @@
+"""The comparison: a function must give the same on every array library and device."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from xpnet.parity.backends import Backend, chosen, expand, open_backend, why_not
+from xpnet.parity.reference import Reference, host_value
+from xpnet.parity.tolerance import Tolerance
+from xpnet.parity.trying import faults_on
+
+__all__ = ["assert_parity"]
+
+_DTYPES = ("float16", "float32", "float64")
+
+
+def assert_parity(
+    function: Callable[..., Any],
+    /,
+    *arrays: Any,
+    bound: Any = None,
+    operations: int | None = None,
+    dtype: str | None = None,
+    lazy: bool = True,
+    backends: Iterable[str] | None = None,
+) -> None:
+    r"""Fail unless a function gives the same on every array library and device that is here.
+
+    The function is called on each backend with arrays of that library, on that device. Each
+    result must be of the same library, on the same device, and of the right dtype and shape; its
+    values must agree with those that the function gives in NumPy with float64 arguments.
+
+    Parameters
+    ----------
+    function : callable
+        Takes `arrays`, returns an array, a number, or a tuple or list of them.
+    *arrays : array_like
+        NumPy arrays or lists keep the dtype that NumPy gives them: ``[1.0, 2.0]`` is float64. On
+        a device without float64 they are rounded to float32, and so are those of the reference.
+        Numbers are passed on as Python numbers. Real and boolean dtypes.
+    bound : float or array_like, optional
+        How far floating-point results may be from the reference: a number is in ULP, units in
+        the last place of the result's dtype at the reference's value; an array or a list holds
+        absolute errors, that fit each result's shape (infinity: no bound). On a device without
+        float64, the absolute errors for float64 count :math:`2^{29}` times, the ratio of the two
+        precisions.
+    operations : int, optional
+        The bound by this count n of operations, for a single number of the result:
+        ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype and ``scale``
+        is the largest finite magnitude among arguments and result. The default, if neither is
+        given, is this bound, with n the length of the longest axis of arguments and result.
+    dtype : str, optional
+        What floating-point results must be. The default is the dtype of the floating-point
+        arguments, the widest if they are several; the library's default where there are none.
+    lazy : bool, default True
+        Whether the function must not look at values: under ``jax.jit`` it must run and agree, on
+        Dask it must compute nothing, and boolean masks are refused (by
+        ``array-api-strict:strictest``). With False these three are left out.
+    backends : iterable of str, optional
+        Those to try, as in ``--xp-backends``. The default is that option's choice, and without
+        pytest all that are here.
+
+    Raises
+    ------
+    AssertionError
+        If the function fails or disagrees somewhere: the message says where, and what is wrong,
+        for every backend. An error of the function itself is the cause.
+    TypeError
+        If an argument is of the wrong kind, or the function returns something else.
+    ValueError
+        If a bound, a dtype or the name of a backend is none, or a bound does not fit.
+    RuntimeError
+        If no library but NumPy is here, so that nothing could be compared.
+
+    Notes
+    -----
+    The smallest normal number is added to every bound: results below it may be zero. NaN must be
+    where NaN is. A result is infinite where the reference is, or where that is beyond the largest
+    number of the dtype. Integers and booleans must equal those that NumPy gives with the same
+    dtypes, and must be of NumPy's dtype or the library's default integer. Arguments must stay as
+    they were. In float64 the reference is NumPy's result: a bound in ULP must then have room for
+    NumPy's own error too.
+
+    The default bound is a rule, no derivation: n rounding errors add up to about the square root
+    of n of them (Higham and Mary), 8 leaves room for chance, and ``scale`` stands for the numbers
+    that are rounded. Functions whose numbers on the way are larger than argument and result, or
+    that magnify rounding errors, need a bound of their own.
+
+    References
+    ----------
+    N. J. Higham and T. Mary, A new approach to probabilistic rounding error analysis, SIAM
+    Journal on Scientific Computing 41(5), 2019, doi:10.1137/18M1226312.
+
+    Examples
+    --------
+    >>> assert_parity(lambda x, y: x * y + 1.0, [1.0, 2.0], [0.5, 0.25])
+    >>> assert_parity(lambda x: x * x, [1.0, 3.0], bound=0.5)  # half an ULP
+    """
+    __tracebackhide__ = True
+    if not callable(function):
+        msg = f"`function` must be callable; got {type(function).__name__}"
+        raise TypeError(msg)
+    if dtype is not None and dtype not in _DTYPES:
+        msg = f"`dtype` must be one of {', '.join(_DTYPES)}; got {dtype!r}"
+        raise ValueError(msg)
+    given = [host_value(x, i) for i, x in enumerate(arrays, 1)]
+    reference = Reference(function, given, Tolerance(bound, operations), dtype)
+    names = chosen() if backends is None else expand(backends)
+    outcomes = {
+        backend.name: faults_on(backend, function, reference, lazy=lazy)
+        for backend in _opened(names, reference.dtypes, lazy=lazy)
+    }
+    failed = {name: faults for name, (faults, _) in outcomes.items() if faults}
+    if failed:
+        errors = [error for _, error in outcomes.values() if error is not None]
+        agreeing = [name for name in outcomes if name not in failed]
+        raise AssertionError(_message(function, failed, agreeing)) from next(iter(errors), None)
+
+
+def _opened(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> list[Backend]:
+    """Return the backends to try: those that are here, and have the dtypes."""
+    here = [name for name in names if why_not(name) is None]
+    if not lazy:
+        here = [name for name in here if name != "array-api-strict:strictest"]
+    opened = [backend for backend in map(open_backend, here) if backend.has(dtypes)]
+    if names != ("numpy",) and all(backend.library == "numpy" for backend in opened):
+        msg = (
+            "assert_parity must have another library to compare NumPy with; got none of"
+            f" {', '.join(names)} that is here and has {', '.join(sorted(dtypes))}."
+            " pip install array-api-strict"
+        )
+        raise RuntimeError(msg)
+    return opened
+
+
+def _message(
+    function: Callable[..., Any], failed: dict[str, list[str]], agreeing: list[str]
+) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    lines = [f"{name} fails on {len(failed)} of {len(failed) + len(agreeing)} backends:"]
+    lines += [f"  {backend}: {fault}" for backend, faults in failed.items() for fault in faults]
+    if agreeing:
+        lines.append(f"It is right on {', '.join(agreeing)}.")
+    return "\n".join(lines)
