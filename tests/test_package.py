@@ -23,7 +23,18 @@ def test_public_names_open_their_rooms(name):
 def test_the_table_of_rooms_holds_the_public_names():
     listed = [name for names in xpnet._ROOMS.values() for name in names]  # noqa: SLF001
     assert sorted(listed) == xpnet.__all__
-    assert set(dir(xpnet)) == {*xpnet.__all__, "__version__"}
+    assert set(dir(xpnet)) == {*xpnet.__all__, "__version__", "parity"}
+
+
+@pytest.mark.parametrize("name", xpnet.parity.__all__)
+def test_public_names_of_parity(name):
+    value = getattr(xpnet.parity, name)
+    assert (value.__name__, name in importlib.import_module(value.__module__).__all__) == (
+        name,
+        True,
+    )
+    assert value.__doc__
+    assert name in dir(xpnet.parity)
 
 
 def test_the_version_is_the_installed_one():
@@ -33,6 +44,8 @@ def test_the_version_is_the_installed_one():
 def test_other_names_are_no_attributes():
     with pytest.raises(AttributeError, match="module 'xpnet' has no attribute 'swish_1'"):
         xpnet.swish_1  # noqa: B018
+    with pytest.raises(AttributeError, match=r"module 'xpnet\.parity' has no attribute 'prove'"):
+        xpnet.parity.prove  # noqa: B018
 
 
 def run_python(code):

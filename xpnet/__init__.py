@@ -10,7 +10,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from xpnet import parity as parity
     from xpnet.arrays.causes import DeviceError
+    from xpnet.arrays.counting import Transfers, count_transfers
     from xpnet.arrays.device import Device, add_device_argument
     from xpnet.datasets import read, sample
     from xpnet.files.errors import DataError, WeightsError
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "xpnet.arrays.device": ("Device", "add_device_argument"),
     "xpnet.arrays.causes": ("DeviceError",),
+    "xpnet.arrays.counting": ("Transfers", "count_transfers"),
     "xpnet.datasets": ("read", "sample"),
     "xpnet.files.errors": ("DataError", "WeightsError"),
     "xpnet.formats.choosing": ("load", "save"),
@@ -80,9 +83,11 @@ __all__ = [
     "Network",
     "Run",
     "Scale",
+    "Transfers",
     "WeightsError",
     "add_device_argument",
     "celu",
+    "count_transfers",
     "cross_entropy",
     "elu",
     "erf",
@@ -135,6 +140,8 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         value: object = version("xpnet")
+    elif name == "parity":
+        value = importlib.import_module("xpnet.parity")
     elif name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
     else:
@@ -145,4 +152,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, "__version__", "parity"]

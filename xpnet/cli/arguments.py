@@ -116,8 +116,8 @@ def read_options(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     return options
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --seed, --device and --batch-size."""
+def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = True) -> None:
+    """Add --model, --seed, --device and, where a command works in batches, --batch-size."""
     from xpnet.arrays.device import add_device_argument
 
     parser.add_argument(
@@ -131,12 +131,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=not_negative, default=0, metavar="N", help="of --model random (default: 0)"
     )
     add_device_argument(parser)
-    parser.add_argument(
-        "--batch-size",
-        type=positive,
-        metavar="N",
-        help="images at a time (default: what suits the device)",
-    )
+    if batch_size:
+        parser.add_argument(
+            "--batch-size",
+            type=positive,
+            metavar="N",
+            help="images at a time (default: what suits the device)",
+        )
 
 
 def open_network(args: argparse.Namespace, stopwatch: "Stopwatch") -> "tuple[Network, Device]":

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from xpnet.cli import doctor, evaluate, plot, predict, show, train
+from xpnet.cli import doctor, evaluate, parity, plot, predict, show, train
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.stopwatch import Stopwatch
 
 __all__ = ["main"]
 
-_COMMANDS = (evaluate, predict, train, show, plot, doctor)
+_COMMANDS = (evaluate, predict, train, parity, show, plot, doctor)
 _LINE_LIMIT = 400
 
 
@@ -27,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code.
 
-    The codes: 0 done, 2 usage, 3 data, 4 weights, 5 device, 130 interrupted.
+    The codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device, 130 interrupted.
     An error is one line of at most 400 characters on stderr; ``--debug`` shows the traceback.
     """
     args = argparse.Namespace(debug=False)
@@ -66,7 +66,8 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="xpnet",
         description="Neural networks written once against the array API, on NumPy or CuPy.",
-        epilog="Exit codes: 0 done, 2 usage, 3 data, 4 weights, 5 device, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device,"
+        " 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")

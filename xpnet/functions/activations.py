@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from xpnet.arrays.namespace import compute
+from xpnet.arrays.namespace import as_numbers, compute, device_of
 from xpnet.functions import derivatives
 from xpnet.functions.gates import _gelu, _mish, _silu, approximation
 from xpnet.functions.hard import (
@@ -116,13 +116,20 @@ class Activation:
     def _slope(self, low: Any, high: Any, xp: Any, **options: Any) -> Any:
         steepest = xp.zeros_like(low)
         if self.derivative is not None:
-            turns = (xp.minimum(xp.maximum(low, turn), high) for turn in self.turns)
-            for x in (low, high, *turns):
-                slope = self.derivative(x, self.function(x, xp, **options), xp, **options)
-                steepest = xp.maximum(steepest, xp.abs(slope))
+            for x in (low, high):
+                steepest = xp.maximum(steepest, self._steepness(x, xp, **options))
+            for turn in self.turns:
+                is_inside = as_numbers((low < turn) & (turn < high), low, xp)
+                there = xp.full((), turn, dtype=low.dtype, device=device_of(low))
+                there = self._steepness(there, xp, **options)
+                steepest = xp.maximum(steepest, is_inside * there)
         for jump in self.jumps(**options):
             steepest = xp.where((low <= jump) & (jump <= high), xp.inf, steepest)
         return steepest
+
+    def _steepness(self, x: Any, xp: Any, **options: Any) -> Any:
+        derivative: Any = self.derivative
+        return xp.abs(derivative(x, self.function(x, xp, **options), xp, **options))
 
     def checked(self, options: Mapping[str, Any], /) -> Mapping[str, Any]:
         """Return all options of the function: the given ones, checked, and the defaults.

@@ -1,1 +1,60 @@
-"""How far may two correct backends differ, and how far do they?"""
+"""Evidence that backends agree: derived bounds, comparison, certificates, and a pytest plugin.
+
+For array code of any kind, on the room `xpnet.arrays` alone: `backends`, `comparing`, `plugin` and
+what they are made of. For networks: `bound` and `report`, `recording` and `certificate`, `batches`.
+The names open on first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xpnet.parity.batches import BatchSensitivity, batch_sensitivity
+    from xpnet.parity.bound import ErrorBound, StageBound, error_bound
+    from xpnet.parity.certificate import read_certificate, write_certificate
+    from xpnet.parity.comparing import assert_parity
+    from xpnet.parity.recording import Certificate, certify
+    from xpnet.parity.report import Agreement, Report, compare
+    from xpnet.parity.tally import StageAgreement
+
+_FILES = {
+    "batches": ("BatchSensitivity", "batch_sensitivity"),
+    "bound": ("ErrorBound", "StageBound", "error_bound"),
+    "certificate": ("read_certificate", "write_certificate"),
+    "comparing": ("assert_parity",),
+    "recording": ("Certificate", "certify"),
+    "report": ("Agreement", "Report", "compare"),
+    "tally": ("StageAgreement",),
+}
+_HOMES = {name: file for file, names in _FILES.items() for name in names}
+
+__all__ = [
+    "Agreement",
+    "BatchSensitivity",
+    "Certificate",
+    "ErrorBound",
+    "Report",
+    "StageAgreement",
+    "StageBound",
+    "assert_parity",
+    "batch_sensitivity",
+    "certify",
+    "compare",
+    "error_bound",
+    "read_certificate",
+    "write_certificate",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Open the file of a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        msg = f"module 'xpnet.parity' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value: object = getattr(importlib.import_module(f"xpnet.parity.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

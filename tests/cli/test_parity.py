@@ -1,0 +1,226 @@
+"""``xpnet parity``: devices, libraries, files and certificates against the derived bounds."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpnet import load, save
+
+STAGES = ["preprocessing", "layer 1, sigmoid", "layer 2, sigmoid", "layer 3, identity"]
+
+
+@pytest.fixture
+def save_changed(tmp_path: Path) -> Any:
+    """Write the embedded network with something changed; return its file."""
+
+    def write(change: Any, **more: Any) -> Path:
+        network = load("sample")
+        layers = [
+            replace(layer, weight=layer.weight.copy(), bias=layer.bias.copy())
+            for layer in network.layers
+        ]
+        change(layers)
+        path = tmp_path / "changed.safetensors"
+        save(replace(network, layers=tuple(layers), **more), path)
+        return path
+
+    return write
+
+
+def test_in_bound(xpnet: Any) -> None:
+    result = xpnet("parity", "--rows", "50")
+    assert (result.code, result.err) == (0, "")
+    assert "0 of 50 can change by rounding; 0 differ from float64\n" in result.out
+    assert result.out.endswith("verdict      in bound\n")
+    assert [line.split("  ")[1] for line in result.out.splitlines() if ", sigmoid" in line] == [
+        "layer 1, sigmoid",
+        "layer 2, sigmoid",
+    ]
+
+
+def test_json(xpnet: Any) -> None:
+    result = xpnet("parity", "--rows", "50", "--json")
+    report = json.loads(result.out)
+    assert result.code == 0
+    assert (report["rows"], report["dtype"], report["in_bound"]) == (50, "float32", True)
+    assert (report["could_differ"], report["disagree"], report["worst_case"]) == (0, 0, False)
+    (found,) = report["candidates"].values()
+    assert (found["library"], found["compute_type"], found["differ"]) == ("numpy", "float32", 0)
+    assert [stage["name"] for stage in found["stages"]] == STAGES
+    assert [stage["results"] for stage in found["stages"]] == [39200, 2500, 5000, 500]
+    for stage in found["stages"]:
+        assert 0 < stage["share_of_bound"] < 1
+        assert 0 < stage["difference"] < 1e-4
+        assert stage["ulp"] > 0.5
+        assert (stage["out_of_bound"], stage["no_bound"], stage["fault"]) == (0, 0, None)
+
+
+def test_the_worst_case(xpnet: Any) -> None:
+    assert "a correct computation cannot be out of bound" in xpnet("parity", "--worst-case").out
+
+
+def test_libraries(xpnet: Any) -> None:
+    words = ("--libraries", "array-api-strict:device1, dask", "--rows", "20")
+    report = json.loads(xpnet("parity", *words, "--json").out)
+    assert list(report["candidates"]) == ["cpu", "array-api-strict:device1", "dask"]
+    assert report["candidates"]["dask"]["library"] == "dask"
+    text = xpnet("parity", *words).out
+    assert "differ from float64, 0 between the candidates" in text
+
+
+def one_weight(layers: list[Any]) -> None:
+    layers[1].weight[3, 7] += 0.01
+
+
+def test_a_fault_is_found_in_its_layer(xpnet: Any, save_changed: Any) -> None:
+    path = save_changed(one_weight)
+    result = xpnet("parity", "--against", path, "--rows", "200")
+    assert result.code == 1
+    assert result.out.endswith("OUT OF BOUND, first in layer 2, sigmoid\n")
+    assert ", the most in row" in result.out
+    report = json.loads(xpnet("parity", "--against", path, "--rows", "200", "--json").out)
+    found = report["candidates"][str(path)]
+    assert (report["in_bound"], found["in_bound"]) == (False, False)
+    assert found["first_out"] == "layer 2, sigmoid"
+    assert found["stages"][2]["row_and_unit"][1] == 7
+    assert found["stages"][1]["out_of_bound"] == 0
+    assert report["candidates"]["cpu"]["in_bound"]
+
+
+def test_a_folded_scale(xpnet: Any, save_changed: Any) -> None:
+    def fold(layers: list[Any]) -> None:
+        layers[0].weight[...] *= np.float32(1 / 255)
+
+    path = save_changed(fold, preprocessing=())
+    result = xpnet("parity", "--against", path, "--json")
+    stages = json.loads(result.out)["candidates"][str(path)]["stages"]
+    assert result.code == 0
+    assert [stage["name"] for stage in stages] == STAGES[1:]
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_infinity_is_null_in_json(xpnet: Any, save_changed: Any) -> None:
+    def overflow(layers: list[Any]) -> None:
+        layers[2].weight[:, 4] = 3e38
+
+    path = save_changed(overflow)
+    result = xpnet("parity", "--against", path, "--rows", "20", "--json")
+    last = json.loads(result.out)["candidates"][str(path)]["stages"][-1]
+    assert result.code == 1
+    assert (last["difference"], last["share_of_bound"], last["out_of_bound"]) == (None, None, 20)
+
+
+def test_no_bound(xpnet: Any, tmp_path: Path) -> None:
+    path = tmp_path / "step.safetensors"
+    network = load("sample")
+    save(replace(network, layers=(replace(network.layers[0], activation="step"),)), path)
+    result = xpnet("parity", "--model", path, "--worst-case")
+    assert result.code == 0
+    assert ", step" in result.out
+    assert " of 50,000\n" in result.out.replace("no bound for ", "")
+
+
+def test_a_regression(xpnet: Any, save_network: Any) -> None:
+    path = save_network(1, output="values")
+    result = xpnet("parity", "--model", path)
+    assert result.code == 0
+    assert "predictions" not in result.out
+    report = json.loads(xpnet("parity", "--model", path, "--json").out)
+    assert (report["could_differ"], report["disagree"]) == (None, None)
+
+
+def test_a_picture(xpnet: Any, tmp_path: Path) -> None:
+    path = tmp_path / "agreement.png"
+    result = xpnet("parity", "--rows", "20", "--libraries", "dask", "--plot", path)
+    assert (result.code, result.out.splitlines()[-1]) == (0, f"wrote {path}")
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_certificate(xpnet: Any, refused: Any, save_changed: Any, tmp_path: Path) -> None:
+    path = tmp_path / "cpu.npz"
+    result = xpnet("parity", "--rows", "30", "--record", path)
+    assert (result.code, result.out.splitlines()[-1]) == (0, f"wrote {path}")
+    report = json.loads(xpnet("parity", "--rows", "30", "--check", path, "--json").out)
+    assert list(report["candidates"]) == ["cpu, recorded", "cpu"]
+    recorded, here = report["candidates"].values()
+    assert recorded["stages"] == here["stages"]
+    assert recorded["recorded"].startswith("20")
+    assert "cpu, recorded (numpy " in xpnet("parity", "--rows", "30", "--check", path).out
+
+    code, line = refused("parity", "--rows", "29", "--check", path)
+    assert code == 3
+    assert "another input: number of rows, found 30, expected 29" in line
+    code, line = refused("parity", "--check", path, "--model", save_changed(one_weight))
+    assert code == 3
+    assert "another network: weight of layer 2" in line
+    path.write_bytes(path.read_bytes()[:-40])
+    code, line = refused("parity", "--rows", "30", "--check", path)
+    assert code == 3
+    assert str(path) in line
+
+
+def test_a_certificate_out_of_bound(xpnet: Any, tmp_path: Path) -> None:
+    from xpnet.parity import certify, write_certificate
+    from xpnet.parity.report import results_on_host
+
+    network = load("sample")
+    rows = np.arange(20 * 784, dtype=np.uint8).reshape(20, 784)
+    stages = [stage.copy() for stage in results_on_host(network, rows)]
+    stages[3][11, 5] *= np.float32(1.001)
+    names = ("device", "hardware", "library", "library_version", "compute_type")
+    certificate = certify(network, rows, stages, **dict.fromkeys(names, "elsewhere"))
+    write_certificate(tmp_path / "gpu.npz", certificate)
+    np.save(tmp_path / "rows.npy", rows)
+    result = xpnet("parity", tmp_path / "rows.npy", "--check", tmp_path / "gpu.npz")
+    assert result.code == 1
+    assert "OUT OF BOUND: 1 of 200, the most in row 11, unit 5" in result.out
+
+
+def test_batch_invariance(xpnet: Any) -> None:
+    result = xpnet("parity", "--rows", "50", "--batch-invariance")
+    assert result.code == 0
+    assert result.out.endswith("verdict    batch_invariant=True gives the same bits\n")
+    found = json.loads(xpnet("parity", "--rows", "50", "--batch-invariance", "--json").out)
+    assert found["sizes"]["computations"] == 50
+    assert found["invariant_sizes"]["results"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--devices", "cpu,tpu"], "--devices: `device` must be cpu, gpu, gpu:N"),
+        (["--devices", "cpu,,gpu"], "must be words with commas between them; got 'cpu,,gpu'"),
+        (["--libraries", "keras"], "--libraries: keras cannot be used: known are numpy,"),
+        (["--record", "x.npz", "--libraries", "dask"], "--record writes what --device computes"),
+        (["--record", "x.npz", "--check", "y.npz"], "not allowed with argument"),
+        (["--batch-invariance", "--plot", "x.png"], "--plot does not go with --batch-invariance"),
+        (["--confidence", "1"], "must be a number above 0 and below 1; got '1'"),
+        (["--confidence", "0.9", "--worst-case"], "not allowed with argument"),
+        (["--plot", "x.gif"], "a picture's name must end in .png, .svg, .pdf; got 'x.gif'"),
+        (["--batch-size", "10"], "unrecognized arguments: --batch-size"),
+    ],
+)
+def test_usage(refused: Any, words: list[str], message: str) -> None:
+    code, line = refused("parity", *words)
+    assert code == 2
+    assert message in line
+
+
+@pytest.mark.parametrize("option", ["--record", "--plot"])
+def test_no_file_is_lost(refused: Any, tmp_path: Path, option: str) -> None:
+    path = tmp_path / "kept.png"
+    path.write_text("mine")
+    code, line = refused("parity", option, path)
+    assert code == 2
+    assert "exists already (--force" in line
+    assert path.read_text() == "mine"
+
+
+def test_no_images(refused: Any) -> None:
+    code, line = refused("parity", "--rows", "0")
+    assert code == 3
+    assert "no images to compare with" in line

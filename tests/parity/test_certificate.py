@@ -1,0 +1,419 @@
+"""A certificate is read with its own network and input only, undamaged and unchanged."""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.files import DataError
+from xpnet.networks.network import layer_results
+from xpnet.networks.preprocessing import Scale
+from xpnet.parity.certificate import read_certificate, write_certificate
+from xpnet.parity.fingerprint import sha256_of
+from xpnet.parity.recording import FACTS, certify
+
+PLACE = {
+    "device": "gpu:0",
+    "hardware": "a card",
+    "library": "cupy",
+    "library_version": "14.2.0",
+    "compute_type": "float32",
+}
+
+
+def make_layers(dtype="float32"):
+    random = np.random.default_rng(0)
+    sizes = ((3, 2, "elu"), (2, 4, "identity"))
+    return [
+        xpnet.Dense(
+            random.normal(size=(n_in, n_out)).astype(dtype),
+            random.normal(size=n_out).astype(dtype),
+            activation,
+        )
+        for n_in, n_out, activation in sizes
+    ]
+
+
+LAYERS = make_layers()
+NETWORK = xpnet.Network(LAYERS, preprocessing=Scale(1 / 255))
+X = np.random.default_rng(1).integers(0, 256, (5, 3), dtype=np.uint8)
+
+
+def stages_of(network, x):
+    return [np.asarray(y) for _, y in layer_results(network, x, np)]
+
+
+def record(network=NETWORK, x=X, **place):
+    return certify(network, x, stages_of(network, x), **{"recorded": "2025", **PLACE, **place})
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_certificate(tmp_path / "gpu.npz", record())
+    return tmp_path / "gpu.npz"
+
+
+def assert_same(certificate, other):
+    assert certificate.network == other.network
+    assert certificate.input == other.input
+    assert certificate.facts == other.facts
+    for stage, expected in zip(certificate.stages, other.stages, strict=True):
+        assert stage.dtype == expected.dtype
+        assert stage.dtype.isnative
+        np.testing.assert_array_equal(stage, expected)
+
+
+def refused(path, message, network=NETWORK, x=X):
+    with pytest.raises(DataError, match=message) as caught:
+        read_certificate(path, network, x)
+    assert caught.value.file == str(path)
+
+
+def save(path, *, sign=True, description=None, **changed):
+    """Save a certificate again with other members, as a person with NumPy would."""
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    if description is not None:
+        text = json.dumps(json.loads(arrays["certificate"].item()) | description)
+        arrays["certificate"] = np.asarray(text)
+    arrays |= {name: array for name, array in changed.items() if array is not None}
+    for name in (name for name, array in changed.items() if array is None):
+        del arrays[name]
+    if sign and "certificate" in arrays:
+        text = arrays["certificate"].item()
+        arrays["sha256"] = np.asarray(hashlib.sha256(text.encode()).hexdigest())
+    np.savez(path, **arrays)
+
+
+def zipped(path, name, content, method=zipfile.ZIP_DEFLATED):
+    """Put other bytes in the place of one member."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, old in contents.items():
+            archive.writestr(member, content if member == name else old, method)
+
+
+def npy(array):
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_what_was_written_is_read(tmp_path, dtype):
+    network = xpnet.Network(make_layers(dtype))
+    certificate = record(network)
+    assert [stage.dtype for stage in certificate.stages] == [dtype] * 3
+    write_certificate(tmp_path / "gpu.npz", certificate)
+    assert_same(read_certificate(tmp_path / "gpu.npz", network, X), certificate)
+
+
+def test_stages_may_be_nan_infinite_and_column_major(tmp_path):
+    stages = [np.asfortranarray(stage) for stage in record().stages]
+    stages[1][0, :] = np.nan, -np.inf
+    certificate = replace(record(), stages=tuple(stages))
+    write_certificate(tmp_path / "gpu.npz", certificate)
+    assert_same(read_certificate(tmp_path / "gpu.npz", NETWORK, X), certificate)
+
+
+def test_the_stages_can_be_written_to(path):
+    assert all(stage.flags.writeable for stage in read_certificate(path, NETWORK, X).stages)
+
+
+def test_the_same_certificate_gives_the_same_bytes(path, tmp_path):
+    write_certificate(tmp_path / "again.npz", record())
+    assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
+
+
+def test_numpy_shows_what_is_in_it(path):
+    with np.load(path, allow_pickle=False) as archive:
+        assert archive.files == ["certificate", "sha256", "stage_0", "stage_1", "stage_2"]
+        description = json.loads(archive["certificate"].item())
+        np.testing.assert_array_equal(archive["stage_2"], record().stages[2])
+    assert description["version"] == 1
+    assert tuple(description["facts"]) == FACTS
+    assert description["facts"]["device"] == "gpu:0"
+    assert description["network"]["activation of layer 1"] == "elu(alpha=1.0)"
+    assert description["input"]["shape"] == "5 x 3"
+
+
+def test_saved_again_by_numpy_it_is_the_same(path):
+    save(path, sign=False)
+    assert_same(read_certificate(path, NETWORK, X), record())
+
+
+def test_an_existing_file_stays_unless_forced(path):
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError, match="--force"):
+        write_certificate(path, record(recorded="2026"))
+    assert path.read_bytes() == before
+    write_certificate(path, record(recorded="2026"), force=True)
+    assert read_certificate(path, NETWORK, X).facts["recorded"] == "2026"
+
+
+def test_a_description_that_is_too_long_to_read_is_not_written(tmp_path):
+    certificate = record(hardware="x" * (1 << 20))
+    with pytest.raises(ValueError, match=r"at most 1048576 characters; got 1050\d\d\d"):
+        write_certificate(tmp_path / "gpu.npz", certificate)
+    assert list(tmp_path.iterdir()) == []
+
+
+ANOTHER = np.float32([[1, 2], [3, 4]])
+SQUARE = xpnet.Dense(ANOTHER, ANOTHER[0])
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (xpnet.Network(LAYERS[:1]), "network: number of layers, found 2, expected 1, as the"),
+        (xpnet.Network(make_layers("float64")), "dtype, found float32, expected float64, as"),
+        (xpnet.Network([LAYERS[0], SQUARE]), "shape of layer 2, found 2 x 4, expected 2 x 2"),
+        (
+            replace(NETWORK, layers=(replace(LAYERS[0], activation="relu", options={}), LAYERS[1])),
+            r"activation of layer 1, found elu\(alpha=1.0\), expected relu, as the network given",
+        ),
+        (
+            replace(NETWORK, layers=(replace(LAYERS[0], options={"alpha": 2}), LAYERS[1])),
+            r"activation of layer 1, found elu\(alpha=1.0\), expected elu\(alpha=2.0\), as",
+        ),
+        (
+            replace(NETWORK, layers=(LAYERS[0], replace(LAYERS[1], weight=LAYERS[1].weight * 2))),
+            "weight of layer 2, found SHA-256 [0-9a-f]{12}, expected SHA-256 [0-9a-f]{12}, as the",
+        ),
+        (
+            replace(NETWORK, layers=(replace(LAYERS[0], bias=-LAYERS[0].bias), LAYERS[1])),
+            "bias of layer 1, found SHA-256 [0-9a-f]{12}, expected SHA-256 [0-9a-f]{12}, as the",
+        ),
+        (
+            replace(NETWORK, preprocessing=()),
+            r"preprocessing, found Scale\(factor=0.003\d*\), expected none, as the network given",
+        ),
+        (
+            replace(NETWORK, output="values"),
+            "output, found logits, expected values, as the network given here has, give the netw",
+        ),
+        (
+            replace(NETWORK, classes=("a", "b", "c", "d")),
+            "classes, found none, expected SHA-256 [0-9a-f]{12}, as the network given here has,",
+        ),
+    ],
+    ids=[
+        "number of layers",
+        "dtype",
+        "shape",
+        "activation",
+        "option",
+        "weight",
+        "bias",
+        "preprocessing",
+        "output",
+        "classes",
+    ],
+)
+def test_another_network_is_refused(path, network, message):
+    refused(path, message, network=network)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (X[:4], "another input: number of rows, found 5, expected 4, as the input given here has"),
+        (X[:, :2], "another input: shape, found 5 x 3, expected 5 x 2, as the input given here"),
+        (X.astype("f4"), "another input: dtype, found uint8, expected float32, as the input given"),
+        (
+            X[::-1],
+            "another input: values, found SHA-256 [0-9a-f]{12}, expected SHA-256 [0-9a-f]{12}, as",
+        ),
+    ],
+    ids=["rows", "shape", "dtype", "values"],
+)
+def test_another_input_is_refused(path, x, message):
+    refused(path, message, x=x)
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x20, 0x80, 0xFF])
+def test_no_changed_byte_changes_what_is_read(path, mask):
+    content = path.read_bytes()
+    n_refused = 0
+    for i in range(len(content)):
+        path.write_bytes(content[:i] + bytes([content[i] ^ mask]) + content[i + 1 :])
+        try:
+            assert_same(read_certificate(path, NETWORK, X), record())
+        except DataError:
+            n_refused += 1
+    # The rest are dates, versions and permissions in the zip file's directory.
+    assert n_refused > 0.85 * len(content)
+
+
+def test_every_cut_is_refused(path):
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        refused(path, "not a certificate|cut off, or followed by something else")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a certificate, found 0 bytes, expected an npz file that xpnet parity --record"),
+        (b"a,b\n", "not a certificate, found first bytes 61 2c 62 0a, expected an npz file"),
+        (npy(np.zeros(3)), "not a certificate, found first bytes 93 4e 55 4d, expected"),
+        (b"PK\x03\x04" + bytes(50), "cut off, or followed by something else, expected an npz"),
+        (b"PK\x03\x04" + b"PK\x05\x06" + bytes(18), "no member 'certificate', expected an npz"),
+        (b"PK\x03\x04" + b"PK\x05\x06" + b"\1" * 16 + bytes(2), "damaged, found .*copy it again"),
+    ],
+)
+def test_what_is_no_certificate_is_refused(tmp_path, content, message):
+    (tmp_path / "a.npz").write_bytes(content)
+    refused(tmp_path / "a.npz", message)
+
+
+def test_what_follows_is_refused(path):
+    path.write_bytes(path.read_bytes() + b"more")
+    refused(path, "cut off, or followed by something else")
+
+
+def test_more_than_a_certificate_can_be_is_refused(path, monkeypatch):
+    monkeypatch.setattr("xpnet.parity.members.MOST_BYTES", 1000)
+    refused(path, "too large for a certificate, expected at most 2000 bytes")
+
+
+def test_what_cannot_be_opened_is_the_systems_error(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        read_certificate(tmp_path, NETWORK, X)
+    with pytest.raises(FileNotFoundError):
+        read_certificate(tmp_path / "none.npz", NETWORK, X)
+
+
+def edited(stage):
+    stage = record().stages[stage].copy()
+    stage[0, 0] += 1
+    return stage
+
+
+def test_edited_values_are_refused(path):
+    save(path, sign=False, stage_2=edited(2))
+    found, expected = sha256_of(edited(2))[:12], sha256_of(record().stages[2])[:12]
+    refused(path, f"'stage_2' was changed after .*, found SHA-256 {found}, expected {expected}, re")
+
+
+def test_an_edited_description_is_refused(path):
+    save(path, sign=False, description={"facts": {"device": "gpu:1"}})
+    refused(path, "the description was changed after it was recorded, found SHA-256 .* record it")
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (2, "version of the format, found 2, expected 1, which this xpnet reads, use a newer"),
+        (0, "version of the format, found 0, expected 1, which this xpnet reads, record it again"),
+        (True, "found True, expected 1, which this xpnet reads, record it again"),
+        ("1", "found '1', expected 1, which this xpnet reads, record it again"),
+        (None, "found None, expected 1, which this xpnet reads, record it again"),
+    ],
+)
+def test_another_version_of_the_format_is_refused(path, version, message):
+    save(path, description={"version": version})
+    refused(path, message)
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ({"format": "another"}, "not a certificate, expected JSON of the format 'xpnet parity cer"),
+        ({"facts": None}, "'facts' in the certificate, expected a JSON object of printable texts"),
+        ({"network": {"dtype": 1}}, "'network' in the certificate, expected a JSON object of"),
+        ({"input": []}, "'input' in the certificate, expected a JSON object of printable texts"),
+        ({"stages": {"stage_0": "\x1b[2J"}}, "'stages' in the certificate, expected a JSON object"),
+        ({"facts": {}}, "facts of the certificate, found without compute type, device, hardware,"),
+        ({"network": {}}, "number of layers, found nothing, expected 2, as the network given here"),
+        ({"stages": {"more": ""}}, "found without stage_0, stage_1, stage_2 and with more besides"),
+    ],
+)
+def test_a_description_that_was_made_by_hand_is_refused(path, description, message):
+    save(path, description=description)
+    refused(path, message)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "1" * 5000, "\0", "[]", "null"])
+def test_a_description_that_is_no_json_object_is_refused(path, text):
+    save(path, certificate=np.asarray(text))
+    refused(path, "no JSON, found|not a certificate, expected JSON")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"certificate": None}, "no member 'certificate', expected an npz file that xpnet parity"),
+        ({"sha256": None}, "no member 'sha256', expected an npz file that xpnet parity"),
+        ({"stage_1": None}, "members of the certificate, found without stage_1"),
+        ({"more": ANOTHER}, "members of the certificate, found with more besides"),
+        ({"certificate": ANOTHER}, "'certificate' has another form, found '{'descr':'<f4',"),
+        ({"sha256": np.asarray("0" * 65)}, "found .*U65.*, expected a text of at most 64 char"),
+        ({"stage_0": ANOTHER}, r"found '{'descr':'<f4','fortran_order':False,'shape':\(2,2\),}'"),
+        ({"stage_0": X}, r"found '{'descr':'\|u1',.*, expected float32, 5 x 3, little-endian"),
+        ({"stage_0": record().stages[0].astype(">f4")}, "found '{'descr':'>f4',"),
+        ({"stage_0": np.asfortranarray(record().stages[0])}, "'fortran_order':True"),
+    ],
+)
+def test_another_member_is_refused(path, changed, message):
+    save(path, sign=False, **changed)
+    refused(path, message)
+
+
+HEADER = npy(record().stages[0])[:128]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npy(np.asarray([{}])), r"'stage_0' has another form, found '{'descr':'\|O',"),
+        (b"\x80\x04N.", "'stage_0' has another form, found '80 04 4e 2e', expected an npy array"),
+        (b"", "'stage_0' has another form, found '', expected an npy array, version 1.0"),
+        (HEADER, "'stage_0' has less than its header says, expected 60 bytes"),
+        (HEADER + bytes(61), "'stage_0' has more than its header says, expected 60 bytes"),
+        (HEADER + bytes(10**7), "'stage_0' has more than its header says, expected 60 bytes"),
+        (HEADER + bytes(60), "'stage_0' was changed after it was recorded"),
+    ],
+)
+def test_a_member_that_lies_is_refused(path, content, message):
+    zipped(path, "stage_0.npy", content)
+    refused(path, message)
+
+
+def test_a_description_that_is_no_text_is_refused(path):
+    header = npy(np.asarray("ab"))[:128]
+    zipped(path, "certificate.npy", header + b"\xff" * 8)
+    refused(path, "damaged, found 'utf-32-le' codec can't decode")
+
+
+def test_a_rare_compression_is_refused(path):
+    zipped(path, "", b"", zipfile.ZIP_BZIP2)
+    refused(path, "member 'certificate' is encrypted, or compressed in a way that NumPy is not")
+
+
+def test_an_encrypted_member_is_refused(path):
+    content = bytearray(path.read_bytes())
+    # The flags of the first member, in front of it and in the directory at the end.
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    refused(path, "member 'certificate' is encrypted, or compressed in a way that NumPy is not")
+
+
+def test_a_member_twice_is_refused(path):
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("stage_0.npy", b"")
+    refused(path, "member twice, found 'stage_0.npy'")
+
+
+def test_a_member_that_is_no_array_is_refused(path):
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../readme.txt", b"")
+    refused(path, "member that is no npy file, found '../readme.txt'")

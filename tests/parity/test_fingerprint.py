@@ -1,0 +1,111 @@
+"""A fingerprint is the same wherever the arrays lie, and another for anything else."""
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.networks.preprocessing import Scale
+from xpnet.parity.fingerprint import (
+    first_difference,
+    input_fingerprint,
+    network_fingerprint,
+    sha256_of,
+)
+
+WEIGHT = np.float32([[1.0, -2.5], [0.25, 3.0], [-0.0, 1e-40]])
+BIAS = np.float32([0.5, -1.0])
+
+
+def make_network(weight=WEIGHT, bias=BIAS, **options):
+    layer = xpnet.Dense(weight, bias, "leaky_relu", {"negative_slope": 0.2})
+    return xpnet.Network([layer], preprocessing=Scale(0.5), **options)
+
+
+def test_every_backend_has_the_fingerprint_of_numpy(xp_backend):
+    network = make_network(xp_backend.asarray(WEIGHT), xp_backend.asarray(BIAS))
+    assert network_fingerprint(network) == network_fingerprint(make_network())
+    assert input_fingerprint(xp_backend.asarray(WEIGHT)) == input_fingerprint(WEIGHT)
+
+
+def test_the_facts_of_a_network():
+    facts = network_fingerprint(make_network(classes=(1, "b")))
+    shown = {name: fact for name, fact in facts.items() if len(fact) < 64}
+    assert shown == {
+        "number of layers": "1",
+        "dtype": "float32",
+        "shape of layer 1": "3 x 2",
+        "activation of layer 1": "leaky_relu(negative_slope=0.2)",
+        "preprocessing": "Scale(factor=0.5)",
+        "output": "logits",
+    }
+    assert list(facts)[-4:] == ["preprocessing", "output", "classes", "sha256"]
+    # Kept, so that certificates of one version can be read by the next.
+    assert facts["sha256"] == "48e338bae30f511bdc7939ed308bb96ded34da6b4d73513a58479b6b0039facf"
+
+
+def test_bfloat16_has_its_own_name():
+    torch = pytest.importorskip("torch")
+    weight, bias = (torch.asarray(x, dtype=torch.bfloat16) for x in (WEIGHT, BIAS))
+    assert network_fingerprint(make_network(weight, bias))["dtype"] == "bfloat16"
+    assert input_fingerprint(weight)["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        np.asfortranarray(WEIGHT),
+        WEIGHT.astype(">f4"),
+        np.repeat(WEIGHT, 2, axis=1)[:, ::2],
+        WEIGHT[::-1].copy()[::-1],
+    ],
+    ids=["column-major", "big-endian", "strided", "reversed"],
+)
+def test_memory_does_not_matter(same):
+    assert sha256_of(same) == sha256_of(WEIGHT)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        WEIGHT.reshape(2, 3),
+        WEIGHT.view(np.int32),
+        WEIGHT + np.float32(0.0),
+        np.nextafter(WEIGHT, np.float32(9.0)),
+        WEIGHT[:2],
+    ],
+    ids=["shape", "dtype", "sign of zero", "last bit", "rows"],
+)
+def test_everything_else_does(other):
+    assert sha256_of(other) != sha256_of(WEIGHT)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (3,), ()])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float16", "float64"])
+def test_any_shape_and_dtype_has_one(shape, dtype):
+    assert len(sha256_of(np.zeros(shape, dtype))) == 64
+
+
+def test_options_have_one_order():
+    orders = ({"threshold": 0.1, "value": 2}, {"value": 2.0, "threshold": 0.1})
+    layers = [xpnet.Dense(WEIGHT, BIAS, "threshold", options) for options in orders]
+    first, second = (network_fingerprint(xpnet.Network([layer])) for layer in layers)
+    assert first == second
+
+
+def test_names_and_numbers_of_classes_differ():
+    texts = network_fingerprint(make_network(classes=("0", "1")))
+    numbers = network_fingerprint(make_network(classes=(0, 1)))
+    assert first_difference(texts, numbers)[0] == "classes"
+
+
+def test_the_first_difference():
+    facts = {"rows": "2", "sha256": "0f" * 32}
+    assert first_difference(facts, dict(facts)) is None
+    assert first_difference(facts, facts | {"rows": "3"}) == ("rows", "2", "3")
+    assert first_difference({}, {"rows": "3"}) == ("rows", "nothing", "3")
+    assert first_difference({"more": "1"}, {}) == ("more", "1", "nothing")
+    assert first_difference(facts, facts | {"sha256": "a" * 64}) == (
+        "values",
+        "SHA-256 0f0f0f0f0f0f",
+        "SHA-256 aaaaaaaaaaaa",
+    )

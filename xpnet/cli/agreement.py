@@ -1,0 +1,161 @@
+"""What ``xpnet parity`` says, for people and for programs."""
+
+import argparse
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from xpnet.cli.report import network_text, print_line, print_table
+
+if TYPE_CHECKING:
+    from xpnet.networks.network import Network
+    from xpnet.parity.report import Agreement, Report
+    from xpnet.parity.tally import StageAgreement
+
+__all__ = ["print_batches", "print_report", "report_as_json"]
+
+
+def report_as_json(
+    args: argparse.Namespace,
+    network: "Network",
+    report: "Report",
+    facts: Mapping[str, Mapping[str, str]],
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """Return a report as JSON knows it; null stands for infinite."""
+    return {
+        "data": args.data,
+        "model": args.model,
+        "network": repr(network),
+        "rows": report.n_rows,
+        "dtype": report.dtype,
+        "worst_case": report.confidence == 1.0,
+        "confidence": report.confidence,
+        "in_bound": report.is_in_bound,
+        "could_differ": report.n_could_differ,
+        "disagree": report.n_disagree,
+        "candidates": {
+            name: {
+                **facts[name],
+                "in_bound": found.first_out is None,
+                "first_out": found.first_out,
+                "differ": found.n_differ,
+                "stages": [_stage_as_json(stage) for stage in found.stages],
+            }
+            for name, found in report.candidates.items()
+        },
+        "seconds": dict(seconds),
+    }
+
+
+def _stage_as_json(stage: "StageAgreement") -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "results": stage.n_results,
+        "difference": _finite(stage.difference),
+        "ulp": _finite(stage.ulp),
+        "share_of_bound": _finite(stage.share),
+        "row_and_unit": stage.place,
+        "out_of_bound": stage.n_out,
+        "no_bound": stage.n_unbounded,
+        "fault": stage.fault or None,
+    }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def print_report(
+    args: argparse.Namespace,
+    network: "Network",
+    report: "Report",
+    facts: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Print a report for people."""
+    if report.confidence == 1.0:
+        rule = f"worst case of {report.dtype}: a correct computation cannot be out of bound"
+    else:
+        rule = f"{report.dtype}: no correct result is out of bound, confidence {report.confidence}"
+    print_table(
+        {
+            "network": network_text(repr(network)),
+            "data": f"{args.data}, {report.n_rows:,} rows",
+            "bounds": rule,
+        }
+    )
+    for name, found in report.candidates.items():
+        print_line(f"\n{name} ({', '.join(_origin(facts[name]))})")
+        for line in _table(found):
+            print_line(f"  {line}")
+    print_line("")
+    first = next(filter(None, (found.first_out for found in report.candidates.values())), None)
+    verdict = f"OUT OF BOUND, first in {first}" if first else "in bound"
+    print_table({**_predictions(report), "verdict": verdict})
+
+
+def _origin(facts: Mapping[str, str]) -> Iterator[str]:
+    version = facts.get("library_version", facts.get("library version", ""))
+    yield f"{facts['library']} {version}".strip()
+    yield facts.get("hardware") or f"device {facts['device']}"
+    if "recorded" in facts:
+        yield facts["recorded"]
+
+
+def _table(found: "Agreement") -> Iterator[str]:
+    """Yield the lines of one candidate's stages."""
+    width = max(len(stage.name) for stage in found.stages)
+    yield f"{'':{width}}  difference         ULP    of bound"
+    for stage in found.stages:
+        numbers = f"{stage.difference:10.3g}  {stage.ulp:10,.1f}  {stage.share:10.3g}"
+        yield f"{stage.name:{width}}  {numbers}  {_remark(stage)}".rstrip()
+
+
+def _remark(stage: "StageAgreement") -> str:
+    if stage.fault:
+        return f"WRONG: {stage.fault}"
+    remarks = []
+    if stage.n_out:
+        row, unit = stage.place or (0, 0)
+        of_all = f"{stage.n_out:,} of {stage.n_results:,}"
+        remarks.append(f"OUT OF BOUND: {of_all}, the most in row {row}, unit {unit}")
+    if stage.n_unbounded:
+        remarks.append(f"no bound for {stage.n_unbounded:,} of {stage.n_results:,}")
+    return "; ".join(remarks)
+
+
+def _predictions(report: "Report") -> dict[str, str]:
+    """Return the rows of text that say what it means for the predictions."""
+    if report.n_could_differ is None:
+        return {}
+    differ = max(found.n_differ or 0 for found in report.candidates.values())
+    text = f"{report.n_could_differ:,} of {report.n_rows:,} can change by rounding"
+    text += f"; {differ:,} differ from float64"
+    if len(report.candidates) > 1:
+        text += f", {report.n_disagree:,} between the candidates"
+    return {"predictions": text}
+
+
+def print_batches(result: Mapping[str, Any]) -> None:
+    """Print how far an image's result moves with what is computed beside it."""
+    n_in_tile = result["n_in_tile"]
+    rows = {
+        "network": network_text(result["network"]),
+        "sizes": _movement(result["sizes"], "batch sizes"),
+        "places": _movement(result["places"], f"places among {n_in_tile:,}"),
+        "invariant": _movement(result["invariant_sizes"], "batch sizes")
+        + "; "
+        + _movement(result["invariant_places"], "places"),
+        "verdict": "batch_invariant=True gives the same bits"
+        if result["is_invariant"]
+        else "batch_invariant=True does NOT give the same bits",
+    }
+    print_table(rows)
+
+
+def _movement(moved: Mapping[str, Any], over: str) -> str:
+    found = f"{moved['results']:,} different results over {moved['computations']:,} {over}"
+    if moved["results"] == 1:
+        return found.replace("results", "result")
+    largest = f"{moved['largest_difference']:.3g}, {moved['largest_ulp']:,.1f} ULP"
+    return f"{found}, up to {largest} apart"

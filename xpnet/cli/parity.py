@@ -1,0 +1,236 @@
+"""``xpnet parity``: whether devices and libraries agree, and where they do not."""
+
+import argparse
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from xpnet.cli.agreement import print_batches, print_report, report_as_json
+from xpnet.cli.arguments import (
+    Subparsers,
+    UsageError,
+    add_common_arguments,
+    add_data_arguments,
+    add_model_arguments,
+    open_network,
+    stream_rows,
+)
+from xpnet.cli.candidates import open_candidates
+from xpnet.cli.report import print_json, print_line
+from xpnet.cli.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from xpnet.networks.network import Network
+    from xpnet.parity.report import Agreement, Report
+
+__all__ = ["add_parser"]
+
+_ROWS = 10_000
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "parity",
+        help="compare devices and libraries, against derived bounds",
+        description="Compare what devices and libraries compute, layer by layer, with the same"
+        " network in float64, against derived bounds of the rounding errors. Exit code 1: a result"
+        " is out of bound.",
+        allow_abbrev=False,
+    )
+    add_data_arguments(parser, rows=_ROWS)
+    add_model_arguments(parser, batch_size=False)
+    _add_candidates(parser)
+    bound = parser.add_mutually_exclusive_group()
+    bound.add_argument(
+        "--confidence",
+        type=_share,
+        default=1.0 - 1e-6,
+        metavar="P",
+        help="with which no correct result at all is out of bound (default: 0.999999)",
+    )
+    bound.add_argument(
+        "--worst-case",
+        action="store_true",
+        help="bounds that a correct computation cannot exceed; far wider",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--record", metavar="FILE", help="write what --device computes to a certificate, an npz"
+    )
+    what.add_argument("--check", metavar="FILE", help="compare what a certificate holds as well")
+    what.add_argument(
+        "--batch-invariance",
+        action="store_true",
+        help="measure how far an image's result moves with batch size and place instead",
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw the agreement: .png, .svg or .pdf")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    add_common_arguments(parser)
+    parser.set_defaults(run=run, batch_size=None)
+
+
+def _add_candidates(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--devices",
+        type=_words,
+        default=[],
+        metavar="LIST",
+        help="devices to compare, such as cpu,gpu (default: that of --device)",
+    )
+    parser.add_argument(
+        "--libraries",
+        type=_words,
+        default=[],
+        metavar="LIST",
+        help="libraries to compare as well, such as numpy,torch,jax",
+    )
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="another file of the same network to compare as well, such as one with the scale"
+        " folded into the weights; may be given again",
+    )
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a list with commas; an argparse type."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        msg = f"must be words with commas between them; got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return list(dict.fromkeys(words))
+
+
+def _share(text: str) -> float:
+    """Return a number between 0 and 1; an argparse type."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 < number < 1.0:
+        msg = f"must be a number above 0 and below 1; got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
+    """Run the command."""
+    from xpnet.parity.report import compare
+
+    _check_arguments(args)
+    network, device = open_network(args, stopwatch)
+    rows = _read_rows(args, network)
+    if args.batch_invariance:
+        return _measure_batches(args, network, rows)
+    candidates = open_candidates(args, network, device, rows)
+    stopwatch.switch("computing")
+    with _progress(len(rows)) as progress:
+        report = compare(
+            network,
+            rows,
+            {name: candidate for name, (candidate, _) in candidates.items()},
+            confidence=args.confidence,
+            worst_case=args.worst_case,
+            progress=progress,
+        )
+    if args.plot:
+        _draw(args, network, report)
+    facts = {name: facts for name, (_, facts) in candidates.items()}
+    if args.json:
+        print_json(report_as_json(args, network, report, facts, stopwatch.seconds()))
+    else:
+        print_report(args, network, report, facts)
+        for path in filter(None, (args.record, args.plot)):
+            print_line(f"wrote {path}")
+    return 0 if report.is_in_bound else 1
+
+
+def _check_arguments(args: argparse.Namespace) -> None:
+    """Refuse, before any work, what would fail after it."""
+    from xpnet.files.writing import check_target
+
+    if args.batch_invariance:
+        given = [
+            name for name in ("devices", "libraries", "against", "plot") if getattr(args, name)
+        ]
+        if given:
+            msg = f"--{given[0]} does not go with --batch-invariance, which measures --device"
+            raise UsageError(msg)
+    if args.record and (args.devices or args.libraries or args.against):
+        msg = "--record writes what --device computes; compare others in a run without it"
+        raise UsageError(msg)
+    if args.plot:
+        from xpnet.pictures.saving import check_picture
+
+        try:
+            check_picture(args.plot)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    for path in filter(None, (args.plot, args.record)):
+        check_target(path, force=args.force)
+
+
+def _read_rows(args: argparse.Namespace, network: "Network") -> "NDArray[Any]":
+    import numpy as np
+
+    from xpnet.files.errors import DataError
+
+    blocks = [rows for rows, _ in stream_rows(args, network, "reading", want_labels=False)]
+    if not any(map(len, blocks)):
+        what = "no images to compare with"
+        raise DataError(what, file=args.data)
+    return np.concatenate(blocks)
+
+
+def _measure_batches(args: argparse.Namespace, network: "Network", rows: "NDArray[Any]") -> int:
+    from xpnet.parity.batches import batch_sensitivity
+
+    found = batch_sensitivity(network, rows)
+    result = {"data": args.data, "model": args.model, "network": repr(network), **found.to_json()}
+    if args.json:
+        print_json(result)
+    else:
+        print_batches(result)
+    return 0 if found.is_invariant else 1
+
+
+@contextmanager
+def _progress(n_rows: int) -> "Iterator[Callable[[int], object] | None]":
+    """Count rows on a terminal, if it takes a while."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=n_rows, desc="comparing", unit=" images", delay=1.0, leave=False) as bar:
+        yield bar.update
+
+
+def _draw(args: argparse.Namespace, network: "Network", report: "Report") -> None:
+    from xpnet.parity.bound import stage_names
+    from xpnet.pictures.agreement import draw_agreement
+    from xpnet.pictures.saving import save_figure
+
+    names = stage_names(network)
+    shares = {
+        name: [_share_of(found, stage) for stage in names]
+        for name, found in report.candidates.items()
+    }
+    figure = draw_agreement(names, shares, title=f"{args.model}, {report.dtype}")
+    save_figure(figure, args.plot, force=args.force)
+
+
+def _share_of(found: "Agreement", name: str) -> float | None:
+    """Return a stage's largest share of its bound; None where it was not judged."""
+    for stage in found.stages:
+        if stage.name == name:
+            is_judged = stage.n_unbounded < stage.n_results
+            return float("inf") if stage.fault else stage.share if is_judged else None
+    return None

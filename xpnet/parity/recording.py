@@ -1,0 +1,165 @@
+"""What a device computed for one network and one input, and the circumstances."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.transfer import to_numpy
+from xpnet.parity.fingerprint import input_fingerprint, network_fingerprint
+from xpnet.parity.members import MOST_BYTES
+
+if TYPE_CHECKING:
+    from xpnet.networks.network import Network
+
+__all__ = ["FACTS", "Certificate", "Form", "certify", "stage_forms"]
+
+FACTS = (
+    "device",
+    "hardware",
+    "library",
+    "library version",
+    "compute type",
+    "xpnet",
+    "numpy",
+    "python",
+    "platform",
+    "recorded",
+)
+
+Form: TypeAlias = tuple[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What one device computed for one network and one input.
+
+    Parameters
+    ----------
+    stages : tuple of ndarray
+        Stage 0: the preprocessed inputs, of shape (n_rows, n_in). Stage i: the outputs of layer
+        i, of shape (n_rows, n_out). Of the network's dtype; bfloat16 as float32.
+    network, input : mapping of str to str
+        As `xpnet.parity.fingerprint` makes them.
+    facts : mapping of str to str
+        Where and when; the names are `FACTS`. "recorded" is a date, UTC, as ISO 8601 has it.
+    """
+
+    stages: tuple[NDArray[Any], ...]
+    network: Mapping[str, str]
+    input: Mapping[str, str]
+    facts: Mapping[str, str]
+
+
+def certify(
+    network: "Network",
+    x: Any,
+    stages: Sequence[NDArray[Any]],
+    *,
+    device: str,
+    hardware: str,
+    library: str,
+    library_version: str,
+    compute_type: str,
+    recorded: str | None = None,
+) -> Certificate:
+    """Put together what a device computed, and the circumstances.
+
+    Parameters
+    ----------
+    network : Network
+        Of any library, on any device.
+    x : array of shape (n_rows, n_in)
+        The input, before preprocessing, of any library.
+    stages : sequence of ndarray
+        What was computed, as in `Certificate`.
+    device, hardware, library, library_version : str
+        Such as "gpu:0", "NVIDIA H100", "cupy", "14.2.0".
+    compute_type : str
+        In what was computed, such as "float32" or "float32, TF32 enabled".
+    recorded : str, optional
+        The date; now by default.
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, the stages are not those of this network and input or take more
+        than a gigabyte, or one of the texts is empty or cannot be printed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xpnet import Network
+    >>> from xpnet.networks.network import layer_results
+    >>> network = Network.from_arrays({"W1": np.eye(2), "b1": np.zeros(2)})
+    >>> x = np.asarray([[1.0, 2.0]])
+    >>> certificate = certify(
+    ...     network,
+    ...     x,
+    ...     [y for _, y in layer_results(network, x, np)],
+    ...     device="cpu",
+    ...     hardware="a processor",
+    ...     library="numpy",
+    ...     library_version=np.__version__,
+    ...     compute_type="float64",
+    ... )
+    >>> certificate.stages[1]
+    array([[1., 2.]])
+
+    Written to a file, it can be read with the same network and input only.
+
+    >>> import tempfile
+    >>> from xpnet.parity.certificate import read_certificate, write_certificate
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_certificate(f"{folder}/cpu.npz", certificate)
+    ...     back = read_certificate(f"{folder}/cpu.npz", network, x)
+    >>> back.facts["device"], back.input["number of rows"]
+    ('cpu', '1')
+    """
+    _check_stages(network, x, stages)
+    given = (device, hardware, library, library_version, compute_type)
+    versions = (version("xpnet"), np.__version__, platform.python_version())
+    date = recorded or datetime.now(UTC).isoformat(timespec="seconds")
+    facts = dict(zip(FACTS, (*given, *versions, platform.platform(), date), strict=True))
+    for name, fact in facts.items():
+        if not fact or not fact.isprintable():
+            msg = f"`{name.replace(' ', '_')}` must be printable text; got {fact!r}"
+            raise ValueError(msg)
+    return Certificate(tuple(stages), network_fingerprint(network), input_fingerprint(x), facts)
+
+
+def stage_forms(network: "Network", n_rows: int) -> list[Form]:
+    """Return the dtype, on the host, and the shape of every stage of so many rows."""
+    dtype = to_numpy(network.layers[0].bias).dtype.name
+    widths = [network.n_in, *(layer.n_out for layer in network.layers)]
+    return [(dtype, (n_rows, width)) for width in widths]
+
+
+def _check_stages(network: "Network", x: Any, stages: Sequence[NDArray[Any]]) -> None:
+    if x.ndim != 2 or not x.shape[0] or x.shape[1] != network.n_in:  # noqa: PLR2004 (a matrix)
+        rule = f"must have the shape (n, {network.n_in}) with at least one row"
+        msg = f"`x` {rule}; got {tuple(x.shape)}"
+        raise ValueError(msg)
+    wanted = stage_forms(network, x.shape[0])
+    found = [(stage.dtype.name, stage.shape) for stage in stages]
+    if found != wanted:
+        msg = f"`stages` must be {_shown(wanted)}; got {_shown(found)}"
+        raise ValueError(msg)
+    n_bytes = sum(stage.nbytes for stage in stages)
+    if n_bytes > MOST_BYTES:
+        rule = f"must take at most {MOST_BYTES:,} bytes"
+        msg = f"`stages` {rule}; got {n_bytes:,} for {x.shape[0]:,} rows: give fewer rows"
+        raise ValueError(msg)
+
+
+def _shown(forms: list[Form]) -> str:
+    return ", ".join(f"{dtype} {shape}" for dtype, shape in forms) or "none"

@@ -1,0 +1,124 @@
+"""The differences of one stage, collected tile by tile."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.parity.precision import Precision
+
+__all__ = ["StageAgreement", "Tally"]
+
+
+@dataclass(frozen=True)
+class StageAgreement:
+    """How far one stage of one candidate is from the true values.
+
+    Attributes
+    ----------
+    name : str
+        As in `xpnet.parity.ErrorBound`.
+    n_results : int
+        How many results were compared.
+    difference : float
+        The largest difference of results that have a bound, in their own units; inf where one is
+        NaN or infinite and the true value is not, or the other way round.
+    ulp : float
+        The same in units in the last place of the true value there.
+    share : float
+        The largest difference as a share of its bound: above 1 is out of bound.
+    place : tuple of int, or None
+        Row and unit of the largest share; None where nothing differs.
+    n_out : int
+        How many results are out of bound.
+    n_unbounded : int
+        How many have no bound, and were not judged.
+    fault : str
+        What else is wrong: a result of another library, device, dtype or shape. Empty if nothing.
+    """
+
+    name: str
+    n_results: int
+    difference: float
+    ulp: float
+    share: float
+    place: tuple[int, int] | None
+    n_out: int
+    n_unbounded: int
+    fault: str
+
+    @property
+    def is_in_bound(self) -> bool:
+        """Whether nothing is out of bound or otherwise wrong."""
+        return not self.n_out and not self.fault
+
+
+class Tally:
+    """Collects what becomes a `StageAgreement`."""
+
+    def __init__(self, name: str, precision: Precision) -> None:
+        self._name, self._precision = name, precision
+        self._fault = ""
+        self._n_results = self._n_out = self._n_unbounded = 0
+        self._difference = self._ulp = self._share = 0.0
+        self._place: tuple[int, int] | None = None
+
+    def add(
+        self,
+        results: NDArray[Any],
+        values: NDArray[np.float64],
+        bound: NDArray[np.floating[Any]],
+        *,
+        first_row: int,
+    ) -> None:
+        """Compare the results of some rows with the true values."""
+        if results.shape != values.shape:
+            self.note_fault(f"shape {results.shape} in place of {values.shape}")
+        if self._fault or not values.size:
+            return
+        self._n_results += values.size
+        with np.errstate(all="ignore"):
+            difference = np.abs(results - values)
+            if not math.isfinite(float(np.max(difference))):
+                is_same = (results == values) | (np.isnan(results) & np.isnan(values))
+                difference = np.where(is_same, 0.0, np.where(difference >= 0.0, difference, np.inf))
+            if math.isinf(float(np.max(bound))):
+                self._n_unbounded += int(np.count_nonzero(np.isinf(bound)))
+                difference = np.where(np.isinf(bound), 0.0, difference)
+            share = difference / bound  # NaN: nothing differs where nothing may
+        self._note_difference(difference, values)
+        largest = float(np.fmax.reduce(share, axis=None, initial=0.0))
+        if largest > self._share:
+            row, unit = divmod(int(np.nanargmax(share)), share.shape[1])
+            self._share, self._place = largest, (first_row + row, unit)
+        if largest > 1.0:
+            self._n_out += int(np.count_nonzero(share > 1.0))
+
+    def _note_difference(self, difference: NDArray[Any], values: NDArray[Any]) -> None:
+        place = int(np.argmax(difference))
+        largest = float(difference.flat[place])
+        if largest > self._difference:
+            value = float(values.flat[place])
+            is_finite = math.isfinite(largest) and math.isfinite(value)
+            self._difference = largest
+            self._ulp = largest / self._precision.ulp(value) if is_finite else math.inf
+
+    def note_fault(self, fault: str) -> None:
+        """Remember what else is wrong; the first time counts."""
+        self._fault = self._fault or fault
+
+    def result(self) -> StageAgreement:
+        """Return what was found."""
+        return StageAgreement(
+            self._name,
+            self._n_results,
+            self._difference,
+            self._ulp,
+            self._share,
+            self._place,
+            self._n_out,
+            self._n_unbounded,
+            self._fault,
+        )
