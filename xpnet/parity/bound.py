@@ -133,10 +133,10 @@ def error_bound(
     rows = rows_on_host(network, x)
     confidence = 1.0 if worst_case else checked_confidence(confidence)
     propagation = Propagation(network, count_results(network, len(rows)), confidence)
-    parts = [list(propagation.stages(tile)) for tile in tiles(rows)]
+    parts = zip(*(propagation.stages(tile) for tile in tiles(rows)), strict=True)
     stages = tuple(
-        StageBound(name, *(np.concatenate(arrays) for arrays in zip(*tile_stages, strict=True)))
-        for name, tile_stages in zip(stage_names(network), zip(*parts, strict=True), strict=True)
+        StageBound(name, *(np.concatenate(x).astype(np.float64) for x in zip(*part, strict=True)))
+        for name, part in zip(stage_names(network), parts, strict=True)
     )
     return ErrorBound(stages, propagation.precision.name, confidence)
 

@@ -137,4 +137,6 @@ def rowwise_error(layer: Dense, z: Any, y: Any, error: Any, precision: Precision
     if is_log:
         return moved + own
     grown = np.exp(moved)
-    return y * (grown - 1.0 + grown * own) + precision.floor
+    bound = y * (grown - 1.0 + grown * own) + precision.floor
+    # Shares are between 0 and 1, unless a logit overflows.
+    return np.fmin(bound, np.where(np.max(error, axis=1, keepdims=True) < np.inf, 1.0, np.inf))

@@ -276,6 +276,6 @@ def _could_differ(
         return np.abs(values[:, 0] - middle) < bound[:, 0]
     rows, best = np.arange(len(values)), np.argmax(values, axis=1)
     with np.errstate(invalid="ignore"):  # NaN never differs
-        highest, lowest = values + bound, values[rows, best] - bound[rows, best]
+        highest, lowest = values + bound, (values - bound)[rows, best]
     highest[rows, best] = -np.inf
     return np.max(highest, axis=1) > lowest
