@@ -159,20 +159,22 @@ class Propagation:
         is_exact = _is_exact(rows, self.precision)
         relative = float(self.precision.worst(2 * len(self.network.preprocessing) + (not is_exact)))
         none = np.zeros((len(x), 1))
-        if self._stay_normal(x, is_whole=rows.dtype.kind in "biu"):
+        if self._stay_normal(rows):
             sizes = np.abs(y.astype(self._dtype))
             bound = sizes * self._dtype(relative)
             n_live = np.sum((sizes > 0.0).astype(self._dtype), axis=1, keepdims=True)
             return _Errors(sizes, bound, n_live.astype(np.float64), None, none, relative, none)
-        bound = self._judged(y, self._bound_of_extremes(x, y, relative), np.abs(y))
+        bound = self._bound_of_extremes(x, y, relative)
+        bound = self._judged(y, bound, np.abs(y))
         n_live = np.sum(x != 0.0, axis=1, keepdims=True, dtype=np.float64)
         sizes = np.abs(_finite(y))
         return _Errors(sizes, bound, n_live, None, none, 0.0, _length(_finite(bound)))
 
-    def _stay_normal(self, x: _Array, *, is_whole: bool) -> bool:
+    def _stay_normal(self, rows: NDArray[Any]) -> bool:
         """Tell whether all inputs but zeros are normal numbers of the precision at every step."""
-        high = max(float(np.max(x, initial=1.0)), -float(np.min(x, initial=-1.0)))
-        low = 1.0 if is_whole else float(np.min(np.abs(x) + (x == 0.0), initial=1.0))
+        high = max(float(np.max(rows, initial=1)), -float(np.min(rows, initial=0)))
+        is_whole = rows.dtype.kind in "biu"
+        low = 1.0 if is_whole else float(np.min(np.abs(rows) + (rows == 0.0), initial=1.0))
         numbers = [low, high]
         for step in self.network.preprocessing:
             factor = abs(step.factor)

@@ -80,7 +80,7 @@ class Tally:
             return
         self._n_results += values.size
         with np.errstate(all="ignore"):
-            difference = np.abs(results - values)
+            difference = np.abs((results - values).astype(bound.dtype, copy=False))
             if not math.isfinite(float(np.max(difference))):
                 is_same = (results == values) | (np.isnan(results) & np.isnan(values))
                 difference = np.where(is_same, 0.0, np.where(difference >= 0.0, difference, np.inf))
