@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from xpnet.parity import plugin
-from xpnet.parity.backends import NAMES, chosen, why_not
+from xpnet.parity.kit.backends import NAMES, chosen, why_not
 
 # A session within a session forgets the modules that it was the first to import, and some cannot
 # be imported twice.
@@ -36,7 +36,7 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace, device
 from functions import center, normalize, relu
-from xpnet.parity.comparing import assert_parity
+from xpnet.parity.kit.comparing import assert_parity
 
 @pytest.mark.parametrize("function", [relu, normalize, center])
 def test_parity(function):

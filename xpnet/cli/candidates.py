@@ -85,7 +85,7 @@ def _on_library(name: str, network: "Network") -> tuple[Any, dict[str, str]]:
     """Return the network as arrays of a library, such as "torch", or of one of its devices."""
     from importlib.metadata import version
 
-    from xpnet.parity.backends import NAMES, open_backend, why_not
+    from xpnet.parity.kit.backends import NAMES, open_backend, why_not
     from xpnet.parity.report import on_backend
 
     reason = why_not(name) if name in NAMES else f"known are {', '.join(NAMES)}"

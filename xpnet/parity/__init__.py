@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xpnet.parity.batches import BatchSensitivity, batch_sensitivity
     from xpnet.parity.bound import ErrorBound, StageBound, error_bound
     from xpnet.parity.certificate import read_certificate, write_certificate
-    from xpnet.parity.comparing import assert_parity
+    from xpnet.parity.kit.comparing import assert_parity
     from xpnet.parity.recording import Certificate, certify
     from xpnet.parity.report import Agreement, Report, compare
     from xpnet.parity.tally import StageAgreement
@@ -21,7 +21,7 @@ _FILES = {
     "batches": ("BatchSensitivity", "batch_sensitivity"),
     "bound": ("ErrorBound", "StageBound", "error_bound"),
     "certificate": ("read_certificate", "write_certificate"),
-    "comparing": ("assert_parity",),
+    "kit.comparing": ("assert_parity",),
     "recording": ("Certificate", "certify"),
     "report": ("Agreement", "Report", "compare"),
     "tally": ("StageAgreement",),

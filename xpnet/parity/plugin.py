@@ -15,7 +15,15 @@ from typing import Any
 
 import pytest
 
-from xpnet.parity.backends import NAMES, Backend, choosing, chosen, expand, open_backend, why_not
+from xpnet.parity.kit.backends import (
+    NAMES,
+    Backend,
+    choosing,
+    chosen,
+    expand,
+    open_backend,
+    why_not,
+)
 
 __all__ = ["xp", "xp_backend", "xp_device"]
 

@@ -165,9 +165,9 @@ class Propagation:
             n_live = np.sum((sizes > 0.0).astype(self._dtype), axis=1, keepdims=True)
             return _Errors(sizes, bound, n_live.astype(np.float64), None, none, relative, none)
         bound = self._bound_of_extremes(x, y, relative)
-        bound = self._judged(y, bound, np.abs(y))
-        n_live = np.sum(x != 0.0, axis=1, keepdims=True, dtype=np.float64)
         sizes = np.abs(_finite(y))
+        bound = self._judged(y, bound, sizes)
+        n_live = np.sum(x != 0.0, axis=1, keepdims=True, dtype=np.float64)
         return _Errors(sizes, bound, n_live, None, none, 0.0, _length(_finite(bound)))
 
     def _stay_normal(self, rows: NDArray[Any]) -> bool:
@@ -272,7 +272,7 @@ class Propagation:
         is_bounded = sizes + bound <= self.precision.largest
         if np.all(is_bounded) and _finite(y) is y:
             return bound
-        is_exact = ~np.isfinite(y) & (bound < np.inf)
+        is_exact = np.isnan(y) & (bound < np.inf) | np.isinf(y) & is_bounded
         return np.where(is_exact, 0.0, np.where(is_bounded, bound, np.inf))
 
     def _underflow(self, weights: _Weights, before: _Errors) -> _Array:

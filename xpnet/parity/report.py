@@ -11,8 +11,8 @@ from xpnet.arrays.namespace import array_namespace, current_device, device_of, l
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.inference.predict import class_ids
 from xpnet.networks.network import Network, layer_results
-from xpnet.parity.backends import Backend
 from xpnet.parity.bound import checked_confidence, count_results, rows_on_host, stage_names, tiles
+from xpnet.parity.kit.backends import Backend
 from xpnet.parity.precision import Precision
 from xpnet.parity.propagation import Propagation
 from xpnet.parity.tally import StageAgreement, Tally

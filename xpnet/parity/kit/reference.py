@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.namespace import is_array
-from xpnet.parity.backends import Backend, dtype_name, open_backend
-from xpnet.parity.calling import as_results, one_line
-from xpnet.parity.tolerance import Limit, Tolerance
+from xpnet.parity.kit.backends import Backend, dtype_name, open_backend
+from xpnet.parity.kit.calling import as_results, one_line
+from xpnet.parity.kit.tolerance import Limit, Tolerance
 
 __all__ = ["Expected", "Reference", "host_value"]
 

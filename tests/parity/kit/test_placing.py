@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import device_of, is_array
-from xpnet.parity.backends import open_backend
-from xpnet.parity.placing import PlacedNamespace
+from xpnet.parity.kit.backends import open_backend
+from xpnet.parity.kit.placing import PlacedNamespace
 
 strict = pytest.importorskip("array_api_strict")
 xpx = pytest.importorskip("array_api_extra")

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from xpnet.parity.backends import Backend, chosen, expand, open_backend, why_not
-from xpnet.parity.reference import Reference, host_value
-from xpnet.parity.tolerance import Tolerance
-from xpnet.parity.trying import faults_on
+from xpnet.parity.kit.backends import Backend, chosen, expand, open_backend, why_not
+from xpnet.parity.kit.reference import Reference, host_value
+from xpnet.parity.kit.tolerance import Tolerance
+from xpnet.parity.kit.trying import faults_on
 
 __all__ = ["assert_parity"]
 

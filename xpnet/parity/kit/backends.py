@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.diagnosis import diagnose
 from xpnet.arrays.namespace import array_namespace, device_of, is_array, library_of
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.parity.placing import PlacedNamespace
+from xpnet.parity.kit.placing import PlacedNamespace
 
 __all__ = [
     "NAMES",

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import array_namespace
-from xpnet.parity import comparing
-from xpnet.parity.backends import choosing
-from xpnet.parity.comparing import assert_parity
+from xpnet.parity.kit import comparing
+from xpnet.parity.kit.backends import choosing
+from xpnet.parity.kit.comparing import assert_parity
 
 pytest.importorskip("array_api_strict")
 

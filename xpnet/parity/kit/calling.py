@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from xpnet.arrays.namespace import is_array
-from xpnet.parity.backends import Backend
+from xpnet.parity.kit.backends import Backend
 
 __all__ = ["as_results", "call", "call_jitted", "one_line"]
 

@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import array_namespace, device_of
-from xpnet.parity import backends
-from xpnet.parity.backends import NAMES, Backend, choosing, chosen, expand, open_backend, why_not
+from xpnet.parity.kit import backends
+from xpnet.parity.kit.backends import (
+    NAMES,
+    Backend,
+    choosing,
+    chosen,
+    expand,
+    open_backend,
+    why_not,
+)
 
 strict = pytest.importorskip("array_api_strict")
 DEVICE1 = open_backend("array-api-strict:device1")
@@ -134,7 +142,7 @@ def test_a_backend_of_numpy_hands_out_the_namespace_of_array_api_compat():
 
 
 def test_nothing_above_the_room_of_arrays_is_loaded():
-    code = "import xpnet.parity.plugin, xpnet.parity.comparing, sys; print(*sys.modules)"
+    code = "import xpnet.parity.plugin, xpnet.parity.kit.comparing, sys; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -144,7 +152,7 @@ def test_nothing_above_the_room_of_arrays_is_loaded():
 
 
 def test_the_comparison_needs_no_pytest():
-    code = "import xpnet.parity.comparing, sys; print('pytest' in sys.modules)"
+    code = "import xpnet.parity.kit.comparing, sys; print('pytest' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import is_array
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.parity.backends import Backend
-from xpnet.parity.calling import as_results, call, call_jitted, one_line
-from xpnet.parity.reference import Expected, Reference
-from xpnet.parity.tolerance import deviation
+from xpnet.parity.kit.backends import Backend
+from xpnet.parity.kit.calling import as_results, call, call_jitted, one_line
+from xpnet.parity.kit.reference import Expected, Reference
+from xpnet.parity.kit.tolerance import deviation
 
 __all__ = ["faults_on"]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from xpnet.parity.tolerance import Limit, Tolerance, deviation, spacing
+from xpnet.parity.kit.tolerance import Limit, Tolerance, deviation, spacing
 
 TINY = float(np.finfo("float32").smallest_normal)
 EPS = 2.0**-23
