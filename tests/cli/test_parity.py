@@ -165,11 +165,11 @@ def test_a_certificate(xpnet: Any, refused: Any, save_changed: Any, tmp_path: Pa
 
 def test_a_certificate_out_of_bound(xpnet: Any, tmp_path: Path) -> None:
     from xpnet.parity import certify, write_certificate
-    from xpnet.parity.report import results_on_host
+    from xpnet.parity.candidates import stage_results
 
     network = load("sample")
     rows = np.arange(20 * 784, dtype=np.uint8).reshape(20, 784)
-    stages = [stage.copy() for stage in results_on_host(network, rows)]
+    stages = [stage.copy() for stage in stage_results(network, rows)]
     stages[3][11, 5] *= np.float32(1.001)
     names = ("device", "hardware", "library", "library_version", "compute_type")
     certificate = certify(network, rows, stages, **dict.fromkeys(names, "elsewhere"))

@@ -9,10 +9,13 @@ from xpnet.cli.report import network_text, print_line, print_table
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
-    from xpnet.parity.report import Agreement, Report
-    from xpnet.parity.tally import StageAgreement
+    from xpnet.parity.report import Report
+    from xpnet.parity.tally import Agreement, StageAgreement
 
 __all__ = ["print_batches", "print_report", "report_as_json"]
+
+# From here on a number of ULP is written in powers of ten.
+_LONG = 1e6
 
 
 def report_as_json(
@@ -37,7 +40,8 @@ def report_as_json(
         "candidates": {
             name: {
                 **facts[name],
-                "in_bound": found.first_out is None,
+                "in_bound": found.is_judged and found.first_out is None,
+                "judged": found.is_judged,
                 "first_out": found.first_out,
                 "differ": found.n_differ,
                 "stages": [_stage_as_json(stage) for stage in found.stages],
@@ -59,6 +63,7 @@ def _stage_as_json(stage: "StageAgreement") -> dict[str, Any]:
         "out_of_bound": stage.n_out,
         "no_bound": stage.n_unbounded,
         "fault": stage.fault or None,
+        "layer_alone": _stage_as_json(stage.alone) if stage.alone else None,
     }
 
 
@@ -89,9 +94,16 @@ def print_report(
         for line in _table(found):
             print_line(f"  {line}")
     print_line("")
-    first = next(filter(None, (found.first_out for found in report.candidates.values())), None)
-    verdict = f"OUT OF BOUND, first in {first}" if first else "in bound"
-    print_table({**_predictions(report), "verdict": verdict})
+    print_table({**_predictions(report), "verdict": _verdict(report)})
+
+
+def _verdict(report: "Report") -> str:
+    for found in report.candidates.values():
+        if found.first_out is not None:
+            return f"OUT OF BOUND, first in {found.first_out}"
+    if not report.is_in_bound:
+        return "NOT JUDGED: no output has a bound"
+    return "in bound"
 
 
 def _origin(facts: Mapping[str, str]) -> Iterator[str]:
@@ -105,9 +117,11 @@ def _origin(facts: Mapping[str, str]) -> Iterator[str]:
 def _table(found: "Agreement") -> Iterator[str]:
     """Yield the lines of one candidate's stages."""
     width = max(len(stage.name) for stage in found.stages)
-    yield f"{'':{width}}  difference         ULP    of bound"
+    yield f"{'':{width}}  difference         ULP    of bound  layer alone"
     for stage in found.stages:
-        numbers = f"{stage.difference:10.3g}  {stage.ulp:10,.1f}  {stage.share:10.3g}"
+        ulp = f"{stage.ulp:,.1f}" if stage.ulp < _LONG else f"{stage.ulp:.3g}"
+        alone = f"{stage.alone.share:.3g}" if stage.alone else ""
+        numbers = f"{stage.difference:10.3g}  {ulp:>10}  {stage.share:10.3g}  {alone:>11}"
         yield f"{stage.name:{width}}  {numbers}  {_remark(stage)}".rstrip()
 
 
@@ -115,9 +129,10 @@ def _remark(stage: "StageAgreement") -> str:
     if stage.fault:
         return f"WRONG: {stage.fault}"
     remarks = []
-    if stage.n_out:
-        row, unit = stage.place or (0, 0)
-        of_all = f"{stage.n_out:,} of {stage.n_results:,}"
+    out = stage if stage.n_out else stage.alone
+    if out is not None and out.n_out:
+        row, unit = out.place or (0, 0)
+        of_all = f"{out.n_out:,} of {out.n_results:,}"
         remarks.append(f"OUT OF BOUND: {of_all}, the most in row {row}, unit {unit}")
     if stage.n_unbounded:
         remarks.append(f"no bound for {stage.n_unbounded:,} of {stage.n_results:,}")

@@ -60,11 +60,11 @@ def _record(
     args: argparse.Namespace, network: "Network", device: "Device", rows: "NDArray[Any]"
 ) -> "Certificate":
     """Compute all stages on the device, and write them to a certificate."""
+    from xpnet.parity.candidates import stage_results
     from xpnet.parity.certificate import write_certificate
     from xpnet.parity.recording import certify
-    from xpnet.parity.report import results_on_host
 
-    stages = results_on_host(network, rows)
+    stages = stage_results(network, rows)
     certificate = certify(network, rows, stages, **_facts(network, device))
     write_certificate(args.record, certificate, force=args.force)
     return certificate
@@ -85,8 +85,8 @@ def _on_library(name: str, network: "Network") -> tuple[Any, dict[str, str]]:
     """Return the network as arrays of a library, such as "torch", or of one of its devices."""
     from importlib.metadata import version
 
+    from xpnet.parity.candidates import on_backend
     from xpnet.parity.kit.backends import NAMES, open_backend, why_not
-    from xpnet.parity.report import on_backend
 
     reason = why_not(name) if name in NAMES else f"known are {', '.join(NAMES)}"
     if reason is not None:

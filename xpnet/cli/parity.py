@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xpnet.networks.network import Network
-    from xpnet.parity.report import Agreement, Report
+    from xpnet.parity.report import Report
+    from xpnet.parity.tally import Agreement
 
 __all__ = ["add_parser"]
 

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xpnet.parity.batches import BatchSensitivity, batch_sensitivity
     from xpnet.parity.bound import ErrorBound, StageBound, error_bound
+    from xpnet.parity.candidates import stage_results
     from xpnet.parity.certificate import read_certificate, write_certificate
     from xpnet.parity.kit.comparing import assert_parity
     from xpnet.parity.recording import Certificate, certify
-    from xpnet.parity.report import Agreement, Report, compare
-    from xpnet.parity.tally import StageAgreement
+    from xpnet.parity.report import Report, compare
+    from xpnet.parity.tally import Agreement, StageAgreement
 
 _FILES = {
     "batches": ("BatchSensitivity", "batch_sensitivity"),
+    "candidates": ("stage_results",),
     "bound": ("ErrorBound", "StageBound", "error_bound"),
     "certificate": ("read_certificate", "write_certificate"),
     "kit.comparing": ("assert_parity",),
     "recording": ("Certificate", "certify"),
-    "report": ("Agreement", "Report", "compare"),
-    "tally": ("StageAgreement",),
+    "report": ("Report", "compare"),
+    "tally": ("Agreement", "StageAgreement"),
 }
 _HOMES = {name: file for file, names in _FILES.items() for name in names}
 
@@ -42,6 +44,7 @@ __all__ = [
     "compare",
     "error_bound",
     "read_certificate",
+    "stage_results",
     "write_certificate",
 ]
 

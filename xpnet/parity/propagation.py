@@ -152,6 +152,25 @@ class Propagation:
                 errors = self._after(weights, z, y, errors)
                 yield y, errors.bound
 
+    def alone(self, i: int, given: NDArray[Any]) -> tuple[_Array, _Array]:
+        """Return what layer i, from 1, makes of inputs that are exact, and how far it may err.
+
+        In float64, whose products would err as much as those that are judged, they are summed up
+        in the widest precision of NumPy.
+        """
+        weights = self._weights[i - 1]
+        layer = weights.layer
+        x = given.astype(np.float64)
+        with np.errstate(all="ignore"):
+            dtype = np.longdouble if self.precision.name == "float64" else np.float64
+            z = x.astype(dtype) @ layer.weight.astype(dtype) + layer.bias
+            z = z.astype(np.float64)
+            y = ACTIVATIONS[layer.activation](z, np, **layer.options)
+            none = np.zeros((len(x), 1))
+            n_live: _Array = np.sum(x != 0.0, axis=1, keepdims=True, dtype=np.float64)
+            exact = _Errors(np.abs(_finite(x)), np.zeros_like(x), n_live, None, none, 0.0, none)
+            return y, self._after(weights, z, y, exact).bound
+
     def _of_inputs(self, rows: NDArray[Any], x: _Array, y: _Array) -> _Errors:
         """Return how far the preprocessed inputs y may be off; x are the rows in float64."""
         # A step's number is rounded, and its product, or both at once where they are folded into

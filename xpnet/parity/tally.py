@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xpnet.parity.precision import Precision
 
-__all__ = ["StageAgreement", "Tally"]
+__all__ = ["Agreement", "StageAgreement", "Tally"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class StageAgreement:
         How many have no bound, and were not judged.
     fault : str
         What else is wrong: a result of another library, device, dtype or shape. Empty if nothing.
+    alone : StageAgreement or None
+        The layer alone, on some of the rows: judged from the inputs that the candidate itself gave
+        it, so that the bounds do not grow from layer to layer. None for the preprocessing.
     """
 
     name: str
@@ -48,11 +51,46 @@ class StageAgreement:
     n_out: int
     n_unbounded: int
     fault: str
+    alone: "StageAgreement | None" = None
 
     @property
     def is_in_bound(self) -> bool:
         """Whether nothing is out of bound or otherwise wrong."""
-        return not self.n_out and not self.fault
+        is_alone_in_bound = self.alone is None or self.alone.is_in_bound
+        return not self.n_out and not self.fault and is_alone_in_bound
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether some results have a bound."""
+        is_alone_judged = self.alone is not None and self.alone.is_judged
+        return self.n_unbounded < self.n_results or is_alone_judged
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far one candidate is from the true values.
+
+    Attributes
+    ----------
+    stages : tuple of StageAgreement
+        Those that were compared: a network into which the preprocessing was folded has no
+        preprocessed inputs.
+    n_differ : int or None
+        How many rows get another class than the true values give; None for a regression.
+    """
+
+    stages: tuple[StageAgreement, ...]
+    n_differ: int | None
+
+    @property
+    def first_out(self) -> str | None:
+        """The first stage out of bound or otherwise wrong; None if all is well."""
+        return next((stage.name for stage in self.stages if not stage.is_in_bound), None)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether some of the outputs have a bound."""
+        return self.stages[-1].is_judged
 
 
 class Tally:
@@ -109,7 +147,7 @@ class Tally:
         """Remember what else is wrong; the first time counts."""
         self._fault = self._fault or fault
 
-    def result(self) -> StageAgreement:
+    def result(self, alone: StageAgreement | None = None) -> StageAgreement:
         """Return what was found."""
         return StageAgreement(
             self._name,
@@ -121,4 +159,5 @@ class Tally:
             self._n_out,
             self._n_unbounded,
             self._fault,
+            alone,
         )
