@@ -1,14 +1,17 @@
 """``xpnet parity``: devices, libraries, files and certificates against the derived bounds."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from xpnet import load, save
+from xpnet import Dense, Network, Scale, load, save
 
 STAGES = ["preprocessing", "layer 1, sigmoid", "layer 2, sigmoid", "layer 3, identity"]
 
@@ -114,6 +117,93 @@ def test_infinity_is_null_in_json(xpnet: Any, save_changed: Any) -> None:
     assert (last["difference"], last["share_of_bound"], last["out_of_bound"]) == (None, None, 20)
 
 
+def test_layers_alone(xpnet: Any) -> None:
+    report = json.loads(xpnet("parity", "--rows", "50", "--json").out)
+    first, *layers = report["candidates"]["cpu"]["stages"]
+    assert first["layer_alone"] is None
+    for stage in layers:
+        assert 0 < stage["layer_alone"]["share_of_bound"] < 1
+        assert stage["layer_alone"]["results"] == stage["results"]
+
+
+def test_a_fault_in_a_deep_network_shows_in_its_layer_alone(xpnet: Any, tmp_path: Path) -> None:
+    # From the inputs on, the bounds of 20 layers are so wide that they hide it.
+    rng = np.random.default_rng(0)
+    sizes = [784] + [40] * 20
+    layers = [
+        Dense(
+            rng.normal(0, np.sqrt(2 / n_in), (n_in, n_out)).astype(np.float32),
+            rng.normal(0, 0.1, n_out).astype(np.float32),
+            "relu",
+        )
+        for n_in, n_out in pairwise(sizes)
+    ]
+    save(Network(layers, Scale(1 / 255), output="values"), tmp_path / "right.safetensors")
+    layers[17] = replace(layers[17], weight=layers[17].weight.T.copy())
+    save(Network(layers, Scale(1 / 255), output="values"), tmp_path / "wrong.safetensors")
+    words = ("--model", tmp_path / "right.safetensors", "--against", tmp_path / "wrong.safetensors")
+    result = xpnet("parity", *words, "--rows", "50", "--json")
+    found = json.loads(result.out)["candidates"][str(tmp_path / "wrong.safetensors")]
+    assert (result.code, found["first_out"]) == (1, "layer 18, relu")
+    assert found["stages"][18]["out_of_bound"] == 0
+    assert found["stages"][18]["layer_alone"]["out_of_bound"] > 1000
+
+
+def test_units_in_another_order(xpnet: Any, save_changed: Any) -> None:
+    def permute(layers: list[Any]) -> None:
+        layers[0].weight[...] = layers[0].weight[:, ::-1].copy()
+        layers[0].bias[...] = layers[0].bias[::-1].copy()
+        layers[1].weight[...] = layers[1].weight[::-1].copy()
+
+    path = save_changed(permute)
+    assert xpnet("parity", "--against", path).code == 1
+    result = xpnet("parity", "--against", path, "--outputs-only", "--json")
+    stages = json.loads(result.out)["candidates"][str(path)]["stages"]
+    assert (result.code, [stage["name"] for stage in stages]) == (0, STAGES[-1:])
+
+
+@pytest.mark.parametrize(
+    ("meaning", "message"),
+    [
+        ({"classes": tuple("abcdefghij")}, "it must have classes [0, 1, 2,"),
+        ({"output": "values"}, "it must have output logits, as the network; got values"),
+        ({"layers": load("sample").layers[:1]}, "it must have n_out 10, as the network; got 50"),
+    ],
+)
+def test_another_network(refused: Any, tmp_path: Path, meaning: Any, message: str) -> None:
+    path = tmp_path / "other.safetensors"
+    save(replace(load("sample"), **meaning), path)
+    code, line = refused("parity", "--against", path)
+    assert code == 4
+    assert f"{path}: not the same network" in line
+    assert message in line
+
+
+def test_nothing_judged_is_not_in_bound(xpnet: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", np.full((5, 784), 1e300))
+    result = xpnet("parity", tmp_path / "rows.npy", "--float")
+    assert result.code == 1
+    assert result.out.endswith("verdict      NOT JUDGED: no output has a bound\n")
+
+
+def test_the_verdict_does_not_need_a_reader(save_changed: Any) -> None:
+    command = (sys.executable, "-m", "xpnet", "parity", "--against", str(save_changed(one_weight)))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(timeout=60) == 1
+
+
+def test_a_file_that_is_called_as_a_device(
+    xpnet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(load("sample"), "cpu.safetensors")
+    Path("cpu.safetensors").rename("cpu")
+    report = json.loads(xpnet("parity", "--against", "cpu", "--rows", "5", "--json").out)
+    assert list(report["candidates"]) == ["cpu", "file cpu"]
+
+
 def test_no_bound(xpnet: Any, tmp_path: Path) -> None:
     path = tmp_path / "step.safetensors"
     network = load("sample")
@@ -195,9 +285,18 @@ def test_batch_invariance(xpnet: Any) -> None:
         (["--devices", "cpu,tpu"], "--devices: `device` must be cpu, gpu, gpu:N"),
         (["--devices", "cpu,,gpu"], "must be words with commas between them; got 'cpu,,gpu'"),
         (["--libraries", "keras"], "--libraries: keras cannot be used: known are numpy,"),
-        (["--record", "x.npz", "--libraries", "dask"], "--record writes what --device computes"),
+        (
+            ["--record", "x.npz", "--libraries", "dask"],
+            "--libraries does not go with --record, which writes what --device",
+        ),
         (["--record", "x.npz", "--check", "y.npz"], "not allowed with argument"),
-        (["--batch-invariance", "--plot", "x.png"], "--plot does not go with --batch-invariance"),
+        (
+            ["--batch-invariance", "--plot", "x.png"],
+            "--plot does not go with --batch-invariance, which measures --device alone",
+        ),
+        (["--check", ""], "argument --check: must be the name of a file; got ''"),
+        (["--record", "a.png", "--plot", "./a.png"], "--record and --plot must be two files"),
+        (["--batch-invariance", "--worst-case"], "--worst-case does not go with"),
         (["--confidence", "1"], "must be a number above 0 and below 1; got '1'"),
         (["--confidence", "0.9", "--worst-case"], "not allowed with argument"),
         (["--plot", "x.gif"], "a picture's name must end in .png, .svg, .pdf; got 'x.gif'"),

@@ -49,7 +49,8 @@ def stages_of(network, x):
 
 
 def record(network=NETWORK, x=X, **place):
-    return certify(network, x, stages_of(network, x), **{"recorded": "2025", **PLACE, **place})
+    facts = {"recorded": "2025-06-01", **PLACE, **place}
+    return certify(network, x, stages_of(network, x), **facts)
 
 
 @pytest.fixture
@@ -151,10 +152,10 @@ def test_saved_again_by_numpy_it_is_the_same(path):
 def test_an_existing_file_stays_unless_forced(path):
     before = path.read_bytes()
     with pytest.raises(FileExistsError, match="--force"):
-        write_certificate(path, record(recorded="2026"))
+        write_certificate(path, record(recorded="2026-01-01"))
     assert path.read_bytes() == before
-    write_certificate(path, record(recorded="2026"), force=True)
-    assert read_certificate(path, NETWORK, X).facts["recorded"] == "2026"
+    write_certificate(path, record(recorded="2026-01-01"), force=True)
+    assert read_certificate(path, NETWORK, X).facts["recorded"] == "2026-01-01"
 
 
 def test_a_description_that_is_too_long_to_read_is_not_written(tmp_path):
@@ -331,9 +332,9 @@ def test_another_version_of_the_format_is_refused(path, version, message):
         ({"network": {"dtype": 1}}, "'network' in the certificate, expected a JSON object of"),
         ({"input": []}, "'input' in the certificate, expected a JSON object of printable texts"),
         ({"stages": {"stage_0": "\x1b[2J"}}, "'stages' in the certificate, expected a JSON object"),
-        ({"facts": {}}, "facts of the certificate, found without compute type, device, hardware,"),
+        ({"facts": {}}, "facts of the certificate, found without compute_type, device, hardware,"),
         ({"network": {}}, "number of layers, found nothing, expected 2, as the network given here"),
-        ({"stages": {"more": ""}}, "found without stage_0, stage_1, stage_2 and with more besides"),
+        ({"stages": {"x": "x"}}, "found without stage_0, stage_1, stage_2 and with x besides"),
     ],
 )
 def test_a_description_that_was_made_by_hand_is_refused(path, description, message):

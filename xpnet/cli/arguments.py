@@ -20,6 +20,7 @@ __all__ = [
     "add_model_arguments",
     "as_data_error",
     "not_negative",
+    "on_terminal",
     "open_network",
     "positive",
     "read_options",
@@ -188,8 +189,13 @@ def stream_rows(
         yield as_data_error(args.data, as_rows, images, network.n_in), labels
 
 
+def on_terminal() -> bool:
+    """Tell whether somebody may be looking at stderr."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def _with_progress(blocks: Iterable[Any], *, total: int | None, what: str) -> Iterator[Any]:
-    if not sys.stderr.isatty():
+    if not on_terminal():
         yield from blocks
         return
     from tqdm import tqdm

@@ -38,11 +38,11 @@ def open_candidates(
     """
     from xpnet.parity.certificate import read_certificate
 
-    if args.record:
+    if args.record is not None:
         certificate = _record(args, network, device, rows)
         return {device.name: (certificate.stages, dict(certificate.facts))}
     candidates: Candidates = {}
-    if args.check:
+    if args.check is not None:
         certificate = read_certificate(args.check, network, rows)
         name = f"{certificate.facts['device']}, recorded"
         candidates[name] = certificate.stages, dict(certificate.facts)
@@ -51,9 +51,26 @@ def open_candidates(
     for library in args.libraries:
         candidates[library] = _on_library(library, network)
     for path in args.against:
-        other = argparse.Namespace(**{**vars(args), "model": path})
-        candidates[path] = open_network(other, Stopwatch())[0], _facts(network, device)
+        # A file may be called as a device or library is.
+        name = f"file {path}" if path in candidates else path
+        other = _open_other(args, path, network)
+        candidates[name] = other, _facts(other, device)
     return candidates
+
+
+def _open_other(args: argparse.Namespace, path: str, network: "Network") -> "Network":
+    """Return the network of another file, which must be comparable."""
+    from xpnet.files.errors import WeightsError
+    from xpnet.parity.candidates import check_candidate
+
+    other, _ = open_network(argparse.Namespace(**{**vars(args), "model": path}), Stopwatch())
+    try:
+        check_candidate(network, other, outputs_only=args.outputs_only)
+    except ValueError as error:
+        text = str(error).replace("outputs_only=True", "--outputs-only")
+        what, hint = "not the same network", text.replace("`candidates`", "it")
+        raise WeightsError(what, file=path, hint=hint) from error
+    return other
 
 
 def _record(
@@ -62,8 +79,13 @@ def _record(
     """Compute all stages on the device, and write them to a certificate."""
     from xpnet.parity.candidates import stage_results
     from xpnet.parity.certificate import write_certificate
-    from xpnet.parity.recording import certify
+    from xpnet.parity.recording import certify, check_size
 
+    try:
+        check_size(network, len(rows))
+    except ValueError as error:
+        msg = f"--record: {error} by --rows"
+        raise UsageError(msg) from error
     stages = stage_results(network, rows)
     certificate = certify(network, rows, stages, **_facts(network, device))
     write_certificate(args.record, certificate, force=args.force)
@@ -86,18 +108,23 @@ def _on_library(name: str, network: "Network") -> tuple[Any, dict[str, str]]:
     from importlib.metadata import version
 
     from xpnet.parity.candidates import on_backend
-    from xpnet.parity.kit.backends import NAMES, open_backend, why_not
+    from xpnet.parity.kit.backends import NAMES, dtype_name, open_backend, why_not
 
     reason = why_not(name) if name in NAMES else f"known are {', '.join(NAMES)}"
     if reason is not None:
         msg = f"--libraries: {name} cannot be used: {reason}"
         raise UsageError(msg)
     backend = open_backend(name)
-    if str(network.dtype).endswith("float64") and not backend.has_float64:
-        msg = f"--libraries: {name} has no float64, which the network is of"
+    dtype = dtype_name(network.dtype)
+    if not backend.has([dtype]) or (dtype == "float64" and not backend.has_float64):
+        msg = f"--libraries: {name} has no {dtype}, which the network is of"
         raise UsageError(msg)
-    facts = {"device": str(backend.device), "library": backend.library}
-    return on_backend(network, backend), {**facts, "library_version": version(backend.library)}
+    return on_backend(network, backend), {
+        "device": str(backend.device),
+        "library": backend.library,
+        "library_version": version(backend.library),
+        "compute_type": dtype,
+    }
 
 
 def _facts(network: "Network", device: "Device") -> dict[str, str]:

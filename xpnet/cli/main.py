@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -14,6 +15,8 @@ __all__ = ["main"]
 
 _COMMANDS = (evaluate, predict, train, parity, show, plot, doctor)
 _LINE_LIMIT = 400
+# As sysexits.h has it. Python's own 1 would say: out of bound.
+_FAULT_OF_XPNET = 70
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,8 +30,9 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code.
 
-    The codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device, 130 interrupted.
-    An error is one line of at most 400 characters on stderr; ``--debug`` shows the traceback.
+    The codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device, 70 a fault of xpnet,
+    130 interrupted. An error is one line of at most 400 characters on stderr; ``--debug`` shows the
+    traceback.
     """
     args = argparse.Namespace(debug=False)
     try:
@@ -40,15 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as head(1) does
-        code = 0
+        code = getattr(args, "verdict", 0)
     except KeyboardInterrupt:
         _complain("interrupted")
         code = 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (described, or shown with its traceback)
         code = _exit_code(error)
-        if args.debug or not code:
-            raise
-        _complain(_describe(error))
+        if args.debug or code == _FAULT_OF_XPNET:
+            traceback.print_exc()
+        else:
+            _complain(_describe(error))
     _settle_output()
     return code
 
@@ -67,7 +72,7 @@ def _make_parser() -> argparse.ArgumentParser:
         prog="xpnet",
         description="Neural networks written once against the array API, on NumPy or CuPy.",
         epilog="Exit codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device,"
-        " 130 interrupted.",
+        " 70 a fault of xpnet, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
@@ -88,7 +93,7 @@ class _Version(argparse.Action):
 
 
 def _exit_code(error: Exception) -> int:
-    """Return the exit code of an error that a user can mend; 0 for one that only we can."""
+    """Return the exit code of an error that a user can mend, or else of one that only we can."""
     from xpnet.arrays.causes import DeviceError
     from xpnet.files.errors import DataError, WeightsError
 
@@ -100,7 +105,7 @@ def _exit_code(error: Exception) -> int:
         return 3
     if isinstance(error, WeightsError):
         return 4
-    return 5 if isinstance(error, DeviceError) else 0
+    return 5 if isinstance(error, DeviceError) else _FAULT_OF_XPNET
 
 
 def _describe(error: Exception) -> str:
@@ -115,4 +120,5 @@ def _complain(message: str) -> None:
     line = f"xpnet: {' '.join(message.split())}"
     if len(line) > _LINE_LIMIT:
         line = f"{line[: _LINE_LIMIT - 3]}..."
-    print(line, file=sys.stderr)
+    if sys.stderr is not None:
+        print(line, file=sys.stderr)

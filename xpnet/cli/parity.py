@@ -1,8 +1,8 @@
 """``xpnet parity``: whether devices and libraries agree, and where they do not."""
 
 import argparse
-import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.agreement import print_batches, print_report, report_as_json
@@ -12,6 +12,7 @@ from xpnet.cli.arguments import (
     add_common_arguments,
     add_data_arguments,
     add_model_arguments,
+    on_terminal,
     open_network,
     stream_rows,
 )
@@ -61,15 +62,22 @@ def add_parser(commands: Subparsers) -> None:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--record", metavar="FILE", help="write what --device computes to a certificate, an npz"
+        "--record",
+        type=_file,
+        metavar="FILE",
+        help="write what --device computes to a certificate, an npz",
     )
-    what.add_argument("--check", metavar="FILE", help="compare what a certificate holds as well")
+    what.add_argument(
+        "--check", type=_file, metavar="FILE", help="compare what a certificate holds as well"
+    )
     what.add_argument(
         "--batch-invariance",
         action="store_true",
         help="measure how far an image's result moves with batch size and place instead",
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw the agreement: .png, .svg or .pdf")
+    parser.add_argument(
+        "--plot", type=_file, metavar="FILE", help="draw the agreement: .png, .svg or .pdf"
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_common_arguments(parser)
     parser.set_defaults(run=run, batch_size=None)
@@ -98,6 +106,20 @@ def _add_candidates(parser: argparse.ArgumentParser) -> None:
         help="another file of the same network to compare as well, such as one with the scale"
         " folded into the weights; may be given again",
     )
+    parser.add_argument(
+        "--outputs-only",
+        action="store_true",
+        help="compare the outputs alone, as of networks with other layers, or units in another"
+        " order",
+    )
+
+
+def _file(text: str) -> str:
+    """Return the name of a file; an argparse type."""
+    if not text:
+        msg = "must be the name of a file; got ''"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _words(text: str) -> list[str]:
@@ -139,9 +161,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
             {name: candidate for name, (candidate, _) in candidates.items()},
             confidence=args.confidence,
             worst_case=args.worst_case,
+            outputs_only=args.outputs_only,
             progress=progress,
         )
-    if args.plot:
+    args.verdict = 0 if report.is_in_bound else 1  # also if nobody reads to the end
+    if args.plot is not None:
         _draw(args, network, report)
     facts = {name: facts for name, (_, facts) in candidates.items()}
     if args.json:
@@ -150,7 +174,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         print_report(args, network, report, facts)
         for path in filter(None, (args.record, args.plot)):
             print_line(f"wrote {path}")
-    return 0 if report.is_in_bound else 1
+    code: int = args.verdict
+    return code
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
@@ -158,24 +183,30 @@ def _check_arguments(args: argparse.Namespace) -> None:
     from xpnet.files.writing import check_target
 
     if args.batch_invariance:
-        given = [
-            name for name in ("devices", "libraries", "against", "plot") if getattr(args, name)
-        ]
-        if given:
-            msg = f"--{given[0]} does not go with --batch-invariance, which measures --device"
-            raise UsageError(msg)
-    if args.record and (args.devices or args.libraries or args.against):
-        msg = "--record writes what --device computes; compare others in a run without it"
+        _refuse(args, "--batch-invariance, which measures --device alone", plot=True)
+    if args.record is not None:
+        _refuse(args, "--record, which writes what --device computes")
+    written = [path for path in (args.record, args.plot) if path is not None]
+    if len(written) == 2 and Path(written[0]).resolve() == Path(written[1]).resolve():  # noqa: PLR2004
+        msg = f"--record and --plot must be two files; got {args.plot} for both"
         raise UsageError(msg)
-    if args.plot:
+    if args.plot is not None:
         from xpnet.pictures.saving import check_picture
 
         try:
             check_picture(args.plot)
         except ValueError as error:
             raise UsageError(str(error)) from error
-    for path in filter(None, (args.plot, args.record)):
+    for path in written:
         check_target(path, force=args.force)
+
+
+def _refuse(args: argparse.Namespace, beside: str, *, plot: bool = False) -> None:
+    names = ["devices", "libraries", "against", *["plot", "worst_case"] * plot]
+    for name in names:
+        if getattr(args, name):
+            msg = f"--{name.replace('_', '-')} does not go with {beside}"
+            raise UsageError(msg)
 
 
 def _read_rows(args: argparse.Namespace, network: "Network") -> "NDArray[Any]":
@@ -205,7 +236,7 @@ def _measure_batches(args: argparse.Namespace, network: "Network", rows: "NDArra
 @contextmanager
 def _progress(n_rows: int) -> "Iterator[Callable[[int], object] | None]":
     """Count rows on a terminal, if it takes a while."""
-    if not sys.stderr.isatty():
+    if not on_terminal():
         yield None
         return
     from tqdm import tqdm

@@ -14,6 +14,7 @@ from xpnet.cli.arguments import (
     add_data_arguments,
     as_data_error,
     not_negative,
+    on_terminal,
     positive,
     read_options,
 )
@@ -231,7 +232,7 @@ def _progress(
     args: argparse.Namespace, n_images: int
 ) -> "Iterator[tuple[Callable[[int], None] | None, Callable[[Epoch], None]]]":
     """Give the callbacks that show how far it is: a bar on a terminal, and a line an epoch."""
-    if not sys.stderr.isatty():
+    if not on_terminal():
         yield None, lambda epoch: print(_epoch_line(epoch, args.epochs), file=sys.stderr)
         return
     from tqdm import tqdm

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def batch_sensitivity(
     if n_rows == 0:
         msg = "`images` must hold at least one to look at; got none"
         raise ValueError(msg)
-    sizes = range(1, min(n_rows, _LARGEST_SIZE) + 1) if sizes is None else sizes
+    sizes = range(1, min(n_rows, _LARGEST_SIZE) + 1) if sizes is None else list(map(index, sizes))
     wrong = [size for size in sizes if not 1 <= size <= n_rows]
     if wrong or not sizes:
         found = wrong[0] if wrong else "none"

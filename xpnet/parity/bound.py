@@ -127,9 +127,6 @@ def error_bound(
     >>> bool(found.stages[-1].bound.max() < 0.01)
     True
     """
-    if not isinstance(network, Network):
-        msg = f"`network` must be a Network; got {type(network).__name__}"
-        raise TypeError(msg)
     rows = rows_on_host(network, x)
     confidence = 1.0 if worst_case else checked_confidence(confidence)
     propagation = Propagation(network, count_results(network, len(rows)), confidence)
@@ -146,9 +143,14 @@ def checked_confidence(confidence: float) -> float:
 
     Raises
     ------
+    TypeError
+        If it is no number.
     ValueError
         If it is not between 0 and 1; both ends excluded.
     """
+    if not isinstance(confidence, int | float | np.number):
+        msg = f"`confidence` must be a number; got {type(confidence).__name__}"
+        raise TypeError(msg)
     if not 0.0 < confidence < 1.0:
         msg = (
             f"`confidence` must be above 0 and below 1; got {confidence}."
@@ -164,10 +166,14 @@ def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
     Raises
     ------
     TypeError
-        If `x` is no array of real numbers.
+        If `network` is none, or `x` is no array of real numbers.
     ValueError
-        If it does not hold rows of the network's number of inputs.
+        If a parameter is NaN or infinite, or `x` does not hold rows of as many numbers as the
+        network has inputs.
     """
+    if not isinstance(network, Network):
+        msg = f"`network` must be a Network; got {type(network).__name__}"
+        raise TypeError(msg)
     for i, layer in enumerate(network.layers, start=1):
         for name in ("weight", "bias"):
             if not np.all(np.isfinite(to_numpy(getattr(layer, name)))):

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xpnet.arrays.namespace import as_array
 from xpnet.files.errors import DataError
 from xpnet.parity.fingerprint import (
     first_difference,
@@ -35,7 +36,7 @@ from xpnet.parity.fingerprint import (
     sha256_of,
 )
 from xpnet.parity.members import read_members, write_members
-from xpnet.parity.recording import FACTS, Certificate, stage_forms
+from xpnet.parity.recording import FACTS, Certificate, is_fact, stage_forms
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
@@ -114,7 +115,7 @@ def read_certificate(path: str | PathLike[str], network: "Network", x: Any) -> C
         format, or was recorded with another network or on another input; the message names
         the first thing in which they differ.
     """
-    file = fspath(path)
+    file, x = fspath(path), as_array(x)
     members = read_members(path)
     text = members.text("certificate", _MOST_CHARACTERS)
     description = _parsed(text, file)
@@ -160,14 +161,10 @@ def _parsed(text: str, file: str) -> dict[str, Any]:
 def _part(description: Mapping[str, Any], name: str, file: str) -> dict[str, str]:
     """Return a part of the description, in which there are nothing but printable texts."""
     part = description.get(name)
-    if not isinstance(part, dict) or not all(map(_is_printable, part.values())):
+    if not isinstance(part, dict) or not all(map(is_fact, part.values())):
         what, expected = f"{name!r} in the certificate", "a JSON object of printable texts"
         raise DataError(what, file=file, expected=expected)
     return part
-
-
-def _is_printable(fact: Any) -> bool:
-    return isinstance(fact, str) and fact.isprintable()
 
 
 def _check_digest(what: str, recorded: str, present: str, file: str) -> None:

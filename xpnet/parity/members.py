@@ -69,7 +69,8 @@ def write_members(
     OSError
         As `xpnet.files.atomic_write` raises.
     """
-    with atomic_write(path, force=force) as stream, zipfile.ZipFile(stream, "w") as archive:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
         for name, array in members.items():
             info = zipfile.ZipInfo(f"{name}.npy")  # which has one fixed date
             info.create_system, info.external_attr = _UNIX, _MODE
@@ -77,6 +78,9 @@ def write_members(
             little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
             np.lib.format.write_array(content, little, version=(1, 0), allow_pickle=False)
             archive.writestr(info, content.getbuffer(), zipfile.ZIP_DEFLATED, _LEVEL)
+    # At once, since a pipe cannot go back to where zipfile would.
+    with atomic_write(path, force=force) as stream:
+        stream.write(whole.getbuffer())
 
 
 def read_members(path: str | PathLike[str]) -> "Members":

@@ -1,5 +1,6 @@
 """What a device computed for one network and one input, and the circumstances."""
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
 from xpnet.parity.fingerprint import input_fingerprint, network_fingerprint
 from xpnet.parity.members import MOST_BYTES
@@ -17,14 +19,14 @@ from xpnet.parity.members import MOST_BYTES
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
 
-__all__ = ["FACTS", "Certificate", "Form", "certify", "stage_forms"]
+__all__ = ["FACTS", "Certificate", "Form", "certify", "check_size", "is_fact", "stage_forms"]
 
 FACTS = (
     "device",
     "hardware",
     "library",
-    "library version",
-    "compute type",
+    "library_version",
+    "compute_type",
     "xpnet",
     "numpy",
     "python",
@@ -91,21 +93,23 @@ def certify(
 
     Raises
     ------
+    TypeError
+        If `x` is no array, or a stage no NumPy array.
     ValueError
         If there are no rows, the stages are not those of this network and input or take more
-        than a gigabyte, or one of the texts is empty or cannot be printed.
+        than a gigabyte, one of the texts is empty or cannot be printed, or `recorded` is no date.
 
     Examples
     --------
     >>> import numpy as np
     >>> from xpnet import Network
-    >>> from xpnet.networks.network import layer_results
+    >>> from xpnet.parity import stage_results
     >>> network = Network.from_arrays({"W1": np.eye(2), "b1": np.zeros(2)})
     >>> x = np.asarray([[1.0, 2.0]])
     >>> certificate = certify(
     ...     network,
     ...     x,
-    ...     [y for _, y in layer_results(network, x, np)],
+    ...     stage_results(network, x),
     ...     device="cpu",
     ...     hardware="a processor",
     ...     library="numpy",
@@ -125,16 +129,35 @@ def certify(
     >>> back.facts["device"], back.input["number of rows"]
     ('cpu', '1')
     """
+    x = as_array(x)
     _check_stages(network, x, stages)
     given = (device, hardware, library, library_version, compute_type)
     versions = (version("xpnet"), np.__version__, platform.python_version())
     date = recorded or datetime.now(UTC).isoformat(timespec="seconds")
+    datetime.fromisoformat(date)
     facts = dict(zip(FACTS, (*given, *versions, platform.platform(), date), strict=True))
     for name, fact in facts.items():
-        if not fact or not fact.isprintable():
-            msg = f"`{name.replace(' ', '_')}` must be printable text; got {fact!r}"
+        if not is_fact(fact):
+            msg = f"`{name}` must be printable text; got {fact!r}"
             raise ValueError(msg)
-    return Certificate(tuple(stages), network_fingerprint(network), input_fingerprint(x), facts)
+    kept = tuple(stage.copy() for stage in stages)
+    return Certificate(kept, network_fingerprint(network), input_fingerprint(x), facts)
+
+
+def is_fact(text: Any, /) -> bool:
+    """Tell whether this can be a fact: a text that is not empty and can be printed."""
+    return isinstance(text, str) and text != "" and text.isprintable()
+
+
+def check_size(network: "Network", n_rows: int, /) -> None:
+    """Raise ValueError, before any work, if the stages of so many rows take too much."""
+    n_bytes = sum(
+        np.dtype(dtype).itemsize * math.prod(x) for dtype, x in stage_forms(network, n_rows)
+    )
+    if n_bytes > MOST_BYTES:
+        rule = f"must take at most {MOST_BYTES:,} bytes"
+        msg = f"`stages` {rule}; got {n_bytes:,} for {n_rows:,} rows: give fewer rows"
+        raise ValueError(msg)
 
 
 def stage_forms(network: "Network", n_rows: int) -> list[Form]:
@@ -149,16 +172,16 @@ def _check_stages(network: "Network", x: Any, stages: Sequence[NDArray[Any]]) ->
         rule = f"must have the shape (n, {network.n_in}) with at least one row"
         msg = f"`x` {rule}; got {tuple(x.shape)}"
         raise ValueError(msg)
+    for stage in stages:
+        if not isinstance(stage, np.ndarray):
+            msg = f"`stages` must be NumPy arrays; got {type(stage).__name__}"
+            raise TypeError(msg)
     wanted = stage_forms(network, x.shape[0])
     found = [(stage.dtype.name, stage.shape) for stage in stages]
     if found != wanted:
         msg = f"`stages` must be {_shown(wanted)}; got {_shown(found)}"
         raise ValueError(msg)
-    n_bytes = sum(stage.nbytes for stage in stages)
-    if n_bytes > MOST_BYTES:
-        rule = f"must take at most {MOST_BYTES:,} bytes"
-        msg = f"`stages` {rule}; got {n_bytes:,} for {x.shape[0]:,} rows: give fewer rows"
-        raise ValueError(msg)
+    check_size(network, x.shape[0])
 
 
 def _shown(forms: list[Form]) -> str:

@@ -62,8 +62,7 @@ class StageAgreement:
     @property
     def is_judged(self) -> bool:
         """Whether some results have a bound."""
-        is_alone_judged = self.alone is not None and self.alone.is_judged
-        return self.n_unbounded < self.n_results or is_alone_judged
+        return self.n_unbounded < self.n_results
 
 
 @dataclass(frozen=True)
