@@ -140,7 +140,7 @@ class Trial:
         start: int,
         stages: Sequence[tuple[NDArray[Any], NDArray[Any]]],
         *,
-        alone: bool,
+        closely: bool,
     ) -> NDArray[Any]:
         """Compare the results of some rows with the true values; return their classes.
 
@@ -151,16 +151,18 @@ class Trial:
             The place of the first of them among all rows.
         stages : sequence of pairs of arrays
             The true values, and how far a result may be from them.
-        alone : bool
-            Whether to judge each layer from the inputs that it was given, too.
+        closely : bool
+            Whether to judge, too, the preprocessed inputs, and each layer from the inputs that it
+            was given.
         """
         results = self._results(rows, start)
         # From the last on: a candidate of other layers has that one alone in common.
         for i, tally in self._tallies.items():
             result, fault = results[i - len(stages)]
             tally.note_fault(fault)
-            tally.add(result, *stages[i], first_row=start)
-            if alone and i in self._alone:
+            if closely or i > 0:
+                tally.add(result, *stages[i], first_row=start)
+            if closely and i in self._alone:
                 self._judge_alone(i, results[i - 1][0], result, start)
         last = results[-1][0]
         if self._network.output == "values" or last.shape != stages[-1][0].shape:

@@ -55,10 +55,10 @@ class _Errors:
         For each value, all parts together.
     n_live : array of shape (n, 1)
         How many values may be other than zero.
-    variance : array of shape (n, width), or None
-        Of the part that is independent from value to value.
+    spread : array of shape (n, width), or None
+        The standard deviation of the part that is independent from value to value.
     common : array of shape (n, 1)
-        The largest eigenvalue of the covariance of the part that is not.
+        The largest standard deviation, in any direction, of the part that is not.
     relative : float
         Of the part that is no independent rounding error and in proportion to the values.
     drift : array of shape (n, 1)
@@ -68,7 +68,7 @@ class _Errors:
     sizes: _Array
     bound: _Array
     n_live: _Array
-    variance: _Array | None
+    spread: _Array | None
     common: _Array
     relative: float
     drift: _Array
@@ -80,17 +80,17 @@ class _WeightedErrors:
 
     Attributes
     ----------
-    bound, variance, common, drift
+    bound, spread, common, drift
         As in `_Errors`.
-    variances : array of shape (n, width)
-        Of the part that is not independent: its largest eigenvalue is `common`.
+    spreads : array of shape (n, width), or None
+        The standard deviation of the part that is not independent, which is `common` as a whole.
     drifts : array of shape (n, width)
-        Of the part that is no rounding error: its length is `drift`.
+        The part that is no rounding error, whose length is `drift`.
     """
 
     bound: _Array
-    variance: _Array
-    variances: _Array
+    spread: _Array
+    spreads: _Array | None
     common: _Array
     drifts: _Array
     drift: _Array
@@ -101,14 +101,18 @@ class _Weights:
 
     def __init__(self, layer: Dense, dtype: Any) -> None:
         self.layer = layer
-        weight, self.bias = layer.weight, np.abs(layer.bias)
-        # Sums of sizes are rounded too: what they may lose is added before.
-        may_lose = 1.0 + layer.n_in * float(np.finfo(dtype).eps)
-        self.sizes = (np.abs(weight) * may_lose).astype(dtype)
-        self.squares = weight**2
+        self.bias = np.abs(layer.bias).astype(dtype)
+        # Sums of sizes and squares are rounded too: what they may lose is added before.
+        may_lose = 1.0 + 2.0 * layer.n_in * float(np.finfo(dtype).eps)
+        sizes = np.abs(layer.weight) * may_lose
+        self.sizes = sizes.astype(dtype)
+        # In units of the largest, so that they neither overflow nor vanish.
+        self.largest = float(np.max(sizes)) or 1.0
+        self.squares = ((sizes / self.largest) ** 2 * may_lose).astype(dtype)
         self.square_sums = np.sum(self.squares, axis=0)
+        self.lengths = self.largest * np.sqrt(self.square_sums)
         self.largest_sum = float(np.max(np.sum(self.sizes, axis=0)))
-        self.norm = spectral_bound(weight)
+        self.norm = spectral_bound(layer.weight)
 
 
 class Propagation:
@@ -131,9 +135,9 @@ class Propagation:
         # Each result misses its bound with a chance of 2 exp(-factor^2 / 2) at most.
         chance = math.inf if self.is_worst_case else 2.0 * max(n_results, 1) / (1.0 - confidence)
         self.factor = math.sqrt(2.0 * math.log(chance))
-        # The many sizes of inputs need no more digits than a bound has.
+        # Errors need no more digits than that; the true values do.
         self._dtype = np.float64 if self.precision.name == "float64" else np.float32
-        with np.errstate(over="ignore"):  # infinities say: no bound
+        with np.errstate(all="ignore"):  # infinities say: no bound
             self._weights = [_Weights(layer, self._dtype) for layer in self.network.layers]
 
     def stages(self, rows: NDArray[Any]) -> Iterator[tuple[_Array, _Array]]:
@@ -166,9 +170,9 @@ class Propagation:
             z = x.astype(dtype) @ layer.weight.astype(dtype) + layer.bias
             z = z.astype(np.float64)
             y = ACTIVATIONS[layer.activation](z, np, **layer.options)
-            none = np.zeros((len(x), 1))
-            n_live: _Array = np.sum(x != 0.0, axis=1, keepdims=True, dtype=np.float64)
-            exact = _Errors(np.abs(_finite(x)), np.zeros_like(x), n_live, None, none, 0.0, none)
+            sizes, _ = self._sizes(x)
+            none = np.zeros((len(x), 1), self._dtype)
+            exact = _Errors(sizes, np.zeros_like(sizes), _count(sizes), None, none, 0.0, none)
             return y, self._after(weights, z, y, exact).bound
 
     def _of_inputs(self, rows: NDArray[Any], x: _Array, y: _Array) -> _Errors:
@@ -177,17 +181,16 @@ class Propagation:
         # the weights. Equal inputs err alike.
         is_exact = _is_exact(rows, self.precision)
         relative = float(self.precision.worst(2 * len(self.network.preprocessing) + (not is_exact)))
-        none = np.zeros((len(x), 1))
+        sizes, is_finite = self._sizes(y)
+        none = np.zeros((len(x), 1), self._dtype)
         if self._stay_normal(rows):
-            sizes = np.abs(y.astype(self._dtype))
             bound = sizes * self._dtype(relative)
-            n_live = np.sum((sizes > 0.0).astype(self._dtype), axis=1, keepdims=True)
-            return _Errors(sizes, bound, n_live.astype(np.float64), None, none, relative, none)
+            return _Errors(sizes, bound, _count(sizes), None, none, relative, none)
         bound = self._bound_of_extremes(x, y, relative)
-        sizes = np.abs(_finite(y))
-        bound = self._judged(y, bound, sizes)
-        n_live = np.sum(x != 0.0, axis=1, keepdims=True, dtype=np.float64)
-        return _Errors(sizes, bound, n_live, None, none, 0.0, _length(_finite(bound)))
+        bound = self._judged(y, bound, sizes, is_finite=is_finite)
+        drift = _length(_finite(bound))
+        n_live = _count(np.abs(x)).astype(self._dtype)
+        return _Errors(sizes, bound, n_live, None, none, 0.0, drift)
 
     def _stay_normal(self, rows: NDArray[Any]) -> bool:
         """Tell whether all inputs but zeros are normal numbers of the precision at every step."""
@@ -211,7 +214,8 @@ class Propagation:
             is_large |= ~(np.maximum(sizes, factor) <= self.precision.largest)
         # A subnormal number may have no correct digit, or be taken for zero.
         bound = np.abs(_finite(y)) * np.where(is_small, 2.0, relative)
-        return np.where(is_large & (x != 0.0), np.inf, bound)
+        bound += np.where(is_small & (x != 0.0), self.precision.floor, 0.0)
+        return np.where(is_large & (x != 0.0), np.inf, bound).astype(self._dtype)
 
     def _after(self, weights: _Weights, z: _Array, y: _Array, before: _Errors) -> _Errors:
         """Return how far the results y of a layer may be off, from how far its inputs may be."""
@@ -221,87 +225,112 @@ class Propagation:
 
     def _weighted(self, weights: _Weights, z: _Array, before: _Errors) -> _WeightedErrors:
         """Return how far z may be off, from how far y may be."""
-        terms = before.sizes.astype(self._dtype) @ weights.sizes
-        drifts = before.drift * np.sqrt(weights.square_sums) + before.relative * terms
-        drifts += self._underflow(weights, before)
-        # In no order of adding is a partial sum larger than all positive terms, or all negative.
-        largest_sum = 0.5 * (terms + weights.bias + np.abs(_finite(z)))
-        variance = largest_sum * self.precision.spread(before.n_live + 5, self.factor)
-        variance *= variance
-        variances = before.common * weights.square_sums
-        common = before.common
+        terms = before.sizes @ weights.sizes
+        drifts = terms * self._dtype(before.relative)
+        drifts += before.drift * weights.lengths + self._underflow(weights, before)
         drift = _length(drifts)
-        if before.variance is not None:
-            variances += before.variance @ weights.squares
-            common = common + np.max(before.variance, axis=1, keepdims=True)
+        # In no order of adding is a partial sum larger than all positive terms, or all negative.
+        sizes, is_finite = self._sizes(z)
+        half = self._dtype(0.5)  # each by itself: the sum could overflow
+        largest_sum = terms * half
+        largest_sum += weights.bias * half
+        largest_sum += sizes * half
+        spread = largest_sum * self.precision.spread(before.n_live + 5, self.factor)
+        spreads, deviation = None, spread
+        if before.spread is not None:
+            spreads = _passed(weights, before.spread, before.common)
+            deviation = _root_of_squares(spread, spreads)
             length = before.drift + before.relative * _length(before.sizes)
             drift = np.fmin(drift, weights.norm * length)
-        bound = self.factor * np.sqrt(variance + variances) + drifts
+        bound = deviation * self._dtype(self.factor)
+        bound += drifts
         # Rows in which a value has no bound have none from there on.
         bound += np.where(np.max(before.bound, axis=1, keepdims=True) < np.inf, 0.0, np.inf)
-        bound = self._judged(z, bound, largest_sum)
-        return _WeightedErrors(bound, variance, variances, weights.norm**2 * common, drifts, drift)
+        bound = self._judged(z, bound, largest_sum, is_finite=is_finite)
+        common = weights.norm * _largest(before)
+        return _WeightedErrors(bound, spread, spreads, common, drifts, drift)
 
     def _activated(self, layer: Dense, z: _Array, y: _Array, before: _WeightedErrors) -> _Errors:
         """Return how far the activation y of z may be off, from how far z may be."""
-        sizes = np.abs(_finite(y))
+        sizes, is_finite = self._sizes(y)
         if not ACTIVATIONS[layer.activation].is_elementwise:
-            bound = rowwise_error(layer, z, y, before.bound, self.precision)
-            return _of_unknown_kind(sizes, self._judged(y, bound, sizes))
-        steepness = _steepness(layer, z, before.bound)
-        bound = _product(steepness, before.bound) + self._own_error(layer, sizes)
-        bound = self._judged(y, bound, sizes)
+            bound = rowwise_error(layer, z, y, before.bound, self.precision).astype(self._dtype)
+            return _of_unknown_kind(sizes, self._judged(y, bound, sizes, is_finite=is_finite))
+        steepness = self._steepness(layer, z, before.bound)
+        bound = _product(steepness, before.bound) + self._own_error(layer, y, sizes)
+        bound = self._judged(y, bound, sizes, is_finite=is_finite)
         steepness = _finite(steepness)
         steepest = np.max(steepness, axis=1, keepdims=True)
-        drift = np.fmin(steepest * before.drift, _length(steepness * before.drifts))
-        steepness *= steepness
-        common = np.sum(steepness * before.variances, axis=1, keepdims=True)
+        common = steepest * before.common
+        if before.spreads is not None:
+            common = np.fmin(common, _length(steepness * before.spreads))
         return _Errors(
             sizes,
             bound,
-            _count_live(bound),
-            steepness * before.variance,
-            np.fmin(steepest**2 * before.common, common),
+            _count(bound),
+            steepness * before.spread,
+            common,
             relative_error(layer, self.precision),
-            drift,
+            np.fmin(steepest * before.drift, _length(steepness * before.drifts)),
         )
 
     def _at_worst(self, weights: _Weights, z: _Array, y: _Array, before: _Errors) -> _Errors:
         """Return how far y may be off if all errors go the same way."""
         layer = weights.layer
-        moved = before.bound.astype(self._dtype) @ weights.sizes
-        terms = before.sizes.astype(self._dtype) @ weights.sizes + weights.bias
+        moved = before.bound @ weights.sizes
+        terms = before.sizes @ weights.sizes + weights.bias
         # A term's product is rounded, and its weight, twice, if a number was folded in.
         bound = moved + self.precision.worst(before.n_live + 3) * (terms + moved)
         bound += self._underflow(weights, before)
-        bound = self._judged(z, bound, terms)
-        sizes = np.abs(_finite(y))
+        bound = self._judged(z, bound, terms, is_finite=self._sizes(z)[1])
+        sizes, is_finite = self._sizes(y)
         if ACTIVATIONS[layer.activation].is_elementwise:
-            bound = _product(_steepness(layer, z, bound), bound)
-            bound += self._own_error(layer, sizes)
+            bound = _product(self._steepness(layer, z, bound), bound)
+            bound += self._own_error(layer, y, sizes)
         else:
-            bound = rowwise_error(layer, z, y, bound, self.precision)
-        return _of_unknown_kind(sizes, self._judged(y, bound, sizes))
+            bound = rowwise_error(layer, z, y, bound, self.precision).astype(self._dtype)
+        return _of_unknown_kind(sizes, self._judged(y, bound, sizes, is_finite=is_finite))
 
-    def _judged(self, y: _Array, bound: _Array, sizes: _Array) -> _Array:
+    def _sizes(self, y: _Array) -> tuple[_Array, bool]:
+        """Return absolute values, 0 for NaN and infinities, and whether there are none of these."""
+        sizes = np.abs(y.astype(self._dtype))
+        if math.isfinite(float(np.max(sizes, initial=0.0))):
+            return sizes, True
+        is_finite = np.isfinite(y)
+        return np.where(is_finite, sizes, self._dtype(0.0)), bool(np.all(is_finite))
+
+    def _judged(self, y: _Array, bound: _Array, sizes: _Array, *, is_finite: bool) -> _Array:
         """Return bounds with inf for none, and 0 where the true value is NaN or infinite.
 
         There is none where the sizes, of y or of what it is summed up from, may overflow.
         """
-        is_bounded = sizes + bound <= self.precision.largest
-        if np.all(is_bounded) and _finite(y) is y:
+        largest = self._dtype(self.precision.largest)
+        if is_finite and np.max(sizes, initial=0.0) + np.max(bound, initial=0.0) <= largest:
             return bound
+        is_bounded = sizes + bound <= largest
         is_exact = np.isnan(y) & (bound < np.inf) | np.isinf(y) & is_bounded
-        return np.where(is_exact, 0.0, np.where(is_bounded, bound, np.inf))
+        none = np.where(is_bounded, bound, self._dtype(np.inf))
+        return np.where(is_exact, self._dtype(0.0), none)
+
+    def _steepness(self, layer: Dense, z: _Array, bound: _Array) -> _Array:
+        """Return the steepest slope that is within reach of z."""
+        row, z = ACTIVATIONS[layer.activation], z.astype(self._dtype)
+        # A bound is at least four roundings of z: with half of it more, none is left out by the
+        # rounding of z and of the ends.
+        reach = bound * self._dtype(1.5)
+        steepness: _Array = row.slope(z - reach, z + reach, np, **layer.options)
+        return steepness
 
     def _underflow(self, weights: _Weights, before: _Errors) -> _Array:
         """Return what is lost if products, weights and values that small are taken for zero."""
-        total = np.sum(before.sizes, axis=1, keepdims=True) + weights.largest_sum
-        return (total + before.n_live) * (self.precision.floor * (before.n_live > 0))
+        total = np.sum(before.sizes, axis=1, keepdims=True) + self._dtype(weights.largest_sum)
+        return (total + before.n_live) * (self._dtype(self.precision.floor) * (before.n_live > 0))
 
-    def _own_error(self, layer: Dense, sizes: _Array) -> _Array:
-        own = sizes * relative_error(layer, self.precision)
-        return own + (sizes > 0.0) * self.precision.floor
+    def _own_error(self, layer: Dense, y: _Array, sizes: _Array) -> _Array:
+        own = sizes * self._dtype(relative_error(layer, self.precision))
+        # y itself tells what is zero: the size of the smallest ones is, in float32.
+        own += np.where(y != 0.0, self._dtype(self.precision.floor), self._dtype(0.0))
+        return own
 
 
 def spectral_bound(weight: _Array) -> float:
@@ -328,22 +357,44 @@ def spectral_bound(weight: _Array) -> float:
     return float(np.exp(norm)) * (1.0 + 1e-6 * max(weight.shape))
 
 
+def _passed(weights: _Weights, spread: _Array, common: _Array) -> _Array:
+    """Return the standard deviations behind weights of errors that were independent, and common."""
+    # In units of the largest, since squares could underflow.
+    largest = np.maximum(np.max(spread, axis=1, keepdims=True), common)
+    unit = np.where(largest > 0.0, largest, np.ones_like(largest))
+    shares, common = spread / unit, common / unit
+    shares *= shares
+    squares = shares @ weights.squares
+    squares += common * common * weights.square_sums
+    deviations: _Array = np.sqrt(squares, out=squares)
+    deviations *= unit * unit.dtype.type(weights.largest)
+    return deviations
+
+
+def _largest(errors: _Errors) -> _Array:
+    """Return the largest standard deviation of errors in any direction."""
+    if errors.spread is None:
+        return errors.common
+    return np.hypot(np.max(errors.spread, axis=1, keepdims=True), errors.common)
+
+
+def _root_of_squares(a: _Array, b: _Array) -> _Array:
+    """Return sqrt(a^2 + b^2), or up to 8% more, without a square that could underflow."""
+    total = np.minimum(a, b)
+    total *= total.dtype.type(math.sqrt(2.0) - 1.0)
+    total += np.maximum(a, b)
+    return total
+
+
 def _of_unknown_kind(sizes: _Array, bound: _Array) -> _Errors:
     """Return errors of which nothing is known but how large they are at most."""
-    none = np.zeros((len(sizes), 1))
-    drift = _length(_finite(bound))
-    return _Errors(sizes, bound, _count_live(bound), None, none, 0.0, drift)
+    none = np.zeros((len(sizes), 1), sizes.dtype)
+    return _Errors(sizes, bound, _count(bound), None, none, 0.0, _length(_finite(bound)))
 
 
-def _count_live(bound: _Array) -> _Array:
-    """Return how many values of each row may be other than zero: those that may be off."""
-    return np.sum(bound > 0.0, axis=1, keepdims=True, dtype=np.float64)
-
-
-def _steepness(layer: Dense, z: _Array, bound: _Array) -> _Array:
-    row = ACTIVATIONS[layer.activation]
-    steepness: _Array = row.slope(z - bound, z + bound, np, **layer.options)
-    return steepness
+def _count(x: _Array) -> _Array:
+    """Return how many numbers of each row are not zero: none is negative."""
+    return np.sum((x > 0.0).astype(x.dtype), axis=1, keepdims=True)
 
 
 def _product(steepness: _Array, bound: _Array) -> _Array:
@@ -358,9 +409,11 @@ def _finite(x: _Array) -> _Array:
 
 
 def _length(x: _Array) -> _Array:
-    """Return the Euclidean length of each row."""
-    x = x.astype(np.float64, copy=False)  # squares of float32 would underflow
-    return np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
+    """Return the Euclidean length of each row of numbers that are not negative."""
+    # In units of the largest, since squares could underflow.
+    largest = np.max(x, axis=1, keepdims=True)
+    x = x / np.where(largest > 0.0, largest, np.ones_like(largest))
+    return largest * np.sqrt(np.vecdot(x, x))[:, None]
 
 
 def _is_exact(rows: Any, precision: Precision) -> bool:

@@ -15,8 +15,8 @@ from xpnet.parity.tally import Agreement
 
 __all__ = ["Report", "compare"]
 
-# As many tiles are also judged layer by layer, which costs about as much again.
-_TILES_ALONE = 4
+# In as many tiles the inputs and each layer alone are judged, too: that costs half as much again.
+_TILES_CLOSELY = 2
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,9 @@ def compare(
     Notes
     -----
     Every row is judged from the inputs on, by the bounds of `error_bound`, which grow from layer
-    to layer. Some 2,000 rows, evenly spread, are also judged layer by layer: each layer from the
-    inputs that the candidate gave it. So a fault shows in its own layer, however deep.
+    to layer. Some 1,000 rows, evenly spread, are judged more closely: their preprocessed inputs,
+    and each layer alone, from the inputs that the candidate gave it. So a fault shows in its own
+    layer, however deep.
 
     Examples
     --------
@@ -125,12 +126,12 @@ def compare(
     ]
     n_could_differ, n_disagree, start = 0, 0, 0
     parts = list(tiles(rows))
-    n_between = -(-len(parts) // _TILES_ALONE)
+    n_between = -(-len(parts) // _TILES_CLOSELY)
     for i, tile in enumerate(parts):
         stages = list(propagation.stages(tile))
         if propagation.precision.name == "float64":  # the true values err as well
             stages = [(y, 2.0 * bound) for y, bound in stages]
-        ids = [trial.judge(tile, start, stages, alone=i % n_between == 0) for trial in trials]
+        ids = [trial.judge(tile, start, stages, closely=i % n_between == 0) for trial in trials]
         n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))
         n_disagree += int(np.count_nonzero(np.any(np.asarray(ids) != ids[0], axis=0)))
         start += len(tile)

@@ -117,30 +117,34 @@ class Tally:
             return
         self._n_results += values.size
         with np.errstate(all="ignore"):
-            difference = np.abs((results - values).astype(bound.dtype, copy=False))
-            if not math.isfinite(float(np.max(difference))):
+            difference = (results - values).astype(bound.dtype, copy=False)
+            np.abs(difference, out=difference)
+            largest = float(np.max(difference))
+            if not math.isfinite(largest):
                 is_same = (results == values) | (np.isnan(results) & np.isnan(values))
                 difference = np.where(is_same, 0.0, np.where(difference >= 0.0, difference, np.inf))
+                largest = float(np.max(difference))
             if math.isinf(float(np.max(bound))):
                 self._n_unbounded += int(np.count_nonzero(np.isinf(bound)))
                 difference = np.where(np.isinf(bound), 0.0, difference)
-            share = difference / bound  # NaN: nothing differs where nothing may
-        self._note_difference(difference, values)
-        largest = float(np.fmax.reduce(share, axis=None, initial=0.0))
+                largest = float(np.max(difference))
+            if largest > self._difference:
+                value = float(values.flat[int(np.argmax(difference))])
+                self._note_difference(largest, value)
+            # Where nothing may differ, nothing is no share of it, and anything a large one.
+            share = difference
+            share /= np.maximum(bound, np.finfo(bound.dtype).smallest_normal)
+        largest = float(np.max(share))
         if largest > self._share:
-            row, unit = divmod(int(np.nanargmax(share)), share.shape[1])
+            row, unit = divmod(int(np.argmax(share)), share.shape[1])
             self._share, self._place = largest, (first_row + row, unit)
         if largest > 1.0:
             self._n_out += int(np.count_nonzero(share > 1.0))
 
-    def _note_difference(self, difference: NDArray[Any], values: NDArray[Any]) -> None:
-        place = int(np.argmax(difference))
-        largest = float(difference.flat[place])
-        if largest > self._difference:
-            value = float(values.flat[place])
-            is_finite = math.isfinite(largest) and math.isfinite(value)
-            self._difference = largest
-            self._ulp = largest / self._precision.ulp(value) if is_finite else math.inf
+    def _note_difference(self, difference: float, value: float) -> None:
+        is_finite = math.isfinite(difference) and math.isfinite(value)
+        self._difference = difference
+        self._ulp = difference / self._precision.ulp(value) if is_finite else math.inf
 
     def note_fault(self, fault: str) -> None:
         """Remember what else is wrong; the first time counts."""
