@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from xpnet.parity import plugin
-from xpnet.parity.kit.backends import NAMES, chosen, why_not
+from xpnet.parity.kit.choice import NAMES, chosen, why_not
 
 # A session within a session forgets the modules that it was the first to import, and some cannot
 # be imported twice.
@@ -68,7 +68,7 @@ def test_a_small_repository_is_told_which_function_is_wrong(run):
     result.stdout.fnmatch_lines(
         [
             "E * AssertionError: center fails on 4 of 5 backends:",
-            "E *   array-api-strict: the result must be an array of array-api-strict; got one of*",
+            "E *   array-api-strict, *: the result must be an array of array-api-strict; got one*",
             "E *   array-api-strict:device1: RuntimeError: Can*",
             "E *   It is right on numpy.",
         ]
@@ -128,10 +128,38 @@ def test_an_own_mark_called_xp_wins(run):
     result.assert_outcomes(passed=1)
 
 
+def test_an_own_xp_does_not_go_with_the_device_of_ours(run):
+    result = run("""
+        import pytest
+
+        @pytest.mark.parametrize("xp", ["mine"])
+        def test_own(xp, xp_device):
+            pass
+        """)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*for tests whose xp is no parameter of their own*; got None"])
+
+
+@pytest.mark.parametrize("own", ["def xp_backend():", "def xp_backend(request):"])
+def test_an_own_fixture_called_xp_backend_wins(run, own):
+    result = run(f"""
+        import pytest
+
+        @pytest.fixture{"(params=['mine'])" if "request" in own else ""}
+        {own}
+            return "mine"
+
+        def test_own(xp_backend):
+            assert xp_backend == "mine"
+        """)
+    result.assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize(
     ("option", "names"),
     [
         ("numpy", ["numpy"]),
+        ("numpy, array-api-strict,-array-api-strict:device1", [*NAMES[:2], *NAMES[3:5]]),
         ("array-api-strict:device1,numpy", ["numpy", "array-api-strict:device1"]),
         ("array-api-strict", NAMES[1:5]),
     ],
@@ -238,6 +266,8 @@ def test_what_is_skipped_is_counted_with_its_reason(run):
             ["--xp-require=array-api-strict", "--xp-backends=numpy"],
             "--xp-require=array-api-strict: --xp-backends leaves it out",
         ),
+        (["--xp-require=torch", "--xp-require=numpy"], "--xp-require=torch: torch is not in*"),
+        (["--xp-require=-torch"], "--xp-require must name backends; got '-torch', known are *"),
         (["--xp-require=cuppy"], "--xp-require must name backends; got 'cuppy', known are all, *"),
         (["--xp-backends=cuppy"], "--xp-backends must name backends; got 'cuppy', known are *"),
         (
@@ -253,7 +283,7 @@ def test_without_a_required_backend_no_test_is_run(run, options, message):
 
 
 def test_what_is_required_and_here_changes_nothing(run):
-    options = (LIGHT, "--xp-require=array-api-strict:no_float64,all")
+    options = (LIGHT, "--xp-require=array-api-strict:no_float64, all", "--xp-require=numpy")
     run("def test_it(xp):\n    pass", *options).assert_outcomes(passed=5)
 
 

@@ -110,8 +110,8 @@ def _verdict(report: "Report") -> str:
 
 
 def _advice(report: "Report", stage: "StageAgreement") -> str:
-    shares = [stage.share] + [stage.alone.share] * (stage.alone is not None)
-    if report.confidence == 1.0 or stage.fault or max(shares) > _LITTLE:
+    share = max(stage.share, stage.alone.share if stage.alone is not None else 0.0)
+    if report.confidence == 1.0 or stage.fault or share > _LITTLE:
         return ""
     return " by little: where many terms or units are equal, --worst-case is the fair bound"
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError, open_network
@@ -21,9 +22,15 @@ Candidates = dict[str, tuple[Any, dict[str, str]]]
 
 
 def open_candidates(
-    args: argparse.Namespace, network: "Network", device: "Device", rows: "NDArray[Any]"
+    args: argparse.Namespace,
+    network: "Network",
+    device: "Device",
+    rows: "NDArray[Any]",
+    settings: ExitStack,
 ) -> Candidates:
     """Return all that the arguments name; with --record, what the device just computed.
+
+    Entered into `settings` is what the libraries need as long as they compute.
 
     Raises
     ------
@@ -49,7 +56,7 @@ def open_candidates(
     for there in _devices(args, device):
         candidates[there.name] = network.to(there), _facts(network, there)
     for library in args.libraries:
-        candidates[library] = _on_library(library, network)
+        candidates[library] = _on_library(library, network, settings)
     for path in args.against:
         # A file may be called as a device or library is.
         name = f"file {path}" if path in candidates else path
@@ -103,12 +110,13 @@ def _devices(args: argparse.Namespace, device: "Device") -> list["Device"]:
         raise UsageError(msg) from error
 
 
-def _on_library(name: str, network: "Network") -> tuple[Any, dict[str, str]]:
+def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any, dict[str, str]]:
     """Return the network as arrays of a library, such as "torch", or of one of its devices."""
     from importlib.metadata import version
 
     from xpnet.parity.candidates import on_backend
-    from xpnet.parity.kit.backends import NAMES, dtype_name, open_backend, why_not
+    from xpnet.parity.kit.backends import dtype_name, open_backend
+    from xpnet.parity.kit.choice import NAMES, why_not
 
     reason = why_not(name) if name in NAMES else f"known are {', '.join(NAMES)}"
     if reason is not None:
@@ -119,6 +127,7 @@ def _on_library(name: str, network: "Network") -> tuple[Any, dict[str, str]]:
     if not backend.has([dtype]) or (dtype == "float64" and not backend.has_float64):
         msg = f"--libraries: {name} has no {dtype}, which the network is of"
         raise UsageError(msg)
+    settings.enter_context(backend.flags)
     return on_backend(network, backend), {
         "device": str(backend.device),
         "library": backend.library,

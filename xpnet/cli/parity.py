@@ -1,7 +1,7 @@
 """``xpnet parity``: whether devices and libraries agree, and where they do not."""
 
 import argparse
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,9 +152,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     rows = _read_rows(args, network)
     if args.batch_invariance:
         return _measure_batches(args, network, rows)
-    candidates = open_candidates(args, network, device, rows)
-    stopwatch.switch("computing")
-    with _progress(len(rows)) as progress:
+    with ExitStack() as settings, _progress(len(rows)) as progress:
+        candidates = open_candidates(args, network, device, rows, settings)
+        stopwatch.switch("computing")
         report = compare(
             network,
             rows,

@@ -15,15 +15,8 @@ from typing import Any
 
 import pytest
 
-from xpnet.parity.kit.backends import (
-    NAMES,
-    Backend,
-    choosing,
-    chosen,
-    expand,
-    open_backend,
-    why_not,
-)
+from xpnet.parity.kit.backends import Backend, open_backend
+from xpnet.parity.kit.choice import NAMES, choosing, chosen, expand, matching, why_not
 
 __all__ = ["xp", "xp_backend", "xp_device"]
 
@@ -36,15 +29,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--xp-backends",
         metavar="NAMES",
-        help="backends to test on, such as numpy,cupy; a library stands for all its devices."
-        f" The default, all, is every one that is here of {', '.join(NAMES)}",
+        help="backends to test on, such as numpy,cupy; a library stands for all its devices, and"
+        " -NAME leaves it out (--xp-backends=-jax: all but JAX). The default, all, is every one"
+        f" that is here of {', '.join(NAMES)}",
     )
     group.addoption(
         "--xp-require",
-        default="",
+        action="append",
+        default=[],
         metavar="NAMES",
         help="backends that must be here: without them no test is run, instead of some skipped."
-        " A library stands for its default device, all for everything in --xp-backends",
+        " A library stands for its default device, all for everything in --xp-backends. May be"
+        " given again",
     )
 
 
@@ -55,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         msg = 'xpnet.parity.plugin needs array-api-extra; pip install "xpnet[parity]"'
         raise pytest.UsageError(msg)
     names = _chosen_by(config.getoption("xp_backends", default=None))
-    _require(config.getoption("xp_require", default=""), names)
+    _require(config.getoption("xp_require", default=[]), names)
     stack = contextlib.ExitStack()
     stack.enter_context(choosing(names))
     config.add_cleanup(stack.close)
@@ -64,7 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def _chosen_by(option: str | None) -> tuple[str, ...]:
     if option is None:
         return NAMES
-    names = _expand(option, "--xp-backends")
+    with _usage_errors():
+        names = expand(option, "--xp-backends")
     if all(why_not(name) for name in names):
         reasons = "; ".join(f"{name}: {why_not(name)}" for name in names)
         msg = f"--xp-backends={option} leaves nothing to test on ({reasons})"
@@ -72,9 +69,11 @@ def _chosen_by(option: str | None) -> tuple[str, ...]:
     return names
 
 
-def _require(option: str, names: tuple[str, ...]) -> None:
-    _expand(option, "--xp-require")
-    for word in filter(None, option.split(",")):
+def _require(options: list[str], names: tuple[str, ...]) -> None:
+    words = [word.strip() for option in options for word in option.split(",")]
+    for word in filter(None, words):
+        with _usage_errors():
+            matching(word, "--xp-require")
         for name in names if word == "all" else (word,):
             reason = why_not(name) if name in names else "--xp-backends leaves it out"
             if reason is not None:
@@ -82,9 +81,10 @@ def _require(option: str, names: tuple[str, ...]) -> None:
                 raise pytest.UsageError(msg)
 
 
-def _expand(option: str, argument: str) -> tuple[str, ...]:
+@contextlib.contextmanager
+def _usage_errors() -> Iterator[None]:
     try:
-        return expand(filter(None, option.split(",")), argument)
+        yield
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
 
@@ -94,9 +94,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that asks for `xp_backend`, or for `xp`, on every one that is here."""
     if "xp_backend" not in metafunc.fixturenames or _is_parametrized(metafunc.definition):
         return
-    # pytest has no public way to ask what other hooks have filled in.
+    # pytest has no public way to ask what other hooks have filled in, or whose a fixture is.
     if any("xp" in call.params for call in getattr(metafunc, "_calls", ())):
         return  # The test's `xp` is the user's own.
+    fixtures = getattr(metafunc, "_arg2fixturedefs", {}).get("xp_backend", ())
+    if any(fixture.func.__module__ != __name__ for fixture in fixtures[-1:]):
+        return  # and so is `xp_backend`
     here = [name for name in chosen() if why_not(name) is None]
     marked = [
         pytest.param(name, marks=pytest.mark.gpu) if name in _ON_A_GPU else name for name in here
@@ -125,8 +128,10 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
     name = getattr(request, "param", None)
     if name not in NAMES:
-        known = ", ".join(NAMES)
-        pytest.fail(f"xp_backend must be requested as an argument, for one of {known}; got {name}")
+        pytest.fail(
+            "xp_backend must be requested as an argument, and for tests whose xp is no parameter of"
+            f" their own, for one of {', '.join(NAMES)}; got {name}"
+        )
     reason = why_not(name) if name in chosen() else "--xp-backends leaves it out"
     if reason is not None:
         pytest.skip(reason)

@@ -1,5 +1,6 @@
 """The fixture `xp`: a namespace whose creation functions default to the device under test."""
 
+import copy
 import unittest
 
 import array_api_compat
@@ -114,3 +115,9 @@ def test_functions_of_array_api_extra_take_it(xp, xp_device):
     xpx.testing.assert_close(padded, desired, xp=xp)
     diagonal = xpx.create_diagonal(xp.asarray([1.0], dtype=xp.float32), xp=xp)
     assert device_of(xpx.atleast_nd(diagonal, ndim=3, xp=xp)) == xp_device
+
+
+def test_a_namespace_can_be_copied():
+    xp = open_backend("array-api-strict:device1").namespace
+    assert copy.copy(xp) == xp
+    assert copy.copy(xp).zeros(1).device == xp.zeros(1).device

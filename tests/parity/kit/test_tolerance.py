@@ -48,7 +48,7 @@ def test_absolute_errors_for_float64_are_coarser_in_float32():
 @pytest.mark.parametrize(
     ("tolerance", "arguments", "n", "scale", "word"),
     [
-        (Tolerance(), [np.ones((2, 9)), 3.0], 9, 3.0, "the longest axis"),
+        (Tolerance(), [np.full((2, 9), 3.0), 1e30], 9, 3.0, "the longest axis"),
         (Tolerance(), [np.asarray([True])], 2, 1.0, "the longest axis"),
         (Tolerance(), [np.asarray([-math.inf, -7.0, math.nan])], 3, 7.0, "the longest axis"),
         (Tolerance(operations=100), [np.ones((2, 9))], 100, 1.0, "operations"),

@@ -2,12 +2,14 @@
 
 import contextlib
 import importlib
+import unittest.mock
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 from xpnet.arrays.namespace import is_array
 from xpnet.parity.kit.backends import Backend
+from xpnet.parity.kit.choice import STRICTEST
 
 __all__ = ["as_results", "call", "call_jitted", "one_line"]
 
@@ -23,8 +25,16 @@ def as_results(returned: Any, /) -> list[Any]:
 def call(
     backend: Backend, function: Callable[..., Any], arguments: list[Any], *, lazy: bool
 ) -> Any:
-    """Return what the function returns; with `lazy`, Dask may compute nothing on the way."""
-    with _no_computation() if lazy and backend.library == "dask" else contextlib.nullcontext():
+    """Return what the function returns; with `lazy` it must not look at values on the way.
+
+    That is seen by Dask, and by the strictest backend.
+    """
+    context: AbstractContextManager[Any] = contextlib.nullcontext()
+    if lazy and backend.library == "dask":
+        context = _no_computation()
+    elif lazy and backend.name == STRICTEST:
+        context = _no_numbers(type(backend.asarray(0.0)))
+    with context:
         return function(*arguments)
 
 
@@ -58,15 +68,24 @@ def one_line(error: Exception, /) -> str:
 
 def _no_computation() -> AbstractContextManager[Any]:
     """Let Dask compute nothing: float(), bool(), numpy.asarray and compute() raise."""
-
-    def refuse(*_: Any, **__: Any) -> Any:
-        msg = (
-            "a Dask array was computed inside the function, by float(), bool(), numpy or compute."
-            " lazy=False lets the function look at values"
-        )
-        raise RuntimeError(msg)
-
+    refuse = _refusing("a Dask array was computed", "float(), bool(), numpy or compute")
     context: AbstractContextManager[Any] = importlib.import_module("dask").config.set(
         scheduler=refuse
     )
     return context
+
+
+def _no_numbers(array: type) -> AbstractContextManager[Any]:
+    """Let no array of this class become a Python number."""
+    refuse = _refusing("an array's values were looked at", "float(), bool() or int()")
+    names = ("__bool__", "__float__", "__index__", "__int__")
+    methods: dict[str, Any] = dict.fromkeys(names, refuse)
+    return unittest.mock.patch.multiple(array, **methods)
+
+
+def _refusing(what: str, how: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        msg = f"{what} inside the function, by {how}. lazy=False lets the function look at values"
+        raise RuntimeError(msg)
+
+    return refuse

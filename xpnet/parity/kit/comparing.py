@@ -1,9 +1,13 @@
 """The comparison: a function must give the same on every array library and device."""
 
+import functools
+import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
-from xpnet.parity.kit.backends import Backend, chosen, expand, open_backend, why_not
+from xpnet.parity.kit.backends import Backend, dtype_name, open_backend
+from xpnet.parity.kit.choice import STRICTEST, chosen, expand, why_not
 from xpnet.parity.kit.reference import Reference, host_value
 from xpnet.parity.kit.tolerance import Tolerance
 from xpnet.parity.kit.trying import faults_on
@@ -19,9 +23,9 @@ def assert_parity(
     *arrays: Any,
     bound: Any = None,
     operations: int | None = None,
-    dtype: str | None = None,
+    dtype: Any = None,
     lazy: bool = True,
-    backends: Iterable[str] | None = None,
+    backends: str | Iterable[str] | None = None,
 ) -> None:
     r"""Fail unless a function gives the same on every array library and device that is here.
 
@@ -46,16 +50,16 @@ def assert_parity(
     operations : int, optional
         The bound by this count n of operations, for a single number of the result:
         ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype and ``scale``
-        is the largest finite magnitude among arguments and result. The default, if neither is
-        given, is this bound, with n the length of the longest axis of arguments and result.
-    dtype : str, optional
+        is the largest finite magnitude among array arguments and result. The default, if neither
+        is given, is this bound, with n the length of the longest axis of arguments and result.
+    dtype : str or dtype, optional
         What floating-point results must be. The default is the dtype of the floating-point
         arguments, the widest if they are several; the library's default where there are none.
     lazy : bool, default True
         Whether the function must not look at values: under ``jax.jit`` it must run and agree, on
-        Dask it must compute nothing, and boolean masks are refused (by
-        ``array-api-strict:strictest``). With False these three are left out.
-    backends : iterable of str, optional
+        Dask it must compute nothing, and on ``array-api-strict:strictest`` boolean masks,
+        ``bool()``, ``float()`` and ``int()`` are refused. With False these three are left out.
+    backends : str or iterable of str, optional
         Those to try, as in ``--xp-backends``. The default is that option's choice, and without
         pytest all that are here.
 
@@ -71,6 +75,12 @@ def assert_parity(
     RuntimeError
         If no library but NumPy is here, so that nothing could be compared.
 
+    Warns
+    -----
+    UserWarning
+        If a bound by a count of operations, the default one included, is more than a tenth of the
+        largest result: it finds gross faults alone.
+
     Notes
     -----
     The smallest normal number is added to every bound: results below it may be zero. NaN must be
@@ -78,12 +88,14 @@ def assert_parity(
     number of the dtype. Integers and booleans must equal those that NumPy gives with the same
     dtypes, and must be of NumPy's dtype or the library's default integer. Arguments must stay as
     they were. In float64 the reference is NumPy's result: a bound in ULP must then have room for
-    NumPy's own error too.
+    NumPy's own error too. What a function prints, raises or changes elsewhere is not compared, nor
+    are strides, warnings and gradients.
 
     The default bound is a rule, no derivation: n rounding errors add up to about the square root
     of n of them (Higham and Mary), 8 leaves room for chance, and ``scale`` stands for the numbers
     that are rounded. Functions whose numbers on the way are larger than argument and result, or
-    that magnify rounding errors, need a bound of their own.
+    that magnify rounding errors, need a bound of their own; so do those whose results are far
+    smaller than their arguments, for which this one is coarse.
 
     References
     ----------
@@ -99,12 +111,16 @@ def assert_parity(
     if not callable(function):
         msg = f"`function` must be callable; got {type(function).__name__}"
         raise TypeError(msg)
-    if dtype is not None and dtype not in _DTYPES:
+    floating = None if dtype is None else dtype_name(dtype)
+    if floating is not None and floating not in _DTYPES:
         msg = f"`dtype` must be one of {', '.join(_DTYPES)}; got {dtype!r}"
         raise ValueError(msg)
     given = [host_value(x, i) for i, x in enumerate(arrays, 1)]
-    reference = Reference(function, given, Tolerance(bound, operations), dtype)
-    names = chosen() if backends is None else expand(backends)
+    reference = Reference(function, given, Tolerance(bound, operations), floating)
+    for words in reference.coarse_limits():
+        msg = f"the bound is coarse: {words}. A `bound` of your own finds smaller faults"
+        warnings.warn(msg, stacklevel=2)
+    names = chosen() if backends is None else expand(backends, start=chosen())
     outcomes = {
         backend.name: faults_on(backend, function, reference, lazy=lazy)
         for backend in _opened(names, reference.dtypes, lazy=lazy)
@@ -120,7 +136,7 @@ def _opened(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> list[Bac
     """Return the backends to try: those that are here, and have the dtypes."""
     here = [name for name in names if why_not(name) is None]
     if not lazy:
-        here = [name for name in here if name != "array-api-strict:strictest"]
+        here = [name for name in here if name != STRICTEST]
     opened = [backend for backend in map(open_backend, here) if backend.has(dtypes)]
     if names != ("numpy",) and all(backend.library == "numpy" for backend in opened):
         msg = (
@@ -135,9 +151,24 @@ def _opened(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> list[Bac
 def _message(
     function: Callable[..., Any], failed: dict[str, list[str]], agreeing: list[str]
 ) -> str:
-    name = getattr(function, "__name__", type(function).__name__)
-    lines = [f"{name} fails on {len(failed)} of {len(failed) + len(agreeing)} backends:"]
-    lines += [f"  {backend}: {fault}" for backend, faults in failed.items() for fault in faults]
+    where: dict[str, list[str]] = {}
+    for backend, faults in failed.items():
+        for fault in faults:
+            where.setdefault(fault, []).append(backend)
+    n_all = len(failed) + len(agreeing)
+    lines = [f"{_name_of(function)} fails on {len(failed)} of {n_all} backends:"]
+    lines += [f"  {', '.join(backends)}: {fault}" for fault, backends in where.items()]
     if agreeing:
         lines.append(f"It is right on {', '.join(agreeing)}.")
     return "\n".join(lines)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """Return what a function is called; of a lambda, where it is, too."""
+    if isinstance(function, functools.partial):
+        return f"partial of {_name_of(function.func)}"
+    name = getattr(function, "__name__", type(function).__name__)
+    code = getattr(function, "__code__", None)
+    if name != "<lambda>" or code is None:
+        return str(name)
+    return f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})"

@@ -51,6 +51,8 @@ class PlacedNamespace:
         self._xp, self._device, self._name, self._lacking = xp, device, name, tuple(lacking)
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute == "_xp":  # of a copy that is being made
+            raise AttributeError(attribute)
         value = getattr(self._xp, attribute)
         if attribute in _CREATORS:
             return self._place(value)

@@ -89,10 +89,20 @@ class Reference:
         self._function, self._arguments = function, arguments
         self._tolerance, self._dtype = tolerance, dtype
         self._truth = cache(self._compute)
-        for expected in self._truth(is_rounded=False).results:
-            if expected.is_floating:  # A bound that does not fit is an error before all others.
-                exact = np.asarray(expected.exact)
-                tolerance.limit(exact, "float64", arguments)
+        # A bound that does not fit is an error before all others.
+        self._limits = [
+            tolerance.limit(np.asarray(expected.exact), self._narrowest("float64"), arguments)
+            for expected in self._truth(is_rounded=False).results
+            if expected.is_floating
+        ]
+
+    def coarse_limits(self) -> list[str]:
+        """Return in words the bounds that are coarse."""
+        return [
+            f"{np.max(limit.error):.3g} ({limit.words})"
+            for limit in self._limits
+            if limit.is_coarse
+        ]
 
     @property
     def dtypes(self) -> set[str]:
@@ -121,12 +131,15 @@ class Reference:
 
     def limit(self, expected: Expected, backend: Backend) -> tuple[Limit, str]:
         """Return how far a result may be from the exact one, and the dtype that this is for."""
-        # Of float32 arguments come float32's errors, even in a float64 result.
-        names = filter(None, (self.floating_dtype(backend), self._argument_dtype()))
-        dtype = max(names, key=lambda name: float(np.finfo(name).eps))
+        dtype = self._narrowest(self.floating_dtype(backend))
         is_rounded = self._is_rounded(backend)
         exact, arguments = np.asarray(expected.exact), self._truth(is_rounded=is_rounded).arguments
         return self._tolerance.limit(exact, dtype, arguments, is_rounded=is_rounded), dtype
+
+    def _narrowest(self, dtype: str) -> str:
+        # Of float32 arguments come float32's errors, even in a float64 result.
+        names = filter(None, (dtype, self._argument_dtype()))
+        return max(names, key=lambda name: float(np.finfo(name).eps))
 
     def _is_rounded(self, backend: Backend) -> bool:
         return not backend.has_float64 and any(_is_float64(x) for x in self._arguments)
@@ -196,7 +209,7 @@ def host_value(x: Any, i: int, /) -> Any:
     if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:  # noqa: PLR2004 (float64)
         msg = f"argument {i} must hold real numbers of at most 64 bits; got dtype {values.dtype}"
         raise TypeError(msg)
-    return values
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _default(backend: Backend, kind: str) -> str:

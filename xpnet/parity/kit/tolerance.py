@@ -20,10 +20,14 @@ class Limit:
     error : ndarray
         float64, in the shape of the result.
     words : str
+    is_coarse : bool
+        Whether it follows from a count of operations and is more than a tenth of the largest
+        result.
     """
 
     error: NDArray[Any]
     words: str
+    is_coarse: bool = False
 
 
 class Tolerance:
@@ -90,12 +94,15 @@ class Tolerance:
             factor = float(np.finfo("float32").eps / np.finfo("float64").eps) if is_rounded else 1.0
             words = f"`bound` times {factor:g}, for lack of float64" if is_rounded else "`bound`"
             return Limit(_broadcast(self._errors, exact.shape) * factor + tiny, words)
-        values = [np.asarray(x) for x in (*arguments, exact)]
+        # A number, such as the end of a range, says nothing of the size of what is rounded.
+        values = [x for x in (*arguments, exact) if isinstance(x, np.ndarray)]
         n = self._n or max((length for x in values for length in x.shape), default=1) or 1
         scale = max(map(_magnitude, values))
         word = "operations" if self._n else "the longest axis"
         words = f"8 * sqrt(n) * eps * scale, n = {n:g} ({word}), eps = {eps:.3g}, scale = {scale:g}"
-        return Limit(np.full(exact.shape, 8 * math.sqrt(n) * eps * scale + tiny), words)
+        error = 8 * math.sqrt(n) * eps * scale + tiny
+        largest = _magnitude(exact)
+        return Limit(np.full(exact.shape, error), words, is_coarse=0.0 < largest < 10.0 * error)
 
 
 def deviation(actual: NDArray[Any], exact: NDArray[Any], limit: Limit, dtype: str) -> str | None:

@@ -35,7 +35,8 @@ def faults_on(
                 jitted = results if reference.truth(backend).is_sequence else results[0]
                 faults = [where + fault for fault in _of_results(jitted, backend, reference)]
         except Exception as error:  # noqa: BLE001 (whatever a user's function raises is a fault)
-            hint = ". lazy=False lets the function look at values" if where else ""
+            looked = where or "boolean_indexing" in str(error)
+            hint = ". lazy=False lets the function look at values" if looked else ""
             return [where + one_line(error) + hint], error
     return faults, None
 
