@@ -110,8 +110,7 @@ def _verdict(report: "Report") -> str:
 
 
 def _advice(report: "Report", stage: "StageAgreement") -> str:
-    share = max(stage.share, stage.alone.share if stage.alone is not None else 0.0)
-    if report.confidence == 1.0 or stage.fault or share > _LITTLE:
+    if report.confidence == 1.0 or (stage.largest_share or 0.0) > _LITTLE:
         return ""
     return " by little: where many terms or units are equal, --worst-case is the fair bound"
 

@@ -261,8 +261,4 @@ def _draw(args: argparse.Namespace, network: "Network", report: "Report") -> Non
 
 def _share_of(found: "Agreement", name: str) -> float | None:
     """Return a stage's largest share of its bound; None where it was not judged."""
-    for stage in found.stages:
-        if stage.name == name:
-            is_judged = stage.n_unbounded < stage.n_results
-            return float("inf") if stage.fault else stage.share if is_judged else None
-    return None
+    return next((stage.largest_share for stage in found.stages if stage.name == name), None)

@@ -136,7 +136,7 @@ class Propagation:
         chance = math.inf if self.is_worst_case else 2.0 * max(n_results, 1) / (1.0 - confidence)
         self.factor = math.sqrt(2.0 * math.log(chance))
         # Errors need no more digits than that; the true values do.
-        self._dtype = np.float64 if self.precision.name == "float64" else np.float32
+        self._dtype: Any = np.float64 if self.precision.name == "float64" else np.float32
         with np.errstate(all="ignore"):  # infinities say: no bound
             self._weights = [_Weights(layer, self._dtype) for layer in self.network.layers]
 

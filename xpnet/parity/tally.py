@@ -64,6 +64,14 @@ class StageAgreement:
         """Whether some results have a bound."""
         return self.n_unbounded < self.n_results
 
+    @property
+    def largest_share(self) -> float | None:
+        """The larger share, of the stage and alone; inf for a fault, None where none is judged."""
+        if self.fault:
+            return math.inf
+        judged = [x.share for x in (self, self.alone) if x is not None and x.is_judged]
+        return max(judged, default=None)
+
 
 @dataclass(frozen=True)
 class Agreement:
