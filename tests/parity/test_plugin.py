@@ -137,7 +137,34 @@ def test_an_own_xp_does_not_go_with_the_device_of_ours(run):
             pass
         """)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*for tests whose xp is no parameter of their own*; got None"])
+    result.stdout.fnmatch_lines(
+        ["*xp_device and xp_backend belong to the plugin's xp: this test has an xp of its own"]
+    )
+
+
+def test_what_cannot_run_on_each_backend_says_so(run):
+    result = run("""
+        import unittest
+        import pytest
+
+        class TestOld(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def namespace(self, request):
+                self.xp = request.getfixturevalue("xp")
+
+            def test_it(self):
+                pass
+
+        def test_late(request):
+            request.getfixturevalue("xp")
+        """)
+    result.assert_outcomes(errors=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*on each backend, which unittest.TestCase does not let",
+            "*must be arguments of the test *",
+        ]
+    )
 
 
 @pytest.mark.parametrize("own", ["def xp_backend():", "def xp_backend(request):"])

@@ -123,11 +123,11 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
         msg = f"--libraries: {name} cannot be used: {reason}"
         raise UsageError(msg)
     backend = open_backend(name)
+    settings.enter_context(backend.flags)
     dtype = dtype_name(network.dtype)
     if not backend.has([dtype]) or (dtype == "float64" and not backend.has_float64):
         msg = f"--libraries: {name} has no {dtype}, which the network is of"
         raise UsageError(msg)
-    settings.enter_context(backend.flags)
     return on_backend(network, backend), {
         "device": str(backend.device),
         "library": backend.library,

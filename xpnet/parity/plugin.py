@@ -9,6 +9,7 @@ Fixtures: `xp`, `xp_device`, `xp_backend`. Options: ``--xp-backends``, ``--xp-re
 
 import contextlib
 import importlib.util
+import unittest
 from collections import Counter
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -128,16 +129,23 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
     name = getattr(request, "param", None)
     if name not in NAMES:
-        pytest.fail(
-            "xp_backend must be requested as an argument, and for tests whose xp is no parameter of"
-            f" their own, for one of {', '.join(NAMES)}; got {name}"
-        )
+        pytest.fail(_why_no_backend(request, name))
     reason = why_not(name) if name in chosen() else "--xp-backends leaves it out"
     if reason is not None:
         pytest.skip(reason)
     backend = open_backend(name)
     with backend.flags, patch_lazy_xp_functions(request, xp=backend.xp):
         yield backend
+
+
+def _why_no_backend(request: pytest.FixtureRequest, name: object) -> str:
+    if name is not None:
+        return f"xp_backend must be one of {', '.join(NAMES)}; got {name}"
+    if "xp" in getattr(getattr(request.node, "callspec", None), "params", ()):
+        return "xp_device and xp_backend belong to the plugin's xp: this test has an xp of its own"
+    if issubclass(request.cls or object, unittest.TestCase):
+        return "xp and its like run tests on each backend, which unittest.TestCase does not let"
+    return "xp and its like must be arguments of the test or its fixtures: they run it on each"
 
 
 @pytest.fixture

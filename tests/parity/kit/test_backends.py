@@ -49,6 +49,8 @@ def test_float64_is_a_skip_where_there_is_none():
     assert not backend.has_float64
     with pytest.raises(unittest.SkipTest, match=r"^array-api-strict:no_float64 has no float64$"):
         backend.asarray([1.0], "float64")
+    with pytest.raises(unittest.SkipTest, match=r"^array-api-strict:no_float64 has no float16$"):
+        backend.asarray([1.0], "float16")
 
 
 def test_jax_has_64_bits_while_it_is_in_use():
@@ -56,6 +58,8 @@ def test_jax_has_64_bits_while_it_is_in_use():
     before = jax.config.jax_enable_x64
     backend = open_backend("jax")
     with backend.flags:
+        with backend.flags:
+            assert backend.has_float64
         assert backend.asarray([1.0], "float64").dtype == "float64"
     assert jax.config.jax_enable_x64 == before
 

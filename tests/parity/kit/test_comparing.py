@@ -35,7 +35,8 @@ RIGHT = {
     "list": (lambda x: x + 1.0, [[1.0, 2.0]]),
     "number": (lambda x, k: x * k, [X, 3]),
     "big-endian": (lambda x: x + 1.0, [X.astype(">f4")]),
-    "scalar of NumPy": (lambda x, k: x * k, [X, np.float32(2)]),
+    "scalar of NumPy": (lambda x, k: x * k, [X, np.float64(2)]),
+    "truth of NumPy": (lambda x, negate: -x if negate else x, [X, np.True_]),
     "zero dimensions": (lambda x: x / 3.0, [np.asarray(1.0)]),
     "empty": (lambda x: x * 2.0, [np.zeros((0, 3), "float32")]),
     "integers": (lambda x: x + 1, [np.asarray([1, 2], "int32")]),
@@ -53,6 +54,11 @@ RIGHT = {
 @pytest.mark.parametrize(("function", "arrays"), RIGHT.values(), ids=RIGHT)
 def test_right_functions_pass(xp_backend, function, arrays):
     assert_parity(function, *arrays, backends=[xp_backend.name, "numpy"])
+
+
+@pytest.mark.parametrize(("function", "arrays"), RIGHT.values(), ids=RIGHT)
+def test_right_functions_pass_with_no_backend_in_use(function, arrays):
+    assert_parity(function, *arrays)
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in multiply")
@@ -177,7 +183,7 @@ def test_numbers_are_judged_too():
         assert_parity(array, X, backends=STRICT)
 
 
-@pytest.mark.parametrize("look", [bool, float, int], ids=["bool", "float", "int"])
+@pytest.mark.parametrize("look", [bool, complex, float, int])
 def test_looking_at_values_is_found_without_a_lazy_library(look):
     def wrong(x):
         look(array_namespace(x).sum(x))
@@ -189,10 +195,30 @@ def test_looking_at_values_is_found_without_a_lazy_library(look):
     assert_parity(wrong, X, backends=STRICT, lazy=False)
 
 
-def test_a_mask_is_found_with_the_mend():
-    message = r"strictest: RuntimeError: .*boolean_indexing.*\. lazy=False lets the function look"
+@pytest.mark.parametrize(
+    ("function", "word"),
+    [
+        (lambda x: x[x > 0], "boolean_indexing"),
+        (lambda x: array_namespace(x).unique_values(x), "data_dependent_shapes"),
+    ],
+)
+def test_shapes_that_depend_on_values_are_found_with_the_mend(function, word):
+    message = rf"strictest: RuntimeError: .*{word}.*\. lazy=False lets the function look"
     with pytest.raises(AssertionError, match=message):
-        assert_parity(lambda x: x[x > 0], X, backends=STRICT)
+        assert_parity(function, X, backends=STRICT)
+
+
+def test_the_mend_is_for_laziness_alone():
+    jax = pytest.importorskip("jax")
+
+    def wrong(x):
+        if isinstance(x, jax.core.Tracer):
+            msg = "of another kind"
+            raise TypeError(msg)
+        return x
+
+    with pytest.raises(AssertionError, match=r"jax: under jax\.jit: TypeError: of another kind\n"):
+        assert_parity(wrong, X, backends=["numpy", "jax"])
 
 
 def test_a_number_does_not_coarsen_the_default_bound():
@@ -205,15 +231,58 @@ def test_a_number_does_not_coarsen_the_default_bound():
         assert_parity(wrong, X, 1e30, backends=STRICT)
 
 
+def test_places_do_not_coarsen_the_default_bound():
+    def wrong(x, i):
+        xp = array_namespace(x)
+        taken = xp.take(x, i, axis=0)
+        return taken + 0.02 if "strict" in xp.__name__ else taken
+
+    with pytest.raises(AssertionError, match="out of bound"):
+        assert_parity(wrong, np.tile(X, (400, 1)), np.arange(0, 2000, 7), backends=STRICT)
+
+
 @pytest.mark.parametrize("options", [{}, {"operations": 7}])
-def test_a_coarse_bound_is_told(options):
-    x = np.asarray([1e6, 1.0], "float32")
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [(lambda x: x / 1e6, [1e6, 1.0]), (lambda x: x + 1.0, [1e6, 1.0, 1.0])],
+    ids=["small results", "one large number"],
+)
+def test_a_coarse_bound_is_told(function, x, options):
     message = (
         r"^the bound is coarse: \d\.\d+ \(8 \* sqrt\(n\).* scale = 1e\+06\)\. A `bound` of your own"
     )
     with pytest.warns(UserWarning, match=message) as caught:
-        assert_parity(lambda x: x / 1e6, x, backends=STRICT, **options)
+        assert_parity(function, np.asarray(x, "float32"), backends=STRICT, **options)
     assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.full(3, 2.0**-126, "float32"),
+        np.zeros(3, "float32"),
+        np.arange(50, dtype="float16"),
+        np.concatenate([X[0], [300.0]], dtype="float32"),
+    ],
+    ids=["tiny", "zero", "float16", "large"],
+)
+def test_a_fair_bound_is_not_called_coarse(x):
+    pytest.importorskip("torch")
+    assert_parity(lambda x: x * 2.0, x, backends=["numpy", "torch"])
+
+
+def test_advice_where_values_alone_are_wrong():
+    def precise(x):
+        return x + float(array_namespace(x).finfo(x.dtype).eps) * 1e9
+
+    with pytest.raises(AssertionError) as caught:
+        assert_parity(precise, X, backends=STRICT)
+    *_, dtype, bound = str(caught.value).splitlines()
+    assert dtype.startswith("No backend agrees with float64: does the function depend on the dtype")
+    assert bound == "Where numbers on the way are larger than arguments and result, give `bound`."
+    with pytest.raises(AssertionError) as caught:
+        assert_parity(precise, X, backends=STRICT, bound=1)
+    assert str(caught.value).splitlines()[-1] == dtype
 
 
 def test_functions_are_named():
@@ -268,9 +337,13 @@ def test_the_choice_of_backends_counts():
 
 def test_numpy_alone_is_no_comparison(monkeypatch):
     monkeypatch.setattr(comparing, "why_not", lambda name: None if name == "numpy" else "no")
-    message = "another library to compare NumPy with; got none of numpy, dask that is here and has"
+    message = r"another library to compare NumPy with; got none \(dask: no\)$"
     with pytest.raises(RuntimeError, match=message):
         assert_parity(softmax, X, backends=["numpy", "dask"])
+    message = r"got none \(array-api-strict: it has no float16; .*strictest: lazy=False leaves it"
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match=message):
+        assert_parity(softmax, X.astype("float16"), backends=STRICT, lazy=False)
     assert_parity(softmax, X, backends=["numpy"])
 
 
@@ -280,6 +353,8 @@ def test_numpy_alone_is_no_comparison(monkeypatch):
         ((3, X), TypeError, "`function` must be callable; got int"),
         ((softmax,), TypeError, "`arrays` must hold an array or a list.*; got none"),
         ((softmax, 3.0), TypeError, "`arrays` must hold an array or a list.*; got numbers alone"),
+        ((softmax, np.float64(3)), TypeError, "`arrays` must hold .*; got numbers alone"),
+        ((softmax, np.ma.masked_array(X)), TypeError, "argument 1 must be .*; got MaskedArray"),
         ((softmax, X, None), TypeError, "argument 2 must be a NumPy array.*; got NoneType"),
         ((softmax, X * 1j), TypeError, "argument 1 must hold real numbers .*; got dtype complex64"),
         ((softmax, ["a"]), TypeError, "argument 1 must hold real numbers .*; got dtype <U1"),
@@ -297,6 +372,7 @@ def test_what_cannot_be_compared_is_refused(arguments, error, message):
     [
         ({"dtype": "int8"}, "`dtype` must be one of float16, float32, float64; got 'int8'"),
         ({"bound": [1.0, 2.0]}, r"`bound` must fit the result's shape \(5, 7\); got shape \(2,\)"),
+        ({"backends": []}, r"`backends` must name at least one; got \[\]"),
         ({"backends": ["cuppy"]}, "`backends` must name backends; got 'cuppy'"),
     ],
 )

@@ -34,8 +34,9 @@ class Backend:
     device : object
         The device in the library's own terms.
     flags : context manager
-        Holds the library's settings while the backend is in use. In JAX they switch 64-bit numbers
-        on: without them its float64 arrays are float32, and its integers int32.
+        Holds the library's settings while the backend is in use, and for what is asked of it. In
+        JAX they switch 64-bit numbers on: without them its float64 arrays are float32, and its
+        integers int32.
     """
 
     name: str
@@ -80,11 +81,11 @@ class Backend:
         Raises
         ------
         unittest.SkipTest
-            If `dtype` is float64 and the device has none: pytest counts the test as skipped.
+            If the device has no such dtype: pytest counts the test as skipped.
         """
         name = dtype_name(dtype)
-        if name == "float64" and not self.has_float64:
-            msg = f"{self.name} has no float64"
+        if not self.has([name]) or (name == "float64" and not self.has_float64):
+            msg = f"{self.name} has no {name}"
             raise unittest.SkipTest(msg)
         return move(np.asarray(values, name), self.xp, self.device)
 
@@ -171,12 +172,15 @@ def _open_strict(name: str, variant: str, strict: Any) -> Backend:
 
 
 class _WideJax(AbstractContextManager[None]):
-    """JAX's 64-bit numbers, on while this context lasts."""
+    """JAX's 64-bit numbers, on while this context lasts; contexts may be nested."""
+
+    def __init__(self) -> None:
+        self._config = importlib.import_module("jax").config
+        self._before: list[bool] = []
 
     def __enter__(self) -> None:
-        self._config = importlib.import_module("jax").config
-        self._before = self._config.jax_enable_x64
+        self._before.append(self._config.jax_enable_x64)
         self._config.update("jax_enable_x64", True)  # noqa: FBT003 (JAX's own signature)
 
     def __exit__(self, *_: object) -> None:
-        self._config.update("jax_enable_x64", self._before)
+        self._config.update("jax_enable_x64", self._before.pop())

@@ -78,7 +78,7 @@ def _no_computation() -> AbstractContextManager[Any]:
 def _no_numbers(array: type) -> AbstractContextManager[Any]:
     """Let no array of this class become a Python number."""
     refuse = _refusing("an array's values were looked at", "float(), bool() or int()")
-    names = ("__bool__", "__float__", "__index__", "__int__")
+    names = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
     methods: dict[str, Any] = dict.fromkeys(names, refuse)
     return unittest.mock.patch.multiple(array, **methods)
 

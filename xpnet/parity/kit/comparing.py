@@ -2,14 +2,14 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from xpnet.parity.kit.backends import Backend, dtype_name, open_backend
 from xpnet.parity.kit.choice import STRICTEST, chosen, expand, why_not
 from xpnet.parity.kit.reference import Reference, host_value
-from xpnet.parity.kit.tolerance import Tolerance
+from xpnet.parity.kit.tolerance import BEYOND, Tolerance
 from xpnet.parity.kit.trying import faults_on
 
 __all__ = ["assert_parity"]
@@ -40,7 +40,7 @@ def assert_parity(
     *arrays : array_like
         NumPy arrays or lists keep the dtype that NumPy gives them: ``[1.0, 2.0]`` is float64. On
         a device without float64 they are rounded to float32, and so are those of the reference.
-        Numbers are passed on as Python numbers. Real and boolean dtypes.
+        Numbers, NumPy's scalars too, are passed on as Python numbers. Real and boolean dtypes.
     bound : float or array_like, optional
         How far floating-point results may be from the reference: a number is in ULP, units in
         the last place of the result's dtype at the reference's value; an array or a list holds
@@ -50,8 +50,9 @@ def assert_parity(
     operations : int, optional
         The bound by this count n of operations, for a single number of the result:
         ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype and ``scale``
-        is the largest finite magnitude among array arguments and result. The default, if neither
-        is given, is this bound, with n the length of the longest axis of arguments and result.
+        is the largest finite magnitude among the result and the floating-point arrays (if there
+        are none, all arrays). The default, if neither is given, is this bound, with n the length
+        of the longest axis of arguments and result.
     dtype : str or dtype, optional
         What floating-point results must be. The default is the dtype of the floating-point
         arguments, the widest if they are several; the library's default where there are none.
@@ -59,6 +60,7 @@ def assert_parity(
         Whether the function must not look at values: under ``jax.jit`` it must run and agree, on
         Dask it must compute nothing, and on ``array-api-strict:strictest`` boolean masks,
         ``bool()``, ``float()`` and ``int()`` are refused. With False these three are left out.
+        Dask arrays have one chunk.
     backends : str or iterable of str, optional
         Those to try, as in ``--xp-backends``. The default is that option's choice, and without
         pytest all that are here.
@@ -71,15 +73,17 @@ def assert_parity(
     TypeError
         If an argument is of the wrong kind, or the function returns something else.
     ValueError
-        If a bound, a dtype or the name of a backend is none, or a bound does not fit.
+        If a bound, a dtype or the name of a backend is none, a bound does not fit, or `backends`
+        is empty.
     RuntimeError
         If no library but NumPy is here, so that nothing could be compared.
 
     Warns
     -----
     UserWarning
-        If a bound by a count of operations, the default one included, is more than a tenth of the
-        largest result: it finds gross faults alone.
+        If a bound by a count of operations, the default one included, is more than a tenth (in
+        float16 a half) of the largest result, or of the median magnitude: it finds gross faults
+        alone.
 
     Notes
     -----
@@ -94,8 +98,9 @@ def assert_parity(
     The default bound is a rule, no derivation: n rounding errors add up to about the square root
     of n of them (Higham and Mary), 8 leaves room for chance, and ``scale`` stands for the numbers
     that are rounded. Functions whose numbers on the way are larger than argument and result, or
-    that magnify rounding errors, need a bound of their own; so do those whose results are far
-    smaller than their arguments, for which this one is coarse.
+    that magnify rounding errors, need a bound of their own; so do those with results far smaller
+    than their arguments, or a few numbers far larger than the others, for which this one is
+    coarse. What depends on the dtype, such as ``finfo(x.dtype).eps``, is another number in float64.
 
     References
     ----------
@@ -121,6 +126,9 @@ def assert_parity(
         msg = f"the bound is coarse: {words}. A `bound` of your own finds smaller faults"
         warnings.warn(msg, stacklevel=2)
     names = chosen() if backends is None else expand(backends, start=chosen())
+    if not names:
+        msg = f"`backends` must name at least one; got {backends!r}"
+        raise ValueError(msg)
     outcomes = {
         backend.name: faults_on(backend, function, reference, lazy=lazy)
         for backend in _opened(names, reference.dtypes, lazy=lazy)
@@ -129,38 +137,59 @@ def assert_parity(
     if failed:
         errors = [error for _, error in outcomes.values() if error is not None]
         agreeing = [name for name in outcomes if name not in failed]
-        raise AssertionError(_message(function, failed, agreeing)) from next(iter(errors), None)
+        lines = [*_message(function, failed, agreeing)]
+        lines += _advice(failed, agreeing, is_default=bound is None and operations is None)
+        raise AssertionError("\n".join(lines)) from next(iter(errors), None)
 
 
 def _opened(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> list[Backend]:
     """Return the backends to try: those that are here, and have the dtypes."""
-    here = [name for name in names if why_not(name) is None]
-    if not lazy:
-        here = [name for name in here if name != STRICTEST]
-    opened = [backend for backend in map(open_backend, here) if backend.has(dtypes)]
+    opened, reasons = [], {}
+    for name in names:
+        reason = why_not(name)
+        if name == STRICTEST and not lazy:
+            reason = "lazy=False leaves it out"
+        backend = open_backend(name) if reason is None else None
+        if backend is None or not backend.has(dtypes):
+            reasons[name] = reason or f"it has no {', '.join(sorted(dtypes))}"
+        else:
+            opened.append(backend)
     if names != ("numpy",) and all(backend.library == "numpy" for backend in opened):
-        msg = (
-            "assert_parity must have another library to compare NumPy with; got none of"
-            f" {', '.join(names)} that is here and has {', '.join(sorted(dtypes))}."
-            " pip install array-api-strict"
-        )
+        found = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        msg = f"assert_parity must have another library to compare NumPy with; got none ({found})"
         raise RuntimeError(msg)
     return opened
 
 
 def _message(
     function: Callable[..., Any], failed: dict[str, list[str]], agreeing: list[str]
-) -> str:
+) -> Iterator[str]:
+    """Yield what is wrong, line by line: the backends with the same fault on one."""
     where: dict[str, list[str]] = {}
     for backend, faults in failed.items():
         for fault in faults:
             where.setdefault(fault, []).append(backend)
     n_all = len(failed) + len(agreeing)
-    lines = [f"{_name_of(function)} fails on {len(failed)} of {n_all} backends:"]
-    lines += [f"  {', '.join(backends)}: {fault}" for fault, backends in where.items()]
+    yield f"{_name_of(function)} fails on {len(failed)} of {n_all} backends:"
+    for fault, backends in where.items():
+        yield f"  {', '.join(backends)}: {fault}"
     if agreeing:
-        lines.append(f"It is right on {', '.join(agreeing)}.")
-    return "\n".join(lines)
+        yield f"It is right on {', '.join(agreeing)}."
+
+
+def _advice(
+    failed: dict[str, list[str]], agreeing: list[str], *, is_default: bool
+) -> Iterator[str]:
+    """Yield what to think of where values are out of bound and nothing else is wrong."""
+    if not all(BEYOND in fault for faults in failed.values() for fault in faults):
+        return
+    if not agreeing:
+        yield (
+            "No backend agrees with float64: does the function depend on the dtype, as by"
+            " finfo(x.dtype), or lose digits?"
+        )
+    if is_default:
+        yield "Where numbers on the way are larger than arguments and result, give `bound`."
 
 
 def _name_of(function: Callable[..., Any]) -> str:

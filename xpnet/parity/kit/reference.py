@@ -190,16 +190,17 @@ class Reference:
 
 
 def host_value(x: Any, i: int, /) -> Any:
-    """Return the argument at place i as a NumPy array; a number as it is.
+    """Return the argument at place i as a NumPy array; a number as Python's.
 
     Raises
     ------
     TypeError
-        If it is neither, or its dtype is complex or no number.
+        If it is neither, or its dtype is complex or no number, or it is masked.
     """
-    if isinstance(x, _NUMBERS) and not isinstance(x, np.generic):
-        return x
-    if not isinstance(x, np.ndarray | np.generic | list | tuple):
+    number = x.item() if isinstance(x, np.generic) else x
+    if isinstance(number, _NUMBERS):
+        return number
+    if not isinstance(x, np.ndarray | list | tuple) or isinstance(x, np.ma.MaskedArray):
         msg = (
             f"argument {i} must be a NumPy array, a list or a number, of which each backend gets"
             f" its own array; got {type(x).__name__}"

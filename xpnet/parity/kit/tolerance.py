@@ -3,12 +3,15 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Limit", "Tolerance", "deviation"]
+__all__ = ["BEYOND", "Limit", "Tolerance", "deviation"]
+
+# What `deviation` says of values.
+BEYOND: Final = "out of bound"
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class Limit:
         float64, in the shape of the result.
     words : str
     is_coarse : bool
-        Whether it follows from a count of operations and is more than a tenth of the largest
-        result.
+        Whether it follows from a count of operations, and is a large part of the largest result,
+        or of numbers of the usual size.
     """
 
     error: NDArray[Any]
@@ -94,15 +97,19 @@ class Tolerance:
             factor = float(np.finfo("float32").eps / np.finfo("float64").eps) if is_rounded else 1.0
             words = f"`bound` times {factor:g}, for lack of float64" if is_rounded else "`bound`"
             return Limit(_broadcast(self._errors, exact.shape) * factor + tiny, words)
-        # A number, such as the end of a range, says nothing of the size of what is rounded.
-        values = [x for x in (*arguments, exact) if isinstance(x, np.ndarray)]
-        n = self._n or max((length for x in values for length in x.shape), default=1) or 1
-        scale = max(map(_magnitude, values))
+        # A number, such as the end of a range, says nothing of the size of what is rounded; nor
+        # do integers beside floating-point arrays, such as places to take from.
+        arrays = [x for x in arguments if isinstance(x, np.ndarray)]
+        floating = [x for x in arrays if x.dtype.kind == "f"] or arrays
+        n = self._n or max((length for x in (*arrays, exact) for length in x.shape), default=1) or 1
+        scale = max(map(_magnitude, (*floating, exact)))
         word = "operations" if self._n else "the longest axis"
         words = f"8 * sqrt(n) * eps * scale, n = {n:g} ({word}), eps = {eps:.3g}, scale = {scale:g}"
-        error = 8 * math.sqrt(n) * eps * scale + tiny
-        largest = _magnitude(exact)
-        return Limit(np.full(exact.shape, error), words, is_coarse=0.0 < largest < 10.0 * error)
+        error = 8 * math.sqrt(n) * eps * scale
+        usual = min(_magnitude(exact), max(map(_usual_magnitude, (*floating, exact))))
+        # In float16, whose digits are few, a tenth is nothing unusual.
+        is_coarse = 0.0 < usual < error * min(10.0, 1.0 / (512.0 * eps))
+        return Limit(np.full(exact.shape, error + tiny), words, is_coarse=is_coarse)
 
 
 def deviation(actual: NDArray[Any], exact: NDArray[Any], limit: Limit, dtype: str) -> str | None:
@@ -126,7 +133,7 @@ def deviation(actual: NDArray[Any], exact: NDArray[Any], limit: Limit, dtype: st
         return None
     worst = np.unravel_index(int(np.argmax(excess)), excess.shape)
     return (
-        f"{np.sum(~is_right)} of {actual.size} values out of bound, the worst{_place(worst)}:"
+        f"{np.sum(~is_right)} of {actual.size} values {BEYOND}, the worst{_place(worst)}:"
         f" {actual[worst]:.9g} instead of {exact[worst]:.9g}"
         + _distance(float(error[worst]), float(spacing(exact[worst], dtype)))
         + f", the bound is {limit.error[worst]:.3g} ({limit.words})"
@@ -155,6 +162,12 @@ def _place(index: tuple[Any, ...]) -> str:
 def _magnitude(x: NDArray[Any]) -> float:
     finite = np.abs(x[np.isfinite(x)].astype(np.float64))
     return float(np.max(finite, initial=0.0))
+
+
+def _usual_magnitude(x: NDArray[Any]) -> float:
+    """Return the median magnitude of finite numbers that are not zero; 0 if there is none."""
+    sizes = np.abs(x[np.isfinite(x) & (x != 0)].astype(np.float64))
+    return float(np.median(sizes)) if sizes.size else 0.0
 
 
 def _is_number(bound: Any) -> bool:

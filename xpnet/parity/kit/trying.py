@@ -21,10 +21,10 @@ def faults_on(
     backend: Backend, function: Callable[..., Any], reference: Reference, *, lazy: bool
 ) -> tuple[list[str], Exception | None]:
     """Return what is wrong with a function on a backend, and the error that it raised there."""
-    expected = reference.truth(backend).arguments
     where = ""
     with backend.flags:
         try:
+            expected = reference.truth(backend).arguments
             arguments = [_made(x, backend) for x in expected]
             returned = call(backend, function, arguments, lazy=lazy)
             faults = list(_of_results(returned, backend, reference))
@@ -35,10 +35,16 @@ def faults_on(
                 jitted = results if reference.truth(backend).is_sequence else results[0]
                 faults = [where + fault for fault in _of_results(jitted, backend, reference)]
         except Exception as error:  # noqa: BLE001 (whatever a user's function raises is a fault)
-            looked = where or "boolean_indexing" in str(error)
-            hint = ". lazy=False lets the function look at values" if looked else ""
+            hint = ". lazy=False lets the function look at values" if _is_laziness(error) else ""
             return [where + one_line(error) + hint], error
     return faults, None
+
+
+def _is_laziness(error: Exception) -> bool:
+    """Tell whether JAX, or array-api-strict by its flags, says that values are unknown."""
+    flags = ("boolean_indexing", "data_dependent_shapes")
+    is_of_jax = type(error).__module__.partition(".")[0] == "jax"
+    return is_of_jax or any(flag in str(error) for flag in flags)
 
 
 def _made(x: Any, backend: Backend) -> Any:
