@@ -75,6 +75,21 @@ def test_libraries(xpnet: Any) -> None:
     assert "differ from float64, 0 between the candidates" in text
 
 
+@pytest.mark.parametrize("library", ["jax", "torch", "dask"])
+def test_libraries_compute_in_float64(xpnet: Any, tmp_path: Path, library: str) -> None:
+    pytest.importorskip(library)
+    layers = [
+        replace(layer, weight=layer.weight.astype(float), bias=layer.bias.astype(float))
+        for layer in load("sample").layers
+    ]
+    path = tmp_path / "float64.safetensors"
+    save(replace(load("sample"), layers=tuple(layers)), path)
+    words = ("--model", path, "--libraries", library, "--rows", "20", "--json")
+    report = json.loads(xpnet("parity", *words).out)
+    assert (report["dtype"], report["in_bound"]) == ("float64", True)
+    assert report["candidates"][library]["compute_type"] == "float64"
+
+
 def one_weight(layers: list[Any]) -> None:
     layers[1].weight[3, 7] += 0.01
 
