@@ -354,6 +354,17 @@ def test_inputs_that_overflow_or_vanish_on_their_way_raise_no_alarm(factors, row
 
 
 @MODES
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("size", [1e8, 1e15, 1e30])
+def test_no_sum_far_from_zero_leaves_the_bound(activation, size, worst_case):
+    rng = np.random.default_rng(0)
+    network = of_one_layer(rng.normal(size=(500, 20)), np.zeros(20), activation)
+    x = (rng.normal(size=(20, 500)) * size).astype(F32)
+    found = error_bound(network, x, worst_case=worst_case)
+    assert largest_share(found, stages(network, x)) <= 1.0
+
+
+@MODES
 def test_probabilities_may_underflow(worst_case):
     network = of_one_layer(np.eye(3), np.zeros(3), "softmax")
     x = np.asarray([[0.0, -90.0, -110.0], [0.0, -100.0, -300.0]], F32)

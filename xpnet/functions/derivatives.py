@@ -156,7 +156,8 @@ def sparse_sigmoid(x: Any, _y: Any, xp: Any) -> Any:
 def squareplus(x: Any, y: Any, xp: Any, *, b: float = 4.0) -> Any:
     """Return y / sqrt(x^2 + b)."""
     z = bounded(x, xp, -1e15, 1e15)
-    return bounded(y, xp, high=1e15) / xp.sqrt(z * z + b)
+    # Far below 0 y is small, and the root, which is kept from overflowing, no longer |x|.
+    return bounded(y, xp, high=1e15) / xp.maximum(xp.sqrt(z * z + b), -x)
 
 
 def tanh(_x: Any, y: Any, _xp: Any) -> Any:

@@ -25,6 +25,9 @@ __all__ = ["Propagation", "in_float64"]
 
 _Array = NDArray[np.float64]
 
+# From here on, slopes are computed in float64.
+_FAR = 1e15
+
 
 def in_float64(network: Network) -> Network:
     """Return the network on the host in float64: the one whose results are the reference.
@@ -314,7 +317,10 @@ class Propagation:
 
     def _steepness(self, layer: Dense, z: _Array, bound: _Array) -> _Array:
         """Return the steepest slope that is within reach of z."""
-        row, z = ACTIVATIONS[layer.activation], z.astype(self._dtype)
+        # Far below 0 the slope of squareplus, times a large bound, still counts, but is smaller than
+        # the numbers of float32.
+        is_far = not np.max(np.abs(z), initial=0.0) < _FAR
+        row, z = ACTIVATIONS[layer.activation], z.astype(np.float64 if is_far else self._dtype)
         # A bound is at least four roundings of z: with half of it more, none is left out by the
         # rounding of z and of the ends.
         reach = bound * self._dtype(1.5)
