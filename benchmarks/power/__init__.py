@@ -1,0 +1,1 @@
+"""The parts of detection.py: what the derived bounds let pass, and what they catch."""
