@@ -1,7 +1,7 @@
 """Evidence that backends agree: derived bounds, comparison, certificates, and a pytest plugin.
 
-For array code of any kind, on the room `xpnet.arrays` alone: `backends`, `comparing`, `plugin` and
-what they are made of. For networks: `bound` and `report`, `recording` and `certificate`, `batches`.
+For array code of any kind, on the room `xpnet.arrays` alone: `plugin` and `kit`. For networks:
+`bounds`; `report`, which judges `candidates` by them; `certificates`; and `batches`.
 The names open on first use.
 """
 

@@ -317,8 +317,7 @@ class Propagation:
 
     def _steepness(self, layer: Dense, z: _Array, bound: _Array) -> _Array:
         """Return the steepest slope that is within reach of z."""
-        # Far below 0 the slope of squareplus, times a large bound, still counts, but is smaller than
-        # the numbers of float32.
+        # Far below 0 the slope of squareplus counts, times a large bound, but vanishes in float32.
         is_far = not np.max(np.abs(z), initial=0.0) < _FAR
         row, z = ACTIVATIONS[layer.activation], z.astype(np.float64 if is_far else self._dtype)
         # A bound is at least four roundings of z: with half of it more, none is left out by the
