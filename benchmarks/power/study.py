@@ -16,10 +16,10 @@ from power.cases import Case, random_case
 from power.right import right_candidates, with_units_permuted
 from power.wrong import Fault, faults_of, faults_of_place, parameter_fault, rule_fault
 from xpnet.networks.network import Network
-from xpnet.parity.bound import count_results
+from xpnet.parity.bounds.error_bound import count_results
+from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.kit.backends import open_backend
 from xpnet.parity.kit.choice import why_not
-from xpnet.parity.propagation import Propagation
 from xpnet.parity.report import compare
 from xpnet.parity.tally import Agreement
 

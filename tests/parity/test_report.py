@@ -11,7 +11,7 @@ import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.network import layer_results
-from xpnet.parity.bound import error_bound
+from xpnet.parity.bounds.error_bound import error_bound
 from xpnet.parity.candidates import on_backend, stage_results
 from xpnet.parity.report import compare
 

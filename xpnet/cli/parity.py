@@ -246,7 +246,7 @@ def _progress(n_rows: int) -> "Iterator[Callable[[int], object] | None]":
 
 
 def _draw(args: argparse.Namespace, network: "Network", report: "Report") -> None:
-    from xpnet.parity.bound import stage_names
+    from xpnet.parity.bounds.error_bound import stage_names
     from xpnet.pictures.agreement import draw_agreement
     from xpnet.pictures.saving import save_figure
 

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xpnet.parity.batches import BatchSensitivity, batch_sensitivity
-    from xpnet.parity.bound import ErrorBound, StageBound, error_bound
+    from xpnet.parity.bounds.error_bound import ErrorBound, StageBound, error_bound
     from xpnet.parity.candidates import stage_results
-    from xpnet.parity.certificate import read_certificate, write_certificate
+    from xpnet.parity.certificates.certificate import read_certificate, write_certificate
+    from xpnet.parity.certificates.recording import Certificate, certify
     from xpnet.parity.kit.comparing import assert_parity
-    from xpnet.parity.recording import Certificate, certify
     from xpnet.parity.report import Report, compare
     from xpnet.parity.tally import Agreement, StageAgreement
 
 _FILES = {
     "batches": ("BatchSensitivity", "batch_sensitivity"),
     "candidates": ("stage_results",),
-    "bound": ("ErrorBound", "StageBound", "error_bound"),
-    "certificate": ("read_certificate", "write_certificate"),
+    "bounds.error_bound": ("ErrorBound", "StageBound", "error_bound"),
+    "certificates.certificate": ("read_certificate", "write_certificate"),
     "kit.comparing": ("assert_parity",),
-    "recording": ("Certificate", "certify"),
+    "certificates.recording": ("Certificate", "certify"),
     "report": ("Report", "compare"),
     "tally": ("Agreement", "StageAgreement"),
 }

@@ -11,9 +11,9 @@ from xpnet.arrays.namespace import array_namespace, current_device, device_of, l
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.inference.predict import class_ids
 from xpnet.networks.network import Network, layer_results
-from xpnet.parity.bound import stage_names, tiles
+from xpnet.parity.bounds.error_bound import stage_names, tiles
+from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.kit.backends import Backend
-from xpnet.parity.propagation import Propagation
 from xpnet.parity.tally import Agreement, Tally
 
 __all__ = ["Candidate", "Trial", "check_candidate", "on_backend", "stage_results"]

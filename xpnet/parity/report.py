@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.networks.network import Network
-from xpnet.parity.bound import checked_confidence, count_results, rows_on_host, tiles
+from xpnet.parity.bounds.error_bound import checked_confidence, count_results, rows_on_host, tiles
+from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.candidates import Candidate, Trial
-from xpnet.parity.propagation import Propagation
 from xpnet.parity.tally import Agreement
 
 __all__ = ["Report", "compare"]

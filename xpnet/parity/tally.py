@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.parity.precision import Precision
+from xpnet.parity.bounds.precision import Precision
 
 __all__ = ["Agreement", "StageAgreement", "Tally"]
 

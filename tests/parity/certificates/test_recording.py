@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.parity.recording import FACTS, certify, stage_forms
+from xpnet.parity.certificates.recording import FACTS, certify, stage_forms
 
 NETWORK = xpnet.Network.from_arrays(
     {"W1": np.ones((3, 2)), "b1": np.ones(2), "W2": np.ones((2, 4)), "b2": np.ones(4)}
@@ -73,7 +73,7 @@ def test_stages_of_something_else_are_refused(stages, shown):
 
 
 def test_too_many_rows_are_refused(monkeypatch):
-    monkeypatch.setattr("xpnet.parity.recording.MOST_BYTES", 359)
+    monkeypatch.setattr("xpnet.parity.certificates.recording.MOST_BYTES", 359)
     message = "`stages` must take at most 359 bytes; got 360 for 5 rows: give fewer rows"
     with pytest.raises(ValueError, match=message):
         certify(NETWORK, X, STAGES, **PLACE)

@@ -12,7 +12,7 @@ from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import as_rows
 from xpnet.networks.network import Network
-from xpnet.parity.propagation import Propagation
+from xpnet.parity.bounds.propagation import Propagation
 
 __all__ = ["ErrorBound", "StageBound", "checked_confidence", "count_results", "error_bound"]
 __all__ += ["rows_on_host", "stage_names", "tiles"]

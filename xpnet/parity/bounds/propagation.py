@@ -19,7 +19,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, layer_results
-from xpnet.parity.precision import Precision, precision_of, relative_error, rowwise_error
+from xpnet.parity.bounds.precision import Precision, precision_of, relative_error, rowwise_error
 
 __all__ = ["Propagation", "in_float64"]
 

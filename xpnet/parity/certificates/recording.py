@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
-from xpnet.parity.fingerprint import input_fingerprint, network_fingerprint
-from xpnet.parity.members import MOST_BYTES
+from xpnet.parity.certificates.fingerprint import input_fingerprint, network_fingerprint
+from xpnet.parity.certificates.members import MOST_BYTES
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
@@ -47,7 +47,7 @@ class Certificate:
         Stage 0: the preprocessed inputs, of shape (n_rows, n_in). Stage i: the outputs of layer
         i, of shape (n_rows, n_out). Of the network's dtype; bfloat16 as float32.
     network, input : mapping of str to str
-        As `xpnet.parity.fingerprint` makes them.
+        As `xpnet.parity.certificates.fingerprint` makes them.
     facts : mapping of str to str
         Where and when; the names are `FACTS`. "recorded" is a date, UTC, as ISO 8601 has it.
     """
@@ -122,7 +122,7 @@ def certify(
     Written to a file, it can be read with the same network and input only.
 
     >>> import tempfile
-    >>> from xpnet.parity.certificate import read_certificate, write_certificate
+    >>> from xpnet.parity.certificates.certificate import read_certificate, write_certificate
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_certificate(f"{folder}/cpu.npz", certificate)
     ...     back = read_certificate(f"{folder}/cpu.npz", network, x)

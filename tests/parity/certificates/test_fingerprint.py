@@ -5,7 +5,7 @@ import pytest
 
 import xpnet
 from xpnet.networks.preprocessing import Scale
-from xpnet.parity.fingerprint import (
+from xpnet.parity.certificates.fingerprint import (
     first_difference,
     input_fingerprint,
     network_fingerprint,

@@ -13,9 +13,9 @@ import xpnet
 from xpnet.files import DataError
 from xpnet.networks.network import layer_results
 from xpnet.networks.preprocessing import Scale
-from xpnet.parity.certificate import read_certificate, write_certificate
-from xpnet.parity.fingerprint import sha256_of
-from xpnet.parity.recording import FACTS, certify
+from xpnet.parity.certificates.certificate import read_certificate, write_certificate
+from xpnet.parity.certificates.fingerprint import sha256_of
+from xpnet.parity.certificates.recording import FACTS, certify
 
 PLACE = {
     "device": "gpu:0",
@@ -281,7 +281,7 @@ def test_what_follows_is_refused(path):
 
 
 def test_more_than_a_certificate_can_be_is_refused(path, monkeypatch):
-    monkeypatch.setattr("xpnet.parity.members.MOST_BYTES", 1000)
+    monkeypatch.setattr("xpnet.parity.certificates.members.MOST_BYTES", 1000)
     refused(path, "too large for a certificate, expected at most 2000 bytes")
 
 

@@ -11,9 +11,9 @@ import xpnet
 from xpnet.arrays.namespace import array_namespace
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.network import layer_results
-from xpnet.parity.bound import StageBound, error_bound
+from xpnet.parity.bounds.error_bound import StageBound, error_bound
+from xpnet.parity.bounds.precision import precision_of
 from xpnet.parity.candidates import on_backend
-from xpnet.parity.precision import precision_of
 from xpnet.parity.tally import Tally
 
 F32 = np.float32

@@ -29,14 +29,14 @@ import numpy as np
 
 from xpnet.arrays.namespace import as_array
 from xpnet.files.errors import DataError
-from xpnet.parity.fingerprint import (
+from xpnet.parity.certificates.fingerprint import (
     first_difference,
     input_fingerprint,
     network_fingerprint,
     sha256_of,
 )
-from xpnet.parity.members import read_members, write_members
-from xpnet.parity.recording import FACTS, Certificate, is_fact, stage_forms
+from xpnet.parity.certificates.members import read_members, write_members
+from xpnet.parity.certificates.recording import FACTS, Certificate, is_fact, stage_forms
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
@@ -60,7 +60,7 @@ def write_certificate(
     path : str or os.PathLike
         The file, npz whatever its name.
     certificate : Certificate
-        As `xpnet.parity.recording.certify` makes it.
+        As `xpnet.parity.certificates.recording.certify` makes it.
     force : bool, default False
         Whether an existing file may be replaced.
 

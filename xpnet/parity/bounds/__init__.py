@@ -1,0 +1,1 @@
+"""How far a correct computation may be from the true values, derived."""

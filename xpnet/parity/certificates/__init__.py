@@ -1,0 +1,1 @@
+"""What one device computed, in a file that another machine can check."""
