@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from xpnet.datasets import read, sample
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.choosing import load, save
+    from xpnet.formats.sklearn import from_sklearn, to_sklearn
+    from xpnet.formats.torch import from_torch
     from xpnet.functions.gates import gelu, glu, mish, silu
     from xpnet.functions.hard import (
         hard_shrink,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from xpnet.networks.dense import Dense
     from xpnet.networks.initializers import init_network
     from xpnet.networks.network import Network, forward
-    from xpnet.networks.preprocessing import Scale
+    from xpnet.networks.preprocessing import Scale, Standardize
     from xpnet.training.train import Epoch, Run, train
 
 # Where each public name lives.
@@ -48,6 +50,8 @@ _ROOMS = {
     "xpnet.datasets": ("read", "sample"),
     "xpnet.files.errors": ("DataError", "WeightsError"),
     "xpnet.formats.choosing": ("load", "save"),
+    "xpnet.formats.sklearn": ("from_sklearn", "to_sklearn"),
+    "xpnet.formats.torch": ("from_torch",),
     "xpnet.functions.gates": ("gelu", "glu", "mish", "silu"),
     "xpnet.functions.hard": (
         "hard_shrink",
@@ -68,7 +72,7 @@ _ROOMS = {
     "xpnet.networks.dense": ("Dense",),
     "xpnet.networks.initializers": ("init_network",),
     "xpnet.networks.network": ("Network", "forward"),
-    "xpnet.networks.preprocessing": ("Scale",),
+    "xpnet.networks.preprocessing": ("Scale", "Standardize"),
     "xpnet.training.train": ("Epoch", "Run", "train"),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
@@ -83,6 +87,7 @@ __all__ = [
     "Network",
     "Run",
     "Scale",
+    "Standardize",
     "Transfers",
     "WeightsError",
     "add_device_argument",
@@ -94,6 +99,8 @@ __all__ = [
     "evaluate",
     "exponential",
     "forward",
+    "from_sklearn",
+    "from_torch",
     "gelu",
     "glu",
     "hard_shrink",
@@ -130,6 +137,7 @@ __all__ = [
     "tanh",
     "tanh_shrink",
     "threshold",
+    "to_sklearn",
     "train",
 ]
 

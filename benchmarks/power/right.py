@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, layer_results
+from xpnet.networks.preprocessing import Scale
 from xpnet.parity.candidates import Candidate, on_backend
 from xpnet.parity.kit.backends import Backend
 
@@ -78,6 +79,9 @@ def _with_scale_folded(network: Network) -> Network:
     with np.errstate(all="ignore"):
         weight = first.weight
         for step in network.preprocessing:
+            if not isinstance(step, Scale):
+                msg = "only a scale can be folded into the weights within the bound"
+                raise TypeError(msg)
             weight = weight * network.dtype.type(step.factor)
     return replace(network, layers=(replace(first, weight=weight), *others), preprocessing=())
 

@@ -133,9 +133,9 @@ def test_missing_weights(
     [
         pytest.param(b"", "found an empty file", id="empty"),
         pytest.param(b"step,0.5,0.5\n", "not a file of weights that xpnet reads", id="text"),
-        pytest.param(b"PK\x03\x04" + bytes(100), "not a file of weights", id="zip"),
+        pytest.param(b"PK\x03\x04" + bytes(100), "corrupt or truncated npz", id="zip"),
         pytest.param(b"\x10" + bytes(7) + b"{damaged}      ", "not valid safetensors", id="damage"),
-        pytest.param(b"\x02" + bytes(7) + b"{}", "without xpnet's description", id="no network"),
+        pytest.param(b"\x02" + bytes(7) + b"{}", "no weights, such as W1 and b1", id="no network"),
     ],
 )
 def test_files_that_are_no_weights(refused: Any, tmp_path: Path, content: bytes, text: str) -> None:

@@ -195,7 +195,7 @@ def test_force_replaces_it(xpnet: Any, output: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "case"),
     [
-        ("model.npz", (2, "must end in .safetensors")),
+        ("model.txt", (2, "must end in .safetensors")),
         ("model", (2, "must end in .safetensors")),
         ("no-such-folder/model.safetensors", (3, "there is no such folder")),
     ],

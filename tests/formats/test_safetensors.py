@@ -17,7 +17,8 @@ from safetensors.numpy import save as save_tensors
 
 from xpnet import Dense, Network, Scale
 from xpnet.files.errors import WeightsError
-from xpnet.formats.safetensors import read, recognise, serialize
+from xpnet.formats.choosing import load as read
+from xpnet.formats.safetensors import recognise, serialize
 from xpnet.functions.activations import ACTIVATIONS
 
 NAN = float("nan")
@@ -417,7 +418,7 @@ def test_the_description_that_the_others_change(
         ({"preprocessing": [{"step": "scale", "factor": 0}]}, "must be finite and not zero"),
         ({"preprocessing": [{"step": "scale", "factor": float("nan")}]}, "must be finite"),
         ({"preprocessing": [{"step": "scale", "factor": 10**400}]}, "OverflowError: "),
-        ({"preprocessing": [{"step": "scale", "factor": "x"}]}, "ValueError: "),
+        ({"preprocessing": [{"step": "scale", "factor": "1"}]}, "factor of step 0"),
         ({"output": "pictures"}, "`output` must be one of logits, probabilities, values; got "),
         ({"output": ["logits"]}, "`output` must be one of "),
         ({"classes": ["one"]}, "`classes` must be 2 different names"),
@@ -514,13 +515,13 @@ def test_numbers_that_are_not_finite(
 def test_safetensors_of_others(opened: Callable[[bytes], Network | WeightsError]) -> None:
     found = opened(bytes(save_tensors({"fc1.weight": np.ones((2, 2), np.float32)})))
     assert isinstance(found, WeightsError)
-    assert "without xpnet's description of the network, found tensors fc1.weight" in str(found)
+    assert "the shapes leave open which way round the weights are: fc1.weight (2, 2)" in str(found)
 
 
 def test_safetensors_of_nothing(opened: Callable[[bytes], Network | WeightsError]) -> None:
     found = opened(raw_file(b"{}"))
     assert isinstance(found, WeightsError)
-    assert "found tensors none" in str(found)
+    assert "no weights, such as W1 and b1, or 0.weight and 0.bias" in str(found)
 
 
 def entry(dtype: str, shape: str, offsets: str) -> bytes:
@@ -556,15 +557,14 @@ def test_headers_that_lie(
 
 
 @pytest.mark.parametrize(
-    ("dtype", "shape", "n_bytes"), [("BF16", "[1]", 2), ("F8_E4M3", "[1]", 1), ("F4", "[2]", 1)]
+    ("dtype", "shape", "n_bytes"), [("F8_E4M3", "[1]", 1), ("F4", "[2]", 1), ("BOOL", "[1]", 1)]
 )
 def test_dtypes_that_numpy_has_not(
     opened: Callable[[bytes], Network | WeightsError], dtype: str, shape: str, n_bytes: int
 ) -> None:
     found = opened(raw_file(entry(dtype, shape, f"[0,{n_bytes}]"), bytes(n_bytes)))
     assert isinstance(found, WeightsError)
-    # JAX gives NumPy these dtypes; then the file is read, and is only not xpnet's.
-    assert re.search("of a dtype that NumPy has not|without xpnet's description", str(found))
+    assert f"of a dtype that NumPy has not, found x of {dtype}, expected F16, BF16" in str(found)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "complex64"])

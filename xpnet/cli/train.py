@@ -52,7 +52,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_data_arguments(parser)
     parser.add_argument(
-        "-o", "--output", required=True, metavar="MODEL", help="a .safetensors file"
+        "-o", "--output", required=True, metavar="MODEL", help="a .safetensors, .npz or .onnx file"
     )
     parser.add_argument("--force", action="store_true", help="replace MODEL if it exists")
     parser.add_argument(

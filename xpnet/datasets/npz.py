@@ -3,21 +3,17 @@
 import io
 import shutil
 import tempfile
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
 from xpnet.datasets.roles import check_counts, image_blocks, label_values, paired
 from xpnet.datasets.tables import Rows, Table
-from xpnet.files import DataError, quoted, take
+from xpnet.files import DataError, take
+from xpnet.files.npy import read_npy_header
+from xpnet.files.npz import NpzMember, open_npz_members
 
 if TYPE_CHECKING:
     from xpnet.datasets.options import Options
@@ -27,18 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["npz_labels", "open_npy", "open_npz"]
 
 _PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"), ("data", "target"))
-_MAGIC = b"\x93NUMPY"
-_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
-_HEADER_LIMIT = 10_000
-# What NumPy's parser of Python literals lets through.
-_HEADER_FAULTS = (
-    ValueError,
-    TypeError,
-    SyntaxError,
-    MemoryError,
-    RecursionError,
-    tokenize.TokenError,
-)
 _SPOOL_BYTES = 1 << 26
 
 
@@ -65,29 +49,14 @@ def open_npy(stream: "Readable", name: str, size: int | None) -> Table:
         If the header is not one of the npy format, if the array holds Python objects or
         structures, or if its size does not fit the file's.
     """
-    magic = bytes(take(stream, 8))
-    version = (magic[-2], magic[-1]) if magic[:-2] == _MAGIC else (0, 0)
-    if version not in _LENGTH_BYTES:
-        msg = "npy version"
-        raise DataError(msg, file=name, found=magic.hex(" "), expected="1.0 or 2.0")
-    prefix = take(stream, _LENGTH_BYTES[version])
-    n_header = int.from_bytes(prefix, "little")
-    if n_header > _HEADER_LIMIT:
-        limit = f"at most {_HEADER_LIMIT} bytes"
-        msg = "npy header"
-        raise DataError(msg, file=name, found=f"{n_header} bytes", expected=limit)
-    header = take(stream, n_header)
-    shape, fortran, dtype = _parse_header(bytes(prefix + header), version, name)
-    if not shape or any(type(length) is not int or length < 0 for length in shape):
+    header = read_npy_header(stream, name)
+    if not header.shape:
         msg = "npy shape"
-        raise DataError(msg, file=name, found=shape, expected="rows of pixels")
-    if dtype.hasobject or dtype.kind == "V":
-        msg = "dtype of the array"
-        raise DataError(msg, file=name, found=dtype, expected="plain numbers")
+        raise DataError(msg, file=name, found=header.shape, expected="rows of pixels")
     if size is not None:
-        size -= len(magic) + len(prefix) + len(header)
-    table = Table(name, stream, shape, dtype, size)
-    return _row_major(table) if fortran and len(shape) > 1 else table
+        size -= header.n_bytes
+    table = Table(name, stream, header.shape, header.dtype, size)
+    return _row_major(table) if header.is_fortran and len(header.shape) > 1 else table
 
 
 def open_npz(source: "Source", options: "Options") -> Rows:
@@ -114,11 +83,11 @@ def open_npz(source: "Source", options: "Options") -> Rows:
     """
     members = _members(source)
     image_name, label_name = _names(set(members), source.name)
-    images = members[image_name].table()
+    images = _table(members[image_name])
     blocks = image_blocks(images, options)
     if label_name not in members or not options.own_labels:
         return Rows(((block, None) for block in blocks), images.shape[0], labelled=False)
-    labels = members[label_name].table()
+    labels = _table(members[label_name])
     check_counts((source.name, images.shape[0]), (f"its {label_name!r}", labels.shape[0]))
     pairs = paired(blocks, label_values(labels, options))
     return Rows(pairs, images.shape[0], labelled=True)
@@ -146,44 +115,15 @@ def npz_labels(source: "Source") -> Table:
     known = [name for name in dict.fromkeys(label for _, label in _PAIRS) if name in members]
     if len(known) != 1 and len(members) != 1:
         raise _names_error(set(members), source.name, "labels, y or target")
-    return members[(known or list(members))[0]].table()
+    return _table(members[(known or list(members))[0]])
 
 
-@dataclass(frozen=True)
-class _Member:
-    """A file in a zip archive. It opens when it is first read, and its faults are named."""
-
-    archive: zipfile.ZipFile
-    info: zipfile.ZipInfo
-    source: "Source"
-
-    def table(self) -> Table:
-        return open_npy(self, self.source.name, self.info.file_size)
-
-    def read(self, size: int, /) -> bytes:
-        with _faults(self.source.name):
-            return self._stream.read(size)
-
-    @cached_property
-    def _stream(self) -> IO[bytes]:
-        # An archive stays open as long as one of its members is.
-        return self.source.closing.enter_context(self.archive.open(self.info))
+def _members(source: "Source") -> dict[str, NpzMember]:
+    return open_npz_members(_seekable(source), source.name, source.closing)
 
 
-def _members(source: "Source") -> dict[str, _Member]:
-    with _faults(source.name):
-        archive = source.closing.enter_context(zipfile.ZipFile(_seekable(source)))
-    members: dict[str, _Member] = {}
-    for info in archive.infolist():
-        key = info.filename.removesuffix(".npy")
-        if key == info.filename or key in members:
-            what = "npz member twice" if key in members else "npz member that is no npy file"
-            raise DataError(what, file=source.name, found=quoted(info.filename))
-        members[key] = _Member(archive, info, source)
-    if not members:
-        msg = "npz without arrays"
-        raise DataError(msg, file=source.name)
-    return members
+def _table(member: NpzMember) -> Table:
+    return open_npy(member, member.file, member.size)
 
 
 def _seekable(source: "Source") -> Path | IO[bytes]:
@@ -210,35 +150,6 @@ def _names_error(members: set[str], name: str, expected: str) -> DataError:
     shown = ", ".join(sorted(members))
     hint = "save the wanted arrays under such names"
     return DataError("names of the arrays", file=name, found=shown, expected=expected, hint=hint)
-
-
-@contextmanager
-def _faults(name: str) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as fault:  # NotImplementedError is one, for the rarer compressions
-        msg = "npz member cannot be read"
-        raise DataError(msg, file=name, found=fault) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as fault:
-        if isinstance(fault, DataError):
-            raise
-        what = "corrupt or truncated npz"
-        raise DataError(what, file=name, found=str(fault) or type(fault).__name__) from None
-
-
-def _parse_header(
-    header: bytes, version: tuple[int, int], name: str
-) -> tuple[tuple[int, ...], bool, "np.dtype[Any]"]:
-    parse = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    try:
-        return parse(io.BytesIO(header))
-    except _HEADER_FAULTS as fault:
-        reason = str(fault).partition(chr(10))[0]
-        msg = "npy header"
-        raise DataError(msg, file=name, found=reason) from None
 
 
 def _row_major(table: Table) -> Table:

@@ -1,42 +1,99 @@
 """Load by what a file holds, save by what its name says."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from xpnet.arrays.device import Device
 from xpnet.files.errors import WeightsError
 from xpnet.files.writing import atomic_write
-from xpnet.formats import safetensors
+from xpnet.formats import npz, onnx, pickle, safetensors
+from xpnet.formats.contents import Contents, Named
+from xpnet.formats.description import build
+from xpnet.formats.naming import network_of_names
+from xpnet.formats.options import Layout, Options
+from xpnet.formats.parameters import as_parameters, check_finite
 from xpnet.networks.network import Network
 
-__all__ = ["check_suffix", "load", "save"]
+__all__ = ["SUFFIXES", "check_suffix", "format_of", "load", "read_model", "save"]
 
 _SAMPLE = Path(__file__).parent / "sample" / "model.safetensors"
+_HEAD_BYTES = 16
+_WRITERS: dict[str, Any] = {
+    ".safetensors": safetensors.serialize,
+    ".npz": npz.serialize,
+    ".onnx": onnx.serialize,
+}
+SUFFIXES = tuple(_WRITERS)
+# By the first bytes of a file, where another format is told by its own, and what to do.
+_FOREIGN = {
+    b"\x1f\x8b": "gzip: unpack it first",
+    b"\x89HDF": "HDF5, as Keras has it: export the network to ONNX",
+    b"\x93NUMPY": "one array: save all of them as npz",
+    b"<": "a web page or XML: download the file itself",
+}
+_KNOWN = "safetensors, npz, ONNX, or a pickle of a dictionary of arrays"
 
 
-def load(path: str | os.PathLike[str], /, *, device: str | Device = "cpu") -> Network:
+def load(
+    path: str | os.PathLike[str],
+    /,
+    *,
+    device: str | Device = "cpu",
+    activation: str | Sequence[str] | None = None,
+    layout: Layout | None = None,
+    allow_nonfinite: bool = False,
+    allow_external: bool = False,
+    max_bytes: int | None = None,
+) -> Network:
     """Read a network from a file; the format is told by the content, never by the name.
 
     Parameters
     ----------
     path : str or os.PathLike
-        A safetensors file that xpnet wrote; or the word ``"sample"``: the embedded trained
-        784-50-100-10 network. (A file of that name is ``"./sample"``.)
+        A file that `save` wrote; ONNX of fully connected layers; the book's pickle or npz (W1,
+        b1, W2 ...); or safetensors or npz of a torch ``state_dict`` (0.weight, 0.bias ...). Or
+        the word ``"sample"``: the embedded trained 784-50-100-10 network. (A file of that name
+        is ``"./sample"``.)
     device : str or Device, default "cpu"
         Where the parameters shall be: "cpu", "gpu", "gpu:N" or "auto".
+    activation : str or sequence of str, optional
+        Where the file does not tell: of the hidden layers (the last one is the identity), or one
+        for each layer. The book's names mean sigmoid.
+    layout : {"in_out", "out_in"}, optional
+        Where the file does not tell: whether weights are of shape (n_in, n_out), or (n_out, n_in)
+        as torch has them.
+    allow_nonfinite : bool, default False
+        Whether parameters may be infinite or NaN.
+    allow_external : bool, default False
+        Whether an ONNX file may keep its weights in other files, of its own folder.
+    max_bytes : int, optional
+        How many bytes the parameters may take; 4 GiB by default, and for npz at most 100 times
+        the size of the file. Safetensors cannot be larger than it is.
 
     Returns
     -------
     Network
+        In the file's own dtype; bfloat16 becomes float32. Nothing is added to what the file says:
+        a network from elsewhere that takes pixels in 0..1 has no `Scale`.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     WeightsError
-        If it holds no network, or a damaged one.
+        If it holds no network of fully connected layers, or a damaged one, or does not tell the
+        activations or the layout and they are not given.
+    ModuleNotFoundError
+        If it is ONNX, and the package onnx is not installed.
     DeviceError
         If there is no such device; it never falls back.
+
+    Notes
+    -----
+    No file can run code: pickles are read by a machine that knows arrays only, activations and
+    preprocessing are names in a table.
 
     Examples
     --------
@@ -44,14 +101,73 @@ def load(path: str | os.PathLike[str], /, *, device: str | Device = "cpu") -> Ne
     Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scale(factor=0.00392156862745098); \
 logits; float32, numpy)
     """
+    options = Options(activation, layout, allow_nonfinite, allow_external, max_bytes)
+    return read_model(path, options).network.to(device)
+
+
+def read_model(path: str | os.PathLike[str], options: Options) -> Contents:
+    """Read a file of weights, as `load` does, and tell what else is known of it."""
     path = _SAMPLE if path == "sample" else Path(path)
+    format_name = format_of(path)
+    try:
+        if format_name == "ONNX":
+            return onnx.read(path, options)
+        return _of_named(format_name, _read_named(format_name, path, options), options)
+    except WeightsError:
+        raise
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        # Whatever is wrong with the contents, the network refuses it in its own words.
+        what = f"no valid network: {type(error).__name__}: {error}"
+        raise WeightsError(what, file=path) from error
+
+
+def format_of(path: Path) -> str:
+    """Return what a file is by its first bytes: "safetensors", "npz", "pickle" or "ONNX".
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    WeightsError
+        If it is none of these.
+    """
     with path.open("rb") as stream:
-        head = stream.read(9)
-    if not safetensors.recognise(head):
-        what = "not a file of weights that xpnet reads"
-        expected = "a safetensors file that xpnet wrote"
-        raise WeightsError(what, file=path, found=head or "an empty file", expected=expected)
-    return safetensors.read(path).to(device)
+        head = stream.read(_HEAD_BYTES)
+    for magic, hint in _FOREIGN.items():
+        if head.startswith(magic):
+            what = "not a file of weights that xpnet reads"
+            raise WeightsError(what, file=path, found=head, expected=_KNOWN, hint=hint)
+    recognisers = {
+        "safetensors": safetensors.recognise,
+        "npz": npz.recognise,
+        "pickle": pickle.recognise,
+        "ONNX": onnx.recognise,
+    }
+    for name, recognise in recognisers.items():
+        if recognise(head):
+            return name
+    what = "not a file of weights that xpnet reads"
+    raise WeightsError(what, file=path, found=head or "an empty file", expected=_KNOWN)
+
+
+def _read_named(format_name: str, path: Path, options: Options) -> Named:
+    if format_name == "npz":
+        return npz.read(path, options)
+    if format_name == "pickle":
+        return pickle.read(path, max_bytes=options.most_bytes)
+    return safetensors.read(path)
+
+
+def _of_named(format_name: str, named: Named, options: Options) -> Contents:
+    if not options.allow_nonfinite:
+        check_finite(named.arrays)
+    if named.description is None:
+        network, notes = network_of_names(
+            as_parameters(named.arrays), activation=options.activation, layout=options.layout
+        )
+        return Contents(network, format_name, is_own=False, notes=notes)
+    options.check_left_out()
+    return Contents(build(named.description, named.arrays), format_name, is_own=True)
 
 
 def save(network: Network, path: str | os.PathLike[str], /, *, force: bool = False) -> None:
@@ -62,7 +178,8 @@ def save(network: Network, path: str | os.PathLike[str], /, *, force: bool = Fal
     network : Network
         On any device.
     path : str or os.PathLike
-        A name that ends in ``.safetensors``.
+        A name that ends in ``.safetensors``, ``.npz`` or ``.onnx``. The first two hold all of any
+        network; ONNX what it has operators for (`xpnet.formats.onnx`).
     force : bool, default False
         Whether to replace an existing file.
 
@@ -71,7 +188,10 @@ def save(network: Network, path: str | os.PathLike[str], /, *, force: bool = Fal
     TypeError
         If the parameters are of a dtype that the format has not.
     ValueError
-        If the suffix is not known, or a parameter is NaN or infinite.
+        If the suffix is not known, a parameter is NaN or infinite, or ONNX has no operator for an
+        activation.
+    ModuleNotFoundError
+        If the suffix is ``.onnx``, and the package onnx is not installed.
     FileExistsError
         If the file exists and `force` is false.
     OSError
@@ -79,12 +199,11 @@ def save(network: Network, path: str | os.PathLike[str], /, *, force: bool = Fal
     """
     check_suffix(path)
     with atomic_write(path, force=force) as stream:
-        stream.write(safetensors.serialize(network))
+        stream.write(_WRITERS[Path(path).suffix](network))
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:
     """Raise ValueError unless `save` knows the suffix of the path."""
-    suffix = Path(path).suffix
-    if suffix != ".safetensors":
-        msg = f"`path` must end in .safetensors; got {os.fspath(path)!r}"
+    if Path(path).suffix not in _WRITERS:
+        msg = f"`path` must end in {', '.join(SUFFIXES)}; got {os.fspath(path)!r}"
         raise ValueError(msg)

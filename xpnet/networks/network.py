@@ -1,6 +1,6 @@
 """A network as data, and its forward pass."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, Self
@@ -16,9 +16,9 @@ from xpnet.arrays.namespace import (
 )
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
-from xpnet.networks.preprocessing import Scale
+from xpnet.networks.preprocessing import Step, arrays_of, map_arrays
 
-__all__ = ["OUTPUTS", "Network", "Output", "forward", "layer_results"]
+__all__ = ["OUTPUTS", "Network", "Output", "forward", "layer_results", "output_of"]
 
 Output = Literal["logits", "probabilities", "values"]
 OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "values")
@@ -33,7 +33,8 @@ class Network:
     layers : sequence of Dense
         At least one; all of one library, device and dtype; each as wide as the next one takes.
     preprocessing : step or sequence of steps, optional
-        Applied to the inputs in this order, such as ``Scale(1 / 255)``. Kept as a tuple.
+        Applied to the inputs in this order, such as ``Scale(1 / 255)``. Kept as a tuple; what
+        they have of arrays, in the dtype of the layers.
     output : {"logits", "probabilities", "values"}, default "logits"
         What the last layer gives: logits of classes (one unit: the logit of class 1 against
         class 0), probabilities already, or the values of a regression.
@@ -43,11 +44,12 @@ class Network:
     Raises
     ------
     TypeError
-        If a layer is no `Dense`, two layers differ in library or dtype, or a class is neither a
-        text nor a whole number.
+        If a layer is no `Dense`, two layers differ in library or dtype, the preprocessing is of
+        another library, or a class is neither a text nor a whole number.
     ValueError
-        If there is no layer, two widths do not fit, the devices differ, `output` is unknown, or
-        `classes` does not have one entry for each class.
+        If there is no layer, two widths do not fit, the devices differ, the preprocessing is for
+        another number of inputs, `output` is unknown, or `classes` does not have one entry for
+        each class.
 
     Examples
     --------
@@ -61,20 +63,20 @@ class Network:
     """
 
     layers: tuple[Dense, ...]
-    preprocessing: tuple[Scale, ...] = ()
+    preprocessing: tuple[Step, ...] = ()
     output: Output = "logits"
     classes: tuple[str | int, ...] | None = None
 
     def __init__(
         self,
         layers: Sequence[Dense],
-        preprocessing: Scale | Sequence[Scale] | None = None,
+        preprocessing: Step | Sequence[Step] | None = None,
         output: Output = "logits",
         classes: Sequence[str | int] | None = None,
     ) -> None:
         if preprocessing is None:
             preprocessing = ()
-        elif isinstance(preprocessing, Scale):
+        elif isinstance(preprocessing, Step):
             preprocessing = (preprocessing,)
         object.__setattr__(self, "layers", tuple(layers))
         object.__setattr__(self, "preprocessing", tuple(preprocessing))
@@ -84,6 +86,7 @@ class Network:
             classes = tuple(name.item() if hasattr(name, "item") else name for name in classes)
         object.__setattr__(self, "classes", classes)
         self._check_layers()
+        self._check_preprocessing()
         self._check_meaning()
 
     def _check_layers(self) -> None:
@@ -110,11 +113,27 @@ class Network:
                 )
                 raise TypeError(msg)
 
-    def _check_meaning(self) -> None:
+    def _check_preprocessing(self) -> None:
         for step in self.preprocessing:
-            if not isinstance(step, Scale):
+            if not isinstance(step, Step):
                 msg = f"`preprocessing` must be steps such as Scale; got {type(step).__name__}"
                 raise TypeError(msg)
+            for name, x in arrays_of(step).items():
+                array_namespace(self.layers[0].weight, x)
+                if tuple(x.shape) != (self.n_in,):
+                    msg = (
+                        f"`preprocessing` must have one {name} for each of {self.n_in} inputs; got"
+                        f" the shape {tuple(x.shape)}"
+                    )
+                    raise ValueError(msg)
+        steps = tuple(map_arrays(step, self._in_own_dtype) for step in self.preprocessing)
+        object.__setattr__(self, "preprocessing", steps)
+
+    def _in_own_dtype(self, x: Any) -> Any:
+        with current_device(x):
+            return array_namespace(x).astype(x, self.dtype, copy=False)
+
+    def _check_meaning(self) -> None:
         if self.output not in OUTPUTS:
             msg = f"`output` must be one of {', '.join(OUTPUTS)}; got {self.output!r}"
             raise ValueError(msg)
@@ -172,7 +191,7 @@ class Network:
         /,
         *,
         activation: str | Sequence[str] = "sigmoid",
-        preprocessing: Scale | Sequence[Scale] | None = None,
+        preprocessing: Step | Sequence[Step] | None = None,
         output: Output = "logits",
         classes: Sequence[str | int] | None = None,
     ) -> Self:
@@ -228,12 +247,16 @@ class Network:
         DeviceError
             If there is no such device; it never falls back.
         """
-        device = Device(device)
+        return self.map_arrays(Device(device).to_device)
+
+    def map_arrays(self, convert: Callable[[Any], Any], /) -> Self:
+        """Return the network with each of its arrays converted, those of preprocessing, too."""
         layers = tuple(
-            replace(layer, weight=device.to_device(layer.weight), bias=device.to_device(layer.bias))
+            replace(layer, weight=convert(layer.weight), bias=convert(layer.bias))
             for layer in self.layers
         )
-        return replace(self, layers=layers)
+        steps = tuple(map_arrays(step, convert) for step in self.preprocessing)
+        return replace(self, layers=layers, preprocessing=steps)
 
     def __call__(self, x: Any, /) -> Any:
         """Return ``forward(self, x)``."""
@@ -243,6 +266,16 @@ class Network:
         widths = " -> ".join(f"{layer.n_out} {layer.activation_text}" for layer in self.layers)
         parts = [f"{self.n_in} -> {widths}", *map(repr, self.preprocessing), self.output]
         return f"Network({'; '.join(parts)}; {self.dtype}, {self.library})"
+
+
+def output_of(layers: Sequence[Dense], /) -> Output:
+    """Return what the outputs of layers are, where nobody says it: probabilities, or logits.
+
+    Probabilities come of a softmax, or of the sigmoid of a single unit.
+    """
+    last = layers[-1]
+    is_share = last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
+    return "probabilities" if is_share else "logits"
 
 
 def forward(network: Network, x: Any, /) -> Any:

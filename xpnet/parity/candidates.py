@@ -1,7 +1,6 @@
 """What is compared with the true values: networks, and recorded results."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from xpnet.inference.predict import class_ids
 from xpnet.networks.network import Network, layer_results
 from xpnet.parity.bounds.error_bound import stage_names, tiles
 from xpnet.parity.bounds.propagation import Propagation
+from xpnet.parity.certificates.fingerprint import preprocessing_facts
 from xpnet.parity.kit.backends import Backend
 from xpnet.parity.tally import Agreement, Tally
 
@@ -52,15 +52,7 @@ def _on_device(network: Network, rows: NDArray[Any]) -> list[Any]:
 
 def on_backend(network: Network, backend: Backend, /) -> Network:
     """Return the network with its parameters as arrays of a backend."""
-    layers = tuple(
-        replace(
-            layer,
-            weight=move(layer.weight, backend.xp, backend.device),
-            bias=move(layer.bias, backend.xp, backend.device),
-        )
-        for layer in network.layers
-    )
-    return replace(network, layers=layers)
+    return network.map_arrays(lambda x: move(x, backend.xp, backend.device))
 
 
 def check_candidate(network: Network, candidate: Network, *, outputs_only: bool = False) -> None:
@@ -124,7 +116,7 @@ class Trial:
         kept = list(range(len(names)))
         if isinstance(candidate, Network):
             check_candidate(network, candidate, outputs_only=outputs_only)
-            if candidate.preprocessing != network.preprocessing:
+            if preprocessing_facts(candidate) != preprocessing_facts(network):
                 kept = kept[1:]
         else:
             _check_stages(candidate, len(names), n_rows)

@@ -31,7 +31,8 @@ from xpnet.parity.bounds.errors import (
     product,
     root_of_squares,
 )
-from xpnet.parity.bounds.precision import Precision, precision_of, relative_error, rowwise_error
+from xpnet.parity.bounds.inputs import input_error, relative_input_error
+from xpnet.parity.bounds.precision import precision_of, relative_error, rowwise_error
 from xpnet.parity.bounds.weights import Weights
 
 __all__ = ["Propagation", "in_float64"]
@@ -46,14 +47,16 @@ def in_float64(network: Network) -> Network:
     The options of its activations are what they are in the precision of the network.
     """
     is_double = precision_of(network).name == "float64"
+    network = network.map_arrays(lambda x: to_numpy(x).astype(np.float64))
+    if is_double:
+        return network
     layers = []
     for layer in network.layers:
-        weight, bias = (to_numpy(x).astype(np.float64) for x in (layer.weight, layer.bias))
         options = {
-            name: value if is_double or not isinstance(value, float) else float(np.float32(value))
+            name: float(np.float32(value)) if isinstance(value, float) else value
             for name, value in layer.options.items()
         }
-        layers.append(Dense(weight, bias, layer.activation, options))
+        layers.append(replace(layer, options=options))
     return replace(network, layers=tuple(layers))
 
 
@@ -92,7 +95,7 @@ class Propagation:
             x = rows.astype(np.float64)
             results = layer_results(self.network, x, np)
             _, y = next(results)
-            errors = self._of_inputs(rows, x, y)
+            errors = self._of_inputs(rows, y)
             yield y, errors.bound
             for weights, (z, y) in zip(self._weights, results, strict=True):
                 errors = self._after(weights, z, y, errors)
@@ -117,47 +120,19 @@ class Propagation:
             exact = Errors(sizes, np.zeros_like(sizes), count_live(sizes), None, none, 0.0, none)
             return y, self._after(weights, z, y, exact).bound
 
-    def _of_inputs(self, rows: NDArray[Any], x: Array, y: Array) -> Errors:
-        """Return how far the preprocessed inputs y may be off; x are the rows in float64."""
-        # A step's number is rounded, and its product, or both at once where they are folded into
-        # the weights. Equal inputs err alike.
-        is_exact = _is_exact(rows, self.precision)
-        relative = float(self.precision.worst(2 * len(self.network.preprocessing) + (not is_exact)))
+    def _of_inputs(self, rows: NDArray[Any], y: Array) -> Errors:
+        """Return how far the preprocessed inputs y may be off."""
+        steps = self.network.preprocessing
         sizes, is_finite = self._sizes(y)
-        none = np.zeros((len(x), 1), self._dtype)
-        if self._stay_normal(rows):
+        none = np.zeros((len(y), 1), self._dtype)
+        relative = relative_input_error(steps, rows, self.precision)
+        if relative is not None:  # equal inputs err alike
             bound = sizes * self._dtype(relative)
             return Errors(sizes, bound, count_live(sizes), None, none, relative, none)
-        bound = self._bound_of_extremes(x, y, relative)
+        bound = input_error(steps, rows, self.precision).astype(self._dtype)
+        n_live = count_live(sizes + finite(bound))
         bound = self._judged(y, bound, sizes, is_finite=is_finite)
-        drift = length(finite(bound))
-        n_live = count_live(np.abs(x)).astype(self._dtype)
-        return Errors(sizes, bound, n_live, None, none, 0.0, drift)
-
-    def _stay_normal(self, rows: NDArray[Any]) -> bool:
-        """Tell whether all inputs but zeros are normal numbers of the precision at every step."""
-        high = max(float(np.max(rows, initial=1)), -float(np.min(rows, initial=0)))
-        is_whole = rows.dtype.kind in "biu"
-        low = 1.0 if is_whole else float(np.min(np.abs(rows) + (rows == 0.0), initial=1.0))
-        numbers = [low, high]
-        for step in self.network.preprocessing:
-            factor = abs(step.factor)
-            low, high = low * factor, high * factor
-            numbers += [factor, low, high]
-        return all(self.precision.normal <= number <= self.precision.largest for number in numbers)
-
-    def _bound_of_extremes(self, x: Array, y: Array, relative: float) -> Array:
-        """Return the bounds of inputs some of which overflow, or become subnormal, on their way."""
-        sizes = np.where(np.isfinite(x), np.abs(x), 1.0)
-        is_small, is_large = (np.zeros(x.shape, np.bool) for _ in range(2))
-        for factor in (1.0, *(abs(step.factor) for step in self.network.preprocessing)):
-            sizes = sizes * factor
-            is_small |= np.minimum(sizes, factor) < self.precision.normal
-            is_large |= ~(np.maximum(sizes, factor) <= self.precision.largest)
-        # A subnormal number may have no correct digit, or be taken for zero.
-        bound = np.abs(finite(y)) * np.where(is_small, 2.0, relative)
-        bound += np.where(is_small & (x != 0.0), self.precision.floor, 0.0)
-        return np.where(is_large & (x != 0.0), np.inf, bound).astype(self._dtype)
+        return Errors(sizes, bound, n_live, None, none, 0.0, length(finite(bound)))
 
     def _after(self, weights: Weights, z: Array, y: Array, before: Errors) -> Errors:
         """Return how far the results y of a layer may be off, from how far its inputs may be."""
@@ -275,14 +250,3 @@ class Propagation:
         # y itself tells what is zero: the size of the smallest ones is, in float32.
         own += np.where(y != 0.0, self._dtype(self.precision.floor), self._dtype(0.0))
         return own
-
-
-def _is_exact(rows: Any, precision: Precision) -> bool:
-    """Tell whether rows of this dtype are cast to the precision without rounding."""
-    name = str(rows.dtype).rpartition(".")[2]
-    exact = {"bool", "uint8", "int8", precision.name}
-    if precision.unit < 2.0**-11:
-        exact |= {"uint16", "int16", "float16", "bfloat16"}
-    if precision.name == "float64":
-        exact |= {"uint32", "int32", "float32"}
-    return name in exact

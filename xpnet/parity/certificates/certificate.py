@@ -29,13 +29,15 @@ import numpy as np
 
 from xpnet.arrays.namespace import as_array
 from xpnet.files.errors import DataError
+from xpnet.files.npz import npz_bytes
+from xpnet.files.writing import atomic_write
 from xpnet.parity.certificates.fingerprint import (
     first_difference,
     input_fingerprint,
     network_fingerprint,
     sha256_of,
 )
-from xpnet.parity.certificates.members import read_members, write_members
+from xpnet.parity.certificates.members import read_members
 from xpnet.parity.certificates.recording import FACTS, Certificate, is_fact, stage_forms
 
 if TYPE_CHECKING:
@@ -85,7 +87,10 @@ def write_certificate(
         msg = f"the description must have at most {_MOST_CHARACTERS} characters; got {len(text)}"
         raise ValueError(msg)
     texts = {"certificate": np.asarray(text), "sha256": np.asarray(_digest(text))}
-    write_members(path, {**texts, **stages}, force=force)
+    content = npz_bytes({**texts, **stages})
+    # At once, since a pipe cannot go back to where zipfile would.
+    with atomic_write(path, force=force) as stream:
+        stream.write(content)
 
 
 def read_certificate(path: str | PathLike[str], network: "Network", x: Any) -> Certificate:

@@ -9,11 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
+from xpnet.networks.preprocessing import arrays_of
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
 
-__all__ = ["first_difference", "input_fingerprint", "network_fingerprint", "sha256_of"]
+__all__ = [
+    "first_difference",
+    "input_fingerprint",
+    "network_fingerprint",
+    "preprocessing_facts",
+    "sha256_of",
+]
 
 _HEX_DIGITS = 64
 _SHOWN_DIGITS = 12
@@ -55,11 +62,20 @@ def network_fingerprint(network: "Network") -> dict[str, str]:
     for i, layer in layers:
         facts[f"weight of layer {i}"] = sha256_of(to_numpy(layer.weight))
         facts[f"bias of layer {i}"] = sha256_of(to_numpy(layer.bias))
-    facts["preprocessing"] = ", ".join(map(repr, network.preprocessing)) or "none"
+    facts.update(preprocessing_facts(network))
     facts["output"] = network.output
     names = json.dumps(network.classes)
     facts["classes"] = "none" if network.classes is None else _sha256(names.encode())
     facts["sha256"] = _sha256(json.dumps(facts).encode())
+    return facts
+
+
+def preprocessing_facts(network: "Network") -> dict[str, str]:
+    """Return what identifies the preprocessing: the steps, and the SHA-256 of their arrays."""
+    facts = {"preprocessing": ", ".join(map(repr, network.preprocessing)) or "none"}
+    for i, step in enumerate(network.preprocessing, start=1):
+        for name, x in arrays_of(step).items():
+            facts[f"{name}s of step {i}"] = sha256_of(to_numpy(x))
     return facts
 
 

@@ -1,7 +1,6 @@
-"""Arrays in a plain npz file, whose reader trusts nothing in it.
+"""The members of a certificate, whose reader trusts nothing in it.
 
-The same arrays give the same bytes. No member is read that is larger than expected, and nothing
-is ever unpickled.
+No member is read that is larger than expected, and nothing is ever evaluated or unpickled.
 """
 
 import io
@@ -22,18 +21,14 @@ from numpy.typing import NDArray
 
 from xpnet.files.errors import DataError, quoted
 from xpnet.files.opening import take
-from xpnet.files.writing import atomic_write
 
-__all__ = ["MOST_BYTES", "Members", "read_members", "write_members"]
+__all__ = ["MOST_BYTES", "Members", "read_members"]
 
 # Below the size at which zip files need another form.
 MOST_BYTES = 1 << 30
 
 _FIRST_BYTES, _LAST_RECORD, _LAST_BYTES = b"PK\x03\x04", b"PK\x05\x06", 22
-_UNIX, _MODE = 3, 0o644 << 16
 _ENCRYPTED = 1
-# Level 1: activations hardly shrink at any level, and the zeros of images do at this one.
-_LEVEL = 1
 _NPY = b"\x93NUMPY\x01\x00"
 _TEXT = re.compile(r"\{'descr':'<U(\d{1,9})','fortran_order':False,'shape':\(\),\}")
 _ZIP_FAULTS = (
@@ -48,39 +43,6 @@ _ZIP_FAULTS = (
 )
 _AGAIN = "copy it again"
 _EXPECTED = "an npz file that xpnet parity --record wrote"
-
-
-def write_members(
-    path: str | PathLike[str], members: Mapping[str, NDArray[Any]], *, force: bool = False
-) -> None:
-    """Write arrays as a compressed npz file, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file.
-    members : mapping of str to ndarray
-        By name, without the ending ``.npy``.
-    force : bool, default False
-        Whether an existing file may be replaced.
-
-    Raises
-    ------
-    OSError
-        As `xpnet.files.atomic_write` raises.
-    """
-    whole = io.BytesIO()
-    with zipfile.ZipFile(whole, "w") as archive:
-        for name, array in members.items():
-            info = zipfile.ZipInfo(f"{name}.npy")  # which has one fixed date
-            info.create_system, info.external_attr = _UNIX, _MODE
-            content = io.BytesIO()
-            little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-            np.lib.format.write_array(content, little, version=(1, 0), allow_pickle=False)
-            archive.writestr(info, content.getbuffer(), zipfile.ZIP_DEFLATED, _LEVEL)
-    # At once, since a pipe cannot go back to where zipfile would.
-    with atomic_write(path, force=force) as stream:
-        stream.write(whole.getbuffer())
 
 
 def read_members(path: str | PathLike[str]) -> "Members":

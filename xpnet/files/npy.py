@@ -1,0 +1,108 @@
+"""The header of an npy array: which array follows, told without believing it."""
+
+import io
+import math
+import tokenize
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xpnet.files.errors import DataError, FileError
+from xpnet.files.opening import take
+
+if TYPE_CHECKING:
+    from xpnet.files.opening import Readable
+
+__all__ = ["NpyHeader", "read_npy_header"]
+
+_MAGIC = b"\x93NUMPY"
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
+_HEADER_LIMIT = 10_000
+# What NumPy's parser of Python literals lets through.
+_FAULTS = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    MemoryError,
+    RecursionError,
+    tokenize.TokenError,
+)
+
+
+@dataclass(frozen=True)
+class NpyHeader:
+    """What the header of an npy array says.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        None is negative.
+    is_fortran : bool
+        Whether the first index varies fastest.
+    dtype : numpy.dtype
+        Neither of Python objects nor of structures.
+    n_bytes : int
+        How long the header is itself.
+    """
+
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: np.dtype[Any]
+    n_bytes: int
+
+    @property
+    def total(self) -> int:
+        """How many bytes the array has."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_npy_header(
+    stream: "Readable", name: str, *, error: type[FileError] = DataError
+) -> NpyHeader:
+    """Read the header of an npy array; the stream is then where the array begins.
+
+    Parameters
+    ----------
+    stream : Readable
+        Of which nothing has been read.
+    name : str
+        Its name for errors.
+    error : type, default DataError
+        The class of errors.
+
+    Raises
+    ------
+    FileError
+        Of class `error`, if the header is not one of the npy format, or the array holds Python
+        objects or structures.
+    """
+    magic = bytes(take(stream, 8))
+    version = (magic[-2], magic[-1]) if magic[:-2] == _MAGIC else (0, 0)
+    if version not in _LENGTH_BYTES:
+        msg = "npy version"
+        raise error(msg, file=name, found=magic.hex(" "), expected="1.0 or 2.0")
+    prefix = take(stream, _LENGTH_BYTES[version])
+    n_header = int.from_bytes(prefix, "little")
+    if n_header > _HEADER_LIMIT:
+        limit = f"at most {_HEADER_LIMIT} bytes"
+        msg = "npy header"
+        raise error(msg, file=name, found=f"{n_header} bytes", expected=limit)
+    header = take(stream, n_header)
+    parse = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    try:
+        shape, is_fortran, dtype = parse(io.BytesIO(prefix + header))
+    except _FAULTS as fault:
+        reason = str(fault).partition(chr(10))[0]
+        msg = "npy header"
+        raise error(msg, file=name, found=reason) from None
+    if any(type(length) is not int or length < 0 for length in shape):
+        msg = "npy shape"
+        raise error(msg, file=name, found=shape, expected="lengths that are whole numbers")
+    if dtype.hasobject or dtype.kind == "V":
+        msg = "dtype of the array"
+        raise error(msg, file=name, found=dtype, expected="plain numbers")
+    return NpyHeader(shape, is_fortran, dtype, len(magic) + len(prefix) + len(header))

@@ -1,0 +1,153 @@
+"""npz files: a zip directory that is checked before anything is read, and the same bytes again."""
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.files.errors import DataError, FileError, quoted
+
+__all__ = ["NpzMember", "npz_bytes", "open_npz_members"]
+
+_LAST_RECORD, _LAST_BYTES = b"PK\x05\x06", 22
+_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    ValueError,
+    OverflowError,
+)
+_UNIX, _MODE = 3, 0o644 << 16
+# Level 1: activations hardly shrink at any level, and the zeros of images do at this one.
+_LEVEL = 1
+
+
+@dataclass(frozen=True)
+class NpzMember:
+    """An array in an npz file. It is opened when it is first read, and its faults are named."""
+
+    archive: zipfile.ZipFile
+    info: zipfile.ZipInfo
+    file: str
+    closing: ExitStack
+    error: type[FileError]
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has, by the directory, when it is unpacked: header and array."""
+        return self.info.file_size
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes; none at the end."""
+        with _faults(self.file, self.error):
+            return self._stream.read(size)
+
+    @cached_property
+    def _stream(self) -> IO[bytes]:
+        # An archive stays open as long as one of its members is.
+        return self.closing.enter_context(self.archive.open(self.info))
+
+
+def open_npz_members(
+    opened: Path | IO[bytes],
+    name: str,
+    closing: ExitStack,
+    *,
+    error: type[FileError] = DataError,
+) -> dict[str, NpzMember]:
+    """Read the directory of an npz file, and no array of it.
+
+    Parameters
+    ----------
+    opened : Path or binary stream
+        The file; a stream must be able to seek.
+    name : str
+        Its name for errors.
+    closing : ExitStack
+        What closes the file and its members.
+    error : type, default DataError
+        The class of errors.
+
+    Returns
+    -------
+    dict of str to NpzMember
+        By name, without the ending ``.npy``.
+
+    Raises
+    ------
+    FileError
+        Of class `error`, if the file is no zip file of npy files, or has a name twice, a name
+        that leads out of a folder, or bytes before or behind the archive.
+    """
+    with _faults(name, error):
+        archive = closing.enter_context(zipfile.ZipFile(opened))
+        _check_ends(archive, name, error)
+    members: dict[str, NpzMember] = {}
+    for info in archive.infolist():
+        key = info.filename.removesuffix(".npy")
+        found = quoted(info.filename)
+        if key == info.filename or key in members:
+            what = "npz member twice" if key in members else "npz member that is no npy file"
+            raise error(what, file=name, found=found)
+        path = PurePosixPath(info.orig_filename.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts:
+            msg = "npz member whose name leads elsewhere"
+            raise error(msg, file=name, found=found)
+        members[key] = NpzMember(archive, info, name, closing, error)
+    if not members:
+        msg = "npz without arrays"
+        raise error(msg, file=name)
+    return members
+
+
+def _check_ends(archive: zipfile.ZipFile, name: str, error: type[FileError]) -> None:
+    """Refuse bytes before and behind the archive, which zipfile skips."""
+    stream = archive.fp
+    if stream is None:  # never, of an archive that has just been opened
+        return
+    first = min((info.header_offset for info in archive.infolist()), default=0)
+    size = stream.seek(0, 2)
+    stream.seek(max(size - _LAST_BYTES, 0))
+    if first != 0 or not stream.read(_LAST_BYTES).startswith(_LAST_RECORD):
+        where = "before" if first else "behind"
+        msg = f"something else {where} the npz archive"
+        raise error(msg, file=name, hint="save or copy it again")
+
+
+@contextmanager
+def _faults(name: str, error: type[FileError]) -> Iterator[None]:
+    try:
+        yield
+    except FileError:
+        raise
+    except RuntimeError as fault:  # NotImplementedError is one, for the rarer compressions
+        msg = "npz member cannot be read"
+        raise error(msg, file=name, found=fault) from None
+    except _FAULTS as fault:
+        what = "corrupt or truncated npz"
+        raise error(what, file=name, found=str(fault) or type(fault).__name__) from None
+
+
+def npz_bytes(members: Mapping[str, NDArray[Any]]) -> memoryview:
+    """Return a compressed npz file of arrays by name; the same arrays give the same bytes."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name, array in members.items():
+            info = zipfile.ZipInfo(f"{name}.npy")  # which has one fixed date
+            info.create_system, info.external_attr = _UNIX, _MODE
+            content = io.BytesIO()
+            little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+            np.lib.format.write_array(content, little, version=(1, 0), allow_pickle=False)
+            archive.writestr(info, content.getbuffer(), zipfile.ZIP_DEFLATED, _LEVEL)
+    return whole.getbuffer()

@@ -1,0 +1,143 @@
+"""npz files of weights: W1, b1, W2 ... as the book names them, and xpnet's description beside.
+
+What is read is known beforehand: the zip directory and each array's header are checked before
+any of it is unpacked.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.files.errors import WeightsError
+from xpnet.files.npy import NpyHeader, read_npy_header
+from xpnet.files.npz import NpzMember, npz_bytes, open_npz_members
+from xpnet.files.opening import take
+from xpnet.formats.contents import Named
+from xpnet.formats.description import arrays_by_name, describe
+from xpnet.formats.options import Options
+from xpnet.networks.network import Network
+
+__all__ = ["read", "read_headers", "recognise", "serialize"]
+
+_KEY = "xpnet"
+_KINDS = {"weight": "W", "bias": "b"}
+# Weights hardly shrink. A file that grows by more than this, and beyond some size, is a bomb.
+_MOST_RATIO, _SMALL_BYTES = 100, 1 << 24
+
+
+@dataclass(frozen=True)
+class _Array:
+    member: NpzMember
+    header: NpyHeader
+
+
+def recognise(head: bytes) -> bool:
+    """Tell by a file's first bytes whether it is a zip archive."""
+    return head[:2] == b"PK"
+
+
+def serialize(network: Network) -> memoryview:
+    """Return the bytes of an npz file that holds the network.
+
+    Raises
+    ------
+    TypeError
+        If the parameters are of a dtype that the format has not.
+    ValueError
+        If a parameter is NaN or infinite.
+    """
+    members = {_book_name(name): array for name, array in arrays_by_name(network).items()}
+    members[_KEY] = np.frombuffer(describe(network).encode(), np.uint8)
+    return npz_bytes(members)
+
+
+def _book_name(name: str) -> str:
+    """Return ``W1`` for ``layers.0.weight``; what belongs to no layer keeps its name."""
+    room, number, kind = name.split(".")
+    return f"{_KINDS[kind]}{int(number) + 1}" if room == "layers" else name
+
+
+def _own_name(name: str) -> str:
+    """Return ``layers.0.weight`` for ``W1``; other names are returned as they are."""
+    kinds = {letter: kind for kind, letter in _KINDS.items()}
+    if name[:1] in kinds and name[1:].isascii() and name[1:].isdigit() and len(name) < 10:  # noqa: PLR2004 (digits)
+        return f"layers.{int(name[1:]) - 1}.{kinds[name[0]]}"
+    return name
+
+
+def read(path: Path, options: Options) -> Named:
+    """Read the arrays of an npz file.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged, unpacks to too much, or holds something else.
+    """
+    with ExitStack() as closing:
+        arrays = _open(path, closing)
+        total = sum(array.header.total for array in arrays.values())
+        _check_total(path, total, options)
+        found = {name: _read_array(array, path) for name, array in arrays.items()}
+    description = found.pop(_KEY, None)
+    if description is None:
+        return Named(found)
+    if description.dtype != np.uint8:
+        msg = "xpnet's description must be bytes"
+        raise WeightsError(msg, file=path, found=description.dtype)
+    text = description.tobytes().decode("utf-8", "replace")
+    return Named({_own_name(name): array for name, array in found.items()}, text)
+
+
+def read_headers(path: Path) -> dict[str, NpyHeader]:
+    """Return what the headers of an npz file say of its arrays, by name.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged, or holds something else.
+    """
+    with ExitStack() as closing:
+        return {name: array.header for name, array in _open(path, closing).items()}
+
+
+def _open(path: Path, closing: ExitStack) -> dict[str, _Array]:
+    members = open_npz_members(path, str(path), closing, error=WeightsError)
+    arrays = {}
+    for name, member in members.items():
+        header = read_npy_header(member, str(path), error=WeightsError)
+        if header.n_bytes + header.total != member.size:
+            what = f"array {name!r} has another size than its header says"
+            found, expected = f"{member.size} bytes", str(header.n_bytes + header.total)
+            raise WeightsError(what, file=path, found=found, expected=expected)
+        arrays[name] = _Array(member, header)
+    return arrays
+
+
+def _check_total(path: Path, total: int, options: Options) -> None:
+    limit = options.most_bytes
+    if options.max_bytes is None:
+        limit = min(limit, max(_MOST_RATIO * path.stat().st_size, _SMALL_BYTES))
+    if total > limit:
+        msg = "arrays unpack to too much"
+        hint = "--max-bytes (max_bytes=) raises the limit"
+        found, expected = f"{total:,} bytes", f"at most {limit:,}"
+        raise WeightsError(msg, file=path, found=found, expected=expected, hint=hint)
+
+
+def _read_array(array: _Array, path: Path) -> NDArray[Any]:
+    header = array.header
+    # One byte more makes zipfile compare the checksum.
+    content = take(array.member, header.total + 1)
+    if len(content) != header.total:
+        msg = "corrupt or truncated npz"
+        found, expected = (
+            f"{len(content)} bytes",
+            f"{header.total} for {array.member.info.filename}",
+        )
+        raise WeightsError(msg, file=path, found=found, expected=expected)
+    numbers = np.frombuffer(content, header.dtype)
+    return numbers.reshape(header.shape, order="F" if header.is_fortran else "C")

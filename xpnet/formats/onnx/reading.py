@@ -1,0 +1,133 @@
+"""From ONNX to a network: the file, its tensors, and which of its results is meant."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xpnet.files.errors import WeightsError
+from xpnet.formats.contents import Contents
+from xpnet.formats.onnx.graph import Graph, Rows
+from xpnet.formats.onnx.library import KEY, VERSION, onnx_library
+from xpnet.formats.onnx.meaning import MEANINGS
+from xpnet.formats.onnx.tensors import Tensors
+from xpnet.formats.options import Options
+from xpnet.formats.parameters import as_parameters, check_finite
+from xpnet.networks.dense import Dense
+from xpnet.networks.network import Network, output_of
+
+__all__ = ["parse", "read", "recognise"]
+
+_MOST_VERSION = 64
+
+
+def recognise(head: bytes) -> bool:
+    """Tell by a file's first bytes whether it may be ONNX, whose version comes first."""
+    return len(head) > 1 and head[0] == 0x08 and head[1] < _MOST_VERSION  # noqa: PLR2004 (protobuf)
+
+
+def parse(path: Path, *, max_bytes: int) -> Any:
+    """Return the model of a file as the package onnx has it; nothing else is read.
+
+    Raises
+    ------
+    WeightsError
+        If the file is larger than `max_bytes`, damaged, or holds no graph.
+    """
+    library = onnx_library()
+    with path.open("rb") as stream:
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        msg = "ONNX file is too large"
+        hint = "--max-bytes (max_bytes=) raises the limit"
+        raise WeightsError(msg, file=path, expected=f"at most {max_bytes:,} bytes", hint=hint)
+    try:
+        model = library.ModelProto.FromString(content)
+    except ValueError as error:
+        msg = "not valid ONNX, or cut off"
+        raise WeightsError(msg, file=path) from error
+    if not model.HasField("graph") or not model.graph.node:
+        msg = "ONNX without a graph"
+        raise WeightsError(msg, file=path)
+    return model
+
+
+def read(path: Path, options: Options) -> Contents:
+    """Read a network of fully connected layers.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged, too large, or keeps weights in other files.
+    TypeError, ValueError
+        If the graph is another one; the message names operator and node.
+    """
+    options.check_left_out()
+    model = parse(path, max_bytes=options.most_bytes)
+    graph = Graph(model, Tensors(path, options), MEANINGS)
+    rows, notes = _meant(graph)
+    network = _network_of(rows, options)
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    if KEY not in texts:
+        return Contents(network, "ONNX", is_own=False, notes=tuple(notes))
+    return Contents(_with_meaning(network, texts[KEY]), "ONNX", is_own=True)
+
+
+def _meant(graph: Graph) -> tuple[Rows, list[str]]:
+    """Return the results of the graph that are the network's: outputs rather than their labels."""
+    notes = []
+    if graph.fixed_batch is not None:
+        notes.append(f"the fixed batch of {graph.fixed_batch} is lifted")
+    found: dict[int, Rows] = {}
+    faults = []
+    for name in graph.outputs:
+        try:
+            rows = graph.result(name)
+        except ValueError as fault:
+            faults.append(fault)
+            continue
+        found.setdefault(rows.is_label, rows)
+        if not rows.is_label and found[0].layers != rows.layers:
+            msg = f"ONNX must have one output; got {', '.join(graph.outputs)}"
+            raise ValueError(msg)
+    if not found:
+        raise faults[0]
+    if 0 not in found:
+        notes.append("the final ArgMax is left out: the network gives what it chooses among")
+    return found.get(0) or found[1], notes
+
+
+def _network_of(rows: Rows, options: Options) -> Network:
+    arrays = {}
+    for i, layer in enumerate(rows.layers):
+        arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"] = layer.weight, layer.whole_bias
+    dtypes = {str(array.dtype) for array in arrays.values()}
+    if len(dtypes) > 1:
+        msg = f"ONNX must have weights of one dtype; got {', '.join(sorted(dtypes))}"
+        raise TypeError(msg)
+    if not options.allow_nonfinite:
+        check_finite(arrays)
+    arrays = as_parameters(arrays)
+    layers = [
+        Dense(
+            arrays[f"layers.{i}.weight"],
+            arrays[f"layers.{i}.bias"],
+            layer.activation,
+            layer.options,
+        )
+        for i, layer in enumerate(rows.layers)
+    ]
+    return Network(layers, preprocessing=rows.steps, output=output_of(layers))
+
+
+def _with_meaning(network: Network, text: str) -> Network:
+    """Return the network with what xpnet wrote of it beside its graph."""
+    meaning = json.loads(text)
+    if not isinstance(meaning, Mapping) or meaning["version"] != VERSION:
+        msg = f"xpnet's entry in the metadata must be of version {VERSION}"
+        raise ValueError(msg)
+    classes = meaning["classes"]
+    if classes is not None and (isinstance(classes, str) or not isinstance(classes, Sequence)):
+        msg = "classes in xpnet's entry in the metadata must be a list"
+        raise TypeError(msg)
+    return Network(network.layers, network.preprocessing, meaning["output"], classes)

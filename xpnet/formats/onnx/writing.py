@@ -1,0 +1,155 @@
+"""From a network to ONNX."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from xpnet.arrays.transfer import to_numpy
+from xpnet.formats.description import arrays_by_name
+from xpnet.formats.onnx.library import KEY, VERSION, onnx_library
+from xpnet.formats.onnx.operators import CLIPS, OPERATORS, Operator
+from xpnet.networks.dense import Dense
+from xpnet.networks.network import Network
+from xpnet.networks.preprocessing import Scale
+
+__all__ = ["serialize"]
+
+# The oldest version of ONNX's operators that is written; newer ones where an activation needs it.
+_OLDEST = 17
+# ONNX Runtime refuses files whose version it does not know; these operators need no newer one.
+_IR_VERSION = 9
+
+
+def serialize(network: Network, *, input_dtype: str | None = None) -> bytes:
+    """Return the bytes of an ONNX file that holds the network, its preprocessing included.
+
+    Parameters
+    ----------
+    network : Network
+    input_dtype : str, optional
+        The dtype of the inputs, such as "uint8" for raw pixels; by default the network's.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the package onnx is not installed.
+    TypeError
+        If the parameters are of a dtype that ONNX has not.
+    ValueError
+        If ONNX has no operator for an activation, or for its options; or a parameter is NaN or
+        infinite.
+    """
+    onnx = onnx_library()
+    arrays_by_name(network)  # which refuses what no file has
+    graph = _Graph(network, np.dtype(input_dtype or to_numpy(network.layers[0].bias).dtype))
+    for step in network.preprocessing:
+        if isinstance(step, Scale):
+            graph.add_arithmetic("Mul", step.factor, unless=1.0)
+        else:
+            graph.add_arithmetic("Sub", step.mean, unless=0.0)
+            graph.add_arithmetic("Div", step.scale, unless=1.0)
+    for i, layer in enumerate(network.layers):
+        graph.add_layer(i, layer)
+    model = graph.as_model()
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+class _Graph:
+    """A graph that grows node by node; each takes what the one before gives."""
+
+    def __init__(self, network: Network, input_dtype: np.dtype[Any]) -> None:
+        self._onnx = onnx_library()
+        self._network = network
+        self._dtype = to_numpy(network.layers[0].bias).dtype
+        self._input_dtype = input_dtype
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+        self._last = "input"
+        self._since = _OLDEST
+        if input_dtype != self._dtype:
+            self._add("Cast", to=self._element_type(self._dtype))
+
+    def _element_type(self, dtype: np.dtype[Any]) -> int:
+        return int(self._onnx.helper.np_dtype_to_tensor_dtype(dtype))
+
+    def _add(self, operator: str, *constants: Any, beside: str = "", **attributes: Any) -> str:
+        """Add a node, with constants behind its input; return the name of its result."""
+        name = f"{operator.lower()}_{len(self._nodes)}"
+        inputs = [self._last, *([beside] if beside else [])]
+        for i, constant in enumerate(constants):
+            inputs.append(f"{name}.{i}")
+            value = np.asarray(constant, self._dtype)
+            self._constants.append(self._onnx.numpy_helper.from_array(value, inputs[-1]))
+        node = self._onnx.helper.make_node(operator, inputs, [name], name, **attributes)
+        self._nodes.append(node)
+        self._last = name
+        return name
+
+    def add_arithmetic(self, operator: str, constant: Any, *, unless: float) -> None:
+        """Add Mul, Sub or Div by a number or by one for each input, unless it changes nothing."""
+        if not isinstance(constant, float):
+            self._add(operator, to_numpy(constant))
+        elif constant != unless:
+            self._add(operator, constant)
+
+    def add_layer(self, i: int, layer: Dense) -> None:
+        """Add a layer and its activation."""
+        names = [f"layers.{i}.{kind}" for kind in ("weight", "bias")]
+        for name, array in zip(names, (layer.weight, layer.bias), strict=True):
+            value = np.ascontiguousarray(to_numpy(array))
+            self._constants.append(self._onnx.numpy_helper.from_array(value, name))
+        result = f"gemm_{len(self._nodes)}"
+        node = self._onnx.helper.make_node("Gemm", [self._last, *names], [result], result)
+        self._nodes.append(node)
+        self._last = result
+        self._add_activation(layer)
+
+    def _add_activation(self, layer: Dense) -> None:
+        name = layer.activation
+        if name in {"identity", "linear"}:
+            return
+        if name == "silu":
+            before = self._last
+            self._add("Sigmoid")
+            self._add("Mul", beside=before)
+        elif name in OPERATORS:
+            operator = OPERATORS[name]
+            self._add(operator.name, **_attributes(operator, layer))
+            self._since = max(self._since, operator.since)
+        elif name in CLIPS:
+            self._add("Clip", *CLIPS[name])
+        else:
+            known = ", ".join(sorted({*OPERATORS, *CLIPS, "silu"}))
+            msg = f"ONNX has no operator for the activation {name!r}, only for {known}"
+            raise ValueError(msg)
+
+    def as_model(self) -> Any:
+        """Return the whole as ONNX has it."""
+        helper, network = self._onnx.helper, self._network
+        self._nodes[-1].output[0] = network.output
+        source = helper.make_tensor_value_info(
+            "input", self._element_type(self._input_dtype), ["batch", network.n_in]
+        )
+        result = helper.make_tensor_value_info(
+            network.output, self._element_type(self._dtype), ["batch", network.n_out]
+        )
+        graph = helper.make_graph(self._nodes, "xpnet", [source], [result], self._constants)
+        opsets = [helper.make_opsetid("", self._since)]
+        model = helper.make_model(
+            graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="xpnet"
+        )
+        meaning = {"version": VERSION, "output": network.output, "classes": network.classes}
+        helper.set_model_props(model, {KEY: json.dumps(meaning)})
+        return model
+
+
+def _attributes(operator: Operator, layer: Dense) -> dict[str, Any]:
+    for option, value in operator.given.items():
+        if layer.options[option] != value:
+            given = layer.options[option]
+            msg = f"ONNX has {layer.activation!r} with {option}={value} only; got {given}"
+            raise ValueError(msg)
+    free = {name: layer.options[option] for name, option in operator.options.items()}
+    return {**operator.fixed, **free}

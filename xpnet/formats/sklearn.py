@@ -1,0 +1,197 @@
+"""To and from scikit-learn's MLPClassifier and MLPRegressor, with a scaler before them.
+
+An estimator that comes in is known by its class; scikit-learn is imported only to make one.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.transfer import to_numpy
+from xpnet.networks.dense import Dense
+from xpnet.networks.network import Network, Output
+from xpnet.networks.preprocessing import Scale, Standardize, Step
+
+__all__ = ["from_sklearn", "to_sklearn"]
+
+_ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+_LAST = {"identity": "identity", "exp": "exponential"}
+
+
+def from_sklearn(estimator: Any, /) -> Network:
+    """Return the network of a fitted scikit-learn estimator.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier, MLPRegressor, or Pipeline
+        A Pipeline may have StandardScaler and MinMaxScaler before the network; they become its
+        preprocessing.
+
+    Returns
+    -------
+    Network
+        In the dtype of the estimator's weights, with its classes. A classifier gives logits: its
+        own last activation, logistic or softmax, is what `predict_proba` does with them.
+
+    Raises
+    ------
+    TypeError
+        If it is another estimator, not fitted, or a step is another one; or its classes are
+        neither texts nor whole numbers.
+    ValueError
+        If a scaler clips, or there are several labels for one row.
+
+    Examples
+    --------
+    >>> from_sklearn(Pipeline([("scale", scaler), ("mlp", mlp)]))  # doctest: +SKIP
+    Network(4 -> 8 relu -> 3 identity; Standardize(4 means, 4 scales); logits; float64, numpy)
+    """
+    *before, last = (
+        (step for _, step in estimator.steps) if _is(estimator, "Pipeline") else (estimator,)
+    )
+    steps = tuple(step for scaler in before for step in _steps_of(scaler))
+    if not _is(last, "MLPClassifier") and not _is(last, "MLPRegressor"):
+        msg = f"`estimator` must be an MLPClassifier or MLPRegressor; got {type(last).__name__}"
+        raise TypeError(msg)
+    if not hasattr(last, "coefs_"):
+        msg = f"`estimator` must be fitted; got {type(last).__name__} before its fit"
+        raise TypeError(msg)
+    classes = None
+    final = "identity"
+    if _is(last, "MLPClassifier"):
+        if last.n_outputs_ > 1 and last.out_activation_ != "softmax":
+            msg = "`estimator` must give one label for each row; got a multilabel classifier"
+            raise ValueError(msg)
+        classes = _classes_of(last.classes_)
+    elif last.out_activation_ not in _LAST:
+        msg = f"`estimator` must have the output identity or exp; got {last.out_activation_!r}"
+        raise ValueError(msg)
+    else:
+        final = _LAST[last.out_activation_]
+    names = [_ACTIVATIONS[last.activation]] * (len(last.coefs_) - 1) + [final]
+    layers = [
+        Dense(np.ascontiguousarray(weight), bias.copy(), name)
+        for weight, bias, name in zip(last.coefs_, last.intercepts_, names, strict=True)
+    ]
+    output: Output = "values" if classes is None else "logits"
+    return Network(layers, preprocessing=steps, output=output, classes=classes)
+
+
+def _is(estimator: Any, name: str) -> bool:
+    """Tell whether an estimator is scikit-learn's own of this name."""
+    kind = type(estimator)
+    return kind.__name__ == name and kind.__module__.startswith("sklearn.")
+
+
+def _steps_of(scaler: Any) -> list[Step]:
+    if scaler is None or scaler == "passthrough":
+        return []
+    if _is(scaler, "StandardScaler"):
+        mean = scaler.mean_ if scaler.with_mean else 0.0
+        return [Standardize(mean, scaler.scale_ if scaler.with_std else 1.0)]
+    if _is(scaler, "MinMaxScaler"):
+        if scaler.clip:
+            msg = "MinMaxScaler must not clip; got clip=True"
+            raise ValueError(msg)
+        # x * scale + min is (x - mean) / (1 / scale).
+        return [Standardize(-scaler.min_ / scaler.scale_, 1.0 / scaler.scale_)]
+    name = type(scaler).__name__
+    msg = f"steps before the network must be StandardScaler or MinMaxScaler; got {name}"
+    raise TypeError(msg)
+
+
+def _classes_of(classes: NDArray[Any]) -> list[Any]:
+    if classes.dtype.kind == "f" and np.all(classes == np.round(classes)):
+        classes = classes.astype(np.int64)
+    if classes.dtype.kind == "b":
+        classes = classes.astype(np.int64)
+    return list(classes.tolist())
+
+
+def to_sklearn(network: Network, /) -> Any:
+    """Return a network as a fitted scikit-learn estimator.
+
+    Parameters
+    ----------
+    network : Network
+        With one activation for all hidden layers, of identity, sigmoid, tanh and relu, and
+        logits (for a classifier) or values (for a regression) as its output.
+
+    Returns
+    -------
+    MLPClassifier, MLPRegressor, or Pipeline
+        A Pipeline with StandardScalers in front where the network has preprocessing. It predicts,
+        and can go on learning by ``partial_fit``.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If scikit-learn is not installed.
+    ValueError
+        If scikit-learn has no such network.
+
+    Examples
+    --------
+    >>> to_sklearn(network).predict_proba(x)  # doctest: +SKIP
+    """
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import LabelBinarizer
+
+    last = network.layers[-1]
+    if network.output == "probabilities" or last.activation not in {"identity", "linear"}:
+        msg = (
+            "`network` must give logits or values of an identity, for scikit-learn; got"
+            f" {network.output} of {last.activation_text}"
+        )
+        raise ValueError(msg)
+    is_classifier = network.output == "logits"
+    widths = tuple(layer.n_out for layer in network.layers[:-1])
+    kind = MLPClassifier if is_classifier else MLPRegressor
+    mlp = kind(hidden_layer_sizes=widths, activation=_hidden_activation(network))
+    mlp.coefs_ = [np.array(to_numpy(layer.weight)) for layer in network.layers]
+    mlp.intercepts_ = [np.array(to_numpy(layer.bias)) for layer in network.layers]
+    mlp.n_layers_, mlp.n_outputs_ = len(network.layers) + 1, network.n_out
+    mlp.n_features_in_ = network.n_in
+    mlp.n_iter_, mlp.t_, mlp.loss_curve_ = 0, 0, []
+    mlp.loss_ = mlp.best_loss_ = np.inf
+    mlp.out_activation_ = "identity"
+    if is_classifier:
+        mlp.out_activation_ = "softmax" if network.n_out > 1 else "logistic"
+        names = network.classes or range(network.n_classes)
+        mlp.classes_ = np.asarray(names)
+        mlp._label_binarizer = LabelBinarizer().fit(mlp.classes_)  # noqa: SLF001 (no other way)
+        if mlp.classes_.tolist() != mlp._label_binarizer.classes_.tolist():  # noqa: SLF001
+            msg = f"`classes` must be sorted for scikit-learn; got {list(names)}"
+            raise ValueError(msg)
+    scalers = [_scaler_of(step, network.n_in) for step in network.preprocessing]
+    return make_pipeline(*scalers, mlp) if scalers else mlp
+
+
+def _hidden_activation(network: Network) -> str:
+    names = {name: key for key, name in _ACTIVATIONS.items()} | {"linear": "identity"}
+    hidden = {layer.activation_text for layer in network.layers[:-1]} or {"relu"}
+    if len(hidden) > 1 or not hidden <= set(names):
+        msg = (
+            "`network` must have one activation for all hidden layers, for scikit-learn, of"
+            f" {', '.join(sorted(names))}; got {', '.join(sorted(hidden))}"
+        )
+        raise ValueError(msg)
+    return names[hidden.pop()]
+
+
+def _scaler_of(step: Step, n_in: int) -> Any:
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler()
+    if isinstance(step, Scale):
+        mean, scale = np.zeros(n_in), np.full(n_in, 1.0 / step.factor)
+    else:
+        mean, scale = (
+            np.full(n_in, x) if isinstance(x, float) else np.array(to_numpy(x))
+            for x in (step.mean, step.scale)
+        )
+    scaler.mean_, scaler.scale_, scaler.var_ = mean, scale, scale**2
+    scaler.n_features_in_, scaler.n_samples_seen_ = n_in, 1
+    return scaler

@@ -1,0 +1,99 @@
+"""How far preprocessed inputs may be off: casts, and the steps before the first layer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.networks.preprocessing import Scale, Step
+from xpnet.parity.bounds.errors import Array
+from xpnet.parity.bounds.precision import Precision
+
+__all__ = ["input_error", "relative_input_error"]
+
+
+def relative_input_error(
+    steps: Sequence[Step], rows: NDArray[Any], precision: Precision
+) -> float | None:
+    """Return how far preprocessed rows may be off relative to themselves; None if that varies.
+
+    A step's number is rounded, and its product, or both at once where they are folded into the
+    weights. It varies where something is subtracted, or a number is not normal on its way.
+    """
+    scales = [abs(step.factor) for step in steps if isinstance(step, Scale)]
+    if len(scales) < len(steps) or not _stay_normal(scales, rows, precision):
+        return None
+    return float(precision.worst(2 * len(scales) + (not _is_exact(rows, precision))))
+
+
+def _stay_normal(scales: Sequence[float], rows: NDArray[Any], precision: Precision) -> bool:
+    """Tell whether all inputs but zeros are normal numbers of the precision at every step."""
+    high = max(float(np.max(rows, initial=1)), -float(np.min(rows, initial=0)))
+    is_whole = rows.dtype.kind in "biu"
+    low = 1.0 if is_whole else float(np.min(np.abs(rows) + (rows == 0.0), initial=1.0))
+    numbers = [low, high]
+    for factor in scales:
+        low, high = low * factor, high * factor
+        numbers += [factor, low, high]
+    return all(precision.normal <= number <= precision.largest for number in numbers)
+
+
+def input_error(steps: Sequence[Step], rows: NDArray[Any], precision: Precision) -> Array:
+    """Return how far preprocessed rows may be off; inf where they may overflow on their way.
+
+    Of inputs that are NaN or infinite it returns some number.
+    """
+    x = rows.astype(np.float64)
+    x = np.where(np.isfinite(x), x, 1.0)
+    relative = 0.0 if _is_exact(rows, precision) else precision.unit
+    x, error = _rounded(x, np.abs(x) * relative, precision)
+    for step in steps:
+        if isinstance(step, Scale):
+            x, error = _scaled(x, error, step.factor, precision)
+        else:
+            x, error = _shifted(x, error, step.mean, precision)
+            x, error = _divided(x, error, step.scale, precision)
+    return error
+
+
+def _scaled(x: Array, error: Array, factor: float, precision: Precision) -> tuple[Array, Array]:
+    y, size = x * factor, abs(factor)
+    if size > precision.largest:
+        return y, np.where(x != 0.0, np.inf, error)
+    # A subnormal factor may have no correct digit, or be taken for zero.
+    share = float(precision.worst(2)) if size >= precision.normal else 2.0
+    return _rounded(y, error * size * (1.0 + share) + np.abs(y) * share, precision)
+
+
+def _shifted(x: Array, error: Array, mean: Any, precision: Precision) -> tuple[Array, Array]:
+    y = x - mean
+    if isinstance(mean, float):  # arrays are numbers of the precision, which others become
+        error = error + abs(mean) * precision.unit + precision.floor
+    return _rounded(y, (error + np.abs(y) * precision.unit) * (1.0 + precision.unit), precision)
+
+
+def _divided(x: Array, error: Array, scale: Any, precision: Precision) -> tuple[Array, Array]:
+    y, size = x / scale, np.abs(scale)
+    share = np.where(size <= precision.largest, float(precision.worst(2)), 2.0)
+    error = error / size * (1.0 + share) + np.abs(y) * share
+    # A subnormal divisor may be taken for zero.
+    return _rounded(y, np.where(size < precision.normal, np.inf, error), precision)
+
+
+def _rounded(y: Array, error: Array, precision: Precision) -> tuple[Array, Array]:
+    """Return numbers and their errors, if subnormal ones may be lost and large ones overflow."""
+    is_lost = (np.abs(y) < precision.normal) & ((y != 0.0) | (error > 0.0))
+    error = error + np.where(is_lost, precision.floor, 0.0)
+    return y, np.where(np.abs(y) + error <= precision.largest, error, np.inf)
+
+
+def _is_exact(rows: Any, precision: Precision) -> bool:
+    """Tell whether rows of this dtype are cast to the precision without rounding."""
+    name = str(rows.dtype).rpartition(".")[2]
+    exact = {"bool", "uint8", "int8", precision.name}
+    if precision.unit < 2.0**-11:
+        exact |= {"uint16", "int16", "float16", "bfloat16"}
+    if precision.name == "float64":
+        exact |= {"uint32", "int32", "float32"}
+    return name in exact
