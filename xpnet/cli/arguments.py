@@ -3,34 +3,28 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from xpnet.arrays.device import Device
-    from xpnet.cli.stopwatch import Stopwatch
-    from xpnet.networks.network import Network
+from typing import Any
 
 __all__ = [
+    "DATA_HELP",
     "UsageError",
     "add_common_arguments",
     "add_data_arguments",
-    "add_model_arguments",
+    "add_reading_arguments",
     "as_data_error",
     "not_negative",
     "on_terminal",
-    "open_network",
     "positive",
     "read_options",
-    "stream_rows",
+    "with_progress",
 ]
 
 Subparsers = Any  # argparse keeps the type of its subparsers to itself
-_BOOK_SIZES = (784, 50, 100, 10)
+DATA_HELP = (
+    "CSV, IDX, npz or npy file, gzipped or not; - for stdin; or the word sample, the embedded"
+    " digits"
+)
 _MOST_DIGITS = 18
-_BLOCK_ROWS = 4096
 
 
 class UsageError(ValueError):
@@ -71,9 +65,13 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, rows: int | None = No
         nargs="?",
         default="sample",
         metavar="DATA",
-        help="CSV, IDX, npz or npy file, gzipped or not; - for stdin; or the word sample, the"
-        " embedded digits (default)",
+        help=f"{DATA_HELP} (default)",
     )
+    add_reading_arguments(parser, rows=rows)
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser, *, rows: int | None = None) -> None:
+    """Add how DATA is read."""
     parser.add_argument(
         "--rows",
         type=not_negative,
@@ -117,50 +115,6 @@ def read_options(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     return options
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = True) -> None:
-    """Add --model, --seed, --device and, where a command works in batches, --batch-size."""
-    from xpnet.arrays.device import add_device_argument
-
-    parser.add_argument(
-        "--model",
-        default="sample",
-        metavar="MODEL",
-        help="a file of weights; or the word sample, the embedded trained network (default), or"
-        " random, the book's untrained one",
-    )
-    parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="of --model random (default: 0)"
-    )
-    add_device_argument(parser)
-    if batch_size:
-        parser.add_argument(
-            "--batch-size",
-            type=positive,
-            metavar="N",
-            help="images at a time (default: what suits the device)",
-        )
-
-
-def open_network(args: argparse.Namespace, stopwatch: "Stopwatch") -> "tuple[Network, Device]":
-    """Return the network of --model on --device, which is opened first."""
-    from xpnet.arrays.device import Device
-    from xpnet.files.errors import WeightsError
-    from xpnet.formats.choosing import load
-    from xpnet.networks.initializers import init_network
-    from xpnet.networks.preprocessing import Scale
-
-    device = Device(args.device)
-    stopwatch.switch("loading")
-    if args.model == "random":
-        scale = Scale(1 / 255)
-        network = init_network(_BOOK_SIZES, seed=args.seed, preprocessing=scale, device=device)
-        return network, device
-    try:
-        return load(args.model, device=device), device
-    except OSError as error:
-        raise WeightsError(error.strerror or str(error), file=args.model) from error
-
-
 def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any:
     """Return ``check(*checked)``; what it refuses is the file's fault."""
     from xpnet.files.errors import DataError
@@ -171,30 +125,13 @@ def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any
         raise DataError(str(error), file=path) from error
 
 
-def stream_rows(
-    args: argparse.Namespace, network: "Network", what: str, **more: Any
-) -> "Iterator[tuple[Any, NDArray[np.uint8] | None]]":
-    """Read DATA as rows for the network with their labels, block by block.
-
-    A block is a number of whole batches; on a terminal the rows are counted, if it takes a while.
-    """
-    from xpnet.datasets import stream
-    from xpnet.inference.batches import as_rows, check_batch_size
-
-    batch_size = check_batch_size(network, args.batch_size)
-    block_rows = batch_size * -(-_BLOCK_ROWS // batch_size)
-    options = read_options(args, features=network.n_in, **more)
-    blocks = stream(args.data, block_rows=block_rows, **options)
-    for images, labels in _with_progress(blocks, total=args.rows, what=what):
-        yield as_data_error(args.data, as_rows, images, network.n_in), labels
-
-
 def on_terminal() -> bool:
     """Tell whether somebody may be looking at stderr."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _with_progress(blocks: Iterable[Any], *, total: int | None, what: str) -> Iterator[Any]:
+def with_progress(blocks: Iterable[Any], *, total: int | None, what: str) -> Iterator[Any]:
+    """Count the rows of blocks on a terminal, if it takes a while."""
     if not on_terminal():
         yield from blocks
         return

@@ -5,7 +5,8 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import UsageError, open_network
+from xpnet.cli.arguments import UsageError
+from xpnet.cli.models import open_model, with_range
 from xpnet.cli.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -60,17 +61,20 @@ def open_candidates(
     for path in args.against:
         # A file may be called as a device or library is.
         name = f"file {path}" if path in candidates else path
-        other = _open_other(args, path, network)
+        other = _open_other(args, path, network, rows)
         candidates[name] = other, _facts(other, device)
     return candidates
 
 
-def _open_other(args: argparse.Namespace, path: str, network: "Network") -> "Network":
+def _open_other(
+    args: argparse.Namespace, path: str, network: "Network", rows: "NDArray[Any]"
+) -> "Network":
     """Return the network of another file, which must be comparable."""
     from xpnet.files.errors import WeightsError
     from xpnet.parity.candidates import check_candidate
 
-    other, _ = open_network(argparse.Namespace(**{**vars(args), "model": path}), Stopwatch())
+    model, _ = open_model(argparse.Namespace(**{**vars(args), "model": path}), Stopwatch())
+    other = with_range(args, model, rows)
     try:
         check_candidate(network, other, outputs_only=args.outputs_only)
     except ValueError as error:

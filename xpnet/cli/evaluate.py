@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
@@ -10,16 +9,16 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
     add_data_arguments,
-    add_model_arguments,
     as_data_error,
-    open_network,
-    stream_rows,
 )
 from xpnet.cli.invariance import add_invariance_argument, check_invariance
+from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
 from xpnet.cli.report import describe_work, print_json, print_table, work_rows
 from xpnet.cli.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from xpnet.networks.network import Network
 
 __all__ = ["add_parser"]
@@ -45,12 +44,13 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     from xpnet.inference.predict import evaluate
 
     check_invariance(args)
-    network, device = open_network(args, stopwatch)
-    if network.output == "values":
+    model, device = open_model(args, stopwatch)
+    if model.network.output == "values":
         msg = f"{args.model} is a regression, which has no accuracy; use predict"
         raise UsageError(msg)
+    network, pairs = _labelled_rows(args, model)
     with stopwatch.measure("computing"):
-        pairs = stopwatch.measure_items(_labelled_rows(args, network), "loading")
+        pairs = stopwatch.measure_items(pairs, "loading")
         result = evaluate(
             network, pairs, batch_size=args.batch_size, batch_invariant=args.batch_invariant
         )
@@ -68,16 +68,25 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     return 0
 
 
-def _labelled_rows(args: argparse.Namespace, network: "Network") -> Iterator[tuple[Any, Any]]:
+def _labelled_rows(
+    args: argparse.Namespace, model: Model
+) -> "tuple[Network, Iterator[tuple[Any, Any]]]":
+    """Return the network, and rows with labels of its classes."""
+    # Where the network names its classes, the labels are names. No file has more than 256.
+    n_classes = None if model.network.classes else min(model.network.n_classes, 256)
+    network, blocks = stream_rows(args, model, "evaluating", classes=n_classes)
+    return network, (_checked(args, network, rows, labels) for rows, labels in blocks)
+
+
+def _checked(
+    args: argparse.Namespace, network: "Network", rows: Any, labels: Any
+) -> tuple[Any, Any]:
     from xpnet.files.errors import DataError
     from xpnet.inference.labels import as_class_ids
 
-    # Where the network names its classes, the labels are names. No file has more than 256.
-    n_classes = None if network.classes else min(network.n_classes, 256)
-    for rows, labels in stream_rows(args, network, "evaluating", classes=n_classes):
-        if labels is None:
-            what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
-            raise DataError(what, file=args.data, hint=hint)
-        if network.classes is not None:
-            as_data_error(args.labels or args.data, as_class_ids, network, labels)
-        yield rows, labels
+    if labels is None:
+        what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
+        raise DataError(what, file=args.data, hint=hint)
+    if network.classes is not None:
+        as_data_error(args.labels or args.data, as_class_ids, network, labels)
+    return rows, labels

@@ -15,6 +15,8 @@ __all__ = ["main"]
 
 _COMMANDS = (evaluate, predict, train, parity, show, plot, doctor)
 _LINE_LIMIT = 400
+# What is installed only where it is asked for.
+_EXTRAS = frozenset({"matplotlib", "onnx"})
 # As sysexits.h has it. Python's own 1 would say: out of bound.
 _FAULT_OF_XPNET = 70
 
@@ -99,7 +101,7 @@ def _exit_code(error: Exception) -> int:
 
     if isinstance(error, UsageError | FileExistsError):
         return 2
-    if isinstance(error, ModuleNotFoundError) and str(error.name).startswith("matplotlib"):
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in _EXTRAS:
         return 2
     if isinstance(error, DataError | OSError):
         return 3

@@ -11,12 +11,10 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
     add_data_arguments,
-    add_model_arguments,
     on_terminal,
-    open_network,
-    stream_rows,
 )
 from xpnet.cli.candidates import open_candidates
+from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
 from xpnet.cli.report import print_json, print_line
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -148,8 +146,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     from xpnet.parity.report import compare
 
     _check_arguments(args)
-    network, device = open_network(args, stopwatch)
-    rows = _read_rows(args, network)
+    model, device = open_model(args, stopwatch)
+    network, rows = _read_rows(args, model)
     if args.batch_invariance:
         return _measure_batches(args, network, rows)
     with ExitStack() as settings, _progress(len(rows)) as progress:
@@ -209,16 +207,17 @@ def _refuse(args: argparse.Namespace, beside: str, *, plot: bool = False) -> Non
             raise UsageError(msg)
 
 
-def _read_rows(args: argparse.Namespace, network: "Network") -> "NDArray[Any]":
+def _read_rows(args: argparse.Namespace, model: Model) -> "tuple[Network, NDArray[Any]]":
     import numpy as np
 
     from xpnet.files.errors import DataError
 
-    blocks = [rows for rows, _ in stream_rows(args, network, "reading", want_labels=False)]
+    network, stream = stream_rows(args, model, "reading", want_labels=False)
+    blocks = [rows for rows, _ in stream]
     if not any(map(len, blocks)):
         what = "no images to compare with"
         raise DataError(what, file=args.data)
-    return np.concatenate(blocks)
+    return network, np.concatenate(blocks)
 
 
 def _measure_batches(args: argparse.Namespace, network: "Network", rows: "NDArray[Any]") -> int:

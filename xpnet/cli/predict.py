@@ -11,11 +11,9 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
     add_data_arguments,
-    add_model_arguments,
-    open_network,
-    stream_rows,
 )
 from xpnet.cli.invariance import add_invariance_argument, check_invariance
+from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
 from xpnet.cli.report import describe_work, print_json, print_table, work_rows
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -59,12 +57,12 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     if args.json and to_stdout:
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise UsageError(msg)
-    network, device = open_network(args, stopwatch)
+    model, device = open_model(args, stopwatch)
     if to_stdout:
-        _write(args, network, stopwatch, _standard_output())
+        _write(args, model, stopwatch, _standard_output())
         return 0
     with atomic_write(args.output, force=args.force) as file, count_transfers() as transfers:
-        n_images = _write(args, network, stopwatch, file)
+        network, n_images = _write(args, model, stopwatch, file)
     work = describe_work(args, network, device, stopwatch, n_images, transfers=transfers)
     if args.json:
         print_json({"output": args.output, "total": n_images, **work})
@@ -74,18 +72,18 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
 
 
 def _write(
-    args: argparse.Namespace, network: "Network", stopwatch: Stopwatch, file: BinaryIO
-) -> int:
-    """Write the predictions of all images; return how many."""
+    args: argparse.Namespace, model: Model, stopwatch: Stopwatch, file: BinaryIO
+) -> "tuple[Network, int]":
+    """Write the predictions of all images; return the network, and how many there are."""
     from xpnet.inference.predict import predict
 
     # A block of lines is written when it is whole: data that cannot be read from the start on
     # give no output at all, the header included.
     lines = StringIO()
     writer = csv.writer(lines, lineterminator="\n")
+    network, blocks = stream_rows(args, model, "predicting", want_labels=False)
     writer.writerow(["ImageId", *_column_names(network)])
     n_images = 0
-    blocks = stream_rows(args, network, "predicting", want_labels=False)
     for rows, _ in stopwatch.measure_items(blocks, "loading"):
         with stopwatch.measure("computing"):
             results = predict(
@@ -103,7 +101,7 @@ def _write(
         n_images += len(rows)
     if not n_images:
         print(f"xpnet: {args.data} holds no images: no predictions", file=sys.stderr)
-    return n_images
+    return network, n_images
 
 
 def _column_names(network: "Network") -> list[str]:

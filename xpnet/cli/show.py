@@ -9,11 +9,10 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
     add_data_arguments,
-    add_model_arguments,
     as_data_error,
-    open_network,
     read_options,
 )
+from xpnet.cli.models import add_model_arguments, open_model, with_range
 from xpnet.cli.report import print_line
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -53,8 +52,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         check_picture(args.output)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    network, _ = open_network(args, stopwatch)
-    images, labels = read(args.data, **read_options(args, features=network.n_in))
+    model, _ = open_model(args, stopwatch)
+    images, labels = read(args.data, **read_options(args, features=model.network.n_in))
+    network = with_range(args, model, images)
     if len(images) > MOST_IMAGES:
         msg = f"a picture holds at most {MOST_IMAGES:,} images; got {len(images):,} (see --rows)"
         raise UsageError(msg)

@@ -1,0 +1,239 @@
+"""The network that --model names, and what it is given of the images."""
+
+import argparse
+import sys
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from xpnet.cli.arguments import (
+    UsageError,
+    as_data_error,
+    not_negative,
+    positive,
+    read_options,
+    with_progress,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from xpnet.arrays.device import Device
+    from xpnet.cli.stopwatch import Stopwatch
+    from xpnet.formats.contents import Contents
+    from xpnet.formats.options import Options
+    from xpnet.networks.network import Network
+
+__all__ = [
+    "INPUT_RANGES",
+    "Model",
+    "add_file_arguments",
+    "add_model_arguments",
+    "file_options",
+    "open_model",
+    "read_contents",
+    "stream_rows",
+    "with_range",
+]
+
+INPUT_RANGES = ("0..1", "0..255")
+_BOOK_SIZES = (784, 50, 100, 10)
+_BLOCK_ROWS = 4096
+_BRIGHTEST = 255
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network, what it is called, and whether its file says in which range its inputs are."""
+
+    network: "Network"
+    name: str
+    tells_range: bool
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = True) -> None:
+    """Add --model, --seed, --device and, where a command works in batches, --batch-size."""
+    from xpnet.arrays.device import add_device_argument
+
+    parser.add_argument(
+        "--model",
+        default="sample",
+        metavar="MODEL",
+        help="a file of weights (safetensors, npz, ONNX, the book's pickle); or the word sample,"
+        " the embedded trained network (default), or random, the book's untrained one",
+    )
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="of --model random (default: 0)"
+    )
+    add_device_argument(parser)
+    if batch_size:
+        parser.add_argument(
+            "--batch-size",
+            type=positive,
+            metavar="N",
+            help="images at a time (default: what suits the device)",
+        )
+    add_file_arguments(parser)
+
+
+def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a file of weights from elsewhere does not tell, and how far it is trusted."""
+    from xpnet.formats.options import LAYOUTS
+
+    group = parser.add_argument_group("a network from elsewhere")
+    group.add_argument(
+        "--activation",
+        metavar="NAME",
+        help="where the file does not tell: of the hidden layers, such as relu; or one for each"
+        " layer, with commas between",
+    )
+    group.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        help="where the file does not tell: whether weights are (inputs, outputs), or the other"
+        " way round as torch has them",
+    )
+    group.add_argument(
+        "--input-range",
+        choices=INPUT_RANGES,
+        help="the pixels that the network takes (default: 0..1, to which raw bytes are scaled)",
+    )
+    group.add_argument(
+        "--allow-nonfinite", action="store_true", help="take parameters that are infinite or NaN"
+    )
+    group.add_argument(
+        "--allow-external",
+        action="store_true",
+        help="let an ONNX file keep its weights in other files of its folder",
+    )
+    group.add_argument(
+        "--max-bytes",
+        type=positive,
+        metavar="N",
+        help="how many bytes the parameters may take (default: 4 GiB; npz: 100 times the file)",
+    )
+
+
+def file_options(args: argparse.Namespace) -> "Options":
+    """Return the options of `xpnet.load` that are about the file."""
+    from xpnet.formats.options import Options
+
+    activation = args.activation
+    if activation is not None and "," in activation:
+        activation = [name.strip() for name in activation.split(",")]
+    return Options(
+        activation, args.layout, args.allow_nonfinite, args.allow_external, args.max_bytes
+    )
+
+
+def open_model(args: argparse.Namespace, stopwatch: "Stopwatch") -> "tuple[Model, Device]":
+    """Return the network of --model on --device, which is opened first."""
+    from xpnet.arrays.device import Device
+
+    device = Device(args.device)
+    stopwatch.switch("loading")
+    if args.model == "random":
+        return Model(_random_network(args.seed, device), args.model, tells_range=True), device
+    contents = read_contents(args.model, file_options(args))
+    network = contents.network.to(device)
+    return Model(network, args.model, tells_range=contents.is_own), device
+
+
+def _random_network(seed: int, device: "Device") -> "Network":
+    from xpnet.networks.initializers import init_network
+    from xpnet.networks.preprocessing import Scale
+
+    return init_network(_BOOK_SIZES, seed=seed, preprocessing=Scale(1 / _BRIGHTEST), device=device)
+
+
+def read_contents(path: str, options: "Options") -> "Contents":
+    """Return what a file of weights holds; what the system says of the file is a fault of it."""
+    from xpnet.files.errors import WeightsError
+    from xpnet.formats.choosing import read_model
+
+    try:
+        return read_model(path, options)
+    except OSError as error:
+        raise WeightsError(error.strerror or str(error), file=path) from error
+
+
+def stream_rows(
+    args: argparse.Namespace, model: Model, what: str, **more: Any
+) -> "tuple[Network, Iterator[tuple[NDArray[Any], NDArray[Any] | None]]]":
+    """Read DATA as rows with their labels, block by block, and the network that takes them.
+
+    A block is a number of whole batches; on a terminal the rows are counted, if it takes a while.
+    """
+    from xpnet.datasets import stream
+    from xpnet.inference.batches import as_rows, check_batch_size
+
+    n_in = model.network.n_in
+    batch_size = check_batch_size(model.network, args.batch_size)
+    block_rows = batch_size * -(-_BLOCK_ROWS // batch_size)
+    options = read_options(args, features=n_in, **more)
+    blocks = stream(args.data, block_rows=block_rows, **options)
+    first = next(blocks)
+    network = with_range(args, model, first[0])
+    counted = with_progress(chain([first], blocks), total=args.rows, what=what)
+    rows = ((as_data_error(args.data, as_rows, images, n_in), labels) for images, labels in counted)
+    return network, rows
+
+
+def with_range(args: argparse.Namespace, model: Model, images: "NDArray[Any]") -> "Network":
+    """Return the network with a scale before it, if it takes pixels in 0..1 and these are bytes.
+
+    What is done to the images of a network that does not say it itself is told on stderr; so is
+    what looks wrong.
+
+    Raises
+    ------
+    UsageError
+        If --input-range is given for a network that says how it takes its inputs.
+    """
+    from xpnet.networks.preprocessing import Scale
+
+    network = model.network
+    if args.input_range is not None and model.tells_range and network.preprocessing:
+        steps = ", ".join(map(repr, network.preprocessing))
+        msg = f"{model.name} says how it takes its inputs: {steps}; leave --input-range out"
+        raise UsageError(msg)
+    is_bytes = images.dtype.kind == "u"
+    largest = float(images.max()) if images.size else 0.0
+    is_assumed = args.input_range is None and not model.tells_range
+    if args.input_range == "0..1" or is_assumed:
+        if is_bytes or (largest > 1.0 and not is_assumed):
+            if is_assumed:
+                _tell(
+                    f"{model.name} is taken to expect pixels in 0..1, so raw bytes are divided by"
+                    " 255 before it (--input-range 0..255: as they are)"
+                )
+            return replace(network, preprocessing=(Scale(1 / _BRIGHTEST), *network.preprocessing))
+        if largest > 1.0:
+            _tell(
+                f"{args.data} has values up to {largest:g}, and {model.name} is given them as"
+                " they are (--input-range 0..1: divided by 255)"
+            )
+    elif args.input_range is None:
+        _warn_of_range(model, is_bytes=is_bytes, largest=largest)
+    return network
+
+
+def _warn_of_range(model: Model, *, is_bytes: bool, largest: float) -> None:
+    """Tell what may be wrong with inputs of a network that says how it takes them."""
+    from xpnet.networks.preprocessing import Scale
+
+    steps = model.network.preprocessing
+    if is_bytes and not steps:
+        _tell(
+            f"{model.name} has no preprocessing, and is given raw bytes (--input-range 0..1:"
+            " divided by 255)"
+        )
+    if not is_bytes and 0.0 < largest <= 1.0 and steps and steps[0] == Scale(1 / _BRIGHTEST):
+        _tell(f"{model.name} divides its inputs by 255, but they are at most {largest:g} already")
+
+
+def _tell(message: str) -> None:
+    if sys.stderr is not None:
+        print(f"xpnet: {message}", file=sys.stderr)
