@@ -35,6 +35,7 @@ __all__ = [
     "open_model",
     "read_contents",
     "stream_rows",
+    "tell",
     "with_range",
 ]
 
@@ -205,13 +206,13 @@ def with_range(args: argparse.Namespace, model: Model, images: "NDArray[Any]") -
     if args.input_range == "0..1" or is_assumed:
         if is_bytes or (largest > 1.0 and not is_assumed):
             if is_assumed:
-                _tell(
+                tell(
                     f"{model.name} is taken to expect pixels in 0..1, so raw bytes are divided by"
                     " 255 before it (--input-range 0..255: as they are)"
                 )
             return replace(network, preprocessing=(Scale(1 / _BRIGHTEST), *network.preprocessing))
         if largest > 1.0:
-            _tell(
+            tell(
                 f"{args.data} has values up to {largest:g}, and {model.name} is given them as"
                 " they are (--input-range 0..1: divided by 255)"
             )
@@ -226,14 +227,15 @@ def _warn_of_range(model: Model, *, is_bytes: bool, largest: float) -> None:
 
     steps = model.network.preprocessing
     if is_bytes and not steps:
-        _tell(
+        tell(
             f"{model.name} has no preprocessing, and is given raw bytes (--input-range 0..1:"
             " divided by 255)"
         )
     if not is_bytes and 0.0 < largest <= 1.0 and steps and steps[0] == Scale(1 / _BRIGHTEST):
-        _tell(f"{model.name} divides its inputs by 255, but they are at most {largest:g} already")
+        tell(f"{model.name} divides its inputs by 255, but they are at most {largest:g} already")
 
 
-def _tell(message: str) -> None:
+def tell(message: str) -> None:
+    """Print a remark on stderr."""
     if sys.stderr is not None:
         print(f"xpnet: {message}", file=sys.stderr)

@@ -20,7 +20,7 @@ from xpnet.files import open_source
 if TYPE_CHECKING:
     from xpnet.files import Source
 
-__all__ = ["read", "stream"]
+__all__ = ["open_rows", "read", "stream"]
 
 
 def read(
@@ -160,7 +160,7 @@ def stream(
 
 def _stream(path: FilePath, options: Options) -> Iterator[Block]:
     with open_source(SAMPLE_IMAGES if path == "sample" else path) as source:
-        found = _open(source, options)
+        found = open_rows(source, options)
         place = _labels_place(source, found, options)
         if place is None:
             yield from found.blocks
@@ -168,7 +168,14 @@ def _stream(path: FilePath, options: Options) -> Iterator[Block]:
             yield from _with_labels(found, place, source.name, options)
 
 
-def _open(source: "Source", options: Options) -> Rows:
+def open_rows(source: "Source", options: Options) -> Rows:
+    """Open a file of images by its content; its blocks are read when they are asked for.
+
+    Raises
+    ------
+    DataError
+        If it is of a kind that is not read, or does not begin as it should.
+    """
     kind = format_of(source)
     if kind == "csv":
         return open_delimited(source, options)

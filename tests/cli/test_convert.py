@@ -1,0 +1,187 @@
+"""``xpnet convert``: what is read is what is written, and it is shown."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from xpnet import Network, Scale, evaluate, load, predict, sample, save
+from xpnet.networks.initializers import init_network
+
+pytest.importorskip("onnx", reason="the package onnx is not installed")
+
+
+@pytest.fixture(scope="session")
+def trained() -> Network:
+    """Return the embedded network without its scale: one that takes 0..1."""
+    return replace(load("sample"), preprocessing=())
+
+
+@pytest.fixture
+def book(trained: Network, tmp_path: Path) -> Path:
+    """Return an npz file of it by the book's names."""
+    path = tmp_path / "book.npz"
+    arrays = {}
+    for i, layer in enumerate(trained.layers, start=1):
+        arrays[f"W{i}"], arrays[f"b{i}"] = layer.weight, layer.bias
+    np.savez(path, **arrays)
+    return path
+
+
+def same_arrays(a: Network, b: Network) -> bool:
+    pairs = zip(a.layers, b.layers, strict=True)
+    return all(
+        np.array_equal(x.weight, y.weight) and np.array_equal(x.bias, y.bias) for x, y in pairs
+    )
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
+def test_a_network_from_elsewhere_is_written_with_its_scale(
+    xpnet: Any, book: Path, trained: Network, suffix: str
+) -> None:
+    target = book.with_name(f"out{suffix}")
+    result = xpnet("convert", book, target)
+    assert result.code == 0
+    assert "taken to expect pixels in 0..1" in result.err
+    written = load(target)
+    assert same_arrays(written, trained)
+    assert [layer.activation for layer in written.layers] == ["sigmoid", "sigmoid", "identity"]
+    (scale,) = written.preprocessing
+    assert scale.factor == pytest.approx(1 / 255, rel=1e-7)  # type: ignore[union-attr]
+    assert evaluate(written, *sample()).correct == evaluate(load("sample"), *sample()).correct
+
+
+def test_what_is_printed(xpnet: Any, book: Path) -> None:
+    target = book.with_name("out.npz")
+    lines = xpnet("convert", book, target).out.splitlines()
+    assert lines[0].startswith(f"read           {book} (npz; the book's names mean sigmoid")
+    assert lines[1:6] == [
+        "layers         784 -> 50 sigmoid, 50 -> 100 sigmoid, 100 -> 10 identity",
+        "parameters     45,360, float32",
+        "preprocessing  Scale(factor=0.00392156862745098)",
+        "output         logits",
+        f"wrote          {target} ({target.stat().st_size:,} bytes)",
+    ]
+
+
+def test_raw_bytes(xpnet: Any, book: Path) -> None:
+    target = book.with_name("out.npz")
+    result = xpnet("convert", book, target, "--input-range", "0..255")
+    assert (result.code, result.err) == (0, "")
+    assert load(target).preprocessing == ()
+
+
+def test_a_network_of_xpnet_is_written_as_it_is(xpnet: Any, tmp_path: Path) -> None:
+    source, target = tmp_path / "a.safetensors", tmp_path / "b.npz"
+    network = init_network([784, 10], preprocessing=Scale(0.5))
+    network = replace(network, classes=tuple("abcdefghij"))
+    save(network, source)
+    assert xpnet("convert", source, target).code == 0
+    written = load(target)
+    assert (written.preprocessing, written.classes) == (network.preprocessing, network.classes)
+    assert same_arrays(written, network)
+
+
+def test_verification(xpnet: Any, book: Path) -> None:
+    target = book.with_name("out.onnx")
+    result = xpnet("convert", book, target, "--verify", "sample", "--uint8", "--json")
+    assert result.code == 0
+    found = json.loads(result.out)
+    names = list(found["verification"])
+    assert names[0].startswith(("IN, by torch", "IN, by float64"))
+    assert names[1] == "OUT, by xpnet"
+    for name, x in found["verification"].items():
+        assert x["in_bound"], name
+        assert x["n_changed"] == 0
+        assert x["outputs"]["share"] <= 1.0
+        assert x["probabilities"]["difference"] < 1e-5
+    ways = {x["inputs"].split()[0]: x for x in found["accuracy"]}
+    assert list(ways) == ["0..1", "0..255", "standardised"]
+    assert [x["is_written"] for x in ways.values()] == [True, False, False]
+    assert ways["0..1"]["accuracy"] == 0.977
+    assert all(x["accuracy"] < 0.97 for name, x in ways.items() if name != "0..1")
+    assert found["rows"] == 1000
+
+
+def test_a_wrong_scaling_is_told(xpnet: Any, book: Path) -> None:
+    words = ("--verify", "sample", "--input-range", "0..255")
+    result = xpnet("convert", book, book.with_name("out.npz"), *words)
+    assert "of sample right with inputs 0..1" in result.err
+    assert "as it was written: see --input-range" in result.err
+    assert "0..255" in result.out
+
+
+def test_a_fault_of_the_file_is_out_of_bound(
+    xpnet: Any, book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(path: Path, contents: Any, x: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+        del path
+        return "another runtime", contents.network(x) + np.float32(0.01)
+
+    monkeypatch.setattr("xpnet.parity.sources.by_own_runtime", wrong)
+    result = xpnet("convert", book, book.with_name("out.npz"), "--verify", "sample")
+    assert result.code == 1
+    assert "OUT OF BOUND" in result.out
+
+
+def test_images_of_numbers_are_taken_as_they_are(xpnet: Any, book: Path, tmp_path: Path) -> None:
+    images, labels = sample()
+    data = tmp_path / "data.npz"
+    np.savez(data, images=(images / 255).astype("f4"), labels=labels)
+    target = tmp_path / "out.safetensors"
+    result = xpnet("convert", book, target, "--verify", data)
+    assert (result.code, result.err) == (0, "")
+    assert load(target).preprocessing == ()
+
+
+def test_onnx_of_raw_bytes(xpnet: Any, book: Path) -> None:
+    ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    target = book.with_name("out.onnx")
+    assert xpnet("convert", book, target, "--uint8").code == 0
+    images, _ = sample()
+    session = ort.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"input": images.reshape(len(images), -1)})
+    assert np.argmax(logits, axis=1).tolist() == predict(load("sample"), images).tolist()
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "case"),
+    [
+        ("out.txt", [], (2, "must end in .safetensors, .npz, .onnx; got ")),
+        ("out.npz", ["--uint8"], (2, "--uint8 is for ONNX: OUT must end in .onnx")),
+        ("old.npz", [], (2, "exists already (--force")),
+        ("missing/out.npz", [], (3, "there is no such folder")),
+        ("out.npz", ["--activation", "gauss"], (4, "got 'gauss'")),
+        ("out.npz", ["--layout", "out_in"], (4, "layout must be in_out")),
+        ("out.npz", ["--verify", "nothing.csv"], (3, "nothing.csv")),
+    ],
+    ids=str,
+)
+def test_what_is_refused_writes_nothing(
+    refused: Any, book: Path, target: str, words: list[str], case: tuple[int, str]
+) -> None:
+    old = book.with_name("old.npz")
+    old.write_bytes(b"precious")
+    code, line = refused("convert", book, book.parent / target, *words)
+    assert (code, case[1] in line) == (case[0], True), line
+    assert old.read_bytes() == b"precious"
+    assert {path.name for path in book.parent.iterdir()} == {"book.npz", "old.npz"}
+
+
+def test_an_activation_that_onnx_has_not(refused: Any, tmp_path: Path) -> None:
+    source = tmp_path / "a.npz"
+    save(init_network([4, 3, 2], activation="squareplus"), source)
+    code, line = refused("convert", source, tmp_path / "a.onnx")
+    assert code == 2
+    assert "ONNX has no operator for the activation 'squareplus'" in line
+
+
+def test_force(xpnet: Any, book: Path) -> None:
+    target = book.with_name("old.npz")
+    target.write_bytes(b"old")
+    assert xpnet("convert", book, target, "--force").code == 0
+    assert load(target).n_in == 784

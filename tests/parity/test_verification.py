@@ -1,0 +1,88 @@
+"""Results by several runtimes: rounding passes, faults do not."""
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.parity.verification import verify
+
+DRAW = np.random.default_rng(0)
+ROWS = DRAW.normal(size=(700, 12)).astype("f4")
+
+
+def network_of(output: str = "logits", n_out: int = 3, dtype: str = "f4") -> xpnet.Network:
+    draw = np.random.default_rng(1).normal
+    layers = [
+        xpnet.Dense(draw(size=(12, 9)).astype(dtype), draw(size=9).astype(dtype), "tanh"),
+        xpnet.Dense(draw(size=(9, n_out)).astype(dtype), draw(size=n_out).astype(dtype)),
+    ]
+    return xpnet.Network(layers, output=output)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_rounding_is_in_bound(n_out: int, dtype: str) -> None:
+    network = network_of(n_out=n_out, dtype=dtype)
+    own = network(ROWS)
+    found = verify(network, ROWS, {"one": own, "other": np.nextafter(own, own.dtype.type(np.inf))})
+    assert [x.against for x in found.values()] == ["float64", "one"]
+    assert all(x.is_in_bound for x in found.values())
+    assert 0.0 < found["other"].outputs.share < 1.0
+    assert (found["other"].probabilities is None) == (n_out == 1)
+
+
+@pytest.mark.parametrize("place", [0, 699])
+@pytest.mark.parametrize("name", ["one", "other"])
+def test_a_fault_is_found_wherever_it_is(name: str, place: int) -> None:
+    network = network_of()
+    results = {"one": network(ROWS), "other": network(ROWS)}
+    results[name] = results[name].copy()
+    results[name][place, 1] += 0.5
+    found = verify(network, ROWS, results)
+    assert not found[name].is_in_bound
+    assert found[name].outputs.difference == pytest.approx(0.5, rel=1e-4)
+    assert found[name].outputs.share > 1000
+    assert found[name].probabilities is not None
+    assert found[name].probabilities.share > 1
+
+
+def test_labels_that_change_are_counted() -> None:
+    network = network_of()
+    own = network(ROWS)
+    turned = own.copy()
+    turned[:5] = own[:5, [1, 2, 0]]
+    n_changed = int(np.count_nonzero(np.argmax(turned, axis=1) != np.argmax(own, axis=1)))
+    found = verify(network, ROWS, {"one": own, "other": turned})
+    assert (found["one"].n_changed, found["other"].n_changed) == (0, n_changed)
+    assert n_changed == 5
+
+
+@pytest.mark.parametrize("output", ["values", "probabilities"])
+def test_outputs_that_are_no_logits_have_no_softmax(output: str) -> None:
+    network = network_of(output)
+    found = verify(network, ROWS, {"one": network(ROWS)})["one"]
+    assert found.probabilities is None
+    assert found.n_changed == 0
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_what_is_no_number_is_no_rounding(number: float) -> None:
+    network = network_of()
+    wrong = network(ROWS).copy()
+    wrong[3, 1] = number
+    found = verify(network, ROWS, {"one": wrong})["one"]
+    assert found.outputs.share == np.inf
+    assert not found.is_in_bound
+
+
+def test_nan_that_is_meant() -> None:
+    network, rows = network_of(), ROWS.copy()
+    rows[0, 0] = np.nan
+    found = verify(network, rows, {"one": network(rows)})["one"]
+    assert found.is_in_bound
+
+
+def test_results_of_another_shape() -> None:
+    network = network_of()
+    with pytest.raises(ValueError, match=r"shape \(700, 3\); got \(700, 2\) by one"):
+        verify(network, ROWS, {"one": network(ROWS)[:, :2]})

@@ -1,0 +1,287 @@
+"""``xpnet convert``: a network from elsewhere into a file of xpnet's, or of ONNX."""
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xpnet.cli.arguments import (
+    DATA_HELP,
+    Subparsers,
+    UsageError,
+    add_common_arguments,
+    add_reading_arguments,
+    as_data_error,
+    read_options,
+)
+from xpnet.cli.models import (
+    Model,
+    add_file_arguments,
+    file_options,
+    read_contents,
+    tell,
+    with_range,
+)
+from xpnet.cli.report import print_json, print_line, print_table
+from xpnet.cli.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xpnet.formats.contents import Contents
+    from xpnet.networks.network import Network
+    from xpnet.networks.preprocessing import Step
+    from xpnet.parity.verification import Verification
+
+__all__ = ["add_parser"]
+
+_ROWS = 10_000
+_TO_UNIT = 1 / 255
+# A difference in accuracy that no choice of images explains.
+_NOTICEABLE = 0.01
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "convert",
+        help="read a network from elsewhere, and write it as safetensors, npz or ONNX",
+        description="Read a network of any format and write it in another, told by OUT's suffix:"
+        " .safetensors, .npz or .onnx. The scaling of the pixels is written, too: a network from"
+        " elsewhere is taken to expect 0..1, unless --input-range says otherwise. Exit code 1: by"
+        " --verify, a result is further off than rounding explains.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", metavar="IN", help="the file to read")
+    parser.add_argument("target", metavar="OUT", help="the file to write")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    parser.add_argument(
+        "--uint8", action="store_true", help="ONNX that takes raw bytes, and scales them itself"
+    )
+    add_file_arguments(parser)
+    group = parser.add_argument_group("verification")
+    group.add_argument(
+        "--verify",
+        dest="data",
+        metavar="DATA",
+        help=f"compare both files on these images: {DATA_HELP}",
+    )
+    add_reading_arguments(parser, rows=_ROWS)
+    add_common_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, _: Stopwatch) -> int:
+    """Run the command."""
+    from xpnet.formats.choosing import save
+
+    _check_target(args)
+    contents = read_contents(args.source, file_options(args))
+    images, labels = (None, None) if args.data is None else _read(args, contents.network)
+    network = _in_range(args, contents, images)
+    input_dtype = "uint8" if args.uint8 else None
+    try:
+        save(network, args.target, force=args.force, input_dtype=input_dtype)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    result = _facts(args, contents, network)
+    code = 0
+    if images is not None:
+        verification = _verified(args, contents, network, images)
+        code = 0 if all(found.is_in_bound for found in verification.values()) else 1
+        result["verification"] = {name: _as_json(x) for name, x in verification.items()}
+        result["rows"] = len(images)
+        result["accuracy"] = _accuracies(contents, network, images, labels)
+        _warn_of_scaling(args, result["accuracy"])
+    args.verdict = code
+    if args.json:
+        print_json(result)
+    else:
+        _print(result)
+    return code
+
+
+def _check_target(args: argparse.Namespace) -> None:
+    """Refuse a file that could not be written, before and not after the work."""
+    from xpnet.files.writing import check_target
+    from xpnet.formats.choosing import check_suffix
+
+    try:
+        check_suffix(args.target)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if args.uint8 and Path(args.target).suffix != ".onnx":
+        msg = f"--uint8 is for ONNX: OUT must end in .onnx; got {args.target!r}"
+        raise UsageError(msg)
+    check_target(args.target, force=args.force)
+
+
+def _read(
+    args: argparse.Namespace, network: "Network"
+) -> "tuple[NDArray[Any], NDArray[Any] | None]":
+    """Return the rows to compare with, and their labels if there are any."""
+    from xpnet.datasets import read
+    from xpnet.files.errors import DataError
+    from xpnet.inference.batches import as_rows
+
+    images, labels = read(args.data, **read_options(args, features=network.n_in))
+    if not len(images):
+        what = "no images to compare with"
+        raise DataError(what, file=args.data)
+    return as_data_error(args.data, as_rows, images, network.n_in), labels
+
+
+def _in_range(
+    args: argparse.Namespace, contents: "Contents", images: "NDArray[Any] | None"
+) -> "Network":
+    """Return the network as it is written: with a scale before it where it takes 0..1."""
+    import numpy as np
+
+    model = Model(contents.network, args.source, tells_range=contents.is_own)
+    if images is None:
+        if contents.is_own and args.input_range is None:
+            return contents.network
+        images = np.full((1, 1), 255, np.uint8)
+    return with_range(args, model, images)
+
+
+def _facts(args: argparse.Namespace, contents: "Contents", network: "Network") -> dict[str, Any]:
+    return {
+        "source": args.source,
+        "format": contents.format,
+        "notes": list(contents.notes),
+        "target": args.target,
+        "bytes": Path(args.target).stat().st_size,
+        "layers": [
+            {"n_in": layer.n_in, "n_out": layer.n_out, "activation": layer.activation_text}
+            for layer in network.layers
+        ],
+        "parameters": sum((layer.n_in + 1) * layer.n_out for layer in network.layers),
+        "dtype": str(network.dtype),
+        "preprocessing": [repr(step) for step in network.preprocessing],
+        "output": network.output,
+        "classes": None if network.classes is None else list(network.classes),
+    }
+
+
+def _verified(
+    args: argparse.Namespace, contents: "Contents", network: "Network", rows: "NDArray[Any]"
+) -> "dict[str, Verification]":
+    """Compare what both files give with what the network is meant to give."""
+    import numpy as np
+
+    from xpnet.formats.choosing import read_model
+    from xpnet.formats.options import Options
+    from xpnet.inference.batches import default_batch_size
+    from xpnet.parity.sources import by_own_runtime
+    from xpnet.parity.verification import verify
+
+    n_steps = len(network.preprocessing) - len(contents.network.preprocessing)
+    x = rows.astype(network.dtype)
+    for step in network.preprocessing[:n_steps]:
+        x = step.compute(x, np)
+    name, outputs = by_own_runtime(Path(args.source), contents, x)
+    results = {f"IN, by {name}": outputs}
+    options = Options(allow_nonfinite=args.allow_nonfinite, max_bytes=args.max_bytes)
+    written = read_model(args.target, options)
+    size = default_batch_size(network)
+    parts = [written.network(rows[i : i + size]) for i in range(0, len(rows), size)]
+    results["OUT, by xpnet"] = np.concatenate(parts)
+    if written.format == "ONNX":
+        given = rows if args.uint8 else rows.astype(network.dtype)
+        name, outputs = by_own_runtime(Path(args.target), written, given)
+        results[f"OUT, by {name}"] = outputs
+    return verify(network, rows, results)
+
+
+def _as_json(found: "Verification") -> dict[str, Any]:
+    return {**asdict(found), "in_bound": found.is_in_bound}
+
+
+def _accuracies(
+    contents: "Contents",
+    network: "Network",
+    rows: "NDArray[Any]",
+    labels: "NDArray[Any] | None",
+) -> list[dict[str, Any]]:
+    """Return the accuracy under each way of scaling that the network may have been made for."""
+    import numpy as np
+
+    from xpnet.inference.predict import evaluate
+    from xpnet.networks.preprocessing import Scale, Standardize
+
+    if labels is None or network.output == "values":
+        return []
+    own = contents.network.preprocessing
+    to_unit = Scale(_TO_UNIT)
+    if own[:1] == (to_unit,):
+        own = own[1:]
+    unit = (to_unit,) if float(np.max(rows)) > 1.0 else ()
+    values = rows.astype(np.float64) * (_TO_UNIT if unit else 1.0)
+    standard = Standardize(float(np.mean(values)), float(np.std(values)) or 1.0)
+    ways: dict[str, tuple[Step, ...]] = {
+        "0..1": unit,
+        "0..255": () if unit else (Scale(1.0 / _TO_UNIT),),
+        f"standardised by {standard.mean:.4f} and {standard.scale:.4f}": (*unit, standard),
+    }
+    found = []
+    for name, before in ways.items():
+        other = replace(contents.network, preprocessing=(*before, *own))
+        accuracy = evaluate(other, rows, labels).accuracy
+        is_written = (*before, *own) == network.preprocessing
+        found.append({"inputs": name, "accuracy": accuracy, "is_written": is_written})
+    return found
+
+
+def _warn_of_scaling(args: argparse.Namespace, accuracies: list[dict[str, Any]]) -> None:
+    """Tell if the network gets more right under another scaling than under the written one."""
+    written = [x["accuracy"] for x in accuracies if x["is_written"]]
+    best = max(accuracies, key=lambda x: x["accuracy"], default=None)
+    if written and best is not None and best["accuracy"] > written[0] + _NOTICEABLE:
+        tell(
+            f"{args.source} gets {best['accuracy']:.4f} of {args.data} right with inputs"
+            f" {best['inputs']}, and {written[0]:.4f} as it was written: see --input-range"
+        )
+
+
+def _print(result: dict[str, Any]) -> None:
+    """Print what was read, written and found."""
+    layers = [f"{x['n_in']} -> {x['n_out']} {x['activation']}" for x in result["layers"]]
+    rows = {
+        "read": f"{result['source']} ({'; '.join([result['format'], *result['notes']])})",
+        "layers": ", ".join(layers),
+        "parameters": f"{result['parameters']:,}, {result['dtype']}",
+        "preprocessing": ", ".join(result["preprocessing"]) or "none",
+        "output": result["output"],
+    }
+    if result["classes"] is not None:
+        rows["classes"] = ", ".join(map(str, result["classes"]))
+    rows["wrote"] = f"{result['target']} ({result['bytes']:,} bytes)"
+    print_table(rows)
+    if "verification" in result:
+        _print_verification(result)
+
+
+def _print_verification(result: dict[str, Any]) -> None:
+    found = result["verification"]
+    width = max(map(len, found))
+    print_line(f"\nverified on {result['rows']:,} rows")
+    head = f"{'':{width}}  {'against':{width}}  {result['output']:>13}    of bound"
+    print_line(f"  {head}  probabilities    of bound  labels changed")
+    for name, x in found.items():
+        cells = _cells(x["outputs"]) + _cells(x["probabilities"])
+        print_line(f"  {name:{width}}  {x['against']:{width}}  {cells}{x['n_changed']:>14,}")
+    is_in_bound = all(x["in_bound"] for x in found.values())
+    print_line(f"  {'in bound' if is_in_bound else 'OUT OF BOUND: rounding does not explain it'}")
+    if result["accuracy"]:
+        print_line("\naccuracy, if the inputs were")
+        width = max(len(x["inputs"]) for x in result["accuracy"])
+        for x in result["accuracy"]:
+            mark = "  as written" if x["is_written"] else ""
+            print_line(f"  {x['inputs']:{width}}  {x['accuracy']:.4f}{mark}")
+
+
+def _cells(deviation: dict[str, float] | None) -> str:
+    if deviation is None:
+        return f"{'':>27}"
+    return f"{deviation['difference']:>13.2e}{deviation['share']:>12.3g}  "

@@ -1,0 +1,100 @@
+"""``xpnet inspect``: what is in a file, of weights or of images."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from xpnet.cli.arguments import Subparsers, add_common_arguments, positive
+from xpnet.cli.report import print_json, print_line, print_table
+from xpnet.cli.stopwatch import Stopwatch
+
+__all__ = ["add_parser"]
+
+_SHOWN = 40
+_METADATA_SHOWN = 200
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "inspect",
+        help="show what is in a file of weights or images",
+        description="Show what is in a file: the arrays of weights by name, dtype and shape, the"
+        " operators of ONNX; or the images of a data set, their shape, dtype and labels. Large"
+        " files are not loaded.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="any file of weights or images")
+    parser.add_argument(
+        "--max-bytes", type=positive, metavar="N", help="how large pickles and ONNX may be"
+    )
+    parser.add_argument("--delimiter", default=",", metavar="C", help="of a CSV file (default: ,)")
+    add_common_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, _: Stopwatch) -> int:
+    """Run the command."""
+    facts = {"file": args.file, **_facts(args)}
+    if args.json:
+        print_json(facts)
+    else:
+        _print(facts)
+    return 0
+
+
+def _facts(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the file holds: weights, or else images."""
+    from xpnet.datasets.preview import preview
+    from xpnet.files.errors import DataError, WeightsError
+    from xpnet.formats.choosing import SAMPLE_PATH, format_of
+    from xpnet.formats.options import Options
+    from xpnet.formats.overview import overview
+
+    path = SAMPLE_PATH if args.file == "sample" else Path(args.file)
+    size = path.stat().st_size
+    try:
+        name = format_of(path)
+    except WeightsError as no_weights:
+        try:
+            return {"bytes": size, **preview(path, delimiter=args.delimiter)}
+        except DataError as error:
+            raise error from no_weights
+    if name == "npz":  # which may hold either
+        try:
+            return {"bytes": size, **overview(path, Options()), **preview(path)}
+        except DataError:
+            pass
+    return {"bytes": size, **overview(path, Options(max_bytes=args.max_bytes))}
+
+
+def _print(facts: dict[str, Any]) -> None:
+    rows = {"file": f"{facts['file']} ({facts['bytes']:,} bytes)"}
+    for name, value in facts.items():
+        if name not in {"file", "bytes", "arrays", "metadata"}:
+            rows[name] = _as_text(value)
+    for name, text in facts.get("metadata", {}).items():
+        shown = text if len(text) <= _METADATA_SHOWN else f"{text[:_METADATA_SHOWN]} ..."
+        rows[f"metadata {name}"] = shown
+    print_table(rows)
+    arrays = facts.get("arrays", [])
+    width = max((len(name) for name, *_ in arrays[:_SHOWN]), default=0)
+    for name, dtype, shape in arrays[:_SHOWN]:
+        print_line(f"  {name:{width}}  {dtype}  {' x '.join(map(str, shape)) or 'one number'}")
+    if len(arrays) > _SHOWN:
+        print_line(f"  ... and {len(arrays) - _SHOWN:,} more arrays")
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {x}" for name, x in value.items())
+    if isinstance(value, list):
+        return ", ".join(_of_list(x) for x in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _of_list(value: Any) -> str:
+    if isinstance(value, list):
+        name, shape = value
+        return f"{name} ({' x '.join(map(str, shape))})"
+    return str(value)

@@ -1,0 +1,74 @@
+"""What is in a file of images, told by its first rows."""
+
+import os
+from dataclasses import replace
+from typing import Any
+
+from xpnet.datasets.labels import labels_beside
+from xpnet.datasets.options import Options
+from xpnet.datasets.read import open_rows
+from xpnet.datasets.recognize import format_of
+from xpnet.datasets.sample import SAMPLE_IMAGES
+from xpnet.files import DataError, open_source
+
+__all__ = ["preview"]
+
+_ROWS = 100
+_LABELS_SHOWN = 10
+
+
+def preview(path: str | os.PathLike[str], *, delimiter: str = ",") -> dict[str, Any]:
+    """Return what a file of images or labels holds, by its header and first 100 rows.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file as `xpnet.datasets.read` takes it; or "sample".
+    delimiter : str, default ","
+        Of a CSV file.
+
+    Returns
+    -------
+    dict
+        "format": "csv", "idx", "npy" or "npz"; "images", how many, or "not counted" where only
+        the end of the file tells; "shape" and "dtype" of an image; "range", the smallest and the
+        largest value in the rows that were read; "labels", where they are.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    DataError
+        If it holds no images, or damaged ones.
+
+    Examples
+    --------
+    >>> preview("sample")["shape"]
+    '28 x 28'
+    """
+    path = SAMPLE_IMAGES if path == "sample" else path
+    options = Options(rows=_ROWS, delimiter=delimiter)
+    try:
+        return _preview(path, options)
+    except DataError:  # whole numbers were expected; there may be fractions
+        return _preview(path, replace(options, floating=True))
+
+
+def _preview(path: str | os.PathLike[str], options: Options) -> dict[str, Any]:
+    with open_source(path) as source:
+        kind = format_of(source)
+        found = open_rows(source, options)
+        images, labels = next(found.blocks)
+        beside = None if source.path is None else labels_beside(source.path)
+    place = "none" if beside is None else os.fspath(beside)
+    if labels is not None:
+        shown = ", ".join(map(str, labels[:_LABELS_SHOWN].tolist()))
+        place = f"in the file: {shown} ..."
+    return {
+        "format": kind,
+        "images": "not counted" if found.count is None else found.count,
+        "shape": " x ".join(map(str, images.shape[1:])),
+        "dtype": str(images.dtype),
+        "range": f"{images.min():g} to {images.max():g}" if images.size else "no images",
+        "labels": place,
+    }
