@@ -109,3 +109,11 @@ def test_the_first_difference():
         "SHA-256 0f0f0f0f0f0f",
         "SHA-256 aaaaaaaaaaaa",
     )
+
+
+def test_the_arrays_of_preprocessing_are_part_of_it():
+    steps = [xpnet.Standardize(BIAS[[0, 1, 1]], 2.0), xpnet.Standardize(BIAS[[0, 0, 1]], 2.0)]
+    layer = xpnet.Dense(WEIGHT, BIAS)
+    one, other = (network_fingerprint(xpnet.Network([layer], preprocessing=x)) for x in steps)
+    assert one["preprocessing"] == other["preprocessing"] == "Standardize(3 means, scale=2.0)"
+    assert first_difference(one, other)[0] == "means of step 1"
