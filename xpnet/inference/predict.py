@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.counting import Transfers, count_transfers
+from xpnet.arrays.memory import keep_freed_memory
 from xpnet.arrays.namespace import array_namespace, as_array, current_device, library_of
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.sigmoids import sigmoid
@@ -181,6 +182,8 @@ def _batched(
             return map_rows(
                 lambda block: _batched(network, block, compute, batch_size, transfers), images
             )
+    if network.library == "numpy":
+        keep_freed_memory()
     with current_device(network.layers[0].weight):
         parts = list(_results(network, images, compute, batch_size, transfers))
         return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
