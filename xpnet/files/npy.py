@@ -2,7 +2,9 @@
 
 import io
 import math
+import sys
 import tokenize
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ __all__ = ["NpyHeader", "read_npy_header"]
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 _HEADER_LIMIT = 10_000
+_MOST_DIMENSIONS = 32
 # What NumPy's parser of Python literals lets through.
 _FAULTS = (
     ValueError,
@@ -94,15 +97,23 @@ def read_npy_header(
         (2, 0): np.lib.format.read_array_header_2_0,
     }[version]
     try:
-        shape, is_fortran, dtype = parse(io.BytesIO(prefix + header))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # headers as Python 2 wrote them
+            shape, is_fortran, dtype = parse(io.BytesIO(prefix + header))
     except _FAULTS as fault:
-        reason = str(fault).partition(chr(10))[0]
+        reason = str(fault).partition(chr(10))[0] or type(fault).__name__
         msg = "npy header"
         raise error(msg, file=name, found=reason) from None
-    if any(type(length) is not int or length < 0 for length in shape):
+    if len(shape) > _MOST_DIMENSIONS or not all(map(_is_length, shape)):
+        # Python prints no very large number.
+        shown = tuple(n if abs(n) <= sys.maxsize else f"over {sys.maxsize}" for n in shape)
         msg = "npy shape"
-        raise error(msg, file=name, found=shape, expected="lengths that are whole numbers")
+        raise error(msg, file=name, found=shown, expected="lengths that are whole numbers")
     if dtype.hasobject or dtype.kind == "V":
         msg = "dtype of the array"
         raise error(msg, file=name, found=dtype, expected="plain numbers")
     return NpyHeader(shape, is_fortran, dtype, len(magic) + len(prefix) + len(header))
+
+
+def _is_length(length: object) -> bool:
+    return type(length) is int and 0 <= length <= sys.maxsize

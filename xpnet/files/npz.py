@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -28,6 +29,8 @@ _FAULTS = (
     ValueError,
     OverflowError,
 )
+# NumPy writes no others; one of them asks for as much memory as a file likes.
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UNIX, _MODE = 3, 0o644 << 16
 # Level 1: activations hardly shrink at any level, and the zeros of images do at this one.
 _LEVEL = 1
@@ -65,6 +68,7 @@ def open_npz_members(
     closing: ExitStack,
     *,
     error: type[FileError] = DataError,
+    hints: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, NpzMember]:
     """Read the directory of an npz file, and no array of it.
 
@@ -78,6 +82,8 @@ def open_npz_members(
         What closes the file and its members.
     error : type, default DataError
         The class of errors.
+    hints : mapping of str to str, optional
+        What to do about a member that is no npy file, by the last part of its name.
 
     Returns
     -------
@@ -99,6 +105,10 @@ def open_npz_members(
         found = quoted(info.filename)
         if key == info.filename or key in members:
             what = "npz member twice" if key in members else "npz member that is no npy file"
+            hint = hints.get(info.filename.rpartition("/")[2])
+            raise error(what, file=name, found=found, hint=hint)
+        if info.compress_type not in _COMPRESSIONS:
+            what = "npz member compressed in another way than npz files are"
             raise error(what, file=name, found=found)
         path = PurePosixPath(info.orig_filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:

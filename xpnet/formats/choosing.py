@@ -16,9 +16,9 @@ from xpnet.formats.options import Layout, Options
 from xpnet.formats.parameters import as_parameters, check_finite
 from xpnet.networks.network import Network
 
-__all__ = ["SUFFIXES", "check_suffix", "format_of", "load", "read_model", "save"]
+__all__ = ["SAMPLE_PATH", "SUFFIXES", "check_suffix", "format_of", "load", "read_model", "save"]
 
-_SAMPLE = Path(__file__).parent / "sample" / "model.safetensors"
+SAMPLE_PATH = Path(__file__).parent / "sample" / "model.safetensors"
 _HEAD_BYTES = 16
 _WRITERS: dict[str, Any] = {
     ".safetensors": safetensors.serialize,
@@ -69,8 +69,8 @@ def load(
     allow_external : bool, default False
         Whether an ONNX file may keep its weights in other files, of its own folder.
     max_bytes : int, optional
-        How many bytes the parameters may take; 4 GiB by default, and for npz at most 100 times
-        the size of the file. Safetensors cannot be larger than it is.
+        How many bytes the parameters may take; 4 GiB by default, and for npz and pickles at most
+        100 times the size of the file or 16 MiB. Safetensors cannot be larger than it is.
 
     Returns
     -------
@@ -107,7 +107,7 @@ logits; float32, numpy)
 
 def read_model(path: str | os.PathLike[str], options: Options) -> Contents:
     """Read a file of weights, as `load` does, and tell what else is known of it."""
-    path = _SAMPLE if path == "sample" else Path(path)
+    path = SAMPLE_PATH if path == "sample" else Path(path)
     format_name = format_of(path)
     try:
         if format_name == "ONNX":
@@ -170,7 +170,14 @@ def _of_named(format_name: str, named: Named, options: Options) -> Contents:
     return Contents(build(named.description, named.arrays), format_name, is_own=True)
 
 
-def save(network: Network, path: str | os.PathLike[str], /, *, force: bool = False) -> None:
+def save(
+    network: Network,
+    path: str | os.PathLike[str],
+    /,
+    *,
+    force: bool = False,
+    input_dtype: str | None = None,
+) -> None:
     """Write a network to a file, whole or not at all; the suffix chooses the format.
 
     Parameters
@@ -182,6 +189,9 @@ def save(network: Network, path: str | os.PathLike[str], /, *, force: bool = Fal
         network; ONNX what it has operators for (`xpnet.formats.onnx`).
     force : bool, default False
         Whether to replace an existing file.
+    input_dtype : str, optional
+        Of ONNX alone, whose inputs have one dtype: "uint8" for raw pixels. By default that of the
+        network.
 
     Raises
     ------
@@ -198,8 +208,13 @@ def save(network: Network, path: str | os.PathLike[str], /, *, force: bool = Fal
         If the file cannot be written; an existing one is left as it was.
     """
     check_suffix(path)
+    suffix = Path(path).suffix
+    if input_dtype is not None and suffix != ".onnx":
+        msg = f"`input_dtype` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
+        raise ValueError(msg)
+    options = {} if input_dtype is None else {"input_dtype": input_dtype}
     with atomic_write(path, force=force) as stream:
-        stream.write(_WRITERS[Path(path).suffix](network))
+        stream.write(_WRITERS[suffix](network, **options))
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.formats.options import Layout
@@ -26,8 +27,10 @@ _NAME = re.compile(
     r"(?P<before>.*?)(?P<kind>weight|kernel|bias|[Wwb])(?P<after>\d*(:0)?)", re.DOTALL
 )
 _NUMBER = re.compile(r"\d{1,9}")
-# So many places are tried, to find an order, and no more.
-_MOST_STATES = 10_000
+# As of a Sequential in a Sequential: 0.weight comes before 1.0.weight, and this before 2.weight.
+_NUMBERS = re.compile(r"\d+(\.\d+)*")
+# So many places are tried, to find an order, and no more; of so many kinds of names.
+_MOST_STATES, _MOST_GROUPS = 10_000, 200
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class _Layer:
     def key(self) -> tuple[str, tuple[int, ...]]:
         """What the name is without its numbers, and these."""
         numbers = tuple(int(number) for number in _NUMBER.findall(self.weight_name))
-        return _NUMBER.sub("#", self.weight_name), numbers
+        return _NUMBERS.sub("#", self.weight_name), numbers
 
     @property
     def is_of_the_book(self) -> bool:
@@ -73,6 +76,7 @@ def network_of_names(
         If the arrays are no such network, or the names and shapes leave open which.
     """
     layers, notes = _paired(arrays)
+    _check_numbers(layers)
     layout = _layout_of(layers, layout)
     if layout == "out_in":
         notes.append("weights of shape (n_out, n_in) are transposed")
@@ -122,6 +126,16 @@ def _paired(arrays: Mapping[str, NDArray[Any]]) -> tuple[list[_Layer], list[str]
     if n_flat:
         notes.append(f"biases of two dimensions are flattened: {n_flat}")
     return layers, notes
+
+
+def _check_numbers(layers: Sequence[_Layer]) -> None:
+    """Refuse a gap in the book's numbers. torch's count the layers between, which hold nothing."""
+    numbers = sorted(layer.key[1] for layer in layers if layer.is_of_the_book)
+    expected = [(i,) for i in range(1, len(layers) + 1)]
+    if numbers and numbers != expected and numbers != [(i - 1,) for (i,) in expected]:
+        found = ", ".join(sorted(layer.weight_name for layer in layers))
+        msg = f"the weights must be W1 to W{len(layers)}, without a gap; found {found}"
+        raise ValueError(msg)
 
 
 def _layer_of(arrays: Mapping[str, NDArray[Any]], pair: Mapping[str, str]) -> _Layer:
@@ -217,14 +231,12 @@ def _orders(layers: Sequence[_Layer], layout: Layout) -> Iterator[list[_Layer]]:
     for layer in sorted(layers, key=lambda layer: layer.key):
         queues.setdefault(layer.key[0], []).append(layer)
     groups = list(queues.values())
+    if len(groups) > _MOST_GROUPS or len({layer.key for layer in layers}) < len(layers):
+        raise _open_order()
     n_states = 0
     # Depth first: how many layers of each group are placed, and which, in order.
     stack: list[tuple[tuple[int, ...], list[_Layer]]] = [((0,) * len(groups), [])]
     while stack:
-        n_states += 1
-        if n_states > _MOST_STATES:
-            msg = "the names leave open the order of the layers; number them"
-            raise ValueError(msg)
         placed, order = stack.pop()
         if len(order) == len(layers):
             yield order
@@ -238,6 +250,13 @@ def _orders(layers: Sequence[_Layer], layout: Layout) -> Iterator[list[_Layer]]:
             ):
                 after = (*placed[:i], placed[i] + 1, *placed[i + 1 :])
                 stack.append((after, [*order, layer]))
+                n_states += 1
+                if n_states > _MOST_STATES:
+                    raise _open_order()
+
+
+def _open_order() -> ValueError:
+    return ValueError("the names leave open the order of the layers; number them")
 
 
 def _oriented(layer: _Layer, layout: Layout) -> NDArray[Any]:
@@ -246,7 +265,7 @@ def _oriented(layer: _Layer, layout: Layout) -> NDArray[Any]:
 
 def _bias(layer: _Layer, layout: Layout) -> NDArray[Any]:
     n_out = _oriented(layer, layout).shape[1]
-    bias = layer.bias if layer.bias is not None else layer.weight.ravel()[:1].repeat(n_out) * 0
+    bias = np.zeros(n_out, layer.weight.dtype) if layer.bias is None else layer.bias
     if bias.size != n_out:
         msg = f"the bias of {layer.weight_name} must have {n_out} values; got {bias.size}"
         raise ValueError(msg)

@@ -4,6 +4,7 @@ What is read is known beforehand: the zip directory and each array's header are 
 any of it is unpacked.
 """
 
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from xpnet.files.opening import take
 from xpnet.formats.contents import Named
 from xpnet.formats.description import arrays_by_name, describe
 from xpnet.formats.options import Options
+from xpnet.formats.pickle import TORCH_HINT
 from xpnet.networks.network import Network
 
 __all__ = ["read", "read_headers", "recognise", "serialize"]
@@ -27,6 +29,9 @@ _KEY = "xpnet"
 _KINDS = {"weight": "W", "bias": "b"}
 # Weights hardly shrink. A file that grows by more than this, and beyond some size, is a bomb.
 _MOST_RATIO, _SMALL_BYTES = 100, 1 << 24
+# Each that is open has buffers of its own.
+_MOST_ARRAYS = 4096
+_HINTS = {"data.pkl": f"if it is torch's, {TORCH_HINT}"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def _book_name(name: str) -> str:
 def _own_name(name: str) -> str:
     """Return ``layers.0.weight`` for ``W1``; other names are returned as they are."""
     kinds = {letter: kind for kind, letter in _KINDS.items()}
-    if name[:1] in kinds and name[1:].isascii() and name[1:].isdigit() and len(name) < 10:  # noqa: PLR2004 (digits)
+    if re.fullmatch(r"[Wb][1-9][0-9]{0,8}", name):
         return f"layers.{int(name[1:]) - 1}.{kinds[name[0]]}"
     return name
 
@@ -89,7 +94,11 @@ def read(path: Path, options: Options) -> Named:
         msg = "xpnet's description must be bytes"
         raise WeightsError(msg, file=path, found=description.dtype)
     text = description.tobytes().decode("utf-8", "replace")
-    return Named({_own_name(name): array for name, array in found.items()}, text)
+    own = {_own_name(name): array for name, array in found.items()}
+    if len(own) != len(found):
+        msg = "two names of one array"
+        raise WeightsError(msg, file=path, found=", ".join(found), expected="W1, b1 and so on")
+    return Named(own, text)
 
 
 def read_headers(path: Path) -> dict[str, NpyHeader]:
@@ -105,7 +114,11 @@ def read_headers(path: Path) -> dict[str, NpyHeader]:
 
 
 def _open(path: Path, closing: ExitStack) -> dict[str, _Array]:
-    members = open_npz_members(path, str(path), closing, error=WeightsError)
+    members = open_npz_members(path, str(path), closing, error=WeightsError, hints=_HINTS)
+    if len(members) > _MOST_ARRAYS:
+        msg = "arrays of an npz file"
+        found, expected = str(len(members)), f"at most {_MOST_ARRAYS}"
+        raise WeightsError(msg, file=path, found=found, expected=expected)
     arrays = {}
     for name, member in members.items():
         header = read_npy_header(member, str(path), error=WeightsError)

@@ -71,7 +71,8 @@ def from_sklearn(estimator: Any, /) -> Network:
         final = _LAST[last.out_activation_]
     names = [_ACTIVATIONS[last.activation]] * (len(last.coefs_) - 1) + [final]
     layers = [
-        Dense(np.ascontiguousarray(weight), bias.copy(), name)
+        # Copies: partial_fit writes into the estimator's own arrays.
+        Dense(weight.copy(order="C"), bias.copy(), name)
         for weight, bias, name in zip(last.coefs_, last.intercepts_, names, strict=True)
     ]
     output: Output = "values" if classes is None else "logits"
@@ -87,9 +88,13 @@ def _is(estimator: Any, name: str) -> bool:
 def _steps_of(scaler: Any) -> list[Step]:
     if scaler is None or scaler == "passthrough":
         return []
+    is_known = _is(scaler, "StandardScaler") or _is(scaler, "MinMaxScaler")
+    if is_known and not hasattr(scaler, "n_features_in_"):
+        msg = f"`estimator` must be fitted; got {type(scaler).__name__} before its fit"
+        raise TypeError(msg)
     if _is(scaler, "StandardScaler"):
-        mean = scaler.mean_ if scaler.with_mean else 0.0
-        return [Standardize(mean, scaler.scale_ if scaler.with_std else 1.0)]
+        mean = scaler.mean_.copy() if scaler.with_mean else 0.0
+        return [Standardize(mean, scaler.scale_.copy() if scaler.with_std else 1.0)]
     if _is(scaler, "MinMaxScaler"):
         if scaler.clip:
             msg = "MinMaxScaler must not clip; got clip=True"
@@ -102,11 +107,10 @@ def _steps_of(scaler: Any) -> list[Step]:
 
 
 def _classes_of(classes: NDArray[Any]) -> list[Any]:
-    if classes.dtype.kind == "f" and np.all(classes == np.round(classes)):
-        classes = classes.astype(np.int64)
-    if classes.dtype.kind == "b":
-        classes = classes.astype(np.int64)
-    return list(classes.tolist())
+    names: list[Any] = classes.tolist()
+    if classes.dtype.kind in "fb" and all(float(name).is_integer() for name in names):
+        return [int(name) for name in names]
+    return names
 
 
 def to_sklearn(network: Network, /) -> Any:
@@ -162,16 +166,17 @@ def to_sklearn(network: Network, /) -> Any:
         names = network.classes or range(network.n_classes)
         mlp.classes_ = np.asarray(names)
         mlp._label_binarizer = LabelBinarizer().fit(mlp.classes_)  # noqa: SLF001 (no other way)
-        if mlp.classes_.tolist() != mlp._label_binarizer.classes_.tolist():  # noqa: SLF001
-            msg = f"`classes` must be sorted for scikit-learn; got {list(names)}"
+        if list(names) != mlp._label_binarizer.classes_.tolist():  # noqa: SLF001
+            msg = f"`classes` must be sorted, and of one type, for scikit-learn; got {list(names)}"
             raise ValueError(msg)
     scalers = [_scaler_of(step, network.n_in) for step in network.preprocessing]
     return make_pipeline(*scalers, mlp) if scalers else mlp
 
 
 def _hidden_activation(network: Network) -> str:
-    names = {name: key for key, name in _ACTIVATIONS.items()} | {"linear": "identity"}
-    hidden = {layer.activation_text for layer in network.layers[:-1]} or {"relu"}
+    names = {name: key for key, name in _ACTIVATIONS.items()}
+    found = [layer.activation_text for layer in network.layers[:-1]] or ["relu"]
+    hidden = {"identity" if name == "linear" else name for name in found}
     if len(hidden) > 1 or not hidden <= set(names):
         msg = (
             "`network` must have one activation for all hidden layers, for scikit-learn, of"
@@ -186,12 +191,20 @@ def _scaler_of(step: Step, n_in: int) -> Any:
 
     scaler = StandardScaler()
     if isinstance(step, Scale):
-        mean, scale = np.zeros(n_in), np.full(n_in, 1.0 / step.factor)
+        mean, scale = np.zeros(n_in), np.full(n_in, _inverse(step.factor))
     else:
         mean, scale = (
-            np.full(n_in, x) if isinstance(x, float) else np.array(to_numpy(x))
+            np.full(n_in, x) if isinstance(x, float) else to_numpy(x).astype(np.float64)
             for x in (step.mean, step.scale)
         )
-    scaler.mean_, scaler.scale_, scaler.var_ = mean, scale, scale**2
+    with np.errstate(over="ignore", under="ignore"):
+        scaler.mean_, scaler.scale_, scaler.var_ = mean, scale, scale**2
     scaler.n_features_in_, scaler.n_samples_seen_ = n_in, 1
     return scaler
+
+
+def _inverse(factor: float) -> float:
+    if not np.isfinite(1.0 / factor):
+        msg = f"`factor` must have an inverse, for scikit-learn; got {factor}"
+        raise ValueError(msg)
+    return 1.0 / factor

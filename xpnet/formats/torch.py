@@ -12,10 +12,10 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, output_of
 
-__all__ = ["from_torch"]
+__all__ = ["ACTIVATIONS", "from_torch"]
 
 # By the class in torch.nn: the activation, and for each of its options the module's attribute.
-_ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
+ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "CELU": ("celu", {"alpha": "alpha"}),
     "ELU": ("elu", {"alpha": "alpha"}),
     "GELU": ("gelu", {"approximate": "approximate"}),
@@ -43,9 +43,11 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
 }
 # Attributes that must have these values, since xpnet's function has no option for them.
 _FIXED: dict[str, dict[str, tuple[Any, ...]]] = {
+    "Flatten": {"start_dim": (1,), "end_dim": (-1,)},
     "Hardtanh": {"min_val": (-1,), "max_val": (1,)},
     "LogSoftmax": {"dim": (-1, 1)},
     "Softmax": {"dim": (-1, 1)},
+    "Softplus": {"threshold": (20,)},
 }
 # Modules that change no number of a row, or none when a network is not learning.
 _PASSED = frozenset({"AlphaDropout", "Dropout", "Flatten", "Identity"})
@@ -71,8 +73,8 @@ def from_torch(module: Any, /) -> Network:
     TypeError
         If there is another module in it; the message names it and its place.
     ValueError
-        If a module has settings that xpnet's function has not, the layers do not fit, or there is
-        none.
+        If a module has hooks, or settings that xpnet's function has not, the layers do not fit, or
+        there is none.
 
     Notes
     -----
@@ -95,7 +97,7 @@ def from_torch(module: Any, /) -> Network:
             if not may_follow:
                 msg = f"{kind} at {place or 'the front'} must follow a Linear layer"
                 raise ValueError(msg)
-            last, (name, attributes) = layers[-1], _ACTIVATIONS[kind]
+            last, (name, attributes) = layers[-1], ACTIVATIONS[kind]
             options = {option: getattr(part, x) for option, x in attributes.items()}
             layers[-1] = Dense(last.weight, last.bias, name, options)
             may_follow = False
@@ -108,7 +110,9 @@ def from_torch(module: Any, /) -> Network:
 def _parts(module: Any, place: str) -> Iterator[tuple[str, Any]]:
     """Yield the modules of a Sequential, and of those in it, with their places."""
     if _is_of_torch(module) and type(module).__name__ == "Sequential":
-        for name, part in module.named_children():
+        _check_hooks(module, place)
+        # One module may be in it several times, and named_children would give it once.
+        for name, part in module._modules.items():  # noqa: SLF001 (the only one with names)
             yield from _parts(part, f"{place}.{name}".lstrip("."))
     else:
         yield place, module
@@ -121,7 +125,7 @@ def _is_of_torch(module: Any) -> bool:
 
 def _kind_of(module: Any, place: str) -> str:
     kind = type(module).__name__
-    known = {"Linear", *_PASSED, *_ACTIVATIONS}
+    known = {"Linear", *_PASSED, *ACTIVATIONS}
     if not _is_of_torch(module) or kind not in known:
         where = f" at {place}" if place else ""
         msg = (
@@ -129,11 +133,19 @@ def _kind_of(module: Any, place: str) -> str:
             f" {type(module).__module__}.{kind}{where}"
         )
         raise TypeError(msg)
+    _check_hooks(module, place)
     for name, values in _FIXED.get(kind, {}).items():
         if getattr(module, name) not in values:
             msg = f"{kind} at {place} must have {name}={values[0]}; got {getattr(module, name)}"
             raise ValueError(msg)
     return kind
+
+
+def _check_hooks(module: Any, place: str) -> None:
+    # What torch's older weight_norm, or anybody, hangs on a module may compute anything.
+    if module._forward_hooks or module._forward_pre_hooks:  # noqa: SLF001 (no other way)
+        msg = f"{type(module).__name__} at {place or 'the top'} must have no hooks; remove them"
+        raise ValueError(msg)
 
 
 def _dense(module: Any) -> Dense:

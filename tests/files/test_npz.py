@@ -1,0 +1,117 @@
+"""npz archives: the directory is looked at before any member is, and the same bytes again."""
+
+import io
+import zipfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpnet.files import DataError
+from xpnet.files.errors import WeightsError
+from xpnet.files.npz import npz_bytes, open_npz_members
+
+ARRAYS = {"b": np.arange(5.0), "a/c": np.ones((2, 3), np.float32)}
+GOOD = bytes(npz_bytes(ARRAYS))
+
+
+def names_of(content: bytes, **options: Any) -> list[str]:
+    with ExitStack() as closing:
+        return list(open_npz_members(io.BytesIO(content), "a.npz", closing, **options))
+
+
+def zipped(*names: str, compression: int = zipfile.ZIP_STORED) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", compression) as archive:
+        for name in names:
+            archive.writestr(name, b"content")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_members(tmp_path: Path, is_stream: bool) -> None:  # noqa: FBT001 (a case)
+    path = tmp_path / "a.npz"
+    path.write_bytes(GOOD)
+    with ExitStack() as closing:
+        opened: Any = io.BytesIO(GOOD) if is_stream else path
+        members = open_npz_members(opened, "a.npz", closing)
+        assert list(members) == ["b", "a/c"]
+        content = members["b"].read(1000)
+    assert len(content) == members["b"].size == 128 + 40
+    assert np.load(io.BytesIO(content)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_everything_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(GOOD)
+    with ExitStack() as closing:
+        member = open_npz_members(path, "a.npz", closing)["b"]
+        member.read(1)
+    assert member.archive.fp is None
+    with pytest.raises(DataError, match=r"corrupt or truncated npz, found .*closed file"):
+        member.read(1)
+
+
+def test_numpy_reads_what_is_written() -> None:
+    with np.load(io.BytesIO(GOOD)) as file:
+        assert {name: file[name].tolist() for name in file} == {
+            name: array.tolist() for name, array in ARRAYS.items()
+        }
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_same_arrays_give_the_same_bytes(order: Any) -> None:
+    again = {
+        name: np.asfortranarray(array).astype(array.dtype.newbyteorder(order))
+        for name, array in ARRAYS.items()
+    }
+    assert bytes(npz_bytes(again)) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "corrupt or truncated npz, found File is not a zip file"),
+        (GOOD[:-1], "corrupt or truncated npz, found File is not a zip file"),
+        (GOOD + b"\n", "something else behind the npz archive, save or copy it again"),
+        (b"\n" + GOOD, "something else before the npz archive, save or copy it again"),
+        (zipped(), "npz without arrays"),
+        (zipped("a.npy", "b.txt"), "npz member that is no npy file, found 'b.txt'"),
+        (zipped("a.npy", "b/"), "npz member that is no npy file, found 'b/'"),
+        (zipped("../a.npy"), "npz member whose name leads elsewhere, found '../a.npy'"),
+        (zipped("a/../../b.npy"), "npz member whose name leads elsewhere"),
+        (zipped("..\\a.npy"), "npz member whose name leads elsewhere"),
+        (zipped("/a.npy"), "npz member whose name leads elsewhere, found '/a.npy'"),
+        (zipped("a.npy", compression=zipfile.ZIP_LZMA), "npz member compressed in another way"),
+        (zipped("a.npy", compression=zipfile.ZIP_BZIP2), "npz member compressed in another way"),
+    ],
+    ids=[
+        "nothing", "cut", "behind", "before", "empty", "text", "folder", "parent", "detour",
+        "backslash", "absolute", "lzma", "bz2",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("error", [DataError, WeightsError])
+def test_archives_that_are_refused(content: bytes, message: str, error: Any) -> None:
+    with pytest.raises(error, match=r"^a\.npz: ") as caught:
+        names_of(content, error=error)
+    assert message in str(caught.value)
+
+
+def test_a_hint_by_the_name() -> None:
+    hints = {"b.pkl": "do this"}
+    with pytest.raises(DataError, match=r"no npy file, found 'x/a\.pkl'$"):
+        names_of(zipped("x/a.pkl", "x/b.pkl"), hints=hints)
+    with pytest.raises(DataError, match=r"no npy file, found 'x/b\.pkl', do this$"):
+        names_of(zipped("x/b.pkl"), hints=hints)
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_a_byte_of_a_member_that_is_wrong(place: int) -> None:
+    content = bytearray(zipped("a.npy", "b.npy"))
+    content[content.index(b"content") + place] ^= 1
+    with ExitStack() as closing:
+        member = open_npz_members(io.BytesIO(content), "a.npz", closing)["a"]
+        with pytest.raises(DataError, match="corrupt or truncated npz, found Bad CRC-32"):
+            member.read(100)

@@ -1,0 +1,518 @@
+"""The book's pickle: its arrays, bit by bit, and nothing that a pickle could do beside."""
+
+import pickle
+import pickletools
+import struct
+import time
+import tracemalloc
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xpnet import Network, load
+from xpnet.files.errors import WeightsError
+from xpnet.formats.pickle import read, recognise
+
+repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=200)
+PROTOCOLS = range(6)
+LIMIT = 1 << 32
+
+
+def book(dtype: str = "float32") -> dict[str, Any]:
+    draw = np.random.default_rng(0).standard_normal
+    shapes = {"W1": (3, 4), "b1": (4,), "W2": (4, 2), "b2": (2,)}
+    return {name: draw(shape).astype(dtype) for name, shape in shapes.items()}
+
+
+GOOD = pickle.dumps(book(), 3)
+
+
+def of_numpy_1(content: bytes) -> bytes:
+    """Return a pickle with the names that NumPy 1 had; these are of another length."""
+    for new, old in (("numpy._core.multiarray", "numpy.core.multiarray"),):
+        content = content.replace(f"c{new}\n".encode(), f"c{old}\n".encode())
+        for length in (b"\x8c%c", b"X%c\0\0\0"):
+            content = content.replace(
+                length % len(new) + new.encode(), length % len(old) + old.encode()
+            )
+    return content
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "weights.pkl"
+
+
+@pytest.fixture
+def opened(path: Path) -> Callable[..., Network]:
+    def go(content: bytes, **options: Any) -> Network:
+        path.write_bytes(content)
+        return load(path, **options)
+
+    return go
+
+
+@pytest.fixture
+def error(path: Path) -> Callable[..., str]:
+    """Return the text of the error that bytes give: one line, at once, in little memory."""
+
+    def go(content: bytes, **options: Any) -> str:
+        path.write_bytes(content)
+        tracemalloc.start()
+        start = time.process_time()
+        try:
+            with pytest.raises(WeightsError, match=r"weights\.pkl: ") as caught:
+                load(path, **options)
+            assert tracemalloc.get_traced_memory()[1] < (1 << 21) + 100 * len(content)
+        finally:
+            tracemalloc.stop()
+        assert time.process_time() - start < 5
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) <= 390
+        return str(caught.value)
+
+    return go
+
+
+def bits(network: Network) -> dict[str, Any]:
+    """Return the arrays by the book's names, bit by bit."""
+    return {
+        name: (x.dtype, x.shape, x.tobytes())
+        for i, layer in enumerate(network.layers, 1)
+        for name, x in ((f"W{i}", layer.weight), (f"b{i}", layer.bias))
+    }
+
+
+def bits_of(arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name: (x.dtype, x.shape, x.tobytes()) for name, x in arrays.items()}
+
+
+@pytest.fixture(scope="session")
+def book_file(shared_data: Path) -> Path:
+    return shared_data / "weights" / "book_sample_weight.pkl"
+
+
+def test_the_file_of_the_book(book_file: Path) -> None:
+    # It is known, and may be unpickled here.
+    expected = pickle.loads(book_file.read_bytes())
+    network = load(book_file)
+    assert [layer.activation for layer in network.layers] == ["sigmoid", "sigmoid", "identity"]
+    assert bits(network) == bits_of(expected)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_file_of_the_book_pickled_again(
+    book_file: Path, opened: Callable[..., Network], protocol: int
+) -> None:
+    again = pickle.dumps(pickle.loads(book_file.read_bytes()), protocol)
+    assert bits(opened(again)) == bits(load(book_file))
+
+
+def test_the_convolutions_of_the_book(shared_data: Path) -> None:
+    with pytest.raises(WeightsError, match=r"W1 has the shape \(16, 1, 3, 3\); found W1, W2"):
+        load(shared_data / "weights" / "book_convnet_params.pkl")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("rename", [bytes, of_numpy_1], ids=["numpy 2", "numpy 1"])
+def test_identical_bits(
+    opened: Callable[..., Network], dtype: str, protocol: int, rename: Callable[[bytes], bytes]
+) -> None:
+    content = rename(pickle.dumps(book(dtype), protocol))
+    # Protocol 5 names another function in a module whose name is as new.
+    assert (b"numpy.core" in content) == (rename is of_numpy_1 and protocol < 5)
+    assert bits(opened(content)) == bits_of(book(dtype))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("change", [np.asfortranarray, lambda x: x.astype(">f4")], ids=["F", ">"])
+def test_other_orders(
+    opened: Callable[..., Network], protocol: int, change: Callable[[Any], Any]
+) -> None:
+    content = pickle.dumps({name: change(x) for name, x in book().items()}, protocol)
+    network = opened(content)
+    assert bits(network) == bits_of(book())
+    assert all(layer.weight.flags.c_contiguous for layer in network.layers)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_arrays_may_be_written_to(opened: Callable[..., Network], protocol: int) -> None:
+    network = opened(pickle.dumps(book(), protocol))
+    assert all(x.weight.flags.writeable and x.bias.flags.writeable for x in network.layers)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_pickles_without_what_is_not_needed(opened: Callable[..., Network], protocol: int) -> None:
+    content = pickletools.optimize(pickle.dumps(book(), protocol))
+    assert bits(opened(content)) == bits_of(book())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_ordered_dictionary(path: Path, protocol: int) -> None:
+    path.write_bytes(pickle.dumps(OrderedDict(book()), protocol))
+    assert bits_of(dict(read(path, max_bytes=LIMIT).arrays)) == bits_of(book())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_one_array_under_two_names(opened: Callable[..., Network], protocol: int) -> None:
+    zeros = np.zeros(4)
+    arrays = {"W1": np.ones((4, 4)), "b1": zeros, "W2": np.eye(4), "b2": zeros}
+    assert bits(opened(pickle.dumps(arrays, protocol), layout="in_out")) == bits_of(arrays)
+
+
+def test_whole_numbers(opened: Callable[..., Network]) -> None:
+    arrays = {name: (x * 100).astype(np.int8) for name, x in book().items()}
+    network = opened(pickle.dumps(arrays))
+    assert network.layers[0].weight.tolist() == arrays["W1"].tolist()
+
+
+class Evil:
+    """What pickles as a call of anything."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+@pytest.mark.parametrize("function", [eval, exec, getattr, open, print, np.load, np.zeros, Path])
+def test_a_call_of_anything_else(
+    error: Callable[..., str], tmp_path: Path, function: Any, protocol: int
+) -> None:
+    mark = tmp_path / "called"
+    call = Evil(function, f"__import__('pathlib').Path({str(mark)!r}).touch()")
+    text = error(pickle.dumps({"W1": call}, protocol))
+    assert "which no dictionary of arrays needs" in text
+    assert function.__name__ in text
+    assert not mark.exists()
+
+
+def call(module: str, name: str, arguments: bytes = b")") -> bytes:
+    return f"c{module}\n{name}\n".encode() + arguments + b"R"
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("os", "system"),
+        ("builtins", "eval"),
+        ("numpy", "load"),
+        ("numpy", "core"),
+        ("numpy.core.multiarray", "scalar"),
+        ("numpy._core.multiarray", "_reconstruct.__globals__"),
+        ("numpy.ndarray", "tofile"),
+        ("", ""),
+        ("numpy.dtype", ""),
+        ("x" * 1000, "x"),
+    ],
+)
+def test_names_that_are_not_known(error: Callable[..., str], module: str, name: str) -> None:
+    text = error(b"\x80\x02}X\x01\0\0\0W" + call(module, name) + b"s.")
+    assert f"the name '{(module + '.' + name)[:50]}" in text
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (call("numpy", "ndarray"), "a call of ndarray"),
+        (call("_codecs", "encode", b"X\1\0\0\0aX\5\0\0\0utf-8\x86"), "a call of encode"),
+        (call("numpy", "dtype", b"X\2\0\0\0O8\x85"), "plain numbers; got the dtype 'O8'"),
+        (call("numpy", "dtype", b"X\2\0\0\0U8\x85"), "plain numbers; got the dtype 'U8'"),
+        (call("numpy", "dtype", b"X\2\0\0\0f1\x85"), "no pickle of a dictionary of arrays"),
+        (call("numpy", "dtype", b"K\1\x85"), "an object of type int instead of a text"),
+        (call("numpy", "dtype", b"N"), "arguments must be a tuple"),
+        (call("numpy", "dtype"), "no value fits an instruction"),
+        (b"K\1)R", "a call of something that is no name"),
+        (b"K\1}b", "a state for something that has none"),
+        (b"K\1K\1a", "items for something that is no list"),
+        (b"K\1K\1K\1s", "keys for something that is no dictionary"),
+        (call("collections", "OrderedDict", b"]]K\1aa\x85"), "a dictionary must be made of pairs"),
+    ],
+    ids=str,
+)
+def test_calls_that_make_no_array(error: Callable[..., str], call: bytes, message: str) -> None:
+    assert message in error(b"\x80\x02}X\x01\0\0\0W" + call + b"s.")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (pickle.dumps({"W1": 5}), "the entry 'W1' is no array"),
+        (pickle.dumps({"W1": [1.0]}), "the entry 'W1' is no array"),
+        (pickle.dumps({"W1": None}), "the entry 'W1' is no array"),
+        (pickle.dumps({"W1": {"a": np.ones(1)}}), "the entry 'W1' is no array"),
+        (pickle.dumps({"W1": np.float32(5)}), "numpy._core.multiarray.scalar"),
+        (pickle.dumps({"W1": np.asarray([None])}), "got the dtype 'O8'"),
+        (pickle.dumps({"W1": np.asarray(["a"])}), "got the dtype 'U1'"),
+        (pickle.dumps({"W1": np.asarray([True])}), "got the dtype 'b1'"),
+        (pickle.dumps({"W1": np.asarray([1j])}), "got the dtype 'c16'"),
+        (pickle.dumps({1: np.ones(1)}), "an object of type int instead of a text"),
+        (pickle.dumps({None: np.ones(1)}), "an object of type NoneType instead of a text"),
+        (pickle.dumps({("W", 1): np.ones(1)}), "an object of type tuple instead of a text"),
+        (pickle.dumps({}), "no weights, such as W1 and b1"),
+        (pickle.dumps([np.ones(1)], 2), "it holds an object of type list"),
+        (pickle.dumps(np.ones(1), 2), "it holds an object of type array"),
+        (pickle.dumps("W1", 2), "it holds an object of type str"),
+        (pickle.dumps(None, 2), "it holds an object of type nonetype"),
+        (pickle.dumps({"W1": {1, 2}}, 4), "instruction EMPTY_SET"),
+    ],
+    ids=str,
+)
+def test_values_that_are_no_arrays(error: Callable[..., str], value: bytes, shown: str) -> None:
+    assert shown in error(value)
+
+
+def array(shape: bytes, content: bytes = bytes(4)) -> bytes:
+    """Return the instructions for an array of float32; the shape is an instruction."""
+    dtype = (
+        call("numpy", "dtype", b"X\2\0\0\0f4\x85") + b"(K\3X\1\0\0\0<NNNJ\xff\xff\xff\xffJ\0\0\0\0"
+    )
+    dtype += b"K\0tb"
+    made = call("numpy.core.multiarray", "_reconstruct", b"cnumpy\nndarray\nK\0\x85C\1b\x87")
+    data = b"B" + struct.pack("<I", len(content)) + content
+    return made + b"(K\1" + shape + dtype + b"\x89" + data + b"tb"
+
+
+def test_the_array_that_the_others_change(path: Path) -> None:
+    path.write_bytes(b"\x80\x03}X\1\0\0\0W" + array(b"K\1\x85") + b"s.")
+    assert read(path, max_bytes=LIMIT).arrays["W"].tolist() == [0.0]
+
+
+def test_a_dictionary_out_of_pairs(path: Path) -> None:
+    # As Python 2 wrote ordered dictionaries: a list of lists.
+    pair = b"](X\1\0\0\0W" + array(b"K\1\x85") + b"e"
+    path.write_bytes(b"\x80\x03ccollections\nOrderedDict\n](" + pair + b"e\x85R.")
+    assert read(path, max_bytes=LIMIT).arrays["W"].tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (b"K\2\x85", "an array of shape (2,) must have 8 bytes; got 4"),
+        (b"J\xff\xff\xff\xff\x85", "must be a few whole numbers"),
+        (b"\x88\x85", "must be a few whole numbers"),
+        (b"X\1\0\0\0a\x85", "must be a few whole numbers"),
+        (b"]K\1a", "must be a few whole numbers"),
+        (b"K\1", "must be a few whole numbers"),
+        (b"\x8a\x09" + b"\xff" * 8 + b"\0\x85", "must be a few whole numbers"),
+        (b"\x8a\x08" + b"\xff" * 7 + b"\x7f\x85", "must have 36893488147419103228 bytes; got 4"),
+        (b"(" + b"K\1" * 33 + b"t", "must be a few whole numbers"),
+    ],
+    ids=[
+        "two", "negative", "true", "text", "list", "number", "overflow", "large", "dimensions",
+    ],
+)  # fmt: skip
+def test_shapes_that_lie(error: Callable[..., str], shape: bytes, message: str) -> None:
+    assert message in error(b"\x80\x03}X\1\0\0\0W" + array(shape) + b"s.")
+
+
+def doubled(count: int, start: bytes = b")") -> bytes:
+    """Return the instructions for a tuple that has itself so many times twice."""
+    return start + b"q\0h\0\x86" * count
+
+
+DEEP = doubled(80)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"\x80\x02Nr\xff\xff\xff\x7f.", id="memo"),
+        pytest.param(b"\x80\x04N\x94j\xff\xff\xff\xff.", id="no such memo"),
+        pytest.param(b"\x80\x03}B\xff\xff\xff\x7f.", id="BINBYTES"),
+        pytest.param(b"\x80\x04}\x8e" + b"\xff" * 7 + b"\x7f.", id="BINBYTES8"),
+        pytest.param(b"\x80\x04}\x8e\0\0\0\0\1\0\0\0.", id="BINBYTES8, 4 GiB"),
+        pytest.param(b"\x80\x05}\x96\0\0\0\0\1\0\0\0.", id="BYTEARRAY8, 4 GiB"),
+        pytest.param(b"\x80\x04}\x8d\0\0\0\0\1\0\0\0.", id="BINUNICODE8, 4 GiB"),
+        pytest.param(b"\x80\x02}\x8b\xff\xff\xff\x7f.", id="LONG4"),
+        pytest.param(b"\x80\x02}K\1" + DEEP[:-3] + b"\x86K\1s.", id="deep key"),
+        pytest.param(b"\x80\x02}" + DEEP + b"K\1s.", id="wide key"),
+        pytest.param(b"\x80\x02}(" + DEEP + b"K\1" + DEEP + b"K\1u.", id="wide keys"),
+        pytest.param(b"\x80\x02}" + b")" + b"\x85" * 100_000 + b"K\1s.", id="nested key"),
+        pytest.param(b"\x80\x02" + b"]" * 50_000 + b"a" * 49_999 + b".", id="nested lists"),
+        pytest.param(b"\x80\x02" + b"(" * 50_000 + b"t" * 50_000 + b".", id="nested tuples"),
+        pytest.param(b"\x80\x02cnumpy\ndtype\n" + DEEP + b"\x85R.", id="wide dtype"),
+        pytest.param(b"\x80\x02cnumpy\ndtype\n" + DEEP + b"R.", id="wide arguments"),
+        pytest.param(b"\x80\x04" + DEEP + b"\x8c\1a\x93.", id="wide name"),
+        pytest.param(
+            b"\x80\x02cnumpy\ndtype\nX\2\0\0\0f4\x85R(K\1" + DEEP + b"tb.", id="wide byte order"
+        ),
+        pytest.param(b"\x80\x03}X\1\0\0\0W" + array(DEEP) + b"s.", id="wide shape"),
+        pytest.param(
+            b"\x80\x03}X\1\0\0\0W"
+            + array(b"(\x8a\xff" + b"\1" * 255 + b"q\1" + b"h\1" * 50_000 + b"t")
+            + b"s.",
+            id="shape of huge numbers",
+        ),
+        pytest.param(
+            b"\x80\x02](" + b"K\1" * 5000 + b"eq\1"
+            b"ccollections\nOrderedDict\n](" + b"h\1" * 50_000 + b"e\x85R.",
+            id="pairs that are long",
+        ),
+        pytest.param(
+            b"\x80\x02X\x40\x42\x0f\0" + b"a" * 1_000_000 + b"q\1X\6\0\0\0latin1q\2"
+            b"c_codecs\nencode\nq\3" + b"h\3h\1h\2\x86R" * 1000 + b".",
+            id="text encoded again and again",
+        ),
+        pytest.param(
+            b"\x80\x03B\x40\x42\x0f\0" + bytes(1_000_000) + b"q\1"
+            b"cnumpy\ndtype\nX\2\0\0\0f4\x85Rq\2cnumpy.core.numeric\n_frombuffer\nq\3"
+            + b"h\3(h\1h\2J\x90\xd0\3\0\x85X\1\0\0\0CtR" * 1000
+            + b".",
+            id="bytes of many arrays",
+        ),
+    ],
+)
+def test_bombs(error: Callable[..., str], content: bytes) -> None:
+    assert "no pickle of a dictionary of arrays: " in error(content)
+
+
+def test_one_array_under_many_names(error: Callable[..., str]) -> None:
+    names = {f"W{i}": 0 for i in range(2000)}
+    content = pickle.dumps(dict.fromkeys(names, np.zeros(1 << 14, ">f8")), 4)
+    text = error(content)
+    assert "arrays of a pickle are too large together, found 262,144,000 bytes, expected" in text
+
+
+def test_containers_that_hold_themselves(error: Callable[..., str]) -> None:
+    itself: dict[str, Any] = {}
+    itself["W1"] = itself
+    assert "the entry 'W1' is no array" in error(pickle.dumps(itself))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80\x02\x82\x01.", "instruction EXT1"),
+        (b"\x80\x02\x83\x01\x01.", "instruction EXT2"),
+        (b"\x80\x02\x84\x01\x01\x01\x01.", "instruction EXT4"),
+        (b"\x80\x02Pid\n.", "instruction PERSID"),
+        (b"\x80\x02K\1Q.", "instruction BINPERSID"),
+        (b"\x80\x02)cos\nsystem\n\x81.", "os.system"),
+        (b"\x80\x02)\x81.", "instruction NEWOBJ"),
+        (b"\x80\x02(ios\nsystem\n.", "instruction INST"),
+        (b"\x80\x02(K\1o.", "instruction OBJ"),
+        (b"\x80\x05\x97.", "instruction NEXT_BUFFER"),
+        (b"\x80\x022.", "instruction DUP"),
+        (b"\x80\x02\xff.", "unknown"),
+        (b"\x80\x02.", "not enough values"),
+        (b"\x80\x02NN.", "too many values"),
+        (b"\x80\x02t.", "no value fits an instruction"),
+        (b"\x80\x02}(K\1u.", "argument"),
+        (b"\x80\x02h\7.", "no value fits an instruction"),
+        (b"\x80\x02I" + b"9" * 5000 + b"\n.", "no pickle of a dictionary of arrays"),
+        (b"\x80\x02X\1\0\0\0\xff.", "no value fits an instruction"),
+        (b"\x80\x02U\1\\S'\\8'\n\x86.", "it holds an object of type tuple"),
+    ],
+)
+def test_instructions_that_are_refused(
+    error: Callable[..., str], content: bytes, message: str
+) -> None:
+    assert message in error(content)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_name_twice(error: Callable[..., str], protocol: int) -> None:
+    arrays = {"W1": np.ones((2, 2)), "V1": np.ones((2, 2))}
+    content = pickle.dumps(arrays, protocol).replace(b"V1", b"W1")
+    assert "'W1' is there twice" in error(content)
+
+
+@pytest.mark.parametrize("more", [b"\0", GOOD], ids=["byte", "pickle"])
+def test_something_behind(error: Callable[..., str], more: bytes) -> None:
+    assert "something else follows the pickle" in error(GOOD + more)
+
+
+@pytest.mark.parametrize("length", range(2, len(GOOD), 3))
+def test_a_file_that_is_cut_off(error: Callable[..., str], length: int) -> None:
+    error(GOOD[:length])
+
+
+def test_a_file_that_is_too_large(
+    error: Callable[..., str], opened: Callable[..., Network]
+) -> None:
+    assert opened(GOOD, max_bytes=len(GOOD)).n_in == 3
+    text = error(GOOD, max_bytes=len(GOOD) - 1)
+    assert f"pickle is too large, expected at most {len(GOOD) - 1:,} bytes, --max-bytes" in text
+
+
+@pytest.mark.parametrize("number", [np.nan, -np.inf])
+def test_numbers_that_are_not_finite(
+    error: Callable[..., str], opened: Callable[..., Network], number: float
+) -> None:
+    content = pickle.dumps({**book(), "b2": np.float32([number, 1])})
+    assert "b2 must be finite; got 1 values" in error(content)
+    assert not np.isfinite(opened(content, allow_nonfinite=True).layers[1].bias[0])
+
+
+@pytest.mark.parametrize("module", ["sklearn.pipeline", "sklearn.neural_network._perceptron"])
+def test_a_pickle_of_sklearn_gets_a_hint(error: Callable[..., str], module: str) -> None:
+    text = error(b"\x80\x02" + call(module, "Pipeline") + b".")
+    assert "give the estimator to xpnet.from_sklearn" in text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02" + call("torch._utils", "_rebuild_tensor_v2") + b".",
+        # Of torch before 1.6: a number, and behind it further pickles.
+        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.",
+    ],
+    ids=["module", "state_dict"],
+)
+def test_a_pickle_of_torch_gets_a_hint(error: Callable[..., str], content: bytes) -> None:
+    assert "save the module's state_dict as safetensors" in error(content)
+
+
+@repeatable
+@given(
+    places=st.dictionaries(
+        st.integers(2, len(GOOD) - 1), st.integers(0, 255), min_size=1, max_size=4
+    )
+)
+def test_any_damage(places: dict[int, int], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "damage.pkl"
+    content = bytearray(GOOD)
+    for place, value in places.items():
+        content[place] = value
+    path.write_bytes(content)
+    try:
+        arrays = read(path, max_bytes=LIMIT).arrays
+    except WeightsError as error:
+        assert "\n" not in str(error)  # noqa: PT017 (or none is raised)
+    else:
+        assert sum(x.nbytes for x in arrays.values()) <= len(GOOD)
+
+
+opcodes = st.sampled_from([code.code.encode("latin-1") for code in pickletools.opcodes])
+
+
+@repeatable
+@given(parts=st.lists(opcodes | st.binary(max_size=6) | st.just(b"\1\0\0\0a"), max_size=30))
+def test_any_instructions(parts: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "instructions.pkl"
+    path.write_bytes(b"\x80\x04" + b"".join(parts) + b".")
+    try:
+        assert read(path, max_bytes=LIMIT).arrays == {}
+    except WeightsError as error:
+        assert len(str(error)) <= 390  # noqa: PT017 (or none is raised)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("kind", [dict, OrderedDict])
+def test_recognition(protocol: int, kind: type) -> None:
+    assert recognise(pickle.dumps(kind(book()), protocol)[:16])
+
+
+@pytest.mark.parametrize("head", [b"", b"(", b"{", b"PK\3\4", b"\x93NUMPY", b"\x08\x07"])
+def test_heads_of_other_files(head: bytes) -> None:
+    assert not recognise(head)

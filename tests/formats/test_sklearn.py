@@ -1,0 +1,331 @@
+"""To and from scikit-learn: the same predictions, or an error that says what does not fit."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpnet import (
+    Dense,
+    Network,
+    Scale,
+    Standardize,
+    from_sklearn,
+    predict,
+    predict_proba,
+    to_sklearn,
+)
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, RobustScaler, StandardScaler
+
+DRAW = np.random.default_rng(0)
+X = DRAW.normal([3, -20, 0, 100], [1, 5, 0.01, 30], (80, 4))
+IDS = np.arange(80) % 3
+ULPS = 64
+
+
+def fitted(estimator: Any, x: Any = X, y: Any = IDS) -> Any:
+    """Return the estimator after a few steps: how well it learns is not the question."""
+    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    last.set_params(random_state=0, max_iter=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return estimator.fit(x, y)
+
+
+def classifier(**options: Any) -> MLPClassifier:
+    return MLPClassifier(**{"hidden_layer_sizes": (6, 5), **options})
+
+
+def labels_of(network: Network, x: Any) -> list[Any]:
+    classes = network.classes or range(network.n_classes)
+    return [classes[i] for i in predict(network, x)]
+
+
+def assert_close(found: Any, expected: Any, dtype: Any = np.float64) -> None:
+    np.testing.assert_allclose(found, expected, rtol=ULPS * np.finfo(dtype).eps, atol=1e-14)
+
+
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize(
+    "classes",
+    [
+        [0, 1],
+        [0, 1, 2],
+        [-3, 7],
+        [10, 5, 20],
+        ["no", "yes"],
+        ["cat", "dog", "bird"],
+        [False, True],
+        [1.0, 2.0, 3.0],
+    ],
+    ids=str,
+)
+def test_classifiers(classes: list[Any], activation: str) -> None:
+    labels = np.asarray([classes[i % len(classes)] for i in range(len(X))])
+    x = StandardScaler().fit_transform(X)
+    estimator = fitted(classifier(activation=activation), x, labels)
+    network = from_sklearn(estimator)
+    assert network.output == "logits"
+    assert network.classes == tuple(sorted(classes))
+    assert_close(predict_proba(network, x), estimator.predict_proba(x))
+    assert labels_of(network, x) == estimator.predict(x).tolist()
+
+
+@pytest.mark.parametrize("widths", [(), (1,), (3, 4, 5)], ids=str)
+def test_hidden_layers(widths: tuple[int, ...]) -> None:
+    estimator = fitted(classifier(hidden_layer_sizes=widths), X / 100)
+    network = from_sklearn(estimator)
+    assert [layer.n_out for layer in network.layers] == [*widths, 3]
+    assert_close(predict_proba(network, X / 100), estimator.predict_proba(X / 100))
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_regressors(n_outputs: int) -> None:
+    x = StandardScaler().fit_transform(X)
+    y = x[:, 0] if n_outputs == 1 else x[:, :n_outputs]
+    estimator = fitted(MLPRegressor(hidden_layer_sizes=(6,), activation="tanh"), x, y)
+    network = from_sklearn(estimator)
+    assert (network.output, network.classes, network.n_out) == ("values", None, n_outputs)
+    assert_close(network(x).reshape(y.shape), estimator.predict(x))
+
+
+def test_a_regressor_of_counts() -> None:
+    if "loss" not in MLPRegressor().get_params():
+        pytest.skip("this scikit-learn has no loss='poisson'")
+    x = StandardScaler().fit_transform(X)
+    estimator = fitted(MLPRegressor(hidden_layer_sizes=(6,), loss="poisson"), x, IDS)
+    network = from_sklearn(estimator)
+    assert network.layers[-1].activation == "exponential"
+    assert_close(network(x)[:, 0], estimator.predict(x))
+
+
+SCALERS: dict[str, Callable[[], list[Any]]] = {
+    "standard": lambda: [StandardScaler()],
+    "no mean": lambda: [StandardScaler(with_mean=False)],
+    "no scale": lambda: [StandardScaler(with_std=False)],
+    "nothing": lambda: [StandardScaler(with_mean=False, with_std=False)],
+    "range": lambda: [MinMaxScaler()],
+    "other range": lambda: [MinMaxScaler((-3, 7))],
+    "both": lambda: [MinMaxScaler((5, 6)), StandardScaler()],
+    "passthrough": lambda: ["passthrough", StandardScaler(), None],
+}
+
+
+@pytest.mark.parametrize("scalers", SCALERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_scalers(scalers: str, dtype: str) -> None:
+    x = X.astype(dtype)
+    parts = [*SCALERS[scalers](), classifier()]
+    estimator = fitted(Pipeline([(str(i), part) for i, part in enumerate(parts)]), x)
+    network = from_sklearn(estimator)
+    assert network.dtype == np.dtype(dtype)
+    # Rounded means and scales: by as much as the largest inputs are larger than the differences.
+    tolerance = (1e-3 if dtype == "float32" else 1e-10) if scalers == "both" else None
+    tolerance = tolerance or (1e-4 if dtype == "float32" else 1e-12)
+    np.testing.assert_allclose(
+        predict_proba(network, x), estimator.predict_proba(x), rtol=tolerance, atol=tolerance
+    )
+    assert labels_of(network, x) == estimator.predict(x).tolist()
+
+
+def test_a_constant_input() -> None:
+    x = X.copy()
+    x[:, 1] = 5.0
+    estimator = fitted(make_pipeline(StandardScaler(), MinMaxScaler(), classifier()), x)
+    assert_close(predict_proba(from_sklearn(estimator), x), estimator.predict_proba(x))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_and_inputs_of_one_dtype(dtype: str) -> None:
+    x = StandardScaler().fit_transform(X).astype(dtype)
+    estimator = fitted(classifier(), x)
+    network = from_sklearn(estimator)
+    assert network.dtype == np.dtype(dtype)
+    np.testing.assert_allclose(
+        predict_proba(network, x), estimator.predict_proba(x), rtol=ULPS * np.finfo(dtype).eps
+    )
+
+
+def test_what_the_estimator_learns_later_changes_nothing() -> None:
+    scaler = StandardScaler().fit(X)
+    estimator = fitted(classifier(), scaler.transform(X))
+    network = from_sklearn(Pipeline([("scale", scaler), ("mlp", estimator)]))
+    before = network(X)
+    estimator.partial_fit(X, IDS)
+    scaler.mean_ += 1.0
+    scaler.scale_ += 1.0
+    assert np.array_equal(network(X), before)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "named"),
+    [
+        (RandomForestClassifier(), "must be an MLPClassifier or MLPRegressor; got RandomForest"),
+        (GridSearchCV(MLPClassifier(), {}), "must be an MLPClassifier or .*; got GridSearchCV"),
+        (make_pipeline(StandardScaler()), "must be an MLPClassifier or .*; got StandardScaler"),
+        (StandardScaler(), "must be an MLPClassifier or MLPRegressor; got StandardScaler"),
+        (MLPClassifier(), "must be fitted; got MLPClassifier before its fit"),
+        (MLPRegressor(), "must be fitted; got MLPRegressor before its fit"),
+        (Pipeline([("a", "passthrough")]), "must be an MLPClassifier or MLPRegressor; got str"),
+        (None, "must be an MLPClassifier or MLPRegressor; got NoneType"),
+    ],
+    ids=["forest", "search", "scalers", "scaler", "unfitted", "unfitted too", "text", "none"],
+)
+def test_other_estimators(estimator: Any, named: str) -> None:
+    with pytest.raises(TypeError, match=named):
+        from_sklearn(estimator)
+
+
+class MyMLP(MLPClassifier):
+    """A class of somebody else's."""
+
+
+def test_a_subclass() -> None:
+    with pytest.raises(TypeError, match="got MyMLP"):
+        from_sklearn(fitted(MyMLP((3,))))
+
+
+@pytest.mark.parametrize("step", [RobustScaler(), PolynomialFeatures(1, include_bias=False)])
+def test_other_steps(step: Any) -> None:
+    estimator = fitted(make_pipeline(step, classifier()))
+    named = type(step).__name__
+    with pytest.raises(TypeError, match=f"must be StandardScaler or MinMaxScaler; got {named}"):
+        from_sklearn(estimator)
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()])
+def test_a_scaler_before_its_fit(scaler: Any) -> None:
+    estimator = Pipeline([("scale", scaler), ("mlp", fitted(classifier()))])
+    named = type(scaler).__name__
+    with pytest.raises(TypeError, match=f"must be fitted; got {named} before its fit"):
+        from_sklearn(estimator)
+
+
+def test_a_scaler_that_clips() -> None:
+    estimator = fitted(make_pipeline(MinMaxScaler(clip=True), classifier()))
+    with pytest.raises(ValueError, match="MinMaxScaler must not clip; got clip=True"):
+        from_sklearn(estimator)
+
+
+def test_several_labels_for_one_row() -> None:
+    labels = np.stack([IDS == 0, IDS > 0], axis=1).astype(int)
+    estimator = fitted(classifier(), X, labels)
+    with pytest.raises(ValueError, match="one label for each row; got a multilabel classifier"):
+        from_sklearn(estimator)
+
+
+@pytest.mark.parametrize("classes", [[0.5, 1.5, 2.5], [0.0, 1.0, np.inf]], ids=str)
+def test_classes_that_are_no_names(classes: list[float]) -> None:
+    estimator = fitted(classifier(), X, IDS)
+    estimator.classes_ = np.asarray(classes)
+    with pytest.raises(TypeError, match="must be texts or whole numbers; got "):
+        from_sklearn(estimator)
+
+
+def network_of(
+    widths: tuple[int, ...], hidden: str = "relu", dtype: str = "float64", **meaning: Any
+) -> Network:
+    draw = np.random.default_rng(1).standard_normal
+    names = [hidden] * (len(widths) - 2) + ["identity"]
+    layers = [
+        Dense(draw((a, b)).astype(dtype), draw(b).astype(dtype), name)
+        for a, b, name in zip(widths[:-1], widths[1:], names, strict=True)
+    ]
+    return Network(layers, **meaning)
+
+
+NETWORKS = [
+    network_of((4, 3)),
+    network_of((4, 5, 1), "tanh"),
+    network_of((4, 5, 6, 3), "sigmoid", classes=["a", "b", "c"]),
+    network_of((4, 5, 1), classes=[3, 7], preprocessing=Scale(1 / 255)),
+    network_of((4, 5, 2), "identity", output="values"),
+    network_of((4, 5, 1), output="values", preprocessing=Standardize(0.5, 2.0)),
+    network_of((4, 5, 3), preprocessing=(Scale(0.1), Standardize(np.arange(4.0), 2.0))),
+    network_of((4, 5, 3), "tanh", "float32", preprocessing=Standardize(np.ones(4, "f4"))),
+]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=repr)
+def test_there_and_back(network: Network) -> None:
+    estimator = to_sklearn(network)
+    again = from_sklearn(estimator)
+    assert again.output == network.output
+    assert [layer.activation for layer in again.layers] == [
+        layer.activation for layer in network.layers
+    ]
+    for found, expected in zip(again.layers, network.layers, strict=True):
+        assert np.array_equal(found.weight, expected.weight)
+        assert np.array_equal(found.bias, expected.bias)
+        assert found.weight.dtype == expected.weight.dtype
+    if network.output == "logits":
+        assert again.classes == (network.classes or tuple(range(network.n_classes)))
+    x = np.random.default_rng(2).standard_normal((50, 4)).astype(network.dtype)
+    np.testing.assert_allclose(again(x), network(x), rtol=ULPS * np.finfo(network.dtype).eps)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=repr)
+def test_the_estimator_predicts_as_the_network(network: Network) -> None:
+    estimator = to_sklearn(network)
+    x = np.random.default_rng(2).standard_normal((50, 4)).astype(network.dtype)
+    tolerance = ULPS * np.finfo(network.dtype).eps
+    if network.output == "values":
+        expected = network(x)
+        found = estimator.predict(x).reshape(expected.shape)
+        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+    else:
+        found = estimator.predict_proba(x)
+        np.testing.assert_allclose(found, predict_proba(network, x), rtol=tolerance, atol=tolerance)
+        assert estimator.predict(x).tolist() == labels_of(network, x)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=repr)
+def test_the_estimator_can_go_on_learning(network: Network) -> None:
+    estimator = to_sklearn(network)
+    mlp = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    x = np.random.default_rng(2).standard_normal((30, 4)).astype(network.dtype)
+    labels = np.resize(mlp.classes_, 30) if network.output == "logits" else network(x) + 1
+    before = [weight.copy() for weight in mlp.coefs_]
+    mlp.partial_fit(x, labels.ravel() if network.n_out == 1 else labels)
+    mlp.partial_fit(x, labels.ravel() if network.n_out == 1 else labels)
+    assert all(not np.array_equal(a, b) for a, b in zip(mlp.coefs_, before, strict=True))
+    assert np.isfinite(mlp.loss_)
+    # The network keeps its own weights.
+    assert np.array_equal(network.layers[0].weight, before[0])
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (network_of((4, 5, 3), "gelu"), r"one activation for all hidden layers, .*; got gelu\("),
+        (network_of((4, 5, 3), "leaky_relu"), "one activation .*; got leaky_relu"),
+        (
+            Network([*network_of((4, 5), "relu").layers, *network_of((5, 5, 3), "tanh").layers]),
+            "one activation for all hidden layers, .*; got identity, tanh",
+        ),
+        (network_of((4, 3), output="probabilities"), "must give logits or values of an identity"),
+        (Network([Dense([[1.0]], [0.0], "softmax")]), "got logits of softmax"),
+        (Network([Dense([[1.0]], [0.0], "sigmoid")], output="values"), "got values of sigmoid"),
+        (network_of((4, 2), classes=["b", "a"]), r"must be sorted, .*; got \['b', 'a'\]"),
+        (network_of((4, 2), classes=[0, "0"]), r"of one type, .*; got \[0, '0'\]"),
+        (network_of((4, 2), preprocessing=Scale(1e-310)), "`factor` must have an inverse"),
+    ],
+    ids=["options", "leaky", "two", "output", "softmax", "sigmoid", "order", "types", "factor"],
+)
+def test_networks_that_sklearn_has_not(network: Network, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        to_sklearn(network)
+
+
+def test_linear_is_the_identity() -> None:
+    layers = [Dense([[1.0]], [0.0], name) for name in ("linear", "identity", "linear")]
+    assert to_sklearn(Network(layers)).activation == "identity"
