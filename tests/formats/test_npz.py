@@ -17,7 +17,8 @@ from hypothesis.extra.numpy import arrays
 
 from xpnet import Dense, Network, Scale, Standardize, load, save
 from xpnet.files.errors import WeightsError
-from xpnet.formats.npz import read_headers, recognise, serialize
+from xpnet.formats.npz import read_headers, serialize
+from xpnet.formats.recognize import recognised
 from xpnet.functions.activations import ACTIVATIONS
 
 repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=100)
@@ -499,4 +500,4 @@ def test_any_damage(places: dict[int, int], tmp_path_factory: pytest.TempPathFac
     ("head", "known"), [(b"PK\3\4", True), (b"PK", True), (b"P", False), (b"", False)]
 )
 def test_recognition(head: bytes, known: bool) -> None:  # noqa: FBT001 (a case)
-    assert recognise(head) is known
+    assert (recognised(head) == "npz") is known

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from xpnet import Network, load
 from xpnet.files.errors import WeightsError
-from xpnet.formats.pickle import read, recognise
+from xpnet.formats.pickle import read
+from xpnet.formats.recognize import recognised
 
 repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=200)
 PROTOCOLS = range(6)
@@ -510,9 +511,9 @@ def test_any_instructions(parts: list[bytes], tmp_path_factory: pytest.TempPathF
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("kind", [dict, OrderedDict])
 def test_recognition(protocol: int, kind: type) -> None:
-    assert recognise(pickle.dumps(kind(book()), protocol)[:16])
+    assert recognised(pickle.dumps(kind(book()), protocol)[:16]) == "pickle"
 
 
 @pytest.mark.parametrize("head", [b"", b"(", b"{", b"PK\3\4", b"\x93NUMPY", b"\x08\x07"])
 def test_heads_of_other_files(head: bytes) -> None:
-    assert not recognise(head)
+    assert recognised(head) != "pickle"

@@ -18,7 +18,8 @@ from safetensors.numpy import save as save_tensors
 from xpnet import Dense, Network, Scale
 from xpnet.files.errors import WeightsError
 from xpnet.formats.choosing import load as read
-from xpnet.formats.safetensors import recognise, serialize
+from xpnet.formats.recognize import recognised
+from xpnet.formats.safetensors import serialize
 from xpnet.functions.activations import ACTIVATIONS
 
 NAN = float("nan")
@@ -592,7 +593,7 @@ def test_tensors_that_are_no_real_numbers(
     ],
 )
 def test_recognition(head: bytes, known: bool) -> None:  # noqa: FBT001 (a case)
-    assert recognise(head) is known
+    assert (recognised(head) == "safetensors") is known
 
 
 def test_the_error_is_one_line(path: Path) -> None:

@@ -1,39 +1,31 @@
 """Load by what a file holds, save by what its name says."""
 
+import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from xpnet.arrays.device import Device
 from xpnet.files.errors import WeightsError
 from xpnet.files.writing import atomic_write
-from xpnet.formats import npz, onnx, pickle, safetensors
 from xpnet.formats.contents import Contents, Named
 from xpnet.formats.description import build
 from xpnet.formats.naming import network_of_names
 from xpnet.formats.options import Layout, Options
 from xpnet.formats.parameters import as_parameters, check_finite
+from xpnet.formats.recognize import format_of
 from xpnet.networks.network import Network
 
-__all__ = ["SAMPLE_PATH", "SUFFIXES", "check_suffix", "format_of", "load", "read_model", "save"]
+__all__ = ["SAMPLE_PATH", "SUFFIXES", "check_suffix", "load", "read_model", "save"]
 
 SAMPLE_PATH = Path(__file__).parent / "sample" / "model.safetensors"
-_HEAD_BYTES = 16
-_WRITERS: dict[str, Any] = {
-    ".safetensors": safetensors.serialize,
-    ".npz": npz.serialize,
-    ".onnx": onnx.serialize,
+# By suffix, the room of a format, which has a function `serialize`.
+_WRITERS = {
+    ".safetensors": "xpnet.formats.safetensors",
+    ".npz": "xpnet.formats.npz",
+    ".onnx": "xpnet.formats.onnx",
 }
 SUFFIXES = tuple(_WRITERS)
-# By the first bytes of a file, where another format is told by its own, and what to do.
-_FOREIGN = {
-    b"\x1f\x8b": "gzip: unpack it first",
-    b"\x89HDF": "HDF5, as Keras has it: export the network to ONNX",
-    b"\x93NUMPY": "one array: save all of them as npz",
-    b"<": "a web page or XML: download the file itself",
-}
-_KNOWN = "safetensors, npz, ONNX, or a pickle of a dictionary of arrays"
 
 
 def load(
@@ -111,6 +103,8 @@ def read_model(path: str | os.PathLike[str], options: Options) -> Contents:
     format_name = format_of(path)
     try:
         if format_name == "ONNX":
+            from xpnet.formats import onnx
+
             return onnx.read(path, options)
         return _of_named(format_name, _read_named(format_name, path, options), options)
     except WeightsError:
@@ -121,40 +115,18 @@ def read_model(path: str | os.PathLike[str], options: Options) -> Contents:
         raise WeightsError(what, file=path) from error
 
 
-def format_of(path: Path) -> str:
-    """Return what a file is by its first bytes: "safetensors", "npz", "pickle" or "ONNX".
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    WeightsError
-        If it is none of these.
-    """
-    with path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
-    for magic, hint in _FOREIGN.items():
-        if head.startswith(magic):
-            what = "not a file of weights that xpnet reads"
-            raise WeightsError(what, file=path, found=head, expected=_KNOWN, hint=hint)
-    recognisers = {
-        "safetensors": safetensors.recognise,
-        "npz": npz.recognise,
-        "pickle": pickle.recognise,
-        "ONNX": onnx.recognise,
-    }
-    for name, recognise in recognisers.items():
-        if recognise(head):
-            return name
-    what = "not a file of weights that xpnet reads"
-    raise WeightsError(what, file=path, found=head or "an empty file", expected=_KNOWN)
-
-
 def _read_named(format_name: str, path: Path, options: Options) -> Named:
+    # Each format's room opens when a file needs it.
     if format_name == "npz":
+        from xpnet.formats import npz
+
         return npz.read(path, options)
     if format_name == "pickle":
+        from xpnet.formats import pickle
+
         return pickle.read(path, max_bytes=options.most_bytes)
+    from xpnet.formats import safetensors
+
     return safetensors.read(path)
 
 
@@ -214,7 +186,7 @@ def save(
         raise ValueError(msg)
     options = {} if input_dtype is None else {"input_dtype": input_dtype}
     with atomic_write(path, force=force) as stream:
-        stream.write(_WRITERS[suffix](network, **options))
+        stream.write(importlib.import_module(_WRITERS[suffix]).serialize(network, **options))
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:

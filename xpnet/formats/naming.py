@@ -280,6 +280,7 @@ def _activations(activation: str | Sequence[str], n_layers: int) -> list[str]:
         raise ValueError(msg)
     for name in activation:
         if name not in ACTIVATIONS:
-            msg = f"`activation` must be one of {', '.join(sorted(ACTIVATIONS))}; got {name!r}"
+            known = ", ".join(sorted(ACTIVATIONS))
+            msg = f"`activation` must be a known name; got {name!r}; known are {known}"
             raise ValueError(msg)
     return list(activation)

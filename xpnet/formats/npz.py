@@ -23,7 +23,7 @@ from xpnet.formats.options import Options
 from xpnet.formats.pickle import TORCH_HINT
 from xpnet.networks.network import Network
 
-__all__ = ["read", "read_headers", "recognise", "serialize"]
+__all__ = ["read", "read_headers", "serialize"]
 
 _KEY = "xpnet"
 _KINDS = {"weight": "W", "bias": "b"}
@@ -38,11 +38,6 @@ _HINTS = {"data.pkl": f"if it is torch's, {TORCH_HINT}"}
 class _Array:
     member: NpzMember
     header: NpyHeader
-
-
-def recognise(head: bytes) -> bool:
-    """Tell by a file's first bytes whether it is a zip archive."""
-    return head[:2] == b"PK"
 
 
 def serialize(network: Network) -> memoryview:

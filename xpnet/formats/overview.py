@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from xpnet.formats import npz, pickle, safetensors
-from xpnet.formats.choosing import format_of
 from xpnet.formats.onnx import parse
 from xpnet.formats.onnx.library import onnx_library
 from xpnet.formats.options import Options
+from xpnet.formats.recognize import format_of
 
 __all__ = ["overview"]
 

@@ -19,7 +19,7 @@ from xpnet.formats.contents import Named
 from xpnet.formats.description import arrays_by_name, describe
 from xpnet.networks.network import Network
 
-__all__ = ["Tensor", "read", "read_header", "recognise", "serialize"]
+__all__ = ["Tensor", "read", "read_header", "serialize"]
 
 _KEY = "xpnet"
 _LENGTH_BYTES = 8
@@ -40,11 +40,6 @@ class Tensor:
     dtype: str
     shape: tuple[int, ...]
     start: int
-
-
-def recognise(head: bytes) -> bool:
-    """Tell by a file's first 9 bytes whether it is safetensors: a length, then JSON."""
-    return head[8:9] == b"{"
 
 
 def serialize(network: Network) -> bytes:
