@@ -86,3 +86,16 @@ def test_results_of_another_shape() -> None:
     network = network_of()
     with pytest.raises(ValueError, match=r"shape \(700, 3\); got \(700, 2\) by one"):
         verify(network, ROWS, {"one": network(ROWS)[:, :2]})
+
+
+def test_a_runtime_may_be_right_in_absolute_terms_only() -> None:
+    layer = xpnet.Dense(np.eye(3, dtype="f4"), np.full(3, -20.0, "f4"), "sigmoid")
+    network = xpnet.Network([layer, xpnet.Dense(np.eye(3, dtype="f4"), np.zeros(3, "f4"))])
+    rows = np.zeros((4, 3), "f4")
+    wrong = network(rows) + np.float32(1.5e-7)  # true: 2e-9
+    strict = verify(network, rows, {"one": wrong})["one"]
+    loose = verify(network, rows, {"one": wrong}, absolute_error=4.0)["one"]
+    assert strict.outputs.share > 2
+    assert 0.1 < loose.outputs.share < 1
+    faulty = verify(network, rows, {"one": wrong + np.float32(1e-5)}, absolute_error=4.0)["one"]
+    assert not faulty.is_in_bound

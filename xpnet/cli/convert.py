@@ -173,7 +173,7 @@ def _verified(
     from xpnet.formats.choosing import read_model
     from xpnet.formats.options import Options
     from xpnet.inference.batches import default_batch_size
-    from xpnet.parity.sources import by_own_runtime
+    from xpnet.parity.sources import ABSOLUTE_ERRORS, by_own_runtime
     from xpnet.parity.verification import verify
 
     n_steps = len(network.preprocessing) - len(contents.network.preprocessing)
@@ -181,6 +181,7 @@ def _verified(
     for step in network.preprocessing[:n_steps]:
         x = step.compute(x, np)
     name, outputs = by_own_runtime(Path(args.source), contents, x)
+    runtimes = [name]
     results = {f"IN, by {name}": outputs}
     options = Options(allow_nonfinite=args.allow_nonfinite, max_bytes=args.max_bytes)
     written = read_model(args.target, options)
@@ -190,8 +191,10 @@ def _verified(
     if written.format == "ONNX":
         given = rows if args.uint8 else rows.astype(network.dtype)
         name, outputs = by_own_runtime(Path(args.target), written, given)
+        runtimes.append(name)
         results[f"OUT, by {name}"] = outputs
-    return verify(network, rows, results)
+    absolute = max(ABSOLUTE_ERRORS.get(name.split()[0], 0.0) for name in runtimes)
+    return verify(network, rows, results, absolute_error=absolute)
 
 
 def _as_json(found: "Verification") -> dict[str, Any]:

@@ -65,7 +65,12 @@ class Verification:
 
 
 def verify(
-    network: Network, x: Any, results: Mapping[str, NDArray[Any]], /
+    network: Network,
+    x: Any,
+    results: Mapping[str, NDArray[Any]],
+    /,
+    *,
+    absolute_error: float = 0.0,
 ) -> dict[str, Verification]:
     """Compare results of one network by several runtimes.
 
@@ -78,6 +83,9 @@ def verify(
     results : mapping of str to array of shape (n, n_out)
         By runtime, the outputs. The first one's are compared with the true values, within the
         bounds of `error_bound`; the others' with the first one's, within twice as much.
+    absolute_error : float, default 0
+        How far the activations of a runtime may be off in absolute terms, in units of the last
+        place of 1, besides the bounds of `xpnet.functions.bounds`.
 
     Returns
     -------
@@ -103,7 +111,8 @@ def verify(
             shape = (len(rows), network.n_out)
             msg = f"`results` must have the shape {shape}; got {y.shape} by {name}"
             raise ValueError(msg)
-    propagation = Propagation(network, 2 * count_results(network, len(rows)), _CONFIDENCE)
+    n_results = 2 * count_results(network, len(rows))
+    propagation = Propagation(network, n_results, _CONFIDENCE, absolute_error=absolute_error)
     first = next(iter(results), "")
     tallies = {name: _Tally(network, "float64" if name == first else first) for name in results}
     start = 0

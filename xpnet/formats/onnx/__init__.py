@@ -1,6 +1,6 @@
 """ONNX in and out: networks of fully connected layers, and nothing that only looks like one."""
 
-from xpnet.formats.onnx.reading import read, recognise
+from xpnet.formats.onnx.reading import parse, read
 from xpnet.formats.onnx.writing import serialize
 
-__all__ = ["read", "recognise", "serialize"]
+__all__ = ["parse", "read", "serialize"]

@@ -1,105 +1,28 @@
-"""What a graph of ONNX does to one row of inputs, followed symbolically.
+"""What a graph of ONNX does to a row of inputs, followed symbolically.
 
-A value is either an array that does not depend on the inputs, or `Rows`: the shape that one row
-has there, and the preprocessing and layers that it has come through. Each operator maps values to
-values; what none of them knows is refused by name.
+Each operator maps values to values (`xpnet.formats.onnx.values`); what none of them knows is
+refused by name.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xpnet.files.errors import quoted
+from xpnet.files.errors import WeightsError, quoted
 from xpnet.formats.onnx.library import onnx_library
-from xpnet.formats.onnx.tensors import Tensors
-from xpnet.networks.preprocessing import Step
+from xpnet.formats.onnx.tensors import Tensors, numpy_dtype
+from xpnet.formats.onnx.values import BATCH, Node, OperatorError, Rows, ShapeError, Value
+from xpnet.networks.preprocessing import arrays_of
 
-__all__ = ["Graph", "Layer", "Node", "Rows", "Value"]
+__all__ = ["Graph"]
 
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A fully connected layer on the way; without an activation yet, it may get a bias."""
-
-    weight: NDArray[Any]
-    bias: NDArray[Any] | None = None
-    activation: str = "identity"
-    options: Mapping[str, Any] = field(default_factory=dict)
-    is_open: bool = True
-
-    @property
-    def whole_bias(self) -> NDArray[Any]:
-        """The bias, zero if there is none."""
-        if self.bias is not None:
-            return self.bias
-        return np.zeros(self.weight.shape[1], self.weight.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """A value that depends on the inputs.
-
-    Attributes
-    ----------
-    shape : tuple of int, or None
-        Of one row, its batch of 1 included; None where the file does not tell.
-    dtype : numpy.dtype
-        Of its numbers.
-    steps, layers : tuple
-        What they have come through.
-    is_label : bool
-        Whether it is no more than the place of the largest of them.
-    gate : Rows, optional
-        What this is the sigmoid of: together they make silu.
-    """
-
-    shape: tuple[int, ...] | None
-    dtype: np.dtype[Any]
-    steps: tuple[Step, ...] = ()
-    layers: tuple[Layer, ...] = ()
-    is_label: bool = False
-    gate: "Rows | None" = None
-
-    @property
-    def size(self) -> int | None:
-        """How many numbers a row has."""
-        return None if self.shape is None else math.prod(self.shape)
-
-
-Value = Rows | NDArray[Any] | None
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """One operation.
-
-    Attributes
-    ----------
-    operator, name : str
-    inputs : sequence of Value
-        None where one is left out.
-    attributes : mapping of str to value
-    version : int
-        Of ONNX's operators.
-    lifted : int or None
-        The batch that the file fixes, where it is above 1: a `Rows` has one row.
-    """
-
-    operator: str
-    name: str
-    inputs: Sequence[Value]
-    attributes: Mapping[str, Any]
-    version: int
-    lifted: int | None
-
-    def refuse(self, why: str) -> NoReturn:
-        """Raise ValueError, which names the operation."""
-        msg = f"ONNX operator {self.operator} ({quoted(self.name)}): {why}"
-        raise ValueError(msg)
+# What a graph may compute of its constants: a few times what the file has of them, and this.
+_MOST_TIMES = 4
+_MOST_BYTES = 1 << 26
+_OWN_DOMAINS = frozenset({"", "ai.onnx"})
+_Shape = tuple[int, ...] | None
 
 
 class Graph:
@@ -115,10 +38,8 @@ class Graph:
 
     Attributes
     ----------
-    outputs : list of str
-        The names of its results.
-    fixed_batch : int or None
-        The batch that the file fixes.
+    outputs : dict of str to onnx.ValueInfoProto
+        Its results by name.
     """
 
     def __init__(
@@ -129,27 +50,23 @@ class Graph:
         self._tensors = tensors
         self._meanings = meanings
         self._version = _version_of(model)
+        _check_whole(model)
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
-        if len(graph.sparse_initializer):
-            msg = "ONNX must have dense weights; got sparse ones"
-            raise ValueError(msg)
-        self._makers: dict[str, Any] = {}
-        for node in graph.node:
-            for name in filter(None, node.output):
-                if name in self._makers or name in self._constants:
-                    msg = f"ONNX must make each value once; got {quoted(name)} twice"
-                    raise ValueError(msg)
-                self._makers[name] = node
-        self.outputs = [output.name for output in graph.output]
-        used = self._needed(self.outputs)
+        self._makers = {name: node for node in graph.node for name in node.output if name}
+        self.outputs = {output.name: output for output in graph.output}
+        used = self._needed(list(self.outputs))
         inputs = [x for x in graph.input if x.name not in self._constants and x.name in used]
         if len(inputs) != 1:
             names = ", ".join(quoted(x.name) for x in inputs) or "none"
             msg = f"ONNX must have one input; got {names}"
             raise ValueError(msg)
         self._input = inputs[0]
-        self.fixed_batch, self._shapes = self._shapes_of_row()
-        self._values: list[dict[str, Value]] = [{} for _ in self._shapes]
+        self._readings: list[tuple[_Shape, int | None, dict[str, Value]]] = [
+            (shape, fixed_batch, {}) for shape, fixed_batch in self._shapes()
+        ]
+        self._opened: dict[str, Value] = {}
+        self._made: dict[int, Any] = {}
+        self._n_made = 0
 
     def _needed(self, names: Sequence[str]) -> set[str]:
         """Return the names of all values that some depend on."""
@@ -162,22 +79,25 @@ class Graph:
                 waiting.extend(self._makers[name].input if name in self._makers else ())
         return needed
 
-    def _shapes_of_row(self) -> tuple[int | None, list[tuple[int, ...] | None]]:
-        """Return the batch that is fixed, and the shapes that one row of the input may have."""
+    def _shapes(self) -> list[tuple[_Shape, int | None]]:
+        """Return the shapes that the input may have, each with the batch that is fixed."""
         kind = self._input.type.tensor_type
         # 0 where the length is not fixed.
         dims = tuple(max(0, dim.dim_value) for dim in kind.shape.dim)
-        if not kind.HasField("shape") or 0 in dims[1:] or dims == (0,):
-            return None, [None]
-        if len(dims) < 2:  # noqa: PLR2004 (no batch at all)
-            return None, [dims]
-        shapes: list[tuple[int, ...] | None] = [(1, *dims[1:])]
-        if dims[0] > 1:  # one row as a column, and no batch, may be meant
-            shapes.append(dims)
-        return dims[0] or None, shapes
+        n_free = dims.count(0)
+        if not kind.HasField("shape") or n_free > 1 or dims == (0,) or (n_free and dims[0] == 1):
+            return [(None, None)]
+        if n_free:
+            shapes: list[tuple[_Shape, int | None]] = [(tuple(n or BATCH for n in dims), None)]
+            # Some graphs leave the batch free, but work for one row only.
+            return [*shapes, ((1, *dims[1:]), 1)] if dims[0] == 0 else shapes
+        if len(dims) < 2 or dims[0] == 1:  # noqa: PLR2004 (no batch at all)
+            return [(dims, 1 if len(dims) > 1 else None)]
+        # One row as a column, and no batch, may be meant, too.
+        return [((BATCH, *dims[1:]), dims[0]), (dims, None)]
 
-    def result(self, name: str) -> Rows:
-        """Return what the graph makes of its input under a name.
+    def result(self, name: str) -> tuple[Rows, int | None]:
+        """Return what the graph makes of its input under a name, and the batch that it fixes.
 
         Raises
         ------
@@ -185,20 +105,22 @@ class Graph:
             If that is no network of fully connected layers; it names operator and node.
         """
         fault = None
-        for shape, values in zip(self._shapes, self._values, strict=True):
+        for shape, fixed_batch, values in self._readings:
+            if fault and fixed_batch == 1 and not isinstance(fault, ShapeError):
+                continue  # for more than one row, the graph works, but is no network
             try:
-                found = self._followed(name, shape, values)
+                found = self._followed(name, shape, fixed_batch, values)
             except ValueError as error:
                 fault = fault or error
                 continue
             if isinstance(found, Rows) and found.layers:
-                return found
+                return found, fixed_batch
             msg = f"ONNX must have fully connected layers; its output {quoted(name)} has none"
             fault = fault or ValueError(msg)
         raise fault or ValueError(name)
 
     def _followed(
-        self, name: str, shape: tuple[int, ...] | None, values: dict[str, Value]
+        self, name: str, shape: _Shape, fixed_batch: int | None, values: dict[str, Value]
     ) -> Value:
         """Return a value, after all that it depends on; no recursion, however deep the graph."""
         stack, open_names = [name], set()
@@ -215,32 +137,58 @@ class Graph:
                 open_names.add(current)
                 stack.extend(missing)
             else:
-                values[current] = self._computed(current, values)
+                values[current] = self._computed(current, fixed_batch, values)
         return values[name]
 
-    def _given(self, name: str, shape: tuple[int, ...] | None) -> Value:
+    def _given(self, name: str, shape: _Shape) -> Value:
         if name in self._constants:
-            return self._tensors.array(self._constants[name])
+            if name not in self._opened:
+                self._opened[name] = self._tensors.array(self._constants[name])
+            return self._opened[name]
         if name != self._input.name:
             msg = f"ONNX must make every value that it uses; got {quoted(name)} from nowhere"
             raise ValueError(msg)
         number = self._input.type.tensor_type.elem_type
-        return Rows(shape, np.dtype(self._onnx.helper.tensor_dtype_to_np_dtype(number)))
+        return Rows(shape, numpy_dtype(number, f"input {quoted(name)}"))
 
-    def _computed(self, name: str, values: Mapping[str, Value]) -> Value:
+    def _computed(self, name: str, fixed_batch: int | None, values: Mapping[str, Value]) -> Value:
         proto = self._makers[name]
-        inputs = [values[x] if x else None for x in proto.input]
-        attributes = {x.name: self._attribute(x) for x in proto.attribute}
-        fixed = self.fixed_batch if self.fixed_batch != 1 else None
         operator = proto.op_type
-        if proto.domain not in {"", "ai.onnx"}:
+        if proto.domain not in _OWN_DOMAINS:
             operator = f"{proto.domain}:{operator}"
-        node = Node(operator, proto.name or name, inputs, attributes, self._version, fixed)
+        inputs = [values[x] if x else None for x in proto.input]
+        most = _MOST_BYTES + _MOST_TIMES * self._tensors.n_bytes - self._n_made
+        node = Node(operator, proto.name or name, inputs, {}, self._version, fixed_batch, most)
         if operator not in self._meanings:
             node.refuse("no part of a network of fully connected layers")
         if name != proto.output[0]:
             node.refuse("only its first output is known")
-        return self._meanings[operator](node)
+        try:
+            attributes = {x.name: self._attribute(x) for x in proto.attribute}
+            value = self._meanings[operator](replace(node, attributes=attributes))
+        except (OperatorError, WeightsError):
+            raise
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            node.refuse(f"{type(error).__name__}: {error}")
+        self._count(node, value)
+        return value
+
+    def _count(self, node: Node, value: Value) -> None:
+        """Refuse to make far more numbers than the file has."""
+        arrays: list[Any] = [value]
+        if isinstance(value, Rows):
+            last = value.layers[-1:]
+            arrays = [x for layer in last for x in (layer.weight, layer.bias)]
+            arrays += [x for step in value.steps[-1:] for x in arrays_of(step).values()]
+        for array in arrays:
+            owner = array
+            while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
+                owner = owner.base
+            if isinstance(owner, np.ndarray) and id(owner) not in self._made:
+                self._made[id(owner)] = owner
+                self._n_made += owner.nbytes
+        if self._n_made > _MOST_BYTES + _MOST_TIMES * self._tensors.n_bytes:
+            node.refuse("the graph must not make far more numbers than the file has")
 
     def _attribute(self, attribute: Any) -> Any:
         kinds = self._onnx.AttributeProto
@@ -254,5 +202,25 @@ class Graph:
 
 
 def _version_of(model: Any) -> int:
-    versions = [x.version for x in model.opset_import if x.domain in {"", "ai.onnx"}]
+    versions = [x.version for x in model.opset_import if x.domain in _OWN_DOMAINS]
     return max(versions, default=1)
+
+
+def _check_whole(model: Any) -> None:
+    """Refuse what would give a name two meanings, or numbers that are not looked at."""
+    graph = model.graph
+    if len(graph.sparse_initializer):
+        msg = "ONNX must have dense weights; got sparse ones"
+        raise ValueError(msg)
+    for function in model.functions:
+        if function.domain in _OWN_DOMAINS:
+            msg = f"ONNX must not define its own operators anew; got {quoted(function.name)}"
+            raise ValueError(msg)
+    constants = [tensor.name for tensor in graph.initializer]
+    inputs = {x.name for x in graph.input} - set(constants)
+    seen: set[str] = set()
+    for name in (*constants, *inputs, *(x for node in graph.node for x in node.output if x)):
+        if name in seen:
+            msg = f"ONNX must make each value once; got {quoted(name)} twice"
+            raise ValueError(msg)
+        seen.add(name)

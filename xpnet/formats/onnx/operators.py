@@ -100,7 +100,7 @@ def options_of(operator: Operator, attributes: Mapping[str, Any]) -> dict[str, A
     if set(values) - set(operator.options) - set(operator.fixed):
         return None
     for name, value in operator.fixed.items():
-        if name in values and abs(values[name] - value) > _TOLERANCE:
+        if name in values and not _is_close(values[name], value):
             return None
     options: dict[str, Any] = {}
     for name, option in operator.options.items():
@@ -108,6 +108,10 @@ def options_of(operator: Operator, attributes: Mapping[str, Any]) -> dict[str, A
         if options.setdefault(option, value) != value:
             return None
     return {**options, **operator.given}
+
+
+def _is_close(value: Any, expected: float) -> bool:
+    return isinstance(value, int | float) and abs(value - expected) <= _TOLERANCE
 
 
 def _shortest(value: Any) -> Any:

@@ -1,29 +1,24 @@
 """From ONNX to a network: the file, its tensors, and which of its results is meant."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xpnet.files.errors import WeightsError
+from xpnet.files.errors import WeightsError, quoted
 from xpnet.formats.contents import Contents
-from xpnet.formats.onnx.graph import Graph, Rows
-from xpnet.formats.onnx.library import KEY, VERSION, onnx_library
+from xpnet.formats.onnx.graph import Graph
+from xpnet.formats.onnx.library import KEY, VERSION, decode_error, onnx_library
 from xpnet.formats.onnx.meaning import MEANINGS
 from xpnet.formats.onnx.tensors import Tensors
+from xpnet.formats.onnx.values import Rows
 from xpnet.formats.options import Options
 from xpnet.formats.parameters import as_parameters, check_finite
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, output_of
 
-__all__ = ["parse", "read", "recognise"]
-
-_MOST_VERSION = 64
-
-
-def recognise(head: bytes) -> bool:
-    """Tell by a file's first bytes whether it may be ONNX, whose version comes first."""
-    return len(head) > 1 and head[0] == 0x08 and head[1] < _MOST_VERSION  # noqa: PLR2004 (protobuf)
+__all__ = ["parse", "read"]
 
 
 def parse(path: Path, *, max_bytes: int) -> Any:
@@ -36,20 +31,36 @@ def parse(path: Path, *, max_bytes: int) -> Any:
     """
     library = onnx_library()
     with path.open("rb") as stream:
-        content = stream.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        msg = "ONNX file is too large"
-        hint = "--max-bytes (max_bytes=) raises the limit"
-        raise WeightsError(msg, file=path, expected=f"at most {max_bytes:,} bytes", hint=hint)
+        size = os.fstat(stream.fileno()).st_size
+        if size > max_bytes:
+            msg = "ONNX file is too large"
+            hint = "--max-bytes (max_bytes=) raises the limit"
+            raise WeightsError(msg, file=path, expected=f"at most {max_bytes:,} bytes", hint=hint)
+        content = stream.read(size)
     try:
         model = library.ModelProto.FromString(content)
-    except ValueError as error:
+        _check_texts(model)
+    except (decode_error(), ValueError) as error:
         msg = "not valid ONNX, or cut off"
         raise WeightsError(msg, file=path) from error
     if not model.HasField("graph") or not model.graph.node:
         msg = "ONNX without a graph"
         raise WeightsError(msg, file=path)
     return model
+
+
+def _check_texts(message: Any) -> None:
+    """Refuse texts that are not UTF-8, which protobuf gives as bytes."""
+    waiting = [message]
+    while waiting:
+        for field, value in waiting.pop().ListFields():
+            if field.type == field.TYPE_MESSAGE:
+                waiting.extend([value] if hasattr(value, "ListFields") else value)
+            elif field.type == field.TYPE_STRING:
+                texts = [value] if isinstance(value, str | bytes) else value
+                if not all(isinstance(text, str) for text in texts):
+                    msg = f"{field.name} must be UTF-8"
+                    raise ValueError(msg)
 
 
 def read(path: Path, options: Options) -> Contents:
@@ -76,25 +87,40 @@ def read(path: Path, options: Options) -> Contents:
 def _meant(graph: Graph) -> tuple[Rows, list[str]]:
     """Return the results of the graph that are the network's: outputs rather than their labels."""
     notes = []
-    if graph.fixed_batch is not None:
-        notes.append(f"the fixed batch of {graph.fixed_batch} is lifted")
-    found: dict[int, Rows] = {}
-    faults = []
-    for name in graph.outputs:
+    found: dict[bool, Rows] = {}
+    fault = None
+    for name, output in graph.outputs.items():
         try:
-            rows = graph.result(name)
-        except ValueError as fault:
-            faults.append(fault)
+            rows, fixed_batch = graph.result(name)
+        except ValueError as error:
+            if _is_of_numbers(output):
+                raise
+            fault = error
+            what = "labels rather than what they are chosen by"
+            notes.append(f"the output {quoted(name)} is left out: {what}")
             continue
         found.setdefault(rows.is_label, rows)
-        if not rows.is_label and found[0].layers != rows.layers:
-            msg = f"ONNX must have one output; got {', '.join(graph.outputs)}"
+        if not rows.is_label and found[False].layers != rows.layers:
+            msg = f"ONNX must have one output; got {', '.join(map(quoted, graph.outputs))}"
             raise ValueError(msg)
+        lifted = f"the fixed batch of {fixed_batch} is lifted"
+        if fixed_batch is not None and lifted not in notes:
+            notes.append(lifted)
     if not found:
-        raise faults[0]
-    if 0 not in found:
+        raise fault or ValueError("ONNX must have an output; got none")
+    if False not in found:
         notes.append("the final ArgMax is left out: the network gives what it chooses among")
-    return found.get(0) or found[1], notes
+    return found.get(False) or found[True], notes
+
+
+def _is_of_numbers(output: Any) -> bool:
+    """Tell whether an output is one that a network has, rather than labels or a dictionary."""
+    number = output.type.tensor_type.elem_type
+    names = onnx_library().TensorProto.DataType
+    return not output.type.HasField("sequence_type") and number not in {
+        names.Value("INT64"),
+        names.Value("STRING"),
+    }
 
 
 def _network_of(rows: Rows, options: Options) -> Network:

@@ -8,24 +8,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.formats.onnx.graph import Node, Rows, Value
+from xpnet.formats.onnx.values import BATCH, Node, OperatorError, Rows, ShapeError, Value, shown
 
 __all__ = ["SHAPE_MEANINGS"]
 
 # Only shapes are put together out of constants; weights are not.
 _MOST_NUMBERS = 1 << 16
+# NumPy has no more axes.
+_MOST_AXES = 64
 
 
 def _reshaped(node: Node, shape: Sequence[int]) -> Value:
     """Return the first input in another shape."""
     x = node.inputs[0]
+    if len(shape) > _MOST_AXES:
+        node.refuse(f"there must be at most {_MOST_AXES} axes; got {len(shape)}")
     if isinstance(x, Rows):
-        if x.shape is not None and math.prod(shape) != x.size:
-            node.refuse(f"one row of shape {x.shape} cannot have the shape {tuple(shape)}")
-        return replace(x, shape=tuple(shape))
+        if x.shape is not None and not _is_same(x.shape, shape):
+            why = f"rows of shape {shown(x.shape)} cannot have the shape {shown(shape)}"
+            is_possible = math.prod(x.shape) == math.prod(shape)
+            node.refuse(why, error=OperatorError if is_possible else ShapeError)
+        return replace(x, shape=tuple(shape), gate=None)
     if not isinstance(x, np.ndarray) or math.prod(shape) != x.size:
         node.refuse(f"its constant cannot have the shape {tuple(shape)}")
     return x.reshape(shape)
+
+
+def _is_same(before: Sequence[int], after: Sequence[int]) -> bool:
+    """Tell whether rows are the same in another shape."""
+    long_before, long_after = ([n for n in shape if n != 1] for shape in (before, after))
+    if math.prod(before) % BATCH or long_before == long_after:
+        return math.prod(before) == math.prod(after)
+    # Row after row, on both sides: else numbers of one would get into another.
+    is_in_front = not long_before[0] % BATCH and long_after != [] and not long_after[0] % BATCH
+    return is_in_front and math.prod(before) == math.prod(after)
 
 
 def _shape_of(node: Node) -> tuple[int, ...] | None:
@@ -44,18 +60,21 @@ def _told(node: Node, name: str, place: int) -> list[int] | None:
         return None
     if isinstance(value, Rows):
         node.refuse(f"its {name} must be constant")
-    return [int(number) for number in np.asarray(value).reshape(-1)]
+    numbers = np.asarray(value).reshape(-1)
+    if numbers.size > _MOST_AXES or (numbers.size and numbers.dtype.kind not in "iu"):
+        node.refuse(f"its {name} must be at most {_MOST_AXES} whole numbers")
+    return [int(number) for number in numbers]
 
 
 def _flatten(node: Node) -> Value:
     shape = _shape_of(node)
     if shape is None:  # one row, whatever it is
-        return _rows_of_unknown_shape(node)
+        return _rows(node)
     axis = int(node.attributes.get("axis", 1))
     return _reshaped(node, (math.prod(shape[:axis]), math.prod(shape[axis:])))
 
 
-def _rows_of_unknown_shape(node: Node) -> Value:
+def _rows(node: Node) -> Rows:
     x = node.inputs[0]
     if not isinstance(x, Rows):
         node.refuse("its input must have a shape")
@@ -66,16 +85,12 @@ def _reshape(node: Node) -> Value:
     shape, target = _shape_of(node), _told(node, "shape", 1)
     if target is None:
         node.refuse("its shape must be constant")
-    if (
-        node.lifted is not None
-        and target
-        and target[0] == node.lifted
-        and isinstance(node.inputs[0], Rows)
-    ):
-        target[0] = 1
+    x = node.inputs[0]
+    if isinstance(x, Rows) and x.n_rows == BATCH and target and target[0] == node.fixed_batch:
+        target[0] = BATCH
     if shape is None:
         is_flat = len(target) == 2 and target[1] > 0  # noqa: PLR2004 (a batch of rows)
-        return _reshaped(node, (1, target[1])) if is_flat else _rows_of_unknown_shape(node)
+        return _reshaped(node, (BATCH, target[1])) if is_flat else _rows(node)
     if not node.attributes.get("allowzero"):
         target = [shape[i] if n == 0 and i < len(shape) else n for i, n in enumerate(target)]
     if target.count(-1) == 1:
@@ -89,7 +104,7 @@ def _reshape(node: Node) -> Value:
 def _squeeze(node: Node) -> Value:
     shape, axes = _shape_of(node), _told(node, "axes", 1)
     if shape is None:
-        return _rows_of_unknown_shape(node)
+        return _rows(node)
     places = _places(node, axes, len(shape)) if axes else {i for i, n in enumerate(shape) if n == 1}
     if any(shape[i] != 1 for i in places):
         node.refuse(f"its axes {axes} must be of length 1; got the shape {shape}")
@@ -99,7 +114,7 @@ def _squeeze(node: Node) -> Value:
 def _unsqueeze(node: Node) -> Value:
     shape, axes = _shape_of(node), _told(node, "axes", 1)
     if shape is None:
-        return _rows_of_unknown_shape(node)
+        return _rows(node)
     axes = axes or []
     places = _places(node, axes, len(shape) + len(axes))
     lengths = iter(shape)
@@ -122,10 +137,10 @@ def _transpose(node: Node) -> Value:
         node.refuse(f"its order {list(order)} must be one of {len(shape)} axes")
     if isinstance(x, np.ndarray):
         return x.transpose(order)
-    kept = [axis for axis in order if shape[axis] != 1]
+    kept = [axis for axis in order if shape[axis] not in {1, BATCH}]
     if kept != sorted(kept):
         node.refuse("it must not move the numbers of a row")
-    return _reshaped(node, [shape[axis] for axis in order])
+    return replace(_rows(node), shape=tuple(shape[axis] for axis in order), gate=None)
 
 
 def _shape(node: Node) -> NDArray[Any]:
@@ -147,17 +162,14 @@ def _gather(node: Node) -> NDArray[Any]:
     values, places = _constants(node)
     if places.dtype.kind not in "iu":
         node.refuse("it must be told places")
-    try:
-        return np.asarray(np.take(values, places, axis=int(node.attributes.get("axis", 0))))
-    except (IndexError, ValueError) as error:
-        node.refuse(str(error))
+    axis = int(node.attributes.get("axis", 0))
+    if values.size // max(1, values.shape[axis]) * places.size > _MOST_NUMBERS:
+        node.refuse("it must give the numbers of a shape")
+    return np.asarray(np.take(values, places, axis=axis))
 
 
 def _concat(node: Node) -> NDArray[Any]:
-    try:
-        return np.concatenate(_constants(node), axis=int(node.attributes.get("axis", 0)))
-    except ValueError as error:
-        node.refuse(str(error))
+    return np.concatenate(_constants(node), axis=int(node.attributes.get("axis", 0)))
 
 
 SHAPE_MEANINGS: Mapping[str, Callable[[Node], Value]] = {

@@ -1,6 +1,7 @@
 """The numbers of an ONNX file: its tensors, and those that it keeps in files beside it."""
 
 import math
+import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -11,23 +12,34 @@ from xpnet.files.errors import WeightsError, quoted
 from xpnet.formats.onnx.library import onnx_library
 from xpnet.formats.options import Options
 
-__all__ = ["Tensors"]
+__all__ = ["Tensors", "numpy_dtype"]
 
-_NUMBERS = [
-    "FLOAT",
-    "DOUBLE",
-    "FLOAT16",
-    "BFLOAT16",
-    "BOOL",
-    "INT8",
-    "INT16",
-    "INT32",
-    "INT64",
-    "UINT8",
-    "UINT16",
-    "UINT32",
-    "UINT64",
-]
+_NUMBERS = {
+    *("FLOAT16", "BFLOAT16", "FLOAT", "DOUBLE", "BOOL"),
+    *("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"),
+}
+_NO_NAME = "?"
+
+
+def numpy_dtype(number: Any, what: str) -> np.dtype[Any]:
+    """Return the dtype that ONNX has a number for; for bfloat16, which NumPy has not, float32.
+
+    Raises
+    ------
+    ValueError
+        If it is none of numbers.
+    """
+    return _widened(np.empty(0, _stored_dtype(number, what))).dtype
+
+
+def _stored_dtype(number: Any, what: str) -> np.dtype[Any]:
+    onnx = onnx_library()
+    names = {value: name for name, value in onnx.TensorProto.DataType.items()}
+    if names.get(number, _NO_NAME) not in _NUMBERS:
+        msg = f"{what} must hold numbers; got type {names.get(number, number)}"
+        raise ValueError(msg)
+    dtype: np.dtype[Any] = onnx.helper.tensor_dtype_to_np_dtype(number)
+    return dtype
 
 
 class Tensors:
@@ -38,9 +50,15 @@ class Tensors:
     path : Path
         The file.
     options : Options
+
+    Attributes
+    ----------
+    n_bytes : int
+        How many bytes they took so far.
     """
 
     def __init__(self, path: Path, options: Options) -> None:
+        self.n_bytes = 0
         self._path = path
         self._options = options
         self._left = options.most_bytes
@@ -56,32 +74,38 @@ class Tensors:
         ValueError
             If they are none, or not as many as the tensor's shape says.
         """
-        kinds = self._onnx.TensorProto.DataType
-        known = {kinds.Value(name) for name in _NUMBERS}
-        name = quoted(tensor.name)
-        if tensor.data_type not in known or any(length < 0 for length in tensor.dims):
-            msg = f"tensor {name} must hold numbers; got type {tensor.data_type}"
+        array = self._array(tensor)
+        self.n_bytes += array.nbytes
+        return array
+
+    def _array(self, tensor: Any) -> NDArray[Any]:
+        what = f"tensor {quoted(tensor.name)}"
+        dtype = _stored_dtype(tensor.data_type, what)
+        if any(length < 0 for length in tensor.dims):
+            msg = f"{what} must have lengths of 0 and more; got {list(tensor.dims)}"
             raise ValueError(msg)
         if tensor.data_location == self._onnx.TensorProto.EXTERNAL:
-            return self._external(tensor)
-        dtype = self._onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+            return self._external(tensor, dtype, what)
         if tensor.HasField("raw_data") and len(tensor.raw_data) != _n_bytes(tensor, dtype):
             expected, found = _n_bytes(tensor, dtype), len(tensor.raw_data)
-            msg = f"tensor {name} must have {expected} bytes; got {found}"
+            msg = f"{what} must have {expected} bytes; got {found}"
             raise ValueError(msg)
-        return _widened(self._onnx.numpy_helper.to_array(tensor))
+        try:
+            return _widened(self._onnx.numpy_helper.to_array(tensor))
+        except ValueError as error:
+            msg = f"{what} must have numbers for the shape {list(tensor.dims)}"
+            raise ValueError(msg) from error
 
-    def _external(self, tensor: Any) -> NDArray[Any]:
+    def _external(self, tensor: Any, dtype: np.dtype[Any], what: str) -> NDArray[Any]:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
         if not self._options.allow_external:
             msg = "weights are in another file"
             hint = "--allow-external (allow_external=True) reads it from the model's own folder"
             raise WeightsError(msg, file=self._path, found=quoted(location), hint=hint)
-        dtype = self._onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
         start, n_bytes = int(entries.get("offset", 0)), _n_bytes(tensor, dtype)
         if start < 0 or int(entries.get("length", n_bytes)) != n_bytes:
-            msg = f"tensor {quoted(tensor.name)} must have {n_bytes} bytes in its file"
+            msg = f"{what} must have {n_bytes} bytes in its file"
             raise ValueError(msg)
         self._left -= n_bytes
         if self._left < 0:
@@ -89,13 +113,13 @@ class Tensors:
             hint = "--max-bytes (max_bytes=) raises the limit"
             raise WeightsError(msg, file=self._path, hint=hint)
         with self._beside(location).open("rb") as stream:
-            size = stream.seek(0, 2)
+            size = stream.seek(0, os.SEEK_END)
             if start + n_bytes > size:
                 msg = f"{quoted(location)} must have {start + n_bytes} bytes; got {size}"
                 raise ValueError(msg)
             stream.seek(start)
-            content = bytearray(stream.read(n_bytes))
-        return _widened(np.frombuffer(content, dtype.newbyteorder("<")).reshape(tensor.dims))
+            array = np.frombuffer(bytearray(stream.read(n_bytes)), dtype.newbyteorder("<"))
+        return _widened(array.reshape(tensor.dims))
 
     def _beside(self, location: str) -> Path:
         """Return the path of a file in the model's own folder, and of no other."""
@@ -103,10 +127,13 @@ class Tensors:
         is_inside = location and ".." not in parts
         is_inside = is_inside and not PurePosixPath(location).is_absolute()
         is_inside = is_inside and not PureWindowsPath(location).anchor
-        folder = self._path.resolve().parent
-        target = folder / location
-        # A symbolic link could lead anywhere.
-        if not is_inside or target.resolve() != target or not target.is_file():
+        target = Path(os.path.realpath(self._path)).parent / location
+        try:
+            # A symbolic link could lead anywhere.
+            is_inside = is_inside and os.path.realpath(target) == str(target) and target.is_file()
+        except (OSError, ValueError):  # no path at all
+            is_inside = False
+        if not is_inside:
             msg = "weights in a file that is not in the model's own folder"
             raise WeightsError(msg, file=self._path, found=quoted(location))
         return target

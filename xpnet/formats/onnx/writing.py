@@ -35,10 +35,10 @@ def serialize(network: Network, *, input_dtype: str | None = None) -> bytes:
     ModuleNotFoundError
         If the package onnx is not installed.
     TypeError
-        If the parameters are of a dtype that ONNX has not.
+        If the parameters are of a dtype that ONNX, or its operator for an activation, has not.
     ValueError
-        If ONNX has no operator for an activation, or for its options; or a parameter is NaN or
-        infinite.
+        If ONNX has no operator for an activation, or for its options; a parameter is NaN or
+        infinite; or the dtype of the parameters does not hold a number of the preprocessing.
     """
     onnx = onnx_library()
     arrays_by_name(network)  # which refuses what no file has
@@ -52,7 +52,11 @@ def serialize(network: Network, *, input_dtype: str | None = None) -> bytes:
     for i, layer in enumerate(network.layers):
         graph.add_layer(i, layer)
     model = graph.as_model()
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.shape_inference.InferenceError as error:
+        msg = f"ONNX has no such operator for {graph.dtype}: {error}"
+        raise TypeError(msg) from error
     return bytes(model.SerializeToString())
 
 
@@ -62,14 +66,14 @@ class _Graph:
     def __init__(self, network: Network, input_dtype: np.dtype[Any]) -> None:
         self._onnx = onnx_library()
         self._network = network
-        self._dtype = to_numpy(network.layers[0].bias).dtype
+        self.dtype = to_numpy(network.layers[0].bias).dtype
         self._input_dtype = input_dtype
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._last = "input"
         self._since = _OLDEST
-        if input_dtype != self._dtype:
-            self._add("Cast", to=self._element_type(self._dtype))
+        if input_dtype != self.dtype:
+            self._add("Cast", to=self._element_type(self.dtype))
 
     def _element_type(self, dtype: np.dtype[Any]) -> int:
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(dtype))
@@ -80,12 +84,20 @@ class _Graph:
         inputs = [self._last, *([beside] if beside else [])]
         for i, constant in enumerate(constants):
             inputs.append(f"{name}.{i}")
-            value = np.asarray(constant, self._dtype)
+            value = self._in_own_dtype(constant)
             self._constants.append(self._onnx.numpy_helper.from_array(value, inputs[-1]))
         node = self._onnx.helper.make_node(operator, inputs, [name], name, **attributes)
         self._nodes.append(node)
         self._last = name
         return name
+
+    def _in_own_dtype(self, constant: Any) -> Any:
+        with np.errstate(over="ignore", under="ignore"):
+            value = np.asarray(constant, self.dtype)
+        if not np.all(np.isfinite(value)) or np.any((value == 0) & (np.asarray(constant) != 0)):
+            msg = f"ONNX must hold the preprocessing in {self.dtype}; got {constant}"
+            raise ValueError(msg)
+        return value
 
     def add_arithmetic(self, operator: str, constant: Any, *, unless: float) -> None:
         """Add Mul, Sub or Div by a number or by one for each input, unless it changes nothing."""
@@ -133,7 +145,7 @@ class _Graph:
             "input", self._element_type(self._input_dtype), ["batch", network.n_in]
         )
         result = helper.make_tensor_value_info(
-            network.output, self._element_type(self._dtype), ["batch", network.n_out]
+            network.output, self._element_type(self.dtype), ["batch", network.n_out]
         )
         graph = helper.make_graph(self._nodes, "xpnet", [source], [result], self._constants)
         opsets = [helper.make_opsetid("", self._since)]

@@ -71,15 +71,26 @@ class Propagation:
         How many results are bounded together.
     confidence : float
         The probability that all of them are within their bounds; 1.0 for the worst case.
+    absolute_error : float, default 0
+        How far elementwise activations may be off, in units of the last place of 1, besides their
+        bounds: of a runtime whose functions are not right relative to small results.
     """
 
-    def __init__(self, network: Network, n_results: int, confidence: float) -> None:
+    def __init__(
+        self,
+        network: Network,
+        n_results: int,
+        confidence: float,
+        *,
+        absolute_error: float = 0.0,
+    ) -> None:
         self.precision = precision_of(network)
         self.network = in_float64(network)
         self.is_worst_case = confidence == 1.0
         # Each result misses its bound with a chance of 2 exp(-factor^2 / 2) at most.
         chance = math.inf if self.is_worst_case else 2.0 * max(n_results, 1) / (1.0 - confidence)
         self.factor = math.sqrt(2.0 * math.log(chance))
+        self._absolute = 2.0 * self.precision.unit * absolute_error
         # Errors need no more digits than that; the true values do.
         self._dtype: Any = np.float64 if self.precision.name == "float64" else np.float32
         with np.errstate(all="ignore"):  # infinities say: no bound
@@ -188,7 +199,8 @@ class Propagation:
             steepness * before.spread,
             common,
             relative_error(layer, self.precision),
-            np.fmin(steepest * before.drift, length(steepness * before.drifts)),
+            np.fmin(steepest * before.drift, length(steepness * before.drifts))
+            + self._dtype(self._absolute * math.sqrt(layer.n_out)),
         )
 
     def _at_worst(self, weights: Weights, z: Array, y: Array, before: Errors) -> Errors:
@@ -247,6 +259,7 @@ class Propagation:
 
     def _own_error(self, layer: Dense, y: Array, sizes: Array) -> Array:
         own = sizes * self._dtype(relative_error(layer, self.precision))
+        own += self._dtype(self._absolute)
         # y itself tells what is zero: the size of the smallest ones is, in float32.
         own += np.where(y != 0.0, self._dtype(self.precision.floor), self._dtype(0.0))
         return own

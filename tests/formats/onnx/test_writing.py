@@ -1,0 +1,166 @@
+"""ONNX that xpnet writes: valid, for any batch, and with all that is done to the inputs."""
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet import Dense, Network, Scale, Standardize
+from xpnet.formats.onnx import serialize
+from xpnet.formats.onnx.operators import CLIPS, OPERATORS
+from xpnet.functions.activations import ACTIVATIONS
+
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+
+KNOWN = sorted({*OPERATORS, *CLIPS, "silu"})
+JUMPS = {"hard_shrink", "threshold"}
+
+
+def make(activation="relu", options=None, dtype="float32", **meaning):
+    """Return a network of two layers, 3 -> 4 -> 2."""
+    draw = np.random.default_rng(0).standard_normal
+    first = Dense(draw((3, 4)).astype(dtype), draw(4).astype(dtype), activation, options or {})
+    return Network([first, Dense(draw((4, 2)).astype(dtype), draw(2).astype(dtype))], **meaning)
+
+
+def parts(network, **options):
+    """Return the operators, the version of them, and the dtype of the input."""
+    model = onnx.ModelProto.FromString(serialize(network, **options))
+    (given,) = model.graph.input
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type)
+    return [node.op_type for node in model.graph.node], model.opset_import[0].version, str(dtype)
+
+
+@pytest.mark.parametrize(
+    ("network", "operators"),
+    [
+        (make(), ["Gemm", "Relu", "Gemm"]),
+        (make("linear"), ["Gemm", "Gemm"]),
+        (make("silu"), ["Gemm", "Sigmoid", "Mul", "Gemm"]),
+        (make("relu6"), ["Gemm", "Clip", "Gemm"]),
+        (make("identity", preprocessing=Scale(0.5)), ["Mul", "Gemm", "Gemm"]),
+        (make("identity", preprocessing=Scale(1.0)), ["Gemm", "Gemm"]),
+        (make("identity", preprocessing=Standardize(1.0, 2.0)), ["Sub", "Div", "Gemm", "Gemm"]),
+        (make("identity", preprocessing=Standardize(1.0)), ["Sub", "Gemm", "Gemm"]),
+    ],
+    ids=str,
+)
+def test_operators(network, operators):
+    assert parts(network) == (operators, 17, "float32")
+
+
+@pytest.mark.parametrize(("activation", "version"), [("relu", 17), ("mish", 18), ("gelu", 20)])
+def test_the_oldest_version_that_has_the_operators(activation, version):
+    assert parts(make(activation))[1] == version
+
+
+def test_bytes_as_inputs():
+    operators = ["Cast", "Mul", "Gemm", "Relu", "Gemm"]
+    network = make(preprocessing=Scale(1 / 255))
+    assert parts(network, input_dtype="uint8") == (operators, 17, "uint8")
+
+
+@pytest.mark.parametrize(
+    ("activation", "dtype"),
+    [
+        *[(name, "float32") for name in KNOWN],
+        *[(name, dtype) for name in KNOWN for dtype in ["float16", "float64"] if name != "celu"],
+    ],
+)
+def test_files_are_valid(activation, dtype):
+    model = onnx.ModelProto.FromString(serialize(make(activation, dtype=dtype)))
+    onnx.checker.check_model(model, full_check=True)
+    assert [dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim] == [
+        "batch",
+        "",
+    ]
+    assert model.graph.output[0].name == "logits"
+
+
+@pytest.mark.parametrize("activation", KNOWN)
+def test_agreement_with_onnxruntime(check_agreement, run, activation):
+    network = make(activation, preprocessing=Standardize(0.5, np.asarray([1, 2, 3], "f4")))
+    model = serialize(network)
+    if activation not in JUMPS:
+        check_agreement(network, model, n_rows=100)
+    x = np.random.default_rng(3).standard_normal((500, 3)).astype(np.float32)
+    assert np.array_equal(run(model, x)[0].argmax(axis=1), network(x).argmax(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("activation", "options"),
+    [
+        ("celu", {"alpha": 0.25}),
+        ("elu", {"alpha": 0.3}),
+        ("gelu", {"approximate": "tanh"}),
+        ("leaky_relu", {"negative_slope": 0.2}),
+        ("soft_shrink", {"threshold": 0.25}),
+    ],
+)
+def test_options(check_agreement, activation, options):
+    network = make(activation, options)
+    check_agreement(network, serialize(network))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_other_dtypes(check_agreement, dtype):
+    network = make(dtype=dtype, preprocessing=Scale(0.25))
+    check_agreement(network, serialize(network))
+
+
+@pytest.mark.parametrize("n_rows", [1, 256])
+def test_raw_pixels(check_agreement, n_rows):
+    network = xpnet.load("sample")
+    model = serialize(network, input_dtype="uint8")
+    check_agreement(network, model, n_rows=n_rows, dtype="uint8")
+
+
+def test_probabilities(check_agreement):
+    layer = Dense(np.eye(3, dtype="f4"), np.zeros(3, "f4"), "softmax")
+    network = Network([layer], output="probabilities")
+    model = onnx.ModelProto.FromString(serialize(network))
+    assert model.graph.output[0].name == "probabilities"
+    check_agreement(network, model)
+
+
+@pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS) - {*KNOWN, "linear"}))
+def test_activations_that_onnx_has_not(activation):
+    with pytest.raises(ValueError, match=f"ONNX has no operator for .* '{activation}', only for"):
+        serialize(make(activation))
+
+
+@pytest.mark.parametrize(
+    ("activation", "options", "text"),
+    [
+        ("softplus", {"beta": 2.0}, "ONNX has 'softplus' with beta=1.0 only; got 2.0"),
+        ("threshold", {"value": 1.0}, "ONNX has 'threshold' with value=0.0 only; got 1.0"),
+    ],
+)
+def test_options_that_onnx_has_not(activation, options, text):
+    with pytest.raises(ValueError, match=text):
+        serialize(make(activation, options))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_dtypes_that_an_operator_has_not(dtype):
+    with pytest.raises(TypeError, match=f"ONNX has no such operator for {dtype}: .*Celu"):
+        serialize(make("celu", dtype=dtype))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_numbers_that_are_not_finite(number):
+    layer = Dense(np.full((1, 1), number, "f4"), np.zeros(1, "f4"))
+    with pytest.raises(ValueError, match=r"layers\.0\.weight must be finite; got 1 values"):
+        serialize(Network([layer]))
+
+
+@pytest.mark.parametrize("step", [Scale(1e-9), Standardize(1e9), Standardize(0, 1e-9)])
+def test_preprocessing_that_the_dtype_has_not(step):
+    with pytest.raises(ValueError, match="ONNX must hold the preprocessing in float16; got 1"):
+        serialize(make(dtype="float16", preprocessing=step))
+
+
+def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path):
+    path = tmp_path / "model.onnx"
+    with pytest.raises(ValueError, match="ONNX has no operator for the activation 'step'"):
+        xpnet.save(make("step"), path)
+    assert list(tmp_path.iterdir()) == []
