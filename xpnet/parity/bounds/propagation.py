@@ -200,7 +200,7 @@ class Propagation:
             common,
             relative_error(layer, self.precision),
             np.fmin(steepest * before.drift, length(steepness * before.drifts))
-            + self._dtype(self._absolute * math.sqrt(layer.n_out)),
+            + self._dtype(self._absolute_error(layer) * math.sqrt(layer.n_out)),
         )
 
     def _at_worst(self, weights: Weights, z: Array, y: Array, before: Errors) -> Errors:
@@ -257,9 +257,13 @@ class Propagation:
         total = np.sum(before.sizes, axis=1, keepdims=True) + self._dtype(weights.largest_sum)
         return (total + before.n_live) * (self._dtype(self.precision.floor) * (before.n_live > 0))
 
+    def _absolute_error(self, layer: Dense) -> float:
+        """Return how far an activation may be off in absolute terms: not at all if it is exact."""
+        return self._absolute if relative_error(layer, self.precision) > 0.0 else 0.0
+
     def _own_error(self, layer: Dense, y: Array, sizes: Array) -> Array:
         own = sizes * self._dtype(relative_error(layer, self.precision))
-        own += self._dtype(self._absolute)
+        own += self._dtype(self._absolute_error(layer))
         # y itself tells what is zero: the size of the smallest ones is, in float32.
         own += np.where(y != 0.0, self._dtype(self.precision.floor), self._dtype(0.0))
         return own

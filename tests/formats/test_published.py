@@ -1,0 +1,76 @@
+"""Networks that others trained and published, on the 60,000 training images."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import xpnet
+
+FILES = [
+    "book_sample_weight.pkl",
+    "mnist-net_256x2.onnx",
+    "ffnnSIGMOID__Point_6x200.onnx",
+    "mnist2x10.onnx",
+]
+# Of the last one, two logits are so near that rounding decides about a few images.
+TIED = {"mnist2x10.onnx": 2}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    place = os.environ.get("XPNET_TEST_DATA")
+    if not place:
+        pytest.skip("XPNET_TEST_DATA does not name a folder of published networks and images")
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    return Path(place)
+
+
+@pytest.fixture(scope="module")
+def images(folder: Path) -> NDArray[Any]:
+    return xpnet.read(folder / "mnist" / "train-images-idx3-ubyte.gz", rows=1000)[0]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_count_of_right_answers(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from xpnet.cli.main import main
+
+    data = folder / "mnist" / "train-images-idx3-ubyte.gz"
+    model = folder / "weights" / name
+    assert main(["evaluate", str(data), "--model", str(model), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    expected = json.loads((folder / "expected.json").read_text())[name]
+    assert found["total"] == expected["total"] == 60_000
+    assert abs(found["correct"] - expected["correct"]) <= TIED.get(name, 0)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_logits(folder: Path, images: NDArray[Any], name: str) -> None:
+    network = xpnet.load(folder / "weights" / name)
+    network = replace(network, preprocessing=(xpnet.Scale(1 / 255), *network.preprocessing))
+    last = xpnet.parity.error_bound(network, images).stages[-1]
+    with np.load(folder / "expected_logits_train1000.npz") as expected:
+        logits = expected[name.rpartition(".")[0]]
+    assert np.all(np.abs(logits - last.values) <= last.bound)
+    own = network(images.reshape(len(images), -1))
+    assert np.all(np.abs(own - last.values) <= last.bound)
+    assert last.bound.max() < np.abs(last.values).max()
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
+def test_every_format_holds_them(
+    folder: Path, images: NDArray[Any], tmp_path: Path, name: str, suffix: str
+) -> None:
+    network = xpnet.load(folder / "weights" / name)
+    path = tmp_path / f"network{suffix}"
+    xpnet.save(network, path)
+    rows = images.reshape(len(images), -1)
+    np.testing.assert_array_equal(xpnet.load(path)(rows), network(rows))
