@@ -1,173 +1,165 @@
-"""A row's result is the same bits whatever is computed with it."""
+"""Tiles on threads: the same bits whatever their number, and BLAS as it was before."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
 import xpnet
-from xpnet.functions.activations import ACTIVATIONS
+from xpnet.arrays.blas import blas_threads, one_blas_thread
+from xpnet.inference.tiles import in_tiles
 
-WIDTHS = (1, 2, 3, 7, 10, 13, 17, 33, 50, 63, 64, 65, 100, 129, 257)
-DTYPES = (np.float32, np.float64, np.float16)
-# Every activation meets every dtype within the trials.
-NAMES = sorted(ACTIVATIONS)
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of neighbours that overflow
+POOLS = ThreadpoolController().select(user_api="blas")
+X = np.random.default_rng(0).integers(0, 256, (1000, 784), np.uint8)
+
+
+def count():
+    return [library.num_threads for library in POOLS.lib_controllers]
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    """Let BLAS have two threads, whatever the machine; show that it has them afterwards."""
+    with POOLS.limit(limits=2):
+        before = count()
+        yield
+        assert count() == before
 
 
 @pytest.fixture(scope="module")
-def pools():
-    return ThreadpoolController()
+def network():
+    return xpnet.load("sample")
 
 
-def random_network(random, dtype, activations, first_width=None):
-    widths = [first_width or int(random.choice((*WIDTHS, 784)))]
-    widths += [int(random.choice(WIDTHS)) for _ in activations]
-    layers = []
-    for n_in, n_out, name in zip(widths, widths[1:], activations, strict=False):
-        weight = (random.standard_normal((n_in, n_out)) / n_in**0.5).astype(dtype)
-        if random.random() < 0.3:
-            weight = np.asfortranarray(weight)
-        bias = (0.3 * random.standard_normal(n_out)).astype(dtype)
-        layers.append(xpnet.Dense(weight, bias, name))
-    return xpnet.Network(layers, xpnet.Scale(0.7) if random.random() < 0.5 else None)
+@pytest.mark.parametrize("function", [xpnet.predict, xpnet.predict_proba])
+@pytest.mark.parametrize("n_rows", [1, 99, 100, 101, 1000])
+def test_the_results_do_not_depend_on_the_number_of_threads(network, function, n_rows):
+    one, *others = (
+        function(network, X[:n_rows], batch_size=100, threads=threads) for threads in (1, 2, 7)
+    )
+    for other in others:
+        np.testing.assert_array_equal(other, one)
+    with POOLS.limit(limits=1):
+        alone = [function(network, X[i : min(i + 100, n_rows)]) for i in range(0, n_rows, 100)]
+    np.testing.assert_array_equal(one, np.concatenate(alone))
 
 
-def company(random, n_rows, place, row):
-    """Return rows, of which the one in this place is given, in some layout of the memory."""
-    x = (3 * random.standard_normal((n_rows, row.size))).astype(row.dtype)
-    if n_rows > 1:
-        x[(place + 1) % n_rows] = random.choice([np.nan, np.inf, -np.inf, 0.0])
-    x[place] = row
-    layout = random.integers(4)
-    if layout == 1:
-        return np.asfortranarray(x)
-    if layout == 2:
-        return np.concatenate((x, x), axis=1)[:, : row.size]
-    if layout == 3:  # memory that begins between two numbers
-        memory = np.empty(x.nbytes + 1, np.uint8)[1:]
-        memory[:] = np.frombuffer(x.tobytes(), np.uint8)
-        return memory.view(x.dtype).reshape(x.shape)
-    return x
-
-
-def distinct(network, row, random, pools, *, n_trials, largest=1000, call=xpnet.predict_proba):
-    """Return how many different results a row has in batches of many sizes and places."""
-    sizes = [1, 2, 15, 16, 17, *random.integers(1, largest + 1, n_trials)]
-    seen = set()
-    for size in map(int, sizes):
-        place = int(random.choice((0, size - 1, random.integers(size))))
-        with pools.limit(limits=int(random.integers(1, 4))):
-            results = call(network, company(random, size, place, row), batch_invariant=True)
-        seen.add(results[place].tobytes())
-    return len(seen)
-
-
-@pytest.mark.parametrize("seed", range(3 * len(NAMES)))
-def test_on_numpy(seed, pools):
-    random = np.random.default_rng(seed)
-    dtype = DTYPES[seed % 3]
-    names = [NAMES[seed // 3], *random.choice(NAMES, random.integers(0, 4))]
-    network = random_network(random, dtype, names)
-    row = (2 * random.standard_normal(network.n_in)).astype(dtype)
-    n_trials, largest = (2, 40) if dtype is np.float16 else (6, 1000)
-    assert distinct(network, row, random, pools, n_trials=n_trials, largest=largest) == 1
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("n_in", "n_out"), [(784, 1001), (5000, 257), (20000, 1), (20000, 63)])
-def test_layers_that_threads_would_share(n_in, n_out, dtype, pools):
-    random = np.random.default_rng(n_out)
-    weight = random.standard_normal((n_in, n_out)).astype(dtype)
-    network = xpnet.Network([xpnet.Dense(weight, np.zeros(n_out, dtype))], output="values")
-    row = random.standard_normal(n_in).astype(dtype)
-    kinds = distinct(network, row, random, pools, n_trials=4, largest=20, call=xpnet.predict)
-    assert kinds == 1
-
-
-def test_without_the_mode_they_are_not_the_same():
-    # What the mode is for: without it, this test's search finds several results.
-    random = np.random.default_rng(0)
-    network = random_network(random, np.float32, ["identity"] * 2, first_width=784)
-    rows = random.standard_normal((1000, 784)).astype(np.float32)
-    kinds = {network(rows[:size])[0].tobytes() for size in range(1, 1001, 3)}
-    assert len(kinds) > 1
-
-
-def test_on_every_library(xp_backend):
-    if xp_backend.name == "dask":
-        pytest.skip("Dask images meet a NumPy network")
-    random = np.random.default_rng(1)
-    host = random_network(random, np.float32, ["sigmoid", "softmax"], first_width=33)
-    layers = [
-        xpnet.Dense(xp_backend.asarray(old.weight), xp_backend.asarray(old.bias), old.activation)
-        for old in host.layers
-    ]
-    network = xpnet.Network(layers)
-    rows = random.standard_normal((20, 33)).astype(np.float32)
-    alone = xpnet.predict_proba(network, rows[7:8], batch_invariant=True)
-    for start in (0, 3, 7):
-        some = xp_backend.asarray(rows[start : start + 10])
-        together = xpnet.predict_proba(network, some, batch_invariant=True)
-        found = xp_backend.check(together, dtype="float32", shape=(10, host.n_out))
-        np.testing.assert_array_equal(found[7 - start], alone[0])
-
-
-def test_tiles_of_a_gpu_are_filled_up(monkeypatch):
-    strict = pytest.importorskip("array_api_strict")
-    monkeypatch.setattr("xpnet.inference.tiles.rows_at_a_time", lambda _: 8)
+def test_rows_keep_their_order():
     seen = []
 
-    def spy(network, rows):
-        seen.append(tuple(rows.shape))
-        return xpnet.forward(network, rows)
+    def compute(rows):
+        seen.append(len(rows))
+        return rows[:, 0] * 2
 
-    monkeypatch.setattr("xpnet.inference.tiles.forward", spy)
-    eye = strict.eye(3, dtype=strict.float32)
-    network = xpnet.Network([xpnet.Dense(eye, eye[0, :])], output="values")
-    rows = strict.reshape(strict.arange(57, dtype=strict.float32), (19, 3))
-    found = xpnet.predict(network, rows, batch_invariant=True)
-    expected = rows + eye[0, :]
-    np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
-    assert seen == [(8, 3)] * 3
+    rows = np.arange(1003.0)[:, None]
+    np.testing.assert_array_equal(in_tiles(compute, rows, 10, 3), rows[:, 0] * 2)
+    assert sorted(seen) == [0, 3, *[10] * 100]
 
 
-def test_the_results_are_right():
-    network, (images, labels) = xpnet.load("sample"), xpnet.sample()
-    expected = xpnet.predict_proba(network, images)
-    found = xpnet.predict_proba(network, images, batch_invariant=True)
-    # Sums of 784 terms with a magnitude of some 20, in another order.
-    np.testing.assert_allclose(found, expected, rtol=8 * 28 * 2**-24 * 20)
-    result = xpnet.evaluate(network, images, labels, batch_invariant=True)
-    assert result.correct == xpnet.evaluate(network, images, labels).correct
+@pytest.mark.parametrize("threads", [None, 1, 2])
+def test_no_rows(threads):
+    assert in_tiles(lambda rows: rows[:, :2], np.zeros((0, 5)), 10, threads).shape == (0, 2)
 
 
-def test_long_sums_and_wide_layers_are_whole():
-    random = np.random.default_rng(2)
-    weight, row = random.standard_normal((5000, 200)), random.standard_normal((2, 5000))
-    network = xpnet.Network([xpnet.Dense(weight, np.zeros(200))], output="values")
-    found = xpnet.predict(network, row, batch_invariant=True)
-    np.testing.assert_allclose(found, row @ weight, rtol=0, atol=5000 * 2**-53 * 100)
+@pytest.mark.parametrize(("threads", "n_expected"), [(None, 2), (1, 1), (2, 2), (5, 5)])
+def test_so_many_tiles_at_a_time(threads, n_expected):
+    names = set()
+    all_there = threading.Barrier(n_expected, timeout=20)
+
+    def compute(rows):
+        if len(rows):
+            names.add(threading.current_thread().name)
+            all_there.wait()
+            assert max(count()) == 1
+        return rows
+
+    in_tiles(compute, np.zeros((n_expected, 1)), 1, threads)
+    assert len(names) == n_expected
 
 
-def test_blocks_of_a_stream_and_of_dask_are_the_same():
-    da = pytest.importorskip("dask.array")
-    network, rows = xpnet.load("sample"), xpnet.sample()[0].reshape(1000, 784)[:300]
-    whole = xpnet.predict_proba(network, rows, batch_invariant=True)
-    stream = (rows[start : start + 7] for start in range(0, 300, 7))
-    np.testing.assert_array_equal(xpnet.predict_proba(network, stream, batch_invariant=True), whole)
-    lazy = da.from_array(rows, chunks=(13, 100))
-    found = xpnet.predict_proba(network, lazy, batch_invariant=True)
-    np.testing.assert_array_equal(found.compute(), whole)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_ends_it_and_gives_blas_back(threads):
+    started = []
+
+    def compute(rows):
+        if len(rows):
+            started.append(int(rows[0, 0]))
+            time.sleep(0.001)
+            if rows[0, 0] == 3:
+                msg = "broken"
+                raise ArithmeticError(msg)
+        return rows
+
+    with pytest.raises(ArithmeticError, match="broken"):
+        in_tiles(compute, np.arange(1000.0)[:, None], 1, threads)
+    assert len(started) < 900
 
 
-def test_no_images_give_no_labels():
-    network = xpnet.load("sample")
-    found = xpnet.predict(network, np.empty((0, 784), np.uint8), batch_invariant=True)
-    assert found.shape == (0,)
+def test_several_threads_predict_with_one_network(network):
+    expected = xpnet.predict(network, X, batch_size=50)
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: xpnet.predict(network, X, batch_size=50), range(24)))
+    assert all(np.array_equal(labels, expected) for labels in found)
 
 
-@pytest.mark.parametrize("call", [xpnet.predict, xpnet.predict_proba, xpnet.evaluate])
-def test_the_mode_chooses_the_batch_size(call):
-    arguments = xpnet.sample() if call is xpnet.evaluate else xpnet.sample()[:1]
-    with pytest.raises(ValueError, match=r"left out with batch_invariant=True.* got 100"):
-        call(xpnet.load("sample"), *arguments, batch_size=100, batch_invariant=True)
+def test_nested_holds_give_back_what_was_before():
+    with one_blas_thread():
+        with one_blas_thread():
+            assert max(count()) == 1
+        assert max(count()) == 1
+        assert blas_threads() == 2
+
+
+FORK = """
+import os
+import numpy as np
+import xpnet
+from threadpoolctl import threadpool_limits
+from xpnet.arrays.blas import blas_threads, one_blas_thread
+
+threadpool_limits(2)
+network, (images, _) = xpnet.load("sample"), xpnet.sample()
+expected = xpnet.predict(network, images, batch_size=100)
+with one_blas_thread():
+    child = os.fork()
+    if child == 0:
+        found = xpnet.predict(network, images, batch_size=100)
+        os._exit(0 if np.array_equal(found, expected) and blas_threads() == 2 else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_computes():
+    words = [sys.executable, "-W", "ignore", "-c", FORK]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "0\n"
+
+
+@pytest.mark.parametrize(
+    ("threads", "error", "text"),
+    [
+        (0, ValueError, "`threads` must be at least 1; got 0"),
+        (-2, ValueError, "got -2"),
+        (1.5, TypeError, "`threads` must be a whole number or None; got 1.5"),
+        (True, TypeError, "got True"),
+        ("2", TypeError, "got '2'"),
+    ],
+)
+def test_threads_that_there_cannot_be(network, threads, error, text):
+    for function in (xpnet.predict, xpnet.predict_proba):
+        with pytest.raises(error, match=text):
+            function(network, X, threads=threads)
+
+
+def test_other_libraries_have_their_own_threads():
+    strict = pytest.importorskip("array_api_strict")
+    layer = xpnet.Dense(strict.asarray([[1.0]]), strict.asarray([0.0]))
+    with pytest.raises(ValueError, match="must be None for a network of array_api_strict"):
+        xpnet.predict(xpnet.Network([layer]), strict.asarray([[1.0]]), threads=2)

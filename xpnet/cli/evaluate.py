@@ -52,7 +52,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     with stopwatch.measure("computing"):
         pairs = stopwatch.measure_items(pairs, "loading")
         result = evaluate(
-            network, pairs, batch_size=args.batch_size, batch_invariant=args.batch_invariant
+            network,
+            pairs,
+            batch_size=args.batch_size,
+            threads=args.threads,
+            batch_invariant=args.batch_invariant,
         )
     work = describe_work(args, network, device, stopwatch, result.total, transfers=result.transfers)
     accuracy = result.accuracy if result.total else None

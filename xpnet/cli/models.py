@@ -55,7 +55,7 @@ class Model:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = True) -> None:
-    """Add --model, --seed, --device and, where a command works in batches, --batch-size."""
+    """Add --model, --seed, --device and, for work in batches, --batch-size and --threads."""
     from xpnet.arrays.device import add_device_argument
 
     parser.add_argument(
@@ -75,6 +75,12 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = T
             type=positive,
             metavar="N",
             help="images at a time (default: what suits the device)",
+        )
+        parser.add_argument(
+            "--threads",
+            type=positive,
+            metavar="N",
+            help="batches computed at a time on a CPU (default: as many as there are cores)",
         )
     add_file_arguments(parser)
 
@@ -134,6 +140,9 @@ def open_model(args: argparse.Namespace, stopwatch: "Stopwatch") -> "tuple[Model
     from xpnet.arrays.device import Device
 
     device = Device(args.device)
+    if getattr(args, "threads", None) is not None and device.library != "numpy":
+        msg = f"--threads is for the CPU; got --device {args.device}"
+        raise UsageError(msg)
     stopwatch.switch("loading")
     if args.model == "random":
         return Model(_random_network(args.seed, device), args.model, tells_range=True), device

@@ -90,6 +90,7 @@ def _write(
                 network,
                 rows,
                 batch_size=args.batch_size,
+                threads=args.threads,
                 batch_invariant=args.batch_invariant,
             )
         numbers = range(n_images + 1, n_images + 1 + len(rows))

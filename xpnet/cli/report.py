@@ -36,7 +36,7 @@ def describe_work(
 ) -> dict[str, Any]:
     """Return what was computed where and how fast, as JSON knows it."""
     from xpnet.inference.batches import check_batch_size
-    from xpnet.inference.tiles import rows_at_a_time
+    from xpnet.inference.invariance import rows_at_a_time
 
     seconds = stopwatch.seconds()
     computing = seconds["computing"]

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     if not len(images):
         print(f"xpnet: {args.data} holds no images: an empty picture", file=sys.stderr)
     rows = as_data_error(args.data, as_rows, images, network.n_in)
-    predictions = predict(network, rows, batch_size=args.batch_size)
+    predictions = predict(network, rows, batch_size=args.batch_size, threads=args.threads)
     figure = draw_images(
         as_data_error(args.data, as_images, images),
         None if labels is None else list(map(str, labels.tolist())),

@@ -25,9 +25,9 @@ TransferPolicy = Literal["allow", "forbid"]
 _POLICIES = get_args(TransferPolicy)
 
 # The widest stage of a batch holds this many numbers at most, which a CPU's caches still serve
-# well: of the sizes in benchmarks/forward.py 1,000 rows of 784 are the fastest, and 10,000 take
-# 1.75 times as long for a row.
-_NUMBERS_IN_CACHE = 2**20
+# well: 668 rows of 784, for 784-50-100-10 and 784-256-256-10. Of 256 to 1,337 rows tried, with one
+# thread and with two, they are the fastest or within 4% of it.
+_NUMBERS_IN_CACHE = 2**19
 # A GPU wants many rows for one launch; 65,536 rows of 784 bytes are 51 MB.
 _ROWS_ON_GPU = 2**16
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from xpnet.inference.batches import (
     on_network_device,
 )
 from xpnet.inference.labels import as_class_ids, confusion_of, stay_together
+from xpnet.inference.tiles import check_threads, in_tiles
 from xpnet.networks.network import Network, forward
 
 __all__ = ["Evaluation", "class_ids", "evaluate", "predict", "predict_proba"]
@@ -35,6 +36,7 @@ def predict(
     /,
     *,
     batch_size: int | None = None,
+    threads: int | None = None,
     batch_invariant: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Any:
@@ -48,6 +50,9 @@ def predict(
         another library must be the network's own. Dask images give a Dask array.
     batch_size : int, optional
         Rows at a time; chosen for the device by default.
+    threads : int, optional
+        How many batches a NumPy network computes at a time; by default as many as its matrix
+        products have threads, which are held to one meanwhile. The results are the same bits.
     batch_invariant : bool, default False
         Whether an image's result shall be the same bits whatever is computed with it. It
         chooses its own `batch_size`.
@@ -85,7 +90,7 @@ def predict(
     array([0, 1, 2, 3, 4])
     """
     compute = _computation(network, class_ids, batch_size, invariant=batch_invariant)
-    return _batched(network, images, *compute, transfers)
+    return _batched(network, images, _Work(*compute, threads, transfers))
 
 
 def predict_proba(
@@ -94,6 +99,7 @@ def predict_proba(
     /,
     *,
     batch_size: int | None = None,
+    threads: int | None = None,
     batch_invariant: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Any:
@@ -101,7 +107,7 @@ def predict_proba(
 
     Parameters
     ----------
-    network, images, batch_size, batch_invariant, transfers
+    network, images, batch_size, threads, batch_invariant, transfers
         As for `predict`.
 
     Returns
@@ -125,7 +131,7 @@ def predict_proba(
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
     compute = _computation(network, _probabilities, batch_size, invariant=batch_invariant)
-    return _batched(network, images, *compute, transfers)
+    return _batched(network, images, _Work(*compute, threads, transfers))
 
 
 def class_ids(network: Network, y: Any) -> Any:
@@ -156,7 +162,7 @@ def _computation(
 ) -> tuple[Callable[[Any], Any], int]:
     """Return what makes results of a batch of rows, and how many rows a batch has."""
     if invariant:
-        from xpnet.inference.tiles import tiled
+        from xpnet.inference.invariance import tiled
 
         return tiled(network, finish, batch_size)
     return lambda rows: finish(network, forward(network, rows)), check_batch_size(
@@ -164,50 +170,49 @@ def _computation(
     )
 
 
-def _batched(
-    network: Network,
-    images: Any,
-    compute: Callable[[Any], Any],
-    batch_size: int,
-    transfers: TransferPolicy,
-) -> Any:
-    """Return ``compute(rows)`` of all images, where the images live."""
-    if transfers != "allow":
-        check_transfers(transfers)
+class _Work(NamedTuple):
+    """What is done to rows: how to make results of a batch, how many rows it has, and where."""
+
+    compute: Callable[[Any], Any]
+    batch_size: int
+    threads: int | None
+    transfers: TransferPolicy
+
+
+def _batched(network: Network, images: Any, work: _Work) -> Any:
+    """Return the results of all images, where the images live."""
+    check_threads(network, work.threads)
+    if work.transfers != "allow":
+        check_transfers(work.transfers)
     if not is_stream(images):
         images = as_array(images, "images")
         if library_of(images) == "dask":
             from xpnet.inference.lazy import map_rows
 
-            return map_rows(
-                lambda block: _batched(network, block, compute, batch_size, transfers), images
-            )
+            return map_rows(lambda block: _batched(network, block, work), images)
     if network.library == "numpy":
         keep_freed_memory()
     with current_device(network.layers[0].weight):
-        parts = list(_results(network, images, compute, batch_size, transfers))
+        parts = list(_results(network, images, work))
         return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
 
-def _results(
-    network: Network,
-    images: Any,
-    compute: Callable[[Any], Any],
-    batch_size: int,
-    transfers: TransferPolicy,
-) -> Iterator[Any]:
-    """Yield the results batch by batch; at least one, if of no rows."""
+def _results(network: Network, images: Any, work: _Work) -> Iterator[Any]:
+    """Yield the results part by part; at least one, if of no rows."""
     blocks = images if is_stream(images) else iter([images])
     first = next(blocks, np.empty((0, network.n_in), np.uint8))
     for block in chain([first], blocks):
         rows = as_rows(block, network.n_in)
         on_host = isinstance(rows, np.ndarray)
         n_rows = rows.shape[0]
-        if on_host and n_rows and transfers != "allow":
-            check_transfer(rows, network, transfers)
-        for start in range(0, max(n_rows, 1), batch_size):
-            batch = rows[start : min(start + batch_size, n_rows), :]
-            result = compute(on_network_device(network, batch))
+        if on_host and n_rows and work.transfers != "allow":
+            check_transfer(rows, network, work.transfers)
+        if on_host and network.library == "numpy":
+            yield in_tiles(work.compute, rows, work.batch_size, work.threads)
+            continue
+        for start in range(0, max(n_rows, 1), work.batch_size):
+            batch = rows[start : min(start + work.batch_size, n_rows), :]
+            result = work.compute(on_network_device(network, batch))
             yield to_numpy(result) if on_host else result
 
 
@@ -243,6 +248,7 @@ def evaluate(
     /,
     *,
     batch_size: int | None = None,
+    threads: int | None = None,
     batch_invariant: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Evaluation:
@@ -259,7 +265,7 @@ def evaluate(
         Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` where it has them
         (where those are texts, either). Where images and labels are on the network's device,
         they are compared there, and counts come back.
-    batch_size, batch_invariant
+    batch_size, threads, batch_invariant
         As for `predict`.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images or labels that are not where the network is are refused, and not
@@ -292,9 +298,10 @@ def evaluate(
         raise ValueError(msg)
     confusion = np.zeros((n_classes, n_classes), np.int64)
     compute = _computation(network, class_ids, batch_size, invariant=batch_invariant)
+    work = _Work(*compute, threads, transfers)
     with count_transfers() as counted:
         for block, truth in _pairs(images, labels):
-            predicted = _batched(network, block, *compute, transfers)
+            predicted = _batched(network, block, work)
             confusion += _compared(network, predicted, truth, transfers)
     return Evaluation(int(np.trace(confusion)), int(confusion.sum()), confusion, counted)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import array_namespace, current_device
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import as_rows, on_network_device
-from xpnet.inference.tiles import tiled
+from xpnet.inference.invariance import tiled
 from xpnet.networks.network import Network, forward
 
 __all__ = ["BatchSensitivity", "Movement", "batch_sensitivity"]
