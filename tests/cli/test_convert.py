@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xpnet import Network, Scale, evaluate, load, predict, sample, save
+from xpnet import Dense, Network, Scale, Standardize, evaluate, load, predict, sample, save
+from xpnet.formats.onnx import serialize
 from xpnet.networks.initializers import init_network
 
 pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -134,7 +135,8 @@ def test_images_of_numbers_are_taken_as_they_are(xpnet: Any, book: Path, tmp_pat
     np.savez(data, images=(images / 255).astype("f4"), labels=labels)
     target = tmp_path / "out.safetensors"
     result = xpnet("convert", book, target, "--verify", data)
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 0
+    assert "holds numbers rather than raw bytes: no scale is written" in result.err
     assert load(target).preprocessing == ()
 
 
@@ -185,3 +187,48 @@ def test_force(xpnet: Any, book: Path) -> None:
     target.write_bytes(b"old")
     assert xpnet("convert", book, target, "--force").code == 0
     assert load(target).n_in == 784
+
+
+def test_what_is_written_is_marked_beside_preprocessing_of_the_file(
+    xpnet: Any, trained: Network, tmp_path: Path
+) -> None:
+    source = tmp_path / "inside.onnx"
+    save(replace(trained, preprocessing=Standardize(0.5, 0.25)), source)
+    found = json.loads(
+        xpnet("convert", source, tmp_path / "a.npz", "--verify", "sample", "--json").out
+    )
+    assert [x["is_written"] for x in found["accuracy"]] == [False, True, False]
+
+
+def test_labels_that_are_no_classes_are_refused_before_anything_is_written(
+    refused: Any, book: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data.npz"
+    np.savez(data, images=np.zeros((2, 784), np.uint8), labels=np.uint8([3, 10]))
+    code, line = refused("convert", book, tmp_path / "out.npz", "--verify", data)
+    assert code == 3
+    assert "class ids from 0 to 9; got 10" in line
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_a_file_that_declares_bytes_takes_bytes(
+    xpnet: Any, trained: Network, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    source = tmp_path / "bytes.onnx"
+    network = replace(trained, preprocessing=Standardize(0.0, 255.0))
+    source.write_bytes(serialize(network, input_dtype="uint8"))
+    model = onnx.load(source)
+    del model.metadata_props[:]  # as if somebody else had written it
+    onnx.save(model, source)
+    result = xpnet("convert", source, tmp_path / "out.npz", "--verify", "sample")
+    assert result.code == 0
+    assert "so raw bytes go in as they are" in result.err
+    assert evaluate(load(tmp_path / "out.npz"), *sample()).correct == 977
+
+
+def test_characters_that_a_terminal_would_obey(xpnet: Any, tmp_path: Path) -> None:
+    source = tmp_path / "a.npz"
+    save(Network([Dense(np.ones((2, 2)), np.zeros(2))], classes=["a\x1b[2J", "b\nc"]), source)
+    out = xpnet("convert", source, tmp_path / "b.npz").out
+    assert "classes        a\\x1b[2J, b\\nc\n" in out

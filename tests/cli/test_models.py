@@ -13,6 +13,7 @@ from xpnet.cli.arguments import UsageError, add_data_arguments
 from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows, with_range
 from xpnet.cli.stopwatch import Stopwatch
 from xpnet.files.errors import DataError, WeightsError
+from xpnet.formats.contents import Contents
 from xpnet.networks.initializers import init_network
 
 
@@ -24,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def model_of(network: Network, *, tells_range: bool = True) -> Model:
-    return Model(network, "model.onnx", tells_range=tells_range)
+def model_of(network: Network, *, tells_range: bool = True, is_own: bool = True) -> Model:
+    return Model(network, "model.onnx", tells_range, is_own)
 
 
 def test_defaults(parser: argparse.ArgumentParser) -> None:
@@ -147,7 +148,7 @@ def test_the_inputs_of_a_network_from_elsewhere(
 ) -> None:
     is_scaled, told = case
     inside = Standardize(0.1307, 0.3081)
-    model = model_of(init_network([2, 2], preprocessing=inside), tells_range=False)
+    model = model_of(init_network([2, 2], preprocessing=inside), tells_range=False, is_own=False)
     network = with_range(parser.parse_args(words), model, images)
     assert network.preprocessing[0] == (
         Scale(1 / 255) if is_scaled else model.network.preprocessing[0]
@@ -230,3 +231,27 @@ def test_a_network_of_xpnet_is_not_given_activations(xpnet: Any, tmp_path: Path)
     result = xpnet("predict", "--model", path, "--activation", "relu")
     assert result.code == 4
     assert "`activation` must be left out for a file that tells it; got 'relu'" in result.err
+
+
+@pytest.mark.parametrize("step", [Scale(1 / 255), Standardize(0.0, 255.0), Standardize(33.3)])
+def test_a_network_from_elsewhere_that_divides_by_itself_is_given_raw_bytes(
+    parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str], step: Any
+) -> None:
+    network = init_network([2, 2], preprocessing=step)
+    contents = Contents(network, "ONNX", is_own=False)
+    assert contents.tells_range
+    model = model_of(network, tells_range=contents.tells_range, is_own=False)
+    assert with_range(parser.parse_args([]), model, BYTES) is network
+    assert "so raw bytes go in as they are" in capsys.readouterr().err
+    scaled = with_range(parser.parse_args(["--input-range", "0..1"]), model, BYTES)
+    assert scaled.preprocessing[0] == Scale(1 / 255)
+
+
+@pytest.mark.parametrize("steps", [(), Scale(2.0), Standardize(0.5, 0.5), Standardize(0.1307, 0.3)])
+def test_a_network_from_elsewhere_that_takes_0_to_1(steps: Any) -> None:
+    assert not Contents(init_network([2, 2], preprocessing=steps), "ONNX", is_own=False).tells_range
+
+
+def test_inputs_that_are_declared_as_whole_numbers_tell_their_range() -> None:
+    contents = Contents(init_network([2, 2]), "ONNX", is_own=False, takes_whole_numbers=True)
+    assert contents.tells_range

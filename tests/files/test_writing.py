@@ -171,3 +171,33 @@ def test_a_file_that_cannot_be_renamed_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(PermissionError), atomic_write(tmp_path / "a") as stream:
         stream.write(b"x")
     assert names(tmp_path) == []
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def write() -> None:
+        with atomic_write(path) as stream:
+            stream.write(b"x")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write()
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_cleaned_up_does_not_hide_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "temporary")
+
+    def write() -> None:
+        with atomic_write(tmp_path / "file"):
+            msg = "the first error"
+            raise ArithmeticError(msg)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ArithmeticError, match="the first error"):
+        write()

@@ -1,5 +1,6 @@
 """Load by content, save by suffix, and the word sample."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,11 @@ def test_loaded_parameters_are_their_own(network: Network, path: Path) -> None:
     path.write_bytes(bytes(len(path.read_bytes())))
     loaded.layers[0].weight[:] += 1.0
     assert loaded.layers[0].weight.tolist() == [[1.5], [1.25]]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(WeightsError, match="weights must be in a regular file"):
+        load(path)

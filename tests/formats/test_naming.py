@@ -210,12 +210,12 @@ def test_shapes_that_leave_two_orders() -> None:
 
 def test_shapes_that_leave_no_order() -> None:
     text = error_of({**BOOK, "W2": (5, 2)})
-    assert text == "the layers do not fit, in no order: W1 (3, 4), W2 (5, 2)"
+    assert text == "the layers do not fit in the order of their numbers: W1 (3, 4), W2 (5, 2)"
 
 
 def test_numbers_go_before_the_shapes() -> None:
     turned = {"0.weight": (4, 2), "0.bias": (2,), "1.weight": (3, 4), "1.bias": (4,)}
-    assert "the layers do not fit, in no order" in error_of(turned)
+    assert "the layers do not fit in the order of their numbers" in error_of(turned)
 
 
 def test_one_number_in_two_ways() -> None:
@@ -323,7 +323,10 @@ def test_a_weight_of_one_number() -> None:
     ids=["out_in", "in_out"],
 )
 def test_layers_without_biases(shapes: dict[str, tuple[int, ...]], notes: int) -> None:
-    network, found = network_of_names(arrays_of(shapes), activation="relu")
+    # Weights that fit one way round, in the order of their numbers, may be meant the other way.
+    assert "which way round the weights are" in error_of(shapes)
+    layout = "out_in" if "0.weight" in shapes else "in_out"
+    network, found = network_of_names(arrays_of(shapes), activation="relu", layout=layout)
     assert (network.n_in, network.n_out) == (3, 2)
     assert found[0] == "no layer has a bias: all are zero"
     assert len(found) == notes
@@ -347,9 +350,26 @@ def test_one_layer_without_a_bias_asks_for_the_layout() -> None:
 
 
 def test_layers_without_biases_that_do_not_fit() -> None:
-    assert "do not fit, in no order" in error_of({"0.weight": (4, 3), "2.weight": (2, 5)})
+    shapes = {"fc3.weight": (12, 16), "fc2.weight": (5, 12), "fc1.weight": (16, 5)}
+    with pytest.raises(ValueError, match="do not fit in the order of their numbers: fc3"):
+        network_of_names(arrays_of(shapes), activation="relu", layout="out_in")
 
 
 def test_rings_without_biases_ask_for_the_layout() -> None:
     shapes = {"a.weight": (4, 4), "b.weight": (4, 4)}
     assert "which way round the weights are" in error_of(shapes)
+
+
+@pytest.mark.parametrize(
+    ("last", "n_out", "output"),
+    [
+        ("softmax", 3, "probabilities"),
+        ("sigmoid", 1, "probabilities"),
+        ("sigmoid", 3, "logits"),
+        ("identity", 3, "logits"),
+    ],
+)
+def test_what_the_outputs_mean(last: str, n_out: int, output: str) -> None:
+    shapes = {"W1": (4, 2), "b1": (2,), "W2": (2, n_out), "b2": (n_out,)}
+    network, _ = network_of_names(arrays_of(shapes), activation=["relu", last])
+    assert network.output == output

@@ -517,3 +517,8 @@ def test_recognition(protocol: int, kind: type) -> None:
 @pytest.mark.parametrize("head", [b"", b"(", b"{", b"PK\3\4", b"\x93NUMPY", b"\x08\x07"])
 def test_heads_of_other_files(head: bytes) -> None:
     assert recognised(head) != "pickle"
+
+
+@pytest.mark.parametrize("instruction", [b"}", b"]", b")", b"(", b"}\x94", b"N\x85"])
+def test_many_instructions(error: Callable[..., str], instruction: bytes) -> None:
+    assert "more than 200,000 instructions" in error(b"\x80\x04" + instruction * 300_000 + b".")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.numpy import save as save_tensors
 
-from xpnet import Dense, Network, Scale
+from xpnet import Dense, Network, Scale, Standardize
 from xpnet.files.errors import WeightsError
 from xpnet.formats.choosing import load as read
 from xpnet.formats.recognize import recognised
@@ -516,7 +516,7 @@ def test_numbers_that_are_not_finite(
 def test_safetensors_of_others(opened: Callable[[bytes], Network | WeightsError]) -> None:
     found = opened(bytes(save_tensors({"fc1.weight": np.ones((2, 2), np.float32)})))
     assert isinstance(found, WeightsError)
-    assert "the shapes leave open which way round the weights are: fc1.weight (2, 2)" in str(found)
+    assert "the biases leave open which way round the weights are: fc1.weight (2, 2)" in str(found)
 
 
 def test_safetensors_of_nothing(opened: Callable[[bytes], Network | WeightsError]) -> None:
@@ -602,3 +602,86 @@ def test_the_error_is_one_line(path: Path) -> None:
         read(path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) <= 390
+
+
+def test_a_header_of_many_megabytes(opened: Callable[[bytes], Network | WeightsError]) -> None:
+    n = 600_000
+    entry = '"%07d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    header = "{" + ",".join(entry % i for i in range(n)) + "}"
+    found = opened(raw_file(header.encode()))
+    assert isinstance(found, WeightsError)
+    assert "a header too long for a network" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"extra": 1}, "entries must be activations, classes, .*; got 'extra'"),
+        (
+            {"preprocessing": [{"step": "scale", "factor": 0.5}] * 1001},
+            "at most 1000 steps; got 1001",
+        ),
+        ({"preprocessing": [{"step": "scale", "factor": True}]}, "factor of step 0 .* a number"),
+        ({"classes": ["x" * 2**24, "y"]}, "at most 16,777,216 characters"),
+    ],
+    ids=["an entry too many", "many steps", "a boolean", "long"],
+)
+def test_descriptions_that_say_too_much(
+    opened: Callable[[bytes], Network | WeightsError], change: dict[str, Any], text: str
+) -> None:
+    found = opened(file_of({**MEANING, **change}))
+    assert isinstance(found, WeightsError)
+    assert re.search(text, str(found))
+
+
+def test_a_description_that_says_a_thing_twice(
+    opened: Callable[[bytes], Network | WeightsError],
+) -> None:
+    text = json.dumps(MEANING)[:-1] + ', "output": "values"}'
+    found = opened(bytes(save_tensors(TENSORS, {"xpnet": text})))
+    assert isinstance(found, WeightsError)
+    assert "'output' is there twice" in str(found)
+
+
+def test_preprocessing_with_arrays(reread: Callable[[Network], Network]) -> None:
+    step = Standardize(np.asarray([1.0, 2.0, 3.0]), 2.0)
+    (found,) = reread(make(preprocessing=step)).preprocessing
+    assert isinstance(found, Standardize)
+    assert (found.mean.tolist(), found.mean.dtype, found.scale) == (
+        [1.0, 2.0, 3.0],
+        np.float32,
+        2.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("tensors", "text"),
+    [
+        ({"preprocessing.0.mean": np.zeros(4, "f4")}, r"one mean for each of 3 inputs"),
+        ({"preprocessing.0.scale": np.zeros(3, "f4")}, r"scales of step 0 .* must not be zero"),
+        ({"preprocessing.7.mean": np.zeros(3, "f4")}, r"tensors of the preprocessing must be 0"),
+    ],
+    ids=["width", "zero", "of no step"],
+)
+def test_arrays_of_preprocessing_that_do_not_fit(
+    opened: Callable[[bytes], Network | WeightsError], tensors: dict[str, Any], text: str
+) -> None:
+    step = {"step": "standardize", "mean": 0.0, "scale": 1.0}
+    step = {name: x for name, x in step.items() if f"preprocessing.0.{name}" not in tensors}
+    found = opened(file_of({**MEANING, "preprocessing": [step]}, {**TENSORS, **tensors}))
+    assert isinstance(found, WeightsError)
+    assert re.search(text, str(found))
+
+
+def test_bfloat16_becomes_float32(opened: Callable[[bytes], Network | WeightsError]) -> None:
+    header = {
+        "W1": {"dtype": "BF16", "shape": [1, 2], "data_offsets": [0, 4]},
+        "b1": {"dtype": "BF16", "shape": [2], "data_offsets": [4, 8]},
+    }
+    numbers = np.asarray([1.0, -2.5, 0.15625, 2.0**-130], np.float32)
+    content = (numbers.view(np.uint32) >> 16).astype("<u2").tobytes()
+    found = opened(raw_file(json.dumps(header).encode(), content))
+    assert isinstance(found, Network)
+    assert found.dtype == np.float32
+    assert found.layers[0].weight.tolist() == [[1.0, -2.5]]
+    assert found.layers[0].bias.tolist() == numbers[2:].tolist()

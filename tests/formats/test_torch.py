@@ -249,7 +249,7 @@ def test_two_dtypes() -> None:
 def test_hooks_may_compute_anything(place: int, kind: str) -> None:
     module = nn.Sequential(linear(), nn.ReLU())
     hook = getattr(module[place], kind)(lambda *_: None)
-    with pytest.raises(ValueError, match=rf"at {place} must have no hooks; remove them"):
+    with pytest.raises(ValueError, match=rf"at {place} must have no hooks, and its own forward"):
         from_torch(module)
     hook.remove()
     assert_equal_outputs(module)
@@ -265,4 +265,20 @@ def test_hooks_of_the_whole() -> None:
 def test_a_parametrized_layer() -> None:
     module = nn.Sequential(torch.nn.utils.parametrizations.weight_norm(linear()))
     with pytest.raises(TypeError, match=r"ParametrizedLinear at 0$"):
+        from_torch(module)
+
+
+def test_a_forward_that_was_put_in_place_of_the_module_s_own() -> None:
+    module = torch.nn.Linear(3, 2)
+    module.forward = lambda x: x
+    with pytest.raises(ValueError, match="Linear at the top must have no hooks, and its own fo"):
+        from_torch(module)
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_parameters_that_are_no_numbers(name: str) -> None:
+    module = torch.nn.Linear(3, 2)
+    with torch.no_grad():
+        getattr(module, name)[0] = float("nan")
+    with pytest.raises(ValueError, match=rf"layers.0.{name} must be finite; got . values"):
         from_torch(module)

@@ -39,7 +39,7 @@ __all__ = ["add_parser"]
 _ROWS = 10_000
 _TO_UNIT = 1 / 255
 # A difference in accuracy that no choice of images explains.
-_NOTICEABLE = 0.01
+_NOTICEABLE, _ENOUGH = 0.01, 100
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -50,7 +50,7 @@ def add_parser(commands: Subparsers) -> None:
         description="Read a network of any format and write it in another, told by OUT's suffix:"
         " .safetensors, .npz or .onnx. The scaling of the pixels is written, too: a network from"
         " elsewhere is taken to expect 0..1, unless --input-range says otherwise. Exit code 1: by"
-        " --verify, a result is further off than rounding explains.",
+        " --verify, a result is further off than rounding explains; OUT is written nevertheless.",
         allow_abbrev=False,
     )
     parser.add_argument("source", metavar="IN", help="the file to read")
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> int:
         result["verification"] = {name: _as_json(x) for name, x in verification.items()}
         result["rows"] = len(images)
         result["accuracy"] = _accuracies(contents, network, images, labels)
-        _warn_of_scaling(args, result["accuracy"])
+        _warn_of_scaling(args, contents, result)
     args.verdict = code
     if args.json:
         print_json(result)
@@ -124,11 +124,14 @@ def _read(
     from xpnet.datasets import read
     from xpnet.files.errors import DataError
     from xpnet.inference.batches import as_rows
+    from xpnet.inference.labels import as_class_ids
 
     images, labels = read(args.data, **read_options(args, features=network.n_in))
     if not len(images):
         what = "no images to compare with"
         raise DataError(what, file=args.data)
+    if labels is not None and network.output != "values":
+        as_data_error(args.labels or args.data, as_class_ids, network, labels)
     return as_data_error(args.data, as_rows, images, network.n_in), labels
 
 
@@ -138,11 +141,16 @@ def _in_range(
     """Return the network as it is written: with a scale before it where it takes 0..1."""
     import numpy as np
 
-    model = Model(contents.network, args.source, tells_range=contents.is_own)
+    model = Model(contents.network, args.source, contents.tells_range, contents.is_own)
     if images is None:
-        if contents.is_own and args.input_range is None:
+        if contents.tells_range and args.input_range is None:
             return contents.network
         images = np.full((1, 1), 255, np.uint8)
+    elif images.dtype.kind != "u" and not contents.tells_range and args.input_range is None:
+        tell(
+            f"{args.data} holds numbers rather than raw bytes: no scale is written (--input-range"
+            " 0..1 writes one for raw bytes)"
+        )
     return with_range(args, model, images)
 
 
@@ -213,6 +221,7 @@ def _accuracies(
 
     from xpnet.inference.predict import evaluate
     from xpnet.networks.preprocessing import Scale, Standardize
+    from xpnet.parity.certificates.fingerprint import preprocessing_facts
 
     if labels is None or network.output == "values":
         return []
@@ -232,17 +241,23 @@ def _accuracies(
     for name, before in ways.items():
         other = replace(contents.network, preprocessing=(*before, *own))
         accuracy = evaluate(other, rows, labels).accuracy
-        is_written = (*before, *own) == network.preprocessing
+        is_written = preprocessing_facts(other) == preprocessing_facts(network)
         found.append({"inputs": name, "accuracy": accuracy, "is_written": is_written})
     return found
 
 
-def _warn_of_scaling(args: argparse.Namespace, accuracies: list[dict[str, Any]]) -> None:
+def _warn_of_scaling(
+    args: argparse.Namespace, contents: "Contents", result: dict[str, Any]
+) -> None:
     """Tell if the network gets more right under another scaling than under the written one."""
+    accuracies = result["accuracy"]
+    if result["rows"] < _ENOUGH:
+        return
+    hint = "" if contents.is_own else ": see --input-range"
     written = [x["accuracy"] for x in accuracies if x["is_written"]]
     best = max(accuracies, key=lambda x: x["accuracy"], default=None)
     if written and best is not None and best["accuracy"] > written[0] + _NOTICEABLE:
         tell(
             f"{args.source} gets {best['accuracy']:.4f} of {args.data} right with inputs"
-            f" {best['inputs']}, and {written[0]:.4f} as it was written: see --input-range"
+            f" {best['inputs']}, and {written[0]:.4f} as it was written{hint}"
         )

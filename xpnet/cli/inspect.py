@@ -70,6 +70,8 @@ def _facts(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print(facts: dict[str, Any]) -> None:
+    from xpnet.files.errors import printable
+
     rows = {"file": f"{facts['file']} ({facts['bytes']:,} bytes)"}
     for name, value in facts.items():
         if name not in {"file", "bytes", "arrays", "metadata"}:
@@ -81,7 +83,8 @@ def _print(facts: dict[str, Any]) -> None:
     arrays = facts.get("arrays", [])
     width = max((len(name) for name, *_ in arrays[:_SHOWN]), default=0)
     for name, dtype, shape in arrays[:_SHOWN]:
-        print_line(f"  {name:{width}}  {dtype}  {' x '.join(map(str, shape)) or 'one number'}")
+        form = " x ".join(map(str, shape)) or "one number"
+        print_line(printable(f"  {name:{width}}  {dtype}  {form}"))
     if len(arrays) > _SHOWN:
         print_line(f"  ... and {len(arrays) - _SHOWN:,} more arrays")
 

@@ -47,11 +47,15 @@ _BRIGHTEST = 255
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network, what it is called, and whether its file says in which range its inputs are."""
+    """A network, what it is called, and whether its file says in which range its inputs are.
+
+    A file of xpnet's says it for certain; of another, it is a conclusion.
+    """
 
     network: "Network"
     name: str
     tells_range: bool
+    is_own: bool
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = True) -> None:
@@ -145,10 +149,11 @@ def open_model(args: argparse.Namespace, stopwatch: "Stopwatch") -> "tuple[Model
         raise UsageError(msg)
     stopwatch.switch("loading")
     if args.model == "random":
-        return Model(_random_network(args.seed, device), args.model, tells_range=True), device
+        network = _random_network(args.seed, device)
+        return Model(network, args.model, tells_range=True, is_own=True), device
     contents = read_contents(args.model, file_options(args))
     network = contents.network.to(device)
-    return Model(network, args.model, tells_range=contents.is_own), device
+    return Model(network, args.model, contents.tells_range, contents.is_own), device
 
 
 def _random_network(seed: int, device: "Device") -> "Network":
@@ -205,7 +210,7 @@ def with_range(args: argparse.Namespace, model: Model, images: "NDArray[Any]") -
     from xpnet.networks.preprocessing import Scale
 
     network = model.network
-    if args.input_range is not None and model.tells_range and network.preprocessing:
+    if args.input_range is not None and model.is_own and network.preprocessing:
         steps = ", ".join(map(repr, network.preprocessing))
         msg = f"{model.name} says how it takes its inputs: {steps}; leave --input-range out"
         raise UsageError(msg)
@@ -235,7 +240,13 @@ def _warn_of_range(model: Model, *, is_bytes: bool, largest: float) -> None:
     from xpnet.networks.preprocessing import Scale
 
     steps = model.network.preprocessing
-    if is_bytes and not steps:
+    if is_bytes and not model.is_own:
+        what = f"takes {steps[0]!r} of them" if steps else "takes whole numbers"
+        tell(
+            f"{model.name} {what}, so raw bytes go in as they are (--input-range 0..1: divided by"
+            " 255)"
+        )
+    if is_bytes and not steps and model.is_own:
         tell(
             f"{model.name} has no preprocessing, and is given raw bytes (--input-range 0..1:"
             " divided by 255)"

@@ -96,10 +96,12 @@ def transfers_text(transfers: Mapping[str, int]) -> str:
 
 
 def print_table(rows: Mapping[str, str]) -> None:
-    """Print rows of a name and a text."""
+    """Print rows of a name and a text; control characters, as files may have them, are escaped."""
+    from xpnet.files.errors import printable
+
     width = max(map(len, rows))
     for name, text in rows.items():
-        print_line(f"{name:{width}}  {text}")
+        print_line(printable(f"{name:{width}}  {text}"))
 
 
 def print_line(text: str) -> None:

@@ -4,7 +4,7 @@ import os
 from functools import partial
 from typing import Any
 
-__all__ = ["DataError", "FileError", "WeightsError", "quoted"]
+__all__ = ["DataError", "FileError", "WeightsError", "printable", "quoted"]
 
 # A message is at most 400 characters on a terminal, the name of the command in front included.
 _MESSAGE_LIMIT = 390
@@ -72,7 +72,7 @@ class FileError(ValueError):
         return remake, (what,)
 
     def _message(self) -> str:
-        place = _shorten_middle(_printable(self.file), _PATH_LIMIT)
+        place = _shorten_middle(printable(self.file), _PATH_LIMIT)
         for number in (self.line, self.column):
             place += "" if number is None else f":{number}"
         what, found, expected, hint = self._parts
@@ -83,7 +83,7 @@ class FileError(ValueError):
             parts.append(f"expected {expected}")
         if hint is not None:
             parts.append(hint)
-        return _shorten_end(f"{place}: {_printable(', '.join(parts))}", _MESSAGE_LIMIT)
+        return _shorten_end(f"{place}: {printable(', '.join(parts))}", _MESSAGE_LIMIT)
 
 
 class DataError(FileError):
@@ -114,11 +114,12 @@ def quoted(text: str) -> str:
     'a\nb'
     """
     # Shortened first: escaping a field of a gigabyte would take many.
-    head = _printable(_shorten_end(text, _QUOTED_LIMIT))
+    head = printable(_shorten_end(text, _QUOTED_LIMIT))
     return f"'{_shorten_end(head, _QUOTED_LIMIT)}'"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return text with the characters escaped that a terminal would take for commands."""
     return text if text.isprintable() else "".join(map(_escape, text))
 
 

@@ -58,8 +58,13 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
             stream.flush()
             os.fsync(stream.fileno())
         _publish(temporary, target, force=force)
+    except OSError as error:
+        if error.filename is None:  # a full disk does not say which file it has no place for
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that cannot be written to has said so before
+            temporary.unlink()
 
 
 def _open_special(path: str) -> BinaryIO | None:

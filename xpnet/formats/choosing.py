@@ -111,7 +111,9 @@ def read_model(path: str | os.PathLike[str], options: Options) -> Contents:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         # Whatever is wrong with the contents, the network refuses it in its own words.
-        what = f"no valid network: {type(error).__name__}: {error}"
+        # What ONNX's room says of an operator needs no name of an error before it.
+        kind = "" if str(error).startswith("ONNX") else f"{type(error).__name__}: "
+        what = f"no valid network: {kind}{error}"
         raise WeightsError(what, file=path) from error
 
 

@@ -21,9 +21,12 @@ from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 
-__all__ = ["arrays_by_name", "build", "describe"]
+__all__ = ["arrays_by_name", "build", "describe", "without_doubles"]
 
 _VERSION = 1
+_ENTRIES = frozenset({"version", "activations", "preprocessing", "output", "classes"})
+# The names of a million classes, and more layers than anybody stacks.
+_MOST_CHARACTERS, _MOST_STEPS = 1 << 24, 1000
 
 
 def describe(network: Network) -> str:
@@ -77,11 +80,21 @@ def build(description: str, arrays: Mapping[str, NDArray[Any]]) -> Network:
     LookupError, TypeError, ValueError, ArithmeticError, RecursionError
         If it is none: whatever is wrong, the network refuses it in its own words.
     """
-    meaning = json.loads(description)
+    if len(description) > _MOST_CHARACTERS:
+        msg = f"the description must have at most {_MOST_CHARACTERS:,} characters"
+        raise ValueError(msg)
+    meaning = json.loads(description, object_pairs_hook=without_doubles)
     if type(meaning["version"]) is not int or meaning["version"] != _VERSION:
         msg = f"version of the format must be {_VERSION}; got {meaning['version']}"
         raise ValueError(msg)
+    unknown = sorted(set(meaning) - _ENTRIES)
+    if unknown:
+        msg = f"entries must be {', '.join(sorted(_ENTRIES))}; got {unknown[0]!r}"
+        raise ValueError(msg)
     activations, steps = _list(meaning, "activations"), _list(meaning, "preprocessing")
+    if len(steps) > _MOST_STEPS:
+        msg = f"preprocessing must have at most {_MOST_STEPS} steps; got {len(steps)}"
+        raise ValueError(msg)
     names = {f"layers.{i}.{kind}" for i in range(len(activations)) for kind in ("weight", "bias")}
     others = {name for name in arrays if name.startswith("preprocessing.")}
     if names != set(arrays) - others:
@@ -115,10 +128,27 @@ def _step(i: int, step: Any, arrays: Mapping[str, NDArray[Any]]) -> Step:
             if field.name == "scale" and not np.all(array):
                 msg = f"scales of step {i} of preprocessing must not be zero"
                 raise ValueError(msg)
-        elif isinstance(options.get(field.name), str):  # which float() would read
+        elif isinstance(options.get(field.name), str | bool):  # which float() would read
             msg = f"{field.name} of step {i} of preprocessing must be a number"
             raise TypeError(msg)
     return kind(**options)
+
+
+def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the entries of a JSON object, whose names must differ.
+
+    Raises
+    ------
+    ValueError
+        If a name is there twice; JSON's own reader would take the last one.
+    """
+    entries: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in entries:
+            msg = f"{name!r} is there twice"
+            raise ValueError(msg)
+        entries[name] = value
+    return entries
 
 
 def _named(activation: Any) -> tuple[Any, dict[str, Any]]:

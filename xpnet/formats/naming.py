@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xpnet.formats.options import Layout
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
-from xpnet.networks.network import Network
+from xpnet.networks.network import Network, output_of
 
 __all__ = ["network_of_names"]
 
@@ -98,7 +98,7 @@ def network_of_names(
         Dense(_oriented(layer, layout), _bias(layer, layout), name)
         for layer, name in zip(ordered, activations, strict=True)
     ]
-    return Network(dense), tuple(notes)
+    return Network(dense, output=output_of(dense)), tuple(notes)
 
 
 def _paired(arrays: Mapping[str, NDArray[Any]]) -> tuple[list[_Layer], list[str]]:
@@ -171,24 +171,18 @@ def _listed(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def _layout_of(layers: Sequence[_Layer], declared: Layout | None) -> Layout:
-    """Return which way round the weights are, as biases or, without them, widths tell."""
+    """Return which way round the weights are, as biases tell."""
     votes: set[Layout] = set()
     for layer in layers:
         if layer.bias is not None and layer.weight.shape[0] != layer.weight.shape[1]:
             votes.add("in_out" if layer.bias.size == layer.weight.shape[1] else "out_in")
-    if layers[0].bias is None and len(layers) > 1:
-        votes = {layout for layout in ("in_out", "out_in") if _has_order(layers, layout)}
-        if not votes:
-            raise _no_order(layers)
-        if len(votes) > 1:
-            votes = set()
     if len(votes) > 1:
         msg = f"some weights are (n_in, n_out), others (n_out, n_in): {_shapes(layers)}"
         raise ValueError(msg)
     told = next(iter(votes), None)
     if declared is None and told is None:
         msg = (
-            f"the shapes leave open which way round the weights are: {_shapes(layers)}; give"
+            f"the biases leave open which way round the weights are: {_shapes(layers)}; give"
             " layout='out_in' (--layout out_in), as torch has them, or 'in_out'"
         )
         raise ValueError(msg)
@@ -201,10 +195,6 @@ def _layout_of(layers: Sequence[_Layer], declared: Layout | None) -> Layout:
 
 def _shapes(layers: Sequence[_Layer]) -> str:
     return ", ".join(f"{layer.weight_name} {layer.weight.shape}" for layer in layers)
-
-
-def _has_order(layers: Sequence[_Layer], layout: Layout) -> bool:
-    return next(_orders(layers, layout), None) is not None
 
 
 def _in_order(layers: Sequence[_Layer], layout: Layout) -> list[_Layer]:
@@ -222,7 +212,7 @@ def _in_order(layers: Sequence[_Layer], layout: Layout) -> list[_Layer]:
 
 
 def _no_order(layers: Sequence[_Layer]) -> ValueError:
-    return ValueError(f"the layers do not fit, in no order: {_shapes(layers)}")
+    return ValueError(f"the layers do not fit in the order of their numbers: {_shapes(layers)}")
 
 
 def _orders(layers: Sequence[_Layer], layout: Layout) -> Iterator[list[_Layer]]:

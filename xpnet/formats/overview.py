@@ -45,7 +45,7 @@ def overview(path: Path, options: Options) -> dict[str, Any]:
     >>> from importlib.resources import files
     >>> found = overview(files("xpnet.formats") / "sample" / "model.safetensors", Options())
     >>> found["format"], found["arrays"][0]
-    ('safetensors', ['layers.2.bias', 'F32', [10]])
+    ('safetensors', ['layers.0.bias', 'F32', [50]])
     """
     name = format_of(path)
     readers = {

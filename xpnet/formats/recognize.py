@@ -14,7 +14,9 @@ _FOREIGN = {
     b"\x1f\x8b": "gzip: unpack it first",
     b"\x89HDF": "HDF5, as Keras has it: export the network to ONNX",
     b"\x93NUMPY": "one array: save all of them as npz",
-    b"<": "a web page or XML: download the file itself",
+    b"<!": "a web page: download the file itself",
+    b"<h": "a web page: download the file itself",
+    b"<?xml": "XML",
 }
 # A pickle of protocol 2 and up begins with 80; older ones with a dictionary, in several ways.
 _PICKLES = (b"\x80", b"(dp", b"(d", b"}q", b"}(", b"}.", b"ccollections")
@@ -44,6 +46,9 @@ def format_of(path: Path) -> str:
     WeightsError
         If it is none of these.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        msg = "weights must be in a regular file, which can be read again"
+        raise WeightsError(msg, file=path, hint="copy a pipe's contents to a file")
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     name = recognised(head)

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError
 from xpnet.formats.contents import Named
-from xpnet.formats.description import arrays_by_name, describe
+from xpnet.formats.description import arrays_by_name, describe, without_doubles
 from xpnet.networks.network import Network
 
 __all__ = ["Tensor", "read", "read_header", "serialize"]
 
 _KEY = "xpnet"
 _LENGTH_BYTES = 8
+# The description of a network is in it; as Python's objects it takes ten times as much.
+_MOST_HEADER_BYTES = 1 << 25
 _DTYPES = {
     "F16": "<f2",
     "F32": "<f4",
@@ -86,6 +88,12 @@ def read_header(path: Path) -> tuple[dict[str, str], list[Tensor]]:
     """
     from safetensors import SafetensorError, safe_open
 
+    with path.open("rb") as stream:
+        n_header = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+        if _MOST_HEADER_BYTES < n_header <= path.stat().st_size:
+            msg = "safetensors with a header too long for a network"
+            expected = f"at most {_MOST_HEADER_BYTES:,} bytes"
+            raise WeightsError(msg, file=path, found=f"{n_header:,}", expected=expected)
     try:
         with safe_open(path, framework="numpy"):
             pass
@@ -93,10 +101,10 @@ def read_header(path: Path) -> tuple[dict[str, str], list[Tensor]]:
         what = f"not valid safetensors: {error}"
         raise WeightsError(what, file=path) from error
     with path.open("rb") as stream:
-        n_header = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
+        stream.seek(_LENGTH_BYTES)
         text = stream.read(n_header)
     try:
-        header = json.loads(text, object_pairs_hook=_without_doubles)
+        header = json.loads(text, object_pairs_hook=without_doubles)
         metadata = header.pop("__metadata__", None) or {}
         start = _LENGTH_BYTES + n_header
         tensors = [
@@ -107,16 +115,6 @@ def read_header(path: Path) -> tuple[dict[str, str], list[Tensor]]:
         what = f"not valid safetensors: {error}"
         raise WeightsError(what, file=path) from error
     return metadata, sorted(tensors, key=lambda tensor: tensor.start)
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in entries:
-            msg = f"{name!r} is there twice"
-            raise ValueError(msg)
-        entries[name] = value
-    return entries
 
 
 def _read_tensor(stream: FileIO, tensor: Tensor, path: Path) -> NDArray[Any]:

@@ -125,8 +125,8 @@ def to_sklearn(network: Network, /) -> Any:
     Returns
     -------
     MLPClassifier, MLPRegressor, or Pipeline
-        A Pipeline with StandardScalers in front where the network has preprocessing. It predicts,
-        and can go on learning by ``partial_fit``.
+        A Pipeline with StandardScalers in front where the network has preprocessing. It predicts;
+        without them, it can go on learning by ``partial_fit``.
 
     Raises
     ------

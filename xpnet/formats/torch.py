@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
+from xpnet.formats.parameters import check_finite
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, output_of
 
@@ -73,8 +74,8 @@ def from_torch(module: Any, /) -> Network:
     TypeError
         If there is another module in it; the message names it and its place.
     ValueError
-        If a module has hooks, or settings that xpnet's function has not, the layers do not fit, or
-        there is none.
+        If a module has hooks or a forward of its own, or settings that xpnet's function has not; a
+        parameter is NaN or infinite; the layers do not fit, or there is none.
 
     Notes
     -----
@@ -104,6 +105,8 @@ def from_torch(module: Any, /) -> Network:
     if not layers:
         msg = "`module` must hold a Linear layer; got none"
         raise ValueError(msg)
+    arrays = {f"layers.{i}.weight": layer.weight for i, layer in enumerate(layers)}
+    check_finite(arrays | {f"layers.{i}.bias": layer.bias for i, layer in enumerate(layers)})
     return Network(layers, output=output_of(layers))
 
 
@@ -143,8 +146,10 @@ def _kind_of(module: Any, place: str) -> str:
 
 def _check_hooks(module: Any, place: str) -> None:
     # What torch's older weight_norm, or anybody, hangs on a module may compute anything.
-    if module._forward_hooks or module._forward_pre_hooks:  # noqa: SLF001 (no other way)
-        msg = f"{type(module).__name__} at {place or 'the top'} must have no hooks; remove them"
+    hooks = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001 (no other way)
+    if hooks or "forward" in vars(module):
+        name = type(module).__name__
+        msg = f"{name} at {place or 'the top'} must have no hooks, and its own forward"
         raise ValueError(msg)
 
 

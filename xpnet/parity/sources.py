@@ -80,6 +80,8 @@ def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[An
         return None
     source = session.get_inputs()[0]
     rows = x.astype(_DTYPES.get(source.type, "float32"))
+    if rows.dtype.kind == "u" and np.any(rows != x):
+        return None  # it takes whole numbers, and these are none
     shape = source.shape
     is_fixed = all(isinstance(n, int) for n in shape)
     n_together = max(math.prod(shape) // network.n_in, 1) if is_fixed else len(rows)

@@ -271,22 +271,22 @@ GRAPHS = {
     "a hard sigmoid of other numbers": (
         after("HardSigmoid", "h", "y", {"alpha": 0.3}),
         {},
-        "HardSigmoid ('y'): xpnet has no such activation with {'alpha': 0.3",
+        "HardSigmoid ('y'): xpnet has no such activation with alpha=0.3",
     ),
     "a hard sigmoid of NaN": (
         after("HardSigmoid", "h", "y", {"alpha": float("nan")}),
         {},
-        "HardSigmoid ('y'): xpnet has no such activation with {'alpha': nan}",
+        "HardSigmoid ('y'): xpnet has no such activation with alpha=nan",
     ),
     "a hard sigmoid of text": (
         after("HardSigmoid", "h", "y", {"alpha": "text"}),
         {},
-        "HardSigmoid ('y'): xpnet has no such activation with {'alpha': 'text'}",
+        "HardSigmoid ('y'): xpnet has no such activation with alpha=text",
     ),
     "an unknown attribute": (
         after("Relu", "h", "y", {"slope": 0.5}),
         {},
-        "Relu ('y'): xpnet has no such activation with {'slope': 0.5}",
+        "Relu ('y'): xpnet has no such activation with slope=0.5",
     ),
     "a text as an axis": (
         [("Flatten", "x", "f", {"axis": "one"}), ("Gemm", "f W b", "y")],

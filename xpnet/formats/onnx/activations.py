@@ -34,7 +34,8 @@ def activation(node: Node) -> Rows:
             if options is not None:
                 found = activated(node, rows, name, options)
                 return replace(found, gate=rows if name in GATES else None)
-    return node.refuse(f"xpnet has no such activation with {attributes}")
+    shown = ", ".join(f"{name}={value}" for name, value in attributes.items()) or "its defaults"
+    return node.refuse(f"xpnet has no such activation with {shown}")
 
 
 def check_axis(node: Node, rows: Rows, axis: int, *, and_following: bool = False) -> None:

@@ -140,6 +140,12 @@ class Graph:
                 values[current] = self._computed(current, fixed_batch, values)
         return values[name]
 
+    @property
+    def input_dtype(self) -> "np.dtype[Any]":
+        """The dtype that the input is declared in."""
+        number = self._input.type.tensor_type.elem_type
+        return numpy_dtype(number, f"input {quoted(self._input.name)}")
+
     def _given(self, name: str, shape: _Shape) -> Value:
         if name in self._constants:
             if name not in self._opened:
@@ -148,8 +154,7 @@ class Graph:
         if name != self._input.name:
             msg = f"ONNX must make every value that it uses; got {quoted(name)} from nowhere"
             raise ValueError(msg)
-        number = self._input.type.tensor_type.elem_type
-        return Rows(shape, numpy_dtype(number, f"input {quoted(name)}"))
+        return Rows(shape, self.input_dtype)
 
     def _computed(self, name: str, fixed_batch: int | None, values: Mapping[str, Value]) -> Value:
         proto = self._makers[name]

@@ -13,12 +13,16 @@ from xpnet.formats.onnx.library import KEY, VERSION, decode_error, onnx_library
 from xpnet.formats.onnx.meaning import MEANINGS
 from xpnet.formats.onnx.tensors import Tensors
 from xpnet.formats.onnx.values import Rows
+from xpnet.formats.onnx.wire import count_parts
 from xpnet.formats.options import Options
 from xpnet.formats.parameters import as_parameters, check_finite
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, output_of
 
 __all__ = ["parse", "read"]
+
+# Far more than a network has; the parser takes some hundred bytes for each.
+_MOST_PARTS = 200_000
 
 
 def parse(path: Path, *, max_bytes: int) -> Any:
@@ -38,11 +42,15 @@ def parse(path: Path, *, max_bytes: int) -> Any:
             raise WeightsError(msg, file=path, expected=f"at most {max_bytes:,} bytes", hint=hint)
         content = stream.read(size)
     try:
-        model = library.ModelProto.FromString(content)
+        n_parts = count_parts(content, _MOST_PARTS)
+        model = library.ModelProto.FromString(content if n_parts <= _MOST_PARTS else b"")
         _check_texts(model)
     except (decode_error(), ValueError) as error:
         msg = "not valid ONNX, or cut off"
         raise WeightsError(msg, file=path) from error
+    if n_parts > _MOST_PARTS:
+        msg = "ONNX of too many parts for a network of fully connected layers"
+        raise WeightsError(msg, file=path, expected=f"at most {_MOST_PARTS:,}")
     if not model.HasField("graph") or not model.graph.node:
         msg = "ONNX without a graph"
         raise WeightsError(msg, file=path)
@@ -80,7 +88,10 @@ def read(path: Path, options: Options) -> Contents:
     network = _network_of(rows, options)
     texts = {entry.key: entry.value for entry in model.metadata_props}
     if KEY not in texts:
-        return Contents(network, "ONNX", is_own=False, notes=tuple(notes))
+        is_whole = graph.input_dtype.kind in "iu"
+        return Contents(
+            network, "ONNX", is_own=False, notes=tuple(notes), takes_whole_numbers=is_whole
+        )
     return Contents(_with_meaning(network, texts[KEY]), "ONNX", is_own=True)
 
 
@@ -101,8 +112,8 @@ def _meant(graph: Graph) -> tuple[Rows, list[str]]:
             continue
         found.setdefault(rows.is_label, rows)
         if not rows.is_label and found[False].layers != rows.layers:
-            msg = f"ONNX must have one output; got {', '.join(map(quoted, graph.outputs))}"
-            raise ValueError(msg)
+            found[False] = _logits_of(found[False], rows, graph)
+            notes.append("the softmax among the outputs is left out: the other one is its logits")
         lifted = f"the fixed batch of {fixed_batch} is lifted"
         if fixed_batch is not None and lifted not in notes:
             notes.append(lifted)
@@ -111,6 +122,19 @@ def _meant(graph: Graph) -> tuple[Rows, list[str]]:
     if False not in found:
         notes.append("the final ArgMax is left out: the network gives what it chooses among")
     return found.get(False) or found[True], notes
+
+
+def _logits_of(one: Rows, other: Rows, graph: Graph) -> Rows:
+    """Return the one of two outputs whose softmax is the other."""
+    pairs = zip(one.layers, other.layers, strict=False)
+    is_same = len(one.layers) == len(other.layers) and all(
+        a.weight is b.weight and a.bias is b.bias for a, b in pairs
+    )
+    names = [rows.layers[-1].activation for rows in (one, other)]
+    if not is_same or one.layers[:-1] != other.layers[:-1] or "identity" not in names:
+        msg = f"ONNX must have one output; got {', '.join(map(quoted, graph.outputs))}"
+        raise ValueError(msg)
+    return one if names[0] == "identity" else other
 
 
 def _is_of_numbers(output: Any) -> bool:

@@ -115,7 +115,13 @@ def row_of(shape: Sequence[int]) -> tuple[int, ...]:
 
 def shown(shape: Sequence[int]) -> str:
     """Return a shape for a message, with N for the batch."""
-    return f"({', '.join('N' if n == BATCH else str(n) for n in shape)})"
+    return f"({', '.join(map(_length, shape))})"
+
+
+def _length(n: int) -> str:
+    if n == 0 or n % BATCH:
+        return str(n)
+    return "N" if n == BATCH else f"{n // BATCH}N"
 
 
 @dataclass(frozen=True, eq=False)

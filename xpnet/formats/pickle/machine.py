@@ -15,6 +15,8 @@ from xpnet.formats.pickle.values import Array, Dtype, Global, set_items
 __all__ = ["TORCH_MAGIC", "Machine"]
 
 _MARK = object()
+# An array takes some forty; each may leave an object behind.
+_MOST_INSTRUCTIONS = 200_000
 _LITERALS = (
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT"),
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
@@ -42,9 +44,12 @@ class Machine:
         stream = io.BytesIO(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # escapes in texts that Python finds doubtful
-            for opcode, argument, _ in pickletools.genops(stream):
+            for i, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
                 if opcode.name == "STOP":
                     break
+                if i >= _MOST_INSTRUCTIONS:
+                    msg = f"more than {_MOST_INSTRUCTIONS:,} instructions"
+                    raise ValueError(msg)
                 if opcode.name not in _INSTRUCTIONS:
                     msg = f"instruction {opcode.name}, which no dictionary of arrays needs"
                     raise ValueError(msg)
