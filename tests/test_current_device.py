@@ -16,7 +16,7 @@ ROOMS = (
     "arrays.namespace",
     "functions.losses",
     "inference.labels",
-    "inference.predict",
+    "inference.working",
     "networks.network",
     "training.train",
 )

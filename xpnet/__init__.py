@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from xpnet.functions.sigmoids import log_sigmoid, sigmoid, softsign, tanh, tanh_shrink
     from xpnet.functions.softmax import log_softmax, logsumexp, softmax, sparsemax
     from xpnet.functions.special import erf
-    from xpnet.inference.predict import Evaluation, evaluate, predict, predict_proba
+    from xpnet.inference.evaluate import Evaluation, evaluate
+    from xpnet.inference.predict import predict, predict_proba
     from xpnet.networks.dense import Dense
     from xpnet.networks.initializers import init_network
     from xpnet.networks.network import Network, forward
@@ -68,7 +69,8 @@ _ROOMS = {
     "xpnet.functions.sigmoids": ("log_sigmoid", "sigmoid", "softsign", "tanh", "tanh_shrink"),
     "xpnet.functions.softmax": ("log_softmax", "logsumexp", "softmax", "sparsemax"),
     "xpnet.functions.special": ("erf",),
-    "xpnet.inference.predict": ("Evaluation", "evaluate", "predict", "predict_proba"),
+    "xpnet.inference.evaluate": ("Evaluation", "evaluate"),
+    "xpnet.inference.predict": ("predict", "predict_proba"),
     "xpnet.networks.dense": ("Dense",),
     "xpnet.networks.initializers": ("init_network",),
     "xpnet.networks.network": ("Network", "forward"),

@@ -198,13 +198,13 @@ def test_auto_says_what_it_chose(xpnet: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_interruption(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xpnet.inference.predict.evaluate", raiser(KeyboardInterrupt()))
+    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(KeyboardInterrupt()))
     assert refused("evaluate") == (130, "xpnet: interrupted\n")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), ValueError("a bug"), KeyError("a bug")])
 def test_a_bug_is_not_hidden(xpnet: Any, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr("xpnet.inference.predict.evaluate", raiser(error))
+    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(error))
     result = xpnet("evaluate")
     assert result.code == 70
     assert result.err.startswith("Traceback")

@@ -51,15 +51,6 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(path: Path) -> Callable[..., Network]:
-    def go(content: bytes, **options: Any) -> Network:
-        path.write_bytes(content)
-        return load(path, **options)
-
-    return go
-
-
-@pytest.fixture
 def error(path: Path) -> Callable[..., str]:
     """Return the text of the error that bytes give: one line, at once, in little memory."""
 

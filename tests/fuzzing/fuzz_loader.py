@@ -2,8 +2,8 @@
 
     python tests/fuzzing/fuzz_loader.py npz -max_total_time=60
 
-What a file may do is to be refused by a WeightsError of one line, or to load. Anything else, a
-second of time or more, or memory out of proportion, ends the run; libFuzzer then keeps the file.
+What a file may do is to be refused by a WeightsError of one line, or to load. Anything else, five
+seconds of time, or a gigabyte of memory, ends the run; libFuzzer then keeps the file.
 Its options come behind the name of the loader.
 """
 

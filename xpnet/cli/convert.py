@@ -219,7 +219,7 @@ def _accuracies(
     """Return the accuracy under each way of scaling that the network may have been made for."""
     import numpy as np
 
-    from xpnet.inference.predict import evaluate
+    from xpnet.inference.evaluate import evaluate
     from xpnet.networks.preprocessing import Scale, Standardize
     from xpnet.parity.certificates.fingerprint import preprocessing_facts
 

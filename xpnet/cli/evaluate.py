@@ -41,7 +41,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
-    from xpnet.inference.predict import evaluate
+    from xpnet.inference.evaluate import evaluate
 
     check_invariance(args)
     model, device = open_model(args, stopwatch)

@@ -1,0 +1,143 @@
+"""How many images a network gets right."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.counting import Transfers, count_transfers
+from xpnet.arrays.namespace import as_array, library_of
+from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.batches import TransferPolicy, check_transfer, is_stream
+from xpnet.inference.labels import as_class_ids, confusion_of, stay_together
+from xpnet.inference.predict import class_ids
+from xpnet.inference.working import batched, plan
+from xpnet.networks.network import Network
+
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How many images a network got right.
+
+    Attributes
+    ----------
+    correct, total : int
+        Images classified as their label says, and all.
+    confusion : array of shape (n_classes, n_classes), int64
+        How many images of the class in the row were taken for the class in the column.
+    transfers : Transfers
+        What was copied between host and device.
+    """
+
+    correct: int
+    total: int
+    confusion: NDArray[np.int64]
+    transfers: Transfers = field(default_factory=Transfers)
+
+    @property
+    def accuracy(self) -> float:
+        """Correct / total, in 0..1; NaN where there were no images."""
+        return self.correct / self.total if self.total else float("nan")
+
+
+def evaluate(
+    network: Network,
+    images: Any,
+    labels: Any = None,
+    /,
+    *,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    batch_invariant: bool = False,
+    transfers: TransferPolicy = "allow",
+) -> Evaluation:
+    """Classify images and compare with their labels.
+
+    Parameters
+    ----------
+    network : Network
+        With ``output="logits"`` or ``"probabilities"``.
+    images : array, or iterator of pairs
+        As for `predict`; or, without `labels`, an iterator of pairs (images, labels), which
+        may be longer than the memory.
+    labels : array of shape (n,), optional
+        Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` where it has them
+        (where those are texts, either). Where images and labels are on the network's device,
+        they are compared there, and counts come back.
+    batch_size, threads, batch_invariant
+        As for `predict`.
+    transfers : {"allow", "forbid"}, default "allow"
+        With "forbid", images or labels that are not where the network is are refused, and not
+        copied. The counts come back nevertheless.
+
+    Returns
+    -------
+    Evaluation
+        With ``.accuracy``, ``.correct``, ``.total``, ``.confusion`` and ``.transfers``.
+
+    Raises
+    ------
+    TypeError
+        As `predict`; and if labels are missing, or no integers where the network names no
+        classes.
+    ValueError
+        As `predict`; and if the numbers of images and labels differ, a label is no class of the
+        network, or the network is a regression.
+
+    Examples
+    --------
+    >>> import xpnet
+    >>> result = xpnet.evaluate(xpnet.load("sample"), *xpnet.sample())
+    >>> result.total, result.accuracy > 0.97
+    (1000, True)
+    """
+    n_classes = network.n_classes
+    if n_classes == 0:
+        msg = "`network` must classify; got output='values', a regression: compare with predict"
+        raise ValueError(msg)
+    confusion = np.zeros((n_classes, n_classes), np.int64)
+    work = plan(
+        network,
+        class_ids,
+        batch_size=batch_size,
+        threads=threads,
+        batch_invariant=batch_invariant,
+        transfers=transfers,
+    )
+    with count_transfers() as counted:
+        for block, truth in _pairs(images, labels):
+            predicted = batched(network, block, work)
+            confusion += _compared(network, predicted, truth, transfers)
+    return Evaluation(int(np.trace(confusion)), int(confusion.sum()), confusion, counted)
+
+
+def _pairs(images: Any, labels: Any) -> Iterable[tuple[Any, Any]]:
+    if labels is not None:
+        return [(images, labels)]
+    if is_stream(images):
+        pairs: Iterable[tuple[Any, Any]] = images
+        return pairs
+    msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
+    raise TypeError(msg)
+
+
+def _compared(
+    network: Network, predicted: Any, labels: Any, transfers: TransferPolicy
+) -> NDArray[np.int64]:
+    """Return how many of each class were taken for which."""
+    labels = as_array(labels, "labels")
+    check_transfer(labels, network, transfers, "labels")
+    expected = as_class_ids(network, labels)
+    if library_of(predicted) == "dask" or not stay_together(expected, predicted):
+        expected, predicted = to_numpy(expected), to_numpy(predicted)
+    if predicted.shape != expected.shape:
+        msg = (
+            "`labels` must be one for each image;"
+            f" got {tuple(expected.shape)} labels for {predicted.shape[0]} images"
+        )
+        raise ValueError(msg)
+    return confusion_of(expected, predicted, network.n_classes)
