@@ -57,7 +57,7 @@ def test_the_batch_size_changes_no_count(xpnet: Any, batch_size: str) -> None:
 
 
 def test_the_batch_size_is_used(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xpnet.inference import predict
+    from xpnet.inference import evaluate as room
 
     sizes = []
 
@@ -65,8 +65,8 @@ def test_the_batch_size_is_used(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> 
         sizes.append(batch_size)
         return original(*given, batch_size=batch_size, **options)
 
-    original = predict.evaluate
-    monkeypatch.setattr(predict, "evaluate", evaluate)
+    original = room.evaluate
+    monkeypatch.setattr(room, "evaluate", evaluate)
     assert xpnet("evaluate", "--batch-size", "7").code == 0
     assert xpnet("evaluate").code == 0
     assert sizes == [7, None]
