@@ -30,7 +30,11 @@ class Spy(np.ndarray):
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         self._note(ufunc)
-        return spied(getattr(ufunc, method)(*bare(inputs), **options))
+        results = options.get("out")
+        if results is not None:
+            options["out"] = bare(results)
+        found = getattr(ufunc, method)(*bare(inputs), **options)
+        return spied(found) if results is None else results[0]
 
     def __array_function__(self, function, _, args, options):
         self._note(function)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from xpnet.networks.dense import Dense
     from xpnet.networks.initializers import init_network
     from xpnet.networks.network import Network, forward
+    from xpnet.networks.prepared import prepare
     from xpnet.networks.preprocessing import Scale, Standardize
     from xpnet.training.train import Epoch, Run, train
 
@@ -74,6 +75,7 @@ _ROOMS = {
     "xpnet.networks.dense": ("Dense",),
     "xpnet.networks.initializers": ("init_network",),
     "xpnet.networks.network": ("Network", "forward"),
+    "xpnet.networks.prepared": ("prepare",),
     "xpnet.networks.preprocessing": ("Scale", "Standardize"),
     "xpnet.training.train": ("Epoch", "Run", "train"),
 }
@@ -119,6 +121,7 @@ __all__ = [
     "mish",
     "predict",
     "predict_proba",
+    "prepare",
     "read",
     "relu",
     "relu6",

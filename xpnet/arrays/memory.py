@@ -1,10 +1,12 @@
-"""The memory of temporary arrays on the host."""
+"""The memory of arrays on the host."""
 
 import functools
+import mmap
+from typing import Any
 
 import numpy as np
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["forget_pages", "keep_freed_memory"]
 
 
 @functools.cache
@@ -16,3 +18,21 @@ def keep_freed_memory() -> None:
     long. Once an array of up to 32 MB has been freed, it keeps what is freed up to that size.
     """
     np.empty(31 << 20, np.uint8)  # its pages are never touched
+
+
+def forget_pages(x: Any, /) -> None:
+    """Give back the memory of what was read of a memory-mapped file, which can be read again.
+
+    Parameters
+    ----------
+    x : numpy.memmap
+        Contiguous, or a contiguous part of one. Nothing is done where the file was not opened for
+        reading only, or the system has no way.
+    """
+    mapping = getattr(x, "_mmap", None)
+    if mapping is None or x.mode != "r" or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    whole = np.frombuffer(mapping, np.uint8)
+    start = x.ctypes.data - whole.ctypes.data
+    first = start // mmap.PAGESIZE * mmap.PAGESIZE
+    mapping.madvise(mmap.MADV_DONTNEED, first, start + x.nbytes - first)

@@ -7,13 +7,13 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from xpnet.cli import convert, doctor, evaluate, inspect, parity, plot, predict, show, train
+from xpnet.cli import bench, convert, doctor, evaluate, inspect, parity, plot, predict, show, train
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.stopwatch import Stopwatch
 
 __all__ = ["main"]
 
-_COMMANDS = (evaluate, predict, train, convert, inspect, parity, show, plot, doctor)
+_COMMANDS = (evaluate, predict, train, convert, inspect, parity, bench, show, plot, doctor)
 _LINE_LIMIT = 400
 # What is installed only where it is asked for.
 _EXTRAS = frozenset({"matplotlib", "onnx"})

@@ -81,6 +81,13 @@ class Activation:
         """Return the activation of `x`, in its dtype."""
         return compute(self.function, x, xp=xp, **options)
 
+    def prepared(self, xp: Any, dtype: Any, /, **options: Any) -> Callable[[Any, Any], Any]:
+        """Return ``self`` with these options, as a function of an `x` of this dtype and `xp`."""
+        function = self.function
+        if xp.finfo(dtype).bits < 32:  # noqa: PLR2004 (float32)
+            return lambda x, xp: compute(function, x, xp=xp, **options)
+        return (lambda x, xp: function(x, xp, **options)) if options else function
+
     def gradient(self, gradient: Any, x: Any, y: Any, xp: Any, /, **options: Any) -> Any:
         """Return the gradient by `x`, from the gradient by the activation `y` of `x`.
 

@@ -76,12 +76,16 @@ def as_rows(images: Any, n_in: int) -> Any:
     ValueError
         If an image does not have `n_in` values.
     """
-    images = as_array(images, "images")
-    shape = tuple(images.shape)
+    if type(images) is not np.ndarray:
+        images = as_array(images, "images")
+    shape = images.shape
+    if shape[1:] == (n_in,):
+        return images
     n_values = int(np.prod(shape[1:]))
     if len(shape) > 1 and n_values == n_in:
-        return images if len(shape) == 2 else array_namespace(images).reshape(images, (-1, n_in))  # noqa: PLR2004
-    msg = f"`images` must be rows of {n_in} values, as the network takes; got the shape {shape}"
+        return array_namespace(images).reshape(images, (-1, n_in))
+    shown = f"got the shape {tuple(shape)}"
+    msg = f"`images` must be rows of {n_in} values, as the network takes; {shown}"
     if int(np.prod(shape)) == n_in:
         msg += ". For a single image, give images[None]"
     raise ValueError(msg)

@@ -102,6 +102,7 @@ def evaluate(
     confusion = np.zeros((n_classes, n_classes), np.int64)
     work = plan(
         network,
+        images,
         class_ids,
         batch_size=batch_size,
         threads=threads,
@@ -110,7 +111,7 @@ def evaluate(
     )
     with count_transfers() as counted:
         for block, truth in _pairs(images, labels):
-            predicted = batched(network, block, work)
+            predicted = batched(block, work)
             confusion += _compared(network, predicted, truth, transfers)
     return Evaluation(int(np.trace(confusion)), int(confusion.sum()), confusion, counted)
 

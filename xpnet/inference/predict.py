@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from xpnet.arrays.namespace import array_namespace
+from xpnet.arrays.namespace import array_namespace, largest
 from xpnet.functions.sigmoids import sigmoid
 from xpnet.functions.softmax import softmax
 from xpnet.inference.batches import TransferPolicy
@@ -73,13 +73,14 @@ def predict(
     """
     work = plan(
         network,
+        images,
         class_ids,
         batch_size=batch_size,
         threads=threads,
         batch_invariant=batch_invariant,
         transfers=transfers,
     )
-    return batched(network, images, work)
+    return batched(images, work)
 
 
 def predict_proba(
@@ -121,13 +122,14 @@ def predict_proba(
         raise ValueError(msg)
     work = plan(
         network,
+        images,
         _probabilities,
         batch_size=batch_size,
         threads=threads,
         batch_invariant=batch_invariant,
         transfers=transfers,
     )
-    return batched(network, images, work)
+    return batched(images, work)
 
 
 def class_ids(network: Network, y: Any) -> Any:
@@ -139,7 +141,7 @@ def class_ids(network: Network, y: Any) -> Any:
         # One unit speaks for class 1; class 0 has what is left: as much, if both are equal.
         even = xp.full_like(y, 0.0 if network.output == "logits" else 0.5)
         y = xp.concat((even, y), axis=1)
-    return xp.argmax(y, axis=-1)
+    return largest(y, xp)
 
 
 def _probabilities(network: Network, y: Any) -> Any:

@@ -4,20 +4,34 @@ A matrix product that BLAS shares out among threads waits for the slowest one, a
 between products runs on one core. So each core is given tiles of its own, and BLAS one thread.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.blas import blas_threads, one_blas_thread
+from xpnet.inference.workers import do_all
 from xpnet.networks.network import Network
 
-__all__ = ["check_threads", "in_tiles"]
+_NOTHING = nullcontext()
+
+__all__ = ["check_threads", "even_tiles", "in_tiles", "tiles_of"]
+
+# Activations and inputs of a tile, in numbers: see `most_rows`.
+_NUMBERS_IN_TILE = 2**20
+# Multiplications of a tile: to wake up a helper takes about as long as a tenth of them.
+_LEAST_WORK = 2 * 10**7
+_FEWEST_ROWS = 24
+# Rows that BLAS and its like take at a time, and rows of whole blocks of many widths.
+_ROWS_AT_A_TIME = 4
+_WHOLE_BLOCKS = 24
+# Numbers of tiles are multiples of this, or powers of 2.
+_MOST_SHARERS = 16
 
 
-def check_threads(network: Network, threads: int | None) -> None:
+def check_threads(network: Network, threads: int) -> None:
     """Refuse a number of threads that there cannot be.
 
     Raises
@@ -27,8 +41,6 @@ def check_threads(network: Network, threads: int | None) -> None:
     ValueError
         If it is below 1, or the network is not computed by NumPy.
     """
-    if threads is None:
-        return
     if isinstance(threads, bool) or not hasattr(threads, "__index__"):
         msg = f"`threads` must be a whole number or None; got {threads!r}"
         raise TypeError(msg)
@@ -40,47 +52,61 @@ def check_threads(network: Network, threads: int | None) -> None:
         raise ValueError(msg)
 
 
+def tiles_of(network: Network, n_rows: int) -> Sequence[int]:
+    """Return where tiles of rows start, and where the last one ends."""
+    if n_rows * network.multiplications < 2 * _LEAST_WORK or n_rows < 2 * _FEWEST_ROWS:
+        return (0, n_rows)
+    fewest = max(_LEAST_WORK // network.multiplications, _FEWEST_ROWS)
+    most = max(_NUMBERS_IN_TILE // max(network.n_in, *(layer.n_out for layer in network.layers)), 1)
+    return even_tiles(n_rows, fewest, most)
+
+
+def even_tiles(n_rows: int, fewest: int, most: int) -> Sequence[int]:
+    """Return the bounds of tiles that are about equal, in a number that cores can share evenly."""
+    n_tiles = 1
+    while n_tiles < _MOST_SHARERS and n_rows >= 2 * n_tiles * fewest:
+        n_tiles *= 2
+    while n_rows > n_tiles * most:
+        n_tiles += min(n_tiles, _MOST_SHARERS)
+    unit = _WHOLE_BLOCKS if n_rows >= 4 * n_tiles * _WHOLE_BLOCKS else _ROWS_AT_A_TIME
+    inner = (round(i * n_rows / (n_tiles * unit)) * unit for i in range(1, n_tiles))
+    return [0, *inner, n_rows]
+
+
 def in_tiles(
-    compute: Callable[[Any], Any], rows: NDArray[Any], size: int, threads: int | None
+    compute: Callable[[Any], Any],
+    rows: NDArray[Any],
+    bounds: Sequence[int],
+    threads: int | None,
+    *,
+    holds_blas: bool = True,
 ) -> NDArray[Any]:
-    """Return ``compute(rows)``, computed in tiles of so many rows.
+    """Return ``compute(rows)``, computed in tiles of rows.
 
     Parameters
     ----------
     compute : callable
         From rows to results, one for each.
     rows : array of shape (n, n_in)
-    size : int
-        Of a tile. The results depend on it in their last digits, but not on `threads`.
+    bounds : sequence of int
+        Where tiles start, and n. The results depend on them in their last digits, but not on
+        `threads`.
     threads : int, optional
         How many tiles are computed at a time; by default, as many as BLAS has threads.
+    holds_blas : bool, default True
+        Whether BLAS must be held to one thread.
     """
-    n_rows = rows.shape[0]
-    if n_rows <= size and threads is None:
-        return np.asarray(compute(rows))
-    none = compute(rows[:0])
-    results = np.empty((n_rows, *none.shape[1:]), none.dtype)
+    with one_blas_thread() if holds_blas else _NOTHING:
+        n_tiles = len(bounds) - 1
+        if n_tiles == 1:
+            return np.asarray(compute(rows))
+        none = compute(rows[:0])
+        results = np.empty((len(rows), *none.shape[1:]), none.dtype)
 
-    def fill(start: int) -> None:
-        tile = slice(start, start + size)
-        results[tile] = compute(rows[tile])
+        def fill(i: int) -> None:
+            tile = slice(bounds[i], bounds[i + 1])
+            results[tile] = compute(rows[tile])
 
-    starts = range(0, n_rows, size)
-    n_workers = min(blas_threads() if threads is None else threads, len(starts))
-    with one_blas_thread():
-        if n_workers < 2:  # noqa: PLR2004 (nobody to share with)
-            for start in starts:
-                fill(start)
-        else:
-            _share(fill, starts, n_workers)
-    return results
-
-
-def _share(fill: Callable[[int], None], starts: range, n_workers: int) -> None:
-    """Call ``fill(start)`` for all starts on some threads; the first error ends it."""
-    pool = ThreadPoolExecutor(n_workers, "xpnet")
-    try:
-        for _ in pool.map(fill, starts):
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)
+        n_at_a_time = min(blas_threads() if threads is None else threads, n_tiles)
+        do_all(fill, range(n_tiles), n_at_a_time)
+        return results

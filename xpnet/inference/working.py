@@ -1,12 +1,13 @@
 """What is done to many images, batch by batch, where they and the network live."""
 
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xpnet.arrays.memory import keep_freed_memory
+from xpnet.arrays.memory import forget_pages, keep_freed_memory
 from xpnet.arrays.namespace import array_namespace, as_array, current_device, library_of
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import (
@@ -15,13 +16,22 @@ from xpnet.inference.batches import (
     check_batch_size,
     check_transfer,
     check_transfers,
+    default_batch_size,
     is_stream,
     on_network_device,
 )
-from xpnet.inference.tiles import check_threads, in_tiles
-from xpnet.networks.network import Network, forward
+from xpnet.inference.tiles import check_threads, in_tiles, tiles_of
+from xpnet.networks.network import Network, forward, outputs
+from xpnet.networks.prepared import made_constant
 
 __all__ = ["Work", "batched", "plan"]
+
+# From so many rows on, it takes less time to make a network ready than it saves; unless it is so
+# large that two more copies of its weights are a burden.
+_MANY_ROWS = 2048
+_MANY_WEIGHTS = 2**24
+# As much of a memory-mapped file is in memory at a time.
+_MAPPED_BYTES = 2**26
 
 
 class Work(NamedTuple):
@@ -29,22 +39,26 @@ class Work(NamedTuple):
 
     Attributes
     ----------
+    network : Network
     compute : callable
         Makes the results of a batch of rows.
-    batch_size : int
+    batch_size : int or None
+        None where the number of rows decides.
     threads : int or None
         As for `xpnet.predict`.
     transfers : {"allow", "forbid"}
     """
 
+    network: Network
     compute: Callable[[Any], Any]
-    batch_size: int
+    batch_size: int | None
     threads: int | None
     transfers: TransferPolicy
 
 
 def plan(
     network: Network,
+    images: Any,
     finish: Callable[[Network, Any], Any],
     *,
     batch_size: int | None,
@@ -59,33 +73,72 @@ def plan(
     TypeError, ValueError
         If an option has a value that it cannot have.
     """
-    check_threads(network, threads)
-    check_transfers(transfers)
+    if threads is not None:
+        check_threads(network, threads)
+    if transfers != "allow":
+        check_transfers(transfers)
     if batch_invariant:
         from xpnet.inference.invariance import tiled
 
-        return Work(*tiled(network, finish, batch_size), threads, transfers)
-    size = check_batch_size(network, batch_size)
-    return Work(lambda rows: finish(network, forward(network, rows)), size, threads, transfers)
+        return Work(network, *tiled(network, finish, batch_size), threads, transfers)
+    if batch_size is not None:
+        batch_size = check_batch_size(network, batch_size)
+    is_on_host = network.library == "numpy"
+    if _has_many_rows(images) and _is_small(network):
+        network = made_constant(network)
+
+    def compute(rows: Any) -> Any:
+        if is_on_host and type(rows) is np.ndarray and rows.dtype.kind in "biuf":
+            return finish(network, outputs(network, rows, np))
+        return finish(network, forward(network, rows))
+
+    return Work(network, compute, batch_size, threads, transfers)
 
 
-def batched(network: Network, images: Any, work: Work) -> Any:
+def _has_many_rows(images: Any) -> bool:
+    if isinstance(images, np.ndarray):
+        return len(images) >= _MANY_ROWS
+    return is_stream(images)
+
+
+def _is_small(network: Network) -> bool:
+    """Tell whether copies of a network on the host are no burden."""
+    if network.library != "numpy":
+        return False
+    return sum(layer.n_in * layer.n_out for layer in network.layers) <= _MANY_WEIGHTS
+
+
+def batched(images: Any, work: Work) -> Any:
     """Return the results of all images, where the images live."""
-    if not is_stream(images):
+    network = work.network
+    if type(images) is np.ndarray and network.library == "numpy":
+        return _in_tiles(as_rows(images, network.n_in), work)
+    if isinstance(images, np.memmap) and images.nbytes > _MAPPED_BYTES:
+        images = _mapped(images)
+    if not isinstance(images, np.ndarray) and not is_stream(images):
         images = as_array(images, "images")
         if library_of(images) == "dask":
             from xpnet.inference.lazy import map_rows
 
-            return map_rows(lambda block: batched(network, block, work), images)
-    if network.library == "numpy":
-        keep_freed_memory()
+            return map_rows(lambda block: batched(block, work), images)
     with current_device(network.layers[0].weight):
-        parts = list(_results(network, images, work))
+        parts = list(_results(images, work))
         return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
 
-def _results(network: Network, images: Any, work: Work) -> Iterator[Any]:
+def _mapped(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]]:
+    """Yield a memory-mapped file in parts, which do not stay in memory."""
+    n_rows = max(_MAPPED_BYTES * len(images) // images.nbytes, 1)
+    for start in range(0, len(images), n_rows):
+        part = images[start : start + n_rows]
+        yield part.view(np.ndarray)
+        if part.flags.c_contiguous:
+            forget_pages(part)
+
+
+def _results(images: Any, work: Work) -> Iterator[Any]:
     """Yield the results part by part; at least one, if of no rows."""
+    network = work.network
     blocks = images if is_stream(images) else iter([images])
     first = next(blocks, np.empty((0, network.n_in), np.uint8))
     for block in chain([first], blocks):
@@ -95,9 +148,24 @@ def _results(network: Network, images: Any, work: Work) -> Iterator[Any]:
         if on_host and n_rows and work.transfers != "allow":
             check_transfer(rows, network, work.transfers)
         if on_host and network.library == "numpy":
-            yield in_tiles(work.compute, rows, work.batch_size, work.threads)
+            yield _in_tiles(rows, work)
             continue
-        for start in range(0, max(n_rows, 1), work.batch_size):
-            batch = rows[start : min(start + work.batch_size, n_rows), :]
-            result = work.compute(on_network_device(network, batch))
+        for start, end in pairwise(_bounds(work, n_rows)):
+            result = work.compute(on_network_device(network, rows[start:end, :]))
             yield to_numpy(result) if on_host else result
+
+
+def _in_tiles(rows: NDArray[Any], work: Work) -> NDArray[Any]:
+    """Return the results of rows on the host, of a NumPy network."""
+    keep_freed_memory()
+    bounds, is_shared = _bounds(work, len(rows)), work.network.may_be_shared_out
+    return in_tiles(work.compute, rows, bounds, work.threads, holds_blas=is_shared)
+
+
+def _bounds(work: Work, n_rows: int) -> Sequence[int]:
+    """Return where batches start, and where the last one ends."""
+    if work.batch_size is not None:
+        return [*range(0, max(n_rows, 1), work.batch_size), n_rows]
+    if work.network.library == "numpy":
+        return tiles_of(work.network, n_rows)
+    return [*range(0, max(n_rows, 1), default_batch_size(work.network)), n_rows]

@@ -2,23 +2,27 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from xpnet._typing import Array
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
+    cast,
     current_device,
     device_of,
+    is_real,
     library_of,
 )
+from xpnet.arrays.products import affine, may_be_shared_out
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.preprocessing import Step, arrays_of, map_arrays
 
-__all__ = ["OUTPUTS", "Network", "Output", "forward", "layer_results", "output_of"]
+__all__ = ["OUTPUTS", "Network", "Output", "forward", "layer_results", "output_of", "outputs"]
 
 Output = Literal["logits", "probabilities", "values"]
 OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "values")
@@ -152,29 +156,29 @@ class Network:
             )
             raise ValueError(msg)
 
-    @property
+    @cached_property
     def n_in(self) -> int:
         """How many inputs the network takes."""
         return self.layers[0].n_in
 
-    @property
+    @cached_property
     def n_out(self) -> int:
         """How many outputs the network gives."""
         return self.layers[-1].n_out
 
-    @property
+    @cached_property
     def n_classes(self) -> int:
         """How many classes the outputs tell apart: one unit tells two, a regression none."""
         if self.output == "values":
             return 0
         return max(self.n_out, 2)
 
-    @property
+    @cached_property
     def dtype(self) -> Any:
         """The dtype of the parameters, in which the network computes."""
         return self.layers[0].weight.dtype
 
-    @property
+    @cached_property
     def library(self) -> str:
         """The library of the parameters: 'numpy', 'cupy', 'torch' ..."""
         return library_of(self.layers[0].weight)
@@ -262,10 +266,43 @@ class Network:
         """Return ``forward(self, x)``."""
         return forward(self, x)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy by the arguments, without what is worked out from them."""
+        return type(self), (self.layers, self.preprocessing, self.output, self.classes)
+
+    @cached_property
+    def multiplications(self) -> int:
+        """How many multiplications one row takes: as many as there are weights."""
+        return sum(layer.n_in * layer.n_out for layer in self.layers)
+
+    @cached_property
+    def may_be_shared_out(self) -> bool:
+        """Whether NumPy's BLAS may share out a matrix product of the network among threads."""
+        return any(may_be_shared_out(layer.weight) for layer in self.layers)
+
+    @cached_property
+    def _stages(self) -> tuple["_Stage", ...]:
+        """The layers, ready to compute."""
+        xp = array_namespace(self.layers[0].weight)
+        return tuple(
+            _Stage(
+                affine(layer.weight, layer.bias),
+                ACTIVATIONS[layer.activation].prepared(xp, self.dtype, **layer.options),
+            )
+            for layer in self.layers
+        )
+
     def __repr__(self) -> str:
         widths = " -> ".join(f"{layer.n_out} {layer.activation_text}" for layer in self.layers)
         parts = [f"{self.n_in} -> {widths}", *map(repr, self.preprocessing), self.output]
         return f"Network({'; '.join(parts)}; {self.dtype}, {self.library})"
+
+
+class _Stage(NamedTuple):
+    """A layer with all looked up that its computation needs."""
+
+    weigh: Callable[[Any], Any]
+    activate: Callable[[Any, Any], Any]
 
 
 def output_of(layers: Sequence[Dense], /) -> Output:
@@ -308,18 +345,27 @@ def forward(network: Network, x: Any, /) -> Any:
     """
     x = as_array(x)
     xp = array_namespace(x, network.layers[0].weight)
-    if not xp.isdtype(x.dtype, ("bool", "integral", "real floating")):
+    if not is_real(x, xp):
         msg = f"`x` must hold real numbers; got dtype {x.dtype}"
         raise TypeError(msg)
     if x.ndim == 0 or x.shape[-1] != network.n_in:
         msg = f"`x` must have the shape (..., {network.n_in}); got {tuple(x.shape)}"
         raise ValueError(msg)
     with current_device(x):
+        if x.ndim <= 2:  # noqa: PLR2004 (a matrix, or one row)
+            return outputs(network, x, xp)
         # Matrices only: for more dimensions NumPy multiplies one matrix at a time, and CuPy
         # computes float16 in float32.
-        rows = xp.reshape(x, (-1, network.n_in)) if x.ndim > 2 else x  # noqa: PLR2004
-        *_, (_, y) = layer_results(network, rows, xp)
-        return xp.reshape(y, (*x.shape[:-1], network.n_out)) if x.ndim > 2 else y  # noqa: PLR2004
+        y = outputs(network, xp.reshape(x, (-1, network.n_in)), xp)
+        return xp.reshape(y, (*x.shape[:-1], network.n_out))
+
+
+def outputs(network: Network, x: Any, xp: Any) -> Any:
+    """Return the outputs for rows that are known to suit the network: what `forward` computes."""
+    y = _preprocessed(network, x, xp)
+    for weigh, activate in network._stages:  # noqa: SLF001 (of this module)
+        y = activate(weigh(y), xp)
+    return y
 
 
 def layer_results(network: Network, x: Any, xp: Any) -> Iterator[tuple[Any, Any]]:
@@ -328,11 +374,16 @@ def layer_results(network: Network, x: Any, xp: Any) -> Iterator[tuple[Any, Any]
     The first pair is the preprocessing: x, and x in the network's dtype, preprocessed. Then come
     the layers: x @ weight + bias, and its activation.
     """
-    y = xp.astype(x, network.dtype, copy=False)
+    y = _preprocessed(network, x, xp)
+    yield x, y
+    for weigh, activate in network._stages:  # noqa: SLF001 (of this module)
+        weighted = weigh(y)
+        y = activate(weighted, xp)
+        yield weighted, y
+
+
+def _preprocessed(network: Network, x: Any, xp: Any) -> Any:
+    y = cast(x, network.dtype, xp)
     for step in network.preprocessing:
         y = step.compute(y, xp)
-    yield x, y
-    for layer in network.layers:
-        weighted = y @ layer.weight + layer.bias
-        y = ACTIVATIONS[layer.activation](weighted, xp, **layer.options)
-        yield weighted, y
+    return y

@@ -1,0 +1,1 @@
+"""Whole processes, from start to exit: who they are, how they are timed and drawn."""

@@ -1,0 +1,261 @@
+"""Speeds by a clock that the tests turn, and results that must be the same at every size."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.inference import throughput as room
+from xpnet.inference.throughput import (
+    BATCH_SIZES,
+    DifferingResultsError,
+    measure_throughput,
+    rows_in_memory,
+)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return xpnet.load("sample")
+
+
+@pytest.fixture(scope="module")
+def images():
+    return xpnet.sample()[0]
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine that takes a millisecond for each batch and 10 microseconds for each row."""
+    machine = SimpleNamespace(
+        now=0.0, per_batch=1e-3, per_row=1e-5, calls=[], answer=lambda results, **_: results
+    )
+
+    def predict(network, rows, *, batch_size=None, threads=None):
+        results = xpnet.predict(network, rows, batch_size=batch_size, threads=threads)
+        if batch_size is not None:
+            machine.calls.append((len(rows), batch_size, threads))
+            n_batches = -(-len(rows) // batch_size)
+            machine.now += n_batches * machine.per_batch + len(rows) * machine.per_row
+        return machine.answer(results, batch_size=batch_size)
+
+    monkeypatch.setattr(room, "predict", predict)
+    monkeypatch.setattr(room, "perf_counter", lambda: machine.now)
+    return machine
+
+
+def network_of(weight, output="logits"):
+    weight = np.asarray(weight, np.float32)
+    return xpnet.Network([xpnet.Dense(weight, np.zeros(weight.shape[1], np.float32))], None, output)
+
+
+def test_the_speeds(machine, trained, images):
+    found = measure_throughput(trained, images, batch_sizes=[100, 1, 10, 10], rounds=3)
+    assert [speed.batch_size for speed in found] == [1, 10, 100]
+    expected = [1 / 1.01e-3, 10 / 1.1e-3, 100 / 2e-3]
+    assert [speed.best for speed in found] == pytest.approx(expected)
+    assert [speed.median for speed in found] == pytest.approx(expected)
+    assert [speed.n_differing for speed in found] == [0, 0, 0]
+    assert len(machine.calls) > 9
+
+
+def test_a_round_takes_whole_batches_for_a_fifth_of_a_second(machine, trained, images):
+    found = measure_throughput(trained, images, batch_sizes=[1, 7, 100], rounds=1)
+    for speed in found:
+        assert speed.n_rows % speed.batch_size == 0
+        assert 0.19 <= speed.n_rows / speed.best <= 0.2 + 1e-9
+    # A batch that takes longer is a round.
+    machine.per_batch = 0.5
+    assert [speed.n_rows for speed in measure_throughput(trained, images, batch_sizes=[9])] == [9]
+
+
+def test_a_fast_network_is_called_again_and_again(machine, images, monkeypatch):
+    monkeypatch.setattr(room, "_MOST_ROWS", 100)
+    network = network_of(np.zeros((784, 2)))
+    (speed,) = measure_throughput(network, images, batch_sizes=[40], rounds=1)
+    assert speed.n_rows % 80 == 0  # two batches are at hand
+    assert 0.19 <= speed.n_rows / speed.best <= 0.2 + 1e-9
+    assert {n_rows for n_rows, *_ in machine.calls} == {40, 80}
+
+
+def test_the_sizes_take_turns(machine, trained, images):
+    measure_throughput(trained, images, batch_sizes=[1, 10, 100], rounds=4, threads=1)
+    rounds = machine.calls[-12:]
+    assert [size for _, size, _ in rounds] == [1, 10, 100] * 4
+    assert {threads for *_, threads in machine.calls} == {1}
+
+
+def test_best_and_median(machine, trained, images):
+    slowness = iter([1.0, 1.0, 4.0, 2.0, 3.0])  # two to get warm, and three rounds
+    machine.per_row = 0.0
+
+    def turn(results, *, batch_size):
+        if batch_size is not None:
+            machine.now += next(slowness) - machine.per_batch
+        return results
+
+    machine.answer = turn
+    (speed,) = measure_throughput(trained, images, batch_sizes=[5], rounds=3)
+    assert (speed.best, speed.median) == (pytest.approx(5 / 2.0), pytest.approx(5 / 3.0))
+
+
+def test_images_are_repeated(machine, trained, images):
+    (speed,) = measure_throughput(trained, images[:3], batch_sizes=[2000], rounds=1)
+    assert speed.n_rows % 2000 == 0
+    assert max(n_rows for n_rows, *_ in machine.calls) >= 2000
+
+
+def test_progress(machine, trained, images):
+    steps = []
+    measure_throughput(trained, images, batch_sizes=[10, 100], rounds=3, progress=steps.append)
+    assert steps == [1] * 8  # each size gets warm, and is timed three times
+    assert machine.calls
+
+
+def test_a_size_that_would_take_too_long_is_left_out(machine, trained, images):
+    machine.per_row = 1.0
+    found = measure_throughput(trained, images, batch_sizes=[1, 4, 10], rounds=1)
+    assert [speed.batch_size for speed in found] == [1, 4]
+
+
+def test_a_size_that_the_device_has_no_memory_for_is_left_out(machine, trained, images):
+    def fail(results, *, batch_size):
+        if batch_size == 100:
+            raise MemoryError
+        return results
+
+    machine.answer = fail
+    found = measure_throughput(trained, images, batch_sizes=[1, 10, 100], rounds=1)
+    assert [speed.batch_size for speed in found] == [1, 10]
+
+
+@pytest.mark.parametrize(
+    ("n_in", "n_out", "itemsize", "expected"),
+    [
+        (784, 10, 1, 10**9 // (784 + 2 * 4 * 784)),
+        (784, 10, 8, 10**9 // (8 * 784 + 2 * 4 * 784)),
+        (10, 1000, 1, 10**9 // (10 + 2 * 4 * 1000)),
+    ],
+)
+def test_rows_in_memory(n_in, n_out, itemsize, expected):
+    assert rows_in_memory(network_of(np.zeros((n_in, n_out))), itemsize) == expected
+
+
+def test_a_size_that_does_not_fit_is_left_out(machine):
+    network = network_of(np.zeros((100_000, 2)))
+    rows = np.zeros((2, 100_000), np.uint8)
+    assert rows_in_memory(network) < 10_000
+    found = measure_throughput(network, rows, batch_sizes=[1, 10_000], rounds=1)
+    assert [speed.batch_size for speed in found] == [1]
+    assert measure_throughput(network, rows, batch_sizes=[10_000]) == []
+    assert machine.calls
+
+
+def test_the_usual_sizes_fit_the_books_network(trained):
+    assert rows_in_memory(trained) >= BATCH_SIZES[-1] == 100_000
+
+
+def at_size(size, change):
+    """Change the results at one batch size."""
+
+    def answer(results, *, batch_size):
+        return change(results.copy()) if batch_size == size else results
+
+    return answer
+
+
+def test_other_labels_stop_it(machine, trained, images):
+    machine.answer = at_size(10, lambda labels: (labels + 1) % 10)
+    message = (
+        r"^batches of 10 give other results than smaller ones for \d+ of \d+ images, by more than"
+        " rounding: nothing was timed$"
+    )
+    with pytest.raises(DifferingResultsError, match=message):
+        measure_throughput(trained, images, batch_sizes=[1, 10])
+
+
+def test_one_label_in_a_hundred_may_differ(machine, trained, images):
+    def change(labels):
+        labels[99::100] = (labels[99::100] + 1) % 10
+        return labels
+
+    machine.answer = at_size(10, change)
+    machine.per_batch = machine.per_row = 1e-5
+    one, ten = measure_throughput(trained, images, batch_sizes=[1, 10], rounds=1)
+    assert (one.n_compared, one.n_differing) == (0, 0)
+    assert ten.n_compared >= 1000
+    assert ten.n_differing == ten.n_compared // 100
+
+
+@pytest.mark.parametrize(
+    ("weight", "output"),
+    [
+        pytest.param([[1.0, 1.0], [2.0, 2.0 + 1e-6]], "logits", id="classes as good as equal"),
+        pytest.param([[1e-8], [-1e-8]], "logits", id="one unit"),
+        pytest.param([[0.5], [0.5]], "probabilities", id="probability of one unit"),
+    ],
+)
+def test_a_label_that_rounding_decides_is_counted(machine, weight, output):
+    # The last row alone is no tie where there is one unit, and says how large outputs are.
+    rows = np.asarray([[0.5, 0.5]] * 99 + [[1e8, 0.0]], np.float32)
+    machine.answer = at_size(10, lambda labels: np.append(1 - labels[:-1], labels[-1:]))
+    _, ten = measure_throughput(network_of(weight, output), rows, batch_sizes=[1, 10], rounds=1)
+    assert ten.n_differing > 0
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_another_label_of_one_unit_stops_it(machine, output):
+    machine.answer = at_size(10, lambda labels: 1 - labels)
+    rows = np.asarray([[0.9, 0.0], [0.1, 0.0]], np.float32)
+    with pytest.raises(DifferingResultsError, match="batches of 10 give other results"):
+        measure_throughput(network_of([[1.0], [1.0]], output), rows, batch_sizes=[1, 10])
+
+
+@pytest.mark.parametrize("change", [1e-6, np.nan, np.inf])
+def test_values_of_a_regression(machine, change):
+    network = network_of([[1.0, 2.0], [3.0, 4.0]], "values")
+    rows = np.asarray([[1.0, 2.0], [np.nan, 1.0], [3.0, 1.0]], np.float32)
+    machine.answer = at_size(10, lambda values: values + np.float32(change))
+    if abs(change) < 1.0:
+        found = measure_throughput(network, rows, batch_sizes=[1, 10], rounds=1)
+        assert [speed.n_differing for speed in found] == [0, 0]
+    else:
+        with pytest.raises(DifferingResultsError, match="by more than rounding"):
+            measure_throughput(network, rows, batch_sizes=[1, 10])
+
+
+def test_every_library(machine, xp_backend, trained, images):
+    if xp_backend.name == "dask":
+        pytest.skip("Dask is not a device")
+    layers = [
+        xpnet.Dense(xp_backend.asarray(old.weight), xp_backend.asarray(old.bias), old.activation)
+        for old in trained.layers
+    ]
+    network = xpnet.Network(layers, trained.preprocessing)
+    machine.per_batch = 0.1
+    found = measure_throughput(network, images, batch_sizes=[10, 200], rounds=1)
+    assert [(speed.batch_size, speed.n_differing) for speed in found] == [(10, 0), (200, 0)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rounds": 0}, "`rounds` must be at least 1; got 0"),
+        ({"batch_sizes": [0, 10]}, "`batch_size` must be at least 1; got 0"),
+        ({"threads": 0}, "`threads` must be at least 1; got 0"),
+    ],
+)
+def test_wrong_options(trained, images, options, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        measure_throughput(trained, images, **options)
+
+
+def test_wrong_images(trained, images):
+    with pytest.raises(ValueError, match=r"must hold at least one; got the shape \(0, 784\)"):
+        measure_throughput(trained, images[:0])
+    with pytest.raises(ValueError, match="must be rows of 784 values"):
+        measure_throughput(trained, images[:, :5])
+    strict = pytest.importorskip("array_api_strict")
+    with pytest.raises(TypeError, match="must be in host memory, a NumPy array; got Array"):
+        measure_throughput(trained, strict.zeros((2, 784)))

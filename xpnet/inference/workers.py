@@ -1,0 +1,94 @@
+"""Threads that stay, and help whoever has many things to do."""
+
+import contextvars
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+__all__ = ["do_all"]
+
+
+class _Crew:
+    """Threads that wait for something to do: to start one takes longer than a small network."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._n_threads = 0
+
+    def call(self, calls: list[Callable[[], None]]) -> None:
+        """Let threads make these calls, which raise nothing, when they find the time."""
+        with self._lock:
+            while self._n_threads < len(calls):
+                self._n_threads += 1
+                name = f"xpnet-{self._n_threads}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+        for call in calls:
+            self._calls.put(call)
+
+    def _work(self) -> None:
+        while True:
+            self._calls.get()()
+
+
+_crew = _Crew()
+
+
+def _forget() -> None:
+    """Start anew in a forked process, where the threads are no more."""
+    global _crew  # noqa: PLW0603 (there is one crew)
+    _crew = _Crew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+class _Tasks:
+    """Things to do, for whoever comes, until one of them fails."""
+
+    def __init__(self, do: Callable[[Any], None], arguments: Iterable[Any]) -> None:
+        self._do = do
+        self._left = deque(arguments)
+        self._n_all = len(self._left)
+        self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._has_failed = False
+
+    def work(self) -> None:
+        """Do one after the other, until none is left."""
+        while self._left:
+            try:
+                argument = self._left.popleft()
+            except IndexError:  # somebody else was faster
+                return
+            error = None
+            if not self._has_failed:
+                try:
+                    self._do(argument)
+                except BaseException as caught:  # noqa: BLE001 (raised where they are waited for)
+                    error, self._has_failed = caught, True
+            self._ended.put(error)
+
+    def wait(self) -> None:
+        """Wait until all have ended; raise the first error."""
+        errors = [self._ended.get() for _ in range(self._n_all)]
+        for error in errors:
+            if error is not None:
+                raise error
+
+
+def do_all(do: Callable[[Any], None], arguments: Iterable[Any], n_at_a_time: int) -> None:
+    """Call ``do(argument)`` for all arguments, so many at a time; the first error ends it.
+
+    The caller does its share. Helpers see its context variables, NumPy's `errstate` among them.
+    It may itself be a helper: whoever waits only waits for what somebody is doing already.
+    """
+    tasks = _Tasks(do, arguments)
+    helpers = [contextvars.copy_context() for _ in range(n_at_a_time - 1)]
+    _crew.call([partial(context.run, tasks.work) for context in helpers])
+    tasks.work()
+    tasks.wait()
