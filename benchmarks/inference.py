@@ -2,6 +2,7 @@
 
     python benchmarks/inference.py --json inference.json -o inference.png
     python benchmarks/inference.py --networks 784-300-10:tanh --rows 7 1000 54321
+    python benchmarks/inference.py --table benchmarks/results/inference.json --readme README.md
 
 Each way runs in a process of its own, which may use as many processors as there are threads. All
 take turns in rounds; the best and the median are told. Each is called plainly, and in the way that
@@ -15,10 +16,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from peers.cases import Case, Shape
 from peers.match import Match, missing, processes
-from peers.printing import print_cell, print_summary
+from peers.printing import print_cell, print_summary, replace_table
 from peers.runtimes import LIMITS, PEERS
 from provenance import about, headline
 
@@ -44,6 +46,10 @@ PACKAGES = (
 def main() -> int:
     """Run the benchmark of the command line."""
     args = parse_arguments()
+    if args.table:
+        result = json.loads(Path(args.table).read_text(encoding="utf-8"))
+        finish(result, args)
+        return 0
     facts = about(*PACKAGES)
     print(headline(facts))
     absent = missing()
@@ -67,14 +73,21 @@ def main() -> int:
                     cells.append(cell)
                     print_cell(cell)
     result = {"about": facts, "rounds": args.rounds, "missing": absent, "cells": cells}
-    print_summary(result)
     if args.json:
         Path(args.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    finish(result, args)
+    return 0
+
+
+def finish(result: dict[str, Any], args: argparse.Namespace) -> None:
+    """Print the table, put it where it is asked for, and draw the picture."""
+    print_summary(result)
+    if args.readme:
+        replace_table(Path(args.readme), result)
     if args.output:
         from peers.picture import draw
 
         save_figure(draw(result), args.output, force=True)
-    return 0
 
 
 def default_rows(shape: Shape) -> tuple[int, ...]:
@@ -101,6 +114,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
     parser.add_argument("--json", metavar="FILE", help="write the results to FILE")
     parser.add_argument("-o", "--output", metavar="PICTURE", help="draw the results")
+    parser.add_argument("--table", metavar="FILE", help="measure nothing: take the results of FILE")
+    parser.add_argument("--readme", metavar="FILE", help="replace the table that FILE has")
     args = parser.parse_args()
     if args.quick:
         args.networks, args.rows, args.rounds = NETWORKS[:1], [1, 40], 1

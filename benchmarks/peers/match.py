@@ -33,13 +33,15 @@ def missing() -> dict[str, str]:
 
 
 @contextmanager
-def processes(names: Sequence[str], threads: int) -> Iterator[list[PeerProcess]]:
+def processes(
+    names: Sequence[str], threads: int, *, is_shared: bool = True
+) -> Iterator[list[PeerProcess]]:
     """Run a process for each peer; and for those that do not share out rows, one that does."""
     started = []
     try:
         for name in names:
             started.append(PeerProcess(name, threads))
-            if threads > 1 and not {**PEERS, **LIMITS}[name].is_tiled:
+            if is_shared and threads > 1 and not {**PEERS, **LIMITS}[name].is_tiled:
                 started.append(PeerProcess(name, threads, is_shared=True))
         yield started
     finally:
@@ -95,8 +97,14 @@ class Match:
             self.wrong[process.name] = n_wrong
         return True
 
-    def play(self, rounds: int) -> dict[str, Any]:
+    def play(self, rounds: int, *, tries_chunks: bool = True) -> dict[str, Any]:
         """Return everybody's times: called plainly, and at the best way found.
+
+        Parameters
+        ----------
+        rounds : int
+        tries_chunks : bool, default True
+            Whether other ways than the plain one are tried.
 
         Raises
         ------
@@ -106,7 +114,7 @@ class Match:
         if self.wrong:
             sys.exit(f"wrong labels, so nothing is timed: {self.wrong}")
         plain = {p.name: Way(p, None) for p in self._ready if not p.is_shared}
-        best = {name: self._best(name) for name in plain}
+        best = {name: self._best(name) if tries_chunks else way for name, way in plain.items()}
         ways = [*plain.values(), *(way for way in best.values() if way.chunk is not None)]
         for i in range(rounds):
             shift = i % len(ways)  # nobody always follows the same one

@@ -56,7 +56,7 @@ def _draw_cell(axes: Any, cell: Mapping[str, Any], names: list[str]) -> None:
         axes.barh(place, min(plain, END), color=PALE)
         axes.barh(place, min(best, END), color=SLOWER if best >= 1.0 else FASTER)
         shown = f"{best:.2f}" if best == plain else f"{best:.2f}, plainly {plain:.2f}"
-        axes.text(0.06, place, shown, va="center", fontsize=7, color=INK)
+        axes.text(END, place, shown, va="center", ha="right", fontsize=7, color=INK)
     axes.axvline(1.0, color=INK, linewidth=1)
     axes.set_xlim(0, END)
     axes.set_yticks(range(len(names)), list(reversed(names)), fontsize=8)

@@ -1,11 +1,16 @@
 """The table, printed, and as it stands in README."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from provenance import headline
 
 from peers.runtimes import LIMITS, PEERS
 
-__all__ = ["OURS", "markdown", "print_cell", "print_summary", "products_rate", "ratio"]
+__all__ = ["OURS", "print_cell", "print_summary", "ratio", "replace_table"]
+
+START, END = "<!-- table of benchmarks/inference.py -->", "<!-- end of the table -->"
 
 OURS = "xpnet, prepared"
 
@@ -46,6 +51,16 @@ def print_summary(result: Mapping[str, Any]) -> None:
     print()
     for line in markdown(result):
         print(line)
+
+
+def replace_table(path: Path, result: Mapping[str, Any]) -> None:
+    """Put the table between its marks in a file."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(START)
+    _, _, after = rest.partition(END)
+    facts = result["about"]
+    said = f"{headline(facts)} Best of {result['rounds']} rounds."
+    table = "\n".join([START, "", said, "", *markdown(result), "", END])
+    path.write_text(before + table + after, encoding="utf-8")
 
 
 def markdown(result: Mapping[str, Any]) -> list[str]:

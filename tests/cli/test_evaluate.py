@@ -22,7 +22,7 @@ def test_the_sample(xpnet: Any) -> None:
     assert rows["accuracy"].endswith("of 1,000)")
     assert rows["device"].startswith(f"cpu (numpy {np.__version__}, ")
     assert rows["network"].startswith("784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scale(")
-    assert rows["speed"].endswith("images per second, in batches of 668")
+    assert rows["speed"].endswith("images per second, in batches of 1,337")
     assert rows["seconds"].startswith("start-up ")
     assert ", loading " in rows["seconds"]
     assert ", computing " in rows["seconds"]

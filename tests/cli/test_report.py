@@ -36,7 +36,7 @@ def test_what_was_done_where() -> None:
     assert json.loads(json.dumps(work, allow_nan=False)) == work
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, 668), (7, 7), (10_000, 10_000)])
+@pytest.mark.parametrize(("given", "used"), [(None, 1337), (7, 7), (10_000, 10_000)])
 def test_the_batch_size_that_is_used(given: int | None, used: int) -> None:
     assert describe(10, batch_size=given)["batch_size"] == used
 
@@ -61,7 +61,7 @@ def test_transfers_are_told() -> None:
 def test_no_images_have_no_speed() -> None:
     work = describe(0)
     assert work["images_per_second"] is None
-    assert work_rows(work)["speed"] == "n/a images per second, in batches of 668"
+    assert work_rows(work)["speed"] == "n/a images per second, in batches of 1,337"
 
 
 WORK = {

@@ -1,19 +1,27 @@
 """Tiles on threads: the same bits whatever their number, and BLAS as it was before."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
 import xpnet
 from xpnet.arrays.blas import blas_threads, one_blas_thread
-from xpnet.inference.tiles import in_tiles
+from xpnet.arrays.products import may_be_shared_out
+from xpnet.inference.batches import default_batch_size
+from xpnet.inference.tiles import even_tiles, in_tiles, tiles_of
+from xpnet.inference.workers import do_all
+from xpnet.networks.prepared import made_constant
 
 POOLS = ThreadpoolController().select(user_api="blas")
 X = np.random.default_rng(0).integers(0, 256, (1000, 784), np.uint8)
@@ -50,6 +58,70 @@ def test_the_results_do_not_depend_on_the_number_of_threads(network, function, n
     np.testing.assert_array_equal(one, np.concatenate(alone))
 
 
+def network_of(*widths, dtype="float32", order="C"):
+    """Return a network of random weights with sigmoids between."""
+    random = np.random.default_rng(sum(widths))
+    layers = [
+        xpnet.Dense(
+            np.asarray(random.normal(size=(n_in, n_out)) / n_in**0.5, dtype, order=order),
+            random.normal(size=n_out).astype(dtype),
+            "sigmoid",
+        )
+        for n_in, n_out in pairwise(widths)
+    ]
+    layers[-1] = dataclasses.replace(layers[-1], activation="identity")
+    return xpnet.Network(layers, xpnet.Scale(1 / 255))
+
+
+NUMBERS_OF_ROWS = {
+    (784, 50, 100, 10): [1, 2, 23, 47, 48, 100, 333, 1000, 5000],
+    (784, 300, 10): [1, 2, 23, 47, 48, 100, 333, 1000, 5000],
+    (784, 1024, 1024, 10): [1, 2, 23, 47, 48, 100],
+    (784, 1): [1, 2, 48, 1000, 5000],
+    (12_000, 1): [1, 2, 5, 100],
+}
+PIXELS = np.random.default_rng(1).integers(0, 256, (5000, 784), np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["as_it_is", "fortran", "prepared"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("widths", NUMBERS_OF_ROWS, ids=str)
+def test_no_bit_depends_on_threads(widths, dtype, kind):
+    network = network_of(*widths, dtype=dtype, order="F" if kind == "fortran" else "C")
+    if kind == "prepared":
+        network = xpnet.prepare(network)
+    values = dataclasses.replace(network, output="values")
+    for n_rows in NUMBERS_OF_ROWS[widths]:
+        rows = np.resize(PIXELS, (n_rows, network.n_in))
+        expected = xpnet.predict(values, rows)
+        shares = xpnet.predict_proba(network, rows)
+        for n_of_blas in (1, 2):
+            with POOLS.limit(limits=n_of_blas):
+                for threads in (1, 2, 3, 7, None):
+                    found = xpnet.predict(values, rows, threads=threads)
+                    np.testing.assert_array_equal(found, expected)
+                found = xpnet.predict_proba(network, rows, threads=threads)
+                np.testing.assert_array_equal(found, shares)
+
+
+@pytest.mark.parametrize("batch_size", [100, 300, 1000])
+def test_no_bit_of_large_batches_depends_on_threads(batch_size):
+    values = dataclasses.replace(network_of(784, 300, 10), output="values")
+    with POOLS.limit(limits=1):
+        expected = xpnet.predict(values, X, batch_size=batch_size)
+    for threads in (1, 2, None):
+        found = xpnet.predict(values, X, batch_size=batch_size, threads=threads)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_images_in_the_order_of_columns_give_the_same_bits_for_all_threads(network):
+    values, columns = dataclasses.replace(network, output="values"), np.asfortranarray(X)
+    with POOLS.limit(limits=1):
+        expected = xpnet.predict(values, columns, threads=1)
+    for threads in (2, 3, None):
+        np.testing.assert_array_equal(xpnet.predict(values, columns, threads=threads), expected)
+
+
 def test_rows_keep_their_order():
     seen = []
 
@@ -58,13 +130,71 @@ def test_rows_keep_their_order():
         return rows[:, 0] * 2
 
     rows = np.arange(1003.0)[:, None]
-    np.testing.assert_array_equal(in_tiles(compute, rows, 10, 3), rows[:, 0] * 2)
+    bounds = [*range(0, 1003, 10), 1003]
+    np.testing.assert_array_equal(in_tiles(compute, rows, bounds, 3), rows[:, 0] * 2)
     assert sorted(seen) == [0, 3, *[10] * 100]
+
+
+@given(
+    st.lists(st.integers(0, 50), min_size=1, max_size=40),
+    st.sampled_from([None, 1, 2, 5, 100]),
+    st.booleans(),
+)
+def test_tiles_of_any_lengths_make_up_the_rows(lengths, threads, holds_blas):
+    bounds = [0, *np.cumsum(lengths).tolist()]
+    rows = np.arange(3.0 * bounds[-1]).reshape(-1, 3)
+    found = in_tiles(lambda x: x[:, ::2] - 1, rows, bounds, threads, holds_blas=holds_blas)
+    np.testing.assert_array_equal(found, rows[:, ::2] - 1)
+
+
+SIZES = (st.integers(0, 200_000), st.integers(24, 10_000), st.integers(24, 50_000))
+
+
+@given(*SIZES)
+def test_even_tiles_cover_all_rows_and_are_about_equal(n_rows, fewest, most):
+    bounds = even_tiles(n_rows, fewest, most)
+    lengths = np.diff(bounds)
+    assert (bounds[0], bounds[-1]) == (0, n_rows)
+    if n_rows == 0:
+        assert len(lengths) == 1
+        return
+    n_tiles = len(lengths)
+    assert min(lengths) > 0
+    assert n_tiles in {1, 2, 4, 8} or n_tiles % 16 == 0
+    # Starts are rounded to multiples of 4 rows, or of 24 where a tile has at least 96.
+    unit = 24 if n_rows >= 96 * n_tiles else 4
+    assert all(start % unit == 0 for start in bounds[:-1])
+    assert max(lengths) <= -(-n_rows // n_tiles) + unit
+    assert max(lengths) <= most + unit
+    if n_tiles > 1:
+        assert n_rows / n_tiles >= min(fewest, most / 2)
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 47, 48, 49, 100, 1000, 5000, 100_000])
+@pytest.mark.parametrize("widths", [(784, 50, 100, 10), (784, 1), (300_000, 1)], ids=str)
+def test_tiles_fit_the_network(widths, n_rows):
+    layers = [
+        xpnet.Dense(np.zeros(shape, np.float32), np.zeros(shape[1], np.float32))
+        for shape in pairwise(widths)
+    ]
+    network = xpnet.Network(layers)
+    bounds = tiles_of(network, n_rows)
+    assert (bounds[0], bounds[-1]) == (0, n_rows)
+    lengths = np.diff(bounds)
+    if len(lengths) == 1:  # too little work to be shared, or few rows
+        assert n_rows * network.multiplications < 4 * 10**7 or n_rows < 48
+    else:
+        fewest = max(2 * 10**7 // network.multiplications, 24)
+        assert max(lengths) <= max(default_batch_size(network), fewest) + 24
+        assert min(lengths) > 0
+    with POOLS.limit(limits=1):
+        assert list(tiles_of(network, n_rows)) == list(bounds)
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2])
 def test_no_rows(threads):
-    assert in_tiles(lambda rows: rows[:, :2], np.zeros((0, 5)), 10, threads).shape == (0, 2)
+    for bounds in ([0, 0], [0, 0, 0]):
+        assert in_tiles(lambda rows: rows[:, :2], np.zeros((0, 5)), bounds, threads).shape == (0, 2)
 
 
 @pytest.mark.parametrize(("threads", "n_expected"), [(None, 2), (1, 1), (2, 2), (5, 5)])
@@ -79,8 +209,35 @@ def test_so_many_tiles_at_a_time(threads, n_expected):
             assert max(count()) == 1
         return rows
 
-    in_tiles(compute, np.zeros((n_expected, 1)), 1, threads)
+    in_tiles(compute, np.zeros((n_expected, 1)), range(n_expected + 1), threads)
     assert len(names) == n_expected
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2])
+def test_blas_is_left_alone_where_it_shares_nothing_out(threads):
+    seen = []
+
+    def compute(rows):
+        seen.append(count())
+        return rows
+
+    in_tiles(compute, np.zeros((6, 1)), [0, 2, 4, 6], threads, holds_blas=False)
+    assert seen == [count()] * 4
+    assert max(count()) == 2
+
+
+@pytest.mark.parametrize("widths", [(784, 50, 10), (784, 1024, 10)], ids=str)
+def test_predict_holds_blas_where_the_network_needs_it(widths, monkeypatch):
+    network, seen = network_of(*widths), []
+    monkeypatch.setattr(
+        "xpnet.inference.predict.largest", lambda x, _: seen.append(max(count())) or x.argmax(1)
+    )
+    for n_rows in (1, 30, 1000):
+        xpnet.predict(network, PIXELS[:n_rows])
+    assert set(seen) == {1 if network.may_be_shared_out else 2}
+    is_shared = [may_be_shared_out(layer.weight) for layer in network.layers]
+    assert network.may_be_shared_out == any(is_shared)
+    assert network_of(784, 1024, 10).may_be_shared_out
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -97,8 +254,48 @@ def test_an_error_ends_it_and_gives_blas_back(threads):
         return rows
 
     with pytest.raises(ArithmeticError, match="broken"):
-        in_tiles(compute, np.arange(1000.0)[:, None], 1, threads)
+        in_tiles(compute, np.arange(1000.0)[:, None], range(1001), threads)
     assert len(started) < 900
+
+
+class Interrupting:
+    """A finish that stands for Ctrl-C in the middle of the work."""
+
+    def __init__(self):
+        self.n_left = 5
+
+    def __call__(self, x, _):
+        self.n_left -= 1
+        if self.n_left == 0:
+            raise KeyboardInterrupt
+        return x.argmax(axis=1)
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+@pytest.mark.parametrize("widths", [(784, 50, 10), (784, 1024, 10)], ids=str)
+def test_an_interrupt_surfaces_and_the_next_call_is_right(widths, threads, monkeypatch):
+    network = network_of(*widths)
+    expected = xpnet.predict(network, X, batch_size=50)
+    with monkeypatch.context() as patched:
+        patched.setattr("xpnet.inference.predict.largest", Interrupting())
+        with pytest.raises(KeyboardInterrupt):
+            xpnet.predict(network, X, batch_size=50, threads=threads)
+    assert max(count()) == 2
+    found = xpnet.predict(network, X, batch_size=50, threads=threads)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_callers_errstate_counts_in_all_tiles():
+    # The input of one late tile overflows in float32.
+    layer = xpnet.Dense(np.full((50, 50), 1e30, np.float32), np.zeros(50, np.float32))
+    network = xpnet.Network([layer], xpnet.Scale(1e10))
+    rows = np.zeros((1000, 50), np.float32)
+    rows[777] = 1e30
+    for threads in (1, 2, None):
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError, match="overflow"):
+            xpnet.predict(network, rows, batch_size=50, threads=threads)
+        with np.errstate(all="ignore"):
+            assert xpnet.predict(network, rows, batch_size=50, threads=threads).shape == (1000,)
 
 
 def test_several_threads_predict_with_one_network(network):
@@ -106,6 +303,46 @@ def test_several_threads_predict_with_one_network(network):
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda _: xpnet.predict(network, X, batch_size=50), range(24)))
     assert all(np.array_equal(labels, expected) for labels in found)
+
+
+@pytest.mark.parametrize("widths", [(784, 50, 10), (784, 1024, 10)], ids=str)
+def test_several_threads_predict_with_one_network_that_is_new(widths):
+    values = dataclasses.replace(network_of(*widths), output="values")
+    expected = xpnet.predict(values, PIXELS)
+    for is_prepared in (False, True):
+        new = dataclasses.replace(values)  # nothing is worked out yet
+        if is_prepared:
+            new = made_constant(new)
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(lambda _, new=new: xpnet.predict(new, PIXELS), range(6)))
+        assert all(np.array_equal(results, found[0]) for results in found)
+        np.testing.assert_array_equal(found[0], expected)
+
+
+@pytest.mark.parametrize("threads", [None, 1, 3])
+def test_predictions_inside_of_tiles(network, threads):
+    expected, found = xpnet.predict(network, X, batch_size=50), {}
+
+    def predict(i):
+        found[i] = xpnet.predict(network, X, batch_size=50, threads=threads)
+
+    do_all(predict, range(12), 3)
+    assert sorted(found) == list(range(12))
+    assert all(np.array_equal(labels, expected) for labels in found.values())
+
+
+def test_predictions_while_another_is_interrupted(network):
+    expected = xpnet.predict(network, X, batch_size=50)
+
+    def fail_or_predict(i):
+        if i % 2:
+            with pytest.raises(ValueError, match="rows of 784"):
+                xpnet.predict(network, X[:, :5], batch_size=50)
+            return True
+        return np.array_equal(xpnet.predict(network, X, batch_size=50), expected)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(fail_or_predict, range(40)))
 
 
 def test_nested_holds_give_back_what_was_before():
@@ -126,10 +363,11 @@ from xpnet.arrays.blas import blas_threads, one_blas_thread
 threadpool_limits(2)
 network, (images, _) = xpnet.load("sample"), xpnet.sample()
 expected = xpnet.predict(network, images, batch_size=100)
+xpnet.predict(network, images, batch_size=100, threads=5)
 with one_blas_thread():
     child = os.fork()
     if child == 0:
-        found = xpnet.predict(network, images, batch_size=100)
+        found = xpnet.predict(network, images, batch_size=100, threads=3)
         os._exit(0 if np.array_equal(found, expected) and blas_threads() == 2 else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

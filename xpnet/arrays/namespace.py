@@ -27,6 +27,7 @@ __all__ = [
     "largest",
     "is_array",
     "library_of",
+    "without_warnings",
 ]
 
 _NO_DEVICE = nullcontext()
@@ -133,6 +134,11 @@ def current_device(x: Any, /) -> AbstractContextManager[Any]:
         return _NO_DEVICE
     device: AbstractContextManager[Any] = x.device
     return device
+
+
+def without_warnings() -> AbstractContextManager[Any]:
+    """Let NumPy say nothing of overflow and its like, where infinities and NaN are an answer."""
+    return np.errstate(all="ignore")
 
 
 def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:

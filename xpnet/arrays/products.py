@@ -26,8 +26,10 @@ _COLUMNS = 64
 _ROWS = 4
 # Blocks of a wide matrix that do not lie together in memory are faster up to so many rows.
 _FEW_ROWS = 256
-# OpenBLAS shares out a vector times 460,800 numbers among threads (measured with 0.3.31).
+# OpenBLAS shares out a vector times 460,800 numbers among threads, and a vector times another one
+# of 10,000 (measured with 0.3.31).
 _MOST_FOR_A_VECTOR = 450_000
+_LONGEST_SUM = 2**12
 # Up to so many weights, which stay in the cache, a row takes a quarter less time by columns.
 _SMALL = 2**16
 
@@ -48,8 +50,7 @@ def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
         From arrays of shape (..., n_in) to new arrays of shape (..., n_out).
     """
     if _is_cut(weight):
-        is_constant = weight.base is None and not weight.flags.writeable
-        return _Blocks(weight, bias, is_constant=is_constant).apply
+        return _Blocks(weight, bias, is_constant=_is_constant(weight)).apply
 
     def apply(x: Any) -> Any:
         y = x @ weight
@@ -61,7 +62,7 @@ def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
 
 def constant(x: Any, /) -> Any:
     """Return an array to multiply with often: of NumPy, a read-only copy in the best order."""
-    if type(x) is not np.ndarray:
+    if not isinstance(x, np.ndarray):
         return x
     x = np.array(x, order="C")
     x.flags.writeable = False
@@ -73,7 +74,14 @@ def may_be_shared_out(weight: Any, /) -> bool:
 
     What a thread sums up, and in which order, depends on how many there are.
     """
-    return not _is_cut(weight) or not most_at_once() or weight.size > _MOST_FOR_A_VECTOR
+    if not _is_cut(weight) or not most_at_once() or weight.size > _MOST_FOR_A_VECTOR:
+        return True
+    n_in, n_out = weight.shape
+    return n_out > _NARROW and not _is_constant(weight) or n_out == 1 and n_in > _LONGEST_SUM
+
+
+def _is_constant(weight: NDArray[Any]) -> bool:
+    return weight.base is None and not weight.flags.writeable
 
 
 def _is_cut(weight: Any) -> bool:

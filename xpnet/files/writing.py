@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import secrets
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,7 +50,7 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
     check_target(path, force=force)
     target = Path(os.path.realpath(path))
     # The target's own name is not part of this one: it may already be as long as names may be.
-    temporary = target.with_name(f".xpnet-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".xpnet-{os.urandom(8).hex()}.tmp")
     try:
         with _create(temporary, target) as stream:
             yield stream

@@ -21,12 +21,19 @@ class _Crew:
         self._n_threads = 0
 
     def call(self, calls: list[Callable[[], None]]) -> None:
-        """Let threads make these calls, which raise nothing, when they find the time."""
+        """Let threads make these calls, which raise nothing, when they find the time.
+
+        As many of the calls as there are threads; the system may refuse more of them.
+        """
         with self._lock:
-            while self._n_threads < len(calls):
-                self._n_threads += 1
-                name = f"xpnet-{self._n_threads}"
-                threading.Thread(target=self._work, name=name, daemon=True).start()
+            try:
+                while self._n_threads < len(calls):
+                    name = f"xpnet-{self._n_threads + 1}"
+                    threading.Thread(target=self._work, name=name, daemon=True).start()
+                    self._n_threads += 1
+            except RuntimeError:  # the caller goes on with those that there are
+                pass
+            calls = calls[: self._n_threads]
         for call in calls:
             self._calls.put(call)
 
@@ -73,6 +80,10 @@ class _Tasks:
                     error, self._has_failed = caught, True
             self._ended.put(error)
 
+    def stop(self) -> None:
+        """Leave what nobody has begun."""
+        self._has_failed = True
+
     def wait(self) -> None:
         """Wait until all have ended; raise the first error."""
         errors = [self._ended.get() for _ in range(self._n_all)]
@@ -90,5 +101,9 @@ def do_all(do: Callable[[Any], None], arguments: Iterable[Any], n_at_a_time: int
     tasks = _Tasks(do, arguments)
     helpers = [contextvars.copy_context() for _ in range(n_at_a_time - 1)]
     _crew.call([partial(context.run, tasks.work) for context in helpers])
-    tasks.work()
-    tasks.wait()
+    try:
+        tasks.work()
+        tasks.wait()
+    except BaseException:  # an interrupt, perhaps between two tasks
+        tasks.stop()
+        raise

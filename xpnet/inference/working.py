@@ -84,7 +84,7 @@ def plan(
     if batch_size is not None:
         batch_size = check_batch_size(network, batch_size)
     is_on_host = network.library == "numpy"
-    if _has_many_rows(images) and _is_small(network):
+    if is_on_host and _has_many_rows(images) and network.multiplications <= _MANY_WEIGHTS:
         network = made_constant(network)
 
     def compute(rows: Any) -> Any:
@@ -97,24 +97,18 @@ def plan(
 
 def _has_many_rows(images: Any) -> bool:
     if isinstance(images, np.ndarray):
-        return len(images) >= _MANY_ROWS
+        return images.ndim > 0 and len(images) >= _MANY_ROWS
     return is_stream(images)
-
-
-def _is_small(network: Network) -> bool:
-    """Tell whether copies of a network on the host are no burden."""
-    if network.library != "numpy":
-        return False
-    return sum(layer.n_in * layer.n_out for layer in network.layers) <= _MANY_WEIGHTS
 
 
 def batched(images: Any, work: Work) -> Any:
     """Return the results of all images, where the images live."""
     network = work.network
+    if isinstance(images, np.memmap):
+        is_large = images.nbytes > _MAPPED_BYTES
+        images = _mapped(images) if is_large else images.view(np.ndarray)
     if type(images) is np.ndarray and network.library == "numpy":
         return _in_tiles(as_rows(images, network.n_in), work)
-    if isinstance(images, np.memmap) and images.nbytes > _MAPPED_BYTES:
-        images = _mapped(images)
     if not isinstance(images, np.ndarray) and not is_stream(images):
         images = as_array(images, "images")
         if library_of(images) == "dask":

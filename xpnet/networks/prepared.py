@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from xpnet.arrays.namespace import array_namespace, current_device, device_of
+from xpnet.arrays.namespace import array_namespace, current_device, device_of, without_warnings
 from xpnet.arrays.products import constant
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, forward
@@ -18,6 +18,7 @@ __all__ = ["made_constant", "prepare"]
 # made tanh.
 _LEAST_ON = 1 / 8
 _N_TRIED = 16
+_BYTES = 255.0
 _GOLDEN = 0.6180339887498949
 
 
@@ -25,14 +26,14 @@ def prepare(network: Network, /) -> Network:
     """Return a network that gives the same results, and is ready to give them fast.
 
     A factor of the inputs is multiplied into the first weights. Of a NumPy network, the arrays
-    are copied, in the order in memory in which products are fastest, and are read-only; and
-    hidden sigmoids become tanh, with what else the sigmoid is, (1 + tanh(x / 2)) / 2, put into
-    the weights and biases around them.
+    are copied, in the order in memory in which products are fastest, and are read-only: what is
+    written into the given network later does not count. And hidden sigmoids become tanh, with
+    what else the sigmoid is, (1 + tanh(x / 2)) / 2, put into the weights and biases around them.
 
     Parameters
     ----------
     network : Network
-        Of any library. It stays as it is; what is written into its arrays later does not count.
+        Of any library. It stays as it is.
 
     Returns
     -------
@@ -41,12 +42,15 @@ def prepare(network: Network, /) -> Network:
 
     Notes
     -----
-    The results are not the same bits, but within the same derived error bounds, which allow for
-    a factor in the weights. A sigmoid by tanh is right to about one unit of the last place of 1,
-    not of its own size, which counts where nearly all sigmoids of a layer are nearly 0. So it is
-    tried on inputs between 0 and 1, and on others of mean 0 and variance 1: unless an eighth of
-    the weights after the sigmoids, by size, is in effect for each of their units, they stay. A
-    factor stays where it would take a weight out of the range of normal numbers, and in float16.
+    The results are not the same bits, but within the error bounds derived for the given network:
+    these allow for a factor in the weights. A sigmoid by tanh is right to about one unit of the
+    last place of 1, not of its own size, which counts where nearly all sigmoids of a layer are
+    nearly 0. So it is tried: on inputs between 0 and 1, on others of mean 0 and variance 1, and on
+    255 times both. Unless an eighth of the weights after the sigmoids, by size, is in effect for
+    each of their units, they stay. For inputs far from all these, the error of the outputs may
+    exceed the bound of the given network, but not that of the prepared one, which has its own. A
+    factor stays where it would take a weight out of the range of normal numbers, and where a
+    sigmoid stays, so that it is tried alike when prepared again; in float16, both stay.
 
     Examples
     --------
@@ -54,7 +58,11 @@ def prepare(network: Network, /) -> Network:
     >>> xpnet.prepare(xpnet.load("sample"))
     Network(784 -> 50 tanh -> 100 tanh -> 10 identity; logits; float32, numpy)
     """
-    return made_constant(_with_tanh(network) if network.library == "numpy" else network)
+    if network.library == "numpy":
+        network = _with_tanh(network)
+        if any(layer.activation == "sigmoid" for layer in network.layers[:-1]):
+            return network.map_arrays(constant)
+    return made_constant(network)
 
 
 def made_constant(network: Network, /) -> Network:
@@ -71,19 +79,24 @@ def _with_scale_folded(network: Network) -> Network:
         return network
     while steps and isinstance(step := steps[-1], Scale):
         with current_device(first.weight):
-            weight = first.weight * step.factor
-            sizes = xp.abs(weight)
-            smallest, largest = float(xp.finfo(dtype).smallest_normal), float(xp.finfo(dtype).max)
-            is_kept = (sizes >= smallest) & (sizes <= largest) | (first.weight == 0.0)
-            if not bool(xp.all(is_kept)):
+            sizes = xp.abs(first.weight)
+            largest = float(xp.max(sizes))
+            smallest = float(xp.min(xp.where(sizes > 0.0, sizes, largest)))
+            factor, limits = abs(step.factor), xp.finfo(dtype)
+            if not smallest * factor >= float(limits.smallest_normal) * (largest > 0.0):
                 break
-        first, steps = replace(first, weight=weight), steps[:-1]
+            if not largest * factor <= float(limits.max):
+                break
+            first = replace(first, weight=first.weight * step.factor)
+        steps = steps[:-1]
     return replace(network, layers=(first, *others), preprocessing=steps)
 
 
 def _with_tanh(network: Network) -> Network:
     """Return the network with tanh in place of hidden sigmoids, where that is exact enough."""
     layers = list(network.layers)
+    if array_namespace(layers[0].weight).finfo(network.dtype).bits < 32:  # noqa: PLR2004 (float32)
+        return network
     for i, (layer, following) in enumerate(pairwise(network.layers)):
         if layer.activation == "sigmoid" and _is_on(network.layers[: i + 1], following.weight):
             xp = array_namespace(layer.weight)
@@ -99,12 +112,13 @@ def _with_tanh(network: Network) -> Network:
 def _is_on(layers: Sequence[Dense], weight: Any) -> bool:
     """Tell whether enough of the weights after the last layer is in effect, for some inputs."""
     xp = array_namespace(weight)
-    with current_device(weight):
+    with without_warnings():
         # Multiples of the golden ratio, without their whole parts, lie evenly between 0 and 1.
         shape = (_N_TRIED, layers[0].n_in)
         places = xp.arange(1, math.prod(shape) + 1, dtype=xp.float64, device=device_of(weight))
         even = xp.reshape((places * _GOLDEN) % 1.0, shape)
-        spread = xp.astype(xp.concat((even, math.sqrt(12.0) * (even - 0.5))), weight.dtype)
+        spread = xp.concat((even, math.sqrt(12.0) * (even - 0.5)))
+        spread = xp.astype(xp.concat((spread, _BYTES * spread)), weight.dtype)
         sizes = xp.abs(weight)
         in_effect = forward(Network(layers), spread) @ sizes
         return bool(xp.all(in_effect >= _LEAST_ON * xp.sum(sizes, axis=0)))

@@ -102,15 +102,17 @@ class Propagation:
         The stages are the preprocessed inputs, and the results of each layer. A bound is inf where
         there is none, and 0 where the true value is NaN or infinite.
         """
+        # Nothing is yielded inside `errstate`, which would then be the caller's as well.
         with np.errstate(all="ignore"):
-            x = rows.astype(np.float64)
-            results = layer_results(self.network, x, np)
+            results = layer_results(self.network, rows.astype(np.float64), np)
             _, y = next(results)
             errors = self._of_inputs(rows, y)
-            yield y, errors.bound
-            for weights, (z, y) in zip(self._weights, results, strict=True):
+        yield y, errors.bound
+        for weights in self._weights:
+            with np.errstate(all="ignore"):
+                z, y = next(results)
                 errors = self._after(weights, z, y, errors)
-                yield y, errors.bound
+            yield y, errors.bound
 
     def alone(self, i: int, given: NDArray[Any]) -> tuple[Array, Array]:
         """Return what layer i, from 1, makes of inputs that are exact, and how far it may err.
