@@ -35,7 +35,7 @@ def test_evaluate_gives_the_same_result(xpnet, batch_size):
 
 
 def test_what_crosses_is_a_row_of_the_table(xpnet):
-    table = xpnet("evaluate", "--device", "gpu").out
+    table = xpnet("evaluate", "--device", "gpu", "--batch-size", "500").out
     assert "784,000 bytes to the device in 2 copies, 8,000 bytes back in 2\n" in table
     assert "transfers" not in xpnet("evaluate").out
 
