@@ -106,7 +106,7 @@ def test_threads_stay_and_are_used_again(crew):
         return names
 
     assert all(names_of_three() == names_of_three() for _ in range(20))
-    assert crew._n_threads == 2  # noqa: SLF001 (nothing else tells how many there are)
+    assert len(crew._threads) == 2  # noqa: SLF001 (nothing else tells how many there are)
 
 
 ERRORS = [ArithmeticError, KeyboardInterrupt, SystemExit, GeneratorExit, StopIteration]
@@ -286,7 +286,7 @@ def test_a_thread_that_cannot_be_started_is_not_counted(monkeypatch, crew):
             do_all(done.append, range(5), 3)
         except RuntimeError:
             assert not done
-    assert crew._n_threads == 0  # noqa: SLF001 (else as many helpers would be missing for ever)
+    assert crew._threads == []  # noqa: SLF001 (else as many helpers would be missing for ever)
     test_so_many_at_a_time_and_the_caller_is_one_of_them(3)
 
 

@@ -23,9 +23,9 @@ __all__ = [
     "current_device",
     "device_of",
     "has_slow_rows",
+    "is_array",
     "is_real",
     "largest",
-    "is_array",
     "library_of",
     "without_warnings",
 ]

@@ -77,7 +77,7 @@ def may_be_shared_out(weight: Any, /) -> bool:
     if not _is_cut(weight) or not most_at_once() or weight.size > _MOST_FOR_A_VECTOR:
         return True
     n_in, n_out = weight.shape
-    return n_out > _NARROW and not _is_constant(weight) or n_out == 1 and n_in > _LONGEST_SUM
+    return (n_out > _NARROW and not _is_constant(weight)) or (n_out == 1 and n_in > _LONGEST_SUM)
 
 
 def _is_constant(weight: NDArray[Any]) -> bool:

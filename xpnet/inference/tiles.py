@@ -20,10 +20,10 @@ _NOTHING = nullcontext()
 
 __all__ = ["check_threads", "even_tiles", "in_tiles", "tiles_of"]
 
-# Multiplications of a tile at least, some 0.4 ms. To wake up a helper takes a tenth of that; and
+# Multiplications of a tile at least, some 0.2 ms. To wake up a helper takes a fifth of that; and
 # where a tile is done in less, threads wait for each other to run Python: 54,321 rows of
-# 64-128-128-64-10 took two threads 61 ms in tiles of 96 rows, and 24 in tiles of 600.
-_LEAST_WORK = 2 * 10**7
+# 64-128-128-64-10 took two threads 61 ms in tiles of 96 rows, and 30 in tiles of 300.
+_LEAST_WORK = 10**7
 _FEWEST_ROWS = 24
 # Rows that BLAS and its like take at a time, and rows of whole blocks of many widths.
 _ROWS_AT_A_TIME = 4

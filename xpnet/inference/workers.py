@@ -9,6 +9,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from xpnet.arrays.processors import keep_off_processor
+
 __all__ = ["do_all"]
 
 
@@ -18,7 +20,7 @@ class _Crew:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._n_threads = 0
+        self._threads: list[threading.Thread] = []
 
     def call(self, calls: list[Callable[[], None]]) -> None:
         """Let threads make these calls, which raise nothing, when they find the time.
@@ -27,14 +29,16 @@ class _Crew:
         """
         with self._lock:
             try:
-                while self._n_threads < len(calls):
-                    name = f"xpnet-{self._n_threads + 1}"
-                    threading.Thread(target=self._work, name=name, daemon=True).start()
-                    self._n_threads += 1
+                while len(self._threads) < len(calls):
+                    name = f"xpnet-{len(self._threads) + 1}"
+                    thread = threading.Thread(target=self._work, name=name, daemon=True)
+                    thread.start()
+                    self._threads.append(thread)
             except RuntimeError:  # the caller goes on with those that there are
                 pass
-            calls = calls[: self._n_threads]
-        for call in calls:
+            helpers = self._threads[: len(calls)]
+        keep_off_processor(thread.native_id for thread in helpers)
+        for call in calls[: len(helpers)]:
             self._calls.put(call)
 
     def _work(self) -> None:
