@@ -54,7 +54,7 @@ def _draw_cell(axes: Any, cell: Mapping[str, Any], names: list[str]) -> None:
             continue
         plain, best = ratio(cell, name, "plain"), ratio(cell, name, "best way")
         axes.barh(place, min(plain, END), color=PALE)
-        axes.barh(place, min(best, END), color=SLOWER if best >= 1.0 else FASTER)
+        axes.barh(place, min(best, END), color=SLOWER if round(best, 2) >= 1.0 else FASTER)
         shown = f"{best:.2f}" if best == plain else f"{best:.2f}, plainly {plain:.2f}"
         axes.text(END, place, shown, va="center", ha="right", fontsize=7, color=INK)
     axes.axvline(1.0, color=INK, linewidth=1)
