@@ -4,8 +4,8 @@ OpenBLAS copies both matrices into an order of its own before it multiplies them
 multiplications it can do without, on processors with AVX-512: it multiplies them as they lie, and
 on one thread. So a large product is cut into blocks that are this small. Measured on such a
 processor, with OpenBLAS 0.3.31, one thread, float32, in 10^9 operations a second: 1,000 rows by
-784 x 50 at once 91, in blocks 103; 100 rows by 784 x 1024 at once 86, in blocks 105, and in blocks
-that lie together in memory 112; 4 rows by the latter at once 18, in blocks 90 and 103.
+784 x 50 at once 91, in blocks 100; 100 rows by 784 x 1024 at once 89, in blocks 108, and in blocks
+that lie together in memory 112; 4 rows by the latter at once 18, in blocks 89 and 102.
 """
 
 from collections.abc import Callable

@@ -27,7 +27,7 @@ _POLICIES = get_args(TransferPolicy)
 # The widest stage of a batch holds this many numbers at most: 1,337 rows of 784 pixels, 4 MB. Of
 # 96 to 3,000 rows tried with one thread and with two, up to there a network as narrow as
 # 784-50-100-10 gets faster, by a tenth; beyond, the second-level cache no longer serves it, and it
-# gets slower, by up to a fifth. A wide network, 784-1024-1024-10, does not care, within 2%.
+# gets slower, by up to a quarter. A wide network, 784-1024-1024-10, does not care, within 2%.
 _NUMBERS_IN_CACHE = 2**20
 # A GPU wants many rows for one launch; 65,536 rows of 784 bytes are 51 MB.
 _ROWS_ON_GPU = 2**16
