@@ -154,11 +154,14 @@ def faults_of_place(layer: Dense) -> Iterator[tuple[str, Network, AbstractContex
 def _changing(layer: Dense, change: Callable[[Any], Any]) -> Iterator[None]:
     """Change what the activation of the layer gives, but for the float64 reference."""
 
+    row = ACTIVATIONS[layer.activation]
+
     def changed(z: Any, xp: Any, **options: Any) -> Any:
-        y = ACTIVATIONS[layer.activation](z, xp, **options)
+        y = row.function(z, xp, **options)
         return y if str(z.dtype).endswith("float64") else change(y)
 
-    with mock.patch("xpnet.networks.network.ACTIVATIONS", {layer.activation: changed}):
+    table = {layer.activation: replace(row, function=changed)}
+    with mock.patch("xpnet.networks.network.ACTIVATIONS", table):
         yield
 
 
