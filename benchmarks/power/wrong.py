@@ -153,7 +153,6 @@ def faults_of_place(layer: Dense) -> Iterator[tuple[str, Network, AbstractContex
 @contextmanager
 def _changing(layer: Dense, change: Callable[[Any], Any]) -> Iterator[None]:
     """Change what the activation of the layer gives, but for the float64 reference."""
-
     row = ACTIVATIONS[layer.activation]
 
     def changed(z: Any, xp: Any, **options: Any) -> Any:
