@@ -16,10 +16,9 @@ from xpnet.inference.batches import default_batch_size
 from xpnet.inference.workers import do_all
 from xpnet.networks.network import Network
 
-_NOTHING = nullcontext()
-
 __all__ = ["check_threads", "even_tiles", "in_tiles", "tiles_of"]
 
+_NOTHING = nullcontext()
 # Multiplications of a tile at least, some 0.2 ms. To wake up a helper takes a fifth of that; and
 # where a tile is done in less, threads wait for each other to run Python: 54,321 rows of
 # 64-128-128-64-10 took two threads 61 ms in tiles of 96 rows, and 30 in tiles of 300.
