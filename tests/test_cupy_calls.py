@@ -55,6 +55,9 @@ def run_everything():
         for array in (x, x.T, x.astype(np.float16)):
             function(array, axis=-1 if array is not x.T and array.shape[-1] % 2 == 0 else 0)
         function(np.zeros((2, 0)))
+    steps = [xpnet.Standardize.fit(images), xpnet.Whiten.fit(images, method="pca")]
+    layer = xpnet.Dense(np.ones((784, 2), np.float32), np.zeros(2, np.float32))
+    xpnet.prepare(xpnet.Network([layer], steps))(images.reshape(60, 784))
     xpnet.sigmoid(np.arange(3))
     xpnet.gelu(x, approximate="tanh")
     xpnet.celu(x, alpha=0.5)

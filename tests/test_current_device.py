@@ -11,13 +11,17 @@ import pytest
 
 import xpnet
 from xpnet.functions.activations import ACTIVATIONS
+from xpnet.networks.prepared import made_constant
 
 ROOMS = (
     "arrays.namespace",
     "functions.losses",
     "inference.labels",
     "inference.working",
+    "networks.folding",
     "networks.network",
+    "networks.preprocessing",
+    "networks.statistics",
     "training.train",
 )
 
@@ -86,6 +90,14 @@ def test_prediction(n_out, output, predict):
 
 def test_training():
     xpnet.train(network(3), np.ones((20, 4)), np.arange(20) % 3, epochs=1, batch_size=5)
+    assert Spy.outside == []
+
+
+def test_preprocessing():
+    x = np.random.default_rng(0).normal(size=(20, 4)).astype("f4")
+    steps = [xpnet.Standardize.fit(spied(x)), xpnet.Whiten.fit(spied(x), method="pca")]
+    one = network(3, preprocessing=[*steps, xpnet.Whiten.fit(spied(x)), xpnet.Scale(2.0)])
+    made_constant(one)(spied(x))
     assert Spy.outside == []
 
 

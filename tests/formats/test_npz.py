@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xpnet import Dense, Network, Scale, Standardize, load, save
+from xpnet import Dense, Network, Scale, Standardize, Whiten, load, save
 from xpnet.files.errors import WeightsError
 from xpnet.formats.npz import read_headers, serialize
 from xpnet.formats.recognize import recognised
@@ -140,8 +140,9 @@ def test_options(path: Path, activation: str, options: dict[str, Any]) -> None:
         Standardize(0.1, 0.3),
         Standardize(np.asarray([1.0, 1 / 3, -2.0]), np.asarray([0.1, 2.0, 3.0])),
         (Scale(0.5), Standardize(np.asarray([1.0, 2.0, 3.0]), 7.0), Standardize(-0.5)),
+        (Scale(0.5), Whiten(np.asarray([1.0, 1 / 3, -2.0]), np.eye(3) / 3 - 0.1)),
     ],
-    ids=["scale", "numbers", "arrays", "several"],
+    ids=["scale", "numbers", "arrays", "several", "whiten"],
 )
 def test_preprocessing(path: Path, preprocessing: Any, dtype: str) -> None:
     network = make(dtype, preprocessing=preprocessing)
@@ -187,6 +188,11 @@ def networks(draw: st.DrawFn) -> Network:
         Standardize,
         values | arrays(dtype, widths[0], elements=values),
         divisors | arrays(dtype, widths[0], elements=divisors),
+    )
+    step |= st.builds(
+        Whiten,
+        arrays(dtype, widths[0], elements=values),
+        arrays(dtype, (widths[0], widths[0]), elements=values),
     )
     output = draw(st.sampled_from(["logits", "probabilities", "values"]))
     classes = None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.numpy import save as save_tensors
 
-from xpnet import Dense, Network, Scale, Standardize
+from xpnet import Dense, Network, Scale, Standardize, Whiten
 from xpnet.files.errors import WeightsError
 from xpnet.formats.choosing import load as read
 from xpnet.formats.recognize import recognised
@@ -669,6 +669,61 @@ def test_arrays_of_preprocessing_that_do_not_fit(
     step = {"step": "standardize", "mean": 0.0, "scale": 1.0}
     step = {name: x for name, x in step.items() if f"preprocessing.0.{name}" not in tensors}
     found = opened(file_of({**MEANING, "preprocessing": [step]}, {**TENSORS, **tensors}))
+    assert isinstance(found, WeightsError)
+    assert re.search(text, str(found))
+
+
+def test_a_step_that_whitens(reread: Callable[[Network], Network]) -> None:
+    matrix = [[1.0, 2.0, 0.5], [0.0, -1.0, 0.25], [3.0, 0.0, 1.0]]
+    network = make(preprocessing=[Scale(0.5), Whiten([1.0, 2.0, 3.0], matrix)])
+    again = reread(network)
+    assert repr(again) == repr(network)
+    found = again.preprocessing[1]
+    assert isinstance(found, Whiten)
+    assert (found.mean.tolist(), found.matrix.tolist()) == ([1.0, 2.0, 3.0], matrix)
+    assert found.mean.dtype == found.matrix.dtype == np.float32
+
+
+MEAN, MATRIX = np.zeros(3, "f4"), np.eye(3, dtype="f4")
+
+
+@pytest.mark.parametrize(
+    ("entries", "mean", "matrix", "text"),
+    [
+        ({}, MEAN, None, "step 0 of preprocessing must have the entry or tensor matrix"),
+        ({}, None, MATRIX, "step 0 of preprocessing must have the entry or tensor mean"),
+        ({"mean": 0.0}, None, MATRIX, r"`mean` must have the shape \(n_in,\); got \(\)"),
+        ({"matrix": None}, MEAN, None, "`matrix` must be an array, .*; got NoneType"),
+        ({"matrix": "eye"}, MEAN, None, "matrix of step 0 of preprocessing must be a number"),
+        ({"matrix": [[1, 0, 0]] * 3}, MEAN, None, "tensors of the preprocessing must be 2; got"),
+        (
+            {"matrix": [[1, 0]]},
+            MEAN,
+            MATRIX,
+            r"`matrix` must have the shape \(3, 3\); got \(1, 2\)",
+        ),
+        ({}, MEAN, MATRIX[:2], r"`matrix` must have the shape \(3, 3\); got \(2, 3\)"),
+        ({}, MEAN, MATRIX[0], r"`matrix` must have the shape \(3, 3\); got \(3,\)"),
+        ({}, MATRIX, MATRIX, r"`mean` must have the shape \(n_in,\); got \(3, 3\)"),
+        ({}, np.zeros(4, "f4"), np.eye(4, dtype="f4"), "one mean for each of 3 inputs; got"),
+        ({}, np.zeros(0, "f4"), np.zeros((0, 0), "f4"), "one mean for each of 3 inputs; got"),
+        ({}, MEAN, MATRIX.astype("i4"), "preprocessing.0.matrix must be float16, .*; got int32"),
+        ({}, MEAN, MATRIX * np.float32(np.nan), "preprocessing.0.matrix must be finite; got 9 val"),
+        ({"scale": 1.0}, MEAN, MATRIX, "scale"),
+    ],
+    ids=map(str, range(15)),
+)
+def test_whitening_that_does_not_fit(
+    opened: Callable[[bytes], Network | WeightsError],
+    entries: dict[str, Any],
+    mean: Any,
+    matrix: Any,
+    text: str,
+) -> None:
+    step = {"step": "whiten", **entries}
+    given = {"preprocessing.0.mean": mean, "preprocessing.0.matrix": matrix}
+    tensors = {**TENSORS, **{name: x for name, x in given.items() if x is not None}}
+    found = opened(file_of({**MEANING, "preprocessing": [step]}, tensors))
     assert isinstance(found, WeightsError)
     assert re.search(text, str(found))
 

@@ -14,9 +14,11 @@ from xpnet import (
     Network,
     Scale,
     Standardize,
+    Whiten,
     from_sklearn,
     predict,
     predict_proba,
+    prepare,
     to_sklearn,
 )
 
@@ -275,6 +277,13 @@ NETWORKS = [
     network_of((4, 5, 3), preprocessing=(Scale(0.1), Standardize(np.arange(4.0), 2.0))),
     network_of((4, 5, 3), "tanh", "float32", preprocessing=Standardize(np.ones(4, "f4"))),
 ]
+
+
+def test_no_estimator_whitens() -> None:
+    network = network_of((4, 3), preprocessing=Whiten(np.zeros(4), np.eye(4)))
+    with pytest.raises(ValueError, match=r"must not whiten .*; xpnet.prepare\(network\) puts"):
+        to_sklearn(network)
+    assert to_sklearn(prepare(network)).coefs_[0].shape == (4, 3)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=repr)

@@ -84,6 +84,17 @@ def test_layers_that_threads_would_share(n_in, n_out, dtype, pools):
     assert kinds == 1
 
 
+@pytest.mark.parametrize("n_in", [65, 129])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inputs_that_are_whitened(n_in, dtype, pools):
+    random = np.random.default_rng(0)
+    matrix = (random.standard_normal((n_in, n_in)) / n_in**0.5).astype(dtype)
+    steps = [xpnet.Scale(0.7), xpnet.Whiten(matrix[0], matrix)]
+    layers = random_network(random, dtype, ["relu", "identity"], n_in).layers
+    row = random.standard_normal(n_in).astype(dtype)
+    assert distinct(xpnet.Network(layers, steps), row, random, pools, n_trials=15) == 1
+
+
 def test_without_the_mode_they_are_not_the_same():
     # What the mode is for: without it, this test's search finds several results.
     random = np.random.default_rng(0)

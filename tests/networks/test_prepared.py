@@ -16,6 +16,7 @@ from xpnet.parity.bounds.error_bound import error_bound
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (100, 784), np.uint8)
 PIXELS[0], PIXELS[1], PIXELS[2:5, ::2] = 0, 255, 0
+DIGITS = xpnet.sample()[0].reshape(-1, 784)
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +69,10 @@ PREPROCESSING = {
     "scale_after_standardize": [xpnet.Standardize(33.0, 78.0), xpnet.Scale(0.7)],
     "standardize_after_scale": [SCALE, xpnet.Standardize(0.13, 0.31)],
     "arrays": xpnet.Standardize(np.arange(784.0), np.arange(784.0) + 50),
+    "fitted": xpnet.Standardize.fit(DIGITS),
+    "whiten": [SCALE, xpnet.Whiten.fit(DIGITS / 255)],
+    "components": xpnet.Whiten.fit(DIGITS, method="pca", epsilon=0.1),
+    "far": [SCALE, xpnet.Standardize(np.arange(784.0) - 300.0, 2.0)],
 }
 
 
@@ -117,7 +122,7 @@ def test_the_sample_network():
 
 @pytest.mark.parametrize("prepare", [xpnet.prepare, made_constant])
 def test_the_original_is_left_alone(prepare):
-    network = network_of(784, 50, 10, preprocessing=PREPROCESSING["arrays"])
+    network = network_of(784, 50, 10, preprocessing=PREPROCESSING["far"])
     shown, kept = repr(network), [x.copy() for x in arrays_of(network)]
     prepared = prepare(network)
     assert repr(network) == shown
@@ -126,16 +131,15 @@ def test_the_original_is_left_alone(prepare):
         assert not np.may_share_memory(mine, theirs)
         np.testing.assert_array_equal(mine, before)
     expected = prepared(PIXELS)
-    for array in (*arrays_of(network), network.preprocessing[0].mean):
+    for array in (*arrays_of(network), network.preprocessing[1].mean):
         array[...] = 99  # what is written later does not count
     np.testing.assert_array_equal(prepared(PIXELS), expected)
 
 
 @pytest.mark.parametrize("prepare", [xpnet.prepare, made_constant])
 def test_arrays_are_read_only_and_in_order(prepare):
-    prepared = prepare(network_of(784, 300, 10, preprocessing=PREPROCESSING["arrays"]))
-    step = prepared.preprocessing[0]
-    for array in (*arrays_of(prepared), step.mean, step.scale):
+    prepared = prepare(network_of(784, 300, 10, preprocessing=PREPROCESSING["far"]))
+    for array in (*arrays_of(prepared), prepared.preprocessing[1].mean):
         assert array.flags.c_contiguous
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
@@ -166,7 +170,7 @@ ROUND_TRIPS = {
 
 @pytest.mark.parametrize("is_used", [False, True], ids=["new", "used"])
 @pytest.mark.parametrize("trip", ROUND_TRIPS)
-@pytest.mark.parametrize("steps", ["scale", "standardize_after_scale", "arrays"])
+@pytest.mark.parametrize("steps", ["scale", "standardize_after_scale", "far"])
 def test_it_is_a_value(trip, steps, is_used):
     prepared = xpnet.prepare(network_of(784, 50, 10, preprocessing=PREPROCESSING[steps]))
     if is_used:
@@ -219,19 +223,120 @@ def test_it_can_be_trained_further():
         ("none", 0),
         ("scale", 0),
         ("scales", 0),
-        ("standardize", 1),
-        ("scale_after_standardize", 1),
-        ("standardize_after_scale", 2),
-        ("arrays", 1),
+        ("standardize", 0),
+        ("scale_after_standardize", 0),
+        ("standardize_after_scale", 0),
+        ("arrays", 0),
+        ("fitted", 0),
+        ("whiten", 0),
+        ("components", 0),
+        ("far", 2),
     ],
 )
-def test_factors_before_the_first_layer_become_part_of_it(steps, n_left):
+def test_steps_before_the_first_layer_become_part_of_it(steps, n_left):
     network = network_of(784, 50, 10, activations="relu", preprocessing=PREPROCESSING[steps])
     for prepared in (xpnet.prepare(network), made_constant(network)):
         assert len(prepared.preprocessing) == n_left
         assert list(map(repr, prepared.preprocessing)) == list(
             map(repr, network.preprocessing[:n_left])
         )
+
+
+@pytest.mark.parametrize("steps", ["fitted", "standardize_after_scale", "whiten", "components"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activations", ["sigmoid", "relu"])
+def test_on_the_digits_that_it_was_fitted_to(steps, dtype, activations):
+    network = network_of(
+        784, 50, 10, dtype=dtype, activations=activations, preprocessing=PREPROCESSING[steps]
+    )
+    prepared = xpnet.prepare(network)
+    assert prepared.preprocessing == ()
+    assert share_of_bound(prepared, network, DIGITS) <= 0.1
+
+
+def test_on_all_of_mnist(shared_data):
+    images, _ = xpnet.read(shared_data / "mnist" / "train-images-idx3-ubyte.gz")
+    images = images.reshape(-1, 784)
+    for fit in (xpnet.Standardize.fit, xpnet.Whiten.fit):
+        network = network_of(784, 50, 10, activations="relu", preprocessing=fit(images))
+        prepared = xpnet.prepare(network)
+        assert prepared.preprocessing == ()
+        assert share_of_bound(prepared, network, images[::10]) <= 0.1
+
+
+def test_what_is_folded_in_is_what_the_steps_do():
+    draw = np.random.default_rng(0).normal
+    steps = [
+        SCALE,
+        xpnet.Standardize(draw(size=70), draw(size=70) + 3.0),
+        xpnet.Whiten(draw(size=70) / 100, draw(size=(70, 70))),
+        xpnet.Scale(-0.5),
+    ]
+    network = network_of(70, 5, dtype="float64", preprocessing=steps)
+    prepared = xpnet.prepare(network)
+    assert prepared.preprocessing == ()
+    (layer,) = network.layers
+    scale, matrix = steps[1].scale, -0.5 * steps[2].matrix @ layer.weight
+    np.testing.assert_allclose(
+        prepared.layers[0].weight, matrix / (255 * scale[:, None]), rtol=1e-9, atol=1e-12
+    )
+    np.testing.assert_allclose(prepared(np.zeros(70)), network(np.zeros(70)), rtol=1e-9)
+
+
+ALIKE = np.eye(64) * 100 - (100 - 1 / 8) / 64  # what whitens numbers that hardly differ
+FIRST = np.eye(64)[0]
+
+
+@pytest.mark.parametrize(
+    ("step", "n_left"),
+    [
+        (xpnet.Standardize(1.9, 1.0), 0),  # up to 2 deviations
+        (xpnet.Standardize(-2.1, 1.0), 1),
+        (xpnet.Standardize(2.1 * FIRST, 1.0), 1),
+        (xpnet.Standardize(2.1 * FIRST, 1.1), 0),
+        (xpnet.Whiten(np.full(64, 1.9), np.eye(64)), 0),
+        (xpnet.Whiten(np.full(64, 2.1), np.eye(64)), 1),
+        (xpnet.Whiten(np.full(64, 1.9), ALIKE), 0),
+        (xpnet.Whiten(np.full(64, 2.1), ALIKE), 1),
+        (xpnet.Whiten(np.full(64, 2.1), -ALIKE), 1),
+    ],
+    ids=map(str, range(9)),
+)
+def test_means_that_are_many_deviations_from_0_stay(step, n_left):
+    network = network_of(64, 5, activations="relu", preprocessing=step)
+    for prepared in (xpnet.prepare(network), made_constant(network)):
+        assert len(prepared.preprocessing) == n_left
+
+
+def test_means_of_few_inputs_stay():
+    for step in (xpnet.Standardize(0.1, 2.0), xpnet.Whiten(np.full(63, 0.1), np.eye(63))):
+        assert len(xpnet.prepare(network_of(63, 5, preprocessing=step)).preprocessing) == 1
+    for step in (xpnet.Standardize(0.0, 2.0), xpnet.Whiten(np.zeros(63), np.eye(63))):
+        assert len(xpnet.prepare(network_of(63, 5, preprocessing=step)).preprocessing) == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "weight", "n_left"),
+    [
+        (xpnet.Standardize(0.0, 1e37), 0.5, 0),
+        (xpnet.Standardize(0.0, 1e38), 0.5, 1),  # below the smallest normal number
+        (xpnet.Standardize(0.0, 1e-38), 0.5, 0),
+        (xpnet.Standardize(0.0, 1e-39), 0.5, 1),
+        (xpnet.Standardize(-1.0, 1.0), 1e35, 0),
+        (xpnet.Standardize(-1.0, 1.0), 5e36, 1),  # 64 of them, and the bias
+        (xpnet.Whiten(np.zeros(64), np.eye(64) * 1e-37), 0.5, 0),
+        (xpnet.Whiten(np.zeros(64), np.eye(64) * 1e-38), 0.5, 1),
+        (xpnet.Whiten(np.zeros(64), np.eye(64) * 1e38), 10.0, 1),
+    ],
+    ids=map(str, range(9)),
+)
+def test_a_step_stays_where_parameters_would_leave_the_normal_range(step, weight, n_left):
+    layer = xpnet.Dense(np.full((64, 2), weight, "f4"), np.full(2, 3e38, "f4"))
+    network = xpnet.Network([layer], step)
+    with np.errstate(all="raise"):
+        prepared = xpnet.prepare(network)
+    assert len(prepared.preprocessing) == n_left
+    assert np.isfinite(prepared.layers[0].bias).all()
 
 
 def test_a_power_of_two_changes_no_bit():
@@ -375,6 +480,17 @@ def test_in_float16_no_bias_overflows():
     network, rows = xpnet.Network(layers), np.zeros((3, 4), np.float16)
     assert np.isfinite(network(rows)).all()
     assert np.isfinite(xpnet.prepare(network)(rows)).all()
+
+
+@pytest.mark.parametrize("steps", ["standardize_after_scale", "fitted", "whiten"])
+def test_steps_are_folded_on_every_backend(xp_backend, steps):
+    host = network_of(784, 20, 5, activations="relu", preprocessing=PREPROCESSING[steps])
+    prepared = xpnet.prepare(host.map_arrays(xp_backend.asarray))
+    assert prepared.preprocessing == ()
+    rows = np.float32(DIGITS[:30])
+    values = xp_backend.check(prepared(xp_backend.asarray(rows)), dtype="float32", shape=(30, 5))
+    last = error_bound(host, rows).stages[-1]
+    assert np.all(np.abs(values - last.values) <= last.bound)
 
 
 def test_on_every_backend(xp_backend):

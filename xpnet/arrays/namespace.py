@@ -27,6 +27,7 @@ __all__ = [
     "is_real",
     "largest",
     "library_of",
+    "widest_floating",
     "without_warnings",
 ]
 
@@ -165,6 +166,12 @@ def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:
     defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(x))
     with current_device(x):
         return xp.astype(x, defaults["real floating"]), xp
+
+
+def widest_floating(x: Any, xp: Any) -> Any:
+    """Return float64 where the device of `x` has it, else float32."""
+    dtypes = xp.__array_namespace_info__().dtypes(device=device_of(x), kind="real floating")
+    return dtypes.get("float64", xp.float32)
 
 
 def is_real(x: Any, xp: Any) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.blas import most_at_once
 
-__all__ = ["affine", "constant", "may_be_shared_out"]
+__all__ = ["affine", "constant", "may_be_shared_out", "times_once", "transposed_times"]
 
 # Up to this width, columns are not cut: the longer rows of blocks are, the better.
 _NARROW = 128
@@ -58,6 +58,57 @@ def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
         return y
 
     return apply
+
+
+def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
+    """Return ``x @ weight + bias``, of a weight that is another one each time.
+
+    Parameters
+    ----------
+    weight : array of shape (n_in, n_out)
+    bias : array of shape (n_out,)
+    x : array of shape (n, n_in)
+    """
+    n_rows, n_in = x.shape
+    n_parts = _n_parts(x, n_rows * n_in * bias.shape[0], bias.shape[0])
+    size = n_rows if n_parts == 1 else _rows_in_block(n_rows, n_rows // n_parts)
+    if size == n_rows or n_rows % size:
+        y = x @ weight
+    else:
+        y = (x.reshape(-1, size, n_in) @ weight).reshape(n_rows, -1)
+    y += bias
+    return y
+
+
+def transposed_times(x: Any, y: Any, /) -> list[Any]:
+    """Return ``x.T @ y`` in parts, which lie one below the other.
+
+    Parameters
+    ----------
+    x : array of shape (n, n_in)
+    y : array of shape (n, n_out)
+
+    Returns
+    -------
+    list of array
+        Of shapes (n_1, n_out), (n_2, n_out) ...; n_1 + n_2 + ... is n_in.
+    """
+    n_in, n_out = x.shape[1], y.shape[1]
+    n_parts = _n_parts(x, x.shape[0] * n_in * n_out, n_out)
+    if n_parts == 1:
+        return [x.T @ y]
+    size = -(-n_in // n_parts)
+    size += -size % _ROWS
+    return [x[:, i : i + size].T @ y for i in range(0, n_in, size)]
+
+
+def _n_parts(x: Any, n_multiplications: int, n_out: int) -> int:
+    """Return into how many parts a product is cut, so that BLAS multiplies them as they lie.
+
+    Wide ones are not cut: all threads of BLAS share them out.
+    """
+    most = most_at_once() if type(x) is np.ndarray and n_out <= _NARROW else 0
+    return -(-n_multiplications // most) if most else 1
 
 
 def constant(x: Any, /) -> Any:

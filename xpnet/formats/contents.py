@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, Step
+from xpnet.networks.preprocessing import Scale, Step, Whiten
 
 __all__ = ["Contents", "Named"]
 
@@ -65,5 +65,6 @@ def _is_for_large_numbers(step: Step) -> bool:
     if isinstance(step, Scale):
         return abs(step.factor) < _SMALL_FACTOR
     # Of inputs in 0..1, the means are there too, and no scale is larger.
-    sizes = (np.abs(x if isinstance(x, float) else to_numpy(x)) for x in (step.mean, step.scale))
+    numbers = (step.mean,) if isinstance(step, Whiten) else (step.mean, step.scale)
+    sizes = (np.abs(x if isinstance(x, float) else to_numpy(x)) for x in numbers)
     return any(float(np.max(size)) > _LARGE for size in sizes)

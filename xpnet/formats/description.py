@@ -4,12 +4,13 @@ It is an object with ``version``, ``activations`` (for each layer a name, or an 
 ``{"name": "elu", "alpha": 1.0}``), ``preprocessing`` (a list of objects such as
 ``{"step": "scale", "factor": 0.5}``), ``output`` and ``classes`` (a list or null). The arrays are
 ``layers.0.weight`` of shape (n_in, n_out), ``layers.0.bias``, ``layers.1.weight`` ... and, of a
-step that has one mean for each input, ``preprocessing.0.mean``.
+step that has one mean for each input, ``preprocessing.0.mean``; of one that whitens, also
+``preprocessing.0.matrix`` of shape (n_in, n_in).
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,9 @@ def _step(i: int, step: Any, arrays: Mapping[str, NDArray[Any]]) -> Step:
         elif isinstance(options.get(field.name), str | bool):  # which float() would read
             msg = f"{field.name} of step {i} of preprocessing must be a number"
             raise TypeError(msg)
+        elif field.default is MISSING and field.name not in options:
+            msg = f"step {i} of preprocessing must have the entry or tensor {field.name}"
+            raise ValueError(msg)
     return kind(**options)
 
 

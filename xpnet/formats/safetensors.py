@@ -19,7 +19,7 @@ from xpnet.formats.contents import Named
 from xpnet.formats.description import arrays_by_name, describe, without_doubles
 from xpnet.networks.network import Network
 
-__all__ = ["Tensor", "read", "read_header", "serialize"]
+__all__ = ["Tensor", "read", "read_arrays", "read_header", "serialize"]
 
 _KEY = "xpnet"
 _LENGTH_BYTES = 8
@@ -60,7 +60,19 @@ def serialize(network: Network) -> bytes:
 
 
 def read(path: Path) -> Named:
-    """Read the tensors of a file straight into arrays; bfloat16, which NumPy lacks, as float32.
+    """Read the tensors of a file, and what its metadata says of them.
+
+    Raises
+    ------
+    WeightsError
+        As `read_arrays`.
+    """
+    arrays, metadata = read_arrays(path)
+    return Named(arrays, metadata.get(_KEY))
+
+
+def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Read tensors straight into arrays, and the metadata; bfloat16, which NumPy lacks, as float32.
 
     Raises
     ------
@@ -72,7 +84,7 @@ def read(path: Path) -> Named:
     with FileIO(path) as stream:
         for tensor in tensors:
             arrays[tensor.name] = _read_tensor(stream, tensor, path)
-    return Named(arrays, metadata.get(_KEY))
+    return arrays, metadata
 
 
 def read_header(path: Path) -> tuple[dict[str, str], list[Tensor]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
-from xpnet.networks.preprocessing import Scale, Standardize, Step
+from xpnet.networks.preprocessing import Scale, Standardize, Step, Whiten
 
 __all__ = ["from_sklearn", "to_sklearn"]
 
@@ -169,7 +169,7 @@ def to_sklearn(network: Network, /) -> Any:
         if list(names) != mlp._label_binarizer.classes_.tolist():  # noqa: SLF001
             msg = f"`classes` must be sorted, and of one type, for scikit-learn; got {list(names)}"
             raise ValueError(msg)
-    scalers = [_scaler_of(step, network.n_in) for step in network.preprocessing]
+    scalers = [_scaler_of(step, network.n_in) for step in _scaling_of(network)]
     return make_pipeline(*scalers, mlp) if scalers else mlp
 
 
@@ -186,7 +186,18 @@ def _hidden_activation(network: Network) -> str:
     return names[hidden.pop()]
 
 
-def _scaler_of(step: Step, n_in: int) -> Any:
+def _scaling_of(network: Network) -> list[Scale | Standardize]:
+    steps = [step for step in network.preprocessing if not isinstance(step, Whiten)]
+    if len(steps) < len(network.preprocessing):
+        msg = (
+            "`network` must not whiten its inputs, for scikit-learn; xpnet.prepare(network) puts"
+            " that into its weights"
+        )
+        raise ValueError(msg)
+    return steps
+
+
+def _scaler_of(step: Scale | Standardize, n_in: int) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.inference.batches import default_batch_size
 from xpnet.networks.network import Network, forward
+from xpnet.networks.preprocessing import Whiten
 
 __all__ = ["rows_at_a_time", "tiled"]
 
@@ -90,7 +91,11 @@ def _with_single_rows(network: Network) -> Network:
     if network in _ALONE:
         return _ALONE[network]
     layers = (replace(layer, weight=layer.weight.view(_Alone)) for layer in network.layers)
-    _ALONE[network] = alone = replace(network, layers=tuple(layers))
+    steps = (
+        replace(step, matrix=step.matrix.view(_Alone)) if isinstance(step, Whiten) else step
+        for step in network.preprocessing
+    )
+    _ALONE[network] = alone = replace(network, layers=tuple(layers), preprocessing=tuple(steps))
     return alone
 
 

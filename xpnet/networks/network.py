@@ -1,8 +1,8 @@
 """A network as data, and its forward pass."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Self
 
@@ -17,10 +17,10 @@ from xpnet.arrays.namespace import (
     is_real,
     library_of,
 )
-from xpnet.arrays.products import affine, may_be_shared_out
+from xpnet.arrays.products import affine, may_be_shared_out, times_once
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
-from xpnet.networks.preprocessing import Step, arrays_of, map_arrays
+from xpnet.networks.preprocessing import Step, Whiten, arrays_of, map_arrays
 
 __all__ = ["OUTPUTS", "Network", "Output", "forward", "layer_results", "output_of", "outputs"]
 
@@ -124,7 +124,7 @@ class Network:
                 raise TypeError(msg)
             for name, x in arrays_of(step).items():
                 array_namespace(self.layers[0].weight, x)
-                if tuple(x.shape) != (self.n_in,):
+                if tuple(x.shape) != (self.n_in,) * x.ndim:
                     msg = (
                         f"`preprocessing` must have one {name} for each of {self.n_in} inputs; got"
                         f" the shape {tuple(x.shape)}"
@@ -273,22 +273,27 @@ class Network:
     @cached_property
     def multiplications(self) -> int:
         """How many multiplications one row takes: as many as there are weights."""
-        return sum(layer.n_in * layer.n_out for layer in self.layers)
+        n_white = sum(isinstance(step, Whiten) for step in self.preprocessing)
+        return n_white * self.n_in**2 + sum(layer.n_in * layer.n_out for layer in self.layers)
 
     @cached_property
     def may_be_shared_out(self) -> bool:
         """Whether NumPy's BLAS may share out a matrix product of the network among threads."""
+        if any(isinstance(step, Whiten) for step in self.preprocessing):
+            return True
         return any(may_be_shared_out(layer.weight) for layer in self.layers)
 
     @cached_property
     def _stages(self) -> tuple["_Stage", ...]:
         """The layers, ready to compute."""
+        weighings = (affine(layer.weight, layer.bias) for layer in self.layers)
+        return tuple(map(_Stage, weighings, self._activations))
+
+    @cached_property
+    def _activations(self) -> tuple[Callable[[Any, Any], Any], ...]:
         xp = array_namespace(self.layers[0].weight)
         return tuple(
-            _Stage(
-                affine(layer.weight, layer.bias),
-                ACTIVATIONS[layer.activation].prepared(xp, self.dtype, **layer.options),
-            )
+            ACTIVATIONS[layer.activation].prepared(xp, self.dtype, **layer.options)
             for layer in self.layers
         )
 
@@ -368,15 +373,24 @@ def outputs(network: Network, x: Any, xp: Any) -> Any:
     return y
 
 
-def layer_results(network: Network, x: Any, xp: Any) -> Iterator[tuple[Any, Any]]:
+def layer_results(
+    network: Network, x: Any, xp: Any, parameters: Sequence[tuple[Any, Any]] | None = None
+) -> Iterator[tuple[Any, Any]]:
     """Compute the forward pass, and yield what each stage was given and what it made of it.
 
     The first pair is the preprocessing: x, and x in the network's dtype, preprocessed. Then come
-    the layers: x @ weight + bias, and its activation.
+    the layers: x @ weight + bias, and its activation. Pairs of weight and bias can be given that
+    take the place of the network's own for this one time.
     """
+    stages: Iterable[_Stage]
+    if parameters is None:
+        stages = network._stages  # noqa: SLF001 (of this module)
+    else:
+        weighings = (partial(times_once, weight, bias) for weight, bias in parameters)
+        stages = map(_Stage, weighings, network._activations)  # noqa: SLF001 (of this module)
     y = _preprocessed(network, x, xp)
     yield x, y
-    for weigh, activate in network._stages:  # noqa: SLF001 (of this module)
+    for weigh, activate in stages:
         weighted = weigh(y)
         y = activate(weighted, xp)
         yield weighted, y

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet import Dense, Network, Scale, Standardize
+from xpnet import Dense, Network, Scale, Standardize, Whiten
 from xpnet.formats.choosing import read_model
 from xpnet.formats.onnx import serialize
 from xpnet.formats.onnx.operators import CLIPS, OPERATORS
@@ -14,6 +14,7 @@ from xpnet.networks.preprocessing import arrays_of
 pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 VECTOR = np.asarray([1.5, 0.1, 3.0], np.float32)
+WHITEN = Whiten(VECTOR[::-1], np.asarray([[1, 2, 0], [0.1, -1, 3], [0, 0.5, 1]], np.float32))
 
 
 def make(activation="relu", options=None, dtype="float32", **meaning):
@@ -88,6 +89,10 @@ def test_options(reread, activation, options):
         [Standardize(0.0, VECTOR)],
         [Standardize(0.5, VECTOR)],
         [Scale(0.5), Standardize(VECTOR, 2.0), Scale(-4.0)],
+        [WHITEN],
+        [Scale(0.5), WHITEN],
+        [Standardize(VECTOR), WHITEN, Scale(2.0)],
+        [WHITEN, Standardize(VECTOR, 2.0), WHITEN],
     ],
     ids=str,
 )
@@ -100,6 +105,13 @@ def test_preprocessing(reread, steps):
             assert np.array_equal(array, arrays_of(after)[name])
     x = np.random.default_rng(1).standard_normal((20, 3)).astype(np.float32)
     assert np.array_equal(again(x), network(x))
+
+
+def test_a_single_input_that_is_whitened(reread):
+    step = Whiten(np.float32([0.3]), np.float32([[2.0]]))
+    again = reread(Network([Dense(np.float32([[0.5, 2.0]]), np.float32([0.25, -1.0]))], step))
+    (found,) = again.preprocessing
+    assert (found.mean.tolist(), found.matrix.tolist()) == (step.mean.tolist(), [[2.0]])
 
 
 @pytest.mark.parametrize("output", ["logits", "probabilities", "values"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet import Dense, Network, Scale, Standardize
+from xpnet import Dense, Network, Scale, Standardize, Whiten
 from xpnet.formats.onnx import serialize
 from xpnet.formats.onnx.operators import CLIPS, OPERATORS
 from xpnet.functions.activations import ACTIVATIONS
@@ -12,6 +12,7 @@ from xpnet.functions.activations import ACTIVATIONS
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 KNOWN = sorted({*OPERATORS, *CLIPS, "silu"})
+WHITEN = Whiten([1.0, 2.0, 3.0], [[1.0, 2.0, 0.0], [0.1, -1.0, 3.0], [0.0, 0.5, 1.0]])
 JUMPS = {"hard_shrink", "threshold"}
 
 
@@ -41,6 +42,7 @@ def parts(network, **options):
         (make("identity", preprocessing=Scale(1.0)), ["Gemm", "Gemm"]),
         (make("identity", preprocessing=Standardize(1.0, 2.0)), ["Sub", "Div", "Gemm", "Gemm"]),
         (make("identity", preprocessing=Standardize(1.0)), ["Sub", "Gemm", "Gemm"]),
+        (make(preprocessing=WHITEN), ["Sub", "MatMul", "Gemm", "Relu", "Gemm"]),
     ],
     ids=str,
 )
@@ -84,6 +86,49 @@ def test_agreement_with_onnxruntime(check_agreement, run, activation):
         check_agreement(network, model, n_rows=100)
     x = np.random.default_rng(3).standard_normal((500, 3)).astype(np.float32)
     assert np.array_equal(run(model, x)[0].argmax(axis=1), network(x).argmax(axis=1))
+
+
+def test_whitening_by_onnxruntime(check_agreement):
+    network = make(preprocessing=[Scale(0.5), WHITEN])
+    check_agreement(network, serialize(network), n_rows=100)
+
+
+def change_nodes(content, change):
+    """Return a model with its nodes changed by a function."""
+    model = onnx.ModelProto.FromString(content)
+    change(model.graph.node)
+    return model.SerializeToString()
+
+
+def test_whitening_under_another_name_is_a_layer(tmp_path):
+    network = make(preprocessing=WHITEN)
+
+    def rename(nodes):
+        nodes[1].name = "product"
+
+    path = tmp_path / "model.onnx"
+    path.write_bytes(change_nodes(serialize(network), rename))
+    again = xpnet.load(path)
+    assert [layer.n_out for layer in again.layers] == [3, 4, 2]
+    x = np.random.default_rng(1).standard_normal((20, 3)).astype(np.float32)
+    np.testing.assert_allclose(again(x), network(x), rtol=1e-5, atol=1e-6)
+
+
+def without_mean(nodes):
+    del nodes[0]
+    nodes[0].input[0] = "input"
+
+
+def with_a_scale(nodes):
+    nodes[0].op_type = "Mul"
+
+
+@pytest.mark.parametrize("change", [without_mean, with_a_scale])
+def test_whitening_without_its_mean_is_refused(tmp_path, change):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(change_nodes(serialize(make(preprocessing=WHITEN)), change))
+    with pytest.raises(xpnet.WeightsError, match="a mean must be subtracted before it"):
+        xpnet.load(path)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ F32 = np.float32
 MODES = pytest.mark.parametrize("worst_case", [False, True], ids=["probabilistic", "worst case"])
 RNG = np.random.default_rng(0)
 ARRAYS = xpnet.Standardize(RNG.normal(size=6), RNG.uniform(0.5, 2.0, 6))
+WHITEN = xpnet.Whiten(RNG.normal(size=6), RNG.normal(size=(6, 6)))
 
 
 def network_of(*steps, dtype=F32):
@@ -47,6 +48,9 @@ def shares(network, rows, *, worst_case=False):
         (xpnet.Scale(0.1), ARRAYS, xpnet.Scale(-3.0)),
         (xpnet.Standardize(1000000.1, 1.0),),
         (xpnet.Standardize(0.0, 3.0), xpnet.Standardize(0.7)),
+        (WHITEN,),
+        (xpnet.Scale(1 / 255), WHITEN),
+        (xpnet.Standardize(0.1307, 0.3081), WHITEN, ARRAYS),
     ],
     ids=str,
 )
@@ -92,6 +96,24 @@ def test_what_overflows_or_vanishes_raises_no_alarm(steps, row, worst_case):
     assert max(shares(network_of(*steps), rows, worst_case=worst_case)) <= 1.0
 
 
+def test_a_fault_of_a_matrix_is_out_of_bound():
+    network = network_of(WHITEN)
+    rows = RNG.normal(size=(50, 6)).astype(F32)
+    stage = error_bound(network, rows).stages[0]
+    mean, matrix = WHITEN.mean.astype(F32), WHITEN.matrix.astype(np.float16)
+    wrong = (rows - mean) @ matrix.astype(F32)
+    assert np.max(np.abs(wrong - stage.values) / stage.bound) > 50
+
+
+def test_numbers_that_are_none_are_none_in_all_that_is_whitened():
+    rows = np.ones((2, 6), F32)
+    rows[0, 2] = np.nan
+    stages = error_bound(network_of(WHITEN), rows).stages
+    assert np.isnan(stages[0].values[0]).all()
+    assert (stages[0].bound[0] == 0.0).all()
+    assert np.all(np.isfinite(stages[0].bound[1]) & (stages[0].bound[1] > 0.0))
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 def test_no_numbers_stay_none(number):
     rows = np.ones((2, 6), F32)
@@ -108,7 +130,7 @@ def test_other_libraries_are_in_bound(library):
     from xpnet.parity.candidates import on_backend
     from xpnet.parity.kit.backends import open_backend
 
-    network = network_of(xpnet.Scale(1 / 255), ARRAYS)
+    network = network_of(xpnet.Scale(1 / 255), ARRAYS, WHITEN)
     rows = RNG.uniform(0, 255, (300, 6)).astype("uint8")
     backend = open_backend(library)
     with backend.flags:

@@ -117,3 +117,11 @@ def test_the_arrays_of_preprocessing_are_part_of_it():
     one, other = (network_fingerprint(xpnet.Network([layer], preprocessing=x)) for x in steps)
     assert one["preprocessing"] == other["preprocessing"] == "Standardize(3 means, scale=2.0)"
     assert first_difference(one, other)[0] == "means of step 1"
+
+
+def test_the_matrix_that_whitens_is_part_of_it():
+    steps = [xpnet.Whiten(BIAS[[0, 1, 1]], size * np.eye(3)) for size in (1.0, 2.0)]
+    layer = xpnet.Dense(WEIGHT, BIAS)
+    one, other = (network_fingerprint(xpnet.Network([layer], preprocessing=x)) for x in steps)
+    assert one["preprocessing"] == "Whiten(3 means, 3 x 3)"
+    assert first_difference(one, other)[0] == "matrix of step 1"

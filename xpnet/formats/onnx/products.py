@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.formats.onnx.values import BATCH, Layer, Node, Rows, ShapeError, Value, row_of, shown
+from xpnet.networks.preprocessing import Standardize, Step, Whiten
 
-__all__ = ["gemm", "matmul", "rows_of", "split", "spread", "with_bias"]
+__all__ = ["WHITENING", "gemm", "matmul", "rows_of", "split", "spread", "with_bias"]
+
+# How the name of a MatMul begins that xpnet writes for a step of preprocessing.
+WHITENING = "xpnet_whiten"
 
 
 def split(node: Node) -> tuple[Rows, NDArray[Any], bool]:
@@ -67,7 +71,20 @@ def _weighted(node: Node, rows: Rows, weight: NDArray[Any], shape: tuple[int, ..
         node.refuse(f"its weight is of {weight.dtype}, its input of {rows.dtype}")
     if 0 in weight.shape:
         node.refuse(f"its weight must not be empty; got the shape {weight.shape}")
+    if node.name.startswith(WHITENING) and not rows.layers:
+        return rows.with_steps(node, shape, *_whitened(node, rows, weight))
     return rows.with_layers(node, shape, *rows.layers, Layer(np.ascontiguousarray(weight)))
+
+
+def _whitened(node: Node, rows: Rows, matrix: NDArray[Any]) -> tuple[Step, ...]:
+    """Return the steps of rows with the last one, which subtracts a mean, and a matrix as one."""
+    last = rows.steps[-1] if rows.steps else None
+    if not isinstance(last, Standardize) or not isinstance(last.scale, float) or last.scale != 1.0:
+        node.refuse("a mean must be subtracted before it")
+    if not np.all(np.isfinite(matrix)) or matrix.shape[0] != matrix.shape[1]:
+        node.refuse(f"its matrix must be finite and square; got the shape {matrix.shape}")
+    mean = np.broadcast_to(np.asarray(last.mean, matrix.dtype), matrix.shape[:1])
+    return (*rows.steps[:-1], Whiten(mean.copy(), np.ascontiguousarray(matrix)))
 
 
 def gemm(node: Node) -> Rows:

@@ -9,9 +9,10 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.description import arrays_by_name
 from xpnet.formats.onnx.library import KEY, VERSION, onnx_library
 from xpnet.formats.onnx.operators import CLIPS, OPERATORS, Operator
+from xpnet.formats.onnx.products import WHITENING
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale
+from xpnet.networks.preprocessing import Scale, Whiten
 
 __all__ = ["serialize"]
 
@@ -46,6 +47,8 @@ def serialize(network: Network, *, input_dtype: str | None = None) -> bytes:
     for step in network.preprocessing:
         if isinstance(step, Scale):
             graph.add_arithmetic("Mul", step.factor, unless=1.0)
+        elif isinstance(step, Whiten):
+            graph.add_whitening(step)
         else:
             graph.add_arithmetic("Sub", step.mean, unless=0.0)
             graph.add_arithmetic("Div", step.scale, unless=1.0)
@@ -78,9 +81,16 @@ class _Graph:
     def _element_type(self, dtype: np.dtype[Any]) -> int:
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(dtype))
 
-    def _add(self, operator: str, *constants: Any, beside: str = "", **attributes: Any) -> str:
+    def _add(
+        self,
+        operator: str,
+        *constants: Any,
+        beside: str = "",
+        prefix: str | None = None,
+        **attributes: Any,
+    ) -> str:
         """Add a node, with constants behind its input; return the name of its result."""
-        name = f"{operator.lower()}_{len(self._nodes)}"
+        name = f"{prefix or operator.lower()}_{len(self._nodes)}"
         inputs = [self._last, *([beside] if beside else [])]
         for i, constant in enumerate(constants):
             inputs.append(f"{name}.{i}")
@@ -105,6 +115,11 @@ class _Graph:
             self._add(operator, to_numpy(constant))
         elif constant != unless:
             self._add(operator, constant)
+
+    def add_whitening(self, step: Whiten) -> None:
+        """Add Sub and MatMul; the name of the latter says that it is no layer."""
+        self._add("Sub", to_numpy(step.mean))
+        self._add("MatMul", to_numpy(step.matrix), prefix=WHITENING)
 
     def add_layer(self, i: int, layer: Dense) -> None:
         """Add a layer and its activation."""

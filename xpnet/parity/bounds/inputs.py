@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.networks.preprocessing import Scale, Step
+from xpnet.networks.preprocessing import Scale, Standardize, Step
 from xpnet.parity.bounds.errors import Array
 from xpnet.parity.bounds.precision import Precision
 
-__all__ = ["input_error", "relative_input_error"]
+__all__ = ["cast_error", "relative_input_error", "step_error"]
 
 
 def relative_input_error(
@@ -39,22 +39,26 @@ def _stay_normal(scales: Sequence[float], rows: NDArray[Any], precision: Precisi
     return all(precision.normal <= number <= precision.largest for number in numbers)
 
 
-def input_error(steps: Sequence[Step], rows: NDArray[Any], precision: Precision) -> Array:
-    """Return how far preprocessed rows may be off; inf where they may overflow on their way.
+def cast_error(rows: NDArray[Any], precision: Precision) -> Array:
+    """Return how far rows may be off that are cast to the precision; inf where they overflow.
 
     Of inputs that are NaN or infinite it returns some number.
     """
-    x = rows.astype(np.float64)
-    x = np.where(np.isfinite(x), x, 1.0)
+    x = _without_infinities(rows.astype(np.float64))
     relative = 0.0 if _is_exact(rows, precision) else precision.unit
-    x, error = _rounded(x, np.abs(x) * relative, precision)
-    for step in steps:
-        if isinstance(step, Scale):
-            x, error = _scaled(x, error, step.factor, precision)
-        else:
-            x, error = _shifted(x, error, step.mean, precision)
-            x, error = _divided(x, error, step.scale, precision)
-    return error
+    return _rounded(x, np.abs(x) * relative, precision)[1]
+
+
+def step_error(step: Scale | Standardize, x: Array, error: Array, precision: Precision) -> Array:
+    """Return how far the results of a step may be off for inputs x that are off by `error`."""
+    x = _without_infinities(x)
+    if isinstance(step, Scale):
+        return _scaled(x, error, step.factor, precision)[1]
+    return _divided(*_shifted(x, error, step.mean, precision), step.scale, precision)[1]
+
+
+def _without_infinities(x: Array) -> Array:
+    return np.where(np.isfinite(x), x, 1.0)
 
 
 def _scaled(x: Array, error: Array, factor: float, precision: Precision) -> tuple[Array, Array]:

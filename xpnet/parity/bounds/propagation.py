@@ -19,6 +19,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, layer_results
+from xpnet.networks.preprocessing import Standardize, Whiten
 from xpnet.parity.bounds.errors import (
     Array,
     Errors,
@@ -31,7 +32,7 @@ from xpnet.parity.bounds.errors import (
     product,
     root_of_squares,
 )
-from xpnet.parity.bounds.inputs import input_error, relative_input_error
+from xpnet.parity.bounds.inputs import cast_error, relative_input_error, step_error
 from xpnet.parity.bounds.precision import precision_of, relative_error, rowwise_error
 from xpnet.parity.bounds.weights import Weights
 
@@ -95,6 +96,11 @@ class Propagation:
         self._dtype: Any = np.float64 if self.precision.name == "float64" else np.float32
         with np.errstate(all="ignore"):  # infinities say: no bound
             self._weights = [Weights(layer, self._dtype) for layer in self.network.layers]
+            self._whitening = [
+                Weights(Dense(step.matrix, np.zeros_like(step.mean)), self._dtype)
+                for step in self.network.preprocessing
+                if isinstance(step, Whiten)
+            ]
 
     def stages(self, rows: NDArray[Any]) -> Iterator[tuple[Array, Array]]:
         """Yield the true values of each stage for some rows, and how far they may be missed.
@@ -136,13 +142,32 @@ class Propagation:
     def _of_inputs(self, rows: NDArray[Any], y: Array) -> Errors:
         """Return how far the preprocessed inputs y may be off."""
         steps = self.network.preprocessing
-        sizes, is_finite = self._sizes(y)
-        none = np.zeros((len(y), 1), self._dtype)
         relative = relative_input_error(steps, rows, self.precision)
         if relative is not None:  # equal inputs err alike
+            sizes, _ = self._sizes(y)
+            none = np.zeros((len(y), 1), self._dtype)
             bound = sizes * self._dtype(relative)
             return Errors(sizes, bound, count_live(sizes), None, none, relative, none)
-        bound = input_error(steps, rows, self.precision).astype(self._dtype)
+        errors, matrices = None, iter(self._whitening)
+        x, error = rows.astype(np.float64), cast_error(rows, self.precision)
+        for step in steps:
+            if isinstance(step, Whiten):
+                centred = Standardize(step.mean)
+                error = step_error(centred, x, error, self.precision)
+                before = self._inexact(centred.compute(x, np), error)
+                x = step.compute(x, np)
+                errors = self._after(next(matrices), x, x, before)
+                error = errors.bound.astype(np.float64)
+            else:
+                error = step_error(step, x, error, self.precision)
+                x, errors = step.compute(x, np), None
+        return errors or self._inexact(y, error)
+
+    def _inexact(self, y: Array, error: Array) -> Errors:
+        """Return the errors of inputs of which nothing is known but how large they are at most."""
+        sizes, is_finite = self._sizes(y)
+        none = np.zeros((len(y), 1), self._dtype)
+        bound = error.astype(self._dtype)
         n_live = count_live(sizes + finite(bound))
         bound = self._judged(y, bound, sizes, is_finite=is_finite)
         return Errors(sizes, bound, n_live, None, none, 0.0, length(finite(bound)))

@@ -75,7 +75,8 @@ def preprocessing_facts(network: "Network") -> dict[str, str]:
     facts = {"preprocessing": ", ".join(map(repr, network.preprocessing)) or "none"}
     for i, step in enumerate(network.preprocessing, start=1):
         for name, x in arrays_of(step).items():
-            facts[f"{name}s of step {i}"] = sha256_of(to_numpy(x))
+            kind = name if name == "matrix" else f"{name}s"
+            facts[f"{kind} of step {i}"] = sha256_of(to_numpy(x))
     return facts
 
 
