@@ -76,6 +76,14 @@ def run_everything():
         xpnet.predict(one_unit, images)
         if output != "values":
             xpnet.predict_proba(one_unit, images)
+    several = xpnet.init_network([784, 3])
+    answers = np.column_stack([labels % 2, labels > 4, labels == 0]).astype(np.float32)
+    for network, truth, options in (
+        (xpnet.init_network([784, 1], output="values"), labels, {"optimizer": "sgd"}),
+        (xpnet.init_network([784, 1]), labels % 2, {"optimizer": xpnet.SGD(0.9, nesterov=True)}),
+        (several, answers, {"loss": "binary_cross_entropy", "optimizer": "adamw"}),
+    ):
+        xpnet.train(network, images, truth, epochs=1, validation=0.5, **options)
 
 
 def fits(function, args, options):

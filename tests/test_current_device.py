@@ -22,6 +22,8 @@ ROOMS = (
     "networks.network",
     "networks.preprocessing",
     "networks.statistics",
+    "training.examples",
+    "training.learner",
     "training.train",
 )
 
@@ -89,7 +91,14 @@ def test_prediction(n_out, output, predict):
 
 
 def test_training():
-    xpnet.train(network(3), np.ones((20, 4)), np.arange(20) % 3, epochs=1, batch_size=5)
+    xpnet.train(
+        network(3),
+        spied(np.ones((20, 4))),
+        np.arange(20) % 3,
+        epochs=1,
+        batch_size=5,
+        validation=0.2,
+    )
     assert Spy.outside == []
 
 
@@ -131,7 +140,7 @@ def test_training_of_every_activation(activation):
     untrained = xpnet.Network.from_arrays(
         {name: spied(a.astype("f4")) for name, a in arrays.items()}, activation=activation
     )
-    xpnet.train(untrained, np.ones((20, 4)), np.arange(20) % 2, epochs=1, batch_size=10)
+    xpnet.train(untrained, spied(np.ones((20, 4))), np.arange(20) % 2, epochs=1, batch_size=10)
     assert Spy.outside == []
 
 

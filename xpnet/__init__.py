@@ -7,6 +7,7 @@ The rooms open on first use, so that importing xpnet costs nothing that is not n
 """
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         sparse_plus,
         sparse_sigmoid,
     )
-    from xpnet.functions.losses import cross_entropy
+    from xpnet.functions.losses import binary_cross_entropy, cross_entropy, mean_squared_error
     from xpnet.functions.piecewise import identity, leaky_relu, relu, relu6, step, threshold
     from xpnet.functions.rectifiers import celu, elu, exponential, selu, softplus, squareplus
     from xpnet.functions.sigmoids import log_sigmoid, sigmoid, softsign, tanh, tanh_shrink
@@ -41,8 +42,13 @@ if TYPE_CHECKING:
     from xpnet.networks.initializers import init_network
     from xpnet.networks.network import Network, forward
     from xpnet.networks.prepared import prepare
-    from xpnet.networks.preprocessing import Scale, Standardize
-    from xpnet.training.train import Epoch, Run, train
+    from xpnet.networks.preprocessing import Scale, Standardize, Whiten
+    from xpnet.training.estimators import MLPClassifier as MLPClassifier
+    from xpnet.training.estimators import MLPRegressor as MLPRegressor
+    from xpnet.training.optimizers import SGD, Adam, AdamW
+    from xpnet.training.run import Epoch, Run, RunawayError
+    from xpnet.training.schedules import Constant, Cosine, StepDecay
+    from xpnet.training.train import train
 
 # Where each public name lives.
 _ROOMS = {
@@ -64,7 +70,11 @@ _ROOMS = {
         "sparse_plus",
         "sparse_sigmoid",
     ),
-    "xpnet.functions.losses": ("cross_entropy",),
+    "xpnet.functions.losses": (
+        "binary_cross_entropy",
+        "cross_entropy",
+        "mean_squared_error",
+    ),
     "xpnet.functions.piecewise": ("identity", "leaky_relu", "relu", "relu6", "step", "threshold"),
     "xpnet.functions.rectifiers": ("celu", "elu", "exponential", "selu", "softplus", "squareplus"),
     "xpnet.functions.sigmoids": ("log_sigmoid", "sigmoid", "softsign", "tanh", "tanh_shrink"),
@@ -76,12 +86,21 @@ _ROOMS = {
     "xpnet.networks.initializers": ("init_network",),
     "xpnet.networks.network": ("Network", "forward"),
     "xpnet.networks.prepared": ("prepare",),
-    "xpnet.networks.preprocessing": ("Scale", "Standardize"),
-    "xpnet.training.train": ("Epoch", "Run", "train"),
+    "xpnet.networks.preprocessing": ("Scale", "Standardize", "Whiten"),
+    "xpnet.training.estimators": ("MLPClassifier", "MLPRegressor"),
+    "xpnet.training.optimizers": ("SGD", "Adam", "AdamW"),
+    "xpnet.training.run": ("Epoch", "Run", "RunawayError"),
+    "xpnet.training.schedules": ("Constant", "Cosine", "StepDecay"),
+    "xpnet.training.train": ("train",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
     "DataError",
     "Dense",
     "Device",
@@ -90,11 +109,15 @@ __all__ = [
     "Evaluation",
     "Network",
     "Run",
+    "RunawayError",
     "Scale",
     "Standardize",
+    "StepDecay",
     "Transfers",
     "WeightsError",
+    "Whiten",
     "add_device_argument",
+    "binary_cross_entropy",
     "celu",
     "count_transfers",
     "cross_entropy",
@@ -118,6 +141,7 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "mean_squared_error",
     "mish",
     "predict",
     "predict_proba",
@@ -145,6 +169,8 @@ __all__ = [
     "to_sklearn",
     "train",
 ]
+# Not among all names: `from xpnet import *` shall not need scikit-learn, nor take its time.
+_OF_SKLEARN = _ROOMS["xpnet.training.estimators"]
 
 
 def __getattr__(name: str) -> object:
@@ -165,4 +191,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__", "parity"]
+    names = [*__all__, "__version__", "parity"]
+    return names if importlib.util.find_spec("sklearn") is None else [*names, *_OF_SKLEARN]

@@ -1,6 +1,6 @@
 """The table, printed, and as it stands in README."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,7 @@ from provenance import headline
 
 from peers.runtimes import LIMITS, PEERS
 
-__all__ = ["OURS", "print_cell", "print_summary", "ratio", "replace_table"]
-
-START, END = "<!-- table of benchmarks/inference.py -->", "<!-- end of the table -->"
+__all__ = ["OURS", "print_cell", "print_summary", "ratio", "replace_between", "replace_table"]
 
 OURS = "xpnet, prepared"
 
@@ -55,11 +53,26 @@ def print_summary(result: Mapping[str, Any]) -> None:
 
 def replace_table(path: Path, result: Mapping[str, Any]) -> None:
     """Put the table between its marks in a file."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(START)
-    _, _, after = rest.partition(END)
-    facts = result["about"]
-    said = f"{headline(facts)} Best of {result['rounds']} rounds."
-    table = "\n".join([START, "", said, "", *markdown(result), "", END])
+    said = f"{headline(result['about'])} Best of {result['rounds']} rounds."
+    replace_between(path, "inference.py", [said, "", *markdown(result)])
+
+
+def replace_between(path: Path, script: str, lines: Sequence[str]) -> None:
+    """Put lines between the marks that a file has for the table of a script.
+
+    Raises
+    ------
+    ValueError
+        If there are no marks.
+    """
+    start, end = f"<!-- table of benchmarks/{script} -->", "<!-- end of the table -->"
+    text = path.read_text(encoding="utf-8")
+    if start not in text:
+        msg = f"{path} must have a line {start}"
+        raise ValueError(msg)
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    table = "\n".join([start, "", *lines, "", end])
     path.write_text(before + table + after, encoding="utf-8")
 
 

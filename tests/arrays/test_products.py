@@ -10,7 +10,13 @@ from threadpoolctl import ThreadpoolController
 
 from xpnet.arrays import products
 from xpnet.arrays.blas import most_at_once
-from xpnet.arrays.products import affine, constant, may_be_shared_out
+from xpnet.arrays.products import (
+    affine,
+    constant,
+    may_be_shared_out,
+    times_once,
+    transposed_times,
+)
 
 POOLS = ThreadpoolController().select(user_api="blas")
 # Two to the power of -k is the unit roundoff.
@@ -310,3 +316,109 @@ def test_what_may_be_shared_out(monkeypatch):
     assert may_be_shared_out(np.zeros((784, 1024), np.float32))
     monkeypatch.setattr(products, "most_at_once", lambda: 0)
     assert may_be_shared_out(small)
+
+
+# Numbers of rows of batches, whole and left over; of inputs, with primes, which nothing divides.
+BATCH_ROWS = [1, 2, 3, 4, 5, 7, 8, 12, 31, 60, 64, 97, 100, 128, 256, 300]
+BATCH_IN = [1, 2, 7, 31, 97, 127, 784, 1009]
+BATCH_OUT = [1, 2, 10, 50, 127, 128, 129, 300]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_out", BATCH_OUT)
+@pytest.mark.parametrize("n_in", BATCH_IN)
+@pytest.mark.usefixtures("most")
+def test_products_of_batches_come_out_exact(n_in, n_out, dtype):
+    weight, bias = whole((n_in, n_out), dtype), whole(n_out, dtype, seed=1)
+    for n_rows in BATCH_ROWS:
+        x, slope = whole((n_rows, n_in), dtype, seed=2), whole((n_rows, n_out), dtype, seed=3)
+        y = times_once(weight, bias, x)
+        assert y.dtype == dtype
+        np.testing.assert_array_equal(y, x @ weight + bias)
+        parts = transposed_times(x, slope)
+        assert {part.dtype for part in parts} == {np.dtype(dtype)}
+        np.testing.assert_array_equal(np.concatenate(parts), x.T @ slope)
+
+
+@given(
+    st.tuples(st.integers(1, 300), st.integers(1, 70), st.integers(1, 140)),
+    st.integers(40_000, 400_000),
+    st.sampled_from(["rows", "columns", "every_other_row", "rows_backwards", "read_only"]),
+)
+def test_products_of_batches_of_any_shape_and_order(shape, most, layout):
+    n_rows, n_in, n_out = shape
+    weight, bias = whole((n_in, n_out)), whole(n_out, seed=1)
+    x, slope = whole((n_rows, n_in), seed=2), whole((n_rows, n_out), seed=3)
+    laid_out = LAYOUTS[layout]
+    with patch.object(products, "most_at_once", lambda: most):
+        y = times_once(laid_out(weight), laid_out(bias), laid_out(x))
+        parts = transposed_times(laid_out(x), laid_out(slope))
+    np.testing.assert_array_equal(y, x @ weight + bias)
+    np.testing.assert_array_equal(np.concatenate(parts), x.T @ slope)
+
+
+def test_products_of_batches_of_other_libraries_are_left_to_them(xp_backend, most):
+    weight, bias = whole((784, 100)), whole(100, seed=1)
+    x, slope = whole((60, 784), seed=2), whole((60, 100), seed=3)
+    there = [xp_backend.asarray(array) for array in (weight, bias, x, slope)]
+    y = times_once(*there[:3])
+    values = xp_backend.check(y, dtype="float32", shape=(60, 100))
+    np.testing.assert_array_equal(values, x @ weight + bias)
+    parts = transposed_times(there[2], there[3])
+    assert (len(parts) > 1) == (bool(most) and xp_backend.library == "numpy")
+    found = [xp_backend.check(part, dtype="float32", shape=tuple(part.shape)) for part in parts]
+    np.testing.assert_array_equal(np.concatenate(found), x.T @ slope)
+
+
+@pytest.mark.parametrize("n_rows", [1, 60, 100])
+@pytest.mark.parametrize("n_out", [10, 100, 300])
+@pytest.mark.usefixtures("most")
+def test_products_of_batches_write_into_nothing(n_out, n_rows):
+    given = [
+        whole((784, n_out)), whole(n_out, seed=1), whole((n_rows, 784), seed=2),
+        whole((n_rows, n_out), seed=3),
+    ]  # fmt: skip
+    copies = [array.copy() for array in given]
+    for array in given:
+        array.flags.writeable = False
+    weight, bias, x, slope = given
+    results = [times_once(weight, bias, x), *transposed_times(x, slope)]
+    assert not any(np.may_share_memory(result, array) for result in results for array in given)
+    for array, copy in zip(given, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("n_out", [1, 10, 50, 128])
+@pytest.mark.parametrize("n_in", [7, 97, 784, 1009])
+def test_products_of_batches_are_small_enough(monkeypatch, n_in, n_out):
+    monkeypatch.setattr(products, "most_at_once", lambda: MILLION)
+    weight, bias = np.zeros((n_in, n_out), np.float32), np.zeros(n_out, np.float32)
+    for n_rows in (60, 96, 300):
+        x = np.zeros((n_rows, n_in), np.float32)
+        sizes = [part.shape[0] * n_rows * n_out for part in transposed_times(x, x[:, :1] * bias)]
+        assert sum(sizes) == n_rows * n_in * n_out
+        # Up to three columns more make up a whole block.
+        assert max(sizes) <= MILLION + 3 * n_rows * n_out
+        if n_rows * n_in * n_out > MILLION:
+            assert times_once(weight, bias, x).shape == (n_rows, n_out)
+            assert len(sizes) > 1
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_in"), [(100, 3072), (100, 2003), (3, 9000), (5, 4001), (300, 100_003)]
+)
+def test_many_inputs_leave_fewer_rows_than_a_block(monkeypatch, n_rows, n_in):
+    monkeypatch.setattr(products, "most_at_once", lambda: MILLION)
+    weight, bias, x = whole((n_in, 128)), whole(128, seed=1), whole((n_rows, n_in), seed=2)
+    np.testing.assert_array_equal(times_once(weight, bias, x), x @ weight + bias)
+
+
+@pytest.mark.parametrize("function", [times_once, transposed_times])
+def test_products_of_no_rows(monkeypatch, function):
+    monkeypatch.setattr(products, "most_at_once", lambda: MILLION)
+    x, weight = np.zeros((0, 5), np.float32), np.ones((5, 3), np.float32)
+    if function is times_once:
+        assert times_once(weight, weight[0], x).shape == (0, 3)
+    else:
+        parts = np.concatenate(transposed_times(x, np.zeros((0, 3), np.float32)))
+        np.testing.assert_array_equal(parts, np.zeros((5, 3)))

@@ -1,6 +1,8 @@
 """``xpnet train``: what it learns, what it writes, and what it refuses before it starts."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from xpnet import load, predict, read, sample
+from xpnet.training.examples import split
 
 QUICK = ("--rows", "40", "--epochs", "2", "--batch-size", "10")
 
@@ -26,7 +29,7 @@ def test_a_network_that_loads(xpnet: Any, output: Path) -> None:
     assert [layer.n_out for layer in network.layers] == [50, 100, 10]
     assert [step.factor for step in network.preprocessing] == [1 / 255]
     rows = dict(line.split(None, 1) for line in result.out.splitlines())
-    assert list(rows) == ["wrote", "network", "loss", "accuracy", "device"]
+    assert list(rows) == ["wrote", "network", "epoch", "loss", "accuracy", "device"]
     assert rows["wrote"] == str(output)
     assert rows["device"].startswith("cpu (numpy, ")
 
@@ -93,6 +96,16 @@ def test_the_same_again(xpnet: Any, tmp_path: Path, words: list[str]) -> None:
         ["--hidden", "100,50"],
         ["--classes", "12"],
         ["--rows", "39"],
+        ["--distort", "1.5"],
+        ["--optimizer", "momentum"],
+        ["--optimizer", "adamw"],
+        ["--weight-decay", "0.1"],
+        ["--schedule", "constant"],
+        ["--schedule", "step"],
+        ["--warmup", "0.5"],
+        ["--standardize"],
+        ["--whiten"],
+        ["--whiten", "pca"],
     ],
     ids=" ".join,
 )
@@ -238,6 +251,16 @@ def test_a_name_that_cannot_be_written(
         (["--validation", "nan"], "must be a number from 0 to below 1; got 'nan'"),
         (["--augment", "-1"], "at least 0; got '-1'"),
         (["--seed", "-1"], "at least 0; got '-1'"),
+        (["--distort", "-1"], "a number of 0 or more; got '-1'"),
+        (["--weight-decay", "nan"], "a number of 0 or more; got 'nan'"),
+        (["--warmup", "1"], "a number from 0 to below 1; got '1'"),
+        (["--patience", "0"], "at least 1; got '0'"),
+        (["--patience", "3", "--validation", "0"], "--patience needs images held out"),
+        (["--optimizer", "lbfgs"], "invalid choice: 'lbfgs'"),
+        (["--schedule", "linear"], "invalid choice: 'linear'"),
+        (["--standardize", "--whiten"], "not allowed with argument"),
+        (["--whiten", "svd"], "invalid choice: 'svd'"),
+        (["--plot", "curve.txt"], "must end in .png, .svg, .pdf"),
     ],
     ids=str,
 )
@@ -278,17 +301,26 @@ def test_labels_that_are_no_class(refused: Any, labelled: Path, output: Path) ->
     assert not output.exists()
 
 
-def test_a_training_that_runs_away(
-    refused: Any, output: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        msg = "the loss (nan) ran away in epoch 1"
-        raise FloatingPointError(msg)
+def test_a_training_that_runs_away_at_once(refused: Any, output: Path) -> None:
+    code, line = refused("train", *QUICK, "--learning-rate", "1e39", "-o", output)
+    assert code == 2
+    assert " ran away in epoch 1: a lower learning rate may help\n" in line
+    assert list(output.parent.iterdir()) == []
 
-    monkeypatch.setattr("xpnet.training.train.train", refuse)
-    code, line = refused("train", *QUICK, "-o", output)
-    assert (code, line) == (2, "xpnet: the loss (nan) ran away in epoch 1\n")
-    assert not output.exists()
+
+def test_a_training_that_runs_away_later_keeps_what_was_good(
+    xpnet: Any, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xpnet.training import schedules
+
+    # The first epoch is fine; in the second one, everything is thrown away.
+    monkeypatch.setattr(schedules.Cosine, "after", lambda _, n, __: 1.0 if n < 5 else 1e39)
+    result = xpnet("train", *QUICK, "-o", output)
+    assert result.code == 2
+    assert " ran away in epoch 2" in result.err
+    assert f"; {output} holds the weights of epoch 1\n" in result.err
+    assert list(output.parent.iterdir()) == [output]
+    assert load(output).n_in == 784
 
 
 def test_a_bar_on_a_terminal(xpnet: Any, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,3 +340,146 @@ def test_excluding_images_of_another_size_is_refused(
     assert code == 3
     assert f"{other.name}: images of another size" in line
     assert "found 4 pixels, expected 784" in line
+
+
+def test_history_and_plot(xpnet: Any, output: Path) -> None:
+    history, plot = output.with_name("history.json"), output.with_name("curve.png")
+    result = xpnet("train", *QUICK, "-o", output, "--history", history, "--plot", plot)
+    assert result.code == 0
+    epochs = json.loads(history.read_text())
+    assert [epoch["number"] for epoch in epochs] == [1, 2]
+    assert set(epochs[0]) == {
+        "number",
+        "loss",
+        "accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "learning_rate",
+        "seconds",
+    }
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("option", ["--history", "--plot"])
+def test_files_that_exist_are_refused_before_the_training(
+    refused: Any, output: Path, option: str
+) -> None:
+    path = output.with_name("there.png")
+    path.write_bytes(b"precious")
+    code, line = refused("train", *QUICK, "-o", output, option, path)
+    assert (code, f"{path}: exists already" in line) == (2, True)
+    assert path.read_bytes() == b"precious"
+    assert not output.exists()
+
+
+def test_patience_ends_it_sooner(xpnet: Any, output: Path) -> None:
+    words = ("--rows", "60", "--epochs", "200", "--patience", "2", "--validation", "0.5")
+    found = json.loads(xpnet("train", *words, "-o", output, "--json").out)
+    assert found["epochs"] == found["best_epoch"] + 2 < 200
+
+
+def test_the_best_epoch_is_what_is_written(xpnet: Any, output: Path) -> None:
+    words = ("--rows", "200", "--epochs", "6", "--validation", "0.5", "--activation", "relu")
+    found = json.loads(xpnet("train", *words, "-o", output, "--json").out)
+    images, labels = sample()
+    held_out = split(200, 0.5, 0)[1]
+    right = predict(load(output), images[:200][held_out]) == labels[:200][held_out]
+    assert np.mean(right) == found["validation_accuracy"]
+
+
+def test_preprocessing_is_fitted_to_what_is_learned_from(xpnet: Any, output: Path) -> None:
+    result = xpnet("train", *QUICK, "--standardize", "--validation", "0.5", "-o", output)
+    assert result.code == 0
+    kept, _ = split(40, 0.5, 0)
+    rows = sample()[0][:40].reshape(40, -1)[kept]
+    (step,) = load(output).preprocessing
+    np.testing.assert_allclose(step.mean, rows.mean(axis=0), rtol=1e-6)
+    n_constant = int(np.sum(rows.std(axis=0) == 0.0))
+    assert f"{n_constant} of 784 inputs are the same in all images: they count as 0" in result.err
+    evaluated = json.loads(xpnet("evaluate", "--model", output, "--rows", "40", "--json").out)
+    assert evaluated["accuracy"] > 0.1
+
+
+def test_a_class_without_images_is_told(xpnet: Any, output: Path) -> None:
+    result = xpnet("train", *QUICK, "--classes", "12", "-o", output)
+    assert result.code == 0
+    assert "no image of class 10, 11: the network cannot learn it\n" in result.err
+
+
+def test_a_single_image(xpnet: Any, output: Path) -> None:
+    result = xpnet("train", "--rows", "1", "--epochs", "2", "-o", output)
+    assert result.code == 0
+    assert "accuracy  n/a" in result.out
+
+
+def test_an_unfinished_training_is_not_lost(
+    xpnet: Any, refused: Any, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xpnet.training import augmentation
+
+    whole = output.with_name("whole.safetensors")
+    words = (*QUICK, "--augment", "1", "--epochs", "3")
+    assert xpnet("train", *words, "-o", whole).code == 0
+    calls = iter(range(100))
+
+    def shift(*given: Any) -> Any:
+        if next(calls) == 2:  # in the third epoch
+            raise KeyboardInterrupt
+        return original(*given)
+
+    original = augmentation.shift
+    monkeypatch.setattr(augmentation, "shift", shift)
+    monkeypatch.setattr("xpnet.training.checkpoints._SECONDS_BETWEEN", 0.0)
+    checkpoint = Path(f"{output}.checkpoint")
+    result = xpnet("train", *words, "-o", output)
+    assert result.code == 130
+    assert f"{checkpoint} holds what was learned: --resume goes on\n" in result.err
+    assert not output.exists()
+    code, line = refused("train", *words, "-o", output)
+    assert code == 2
+    assert "holds a training that did not end: --resume goes on, --force begins anew" in line
+    code, line = refused("train", *words, "--seed", "1", "-o", output, "--resume")
+    assert code == 4
+    assert "a checkpoint of another training" in line
+    result = xpnet("train", *words, "-o", output, "--resume")
+    assert result.code == 0
+    assert result.err.startswith("epoch 3/3: ")
+    assert output.read_bytes() == whole.read_bytes()
+    assert not checkpoint.exists()
+
+
+def test_force_begins_anew(xpnet: Any, output: Path) -> None:
+    checkpoint = Path(f"{output}.checkpoint")
+    checkpoint.write_bytes(b"of another time")
+    assert xpnet("train", *QUICK, "-o", output, "--force").code == 0
+    assert not checkpoint.exists()
+
+
+def test_resume_without_a_checkpoint_begins(xpnet: Any, output: Path) -> None:
+    assert xpnet("train", *QUICK, "-o", output, "--resume").code == 0
+
+
+def test_killed_again_and_again(tmp_path: Path) -> None:
+    images, labels = sample()
+    data, output = tmp_path / "data.npz", tmp_path / "model.safetensors"
+    np.savez(data, images=np.tile(images, (4, 1, 1)), labels=np.tile(labels, 4))
+    words = ["train", data, "--epochs", "25", "--distort", "1", "--hidden", "30"]
+    command = [sys.executable, "-m", "xpnet", *map(str, words)]
+    whole = tmp_path / "whole.safetensors"
+    subprocess.run([*command, "-o", whole], check=True, capture_output=True)
+    n_kills = 0
+    for delay in [*np.random.default_rng(0).uniform(0.5, 2.5, 6), None]:
+        process = subprocess.Popen(
+            [*command, "-o", output, "--resume"], stderr=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        try:
+            _, errors = process.communicate(timeout=delay)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            n_kills += 1
+            continue
+        assert process.returncode == 0, errors
+        break
+    assert n_kills > 0
+    assert output.read_bytes() == whole.read_bytes()

@@ -1,11 +1,25 @@
-"""Cross-entropy, on every backend."""
+"""Losses and their slopes, on every backend."""
 
+import itertools
 import math
+import warnings
 
+import mpmath
 import numpy as np
 import pytest
 
 import xpnet
+from xpnet.functions.losses import LOSSES
+
+INF, NAN = math.inf, math.nan
+# As far as a loss may be from the true one, in roundings: sums of some dozen numbers, of which
+# each has a logarithm and an exponential behind it.
+ROUNDINGS = {"float16": 4, "float32": 64, "float64": 64}
+DIGITS = {"float16": 11, "float32": 24, "float64": 53}
+
+
+def tolerance(dtype):
+    return ROUNDINGS[dtype] * 2.0 ** -DIGITS[dtype]
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
@@ -25,6 +39,90 @@ def test_cross_entropy_is_the_mean_negative_log_probability(xp_backend, axis, la
     )
 
 
+# Rows of logits: ordinary ones, far ones, and one so sure that log(1 + tiny) is all that is left.
+LOGITS = [[0.5, -1.25, 2.0], [30.0, -20.0, 29.5], [700.0, -700.0, 0.0], [40.0, 0.0, -3.0]]
+
+
+def true_cross_entropy(logits, labels):
+    total = mpmath.mpf(0)
+    for row, label in zip(logits, labels, strict=True):
+        total += mpmath.log(sum(mpmath.exp(mpmath.mpf(x) - mpmath.mpf(row[label])) for x in row))
+    return float(total / len(labels))
+
+
+def true_binary(logits, targets):
+    total = mpmath.mpf(0)
+    for x, t in zip(logits, targets, strict=True):
+        total += t * mpmath.log1p(mpmath.exp(-mpmath.mpf(x)))
+        total += (1 - mpmath.mpf(t)) * mpmath.log1p(mpmath.exp(mpmath.mpf(x)))
+    return float(total / len(logits))
+
+
+@pytest.mark.parametrize("dtype", DIGITS)
+def test_cross_entropy_is_true(xp_backend, dtype):
+    for i, place in itertools.product(range(len(LOGITS)), range(3)):
+        with mpmath.workdps(400):
+            expected = true_cross_entropy(LOGITS[i : i + 1], [place])
+        loss = xpnet.cross_entropy(
+            xp_backend.asarray(LOGITS[i : i + 1], dtype), xp_backend.asarray([place], "int64")
+        )
+        value = float(xp_backend.check(loss, dtype=dtype, shape=()))
+        # Logits less the largest one: what is near zero is true to roundings of 1.
+        assert value == pytest.approx(expected, rel=tolerance(dtype), abs=tolerance(dtype) / 8)
+
+
+@pytest.mark.parametrize("dtype", DIGITS)
+def test_binary_cross_entropy_is_true(xp_backend, dtype):
+    targets = [0.0, 1.0, 0.25, 0.5, 0.75, 0.9375]
+    for logit in [0.0, 0.5, -3.0, 8.0, -30.0, 45.0, 700.0, -700.0]:
+        for target in targets:
+            with mpmath.workdps(400):
+                expected = true_binary([logit], [target])
+            loss = xpnet.binary_cross_entropy(
+                xp_backend.asarray([logit], dtype), xp_backend.asarray([target], dtype)
+            )
+            value = float(xp_backend.check(loss, dtype=dtype, shape=()))
+            # True to its own roundings: only below the smallest normal number is zero an answer.
+            tiny = float(np.finfo(dtype).tiny)
+            assert value == pytest.approx(expected, rel=tolerance(dtype), abs=tiny)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [((), "float32"), ((1,), "int64"), ((7,), "uint8"), ((4, 3), "bool"), ((2, 3, 4), "float64")],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_means_over_all_elements(xp_backend, shape, kind, dtype):
+    random = np.random.default_rng(1)
+    outputs = random.normal(0, 3, shape).astype("float32").astype("float64")
+    answers = random.integers(0, 2, shape)
+    x, t = xp_backend.asarray(outputs, dtype), xp_backend.asarray(answers, kind)
+    binary = xp_backend.check(xpnet.binary_cross_entropy(x, t), dtype=dtype, shape=())
+    square = xp_backend.check(xpnet.mean_squared_error(x, t), dtype=dtype, shape=())
+    logs = np.log1p(np.exp(-np.abs(outputs))) + np.maximum(outputs, 0) - outputs * answers
+    np.testing.assert_allclose(binary, np.mean(logs), rtol=tolerance(dtype))
+    np.testing.assert_allclose(square, np.mean((outputs - answers) ** 2), rtol=tolerance(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_losses_equal_torchs(dtype):
+    torch = pytest.importorskip("torch", reason="compares with torch's losses")
+    functions, random = torch.nn.functional, np.random.default_rng(2)
+    logits = torch.tensor(random.normal(0, 5, (50, 7)).astype(dtype))
+    shares = torch.tensor(random.uniform(0, 1, (50, 7)).astype(dtype))
+    labels = torch.tensor(random.integers(0, 7, 50))
+    for ours, theirs in (
+        (xpnet.cross_entropy(logits, labels), functions.cross_entropy(logits, labels)),
+        (
+            xpnet.binary_cross_entropy(logits, shares),
+            functions.binary_cross_entropy_with_logits(logits, shares),
+        ),
+        (xpnet.mean_squared_error(logits, shares), functions.mse_loss(logits, shares)),
+    ):
+        assert ours.dtype == theirs.dtype
+        assert float(ours) == pytest.approx(float(theirs), rel=tolerance(dtype))
+
+
 def test_more_classes_than_the_labels_dtype_counts(xp_backend):
     logits = np.zeros((1, 1000), np.float32)
     logits[0, 200] = 50.0
@@ -37,14 +135,49 @@ def test_a_label_out_of_range_gives_infinity(xp_backend, label):
     loss = xpnet.cross_entropy(
         xp_backend.asarray([[0.0, 0.0], [0.0, 0.0]]), xp_backend.asarray([0, label], "int64")
     )
-    assert float(xp_backend.check(loss, dtype="float32", shape=())) == math.inf
+    assert float(xp_backend.check(loss, dtype="float32", shape=())) == INF
 
 
-def test_nan_gives_nan(xp_backend):
-    loss = xpnet.cross_entropy(
-        xp_backend.asarray([[0.0, math.nan]]), xp_backend.asarray([0], "int64")
-    )
+@pytest.mark.parametrize("value", [NAN, INF])
+def test_nan_and_infinity_give_nan(xp_backend, value):
+    loss = xpnet.cross_entropy(xp_backend.asarray([[0.0, value]]), xp_backend.asarray([0], "int64"))
     assert math.isnan(float(xp_backend.check(loss, dtype="float32", shape=())))
+
+
+@pytest.mark.parametrize(
+    ("logit", "target", "expected"),
+    [
+        (INF, 1.0, 0.0),
+        (-INF, 0.0, 0.0),
+        (INF, 0.0, INF),
+        (-INF, 1.0, INF),
+        (INF, 0.5, INF),
+        (-INF, 0.75, INF),
+        (NAN, 0.0, NAN),
+        (NAN, 1.0, NAN),
+        (0.0, NAN, NAN),
+        (3e38, 1.0, 0.0),
+        (-3e38, 1.0, 3e38),
+    ],
+)
+def test_the_ends_of_the_binary_cross_entropy(xp_backend, logit, target, expected):
+    loss = xpnet.binary_cross_entropy(xp_backend.asarray([logit]), xp_backend.asarray([target]))
+    value = float(xp_backend.check(loss, dtype="float32", shape=()))
+    assert value == pytest.approx(expected, rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "expected"),
+    [(INF, 0.0, INF), (INF, INF, NAN), (NAN, 0.0, NAN), (1e30, 0.0, INF), (1e15, 0.0, 1e30)],
+)
+def test_the_ends_of_the_squared_error(xp_backend, output, target, expected):
+    # 1e60 is beyond float32.
+    loss = xpnet.mean_squared_error(xp_backend.asarray([output]), xp_backend.asarray([target]))
+    with warnings.catch_warnings():
+        if xp_backend.name == "dask":  # which computes later, elsewhere, and warns there
+            warnings.simplefilter("ignore", RuntimeWarning)
+        value = float(xp_backend.check(loss, dtype="float32", shape=()))
+    assert value == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
 def test_large_logits_do_not_overflow(xp_backend):
@@ -75,8 +208,85 @@ def test_two_libraries_are_refused():
         xpnet.cross_entropy(np.zeros((1, 2)), strict.asarray([1]))
 
 
+ELEMENTWISE = [(xpnet.binary_cross_entropy, "logits"), (xpnet.mean_squared_error, "outputs")]
+
+
+@pytest.mark.parametrize(("loss", "name"), ELEMENTWISE)
+def test_what_elementwise_losses_refuse(loss, name):
+    strict = pytest.importorskip("array_api_strict")
+    x = np.zeros((2, 3))
+    with pytest.raises(TypeError, match=f"`{name}` must hold real numbers; got dtype complex128"):
+        loss(x * 1j, x)
+    with pytest.raises(TypeError, match="`targets` must hold real numbers; got dtype complex128"):
+        loss(x, x * 1j)
+    with pytest.raises(TypeError, match=f"`{name}` must be an array, a number or a list"):
+        loss("x", x)
+    with pytest.raises(TypeError, match="`targets` must be an array, a number or a list"):
+        loss(x, None)
+    with pytest.raises(TypeError, match="got numpy and array_api_strict"):
+        loss(x, strict.zeros((2, 3)))
+    message = rf"`targets` must have the shape of `{name}`, \(2, 3\); got \(3,\)"
+    with pytest.raises(ValueError, match=message):
+        loss(x, x[0])
+
+
 def test_no_labels_give_nan_without_a_warning(xp_backend):
     loss = xpnet.cross_entropy(
         xp_backend.asarray(np.zeros((0, 3))), xp_backend.asarray([], "int64")
     )
     assert math.isnan(float(xp_backend.check(loss, dtype="float32", shape=())))
+
+
+@pytest.mark.parametrize(("loss", "_name"), ELEMENTWISE)
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+def test_nothing_gives_nan_without_a_warning(xp_backend, shape, loss, _name):
+    empty = xp_backend.asarray(np.zeros(shape))
+    assert math.isnan(float(xp_backend.check(loss(empty, empty), dtype="float32", shape=())))
+
+
+def fused_case(name, random):
+    """Return outputs and targets for a loss and its slope."""
+    outputs = random.normal(0, 3, (6, 4))
+    if name == "cross_entropy":
+        labels = random.integers(0, 4, 6)
+        return outputs, np.eye(4)[labels], labels
+    targets = random.uniform(0, 1, (6, 4)) if name == "binary_cross_entropy" else outputs[::-1] / 2
+    return outputs, targets, targets
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_each_loss_with_its_slope_equals_the_public_one(xp_backend, name, dtype):
+    outputs, targets, answers = fused_case(name, np.random.default_rng(3))
+    x, xp = xp_backend.asarray(outputs, dtype), xp_backend.xp
+    kind = "int64" if name == "cross_entropy" else dtype
+    public = getattr(xpnet, name)(x, xp_backend.asarray(answers, kind))
+    losses, slope = LOSSES[name](x, xp_backend.asarray(targets, dtype), xp)
+    loss = np.mean(xp_backend.check(losses, dtype=dtype, shape=(6, 1)), dtype=float)
+    expected = float(xp_backend.check(public, dtype=dtype, shape=()))
+    assert loss == pytest.approx(expected, rel=tolerance(dtype))
+    slopes = xp_backend.check(slope, dtype=dtype, shape=(6, 4)) / 6.0  # of the mean
+    h, function = 1e-6, getattr(xpnet, name)
+    for i, step in enumerate(h * np.eye(24).reshape(24, 6, 4)):
+        ahead, behind = (function(outputs + s, answers) for s in (step, -step))
+        # Losses about 3, rounded by 2^-52 of it, over 2e-6: 1e-9 of noise. Slopes are differences
+        # of shares, one sixth of those of the row.
+        near = 5e-9 + tolerance(dtype) / 100
+        assert slopes.flat[i] == pytest.approx((ahead - behind) / (2 * h), rel=1e-5, abs=near)
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_slope_of_the_sure_is_small_and_not_zero(xp_backend, dtype, target):
+    # Sigmoid less 1 would cancel; seen from the likelier side it does not.
+    sure = 60.0 if target else -60.0
+    _, slope = LOSSES["binary_cross_entropy"](
+        xp_backend.asarray([[sure]], dtype), xp_backend.asarray([[target]], dtype), xp_backend.xp
+    )
+    value = float(xp_backend.check(slope, dtype=dtype, shape=(1, 1))[0, 0])
+    expected = math.exp(-60.0) * (-1 if target else 1)
+    assert value == pytest.approx(expected, rel=100 * tolerance(dtype))
+
+
+def test_the_table_of_losses():
+    assert [*LOSSES] == ["binary_cross_entropy", "cross_entropy", "mean_squared_error"]

@@ -1,4 +1,4 @@
-"""Gradients by the chain rule, on every backend."""
+"""Gradients by the chain rule: against differences, against torch's, in both precisions."""
 
 from itertools import pairwise
 
@@ -7,7 +7,9 @@ import pytest
 
 import xpnet
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.training.backward import loss_and_gradients
+from xpnet.training.backward import Objective, loss_and_gradient
+from xpnet.training.optimizers import OPTIMIZERS, State
+from xpnet.training.parameters import Layout, vector_of
 
 LEARNABLE = [name for name, row in ACTIVATIONS.items() if row.is_learnable]
 OPTIONS = {
@@ -22,97 +24,487 @@ OPTIONS = {
     "threshold": {"threshold": 0.25, "value": -0.5},
 }
 CASES = [(name, {}) for name in LEARNABLE] + list(OPTIONS.items())
+# What is learned: how many units, the last activation, the meaning of the outputs, and the loss.
+KINDS = {
+    "classes": (3, "identity", "logits", "cross_entropy"),
+    "one_unit": (1, "identity", "logits", "binary_cross_entropy"),
+    "questions": (4, "identity", "logits", "binary_cross_entropy"),
+    "values": (2, "identity", "values", "mean_squared_error"),
+    "softmax": (3, "softmax", "probabilities", "cross_entropy"),
+    "one_sigmoid": (1, "sigmoid", "probabilities", "binary_cross_entropy"),
+    "sigmoids": (4, "sigmoid", "probabilities", "binary_cross_entropy"),
+}
 
 
-def with_options(network, options):
-    """Return the network with these options in its hidden layer."""
-    hidden, last = network.layers
-    hidden = xpnet.Dense(hidden.weight, hidden.bias, hidden.activation, options)
-    return xpnet.Network([hidden, last], preprocessing=network.preprocessing)
+def draw(kind, layers, n_rows, random, dtype="float64"):
+    """Return an objective, rows and answers.
 
-
-def make(xp_backend, activation, options, dtype, random):
-    sizes = (5, 4, 3)
-    arrays = {}
-    for i, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
-        arrays[f"W{i}"] = random.normal(size=(n_in, n_out))
-        arrays[f"b{i}"] = random.normal(size=n_out)
-
-    def build(values):
-        network = xpnet.Network.from_arrays(
-            {name: xp_backend.asarray(value, dtype) for name, value in values.items()},
-            activation=activation,
-            preprocessing=xpnet.Scale(0.5),
+    `layers` holds the number of inputs, then the width, activation and options of each layer but
+    the last one, or of all if they say so by a width of None.
+    """
+    n_out, last, output, loss = KINDS[kind]
+    n_in, *hidden = layers
+    made = []
+    for width, activation, options in [*hidden, (n_out, last, {})]:
+        weight = random.normal(size=(n_in, width)) / n_in**0.5
+        made.append(
+            xpnet.Dense(
+                weight.astype(dtype),
+                random.normal(scale=0.5, size=width).astype(dtype),
+                activation,
+                options,
+            )
         )
-        return with_options(network, options)
+        n_in = width
+    network = xpnet.Network(made, preprocessing=xpnet.Scale(0.5), output=output)
+    rows = random.normal(size=(n_rows, network.n_in)).astype(dtype)
+    objective = Objective(network)
+    if objective.loss != loss:
+        objective = Objective(network, loss)
+    if objective.has_classes:
+        return objective, rows, random.integers(0, network.n_classes, n_rows)
+    if loss == "binary_cross_entropy":
+        return objective, rows, random.integers(0, 2, (n_rows, n_out)).astype(dtype)
+    return objective, rows, random.normal(size=(n_rows, n_out)).astype(dtype)
 
-    return arrays, build
+
+def direct(objective, network, rows, answers):
+    """Return the loss by its definition, of what `forward` gives."""
+    y = xpnet.forward(network, rows)
+    if objective.loss == "mean_squared_error":
+        return np.mean((y - answers) ** 2)
+    if objective.loss == "cross_entropy":
+        p = y if network.output == "probabilities" else xpnet.softmax(y, axis=1)
+        return -np.mean(np.log(np.take_along_axis(p, answers[:, None], 1)))
+    p = y if network.output == "probabilities" else xpnet.sigmoid(y)
+    t = answers.reshape(p.shape)
+    return -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
 
 
-@pytest.mark.parametrize(("activation", "options"), CASES)
-def test_gradients_equal_difference_quotients(xp_backend, activation, options):
-    random = np.random.default_rng(7)
-    arrays, build = make(xp_backend, activation, options, "float64", random)
-    rows = xp_backend.asarray(random.normal(size=(6, 5)), "float64")
-    labels = xp_backend.asarray(random.integers(0, 3, 6), "int64")
-    loss, gradients = loss_and_gradients(build(arrays), rows, labels, xp_backend.xp)
-    direct = xpnet.cross_entropy(xpnet.forward(build(arrays), rows), labels)
-    np.testing.assert_array_equal(
-        xp_backend.check(loss, dtype="float64", shape=()),
-        xp_backend.check(direct, dtype="float64", shape=()),
+def pairs_of(network):
+    return [(layer.weight, layer.bias) for layer in network.layers]
+
+
+def placed(objective, xp_backend, dtype):
+    """Return an equal objective whose arrays are a backend's."""
+    network = objective.network.map_arrays(lambda x: xp_backend.asarray(x, dtype))
+    return Objective(network, objective.loss)
+
+
+def gradient_there(objective, rows, answers, xp_backend, dtype):
+    """Return the loss and the gradient on a backend, in NumPy."""
+    objective, xp = placed(objective, xp_backend, dtype), xp_backend.xp
+    kind = "int64" if objective.has_classes else dtype
+    targets = objective.targets(xp_backend.asarray(answers, kind), objective.network.dtype, xp)
+    loss, gradient = loss_and_gradient(
+        objective, pairs_of(objective.network), xp_backend.asarray(rows, dtype), targets, xp
+    )
+    n = sum((layer.n_in + 1) * layer.n_out for layer in objective.network.layers)
+    return (
+        float(xp_backend.check(loss, dtype=dtype, shape=())),
+        xp_backend.check(gradient, dtype=dtype, shape=(n,)),
     )
 
-    def loss_at(change):
-        moved = {name: arrays[name] + change[name] for name in arrays}
-        value = xpnet.cross_entropy(xpnet.forward(build(moved), rows), labels)
-        return float(xp_backend.check(value, dtype="float64", shape=()))
 
-    values = {
-        name: xp_backend.check(gradient, dtype="float64", shape=arrays[name].shape)
-        for pair, names in zip(gradients, (("W1", "b1"), ("W2", "b2")), strict=True)
-        for gradient, name in zip(pair, names, strict=True)
-    }
+def gradient_here(objective, rows, answers):
+    targets = objective.targets(answers, rows.dtype, np)
+    return loss_and_gradient(objective, pairs_of(objective.network), rows, targets, np)
+
+
+def assert_equals_differences(objective, rows, answers, found, tolerance):
+    """Compare a loss and a gradient with the loss by its definition, and its differences."""
+    loss, gradient = found
+    network, layout = objective.network, Layout(objective.network)
+    expected = direct(objective, network, rows, answers)
+    assert loss == pytest.approx(expected, rel=tolerance / 100)
+    vector, h, random = vector_of(network), 1e-6, np.random.default_rng(11)
     # A few directions tell as much as every element, in a fraction of the time.
-    h = 1e-6
     for _ in range(3):
-        direction = {name: random.normal(size=value.shape) for name, value in arrays.items()}
+        direction = random.normal(size=vector.shape)
         ahead, behind = (
-            loss_at({name: sign * h * d for name, d in direction.items()}) for sign in (1, -1)
+            direct(objective, layout.with_parameters(vector + step, np), rows, answers)
+            for step in (h * direction, -h * direction)
         )
-        expected = sum(np.sum(values[name] * direction[name]) for name in arrays)
-        assert (ahead - behind) / (2 * h) == pytest.approx(expected, rel=1e-6, abs=1e-8)
+        slope = (ahead - behind) / (2 * h)
+        # The difference of two losses is rounded by their size times 2^-52, over 2 h.
+        assert gradient @ direction == pytest.approx(slope, rel=tolerance, abs=1e-8 + tolerance / 9)
+
+
+def precision(xp_backend):
+    """Return the widest dtype of a backend, and how far its gradients are from differences."""
+    return ("float64", 1e-6) if xp_backend.has_float64 else ("float32", 2e-4)
 
 
 @pytest.mark.parametrize(("activation", "options"), CASES)
-def test_gradients_equal_torchs(activation, options):
-    torch = pytest.importorskip("torch")
-    random = np.random.default_rng(8)
-    values = [random.normal(size=shape) for shape in ((5, 4), (4,), (4, 3), (3,))]
-    tensors = [torch.tensor(value, requires_grad=True) for value in values]
-    rows, labels = random.normal(size=(6, 5)), random.integers(0, 3, 6)
-    weight1, bias1, weight2, bias2 = tensors
-    # torch differentiates our own function; that it is torch's own is for the derivatives' tests.
-    apply = getattr(xpnet, ACTIVATIONS[activation].name)
-    hidden = apply(torch.tensor(rows) @ weight1 + bias1, **options)
-    torch.nn.functional.cross_entropy(hidden @ weight2 + bias2, torch.tensor(labels)).backward()
-    network = xpnet.Network.from_arrays(
-        dict(zip(("W1", "b1", "W2", "b2"), values, strict=True)), activation=activation
-    )
-    _, gradients = loss_and_gradients(with_options(network, options), rows, labels, np)
-    ours = [gradient for pair in gradients for gradient in pair]
-    for gradient, tensor in zip(ours, tensors, strict=True):
-        np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-10, atol=1e-14)
+def test_each_activation_on_every_backend(xp_backend, activation, options):
+    random = np.random.default_rng(7)
+    case = draw("classes", [5, (4, activation, options)], 6, random)
+    dtype, tolerance = precision(xp_backend)
+    assert_equals_differences(*case, gradient_there(*case, xp_backend, dtype), tolerance)
 
 
-def test_nothing_is_written_into_the_parameters():
-    network = xpnet.init_network([4, 3, 2], scheme="he")
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_loss_on_every_backend(xp_backend, kind):
+    case = draw(kind, [5, (4, "tanh", {}), (3, "sigmoid", {})], 6, np.random.default_rng(8))
+    dtype, tolerance = precision(xp_backend)
+    assert_equals_differences(*case, gradient_there(*case, xp_backend, dtype), tolerance)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("activation", "options"), CASES)
+def test_each_activation_with_each_loss(activation, options, kind):
+    case = draw(kind, [4, (5, activation, options)], 7, np.random.default_rng(9))
+    assert_equals_differences(*case, gradient_here(*case), 1e-6)
+
+
+@pytest.mark.parametrize(("activation", "options"), CASES)
+def test_the_outputs_of_a_regression_may_have_an_activation(activation, options):
+    random = np.random.default_rng(10)
+    weight, bias = random.normal(size=(4, 3)), random.normal(size=3)
+    network = xpnet.Network([xpnet.Dense(weight, bias, activation, options)], output="values")
+    case = Objective(network), random.normal(size=(6, 4)), random.normal(size=(6, 3))
+    assert_equals_differences(*case, gradient_here(*case), 1e-6)
+
+
+def by_torch(objective, rows, answers):
+    """Return the loss and the gradient by torch's automatic differentiation."""
+    torch = pytest.importorskip("torch", reason="differentiates by torch")
+    functions = torch.nn.functional
+    tensors, x = [], 0.5 * torch.tensor(rows)  # by what is done before
+    for layer in objective.scored.layers:
+        pair = [torch.tensor(p, requires_grad=True) for p in (layer.weight, layer.bias)]
+        tensors += pair
+        # Our own function; that it is torch's own is for the derivatives' tests.
+        function = getattr(xpnet, ACTIVATIONS[layer.activation].name)
+        x = function(x @ pair[0] + pair[1], **layer.options)
+    targets = torch.tensor(answers)
+    if objective.loss == "cross_entropy":
+        loss = functions.cross_entropy(x, targets)
+    elif objective.loss == "binary_cross_entropy":
+        targets = targets.reshape(x.shape).to(x.dtype)
+        loss = functions.binary_cross_entropy_with_logits(x, targets)
+    else:
+        loss = functions.mse_loss(x, targets)
+    loss.backward()
+    gradient = np.concatenate([tensor.grad.numpy().reshape(-1) for tensor in tensors])
+    return float(loss.detach()), gradient
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("activation", "options"), CASES)
+def test_gradients_equal_torchs(activation, options, kind):
+    layers = [5, (4, activation, options), (3, "tanh", {})]
+    case = draw(kind, layers, 6, np.random.default_rng(12))
+    loss, gradient = by_torch(*case)
+    ours = gradient_here(*case)
+    assert float(ours[0]) == pytest.approx(loss, rel=1e-13)
+    np.testing.assert_allclose(ours[1], gradient, rtol=1e-10, atol=1e-14)
+
+
+def any_shape(seed, activations):
+    """Return an objective of 1 to 4 layers of 1 to 20 units, and 1 to 50 rows."""
+    random = np.random.default_rng([13, seed])
+    kind = random.choice([*KINDS])
+    n_in, *widths = (int(n) for n in random.integers(1, 21, random.integers(1, 5)))
+    hidden = [(width, str(random.choice(activations)), {}) for width in widths]
+    return draw(kind, [n_in, *hidden], int(random.integers(1, 51)), random)
+
+
+@pytest.mark.parametrize("seed", range(250))
+def test_any_shape_equals_torchs(seed):
+    # Weight and bias of the first layer, of the second ...: the order is part of the comparison.
+    case = any_shape(seed, LEARNABLE)
+    loss, gradient = by_torch(*case)
+    ours = gradient_here(*case)
+    assert float(ours[0]) == pytest.approx(loss, rel=1e-12)
+    # Elements that cancel are as wrong as the largest ones.
+    np.testing.assert_allclose(ours[1], gradient, rtol=1e-10, atol=1e-12 * np.abs(gradient).max())
+
+
+# How steep each activation and its derivative are at most.
+STEEPEST = {
+    "erf": (1.129, 0.969),
+    "identity": (1.0, 0.0),
+    "sigmoid": (0.25, 0.0963),
+    "silu": (1.1, 0.501),
+    "softplus": (1.0, 0.25),
+    "softsign": (1.0, 2.0),
+    "tanh": (1.0, 0.770),
+}
+ROUNDING = 2.0**-24
+# A function of the table is within so many roundings, relative to the larger of its value and 1,
+# as is its derivative, whose formula takes a few of them more.
+FUNCTION = 16 * ROUNDING
+
+
+def product(x, x_error, y, y_error):
+    """Return how far x @ y is off at most, computed in float32 of numbers that are off."""
+    gamma = (x.shape[1] + 2) * ROUNDING * 1.01  # Higham's; 2 for a bias or a division
+    x, y = np.abs(x), np.abs(y)
+    return x_error @ y + (x + x_error) @ y_error + gamma * ((x + x_error) @ (y + y_error))
+
+
+def float32_bound(objective, rows, answers):
+    """Return how far each element of the gradient may be off in float32.
+
+    The errors of the forward and the backward pass are carried along beside the numbers: each
+    operation adds its own rounding to what it was given, as of `product`; an activation lets
+    through as much as it is steep.
+    """
+    network = objective.scored
+    x, x_error = 0.5 * rows, np.zeros_like(rows)  # a half is exact
+    stages = []
     for layer in network.layers:
-        layer.weight.flags.writeable = layer.bias.flags.writeable = False
-    loss, _ = loss_and_gradients(network, np.ones((2, 4)), np.asarray([0, 1]), np)
-    assert np.isfinite(loss)
+        steep, curved = STEEPEST[layer.activation]
+        z = x @ layer.weight + layer.bias
+        z_error = product(x, x_error, layer.weight, np.zeros_like(layer.weight))
+        z_error += 2 * ROUNDING * np.abs(layer.bias)
+        row = ACTIVATIONS[layer.activation]
+        y = row.function(z, np)
+        slope = row.derivative(z, y, np) if layer.activation != "identity" else np.ones_like(z)
+        slope_error = curved * z_error + (FUNCTION * np.maximum(1, np.abs(y)) if curved else 0.0)
+        stages.append((x, x_error, slope, slope_error, layer))
+        x, x_error = y, steep * z_error + FUNCTION * np.maximum(1, np.abs(y)) * bool(curved)
+    targets = objective.targets(answers, rows.dtype, np)
+    _, g = objective.of(x, targets, np)
+    if objective.loss == "cross_entropy":
+        # Logits that are off by e change no probability by more than the factor exp(2 e).
+        off = np.expm1(2 * x_error.max(axis=1, keepdims=True)) + (x.shape[1] + 16) * ROUNDING
+        g_error = off / len(x) * np.ones_like(x)
+    elif objective.loss == "binary_cross_entropy":
+        g_error = (x_error / 4 + FUNCTION) / x.size
+    else:
+        g_error = (2 * x_error + 4 * ROUNDING * np.abs(x - targets)) / x.size
+    parts = []
+    for x, x_error, slope, slope_error, layer in reversed(stages):
+        off = g_error * (np.abs(slope) + slope_error) + np.abs(g) * slope_error
+        g = g * slope
+        g_error = off + 2 * ROUNDING * np.abs(g)
+        ones = np.ones((1, len(x)))
+        parts[:0] = [
+            product(x.T, x_error.T, g, g_error),
+            product(ones, np.zeros_like(ones), g, g_error),
+        ]
+        g_error = product(g, g_error, layer.weight.T, np.zeros_like(layer.weight.T))
+        g = g @ layer.weight.T
+    return np.concatenate([part.reshape(-1) for part in parts])
+
+
+@pytest.mark.parametrize("seed", range(250))
+def test_float32_is_as_near_as_its_roundings(seed):
+    objective, rows, answers = any_shape(seed, [*STEEPEST])
+    # The same numbers in both precisions.
+    network = objective.network.map_arrays(lambda x: x.astype(np.float32).astype(np.float64))
+    objective = Objective(network, objective.loss)
+    rows = rows.astype(np.float32).astype(np.float64)
+    if not objective.has_classes:
+        answers = answers.astype(np.float32).astype(np.float64)
+    _, exact = gradient_here(objective, rows, answers)
+    narrow = Objective(network.map_arrays(lambda x: x.astype(np.float32)), objective.loss)
+    _, gradient = gradient_here(narrow, rows.astype(np.float32), answers)
+    assert gradient.dtype == np.float32
+    bound = float32_bound(objective, rows, answers)
+    assert np.all(np.abs(gradient - exact) <= bound)
+    # The bound is no empty promise.
+    assert bound.max() < 1e-3 * max(1.0, np.abs(exact).max())
+
+
+def test_the_order_of_the_gradient_is_that_of_the_layout():
+    objective, rows, answers = draw("classes", [2, (4, "tanh", {})], 5, np.random.default_rng(1))
+    _, gradient = gradient_here(objective, rows, answers)
+    (weight1, bias1), (weight2, bias2) = Layout(objective.network).pairs(gradient, np)
+    # By hand, once more.
+    (w1, b1), (w2, b2) = pairs_of(objective.network)
+    x = 0.5 * rows
+    hidden = np.tanh(x @ w1 + b1)
+    slope = xpnet.softmax(hidden @ w2 + b2, axis=1)
+    slope[np.arange(5), answers] -= 1
+    slope /= 5
+    np.testing.assert_allclose(weight2, hidden.T @ slope, rtol=1e-12)
+    np.testing.assert_allclose(bias2, slope.sum(axis=0), rtol=1e-12)
+    slope = (slope @ w2.T) * (1 - hidden**2)
+    np.testing.assert_allclose(weight1, x.T @ slope, rtol=1e-12)
+    np.testing.assert_allclose(bias1, slope.sum(axis=0), rtol=1e-12)
+
+
+def frozen(x):
+    x = np.array(x)
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("activation", LEARNABLE)
+def test_nothing_is_written_into_what_is_given(activation, kind):
+    case = draw(kind, [5, (4, activation, {})], 6, np.random.default_rng(2))
+    objective, rows, answers = case
+    objective = Objective(objective.network.map_arrays(frozen), objective.loss)
+    targets = frozen(objective.targets(answers, rows.dtype, np))
+    pairs = [tuple(map(frozen, pair)) for pair in pairs_of(objective.network)]
+    loss, gradient = loss_and_gradient(objective, pairs, frozen(rows), targets, np)
+    expected = gradient_here(*case)
+    assert loss == expected[0]
+    np.testing.assert_array_equal(gradient, expected[1])
+
+
+def test_the_given_parameters_count_and_not_the_networks():
+    objective, rows, answers = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(3))
+    other, _, _ = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(4))
+    given = loss_and_gradient(objective, pairs_of(other.network), rows, answers, np)
+    expected = gradient_here(other, rows, answers)
+    assert given[0] == expected[0]
+    np.testing.assert_array_equal(given[1], expected[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_waits_for_no_value(name, kind):
+    jax = pytest.importorskip("jax", reason="JAX traces what would wait")
+    from xpnet.arrays.namespace import array_namespace
+
+    objective, rows, answers = draw(kind, [5, (4, "gelu", {})], 6, np.random.default_rng(5), "f4")
+    optimizer, layout = OPTIMIZERS[name], Layout(objective.network)
+    vector = jax.numpy.asarray(vector_of(objective.network))
+    xp = array_namespace(vector)
+    objective = Objective(objective.network.map_arrays(jax.numpy.asarray), objective.loss)
+
+    def step(vector, vectors, rows, answers):
+        targets = objective.targets(answers, vector.dtype, xp)
+        pairs = layout.pairs(vector, xp)
+        loss, gradient = loss_and_gradient(objective, pairs, rows, targets, xp)
+        decayed = layout.is_weight(vector, xp)
+        state, update = optimizer.step(
+            State(3, vectors), gradient, vector, rate=0.1, decayed=decayed
+        )
+        return loss, state.vectors, vector + update
+
+    vectors = optimizer.start(vector).vectors
+    loss, after, moved = jax.eval_shape(
+        step, vector, vectors, jax.numpy.asarray(rows), jax.numpy.asarray(answers)
+    )
+    assert (loss.shape, loss.dtype) == ((), np.float32)
+    assert (moved.shape, moved.dtype) == (vector.shape, np.float32)
+    assert [x.shape for x in after] == [vector.shape] * len(vectors)
+
+
+HUGE = {"float16": 60_000.0, "float32": 1e30, "float64": 1e300}
+
+
+def assert_slopes_of_huge_logits(kind, xp_backend, dtype, huge):
+    objective = draw(kind, [2], 2, np.random.default_rng(6))[0]
+    n_out, xp = objective.network.n_out, xp_backend.xp
+    signs = np.resize([1.0, -1.0], (2, n_out))
+    signs[1] = -signs[0]
+    wide = "float64" if dtype == "float64" else "float32"
+    logits = xp.astype(xp_backend.asarray(signs, wide), getattr(xp, dtype)) * huge
+    answers = [0, 0] if objective.has_classes else np.zeros((2, n_out))
+    kind_of = "int64" if objective.has_classes else "float32"
+    targets = objective.targets(xp_backend.asarray(answers, kind_of), logits.dtype, xp)
+    loss, slope = objective.of(logits, targets, xp)
+    loss = float(xp_backend.check(loss, dtype=wide, shape=()))
+    values = xp_backend.check(slope, dtype=dtype, shape=(2, n_out)).astype(np.float64)
+    if objective.loss == "cross_entropy":
+        # The first row is half right; the second one is wrong by twice as much.
+        p = np.asarray([[0.5, 0, 0.5], [0, 1, 0]])
+        expected = (p - np.asarray([[1, 0, 0], [1, 0, 0]])) / 2
+        assert loss == pytest.approx(huge, rel=1e-2)
+    else:
+        expected = (signs > 0) / signs.size
+        assert loss == pytest.approx(huge * np.mean(signs > 0), rel=1e-2)
+    np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", HUGE)
+@pytest.mark.parametrize("kind", ["classes", "one_unit", "questions"])
+def test_huge_logits_have_a_slope(xp_backend, kind, dtype):
+    xp_backend.asarray(0.0, dtype)  # skips where there is no such dtype
+    assert_slopes_of_huge_logits(kind, xp_backend, dtype, HUGE[dtype])
+
+
+@pytest.mark.parametrize("kind", ["classes", "one_unit", "questions"])
+def test_huge_logits_of_bfloat16_have_a_slope(kind):
+    pytest.importorskip("torch", reason="only torch has a bfloat16 to learn in")
+    from xpnet.parity.kit.backends import open_backend
+
+    assert_slopes_of_huge_logits(kind, open_backend("torch"), "bfloat16", 1e30)
+
+
+def test_the_loss_of_short_numbers_is_a_longer_one():
+    objective, rows, answers = draw("classes", [3], 6, np.random.default_rng(7), "float16")
+    loss, gradient = gradient_here(objective, rows, answers)
+    assert (loss.dtype, gradient.dtype) == (np.float32, np.float16)
 
 
 def test_a_step_cannot_be_learned_through():
     network = xpnet.init_network([4, 3, 2], activation="step")
     with pytest.raises(ValueError, match="activation 'step' has no derivative to learn by"):
-        loss_and_gradients(network, np.ones((2, 4)), np.asarray([0, 1]), np)
+        Objective(network)
+
+
+def of(n_out, output="logits", activation="identity"):
+    layer = xpnet.Dense(np.ones((2, n_out)), np.zeros(n_out), activation)
+    return xpnet.Network([layer], output=output)
+
+
+@pytest.mark.parametrize(
+    ("network", "loss", "message"),
+    [
+        (of(3), "hinge", "`loss` must be one of binary_cross_entropy, cross_entropy, mean_sq"),
+        (
+            of(3),
+            "mean_squared_error",
+            "must be binary_cross_entropy or cross_entropy for output='logits' with 3 units; got",
+        ),
+        (of(1), "cross_entropy", "must be binary_cross_entropy for output='logits' with 1 units"),
+        (of(3, "values"), "cross_entropy", "must be mean_squared_error for output='values'"),
+        (of(1, "values"), "binary_cross_entropy", "must be mean_squared_error for output='val"),
+        (
+            of(3, "probabilities", "softmax"),
+            "binary_cross_entropy",
+            "must be cross_entropy for output='probabilities' with 3 units; got 'binary",
+        ),
+        (
+            of(3, "probabilities", "sigmoid"),
+            "cross_entropy",
+            "must be binary_cross_entropy for output='probabilities' with 3 units; got 'cross_e",
+        ),
+        (
+            of(3, "probabilities", "relu"),
+            None,
+            "`network` must end in softmax or sigmoid to learn probabilities; got relu",
+        ),
+        (of(1, "probabilities", "softmax"), None, "must have two or more units to learn a softm"),
+    ],
+)
+def test_a_loss_must_suit_the_network(network, loss, message):
+    with pytest.raises(ValueError, match=message):
+        Objective(network, loss)
+
+
+@pytest.mark.parametrize(
+    ("network", "loss", "has_classes"),
+    [
+        (of(3), "cross_entropy", True),
+        (of(1), "binary_cross_entropy", True),
+        (of(1, "values"), "mean_squared_error", False),
+        (of(3, "probabilities", "softmax"), "cross_entropy", True),
+        (of(1, "probabilities", "sigmoid"), "binary_cross_entropy", True),
+        (of(2, "probabilities", "sigmoid"), "binary_cross_entropy", False),
+    ],
+)
+def test_the_loss_that_suits_by_itself(network, loss, has_classes):
+    objective = Objective(network)
+    assert (objective.loss, objective.has_classes) == (loss, has_classes)
+
+
+def test_a_pair_of_widths_is_not_mixed_up():
+    # All widths differ, so that no weight fits in the place of another one.
+    objective, rows, answers = draw(
+        "questions",
+        [7, (5, "silu", {}), (3, "tanh", {}), (2, "erf", {})],
+        6,
+        np.random.default_rng(8),
+    )
+    _, gradient = gradient_here(objective, rows, answers)
+    shapes = [weight.shape for weight, _ in Layout(objective.network).pairs(gradient, np)]
+    assert shapes == list(pairwise([7, 5, 3, 2, 4]))

@@ -1,60 +1,213 @@
 """Optimizers, against torch's and on every backend."""
 
+from math import inf, nan
+
 import numpy as np
 import pytest
 
-from xpnet.training.optimizers import Adam, cosine
+from xpnet.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, State
+
+# Each optimizer beside the name and options of torch's.
+CASES = {
+    "sgd": (SGD(), "SGD", {}),
+    "sgd, decay": (SGD(weight_decay=0.1), "SGD", {"weight_decay": 0.1}),
+    "momentum": (SGD(0.9), "SGD", {"momentum": 0.9}),
+    "momentum, decay": (SGD(0.9, weight_decay=0.1), "SGD", {"momentum": 0.9, "weight_decay": 0.1}),
+    "nesterov": (SGD(0.8, nesterov=True), "SGD", {"momentum": 0.8, "nesterov": True}),
+    "nesterov, decay": (
+        SGD(0.8, nesterov=True, weight_decay=0.1),
+        "SGD",
+        {"momentum": 0.8, "nesterov": True, "weight_decay": 0.1},
+    ),
+    "adam": (Adam(), "Adam", {}),
+    "adam, options": (
+        Adam(0.8, 0.9, 1e-3, weight_decay=0.1),
+        "Adam",
+        {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    "adam, no means": (Adam(0.0, 0.0), "Adam", {"betas": (0.0, 0.0)}),
+    "adamw": (AdamW(), "AdamW", {"weight_decay": 0.01}),
+    "adamw, options": (
+        AdamW(0.8, 0.9, 1e-3, weight_decay=0.3),
+        "AdamW",
+        {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.3},
+    ),
+}
+N_STEPS = 100
+RATES = [0.05 / (1 + i % 7) for i in range(N_STEPS)]
 
 
-def run(parameters, gradients, xp, learning_rate=0.01):
-    """Return the parameters after one step for each of the gradients."""
-    adam = Adam()
-    state = adam.start(parameters)
-    for gradient in gradients:
-        steps, state = adam.step(gradient, state, learning_rate, xp)
-        parameters = [p + step for p, step in zip(parameters, steps, strict=True)]
-    return parameters
+def steps(optimizer, start, gradient_at, decayed=1.0, rates=RATES):
+    """Return the parameters after each step; the gradient depends on them."""
+    state, parameters, seen = optimizer.start(start), start, []
+    for i, rate in enumerate(rates):
+        state, update = optimizer.step(
+            state, gradient_at(i, parameters), parameters, rate=rate, decayed=decayed
+        )
+        parameters = parameters + update
+        seen.append(parameters)
+    assert state.n_steps == len(rates)
+    return seen
 
 
-def test_adam_equals_torchs():
-    torch = pytest.importorskip("torch")
+def changing(noise):
+    """Return gradients of a square, whose scales differ much, with noise upon them."""
+
+    def gradient_at(i, parameters):
+        return noise[i] + parameters * 3.0
+
+    return gradient_at
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_step_equals_torchs(case):
+    torch = pytest.importorskip("torch", reason="compares with torch's optimizers")
+    optimizer, name, options = CASES[case]
     random = np.random.default_rng(0)
-    start = [random.normal(size=(3, 2)), random.normal(size=2)]
-    gradients = [[random.normal(size=(3, 2)), random.normal(size=2)] for _ in range(100)]
-    tensors = [torch.tensor(value, requires_grad=True) for value in start]
-    theirs = torch.optim.Adam(tensors, lr=0.01)
-    for gradient in gradients:
-        for tensor, value in zip(tensors, gradient, strict=True):
-            tensor.grad = torch.tensor(value)
+    start = random.normal(size=20)
+    noise = random.normal(size=(N_STEPS, 20)) * 10.0 ** np.linspace(-6, 3, 20)
+    gradient_at = changing(noise)
+    tensor = torch.tensor(start, requires_grad=True)
+    theirs = getattr(torch.optim, name)([tensor], lr=1.0, **options)
+    expected = []
+    for i, rate in enumerate(RATES):
+        theirs.param_groups[0]["lr"] = rate
+        tensor.grad = torch.tensor(gradient_at(i, tensor.detach().numpy()))
         theirs.step()
-    for ours, tensor in zip(run(start, gradients, np), tensors, strict=True):
-        np.testing.assert_allclose(ours, tensor.detach().numpy(), rtol=1e-12)
+        expected.append(tensor.detach().numpy().copy())
+    found = steps(optimizer, start, gradient_at)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_adam_on_every_backend(xp_backend):
+@pytest.mark.parametrize("case", CASES)
+def test_every_backend_steps_alike(xp_backend, case):
+    optimizer, *_ = CASES[case]
     random = np.random.default_rng(1)
-    start, gradients = random.normal(size=4), random.normal(size=(5, 4))
-    (expected,) = run([start], [[gradient] for gradient in gradients], np)
-    (result,) = run(
-        [xp_backend.asarray(start)], [[xp_backend.asarray(g)] for g in gradients], xp_backend.xp
-    )
+    start, noise = random.normal(size=4), random.normal(size=(10, 4))
+    noise[3] = 0.0
+    expected = steps(optimizer, start, changing(noise), rates=RATES[:10])[-1]
+    there = [xp_backend.asarray(row) for row in noise]
+    result = steps(optimizer, xp_backend.asarray(start), changing(there), rates=RATES[:10])[-1]
     values = xp_backend.check(result, dtype="float32", shape=(4,))
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
-def test_a_gradient_of_zero_moves_nothing():
-    (result,) = run([np.ones(2)], [[np.zeros(2)]], np)
+@pytest.mark.parametrize(
+    "optimizer", [SGD(weight_decay=0.1), Adam(weight_decay=0.1), AdamW(weight_decay=0.1)]
+)
+def test_only_what_is_to_decay_decays(optimizer):
+    random = np.random.default_rng(2)
+    start, noise = random.normal(size=6), random.normal(size=(20, 6))
+    mask = np.asarray([1.0, 0.0, 1.0, 0.0, 0.0, 1.0])
+
+    def gradient_at(i, _):
+        return noise[i]
+
+    *_, mixed = steps(optimizer, start, gradient_at, mask, RATES[:20])
+    *_, all_decay = steps(optimizer, start, gradient_at, 1.0, RATES[:20])
+    *_, none_decay = steps(optimizer, start, gradient_at, 0.0, RATES[:20])
+    *_, plain = steps(type(optimizer)(weight_decay=0.0), start, gradient_at, 1.0, RATES[:20])
+    np.testing.assert_array_equal(none_decay, plain)
+    np.testing.assert_array_equal(mixed, np.where(mask == 1.0, all_decay, plain))
+    assert np.all(all_decay != plain)
+
+
+def frozen(x):
+    x = np.array(x)
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_is_written_into_what_is_given(case):
+    optimizer, *_ = CASES[case]
+    parameters = frozen([1.0, -2.0])
+    state = optimizer.start(parameters)
+    for value in (0.5, -3.0):
+        state = State(state.n_steps, tuple(map(frozen, state.vectors)))
+        kept = [x.copy() for x in state.vectors]
+        n_before = state.n_steps
+        after, update = optimizer.step(
+            state, frozen([value, 1.0]), parameters, rate=0.1, decayed=frozen([1.0, 0.0])
+        )
+        assert (state.n_steps, after.n_steps) == (n_before, n_before + 1)
+        for x, before in zip(state.vectors, kept, strict=True):
+            np.testing.assert_array_equal(x, before)
+        again = optimizer.step(
+            state, np.asarray([value, 1.0]), parameters, rate=0.1, decayed=np.asarray([1.0, 0.0])
+        )
+        np.testing.assert_array_equal(update, again[1])
+        state = after
+
+
+def test_the_start_is_no_part_of_the_parameters():
+    parameters = np.ones(3)
+    for x in Adam().start(parameters).vectors:
+        assert not np.may_share_memory(x, parameters)
+        np.testing.assert_array_equal(x, 0.0)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_gradient_of_zero_moves_nothing(name):
+    optimizer = OPTIMIZERS[name]
+    if name == "adamw":  # whose weights shrink all the same
+        optimizer = AdamW(weight_decay=0.0)
+    start = np.ones(2)
+    *_, result = steps(optimizer, start, lambda *_: np.zeros(2), rates=RATES[:5])
     np.testing.assert_array_equal(result, 1.0)
 
 
-def test_the_state_is_not_changed_in_place():
-    adam = Adam()
-    state = adam.start([np.ones(2)])
-    adam.step([np.ones(2)], state, 0.1, np)
-    assert state.n_steps == 0
-    np.testing.assert_array_equal(state.means[0], 0.0)
+def test_the_named_optimizers_are_what_they_say():
+    assert dict(OPTIMIZERS) == {
+        "adam": Adam(),
+        "adamw": AdamW(0.9, 0.999, 1e-8, 0.01),
+        "momentum": SGD(0.9),
+        "nesterov": SGD(0.9, nesterov=True),
+        "sgd": SGD(),
+    }
+    rates = {name: optimizer.usual_rate for name, optimizer in OPTIMIZERS.items()}
+    assert rates == {
+        "adam": 0.005,
+        "adamw": 0.005,
+        "momentum": 0.1,
+        "nesterov": 0.1,
+        "sgd": 0.1,
+    }
 
 
-@pytest.mark.parametrize(("progress", "rate"), [(0, 2.0), (0.5, 1.0), (1, 0.0)])
-def test_the_cosine_falls_to_zero(progress, rate):
-    assert cosine(2.0, progress) == pytest.approx(rate)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(np.float64(0.5), weight_decay=np.float64(0.1)),
+        Adam(np.float64(0.9), np.float64(0.9), np.float64(1e-8), np.float64(0.1)),
+        AdamW(weight_decay=np.float64(0.1)),
+    ],
+)
+def test_numbers_of_numpy_change_no_dtype(optimizer):
+    start = np.ones(2, np.float32)
+    *_, result = steps(optimizer, start, lambda *_: np.ones(2, np.float32), rates=RATES[:3])
+    assert result.dtype == np.float32
+    assert "np." not in repr(optimizer)  # which tells one training from another
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD(1.0), "`momentum` must be from 0 to below 1; got 1.0"),
+        (lambda: SGD(-0.1), "`momentum` must be from 0 to below 1; got -0.1"),
+        (lambda: SGD(nan), "`momentum` must be from 0 to below 1; got nan"),
+        (lambda: SGD(nesterov=True), "`momentum` must be above 0 for nesterov=True; got 0"),
+        (lambda: SGD(weight_decay=-1.0), "`weight_decay` must be 0 or more; got -1.0"),
+        (lambda: SGD(weight_decay=inf), "`weight_decay` must be 0 or more; got inf"),
+        (lambda: Adam(beta1=1.0), "`beta1` must be from 0 to below 1; got 1.0"),
+        (lambda: Adam(beta2=-0.5), "`beta2` must be from 0 to below 1; got -0.5"),
+        (lambda: Adam(epsilon=0.0), "`epsilon` must be positive; got 0.0"),
+        (lambda: Adam(epsilon=inf), "`epsilon` must be positive; got inf"),
+        (lambda: Adam(weight_decay=nan), "`weight_decay` must be 0 or more; got nan"),
+        (lambda: AdamW(weight_decay=-0.1), "`weight_decay` must be 0 or more; got -0.1"),
+        (lambda: AdamW(beta1=2.0), "`beta1` must be from 0 to below 1; got 2.0"),
+    ],
+)
+def test_options_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

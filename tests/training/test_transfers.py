@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.counting import Transfers
+from xpnet.arrays.counting import Transfers, count_transfers
 from xpnet.arrays.transfer import move, to_numpy
+from xpnet.training import examples
+from xpnet.training.run import RunawayError
 
 strict = pytest.importorskip("array_api_strict")
+# Of 40 images, 30 are learned from, in 3 batches.
 OPTIONS = {"epochs": 2, "batch_size": 10, "validation": 0.25}
+LOSS, ANSWER, ID, COUNT = 4, 1, 8, 8  # bytes: float32, bool, int64, and int64 again
 
 
 def there(x):
@@ -20,9 +24,7 @@ def host_network():
 
 
 def network_there():
-    old = host_network()
-    layers = [xpnet.Dense(there(y.weight), there(y.bias), y.activation) for y in old.layers]
-    return xpnet.Network(layers, old.preprocessing)
+    return host_network().map_arrays(there)
 
 
 @pytest.fixture(scope="module")
@@ -30,44 +32,128 @@ def digits():
     return tuple(part[::25] for part in xpnet.sample())
 
 
-def test_host_images_cross_batch_by_batch(digits):
+def assert_learned_alike(run, expected):
+    for ours, layer in zip(run.network.layers, expected.network.layers, strict=True):
+        # Six steps of 0.005 at most; rounding moves a weight by a small part of one.
+        np.testing.assert_allclose(to_numpy(ours.weight), layer.weight, atol=1e-4)
+    accuracies = [[(e.accuracy, e.validation_accuracy) for e in r.history] for r in (run, expected)]
+    assert accuracies[0] == accuracies[1]
+
+
+# An epoch's bytes to the device: what is learned from with its class ids, then the same images
+# and those held out again, for their scores.
+EPOCH_TO_DEVICE = 30 * (784 + ID) + 30 * 784 + 10 * 784
+# And back: the loss, whether all is finite, and ten outputs for each image scored.
+EPOCH_TO_HOST = LOSS + ANSWER + (30 + 10) * 10 * 4
+
+
+def test_host_images_cross_some_thousand_at_a_time(digits):
     run = xpnet.train(network_there(), *digits, **OPTIONS)
-    # Each epoch: 30 images and labels in 3 batches, then 10 images held out, whose labels come
-    # back; a loss, and whether each of the 4 parameters is finite.
-    to_device = 2 * (30 * (784 + 8) + 10 * 784)
-    assert run.transfers == Transfers(2 * 7, to_device, 2 * 6, 2 * (10 * 8 + 4 + 4))
+    assert run.transfers == Transfers(
+        2 * (2 + 2), 2 * EPOCH_TO_DEVICE, 2 * (2 + 2), 2 * EPOCH_TO_HOST
+    )
+    assert_learned_alike(run, xpnet.train(host_network(), *digits, **OPTIONS))
+
+
+def test_fewer_at_a_time_are_more_copies_of_as_many_bytes(digits, monkeypatch):
+    monkeypatch.setattr(examples, "_ROWS_AT_A_TIME", 20)
+    run = xpnet.train(network_there(), *digits, **OPTIONS)
+    # 20 and then 10 of 30 images and class ids.
+    assert run.transfers == Transfers(
+        2 * (4 + 2), 2 * EPOCH_TO_DEVICE, 2 * (2 + 2), 2 * EPOCH_TO_HOST
+    )
+
+
+@pytest.mark.parametrize("options", [{"augment": 1}, {"distort": 1.0}])
+def test_what_is_made_in_another_thread_is_counted_alike(digits, options):
+    run = xpnet.train(network_there(), *digits, **OPTIONS, **options)
+    assert run.transfers == Transfers(
+        2 * (2 + 2), 2 * EPOCH_TO_DEVICE, 2 * (2 + 2), 2 * EPOCH_TO_HOST
+    )
+    assert_learned_alike(run, xpnet.train(host_network(), *digits, **OPTIONS, **options))
 
 
 def test_images_there_are_chosen_there(digits):
     images, labels = map(there, digits)
     run = xpnet.train(network_there(), images, labels, transfers="forbid", **OPTIONS)
-    # Each epoch: the order and the places of images held out there; a loss, 4 answers and the
-    # counts back. Before them, whether a label is wrong.
-    to_host = 1 + 2 * (4 + 4 + 101 * 8)
-    assert run.transfers == Transfers(4, 2 * 8 * (30 + 10), 1 + 2 * 6, to_host)
-    expected = xpnet.train(host_network(), *digits, **OPTIONS)
-    for ours, layer in zip(run.network.layers, expected.network.layers, strict=True):
-        # Six steps of 0.005 at most; rounding moves a weight by a small part of one.
-        np.testing.assert_allclose(to_numpy(ours.weight), layer.weight, atol=1e-4)
-    accuracies = [[e.validation_accuracy for e in r.history] for r in (run, expected)]
-    assert accuracies[0] == accuracies[1]
+    # The places of the images held out, and of those whose accuracy is measured; then in each
+    # epoch their order.
+    to_device = Transfers(2 + 2, (10 + 30 + 2 * 30) * ID)
+    # Whether a label is wrong; then the loss, whether all is finite, and twice a loss and a count.
+    copies, n_bytes = 1 + 2 * 6, ANSWER + 2 * (LOSS + ANSWER + 2 * (LOSS + COUNT))
+    assert run.transfers == Transfers(
+        to_device.copies_to_device, to_device.bytes_to_device, copies, n_bytes
+    )
+    assert_learned_alike(run, xpnet.train(host_network(), *digits, **OPTIONS))
 
 
-def test_on_the_host_nothing_is_copied(digits):
-    run = xpnet.train(host_network(), *digits, transfers="forbid", **OPTIONS)
+def test_labels_there_are_chosen_there_beside_augmented_images(digits):
+    # The places of labels cross in the thread that learns, where they are counted.
+    images, labels = digits[0], there(digits[1])
+    run = xpnet.train(network_there(), images, labels, augment=1, **OPTIONS)
+    to_device = (10 + 30 + 2 * 30) * ID + 2 * (30 + 30 + 10) * 784
+    # Labels come back to be compared with outputs that have.
+    to_host = ANSWER + 2 * (EPOCH_TO_HOST + (30 + 10) * ID)
+    assert run.transfers == Transfers(2 + 2 * (1 + 1 + 2), to_device, 1 + 2 * 6, to_host)
+    expected = xpnet.train(host_network(), *digits, augment=1, **OPTIONS)
+    assert_learned_alike(run, expected)
+
+
+def test_other_examples_held_out_are_copied_for_their_scores(digits):
+    images, labels = digits
+    options = {"epochs": 2, "batch_size": 10, "validation": (images[:5], labels[:5])}
+    run = xpnet.train(network_there(), images, labels, **options)
+    to_device = 2 * (40 * (784 + ID) + (40 + 5) * 784)
+    to_host = 2 * (LOSS + ANSWER + (40 + 5) * 40)
+    assert run.transfers == Transfers(2 * (2 + 2), to_device, 2 * (2 + 2), to_host)
+
+
+@pytest.mark.parametrize("options", [{}, {"augment": 1, "distort": 0.5}])
+def test_on_the_host_nothing_is_copied(digits, options):
+    run = xpnet.train(host_network(), *digits, transfers="forbid", **OPTIONS, **options)
     assert run.transfers == Transfers()
 
 
+def test_what_is_in_host_memory_may_be_augmented_where_copies_are_forbidden(digits):
+    torch = pytest.importorskip("torch", reason="torch's arrays may be in host memory")
+    network = host_network().map_arrays(torch.tensor)
+    images, labels = map(torch.tensor, digits)
+    run = xpnet.train(network, images, labels, augment=1, transfers="forbid", **OPTIONS)
+    assert run.transfers == Transfers()
+    assert_learned_alike(run, xpnet.train(host_network(), *digits, augment=1, **OPTIONS))
+
+
 def test_forbidden_images_and_labels(digits):
+    network = network_there()
     with pytest.raises(ValueError, match=r"`images` of shape \(40, 28, 28\) would be copied"):
-        xpnet.train(network_there(), *digits, transfers="forbid")
+        xpnet.train(network, *digits, transfers="forbid")
     with pytest.raises(ValueError, match=r"`labels` of shape \(40,\) would be copied"):
-        xpnet.train(network_there(), there(digits[0]), digits[1], transfers="forbid")
+        xpnet.train(network, there(digits[0]), digits[1], transfers="forbid")
+    placed = tuple(map(there, digits))
+    with pytest.raises(ValueError, match=r"`images` of shape \(40, 28, 28\) would be copied"):
+        xpnet.train(network, *placed, validation=digits, transfers="forbid")
+    with pytest.raises(ValueError, match=r"`labels` of shape \(40,\) would be copied"):
+        xpnet.train(network, *placed, validation=(placed[0], digits[1]), transfers="forbid")
+    with pytest.raises(ValueError, match=r"`images` of shape \(40, 28, 28\) would be copied"):
+        xpnet.train(host_network(), *placed, transfers="forbid")
 
 
-def test_moves_of_pixels_need_the_host(digits):
+@pytest.mark.parametrize("options", [{"augment": 2}, {"distort": 0.5}])
+def test_moves_of_pixels_need_the_host(digits, options):
     images, labels = map(there, digits)
-    with pytest.raises(ValueError, match=r"`augment` must be 0 with transfers='forbid'.* got 2"):
-        xpnet.train(network_there(), images, labels, augment=2, transfers="forbid")
-    run = xpnet.train(network_there(), images, labels, augment=2, epochs=1)
+    message = "`augment` and `distort`, which work on the host, must be 0 with transfers='forbid'"
+    with pytest.raises(ValueError, match=message):
+        xpnet.train(network_there(), images, labels, transfers="forbid", **options)
+    run = xpnet.train(network_there(), images, labels, epochs=1, **options)
     assert run.transfers.bytes_to_host > 40 * 784
+
+
+def test_an_error_says_what_was_copied_until_then(digits):
+    images = digits[0].astype(np.float32)
+    images[7, 0, 0] = np.nan
+    network = network_there()
+    with count_transfers() as counted, pytest.raises(RunawayError) as caught:
+        xpnet.train(network, images, digits[1], epochs=1)
+    # The images, their class ids, and the loss.
+    expected = Transfers(2, 40 * (784 * 4 + ID), 1, LOSS)
+    assert caught.value.run.transfers == counted == expected

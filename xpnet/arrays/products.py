@@ -71,7 +71,8 @@ def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
     """
     n_rows, n_in = x.shape
     n_parts = _n_parts(x, n_rows * n_in * bias.shape[0], bias.shape[0])
-    size = n_rows if n_parts == 1 else _rows_in_block(n_rows, n_rows // n_parts)
+    most = n_rows // n_parts
+    size = n_rows if n_parts == 1 or most < _ROWS else _rows_in_block(n_rows, most)
     if size == n_rows or n_rows % size:
         y = x @ weight
     else:
@@ -108,7 +109,7 @@ def _n_parts(x: Any, n_multiplications: int, n_out: int) -> int:
     Wide ones are not cut: all threads of BLAS share them out.
     """
     most = most_at_once() if type(x) is np.ndarray and n_out <= _NARROW else 0
-    return -(-n_multiplications // most) if most else 1
+    return max(-(-n_multiplications // most), 1) if most else 1
 
 
 def constant(x: Any, /) -> Any:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 __all__ = [
@@ -13,9 +14,12 @@ __all__ = [
     "add_reading_arguments",
     "as_data_error",
     "not_negative",
+    "not_negative_number",
     "on_terminal",
     "positive",
+    "positive_number",
     "read_options",
+    "share",
     "with_progress",
 ]
 
@@ -49,6 +53,29 @@ def _whole(text: str, smallest: int) -> int:
         msg = f"must be a whole number of at least {smallest}{digits}; got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+def positive_number(text: str) -> float:
+    """Return a number above 0; an argparse type."""
+    return _number(text, lambda x: 0 < x < float("inf"), "a positive number")
+
+
+def not_negative_number(text: str) -> float:
+    """Return a number of at least 0; an argparse type."""
+    return _number(text, lambda x: 0 <= x < float("inf"), "a number of 0 or more")
+
+
+def share(text: str) -> float:
+    """Return a number from 0 to below 1; an argparse type."""
+    return _number(text, lambda x: 0 <= x < 1, "a number from 0 to below 1")
+
+
+def _number(text: str, fits: Callable[[float], bool], rule: str) -> float:
+    with suppress(ValueError):
+        if fits(float(text)):
+            return float(text)
+    msg = f"must be {rule}; got {text!r}"
+    raise argparse.ArgumentTypeError(msg)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser, *, json: bool = True) -> None:

@@ -2,22 +2,24 @@
 
 import argparse
 import sys
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
     Subparsers,
     UsageError,
     add_common_arguments,
-    add_data_arguments,
-    as_data_error,
     not_negative,
+    not_negative_number,
     on_terminal,
     positive,
-    read_options,
+    positive_number,
+    share,
 )
+from xpnet.cli.examples import add_example_arguments, fitted, read_examples
 from xpnet.cli.report import network_text, print_json, print_table, transfers_text
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xpnet.arrays.device import Device
-    from xpnet.training.train import Epoch, Run
+    from xpnet.networks.network import Network
+    from xpnet.training.run import Epoch, Run
 
 __all__ = ["add_parser"]
 
@@ -41,20 +44,27 @@ _RECTIFIERS = frozenset(
 def add_parser(commands: Subparsers) -> None:
     """Add the command."""
     from xpnet.arrays.device import add_device_argument
-    from xpnet.functions.activations import ACTIVATIONS
 
     parser = commands.add_parser(
         "train",
         help="train a network on labelled images",
-        description="Train a classifier by Adam. Raw bytes are scaled to 0..1 by the network"
-        " itself; the scaling is stored with the weights.",
+        description="Train a classifier. Raw bytes are scaled to 0..1 by the network itself; the"
+        " scaling is stored with the weights. While it learns, all is kept in MODEL.checkpoint:"
+        " after an interruption, --resume goes on from there.",
         allow_abbrev=False,
     )
-    add_data_arguments(parser)
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="MODEL", help="a .safetensors, .npz or .onnx file"
-    )
-    parser.add_argument("--force", action="store_true", help="replace MODEL if it exists")
+    add_example_arguments(parser)
+    _add_network_arguments(parser)
+    _add_learning_arguments(parser)
+    _add_file_arguments(parser)
+    add_device_argument(parser)
+    add_common_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    from xpnet.functions.activations import ACTIVATIONS
+
     parser.add_argument(
         "--hidden",
         type=_widths,
@@ -72,159 +82,237 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--classes", type=positive, metavar="N", help="how many (default: the largest label + 1)"
     )
+
+
+def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
+    from xpnet.training.optimizers import OPTIMIZERS
+    from xpnet.training.schedules import SCHEDULES
+
     parser.add_argument("--epochs", type=positive, default=20, metavar="N", help="(default: 20)")
     parser.add_argument(
         "--batch-size", type=positive, default=100, metavar="N", help="(default: 100)"
     )
     parser.add_argument(
+        "--optimizer",
+        choices=list(OPTIMIZERS),
+        default="adam",
+        metavar="NAME",
+        help=f"{', '.join(OPTIMIZERS)} (default: adam)",
+    )
+    parser.add_argument(
         "--learning-rate",
-        type=_rate,
-        default=0.005,
+        type=positive_number,
         metavar="X",
-        help="at the start; it falls to zero by a cosine (default: 0.005)",
+        help="at its height (default: 0.005 for adam and adamw, 0.1 for the others)",
+    )
+    parser.add_argument(
+        "--weight-decay", type=not_negative_number, metavar="X", help="(default: 0; adamw: 0.01)"
+    )
+    parser.add_argument(
+        "--schedule",
+        choices=list(SCHEDULES),
+        default="cosine",
+        metavar="NAME",
+        help=f"of the learning rate: {', '.join(SCHEDULES)} (default: cosine, down to zero)",
+    )
+    parser.add_argument(
+        "--warmup",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="of all steps, in which the learning rate rises first (default: 0)",
     )
     parser.add_argument(
         "--validation",
-        type=_share,
+        type=share,
         default=0.1,
         metavar="SHARE",
-        help="of the images, held out to measure the accuracy (default: 0.1)",
+        help="of the images, held out to find the best epoch, whose weights are kept"
+        " (default: 0.1)",
     )
     parser.add_argument(
-        "--augment",
-        type=not_negative,
-        default=0,
+        "--patience",
+        type=positive,
         metavar="N",
-        help="move each image by up to N pixels whenever it is met (default: 0)",
-    )
-    parser.add_argument(
-        "--exclude",
-        metavar="DATA",
-        help="leave out the images of this data set, such as sample",
+        help="stop after N epochs without a better one (default: never)",
     )
     parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="(default: 0)")
-    add_device_argument(parser)
-    add_common_arguments(parser)
-    parser.set_defaults(run=run)
+
+
+def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="MODEL", help="a .safetensors, .npz or .onnx file"
+    )
+    parser.add_argument(
+        "--history", metavar="FILE", help="write what was measured after each epoch, as JSON"
+    )
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw loss and accuracy by epoch: .png, .svg or .pdf"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from MODEL.checkpoint, with the same bits in the end",
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace files, and begin anew, if they exist"
+    )
 
 
 def _widths(text: str) -> tuple[int, ...]:
     return tuple(positive(width) for width in text.split(","))
 
 
-def _rate(text: str) -> float:
-    return _number(text, lambda x: 0 < x < float("inf"), "a positive number")
-
-
-def _share(text: str) -> float:
-    return _number(text, lambda x: 0 <= x < 1, "a number from 0 to below 1")
-
-
-def _number(text: str, fits: "Callable[[float], bool]", rule: str) -> float:
-    with suppress(ValueError):
-        if fits(float(text)):
-            return float(text)
-    msg = f"must be {rule}; got {text!r}"
-    raise argparse.ArgumentTypeError(msg)
-
-
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
     from xpnet.arrays.device import Device
-    from xpnet.formats.choosing import save
-    from xpnet.networks.initializers import init_network
-    from xpnet.networks.preprocessing import Scale
-    from xpnet.training.train import train
 
-    _check_output(args.output, force=args.force)
+    checkpoint = _checked_files(args)
+    if args.patience and not args.validation:
+        msg = "--patience needs images held out: --validation must be above 0"
+        raise UsageError(msg)
     device = Device(args.device)
     stopwatch.switch("loading")
-    images, labels = _read(args)
-    n_classes = args.classes or max(int(labels.max()) + 1, 2)
-    try:
-        start = init_network(
-            (prod(images.shape[1:]), *args.hidden, n_classes),
-            seed=args.seed,
-            activation=args.activation,
-            scheme="he" if args.activation in _RECTIFIERS else "xavier",
-            preprocessing=Scale(1 / 255) if images.dtype.kind == "u" else None,
-            device=device,
-        )
-    except MemoryError as error:
-        msg = f"--hidden: the layers do not fit into the memory: {error}"
-        raise UsageError(msg) from error
-    with stopwatch.measure("computing"), _progress(args, len(images)) as (progress, on_epoch):
-        try:
-            trained = train(
-                start,
-                images,
-                labels,
-                epochs=args.epochs,
-                batch_size=args.batch_size,
-                learning_rate=args.learning_rate,
-                validation=args.validation,
-                augment=args.augment,
-                seed=args.seed,
-                progress=progress,
-                on_epoch=on_epoch,
-            )
-        except FloatingPointError as error:
-            raise UsageError(str(error)) from error
-    save(trained.network, args.output, force=args.force)
+    images, labels = read_examples(args)
+    start = _start(args, device, images, labels)
+    with stopwatch.measure("computing"), _progress(args, len(images)) as callbacks:
+        trained = _trained(args, (start, images, labels), checkpoint, callbacks)
+    _write(args, trained)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     _report(args, device, trained, stopwatch)
     return 0
 
 
-def _check_output(path: str, *, force: bool) -> None:
-    """Refuse a file that could not be written, before and not after the training."""
+def _checked_files(args: argparse.Namespace) -> Path | None:
+    """Refuse files that could not be written, before and not after the training.
+
+    Returns where the training is kept: nowhere, if the output is no file.
+    """
     from xpnet.files.writing import check_target
     from xpnet.formats.choosing import check_suffix
 
+    checkpoint = Path(f"{args.output}.checkpoint")
+    resumes = args.resume and checkpoint.exists()
     try:
-        check_suffix(path)
+        check_suffix(args.output)
+        if args.plot is not None:
+            from xpnet.pictures.saving import check_picture, new_figure
+
+            check_picture(args.plot)
+            new_figure(1, 1)  # tells, if matplotlib is missing
     except ValueError as error:
         raise UsageError(str(error)) from error
-    check_target(path, force=force)
+    for path in (args.output, args.history, args.plot):
+        if path is not None:
+            # What is there may come of the end of the training that goes on here.
+            check_target(path, force=args.force or resumes)
+    if Path(args.output).exists() and not Path(args.output).is_file():
+        return None
+    if args.force and not args.resume:
+        checkpoint.unlink(missing_ok=True)
+    elif checkpoint.exists() and not args.resume:
+        what = "holds a training that did not end"
+        msg = f"{checkpoint}: {what}: --resume goes on, --force begins anew"
+        raise UsageError(msg)
+    return checkpoint
 
 
-def _read(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]]":
-    """Return the images and labels to learn from."""
-    from xpnet.datasets import read
-    from xpnet.files.errors import DataError
-    from xpnet.training.augmentation import image_shape
+def _start(
+    args: argparse.Namespace,
+    device: "Device",
+    images: "NDArray[Any]",
+    labels: "NDArray[Any]",
+) -> "Network":
+    """Return the network as it is before it learns anything."""
+    import numpy as np
 
-    images, labels = read(args.data, **read_options(args, classes=args.classes))
-    if labels is None:
-        what, hint = "no labels to learn from", "give them by --labels FILE"
-        raise DataError(what, file=args.data, hint=hint)
-    what = "no images to learn from"
-    if args.exclude is not None:
-        known = {image.tobytes() for image in _excluded(args, images)}
-        kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
-        print(f"left out {len(images) - len(kept):,} images of {args.exclude}", file=sys.stderr)
-        images, labels = images[kept], labels[kept]
-        what = f"{what} that are not in {args.exclude}"
-    if not len(images):
-        raise DataError(what, file=args.data)
-    if args.augment:
-        as_data_error(args.data, image_shape, images.shape)
-    return images, labels
+    from xpnet.networks.initializers import init_network
+
+    n_classes = args.classes or max(int(labels.max()) + 1, 2)
+    missing = sorted(set(range(n_classes)) - set(np.unique(labels).tolist()))
+    if missing:
+        names = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")  # noqa: PLR2004 (a few)
+        print(f"no image of class {names}: the network cannot learn it", file=sys.stderr)
+    try:
+        network = init_network(
+            (prod(images.shape[1:]), *args.hidden, n_classes),
+            seed=args.seed,
+            activation=args.activation,
+            scheme="he" if args.activation in _RECTIFIERS else "xavier",
+        )
+        return replace(network, preprocessing=fitted(args, images)).to(device)
+    except MemoryError as error:
+        msg = f"--hidden: the layers do not fit into the memory: {error}"
+        raise UsageError(msg) from error
 
 
-def _excluded(args: argparse.Namespace, images: "NDArray[Any]") -> "NDArray[Any]":
-    """Return the images of --exclude, in the dtype of those to learn from."""
-    from xpnet.datasets import read
-    from xpnet.files.errors import DataError
+def _trained(
+    args: argparse.Namespace,
+    examples: "tuple[Network, NDArray[Any], NDArray[Any]]",
+    checkpoint: Path | None,
+    callbacks: "tuple[Callable[[int], None] | None, Callable[[Epoch], None]]",
+) -> "Run":
+    """Return what came of the training."""
+    from xpnet.training.optimizers import OPTIMIZERS
+    from xpnet.training.run import RunawayError
+    from xpnet.training.schedules import SCHEDULES
+    from xpnet.training.train import train
 
-    options = read_options(args, want_labels=False) | {"rows": None, "labels": None}
-    excluded, _ = read(args.exclude, **options)
-    n_pixels, n_expected = prod(excluded.shape[1:]), prod(images.shape[1:])
-    if n_pixels != n_expected:
-        what = "images of another size than those to learn from"
-        found, expected = f"{n_pixels} pixels", str(n_expected)
-        raise DataError(what, file=args.exclude, found=found, expected=expected)
-    # Bytes and their equal floating-point numbers are the same images.
-    return excluded.astype(images.dtype)
+    optimizer: Any = OPTIMIZERS[args.optimizer]
+    if args.weight_decay is not None:
+        optimizer = replace(optimizer, weight_decay=args.weight_decay)
+    try:
+        return train(
+            *examples,
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            optimizer=optimizer,
+            learning_rate=args.learning_rate,
+            schedule=SCHEDULES[args.schedule](args.warmup),
+            validation=args.validation,
+            patience=args.patience,
+            augment=args.augment,
+            distort=args.distort,
+            seed=args.seed,
+            checkpoint=checkpoint,
+            resume=args.resume,
+            progress=callbacks[0],
+            on_epoch=callbacks[1],
+        )
+    except RunawayError as error:
+        message = str(error)
+        if error.run.best is not None:
+            _write(args, error.run)
+            message += f"; {args.output} holds the weights of epoch {error.run.best.number}"
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
+        raise UsageError(message) from error
+    except KeyboardInterrupt:
+        if checkpoint is not None and checkpoint.exists():
+            print(f"{checkpoint} holds what was learned: --resume goes on", file=sys.stderr)
+        raise
+
+
+def _write(args: argparse.Namespace, trained: "Run") -> None:
+    """Write the model, and what was asked for beside it."""
+    import json
+
+    from xpnet.files.writing import atomic_write
+    from xpnet.formats.choosing import save
+
+    force = args.force or args.resume
+    save(trained.network, args.output, force=force)
+    if args.history is not None:
+        with atomic_write(args.history, force=force) as stream:
+            epochs = [asdict(epoch) for epoch in trained.history]
+            stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
+    if args.plot is not None:
+        from xpnet.pictures.learning import draw_learning
+        from xpnet.pictures.saving import save_figure
+
+        title = network_text(repr(trained.network))
+        save_figure(draw_learning(trained.history, title=title), args.plot, force=force)
 
 
 @contextmanager
@@ -239,29 +327,42 @@ def _progress(
 
     n_learned = n_images - int(args.validation * n_images)
     with tqdm(total=args.epochs * n_learned, unit=" images", unit_scale=True, leave=False) as bar:
-        yield bar.update, lambda epoch: bar.write(_epoch_line(epoch, args.epochs), file=sys.stderr)
+
+        def show(epoch: "Epoch") -> None:
+            bar.n = epoch.number * n_learned  # also of epochs before an interruption
+            bar.write(_epoch_line(epoch, args.epochs), file=sys.stderr)
+            known = (
+                epoch.accuracy if epoch.validation_accuracy is None else epoch.validation_accuracy
+            )
+            bar.set_postfix_str(f"loss {epoch.loss:.4f}, accuracy {known:.4f}")
+
+        yield bar.update, show
 
 
 def _epoch_line(epoch: "Epoch", n_epochs: int) -> str:
     accuracy = epoch.validation_accuracy
     validation = "" if accuracy is None else f", validation accuracy {accuracy:.4f}"
-    loss = f"loss {epoch.loss:.4f}{validation}, {epoch.seconds:.1f} s"
-    return f"epoch {epoch.number}/{n_epochs}: {loss}"
+    learned = f"loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
+    return f"epoch {epoch.number}/{n_epochs}: {learned}{validation}, {epoch.seconds:.1f} s"
 
 
 def _report(
     args: argparse.Namespace, device: "Device", trained: "Run", stopwatch: Stopwatch
 ) -> None:
-    last = trained.history[-1]
+    best = trained.best
+    assert best is not None  # noqa: S101 (there is at least one epoch; for the type checker)
     transfers = asdict(trained.transfers)
     if args.json:
         print_json(
             {
                 "output": args.output,
                 "network": repr(trained.network),
-                "loss": last.loss,
-                "validation_accuracy": last.validation_accuracy,
-                "epochs": last.number,
+                "loss": best.loss,
+                "accuracy": best.accuracy,
+                "validation_loss": best.validation_loss,
+                "validation_accuracy": best.validation_accuracy,
+                "best_epoch": best.number,
+                "epochs": len(trained.history),
                 "transfers": transfers,
                 "device": device.name,
                 "library": device.library,
@@ -270,11 +371,13 @@ def _report(
             }
         )
         return
-    accuracy = last.validation_accuracy
+    accuracy = best.validation_accuracy
     rows = {
         "wrote": args.output,
         "network": network_text(repr(trained.network)),
-        "loss": f"{last.loss:.4f} nats on the training images",
+        "epoch": f"{best.number} of {len(trained.history)}"
+        + ("" if accuracy is None else ", the best on images held out"),
+        "loss": f"{best.loss:.4f} nats on the training images",
         "accuracy": "n/a" if accuracy is None else f"{accuracy:.4f} on images held out",
         "device": f"{device.name} ({device.library}, {device.hardware}; {device.reason})",
     }

@@ -1,17 +1,38 @@
-"""Loss functions: one number that says how wrong the outputs are."""
+"""Loss functions: one number that says how wrong the outputs are, and where it falls.
 
-from typing import Any
+Each loss is written once, together with its derivative by the outputs, with which it has most of
+its computation in common.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     as_floating,
+    compute,
     current_device,
     device_of,
+    without_warnings,
 )
+from xpnet.functions.rectifiers import _softplus
+from xpnet.functions.sigmoids import _sigmoid
 from xpnet.functions.softmax import check_axis, log_softmax
 
-__all__ = ["cross_entropy", "mean_surprise", "one_hot"]
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "mean_squared_error",
+    "one_hot",
+]
+
+Loss: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
+"""``loss(outputs, targets, xp)``, both of the shape (n, n_out): the loss of each row, of shape
+(n, 1), and its derivative by the outputs."""
 
 
 def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
@@ -67,15 +88,11 @@ def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
         )
         raise ValueError(msg)
     with current_device(logits):
+        if 0 in logits.shape:
+            return _of_nothing(logits, xp)
         matches = one_hot(labels, logits.shape[axis], xp, axis % logits.ndim)
-        return mean_surprise(log_softmax(logits, axis=axis), matches, xp, axis)
-
-
-def mean_surprise(log_probabilities: Any, matches: Any, xp: Any, axis: int) -> Any:
-    """Return the mean of minus the log-probabilities that `one_hot` labels choose."""
-    if 0 in log_probabilities.shape:
-        return xp.sum(log_probabilities) + xp.nan  # the mean of nothing, without a warning
-    return -xp.mean(xp.max(xp.where(matches, log_probabilities, -xp.inf), axis=axis))
+        chosen = xp.where(matches, log_softmax(logits, axis=axis), -xp.inf)
+        return -xp.mean(xp.max(chosen, axis=axis))
 
 
 def one_hot(labels: Any, n_classes: int, xp: Any, axis: int) -> Any:
@@ -86,3 +103,139 @@ def one_hot(labels: Any, n_classes: int, xp: Any, axis: int) -> Any:
     return xp.expand_dims(xp.astype(labels, classes.dtype), axis=axis) == xp.reshape(
         classes, tuple(shape)
     )
+
+
+def _cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
+    """Return the losses, and their slope: the softmax less the targets, which sum to 1."""
+    shifted = logits - xp.max(logits, axis=1, keepdims=True)
+    exponentials = xp.exp(shifted)
+    totals = xp.sum(exponentials, axis=1, keepdims=True)
+    losses = xp.log(totals) - xp.sum(targets * shifted, axis=1, keepdims=True)
+    return losses, exponentials / totals - targets
+
+
+def binary_cross_entropy(logits: Any, targets: Any, /) -> Any:
+    """Mean cross-entropy of the sigmoid of logits against probabilities, each for itself.
+
+    Parameters
+    ----------
+    logits : array of real numbers
+        In nats: the logarithm of p / (1 - p).
+    targets : array of numbers or booleans
+        The true p, mostly 0 or 1; in the shape of `logits`.
+
+    Returns
+    -------
+    array
+        The mean of -t log(p) - (1 - t) log(1 - p) over all elements, in nats; 0-dimensional, in
+        the dtype of `logits`. Of an infinite logit a right target, 0 or 1, gives 0, any other one
+        inf. NaN logits, or none at all, give NaN.
+
+    Raises
+    ------
+    TypeError
+        If an argument is complex or no array of numbers, or the two belong to different
+        libraries.
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    Computed as softplus(-abs(logit)) + w * abs(logit), where w, the weight of the less likely
+    side, is t or 1 - t: both terms are positive, so nothing cancels, nor overflows, nor takes the
+    logarithm of a probability that underflowed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> binary_cross_entropy(np.asarray([1000.0, -1000.0]), np.asarray([1, 1]))
+    np.float64(500.0)
+    """
+    return _mean_loss(_binary_cross_entropy, logits, targets, "logits")
+
+
+def _binary_cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
+    """Return the means over the units, and their slope: the sigmoid less the targets."""
+    # Seen from the likelier side: of 1 - t and -logit, where t is above 1/2.
+    side = 1.0 - 2.0 * xp.astype(targets > 0.5, logits.dtype)  # noqa: PLR2004 (the middle)
+    seen = side * logits
+    share = xp.minimum(targets, 1.0 - targets)
+    far = xp.abs(logits)
+    wrong = xp.where(logits > 0.0, 1.0 - targets, targets)
+    # Of what is right, nothing: not even of infinity.
+    losses = _softplus(-far, xp) + wrong * xp.where(wrong > 0.0, far, 0.0)
+    slope = side * (_sigmoid(seen, xp) - share) / logits.shape[1]
+    return xp.mean(losses, axis=1, keepdims=True), slope
+
+
+def mean_squared_error(outputs: Any, targets: Any, /) -> Any:
+    """Mean of the squared differences of outputs and targets.
+
+    Parameters
+    ----------
+    outputs : array of real numbers
+    targets : array of numbers
+        In the shape of `outputs`.
+
+    Returns
+    -------
+    array
+        The mean of (output - target)^2 over all elements; 0-dimensional, in the dtype of
+        `outputs`, in the square of their unit; inf where that is beyond the dtype. NaN, infinity
+        less infinity, or no elements at all give NaN.
+
+    Raises
+    ------
+    TypeError
+        If an argument is complex or no array of numbers, or the two belong to different
+        libraries.
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mean_squared_error(np.asarray([1.0, 2.0]), np.asarray([1.0, 4.0]))
+    np.float64(2.0)
+    """
+    return _mean_loss(_mean_squared_error, outputs, targets, "outputs")
+
+
+def _mean_squared_error(outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
+    """Return the means over the units, and their slope."""
+    error = outputs - targets
+    return xp.mean(error * error, axis=1, keepdims=True), error * (2.0 / outputs.shape[1])
+
+
+def _mean_loss(loss: Loss, outputs: Any, targets: Any, name: str) -> Any:
+    """Return the mean of a loss alone, over all elements of arrays of any shape."""
+    outputs, xp = as_floating(outputs, name)
+    targets, _ = as_floating(targets, "targets")
+    array_namespace(outputs, targets)
+    if tuple(outputs.shape) != tuple(targets.shape):
+        msg = (
+            f"`targets` must have the shape of `{name}`, {tuple(outputs.shape)};"
+            f" got {tuple(targets.shape)}"
+        )
+        raise ValueError(msg)
+    # Squares of large numbers are infinite: that is an answer.
+    with current_device(outputs), without_warnings():
+        if 0 in outputs.shape:
+            return _of_nothing(outputs, xp)
+        targets = xp.astype(targets, outputs.dtype, copy=False)
+        columns = (xp.reshape(x, (-1, 1)) for x in (outputs, targets))
+        return compute(lambda *given: xp.mean(loss(*given)[0]), *columns, xp=xp)
+
+
+def _of_nothing(outputs: Any, xp: Any) -> Any:
+    """Return the mean of nothing, NaN, without NumPy's warning."""
+    return xp.sum(outputs) + xp.nan
+
+
+LOSSES: Mapping[str, Loss] = MappingProxyType(
+    {
+        "binary_cross_entropy": _binary_cross_entropy,
+        "cross_entropy": _cross_entropy,
+        "mean_squared_error": _mean_squared_error,
+    }
+)

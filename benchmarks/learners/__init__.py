@@ -1,0 +1,1 @@
+"""The parts of training.py: other ways to do what `xpnet.train` does, timed."""

@@ -1,0 +1,192 @@
+"""Rows and answers, in their order."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.training import examples as module
+from xpnet.training.augmentation import Augmentation
+from xpnet.training.backward import Objective
+from xpnet.training.examples import Examples, as_examples, batches, split
+
+
+def objective_of(n_out, xp_backend=None, output="logits", loss=None, **options):
+    network = xpnet.init_network([4, 3, n_out], scheme="he", output=output)
+    if options:
+        network = xpnet.Network(network.layers, output=output, **options)
+    if xp_backend is not None:
+        network = network.map_arrays(xp_backend.asarray)
+    return Objective(network, loss)
+
+
+ROWS = np.arange(48, dtype=np.uint8).reshape(12, 4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.25, 0.99])
+def test_a_split_is_a_seeded_order(share):
+    kept, held_out = split(101, share, 3)
+    assert len(held_out) == int(share * 101)
+    np.testing.assert_array_equal(np.sort(np.concatenate([kept, held_out])), np.arange(101))
+    again, other = split(101, share, 3), split(101, share, 4)
+    np.testing.assert_array_equal(again[0], kept)
+    assert not np.array_equal(other[0][: len(kept)], kept) or len(kept) < 2
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 12, 100, 10_000])
+@pytest.mark.parametrize("at_a_time", [1, 4, 8, 4096])
+@pytest.mark.parametrize("augment", [0, 1])
+def test_batches_are_the_rows_in_their_order(monkeypatch, batch_size, at_a_time, augment):
+    monkeypatch.setattr(module, "_ROWS_AT_A_TIME", at_a_time)
+    objective = objective_of(3)
+    labels = np.arange(12) % 3
+    order = np.random.default_rng(0).permutation(12)[:11]
+    options = {}
+    if augment:  # by nothing, but in the other thread
+        options = {"augmentation": Augmentation((2, 2)), "random": np.random.default_rng(1)}
+    found = [*batches(Examples(ROWS, labels), order, objective, batch_size, **options)]
+    sizes = [len(rows) for rows, _ in found]
+    assert sizes == [min(batch_size, 11 - i) for i in range(0, 11, batch_size)]
+    np.testing.assert_array_equal(np.concatenate([rows for rows, _ in found]), ROWS[order])
+    targets = np.concatenate([targets for _, targets in found])
+    np.testing.assert_array_equal(targets, np.eye(3)[labels[order]])
+    assert targets.dtype == np.float32
+
+
+def test_the_random_numbers_of_parts_come_in_their_order(monkeypatch):
+    monkeypatch.setattr(module, "_ROWS_AT_A_TIME", 2)
+    augmentation = Augmentation((2, 2), 1, 0.5)
+    order = np.arange(12)
+    found = batches(
+        Examples(ROWS, order % 3),
+        order,
+        objective_of(3),
+        2,
+        augmentation=augmentation,
+        random=np.random.default_rng(5),
+    )
+    random = np.random.default_rng(5)
+    for i, (rows, _) in enumerate(found):
+        np.testing.assert_array_equal(rows, augmentation(ROWS[2 * i : 2 * i + 2], random))
+
+
+def test_no_thread_is_left_behind(monkeypatch):
+    monkeypatch.setattr(module, "_ROWS_AT_A_TIME", 2)
+    before = threading.active_count()
+    stream = batches(
+        Examples(ROWS, np.zeros(12, int)),
+        np.arange(12),
+        objective_of(3),
+        2,
+        augmentation=Augmentation((2, 2), 1),
+        random=np.random.default_rng(0),
+    )
+    next(stream)
+    stream.close()
+    assert threading.active_count() == before
+
+
+def test_an_error_of_the_other_thread_comes_through(monkeypatch):
+    def failing(*_, **__):
+        msg = "cannot be moved"
+        raise MemoryError(msg)
+
+    monkeypatch.setattr(module, "_augmented", failing)
+    stream = batches(
+        Examples(ROWS, np.zeros(12, int)),
+        np.arange(12),
+        objective_of(3),
+        2,
+        augmentation=Augmentation((2, 2), 1),
+        random=np.random.default_rng(0),
+    )
+    with pytest.raises(MemoryError, match="cannot be moved"):
+        next(stream)
+
+
+def test_examples_stay_where_they_are(xp_backend):
+    if xp_backend.name == "dask":
+        pytest.skip("lazy arrays are computed first")
+    objective = objective_of(3, xp_backend)
+    labels = np.arange(12, dtype=np.int64) % 3
+    rows = xp_backend.asarray(ROWS, "uint8")
+    examples = as_examples(objective, rows, xp_backend.asarray(labels, "int64"), "forbid")
+    order = np.asarray([7, 2, 2, 11])
+    taken = examples.taken(order)
+    np.testing.assert_array_equal(
+        xp_backend.check(taken.rows, dtype="uint8", shape=(4, 4)), ROWS[order]
+    )
+    kind = taken.answers.dtype
+    np.testing.assert_array_equal(
+        xp_backend.check(taken.answers, dtype=kind, shape=(4,)), labels[order]
+    )
+
+
+def test_host_examples_come_to_the_network(xp_backend):
+    objective = objective_of(3, xp_backend)
+    examples = as_examples(objective, ROWS.reshape(12, 2, 2), np.arange(12) % 3)
+    assert isinstance(examples.rows, np.ndarray)
+    (rows, targets), *_ = batches(examples, np.arange(12), objective, 5)
+    np.testing.assert_array_equal(xp_backend.check(rows, dtype="uint8", shape=(5, 4)), ROWS[:5])
+    values = xp_backend.check(targets, dtype="float32", shape=(5, 3))
+    np.testing.assert_array_equal(values, np.eye(3)[np.arange(5) % 3])
+
+
+@pytest.mark.parametrize(
+    ("n_out", "options", "labels", "expected"),
+    [
+        (3, {}, np.asarray([2, 0], np.uint8), [[0, 0, 1], [1, 0, 0]]),
+        (3, {"classes": ["a", "b", "c"]}, np.asarray(["c", "a"]), [[0, 0, 1], [1, 0, 0]]),
+        (3, {"classes": [7, 8, 9]}, [9, 7], [[0, 0, 1], [1, 0, 0]]),
+        (1, {}, [1, 0], [[1], [0]]),
+        (1, {"classes": ["no", "yes"]}, np.asarray(["yes", "no"]), [[1], [0]]),
+        (1, {"output": "values"}, [3.5, -1.0], [[3.5], [-1]]),
+        (1, {"output": "values"}, [[3], [-1]], [[3], [-1]]),
+        (2, {"output": "values"}, [[3, 1], [-1, 0]], [[3, 1], [-1, 0]]),
+        (2, {"loss": "binary_cross_entropy"}, [[True, False]] * 2, [[1, 0]] * 2),
+        (2, {"loss": "binary_cross_entropy"}, [[0.25, 1.0]] * 2, [[0.25, 1]] * 2),
+    ],
+)
+def test_answers_of_every_kind(n_out, options, labels, expected):
+    objective = objective_of(n_out, **options)
+    examples = as_examples(objective, ROWS[:2], labels)
+    targets = objective.targets(examples.answers, np.float32, np)
+    np.testing.assert_array_equal(targets, expected)
+    assert targets.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("n_out", "options", "labels", "error", "message"),
+    [
+        (3, {}, [0, 3], ValueError, "class ids from 0 to 2; got 3 in place 1"),
+        (3, {}, [0.0, 1.0], TypeError, "`labels` must be integers"),
+        (3, {}, [0], ValueError, r"the shape \(2,\), as there are images; got \(1,\)"),
+        (3, {}, [[0], [1]], ValueError, r"the shape \(2,\), as there are images; got \(2, 1\)"),
+        (1, {}, [0, 2], ValueError, "class ids from 0 to 1; got 2 in place 1"),
+        (3, {"classes": ["a", "b", "c"]}, np.asarray(["a", "d"]), ValueError, "got d in place 1"),
+        (2, {"output": "values"}, [1.0, 2.0], ValueError, r"shape \(2, 2\), .*; got \(2,\)"),
+        (1, {"output": "values"}, [1.0], ValueError, r"shape \(2, 1\), .*; got \(1,\)"),
+        (1, {"output": "values"}, [1.0, np.nan], ValueError, "`labels` must be finite"),
+        (1, {"output": "values"}, [1.0, np.inf], ValueError, "`labels` must be finite"),
+        (1, {"output": "values"}, [1.0, 1j], TypeError, "`labels` must hold real numbers"),
+        (
+            2,
+            {"loss": "binary_cross_entropy"},
+            [[0, 1], [2, 0]],
+            ValueError,
+            "`labels` must be from 0 to 1, for each of the units",
+        ),
+        (2, {"loss": "binary_cross_entropy"}, [0, 1], ValueError, r"shape \(2, 2\)"),
+        (3, {}, "ab", TypeError, "`labels` must be an array"),
+    ],
+)
+def test_answers_that_do_not_fit(n_out, options, labels, error, message):
+    with pytest.raises(error, match=message):
+        as_examples(objective_of(n_out, **options), ROWS[:2], labels)
+
+
+def test_the_shape_of_any_librarys_labels_is_told_alike():
+    torch = pytest.importorskip("torch", reason="torch's shapes have a name of their own")
+    with pytest.raises(ValueError, match=r"got \(1,\)$"):
+        as_examples(objective_of(3), ROWS[:2], torch.zeros(1, dtype=torch.int64))

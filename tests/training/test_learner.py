@@ -1,0 +1,144 @@
+"""Step by step."""
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.training.backward import Objective
+from xpnet.training.examples import Examples
+from xpnet.training.learner import Learner
+from xpnet.training.optimizers import SGD, Adam
+
+RANDOM = np.random.default_rng(0)
+ROWS = RANDOM.normal(size=(8, 3)).astype(np.float32)
+
+
+def layer(xp_backend=None, dtype="float32"):
+    weight = np.asarray([[0.5, -0.25], [1.0, 0.75], [-0.5, 0.125]])
+    bias = np.asarray([0.25, -0.5])
+    if xp_backend is None:
+        return xpnet.Dense(weight.astype(dtype), bias.astype(dtype))
+    return xpnet.Dense(xp_backend.asarray(weight, dtype), xp_backend.asarray(bias, dtype))
+
+
+def test_a_step_by_hand(xp_backend):
+    network = xpnet.Network([layer(xp_backend)], output="values")
+    learner = Learner(Objective(network), SGD())
+    answers = np.zeros((8, 2), np.float32)
+    there = [xp_backend.asarray(x) for x in (ROWS, answers)]
+    loss = learner.learn(*there, 0.5)
+    host = layer()
+    y = ROWS @ host.weight + host.bias
+    assert float(xp_backend.check(loss, dtype="float32", shape=())) == pytest.approx(np.mean(y**2))
+    slope = 2 * y / y.size
+    expected = np.concatenate(
+        [(host.weight - 0.5 * ROWS.T @ slope).reshape(-1), host.bias - 0.5 * slope.sum(axis=0)]
+    )
+    values = xp_backend.check(learner.parameters, dtype="float32", shape=(8,))
+    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
+    (made,) = learner.network().layers
+    weight = xp_backend.check(made.weight, dtype="float32", shape=(3, 2))
+    np.testing.assert_array_equal(weight.reshape(-1), values[:6])
+
+
+def test_what_somebody_keeps_stays_as_it_is():
+    objective = Objective(xpnet.Network([layer()], output="values"))
+    learner = Learner(objective, Adam())
+    kept = [(learner.parameters, learner.state, learner.network())]
+    copies = [kept[0][0].copy()]
+    for _ in range(3):
+        learner.learn(ROWS, np.ones((8, 2), np.float32), 0.1)
+        kept.append((learner.parameters, learner.state, learner.network()))
+        copies.append(learner.parameters.copy())
+    for i, ((parameters, state, network), copy) in enumerate(zip(kept, copies, strict=True)):
+        np.testing.assert_array_equal(parameters, copy)
+        np.testing.assert_array_equal(network.layers[0].weight.reshape(-1), copy[:6])
+        assert state.n_steps == i
+    assert len({copy.tobytes() for copy in copies}) == 4
+
+
+def test_biases_do_not_decay():
+    network = xpnet.Network([layer()], output="values")
+    learner = Learner(Objective(network), SGD(weight_decay=0.5))
+    y = network(ROWS)
+    learner.learn(ROWS, y, 0.1)  # right already: nothing but the decay is left
+    before = layer()
+    np.testing.assert_allclose(learner.network().layers[0].weight, 0.95 * before.weight, rtol=1e-5)
+    np.testing.assert_allclose(learner.network().layers[0].bias, before.bias, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_small_steps_add_up(dtype):
+    network = xpnet.Network([layer(dtype=dtype)], output="values")
+    learner = Learner(Objective(network), SGD())
+    target = (network(ROWS) - 1).astype(dtype)
+    for _ in range(100):
+        learner.learn(ROWS, target, 1e-4)
+    # Each step is too small for float16 to see; together they are not. The error is 1 for
+    # each unit, so its slope by the bias is 2 * 1 / 2.
+    moved = learner.parameters[-2:] - layer().bias
+    np.testing.assert_allclose(moved, -0.01, rtol=0.05)
+    assert learner.parameters.dtype == ("float64" if dtype == "float64" else "float32")
+    assert learner.network().dtype == dtype
+    assert np.all(learner.network().layers[0].bias != layer(dtype=dtype).bias)
+
+
+def test_infinite_and_missing_numbers_are_told(xp_backend):
+    learner = Learner(Objective(xpnet.Network([layer(xp_backend)])), SGD())
+    assert learner.is_finite()
+    for bad in (np.inf, -np.inf, np.nan):
+        learner.parameters = xp_backend.asarray([0, 0, bad, 0, 0, 0, 0, 0])
+        assert not learner.is_finite()
+
+
+def scores_of(network, answers, xp_backend, kind, loss=None):
+    network = network.map_arrays(xp_backend.asarray)
+    learner = Learner(Objective(network, loss), SGD())
+    here = learner.scores(Examples(ROWS, answers))
+    there = learner.scores(Examples(xp_backend.asarray(ROWS), xp_backend.asarray(answers, kind)))
+    assert here == pytest.approx(there)
+    return here
+
+
+@pytest.mark.parametrize("ending", ["logits", "softmax"])
+def test_scores_of_classes(xp_backend, ending):
+    last = layer() if ending == "logits" else xpnet.Dense(layer().weight, layer().bias, "softmax")
+    output = "logits" if ending == "logits" else "probabilities"
+    network = xpnet.Network([last], output=output)
+    answers = np.asarray([0, 1, 1, 0, 1, 0, 0, 1])
+    loss, accuracy = scores_of(network, answers, xp_backend, "int64")
+    logits = xpnet.Network([layer()])(ROWS)
+    assert accuracy == np.mean(logits.argmax(axis=1) == answers)
+    assert 0 < accuracy < 1
+    assert loss == pytest.approx(float(xpnet.cross_entropy(logits, answers)), rel=1e-5)
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_scores_of_questions(xp_backend, output):
+    ending = "sigmoid" if output == "probabilities" else "identity"
+    last = xpnet.Dense(layer().weight, layer().bias, ending)
+    network = xpnet.Network([last], output=output)
+    logits = xpnet.Network([layer()])(ROWS)
+    answers = (logits > 0).astype(np.float32)
+    answers[3, 1] = 1 - answers[3, 1]  # one of two answers is enough to be wrong
+    loss, accuracy = scores_of(network, answers, xp_backend, "float32", "binary_cross_entropy")
+    assert accuracy == 7 / 8
+    assert loss == pytest.approx(float(xpnet.binary_cross_entropy(logits, answers)), rel=1e-5)
+
+
+def test_scores_of_one_unit(xp_backend):
+    network = xpnet.Network([xpnet.Dense([[1.0], [0.0], [0.0]], [0.0])])
+    answers = (ROWS[:, 0] > 0).astype(int)
+    answers[2] = 1 - answers[2]
+    loss, accuracy = scores_of(network, answers, xp_backend, "int64")
+    assert accuracy == 7 / 8
+    expected = xpnet.binary_cross_entropy(ROWS[:, 0], answers)
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_scores_of_a_regression(xp_backend):
+    network = xpnet.Network([layer()], output="values")
+    answers = np.ones((8, 2), np.float32)
+    loss, accuracy = scores_of(network, answers, xp_backend, "float32")
+    assert accuracy is None
+    assert loss == pytest.approx(np.mean((network(ROWS) - 1) ** 2), rel=1e-5)
