@@ -109,9 +109,10 @@ def _cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
     """Return the losses, and their slope: the softmax less the targets, which sum to 1."""
     shifted = logits - xp.max(logits, axis=1, keepdims=True)
     exponentials = xp.exp(shifted)
-    totals = xp.sum(exponentials, axis=1, keepdims=True)
-    losses = xp.log(totals) - xp.sum(targets * shifted, axis=1, keepdims=True)
-    return losses, exponentials / totals - targets
+    # NumPy sums up short rows faster by a product.
+    ones = xp.ones((logits.shape[1], 1), dtype=logits.dtype, device=device_of(logits))
+    totals = exponentials @ ones
+    return xp.log(totals) - (targets * shifted) @ ones, exponentials / totals - targets
 
 
 def binary_cross_entropy(logits: Any, targets: Any, /) -> Any:

@@ -160,4 +160,4 @@ def loss_and_gradient(
         parts[:0] = [*transposed_times(inputs, slope), ones @ slope]
         if i > 0:
             slope = slope @ parameters[i][0].T
-    return loss, xp.concat([xp.reshape(part, (-1,)) for part in parts])
+    return loss, xp.concat(parts, axis=None)

@@ -198,10 +198,13 @@ def train(
             parts = batches(
                 examples, order, objective, batch_size, augmentation=augmentation, random=random
             )
-            for rows, targets in parts:
-                training.learn(rows, targets, float(rate * schedule(training.n_steps, n_steps)))
-                if progress is not None:
-                    progress(rows.shape[0])
+            # Weights that run away are told at the end of the epoch; NumPy need not warn of each.
+            with without_warnings():
+                for rows, targets in parts:
+                    factor = schedule(training.n_steps, n_steps)
+                    training.learn(rows, targets, float(rate * factor))
+                    if progress is not None:
+                        progress(rows.shape[0])
             training.end_epoch(len(kept))
             if on_epoch is not None:
                 on_epoch(training.history[-1])
@@ -259,8 +262,8 @@ class _Training:
         self._rate = rate
         loss = self.learner.learn(rows, targets, rate)
         # The loss stays on the device: to look at it here would wait for each batch.
-        with current_device(loss), without_warnings():
-            self._total = self._total + loss * rows.shape[0]
+        with current_device(loss):
+            self._total = self._total + loss * float(rows.shape[0])
 
     def end_epoch(self, n_learned: int) -> None:
         """Measure what was learned, and keep it.
