@@ -219,7 +219,7 @@ def test_images_are_not_written_into():
 def test_both_one_after_the_other():
     rows = drawn(8, (6, 5), "uint8")
     result = Augmentation((6, 5), 2, 0.7)(rows, np.random.default_rng(1))
-    random = np.random.default_rng(1)
+    (random,) = np.random.default_rng(1).spawn(1)
     expected = shift(distort(rows, Waves((6, 5)), 0.7, random), (6, 5), 2, random)
     np.testing.assert_array_equal(result, expected)
 
@@ -227,5 +227,16 @@ def test_both_one_after_the_other():
 def test_neither_leaves_images_alone():
     rows = drawn(8, (6, 5), "uint8")
     random = np.random.default_rng(1)
-    assert Augmentation((6, 5))(rows, random) is rows
+    np.testing.assert_array_equal(Augmentation((6, 5))(rows, random), rows)
     assert random.random() == np.random.default_rng(1).random()
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 7])
+def test_the_number_of_threads_makes_no_difference(monkeypatch, n_threads):
+    rows = np.random.default_rng(0).integers(0, 256, (1000, 30), np.uint8)
+    made = []
+    for n in (1, n_threads):
+        monkeypatch.setattr("xpnet.training.augmentation.blas_threads", lambda n=n: n)
+        made.append(Augmentation((6, 5), 1, 1.0)(rows, np.random.default_rng(1)))
+    np.testing.assert_array_equal(*made)
+    assert not np.array_equal(made[0], rows)

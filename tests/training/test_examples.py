@@ -1,7 +1,5 @@
 """Rows and answers, in their order."""
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -71,28 +69,12 @@ def test_the_random_numbers_of_parts_come_in_their_order(monkeypatch):
         np.testing.assert_array_equal(rows, augmentation(ROWS[2 * i : 2 * i + 2], random))
 
 
-def test_no_thread_is_left_behind(monkeypatch):
-    monkeypatch.setattr(module, "_ROWS_AT_A_TIME", 2)
-    before = threading.active_count()
-    stream = batches(
-        Examples(ROWS, np.zeros(12, int)),
-        np.arange(12),
-        objective_of(3),
-        2,
-        augmentation=Augmentation((2, 2), 1),
-        random=np.random.default_rng(0),
-    )
-    next(stream)
-    stream.close()
-    assert threading.active_count() == before
-
-
-def test_an_error_of_the_other_thread_comes_through(monkeypatch):
+def test_an_error_of_an_augmentation_comes_through(monkeypatch):
     def failing(*_, **__):
         msg = "cannot be moved"
         raise MemoryError(msg)
 
-    monkeypatch.setattr(module, "_augmented", failing)
+    monkeypatch.setattr("xpnet.training.augmentation.shift", failing)
     stream = batches(
         Examples(ROWS, np.zeros(12, int)),
         np.arange(12),

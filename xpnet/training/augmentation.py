@@ -8,10 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.blas import blas_threads, one_blas_thread
+from xpnet.arrays.memory import keep_freed_memory
+from xpnet.inference.workers import do_all
+
 __all__ = ["Augmentation", "distort", "image_shape", "shift"]
 
 # Waves of up to so many half periods along each side bend an image: more would tear strokes.
 _N_WAVES = 4
+# Of so many images, all that is computed on the way stays in the cache.
+_ROWS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True)
@@ -35,12 +41,28 @@ class Augmentation:
     background: float = 0.0
 
     def __call__(self, rows: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
-        """Return images like `rows`, of shape (n, height * width)."""
-        if self.distortion:
-            rows = distort(rows, self._waves, self.distortion, random, self.background)
-        if self.pixels:
-            rows = shift(rows, self.shape, self.pixels, random, self.background)
-        return rows
+        """Return images like `rows`, of shape (n, height * width).
+
+        They are made in parts, several at a time, by as many threads as BLAS has. Each part draws
+        from a generator of its own, so that their number makes no difference.
+        """
+        keep_freed_memory()
+        made = np.empty_like(rows)
+        starts = range(0, len(rows), _ROWS_AT_A_TIME)
+
+        def make(part: tuple[int, np.random.Generator]) -> None:
+            start, own = part
+            some = rows[start : start + _ROWS_AT_A_TIME]
+            if self.distortion:
+                some = distort(some, self._waves, self.distortion, own, self.background)
+            if self.pixels:
+                some = shift(some, self.shape, self.pixels, own, self.background)
+            made[start : start + _ROWS_AT_A_TIME] = some
+
+        n_threads = min(blas_threads(), len(starts))
+        with one_blas_thread():
+            do_all(make, zip(starts, random.spawn(len(starts)), strict=True), n_threads)
+        return made
 
     @cached_property
     def _waves(self) -> "Waves":
@@ -173,20 +195,33 @@ def distort(
     # A margin, from which comes what is outside: one pixel wide, as far as anything goes.
     margins = ((0, 0), (1, 2), (1, 2))
     padded = np.pad(rows.reshape(n, height, width), margins, constant_values=background)
-    starts, whole = (np.arange(n) * (height + 3) * (width + 3))[:, None], []
-    shares = []
-    for place, size in zip(waves.places(n, strength, random), (height, width), strict=True):
-        inside = np.clip(place + 1.0, 0.0, size + 1.0)
-        first = inside.astype(np.intp)
-        shares.append(inside - first)
-        whole.append(first)
-    index = whole[0] * (width + 3) + whole[1] + starts
     values = padded.reshape(-1).astype(np.float32)
+    wholes, shares = [], []
+    for place, size in zip(waves.places(n, strength, random), (height, width), strict=True):
+        share = np.clip(place + 1.0, 0.0, size + 1.0)
+        wholes.append(np.floor(share))
+        share -= wholes[-1]
+        shares.append(share)
+    starts = np.arange(n)[:, None] * ((height + 3) * (width + 3))
+    index = (wholes[0] * (width + 3) + wholes[1]).astype(np.intp) + starts
     down, right = shares
-    upper, lower = (
-        values[i] + right * (values[i + 1] - values[i]) for i in (index, index + (width + 3))
-    )
-    bent = upper + down * (lower - upper)
+    upper, lower = (_between(values, index + step, right) for step in (0, width + 3))
+    lower -= upper
+    lower *= down
+    lower += upper
     if rows.dtype.kind in "biu":
-        np.rint(bent, out=bent)
-    return bent.astype(rows.dtype)
+        np.rint(lower, out=lower)
+    return lower.astype(rows.dtype)
+
+
+def _between(
+    values: NDArray[np.float32], index: NDArray[np.intp], share: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what is between values and the next ones, at a share of the way."""
+    first = np.take(values, index, mode="clip")  # as they are within: it spares the look
+    index += 1
+    between = np.take(values, index, mode="clip")
+    between -= first
+    between *= share
+    between += first
+    return between

@@ -1,9 +1,6 @@
 """What is learned from: images and answers as rows, chosen in a seeded order, batch by batch."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,45 +118,21 @@ def batches(
     augmentation: Augmentation | None = None,
     random: np.random.Generator | None = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield rows and targets on the network's device, in this order.
-
-    With an augmentation, the next rows are made in a second thread while these are learned from.
-    """
+    """Yield rows and targets on the network's device, in this order, perhaps augmented."""
     n_at_a_time = max(_ROWS_AT_A_TIME // batch_size, 1) * batch_size
     orders = [order[i : i + n_at_a_time] for i in range(0, len(order), n_at_a_time)]
-    parts: Iterator[Examples] = (examples.taken(part) for part in orders)
-    if augmentation is not None and random is not None:
-        make = partial(_augmented, augmentation=augmentation, random=random)
-        parts = _ahead(make, parts)
     network = objective.network
-    for part in parts:
-        rows, answers = (on_network_device(network, x) for x in part)
+    for part in orders:
+        rows, answers = examples.taken(part)
+        if augmentation is not None and random is not None:
+            rows = augmentation(rows, random)
+        rows, answers = (on_network_device(network, x) for x in (rows, answers))
         with current_device(rows):
             targets = objective.targets(answers, network.dtype, array_namespace(rows))
         for first in range(0, rows.shape[0], batch_size):
             # The end of a slice is not beyond the rows: the standard leaves that open.
             batch = slice(first, min(first + batch_size, rows.shape[0]))
             yield rows[batch, :], targets[batch, :]
-
-
-def _augmented(part: Examples, augmentation: Augmentation, random: np.random.Generator) -> Examples:
-    return Examples(augmentation(part.rows, random), part.answers)
-
-
-def _ahead(make: Callable[[Examples], Examples], parts: Iterator[Examples]) -> Iterator[Examples]:
-    """Yield what is made of parts, of which the next one is made in another thread meanwhile.
-
-    The parts themselves are not chosen there: what crosses to a device in another thread would
-    not be counted.
-    """
-    with ThreadPoolExecutor(1, "xpnet-augmentation") as thread:
-        coming: deque[Future[Examples]] = deque()
-        for part in parts:
-            coming.append(thread.submit(make, part))
-            if len(coming) > 1:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
 
 
 def _taken(x: Any, order: Any) -> Any:
