@@ -463,7 +463,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     images, labels = sample()
     data, output = tmp_path / "data.npz", tmp_path / "model.safetensors"
     np.savez(data, images=np.tile(images, (4, 1, 1)), labels=np.tile(labels, 4))
-    words = ["train", data, "--epochs", "25", "--distort", "1", "--hidden", "30"]
+    words = ["train", data, "--epochs", "150", "--distort", "1", "--hidden", "30"]
     command = [sys.executable, "-m", "xpnet", *map(str, words)]
     whole = tmp_path / "whole.safetensors"
     subprocess.run([*command, "-o", whole], check=True, capture_output=True)

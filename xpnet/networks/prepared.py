@@ -16,7 +16,7 @@ __all__ = ["made_constant", "prepare"]
 
 # Of the size of the weights that leave sigmoids, this much must count at least where they are
 # made tanh.
-_LEAST_ON = 1 / 8
+_LEAST_ON = 1 / 10
 _N_TRIED = 16
 _BYTES = 255.0
 _GOLDEN = 0.6180339887498949
@@ -50,7 +50,7 @@ def prepare(network: Network, /) -> Network:
 
     A sigmoid by tanh is right to about one unit of the last place of 1, not of its own size, which
     counts where nearly all sigmoids of a layer are nearly 0. So it is tried: on inputs between 0
-    and 1, on others of mean 0 and variance 1, and on 255 times both. Unless an eighth of the
+    and 1, on others of mean 0 and variance 1, and on 255 times both. Unless a tenth of the
     weights after the sigmoids, by size, is in effect for each of their units, they stay. For inputs
     far from all these, the bound of the given network may be exceeded as well.
 
