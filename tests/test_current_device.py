@@ -24,7 +24,7 @@ ROOMS = (
     "networks.statistics",
     "training.examples",
     "training.learner",
-    "training.train",
+    "training.loop",
 )
 
 

@@ -478,8 +478,67 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             process.kill()
             process.communicate()
             n_kills += 1
+            if output.exists() and not Path(f"{output}.checkpoint").exists():
+                break  # it was killed on its way out
             continue
         assert process.returncode == 0, errors
         break
     assert n_kills > 0
     assert output.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--history", "model.safetensors"],
+        ["--plot", "curve.png", "--history", "curve.png"],
+        ["--history", "./model.safetensors.checkpoint"],
+    ],
+    ids=" ".join,
+)
+def test_files_must_differ(
+    refused: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, line = refused("train", *QUICK, "-o", "model.safetensors", *words, "--force")
+    assert (code, "must be different files" in line) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_cannot_be_written_is_refused_before_the_training(
+    refused: Any, output: Path
+) -> None:
+    pytest.importorskip("onnx", reason="ONNX is written by its own package")
+    words = ("--activation", "sparsemax", "-o", output.with_suffix(".onnx"))
+    code, line = refused("train", *QUICK, *words)
+    assert (code, "sparsemax" in line) == (2, True)
+    assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--standardize", "--whiten"])
+@pytest.mark.parametrize("factor", [1e200, 1e-60])
+def test_numbers_that_float32_does_not_hold(
+    refused: Any, output: Path, option: str, factor: float
+) -> None:
+    data = output.with_name("data.npz")
+    np.savez(data, images=np.random.default_rng(0).random((20, 4)) * factor, labels=[0, 1] * 10)
+    code, line = refused("train", data, "--float", option, "-o", output)
+    assert (code, "too large, or too small, for float32" in line) == (3, True)
+
+
+def test_equal_images_cannot_be_whitened(xpnet: Any, output: Path) -> None:
+    result = xpnet("train", "--rows", "1", "--whiten", "-o", output)
+    assert result.code == 3
+    assert "xpnet: sample: `x` must have rows that differ; got 1 equal ones\n" in result.err
+
+
+def test_force_keeps_the_checkpoint_until_the_training_starts(refused: Any, output: Path) -> None:
+    checkpoint = Path(f"{output}.checkpoint")
+    checkpoint.write_bytes(b"precious")
+    code, _ = refused("train", "missing.csv", "-o", output, "--force")
+    assert (code, checkpoint.read_bytes()) == (3, b"precious")
+
+
+def test_moves_larger_than_the_image(refused: Any, output: Path) -> None:
+    code, line = refused("train", *QUICK, "--augment", "99999999", "-o", output)
+    assert (code, "below 28 pixels" in line) == (2, True)

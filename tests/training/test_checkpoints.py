@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import xpnet
 from xpnet.files.errors import WeightsError
 from xpnet.formats.safetensors import read_arrays
 from xpnet.training import checkpoints
+from xpnet.training.optimizers import State
 from xpnet.training.run import RunawayError
 
 
@@ -326,6 +328,7 @@ def changed(**facts):
     }  # fmt: skip
     all_facts = {"version": 1, "training": "a", "n_steps": 1, "best": 1, "history": [epoch]}
     arrays = {"parameters": np.zeros(3), "best": np.zeros(3)}
+    all_facts["crc32"] = zlib.crc32(bytes(2 * 3 * 8))
     return save(arrays, {"xpnet-checkpoint": json.dumps({**all_facts, **facts})})
 
 
@@ -417,6 +420,7 @@ import sys
 import numpy as np
 import xpnet
 from xpnet.training import checkpoints
+from xpnet.training.optimizers import State
 
 checkpoints._SECONDS_BETWEEN = 0.0
 images, labels = xpnet.sample()
@@ -482,3 +486,36 @@ def test_a_killed_process_goes_on_to_the_same_bits(tmp_path):
     killed, whole = (np.load(tmp_path / f"{name}.npy") for name in ("killed", "whole"))
     np.testing.assert_array_equal(killed, whole)
     assert not (tmp_path / "never.npy").exists()
+
+
+def test_a_flipped_bit_is_noticed(kept, digits):
+    content = bytearray(kept.read_bytes())
+    content[-5] ^= 1
+    kept.write_bytes(content)
+    with pytest.raises(WeightsError, match="a damaged checkpoint, remove it to begin anew"):
+        xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
+
+
+class Downhill:
+    """An optimizer that does not tell its options."""
+
+    usual_rate = 0.1
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def start(self, _):
+        return State(0, ())
+
+    def step(self, state, gradient, _, *, rate, decayed=1.0):
+        del decayed
+        return State(state.n_steps + 1, ()), -rate * self.factor * gradient
+
+
+def test_an_optimizer_of_ones_own_is_known_again(digits, tmp_path):
+    options = {**OPTIONS, "checkpoint": tmp_path / "kept"}
+    run = xpnet.train(start(), *digits, **{**options, "optimizer": Downhill(2.0)})
+    again = xpnet.train(start(), *digits, resume=True, **{**options, "optimizer": Downhill(2.0)})
+    assert facts(run) == facts(again)
+    with pytest.raises(WeightsError, match="of another training"):
+        xpnet.train(start(), *digits, resume=True, **{**options, "optimizer": Downhill(3.0)})

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import pickle
 from dataclasses import replace
 from itertools import pairwise
 
@@ -583,11 +584,16 @@ def test_torchs_graph_does_not_grow_with_the_training():
         ({"learning_rate": float("inf")}, "`learning_rate` must be positive; got inf"),
         ({"validation": 1.0}, "from 0 to below 1; got 1.0"),
         ({"validation": -0.1}, "from 0 to below 1; got -0.1"),
-        ({"augment": -1}, "0 or more; got -1"),
+        ({"augment": -1}, "`augment` must be at least 0; got -1"),
+        ({"augment": 28}, "`augment` must be from 0 to below 28 pixels, as images are; got 28"),
+        ({"distort": 1e30}, "`distort` must be from 0 to below 28 pixels"),
+        ({"seed": -1}, "`seed` must be at least 0; got -1"),
+        ({"validation": (1, 2, 3)}, r"must be a pair, \(images, labels\); got 3 of them"),
         ({"distort": -0.5}, "`distort` must be a number of pixels, 0 or more; got -0.5"),
         ({"distort": float("inf")}, "`distort` must be a number of pixels, 0 or more; got inf"),
-        ({"patience": 3}, "there must be images held out; got validation=0"),
-        ({"patience": 0, "validation": 0.5}, "`patience` must be at least 1, .*; got 0"),
+        ({"patience": 3}, "`patience` needs images held out: `validation` must be larger"),
+        ({"patience": 3, "validation": 0.001}, "`patience` needs images held out"),
+        ({"patience": 0, "validation": 0.5}, "`patience` must be at least 1; got 0"),
         ({"optimizer": "lion"}, "one of adam, adamw, momentum, nesterov, sgd, or an Opt.*'lion'"),
         ({"schedule": "linear"}, "one of constant, cosine, step, or callable; got 'linear'"),
         ({"loss": "hinge"}, "`loss` must be one of .*; got 'hinge'"),
@@ -621,12 +627,13 @@ def test_rows_that_are_no_images_are_not_augmented():
 
 
 def test_a_loss_that_is_no_number_stops_the_training():
+    steep = xpnet.init_network([2, 2]).map_arrays(lambda x: x * np.float32(1e30))
     with pytest.raises(RunawayError, match=r"the loss \(nan\) ran away in epoch 1: a lower") as it:
-        xpnet.train(xpnet.init_network([2, 2]), np.asarray([[np.nan, 1.0]]), [0])
+        xpnet.train(steep, np.asarray([[1e30, 1e30]]), [0])
     assert it.value.run.history == ()
     assert it.value.run.best is None
     kept = it.value.run.network.layers[0].weight
-    np.testing.assert_array_equal(kept, xpnet.init_network([2, 2]).layers[0].weight)
+    np.testing.assert_array_equal(kept, steep.layers[0].weight)
 
 
 def test_weights_that_run_away_give_no_warning():
@@ -656,3 +663,46 @@ def test_what_was_good_until_then_is_kept(digits):
 def test_no_pickled_or_printed_form_hides_the_weights(digits):
     run = xpnet.train(start(), *digits, epochs=1)
     assert "Network(784 -> 20 sigmoid -> 10 identity" in repr(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 1.5}, "`epochs` must be a whole number; got 1.5"),
+        ({"epochs": True}, "`epochs` must be a whole number; got True"),
+        ({"augment": 1.5}, "`augment` must be a whole number; got 1.5"),
+        ({"seed": "one"}, "`seed` must be a whole number; got 'one'"),
+        ({"validation": [1, 2]}, r"a share, or a pair \(images, labels\); got list"),
+        ({"optimizer": xpnet.Adam}, r"a name, or an optimizer such as Adam\(\)"),
+        ({"optimizer": 3}, "a name, or an optimizer"),
+        ({"schedule": xpnet.Cosine}, r"a name, or a schedule such as Cosine\(\)"),
+        ({"schedule": None}, "a name, or a schedule"),
+    ],
+    ids=str,
+)
+def test_options_of_the_wrong_kind(digits, options, message):
+    with pytest.raises(TypeError, match=message):
+        xpnet.train(start(), *digits, **options)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_images_that_are_not_finite(digits, wrong):
+    images = digits[0].astype(np.float32)
+    images[3, 0, 0] = wrong
+    with pytest.raises(ValueError, match="`images` must be finite numbers"):
+        xpnet.train(start(), images, digits[1], epochs=1)
+    with pytest.raises(ValueError, match="`images` must be finite numbers"):
+        xpnet.train(start(), *digits, validation=(images, digits[1]), epochs=1)
+
+
+def test_complex_images(digits):
+    with pytest.raises(TypeError, match="`images` must hold real numbers; got dtype complex128"):
+        xpnet.train(start(), digits[0] * 1j, digits[1])
+
+
+def test_an_error_can_be_pickled():
+    with pytest.raises(RunawayError) as caught:
+        xpnet.train(xpnet.init_network([2, 2]), np.ones((3, 2)), [0, 1, 1], learning_rate=1e39)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value)
+    assert repr(again.run.network) == repr(caught.value.run.network)

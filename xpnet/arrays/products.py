@@ -73,10 +73,13 @@ def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
     n_parts = _n_parts(x, n_rows * n_in * bias.shape[0], bias.shape[0])
     most = n_rows // n_parts
     size = n_rows if n_parts == 1 or most < _ROWS else _rows_in_block(n_rows, most)
-    if size == n_rows or n_rows % size:
+    if size == n_rows:
         y = x @ weight
     else:
-        y = (x.reshape(-1, size, n_in) @ weight).reshape(n_rows, -1)
+        n_whole = n_rows // size * size
+        y = (x[:n_whole].reshape(-1, size, n_in) @ weight).reshape(n_whole, -1)
+        if n_whole < n_rows:
+            y = np.concatenate((y, x[n_whole:] @ weight))
     y += bias
     return y
 

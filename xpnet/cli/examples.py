@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
+    UsageError,
     add_data_arguments,
     as_data_error,
     not_negative,
@@ -62,7 +64,7 @@ def read_examples(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]
     """Return the images and labels to learn from."""
     from xpnet.datasets import read
     from xpnet.files.errors import DataError
-    from xpnet.training.augmentation import image_shape
+    from xpnet.training.augmentation import Augmentation, image_shape
 
     images, labels = read(args.data, **read_options(args, classes=args.classes))
     if labels is None:
@@ -78,7 +80,11 @@ def read_examples(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]
     if not len(images):
         raise DataError(what, file=args.data)
     if args.augment or args.distort:
-        as_data_error(args.data, image_shape, images.shape)
+        shape = as_data_error(args.data, image_shape, images.shape)
+        try:
+            Augmentation(shape, args.augment, args.distort)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
     return images, labels
 
 
@@ -100,7 +106,11 @@ def _excluded(args: argparse.Namespace, images: "NDArray[Any]") -> "NDArray[Any]
 
 def fitted(args: argparse.Namespace, images: "NDArray[Any]") -> "tuple[Step, ...]":
     """Return what is done to the inputs: fitted to the images that are learned from."""
-    from xpnet.networks.preprocessing import Scale, Standardize, Whiten
+    import numpy as np
+
+    from xpnet.arrays.namespace import without_warnings
+    from xpnet.files.errors import DataError
+    from xpnet.networks.preprocessing import Scale, Standardize, Whiten, arrays_of, map_arrays
     from xpnet.training.examples import split
 
     if not (args.standardize or args.whiten):
@@ -111,5 +121,14 @@ def fitted(args: argparse.Namespace, images: "NDArray[Any]") -> "tuple[Step, ...
     if n_constant:
         what = f"{n_constant:,} of {rows.shape[1]:,} inputs are the same in all images"
         print(f"{what}: they count as 0", file=sys.stderr)
-    step = Standardize.fit(rows) if args.standardize else Whiten.fit(rows, method=args.whiten)
+    fit = Standardize.fit if args.standardize else partial(Whiten.fit, method=args.whiten)
+    step: Step = as_data_error(args.data, fit, rows)
+    with without_warnings():
+        step = map_arrays(step, lambda x: x.astype(np.float32))
+    numbers = arrays_of(step)
+    if not all(np.isfinite(x).all() for x in numbers.values()) or not np.all(
+        numbers.get("scale", 1.0)
+    ):
+        what = "numbers too large, or too small, for float32"
+        raise DataError(what, file=args.data)
     return (step,)

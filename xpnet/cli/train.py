@@ -1,6 +1,7 @@
 """``xpnet train``: a network that learns from labelled images."""
 
 import argparse
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -12,14 +13,10 @@ from xpnet.cli.arguments import (
     Subparsers,
     UsageError,
     add_common_arguments,
-    not_negative,
-    not_negative_number,
     on_terminal,
-    positive,
-    positive_number,
-    share,
 )
 from xpnet.cli.examples import add_example_arguments, fitted, read_examples
+from xpnet.cli.learning import add_learning_arguments
 from xpnet.cli.report import network_text, print_json, print_table, transfers_text
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -54,113 +51,10 @@ def add_parser(commands: Subparsers) -> None:
         allow_abbrev=False,
     )
     add_example_arguments(parser)
-    _add_network_arguments(parser)
-    _add_learning_arguments(parser)
-    _add_file_arguments(parser)
+    add_learning_arguments(parser)
     add_device_argument(parser)
     add_common_arguments(parser)
     parser.set_defaults(run=run)
-
-
-def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    from xpnet.functions.activations import ACTIVATIONS
-
-    parser.add_argument(
-        "--hidden",
-        type=_widths,
-        default=(50, 100),
-        metavar="N,N,...",
-        help="the widths of the hidden layers (default: 50,100)",
-    )
-    parser.add_argument(
-        "--activation",
-        choices=sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable),
-        default="sigmoid",
-        metavar="NAME",
-        help="of the hidden layers, such as sigmoid, tanh, relu or gelu (default: sigmoid)",
-    )
-    parser.add_argument(
-        "--classes", type=positive, metavar="N", help="how many (default: the largest label + 1)"
-    )
-
-
-def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
-    from xpnet.training.optimizers import OPTIMIZERS
-    from xpnet.training.schedules import SCHEDULES
-
-    parser.add_argument("--epochs", type=positive, default=20, metavar="N", help="(default: 20)")
-    parser.add_argument(
-        "--batch-size", type=positive, default=100, metavar="N", help="(default: 100)"
-    )
-    parser.add_argument(
-        "--optimizer",
-        choices=list(OPTIMIZERS),
-        default="adam",
-        metavar="NAME",
-        help=f"{', '.join(OPTIMIZERS)} (default: adam)",
-    )
-    parser.add_argument(
-        "--learning-rate",
-        type=positive_number,
-        metavar="X",
-        help="at its height (default: 0.005 for adam and adamw, 0.1 for the others)",
-    )
-    parser.add_argument(
-        "--weight-decay", type=not_negative_number, metavar="X", help="(default: 0; adamw: 0.01)"
-    )
-    parser.add_argument(
-        "--schedule",
-        choices=list(SCHEDULES),
-        default="cosine",
-        metavar="NAME",
-        help=f"of the learning rate: {', '.join(SCHEDULES)} (default: cosine, down to zero)",
-    )
-    parser.add_argument(
-        "--warmup",
-        type=share,
-        default=0.0,
-        metavar="SHARE",
-        help="of all steps, in which the learning rate rises first (default: 0)",
-    )
-    parser.add_argument(
-        "--validation",
-        type=share,
-        default=0.1,
-        metavar="SHARE",
-        help="of the images, held out to find the best epoch, whose weights are kept"
-        " (default: 0.1)",
-    )
-    parser.add_argument(
-        "--patience",
-        type=positive,
-        metavar="N",
-        help="stop after N epochs without a better one (default: never)",
-    )
-    parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="(default: 0)")
-
-
-def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="MODEL", help="a .safetensors, .npz or .onnx file"
-    )
-    parser.add_argument(
-        "--history", metavar="FILE", help="write what was measured after each epoch, as JSON"
-    )
-    parser.add_argument(
-        "--plot", metavar="FILE", help="draw loss and accuracy by epoch: .png, .svg or .pdf"
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on from MODEL.checkpoint, with the same bits in the end",
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="replace files, and begin anew, if they exist"
-    )
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    return tuple(positive(width) for width in text.split(","))
 
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
@@ -168,12 +62,12 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     from xpnet.arrays.device import Device
 
     checkpoint = _checked_files(args)
-    if args.patience and not args.validation:
-        msg = "--patience needs images held out: --validation must be above 0"
-        raise UsageError(msg)
     device = Device(args.device)
     stopwatch.switch("loading")
     images, labels = read_examples(args)
+    if args.patience and not int(args.validation * len(images)):
+        msg = "--patience needs images held out: --validation must be larger"
+        raise UsageError(msg)
     start = _start(args, device, images, labels)
     with stopwatch.measure("computing"), _progress(args, len(images)) as callbacks:
         trained = _trained(args, (start, images, labels), checkpoint, callbacks)
@@ -194,6 +88,10 @@ def _checked_files(args: argparse.Namespace) -> Path | None:
 
     checkpoint = Path(f"{args.output}.checkpoint")
     resumes = args.resume and checkpoint.exists()
+    written = [path for path in (args.output, args.history, args.plot) if path is not None]
+    if len({os.path.realpath(path) for path in (*written, checkpoint)}) <= len(written):
+        msg = f"{', '.join(written)} and {checkpoint} must be different files"
+        raise UsageError(msg)
     try:
         check_suffix(args.output)
         if args.plot is not None:
@@ -203,15 +101,13 @@ def _checked_files(args: argparse.Namespace) -> Path | None:
             new_figure(1, 1)  # tells, if matplotlib is missing
     except ValueError as error:
         raise UsageError(str(error)) from error
-    for path in (args.output, args.history, args.plot):
-        if path is not None:
-            # What is there may come of the end of the training that goes on here.
-            check_target(path, force=args.force or resumes)
+    for path in written:
+        # What is there may come of the end of the training that goes on here.
+        check_target(path, force=args.force or resumes)
     if Path(args.output).exists() and not Path(args.output).is_file():
         return None
-    if args.force and not args.resume:
-        checkpoint.unlink(missing_ok=True)
-    elif checkpoint.exists() and not args.resume:
+    check_target(checkpoint, force=True)
+    if checkpoint.exists() and not (args.resume or args.force):
         what = "holds a training that did not end"
         msg = f"{checkpoint}: {what}: --resume goes on, --force begins anew"
         raise UsageError(msg)
@@ -227,6 +123,7 @@ def _start(
     """Return the network as it is before it learns anything."""
     import numpy as np
 
+    from xpnet.formats.choosing import serialized
     from xpnet.networks.initializers import init_network
 
     n_classes = args.classes or max(int(labels.max()) + 1, 2)
@@ -241,10 +138,15 @@ def _start(
             activation=args.activation,
             scheme="he" if args.activation in _RECTIFIERS else "xavier",
         )
-        return replace(network, preprocessing=fitted(args, images)).to(device)
+        network = replace(network, preprocessing=fitted(args, images))
     except MemoryError as error:
         msg = f"--hidden: the layers do not fit into the memory: {error}"
         raise UsageError(msg) from error
+    try:
+        serialized(network, args.output)  # whether it can be written is not left to the end
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return network.to(device)
 
 
 def _trained(
@@ -262,6 +164,8 @@ def _trained(
     optimizer: Any = OPTIMIZERS[args.optimizer]
     if args.weight_decay is not None:
         optimizer = replace(optimizer, weight_decay=args.weight_decay)
+    if checkpoint is not None and args.force and not args.resume:
+        checkpoint.unlink(missing_ok=True)
     try:
         return train(
             *examples,

@@ -95,6 +95,8 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
         If the path is a directory.
     FileNotFoundError
         If its folder is missing.
+    PermissionError
+        If nothing may be written into its folder.
     """
     target = Path(path)
     if target.is_dir():
@@ -104,6 +106,8 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
         raise FileNotFoundError(errno.ENOENT, text, str(target))
     if not force and target.is_file():
         raise _exists(target)
+    if (target.is_file() or not target.exists()) and not os.access(target.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
 
 
 def _exists(target: Path) -> FileExistsError:

@@ -16,7 +16,7 @@ from xpnet.formats.parameters import as_parameters, check_finite
 from xpnet.formats.recognize import format_of
 from xpnet.networks.network import Network
 
-__all__ = ["SAMPLE_PATH", "SUFFIXES", "check_suffix", "load", "read_model", "save"]
+__all__ = ["SAMPLE_PATH", "SUFFIXES", "check_suffix", "load", "read_model", "save", "serialized"]
 
 SAMPLE_PATH = Path(__file__).parent / "sample" / "model.safetensors"
 # By suffix, the room of a format, which has a function `serialize`.
@@ -182,13 +182,22 @@ def save(
         If the file cannot be written; an existing one is left as it was.
     """
     check_suffix(path)
+    with atomic_write(path, force=force) as stream:
+        stream.write(serialized(network, path, input_dtype=input_dtype))
+
+
+def serialized(
+    network: Network, path: str | os.PathLike[str], /, *, input_dtype: str | None = None
+) -> bytes:
+    """Return what `save` writes into a file of this name; it raises what that does."""
+    check_suffix(path)
     suffix = Path(path).suffix
     if input_dtype is not None and suffix != ".onnx":
         msg = f"`input_dtype` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
         raise ValueError(msg)
     options = {} if input_dtype is None else {"input_dtype": input_dtype}
-    with atomic_write(path, force=force) as stream:
-        stream.write(importlib.import_module(_WRITERS[suffix]).serialize(network, **options))
+    data: bytes = importlib.import_module(_WRITERS[suffix]).serialize(network, **options)
+    return data
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:

@@ -40,6 +40,13 @@ class Augmentation:
     distortion: float = 0.0
     background: float = 0.0
 
+    def __post_init__(self) -> None:
+        most = min(self.shape)
+        for name, value in (("augment", self.pixels), ("distort", self.distortion)):
+            if not 0 <= value < most:
+                msg = f"`{name}` must be from 0 to below {most} pixels, as images are; got {value}"
+                raise ValueError(msg)
+
     def __call__(self, rows: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
         """Return images like `rows`, of shape (n, height * width).
 

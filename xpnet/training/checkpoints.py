@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -11,6 +12,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import WeightsError
@@ -88,6 +90,7 @@ class CheckpointFile:
             "history": [asdict(epoch) for epoch in checkpoint.history],
         }
         arrays = {name: np.asarray(to_numpy(x)) for name, x in checkpoint.arrays.items()}
+        facts["crc32"] = _checksum(arrays)
         with atomic_write(self._path, force=True) as stream:
             stream.write(save(arrays, {_KEY: json.dumps(facts)}))
         self._written = perf_counter()
@@ -109,13 +112,24 @@ class CheckpointFile:
             n_steps, best = int(facts["n_steps"]), int(facts["best"])
             is_known = facts["version"] == _VERSION and {"parameters", "best"} <= set(arrays)
             is_known = is_known and 1 <= best <= len(history)
+            is_whole = facts["crc32"] == _checksum(arrays)
         except (LookupError, TypeError, ValueError) as error:
             what = "not a checkpoint of a training"
             raise WeightsError(what, file=self._path) from error
+        if not is_whole:
+            what, hint = "a damaged checkpoint", "remove it to begin anew"
+            raise WeightsError(what, file=self._path, hint=hint)
         if not is_known or facts["training"] != self._training:
             what = "a checkpoint of another training: the data, an option or the start differs"
             raise WeightsError(what, file=self._path, hint="remove it to begin anew")
         return Checkpoint(arrays, n_steps, history, best)
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]]) -> int:
+    checksum = 0
+    for name in sorted(arrays):
+        checksum = zlib.crc32(np.ascontiguousarray(arrays[name]).data, checksum)
+    return checksum
 
 
 def fingerprint(network: Network, examples: Iterable[Examples], options: Mapping[str, Any]) -> str:
@@ -128,5 +142,13 @@ def fingerprint(network: Network, examples: Iterable[Examples], options: Mapping
         host = np.ascontiguousarray(to_numpy(x))
         digest.update(f"{host.dtype.str} {host.shape}".encode())
         digest.update(host.data)
-    digest.update(repr(sorted(options.items())).encode())
+    digest.update(repr(sorted((name, _text(x)) for name, x in options.items())).encode())
     return digest.hexdigest()
+
+
+def _text(option: Any) -> str:
+    """Return an option as text that is the same in another process."""
+    text = repr(option)
+    if f"at {id(option):#x}" in text:  # Python's own: it tells where the object lies in memory
+        text = f"{type(option).__qualname__} {sorted(vars(option).items())}"
+    return text

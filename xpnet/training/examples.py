@@ -6,14 +6,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import array_namespace, as_array, as_floating, current_device, device_of
+from xpnet.arrays.namespace import (
+    array_namespace,
+    as_array,
+    as_floating,
+    current_device,
+    device_of,
+    is_real,
+)
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 from xpnet.inference.batches import TransferPolicy, as_rows, check_transfer, on_network_device
 from xpnet.inference.labels import as_class_ids, stay_together
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 
-__all__ = ["Examples", "as_examples", "batches", "split"]
+__all__ = ["Examples", "as_examples", "batches", "check_finite", "split"]
 
 # As many rows are chosen, moved and copied to a device at a time: a few megabytes.
 _ROWS_AT_A_TIME = 4096
@@ -71,6 +78,9 @@ def as_examples(
     for x, name in ((images, "images"), (labels, "labels")):
         check_transfer(x, network, transfers, name)
     rows = as_rows(images, network.n_in)
+    if not is_real(rows, array_namespace(rows)):
+        msg = f"`images` must hold real numbers; got dtype {rows.dtype}"
+        raise TypeError(msg)
     if on_host and not is_in_host_memory(rows) and transfers == "forbid":
         msg = "`augment` and `distort`, which work on the host, must be 0 with transfers='forbid'"
         raise ValueError(msg)
@@ -83,6 +93,22 @@ def as_examples(
         raise ValueError(msg)
     rows = rows if stay_together(rows, weight) and not on_host else to_numpy(rows)
     return Examples(rows, answers if stay_together(answers, weight) else to_numpy(answers))
+
+
+def check_finite(rows: Any) -> None:
+    """Refuse rows that hold NaN or infinity.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    xp = array_namespace(rows)
+    if xp.isdtype(rows.dtype, "real floating"):
+        with current_device(rows):
+            if not bool(to_numpy(xp.all(xp.isfinite(rows)))):
+                msg = "`images` must be finite numbers; there are others among them"
+                raise ValueError(msg)
 
 
 def _values(labels: Any, objective: Objective) -> Any:

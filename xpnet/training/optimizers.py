@@ -13,7 +13,7 @@ __all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "State"]
 
 
 class State(NamedTuple):
-    """What an optimizer remembers: how many steps were taken, and running means."""
+    """What an optimizer remembers: how many steps were taken, and running sums."""
 
     n_steps: int
     vectors: tuple[Any, ...]

@@ -84,3 +84,7 @@ class RunawayError(FloatingPointError):
     def __init__(self, message: str, run: Run) -> None:
         super().__init__(message)
         self.run = run
+
+    def __reduce__(self) -> tuple[type["RunawayError"], tuple[str, Run]]:
+        """Pickle by both arguments: errors travel between processes."""
+        return type(self), (str(self), self.run)

@@ -1,38 +1,28 @@
-"""The loop: epochs of mini-batches in an order that is the same on every device."""
+"""Train a network: epochs of mini-batches in an order that is the same on every device."""
 
 import os
 from collections.abc import Callable
-from math import isfinite
-from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xpnet.arrays.counting import Transfers, count_transfers
-from xpnet.arrays.namespace import (
-    array_namespace,
-    as_array,
-    current_device,
-    device_of,
-    without_warnings,
-)
-from xpnet.arrays.transfer import move, to_numpy
+from xpnet.arrays.counting import count_transfers
+from xpnet.arrays.namespace import as_array, without_warnings
 from xpnet.files.writing import check_target
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_transfers
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
-from xpnet.training.checkpoints import Checkpoint, CheckpointFile, fingerprint
-from xpnet.training.examples import Examples, as_examples, batches, split
+from xpnet.training.checkpoints import CheckpointFile, fingerprint
+from xpnet.training.examples import Examples, as_examples, batches, check_finite, split
 from xpnet.training.learner import Learner
-from xpnet.training.optimizers import OPTIMIZERS, Optimizer, State
-from xpnet.training.run import Epoch, Run, RunawayError
+from xpnet.training.loop import Loop
+from xpnet.training.optimizers import OPTIMIZERS, Optimizer
+from xpnet.training.run import Epoch, Run
 from xpnet.training.schedules import SCHEDULES, Schedule
 
 __all__ = ["train"]
-
-# Of so many examples that were learned from, the accuracy is measured.
-_MOST_MEASURED = 2000
 
 
 def train(
@@ -144,12 +134,13 @@ def train(
     optimizer, schedule = _optimizer(optimizer), _schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
     _check_options(
-        epochs=epochs,
         learning_rate=rate,
         validation=validation,
-        patience=patience,
-        augment=augment,
         distort=distort,
+        epochs=(epochs, 1),
+        patience=(patience, 1),
+        augment=(augment, 0),
+        seed=(seed, 0),
     )
     check_transfers(transfers)
     batch_size = check_batch_size(network, batch_size)
@@ -160,21 +151,18 @@ def train(
         check_target(checkpoint, force=resume)
     with count_transfers() as counted:
         examples = as_examples(objective, images, labels, transfers, on_host=is_augmented)
-        if isinstance(validation, tuple):
-            kept, _ = split(examples.rows.shape[0], 0.0, seed)
-            held_out = as_examples(objective, *validation, transfers)
-        else:
-            kept, others = split(examples.rows.shape[0], validation, seed)
-            held_out = examples.taken(others)
+        kept, held_out = _divided(objective, examples, validation, transfers, seed=seed)
         if not len(kept):
             msg = "`images` must hold at least one to learn from; got none"
+            raise ValueError(msg)
+        if patience is not None and not held_out.rows.shape[0]:
+            msg = "`patience` needs images held out: `validation` must be larger"
             raise ValueError(msg)
         augmentation = None
         if shape is not None:
             background = float(examples.rows.min())
             augmentation = Augmentation(shape, augment, distort, background)
-        measured = examples.taken(kept[:_MOST_MEASURED])
-        training = _Training(Learner(objective, optimizer), held_out, measured, counted)
+        loop = Loop(Learner(objective, optimizer), examples, kept, held_out, counted)
         n_steps = epochs * -(-len(kept) // batch_size)
         if checkpoint is not None:
             options = {
@@ -191,9 +179,9 @@ def train(
                 "n_kept": len(kept),
             }
             key = fingerprint(network, (examples, held_out), options)
-            training.keep_in(CheckpointFile(checkpoint, key), resume=resume)
-        while len(training.history) < epochs and not training.is_over(patience):
-            random = np.random.default_rng([seed, len(training.history) + 1])
+            loop.keep_in(CheckpointFile(checkpoint, key), resume=resume)
+        while len(loop.history) < epochs and not loop.is_over(patience):
+            random = np.random.default_rng([seed, len(loop.history) + 1])
             order = random.permutation(kept)
             parts = batches(
                 examples, order, objective, batch_size, augmentation=augmentation, random=random
@@ -201,122 +189,40 @@ def train(
             # Weights that run away are told at the end of the epoch; NumPy need not warn of each.
             with without_warnings():
                 for rows, targets in parts:
-                    factor = schedule(training.n_steps, n_steps)
-                    training.learn(rows, targets, float(rate * factor))
+                    factor = schedule(loop.n_steps, n_steps)
+                    loop.learn(rows, targets, float(rate * factor))
                     if progress is not None:
                         progress(rows.shape[0])
-            training.end_epoch(len(kept))
+            loop.end_epoch()
             if on_epoch is not None:
-                on_epoch(training.history[-1])
-        training.finish()
-    return training.run()
+                on_epoch(loop.history[-1])
+        loop.finish()
+    return loop.run()
 
 
-class _Training:
-    """A training under way."""
-
-    def __init__(
-        self, learner: Learner, held_out: Examples, measured: Examples, transfers: Transfers
-    ) -> None:
-        self.learner, self._held_out, self._measured = learner, held_out, measured
-        self._transfers = transfers
-        self.history: list[Epoch] = []
-        self._best: Epoch | None = None
-        self._best_parameters = learner.parameters
-        self._file: CheckpointFile | None = None
-        self._total: Any = 0.0
-        self._rate = 0.0
-        self._start = perf_counter()
-
-    def keep_in(self, file: CheckpointFile, *, resume: bool) -> None:
-        """Keep the training in a file from now on; go on from what is there, if that is asked."""
-        self._file = file
-        found = file.read() if resume else None
-        if found is None:
-            return
-        learner = self.learner
-        xp, device = array_namespace(learner.parameters), device_of(learner.parameters)
-        arrays = {name: move(x, xp, device) for name, x in found.arrays.items()}
-        learner.parameters, self._best_parameters = arrays["parameters"], arrays["best"]
-        vectors = tuple(arrays[f"state.{i}"] for i in range(len(learner.state.vectors)))
-        learner.state = State(found.n_steps, vectors)
-        self.history = found.history
-        self._best = self.history[found.best - 1]
-        self._start -= self.history[-1].seconds
-
-    def is_over(self, patience: int | None) -> bool:
-        """Tell whether there was no better epoch for too long."""
-        return (
-            patience is not None
-            and self._best is not None
-            and len(self.history) - self._best.number >= patience
-        )
-
-    @property
-    def n_steps(self) -> int:
-        """How many steps were taken."""
-        return self.learner.state.n_steps
-
-    def learn(self, rows: Any, targets: Any, rate: float) -> None:
-        """Learn from a batch."""
-        self._rate = rate
-        loss = self.learner.learn(rows, targets, rate)
-        # The loss stays on the device: to look at it here would wait for each batch.
-        with current_device(loss):
-            self._total = self._total + loss * float(rows.shape[0])
-
-    def end_epoch(self, n_learned: int) -> None:
-        """Measure what was learned, and keep it.
-
-        Raises
-        ------
-        RunawayError
-            If the loss or a weight is no finite number.
-        """
-        learner, number = self.learner, len(self.history) + 1
-        loss = float(to_numpy(self._total)) / n_learned
-        self._total = 0.0
-        if not (isfinite(loss) and learner.is_finite()):
-            what = "the weights" if isfinite(loss) else f"the loss ({loss})"
-            msg = f"{what} ran away in epoch {number}: a lower learning rate may help"
-            raise RunawayError(msg, self.run())
-        has_more = self._held_out.rows.shape[0] > 0
-        held_out = learner.scores(self._held_out) if has_more else (None, None)
-        epoch = Epoch(
-            number=number,
-            loss=loss,
-            accuracy=learner.scores(self._measured)[1],
-            validation_loss=held_out[0],
-            validation_accuracy=held_out[1],
-            learning_rate=self._rate,
-            seconds=perf_counter() - self._start,
-        )
-        self.history.append(epoch)
-        if not has_more or epoch.is_better_than(self._best):
-            self._best, self._best_parameters = epoch, learner.parameters
-        self._keep()
-
-    def finish(self) -> None:
-        """Keep the end, too."""
-        self._keep(always=True)
-
-    def _keep(self, *, always: bool = False) -> None:
-        if self._file is None or self._best is None:
-            return
-        state = self.learner.state
-        arrays = {f"state.{i}": x for i, x in enumerate(state.vectors)}
-        arrays |= {"parameters": self.learner.parameters, "best": self._best_parameters}
-        checkpoint = Checkpoint(arrays, state.n_steps, self.history, self._best.number)
-        self._file.write(checkpoint, always=always)
-
-    def run(self) -> Run:
-        """Return what came of it so far."""
-        network = self.learner.network(self._best_parameters)
-        return Run(network, tuple(self.history), self._best, self._transfers)
+def _divided(
+    objective: Objective,
+    examples: Examples,
+    validation: float | tuple[Any, Any],
+    transfers: TransferPolicy,
+    *,
+    seed: int,
+) -> tuple[NDArray[np.int64], Examples]:
+    """Return which examples to learn from, and those held out: a part of them, or others."""
+    n = examples.rows.shape[0]
+    if isinstance(validation, tuple):
+        held_out = as_examples(objective, *validation, transfers)
+        check_finite(held_out.rows)
+        return split(n, 0.0, seed)[0], held_out
+    kept, others = split(n, validation, seed)
+    return kept, examples.taken(others)
 
 
 def _optimizer(optimizer: str | Optimizer) -> Optimizer:
     if not isinstance(optimizer, str):
+        if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
+            msg = f"`optimizer` must be a name, or an optimizer such as Adam(); got {optimizer!r}"
+            raise TypeError(msg)
         return optimizer
     if optimizer not in OPTIMIZERS:
         known = ", ".join(OPTIMIZERS)
@@ -327,6 +233,9 @@ def _optimizer(optimizer: str | Optimizer) -> Optimizer:
 
 def _schedule(schedule: str | Schedule) -> Schedule:
     if not isinstance(schedule, str):
+        if isinstance(schedule, type) or not callable(schedule):
+            msg = f"`schedule` must be a name, or a schedule such as Cosine(); got {schedule!r}"
+            raise TypeError(msg)
         return schedule
     if schedule not in SCHEDULES:
         msg = f"`schedule` must be one of {', '.join(SCHEDULES)}, or callable; got {schedule!r}"
@@ -336,28 +245,32 @@ def _schedule(schedule: str | Schedule) -> Schedule:
 
 def _check_options(
     *,
-    epochs: int,
     learning_rate: float,
     validation: float | tuple[Any, Any],
-    patience: int | None,
-    augment: int,
     distort: float,
+    **whole: tuple[int | None, int],
 ) -> None:
-    if epochs < 1:
-        msg = f"`epochs` must be at least 1; got {epochs}"
-        raise ValueError(msg)
+    """Refuse options out of range; of whole numbers, the least one is given."""
+    for name, (value, least) in whole.items():
+        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
+            msg = f"`{name}` must be a whole number; got {value!r}"
+            raise TypeError(msg)
+        if value is not None and value < least:
+            msg = f"`{name}` must be at least {least}; got {value}"
+            raise ValueError(msg)
     if not 0 < learning_rate < float("inf"):
         msg = f"`learning_rate` must be positive; got {learning_rate}"
         raise ValueError(msg)
-    if not isinstance(validation, tuple) and not 0 <= validation < 1:
+    if isinstance(validation, tuple):
+        if len(validation) != 2:  # noqa: PLR2004 (a pair)
+            msg = f"`validation` must be a pair, (images, labels); got {len(validation)} of them"
+            raise ValueError(msg)
+    elif not isinstance(validation, int | float):
+        kind = type(validation).__name__
+        msg = f"`validation` must be a share, or a pair (images, labels); got {kind}"
+        raise TypeError(msg)
+    elif not 0 <= validation < 1:
         msg = f"`validation` must be a share of the images, from 0 to below 1; got {validation}"
-        raise ValueError(msg)
-    if patience is not None and (patience < 1 or validation == 0):
-        what = f"got {patience}" if patience < 1 else "got validation=0"
-        msg = f"`patience` must be at least 1, and there must be images held out; {what}"
-        raise ValueError(msg)
-    if augment < 0:
-        msg = f"`augment` must be a number of pixels, 0 or more; got {augment}"
         raise ValueError(msg)
     if not 0 <= distort < float("inf"):
         msg = f"`distort` must be a number of pixels, 0 or more; got {distort}"

@@ -28,7 +28,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     """A classifier to be used as scikit-learn's, on any array library and device.
 
     With the same ``random_state`` it goes from scikit-learn's starting weights through its
-    batches, to the same network up to rounding.
+    batches: by SGD to the same network up to rounding, by Adam, and where rows are held out, to
+    one that is as good (see the notes).
 
     Parameters
     ----------
