@@ -261,6 +261,7 @@ def test_a_name_that_cannot_be_written(
         (["--standardize", "--whiten"], "not allowed with argument"),
         (["--whiten", "svd"], "invalid choice: 'svd'"),
         (["--plot", "curve.txt"], "must end in .png, .svg, .pdf"),
+        (["--history", "-"], "--history must name a file; got -"),
     ],
     ids=str,
 )

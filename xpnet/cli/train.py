@@ -89,6 +89,9 @@ def _checked_files(args: argparse.Namespace) -> Path | None:
     checkpoint = Path(f"{args.output}.checkpoint")
     resumes = args.resume and checkpoint.exists()
     written = [path for path in (args.output, args.history, args.plot) if path is not None]
+    if args.history == "-":
+        msg = "--history must name a file; got -"
+        raise UsageError(msg)
     if len({os.path.realpath(path) for path in (*written, checkpoint)}) <= len(written):
         msg = f"{', '.join(written)} and {checkpoint} must be different files"
         raise UsageError(msg)
