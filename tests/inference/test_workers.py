@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from xpnet.inference import workers
-from xpnet.inference.workers import do_all
+from xpnet.inference.workers import begin_all, do_all
 
 WORD = contextvars.ContextVar("WORD", default="nothing")
 
@@ -290,6 +290,139 @@ def test_a_thread_that_cannot_be_started_is_not_counted(monkeypatch, crew):
     test_so_many_at_a_time_and_the_caller_is_one_of_them(3)
 
 
+# What is begun, and finished later
+
+
+@pytest.mark.parametrize("n_at_a_time", [1, 2, 3, 50])
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 1000])
+def test_what_is_begun_is_done_once(n, n_at_a_time):
+    done = []
+    finish = begin_all(done.append, range(n), n_at_a_time)
+    assert finish() is None
+    assert sorted(done) == list(range(n))
+
+
+def test_helpers_begin_before_it_is_finished():
+    done, caller = [], threading.current_thread()
+
+    def do(_):
+        done.append(threading.current_thread())
+
+    finish = begin_all(do, range(20), 3)
+    assert soon(lambda: len(done) == 20)
+    assert caller not in done
+    finish()
+    assert len(done) == 20
+
+
+def test_without_helpers_the_caller_does_it_when_it_finishes():
+    done = []
+    finish = begin_all(done.append, iter(range(5)), 1)
+    time.sleep(0.01)
+    assert done == []
+    finish()
+    assert done == list(range(5))
+
+
+def test_finishing_waits_for_helpers():
+    may_go, is_busy, done = threading.Event(), threading.Event(), []
+
+    def do(i):
+        is_busy.set()
+        assert may_go.wait(20)
+        done.append(i)
+
+    finish = begin_all(do, range(2), 3)
+    assert is_busy.wait(20)
+    threading.Timer(0.05, may_go.set).start()
+    finish()
+    assert sorted(done) == [0, 1]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_of_what_was_begun_comes_when_it_is_finished(error):
+    started = []
+
+    def do(i):
+        started.append(i)
+        if i == 3:
+            msg = "broken"
+            raise error(msg)
+        time.sleep(0.0005)
+
+    finish = begin_all(do, range(2000), 3)
+    assert soon(lambda: len(started) > 3)
+    with pytest.raises(error, match="broken"):
+        finish()
+    n_started = len(started)
+    assert n_started < 1900
+    time.sleep(0.01)
+    assert len(started) == n_started
+
+
+def test_an_error_between_begin_and_finish_leaves_nothing_undone():
+    done = []
+
+    def call():
+        finish = begin_all(done.append, range(100), 3)
+        try:
+            raise ArithmeticError
+        finally:
+            finish()
+
+    with pytest.raises(ArithmeticError):
+        call()
+    assert sorted(done) == list(range(100))
+
+
+def test_several_are_begun_and_finished_in_any_order():
+    done = [[] for _ in range(6)]
+    finishes = [begin_all(part.append, range(50), 3) for part in done]
+    for i in (3, 0, 5, 1, 4, 2):
+        finishes[i]()
+        assert sorted(done[i]) == list(range(50))
+
+
+def test_what_is_begun_sees_the_context_of_then():
+    seen, caller = [], threading.current_thread()
+
+    def look(_):
+        if threading.current_thread() is not caller:
+            seen.append((WORD.get(), np.geterr()["over"]))
+
+    token = WORD.set("then")
+    with np.errstate(over="raise"):
+        finish = begin_all(look, range(10), 3)
+    WORD.reset(token)
+    assert soon(lambda: len(seen) == 10)
+    finish()
+    assert set(seen) == {("then", "raise")}
+
+
+@pytest.mark.parametrize("n_helpers", [0, 1])
+def test_where_threads_are_refused_the_caller_does_it(n_helpers, monkeypatch, crew):
+    original, done = threading.Thread.start, []
+
+    def start(thread):
+        if len(crew._threads) >= n_helpers:  # noqa: SLF001 (as above)
+            msg = "can't start new thread"
+            raise RuntimeError(msg)
+        original(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        finish = begin_all(done.append, range(50), 8)
+    assert ends(lambda: finish() or True)
+    assert sorted(done) == list(range(50))
+
+
+def test_what_is_never_finished_keeps_nobody_waiting():
+    done = []
+    begin_all(done.append, range(100), 3)
+    assert ends(lambda: do_all(lambda _: None, range(50), 3) or True)
+    assert soon(lambda: len(done) == 100)
+
+
 def run(script):
     words = [sys.executable, "-W", "ignore", "-c", script]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
@@ -299,7 +432,7 @@ def run(script):
 
 START = """
 import os, signal, sys, threading, time
-from xpnet.inference.workers import do_all
+from xpnet.inference.workers import begin_all, do_all
 
 def work(seconds=0.002, n_at_a_time=3):
     names = set()

@@ -6,7 +6,14 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-__all__ = ["current_processor", "keep_off_processor"]
+__all__ = ["count_processors", "current_processor", "keep_off_processor"]
+
+
+def count_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @functools.cache

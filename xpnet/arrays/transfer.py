@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.bus import Bus
 from xpnet.arrays.counting import record
 from xpnet.arrays.namespace import array_namespace, device_of, library_of
 
@@ -99,7 +100,10 @@ def _created(host: NDArray[Any], xp: Any, device: Any) -> Any:
     if compat.is_cupy_namespace(xp):
         # CuPy's creation functions ignore `device=` (array-api-compat#337).
         with device:
-            return xp.asarray(host)
+            moved = xp.asarray(host)
+            if Bus().is_pinned(host):  # which is read later, when it may hold something else
+                device.synchronize()
+            return moved
     if compat.is_torch_namespace(xp) and not host.flags.writeable:
         host = host.copy()  # torch warns about memory that it may not write to
     return xp.asarray(host, device=device)

@@ -29,15 +29,17 @@ _POLICIES = get_args(TransferPolicy)
 # 784-50-100-10 gets faster, by a tenth; beyond, the second-level cache no longer serves it, and it
 # gets slower, by up to a quarter. A wide network, 784-1024-1024-10, does not care, within 2%.
 _NUMBERS_IN_CACHE = 2**20
-# A GPU wants many rows for one launch; 65,536 rows of 784 bytes are 51 MB.
+# A GPU wants many rows for one launch; 65,536 rows of 784 bytes are 51 MB. So many rows have up to
+# 4,096 units of float32 in 1 GB.
 _ROWS_ON_GPU = 2**16
+_NUMBERS_ON_GPU = 2**28
 
 
 def default_batch_size(network: Network) -> int:
     """Return how many rows suit the network's device at a time, at most."""
-    if network.library == "cupy":
-        return _ROWS_ON_GPU
     widest = max(network.n_in, *(layer.n_out for layer in network.layers))
+    if network.library == "cupy":
+        return max(min(_ROWS_ON_GPU, _NUMBERS_ON_GPU // widest), 1)
     return max(_NUMBERS_IN_CACHE // widest, 1)
 
 

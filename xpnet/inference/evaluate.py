@@ -1,7 +1,8 @@
 """How many images a network gets right."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import TransferPolicy, check_transfer, is_stream
 from xpnet.inference.labels import as_class_ids, confusion_of, stay_together
 from xpnet.inference.predict import class_ids
-from xpnet.inference.working import batched, plan
+from xpnet.inference.working import Work, batched, plan
 from xpnet.networks.network import Network
 
 __all__ = ["Evaluation", "evaluate"]
+
+_ROWS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +113,7 @@ def evaluate(
         transfers=transfers,
     )
     with count_transfers() as counted:
-        for block, truth in _pairs(images, labels):
-            predicted = batched(block, work)
+        for predicted, truth in _predicted(_pairs(images, labels), work):
             confusion += _compared(network, predicted, truth, transfers)
     return Evaluation(int(np.trace(confusion)), int(confusion.sum()), confusion, counted)
 
@@ -124,6 +126,34 @@ def _pairs(images: Any, labels: Any) -> Iterable[tuple[Any, Any]]:
         return pairs
     msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
     raise TypeError(msg)
+
+
+def _predicted(pairs: Iterable[tuple[Any, Any]], work: Work) -> Iterator[tuple[Any, Any]]:
+    """Yield the predictions for each block of images, with the labels that came with it."""
+    if work.network.library != "cupy":
+        for block, truth in pairs:
+            yield batched(block, work), truth
+        return
+    # Blocks that follow one another are one stream, which a GPU need not stop for.
+    rest = iter(pairs)
+    for first in rest:
+        taken: list[tuple[int, Any]] = []
+        predicted, start = batched(_taken(chain([first], rest), taken), work), 0
+        for n_rows, truth in taken:
+            yield predicted[start : start + n_rows], truth
+            start += n_rows
+
+
+def _taken(pairs: Iterable[tuple[Any, Any]], taken: list[tuple[int, Any]]) -> Iterator[Any]:
+    """Yield blocks up to so many rows that their labels are no burden, and note these."""
+    n_left = _ROWS_AT_ONCE
+    for block, truth in pairs:
+        rows = as_array(block, "images")
+        taken.append((rows.shape[0], truth))
+        yield rows
+        n_left -= rows.shape[0]
+        if n_left <= 0:
+            return
 
 
 def _compared(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from xpnet.arrays.namespace import array_namespace, largest
+from xpnet.arrays.namespace import array_namespace, cast, largest
 from xpnet.functions.sigmoids import sigmoid
 from xpnet.functions.softmax import softmax
 from xpnet.inference.batches import TransferPolicy
@@ -58,8 +58,16 @@ def predict(
         If the images do not have the network's number of inputs, `batch_size` is below 1 or
         given together with `batch_invariant`, or `transfers` forbids to copy the images.
 
+    DeviceError
+        If the GPU has no memory for 1,024 rows at a time.
+
     Notes
     -----
+    To a network of CuPy, rows go as they are, in pinned chunks of 65,536, of which one is on its
+    way while the one before is computed; blocks of an iterator are put together. Chunks are halved
+    where memory is short. An array that is pinned is not copied on the host, and one that is on the
+    GPU is not copied at all.
+
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and
     of an iterator, a NumPy network is prepared by itself, but for its activations. Of a
     memory-mapped file that is open for reading, what was computed does not stay in memory.
@@ -153,5 +161,8 @@ def _probabilities(network: Network, y: Any) -> Any:
     xp = array_namespace(y)
     if network.n_out > 1:
         return softmax(y) if network.output == "logits" else y
-    pair = (sigmoid(-y), sigmoid(y)) if network.output == "logits" else (1.0 - y, y)
+    if network.output == "logits":
+        pair = sigmoid(-y), sigmoid(y)
+    else:
+        pair = cast(1.0 - y, y.dtype, xp), y  # of CuPy's bfloat16, the difference is float32
     return xp.concat(pair, axis=1)

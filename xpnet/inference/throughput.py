@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import array_namespace
+from xpnet.arrays.namespace import array_namespace, limits_of
 from xpnet.inference.batches import as_rows
 from xpnet.inference.predict import predict
 from xpnet.networks.network import Network
@@ -187,7 +187,7 @@ def rows_in_memory(network: Network, itemsize: int = 1) -> int:
     """
     xp = array_namespace(network.layers[0].weight)
     widest = max(network.n_in, *(layer.n_out for layer in network.layers))
-    n_bytes = network.n_in * itemsize + 2 * widest * (xp.finfo(network.dtype).bits // 8)
+    n_bytes = network.n_in * itemsize + 2 * widest * (limits_of(network.dtype, xp).bits // 8)
     return _MOST_BYTES // n_bytes
 
 
@@ -290,4 +290,4 @@ def _count_clear(
 def _precision(task: _Task) -> float:
     """Return sqrt(eps): half of the digits that the network computes with."""
     xp = array_namespace(task.network.layers[0].weight)
-    return float(xp.finfo(task.network.dtype).eps) ** 0.5
+    return float(limits_of(task.network.dtype, xp).eps) ** 0.5

@@ -11,7 +11,7 @@ from typing import Any
 
 from xpnet.arrays.processors import keep_off_processor
 
-__all__ = ["do_all"]
+__all__ = ["begin_all", "do_all"]
 
 
 class _Crew:
@@ -102,12 +102,23 @@ def do_all(do: Callable[[Any], None], arguments: Iterable[Any], n_at_a_time: int
     The caller does its share. Helpers see its context variables, NumPy's `errstate` among them.
     It may itself be a helper: whoever waits only waits for what somebody is doing already.
     """
+    begin_all(do, arguments, n_at_a_time)()
+
+
+def begin_all(
+    do: Callable[[Any], None], arguments: Iterable[Any], n_at_a_time: int
+) -> Callable[[], None]:
+    """Let helpers begin what `do_all` does, and return what must be called to finish it."""
     tasks = _Tasks(do, arguments)
     helpers = [contextvars.copy_context() for _ in range(n_at_a_time - 1)]
     _crew.call([partial(context.run, tasks.work) for context in helpers])
-    try:
-        tasks.work()
-        tasks.wait()
-    except BaseException:  # an interrupt, perhaps between two tasks
-        tasks.stop()
-        raise
+
+    def finish() -> None:
+        try:
+            tasks.work()
+            tasks.wait()
+        except BaseException:  # an interrupt, perhaps between two tasks
+            tasks.stop()
+            raise
+
+    return finish

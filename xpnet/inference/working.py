@@ -1,14 +1,21 @@
 """What is done to many images, batch by batch, where they and the network live."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.memory import forget_pages, keep_freed_memory
-from xpnet.arrays.namespace import array_namespace, as_array, current_device, library_of
+from xpnet.arrays.bus import Bus, bus_to
+from xpnet.arrays.memory import forget_pages, keep_freed_memory, rows_in_file
+from xpnet.arrays.namespace import (
+    array_namespace,
+    as_array,
+    current_device,
+    is_real,
+    library_of,
+)
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import (
     TransferPolicy,
@@ -20,15 +27,16 @@ from xpnet.inference.batches import (
     is_stream,
     on_network_device,
 )
+from xpnet.inference.pipeline import in_chunks, streamed
 from xpnet.inference.tiles import check_threads, in_tiles, tiles_of
 from xpnet.networks.network import Network, forward, outputs
 from xpnet.networks.prepared import made_constant
 
 __all__ = ["Work", "batched", "plan"]
 
-# From so many rows on, it takes less time to make a network ready than it saves; unless it is so
-# large that two more copies of its weights are a burden.
-_MANY_ROWS = 2048
+# From so many rows on, it takes less time to make a network ready than it saves, on a CPU and on a
+# GPU; unless it is so large that two more copies of its weights are a burden.
+_MANY_ROWS = {"numpy": 2**11, "cupy": 2**18}
 _MANY_WEIGHTS = 2**24
 # As much of a memory-mapped file is in memory at a time.
 _MAPPED_BYTES = 2**26
@@ -84,7 +92,7 @@ def plan(
     if batch_size is not None:
         batch_size = check_batch_size(network, batch_size)
     is_on_host = network.library == "numpy"
-    if is_on_host and _has_many_rows(images) and network.multiplications <= _MANY_WEIGHTS:
+    if _has_many_rows(images, network) and network.multiplications <= _MANY_WEIGHTS:
         network = made_constant(network)
 
     def compute(rows: Any) -> Any:
@@ -95,29 +103,86 @@ def plan(
     return Work(network, compute, batch_size, threads, transfers)
 
 
-def _has_many_rows(images: Any) -> bool:
+def _has_many_rows(images: Any, network: Network) -> bool:
+    if network.library not in _MANY_ROWS:
+        return False
     if isinstance(images, np.ndarray):
-        return images.ndim > 0 and len(images) >= _MANY_ROWS
+        return images.ndim > 0 and len(images) >= _MANY_ROWS[network.library]
     return is_stream(images)
 
 
 def batched(images: Any, work: Work) -> Any:
     """Return the results of all images, where the images live."""
     network = work.network
-    if isinstance(images, np.memmap):
-        is_large = images.nbytes > _MAPPED_BYTES
-        images = _mapped(images) if is_large else images.view(np.ndarray)
-    if type(images) is np.ndarray and network.library == "numpy":
-        return _in_tiles(as_rows(images, network.n_in), work)
     if not isinstance(images, np.ndarray) and not is_stream(images):
         images = as_array(images, "images")
         if library_of(images) == "dask":
             from xpnet.inference.lazy import map_rows
 
             return map_rows(lambda block: batched(block, work), images)
-    with current_device(network.layers[0].weight):
-        parts = list(_results(images, work))
-        return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
+    weight = network.layers[0].weight
+    bus = bus_to(weight)
+    if bus is not None:
+        with current_device(weight):
+            return _joined(_over_bus(images, work, bus))
+    if isinstance(images, np.memmap):
+        images = _in_parts(images)
+    if type(images) is np.ndarray and network.library == "numpy":
+        return _in_tiles(as_rows(images, network.n_in), work)
+    with current_device(weight):
+        return _joined(_results(images, work))
+
+
+def _joined(results: Iterator[Any]) -> Any:
+    parts = list(results)
+    return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
+
+
+def _over_bus(images: Any, work: Work, bus: Bus) -> Iterator[Any]:
+    """Yield the results, of a network on a device with a bus, part by part; at least one."""
+    n_in = work.network.n_in
+    batch_size = work.batch_size or default_batch_size(work.network)
+
+    def over(blocks: Any, *, is_there: bool = False) -> Any:
+        y = streamed(blocks, work.compute, bus, batch_size, n_in=n_in, is_there=is_there)
+        return to_numpy(y)
+
+    if isinstance(images, np.memmap):
+        rows = _host_rows(images, work)
+        with rows_in_file(rows) as file:
+            if file is not None:
+                yield over([file], is_there=True)
+                return
+        images = _in_parts(images)
+    if isinstance(images, np.ndarray):
+        yield over([_host_rows(images, work)], is_there=True)
+        return
+    blocks = images if is_stream(images) else iter([images])
+    first = next(blocks, np.empty((0, n_in), np.uint8))
+    # Blocks on the host that follow one another are one stream.
+    groups = groupby(chain([first], blocks), lambda block: isinstance(block, np.ndarray))
+    for on_host, group in groups:
+        if on_host:
+            yield over(_host_rows(block, work) for block in group)
+        else:
+            for block in group:
+                yield from in_chunks(as_rows(block, n_in), work.compute, bus, batch_size)
+
+
+def _host_rows(images: NDArray[Any], work: Work) -> NDArray[Any]:
+    """Return images on the host as rows that may go to the device."""
+    rows: NDArray[Any] = as_rows(images, work.network.n_in)
+    if not is_real(rows, np) or rows.dtype.itemsize > 8:  # noqa: PLR2004 (float64)
+        msg = f"`images` must hold real numbers of at most 64 bits; got dtype {rows.dtype}"
+        raise TypeError(msg)
+    if len(rows) and work.transfers != "allow":
+        check_transfer(rows, work.network, work.transfers)
+    return rows
+
+
+def _in_parts(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]] | NDArray[Any]:
+    """Return a memory-mapped file as an iterator of its parts, or as an array if it is small."""
+    return _mapped(images) if images.nbytes > _MAPPED_BYTES else images.view(np.ndarray)
 
 
 def _mapped(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]]:
