@@ -1,6 +1,8 @@
 """One namespace for all arguments, and what the functions ask of it."""
 
 import math
+import sys
+import types
 import warnings
 
 import numpy as np
@@ -16,9 +18,12 @@ from xpnet.arrays.namespace import (
     compute,
     current_device,
     device_of,
+    floating_dtype,
     has_slow_rows,
     is_array,
+    is_real,
     library_of,
+    limits_of,
 )
 from xpnet.arrays.transfer import to_numpy
 
@@ -174,6 +179,82 @@ def test_short_results_round_to_infinity_from_half_a_unit_beyond_the_range(xp_ba
             beyond = compute(lambda x, _: x * (sign * (limit + 0.51 * unit)), x, xp=xp_backend.xp)  # noqa: B023
             assert to_numpy(inside).astype(float)[0] == sign * limit
             assert to_numpy(beyond).astype(float)[0] == sign * math.inf
+
+
+@pytest.mark.parametrize(("dtype", "bits", "eps"), [("float32", 32, -23), ("float64", 64, -52)])
+def test_limits(xp_backend, dtype, bits, eps):
+    limits = limits_of(xp_backend.asarray([1.0], dtype).dtype, xp_backend.xp)
+    assert (limits.bits, float(limits.eps)) == (bits, 2.0**eps)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_a_floating_dtype_by_its_name(xp_backend, dtype):
+    if xp_backend.has([dtype]):
+        assert floating_dtype(dtype, xp_backend.xp) == getattr(xp_backend.xp, dtype)
+        return
+    with pytest.raises(TypeError, match=f"has no floating-point dtype {dtype}"):
+        floating_dtype(dtype, xp_backend.xp)
+
+
+@pytest.mark.parametrize("name", ["int32", "bool", "complex64", "sum", "pi", "longdouble", "half"])
+def test_other_names_are_no_floating_dtypes(xp_backend, name):
+    match = f"^{library_of(xp_backend.asarray([1.0]))} has no floating-point dtype {name}$"
+    with pytest.raises(TypeError, match=match):
+        floating_dtype(name, xp_backend.xp)
+
+
+@pytest.fixture
+def bfloat16():
+    """The bfloat16 of CuPy, which is a dtype of NumPy's that ml_dtypes adds."""
+    return np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+
+
+@pytest.fixture
+def fake_cupy():
+    """The namespace of CuPy as far as it is asked about dtypes: it does not know bfloat16."""
+
+    def isdtype(dtype, kind):
+        raise TypeError(dtype, kind)
+
+    return types.SimpleNamespace(__name__="array_api_compat.cupy", float32="f", isdtype=isdtype)
+
+
+def test_bfloat16_of_cupy(bfloat16, fake_cupy):
+    assert floating_dtype("bfloat16", fake_cupy) == bfloat16
+    assert floating_dtype("float32", fake_cupy) == "f"
+    assert is_real(np.zeros(2, bfloat16), fake_cupy)
+    limits = limits_of(bfloat16, fake_cupy)
+    assert (limits.bits, float(limits.eps)) == (16, 2.0**-7)
+    assert float(limits.max) == 2.0**128 - 2.0**120
+
+
+def test_bfloat16_of_cupy_takes_another_package(monkeypatch, fake_cupy):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    match = "cupy has bfloat16 only with ml_dtypes: pip install ml_dtypes"
+    with pytest.raises(TypeError, match=match):
+        floating_dtype("bfloat16", fake_cupy)
+
+
+def test_bfloat16_of_cupy_is_computed_in_float32(bfloat16):
+    x = np.asarray([1.0, 3.0, 2.0**128 - 2.0**120]).astype(bfloat16)
+    seen = []
+
+    def third(x, _):
+        seen.append(x.dtype)
+        return x / 3.0
+
+    with np.errstate(all="raise"):
+        y = compute(third, x, xp=np)
+        beyond = compute(lambda x, _: x * 1.003, x[2:], xp=np)
+    assert (seen, y.dtype) == ([np.float32], bfloat16)
+    assert np.max(np.abs(y.astype(float)[:2] - [1 / 3, 1.0])) <= 2.0**-9
+    assert float(beyond[0]) == math.inf
+
+
+def test_numpy_does_not_compute_in_bfloat16(bfloat16):
+    assert not is_real(np.zeros(2, bfloat16), np)
+    with pytest.raises(TypeError, match="`x` must hold real numbers; got dtype bfloat16"):
+        as_floating(np.zeros(2, bfloat16))
 
 
 def short(xp_backend, values, dtype):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.networks.network import layer_results
+from xpnet.networks.network import _Stage, layer_results
+from xpnet.networks.preprocessing import arrays_of
 
 BOOK = {
     "W1": [[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]],
@@ -116,6 +117,31 @@ def test_layer_results_give_every_stage(xp_backend):
             xp_backend.check(y, dtype="float32", shape=(3, layer.n_out)),
             xp_backend.check(xpnet.sigmoid(weighted), dtype="float32", shape=(3, layer.n_out)),
         )
+
+
+def test_layer_results_are_the_same_where_the_activation_adds_the_bias():
+    network = xpnet.init_network([6, 5, 4], scheme="xavier", seed=1)
+    biased = [
+        dataclasses.replace(layer, bias=np.linspace(-1.0, 1.0, layer.n_out, dtype="float32"))
+        for layer in network.layers
+    ]
+    network = dataclasses.replace(network, layers=biased)
+    late = dataclasses.replace(network)
+    vars(late)["_stages"] = tuple(map(late_stage, biased))
+    x = np.random.default_rng(0).normal(size=(3, 6)).astype("float32")
+    both = (layer_results(each, x, np) for each in (network, late))
+    for (weighted, y), (late_weighted, late_y) in zip(*both, strict=True):
+        np.testing.assert_allclose(late_weighted, weighted, atol=1e-6)
+        np.testing.assert_allclose(late_y, y, atol=1e-6)
+    np.testing.assert_allclose(late(x), network(x), atol=1e-6)
+
+
+def late_stage(layer):
+    """Return a layer's stage as it is where a GPU adds bias and activation in one pass."""
+    activate = {"sigmoid": xpnet.sigmoid, "identity": lambda x: x}[layer.activation]
+    return _Stage(
+        lambda x: x @ layer.weight, lambda x, _: activate(x + layer.bias), late_bias=layer.bias
+    )
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "step", "tanh", "identity"])
@@ -245,6 +271,63 @@ def test_a_network_moves_to_the_cpu(xp_backend):
     np.testing.assert_array_equal(
         network.layers[0].weight, np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
     )
+
+
+def preprocessed_network(xp_backend):
+    steps = [
+        xpnet.Scale(0.5),
+        xpnet.Standardize(xp_backend.asarray([0.25] * 6), xp_backend.asarray([2.0] * 6)),
+        xpnet.Whiten(xp_backend.asarray([0.5] * 6), xp_backend.asarray(np.eye(6))),
+    ]
+    return random_network(xp_backend, preprocessing=steps, classes="abcd")
+
+
+def all_arrays(network):
+    parameters = [x for layer in network.layers for x in (layer.weight, layer.bias)]
+    return parameters + [x for step in network.preprocessing for x in arrays_of(step).values()]
+
+
+# Of the largest sum, some 10 here, with half a unit for each of a dozen operations.
+TOLERANCES = {"float16": 0.03, "bfloat16": 0.25, "float32": 0.0, "float64": 1e-5}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_another_dtype(xp_backend, dtype):
+    network = preprocessed_network(xp_backend)
+    if not xp_backend.has([dtype]):
+        with pytest.raises(TypeError, match=f"^{network.library} has no floating-point dtype"):
+            network.astype(dtype)
+        return
+    if dtype == "float64" and not xp_backend.has_float64:
+        pytest.skip("the library has float64, but its device has not")
+    changed = network.astype(dtype)
+    assert len(all_arrays(changed)) == 8
+    for x, before in zip(all_arrays(changed), all_arrays(network), strict=True):
+        values = xp_backend.check(x, dtype=dtype, shape=tuple(before.shape))
+        expected = xp_backend.check(before, dtype="float32", shape=tuple(before.shape))
+        np.testing.assert_allclose(values, expected, rtol=2.0**-8)
+    assert (changed.library, changed.device) == (network.library, network.device)
+    assert (changed.classes, changed.preprocessing[0]) == (tuple("abcd"), xpnet.Scale(0.5))
+    x = xp_backend.asarray(np.arange(12).reshape(2, 6), "uint8")
+    np.testing.assert_allclose(
+        xp_backend.check(changed(x), dtype=dtype, shape=(2, 4)),
+        xp_backend.check(network(x), dtype="float32", shape=(2, 4)),
+        atol=TOLERANCES[dtype],
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float8", "int32", "sum", ""])
+def test_a_dtype_that_is_none(xp_backend, dtype):
+    network = random_network(xp_backend)
+    with pytest.raises(TypeError, match=f"^{network.library} has no floating-point dtype {dtype}$"):
+        network.astype(dtype)
+
+
+def test_the_same_dtype_is_no_copy():
+    network = xpnet.init_network([4, 2], preprocessing=xpnet.Standardize(np.ones(4), np.ones(4)))
+    same = network.astype(str(network.dtype))
+    for x, before in zip(all_arrays(same), all_arrays(network), strict=True):
+        assert np.may_share_memory(x, before)
 
 
 def test_classes_of_numpy_become_pythons():

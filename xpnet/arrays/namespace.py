@@ -22,11 +22,14 @@ __all__ = [
     "compute",
     "current_device",
     "device_of",
+    "floating_dtype",
     "has_slow_rows",
     "is_array",
     "is_real",
     "largest",
     "library_of",
+    "limits_of",
+    "sign",
     "widest_floating",
     "without_warnings",
 ]
@@ -35,6 +38,7 @@ _NO_DEVICE = nullcontext()
 _OF_NUMPY = (np.ndarray, np.generic)
 # Kinds of NumPy arrays whose operators mean something else: a mask would be lost on the way.
 _REFUSED = {"MaskedArray", "matrix"}
+_FLOATING = {"float16", "bfloat16", "float32", "float64"}
 
 
 def is_array(x: object, /) -> bool:
@@ -156,7 +160,7 @@ def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:
     x = as_array(x, name)
     xp = array_namespace(x)
     if _is_kind(x, xp, "real floating"):
-        if xp.finfo(x.dtype).bits > 64:  # noqa: PLR2004 (float64)
+        if limits_of(x.dtype, xp).bits > 64:  # noqa: PLR2004 (float64)
             msg = f"`{name}` must hold numbers of at most 64 bits; got dtype {x.dtype}"
             raise TypeError(msg)
         return x, xp
@@ -178,7 +182,7 @@ def is_real(x: Any, xp: Any) -> bool:
     """Tell whether an array holds booleans, integers or real floating-point numbers."""
     if xp is np and x.dtype.isbuiltin:  # NumPy's isdtype takes as long as a small product
         return x.dtype.kind in "biuf"
-    return bool(xp.isdtype(x.dtype, ("bool", "integral", "real floating")))
+    return _is_kind(x, xp, ("bool", "integral", "real floating"))
 
 
 def _is_kind(x: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
@@ -186,7 +190,39 @@ def _is_kind(x: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
     try:
         return bool(xp.isdtype(x.dtype, kind))
     except TypeError:  # of records, and of dtypes that other packages add to NumPy's
-        return False
+        # CuPy computes with bfloat16, which array-api-compat does not know; NumPy does not.
+        return x.dtype.name == "bfloat16" and xp is not np and "real floating" in kind
+
+
+def limits_of(dtype: Any, xp: Any) -> Any:
+    """Return what the standard calls finfo of a dtype; that of CuPy's bfloat16, too."""
+    if getattr(dtype, "name", None) == "bfloat16":
+        import ml_dtypes
+
+        return ml_dtypes.finfo(dtype)
+    return xp.finfo(dtype)
+
+
+def floating_dtype(name: str, xp: Any) -> Any:
+    """Return the floating-point dtype of this name.
+
+    Raises
+    ------
+    TypeError
+        If the library has none.
+    """
+    library = xp.__name__.removeprefix("array_api_compat.").partition(".")[0]
+    if name == "bfloat16" and library == "cupy":
+        try:
+            import ml_dtypes
+        except ImportError as error:
+            msg = f"cupy has bfloat16 only with ml_dtypes: pip install ml_dtypes ({error})"
+            raise TypeError(msg) from error
+        return np.dtype(ml_dtypes.bfloat16)
+    if name not in _FLOATING or not hasattr(xp, name):
+        msg = f"{library} has no floating-point dtype {name}"
+        raise TypeError(msg)
+    return getattr(xp, name)
 
 
 def apply(function: Callable[..., Any], x: Any, /, **options: Any) -> Any:
@@ -206,7 +242,7 @@ def compute(function: Callable[..., Any], /, *arrays: Any, xp: Any, **options: A
     only two precisions to know.
     """
     dtype = arrays[0].dtype
-    limits = xp.finfo(dtype)
+    limits = limits_of(dtype, xp)
     if limits.bits >= 32:  # noqa: PLR2004 (float32)
         return function(*arrays, xp, **options)
     y = function(*(xp.astype(x, xp.float32) for x in arrays), xp, **options)
@@ -247,6 +283,15 @@ def as_numbers(condition: Any, like: Any, xp: Any) -> Any:
     """
     # Of 0-dimensional arrays NumPy makes scalars, which its own astype refuses.
     return xp.astype(np.asarray(condition) if xp is np else condition, like.dtype)
+
+
+def sign(x: Any, xp: Any) -> Any:
+    """Return -1, 0 or 1 in the dtype of `x`; NaN stays NaN."""
+    if xp.__name__ != "array_api_compat.cupy":
+        return xp.sign(x)
+    # There, NaN would be selected by a mask, for which the host waits.
+    signs = as_numbers(x > 0.0, x, xp) - as_numbers(x < 0.0, x, xp)
+    return signs + 0.0 * bounded(x, xp, -1.0, 1.0)
 
 
 def has_slow_rows(x: Any, xp: Any, axis: int) -> bool:

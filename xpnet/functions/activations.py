@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from xpnet.arrays.namespace import as_numbers, compute, device_of
+from xpnet.arrays.namespace import as_numbers, compute, device_of, limits_of
 from xpnet.functions import derivatives
 from xpnet.functions.gates import _gelu, _mish, _silu, approximation
 from xpnet.functions.hard import (
@@ -84,7 +84,7 @@ class Activation:
     def prepared(self, xp: Any, dtype: Any, /, **options: Any) -> Callable[[Any, Any], Any]:
         """Return ``self`` with these options, as a function of an `x` of this dtype and `xp`."""
         function = self.function
-        if xp.finfo(dtype).bits < 32:  # noqa: PLR2004 (float32)
+        if limits_of(dtype, xp).bits < 32:  # noqa: PLR2004 (float32)
             return lambda x, xp: compute(function, x, xp=xp, **options)
         return (lambda x, xp: function(x, xp, **options)) if options else function
 

@@ -24,6 +24,8 @@ __all__ += ["sparsemax_bound", "ulp_bound"]
 
 _Pair = tuple[float, float]
 
+# CUDA's tanh errs by 2 ULP, of which four times as much is left where it is taken from x at 1.
+_OF_CUPYS_TANH_SHRINK = 10
 _COLUMNS = {
     "numpy": "numpy",
     "dask": "numpy",
@@ -98,6 +100,8 @@ def ulp_bound(name: str, library: str, dtype: str) -> float:
         msg = f"no bound is known for dtype {dtype}"
         raise ValueError(msg)
     single, double = ULP_BOUNDS[name][_COLUMNS[library]]
+    if library == "cupy" and name == "tanh_shrink":
+        single = _OF_CUPYS_TANH_SHRINK
     if dtype == "float32":
         return float(single)
     if dtype == "float64":

@@ -7,7 +7,7 @@ are many times as fast.
 from typing import Any
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply, as_numbers, bounded
+from xpnet.arrays.namespace import apply, as_numbers, bounded, sign
 from xpnet.functions.options import finite, share
 
 __all__ = ["identity", "leaky_relu", "relu", "relu6", "step", "threshold"]
@@ -47,7 +47,7 @@ def step(x: ArrayT, /) -> ArrayT:
 
 
 def _step(x: Any, xp: Any) -> Any:
-    return bounded(xp.sign(x), xp, low=0.0)
+    return bounded(sign(x, xp), xp, low=0.0)
 
 
 def identity(x: ArrayT, /) -> ArrayT:

@@ -8,12 +8,14 @@ from typing import Any, Literal, NamedTuple, Self
 
 from xpnet._typing import Array
 from xpnet.arrays.device import Device
+from xpnet.arrays.fusion import with_bias
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
     cast,
     current_device,
     device_of,
+    floating_dtype,
     is_real,
     library_of,
 )
@@ -253,6 +255,24 @@ class Network:
         """
         return self.map_arrays(Device(device).to_device)
 
+    def astype(self, dtype: str, /) -> Self:
+        """Return the network with its parameters in another floating-point dtype, by its name.
+
+        Raises
+        ------
+        TypeError
+            If the library has none of this name: NumPy has no "bfloat16", CuPy has it with the
+            package ml_dtypes.
+        """
+        xp = array_namespace(self.layers[0].weight)
+        target = floating_dtype(dtype, xp)
+
+        def convert(x: Any) -> Any:
+            with current_device(x):
+                return cast(x, target, xp)
+
+        return self.map_arrays(convert)
+
     def map_arrays(self, convert: Callable[[Any], Any], /) -> Self:
         """Return the network with each of its arrays converted, those of preprocessing, too."""
         layers = tuple(
@@ -286,8 +306,7 @@ class Network:
     @cached_property
     def _stages(self) -> tuple["_Stage", ...]:
         """The layers, ready to compute."""
-        weighings = (affine(layer.weight, layer.bias) for layer in self.layers)
-        return tuple(map(_Stage, weighings, self._activations))
+        return tuple(map(_stage_of, self.layers, self._activations))
 
     @cached_property
     def _activations(self) -> tuple[Callable[[Any, Any], Any], ...]:
@@ -304,10 +323,30 @@ class Network:
 
 
 class _Stage(NamedTuple):
-    """A layer with all looked up that its computation needs."""
+    """A layer with all looked up that its computation needs.
+
+    Attributes
+    ----------
+    weigh : callable
+        From x to x @ weight + bias.
+    activate : callable
+        From that to the layer's results.
+    late_bias : array or None
+        What `activate` adds, and not `weigh`: so both are one pass through a GPU's memory.
+    """
 
     weigh: Callable[[Any], Any]
     activate: Callable[[Any, Any], Any]
+    late_bias: Any = None
+
+
+def _stage_of(layer: Dense, activate: Callable[[Any, Any], Any]) -> _Stage:
+    weight, bias = layer.weight, layer.bias
+    if ACTIVATIONS[layer.activation].is_elementwise:
+        fused = with_bias(activate, bias, array_namespace(weight))
+        if fused is not None:
+            return _Stage(lambda x: x @ weight, fused, bias)
+    return _Stage(affine(weight, bias), activate)
 
 
 def output_of(layers: Sequence[Dense], /) -> Output:
@@ -368,7 +407,7 @@ def forward(network: Network, x: Any, /) -> Any:
 def outputs(network: Network, x: Any, xp: Any) -> Any:
     """Return the outputs for rows that are known to suit the network: what `forward` computes."""
     y = _preprocessed(network, x, xp)
-    for weigh, activate in network._stages:  # noqa: SLF001 (of this module)
+    for weigh, activate, _ in network._stages:  # noqa: SLF001 (of this module)
         y = activate(weigh(y), xp)
     return y
 
@@ -390,10 +429,10 @@ def layer_results(
         stages = map(_Stage, weighings, network._activations)  # noqa: SLF001 (of this module)
     y = _preprocessed(network, x, xp)
     yield x, y
-    for weigh, activate in stages:
+    for weigh, activate, late_bias in stages:
         weighted = weigh(y)
         y = activate(weighted, xp)
-        yield weighted, y
+        yield weighted if late_bias is None else weighted + late_bias, y
 
 
 def _preprocessed(network: Network, x: Any, xp: Any) -> Any:

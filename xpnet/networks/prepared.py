@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from xpnet.arrays.namespace import array_namespace, device_of, without_warnings
+from xpnet.arrays.namespace import array_namespace, device_of, limits_of, without_warnings
 from xpnet.arrays.products import constant
 from xpnet.networks.dense import Dense
 from xpnet.networks.folding import folded
@@ -79,11 +79,11 @@ def made_constant(network: Network, /) -> Network:
 def _with_tanh(network: Network) -> Network:
     """Return the network with tanh in place of hidden sigmoids, where that is exact enough."""
     layers = list(network.layers)
-    if array_namespace(layers[0].weight).finfo(network.dtype).bits < 32:  # noqa: PLR2004 (float32)
+    xp = array_namespace(layers[0].weight)
+    if limits_of(network.dtype, xp).bits < 32:  # noqa: PLR2004 (float32)
         return network
     for i, (layer, following) in enumerate(pairwise(network.layers)):
         if layer.activation == "sigmoid" and _is_on(network.layers[: i + 1], following.weight):
-            xp = array_namespace(layer.weight)
             half = replace(layers[i], weight=0.5 * layers[i].weight, bias=0.5 * layers[i].bias)
             layers[i] = replace(half, activation="tanh")
             weight = 0.5 * following.weight

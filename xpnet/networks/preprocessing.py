@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Self, TypeAlias
 
 from xpnet._typing import ArrayT
+from xpnet.arrays.linalg import eigh
 from xpnet.arrays.namespace import apply, array_namespace, as_floating, cast, current_device
 from xpnet.networks.statistics import covariances, deviations
 
@@ -51,9 +52,9 @@ class Scale:
         """Return x * factor."""
         return apply(self.compute, x)
 
-    def compute(self, x: Any, _xp: Any) -> Any:
+    def compute(self, x: Any, xp: Any) -> Any:
         """Return x * factor for a floating `x`: the mathematics."""
-        return x * self.factor
+        return cast(x * self.factor, x.dtype, xp)  # of CuPy's bfloat16, the product is float32
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -137,9 +138,9 @@ class Standardize:
         """Return (x - mean) / scale."""
         return apply(self.compute, x)
 
-    def compute(self, x: Any, _xp: Any) -> Any:
+    def compute(self, x: Any, xp: Any) -> Any:
         """Return (x - mean) / scale for a floating `x`: the mathematics."""
-        return (x - self.mean) / self.scale
+        return cast((x - self.mean) / self.scale, x.dtype, xp)  # as of `Scale`
 
     def __repr__(self) -> str:
         shown = (
@@ -257,7 +258,7 @@ class Whiten:
         mean, unit, covariance = covariances(x)
         with current_device(mean):
             xp = array_namespace(mean)
-            variances, components = xp.linalg.eigh(covariance)
+            variances, components = eigh(covariance)
             variances = xp.maximum(variances, 0.0)
             raised = variances + epsilon * xp.mean(variances)
             least = raised.shape[0] * float(xp.finfo(raised.dtype).eps) * float(xp.max(variances))
