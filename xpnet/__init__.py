@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.causes import DeviceError
     from xpnet.arrays.counting import Transfers, count_transfers
     from xpnet.arrays.device import Device, add_device_argument
+    from xpnet.arrays.precision import matmul_precision
     from xpnet.datasets import read, sample
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.choosing import load, save
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "xpnet.arrays.device": ("Device", "add_device_argument"),
     "xpnet.arrays.causes": ("DeviceError",),
+    "xpnet.arrays.precision": ("matmul_precision",),
     "xpnet.arrays.counting": ("Transfers", "count_transfers"),
     "xpnet.datasets": ("read", "sample"),
     "xpnet.files.errors": ("DataError", "WeightsError"),
@@ -141,6 +143,7 @@ __all__ = [
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "matmul_precision",
     "mean_squared_error",
     "mish",
     "predict",

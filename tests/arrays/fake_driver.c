@@ -1,6 +1,7 @@
 /* A libcuda.so.1 without a GPU behind it, which answers as the environment says:
    FAKE_DRIVER_VERSION (12040 is CUDA 12.4) and FAKE_DRIVER_ERROR, what cuInit returns.
-   The CUDA runtime inside CuPy asks for each function by name; those that are not here fail. */
+   The CUDA runtime inside CuPy asks for each function by name; those that are not here fail.
+   A device cannot be played: before it counts any, the runtime lets the driver prove itself. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,9 +1,11 @@
 """From words to devices."""
 
 import argparse
+import contextlib
 import copy
 import dataclasses
 import pickle
+import re
 import sys
 import types
 
@@ -13,6 +15,7 @@ import pytest
 import xpnet
 from xpnet.arrays import device as device_module
 from xpnet.arrays.causes import Diagnosis
+from xpnet.arrays.facts import peak_rate
 
 NO_GPU = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
 GPU = Diagnosis("usable", "GPU 0 is usable", "")
@@ -20,27 +23,51 @@ GPU = Diagnosis("usable", "GPU 0 is usable", "")
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    monkeypatch.setattr(device_module, "diagnose", lambda _: NO_GPU)
+    monkeypatch.setattr(device_module, "diagnose", lambda _, **__: NO_GPU)
+
+
+class CUDARuntimeError(RuntimeError):
+    """CuPy's error of this name, as far as it is looked at."""
+
+    def __init__(self, status, text):
+        super().__init__(text)
+        self.status = status
+
+
+class CudaDevice:
+    """CuPy's device, as far as it is used."""
+
+    error = None
+
+    def __init__(self, index):
+        self.id, self.n_waits = index, 0
+
+    def synchronize(self):
+        self.n_waits += 1
+        if self.error is not None:
+            raise self.error
+
+
+# Multiprocessors and kilohertz, by the numbers of their attributes in CUDA.
+ATTRIBUTES = {16: 108, 13: 1_410_000}
 
 
 @pytest.fixture
 def fake_gpu(monkeypatch):
     """CuPy as far as a device needs it, with two cards."""
-
-    class CudaDevice:
-        def __init__(self, index):
-            self.index, self.n_waits = index, 0
-
-        def synchronize(self):
-            self.n_waits += 1
-
-    runtime = types.SimpleNamespace(getDeviceProperties=lambda i: {"name": b"Card %d" % i})
-    cuda = types.SimpleNamespace(Device=CudaDevice, runtime=runtime)
+    runtime = types.ModuleType("cupy.cuda.runtime")
+    runtime.getDeviceProperties = lambda i: {"name": b"Card %d" % i}
+    runtime.cudaDevAttrMultiProcessorCount, runtime.cudaDevAttrClockRate = ATTRIBUTES
+    runtime.deviceGetAttribute = lambda attribute, index: ATTRIBUTES[attribute] * (index == 1)
+    cuda = types.ModuleType("cupy.cuda")
+    cuda.Device, cuda.runtime = CudaDevice, runtime
     cupy = types.ModuleType("cupy")
     cupy.cuda, cupy.__version__ = cuda, "14.0"
-    monkeypatch.setattr(device_module, "diagnose", lambda _: GPU)
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setitem(sys.modules, "array_api_compat.cupy", types.ModuleType("fake"))
+    monkeypatch.setattr(device_module, "diagnose", lambda _, **__: GPU)
+    modules = {"cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.runtime": runtime}
+    modules["array_api_compat.cupy"] = types.ModuleType("fake")
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
 
 
 def test_the_cpu():
@@ -71,8 +98,83 @@ def test_words_for_a_gpu(word, name, card):
     device = xpnet.Device(word)
     assert (device.name, device.library, device.hardware) == (name, "cupy", card)
     assert device.version == "14.0"
+    assert device.xp.__name__ == "fake"
+    assert device.handle.n_waits == 1  # what fails when the context is opened fails there
     device.synchronize()
-    assert device.handle.n_waits == 1
+    assert device.handle.n_waits == 2
+
+
+@pytest.mark.usefixtures("fake_gpu")
+def test_auto_says_that_it_chose_the_gpu():
+    assert xpnet.Device("auto").reason == "auto chose gpu: GPU 0 is usable"
+    assert xpnet.Device("gpu:1").reason == "asked for gpu:1"
+
+
+@pytest.mark.usefixtures("fake_gpu")
+@pytest.mark.parametrize("takes_gpu", [True, False])
+def test_auto_may_be_weighed(takes_gpu):
+    device = xpnet.Device("auto", weigh=lambda: (takes_gpu, "so it is"))
+    word = "gpu" if takes_gpu else "cpu"
+    assert device.name.startswith(word)
+    assert device.reason == f"auto chose {word}: so it is"
+
+
+@pytest.mark.usefixtures("fake_gpu")
+@pytest.mark.parametrize("word", ["cpu", "gpu"])
+def test_nothing_else_is_weighed(word):
+    def weigh():
+        raise AssertionError
+
+    assert xpnet.Device(word, weigh=weigh).reason == f"asked for {word}"
+
+
+@pytest.mark.usefixtures("fake_gpu")
+def test_auto_takes_the_cpu_where_the_gpu_cannot_be_opened(monkeypatch):
+    monkeypatch.setattr(CudaDevice, "error", CUDARuntimeError(46, "unavailable"))
+    device = xpnet.Device("auto")
+    assert device.name == "cpu"
+    assert device.reason.startswith("auto chose cpu: GPU 0 is taken: another program")
+
+
+@pytest.mark.usefixtures("fake_gpu")
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (CUDARuntimeError(46, "unavailable"), "device-busy", "GPU 1 is taken: another program"),
+        (CUDARuntimeError(2, "out of memory"), "out-of-memory", "GPU 1 has no memory left (out of"),
+        (CUDARuntimeError(999, "unknown error"), "cuda-error", "CUDA says: unknown error"),
+        (RuntimeError("no context"), "cuda-error", "CUDA says: no context"),
+    ],
+    ids=lambda value: getattr(value, "status", None),
+)
+def test_a_gpu_that_cannot_be_opened(monkeypatch, error, code, text):
+    monkeypatch.setattr(CudaDevice, "error", error)
+    with pytest.raises(xpnet.DeviceError, match=re.escape(text)) as caught:
+        xpnet.Device("gpu:1")
+    assert caught.value.code == code
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("word", ["gpu", "auto"])
+@pytest.mark.parametrize("precision", [None, "float32", "tf32"])
+def test_the_variable_of_tf32_counts_where_nobody_has_chosen(monkeypatch, word, precision):
+    asked = []
+
+    def diagnose(index, *, tf32):
+        asked.append((index, tf32))
+        return NO_GPU
+
+    monkeypatch.setattr(device_module, "diagnose", diagnose)
+    monkeypatch.setattr(device_module, "is_precision_chosen", lambda: precision is not None)
+    with pytest.raises(xpnet.DeviceError) if word == "gpu" else contextlib.nullcontext():
+        xpnet.Device(word)
+    assert asked == [(0, precision is not None)]
+
+
+@pytest.mark.usefixtures("fake_gpu")
+def test_the_peak_rate():
+    assert peak_rate(1) == 108 * 1.41e9 * 256
+    assert peak_rate(0) is None  # a card that does not tell
 
 
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda"])
@@ -97,7 +199,7 @@ def test_other_words_are_refused(word):
 
 
 def test_a_device_of_a_device_is_the_same():
-    device = xpnet.Device("cpu")
+    device = xpnet.Device("auto")
     assert xpnet.Device(device).__dict__ == device.__dict__
 
 

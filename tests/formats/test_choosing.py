@@ -157,7 +157,7 @@ def test_devices(device: str | Device) -> None:
 
 def test_a_gpu_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     diagnosis = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_: diagnosis)
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: diagnosis)
     with pytest.raises(DeviceError, match="there is no NVIDIA driver here; install one"):
         load("sample", device="gpu")
 

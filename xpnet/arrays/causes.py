@@ -20,6 +20,14 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         "{wheels} overwrite each other's files",
         f"pip uninstall -y {{names}}, then {_INSTALL}",
     ),
+    "shadowed": (
+        "{file} is imported in place of CuPy",
+        "rename this file, or leave the folder that it is in",
+    ),
+    "numpy-unsupported": (
+        "{wheel} supports NumPy {range} and cannot be imported with {numpy} ({error})",
+        'pip install "numpy{range}"',
+    ),
     "broken-install": (
         "CuPy is installed but cannot be imported ({error})",
         'pip uninstall -y {names}, then pip install "xpnet[{extra}]"',
@@ -31,6 +39,10 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     "no-driver": (
         "there is no NVIDIA driver here",
         "install one from nvidia.com/drivers (WSL: in Windows; container: run it with --gpus all)",
+    ),
+    "no-driver-library": (
+        "the NVIDIA driver {number} is in the kernel, but its library libcuda is not to be found",
+        "install that library (container: set NVIDIA_DRIVER_CAPABILITIES=compute,utility)",
     ),
     "driver-too-old": (
         "the NVIDIA driver knows CUDA {driver}, too old for CUDA {runtime} of {wheel}",
@@ -64,6 +76,42 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         "{wheel} finds the libraries of CUDA 13 before its own ({libraries} cannot be loaded)",
         'pip uninstall -y {strangers}, then pip install "xpnet[cuda12]"',
     ),
+    "headers-missing": (
+        "the headers of CUDA cannot be found, with which {wheel} compiles",
+        'pip install "xpnet[{extra}]", or let CUDA_PATH name a toolkit that has them',
+    ),
+    "device-too-old": (
+        "GPU {index} has compute capability {capability}; {wheel} has NVRTC for {oldest} and newer",
+        "take a newer GPU{or_swap}",
+    ),
+    "tf32-unreadable": (
+        "CUPY_TF32={value} is no whole number, and CuPy fails at every product",
+        "unset CUPY_TF32",
+    ),
+    "tf32-unasked": (
+        "CUPY_TF32={value} would round the factors of float32 products to 10 bits, silently",
+        "unset CUPY_TF32, or ask for it by --precision tf32",
+    ),
+    "device-busy": (
+        "GPU {index} is taken: another program has it for itself alone, or it forbids computing",
+        "end that program, which nvidia-smi shows, or nvidia-smi -i {index} -c DEFAULT as root",
+    ),
+    "out-of-memory": (
+        "GPU {index} has no memory left ({error})",
+        "end other programs on it, which nvidia-smi shows, or choose another GPU",
+    ),
+    "no-kernel": (
+        "the CUDA libraries hold no code for GPU {index} ({error})",
+        'pip install --upgrade "xpnet[{extra}]", which knows newer GPUs',
+    ),
+    "memory-fault": (
+        "the memory of GPU {index} has an error that cannot be corrected ({error})",
+        "reset it: nvidia-smi -r -i {index} as root, or restart the machine",
+    ),
+    "cache-unwritable": (
+        "CuPy has no folder for the kernels that it compiles ({error})",
+        "let CUPY_CACHE_DIR name a folder that can be written",
+    ),
     "wrong-product": (
         "GPU {index} computes x @ weight + bias wrongly, {excess:.3g} times what rounding explains",
         "see nvidia-smi -q for memory errors and update the driver; until then use --device cpu",
@@ -87,11 +135,15 @@ class Diagnosis:
         The cause.
     mend : str
         What to do about it; empty where the GPU is usable.
+    product_error : float, optional
+        The largest error of the product that the GPU computed, in units of its bound; None where
+        none was computed.
     """
 
     code: str
     message: str
     mend: str
+    product_error: float | None = None
 
     @property
     def usable(self) -> bool:

@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.causes import DeviceError
-from xpnet.arrays.diagnosis import diagnose
+from xpnet.arrays.diagnosis import cause_of, diagnose
+from xpnet.arrays.facts import attempt
 from xpnet.arrays.namespace import as_array
+from xpnet.arrays.precision import is_precision_chosen
 from xpnet.arrays.transfer import move, to_numpy
 
 __all__ = ["Device", "add_device_argument"]
@@ -33,6 +36,8 @@ class Device:
     word : str or Device, default "cpu"
         ``"cpu"`` (NumPy), ``"gpu"`` or ``"gpu:N"`` (CuPy; ``cuda`` is understood as ``gpu``), or
         ``"auto"``: the GPU where one is usable, the CPU otherwise; `reason` says why.
+    weigh : callable, optional
+        Of ``"auto"``, where a GPU is usable: tells whether it shall be taken, and why.
 
     Attributes
     ----------
@@ -75,21 +80,37 @@ class Device:
     hardware: str
     reason: str
 
-    def __init__(self, word: "str | Device" = "cpu") -> None:
+    def __init__(
+        self,
+        word: "str | Device" = "cpu",
+        *,
+        weigh: Callable[[], tuple[bool, str]] | None = None,
+    ) -> None:
         if isinstance(word, Device):
             self._set(**word.__dict__)
             return
         kind, index = _parse(word)
-        reason = f"asked for {word}"
+        self._set(reason=f"asked for {word}")
         if kind == "auto":
-            diagnosis = diagnose(index)
-            kind = "gpu" if diagnosis.usable else "cpu"
-            reason = f"auto chose {kind}: {diagnosis}"
-        self._set(reason=reason)
-        if kind == "gpu":
+            self._choose(index, weigh)
+        elif kind == "gpu":
             self._open_gpu(index)
         else:
             self._open_cpu()
+
+    def _choose(self, index: int, weigh: Callable[[], tuple[bool, str]] | None) -> None:
+        diagnosis = diagnose(index, tf32=is_precision_chosen())
+        takes_gpu, reason = diagnosis.usable, str(diagnosis)
+        if takes_gpu and weigh is not None:
+            takes_gpu, reason = weigh()
+        if takes_gpu:
+            try:
+                self._open_gpu(index)
+            except DeviceError as error:  # such as that somebody else has it
+                takes_gpu, reason = False, str(error)
+        if not takes_gpu:
+            self._open_cpu()
+        self._set(reason=f"auto chose {'gpu' if takes_gpu else 'cpu'}: {reason}")
 
     def _set(self, **attributes: Any) -> None:
         # The one way around the frozen dataclass.
@@ -100,15 +121,22 @@ class Device:
         self._set(hardware=f"{os.cpu_count()} x {_processor()}")
 
     def _open_gpu(self, index: int) -> None:
-        diagnosis = diagnose(index)
+        diagnosis = diagnose(index, tf32=is_precision_chosen())
         if not diagnosis.usable:
             raise DeviceError(diagnosis)
+        error = attempt(lambda: self._connect(index))
+        if isinstance(error, Exception):
+            raise DeviceError(cause_of(error, index)) from error
+
+    def _connect(self, index: int) -> None:
+        """Open the context, so that what fails there fails here, and set the attributes."""
         import cupy
         from array_api_compat import cupy as xp
 
         self._set(name=f"gpu:{index}", library="cupy", version=cupy.__version__, xp=xp)
         properties = cupy.cuda.runtime.getDeviceProperties(index)
         self._set(handle=cupy.cuda.Device(index), hardware=properties["name"].decode())
+        self.handle.synchronize()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Device) and self.name == other.name
@@ -190,5 +218,5 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
         default=default,
         metavar="cpu|gpu|gpu:N|auto",
         help="where to compute: cpu (NumPy), gpu or gpu:N (CuPy; an error where there is no usable"
-        " GPU, never a fallback), auto (the GPU if usable) (default: %(default)s)",
+        " GPU, never a fallback), auto (chooses, and says why) (default: %(default)s)",
     )
