@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xpnet import Dense, Network, Scale, sample, save
+from xpnet import Dense, Device, Network, Scale, sample, save
+from xpnet.arrays.causes import Diagnosis
 from xpnet.cli.main import main
 
 N_DIGITS = 40
@@ -57,6 +58,20 @@ def refused(xpnet: Command) -> Refusal:
         return result.code, result.err
 
     return run
+
+
+@pytest.fixture
+def strict_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open array-api-strict's device1 where a GPU is asked for, and call it usable."""
+    strict = pytest.importorskip("array_api_strict")
+    usable = Diagnosis("usable", "GPU 0 is usable", "")
+
+    def open_strict(self: Device, index: int) -> None:
+        self._set(name=f"gpu:{index}", library="array_api_strict", version="0", xp=strict)
+        self._set(handle=strict.Device("device1"), hardware="a device for tests")
+
+    monkeypatch.setattr(Device, "_open_gpu", open_strict)
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: usable)
 
 
 def as_csv(images: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -> str:

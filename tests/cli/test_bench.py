@@ -260,5 +260,5 @@ def test_a_gpu_that_cannot_be_used(refused: Any, monkeypatch: pytest.MonkeyPatch
     from xpnet.arrays.diagnosis import Diagnosis
 
     diagnosis = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_: diagnosis)
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: diagnosis)
     assert refused("bench", "--device", "gpu")[0] == 5

@@ -164,7 +164,7 @@ def test_a_folder_is_no_weights(refused: Any, tmp_path: Path) -> None:
 def no_gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Diagnosis:
     """Make this a machine without a usable GPU, whatever it is; return why."""
     diagnosis: Diagnosis = request.param
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_: diagnosis)
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: diagnosis)
     return diagnosis
 
 
@@ -186,15 +186,15 @@ def test_a_gpu_that_cannot_be_used(
 def test_the_device_is_opened_before_the_model(
     refused: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_: NOT_INSTALLED)
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: NOT_INSTALLED)
     assert refused("evaluate", "--device", "gpu", "--model", "missing")[0] == 5
 
 
 def test_auto_says_what_it_chose(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_: NOT_INSTALLED)
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: NOT_INSTALLED)
     result = xpnet("evaluate", "--rows", "5", "--device", "auto")
     assert (result.code, result.err) == (0, "")
-    assert "auto chose cpu: CuPy is not installed" in result.out
+    assert "chosen    auto chose cpu: CuPy is not installed; pip install it\n" in result.out
 
 
 def test_an_interruption(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,6 +210,69 @@ def test_a_bug_is_not_hidden(xpnet: Any, monkeypatch: pytest.MonkeyPatch, error:
     assert result.err.startswith("Traceback")
     assert f"{type(error).__name__}: " in result.err
     assert "a bug" in result.err
+
+
+def error_of(module: str, name: str, *args: Any, **attributes: Any) -> Exception:
+    """Return an error of a class that a library has under this name."""
+    kind: type[Exception] = type(name, (RuntimeError,), {"__module__": module, **attributes})
+    return kind(*args)
+
+
+OUT_OF_MEMORY = error_of("cupy.cuda.memory", "OutOfMemoryError", "Out of memory allocating 1,024")
+RUNTIME = "cupy_backends.cuda.api.runtime"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OUT_OF_MEMORY, "has no memory left (Out of memory allocating 1,024); end other programs"),
+        (error_of(RUNTIME, "CUDARuntimeError", "busy", status=46), "is taken: another program"),
+        (error_of(RUNTIME, "CUDARuntimeError", "launch failure", status=719), "launch failure"),
+        (
+            error_of("cupy_backends.cuda.libs.cublas", "CUBLASError", "no image", status=8),
+            "hold no code for GPU 0 (no image)",
+        ),
+        (error_of("cupy.cuda.compiler", "CompileException", "line\n" * 500), "line line line"),
+    ],
+    ids=["memory", "busy", "launch", "cublas", "compiler"],
+)
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_errors_of_cupys_own_are_of_the_device(
+    refused: Any, monkeypatch: pytest.MonkeyPatch, command: str, error: Exception, text: str
+) -> None:
+    place = {"evaluate": "evaluate.evaluate", "predict": "predict.predict"}[command]
+    monkeypatch.setattr(f"xpnet.inference.{place}", raiser(error))
+    code, line = refused(command)
+    assert code == 5
+    assert text in line
+
+
+def test_the_real_cupys_errors_are_of_the_device(
+    refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cupy = pytest.importorskip("cupy", reason="needs the real CuPy, on any machine")
+    error = cupy.cuda.memory.OutOfMemoryError(1024, 2048)
+    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(error))
+    code, line = refused("evaluate")
+    assert code == 5
+    assert "has no memory left (Out of memory allocating 1,024 bytes" in line
+
+
+@pytest.mark.parametrize("module", ["mycupy", "numpy", "torch.cuda"])
+def test_errors_of_others_are_not(xpnet: Any, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    error = error_of(module, "OutOfMemoryError", "a bug")
+    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(error))
+    assert xpnet("evaluate").code == 70
+
+
+def test_debug_shows_where_cupys_error_came_from(
+    xpnet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(OUT_OF_MEMORY))
+    result = xpnet("evaluate", "--debug")
+    assert result.code == 5
+    assert result.err.startswith("Traceback")
+    assert "OutOfMemoryError: Out of memory allocating 1,024" in result.err
 
 
 def test_debug_shows_where_an_error_came_from(xpnet: Any, tmp_path: Path) -> None:

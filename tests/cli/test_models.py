@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xpnet import Network, Scale, Standardize, sample, save
 from xpnet.cli.arguments import UsageError, add_data_arguments
 from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows, with_range
-from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.stopwatch import Phase, Stopwatch
 from xpnet.files.errors import DataError, WeightsError
 from xpnet.formats.contents import Contents
 from xpnet.networks.initializers import init_network
@@ -32,6 +32,7 @@ def model_of(network: Network, *, tells_range: bool = True, is_own: bool = True)
 def test_defaults(parser: argparse.ArgumentParser) -> None:
     args = parser.parse_args([])
     assert (args.model, args.device, args.seed, args.batch_size) == ("sample", "cpu", 0, None)
+    assert (args.precision, args.threads) == (None, None)
     assert (args.activation, args.layout, args.input_range, args.max_bytes) == (None,) * 4
     assert (args.allow_nonfinite, args.allow_external) == (False, False)
 
@@ -69,6 +70,37 @@ def test_missing_weights_are_a_weights_error(parser: argparse.ArgumentParser) ->
     assert isinstance(caught.value.__cause__, FileNotFoundError)
 
 
+class Phases(Stopwatch):
+    """A stopwatch that keeps which phases there were, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def switch(self, phase: Phase) -> None:
+        super().switch(phase)
+        if self.seen[-1:] != [phase]:
+            self.seen.append(phase)
+
+
+@pytest.mark.usefixtures("strict_gpu")
+@pytest.mark.parametrize(
+    ("device", "phases"),
+    [
+        ("cpu", ["startup", "loading"]),
+        # The device is opened; after the file is read, its parameters go there.
+        ("gpu", ["device", "startup", "loading", "device", "loading"]),
+    ],
+)
+def test_what_the_start_of_a_gpu_is(
+    parser: argparse.ArgumentParser, device: str, phases: list[str]
+) -> None:
+    stopwatch = Phases()
+    model, opened = open_model(parser.parse_args(["--device", device]), stopwatch)
+    assert stopwatch.seen == phases
+    assert model.network.library == opened.library
+
+
 @pytest.mark.parametrize("is_terminal", [False, True])
 @pytest.mark.parametrize(
     ("batch_size", "blocks"),
@@ -83,7 +115,7 @@ def test_the_sample_is_one_block_on_a_terminal_or_not(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal, raising=False)
     args = parser.parse_args([] if batch_size is None else ["--batch-size", str(batch_size)])
-    _, stream = stream_rows(args, model_of(init_network([784, 10])), "testing")
+    _, stream = stream_rows(args, model_of(init_network([784, 10])), "testing", Stopwatch())
     rows = list(stream)
     assert [len(block) for block, _ in rows] == blocks
     assert all(block.shape[1:] == (784,) for block, _ in rows)
@@ -99,7 +131,7 @@ def test_a_block_is_a_number_of_whole_batches(
     path = tmp_path / "images.npy"
     np.save(path, np.zeros((10_000, 4), np.uint8))
     args = parser.parse_args([str(path), "--batch-size", str(batch_size)])
-    _, rows = stream_rows(args, model_of(init_network([4, 2])), "testing")
+    _, rows = stream_rows(args, model_of(init_network([4, 2])), "testing", Stopwatch())
     assert [len(block) for block, _ in rows] == blocks
 
 
@@ -109,7 +141,7 @@ def test_rows_that_do_not_fit_are_the_files_fault(
     path = tmp_path / "images.npy"
     np.save(path, np.zeros((3, 4), np.uint8))
     model = model_of(init_network([784, 2]))
-    _, rows = stream_rows(parser.parse_args([str(path)]), model, "testing")
+    _, rows = stream_rows(parser.parse_args([str(path)]), model, "testing", Stopwatch())
     with pytest.raises(DataError, match=r"images\.npy: `images` must be rows of 784 values"):
         next(rows)
 

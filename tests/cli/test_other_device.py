@@ -5,20 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from xpnet import Device, load
+from xpnet import load
 
-strict = pytest.importorskip("array_api_strict")
-
-
-@pytest.fixture(autouse=True)
-def strict_gpu(monkeypatch):
-    """Open array-api-strict's device1 where a GPU is asked for."""
-
-    def open_strict(self, index):
-        self._set(name=f"gpu:{index}", library="array_api_strict", version="0", xp=strict)
-        self._set(handle=strict.Device("device1"), hardware="a device for tests")
-
-    monkeypatch.setattr(Device, "_open_gpu", open_strict)
+pytestmark = pytest.mark.usefixtures("strict_gpu")
 
 
 @pytest.mark.parametrize("batch_size", ["7", "1000"])
@@ -70,3 +59,61 @@ def test_train_gives_nearly_the_same_weights(xpnet, tmp_path):
 
 def test_show_draws(xpnet, tmp_path):
     assert xpnet("show", "--device", "gpu", "-o", tmp_path / "digits.png").code == 0
+
+
+@pytest.fixture
+def predictions(monkeypatch):
+    """Return how many rows each call of `predict` is given."""
+    from xpnet.inference import predict as room
+
+    given, predict = [], room.predict
+
+    def counted(network, images, **options):
+        given.append(len(images))
+        return predict(network, images, **options)
+
+    monkeypatch.setattr(room, "predict", counted)
+    return given
+
+
+@pytest.mark.parametrize(("word", "rows"), [("gpu", [1000]), ("cpu", [])])
+def test_a_gpu_computes_the_first_block_once_before(xpnet, predictions, word, rows):
+    work = json.loads(xpnet("evaluate", "--device", word, "--json").out)
+    assert predictions == rows
+    assert work["total"] == 1000
+    assert work["transfers"]["bytes_to_device"] == sum(rows) * 784  # those that count
+
+
+def test_only_the_first_block(xpnet, predictions, tmp_path, save_network):
+    np.save(tmp_path / "images.npy", np.zeros((10_000, 4), np.uint8))
+    model = save_network(2, n_in=4)
+    words = ("predict", tmp_path / "images.npy", "--model", model, "--batch-size", "1000")
+    assert xpnet(*words, "--device", "gpu").code == 0
+    assert predictions[0] == 5000
+
+
+def test_rows_that_do_not_fit_are_told_once(refused, save_network):
+    code, line = refused("evaluate", "--device", "gpu", "--model", save_network(10, n_in=64))
+    assert code == 3
+    assert "sample: `images` must be rows of 64 values" in line
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "train"])
+def test_the_start_of_a_gpu_is_a_phase_of_its_own(xpnet, tmp_path, command):
+    words = {
+        "evaluate": ("evaluate",),
+        "predict": ("predict", "-o", tmp_path / "labels.csv"),
+        "train": ("train", "--epochs", "1", "--force", "-o", tmp_path / "model.npz"),
+    }[command]
+    options = ("--rows", "20", "--json", "--device")
+    on_gpu = json.loads(xpnet(*words, *options, "gpu").out)["seconds"]
+    assert on_gpu["device"] > 0
+    assert on_gpu["total"] == pytest.approx(sum(on_gpu.values()) - on_gpu["total"], abs=1e-5)
+    force = () if command == "evaluate" else ("--force",)
+    on_cpu = json.loads(xpnet(*words, *force, *options, "cpu").out)["seconds"]
+    assert on_cpu["device"] == 0
+
+
+def test_the_table_tells_the_start_of_a_gpu(xpnet):
+    assert ", start of the GPU " in xpnet("evaluate", "--device", "gpu").out
+    assert "start of the GPU" not in xpnet("evaluate").out

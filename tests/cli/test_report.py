@@ -32,6 +32,7 @@ def test_what_was_done_where() -> None:
     assert (work["device"], work["library"]) == ("cpu", "numpy")
     assert work["library_version"] == np.__version__
     assert work["device_reason"] == "asked for cpu"
+    assert work["compute_type"] == "float32"
     assert work["images_per_second"] == 10 / work["seconds"]["computing"]
     assert json.loads(json.dumps(work, allow_nan=False)) == work
 
@@ -64,17 +65,24 @@ def test_no_images_have_no_speed() -> None:
     assert work_rows(work)["speed"] == "n/a images per second, in batches of 1,337"
 
 
-WORK = {
+WORK: dict[str, Any] = {
     "network": "Network(2 -> 1 step; logits; float32, numpy)",
     "device": "cpu",
     "library": "numpy",
     "library_version": "2.4",
     "hardware": "2 x x86_64",
     "device_reason": "asked for cpu",
+    "compute_type": "float32",
     "batch_size": 1000,
     "transfers": {"bytes_to_device": 0, "bytes_to_host": 0},
     "images_per_second": 12345.6,
-    "seconds": {"startup": 0.1, "loading": 0.02, "computing": 0.003, "total": 0.123},
+    "seconds": {
+        "startup": 0.1,
+        "device": 0.0,
+        "loading": 0.02,
+        "computing": 0.003,
+        "total": 0.123,
+    },
 }
 
 
@@ -85,6 +93,17 @@ def test_rows_of_text() -> None:
         "speed": "12,346 images per second, in batches of 1,000",
         "seconds": "start-up 0.100, loading 0.020, computing 0.003",
     }
+
+
+def test_the_start_of_a_gpu_is_told_where_there_was_one() -> None:
+    rows = work_rows({**WORK, "seconds": {**WORK["seconds"], "device": 2.5}})
+    assert rows["seconds"] == (
+        "start-up 0.100, start of the GPU 2.500, loading 0.020, computing 0.003"
+    )
+
+
+def test_tf32_is_told() -> None:
+    assert work_rows({**WORK, "compute_type": "float32, TF32"})["precision"] == "float32, TF32"
 
 
 def test_a_choice_is_explained() -> None:

@@ -1,11 +1,13 @@
-"""What a file of images holds, told by its first rows."""
+"""What a file of images holds, told by its first rows; and how many."""
 
+import gzip
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xpnet.datasets.preview import preview
+from xpnet.datasets.preview import count_images, preview
 from xpnet.files.errors import DataError
 
 
@@ -63,3 +65,63 @@ def test_no_images_at_all(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n")
     with pytest.raises(DataError, match="a PNG picture"):
         preview(path)
+
+
+def count(path: Path | str) -> int | None:
+    return count_images(path, row_bytes=4.0)
+
+
+def test_counting_by_the_header(tmp_path: Path) -> None:
+    images = np.zeros((7, 2, 2), np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    np.save(tmp_path / "none.npy", images[:0])
+    np.savez(tmp_path / "x.npz", images=images)
+    assert [count(tmp_path / name) for name in ("x.npy", "x.npz", "none.npy")] == [7, 7, 0]
+    assert count("sample") == 1000
+
+
+@pytest.mark.parametrize("row", ["7,0", "0.5,0.25", "7 0", "label,pixel0", "cat,255"])
+def test_csv_is_counted_by_its_size_whatever_its_columns_are(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(f"{row}\n".encode() * 300)
+    assert count(path) == 300 * (len(row) + 1) // 4
+
+
+def test_only_the_end_of_a_compressed_csv_tells(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv.gz"
+    path.write_bytes(gzip.compress(b"7,0\n" * 300))
+    assert count(path) is None
+
+
+def test_standard_input_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)  # it is not even looked at
+    assert count("-") is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="this system has no named pipes")
+def test_a_pipe_is_not_counted_for_it_gives_its_rows_once() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "wb") as file:
+        file.write(b"7,0\n" * 3)
+        file.flush()
+        assert count(f"/dev/fd/{reader}") is None
+        file.close()
+        assert len(pipe.read()) == 12
+
+
+def test_labels_are_not_looked_at(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=np.zeros((7, 4), np.uint8), labels=[0.5] * 3)
+    assert count(tmp_path / "x.npz") == 7
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "."])
+def test_what_cannot_be_counted(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OSError, match=r"No such file|directory|denied"):
+        count(tmp_path / name)
+
+
+def test_what_is_no_images_is_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(DataError, match="a PNG picture"):
+        count(path)

@@ -195,6 +195,8 @@ def _describe(
     stopwatch: Stopwatch,
 ) -> dict[str, Any]:
     """Return what was timed where and how fast it is, as JSON knows it."""
+    from xpnet.arrays.precision import compute_type
+
     fastest = max(speeds, key=lambda speed: speed.best)
     return {
         "data": args.data,
@@ -206,6 +208,7 @@ def _describe(
         "library_version": device.version,
         "hardware": device.hardware,
         "device_reason": device.reason,
+        "compute_type": compute_type(network.layers[0].weight),
         "threads": args.threads,
         "rounds": args.rounds,
         "speeds": list(map(asdict, speeds)),
@@ -285,7 +288,8 @@ def _device_text(work: "Mapping[str, Any]") -> str:
     threads = work["threads"]
     in_threads = "" if threads is None else f", {threads} thread{'s' * (threads > 1)}"
     library = f"{work['library']} {work['library_version']}"
-    return f"{work['device']} ({library}, {work['hardware']}{in_threads})"
+    tf32 = ", TF32" if work["compute_type"].endswith("TF32") else ""
+    return f"{work['device']} ({library}, {work['hardware']}{in_threads}{tf32})"
 
 
 def _rate(images_per_second: float) -> str:

@@ -1,7 +1,6 @@
 """What ``xpnet parity`` compares: the network on devices and libraries, from files, recorded."""
 
 import argparse
-import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -142,13 +141,12 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
 
 def _facts(network: "Network", device: "Device") -> dict[str, str]:
     """Return what a report and a certificate say of where something was computed."""
-    # CuPy reads the variable once, and then rounds the factors of float32 products to 10 bits.
-    is_tf32 = device.library == "cupy" and os.environ.get("CUPY_TF32") == "1"
-    dtype = str(network.dtype).rpartition(".")[2]
+    from xpnet.arrays.precision import compute_type
+
     return {
         "device": device.name,
         "hardware": device.hardware,
         "library": device.library,
         "library_version": device.version,
-        "compute_type": f"{dtype}, TF32" if is_tf32 else dtype,
+        "compute_type": compute_type(network.layers[0].weight),
     }

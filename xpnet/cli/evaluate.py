@@ -44,11 +44,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     from xpnet.inference.evaluate import evaluate
 
     check_invariance(args)
-    model, device = open_model(args, stopwatch)
+    model, device = open_model(args, stopwatch, weighs=True)
     if model.network.output == "values":
         msg = f"{args.model} is a regression, which has no accuracy; use predict"
         raise UsageError(msg)
-    network, pairs = _labelled_rows(args, model)
+    network, pairs = _labelled_rows(args, model, stopwatch)
     with stopwatch.measure("computing"):
         pairs = stopwatch.measure_items(pairs, "loading")
         result = evaluate(
@@ -73,12 +73,12 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
 
 
 def _labelled_rows(
-    args: argparse.Namespace, model: Model
+    args: argparse.Namespace, model: Model, stopwatch: Stopwatch
 ) -> "tuple[Network, Iterator[tuple[Any, Any]]]":
     """Return the network, and rows with labels of its classes."""
     # Where the network names its classes, the labels are names. No file has more than 256.
     n_classes = None if model.network.classes else min(model.network.n_classes, 256)
-    network, blocks = stream_rows(args, model, "evaluating", classes=n_classes)
+    network, blocks = stream_rows(args, model, "evaluating", stopwatch, classes=n_classes)
     return network, (_checked(args, network, rows, labels) for rows, labels in blocks)
 
 

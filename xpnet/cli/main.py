@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NoReturn
 
 from xpnet.cli import bench, convert, doctor, evaluate, inspect, parity, plot, predict, show, train
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             args = _make_parser().parse_args(argv)
-            code: int = args.run(args, Stopwatch())
+            with ExitStack() as args.settings:  # of libraries, as long as the command runs
+                code: int = args.run(args, Stopwatch())
         except SystemExit as leaving:  # after --help, --version or a usage error
             code = int(leaving.code or 0)
         if sys.stdout is not None:
@@ -50,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("interrupted")
         code = 130
-    except Exception as error:  # noqa: BLE001 (described, or shown with its traceback)
+    except Exception as caught:  # noqa: BLE001 (described, or shown with its traceback)
+        error = _known(caught, str(getattr(args, "device", "")))
         code = _exit_code(error)
         if args.debug or code == _FAULT_OF_XPNET:
             traceback.print_exc()
@@ -92,6 +95,18 @@ class _Version(argparse.Action):
 
         print(f"xpnet {xpnet.__version__}")
         parser.exit()
+
+
+def _known(error: Exception, device: str) -> Exception:
+    """Return an error, or what it says of the GPU of --device if it is CuPy's."""
+    from xpnet.arrays.causes import DeviceError
+
+    if not type(error).__module__.startswith("cupy"):
+        return error
+    from xpnet.arrays.diagnosis import cause_of
+
+    index = device.rpartition(":")[2]
+    return DeviceError(cause_of(error, int(index) if index.isdigit() else 0))
 
 
 def _exit_code(error: Exception) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from xpnet.cli.arguments import (
     read_options,
     with_progress,
 )
+from xpnet.cli.placing import PRECISIONS, count_rows, in_precision, open_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +36,7 @@ __all__ = [
     "file_options",
     "open_model",
     "read_contents",
+    "read_model",
     "stream_rows",
     "tell",
     "with_range",
@@ -73,6 +76,12 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = T
         "--seed", type=not_negative, default=0, metavar="N", help="of --model random (default: 0)"
     )
     add_device_argument(parser)
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="what is computed with (default: the dtype of the file); tf32 rounds the factors of"
+        " float32 products to 10 bits, on a GPU",
+    )
     if batch_size:
         parser.add_argument(
             "--batch-size",
@@ -139,28 +148,38 @@ def file_options(args: argparse.Namespace) -> "Options":
     )
 
 
-def open_model(args: argparse.Namespace, stopwatch: "Stopwatch") -> "tuple[Model, Device]":
-    """Return the network of --model on --device, which is opened first."""
-    from xpnet.arrays.device import Device
+def open_model(
+    args: argparse.Namespace, stopwatch: "Stopwatch", *, weighs: bool = False
+) -> "tuple[Model, Device]":
+    """Return the network of --model on --device, in --precision.
 
-    device = Device(args.device)
-    if getattr(args, "threads", None) is not None and device.library != "numpy":
-        msg = f"--threads is for the CPU; got --device {args.device}"
-        raise UsageError(msg)
+    Parameters
+    ----------
+    weighs : bool, default False
+        Whether --device auto weighs what the rows of DATA cost on either device.
+    """
+    if args.device != "auto":  # what is wrong there is told first
+        device = open_device(args, stopwatch)
     stopwatch.switch("loading")
-    if args.model == "random":
-        network = _random_network(args.seed, device)
-        return Model(network, args.model, tells_range=True, is_own=True), device
-    contents = read_contents(args.model, file_options(args))
-    network = contents.network.to(device)
-    return Model(network, args.model, contents.tells_range, contents.is_own), device
+    model = read_model(args)
+    if args.device == "auto":
+        n_rows = count_rows(args, model.network.n_in) if weighs else None
+        device = open_device(args, stopwatch, model.network if weighs else None, n_rows=n_rows)
+    with stopwatch.measure("loading" if device.library == "numpy" else "device"):
+        network = in_precision(args, model.network.to(device))
+    return replace(model, network=network), device
 
 
-def _random_network(seed: int, device: "Device") -> "Network":
+def read_model(args: argparse.Namespace) -> Model:
+    """Return the network of --model on the CPU."""
+    if args.model != "random":
+        contents = read_contents(args.model, file_options(args))
+        return Model(contents.network, args.model, contents.tells_range, contents.is_own)
     from xpnet.networks.initializers import init_network
     from xpnet.networks.preprocessing import Scale
 
-    return init_network(_BOOK_SIZES, seed=seed, preprocessing=Scale(1 / _BRIGHTEST), device=device)
+    network = init_network(_BOOK_SIZES, seed=args.seed, preprocessing=Scale(1 / _BRIGHTEST))
+    return Model(network, args.model, tells_range=True, is_own=True)
 
 
 def read_contents(path: str, options: "Options") -> "Contents":
@@ -175,11 +194,13 @@ def read_contents(path: str, options: "Options") -> "Contents":
 
 
 def stream_rows(
-    args: argparse.Namespace, model: Model, what: str, **more: Any
+    args: argparse.Namespace, model: Model, what: str, stopwatch: "Stopwatch", **more: Any
 ) -> "tuple[Network, Iterator[tuple[NDArray[Any], NDArray[Any] | None]]]":
     """Read DATA as rows with their labels, block by block, and the network that takes them.
 
     A block is a number of whole batches; on a terminal the rows are counted, if it takes a while.
+    A GPU computes the first block once before, so that what it compiles and loads at the first
+    time counts as its start, and not as work.
     """
     from xpnet.datasets import stream
     from xpnet.inference.batches import as_rows, check_batch_size
@@ -191,9 +212,22 @@ def stream_rows(
     blocks = stream(args.data, block_rows=block_rows, **options)
     first = next(blocks)
     network = with_range(args, model, first[0])
+    if network.library != "numpy":
+        with stopwatch.measure("device"):
+            _warm_up(args, network, first[0])
     counted = with_progress(chain([first], blocks), total=args.rows, what=what)
     rows = ((as_data_error(args.data, as_rows, images, n_in), labels) for images, labels in counted)
     return network, rows
+
+
+def _warm_up(args: argparse.Namespace, network: "Network", images: "NDArray[Any]") -> None:
+    from contextvars import Context
+
+    from xpnet.inference.predict import predict
+
+    with suppress(ValueError):  # of rows that do not fit, which is told later
+        # In a context of its own, where nobody counts what is copied.
+        Context().run(predict, network, images, batch_size=args.batch_size)
 
 
 def with_range(args: argparse.Namespace, model: Model, images: "NDArray[Any]") -> "Network":

@@ -147,7 +147,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
 
     _check_arguments(args)
     model, device = open_model(args, stopwatch)
-    network, rows = _read_rows(args, model)
+    network, rows = _read_rows(args, model, stopwatch)
     if args.batch_invariance:
         return _measure_batches(args, network, rows)
     with ExitStack() as settings, _progress(len(rows)) as progress:
@@ -207,12 +207,14 @@ def _refuse(args: argparse.Namespace, beside: str, *, plot: bool = False) -> Non
             raise UsageError(msg)
 
 
-def _read_rows(args: argparse.Namespace, model: Model) -> "tuple[Network, NDArray[Any]]":
+def _read_rows(
+    args: argparse.Namespace, model: Model, stopwatch: Stopwatch
+) -> "tuple[Network, NDArray[Any]]":
     import numpy as np
 
     from xpnet.files.errors import DataError
 
-    network, stream = stream_rows(args, model, "reading", want_labels=False)
+    network, stream = stream_rows(args, model, "reading", stopwatch, want_labels=False)
     blocks = [rows for rows, _ in stream]
     if not any(map(len, blocks)):
         what = "no images to compare with"

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     if args.json and to_stdout:
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise UsageError(msg)
-    model, device = open_model(args, stopwatch)
+    model, device = open_model(args, stopwatch, weighs=True)
     if to_stdout:
         _write(args, model, stopwatch, _standard_output())
         return 0
@@ -81,7 +81,7 @@ def _write(
     # give no output at all, the header included.
     lines = StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    network, blocks = stream_rows(args, model, "predicting", want_labels=False)
+    network, blocks = stream_rows(args, model, "predicting", stopwatch, want_labels=False)
     writer.writerow(["ImageId", *_column_names(network)])
     n_images = 0
     for rows, _ in stopwatch.measure_items(blocks, "loading"):

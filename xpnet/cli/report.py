@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
 
+_PHASES = {
+    "startup": "start-up",
+    "device": "start of the GPU",
+    "loading": "loading",
+    "computing": "computing",
+}
+
 __all__ = [
     "describe_work",
     "network_text",
@@ -35,6 +42,7 @@ def describe_work(
     transfers: "Transfers",
 ) -> dict[str, Any]:
     """Return what was computed where and how fast, as JSON knows it."""
+    from xpnet.arrays.precision import compute_type
     from xpnet.inference.batches import check_batch_size
     from xpnet.inference.invariance import rows_at_a_time
 
@@ -53,6 +61,7 @@ def describe_work(
         "library_version": device.version,
         "hardware": device.hardware,
         "device_reason": device.reason,
+        "compute_type": compute_type(network.layers[0].weight),
         "batch_size": batch_size,
         "batch_invariant": args.batch_invariant,
         "transfers": asdict(transfers),
@@ -69,6 +78,7 @@ def network_text(representation: str) -> str:
 def work_rows(work: Mapping[str, Any]) -> dict[str, str]:
     """Return the same as rows of text."""
     seconds = work["seconds"]
+    shown = {name: seconds[name] for name in _PHASES if seconds[name] or name != "device"}
     rate = work["images_per_second"]
     rows = {
         "device": f"{work['device']} ({work['library']} {work['library_version']},"
@@ -76,9 +86,10 @@ def work_rows(work: Mapping[str, Any]) -> dict[str, str]:
         "network": network_text(work["network"]),
         "speed": f"{'n/a' if rate is None else f'{rate:,.0f}'} images per second,"
         f" in batches of {work['batch_size']:,}",
-        "seconds": f"start-up {seconds['startup']:.3f}, loading {seconds['loading']:.3f},"
-        f" computing {seconds['computing']:.3f}",
+        "seconds": ", ".join(f"{_PHASES[name]} {s:.3f}" for name, s in shown.items()),
     }
+    if work["compute_type"].endswith("TF32"):
+        rows["precision"] = work["compute_type"]
     if any(work["transfers"].values()):
         rows["transfers"] = transfers_text(work["transfers"])
     if work["device_reason"].startswith("auto"):

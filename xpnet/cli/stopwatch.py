@@ -3,11 +3,11 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 __all__ = ["Phase", "Stopwatch"]
 
-Phase = Literal["startup", "loading", "computing"]
+Phase = Literal["startup", "device", "loading", "computing"]
 ItemT = TypeVar("ItemT")
 
 # What the interpreter did before it came here has no other clock than the processor's.
@@ -16,15 +16,18 @@ _START = time.perf_counter()
 
 
 class Stopwatch:
-    """Seconds by phase: start-up (interpreter, imports, device), loading and computing.
+    """Seconds by phase: start-up, the start of a GPU, loading and computing.
 
-    It runs in one phase at a time: an inner phase stops the outer one.
+    Start-up is the interpreter and imports; a GPU starts by its context, its libraries, what is
+    compiled at the first time, and the way of the parameters there. It runs in one phase at a
+    time: an inner phase stops the outer one.
     """
 
     def __init__(self) -> None:
         self._phase: Phase = "startup"
         self._since = _START
-        self._seconds: dict[Phase, float] = {"startup": _BEFORE, "loading": 0.0, "computing": 0.0}
+        self._seconds: dict[Phase, float] = dict.fromkeys(get_args(Phase), 0.0)
+        self._seconds["startup"] = _BEFORE
 
     def switch(self, phase: Phase) -> None:
         """Go on in another phase."""
@@ -41,6 +44,11 @@ class Stopwatch:
             yield
         finally:
             self.switch(outer)
+
+    def move(self, source: Phase, target: Phase) -> None:
+        """Count the seconds of one phase to another."""
+        self._seconds[target] += self._seconds[source]
+        self._seconds[source] = 0.0
 
     def measure_items(self, items: Iterable[ItemT], phase: Phase) -> Iterator[ItemT]:
         """Yield the items; getting them is another phase than using them."""

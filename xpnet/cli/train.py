@@ -17,6 +17,7 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.examples import add_example_arguments, fitted, read_examples
 from xpnet.cli.learning import add_learning_arguments
+from xpnet.cli.placing import open_device
 from xpnet.cli.report import network_text, print_json, print_table, transfers_text
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["add_parser"]
 
 
+# Forward, and backward to the weights and to the inputs of each layer.
+_PASSES = 3
 # Of which He's scheme keeps the size of the signals; Xavier's is for the others.
 _RECTIFIERS = frozenset(
     {"celu", "elu", "gelu", "hard_silu", "leaky_relu", "mish", "relu", "relu6", "silu"}
@@ -59,16 +62,20 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
-    from xpnet.arrays.device import Device
-
     checkpoint = _checked_files(args)
-    device = Device(args.device)
+    if args.device != "auto":  # what is wrong there is told first
+        device = open_device(args, stopwatch)
     stopwatch.switch("loading")
     images, labels = read_examples(args)
     if args.patience and not int(args.validation * len(images)):
         msg = "--patience needs images held out: --validation must be larger"
         raise UsageError(msg)
-    start = _start(args, device, images, labels)
+    start = _start(args, images, labels)
+    if args.device == "auto":
+        n_rows = args.epochs * len(images)
+        device = open_device(args, stopwatch, start, n_rows=n_rows, passes=_PASSES)
+    with stopwatch.measure("loading" if device.library == "numpy" else "device"):
+        start = start.to(device)
     with stopwatch.measure("computing"), _progress(args, len(images)) as callbacks:
         trained = _trained(args, (start, images, labels), checkpoint, callbacks)
     _write(args, trained)
@@ -117,12 +124,7 @@ def _checked_files(args: argparse.Namespace) -> Path | None:
     return checkpoint
 
 
-def _start(
-    args: argparse.Namespace,
-    device: "Device",
-    images: "NDArray[Any]",
-    labels: "NDArray[Any]",
-) -> "Network":
+def _start(args: argparse.Namespace, images: "NDArray[Any]", labels: "NDArray[Any]") -> "Network":
     """Return the network as it is before it learns anything."""
     import numpy as np
 
@@ -149,7 +151,7 @@ def _start(
         serialized(network, args.output)  # whether it can be written is not left to the end
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return network.to(device)
+    return network
 
 
 def _trained(

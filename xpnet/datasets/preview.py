@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from xpnet.datasets.labels import labels_beside
@@ -11,7 +12,7 @@ from xpnet.datasets.recognize import format_of
 from xpnet.datasets.sample import SAMPLE_IMAGES
 from xpnet.files import DataError, open_source
 
-__all__ = ["preview"]
+__all__ = ["count_images", "preview"]
 
 _ROWS = 100
 _LABELS_SHOWN = 10
@@ -72,3 +73,34 @@ def _preview(path: str | os.PathLike[str], options: Options) -> dict[str, Any]:
         "range": f"{images.min():g} to {images.max():g}" if images.size else "no images",
         "labels": place,
     }
+
+
+def count_images(path: str | os.PathLike[str], *, row_bytes: float) -> int | None:
+    """Return how many images a file holds, by its header; of a CSV file, about, by its size.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file as `xpnet.datasets.read` takes it; or "sample".
+    row_bytes : float
+        What an image takes in a CSV file.
+
+    Returns
+    -------
+    int or None
+        None of standard input and of pipes, or where only the end tells.
+
+    Raises
+    ------
+    OSError, DataError
+        As for `preview`.
+    """
+    if path == "-":
+        return None
+    path = SAMPLE_IMAGES if path == "sample" else path
+    if Path(path).is_fifo() or Path(path).is_char_device():  # they give what they have only once
+        return None
+    with open_source(path) as source:
+        if format_of(source) == "csv":
+            return None if source.size is None else int(source.size / row_bytes)
+        return open_rows(source, Options(rows=1, floating=True, want_labels=False)).count
