@@ -1,0 +1,210 @@
+"""What the tests on a GPU share: ``pytest -m gpu`` runs them, and says why where there is none.
+
+With ``XPNET_GPU_REHEARSAL=1`` array-api-strict's devices stand in for GPUs, for the tests that need
+no more of CuPy than that it is another library on another device: so their logic is tried where
+there is no GPU. ``XPNET_GPU_ULP=FILE`` writes the largest errors that were measured, as JSON.
+"""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import xpnet
+from xpnet.arrays.namespace import device_of, library_of
+from xpnet.cli.main import main
+from xpnet.inference.batches import default_batch_size
+
+IS_REHEARSAL = os.environ.get("XPNET_GPU_REHEARSAL") == "1"
+# By function and dtype: the largest error found, in ULP.
+ULPS: pytest.StashKey[dict[str, dict[str, float]]] = pytest.StashKey()
+N_IN = 64
+
+
+def open_strict(device: Any, index: int) -> None:
+    """Open one of array-api-strict's devices in the place of a GPU."""
+    strict = pytest.importorskip("array_api_strict")
+    device._set(name=f"gpu:{index}", library="array_api_strict", version="0", xp=strict)  # noqa: SLF001
+    device._set(handle=strict.Device(f"device{index + 1}"), hardware="a rehearsal")  # noqa: SLF001
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rehearsal() -> Iterator[None]:
+    """Let devices stand in for GPUs, if this is a rehearsal."""
+    with pytest.MonkeyPatch.context() as patch:
+        if IS_REHEARSAL:
+            patch.setattr(xpnet.Device, "_open_gpu", open_strict)
+            # Chunks of 128 rows, so that a few rows are several chunks.
+            patch.setattr("xpnet.inference.batches._NUMBERS_IN_CACHE", 128 * N_IN)
+        yield
+
+
+@functools.cache
+def why_no_gpu() -> str | None:
+    """Return why no GPU can be used; None if one can."""
+    try:
+        xpnet.Device("gpu")
+    except xpnet.DeviceError as error:
+        return str(error)
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none, with the reason that xpnet itself gives."""
+    if item.get_closest_marker("gpu") and not IS_REHEARSAL and why_no_gpu():
+        pytest.skip(f"no GPU: {why_no_gpu()}")
+
+
+@pytest.fixture(scope="session")
+def gpu() -> xpnet.Device:
+    """Return the first GPU, or what stands in for it."""
+    return xpnet.Device("gpu")
+
+
+@pytest.fixture
+def cupy() -> Any:
+    """Return CuPy, which nothing stands in for."""
+    if IS_REHEARSAL:
+        pytest.skip("a rehearsal has no CuPy")
+    return pytest.importorskip("cupy", reason="needs CuPy")
+
+
+@pytest.fixture
+def here(gpu: xpnet.Device) -> Callable[..., NDArray[Any]]:
+    """Return a result's values, after a look at where it is and of which dtype."""
+
+    def check(result: Any, dtype: Any = "float32", device: xpnet.Device = gpu) -> NDArray[Any]:
+        assert library_of(result) == device.library
+        assert device_of(result) == device.handle
+        assert str(result.dtype).rpartition(".")[2] == str(dtype)
+        return device.to_numpy(result)
+
+    return check
+
+
+def make_random_network(
+    *widths: int, activation: str = "relu", seed: int = 0, **more: Any
+) -> xpnet.Network:
+    """Return a network of float32 parameters, of which each layer keeps the size of its inputs."""
+    rng = np.random.default_rng(seed)
+    layers = [
+        xpnet.Dense(
+            (rng.standard_normal((n_in, n_out)) * (2 / n_in) ** 0.5).astype(np.float32),
+            rng.normal(0, 0.1, n_out).astype(np.float32),
+            "identity" if n_out == widths[-1] else activation,
+        )
+        for n_in, n_out in pairwise(widths)
+    ]
+    return xpnet.Network(layers, xpnet.Scale(1 / 255), **more)
+
+
+@pytest.fixture(scope="session")
+def make_network() -> Callable[..., xpnet.Network]:
+    """Make a network of these widths and random parameters, on the host."""
+    return make_random_network
+
+
+@pytest.fixture(scope="session")
+def narrow() -> xpnet.Network:
+    """Return a network of 64 inputs, on the host."""
+    return make_random_network(N_IN, 32, 10)
+
+
+@pytest.fixture(scope="session")
+def chunk(narrow: Any, gpu: xpnet.Device) -> int:
+    """Return how many rows at a time a GPU is given, if nobody says it."""
+    return default_batch_size(narrow.to(gpu))
+
+
+@pytest.fixture(scope="session")
+def pixels(chunk: int) -> NDArray[np.uint8]:
+    """Return rows for three chunks and a bit."""
+    return np.random.default_rng(1).integers(0, 256, (3 * chunk + 7, N_IN), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def n_correct() -> int:
+    """Return how many of the embedded digits the embedded network gets right, on the CPU."""
+    return xpnet.evaluate(xpnet.load("sample"), *xpnet.sample()).correct
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command line gave."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command line in this process, without colors."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("PYTHON_COLORS", "0")
+    monkeypatch.setitem(vars(xpnet), "__version__", "0")  # it may be run without being installed
+
+    def run(*words: str | Path) -> Result:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def process() -> Any:
+    """Run Python in a process of its own, with variables of the environment."""
+    if IS_REHEARSAL:
+        pytest.skip("nothing stands in for a GPU in another process")
+
+    def run(*words: str, **variables: str) -> Result:
+        kept = {k: v for k, v in os.environ.items() if k not in {"CUPY_TF32", "PYTHONWARNINGS"}}
+        done = subprocess.run(
+            [sys.executable, *words],
+            env={**kept, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def note_ulps(request: pytest.FixtureRequest) -> Callable[[str, str, float], None]:
+    """Note a function's largest error, in ULP, for the end of the session."""
+    found = request.config.stash.setdefault(ULPS, {})
+
+    def note(name: str, dtype: str, ulps: float) -> None:
+        dtypes = found.setdefault(name, {})
+        dtypes[dtype] = max(ulps, dtypes.get(dtype, 0.0))
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Tell the largest errors that were measured."""
+    found = config.stash.get(ULPS, {})
+    if not found:
+        return
+    device = "a rehearsal" if IS_REHEARSAL else xpnet.Device("gpu").hardware
+    terminalreporter.write_line(f"largest errors in ULP on {device}:")
+    for name, dtypes in sorted(found.items()):
+        shown = ", ".join(f"{dtype} {ulps:.2f}" for dtype, ulps in sorted(dtypes.items()))
+        terminalreporter.write_line(f"  {name}: {shown}")
+    if "XPNET_GPU_ULP" in os.environ:
+        text = json.dumps({"hardware": device, "ulp": found}, indent=2, sort_keys=True)
+        Path(os.environ["XPNET_GPU_ULP"]).write_text(f"{text}\n", encoding="utf-8")

@@ -1,0 +1,78 @@
+"""What a GPU says of itself, and the way for arrays there and back."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.diagnosis import diagnose, gpu_facts
+from xpnet.arrays.facts import peak_rate
+
+pytestmark = pytest.mark.gpu
+
+
+def test_it_computes_a_product_within_its_bound(cupy):
+    assert cupy is not None
+    found = diagnose(check=True)
+    assert found.usable, found
+    assert 0 < found.product_error < 1
+
+
+def test_its_facts(gpu, cupy):
+    facts = gpu_facts()
+    assert facts["cupy_version"] == gpu.version == cupy.__version__
+    assert facts["devices"][0]["name"] == gpu.hardware
+    assert peak_rate(0) is None or peak_rate(0) > 1e11
+    gpu.synchronize()
+
+
+def test_a_gpu_that_is_not_there(cupy):
+    n_devices = cupy.cuda.runtime.getDeviceCount()
+    with pytest.raises(xpnet.DeviceError, match=f"there is no GPU {n_devices}: ") as caught:
+        xpnet.Device(f"gpu:{n_devices}")
+    assert caught.value.code == "no-such-device"
+
+
+def test_another_process_opens_its_own(gpu, narrow, here, pixels):
+    assert pickle.loads(pickle.dumps(gpu)) == gpu
+    network = narrow.to(gpu)
+    again = pickle.loads(pickle.dumps(narrow)).to(gpu)
+    x = gpu.to_device(pixels[:5])
+    np.testing.assert_array_equal(here(again(x)), here(network(x)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int64", "bool"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (4, 5)])
+def test_there_and_back(gpu, here, shape, dtype):
+    if not hasattr(gpu.xp, dtype):
+        pytest.skip(f"{gpu.library} has no {dtype}")
+    x = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
+    with xpnet.count_transfers() as transfers:
+        there = gpu.to_device(x)
+        back = here(there, dtype)
+    assert (back.dtype, back.shape) == (x.dtype, x.shape)
+    np.testing.assert_array_equal(back, x)
+    assert (transfers.bytes_to_device, transfers.bytes_to_host) == (x.nbytes, x.nbytes)
+    assert gpu.to_device(there) is there
+
+
+def test_a_network_goes_there_and_back(gpu, narrow, tmp_path):
+    there = narrow.to(gpu)
+    xpnet.save(there, tmp_path / "there.safetensors")
+    loaded = xpnet.load(tmp_path / "there.safetensors", device=gpu)
+    assert loaded.library == there.library == gpu.library
+    assert loaded.device == there.device == gpu.handle
+    for back in (there.to("cpu"), loaded.to("cpu")):
+        for found, layer in zip(back.layers, narrow.layers, strict=True):
+            np.testing.assert_array_equal(found.weight, layer.weight)
+            np.testing.assert_array_equal(found.bias, layer.bias)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_networks_change_their_dtype_there(gpu, here, narrow, pixels, dtype):
+    if not hasattr(gpu.xp, dtype):
+        pytest.skip(f"{gpu.library} has no {dtype}")
+    found = here(narrow.to(gpu).astype(dtype)(gpu.to_device(pixels[:50])), dtype)
+    expected = narrow.map_arrays(lambda x: x.astype(dtype))(pixels[:50])
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)

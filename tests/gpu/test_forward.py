@@ -1,0 +1,220 @@
+"""The forward pass on a GPU, where bias and activation are one kernel.
+
+What the compiler makes of several operations at once may round otherwise than each of them alone.
+Layers with weights of 1 give an activation its numbers exactly, so that it can be held against the
+true values and the bounds of the functions.
+"""
+
+import functools
+import importlib.util
+import math
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.fusion import without_fusion
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.bounds import ulp_bound
+from xpnet.parity import error_bound
+from xpnet.parity.report import compare
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # of NumPy, of infinities and NaN
+]
+
+TABLES = Path(__file__).parents[1] / "functions" / "test_tables.py"
+NAMES = sorted({row.name for row in ACTIVATIONS.values()})
+ELEMENTWISE = [name for name in NAMES if ACTIVATIONS[name].is_elementwise]
+BIASES = (-0.5, 0.0, 1.25)
+OPTIONS = [
+    ("celu", "alpha", (0.5, 3.0)),
+    ("elu", "alpha", (0.5, 3.0)),
+    ("hard_shrink", "threshold", (0.0, 1.25)),
+    ("leaky_relu", "negative_slope", (0.25, 0.5)),
+    ("soft_shrink", "threshold", (0.0, 1.25)),
+    ("softplus", "beta", (0.5, 4.0)),
+    ("squareplus", "b", (0.25, 25.0)),
+    ("threshold", "threshold", (-0.5, 0.5)),
+]
+
+
+@functools.cache
+def tables():
+    """Return the tests of the tables, which read them."""
+    spec = importlib.util.spec_from_file_location("tables_of_true_values", TABLES)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=["float32", "float64", "float16"])
+def dtype(request, gpu):
+    if not hasattr(gpu.xp, request.param):
+        pytest.skip(f"{gpu.library} has no {request.param}")
+    return request.param
+
+
+def passing(gpu, name, dtype, biases=(0.0, 0.0, 0.0), **options):
+    """Return a layer on the GPU that gives activation(x + bias), of each number x."""
+    weight, bias = np.ones((1, len(biases)), dtype), np.asarray(biases, dtype)
+    layer = xpnet.Dense(gpu.to_device(weight), gpu.to_device(bias), name, options)
+    return xpnet.Network([layer], output="values")
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_the_tables_of_true_values(gpu, here, note_ulps, name, dtype):
+    for whole in tables().read_tables(name, dtype):
+        table = whole.rows(np.isfinite(whole.truth.nearest[:, 0]))
+        x, truth = gpu.to_device(table.x.astype(dtype)), table.truth
+        known_as = "gelu_tanh" if table.options.get("approximate") == "tanh" else name
+        alone = here(getattr(xpnet, name)(x, **table.options), dtype)
+        columns = here(passing(gpu, name, dtype, **table.options)(x), dtype)
+        assert np.all(columns == columns[:, :1])
+        for word, values in ((known_as, alone), (f"{known_as}, fused", columns[:, :1])):
+            got = values.astype(np.float64)
+            # A subnormal x may be taken for 0.
+            is_flushed = (np.abs(table.x) < truth.tiny) & (got == truth.nearest[table.x == 0])
+            got = np.where(is_flushed, truth.nearest, got)
+            errors = (truth.error(got) / truth.ulp)[~truth.is_subnormal]
+            note_ulps(word, dtype, float(np.max(errors)))
+            limit = ulp_bound(known_as, gpu.library, dtype) * truth.ulp
+            table.check(got, np.where(truth.is_subnormal, truth.tiny, limit))
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_each_unit_adds_its_bias(gpu, here, note_ulps, name, dtype):
+    # Sums of these numbers and biases are exact in every dtype.
+    x = np.arange(-16, 8, 2.0**-5)[:, None]
+    network = passing(gpu, name, dtype, BIASES)
+    got = here(network(gpu.to_device(x.astype(dtype))), dtype).astype(np.float64)
+    exact = getattr(xpnet, name)(x + np.asarray(BIASES))
+    # The error of the true values themselves.
+    slack = ulp_bound(name, "numpy", dtype) if dtype == "float64" else 1e-6
+    ulp = np.spacing(np.abs(exact).astype(dtype)).astype(np.float64)
+    errors = np.abs(got - exact) / ulp
+    if dtype != "float64":
+        note_ulps(f"{name}, fused", dtype, float(np.max(errors)))
+    assert np.max(errors) <= ulp_bound(name, gpu.library, dtype) + slack
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_special_values(gpu, here, name, dtype):
+    limits = np.finfo(dtype)
+    x = np.asarray([[-math.inf], [limits.min], [0.0], [limits.max], [math.inf], [math.nan]], dtype)
+    got = here(passing(gpu, name, dtype)(gpu.to_device(x)), dtype)
+    expected = getattr(xpnet, name)(x)
+    rtol = 8 * float(limits.eps)
+    for column in got.T:
+        np.testing.assert_allclose(column, expected[:, 0], rtol=rtol, atol=float(limits.tiny))
+
+
+@pytest.mark.parametrize(("name", "option", "values"), OPTIONS)
+def test_options_do_not_mix(gpu, here, name, option, values):
+    x = np.linspace(-5, 5, 101, dtype=np.float32)[:, None]
+    for value in (*values, *values):
+        options = {option: value}
+        if name == "threshold":
+            options["value"] = -7.0 * value
+        got = here(passing(gpu, name, "float32", **options)(gpu.to_device(x)))[:, 0]
+        np.testing.assert_allclose(got, getattr(xpnet, name)(x, **options)[:, 0], rtol=1e-5)
+
+
+def test_dtypes_do_not_mix(gpu, here):
+    for dtype in ("float32", "float64", "float32"):
+        x = gpu.to_device(np.linspace(-5, 5, 101, dtype=dtype)[:, None])
+        got = here(passing(gpu, "sigmoid", dtype)(x), dtype)[:, 0]
+        expected = 1 / (1 + np.exp(-np.linspace(-5, 5, 101)))
+        np.testing.assert_allclose(got, expected, rtol=8 * np.finfo(dtype).eps)
+
+
+def networks(name, make_network):
+    """Return a network with this activation in all layers, and as logits end."""
+    network = make_network(64, 50, 30, 10, activation=name)
+    layers = [replace(layer, activation=name) for layer in network.layers]
+    return network, replace(network, layers=tuple(layers))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_networks_are_within_their_bounds(gpu, here, make_network, name):
+    rows = np.random.default_rng(3).integers(0, 256, (300, 64), np.uint8)
+    for network in networks(name, make_network):
+        last = error_bound(network, rows).stages[-1]
+        assert np.mean(np.isfinite(last.bound)) > 0.5 or name in {"step", "exponential"}
+        fused, plain = network.to(gpu), network.to(gpu)
+        found = [here(fused(gpu.to_device(x))) for x in (rows, rows.astype(np.float32))]
+        with without_fusion():
+            found.append(here(plain(gpu.to_device(rows))))
+        for got in found:
+            assert np.all((np.abs(got - last.values) <= last.bound) | (got == last.values))
+        # Layer by layer; nothing has a bound beyond a step.
+        report = compare(network, rows, {"gpu": fused})
+        assert report.candidates["gpu"].first_out is None
+
+
+def test_layers_are_one_kernel_where_they_can(gpu, cupy, make_network):
+    assert cupy is not None
+    for name in NAMES:
+        there = make_network(64, 10, 10, activation=name).to(gpu)
+        late = [stage.late_bias is not None for stage in there._stages]  # noqa: SLF001
+        assert late == [ACTIVATIONS[name].can_be_traced, True]
+
+
+def test_networks_may_be_first_used_by_threads_at_once(gpu, make_network):
+    rows = np.random.default_rng(3).integers(0, 256, (300, 64), np.uint8)
+    for name in ("sigmoid", "gelu", "leaky_relu"):
+        host = make_network(64, 50, 10, activation=name)
+        expected = gpu.to_numpy(host.to(gpu)(gpu.to_device(rows)))
+        one, several = host.to(gpu), [host.to(gpu) for _ in range(4)]
+        for networks_of_threads in ([one] * 4, several):
+            with ThreadPoolExecutor(4) as pool:
+                found = pool.map(lambda net: net(gpu.to_device(rows)), networks_of_threads)
+                for got in found:
+                    np.testing.assert_array_equal(gpu.to_numpy(got), expected)
+
+
+def test_what_it_is_given_stays_as_it_was(gpu, here, make_network):
+    host = make_network(64, 50, 10, activation="gelu")
+    network, rows = host.to(gpu), np.linspace(-3, 3, 640, dtype=np.float32).reshape(10, 64)
+    for name in ("identity", "relu", "softmax"):
+        layers = [*network.layers[:-1], replace(network.layers[-1], activation=name)]
+        x = gpu.to_device(rows)
+        xpnet.Network(layers)(x)
+        np.testing.assert_array_equal(here(x), rows)
+    for found, layer in zip(network.layers, host.layers, strict=True):
+        np.testing.assert_array_equal(here(found.weight), layer.weight)
+        np.testing.assert_array_equal(here(found.bias), layer.bias)
+
+
+def test_any_layout_and_number_of_axes(gpu, here, make_network):
+    network = make_network(64, 50, 10, activation="tanh").to(gpu)
+    rows = np.random.default_rng(5).normal(0, 50, (12, 64)).astype(np.float32)
+    x = gpu.to_device(rows)
+    expected = here(network(x))
+    views = {
+        "one row": (x[3, :], expected[3]),
+        "more axes": (gpu.xp.reshape(x, (2, 3, 2, 64)), expected.reshape(2, 3, 2, 10)),
+        "every other row": (x[::2, :], expected[::2]),
+        "from the last": (x[::-1, :], expected[::-1]),
+        "by columns": (gpu.to_device(rows.T.copy()).T, expected),
+        "no rows": (x[:0, :], expected[:0]),
+    }
+    for name, (view, values) in views.items():
+        got = here(network(view))
+        # The product may be computed in another order.
+        np.testing.assert_allclose(got, values, rtol=1e-4, atol=1e-4, err_msg=name)
+        assert got.shape == values.shape
+
+
+def test_a_prepared_network_is_within_the_bounds(gpu, here, make_network):
+    network = make_network(64, 50, 10, activation="sigmoid")
+    rows = np.random.default_rng(3).integers(0, 256, (300, 64), np.uint8)
+    last = error_bound(network, rows).stages[-1]
+    got = here(xpnet.prepare(network.to(gpu))(gpu.to_device(rows)))
+    assert np.all(np.abs(got - last.values) <= last.bound)

@@ -1,0 +1,115 @@
+"""Networks on a GPU against float64: in bound as they are, out of bound with TF32."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.parity import error_bound
+from xpnet.parity.report import compare
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def wide(gpu, make_network):
+    """Return a wide network on the host; less wide where it only stands in for one."""
+    width = 1024 if gpu.library == "cupy" else 200
+    return make_network(784, width, width, 10, activation="relu")
+
+
+@pytest.fixture(scope="module")
+def images():
+    return xpnet.sample()[0].reshape(1000, 784)
+
+
+@pytest.fixture(
+    params=["embedded", "random sigmoid", "wide relu", "deep tanh", "float64", "whiten"]
+)
+def host(request, make_network, images, wide):
+    """Return a network on the host."""
+    if request.param == "embedded":
+        return xpnet.load("sample")
+    if request.param == "wide relu":
+        return wide
+    if request.param == "deep tanh":
+        return make_network(784, *[60] * 8, 10, activation="tanh")
+    network = make_network(784, 200, 150, 10, activation="sigmoid")
+    if request.param == "float64":
+        return network.map_arrays(lambda x: x.astype(np.float64))
+    if request.param == "whiten":
+        step = xpnet.Standardize.fit(images)
+        return xpnet.Network(network.layers, step)
+    return network
+
+
+def test_in_bound(gpu, host, images):
+    report = compare(host, images, {"gpu": host.to(gpu), "cpu": host})
+    shares = {stage.name: stage.largest_share for stage in report.candidates["gpu"].stages}
+    assert report.is_in_bound, shares
+    assert 0 < max(share for share in shares.values() if share is not None) < 1
+
+
+def test_labels_are_equal_where_rounding_cannot_change_them(gpu, host, images):
+    last = error_bound(host, images).stages[-1]
+    rows, best = np.arange(len(images)), np.argmax(last.values, axis=1)
+    highest = last.values + last.bound
+    highest[rows, best] = -np.inf
+    is_clear = (last.values - last.bound)[rows, best] > np.max(highest, axis=1)
+    assert np.mean(is_clear) > 0.8
+    found = xpnet.predict(host.to(gpu), images)
+    np.testing.assert_array_equal(found[is_clear], best[is_clear])
+
+
+def test_what_a_batch_gives_is_in_bound_however_large(gpu, make_network, images):
+    network = make_network(784, 50, 100, 10, activation="sigmoid", output="values")
+    rows = np.tile(images, (20, 1))
+    last = error_bound(network, images).stages[-1]
+    there = network.to(gpu)
+    for batch_size in (1, 3, 17, 1000, 20_000) if gpu.library == "cupy" else (1, 17):
+        found = xpnet.predict(there, rows[: 50 * batch_size], batch_size=batch_size)
+        part = [np.resize(x, (len(found), 10)) for x in (last.values, last.bound)]
+        assert np.all(np.abs(found - part[0]) <= part[1]), batch_size
+
+
+def test_a_fault_is_out_of_bound(gpu, wide, images):
+    first = wide.layers[0]
+    weight = first.weight.copy()
+    weight[300:500, 7] *= np.float32(1.01)
+    faulty = replace(wide, layers=(replace(first, weight=weight), *wide.layers[1:]))
+    report = compare(wide, images[:100], {"gpu": faulty.to(gpu)})
+    assert report.candidates["gpu"].first_out == "layer 1, relu"
+
+
+def test_tf32_is_out_of_bound(gpu, cupy, wide, images):
+    if int(cupy.cuda.Device().compute_capability) < 80:
+        pytest.skip("TF32 came with compute capability 8.0")
+    there = wide.to(gpu)
+    before = xpnet.predict_proba(there, images)
+    with xpnet.matmul_precision("tf32"):
+        report = compare(wide, images, {"gpu": there})
+        found = xpnet.predict_proba(there, images)
+    stages = report.candidates["gpu"].stages[1:]
+    assert [stage.share > 1 for stage in stages] == [True] * 3
+    assert not np.array_equal(found, before)
+    np.testing.assert_allclose(found, before, atol=0.05)
+    # And it is as it was.
+    np.testing.assert_array_equal(xpnet.predict_proba(there, images), before)
+    assert compare(wide, images, {"gpu": there}).is_in_bound
+    with xpnet.matmul_precision("float32"):
+        np.testing.assert_array_equal(xpnet.predict_proba(there, images), before)
+
+
+def test_tf32_ends_with_an_error(gpu, cupy, wide, images):
+    assert cupy is not None
+    there = wide.to(gpu)
+    before = xpnet.predict_proba(there, images)
+
+    def fail():
+        with xpnet.matmul_precision("tf32"):
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    np.testing.assert_array_equal(xpnet.predict_proba(there, images), before)

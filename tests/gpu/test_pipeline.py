@@ -1,0 +1,417 @@
+"""Rows in host memory through a GPU, chunk by chunk, beside the same rows moved there at once."""
+
+import math
+import mmap
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.counting import Transfers
+
+pytestmark = pytest.mark.gpu
+
+CALLS = (xpnet.predict, xpnet.predict_proba)
+# What a row of which dtype may hold.
+DTYPES = ("uint8", "float32", "float64", "int16", "bool", "float16", "int64", ">f4")
+# More rows than a chunk is told in parts of one: "3" is three chunks.
+LENGTHS = {
+    "none": (0, 0),
+    "one": (0, 1),
+    "chunk - 1": (1, -1),
+    "chunk": (1, 0),
+    "chunk + 1": (1, 1),
+    "3 chunks + 7": (3, 7),
+}
+
+
+@pytest.fixture(scope="module")
+def network(narrow, gpu):
+    return narrow.to(gpu)
+
+
+@pytest.fixture(scope="module")
+def unstreamed(gpu, network, chunk):
+    """Return the results of rows that are moved at once, chunk by chunk, as `xpnet.predict`."""
+
+    def compute(rows, call=xpnet.predict_proba, size=chunk, on=network):
+        starts = range(0, max(len(rows), 1), size)
+        parts = [gpu.to_device(np.ascontiguousarray(rows[i : i + size])) for i in starts]
+        return np.concatenate([gpu.to_numpy(call(on, part)) for part in parts])
+
+    return compute
+
+
+def same_bits(found, expected):
+    assert type(found) is np.ndarray
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(found.view(np.uint8), expected.view(np.uint8))
+
+
+def nearly_the_same(found, expected):
+    """Compare probabilities, and the labels that rounding cannot change."""
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    second, first = np.sort(expected, axis=1)[:, -2:].T
+    is_clear = first - second > 1e-4
+    np.testing.assert_array_equal(found.argmax(axis=1)[is_clear], expected.argmax(axis=1)[is_clear])
+
+
+def as_dtype(pixels, dtype):
+    """Return rows in a dtype, with what only it can hold."""
+    if dtype == "bool":
+        return pixels > 127
+    if np.dtype(dtype).kind == "f":
+        return (pixels / 7).astype(dtype)
+    return (pixels.astype("int64") * (1 if dtype == "uint8" else -100)).astype(dtype)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_any_number_of_rows(network, pixels, unstreamed, chunk, length):
+    n_chunks, more = LENGTHS[length]
+    rows = pixels[: n_chunks * chunk + more]
+    for call in CALLS:
+        same_bits(call(network, rows), unstreamed(rows, call))
+
+
+def test_so_many_rows_that_the_network_is_prepared(network, pixels, unstreamed):
+    rows = np.concatenate([pixels, pixels])
+    nearly_the_same(xpnet.predict_proba(network, rows), unstreamed(rows))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_a_batch_size(network, pixels, unstreamed, batch_size):
+    rows = pixels[: 50 if batch_size == 1 else 4007]
+    found = xpnet.predict_proba(network, rows, batch_size=batch_size)
+    same_bits(found, unstreamed(rows, size=batch_size))
+
+
+def test_a_batch_larger_than_all_rows(network, pixels, unstreamed):
+    found = xpnet.predict_proba(network, pixels, batch_size=10**7)
+    same_bits(found, unstreamed(pixels, size=len(pixels)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_any_dtype(gpu, network, pixels, unstreamed, dtype):
+    if not hasattr(gpu.xp, np.dtype(dtype).name):
+        pytest.skip(f"{gpu.library} has no {dtype}")
+    rows = as_dtype(pixels, dtype)
+    native = rows.astype(rows.dtype.newbyteorder("="))
+    if gpu.library != "cupy" and not rows.dtype.isnative:
+        pytest.skip(f"{gpu.library} has no other order of bytes")
+    same_bits(xpnet.predict_proba(network, rows), unstreamed(native))
+
+
+LAYOUTS = {
+    "every other column": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "every other row": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "from the last": lambda x: x[::-1].copy()[::-1],
+    "by columns": np.asfortranarray,
+    "images": lambda x: x.reshape(-1, 8, 8),
+    "images with an axis more": lambda x: x.reshape(-1, 1, 8, 8),
+    "a part of images": lambda x: np.pad(x.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))[
+        :, 1:-1, 1:-1
+    ],
+    "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
+    "one row for all": lambda x: np.broadcast_to(x[:1], x.shape),
+    "between two numbers": lambda x: np.frombuffer(b"-" + x.tobytes(), x.dtype, offset=1).reshape(
+        x.shape
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rows_in_any_order_of_memory(network, pixels, unstreamed, layout):
+    rows = LAYOUTS[layout](pixels)
+    plain = np.ascontiguousarray(rows).reshape(-1, network.n_in)
+    same_bits(xpnet.predict_proba(network, rows), unstreamed(plain))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_pinned_rows(cupy, network, pixels, unstreamed, dtype):
+    import cupyx
+
+    pinned = cupyx.empty_pinned(pixels.shape, dtype)
+    for part in (np.s_[:], np.s_[5:], np.s_[::2], np.s_[:, ::-1]):
+        pinned[...] = pixels
+        rows = pinned[part]
+        expected = unstreamed(np.array(rows))
+        for _ in range(3):
+            same_bits(xpnet.predict_proba(network, rows), expected)
+        np.testing.assert_array_equal(pinned, pixels)
+        # They may be written to as soon as the results are there.
+        pinned[...] = 0
+        same_bits(xpnet.predict_proba(network, rows), unstreamed(np.zeros(rows.shape, dtype)))
+    assert cupy.cuda.get_current_stream() == cupy.cuda.Stream.null
+
+
+@pytest.fixture(params=["r", "r+", "c"])
+def map_rows(request, tmp_path):
+    """Write rows to a file, behind so many bytes, and map it."""
+
+    def write(rows, offset):
+        path = tmp_path / "rows.bin"
+        path.write_bytes(bytes(offset) + rows.tobytes())
+        return np.memmap(path, rows.dtype, request.param, offset=offset, shape=rows.shape)
+
+    return write
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_file_that_is_mapped(network, pixels, unstreamed, map_rows, dtype):
+    rows = pixels.astype(dtype)
+    for offset in (0, 64, mmap.PAGESIZE + 12):
+        mapped = map_rows(rows, offset)
+        same_bits(xpnet.predict_proba(network, mapped), unstreamed(rows))
+        same_bits(xpnet.predict_proba(network, mapped[3:-5]), unstreamed(rows[3:-5]))
+        nearly_the_same(xpnet.predict_proba(network, mapped[::2]), unstreamed(rows[::2]))
+        np.testing.assert_array_equal(mapped, rows)
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "a name with spaces.npy"])
+def test_an_npy_file(network, pixels, unstreamed, tmp_path, name):
+    np.save(tmp_path / name, pixels.reshape(-1, 8, 8))
+    mapped = np.load(tmp_path / name, mmap_mode="r")
+    same_bits(xpnet.predict_proba(network, mapped), unstreamed(pixels))
+
+
+def blocks_of(rows, sizes):
+    """Yield rows in blocks of these sizes, again and again."""
+    start, i = 0, 0
+    while start < len(rows):
+        size = sizes[i % len(sizes)]
+        yield rows[start : start + size]
+        start, i = start + size, i + 1
+
+
+SIZES = {
+    "odd": (1, 0, 333, 17, 1001, 2),
+    "one": (101,),
+    "many chunks": (10**9,),
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_an_iterator_of_blocks(network, pixels, unstreamed, sizes):
+    expected = unstreamed(pixels)
+    found = xpnet.predict_proba(network, blocks_of(pixels, SIZES[sizes]))
+    nearly_the_same(found, expected)
+    labels = xpnet.predict(network, blocks_of(pixels, SIZES[sizes]))
+    np.testing.assert_array_equal(labels, found.argmax(axis=1))
+
+
+def test_an_iterator_may_use_its_memory_again(network, pixels, unstreamed):
+    memory = np.empty((101, network.n_in), np.uint8)
+
+    def blocks():
+        for block in blocks_of(pixels, (101,)):
+            memory[: len(block)] = block
+            yield memory[: len(block)]
+            memory[...] = 255
+
+    expected = unstreamed(pixels)
+    nearly_the_same(xpnet.predict_proba(network, blocks()), expected)
+
+
+def test_an_iterator_of_several_dtypes_and_shapes(network, pixels, unstreamed):
+    rows = pixels[:600]
+
+    def blocks():
+        yield rows[:100]
+        yield rows[100:201].astype(np.float32)
+        yield rows[201:300].reshape(-1, 8, 8)
+        yield rows[300:300]
+        yield rows[300:450].astype(np.float64)
+        yield rows[450:]
+
+    expected = unstreamed(rows)
+    nearly_the_same(xpnet.predict_proba(network, blocks()), expected)
+
+
+def test_an_iterator_of_nothing(network):
+    assert xpnet.predict(network, iter([])).shape == (0,)
+    assert xpnet.predict_proba(network, iter([np.empty((0, 8, 8))])).shape == (0, 10)
+
+
+def test_evaluation_counts_the_same(gpu, network, pixels, unstreamed):
+    truth = np.random.default_rng(2).integers(0, 10, len(pixels))
+    labels = unstreamed(pixels, xpnet.predict)
+    confusion = np.zeros((10, 10), np.int64)
+    np.add.at(confusion, (truth, labels), 1)
+    whole = xpnet.evaluate(network, pixels, truth)
+    np.testing.assert_array_equal(whole.confusion, confusion)
+    assert whole.transfers.bytes_to_device == pixels.nbytes
+    pairs = ((pixels[i : i + 999], truth[i : i + 999]) for i in range(0, len(pixels), 999))
+    stream = xpnet.evaluate(network, pairs)
+    assert (stream.total, whole.total) == (len(pixels),) * 2
+    assert abs(stream.correct - whole.correct) <= 3  # batches of another size
+    there = xpnet.evaluate(network, gpu.to_device(pixels), gpu.to_device(truth))
+    np.testing.assert_array_equal(there.confusion, confusion)
+    assert there.transfers.bytes_to_device == 0
+    assert there.transfers.bytes_to_host < 2000
+
+
+@pytest.mark.parametrize(
+    "meaning",
+    [
+        {"n_out": 1},
+        {"n_out": 1, "output": "probabilities"},
+        {"n_out": 3, "output": "values"},
+        {"n_out": 3, "classes": ("a", "b", "c")},
+    ],
+    ids=str,
+)
+def test_what_the_outputs_are(gpu, make_network, pixels, unstreamed, meaning):
+    more = dict(meaning)
+    network = make_network(64, 20, more.pop("n_out"), **more).to(gpu)
+    for call in CALLS[:1] if more.get("output") == "values" else CALLS:
+        expected = unstreamed(pixels, call, on=network)
+        same_bits(call(network, pixels), expected)
+        assert call(network, pixels[:0]).shape == (0, *expected.shape[1:])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_networks_of_other_dtypes(gpu, narrow, pixels, unstreamed, dtype):
+    if not hasattr(gpu.xp, dtype):
+        pytest.skip(f"{gpu.library} has no {dtype}")
+    network = narrow.map_arrays(lambda x: x.astype(dtype)).to(gpu)
+    same_bits(xpnet.predict_proba(network, pixels), unstreamed(pixels, on=network))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64", "bool"])
+@pytest.mark.parametrize("batch_size", [None, 1000])
+def test_every_byte_is_counted(network, pixels, dtype, batch_size):
+    rows = pixels.astype(dtype)
+    for images in (rows, rows.reshape(-1, 8, 8), blocks_of(rows, (333, 1))):
+        with xpnet.count_transfers() as transfers:
+            labels = xpnet.predict(network, images, batch_size=batch_size)
+        assert transfers.bytes_to_device == rows.nbytes
+        assert transfers.bytes_to_host == labels.nbytes
+        assert 1 <= transfers.copies_to_host <= transfers.copies_to_device
+    with xpnet.count_transfers() as transfers:
+        xpnet.predict(network, rows[:0])
+    assert transfers.bytes_to_device == 0
+
+
+def test_what_is_forbidden_is_not_copied(gpu, network, pixels):
+    truth = np.zeros(len(pixels), np.int64)
+    for call, rows, *more in (
+        (xpnet.predict, pixels),
+        (xpnet.predict_proba, iter([pixels])),
+        (xpnet.evaluate, pixels, truth),
+    ):
+        with (
+            xpnet.count_transfers() as transfers,
+            pytest.raises(ValueError, match=r"`images` of shape .* would be copied from the host"),
+        ):
+            call(network, rows, *more, transfers="forbid")
+        assert transfers == Transfers()
+    with pytest.raises(ValueError, match="`labels` of shape"):
+        xpnet.evaluate(network, gpu.to_device(pixels), truth, transfers="forbid")
+
+
+def test_what_is_on_the_device_stays_there(gpu, here, network, pixels, unstreamed):
+    x = gpu.to_device(pixels)
+    for call, dtype in zip(CALLS, ("int64", "float32"), strict=True):
+        expected = unstreamed(pixels, call)
+        with xpnet.count_transfers() as transfers:
+            found = call(network, x, transfers="forbid")
+            stream = call(network, iter([x[:99, :], x[99:, :]]), transfers="forbid")
+            none = call(network, x[:0, :], transfers="forbid")
+        assert transfers == Transfers()
+        same_bits(here(found, dtype), expected)
+        assert here(stream, dtype).shape == expected.shape
+        assert here(none, dtype).shape == (0, *expected.shape[1:])
+
+
+def test_threads_at_once(network, pixels, unstreamed, chunk):
+    parts = [pixels, pixels[::-1].copy(), pixels[: chunk + 1], pixels[:1]]
+    expected = [unstreamed(part) for part in parts]
+    for _ in range(5):
+        with ThreadPoolExecutor(len(parts)) as pool:
+            results = list(pool.map(lambda part: xpnet.predict_proba(network, part), parts))
+        for found, right in zip(results, expected, strict=True):
+            same_bits(found, right)
+
+
+def test_networks_by_turns(gpu, network, make_network, pixels, unstreamed):
+    others = [network, make_network(64, 17, 3, activation="sigmoid", seed=5).to(gpu)]
+    expected = [unstreamed(pixels, on=other) for other in others]
+    for _ in range(3):
+        for other, right in zip(others, expected, strict=True):
+            same_bits(xpnet.predict_proba(other, pixels), right)
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [StopError, KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("n_blocks", [0, 1, 5])
+def test_after_an_interruption_all_is_well(network, pixels, unstreamed, n_blocks, error):
+    def blocks():
+        size = max(len(pixels) // 7, 1)
+        for i in range(n_blocks):
+            yield pixels[i * size : (i + 1) * size]
+        raise error
+
+    expected = unstreamed(pixels)
+    for _ in range(2):
+        with pytest.raises(error):
+            xpnet.predict_proba(network, blocks())
+        same_bits(xpnet.predict_proba(network, pixels), expected)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        (np.zeros((5, 63)), ValueError),
+        (np.zeros((5, 64), complex), TypeError),
+        (np.asarray([["a"] * 64]), TypeError),
+        (None, TypeError),
+    ],
+)
+def test_a_wrong_block_is_refused(network, pixels, unstreamed, wrong, error):
+    with pytest.raises(error):
+        xpnet.predict(network, iter([pixels[:100], wrong, pixels]))
+    if wrong is not None:
+        with pytest.raises(error):
+            xpnet.predict(network, wrong)
+    same_bits(xpnet.predict_proba(network, pixels), unstreamed(pixels))
+
+
+def test_a_hundred_times_the_same_bits(network, pixels, unstreamed):
+    expected = unstreamed(pixels).tobytes()
+    seen = {xpnet.predict_proba(network, pixels).tobytes() for _ in range(100)}
+    assert seen == {expected}
+
+
+@pytest.mark.parametrize("widths", [(64, 32, 10), (784, 50, 100, 10)])
+def test_a_row_is_the_same_bits_in_any_company(gpu, make_network, widths):
+    network = make_network(*widths, activation="sigmoid").to(gpu)
+    rng = np.random.default_rng(4)
+    row = rng.integers(0, 256, (1, widths[0]), np.uint8)
+    seen = set()
+    sizes = (1, 2, 3, 7, 100, 255, 256, 257, 1000, 1025)
+    for size in sizes if gpu.library == "cupy" else sizes[:4]:
+        for place in {0, size // 2, size - 1}:
+            rows = rng.integers(0, 256, (size, widths[0]), np.uint8)
+            rows[place] = row
+            found = xpnet.predict_proba(network, rows, batch_invariant=True)
+            there = xpnet.predict_proba(network, gpu.to_device(rows), batch_invariant=True)
+            seen |= {found[place].tobytes(), gpu.to_numpy(there)[place].tobytes()}
+    assert len(seen) == 1
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, in a rehearsal
+def test_nan_and_infinite_pixels_stay_in_their_rows(network, pixels, unstreamed):
+    rows = pixels.astype(np.float32)
+    rows[3, 5], rows[10, 0], rows[-1, -1] = math.nan, math.inf, -math.inf
+    found = xpnet.predict_proba(network, rows)
+    same_bits(
+        np.delete(found, [3, 10, -1], 0),
+        np.delete(unstreamed(pixels), [3, 10, -1], 0),
+    )
+    assert np.all(np.isnan(found[3]))
+    assert xpnet.predict(network, rows)[3] == 0
