@@ -113,7 +113,12 @@ def evaluate(
         transfers=transfers,
     )
     with count_transfers() as counted:
-        for predicted, truth in _predicted(_pairs(images, labels), work):
+        pairs = _pairs(images, labels)
+        if labels is None and network.library == "cupy":
+            results = _of_stream(pairs, work)
+        else:
+            results = ((batched(block, work), truth) for block, truth in pairs)
+        for predicted, truth in results:
             confusion += _compared(network, predicted, truth, transfers)
     return Evaluation(int(np.trace(confusion)), int(confusion.sum()), confusion, counted)
 
@@ -128,13 +133,11 @@ def _pairs(images: Any, labels: Any) -> Iterable[tuple[Any, Any]]:
     raise TypeError(msg)
 
 
-def _predicted(pairs: Iterable[tuple[Any, Any]], work: Work) -> Iterator[tuple[Any, Any]]:
-    """Yield the predictions for each block of images, with the labels that came with it."""
-    if work.network.library != "cupy":
-        for block, truth in pairs:
-            yield batched(block, work), truth
-        return
-    # Blocks that follow one another are one stream, which a GPU need not stop for.
+def _of_stream(pairs: Iterable[tuple[Any, Any]], work: Work) -> Iterator[tuple[Any, Any]]:
+    """Yield the predictions for each block of images, with its labels.
+
+    To a GPU, blocks that follow one another are one stream, which it need not stop for.
+    """
     rest = iter(pairs)
     for first in rest:
         taken: list[tuple[int, Any]] = []
