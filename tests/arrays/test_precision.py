@@ -49,6 +49,7 @@ def fake_cupy(monkeypatch):
     core, runtime = modules["cupy._core"], modules["cupy.cuda.runtime"]
     core.set_compute_type, core.get_compute_type = fake.set_compute_type, fake.get_compute_type
     runtime.CUDARuntimeError = CUDARuntimeError
+    modules["cupy"].cuda, modules["cupy.cuda"].runtime = modules["cupy.cuda"], runtime
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     return fake
@@ -207,3 +208,22 @@ def test_the_variable_does_not_count_inside(core, monkeypatch):
     with matmul_precision("float32"):
         assert compute_type(array) == "float32"
         assert core.get_compute_type(np.float32) == FLOAT32
+
+
+def test_blocks_may_be_left_in_another_order(fake_cupy):
+    first, second = matmul_precision("tf32"), matmul_precision("float32")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert is_precision_chosen()
+    second.__exit__(None, None, None)
+    assert fake_cupy.told == [TF32, FLOAT32, FLOAT32, UNDECIDED]
+
+
+def test_a_broken_cupy_is_nobodys_here(monkeypatch, tmp_path, capfd):
+    (tmp_path / "cupy.py").write_text("import sys\nprint('noise', file=sys.stderr)\n1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    with matmul_precision("tf32"):
+        assert is_precision_chosen()
+    assert capfd.readouterr() == ("", "")

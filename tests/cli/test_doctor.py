@@ -142,7 +142,7 @@ only_without_a_gpu = pytest.mark.parametrize("diagnosis", [NO_DRIVER], indirect=
 only_with_a_gpu = pytest.mark.parametrize("diagnosis", [USABLE], indirect=True, ids=["usable"])
 EXPLAIN = ("doctor", "--device", "gpu:1", "--explain")
 SENTENCE = "1,000 rows take the CPU 3 s, and a GPU about 1 s to start and 1 s;"
-FROM_500 = "a GPU takes less time from 500 rows on"
+FROM_500 = "a GPU takes less time from about 500 rows on"
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_what_auto_would_choose(xpnet: Any, asked: dict[str, Any]) -> None:
         "gpu_is_assumed": True,
     }
     assert asked.pop("network").library == "numpy"
-    assert asked == {"batch_size": None, "card_rate": None, "passes": 1}
+    assert asked == {"itemsize": 1, "batch_size": None, "card_rate": None, "passes": 1}
 
 
 @only_with_a_gpu
@@ -211,9 +211,9 @@ def test_the_text_says_that_there_is_no_gpu(xpnet: Any) -> None:
     rows = explained(result.out)
     assert (result.code, result.err) == (5, "")
     assert list(rows) == ["auto", "because", "network", "a row takes"]
-    assert rows["auto"] == "cpu for sample by sample"
+    assert rows["auto"] == "cpu (data: sample, model: sample)"
     assert rows["because"] == (
-        f"no GPU is usable; of one on a bus of 12 GB/s: {SENTENCE} {FROM_500}"
+        f"no GPU is usable; of a small one (12 GB/s, 5 TFLOP/s): {SENTENCE} {FROM_500}"
     )
     assert rows["network"].startswith("784 -> 50 sigmoid -> ")
     assert rows["a row takes"] == (
@@ -226,7 +226,7 @@ def test_the_text_says_that_there_is_no_gpu(xpnet: Any) -> None:
 @pytest.mark.usefixtures("diagnosis", "strict_gpu", "asked")
 def test_the_text_with_a_gpu(xpnet: Any) -> None:
     rows = explained(xpnet(*EXPLAIN).out)
-    assert rows["auto"] == "gpu for sample by sample"
+    assert rows["auto"] == "gpu (data: sample, model: sample)"
     assert rows["because"] == f"{SENTENCE} {FROM_500}"
 
 

@@ -91,7 +91,7 @@ IN_PYTHON = [
         "numpy-unsupported",
         "supports NumPy <2.0 and cannot be imported with",
         files=metadata(WHEEL, "Requires-Dist: numpy<2.0")
-        | {"cupy.py": "raise ImportError('numpy.core')"},
+        | {"cupy/__init__.py": "raise ImportError('numpy.core')"},
     ),
     pytest.param(
         Cause("cache-unwritable", "let CUPY_CACHE_DIR", {"CUPY_CACHE_DIR": f"{os.devnull}/no"}),

@@ -68,7 +68,7 @@ def test_no_images_at_all(tmp_path: Path) -> None:
 
 
 def count(path: Path | str) -> int | None:
-    return count_images(path, row_bytes=4.0)
+    return count_images(path)[0]
 
 
 def test_counting_by_the_header(tmp_path: Path) -> None:
@@ -80,11 +80,21 @@ def test_counting_by_the_header(tmp_path: Path) -> None:
     assert count("sample") == 1000
 
 
+@pytest.mark.parametrize(("dtype", "itemsize"), [("u1", 1), ("f4", 4), ("f8", 8)])
+@pytest.mark.parametrize("n_images", [0, 7])
+def test_the_bytes_of_a_value(tmp_path: Path, dtype: str, itemsize: int, n_images: int) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((n_images, 2, 2), dtype))
+    assert count_images(tmp_path / "x.npy") == (n_images, itemsize)
+
+
 @pytest.mark.parametrize("row", ["7,0", "0.5,0.25", "7 0", "label,pixel0", "cat,255"])
-def test_csv_is_counted_by_its_size_whatever_its_columns_are(tmp_path: Path, row: str) -> None:
+@pytest.mark.parametrize("n_rows", [1, 300, 54_321])
+def test_csv_is_counted_by_its_size_whatever_its_columns_are(
+    tmp_path: Path, row: str, n_rows: int
+) -> None:
     path = tmp_path / "x.csv"
-    path.write_bytes(f"{row}\n".encode() * 300)
-    assert count(path) == 300 * (len(row) + 1) // 4
+    path.write_bytes(f"{row}\n".encode() * n_rows)
+    assert count(path) == pytest.approx(n_rows, rel=0.06)  # two digits
 
 
 def test_only_the_end_of_a_compressed_csv_tells(tmp_path: Path) -> None:

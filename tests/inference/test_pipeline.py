@@ -1016,10 +1016,16 @@ def test_no_images(bus):
 
 
 REFUSED = {
-    "complex": (np.ones((3, 784), complex), "real numbers; got dtype complex128"),
-    "texts": (np.full((3, 784), "a"), "real numbers; got dtype <U1"),
-    "objects": (np.full((3, 784), None), "real numbers; got dtype object"),
-    "times": (np.zeros((3, 784), "m8[s]"), r"real numbers; got dtype timedelta64\[s\]"),
+    "complex": (
+        np.ones((3, 784), complex),
+        "real numbers of at most 64 bits; got dtype complex128",
+    ),
+    "texts": (np.full((3, 784), "a"), "real numbers of at most 64 bits; got dtype <U1"),
+    "objects": (np.full((3, 784), None), "real numbers of at most 64 bits; got dtype object"),
+    "times": (
+        np.zeros((3, 784), "m8[s]"),
+        r"real numbers of at most 64 bits; got dtype timedelta64\[s\]",
+    ),
 }
 
 

@@ -90,7 +90,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "tf32-unasked": (
         "CUPY_TF32={value} would round the factors of float32 products to 10 bits, silently",
-        "unset CUPY_TF32, or ask for it by --precision tf32",
+        "unset CUPY_TF32, or ask for it by --precision tf32 or xpnet.matmul_precision",
     ),
     "device-busy": (
         "GPU {index} is taken: another program has it for itself alone, or it forbids computing",
@@ -102,7 +102,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "no-kernel": (
         "the CUDA libraries hold no code for GPU {index} ({error})",
-        'pip install --upgrade "xpnet[{extra}]", which knows newer GPUs',
+        'pip install --upgrade --upgrade-strategy eager "xpnet[{extra}]", for newer GPUs',
     ),
     "memory-fault": (
         "the memory of GPU {index} has an error that cannot be corrected ({error})",

@@ -178,7 +178,7 @@ def _processor() -> str:
 
 def _parse(word: str) -> tuple[str, int]:
     """Split a device word into its kind ('cpu', 'gpu', 'auto') and the number of the GPU."""
-    match = _WORD.fullmatch(word)
+    match = _WORD.fullmatch(word) if isinstance(word, str) else None
     if match is None:
         msg = f"`device` {_RULE}; got {word!r}"
         raise ValueError(msg)

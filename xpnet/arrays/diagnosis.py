@@ -123,7 +123,8 @@ def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
     if not isinstance(error, Exception):
         return None
     module = sys.modules.get("cupy") if isinstance(error, AttributeError) else None
-    if file := getattr(module, "__file__", None):
+    file = getattr(module, "__file__", None) or _script()
+    if file:
         return describe("shadowed", file=one_line(file))
     is_absent = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
     if module is not None or is_absent:
@@ -131,6 +132,15 @@ def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
             return describe("no-wheel" if sys.platform == "darwin" else "not-installed")
         error = FileNotFoundError("its files are gone")
     return _in_import(error, wheels)
+
+
+def _script() -> str | None:
+    """Return the file that is taken for CuPy, which is a folder."""
+    import importlib.util
+
+    spec = told(lambda: importlib.util.find_spec("cupy"))
+    file = spec and spec.origin
+    return file if file and os.path.basename(file) == "cupy.py" else None  # noqa: PTH119
 
 
 def _in_import(error: Exception, wheels: tuple[str, ...]) -> Diagnosis:
@@ -261,9 +271,11 @@ def _capability(index: int) -> int:
 
 def _in_tf32(index: int, *, asked: bool) -> Diagnosis | None:
     value, text = tf32_value(), one_line(os.environ.get("CUPY_TF32"))
+    if asked:
+        return None
     if value is None:
         return describe("tf32-unreadable", value=repr(text))
-    if value > 0 and not asked and _capability(index) >= _FIRST_WITH_TF32:
+    if value > 0 and _capability(index) >= _FIRST_WITH_TF32:
         return describe("tf32-unasked", value=text)
     return None
 

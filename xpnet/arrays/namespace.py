@@ -38,7 +38,7 @@ _NO_DEVICE = nullcontext()
 _OF_NUMPY = (np.ndarray, np.generic)
 # Kinds of NumPy arrays whose operators mean something else: a mask would be lost on the way.
 _REFUSED = {"MaskedArray", "matrix"}
-_FLOATING = {"float16", "bfloat16", "float32", "float64"}
+_FLOATING = ("float16", "bfloat16", "float32", "float64")
 
 
 def is_array(x: object, /) -> bool:
@@ -203,15 +203,19 @@ def limits_of(dtype: Any, xp: Any) -> Any:
     return xp.finfo(dtype)
 
 
-def floating_dtype(name: str, xp: Any) -> Any:
-    """Return the floating-point dtype of this name.
+def floating_dtype(dtype: Any, xp: Any) -> Any:
+    """Return a library's floating-point dtype, of which the name is enough.
 
     Raises
     ------
     TypeError
-        If the library has none.
+        If it is none, or the library has not it.
     """
+    name = getattr(dtype, "__name__", str(dtype).rpartition(".")[2])
     library = xp.__name__.removeprefix("array_api_compat.").partition(".")[0]
+    if name not in _FLOATING:
+        msg = f"`dtype` must be one of {', '.join(_FLOATING)}; got {dtype!r}"
+        raise TypeError(msg)
     if name == "bfloat16" and library == "cupy":
         try:
             import ml_dtypes
@@ -219,7 +223,7 @@ def floating_dtype(name: str, xp: Any) -> Any:
             msg = f"cupy has bfloat16 only with ml_dtypes: pip install ml_dtypes ({error})"
             raise TypeError(msg) from error
         return np.dtype(ml_dtypes.bfloat16)
-    if name not in _FLOATING or not hasattr(xp, name):
+    if not hasattr(xp, name):
         msg = f"{library} has no floating-point dtype {name}"
         raise TypeError(msg)
     return getattr(xp, name)

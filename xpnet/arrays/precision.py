@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from xpnet.arrays.causes import DeviceError, Diagnosis
+from xpnet.arrays.facts import attempt, import_cupy
 
 __all__ = ["MatmulPrecision", "compute_type", "is_precision_chosen", "matmul_precision"]
 
@@ -20,7 +21,9 @@ _TYPES: dict[MatmulPrecision | None, int] = {
     "tf32": _TF32,
 }
 
-_chosen: MatmulPrecision | None = None
+# Of the blocks that are entered and not left, in this order: threads and generators may leave them
+# in another one.
+_chosen: list[tuple[object, MatmulPrecision]] = []
 
 
 @contextmanager
@@ -44,7 +47,8 @@ def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
 
     Notes
     -----
-    CuPy has one precision for the whole process, so all its threads multiply alike. On a CPU, and
+    CuPy has one precision for the whole process, so all its threads multiply alike: as the block
+    that was entered last and has not been left. On a CPU, and
     for other dtypes, nothing changes. The error bounds of `xpnet.parity` are those of float32,
     which TF32 exceeds by far: that is how they tell.
 
@@ -54,22 +58,22 @@ def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
     ...     is_precision_chosen()
     True
     """
-    global _chosen  # noqa: PLW0603 (CuPy's own is one for the process as well)
     if precision not in get_args(MatmulPrecision):
         msg = f"`precision` must be float32 or tf32; got {precision!r}"
         raise ValueError(msg)
-    outer, _chosen = _chosen, precision
+    choice = object(), precision
+    _chosen.append(choice)
     try:
-        _tell_cupy(precision)
+        _tell_cupy()
         yield
     finally:
-        _chosen = outer
-        _tell_cupy(outer)
+        _chosen.remove(choice)
+        _tell_cupy()
 
 
 def is_precision_chosen() -> bool:
     """Tell whether somebody has chosen, so that CUPY_TF32 does not count."""
-    return _chosen is not None
+    return bool(_chosen)
 
 
 def compute_type(x: Any, /) -> str:
@@ -82,12 +86,14 @@ def compute_type(x: Any, /) -> str:
     return f"{dtype}, TF32" if get_compute_type(np.float32) == _TF32 else dtype
 
 
-def _tell_cupy(precision: MatmulPrecision | None) -> None:
-    try:
-        from cupy._core import set_compute_type
-        from cupy.cuda.runtime import CUDARuntimeError
-    except (ImportError, OSError):  # `xpnet.Device` tells why
+def _tell_cupy() -> None:
+    """Let CuPy multiply as the last block has it."""
+    if isinstance(attempt(import_cupy), Exception):  # `xpnet.Device` tells why
         return
+    from cupy._core import set_compute_type
+    from cupy.cuda.runtime import CUDARuntimeError
+
+    precision = _chosen[-1][1] if _chosen else None
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -38,8 +38,9 @@ def add_explain_arguments(parser: argparse.ArgumentParser) -> None:
 def explain(args: argparse.Namespace, *, usable: bool) -> dict[str, Any]:
     """Return what auto would choose, as JSON knows it."""
     network = read_model(args).network
-    crossover = crossover_of(args, network, index=args.device if usable else None)
-    n_rows = count_rows(args, network.n_in)
+    n_rows, itemsize = count_rows(args)
+    index = args.device if usable else None
+    crossover = crossover_of(args, network, index=index, itemsize=itemsize)
     is_worth_it = n_rows is not None and crossover.favours_gpu(n_rows)
     return {
         "data": args.data,
@@ -61,10 +62,10 @@ def explanation_rows(explained: dict[str, Any]) -> dict[str, str]:
     """Return the same as rows of text."""
     start = explained["reason"]
     if explained["gpu_is_assumed"]:
-        start = f"no GPU is usable; of one on a bus of 12 GB/s: {start}"
+        start = f"no GPU is usable; of a small one (12 GB/s, 5 TFLOP/s): {start}"
     per_row = {name: 1e6 * explained[f"{name}_seconds_per_row"] for name in ("cpu", "gpu")}
     return {
-        "auto": f"{explained['auto']} for {explained['data']} by {explained['model']}",
+        "auto": f"{explained['auto']} (data: {explained['data']}, model: {explained['model']})",
         "because": start,
         "network": network_text(explained["network"]),
         "a row takes": f"the CPU {per_row['cpu']:.3g} us, as measured now; the GPU"

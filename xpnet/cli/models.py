@@ -162,9 +162,15 @@ def open_model(
         device = open_device(args, stopwatch)
     stopwatch.switch("loading")
     model = read_model(args)
-    if args.device == "auto":
-        n_rows = count_rows(args, model.network.n_in) if weighs else None
-        device = open_device(args, stopwatch, model.network if weighs else None, n_rows=n_rows)
+    if args.device == "auto" and not weighs:
+        device = open_device(args, stopwatch)
+    elif args.device == "auto":
+        rows = count_rows(args)
+        network = model.network  # as it would be computed on the CPU, if it can
+        weighed = network if args.precision == "bfloat16" else in_precision(args, network)
+        device = open_device(args, stopwatch, weighed, rows=rows)
+    if args.device == "auto" and args.precision == "tf32" and device.library == "numpy":
+        tell("the CPU computes in float32: TF32 is a GPU's")
     with stopwatch.measure("loading" if device.library == "numpy" else "device"):
         network = in_precision(args, model.network.to(device))
     return replace(model, network=network), device

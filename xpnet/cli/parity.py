@@ -14,7 +14,7 @@ from xpnet.cli.arguments import (
     on_terminal,
 )
 from xpnet.cli.candidates import open_candidates
-from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
+from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows, tell
 from xpnet.cli.report import print_json, print_line
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -147,6 +147,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
 
     _check_arguments(args)
     model, device = open_model(args, stopwatch)
+    if args.device == "auto":
+        tell(device.reason)
     network, rows = _read_rows(args, model, stopwatch)
     if args.batch_invariance:
         return _measure_batches(args, network, rows)

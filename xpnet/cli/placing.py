@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from xpnet.cli.arguments import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xpnet.arrays.device import Device
     from xpnet.cli.stopwatch import Stopwatch
     from xpnet.inference.crossover import Crossover
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["PRECISIONS", "count_rows", "crossover_of", "in_precision", "open_device"]
 
 PRECISIONS = ("float16", "bfloat16", "float32", "tf32", "float64")
-# Of a pixel in a CSV file, as MNIST's take them.
-_CSV_BYTES = 2.4
 
 
 def open_device(
@@ -24,7 +24,7 @@ def open_device(
     stopwatch: "Stopwatch",
     network: "Network | None" = None,
     *,
-    n_rows: int | None = None,
+    rows: tuple[int | None, int] = (None, 1),
     passes: int = 1,
 ) -> "Device":
     """Return the device of --device; with auto, the one that takes less time.
@@ -33,8 +33,8 @@ def open_device(
     ----------
     network : Network, optional
         Of NumPy. Without it, auto does not weigh: the GPU, if it is usable.
-    n_rows : int, optional
-        None where nobody knows.
+    rows : tuple of int
+        How many there are, None where nobody knows, and the bytes of a value.
     passes : int, default 1
         As for `xpnet.inference.crossover.estimate`.
 
@@ -49,13 +49,18 @@ def open_device(
     from xpnet.arrays.precision import matmul_precision
 
     precision = getattr(args, "precision", None)
-    is_on_cpu = args.device == "cpu" and not getattr(args, "devices", None)
+    words = getattr(args, "devices", None) or [args.device]
+    is_on_cpu = set(words) == {"cpu"}
     if precision == "tf32" and is_on_cpu:
         msg = f"--precision tf32 is for a GPU; got --device {args.device}"
         raise UsageError(msg)
     if precision in {"float32", "tf32"} and not is_on_cpu:
         args.settings.enter_context(matmul_precision(precision))
-    weigh = None if network is None else partial(_weigh, args, network, n_rows, passes)
+    weigh: Callable[[], tuple[bool, str]] | None = None
+    if network is not None:
+        weigh = partial(_weigh, args, network, rows, passes)
+    if getattr(args, "threads", None) is not None:
+        weigh = _for_threads
     with stopwatch.measure("startup" if args.device == "cpu" else "device"):
         device = Device(args.device, weigh=weigh)
     if device.name == "cpu" and args.device == "auto":
@@ -66,34 +71,47 @@ def open_device(
     return device
 
 
+def _for_threads() -> tuple[bool, str]:
+    return False, "--threads is for it"
+
+
 def _weigh(
-    args: argparse.Namespace, network: "Network", n_rows: int | None, passes: int
+    args: argparse.Namespace, network: "Network", rows: tuple[int | None, int], passes: int
 ) -> tuple[bool, str]:
     """Tell whether the first GPU takes less time, and why."""
-    crossover = crossover_of(args, network, index=0, passes=passes)
+    n_rows, itemsize = rows
+    crossover = crossover_of(args, network, index=0, itemsize=itemsize, passes=passes)
     is_worth_it = n_rows is not None and crossover.favours_gpu(n_rows)
     return is_worth_it, crossover.sentence(n_rows)
 
 
 def crossover_of(
-    args: argparse.Namespace, network: "Network", *, index: int | None, passes: int = 1
+    args: argparse.Namespace,
+    network: "Network",
+    *,
+    index: int | None,
+    itemsize: int = 1,
+    passes: int = 1,
 ) -> "Crossover":
     """Return what rows cost on the CPU and on the GPU of this number, or on none in particular."""
     from xpnet.arrays.facts import peak_rate
     from xpnet.inference.crossover import estimate
 
     rate = None if index is None else peak_rate(index)
-    return estimate(network, batch_size=args.batch_size, card_rate=rate, passes=passes)
+    return estimate(
+        network, itemsize=itemsize, batch_size=args.batch_size, card_rate=rate, passes=passes
+    )
 
 
-def count_rows(args: argparse.Namespace, n_in: int) -> int | None:
-    """Return how many rows of DATA there are, about; None where only its end tells."""
+def count_rows(args: argparse.Namespace) -> tuple[int | None, int]:
+    """Return how many rows DATA has, about, or None where only its end tells; and bytes a value."""
     from xpnet.datasets.preview import count_images
 
-    counted = count_images(args.data, row_bytes=_CSV_BYTES * n_in)
+    counted, itemsize = count_images(args.data)
+    itemsize = 4 if getattr(args, "floating", False) else itemsize
     if counted is None or args.rows is None:
-        return args.rows if counted is None else counted
-    return min(counted, args.rows)
+        return args.rows if counted is None else counted, itemsize
+    return min(counted, args.rows), itemsize
 
 
 def in_precision(args: argparse.Namespace, network: "Network") -> "Network":

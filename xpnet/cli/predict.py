@@ -13,7 +13,7 @@ from xpnet.cli.arguments import (
     add_data_arguments,
 )
 from xpnet.cli.invariance import add_invariance_argument, check_invariance
-from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
+from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows, tell
 from xpnet.cli.report import describe_work, print_json, print_table, work_rows
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -59,6 +59,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         raise UsageError(msg)
     model, device = open_model(args, stopwatch, weighs=True)
     if to_stdout:
+        if args.device == "auto":
+            tell(device.reason)
         _write(args, model, stopwatch, _standard_output())
         return 0
     with atomic_write(args.output, force=args.force) as file, count_transfers() as transfers:

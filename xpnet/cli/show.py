@@ -12,7 +12,7 @@ from xpnet.cli.arguments import (
     as_data_error,
     read_options,
 )
-from xpnet.cli.models import add_model_arguments, open_model, with_range
+from xpnet.cli.models import add_model_arguments, open_model, tell, with_range
 from xpnet.cli.report import print_line
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -52,7 +52,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         check_picture(args.output)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    model, _ = open_model(args, stopwatch)
+    model, device = open_model(args, stopwatch)
+    if args.device == "auto":
+        tell(device.reason)
     images, labels = read(args.data, **read_options(args, features=model.network.n_in))
     network = with_range(args, model, images)
     if len(images) > MOST_IMAGES:

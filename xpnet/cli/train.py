@@ -56,6 +56,11 @@ def add_parser(commands: Subparsers) -> None:
     add_example_arguments(parser)
     add_learning_arguments(parser)
     add_device_argument(parser)
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "tf32"),
+        help="tf32 rounds the factors of products to 10 bits, on a GPU",
+    )
     add_common_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -72,8 +77,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         raise UsageError(msg)
     start = _start(args, images, labels)
     if args.device == "auto":
-        n_rows = args.epochs * len(images)
-        device = open_device(args, stopwatch, start, n_rows=n_rows, passes=_PASSES)
+        rows = args.epochs * len(images), images.dtype.itemsize
+        device = open_device(args, stopwatch, start, rows=rows, passes=_PASSES)
     with stopwatch.measure("loading" if device.library == "numpy" else "device"):
         start = start.to(device)
     with stopwatch.measure("computing"), _progress(args, len(images)) as callbacks:

@@ -16,6 +16,7 @@ __all__ = ["count_images", "preview"]
 
 _ROWS = 100
 _LABELS_SHOWN = 10
+_PEEKED = 1 << 16
 
 
 def preview(path: str | os.PathLike[str], *, delimiter: str = ",") -> dict[str, Any]:
@@ -75,20 +76,21 @@ def _preview(path: str | os.PathLike[str], options: Options) -> dict[str, Any]:
     }
 
 
-def count_images(path: str | os.PathLike[str], *, row_bytes: float) -> int | None:
-    """Return how many images a file holds, by its header; of a CSV file, about, by its size.
+def count_images(path: str | os.PathLike[str]) -> tuple[int | None, int]:
+    """Return how many images a file holds, and how many bytes a value takes, by its beginning.
 
     Parameters
     ----------
     path : str or os.PathLike
         A file as `xpnet.datasets.read` takes it; or "sample".
-    row_bytes : float
-        What an image takes in a CSV file.
 
     Returns
     -------
-    int or None
-        None of standard input and of pipes, or where only the end tells.
+    n_images : int or None
+        None of standard input and of pipes, or where only the end tells. Of a CSV file, about: by
+        its size, and the length of the first lines.
+    itemsize : int
+        1 of a CSV file.
 
     Raises
     ------
@@ -96,11 +98,16 @@ def count_images(path: str | os.PathLike[str], *, row_bytes: float) -> int | Non
         As for `preview`.
     """
     if path == "-":
-        return None
+        return None, 1
     path = SAMPLE_IMAGES if path == "sample" else path
     if Path(path).is_fifo() or Path(path).is_char_device():  # they give what they have only once
-        return None
+        return None, 1
     with open_source(path) as source:
-        if format_of(source) == "csv":
-            return None if source.size is None else int(source.size / row_bytes)
-        return open_rows(source, Options(rows=1, floating=True, want_labels=False)).count
+        if format_of(source) != "csv":
+            found = open_rows(source, Options(rows=1, floating=True, want_labels=False))
+            return found.count, next(found.blocks)[0].dtype.itemsize
+        first = source.peek(_PEEKED)
+        n_lines = first.count(b"\n") or 1
+        if source.size is None:
+            return None, 1
+        return int(float(f"{source.size * n_lines / max(len(first), 1):.2g}")), 1

@@ -41,7 +41,7 @@ class Crossover:
         For each row.
     start_seconds : float
         Until a GPU computes the first one.
-    limit : {"bus", "arithmetic", "calls"}
+    limit : {"bus", "arithmetic", "launches"}
         What a GPU waits for.
     """
 
@@ -65,7 +65,7 @@ class Crossover:
         if self.n_rows is None:
             since = f"a GPU, which waits for its {self.limit}, never takes less time"
         else:
-            since = f"a GPU takes less time from {self.n_rows:,} rows on"
+            since = f"a GPU takes less time from about {float(f'{self.n_rows:.2g}'):,.0f} rows on"
         if n_rows is None:
             return f"nobody knows how many rows there are; {since}"
         cpu, gpu = n_rows * self.cpu_seconds, n_rows * self.gpu_seconds
@@ -102,7 +102,7 @@ def estimate(
     costs = {
         "bus": network.n_in * itemsize / _BUS_RATE,
         "arithmetic": passes * 2 * network.multiplications / rate,
-        "calls": passes * _BATCH_SECONDS / (batch_size or _GPU_ROWS),
+        "launches": passes * _BATCH_SECONDS / (batch_size or _GPU_ROWS),
     }
     limit = max(costs, key=lambda name: costs[name])
     seconds = passes * _cpu_seconds(network, batch_size)

@@ -18,6 +18,7 @@ from xpnet.arrays.namespace import (
     floating_dtype,
     is_real,
     library_of,
+    widest_floating,
 )
 from xpnet.arrays.products import affine, may_be_shared_out, times_once
 from xpnet.functions.activations import ACTIVATIONS
@@ -255,17 +256,35 @@ class Network:
         """
         return self.map_arrays(Device(device).to_device)
 
-    def astype(self, dtype: str, /) -> Self:
-        """Return the network with its parameters in another floating-point dtype, by its name.
+    def astype(self, dtype: Any, /) -> Self:
+        """Return the network with its parameters in another floating-point dtype.
+
+        Parameters
+        ----------
+        dtype : str or dtype
+            "float16", "bfloat16", "float32" or "float64".
+
+        Returns
+        -------
+        Network
 
         Raises
         ------
         TypeError
-            If the library has none of this name: NumPy has no "bfloat16", CuPy has it with the
-            package ml_dtypes.
+            If it is none of these, or the library or device has it not: NumPy has no "bfloat16",
+            and CuPy has it with the package ml_dtypes.
+
+        Examples
+        --------
+        >>> Network([Dense([[1.0]], [0.0])]).astype("float32")
+        Network(1 -> 1 identity; logits; float32, numpy)
         """
-        xp = array_namespace(self.layers[0].weight)
+        weight = self.layers[0].weight
+        xp = array_namespace(weight)
         target = floating_dtype(dtype, xp)
+        if target == xp.float64 and widest_floating(weight, xp) != target:
+            msg = f"{self.library} has no float64 here"  # on this device, or by its settings
+            raise TypeError(msg)
 
         def convert(x: Any) -> Any:
             with current_device(x):
