@@ -155,7 +155,8 @@ def measured(run: Run, names: list[str], scale: float) -> int:
         run.document.write()
     content["bar"] = bars(content)
     run.document.write()
-    print_bars(content)
+    if not content.get("rehearsal"):
+        print_bars(content)
     return code
 
 

@@ -28,6 +28,7 @@ from xpnet.inference.pipeline import in_chunks, streamed
 N_IN = 5
 N_OUT = 3
 CHUNK = 64
+N_PARTS = 3  # of a chunk, one for each thread
 FLOOR = 1024
 SCHEDULES = ["lazy", "eager", "copies first", "results first", 1, 2]
 DTYPES = ["?", "u1", "i2", "f4", "f8"]
@@ -76,8 +77,8 @@ def guard():
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Let several threads share out what they copy, though it is little."""
-    monkeypatch.setattr(pipeline, "_PART_BYTES", 128)
-    monkeypatch.setattr(pipeline, "count_processors", lambda: 3)
+    monkeypatch.setattr(pipeline, "_PART_BYTES", 100)
+    monkeypatch.setattr(pipeline, "count_processors", lambda: N_PARTS)
 
 
 @pytest.fixture(params=SCHEDULES)
@@ -442,8 +443,14 @@ BUDGETS = {  # of bytes; a row has 5 of them, and its results have 24
 
 
 def nothing_is_taken(bus):
-    gc.collect()  # errors and their frames
-    return bus.n_bytes() == bus.n_bytes("pinned") == 0
+    end = time.monotonic() + 5  # helpers forget what they copied a little later
+    while True:
+        gc.collect()  # errors and their frames
+        if bus.n_bytes() == bus.n_bytes("pinned") == 0:
+            return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -772,7 +779,7 @@ def test_a_slow_source(schedule):
 
 def test_rows_are_copied_while_the_chunk_before_is_launched(monkeypatch):
     copying = failing_copy(monkeypatch, 0, None)
-    n_parts, n_chunks = -(-CHUNK // (128 // N_IN)), 6
+    n_parts, n_chunks = N_PARTS, 6
 
     class Launching(LateBus):
         def copy_in(self, *args):
@@ -794,7 +801,7 @@ def test_helpers_share_out_what_is_copied(seconds, monkeypatch):
     names = failing_copy(monkeypatch, 0, None, seconds)
     x = rows_of(4 * CHUNK)
     check(run(LateBus(), [x], is_there=True), x)
-    assert len(names) == 4 * -(-CHUNK // (128 // N_IN))
+    assert len(names) == 4 * N_PARTS
     assert len(set(names)) <= 3
 
 
@@ -1095,7 +1102,7 @@ def test_images_on_the_device_stay_there(bus, digits):
 
 def test_the_second_chunk_is_copied_while_the_first_is_launched(monkeypatch):
     copying = failing_copy(monkeypatch, 0, None)
-    n_parts = -(-CHUNK // (128 // N_IN))
+    n_parts = N_PARTS
 
     class Launching(LateBus):
         def copy_in(self, *args):

@@ -28,8 +28,8 @@ __all__ = ["in_chunks", "streamed"]
 _N_BUFFERS = 2
 # With fewer rows at a time, a device is of no use.
 _FEWEST_ROWS = 1024
-# What a thread copies at a time: enough to be worth it, and several for each of many threads.
-_PART_BYTES = 2**21
+# A thread copies at least so many bytes at a time: to hand it a part takes some ten microseconds.
+_PART_BYTES = 2**20
 _MOST_THREADS = 16
 
 Compute = Callable[[Any], Any]
@@ -306,15 +306,14 @@ class _Pipeline:
         buffer.rows = buffer.pinned
         n_rows = rows.shape[0]
         target = buffer.pinned[buffer.n_rows : buffer.n_rows + n_rows]
-        size = max(_PART_BYTES // max(target[:1].nbytes, 1), 1)
+        n_threads = min(count_processors(), _MOST_THREADS, max(target.nbytes // _PART_BYTES, 1))
+        size = -(-n_rows // n_threads)
 
         def copy(start: int) -> None:
             end = min(start + size, n_rows)
             _copy(target[start:end], _part(rows, start, end))
 
-        starts = range(0, n_rows, size)
-        n_threads = min(count_processors(), _MOST_THREADS, len(starts))
-        return begin_all(copy, starts, n_threads)
+        return begin_all(copy, range(0, n_rows, size), n_threads)
 
     def _launch(self) -> None:
         """Put the chunk that is full on the streams."""
