@@ -83,6 +83,8 @@ def test_bounds_of_libraries_with_numpys_functions(name, dtype):
 @pytest.mark.parametrize("name", ULP_BOUNDS)
 def test_cupy_has_numpys_bounds_and_one_more_in_float64(name):
     single, double = (ulp_bound(name, "numpy", dtype) for dtype in ("float32", "float64"))
+    if name == "tanh_shrink":  # of CUDA's own tanh
+        single = 10.0
     assert ulp_bound(name, "cupy", "float32") == single
     assert ulp_bound(name, "cupy", "float64") == (double + 1 if double else 0)
 

@@ -13,7 +13,7 @@ from xpnet.inference.crossover import Crossover, estimate
 
 # A row takes the CPU 3 us and a GPU 1 us, after 2 seconds: half and half at a million rows.
 HALVES = Crossover(3e-6, 1e-6, 2.0, "bus")
-NEVER = Crossover(1e-6, 3e-6, 2.0, "calls")
+NEVER = Crossover(1e-6, 3e-6, 2.0, "launches")
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_what_takes_less_time(n_rows):
     assert NEVER.favours_gpu(n_rows) is False
 
 
-FROM_A_MILLION = "a GPU takes less time from 1,000,000 rows on"
-NOT_AT_ALL = "a GPU, which waits for its calls, never takes less time"
+FROM_A_MILLION = "a GPU takes less time from about 1,000,000 rows on"
+NOT_AT_ALL = "a GPU, which waits for its launches, never takes less time"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_rows_that_nobody_has_counted(crossover, since):
 
 def test_a_crossover_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        HALVES.limit = "calls"
+        HALVES.limit = "launches"
 
 
 @pytest.fixture
@@ -135,10 +135,10 @@ def test_a_batch_that_suits_the_device(clock):
         ((1000, 1000), {}, "arithmetic", 2e6 / 5e12),
         ((1000, 1000), {"card_rate": 2e13}, "arithmetic", 2e6 / 1e13),
         ((1000, 1000), {"card_rate": 2e15}, "bus", 1000 / 12e9),
-        ((2, 2), {}, "calls", 0.5e-3 / 2**16),
-        ((784, 10), {"batch_size": 100}, "calls", 5e-6),
+        ((2, 2), {}, "launches", 0.5e-3 / 2**16),
+        ((784, 10), {"batch_size": 100}, "launches", 5e-6),
         ((1000, 1000), {"passes": 3}, "arithmetic", 3 * 2e6 / 5e12),
-        ((2, 2), {"passes": 3}, "calls", 3 * 0.5e-3 / 2**16),
+        ((2, 2), {"passes": 3}, "launches", 3 * 0.5e-3 / 2**16),
         ((784, 10), {"passes": 2}, "bus", 784 / 12e9),
     ],
 )
