@@ -48,9 +48,9 @@ def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
     Notes
     -----
     CuPy has one precision for the whole process, so all its threads multiply alike: as the block
-    that was entered last and has not been left. On a CPU, and
-    for other dtypes, nothing changes. The error bounds of `xpnet.parity` are those of float32,
-    which TF32 exceeds by far: that is how they tell.
+    that was entered last and has not been left. On a CPU, and for other dtypes, nothing changes.
+    The error bounds of `xpnet.parity` are those of float32, which TF32 exceeds by far: that is how
+    they tell.
 
     Examples
     --------

@@ -69,8 +69,9 @@ def predict(
     GPU is not copied at all.
 
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and
-    of an iterator, a NumPy network is prepared by itself, but for its activations. Of a
-    memory-mapped file that is open for reading, what was computed does not stay in memory.
+    of an iterator, a NumPy network is prepared by itself, but for its activations; so is one of
+    CuPy, from 262,144 rows on. Of a memory-mapped file that is open for reading, what was computed
+    does not stay in memory.
 
     With `batch_invariant`, NumPy multiplies each row alone, which measured with OpenBLAS (its
     kernels for AVX2 and AVX-512) makes results independent of the batch, of the place in it and
