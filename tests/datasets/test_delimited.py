@@ -268,6 +268,50 @@ def test_endless_line(write):
     refused(write(text), ":2: line is too long, expected at most 16777216 characters")
 
 
+class Endless(io.RawIOBase):
+    """A file without end, of which `n_bytes` were read."""
+
+    def __init__(self, start, repeated):
+        self.start, self.repeated, self.n_bytes = start, repeated, 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        content = self.start or self.repeated * (len(buffer) // len(self.repeated))
+        self.start = b""
+        buffer[: len(content)] = content
+        self.n_bytes += len(content)
+        return len(content)
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r", b"\r\n", b" \t\n"], ids=repr)
+@pytest.mark.parametrize(("start", "n_others"), [("", 0), (GOOD, 3)], ids=["none", "rows"])
+@pytest.mark.parametrize("reading", [read, lambda path: read("sample", labels=path)])
+def test_blank_lines_without_end(monkeypatch, blank, start, n_others, reading):
+    endless = Endless(
+        start.encode() if reading is read else b"label\n3\n4\n"[: 5 * n_others], blank
+    )
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(endless)))
+    n_blanks = (1 << 20) + n_others + 1
+    with pytest.raises(DataError) as caught:
+        reading("-")
+    assert str(caught.value) == (
+        f"<stdin>:{n_others + n_blanks}: too many blank lines, found {n_blanks} beside {n_others} "
+        "others, expected at most 1048576 more"
+    )
+    assert endless.n_bytes < len(blank) * n_blanks + 1_000_000
+
+
+def test_a_blank_line_behind_every_row(write, monkeypatch):
+    monkeypatch.setattr(delimited, "_BLANK_LINES", 3)
+    images, _ = read(write(HEADER + "\n1,0,2,3,0\n" * 100 + "\n\n"))
+    assert len(images) == 100
+    message = ":204: too many blank lines, found 104 beside 100 others, expected at most 3 more"
+    path = write("1,0,2,3,0\n\n" * 100 + "\n\n\n\n")
+    refused(path, message, label="first")
+
+
 def test_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(GOOD.encode())))
     images, labels = read("-")

@@ -27,6 +27,7 @@ Line = tuple[int, str]
 # The first label column that is not all zero may come late in a file sorted by label.
 _LAYOUT_LINES = 8192
 _LINE_CHARACTERS = 1 << 24
+_BLANK_LINES = 1 << 20
 _BLOCK_CHARACTERS = 1 << 25
 
 
@@ -101,17 +102,29 @@ def read_delimited_labels(source: "Source", options: "Options") -> NDArray[np.ui
 
 
 def _numbered_lines(source: "Source", delimiter: str) -> Iterator[Line]:
-    """Yield the lines that are not blank, with their numbers in the file."""
+    """Yield the lines that are not blank, with their numbers in the file.
+
+    Far more blank lines than others are an error: gzip packs billions of them into a small file.
+    """
     # Bytes that are not UTF-8 come through, to be refused with their line and column.
     text = io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline=None)
     blanks = " \t\n".replace(delimiter, "") + "\ufeff"
+    n_rows = 0
     for number, line in enumerate(iter(partial(text.readline, _LINE_CHARACTERS), ""), 1):
         if len(line) == _LINE_CHARACTERS:
             limit = f"at most {_LINE_CHARACTERS} characters"
             msg = "line is too long"
             raise DataError(msg, file=source.name, line=number, expected=limit)
         if line.lstrip(blanks):
+            n_rows += 1
             yield number, line
+        elif number - n_rows > n_rows + _BLANK_LINES:
+            found, rule = (
+                f"{number - n_rows} beside {n_rows} others",
+                f"at most {_BLANK_LINES} more",
+            )
+            msg = "too many blank lines"
+            raise DataError(msg, file=source.name, line=number, found=found, expected=rule)
 
 
 def _first_line(lines: Iterator[Line], name: str, options: "Options") -> Line:
