@@ -49,17 +49,19 @@ def test_defaults(parser: argparse.ArgumentParser) -> None:
         "rows": None,
         "labels": None,
         "label": "auto",
+        "header": "auto",
         "delimiter": ",",
         "floating": False,
     }
 
 
 def test_options_of_the_reader(parser: argparse.ArgumentParser) -> None:
-    words = ["x.csv", "--rows=5", "--labels=y", "--label=last", "--delimiter=tab", "--float"]
-    assert read_options(parser.parse_args(words), features=7) == {
+    words = ["x.csv", "--rows=5", "--labels=y", "--label=last", "--header=no", "--delimiter=tab"]
+    assert read_options(parser.parse_args([*words, "--float"]), features=7) == {
         "rows": 5,
         "labels": "y",
         "label": "last",
+        "header": "no",
         "delimiter": "tab",
         "floating": True,
         "features": 7,

@@ -199,7 +199,7 @@ def test_label_missing_in_every_row(write):
 
 
 def test_header_missing_keeps_the_first_image(write):
-    images, labels = read(write(ROWS))
+    images, labels = read(write(ROWS), label="first")
     assert images.tolist() == IMAGES
     assert labels.tolist() == LABELS
 
@@ -218,6 +218,11 @@ def test_header_only_gives_no_rows_of_the_right_width(write, floating):
     assert images.shape == (0, 4)
     assert images.dtype == (np.float32 if floating else np.uint8)
     assert (labels.shape, labels.dtype) == ((0,), np.uint8)
+
+
+@pytest.mark.parametrize("want_labels", [False, True])
+def test_no_rows_have_the_width_of_the_images(write, want_labels):
+    assert read(write(GOOD), rows=0, want_labels=want_labels)[0].shape == (0, 4)
 
 
 @pytest.mark.parametrize("content", ["\n\n", " \t\r\n", "\ufeff"])
@@ -239,7 +244,7 @@ def test_other_delimiter(write, content, character, hint):
     path = write(content.replace(",", character))
     first = content.partition("\n")[0].replace(",", character).replace("\t", r"\t")
     refused(path, f":1: no comma between the values, found '{first}', try --delimiter {hint}")
-    assert read(path, delimiter=character)[0].tolist() == IMAGES
+    assert read(path, delimiter=character, label="first")[0].tolist() == IMAGES
 
 
 def test_space_stands_for_any_run_of_blanks(write):
@@ -339,7 +344,7 @@ def test_the_message_about_a_huge_field_is_short(write):
 def test_round_trip(tmp_path_factory, images, block_rows, end):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     path.write_bytes(end.join(",".join(map(str, row)) for row in images.tolist()).encode())
-    blocks = [block for block, _ in stream(path, label="none", block_rows=block_rows)]
+    blocks = [block for block, _ in stream(path, label="none", header="no", block_rows=block_rows)]
     assert np.array_equal(np.concatenate(blocks), images)
     assert max(len(block) for block in blocks) == min(block_rows, len(images))
 

@@ -106,13 +106,13 @@ def test_another_number_of_labels_names_both_files(write, rows):
 
 @pytest.mark.parametrize("n_images", [2, 4])
 def test_another_number_of_labels_than_lines_names_both_files(write, n_images):
-    path, labels = write("a.csv", "1,2,3,4\n" * n_images), write("names", idx([3, 4, 5]))
+    path, labels = write("a.csv", "9,2,3,4\n" * n_images), write("names", idx([3, 4, 5]))
     message = f"{path}: images and labels differ in number, found {n_images} images, expected 3 as"
     refused(path, f"{message} in {labels}", labels=labels)
 
 
 def test_rows_of_images_without_a_count_need_as_many_labels_at_least(write):
-    path, labels = write("a.csv", "1,2,3,4\n" * 4), write("names", idx([3, 4, 5]))
+    path, labels = write("a.csv", "9,2,3,4\n" * 4), write("names", idx([3, 4, 5]))
     assert read(path, labels=labels, rows=2)[1].tolist() == [3, 4]
     refused(path, "found 4 images, expected 3 as in", labels=labels, rows=4)
 
@@ -149,3 +149,50 @@ def test_missing_file_of_labels_keeps_its_text(write):
     with pytest.raises(FileNotFoundError, match="'nowhere'"):
         read(write("pixels", idx(IMAGES)), labels="nowhere")
     assert read(write("pixels", idx(IMAGES)), labels="nowhere", want_labels=False)[1] is None
+
+
+FOUR = "9,2,3,4\n" * 4
+HEADER_HINT = (
+    "if line 1 of the labels is a header, remove it, or say --header yes if all CSV files have one "
+    "(in Python header='yes')"
+)
+
+
+@pytest.mark.parametrize("zero", ["0", "0.0", '"0"'])
+@pytest.mark.parametrize("images", ["pixels", "a.csv"])
+@pytest.mark.parametrize("rows", [None, 2])
+def test_a_zero_that_pandas_writes_above_labels(write, zero, images, rows):
+    path = write(images, idx(np.zeros((4, 2, 2)))) if images == "pixels" else write(images, FOUR)
+    labels = write("labels.csv", f"{zero}\n0\n1\n2\n3\n")
+    message = (
+        f"{path}: images and labels differ in number, found 4 images, expected 5 as in {labels}"
+    )
+    if zero != "0.0":  # which is no label
+        refused(path, f"{message}, {HEADER_HINT}", labels=labels, rows=rows)
+    if images == "pixels":
+        assert read(path, labels=labels, rows=rows, header="yes")[1].tolist() == [0, 1, 2, 3][:rows]
+
+
+@pytest.mark.parametrize("rows", [None, 2])
+@pytest.mark.parametrize("header", ["auto", "no"])
+def test_a_label_0_in_the_first_line_is_a_label(write, rows, header):
+    path, labels = write("a.csv", FOUR), write("labels.csv", "0\n1\n2\n3\n")
+    assert read(path, labels=labels, rows=rows, header=header)[1].tolist() == [0, 1, 2, 3][:rows]
+
+
+def test_both_files_have_a_header(write):
+    path, labels = write("a.csv", "0,1\n5,6\n7,8\n"), write("labels.csv", "0\n3\n4\n")
+    images, values = read(path, labels=labels, header="yes", label="none")
+    assert (images.tolist(), values.tolist()) == ([[5, 6], [7, 8]], [3, 4])
+
+
+def test_a_label_is_no_header(write):
+    path, labels = write("pixels", idx(IMAGES)), write("labels.csv", "5\n3\n4\n5\n")
+    message = f"{labels}:1: header of the labels, found '5', expected a word, or 0"
+    refused(path, message, labels=labels, header="yes")
+
+
+def test_no_other_difference_is_put_down_to_a_header(write):
+    path, labels = write("pixels", idx(IMAGES)), write("labels.csv", "0\n1\n2\n3\n4\n")
+    with pytest.raises(DataError, match=re.escape(f"expected 5 as in {labels}") + "$"):
+        read(path, labels=labels)

@@ -34,7 +34,31 @@ def test_csv(tmp_path: Path) -> None:
         "shape": "2",
         "dtype": "uint8",
         "range": "0 to 9",
+        "header": "line 1",
     }
+
+
+@pytest.mark.parametrize(
+    ("first_line", "header", "description"),
+    [
+        (",".join(map(str, range(17))), "auto", "line 1, numbers from 0 to 16"),
+        ("", "auto", "none"),
+        (",".join(["x"] * 17), "yes", "line 1"),
+    ],
+)
+def test_what_the_columns_were_recognized_by(
+    tmp_path: Path, first_line: str, header: str, description: str
+) -> None:
+    path = tmp_path / "x.csv"
+    zeros = "0," * 16
+    path.write_text("\n".join([first_line, *[f"{zeros}{i % 7}" for i in range(300)]]))
+    found = preview(path, header=header)
+    assert found["header"] == description
+    assert found["labels"] == (
+        "in the file: 0, 1, 2, 3, 4, 5, 6, 0, 1, 2 ... (column 17 holds 0 to 6 in 300 rows, and the"
+        " corners of the pictures beside it are 0)"
+    )
+    assert preview(path, header=header, label="none")["shape"] == "17"
 
 
 def test_fractions(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def test_the_public_names():
     ("options", "message"),
     [
         ({"label": "left"}, "`label` must be one of auto, first, last, none; got 'left'"),
+        ({"header": "maybe"}, "`header` must be one of auto, yes, no; got 'maybe'"),
         ({"rows": -1}, "`rows` must be at least 0; got -1"),
         ({"block_rows": 0}, "`block_rows` must be at least 1; got 0"),
         ({"features": 0}, "`features` must be at least 1; got 0"),
@@ -61,14 +62,14 @@ def test_blocks_make_up_the_whole(rows, block_rows):
 
 def test_a_file_named_sample_is_read_by_its_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("sample").write_text("1,2,3,4\n")
-    assert read("./sample")[0].tolist() == [[1, 2, 3, 4]]
+    Path("sample").write_text("9,2,3,4\n")
+    assert read("./sample")[0].tolist() == [[9, 2, 3, 4]]
     assert len(read("sample")[0]) == 1000
 
 
 def test_files_are_closed_when_the_iterator_is_dropped(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("1,2,3,4\n" * 10)
+    path.write_text("9,2,3,4\n" * 10)
     blocks = stream(path, block_rows=1)
     next(blocks)
     del blocks  # an open file would be a ResourceWarning, which is an error here

@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     "DATA_HELP",
     "UsageError",
+    "add_column_arguments",
     "add_common_arguments",
     "add_data_arguments",
     "add_reading_arguments",
@@ -111,16 +112,27 @@ def add_reading_arguments(parser: argparse.ArgumentParser, *, rows: int | None =
     parser.add_argument(
         "--labels", metavar="FILE", help="labels (default: in DATA, or beside it by its usual name)"
     )
+    add_column_arguments(parser)
+    parser.add_argument(
+        "--float", action="store_true", dest="floating", help="numbers in CSV may have fractions"
+    )
+
+
+def add_column_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add arguments for the columns of a CSV file."""
     parser.add_argument(
         "--label",
         choices=("auto", "first", "last", "none"),
         default="auto",
         help="the label's column in a CSV file without a header (default: auto)",
     )
-    parser.add_argument("--delimiter", default=",", metavar="C", help="of a CSV file (default: ,)")
     parser.add_argument(
-        "--float", action="store_true", dest="floating", help="numbers in CSV may have fractions"
+        "--header",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether the first line of each CSV file is a header (default: auto, by its content)",
     )
+    parser.add_argument("--delimiter", default=",", metavar="C", help="of a CSV file (default: ,)")
 
 
 def read_options(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
@@ -133,7 +145,7 @@ def read_options(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     """
     from xpnet.datasets.options import Options
 
-    names = ("rows", "labels", "label", "delimiter", "floating")
+    names = ("rows", "labels", "label", "header", "delimiter", "floating")
     options = {name: getattr(args, name) for name in names} | more
     try:
         Options(**options)

@@ -4,7 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from xpnet.cli.arguments import Subparsers, add_common_arguments, positive
+from xpnet.cli.arguments import (
+    Subparsers,
+    add_column_arguments,
+    add_common_arguments,
+    positive,
+)
 from xpnet.cli.report import print_json, print_line, print_table
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -28,7 +33,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "--max-bytes", type=positive, metavar="N", help="how large pickles and ONNX may be"
     )
-    parser.add_argument("--delimiter", default=",", metavar="C", help="of a CSV file (default: ,)")
+    add_column_arguments(parser)
     add_common_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -58,7 +63,8 @@ def _facts(args: argparse.Namespace) -> dict[str, Any]:
         name = format_of(path)
     except WeightsError as no_weights:
         try:
-            return {"bytes": size, **preview(path, delimiter=args.delimiter)}
+            columns = {name: getattr(args, name) for name in ("delimiter", "label", "header")}
+            return {"bytes": size, **preview(path, **columns)}
         except DataError as error:
             raise error from no_weights
     if name == "npz":  # which may hold either

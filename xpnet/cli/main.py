@@ -4,9 +4,10 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import NoReturn
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NoReturn
 
 from xpnet.cli import bench, convert, doctor, evaluate, inspect, parity, plot, predict, show, train
 from xpnet.cli.arguments import UsageError
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             args = _make_parser().parse_args(argv)
             with ExitStack() as args.settings:  # of libraries, as long as the command runs
+                args.settings.enter_context(_data_warnings_told())
                 code: int = args.run(args, Stopwatch())
         except SystemExit as leaving:  # after --help, --version or a usage error
             code = int(leaving.code or 0)
@@ -61,6 +63,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             _complain(_describe(error))
     _settle_output()
     return code
+
+
+@contextmanager
+def _data_warnings_told() -> Iterator[None]:
+    """Print warnings about data as one line each, whatever the filters of warnings are."""
+    from xpnet.files.errors import DataWarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, DataWarning):
+            _complain(str(message))
+        else:
+            show_others(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        show_others = warnings.showwarning
+        warnings.showwarning = show
+        warnings.simplefilter("always", DataWarning)
+        yield
 
 
 def _settle_output() -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from xpnet.datasets.columns import Layout, counted_columns, split
 from xpnet.datasets.faults import check_first_line, field_error, find_fault
-from xpnet.datasets.header import is_header, named_columns
+from xpnet.datasets.header import find_header, has_names, is_header, is_zero, named_columns
 from xpnet.datasets.tables import Block, Rows
-from xpnet.files import DataError
+from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
     from xpnet.datasets.options import Options
@@ -53,19 +53,24 @@ def open_delimited(source: "Source", options: "Options") -> Rows:
     """
     lines = _numbered_lines(source, options.delimiter)
     number, first = _first_line(lines, source.name, options)
-    fields = split(first, options.delimiter)
-    if is_header(fields):
-        layout = named_columns(fields, number, source.name, options)
+    header = find_header(first, number, source.name, options)
+    if header is None:
+        lines = chain([(number, first)], lines)
+    if header is not None and has_names(header, options):
+        layout = named_columns(header, source.name, options)
     else:
-        lines, ahead = tee(chain([(number, first)], lines))
-        layout = counted_columns(
-            (line for _, line in _bounded(ahead, _LAYOUT_LINES)), number, source.name, options
-        )
+        lines, ahead = tee(lines)
+        # Whatever number of rows is wanted: it must not change what the columns are.
+        rows = (line for _, line in _bounded(ahead, _LAYOUT_LINES))
+        width = len(split(first, options.delimiter))
+        layout = counted_columns(rows, width, number, source.name, options, header=header)
     labelled = layout.label is not None and options.own_labels
-    return Rows(_blocks(lines, layout), None, labelled)
+    return Rows(_blocks(lines, layout), None, labelled, layout, rest=lines)
 
 
-def read_delimited_labels(source: "Source", options: "Options") -> NDArray[np.uint8]:
+def read_delimited_labels(
+    source: "Source", options: "Options"
+) -> tuple[NDArray[np.uint8], int | None]:
     """Read a CSV file of one column of labels, with a header or without.
 
     Parameters
@@ -77,8 +82,10 @@ def read_delimited_labels(source: "Source", options: "Options") -> NDArray[np.ui
 
     Returns
     -------
-    ndarray of uint8, shape (n,)
+    labels : ndarray of uint8, shape (n,)
         The labels.
+    doubtful : int or None
+        The number of the first line if it is read as a label, 0, but may be a header of pandas.
 
     Raises
     ------
@@ -94,11 +101,17 @@ def read_delimited_labels(source: "Source", options: "Options") -> NDArray[np.ui
         raise DataError(
             msg, file=source.name, line=number, found=found, expected="one column of labels"
         )
-    if not is_header(fields):
+    is_name, may_be_name = is_header(fields), is_zero(fields[0])
+    if options.header == "yes" and not is_name and not may_be_name:
+        msg = "header of the labels"
+        found, rule = quoted(first.strip()), "a word, or 0"
+        raise DataError(msg, file=source.name, line=number, found=found, expected=rule)
+    if options.header == "no" or (options.header == "auto" and not is_name):
         lines = chain([(number, first)], lines)
     own = replace(options, labels=None, want_labels=True)
     blocks = _blocks(lines, Layout(source.name, own, 1, 0))
-    return np.concatenate([labels for _, labels in blocks if labels is not None])
+    labels = np.concatenate([labels for _, labels in blocks if labels is not None])
+    return labels, number if may_be_name and options.header == "auto" else None
 
 
 def _numbered_lines(source: "Source", delimiter: str) -> Iterator[Line]:
@@ -152,7 +165,7 @@ def _blocks(lines: Iterator[Line], layout: Layout) -> Iterator[Block]:
     taken = list(_bounded(lines, layout.options.block_rows))
     if not taken:
         dtype = np.float32 if layout.options.floating else np.uint8
-        yield _separated(np.empty((0, layout.width), dtype), layout)
+        yield _separated(np.empty((0, layout.parsed_width), dtype), layout)
     while taken:
         table = _parse(taken, layout)
         _check_values(table, taken, layout)
@@ -164,13 +177,14 @@ def _parse(lines: list[Line], layout: Layout) -> NDArray[Any]:
     """Return the numbers of the lines; without those of a label that nobody asked for."""
     separator = None if layout.options.delimiter == " " else layout.options.delimiter
     texts = [line for _, line in lines]
-    width = layout.width
-    if layout.label is not None and not layout.options.own_labels:
+    if layout.header is not None and layout.header.is_among(texts):
+        raise find_fault(lines, layout)  # names that are numbers are no fault to NumPy
+    width = layout.parsed_width
+    if width < layout.width:
         # Cut off as text: whatever is written there does no harm.
         cut = str.split if layout.label == 0 else str.rsplit
         kept = slice(1, None) if layout.label == 0 else slice(None, -1)
         texts = ["".join(cut(line, separator, 1)[kept]) for line in texts]
-        width -= 1
     table = None
     if any(text.strip() for text in texts):  # NumPy warns of an input without numbers
         try:

@@ -134,7 +134,7 @@ def _line_fault(line: str, number: int, layout: "Layout") -> DataError | None:
     fields = split(line, layout.options.delimiter)
     if line.lstrip().startswith("#"):
         return _comment_error(line, number, layout.name)
-    if layout.header and tuple(field.strip().casefold() for field in fields) == layout.header:
+    if layout.header is not None and layout.header.is_among([line]):
         return DataError(
             "header line again",
             file=layout.name,

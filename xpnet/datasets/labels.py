@@ -45,7 +45,9 @@ def labels_beside(images: Path) -> Path | None:
     return next(found, None)
 
 
-def read_labels(path: "FilePath", images: str, options: "Options") -> "NDArray[np.uint8]":
+def read_labels(
+    path: "FilePath", images: str, options: "Options"
+) -> "tuple[NDArray[np.uint8], int | None]":
     """Read all labels of a file.
 
     Parameters
@@ -55,12 +57,14 @@ def read_labels(path: "FilePath", images: str, options: "Options") -> "NDArray[n
     images : str
         The file of the images, for the text of an error.
     options : Options
-        `classes` and `delimiter` are used.
+        `classes`, `header` and `delimiter` are used.
 
     Returns
     -------
-    ndarray of uint8, shape (n,)
+    labels : ndarray of uint8, shape (n,)
         The labels.
+    doubtful : int or None
+        The number of a line that may be a header, as `read_delimited_labels` returns it.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def read_labels(path: "FilePath", images: str, options: "Options") -> "NDArray[n
         kind = format_of(source)
         if kind == "csv":
             return read_delimited_labels(source, options)
-        return label_values(_table(source, kind), options, images)
+        return label_values(_table(source, kind), options, images), None
 
 
 def _table(source: "Source", kind: str) -> "Table":

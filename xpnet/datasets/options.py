@@ -9,6 +9,7 @@ __all__ = ["FilePath", "Options"]
 FilePath = str | os.PathLike[str]
 
 _LABEL_PLACES = ("auto", "first", "last", "none")
+_HEADERS = ("auto", "yes", "no")
 _DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
 
 
@@ -26,6 +27,7 @@ class Options:
 
     labels: FilePath | None = None
     label: str = "auto"
+    header: str = "auto"
     rows: int | None = None
     delimiter: str = ","
     floating: bool = False
@@ -35,9 +37,8 @@ class Options:
     block_rows: int = 4096
 
     def __post_init__(self) -> None:
-        if self.label not in _LABEL_PLACES:
-            msg = f"`label` must be one of {', '.join(_LABEL_PLACES)}; got {self.label!r}"
-            raise ValueError(msg)
+        _check_word("label", self.label, _LABEL_PLACES)
+        _check_word("header", self.header, _HEADERS)
         _check_range("rows", self.rows, 0, None)
         _check_range("features", self.features, 1, None)
         _check_range("classes", self.classes, 1, 256)
@@ -60,6 +61,12 @@ class Options:
     def largest_label(self) -> int:
         """The largest label that is not an error."""
         return 255 if self.classes is None else self.classes - 1
+
+
+def _check_word(name: str, word: str, words: tuple[str, ...]) -> None:
+    if word not in words:
+        msg = f"`{name}` must be one of {', '.join(words)}; got {word!r}"
+        raise ValueError(msg)
 
 
 def _check_range(name: str, value: int | None, low: int, high: int | None) -> None:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpnet.datasets.labels import labels_beside
 from xpnet.datasets.options import Options
@@ -12,6 +12,9 @@ from xpnet.datasets.recognize import format_of
 from xpnet.datasets.sample import SAMPLE_IMAGES
 from xpnet.files import DataError, open_source
 
+if TYPE_CHECKING:
+    from xpnet.datasets.columns import Layout
+
 __all__ = ["count_images", "preview"]
 
 _ROWS = 100
@@ -19,22 +22,29 @@ _LABELS_SHOWN = 10
 _PEEKED = 1 << 16
 
 
-def preview(path: str | os.PathLike[str], *, delimiter: str = ",") -> dict[str, Any]:
+def preview(
+    path: str | os.PathLike[str],
+    *,
+    delimiter: str = ",",
+    label: str = "auto",
+    header: str = "auto",
+) -> dict[str, Any]:
     """Return what a file of images or labels holds, by its header and first 100 rows.
 
     Parameters
     ----------
     path : str or os.PathLike
         A file as `xpnet.datasets.read` takes it; or "sample".
-    delimiter : str, default ","
-        Of a CSV file.
+    delimiter, label, header : str
+        Options for a CSV file, as for `xpnet.datasets.read`.
 
     Returns
     -------
     dict
         "format": "csv", "idx", "npy" or "npz"; "images", how many, or "not counted" where only
         the end of the file tells; "shape" and "dtype" of an image; "range", the smallest and the
-        largest value in the rows that were read; "labels", where they are.
+        largest value in the rows that were read; "header", of a CSV file, its line or "none";
+        "labels", where they are, and what showed it.
 
     Raises
     ------
@@ -49,7 +59,7 @@ def preview(path: str | os.PathLike[str], *, delimiter: str = ",") -> dict[str, 
     '28 x 28'
     """
     path = SAMPLE_IMAGES if path == "sample" else path
-    options = Options(rows=_ROWS, delimiter=delimiter)
+    options = Options(rows=_ROWS, delimiter=delimiter, label=label, header=header)
     try:
         return _preview(path, options)
     except DataError:  # whole numbers were expected; there may be fractions
@@ -66,14 +76,29 @@ def _preview(path: str | os.PathLike[str], options: Options) -> dict[str, Any]:
     if labels is not None:
         shown = ", ".join(map(str, labels[:_LABELS_SHOWN].tolist()))
         place = f"in the file: {shown} ..."
+    columns = {}
+    if found.layout is not None:
+        columns["header"] = _describe_header(found.layout)
+        place += f" ({found.layout.evidence})" if found.layout.evidence else ""
     return {
         "format": kind,
         "images": "not counted" if found.count is None else found.count,
         "shape": " x ".join(map(str, images.shape[1:])),
         "dtype": str(images.dtype),
         "range": f"{images.min():g} to {images.max():g}" if images.size else "no images",
+        **columns,
         "labels": place,
     }
+
+
+def _describe_header(layout: "Layout") -> str:
+    if layout.header is None:
+        return "none"
+    line = f"line {layout.header.number}"
+    if layout.header.count is None:
+        return line
+    low, high = layout.header.count
+    return f"{line}, numbers from {low} to {high}"
 
 
 def count_images(path: str | os.PathLike[str]) -> tuple[int | None, int]:

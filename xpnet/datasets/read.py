@@ -1,5 +1,6 @@
 """Images and labels out of any file that is understood, whole or in blocks."""
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from xpnet.datasets.recognize import format_of
 from xpnet.datasets.roles import check_counts, image_blocks, paired
 from xpnet.datasets.sample import SAMPLE_IMAGES
 from xpnet.datasets.tables import Block, Rows
-from xpnet.files import open_source
+from xpnet.files import DataWarning, open_source
+from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
     from xpnet.files import Source
@@ -28,6 +30,7 @@ def read(
     *,
     labels: FilePath | None = None,
     label: str = "auto",
+    header: str = "auto",
     rows: int | None = None,
     delimiter: str = ",",
     floating: bool = False,
@@ -47,7 +50,11 @@ def read(
         named like it with "labels" for "images" (and "idx1" for "idx3").
     label : {"auto", "first", "last", "none"}, default "auto"
         Which column of a CSV file is the label. By default the header tells, or else the number
-        of columns and the pixel in the corner, which is 0 in every picture.
+        of columns and the values: labels repeat, and the corners of all pictures are 0.
+    header : {"auto", "yes", "no"}, default "auto"
+        Whether the first line of a CSV file is a header, of `path` and of `labels` alike. By
+        default a line of names is, and so is a line of 16 numbers or more that count up from 0
+        or 1, as pandas writes them for columns without names. Fewer are an error.
     rows : int, optional
         Read only so many rows from the front.
     delimiter : str, default ","
@@ -81,6 +88,11 @@ def read(
     TypeError, ValueError
         If an option has a value that it cannot have.
 
+    Warns
+    -----
+    xpnet.files.DataWarning
+        If a line of numbers is taken for a header, unless `header` is "yes".
+
     Examples
     --------
     >>> images, labels = read("sample", rows=20)
@@ -90,6 +102,7 @@ def read(
     options = Options(
         labels=labels,
         label=label,
+        header=header,
         rows=rows,
         delimiter=delimiter,
         floating=floating,
@@ -97,7 +110,7 @@ def read(
         classes=classes,
         want_labels=want_labels,
     )
-    blocks = list(_stream(path, options))
+    blocks = list(_stream(path, options, stacklevel=3))
     images = [block for block, _ in blocks]
     found = [values for _, values in blocks if values is not None]
     del blocks
@@ -109,6 +122,7 @@ def stream(
     *,
     labels: FilePath | None = None,
     label: str = "auto",
+    header: str = "auto",
     rows: int | None = None,
     delimiter: str = ",",
     floating: bool = False,
@@ -121,7 +135,7 @@ def stream(
 
     Parameters
     ----------
-    path, labels, label, rows, delimiter, floating, features, classes, want_labels
+    path, labels, label, header, rows, delimiter, floating, features, classes, want_labels
         As for `read`.
     block_rows : int, default 4096
         The most rows in a block; fewer where rows are very wide.
@@ -139,6 +153,11 @@ def stream(
     TypeError, ValueError
         If an option has a value that it cannot have.
 
+    Warns
+    -----
+    xpnet.files.DataWarning
+        As for `read`, from the iterator.
+
     Examples
     --------
     >>> [images.shape for images, labels in stream("sample", block_rows=600)]
@@ -147,6 +166,7 @@ def stream(
     options = Options(
         labels=labels,
         label=label,
+        header=header,
         rows=rows,
         delimiter=delimiter,
         floating=floating,
@@ -155,12 +175,20 @@ def stream(
         want_labels=want_labels,
         block_rows=block_rows,
     )
-    return _stream(path, options)
+    return _stream(path, options, stacklevel=2)
 
 
-def _stream(path: FilePath, options: Options) -> Iterator[Block]:
+def _stream(path: FilePath, options: Options, *, stacklevel: int) -> Iterator[Block]:
     with open_source(SAMPLE_IMAGES if path == "sample" else path) as source:
         found = open_rows(source, options)
+        header = found.layout and found.layout.header
+        if header and header.count and options.header == "auto":
+            low, high = header.count
+            msg = (
+                f"{printable(source.name)}:{header.number}: numbers from {low} to {high} are taken"
+                " for a header (--header no, in Python header='no': for a row of values)"
+            )
+            warnings.warn(msg, DataWarning, stacklevel=stacklevel)
         place = _labels_place(source, found, options)
         if place is None:
             yield from found.blocks
@@ -196,19 +224,31 @@ def _labels_place(source: "Source", found: Rows, options: Options) -> FilePath |
 
 
 def _with_labels(found: Rows, place: FilePath, name: str, options: Options) -> Iterator[Block]:
-    labels = read_labels(place, name, options)
+    labels, doubtful = read_labels(place, name, options)
     other = str(place)
     if found.count is not None:
-        check_counts((name, found.count), (other, len(labels)))
+        _check_counts((name, found.count), (other, len(labels)), doubtful)
     n_rows = 0
     for images, values in paired((images for images, _ in found.blocks), labels):
         n_rows += len(images)
         if len(values) < len(images):
-            check_counts((name, n_rows), (other, len(labels)))
+            _check_counts((name, n_rows), (other, len(labels)), doubtful)
         yield images, values
     # Only a CSV file leaves its count open until its end, and only if all of it is read.
-    if options.rows is None:
-        check_counts((name, n_rows), (other, len(labels)))
+    if doubtful is not None:  # nothing but the count tells what that line is
+        n_rows = found.count or n_rows + sum(1 for _ in found.rest)
+    if options.rows is None or doubtful is not None:
+        _check_counts((name, n_rows), (other, len(labels)), doubtful)
+
+
+def _check_counts(images: tuple[str, int], labels: tuple[str, int], doubtful: int | None) -> None:
+    hint = None
+    if doubtful is not None and labels[1] == images[1] + 1:
+        hint = (
+            f"if line {doubtful} of the labels is a header, remove it, or say --header yes if all"
+            " CSV files have one (in Python header='yes')"
+        )
+    check_counts(images, labels, hint)
 
 
 def _joined(blocks: list[NDArray[Any]]) -> NDArray[Any]:

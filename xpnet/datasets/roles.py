@@ -99,13 +99,15 @@ def label_values(
     return values.astype(np.uint8, copy=False)
 
 
-def check_counts(images: tuple[str, int], labels: tuple[str, int]) -> None:
+def check_counts(images: tuple[str, int], labels: tuple[str, int], hint: str | None = None) -> None:
     """Refuse a different number of images and labels.
 
     Parameters
     ----------
     images, labels : tuple of str and int
         The name of the file and the number of rows in it.
+    hint : str, optional
+        What may be the cause.
 
     Raises
     ------
@@ -119,6 +121,7 @@ def check_counts(images: tuple[str, int], labels: tuple[str, int]) -> None:
             file=images[0],
             found=f"{images[1]} images",
             expected=f"{labels[1]} as in {labels[0]}",
+            hint=hint,
         )
 
 

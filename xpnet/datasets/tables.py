@@ -1,7 +1,7 @@
 """Arrays that lie in a file as packed bytes, read in blocks of rows."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xpnet.files import DataError, take
 
 if TYPE_CHECKING:
+    from xpnet.datasets.columns import Layout
     from xpnet.datasets.options import Options
     from xpnet.files.opening import Readable
 
@@ -27,12 +28,15 @@ _BLOCK_BYTES = 1 << 26
 class Rows:
     """Images, with their labels where the file has both, as a format's reader gives them.
 
-    `blocks` yields at least once; `count` is None where only the end of the file tells.
+    `blocks` yields at least once; `count` is None where only the end of the file tells. Of a CSV
+    file, `layout` describes the columns, and `rest` are the rows behind the last block.
     """
 
     blocks: Iterator[Block]
     count: int | None
     labelled: bool
+    layout: "Layout | None" = None
+    rest: Iterable[object] = ()
 
 
 @dataclass(frozen=True)

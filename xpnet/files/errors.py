@@ -4,7 +4,7 @@ import os
 from functools import partial
 from typing import Any
 
-__all__ = ["DataError", "FileError", "WeightsError", "printable", "quoted"]
+__all__ = ["DataError", "DataWarning", "FileError", "WeightsError", "printable", "quoted"]
 
 # A message is at most 400 characters on a terminal, the name of the command in front included.
 _MESSAGE_LIMIT = 390
@@ -88,6 +88,10 @@ class FileError(ValueError):
 
 class DataError(FileError):
     """A file of images or labels does not hold what it should."""
+
+
+class DataWarning(UserWarning):
+    """An assumption about a file of images or labels, and the option that overrides it."""
 
 
 class WeightsError(FileError):
