@@ -1,0 +1,201 @@
+"""Damage files of every kind, and see that xpnet refuses them, or reads what is there.
+
+    python tests/fuzzing/fuzz_files.py --seconds 60
+    python tests/fuzzing/fuzz_files.py --seed 7 --case 1234
+    python tests/fuzzing/fuzz_files.py --exhaustive --kinds npz,certificate
+
+A case is a good file that was damaged, and a command that reads it. It ends in one of
+
+    refused   the exit code of its kind, one line of at most 400 characters on stderr, nothing on
+              stdout, no file left or changed
+    same      exit code 0, and the result of the good file
+    changed   exit code 0, and what an independent reader makes of the same bytes; only for
+              formats without checksums, or where the damage was done before they were computed
+
+or is a fault, as are more than 300 MB, 10 seconds, and a process that dies. Faulty files are kept
+beside a command that repeats the fault; then the exit code is 1.
+"""
+
+import argparse
+import io
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
+from functools import partial
+from itertools import count, islice, takewhile
+from pathlib import Path
+from random import Random
+
+# A process for each core, each with one thread; NumPy asks when it is imported.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+from damage import damaged
+from good import Good, Kind
+from judging import Case, Outcome
+from kinds import make_kinds
+from workers import judged
+
+_N_CHANGES = 255  # other values that a byte can have
+_MOST_KEPT = 3  # faults of one sort
+_MEMORY = Path("/dev/shm")  # to write a file safely takes long on a disk
+
+
+def random_case(kinds: Sequence[Kind], seed: int, number: int) -> Case:
+    """Return a case of random damage, which depends on the seed and its number alone."""
+    rng = Random(f"{seed} {number}")
+    kind = kinds[number % len(kinds)]
+    good = rng.choice(kind.goods)
+    content = damaged(good.content, rng, [other.content for other in kind.goods])
+    return Case(number, kind, good, rng.choice(good.commands), content)
+
+
+def single_byte_case(kinds: Sequence[Kind], number: int) -> Case:
+    """Return the case of one byte that has another value, in one of the good files."""
+    place, change = divmod(number, _N_CHANGES)
+    for kind, good in _goods(kinds):
+        if place < _n_places(good):
+            content = bytearray(good.content)
+            content[place] ^= change + 1
+            return Case(number, kind, good, good.commands[0], bytes(content))
+        place -= _n_places(good)
+    raise IndexError(number)
+
+
+def _goods(kinds: Sequence[Kind]) -> Iterator[tuple[Kind, Good]]:
+    return ((kind, good) for kind in kinds for good in kind.goods)
+
+
+def _n_places(good: Good) -> int:
+    """Return how many bytes are changed: all, or of safetensors without a checksum the header."""
+    if good.agrees is not None and good.content[8:9] == b"{":
+        return 8 + int.from_bytes(good.content[:8], "little")
+    return len(good.content)
+
+
+class Report:
+    """Counts of the outcomes by kind, and of the faults by what they have in common."""
+
+    def __init__(self, case: Callable[[int], Case], files: Path, folder: Path) -> None:
+        self._case, self._files, self._folder = case, files, folder
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._seconds: Counter[str] = Counter()
+        self._megabytes: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+
+    def add(self, number: int, outcome: Outcome) -> None:
+        """Count an outcome; keep the file of a fault if there are few of its sort."""
+        case = self._case(number)
+        kind = case.kind.name
+        self._counts[kind][outcome.name] += 1
+        self._seconds[kind] = max(self._seconds[kind], outcome.seconds)
+        self._megabytes[kind] = max(self._megabytes[kind], outcome.megabytes)
+        if outcome.name == "fault":
+            reason = " ".join(outcome.reason.split())
+            varying = re.compile(r"""[0-9]+|'.*?'|".*?\"""")
+            sort = f"{kind}, {case.command[0]}: {varying.sub('#', reason)[:100]}"
+            self.faults[sort] += 1
+            if self.faults[sort] <= _MOST_KEPT:
+                _say(f"{kind}, case {number}: {reason}\n    {self._kept(case)}")
+
+    def _kept(self, case: Case) -> str:
+        """Keep the files of a case; return the command that repeats what came of it."""
+        place = self._folder / f"{case.kind.name}-{case.number}"
+        shutil.copytree(self._files, place, dirs_exist_ok=True)
+        (place / case.good.file).write_bytes(case.content)
+        return f"cd {place} && xpnet {shlex.join(case.command)}"
+
+    @property
+    def line(self) -> str:
+        """How far it is."""
+        total = sum(counts.total() for counts in self._counts.values())
+        return f"{total:,} cases, {self.faults.total():,} faults"
+
+    def text(self) -> str:
+        """Return a table of all counts, with the most seconds and megabytes of a case."""
+        names = ("refused", "same", "changed", "fault")
+        rows = [("kind", "cases", *names, "s", "MB")]
+        for kind, counts in sorted(self._counts.items()):
+            most = f"{self._seconds[kind]:.2f}", f"{self._megabytes[kind]:.0f}"
+            rows.append((kind, counts.total(), *(counts[name] for name in names), *most))
+        lines = [f"{kind:14}" + "".join(f"{x:>9}" for x in others) for kind, *others in rows]
+        sorts = [f"{n_faults} x {sort}" for sort, n_faults in self.faults.most_common()]
+        return "\n".join([*lines, *sorts, self.line])
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 (a program)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the cases that are asked for; return 1 if one of them is a fault."""
+    args = _parser().parse_args(arguments)
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+        files = Path(folder, "files")
+        files.mkdir()
+        silent = io.StringIO()
+        with chdir(files), redirect_stdout(silent), redirect_stderr(silent):
+            kinds = make_kinds()
+        wanted = _wanted(args.kinds, kinds)
+        case, numbers = _asked_for(args, kinds, wanted)
+        report = Report(case, files, args.keep.absolute())
+        with suppress(KeyboardInterrupt):  # then what was found so far is told
+            for number, outcome in judged(numbers, case, wanted, files, args.jobs):
+                report.add(number, outcome)
+                if sys.stderr.isatty():
+                    sys.stderr.write(f"\r{report.line} ")
+    _say(report.text())
+    return 1 if report.faults else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--seconds", type=float, default=60, help="of random damage (default: 60)")
+    what.add_argument("--cases", type=int, metavar="N", help="the first N cases of random damage")
+    what.add_argument("--case", type=int, metavar="N", help="repeat one case of random damage")
+    what.add_argument("--exhaustive", action="store_true", help="every change of one byte")
+    parser.add_argument("--seed", type=int, default=0, help="of random damage (default: 0)")
+    parser.add_argument("--kinds", metavar="LIST", help="with commas between (default: all)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    parser.add_argument(
+        "--keep", type=Path, default="faults", metavar="FOLDER", help="of files (default: faults)"
+    )
+    return parser
+
+
+def _wanted(names: str | None, kinds: Sequence[Kind]) -> list[Kind]:
+    known = [kind.name for kind in kinds]
+    wanted = known if names is None else names.split(",")
+    if not set(wanted) <= set(known):
+        msg = f"--kinds: must be some of {','.join(known)}; got {names}"
+        raise SystemExit(msg)
+    return [kind for kind in kinds if kind.name in wanted]
+
+
+def _asked_for(
+    args: argparse.Namespace, kinds: Sequence[Kind], wanted: Sequence[Kind]
+) -> tuple[Callable[[int], Case], Iterator[int]]:
+    """Return what makes a case of a number, and the numbers of the cases to run."""
+    if args.exhaustive:
+        n_places = sum(_n_places(good) for _, good in _goods(wanted))
+        return partial(single_byte_case, wanted), iter(range(_N_CHANGES * n_places))
+    case = partial(random_case, kinds, args.seed)
+    if args.case is not None:
+        return case, iter([args.case])
+    # A case keeps its number whatever kinds are left out.
+    numbers = (number for number in count() if kinds[number % len(kinds)] in wanted)
+    if args.cases is not None:
+        return case, islice(numbers, args.cases)
+    end = time.monotonic() + args.seconds
+    return case, takewhile(lambda _: time.monotonic() < end, numbers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

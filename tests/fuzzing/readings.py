@@ -1,0 +1,290 @@
+"""Independent readings of files, short and strict: what a reader of xpnet may make of them.
+
+A reading raises an error, of whatever class, where a file is not to be read. It shares no code
+with xpnet.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import math
+import pickle
+import pickletools
+import re
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "as_rows",
+    "images_and_labels",
+    "named_arrays",
+    "only_labels",
+    "onnx_outputs",
+]
+
+Array = NDArray[Any]
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"), ("data", "target"), ("images", "y"))
+
+
+def require(fact: Any, what: str = "") -> None:
+    """Raise ValueError unless the fact is true."""
+    if not fact:
+        raise ValueError(what)
+
+
+def as_rows(images: Array) -> Array:
+    """Return images as a matrix; there may be none."""
+    return images.reshape(len(images), math.prod(images.shape[1:]))
+
+
+def images_and_labels(
+    content: bytes,
+    *,
+    want_labels: bool,
+    label: str | None = None,
+    header: bool = False,
+    floating: bool = False,
+) -> tuple[Array, Array | None]:
+    """Return the images of a file, a row each, and its labels where it has some.
+
+    `label` and `header` tell what is in the undamaged CSV file.
+    """
+    content = _unpacked(content)
+    if content.startswith(b"\x93NUMPY"):
+        return _pixels(_npy(content)), None
+    if content.startswith(b"\0\0"):
+        return _pixels(_idx(content)), None
+    if not content.startswith(b"PK"):
+        return _csv(content, label, want_labels=want_labels, header=header, floating=floating)
+    members = {name: _npy(x) for name, x in _zip_members(content).items()}
+    found = [(x, y) for x, y in _PAIRS if x in members and (y in members or y == "labels")]
+    names = found[0] if found else (*members, "")[:2]
+    require(found or len(members) == 1, "names of the arrays")
+    images, labels = _pixels(members[names[0]]), members.get(names[1])
+    if labels is None or not want_labels:
+        return images, None
+    require(len(labels) == len(images), "counts")
+    return images, _labels(labels)
+
+
+def only_labels(content: bytes) -> Array:
+    """Return the labels of a file that holds nothing else."""
+    content = _unpacked(content)
+    if content.startswith(b"\x93NUMPY"):
+        return _labels(_npy(content))
+    if content.startswith(b"\0\0"):
+        return _labels(_idx(content))
+    if not content.startswith(b"PK"):
+        rows = content.decode("utf-8-sig").split()
+        has_header = not _FLOAT.fullmatch(rows[0])
+        return _labels(_numbers(rows[has_header:], _INTEGER))
+    members = _zip_members(content)
+    known = {"labels", "y", "target"} & set(members) or set(members)
+    require(len(known) == 1, "names of the arrays")
+    return _labels(_npy(members[known.pop()]))
+
+
+def _unpacked(content: bytes) -> bytes:
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+
+
+def _csv(
+    content: bytes, label: str | None, *, want_labels: bool, header: bool, floating: bool
+) -> tuple[Array, Array | None]:
+    lines = re.split("\r\n|\r|\n", content.decode("utf-8-sig"))
+    rows = [next(csv.reader([x], strict=True)) for x in lines if x.strip(" \t\ufeff")]
+    rows = [[field.strip() for field in row] for row in rows]
+    if not all(map(_FLOAT.fullmatch, rows[0])):
+        require(header, "a header in a file that had none")
+        rows = rows[1:]
+    elif [float(x) - float(rows[0][0]) for x in rows[0]] == list(range(len(rows[0]))):
+        rows = rows[1:]  # the numbers of the columns, as pandas writes them
+    places = {"first": [0], "last": [-1], None: []}[label]
+    column = [row.pop(place) for row in rows for place in places]
+    rule = _FLOAT if floating else _INTEGER
+    pixels = [_numbers(row, rule) for row in rows] or np.empty((0, 1))
+    images = _pixels(np.array(pixels)).astype(np.float32)
+    # A column that nobody asks for is not read.
+    return images, _labels(_numbers(column, rule)) if want_labels and label else None
+
+
+def _numbers(fields: Sequence[str], rule: re.Pattern[str]) -> Array:
+    require(all(map(rule.fullmatch, fields)), "a field")
+    return np.array([float(x) for x in fields])
+
+
+def _idx(content: bytes) -> Array:
+    zero, kind, n_dimensions = struct.unpack(">HBB", content[:4])
+    start = 4 + 4 * n_dimensions
+    shape = struct.unpack(f">{n_dimensions}I", content[4:start])
+    require(zero == 0 and kind == 8 and shape, "IDX header")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _npy(content: bytes) -> Array:
+    stream = io.BytesIO(content)
+    array = np.load(stream, allow_pickle=False)
+    require(not stream.read(1), "bytes behind the array")
+    return array
+
+
+def _pixels(array: Array) -> Array:
+    require(array.ndim > 1 and array.dtype.kind in "uif", "not images")
+    # Integers are compared before they are converted: 2**63 is no float64.
+    fits = np.isfinite(array) if array.dtype.kind == "f" else (array >= 0) & (array <= 255)
+    with np.errstate(over="ignore"):
+        require(fits.all() and np.isfinite(array.astype(np.float32)).all(), "a value")
+    return as_rows(array)
+
+
+def _labels(array: Array) -> Array:
+    require(array.dtype.kind in "uif" and array.size == len(array), "not labels")
+    require(((array >= 0) & (array <= 255) & (array == np.floor(array))).all(), "a label")
+    return array.reshape(-1).astype(np.uint8)
+
+
+def _zip_members(content: bytes) -> dict[str, bytes]:
+    """Return the members of a zip of npy files, every byte of which is accounted for."""
+    record, *facts = struct.unpack("<4s4H2LH", content[-22:])
+    count, size, start = facts[3:6]
+    require(record == b"PK\5\6" and facts[:3] == [0, 0, count] and facts[6] == 0, "last record")
+    require(start + size == len(content) - 22, "place of the directory")
+    members: dict[str, bytes] = {}
+    place = 0
+    for _ in range(count):
+        record, _, _, *facts = struct.unpack("<4s6H3L5H2L", content[start : start + 46])
+        flags, method, _, _, crc, packed, unpacked, n_name, n_extra, n_comment = facts[:10]
+        name = content[start + 46 : start + 46 + n_name]
+        start += 46 + n_name + n_extra + n_comment
+        require(record == b"PK\1\2" and facts[-1] == place and not flags & 9, "directory")
+        record, _, *local = struct.unpack("<4s5H3L2H", content[place : place + 30])
+        place += 30 + local[-2] + local[-1]
+        if local[5:7] == [0xFFFFFFFF] * 2:  # NumPy keeps the sizes of 64 bits behind the name
+            local[5:7] = struct.unpack("<4xQQ", content[place - local[-1] : place])[::-1]
+        require(content[place - local[-1] - local[-2] : place - local[-1]] == name, "name")
+        require(record == b"PK\3\4" and local[:2] == [flags, method], "local header")
+        require(local[4:7] == [crc, packed, unpacked], "sizes of the local header")
+        member = content[place : place + packed]
+        place += packed
+        if method:
+            require(method == 8, "compression")
+            member = zlib.decompress(member, -15)
+        require(len(member) == unpacked and zlib.crc32(member) == crc, "checksum")
+        key = name.decode().removesuffix(".npy")
+        require(key not in members and name.endswith(b".npy"), "name of a member")
+        members[key] = member
+    require(place == start - size == len(content) - 22 - size, "bytes between the members")
+    return members
+
+
+def named_arrays(content: bytes) -> tuple[dict[str, Array], Any]:
+    """Return the arrays of a network by the names that safetensors of xpnet has; and its JSON."""
+    if content.startswith(b"PK"):
+        arrays = {name: _npy(x) for name, x in _zip_members(content).items()}
+        text = arrays.pop("xpnet", None)
+        meaning = None if text is None else text.tobytes()
+    elif content[8:9] == b"{":
+        from safetensors.numpy import load
+
+        arrays = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        meaning = (header.get("__metadata__") or {}).get("xpnet")
+    else:
+        arrays, meaning = _pickled(content), None
+    require(all(np.isfinite(x).all() for x in arrays.values()), "not finite")
+    return _own_names(arrays), None if meaning is None else json.loads(meaning)
+
+
+class _Unpickler(pickle.Unpickler):
+    """A machine whose names stand for arrays, and for nothing of NumPy's."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return {
+            ("numpy", "_reconstruct"): lambda *_: _Array(),
+            ("numpy", "_frombuffer"): lambda *state: _Array().filled(*state),
+            ("numpy", "ndarray"): None,
+            ("numpy", "dtype"): _Dtype,
+            ("_codecs", "encode"): codecs.encode,
+        }[module.partition(".")[0], name]
+
+
+class _Dtype:
+    order = "="
+
+    def __init__(self, name: str, *_: Any) -> None:
+        self.name = name
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = state[1]
+
+
+class _Array:
+    values: Array
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, is_fortran, content = state
+        self.filled(content, dtype, shape, "F" if is_fortran else "C")
+
+    def filled(self, content: Any, dtype: _Dtype, shape: Any, order: Any) -> "_Array":
+        content = content.encode("latin-1") if isinstance(content, str) else content
+        array = np.frombuffer(content, np.dtype(dtype.name).newbyteorder(dtype.order))
+        self.values = array.reshape(shape, order=order)
+        return self
+
+
+def _pickled(content: bytes) -> dict[str, Array]:
+    """Return the arrays of a pickle; how it is cut into frames is not looked at."""
+    parts = list(pickletools.genops(content))
+    ends = [*(place for _, _, place in parts[1:]), len(content)]
+    kept = [content[place:end] for (op, _, place), end in zip(parts, ends, strict=True)
+            if op.name != "FRAME"]  # fmt: skip
+    found = _Unpickler(io.BytesIO(b"".join(kept))).load()
+    return {str(name): array.values for name, array in found.items()}
+
+
+def _own_names(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return arrays under ``layers.0.weight`` ... that were under W1 or torch's ``0.weight``."""
+    torch = sorted({int(x.split(".")[0]) for x in arrays if re.fullmatch(r"\d+\.(weight|bias)", x)})
+    renamed = {}
+    for name, x in arrays.items():
+        if match := re.fullmatch(r"([Wb])([1-9]\d*)", name):
+            kind = {"W": "weight", "b": "bias"}[match[1]]
+            renamed[f"layers.{int(match[2]) - 1}.{kind}"] = x
+        elif match := re.fullmatch(r"(\d+)\.(weight|bias)", name):
+            place = torch.index(int(match[1]))
+            renamed[f"layers.{place}.{match[2]}"] = x.T if match[2] == "weight" else x
+        else:
+            renamed[name] = x
+    require(len(renamed) == len(arrays), "two names of one array")
+    return renamed
+
+
+def onnx_outputs(content: bytes, row: Array) -> Array:
+    """Return what ONNX's own reference makes of one row of inputs."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    model = onnx.load_from_string(content)
+    # Files from elsewhere name constants after their use, which neither takes.
+    nodes = sorted(model.graph.node, key=lambda node: node.op_type != "Constant")
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    constants = {x.name for x in model.graph.initializer}
+    (given,) = (x for x in model.graph.input if x.name not in constants)
+    kind = given.type.tensor_type
+    shape = [n.dim_value or 1 for n in kind.shape.dim]
+    require(np.prod(shape) % row.size == 0, "number of inputs")
+    rows = np.resize(row, shape)  # as often as a fixed batch wants it
+    x = rows.astype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    outputs: list[Array] = ReferenceEvaluator(model).run(None, {given.name: x})
+    return outputs[0].reshape(np.prod(shape) // row.size, -1)[0]

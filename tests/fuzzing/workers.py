@@ -1,0 +1,124 @@
+"""Processes that judge cases, and are watched: they may be killed, hang, or fill the memory."""
+
+import functools
+import os
+import resource
+import shutil
+import signal
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from multiprocessing import connection, get_context
+from pathlib import Path
+
+from good import Kind
+from judging import MEGABYTES, Case, Judge, Outcome
+
+from xpnet.cli import main as command_line
+
+__all__ = ["judged"]
+
+_SECONDS = 10.0
+# Of one process; then a new one takes its place, and what may have piled up is gone.
+_MOST_CASES = 20_000
+# What a case may take before it ends in a MemoryError.
+_MORE_BYTES = 2 << 30
+
+Maker = Callable[[int], Case]
+
+
+class Worker:
+    """A process that judges one case at a time, in a folder of its own."""
+
+    def __init__(self, kinds: Sequence[Kind], case: Maker, files: Path) -> None:
+        self._folder = Path(tempfile.mkdtemp(dir=files.parent))
+        shutil.copytree(files, self._folder, dirs_exist_ok=True)
+        context = get_context("fork")  # functions of kinds need not travel
+        self.pipe, theirs = context.Pipe()
+        arguments = (kinds, case, self._folder, theirs)
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+        self.pipe.recv()  # it has read the good files
+        self.number, self._n_cases, self._deadline = -1, 0, 0.0
+
+    def give(self, number: int) -> None:
+        """Give it a case."""
+        self.number, self._deadline = number, time.monotonic() + _SECONDS
+        self._n_cases += 1
+        self.pipe.send(number)
+
+    def outcome(self) -> Outcome | None:
+        """Return what came of its case, or None if that is not known yet."""
+        if self.pipe.poll():
+            try:
+                outcome: Outcome = self.pipe.recv()
+            except EOFError:
+                self._process.join()
+                code = self._process.exitcode or 0
+                how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+                return Outcome("fault", f"the process died: {how}")
+            return outcome
+        if time.monotonic() > self._deadline:
+            return Outcome("fault", f"took longer than {_SECONDS:g} s", _SECONDS)
+        return None
+
+    def is_spent_after(self, outcome: Outcome) -> bool:
+        """Tell whether another process must take its place."""
+        is_full = self._n_cases >= _MOST_CASES or outcome.megabytes > MEGABYTES
+        return is_full or outcome.seconds >= _SECONDS or not self._process.is_alive()
+
+    def end(self) -> None:
+        """Kill the process, and remove its folder."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+        shutil.rmtree(self._folder)
+
+
+def _serve(kinds: Sequence[Kind], case: Maker, folder: Path, pipe: "connection.Connection") -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends all
+    os.chdir(folder)
+    warnings.simplefilter("always")  # not only for the first case that gives one
+    # To make the parser takes longer than most cases do.
+    command_line._make_parser = functools.cache(command_line._make_parser)  # noqa: SLF001
+    judge = Judge(kinds)
+    n_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (n_bytes + _MORE_BYTES, resource.RLIM_INFINITY))
+    pipe.send("ready")
+    while True:
+        pipe.send(judge.judge(case(pipe.recv())))
+
+
+def judged(
+    numbers: Iterator[int], case: Maker, kinds: Sequence[Kind], files: Path, n_jobs: int
+) -> Iterator[tuple[int, Outcome]]:
+    """Yield the numbers of cases with their outcomes, as they come.
+
+    `numbers` is asked for the next one when a process is free; `case` makes a case of it.
+    """
+    idle = [Worker(kinds, case, files) for _ in range(n_jobs)]
+    busy: list[Worker] = []
+    try:
+        while True:
+            for number in islice(numbers, len(idle)):
+                busy.append(idle.pop())
+                busy[-1].give(number)
+            if not busy:
+                return
+            connection.wait([worker.pipe for worker in busy], timeout=1.0)
+            for worker in busy.copy():
+                outcome = worker.outcome()
+                if outcome is None:
+                    continue
+                yield worker.number, outcome
+                busy.remove(worker)
+                idle.append(worker)
+                if worker.is_spent_after(outcome):
+                    worker.end()
+                    idle[-1] = Worker(kinds, case, files)
+    finally:
+        for worker in (*idle, *busy):
+            worker.end()
