@@ -1,5 +1,6 @@
 """Damage to files: raw bytes, and the numbers, names and text of each format's own structure."""
 
+import functools
 import gzip
 import io
 import json
@@ -21,6 +22,7 @@ _FIELDS = (
     *b"nan inf 1e999 1e39 256 -1 -0 +7 1.5 0x1 1_0 7 label 'a' #".split(),
     *(b"", b" ", b'"', b'"3"', b'"3', b'3"', b"\xef\xbc\x91", b"\xff", b"\0", b"1" * 400),
 )
+_N_MEGABYTES = 320
 _RECORDS = (b"PK\1\2", b"PK\3\4", b"PK\5\6")
 
 # What becomes of a structure that is damaged already.
@@ -115,8 +117,26 @@ _RAW: tuple[Way, ...] = (_flip, _set, _number, _cut, _insert, _remove, _repeat, 
 
 
 def _in_gzip(content: bytearray, rng: Random, others: Sequence[bytes]) -> bytes:
+    unpacked = gzip.decompress(content)
+    if rng.random() < 0.03 and (grown := _grown(unpacked)):
+        return gzip.compress(grown, 1, mtime=0) + _megabyte() * _N_MEGABYTES
     inner = [gzip.decompress(x) if x.startswith(b"\x1f\x8b") else x for x in others]
-    return gzip.compress(_once(gzip.decompress(content), rng, inner), 1, mtime=0)
+    return gzip.compress(_once(unpacked, rng, inner), 1, mtime=0)
+
+
+@functools.cache
+def _megabyte() -> bytes:
+    return gzip.compress(bytes(1 << 20), mtime=0)
+
+
+def _grown(content: bytes) -> bytes:
+    """Return a file with a header that tells of far more, if it must be read at once."""
+    if content.startswith(b"\0\0\x08\1"):
+        return content[:4] + (_N_MEGABYTES << 20).to_bytes(4, "big") + content[8:]
+    if content.startswith(b"\x93NUMPY") and b"True" in content[:128]:  # by columns
+        grown = re.sub(rb"\(\d+", b"(9999999", content[:128], count=1).rstrip()
+        return grown.ljust(127) + b"\n" + content[128:]
+    return content if content.startswith(b"PK") else b""
 
 
 def _in_zip(content: bytearray, rng: Random, _: Sequence[bytes]) -> bytes | bytearray:

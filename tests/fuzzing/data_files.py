@@ -33,8 +33,8 @@ def _data(content: bytes, *, labelled: bool = True, file: str = "damaged", **rea
         options.pop("label", None)  # its header tells
     flags = [f"--label={x}" if name == "label" else "--float" for name, x in options.items()]
     model = "--model=model.safetensors"
-    commands = [("predict", file, *flags, model, "-o", "out.csv")]
-    commands += [("evaluate", file, *flags, model)] * labelled
+    commands = [("evaluate", file, *flags, model)] * labelled
+    commands += [("predict", file, *flags, model, "-o", "out.csv")]
     commands += [("inspect", file)] * (not options)  # which takes no such options
 
     def result(command: Command, _: str) -> Any:

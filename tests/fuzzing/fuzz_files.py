@@ -9,8 +9,8 @@ A case is a good file that was damaged, and a command that reads it. It ends in 
     refused   the exit code of its kind, one line of at most 400 characters on stderr, nothing on
               stdout, no file left or changed
     same      exit code 0, and the result of the good file
-    changed   exit code 0, and what an independent reader makes of the same bytes; only for
-              formats without checksums, or where the damage was done before they were computed
+    changed   exit code 0, and what an independent reader makes of the same bytes; only of formats
+              without checksums, or where the damage was done before a checksum was computed
 
 or is a fault, as are more than 300 MB, 10 seconds, and a process that dies. Faulty files are kept
 beside a command that repeats the fault; then the exit code is 1.
@@ -28,6 +28,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import count, islice, takewhile
 from pathlib import Path
@@ -63,7 +64,9 @@ def single_byte_case(kinds: Sequence[Kind], number: int) -> Case:
         if place < _n_places(good):
             content = bytearray(good.content)
             content[place] ^= change + 1
-            return Case(number, kind, good, good.commands[0], bytes(content))
+            # One byte of a header may do no harm, but tell of another network it may not.
+            strict = replace(good, agrees=None) if _is_safetensors(good) else good
+            return Case(number, kind, strict, good.commands[0], bytes(content))
         place -= _n_places(good)
     raise IndexError(number)
 
@@ -73,10 +76,17 @@ def _goods(kinds: Sequence[Kind]) -> Iterator[tuple[Kind, Good]]:
 
 
 def _n_places(good: Good) -> int:
-    """Return how many bytes are changed: all, or of safetensors without a checksum the header."""
-    if good.agrees is not None and good.content[8:9] == b"{":
+    """Return how many bytes are changed: all, or of safetensors, which has no checksum, the header.
+
+    A checkpoint has the same form, and a checksum.
+    """
+    if _is_safetensors(good) and good.agrees is not None:
         return 8 + int.from_bytes(good.content[:8], "little")
     return len(good.content)
+
+
+def _is_safetensors(good: Good) -> bool:
+    return good.content[8:9] == b"{"
 
 
 class Report:

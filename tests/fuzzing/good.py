@@ -16,7 +16,7 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Good:
-    """A good file under its name, and the commands that read it, one of which is run.
+    """A good file under its name, and the commands that read it, the most thorough one first.
 
     `result` returns what an accepted command read or wrote, given what it printed. `agrees` tells
     whether such a result is what an independent reader makes of the bytes of the file; None if no

@@ -84,7 +84,7 @@ def only_labels(content: bytes) -> Array:
     if content.startswith(b"\0\0"):
         return _labels(_idx(content))
     if not content.startswith(b"PK"):
-        rows = content.decode("utf-8-sig").split()
+        rows = content.decode("utf-8-sig", "surrogateescape").split()
         has_header = not _FLOAT.fullmatch(rows[0])
         return _labels(_numbers(rows[has_header:], _INTEGER))
     members = _zip_members(content)
@@ -100,7 +100,7 @@ def _unpacked(content: bytes) -> bytes:
 def _csv(
     content: bytes, label: str | None, *, want_labels: bool, header: bool, floating: bool
 ) -> tuple[Array, Array | None]:
-    lines = re.split("\r\n|\r|\n", content.decode("utf-8-sig"))
+    lines = re.split("\r\n|\r|\n", content.decode("utf-8-sig", "surrogateescape"))
     rows = [next(csv.reader([x], strict=True)) for x in lines if x.strip(" \t\ufeff")]
     rows = [[field.strip() for field in row] for row in rows]
     if not all(map(_FLOAT.fullmatch, rows[0])):

@@ -59,7 +59,9 @@ def onnx_weights(content: bytes, *flags: str) -> Good:
         network = xpnet.load("out.safetensors", allow_nonfinite=True)
         rows = np.random.default_rng(0).integers(0, 9, (3, network.n_in)).astype(network.dtype)
         expected = np.stack([onnx_outputs(damaged, row) for row in rows])
-        return np.allclose(network(rows), expected, 1e-3, 1e-3, equal_nan=True)
+        fits = np.isfinite(expected)  # what overflows may do so in another place
+        size = 1 + np.max(np.abs(expected), where=fits, initial=0)
+        return np.allclose(network(rows)[fits] / size, expected[fits] / size, atol=1e-3)
 
     commands = _commands(*flags)
     if flags:  # from elsewhere, for images of other sizes
