@@ -52,18 +52,21 @@ def test_defaults(parser: argparse.ArgumentParser) -> None:
         "header": "auto",
         "delimiter": ",",
         "floating": False,
+        "max_data_bytes": None,
     }
 
 
 def test_options_of_the_reader(parser: argparse.ArgumentParser) -> None:
     words = ["x.csv", "--rows=5", "--labels=y", "--label=last", "--header=no", "--delimiter=tab"]
-    assert read_options(parser.parse_args([*words, "--float"]), features=7) == {
+    words += ["--float", "--max-data-bytes=99"]
+    assert read_options(parser.parse_args(words), features=7) == {
         "rows": 5,
         "labels": "y",
         "label": "last",
         "header": "no",
         "delimiter": "tab",
         "floating": True,
+        "max_data_bytes": 99,
         "features": 7,
     }
 

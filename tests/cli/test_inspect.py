@@ -1,5 +1,6 @@
 """``xpnet inspect``: what is in any file."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,23 @@ def test_npz_of_images(xpnet: Any, tmp_path: Path) -> None:
 def test_csv(xpnet: Any, labelled: Path) -> None:
     out = xpnet("inspect", labelled).out
     assert "format  csv\nimages  not counted\nshape   784\ndtype   uint8\n" in out
+
+
+def test_columns_in_a_compressed_file_are_not_read(xpnet: Any, tmp_path: Path) -> None:
+    path = tmp_path / "x.npy.gz"
+    with gzip.open(path, "wb") as file:
+        np.save(file, np.asfortranarray(np.zeros((5, 2, 3))))
+    out = xpnet("inspect", path).out
+    assert "images  5\nshape   2 x 3\ndtype   float64\nrange   not read (column-major order)" in out
+
+
+def test_how_much_is_held_at_once_is_limited(xpnet: Any, refused: Any, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz.gz"
+    np.savez(tmp_path / "x.npz", images=np.zeros((50, 2, 3), np.uint8))
+    path.write_bytes(gzip.compress((tmp_path / "x.npz").read_bytes()))
+    code, line = refused("inspect", path, "--max-data-bytes", "300")
+    assert (code, "expected at most 300, --max-data-bytes" in line) == (3, True)
+    assert "images  50\n" in xpnet("inspect", path, "--max-data-bytes", "3000").out
 
 
 def test_many_arrays_are_counted(xpnet: Any, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Where a command computes, and in which precision; array-api-strict's device is the GPU."""
 
 import argparse
+import gzip
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from xpnet.arrays.causes import Diagnosis
 from xpnet.arrays.precision import is_precision_chosen
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.placing import count_rows, crossover_of, in_precision
+from xpnet.files import DataError
 from xpnet.inference.crossover import Crossover
 
 # From 500 rows on, a GPU takes less time.
@@ -361,6 +363,15 @@ def test_counting_rows_of_csv(labelled: Path) -> None:
     assert count_rows(arguments(data=str(labelled))) == (40, 1)
     assert count_rows(arguments(data=str(labelled), rows=3)) == (3, 1)
     assert count_rows(arguments(data=str(labelled), floating=True)) == (40, 4)
+
+
+def test_counting_the_rows_of_a_zip_in_gzip_is_limited(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, images=np.zeros((50, 4), np.float32))
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert count_rows(arguments(data=str(path))) == (50, 4)
+    with pytest.raises(DataError, match=r"too large to hold at once.* expected at most 300, --max"):
+        count_rows(arguments(data=str(path), max_data_bytes=300))
 
 
 @pytest.mark.parametrize(

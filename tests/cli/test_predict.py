@@ -1,6 +1,7 @@
 """``xpnet predict``: the CSV that it writes, and that it writes it whole or not at all."""
 
 import csv
+import gzip
 import io
 import json
 from collections.abc import Callable
@@ -282,3 +283,15 @@ def test_named_classes(
     ids = predict(load(model), read(labelled)[0]).tolist()
     assert labels_of(output) == [str(names[i]) for i in ids]
     assert len(set(ids)) > 1
+
+
+def test_columns_of_a_compressed_file_have_a_limit(
+    xpnet: Any, refused: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "columns.npy.gz"
+    with gzip.open(path, "wb") as file:
+        np.save(file, np.asfortranarray(sample()[0].reshape(1000, 784)))
+    code, line = refused("predict", path, "--max-data-bytes", "783999")
+    assert (code, "found 784,000 bytes, expected at most 783,999, --max-data" in line) == (3, True)
+    result = xpnet("predict", path, "--max-data-bytes", "784000")
+    assert (result.code, result.out) == (0, xpnet("predict").out)

@@ -209,6 +209,18 @@ def test_wrong_labels(write, labels, message):
     assert read(path, want_labels=False)[1] is None
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("dtype", "bits"), [("f2", 0x7C01), ("f4", 0x7F80_0001), ("f8", 0x7FF0_0000_0000_0001)]
+)
+def test_a_signalling_nan_is_an_error_and_no_warning(write, dtype, bits, order):
+    values = np.zeros(3, f"{order}u{dtype[1:]}")
+    values[1] = bits
+    values = values.view(f"{order}{dtype}")
+    refused(write(npz(images=IMAGES, labels=values)), "label of row 2, found nan, expected a whole")
+    refused(write(npy(values[:, None])), "pixel 1 of row 2, found nan, expected a finite number")
+
+
 @pytest.mark.parametrize("labels", [[[7], [0], [9]], [7.0, 0.0, 9.0]], ids=["column", "floats"])
 def test_labels_of_other_forms(write, labels):
     assert read(write(npz(images=IMAGES, labels=labels)))[1].tolist() == [7, 0, 9]

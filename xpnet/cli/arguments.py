@@ -12,6 +12,7 @@ __all__ = [
     "add_column_arguments",
     "add_common_arguments",
     "add_data_arguments",
+    "add_limit_argument",
     "add_reading_arguments",
     "as_data_error",
     "not_negative",
@@ -116,6 +117,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser, *, rows: int | None =
     parser.add_argument(
         "--float", action="store_true", dest="floating", help="numbers in CSV may have fractions"
     )
+    add_limit_argument(parser)
 
 
 def add_column_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +137,17 @@ def add_column_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--delimiter", default=",", metavar="C", help="of a CSV file (default: ,)")
 
 
+def add_limit_argument(parser: argparse.ArgumentParser) -> None:
+    """Add how much of DATA may be held at once."""
+    parser.add_argument(
+        "--max-data-bytes",
+        type=positive,
+        metavar="N",
+        help="how many bytes of images may be held at once (default: 100 times a compressed file);"
+        " rows that are streamed have no limit",
+    )
+
+
 def read_options(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     """Return the options of `xpnet.datasets.read`: those of `add_data_arguments`, and more.
 
@@ -145,7 +158,7 @@ def read_options(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     """
     from xpnet.datasets.options import Options
 
-    names = ("rows", "labels", "label", "header", "delimiter", "floating")
+    names = ("rows", "labels", "label", "header", "delimiter", "floating", "max_data_bytes")
     options = {name: getattr(args, name) for name in names} | more
     try:
         Options(**options)

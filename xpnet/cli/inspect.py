@@ -8,6 +8,7 @@ from xpnet.cli.arguments import (
     Subparsers,
     add_column_arguments,
     add_common_arguments,
+    add_limit_argument,
     positive,
 )
 from xpnet.cli.report import print_json, print_line, print_table
@@ -34,6 +35,7 @@ def add_parser(commands: Subparsers) -> None:
         "--max-bytes", type=positive, metavar="N", help="how large pickles and ONNX may be"
     )
     add_column_arguments(parser)
+    add_limit_argument(parser)
     add_common_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -58,18 +60,24 @@ def _facts(args: argparse.Namespace) -> dict[str, Any]:
     from xpnet.formats.recognize import format_of
 
     path = SAMPLE_PATH if args.file == "sample" else Path(args.file)
+    limit = args.max_data_bytes
     size = path.stat().st_size
     try:
         name = format_of(path)
     except WeightsError as no_weights:
         try:
-            columns = {name: getattr(args, name) for name in ("delimiter", "label", "header")}
+            names = ("delimiter", "label", "header", "max_data_bytes")
+            columns = {name: getattr(args, name) for name in names}
             return {"bytes": size, **preview(path, **columns)}
         except DataError as error:
             raise error from no_weights
     if name == "npz":  # which may hold either
         try:
-            return {"bytes": size, **overview(path, Options()), **preview(path)}
+            return {
+                "bytes": size,
+                **overview(path, Options()),
+                **preview(path, max_data_bytes=limit),
+            }
         except DataError:
             pass
     return {"bytes": size, **overview(path, Options(max_bytes=args.max_bytes))}

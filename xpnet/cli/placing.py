@@ -107,7 +107,9 @@ def count_rows(args: argparse.Namespace) -> tuple[int | None, int]:
     """Return how many rows DATA has, about, or None where only its end tells; and bytes a value."""
     from xpnet.datasets.preview import count_images
 
-    counted, itemsize = count_images(args.data)
+    counted, itemsize = count_images(
+        args.data, max_data_bytes=getattr(args, "max_data_bytes", None)
+    )
     itemsize = 4 if getattr(args, "floating", False) else itemsize
     if counted is None or args.rows is None:
         return args.rows if counted is None else counted, itemsize

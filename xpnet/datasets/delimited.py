@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xpnet.datasets.columns import Layout, counted_columns, split
 from xpnet.datasets.faults import check_first_line, field_error, find_fault
 from xpnet.datasets.header import find_header, has_names, is_header, is_zero, named_columns
-from xpnet.datasets.tables import Block, Rows
+from xpnet.datasets.tables import Block, Labels, Rows
 from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
@@ -65,12 +65,10 @@ def open_delimited(source: "Source", options: "Options") -> Rows:
         width = len(split(first, options.delimiter))
         layout = counted_columns(rows, width, number, source.name, options, header=header)
     labelled = layout.label is not None and options.own_labels
-    return Rows(_blocks(lines, layout), None, labelled, layout, rest=lines)
+    return Rows(_blocks(lines, layout), None, labelled, layout=layout, rest=lines)
 
 
-def read_delimited_labels(
-    source: "Source", options: "Options"
-) -> tuple[NDArray[np.uint8], int | None]:
+def read_delimited_labels(source: "Source", options: "Options") -> Labels:
     """Read a CSV file of one column of labels, with a header or without.
 
     Parameters
@@ -82,15 +80,14 @@ def read_delimited_labels(
 
     Returns
     -------
-    labels : ndarray of uint8, shape (n,)
-        The labels.
-    doubtful : int or None
-        The number of the first line if it is read as a label, 0, but may be a header of pandas.
+    Labels
+        All of them; `doubtful` is the number of the first line if it is read as a label, 0, but
+        may be a header of pandas.
 
     Raises
     ------
     DataError
-        If there is another column, or a line is not a label.
+        If there is another column; from the blocks, if a line is not a label.
     """
     lines = _numbered_lines(source, options.delimiter)
     number, first = _first_line(lines, source.name, options)
@@ -110,8 +107,11 @@ def read_delimited_labels(
         lines = chain([(number, first)], lines)
     own = replace(options, labels=None, want_labels=True)
     blocks = _blocks(lines, Layout(source.name, own, 1, 0))
-    labels = np.concatenate([labels for _, labels in blocks if labels is not None])
-    return labels, number if may_be_name and options.header == "auto" else None
+    return Labels(
+        (labels for _, labels in blocks if labels is not None),
+        count=None,
+        doubtful=number if may_be_name and options.header == "auto" else None,
+    )
 
 
 def _numbered_lines(source: "Source", delimiter: str) -> Iterator[Line]:

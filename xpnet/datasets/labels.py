@@ -1,4 +1,4 @@
-"""Labels in a file of their own: where it lies, what is in it, whether it fits the images."""
+"""Labels in a file of their own."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,18 +8,15 @@ from xpnet.datasets.delimited import read_delimited_labels
 from xpnet.datasets.idx import open_idx
 from xpnet.datasets.npz import npz_labels, open_npy
 from xpnet.datasets.recognize import format_of
-from xpnet.datasets.roles import label_values
-from xpnet.files import open_source
+from xpnet.datasets.roles import label_blocks
+from xpnet.datasets.tables import Labels
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from xpnet.datasets.options import FilePath, Options
+    from xpnet.datasets.options import Options
     from xpnet.datasets.tables import Table
     from xpnet.files import Source
 
-__all__ = ["labels_beside", "read_labels"]
+__all__ = ["labels_beside", "open_labels"]
 
 
 def labels_beside(images: Path) -> Path | None:
@@ -45,26 +42,22 @@ def labels_beside(images: Path) -> Path | None:
     return next(found, None)
 
 
-def read_labels(
-    path: "FilePath", images: str, options: "Options"
-) -> "tuple[NDArray[np.uint8], int | None]":
-    """Read all labels of a file.
+def open_labels(source: "Source", images: str, options: "Options") -> Labels:
+    """Open a file of labels; its blocks are read when they are asked for.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        An IDX, npy, npz or CSV file.
+    source : Source
+        An open IDX, npy, npz or CSV file, of which nothing has been read.
     images : str
         The file of the images, for the text of an error.
     options : Options
-        `classes`, `header` and `delimiter` are used.
+        `classes`, `header`, `delimiter` and `block_rows` are used.
 
     Returns
     -------
-    labels : ndarray of uint8, shape (n,)
-        The labels.
-    doubtful : int or None
-        The number of a line that may be a header, as `read_delimited_labels` returns it.
+    Labels
+        All labels of the file.
 
     Raises
     ------
@@ -73,14 +66,14 @@ def read_labels(
     """
     # All of them, whatever number of rows is wanted: the whole count must fit the images'.
     options = replace(options, rows=None)
-    with open_source(path) as source:
-        kind = format_of(source)
-        if kind == "csv":
-            return read_delimited_labels(source, options)
-        return label_values(_table(source, kind), options, images), None
+    kind = format_of(source)
+    if kind == "csv":
+        return read_delimited_labels(source, options)
+    table = _table(source, kind, options)
+    return Labels(label_blocks(table, options, images), table.shape[0])
 
 
-def _table(source: "Source", kind: str) -> "Table":
+def _table(source: "Source", kind: str, options: "Options") -> "Table":
     if kind == "npz":
-        return npz_labels(source)
-    return open_idx(source) if kind == "idx" else open_npy(source, source.name, source.size)
+        return npz_labels(source, options)
+    return open_idx(source) if kind == "idx" else open_npy(source)

@@ -1,17 +1,15 @@
 """NumPy's own files: npy holds one array, npz several; nothing in them is ever unpickled."""
 
-import io
-import shutil
-import tempfile
-from dataclasses import replace
+import math
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
-import numpy as np
-
-from xpnet.datasets.roles import check_counts, image_blocks, label_values, paired
-from xpnet.datasets.tables import Rows, Table
-from xpnet.files import DataError, take
+from xpnet.datasets.column_major import ColumnTable
+from xpnet.datasets.limits import spooled
+from xpnet.datasets.pairing import paired
+from xpnet.datasets.roles import image_rows, label_blocks
+from xpnet.datasets.tables import Labels, Rows, Table
+from xpnet.files import DataError
 from xpnet.files.npy import read_npy_header
 from xpnet.files.npz import NpzMember, open_npz_members
 
@@ -23,20 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["npz_labels", "open_npy", "open_npz"]
 
 _PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"), ("data", "target"))
-_SPOOL_BYTES = 1 << 26
 
 
-def open_npy(stream: "Readable", name: str, size: int | None) -> Table:
+def open_npy(source: "Source") -> Table:
     """Read the header of an npy file.
 
     Parameters
     ----------
-    stream : Readable
+    source : Source
         The open file, of which nothing has been read.
-    name : str
-        Its name for errors.
-    size : int or None
-        Its bytes, where they are known.
 
     Returns
     -------
@@ -49,14 +42,21 @@ def open_npy(stream: "Readable", name: str, size: int | None) -> Table:
         If the header is not one of the npy format, if the array holds Python objects or
         structures, or if its size does not fit the file's.
     """
+    return _open_array(source, source, source.size)
+
+
+def _open_array(stream: "Readable", source: "Source", size: int | None) -> Table:
+    name = source.name
     header = read_npy_header(stream, name)
     if not header.shape:
         msg = "npy shape"
         raise DataError(msg, file=name, found=header.shape, expected="rows of pixels")
     if size is not None:
         size -= header.n_bytes
-    table = Table(name, stream, header.shape, header.dtype, size)
-    return _row_major(table) if header.is_fortran and len(header.shape) > 1 else table
+    if not header.is_fortran or math.prod(header.shape[1:]) == 1:
+        return Table(name, stream, header.shape, header.dtype, size)
+    offset = header.n_bytes if stream is source else None
+    return ColumnTable(name, stream, header.shape, header.dtype, size, source, offset)
 
 
 def open_npz(source: "Source", options: "Options") -> Rows:
@@ -81,25 +81,28 @@ def open_npz(source: "Source", options: "Options") -> Rows:
         If the file is not a zip of npy files, if the names are others, or if there are more
         images than labels or fewer.
     """
-    members = _members(source)
+    members = _members(source, options)
     image_name, label_name = _names(set(members), source.name)
-    images = _table(members[image_name])
-    blocks = image_blocks(images, options)
+    table = _table(members[image_name], source)
+    images = image_rows(table, source, options)
     if label_name not in members or not options.own_labels:
-        return Rows(((block, None) for block in blocks), images.shape[0], labelled=False)
-    labels = _table(members[label_name])
-    check_counts((source.name, images.shape[0]), (f"its {label_name!r}", labels.shape[0]))
-    pairs = paired(blocks, label_values(labels, options))
-    return Rows(pairs, images.shape[0], labelled=True)
+        return images
+    table_of_labels = _table(members[label_name], source)
+    labels = Labels(label_blocks(table_of_labels, options), table_of_labels.shape[0])
+    names = (source.name, f"its {label_name!r}")
+    pairs = paired(images, labels, names, options.rows)
+    return Rows(pairs, images.count, labelled=True, table=table)
 
 
-def npz_labels(source: "Source") -> Table:
+def npz_labels(source: "Source", options: "Options") -> Table:
     """Find the labels of an npz file: the array named labels, y or target, or the only one.
 
     Parameters
     ----------
     source : Source
         The open file, of which nothing has been read.
+    options : Options
+        `max_data_bytes` is used.
 
     Returns
     -------
@@ -111,30 +114,26 @@ def npz_labels(source: "Source") -> Table:
     DataError
         If there is no such array.
     """
-    members = _members(source)
+    members = _members(source, options)
     known = [name for name in dict.fromkeys(label for _, label in _PAIRS) if name in members]
     if len(known) != 1 and len(members) != 1:
         raise _names_error(set(members), source.name, "labels, y or target")
-    return _table(members[(known or list(members))[0]])
+    return _table(members[(known or list(members))[0]], source)
 
 
-def _members(source: "Source") -> dict[str, NpzMember]:
-    return open_npz_members(_seekable(source), source.name, source.closing)
+def _members(source: "Source", options: "Options") -> dict[str, NpzMember]:
+    return open_npz_members(_seekable(source, options), source.name, source.closing)
 
 
-def _table(member: NpzMember) -> Table:
-    return open_npy(member, member.file, member.size)
+def _table(member: NpzMember, source: "Source") -> Table:
+    return _open_array(member, source, member.size)
 
 
-def _seekable(source: "Source") -> Path | IO[bytes]:
-    # The directory of a zip file is at its end: what cannot seek is copied first, beyond some
-    # size to the disk.
+def _seekable(source: "Source", options: "Options") -> Path | IO[bytes]:
+    # The directory of a zip file is at its end: what cannot seek is copied first.
     if source.size is not None and source.path is not None:
         return source.path
-    spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 -- closed with the source
-    copy = source.closing.enter_context(spool)
-    shutil.copyfileobj(source, copy)
-    return cast("IO[bytes]", copy)
+    return spooled("zip file that cannot seek,", source, source, options)
 
 
 def _names(members: set[str], name: str) -> tuple[str, str]:
@@ -150,12 +149,3 @@ def _names_error(members: set[str], name: str, expected: str) -> DataError:
     shown = ", ".join(sorted(members))
     hint = "save the wanted arrays under such names"
     return DataError("names of the arrays", file=name, found=shown, expected=expected, hint=hint)
-
-
-def _row_major(table: Table) -> Table:
-    # Rows of a column-major array are scattered over the file: all of it has to be read.
-    content: bytes | bytearray = take(table.stream, table.total + 1)
-    if len(content) == table.total:
-        columns = np.frombuffer(content, table.dtype).reshape(table.shape, order="F")
-        content = columns.tobytes()
-    return replace(table, stream=io.BytesIO(content), size=len(content))

@@ -34,6 +34,7 @@ class Options:
     features: int | None = None
     classes: int | None = None
     want_labels: bool = True
+    max_data_bytes: int | None = None
     block_rows: int = 4096
 
     def __post_init__(self) -> None:
@@ -42,6 +43,7 @@ class Options:
         _check_range("rows", self.rows, 0, None)
         _check_range("features", self.features, 1, None)
         _check_range("classes", self.classes, 1, 256)
+        _check_range("max_data_bytes", self.max_data_bytes, 1, None)
         _check_range("block_rows", self.block_rows, 1, None)
         delimiter = _DELIMITER_NAMES.get(self.delimiter, self.delimiter)
         if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n.+-_#':

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from xpnet.datasets.delimited import open_delimited
 from xpnet.datasets.idx import open_idx
-from xpnet.datasets.labels import labels_beside, read_labels
+from xpnet.datasets.labels import labels_beside, open_labels
+from xpnet.datasets.limits import check_held
 from xpnet.datasets.npz import open_npy, open_npz
 from xpnet.datasets.options import FilePath, Options
+from xpnet.datasets.pairing import paired
 from xpnet.datasets.recognize import format_of
-from xpnet.datasets.roles import check_counts, image_blocks, paired
+from xpnet.datasets.roles import image_rows
 from xpnet.datasets.sample import SAMPLE_IMAGES
 from xpnet.datasets.tables import Block, Rows
 from xpnet.files import DataWarning, open_source
@@ -37,6 +39,7 @@ def read(
     features: int | None = None,
     classes: int | None = None,
     want_labels: bool = True,
+    max_data_bytes: int | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
     """Read a whole data set: images, and labels where there are any.
 
@@ -69,6 +72,9 @@ def read(
     want_labels : bool, default True
         Whether labels are wanted. Otherwise none are looked for, and a column of them in a CSV
         file is not even parsed.
+    max_data_bytes : int, optional
+        The most bytes of images in memory. By default 100 times the size of the file, at least
+        16 MiB, and at most 4 GiB or the size of the file: only a compressed file has more.
 
     Returns
     -------
@@ -82,7 +88,7 @@ def read(
     ------
     DataError
         If a file does not hold what it should: the text says where and what to do. Missing
-        pixels and values that are not finite are errors too.
+        pixels, values that are not finite, and data above `max_data_bytes` are errors too.
     OSError
         If a file cannot be opened or read.
     TypeError, ValueError
@@ -109,8 +115,10 @@ def read(
         features=features,
         classes=classes,
         want_labels=want_labels,
+        max_data_bytes=max_data_bytes,
     )
-    blocks = list(_stream(path, options, stacklevel=3))
+    with _open(path) as source:
+        blocks = list(_limited(_blocks(source, options, stacklevel=4), source, options))
     images = [block for block, _ in blocks]
     found = [values for _, values in blocks if values is not None]
     del blocks
@@ -129,6 +137,7 @@ def stream(
     features: int | None = None,
     classes: int | None = None,
     want_labels: bool = True,
+    max_data_bytes: int | None = None,
     block_rows: int = 4096,
 ) -> Iterator[Block]:
     """Read a data set of any length in blocks, in bounded memory.
@@ -137,6 +146,10 @@ def stream(
     ----------
     path, labels, label, header, rows, delimiter, floating, features, classes, want_labels
         As for `read`.
+    max_data_bytes : int, optional
+        The most bytes that are held at once, with the default of `read`. Rows that follow each
+        other in the file are streamed without a limit. An array in column-major order is held
+        as a whole in a temporary file if its file is compressed or a pipe; so is a zip file.
     block_rows : int, default 4096
         The most rows in a block; fewer where rows are very wide.
 
@@ -173,27 +186,46 @@ def stream(
         features=features,
         classes=classes,
         want_labels=want_labels,
+        max_data_bytes=max_data_bytes,
         block_rows=block_rows,
     )
-    return _stream(path, options, stacklevel=2)
+    return _stream(path, options)
 
 
-def _stream(path: FilePath, options: Options, *, stacklevel: int) -> Iterator[Block]:
-    with open_source(SAMPLE_IMAGES if path == "sample" else path) as source:
-        found = open_rows(source, options)
-        header = found.layout and found.layout.header
-        if header and header.count and options.header == "auto":
-            low, high = header.count
-            msg = (
-                f"{printable(source.name)}:{header.number}: numbers from {low} to {high} are taken"
-                " for a header (--header no, in Python header='no': for a row of values)"
-            )
-            warnings.warn(msg, DataWarning, stacklevel=stacklevel)
-        place = _labels_place(source, found, options)
-        if place is None:
-            yield from found.blocks
-        else:
-            yield from _with_labels(found, place, source.name, options)
+def _stream(path: FilePath, options: Options) -> Iterator[Block]:
+    with _open(path) as source:
+        yield from _blocks(source, options, stacklevel=3)
+
+
+def _open(path: FilePath) -> "Source":
+    return open_source(SAMPLE_IMAGES if path == "sample" else path)
+
+
+def _blocks(source: "Source", options: Options, *, stacklevel: int) -> Iterator[Block]:
+    found = open_rows(source, options)
+    header = found.layout and found.layout.header
+    if header and header.count and options.header == "auto":
+        low, high = header.count
+        msg = (
+            f"{printable(source.name)}:{header.number}: numbers from {low} to {high} are taken"
+            " for a header (--header no, in Python header='no': for a row of values)"
+        )
+        warnings.warn(msg, DataWarning, stacklevel=stacklevel)
+    place = _labels_place(source, found, options)
+    if place is None:
+        yield from found.blocks
+        return
+    with open_source(place) as source_of_labels:
+        labels = open_labels(source_of_labels, source.name, options)
+        yield from paired(found, labels, (source.name, str(place)), options.rows)
+
+
+def _limited(blocks: Iterator[Block], source: "Source", options: Options) -> Iterator[Block]:
+    n_bytes = 0
+    for images, labels in blocks:
+        n_bytes += images.nbytes
+        check_held("images", n_bytes, source, options, is_part=True)
+        yield images, labels
 
 
 def open_rows(source: "Source", options: Options) -> Rows:
@@ -209,10 +241,8 @@ def open_rows(source: "Source", options: Options) -> Rows:
         return open_delimited(source, options)
     if kind == "npz":
         return open_npz(source, options)
-    is_idx = kind == "idx"
-    table = open_idx(source) if is_idx else open_npy(source, source.name, source.size)
-    blocks = ((block, None) for block in image_blocks(table, options))
-    return Rows(blocks, table.shape[0], labelled=False)
+    table = open_idx(source) if kind == "idx" else open_npy(source)
+    return image_rows(table, source, options)
 
 
 def _labels_place(source: "Source", found: Rows, options: Options) -> FilePath | None:
@@ -221,34 +251,6 @@ def _labels_place(source: "Source", found: Rows, options: Options) -> FilePath |
     if found.labelled or source.path is None:
         return None
     return labels_beside(source.path)
-
-
-def _with_labels(found: Rows, place: FilePath, name: str, options: Options) -> Iterator[Block]:
-    labels, doubtful = read_labels(place, name, options)
-    other = str(place)
-    if found.count is not None:
-        _check_counts((name, found.count), (other, len(labels)), doubtful)
-    n_rows = 0
-    for images, values in paired((images for images, _ in found.blocks), labels):
-        n_rows += len(images)
-        if len(values) < len(images):
-            _check_counts((name, n_rows), (other, len(labels)), doubtful)
-        yield images, values
-    # Only a CSV file leaves its count open until its end, and only if all of it is read.
-    if doubtful is not None:  # nothing but the count tells what that line is
-        n_rows = found.count or n_rows + sum(1 for _ in found.rest)
-    if options.rows is None or doubtful is not None:
-        _check_counts((name, n_rows), (other, len(labels)), doubtful)
-
-
-def _check_counts(images: tuple[str, int], labels: tuple[str, int], doubtful: int | None) -> None:
-    hint = None
-    if doubtful is not None and labels[1] == images[1] + 1:
-        hint = (
-            f"if line {doubtful} of the labels is a header, remove it, or say --header yes if all"
-            " CSV files have one (in Python header='yes')"
-        )
-    check_counts(images, labels, hint)
 
 
 def _joined(blocks: list[NDArray[Any]]) -> NDArray[Any]:

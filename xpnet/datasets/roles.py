@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.datasets.limits import check_held
+from xpnet.datasets.tables import Rows
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
     from xpnet.datasets.options import Options
     from xpnet.datasets.tables import Table
+    from xpnet.files import Source
 
-__all__ = ["check_counts", "image_blocks", "label_values", "paired"]
+__all__ = ["image_dtype", "image_rows", "label_blocks"]
 
 _FLOAT_BYTES = (2, 4, 8)
 _LARGEST_PIXEL = 255
 
 
-def image_blocks(table: "Table", options: "Options") -> Iterator[NDArray[Any]]:
+def image_rows(table: "Table", source: "Source", options: "Options") -> Rows:
     """Read a table as images, in blocks.
 
     Parameters
@@ -26,19 +29,21 @@ def image_blocks(table: "Table", options: "Options") -> Iterator[NDArray[Any]]:
     table : Table
         The array; uint8, float32 and float64 keep their dtype, float16 becomes float32, other
         integers become uint8.
+    source : Source
+        The file that it comes from.
     options : Options
-        `rows`, `block_rows` and, for the text of an error, `labels` are used.
+        `rows`, `block_rows`, `max_data_bytes` and, for the text of an error, `labels` are used.
 
     Returns
     -------
-    iterator of ndarray
+    Rows
         Blocks of images along the first axis, at least one.
 
     Raises
     ------
     DataError
-        If the array has one dimension, another kind of dtype, an integer outside 0 to 255, or
-        a value that is not finite.
+        If the array has one dimension, another kind of dtype, or a row that is too large; from
+        the blocks, if it has an integer outside 0 to 255 or a value that is not finite.
     """
     if len(table.shape) == 1:
         hint = "these may be labels"
@@ -47,13 +52,15 @@ def image_blocks(table: "Table", options: "Options") -> Iterator[NDArray[Any]]:
         msg = "not images"
         raise DataError(msg, file=table.name, found="1 dimension", expected="2 to 4", hint=hint)
     _check_kind(table)
-    return _converted(table, options)
+    check_held("image", table.row_bytes, source, options)
+    blocks = ((block, None) for block in _converted(table, options))
+    return Rows(blocks, table.shape[0], labelled=False, table=table)
 
 
-def label_values(
+def label_blocks(
     table: "Table", options: "Options", images: str | None = None
-) -> NDArray[np.uint8]:
-    """Read a table as labels, all rows of it.
+) -> Iterator[NDArray[np.uint8]]:
+    """Read a table as labels, in blocks.
 
     Parameters
     ----------
@@ -66,13 +73,13 @@ def label_values(
 
     Returns
     -------
-    ndarray of uint8, shape (n,)
-        The labels.
+    iterator of ndarray of uint8, shape (n,)
+        Blocks of labels, at least one.
 
     Raises
     ------
     DataError
-        If the array has another shape or dtype, or holds anything but labels.
+        If the array has another shape or dtype; from the blocks, if it holds anything but labels.
     """
     if table.row_bytes != table.dtype.itemsize:
         shown = " x ".join(map(str, table.shape))
@@ -85,67 +92,33 @@ def label_values(
             hint=None if images is None else f"is it swapped with the images file {images}?",
         )
     _check_kind(table)
-    values = np.concatenate([block.reshape(-1) for block in table.blocks(options)])
-    fits = (values >= 0) & (values <= options.largest_label) & (values == np.floor(values))
-    if not fits.all():
-        first = int(np.argmin(fits))
-        msg = f"label of row {first + 1}"
-        raise DataError(
-            msg,
-            file=table.name,
-            found=values[first],
-            expected=f"a whole number from 0 to {options.largest_label}",
-        )
-    return values.astype(np.uint8, copy=False)
+    return _checked_labels(table, options)
 
 
-def check_counts(images: tuple[str, int], labels: tuple[str, int], hint: str | None = None) -> None:
-    """Refuse a different number of images and labels.
-
-    Parameters
-    ----------
-    images, labels : tuple of str and int
-        The name of the file and the number of rows in it.
-    hint : str, optional
-        What may be the cause.
-
-    Raises
-    ------
-    DataError
-        If the numbers differ; the text names both files.
-    """
-    if images[1] != labels[1]:
-        msg = "images and labels differ in number"
-        raise DataError(
-            msg,
-            file=images[0],
-            found=f"{images[1]} images",
-            expected=f"{labels[1]} as in {labels[0]}",
-            hint=hint,
-        )
+def image_dtype(table: "Table") -> np.dtype[Any]:
+    """Return the dtype of a table's images: uint8, float32 or float64."""
+    if table.dtype.kind != "f":
+        return np.dtype(np.uint8)
+    return np.promote_types(table.dtype.newbyteorder("="), np.float32)
 
 
-def paired(
-    blocks: Iterator[NDArray[Any]], labels: NDArray[np.uint8]
-) -> Iterator[tuple[NDArray[Any], NDArray[np.uint8]]]:
-    """Give each block of images its labels.
-
-    Parameters
-    ----------
-    blocks : iterator of ndarray
-        The images.
-    labels : ndarray of uint8, shape (n,)
-        The labels of all of them. Those of the last blocks are missing where there are fewer.
-
-    Yields
-    ------
-    tuple of ndarray
-        Images and labels.
-    """
+def _checked_labels(table: "Table", options: "Options") -> Iterator[NDArray[np.uint8]]:
     start = 0
-    for images in blocks:
-        yield images, labels[start : start + len(images)]
-        start += len(images)
+    for block in table.blocks(options):
+        values = block.reshape(-1)
+        with np.errstate(invalid="ignore"):  # NumPy warns of a signalling NaN
+            fits = (values >= 0) & (values <= options.largest_label) & (values == np.floor(values))
+        if not fits.all():
+            first = int(np.argmin(fits))
+            msg = f"label of row {start + first + 1}"
+            raise DataError(
+                msg,
+                file=table.name,
+                found=values[first],
+                expected=f"a whole number from 0 to {options.largest_label}",
+            )
+        yield values.astype(np.uint8, copy=False)
+        start += len(values)
 
 
 def _check_kind(table: "Table") -> None:
@@ -162,16 +135,13 @@ def _check_kind(table: "Table") -> None:
 
 def _converted(table: "Table", options: "Options") -> Iterator[NDArray[Any]]:
     start = 0
+    dtype = image_dtype(table)
     for block in table.blocks(options):
-        if block.dtype.kind == "f":
-            fits = np.isfinite(block)
-            dtype = block.dtype.newbyteorder("=")
-            dtype = np.promote_types(dtype, np.float32)
-        else:
-            fits = (block >= 0) & (block <= _LARGEST_PIXEL)
-            dtype = np.dtype(np.uint8)
-        if block.dtype != np.uint8 and not fits.all():
-            raise _pixel_error(table.name, block, fits, start)
+        if block.dtype != np.uint8:
+            is_float = block.dtype.kind == "f"
+            fits = np.isfinite(block) if is_float else (block >= 0) & (block <= _LARGEST_PIXEL)
+            if not fits.all():
+                raise _pixel_error(table.name, block, fits, start)
         yield block.astype(dtype, copy=False)
         start += len(block)
 

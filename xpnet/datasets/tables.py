@@ -15,28 +15,42 @@ if TYPE_CHECKING:
     from xpnet.datasets.options import Options
     from xpnet.files.opening import Readable
 
-__all__ = ["Block", "Rows", "Table"]
+__all__ = ["BLOCK_BYTES", "Block", "Labels", "Rows", "Table"]
 
 Block: TypeAlias = tuple[NDArray[Any], NDArray[np.uint8] | None]
 
 # No image is larger; a file that promises more must not be able to fill the memory.
 _ROW_BYTES = 1 << 28
-_BLOCK_BYTES = 1 << 26
+BLOCK_BYTES = 1 << 25
 
 
 @dataclass(frozen=True)
 class Rows:
     """Images, with their labels where the file has both, as a format's reader gives them.
 
-    `blocks` yields at least once; `count` is None where only the end of the file tells. Of a CSV
-    file, `layout` describes the columns, and `rest` are the rows behind the last block.
+    `blocks` yields at least once; `count` is None where only the end of the file tells. `table`
+    is the array of the images, None for a CSV file, for which `layout` describes the columns and
+    `rest` yields the rows behind the last block.
     """
 
     blocks: Iterator[Block]
     count: int | None
     labelled: bool
+    table: "Table | None" = None
     layout: "Layout | None" = None
     rest: Iterable[object] = ()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels in blocks; `count` is None where only the end of the file tells.
+
+    `doubtful` is the number of a line that is read as a label but may be a header.
+    """
+
+    blocks: Iterator[NDArray[np.uint8]]
+    count: int | None
+    doubtful: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ class Table:
             msg = "too large"
             raise DataError(msg, file=self.name, found=f"shape {shown}", expected=limit)
         if self.size is not None and self.size != self.total:
-            raise self._size_error(self.size)
+            raise self.size_error(self.size)
 
     @property
     def row_bytes(self) -> int:
@@ -98,18 +112,19 @@ class Table:
         """
         count = self.shape[0]
         wanted = count if options.rows is None else min(options.rows, count)
-        step = max(1, min(options.block_rows, _BLOCK_BYTES // self.row_bytes))
+        step = max(1, min(options.block_rows, BLOCK_BYTES // self.row_bytes))
         for start in range(0, max(wanted, 1), step):
             n_rows = min(step, wanted - start)
             content = take(self.stream, n_rows * self.row_bytes)
             if len(content) < n_rows * self.row_bytes:
-                raise self._size_error(start * self.row_bytes + len(content))
+                raise self.size_error(start * self.row_bytes + len(content))
             yield np.frombuffer(content, self.dtype).reshape(n_rows, *self.shape[1:])
         # One byte tells that there is more; how much more may be without end.
         if wanted == count and self.stream.read(1):
-            raise self._size_error(None)
+            raise self.size_error(None)
 
-    def _size_error(self, found: int | None) -> DataError:
+    def size_error(self, found: int | None) -> DataError:
+        """Return the error about an array of `found` bytes; None stands for too many."""
         cut_off = found is not None and found < self.total
         return DataError(
             "data is cut off" if cut_off else "data goes on after the last row",

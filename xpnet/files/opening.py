@@ -38,13 +38,21 @@ class Source(io.BufferedReader):
         The file; None for standard input.
     size : int or None
         Bytes of content, where that is known beforehand: a regular file without compression.
+    file : binary stream or None
+        The open file itself, which can seek, where `size` is known. To seek in it makes the
+        source useless.
     closing : contextlib.ExitStack
         What is closed together with the file; readers add what they open on top of it.
+    incoming : io.RawIOBase
+        The file before decompression: its `size`, None for a pipe, and `n_read`, the number of
+        bytes read so far.
     """
 
     path: Path | None
     size: int | None
+    file: BinaryIO | None
     closing: ExitStack
+    incoming: "_Filled"
 
 
 def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataError) -> Source:
@@ -75,7 +83,8 @@ def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataEr
     with ExitStack() as stack:
         stream = _standard_input() if file == "-" else stack.enter_context(Path(file).open("rb"))
         name = "<stdin>" if file == "-" else file
-        source = Source(_Filled(stream, name, error), _BUFFER_BYTES)
+        incoming = _Filled(stream, name, error)
+        source = Source(incoming, _BUFFER_BYTES)
         compressed = source.peek(len(_GZIP_MAGIC))[:2] == _GZIP_MAGIC
         if compressed:
             unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=source, mode="rb"))
@@ -83,7 +92,10 @@ def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataEr
         source.closing = cast("_Filled", source.raw).closing
         source.closing.push(stack.pop_all())
     source.path = None if file == "-" else Path(file)
-    source.size = None if compressed or source.path is None else _regular_size(stream)
+    source.incoming = incoming
+    incoming.size = None if source.path is None else _regular_size(stream)
+    source.size = None if compressed else incoming.size
+    source.file = None if source.size is None else stream
     return source
 
 
@@ -123,6 +135,8 @@ class _Filled(io.RawIOBase):
     def __init__(self, stream: BinaryIO, name: str, error: type[FileError]) -> None:
         self.name = name
         self.closing = ExitStack()
+        self.size: int | None = None
+        self.n_read = 0
         self._stream = stream
         self._error = error
         self._fault: FileError | None = None
@@ -147,6 +161,7 @@ class _Filled(io.RawIOBase):
             if not count:
                 break
             filled += count
+        self.n_read += filled
         return filled
 
     def close(self) -> None:

@@ -1,0 +1,106 @@
+"""Arrays in column-major order: the same images as in row-major order."""
+
+import gzip
+import io
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from xpnet.datasets import column_major, read, stream
+from xpnet.datasets.preview import count_images
+from xpnet.files import DataError
+
+IMAGES = np.asfortranarray(np.random.default_rng(0).integers(0, 256, (50, 4, 3), np.uint8))
+
+
+def npy(array):
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def npz(array):
+    content = io.BytesIO()
+    np.savez_compressed(content, images=array)
+    return content.getvalue()
+
+
+SIZES = ("BLOCK_BYTES", "_SEEK_BYTES", "_GROUP_BYTES")
+
+
+@pytest.fixture(params=[(1 << 25, 1 << 13, 1 << 20), (60, 0, 1), (60, 1 << 13, 70), (1, 0, 1)])
+def _sizes(request, monkeypatch):
+    """Treat a small array as a large one."""
+    for name, size in zip(SIZES, request.param, strict=True):
+        monkeypatch.setattr(column_major, name, size)
+
+
+@pytest.mark.usefixtures("_sizes")
+@pytest.mark.parametrize("pack", [npy, lambda x: gzip.compress(npy(x)), npz], ids=["", "gz", "npz"])
+@pytest.mark.parametrize("dtype", ["u1", ">i4", "f2", ">f8"])
+@pytest.mark.parametrize(("block_rows", "rows"), [(1, None), (7, 20), (4096, None), (7, 0)])
+def test_rows_in_blocks(tmp_path, pack, dtype, block_rows, rows):
+    path = tmp_path / "images"
+    path.write_bytes(pack(IMAGES.astype(dtype)))
+    blocks = [images for images, _ in stream(path, block_rows=block_rows, rows=rows)]
+    assert np.array_equal(np.concatenate(blocks), IMAGES[:rows])
+    assert all(len(block) <= block_rows for block in blocks)
+    assert all(block.flags.c_contiguous and block.flags.writeable for block in blocks)
+
+
+@given(
+    images=arrays(np.uint8, array_shapes(min_dims=2, max_dims=4, max_side=5)),
+    block_rows=st.integers(1, 6),
+)
+def test_round_trip(tmp_path_factory, images, block_rows):
+    path = tmp_path_factory.mktemp("columns") / "a"
+    path.write_bytes(npy(np.asfortranarray(images)))
+    found = np.concatenate([block for block, _ in stream(path, block_rows=block_rows)])
+    assert np.array_equal(found, images)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npy(IMAGES)[:-1], "data is cut off, found 599 bytes, expected 600 bytes (50 rows of 12)"),
+        (npy(IMAGES) + b"1", "data goes on after the last row, found more than 600 bytes"),
+        (npy(IMAGES)[:-500] + bytes(1 << 20), "data goes on after the last row, found more than"),
+    ],
+    ids=["cut", "longer", "much longer"],
+)
+def test_a_compressed_file_of_another_size(tmp_path, content, message):
+    path = tmp_path / "images"
+    path.write_bytes(gzip.compress(content))
+    with pytest.raises(DataError, match=re.escape(f"{path}: {message}")):
+        read(path)
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(column_major, "BLOCK_BYTES", 12 * 10)
+    monkeypatch.setattr(column_major, "_SEEK_BYTES", 0)
+    path = tmp_path / "images"
+    path.write_bytes(npy(np.asfortranarray(np.zeros((50_000, 12), np.uint8))))
+    blocks = stream(path, block_rows=10)
+    next(blocks)
+    path.write_bytes(npy(IMAGES))
+    with pytest.raises(DataError, match=r"data is cut off, found .* expected 600000 bytes"):
+        list(blocks)
+
+
+def test_the_rows_are_counted_without_reading_them(tmp_path):
+    path = tmp_path / "images"
+    path.write_bytes(gzip.compress(npy(IMAGES.astype("f8"))[:-100]))
+    assert count_images(path) == (50, 8)
+
+
+def test_labels_in_a_column(tmp_path):
+    path, labels = tmp_path / "images", tmp_path / "labels"
+    path.write_bytes(npy(IMAGES))
+    values = np.arange(50, dtype=np.uint8)
+    for array in (values[:, None], np.asfortranarray(np.stack([values] * 2, 1))[:, :1]):
+        labels.write_bytes(npy(array).replace(b"False", b"True "))
+        assert read(path, labels=labels)[1].tolist() == values.tolist()
