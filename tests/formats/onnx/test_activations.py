@@ -55,7 +55,7 @@ def test_clips(opened, model_of, check_agreement, name):
 def test_an_old_clip(opened, model_of):
     largest = float(np.finfo(np.float32).max)
     nodes = [FIRST, ("Clip", "h", "y", {"min": 0.0, "max": largest})]
-    assert "4 relu; logits" in repr(opened(model_of(nodes, opset=6)))
+    assert "4 relu; logits" in repr(opened(model_of(nodes, opset=7)))
 
 
 @pytest.mark.parametrize("inputs", ["h s", "s h"])

@@ -197,11 +197,6 @@ GRAPHS = {
         {"opset": 11, "constants": {"to": whole(-1, 2, 1)}},
         "2 softmax; probabilities",
     ),
-    "an old sum": (
-        [("MatMul", "x W", "m"), ("Add", "m b", "h", {"axis": 1, "broadcast": 1}), LAST],
-        {"opset": 6},
-        PLAIN,
-    ),
     "a sigmoid of one unit": (
         [("Gemm", "x column", "l"), ("Sigmoid", "l", "y")],
         {"constants": {"column": np.ones((3, 1), "f4")}},

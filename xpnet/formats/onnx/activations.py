@@ -41,9 +41,7 @@ def activation(node: Node) -> Rows:
 def check_axis(node: Node, rows: Rows, axis: int, *, and_following: bool = False) -> None:
     """Refuse a function along an axis that is not a whole row."""
     shape = rows.shape or ()
-    if not -len(shape) <= axis < len(shape):
-        node.refuse(f"its axis {axis} must be one of {len(shape)}")
-    place = axis % len(shape)
+    place = node.place_of(axis, len(shape))
     along = shape[place:] if and_following else shape[place : place + 1]
     if math.prod(along) != rows.size:
         node.refuse(f"its axis {axis} must be that of the units; rows have shape {shown(shape)}")
@@ -74,6 +72,8 @@ def clip(node: Node) -> Rows:
     rows = rows_of(node)
     bounds = [node.attributes.get("min"), node.attributes.get("max")]
     for i, x in enumerate(node.inputs[1:3]):
+        if isinstance(x, np.ndarray) and x.ndim > 1:
+            node.refuse(f"its bounds must be scalars; got the shape {x.shape}")
         bounds[i] = None if x is None else float(np.asarray(x).reshape(()))
     low, high = (
         -np.inf if bounds[0] is None else bounds[0],

@@ -17,8 +17,6 @@ __all__ = ["UFUNCS", "arithmetic", "negative", "scaler"]
 
 def arithmetic(node: Node) -> Value:
     """Return a sum, difference, product or quotient; of rows, as a step, bias or gate."""
-    if len(node.inputs) != 2:  # noqa: PLR2004 (operands)
-        node.refuse(f"it must have two inputs; got {len(node.inputs)}")
     if all(isinstance(x, np.ndarray) for x in node.inputs):
         return _of_constants(node)
     for x, gate in (node.inputs, node.inputs[::-1]):
@@ -29,7 +27,6 @@ def arithmetic(node: Node) -> Value:
         node.refuse("nothing may follow an ArgMax")
     if rows.dtype.kind != "f" or constant.dtype != rows.dtype:
         node.refuse(f"its constant is of {constant.dtype}, its input of {rows.dtype}")
-    _check_old_axis(node, rows, constant)
     if not rows.layers:
         steps, shape = _steps(node, rows, constant, comes_first=comes_first)
         return rows.with_steps(node, shape, *_joined((*rows.steps, *steps)))
@@ -40,16 +37,6 @@ def arithmetic(node: Node) -> Value:
     ):
         node.refuse("behind a layer, only its bias may be added")
     return with_bias(node, rows, -constant if node.operator == "Sub" else constant)
-
-
-def _check_old_axis(node: Node, rows: Rows, constant: NDArray[Any]) -> None:
-    """Refuse what old versions could ask for: a constant that is not along the last axes."""
-    axis = node.attributes.get("axis")
-    if axis is None:
-        return
-    n_axes = -1 if rows.shape is None else len(rows.shape)
-    if axis not in {n_axes - constant.ndim, -constant.ndim}:
-        node.refuse(f"its constant must be along the last axes; got axis {axis}")
 
 
 def _of_constants(node: Node) -> NDArray[Any]:
@@ -81,6 +68,8 @@ def _steps(
     shape = rows.shape
     if constant.size == 1:
         value: Any = float(constant.reshape(-1)[0])
+        if shape is None and constant.ndim > 2:  # noqa: PLR2004 (more axes than rows have)
+            node.refuse(f"its constant of shape {constant.shape} does not fit a row")
         shape = None if shape is None else (*[1] * (constant.ndim - len(shape)), *shape)
     else:
         value, shape = spread(node, rows, constant)
@@ -111,8 +100,11 @@ def _steps_of_value(node: Node, value: Any, *, comes_first: bool) -> tuple[Step,
 def scaler(node: Node) -> Value:
     """Return rows through the scaler of scikit-learn: (x - offset) * scale."""
     value: Value = rows_of(node)
+    lengths = {len(node.attributes.get(name, ())) for name in ("offset", "scale")}
+    if len(lengths) > 1 or 0 in lengths:
+        node.refuse("its offset and scale must be given, and of one length")
     for operator, name in (("Sub", "offset"), ("Mul", "scale")):
-        constant = np.asarray(node.attributes.get(name, [operator == "Mul"]), np.float32)
+        constant = np.asarray(node.attributes[name], np.float32)
         inputs = [value, constant]
         value = arithmetic(replace(node, operator=operator, inputs=inputs, attributes={}))
     return value

@@ -4,6 +4,7 @@ Each operator maps values to values (`xpnet.formats.onnx.values`); what none of 
 refused by name.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from xpnet.files.errors import WeightsError, quoted
 from xpnet.formats.onnx.library import onnx_library
+from xpnet.formats.onnx.schemas import Schemas
 from xpnet.formats.onnx.tensors import Tensors, numpy_dtype
 from xpnet.formats.onnx.values import BATCH, Node, OperatorError, Rows, ShapeError, Value
 from xpnet.networks.preprocessing import arrays_of
@@ -49,8 +51,8 @@ class Graph:
         self._onnx = onnx_library()
         self._tensors = tensors
         self._meanings = meanings
-        self._version = _version_of(model)
         _check_whole(model)
+        self._schemas = Schemas(model)
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
         self._makers = {name: node for node in graph.node for name in node.output if name}
         self.outputs = {output.name: output for output in graph.output}
@@ -60,6 +62,8 @@ class Graph:
             names = ", ".join(quoted(x.name) for x in inputs) or "none"
             msg = f"ONNX must have one input; got {names}"
             raise ValueError(msg)
+        for node in graph.node:
+            self._schemas.check(node, is_known=self._schemas.name_of(node) in meanings)
         self._input = inputs[0]
         self._readings: list[tuple[_Shape, int | None, dict[str, Value]]] = [
             (shape, fixed_batch, {}) for shape, fixed_batch in self._shapes()
@@ -79,14 +83,26 @@ class Graph:
                 waiting.extend(self._makers[name].input if name in self._makers else ())
         return needed
 
-    def _shapes(self) -> list[tuple[_Shape, int | None]]:
-        """Return the shapes that the input may have, each with the batch that is fixed."""
+    def _shapes(self, n_in: int = 0) -> list[tuple[_Shape, int | None]]:
+        """Return the shapes that the input may have, each with the batch that is fixed.
+
+        `n_in` is the number of inputs of the first layer, 0 as long as no layer is known.
+        """
         kind = self._input.type.tensor_type
+        if any(dim.HasField("dim_value") and dim.dim_value == 0 for dim in kind.shape.dim):
+            name = quoted(self._input.name)
+            msg = f"ONNX must have an input with values; got a length of 0 in {name}"
+            raise ValueError(msg)
         # 0 where the length is not fixed.
         dims = tuple(max(0, dim.dim_value) for dim in kind.shape.dim)
         n_free = dims.count(0)
         if not kind.HasField("shape") or n_free > 1 or dims == (0,) or (n_free and dims[0] == 1):
-            return [(None, None)]
+            by_layer: dict[tuple[int, ...], list[tuple[_Shape, int | None]]] = {
+                (0,): [((n_in,), None)],
+                (0, 0): [((BATCH, n_in), None), ((n_in, BATCH), None)],
+                (1, 0): [((1, n_in), 1)],
+            }
+            return by_layer.get(dims if n_in else (), [(None, None)])
         if n_free:
             shapes: list[tuple[_Shape, int | None]] = [(tuple(n or BATCH for n in dims), None)]
             # Some graphs leave the batch free, but work for one row only.
@@ -114,10 +130,21 @@ class Graph:
                 fault = fault or error
                 continue
             if isinstance(found, Rows) and found.layers:
+                if shape is None and self._read_again(len(found.layers[0].weight)):
+                    return self.result(name)
                 return found, fixed_batch
             msg = f"ONNX must have fully connected layers; its output {quoted(name)} has none"
             fault = fault or ValueError(msg)
         raise fault or ValueError(name)
+
+    def _read_again(self, n_in: int) -> bool:
+        """Return whether the first layer tells the shape of the input, to go by that."""
+        shapes = self._shapes(n_in)
+        if (None, None) in shapes:
+            return False
+        self._readings = [(shape, fixed_batch, {}) for shape, fixed_batch in shapes]
+        self._made, self._n_made = {}, 0
+        return True
 
     def _followed(
         self, name: str, shape: _Shape, fixed_batch: int | None, values: dict[str, Value]
@@ -158,12 +185,12 @@ class Graph:
 
     def _computed(self, name: str, fixed_batch: int | None, values: Mapping[str, Value]) -> Value:
         proto = self._makers[name]
-        operator = proto.op_type
-        if proto.domain not in _OWN_DOMAINS:
-            operator = f"{proto.domain}:{operator}"
+        operator = self._schemas.name_of(proto)
         inputs = [values[x] if x else None for x in proto.input]
         most = _MOST_BYTES + _MOST_TIMES * self._tensors.n_bytes - self._n_made
-        node = Node(operator, proto.name or name, inputs, {}, self._version, fixed_batch, most)
+        node = Node(
+            operator, proto.name or name, inputs, {}, self._schemas.version, fixed_batch, most
+        )
         if operator not in self._meanings:
             node.refuse("no part of a network of fully connected layers")
         if name != proto.output[0]:
@@ -175,6 +202,7 @@ class Graph:
             raise
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             node.refuse(f"{type(error).__name__}: {error}")
+        self._schemas.check_types(proto, inputs)
         self._count(node, value)
         return value
 
@@ -206,11 +234,6 @@ class Graph:
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _version_of(model: Any) -> int:
-    versions = [x.version for x in model.opset_import if x.domain in _OWN_DOMAINS]
-    return max(versions, default=1)
-
-
 def _check_whole(model: Any) -> None:
     """Refuse what would give a name two meanings, or numbers that are not looked at."""
     graph = model.graph
@@ -229,3 +252,7 @@ def _check_whole(model: Any) -> None:
             msg = f"ONNX must make each value once; got {quoted(name)} twice"
             raise ValueError(msg)
         seen.add(name)
+    for name, count in Counter(node.name for node in graph.node if node.name).items():
+        if count > 1:
+            msg = f"ONNX must name each of its nodes differently; got {quoted(name)} twice"
+            raise ValueError(msg)

@@ -35,6 +35,8 @@ def _dropout(node: Node) -> Value:
         for x in node.inputs[1:]
     ):
         node.refuse("it must not be in training mode")
+    if any(isinstance(x, np.ndarray) and x.ndim for x in node.inputs[1:]):
+        node.refuse("its ratio and mode must be scalars")
     return _through(node)
 
 
@@ -60,7 +62,7 @@ def _cast(node: Node) -> Value:
 def _constant(node: Node) -> NDArray[Any]:
     kinds = dict.fromkeys(("value_float", "value_floats"), "float32")
     kinds |= dict.fromkeys(("value_int", "value_ints"), "int64")
-    for name, value in node.attributes.items():
+    for name, value in node.attributes.items() if len(node.attributes) == 1 else ():
         if name == "value" and isinstance(value, np.ndarray):
             return value
         if name in kinds:
@@ -76,7 +78,7 @@ def _argmax(node: Node) -> Rows:
         node.refuse("it must choose the first of equal outputs")
     shape = list(rows.shape or ())
     shape[axis] = 1
-    if not node.attributes.get("keepdims", 1):
+    if node.attributes.get("keepdims", 1) != 1:
         del shape[axis]
     dtype = np.dtype(np.int64)
     return replace(rows, shape=tuple(shape), dtype=dtype, is_label=True, gate=None)

@@ -39,6 +39,7 @@ def rows_of(node: Node) -> Rows:
 def matmul(node: Node) -> Rows:
     """Return rows through a layer without a bias; they may be columns."""
     rows, weight, comes_first = split(node)
+    n_axes = weight.ndim
     weight = np.squeeze(weight, tuple(range(weight.ndim - 2))) if _is_padded(weight) else weight
     if weight.ndim != 2:  # noqa: PLR2004 (a matrix)
         node.refuse(f"its weight must be a matrix; got the shape {weight.shape}")
@@ -47,12 +48,19 @@ def matmul(node: Node) -> Rows:
         shape = (BATCH, n_in) if rows.shape is None else rows.shape
         if shape[-1:] != (n_in,) or math.prod(shape) != n_in * rows.n_rows:
             _refuse_mismatch(node, shape, weight)
-        return _weighted(node, rows, weight, (*shape[:-1], n_out))
+        return _weighted(node, rows, weight, _padded(shape, (*shape[:-1], n_out), n_axes))
     n_out, n_in = weight.shape
     shape = (n_in, BATCH) if rows.shape is None else rows.shape
     if shape[-2:][:1] != (n_in,) or math.prod(shape) != n_in * rows.n_rows:
         _refuse_mismatch(node, shape, weight)
-    return _weighted(node, rows, weight.T, (*shape[:-2], n_out, *shape[1:][-1:]))
+    result = (*shape[:-2], n_out, *shape[1:][-1:])
+    return _weighted(node, rows, weight.T, _padded(shape, result, n_axes))
+
+
+def _padded(shape: tuple[int, ...], result: tuple[int, ...], n_axes: int) -> tuple[int, ...]:
+    """Return the shape of a result, with the axes of length 1 that come from the weight."""
+    n_axes -= len(shape) == 1  # a vector's own axis is summed over
+    return (*[1] * (n_axes - len(result)), *result)
 
 
 def _is_padded(weight: NDArray[Any]) -> bool:
@@ -92,6 +100,8 @@ def gemm(node: Node) -> Rows:
     a, b, c = (*node.inputs, None, None, None)[:3]
     if isinstance(c, Rows):
         node.refuse("its bias must be a constant")
+    if c is not None and c.ndim > 2:  # noqa: PLR2004 (a matrix)
+        node.refuse(f"its bias must have at most two axes; got the shape {c.shape}")
     for x in (a, b):
         if isinstance(x, Rows) and x.shape is not None and len(x.shape) != 2:  # noqa: PLR2004
             node.refuse(f"its input must be a matrix; got rows of shape {shown(x.shape)}")
@@ -106,7 +116,10 @@ def gemm(node: Node) -> Rows:
         with np.errstate(all="ignore"):
             layer = Layer(weight * weight.dtype.type(alpha))
         rows = replace(rows, layers=(*rows.layers[:-1], layer))
-    if c is None or beta == 0.0:
+    if c is None:
+        return rows
+    if beta == 0.0:
+        spread(node, rows, c)  # which must fit all the same
         return rows
     with np.errstate(all="ignore"):
         return with_bias(node, rows, c * c.dtype.type(beta) if beta != 1.0 else c)
@@ -138,7 +151,7 @@ def spread(
 ) -> tuple[NDArray[Any], tuple[int, ...] | None]:
     """Return a constant as one number for each number of a row, and the shape of both together."""
     if rows.shape is None:
-        if constant.size != math.prod(constant.shape[-1:]):
+        if constant.size != math.prod(constant.shape[-1:]) or constant.ndim > 2:  # noqa: PLR2004
             node.refuse(f"its constant of shape {constant.shape} does not fit a row")
         return constant.reshape(-1), None
     try:

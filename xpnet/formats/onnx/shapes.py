@@ -71,6 +71,7 @@ def _flatten(node: Node) -> Value:
     if shape is None:  # one row, whatever it is
         return _rows(node)
     axis = int(node.attributes.get("axis", 1))
+    axis = axis if axis == len(shape) else node.place_of(axis, len(shape))
     return _reshaped(node, (math.prod(shape[:axis]), math.prod(shape[axis:])))
 
 
@@ -89,8 +90,9 @@ def _reshape(node: Node) -> Value:
     if isinstance(x, Rows) and x.n_rows == BATCH and target and target[0] == node.fixed_batch:
         target[0] = BATCH
     if shape is None:
-        is_flat = len(target) == 2 and target[1] > 0  # noqa: PLR2004 (a batch of rows)
-        return _reshaped(node, (BATCH, target[1])) if is_flat else _rows(node)
+        if len(target) != 2 or target[0] not in {-1, 0, 1}:  # noqa: PLR2004 (a batch of rows)
+            node.refuse("the shape of its input must be known")
+        return _reshaped(node, (BATCH, target[1])) if target[1] > 0 else _rows(node)
     if not node.attributes.get("allowzero"):
         target = [shape[i] if n == 0 and i < len(shape) else n for i, n in enumerate(target)]
     if target.count(-1) == 1:
@@ -105,6 +107,8 @@ def _squeeze(node: Node) -> Value:
     shape, axes = _shape_of(node), _told(node, "axes", 1)
     if shape is None:
         return _rows(node)
+    if axes == []:
+        node.refuse("its axes must be left out or be some; got none of them")
     places = _places(node, axes, len(shape)) if axes else {i for i, n in enumerate(shape) if n == 1}
     if any(shape[i] != 1 for i in places):
         node.refuse(f"its axes {axes} must be of length 1; got the shape {shape}")
@@ -123,9 +127,10 @@ def _unsqueeze(node: Node) -> Value:
 
 
 def _places(node: Node, axes: Sequence[int], n_axes: int) -> set[int]:
-    if any(not -n_axes <= axis < n_axes for axis in axes):
-        node.refuse(f"its axes {list(axes)} must be of {n_axes}")
-    return {axis % n_axes for axis in axes}
+    places = {node.place_of(axis, n_axes) for axis in axes}
+    if len(places) < len(axes):
+        node.refuse(f"its axes {list(axes)} must be different ones")
+    return places
 
 
 def _transpose(node: Node) -> Value:
@@ -162,14 +167,15 @@ def _gather(node: Node) -> NDArray[Any]:
     values, places = _constants(node)
     if places.dtype.kind not in "iu":
         node.refuse("it must be told places")
-    axis = int(node.attributes.get("axis", 0))
+    axis = node.place_of(int(node.attributes.get("axis", 0)), values.ndim)
     if values.size // max(1, values.shape[axis]) * places.size > _MOST_NUMBERS:
         node.refuse("it must give the numbers of a shape")
     return np.asarray(np.take(values, places, axis=axis))
 
 
 def _concat(node: Node) -> NDArray[Any]:
-    return np.concatenate(_constants(node), axis=int(node.attributes.get("axis", 0)))
+    arrays = _constants(node)
+    return np.concatenate(arrays, axis=node.place_of(node.attributes["axis"], arrays[0].ndim))
 
 
 SHAPE_MEANINGS: Mapping[str, Callable[[Node], Value]] = {

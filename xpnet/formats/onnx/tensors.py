@@ -130,11 +130,18 @@ class Tensors:
         target = Path(os.path.realpath(self._path)).parent / location
         try:
             # A symbolic link could lead anywhere.
-            is_inside = is_inside and os.path.realpath(target) == str(target) and target.is_file()
-        except (OSError, ValueError):  # no path at all
+            is_inside = is_inside and os.path.realpath(target) == str(target)
+        except ValueError:  # no path at all
             is_inside = False
         if not is_inside:
             msg = "weights in a file that is not in the model's own folder"
+            raise WeightsError(msg, file=self._path, found=quoted(location))
+        if not os.path.lexists(target):
+            expected = f"{quoted(location)} in {quoted(str(self._path.parent))}"
+            msg = "file of weights is missing"
+            raise WeightsError(msg, file=self._path, expected=expected)
+        if not target.is_file():
+            msg = "weights in what is no regular file"
             raise WeightsError(msg, file=self._path, found=quoted(location))
         return target
 

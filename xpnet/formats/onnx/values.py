@@ -26,6 +26,8 @@ __all__ = [
 # The length of the batch wherever a graph works for any: a prime, so that a product of lengths
 # tells whether the batch is in it, and the largest that both int32 and int64 hold.
 BATCH = (1 << 31) - 1
+# The version of ONNX's operators from which on an axis may be negative, counted from the end.
+_NEGATIVE_AXES = 11
 # A network of more is taken for one that was made to fill the memory.
 _MOST_LAYERS = 1000
 
@@ -149,6 +151,14 @@ class Node:
     version: int
     fixed_batch: int | None
     most_bytes: int
+
+    def place_of(self, axis: int, n_axes: int) -> int:
+        """Return an axis counted from the first one; raise if it is out of range."""
+        if not -n_axes <= axis < n_axes:
+            self.refuse(f"its axis {axis} must be one of {n_axes}")
+        if axis < 0 and self.version < _NEGATIVE_AXES:
+            self.refuse(f"its axis {axis} must not be negative before version {_NEGATIVE_AXES}")
+        return axis % n_axes
 
     def refuse(self, why: str, *, error: type[OperatorError] = OperatorError) -> NoReturn:
         """Raise an error that names the operation."""

@@ -1,0 +1,171 @@
+"""Validation of a model's versions and nodes against ONNX's schemas of the operators.
+
+A model that ONNX Runtime rejects is rejected here, too: an attribute that an operator does not have
+in the model's version would otherwise be ignored, or get a meaning that no other program gives it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from xpnet.files.errors import quoted
+from xpnet.formats.onnx.library import onnx_library
+from xpnet.formats.onnx.values import OperatorError, Value
+
+__all__ = ["Schemas"]
+
+# ONNX Runtime supports no older version, in which operators had other attributes.
+_OLDEST = 7
+_OWN, _ML = "", "ai.onnx.ml"
+_ALIASES = {"ai.onnx": _OWN}
+_NO_NUMBERS = frozenset({"name", "doc_string", "type", "ref_attr_name"})
+_TYPES = {"float32": "tensor(float)", "float64": "tensor(double)"}
+
+
+class Schemas:
+    """The operators in the versions that a model declares.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+
+    Raises
+    ------
+    ValueError
+        If a version is missing, ambiguous, or unknown to the package onnx.
+    """
+
+    def __init__(self, model: Any) -> None:
+        onnx = onnx_library()
+        if model.ir_version > onnx.IR_VERSION:
+            msg = (
+                f"ONNX must be of format version {onnx.IR_VERSION} or older; got {model.ir_version}"
+            )
+            raise ValueError(msg)
+        newest_ml = onnx.defs.onnx_ml_opset_version()
+        self.version = _version_of(model, _OWN, _OLDEST, onnx.defs.onnx_opset_version(), None)
+        ml_version = _version_of(model, _ML, 1, newest_ml, newest_ml)
+        self._versions = {_OWN: self.version, _ML: ml_version}
+        self._schema = cache(self._look_up)
+
+    def name_of(self, proto: Any) -> str:
+        """Return an operator's name, with its domain unless that is ONNX's own."""
+        domain = _ALIASES.get(proto.domain, proto.domain)
+        return f"{domain}:{proto.op_type}" if domain else str(proto.op_type)
+
+    def check(self, proto: Any, *, is_known: bool) -> None:
+        """Raise if a node does not match the schema of its operator.
+
+        Parameters
+        ----------
+        proto : onnx.NodeProto
+        is_known : bool
+            Whether xpnet reads the operator. Of others, only the name is checked.
+
+        Raises
+        ------
+        OperatorError
+            If the operator is unknown or removed, or if the number of inputs or outputs or an
+            attribute does not match.
+        """
+        schema = self._schema(proto.op_type, _ALIASES.get(proto.domain, proto.domain))
+        why = schema if isinstance(schema, str) else None
+        if why is None and is_known:
+            why = _fault(schema, proto)
+        if why is not None:
+            self._refuse(proto, why)
+
+    def check_types(self, proto: Any, inputs: Sequence[Value]) -> None:
+        """Raise if inputs are of dtypes that the operator does not take in this version.
+
+        Raises
+        ------
+        OperatorError
+            If there is such an input, or if dtypes differ that must be the same.
+        """
+        dtypes: dict[str, str] = {}
+        schema = self._schema(proto.op_type, _ALIASES.get(proto.domain, proto.domain))
+        for place, value in enumerate(inputs):
+            formal = schema.inputs[min(place, len(schema.inputs) - 1)]
+            if value is None:
+                continue
+            if _type_of(value.dtype) not in formal.types:
+                why = f"it takes no {value.dtype} as its input {place + 1}"
+                self._refuse(proto, f"{why} in version {schema.since_version}")
+            dtype = dtypes.setdefault(formal.type_str, value.dtype.name)
+            if dtype != value.dtype.name:
+                self._refuse(proto, f"its inputs must be of one dtype; got {dtype}, {value.dtype}")
+
+    def _look_up(self, operator: str, domain: str) -> Any:
+        """Return the schema of an operator, or why there is none."""
+        if domain not in self._versions:
+            return "no part of a network of fully connected layers"
+        defs = onnx_library().defs
+        version = self._versions[domain]
+        try:
+            schema = defs.get_schema(operator, version, domain)
+        except defs.SchemaError:
+            return f"there is no such operator in version {version}"
+        if schema.deprecated:
+            return f"it was removed in version {schema.since_version}"
+        return schema
+
+    def _refuse(self, proto: Any, why: str) -> None:
+        name = quoted(proto.name or next(iter(proto.output), ""))
+        msg = f"ONNX operator {self.name_of(proto)} ({name}): {why}"
+        raise OperatorError(msg)
+
+
+def _version_of(model: Any, domain: str, oldest: int, newest: int, default: int | None) -> int:
+    """Return the version of a domain's operators that a model imports."""
+    found = {x.version for x in model.opset_import if _ALIASES.get(x.domain, x.domain) == domain}
+    if not found and default is not None:
+        return default
+    if len(found) != 1 or not oldest <= min(found) <= newest:
+        shown = " and ".join(map(str, sorted(found))) or "none"
+        what = f"operators {f'of {domain} ' if domain else ''}in one version"
+        msg = f"ONNX must have {what}, from {oldest} to {newest}; got {shown}"
+        raise ValueError(msg)
+    return int(min(found))
+
+
+def _fault(schema: Any, proto: Any) -> str | None:
+    """Return the difference of a node from the schema of its operator; None if it matches."""
+    version = schema.since_version
+    for what, names, least, most in (
+        ("input", proto.input, schema.min_input, schema.max_input),
+        ("output", proto.output, schema.min_output, schema.max_output),
+    ):
+        if not least <= len(names) <= most:
+            count = f"{least}" if least == most else f"{least} to {most}"
+            plural = "" if most == 1 else "s"
+            return f"it must have {count} {what}{plural} in version {version}; got {len(names)}"
+    counts = Counter(attribute.name for attribute in proto.attribute)
+    for attribute in proto.attribute:
+        name = quoted(attribute.name)
+        if attribute.name not in schema.attributes:
+            known = ", ".join(sorted(schema.attributes)) or "none"
+            return f"its attribute {name} is unknown in version {version}, which has {known}"
+        if counts[attribute.name] > 1:
+            return f"its attribute {name} is given twice"
+        expected = schema.attributes[attribute.name].type.name
+        if not _is_of(attribute, expected):
+            return f"its attribute {name} must be {expected}"
+    missing = [name for name, x in schema.attributes.items() if x.required and name not in counts]
+    return f"its attribute {quoted(missing[0])} is missing" if missing else None
+
+
+def _is_of(attribute: Any, expected: str) -> bool:
+    """Return whether an attribute is of a type, and has no value of another type."""
+    types = onnx_library().AttributeProto.AttributeType
+    held = {field.name for field, _ in attribute.ListFields()} - _NO_NUMBERS
+    fields = {"FLOAT": "f", "INT": "i", "STRING": "s", "TENSOR": "t", "GRAPH": "g"}
+    own = fields.get(expected, expected.lower())
+    return types.Name(attribute.type) == expected and held <= {own}
+
+
+def _type_of(dtype: np.dtype[Any]) -> str:
+    return _TYPES.get(dtype.name, f"tensor({dtype.name})")
