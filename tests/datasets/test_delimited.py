@@ -263,7 +263,11 @@ def test_comment_line(write, before, line):
     )
 
 
-@pytest.mark.parametrize("row", ['1,0,2,3,"4\n5,0,2,3,4\n', '1,0,2,3,"\n4"\n'])
+@pytest.mark.parametrize(
+    "row",
+    ['1,0,2,3,"4\n5,0,2,3,4\n', '1,0,2,3,"\n4"\n', '1,0,2,3,"4\n', '1,0,2,3,"4'],
+    ids=["quoted-end", "quoted-break", "last", "no-final"],
+)
 def test_quote_that_is_not_closed(write, row):
     refused(write(HEADER + row), ":2:5: quote is not closed on its line")
 
@@ -271,6 +275,16 @@ def test_quote_that_is_not_closed(write, row):
 def test_endless_line(write):
     text = gzip.compress(HEADER.encode() + b"1" * (1 << 24), compresslevel=1)
     refused(write(text), ":2: line is too long, expected at most 16777216 characters")
+
+
+def test_line_of_far_more_values_than_bytes(write):
+    path = write(gzip.compress(HEADER.encode() + b"1," * 100_000))
+    refused(
+        path,
+        ": line 2 of 100,001 values, too large to hold at once, found 20,000,200 bytes, expected "
+        "at most 16,777,216, --max-data-bytes (max_data_bytes=) raises the limit",
+    )
+    refused(path, ":2: row is too long, found 100001 values, expected 5", max_data_bytes=20_000_200)
 
 
 class Endless(io.RawIOBase):

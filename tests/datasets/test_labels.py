@@ -196,3 +196,9 @@ def test_no_other_difference_is_put_down_to_a_header(write):
     path, labels = write("pixels", idx(IMAGES)), write("labels.csv", "0\n1\n2\n3\n4\n")
     with pytest.raises(DataError, match=re.escape(f"expected 5 as in {labels}") + "$"):
         read(path, labels=labels)
+
+
+@pytest.mark.parametrize("damaged", [b"\xbd", b"%", b"-"])
+def test_a_damaged_first_label_is_no_header(write, damaged):
+    images, labels = write("pixels", idx(IMAGES)), write("labels.csv", damaged + b"\n4\n5\n6\n")
+    refused(images, f"{labels}:1:1: label", labels=labels)

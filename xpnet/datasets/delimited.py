@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xpnet.datasets.columns import Layout, counted_columns, split
 from xpnet.datasets.faults import check_first_line, field_error, find_fault
 from xpnet.datasets.header import find_header, has_names, is_header, is_zero, named_columns
+from xpnet.datasets.limits import check_held
 from xpnet.datasets.tables import Block, Labels, Rows
 from xpnet.files import DataError, quoted
 
@@ -27,6 +28,9 @@ Line = tuple[int, str]
 # The first label column that is not all zero may come late in a file sorted by label.
 _LAYOUT_LINES = 8192
 _LINE_CHARACTERS = 1 << 24
+# A longer line may take too much memory for its file. Each field takes so many bytes while a line
+# is judged, as measured.
+_SHORT_LINE_CHARACTERS, _FIELD_BYTES = 1 << 16, 200
 _BLANK_LINES = 1 << 20
 _BLOCK_CHARACTERS = 1 << 25
 
@@ -51,7 +55,7 @@ def open_delimited(source: "Source", options: "Options") -> Rows:
     DataError
         If the columns cannot be understood; from the blocks, if a line is wrong.
     """
-    lines = _numbered_lines(source, options.delimiter)
+    lines = _numbered_lines(source, options)
     number, first = _first_line(lines, source.name, options)
     header = find_header(first, number, source.name, options)
     if header is None:
@@ -89,7 +93,7 @@ def read_delimited_labels(source: "Source", options: "Options") -> Labels:
     DataError
         If there is another column; from the blocks, if a line is not a label.
     """
-    lines = _numbered_lines(source, options.delimiter)
+    lines = _numbered_lines(source, options)
     number, first = _first_line(lines, source.name, options)
     fields = split(first, options.delimiter)
     if len(fields) > 1:
@@ -114,14 +118,14 @@ def read_delimited_labels(source: "Source", options: "Options") -> Labels:
     )
 
 
-def _numbered_lines(source: "Source", delimiter: str) -> Iterator[Line]:
+def _numbered_lines(source: "Source", options: "Options") -> Iterator[Line]:
     """Yield the lines that are not blank, with their numbers in the file.
 
     Far more blank lines than others are an error: gzip packs billions of them into a small file.
     """
     # Bytes that are not UTF-8 come through, to be refused with their line and column.
     text = io.TextIOWrapper(source, encoding="utf-8", errors="surrogateescape", newline=None)
-    blanks = " \t\n".replace(delimiter, "") + "\ufeff"
+    blanks = " \t\n".replace(options.delimiter, "") + "\ufeff"
     n_rows = 0
     for number, line in enumerate(iter(partial(text.readline, _LINE_CHARACTERS), ""), 1):
         if len(line) == _LINE_CHARACTERS:
@@ -129,6 +133,14 @@ def _numbered_lines(source: "Source", delimiter: str) -> Iterator[Line]:
             msg = "line is too long"
             raise DataError(msg, file=source.name, line=number, expected=limit)
         if line.lstrip(blanks):
+            if len(line) > _SHORT_LINE_CHARACTERS:
+                n_fields = line.count(options.delimiter) + 1
+                check_held(
+                    f"line {number} of {n_fields:,} values,",
+                    n_fields * _FIELD_BYTES,
+                    source,
+                    options,
+                )
             n_rows += 1
             yield number, line
         elif number - n_rows > n_rows + _BLANK_LINES:
@@ -198,7 +210,8 @@ def _parse(lines: list[Line], layout: Layout) -> NDArray[Any]:
             )
         except ValueError:
             table = None
-    if table is None or table.shape != (len(lines), width):
+    # In the last line, NumPy takes the end for a closing quote.
+    if table is None or table.shape != (len(lines), width) or texts[-1].count('"') % 2:
         raise find_fault(lines, layout)
     return table
 

@@ -18,6 +18,8 @@ __all__ = ["find_header", "has_names", "is_header", "is_zero", "named_columns"]
 _LABEL_NAMES = ("label", "class", "target", "y")
 _PIXEL_NAME = re.compile(r"(?:pixel)?\d+|\d+x\d+", re.IGNORECASE | re.ASCII)
 _PIXEL_WORD = re.compile(r"pixel\d+|\d+x\d+", re.ASCII)
+# Nearly all damaged values begin with no letter.
+_WORD = re.compile(r"\s*(?:[^\W\d]|\d+x\d+)")
 _INDEX_NAME = re.compile(r"|unnamed: \d+", re.ASCII)  # as pandas writes it, and reads it back
 _KNOWN_NAMES = "label, then pixel0 ... or pixel1 ... or 1x1, 1x2 ... in order"
 # The values of a shorter row may well count up.
@@ -108,7 +110,7 @@ def is_header(fields: "Sequence[str]") -> bool:
     """
     if not {fields[0].strip().casefold(), fields[-1].strip().casefold()}.isdisjoint(_LABEL_NAMES):
         return True
-    words = sum(bool(field.strip()) and not _is_number(field) for field in fields)
+    words = sum(_WORD.match(field) is not None and not _is_number(field) for field in fields)
     return 2 * words > len(fields)
 
 
