@@ -346,8 +346,8 @@ def test_members_that_are_refused(error: Callable[..., str], member: bytes, mess
     [
         (foreign()[:-1], "corrupt or truncated npz, found File is not a zip file"),
         (foreign()[:100], "corrupt or truncated npz, found File is not a zip file"),
-        (foreign() + b"\0", "something else behind the npz archive"),
-        (b"PK" + foreign(), "something else before the npz archive"),
+        (foreign() + b"\0", "found something else behind the archive"),
+        (b"PK" + foreign(), "found something else before the archive"),
         (zipped({}), "npz without arrays"),
         (zipped({"../W1": npy(BOOK["W1"])}), "npz member whose name leads elsewhere, found '../W1"),
         (zipped({"/tmp/W1": npy(BOOK["W1"])}), "npz member whose name leads elsewhere"),
@@ -382,6 +382,7 @@ def test_a_member_twice(error: Callable[..., str], path: Path) -> None:
 def test_two_names_of_one_array(error: Callable[..., str], path: Path, name: str) -> None:
     path.write_bytes(GOOD)
     with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b""
         archive.writestr(f"{name}.npy", npy(BOOK["W1"]))
     assert name in error(path.read_bytes())
 
@@ -391,8 +392,7 @@ def test_an_encrypted_member(error: Callable[..., str]) -> None:
     for signature, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         content[content.index(signature) + place] |= 1
     text = error(bytes(content))
-    assert "npz member cannot be read" in text
-    assert "encrypted" in text
+    assert "npz member compressed in another way than npz files are, or encrypted, found" in text
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

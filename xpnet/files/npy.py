@@ -84,7 +84,8 @@ def read_npy_header(
     version = (magic[-2], magic[-1]) if magic[:-2] == _MAGIC else (0, 0)
     if version not in _LENGTH_BYTES:
         msg = "npy version"
-        raise error(msg, file=name, found=magic.hex(" "), expected="1.0 or 2.0")
+        found = magic.hex(" ") or "0 bytes"
+        raise error(msg, file=name, found=found, expected="1.0 or 2.0")
     prefix = take(stream, _LENGTH_BYTES[version])
     n_header = int.from_bytes(prefix, "little")
     if n_header > _HEADER_LIMIT:

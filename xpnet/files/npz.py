@@ -1,4 +1,4 @@
-"""npz files: a zip directory that is checked before anything is read, and the same bytes again."""
+"""npz files: a zip archive that is checked before anything is read, and the same bytes again."""
 
 import io
 import struct
@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import DataError, FileError, quoted
+from xpnet.files.opening import take
+from xpnet.files.zip_structure import check_structure
 
 __all__ = ["NpzMember", "npz_bytes", "open_npz_members"]
 
-_LAST_RECORD, _LAST_BYTES = b"PK\x05\x06", 22
 _FAULTS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -31,6 +32,7 @@ _FAULTS = (
 )
 # NumPy writes no others; one of them asks for as much memory as a file likes.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_IS_ENCRYPTED = 1
 _UNIX, _MODE = 3, 0o644 << 16
 # Level 1: activations hardly shrink at any level, and the zeros of images do at this one.
 _LEVEL = 1
@@ -55,6 +57,22 @@ class NpzMember:
         """Return the next bytes; none at the end."""
         with _faults(self.file, self.error):
             return self._stream.read(size)
+
+    def rest(self, n_bytes: int) -> bytearray:
+        """Return all bytes that have not been read, whose checksum is compared.
+
+        Raises
+        ------
+        FileError
+            If there are more than `n_bytes` or fewer, or they are damaged.
+        """
+        # One byte more makes zipfile compare the checksum.
+        content = take(self, n_bytes + 1)
+        if len(content) != n_bytes:
+            more = "more" if len(content) > n_bytes else "less"
+            what = f"npz member {quoted(self.info.orig_filename)} has {more} than its header says"
+            raise self.error(what, file=self.file, expected=f"{n_bytes:,} bytes of the array")
+        return content
 
     @cached_property
     def _stream(self) -> IO[bytes]:
@@ -93,24 +111,28 @@ def open_npz_members(
     Raises
     ------
     FileError
-        Of class `error`, if the file is no zip file of npy files, or has a name twice, a name
-        that leads out of a folder, or bytes before or behind the archive.
+        Of class `error`, if the file is no zip file of npy files, has bytes that belong to none
+        of them or a directory that contradicts them, lacks a member that xpnet wrote, or has a
+        name twice or a name that leads out of a folder.
     """
+    stream = closing.enter_context(opened.open("rb")) if isinstance(opened, Path) else opened
     with _faults(name, error):
-        archive = closing.enter_context(zipfile.ZipFile(opened))
-        _check_ends(archive, name, error)
+        archive = closing.enter_context(zipfile.ZipFile(stream))
+        check_structure(archive, stream)
     members: dict[str, NpzMember] = {}
     for info in archive.infolist():
-        key = info.filename.removesuffix(".npy")
-        found = quoted(info.filename)
-        if key == info.filename or key in members:
+        # Not `filename`, which some versions of Python take from an unchecked extra field.
+        full_name = info.orig_filename
+        key = full_name.removesuffix(".npy")
+        found = quoted(full_name)
+        if key == full_name or key in members:
             what = "npz member twice" if key in members else "npz member that is no npy file"
-            hint = hints.get(info.filename.rpartition("/")[2])
+            hint = hints.get(full_name.rpartition("/")[2])
             raise error(what, file=name, found=found, hint=hint)
-        if info.compress_type not in _COMPRESSIONS:
-            what = "npz member compressed in another way than npz files are"
+        if info.compress_type not in _COMPRESSIONS or info.flag_bits & _IS_ENCRYPTED:
+            what = "npz member compressed in another way than npz files are, or encrypted"
             raise error(what, file=name, found=found)
-        path = PurePosixPath(info.orig_filename.replace("\\", "/"))
+        path = PurePosixPath(full_name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             msg = "npz member whose name leads elsewhere"
             raise error(msg, file=name, found=found)
@@ -118,21 +140,22 @@ def open_npz_members(
     if not members:
         msg = "npz without arrays"
         raise error(msg, file=name)
+    _check_comment(archive, name, error)
     return members
 
 
-def _check_ends(archive: zipfile.ZipFile, name: str, error: type[FileError]) -> None:
-    """Refuse bytes before and behind the archive, which zipfile skips."""
-    stream = archive.fp
-    if stream is None:  # never, of an archive that has just been opened
-        return
-    first = min((info.header_offset for info in archive.infolist()), default=0)
-    size = stream.seek(0, 2)
-    stream.seek(max(size - _LAST_BYTES, 0))
-    if first != 0 or not stream.read(_LAST_BYTES).startswith(_LAST_RECORD):
-        where = "before" if first else "behind"
-        msg = f"something else {where} the npz archive"
-        raise error(msg, file=name, hint="save or copy it again")
+def _check_comment(archive: zipfile.ZipFile, name: str, error: type[FileError]) -> None:
+    """Compare the number of members with the one that xpnet wrote; others write no comment."""
+    expected = _comment(len(archive.infolist()))
+    if archive.comment not in (b"", expected):
+        what = "comment of the npz archive, which says how many members it had"
+        found = quoted(archive.comment.decode("utf-8", "surrogateescape"))
+        raise error(what, file=name, found=found, expected=f"{quoted(expected.decode())} or none")
+
+
+def _comment(n_members: int) -> bytes:
+    # A tool that removes a member keeps it.
+    return b"xpnet members: %d" % n_members
 
 
 @contextmanager
@@ -145,8 +168,8 @@ def _faults(name: str, error: type[FileError]) -> Iterator[None]:
         msg = "npz member cannot be read"
         raise error(msg, file=name, found=fault) from None
     except _FAULTS as fault:
-        what = "corrupt or truncated npz"
-        raise error(what, file=name, found=str(fault) or type(fault).__name__) from None
+        what, found = "corrupt or truncated npz", str(fault) or type(fault).__name__
+        raise error(what, file=name, found=found, hint="save or copy it again") from None
 
 
 def npz_bytes(members: Mapping[str, NDArray[Any]]) -> memoryview:
@@ -160,4 +183,5 @@ def npz_bytes(members: Mapping[str, NDArray[Any]]) -> memoryview:
             little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
             np.lib.format.write_array(content, little, version=(1, 0), allow_pickle=False)
             archive.writestr(info, content.getbuffer(), zipfile.ZIP_DEFLATED, _LEVEL)
+        archive.comment = _comment(len(members))
     return whole.getbuffer()

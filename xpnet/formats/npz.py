@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from xpnet.files.errors import WeightsError
 from xpnet.files.npy import NpyHeader, read_npy_header
 from xpnet.files.npz import NpzMember, npz_bytes, open_npz_members
-from xpnet.files.opening import take
 from xpnet.formats.contents import Named
 from xpnet.formats.description import arrays_by_name, describe
 from xpnet.formats.options import Options
@@ -81,7 +80,7 @@ def read(path: Path, options: Options) -> Named:
         arrays = _open(path, closing)
         total = sum(array.header.total for array in arrays.values())
         _check_total(path, total, options)
-        found = {name: _read_array(array, path) for name, array in arrays.items()}
+        found = {name: _read_array(array) for name, array in arrays.items()}
     description = found.pop(_KEY, None)
     if description is None:
         return Named(found)
@@ -136,16 +135,7 @@ def _check_total(path: Path, total: int, options: Options) -> None:
         raise WeightsError(msg, file=path, found=found, expected=expected, hint=hint)
 
 
-def _read_array(array: _Array, path: Path) -> NDArray[Any]:
+def _read_array(array: _Array) -> NDArray[Any]:
     header = array.header
-    # One byte more makes zipfile compare the checksum.
-    content = take(array.member, header.total + 1)
-    if len(content) != header.total:
-        msg = "corrupt or truncated npz"
-        found, expected = (
-            f"{len(content)} bytes",
-            f"{header.total} for {array.member.info.filename}",
-        )
-        raise WeightsError(msg, file=path, found=found, expected=expected)
-    numbers = np.frombuffer(content, header.dtype)
+    numbers = np.frombuffer(array.member.rest(header.total), header.dtype)
     return numbers.reshape(header.shape, order="F" if header.is_fortran else "C")

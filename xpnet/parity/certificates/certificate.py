@@ -20,16 +20,22 @@ are zero. Noise in place of digits does not shrink; then fewer rows make a small
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import as_array
-from xpnet.files.errors import DataError
-from xpnet.files.npz import npz_bytes
+from xpnet.files.errors import DataError, quoted
+from xpnet.files.npy import NpyHeader, read_npy_header
+from xpnet.files.npz import NpzMember, npz_bytes, open_npz_members
+from xpnet.files.opening import take
 from xpnet.files.writing import atomic_write
 from xpnet.parity.certificates.fingerprint import (
     first_difference,
@@ -37,8 +43,14 @@ from xpnet.parity.certificates.fingerprint import (
     network_fingerprint,
     sha256_of,
 )
-from xpnet.parity.certificates.members import read_members
-from xpnet.parity.certificates.recording import FACTS, Certificate, is_fact, stage_forms
+from xpnet.parity.certificates.recording import (
+    FACTS,
+    MOST_BYTES,
+    Certificate,
+    Form,
+    is_fact,
+    stage_forms,
+)
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
@@ -50,6 +62,8 @@ _PARTS = ("facts", "network", "input", "stages")
 _MOST_CHARACTERS = 1 << 20
 _HEX_DIGITS = 64
 _JSON_FAULTS = (ValueError, RecursionError)
+_FIRST_BYTES = b"PK\x03\x04"
+_EXPECTED = "an npz file that xpnet parity --record wrote"
 
 
 def write_certificate(
@@ -121,23 +135,60 @@ def read_certificate(path: str | PathLike[str], network: "Network", x: Any) -> C
         the first thing in which they differ.
     """
     file, x = fspath(path), as_array(x)
-    members = read_members(path)
-    text = members.text("certificate", _MOST_CHARACTERS)
-    description = _parsed(text, file)
-    _check_digest("the description", members.text("sha256", _HEX_DIGITS), _digest(text), file)
-    parts = {name: _part(description, name, file) for name in _PARTS}
-    _check_names(FACTS, parts["facts"], "facts of the certificate", file)
-    _check_same("network", parts["network"], network_fingerprint(network), file)
-    _check_same("input", parts["input"], input_fingerprint(x), file)
+    with ExitStack() as closing:
+        members = open_npz_members(io.BytesIO(_content(path)), file, closing)
+        text = _text(members, "certificate", _MOST_CHARACTERS, file)
+        description = _parsed(text, file)
+        digest = _text(members, "sha256", _HEX_DIGITS, file)
+        _check_digest("the description", digest, _digest(text), file)
+        parts = {name: _part(description, name, file) for name in _PARTS}
+        _check_names(FACTS, parts["facts"], "facts of the certificate", file)
+        _check_same("network", parts["network"], network_fingerprint(network), file)
+        _check_same("input", parts["input"], input_fingerprint(x), file)
 
-    forms = {f"stage_{i}": form for i, form in enumerate(stage_forms(network, x.shape[0]))}
-    names = ("certificate", "sha256", *forms)
-    _check_names(names, members.infos, "members of the certificate", file)
-    _check_names(forms, parts["stages"], "stages of the certificate", file)
-    stages = {name: members.array(name, *form) for name, form in forms.items()}
+        forms = {f"stage_{i}": form for i, form in enumerate(stage_forms(network, x.shape[0]))}
+        names = ("certificate", "sha256", *forms)
+        _check_names(names, members, "members of the certificate", file)
+        _check_names(forms, parts["stages"], "stages of the certificate", file)
+        stages = {name: _stage(members, name, form, file) for name, form in forms.items()}
     for name, stage in stages.items():
         _check_digest(f"member {name!r}", parts["stages"][name], sha256_of(stage), file)
     return Certificate(tuple(stages.values()), parts["network"], parts["input"], parts["facts"])
+
+
+def _content(path: str | PathLike[str]) -> bytearray:
+    """Return the bytes of a file that begins as a certificate does. It may be a pipe."""
+    with Path(path).open("rb") as stream:
+        content = take(stream, len(_FIRST_BYTES))
+        if content != _FIRST_BYTES:
+            found = f"first bytes {content.hex(' ')}" if content else "0 bytes"
+            msg = "not a certificate"
+            raise DataError(msg, file=path, found=found, expected=_EXPECTED)
+        content += take(stream, 2 * MOST_BYTES)
+    if len(content) > 2 * MOST_BYTES:
+        limit = f"at most {2 * MOST_BYTES} bytes"
+        msg = "too large for a certificate"
+        raise DataError(msg, file=path, expected=limit)
+    return content
+
+
+def _text(members: Mapping[str, NpzMember], name: str, limit: int, file: str) -> str:
+    """Return a member that is a string of at most `limit` characters."""
+    header = _header(members, name, file)
+    if header.dtype.str[:2] != "<U" or header.shape or header.total > 4 * limit:
+        raise _form_error(name, header, f"a text of at most {limit} characters", file)
+    return members[name].rest(header.total).decode("utf-32-le", "replace")
+
+
+def _stage(members: Mapping[str, NpzMember], name: str, form: Form, file: str) -> NDArray[Any]:
+    """Return a member that is an array of this dtype and shape, little-endian, by rows."""
+    header = _header(members, name, file)
+    dtype, shape = np.dtype(form[0]).newbyteorder("<"), form[1]
+    if (header.dtype, header.shape, header.is_fortran) != (dtype, shape, False):
+        by = " x ".join(map(str, shape))
+        raise _form_error(name, header, f"{form[0]}, {by}, little-endian, by rows", file)
+    array = np.frombuffer(members[name].rest(header.total), dtype).reshape(shape)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _digest(text: str) -> str:
@@ -197,3 +248,17 @@ def _check_names(wanted: Iterable[str], names: Iterable[str], what: str, file: s
     parts += [f"with {', '.join(more)} besides"] * bool(more)
     if parts:
         raise DataError(what, file=file, found=" and ".join(parts))
+
+
+def _header(members: Mapping[str, NpzMember], name: str, file: str) -> NpyHeader:
+    if name not in members:
+        msg = f"no member {name!r}"
+        raise DataError(msg, file=file, expected=_EXPECTED)
+    return read_npy_header(members[name], file)
+
+
+def _form_error(name: str, header: NpyHeader, expected: str, file: str) -> DataError:
+    order = ", by columns" if header.is_fortran else ""
+    found = quoted(f"{header.dtype.str} {header.shape}{order}")
+    what = f"member {name!r} has another form"
+    return DataError(what, file=file, found=found, expected=expected)

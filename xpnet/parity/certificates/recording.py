@@ -14,12 +14,23 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
 from xpnet.parity.certificates.fingerprint import input_fingerprint, network_fingerprint
-from xpnet.parity.certificates.members import MOST_BYTES
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
 
-__all__ = ["FACTS", "Certificate", "Form", "certify", "check_size", "is_fact", "stage_forms"]
+__all__ = [
+    "FACTS",
+    "MOST_BYTES",
+    "Certificate",
+    "Form",
+    "certify",
+    "check_size",
+    "is_fact",
+    "stage_forms",
+]
+
+# Of all stages together; below the size at which zip files need another form.
+MOST_BYTES = 1 << 30
 
 FACTS = (
     "device",
