@@ -5,8 +5,7 @@ The metadata has one entry, ``xpnet``, so that the same network always gives the
 have names alone.
 """
 
-import json
-from dataclasses import dataclass
+import os
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,13 @@ from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError
 from xpnet.formats.contents import Named
-from xpnet.formats.description import arrays_by_name, describe, without_doubles
+from xpnet.formats.description import arrays_by_name, describe
+from xpnet.formats.safetensors_header import Tensor, parse_header
 from xpnet.networks.network import Network
 
-__all__ = ["Tensor", "read", "read_arrays", "read_header", "serialize"]
+__all__ = ["read", "read_arrays", "read_header", "serialize"]
 
 _KEY = "xpnet"
-_LENGTH_BYTES = 8
-# The description of a network is in it; as Python's objects it takes ten times as much.
-_MOST_HEADER_BYTES = 1 << 25
 _DTYPES = {
     "F16": "<f2",
     "F32": "<f4",
@@ -32,16 +29,6 @@ _DTYPES = {
     "BF16": "<u2",  # the upper half of a float32
     **{f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)},
 }
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """What a header says of one tensor; `start` is its place in the file."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    start: int
 
 
 def serialize(network: Network) -> bytes:
@@ -77,56 +64,46 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     Raises
     ------
     WeightsError
-        If the file is damaged, or has a dtype that NumPy has not.
+        If the file is damaged, changes while it is read, or has a dtype that NumPy has not.
     """
-    metadata, tensors = read_header(path)
-    arrays = {}
+    # One descriptor for header and tensors: what takes the file's name meanwhile is another file.
     with FileIO(path) as stream:
-        for tensor in tensors:
-            arrays[tensor.name] = _read_tensor(stream, tensor, path)
+        before = _state(stream)
+        metadata, tensors = _parsed(stream, path)
+        arrays = {tensor.name: _read_tensor(stream, tensor, path) for tensor in tensors}
+        if _state(stream) != before:
+            raise _changed(path)
     return arrays, metadata
 
 
 def read_header(path: Path) -> tuple[dict[str, str], list[Tensor]]:
     """Return a file's metadata, and its tensors by their place in it.
 
-    The format's own library judges the header; that a name is there twice, which it accepts, is
-    refused here.
-
     Raises
     ------
     WeightsError
         If the header is none, or is not that of this file.
     """
-    from safetensors import SafetensorError, safe_open
+    with FileIO(path) as stream:
+        return _parsed(stream, path)
 
-    with path.open("rb") as stream:
-        n_header = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
-        if _MOST_HEADER_BYTES < n_header <= path.stat().st_size:
-            msg = "safetensors with a header too long for a network"
-            expected = f"at most {_MOST_HEADER_BYTES:,} bytes"
-            raise WeightsError(msg, file=path, found=f"{n_header:,}", expected=expected)
+
+def _parsed(stream: FileIO, path: Path) -> tuple[dict[str, str], list[Tensor]]:
     try:
-        with safe_open(path, framework="numpy"):
-            pass
-    except SafetensorError as error:
+        return parse_header(stream, os.fstat(stream.fileno()).st_size)
+    except (ValueError, RecursionError) as error:
         what = f"not valid safetensors: {error}"
-        raise WeightsError(what, file=path) from error
-    with path.open("rb") as stream:
-        stream.seek(_LENGTH_BYTES)
-        text = stream.read(n_header)
-    try:
-        header = json.loads(text, object_pairs_hook=without_doubles)
-        metadata = header.pop("__metadata__", None) or {}
-        start = _LENGTH_BYTES + n_header
-        tensors = [
-            Tensor(name, entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0])
-            for name, entry in header.items()
-        ]
-    except (LookupError, TypeError, ValueError, RecursionError) as error:
-        what = f"not valid safetensors: {error}"
-        raise WeightsError(what, file=path) from error
-    return metadata, sorted(tensors, key=lambda tensor: tensor.start)
+        raise WeightsError(what, file=path) from None
+
+
+def _state(stream: FileIO) -> tuple[int, int]:
+    """Return what changes when somebody writes into the file."""
+    status = os.fstat(stream.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+def _changed(path: Path) -> WeightsError:
+    return WeightsError("the file changed while it was read", file=path, hint="read it again")
 
 
 def _read_tensor(stream: FileIO, tensor: Tensor, path: Path) -> NDArray[Any]:
@@ -142,8 +119,7 @@ def _read_tensor(stream: FileIO, tensor: Tensor, path: Path) -> NDArray[Any]:
     while filled < len(view):
         count = stream.readinto(view[filled:])
         if not count:
-            msg = "the file changed while it was read"
-            raise WeightsError(msg, file=path)
+            raise _changed(path)
         filled += count
     if tensor.dtype == "BF16":
         return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)

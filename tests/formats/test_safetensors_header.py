@@ -1,0 +1,292 @@
+"""The header of a safetensors file: judged as the format's own library does, or more strictly."""
+
+import io
+import json
+import os
+import random
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
+
+from xpnet.files.errors import WeightsError
+from xpnet.formats import safetensors
+from xpnet.formats.safetensors_header import Tensor, parse_header
+
+TENSORS = {
+    "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "b": np.zeros((0, 3), np.float16),
+    "c": np.arange(3, dtype=np.int64),
+    "d": np.asarray(7, np.uint8),
+}
+GOOD = bytes(save(TENSORS, {"xpnet": "{}", "more": "text"}))
+
+
+def file_of(header: Any, n_bytes: int = 0) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(n_bytes)
+
+
+def tensor(dtype: Any = "F32", shape: Any = (1,), offsets: Any = (0, 4)) -> dict[str, Any]:
+    return {"x": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
+
+
+def parsed(content: bytes) -> tuple[dict[str, str], list[Tensor]]:
+    return parse_header(io.BytesIO(content), len(content))
+
+
+def test_what_the_library_writes() -> None:
+    metadata, tensors = parsed(GOOD)
+    assert metadata == {"xpnet": "{}", "more": "text"}
+    assert {x.name: (x.dtype, x.shape) for x in tensors} == {
+        "a": ("F32", (2, 3)),
+        "b": ("F16", (0, 3)),
+        "c": ("I64", (3,)),
+        "d": ("U8", ()),
+    }
+    for x in tensors:
+        assert GOOD[x.start : x.end] == TENSORS[x.name].tobytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        file_of({}),
+        file_of(b" {}"),
+        file_of(b"{} \n"),
+        file_of({"__metadata__": None}),
+        file_of({"__metadata__": {}, **tensor()}, 4),
+        file_of(tensor("F6_E2M3", [4], [0, 3]), 3),
+        file_of({"y": tensor(shape=[0, 2**57], offsets=[0, 0])["x"], **tensor()}, 4),
+        file_of(tensor(shape=[1] * 64), 4),
+        file_of(b'{"\\ud83d\\ude00":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1),
+    ],
+)
+def test_headers_that_are_unusual(content: bytes) -> None:
+    assert len(parsed(content)[1]) == len(deserialize(content))
+
+
+LONE = rb'{"__metadata__":{"a":"\ud800\u0041"}}'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the header must end within the file's 0 bytes; got 0"),
+        (b"1234567", "the header must end within the file's 7 bytes; got 15,540,725,856,023,089"),
+        (file_of(b"{}")[:-1], "the header must end within the file's 9 bytes; got 2"),
+        (struct.pack("<Q", 2**64 - 1) + b"{}", "file's 10 bytes; got 18,446,744,073,709,551,615"),
+        (file_of(b" " * (1 << 25) + b"{}"), "must have at most 33,554,432 bytes; got 33,554,434"),
+        (file_of(b""), "Expecting value"),
+        (file_of(b"{}x"), "Extra data"),
+        (file_of(b"{}\0"), "Extra data"),
+        (file_of(b'{"\xff":1}'), "'utf-8' codec can't decode byte 0xff in position 2"),
+        (file_of("\ufeff{}".encode()), "BOM"),
+        (file_of("{}".encode("utf-16")), "codec can't decode byte"),
+        (file_of(b"[" * 100_000), "recursion"),
+        (file_of(b"[1]"), r"the header must be a JSON object; got \[1\]"),
+        (file_of(LONE), "surrogates not allowed"),
+        (file_of({"__metadata__": {"a": 1}}), "__metadata__ must be .* strings; got {'a': 1}"),
+        (file_of({"__metadata__": {"a": None}}), "object of strings; got {'a': None}"),
+        (file_of({"__metadata__": []}), r"__metadata__ must be a JSON object of strings; got \[\]"),
+        (file_of({"__metadata__": 0}), "__metadata__ must be a JSON object of strings; got 0"),
+        (file_of(b'{"__metadata__":{"a":"b","a":"b"}}'), "'a' is there twice"),
+        (file_of(b'{"a":0,"a":0}'), "'a' is there twice"),
+        (file_of({"x": None}), "'x' must be an object of dtype, shape, data_offsets; got None"),
+        (file_of({"x": ["F32", [1], [0, 4]]}, 4), "'x' must be an object of dtype, shape, data_"),
+        (file_of({"x": {**tensor()["x"], "y": 1}}, 4), "must be an object of .*; got {.*'y': 1}"),
+        (file_of({"x": {"dtype": "F32", "shape": []}}), "must be an object of dtype, shape, data_"),
+        (file_of(tensor("F99"), 4), "dtype of 'x' must be one of F4, .*, C64; got 'F99'"),
+        (file_of(tensor("f32"), 4), "dtype of 'x' must be one of F4, .*, C64; got 'f32'"),
+        (file_of(tensor({"F32": None}), 4), "dtype of 'x' must be one of .*; got {'F32': None}"),
+        (file_of(tensor(shape=1), 4), "shape of 'x' must be a list of at most 64 whole .*; got 1"),
+        (file_of(tensor(shape=[1.0]), 4), r"at most 64 whole numbers; got \[1.0\]"),
+        (file_of(tensor(shape=[True]), 4), r"at most 64 whole numbers; got \[True\]"),
+        (file_of(tensor(shape=["1"]), 4), r"at most 64 whole numbers; got \['1'\]"),
+        (file_of(tensor(shape=[1] * 65), 4), "shape of 'x' must be a list of at most 64 whole"),
+        (file_of(tensor(shape=[-1]), 4), "numbers must not be negative; got -1"),
+        (file_of(b'{"x":{"dtype":"U8","shape":[-0],"data_offsets":[0,0]}}'), "negative; got -0"),
+        (file_of(b"9" * 5000), "4300 digits"),
+        (file_of(tensor(offsets=[0, 4, 4]), 4), r"two whole numbers; got \[0, 4, 4\]"),
+        (file_of(tensor(offsets=[0, 4.0]), 4), r"two whole numbers; got \[0, 4.0\]"),
+        (file_of(tensor(offsets=[False, 4]), 4), r"two whole numbers; got \[False, 4\]"),
+        (file_of(tensor(offsets=None), 4), "data_offsets of 'x' must be two .*; got None"),
+        (file_of(tensor(offsets=[0, 8]), 8), r"data_offsets of 'x' must fit F32 \[1\]; got \[0, 8"),
+        (file_of(tensor(offsets=[8, 4]), 8), r"data_offsets of 'x' must fit F32 \[1\]; got \[8, 4"),
+        (
+            file_of(tensor("F4", [1], [0, 0])),
+            r"data_offsets of 'x' must fit F4 \[1\]; got \[0, 0\]",
+        ),
+        (file_of(tensor(shape=[2**32, 2**32]), 4), "data_offsets of 'x' must fit F32"),
+        (
+            file_of(tensor(shape=[2**62, 0], offsets=[0, 0])),
+            r"be smaller; got \[4611686018427387904",
+        ),
+        (file_of(tensor(shape=[0, 2**70], offsets=[0, 0])), "shape of 'x' must be smaller; got"),
+        (file_of(tensor(offsets=[4, 8]), 8), "'x' must begin at offset 0; got 4"),
+        (
+            file_of({**tensor(), "y": tensor(offsets=[8, 12])["x"]}, 12),
+            "'y' must begin at offset 4; got 8",
+        ),
+        (
+            file_of({**tensor(), "y": tensor("F16", [1], [2, 4])["x"]}, 4),
+            "'y' must begin at offset 4; got 2",
+        ),
+        (file_of(tensor(), 5), "the tensors must fill the 5 bytes after the header; got 4"),
+        (file_of(tensor(), 3), "the tensors must fill the 3 bytes after the header; got 4"),
+        (file_of({}, 1000), "the tensors must fill the 1,000 bytes after the header; got 0"),
+    ],
+)
+def test_headers_that_break_a_rule(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    for function in (safetensors.read_header, safetensors.read):
+        with pytest.raises(WeightsError, match=f"not valid safetensors: .*{message}") as caught:
+            function(path)
+        assert caught.value.file == str(path)
+        assert len(str(caught.value)) <= 390
+
+
+# Where xpnet refuses what the library takes: the last of two values, an entry as a list or with
+# others in it, a dtype as an object, and shapes that no array of NumPy has.
+STRICTER = re.compile(
+    r"is there twice|must be an object of dtype|dtype of .* must be one of .*; got {"
+    r"|list of at most 64 .*; got \[(\d+, ){64,}\d+\]|must be smaller"
+)
+PIECES = [
+    b"0", b"1", b"-0", b"-1", b"3", b"4", b"8", b"24", b"25", b"1.0", b"1e1", b"true", b"null",
+    b"NaN", b"18446744073709551616", b"4294967296", b"[]", b"{}", b"[0,4]", b'""', b'"F32"',
+    b'"F16"', b'"BOOL"', b'"a"', b'"dtype"', b'"shape"', b'"__metadata__"', b'"\\ud800"',
+    b'"\\u0041"', b",", b":", b"{", b"}", b"[", b"]", b'"', b" ", b"\n", b"\t", b"\0", b"\\",
+    b"\x7f", b"\xc3", b"",
+]  # fmt: skip
+WORDS = re.compile(rb'"[^"]*"|\d+|[\[\]{}:,]')
+
+
+def mutated(draw: random.Random) -> bytes:
+    """Return the good file with some words or bytes of its header exchanged."""
+    length = struct.unpack("<Q", GOOD[:8])[0]
+    header, content = GOOD[8 : 8 + length], GOOD[8 + length :]
+    for _ in range(draw.choice([1, 1, 2, 3])):
+        words = list(WORDS.finditer(header))
+        start, end = draw.choice(words).span() if words else (0, 0)
+        piece = draw.choice(PIECES)
+        kind = draw.choice(["word", "exchange", "insert", "byte"])
+        if kind == "exchange" and words:
+            piece = draw.choice(words).group()
+        elif kind == "insert":
+            end = start
+        elif kind == "byte":
+            start = draw.randrange(len(header) + 1)
+            end, piece = start + 1, bytes([draw.randrange(256)])
+        header = header[:start] + piece + header[end:]
+    return struct.pack("<Q", len(header)) + header + content
+
+
+ENTRY = b'{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
+
+
+def verdict(content: bytes) -> dict[str, tuple[int, ...]] | str:
+    """Return the shapes by name, or the text of the error."""
+    try:
+        return {x.name: x.shape for x in parsed(content)[1]}
+    except (ValueError, RecursionError) as error:
+        return str(error)
+
+
+def test_the_library_judges_the_same() -> None:
+    draw = random.Random(0)
+    n_good = 0
+    for _ in range(6000):
+        content = mutated(draw)
+        found = verdict(content)
+        try:
+            expected = {name: tuple(x["shape"]) for name, x in deserialize(content)}
+        except SafetensorError:
+            assert isinstance(found, str), content
+            continue
+        if isinstance(found, str):
+            assert STRICTER.search(found), (found, content)
+        else:
+            assert found == expected
+            n_good += 1
+    assert n_good > 150
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        file_of(b'{"x":%s,"x":%s}' % (ENTRY, ENTRY)),
+        file_of(b'{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"y":0}}'),
+        file_of(b'{"x":["U8",[0],[0,0]]}'),
+        file_of(b'{"x":{"dtype":{"U8":null},"shape":[0],"data_offsets":[0,0]}}'),
+        file_of(tensor(shape=[0] * 65, offsets=[0, 0])),
+        file_of(tensor(shape=[0, 2**60], offsets=[0, 0])),
+    ],
+    ids=["twice", "more", "list", "object", "dimensions", "size"],
+)
+def test_what_the_library_takes_and_xpnet_refuses(content: bytes) -> None:
+    deserialize(content)
+    assert STRICTER.search(str(verdict(content)))
+
+
+def test_every_dtype_of_the_library_is_known() -> None:
+    with pytest.raises(SafetensorError, match="unknown variant") as caught:
+        deserialize(file_of(tensor("none"), 4))
+    names = re.findall(r"`(\w+)`", str(caught.value).partition("expected one of")[2])
+    assert "F32" in names
+    for name in names:
+        (found,) = parsed(file_of(tensor(name, [0], [0, 0])))[1]
+        assert found.dtype == name
+
+
+@pytest.fixture
+def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Have something done after the header has been read, and before the tensors are."""
+
+    def go(action: Callable[[], object]) -> None:
+        def parse(*arguments: Any) -> Any:
+            found = parse_header(*arguments)
+            action()
+            return found
+
+        monkeypatch.setattr(safetensors, "parse_header", parse)
+
+    return go
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(GOOD)
+    return path
+
+
+CHANGED = "model.safetensors: the file changed while it was read, read it again$"
+
+
+@pytest.mark.parametrize("length", [0, 8, 300, len(GOOD) - 1])
+def test_a_file_that_is_cut_while_it_is_read(path: Path, between: Any, length: int) -> None:
+    between(lambda: os.truncate(path, length))
+    with pytest.raises(WeightsError, match=CHANGED):
+        safetensors.read(path)
+
+
+def test_a_file_that_is_overwritten_while_it_is_read(path: Path, between: Any) -> None:
+    os.utime(path, (1, 1))
+    between(lambda: path.write_bytes(GOOD[:-1] + b"9"))
+    with pytest.raises(WeightsError, match=CHANGED):
+        safetensors.read(path)
+
+
+def test_a_file_that_is_replaced_while_it_is_read(path: Path, between: Any) -> None:
+    other = path.with_name("other")
+    other.write_bytes(b"")
+    between(lambda: other.replace(path))
+    assert safetensors.read(path).arrays["a"].tolist() == TENSORS["a"].tolist()
