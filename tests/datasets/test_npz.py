@@ -15,7 +15,7 @@ from xpnet.files import DataError
 
 IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
 LABELS = np.array([7, 0, 9])
-NAMES = "images and labels, x and y, X and y, or data and target"
+NAMES = "one of images, x, X and data, and at most one of labels, y and target"
 
 
 def npy(array):
@@ -157,9 +157,8 @@ def test_fortran_order_is_checked_for_its_size_too(write, array):
     refused(write(npy(array) + b"1"), "data goes on after the last row")
 
 
-@pytest.mark.parametrize(
-    ("images", "labels"), [("images", "labels"), ("x", "y"), ("X", "y"), ("data", "target")]
-)
+@pytest.mark.parametrize("images", ["images", "x", "X", "data"])
+@pytest.mark.parametrize("labels", ["labels", "y", "target"])
 def test_names_of_images_and_labels(write, images, labels):
     path = write(npz(**{images: IMAGES, labels: LABELS}))
     found, values = read(path)
@@ -177,11 +176,28 @@ def test_one_array_alone_is_the_images(write, name):
 
 @pytest.mark.parametrize(
     ("members", "shown"),
-    [(("x_train", "x_test"), "x_test, x_train"), (("images", "data"), "data, images")],
+    [
+        (("x_train", "x_test"), "x_test, x_train"),
+        (("images", "data"), "data, images"),
+        (("x", "X", "y"), "X, x, y"),
+        (("images", "labels", "y"), "images, labels, y"),
+        (("labels", "y"), "labels, y"),
+    ],
 )
 def test_names_that_leave_a_choice(write, members, shown):
     path = write(npz(**dict.fromkeys(members, IMAGES)))
     refused(path, f"names of the arrays, found {shown}, expected {NAMES}, save the wanted arrays")
+
+
+def test_labels_of_two_names_do_not_matter_where_none_are_wanted(write):
+    path = write(npz(images=IMAGES, labels=LABELS, y=LABELS))
+    assert np.array_equal(read(path, want_labels=False)[0], IMAGES)
+
+
+def test_other_arrays_beside_the_images_are_left(write):
+    images, labels = read(write(npz(images=IMAGES, ids=LABELS)))
+    assert np.array_equal(images, IMAGES)
+    assert labels is None
 
 
 def test_more_labels_than_images(write):
@@ -294,5 +310,7 @@ def test_standard_input_cannot_seek_but_is_read(monkeypatch, content):
 def test_file_of_labels_with_names_that_leave_a_choice(write, tmp_path):
     labels = tmp_path / "labels.npz"
     np.savez(labels, first=LABELS, second=LABELS)
-    with pytest.raises(DataError, match="found first, second, expected labels, y or target"):
+    with pytest.raises(
+        DataError, match="found first, second, expected one of labels, y and target"
+    ):
         read(write(GOOD), labels=labels)

@@ -116,3 +116,35 @@ def test_a_byte_of_a_member_that_is_wrong(place: int) -> None:
         member = open_npz_members(io.BytesIO(content), "a.npz", closing)["a"]
         with pytest.raises(DataError, match="corrupt or truncated npz, found Bad CRC-32"):
             member.read(100)
+
+
+def copied(content: bytes, *, without: str = "", comment: bytes | None = None) -> bytes:
+    """Return an archive as a tool would write it again: without a member, comment and all."""
+    again = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(again, "w") as new:
+        for info in old.infolist():
+            if info.filename != without:
+                new.writestr(info, old.read(info))
+        new.comment = old.comment if comment is None else comment
+    return again.getvalue()
+
+
+def test_how_many_members_there_are_is_written() -> None:
+    with zipfile.ZipFile(io.BytesIO(GOOD)) as archive:
+        assert archive.comment == b"xpnet members: 2"
+    assert names_of(copied(GOOD)) == ["b", "a/c"]
+    assert names_of(copied(GOOD, comment=b"")) == ["b", "a/c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "found", "expected"),
+    [
+        (copied(GOOD, without="b.npy"), "xpnet members: 2", "xpnet members: 1"),
+        (copied(GOOD, without="a/c.npy"), "xpnet members: 2", "xpnet members: 1"),
+        (copied(GOOD, comment=b"hello\xff\n"), r"hello\\xff\\n", "xpnet members: 2"),
+    ],
+    ids=["first", "last", "other"],
+)
+def test_another_comment_is_refused(content: bytes, found: str, expected: str) -> None:
+    with pytest.raises(DataError, match=f"had, found '{found}', expected '{expected}' or none"):
+        names_of(content)

@@ -1,6 +1,7 @@
 """NumPy's own files: npy holds one array, npz several; nothing in them is ever unpickled."""
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["npz_labels", "open_npy", "open_npz"]
 
-_PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"), ("data", "target"))
+_IMAGES, _LABELS = ("images", "x", "X", "data"), ("labels", "y", "target")
 
 
 def open_npy(source: "Source") -> Table:
@@ -78,14 +79,14 @@ def open_npz(source: "Source", options: "Options") -> Rows:
     Raises
     ------
     DataError
-        If the file is not a zip of npy files, if the names are others, or if there are more
-        images than labels or fewer.
+        If the file is not a zip of npy files, if the names are others or leave a choice, or if
+        there are more images than labels or fewer.
     """
     members = _members(source, options)
-    image_name, label_name = _names(set(members), source.name)
+    image_name, label_name = _names(members, source.name, options)
     table = _table(members[image_name], source)
     images = image_rows(table, source, options)
-    if label_name not in members or not options.own_labels:
+    if label_name is None:
         return images
     table_of_labels = _table(members[label_name], source)
     labels = Labels(label_blocks(table_of_labels, options), table_of_labels.shape[0])
@@ -115,9 +116,9 @@ def npz_labels(source: "Source", options: "Options") -> Table:
         If there is no such array.
     """
     members = _members(source, options)
-    known = [name for name in dict.fromkeys(label for _, label in _PAIRS) if name in members]
+    known = [name for name in _LABELS if name in members]
     if len(known) != 1 and len(members) != 1:
-        raise _names_error(set(members), source.name, "labels, y or target")
+        raise _names_error(members, source.name, "one of labels, y and target")
     return _table(members[(known or list(members))[0]], source)
 
 
@@ -136,16 +137,18 @@ def _seekable(source: "Source", options: "Options") -> Path | IO[bytes]:
     return spooled("zip file that cannot seek,", source, source, options)
 
 
-def _names(members: set[str], name: str) -> tuple[str, str]:
-    known = [(images, labels) for images, labels in _PAIRS if images in members]
-    if len(known) == 1:
-        return known[0]
-    if len(members) == 1:
-        return members.pop(), ""
-    raise _names_error(members, name, "images and labels, x and y, X and y, or data and target")
+def _names(members: Iterable[str], name: str, options: "Options") -> tuple[str, str | None]:
+    """Return the name of the images, and that of the labels if there are any and they matter."""
+    names = set(members)
+    images = [known for known in _IMAGES if known in names] or list(names)
+    labels = [known for known in _LABELS if known in names - set(images) and options.own_labels]
+    if len(images) != 1 or len(labels) > 1:
+        expected = "one of images, x, X and data, and at most one of labels, y and target"
+        raise _names_error(names, name, expected)
+    return images[0], labels[0] if labels else None
 
 
-def _names_error(members: set[str], name: str, expected: str) -> DataError:
+def _names_error(members: Iterable[str], name: str, expected: str) -> DataError:
     shown = ", ".join(sorted(members))
     hint = "save the wanted arrays under such names"
     return DataError("names of the arrays", file=name, found=shown, expected=expected, hint=hint)

@@ -65,15 +65,12 @@ def _checked_directory(archive: ZipFile, stream: IO[bytes], n_members: int) -> i
     has_zip64 = locator >= _ZIP64_END.size
     if has_zip64 and _unpacked(stream, locator, _ZIP64_LOCATOR)[0] == b"PK\6\7":
         end = locator - _ZIP64_END.size
-        signature, _, _, _, *numbers = _unpacked(stream, end, _ZIP64_END)
-        if signature != b"PK\6\6":
-            msg = "no zip64 end record where it must be"
-            raise BadZipFile(msg)
+        _, _, _, _, *numbers = _unpacked(stream, end, _ZIP64_END)
     disk, first_disk, n_on_disk, n_recorded, n_bytes, start = numbers
-    if disk or first_disk:
+    if disk or first_disk or n_on_disk != n_recorded:
         msg = "a part of an archive of several parts"
         raise BadZipFile(msg)
-    if not n_on_disk == n_recorded == n_members:
+    if n_recorded != n_members:
         msg = f"{n_members} members, {n_recorded} by the end record"
         raise BadZipFile(msg)
     if start + n_bytes != end:
