@@ -250,13 +250,52 @@ def test_the_file_is_safetensors(path: Path) -> None:
     with safe_open(path, framework="numpy") as file:
         assert sorted(file.keys()) == sorted(TENSORS)
         assert list(file.metadata()) == ["xpnet"]
-        assert json.loads(file.metadata()["xpnet"]) == {
+        meaning = json.loads(file.metadata()["xpnet"])
+        assert 0 <= meaning.pop("crc32") < 1 << 32
+        assert list(meaning) == list(MEANING)
+        assert meaning == {
             "version": 1,
             "activations": ["relu", "identity"],
             "preprocessing": [{"step": "scale", "factor": 1 / 255}],
             "output": "logits",
             "classes": ["no", "yes"],
         }
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"relu", b"celu"),
+        (b'\\"version\\"', b'\\"version\\" '),
+        (b"0.00392", b"0.00492"),
+        (b"logits", b"values"),
+        (b'\\"yes', b'\\"Yes'),
+        (b'"F32","shape":[4]', b'"F16","shape":[8]'),
+        (b'\\"crc32\\": ', b'\\"crc32\\": 1'),
+    ],
+    ids=["activation", "space", "factor", "output", "class", "shape", "checksum"],
+)
+def test_a_changed_header_is_refused(
+    opened: Callable[[bytes], Network | WeightsError], old: bytes, new: bytes
+) -> None:
+    length = struct.unpack("<Q", GOOD[:8])[0]
+    header, content = GOOD[8 : 8 + length], GOOD[8 + length :]
+    assert old in header
+    found = opened(raw_file(header.replace(old, new), content))
+    assert isinstance(found, WeightsError)
+    assert str(found).endswith(
+        "damaged: the header was changed after the network was saved, save or copy it again"
+    )
+
+
+def test_a_file_without_a_checksum(opened: Callable[[bytes], Network | WeightsError]) -> None:
+    # As xpnet wrote them at first.
+    length = struct.unpack("<Q", GOOD[:8])[0]
+    header = re.sub(rb', \\"crc32\\": \d+', b"", GOOD[8 : 8 + length])
+    assert len(header) < length
+    found = opened(raw_file(header, GOOD[8 + length :]))
+    assert isinstance(found, Network)
+    assert serialize(found) == GOOD
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)

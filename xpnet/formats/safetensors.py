@@ -1,11 +1,15 @@
 """The native form: parameters as safetensors, what they mean as JSON in its metadata.
 
 The metadata has one entry, ``xpnet``, so that the same network always gives the same bytes;
-`xpnet.formats.description` says what is in it. Files of others have no such entry: their arrays
-have names alone.
+`xpnet.formats.description` says what is in it. Its last entry here, ``crc32``, is a checksum of the
+rest and of the tensors' names, dtypes and shapes: one changed letter makes ``relu`` ``celu``. Files
+of others have no such metadata: their arrays have names alone.
 """
 
 import os
+import re
+import zlib
+from collections.abc import Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ from xpnet.networks.network import Network
 __all__ = ["read", "read_arrays", "read_header", "serialize"]
 
 _KEY = "xpnet"
+_SEALED = re.compile(r'(\{.*), "crc32": (\d{1,10})\}', re.DOTALL)
 _DTYPES = {
     "F16": "<f2",
     "F32": "<f4",
@@ -43,7 +48,9 @@ def serialize(network: Network) -> bytes:
     """
     from safetensors.numpy import save
 
-    return bytes(save(arrays_by_name(network), {_KEY: describe(network)}))
+    arrays, description = arrays_by_name(network), describe(network)
+    checksum = _checksum(description, arrays)
+    return bytes(save(arrays, {_KEY: f'{description[:-1]}, "crc32": {checksum}}}'}))
 
 
 def read(path: Path) -> Named:
@@ -52,10 +59,23 @@ def read(path: Path) -> Named:
     Raises
     ------
     WeightsError
-        As `read_arrays`.
+        As `read_arrays`, and if the header was changed after xpnet wrote it.
     """
     arrays, metadata = read_arrays(path)
-    return Named(arrays, metadata.get(_KEY))
+    description = metadata.get(_KEY)
+    # xpnet wrote files without a checksum at first.
+    if description is not None and (sealed := _SEALED.fullmatch(description)):
+        description = f"{sealed[1]}}}"
+        if int(sealed[2]) != _checksum(description, arrays):
+            what = "damaged: the header was changed after the network was saved"
+            raise WeightsError(what, file=path, hint="save or copy it again")
+    return Named(arrays, description)
+
+
+def _checksum(description: str, arrays: Mapping[str, NDArray[Any]]) -> int:
+    """Return the checksum of all that the header says. The numbers have none: it takes time."""
+    facts = sorted((name, x.dtype.name, x.shape) for name, x in arrays.items())
+    return zlib.crc32(f"{description}{facts}".encode())
 
 
 def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
