@@ -1,7 +1,9 @@
 """npz archives: the directory is looked at before any member is, and the same bytes again."""
 
 import io
+import struct
 import zipfile
+import zlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -148,3 +150,13 @@ def test_how_many_members_there_are_is_written() -> None:
 def test_another_comment_is_refused(content: bytes, found: str, expected: str) -> None:
     with pytest.raises(DataError, match=f"had, found '{found}', expected '{expected}' or none"):
         names_of(content)
+
+
+def test_a_name_in_an_extra_field_is_not_taken() -> None:
+    content = io.BytesIO()
+    info = zipfile.ZipInfo("a.npy")
+    name = b"b.npy"
+    info.extra = struct.pack("<2HBL", 0x7075, 5 + len(name), 1, zlib.crc32(b"a.npy")) + name
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(info, b"content")
+    assert names_of(content.getvalue()) == ["a"]
