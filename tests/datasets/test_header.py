@@ -312,3 +312,16 @@ def test_numbers_of_a_header_again_are_no_row(refused, write, header, want_label
 def test_a_header_alone(write):
     images, labels = read_warned(write(NUMBERS), 0, 15)
     assert (images.shape, labels) == ((0, 16), None)
+
+
+@pytest.mark.parametrize("header", ["a,b,c,d", "P", "row,p0,p1,p2", "x0,x1,x2,x3"])
+def test_words_of_unknown_meaning_are_refused(write, refused, header):
+    first = header.split(",")[0]
+    row = ",".join("0" for _ in header.split(","))
+    message = (
+        f":1:1: column name, found {first!r}, expected label, then pixel0 ... or pixel1 ... or"
+    )
+    rest = "1x1, 1x2 ... in order, or say --header yes if the columns are in order"
+    path = write(header, row)
+    refused(path, f"{message} {rest}")
+    assert read(path, header="yes", label="none")[0].tolist() == [[0] * len(header.split(","))]

@@ -162,6 +162,7 @@ def write(place: int, layout: str, number: Any) -> Callable[[bytearray], bytearr
         (write(DIRECTORY + 8, "<H", 8), "local header of 'a' that differs from the directory"),
         (write(DIRECTORY + 16, "<L", 0), "local header of 'a' that differs from the directory"),
         (write(DIRECTORY + 24, "<L", 0), "local header of 'a' that differs from the directory"),
+        (write(DIRECTORY + ENTRY + 32, "<H", 9), "a directory of another length than its entries"),
         (write(DIRECTORY + 46, "<c", b"c"), "local header of 'c' that differs from the directory"),
     ],
     ids=map(str, range(32)),

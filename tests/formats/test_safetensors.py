@@ -714,6 +714,17 @@ def test_arrays_of_preprocessing_that_do_not_fit(
     assert re.search(text, str(found))
 
 
+@pytest.mark.parametrize("name", ["mean", "scale"])
+def test_numbers_of_preprocessing_that_are_lost(
+    opened: Callable[[bytes], Network | WeightsError], name: str
+) -> None:
+    step = {"step": "standardize", "mean": 1.0, "scale": 2.0}
+    del step[name]
+    found = opened(file_of({**MEANING, "preprocessing": [step]}, TENSORS))
+    assert isinstance(found, WeightsError)
+    assert f"step 0 of preprocessing must have the entry or tensor {name}" in str(found)
+
+
 def test_a_step_that_whitens(reread: Callable[[Network], Network]) -> None:
     matrix = [[1.0, 2.0, 0.5], [0.0, -1.0, 0.25], [3.0, 0.0, 1.0]]
     network = make(preprocessing=[Scale(0.5), Whiten([1.0, 2.0, 3.0], matrix)])

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from good import Command, Good, comparable
 from readings import as_rows, images_and_labels, only_labels
 
 import xpnet
+from xpnet.files import DataWarning
 from xpnet.files.npz import npz_bytes
 
 __all__ = ["N_PIXELS", "bytes_of", "csv_files", "idx_bytes", "idx_files", "npy_files", "npz_files"]
@@ -41,7 +43,9 @@ def _data(content: bytes, *, labelled: bool = True, file: str = "damaged", **rea
         if command[0] == "inspect":  # reads the beginning alone
             return None
         want = command[0] == "evaluate"
-        x, y = xpnet.read(file, features=N_PIXELS, want_labels=want, **options)
+        with catch_warnings():
+            simplefilter("ignore", DataWarning)  # the command has told it
+            x, y = xpnet.read(file, features=N_PIXELS, want_labels=want, **options)
         return comparable(as_rows(x)), comparable(y)
 
     def agrees(damaged: bytes, command: Command, found: Any) -> bool:

@@ -32,7 +32,7 @@ __all__ = [
 Array = NDArray[Any]
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_PAIRS = (("images", "labels"), ("x", "y"), ("X", "y"), ("data", "target"), ("images", "y"))
+_IMAGE_NAMES, _LABEL_NAMES = {"images", "x", "X", "data"}, {"labels", "y", "target"}
 
 
 def require(fact: Any, what: str = "") -> None:
@@ -66,12 +66,13 @@ def images_and_labels(
     if not content.startswith(b"PK"):
         return _csv(content, label, want_labels=want_labels, header=header, floating=floating)
     members = {name: _npy(x) for name, x in _zip_members(content).items()}
-    found = [(x, y) for x, y in _PAIRS if x in members and (y in members or y == "labels")]
-    names = found[0] if found else (*members, "")[:2]
-    require(found or len(members) == 1, "names of the arrays")
-    images, labels = _pixels(members[names[0]]), members.get(names[1])
-    if labels is None or not want_labels:
+    (name,) = _IMAGE_NAMES & set(members) or set(members)
+    images = _pixels(members.pop(name))
+    known = _LABEL_NAMES & set(members)
+    if not known or not want_labels:
         return images, None
+    (name,) = known
+    labels = members[name]
     require(len(labels) == len(images), "counts")
     return images, _labels(labels)
 
@@ -88,9 +89,8 @@ def only_labels(content: bytes) -> Array:
         has_header = not _FLOAT.fullmatch(rows[0])
         return _labels(_numbers(rows[has_header:], _INTEGER))
     members = _zip_members(content)
-    known = {"labels", "y", "target"} & set(members) or set(members)
-    require(len(known) == 1, "names of the arrays")
-    return _labels(_npy(members[known.pop()]))
+    (name,) = _LABEL_NAMES & set(members) or set(members)
+    return _labels(_npy(members[name]))
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -154,10 +154,12 @@ def _labels(array: Array) -> Array:
 
 def _zip_members(content: bytes) -> dict[str, bytes]:
     """Return the members of a zip of npy files, every byte of which is accounted for."""
-    record, *facts = struct.unpack("<4s4H2LH", content[-22:])
-    count, size, start = facts[3:6]
-    require(record == b"PK\5\6" and facts[:3] == [0, 0, count] and facts[6] == 0, "last record")
-    require(start + size == len(content) - 22, "place of the directory")
+    end = content.rindex(b"PK\5\6")
+    *facts, count, size, start, n_comment = struct.unpack("<4x4H2LH", content[end : end + 22])
+    comment = content[end + 22 :]
+    require(facts == [0, 0, count] and n_comment == len(comment), "last record")
+    require(comment in (b"", b"xpnet members: %d" % count), "number of members")
+    require(start + size == end, "place of the directory")
     members: dict[str, bytes] = {}
     place = 0
     for _ in range(count):
@@ -182,7 +184,7 @@ def _zip_members(content: bytes) -> dict[str, bytes]:
         key = name.decode().removesuffix(".npy")
         require(key not in members and name.endswith(b".npy"), "name of a member")
         members[key] = member
-    require(place == start - size == len(content) - 22 - size, "bytes between the members")
+    require(place == start - size == end - size, "bytes between the members")
     return members
 
 
@@ -201,7 +203,10 @@ def named_arrays(content: bytes) -> tuple[dict[str, Array], Any]:
     else:
         arrays, meaning = _pickled(content), None
     require(all(np.isfinite(x).all() for x in arrays.values()), "not finite")
-    return _own_names(arrays), None if meaning is None else json.loads(meaning)
+    meaning = None if meaning is None else json.loads(meaning)
+    if meaning is not None:
+        meaning.pop("crc32", None)  # of the header of this form alone
+    return _own_names(arrays), meaning
 
 
 class _Unpickler(pickle.Unpickler):

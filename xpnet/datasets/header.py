@@ -92,7 +92,8 @@ def has_names(header: Header, options: "Options") -> bool:
     count = _count_in(fields)
     if all(map(_is_number, fields)):  # numbers out of order are names that are refused
         return count is None and _are_column_numbers(fields) and not _increase(fields)
-    return count is not None
+    # Words of unknown meaning are left to the caller, who says that the columns are in order.
+    return count is not None or options.header == "auto"
 
 
 def is_header(fields: "Sequence[str]") -> bool:

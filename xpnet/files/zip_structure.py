@@ -18,6 +18,7 @@ _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _ZIP64_END = struct.Struct("<4sQ2H2L4Q")
 _ZIP64_LOCATOR = struct.Struct("<4sLQL")
 _END = struct.Struct("<4s4H2LH")
+_ENTRY_LENGTHS = struct.Struct("<28x3H12x")  # of name, extra fields and comment, in 4.3.12
 # Section 4.3.9, by length: without or with a signature, and with sizes of 4 or 8 bytes.
 _DESCRIPTORS = {x.size: x for x in map(struct.Struct, ("<3L", "<4x3L", "<L2Q", "<4xL2Q"))}
 _HAS_DESCRIPTOR, _IS_UTF_8 = 1 << 3, 1 << 11
@@ -78,6 +79,12 @@ def _checked_directory(archive: ZipFile, stream: IO[bytes], n_members: int) -> i
         is_archive = stream.read(4) == b"PK\3\4"
         msg = "a directory elsewhere than the end record says"
         raise BadZipFile(msg if is_archive else "something else before the archive")
+    place = start
+    for _ in range(n_members):
+        place += _ENTRY_LENGTHS.size + sum(_unpacked(stream, place, _ENTRY_LENGTHS))
+    if place != end:
+        msg = "a directory of another length than its entries"
+        raise BadZipFile(msg)
     return int(start)
 
 

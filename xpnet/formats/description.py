@@ -10,7 +10,7 @@ step that has one mean for each input, ``preprocessing.0.mean``; of one that whi
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -132,7 +132,7 @@ def _step(i: int, step: Any, arrays: Mapping[str, NDArray[Any]]) -> Step:
         elif isinstance(options.get(field.name), str | bool):  # which float() would read
             msg = f"{field.name} of step {i} of preprocessing must be a number"
             raise TypeError(msg)
-        elif field.default is MISSING and field.name not in options:
+        elif field.name not in options:  # a default would hide that a tensor was lost
             msg = f"step {i} of preprocessing must have the entry or tensor {field.name}"
             raise ValueError(msg)
     return kind(**options)

@@ -257,6 +257,13 @@ def test_metadata_that_is_refused(refusal, text, said):
     assert said in refusal(model)
 
 
+def test_metadata_that_is_there_twice(refusal):
+    model = onnx.ModelProto.FromString(GOOD)
+    (entry,) = [entry for entry in model.metadata_props if entry.key == KEY]
+    model.metadata_props.append(entry)
+    assert f"ONNX must have one entry {KEY!r} in the metadata; got 2" in refusal(model)
+
+
 @pytest.fixture
 def notes(tmp_path):
     """Return what is noted of a model."""

@@ -86,13 +86,16 @@ def read(path: Path, options: Options) -> Contents:
     graph = Graph(model, Tensors(path, options), MEANINGS)
     rows, notes = _meant(graph)
     network = _network_of(rows, options)
-    texts = {entry.key: entry.value for entry in model.metadata_props}
-    if KEY not in texts:
+    texts = [entry.value for entry in model.metadata_props if entry.key == KEY]
+    if len(texts) > 1:
+        msg = f"ONNX must have one entry {KEY!r} in the metadata; got {len(texts)}"
+        raise ValueError(msg)
+    if not texts:
         is_whole = graph.input_dtype.kind in "iu"
         return Contents(
             network, "ONNX", is_own=False, notes=tuple(notes), takes_whole_numbers=is_whole
         )
-    return Contents(_with_meaning(network, texts[KEY]), "ONNX", is_own=True)
+    return Contents(_with_meaning(network, texts[0]), "ONNX", is_own=True)
 
 
 def _meant(graph: Graph) -> tuple[Rows, list[str]]:
