@@ -3,12 +3,13 @@ import os
 import stat
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from xpnet.files import atomic_write
+from xpnet.files import atomic_write, locking, writing
+from xpnet.files.locking import exclusive, temporary_prefix, try_lock
 
 
 def write_and_raise(path, fault, *, force):
@@ -201,3 +202,210 @@ def test_a_folder_that_cannot_be_cleaned_up_does_not_hide_the_error(
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(ArithmeticError, match="the first error"):
         write()
+
+
+needs_locks = pytest.mark.skipif(not locking.HAS_LOCKS, reason="this system has no file locks")
+
+
+def stale(target, content=b"half"):
+    path = target.with_name(f"{temporary_prefix(target)}{16 * '0'}.tmp")
+    path.write_bytes(content)
+    return path
+
+
+@needs_locks
+def test_stale_files_of_the_target_alone_are_removed(tmp_path):
+    gone = [stale(tmp_path / "a"), tmp_path / f"{temporary_prefix(Path('a'))}{16 * '1'}.tmp"]
+    gone[1].write_bytes(b"")
+    kept = [stale(tmp_path / "b"), tmp_path / ".xpnet-mine.tmp", tmp_path / ".xpnet-a-.tmp"]
+    for path in kept[1:]:
+        path.write_bytes(b"x")
+    with atomic_write(tmp_path / "a") as stream:
+        stream.write(b"x")
+    assert names(tmp_path) == sorted(["a", *(path.name for path in kept)])
+    assert not any(path.exists() for path in gone)
+
+
+@needs_locks
+def test_a_writer_that_is_killed_leaves_what_the_next_one_removes(tmp_path):
+    script = (
+        "import os, sys\nfrom xpnet.files import atomic_write\n"
+        "with atomic_write(sys.argv[1], force=True) as f: f.write(b'half'); os.kill(os.getpid(), 9)"
+    )
+    (tmp_path / "a").write_bytes(b"old")
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", script, tmp_path / "a"], check=False)
+        assert done.returncode == -9
+        assert len(names(tmp_path)) == 2
+    assert (tmp_path / "a").read_bytes() == b"old"
+    with atomic_write(tmp_path / "a", force=True) as stream:
+        stream.write(b"new")
+    assert names(tmp_path) == ["a"]
+
+
+@needs_locks
+def test_writers_at_the_same_time_leave_each_other_alone(tmp_path):
+    with atomic_write(tmp_path / "a", force=True) as first:
+        first.write(b"1")
+        with exclusive(tmp_path / "a"), atomic_write(tmp_path / "a", force=True) as second:
+            second.write(b"2")
+            assert len(names(tmp_path)) == 3
+        assert (tmp_path / "a").read_bytes() == b"2"
+    assert (tmp_path / "a").read_bytes() == b"1"
+    assert names(tmp_path) == ["a"]
+
+
+@needs_locks
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_file_that_another_writer_took_for_stale_is_made_again(tmp_path, monkeypatch, is_removed):
+    with ExitStack() as others:
+
+        def too_late(file):
+            monkeypatch.setattr(writing, "try_lock", try_lock)
+            (path,) = tmp_path.iterdir()
+            if is_removed:
+                path.unlink()
+            else:  # the other writer is about to remove it
+                assert try_lock(others.enter_context(path.open("r+b")))
+            return try_lock(file)
+
+        monkeypatch.setattr(writing, "try_lock", too_late)
+        with atomic_write(tmp_path / "a") as stream:
+            stream.write(b"x")
+            assert len(names(tmp_path)) == 1
+    assert (tmp_path / "a").read_bytes() == b"x"
+    assert names(tmp_path) == ["a"]
+
+
+def refuse_locks(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+
+
+@pytest.mark.parametrize(
+    "without_locks",
+    [
+        pytest.param(refuse_locks, marks=needs_locks),
+        lambda monkeypatch: monkeypatch.setattr(locking, "HAS_LOCKS", False),
+    ],
+    ids=["on a file system", "in the system"],
+)
+def test_without_locks_nothing_is_taken_for_stale(tmp_path, monkeypatch, without_locks):
+    left = stale(tmp_path / "a")
+    without_locks(monkeypatch)
+    with atomic_write(tmp_path / "a") as stream:
+        stream.write(b"x")
+    assert (tmp_path / "a").read_bytes() == b"x"
+    assert names(tmp_path) == sorted(["a", left.name])
+
+
+def test_without_locks_the_file_is_closed_before_it_is_renamed(tmp_path, monkeypatch):
+    closed = []
+
+    def replace(temporary, target):
+        closed.append(stream.closed)
+        return original(temporary, target)
+
+    original = Path.replace
+    monkeypatch.setattr(locking, "HAS_LOCKS", False)
+    monkeypatch.setattr(writing, "HAS_LOCKS", False)
+    monkeypatch.setattr(Path, "replace", replace)
+    with atomic_write(tmp_path / "a", force=True) as stream:
+        stream.write(b"x")
+    assert (closed, (tmp_path / "a").read_bytes()) == ([True], b"x")
+
+
+def test_an_error_of_the_temporary_file_names_the_target(tmp_path, monkeypatch):
+    def refuse(temporary, target):
+        raise PermissionError(errno.EACCES, "refused", str(temporary), None, str(target))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    path = tmp_path / "a"
+    with pytest.raises(PermissionError) as caught, atomic_write(path, force=True) as stream:
+        stream.write(b"x")
+    assert (caught.value.filename, caught.value.filename2) == (str(path), None)
+    assert names(tmp_path) == []
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    def write():
+        with atomic_write(tmp_path / "a"):
+            (tmp_path / "missing").read_bytes()
+
+    with pytest.raises(FileNotFoundError) as caught:
+        write()
+    assert Path(caught.value.filename) == tmp_path / "missing"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+def test_a_full_device_is_named():
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        atomic_write("/dev/full") as stream,
+    ):
+        stream.write(b"x")
+    assert caught.value.filename == "/dev/full"
+
+
+@contextmanager
+def interrupted_at(n):
+    """Raise KeyboardInterrupt before line n of those that run in the two modules.
+
+    Yields the lines that have run, the last of which is where that happened.
+    """
+    files, lines = {locking.__file__, writing.__file__}, []
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename not in files:
+            return None
+        if event == "line":
+            lines.append((Path(frame.f_code.co_filename).name, frame.f_lineno))
+            if len(lines) == n:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield lines
+    finally:
+        sys.settrace(before)
+
+
+def write_a(path, *, force):
+    with exclusive(path), atomic_write(path, force=force) as stream:
+        stream.write(b"new")
+
+
+# A file that was just opened to look at is closed by Python, with a warning.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("force", [True, False])
+@pytest.mark.parametrize("links", ["links", "no links"])
+def test_an_interrupt_before_any_line_leaves_the_old_or_the_new_file(
+    tmp_path, request, links, force
+):
+    if links == "no links":
+        request.getfixturevalue("no_hard_links")
+    path, seen = tmp_path / "a", set()
+    for n in range(1, 1000):
+        for x in tmp_path.iterdir():
+            x.unlink()
+        if force:
+            path.write_bytes(b"old")
+        left = stale(path)
+        with interrupted_at(n) as lines, suppress(KeyboardInterrupt):
+            write_a(path, force=force)
+        if len(lines) < n:
+            break
+        content = path.read_bytes() if path.exists() else None
+        seen.add(content)
+        assert content in {b"old" if force else None, b"new"}, lines[-1]
+        found = [x.name for x in tmp_path.iterdir() if x != path]
+        # The stale file may not have been met yet.
+        assert found in ([], [left.name]), lines[-1]
+        with exclusive(path):  # it was free, for this thread too
+            assert f"{temporary_prefix(path)}lock.tmp" in names(tmp_path)
+    assert n > 60  # lines run in all
+    assert len(seen) == 2

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from xpnet.files.locking import HAS_LOCKS, is_removed, temporary_prefix, try_lock
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +22,8 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
 
     The bytes go to a temporary file in the same folder, which takes the target's place when
     the ``with`` block ends, and is removed when the block raises. Devices and pipes
-    (``/dev/stdout``, ``/dev/null``) are written to as they are.
+    (``/dev/stdout``, ``/dev/null``) are written to as they are. Temporary files of the same
+    target whose writers were killed are removed first (not on Windows).
 
     Parameters
     ----------
@@ -43,27 +46,29 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
     OSError
         If the folder is missing or not permitted, or the disk is full.
     """
-    if (special := _open_special(os.fspath(path))) is not None:
-        with special:
-            yield special
-        return
-    check_target(path, force=force)
-    target = Path(os.path.realpath(path))
-    # The target's own name is not part of this one: it may already be as long as names may be.
-    temporary = target.with_name(f".xpnet-{os.urandom(8).hex()}.tmp")
+    temporary = _Temporary(Path(os.path.realpath(path)))
     try:
-        with _create(temporary, target) as stream:
+        if (special := _open_special(os.fspath(path))) is not None:
+            with special:
+                yield special
+            return
+        check_target(path, force=force)
+        _remove_stale(temporary.target)
+        try:
+            stream = temporary.open()
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        _publish(temporary, target, force=force)
+            temporary.publish(force=force)
+        finally:
+            temporary.remove()
     except OSError as error:
-        if error.filename is None:  # a full disk does not say which file it has no place for
-            error.filename = str(path)
+        # A full disk does not say for which file; the user does not know the temporary one.
+        if error.filename is None or str(error.filename) == str(temporary.path):
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
-        with suppress(OSError):  # a folder that cannot be written to has said so before
-            temporary.unlink()
+        temporary.remove()  # An interrupt may have cut the first call short.
 
 
 def _open_special(path: str) -> BinaryIO | None:
@@ -115,12 +120,61 @@ def _exists(target: Path) -> FileExistsError:
     return FileExistsError(errno.EEXIST, text, str(target))
 
 
-def _create(temporary: Path, target: Path) -> BinaryIO:
-    try:
-        return temporary.open("xb")
-    except OSError as error:
-        # The user knows the target's name, not the temporary one.
-        raise OSError(error.errno, error.strerror, str(target)) from None
+def _remove_stale(target: Path) -> None:
+    """Remove the temporary files of this target whose writers were killed."""
+    for path in target.parent.glob(f"{temporary_prefix(target)}*"):
+        with suppress(OSError), path.open("r+b") as file:
+            if try_lock(file) and not is_removed(file):
+                path.unlink()
+
+
+class _Temporary:
+    """A new file beside its target, locked as long as it is written.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+
+    Attributes
+    ----------
+    target : pathlib.Path
+    path : pathlib.Path or None
+        The file's name; None before it is opened.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path: Path | None = None
+        self._stream: BinaryIO | None = None
+
+    def open(self) -> BinaryIO:
+        """Create the file."""
+        while True:
+            name = f"{temporary_prefix(self.target)}{os.urandom(8).hex()}.tmp"
+            self.path = self.target.with_name(name)
+            self._stream = stream = self.path.open("xb")
+            is_locked = try_lock(stream)
+            # Before it was locked, another writer may have removed the file as a stale one.
+            if is_locked is None or (is_locked and not is_removed(stream)):
+                return stream
+            self.remove()
+
+    def publish(self, *, force: bool) -> None:
+        """Give the file its target's name."""
+        assert self.path is not None  # noqa: S101 (for the type checker)
+        assert self._stream is not None  # noqa: S101 (likewise)
+        if not HAS_LOCKS:  # Windows renames no open file; elsewhere, closing ends the lock
+            self._stream.close()
+        _publish(self.path, self.target, force=force)
+
+    def remove(self) -> None:
+        """Close and remove the file. A second call does nothing."""
+        with suppress(OSError):  # the error that led here counts
+            if self._stream is not None:
+                self._stream.close()
+        with suppress(OSError):
+            if self.path is not None:
+                self.path.unlink()
 
 
 def _publish(temporary: Path, target: Path, *, force: bool) -> None:
@@ -139,12 +193,15 @@ def _publish(temporary: Path, target: Path, *, force: bool) -> None:
 
 def _claim(temporary: Path, target: Path) -> None:
     """Take a free name by an empty file first, which is exclusive everywhere."""
+    claim = None
     try:
-        target.open("xb").close()
-    except FileExistsError:
-        raise _exists(target) from None
-    try:
+        claim = target.open("xb")
+        claim.close()
         temporary.replace(target)
-    except BaseException:
-        target.unlink(missing_ok=True)
+    except BaseException as error:
+        if claim is not None:
+            claim.close()
+            target.unlink(missing_ok=True)
+        elif isinstance(error, FileExistsError):
+            raise _exists(target) from None
         raise
