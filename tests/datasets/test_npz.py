@@ -1,7 +1,10 @@
+import errno
 import gzip
 import io
+import os
 import re
 import sys
+import tempfile
 import zipfile
 
 import numpy as np
@@ -305,6 +308,19 @@ def test_standard_input_cannot_seek_but_is_read(monkeypatch, content):
     images, labels = read("-")
     assert np.array_equal(images, IMAGES)
     assert labels.tolist() == [7, 0, 9]
+
+
+def test_a_full_temporary_folder_is_named(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", full)
+    monkeypatch.setattr("xpnet.datasets.limits._SPOOL_BYTES", 100)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PACKED)))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        read("-")
+    assert caught.value.filename == str(tmp_path)
 
 
 def test_file_of_labels_with_names_that_leave_a_choice(write, tmp_path):

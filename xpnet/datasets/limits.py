@@ -104,7 +104,12 @@ def spooled(
     for chunk in iter(partial(stream.read, _CHUNK_BYTES), b""):
         n_bytes += len(chunk)
         check_held(what, n_bytes, source, options, is_part=True)
-        copy.write(chunk)
+        try:
+            copy.write(chunk)
+            copy.flush()
+        except OSError as error:  # a full disk does not say where
+            error.filename = error.filename or tempfile.tempdir
+            raise
         if most is not None and n_bytes >= most:
             break
     return copy
