@@ -3,7 +3,7 @@ import os
 import stat
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -349,31 +349,6 @@ def test_a_full_device_is_named():
     assert caught.value.filename == "/dev/full"
 
 
-@contextmanager
-def interrupted_at(n):
-    """Raise KeyboardInterrupt before line n of those that run in the two modules.
-
-    Yields the lines that have run, the last of which is where that happened.
-    """
-    files, lines = {locking.__file__, writing.__file__}, []
-
-    def trace(frame, event, _):
-        if frame.f_code.co_filename not in files:
-            return None
-        if event == "line":
-            lines.append((Path(frame.f_code.co_filename).name, frame.f_lineno))
-            if len(lines) == n:
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield lines
-    finally:
-        sys.settrace(before)
-
-
 def write_a(path, *, force):
     with exclusive(path), atomic_write(path, force=force) as stream:
         stream.write(b"new")
@@ -384,7 +359,7 @@ def write_a(path, *, force):
 @pytest.mark.parametrize("force", [True, False])
 @pytest.mark.parametrize("links", ["links", "no links"])
 def test_an_interrupt_before_any_line_leaves_the_old_or_the_new_file(
-    tmp_path, request, links, force
+    tmp_path, request, interrupted_at, links, force
 ):
     if links == "no links":
         request.getfixturevalue("no_hard_links")
@@ -395,7 +370,7 @@ def test_an_interrupt_before_any_line_leaves_the_old_or_the_new_file(
         if force:
             path.write_bytes(b"old")
         left = stale(path)
-        with interrupted_at(n) as lines, suppress(KeyboardInterrupt):
+        with interrupted_at(n, locking, writing) as lines, suppress(KeyboardInterrupt):
             write_a(path, force=force)
         if len(lines) < n:
             break

@@ -1,13 +1,14 @@
 """A training that is interrupted goes on as if it had not been."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import zlib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,10 @@ import pytest
 from safetensors.numpy import save
 
 import xpnet
+from xpnet.files import locking
 from xpnet.files.errors import WeightsError
 from xpnet.formats.safetensors import read_arrays
-from xpnet.training import checkpoints
+from xpnet.training import checkpoints, loop, train
 from xpnet.training.optimizers import State
 from xpnet.training.run import RunawayError
 
@@ -302,51 +304,297 @@ def test_a_schedule_is_known_by_its_values(tmp_path, digits):
     assert facts(run) == facts(xpnet.train(start(), *digits, schedule=one, **OPTIONS))
 
 
+EPOCH = {
+    "number": 1, "loss": 1.0, "accuracy": 1.0, "validation_loss": 1.0,
+    "validation_accuracy": 1.0, "learning_rate": 1.0, "seconds": 1.0,
+}  # fmt: skip
+FACTS = {"version": 2, "training": "a", "n_steps": 1, "best": 1, "history": [EPOCH]}
+ARRAYS = {"parameters": np.zeros(3), "best": np.zeros(3)}
+
+
+def made(arrays=ARRAYS, **changes):
+    """Return the bytes of a checkpoint with a checksum that is right, whatever is in it."""
+    facts = {**FACTS, **changes}
+    names = sorted(arrays)
+    kinds = [(name, arrays[name].dtype.str, arrays[name].shape) for name in names]
+    content = json.dumps([facts, kinds], sort_keys=True).encode()
+    content += b"".join(arrays[name].tobytes() for name in names)
+    facts["sha256"] = hashlib.sha256(content).hexdigest()
+    return save(arrays, {"xpnet-checkpoint": json.dumps(facts)})
+
+
+def with_text(text):
+    return save(ARRAYS, {"xpnet-checkpoint": text})
+
+
+def with_header(*words):
+    """Return a function that replaces words in a file's header: old, new, old, new ..."""
+
+    def change(content):
+        n = 8 + int.from_bytes(content[:8], "little")
+        header = content[8:n]
+        for old, new in zip(words[::2], words[1::2], strict=True):
+            assert old in header
+            header = header.replace(old, new)
+        return len(header).to_bytes(8, "little") + header + content[n:]
+
+    return change
+
+
+NO_CHECKPOINT = "not a checkpoint of a training, remove it to begin anew"
+DAMAGED = "a damaged checkpoint, remove it to begin anew"
+OTHER = "a checkpoint of another training: the data, an option or the start differs, remove it"
+FOREIGN = {
+    "a network": (save(ARRAYS), NO_CHECKPOINT),
+    "no history": (made(history=None), NO_CHECKPOINT),
+    "an empty history": (made(history=[]), DAMAGED),
+    "an epoch of other things": (made(history=[{"epoch": 1}]), NO_CHECKPOINT),
+    "epochs that are none": (made(history=[[]]), NO_CHECKPOINT),
+    "no best": (made(best=0), DAMAGED),
+    "a best that is none": (made(best=7), DAMAGED),
+    "a best that is no number": (made(best="1"), NO_CHECKPOINT),
+    "an older version": (made(version=1), "version of xpnet, found '1', expected 2, remove it"),
+    "a newer version": (made(version=3), "a checkpoint of another version of xpnet, found '3'"),
+    "a version that is none": (made(version=[2]), r"found '\[2\]', expected 2"),
+    "another training": (made(training="b"), OTHER),
+    "a list": (with_text("[]"), NO_CHECKPOINT),
+    "a number": (with_text("1e999"), NO_CHECKPOINT),
+    "a string": (with_text('"sha256"'), NO_CHECKPOINT),
+    "no JSON": (with_text("{"), NO_CHECKPOINT),
+    "no facts": (with_text("{}"), NO_CHECKPOINT),
+    "JSON that is too deep": (with_text(100_000 * "["), NO_CHECKPOINT),
+}
 DAMAGES = {
-    "empty": lambda _: b"",
-    "half of it": lambda content: content[: len(content) // 2],
-    "one byte short": lambda content: content[:-1],
-    "no header": lambda content: b"\xff" * 8 + content[8:],
-    "a text": lambda _: b"label,pixel0,pixel1\n1,2,3\n" * 100,
-    "an archive": lambda _: b"PK\x03\x04" + bytes(1000),
-    "a network": lambda _: save({"parameters": np.zeros(3), "best": np.zeros(3)}),
-    "no history": lambda _: changed(history=None),
-    "an empty history": lambda _: changed(history=[]),
-    "an epoch of other things": lambda _: changed(history=[{"epoch": 1}]),
-    "no best": lambda _: changed(best=0),
-    "a best that is none": lambda _: changed(best=7),
-    "another version": lambda _: changed(version=2),
-    "a list": lambda _: save({"best": np.zeros(3)}, {"xpnet-checkpoint": "[]"}),
-    "no facts": lambda _: save({"best": np.zeros(3)}, {"xpnet-checkpoint": "{"}),
+    "empty": (lambda _: b"", "safetensors|empty"),
+    "half of it": (lambda content: content[: len(content) // 2], "safetensors"),
+    "one byte short": (lambda content: content[:-1], "safetensors"),
+    "no header": (lambda content: b"\xff" * 8 + content[8:], "safetensors"),
+    "a text": (lambda _: b"label,pixel0,pixel1\n1,2,3\n" * 100, "safetensors"),
+    "an archive": (lambda _: b"PK\x03\x04" + bytes(1000), "safetensors"),
+    "other steps": (with_header(b'\\"n_steps\\": ', b'\\"n_steps\\": 1'), DAMAGED),
+    "another best": (with_header(b'\\"best\\": 1', b'\\"best\\": 2'), DAMAGED),
+    "another loss": (with_header(b'\\"loss\\": 2', b'\\"loss\\": 3'), DAMAGED),
+    "another name": (with_header(b'"state.0"', b'"state.8"'), DAMAGED),
+    "names exchanged": (
+        with_header(b'"best"', b'"b"', b'"parameters"', b'"best"', b'"b"', b'"parameters"'),
+        DAMAGED,
+    ),
+    "another dtype": (with_header(b'"F32"', b'"I32"'), DAMAGED),
+    "another shape": (with_header(b'"shape":[', b'"shape":[1,'), DAMAGED),
 }
 
 
-def changed(**facts):
-    epoch = {
-        "number": 1, "loss": 1.0, "accuracy": 1.0, "validation_loss": 1.0,
-        "validation_accuracy": 1.0, "learning_rate": 1.0, "seconds": 1.0,
-    }  # fmt: skip
-    all_facts = {"version": 1, "training": "a", "n_steps": 1, "best": 1, "history": [epoch]}
-    arrays = {"parameters": np.zeros(3), "best": np.zeros(3)}
-    all_facts["crc32"] = zlib.crc32(bytes(2 * 3 * 8))
-    return save(arrays, {"xpnet-checkpoint": json.dumps({**all_facts, **facts})})
+def assert_one_line(caught, path, content):
+    assert caught.value.file == str(path)
+    assert len(str(caught.value).splitlines()) == 1
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_or_foreign_file_is_refused(kept, digits, damage):
-    content = DAMAGES[damage](kept.read_bytes())
+def test_a_damaged_file_is_refused(kept, digits, damage):
+    change, message = DAMAGES[damage]
+    content = change(kept.read_bytes())
     kept.write_bytes(content)
-    with pytest.raises(WeightsError):
+    with pytest.raises(WeightsError, match=message) as caught:
         xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
-    assert kept.read_bytes() == content
-    with pytest.raises(WeightsError):
-        checkpoints.CheckpointFile(kept, "a").read()
+    assert_one_line(caught, kept, content)
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_file_is_refused(tmp_path, digits, kind):
+    path = tmp_path / "training.ckpt"
+    content, message = FOREIGN[kind]
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=message) as caught:
+        checkpoints.CheckpointFile(path, "a").read()
+    assert_one_line(caught, path, content)
+    with pytest.raises(WeightsError) as caught:
+        xpnet.train(start(), *digits, checkpoint=path, resume=True, **OPTIONS)
+    assert_one_line(caught, path, content)
 
 
 def test_what_is_written_can_be_read(tmp_path):
-    (tmp_path / "one").write_bytes(changed())
+    (tmp_path / "one").write_bytes(made())
     found = checkpoints.CheckpointFile(tmp_path / "one", "a").read()
     assert (found.n_steps, found.best, len(found.history)) == (1, 1, 1)
+
+
+def contents(found):
+    arrays = {name: (x.dtype, x.shape, x.tobytes()) for name, x in found.arrays.items()}
+    return arrays, found.n_steps, found.history, found.best
+
+
+def test_any_flipped_bit_of_the_header_is_refused_or_changes_nothing(tmp_path):
+    path = tmp_path / "one"
+    content = made({**ARRAYS, "state.0": np.ones(3)})
+    path.write_bytes(content)
+    file = checkpoints.CheckpointFile(path, "a")
+    expected = contents(file.read())
+    messages = []
+    for place in range(8 + int.from_bytes(content[:8], "little")):
+        for bit in range(8):
+            changed = bytearray(content)
+            changed[place] ^= 1 << bit
+            path.write_bytes(changed)
+            try:
+                found = file.read()
+            except WeightsError as error:
+                messages.append(str(error))
+            else:
+                assert contents(found) == expected, (place, bit)
+    assert len(messages) > 4000
+    assert not [message for message in messages if len(message.splitlines()) > 1]
+
+
+def interrupt_after(n):
+    """Return a function that interrupts a training at its call number n."""
+    calls = iter(range(1, 1000))
+
+    def interrupt(*_):
+        if next(calls) == n:
+            raise KeyboardInterrupt
+
+    return interrupt
+
+
+N_BATCHES_OF_AN_EPOCH = 4
+
+
+@pytest.mark.parametrize("n_batches", range(1, 4 * N_BATCHES_OF_AN_EPOCH + 1))
+def test_an_interrupt_keeps_the_last_epoch(tmp_path, digits, n_batches, monkeypatch):
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 1e9)  # but for the first one
+    path = tmp_path / "training.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        xpnet.train(
+            start(), *digits, checkpoint=path, progress=interrupt_after(n_batches), **OPTIONS
+        )
+    n_epochs = (n_batches - 1) // N_BATCHES_OF_AN_EPOCH
+    assert [*tmp_path.iterdir()] == ([path] if n_epochs else [])
+    seen = []
+    options = {**OPTIONS, "checkpoint": path, "resume": True}
+    run = xpnet.train(start(), *digits, on_epoch=seen.append, **options)
+    assert [epoch.number for epoch in seen] == list(range(n_epochs + 1, 5))
+    assert facts(run) == facts(xpnet.train(start(), *digits, **OPTIONS))
+
+
+@pytest.mark.parametrize("n", range(1, 5))
+def test_an_interrupt_while_an_epoch_is_shown_keeps_it(tmp_path, digits, n, monkeypatch):
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 1e9)
+    path = tmp_path / "training.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        xpnet.train(start(), *digits, checkpoint=path, on_epoch=interrupt_after(n), **OPTIONS)
+    _, metadata = read_arrays(path)
+    assert len(json.loads(metadata["xpnet-checkpoint"])["history"]) == n
+
+
+# A file that was just opened to look at is closed by Python, with a warning.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_before_any_line_leaves_what_goes_on_to_the_same_bits(
+    tmp_path, interrupted_at
+):
+    x, labels = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    options = {"epochs": 2, "batch_size": 10, "validation": 0.25, "optimizer": "sgd"}
+    modules = checkpoints, loop, train
+
+    def learn(**more):
+        return xpnet.train(xpnet.init_network([3, 2]), x, labels, **options, **more)
+
+    expected, path = facts(learn()), tmp_path / "training.ckpt"
+    n_kept = 0
+    for n in range(1, 2000, 2):  # each takes two trainings
+        path.unlink(missing_ok=True)
+        with interrupted_at(n, *modules) as lines, suppress(KeyboardInterrupt):
+            learn(checkpoint=path)
+        if len(lines) < n:
+            break
+        assert [x for x in tmp_path.iterdir() if x != path] == [], lines[-1]
+        n_kept += path.exists()
+        assert facts(learn(checkpoint=path, resume=True)) == expected, lines[-1]
+    assert n_kept > 20
+
+
+HOLDER = """
+import sys
+import xpnet
+images, labels = xpnet.sample()
+def wait(_):
+    print("learning", flush=True)
+    sys.stdin.read()
+xpnet.train(xpnet.load("sample"), images[:20], labels[:20], epochs=1, checkpoint=sys.argv[1],
+            progress=wait)
+"""
+
+
+@pytest.mark.skipif(not locking.HAS_LOCKS, reason="this system has no file locks")
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_second_training_is_refused_at_once(tmp_path, digits, is_killed):
+    path, seen = tmp_path / "training.ckpt", []
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as first:
+        assert first.stdout.readline() == "learning\n"
+        rule = f"in use by process {first.pid}: wait for its end, or choose another file"
+        for resume in (False, True, "finished"):
+            with pytest.raises(BlockingIOError, match=rule) as caught:
+                xpnet.train(
+                    start(),
+                    *digits,
+                    checkpoint=path,
+                    resume=resume,
+                    progress=seen.append,
+                    **OPTIONS,
+                )
+            assert caught.value.filename == str(path)
+        if is_killed:
+            first.kill()
+    assert seen == []
+    assert path.exists() is not is_killed
+    path.unlink(missing_ok=True)
+    xpnet.train(start(), *digits, checkpoint=path, resume=True, **OPTIONS)
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_the_end_of_the_same_training_is_not_done_again(tmp_path, digits):
+    path = tmp_path / "training.ckpt"
+    options = {**OPTIONS, "checkpoint": path, "resume": "finished"}
+    run = xpnet.train(start(), *digits, **options)
+    content, learned = path.read_bytes(), []
+    again = xpnet.train(start(), *digits, progress=learned.append, **options)
+    assert facts(again) == facts(run)
+    assert learned == []
+    assert path.read_bytes() == content
+
+
+def test_the_end_by_patience_is_not_done_again(tmp_path, digits):
+    options = {**OPTIONS, "epochs": 50, "learning_rate": 1e-9, "patience": 1, "optimizer": "sgd"}
+    options |= {"checkpoint": tmp_path / "training.ckpt", "resume": "finished"}
+    run = xpnet.train(start(), *digits, **options)
+    assert len(run.history) < 50
+    learned = []
+    again = xpnet.train(start(), *digits, progress=learned.append, **options)
+    assert (learned, facts(again)) == ([], facts(run))
+
+
+@pytest.mark.parametrize("what", ["unfinished", "of another training", "damaged", "foreign"])
+def test_any_other_file_is_replaced(kept, digits, what):
+    if what == "of another training":
+        other = {**OPTIONS, "seed": 1, "checkpoint": kept, "resume": "finished"}
+        xpnet.train(start(), *digits, **other)
+    elif what == "damaged":
+        kept.write_bytes(kept.read_bytes()[:-1])
+    elif what == "foreign":
+        kept.write_bytes(b"somebody's")
+    seen = []
+    options = {**OPTIONS, "checkpoint": kept, "resume": "finished"}
+    run = xpnet.train(start(), *digits, on_epoch=seen.append, **options)
+    assert [epoch.number for epoch in seen] == [1, 2, 3, 4]
+    assert facts(run) == facts(xpnet.train(start(), *digits, **OPTIONS))
+
+
+def test_what_is_written_already_is_not_written_again(kept, digits, monkeypatch):
+    xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
+    monkeypatch.setattr(os, "fsync", full)  # nothing can be written any more
+    run = xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
+    assert len(run.history) == 4
 
 
 def full(descriptor):
@@ -419,7 +667,7 @@ CHILD = """
 import sys
 import numpy as np
 import xpnet
-from xpnet.training import checkpoints
+from xpnet.training import checkpoints, loop, train
 from xpnet.training.optimizers import State
 
 checkpoints._SECONDS_BETWEEN = 0.0
@@ -472,14 +720,15 @@ def test_a_killed_process_goes_on_to_the_same_bits(tmp_path):
             assert len(facts["history"]) >= n_before
             n_before = len(facts["history"])
         left = [x for x in folder.iterdir() if x != path]
-        for x in left:  # at most what the kill left of one file
+        for x in left:  # the lock, and at most what the kill left of one file
             assert x.name.startswith(".xpnet-")
             assert x.suffix == ".tmp"
             assert not path.exists() or x.stat().st_size <= path.stat().st_size + 1000
-        assert len(left) <= len(moments)
+        assert len(left) <= 2
     assert 1 <= n_before < 10
     code, words = run_child(path, tmp_path / "killed.npy")
     assert code == 0
+    assert [*folder.iterdir()] == [path]
     expected = run_child(tmp_path / "other.ckpt", tmp_path / "whole.npy")
     assert (code, words) == expected
     assert words.startswith("end [(")

@@ -114,7 +114,10 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
         " at MODEL and the other files then is replaced",
     )
     parser.add_argument(
-        "--force", action="store_true", help="replace files, and begin anew, if they exist"
+        "--force",
+        action="store_true",
+        help="replace files if they exist; begin anew, unless MODEL.checkpoint holds the end of the"
+        " same training",
     )
 
 

@@ -1,7 +1,6 @@
 """``xpnet train``: a network that learns from labelled images."""
 
 import argparse
-import os
 import sys
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -20,6 +19,7 @@ from xpnet.cli.learning import add_learning_arguments
 from xpnet.cli.placing import open_device
 from xpnet.cli.report import network_text, print_json, print_table, transfers_text
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.training_files import checked_files, told_where, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
-    from xpnet.training.run import Epoch, Run
+    from xpnet.training.run import Epoch, Run, RunawayError
 
 __all__ = ["add_parser"]
 
@@ -67,7 +67,9 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
-    checkpoint = _checked_files(args)
+    from xpnet.training.run import RunawayError
+
+    checkpoint, force = checked_files(args)
     if args.device != "auto":  # what is wrong there is told first
         device = open_device(args, stopwatch)
     stopwatch.switch("loading")
@@ -81,52 +83,17 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         device = open_device(args, stopwatch, start, rows=rows, passes=_PASSES)
     with stopwatch.measure("loading" if device.library == "numpy" else "device"):
         start = start.to(device)
-    with stopwatch.measure("computing"), _progress(args, len(images)) as callbacks:
-        trained = _trained(args, (start, images, labels), checkpoint, callbacks)
-    _write(args, trained)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+    with told_where(checkpoint):
+        try:
+            with stopwatch.measure("computing"), _progress(args, len(images)) as callbacks:
+                trained = _trained(args, (start, images, labels), checkpoint, callbacks)
+        except RunawayError as error:
+            raise UsageError(_saved(args, error, checkpoint, force=force)) from error
+        write_run(args, trained, force=force)
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
     _report(args, device, trained, stopwatch)
     return 0
-
-
-def _checked_files(args: argparse.Namespace) -> Path | None:
-    """Refuse files that could not be written, before and not after the training.
-
-    Returns where the training is kept: nowhere, if the output is no file.
-    """
-    from xpnet.files.writing import check_target
-    from xpnet.formats.choosing import check_suffix
-
-    checkpoint = Path(f"{args.output}.checkpoint")
-    resumes = args.resume and checkpoint.exists()
-    written = [path for path in (args.output, args.history, args.plot) if path is not None]
-    if args.history == "-":
-        msg = "--history must name a file; got -"
-        raise UsageError(msg)
-    if len({os.path.realpath(path) for path in (*written, checkpoint)}) <= len(written):
-        msg = f"{', '.join(written)} and {checkpoint} must be different files"
-        raise UsageError(msg)
-    try:
-        check_suffix(args.output)
-        if args.plot is not None:
-            from xpnet.pictures.saving import check_picture, new_figure
-
-            check_picture(args.plot)
-            new_figure(1, 1)  # tells, if matplotlib is missing
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    for path in written:
-        # What is there may come of the end of the training that goes on here.
-        check_target(path, force=args.force or resumes)
-    if Path(args.output).exists() and not Path(args.output).is_file():
-        return None
-    check_target(checkpoint, force=True)
-    if checkpoint.exists() and not (args.resume or args.force):
-        what = "holds a training that did not end"
-        msg = f"{checkpoint}: {what}: --resume goes on, --force begins anew"
-        raise UsageError(msg)
-    return checkpoint
 
 
 def _start(args: argparse.Namespace, images: "NDArray[Any]", labels: "NDArray[Any]") -> "Network":
@@ -167,66 +134,42 @@ def _trained(
 ) -> "Run":
     """Return what came of the training."""
     from xpnet.training.optimizers import OPTIMIZERS
-    from xpnet.training.run import RunawayError
     from xpnet.training.schedules import SCHEDULES
     from xpnet.training.train import train
 
     optimizer: Any = OPTIMIZERS[args.optimizer]
     if args.weight_decay is not None:
         optimizer = replace(optimizer, weight_decay=args.weight_decay)
-    if checkpoint is not None and args.force and not args.resume:
+    return train(
+        *examples,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        optimizer=optimizer,
+        learning_rate=args.learning_rate,
+        schedule=SCHEDULES[args.schedule](args.warmup),
+        validation=args.validation,
+        patience=args.patience,
+        augment=args.augment,
+        distort=args.distort,
+        seed=args.seed,
+        checkpoint=checkpoint,
+        resume="finished" if args.force and not args.resume else args.resume,
+        progress=callbacks[0],
+        on_epoch=callbacks[1],
+    )
+
+
+def _saved(
+    args: argparse.Namespace, error: "RunawayError", checkpoint: Path | None, *, force: bool
+) -> str:
+    """Write what was good until the weights ran away; return the message."""
+    message = str(error)
+    if error.run.best is not None:
+        write_run(args, error.run, force=force)
+        message += f"; {args.output} holds the weights of epoch {error.run.best.number}"
+    if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-    try:
-        return train(
-            *examples,
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            optimizer=optimizer,
-            learning_rate=args.learning_rate,
-            schedule=SCHEDULES[args.schedule](args.warmup),
-            validation=args.validation,
-            patience=args.patience,
-            augment=args.augment,
-            distort=args.distort,
-            seed=args.seed,
-            checkpoint=checkpoint,
-            resume=args.resume,
-            progress=callbacks[0],
-            on_epoch=callbacks[1],
-        )
-    except RunawayError as error:
-        message = str(error)
-        if error.run.best is not None:
-            _write(args, error.run)
-            message += f"; {args.output} holds the weights of epoch {error.run.best.number}"
-        if checkpoint is not None:
-            checkpoint.unlink(missing_ok=True)
-        raise UsageError(message) from error
-    except KeyboardInterrupt:
-        if checkpoint is not None and checkpoint.exists():
-            print(f"{checkpoint} holds what was learned: --resume goes on", file=sys.stderr)
-        raise
-
-
-def _write(args: argparse.Namespace, trained: "Run") -> None:
-    """Write the model, and what was asked for beside it."""
-    import json
-
-    from xpnet.files.writing import atomic_write
-    from xpnet.formats.choosing import save
-
-    force = args.force or args.resume
-    save(trained.network, args.output, force=force)
-    if args.history is not None:
-        with atomic_write(args.history, force=force) as stream:
-            epochs = [asdict(epoch) for epoch in trained.history]
-            stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
-    if args.plot is not None:
-        from xpnet.pictures.learning import draw_learning
-        from xpnet.pictures.saving import save_figure
-
-        title = network_text(repr(trained.network))
-        save_figure(draw_learning(trained.history, title=title), args.plot, force=force)
+    return message
 
 
 @contextmanager

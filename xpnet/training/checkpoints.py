@@ -3,20 +3,21 @@
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
-from xpnet.files.errors import WeightsError
-from xpnet.files.writing import atomic_write
+from xpnet.files.errors import WeightsError, quoted
+from xpnet.files.locking import exclusive
+from xpnet.files.writing import atomic_write, check_target
 from xpnet.formats.description import describe
 from xpnet.formats.safetensors import read_arrays
 from xpnet.networks.network import Network
@@ -24,12 +25,17 @@ from xpnet.networks.preprocessing import arrays_of
 from xpnet.training.examples import Examples
 from xpnet.training.run import Epoch
 
-__all__ = ["Checkpoint", "CheckpointFile", "fingerprint"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Checkpoint", "CheckpointFile", "Resume", "fingerprint", "locked"]
 
 _KEY = "xpnet-checkpoint"
-_VERSION = 1
+_VERSION = 2
 # So often at most: to write a file takes longer than an epoch of a small network.
 _SECONDS_BETWEEN = 1.0
+
+Resume: TypeAlias = bool | Literal["finished"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +48,40 @@ class Checkpoint:
         ``parameters``, ``best`` (those of the best epoch), and the optimizer's vectors.
     n_steps : int
         That the optimizer took.
-    history : list of Epoch
+    history : tuple of Epoch
     best : int
         The number of the best epoch.
     """
 
     arrays: Mapping[str, Any]
     n_steps: int
-    history: list[Epoch]
+    history: tuple[Epoch, ...]
     best: int
+
+    def is_final(self, epochs: int, patience: int | None) -> bool:
+        """Return whether all epochs are done or patience is exhausted."""
+        n_done = len(self.history)
+        return n_done >= epochs or (patience is not None and n_done - self.best >= patience)
+
+
+@contextmanager
+def locked(path: str | os.PathLike[str] | None, *, resume: Resume) -> "Iterator[None]":
+    """Reserve a checkpoint for one training; None for a training that is not kept.
+
+    Raises
+    ------
+    FileExistsError
+        If it exists and `resume` is false.
+    OSError
+        As `check_target` and `exclusive`.
+    """
+    if path is None:
+        yield
+        return
+    check_target(path, force=True)
+    with exclusive(path):
+        check_target(path, force=bool(resume))
+        yield
 
 
 class CheckpointFile:
@@ -66,9 +97,10 @@ class CheckpointFile:
     def __init__(self, path: str | os.PathLike[str], training: str) -> None:
         self._path, self._training = Path(path), training
         self._written = -_SECONDS_BETWEEN
+        self._n_epochs = 0  # in the file
 
     def write(self, checkpoint: Checkpoint, *, always: bool = False) -> None:
-        """Write a checkpoint, unless the last one is younger than a second.
+        """Write a checkpoint, unless it is there already or the last one is younger than a second.
 
         It is whole or not there at all: whenever the process is killed, the file holds a
         checkpoint.
@@ -78,7 +110,8 @@ class CheckpointFile:
         OSError
             If it cannot be written. The one before stays.
         """
-        if not always and perf_counter() - self._written < _SECONDS_BETWEEN:
+        is_early = not always and perf_counter() - self._written < _SECONDS_BETWEEN
+        if is_early or len(checkpoint.history) == self._n_epochs:
             return
         from safetensors.numpy import save
 
@@ -90,10 +123,10 @@ class CheckpointFile:
             "history": [asdict(epoch) for epoch in checkpoint.history],
         }
         arrays = {name: np.asarray(to_numpy(x)) for name, x in checkpoint.arrays.items()}
-        facts["crc32"] = _checksum(arrays)
+        facts["sha256"] = _checksum(facts, arrays)
         with atomic_write(self._path, force=True) as stream:
             stream.write(save(arrays, {_KEY: json.dumps(facts)}))
-        self._written = perf_counter()
+        self._written, self._n_epochs = perf_counter(), len(checkpoint.history)
 
     def read(self) -> Checkpoint | None:
         """Return the checkpoint that was written last, or None if there is no file.
@@ -101,35 +134,56 @@ class CheckpointFile:
         Raises
         ------
         WeightsError
-            If the file is no checkpoint, or one of another training.
+            If the file is damaged, no checkpoint, or one of another training or version.
         """
         if not self._path.exists():
             return None
         arrays, metadata = read_arrays(self._path)
         try:
             facts = json.loads(metadata[_KEY])
-            history = [Epoch(**epoch) for epoch in facts["history"]]
-            n_steps, best = int(facts["n_steps"]), int(facts["best"])
-            is_known = facts["version"] == _VERSION and {"parameters", "best"} <= set(arrays)
-            is_known = is_known and 1 <= best <= len(history)
-            is_whole = facts["crc32"] == _checksum(arrays)
-        except (LookupError, TypeError, ValueError) as error:
+            checksum = facts.pop("sha256", None)
+            is_whole = checksum == _checksum(facts, arrays)
+            version, training = facts["version"], facts["training"]
+            history = tuple(Epoch(**epoch) for epoch in facts["history"])
+            found = Checkpoint(arrays, facts["n_steps"], history, facts["best"])
+            has_best = 1 <= found.best <= len(history)
+        except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             what = "not a checkpoint of a training"
-            raise WeightsError(what, file=self._path) from error
-        if not is_whole:
-            what, hint = "a damaged checkpoint", "remove it to begin anew"
-            raise WeightsError(what, file=self._path, hint=hint)
-        if not is_known or facts["training"] != self._training:
+            raise self._refusal(what) from error
+        if version != _VERSION:
+            what = "a checkpoint of another version of xpnet"
+            raise self._refusal(what, found=quoted(str(version)), expected=_VERSION)
+        if not (is_whole and has_best):
+            what = "a damaged checkpoint"
+            raise self._refusal(what)
+        if training != self._training:
             what = "a checkpoint of another training: the data, an option or the start differs"
-            raise WeightsError(what, file=self._path, hint="remove it to begin anew")
-        return Checkpoint(arrays, n_steps, history, best)
+            raise self._refusal(what)
+        self._n_epochs = len(history)
+        return found
+
+    def read_final(self, epochs: int, patience: int | None) -> Checkpoint | None:
+        """Return the checkpoint if it is the end of this training; else remove the file."""
+        with suppress(WeightsError):
+            found = self.read()
+            if found is None or found.is_final(epochs, patience):
+                return found
+        self._path.unlink()
+        self._n_epochs = 0
+        return None
+
+    def _refusal(self, what: str, **facts: Any) -> WeightsError:
+        return WeightsError(what, file=self._path, hint="remove it to begin anew", **facts)
 
 
-def _checksum(arrays: Mapping[str, NDArray[Any]]) -> int:
-    checksum = 0
-    for name in sorted(arrays):
-        checksum = zlib.crc32(np.ascontiguousarray(arrays[name]).data, checksum)
-    return checksum
+def _checksum(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return a SHA-256 of facts and of arrays with their names, dtypes and shapes."""
+    names = sorted(arrays)
+    kinds = [(name, arrays[name].dtype.str, arrays[name].shape) for name in names]
+    digest = hashlib.sha256(json.dumps([facts, kinds], sort_keys=True).encode())
+    for name in names:
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
 
 
 def fingerprint(network: Network, examples: Iterable[Examples], options: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """A training under way: what is learned, measured and kept, epoch by epoch."""
 
+from dataclasses import replace
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.counting import Transfers
 from xpnet.arrays.namespace import array_namespace, current_device, device_of
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.training.checkpoints import Checkpoint, CheckpointFile
+from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
 from xpnet.training.examples import Examples, check_finite
 from xpnet.training.learner import Learner
 from xpnet.training.optimizers import State
@@ -36,9 +37,6 @@ class Loop:
     transfers : Transfers
         What is copied meanwhile.
 
-    Attributes
-    ----------
-    history : list of Epoch
     """
 
     def __init__(
@@ -53,37 +51,47 @@ class Loop:
         self._measured = examples.taken(kept[:_MOST_MEASURED])
         self._n_learned = len(kept)
         self._transfers = transfers
-        self.history: list[Epoch] = []
-        self._best: Epoch | None = None
-        self._best_parameters = learner.parameters
+        # The end of the last epoch. It is replaced in one step: an interrupt finds an epoch in it
+        # or not, but never a part of one.
+        self._end: Checkpoint | None = None
         self._file: CheckpointFile | None = None
         self._total: Any = 0.0
         self._rate = 0.0
         self._start = perf_counter()
 
-    def keep_in(self, file: CheckpointFile, *, resume: bool) -> None:
+    def keep_in(
+        self, file: CheckpointFile, *, resume: Resume, epochs: int, patience: int | None
+    ) -> None:
         """Keep the training in a file from now on; go on from what is there, if that is asked."""
         self._file = file
-        found = file.read() if resume else None
+        if resume == "finished":
+            found = file.read_final(epochs, patience)
+        else:
+            found = file.read() if resume else None
         if found is None:
             return
         learner = self.learner
         xp, device = array_namespace(learner.parameters), device_of(learner.parameters)
         arrays = {name: move(x, xp, device) for name, x in found.arrays.items()}
-        learner.parameters, self._best_parameters = arrays["parameters"], arrays["best"]
+        learner.parameters = arrays["parameters"]
         vectors = tuple(arrays[f"state.{i}"] for i in range(len(learner.state.vectors)))
         learner.state = State(found.n_steps, vectors)
-        self.history = found.history
-        self._best = self.history[found.best - 1]
+        self._end = replace(found, arrays=arrays)
         self._start -= self.history[-1].seconds
 
-    def is_over(self, patience: int | None) -> bool:
-        """Tell whether there was no better epoch for too long."""
-        return (
-            patience is not None
-            and self._best is not None
-            and len(self.history) - self._best.number >= patience
-        )
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """The epochs so far."""
+        return () if self._end is None else self._end.history
+
+    @property
+    def best(self) -> Epoch | None:
+        """The best of them."""
+        return None if self._end is None else self._end.history[self._end.best - 1]
+
+    def is_over(self, epochs: int, patience: int | None) -> bool:
+        """Return whether all epochs are done or patience is exhausted."""
+        return self._end is not None and self._end.is_final(epochs, patience)
 
     @property
     def n_steps(self) -> int:
@@ -127,25 +135,30 @@ class Loop:
             learning_rate=self._rate,
             seconds=perf_counter() - self._start,
         )
-        self.history.append(epoch)
-        if not has_more or epoch.is_better_than(self._best):
-            self._best, self._best_parameters = epoch, learner.parameters
+        if self._end is None or not has_more or epoch.is_better_than(self.best):
+            best, arrays = number, self._arrays(learner.parameters)
+        else:
+            best, arrays = self._end.best, self._arrays(self._end.arrays["best"])
+        self._end = Checkpoint(arrays, self.n_steps, (*self.history, epoch), best)
         self._keep()
 
+    def _arrays(self, best: Any) -> dict[str, Any]:
+        vectors = {f"state.{i}": x for i, x in enumerate(self.learner.state.vectors)}
+        return {"parameters": self.learner.parameters, "best": best, **vectors}
+
     def finish(self) -> None:
-        """Keep the end, too."""
+        """Keep the last epoch, too."""
         self._keep(always=True)
 
     def _keep(self, *, always: bool = False) -> None:
-        if self._file is None or self._best is None:
-            return
-        state = self.learner.state
-        arrays = {f"state.{i}": x for i, x in enumerate(state.vectors)}
-        arrays |= {"parameters": self.learner.parameters, "best": self._best_parameters}
-        checkpoint = Checkpoint(arrays, state.n_steps, self.history, self._best.number)
-        self._file.write(checkpoint, always=always)
+        if self._file is not None and self._end is not None:
+            self._file.write(self._end, always=always)
 
     def run(self) -> Run:
         """Return what came of it so far."""
-        network = self.learner.network(self._best_parameters)
-        return Run(network, tuple(self.history), self._best, self._transfers)
+        learner = self.learner
+        # Before the first epoch has ended, the network is where it started.
+        network = learner.objective.network
+        if self._end is not None:
+            network = learner.network(self._end.arrays["best"])
+        return Run(network, self.history, self.best, self._transfers)

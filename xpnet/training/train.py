@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.counting import count_transfers
 from xpnet.arrays.namespace import as_array, without_warnings
-from xpnet.files.writing import check_target
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_transfers
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
-from xpnet.training.checkpoints import CheckpointFile, fingerprint
+from xpnet.training.checkpoints import CheckpointFile, Resume, fingerprint, locked
 from xpnet.training.examples import Examples, as_examples, batches, check_finite, split
 from xpnet.training.learner import Learner
 from xpnet.training.loop import Loop
@@ -43,7 +42,7 @@ def train(
     distort: float = 0.0,
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
-    resume: bool = False,
+    resume: Resume = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: Callable[[int], None] | None = None,
     transfers: TransferPolicy = "allow",
@@ -87,10 +86,13 @@ def train(
         Of the choice of the images held out, of the order of the rest and of what is done to
         them; drawn on the host, so the same on every device.
     checkpoint : str or os.PathLike, optional
-        A file in which the training is kept, once a second at most and at its end.
-    resume : bool, default False
+        A file in which the training is kept, once a second at most and at its end, which may be
+        an interrupt (then it holds the last whole epoch). Meanwhile, no other training can use
+        it, where the system has file locks: not on Windows.
+    resume : bool or "finished", default False
         Whether to go on from that file, if it is there: to the same bits, on the same machine and
-        libraries, as if nothing had happened.
+        libraries, as if nothing had happened. With "finished", only from the end of the same
+        training; any other file is replaced.
     on_epoch : callable, optional
         Called with each `Epoch`.
     progress : callable, optional
@@ -114,8 +116,10 @@ def train(
         labels (images on a device are moved and bent on the host).
     FileExistsError
         If the checkpoint is there, and `resume` is false.
+    BlockingIOError
+        If another training uses it.
     WeightsError
-        If it is one of another training.
+        If it is one of another training, or damaged, and `resume` is true.
     OSError
         If it cannot be written; the last one stays.
     RunawayError
@@ -147,9 +151,7 @@ def train(
     images = as_array(images, "images")
     is_augmented = augment > 0 or distort > 0
     shape = image_shape(tuple(images.shape)) if is_augmented else None
-    if checkpoint is not None:
-        check_target(checkpoint, force=resume)
-    with count_transfers() as counted:
+    with locked(checkpoint, resume=resume), count_transfers() as counted:
         examples = as_examples(objective, images, labels, transfers, on_host=is_augmented)
         kept, held_out = _divided(objective, examples, validation, transfers, seed=seed)
         if not len(kept):
@@ -170,6 +172,7 @@ def train(
                 "batch_size": batch_size,
                 "loss": objective.loss,
                 "optimizer": optimizer,
+                "state": [tuple(x.shape) for x in loop.learner.state.vectors],
                 "rate": rate,
                 # A function's text is where it lies in memory: its values tell it from others.
                 "schedule": [float(schedule(i * n_steps // 1000, n_steps)) for i in range(1000)],
@@ -179,24 +182,27 @@ def train(
                 "n_kept": len(kept),
             }
             key = fingerprint(network, (examples, held_out), options)
-            loop.keep_in(CheckpointFile(checkpoint, key), resume=resume)
-        while len(loop.history) < epochs and not loop.is_over(patience):
-            random = np.random.default_rng([seed, len(loop.history) + 1])
-            order = random.permutation(kept)
-            parts = batches(
-                examples, order, objective, batch_size, augmentation=augmentation, random=random
-            )
-            # Weights that run away are told at the end of the epoch; NumPy need not warn of each.
-            with without_warnings():
-                for rows, targets in parts:
-                    factor = schedule(loop.n_steps, n_steps)
-                    loop.learn(rows, targets, float(rate * factor))
-                    if progress is not None:
-                        progress(rows.shape[0])
-            loop.end_epoch()
-            if on_epoch is not None:
-                on_epoch(loop.history[-1])
-        loop.finish()
+            file = CheckpointFile(checkpoint, key)
+            loop.keep_in(file, resume=resume, epochs=epochs, patience=patience)
+        try:
+            while not loop.is_over(epochs, patience):
+                random = np.random.default_rng([seed, len(loop.history) + 1])
+                order = random.permutation(kept)
+                parts = batches(
+                    examples, order, objective, batch_size, augmentation=augmentation, random=random
+                )
+                # Weights that run away are told at the epoch's end; NumPy need not warn of each.
+                with without_warnings():
+                    for rows, targets in parts:
+                        factor = schedule(loop.n_steps, n_steps)
+                        loop.learn(rows, targets, float(rate * factor))
+                        if progress is not None:
+                            progress(rows.shape[0])
+                loop.end_epoch()
+                if on_epoch is not None:
+                    on_epoch(loop.history[-1])
+        finally:
+            loop.finish()
     return loop.run()
 
 
