@@ -43,7 +43,9 @@ sys.stderr.write({_READY!r})
 sys.stderr.flush()
 sys.exit(main())
 """
-_HINT = "model.safetensors.checkpoint holds what was learned: --resume goes on\n"
+_COMPLETE = {"model.safetensors", "history.json"}
+_KEPT = "model.safetensors.checkpoint"
+_HINT = f"{_KEPT} holds what was learned: --resume goes on\n"
 _MOST_KILLS = 3
 
 
@@ -136,10 +138,6 @@ def _trial(seed: int, number: int, signals: list[signal.Signals], expected: Expe
         _check(_names(folder) == _COMPLETE, "files are left or missing", folder, log)
         _check_results(folder, expected, log)
     return found
-
-
-_COMPLETE = {"model.safetensors", "history.json"}
-_KEPT = "model.safetensors.checkpoint"
 
 
 def _way_on(folder: Path) -> tuple[str, ...] | None:

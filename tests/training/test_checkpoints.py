@@ -501,7 +501,7 @@ def test_an_interrupt_before_any_line_leaves_what_goes_on_to_the_same_bits(
 
     expected, path = facts(learn()), tmp_path / "training.ckpt"
     n_kept = 0
-    for n in range(1, 2000, 2):  # each takes two trainings
+    for n in range(1, 2000, 3):  # each takes two trainings
         path.unlink(missing_ok=True)
         with interrupted_at(n, *modules) as lines, suppress(KeyboardInterrupt):
             learn(checkpoint=path)
@@ -510,7 +510,7 @@ def test_an_interrupt_before_any_line_leaves_what_goes_on_to_the_same_bits(
         assert [x for x in tmp_path.iterdir() if x != path] == [], lines[-1]
         n_kept += path.exists()
         assert facts(learn(checkpoint=path, resume=True)) == expected, lines[-1]
-    assert n_kept > 20
+    assert n_kept > 15
 
 
 HOLDER = """

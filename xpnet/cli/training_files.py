@@ -1,4 +1,4 @@
-"""Files of ``xpnet train``: checked before it, written after it, and told of if it ends early."""
+"""Files of ``xpnet train``: checks before the training, results after it."""
 
 import argparse
 import json
@@ -21,10 +21,10 @@ __all__ = ["checked_files", "told_where", "write_run"]
 
 
 def checked_files(args: argparse.Namespace) -> tuple[Path | None, bool]:
-    """Refuse files that could not be written, before and not after the training.
+    """Raise, before the training, if a file could not be written after it.
 
-    Returns where the training is kept (nowhere, if the output is no file), which no other training
-    can use as long as the command runs, and whether files may be replaced.
+    Returns the checkpoint, which is reserved as long as the command runs (None if the output is a
+    device or a pipe), and whether files may be replaced.
     """
     from xpnet.files.locking import exclusive
     from xpnet.files.writing import check_target
@@ -71,7 +71,7 @@ def _check_names(args: argparse.Namespace, written: list[str], checkpoint: Path)
 
 @contextmanager
 def told_where(checkpoint: Path | None) -> "Iterator[None]":
-    """Add to an interrupt, or to the error of a file, where the training is and how to go on."""
+    """Name the checkpoint, and the way to resume, after an interrupt or in a file's error."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,7 +1,6 @@
 """Advisory file locks, which the system releases when a process dies."""
 
 import errno
-import hashlib
 import os
 import threading
 from contextlib import contextmanager, suppress
@@ -50,7 +49,7 @@ def try_lock(file: IO[Any]) -> bool | None:
 
 
 def is_removed(file: IO[Any]) -> bool:
-    """Return whether an open file has no name any more."""
+    """Return whether an open file has been removed from its folder."""
     return os.fstat(file.fileno()).st_nlink == 0
 
 
@@ -59,6 +58,8 @@ def temporary_prefix(target: Path) -> str:
 
     The target's own name is not part of it: that may already be as long as names may be.
     """
+    import hashlib  # It takes 2 ms, and most commands write no file.
+
     return f".xpnet-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"
 
 

@@ -66,7 +66,7 @@ class Checkpoint:
 
 @contextmanager
 def locked(path: str | os.PathLike[str] | None, *, resume: Resume) -> "Iterator[None]":
-    """Reserve a checkpoint for one training; None for a training that is not kept.
+    """Reserve the file of the checkpoints, if there is one, for one training.
 
     Raises
     ------
