@@ -34,13 +34,22 @@ _EXIT_CODES = {
 _N_EPOCHS = 12
 _WORDS = ("train", "sample", "--rows", "400", "--hidden", "20", "--distort", "0.5")
 _FILES = ("--epochs", str(_N_EPOCHS), "-o", "model.safetensors", "--history", "history.json")
-# A signal before this line meets Python, and not yet xpnet.
+# A signal before this line meets Python, and not yet xpnet. While it is written, signals are
+# answered as xpnet answers them.
 _READY = "ready\n"
 _SCRIPT = f"""
-import sys
+import os, signal, sys
 from xpnet.__main__ import main
+
+def leave(number, frame):
+    os.write(2, b"xpnet: interrupted\\n")
+    os._exit(128 + number)
+
+before = {{number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}}
 sys.stderr.write({_READY!r})
 sys.stderr.flush()
+for number, handler in before.items():
+    signal.signal(number, handler)
 sys.exit(main())
 """
 _COMPLETE = {"model.safetensors", "history.json"}
