@@ -5,7 +5,7 @@ import pytest
 
 import xpnet
 from xpnet.inference import evaluate as module
-from xpnet.inference.predict import class_ids
+from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.working import plan
 
 OPTIONS = {"batch_size": None, "threads": None, "batch_invariant": False, "transfers": "allow"}
@@ -21,7 +21,7 @@ def test_each_block_gets_its_own_predictions(monkeypatch, most, sizes):
     pairs = ((images[block].tolist() if most == 7 else images[block], block) for block in blocks)
     if most == 7:  # lists, but not of nothing, which has no pixels
         pairs = ((rows if len(rows) else images[:0], block) for rows, block in pairs)
-    work = plan(network, pairs, class_ids, **OPTIONS)
+    work = plan(network, pairs, marked_class_ids, **OPTIONS)
     found = list(module._of_stream(pairs, work))  # noqa: SLF001 (a GPU's way, without one)
     assert [block for _, block in found] == blocks
     for predicted, block in found:
@@ -38,7 +38,7 @@ def test_no_more_blocks_are_asked_for_than_are_put_together(monkeypatch):
             yield images[i : i + 5], i
 
     network = xpnet.load("sample")
-    work = plan(network, pairs(), class_ids, **OPTIONS)
+    work = plan(network, pairs(), marked_class_ids, **OPTIONS)
     found = module._of_stream(pairs(), work)  # noqa: SLF001
     assert next(found)[1] == 0
     assert asked == [0, 5]

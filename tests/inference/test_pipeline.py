@@ -1075,7 +1075,7 @@ def test_blocks_here_and_there(bus, digits):
         part if i in {0, 3} else move(part, strict, there.device) for i, part in enumerate(parts)
     ]
     options = {"batch_size": 10, "threads": None, "batch_invariant": False, "transfers": "allow"}
-    work = working.plan(there, iter(given), xpnet.inference.predict.class_ids, **options)
+    work = working.plan(there, iter(given), xpnet.inference.predict.marked_class_ids, **options)
     found = list(working._over_bus(iter(given), work, bus))  # noqa: SLF001 (they are not joined)
     host = strict.Device("CPU_DEVICE")
     on_host = [isinstance(part, np.ndarray) for part in found]

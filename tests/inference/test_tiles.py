@@ -19,6 +19,7 @@ import xpnet
 from xpnet.arrays.blas import blas_threads, one_blas_thread
 from xpnet.arrays.products import may_be_shared_out
 from xpnet.inference.batches import default_batch_size
+from xpnet.inference.nonfinite import NonfiniteWarning
 from xpnet.inference.tiles import even_tiles, in_tiles, tiles_of
 from xpnet.inference.workers import do_all
 from xpnet.networks.prepared import made_constant
@@ -286,15 +287,15 @@ def test_an_interrupt_surfaces_and_the_next_call_is_right(widths, threads, monke
 
 
 def test_the_callers_errstate_counts_in_all_tiles():
-    # The input of one late tile overflows in float32.
+    # The products of one late tile overflow in float32.
     layer = xpnet.Dense(np.full((50, 50), 1e30, np.float32), np.zeros(50, np.float32))
-    network = xpnet.Network([layer], xpnet.Scale(1e10))
+    network = xpnet.Network([layer], xpnet.Scale(10.0))
     rows = np.zeros((1000, 50), np.float32)
     rows[777] = 1e30
     for threads in (1, 2, None):
         with np.errstate(all="raise"), pytest.raises(FloatingPointError, match="overflow"):
             xpnet.predict(network, rows, batch_size=50, threads=threads)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), pytest.warns(NonfiniteWarning, match="1 of 1,000"):
             assert xpnet.predict(network, rows, batch_size=50, threads=threads).shape == (1000,)
 
 

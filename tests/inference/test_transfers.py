@@ -51,8 +51,9 @@ def test_on_the_device_only_counts_come_back(digits, dtype, classes):
     result = xpnet.evaluate(network_there(classes=classes), images, labels, transfers="forbid")
     expected = xpnet.evaluate(xpnet.load("sample"), *digits)
     np.testing.assert_array_equal(result.confusion, expected.confusion)
-    # Whether a label is wrong, and where each of 100 pairs begins in the sorted ones.
-    assert result.transfers == Transfers(0, 0, 2, 1 + 101 * 8)
+    # Whether a label is wrong, and where each of 200 pairs begins in the sorted ones: each class
+    # is predicted with a finite output or without.
+    assert result.transfers == Transfers(0, 0, 2, 1 + 201 * 8)
 
 
 def test_predict_on_the_device_copies_nothing(digits):

@@ -133,6 +133,19 @@ def test_an_error_ends_it_and_surfaces(error, n_at_a_time):
     test_each_is_done_once(100, n_at_a_time)  # the threads have survived it
 
 
+def test_the_first_of_several_errors_is_raised():
+    for _ in range(50):
+        both = threading.Barrier(2, timeout=20)
+
+        def do(i, both=both):
+            both.wait()
+            time.sleep(0.0005 * (1 - i))  # the second one ends first
+            raise ValueError(str(i))
+
+        with pytest.raises(ValueError, match=r"^0$"):
+            do_all(do, range(2), 2)
+
+
 @pytest.mark.parametrize("error", ERRORS)
 def test_an_error_of_a_helper_is_raised_for_the_caller(error):
     caller, both = threading.current_thread(), threading.Barrier(2, timeout=20)

@@ -1,5 +1,7 @@
 """Rows and answers, in their order."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -172,3 +174,14 @@ def test_the_shape_of_any_librarys_labels_is_told_alike():
     torch = pytest.importorskip("torch", reason="torch's shapes have a name of their own")
     with pytest.raises(ValueError, match=r"got \(1,\)$"):
         as_examples(objective_of(3), ROWS[:2], torch.zeros(1, dtype=torch.int64))
+
+
+def test_a_number_beyond_the_networks_dtype_is_refused_with_its_row() -> None:
+    network = xpnet.init_network([2, 3])
+    rows = np.ones((6000, 2))
+    rows[4500, 1] = 1e39
+    with pytest.raises(ValueError, match=r"finite in float32 .*; got 1e\+39 in row 4500, column 1"):
+        xpnet.train(network, rows, np.zeros(6000, int), epochs=1)
+    scaled = replace(network, preprocessing=(xpnet.Scale(1e-39),))
+    run = xpnet.train(scaled, rows, np.zeros(6000, int), epochs=1, batch_size=1000)
+    assert np.isfinite(run.history[0].loss)

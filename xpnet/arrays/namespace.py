@@ -25,6 +25,7 @@ __all__ = [
     "floating_dtype",
     "has_slow_rows",
     "is_array",
+    "is_kind",
     "is_real",
     "largest",
     "library_of",
@@ -159,12 +160,12 @@ def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:
     """
     x = as_array(x, name)
     xp = array_namespace(x)
-    if _is_kind(x, xp, "real floating"):
+    if is_kind(x.dtype, xp, "real floating"):
         if limits_of(x.dtype, xp).bits > 64:  # noqa: PLR2004 (float64)
             msg = f"`{name}` must hold numbers of at most 64 bits; got dtype {x.dtype}"
             raise TypeError(msg)
         return x, xp
-    if not _is_kind(x, xp, ("bool", "integral")):
+    if not is_kind(x.dtype, xp, ("bool", "integral")):
         msg = f"`{name}` must hold real numbers; got dtype {x.dtype}"
         raise TypeError(msg)
     defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(x))
@@ -182,16 +183,16 @@ def is_real(x: Any, xp: Any) -> bool:
     """Tell whether an array holds booleans, integers or real floating-point numbers."""
     if xp is np and x.dtype.isbuiltin:  # NumPy's isdtype takes as long as a small product
         return x.dtype.kind in "biuf"
-    return _is_kind(x, xp, ("bool", "integral", "real floating"))
+    return is_kind(x.dtype, xp, ("bool", "integral", "real floating"))
 
 
-def _is_kind(x: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
-    """Tell whether the dtype is of a kind of the standard."""
+def is_kind(dtype: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
+    """Return whether a dtype is of a kind of the standard."""
     try:
-        return bool(xp.isdtype(x.dtype, kind))
+        return bool(xp.isdtype(dtype, kind))
     except TypeError:  # of records, and of dtypes that other packages add to NumPy's
         # CuPy computes with bfloat16, which array-api-compat does not know; NumPy does not.
-        return x.dtype.name == "bfloat16" and xp is not np and "real floating" in kind
+        return dtype.name == "bfloat16" and xp is not np and "real floating" in kind
 
 
 def limits_of(dtype: Any, xp: Any) -> Any:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.counting import Transfers, count_transfers
 from xpnet.arrays.namespace import as_array, library_of
+from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import TransferPolicy, check_transfer, is_stream
 from xpnet.inference.labels import as_class_ids, confusion_of, stay_together
-from xpnet.inference.predict import class_ids
+from xpnet.inference.nonfinite import tell
+from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.working import Work, batched, plan
 from xpnet.networks.network import Network
 
@@ -34,12 +36,17 @@ class Evaluation:
         How many images of the class in the row were taken for the class in the column.
     transfers : Transfers
         What was copied between host and device.
+    n_nonfinite : int
+        How many images have a label that means nothing, since the layers overflow: the largest
+        output is NaN or infinite. Left out are NumPy images with NaN or infinite pixels, if the
+        network is NumPy's, too.
     """
 
     correct: int
     total: int
     confusion: NDArray[np.int64]
     transfers: Transfers = field(default_factory=Transfers)
+    n_nonfinite: int = 0
 
     @property
     def accuracy(self) -> float:
@@ -80,7 +87,8 @@ def evaluate(
     Returns
     -------
     Evaluation
-        With ``.accuracy``, ``.correct``, ``.total``, ``.confusion`` and ``.transfers``.
+        With ``.accuracy``, ``.correct``, ``.total``, ``.confusion``, ``.transfers`` and
+        ``.n_nonfinite``.
 
     Raises
     ------
@@ -90,6 +98,11 @@ def evaluate(
     ValueError
         As `predict`; and if the numbers of images and labels differ, a label is no class of the
         network, or the network is a regression.
+
+    Warns
+    -----
+    NonfiniteWarning
+        If ``.n_nonfinite`` is not 0: a RuntimeWarning.
 
     Examples
     --------
@@ -102,11 +115,11 @@ def evaluate(
     if n_classes == 0:
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)
-    confusion = np.zeros((n_classes, n_classes), np.int64)
+    counts = np.zeros((n_classes, 2 * n_classes), np.int64)
     work = plan(
         network,
         images,
-        class_ids,
+        marked_class_ids,
         batch_size=batch_size,
         threads=threads,
         batch_invariant=batch_invariant,
@@ -117,10 +130,14 @@ def evaluate(
         if labels is None and network.library == "cupy":
             results = _of_stream(pairs, work)
         else:
-            results = ((batched(block, work), truth) for block, truth in pairs)
+            results = _by_block(pairs, work)
         for predicted, truth in results:
-            confusion += _compared(network, predicted, truth, transfers)
-    return Evaluation(int(np.trace(confusion)), int(confusion.sum()), confusion, counted)
+            counts += _compared(network, predicted, truth, transfers)
+    marked = counts[:, n_classes:]
+    confusion, n_nonfinite = counts[:, :n_classes] + marked, int(marked.sum())
+    total = int(confusion.sum())
+    tell(n_nonfinite, total, network)
+    return Evaluation(int(np.trace(confusion)), total, confusion, counted, n_nonfinite)
 
 
 def _pairs(images: Any, labels: Any) -> Iterable[tuple[Any, Any]]:
@@ -131,6 +148,16 @@ def _pairs(images: Any, labels: Any) -> Iterable[tuple[Any, Any]]:
         return pairs
     msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
     raise TypeError(msg)
+
+
+def _by_block(pairs: Iterable[tuple[Any, Any]], work: Work) -> Iterator[tuple[Any, Any]]:
+    """Yield the predictions for each block of images, with its labels."""
+    n_before = 0
+    for block, truth in pairs:
+        with counting_from(n_before):
+            predicted = batched(block, work)
+        yield predicted, truth
+        n_before += predicted.shape[0]
 
 
 def _of_stream(pairs: Iterable[tuple[Any, Any]], work: Work) -> Iterator[tuple[Any, Any]]:
@@ -162,7 +189,7 @@ def _taken(pairs: Iterable[tuple[Any, Any]], taken: list[tuple[int, Any]]) -> It
 def _compared(
     network: Network, predicted: Any, labels: Any, transfers: TransferPolicy
 ) -> NDArray[np.int64]:
-    """Return how many of each class were taken for which."""
+    """Return how many of each class were taken for which, and for which with a mark."""
     labels = as_array(labels, "labels")
     check_transfer(labels, network, transfers, "labels")
     expected = as_class_ids(network, labels)
@@ -174,4 +201,4 @@ def _compared(
             f" got {tuple(expected.shape)} labels for {predicted.shape[0]} images"
         )
         raise ValueError(msg)
-    return confusion_of(expected, predicted, network.n_classes)
+    return confusion_of(expected, predicted, network.n_classes, 2 * network.n_classes)

@@ -35,15 +35,15 @@ _ALONE: "WeakKeyDictionary[Network, Network]" = WeakKeyDictionary()
 
 
 def tiled(
-    network: Network, finish: Callable[[Network, Any], Any], batch_size: int | None
+    network: Network, finish: Callable[[Network, Any, Any], Any], batch_size: int | None
 ) -> tuple[Callable[[Any], Any], int]:
-    """Return ``finish(network, forward(network, rows))`` in tiles, and how many rows it takes.
+    """Return what `finish` makes of rows and their outputs in tiles, and how many rows it takes.
 
     Parameters
     ----------
     network : Network
     finish : callable
-        From the network and its outputs to a result with a row for each of them.
+        From the network, rows and their outputs to a result with a row for each of them.
     batch_size : None
         The tiles choose it.
 
@@ -74,7 +74,9 @@ def rows_at_a_time(network: Network) -> int:
     return _ROWS_ON_GPU if network.library == "cupy" else 1
 
 
-def _padded(network: Network, finish: Callable[[Network, Any], Any], rows: Any, size: int) -> Any:
+def _padded(
+    network: Network, finish: Callable[[Network, Any, Any], Any], rows: Any, size: int
+) -> Any:
     """Return the results of rows, filled up with zeros to a multiple of `size`."""
     n_rows, xp = rows.shape[0], array_namespace(rows)
     n_missing = -n_rows % size
@@ -83,7 +85,7 @@ def _padded(network: Network, finish: Callable[[Network, Any], Any], rows: Any, 
         rows = xp.concat((rows, zeros))
     if xp is np:
         rows = np.ascontiguousarray(rows)  # of another layout, NumPy multiplies by another loop
-    return finish(network, forward(network, rows))[:n_rows, ...]
+    return finish(network, rows, forward(network, rows))[:n_rows, ...]
 
 
 def _with_single_rows(network: Network) -> Network:

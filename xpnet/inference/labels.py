@@ -92,7 +92,9 @@ def stay_together(x: Any, y: Any) -> bool:
     )
 
 
-def confusion_of(expected: Any, predicted: Any, n_classes: int) -> NDArray[np.int64]:
+def confusion_of(
+    expected: Any, predicted: Any, n_classes: int, n_predicted: int
+) -> NDArray[np.int64]:
     """Return how many of each class (row) were taken for which (column), on the host.
 
     Parameters
@@ -100,19 +102,20 @@ def confusion_of(expected: Any, predicted: Any, n_classes: int) -> NDArray[np.in
     expected, predicted : array of shape (n,), integers
         Class ids. Where both are on one device, they are counted there, and the counts alone come
         back.
-    n_classes : int
+    n_classes, n_predicted : int
+        How many there are of `expected`, and of `predicted`.
 
     Returns
     -------
-    array of shape (n_classes, n_classes), int64
+    array of shape (n_classes, n_predicted), int64
     """
     if not stay_together(expected, predicted):
         expected, predicted = to_numpy(expected), to_numpy(predicted)
     xp = array_namespace(expected)
     with current_device(expected):
         whole = _whole(expected, xp)
-        pairs = xp.sort(xp.astype(expected, whole) * n_classes + xp.astype(predicted, whole))
+        pairs = xp.sort(xp.astype(expected, whole) * n_predicted + xp.astype(predicted, whole))
         # The standard has no bincount: where each pair begins, and how far it is to the next one.
-        pair = xp.arange(n_classes**2 + 1, dtype=whole, device=device_of(expected))
+        pair = xp.arange(n_classes * n_predicted + 1, dtype=whole, device=device_of(expected))
         starts = to_numpy(xp.searchsorted(pairs, pair)).astype(np.int64)
-    return np.diff(starts).reshape(n_classes, n_classes)
+    return np.diff(starts).reshape(n_classes, n_predicted)

@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from xpnet.arrays.namespace import array_namespace, cast, largest
+import numpy as np
+
+from xpnet.arrays.namespace import array_namespace, cast, current_device, largest
 from xpnet.functions.sigmoids import sigmoid
 from xpnet.functions.softmax import softmax
-from xpnet.inference.batches import TransferPolicy
+from xpnet.inference.batches import TransferPolicy, is_stream
+from xpnet.inference.nonfinite import mark, report
 from xpnet.inference.working import batched, plan
 from xpnet.networks.network import Network
 
-__all__ = ["class_ids", "predict", "predict_proba"]
+__all__ = ["class_ids", "marked_class_ids", "predict", "predict_proba"]
 
 
 def predict(
@@ -29,7 +32,8 @@ def predict(
     network : Network
     images : array of shape (n, n_in), (n, height, width) ..., or iterator of such arrays
         NumPy images go to the network's device batch by batch, ``uint8`` as it is. Images of
-        another library must be the network's own. Dask images give a Dask array.
+        another library must be the network's own. Dask images give a Dask array. Cast as by
+        `forward`.
     batch_size : int, optional
         Rows at a time; chosen for the device by default.
     threads : int, optional
@@ -56,10 +60,18 @@ def predict(
         If `images` are no array, or of another library than the network.
     ValueError
         If the images do not have the network's number of inputs, `batch_size` is below 1 or
-        given together with `batch_invariant`, or `transfers` forbids to copy the images.
-
+        given together with `batch_invariant`, or `transfers` forbids to copy the images. Of NumPy
+        images and a NumPy network, if a finite number is infinite in the dtype of the network; a
+        network on a device computes with infinity.
     DeviceError
         If the GPU has no memory for 1,024 rows at a time.
+
+    Warns
+    -----
+    NonfiniteWarning
+        If the largest output for some images is NaN or infinite, since the layers overflow: a
+        RuntimeWarning with their number. Not of results on a device, or of Dask; nor of NumPy
+        images with NaN or infinite pixels and a NumPy network, whose class is the caller's choice.
 
     Notes
     -----
@@ -70,7 +82,8 @@ def predict(
 
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and
     of an iterator, a NumPy network is prepared by itself, but for its activations; so is one of
-    CuPy, from 262,144 rows on. Of a memory-mapped file that is open for reading, what was computed
+    CuPy, from 262,144 rows on. Rows that must be preprocessed before they are cast take the network
+    as it is. Of a memory-mapped file that is open for reading, what was computed
     does not stay in memory.
 
     With `batch_invariant`, NumPy multiplies each row alone, which measured with OpenBLAS (its
@@ -85,16 +98,24 @@ def predict(
     >>> xpnet.predict(xpnet.load("sample"), images[:5])
     array([0, 1, 2, 3, 4])
     """
+    # Of results that stay on a device, or are yet to be computed, nothing can be told.
+    is_counted = isinstance(images, np.ndarray | list | tuple) or is_stream(images)
     work = plan(
         network,
         images,
-        class_ids,
+        marked_class_ids if is_counted else _class_ids,
         batch_size=batch_size,
         threads=threads,
         batch_invariant=batch_invariant,
         transfers=transfers,
     )
-    return batched(images, work)
+    results = batched(images, work)
+    if not is_counted:
+        return results
+    if isinstance(results, np.ndarray):
+        return report(results, network)
+    with current_device(results):  # of a stream on a device
+        return results if network.output == "values" else results % network.n_classes
 
 
 def predict_proba(
@@ -146,6 +167,16 @@ def predict_proba(
     return batched(images, work)
 
 
+def marked_class_ids(network: Network, rows: Any, y: Any) -> Any:
+    """Return class ids, marked where they mean nothing, or the values of a regression."""
+    ids = class_ids(network, y)
+    return ids if network.output == "values" else mark(ids, rows, y, network.n_classes)
+
+
+def _class_ids(network: Network, _rows: Any, y: Any) -> Any:
+    return class_ids(network, y)
+
+
 def class_ids(network: Network, y: Any) -> Any:
     """Return what `predict` says of outputs: class ids, or the values of a regression."""
     xp = array_namespace(y)
@@ -158,7 +189,7 @@ def class_ids(network: Network, y: Any) -> Any:
     return largest(y, xp)
 
 
-def _probabilities(network: Network, y: Any) -> Any:
+def _probabilities(network: Network, _rows: Any, y: Any) -> Any:
     xp = array_namespace(y)
     if network.n_out > 1:
         return softmax(y) if network.output == "logits" else y

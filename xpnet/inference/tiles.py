@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.blas import blas_threads, one_blas_thread
+from xpnet.arrays.ranges import counting_from
 from xpnet.inference.batches import default_batch_size
 from xpnet.inference.workers import do_all
 from xpnet.networks.network import Network
@@ -104,7 +105,8 @@ def in_tiles(
 
         def fill(i: int) -> None:
             tile = slice(bounds[i], bounds[i + 1])
-            results[tile] = compute(rows[tile])
+            with counting_from(bounds[i]):
+                results[tile] = compute(rows[tile])
 
         n_at_a_time = min(blas_threads() if threads is None else threads, n_tiles)
         do_all(fill, range(n_tiles), n_at_a_time)

@@ -64,40 +64,43 @@ class _Tasks:
 
     def __init__(self, do: Callable[[Any], None], arguments: Iterable[Any]) -> None:
         self._do = do
-        self._left = deque(arguments)
+        self._left = deque(enumerate(arguments))
         self._n_all = len(self._left)
-        self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._has_failed = False
+        self._ended: SimpleQueue[tuple[int, BaseException | None]] = SimpleQueue()
+        self._end = self._n_all  # arguments from here on are left out
 
     def work(self) -> None:
         """Do one after the other, until none is left."""
         while self._left:
             try:
-                argument = self._left.popleft()
+                place, argument = self._left.popleft()
             except IndexError:  # somebody else was faster
                 return
             error = None
-            if not self._has_failed:
+            if place < self._end:
                 try:
                     self._do(argument)
                 except BaseException as caught:  # noqa: BLE001 (raised where they are waited for)
-                    error, self._has_failed = caught, True
-            self._ended.put(error)
+                    error, self._end = caught, min(self._end, place)
+            self._ended.put((place, error))
 
     def stop(self) -> None:
         """Leave what nobody has begun."""
-        self._has_failed = True
+        self._end = 0
 
     def wait(self) -> None:
-        """Wait until all have ended; raise the first error."""
-        errors = [self._ended.get() for _ in range(self._n_all)]
-        for error in errors:
-            if error is not None:
-                raise error
+        """Wait until all have ended; raise the error of the first argument that has one.
+
+        All arguments before it have been done, so it does not depend on the number of threads.
+        """
+        ended = [self._ended.get() for _ in range(self._n_all)]
+        errors = {place: error for place, error in ended if error is not None}
+        if errors:
+            raise errors[min(errors)]
 
 
 def do_all(do: Callable[[Any], None], arguments: Iterable[Any], n_at_a_time: int) -> None:
-    """Call ``do(argument)`` for all arguments, so many at a time; the first error ends it.
+    """Call ``do(argument)`` for all arguments, so many at a time; an error ends it.
 
     The caller does its share. Helpers see its context variables, NumPy's `errstate` among them.
     It may itself be a helper: whoever waits only waits for what somebody is doing already.

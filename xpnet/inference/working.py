@@ -16,6 +16,7 @@ from xpnet.arrays.namespace import (
     is_real,
     library_of,
 )
+from xpnet.arrays.ranges import counting_from, dtype_before_cast, rounded
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import (
     TransferPolicy,
@@ -67,14 +68,14 @@ class Work(NamedTuple):
 def plan(
     network: Network,
     images: Any,
-    finish: Callable[[Network, Any], Any],
+    finish: Callable[[Network, Any, Any], Any],
     *,
     batch_size: int | None,
     threads: int | None,
     batch_invariant: bool,
     transfers: TransferPolicy,
 ) -> Work:
-    """Return the work whose results are ``finish(network, outputs)``; options as of `predict`.
+    """Return the work whose results are ``finish(network, rows, outputs)``; see `predict`.
 
     Raises
     ------
@@ -92,15 +93,25 @@ def plan(
     if batch_size is not None:
         batch_size = check_batch_size(network, batch_size)
     is_on_host = network.library == "numpy"
+    xp, ready = array_namespace(network.layers[0].weight), network
     if _has_many_rows(images, network) and network.multiplications <= _MANY_WEIGHTS:
-        network = made_constant(network)
+        ready = made_constant(network)
 
     def compute(rows: Any) -> Any:
+        used, given = ready, rows
+        if (
+            ready is not network
+            and dtype_before_cast(rows.dtype, network.dtype, xp) != network.dtype
+        ):
+            # What a cast would lose must be scaled before it, and not by the weights after it.
+            given = rounded(rows, network.dtype, xp)
+            if given is None:
+                used, given = network, rows
         if is_on_host and type(rows) is np.ndarray and rows.dtype.kind in "biuf":
-            return finish(network, outputs(network, rows, np))
-        return finish(network, forward(network, rows))
+            return finish(used, rows, outputs(used, given, np))
+        return finish(used, rows, forward(used, given))
 
-    return Work(network, compute, batch_size, threads, transfers)
+    return Work(ready, compute, batch_size, threads, transfers)
 
 
 def _has_many_rows(images: Any, network: Network) -> bool:
@@ -200,6 +211,7 @@ def _results(images: Any, work: Work) -> Iterator[Any]:
     network = work.network
     blocks = images if is_stream(images) else iter([images])
     first = next(blocks, np.empty((0, network.n_in), np.uint8))
+    n_before = 0
     for block in chain([first], blocks):
         rows = as_rows(block, network.n_in)
         on_host = isinstance(rows, np.ndarray)
@@ -207,7 +219,10 @@ def _results(images: Any, work: Work) -> Iterator[Any]:
         if on_host and n_rows and work.transfers != "allow":
             check_transfer(rows, network, work.transfers)
         if on_host and network.library == "numpy":
-            yield _in_tiles(rows, work)
+            with counting_from(n_before):
+                results = _in_tiles(rows, work)
+            yield results
+            n_before += n_rows
             continue
         for start, end in pairwise(_bounds(work, n_rows)):
             result = work.compute(on_network_device(network, rows[start:end, :]))

@@ -21,11 +21,21 @@ from xpnet.arrays.namespace import (
     widest_floating,
 )
 from xpnet.arrays.products import affine, may_be_shared_out, times_once
+from xpnet.arrays.ranges import dtype_before_cast, finite_cast, without_overflow
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.preprocessing import Step, Whiten, arrays_of, map_arrays
 
-__all__ = ["OUTPUTS", "Network", "Output", "forward", "layer_results", "output_of", "outputs"]
+__all__ = [
+    "OUTPUTS",
+    "Network",
+    "Output",
+    "forward",
+    "layer_results",
+    "output_of",
+    "outputs",
+    "preprocessed",
+]
 
 Output = Literal["logits", "probabilities", "values"]
 OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "values")
@@ -138,7 +148,7 @@ class Network:
 
     def _in_own_dtype(self, x: Any) -> Any:
         with current_device(x):
-            return array_namespace(x).astype(x, self.dtype, copy=False)
+            return finite_cast(x, self.dtype, array_namespace(x), "preprocessing")
 
     def _check_meaning(self) -> None:
         if self.output not in OUTPUTS:
@@ -273,6 +283,9 @@ class Network:
         TypeError
             If it is none of these, or the library or device has it not: NumPy has no "bfloat16",
             and CuPy has it with the package ml_dtypes.
+        ValueError
+            If a finite parameter of a NumPy network is infinite in that dtype. Parameters of other
+            libraries are not looked at.
 
         Examples
         --------
@@ -288,7 +301,7 @@ class Network:
 
         def convert(x: Any) -> Any:
             with current_device(x):
-                return cast(x, target, xp)
+                return finite_cast(x, target, xp, "parameters")
 
         return self.map_arrays(convert)
 
@@ -318,9 +331,12 @@ class Network:
     @cached_property
     def may_be_shared_out(self) -> bool:
         """Whether NumPy's BLAS may share out a matrix product of the network among threads."""
-        if any(isinstance(step, Whiten) for step in self.preprocessing):
-            return True
-        return any(may_be_shared_out(layer.weight) for layer in self.layers)
+        return self._whitens or any(may_be_shared_out(layer.weight) for layer in self.layers)
+
+    @cached_property
+    def _whitens(self) -> bool:
+        """Whether an input changes others in the preprocessing."""
+        return any(isinstance(step, Whiten) for step in self.preprocessing)
 
     @cached_property
     def _stages(self) -> tuple["_Stage", ...]:
@@ -386,7 +402,8 @@ def forward(network: Network, x: Any, /) -> Any:
     network : Network
     x : array of shape (..., n_in)
         Real numbers, of the network's library and device; cast to the dtype of its parameters,
-        so raw ``uint8`` pixels go in as they are.
+        so raw ``uint8`` pixels go in as they are. Where the range of their dtype is wider, they
+        are preprocessed in that dtype, and cast afterwards.
 
     Returns
     -------
@@ -398,7 +415,9 @@ def forward(network: Network, x: Any, /) -> Any:
     TypeError
         If `x` belongs to another library, is complex, or is no array of numbers.
     ValueError
-        If `x` has another number of inputs, or is on another device.
+        If `x` has another number of inputs, or is on another device. Of NumPy arrays, if a finite
+        number is infinite in the dtype of the parameters, also after the preprocessing. The values
+        of other arrays are not looked at.
 
     Examples
     --------
@@ -425,7 +444,7 @@ def forward(network: Network, x: Any, /) -> Any:
 
 def outputs(network: Network, x: Any, xp: Any) -> Any:
     """Return the outputs for rows that are known to suit the network: what `forward` computes."""
-    y = _preprocessed(network, x, xp)
+    y = preprocessed(network, x, xp)
     for weigh, activate, _ in network._stages:  # noqa: SLF001 (of this module)
         y = activate(weigh(y), xp)
     return y
@@ -446,7 +465,7 @@ def layer_results(
     else:
         weighings = (partial(times_once, weight, bias) for weight, bias in parameters)
         stages = map(_Stage, weighings, network._activations)  # noqa: SLF001 (of this module)
-    y = _preprocessed(network, x, xp)
+    y = preprocessed(network, x, xp)
     yield x, y
     for weigh, activate, late_bias in stages:
         weighted = weigh(y)
@@ -454,8 +473,17 @@ def layer_results(
         yield weighted if late_bias is None else weighted + late_bias, y
 
 
-def _preprocessed(network: Network, x: Any, xp: Any) -> Any:
-    y = cast(x, network.dtype, xp)
-    for step in network.preprocessing:
-        y = step.compute(y, xp)
-    return y
+def preprocessed(network: Network, x: Any, xp: Any) -> Any:
+    """Return rows that are known to suit the network as its first layer takes them."""
+    steps, dtype = network.preprocessing, network.dtype
+    before = dtype_before_cast(x.dtype, dtype, xp)
+    if not steps and before == dtype:
+        return cast(x, dtype, xp)
+
+    def compute() -> Any:
+        y = cast(x, before, xp)
+        for step in steps:
+            y = step.compute(y, xp)
+        return cast(y, dtype, xp)
+
+    return without_overflow(compute, x, xp, dtype, is_mixed=network._whitens)  # noqa: SLF001 (of this module)

@@ -127,7 +127,7 @@ def batch_sensitivity(
 
 def _invariant(network: Network) -> Callable[[Any], Any]:
     """Return the network's outputs as ``batch_invariant=True`` computes them."""
-    compute, n_at_a_time = tiled(network, lambda _, y: y, None)
+    compute, n_at_a_time = tiled(network, lambda _network, _rows, y: y, None)
 
     def outputs(rows: Any) -> Any:
         starts = range(0, rows.shape[0], n_at_a_time)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.ranges import without_overflow
 from xpnet.formats.contents import Contents
 from xpnet.formats.torch import ACTIVATIONS
 from xpnet.networks.dense import Dense
-from xpnet.networks.network import Network, layer_results
+from xpnet.networks.network import Network, layer_results, preprocessed
 from xpnet.parity.bounds.propagation import in_float64
 
 __all__ = ["ABSOLUTE_ERRORS", "by_own_runtime"]
@@ -41,7 +42,8 @@ def by_own_runtime(path: Path, contents: Contents, x: NDArray[Any]) -> tuple[str
     contents : Contents
         What xpnet read in it.
     x : array of shape (n, n_in)
-        What the file's network is given, in its own range and dtype.
+        What the file's network is given, in its own range; cast to its dtype as by `forward`, but
+        for ONNX, which takes no other, before the preprocessing.
 
     Returns
     -------
@@ -79,7 +81,8 @@ def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[An
     except Exception:  # noqa: BLE001 (its errors have no common class)
         return None
     source = session.get_inputs()[0]
-    rows = x.astype(_DTYPES.get(source.type, "float32"))
+    dtype = _DTYPES.get(source.type, "float32")
+    rows = without_overflow(lambda: x.astype(dtype), x, np, dtype)
     if rows.dtype.kind == "u" and np.any(rows != x):
         return None  # it takes whole numbers, and these are none
     shape = source.shape
@@ -121,9 +124,7 @@ def _by_torch(network: Network, x: NDArray[Any]) -> NDArray[Any]:
     import torch
 
     with torch.inference_mode():
-        for step in network.preprocessing:
-            x = step.compute(x, np)
-        y = torch.asarray(x)
+        y = torch.asarray(preprocessed(network, x, np))
         for layer in network.layers:
             weight, bias = torch.asarray(layer.weight.T.copy()), torch.asarray(layer.bias.copy())
             y = _activation_of_torch(layer)(torch.nn.functional.linear(y, weight, bias))

@@ -14,9 +14,11 @@ from xpnet.arrays.namespace import (
     device_of,
     is_real,
 )
+from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 from xpnet.inference.batches import TransferPolicy, as_rows, check_transfer, on_network_device
 from xpnet.inference.labels import as_class_ids, stay_together
+from xpnet.networks.network import Network, preprocessed
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 
@@ -70,7 +72,7 @@ def as_examples(
     ------
     TypeError, ValueError
         If they are not of the right kind or shape, a label is no class, or `transfers` forbids to
-        copy them.
+        copy them; or as `forward` raises.
     """
     network = objective.network
     weight = network.layers[0].weight
@@ -92,7 +94,16 @@ def as_examples(
         )
         raise ValueError(msg)
     rows = rows if stay_together(rows, weight) and not on_host else to_numpy(rows)
+    if network.library == "numpy" and rows.dtype.kind == "f":
+        _check_range(network, rows)
     return Examples(rows, answers if stay_together(answers, weight) else to_numpy(answers))
+
+
+def _check_range(network: Network, rows: NDArray[Any]) -> None:
+    """Raise RangeError for the first row that is too large: a shuffled batch does not know it."""
+    for start in range(0, len(rows), _ROWS_AT_A_TIME):
+        with counting_from(start):
+            preprocessed(network, rows[start : start + _ROWS_AT_A_TIME], np)
 
 
 def check_finite(rows: Any) -> None:

@@ -101,7 +101,7 @@ class Learner:
         work = plan(
             network,
             examples.rows,
-            lambda _, outputs: outputs,
+            lambda _network, _rows, outputs: outputs,
             batch_size=None,
             threads=None,
             batch_invariant=False,

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.networks.preprocessing import Scale, Standardize, Step
+from xpnet.networks.preprocessing import Scale, Standardize, Step, Whiten
 from xpnet.parity.bounds.errors import Array
 from xpnet.parity.bounds.precision import Precision
 
-__all__ = ["cast_error", "relative_input_error", "step_error"]
+__all__ = ["cast_error", "error_before_cast", "relative_input_error", "step_error"]
 
 
 def relative_input_error(
@@ -55,6 +55,31 @@ def step_error(step: Scale | Standardize, x: Array, error: Array, precision: Pre
     if isinstance(step, Scale):
         return _scaled(x, error, step.factor, precision)[1]
     return _divided(*_shifted(x, error, step.mean, precision), step.scale, precision)[1]
+
+
+def error_before_cast(
+    steps: Sequence[Step], rows: NDArray[Any], wide: Precision, precision: Precision
+) -> Array:
+    """Return how far rows may be off that are preprocessed in a wide precision, and then cast."""
+    x, error = rows.astype(np.float64), cast_error(rows, wide)
+    for step in steps:
+        if isinstance(step, Whiten):
+            centred = Standardize(step.mean)
+            error = step_error(centred, x, error, wide)
+            error = _multiplied(centred.compute(x, np), error, step.matrix, wide)
+        else:
+            error = step_error(step, x, error, wide)
+        x = step.compute(x, np)
+    x = _without_infinities(x)
+    return _rounded(x, error + (np.abs(x) + error) * precision.unit, precision)[1]
+
+
+def _multiplied(x: Array, error: Array, matrix: Array, precision: Precision) -> Array:
+    """Return how far ``x @ matrix`` may be off, if all rounding errors go the same way."""
+    n_in, sizes = matrix.shape[0], np.abs(matrix)
+    terms = (np.abs(_without_infinities(x)) + error) @ sizes
+    lost = n_in * precision.floor * (1.0 + sizes.max())
+    return error @ sizes + float(precision.worst(n_in + 3)) * terms + lost
 
 
 def _without_infinities(x: Array) -> Array:

@@ -17,7 +17,7 @@ from xpnet.functions.bounds import (
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 
-__all__ = ["Precision", "precision_of", "relative_error", "rowwise_error"]
+__all__ = ["Precision", "precision_before_cast", "precision_of", "relative_error", "rowwise_error"]
 
 _LIBRARIES = ("numpy", "torch", "jax", "cupy")
 
@@ -90,6 +90,19 @@ def precision_of(network: Network) -> Precision:
         msg = f"`network` must be of {', '.join(_PRECISIONS)}; got {network.dtype}"
         raise TypeError(msg)
     return _PRECISIONS[name]
+
+
+def precision_before_cast(dtype: np.dtype[Any], precision: Precision) -> Precision | None:
+    """Return the precision in which inputs are preprocessed that have a wider range.
+
+    None if they have not, and are cast before they are preprocessed.
+    """
+    if dtype.kind in "iu":
+        is_wider = bool(np.iinfo(dtype).max > precision.largest)
+        return _PRECISIONS["float32"] if is_wider else None
+    if dtype.kind != "f" or np.finfo(dtype).max <= precision.largest:
+        return None
+    return _PRECISIONS.get(dtype.name, _PRECISIONS["float64"])
 
 
 def relative_error(layer: Dense, precision: Precision) -> float:

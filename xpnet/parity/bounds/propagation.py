@@ -32,8 +32,18 @@ from xpnet.parity.bounds.errors import (
     product,
     root_of_squares,
 )
-from xpnet.parity.bounds.inputs import cast_error, relative_input_error, step_error
-from xpnet.parity.bounds.precision import precision_of, relative_error, rowwise_error
+from xpnet.parity.bounds.inputs import (
+    cast_error,
+    error_before_cast,
+    relative_input_error,
+    step_error,
+)
+from xpnet.parity.bounds.precision import (
+    precision_before_cast,
+    precision_of,
+    relative_error,
+    rowwise_error,
+)
 from xpnet.parity.bounds.weights import Weights
 
 __all__ = ["Propagation", "in_float64"]
@@ -148,6 +158,9 @@ class Propagation:
             none = np.zeros((len(y), 1), self._dtype)
             bound = sizes * self._dtype(relative)
             return Errors(sizes, bound, count_live(sizes), None, none, relative, none)
+        wide = precision_before_cast(rows.dtype, self.precision)
+        if wide is not None:
+            return self._inexact(y, error_before_cast(steps, rows, wide, self.precision))
         errors, matrices = None, iter(self._whitening)
         x, error = rows.astype(np.float64), cast_error(rows, self.precision)
         for step in steps:

@@ -1,0 +1,232 @@
+"""Labels that mean nothing: counted in every library, told once, and the same as before."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.ranges import RangeError
+from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.nonfinite import NonfiniteWarning, count_nonfinite, nonfinite_text
+
+F32 = np.float32
+# Rows of one number, and the logits they give: weights are such that 1e30 overflows.
+WEIGHT = np.asarray([[1e10, -1e10, 1.0]], F32)
+ROWS = np.asarray([[1.0], [1e30], [-2.0], [1e29], [0.0]], F32)
+N_LOST = 2
+
+
+def network_of(weight=WEIGHT, **meaning):
+    weight = np.asarray(weight, F32)
+    return xpnet.Network([xpnet.Dense(weight, np.zeros(weight.shape[1], F32))], **meaning)
+
+
+def on(xp_backend, network):
+    return network.map_arrays(lambda x: xp_backend.asarray(x, "float32"))
+
+
+def labels_of(network, rows):
+    """Return the place of the largest output, the first of NaN or of equals."""
+    with np.errstate(all="ignore"):
+        return np.argmax(network(rows), axis=1)
+
+
+@pytest.fixture(autouse=True)
+def silent():
+    """Keep NumPy's own warnings out: they are the caller's choice."""
+    with np.errstate(all="ignore"):
+        yield
+
+
+def check_library(xp_backend):
+    if xp_backend.name == "dask":
+        pytest.skip("Dask images meet a NumPy network, see below")
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 2}, {"batch_invariant": True}], ids=str)
+def test_host_rows_are_counted_by_every_library(xp_backend, options):
+    check_library(xp_backend)
+    network = on(xp_backend, network_of())
+    message = (
+        r"^images with NaN or infinite logits, .*: 2 of 5 \(try network\.astype\('float64'\)\)$"
+    )
+    with pytest.warns(NonfiniteWarning, match=message):
+        found = xpnet.predict(network, ROWS, **options)
+    np.testing.assert_array_equal(found, labels_of(network_of(), ROWS))
+    with pytest.warns(NonfiniteWarning, match=message):
+        result = xpnet.evaluate(network, ROWS, found, **options)
+    assert (result.correct, result.total, result.n_nonfinite) == (5, 5, N_LOST)
+    assert np.trace(result.confusion) == 5
+
+
+def test_rows_on_the_device(xp_backend):
+    check_library(xp_backend)
+    if xp_backend.library == "numpy":
+        pytest.skip("NumPy's are on the host")
+    network, rows = on(xp_backend, network_of()), xp_backend.asarray(ROWS, "float32")
+    labels = labels_of(network_of(), ROWS)
+    found = xpnet.predict(network, rows)  # of which nothing is told
+    np.testing.assert_array_equal(to_numpy(found), labels)
+    found = xpnet.predict(network, iter([rows[:2, :], rows[2:, :]]))
+    np.testing.assert_array_equal(to_numpy(found), labels)
+    with pytest.warns(NonfiniteWarning, match="2 of 5"):
+        result = xpnet.evaluate(network, rows, xp_backend.asarray(labels, "int64"))
+    assert (result.correct, result.n_nonfinite) == (5, N_LOST)
+
+
+def test_dask():
+    rows = pytest.importorskip("dask.array").from_array(ROWS, chunks=(2, 1))
+    labels = labels_of(network_of(), ROWS)
+    np.testing.assert_array_equal(xpnet.predict(network_of(), rows).compute(), labels)
+    with pytest.warns(NonfiniteWarning, match="2 of 5"):
+        assert xpnet.evaluate(network_of(), rows, labels).n_nonfinite == N_LOST
+
+
+def test_streams():
+    labels = labels_of(network_of(), ROWS)
+    with pytest.warns(NonfiniteWarning, match="2 of 5"):
+        found = xpnet.predict(network_of(), iter([ROWS[:3], ROWS[3:]]))
+    np.testing.assert_array_equal(found, labels)
+    pairs = iter([(ROWS[:3], labels[:3]), (ROWS[3:], labels[3:])])
+    with pytest.warns(NonfiniteWarning, match="2 of 5"):
+        assert xpnet.evaluate(network_of(), pairs).n_nonfinite == N_LOST
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_rows_in_tiles(threads):
+    rows = np.tile(ROWS, (2000, 1))
+    with pytest.warns(NonfiniteWarning, match="4,000 of 10,000"):
+        found = xpnet.predict(network_of(), rows, batch_size=77, threads=threads)
+    np.testing.assert_array_equal(found, labels_of(network_of(), rows))
+
+
+@pytest.mark.parametrize(
+    ("logits", "label", "n"),
+    [
+        ([1.0, 2.0, 0.0], 1, 0),
+        ([np.nan, 2.0, 0.0], 0, 1),
+        ([1.0, np.nan, 0.0], 1, 1),
+        ([np.inf, 2.0, np.inf], 0, 1),
+        ([-np.inf, 2.0, 0.0], 1, 0),
+        ([-np.inf] * 3, 0, 1),
+        ([3e38, 2.0, -3e38], 0, 0),
+    ],
+    ids=str,
+)
+def test_what_means_nothing(logits, label, n):
+    layer = xpnet.Dense(np.zeros((1, 3), F32), np.asarray(logits, F32))
+    with count_nonfinite() as count:
+        assert xpnet.predict(xpnet.Network([layer]), np.zeros((1, 1))) == [label]
+    assert count.n_images == n
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+@pytest.mark.parametrize(("unit", "label", "n"), [(np.nan, 1, 1), (-np.inf, 0, 1), (-3e38, 0, 0)])
+def test_one_unit(output, unit, label, n):
+    layer = xpnet.Dense(np.zeros((1, 1), F32), np.asarray([unit], F32))
+    network = xpnet.Network([layer], output=output)
+    with count_nonfinite() as count:
+        assert xpnet.predict(network, np.zeros((1, 1))) == [label]  # NaN counts as the largest
+        assert xpnet.evaluate(network, np.zeros((1, 1)), [label]).correct == 1
+    assert count.n_images == 2 * n
+
+
+def test_probabilities():
+    network = network_of(output="probabilities")
+    network = replace(network, layers=(replace(network.layers[0], activation="softmax"),))
+    with pytest.warns(NonfiniteWarning, match="NaN or infinite probabilities, whose labels"):
+        xpnet.predict(network, ROWS)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_pixels_that_are_not_finite_are_the_callers(number):
+    rows = np.concatenate([ROWS, np.asarray([[number]], F32)])
+    with pytest.warns(NonfiniteWarning, match="2 of 6"):
+        xpnet.predict(network_of(), rows)
+    xpnet.predict(network_of(), rows[5:])
+
+
+def test_nothing_is_told_of_finite_results():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        xpnet.predict(network_of(), ROWS[:1])
+        assert xpnet.evaluate(network_of(), ROWS[:1], [0]).n_nonfinite == 0
+
+
+def test_the_warning_points_at_the_caller():
+    for call, arguments in ((xpnet.predict, (ROWS,)), (xpnet.evaluate, (ROWS, [0] * 5))):
+        with pytest.warns(NonfiniteWarning) as caught:
+            call(network_of(), *arguments)
+        assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_who_counts_is_not_warned():
+    network = network_of(output="values")
+    xpnet.predict(network, ROWS)  # the values tell it themselves
+    with count_nonfinite() as outer:
+        xpnet.predict(network_of(), ROWS)
+        with count_nonfinite() as inner:
+            xpnet.predict(network, ROWS)
+    assert (outer.n_images, inner.n_images) == (N_LOST, N_LOST)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "output", "text"),
+    [
+        ("float16", "values", "images with NaN or infinite values: 1 of 1,000 (use float32)"),
+        ("float32", "values", "images with NaN or infinite values: 1 of 1,000 (use float64)"),
+        ("float64", "values", "images with NaN or infinite values: 1 of 1,000"),
+    ],
+)
+def test_the_remedy_is_a_wider_dtype(dtype, output, text):
+    network = network_of(WEIGHT / F32(1e6), output=output).astype(dtype)
+    assert nonfinite_text(network, 1, 1000, "use {}") == text
+
+
+SCALE = xpnet.Scale(1e-39)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2047, 2048, 5000])
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.parametrize("options", [{}, {"batch_size": 100}, {"batch_invariant": True}], ids=str)
+def test_the_number_of_rows_does_not_decide_what_is_scaled_first(n_rows, is_stream, options):
+    # Folded into the weights, the scale would come after the cast.
+    for step in (xpnet.Scale(1e-30), xpnet.Scale(1e30)):
+        network = network_of([[1.0, -1.0]], preprocessing=step)
+        rows = np.resize([0.5, -0.5, 2.0], (n_rows, 1)) / step.factor * 1e15
+        given = iter([rows]) if is_stream else rows
+        expected = (rows[:, 0] < 0).astype(int)
+        np.testing.assert_array_equal(xpnet.predict(network, given, **options), expected)
+
+
+def lost(n_rows, place):
+    rows = np.ones((n_rows, 1))
+    rows[place:] = 1e39  # the first one counts
+    return rows
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("call", [xpnet.predict, xpnet.predict_proba])
+@pytest.mark.parametrize(
+    "options", [{}, {"batch_size": 7}, {"batch_size": 10_000}, {"batch_invariant": True}], ids=str
+)
+def test_the_error_names_the_row_among_all(call, options, threads):
+    if options.get("batch_invariant"):
+        threads = None
+    with pytest.raises(RangeError, match=r"got 1e\+39 in row 4321, column 0"):
+        call(network_of(), lost(6000, 4321), threads=threads, **options)
+
+
+def test_the_error_names_the_row_of_a_stream(tmp_path):
+    rows, labels = lost(6000, 4321), np.zeros(6000, int)
+    blocks = [slice(start, start + 900) for start in range(0, 6000, 900)]
+    with pytest.raises(RangeError, match="in row 4321, column 0"):
+        xpnet.predict(network_of(), (rows[block] for block in blocks))
+    with pytest.raises(RangeError, match="in row 4321, column 0"):
+        xpnet.evaluate(network_of(), ((rows[block], labels[block]) for block in blocks))
+    np.save(tmp_path / "rows.npy", np.tile(lost(6000, 4321), (1, 2000)))
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    with pytest.raises(RangeError, match="in row 4321, column 0"):
+        xpnet.predict(network_of(np.ones((2000, 2))), mapped)

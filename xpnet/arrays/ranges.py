@@ -1,0 +1,177 @@
+"""Ranges of floating-point dtypes: what must be computed before a cast, and what it would lose."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.namespace import cast, is_kind, limits_of, without_warnings
+
+__all__ = ["RangeError", "counting_from", "dtype_before_cast", "finite_cast"]
+__all__ += ["rounded", "wider_dtypes", "without_overflow"]
+
+
+class RangeError(ValueError):
+    """A finite input is infinite in the dtype of a network.
+
+    Parameters
+    ----------
+    value : number
+        The input.
+    row, column : int
+        Its place, from 0.
+    dtype : str
+        The dtype of the network.
+
+    Attributes
+    ----------
+    value, row, column, dtype
+        As given.
+    """
+
+    def __init__(self, value: Any, row: int, column: int, dtype: str) -> None:
+        super().__init__(value, row, column, dtype)
+        self.value, self.row, self.column, self.dtype = value, row, column, dtype
+
+    def __str__(self) -> str:
+        wider = self.wider_dtype
+        remedy = "scale the inputs"
+        if wider is not None:
+            remedy = f"compute in network.astype({wider!r}), or scale the inputs"
+        return (
+            f"inputs must be finite in {self.dtype} after the preprocessing; got {self.value} in"
+            f" row {self.row}, column {self.column}, both from 0: {remedy}"
+        )
+
+    @property
+    def wider_dtype(self) -> str | None:
+        """The narrowest dtype of a wider range that holds the input; None if there is none."""
+        wider = wider_dtypes(self.dtype)
+        return next(
+            (name for name in wider if float(abs(self.value)) <= float(np.finfo(name).max)), None
+        )
+
+
+def wider_dtypes(name: str) -> Iterator[str]:
+    """Yield the names of the dtypes with a wider range, the narrowest first."""
+    if name == "float16":
+        yield "float32"
+    if name != "float64":  # float32 has hardly more than the range of bfloat16
+        yield "float64"
+
+
+@contextmanager
+def counting_from(first_row: int) -> Iterator[None]:
+    """Let a RangeError count the rows before those that are computed."""
+    try:
+        yield
+    except RangeError as error:
+        row = first_row + error.row
+        raise RangeError(error.value, row, error.column, error.dtype) from None
+
+
+@cache
+def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
+    """Return the dtype in which inputs are preprocessed, before they are cast to `dtype`.
+
+    That is `given`, the dtype of the inputs, where its range is wider: what overflows in a cast may
+    fit after a scaling. Integers with a wider range than float16 are preprocessed in float32.
+
+    Parameters
+    ----------
+    given, dtype : dtype
+        Of the library; `dtype` is floating-point.
+    xp : namespace
+    """
+    if given == dtype:
+        return dtype
+    largest = float(limits_of(dtype, xp).max)
+    if is_kind(given, xp, "integral"):
+        return xp.float32 if xp.iinfo(given).max > largest else dtype
+    is_wider = is_kind(given, xp, "real floating") and float(limits_of(given, xp).max) > largest
+    return given if is_wider else dtype
+
+
+def without_overflow(
+    compute: Callable[[], Any], x: Any, xp: Any, dtype: Any, *, is_mixed: bool = False
+) -> Any:
+    """Return ``compute()``, rows made of the rows `x` in `dtype`.
+
+    NumPy notices an overflow at no cost: the processor keeps a flag. Other libraries do not, and
+    their values are not looked at.
+
+    Parameters
+    ----------
+    compute : callable
+    x : array of shape (..., n_in)
+    xp : namespace
+    dtype : dtype
+    is_mixed : bool, default False
+        Whether a result depends on the whole row, and not on one input alone.
+
+    Raises
+    ------
+    RangeError
+        If a result of finite numbers of a NumPy array is infinite or NaN.
+    """
+    if xp is not np:
+        return compute()
+    try:
+        with np.errstate(over="raise"):
+            return compute()
+    except FloatingPointError as error:
+        if "overflow" not in str(error):  # the caller's own choice
+            raise
+    with without_warnings():
+        y = compute()
+    # BLAS may set the flag without an overflow.
+    _check_finite(np.atleast_2d(x), np.atleast_2d(y), dtype, is_mixed=is_mixed)
+    return y
+
+
+def _check_finite(x: NDArray[Any], y: NDArray[Any], dtype: Any, *, is_mixed: bool) -> None:
+    """Raise RangeError for the first row of finite numbers with a result that is not finite."""
+    is_lost = ~np.isfinite(y) & np.isfinite(x).all(axis=1, keepdims=True)
+    rows = np.flatnonzero(is_lost.any(axis=1))
+    if len(rows):
+        row = int(rows[0])
+        # The largest number has most to do with what became of all.
+        places = np.abs(x[row].astype(np.float64)) if is_mixed else is_lost[row]
+        column = int(np.argmax(places))
+        raise RangeError(x[row, column], row, column, np.dtype(dtype).name)
+
+
+def rounded(x: Any, dtype: Any, xp: Any) -> Any:
+    """Return a NumPy array in a narrower dtype if its numbers are rounded, and nothing else.
+
+    None if a number overflows or underflows, or the values cannot be looked at.
+    """
+    if xp is not np:
+        return None
+    try:
+        with np.errstate(over="raise", under="raise"):
+            return cast(x, dtype, xp)
+    except FloatingPointError:
+        return None
+
+
+def finite_cast(x: Any, dtype: Any, xp: Any, name: str) -> Any:
+    """Return `x` in a dtype, in which the finite numbers of a NumPy array must be finite, too.
+
+    Raises
+    ------
+    ValueError
+        If one is not. The message begins with `name`.
+    """
+    if xp is not np:
+        return cast(x, dtype, xp)
+    try:
+        with np.errstate(all="ignore", over="raise"):
+            return cast(x, dtype, xp)
+    except FloatingPointError:
+        largest = np.max(np.abs(x), where=np.isfinite(x), initial=0.0)
+        msg = f"`{name}` must be finite in {np.dtype(dtype).name}; got numbers up to {largest}"
+        raise ValueError(msg) from None
