@@ -99,3 +99,32 @@ def test_a_runtime_may_be_right_in_absolute_terms_only() -> None:
     assert 0.1 < loose.outputs.share < 1
     faulty = verify(network, rows, {"one": wrong + np.float32(1e-5)}, absolute_error=4.0)["one"]
     assert not faulty.is_in_bound
+
+
+def near_a_step(output: str) -> tuple[xpnet.Network, np.ndarray]:
+    """Return a network with a step, and rows of which the last two are near to it."""
+    step = xpnet.Dense(np.ones((1, 1), "f4"), np.zeros(1, "f4"), "step")
+    turned = xpnet.Dense(np.asarray([[-1.0, 1.0]], "f4"), np.asarray([0.5, 0.0], "f4"))
+    return xpnet.Network([step, turned], output=output), np.asarray([[1], [-1], [1e-40], [0]], "f4")
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_class_that_changes_without_a_bound_is_not_judged(place: int) -> None:
+    network, rows = near_a_step("logits")
+    wrong = network(rows).copy()
+    right = verify(network, rows, {"one": wrong})["one"]
+    assert (right.is_in_bound, right.n_unjudged) == (True, 0)
+    wrong[place] = wrong[place, ::-1]
+    found = verify(network, rows, {"one": wrong})["one"]
+    assert not found.is_in_bound
+    # Where there is a bound, the change is out of it.
+    assert (found.n_changed, found.n_unjudged, found.outputs.share > 1.0) == (
+        (1, 0, True) if place == 1 else (1, 1, False)
+    )
+
+
+def test_values_without_a_bound_are_not_judged() -> None:
+    network, rows = near_a_step("values")
+    found = verify(network, rows, {"one": network(rows)})["one"]
+    assert (found.is_in_bound, found.n_unjudged) == (False, 1)
+    assert verify(network, rows[:2], {"one": network(rows[:2])})["one"].is_in_bound

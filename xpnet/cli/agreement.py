@@ -46,6 +46,7 @@ def report_as_json(
                 "judged": found.is_judged,
                 "first_out": found.first_out,
                 "differ": found.n_differ,
+                "unjudged": found.n_unjudged,
                 "stages": [_stage_as_json(stage) for stage in found.stages],
             }
             for name, found in report.candidates.items()
@@ -104,9 +105,21 @@ def _verdict(report: "Report") -> str:
         for stage in found.stages:
             if not stage.is_in_bound:
                 return f"OUT OF BOUND, first in {stage.name}{_advice(report, stage)}"
-    if not report.is_in_bound:
-        return "NOT JUDGED: no output has a bound"
+    for found in report.candidates.values():
+        if not found.is_judged:
+            return f"NOT JUDGED: {_lack_of_bounds(found)}"
     return "in bound"
+
+
+def _lack_of_bounds(found: "Agreement") -> str:
+    outputs = found.stages[-1]
+    if not outputs.is_judged:
+        return "no output has a bound"
+    share = outputs.n_unbounded / outputs.n_results
+    text = f"no bound for {outputs.n_unbounded:,} of {outputs.n_results:,} outputs ({share:.1%})"
+    if found.n_differ is None:
+        return text
+    return f"{text}; of their predictions, {found.n_unjudged:,} differ"
 
 
 def _advice(report: "Report", stage: "StageAgreement") -> str:

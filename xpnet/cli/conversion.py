@@ -34,14 +34,23 @@ def _print_verification(result: dict[str, Any]) -> None:
     for name, x in found.items():
         cells = _cells(x["outputs"]) + _cells(x["probabilities"])
         print_line(f"  {name:{width}}  {x['against']:{width}}  {cells}{x['n_changed']:>14,}")
-    is_in_bound = all(x["in_bound"] for x in found.values())
-    print_line(f"  {'in bound' if is_in_bound else 'OUT OF BOUND: rounding does not explain it'}")
+    print_line(f"  {_verdict(found)}")
     if result["accuracy"]:
         print_line("\naccuracy, if the inputs were")
         width = max(len(x["inputs"]) for x in result["accuracy"])
         for x in result["accuracy"]:
             mark = "  as written" if x["is_written"] else ""
             print_line(f"  {x['inputs']:{width}}  {x['accuracy']:.4f}{mark}")
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    if all(x["in_bound"] for x in found.values()):
+        return "in bound"
+    n_unjudged = max(x["n_unjudged"] for x in found.values())
+    deviations = (x[kind] for x in found.values() for kind in ("outputs", "probabilities"))
+    if n_unjudged and all(x is None or x["share"] <= 1.0 for x in deviations):
+        return f"NOT JUDGED: predictions that differ and have no bound: {n_unjudged:,}"
+    return "OUT OF BOUND: rounding does not explain it"
 
 
 def _cells(deviation: dict[str, float] | None) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, current_device, device_of, library_of
+from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.inference.predict import class_ids
 from xpnet.networks.network import Network, layer_results
@@ -39,7 +40,11 @@ def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any]
     tuple of array of shape (n, width)
         The preprocessed inputs, then each layer's results, as NumPy arrays.
     """
-    parts = [map(to_numpy, _on_device(network, tile)) for tile in tiles(rows)]
+    parts, start = [], 0
+    for tile in tiles(rows):
+        with counting_from(start):
+            parts.append([to_numpy(y) for y in _on_device(network, tile)])
+        start += len(tile)
     return tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
 
 
@@ -111,7 +116,7 @@ class Trial:
         outputs_only: bool,
     ) -> None:
         self._network, self._candidate, self._propagation = network, candidate, propagation
-        self._n_differ = 0
+        self._n_differ = self._n_unjudged = 0
         names = stage_names(network)
         kept = list(range(len(names)))
         if isinstance(candidate, Network):
@@ -156,11 +161,16 @@ class Trial:
                 tally.add(result, *stages[i], first_row=start)
             if closely and i in self._alone:
                 self._judge_alone(i, results[i - 1][0], result, start)
-        last = results[-1][0]
-        if self._network.output == "values" or last.shape != stages[-1][0].shape:
+        last, (values, bound) = results[-1][0], stages[-1]
+        has_none = np.isinf(bound).any(axis=1)
+        if self._network.output == "values" or last.shape != values.shape:
+            # Each value is a prediction, and another one in its last digits at least.
+            self._n_unjudged += int(np.count_nonzero(has_none))
             return np.zeros(len(rows))
         ids = class_ids(self._network, last)
-        self._n_differ += int(np.count_nonzero(ids != class_ids(self._network, stages[-1][0])))
+        differs = ids != class_ids(self._network, values)
+        self._n_differ += int(np.count_nonzero(differs))
+        self._n_unjudged += int(np.count_nonzero(differs & has_none))
         return ids
 
     def _judge_alone(self, i: int, given: NDArray[Any], result: NDArray[Any], start: int) -> None:
@@ -187,7 +197,7 @@ class Trial:
             tally.result(self._alone[i].result() if i in self._alone else None)
             for i, tally in self._tallies.items()
         )
-        return Agreement(tuple(stages), n_differ)
+        return Agreement(tuple(stages), n_differ, self._n_unjudged)
 
 
 def _check_stages(stages: Any, n_stages: int, n_rows: int) -> None:

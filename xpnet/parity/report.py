@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.ranges import counting_from
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import checked_confidence, count_results, rows_on_host, tiles
 from xpnet.parity.bounds.propagation import Propagation
@@ -47,7 +48,10 @@ class Report:
 
     @property
     def is_in_bound(self) -> bool:
-        """Whether every candidate is judged, and in bound at every stage."""
+        """Whether every candidate is judged, and in bound at every stage.
+
+        A candidate is not judged if no output has a bound, or a prediction differs that has none.
+        """
         return all(x.is_judged and x.first_out is None for x in self.candidates.values())
 
 
@@ -91,8 +95,8 @@ def compare(
     TypeError
         As `error_bound`; and if a candidate is no network and no sequence of arrays.
     ValueError
-        As `error_bound`; and if there are no rows or candidates, or a candidate has not the inputs,
-        outputs, classes, layers or stages of the network.
+        As `error_bound`; if there are no rows or candidates, or a candidate has not the inputs,
+        outputs, classes, layers or stages of the network; and as `forward` of a NumPy candidate.
 
     Notes
     -----
@@ -128,10 +132,12 @@ def compare(
     parts = list(tiles(rows))
     n_between = -(-len(parts) // _TILES_CLOSELY)
     for i, tile in enumerate(parts):
-        stages = list(propagation.stages(tile))
+        with counting_from(start):
+            stages = list(propagation.stages(tile))
         if propagation.precision.name == "float64":  # the true values err as well
             stages = [(y, 2.0 * bound) for y, bound in stages]
-        ids = [trial.judge(tile, start, stages, closely=i % n_between == 0) for trial in trials]
+        with counting_from(start):
+            ids = [trial.judge(tile, start, stages, closely=i % n_between == 0) for trial in trials]
         n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))
         n_disagree += int(np.count_nonzero(np.any(np.asarray(ids) != ids[0], axis=0)))
         start += len(tile)

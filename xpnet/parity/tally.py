@@ -84,10 +84,14 @@ class Agreement:
         preprocessed inputs.
     n_differ : int or None
         How many rows get another class than the true values give; None for a regression.
+    n_unjudged : int
+        How many of these have an output without a bound, so that nothing tells whether rounding
+        explains it; of a regression, all rows with such an output.
     """
 
     stages: tuple[StageAgreement, ...]
     n_differ: int | None
+    n_unjudged: int
 
     @property
     def first_out(self) -> str | None:
@@ -96,8 +100,8 @@ class Agreement:
 
     @property
     def is_judged(self) -> bool:
-        """Whether some of the outputs have a bound."""
-        return self.stages[-1].is_judged
+        """Whether some outputs have a bound, and so has each prediction that differs."""
+        return self.stages[-1].is_judged and not self.n_unjudged
 
 
 class Tally:

@@ -51,17 +51,22 @@ class Verification:
         Of the probabilities that logits of several classes make; None for other outputs.
     n_changed : int
         For how many rows the predicted class is another one; 0 for a regression.
+    n_unjudged : int
+        For how many of these an output has no bound, so that nothing tells whether rounding
+        explains it; of a regression, for how many rows at all.
     """
 
     against: str
     outputs: Deviation
     probabilities: Deviation | None
     n_changed: int
+    n_unjudged: int
 
     @property
     def is_in_bound(self) -> bool:
-        """Whether no result is further off than rounding explains."""
-        return all(x is None or x.share <= 1.0 for x in (self.outputs, self.probabilities))
+        """Whether all predictions are judged, and no result is further off than rounding."""
+        deviations = (self.outputs, self.probabilities)
+        return not self.n_unjudged and all(x is None or x.share <= 1.0 for x in deviations)
 
 
 def verify(
@@ -175,7 +180,7 @@ class _Tally:
         self._against = against
         self._outputs = Deviation(0.0, 0.0)
         self._probabilities: Deviation | None = None
-        self._n_changed = 0
+        self._n_changed = self._n_unjudged = 0
 
     def add(self, y: NDArray[Any], reference: _Results) -> None:
         """Compare some rows."""
@@ -185,13 +190,18 @@ class _Tally:
             self._probabilities = _larger(
                 before, _softmax(y), reference.probabilities, reference.probability_bound
             )
+        has_none = np.isinf(reference.bound).any(axis=1)
         if self._network.output != "values":
             ids, others = (class_ids(self._network, x) for x in (y, reference.outputs))
             self._n_changed += int(np.count_nonzero(ids != others))
+            has_none &= ids != others
+        self._n_unjudged += int(np.count_nonzero(has_none))
 
     def result(self) -> Verification:
         """Return what was found."""
-        return Verification(self._against, self._outputs, self._probabilities, self._n_changed)
+        return Verification(
+            self._against, self._outputs, self._probabilities, self._n_changed, self._n_unjudged
+        )
 
 
 def _larger(before: Deviation, y: NDArray[Any], others: NDArray[Any], bound: Any) -> Deviation:
