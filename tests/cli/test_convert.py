@@ -129,6 +129,31 @@ def test_a_fault_of_the_file_is_out_of_bound(
     assert "OUT OF BOUND" in result.out
 
 
+def test_a_class_that_changes_without_a_bound_is_not_judged(
+    xpnet: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Dense(np.ones((1, 1), np.float32), np.zeros(1, np.float32), "step")
+    turned = Dense(np.asarray([[-1.0, 1.0]], np.float32), np.asarray([0.5, 0.0], np.float32))
+    save(Network([step, turned]), tmp_path / "in.npz")
+    np.save(tmp_path / "rows.npy", np.asarray([[1.0], [1e-40]], np.float32))
+
+    def other_side(path: Path, contents: Any, x: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+        del path
+        return "another runtime", contents.network(np.where(x < 0.5, -x, x))
+
+    monkeypatch.setattr("xpnet.parity.sources.by_own_runtime", other_side)
+    words = (
+        "convert",
+        tmp_path / "in.npz",
+        tmp_path / "out.npz",
+        "--verify",
+        tmp_path / "rows.npy",
+    )
+    result = xpnet(*words)
+    assert result.code == 1
+    assert "NOT JUDGED: predictions that differ and have no bound: 1" in result.out
+
+
 def test_images_of_numbers_are_taken_as_they_are(xpnet: Any, book: Path, tmp_path: Path) -> None:
     images, labels = sample()
     data = tmp_path / "data.npz"

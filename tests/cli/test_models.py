@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from xpnet import Network, Scale, Standardize, sample, save
 from xpnet.cli.arguments import UsageError, add_data_arguments
-from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows, with_range
+from xpnet.cli.input_range import with_range
+from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
 from xpnet.cli.stopwatch import Phase, Stopwatch
 from xpnet.files.errors import DataError, WeightsError
 from xpnet.formats.contents import Contents
@@ -164,7 +165,7 @@ TAKEN = "model.onnx is taken to expect pixels in 0..1, so raw bytes are divided 
         (
             LARGE,
             [],
-            (False, "sample has values up to 200, and model.onnx is given them as they are"),
+            (False, "sample has values above 1 (200 in row 1), and model.onnx is given them as"),
         ),
         (LARGE, ["--input-range=0..1"], (True, "")),
         (BYTES[:0], [], (True, TAKEN)),

@@ -195,10 +195,56 @@ def test_another_network(refused: Any, tmp_path: Path, meaning: Any, message: st
 
 
 def test_nothing_judged_is_not_in_bound(xpnet: Any, tmp_path: Path) -> None:
-    np.save(tmp_path / "rows.npy", np.full((5, 784), 1e300))
-    result = xpnet("parity", tmp_path / "rows.npy", "--float")
+    np.save(tmp_path / "rows.npy", np.full((5, 784), 1e38))
+    save(replace(load("sample"), preprocessing=()), tmp_path / "raw.safetensors")
+    result = xpnet("parity", tmp_path / "rows.npy", "--model", tmp_path / "raw.safetensors")
     assert result.code == 1
     assert result.out.endswith("verdict      NOT JUDGED: no output has a bound\n")
+
+
+JUST_ABOVE_1 = 1.0 + 2.0**-10
+
+
+def save_threshold(path: Path) -> Path:
+    """Write a network with a step where float16 rounds the square of JUST_ABOVE_1 down."""
+    weight = np.full((1, 1), JUST_ABOVE_1, np.float32)
+    step = Dense(weight, np.asarray([-1.0 - 2.0**-9], np.float32), "step")
+    other = Dense(np.asarray([[-1.0, 1.0]], np.float32), np.asarray([0.5, 0.0], np.float32))
+    save(Network([step, other]), path)
+    return path
+
+
+@pytest.mark.parametrize(("near", "n_differ"), [(1.0, 0), (JUST_ABOVE_1, 3)])
+def test_predictions_that_differ_without_a_bound_are_not_judged(
+    xpnet: Any, tmp_path: Path, near: float, n_differ: int
+) -> None:
+    path = save_threshold(tmp_path / "step.safetensors")
+    rows = np.asarray([0.0] * 5 + [4.0] * 2 + [near] * 3, np.float32)
+    np.save(tmp_path / "rows.npy", rows[:, None])
+    words = ("parity", tmp_path / "rows.npy", "--model", path, "--precision", "float16")
+    result, report = xpnet(*words), json.loads(xpnet(*words, "--json").out)
+    found = report["candidates"]["cpu"]
+    outputs = found["stages"][-1]
+    assert (outputs["no_bound"], outputs["results"]) == (6, 20)
+    assert (found["differ"], found["unjudged"]) == (n_differ, n_differ)
+    assert result.code == (1 if n_differ else 0)
+    assert report["in_bound"] == found["in_bound"] == found["judged"] == (not n_differ)
+    verdict = result.out.splitlines()[-1].split(None, 1)[1]
+    if not n_differ:
+        assert verdict == "in bound"
+        return
+    assert verdict == (
+        "NOT JUDGED: no bound for 6 of 20 outputs (30.0%); of their predictions, 3 differ"
+    )
+
+
+def test_values_without_a_bound_are_not_judged(xpnet: Any, tmp_path: Path) -> None:
+    layer = Dense(np.ones((1, 1), np.float32), np.zeros(1, np.float32), "step")
+    save(Network([layer], output="values"), tmp_path / "step.safetensors")
+    np.save(tmp_path / "rows.npy", np.asarray([[1.0], [1e-40], [2.0]], np.float32))
+    result = xpnet("parity", tmp_path / "rows.npy", "--model", tmp_path / "step.safetensors")
+    assert result.code == 1
+    assert result.out.endswith("NOT JUDGED: no bound for 1 of 3 outputs (33.3%)\n")
 
 
 def test_the_verdict_does_not_need_a_reader(save_changed: Any) -> None:

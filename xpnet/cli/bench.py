@@ -16,7 +16,8 @@ from xpnet.cli.arguments import (
     positive,
     read_options,
 )
-from xpnet.cli.models import Model, add_model_arguments, open_model, tell, with_range
+from xpnet.cli.input_range import with_range
+from xpnet.cli.models import Model, add_model_arguments, open_model, tell
 from xpnet.cli.report import network_text, print_json, print_line, print_table
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -90,6 +91,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
+    from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.throughput import (
         BATCH_SIZES,
         DifferingResultsError,
@@ -101,7 +103,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     model, device = open_model(args, stopwatch)
     images = _images(args, model, sizes[-1])
     network = with_range(args, model, images)
-    with stopwatch.measure("computing"), _progress(len(sizes) * (args.rounds + 1)) as progress:
+    with (
+        stopwatch.measure("computing"),
+        count_nonfinite(),
+        _progress(len(sizes) * (args.rounds + 1)) as progress,
+    ):
         try:
             speeds = measure_throughput(
                 network,

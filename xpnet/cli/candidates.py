@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
-from xpnet.cli.models import open_model, with_range
+from xpnet.cli.input_range import with_range
+from xpnet.cli.models import open_model
 from xpnet.cli.stopwatch import Stopwatch
 
 if TYPE_CHECKING:

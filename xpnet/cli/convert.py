@@ -1,6 +1,7 @@
 """``xpnet convert``: a network from elsewhere into a file of xpnet's, or of ONNX."""
 
 import argparse
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,13 @@ from xpnet.cli.arguments import (
     read_options,
 )
 from xpnet.cli.conversion import print_conversion
+from xpnet.cli.input_range import with_range
 from xpnet.cli.models import (
     Model,
     add_file_arguments,
     file_options,
     read_contents,
     tell,
-    with_range,
 )
 from xpnet.cli.report import print_json
 from xpnet.cli.stopwatch import Stopwatch
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> int:
         _warn_of_scaling(args, contents, result)
     args.verdict = code
     if args.json:
-        print_json(result)
+        print_json(_without_infinities(result))
     else:
         print_conversion(result)
     return code
@@ -182,13 +183,13 @@ def _verified(
     from xpnet.formats.choosing import read_model
     from xpnet.formats.options import Options
     from xpnet.inference.batches import default_batch_size
+    from xpnet.networks.network import preprocessed
     from xpnet.parity.sources import ABSOLUTE_ERRORS, by_own_runtime
     from xpnet.parity.verification import verify
 
     n_steps = len(network.preprocessing) - len(contents.network.preprocessing)
-    x = rows.astype(network.dtype)
-    for step in network.preprocessing[:n_steps]:
-        x = step.compute(x, np)
+    before = replace(network, preprocessing=network.preprocessing[:n_steps])
+    x = preprocessed(before, rows, np) if n_steps else rows
     name, outputs = by_own_runtime(Path(args.source), contents, x)
     runtimes = [name]
     results = {f"IN, by {name}": outputs}
@@ -198,8 +199,7 @@ def _verified(
     parts = [written.network(rows[i : i + size]) for i in range(0, len(rows), size)]
     results["OUT, by xpnet"] = np.concatenate(parts)
     if written.format == "ONNX":
-        given = rows if args.uint8 else rows.astype(network.dtype)
-        name, outputs = by_own_runtime(Path(args.target), written, given)
+        name, outputs = by_own_runtime(Path(args.target), written, rows)
         runtimes.append(name)
         results[f"OUT, by {name}"] = outputs
     absolute = max(ABSOLUTE_ERRORS.get(name.split()[0], 0.0) for name in runtimes)
@@ -208,6 +208,13 @@ def _verified(
 
 def _as_json(found: "Verification") -> dict[str, Any]:
     return {**asdict(found), "in_bound": found.is_in_bound}
+
+
+def _without_infinities(result: Any) -> Any:
+    """Return a result with null for infinite numbers, which JSON lacks."""
+    if isinstance(result, dict):
+        return {name: _without_infinities(value) for name, value in result.items()}
+    return None if isinstance(result, float) and math.isinf(result) else result
 
 
 def _accuracies(
@@ -219,7 +226,9 @@ def _accuracies(
     """Return the accuracy under each way of scaling that the network may have been made for."""
     import numpy as np
 
+    from xpnet.arrays.ranges import RangeError
     from xpnet.inference.evaluate import evaluate
+    from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.networks.preprocessing import Scale, Standardize
     from xpnet.parity.certificates.fingerprint import preprocessing_facts
 
@@ -240,7 +249,11 @@ def _accuracies(
     found = []
     for name, before in ways.items():
         other = replace(contents.network, preprocessing=(*before, *own))
-        accuracy = evaluate(other, rows, labels).accuracy
+        try:
+            with count_nonfinite():
+                accuracy = evaluate(other, rows, labels).accuracy
+        except RangeError:  # such inputs it cannot have been made for
+            continue
         is_written = preprocessing_facts(other) == preprocessing_facts(network)
         found.append({"inputs": name, "accuracy": accuracy, "is_written": is_written})
     return found

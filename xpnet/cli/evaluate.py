@@ -13,7 +13,7 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.invariance import add_invariance_argument, check_invariance
 from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
-from xpnet.cli.report import describe_work, print_json, print_table, work_rows
+from xpnet.cli.report import describe_work, print_json, print_table, tell_of_nonfinite, work_rows
 from xpnet.cli.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def add_parser(commands: Subparsers) -> None:
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
     from xpnet.inference.evaluate import evaluate
+    from xpnet.inference.nonfinite import count_nonfinite
 
     check_invariance(args)
     model, device = open_model(args, stopwatch, weighs=True)
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         msg = f"{args.model} is a regression, which has no accuracy; use predict"
         raise UsageError(msg)
     network, pairs = _labelled_rows(args, model, stopwatch)
-    with stopwatch.measure("computing"):
+    with stopwatch.measure("computing"), count_nonfinite() as nonfinite:
         pairs = stopwatch.measure_items(pairs, "loading")
         result = evaluate(
             network,
@@ -62,8 +63,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     accuracy = result.accuracy if result.total else None
     if accuracy is None:
         print(f"xpnet: {args.data} holds no images: no accuracy", file=sys.stderr)
+    tell_of_nonfinite(network, nonfinite.n_images, result.total)
     if args.json:
         counts = {"accuracy": accuracy, "correct": result.correct, "total": result.total}
+        counts["nonfinite"] = nonfinite.n_images
         print_json({**counts, **work, "confusion": result.confusion.tolist()})
     else:
         share = "n/a" if accuracy is None else f"{accuracy:.4f}"

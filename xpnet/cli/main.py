@@ -6,7 +6,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NoReturn
 
 from xpnet.cli import bench, convert, doctor, evaluate, inspect, parity, plot, predict, show, train
@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = _make_parser().parse_args(argv)
             with ExitStack() as args.settings:  # of libraries, as long as the command runs
                 args.settings.enter_context(_data_warnings_told())
+                args.settings.enter_context(_without_warnings())
                 code: int = args.run(args, Stopwatch())
         except SystemExit as leaving:  # after --help, --version or a usage error
             code = int(leaving.code or 0)
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("interrupted")
         code = 130
     except Exception as caught:  # noqa: BLE001 (described, or shown with its traceback)
-        error = _known(caught, str(getattr(args, "device", "")))
+        error = _known(caught, args)
         code = _exit_code(error)
         if args.debug or code == _FAULT_OF_XPNET:
             traceback.print_exc()
@@ -117,15 +118,26 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _known(error: Exception, device: str) -> Exception:
-    """Return an error, or what it says of the GPU of --device if it is CuPy's."""
-    from xpnet.arrays.causes import DeviceError
+def _without_warnings() -> AbstractContextManager[object]:
+    """Return a context without NumPy's warnings: a command itself tells what is not finite."""
+    from xpnet.arrays.namespace import without_warnings
 
+    return without_warnings()
+
+
+def _known(error: Exception, args: argparse.Namespace) -> Exception:
+    """Return an error as one of the data, or of the GPU of --device, if it is of either."""
+    from xpnet.arrays.causes import DeviceError
+    from xpnet.arrays.ranges import RangeError
+    from xpnet.cli.input_range import as_data_error
+
+    if isinstance(error, RangeError):
+        return as_data_error(error, args.data)
     if not type(error).__module__.startswith("cupy"):
         return error
     from xpnet.arrays.diagnosis import cause_of
 
-    index = device.rpartition(":")[2]
+    index = str(getattr(args, "device", "")).rpartition(":")[2]
     return DeviceError(cause_of(error, int(index) if index.isdigit() else 0))
 
 

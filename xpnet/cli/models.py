@@ -8,7 +8,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
-    UsageError,
     as_data_error,
     not_negative,
     positive,
@@ -39,13 +38,11 @@ __all__ = [
     "read_model",
     "stream_rows",
     "tell",
-    "with_range",
 ]
 
 INPUT_RANGES = ("0..1", "0..255")
 _BOOK_SIZES = (784, 50, 100, 10)
 _BLOCK_ROWS = 4096
-_BRIGHTEST = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +168,8 @@ def open_model(
         device = open_device(args, stopwatch, weighed, rows=rows)
     if args.device == "auto" and args.precision == "tf32" and device.library == "numpy":
         tell("the CPU computes in float32: TF32 is a GPU's")
+    if device.library != "numpy" and args.precision not in {None, "bfloat16"}:
+        in_precision(args, model.network)  # whether a parameter overflows is seen on the host
     with stopwatch.measure("loading" if device.library == "numpy" else "device"):
         network = in_precision(args, model.network.to(device))
     return replace(model, network=network), device
@@ -184,7 +183,7 @@ def read_model(args: argparse.Namespace) -> Model:
     from xpnet.networks.initializers import init_network
     from xpnet.networks.preprocessing import Scale
 
-    network = init_network(_BOOK_SIZES, seed=args.seed, preprocessing=Scale(1 / _BRIGHTEST))
+    network = init_network(_BOOK_SIZES, seed=args.seed, preprocessing=Scale(1 / 255))
     return Model(network, args.model, tells_range=True, is_own=True)
 
 
@@ -208,6 +207,7 @@ def stream_rows(
     A GPU computes the first block once before, so that what it compiles and loads at the first
     time counts as its start, and not as work.
     """
+    from xpnet.cli.input_range import blocks_in_range
     from xpnet.datasets import stream
     from xpnet.inference.batches import as_rows, check_batch_size
 
@@ -216,8 +216,8 @@ def stream_rows(
     block_rows = batch_size * -(-_BLOCK_ROWS // batch_size)
     options = read_options(args, features=n_in, **more)
     blocks = stream(args.data, block_rows=block_rows, **options)
+    network, blocks = blocks_in_range(args, model, blocks)
     first = next(blocks)
-    network = with_range(args, model, first[0])
     if network.library != "numpy":
         with stopwatch.measure("device"):
             _warm_up(args, network, first[0])
@@ -229,70 +229,17 @@ def stream_rows(
 def _warm_up(args: argparse.Namespace, network: "Network", images: "NDArray[Any]") -> None:
     from contextvars import Context
 
+    from xpnet.arrays.namespace import without_warnings
+    from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.predict import predict
+
+    def predict_once() -> None:
+        with without_warnings(), count_nonfinite():
+            predict(network, images, batch_size=args.batch_size)
 
     with suppress(ValueError):  # of rows that do not fit, which is told later
         # In a context of its own, where nobody counts what is copied.
-        Context().run(predict, network, images, batch_size=args.batch_size)
-
-
-def with_range(args: argparse.Namespace, model: Model, images: "NDArray[Any]") -> "Network":
-    """Return the network with a scale before it, if it takes pixels in 0..1 and these are bytes.
-
-    What is done to the images of a network that does not say it itself is told on stderr; so is
-    what looks wrong.
-
-    Raises
-    ------
-    UsageError
-        If --input-range is given for a network that says how it takes its inputs.
-    """
-    from xpnet.networks.preprocessing import Scale
-
-    network = model.network
-    if args.input_range is not None and model.is_own and network.preprocessing:
-        steps = ", ".join(map(repr, network.preprocessing))
-        msg = f"{model.name} says how it takes its inputs: {steps}; leave --input-range out"
-        raise UsageError(msg)
-    is_bytes = images.dtype.kind == "u"
-    largest = float(images.max()) if images.size else 0.0
-    is_assumed = args.input_range is None and not model.tells_range
-    if args.input_range == "0..1" or is_assumed:
-        if is_bytes or (largest > 1.0 and not is_assumed):
-            if is_assumed:
-                tell(
-                    f"{model.name} is taken to expect pixels in 0..1, so raw bytes are divided by"
-                    " 255 before it (--input-range 0..255: as they are)"
-                )
-            return replace(network, preprocessing=(Scale(1 / _BRIGHTEST), *network.preprocessing))
-        if largest > 1.0:
-            tell(
-                f"{args.data} has values up to {largest:g}, and {model.name} is given them as"
-                " they are (--input-range 0..1: divided by 255)"
-            )
-    elif args.input_range is None:
-        _warn_of_range(model, is_bytes=is_bytes, largest=largest)
-    return network
-
-
-def _warn_of_range(model: Model, *, is_bytes: bool, largest: float) -> None:
-    """Tell what may be wrong with inputs of a network that says how it takes them."""
-    from xpnet.networks.preprocessing import Scale
-
-    steps = model.network.preprocessing
-    if is_bytes and not model.is_own:
-        what = f"takes {steps[0]!r} of them" if steps else "takes whole numbers"
-        tell(
-            f"{model.name} {what}, so raw bytes go in as they are (--input-range 0..1: divided by"
-            " 255)"
-        )
-    if is_bytes and not steps and model.is_own:
-        tell(
-            f"{model.name} has no preprocessing, and is given raw bytes (--input-range 0..1:"
-            " divided by 255)"
-        )
-    if not is_bytes and 0.0 < largest <= 1.0 and steps and steps[0] == Scale(1 / _BRIGHTEST):
-        tell(f"{model.name} divides its inputs by 255, but they are at most {largest:g} already")
+        Context().run(predict_once)
 
 
 def tell(message: str) -> None:

@@ -39,7 +39,7 @@ def add_parser(commands: Subparsers) -> None:
         help="compare devices and libraries, against derived bounds",
         description="Compare what devices and libraries compute, layer by layer, with the same"
         " network in float64, against derived bounds of the rounding errors. Exit code 1: a result"
-        " is out of bound.",
+        " is out of bound, or too few have a bound to judge.",
         allow_abbrev=False,
     )
     add_data_arguments(parser, rows=_ROWS)

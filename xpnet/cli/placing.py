@@ -117,12 +117,12 @@ def count_rows(args: argparse.Namespace) -> tuple[int | None, int]:
 
 
 def in_precision(args: argparse.Namespace, network: "Network") -> "Network":
-    """Return the network in the dtype of --precision."""
+    """Return the network in the dtype of --precision; raise UsageError if it cannot be."""
     precision = args.precision
     if precision is None:
         return network
     try:
         return network.astype("float32" if precision == "tf32" else precision)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         msg = f"--precision {precision}: {error}"
         raise UsageError(msg) from error

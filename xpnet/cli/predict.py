@@ -14,7 +14,7 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.invariance import add_invariance_argument, check_invariance
 from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows, tell
-from xpnet.cli.report import describe_work, print_json, print_table, work_rows
+from xpnet.cli.report import describe_work, print_json, print_table, tell_of_nonfinite, work_rows
 from xpnet.cli.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
     from xpnet.arrays.counting import count_transfers
     from xpnet.files.writing import atomic_write
+    from xpnet.inference.nonfinite import count_nonfinite
 
     check_invariance(args)
     to_stdout = args.output in {"-", "/dev/stdout"}
@@ -61,13 +62,21 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     if to_stdout:
         if args.device == "auto":
             tell(device.reason)
-        _write(args, model, stopwatch, _standard_output())
+        with count_nonfinite() as nonfinite:
+            network, n_images = _write(args, model, stopwatch, _standard_output())
+        tell_of_nonfinite(network, nonfinite.n_images, n_images)
         return 0
-    with atomic_write(args.output, force=args.force) as file, count_transfers() as transfers:
+    with (
+        atomic_write(args.output, force=args.force) as file,
+        count_transfers() as transfers,
+        count_nonfinite() as nonfinite,
+    ):
         network, n_images = _write(args, model, stopwatch, file)
+    tell_of_nonfinite(network, nonfinite.n_images, n_images)
     work = describe_work(args, network, device, stopwatch, n_images, transfers=transfers)
     if args.json:
-        print_json({"output": args.output, "total": n_images, **work})
+        counts = {"total": n_images, "nonfinite": nonfinite.n_images}
+        print_json({"output": args.output, **counts, **work})
     else:
         print_table({"wrote": f"{args.output} ({n_images:,} images)", **work_rows(work)})
     return 0
@@ -77,6 +86,7 @@ def _write(
     args: argparse.Namespace, model: Model, stopwatch: Stopwatch, file: BinaryIO
 ) -> "tuple[Network, int]":
     """Write the predictions of all images; return the network, and how many there are."""
+    from xpnet.arrays.ranges import counting_from
     from xpnet.inference.predict import predict
 
     # A block of lines is written when it is whole: data that cannot be read from the start on
@@ -87,7 +97,7 @@ def _write(
     writer.writerow(["ImageId", *_column_names(network)])
     n_images = 0
     for rows, _ in stopwatch.measure_items(blocks, "loading"):
-        with stopwatch.measure("computing"):
+        with stopwatch.measure("computing"), counting_from(n_images):
             results = predict(
                 network,
                 rows,

@@ -27,6 +27,7 @@ __all__ = [
     "print_json",
     "print_line",
     "print_table",
+    "tell_of_nonfinite",
     "transfers_text",
     "work_rows",
 ]
@@ -113,6 +114,15 @@ def print_table(rows: Mapping[str, str]) -> None:
     width = max(map(len, rows))
     for name, text in rows.items():
         print_line(printable(f"{name:{width}}  {text}"))
+
+
+def tell_of_nonfinite(network: "Network", n_nonfinite: int, total: int) -> None:
+    """Tell on stderr of images with outputs that are NaN or infinite, if there are any."""
+    from xpnet.inference.nonfinite import nonfinite_text
+
+    if n_nonfinite and sys.stderr is not None:
+        text = nonfinite_text(network, n_nonfinite, total, "try --precision {}")
+        print(f"xpnet: {text}", file=sys.stderr)
 
 
 def print_line(text: str) -> None:

@@ -12,8 +12,9 @@ from xpnet.cli.arguments import (
     as_data_error,
     read_options,
 )
-from xpnet.cli.models import add_model_arguments, open_model, tell, with_range
-from xpnet.cli.report import print_line
+from xpnet.cli.input_range import with_range
+from xpnet.cli.models import add_model_arguments, open_model, tell
+from xpnet.cli.report import print_line, tell_of_nonfinite
 from xpnet.cli.stopwatch import Stopwatch
 
 __all__ = ["add_parser"]
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
     from xpnet.datasets import read
     from xpnet.inference.batches import as_rows
+    from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.predict import predict
     from xpnet.pictures.images import MOST_IMAGES, as_images, draw_images
     from xpnet.pictures.saving import check_picture, save_figure
@@ -63,7 +65,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     if not len(images):
         print(f"xpnet: {args.data} holds no images: an empty picture", file=sys.stderr)
     rows = as_data_error(args.data, as_rows, images, network.n_in)
-    predictions = predict(network, rows, batch_size=args.batch_size, threads=args.threads)
+    with count_nonfinite() as nonfinite:
+        predictions = predict(network, rows, batch_size=args.batch_size, threads=args.threads)
+    tell_of_nonfinite(network, nonfinite.n_images, len(rows))
     figure = draw_images(
         as_data_error(args.data, as_images, images),
         None if labels is None else list(map(str, labels.tolist())),

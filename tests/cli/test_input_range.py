@@ -1,0 +1,198 @@
+"""The range of the inputs: decided by rows, whatever the blocks."""
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpnet import Network, Scale
+from xpnet.cli.arguments import add_data_arguments
+from xpnet.cli.input_range import blocks_in_range
+from xpnet.cli.models import Model, add_model_arguments
+from xpnet.files.errors import DataError
+from xpnet.networks.initializers import init_network
+
+BLANK, DIM, LIT = [0.0, 0.0, 0.0], [0.0, 1.0, 0.5], [0.0, 3.0, 200.0]
+NEGATIVE = [0.0, -2.0, 0.0]
+# Where blocks of seven rows are cut.
+CUTS = [(), (1,), (3,), (1, 2, 3, 4, 5, 6), (0, 0, 2, 5), (6,)]
+
+
+@pytest.fixture
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser()
+    add_data_arguments(parser)
+    add_model_arguments(parser)
+    return parser
+
+
+def model_of(steps: Any = None, *, tells_range: bool = False, is_own: bool = False) -> Model:
+    return Model(init_network([3, 2], preprocessing=steps), "model.onnx", tells_range, is_own)
+
+
+def through(args: argparse.Namespace, model: Model, rows: Any, cuts: Any) -> tuple[Network, Any]:
+    """Return the network, and the rows and labels that come through, in blocks."""
+    rows, labels = np.asarray(rows, np.float32), np.arange(len(rows))
+    bounds = [0, *cuts, len(rows)]
+    given = [(rows[i:j], labels[i:j]) for i, j in pairwise(bounds)]
+    network, blocks = blocks_in_range(args, model, iter(given))
+    found, numbers = zip(*blocks, strict=True)
+    assert [x.shape for x in found] == [x.shape for x, _ in given]
+    np.testing.assert_array_equal(np.concatenate(numbers), labels)
+    return network, np.concatenate(found)
+
+
+@pytest.mark.parametrize("cuts", CUTS, ids=str)
+@pytest.mark.parametrize(
+    ("rows", "is_scaled"),
+    [
+        ([BLANK] * 7, 0),
+        ([BLANK] * 6 + [LIT], 1),
+        ([BLANK] * 6 + [DIM], 0),
+        ([LIT] + [BLANK] * 3 + [DIM] * 3, 1),
+        ([BLANK, LIT, BLANK, DIM, DIM, LIT, BLANK], 1),
+        ([BLANK, DIM, BLANK, DIM, DIM, NEGATIVE, BLANK], 0),
+        ([BLANK, BLANK, NEGATIVE, DIM, DIM, DIM, BLANK], 0),
+    ],
+    ids=str,
+)
+def test_the_first_row_that_is_not_blank_decides(
+    parser: argparse.ArgumentParser,
+    capsys: Any,
+    rows: Any,
+    is_scaled: int,
+    cuts: Any,
+) -> None:
+    args = parser.parse_args(["--input-range", "0..1"])
+    inside = Scale(0.7)
+    network, found = through(args, model_of(inside), rows, cuts)
+    assert network.preprocessing == (*[Scale(1 / 255)] * is_scaled, inside)
+    np.testing.assert_array_equal(found, np.asarray(rows, np.float32))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("cuts", CUTS, ids=str)
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (
+            [BLANK, DIM, BLANK, DIM, LIT, DIM, LIT],
+            "sample: pixel 2 of row 5, found 3.0, expected 0 to 1, as in row 2",
+        ),
+        (
+            [NEGATIVE, LIT, BLANK, DIM, LIT, DIM, LIT],
+            "sample: pixel 2 of row 2, found 3.0, expected 0 to 1, as in row 1",
+        ),
+        ([DIM] * 6 + [LIT], "sample: pixel 2 of row 7, found 3.0, expected 0 to 1, as in row 1"),
+    ],
+    ids=str,
+)
+def test_a_row_that_contradicts_is_refused(
+    parser: argparse.ArgumentParser, rows: Any, line: str, cuts: Any
+) -> None:
+    args = parser.parse_args(["--input-range", "0..1"])
+    with pytest.raises(DataError) as caught:
+        through(args, model_of(), rows, cuts)
+    assert str(caught.value) == (
+        f"{line}, convert the file to bytes, of which all are divided by 255, or give"
+        " --input-range 0..255, which takes all values as they are"
+    )
+
+
+@pytest.mark.parametrize("cuts", CUTS, ids=str)
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([BLANK] * 7, ""),
+        ([BLANK] * 6 + [DIM], ""),
+        (
+            [BLANK, DIM, BLANK, LIT, DIM, LIT, LIT],
+            "sample has values above 1 (3 in row 4), and model.onnx",
+        ),
+    ],
+    ids=str,
+)
+def test_large_values_are_told_once(
+    parser: argparse.ArgumentParser, capsys: Any, rows: Any, told: str, cuts: Any
+) -> None:
+    network, _ = through(parser.parse_args([]), model_of(), rows, cuts)
+    assert network.preprocessing == ()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == bool(told)
+    assert told in "".join(lines)
+
+
+@pytest.mark.parametrize("cuts", CUTS, ids=str)
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([BLANK] * 7, ""),
+        (
+            [BLANK] * 6 + [DIM],
+            "model.onnx divides its inputs by 255, but they are at most 1 already",
+        ),
+        ([DIM] * 6 + [LIT], ""),
+    ],
+    ids=str,
+)
+def test_small_values_are_told_once(
+    parser: argparse.ArgumentParser, capsys: Any, rows: Any, told: str, cuts: Any
+) -> None:
+    model = model_of(Scale(1 / 255), tells_range=True, is_own=True)
+    network, _ = through(parser.parse_args([]), model, rows, cuts)
+    assert network is model.network
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == bool(told)
+    assert told in "".join(lines)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """Write the book's arrays of a network that tells a pixel's side by its sign."""
+    weight = np.zeros((784, 2))
+    weight[:, 1] = 1.0
+    path = tmp_path / "book.npz"
+    np.savez(path, W1=weight, b1=np.asarray([0.5, 0.0]))
+    return path
+
+
+@pytest.mark.parametrize("batch_size", ["1", "1337", "5000", "12000"])
+def test_blank_rows_first(xpnet: Any, tmp_path: Path, foreign: Path, batch_size: str) -> None:
+    rows = np.zeros((9000, 784), np.float32)
+    rows[8000:, 0] = 100.0  # divided by 255, less than the bias; as it is, more
+    rows[8500:, 0] = 200.0
+    np.save(tmp_path / "rows.npy", rows)
+    words = (tmp_path / "rows.npy", "--model", foreign, "--batch-size", batch_size)
+    result = xpnet("predict", *words, "--input-range", "0..1")
+    assert result.code == 0
+    labels = [int(line.split(",")[1]) for line in result.out.splitlines()[1:]]
+    assert labels == [0] * 8500 + [1] * 500
+    raw = xpnet("predict", *words, "--input-range", "0..255")
+    labels = [int(line.split(",")[1]) for line in raw.out.splitlines()[1:]]
+    assert labels == [0] * 8000 + [1] * 1000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "-o", "labels.csv"),
+        ("parity",),
+        ("show", "--rows", "7000", "-o", "digits.png"),
+        ("bench", "--batch-sizes", "10", "--rounds", "1"),
+    ],
+    ids=" ".join,
+)
+def test_a_contradiction_is_refused_by_each_command(
+    refused: Any, tmp_path: Path, foreign: Path, monkeypatch: pytest.MonkeyPatch, words: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = np.zeros((7000, 784), np.float32)
+    rows[5000, 3], rows[6000, 7] = 0.5, 2.0
+    np.save("rows.npy", rows)
+    code, line = refused(*words, "rows.npy", "--model", foreign, "--input-range", "0..1")
+    assert code == 3
+    assert "rows.npy: pixel 8 of row 6001, found 2.0, expected 0 to 1, as in row 5001" in line
+    assert not Path("labels.csv").exists()
