@@ -222,3 +222,17 @@ def test_infinity_is_null_in_the_json_of_convert(xpnet: Any, model: Any, tmp_pat
     assert (result.code, result.err) == (1, "")
     found, _ = json.loads(result.out)["verification"].values()
     assert (found["outputs"]["difference"], found["in_bound"]) == (None, False)
+
+
+@pytest.mark.usefixtures("strict_gpu")
+def test_layers_that_overflow_on_a_device_are_told(xpnet: Any, model: Any) -> None:
+    first, *others = overflowing()
+    path = model(layers=(replace(first, weight=first.weight * np.float32(1e33)), *others))
+    here = xpnet("evaluate", "--model", path, "--json")
+    there = xpnet("evaluate", "--model", path, "--json", "--device", "gpu")
+    assert there.code == here.code == 0
+    assert there.err == here.err
+    assert "(try --precision float64)" in here.err
+    found, expected = json.loads(there.out), json.loads(here.out)
+    assert found["nonfinite"] == expected["nonfinite"] > 600
+    assert found["confusion"] == expected["confusion"]

@@ -58,6 +58,10 @@ def prepare(network: Network, /) -> Network:
     numbers, and where a sigmoid stays, so that it is tried alike when prepared again; in float16,
     both stay.
 
+    The returned network casts its inputs first: numbers beyond the range of its dtype, which the
+    preprocessing of the given network would scale before the cast, are an error in NumPy and
+    infinite in other libraries.
+
     Examples
     --------
     >>> import xpnet
