@@ -103,11 +103,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     model, device = open_model(args, stopwatch)
     images = _images(args, model, sizes[-1])
     network = with_range(args, model, images)
-    with (
-        stopwatch.measure("computing"),
-        count_nonfinite(),
-        _progress(len(sizes) * (args.rounds + 1)) as progress,
-    ):
+    n_steps = len(sizes) * (args.rounds + 1)
+    with stopwatch.measure("computing"), count_nonfinite(), _progress(n_steps) as progress:
         try:
             speeds = measure_throughput(
                 network,

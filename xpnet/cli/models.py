@@ -116,7 +116,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
         "--input-range",
         choices=INPUT_RANGES,
         help="the pixels that the network takes (default: 0..1, to which raw bytes are scaled);"
-        " given 0..1, other numbers are scaled if the first image that is not blank has one above 1",
+        " given 0..1, other numbers are scaled if the first image that is not blank has one over 1",
     )
     group.add_argument(
         "--allow-nonfinite", action="store_true", help="take parameters that are infinite or NaN"

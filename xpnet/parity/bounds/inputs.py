@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from xpnet.networks.preprocessing import Scale, Standardize, Step, Whiten
 from xpnet.parity.bounds.errors import Array
-from xpnet.parity.bounds.precision import Precision
+from xpnet.parity.bounds.precision import Precision, precision_before_cast
 
 __all__ = ["cast_error", "error_before_cast", "relative_input_error", "step_error"]
 
@@ -58,9 +58,12 @@ def step_error(step: Scale | Standardize, x: Array, error: Array, precision: Pre
 
 
 def error_before_cast(
-    steps: Sequence[Step], rows: NDArray[Any], wide: Precision, precision: Precision
-) -> Array:
-    """Return how far rows may be off that are preprocessed in a wide precision, and then cast."""
+    steps: Sequence[Step], rows: NDArray[Any], precision: Precision
+) -> Array | None:
+    """Return how far rows may be off that are preprocessed before the cast; None if after it."""
+    wide = precision_before_cast(rows.dtype, precision)
+    if wide is None:
+        return None
     x, error = rows.astype(np.float64), cast_error(rows, wide)
     for step in steps:
         if isinstance(step, Whiten):

@@ -38,12 +38,7 @@ from xpnet.parity.bounds.inputs import (
     relative_input_error,
     step_error,
 )
-from xpnet.parity.bounds.precision import (
-    precision_before_cast,
-    precision_of,
-    relative_error,
-    rowwise_error,
-)
+from xpnet.parity.bounds.precision import precision_of, relative_error, rowwise_error
 from xpnet.parity.bounds.weights import Weights
 
 __all__ = ["Propagation", "in_float64"]
@@ -158,9 +153,9 @@ class Propagation:
             none = np.zeros((len(y), 1), self._dtype)
             bound = sizes * self._dtype(relative)
             return Errors(sizes, bound, count_live(sizes), None, none, relative, none)
-        wide = precision_before_cast(rows.dtype, self.precision)
-        if wide is not None:
-            return self._inexact(y, error_before_cast(steps, rows, wide, self.precision))
+        last = error_before_cast(steps, rows, self.precision)
+        if last is not None:
+            return self._inexact(y, last)
         errors, matrices = None, iter(self._whitening)
         x, error = rows.astype(np.float64), cast_error(rows, self.precision)
         for step in steps:
