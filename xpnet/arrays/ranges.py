@@ -10,8 +10,18 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import cast, is_kind, limits_of, without_warnings
 
-__all__ = ["RangeError", "counting_from", "dtype_before_cast", "finite_cast"]
-__all__ += ["rounded", "wider_dtypes", "without_overflow"]
+__all__ = [
+    "RangeError",
+    "counting_from",
+    "dtype_before_cast",
+    "finite_cast",
+    "is_far_below",
+    "rounded",
+    "wider_dtypes",
+    "without_overflow",
+]
+
+_MOST_SCALING = 2.0**64
 
 
 class RangeError(ValueError):
@@ -93,6 +103,16 @@ def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
         return xp.float32 if xp.iinfo(given).max > largest else dtype
     is_wider = is_kind(given, xp, "real floating") and float(limits_of(given, xp).max) > largest
     return given if is_wider else dtype
+
+
+@cache
+def is_far_below(given: Any, dtype: Any, xp: Any) -> bool:
+    """Return whether no scaling makes integers of the dtype `given` overflow in `dtype`.
+
+    It is true of pixels in float32, and false in float16.
+    """
+    largest = float(limits_of(dtype, xp).max)
+    return is_kind(given, xp, "integral") and xp.iinfo(given).max * _MOST_SCALING < largest
 
 
 def without_overflow(

@@ -18,8 +18,15 @@ from xpnet.arrays.namespace import array_namespace, cast, limits_of
 from xpnet.arrays.ranges import wider_dtypes
 from xpnet.networks.network import Network
 
-__all__ = ["NonfiniteCount", "NonfiniteWarning", "count_nonfinite"]
-__all__ += ["mark", "nonfinite_text", "report", "tell"]
+__all__ = [
+    "NonfiniteCount",
+    "NonfiniteWarning",
+    "count_nonfinite",
+    "mark",
+    "nonfinite_text",
+    "report",
+    "tell",
+]
 
 
 class NonfiniteWarning(RuntimeWarning):
