@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from xpnet.files import DataError, FileError, WeightsError, quoted
+from xpnet.files.errors import as_line
 
 
 def test_all_parts_in_order():
@@ -79,6 +80,23 @@ def test_a_long_path_keeps_both_ends():
 )
 def test_text_out_of_a_file_is_quoted(text, expected):
     assert quoted(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a b", "a b"),
+        ("a\nb\x1b\udcff: gone", r"a\nb\x1b\xff: gone"),
+        (f"{'/ab' * 100}: gone", f"{('/ab' * 20)[:58]}...{('/ab' * 20)[-57:]}: gone"),
+        (f"{'x' * 120} is kept", f"{'x' * 120} is kept"),
+        (f"{'a b' * 1000}: gone", f"{('a b' * 50)[:98]}...{('a b' * 50)[-92:]}: gone"),
+    ],
+    ids=["plain", "control", "path", "limit", "words"],
+)
+def test_a_line_keeps_both_ends(text, expected):
+    line = as_line(text, 200)
+    assert line == expected
+    assert len(line) <= 200
 
 
 def test_an_error_travels_between_processes():

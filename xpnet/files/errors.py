@@ -1,10 +1,19 @@
 """Errors about the content of files, each one line that says where and what to do."""
 
 import os
+import re
 from functools import partial
 from typing import Any
 
-__all__ = ["DataError", "DataWarning", "FileError", "WeightsError", "printable", "quoted"]
+__all__ = [
+    "DataError",
+    "DataWarning",
+    "FileError",
+    "WeightsError",
+    "as_line",
+    "printable",
+    "quoted",
+]
 
 # A message is at most 400 characters on a terminal, the name of the command in front included.
 _MESSAGE_LIMIT = 390
@@ -125,6 +134,32 @@ def quoted(text: str) -> str:
 def printable(text: str) -> str:
     """Return text with the characters escaped that a terminal would take for commands."""
     return text if text.isprintable() else "".join(map(_escape, text))
+
+
+def as_line(text: str, limit: int) -> str:
+    r"""Return text as one printable line, shortened in the middle, never at its end.
+
+    Parameters
+    ----------
+    text : str
+        Any text, with the names of files in it.
+    limit : int
+        The largest number of characters.
+
+    Returns
+    -------
+    str
+        The text with control characters escaped. Words of more than 120 characters, as paths
+        may be, are shortened each, so that what is written after them remains.
+
+    Examples
+    --------
+    >>> as_line("a\nb.csv: No such file", 60)
+    'a\\nb.csv: No such file'
+    """
+    long_word = re.compile(rf"\S{{{_PATH_LIMIT + 1},}}")
+    line = long_word.sub(lambda word: _shorten_middle(word[0], _PATH_LIMIT), printable(text))
+    return _shorten_middle(line, limit)
 
 
 def _escape(character: str) -> str:
