@@ -220,7 +220,7 @@ def test_without_matplotlib(
 def test_progress_on_a_terminal(
     xpnet: Any, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xpnet.cli.bench.on_terminal", lambda: True)
+    monkeypatch.setattr("xpnet.cli.streams.on_terminal", lambda: True)
     result = xpnet("bench", "--batch-sizes", "1,10", "--rounds", "2")
     assert result.code == 0
     assert "timing:   0%" in result.err

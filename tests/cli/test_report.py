@@ -133,7 +133,8 @@ def test_json_has_no_nan(number: float) -> None:
     ("encoding", "text", "written"),
     [
         ("utf-8", "\N{SNOWMAN}", "\N{SNOWMAN}".encode()),
-        ("utf-8", "\udcff.csv", b"\\udcff.csv"),
+        ("utf-8", "\udcff.csv", b"\\xff.csv"),
+        ("utf-8", "\x1b[31m\n.csv", b"\\x1b[31m\\n.csv"),
         ("ascii", "\N{SNOWMAN}.csv", b"\\u2603.csv"),
     ],
 )

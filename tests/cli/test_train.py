@@ -168,7 +168,7 @@ def test_images_are_left_out(xpnet: Any, labelled: Path, tmp_path: Path) -> None
     np.save(excluded, images[10:20])
     result = xpnet("train", labelled, "--exclude", excluded, "--epochs", "1", "-o", first)
     assert result.code == 0
-    assert result.err.startswith(f"left out 10 images of {excluded}\nepoch 1/1: ")
+    assert result.err.startswith(f"xpnet: left out 10 images of {excluded}\nepoch 1/1: ")
     labelled.write_text("\n".join([header, *lines[:10], *lines[20:]]))
     xpnet("train", labelled, "--epochs", "1", "-o", second)
     assert first.read_bytes() == second.read_bytes()

@@ -93,7 +93,8 @@ def print_report(
         }
     )
     for name, found in report.candidates.items():
-        print_line(f"\n{name} ({', '.join(_origin(facts[name]))})")
+        print_line("")
+        print_line(f"{name} ({', '.join(_origin(facts[name]))})")
         for line in _table(found):
             print_line(f"  {line}")
     print_line("")

@@ -1,10 +1,11 @@
 """Arguments that mean the same in every command, and what they open."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
+
+from xpnet.cli.streams import on_terminal, progress_bar
 
 __all__ = [
     "DATA_HELP",
@@ -15,9 +16,9 @@ __all__ = [
     "add_limit_argument",
     "add_reading_arguments",
     "as_data_error",
+    "file_name",
     "not_negative",
     "not_negative_number",
-    "on_terminal",
     "positive",
     "positive_number",
     "read_options",
@@ -35,6 +36,14 @@ _MOST_DIGITS = 18
 
 class UsageError(ValueError):
     """The arguments do not fit together: exit code 2."""
+
+
+def file_name(text: str) -> str:
+    """Return the name of a file, which cannot be empty; an argparse type."""
+    if not text:
+        msg = "must be the name of a file; got ''"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def positive(text: str) -> int:
@@ -92,6 +101,7 @@ def add_data_arguments(parser: argparse.ArgumentParser, *, rows: int | None = No
     parser.add_argument(
         "data",
         nargs="?",
+        type=file_name,
         default="sample",
         metavar="DATA",
         help=f"{DATA_HELP} (default)",
@@ -111,7 +121,10 @@ def add_reading_arguments(parser: argparse.ArgumentParser, *, rows: int | None =
         else f"only the first N images (default: {rows})",
     )
     parser.add_argument(
-        "--labels", metavar="FILE", help="labels (default: in DATA, or beside it by its usual name)"
+        "--labels",
+        type=file_name,
+        metavar="FILE",
+        help="labels (default: in DATA, or beside it by its usual name)",
     )
     add_column_arguments(parser)
     parser.add_argument(
@@ -177,19 +190,12 @@ def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any
         raise DataError(str(error), file=path) from error
 
 
-def on_terminal() -> bool:
-    """Tell whether somebody may be looking at stderr."""
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
 def with_progress(blocks: Iterable[Any], *, total: int | None, what: str) -> Iterator[Any]:
     """Count the rows of blocks on a terminal, if it takes a while."""
     if not on_terminal():
         yield from blocks
         return
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc=what, unit=" images", delay=1.0, leave=False) as bar:
+    with progress_bar(total=total, desc=what, unit=" images", delay=1.0) as bar:
         for block in blocks:
             yield block
             bar.update(len(block[0]))

@@ -1,7 +1,6 @@
 """``xpnet bench``: how fast is a network on this machine, one by one and in batches."""
 
 import argparse
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +11,18 @@ from xpnet.cli.arguments import (
     add_common_arguments,
     add_reading_arguments,
     as_data_error,
-    on_terminal,
+    file_name,
     positive,
     read_options,
 )
 from xpnet.cli.input_range import with_range
-from xpnet.cli.models import Model, add_model_arguments, open_model, tell
+from xpnet.cli.models import Model, add_model_arguments, open_model
 from xpnet.cli.report import network_text, print_json, print_line, print_table
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.streams import show_progress, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -52,6 +52,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "data",
         nargs="?",
+        type=file_name,
         metavar="DATA",
         help=f"{DATA_HELP} (default: those, or random bytes for a network of other than"
         f" {_SAMPLE_INPUTS} inputs)",
@@ -78,7 +79,11 @@ def add_parser(commands: Subparsers) -> None:
         help="how often each batch size is timed (default: 5)",
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="draw the speeds: a .png, .svg or .pdf file"
+        "-o",
+        "--output",
+        type=file_name,
+        metavar="FILE",
+        help="draw the speeds: a .png, .svg or .pdf file",
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_common_arguments(parser)
@@ -103,8 +108,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     model, device = open_model(args, stopwatch)
     images = _images(args, model, sizes[-1])
     network = with_range(args, model, images)
-    n_steps = len(sizes) * (args.rounds + 1)
-    with stopwatch.measure("computing"), count_nonfinite(), _progress(n_steps) as progress:
+    counted = show_progress(total=len(sizes) * (args.rounds + 1), desc="timing", unit=" rounds")
+    with stopwatch.measure("computing"), count_nonfinite(), counted as progress:
         try:
             speeds = measure_throughput(
                 network,
@@ -178,18 +183,6 @@ def _random_bytes(n_in: int) -> "NDArray[Any]":
     return np.random.default_rng(0).integers(0, 256, (n_rows, n_in), np.uint8)
 
 
-@contextmanager
-def _progress(n_steps: int) -> "Iterator[Callable[[int], None] | None]":
-    """Give the callback that shows on a terminal how far it is."""
-    if not on_terminal():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=n_steps, desc="timing", unit=" rounds", leave=False) as bar:
-        yield bar.update
-
-
 def _describe(
     args: argparse.Namespace,
     network: "Network",
@@ -250,7 +243,8 @@ def _print(work: "Mapping[str, Any]", speeds: "list[Throughput]") -> None:
     print_table(rows)
     first = speeds[0].batch_size
     against = "one by one" if first == 1 else f"against {first:,}"
-    print_line(f"\n{'batch size':>10} {'images/s, best':>15} {'median':>12} {against:>15}")
+    print_line("")
+    print_line(f"{'batch size':>10} {'images/s, best':>15} {'median':>12} {against:>15}")
     for speed in speeds:
         print_line(
             f"{speed.batch_size:>10,} {_rate(speed.best):>15} {_rate(speed.median):>12}"

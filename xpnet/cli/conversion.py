@@ -28,7 +28,8 @@ def print_conversion(result: dict[str, Any]) -> None:
 def _print_verification(result: dict[str, Any]) -> None:
     found = result["verification"]
     width = max(map(len, found))
-    print_line(f"\nverified on {result['rows']:,} rows")
+    print_line("")
+    print_line(f"verified on {result['rows']:,} rows")
     head = f"{'':{width}}  {'against':{width}}  {result['output']:>13}    of bound"
     print_line(f"  {head}  probabilities    of bound  labels changed")
     for name, x in found.items():
@@ -36,7 +37,8 @@ def _print_verification(result: dict[str, Any]) -> None:
         print_line(f"  {name:{width}}  {x['against']:{width}}  {cells}{x['n_changed']:>14,}")
     print_line(f"  {_verdict(found)}")
     if result["accuracy"]:
-        print_line("\naccuracy, if the inputs were")
+        print_line("")
+        print_line("accuracy, if the inputs were")
         width = max(len(x["inputs"]) for x in result["accuracy"])
         for x in result["accuracy"]:
             mark = "  as written" if x["is_written"] else ""

@@ -13,6 +13,7 @@ from xpnet.cli.arguments import (
     add_common_arguments,
     add_reading_arguments,
     as_data_error,
+    file_name,
     read_options,
 )
 from xpnet.cli.conversion import print_conversion
@@ -22,10 +23,10 @@ from xpnet.cli.models import (
     add_file_arguments,
     file_options,
     read_contents,
-    tell,
 )
 from xpnet.cli.report import print_json
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.streams import tell
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,8 +55,8 @@ def add_parser(commands: Subparsers) -> None:
         " --verify, a result is further off than rounding explains; OUT is written nevertheless.",
         allow_abbrev=False,
     )
-    parser.add_argument("source", metavar="IN", help="the file to read")
-    parser.add_argument("target", metavar="OUT", help="the file to write")
+    parser.add_argument("source", type=file_name, metavar="IN", help="the file to read")
+    parser.add_argument("target", type=file_name, metavar="OUT", help="the file to write")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     parser.add_argument(
         "--uint8", action="store_true", help="ONNX that takes raw bytes, and scales them itself"
@@ -64,6 +65,7 @@ def add_parser(commands: Subparsers) -> None:
     group = parser.add_argument_group("verification")
     group.add_argument(
         "--verify",
+        type=file_name,
         dest="data",
         metavar="DATA",
         help=f"compare both files on these images: {DATA_HELP}",

@@ -59,6 +59,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> int:
 
     diagnosis = diagnose(args.device, check=True)
     explained = None if args.data is None else explain(args, usable=diagnosis.usable)
+    args.verdict = 0 if diagnosis.usable else 5  # also if nobody reads to the end
     facts = {**gpu_facts(checked=args.device), **_host_facts()}
     if args.json:
         explanation = {} if explained is None else {"explanation": explained}
@@ -78,7 +79,8 @@ def run(args: argparse.Namespace, _: Stopwatch) -> int:
                 },
             }
         )
-    return 0 if diagnosis.usable else 5
+    code: int = args.verdict
+    return code
 
 
 def _verdict(diagnosis: "Diagnosis") -> dict[str, Any]:

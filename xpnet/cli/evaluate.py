@@ -1,7 +1,6 @@
 """``xpnet evaluate``: how many images does a network get right, and how fast."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
@@ -15,6 +14,7 @@ from xpnet.cli.invariance import add_invariance_argument, check_invariance
 from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
 from xpnet.cli.report import describe_work, print_json, print_table, tell_of_nonfinite, work_rows
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.streams import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     work = describe_work(args, network, device, stopwatch, result.total, transfers=result.transfers)
     accuracy = result.accuracy if result.total else None
     if accuracy is None:
-        print(f"xpnet: {args.data} holds no images: no accuracy", file=sys.stderr)
+        tell(f"{args.data} holds no images: no accuracy")
     tell_of_nonfinite(network, nonfinite.n_images, result.total)
     if args.json:
         counts = {"accuracy": accuracy, "correct": result.correct, "total": result.total}
@@ -79,8 +79,12 @@ def _labelled_rows(
     args: argparse.Namespace, model: Model, stopwatch: Stopwatch
 ) -> "tuple[Network, Iterator[tuple[Any, Any]]]":
     """Return the network, and rows with labels of its classes."""
+    from xpnet.inference.batches import check_batch_size
+
     # Where the network names its classes, the labels are names. No file has more than 256.
     n_classes = None if model.network.classes else min(model.network.n_classes, 256)
+    # For the message of a MemoryError.
+    args.n_batch = check_batch_size(model.network, args.batch_size)
     network, blocks = stream_rows(args, model, "evaluating", stopwatch, classes=n_classes)
     return network, (_checked(args, network, rows, labels) for rows, labels in blocks)
 

@@ -1,7 +1,6 @@
 """What ``xpnet train`` learns from: labelled images, and what is done to them first."""
 
 import argparse
-import sys
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,12 @@ from xpnet.cli.arguments import (
     UsageError,
     add_data_arguments,
     as_data_error,
+    file_name,
     not_negative,
     not_negative_number,
     read_options,
 )
+from xpnet.cli.streams import tell
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +29,7 @@ def add_example_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
     parser.add_argument(
         "--exclude",
+        type=file_name,
         metavar="DATA",
         help="leave out the images of this data set, such as sample",
     )
@@ -74,7 +76,7 @@ def read_examples(args: argparse.Namespace) -> "tuple[NDArray[Any], NDArray[Any]
     if args.exclude is not None:
         known = {image.tobytes() for image in _excluded(args, images)}
         kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
-        print(f"left out {len(images) - len(kept):,} images of {args.exclude}", file=sys.stderr)
+        tell(f"left out {len(images) - len(kept):,} images of {args.exclude}")
         images, labels = images[kept], labels[kept]
         what = f"{what} that are not in {args.exclude}"
     if not len(images):
@@ -120,7 +122,7 @@ def fitted(args: argparse.Namespace, images: "NDArray[Any]") -> "tuple[Step, ...
     n_constant = int((rows == rows[0]).all(axis=0).sum())
     if n_constant:
         what = f"{n_constant:,} of {rows.shape[1]:,} inputs are the same in all images"
-        print(f"{what}: they count as 0", file=sys.stderr)
+        tell(f"{what}: they count as 0")
     fit = Standardize.fit if args.standardize else partial(Whiten.fit, method=args.whiten)
     step: Step = as_data_error(args.data, fit, rows)
     with without_warnings():

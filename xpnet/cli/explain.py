@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from xpnet.cli.arguments import DATA_HELP, not_negative, positive
+from xpnet.cli.arguments import DATA_HELP, file_name, not_negative, positive
 from xpnet.cli.models import add_file_arguments, read_model
 from xpnet.cli.placing import count_rows, crossover_of
 from xpnet.cli.report import network_text
@@ -17,13 +17,18 @@ def add_explain_arguments(parser: argparse.ArgumentParser) -> None:
         "--explain",
         nargs="?",
         const="sample",
+        type=file_name,
         dest="data",
         metavar="DATA",
         help="tell what --device auto would choose for DATA, and from how many rows on a GPU takes"
         f" less time: {DATA_HELP}",
     )
     parser.add_argument(
-        "--model", default="sample", metavar="MODEL", help="by which network (default: sample)"
+        "--model",
+        type=file_name,
+        default="sample",
+        metavar="MODEL",
+        help="by which network (default: sample)",
     )
     parser.add_argument(
         "--seed", type=not_negative, default=0, metavar="N", help="of --model random (default: 0)"

@@ -6,7 +6,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
-from xpnet.cli.models import Model, tell
+from xpnet.cli.models import Model
+from xpnet.cli.streams import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

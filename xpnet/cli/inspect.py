@@ -9,6 +9,7 @@ from xpnet.cli.arguments import (
     add_column_arguments,
     add_common_arguments,
     add_limit_argument,
+    file_name,
     positive,
 )
 from xpnet.cli.report import print_json, print_line, print_table
@@ -30,7 +31,9 @@ def add_parser(commands: Subparsers) -> None:
         " files are not loaded.",
         allow_abbrev=False,
     )
-    parser.add_argument("file", metavar="FILE", help="any file of weights or images")
+    parser.add_argument(
+        "file", type=file_name, metavar="FILE", help="any file of weights or images"
+    )
     parser.add_argument(
         "--max-bytes", type=positive, metavar="N", help="how large pickles and ONNX may be"
     )
@@ -84,8 +87,6 @@ def _facts(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    from xpnet.files.errors import printable
-
     rows = {"file": f"{facts['file']} ({facts['bytes']:,} bytes)"}
     for name, value in facts.items():
         if name not in {"file", "bytes", "arrays", "metadata"}:
@@ -98,7 +99,7 @@ def _print(facts: dict[str, Any]) -> None:
     width = max((len(name) for name, *_ in arrays[:_SHOWN]), default=0)
     for name, dtype, shape in arrays[:_SHOWN]:
         form = " x ".join(map(str, shape)) or "one number"
-        print_line(printable(f"  {name:{width}}  {dtype}  {form}"))
+        print_line(f"  {name:{width}}  {dtype}  {form}")
     if len(arrays) > _SHOWN:
         print_line(f"  ... and {len(arrays) - _SHOWN:,} more arrays")
 

@@ -3,6 +3,7 @@
 import argparse
 
 from xpnet.cli.arguments import (
+    file_name,
     not_negative,
     not_negative_number,
     positive,
@@ -99,13 +100,24 @@ def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-o", "--output", required=True, metavar="MODEL", help="a .safetensors, .npz or .onnx file"
+        "-o",
+        "--output",
+        type=file_name,
+        required=True,
+        metavar="MODEL",
+        help="a .safetensors, .npz or .onnx file",
     )
     parser.add_argument(
-        "--history", metavar="FILE", help="write what was measured after each epoch, as JSON"
+        "--history",
+        type=file_name,
+        metavar="FILE",
+        help="write what was measured after each epoch, as JSON",
     )
     parser.add_argument(
-        "--plot", metavar="FILE", help="draw loss and accuracy by epoch: .png, .svg or .pdf"
+        "--plot",
+        type=file_name,
+        metavar="FILE",
+        help="draw loss and accuracy by epoch: .png, .svg or .pdf",
     )
     parser.add_argument(
         "--resume",

@@ -1,6 +1,7 @@
-"""The parser of all commands, and what becomes of their errors."""
+"""The parser of all commands, and the exit codes of their errors."""
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -11,58 +12,71 @@ from typing import Any, NoReturn
 
 from xpnet.cli import bench, convert, doctor, evaluate, inspect, parity, plot, predict, show, train
 from xpnet.cli.arguments import UsageError
+from xpnet.cli.report import print_line
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.streams import standard_output, tell, write_error_text
 
 __all__ = ["main"]
 
 _COMMANDS = (evaluate, predict, train, convert, inspect, parity, bench, show, plot, doctor)
-_LINE_LIMIT = 400
 # What is installed only where it is asked for.
 _EXTRAS = frozenset({"matplotlib", "onnx"})
 # As sysexits.h has it. Python's own 1 would say: out of bound.
-_FAULT_OF_XPNET = 70
+_FAULT_OF_XPNET, _OUT_OF_MEMORY = 70, 71
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose usage errors are one line, as all errors are."""
 
     def error(self, message: str) -> NoReturn:
-        _complain(f"{message} (see {self.prog} --help)")
+        tell(f"{message} (see {self.prog} --help)")
         raise SystemExit(2)
+
+    def print_help(self, file: Any = None) -> None:
+        with standard_output() as output:  # argparse ignores the errors of writing
+            (file or output).write(self.format_help())
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # In "--rows=--" argparse drops the value, as if it ended the options.
+        if action.option_strings and "--" in arg_strings:
+            raise argparse.ArgumentError(action, "expected one argument; got '--'")
+        return super()._get_values(action, arg_strings)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code.
 
     The codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device, 70 a fault of xpnet,
-    130 interrupted. An error is one line of at most 400 characters on stderr; ``--debug`` shows the
-    traceback.
+    71 out of memory, 130 interrupted. An error is one line of at most 400 characters on stderr;
+    ``--debug`` shows the traceback.
     """
-    args = argparse.Namespace(debug=False)
+    args, code = argparse.Namespace(debug=False), 0
     try:
         try:
-            args = _make_parser().parse_args(argv)
+            args = _parse(sys.argv[1:] if argv is None else argv)
+            with standard_output():  # before any work, if it is closed
+                pass
             with ExitStack() as args.settings:  # of libraries, as long as the command runs
                 args.settings.enter_context(_data_warnings_told())
                 args.settings.enter_context(_without_warnings())
-                code: int = args.run(args, Stopwatch())
+                code = args.run(args, Stopwatch())
         except SystemExit as leaving:  # after --help, --version or a usage error
             code = int(leaving.code or 0)
         if sys.stdout is not None:
-            sys.stdout.flush()
+            with standard_output() as output:
+                output.flush()
     except BrokenPipeError:  # the reader has seen enough, as head(1) does
-        code = getattr(args, "verdict", 0)
+        code = getattr(args, "verdict", code)
     except KeyboardInterrupt:
-        _complain("interrupted")
+        tell("interrupted")
         code = 130
     except Exception as caught:  # noqa: BLE001 (described, or shown with its traceback)
         error = _known(caught, args)
         code = _exit_code(error)
         if args.debug or code == _FAULT_OF_XPNET:
-            traceback.print_exc()
+            write_error_text(traceback.format_exc())
         else:
-            _complain(_describe(error))
-    _settle_output()
+            tell(_describe(error, args))
     return code
 
 
@@ -73,7 +87,7 @@ def _data_warnings_told() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, DataWarning):
-            _complain(str(message))
+            tell(str(message))
         else:
             show_others(message, category, *place, **more)
 
@@ -84,13 +98,16 @@ def _data_warnings_told() -> Iterator[None]:
         yield
 
 
-def _settle_output() -> None:
-    """Drop what cannot be written any more: Python would try again at exit, and complain."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = _make_parser()
+    for word in words:
+        try:
+            is_valid = b"\0" not in os.fsencode(word)
+        except UnicodeEncodeError:
+            is_valid = False
+        if not is_valid:
+            parser.error(f"arguments must not hold NUL or lone surrogates; got {word!r}")
+    return parser.parse_args(words)
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -98,7 +115,7 @@ def _make_parser() -> argparse.ArgumentParser:
         prog="xpnet",
         description="Neural networks written once against the array API, on NumPy or CuPy.",
         epilog="Exit codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device,"
-        " 70 a fault of xpnet, 130 interrupted.",
+        " 70 a fault of xpnet, 71 out of memory, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
@@ -114,7 +131,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         import xpnet
 
-        print(f"xpnet {xpnet.__version__}")
+        print_line(f"xpnet {xpnet.__version__}")
         parser.exit()
 
 
@@ -150,6 +167,8 @@ def _exit_code(error: Exception) -> int:
         return 2
     if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in _EXTRAS:
         return 2
+    if _is_memory_error(error):
+        return _OUT_OF_MEMORY
     if isinstance(error, DataError | OSError):
         return 3
     if isinstance(error, WeightsError):
@@ -157,17 +176,23 @@ def _exit_code(error: Exception) -> int:
     return 5 if isinstance(error, DeviceError) else _FAULT_OF_XPNET
 
 
-def _describe(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+def _is_memory_error(error: Exception) -> bool:
+    is_refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return is_refused or isinstance(error, MemoryError)
+
+
+def _describe(error: Exception, args: argparse.Namespace) -> str:
+    from xpnet.arrays.causes import DeviceError
+
+    if isinstance(error, DeviceError):  # may quote many lines of a compiler
+        return " ".join(str(error).split())
+    message = str(error)
     if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error)
-
-
-def _complain(message: str) -> None:
-    line = f"xpnet: {' '.join(message.split())}"
-    if len(line) > _LINE_LIMIT:
-        line = f"{line[: _LINE_LIMIT - 3]}..."
-    if sys.stderr is not None:
-        print(line, file=sys.stderr)
+        message = error.strerror or message
+        if error.filename is not None:
+            message = f"{error.filename}: {message}"
+    if not _is_memory_error(error):
+        return message
+    n_batch = getattr(args, "n_batch", None)
+    hint = f"in batches of {n_batch:,}: try a smaller --batch-size" if n_batch else ""
+    return f"out of memory{': ' * bool(message)}{message}{'; ' * bool(hint)}{hint}"

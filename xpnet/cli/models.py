@@ -1,7 +1,6 @@
 """The network that --model names, and what it is given of the images."""
 
 import argparse
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -9,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
     as_data_error,
+    file_name,
     not_negative,
     positive,
     read_options,
     with_progress,
 )
 from xpnet.cli.placing import PRECISIONS, count_rows, in_precision, open_device
+from xpnet.cli.streams import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,6 @@ __all__ = [
     "read_contents",
     "read_model",
     "stream_rows",
-    "tell",
 ]
 
 INPUT_RANGES = ("0..1", "0..255")
@@ -64,6 +64,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = T
 
     parser.add_argument(
         "--model",
+        type=file_name,
         default="sample",
         metavar="MODEL",
         help="a file of weights (safetensors, npz, ONNX, the book's pickle); or the word sample,"
@@ -241,9 +242,3 @@ def _warm_up(args: argparse.Namespace, network: "Network", images: "NDArray[Any]
     with suppress(ValueError):  # of rows that do not fit, which is told later
         # In a context of its own, where nobody counts what is copied.
         Context().run(predict_once)
-
-
-def tell(message: str) -> None:
-    """Print a remark on stderr."""
-    if sys.stderr is not None:
-        print(f"xpnet: {message}", file=sys.stderr)

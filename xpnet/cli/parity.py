@@ -1,7 +1,7 @@
 """``xpnet parity``: whether devices and libraries agree, and where they do not."""
 
 import argparse
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,15 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
     add_data_arguments,
-    on_terminal,
+    file_name,
 )
 from xpnet.cli.candidates import open_candidates
-from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows, tell
+from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
 from xpnet.cli.report import print_json, print_line
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.streams import show_progress, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from numpy.typing import NDArray
 
     from xpnet.networks.network import Network
@@ -61,12 +60,12 @@ def add_parser(commands: Subparsers) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--record",
-        type=_file,
+        type=file_name,
         metavar="FILE",
         help="write what --device computes to a certificate, an npz",
     )
     what.add_argument(
-        "--check", type=_file, metavar="FILE", help="compare what a certificate holds as well"
+        "--check", type=file_name, metavar="FILE", help="compare what a certificate holds as well"
     )
     what.add_argument(
         "--batch-invariance",
@@ -74,7 +73,7 @@ def add_parser(commands: Subparsers) -> None:
         help="measure how far an image's result moves with batch size and place instead",
     )
     parser.add_argument(
-        "--plot", type=_file, metavar="FILE", help="draw the agreement: .png, .svg or .pdf"
+        "--plot", type=file_name, metavar="FILE", help="draw the agreement: .png, .svg or .pdf"
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_common_arguments(parser)
@@ -98,6 +97,7 @@ def _add_candidates(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--against",
+        type=file_name,
         action="append",
         default=[],
         metavar="MODEL",
@@ -110,14 +110,6 @@ def _add_candidates(parser: argparse.ArgumentParser) -> None:
         help="compare the outputs alone, as of networks with other layers, or units in another"
         " order",
     )
-
-
-def _file(text: str) -> str:
-    """Return the name of a file; an argparse type."""
-    if not text:
-        msg = "must be the name of a file; got ''"
-        raise argparse.ArgumentTypeError(msg)
-    return text
 
 
 def _words(text: str) -> list[str]:
@@ -152,7 +144,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     network, rows = _read_rows(args, model, stopwatch)
     if args.batch_invariance:
         return _measure_batches(args, network, rows)
-    with ExitStack() as settings, _progress(len(rows)) as progress:
+    counted = show_progress(total=len(rows), desc="comparing", unit=" images", delay=1.0)
+    with ExitStack() as settings, counted as progress:
         candidates = open_candidates(args, network, device, rows, settings)
         stopwatch.switch("computing")
         report = compare(
@@ -229,23 +222,13 @@ def _measure_batches(args: argparse.Namespace, network: "Network", rows: "NDArra
 
     found = batch_sensitivity(network, rows)
     result = {"data": args.data, "model": args.model, "network": repr(network), **found.to_json()}
+    args.verdict = 0 if found.is_invariant else 1
     if args.json:
         print_json(result)
     else:
         print_batches(result)
-    return 0 if found.is_invariant else 1
-
-
-@contextmanager
-def _progress(n_rows: int) -> "Iterator[Callable[[int], object] | None]":
-    """Count rows on a terminal, if it takes a while."""
-    if not on_terminal():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=n_rows, desc="comparing", unit=" images", delay=1.0, leave=False) as bar:
-        yield bar.update
+    code: int = args.verdict
+    return code
 
 
 def _draw(args: argparse.Namespace, network: "Network", report: "Report") -> None:

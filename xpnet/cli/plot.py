@@ -2,7 +2,7 @@
 
 import argparse
 
-from xpnet.cli.arguments import Subparsers, UsageError, add_common_arguments
+from xpnet.cli.arguments import Subparsers, UsageError, add_common_arguments, file_name
 from xpnet.cli.report import print_line
 from xpnet.cli.stopwatch import Stopwatch
 
@@ -21,7 +21,12 @@ def add_parser(commands: Subparsers) -> None:
         "functions", nargs="+", metavar="FUNCTION", help="such as step, sigmoid or relu"
     )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="a .png, .svg or .pdf file"
+        "-o",
+        "--output",
+        type=file_name,
+        required=True,
+        metavar="FILE",
+        help="a .png, .svg or .pdf file",
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_common_arguments(parser, json=False)

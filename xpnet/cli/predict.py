@@ -2,22 +2,25 @@
 
 import argparse
 import csv
-import sys
 from io import StringIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
     Subparsers,
     UsageError,
     add_common_arguments,
     add_data_arguments,
+    file_name,
 )
 from xpnet.cli.invariance import add_invariance_argument, check_invariance
-from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows, tell
+from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
 from xpnet.cli.report import describe_work, print_json, print_table, tell_of_nonfinite, work_rows
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.streams import standard_output, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xpnet.networks.network import Network
 
 __all__ = ["add_parser"]
@@ -38,6 +41,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument(
         "-o",
         "--output",
+        type=file_name,
         default="-",
         metavar="FILE",
         help="the CSV file (default: -, standard output)",
@@ -63,7 +67,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         if args.device == "auto":
             tell(device.reason)
         with count_nonfinite() as nonfinite:
-            network, n_images = _write(args, model, stopwatch, _standard_output())
+            network, n_images = _write(args, model, stopwatch, _write_output)
         tell_of_nonfinite(network, nonfinite.n_images, n_images)
         return 0
     with (
@@ -71,7 +75,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         count_transfers() as transfers,
         count_nonfinite() as nonfinite,
     ):
-        network, n_images = _write(args, model, stopwatch, file)
+        network, n_images = _write(args, model, stopwatch, file.write)
     tell_of_nonfinite(network, nonfinite.n_images, n_images)
     work = describe_work(args, network, device, stopwatch, n_images, transfers=transfers)
     if args.json:
@@ -83,16 +87,19 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
 
 
 def _write(
-    args: argparse.Namespace, model: Model, stopwatch: Stopwatch, file: BinaryIO
+    args: argparse.Namespace, model: Model, stopwatch: Stopwatch, write: "Callable[[bytes], object]"
 ) -> "tuple[Network, int]":
     """Write the predictions of all images; return the network, and how many there are."""
     from xpnet.arrays.ranges import counting_from
+    from xpnet.inference.batches import check_batch_size
     from xpnet.inference.predict import predict
 
     # A block of lines is written when it is whole: data that cannot be read from the start on
     # give no output at all, the header included.
     lines = StringIO()
     writer = csv.writer(lines, lineterminator="\n")
+    # For the message of a MemoryError.
+    args.n_batch = check_batch_size(model.network, args.batch_size)
     network, blocks = stream_rows(args, model, "predicting", stopwatch, want_labels=False)
     writer.writerow(["ImageId", *_column_names(network)])
     n_images = 0
@@ -108,12 +115,12 @@ def _write(
         numbers = range(n_images + 1, n_images + 1 + len(rows))
         fields = _as_fields(network, results)
         writer.writerows([n, *row] for n, row in zip(numbers, fields, strict=True))
-        file.write(lines.getvalue().encode())
+        write(lines.getvalue().encode())
         lines.seek(0)
         lines.truncate()
         n_images += len(rows)
     if not n_images:
-        print(f"xpnet: {args.data} holds no images: no predictions", file=sys.stderr)
+        tell(f"{args.data} holds no images: no predictions")
     return network, n_images
 
 
@@ -131,8 +138,6 @@ def _as_fields(network: "Network", results: Any) -> list[list[Any]]:
     return [[names[i]] for i in results.tolist()]
 
 
-def _standard_output() -> BinaryIO:
-    if sys.stdout is None:
-        msg = "standard output is closed"
-        raise OSError(msg)
-    return sys.stdout.buffer
+def _write_output(content: bytes) -> None:
+    with standard_output() as output:
+        output.buffer.write(content)

@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.streams import standard_output, tell
 
 if TYPE_CHECKING:
     from xpnet.arrays.counting import Transfers
@@ -108,29 +108,32 @@ def transfers_text(transfers: Mapping[str, int]) -> str:
 
 
 def print_table(rows: Mapping[str, str]) -> None:
-    """Print rows of a name and a text; control characters, as files may have them, are escaped."""
-    from xpnet.files.errors import printable
-
+    """Print rows of a name and a text."""
     width = max(map(len, rows))
     for name, text in rows.items():
-        print_line(printable(f"{name:{width}}  {text}"))
+        print_line(f"{name:{width}}  {text}")
 
 
 def tell_of_nonfinite(network: "Network", n_nonfinite: int, total: int) -> None:
     """Tell on stderr of images with outputs that are NaN or infinite, if there are any."""
     from xpnet.inference.nonfinite import nonfinite_text
 
-    if n_nonfinite and sys.stderr is not None:
-        text = nonfinite_text(network, n_nonfinite, total, "try --precision {}")
-        print(f"xpnet: {text}", file=sys.stderr)
+    if n_nonfinite:
+        tell(nonfinite_text(network, n_nonfinite, total, "try --precision {}"))
 
 
 def print_line(text: str) -> None:
     """Print a line; what the terminal cannot show, as in the names of files, is escaped."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    from xpnet.files.errors import printable
+
+    with standard_output() as output:
+        encoding = getattr(output, "encoding", None) or "utf-8"
+        shown = printable(text).encode(encoding, "backslashreplace").decode(encoding)
+        print(shown, file=output)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
     """Print one JSON object; NaN and infinities, which JSON has not, are refused."""
-    print(json.dumps(result, allow_nan=False))
+    line = json.dumps(result, allow_nan=False)
+    with standard_output() as output:
+        print(line, file=output)

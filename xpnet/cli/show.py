@@ -1,7 +1,6 @@
 """``xpnet show``: the digits as a picture, with their labels and predictions."""
 
 import argparse
-import sys
 from typing import Any
 
 from xpnet.cli.arguments import (
@@ -10,12 +9,14 @@ from xpnet.cli.arguments import (
     add_common_arguments,
     add_data_arguments,
     as_data_error,
+    file_name,
     read_options,
 )
 from xpnet.cli.input_range import with_range
-from xpnet.cli.models import add_model_arguments, open_model, tell
+from xpnet.cli.models import add_model_arguments, open_model
 from xpnet.cli.report import print_line, tell_of_nonfinite
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.streams import tell
 
 __all__ = ["add_parser"]
 
@@ -34,7 +35,12 @@ def add_parser(commands: Subparsers) -> None:
     add_data_arguments(parser, rows=_ROWS)
     add_model_arguments(parser)
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="a .png, .svg or .pdf file"
+        "-o",
+        "--output",
+        type=file_name,
+        required=True,
+        metavar="FILE",
+        help="a .png, .svg or .pdf file",
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_common_arguments(parser, json=False)
@@ -44,7 +50,7 @@ def add_parser(commands: Subparsers) -> None:
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
     from xpnet.datasets import read
-    from xpnet.inference.batches import as_rows
+    from xpnet.inference.batches import as_rows, check_batch_size
     from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.predict import predict
     from xpnet.pictures.images import MOST_IMAGES, as_images, draw_images
@@ -63,8 +69,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
         msg = f"a picture holds at most {MOST_IMAGES:,} images; got {len(images):,} (see --rows)"
         raise UsageError(msg)
     if not len(images):
-        print(f"xpnet: {args.data} holds no images: an empty picture", file=sys.stderr)
+        tell(f"{args.data} holds no images: an empty picture")
     rows = as_data_error(args.data, as_rows, images, network.n_in)
+    # For the message of a MemoryError.
+    args.n_batch = check_batch_size(network, args.batch_size)
     with count_nonfinite() as nonfinite:
         predictions = predict(network, rows, batch_size=args.batch_size, threads=args.threads)
     tell_of_nonfinite(network, nonfinite.n_images, len(rows))

@@ -1,7 +1,6 @@
 """``xpnet train``: a network that learns from labelled images."""
 
 import argparse
-import sys
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from math import prod
@@ -12,13 +11,13 @@ from xpnet.cli.arguments import (
     Subparsers,
     UsageError,
     add_common_arguments,
-    on_terminal,
 )
 from xpnet.cli.examples import add_example_arguments, fitted, read_examples
 from xpnet.cli.learning import add_learning_arguments
 from xpnet.cli.placing import open_device
 from xpnet.cli.report import network_text, print_json, print_table, transfers_text
 from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.streams import on_terminal, progress_bar, tell, write_error_text
 from xpnet.cli.training_files import checked_files, told_where, write_run
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def _start(args: argparse.Namespace, images: "NDArray[Any]", labels: "NDArray[An
     missing = sorted(set(range(n_classes)) - set(np.unique(labels).tolist()))
     if missing:
         names = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")  # noqa: PLR2004 (a few)
-        print(f"no image of class {names}: the network cannot learn it", file=sys.stderr)
+        tell(f"no image of class {names}: the network cannot learn it")
     try:
         network = init_network(
             (prod(images.shape[1:]), *args.hidden, n_classes),
@@ -137,6 +136,7 @@ def _trained(
     from xpnet.training.schedules import SCHEDULES
     from xpnet.training.train import train
 
+    args.n_batch = args.batch_size  # for the message of a MemoryError
     optimizer: Any = OPTIMIZERS[args.optimizer]
     if args.weight_decay is not None:
         optimizer = replace(optimizer, weight_decay=args.weight_decay)
@@ -178,16 +178,14 @@ def _progress(
 ) -> "Iterator[tuple[Callable[[int], None] | None, Callable[[Epoch], None]]]":
     """Give the callbacks that show how far it is: a bar on a terminal, and a line an epoch."""
     if not on_terminal():
-        yield None, lambda epoch: print(_epoch_line(epoch, args.epochs), file=sys.stderr)
+        yield None, lambda epoch: write_error_text(_epoch_line(epoch, args.epochs) + "\n")
         return
-    from tqdm import tqdm
-
     n_learned = n_images - int(args.validation * n_images)
-    with tqdm(total=args.epochs * n_learned, unit=" images", unit_scale=True, leave=False) as bar:
+    with progress_bar(total=args.epochs * n_learned, unit=" images", unit_scale=True) as bar:
 
         def show(epoch: "Epoch") -> None:
             bar.n = epoch.number * n_learned  # also of epochs before an interruption
-            bar.write(_epoch_line(epoch, args.epochs), file=sys.stderr)
+            bar.write(_epoch_line(epoch, args.epochs), file=bar.fp)
             known = (
                 epoch.accuracy if epoch.validation_accuracy is None else epoch.validation_accuracy
             )

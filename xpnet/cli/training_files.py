@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.report import network_text
+from xpnet.cli.streams import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,7 @@ def told_where(checkpoint: Path | None) -> "Iterator[None]":
         yield
     except KeyboardInterrupt:
         if checkpoint is not None and checkpoint.exists():
-            print(f"{checkpoint} holds what was learned: --resume goes on", file=sys.stderr)
+            tell(f"{checkpoint} holds what was learned: --resume goes on")
         raise
     except OSError as error:
         if checkpoint is None or not checkpoint.exists():

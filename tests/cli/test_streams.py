@@ -1,0 +1,219 @@
+"""Standard streams that are closed, full, or read by nobody."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xpnet import cli
+from xpnet.cli.streams import progress_bar, standard_output, tell
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+
+# With -P the working directory is not searched: what is tested is the package, not the checkout.
+PROCESS = (sys.executable, "-P", "-X", "dev", "-W", "error", "-m", "xpnet")
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+
+# What the shell does to the streams.
+REDIRECTIONS = [
+    pytest.param("2>&-", id="no stderr"),
+    pytest.param("2>/dev/full", id="full stderr", marks=needs_full),
+    pytest.param(">&-", id="no stdout"),
+    pytest.param(">/dev/full", id="full stdout", marks=needs_full),
+    pytest.param("<&- >&- 2>&-", id="no streams"),
+    pytest.param(">/dev/full 2>/dev/full", id="both full", marks=needs_full),
+]
+COMMANDS = {
+    "help": ("--help", 0),
+    "version": ("--version", 0),
+    "evaluate": ("evaluate --rows 5", 0),
+    "predict": ("predict --rows 5", 0),
+    "predict_to_file": ("predict --rows 5 -o out.csv", 0),
+    "train": ("train --rows 50 --epochs 2 --hidden 5 -o out.npz", 0),
+    "convert": ("convert model.npz out.safetensors", 0),
+    "inspect": ("inspect sample", 0),
+    "parity": ("parity --rows 5", 0),
+    "bench": ("bench --rows 5 --batch-sizes 1 --rounds 1", 0),
+    "doctor": ("doctor --device gpu:99", 5),
+    "usage": ("evaluate --fast", 2),
+    "data": ("evaluate missing.csv", 3),
+    "weights": ("evaluate --model missing.npz", 4),
+    "device": ("evaluate --device gpu:99", 5),
+}
+
+
+ERRORS = {"usage", "data", "weights", "device"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, save_network: Callable[..., Path]) -> Path:
+    save_network(10).rename(tmp_path / "model.npz")
+    return tmp_path
+
+
+def run_shell(command: str, redirections: str, folder: Path) -> tuple[int, str, str]:
+    """Run a command under a POSIX shell; return its exit code and what it wrote."""
+    script = f'exec >out 2>err; exec "$@" {redirections}'
+    line = ["/bin/sh", "-c", script, "sh", *PROCESS, *command.split()]
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # so that there is something to flush
+    code = subprocess.run(line, cwd=folder, env=environment, check=False, timeout=60).returncode
+    return code, (folder / "out").read_text(), (folder / "err").read_text()
+
+
+@pytest.mark.parametrize("redirections", REDIRECTIONS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_exit_codes_do_not_depend_on_what_can_be_written(
+    folder: Path, name: str, redirections: str
+) -> None:
+    command, code = COMMANDS[name]
+    words = redirections.split()
+    # A closed output is told before any work; a full one where it is written.
+    is_told = name != "usage" and (">&-" in words or (">/dev/full" in words and name not in ERRORS))
+    found, out, err = run_shell(command, redirections, folder)
+    assert found == (3 if is_told else code)
+    has_output = words[0].startswith("2") and name not in ERRORS
+    assert bool(out) is has_output
+    has_line = len(words) == 1 and words[0].startswith(">") and (is_told or name in ERRORS)
+    lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
+    assert len(lines) == has_line
+    if has_line and is_told:
+        reasons = {">&-": " is closed", ">/dev/full": ": No space left on device"}
+        assert lines == [f"xpnet: standard output{reasons[redirections]}"]
+
+
+@pytest.fixture
+def unread() -> Iterator[int]:
+    """Give the end of a pipe whose reader has left."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@pytest.mark.parametrize("name", ["train", "data", "usage"])
+def test_nobody_reads_the_messages(folder: Path, unread: int, name: str) -> None:
+    command, code = COMMANDS[name]
+    done = subprocess.run(
+        [*PROCESS, *command.split()],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=unread,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code
+
+
+@pytest.mark.parametrize("buffering", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_verdict_stays_if_nobody_reads_it(unread: int, buffering: str) -> None:
+    done = subprocess.run(
+        [*PROCESS, "doctor", "--device", "gpu:99"],
+        env={**os.environ, "PYTHONUNBUFFERED": buffering},
+        stdout=unread,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (5, b"")
+
+
+NUMBERS = """
+import os, sys
+from xpnet.__main__ import main
+sys.argv = ["xpnet", "evaluate", "--fast"]
+assert main() == 2
+for read_or_write, number in (os.read, 0), (os.write, 1), (os.write, 2):
+    try:
+        read_or_write(number, 1 if number == 0 else b"x")
+        os._exit(1)
+    except OSError:
+        pass
+os._exit(0 if os.open(os.devnull, os.O_RDONLY) > 2 else 1)
+"""
+
+
+def test_no_file_takes_the_number_of_a_closed_stream() -> None:
+    line = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", NUMBERS]
+    assert subprocess.run(line, check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(cli.__file__).parent.glob("*.py")), ids=lambda path: path.stem
+)
+def test_all_commands_write_by_these_functions(path: Path) -> None:
+    allowed = {
+        "streams": {"sys.stdout", "sys.stderr"},
+        "report": {"print("},
+        "main": {"sys.stdout"},
+    }
+    code = path.read_text().replace("_print(", "")
+    found = {name for name in ("sys.stdout", "sys.stderr", " print(") if name in code}
+    assert {name.strip() for name in found} <= allowed.get(path.stem, set())
+
+
+class Broken(io.StringIO):
+    """A stream that cannot be written."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, _: str) -> int:
+        raise self.error
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+
+@pytest.fixture(
+    params=[OSError(28, "full"), BrokenPipeError(), BlockingIOError(), ValueError("closed")],
+    ids=lambda error: type(error).__name__,
+)
+def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make standard error a terminal that cannot be written."""
+    monkeypatch.setattr("sys.stderr", Broken(request.param))
+
+
+@pytest.mark.usefixtures("broken")
+def test_telling_never_fails() -> None:
+    tell("anything")
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_progress_bar_never_fails() -> None:
+    with progress_bar(total=2, mininterval=0.0) as bar:
+        bar.update(1)
+        bar.write("a line", file=bar.fp)
+        bar.update(1)
+    assert bar.n == 2
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("words", [("predict", "--rows", "5"), ("evaluate", "missing.csv")])
+def test_commands_on_a_terminal_that_fails(xpnet: Any, words: tuple[str, ...]) -> None:
+    assert xpnet(*words).code == (3 if "missing.csv" in words else 0)
+
+
+def test_a_remark_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(f"a\nb\x1b {'x' * 1000} end")
+    err = capsys.readouterr().err
+    assert err == f"xpnet: a\\nb\\x1b {'x' * 58}...{'x' * 58} end\n"
+
+
+def test_an_error_of_standard_output_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OSError, match="full") as caught, standard_output():
+        raise OSError(28, "full")
+    assert caught.value.filename == "standard output"
+    with pytest.raises(OSError, match="gone: 'a"), standard_output():
+        raise OSError(2, "gone", "a.csv")
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(OSError, match="standard output is closed"), standard_output():
+        pass
