@@ -483,6 +483,7 @@ print(len(work()) > 1)
 """
 
 INTERRUPT = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was ignored
 parts = []
 def do(i):
     parts.append(threading.current_thread() is threading.main_thread())
