@@ -6,9 +6,8 @@ other array-API library: the array says it all.
 The rooms open on first use, so that importing xpnet costs nothing that is not needed.
 """
 
-import importlib
-import importlib.util
-from typing import TYPE_CHECKING
+# As type checkers know it: to import `typing` takes longer than all of this file.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from xpnet import parity as parity
@@ -178,14 +177,16 @@ _OF_SKLEARN = _ROOMS["xpnet.training.estimators"]
 
 def __getattr__(name: str) -> object:
     """Open the room of a public name on first use (PEP 562)."""
+    from importlib import import_module
+
     if name == "__version__":
         from importlib.metadata import version
 
         value: object = version("xpnet")
     elif name == "parity":
-        value = importlib.import_module("xpnet.parity")
+        value = import_module("xpnet.parity")
     elif name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
+        value = getattr(import_module(_HOMES[name]), name)
     else:
         msg = f"module 'xpnet' has no attribute {name!r}"
         raise AttributeError(msg)
@@ -194,5 +195,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
+    from importlib.util import find_spec
+
     names = [*__all__, "__version__", "parity"]
-    return names if importlib.util.find_spec("sklearn") is None else [*names, *_OF_SKLEARN]
+    return names if find_spec("sklearn") is None else [*names, *_OF_SKLEARN]

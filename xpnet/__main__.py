@@ -1,23 +1,60 @@
 """The command line: ``python -m xpnet``, and the command ``xpnet``."""
 
 import sys
-from collections.abc import Sequence
 
-from xpnet.cli.main import main as run
-from xpnet.cli.streams import fill_descriptors, flush_streams
+TYPE_CHECKING = False
+
+try:
+    from xpnet.cli.signals import Signals, signal_of
+except KeyboardInterrupt:  # by the handler of Python, which `Signals` replaces
+    sys.exit(130)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["main"]
 
+# As sysexits.h has it. Python's own 1 would mean: out of bound.
+_FAULT_OF_XPNET = 70
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line, by default that of this process; return its exit code."""
-    if argv is not None:
-        return run(argv)
+
+def main(argv: "Sequence[str] | None" = None) -> int:
+    """Run a command line; return its exit code.
+
+    Without `argv` it is the command line of this process: signals are handled until its end.
+    """
+    signals = Signals()
+    try:
+        if argv is not None:
+            return _run(argv, signals)
+        signals.install()
+        code = _run_process(signals)
+        signals.end(code)
+    except KeyboardInterrupt as interrupt:  # just before or just after the command
+        code = 128 + signal_of(interrupt)
+        signals.end(code)
+    except Exception:  # noqa: BLE001 (of an installation that is not whole)
+        sys.excepthook(*sys.exc_info())
+        code = _FAULT_OF_XPNET
+        signals.end(code)
+    return code
+
+
+def _run_process(signals: Signals) -> int:
+    from xpnet.cli.streams import fill_descriptors, flush_streams
+
     fill_descriptors()
     try:
-        return run()
+        code = _run(None, signals)
     finally:
-        flush_streams()
+        flush_streams(discards_output=signals.received is not None)
+    return code
+
+
+def _run(argv: "Sequence[str] | None", signals: Signals) -> int:
+    from xpnet.cli.main import main as run
+
+    return run(argv, signals=signals)
 
 
 if __name__ == "__main__":

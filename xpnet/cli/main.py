@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from xpnet.cli import bench, convert, doctor, evaluate, inspect, parity, plot, predict, show, train
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.report import print_line
+from xpnet.cli.signals import NAMES, Signals, signal_of
 from xpnet.cli.stopwatch import Stopwatch
 from xpnet.cli.streams import standard_output, tell, write_error_text
 
@@ -43,19 +44,20 @@ class _Parser(argparse.ArgumentParser):
         return super()._get_values(action, arg_strings)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -> int:
     """Run a command line; return its exit code.
 
     The codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device, 70 a fault of xpnet,
-    71 out of memory, 130 interrupted. An error is one line of at most 400 characters on stderr;
-    ``--debug`` shows the traceback.
+    71 out of memory, 130 interrupted, 143 terminated. An error is one line of at most 400
+    characters on stderr; ``--debug`` shows the traceback.
     """
     args, code = argparse.Namespace(debug=False), 0
+    signals = signals or Signals()  # of a caller that has handlers of its own
     try:
         try:
             args = _parse(sys.argv[1:] if argv is None else argv)
             with standard_output():  # before any work, if it is closed
-                pass
+                signals.begin()
             with ExitStack() as args.settings:  # of libraries, as long as the command runs
                 args.settings.enter_context(_data_warnings_told())
                 args.settings.enter_context(_without_warnings())
@@ -67,17 +69,25 @@ def main(argv: Sequence[str] | None = None) -> int:
                 output.flush()
     except BrokenPipeError:  # the reader has seen enough, as head(1) does
         code = getattr(args, "verdict", code)
-    except KeyboardInterrupt:
-        tell("interrupted")
-        code = 130
+    except KeyboardInterrupt as interrupt:
+        code = _tell_signal(signal_of(interrupt))
     except Exception as caught:  # noqa: BLE001 (described, or shown with its traceback)
         error = _known(caught, args)
         code = _exit_code(error)
-        if args.debug or code == _FAULT_OF_XPNET:
+        if code == _FAULT_OF_XPNET and signals.received is not None:
+            # A library may make another error of an interrupt, such as an ImportError.
+            code = _tell_signal(signals.received)
+        elif args.debug or code == _FAULT_OF_XPNET:
             write_error_text(traceback.format_exc())
         else:
             tell(_describe(error, args))
     return code
+
+
+def _tell_signal(number: int) -> int:
+    """Tell which signal ended the command; return its exit code."""
+    tell(NAMES[number])
+    return 128 + number
 
 
 @contextmanager
@@ -115,7 +125,7 @@ def _make_parser() -> argparse.ArgumentParser:
         prog="xpnet",
         description="Neural networks written once against the array API, on NumPy or CuPy.",
         epilog="Exit codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device,"
-        " 70 a fault of xpnet, 71 out of memory, 130 interrupted.",
+        " 70 a fault of xpnet, 71 out of memory, 130 interrupted, 143 terminated.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")

@@ -1,0 +1,273 @@
+"""Signals at known points of a process: while it imports, works, and ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xpnet.__main__ import main as main_of_process
+from xpnet.cli.main import main
+from xpnet.cli.signals import Signals, Terminated
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs the signals of POSIX")
+
+CODES = {signal.SIGINT: (130, "xpnet: interrupted\n"), signal.SIGTERM: (143, "xpnet: terminated\n")}
+# Run by Python before all else of the process.
+HOOK = """
+import atexit, os, sys
+
+class Sender:
+    # Sends a signal at the beginning of the import of a module.
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), {number})
+
+sys.meta_path.insert(0, Sender())
+if {module!r} == "atexit":
+    atexit.register(os.kill, os.getpid(), {number})
+    atexit.register(os.kill, os.getpid(), {number})
+"""
+# Without a fork, which other libraries in the process of the tests may not survive.
+FIRST = """
+import os, signal, sys
+
+for number in signal.SIGINT, signal.SIGTERM:
+    signal.signal(number, signal.{action})
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+# Points in the end of a process: while it waits for threads, and when its handlers are gone.
+LAST_POINTS = {
+    "threads": """
+import os, threading, time
+
+def send():
+    threading.main_thread().join()
+    os.kill(os.getpid(), {number})
+    time.sleep(0.2)
+
+threading.Thread(target=send).start()
+""",
+    "modules": """
+import os, sys
+
+class Last:
+    def __del__(self, kill=os.kill, number=os.getpid()):
+        kill(number, {number})
+
+sys.last_of_all = Last()
+""",
+}
+SCRIPT = "import sys; from xpnet.__main__ import main; sys.exit(main())"
+WAYS = {"module": ["-m", "xpnet"], "script": ["-c", SCRIPT]}
+
+
+@contextmanager
+def start(
+    *words: str | Path, action: str = "SIG_DFL", **options: Any
+) -> "Iterator[subprocess.Popen[str]]":
+    """Start Python with these actions of its signals; those of the tests may be ignored."""
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    first = [sys.executable, "-I", "-S", "-c", FIRST.format(action=action)]
+    command = [*first, sys.executable, "-X", "dev", "-W", "error", *words]
+    with subprocess.Popen(command, **{"text": True, **streams, **options}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run(*words: str | Path, **options: Any) -> tuple[int, str, str]:
+    """Run Python to its end; return its exit code and what it wrote."""
+    with start(*words, **options) as process:
+        out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def with_hook(tmp_path: Path) -> Callable[[str, int], dict[str, str]]:
+    """Return an environment in which a process sends itself a signal."""
+
+    def write(module: str, number: int) -> dict[str, str]:
+        (tmp_path / "sitecustomize.py").write_text(HOOK.format(module=module, number=int(number)))
+        paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+    return write
+
+
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def number(request: pytest.FixtureRequest) -> int:
+    found: int = request.param
+    return found
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "module",
+    ["xpnet.cli.main", "argparse", "numpy", "xpnet.inference.evaluate", "xpnet.datasets.sample"],
+)
+def test_a_signal_during_an_import(with_hook: Any, number: int, module: str, way: str) -> None:
+    done = run(*WAYS[way], "evaluate", env=with_hook(module, number))
+    code, line = CODES[number]
+    assert done == (code, "", line)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_interrupt_before_the_handlers(with_hook: Any, way: str) -> None:
+    environment = with_hook("xpnet.cli.signals", signal.SIGINT)
+    assert run(*WAYS[way], "evaluate", env=environment) == (130, "", "")
+
+
+@pytest.mark.parametrize(("words", "code"), [(["evaluate"], 0), (["evaluate", "--fast"], 2)])
+def test_a_signal_at_the_end(with_hook: Any, number: int, words: list[str], code: int) -> None:
+    found, out, err = run("-m", "xpnet", *words, env=with_hook("atexit", number))
+    assert found == code
+    assert out.startswith("accuracy") is (code == 0)
+    assert len(err.splitlines()) == (code != 0)
+
+
+@pytest.mark.parametrize("point", LAST_POINTS)
+def test_a_signal_after_the_command(number: int, point: str) -> None:
+    hook = LAST_POINTS[point].format(number=int(number))
+    code, out, err = run("-c", f"{hook}\n{SCRIPT}", "evaluate", "--fast")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("module", ["numpy", "xpnet.inference.evaluate", "atexit"])
+def test_an_ignored_signal_stays_ignored(with_hook: Any, number: int, module: str) -> None:
+    code, out, err = run(
+        *("-m", "xpnet", "evaluate"),
+        env=with_hook(module, number),
+        action="SIG_IGN",
+    )
+    assert (code, err) == (0, "")
+    assert out.startswith("accuracy")
+
+
+def test_a_signal_while_a_file_is_written(
+    tmp_path: Path, number: int, save_network: Callable[..., Path]
+) -> None:
+    model, output = save_network(2, n_in=1), tmp_path / "out.csv"
+    with start("-m", "xpnet", "predict", "-", "--model", model, "-o", output) as process:
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.glob(".xpnet-*.tmp")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.2)  # it waits for images now
+        process.send_signal(number)
+        process.send_signal(number)  # as timeout(1) does
+        code = process.wait(timeout=30)
+        assert (code, process.stderr.read()) == CODES[number]  # type: ignore[union-attr]
+    assert list(tmp_path.iterdir()) == [model]
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[int]:
+    """Give the end of a pipe that holds no more, and whose reader waits."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(512))
+    os.set_blocking(writer, True)
+    yield writer
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_signal_while_output_waits(number: int, full_pipe: int, unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    words = ["-m", "xpnet", "predict", "--rows", "5"]
+    with start(*words, stdout=full_pipe, env=environment) as process:
+        time.sleep(1.5)  # it waits for its reader by now
+        process.send_signal(number)
+        code = process.wait(timeout=30)
+        assert (code, process.stderr.read()) == CODES[number]  # type: ignore[union-attr]
+
+
+def test_a_signal_that_comes_twice(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    signals, times = Signals(), iter([20.0, 20.9, 21.1, 22.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    signals.begin()
+    for _ in range(2):  # the second time it is of a user who lost patience
+        with pytest.raises(kind):
+            signals._handle(number, None)  # noqa: SLF001 (what the system calls)
+        signals._handle(number, None)  # noqa: SLF001
+    assert signals.received == number
+
+
+LOST = """
+import os, time
+from xpnet.cli.signals import Signals, signal_of
+
+class Deleted:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        time.sleep(0)
+
+signals = Signals()
+signals.install()
+signals.begin()
+try:
+    Deleted()
+    time.sleep(10)
+except KeyboardInterrupt as interrupt:
+    print(int(signal_of(interrupt)), int(signals.received), flush=True)
+signals.end(7)
+os.kill(os.getpid(), {number})
+"""
+
+
+def test_an_interrupt_is_not_lost_where_none_can_be_raised(number: int) -> None:
+    done = run("-c", LOST.format(number=int(number)))
+    assert done == (7, f"{number} {number}\n", "")
+
+
+def test_errors_where_none_can_be_raised_are_shown() -> None:
+    script = "from xpnet.cli.signals import Signals\nSignals().install()\n"
+    script += "class A:\n    def __del__(self): 1 / 0\nA()\n"
+    assert "ZeroDivisionError" in run("-c", script)[2]
+
+
+def test_termination_cleans_up_as_an_interrupt_does(
+    refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise Terminated
+
+    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", fail)
+    assert refused("evaluate") == (143, "xpnet: terminated\n")
+
+
+def test_an_error_that_a_library_makes_of_an_interrupt(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        signals.received = signal.SIGTERM
+        msg = "a module was initialized with an exception set"
+        raise SystemError(msg)
+
+    signals = Signals()
+    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", fail)
+    assert main(["evaluate"], signals=signals) == 143
+    assert capsys.readouterr().err == "xpnet: terminated\n"
+
+
+@pytest.mark.parametrize("run_command", [main, main_of_process], ids=["cli", "process"])
+def test_handlers_of_a_caller_stay(
+    capsys: pytest.CaptureFixture[str], run_command: Callable[[list[str]], int]
+) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = [signal.getsignal(number) for number in numbers], sys.unraisablehook
+    assert run_command(["evaluate", "--rows", "5"]) == 0
+    assert ([signal.getsignal(number) for number in numbers], sys.unraisablehook) == before
+    assert "accuracy" in capsys.readouterr().out
