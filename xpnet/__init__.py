@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.device import Device, add_device_argument
     from xpnet.arrays.precision import matmul_precision
     from xpnet.datasets import read, sample
-    from xpnet.files.errors import DataError, WeightsError
+    from xpnet.files.errors import DataError, DataWarning, WeightsError
     from xpnet.formats.choosing import load, save
     from xpnet.formats.sklearn import from_sklearn, to_sklearn
     from xpnet.formats.torch import from_torch
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from xpnet.functions.softmax import log_softmax, logsumexp, softmax, sparsemax
     from xpnet.functions.special import erf
     from xpnet.inference.evaluate import Evaluation, evaluate
+    from xpnet.inference.nonfinite import NonfiniteWarning
     from xpnet.inference.predict import predict, predict_proba
     from xpnet.networks.dense import Dense
     from xpnet.networks.initializers import init_network
@@ -57,7 +58,7 @@ _ROOMS = {
     "xpnet.arrays.precision": ("matmul_precision",),
     "xpnet.arrays.counting": ("Transfers", "count_transfers"),
     "xpnet.datasets": ("read", "sample"),
-    "xpnet.files.errors": ("DataError", "WeightsError"),
+    "xpnet.files.errors": ("DataError", "DataWarning", "WeightsError"),
     "xpnet.formats.choosing": ("load", "save"),
     "xpnet.formats.sklearn": ("from_sklearn", "to_sklearn"),
     "xpnet.formats.torch": ("from_torch",),
@@ -82,6 +83,7 @@ _ROOMS = {
     "xpnet.functions.softmax": ("log_softmax", "logsumexp", "softmax", "sparsemax"),
     "xpnet.functions.special": ("erf",),
     "xpnet.inference.evaluate": ("Evaluation", "evaluate"),
+    "xpnet.inference.nonfinite": ("NonfiniteWarning",),
     "xpnet.inference.predict": ("predict", "predict_proba"),
     "xpnet.networks.dense": ("Dense",),
     "xpnet.networks.initializers": ("init_network",),
@@ -103,12 +105,14 @@ __all__ = [
     "Constant",
     "Cosine",
     "DataError",
+    "DataWarning",
     "Dense",
     "Device",
     "DeviceError",
     "Epoch",
     "Evaluation",
     "Network",
+    "NonfiniteWarning",
     "Run",
     "RunawayError",
     "Scale",

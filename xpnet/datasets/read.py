@@ -96,7 +96,7 @@ def read(
 
     Warns
     -----
-    xpnet.files.DataWarning
+    xpnet.DataWarning
         If a line of numbers is taken for a header, unless `header` is "yes".
 
     Examples
@@ -168,7 +168,7 @@ def stream(
 
     Warns
     -----
-    xpnet.files.DataWarning
+    xpnet.DataWarning
         As for `read`, from the iterator.
 
     Examples
