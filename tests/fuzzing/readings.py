@@ -65,14 +65,14 @@ def images_and_labels(
         return _pixels(_idx(content)), None
     if not content.startswith(b"PK"):
         return _csv(content, label, want_labels=want_labels, header=header, floating=floating)
-    members = {name: _npy(x) for name, x in _zip_members(content).items()}
+    members = _zip_members(content)
     (name,) = _IMAGE_NAMES & set(members) or set(members)
-    images = _pixels(members.pop(name))
+    images = _pixels(_npy(members.pop(name)))
     known = _LABEL_NAMES & set(members)
     if not known or not want_labels:
         return images, None
     (name,) = known
-    labels = members[name]
+    labels = _npy(members[name])
     require(len(labels) == len(images), "counts")
     return images, _labels(labels)
 
