@@ -45,11 +45,13 @@ def leave(number, frame):
     os.write(2, b"xpnet: interrupted\\n")
     os._exit(128 + number)
 
-before = {{number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}}
+signal.signal(signal.SIGINT, leave)
+signal.signal(signal.SIGTERM, leave)
 sys.stderr.write({_READY!r})
 sys.stderr.flush()
-for number, handler in before.items():
-    signal.signal(number, handler)
+# The handlers of Python: a shell may have started this program with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 sys.exit(main())
 """
 _COMPLETE = {"model.safetensors", "history.json"}
