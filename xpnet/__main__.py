@@ -1,5 +1,6 @@
 """The command line: ``python -m xpnet``, and the command ``xpnet``."""
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -30,6 +31,10 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         signals.install()
         code = _run_process(signals)
         signals.end(code)
+        if signals.received is not None:
+            # If the interrupt came in code that was made of text, as by `dataclass`, Python itself
+            # would end the process by the signal. All is cleaned up and flushed.
+            os._exit(code)
     except KeyboardInterrupt as interrupt:  # just before or just after the command
         code = 128 + signal_of(interrupt)
         signals.end(code)

@@ -271,3 +271,27 @@ def test_handlers_of_a_caller_stay(
     assert run_command(["evaluate", "--rows", "5"]) == 0
     assert ([signal.getsignal(number) for number in numbers], sys.unraisablehook) == before
     assert "accuracy" in capsys.readouterr().out
+
+
+EXECUTED = """
+import builtins, os, signal, sys
+execute = builtins.exec
+
+def with_signal(source, *more, **options):
+    handler = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    if isinstance(source, str) and getattr(handler, "_is_running", False):
+        builtins.exec = execute
+        source = "import os, signal; os.kill(os.getpid(), signal.SIGINT)\\n" + source
+    return execute(source, *more, **options)
+
+builtins.exec = with_signal
+"""
+
+
+def test_an_interrupt_of_code_that_is_made_of_text(tmp_path: Path) -> None:
+    """Python marks it as unhandled, and ends by the signal what has handled it."""
+    (tmp_path / "sitecustomize.py").write_text(EXECUTED)
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    code, out, err = run("-m", "xpnet", "evaluate", "sample", env=environment)
+    assert (code, out, err) == (130, "", "xpnet: interrupted\n")

@@ -235,7 +235,6 @@ def test_a_name_that_cannot_be_written(
         (["--hidden", "abc"], "--hidden: must be a whole number of at least 1; got 'abc'"),
         (["--hidden", "5,,5"], "--hidden: must be a whole number of at least 1; got ''"),
         (["--hidden", "5.5"], "got '5.5'"),
-        (["--hidden", "1000000000000"], "--hidden: the layers do not fit into the memory"),
         (["--activation", "step"], "invalid choice: 'step'"),
         (["--activation", "gauss"], "invalid choice: 'gauss'"),
         (["--classes", "0"], "at least 1; got '0'"),
@@ -543,3 +542,23 @@ def test_force_keeps_the_checkpoint_until_the_training_starts(refused: Any, outp
 def test_moves_larger_than_the_image(refused: Any, output: Path) -> None:
     code, line = refused("train", *QUICK, "--augment", "99999999", "-o", output)
     assert (code, "below 28 pixels" in line) == (2, True)
+
+
+def test_layers_that_do_not_fit(refused: Any, tmp_path: Path) -> None:
+    words = ("train", "--hidden", "1000000000000", "-o", tmp_path / "x.safetensors")
+    code, line = refused(*words)
+    assert code == 71
+    assert line.startswith("xpnet: out of memory: --hidden: the layers do not fit: Unable")
+
+
+def test_the_remedy_is_one_that_the_command_has(refused: Any, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    images = np.ones((20, 16))
+    images[7, 5] = 1e39
+    np.savez(path, images=images, labels=np.arange(20) % 2)
+    code, line = refused("train", path, "-o", tmp_path / "x.safetensors")
+    assert code == 3
+    assert line.endswith(
+        "x.npz: pixel 6 of row 8, found 1e+39, expected a number that the preprocessing leaves"
+        " finite in float32, scale the values\n"
+    )

@@ -258,3 +258,24 @@ def test_a_second_training_is_refused_before_it_reads_anything(
     assert (result.code, n_epochs(result.err)) == (0, 3)
     assert sorted(x.name for x in output.parent.iterdir()) == [output.name, "other.npz"]
     assert load(output).n_in == 784
+
+
+def test_a_link_and_its_file_have_one_checkpoint(
+    refused: Any, output: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link.safetensors"
+    output.touch()
+    link.symlink_to(output)
+    with locking.exclusive(checkpoint):
+        checkpoint.touch()
+        code, line = refused("train", *WORDS, "-o", link, "--force", "--resume")
+    assert code == 4
+    assert line.startswith(f"xpnet: {checkpoint}: ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs named pipes")
+def test_a_pipe_in_place_of_a_checkpoint(refused: Any, output: Path, checkpoint: Path) -> None:
+    os.mkfifo(checkpoint)
+    code, line = refused("train", *WORDS, "-o", output, "--resume")
+    assert code == 4
+    assert f"{checkpoint}: not a checkpoint of a training, remove it to begin anew" in line

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from xpnet.datasets import read, stream
+from xpnet.datasets import read, sample, stream
 from xpnet.datasets.columns import split
 from xpnet.files import DataError
 
@@ -187,3 +187,17 @@ def test_split(line, delimiter, expected):
 def test_split_takes_quoted_fields_of_any_length():
     field = "x" * 200_000
     assert split(f'"{field}",b', ",") == [f'"{field}"', "b"]
+
+
+@pytest.mark.parametrize("place", [0, 784])
+@pytest.mark.parametrize(("n", "is_guessed"), [(10, True), (11, False), (100, False)])
+def test_row_numbers_that_begin_anew_are_no_labels(tmp_path, place, n, is_guessed):
+    images = sample()[0][:200].reshape(200, -1)
+    table = np.insert(images, place, np.arange(200) % n, axis=1)
+    path = tmp_path / "a.csv"
+    np.savetxt(path, table, "%d", ",")
+    if is_guessed:
+        assert read(path)[1].tolist() == (np.arange(200) % n).tolist()
+    else:
+        with pytest.raises(DataError, match="label column, it may be the first or the last"):
+            read(path)

@@ -151,7 +151,7 @@ def test_number_out_of_range(write, field):
 
 def test_number_too_large_for_float32(write):
     path = write(GOOD + "1,2,1e39,4,5\n")
-    refused(path, ":4:3: pixel, found '1e39', expected a finite number", floating=True)
+    refused(path, ":4:3: pixel, found '1e39', expected a finite number of float32", floating=True)
 
 
 @pytest.mark.parametrize("label", ["10", "-1", "3.7"])

@@ -325,3 +325,35 @@ def test_words_of_unknown_meaning_are_refused(write, refused, header):
     path = write(header, row)
     refused(path, f"{message} {rest}")
     assert read(path, header="yes", label="none")[0].tolist() == [[0] * len(header.split(","))]
+
+
+COUNTED = ",".join(map(str, range(16)))
+JOINED = ",".join(["7"] * 16)
+
+
+@pytest.mark.parametrize(
+    ("again", "options"),
+    [
+        (COUNTED, {}),
+        (COUNTED.replace(",", ", "), {}),
+        (",".join(f'"{i}"' for i in range(1, 17)), {}),
+        (",".join(f"{i}.0" for i in range(16)), {"floating": True}),
+    ],
+    ids=["same", "spaced", "quoted", "floats"],
+)
+@pytest.mark.parametrize("first", ["pixel" + COUNTED.replace(",", ",pixel"), JOINED])
+def test_numbers_of_columns_in_the_middle(write, refused, again, options, first):
+    path = write(first, JOINED, again, JOINED)
+    what = "header line again" if first.startswith("pixel") else "header line"
+    found = f"{what}, found {quoted(again)}, expected a row of values"
+    refused(path, f":3: {found}, was the file joined from several?", **options)
+    if first == JOINED:
+        assert len(read(path, header="no", **options)[0]) == 4
+
+
+@pytest.mark.parametrize("side", ["first", "last"])
+def test_numbers_of_columns_beside_a_label_in_the_middle(write, refused, side):
+    row, again = f"{JOINED},7", ",".join(map(str, range(17)))
+    path = write(row, again)
+    found = f"header line, found {quoted(again)}, expected a row of values"
+    refused(path, f":2: {found}, was the file joined from several?", label=side)

@@ -330,3 +330,9 @@ def test_file_of_labels_with_names_that_leave_a_choice(write, tmp_path):
         DataError, match="found first, second, expected one of labels, y and target"
     ):
         read(write(GOOD), labels=labels)
+
+
+def test_capital_letters(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, X=np.zeros((2, 4), np.uint8), Y=np.arange(2))
+    assert read(path)[1].tolist() == [0, 1]

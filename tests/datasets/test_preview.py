@@ -3,6 +3,7 @@
 import gzip
 import os
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -159,3 +160,14 @@ def test_what_is_no_images_is_not_counted(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\r\n")
     with pytest.raises(DataError, match="a PNG picture"):
         count(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs named pipes")
+def test_a_pipe_is_opened_once(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = Thread(target=path.write_text, args=["label,pixel0\n7,0.5\n"])
+    writer.start()
+    with pytest.raises(DataError, match=r"pipe:2:2: pixel, found '0.5'"):
+        preview(path)
+    writer.join()

@@ -437,6 +437,21 @@ def test_a_file_that_is_too_large(
     assert f"pickle is too large, expected at most {len(GOOD) - 1:,} bytes, --max-bytes" in text
 
 
+def test_a_sparse_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.pkl"
+    with path.open("wb") as stream:
+        stream.write(b"\x80\3")
+        stream.truncate(5 << 30)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xpnet.formats.pickle.reading.take", None)  # nothing is read
+        with pytest.raises(WeightsError, match="too large, expected at most 4,294,967,296 bytes"):
+            load(path)
+
+
+def test_a_protocol_that_is_not_known(error: Callable[..., str]) -> None:
+    assert "its protocol must be at most 5; got 35" in error(b"\x80\x23" + GOOD[2:])
+
+
 @pytest.mark.parametrize("number", [np.nan, -np.inf])
 def test_numbers_that_are_not_finite(
     error: Callable[..., str], opened: Callable[..., Network], number: float

@@ -82,7 +82,7 @@ LONE = rb'{"__metadata__":{"a":"\ud800\u0041"}}'
         (b"1234567", "the header must end within the file's 7 bytes; got 15,540,725,856,023,089"),
         (file_of(b"{}")[:-1], "the header must end within the file's 9 bytes; got 2"),
         (struct.pack("<Q", 2**64 - 1) + b"{}", "file's 10 bytes; got 18,446,744,073,709,551,615"),
-        (file_of(b" " * (1 << 25) + b"{}"), "must have at most 33,554,432 bytes; got 33,554,434"),
+        (file_of(b" " * (1 << 23) + b"{}"), "must have at most 8,388,608 bytes; got 8,388,610"),
         (file_of(b""), "Expecting value"),
         (file_of(b"{}x"), "Extra data"),
         (file_of(b"{}\0"), "Extra data"),

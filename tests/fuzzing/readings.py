@@ -15,7 +15,8 @@ import pickletools
 import re
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,12 +68,12 @@ def images_and_labels(
         return _csv(content, label, want_labels=want_labels, header=header, floating=floating)
     members = _zip_members(content)
     (name,) = _IMAGE_NAMES & set(members) or set(members)
-    images = _pixels(_npy(members.pop(name)))
+    images = _pixels(_npy(members.pop(name)()))
     known = _LABEL_NAMES & set(members)
     if not known or not want_labels:
         return images, None
     (name,) = known
-    labels = _npy(members[name])
+    labels = _npy(members[name]())
     require(len(labels) == len(images), "counts")
     return images, _labels(labels)
 
@@ -90,7 +91,7 @@ def only_labels(content: bytes) -> Array:
         return _labels(_numbers(rows[has_header:], _INTEGER))
     members = _zip_members(content)
     (name,) = _LABEL_NAMES & set(members) or set(members)
-    return _labels(_npy(members[name]))
+    return _labels(_npy(members[name]()))
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -103,13 +104,14 @@ def _csv(
     lines = re.split("\r\n|\r|\n", content.decode("utf-8-sig", "surrogateescape"))
     rows = [next(csv.reader([x], strict=True)) for x in lines if x.strip(" \t\ufeff")]
     rows = [[field.strip() for field in row] for row in rows]
-    if not all(map(_FLOAT.fullmatch, rows[0])):
-        require(header, "a header in a file that had none")
-        rows = rows[1:]
-    elif [float(x) - float(rows[0][0]) for x in rows[0]] == list(range(len(rows[0]))):
-        rows = rows[1:]  # the numbers of the columns, as pandas writes them
     places = {"first": [0], "last": [-1], None: []}[label]
     column = [row.pop(place) for row in rows for place in places]
+    first = rows[0] + column[:1] * want_labels  # of a label that nobody wants, nothing is read
+    if not all(map(_FLOAT.fullmatch, first)):
+        require(header, "a header in a file that had none")
+        rows, column = rows[1:], column[1:]
+    elif [float(x) - float(first[0]) for x in rows[0]] == list(range(len(rows[0]))):
+        rows, column = rows[1:], column[1:]  # numbers of the columns, as pandas writes them
     rule = _FLOAT if floating else _INTEGER
     pixels = [_numbers(row, rule) for row in rows] or np.empty((0, 1))
     images = _pixels(np.array(pixels)).astype(np.float32)
@@ -152,15 +154,15 @@ def _labels(array: Array) -> Array:
     return array.reshape(-1).astype(np.uint8)
 
 
-def _zip_members(content: bytes) -> dict[str, bytes]:
-    """Return the members of a zip of npy files, every byte of which is accounted for."""
+def _zip_members(content: bytes) -> dict[str, Callable[[], bytes]]:
+    """Return what reads the members of a zip of npy files, all of whose bytes are accounted for."""
     end = content.rindex(b"PK\5\6")
     *facts, count, size, start, n_comment = struct.unpack("<4x4H2LH", content[end : end + 22])
     comment = content[end + 22 :]
     require(facts == [0, 0, count] and n_comment == len(comment), "last record")
     require(comment in (b"", b"xpnet members: %d" % count), "number of members")
     require(start + size == end, "place of the directory")
-    members: dict[str, bytes] = {}
+    members: dict[str, Callable[[], bytes]] = {}
     place = 0
     for _ in range(count):
         record, _, _, *facts = struct.unpack("<4s6H3L5H2L", content[start : start + 46])
@@ -177,21 +179,24 @@ def _zip_members(content: bytes) -> dict[str, bytes]:
         require(local[4:7] == [crc, packed, unpacked], "sizes of the local header")
         member = content[place : place + packed]
         place += packed
-        if method:
-            require(method == 8, "compression")
-            member = zlib.decompress(member, -15)
-        require(len(member) == unpacked and zlib.crc32(member) == crc, "checksum")
+        require(method in (0, 8), "compression")
         key = name.decode().removesuffix(".npy")
         require(key not in members and name.endswith(b".npy"), "name of a member")
-        members[key] = member
+        members[key] = partial(_unpacked_member, member, method, unpacked, crc)
     require(place == start - size == end - size, "bytes between the members")
     return members
+
+
+def _unpacked_member(member: bytes, method: int, size: int, crc: int) -> bytes:
+    content = zlib.decompress(member, -15) if method else member
+    require(len(content) == size and zlib.crc32(content) == crc, "checksum")
+    return content
 
 
 def named_arrays(content: bytes) -> tuple[dict[str, Array], Any]:
     """Return the arrays of a network by the names that safetensors of xpnet has; and its JSON."""
     if content.startswith(b"PK"):
-        arrays = {name: _npy(x) for name, x in _zip_members(content).items()}
+        arrays = {name: _npy(x()) for name, x in _zip_members(content).items()}
         text = arrays.pop("xpnet", None)
         meaning = None if text is None else text.tobytes()
     elif content[8:9] == b"{":

@@ -261,3 +261,54 @@ def test_a_network_may_be_used_by_many_threads_at_once(trained, digits):
             pool.map(lambda n: xpnet.predict(trained, digits[0], batch_size=n), [50] * 16)
         )
     np.testing.assert_array_equal(results, [expected] * 16)
+
+
+def _in_ways(network, x):
+    """Yield the labels of rows, whatever is computed with them."""
+    for n in (1, 7, len(x)):
+        yield xpnet.predict(network, x, batch_size=n).tolist()
+    yield xpnet.predict(network, x).tolist()
+    yield xpnet.predict(network, iter([x])).tolist()
+    yield (
+        [int(xpnet.predict(network, row[None])[0]) for row in x[:50]]
+        + xpnet.predict(network, x[50:2000]).tolist()
+        + xpnet.predict(network, x[2000:]).tolist()
+    )
+    yield xpnet.predict(network, x, batch_invariant=True).tolist()
+
+
+@pytest.mark.parametrize(
+    ("steps", "factor"),
+    [
+        ([xpnet.Standardize(1.7e9, 1.0)], 1.0),
+        ([xpnet.Scale(1e-25), xpnet.Scale(1e-25), xpnet.Scale(1e30), xpnet.Scale(1e20)], 1e15),
+        ([xpnet.Scale(1e-39)], 1e0),
+    ],
+    ids=["mean", "small and large", "beyond float32"],
+)
+def test_wide_rows_lose_no_digits_whatever_their_number(steps, factor):
+    draw = np.random.default_rng(0).normal
+    weight, rows = draw(size=(6, 3)).astype(np.float32), draw(size=(3000, 6))
+    expected = np.argmax(rows @ weight, axis=1).tolist()
+    given = rows + 1.7e9 if isinstance(steps[0], xpnet.Standardize) else rows
+    if len(steps) == 1 and isinstance(steps[0], xpnet.Scale):
+        given = rows * 1e39
+    layer = xpnet.Dense(weight * np.float32(factor), np.zeros(3, np.float32))
+    network = xpnet.Network([layer], steps)
+    for labels in _in_ways(network, given):
+        assert np.mean(np.asarray(labels) == expected) > 0.999
+
+
+@pytest.mark.parametrize("n", [5, 2100])
+def test_zeros_stay_zeros_before_a_large_scale(n):
+    layer = xpnet.Dense(np.ones((6, 3), np.float32), np.asarray([0, 1, 0], np.float32))
+    network = xpnet.Network([layer], xpnet.Scale(1e50))
+    assert set(xpnet.predict(network, np.zeros((n, 6))).tolist()) == {1}
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float16", 1.0), ("float32", 1e19)])
+def test_large_outputs_warn_of_nothing(dtype, size):
+    """The square of a float16 above 256 is infinite, and that of a float32 above 1.8e19."""
+    weight = np.asarray([[300.0, 0.0], [0.0, 400.0]], np.float32) * np.float32(size)
+    network = xpnet.Network([xpnet.Dense(weight, np.zeros(2, np.float32))]).astype(dtype)
+    assert xpnet.predict(network, np.ones((1, 2), dtype)).tolist() == [1]

@@ -83,11 +83,15 @@ def blocks_in_range(
     return network, _told_of_small(model, blocks) if args.input_range is None else blocks
 
 
-def as_data_error(error: "RangeError", path: str) -> "DataError":
-    """Return what the file at a path holds that is too large for the network's dtype."""
+def as_data_error(error: "RangeError", path: str, *, has_precision: bool) -> "DataError":
+    """Return what the file at a path holds that is too large for the network's dtype.
+
+    `has_precision` tells whether the command has the option --precision with wider dtypes.
+    """
     from xpnet.files.errors import DataError
 
-    wider = "" if error.wider_dtype is None else f"try --precision {error.wider_dtype}, or "
+    can_widen = has_precision and error.wider_dtype is not None
+    wider = f"try --precision {error.wider_dtype}, or " if can_widen else ""
     return DataError(
         f"pixel {error.column + 1} of row {error.row + 1}",
         file=path,

@@ -159,7 +159,8 @@ def _known(error: Exception, args: argparse.Namespace) -> Exception:
     from xpnet.cli.input_range import as_data_error
 
     if isinstance(error, RangeError):
-        return as_data_error(error, args.data)
+        has_precision = args.command not in {"convert", "train"}
+        return as_data_error(error, args.data, has_precision=has_precision)
     if not type(error).__module__.startswith("cupy"):
         return error
     from xpnet.arrays.diagnosis import cause_of

@@ -116,8 +116,8 @@ def _start(args: argparse.Namespace, images: "NDArray[Any]", labels: "NDArray[An
         )
         network = replace(network, preprocessing=fitted(args, images))
     except MemoryError as error:
-        msg = f"--hidden: the layers do not fit into the memory: {error}"
-        raise UsageError(msg) from error
+        msg = f"--hidden: the layers do not fit: {error}"
+        raise MemoryError(msg) from error
     try:
         serialized(network, args.output)  # whether it can be written is not left to the end
     except ValueError as error:

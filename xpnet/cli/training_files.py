@@ -29,7 +29,9 @@ def checked_files(args: argparse.Namespace) -> tuple[Path | None, bool]:
     from xpnet.files.locking import exclusive
     from xpnet.files.writing import check_target
 
-    checkpoint = Path(f"{args.output}.checkpoint")
+    # Of a link, the checkpoint lies beside the file: two names of one file have one checkpoint.
+    is_link = Path(args.output).is_symlink()
+    checkpoint = Path(f"{os.path.realpath(args.output) if is_link else args.output}.checkpoint")
     written = [path for path in (args.output, args.history, args.plot) if path is not None]
     _check_names(args, written, checkpoint)
     check_target(args.output, force=True)

@@ -21,6 +21,8 @@ __all__ = ["Header", "Layout", "counted_columns", "split"]
 
 # In smaller pictures, too few pixels lie around a corner to tell it from a label.
 _SMALLEST_SIDE = 4
+# Labels of more classes do not come in turn.
+_MOST_IN_TURN, _MOSTLY = 10, 0.9
 _LABEL_HINT = "say --label first, last or none (in Python label='first')"
 
 
@@ -215,7 +217,10 @@ def _edges(lines: "Iterable[str]", width: int, delimiter: str) -> "NDArray[np.fl
 def _are_labels(values: "NDArray[np.float64]", largest: int) -> bool:
     """Return whether values are class numbers, some different and some the same."""
     fits = (values >= 0) & (values <= largest) & (values == np.floor(values))
-    return bool(fits.all()) and 1 < len(np.unique(values)) < len(values)
+    n_different = len(np.unique(values))
+    # Row numbers that begin anew now and then, as in files that were joined.
+    is_index = n_different > _MOST_IN_TURN and np.mean(np.diff(values) == 1) > _MOSTLY
+    return bool(fits.all()) and 1 < n_different < len(values) and not is_index
 
 
 def _seen(values: "NDArray[np.float64]") -> str:

@@ -11,8 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.datasets.columns import Layout, counted_columns, split
-from xpnet.datasets.faults import check_first_line, field_error, find_fault
-from xpnet.datasets.header import find_header, has_names, is_header, is_zero, named_columns
+from xpnet.datasets.faults import check_first_line, field_error, find_fault, header_error
+from xpnet.datasets.header import (
+    CERTAIN_WIDTH,
+    find_header,
+    has_names,
+    is_header,
+    is_zero,
+    named_columns,
+)
 from xpnet.datasets.limits import check_held
 from xpnet.datasets.tables import Block, Labels, Rows
 from xpnet.files import DataError, quoted
@@ -33,6 +40,8 @@ _LINE_CHARACTERS = 1 << 24
 _SHORT_LINE_CHARACTERS, _FIELD_BYTES = 1 << 16, 200
 _BLANK_LINES = 1 << 20
 _BLOCK_CHARACTERS = 1 << 25
+# Columns are numbered from 0 or 1, and one may stand before.
+_MOST_FIRST = 2
 
 
 def open_delimited(source: "Source", options: "Options") -> Rows:
@@ -213,7 +222,23 @@ def _parse(lines: list[Line], layout: Layout) -> NDArray[Any]:
     # In the last line, NumPy takes the end for a closing quote.
     if table is None or table.shape != (len(lines), width) or texts[-1].count('"') % 2:
         raise find_fault(lines, layout)
+    if layout.options.header != "no" and len(counted := _counted_rows(table)):
+        number, line = lines[counted[0]]
+        raise header_error(line, number, layout)
     return table
+
+
+def _counted_rows(table: NDArray[Any]) -> NDArray[np.intp]:
+    """Return which rows are numbers that count up, but for a label's column at either end."""
+    if table.shape[1] < CERTAIN_WIDTH:
+        return np.empty(0, np.intp)
+    inner = table[:, 1:-1]
+    first, last = inner[:, 0].astype(np.float32), inner[:, -1].astype(np.float32)
+    is_candidate = (first <= _MOST_FIRST) & (last - first == inner.shape[1] - 1)
+    rows = np.flatnonzero(is_candidate)
+    is_counted = (np.diff(inner[rows], axis=1) == 1).all(axis=1)
+    counted: NDArray[np.intp] = rows[is_counted]
+    return counted
 
 
 def _check_values(table: NDArray[Any], lines: list[Line], layout: Layout) -> None:

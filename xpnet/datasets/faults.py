@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xpnet.datasets.columns import Layout
     from xpnet.datasets.options import Options
 
-__all__ = ["check_first_line", "field_error", "find_fault"]
+__all__ = ["check_first_line", "field_error", "find_fault", "header_error"]
 
 _DELIMITERS = {";": "';'", "\t": "tab", "|": "'|'", ",": "comma", " ": "space"}
 _FLOAT32_MAX = 3.4028235677973366e38  # what rounds to the largest finite one, and no more
@@ -82,6 +82,19 @@ def find_fault(lines: "Iterable[tuple[int, str]]", layout: "Layout") -> DataErro
     )
 
 
+def header_error(line: str, number: int, layout: "Layout") -> DataError:
+    """Return the error about a header in the middle of a file."""
+    again = "" if layout.header is None else " again"
+    return DataError(
+        f"header line{again}",
+        file=layout.name,
+        line=number,
+        found=quoted(line.strip()),
+        expected="a row of values",
+        hint="was the file joined from several?",
+    )
+
+
 def field_error(field: str, line: int, place: int, layout: "Layout") -> DataError:
     """Return the error about one field.
 
@@ -107,13 +120,16 @@ def field_error(field: str, line: int, place: int, layout: "Layout") -> DataErro
     hint = None
     if number is not None and not layout.options.floating and 0 <= number <= largest:
         hint = None if is_label and number % 1 else _FLOAT_HINT
+    expected = whole
+    if layout.options.floating and not is_label:
+        expected = "a finite number of float32" if number else "a finite number"
     return DataError(
         ("label" if is_label else "pixel") + _complaint(field, number),
         file=layout.name,
         line=line,
         column=place + 1,
         found=quoted(field),
-        expected="a finite number" if layout.options.floating and not is_label else whole,
+        expected=expected,
         hint=hint,
     )
 
@@ -135,14 +151,7 @@ def _line_fault(line: str, number: int, layout: "Layout") -> DataError | None:
     if line.lstrip().startswith("#"):
         return _comment_error(line, number, layout.name)
     if layout.header is not None and layout.header.is_among([line]):
-        return DataError(
-            "header line again",
-            file=layout.name,
-            line=number,
-            found=quoted(line.strip()),
-            expected="a row of values",
-            hint="was the file joined from several?",
-        )
+        return header_error(line, number, layout)
     if line.count('"') % 2:
         return DataError(
             "quote is not closed on its line", file=layout.name, line=number, column=len(fields)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from xpnet.datasets.options import Options
 
-__all__ = ["find_header", "has_names", "is_header", "is_zero", "named_columns"]
+__all__ = ["CERTAIN_WIDTH", "find_header", "has_names", "is_header", "is_zero", "named_columns"]
 
 _LABEL_NAMES = ("label", "class", "target", "y")
 _PIXEL_NAME = re.compile(r"(?:pixel)?\d+|\d+x\d+", re.IGNORECASE | re.ASCII)
@@ -23,7 +23,7 @@ _WORD = re.compile(r"\s*(?:[^\W\d]|\d+x\d+)")
 _INDEX_NAME = re.compile(r"|unnamed: \d+", re.ASCII)  # as pandas writes it, and reads it back
 _KNOWN_NAMES = "label, then pixel0 ... or pixel1 ... or 1x1, 1x2 ... in order"
 # The values of a shorter row may well count up.
-_CERTAIN_WIDTH = 16
+CERTAIN_WIDTH = 16
 
 
 def find_header(line: str, number: int, name: str, options: "Options") -> Header | None:
@@ -51,7 +51,7 @@ def find_header(line: str, number: int, name: str, options: "Options") -> Header
     if options.header == "no":
         return None
     fields = split(line, options.delimiter)
-    is_long = len(fields) >= _CERTAIN_WIDTH
+    is_long = len(fields) >= CERTAIN_WIDTH
     count = _count_in(fields)
     long_count = count if is_long else None
     is_certain = is_header(fields) or long_count is not None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["npz_labels", "open_npy", "open_npz"]
 
-_IMAGES, _LABELS = ("images", "x", "X", "data"), ("labels", "y", "target")
+_IMAGES, _LABELS = ("images", "x", "X", "data"), ("labels", "y", "Y", "target")
 
 
 def open_npy(source: "Source") -> Table:

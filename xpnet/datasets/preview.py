@@ -72,7 +72,7 @@ def preview(
     try:
         return _preview(path, options)
     except DataError:
-        if not _is_csv(path):
+        if not Path(path).is_file() or not _is_csv(path):  # a pipe cannot be read again
             raise
         # Whole numbers were expected; there may be fractions.
         return _preview(path, replace(options, floating=True))

@@ -62,7 +62,7 @@ def load(
         Whether an ONNX file may keep its weights in other files, of its own folder.
     max_bytes : int, optional
         How many bytes the parameters may take; 4 GiB by default, and for npz and pickles at most
-        100 times the size of the file or 16 MiB. Safetensors cannot be larger than it is.
+        100 times the size of the file or 16 MiB.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def _read_named(format_name: str, path: Path, options: Options) -> Named:
         return pickle.read(path, max_bytes=options.most_bytes)
     from xpnet.formats import safetensors
 
-    return safetensors.read(path)
+    return safetensors.read(path, max_bytes=options.most_bytes)
 
 
 def _of_named(format_name: str, named: Named, options: Options) -> Contents:

@@ -27,7 +27,7 @@ __all__ = ["arrays_by_name", "build", "describe", "without_doubles"]
 _VERSION = 1
 _ENTRIES = frozenset({"version", "activations", "preprocessing", "output", "classes"})
 # The names of a million classes, and more layers than anybody stacks.
-_MOST_CHARACTERS, _MOST_STEPS = 1 << 24, 1000
+_MOST_CHARACTERS, _MOST_STEPS = 1 << 22, 1000
 
 
 def describe(network: Network) -> str:
@@ -42,7 +42,18 @@ def describe(network: Network) -> str:
         "output": network.output,
         "classes": network.classes,
     }
-    return json.dumps(meaning)
+    text = json.dumps(meaning)
+    _check_length(text)
+    return text
+
+
+def _check_length(description: str) -> None:
+    if len(description) > _MOST_CHARACTERS:
+        msg = (
+            f"the description must have at most {_MOST_CHARACTERS:,} characters; got"
+            f" {len(description):,}"
+        )
+        raise ValueError(msg)
 
 
 def _described(step: Step) -> dict[str, Any]:
@@ -81,9 +92,7 @@ def build(description: str, arrays: Mapping[str, NDArray[Any]]) -> Network:
     LookupError, TypeError, ValueError, ArithmeticError, RecursionError
         If it is none: whatever is wrong, the network refuses it in its own words.
     """
-    if len(description) > _MOST_CHARACTERS:
-        msg = f"the description must have at most {_MOST_CHARACTERS:,} characters"
-        raise ValueError(msg)
+    _check_length(description)
     meaning = json.loads(description, object_pairs_hook=without_doubles)
     if type(meaning["version"]) is not int or meaning["version"] != _VERSION:
         msg = f"version of the format must be {_VERSION}; got {meaning['version']}"

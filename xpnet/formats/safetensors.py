@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from xpnet.files.errors import WeightsError
 from xpnet.formats.contents import Named
 from xpnet.formats.description import arrays_by_name, describe
+from xpnet.formats.options import MOST_BYTES
 from xpnet.formats.safetensors_header import Tensor, parse_header
 from xpnet.networks.network import Network
 
@@ -53,7 +54,7 @@ def serialize(network: Network) -> bytes:
     return bytes(save(arrays, {_KEY: f'{description[:-1]}, "crc32": {checksum}}}'}))
 
 
-def read(path: Path) -> Named:
+def read(path: Path, *, max_bytes: int = MOST_BYTES) -> Named:
     """Read the tensors of a file, and what its metadata says of them.
 
     Raises
@@ -61,7 +62,7 @@ def read(path: Path) -> Named:
     WeightsError
         As `read_arrays`, and if the header was changed after xpnet wrote it.
     """
-    arrays, metadata = read_arrays(path)
+    arrays, metadata = read_arrays(path, max_bytes=max_bytes)
     description = metadata.get(_KEY)
     # xpnet wrote files without a checksum at first.
     if description is not None and (sealed := _SEALED.fullmatch(description)):
@@ -78,18 +79,27 @@ def _checksum(description: str, arrays: Mapping[str, NDArray[Any]]) -> int:
     return zlib.crc32(f"{description}{facts}".encode())
 
 
-def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+def read_arrays(
+    path: Path, *, max_bytes: int = MOST_BYTES
+) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read tensors straight into arrays, and the metadata; bfloat16, which NumPy lacks, as float32.
 
     Raises
     ------
     WeightsError
-        If the file is damaged, changes while it is read, or has a dtype that NumPy has not.
+        If the file is damaged, changes while it is read, has a dtype that NumPy has not, or if
+        the tensors take more than `max_bytes`.
     """
     # One descriptor for header and tensors: what takes the file's name meanwhile is another file.
     with FileIO(path) as stream:
         before = _state(stream)
         metadata, tensors = _parsed(stream, path)
+        n_bytes = tensors[-1].end - tensors[0].start if tensors else 0
+        if n_bytes > max_bytes:
+            msg = "tensors are too large"
+            hint = "--max-bytes (max_bytes=) raises the limit"
+            found, expected = f"{n_bytes:,} bytes", f"at most {max_bytes:,}"
+            raise WeightsError(msg, file=path, found=found, expected=expected, hint=hint)
         arrays = {tensor.name: _read_tensor(stream, tensor, path) for tensor in tensors}
         if _state(stream) != before:
             raise _changed(path)

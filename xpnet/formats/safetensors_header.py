@@ -24,7 +24,7 @@ __all__ = ["Tensor", "parse_header"]
 
 _LENGTH_BYTES = 8
 # The description of a network is in it; as Python's objects it takes ten times as much.
-_MOST_HEADER_BYTES = 1 << 25
+_MOST_HEADER_BYTES = 1 << 23
 _MOST_DIMENSIONS = 64  # of an array of NumPy
 _ENTRIES = ("dtype", "shape", "data_offsets")
 _BITS = {

@@ -77,8 +77,9 @@ def mark(ids: Any, rows: Any, y: Any, n_classes: int) -> Any:
     if isinstance(y, np.ndarray):
         numbers = y.ravel()
         # The fastest look at all of them. A sum that overflows is looked into.
-        if math.isfinite(numbers.dot(numbers)):
-            return ids
+        with np.errstate(all="ignore"):
+            if math.isfinite(numbers.dot(numbers)):
+                return ids
     xp = array_namespace(y)
     if limits_of(y.dtype, xp).bits < 32:  # noqa: PLR2004 (float32)
         y = cast(y, xp.float32, xp)  # CuPy lacks functions of bfloat16

@@ -138,6 +138,9 @@ class CheckpointFile:
         """
         if not self._path.exists():
             return None
+        if not self._path.is_file():  # to open a pipe would wait for its writer
+            what = "not a checkpoint of a training"
+            raise self._refusal(what)
         arrays, metadata = read_arrays(self._path)
         try:
             facts = json.loads(metadata[_KEY])

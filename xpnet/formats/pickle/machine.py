@@ -17,6 +17,7 @@ __all__ = ["TORCH_MAGIC", "Machine"]
 _MARK = object()
 # An array takes some forty; each may leave an object behind.
 _MOST_INSTRUCTIONS = 200_000
+_NEWEST_PROTOCOL = 5
 _LITERALS = (
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT"),
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
@@ -134,6 +135,12 @@ def _as_dict(items: list[Any]) -> dict[str, Any]:
     return made
 
 
+def _check_protocol(version: int) -> None:
+    if version > _NEWEST_PROTOCOL:
+        msg = f"its protocol must be at most {_NEWEST_PROTOCOL}; got {version}"
+        raise ValueError(msg)
+
+
 _INSTRUCTIONS: dict[str, Callable[[Machine, Any], object]] = {
     **dict.fromkeys(_LITERALS, Machine.push),
     "NONE": lambda machine, _: machine.push(None),
@@ -162,6 +169,6 @@ _INSTRUCTIONS: dict[str, Callable[[Machine, Any], object]] = {
     "STACK_GLOBAL": lambda machine, _: machine.find(*machine.take(2)),
     "REDUCE": lambda machine, _: machine.reduce(*machine.take(2)),
     "BUILD": lambda machine, _: machine.build(*machine.take(1)),
-    "PROTO": lambda *_: None,
+    "PROTO": lambda _, version: _check_protocol(version),
     "FRAME": lambda *_: None,
 }

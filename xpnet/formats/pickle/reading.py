@@ -1,5 +1,6 @@
 """From a pickle to its arrays."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ def read(path: Path, *, max_bytes: int) -> Named:
         If the file is larger than `max_bytes`, is damaged, or holds something else.
     """
     with path.open("rb") as stream:
-        content = bytes(take(stream, max_bytes + 1))
-    if len(content) > max_bytes:
+        is_large = os.fstat(stream.fileno()).st_size > max_bytes
+        content = b"" if is_large else bytes(take(stream, max_bytes + 1))
+    if is_large or len(content) > max_bytes:
         hint = "--max-bytes (max_bytes=) raises the limit"
         msg = "pickle is too large"
         raise WeightsError(msg, file=path, expected=f"at most {max_bytes:,} bytes", hint=hint)
