@@ -12,8 +12,8 @@ A case is a good file that was damaged, and a command that reads it. It ends in 
     changed   exit code 0, and what an independent reader makes of the same bytes; only of formats
               without checksums, or where the damage was done before a checksum was computed
 
-or is a fault, as are more than 300 MB, 10 seconds, and a process that dies. Faulty files are kept
-beside a command that repeats the fault; then the exit code is 1.
+or is a fault, as are more than 300 MB, 10 seconds of the processor, 60 on the clock, and a process
+that dies. Faulty files are kept beside a command that repeats the fault; then the exit code is 1.
 """
 
 import argparse

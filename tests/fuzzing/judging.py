@@ -16,9 +16,9 @@ from good import OUTPUTS, Good, Kind
 
 from xpnet.cli import main as command_line
 
-__all__ = ["MEGABYTES", "Case", "Judge", "Outcome"]
+__all__ = ["MEGABYTES", "SECONDS", "Case", "Judge", "Outcome"]
 
-MEGABYTES, _CHARACTERS = 300, 400
+MEGABYTES, SECONDS, _CHARACTERS = 300, 10.0, 400
 _DATA, _WEIGHTS = 3, 4
 
 
@@ -73,12 +73,15 @@ class Judge:
     def judge(self, case: Case) -> Outcome:
         """Run a case, and judge it."""
         Path(case.good.file).write_bytes(case.content)
-        idle, start = _peak_megabytes(anew=True), time.perf_counter()
+        # Of the processor: others may be using it, too.
+        idle, start = _peak_megabytes(anew=True), time.process_time()
         code, out, err = _run(case.command)
-        seconds, megabytes = time.perf_counter() - start, _peak_megabytes() - idle
+        seconds, megabytes = time.process_time() - start, _peak_megabytes() - idle
         name, reason = self._name(case, code, out, err)
         if megabytes > MEGABYTES:
             name, reason = "fault", f"took {megabytes:.0f} MB; {name} {reason}"
+        if seconds > SECONDS:
+            name, reason = "fault", f"took {seconds:.0f} s; {name} {reason}"
         self._remove_new_files()
         return Outcome(name, reason, seconds, megabytes)
 

@@ -14,13 +14,14 @@ from multiprocessing import connection, get_context
 from pathlib import Path
 
 from good import Kind
-from judging import MEGABYTES, Case, Judge, Outcome
+from judging import MEGABYTES, SECONDS, Case, Judge, Outcome
 
 from xpnet.cli import main as command_line
 
 __all__ = ["judged"]
 
-_SECONDS = 10.0
+# Until a case counts as one that hangs; to make a case that unpacks to much takes a while, too.
+_SECONDS = 60.0
 # Of one process; then a new one takes its place, and what may have piled up is gone.
 _MOST_CASES = 20_000
 # What a case may take before it ends in a MemoryError.
@@ -68,7 +69,7 @@ class Worker:
     def is_spent_after(self, outcome: Outcome) -> bool:
         """Tell whether another process must take its place."""
         is_full = self._n_cases >= _MOST_CASES or outcome.megabytes > MEGABYTES
-        return is_full or outcome.seconds >= _SECONDS or not self._process.is_alive()
+        return is_full or outcome.seconds >= SECONDS or not self._process.is_alive()
 
     def end(self) -> None:
         """Kill the process, and remove its folder."""
