@@ -104,3 +104,13 @@ def test_labels_in_a_column(tmp_path):
     for array in (values[:, None], np.asfortranarray(np.stack([values] * 2, 1))[:, :1]):
         labels.write_bytes(npy(array).replace(b"False", b"True "))
         assert read(path, labels=labels)[1].tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_no_rows(tmp_path, pack):
+    header = io.BytesIO()
+    form = {"descr": "<f4", "fortran_order": True, "shape": (0, 16)}
+    np.lib.format.write_array_header_1_0(header, form)
+    path = tmp_path / "images"
+    path.write_bytes(pack(header.getvalue()))
+    assert read(path)[0].shape == (0, 16)

@@ -80,8 +80,9 @@ class ColumnTable(Table):
         length, itemsize = self.shape[0], self.dtype.itemsize
         n_columns = math.prod(self.shape[1:])
         columns = np.empty((n_columns, n_rows), self.dtype)
-        if n_rows == length or length * itemsize <= _SEEK_BYTES:
-            group, skipped, taken = max(1, _GROUP_BYTES // (length * itemsize)), 0, length
+        n_bytes = max(length * itemsize, 1)  # of a column
+        if n_rows == length or n_bytes <= _SEEK_BYTES:
+            group, skipped, taken = max(1, _GROUP_BYTES // n_bytes), 0, length
         else:
             group, skipped, taken = 1, start, n_rows
         for first in range(0, n_columns if n_rows else 0, group):
