@@ -187,7 +187,8 @@ def _zip_members(content: bytes) -> dict[str, Callable[[], bytes]]:
 
 
 def _unpacked_member(member: bytes, method: int, size: int, crc: int) -> bytes:
-    content = zlib.decompress(member, -15) if method else member
+    # Without the end of its stream, a member may be whole all the same: the checksum tells.
+    content = zlib.decompressobj(-15).decompress(member) if method else member
     require(len(content) == size and zlib.crc32(content) == crc, "checksum")
     return content
 
