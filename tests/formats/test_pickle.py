@@ -448,6 +448,13 @@ def test_a_sparse_file_is_not_read(tmp_path: Path) -> None:
             load(path)
 
 
+def test_an_order_that_is_not_known(error: Callable[..., str]) -> None:
+    content = pickle.dumps(book(), 5)
+    place = content.index(b"\x8c\x01C")
+    text = error(content[:place] + b"\x8c\x01K" + content[place + 3 :])
+    assert "the order of an array must be C or F; got 'K'" in text
+
+
 def test_a_protocol_that_is_not_known(error: Callable[..., str]) -> None:
     assert "its protocol must be at most 5; got 35" in error(b"\x80\x23" + GOOD[2:])
 

@@ -57,6 +57,9 @@ class Global:
         if self.role == "frombuffer":
             content, dtype, shape, order = arguments
             array = Array()
+            if order not in ("C", "F"):
+                msg = f"the order of an array must be C or F; got {order!r}"
+                raise ValueError(msg)
             array.fill(content, dtype, shape, order)
             return array
         if self.role == "encode" and arguments[1] == "latin1":  # bytes in the older protocols
