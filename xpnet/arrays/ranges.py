@@ -75,7 +75,7 @@ def wider_dtypes(name: str) -> Iterator[str]:
 
 @contextmanager
 def counting_from(first_row: int) -> Iterator[None]:
-    """Let a RangeError count the rows before those that are computed."""
+    """Add the number of rows before those that are computed to the row of a RangeError."""
     try:
         yield
     except RangeError as error:

@@ -209,7 +209,7 @@ def _told_of_small(model: Model, blocks: "Iterator[Block]") -> "Iterator[Block]"
 
 
 def _tell_of_bytes(model: Model) -> None:
-    """Tell what may be wrong with raw bytes for a network that says how it takes its inputs."""
+    """Warn on stderr of raw bytes that may not suit the preprocessing of a network."""
     steps = model.network.preprocessing
     if not model.is_own:
         what = f"takes {steps[0]!r} of them" if steps else "takes whole numbers"

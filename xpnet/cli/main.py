@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
 
 
 def _tell_signal(number: int) -> int:
-    """Tell which signal ended the command; return its exit code."""
+    """Print the signal that ended the command; return its exit code."""
     tell(NAMES[number])
     return 128 + number
 

@@ -115,7 +115,7 @@ def print_table(rows: Mapping[str, str]) -> None:
 
 
 def tell_of_nonfinite(network: "Network", n_nonfinite: int, total: int) -> None:
-    """Tell on stderr of images with outputs that are NaN or infinite, if there are any."""
+    """Print on stderr how many images have NaN or infinite outputs, if there are any."""
     from xpnet.inference.nonfinite import nonfinite_text
 
     if n_nonfinite:

@@ -40,7 +40,7 @@ _BITS = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a header says of one tensor; `start` and `end` are its place in the file."""
+    """The entry of one tensor in a header; `start` and `end` are its place in the file."""
 
     name: str
     dtype: str
