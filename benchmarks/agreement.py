@@ -20,7 +20,7 @@ import numpy as np
 from provenance import about, headline
 
 import xpnet
-from xpnet.arrays.memory import keep_freed_memory
+from xpnet.arrays.cpu.memory import keep_freed_memory
 
 ROWS = 10_000
 

@@ -35,8 +35,8 @@ from provenance import about, headline
 from tqdm import tqdm
 
 from xpnet.cli.arguments import positive
-from xpnet.parity.kit.choice import why_not
 from xpnet.pictures.saving import check_picture, save_figure
+from xpnet.testing.backend_choice import why_not
 
 NETWORKS = 1000
 NETWORKS_IF_QUICK = 15

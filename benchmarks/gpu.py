@@ -50,7 +50,7 @@ from card.streams import measure_streams
 from card.tables import markdown, read_results
 from peers.printing import replace_between
 
-from xpnet.arrays.diagnosis import diagnose
+from xpnet.arrays.gpu.diagnosis import diagnose
 from xpnet.cli.arguments import positive, positive_number
 
 RESULTS = Path(__file__).parent / "results"

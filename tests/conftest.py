@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["xpnet.parity.plugin", "pytester"]
+pytest_plugins = ["xpnet.testing.plugin", "pytester"]
 
 
 @pytest.fixture(scope="session")

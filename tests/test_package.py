@@ -21,15 +21,12 @@ def test_public_names_open_their_rooms(name):
     assert name in importlib.import_module(value.__module__).__all__
 
 
-def test_the_table_of_rooms_holds_the_public_names():
-    listed = [name for names in xpnet._ROOMS.values() for name in names]  # noqa: SLF001
-    face = {"MLPClassifier", "MLPRegressor"}
-    assert sorted(listed) == sorted([*face, *xpnet.__all__])
-    # The room of these opens where scikit-learn is installed.
-    is_open = importlib.util.find_spec("sklearn") is not None
-    assert set(dir(xpnet)) == {*xpnet.__all__, "__version__", "parity"} | (
-        face if is_open else set()
-    )
+def test_estimators_are_listed_where_scikit_learn_is_installed():
+    estimators = {"MLPClassifier", "MLPRegressor"}
+    assert not estimators & set(xpnet.__all__)
+    listed = {*xpnet.__all__, "__version__", "parity", "testing"}
+    is_installed = importlib.util.find_spec("sklearn") is not None
+    assert set(dir(xpnet)) == listed | (estimators if is_installed else set())
 
 
 @pytest.mark.parametrize("name", xpnet.parity.__all__)

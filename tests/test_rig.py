@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import array_namespace
-from xpnet.parity.kit.comparing import assert_parity
+from xpnet.testing.comparison import assert_parity
 
 
 def converts_to_numpy(x):

@@ -10,7 +10,7 @@ from typing import Any
 
 from provenance import about
 
-from xpnet.arrays.diagnosis import gpu_facts
+from xpnet.arrays.gpu.diagnosis import gpu_facts
 
 __all__ = ["REHEARSED", "default_path", "facts", "free_host_bytes", "n_cores"]
 __all__ += ["n_processors", "slug"]

@@ -34,7 +34,10 @@ class OfXpnet:
 
     def ways(self) -> dict[str, str]:
         """Return the ways to compute rows on the device; a reason for each that there is not."""
-        return {XPNET: "", NOT_FUSED: "" if _without_fusion() else "xpnet.arrays.fusion lacks it"}
+        return {
+            XPNET: "",
+            NOT_FUSED: "" if _without_fusion() else "arrays.gpu.fusion lacks it",
+        }
 
     def begin(self, cell: Cell) -> None:
         """Put the rows of a cell on the device, in place of the one before."""
@@ -101,7 +104,7 @@ class OfXpnet:
 def _without_fusion() -> Callable[[], AbstractContextManager[Any]] | None:
     """Return the context in which biases and activations are kernels of their own, if any."""
     try:
-        fusion = importlib.import_module("xpnet.arrays.fusion")
+        fusion = importlib.import_module("xpnet.arrays.gpu.fusion")
     except ModuleNotFoundError:
         return None
     return getattr(fusion, "without_fusion", None)

@@ -89,6 +89,6 @@ def quick(plan: Plan, /) -> Plan:
         rows=min(plan.rows, 2**20),
         block_rows=min(plan.block_rows, 2**16),
         torch_rows=min(plan.torch_rows, 2**19),
-        chunks=plan.chunks[1:3] if len(plan.chunks) > 2 else plan.chunks,  # noqa: PLR2004
+        chunks=plan.chunks[1:3] if len(plan.chunks) > 2 else plan.chunks,
         resident_rows=plan.resident_rows[:2],
     )

@@ -99,5 +99,5 @@ def entry(cell: Mapping[str, Any], name: str) -> str:
     if name not in cell["seconds"]:
         return "-"
     plain, best = ratio(cell, name, "plain"), ratio(cell, name, "best way")
-    texts = [f"{value:.2f}" if value < 10 else f"{value:.0f}" for value in (plain, best)]  # noqa: PLR2004
+    texts = [f"{value:.2f}" if value < 10 else f"{value:.0f}" for value in (plain, best)]
     return texts[0] if texts[0] == texts[1] else " / ".join(texts)

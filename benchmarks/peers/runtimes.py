@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import xpnet
 from peers.cases import FACTOR, Case
-from xpnet.arrays.products import affine, constant
+from xpnet.arrays.cpu.blocked_matmul import affine, constant
 
 __all__ = ["LIMITS", "PEERS", "Peer"]
 

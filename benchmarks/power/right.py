@@ -12,7 +12,7 @@ from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, layer_results
 from xpnet.networks.preprocessing import Scale
 from xpnet.parity.candidates import Candidate, on_backend
-from xpnet.parity.kit.backends import Backend
+from xpnet.testing.backends import Backend
 
 __all__ = ["Step", "activate", "compute", "right_candidates", "stages_of", "with_units_permuted"]
 

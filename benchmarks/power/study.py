@@ -18,10 +18,10 @@ from power.wrong import Fault, faults_of, faults_of_place, parameter_fault, rule
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import count_results
 from xpnet.parity.bounds.propagation import Propagation
-from xpnet.parity.kit.backends import open_backend
-from xpnet.parity.kit.choice import why_not
 from xpnet.parity.report import compare
-from xpnet.parity.tally import Agreement
+from xpnet.parity.stage_statistics import Agreement
+from xpnet.testing.backend_choice import why_not
+from xpnet.testing.backends import open_backend
 
 __all__ = ["BACKENDS", "CONFIDENCE", "LARGEST_EXPONENT", "Catch", "Study", "studies_of"]
 

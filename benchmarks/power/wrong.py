@@ -17,8 +17,8 @@ from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.propagation import in_float64
 from xpnet.parity.candidates import on_backend
-from xpnet.parity.kit.backends import open_backend
-from xpnet.parity.kit.choice import why_not
+from xpnet.testing.backend_choice import why_not
+from xpnet.testing.backends import open_backend
 
 __all__ = ["PARAMETER", "Fault", "faults_of", "faults_of_place", "parameter_fault", "rule_fault"]
 

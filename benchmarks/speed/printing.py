@@ -72,7 +72,7 @@ def error_text(error: float | None, bound: float) -> str:
     """Return an error in a few characters, with a mark where it is above the bound."""
     if error is None:
         return "inf!"
-    return (f"{error:.1f}" if error < 1000 else f"{error:.0e}") + "!" * (error > bound)  # noqa: PLR2004
+    return (f"{error:.1f}" if error < 1000 else f"{error:.0e}") + "!" * (error > bound)
 
 
 def ratio_text(pair: dict[str, float] | None) -> str:

@@ -14,8 +14,8 @@ import pytest
 
 import xpnet
 from xpnet.arrays import device as device_module
-from xpnet.arrays.causes import Diagnosis
-from xpnet.arrays.facts import peak_rate
+from xpnet.arrays.gpu.gpu_errors import Diagnosis
+from xpnet.arrays.gpu.gpu_info import peak_rate
 
 NO_GPU = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
 GPU = Diagnosis("usable", "GPU 0 is usable", "")

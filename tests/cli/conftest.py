@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from xpnet import Dense, Device, Network, Scale, sample, save
-from xpnet.arrays.causes import Diagnosis
+from xpnet.arrays.gpu.gpu_errors import Diagnosis
 from xpnet.cli.main import main
 
 N_DIGITS = 40

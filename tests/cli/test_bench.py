@@ -257,7 +257,7 @@ def test_images_of_another_size(refused: Any, save_network: Callable[..., Path])
 
 
 def test_a_gpu_that_cannot_be_used(refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xpnet.arrays.diagnosis import Diagnosis
+    from xpnet.arrays.gpu.diagnosis import Diagnosis
 
     diagnosis = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
     monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: diagnosis)

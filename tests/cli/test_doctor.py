@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import xpnet as package
-from xpnet.arrays.diagnosis import Diagnosis
-from xpnet.inference.crossover import Crossover
+from xpnet.arrays.gpu.diagnosis import Diagnosis
+from xpnet.inference.cost_model import Crossover
 
 USABLE = Diagnosis("usable", "GPU 1 is usable", "", product_error=0.1234)
 NO_DRIVER = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
@@ -47,8 +47,8 @@ def diagnosis(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         assert (index, check) == (1, True)
         return found
 
-    monkeypatch.setattr("xpnet.arrays.diagnosis.gpu_facts", gpu_facts)
-    monkeypatch.setattr("xpnet.arrays.diagnosis.diagnose", diagnose)
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.gpu_facts", gpu_facts)
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", diagnose)
     return found
 
 
@@ -154,7 +154,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         asked.update(network=network, **options)
         return Crossover(3e-3, 1e-3, 1.0, "bus")
 
-    monkeypatch.setattr("xpnet.inference.crossover.estimate", estimate)
+    monkeypatch.setattr("xpnet.inference.cost_model.estimate", estimate)
     return asked
 
 
@@ -189,7 +189,7 @@ def test_what_auto_would_choose(xpnet: Any, asked: dict[str, Any]) -> None:
 def test_what_auto_would_choose_with_a_gpu(
     xpnet: Any, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, rows: str, auto: str
 ) -> None:
-    monkeypatch.setattr("xpnet.arrays.facts.peak_rate", {0: 2e13, 1: 3e13}.get)
+    monkeypatch.setattr("xpnet.arrays.gpu.gpu_info.peak_rate", {0: 2e13, 1: 3e13}.get)
     result = xpnet(*EXPLAIN, "--rows", rows, "--batch-size", "7", "--json")
     found = json.loads(result.out)["explanation"]
     assert (result.code, found["rows"], found["auto"]) == (0, int(rows), auto)

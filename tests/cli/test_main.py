@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import xpnet as package
-from xpnet.arrays.diagnosis import Diagnosis
+from xpnet.arrays.gpu.diagnosis import Diagnosis
 
 COMMANDS = ("evaluate", "predict", "train", "parity", "show", "plot", "doctor")
 # With -P the working directory is not searched: what is tested is the package, not the checkout.

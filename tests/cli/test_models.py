@@ -14,7 +14,7 @@ from xpnet.cli.input_range import with_range
 from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
 from xpnet.cli.stopwatch import Phase, Stopwatch
 from xpnet.files.errors import DataError, WeightsError
-from xpnet.formats.contents import Contents
+from xpnet.formats.model_file import Contents
 from xpnet.networks.initializers import init_network
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import xpnet as package
-from xpnet.arrays.facts import WHEELS, installed
+from xpnet.arrays.gpu.gpu_info import WHEELS, installed
 
 FAKE_DRIVER = Path(__file__).parents[1] / "arrays" / "fake_driver.c"
 _FOUND = installed(WHEELS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xpnet import Device, load
-from xpnet.arrays.counting import Transfers
+from xpnet.arrays.transfer_counts import Transfers
 from xpnet.cli.report import describe_work, print_json, print_line, print_table, work_rows
 from xpnet.cli.stopwatch import Stopwatch
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpnet.datasets.pairing import paired
-from xpnet.datasets.tables import Labels, Rows
+from xpnet.datasets.row_tables import Labels, Rows
 from xpnet.files import DataError
 
 NAMES = ("x.npy", "y.csv")

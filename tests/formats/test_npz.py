@@ -17,8 +17,8 @@ from hypothesis.extra.numpy import arrays
 
 from xpnet import Dense, Network, Scale, Standardize, Whiten, load, save
 from xpnet.files.errors import WeightsError
+from xpnet.formats.detect_weights import recognised
 from xpnet.formats.npz import read_headers, serialize
-from xpnet.formats.recognize import recognised
 from xpnet.functions.activations import ACTIVATIONS
 
 repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=100)

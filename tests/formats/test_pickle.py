@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from xpnet import Network, load
 from xpnet.files.errors import WeightsError
+from xpnet.formats.detect_weights import recognised
 from xpnet.formats.pickle import read
-from xpnet.formats.recognize import recognised
 
 repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=200)
 PROTOCOLS = range(6)

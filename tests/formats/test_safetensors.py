@@ -17,8 +17,8 @@ from safetensors.numpy import save as save_tensors
 
 from xpnet import Dense, Network, Scale, Standardize, Whiten
 from xpnet.files.errors import WeightsError
-from xpnet.formats.choosing import load as read
-from xpnet.formats.recognize import recognised
+from xpnet.formats.detect_weights import recognised
+from xpnet.formats.load_save import load as read
 from xpnet.formats.safetensors import serialize
 from xpnet.functions.activations import ACTIVATIONS
 

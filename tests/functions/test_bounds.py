@@ -12,7 +12,7 @@ from xpnet.arrays.namespace import library_of
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.bounds import ULP_BOUNDS, log_softmax_bound, softmax_bound, ulp_bound
-from xpnet.functions.precisions import PRECISIONS, TAIL_BEND
+from xpnet.functions.dtype_constants import PRECISIONS, TAIL_BEND
 
 LIBRARIES = ("numpy", "dask", "array_api_strict", "torch", "jax", "cupy")
 WIDTHS = (2, 10, 63, 64, 1_000, 10_000)

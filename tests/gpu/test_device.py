@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.diagnosis import diagnose, gpu_facts
-from xpnet.arrays.facts import peak_rate
+from xpnet.arrays.gpu.diagnosis import diagnose, gpu_facts
+from xpnet.arrays.gpu.gpu_info import peak_rate
 
 pytestmark = pytest.mark.gpu
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.fusion import without_fusion
+from xpnet.arrays.gpu.fusion import without_fusion
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.bounds import ulp_bound
 from xpnet.parity import error_bound

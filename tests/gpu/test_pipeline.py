@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.counting import Transfers
+from xpnet.arrays.transfer_counts import Transfers
 
 pytestmark = pytest.mark.gpu
 

@@ -49,7 +49,7 @@ class PinError(RuntimeError):
 
 
 class LateBus:
-    """As `xpnet.arrays.bus.Bus`.
+    """As `xpnet.arrays.gpu.cuda_streams.Bus`.
 
     Parameters
     ----------

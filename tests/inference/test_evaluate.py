@@ -6,7 +6,7 @@ import pytest
 import xpnet
 from xpnet.inference import evaluate as module
 from xpnet.inference.predict import marked_class_ids
-from xpnet.inference.working import plan
+from xpnet.inference.runner import plan
 
 OPTIONS = {"batch_size": None, "threads": None, "batch_invariant": False, "transfers": "allow"}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.memory import forget_pages
-from xpnet.inference import working
+from xpnet.arrays.cpu.memory import forget_pages
+from xpnet.inference import runner
 
 N_ROWS, N_IN = 3000, 784
 
@@ -22,7 +22,7 @@ def path(tmp_path):
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Let a file of 2.4 MB be a large one."""
-    monkeypatch.setattr(working, "_MAPPED_BYTES", 500_000)
+    monkeypatch.setattr(runner, "_MAPPED_BYTES", 500_000)
 
 
 def mapped(path, mode, **options):
@@ -84,7 +84,7 @@ def in_memory(name):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="nobody tells the memory")
 def test_a_file_does_not_stay_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(working, "_MAPPED_BYTES", 2**22)
+    monkeypatch.setattr(runner, "_MAPPED_BYTES", 2**22)
     n_rows = 100_000
     with (tmp_path / "black.bin").open("wb") as file:
         file.truncate(n_rows * N_IN)

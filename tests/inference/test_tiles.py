@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from threadpoolctl import ThreadpoolController
 
 import xpnet
-from xpnet.arrays.blas import blas_threads, one_blas_thread
-from xpnet.arrays.products import may_be_shared_out
+from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
+from xpnet.arrays.cpu.blocked_matmul import may_be_shared_out
 from xpnet.inference.batches import default_batch_size
 from xpnet.inference.nonfinite import NonfiniteWarning
+from xpnet.inference.thread_pool import do_all
 from xpnet.inference.tiles import even_tiles, in_tiles, tiles_of
-from xpnet.inference.workers import do_all
 from xpnet.networks.prepared import made_constant
 
 POOLS = ThreadpoolController().select(user_api="blas")
@@ -359,7 +359,7 @@ import os
 import numpy as np
 import xpnet
 from threadpoolctl import threadpool_limits
-from xpnet.arrays.blas import blas_threads, one_blas_thread
+from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 
 threadpool_limits(2)
 network, (images, _) = xpnet.load("sample"), xpnet.sample()

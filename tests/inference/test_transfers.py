@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.counting import Transfers, count_transfers
 from xpnet.arrays.transfer import move
+from xpnet.arrays.transfer_counts import Transfers, count_transfers
 
 strict = pytest.importorskip("array_api_strict")
 DEVICE = strict.Device("device1")

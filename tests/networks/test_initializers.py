@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.causes import DeviceError
-from xpnet.arrays.diagnosis import diagnose
+from xpnet.arrays.gpu.diagnosis import diagnose
+from xpnet.arrays.gpu.gpu_errors import DeviceError
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 import xpnet
 from xpnet.arrays.transfer import to_numpy
-from xpnet.networks import statistics
+from xpnet.networks import column_statistics
 
 
 def test_scale_multiplies(xp_backend):
@@ -202,7 +202,7 @@ def test_it_makes_no_difference_in_how_many_chunks(backend, fit, monkeypatch):
     x = backend.asarray(TABLE)
     at_once = fitted(backend, fit(x), 5)
     for n_numbers in (1, 5, 35):
-        monkeypatch.setattr(statistics, "_CHUNK", n_numbers)
+        monkeypatch.setattr(column_statistics, "_CHUNK", n_numbers)
         *found, tolerance = fitted(backend, fit(x), 5)
         for one, other in zip(found, at_once[:-1], strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=100 * tolerance)

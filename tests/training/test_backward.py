@@ -424,7 +424,7 @@ def test_huge_logits_have_a_slope(xp_backend, kind, dtype):
 @pytest.mark.parametrize("kind", ["classes", "one_unit", "questions"])
 def test_huge_logits_of_bfloat16_have_a_slope(kind):
     pytest.importorskip("torch", reason="only torch has a bfloat16 to learn in")
-    from xpnet.parity.kit.backends import open_backend
+    from xpnet.testing.backends import open_backend
 
     assert_slopes_of_huge_logits(kind, open_backend("torch"), "bfloat16", 1e30)
 

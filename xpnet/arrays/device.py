@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.causes import DeviceError
-from xpnet.arrays.diagnosis import cause_of, diagnose
-from xpnet.arrays.facts import attempt
+from xpnet.arrays.gpu.diagnosis import cause_of, diagnose
+from xpnet.arrays.gpu.gpu_errors import DeviceError
+from xpnet.arrays.gpu.gpu_info import attempt
+from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.arrays.namespace import as_array
-from xpnet.arrays.precision import is_precision_chosen
 from xpnet.arrays.transfer import move, to_numpy
 
 __all__ = ["Device", "add_device_argument"]

@@ -161,7 +161,7 @@ def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:
     x = as_array(x, name)
     xp = array_namespace(x)
     if is_kind(x.dtype, xp, "real floating"):
-        if limits_of(x.dtype, xp).bits > 64:  # noqa: PLR2004 (float64)
+        if limits_of(x.dtype, xp).bits > 64:
             msg = f"`{name}` must hold numbers of at most 64 bits; got dtype {x.dtype}"
             raise TypeError(msg)
         return x, xp
@@ -248,7 +248,7 @@ def compute(function: Callable[..., Any], /, *arrays: Any, xp: Any, **options: A
     """
     dtype = arrays[0].dtype
     limits = limits_of(dtype, xp)
-    if limits.bits >= 32:  # noqa: PLR2004 (float32)
+    if limits.bits >= 32:
         return function(*arrays, xp, **options)
     y = function(*(xp.astype(x, xp.float32) for x in arrays), xp, **options)
     # From half a unit beyond the largest number on, values round to infinity. NumPy would warn.
@@ -304,4 +304,4 @@ def has_slow_rows(x: Any, xp: Any, axis: int) -> bool:
 
     NumPy reduces rows one by one: below some 64 numbers a row that takes several times as long.
     """
-    return xp is np and x.ndim > 1 and axis in (-1, x.ndim - 1) and x.shape[-1] < 64  # noqa: PLR2004
+    return xp is np and x.ndim > 1 and axis in (-1, x.ndim - 1) and x.shape[-1] < 64

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.bus import Bus
-from xpnet.arrays.counting import record
+from xpnet.arrays.gpu.cuda_streams import Bus
 from xpnet.arrays.namespace import array_namespace, device_of, library_of
+from xpnet.arrays.transfer_counts import record
 
 __all__ = ["is_in_host_memory", "move", "to_numpy", "without_graph"]
 

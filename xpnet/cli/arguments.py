@@ -169,7 +169,7 @@ def read_options(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     UsageError
         If one has a value that it cannot have.
     """
-    from xpnet.datasets.options import Options
+    from xpnet.datasets.read_options import Options
 
     names = ("rows", "labels", "label", "header", "delimiter", "floating", "max_data_bytes")
     options = {name: getattr(args, name) for name in names} | more

@@ -191,7 +191,7 @@ def _describe(
     stopwatch: Stopwatch,
 ) -> dict[str, Any]:
     """Return what was timed where and how fast it is, as JSON knows it."""
-    from xpnet.arrays.precision import compute_type
+    from xpnet.arrays.matmul_precision import compute_type
 
     fastest = max(speeds, key=lambda speed: speed.best)
     return {

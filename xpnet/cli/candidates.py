@@ -119,8 +119,8 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
     from importlib.metadata import version
 
     from xpnet.parity.candidates import on_backend
-    from xpnet.parity.kit.backends import dtype_name, open_backend
-    from xpnet.parity.kit.choice import NAMES, why_not
+    from xpnet.testing.backend_choice import NAMES, why_not
+    from xpnet.testing.backends import dtype_name, open_backend
 
     reason = why_not(name) if name in NAMES else f"known are {', '.join(NAMES)}"
     if reason is not None:
@@ -142,7 +142,7 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
 
 def _facts(network: "Network", device: "Device") -> dict[str, str]:
     """Return what a report and a certificate say of where something was computed."""
-    from xpnet.arrays.precision import compute_type
+    from xpnet.arrays.matmul_precision import compute_type
 
     return {
         "device": device.name,

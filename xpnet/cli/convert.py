@@ -31,7 +31,7 @@ from xpnet.cli.streams import tell
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xpnet.formats.contents import Contents
+    from xpnet.formats.model_file import Contents
     from xpnet.networks.network import Network
     from xpnet.networks.preprocessing import Step
     from xpnet.parity.verification import Verification
@@ -77,7 +77,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace, _: Stopwatch) -> int:
     """Run the command."""
-    from xpnet.formats.choosing import save
+    from xpnet.formats.load_save import save
 
     _check_target(args)
     contents = read_contents(args.source, file_options(args))
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> int:
 def _check_target(args: argparse.Namespace) -> None:
     """Refuse a file that could not be written, before and not after the work."""
     from xpnet.files.writing import check_target
-    from xpnet.formats.choosing import check_suffix
+    from xpnet.formats.load_save import check_suffix
 
     try:
         check_suffix(args.target)
@@ -127,7 +127,7 @@ def _read(
     from xpnet.datasets import read
     from xpnet.files.errors import DataError
     from xpnet.inference.batches import as_rows
-    from xpnet.inference.labels import as_class_ids
+    from xpnet.inference.class_labels import as_class_ids
 
     images, labels = read(args.data, **read_options(args, features=network.n_in))
     if not len(images):
@@ -182,11 +182,11 @@ def _verified(
     """Compare what both files give with what the network is meant to give."""
     import numpy as np
 
-    from xpnet.formats.choosing import read_model
-    from xpnet.formats.options import Options
+    from xpnet.formats.load_options import Options
+    from xpnet.formats.load_save import read_model
     from xpnet.inference.batches import default_batch_size
     from xpnet.networks.network import preprocessed
-    from xpnet.parity.sources import ABSOLUTE_ERRORS, by_own_runtime
+    from xpnet.parity.original_runtimes import ABSOLUTE_ERRORS, by_own_runtime
     from xpnet.parity.verification import verify
 
     n_steps = len(network.preprocessing) - len(contents.network.preprocessing)

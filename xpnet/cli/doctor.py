@@ -14,7 +14,7 @@ from xpnet.cli.report import print_json, print_line, print_table
 from xpnet.cli.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from xpnet.arrays.causes import Diagnosis
+    from xpnet.arrays.gpu.gpu_errors import Diagnosis
 
 __all__ = ["add_parser"]
 
@@ -55,7 +55,7 @@ def _gpu_index(word: str) -> int:
 
 def run(args: argparse.Namespace, _: Stopwatch) -> int:
     """Run the command."""
-    from xpnet.arrays.diagnosis import diagnose, gpu_facts
+    from xpnet.arrays.gpu.diagnosis import diagnose, gpu_facts
 
     diagnosis = diagnose(args.device, check=True)
     explained = None if args.data is None else explain(args, usable=diagnosis.usable)
@@ -120,7 +120,7 @@ def _host_facts() -> dict[str, Any]:
     from threadpoolctl import threadpool_info
 
     import xpnet
-    from xpnet.arrays.facts import told
+    from xpnet.arrays.gpu.gpu_info import told
 
     blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return {

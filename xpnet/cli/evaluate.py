@@ -93,7 +93,7 @@ def _checked(
     args: argparse.Namespace, network: "Network", rows: Any, labels: Any
 ) -> tuple[Any, Any]:
     from xpnet.files.errors import DataError
-    from xpnet.inference.labels import as_class_ids
+    from xpnet.inference.class_labels import as_class_ids
 
     if labels is None:
         what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"

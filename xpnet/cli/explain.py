@@ -4,8 +4,8 @@ import argparse
 from typing import Any
 
 from xpnet.cli.arguments import DATA_HELP, file_name, not_negative, positive
+from xpnet.cli.device_choice import count_rows, crossover_of
 from xpnet.cli.models import add_file_arguments, read_model
-from xpnet.cli.placing import count_rows, crossover_of
 from xpnet.cli.report import network_text
 
 __all__ = ["add_explain_arguments", "explain", "explanation_rows"]

@@ -57,10 +57,10 @@ def _facts(args: argparse.Namespace) -> dict[str, Any]:
     """Return what the file holds: weights, or else images."""
     from xpnet.datasets.preview import preview
     from xpnet.files.errors import DataError, WeightsError
-    from xpnet.formats.choosing import SAMPLE_PATH
-    from xpnet.formats.options import Options
-    from xpnet.formats.overview import overview
-    from xpnet.formats.recognize import format_of
+    from xpnet.formats.detect_weights import format_of
+    from xpnet.formats.load_options import Options
+    from xpnet.formats.load_save import SAMPLE_PATH
+    from xpnet.formats.model_summary import overview
 
     path = SAMPLE_PATH if args.file == "sample" else Path(args.file)
     limit = args.max_data_bytes

@@ -154,7 +154,7 @@ def _without_warnings() -> AbstractContextManager[object]:
 
 def _known(error: Exception, args: argparse.Namespace) -> Exception:
     """Return an error as one of the data, or of the GPU of --device, if it is of either."""
-    from xpnet.arrays.causes import DeviceError
+    from xpnet.arrays.gpu.gpu_errors import DeviceError
     from xpnet.arrays.ranges import RangeError
     from xpnet.cli.input_range import as_data_error
 
@@ -163,7 +163,7 @@ def _known(error: Exception, args: argparse.Namespace) -> Exception:
         return as_data_error(error, args.data, has_precision=has_precision)
     if not type(error).__module__.startswith("cupy"):
         return error
-    from xpnet.arrays.diagnosis import cause_of
+    from xpnet.arrays.gpu.diagnosis import cause_of
 
     index = str(getattr(args, "device", "")).rpartition(":")[2]
     return DeviceError(cause_of(error, int(index) if index.isdigit() else 0))
@@ -171,7 +171,7 @@ def _known(error: Exception, args: argparse.Namespace) -> Exception:
 
 def _exit_code(error: Exception) -> int:
     """Return the exit code of an error that a user can mend, or else of one that only we can."""
-    from xpnet.arrays.causes import DeviceError
+    from xpnet.arrays.gpu.gpu_errors import DeviceError
     from xpnet.files.errors import DataError, WeightsError
 
     if isinstance(error, UsageError | FileExistsError):
@@ -193,7 +193,7 @@ def _is_memory_error(error: Exception) -> bool:
 
 
 def _describe(error: Exception, args: argparse.Namespace) -> str:
-    from xpnet.arrays.causes import DeviceError
+    from xpnet.arrays.gpu.gpu_errors import DeviceError
 
     if isinstance(error, DeviceError):  # may quote many lines of a compiler
         return " ".join(str(error).split())

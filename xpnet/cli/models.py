@@ -14,7 +14,7 @@ from xpnet.cli.arguments import (
     read_options,
     with_progress,
 )
-from xpnet.cli.placing import PRECISIONS, count_rows, in_precision, open_device
+from xpnet.cli.device_choice import PRECISIONS, count_rows, in_precision, open_device
 from xpnet.cli.streams import tell
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from xpnet.arrays.device import Device
     from xpnet.cli.stopwatch import Stopwatch
-    from xpnet.formats.contents import Contents
-    from xpnet.formats.options import Options
+    from xpnet.formats.load_options import Options
+    from xpnet.formats.model_file import Contents
     from xpnet.networks.network import Network
 
 __all__ = [
@@ -98,7 +98,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = T
 
 def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a file of weights from elsewhere does not tell, and how far it is trusted."""
-    from xpnet.formats.options import LAYOUTS
+    from xpnet.formats.load_options import LAYOUTS
 
     group = parser.add_argument_group("a network from elsewhere")
     group.add_argument(
@@ -137,7 +137,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
 
 def file_options(args: argparse.Namespace) -> "Options":
     """Return the options of `xpnet.load` that are about the file."""
-    from xpnet.formats.options import Options
+    from xpnet.formats.load_options import Options
 
     activation = args.activation
     if activation is not None and "," in activation:
@@ -192,7 +192,7 @@ def read_model(args: argparse.Namespace) -> Model:
 def read_contents(path: str, options: "Options") -> "Contents":
     """Return what a file of weights holds; what the system says of the file is a fault of it."""
     from xpnet.files.errors import WeightsError
-    from xpnet.formats.choosing import read_model
+    from xpnet.formats.load_save import read_model
 
     try:
         return read_model(path, options)

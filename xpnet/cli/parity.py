@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.agreement import print_batches, print_report, report_as_json
 from xpnet.cli.arguments import (
     Subparsers,
     UsageError,
@@ -15,6 +14,7 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.candidates import open_candidates
 from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
+from xpnet.cli.parity_report import print_batches, print_report, report_as_json
 from xpnet.cli.report import print_json, print_line
 from xpnet.cli.stopwatch import Stopwatch
 from xpnet.cli.streams import show_progress, tell
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from xpnet.networks.network import Network
     from xpnet.parity.report import Report
-    from xpnet.parity.tally import Agreement
+    from xpnet.parity.stage_statistics import Agreement
 
 __all__ = ["add_parser"]
 
@@ -180,7 +180,7 @@ def _check_arguments(args: argparse.Namespace) -> None:
     if args.record is not None:
         _refuse(args, "--record, which writes what --device computes")
     written = [path for path in (args.record, args.plot) if path is not None]
-    if len(written) == 2 and Path(written[0]).resolve() == Path(written[1]).resolve():  # noqa: PLR2004
+    if len(written) == 2 and Path(written[0]).resolve() == Path(written[1]).resolve():
         msg = f"--record and --plot must be two files; got {args.plot} for both"
         raise UsageError(msg)
     if args.plot is not None:
@@ -218,7 +218,7 @@ def _read_rows(
 
 
 def _measure_batches(args: argparse.Namespace, network: "Network", rows: "NDArray[Any]") -> int:
-    from xpnet.parity.batches import batch_sensitivity
+    from xpnet.parity.batch_effects import batch_sensitivity
 
     found = batch_sensitivity(network, rows)
     result = {"data": args.data, "model": args.model, "network": repr(network), **found.to_json()}
@@ -233,7 +233,7 @@ def _measure_batches(args: argparse.Namespace, network: "Network", rows: "NDArra
 
 def _draw(args: argparse.Namespace, network: "Network", report: "Report") -> None:
     from xpnet.parity.bounds.error_bound import stage_names
-    from xpnet.pictures.agreement import draw_agreement
+    from xpnet.pictures.error_bounds import draw_agreement
     from xpnet.pictures.saving import save_figure
 
     names = stage_names(network)

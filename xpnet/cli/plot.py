@@ -35,7 +35,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace, _: Stopwatch) -> int:
     """Run the command."""
-    from xpnet.pictures.curves import draw_activations
+    from xpnet.pictures.activation_curves import draw_activations
     from xpnet.pictures.saving import check_picture, save_figure
 
     try:

@@ -53,7 +53,7 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
     """Run the command."""
-    from xpnet.arrays.counting import count_transfers
+    from xpnet.arrays.transfer_counts import count_transfers
     from xpnet.files.writing import atomic_write
     from xpnet.inference.nonfinite import count_nonfinite
 

@@ -10,8 +10,8 @@ from xpnet.cli.stopwatch import Stopwatch
 from xpnet.cli.streams import standard_output, tell
 
 if TYPE_CHECKING:
-    from xpnet.arrays.counting import Transfers
     from xpnet.arrays.device import Device
+    from xpnet.arrays.transfer_counts import Transfers
     from xpnet.networks.network import Network
 
 _PHASES = {
@@ -43,9 +43,9 @@ def describe_work(
     transfers: "Transfers",
 ) -> dict[str, Any]:
     """Return what was computed where and how fast, as JSON knows it."""
-    from xpnet.arrays.precision import compute_type
+    from xpnet.arrays.matmul_precision import compute_type
+    from xpnet.inference.batch_invariance import rows_at_a_time
     from xpnet.inference.batches import check_batch_size
-    from xpnet.inference.invariance import rows_at_a_time
 
     seconds = stopwatch.seconds()
     computing = seconds["computing"]

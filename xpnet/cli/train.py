@@ -12,12 +12,12 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
 )
-from xpnet.cli.examples import add_example_arguments, fitted, read_examples
-from xpnet.cli.learning import add_learning_arguments
-from xpnet.cli.placing import open_device
+from xpnet.cli.device_choice import open_device
 from xpnet.cli.report import network_text, print_json, print_table, transfers_text
 from xpnet.cli.stopwatch import Stopwatch
 from xpnet.cli.streams import on_terminal, progress_bar, tell, write_error_text
+from xpnet.cli.training_arguments import add_learning_arguments
+from xpnet.cli.training_data import add_example_arguments, fitted, read_examples
 from xpnet.cli.training_files import checked_files, told_where, write_run
 
 if TYPE_CHECKING:
@@ -99,13 +99,13 @@ def _start(args: argparse.Namespace, images: "NDArray[Any]", labels: "NDArray[An
     """Return the network as it is before it learns anything."""
     import numpy as np
 
-    from xpnet.formats.choosing import serialized
+    from xpnet.formats.load_save import serialized
     from xpnet.networks.initializers import init_network
 
     n_classes = args.classes or max(int(labels.max()) + 1, 2)
     missing = sorted(set(range(n_classes)) - set(np.unique(labels).tolist()))
     if missing:
-        names = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")  # noqa: PLR2004 (a few)
+        names = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")
         tell(f"no image of class {names}: the network cannot learn it")
     try:
         network = init_network(

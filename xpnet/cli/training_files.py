@@ -52,7 +52,7 @@ def checked_files(args: argparse.Namespace) -> tuple[Path | None, bool]:
 
 def _check_names(args: argparse.Namespace, written: list[str], checkpoint: Path) -> None:
     """Raise UsageError if a file's name is not one of its kind, or that of another file."""
-    from xpnet.formats.choosing import check_suffix
+    from xpnet.formats.load_save import check_suffix
 
     if args.history == "-":
         msg = "--history must name a file; got -"
@@ -93,7 +93,7 @@ def told_where(checkpoint: Path | None) -> "Iterator[None]":
 def write_run(args: argparse.Namespace, trained: "Run", *, force: bool) -> None:
     """Write the model, and what was asked for beside it."""
     from xpnet.files.writing import atomic_write
-    from xpnet.formats.choosing import save
+    from xpnet.formats.load_save import save
 
     save(trained.network, args.output, force=force)
     if args.history is not None:
@@ -101,7 +101,7 @@ def write_run(args: argparse.Namespace, trained: "Run", *, force: bool) -> None:
             epochs = [asdict(epoch) for epoch in trained.history]
             stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
     if args.plot is not None:
-        from xpnet.pictures.learning import draw_learning
+        from xpnet.pictures.learning_curves import draw_learning
         from xpnet.pictures.saving import save_figure
 
         title = network_text(repr(trained.network))

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.datasets.limits import check_held, spooled
-from xpnet.datasets.tables import BLOCK_BYTES, Table
+from xpnet.datasets.row_tables import BLOCK_BYTES, Table
 
 if TYPE_CHECKING:
-    from xpnet.datasets.options import Options
+    from xpnet.datasets.read_options import Options
     from xpnet.files import Source
 
 __all__ = ["ColumnTable"]

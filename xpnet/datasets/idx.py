@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xpnet.datasets.tables import Table
+from xpnet.datasets.row_tables import Table
 from xpnet.files import DataError
 
 if TYPE_CHECKING:

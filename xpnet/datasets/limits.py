@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, cast
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
-    from xpnet.datasets.options import Options
+    from xpnet.datasets.read_options import Options
     from xpnet.files import Source
     from xpnet.files.opening import Readable
 

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from xpnet.datasets.array_checks import image_rows, label_blocks
 from xpnet.datasets.column_major import ColumnTable
 from xpnet.datasets.limits import spooled
 from xpnet.datasets.pairing import paired
-from xpnet.datasets.roles import image_rows, label_blocks
-from xpnet.datasets.tables import Labels, Rows, Table
+from xpnet.datasets.row_tables import Labels, Rows, Table
 from xpnet.files import DataError
 from xpnet.files.npy import read_npy_header
 from xpnet.files.npz import NpzMember, open_npz_members
 
 if TYPE_CHECKING:
-    from xpnet.datasets.options import Options
+    from xpnet.datasets.read_options import Options
     from xpnet.files import Source
     from xpnet.files.opening import Readable
 

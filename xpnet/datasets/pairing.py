@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.tables import Block, Labels, Rows
+from xpnet.datasets.row_tables import Block, Labels, Rows
 from xpnet.files import DataError
 
 __all__ = ["paired"]

@@ -5,18 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from xpnet.datasets.array_checks import image_dtype
 from xpnet.datasets.column_major import ColumnTable
-from xpnet.datasets.labels import labels_beside
-from xpnet.datasets.options import Options
+from xpnet.datasets.detect_format import format_of
+from xpnet.datasets.label_files import labels_beside
 from xpnet.datasets.read import open_rows
-from xpnet.datasets.recognize import format_of
-from xpnet.datasets.roles import image_dtype
+from xpnet.datasets.read_options import Options
+from xpnet.datasets.row_tables import Rows, Table
 from xpnet.datasets.sample import SAMPLE_IMAGES
-from xpnet.datasets.tables import Rows, Table
 from xpnet.files import DataError, open_source
 
 if TYPE_CHECKING:
-    from xpnet.datasets.columns import Layout
+    from xpnet.datasets.csv_columns import Layout
 
 __all__ = ["count_images", "preview"]
 

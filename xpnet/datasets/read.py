@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.delimited import open_delimited
+from xpnet.datasets.array_checks import image_rows
+from xpnet.datasets.csv_file import open_delimited
+from xpnet.datasets.detect_format import format_of
 from xpnet.datasets.idx import open_idx
-from xpnet.datasets.labels import labels_beside, open_labels
+from xpnet.datasets.label_files import labels_beside, open_labels
 from xpnet.datasets.limits import check_held
 from xpnet.datasets.npz import open_npy, open_npz
-from xpnet.datasets.options import FilePath, Options
 from xpnet.datasets.pairing import paired
-from xpnet.datasets.recognize import format_of
-from xpnet.datasets.roles import image_rows
+from xpnet.datasets.read_options import FilePath, Options
+from xpnet.datasets.row_tables import Block, Rows
 from xpnet.datasets.sample import SAMPLE_IMAGES
-from xpnet.datasets.tables import Block, Rows
 from xpnet.files import DataWarning, open_source
 from xpnet.files.errors import printable
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpnet.datasets.idx import open_idx
-from xpnet.datasets.options import Options
+from xpnet.datasets.read_options import Options
 from xpnet.files import open_source
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
-from xpnet.formats.parameters import check_finite, check_floating
+from xpnet.formats.checked_parameters import check_finite, check_floating
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from xpnet.files.errors import WeightsError
 from xpnet.files.npy import NpyHeader, read_npy_header
 from xpnet.files.npz import NpzMember, npz_bytes, open_npz_members
-from xpnet.formats.contents import Named
 from xpnet.formats.description import arrays_by_name, describe
-from xpnet.formats.options import Options
+from xpnet.formats.load_options import Options
+from xpnet.formats.model_file import Named
 from xpnet.formats.pickle import TORCH_HINT
 from xpnet.networks.network import Network
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError
-from xpnet.formats.contents import Named
 from xpnet.formats.description import arrays_by_name, describe
-from xpnet.formats.options import MOST_BYTES
+from xpnet.formats.load_options import MOST_BYTES
+from xpnet.formats.model_file import Named
 from xpnet.formats.safetensors_header import Tensor, parse_header
 from xpnet.networks.network import Network
 

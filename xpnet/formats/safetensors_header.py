@@ -124,7 +124,7 @@ def _tensor(name: str, entry: Any, start: int) -> Tensor:
         rule = f"a list of at most {_MOST_DIMENSIONS} whole numbers"
         msg = f"shape of {quoted(name)} must be {rule}; got {shape!r}"
         raise ValueError(msg)
-    if not _is_naturals(offsets) or len(offsets) != 2:  # noqa: PLR2004 (a pair)
+    if not _is_naturals(offsets) or len(offsets) != 2:
         msg = f"data_offsets of {quoted(name)} must be two whole numbers; got {offsets!r}"
         raise ValueError(msg)
     n_bits = math.prod(shape) * _BITS[dtype]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
-from xpnet.formats.parameters import check_finite
+from xpnet.formats.checked_parameters import check_finite
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, output_of
 

@@ -84,7 +84,7 @@ class Activation:
     def prepared(self, xp: Any, dtype: Any, /, **options: Any) -> Callable[[Any, Any], Any]:
         """Return ``self`` with these options, as a function of an `x` of this dtype and `xp`."""
         function = self.function
-        if limits_of(dtype, xp).bits < 32:  # noqa: PLR2004 (float32)
+        if limits_of(dtype, xp).bits < 32:
             return lambda x, xp: compute(function, x, xp=xp, **options)
         return (lambda x, xp: function(x, xp, **options)) if options else function
 

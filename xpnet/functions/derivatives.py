@@ -63,7 +63,7 @@ def hard_shrink(x: Any, _y: Any, xp: Any, *, threshold: float = 0.5) -> Any:
 
 def hard_sigmoid(x: Any, _y: Any, xp: Any) -> Any:
     """Return 1 / 6 between -3 and 3."""
-    return as_numbers(xp.abs(x) < 3.0, x, xp) / 6.0  # noqa: PLR2004
+    return as_numbers(xp.abs(x) < 3.0, x, xp) / 6.0
 
 
 def hard_silu(x: Any, _y: Any, xp: Any) -> Any:
@@ -108,7 +108,7 @@ def relu(x: Any, _y: Any, xp: Any) -> Any:
 
 def relu6(x: Any, _y: Any, xp: Any) -> Any:
     """Return 1 between 0 and 6."""
-    return as_numbers((x > 0.0) & (x < 6.0), x, xp)  # noqa: PLR2004
+    return as_numbers((x > 0.0) & (x < 6.0), x, xp)
 
 
 def selu(x: Any, _y: Any, xp: Any) -> Any:

@@ -4,8 +4,8 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, bounded
+from xpnet.functions.dtype_constants import precision_of
 from xpnet.functions.options import word
-from xpnet.functions.precisions import precision_of
 from xpnet.functions.softmax import check_axis
 from xpnet.functions.special import normal_tail
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, bounded
+from xpnet.functions.dtype_constants import precision_of
 from xpnet.functions.options import positive
-from xpnet.functions.precisions import precision_of
 from xpnet.functions.special import product
 
 __all__ = ["SELU_ALPHA", "SELU_SCALE", "celu", "elu", "exponential", "selu", "softplus"]

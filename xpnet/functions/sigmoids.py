@@ -4,7 +4,7 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.precisions import precision_of
+from xpnet.functions.dtype_constants import precision_of
 from xpnet.functions.special import polynomial
 
 __all__ = ["log_sigmoid", "sigmoid", "softsign", "tanh", "tanh_shrink"]

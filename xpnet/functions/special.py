@@ -6,7 +6,7 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, bounded
-from xpnet.functions.precisions import TAIL_BEND, precision_of
+from xpnet.functions.dtype_constants import TAIL_BEND, precision_of
 
 __all__ = ["erf", "normal_tail", "polynomial", "product"]
 

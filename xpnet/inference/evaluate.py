@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.counting import Transfers, count_transfers
 from xpnet.arrays.namespace import as_array, library_of
 from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import to_numpy
+from xpnet.arrays.transfer_counts import Transfers, count_transfers
 from xpnet.inference.batches import TransferPolicy, check_transfer, is_stream
-from xpnet.inference.labels import as_class_ids, confusion_of, stay_together
+from xpnet.inference.class_labels import as_class_ids, confusion_of, stay_together
 from xpnet.inference.nonfinite import tell
 from xpnet.inference.predict import marked_class_ids
-from xpnet.inference.working import Work, batched, plan
+from xpnet.inference.runner import Work, batched, plan
 from xpnet.networks.network import Network
 
 __all__ = ["Evaluation", "evaluate"]

@@ -81,7 +81,7 @@ def mark(ids: Any, rows: Any, y: Any, n_classes: int) -> Any:
             if math.isfinite(numbers.dot(numbers)):
                 return ids
     xp = array_namespace(y)
-    if limits_of(y.dtype, xp).bits < 32:  # noqa: PLR2004 (float32)
+    if limits_of(y.dtype, xp).bits < 32:
         y = cast(y, xp.float32, xp)  # CuPy lacks functions of bfloat16
     is_marked = ~xp.isfinite(xp.max(y, axis=1))
     if isinstance(rows, np.ndarray) and rows.dtype.kind == "f":

@@ -9,7 +9,7 @@ from xpnet.functions.sigmoids import sigmoid
 from xpnet.functions.softmax import softmax
 from xpnet.inference.batches import TransferPolicy, is_stream
 from xpnet.inference.nonfinite import mark, report
-from xpnet.inference.working import batched, plan
+from xpnet.inference.runner import batched, plan
 from xpnet.networks.network import Network
 
 __all__ = ["class_ids", "marked_class_ids", "predict", "predict_proba"]

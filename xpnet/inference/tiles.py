@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.blas import blas_threads, one_blas_thread
+from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.ranges import counting_from
 from xpnet.inference.batches import default_batch_size
-from xpnet.inference.workers import do_all
+from xpnet.inference.thread_pool import do_all
 from xpnet.networks.network import Network
 
 __all__ = ["check_threads", "even_tiles", "in_tiles", "tiles_of"]

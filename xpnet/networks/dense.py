@@ -60,7 +60,7 @@ class Dense:
         if weight.dtype != bias.dtype:
             msg = f"`bias` must have the dtype of the weight, {weight.dtype}; got {bias.dtype}"
             raise TypeError(msg)
-        if weight.ndim != 2 or 0 in weight.shape:  # noqa: PLR2004 (a matrix)
+        if weight.ndim != 2 or 0 in weight.shape:
             msg = f"`weight` must have the shape (n_in, n_out); got {tuple(weight.shape)}"
             raise ValueError(msg)
         if tuple(bias.shape) != (weight.shape[1],):

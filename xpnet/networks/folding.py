@@ -53,7 +53,7 @@ def folded(network: Network, /) -> Network:
     """
     first, *others = network.layers
     xp, dtype = array_namespace(first.weight), network.dtype
-    if limits_of(dtype, xp).bits < 32:  # noqa: PLR2004 (float32)
+    if limits_of(dtype, xp).bits < 32:
         return network
     steps, wide = network.preprocessing, widest_floating(first.weight, xp)
     with current_device(first.weight), without_warnings():

@@ -82,7 +82,7 @@ def init_network(
     >>> init_network([784, 50, 100, 10], seed=0)
     Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; logits; float32, numpy)
     """
-    if len(sizes) < 2 or any(size < 1 for size in sizes):  # noqa: PLR2004 (in and out)
+    if len(sizes) < 2 or any(size < 1 for size in sizes):
         msg = f"`sizes` must be two or more positive numbers; got {list(sizes)}"
         raise ValueError(msg)
     if activation not in ACTIVATIONS:

@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Self
 
 from xpnet._typing import Array
+from xpnet.arrays.cpu.blocked_matmul import affine, may_be_shared_out, times_once
 from xpnet.arrays.device import Device
-from xpnet.arrays.fusion import with_bias
+from xpnet.arrays.gpu.fusion import with_bias
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
@@ -20,7 +21,6 @@ from xpnet.arrays.namespace import (
     library_of,
     widest_floating,
 )
-from xpnet.arrays.products import affine, may_be_shared_out, times_once
 from xpnet.arrays.ranges import dtype_before_cast, finite_cast, is_far_below, without_overflow
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
@@ -434,7 +434,7 @@ def forward(network: Network, x: Any, /) -> Any:
         msg = f"`x` must have the shape (..., {network.n_in}); got {tuple(x.shape)}"
         raise ValueError(msg)
     with current_device(x):
-        if x.ndim <= 2:  # noqa: PLR2004 (a matrix, or one row)
+        if x.ndim <= 2:
             return outputs(network, x, xp)
         # Matrices only: for more dimensions NumPy multiplies one matrix at a time, and CuPy
         # computes float16 in float32.

@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+from xpnet.arrays.cpu.blocked_matmul import constant
 from xpnet.arrays.namespace import array_namespace, device_of, limits_of, without_warnings
-from xpnet.arrays.products import constant
 from xpnet.networks.dense import Dense
 from xpnet.networks.folding import folded
 from xpnet.networks.network import Network, forward
@@ -84,7 +84,7 @@ def _with_tanh(network: Network) -> Network:
     """Return the network with tanh in place of hidden sigmoids, where that is exact enough."""
     layers = list(network.layers)
     xp = array_namespace(layers[0].weight)
-    if limits_of(network.dtype, xp).bits < 32:  # noqa: PLR2004 (float32)
+    if limits_of(network.dtype, xp).bits < 32:
         return network
     for i, (layer, following) in enumerate(pairwise(network.layers)):
         if layer.activation == "sigmoid" and _is_on(network.layers[: i + 1], following.weight):

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeAlias
 from xpnet._typing import ArrayT
 from xpnet.arrays.linalg import eigh
 from xpnet.arrays.namespace import apply, array_namespace, as_floating, cast, current_device
-from xpnet.networks.statistics import covariances, deviations
+from xpnet.networks.column_statistics import covariances, deviations
 
 __all__ = ["STEPS", "Scale", "Standardize", "Step", "Whiten", "arrays_of", "map_arrays"]
 

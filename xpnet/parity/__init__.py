@@ -1,32 +1,28 @@
-"""Evidence that backends agree: derived bounds, comparison, certificates, and a pytest plugin.
+"""Evidence that backends agree: derived bounds, comparison, certificates.
 
-For array code of any kind, on the room `xpnet.arrays` alone: `plugin` and `kit`. For networks:
-`bounds`; `report`, which judges `candidates` by them; `certificates`; and `batches`.
-The names open on first use.
+The public names are imported on first use.
 """
 
 import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xpnet.parity.batches import BatchSensitivity, batch_sensitivity
+    from xpnet.parity.batch_effects import BatchSensitivity, batch_sensitivity
     from xpnet.parity.bounds.error_bound import ErrorBound, StageBound, error_bound
     from xpnet.parity.candidates import stage_results
     from xpnet.parity.certificates.certificate import read_certificate, write_certificate
     from xpnet.parity.certificates.recording import Certificate, certify
-    from xpnet.parity.kit.comparing import assert_parity
     from xpnet.parity.report import Report, compare
-    from xpnet.parity.tally import Agreement, StageAgreement
+    from xpnet.parity.stage_statistics import Agreement, StageAgreement
 
 _FILES = {
-    "batches": ("BatchSensitivity", "batch_sensitivity"),
+    "batch_effects": ("BatchSensitivity", "batch_sensitivity"),
     "candidates": ("stage_results",),
     "bounds.error_bound": ("ErrorBound", "StageBound", "error_bound"),
     "certificates.certificate": ("read_certificate", "write_certificate"),
-    "kit.comparing": ("assert_parity",),
     "certificates.recording": ("Certificate", "certify"),
     "report": ("Report", "compare"),
-    "tally": ("Agreement", "StageAgreement"),
+    "stage_statistics": ("Agreement", "StageAgreement"),
 }
 _HOMES = {name: file for file, names in _FILES.items() for name in names}
 
@@ -38,7 +34,6 @@ __all__ = [
     "Report",
     "StageAgreement",
     "StageBound",
-    "assert_parity",
     "batch_sensitivity",
     "certify",
     "compare",

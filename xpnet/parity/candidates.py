@@ -14,8 +14,8 @@ from xpnet.networks.network import Network, layer_results
 from xpnet.parity.bounds.error_bound import stage_names, tiles
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.certificates.fingerprint import preprocessing_facts
-from xpnet.parity.kit.backends import Backend
-from xpnet.parity.tally import Agreement, Tally
+from xpnet.parity.stage_statistics import Agreement, Tally
+from xpnet.testing.backends import Backend
 
 __all__ = ["Candidate", "Trial", "check_candidate", "on_backend", "stage_results"]
 

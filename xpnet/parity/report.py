@@ -12,7 +12,7 @@ from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import checked_confidence, count_results, rows_on_host, tiles
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.candidates import Candidate, Trial
-from xpnet.parity.tally import Agreement
+from xpnet.parity.stage_statistics import Agreement
 
 __all__ = ["Report", "compare"]
 

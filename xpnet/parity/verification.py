@@ -12,8 +12,8 @@ from xpnet.inference.predict import class_ids
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import count_results, rows_on_host, tiles
-from xpnet.parity.bounds.precision import rowwise_error
 from xpnet.parity.bounds.propagation import Propagation
+from xpnet.parity.bounds.rounding import rowwise_error
 
 __all__ = ["Deviation", "Verification", "verify"]
 

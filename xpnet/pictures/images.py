@@ -28,12 +28,12 @@ def as_images(images: NDArray[Any], /) -> NDArray[Any]:
     ValueError
         If the rows do not make square images.
     """
-    if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):  # noqa: PLR2004 (a channel)
+    if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):
         images = images.squeeze(1 if images.shape[1] == 1 else 3)
-    if images.ndim == 3:  # noqa: PLR2004 (n, height, width)
+    if images.ndim == 3:
         return images
     side = isqrt(images.shape[-1])
-    if images.ndim != 2 or side * side != images.shape[-1] or not side:  # noqa: PLR2004 (rows)
+    if images.ndim != 2 or side * side != images.shape[-1] or not side:
         msg = f"`images` must be square to be shown; got the shape {images.shape}"
         raise ValueError(msg)
     return images.reshape(len(images), side, side)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.blas import blas_threads, one_blas_thread
-from xpnet.arrays.memory import keep_freed_memory
-from xpnet.inference.workers import do_all
+from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
+from xpnet.arrays.cpu.memory import keep_freed_memory
+from xpnet.inference.thread_pool import do_all
 
 __all__ = ["Augmentation", "distort", "image_shape", "shift"]
 
@@ -89,7 +89,7 @@ def image_shape(shape: tuple[int, ...], /) -> tuple[int, int]:
     ValueError
         If it is neither.
     """
-    if len(shape) == 3:  # noqa: PLR2004 (n, height, width)
+    if len(shape) == 3:
         return shape[1], shape[2]
     side = isqrt(prod(shape[1:]))
     if side * side != prod(shape[1:]):

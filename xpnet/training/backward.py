@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from xpnet.arrays.cpu.blocked_matmul import transposed_times
 from xpnet.arrays.namespace import cast, device_of, limits_of
-from xpnet.arrays.products import transposed_times
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.losses import LOSSES, one_hot
 from xpnet.networks.network import Network, layer_results
@@ -112,7 +112,7 @@ class Objective:
     def of_rows(self, outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
         """Return the loss of each row, of shape (n, 1), and its derivative by the outputs."""
         loss, dtype = LOSSES[str(self.loss)], outputs.dtype
-        if limits_of(dtype, xp).bits >= 32:  # noqa: PLR2004 (float32)
+        if limits_of(dtype, xp).bits >= 32:
             return loss(outputs, targets, xp)
         outputs, targets = xp.astype(outputs, xp.float32), xp.astype(targets, xp.float32)
         losses, slope = loss(outputs, targets, xp)

@@ -9,9 +9,9 @@ from xpnet.arrays.namespace import (
     without_warnings,
 )
 from xpnet.arrays.transfer import to_numpy, without_graph
-from xpnet.inference.labels import stay_together
+from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import class_ids
-from xpnet.inference.working import batched, plan
+from xpnet.inference.runner import batched, plan
 from xpnet.networks.network import Network
 from xpnet.training.backward import Objective, loss_and_gradient
 from xpnet.training.examples import Examples

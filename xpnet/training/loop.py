@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.counting import Transfers
 from xpnet.arrays.namespace import array_namespace, current_device, device_of
 from xpnet.arrays.transfer import move, to_numpy
+from xpnet.arrays.transfer_counts import Transfers
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
 from xpnet.training.examples import Examples, check_finite
 from xpnet.training.learner import Learner

@@ -57,4 +57,4 @@ def vector_of(network: Network) -> Any:
     xp = array_namespace(network.layers[0].weight)
     parameters = [p for layer in network.layers for p in (layer.weight, layer.bias)]
     vector = xp.concat([xp.reshape(without_graph(p), (-1,)) for p in parameters])
-    return vector if limits_of(vector.dtype, xp).bits >= 32 else xp.astype(vector, xp.float32)  # noqa: PLR2004 (float32)
+    return vector if limits_of(vector.dtype, xp).bits >= 32 else xp.astype(vector, xp.float32)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from xpnet.arrays.counting import Transfers
+from xpnet.arrays.transfer_counts import Transfers
 from xpnet.networks.network import Network
 
 __all__ = ["Epoch", "Run", "RunawayError"]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.counting import count_transfers
 from xpnet.arrays.namespace import as_array, without_warnings
+from xpnet.arrays.transfer_counts import count_transfers
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_transfers
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
@@ -268,7 +268,7 @@ def _check_options(
         msg = f"`learning_rate` must be positive; got {learning_rate}"
         raise ValueError(msg)
     if isinstance(validation, tuple):
-        if len(validation) != 2:  # noqa: PLR2004 (a pair)
+        if len(validation) != 2:
             msg = f"`validation` must be a pair, (images, labels); got {len(validation)} of them"
             raise ValueError(msg)
     elif not isinstance(validation, int | float):

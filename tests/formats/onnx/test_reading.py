@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 import xpnet
 from xpnet import Dense, Network, Scale
 from xpnet.files.errors import WeightsError
-from xpnet.formats.choosing import read_model
+from xpnet.formats.detect_weights import recognised
+from xpnet.formats.load_options import Options
+from xpnet.formats.load_save import read_model
 from xpnet.formats.onnx import serialize
-from xpnet.formats.onnx.library import KEY
-from xpnet.formats.options import Options
-from xpnet.formats.recognize import recognised
+from xpnet.formats.onnx.import_onnx import KEY
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 

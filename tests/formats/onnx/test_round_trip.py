@@ -5,10 +5,10 @@ import pytest
 
 import xpnet
 from xpnet import Dense, Network, Scale, Standardize, Whiten
-from xpnet.formats.choosing import read_model
+from xpnet.formats.load_options import Options
+from xpnet.formats.load_save import read_model
 from xpnet.formats.onnx import serialize
-from xpnet.formats.onnx.operators import CLIPS, OPERATORS
-from xpnet.formats.options import Options
+from xpnet.formats.onnx.activation_operators import CLIPS, OPERATORS
 from xpnet.networks.preprocessing import arrays_of
 
 pytest.importorskip("onnx", reason="the package onnx is not installed")

@@ -6,7 +6,7 @@ import pytest
 import xpnet
 from xpnet import Network
 from xpnet.files.errors import WeightsError
-from xpnet.formats.onnx.operators import OPERATORS
+from xpnet.formats.onnx.activation_operators import OPERATORS
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 

@@ -6,7 +6,7 @@ import pytest
 import xpnet
 from xpnet import Dense, Network, Scale, Standardize, Whiten
 from xpnet.formats.onnx import serialize
-from xpnet.formats.onnx.operators import CLIPS, OPERATORS
+from xpnet.formats.onnx.activation_operators import CLIPS, OPERATORS
 from xpnet.functions.activations import ACTIVATIONS
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")

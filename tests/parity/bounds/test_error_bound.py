@@ -12,9 +12,9 @@ from xpnet.arrays.namespace import array_namespace
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.network import layer_results
 from xpnet.parity.bounds.error_bound import StageBound, error_bound
-from xpnet.parity.bounds.precision import precision_of
+from xpnet.parity.bounds.rounding import precision_of
 from xpnet.parity.candidates import on_backend
-from xpnet.parity.tally import Tally
+from xpnet.parity.stage_statistics import Tally
 
 F32 = np.float32
 MODES = pytest.mark.parametrize("worst_case", [False, True], ids=["probabilistic", "worst case"])

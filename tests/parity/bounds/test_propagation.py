@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import xpnet
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.parity.bounds.precision import precision_of, relative_error, rowwise_error
 from xpnet.parity.bounds.propagation import Propagation, in_float64
-from xpnet.parity.bounds.weights import spectral_bound
+from xpnet.parity.bounds.rounding import precision_of, relative_error, rowwise_error
+from xpnet.parity.bounds.weight_norms import spectral_bound
 
 F32 = np.float32
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.formats.onnx.activations import GATES, activated
-from xpnet.formats.onnx.products import rows_of, split, spread, with_bias
+from xpnet.formats.onnx.matrix_products import rows_of, split, spread, with_bias
+from xpnet.formats.onnx.read_activations import GATES, activated
 from xpnet.formats.onnx.values import Node, Rows, Value
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
@@ -68,7 +68,7 @@ def _steps(
     shape = rows.shape
     if constant.size == 1:
         value: Any = float(constant.reshape(-1)[0])
-        if shape is None and constant.ndim > 2:  # noqa: PLR2004 (more axes than rows have)
+        if shape is None and constant.ndim > 2:
             node.refuse(f"its constant of shape {constant.shape} does not fit a row")
         shape = None if shape is None else (*[1] * (constant.ndim - len(shape)), *shape)
     else:

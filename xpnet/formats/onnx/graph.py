@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.files.errors import WeightsError, quoted
-from xpnet.formats.onnx.library import onnx_library
+from xpnet.formats.onnx.import_onnx import onnx_library
 from xpnet.formats.onnx.schemas import Schemas
 from xpnet.formats.onnx.tensors import Tensors, numpy_dtype
 from xpnet.formats.onnx.values import BATCH, Node, OperatorError, Rows, ShapeError, Value
@@ -107,7 +107,7 @@ class Graph:
             shapes: list[tuple[_Shape, int | None]] = [(tuple(n or BATCH for n in dims), None)]
             # Some graphs leave the batch free, but work for one row only.
             return [*shapes, ((1, *dims[1:]), 1)] if dims[0] == 0 else shapes
-        if len(dims) < 2 or dims[0] == 1:  # noqa: PLR2004 (no batch at all)
+        if len(dims) < 2 or dims[0] == 1:
             return [(dims, 1 if len(dims) > 1 else None)]
         # One row as a column, and no batch, may be meant, too.
         return [((BATCH, *dims[1:]), dims[0]), (dims, None)]

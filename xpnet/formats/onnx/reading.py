@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from xpnet.files.errors import WeightsError, quoted
-from xpnet.formats.contents import Contents
+from xpnet.formats.checked_parameters import as_parameters, check_finite
+from xpnet.formats.load_options import Options
+from xpnet.formats.model_file import Contents
 from xpnet.formats.onnx.graph import Graph
-from xpnet.formats.onnx.library import KEY, VERSION, decode_error, onnx_library
-from xpnet.formats.onnx.meaning import MEANINGS
+from xpnet.formats.onnx.import_onnx import KEY, VERSION, decode_error, onnx_library
+from xpnet.formats.onnx.operator_table import MEANINGS
 from xpnet.formats.onnx.tensors import Tensors
 from xpnet.formats.onnx.values import Rows
 from xpnet.formats.onnx.wire import count_parts
-from xpnet.formats.options import Options
-from xpnet.formats.parameters import as_parameters, check_finite
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, output_of
 

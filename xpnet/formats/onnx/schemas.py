@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.files.errors import quoted
-from xpnet.formats.onnx.library import onnx_library
+from xpnet.formats.onnx.import_onnx import onnx_library
 from xpnet.formats.onnx.values import OperatorError, Value
 
 __all__ = ["Schemas"]

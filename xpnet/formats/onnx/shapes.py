@@ -90,7 +90,7 @@ def _reshape(node: Node) -> Value:
     if isinstance(x, Rows) and x.n_rows == BATCH and target and target[0] == node.fixed_batch:
         target[0] = BATCH
     if shape is None:
-        if len(target) != 2 or target[0] not in {-1, 0, 1}:  # noqa: PLR2004 (a batch of rows)
+        if len(target) != 2 or target[0] not in {-1, 0, 1}:
             node.refuse("the shape of its input must be known")
         return _reshaped(node, (BATCH, target[1])) if target[1] > 0 else _rows(node)
     if not node.attributes.get("allowzero"):

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError, quoted
-from xpnet.formats.onnx.library import onnx_library
-from xpnet.formats.options import Options
+from xpnet.formats.load_options import Options
+from xpnet.formats.onnx.import_onnx import onnx_library
 
 __all__ = ["Tensors", "numpy_dtype"]
 

@@ -70,7 +70,7 @@ def _number(content: bytes, place: int, end: int) -> tuple[int, int]:
         byte = content[place]
         number |= (byte & 0x7F) << shift
         place += 1
-        if byte < 0x80:  # noqa: PLR2004 (the highest bit says that there is more)
+        if byte < 0x80:
             return number, place
         shift += 7
     msg = "a number without an end"

@@ -7,9 +7,9 @@ import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.description import arrays_by_name
-from xpnet.formats.onnx.library import KEY, VERSION, onnx_library
-from xpnet.formats.onnx.operators import CLIPS, OPERATORS, Operator
-from xpnet.formats.onnx.products import WHITENING
+from xpnet.formats.onnx.activation_operators import CLIPS, OPERATORS, Operator
+from xpnet.formats.onnx.import_onnx import KEY, VERSION, onnx_library
+from xpnet.formats.onnx.matrix_products import WHITENING
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Whiten

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError, quoted
 from xpnet.files.opening import take
-from xpnet.formats.contents import Named
+from xpnet.formats.model_file import Named
 from xpnet.formats.pickle.machine import TORCH_MAGIC, Machine
 from xpnet.formats.pickle.values import HINTS, Array
 

@@ -127,7 +127,7 @@ def as_text(value: Any) -> str:
 
 def _paired(pairs: Any = ()) -> list[Any]:
     """Return keys and values one after the other."""
-    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):  # noqa: PLR2004
+    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
         msg = "a dictionary must be made of pairs"
         raise TypeError(msg)
     return [x for pair in pairs for x in pair]

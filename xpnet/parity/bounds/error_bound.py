@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.memory import keep_freed_memory
+from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import as_rows

@@ -20,7 +20,7 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, layer_results
 from xpnet.networks.preprocessing import Standardize, Whiten
-from xpnet.parity.bounds.errors import (
+from xpnet.parity.bounds.error_terms import (
     Array,
     Errors,
     WeightedErrors,
@@ -32,14 +32,14 @@ from xpnet.parity.bounds.errors import (
     product,
     root_of_squares,
 )
-from xpnet.parity.bounds.inputs import (
+from xpnet.parity.bounds.input_errors import (
     cast_error,
     error_before_cast,
     relative_input_error,
     step_error,
 )
-from xpnet.parity.bounds.precision import precision_of, relative_error, rowwise_error
-from xpnet.parity.bounds.weights import Weights
+from xpnet.parity.bounds.rounding import precision_of, relative_error, rowwise_error
+from xpnet.parity.bounds.weight_norms import Weights
 
 __all__ = ["Propagation", "in_float64"]
 

@@ -179,7 +179,7 @@ def stage_forms(network: "Network", n_rows: int) -> list[Form]:
 
 
 def _check_stages(network: "Network", x: Any, stages: Sequence[NDArray[Any]]) -> None:
-    if x.ndim != 2 or not x.shape[0] or x.shape[1] != network.n_in:  # noqa: PLR2004 (a matrix)
+    if x.ndim != 2 or not x.shape[0] or x.shape[1] != network.n_in:
         rule = f"must have the shape (n, {network.n_in}) with at least one row"
         msg = f"`x` {rule}; got {tuple(x.shape)}"
         raise ValueError(msg)

@@ -1,0 +1,109 @@
+"""What is known of the BLAS behind NumPy, and how it is held to one thread."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from xpnet.arrays.cpu import blas_threads as module
+from xpnet.arrays.cpu.blas_threads import blas_threads, most_at_once, one_blas_thread
+
+
+class Library:
+    """A library that threadpoolctl might have found."""
+
+    def __init__(self, internal_api="openblas", architecture="SkylakeX", n_threads=3):
+        self.internal_api, self.architecture, self.n_threads = internal_api, architecture, n_threads
+
+    def info(self):
+        return {"architecture": self.architecture} if self.architecture else {}
+
+    def get_num_threads(self):
+        return self.n_threads
+
+    def set_num_threads(self, n_threads):
+        self.n_threads = n_threads
+
+
+@pytest.fixture
+def libraries(monkeypatch):
+    """Put libraries in place of the real ones, of which nobody is holding any."""
+    there = [Library(n_threads=3), Library(n_threads=5)]
+    monkeypatch.setattr(module, "_libraries", lambda: there)
+    monkeypatch.setattr(module, "_HOLD", module._Hold())  # noqa: SLF001 (what is shown is its state)
+    return there
+
+
+@pytest.mark.parametrize(
+    ("found", "n_expected"),
+    [
+        ([("openblas", "SkylakeX")], 10**6),
+        ([("openblas", "SapphireRapids"), ("openblas", "Cooperlake")], 10**6),
+        ([("openblas", "Haswell")], 0),
+        ([("openblas", "SkylakeX"), ("openblas", "Haswell")], 0),
+        ([("openblas", "SkylakeX"), ("mkl", None)], 0),
+        ([("mkl", "SkylakeX")], 0),
+        ([("openblas", None)], 0),
+        ([], 0),
+    ],
+    ids=str,
+)
+def test_small_products_as_they_lie_only_where_all_is_known(monkeypatch, found, n_expected):
+    monkeypatch.setattr(module, "_libraries", lambda: [Library(*names) for names in found])
+    assert most_at_once.__wrapped__() == n_expected
+
+
+def test_all_libraries_are_held_and_given_back(libraries):
+    with one_blas_thread():
+        assert [library.n_threads for library in libraries] == [1, 1]
+        assert blas_threads() == 5
+    assert [library.n_threads for library in libraries] == [3, 5]
+    assert blas_threads() == 5
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_any_error_gives_them_back(libraries, error):
+    with pytest.raises(error), one_blas_thread(), one_blas_thread():
+        raise error
+    assert [library.n_threads for library in libraries] == [3, 5]
+
+
+def test_no_libraries_have_one_thread(monkeypatch):
+    monkeypatch.setattr(module, "_libraries", list)
+    with one_blas_thread():
+        assert blas_threads() == 1
+    assert blas_threads() == 1
+
+
+def test_a_library_that_does_not_tell_has_one_thread(monkeypatch):
+    unknown = Library(n_threads=None)
+    monkeypatch.setattr(module, "_libraries", lambda: [unknown])
+    assert blas_threads() == 1
+
+
+def test_many_threads_hold_it_and_the_last_one_gives_it_back(libraries):
+    start = threading.Barrier(8, timeout=20)
+
+    def hold(_):
+        start.wait()
+        counts = []
+        for _ in range(200):
+            with one_blas_thread():
+                counts.append(libraries[0].n_threads)
+        return counts
+
+    with ThreadPoolExecutor(8) as pool:
+        found = [count for counts in pool.map(hold, range(8)) for count in counts]
+    assert found == [1] * 1600
+    assert [library.n_threads for library in libraries] == [3, 5]
+
+
+def test_who_overlaps_without_nesting_gives_back_what_was_before(libraries):
+    holders = SimpleNamespace(first=one_blas_thread(), second=one_blas_thread())
+    holders.first.__enter__()
+    holders.second.__enter__()
+    holders.first.__exit__(None, None, None)
+    assert [library.n_threads for library in libraries] == [1, 1]
+    holders.second.__exit__(None, None, None)
+    assert [library.n_threads for library in libraries] == [3, 5]

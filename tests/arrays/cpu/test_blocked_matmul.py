@@ -1,0 +1,424 @@
+"""Products in blocks: right for every shape and order in memory, whatever way BLAS has."""
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from threadpoolctl import ThreadpoolController
+
+from xpnet.arrays.cpu import blocked_matmul
+from xpnet.arrays.cpu.blas_threads import most_at_once
+from xpnet.arrays.cpu.blocked_matmul import (
+    affine,
+    constant,
+    may_be_shared_out,
+    times_once,
+    transposed_times,
+)
+
+POOLS = ThreadpoolController().select(user_api="blas")
+# Two to the power of -k is the unit roundoff.
+DIGITS = {"float16": 11, "float32": 24, "float64": 53}
+MILLION = 10**6
+
+N_ROWS = [0, 1, 2, 3, 4, 5, 7, 11, 12, 13, 47, 100, 257, 1000]
+N_IN = [1, 3, 784, 4000, 16_000]
+N_OUT = [1, 2, 10, 63, 64, 65, 128, 129, 192, 300]
+# Larger products take too long to be tried in all ways.
+MOST_WORK = 4 * 10**7
+
+
+@pytest.fixture(params=[0, MILLION], ids=["copies", "as_they_lie"])
+def most(request, monkeypatch):
+    """Let BLAS copy all matrices, or multiply small ones as they lie: whatever it really does."""
+    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: request.param)
+    return request.param
+
+
+def whole(shape, dtype="float32", seed=0):
+    """Return whole numbers that are so small that sums of their products are exact."""
+    largest = 1 if dtype == "float16" else 3
+    return np.random.default_rng(seed).integers(-largest, largest + 1, shape).astype(dtype)
+
+
+def in_columns(weight):
+    """Return equal weights as some columns of a wider matrix."""
+    wide = np.full((weight.shape[0], weight.shape[1] + 5), 99, weight.dtype)
+    wide[:, 2:-3] = weight
+    return wide[:, 2:-3]
+
+
+@pytest.mark.parametrize("n_out", N_OUT)
+@pytest.mark.parametrize("n_in", N_IN)
+def test_whole_numbers_come_out_exact(most, n_in, n_out):
+    weight, bias = whole((n_in, n_out)), whole(n_out, seed=1)
+    x = whole((1000, n_in), seed=2)[: MOST_WORK // weight.size]
+    expected = x @ weight + bias  # exact, in any order: no sum is above 2**24
+    assert np.max(np.abs(x) @ np.abs(weight)) < 2**24
+    for dtype in ("float32", "float64"):
+        rows, addend = x.astype(dtype), bias.astype(dtype)
+        plain = weight.astype(dtype)
+        for weights in (plain, constant(plain), in_columns(plain)):
+            product = affine(weights, addend)
+            for n_rows in N_ROWS:
+                y = product(rows[:n_rows])
+                assert y.dtype == dtype
+                np.testing.assert_array_equal(y, expected[:n_rows])
+    assert blocked_matmul.most_at_once() == most
+
+
+@pytest.mark.parametrize("dtype", DIGITS)
+@pytest.mark.parametrize(
+    ("n_in", "n_out", "numbers_of_rows"),
+    [
+        (784, 50, [1, 4, 47, 100, 257]),
+        (784, 300, [1, 3, 47, 300]),
+        (4000, 129, [1, 2, 13]),
+        (16_000, 65, [1, 2, 13, 100]),
+        (16_000, 1, [1, 2, 47]),
+    ],
+)
+@pytest.mark.usefixtures("most")
+def test_the_error_is_within_its_bound(dtype, n_in, n_out, numbers_of_rows):
+    if dtype == "float16":  # NumPy multiplies it slowly, and not in blocks
+        n_in, n_out = min(n_in, 800), min(n_out, 70)
+    random = np.random.default_rng(3)
+    weight = (random.normal(size=(n_in, n_out)) / n_in**0.5).astype(dtype)
+    bias = random.normal(size=n_out).astype(dtype)
+    # In whatever order n numbers and their n - 1 sums are rounded: Higham's gamma of n + 1, with
+    # the bias. A reference in float64 may itself err as much.
+    rounding = (n_in + 1) * 2.0 ** -DIGITS[dtype]
+    gamma = rounding / (1 - rounding) * (2 if dtype == "float64" else 1)
+    for weights in (weight, constant(weight), np.asfortranarray(weight)):
+        product = affine(weights, bias)
+        for n_rows in numbers_of_rows:
+            x = random.normal(size=(n_rows, n_in)).astype(dtype)
+            wide = [np.float64(numbers) for numbers in (x, weight, bias)]
+            truth = wide[0] @ wide[1] + wide[2]
+            bound = gamma * (np.abs(wide[0]) @ np.abs(wide[1]) + np.abs(wide[2]))
+            y = product(x)
+            assert y.dtype == dtype
+            assert np.all(np.abs(y - truth) <= bound)
+
+
+SHAPES = st.tuples(st.integers(0, 400), st.integers(1, 70), st.integers(1, 300))
+
+
+@given(SHAPES, st.integers(1_100, 50_000), st.booleans(), st.booleans())
+def test_blocks_of_any_size_make_up_the_matrix(shape, most, is_constant, has_order_of_columns):
+    n_rows, n_in, n_out = shape
+    weight, bias, x = whole((n_in, n_out)), whole(n_out, seed=1), whole((n_rows, n_in), seed=2)
+    expected = x @ weight + bias
+    if has_order_of_columns:
+        x = np.asfortranarray(x)
+    small = {"most_at_once": lambda: most, "_MOST_FOR_A_VECTOR": 1_000}
+    with patch.multiple(blocked_matmul, **small):
+        product = affine(constant(weight) if is_constant else weight, bias)
+        np.testing.assert_array_equal(product(x), expected)
+
+
+LAYOUTS = {
+    "rows": np.ascontiguousarray,
+    "columns": np.asfortranarray,
+    "every_other_row": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "every_other_column": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "part_of_wider_rows": in_columns,
+    "rows_backwards": lambda x: np.ascontiguousarray(x[::-1])[::-1],
+    "columns_backwards": lambda x: np.ascontiguousarray(x[:, ::-1])[:, ::-1],
+    "other_bytes": lambda x: x.astype(x.dtype.newbyteorder()),
+    "read_only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
+    "not_aligned": lambda x: np.frombuffer(b"\0" + x.tobytes(), x.dtype, offset=1).reshape(x.shape),
+}
+
+
+@pytest.mark.parametrize("n_rows", [1, 3, 30, 300])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.usefixtures("most")
+def test_the_order_in_memory_does_not_matter(layout, n_rows):
+    weight, bias, x = whole((784, 300)), whole(300, seed=1), whole((n_rows, 784), seed=2)
+    expected = x @ weight + bias
+    laid_out = LAYOUTS[layout]
+    np.testing.assert_array_equal(laid_out(weight), weight)
+    for weights in (weight, constant(weight), laid_out(weight), constant(laid_out(weight))):
+        for rows in (x, laid_out(x)):
+            np.testing.assert_array_equal(affine(weights, bias)(rows), expected)
+
+
+@pytest.mark.parametrize("shape", [(784,), (2, 3, 784), (1, 5, 784), (3, 400, 784), (2, 0, 784)])
+@pytest.mark.parametrize("n_out", [1, 50, 300, 900])
+@pytest.mark.usefixtures("most")
+def test_leading_axes_are_kept(shape, n_out):
+    weight, bias, x = whole((784, n_out)), whole(n_out, seed=1), whole(shape, seed=2)
+    expected = (x.reshape(-1, 784) @ weight + bias).reshape(*shape[:-1], n_out)
+    for weights in (weight, constant(weight)):
+        np.testing.assert_array_equal(affine(weights, bias)(x), expected)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n_out", [10, 65, 300])
+@pytest.mark.usefixtures("most")
+def test_what_is_no_number_stays_in_its_row(n_out, bad):
+    weight, bias, x = whole((784, n_out)), whole(n_out, seed=1), whole((300, 784), seed=2)
+    weight[7] = np.where(weight[7] == 0, 1, weight[7])  # infinity times 0 would be NaN
+    expected = x @ weight + bias
+    places = [0, 11, 12, 150, 299]
+    x[places, 7] = bad
+    expected[places] = bad * weight[7]
+    for weights in (weight, constant(weight)):
+        for n_rows in (1, 12, 13, 47, 300):
+            # OpenBLAS fills its registers up with zeros: their products with infinity are NaN.
+            with np.errstate(invalid="ignore"):
+                y = affine(weights, bias)(x[:n_rows])
+            np.testing.assert_array_equal(y, expected[:n_rows])
+
+
+@pytest.mark.parametrize("n_rows", [1, 4, 12, 47, 300])
+@pytest.mark.parametrize("n_out", [1, 10, 300])
+@pytest.mark.usefixtures("most")
+def test_results_are_new_memory(n_rows, n_out):
+    weight, bias, x = whole((784, n_out)), whole(n_out, seed=1), whole((n_rows, 784), seed=2)
+    expected = x @ weight + bias
+    for weights in (weight, constant(weight)):
+        product = affine(weights, bias)
+        first, second = product(x), product(x)
+        given = (x, weights, bias, second)
+        assert not any(np.may_share_memory(first, array) for array in given)
+        first[...] = 99
+        np.testing.assert_array_equal(second, expected)
+        np.testing.assert_array_equal(product(x), expected)
+
+
+@pytest.mark.parametrize("n_rows", [1, 4, 47, 300])
+@pytest.mark.parametrize("n_out", [1, 50, 300])
+@pytest.mark.parametrize(
+    "as_given",
+    [
+        np.array,
+        np.asfortranarray,
+        in_columns,
+        lambda weight: weight.T.copy().T,
+    ],
+    ids=["owner", "fortran", "columns", "transposed"],
+)
+@pytest.mark.usefixtures("most")
+def test_what_is_written_later_counts(as_given, n_out, n_rows):
+    weight, bias = as_given(whole((784, n_out))), whole(n_out, seed=1)
+    x = whole((n_rows, 784), seed=2)
+    product = affine(weight, bias)
+    np.testing.assert_array_equal(product(x), x @ weight + bias)
+    weight[5] += 1
+    bias[n_out // 2] -= 2
+    np.testing.assert_array_equal(product(x), x @ weight + bias)
+
+
+@pytest.mark.parametrize("n_rows", [1, 4, 47, 300])
+@pytest.mark.parametrize("n_out", [1, 50, 300])
+@pytest.mark.usefixtures("most")
+def test_a_read_only_view_is_not_copied(n_out, n_rows):
+    owner, bias, x = whole((784, n_out)), whole(n_out, seed=1), whole((n_rows, 784), seed=2)
+    view = owner[:]
+    view.flags.writeable = False
+    product = affine(view, bias)
+    product(x)
+    owner[5] += 1
+    np.testing.assert_array_equal(product(x), x @ owner + bias)
+
+
+def test_a_constant_is_a_copy_in_order_that_nobody_writes_into():
+    x = np.asfortranarray(whole((7, 5)))
+    kept = constant(x)
+    x[...] = 99
+    np.testing.assert_array_equal(kept, whole((7, 5)))
+    assert kept.dtype == x.dtype
+    assert kept.flags.c_contiguous
+    assert kept.base is None
+    with pytest.raises(ValueError, match="read-only"):
+        kept[0, 0] = 1
+
+
+def test_arrays_of_other_libraries_are_left_to_them(xp_backend):
+    weight, bias, x = whole((7, 5)), whole(5, seed=1), whole((3, 7), seed=2)
+    there = xp_backend.asarray(weight)
+    if xp_backend.library != "numpy":
+        assert constant(there) is there
+        assert may_be_shared_out(there)
+    y = affine(constant(there), xp_backend.asarray(bias))(xp_backend.asarray(x))
+    values = xp_backend.check(y, dtype="float32", shape=(3, 5))
+    np.testing.assert_array_equal(values, x @ weight + bias)
+
+
+class Counted(np.ndarray):
+    """Rows that note how many multiplications each product with them takes."""
+
+    seen: list[int]
+
+    def __matmul__(self, other):
+        self.seen.append(self.shape[-2] * self.shape[-1] * other.shape[-1])
+        return super().__matmul__(other)
+
+
+@pytest.mark.parametrize("n_out", N_OUT)
+@pytest.mark.parametrize("n_in", N_IN)
+def test_no_product_is_larger_than_those_that_are_multiplied_as_they_lie(monkeypatch, n_in, n_out):
+    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
+    weight = np.zeros((n_in, n_out), np.float32)
+    for weights in (weight, constant(weight)):
+        product = affine(weights, np.zeros(n_out, np.float32))
+        is_shared = may_be_shared_out(weights)
+        # A single row may be, a long sum, and what is wide and may not be copied.
+        is_wide = n_out > 128 and weights is weight
+        assert is_shared == (weight.size > 450_000 or is_wide or (n_out == 1 and n_in > 4096))
+        for n_rows in N_ROWS:
+            if n_rows * weight.size > MOST_WORK:
+                continue
+            Counted.seen = []
+            product(np.zeros((n_rows, n_in), np.float32).view(Counted))
+            largest = max(Counted.seen)
+            assert sum(Counted.seen) <= n_rows * weight.size
+            if n_rows == 1:
+                assert largest == weight.size
+            elif n_out == 1:  # a matrix times a vector
+                assert largest <= 450_000
+            elif n_rows <= 256 or weights is not weight:
+                assert largest <= MILLION
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_out", [1, 2, 10, 50, 64, 129, 192, 300])
+@pytest.mark.parametrize("n_in", [3, 784, 1100, 4000, 16_000])
+def test_threads_change_no_bit_where_nothing_is_shared_out(n_in, n_out, dtype):
+    if not most_at_once():
+        pytest.skip("this BLAS may share out every product")
+    random = np.random.default_rng(4)
+    weight = random.normal(size=(n_in, n_out)).astype(dtype)
+    bias = random.normal(size=n_out).astype(dtype)
+    for weights in (weight, constant(weight), in_columns(weight)):
+        if may_be_shared_out(weights):
+            continue
+        product = affine(weights, bias)
+        for n_rows in N_ROWS:
+            x = random.normal(size=(min(n_rows, MOST_WORK // weight.size), n_in)).astype(dtype)
+            for rows in (x, np.asfortranarray(x)):
+                with POOLS.limit(limits=1):
+                    alone = product(rows)
+                with POOLS.limit(limits=2):
+                    np.testing.assert_array_equal(product(rows), alone)
+
+
+def test_what_may_be_shared_out(monkeypatch):
+    small = np.zeros((784, 50), np.float32)
+    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
+    assert not may_be_shared_out(small)
+    for other in (small.astype(np.float16), np.asfortranarray(small), small[:, ::2], small[::-1]):
+        assert may_be_shared_out(other)
+    assert may_be_shared_out(np.zeros((784, 1024), np.float32))
+    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: 0)
+    assert may_be_shared_out(small)
+
+
+# Numbers of rows of batches, whole and left over; of inputs, with primes, which nothing divides.
+BATCH_ROWS = [1, 2, 3, 4, 5, 7, 8, 12, 31, 60, 64, 97, 100, 128, 256, 300]
+BATCH_IN = [1, 2, 7, 31, 97, 127, 784, 1009]
+BATCH_OUT = [1, 2, 10, 50, 127, 128, 129, 300]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_out", BATCH_OUT)
+@pytest.mark.parametrize("n_in", BATCH_IN)
+@pytest.mark.usefixtures("most")
+def test_products_of_batches_come_out_exact(n_in, n_out, dtype):
+    weight, bias = whole((n_in, n_out), dtype), whole(n_out, dtype, seed=1)
+    for n_rows in BATCH_ROWS:
+        x, slope = whole((n_rows, n_in), dtype, seed=2), whole((n_rows, n_out), dtype, seed=3)
+        y = times_once(weight, bias, x)
+        assert y.dtype == dtype
+        np.testing.assert_array_equal(y, x @ weight + bias)
+        parts = transposed_times(x, slope)
+        assert {part.dtype for part in parts} == {np.dtype(dtype)}
+        np.testing.assert_array_equal(np.concatenate(parts), x.T @ slope)
+
+
+@given(
+    st.tuples(st.integers(1, 300), st.integers(1, 70), st.integers(1, 140)),
+    st.integers(40_000, 400_000),
+    st.sampled_from(["rows", "columns", "every_other_row", "rows_backwards", "read_only"]),
+)
+def test_products_of_batches_of_any_shape_and_order(shape, most, layout):
+    n_rows, n_in, n_out = shape
+    weight, bias = whole((n_in, n_out)), whole(n_out, seed=1)
+    x, slope = whole((n_rows, n_in), seed=2), whole((n_rows, n_out), seed=3)
+    laid_out = LAYOUTS[layout]
+    with patch.object(blocked_matmul, "most_at_once", lambda: most):
+        y = times_once(laid_out(weight), laid_out(bias), laid_out(x))
+        parts = transposed_times(laid_out(x), laid_out(slope))
+    np.testing.assert_array_equal(y, x @ weight + bias)
+    np.testing.assert_array_equal(np.concatenate(parts), x.T @ slope)
+
+
+def test_products_of_batches_of_other_libraries_are_left_to_them(xp_backend, most):
+    weight, bias = whole((784, 100)), whole(100, seed=1)
+    x, slope = whole((60, 784), seed=2), whole((60, 100), seed=3)
+    there = [xp_backend.asarray(array) for array in (weight, bias, x, slope)]
+    y = times_once(*there[:3])
+    values = xp_backend.check(y, dtype="float32", shape=(60, 100))
+    np.testing.assert_array_equal(values, x @ weight + bias)
+    parts = transposed_times(there[2], there[3])
+    assert (len(parts) > 1) == (bool(most) and xp_backend.library == "numpy")
+    found = [xp_backend.check(part, dtype="float32", shape=tuple(part.shape)) for part in parts]
+    np.testing.assert_array_equal(np.concatenate(found), x.T @ slope)
+
+
+@pytest.mark.parametrize("n_rows", [1, 60, 100])
+@pytest.mark.parametrize("n_out", [10, 100, 300])
+@pytest.mark.usefixtures("most")
+def test_products_of_batches_write_into_nothing(n_out, n_rows):
+    given = [
+        whole((784, n_out)), whole(n_out, seed=1), whole((n_rows, 784), seed=2),
+        whole((n_rows, n_out), seed=3),
+    ]  # fmt: skip
+    copies = [array.copy() for array in given]
+    for array in given:
+        array.flags.writeable = False
+    weight, bias, x, slope = given
+    results = [times_once(weight, bias, x), *transposed_times(x, slope)]
+    assert not any(np.may_share_memory(result, array) for result in results for array in given)
+    for array, copy in zip(given, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize("n_out", [1, 10, 50, 128])
+@pytest.mark.parametrize("n_in", [7, 97, 784, 1009])
+def test_products_of_batches_are_small_enough(monkeypatch, n_in, n_out):
+    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
+    weight, bias = np.zeros((n_in, n_out), np.float32), np.zeros(n_out, np.float32)
+    for n_rows in (60, 96, 300):
+        x = np.zeros((n_rows, n_in), np.float32)
+        sizes = [part.shape[0] * n_rows * n_out for part in transposed_times(x, x[:, :1] * bias)]
+        assert sum(sizes) == n_rows * n_in * n_out
+        # Up to three columns more make up a whole block.
+        assert max(sizes) <= MILLION + 3 * n_rows * n_out
+        if n_rows * n_in * n_out > MILLION:
+            assert times_once(weight, bias, x).shape == (n_rows, n_out)
+            assert len(sizes) > 1
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_in"), [(100, 3072), (100, 2003), (3, 9000), (5, 4001), (300, 100_003)]
+)
+def test_many_inputs_leave_fewer_rows_than_a_block(monkeypatch, n_rows, n_in):
+    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
+    weight, bias, x = whole((n_in, 128)), whole(128, seed=1), whole((n_rows, n_in), seed=2)
+    np.testing.assert_array_equal(times_once(weight, bias, x), x @ weight + bias)
+
+
+@pytest.mark.parametrize("function", [times_once, transposed_times])
+def test_products_of_no_rows(monkeypatch, function):
+    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
+    x, weight = np.zeros((0, 5), np.float32), np.ones((5, 3), np.float32)
+    if function is times_once:
+        assert times_once(weight, weight[0], x).shape == (0, 3)
+    else:
+        parts = np.concatenate(transposed_times(x, np.zeros((0, 3), np.float32)))
+        np.testing.assert_array_equal(parts, np.zeros((5, 3)))

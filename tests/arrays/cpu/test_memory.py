@@ -1,0 +1,322 @@
+"""Files behind mapped arrays: found where that is certain, read as they are, closed again."""
+
+import mmap
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xpnet.arrays.cpu.memory import FileRows, rows_in_file
+
+N_ROWS, N_IN = 1000, 24
+DTYPES = ["?", "u1", "i2", "f2", "f4", "f8"]
+needs_maps = pytest.mark.skipif(
+    not Path("/proc/self/maps").exists(), reason="the system does not tell which files are mapped"
+)
+
+
+def rows_of(dtype="u1"):
+    rows = np.random.default_rng(0).integers(0, 256, (N_ROWS, N_IN))
+    return rows.astype(np.uint8).astype(dtype)
+
+
+@pytest.fixture
+def path(tmp_path):
+    rows_of().tofile(tmp_path / "rows.bin")
+    return tmp_path / "rows.bin"
+
+
+def mapped(path, mode="r", dtype="u1", **options):
+    return np.memmap(path, dtype, mode, **options).reshape(-1, N_IN)
+
+
+def descriptors():
+    """Return what is open; not the one by which that is listed."""
+    found = set(Path("/proc/self/fd").iterdir())
+    return {path for path in found if path.is_symlink()}
+
+
+@pytest.fixture(autouse=True)
+def all_is_closed():
+    """Show that no descriptor is left open."""
+    if not Path("/proc/self/fd").exists():
+        yield
+        return
+    before = descriptors()
+    yield
+    assert descriptors() <= before
+
+
+def read(x):
+    """Return what is read of the file behind an array; None if it was not found."""
+    with rows_in_file(x) as file:
+        if file is None:
+            return None
+        assert (file.shape, file.dtype) == (x.shape, x.dtype)
+        target = np.empty(x.shape, x.dtype)
+        file.copy_to(target)
+        return target
+
+
+@needs_maps
+@pytest.mark.parametrize("mode", ["r", "r+"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_mapped_file(tmp_path, dtype, mode):
+    rows_of(dtype).tofile(tmp_path / "rows.bin")
+    x = mapped(tmp_path / "rows.bin", mode, dtype)
+    np.testing.assert_array_equal(read(x), rows_of(dtype))
+
+
+@needs_maps
+@pytest.mark.parametrize(
+    "part",
+    [np.s_[1:], np.s_[:1], np.s_[-1:], np.s_[100:900], np.s_[990:]],
+    ids=str,
+)
+def test_a_part_of_one(path, part):
+    np.testing.assert_array_equal(read(mapped(path)[part]), rows_of()[part])
+    np.testing.assert_array_equal(read(mapped(path)[3:-3][part]), rows_of()[3:-3][part])
+
+
+@needs_maps
+@pytest.mark.parametrize("offset", [0, 1, 24, 80, 4096, 4097, 8192 + 3 * 24])
+def test_a_header_before_the_rows(tmp_path, offset):
+    (tmp_path / "rows.bin").write_bytes(b"\x99" * offset + rows_of().tobytes() + b"the end")
+    x = mapped(tmp_path / "rows.bin", offset=offset, shape=(N_ROWS, N_IN))
+    np.testing.assert_array_equal(read(x), rows_of())
+    np.testing.assert_array_equal(read(x[300:]), rows_of()[300:])
+
+
+@needs_maps
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_file_of_numpy(tmp_path, dtype):
+    np.save(tmp_path / "rows.npy", rows_of(dtype))
+    x = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    np.testing.assert_array_equal(read(x), rows_of(dtype))
+    np.testing.assert_array_equal(read(x[7:]), rows_of(dtype)[7:])
+
+
+@needs_maps
+def test_pictures_as_rows(path):
+    x = np.memmap(path, np.uint8, "r", shape=(N_ROWS, 4, 6))
+    np.testing.assert_array_equal(read(np.reshape(x, (-1, N_IN))), rows_of())
+    np.testing.assert_array_equal(read(np.reshape(x[5:], (-1, N_IN))), rows_of()[5:])
+    np.testing.assert_array_equal(read(x.view(np.ndarray).reshape(-1, N_IN)), rows_of())
+
+
+@needs_maps
+def test_what_was_written_through_the_mapping_is_read(path):
+    x = mapped(path, "r+")
+    x[3] = 7
+    expected = rows_of()
+    expected[3] = 7
+    np.testing.assert_array_equal(read(x), expected)
+    path.write_bytes(rows_of().tobytes())  # in place: the mapping shows it as well
+    np.testing.assert_array_equal(read(x), x)
+
+
+@needs_maps
+@pytest.mark.parametrize("name", ["rows of mine.bin", "rows (deleted)", "rows é 数", "rows  x"])
+def test_any_name(tmp_path, name):
+    rows_of().tofile(tmp_path / name)
+    np.testing.assert_array_equal(read(mapped(tmp_path / name)), rows_of())
+
+
+@needs_maps
+def test_another_name_of_the_file(path):
+    (path.parent / "link").symlink_to(path)
+    np.testing.assert_array_equal(read(mapped(path.parent / "link")), rows_of())
+
+
+def test_a_copy_on_write_may_differ_from_its_file(path):
+    x = mapped(path, "c")
+    x[:] = 3
+    assert read(x) is None
+
+
+def test_a_name_with_a_line_break_is_written_otherwise(tmp_path):
+    rows_of().tofile(tmp_path / "rows\nof mine")
+    assert read(mapped(tmp_path / "rows\nof mine")) is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open file keeps its name here")
+@pytest.mark.parametrize(
+    "way", ["deleted", "replaced", "renamed", "a folder", "a link", "its mark"]
+)
+def test_a_file_that_is_no_longer_there(path, way):
+    x = mapped(path)
+    other = path.with_name("rows of others")
+    other.write_bytes(bytes(N_ROWS * N_IN))
+    if way == "renamed":
+        path.rename(path.with_name("rows elsewhere"))
+        found = read(x)  # some systems know the new name
+        assert found is None or np.array_equal(found, rows_of())
+        return
+    path.unlink()
+    if way == "replaced":
+        other.replace(path)
+    elif way == "a folder":
+        path.mkdir()
+    elif way == "a link":
+        path.symlink_to(other)
+    elif way == "its mark":  # Linux shows the file by this name now
+        other.rename(path.with_name(f"{path.name} (deleted)"))
+    assert read(x) is None
+    np.testing.assert_array_equal(x, rows_of())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open file keeps its name here")
+def test_one_that_may_not_be_opened_any_more(path, monkeypatch):
+    x = mapped(path)
+
+    def refuse(*_):
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xpnet.arrays.cpu.memory.os.open", refuse)
+        assert read(x) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x[::2],
+        lambda x: x[::-1],
+        lambda x: x[:, 1:],
+        lambda x: x.reshape(N_IN, -1).T,
+        lambda x: x.view(">i2"),
+        np.array,
+        lambda x: x.astype("f4"),
+        lambda x: x + 0,
+        lambda x: x[[1, 2, 3]],
+    ],
+    ids=["strided", "reversed", "columns", "transposed", "swapped", *map(str, range(4))],
+)
+def test_what_no_file_has_in_this_order(path, change):
+    if sys.byteorder == "big":
+        pytest.skip("this is the machine's own order")
+    assert read(change(mapped(path))) is None
+
+
+def test_memory_without_a_file():
+    memory = mmap.mmap(-1, N_ROWS * N_IN)
+    x = np.frombuffer(memory, np.uint8).reshape(-1, N_IN)
+    assert read(x) is None
+    assert read(np.zeros((3, 4))) is None
+    del x
+    memory.close()
+
+
+def test_no_rows(path):
+    for x in (mapped(path)[:0], mapped(path)[N_ROWS:], np.zeros((0, N_IN))):
+        with rows_in_file(x) as file:
+            assert file is None or file.shape == (0, N_IN)
+
+
+@needs_maps
+def test_a_system_that_does_not_tell(path, monkeypatch):
+    def missing(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("xpnet.arrays.cpu.memory.Path.read_text", missing)
+    assert read(mapped(path)) is None
+
+
+@needs_maps
+@pytest.mark.parametrize("line", ["", "x", "0-1 r--s", "7f-80 r--s 0 0 z /rows", "- r--s 0 0 1 /r"])
+def test_a_system_that_tells_otherwise(path, line, monkeypatch):
+    monkeypatch.setattr("xpnet.arrays.cpu.memory.Path.read_text", lambda *_, **__: f"{line}\n")
+    assert read(mapped(path)) is None
+
+
+@needs_maps
+@pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt])
+def test_the_file_is_open_as_long_as_it_is_used(path, error):
+    x, before = mapped(path), descriptors()
+
+    def use():
+        with rows_in_file(x) as file:
+            opened = descriptors() - before
+            assert [path.name for path in opened] == [str(file.descriptor)]
+            raise error
+
+    with pytest.raises(error):
+        use()
+    assert descriptors() == before
+
+
+@needs_maps
+def test_a_replaced_file_is_closed_at_once(path):
+    x, before = mapped(path), descriptors()
+    shutil.copy(path, path.with_name(f"{path.name} (deleted)"))
+    path.unlink()
+    for _ in range(20):
+        assert read(x) is None
+    assert descriptors() == before
+
+
+# Rows of an open file
+
+
+@pytest.fixture
+def file(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    yield FileRows(descriptor, 0, (N_ROWS, N_IN), np.dtype("u1"))
+    os.close(descriptor)
+
+
+needs_preadv = pytest.mark.skipif(not hasattr(os, "preadv"), reason="this system has no preadv")
+
+
+@needs_preadv
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (0, N_ROWS), (17, 18), (999, 1000), (5, 600)])
+def test_parts(file, start, end):
+    part = file.part(start, end)
+    assert (part.shape, part.dtype) == ((end - start, N_IN), np.uint8)
+    target = np.full((end - start + 2, N_IN), 99, np.uint8)
+    part.copy_to(target[1:-1])
+    np.testing.assert_array_equal(target[1:-1], rows_of()[start:end])
+    assert np.all(target[[0, -1]] == 99)
+    first = part.part(0, 1)
+    first.copy_to(target[:1])
+    np.testing.assert_array_equal(target[0], rows_of()[start])
+
+
+@needs_preadv
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_parts_of_larger_numbers(tmp_path, dtype):
+    (tmp_path / "rows.bin").write_bytes(b"123" + rows_of(dtype).tobytes())
+    descriptor = os.open(tmp_path / "rows.bin", os.O_RDONLY)
+    part = FileRows(descriptor, 3, (N_ROWS, N_IN), np.dtype(dtype)).part(100, 900).part(10, 20)
+    target = np.empty((10, N_IN), dtype)
+    part.copy_to(target)
+    os.close(descriptor)
+    np.testing.assert_array_equal(target, rows_of(dtype)[110:120])
+
+
+@needs_preadv
+@pytest.mark.parametrize("most", [1, 7, 24, 1000])
+def test_a_system_that_reads_little_at_a_time(file, most, monkeypatch):
+    original = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda fd, buffers, at: original(fd, [buffers[0][:most]], at))
+    target = np.empty((30, N_IN), np.uint8)
+    file.part(5, 35).copy_to(target)
+    np.testing.assert_array_equal(target, rows_of()[5:35])
+
+
+@needs_preadv
+@pytest.mark.parametrize("n_bytes", [0, 1, 24, 500, N_ROWS * N_IN - 1])
+def test_a_file_that_has_become_shorter(file, path, n_bytes):
+    os.truncate(path, n_bytes)
+    with pytest.raises(OSError, match="the file has become shorter while it was read"):
+        file.copy_to(np.empty((N_ROWS, N_IN), np.uint8))
+
+
+@needs_preadv
+def test_reading_moves_no_place(file):
+    place = os.lseek(file.descriptor, 5, os.SEEK_SET)
+    file.copy_to(np.empty((N_ROWS, N_IN), np.uint8))
+    assert os.lseek(file.descriptor, 0, os.SEEK_CUR) == place

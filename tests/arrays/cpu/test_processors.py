@@ -1,0 +1,58 @@
+"""Threads are kept off the processor of the caller, and only there."""
+
+import os
+import threading
+
+import pytest
+
+from xpnet.arrays.cpu import processors
+from xpnet.arrays.cpu.processors import current_processor, keep_off_processor
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this system does not place threads"
+)
+
+
+@pytest.fixture
+def thread():
+    """Give a thread that waits."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    yield thread.native_id
+    end.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_anywhere_but_here(monkeypatch, thread, place):
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) == 1:
+        pytest.skip("there is one processor")
+    monkeypatch.setattr(processors, "current_processor", lambda: lambda: mine[place])
+    keep_off_processor([thread, None])
+    assert os.sched_getaffinity(thread) == set(mine) - {mine[place]}
+    assert os.sched_getaffinity(0) == set(mine)
+
+
+def test_on_the_only_processor(monkeypatch, thread):
+    before = os.sched_getaffinity(thread)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    monkeypatch.setattr(processors, "current_processor", lambda: lambda: 3)
+    keep_off_processor([thread])
+    monkeypatch.undo()
+    assert os.sched_getaffinity(thread) == before
+
+
+def test_a_thread_that_has_ended(monkeypatch):
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    keep_off_processor([thread.native_id])
+    monkeypatch.setattr(processors, "current_processor", lambda: None)
+    keep_off_processor([thread.native_id])  # and where nobody tells the processor
+
+
+def test_this_system_tells_the_processor():
+    current = current_processor()
+    assert current is None or current() in range(os.cpu_count())

@@ -1,0 +1,433 @@
+"""What the bus asks of CuPy, held against the real one as far as that goes without a GPU.
+
+CuPy can be imported without a GPU, and its arrays can be made over host memory. A namespace that
+writes calls down stands in for it where something would be computed; the real CuPy is asked whether
+it takes each of these calls.
+"""
+
+import inspect
+import re
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, bus_to
+from xpnet.arrays.gpu.gpu_errors import DeviceError
+from xpnet.arrays.transfer import move
+
+NOT_HERE = "needs the real CuPy to look at"
+OPERATIONS = [
+    name for name, value in vars(Bus).items() if inspect.isfunction(value) and name[0] != "_"
+]
+
+
+class Recorder:
+    """An object of CuPy that writes down what is done with it, and how deep streams are entered."""
+
+    def __init__(self, log, name):
+        self._log, self._name = log, name
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Recorder(self._log, f"{self._name}.{name}")
+
+    def __call__(self, *args, **options):
+        self._log.append((self._name, args, options))
+        return Recorder(self._log, RESULTS.get(self._name, f"{self._name}()"))
+
+    def __enter__(self):
+        self._log.append((f"{self._name}.__enter__", (), {}))
+        return self
+
+    def __exit__(self, *args):
+        self._log.append((f"{self._name}.__exit__", args, {}))
+
+
+# What a call gives, as its class has it.
+RESULTS = {
+    "cupy.cuda.Stream": "cupy.cuda.Stream",
+    "cupy.cuda.get_current_stream": "cupy.cuda.Stream",
+    "cupy.cuda.Stream.record": "cupy.cuda.Event",
+    "cupy.cuda.Event": "cupy.cuda.Event",
+    "cupy.get_default_memory_pool": "cupy.cuda.MemoryPool",
+    "cupy.get_default_pinned_memory_pool": "cupy.cuda.PinnedMemoryPool",
+    "cupy.empty": "cupy.ndarray",
+    "cupyx.empty_pinned": "numpy.ndarray",
+}
+
+
+class ForeignError(Exception):
+    """In the place of CUDA's own."""
+
+    status = 1
+
+
+@pytest.fixture
+def real():
+    """The real modules, which tests ask for before another one stands in for them."""
+    names = ("cupy", "cupyx")
+    return {name: pytest.importorskip(name, reason=NOT_HERE) for name in names}
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """Let a namespace that writes down be imported as CuPy."""
+    log = []
+    cupy = Recorder(log, "cupy")
+    runtime = SimpleNamespace(
+        CUDARuntimeError=ForeignError,
+        pointerGetAttributes=lambda place: (
+            log.append(("cupy.cuda.runtime.pointerGetAttributes", (place,), {}))
+            or SimpleNamespace(type=1)
+        ),
+    )
+    cuda = Recorder(log, "cupy.cuda")
+    cuda.runtime, cupy.cuda = runtime, cuda
+    cuda.driver = SimpleNamespace(CUDADriverError=ForeignError)
+    cuda.Device = lambda: SimpleNamespace(id=0)
+    monkeypatch.setattr("xpnet.arrays.gpu.cuda_streams._OF_THREAD", threading.local())
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "cupyx", Recorder(log, "cupyx"))
+    return log
+
+
+def use_everything(log):
+    """Call each operation of a bus."""
+    bus, stream = Bus(), Recorder(log, "cupy.cuda.Stream")
+    place, host = Recorder(log, "cupy.ndarray"), np.zeros((3, 4), np.float32)
+    bus.stream("copying")
+    bus.pinned((3, 4), np.dtype("f4"))
+    bus.is_pinned(host)
+    bus.allocate((3, 4), np.dtype("f4"), stream)
+    bus.copy_in(place, host, stream)
+    bus.compute(lambda x: x, place, stream)
+    bus.copy_out(host, place, stream)
+    event = bus.record(stream)
+    bus.wait(event)
+    bus.wait(event, stream)
+    bus.free()
+    bus.is_out_of_memory(ForeignError())
+
+
+def names(log):
+    return [name for name, _, _ in log]
+
+
+def test_everything_is_used(log, monkeypatch):
+    called = set()
+    for name in OPERATIONS:
+        original = getattr(Bus, name)
+        monkeypatch.setattr(
+            Bus,
+            name,
+            lambda self, *args, name=name, original=original: (
+                called.add(name) or original(self, *args)
+            ),
+        )
+    use_everything(log)
+    assert called == set(OPERATIONS)
+
+
+def found_in(modules, name):
+    """Return what CuPy has by this name."""
+    first, *parts = name.split(".")
+    value = modules[first]
+    for part in parts:
+        value = getattr(value, part)
+    return value
+
+
+def signature_of(function):
+    """Return a signature; of what Cython has compiled, from the first line of its documentation."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        line = function.__doc__.splitlines()[0]
+        words = re.search(r"\((.*)\)", line)[1].split(", ")
+        scope = {}
+        exec(
+            f"def made({', '.join(word.split()[-1] for word in words)}): pass", scope
+        )  # CuPy's own words
+        return inspect.signature(scope["made"])
+
+
+def fits(modules, name, args, options):
+    """Tell whether CuPy takes a call."""
+    of_class = inspect.isclass(found_in(modules, name.rpartition(".")[0]))
+    try:
+        signature_of(found_in(modules, name)).bind(*[None] * of_class, *args, **options)
+    except TypeError:
+        return False
+    return True
+
+
+def test_cupy_takes_every_call(real, log):
+    use_everything(log)
+    assert [call for call in log if not fits(real, *call)] == []
+    assert set(names(log)) == {
+        "cupy.cuda.Stream",
+        "cupy.cuda.get_current_stream",
+        "cupy.cuda.Stream.record",
+        "cupy.cuda.Stream.wait_event",
+        "cupyx.empty_pinned",
+        "cupy.cuda.runtime.pointerGetAttributes",
+        "cupy.cuda.Stream.__enter__",
+        "cupy.empty",
+        "cupy.cuda.Stream.__exit__",
+        "cupy.ndarray.set",
+        "cupy.ndarray.get",
+        "cupy.cuda.Event",
+        "cupy.cuda.Event.record",
+        "cupy.cuda.Event.synchronize",
+        "cupy.get_default_memory_pool",
+        "cupy.cuda.MemoryPool.free_all_blocks",
+        "cupy.get_default_pinned_memory_pool",
+        "cupy.cuda.PinnedMemoryPool.free_all_blocks",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "options"),
+    [
+        ("cupy.ndarray.set", (1,), {"out": 2}),
+        ("cupy.ndarray.get", (), {"is_blocking": False}),
+        ("cupy.cuda.Stream", (), {"nonblocking": True}),
+        ("cupy.cuda.Event", (), {"timing": False}),
+        ("cupy.cuda.runtime.pointerGetAttributes", (), {}),
+        ("cupyx.empty_pinned", (), {}),
+    ],
+)
+def test_a_call_that_does_not_fit_is_seen(real, name, args, options):
+    assert not fits(real, name, args, options)
+
+
+# What is called when
+
+
+def test_a_new_stream_waits_for_what_the_current_one_was_given(log):
+    stream = Bus().stream("copying")
+    assert isinstance(stream, Recorder)
+    first, *others = log
+    assert first == ("cupy.cuda.Stream", (), {"non_blocking": True})
+    assert [name.rpartition(".")[2] for name, _, _ in others] == [
+        "get_current_stream",
+        "record",
+        "wait_event",
+    ]
+    assert isinstance(others[-1][1][0], Recorder)  # the event that was recorded
+
+
+def test_a_thread_has_one_stream_of_each_name(log):
+    bus = Bus()
+    stream = bus.stream("copying")
+    assert bus.stream("copying") is stream
+    assert bus.stream("computing") is not stream
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(bus.stream, "copying").result() is not stream
+    assert names(log).count("cupy.cuda.Stream") == 3
+    assert names(log).count("cupy.cuda.get_current_stream") == 4  # each waits, each time
+
+
+def test_memory_is_taken_while_its_stream_is_current(log):
+    stream = Recorder(log, "cupy.cuda.Stream")
+    Bus().allocate((3, 4), np.dtype("u1"), stream)
+    assert names(log) == ["cupy.cuda.Stream.__enter__", "cupy.empty", "cupy.cuda.Stream.__exit__"]
+    assert log[1][1:] == (((3, 4), np.dtype("u1")), {})
+
+
+def test_a_function_is_called_while_its_stream_is_current(log):
+    stream = Recorder(log, "cupy.cuda.Stream")
+    assert Bus().compute(lambda x: log.append(("function", (x,), {})) or 7, 5, stream) == 7
+    assert names(log) == ["cupy.cuda.Stream.__enter__", "function", "cupy.cuda.Stream.__exit__"]
+    log.clear()
+    with pytest.raises(ZeroDivisionError):
+        Bus().compute(lambda x: x / 0, 5, stream)
+    assert names(log) == ["cupy.cuda.Stream.__enter__", "cupy.cuda.Stream.__exit__"]
+
+
+def test_copies_go_on_their_stream_and_nobody_waits(log):
+    stream, place = Recorder(log, "cupy.cuda.Stream"), Recorder(log, "cupy.ndarray")
+    host = np.zeros((3, 4))
+    Bus().copy_in(place, host, stream)
+    Bus().copy_out(host, place, stream)
+    assert names(log) == ["cupy.ndarray.set", "cupy.ndarray.get"]
+    (_, (source,), in_options), (_, _, out_options) = log
+    assert source is host
+    assert in_options["stream"] is stream
+    assert out_options["stream"] is stream
+    assert out_options["out"] is host
+    assert out_options["blocking"] is False
+
+
+def test_who_waits(log):
+    stream = Recorder(log, "cupy.cuda.Stream")
+    event = Bus().record(stream)
+    assert log[-1][0] == "cupy.cuda.Event.record"
+    assert log[-1][1][0] is stream
+    log.clear()
+    Bus().wait(event)
+    assert names(log) == ["cupy.cuda.Event.synchronize"]
+    log.clear()
+    Bus().wait(event, stream)
+    assert names(log) == ["cupy.cuda.Stream.wait_event"]
+    assert log[0][1][0] is event
+
+
+def test_both_pools_are_freed(log):
+    Bus().free()
+    freed = [name for name in names(log) if name.endswith("free_all_blocks")]
+    assert freed == ["cupy.cuda.MemoryPool.free_all_blocks", freed[1]]
+    assert freed[1] == "cupy.cuda.PinnedMemoryPool.free_all_blocks"
+
+
+# What is pinned
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_pinned"), [((1, 1), True), ((0, 0), False), ((1, 0), False), ((0, 1), False)]
+)
+def test_memory_is_pinned_at_both_ends(log, monkeypatch, kinds, is_pinned):
+    x, asked = np.zeros((5, 7), np.uint8)[1:], []
+    ends = dict(zip((x.ctypes.data, x.ctypes.data + x.nbytes - 1), kinds, strict=True))
+
+    def attributes(place):
+        asked.append(place)
+        return SimpleNamespace(type=ends[place])
+
+    monkeypatch.setattr(sys.modules["cupy"].cuda.runtime, "pointerGetAttributes", attributes)
+    assert Bus().is_pinned(x) is is_pinned
+    assert set(asked) == set(ends)
+    assert log == []
+
+
+def test_an_old_driver_knows_no_other_memory(log, monkeypatch):
+    def attributes(_):
+        raise ForeignError
+
+    monkeypatch.setattr(sys.modules["cupy"].cuda.runtime, "pointerGetAttributes", attributes)
+    assert Bus().is_pinned(np.zeros(3)) is False
+    assert log == []
+
+
+def test_without_a_driver_nothing_is_pinned(real):
+    try:
+        n_devices = real["cupy"].cuda.runtime.getDeviceCount()
+    except real["cupy"].cuda.runtime.CUDARuntimeError:
+        n_devices = 0
+    if n_devices:
+        pytest.skip("here is a GPU")
+    assert Bus().is_pinned(np.zeros(3)) is False
+
+
+# When memory is short
+
+
+@pytest.mark.parametrize(("status", "is_full"), [(2, True), (1, False), (700, False), (46, False)])
+def test_what_the_runtime_says(real, status, is_full):
+    error = real["cupy"].cuda.runtime.CUDARuntimeError(status)
+    assert Bus().is_out_of_memory(error) is is_full
+
+
+def test_what_the_pool_says(real):
+    error = real["cupy"].cuda.memory.OutOfMemoryError(1000, 2000, 3000)
+    assert Bus().is_out_of_memory(error) is True
+
+
+@pytest.mark.parametrize(
+    ("status", "is_full"),
+    [("CUBLAS_STATUS_ALLOC_FAILED", True), ("CUBLAS_STATUS_EXECUTION_FAILED", False)],
+)
+def test_what_cublas_says(real, status, is_full):
+    try:
+        cublas = real["cupy"].cuda.cublas
+    except ImportError:  # CuPy makes its error, whose text is the status, only beside cuBLAS
+        error = RuntimeError(status)
+    else:
+        error = cublas.CUBLASError({"CUBLAS_STATUS_ALLOC_FAILED": 3}.get(status, 13))
+        assert str(error) == status
+    assert Bus().is_out_of_memory(error) is is_full
+
+
+@pytest.mark.parametrize(
+    ("error", "is_full"),
+    [
+        (MemoryError(), True),
+        (MemoryError("of the host"), True),
+        (RuntimeError("out of memory"), False),
+        (ValueError("an argument"), False),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_other_errors(log, error, is_full):
+    assert Bus().is_out_of_memory(error) is is_full
+    assert log == []
+
+
+@pytest.mark.parametrize(("n_rows", "shown"), [(1024, "1,024"), (65_536, "65,536"), (7, "7")])
+def test_what_is_said_of_it(real, n_rows, shown):
+    reason = real["cupy"].cuda.memory.OutOfMemoryError(10**12, 10**12, 10**13)
+    error = DeviceMemoryError.of_rows(n_rows, f"{reason}\n")
+    assert str(error) == (
+        f"the GPU has no memory for {shown} rows at a time (Out of memory allocating"
+        " 1,000,000,000,000 bytes (allocated so far: 1,000,000,000,000 bytes, limit set to:"
+        " 10,000,000,000,000 bytes).); free some of it, which nvidia-smi shows, or use"
+        " --device cpu"
+    )
+    assert len(str(error)) <= 400
+    assert error.code == "out-of-memory"
+    assert isinstance(error, DeviceError)
+    assert isinstance(error, MemoryError)
+
+
+# Which arrays have a bus
+
+
+def over_host_memory(cupy, host):
+    """Return an array of CuPy's own class without a GPU."""
+    memory = cupy.cuda.UnownedMemory(host.ctypes.data, host.nbytes, host, 0)
+    pointer = cupy.cuda.MemoryPointer(memory, 0)
+    return cupy.ndarray(host.shape, dtype=host.dtype, memptr=pointer)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4", "?"])
+def test_arrays_of_cupy(real, dtype):
+    host = np.ones((10, 4), dtype)
+    x = over_host_memory(real["cupy"], host)
+    assert type(bus_to(x)) is Bus
+    assert type(bus_to(x[2:5])) is Bus
+    # What the pipeline asks of a place on the device.
+    assert x.dtype == host.dtype
+    part = x[:7]
+    assert part.shape == (7, 4)
+    assert part.flags.c_contiguous
+    assert part.data.ptr == host.ctypes.data
+    rows = x[3:200, :]
+    assert (rows.shape, rows.data.ptr) == ((7, 4), host[3:].ctypes.data)
+
+
+@pytest.mark.parametrize("name", ["array_api_strict", "torch", "jax.numpy", "dask.array"])
+def test_arrays_of_others(name):
+    xp = pytest.importorskip(name)
+    assert bus_to(xp.ones((3, 4))) is None
+
+
+def test_arrays_of_numpy(tmp_path):
+    x = np.ones((3, 4))
+    x.tofile(tmp_path / "x")
+    for array in (x, x.view(np.matrix), np.memmap(tmp_path / "x"), np.float32(1), [1], None):
+        assert bus_to(array) is None
+
+
+def test_arrays_on_another_device():
+    strict = pytest.importorskip("array_api_strict")
+    assert bus_to(move(np.ones(3), strict, strict.Device("device1"))) is None
+
+
+def test_nothing_is_imported_for_it():
+    assert bus_to(np.ones(3)) is None
+    assert "cupy" not in Bus.stream.__globals__

@@ -1,0 +1,772 @@
+"""Each cause by a fake CuPy, and, where CuPy is installed, by the real one on a fake driver."""
+
+import importlib.metadata
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpnet.arrays.gpu import gpu_info as facts_module
+from xpnet.arrays.gpu.diagnosis import cause_of, diagnose
+from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis
+from xpnet.arrays.gpu.gpu_info import WHEELS, gpu_facts, installed, one_line
+
+INSTALL = 'pip install "xpnet[cuda13]", or "xpnet[cuda12]" where the driver is older than 580'
+
+
+class CUDARuntimeError(RuntimeError):
+    """As CuPy's: it is known by its name and its status."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class CUBLASError(CUDARuntimeError):
+    pass
+
+
+class OutOfMemoryError(MemoryError):
+    pass
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+@dataclass
+class Machine:
+    """A machine with CuPy and two GPUs; each cause is this machine with something wrong."""
+
+    wheels: tuple[str, ...] = ("cupy-cuda13x",)
+    libraries: tuple[str, ...] = ()
+    again: dict[str, str] = field(default_factory=dict)  # versions installed a second time
+    requires: tuple[str, ...] = ("numpy<99,>=2.0", "cuda-pathfinder==1.*")
+    cupy_source: str = ""  # a package to import in place of the fake module
+    cupy_file: str = "cupy/__init__.py"
+    platform: str = "linux"
+    kernel: str = ""  # what the kernel tells of its driver
+    driver: int = 13000
+    runtime: int = 13020
+    error: CUDARuntimeError | None = None
+    n_devices: int = 2
+    capability: tuple[int, int] = (9, 0)
+    missing: tuple[str, ...] = ()
+    headers: Exception | None = None
+    to_device: Callable[[Any], Any] = np.asarray
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def cupy(self) -> Any:
+        def get_device_properties(index: int) -> dict[str, Any]:
+            major, minor = self.capability
+            name = f"Fake {index}".encode()
+            return {"name": name, "totalGlobalMem": 8 << 30, "major": major, "minor": minor}
+
+        def assemble_cupy_compiler_options(options: tuple[str, ...]) -> tuple[str, ...]:
+            if self.headers is not None:
+                raise self.headers
+            return options
+
+        module: Any = ModuleType("cupy")
+        module.__version__, module.__path__ = "14.2.0", ["/site/cupy"]
+        module.asarray, module.asnumpy = self.to_device, np.asarray
+        core = SimpleNamespace(assemble_cupy_compiler_options=assemble_cupy_compiler_options)
+        vars(module)["_core"] = SimpleNamespace(core=core)
+        module.cuda = FakeCuda(self.missing)
+        count = (lambda: self.n_devices) if self.error is None else raising(self.error)
+        module.cuda.runtime = SimpleNamespace(
+            driverGetVersion=lambda: self.driver,
+            runtimeGetVersion=lambda: self.runtime,
+            getDeviceCount=count,
+            getDeviceProperties=get_device_properties,
+            deviceGetPCIBusId=lambda index: f"0000:0{index}:00.0",
+            memGetInfo=lambda: (6 << 30, 8 << 30),
+        )
+        return module
+
+    def distributions(self, name: str) -> list[Any]:
+        first = {*self.wheels, *self.libraries} & {name}
+        return [
+            SimpleNamespace(version=version, locate_file=lambda _, folder=folder: folder)
+            for version, folder in [
+                *(("1.0", "/site") for _ in first),
+                *((self.again[found], "/user") for found in self.again if found == name),
+            ]
+        ]
+
+
+class FakeCuda:
+    """What CuPy loads at first use: cuBLAS as an attribute, NVRTC by a call."""
+
+    runtime: Any
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        self.missing = missing
+        self.nvrtc = SimpleNamespace(
+            getVersion=lambda: self.load("NVRTC") and (13, 2),
+            getSupportedArchs=lambda: (75, 90, 120),
+        )
+
+    @property
+    def cublas(self) -> str:
+        return self.load("cuBLAS")
+
+    def load(self, name: str) -> str:
+        if name in self.missing:
+            raise ImportError(name)
+        return name
+
+    class Device:
+        def __init__(self, index: int) -> None:
+            self.index = index
+
+        def __enter__(self) -> None:
+            assert self.index in {0, 1}
+
+        def __exit__(self, *exception: object) -> None:
+            pass
+
+
+Become = Callable[[Machine], None]
+VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE", "CUDA_PATH")
+
+
+@pytest.fixture
+def become(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Become:
+    """Make this process believe that it runs on the given machine; nothing real is reached."""
+
+    def become(machine: Machine) -> None:
+        monkeypatch.setattr(importlib.metadata, "distributions", machine.distributions)
+        monkeypatch.setattr(importlib.metadata, "requires", lambda _: list(machine.requires))
+        monkeypatch.setattr(sys, "platform", machine.platform)
+        kernel = tmp_path / "version"
+        if machine.kernel:
+            kernel.write_text(machine.kernel, encoding="utf-8")
+        monkeypatch.setattr(facts_module, "_DRIVER_FILE", kernel)
+        for name in VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in machine.environ.items():
+            monkeypatch.setenv(name, value)
+        fake = machine.cupy() if machine.wheels else None  # None: the import finds no module
+        monkeypatch.setitem(sys.modules, "cupy", fake)
+        monkeypatch.setitem(sys.modules, "cuda.pathfinder", None)
+        if machine.cupy_source:
+            file = tmp_path / machine.cupy_file
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(machine.cupy_source, encoding="utf-8")
+            monkeypatch.syspath_prepend(tmp_path)
+            monkeypatch.delitem(sys.modules, "cupy")
+
+    return become
+
+
+def as_tf32(x: np.ndarray) -> np.ndarray:
+    """Keep ten of a float32's bits after the point, as the tensor cores do."""
+    bits = x.view(np.uint32) & np.uint32(0xFFFFE000)
+    return bits.view(np.float32)
+
+
+BROKEN = """
+import sys, warnings
+print("noise", file=sys.stderr)
+warnings.warn("noise")
+try:
+    raise ImportError("libfoo.so:\\n  no such file")
+except ImportError as error:
+    raise ImportError("a page of advice") from error
+"""
+
+CASES = [
+    ("usable", Machine(), "GPU 1 is usable"),
+    (
+        "no-wheel",
+        Machine(wheels=(), platform="darwin"),
+        (
+            "CuPy is not installed, and there is no CuPy wheel for macOS; use --device cpu, or a"
+            " Linux or Windows machine with an NVIDIA GPU"
+        ),
+    ),
+    ("not-installed", Machine(wheels=()), f"CuPy is not installed; {INSTALL}"),
+    (
+        "two-wheels",
+        Machine(wheels=("cupy-cuda12x", "cupy-cuda13x"), cupy_source=BROKEN),
+        (
+            "cupy-cuda13x and cupy-cuda12x overwrite each other's files; pip uninstall -y"
+            f" cupy-cuda13x cupy-cuda12x, then {INSTALL}"
+        ),
+    ),
+    (
+        "broken-install",
+        Machine(wheels=("cupy-cuda12x",), cupy_source=BROKEN),
+        (
+            "CuPy is installed but cannot be imported (libfoo.so: no such file); pip uninstall -y"
+            ' cupy-cuda12x, then pip install "xpnet[cuda12]"'
+        ),
+    ),
+    (
+        "numpy-unsupported",
+        Machine(cupy_source=BROKEN, requires=("numpy<2.0,>=1.26",)),
+        (
+            f"cupy-cuda13x supports NumPy <2.0,>=1.26 and cannot be imported with {np.__version__}"
+            ' (libfoo.so: no such file); pip install "numpy<2.0,>=1.26"'
+        ),
+    ),
+    (
+        "cache-unwritable",
+        Machine(cupy_source="raise NotADirectoryError(20, 'Not a directory', '/dev/null/x')"),
+        (
+            "CuPy has no folder for the kernels that it compiles ([Errno 20] Not a directory:"
+            " '/dev/null/x'); let CUPY_CACHE_DIR name a folder that can be written"
+        ),
+    ),
+    (
+        "stub-library",
+        Machine(error=CUDARuntimeError(34, "stub")),
+        (
+            "the driver library that was found is a stub, made for linking only; take the folder"
+            " named stubs out of LD_LIBRARY_PATH"
+        ),
+    ),
+    (
+        "no-driver",
+        Machine(driver=0, error=CUDARuntimeError(35, "driver version is insufficient")),
+        (
+            "there is no NVIDIA driver here; install one from nvidia.com/drivers (WSL: in Windows;"
+            " container: run it with --gpus all)"
+        ),
+    ),
+    (
+        "no-driver-library",
+        Machine(
+            driver=0,
+            error=CUDARuntimeError(35, "driver version is insufficient"),
+            kernel="NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release\n",
+        ),
+        (
+            "the NVIDIA driver 580.95.05 is in the kernel, but its library libcuda is not to be"
+            " found; install that library (container: set"
+            " NVIDIA_DRIVER_CAPABILITIES=compute,utility)"
+        ),
+    ),
+    (
+        "driver-too-old",
+        Machine(driver=12040, error=CUDARuntimeError(35, "driver version is insufficient")),
+        (
+            "the NVIDIA driver knows CUDA 12.4, too old for CUDA 13.2 of cupy-cuda13x; update the"
+            " driver to one for CUDA 13.0 or newer; or pip uninstall -y cupy-cuda13x nvidia-cublas"
+            ' nvidia-cuda-nvrtc nvidia-cuda-runtime, then pip install "xpnet[cuda12]"'
+        ),
+    ),
+    (
+        "driver-too-old",  # for both extras: only a new driver helps
+        Machine(driver=11040, error=CUDARuntimeError(35, "driver version is insufficient")),
+        (
+            "the NVIDIA driver knows CUDA 11.4, too old for CUDA 13.2 of cupy-cuda13x; update the"
+            " driver to one for CUDA 13.0 or newer"
+        ),
+    ),
+    (
+        "driver-mismatch",
+        Machine(error=CUDARuntimeError(803, "mismatch")),
+        (
+            "the NVIDIA driver in the kernel and its library are of different versions (error 803);"
+            " restart the machine; in a container, remove its own NVIDIA driver libraries"
+        ),
+    ),
+    (
+        "not-ready",
+        Machine(error=CUDARuntimeError(802, "not ready")),
+        (
+            "the GPUs are not ready yet (error 802); start their fabric manager: sudo systemctl"
+            " start nvidia-fabricmanager"
+        ),
+    ),
+    (
+        "no-device",
+        Machine(error=CUDARuntimeError(100, "no device")),
+        (
+            "the NVIDIA driver finds no GPU; see that nvidia-smi -L lists one (container: run it"
+            " with --gpus all)"
+        ),
+    ),
+    (
+        "hidden-device",
+        Machine(n_devices=0, environ={"CUDA_VISIBLE_DEVICES": ""}),
+        (
+            "CUDA_VISIBLE_DEVICES='' leaves no GPU to be seen; unset CUDA_VISIBLE_DEVICES, or name"
+            " in it a GPU that nvidia-smi -L lists"
+        ),
+    ),
+    (
+        "no-such-device",
+        Machine(n_devices=1),
+        (
+            "there is no GPU 1: 1 to be seen, counted from 0; choose gpu:0 or lower;"
+            " CUDA_VISIBLE_DEVICES may hide others"
+        ),
+    ),
+    (
+        "libraries-missing",
+        Machine(missing=("cuBLAS", "NVRTC")),
+        ('cuBLAS, NVRTC cannot be loaded, which cupy-cuda13x needs; pip install "xpnet[cuda13]"'),
+    ),
+    (
+        "libraries-missing",  # those of CUDA 13 beside a wheel for CUDA 13 are no strangers
+        Machine(missing=("NVRTC",), libraries=("nvidia-cublas",)),
+        'NVRTC cannot be loaded, which cupy-cuda13x needs; pip install "xpnet[cuda13]"',
+    ),
+    (
+        "libraries-mixed",
+        Machine(wheels=("cupy-cuda12x",), missing=("cuBLAS",), libraries=("nvidia-cublas",)),
+        (
+            "cupy-cuda12x finds the libraries of CUDA 13 before its own (cuBLAS cannot be loaded);"
+            ' pip uninstall -y nvidia-cublas, then pip install "xpnet[cuda12]"'
+        ),
+    ),
+    (
+        "headers-missing",
+        Machine(headers=RuntimeError("Failed to find CUDA headers.")),
+        (
+            "the headers of CUDA cannot be found, with which cupy-cuda13x compiles; pip install"
+            ' "xpnet[cuda13]", or let CUDA_PATH name a toolkit that has them'
+        ),
+    ),
+    (
+        "device-too-old",
+        Machine(capability=(7, 0)),
+        (
+            "GPU 1 has compute capability 7.0; cupy-cuda13x has NVRTC for 7.5 and newer; take a"
+            " newer GPU, or pip uninstall -y cupy-cuda13x nvidia-cublas nvidia-cuda-nvrtc"
+            ' nvidia-cuda-runtime, then pip install "xpnet[cuda12]"'
+        ),
+    ),
+    (
+        "device-too-old",  # for CUDA 12 as well
+        Machine(capability=(3, 7)),
+        (
+            "GPU 1 has compute capability 3.7; cupy-cuda13x has NVRTC for 7.5 and newer; take a"
+            " newer GPU"
+        ),
+    ),
+    (
+        "tf32-unreadable",
+        Machine(environ={"CUPY_TF32": "yes"}),
+        ("CUPY_TF32='yes' is no whole number, and CuPy fails at every product; unset CUPY_TF32"),
+    ),
+    (
+        "tf32-unasked",
+        Machine(environ={"CUPY_TF32": "1"}),
+        (
+            "CUPY_TF32=1 would round the factors of float32 products to 10 bits, silently; unset"
+            " CUPY_TF32, or ask for it by --precision tf32 or xpnet.matmul_precision"
+        ),
+    ),
+    (
+        "device-busy",
+        Machine(to_device=raising(CUDARuntimeError(46, "cudaErrorDevicesUnavailable"))),
+        (
+            "GPU 1 is taken: another program has it for itself alone, or it forbids computing; end"
+            " that program, which nvidia-smi shows, or nvidia-smi -i 1 -c DEFAULT as root"
+        ),
+    ),
+    (
+        "out-of-memory",
+        Machine(to_device=raising(OutOfMemoryError("Out of memory allocating 1,024 bytes"))),
+        (
+            "GPU 1 has no memory left (Out of memory allocating 1,024 bytes); end other programs"
+            " on it, which nvidia-smi shows, or choose another GPU"
+        ),
+    ),
+    (
+        "no-kernel",
+        Machine(to_device=raising(CUBLASError(8, "CUBLAS_STATUS_ARCH_MISMATCH"))),
+        (
+            "the CUDA libraries hold no code for GPU 1 (CUBLAS_STATUS_ARCH_MISMATCH); pip install"
+            ' --upgrade --upgrade-strategy eager "xpnet[cuda13]", for newer GPUs'
+        ),
+    ),
+    (
+        "memory-fault",
+        Machine(to_device=raising(CUDARuntimeError(214, "cudaErrorECCUncorrectable"))),
+        (
+            "the memory of GPU 1 has an error that cannot be corrected (cudaErrorECCUncorrectable);"
+            " reset it: nvidia-smi -r -i 1 as root, or restart the machine"
+        ),
+    ),
+    (
+        "wrong-product",
+        Machine(to_device=lambda x: x * np.float32("nan")),
+        (
+            "GPU 1 computes x @ weight + bias wrongly, nan times what rounding explains; see"
+            " nvidia-smi -q for memory errors and update the driver; until then use --device cpu"
+        ),
+    ),
+    (
+        "cuda-error",
+        Machine(error=CUDARuntimeError(999, "unknown\nerror")),
+        (
+            "CUDA says: unknown error; run nvidia-smi; if it fails too, restart the machine or"
+            " reinstall the driver"
+        ),
+    ),
+    (
+        "cuda-error",  # a driver that is new enough is not called too old
+        Machine(driver=13030, error=CUDARuntimeError(35, "driver version is insufficient")),
+        (
+            "CUDA says: driver version is insufficient; run nvidia-smi; if it fails too, restart"
+            " the machine or reinstall the driver"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("code", CAUSES)
+def test_every_row_of_the_table_has_a_case(code: str) -> None:
+    # The name of a file differs from run to run: `shadowed` has a test of its own.
+    assert code in {"shadowed", *(case[0] for case in CASES)}
+
+
+@pytest.mark.parametrize(("code", "machine", "sentence"), CASES)
+def test_each_cause_has_its_sentence_and_mend(
+    become: Become, capfd: pytest.CaptureFixture[str], code: str, machine: Machine, sentence: str
+) -> None:
+    become(machine)
+    diagnosis = diagnose(1, check=True)
+    assert (diagnosis.code, str(diagnosis)) == (code, sentence)
+    assert diagnosis.usable == (code == "usable") == (not diagnosis.mend)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_two_causes_share_a_sentence() -> None:
+    messages = [message for message, _ in CAUSES.values()]
+    assert len(set(messages)) == len(messages)
+    mends = [mend for _, mend in CAUSES.values()]
+    assert len(set(mends)) == len(mends)
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        Machine(cupy_source=f"raise ImportError('{'long ' * 200}')"),
+        Machine(error=CUDARuntimeError(999, "x\n" * 2000)),
+        Machine(n_devices=0, environ={"CUDA_VISIBLE_DEVICES": "GPU-0123\n" * 99}),
+        Machine(wheels=("cupy", "cupy-cuda13x", "cupy-cuda12x", "cupy-rocm-7-14", "amd-cupy")),
+        Machine(environ={"CUPY_TF32": "9" * 999}),
+        Machine(environ={"CUPY_TF32": "long" * 999}),
+        Machine(cupy_source=f"raise ImportError('{'long ' * 200}')", requires=("numpy<1",)),
+    ],
+)
+def test_a_long_fact_leaves_a_short_line(become: Become, machine: Machine) -> None:
+    become(machine)
+    diagnosis = diagnose()
+    assert len(str(diagnosis).splitlines()) == 1
+    assert 100 < len(str(diagnosis)) <= 400
+    assert diagnosis.mend in str(diagnosis)
+
+
+def test_warnings_of_the_import_stay_inside(become: Become) -> None:
+    become(
+        Machine(cupy_source="import warnings\nwarnings.warn('noise')\nclass cuda:\n  runtime = 0")
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        facts = gpu_facts()
+    assert caught == []
+    assert facts["wheels"] == ["cupy-cuda13x"]
+
+
+def test_the_product_is_looked_at_only_when_asked(become: Become) -> None:
+    become(Machine(to_device=lambda x: x + 1))
+    assert diagnose().usable
+    assert diagnose(check=True).code == "wrong-product"
+
+
+@pytest.mark.parametrize("source", ["answer = 42", "import cupy as cp\nx = cp.arange(10)"])
+def test_a_file_in_place_of_cupy_is_named(become: Become, tmp_path: Path, source: str) -> None:
+    become(Machine(cupy_source=source, cupy_file="cupy.py"))
+    diagnosis = diagnose()
+    assert diagnosis.code == "shadowed"
+    assert diagnosis.message == f"{one_line(tmp_path / 'cupy.py')} is imported in place of CuPy"
+    assert diagnosis.mend == "rename this file, or leave the folder that it is in"
+
+
+@pytest.mark.parametrize("leaves_folders", [False, True])
+@pytest.mark.parametrize("wheels", [(), ("cupy-cuda13x",)])
+def test_what_an_uninstallation_left(
+    become: Become,
+    monkeypatch: pytest.MonkeyPatch,
+    wheels: tuple[str, ...],
+    *,
+    leaves_folders: bool,
+) -> None:
+    become(Machine(wheels=wheels))
+    monkeypatch.setitem(sys.modules, "cupy", ModuleType("cupy") if leaves_folders else None)
+    diagnosis = diagnose()
+    if wheels:
+        assert diagnosis.message.endswith("cannot be imported (its files are gone)")
+        assert diagnosis.mend.startswith("pip uninstall -y cupy-cuda13x, then pip install")
+    else:
+        assert diagnosis.code == "not-installed"
+
+
+def test_a_missing_module_of_cupy_is_no_missing_cupy(become: Become) -> None:
+    become(Machine(cupy_source="import no_such_module"))
+    assert "(No module named 'no_such_module')" in diagnose().message
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CUDARuntimeError(2, "out of memory"), "out-of-memory"),
+        (CUDARuntimeError(209, "no kernel image"), "no-kernel"),
+        (CUBLASError(3, "ALLOC_FAILED"), "out-of-memory"),
+        (CUBLASError(2, "another library's 2"), "cuda-error"),
+        (MemoryError("the host's"), "cuda-error"),
+        (PermissionError(13, "Permission denied", "/cache/1"), "cache-unwritable"),
+        (OSError("libfoo.so: cannot open"), "cuda-error"),
+        (CUDARuntimeError(719, "launch\nfailure"), "cuda-error"),
+    ],
+)
+def test_an_error_in_the_product_is_told(become: Become, error: Exception, code: str) -> None:
+    become(Machine(to_device=raising(error)))
+    diagnosis = diagnose(check=True)
+    assert diagnosis == cause_of(error)
+    assert diagnosis.code == code
+    assert diagnosis.product_error is None
+    if code == "cuda-error":
+        assert diagnosis.message == f"CUDA says: {' '.join(str(error).split())}"
+
+
+def test_the_error_of_the_product_is_told_in_units_of_its_bound(become: Become) -> None:
+    become(Machine())
+    assert diagnose().product_error is None
+    error = diagnose(check=True).product_error
+    assert error is not None
+    assert 0 < error < 0.2
+    become(Machine(to_device=lambda x: x + 1))
+    assert diagnose(check=True).product_error > 1e4
+    become(Machine(to_device=lambda x: x * np.float32("nan")))
+    assert np.isnan(diagnose(check=True).product_error)
+
+
+def test_tf32_is_wrong_unless_it_was_asked_for(become: Become) -> None:
+    become(Machine(to_device=as_tf32))
+    assert diagnose(check=True).code == "wrong-product"
+    assert diagnose(check=True, tf32=True).usable
+    become(Machine(to_device=as_tf32, environ={"CUPY_TF32": "1"}))
+    assert diagnose(check=True).code == "tf32-unasked"
+    assert diagnose(check=True, tf32=True).usable
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "text"),
+    [
+        ("0", "usable", "off"),
+        ("-1", "usable", "off"),
+        (" 2 ", "tf32-unasked", "on (CUPY_TF32= 2 )"),
+        ("", "tf32-unreadable", "no whole number (CUPY_TF32=)"),
+        ("1.0", "tf32-unreadable", "no whole number (CUPY_TF32=1.0)"),
+    ],
+)
+def test_the_variable_is_read_as_cupy_reads_it(
+    become: Become, value: str, code: str, text: str
+) -> None:
+    become(Machine(environ={"CUPY_TF32": value}))
+    assert (diagnose().code, gpu_facts()["tf32"]) == (code, text)
+    assert diagnose(tf32=True).usable  # where somebody has chosen, CuPy does not read it
+
+
+def test_a_gpu_without_tf32_rounds_nothing(become: Become) -> None:
+    become(Machine(capability=(7, 5), environ={"CUPY_TF32": "1"}))
+    assert diagnose(check=True).usable
+    become(Machine(capability=(7, 5), to_device=as_tf32))
+    assert diagnose(check=True, tf32=True).code == "wrong-product"
+
+
+def test_a_negative_index_is_no_device(become: Become) -> None:
+    become(Machine())
+    assert diagnose(-1).code == "no-such-device"
+
+
+def test_facts_of_a_machine_with_gpus(become: Become) -> None:
+    kernel = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54.03  Tue Jun  6\nGCC 12.2.0\n"
+    environ = {"CUDA_VISIBLE_DEVICES": "0,1", "CUPY_TF32": "1"}
+    become(Machine(environ=environ, kernel=kernel, libraries=("numpy", "nvidia-cublas")))
+    same = {"memory_bytes": 8 << 30, "compute_capability": "9.0"}
+    assert gpu_facts(checked=1) == {
+        "device_count": 2,
+        "devices": [
+            {"index": 0, "name": "Fake 0", "free_bytes": None, "pci_bus_id": "0000:00:00.0"} | same,
+            {"index": 1, "name": "Fake 1", "free_bytes": 6 << 30, "pci_bus_id": "0000:01:00.0"}
+            | same,
+        ],
+        "driver_version": "13.0",
+        "driver_number": "535.54.03",
+        "runtime_version": "13.2",
+        "cublas_version": None,
+        "nvrtc_version": "13.2",
+        "cublas_path": None,
+        "nvrtc_path": None,
+        "cupy_version": "14.2.0",
+        "cupy_path": "/site/cupy",
+        "cupy_needs_numpy": "<99,>=2.0",
+        "wheels": ["cupy-cuda13x"],
+        "distributions": {"cupy-cuda13x": "1.0", "numpy": "1.0", "nvidia-cublas": "1.0"},
+        "duplicates": [],
+        "tf32": "on (CUPY_TF32=1)",
+        "CUDA_VISIBLE_DEVICES": "0,1",
+        "CUPY_TF32": "1",
+        "NVIDIA_TF32_OVERRIDE": None,
+        "CUDA_PATH": None,
+    }
+
+
+def test_no_context_is_opened_for_facts_that_nobody_checked(become: Become) -> None:
+    become(Machine())
+    sys.modules["cupy"].cuda.Device = raising(AssertionError("a context"))
+    assert [device["free_bytes"] for device in gpu_facts()["devices"]] == [None, None]
+
+
+def test_what_is_installed_twice(become: Become) -> None:
+    become(
+        Machine(
+            wheels=("cupy-cuda12x", "cupy-cuda13x"),
+            libraries=("nvidia-cublas", "nvidia-cublas-cu12", "numpy"),
+            again={"numpy": "2.0", "nvidia-cublas": "1.0"},
+        )
+    )
+    assert gpu_facts()["duplicates"] == [
+        "cupy-cuda13x and cupy-cuda12x",
+        "nvidia-cublas and nvidia-cublas-cu12",
+        "numpy 1.0 in /site and 2.0 in /user",
+        "nvidia-cublas 1.0 in /site and 1.0 in /user",
+    ]
+
+
+def test_a_folder_that_is_looked_into_twice_is_no_duplicate(
+    become: Become, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    become(Machine())
+    once = Machine().distributions
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: once(name) * 2)
+    assert gpu_facts()["duplicates"] == []
+
+
+def test_facts_that_cannot_be_told_are_none(become: Become) -> None:
+    become(Machine(wheels=()))
+    facts = gpu_facts()
+    empty = ("wheels", "devices", "distributions", "duplicates")
+    assert [len(facts.pop(name)) for name in empty] == [0, 0, 0, 0]
+    assert facts.pop("tf32") == "off"
+    assert set(facts.values()) == {None}
+
+
+def test_the_error_carries_the_code_and_survives_pickling() -> None:
+    error = DeviceError(Diagnosis("no-driver", "no driver", "install one"))
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.code, str(again)) == ("no-driver", "no driver; install one")
+    assert isinstance(again, RuntimeError)
+
+
+def run_python(program: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    inherited = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env={**inherited, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_importing_the_module_imports_no_cupy() -> None:
+    program = "import sys, xpnet.arrays.gpu.diagnosis; print('cupy' in sys.modules)"
+    result = run_python(program)
+    assert (result.stdout, result.stderr) == ("False\n", "")
+
+
+needs_cupy = pytest.mark.skipif(
+    len(installed(WHEELS)) != 1, reason="needs the real CuPy, one wheel of it"
+)
+
+
+@pytest.fixture(scope="module")
+def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a libcuda.so.1 that does as the environment says."""
+    gcc = shutil.which("gcc")
+    if gcc is None or sys.platform != "linux":
+        pytest.skip("needs gcc on Linux, to build the fake driver")
+    folder = tmp_path_factory.mktemp("driver")
+    source = Path(__file__).with_name("fake_driver.c")
+    library = folder / "libcuda.so.1"
+    subprocess.run([gcc, "-shared", "-fPIC", "-o", library, source], check=True)
+    return folder
+
+
+@needs_cupy
+@pytest.mark.parametrize(
+    ("version", "error", "code", "words"),
+    [
+        (0, 0, "no-driver", "NVIDIA driver"),
+        (11040, 0, "driver-too-old", "knows CUDA 11.4, too old for CUDA 1"),
+        (13020, 100, "no-device", "finds no GPU"),
+        (13020, 34, "stub-library", "is a stub"),
+        (13020, 803, "driver-mismatch", "(error 803)"),
+        (13020, 802, "not-ready", "(error 802)"),
+        (13020, 2, "out-of-memory", "(cudaErrorMemoryAllocation: out of memory)"),
+        (13020, 46, "device-busy", "GPU 0 is taken"),
+        (13020, 209, "no-kernel", "(cudaErrorNoKernelImageForDevice: no kernel image"),
+        (13020, 214, "memory-fault", "(cudaErrorECCUncorrectable: uncorrectable ECC error"),
+        (13020, 999, "cuda-error", "cudaErrorUnknown: unknown error"),
+    ],
+)
+def test_real_cupy_on_a_fake_driver(
+    fake_driver: Path, version: int, error: int, code: str, words: str
+) -> None:
+    result = run_python(
+        "from xpnet.arrays.gpu.diagnosis import diagnose\n"
+        "diagnosis = diagnose(check=True)\n"
+        "print(diagnosis.code, diagnosis)",
+        LD_LIBRARY_PATH=str(fake_driver),
+        FAKE_DRIVER_VERSION=str(version),
+        FAKE_DRIVER_ERROR=str(error),
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    # A machine with a driver has told its number: then only the library is missing.
+    codes = {code, f"{code}-library"} if version == 0 else {code}
+    assert result.stdout.split()[0] in codes
+    assert words in result.stdout
+
+
+WITHOUT_LIBRARIES = """
+import cupy
+from cuda import pathfinder
+from xpnet.arrays.gpu.diagnosis import diagnose
+
+def find_nothing(name):
+    raise pathfinder.DynamicLibNotFoundError(name)
+
+cupy.cuda.runtime.getDeviceCount = lambda: 1
+pathfinder.load_nvidia_dynamic_lib = find_nothing
+print(diagnose())
+"""
+
+
+@needs_cupy
+def test_real_cupy_without_cuda_libraries() -> None:
+    result = run_python(WITHOUT_LIBRARIES)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("cuBLAS, NVRTC cannot be loaded, which cupy")

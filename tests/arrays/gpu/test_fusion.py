@@ -1,0 +1,161 @@
+"""What CuPy makes of bias and activation, without a GPU.
+
+The real CuPy traces them, on arrays that are its own but lie in host memory. The code of the kernel
+is C++ but for a few words, so the host's compiler can have it, multiplying and adding in one
+instruction as a GPU does.
+"""
+
+import ctypes
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.gpu.fusion import with_bias, without_fusion
+from xpnet.functions.activations import ACTIVATIONS
+
+TRACED = sorted({row.name for row in ACTIVATIONS.values() if row.is_elementwise})
+DTYPES = {"float32": np.float32, "float64": np.float64}
+MOST_UNITS = 24
+OPTIONS = {
+    "elu": {"alpha": 0.3},
+    "gelu": {"approximate": "tanh"},
+    "hard_shrink": {"threshold": 0.0},
+    "leaky_relu": {"negative_slope": 0.2},
+    "threshold": {"threshold": -0.5, "value": 3.0},
+}
+
+
+@pytest.fixture
+def cupy():
+    return pytest.importorskip("cupy", reason="needs the real CuPy, to trace with")
+
+
+def on_cupy(cupy, host):
+    """Return an array of CuPy's own class over host memory; nothing may be computed with it."""
+    memory = cupy.cuda.UnownedMemory(host.ctypes.data, host.nbytes, host, 0)
+    return cupy.ndarray(host.shape, host.dtype, cupy.cuda.MemoryPointer(memory, 0))
+
+
+def traced(cupy, activate, y, bias):
+    """Return the kernel that CuPy makes."""
+    from array_api_compat import cupy as xp
+    from cupy._core import _fusion_thread_local, fusion
+
+    arrays = on_cupy(cupy, y), on_cupy(cupy, bias)
+    fused = with_bias(activate, arrays[1], xp)
+    function = fused.__closure__[1].cell_contents.func
+    local = _fusion_thread_local.thread_local
+    local.history = fusion._FusionHistory()  # noqa: SLF001 (what cupy.fuse does, but the launch)
+    local.is_old_fusing = True
+    try:
+        return local.history.get_fusion(function, arrays, "traced")[0]
+    finally:
+        local.history, local.is_old_fusing = None, False
+
+
+SOURCE = """
+#include <cmath>
+#include <cstdlib>
+#include <algorithm>
+using namespace std;
+#define __device__
+#define __int_as_float(x) nanf("")
+#define CUDART_INF INFINITY
+#define __float2ll_rn llrintf
+#define __double2ll_rn llrint
+{preamble}
+extern "C" void run(long n, long width, const {ctype} *y, const {ctype} *bias, {ctype} *out) {{
+    for (long i = 0; i < n; ++i) {{
+        {ctype} {y} = y[i], {bias} = bias[i % width], {out};
+        {operation}
+        out[i] = {out};
+    }}
+}}
+"""
+
+
+def run_on_host(kernel, y, bias, folder):
+    """Return what a kernel computes, compiled for the host."""
+    gcc = shutil.which("g++")
+    if gcc is None or sys.platform != "linux":
+        pytest.skip("needs g++ on Linux, to compile the kernel for the host")
+    names = [parameter.name for parameter in kernel.params]
+    source = SOURCE.format(
+        preamble=kernel.preamble.replace('#include "cupy/float16.cuh"', ""),
+        ctype={"float32": "float", "float64": "double"}[y.dtype.name],
+        operation=kernel.operation,
+        **dict(zip(("y", "bias", "out"), names, strict=False)),
+    )
+    file = folder / f"kernel{len(list(folder.iterdir()))}.cpp"  # none is loaded twice
+    library = file.with_suffix(".so")
+    file.write_text(source, encoding="utf-8")
+    fused = ["-O2", "-march=native", "-ffp-contract=fast", "-w"]
+    subprocess.run([gcc, *fused, "-shared", "-fPIC", "-o", library, file], check=True)
+    out = np.empty_like(y)
+    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (y, bias, out)]
+    ctypes.CDLL(str(library)).run(ctypes.c_long(y.size), ctypes.c_long(bias.size), *pointers)
+    return out
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", TRACED)
+def test_the_kernel_computes_the_same(cupy, tmp_path, name, dtype):
+    row, rng = ACTIVATIONS[name], np.random.default_rng(0)
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e30, -1e30, 100.0, -100.0, 800.0, -800.0]
+    y = np.concatenate([rng.normal(size=5000) * 4, rng.normal(size=2997) * 1e-3, special, [0] * 2])
+    y = y.astype(dtype).reshape(-1, 5)
+    bias = np.asarray([0.0, 0.25, -0.5, 1.0, 0.0], dtype)
+    for options in ({}, *([OPTIONS[name]] if name in OPTIONS else [])):
+        activate = row.prepared(np, dtype, **options)
+        with np.errstate(all="ignore"):
+            expected = activate(y + bias, np)
+        kernel = traced(cupy, row.prepared(np, dtype, **options), y, bias)
+        found = run_on_host(kernel, y, bias, tmp_path)
+        is_finite = np.isfinite(expected)
+        np.testing.assert_array_equal(found[~is_finite], expected[~is_finite])
+        # Both are within some units of the true value, unless it is subnormal.
+        wanted, size = expected[is_finite], np.abs(expected[is_finite])
+        unit = np.finfo(dtype).eps * np.maximum(size, np.finfo(dtype).smallest_normal)
+        assert np.max(np.abs(found[is_finite] - wanted) / unit) <= MOST_UNITS
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_float16_is_traced(cupy, name):
+    y, bias = np.zeros((2, 3), np.float16), np.zeros(3, np.float16)
+    kernel = traced(cupy, ACTIVATIONS[name].prepared(np, y.dtype), y, bias)
+    assert [parameter.dtype for parameter in kernel.params[:3]] == [y.dtype] * 3
+
+
+def cupy_network(cupy, activation):
+    host = xpnet.init_network([4, 3, 2], activation=activation)
+    kept = []  # the host memory behind the arrays
+
+    def convert(x):
+        kept.append(np.ascontiguousarray(x))
+        return on_cupy(cupy, kept[-1])
+
+    return host.map_arrays(convert), kept
+
+
+def stages(network):
+    return network._stages  # noqa: SLF001 (how it computes is the point)
+
+
+@pytest.mark.parametrize(("activation", "is_late"), [("sigmoid", True), ("softmax", False)])
+def test_a_network_on_cupy_adds_the_bias_in_the_kernel(cupy, activation, is_late):
+    network, _ = cupy_network(cupy, activation)
+    assert [stage.late_bias is not None for stage in stages(network)] == [is_late, True]
+
+
+def test_it_can_be_left_out(cupy):
+    network, _ = cupy_network(cupy, "sigmoid")
+    with without_fusion():
+        assert [stage.late_bias for stage in stages(network)] == [None, None]
+
+
+def test_on_a_host_nothing_is_fused():
+    assert with_bias(lambda x, xp: xp.tanh(x), np.zeros(3), np) is None

@@ -1,0 +1,552 @@
+"""The scikit-learn face: scikit-learn's own checks, its results, and every array library."""
+
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.gpu.diagnosis import diagnose
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+import sklearn.neural_network
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from xpnet import MLPClassifier, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+DRAW = np.random.default_rng(0)
+X = DRAW.normal(size=(60, 4))
+IDS = np.arange(60) % 3
+VALUES = np.stack([X[:, 0] ** 2, X[:, 1] - X[:, 2]], axis=1)
+QUESTIONS = (X[:, :3] > 0).astype(np.int64)
+WEIGHTS = DRAW.integers(0, 4, size=60)
+SGD = {"solver": "sgd", "learning_rate_init": 0.05}
+
+
+def small(kind=MLPClassifier, **options):
+    return kind(**{"hidden_layer_sizes": (8,), "max_iter": 20, "random_state": 0, **options})
+
+
+def theirs(estimator):
+    """Return scikit-learn's estimator with the same options."""
+    options = estimator.get_params()
+    del options["device"], options["predict_batch_size"]
+    return getattr(sklearn.neural_network, type(estimator).__name__)(**options)
+
+
+def assert_same_bits(one, other):
+    for a, b in zip(
+        [*one.coefs_, *one.intercepts_], [*other.coefs_, *other.intercepts_], strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+@parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)])
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+# One estimator for each option that changes what is learned.
+ALIKE = [
+    (MLPClassifier, {}, IDS),
+    (MLPClassifier, {}, IDS == 1),
+    (MLPClassifier, {}, QUESTIONS),
+    (MLPClassifier, {"alpha": 5.0, "batch_size": 25}, IDS),
+    (MLPClassifier, {"activation": "logistic", "shuffle": False}, IDS),
+    (MLPClassifier, {"hidden_layer_sizes": (), "momentum": 0.0}, IDS),
+    (MLPClassifier, {"hidden_layer_sizes": 5, "nesterovs_momentum": False}, IDS),
+    (MLPClassifier, {"learning_rate": "invscaling", "power_t": 0.3}, IDS),
+    (MLPClassifier, {"learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 1}, IDS),
+    (MLPClassifier, {"early_stopping": True, "validation_fraction": 0.3}, IDS == 1),
+    (MLPRegressor, {}, VALUES[:, 0]),
+    (MLPRegressor, {"activation": "tanh", "batch_size": 25}, VALUES),
+    (MLPRegressor, {"early_stopping": True, "validation_fraction": 0.3}, VALUES[:, 1]),
+]
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weighted"])
+@pytest.mark.parametrize(("kind", "options", "y"), ALIKE)
+def test_the_same_network_as_scikit_learns(kind, options, y, weights):
+    ours = small(kind, **SGD, **options)
+    expected = theirs(ours).fit(X, y, weights)
+    ours.fit(X, y, weights)
+    for name in ("coefs_", "intercepts_"):
+        for a, b in zip(getattr(ours, name), getattr(expected, name), strict=True):
+            # Twenty epochs of rounding.
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(ours.loss_curve_, expected.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(ours.predict(X), expected.predict(X), rtol=1e-9)
+    for name in ("n_iter_", "t_", "n_layers_", "n_outputs_", "n_features_in_", "out_activation_"):
+        assert getattr(ours, name) == getattr(expected, name)
+    for name in ("best_loss_", "validation_scores_", "best_validation_score_"):
+        assert getattr(ours, name) == pytest.approx(getattr(expected, name))
+    if kind is MLPClassifier:
+        np.testing.assert_array_equal(ours.classes_, expected.classes_)
+        np.testing.assert_allclose(ours.predict_proba(X), expected.predict_proba(X), rtol=1e-9)
+        np.testing.assert_allclose(
+            ours.predict_log_proba(X), expected.predict_log_proba(X), rtol=1e-7, atol=1e-12
+        )
+
+
+def test_adam_is_scikit_learns_but_for_its_epsilon():
+    ours = small().fit(X, IDS)
+    expected = theirs(ours).fit(X, IDS)
+    np.testing.assert_allclose(ours.loss_curve_, expected.loss_curve_, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "load", "rate", "noise"),
+    [
+        (MLPClassifier, load_iris, 0.005, 0.03),
+        (MLPClassifier, load_breast_cancer, 0.005, 0.02),
+        (MLPClassifier, load_digits, 0.005, 0.01),
+        (MLPRegressor, load_diabetes, 0.01, 0.02),
+    ],
+)
+def test_as_good_as_scikit_learns(kind, load, rate, noise):
+    x, y = load(return_X_y=True)
+    x, x_test, y, y_test = train_test_split(x, y, random_state=0)
+    ours = kind(hidden_layer_sizes=(30,), random_state=0, learning_rate_init=rate)
+    found, expected = (
+        make_pipeline(StandardScaler(), mlp).fit(x, y).score(x_test, y_test)
+        for mlp in (ours, theirs(ours))
+    )
+    assert found == pytest.approx(expected, abs=noise)
+    assert found > (0.9 if kind is MLPClassifier else 0.2)
+
+
+def test_early_stopping_holds_out_a_share_of_each_class(monkeypatch):
+    y = np.asarray([0] * 40 + [1] * 10 + [2] * 10)
+    seen = []
+    score = MLPClassifier._score_of  # noqa: SLF001 (what is held out shows nowhere else)
+    monkeypatch.setattr(
+        MLPClassifier,
+        "_score_of",
+        lambda self, network, lesson: seen.append(lesson.truth) or score(self, network, lesson),
+    )
+    mlp = small(early_stopping=True, validation_fraction=0.2, max_iter=5).fit(X, y)
+    assert np.bincount(seen[0]).tolist() == [8, 2, 2]
+    assert len(mlp.validation_scores_) == 5
+    assert mlp.best_validation_score_ == max(mlp.validation_scores_)
+    # The network that is kept is that of the best epoch, and not of the last one.
+    assert mlp.best_loss_ is None
+
+
+# ------------------------------------------------------------------------------- arrays
+
+
+def skip_lazy(xp_backend):
+    if xp_backend.name == "dask":
+        pytest.skip("Dask arrays come to the host: see the test of their own")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("y", [IDS, IDS == 1, QUESTIONS], ids=["classes", "two", "questions"])
+def test_a_classifier_stays_in_the_library_of_its_rows(xp_backend, y, weighted):
+    skip_lazy(xp_backend)
+    rows = xp_backend.asarray(X)
+    labels, weights = xp_backend.asarray(y, y.dtype), xp_backend.asarray(WEIGHTS)
+    mlp = small().fit(rows, labels, weights if weighted else None)
+    expected = small().fit(X.astype(np.float32), y, WEIGHTS if weighted else None)
+    shares = expected.predict_proba(X.astype(np.float32))
+    found = xp_backend.check(mlp.predict_proba(rows), dtype="float32", shape=shares.shape)
+    np.testing.assert_allclose(found, shares, atol=1e-4)
+    logs = xp_backend.check(mlp.predict_log_proba(rows), dtype="float32", shape=shares.shape)
+    np.testing.assert_allclose(logs, np.log(shares), rtol=1e-3, atol=1e-4)
+    xp_backend.check(mlp.predict(rows), dtype=y.dtype, shape=y.shape)
+    for ours, on_host in zip(mlp.coefs_, expected.coefs_, strict=True):
+        xp_backend.check(ours, dtype="float32", shape=on_host.shape)
+    assert mlp.score(rows, labels) == pytest.approx(
+        expected.score(X.astype(np.float32), y), abs=0.04
+    )
+
+
+@pytest.mark.parametrize("y", [VALUES[:, 0], VALUES], ids=["one", "two"])
+def test_a_regressor_stays_in_the_library_of_its_rows(xp_backend, y):
+    skip_lazy(xp_backend)
+    rows, values = xp_backend.asarray(X), xp_backend.asarray(y)
+    mlp = small(MLPRegressor, early_stopping=True, validation_fraction=0.2).fit(rows, values)
+    expected = small(MLPRegressor, early_stopping=True, validation_fraction=0.2)
+    expected.fit(X.astype(np.float32), y)
+    found = xp_backend.check(mlp.predict(rows), dtype="float32", shape=y.shape)
+    np.testing.assert_allclose(found, expected.predict(X.astype(np.float32)), atol=1e-4)
+    assert mlp.score(rows, values) == pytest.approx(expected.score(X.astype(np.float32), y), 1e-3)
+    mlp = mlp.set_params(early_stopping=False).partial_fit(rows, values)
+    xp_backend.check(mlp.coefs_[0], dtype="float32", shape=(4, 8))
+
+
+def test_integers_become_the_widest_floating_dtype(xp_backend):
+    skip_lazy(xp_backend)
+    rows = xp_backend.asarray(np.round(3 * X), "int32")
+    mlp = small(MLPRegressor).fit(rows, X[:, 0])
+    dtype = "float64" if xp_backend.has_float64 else "float32"
+    xp_backend.check(mlp.predict(rows), dtype=dtype, shape=(60,))
+
+
+def test_texts_are_predicted_on_the_host(xp_backend):
+    skip_lazy(xp_backend)
+    rows = xp_backend.asarray(X)
+    names = np.asarray(["a", "b", "c"])[IDS]
+    found = small().fit(rows, names).predict(rows)
+    assert isinstance(found, np.ndarray)
+    assert set(found) <= {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[0], r"`X` must have the shape \(n, n_features\), both above 0; got \(4,\)"),
+        (lambda x: x[:0], r"got \(0, 4\)"),
+        (lambda x: np.where(x > 1, np.inf, x), "`X` must be finite; got NaN or infinity"),
+    ],
+)
+def test_rows_elsewhere_are_checked(xp_backend, change, message):
+    skip_lazy(xp_backend)
+    if xp_backend.name == "numpy":
+        pytest.skip("NumPy's rows are scikit-learn's to check")
+    with pytest.raises(ValueError, match=message):
+        small().fit(xp_backend.asarray(change(X)), IDS)
+    mlp = small().fit(xp_backend.asarray(X), IDS)
+    with pytest.raises(ValueError, match="`X` must have 4 features; got 3"):
+        mlp.predict(xp_backend.asarray(X[:, :3]))
+
+
+def test_host_rows_meet_a_network_elsewhere(xp_backend):
+    skip_lazy(xp_backend)
+    mlp = small(MLPRegressor).fit(xp_backend.asarray(X), X[:, 0])
+    x = X.astype(np.float32)
+    values = mlp.predict(x)
+    assert isinstance(values, np.ndarray)
+    np.testing.assert_allclose(values, small(MLPRegressor).fit(x, X[:, 0]).predict(x), atol=1e-4)
+    if xp_backend.name != "numpy":
+        with pytest.raises(TypeError, match="all arrays must belong to one library"):
+            small(MLPRegressor).fit(x, X[:, 0]).predict(xp_backend.asarray(X))
+
+
+def test_dask_rows_come_to_the_host():
+    array = pytest.importorskip("dask.array", reason="Dask is not installed")
+    rows = array.from_array(X, chunks=(20, 4))
+    found = small().fit(rows, array.from_array(IDS)).predict(rows)
+    np.testing.assert_array_equal(found, small().fit(X, IDS).predict(X))
+    assert isinstance(found, np.ndarray)
+
+
+def test_float32_stays_and_integers_become_float64():
+    for dtype, expected in (("float32", "float32"), ("float64", "float64"), ("int8", "float64")):
+        mlp = small().fit(X.astype(dtype), IDS)
+        assert mlp.coefs_[0].dtype == mlp.predict_proba(X.astype(dtype)).dtype == expected
+
+
+def test_sparse_rows_are_as_dense_ones(monkeypatch):
+    monkeypatch.setattr("xpnet.estimators.inputs.ROWS_AT_A_TIME", 16)
+    monkeypatch.setattr("xpnet.estimators.lesson.ROWS_AT_A_TIME", 16)
+    x = np.where(np.abs(X) > 0.5, X, 0.0)
+    options = {"batch_size": 8, "early_stopping": True, "validation_fraction": 0.2}
+    dense, sparse = small(**options).fit(x, IDS), small(**options).fit(csr_array(x), IDS)
+    assert_same_bits(dense, sparse)
+    np.testing.assert_allclose(sparse.predict_proba(csr_array(x)), dense.predict_proba(x))
+    np.testing.assert_array_equal(sparse.predict(csr_array(x)), dense.predict(x))
+
+
+def test_read_only_rows():
+    x = X.copy()
+    x.flags.writeable = False
+    assert_same_bits(small().fit(x, IDS), small().fit(X, IDS))
+
+
+# ------------------------------------------------------------------- with scikit-learn
+
+
+def test_in_a_pipeline_and_a_search():
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), small(MLPRegressor)),
+        {"mlpregressor__alpha": [0.0, 1e4]},
+        cv=3,
+    )
+    search.fit(X, VALUES)
+    assert search.best_params_ == {"mlpregressor__alpha": 0.0}
+    assert search.predict(X).shape == VALUES.shape
+
+
+def test_pickled_and_cloned():
+    mlp = small().fit(X, IDS)
+    copy = pickle.loads(pickle.dumps(mlp))
+    np.testing.assert_array_equal(copy.predict_proba(X), mlp.predict_proba(X))
+    assert_same_bits(copy.partial_fit(X, IDS), mlp.partial_fit(X, IDS))
+    again = clone(mlp)
+    assert again.get_params() == mlp.get_params()
+    with pytest.raises(NotFittedError):
+        again.predict(X)
+
+
+def test_the_same_random_state_gives_the_same_bits():
+    one, same, other = (small(random_state=seed).fit(X, IDS) for seed in (1, 1, 2))
+    assert_same_bits(one, same)
+    assert not np.array_equal(one.coefs_[0], other.coefs_[0])
+
+
+def test_the_loss_regressors_first_argument_is_scikit_learns():
+    assert MLPRegressor("squared_error", (3,)).hidden_layer_sizes == (3,)
+    assert MLPClassifier((3,), "tanh").activation == "tanh"
+    for kind in (MLPClassifier, MLPRegressor):
+        ours = kind().get_params()
+        assert (ours.pop("device"), ours.pop("predict_batch_size")) == ("cpu", None)
+        assert ours == theirs(kind()).get_params()
+
+
+# ------------------------------------------------------------------------------ going on
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_partial_fit_is_one_epoch(kind):
+    y, classes = (IDS, {"classes": [0, 1, 2]}) if kind is MLPClassifier else (VALUES, {})
+    once = small(kind).partial_fit(X, y, **classes)
+    assert_same_bits(once, small(kind, max_iter=1).fit(X, y))
+    assert (once.n_iter_, once.t_, len(once.loss_curve_)) == (1, 60, 1)
+    twice = once.partial_fit(X, y)
+    assert (twice.n_iter_, twice.t_, len(twice.loss_curve_)) == (1, 120, 2)
+    expected = theirs(small(kind)).partial_fit(X, y, **classes).partial_fit(X, y)
+    np.testing.assert_allclose(twice.loss_curve_, expected.loss_curve_, rtol=1e-6)
+
+
+def test_partial_fit_knows_classes_that_it_has_not_met():
+    mlp = small().partial_fit(X[:20], np.zeros(20, int), classes=[0, 1, 2])
+    assert mlp.predict_proba(X).shape == (60, 3)
+    mlp.partial_fit(X, IDS, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"`y` must hold classes of \[0 1 2\], as before; got"):
+        mlp.partial_fit(X, IDS + 1)
+    with pytest.raises(ValueError, match=r"`classes` must be those of the first call, \[0 1 2\]"):
+        mlp.partial_fit(X, IDS, classes=[0, 1])
+    with pytest.raises(ValueError, match="`classes` must be given in the first call"):
+        small().partial_fit(X, IDS)
+    with pytest.raises(ValueError, match="`early_stopping` must be False for partial_fit"):
+        small(early_stopping=True).partial_fit(X, IDS, classes=[0, 1, 2])
+
+
+def test_warm_start_goes_on():
+    mlp = small(warm_start=True, **SGD)
+    expected = theirs(mlp)
+    for _ in range(2):
+        mlp.fit(X, IDS)
+        expected.fit(X, IDS)
+    assert (mlp.t_, len(mlp.loss_curve_)) == (2 * 20 * 60, 40)
+    np.testing.assert_allclose(mlp.loss_curve_, expected.loss_curve_, rtol=1e-9)
+    # Without it, all starts anew.
+    assert len(mlp.set_params(warm_start=False).fit(X, IDS).loss_curve_) == 20
+
+
+def test_what_must_stay_to_go_on():
+    mlp = small(warm_start=True).fit(X, IDS)
+    with pytest.raises(ValueError, match="`hidden_layer_sizes` and `activation` must stay"):
+        mlp.set_params(hidden_layer_sizes=(9,)).fit(X, IDS)
+    with pytest.raises(ValueError, match="X has 3 features"):
+        mlp.fit(X[:, :3], IDS)
+    values = small(MLPRegressor).fit(X, VALUES)
+    with pytest.raises(ValueError, match="`y` must have 2 outputs, as before; got 1"):
+        values.partial_fit(X, VALUES[:, 0])
+
+
+def test_options_may_change_to_go_on():
+    mlp = small(warm_start=True, early_stopping=True).fit(X, IDS)
+    mlp.set_params(early_stopping=False).fit(X, IDS)
+    assert mlp.best_loss_ == min(mlp.loss_curve_[-mlp.n_iter_ :])
+    mlp.set_params(solver="sgd").partial_fit(X, IDS)
+    assert mlp.n_iter_ == 1
+
+
+# ------------------------------------------------------------------ classes and options
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.asarray(["no", "yes"]),
+        np.asarray(["b", "a", "c"], dtype=object),
+        np.asarray([-1, 7, 3]),
+        np.asarray([False, True]),
+        np.asarray([0.0, 2.0]),
+    ],
+)
+def test_any_classes(classes):
+    y = classes[np.arange(60) % len(classes)]
+    x = X + 5.0 * np.eye(4)[np.arange(60) % len(classes)]
+    mlp = small(max_iter=200, learning_rate_init=0.01).fit(x, y)
+    assert mlp.score(x, y) > 0.9
+    assert mlp.predict(x).dtype == theirs(mlp).fit(x, y).predict(x).dtype
+    np.testing.assert_array_equal(mlp.classes_, np.sort(classes))
+    names = mlp.network_.classes or range(len(classes))
+    if classes.dtype.kind != "b":
+        assert [names[i] for i in xpnet.predict(mlp.network_, x)] == mlp.predict(x).tolist()
+
+
+def test_the_network_is_xpnets(tmp_path):
+    mlp = small().fit(X, IDS)
+    xpnet.save(mlp.network_, tmp_path / "mlp.safetensors")
+    network = xpnet.load(tmp_path / "mlp.safetensors")
+    np.testing.assert_array_equal(xpnet.predict_proba(network, X), mlp.predict_proba(X))
+
+
+def test_logarithms_of_tiny_probabilities_are_exact():
+    mlp = small(hidden_layer_sizes=(), alpha=0.0).fit(X, IDS == 1)
+    logs = mlp.predict_log_proba(1e6 * X)
+    assert np.isfinite(logs).all()
+    assert logs.min() < -1e4
+
+
+def test_activations_beyond_scikit_learns():
+    mlp = small(activation="gelu", max_iter=100, learning_rate_init=0.02).fit(X, X[:, 0] > 0)
+    assert [layer.activation for layer in mlp.network_.layers] == ["gelu", "identity"]
+    assert mlp.score(X, X[:, 0] > 0) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (MLPClassifier, {"solver": "lbfgs"}, "('lbfgs' is not supported); got 'lbfgs'"),
+        (MLPRegressor, {"loss": "poisson"}, "('poisson' is not supported); got 'poisson'"),
+        (MLPClassifier, {"activation": "step"}, "that has a derivative; got 'step'"),
+        (MLPClassifier, {"hidden_layer_sizes": (3, 0)}, "`hidden_layer_sizes` must be whole"),
+        (MLPClassifier, {"alpha": -1}, "`alpha` must be 0 or more; got -1"),
+        (MLPClassifier, {"batch_size": 0}, "'auto' or a whole number of at least 1; got 0"),
+        (MLPClassifier, {"learning_rate": "fast"}, "`learning_rate` must be 'constant', "),
+        (MLPClassifier, {"learning_rate_init": 0.0}, "`learning_rate_init` must be positive"),
+        (MLPClassifier, {"max_iter": 2.5}, "`max_iter` must be a whole number of at least 1"),
+        (MLPClassifier, {"momentum": 1.0}, "`momentum` must be from 0 to below 1; got 1.0"),
+        (MLPClassifier, {"shuffle": "no"}, "`shuffle` must be True or False; got 'no'"),
+        (MLPClassifier, {"tol": float("nan")}, "`tol` must be 0 or more; got nan"),
+        (MLPClassifier, {"n_iter_no_change": 0}, "at least 1, or infinity; got 0"),
+        (MLPClassifier, {"predict_batch_size": 0}, "None or a whole number of at least 1; got 0"),
+        (MLPClassifier, {"device": "tpu"}, "`device` must be cpu, gpu, gpu:N"),
+        (
+            MLPClassifier,
+            {"early_stopping": True, "validation_fraction": 0.01},
+            "`validation_fraction` must hold out 2 rows at least; got 1 of 60",
+        ),
+    ],
+)
+def test_options_out_of_range(kind, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        small(kind, **options).fit(X, QUESTIONS)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0], r"`sample_weight` must have the shape \(60,\); got \(1,\)"),
+        (-np.ones(60), "`sample_weight` must be 0 or more, and not all zero; got -1.0"),
+        (np.zeros(60), "`sample_weight` must be 0 or more, and not all zero; got 0.0"),
+    ],
+)
+def test_weights_out_of_range(weights, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(X, IDS, weights)
+
+
+def test_batches_without_weight_teach_nothing():
+    weights = np.repeat([1.0, 0.0], 30)
+    options = {"shuffle": False, "alpha": 0.0}
+    some = small(batch_size=30, **options).fit(X, IDS, weights)
+    assert_same_bits(some, small(batch_size=30, **options).fit(X[:30], IDS[:30], weights[:30]))
+
+
+def test_answers_of_several_classes_each_are_refused():
+    with pytest.raises(ValueError, match="`y` must give one class for each row, or columns of 0"):
+        small().fit(X, np.stack([IDS, IDS], axis=1))
+
+
+@pytest.mark.skipif(diagnose().usable, reason="there is a GPU")
+def test_no_gpu_is_an_error():
+    with pytest.raises(xpnet.DeviceError):
+        small(device="gpu").fit(X, IDS)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not diagnose().usable, reason="needs a CUDA GPU")
+def test_host_rows_are_computed_on_the_gpu():
+    mlp, expected = small(device="gpu").fit(X, IDS), small().fit(X, IDS)
+    assert mlp.network_.library == "cupy"
+    np.testing.assert_allclose(mlp.predict_proba(X), expected.predict_proba(X), atol=1e-8)
+    for ours, on_host in zip(mlp.coefs_, expected.coefs_, strict=True):
+        np.testing.assert_allclose(ours, on_host, atol=1e-8)
+    np.testing.assert_array_equal(mlp.predict(csr_array(X)), expected.predict(X))
+    copy = pickle.loads(pickle.dumps(mlp)).partial_fit(X, IDS)
+    assert copy.network_.library == "cupy"
+
+
+# ------------------------------------------------------------------------ what it says
+
+
+def test_it_says_when_it_has_not_converged():
+    with pytest.warns(ConvergenceWarning, match="has not converged in max_iter=2 epochs"):
+        small(max_iter=2).fit(X, IDS)
+
+
+def test_it_stops_when_nothing_gets_better():
+    mlp = small(tol=10.0, n_iter_no_change=3, max_iter=100).fit(X, IDS)
+    # The first epoch is better than none.
+    assert mlp.n_iter_ == 5
+
+
+def test_a_batch_above_all_rows_is_clipped():
+    with pytest.warns(UserWarning, match="above the 60 rows to learn from; got 99: 60 is taken"):
+        mlp = small(batch_size=99).fit(X, IDS)
+    assert_same_bits(mlp, small(batch_size=60).fit(X, IDS))
+
+
+def test_weights_that_run_away():
+    with pytest.raises(ValueError, match=r"lower `learning_rate_init`; got 1000000\.0"):
+        small(MLPRegressor, solver="sgd", learning_rate_init=1e6).fit(X, VALUES)
+
+
+def test_verbose(capsys):
+    small(verbose=True, max_iter=2, early_stopping=True).fit(X, IDS)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["Iteration", "Validation"] * 2
+
+
+def test_an_interrupted_training_is_kept(monkeypatch):
+    from xpnet.training.learner import Learner
+
+    learn, calls = Learner.learn, []
+
+    def interrupted(self, *args, **options):
+        calls.append(args)
+        if len(calls) > 3:
+            raise KeyboardInterrupt
+        return learn(self, *args, **options)
+
+    monkeypatch.setattr(Learner, "learn", interrupted)
+    with pytest.warns(UserWarning, match="the training was interrupted"):
+        mlp = small().fit(X, IDS)
+    assert mlp.n_iter_ == 3
+    assert mlp.predict(X).shape == (60,)
+
+
+def test_without_scikit_learn():
+    code = """
+import sys
+sys.modules["sklearn"] = None
+import xpnet
+from xpnet import *
+assert "MLPClassifier" not in dir(xpnet)
+try:
+    xpnet.MLPClassifier
+except ImportError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = "MLPClassifier and MLPRegressor need scikit-learn: pip install scikit-learn\n"
+    assert said.stdout == expected

@@ -1,0 +1,375 @@
+"""Arrays by name: which layer they are of, and which way round."""
+
+import re
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpnet import Network
+from xpnet.formats.infer_layers import network_of_names
+from xpnet.functions.activations import ACTIVATIONS
+
+
+def arrays_of(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Return arrays of these shapes; no number is there twice."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
+    return {
+        name: np.arange(end - int(np.prod(shape)), end, dtype=np.float32).reshape(shape)
+        for (name, shape), end in zip(shapes.items(), ends, strict=True)
+    }
+
+
+BOOK = {"W1": (3, 4), "b1": (4,), "W2": (4, 2), "b2": (2,)}
+TORCH = {"0.weight": (4, 3), "0.bias": (4,), "2.weight": (2, 4), "2.bias": (2,)}
+
+
+def network_of(shapes: dict[str, tuple[int, ...]], **options: Any) -> Network:
+    return network_of_names(arrays_of(shapes), **{"activation": "relu", **options})[0]
+
+
+def error_of(shapes: dict[str, tuple[int, ...]], **options: Any) -> str:
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        network_of_names(arrays_of(shapes), **{"activation": "relu", **options})
+    return str(caught.value)
+
+
+def firsts(network: Network) -> list[float]:
+    """Return the first number of each weight: by it, the layer is known."""
+    return [float(layer.weight[0, 0]) for layer in network.layers]
+
+
+def test_the_names_of_the_book() -> None:
+    arrays = arrays_of(BOOK)
+    network, notes = network_of_names(arrays)
+    assert [layer.activation for layer in network.layers] == ["sigmoid", "identity"]
+    assert [layer.weight.tolist() for layer in network.layers] == [
+        arrays["W1"].tolist(),
+        arrays["W2"].tolist(),
+    ]
+    assert [layer.bias.tolist() for layer in network.layers] == [
+        arrays["b1"].tolist(),
+        arrays["b2"].tolist(),
+    ]
+    assert notes == ("the book's names mean sigmoid, where no activation is given",)
+
+
+def test_an_activation_for_the_book() -> None:
+    network, notes = network_of_names(arrays_of(BOOK), activation=["relu", "softmax"])
+    assert [layer.activation for layer in network.layers] == ["relu", "softmax"]
+    assert notes == ()
+
+
+def test_other_names_ask_for_the_activation() -> None:
+    with pytest.raises(ValueError, match=r"give them, for example activation='relu' \(--activ"):
+        network_of_names(arrays_of(TORCH))
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_the_last_layer_is_the_identity(activation: str) -> None:
+    network = network_of(TORCH, activation=activation)
+    assert [layer.activation for layer in network.layers] == [activation, "identity"]
+
+
+@pytest.mark.parametrize(
+    ("activation", "message"),
+    [
+        ("gauss", "`activation` must be a known name; got 'gauss'; known are celu, "),
+        (["relu", "gauss"], "`activation` must be a known name; got 'gauss'; known are celu, "),
+        (["relu"], "`activation` must name one for each of 2 layers; got 1"),
+        ([], "`activation` must name one for each of 2 layers; got 0"),
+    ],
+    ids=str,
+)
+def test_activations_that_do_not_fit(activation: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        network_of_names(arrays_of(TORCH), activation=activation)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}.{kind}",
+        "fc{}.{kind}",
+        "net.{}.{kind}",
+        "module.layers.{}.linear.{kind}",
+        "dense_{}/{kind}:0",
+        "hidden{}_{kind}",
+        "{kind}{}",
+    ],
+)
+@pytest.mark.parametrize("kinds", [("weight", "bias"), ("kernel", "bias"), ("w", "b")])
+def test_forms_of_names(form: str, kinds: tuple[str, str]) -> None:
+    shapes = {
+        form.format(i, kind=kind): shape
+        for i, layer in ((1, [(3, 4), (4,)]), (2, [(4, 2), (2,)]))
+        for kind, shape in zip(kinds, layer, strict=True)
+    }
+    network = network_of(dict(reversed(shapes.items())))
+    assert repr(network) == "Network(3 -> 4 relu -> 2 identity; logits; float32, numpy)"
+
+
+def test_transposed_weights_are_told_by_the_biases() -> None:
+    arrays = arrays_of(TORCH)
+    network, notes = network_of_names(arrays, activation="relu")
+    assert network.layers[0].weight.tolist() == arrays["0.weight"].T.tolist()
+    assert notes == ("weights of shape (n_out, n_in) are transposed",)
+
+
+def square(*names: str, n: int = 3) -> dict[str, tuple[int, ...]]:
+    return {
+        f"{name}.{kind}": (n, n)[: 2 - (kind == "bias")]
+        for name in names
+        for kind in ("weight", "bias")
+    }
+
+
+def test_square_layers_ask_for_the_layout() -> None:
+    text = error_of(square("0", "2"))
+    assert "which way round the weights are: 0.weight (3, 3), 2.weight (3, 3); give" in text
+    assert "layout='out_in' (--layout out_in)" in text
+
+
+@pytest.mark.parametrize(
+    ("layout", "expected"), [("in_out", [[0, 1], [2, 3]]), ("out_in", [[0, 2], [1, 3]])]
+)
+def test_square_layers_with_the_layout(layout: Any, expected: list[list[int]]) -> None:
+    network = network_of(square("0", n=2), layout=layout)
+    assert network.layers[0].weight.tolist() == expected
+
+
+def test_one_layer_tells_of_the_square_ones() -> None:
+    shapes = {**square("0"), "1.weight": (2, 3), "1.bias": (2,)}
+    assert network_of(shapes).layers[0].weight[0].tolist() == [0, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "layout", "message"),
+    [
+        (BOOK, "out_in", "layout must be in_out for the weights W1 (3, 4), W2 (4, 2); got out_in"),
+        (TORCH, "in_out", "layout must be out_in for the weights 0.weight (4, 3), 2.weight (2, 4)"),
+    ],
+    ids=["book", "torch"],
+)
+def test_a_layout_that_is_wrong(shapes: Any, layout: str, message: str) -> None:
+    assert message in error_of(shapes, layout=layout)
+
+
+@pytest.mark.parametrize("layout", [None, "in_out", "out_in"])
+def test_weights_that_are_not_all_the_same_way_round(layout: Any) -> None:
+    text = error_of({**BOOK, "W2": (2, 4)}, layout=layout)
+    assert "some weights are (n_in, n_out), others (n_out, n_in): W1 (3, 4), W2 (2, 4)" in text
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["layers.2", "layers.10", "layers.11"],
+        ["fc1", "fc2", "fc10"],
+        ["net.0", "net.1.0", "net.1.2", "net.3", "net.10.0.0"],
+        ["0", "1.0", "2"],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("step", [1, -1])
+def test_numbers_give_the_order(names: list[str], step: int) -> None:
+    shapes = square(*names)
+    expected = firsts(network_of(shapes, layout="in_out"))
+    assert expected == sorted(expected)
+    arrays = arrays_of(shapes)
+    turned = dict(sorted(arrays.items())[::step])
+    network, notes = network_of_names(turned, activation="relu", layout="in_out")
+    assert firsts(network) == expected
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"out.weight": (2, 5), "out.bias": (2,), "top.weight": (5, 3), "top.bias": (5,)},
+        {"a.weight": (2, 5), "a.bias": (2,), "fc2.weight": (5, 4), "fc2.bias": (5,)}
+        | {"fc1.weight": (4, 3), "fc1.bias": (4,)},
+    ],
+    ids=["words", "words and numbers"],
+)
+def test_shapes_that_leave_one_order(shapes: dict[str, tuple[int, ...]]) -> None:
+    network, notes = network_of_names(arrays_of(shapes), activation="relu")
+    assert (network.n_in, network.n_out) == (3, 2)
+    assert any("the shapes leave one order of the layers only: " in note for note in notes)
+
+
+def test_shapes_that_leave_two_orders() -> None:
+    text = error_of(square("hidden", "out"), layout="in_out")
+    assert (
+        "leave open the order of the layers: out.weight, hidden.weight or hidden.weight, out"
+        in (text)
+    )
+    assert "number them" in text
+
+
+def test_shapes_that_leave_no_order() -> None:
+    text = error_of({**BOOK, "W2": (5, 2)})
+    assert text == "the layers do not fit in the order of their numbers: W1 (3, 4), W2 (5, 2)"
+
+
+def test_numbers_go_before_the_shapes() -> None:
+    turned = {"0.weight": (4, 2), "0.bias": (2,), "1.weight": (3, 4), "1.bias": (4,)}
+    assert "the layers do not fit in the order of their numbers" in error_of(turned)
+
+
+def test_one_number_in_two_ways() -> None:
+    text = error_of(square("fc1", "fc01"), layout="in_out")
+    assert text == "the names leave open the order of the layers; number them"
+
+
+@pytest.mark.parametrize("n_layers", [60, 3000])
+@pytest.mark.parametrize("with_biases", [True, False])
+def test_many_equal_layers_without_numbers(n_layers: int, with_biases: bool) -> None:  # noqa: FBT001 (a case)
+    letters = [f"{chr(0x4E00 + i)}" for i in range(n_layers)]
+    shapes = {
+        name: shape
+        for name, shape in square(*letters).items()
+        if with_biases or name.endswith("weight")
+    }
+    start = time.process_time()
+    assert "leave open the order of the layers" in error_of(shapes, layout="in_out")
+    assert time.process_time() - start < 5
+
+
+def test_layers_that_nearly_fit_in_many_orders() -> None:
+    # Widths 1 and 2 in every pair, and one width that nothing gives.
+    shapes = {f"{chr(97 + i)}x.weight": (1 + i % 2, 1 + i // 2 % 2) for i in range(24)} | {
+        "z.weight": (7, 9)
+    }
+    start = time.process_time()
+    text = error_of(shapes, layout="in_out")
+    assert text == "the names leave open the order of the layers; number them"
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"b1": None}, "no bias for the weight W1; found W1, W2, b2"),
+        ({"W1": None}, "no weight for the bias b1; found W2, b1, b2"),
+        ({"b1": None, "b2": None}, "no bias for the weight W1; found W1, W2"),
+        ({"W3": (2, 2)}, "no bias for the weight W3; found W1, W2, W3, b1, b2"),
+        ({"gamma": (4,)}, "gamma has the shape (4,); found W1, W2, b1, b2, gamma"),
+        ({"W1": (3, 4, 1)}, "W1 has the shape (3, 4, 1); found W1, W2, b1, b2"),
+        ({"W1": (16, 1, 3, 3)}, "W1 has the shape (16, 1, 3, 3); found"),
+        ({"W1": (4,)}, "W1 has the shape (4,); found"),
+        ({"W1": ()}, "W1 has the shape (); found"),
+        ({"W1": (0, 4)}, "W1 has the shape (0, 4); found"),
+        ({"W1": (3, 0), "b1": (0,)}, "W1 has the shape (3, 0); found"),
+        ({"w1": (3, 4)}, "w1 has the shape (3, 4); found"),
+        ({"b1": ()}, "b1 must have the shape (n_out,) for the weight (3, 4); got ()"),
+        ({"b1": (5,)}, "b1 must have the shape (n_out,) for the weight (3, 4); got (5,)"),
+        ({"b1": (2, 2)}, "b1 must have the shape (n_out,) for the weight (3, 4); got (2, 2)"),
+        ({"b1": (1, 1, 4)}, "b1 must have the shape (n_out,) for the weight (3, 4); got (1, 1,"),
+    ],
+    ids=str,
+)
+def test_arrays_that_are_no_network(change: dict[str, Any], message: str) -> None:
+    shapes = {name: shape for name, shape in {**BOOK, **change}.items() if shape is not None}
+    assert message in error_of(shapes)
+
+
+@pytest.mark.parametrize(
+    ("old", "message"),
+    [
+        (("1", "2", "4"), "the weights must be W1 to W3, without a gap; found W1, W2, W4"),
+        (("2", "3", "4"), "the weights must be W1 to W3, without a gap; found W2, W3, W4"),
+        (("1", "01", "2"), "the weights must be W1 to W3, without a gap; found W01, W1, W2"),
+    ],
+    ids=str,
+)
+def test_gaps_in_the_book(old: tuple[str, ...], message: str) -> None:
+    shapes = {f"W{i}": (3, 3) for i in old} | {f"b{i}": (3,) for i in old}
+    assert error_of(shapes, layout="in_out") == message
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_numbers_of_the_book_begin_at_0_or_1(first: int) -> None:
+    shapes = {f"W{i}": (3, 3) for i in (first, first + 1)} | {
+        f"b{i}": (3,) for i in (first, first + 1)
+    }
+    assert len(network_of(shapes, layout="in_out").layers) == 2
+
+
+def test_no_layers() -> None:
+    assert error_of({}) == "no weights, such as W1 and b1, or 0.weight and 0.bias"
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (4, 1)])
+def test_biases_of_two_dimensions(shape: tuple[int, int]) -> None:
+    arrays = arrays_of({**BOOK, "b1": shape})
+    network, notes = network_of_names(arrays, activation="relu")
+    assert network.layers[0].bias.tolist() == arrays["b1"].ravel().tolist()
+    assert notes == ("biases of two dimensions are flattened: 1",)
+
+
+def test_a_weight_of_one_number() -> None:
+    network = network_of({"W1": (1, 1), "b1": (1, 1)}, layout="in_out")
+    assert network.layers[0].bias.shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "notes"),
+    [
+        ({"0.weight": (4, 3), "2.weight": (2, 4)}, 2),
+        ({"0.kernel": (3, 4), "2.kernel": (4, 2)}, 1),
+    ],
+    ids=["out_in", "in_out"],
+)
+def test_layers_without_biases(shapes: dict[str, tuple[int, ...]], notes: int) -> None:
+    # Weights that fit one way round, in the order of their numbers, may be meant the other way.
+    assert "which way round the weights are" in error_of(shapes)
+    layout = "out_in" if "0.weight" in shapes else "in_out"
+    network, found = network_of_names(arrays_of(shapes), activation="relu", layout=layout)
+    assert (network.n_in, network.n_out) == (3, 2)
+    assert found[0] == "no layer has a bias: all are zero"
+    assert len(found) == notes
+    assert [layer.bias.tolist() for layer in network.layers] == [[0.0] * 4, [0.0] * 2]
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -1.0])
+def test_biases_are_zero_whatever_the_weights_are(number: float) -> None:
+    arrays = {"0.weight": np.full((2, 3), number, np.float16)}
+    network, _ = network_of_names(arrays, activation="relu", layout="in_out")
+    bias = network.layers[0].bias
+    assert (bias.dtype, bias.tolist()) == (np.float16, [0.0, 0.0, 0.0])
+    assert not np.signbit(bias).any()
+
+
+def test_one_layer_without_a_bias_asks_for_the_layout() -> None:
+    assert re.search(
+        r"which way round the weights are: 0\.weight \(4, 3\)", error_of({"0.weight": (4, 3)})
+    )
+    assert network_of({"0.weight": (4, 3)}, layout="out_in").n_in == 3
+
+
+def test_layers_without_biases_that_do_not_fit() -> None:
+    shapes = {"fc3.weight": (12, 16), "fc2.weight": (5, 12), "fc1.weight": (16, 5)}
+    with pytest.raises(ValueError, match="do not fit in the order of their numbers: fc3"):
+        network_of_names(arrays_of(shapes), activation="relu", layout="out_in")
+
+
+def test_rings_without_biases_ask_for_the_layout() -> None:
+    shapes = {"a.weight": (4, 4), "b.weight": (4, 4)}
+    assert "which way round the weights are" in error_of(shapes)
+
+
+@pytest.mark.parametrize(
+    ("last", "n_out", "output"),
+    [
+        ("softmax", 3, "probabilities"),
+        ("sigmoid", 1, "probabilities"),
+        ("sigmoid", 3, "logits"),
+        ("identity", 3, "logits"),
+    ],
+)
+def test_what_the_outputs_mean(last: str, n_out: int, output: str) -> None:
+    shapes = {"W1": (4, 2), "b1": (2,), "W2": (2, n_out), "b2": (n_out,)}
+    network, _ = network_of_names(arrays_of(shapes), activation=["relu", last])
+    assert network.output == output

@@ -1,0 +1,183 @@
+"""Load by content, save by suffix, and the word sample."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xpnet import Dense, Device, DeviceError, Network, evaluate, sample
+from xpnet.arrays.gpu.diagnosis import Diagnosis
+from xpnet.files.errors import WeightsError
+from xpnet.formats import safetensors
+from xpnet.formats.load_save import check_suffix, load, save
+
+
+@pytest.fixture
+def network() -> Network:
+    return Network([Dense([[0.5], [0.25]], [-0.7], "step")])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.safetensors"
+
+
+def test_what_was_saved_is_loaded(network: Network, path: Path) -> None:
+    save(network, path)
+    loaded = load(path)
+    assert repr(loaded) == repr(network)
+    assert loaded.layers[0].weight.tolist() == [[0.5], [0.25]]
+    assert loaded.layers[0].bias.tolist() == [-0.7]
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_kinds_of_paths(network: Network, path: Path, kind: type[str] | type[Path]) -> None:
+    save(network, kind(path))
+    assert load(kind(path)).n_in == 2
+
+
+def test_the_content_tells_the_format(network: Network, path: Path) -> None:
+    save(network, path)
+    renamed = path.rename(path.with_name("weights.csv"))
+    assert load(renamed).n_in == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model",
+        "model.safetensors.gz",
+        "model.SAFETENSORS",
+        ".safetensors",
+    ],
+)
+def test_a_suffix_that_is_not_known(network: Network, tmp_path: Path, name: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"must end in \.safetensors, \.npz, \.onnx; got '.*{name}'"
+    ):
+        save(network, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_suffix_that_is_known() -> None:
+    check_suffix("a.b/model.v1.safetensors")
+    with pytest.raises(ValueError, match="must end in"):
+        check_suffix("model.safetensors/model")
+
+
+def test_an_existing_file_stays(network: Network, path: Path) -> None:
+    path.write_bytes(b"precious")
+    with pytest.raises(FileExistsError, match="force=True"):
+        save(network, path)
+    assert path.read_bytes() == b"precious"
+
+
+def test_force_replaces_it(network: Network, path: Path) -> None:
+    path.write_bytes(b"precious")
+    save(network, path, force=True)
+    assert load(path).n_in == 2
+
+
+def test_a_failure_leaves_the_old_file(
+    network: Network, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise MemoryError
+
+    path.write_bytes(b"precious")
+    monkeypatch.setattr("xpnet.formats.safetensors.arrays_by_name", fail)
+    with pytest.raises(MemoryError):
+        save(network, path, force=True)
+    assert path.read_bytes() == b"precious"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"missing\.safetensors"):
+        load(tmp_path / "missing.safetensors")
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=tmp_path.name):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        pytest.param(b"", "an empty file", id="empty"),
+        pytest.param(b"{", "b'{'", id="one byte"),
+        pytest.param(b"label,pixel0\n", r"b'label,pixel0\\n'", id="text"),
+        pytest.param(b"\x1f\x8b" + bytes(60), r"b'\\x1f\\x8b.*: unpack it first", id="gzip"),
+        pytest.param(b"\x89HDF\r\n", r"b'\\x89HDF.*export the network to ONNX", id="Keras"),
+        pytest.param(b"<html>", "b'<html>'.*a web page", id="web page"),
+        pytest.param(bytes(100), r"b'\\x00", id="zeros"),
+    ],
+)
+def test_other_files(path: Path, content: bytes, found: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(
+        WeightsError, match=f"not a file of weights that xpnet reads, found {found}"
+    ):
+        load(path)
+
+
+def test_the_sample_is_a_trained_network() -> None:
+    network = load("sample")
+    assert repr(network).startswith(
+        "Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scale("
+    )
+    assert network.preprocessing[0].factor == 1 / 255
+    assert network.dtype == np.float32
+    assert evaluate(network, *sample()).accuracy >= 0.97
+
+
+def test_the_sample_was_written_by_this_format(path: Path) -> None:
+    network = load("sample")
+    save(network, path)
+    again = load(path)
+    assert repr(again) == repr(network)
+    assert safetensors.serialize(again) == safetensors.serialize(network)
+
+
+@pytest.mark.parametrize("name", ["./sample", Path("sample")], ids=repr)
+def test_a_file_called_sample(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sample").write_bytes(safetensors.serialize(network))
+    assert load(name).n_in == 2
+
+
+@pytest.mark.parametrize("device", ["cpu", Device("cpu")], ids=str)
+def test_devices(device: str | Device) -> None:
+    assert load("sample", device=device).library == "numpy"
+
+
+def test_a_gpu_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    diagnosis = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: diagnosis)
+    with pytest.raises(DeviceError, match="there is no NVIDIA driver here; install one"):
+        load("sample", device="gpu")
+
+
+def test_an_unknown_device() -> None:
+    with pytest.raises(ValueError, match="got 'tpu'"):
+        load("sample", device="tpu")
+
+
+def test_loaded_parameters_are_their_own(network: Network, path: Path) -> None:
+    save(network, path)
+    loaded = load(path)
+    path.write_bytes(bytes(len(path.read_bytes())))
+    loaded.layers[0].weight[:] += 1.0
+    assert loaded.layers[0].weight.tolist() == [[1.5], [1.25]]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(WeightsError, match="weights must be in a regular file"):
+        load(path)

@@ -1,0 +1,1184 @@
+"""The way of many rows to a GPU and back, on a bus whose every operation happens late."""
+
+import gc
+import importlib.util
+import os
+import pickle
+import signal
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given as each
+from hypothesis import settings
+from hypothesis import strategies as st
+
+import xpnet
+from xpnet.arrays.cpu.memory import FileRows, rows_in_file
+from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
+from xpnet.arrays.gpu.gpu_errors import DeviceError
+from xpnet.arrays.transfer import move
+from xpnet.arrays.transfer_counts import Transfers, count_transfers
+from xpnet.inference import gpu_pipeline, runner
+from xpnet.inference.gpu_pipeline import in_chunks, streamed
+
+N_IN = 5
+N_OUT = 3
+CHUNK = 64
+N_PARTS = 3  # of a chunk, one for each thread
+FLOOR = 1024
+SCHEDULES = ["lazy", "eager", "copies first", "results first", 1, 2]
+DTYPES = ["?", "u1", "i2", "f4", "f8"]
+
+
+def load_late_bus():
+    """Return the stand-in, which lies beside this file: tests are no package."""
+    path = Path(__file__).with_name("late_bus.py")
+    spec = importlib.util.spec_from_file_location("late_bus", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+late_bus = load_late_bus()
+LateBus = late_bus.LateBus
+
+
+@pytest.fixture(autouse=True, scope="module")
+def only_what_is_new_is_collected():
+    """Leave all that tests before these hold out of collections, of which there are many here."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def guard():
+    """Let a call that hangs fail; it is interrupted where it waits."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def stop(*_):
+        msg = "it hangs"
+        raise TimeoutError(msg)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """Let several threads share out what they copy, though it is little."""
+    monkeypatch.setattr(gpu_pipeline, "_PART_BYTES", 100)
+    monkeypatch.setattr(gpu_pipeline, "count_processors", lambda: N_PARTS)
+
+
+@pytest.fixture(params=SCHEDULES)
+def schedule(request):
+    return request.param
+
+
+def rows_of(n, dtype="u1", seed=0):
+    """Return rows of which no two are alike, nor poison."""
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, (n, N_IN)).astype(np.uint8).astype(dtype)
+
+
+def compute(x):
+    """Return what depends on nothing but the row, to the last bit."""
+    return x[:, :N_OUT].astype(np.float64) * 3 + x[:, -1:]
+
+
+def labels(x):
+    return np.argmax(x, axis=1)
+
+
+def run(bus, blocks, batch_size=CHUNK, function=compute, **options):
+    found = streamed(blocks, function, bus, batch_size, n_in=N_IN, **options)
+    assert type(found) is np.ndarray
+    return found
+
+
+def check(found, rows, function=compute):
+    expected = function(rows)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def blocks_of(x, sizes):
+    """Return parts of these sizes, and at the end what is left."""
+    ends = np.minimum(np.cumsum([0, *sizes]), len(x))
+    return [x[a:b] for a, b in pairwise([*ends, len(x)])]
+
+
+# The same results as without a stream
+
+
+LAYOUTS = {
+    "C": lambda x: x,
+    "Fortran": np.asfortranarray,
+    "strided": lambda x: np.repeat(np.repeat(x, 2, axis=0), 3, axis=1)[::2, ::3],
+    "reversed": lambda x: x[::-1].copy()[::-1],
+    "swapped": lambda x: x.astype(x.dtype.newbyteorder()),
+    "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
+    "broadcast": lambda x: np.broadcast_to(x[:1], x.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_array(schedule, dtype, layout):
+    x = LAYOUTS[layout](rows_of(3 * CHUNK + 7, dtype))
+    bus = LateBus(schedule)
+    check(run(bus, [x], is_there=True), x)
+    assert bus.is_idle
+    assert bus.sizes == [CHUNK] * 3 + [7]
+    check(run(bus, [x], function=labels, is_there=True), x, labels)
+
+
+@pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 5 * CHUNK])
+@pytest.mark.parametrize("kind", ["array", "pinned", "iterator", "file"])
+def test_any_number_of_rows(schedule, kind, n, tmp_path):
+    x, bus = rows_of(n), LateBus(schedule)
+    if kind == "array":
+        found = run(bus, [x], is_there=True)
+    elif kind == "pinned":
+        found = run(bus, [bus.pin(x)], is_there=True)
+    elif kind == "iterator":
+        found = run(bus, iter([x]))
+    else:
+        with rows_in_file(mapped(tmp_path, x)) as file:
+            found = run(bus, [x if file is None else file], is_there=True)
+    check(found, x)
+    assert bus.sizes == [CHUNK] * (n // CHUNK) + [n % CHUNK] * (n % CHUNK > 0)
+    assert bus.is_idle
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "blocks", [[], [0], [0, 0, 0]], ids=["no_block", "an_empty_one", "several"]
+)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_no_rows(blocks, dtype, is_there):
+    given = [rows_of(n, dtype) for n in blocks]
+    for function in (compute, labels):
+        found = run(LateBus(), given if is_there else iter(given), function=function)
+        check(found, rows_of(0, dtype), function)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100, 1000])
+def test_the_batch_size_is_obeyed(batch_size):
+    bus, x = LateBus(), rows_of(300)
+    for given in ([x], iter(blocks_of(x, [1, 2, 50, 3, 100]))):
+        bus.sizes.clear()
+        check(run(bus, given, batch_size, is_there=isinstance(given, list)), x)
+        assert bus.sizes == [len(part) for part in blocks_of(x, [batch_size] * 300) if len(part)]
+        assert max(shape[0] for shape in bus.pinned_shapes) <= 1000
+
+
+def test_few_rows_take_room_for_few():
+    bus = LateBus()
+    check(run(bus, [rows_of(1)], 2**16, is_there=True), rows_of(1))
+    assert max(shape[0] for shape in bus.pinned_shapes) == 1
+
+
+@pytest.mark.parametrize("batch_size", [3, CHUNK])
+def test_the_device_reads_pinned_rows_where_they_are(schedule, batch_size):
+    bus = LateBus(schedule)
+    x = bus.pin(rows_of(3 * CHUNK + 7))
+    check(run(bus, [x], batch_size, is_there=True), x)
+    steps = range(0, len(x), batch_size)
+    assert bus.sources == [late_bus.address(x) + start * N_IN for start in steps]
+    assert {shape[1:] for shape in bus.pinned_shapes} == {(N_OUT,)}  # none for rows
+    np.testing.assert_array_equal(x, rows_of(3 * CHUNK + 7))
+
+
+@pytest.mark.parametrize(
+    "part", [np.s_[::2], np.s_[::-1], np.s_[:, ::-1]], ids=["strided", "reversed", "columns"]
+)
+def test_what_the_device_cannot_read_is_copied(schedule, part):
+    bus = LateBus(schedule)
+    x = bus.pin(rows_of(3 * CHUNK))[part]
+    check(run(bus, [x], is_there=True), x)
+    assert (CHUNK, N_IN) in bus.pinned_shapes
+
+
+def test_pinned_rows_of_another_order_of_bytes_are_copied(schedule):
+    bus, x = LateBus(schedule), rows_of(3 * CHUNK, ">f4")
+    check(run(bus, [bus.pin(x)], is_there=True), x)
+
+
+def test_pinned_blocks_and_others_that_are_there(schedule):
+    bus, parts = LateBus(schedule), blocks_of(rows_of(1000), [0, 1, 63, 64, 65, 200, 3, 3])
+    given = [bus.pin(part) if i % 2 and len(part) else part for i, part in enumerate(parts)]
+    check(run(bus, given, is_there=True), rows_of(1000))
+
+
+SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_of_any_size(schedule, seed):
+    sizes = np.random.default_rng(seed).choice(SIZES, 12)
+    x, bus = rows_of(int(sizes.sum())), LateBus(schedule)
+    check(run(bus, iter(blocks_of(x, sizes))), x)
+    assert set(bus.sizes) <= {CHUNK, len(x) % CHUNK}  # whatever the blocks, full chunks
+    assert bus.is_idle
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_of_changing_dtype(schedule, seed, is_there):
+    random = np.random.default_rng(seed)
+    dtypes = random.choice([*DTYPES, ">i2", ">f4"], 12)
+    given = [rows_of(random.choice(SIZES), dtype, i) for i, dtype in enumerate(dtypes)]
+    expected = np.concatenate([compute(x) for x in given])
+    bus = LateBus(schedule)
+    if is_there:
+        given = [bus.pin(x) if len(x) and x.dtype.isnative and len(x) % 2 else x for x in given]
+    found = run(bus, given if is_there else iter(given), is_there=is_there)
+    np.testing.assert_array_equal(found, expected)
+    assert bus.is_idle
+
+
+@pytest.mark.parametrize("is_pinned", [False, True])
+@pytest.mark.parametrize("size", [1, 10, CHUNK, 2 * CHUNK + 3])
+def test_an_iterator_that_has_one_buffer_for_all(schedule, size, is_pinned):
+    x, bus = rows_of(6 * CHUNK + 5), LateBus(schedule)
+    buffer = np.empty((size, N_IN), np.uint8)
+    buffer = bus.pin(buffer) if is_pinned else buffer
+
+    def blocks():
+        for part in blocks_of(x, [size] * (len(x) // size)):
+            buffer[:] = 99
+            buffer[: len(part)] = part
+            yield buffer[: len(part)]
+        buffer[:] = 98
+
+    check(run(bus, blocks()), x)
+
+
+def mapped(folder, x):
+    x.tofile(folder / "rows.bin")
+    return np.memmap(folder / "rows.bin", x.dtype, "r", shape=x.shape)
+
+
+@pytest.fixture
+def needs_maps():
+    if not Path("/proc/self/smaps").exists():
+        pytest.skip("the system does not tell which files are mapped")
+
+
+def resident(path):
+    """Return how many kB of a mapped file are in this process."""
+    lines = Path("/proc/self/smaps").read_text(encoding="ascii").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.endswith(f"/{path.name}"))
+    return int(next(line for line in lines[start:] if line.startswith("Rss:")).split()[1])
+
+
+@pytest.mark.usefixtures("needs_maps")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_file_is_read_and_not_its_mapping(schedule, dtype, tmp_path, monkeypatch):
+    read = []
+    original = FileRows.copy_to
+    monkeypatch.setattr(FileRows, "copy_to", lambda a, b: read.append(a) or original(a, b))
+    x = rows_of(3 * CHUNK + 7, dtype)
+    images, bus = mapped(tmp_path, x), LateBus(schedule)
+    with rows_in_file(images[5:]) as file:
+        check(run(bus, [file], is_there=True), x[5:])
+    assert sum(part.shape[0] for part in read) == len(x) - 5
+    assert len({part.offset for part in read}) == len(read) > 5
+    assert resident(Path(images.filename)) == 0
+
+
+# A missing wait is seen
+
+
+def is_wrong(bus, x, blocks, **options):
+    try:
+        found = run(bus, blocks, **options)
+    except (AssertionError, ValueError):
+        return True
+    return len(found) != len(x) or not np.array_equal(found, compute(x)) or not bus.is_idle
+
+
+def test_with_all_waits_nothing_is_wrong(schedule):
+    x = rows_of(6 * CHUNK)
+    assert not is_wrong(LateBus(schedule), x, [x], is_there=True)
+
+
+@pytest.mark.parametrize("kind", ["stream", "copied", "returned"])
+@pytest.mark.parametrize("source", ["array", "iterator"])
+def test_a_missing_wait_is_seen(kind, source):
+    x = rows_of(6 * CHUNK)
+    wrong = [
+        schedule
+        for schedule in SCHEDULES
+        if is_wrong(
+            LateBus(schedule, drops={kind}),
+            x,
+            [x] if source == "array" else iter(blocks_of(x, [10] * 30)),
+            is_there=source == "array",
+        )
+    ]
+    assert len(wrong) > 1, wrong
+
+
+@pytest.mark.parametrize("kind", ["stream", "copied", "returned"])
+def test_a_single_missing_wait_is_seen(kind, monkeypatch):
+    x, seen = rows_of(6 * CHUNK), 0
+    original = LateBus.wait
+
+    def wait(bus, event, stream=None, /):
+        drops = {"stream"} if stream else {"copied" if event.stream.is_of_copies else "returned"}
+        if drops == {kind}:
+            bus.n_left -= 1
+            bus.drops = drops if bus.n_left == 0 else set()
+        original(bus, event, stream)
+        bus.drops = set()
+
+    monkeypatch.setattr(LateBus, "wait", wait)
+    for n in range(1, 7):
+        for schedule in SCHEDULES:
+            bus = LateBus(schedule)
+            bus.n_left = n
+            if is_wrong(bus, x, [x], is_there=True):
+                seen += 1
+                break
+    # Of 6 chunks, the first two write to pinned memory that nobody has read; and of the waits at
+    # the end, nothing is left to wait for.
+    assert seen >= {"stream": 6, "copied": 4, "returned": 6}[kind]
+
+
+def test_a_missing_wait_for_the_last_results_is_seen():
+    x, bus = rows_of(2 * CHUNK), LateBus()
+
+    def blocks():
+        yield x
+        bus.drops = {"returned"}
+
+    assert is_wrong(bus, x, blocks())
+
+
+@pytest.mark.parametrize("kind", ["stream", "returned"])
+def test_a_missing_wait_after_an_error_is_seen(kind):
+    bus = LateBus()
+
+    def blocks():
+        yield rows_of(4 * CHUNK)
+        bus.drops = {kind}
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        run(bus, blocks())
+    assert not bus.is_idle
+
+
+@pytest.mark.parametrize("side", ["device", "pinned"])
+def test_memory_that_is_given_back_too_early_is_seen(side):
+    bus, x = LateBus(), rows_of(CHUNK)
+    stream, other = bus.stream("copying"), bus.stream("computing")
+    place, source = bus.allocate(x.shape, x.dtype, stream), bus.pin(x)
+    bus.copy_in(place, source, stream)
+    if side == "pinned":
+        del source
+    bus.wait(bus.record(stream), other)
+    results = bus.compute(compute, place, other)
+    if side == "device":
+        del place
+        bus.wait(bus.record(stream))  # so what comes next on this stream gets the memory
+    target = bus.pinned(results.shape, results.dtype)
+    bus.copy_out(target, results, other)
+    bus.wait(bus.record(other))
+    assert not np.array_equal(target, compute(x))
+
+
+def test_on_one_stream_memory_may_be_given_back_at_once(schedule):
+    bus, x = LateBus(schedule), rows_of(CHUNK)
+    stream, source = bus.stream("copying"), bus.pin(x)
+    place = bus.allocate(x.shape, x.dtype, stream)
+    bus.copy_in(place, source, stream)
+    results = bus.compute(compute, place, stream)
+    del place
+    target = bus.pinned(results.shape, results.dtype)
+    bus.copy_out(target, results, stream)
+    del results
+    bus.wait(bus.record(stream))
+    check(target, x)
+
+
+# Memory is short
+
+
+def several_ways(bus, x, tmp_path):
+    """Yield results of rows that come in several ways."""
+    yield run(bus, [x], 8 * FLOOR, is_there=True)
+    yield run(bus, iter(blocks_of(x, [1, 5000, 0, 20_000, 7])), 8 * FLOOR)
+    yield run(bus, [bus.pin(x)], 8 * FLOOR, is_there=True)
+    with rows_in_file(mapped(tmp_path, x)) as file:
+        yield run(bus, [x if file is None else file], 8 * FLOOR, is_there=True)
+    buffer = np.empty((777, N_IN), x.dtype)
+
+    def blocks():
+        for part in blocks_of(x, [777] * (len(x) // 777)):
+            buffer[: len(part)] = part
+            yield buffer[: len(part)]
+            buffer[:] = 99
+
+    yield run(bus, blocks(), 8 * FLOOR)
+
+
+BUDGETS = {  # of bytes; a row has 5 of them, and its results have 24
+    "of_the_device": {"most_bytes": 2 * FLOOR * (N_IN + 24) + 30_000},
+    "of_a_computation": {"most_bytes": 2**20, "workspace": 2**8},
+}
+
+
+def nothing_is_taken(bus):
+    end = time.monotonic() + 5  # helpers forget what they copied a little later
+    while True:
+        gc.collect()  # errors and their frames
+        if bus.n_bytes() == bus.n_bytes("pinned") == 0:
+            return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_a_full_device_halves_the_rows(schedule, budget, tmp_path):
+    x, bus = rows_of(30 * FLOOR + 77), LateBus(schedule, **BUDGETS[budget])
+    for found in several_ways(bus, x, tmp_path):
+        check(found, x)
+        assert bus.is_idle
+    assert bus.at_free
+    assert nothing_is_taken(bus)
+    assert FLOOR <= max(bus.sizes) < 8 * FLOOR
+
+
+def test_the_rows_are_halved_until_there_is_room_for_them():
+    x, bus, seen = rows_of(70_000), LateBus(workspace=100, most_bytes=2**20), []
+    check_room = bus._check_room  # noqa: SLF001 (of the stand-in)
+
+    def note(side, n_bytes):
+        seen.append(n_bytes // 100)
+        check_room(side, n_bytes)
+
+    bus._check_room = note  # noqa: SLF001 (likewise)
+    check(run(bus, [x], 2**16, is_there=True), x)
+    tried = [n for n in seen if n in {2**k for k in range(10, 17)}]
+    assert tried[:4] == [2**16, 2**15, 2**14, 2**13]
+    assert set(bus.sizes) == {2**13, 70_000 % 2**13}
+    assert bus.calls.count("free") == 3
+
+
+@pytest.mark.parametrize("batch_size", [1025, 1500, 2047, 2049])
+def test_the_last_half_is_the_floor(batch_size):
+    x, bus = rows_of(5000), LateBus(workspace=10**5, most_bytes=10**5 * FLOOR + 60_000)
+    check(run(bus, [x], batch_size, is_there=True), x)
+    assert max(bus.sizes) == FLOOR
+    assert sum(bus.sizes) == 5000
+
+
+@pytest.mark.parametrize("n_bytes", [8 * FLOOR * N_IN - 1, 50_000, 80_000])
+@pytest.mark.parametrize("kind", ["there", "iterator"])
+def test_memory_that_cannot_be_pinned(schedule, kind, n_bytes, monkeypatch):
+    monkeypatch.setattr(gpu_pipeline, "count_processors", lambda: 1)  # helpers forget later
+    x, bus = rows_of(20 * FLOOR + 7), LateBus(schedule, most_pinned=n_bytes)
+    given = [x] if kind == "there" else iter(blocks_of(x, [5000, 3]))
+    check(run(bus, given, 8 * FLOOR, is_dark, is_there=kind == "there"), x, is_dark)
+    assert bus.at_free
+    assert nothing_is_taken(bus)
+    assert bus.is_idle
+
+
+def is_dark(x):
+    return x[:, 0] < 100
+
+
+def emptied(source, bus, n, **most):
+    """Yield blocks; before the n-th, others take most of the memory."""
+    for i, block in enumerate(source):
+        if i == n:
+            bus.most.update(most)
+        yield block
+
+
+@pytest.mark.parametrize("most", [{"device": 100_000}, {"pinned": 300_000}], ids=str)
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 6, 7, 29])
+def test_memory_becomes_short_in_the_middle(schedule, n, most):
+    x, bus = rows_of(30 * FLOOR), LateBus(schedule, workspace=30)
+    buffer = np.empty((FLOOR, N_IN), x.dtype)
+
+    def blocks():
+        for part in blocks_of(x, [FLOOR] * 29):
+            buffer[:] = part
+            yield buffer
+            buffer[:] = 99
+
+    check(run(bus, emptied(blocks(), bus, n, **most), 3 * FLOOR), x)
+    assert bus.is_idle
+    if "device" in most:
+        assert bus.at_free
+        assert bus.sizes[-1] < 3 * FLOOR
+
+
+def test_it_becomes_short_between_blocks_of_several_dtypes(schedule):
+    given = [rows_of(3000, dtype, i) for i, dtype in enumerate([*DTYPES, "u1", "f4"])]
+    bus = LateBus(schedule, workspace=30)
+    found = run(bus, emptied(iter(given), bus, 3, device=120_000), 3 * FLOOR)
+    np.testing.assert_array_equal(found, np.concatenate([compute(x) for x in given]))
+
+
+def refused(bus, n_rows, call):
+    with pytest.raises(DeviceMemoryError) as caught:
+        call()
+    error = caught.value
+    assert isinstance(error, DeviceError)
+    assert isinstance(error, MemoryError)
+    assert error.code == "out-of-memory"
+    assert error.__suppress_context__ or error.__context__ is None
+    mend = "free some of it, which nvidia-smi shows, or use --device cpu"
+    said = f"the GPU has no memory for {n_rows:,} rows at a time (out of device memory); {mend}"
+    assert str(error) == said
+    assert "\n" not in said
+    assert len(said) <= 400
+    assert bus.is_idle
+
+
+@pytest.mark.parametrize(("batch_size", "n_rows"), [(2**16, 1024), (1024, 1024), (100, 100)])
+def test_below_the_floor_it_is_an_error(schedule, batch_size, n_rows):
+    x, bus = rows_of(3 * FLOOR), LateBus(schedule, most_bytes=2000, workspace=10**6)
+    for given in ([x], iter(blocks_of(x, [5, 10]))):
+        is_there = isinstance(given, list)
+        refused(bus, n_rows, lambda: run(bus, given, batch_size, is_there=is_there))  # noqa: B023
+    refused(bus, n_rows, lambda: in_chunks(rows_of(2000), starving(10**9), bus, batch_size))
+    gc.collect()
+    assert bus.n_bytes() == 0
+    bus.most["device"], bus.workspace = None, 0
+    check(run(bus, [x], batch_size, is_there=True), x)
+
+
+def starving(n_calls, most_rows=0):
+    """Return a computation for which memory is short, so many times."""
+    calls = []
+
+    def function(x):
+        if len(x) > most_rows and len(calls) < n_calls:
+            calls.append(len(x))
+            msg = "out of device memory"
+            raise MemoryError(msg)
+        return compute(x)
+
+    function.calls = calls
+    return function
+
+
+@pytest.mark.parametrize("n_rows", [1, FLOOR, 10 * FLOOR + 7, 2**16 + 1])
+def test_rows_that_are_on_the_device(n_rows):
+    x, bus = rows_of(n_rows), LateBus()
+    with count_transfers() as transfers:
+        found = in_chunks(x, compute, bus, 4 * FLOOR)
+    check(np.concatenate(found), x)
+    assert [len(part) for part in found][:-1] == [4 * FLOOR] * ((n_rows - 1) // (4 * FLOOR))
+    assert transfers == Transfers()
+    assert not bus.calls
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_rows_that_are_on_the_device(dtype):
+    (found,) = in_chunks(rows_of(0, dtype), compute, LateBus(), CHUNK)
+    check(found, rows_of(0, dtype))
+
+
+@pytest.mark.parametrize("n_calls", [1, 2, 5])
+@pytest.mark.parametrize("most_rows", [0, FLOOR, 3000])
+def test_the_device_is_full_that_the_rows_are_on(n_calls, most_rows):
+    x, bus, function = rows_of(70_000), LateBus(), starving(n_calls, most_rows)
+    check(np.concatenate(in_chunks(x, function, bus, 2**16)), x)
+    assert function.calls == [2**16 >> i for i in range(len(function.calls))]
+    assert bus.calls == ["free"] * len(function.calls)
+
+
+# Counting
+
+
+def test_rows_and_results_are_counted_once(schedule):
+    x = rows_of(3 * CHUNK + 7, "f4")
+    bus = LateBus(schedule)
+    there_and_back = Transfers(4, x.nbytes, 4, len(x) * N_OUT * 8)
+    for given in ([x], [bus.pin(x)], iter(blocks_of(x, [1, 100]))):
+        with count_transfers() as transfers:
+            run(bus, given, is_there=isinstance(given, list))
+        assert transfers == there_and_back
+
+
+def test_what_there_was_no_memory_for_is_counted_when_it_is_copied(schedule):
+    # There is room for 4,096 rows once, and for 2,048 rows twice; where it is missing is seen
+    # before anything is copied there. So each byte crosses once.
+    x, bus = rows_of(8 * FLOOR, "f4"), LateBus(schedule, most_bytes=100_000)
+    with count_transfers() as transfers:
+        check(run(bus, [x], 8 * FLOOR, is_dark, is_there=True), x, is_dark)
+    assert len(bus.at_free) == 2
+    assert bus.sizes[0] == 4 * FLOOR
+    assert transfers.bytes_to_device == x.nbytes
+    assert transfers.bytes_to_host == len(x)
+
+
+# Faults
+
+
+class BrokenError(Exception):
+    """Of a source."""
+
+
+ERRORS = [BrokenError, MemoryError, OSError, KeyboardInterrupt, GeneratorExit]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7])
+def test_an_error_of_the_source(schedule, error, n):
+    def blocks():
+        yield from blocks_of(rows_of(n * 50), [50] * n)
+        raise error
+
+    bus = LateBus(schedule)
+    with pytest.raises(error) as caught:
+        run(bus, blocks())
+    assert caught.type is error  # a MemoryError of the host is none of the device
+    assert bus.is_idle
+    assert "free" not in bus.calls
+    check(run(bus, [rows_of(200)], is_there=True), rows_of(200))
+
+
+def failing_copy(monkeypatch, n, error, seconds=0.0):
+    """Let the n-th part that is copied into pinned memory fail; each takes a while."""
+    original, lock, calls = gpu_pipeline._copy, threading.Lock(), []  # noqa: SLF001 (where it is done)
+
+    def slow(target, rows):
+        with lock:
+            calls.append(threading.current_thread())
+            fails = len(calls) == n
+        if fails:
+            raise error
+        time.sleep(seconds)
+        original(target, rows)
+
+    monkeypatch.setattr(gpu_pipeline, "_copy", slow)
+    return calls
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("n", [1, 4, 10, 17])
+def test_an_error_while_rows_are_copied(schedule, error, n, monkeypatch):
+    x, bus = rows_of(6 * CHUNK), LateBus(schedule)
+    with monkeypatch.context() as patch:
+        failing_copy(patch, n, error)
+        with pytest.raises(error) as caught:
+            run(bus, [x], is_there=True)
+    assert caught.type is error
+    assert bus.is_idle
+    assert "free" not in bus.calls
+    check(run(bus, [x], is_there=True), x)
+
+
+@pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt, ZeroDivisionError])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_an_error_in_a_computation(schedule, error, n):
+    calls = []
+
+    def function(x):
+        if not np.any(x):  # as it is put on the stream; what fails there does so elsewhere
+            calls.append(len(x))
+            if len(calls) == n:
+                raise error
+        return compute(x)
+
+    bus, x = LateBus(schedule), rows_of(8 * CHUNK)
+    with pytest.raises(error):
+        run(bus, [x], function=function, is_there=True)
+    assert bus.is_idle
+    check(run(bus, [x], function=function, is_there=True), x)
+
+
+OPERATIONS = ["stream", "pinned", "allocate", "copy_in", "compute", "copy_out", "record", "wait"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_error_in_any_operation(schedule, operation, error):
+    x = rows_of(5 * CHUNK)
+    for n in range(1, 100):
+        fault = error(f"injected into {operation}")
+        bus = LateBus(schedule, faults={operation: (n, fault)})
+        if bus_ends(bus, x, fault):
+            break
+        # One that fails while all is waited for at the end, fails to wait.
+        assert bus.is_idle or operation in {"record", "wait"}
+        bus.faults.clear()
+        assert bus_ends(bus, x, None)
+    assert n > 1
+
+
+def bus_ends(bus, x, fault):
+    """Tell whether the results are right; if not, it is this error that came out."""
+    try:
+        found = run(bus, iter(blocks_of(x, [40, 100])))
+    except (RuntimeError, KeyboardInterrupt) as caught:
+        if caught is not fault:
+            raise
+        return False
+    check(found, x)
+    return True
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("operation", ["allocate", "copy_in", "compute", "copy_out"])
+def test_after_an_error_nobody_reads_the_rows_any_more(operation, n, monkeypatch):
+    bus = LateBus(faults={operation: (n, ArithmeticError())})
+    copying = failing_copy(monkeypatch, 0, None, 0.002)
+    with pytest.raises(ArithmeticError):
+        run(bus, [rows_of(12 * CHUNK)], 3 * CHUNK, is_there=True)
+    n_copied = len(copying)
+    time.sleep(0.02)
+    assert len(copying) == n_copied
+    assert bus.is_idle
+
+
+@pytest.mark.parametrize("operation", ["allocate", "pinned", "compute"])
+def test_one_that_says_that_memory_is_short(schedule, operation):
+    x = rows_of(5 * FLOOR)
+    for n in range(1, 100):
+        bus = LateBus(schedule, faults={operation: (n, MemoryError("for a moment"))})
+        check(run(bus, iter(blocks_of(x, [40, 3000])), 2 * FLOOR), x)
+        assert bus.is_idle
+        if "free" not in bus.calls:
+            break
+    assert n > 1
+
+
+@pytest.mark.parametrize("schedule", ["lazy", "eager", 1])
+def test_a_slow_source(schedule):
+    x, bus = rows_of(5 * CHUNK), LateBus(schedule)
+
+    def blocks():
+        for part in blocks_of(x, [30] * 20):
+            time.sleep(0.001)
+            yield part
+
+    check(run(bus, blocks()), x)
+
+
+def test_rows_are_copied_while_the_chunk_before_is_launched(monkeypatch):
+    copying = failing_copy(monkeypatch, 0, None)
+    n_parts, n_chunks = N_PARTS, 6
+
+    class Launching(LateBus):
+        def copy_in(self, *args):
+            # Helpers have begun to copy the next chunk, though nobody waits for them here.
+            n_launched = self.calls.count("copy_in") + 1
+            if 2 <= n_launched < n_chunks:
+                end = time.monotonic() + 20
+                while len(copying) <= n_parts * n_launched and time.monotonic() < end:
+                    time.sleep(0.001)
+                assert len(copying) > n_parts * n_launched
+            super().copy_in(*args)
+
+    x = rows_of(n_chunks * CHUNK)
+    check(run(Launching(), [x], is_there=True), x)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.0005])
+def test_helpers_share_out_what_is_copied(seconds, monkeypatch):
+    names = failing_copy(monkeypatch, 0, None, seconds)
+    x = rows_of(4 * CHUNK)
+    check(run(LateBus(), [x], is_there=True), x)
+    assert len(names) == 4 * N_PARTS
+    assert len(set(names)) <= 3
+
+
+def test_a_file_that_becomes_shorter(schedule, tmp_path):
+    x, bus = rows_of(6 * CHUNK), LateBus(schedule)
+    x.tofile(tmp_path / "rows.bin")
+    descriptor = os.open(tmp_path / "rows.bin", os.O_RDONLY)
+    try:
+        file = FileRows(descriptor, 0, x.shape, x.dtype)
+        check(run(bus, [file], is_there=True), x)
+        os.truncate(tmp_path / "rows.bin", x.nbytes // 2 - 3)
+        with pytest.raises(OSError, match="the file has become shorter while it was read"):
+            run(bus, [file], is_there=True)
+    finally:
+        os.close(descriptor)
+    assert bus.is_idle
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer interrupts here")
+@pytest.mark.parametrize("milliseconds", [1, 3, 7, 20])
+def test_the_user_can_interrupt_it(milliseconds, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    failing_copy(monkeypatch, 0, None, 0.001)
+    bus, x = LateBus("eager"), rows_of(50 * CHUNK)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
+        with pytest.raises(KeyboardInterrupt):
+            run(bus, [x], is_there=True)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert bus.is_idle
+    check(run(bus, [x[:200]], is_there=True), x[:200])
+
+
+# Anything at random
+
+
+ANYTHING = st.fixed_dictionaries(
+    {
+        "blocks": st.lists(
+            st.tuples(st.sampled_from([0, 1, 7, 64, 500, 3000]), st.sampled_from(DTYPES)),
+            max_size=6,
+        ),
+        "batch_size": st.sampled_from([60, 64, 500, 1023, 1024, 1025, 4096, 2**14]),
+        "kind": st.sampled_from(["there", "pinned", "iterator", "one buffer"]),
+        "schedule": st.sampled_from(["lazy", "eager", "copies first", "results first", *range(9)]),
+        "most_bytes": st.sampled_from([None, 50_000, 10**5, 3 * 10**5]),
+        "most_pinned": st.sampled_from([None, 10**5, 3 * 10**5]),
+        "workspace": st.sampled_from([0, 10, 100]),
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@each(ANYTHING)
+def test_whatever_comes(options):
+    blocks, batch_size, kind = (options.pop(key) for key in ("blocks", "batch_size", "kind"))
+    given = [rows_of(n, dtype, i) for i, (n, dtype) in enumerate(blocks)]
+    expected = np.concatenate([compute(rows_of(0)), *map(compute, given)])
+    most_pinned, bus = options.pop("most_pinned"), LateBus(**options)
+    is_there = kind in {"there", "pinned"}
+    source = given if is_there else reusing(given) if kind == "one buffer" else iter(given)
+    if kind == "pinned":
+        source = [bus.pin(x) if len(x) else x for x in given]
+    else:
+        bus.most["pinned"] = most_pinned
+    try:
+        found = run(bus, source, batch_size, is_there=is_there)
+    except DeviceMemoryError:
+        assert any(bus.most.values())
+    else:
+        np.testing.assert_array_equal(found, expected)
+    assert bus.is_idle or not len(expected)
+
+
+def reusing(blocks):
+    memory = np.empty(2**20, np.uint8)
+    for block in blocks:
+        place = memory[: block.nbytes].view(block.dtype).reshape(block.shape)
+        place[...] = block
+        yield place
+        memory[: block.nbytes] = 99
+
+
+# With networks: array-api-strict's device1 is in the place of a GPU
+
+
+class StrictBus(LateBus):
+    """One to a device that NumPy cannot read."""
+
+    def compute(self, function, x, stream, /):
+        strict = pytest.importorskip("array_api_strict")
+        device, host = strict.Device("device1"), strict.Device("CPU_DEVICE")
+
+        def there(x):
+            y = function(strict.asarray(np.array(x), device=device))
+            assert y.device == device
+            return np.asarray(y.to_device(host))
+
+        return super().compute(there, x, stream)
+
+
+@pytest.fixture
+def bus(monkeypatch):
+    """Let networks on device1 have a bus."""
+    bus = StrictBus(1)
+    monkeypatch.setattr(runner, "bus_to", lambda x: None if isinstance(x, np.ndarray) else bus)
+    return bus
+
+
+def network_there(network):
+    strict = pytest.importorskip("array_api_strict")
+    return network.map_arrays(lambda x: move(x, strict, strict.Device("device1")))
+
+
+@pytest.fixture
+def digits():
+    images, labels = xpnet.sample()
+    return np.ascontiguousarray(images[::10].reshape(-1, 784)), labels[::10]
+
+
+FORMS = {  # in which images may be given, made of rows and of a file of them
+    "rows": lambda x, _: x,
+    "pictures": lambda x, _: x.reshape(-1, 28, 28),
+    "strided": lambda x, _: np.repeat(x, 2, axis=0)[::2],
+    "float64": lambda x, _: x.astype("f8"),
+    "big-endian": lambda x, _: x.astype(">f4"),
+    "iterator": lambda x, _: iter(blocks_of(x.reshape(-1, 28, 28), [0, 1, 100, 7])),
+    "file": lambda x, path: np.memmap(path, np.uint8, "r", shape=x.shape),
+    "file of pictures": lambda _, path: np.memmap(path, np.uint8, "r").reshape(-1, 28, 28),
+    "copy-on-write": lambda x, path: np.memmap(path, np.uint8, "c", shape=x.shape),
+    "reversed file": lambda x, path: np.memmap(path, np.uint8, "r", shape=x.shape)[::-1],
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_size": 30}, {"batch_invariant": True}], ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_predictions(bus, digits, form, options, tmp_path):
+    images, _ = digits
+    images.tofile(tmp_path / "images.bin")
+    network = xpnet.load("sample")
+    there = network_there(network)
+    given = [FORMS[form](images, tmp_path / "images.bin") for _ in range(2)]
+    rows = images[::-1] if form == "reversed file" else images
+    found = xpnet.predict(there, given[0], **options)
+    assert type(found) is np.ndarray
+    np.testing.assert_array_equal(found, xpnet.predict(network, rows))
+    probabilities = xpnet.predict_proba(there, given[1], **options)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, xpnet.predict_proba(network, rows), atol=1e-5)
+    assert set(bus.sizes) <= {30, 10} if "batch_size" in options else {100}
+    assert bus.is_idle
+
+
+@pytest.mark.usefixtures("needs_maps")
+def test_the_file_is_not_read_through_its_mapping(bus, digits, tmp_path):
+    digits[0].tofile(tmp_path / "pictures.bin")
+    images = np.memmap(tmp_path / "pictures.bin", np.uint8, "r").reshape(-1, 28, 28)
+    xpnet.predict(network_there(xpnet.load("sample")), images)
+    assert resident(tmp_path / "pictures.bin") == 0
+    assert bus.sizes == [100]
+
+
+def test_pinned_images_are_read_where_they_are(bus, digits):
+    images = bus.pin(digits[0].reshape(-1, 28, 28))
+    found = xpnet.predict(network_there(xpnet.load("sample")), images, batch_size=40)
+    np.testing.assert_array_equal(found, xpnet.predict(xpnet.load("sample"), images))
+    start = late_bus.address(images)
+    assert bus.sources == [start, start + 40 * 784, start + 80 * 784]
+
+
+@pytest.mark.parametrize("classes", [None, tuple("abcdefghij"), tuple(range(5, 15))])
+def test_an_evaluation(bus, digits, classes):
+    images, labels = digits
+    labels = labels if classes is None else np.asarray(classes)[labels]
+    old = xpnet.load("sample")
+    network = xpnet.Network(old.layers, old.preprocessing, classes=classes)
+    expected = xpnet.evaluate(network, images, labels)
+    pairs = zip(blocks_of(images, [20, 70]), blocks_of(labels, [20, 70]), strict=True)
+    there = network_there(network)
+    for given in ((images, labels), (iter(pairs),)):
+        found = xpnet.evaluate(there, *given)
+        np.testing.assert_array_equal(found.confusion, expected.confusion)
+        assert found.transfers.bytes_to_device == images.nbytes
+        assert found.transfers.bytes_to_host == len(images) * 8
+    assert "copy_in" in bus.calls
+
+
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_a_regression(bus, n_out):
+    weight = np.eye(5, n_out, dtype=np.float32)
+    network = xpnet.Network([xpnet.Dense(weight, np.ones(n_out, np.float32))], output="values")
+    x = rows_of(300)
+    found = xpnet.predict(network_there(network), iter(blocks_of(x, [100])), batch_size=64)
+    np.testing.assert_array_equal(found, x[:, :n_out].astype(np.float32) + 1)
+    assert bus.sizes == [64] * 4 + [44]
+
+
+def test_one_unit(bus):
+    weight, bias = np.float32([[1], [0], [0], [0], [-1]]), np.zeros(1, np.float32)
+    network, x = xpnet.Network([xpnet.Dense(weight, bias)]), rows_of(300)
+    there = network_there(network)
+    np.testing.assert_array_equal(xpnet.predict(there, x), x[:, 0] > x[:, 4])
+    found, expected = (xpnet.predict_proba(net, x) for net in (there, network))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-30)
+    assert bus.is_idle
+
+
+def test_no_images(bus):
+    network = network_there(xpnet.load("sample"))
+    for given in (np.empty((0, 28, 28), np.uint8), iter([]), iter([np.empty((0, 784), "f4")])):
+        assert xpnet.predict(network, given).shape == (0,)
+    assert xpnet.predict_proba(network, iter([])).shape == (0, 10)
+    assert "copy_in" not in bus.calls
+
+
+REFUSED = {
+    "complex": (
+        np.ones((3, 784), complex),
+        "real numbers of at most 64 bits; got dtype complex128",
+    ),
+    "texts": (np.full((3, 784), "a"), "real numbers of at most 64 bits; got dtype <U1"),
+    "objects": (np.full((3, 784), None), "real numbers of at most 64 bits; got dtype object"),
+    "times": (
+        np.zeros((3, 784), "m8[s]"),
+        r"real numbers of at most 64 bits; got dtype timedelta64\[s\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("call", [xpnet.predict, xpnet.predict_proba])
+@pytest.mark.parametrize("name", REFUSED)
+def test_images_that_are_no_numbers(bus, call, name):
+    network, (images, message) = network_there(xpnet.load("sample")), REFUSED[name]
+    for given in (images, images[:0], iter([images]), iter([images.reshape(3, 28, 28)])):
+        with pytest.raises(TypeError, match=message):
+            call(network, given)
+    assert "copy_in" not in bus.calls
+    assert bus.is_idle
+
+
+def test_forbidden_images(bus, digits, tmp_path):
+    network, message = network_there(xpnet.load("sample")), "would be copied from the host to"
+    digits[0].tofile(tmp_path / "images.bin")
+    for make in FORMS.values():
+        images = make(digits[0], tmp_path / "images.bin")
+        with pytest.raises(ValueError, match=message), count_transfers() as transfers:
+            xpnet.predict(network, images, transfers="forbid")
+        assert transfers == Transfers()
+    assert "copy_in" not in bus.calls
+    assert xpnet.predict(network, digits[0][:0], transfers="forbid").shape == (0,)
+
+
+def test_images_of_another_size(bus):
+    network = network_there(xpnet.load("sample"))
+    for given in (np.ones((3, 27, 28)), iter([np.ones((3, 784)), np.ones((3, 785))])):
+        with pytest.raises(ValueError, match="`images` must be rows of 784 values"):
+            xpnet.predict(network, given)
+    assert bus.is_idle
+
+
+def test_blocks_here_and_there(bus, digits):
+    network, images = xpnet.load("sample"), digits[0]
+    there, strict = network_there(network), pytest.importorskip("array_api_strict")
+    parts = blocks_of(images, [20, 30, 10, 10])
+    given = [
+        part if i in {0, 3} else move(part, strict, there.device) for i, part in enumerate(parts)
+    ]
+    options = {"batch_size": 10, "threads": None, "batch_invariant": False, "transfers": "allow"}
+    work = runner.plan(there, iter(given), xpnet.inference.predict.marked_class_ids, **options)
+    found = list(runner._over_bus(iter(given), work, bus))  # noqa: SLF001 (they are not joined)
+    host = strict.Device("CPU_DEVICE")
+    on_host = [isinstance(part, np.ndarray) for part in found]
+    assert on_host == [True] + [False] * 4 + [True] + [False] * 3
+    values = [
+        np.asarray(x if is_np else x.to_device(host))
+        for x, is_np in zip(found, on_host, strict=True)
+    ]
+    np.testing.assert_array_equal(np.concatenate(values), xpnet.predict(network, images))
+
+
+def test_images_on_the_device_stay_there(bus, digits):
+    network, strict = xpnet.load("sample"), pytest.importorskip("array_api_strict")
+    there = network_there(network)
+    parts = [move(part, strict, there.device) for part in blocks_of(digits[0], [25, 50])]
+    with count_transfers() as transfers:
+        found = xpnet.predict(there, iter(parts), batch_size=25, transfers="forbid")
+    assert found.device == there.device
+    assert transfers == Transfers()
+    labels = np.asarray(found.to_device(strict.Device("CPU_DEVICE")))
+    np.testing.assert_array_equal(labels, xpnet.predict(network, digits[0]))
+    assert bus.calls == []
+
+
+def test_the_second_chunk_is_copied_while_the_first_is_launched(monkeypatch):
+    copying = failing_copy(monkeypatch, 0, None)
+    n_parts = N_PARTS
+
+    class Launching(LateBus):
+        def copy_in(self, *args):
+            if "copy_in" not in self.calls:
+                end = time.monotonic() + 2
+                while len(copying) <= n_parts and time.monotonic() < end:
+                    time.sleep(0.001)
+                assert len(copying) > n_parts
+            super().copy_in(*args)
+
+    run(Launching(), [rows_of(3 * CHUNK)], is_there=True)
+
+
+@pytest.mark.parametrize("n_bytes", [8 * FLOOR * N_IN, 45_000])
+@pytest.mark.parametrize("kind", ["there", "iterator"])
+def test_rows_that_wait_do_not_keep_large_pinned_buffers(kind, n_bytes, monkeypatch):
+    """1,024 rows at a time need 12,288 pinned bytes."""
+    monkeypatch.setattr(gpu_pipeline, "count_processors", lambda: 1)
+    x, bus = rows_of(20 * FLOOR + 7), LateBus(most_pinned=n_bytes)
+    given = [x] if kind == "there" else iter(blocks_of(x, [5000, 3]))
+    check(run(bus, given, 8 * FLOOR, is_dark, is_there=kind == "there"), x, is_dark)
+
+
+def test_what_is_to_be_freed_was_given_back_before():
+    """From Python 3.12 or 3.13 on, errors in contextlib hold each other in a cycle."""
+    bus = LateBus(most_bytes=100_000, collects=False)
+    gc.disable()
+    try:
+        run(bus, [rows_of(8 * FLOOR, "f4")], 8 * FLOOR, is_dark, is_there=True)
+    finally:
+        gc.enable()
+    assert bus.at_free == [0, 0]
+
+
+def test_an_error_keeps_no_memory_of_the_device():
+    """Its context has the frames of what failed."""
+    bus = LateBus(most_bytes=10**5, workspace=10**6)
+    try:
+        run(bus, [rows_of(3 * FLOOR)], is_there=True)
+    except DeviceMemoryError:
+        assert bus.n_bytes() == 0
+    else:
+        pytest.fail("it had room")
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">f4"])
+def test_no_rows_of_another_order_of_bytes(dtype):
+    assert run(LateBus(), [rows_of(0, dtype)], is_there=True).shape == (0, N_OUT)
+
+
+def test_no_rows_leave_nothing_on_a_stream():
+    bus = LateBus()
+    run(bus, [])
+    assert bus.is_idle
+
+
+def test_no_rows_on_a_full_device():
+    with pytest.raises(DeviceMemoryError):
+        run(LateBus(most_bytes=1), [])
+
+
+def test_a_long_reason_is_cut():
+    assert len(str(DeviceMemoryError.of_rows(1024, "word " * 200))) <= 400
+
+
+def test_the_error_can_go_to_another_process():
+    error = DeviceMemoryError.of_rows(1024, "full")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_what_was_copied_again_counts_again():
+    x, bus = rows_of(8 * FLOOR), LateBus(workspace=100, most_bytes=100 * 2 * FLOOR + 99_999)
+    with count_transfers() as transfers:
+        run(bus, [x], 8 * FLOOR, is_there=True)
+    assert transfers.copies_to_device == len(bus.sources)
+
+
+def test_no_rows_of_a_file():
+    FileRows(0, 0, (0, N_IN), np.dtype("u1")).copy_to(np.empty((0, N_IN), np.uint8))

@@ -1,0 +1,196 @@
+"""Many rows at once: the same results as few, and nothing of a network is remembered."""
+
+import dataclasses
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.parity.bounds.error_bound import error_bound
+
+FEW, MANY = 2047, 5000
+PIXELS = np.random.default_rng(0).integers(0, 256, (MANY, 784), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def errstate():
+    """Show that what NumPy does about errors is the caller's choice, and stays so."""
+    before = np.geterr()
+    with np.errstate():
+        yield
+        assert np.geterr() == before
+
+
+def network_of(*widths, dtype="float32", preprocessing=None, output="values"):
+    random = np.random.default_rng(sum(widths))
+    layers = [
+        xpnet.Dense(
+            (random.normal(size=(n_in, n_out)) / n_in**0.5).astype(dtype),
+            random.normal(size=n_out).astype(dtype),
+            "sigmoid",
+        )
+        for n_in, n_out in pairwise(widths)
+    ]
+    layers[-1] = dataclasses.replace(layers[-1], activation="identity")
+    return xpnet.Network(layers, preprocessing or xpnet.Scale(1 / 255), output)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("widths", [(784, 50, 100, 10), (784, 300, 10)], ids=str)
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        xpnet.Scale(1 / 255),
+        [xpnet.Scale(0.5), xpnet.Scale(1 / 128)],
+        [xpnet.Standardize(33.0, 78.0), xpnet.Scale(0.7)],
+    ],
+    ids=str,
+)
+def test_many_rows_are_within_their_bounds(dtype, widths, preprocessing):
+    network = network_of(*widths, dtype=dtype, preprocessing=preprocessing)
+    rows = PIXELS[: 2100 if dtype == "float16" else MANY].copy()
+    rows[:2] = [[0], [255]]
+    found = xpnet.predict(network, rows)
+    assert found.dtype == dtype
+    last = error_bound(network, rows).stages[-1]
+    # In float64 the true values err as much.
+    bound = last.bound * (2 if dtype == "float64" else 1)
+    assert np.all(np.abs(found - last.values) <= bound)
+
+
+def test_a_stream_gives_what_an_array_does_within_bounds():
+    network = network_of(784, 50, 100, 10)
+    found = xpnet.predict(network, iter([PIXELS[:3], PIXELS[3:3], PIXELS[3:1000]]))
+    last = error_bound(network, PIXELS[:1000]).stages[-1]
+    assert np.all(np.abs(found - last.values) <= last.bound)
+
+
+@pytest.mark.parametrize("n_rows", [1, 100, FEW, FEW + 1, MANY])
+@pytest.mark.parametrize("as_stream", [False, True], ids=["array", "stream"])
+def test_what_is_written_between_two_calls_counts(n_rows, as_stream):
+    def images():
+        return iter([PIXELS[:n_rows]]) if as_stream else PIXELS[:n_rows]
+
+    network = network_of(784, 300, 10)
+    before = xpnet.predict(network, images())
+    network.layers[0].weight[:, 7] += 1
+    network.layers[0].bias[3] -= 1
+    network.layers[1].weight[5] *= 2
+    network.layers[1].bias[0] += 3
+    after = xpnet.predict(network, images())
+    new = network.map_arrays(np.copy)
+    np.testing.assert_array_equal(after, xpnet.predict(new, images()))
+    assert np.max(np.abs(after - before)) > 1
+
+
+@pytest.mark.parametrize("n_rows", [FEW, MANY])
+def test_the_network_stays_as_it_is(n_rows):
+    network = network_of(784, 300, 10)
+    arrays = [x for layer in network.layers for x in (layer.weight, layer.bias)]
+    copies = [x.copy() for x in arrays]
+    xpnet.predict(network, PIXELS[:n_rows])
+    xpnet.evaluate(dataclasses.replace(network, output="logits"), PIXELS, np.zeros(MANY, int))
+    assert network.preprocessing == (xpnet.Scale(1 / 255),)
+    there = [x for layer in network.layers for x in (layer.weight, layer.bias)]
+    assert all(array is before for array, before in zip(there, arrays, strict=True))
+    for array, copy in zip(arrays, copies, strict=True):
+        assert array.flags.writeable
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_a_very_large_network_is_not_copied(monkeypatch):
+    def fail(_):
+        msg = "copied"
+        raise AssertionError(msg)
+
+    monkeypatch.setattr("xpnet.inference.runner.made_constant", fail)
+    monkeypatch.setattr("xpnet.inference.runner._MANY_WEIGHTS", 784 * 10)
+    assert xpnet.predict(network_of(784, 11), PIXELS).shape == (MANY, 11)
+    with pytest.raises(AssertionError, match="copied"):
+        xpnet.predict(network_of(784, 10), PIXELS)
+
+
+@pytest.mark.parametrize("images", [np.asarray(3.0), np.asarray(3, np.uint8), np.float32(3)])
+@pytest.mark.parametrize(
+    "function", [xpnet.predict, xpnet.predict_proba, lambda *both: xpnet.evaluate(*both, [0])]
+)
+def test_a_single_number_is_refused_with_a_reason(function, images):
+    network = network_of(784, 10, output="logits")
+    with pytest.raises(ValueError, match=r"must be rows of 784 values.*got the shape \(\)"):
+        function(network, images)
+
+
+@pytest.mark.parametrize("n_rows", [3, FEW + 1])
+@pytest.mark.parametrize("dtype", ["complex64", "datetime64[s]", "object", "U1"])
+def test_what_is_no_real_number_is_refused(dtype, n_rows):
+    with pytest.raises(TypeError, match="must hold real numbers; got dtype"):
+        xpnet.predict(network_of(4, 2), np.zeros((n_rows, 4), dtype))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float16", ">f4", ">i2"])
+@pytest.mark.parametrize("n_rows", [1, 100, FEW + 1])
+def test_any_real_numbers_are_cast(dtype, n_rows):
+    network = network_of(784, 30, 10, preprocessing=xpnet.Standardize(0.5, 2.0))
+    images = (PIXELS[:n_rows] % 2).astype(dtype)
+    expected = xpnet.predict(network, images.astype(np.float32))
+    np.testing.assert_array_equal(xpnet.predict(network, images), expected)
+
+
+# A factor that takes weights out of the range of float32 where it is multiplied into them.
+EXTREMES = [(2e36, 255.0), (1e-20, 1e-25), (1e38, -1e30), (1e-37, 0.1)]
+
+
+@pytest.mark.parametrize(("weight", "factor"), EXTREMES)
+def test_more_rows_raise_nothing_that_fewer_do_not(weight, factor):
+    layer = xpnet.Dense(np.full((4, 2), weight, np.float32), np.zeros(2, np.float32))
+    network = xpnet.Network([layer], xpnet.Scale(factor), "values")
+    rows = np.zeros((MANY, 4), np.float32)
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(xpnet.predict(network, rows[:FEW]), 0)
+        np.testing.assert_array_equal(xpnet.predict(network, rows), 0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_parameters_that_are_no_numbers_give_the_same_for_many_rows(bad):
+    network = network_of(784, 30, 10)
+    network.layers[0].weight[4, 5] = bad
+    rows = PIXELS.copy()
+    rows[::3, 4] = 0  # 0 times infinity is NaN
+    with np.errstate(all="ignore"):
+        few, many = xpnet.predict(network, rows[:FEW]), xpnet.predict(network, rows)
+    np.testing.assert_array_equal(np.isnan(many[:FEW]), np.isnan(few))
+    assert np.isnan(few[0]).all()
+    assert np.isnan(few[1]).all() == np.isnan(bad)
+
+
+def test_a_row_that_is_no_number_spoils_no_other():
+    network = network_of(784, 300, 10)
+    rows = PIXELS.astype(np.float32)
+    expected = xpnet.predict(network, rows)
+    bad = [0, 1, 2000, 4999]
+    rows[bad, 77] = np.nan
+    found = xpnet.predict(network, rows)
+    assert np.isnan(found[bad]).all()
+    np.testing.assert_array_equal(np.delete(found, bad, 0), np.delete(expected, bad, 0))
+
+
+@pytest.mark.parametrize("n_rows", [1, 30, 1000, MANY])
+def test_results_are_the_callers_own(n_rows):
+    network = network_of(784, 50, 10)
+    first, second = (xpnet.predict(network, PIXELS[:n_rows]) for _ in range(2))
+    assert not np.may_share_memory(first, second)
+    kept = second.copy()
+    first[...] = 99
+    np.testing.assert_array_equal(second, kept)
+    np.testing.assert_array_equal(xpnet.predict(network, PIXELS[:n_rows]), kept)
+
+
+@pytest.mark.parametrize("n_rows", [3, 1000, MANY])
+def test_a_network_that_gives_its_inputs_back_gives_copies(n_rows):
+    eye = xpnet.Dense(np.eye(5, dtype=np.float32), np.zeros(5, np.float32))
+    network = xpnet.Network([eye], output="values")
+    rows = np.arange(5.0 * n_rows, dtype=np.float32).reshape(n_rows, 5)
+    found = xpnet.predict(network, rows)
+    np.testing.assert_array_equal(found, rows)
+    assert not np.may_share_memory(found, rows)

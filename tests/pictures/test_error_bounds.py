@@ -1,0 +1,161 @@
+"""Every share is a point at its height, and what has no place on the scale has its row."""
+
+import math
+import re
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from xpnet.pictures.error_bounds import draw_agreement
+
+STAGES = ["input", "layer 1 sigmoid", "layer 2 identity"]
+SHARES = {"gpu:0 (cupy)": [0.0, 0.01, 0.1], "torch": [0.001, 30.0, 1000.0]}
+
+
+def draw(shares, stages=STAGES, **options):
+    """Return the axes of a picture that was really drawn, without a warning."""
+    figure = draw_agreement(stages, shares, **options)
+    FigureCanvasAgg(figure).draw()
+    return figure.axes[0]
+
+
+def curve(axes, name):
+    return next(line for line in axes.get_lines() if line.get_label() == name)
+
+
+def points(axes, row):
+    """Return the places of the points in a special row."""
+    height = next(
+        tick
+        for tick, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+        if label.get_text() == row
+    )
+    lines = [line for line in axes.get_lines() if list(line.get_ydata()) == [height]]
+    return [float(line.get_xdata()[0]) for line in lines if line.get_markersize() < 10]
+
+
+def rings(axes):
+    lines = [line for line in axes.get_lines() if line.get_markersize() > 10]
+    return [(round(float(line.get_xdata()[0])), float(line.get_ydata()[0])) for line in lines]
+
+
+def labels(axes):
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_a_share_is_drawn_at_its_logarithm():
+    axes = draw(SHARES)
+    heights = curve(axes, "gpu:0 (cupy)").get_ydata()
+    assert math.isnan(heights[0])
+    assert [float(height) for height in heights[1:]] == pytest.approx([-2.0, -1.0])
+    heights = curve(axes, "torch").get_ydata()
+    assert [float(height) for height in heights] == pytest.approx([-3.0, math.log10(30.0), 3.0])
+
+
+def test_the_scale_names_shares():
+    axes = draw(SHARES)
+    shown = dict(zip(axes.get_yticks(), labels(axes), strict=True))
+    assert {tick: shown[tick] for tick in (-3.0, -1.0, 0.0, 1.0, 3.0)} == {
+        -3.0: "0.001",
+        -1.0: "0.1",
+        0.0: "1",
+        1.0: "10",
+        3.0: "1,000",
+    }
+
+
+def test_points_of_a_stage_lie_beside_each_other_in_order():
+    axes = draw(SHARES)
+    first, second = (curve(axes, name).get_xdata() for name in SHARES)
+    assert [round(float(x)) for x in first] == [0, 1, 2]
+    assert [round(float(x)) for x in second] == [0, 1, 2]
+    assert all(0.1 < x2 - x1 < 0.5 for x1, x2 in zip(first, second, strict=True))
+
+
+def test_the_stages_and_the_computations_are_named():
+    axes = draw(SHARES, title="float32")
+    assert [label.get_text() for label in axes.get_xticklabels()] == STAGES
+    legend = axes.figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == list(SHARES)
+    assert axes.get_title(loc="left") == "float32"
+
+
+def test_the_bound_is_a_line_with_its_name():
+    axes = draw(SHARES)
+    assert any(list(line.get_ydata()) == [0.0, 0.0] for line in axes.get_lines())
+    assert axes.texts[0].get_text() == "bound"
+
+
+def test_the_first_point_outside_has_a_ring_and_its_number():
+    axes = draw(SHARES)
+    assert rings(axes) == [(1, pytest.approx(math.log10(30.0)))]
+    assert [text.get_text() for text in axes.texts] == ["bound", "30 x"]
+
+
+def test_a_share_of_one_is_inside():
+    assert rings(draw({"numpy": [1.0, 1.0, math.nextafter(1.0, 2.0)]})) == [(2, pytest.approx(0.0))]
+
+
+def test_rows_of_their_own():
+    axes = draw({"numpy": [0.0, None, math.nan], "torch": [0.1, 0.0, math.inf]})
+    assert points(axes, "equal") == pytest.approx([-0.125, 1.125])
+    assert points(axes, "no bound") == pytest.approx([0.875])
+    assert points(axes, "NaN or infinite") == pytest.approx([1.875, 2.125])
+    low, high = axes.get_ylim()
+    order = ["no bound", "equal", "NaN or infinite"]
+    ticks = [axes.get_yticks()[labels(axes).index(row)] for row in order]
+    assert low < ticks[0] < ticks[1] < -1.0
+    assert 0.0 < ticks[2] < high
+    assert [place for place, _ in rings(axes)] == [2, 2]
+
+
+def test_rows_that_are_not_needed_are_not_there():
+    assert not {"no bound", "equal", "NaN or infinite"} & set(labels(draw({"a": [0.1, 0.2, 0.3]})))
+
+
+@pytest.mark.parametrize("share", [5e-324, 1e-30, 0.5, 1.0, 1e30, 1.7e308])
+def test_every_share_is_inside_the_picture(share):
+    axes = draw({"numpy": [share]}, ["input"])
+    low, high = axes.get_ylim()
+    assert low < math.log10(share) < high
+    assert low < 0.0 < high
+    assert 2 <= len(axes.get_yticks()) <= 10
+
+
+@pytest.mark.parametrize("n_stages", [1, 2, 31, 200])
+@pytest.mark.parametrize("n_computations", [1, 12])
+def test_any_number_of_stages_and_computations(n_stages, n_computations):
+    stages = [f"layer {i} leaky_relu(negative_slope=0.2)" for i in range(n_stages)]
+    axes = draw({f"library {i}": [0.5] * n_stages for i in range(n_computations)}, stages)
+    width, height = axes.figure.get_size_inches()
+    assert width <= 40.0
+    # The names leave room for what they name.
+    assert axes.get_window_extent().height > 0.3 * height * axes.figure.dpi
+
+
+def test_names_that_fit_are_level_and_others_slanted():
+    level, slanted = draw(SHARES), draw({"numpy": [0.5] * 30}, ["layer 1 sigmoid"] * 30)
+    assert {label.get_rotation() for label in level.get_xticklabels()} == {0.0}
+    assert {label.get_rotation() for label in slanted.get_xticklabels()} == {40.0}
+
+
+def test_long_names_are_shortened_and_no_name_is_a_formula():
+    axes = draw({"$\\nosuch$": [0.5]}, ["$\\nosuch$\n" + "x" * 100], title="$\\nosuch$")
+    assert [label.get_text() for label in axes.get_xticklabels()] == [
+        "$\\nosuch$ " + "x" * 19 + "..."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stages", "shares", "message"),
+    [
+        ([], {"numpy": []}, "`stages` and `shares` must not be empty; got 0 and 1"),
+        (STAGES, {}, "`stages` and `shares` must not be empty; got 3 and 0"),
+        (STAGES, {"numpy": [0.5]}, "`shares` must have 3 numbers each; got 1 of 'numpy'"),
+        (["input"], {"numpy": [-0.5]}, "`shares` must not be negative; got -0.5 of 'numpy'"),
+        (["input"], {"numpy": [-math.inf]}, "must not be negative; got -inf of 'numpy'"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(stages, shares, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        draw_agreement(stages, shares)

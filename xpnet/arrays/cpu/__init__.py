@@ -1,0 +1,1 @@
+"""Support for NumPy on a CPU: BLAS threads, blocked matrix products, memory."""

@@ -1,0 +1,1 @@
+"""Support for CuPy on a CUDA GPU: diagnosis, streams and pinned memory, fused kernels."""

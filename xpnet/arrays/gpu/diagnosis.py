@@ -1,0 +1,318 @@
+"""Looking for the cause, where there is no usable GPU.
+
+CuPy alone does not tell. Without a driver every array raises "driver version is insufficient",
+two wheels at once give a warning and an error from somewhere inside, and missing CUDA libraries
+come to light at the first matrix product. `diagnose` asks in the order in which one thing needs
+the other, so that the first cause found is the one to mend.
+
+Importing this module imports no CuPy; looking for a cause opens no context on the device, except
+with ``check=True``.
+"""
+
+import os
+import re
+import sys
+from dataclasses import replace
+from typing import Any, Final
+
+from xpnet.arrays.gpu.gpu_errors import Diagnosis, describe
+from xpnet.arrays.gpu.gpu_info import (
+    CUDA13_LIBRARIES,
+    WHEELS,
+    attempt,
+    driver_number,
+    gpu_facts,
+    import_cupy,
+    installed,
+    numpy_range,
+    one_line,
+    tf32_value,
+    told,
+    version_text,
+)
+
+__all__ = ["cause_of", "diagnose", "gpu_facts"]
+
+# CUDA writes version 12.4 as 12040. A driver serves the later minor versions of its major one.
+_CUDA12, _CUDA13 = 12000, 13000
+# Compute capability 5.0 is the oldest that CUDA 12 serves; TF32 came with 8.0.
+_OLDEST_OF_CUDA12, _FIRST_WITH_TF32 = 50, 80
+# cudaError_t and CUresult, which agree in these, and cublasStatus_t.
+_INSUFFICIENT_DRIVER, _NO_DEVICE = 35, 100
+_CUDA_CODES: Final[dict[int | None, str]] = {
+    2: "out-of-memory",
+    34: "stub-library",
+    46: "device-busy",
+    209: "no-kernel",
+    214: "memory-fault",
+    802: "not-ready",
+    803: "driver-mismatch",
+}
+_CODES: Final[dict[str, dict[int | None, str]]] = {
+    "CUDARuntimeError": _CUDA_CODES,
+    "CUDADriverError": _CUDA_CODES,
+    "CUBLASError": {3: "out-of-memory", 8: "no-kernel"},
+    "OutOfMemoryError": {None: "out-of-memory"},
+}
+
+
+def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diagnosis:
+    """Say whether a GPU is usable, and if not, why not and how to mend it.
+
+    Parameters
+    ----------
+    index : int, default 0
+        The number of the GPU, counted from 0.
+    check : bool, default False
+        Whether to let the GPU compute a small product and to compare it with the host's. The
+        first time this takes seconds: it opens a context and compiles.
+    tf32 : bool, default False
+        Whether TF32 was asked for. If not, a CUPY_TF32 that would turn it on is a cause.
+
+    Returns
+    -------
+    Diagnosis
+        The first cause found, in the order in which one thing needs the other.
+
+    Notes
+    -----
+    Nothing is raised, warned or printed. The product is right if it is within
+    ``gamma * (abs(x) @ abs(weight) + abs(bias))`` of its value in float64, where
+    ``gamma = n u / (1 - n u)``, ``u = 2**-24`` and n is the number of terms: the rounding bound
+    for any order of summation. With TF32, where the GPU has it, the factors have ten bits after
+    the point, which adds ``2**-9 + 2**-20``.
+
+    Examples
+    --------
+    >>> diagnose(-1).usable
+    False
+    """
+    wheels = installed(WHEELS)
+    cause = (
+        _in_installation(wheels)
+        or _in_driver(wheels, index)
+        or _in_libraries(wheels)
+        or _in_device(wheels, index)
+        or _in_tf32(index, asked=tf32)
+    )
+    if cause is None and check:
+        return _by_product(index, tf32=tf32)
+    return cause or describe("usable", index=index)
+
+
+def cause_of(error: Exception, index: int = 0) -> Diagnosis:
+    """Return the cause that an error tells, which CuPy raised while it used a GPU.
+
+    Examples
+    --------
+    >>> cause_of(RuntimeError("launch failure")).message
+    'CUDA says: launch failure'
+    """
+    code = _CODES.get(type(error).__name__, {}).get(getattr(error, "status", None), "cuda-error")
+    if isinstance(error, OSError) and error.filename:
+        code = "cache-unwritable"
+    extra = _extra(installed(WHEELS))
+    return describe(code, index=index, error=one_line(error), extra=extra)
+
+
+def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
+    # Before the import: with two wheels, what the import says depends on which came last.
+    if len(wheels) > 1:
+        return describe("two-wheels", wheels=" and ".join(wheels), names=" ".join(wheels))
+    error = attempt(import_cupy)
+    if not isinstance(error, Exception):
+        return None
+    module = sys.modules.get("cupy") if isinstance(error, AttributeError) else None
+    file = getattr(module, "__file__", None) or _script()
+    if file:
+        return describe("shadowed", file=one_line(file))
+    is_absent = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
+    if module is not None or is_absent:
+        if not wheels:
+            return describe("no-wheel" if sys.platform == "darwin" else "not-installed")
+        error = FileNotFoundError("its files are gone")
+    return _in_import(error, wheels)
+
+
+def _script() -> str | None:
+    """Return the file that is taken for CuPy, which is a folder."""
+    import importlib.util
+
+    spec = told(lambda: importlib.util.find_spec("cupy"))
+    file = spec and spec.origin
+    return file if file and os.path.basename(file) == "cupy.py" else None  # noqa: PTH119
+
+
+def _in_import(error: Exception, wheels: tuple[str, ...]) -> Diagnosis:
+    """Tell why CuPy, which is there, cannot be imported."""
+    import numpy as np
+
+    if isinstance(error, OSError) and error.filename:  # the import makes this folder
+        return cause_of(error)
+    # CuPy wraps the error in a page of advice; the reason is what it was raised from.
+    reason, wheel = one_line(error.__cause__ or error), _wheel(wheels)
+    needed = numpy_range(wheels)
+    if needed and not _is_within(np.__version__, needed):
+        facts = {"wheel": wheel, "range": needed, "numpy": np.__version__}
+        return describe("numpy-unsupported", error=reason, **facts)
+    return describe("broken-install", error=reason, names=wheel, extra=_extra(wheels))
+
+
+def _is_within(version: str, versions: str) -> bool:
+    """Tell whether a version is within a range such as ``<2.6,>=2.0``."""
+
+    def numbers(text: str) -> tuple[int, ...]:
+        return tuple(map(int, re.findall(r"[0-9]+", text)[:3]))
+
+    below = re.findall(r"<([0-9.]+)", versions)
+    least = re.findall(r">=([0-9.]+)", versions)
+    return all(numbers(version) < numbers(bound) for bound in below) and all(
+        numbers(version) >= numbers(bound) for bound in least
+    )
+
+
+def _in_driver(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
+    import cupy
+
+    runtime = cupy.cuda.runtime
+    n_devices = attempt(runtime.getDeviceCount)
+    if isinstance(n_devices, Exception):
+        status = getattr(n_devices, "status", None)
+        if status == _INSUFFICIENT_DRIVER:
+            return _insufficient_driver(wheels, runtime, n_devices)
+        if status != _NO_DEVICE:
+            return cause_of(n_devices, index)
+        n_devices = 0
+    if n_devices == 0:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if visible is None:
+            return describe("no-device")
+        return describe("hidden-device", visible=repr(one_line(visible)))
+    if not 0 <= index < n_devices:
+        last = n_devices - 1
+        return describe("no-such-device", index=index, n_devices=n_devices, last=last)
+    return None
+
+
+def _insufficient_driver(wheels: tuple[str, ...], runtime: Any, error: Exception) -> Diagnosis:
+    """Tell no driver from an old one: CUDA gives both the same error, 35."""
+    driver, needed = attempt(runtime.driverGetVersion), runtime.runtimeGetVersion()
+    if driver == 0 or isinstance(driver, Exception):
+        number = driver_number()
+        return describe("no-driver-library" if number else "no-driver", number=number)
+    if driver // 1000 >= needed // 1000:
+        return cause_of(error)
+    return describe(
+        "driver-too-old",
+        driver=version_text(driver),
+        runtime=version_text(needed),
+        wheel=_wheel(wheels),
+        major=needed // 1000,
+        or_swap=f"; or {_swap(wheels)}" if needed >= _CUDA13 > driver >= _CUDA12 else "",
+    )
+
+
+def _swap(wheels: tuple[str, ...]) -> str:
+    """Return the way from CUDA 13 to 12; the libraries must go too, see CUDA13_LIBRARIES."""
+    names = " ".join((_wheel(wheels), *CUDA13_LIBRARIES))
+    return f'pip uninstall -y {names}, then pip install "xpnet[cuda12]"'
+
+
+def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
+    import cupy
+
+    # CuPy loads these at first use; cudart it has built in.
+    loaded = {
+        "cuBLAS": attempt(lambda: cupy.cuda.cublas),
+        "NVRTC": attempt(cupy.cuda.nvrtc.getVersion),
+    }
+    failed = [name for name, outcome in loaded.items() if isinstance(outcome, Exception)]
+    wheel, extra = _wheel(wheels), _extra(wheels)
+    if failed:
+        libraries = ", ".join(failed)
+        strangers = " ".join(installed(CUDA13_LIBRARIES))
+        code = "libraries-mixed" if strangers and extra == "cuda12" else "libraries-missing"
+        facts = {"libraries": libraries, "strangers": strangers}
+        return describe(code, wheel=wheel, extra=extra, **facts)
+    # CuPy's own search; where it has another name, the first kernel will tell.
+    headers = attempt(lambda: cupy._core.core.assemble_cupy_compiler_options(()))  # noqa: SLF001
+    if type(headers) is RuntimeError:
+        return describe("headers-missing", wheel=wheel, extra=extra)
+    return None
+
+
+def _in_device(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
+    import cupy
+
+    capability = attempt(lambda: _capability(index))
+    if isinstance(capability, Exception):
+        return cause_of(capability, index)
+    oldest = min(told(cupy.cuda.nvrtc.getSupportedArchs) or (0,))
+    if capability >= oldest:
+        return None
+    or_swap = f", or {_swap(wheels)}" if capability >= _OLDEST_OF_CUDA12 else ""
+    return describe(
+        "device-too-old",
+        index=index,
+        capability=capability / 10,
+        wheel=_wheel(wheels),
+        oldest=oldest / 10,
+        or_swap=or_swap if _extra(wheels) == "cuda13" else "",
+    )
+
+
+def _capability(index: int) -> int:
+    """Return the compute capability, 8.6 as 86."""
+    import cupy
+
+    properties = cupy.cuda.runtime.getDeviceProperties(index)
+    return int(properties["major"] * 10 + properties["minor"])
+
+
+def _in_tf32(index: int, *, asked: bool) -> Diagnosis | None:
+    value, text = tf32_value(), one_line(os.environ.get("CUPY_TF32"))
+    if asked:
+        return None
+    if value is None:
+        return describe("tf32-unreadable", value=repr(text))
+    if value > 0 and _capability(index) >= _FIRST_WITH_TF32:
+        return describe("tf32-unasked", value=text)
+    return None
+
+
+def _by_product(index: int, *, tf32: bool) -> Diagnosis:
+    error = attempt(lambda: _product_error(index, tf32=tf32))
+    if isinstance(error, Exception):
+        return cause_of(error, index)
+    # Not `error > 1`: a NaN is wrong as well.
+    code = "usable" if error <= 1 else "wrong-product"
+    return replace(describe(code, index=index, excess=error), product_error=error)
+
+
+def _product_error(index: int, *, tf32: bool) -> float:
+    """Return the GPU's largest error in x @ weight + bias, in units of its rounding bound."""
+    import cupy
+    import numpy as np
+
+    n_in = 64
+    draw = np.random.default_rng(0).standard_normal
+    x, weight, bias = (draw(shape, dtype=np.float32) for shape in ((32, n_in), (n_in, 16), 16))
+    with cupy.cuda.Device(index):
+        on_device = cupy.asarray(x) @ cupy.asarray(weight) + cupy.asarray(bias)
+        computed = cupy.asnumpy(on_device).astype(np.float64)
+    # The drawn float32 values are exact in float64, where the host multiplies them again.
+    exact = x.astype(np.float64) @ weight.astype(np.float64) + bias
+    rounding = (n_in + 1) * 2.0**-24
+    gamma = rounding / (1 - rounding)
+    if tf32 and _capability(index) >= _FIRST_WITH_TF32:
+        gamma += 2.0**-9 + 2.0**-20
+    bound = gamma * (abs(x) @ abs(weight) + abs(bias))
+    return float(np.max(abs(computed - exact) / bound))
+
+
+def _wheel(wheels: tuple[str, ...]) -> str:
+    return wheels[0] if wheels else "cupy"
+
+
+def _extra(wheels: tuple[str, ...]) -> str:
+    return "cuda12" if "cupy-cuda12x" in wheels else "cuda13"

@@ -1,0 +1,14 @@
+"""A scikit-learn face: `MLPClassifier` and `MLPRegressor` on every array library and device."""
+
+try:
+    import sklearn
+except ModuleNotFoundError as error:
+    msg = "MLPClassifier and MLPRegressor need scikit-learn: pip install scikit-learn"
+    raise ModuleNotFoundError(msg, name=error.name) from error
+else:
+    del sklearn
+
+from xpnet.estimators.classifier import MLPClassifier
+from xpnet.estimators.regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

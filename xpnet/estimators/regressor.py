@@ -1,0 +1,135 @@
+"""The regressor of the scikit-learn face."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from xpnet.arrays.namespace import array_namespace, current_device
+from xpnet.estimators.base import BaseMLP
+from xpnet.estimators.inputs import dense
+from xpnet.inference.predict import predict
+from xpnet.networks.network import Network, Output
+
+__all__ = ["MLPRegressor"]
+
+
+@dataclass(eq=False, repr=False)
+class _Loss:
+    """The first argument of a regressor."""
+
+    loss: str = "squared_error"
+
+
+@dataclass(eq=False, repr=False)
+class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # scikit-learn has no types
+    """A regressor to be used as scikit-learn's, on any array library and device.
+
+    Parameters
+    ----------
+    loss : {"squared_error"}, default "squared_error"
+        Half the squared error, summed over the outputs; "poisson" is not supported.
+    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init,
+    power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum,
+    nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,
+    n_iter_no_change, max_fun, device, predict_batch_size
+        As for `MLPClassifier`; the rows of `early_stopping` are held out at random, and their
+        score is R^2.
+
+    Attributes
+    ----------
+    network_ : Network
+        Its outputs are values.
+    coefs_, intercepts_, loss_, best_loss_, loss_curve_, validation_scores_,
+    best_validation_score_, n_iter_, t_, n_layers_, n_outputs_, n_features_in_, out_activation_,
+    feature_names_in_
+        As for `MLPClassifier`. The loss is a mean over the outputs, as scikit-learn's is.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If scikit-learn is not installed.
+
+    References
+    ----------
+    As for `MLPClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xpnet
+    >>> x = np.linspace(-3, 3, 200)[:, None]
+    >>> mlp = xpnet.MLPRegressor(activation="tanh", learning_rate_init=0.02, random_state=0)
+    >>> bool(mlp.fit(x, np.sin(x[:, 0])).score(x, np.sin(x[:, 0])) > 0.99)
+    True
+    """
+
+    _metric = staticmethod(r2_score)
+    score = BaseMLP.score  # the mixin's wants NumPy's arrays
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Go on for one epoch.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit`.
+        """
+        return self._fit(X, y, sample_weight, goes_on=True, is_partial=True)
+
+    def _truth(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
+        del classes
+        if not is_first and self._n_out(y) != self.network_.n_out:
+            msg = f"`y` must have {self.network_.n_out} outputs, as before; got {self._n_out(y)}"
+            raise ValueError(msg)
+        return y
+
+    def _meaning(self, n_out: int) -> tuple[str, Output, Any]:
+        del n_out
+        return "identity", "values", None
+
+    def _n_out(self, truth: NDArray[Any]) -> int:
+        return 1 if truth.ndim == 1 else int(truth.shape[1])
+
+    def _found(self, network: Network, rows: Any) -> Any:
+        values = predict(network, dense(rows), batch_size=self.predict_batch_size)
+        if network.n_out > 1:
+            return values
+        with current_device(values):
+            return array_namespace(values).reshape(values, (-1,))
+
+    def predict(self, X: Any) -> Any:
+        """Return the values of each row.
+
+        Parameters
+        ----------
+        X : array, data frame or sparse matrix of shape (n, n_features)
+
+        Returns
+        -------
+        array of shape (n,) or (n, n_outputs)
+            Of the library, device and dtype of X.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is of another library or device than the network (the host excepted), of another
+            shape, or not finite.
+        """
+        return self._found(*self._checked(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

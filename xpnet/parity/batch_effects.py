@@ -1,0 +1,161 @@
+"""How far a row's result moves with what is computed beside it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from operator import index
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.namespace import array_namespace, current_device
+from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.batch_invariance import tiled
+from xpnet.inference.batches import as_rows, on_network_device
+from xpnet.networks.network import Network, forward
+
+__all__ = ["BatchSensitivity", "Movement", "batch_sensitivity"]
+
+_LARGEST_SIZE = 1000
+_PLACES = 256
+
+
+@dataclass(frozen=True)
+class Movement:
+    """How far the outputs of one row moved over several computations.
+
+    Attributes
+    ----------
+    computations : int
+        How many there were.
+    results : int
+        How many different results, bit by bit.
+    largest_difference : float
+        From the first result, absolute; 0 where all are the same.
+    largest_ulp : float
+        From the first result, in units of its last place.
+    """
+
+    computations: int
+    results: int
+    largest_difference: float
+    largest_ulp: float
+
+
+@dataclass(frozen=True)
+class BatchSensitivity:
+    """How far the first row's outputs move with the batch size and the place.
+
+    Attributes
+    ----------
+    sizes, places : Movement
+        With the number of rows; and with the row's place among `n_in_tile` rows.
+    invariant_sizes, invariant_places : Movement
+        The same with ``batch_invariant=True``.
+    n_in_tile : int
+        How many rows there were when the place changed.
+    """
+
+    sizes: Movement
+    places: Movement
+    invariant_sizes: Movement
+    invariant_places: Movement
+    n_in_tile: int
+
+    @property
+    def is_invariant(self) -> bool:
+        """Whether ``batch_invariant=True`` gave one result only."""
+        return self.invariant_sizes.results == self.invariant_places.results == 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers by name."""
+        return {**asdict(self), "is_invariant": self.is_invariant}
+
+
+def batch_sensitivity(
+    network: Network, images: Any, /, *, sizes: Sequence[int] | None = None
+) -> BatchSensitivity:
+    """Measure how far the first image's outputs move with what is computed beside it.
+
+    Parameters
+    ----------
+    network : Network
+    images : array of shape (n, n_in), (n, height, width) ...
+        The first is the one that is looked at, the others its company; at least one.
+    sizes : sequence of int, optional
+        Batch sizes, each in 1 .. n; all up to 1,000 by default.
+
+    Returns
+    -------
+    BatchSensitivity
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `xpnet.predict`; and if there is no image, or a size is not in 1 .. n.
+
+    Examples
+    --------
+    >>> import xpnet
+    >>> images, labels = xpnet.sample()
+    >>> batch_sensitivity(xpnet.load("sample"), images, sizes=[1, 7, 100]).is_invariant
+    True
+    """
+    rows = on_network_device(network, as_rows(images, network.n_in))
+    n_rows = rows.shape[0]
+    if n_rows == 0:
+        msg = "`images` must hold at least one to look at; got none"
+        raise ValueError(msg)
+    sizes = range(1, min(n_rows, _LARGEST_SIZE) + 1) if sizes is None else list(map(index, sizes))
+    wrong = [size for size in sizes if not 1 <= size <= n_rows]
+    if wrong or not sizes:
+        found = wrong[0] if wrong else "none"
+        msg = f"`sizes` must be from 1 to {n_rows}, as there are images; got {found}"
+        raise ValueError(msg)
+    with current_device(rows):
+        invariant = _invariant(network)
+        n_in_tile = min(n_rows, _PLACES)
+        tile, places = rows[:n_in_tile, :], range(n_in_tile)
+        return BatchSensitivity(
+            _movement(forward(network, rows[:size, :])[0, :] for size in sizes),
+            _movement(forward(network, _with_first_at(tile, i))[i, :] for i in places),
+            _movement(invariant(rows[:size, :])[0, :] for size in sizes),
+            _movement(invariant(_with_first_at(tile, i))[i, :] for i in places),
+            n_in_tile,
+        )
+
+
+def _invariant(network: Network) -> Callable[[Any], Any]:
+    """Return the network's outputs as ``batch_invariant=True`` computes them."""
+    compute, n_at_a_time = tiled(network, lambda _network, _rows, y: y, None)
+
+    def outputs(rows: Any) -> Any:
+        starts = range(0, rows.shape[0], n_at_a_time)
+        parts = [compute(rows[start : start + n_at_a_time, :]) for start in starts]
+        return array_namespace(*parts).concat(parts)
+
+    return outputs
+
+
+def _with_first_at(rows: Any, place: int) -> Any:
+    """Return the rows with the first one moved to another place."""
+    return array_namespace(rows).concat((rows[1 : place + 1, :], rows[:1, :], rows[place + 1 :, :]))
+
+
+def _movement(outputs: Iterable[Any]) -> Movement:
+    results = [to_numpy(y) for y in outputs]
+    # One result of each kind is enough to look at.
+    kinds = {y.tobytes(): y for y in results}
+    differences = [_difference(results[0], y) for y in kinds.values()]
+    largest, ulp = (max(column) for column in zip(*differences, strict=True))
+    return Movement(len(results), len(kinds), largest, ulp)
+
+
+def _difference(expected: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:
+    """Return the largest difference, absolute and in ULP, of numbers that are finite in both."""
+    ulp = np.spacing(np.abs(expected)).astype(np.float64)
+    expected, y = expected.astype(np.float64), y.astype(np.float64)
+    is_finite = np.isfinite(expected) & np.isfinite(y)
+    difference = np.abs(np.where(is_finite, y, 0.0) - np.where(is_finite, expected, 0.0))
+    in_ulp = difference / np.where(is_finite, ulp, 1.0)
+    return float(np.max(difference)), float(np.max(in_ulp))

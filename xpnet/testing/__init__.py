@@ -1,0 +1,5 @@
+"""Tests of array code on every array library and device: `assert_parity` and a pytest plugin."""
+
+from xpnet.testing.comparison import assert_parity
+
+__all__ = ["assert_parity"]

@@ -1,0 +1,214 @@
+"""The pytest plugin: a test that asks for `xp` runs on every array library and device.
+
+It is switched on by ``-p xpnet.testing.plugin`` or ``pytest_plugins = ["xpnet.testing.plugin"]``,
+never by itself. It is the only file of the package that imports pytest, and needs of xpnet the
+room `arrays` alone.
+
+Fixtures: `xp`, `xp_device`, `xp_backend`. Options: ``--xp-backends``, ``--xp-require``.
+"""
+
+import contextlib
+import importlib.util
+import unittest
+from collections import Counter
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from xpnet.testing.backend_choice import NAMES, choosing, chosen, expand, matching, why_not
+from xpnet.testing.backends import Backend, open_backend
+
+__all__ = ["xp", "xp_backend", "xp_device"]
+
+_ON_A_GPU = {"cupy", "torch:cuda"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("xp", "array libraries and devices (xpnet.testing.plugin)")
+    group.addoption(
+        "--xp-backends",
+        metavar="NAMES",
+        help="backends to test on, such as numpy,cupy; a library stands for all its devices, and"
+        " -NAME leaves it out (--xp-backends=-jax: all but JAX). The default, all, is every one"
+        f" that is here of {', '.join(NAMES)}",
+    )
+    group.addoption(
+        "--xp-require",
+        action="append",
+        default=[],
+        metavar="NAMES",
+        help="backends that must be here: without them no test is run, instead of some skipped."
+        " A library stands for its default device, all for everything in --xp-backends. May be"
+        " given again",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the choice of backends; stop if one is missing that must not be."""
+    config.addinivalue_line("markers", "gpu: needs a CUDA GPU")
+    if importlib.util.find_spec("array_api_extra") is None:
+        msg = 'xpnet.testing.plugin needs array-api-extra; pip install "xpnet[testing]"'
+        raise pytest.UsageError(msg)
+    names = _chosen_by(config.getoption("xp_backends", default=None))
+    _require(config.getoption("xp_require", default=[]), names)
+    stack = contextlib.ExitStack()
+    stack.enter_context(choosing(names))
+    config.add_cleanup(stack.close)
+
+
+def _chosen_by(option: str | None) -> tuple[str, ...]:
+    if option is None:
+        return NAMES
+    with _usage_errors():
+        names = expand(option, "--xp-backends")
+    if all(why_not(name) for name in names):
+        reasons = "; ".join(f"{name}: {why_not(name)}" for name in names)
+        msg = f"--xp-backends={option} leaves nothing to test on ({reasons})"
+        raise pytest.UsageError(msg)
+    return names
+
+
+def _require(options: list[str], names: tuple[str, ...]) -> None:
+    words = [word.strip() for option in options for word in option.split(",")]
+    for word in filter(None, words):
+        with _usage_errors():
+            matching(word, "--xp-require")
+        for name in names if word == "all" else (word,):
+            reason = why_not(name) if name in names else "--xp-backends leaves it out"
+            if reason is not None:
+                msg = f"--xp-require={name}: {reason}"
+                raise pytest.UsageError(msg)
+
+
+@contextlib.contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise pytest.UsageError(*error.args) from None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that asks for `xp_backend`, or for `xp`, on every one that is here."""
+    if "xp_backend" not in metafunc.fixturenames or _is_parametrized(metafunc.definition):
+        return
+    # pytest has no public way to ask what other hooks have filled in, or whose a fixture is.
+    if any("xp" in call.params for call in getattr(metafunc, "_calls", ())):
+        return  # The test's `xp` is the user's own.
+    fixtures = getattr(metafunc, "_arg2fixturedefs", {}).get("xp_backend", ())
+    if any(fixture.func.__module__ != __name__ for fixture in fixtures[-1:]):
+        return  # and so is `xp_backend`
+    here = [name for name in chosen() if why_not(name) is None]
+    marked = [
+        pytest.param(name, marks=pytest.mark.gpu) if name in _ON_A_GPU else name for name in here
+    ]
+    metafunc.parametrize("xp_backend", marked, indirect=True)
+
+
+def _is_parametrized(item: Any) -> bool:
+    """Tell whether a test itself says on which backends it runs."""
+    for mark in item.iter_markers("parametrize"):
+        names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+        split = names.split(",") if isinstance(names, str) else names
+        if "xp_backend" in map(str.strip, split):
+            return True
+    return False
+
+
+@pytest.fixture
+def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Give each array library and device that is here, as a `Backend`.
+
+    Functions tagged with array-api-extra's ``lazy_xp_function`` are compiled by ``jax.jit`` on
+    JAX, and must compute nothing on Dask.
+    """
+    from array_api_extra.testing import patch_lazy_xp_functions
+
+    name = getattr(request, "param", None)
+    if name not in NAMES:
+        pytest.fail(_why_no_backend(request, name))
+    reason = why_not(name) if name in chosen() else "--xp-backends leaves it out"
+    if reason is not None:
+        pytest.skip(reason)
+    backend = open_backend(name)
+    with backend.flags, patch_lazy_xp_functions(request, xp=backend.xp):
+        yield backend
+
+
+def _why_no_backend(request: pytest.FixtureRequest, name: object) -> str:
+    if name is not None:
+        return f"xp_backend must be one of {', '.join(NAMES)}; got {name}"
+    if "xp" in getattr(getattr(request.node, "callspec", None), "params", ()):
+        return "xp_device and xp_backend belong to the plugin's xp: this test has an xp of its own"
+    if issubclass(request.cls or object, unittest.TestCase):
+        return "xp and its like run tests on each backend, which unittest.TestCase does not let"
+    return "xp and its like must be arguments of the test or its fixtures: they run it on each"
+
+
+@pytest.fixture
+def xp(xp_backend: Backend) -> Any:
+    """Return each library's namespace; its creation functions default to the device under test."""
+    return xp_backend.namespace
+
+
+@pytest.fixture
+def xp_device(xp_backend: Backend) -> Any:
+    """Return the device under test, in the library's own terms."""
+    return xp_backend.device
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note on each report the backend, which the summary counts by."""
+    report = yield
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if "xp_backend" in params:
+        # Plain values, which pytest-xdist carries from a worker to the session.
+        vars(report).update(
+            xp_backend=params["xp_backend"], xp_is_everywhere=not _is_parametrized(item)
+        )
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which backends were not tested or skipped, why, and how many tests that are."""
+    reports = [
+        report
+        for group in terminalreporter.stats.values()
+        for report in group
+        if hasattr(report, "xp_backend")
+    ]
+    for (verdict, name, reason), n_tests in _skips(reports).items():
+        # None is counted where tests use `assert_parity` alone.
+        count = f" ({n_tests} test{'' if n_tests == 1 else 's'})" if n_tests else ""
+        terminalreporter.write_line(f"{verdict} xp backend {name}: {reason}{count}")
+
+
+def _skips(reports: list[Any]) -> Counter[tuple[str, str, str]]:
+    """Count the tests that backends have missed, by backend and reason."""
+    missing = {name: reason for name in chosen() if (reason := why_not(name)) is not None}
+    here = [name for name in chosen() if name not in missing]
+    # A backend that is not here misses every test that runs on all that are.
+    n_everywhere = len(
+        {
+            report.nodeid
+            for report in reports
+            if report.xp_is_everywhere and report.xp_backend in here[:1]
+        }
+    )
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for name, reason in missing.items():
+        library = name.partition(":")[0]
+        label = library if missing.get(library) == reason else name
+        counts["NOT TESTED", label, reason] = n_everywhere
+    for report in reports:
+        if report.skipped and isinstance(report.longrepr, tuple):
+            name, reason = report.xp_backend, report.longrepr[2].removeprefix("Skipped: ")
+            verdict = "NOT TESTED" if missing.get(name) == reason else "SKIPPED on"
+            counts[verdict, name, reason] += 1
+    return counts
