@@ -20,7 +20,7 @@ import pytest
 import xpnet as package
 from xpnet.arrays.gpu.gpu_info import WHEELS, installed
 
-FAKE_DRIVER = Path(__file__).parents[1] / "arrays" / "fake_driver.c"
+FAKE_DRIVER = Path(__file__).parents[1] / "arrays" / "gpu" / "fake_driver.c"
 _FOUND = installed(WHEELS)
 WHEEL = _FOUND[0] if _FOUND else "cupy-cuda13x"
 
