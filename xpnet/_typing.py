@@ -1,4 +1,4 @@
-"""What xpnet asks of an array: the few attributes and operators that every library has."""
+"""Types of arrays: the attributes and operators that every array library has."""
 
 from typing import Any, Protocol, TypeVar
 

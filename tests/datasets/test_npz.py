@@ -254,7 +254,7 @@ PACKED = npz(images=IMAGES, labels=LABELS)
         (PACKED[:-10], "corrupt or truncated npz, found File is not a zip file"),
         (PACKED[:60] + bytes([PACKED[60] ^ 255]) + PACKED[61:], "corrupt or truncated npz, found "),
         (zipped(), "npz without arrays"),
-        (zipped(("a.txt", "x")), r"npz member that is no npy file, found 'a\.txt'"),
+        (zipped(("a.txt", "x")), r"npz member that is not an npy file, found 'a\.txt'"),
         (zipped(("a.npy", "x")), "npy version, found 78, expected 1.0 or 2.0"),
         (zipped(("a.npy", GOOD + b"1")), "data goes on after the last row, found 13 bytes"),
     ],
@@ -268,13 +268,13 @@ def test_encrypted_member(write):
     content = bytearray(zipped(("images.npy", GOOD)))
     for signature, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         content[content.index(signature) + place] |= 1
-    refused(write(bytes(content)), "npz files are, or encrypted, found 'images.npy'")
+    refused(write(bytes(content)), "compression, or encrypted, found 'images.npy'")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 def test_member_twice(write):
     content = zipped(("images.npy", GOOD), ("images.npy", GOOD))
-    refused(write(content), re.escape("npz member twice, found 'images.npy'"))
+    refused(write(content), re.escape("duplicate npz member, found 'images.npy'"))
 
 
 @pytest.mark.parametrize("content", [GOOD, PACKED], ids=["npy", "npz"])

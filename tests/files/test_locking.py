@@ -46,7 +46,7 @@ def test_nothing_is_left(tmp_path):
 
 def test_another_process_is_refused_with_the_name_of_the_first(tmp_path):
     with hold(tmp_path / "a") as process:
-        rule = f"in use by process {process.pid}: wait for its end, or choose another file"
+        rule = f"in use by process {process.pid}: wait until it ends, or choose another file"
         with pytest.raises(BlockingIOError, match=rule) as caught, exclusive(tmp_path / "a"):
             pytest.fail("the block must not run")
         assert caught.value.filename == str(tmp_path / "a")

@@ -53,7 +53,7 @@ def test_files_with_hardly_any_content(tmp_path, content):
         (PACKED[:-12], "truncated gzip"),
         (PACKED[:-3], "truncated gzip"),
         (PACKED[:2], "truncated gzip"),
-        (PACKED + b"garbage", "something else follows the gzip data, found b'ga'"),
+        (PACKED + b"garbage", "gzip data followed by other data, found b'ga'"),
         (flipped(PACKED, -6), "corrupt gzip, found CRC check failed"),
         (flipped(PACKED, -2), "corrupt gzip, found Incorrect length of data produced"),
         (flipped(PACKED, 2), "corrupt gzip, found Unknown compression method"),

@@ -49,7 +49,7 @@ def test_a_fault_keeps_the_file_that_was_to_be_replaced(tmp_path):
 def test_an_existing_file_is_replaced_only_by_force(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    rule = r"exists already \(--force or force=True replaces it\)"
+    rule = r"already exists \(--force or force=True replaces it\)"
     with pytest.raises(FileExistsError, match=rule), atomic_write(path):
         pytest.fail("the block must not run")
     assert path.read_bytes() == b"old"
@@ -63,7 +63,7 @@ def test_a_file_that_came_in_between_is_not_overwritten(tmp_path):
     writing = atomic_write(path)
     writing.__enter__().write(b"mine")
     path.write_bytes(b"theirs")
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         writing.__exit__(None, None, None)
     assert names(tmp_path) == ["a"]
     assert path.read_bytes() == b"theirs"

@@ -116,7 +116,7 @@ def test_forms_of_a_data_descriptor(layout: str, zeros: bool) -> None:  # noqa: 
         content[14:26] = bytes(12)
     assert check(bytes(content)) == ["a", "b"]
     content[SECOND + len(signature) * 4] ^= 1
-    with pytest.raises(zipfile.BadZipFile, match="bytes behind 'a' that belong to no member"):
+    with pytest.raises(zipfile.BadZipFile, match="bytes after 'a' that belong to no member"):
         check(bytes(content))
 
 
@@ -131,38 +131,38 @@ def write(place: int, layout: str, number: Any) -> Callable[[bytearray], bytearr
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x + b"\0", "something else behind the archive"),
-        (write(END + 20, "<H", 1), "an end that is cut off"),
-        (lambda x: b"more" + x, "something else before the archive"),
-        (lambda x: moved(x, FIRST, b"more"), "members elsewhere than the directory says"),
-        (lambda x: moved(x, SECOND, b"more"), "bytes behind 'a' that belong to no member"),
-        (lambda x: moved(x, DIRECTORY, b"more"), "bytes behind 'b' that belong to no member"),
-        (lambda x: moved(x, SECOND, bytes(12)), "bytes behind 'a' that belong to no member"),
+        (lambda x: x + b"\0", "other data after the archive"),
+        (write(END + 20, "<H", 1), "a truncated end record"),
+        (lambda x: b"more" + x, "other data before the archive"),
+        (lambda x: moved(x, FIRST, b"more"), "members at other offsets than in the directory"),
+        (lambda x: moved(x, SECOND, b"more"), "bytes after 'a' that belong to no member"),
+        (lambda x: moved(x, DIRECTORY, b"more"), "bytes after 'b' that belong to no member"),
+        (lambda x: moved(x, SECOND, bytes(12)), "bytes after 'a' that belong to no member"),
         (lambda x: x[:END] + b"more" + x[END:], "Bad magic number for central directory"),
         (write(END + 4, "<H", 1), "a part of an archive of several parts"),
         (write(END + 6, "<H", 1), "a part of an archive of several parts"),
         (write(END + 8, "<H", 3), "a part of an archive of several parts"),
         (write(END + 8, "<L", 0x10001), "2 members, 1 by the end record"),
-        (write(END + 16, "<L", DIRECTORY - 1), "a directory elsewhere than the end record says"),
+        (write(END + 16, "<L", DIRECTORY - 1), "directory at another offset than in the end"),
         (write(DIRECTORY + 32, "<H", ENTRY), "1 members, 2 by the end record"),
         (write(DIRECTORY + 30, "<H", ENTRY + 4), "Corrupt extra field|1 members"),
-        (write(DIRECTORY + ENTRY + 42, "<L", 0), "bytes behind 'a' that belong to no member"),
-        (write(DIRECTORY + 42, "<L", 1), "members elsewhere than the directory says"),
-        (write(DIRECTORY + ENTRY + 42, "<L", 77), "members elsewhere than the directory says"),
+        (write(DIRECTORY + ENTRY + 42, "<L", 0), "bytes after 'a' that belong to no member"),
+        (write(DIRECTORY + 42, "<L", 1), "members at other offsets than in the directory"),
+        (write(DIRECTORY + ENTRY + 42, "<L", 77), "members at other offsets than in the directory"),
         (write(FIRST, "<L", 0), "local header of 'a' that differs from the directory"),
         (write(FIRST + 6, "<H", 8), "local header of 'a' that differs from the directory"),
         (write(SECOND + 8, "<H", 8), "local header of 'b' that differs from the directory"),
         (write(SECOND + 14, "<L", 0), "local header of 'b' that differs from the directory"),
         (write(SECOND + 18, "<L", 0), "local header of 'b' that differs from the directory"),
         (write(SECOND + 22, "<L", SIZE + 1), "local header of 'b' that differs from the direct"),
-        (write(SECOND + 22, "<L", 2**32 - 1), "local header without the zip64 field"),
+        (write(SECOND + 22, "<L", 2**32 - 1), "local header without its zip64 field"),
         (write(SECOND + 30, "<c", b"c"), "local header of 'b' that differs from the directory"),
         (write(SECOND + 26, "<H", 2), "local header of 'b' that differs from the directory"),
-        (write(SECOND + 28, "<H", 1), "bytes behind 'b' that belong to no member"),
+        (write(SECOND + 28, "<H", 1), "bytes after 'b' that belong to no member"),
         (write(DIRECTORY + 8, "<H", 8), "local header of 'a' that differs from the directory"),
         (write(DIRECTORY + 16, "<L", 0), "local header of 'a' that differs from the directory"),
         (write(DIRECTORY + 24, "<L", 0), "local header of 'a' that differs from the directory"),
-        (write(DIRECTORY + ENTRY + 32, "<H", 9), "a directory of another length than its entries"),
+        (write(DIRECTORY + ENTRY + 32, "<H", 9), "directory with another length than its entries"),
         (write(DIRECTORY + 46, "<c", b"c"), "local header of 'c' that differs from the directory"),
     ],
     ids=map(str, range(32)),
@@ -189,7 +189,7 @@ def large() -> bytearray:
         (16, "a part of an archive of several parts"),
         (24, "a part of an archive of several parts"),
         # Python 3.13 and later say it themselves.
-        (48, "a directory elsewhere than the end record says|Corrupt zip64 end of central"),
+        (48, "a directory at another offset than in the end record|Corrupt zip64 end of central"),
         (56, "Bad magic number for central directory"),
     ],
 )

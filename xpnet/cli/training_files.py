@@ -85,7 +85,7 @@ def told_where(checkpoint: Path | None) -> "Iterator[None]":
             raise
         what, end = error.strerror or str(error), ""
         if isinstance(error, FileExistsError):
-            what, end = "exists already", " and replaces the file"
+            what, end = "already exists", " and replaces the file"
         text = f"{what}; {checkpoint} holds what was learned: --resume goes on{end}"
         raise OSError(error.errno, text, error.filename) from error
 

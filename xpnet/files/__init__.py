@@ -1,4 +1,4 @@
-"""What every file needs: opening, gzip, whole-or-nothing writing, errors that say where."""
+"""Opening, gzip, atomic writing and locking of files; errors with file, line and column."""
 
 from xpnet.files.errors import DataError, DataWarning, FileError, WeightsError, quoted
 from xpnet.files.opening import Source, open_source, take

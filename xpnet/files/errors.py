@@ -1,4 +1,4 @@
-"""Errors about the content of files, each one line that says where and what to do."""
+"""Errors about the content of files: one line with the file, line, column and remedy."""
 
 import os
 import re
@@ -15,7 +15,7 @@ __all__ = [
     "quoted",
 ]
 
-# A message is at most 400 characters on a terminal, the name of the command in front included.
+# A printed message has at most 400 characters, including the name of the command before it.
 _MESSAGE_LIMIT = 390
 _PATH_LIMIT = 120
 _FOUND_LIMIT = 120
@@ -24,30 +24,30 @@ _ELLIPSIS = "..."
 
 
 class FileError(ValueError):
-    """What is wrong with a file: ``FILE:LINE:COLUMN: what, found X, expected Y, hint``.
+    """An error in a file: ``FILE:LINE:COLUMN: what, found X, expected Y, hint``.
 
-    Parts that are not given are left out. The text is always one line of at most 400
-    characters: long paths and values are shortened, control characters are escaped.
+    Omitted parts are left out. The message is one line of at most 400 characters: long paths
+    and values are shortened, control characters are escaped.
 
     Parameters
     ----------
     what : str
-        What is wrong, in a few words.
+        The wrong thing, in a few words.
     file : str or os.PathLike
         The file that was read.
     line, column : int, optional
-        Where in it, counted from 1. A column of a table is a field, not a character.
+        Position in the file, counted from 1. A column is a field of a table, not a character.
     found, expected : object, optional
-        The fact and the rule. Text out of the file goes through `quoted` first.
+        The fact and the rule. Strings from the file must be passed through `quoted` first.
     hint : str, optional
         The remedy.
 
     Attributes
     ----------
     file : str
-        The file's name.
+        Name of the file.
     line, column : int or None
-        Where in it, counted from 1.
+        Position in the file, counted from 1.
 
     Examples
     --------
@@ -73,8 +73,8 @@ class FileError(ValueError):
         super().__init__(self._message())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The default would call the class with the finished message alone, and fail: errors
-        # travel between the processes of a cluster.
+        # Errors are pickled between the processes of a cluster. The default would call the class
+        # with the message alone, and fail.
         what, found, expected, hint = self._parts
         place: dict[str, Any] = {"file": self.file, "line": self.line, "column": self.column}
         remake = partial(type(self), found=found, expected=expected, hint=hint, **place)
@@ -96,7 +96,7 @@ class FileError(ValueError):
 
 
 class DataError(FileError):
-    """A file of images or labels does not hold what it should."""
+    """Invalid content of a file of images or labels."""
 
 
 class DataWarning(UserWarning):
@@ -104,53 +104,53 @@ class DataWarning(UserWarning):
 
 
 class WeightsError(FileError):
-    """A file of weights does not hold what it should."""
+    """Invalid content of a file of weights."""
 
 
 def quoted(text: str) -> str:
-    r"""Return text out of a file in quotes, shortened and with control characters escaped.
+    r"""Return a string from a file in quotes, shortened and with control characters escaped.
 
     Parameters
     ----------
     text : str
-        Text as it was read; bytes that are not UTF-8 may be in it as lone surrogates, as the
-        error handler ``surrogateescape`` leaves them.
+        The string. Bytes that are not UTF-8 may be lone surrogates, as the error handler
+        ``surrogateescape`` decodes them.
 
     Returns
     -------
     str
-        The text for a message.
+        The quoted string.
 
     Examples
     --------
     >>> print(quoted("a\nb"))
     'a\nb'
     """
-    # Shortened first: escaping a field of a gigabyte would take many.
+    # Shortened first: escaping a field of a gigabyte would take several gigabytes.
     head = printable(_shorten_end(text, _QUOTED_LIMIT))
     return f"'{_shorten_end(head, _QUOTED_LIMIT)}'"
 
 
 def printable(text: str) -> str:
-    """Return text with the characters escaped that a terminal would take for commands."""
+    """Return a string with all control characters escaped, safe to print on a terminal."""
     return text if text.isprintable() else "".join(map(_escape, text))
 
 
 def as_line(text: str, limit: int) -> str:
-    r"""Return text as one printable line, shortened in the middle, never at its end.
+    r"""Return a string as one printable line, shortened in the middle, never at its end.
 
     Parameters
     ----------
     text : str
-        Any text, with the names of files in it.
+        Any string; it may contain names of files.
     limit : int
         The largest number of characters.
 
     Returns
     -------
     str
-        The text with control characters escaped. Words of more than 120 characters, as paths
-        may be, are shortened each, so that what is written after them remains.
+        The string with control characters escaped. Words of more than 120 characters, such as
+        long paths, are shortened, so that the words after them are kept.
 
     Examples
     --------

@@ -29,13 +29,13 @@ def try_lock(file: IO[Any]) -> bool | None:
     Parameters
     ----------
     file : file object
-        A file of this process. Locking it again through the same file object changes nothing.
+        An open file. Locking it again through the same object has no effect.
 
     Returns
     -------
     bool or None
-        True if the file is locked now; False if another open file holds the lock; None if the
-        system (Windows) or the file system has no locks.
+        True if the file is now locked, False if another process holds the lock, None if the
+        system (Windows) or the file system does not support locks.
     """
     if not HAS_LOCKS:
         return None
@@ -54,11 +54,11 @@ def is_removed(file: IO[Any]) -> bool:
 
 
 def temporary_prefix(target: Path) -> str:
-    """Return how the names of a target's temporary files begin.
+    """Return the prefix of the names of a target's temporary files.
 
-    The target's own name is not part of it: that may already be as long as names may be.
+    A hash replaces the name of the target, which may have the maximum length already.
     """
-    import hashlib  # It takes 2 ms, and most commands write no file.
+    import hashlib  # The import takes 2 ms, and most commands write no file.
 
     return f".xpnet-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"
 
@@ -67,14 +67,14 @@ def temporary_prefix(target: Path) -> str:
 def exclusive(path: str | os.PathLike[str]) -> "Iterator[None]":
     """Reserve a path for one thread of one process.
 
-    The lock is held on a temporary file beside it, which is removed at the end. A process that is
-    killed leaves that file, but no lock; the next holder of the path removes it. A thread may
-    reserve a path several times; processes that are started meanwhile, forks too, inherit nothing.
+    The lock is held on a temporary file in the same folder, which is removed at the end. A killed
+    process leaves the file behind, but not the lock; the next process that reserves the path
+    removes it. A thread may reserve a path several times. Child processes inherit no lock.
 
     Parameters
     ----------
     path : str or os.PathLike
-        A file, which need not exist. Devices and pipes are not locked.
+        A file, existing or not. Devices and pipes are not locked.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def exclusive(path: str | os.PathLike[str]) -> "Iterator[None]":
 
     Notes
     -----
-    On Windows, and on a file system without locks, nothing is locked: two processes may use the
+    On Windows, and on file systems without locks, nothing is locked: two processes may use the
     path at the same time.
     """
     path = Path(os.path.realpath(path))
@@ -106,12 +106,12 @@ def exclusive(path: str | os.PathLike[str]) -> "Iterator[None]":
 
 
 class _LockFile:
-    """The file on which the lock of a path is held.
+    """The lock file of a path.
 
     Attributes
     ----------
     thread : int
-        The thread that holds it.
+        Identifier of the owning thread.
     """
 
     def __init__(self, path: Path) -> None:
@@ -123,12 +123,12 @@ class _LockFile:
     def acquire(self) -> None:
         """Lock the file; raise BlockingIOError if another process or thread has locked it."""
         while True:
-            # Unbuffered: on a full disk, no bytes wait for the file to be closed.
+            # Unbuffered: on a full disk, closing the file must not fail on buffered bytes.
             self._file = file = self._name.open("a+b", buffering=0)
             is_locked = try_lock(file)
             if is_locked is False:
-                raise BlockingIOError(errno.EWOULDBLOCK, _used_by(file), str(self._path))
-            # The last holder may have removed the file after it was opened here.
+                raise BlockingIOError(errno.EWOULDBLOCK, _owner_message(file), str(self._path))
+            # The previous owner may have removed the file after it was opened here.
             if is_locked is None or not is_removed(file):
                 break
             file.close()
@@ -138,7 +138,7 @@ class _LockFile:
             file.write(str(os.getpid()).encode())
 
     def release(self) -> None:
-        """Remove the file and release the lock, if they are held. A second call does nothing."""
+        """Remove the file and release the lock, if held. A second call has no effect."""
         if _held.get(self._path) is self:
             del _held[self._path]
         file = self._file
@@ -150,23 +150,23 @@ class _LockFile:
         file.close()
 
     def forget(self) -> None:
-        """Close the file in a child process: the lock stays with the parent alone."""
+        """Close the file in a child process, so that only the parent holds the lock."""
         if self._file is not None:
             self._file.close()
 
 
-def _used_by(file: IO[bytes]) -> str:
+def _owner_message(file: IO[bytes]) -> str:
     file.seek(0)
     digits = file.read(_MOST_DIGITS).decode(errors="replace")
     process = f"process {digits}" if digits.isdecimal() else "another process"
-    return f"in use by {process}: wait for its end, or choose another file"
+    return f"in use by {process}: wait until it ends, or choose another file"
 
 
-def _forget_all() -> None:
+def _forget_locks() -> None:
     for lock in _held.values():
         lock.forget()
     _held.clear()
 
 
-if HAS_LOCKS:  # where there are no locks, there is no fork
-    os.register_at_fork(after_in_child=_forget_all)
+if HAS_LOCKS:  # Windows has neither locks nor fork
+    os.register_at_fork(after_in_child=_forget_locks)

@@ -1,4 +1,4 @@
-"""The header of an npy array: which array follows, told without believing it."""
+"""Validation of the header of an npy array."""
 
 import io
 import math
@@ -22,8 +22,8 @@ _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 _HEADER_LIMIT = 10_000
 _MOST_DIMENSIONS = 32
-# What NumPy's parser of Python literals lets through.
-_FAULTS = (
+# Errors of NumPy's parser of Python literals.
+_PARSE_ERRORS = (
     ValueError,
     TypeError,
     SyntaxError,
@@ -35,18 +35,18 @@ _FAULTS = (
 
 @dataclass(frozen=True)
 class NpyHeader:
-    """What the header of an npy array says.
+    """Shape, memory order and dtype of an npy array.
 
     Attributes
     ----------
     shape : tuple of int
-        None is negative.
+        Nonnegative lengths.
     is_fortran : bool
-        Whether the first index varies fastest.
+        Whether the array is in column-major (Fortran) order.
     dtype : numpy.dtype
-        Neither of Python objects nor of structures.
+        Not `object`, and not structured.
     n_bytes : int
-        How long the header is itself.
+        Length of the header itself.
     """
 
     shape: tuple[int, ...]
@@ -56,29 +56,28 @@ class NpyHeader:
 
     @property
     def total(self) -> int:
-        """How many bytes the array has."""
+        """Number of bytes of the array."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def read_npy_header(
     stream: "Readable", name: str, *, error: type[FileError] = DataError
 ) -> NpyHeader:
-    """Read the header of an npy array; the stream is then where the array begins.
+    """Read the header of an npy array, up to the first byte of the array.
 
     Parameters
     ----------
     stream : Readable
-        Of which nothing has been read.
+        A stream at its start.
     name : str
-        Its name for errors.
+        Name of the file for errors.
     error : type, default DataError
         The class of errors.
 
     Raises
     ------
     FileError
-        Of class `error`, if the header is not one of the npy format, or the array holds Python
-        objects or structures.
+        Of class `error`, if the header is not valid, or the dtype is `object` or structured.
     """
     magic = bytes(take(stream, 8))
     version = (magic[-2], magic[-1]) if magic[:-2] == _MAGIC else (0, 0)
@@ -99,17 +98,17 @@ def read_npy_header(
     }[version]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # headers as Python 2 wrote them
+            warnings.simplefilter("ignore")  # headers written by Python 2
             shape, is_fortran, dtype = parse(io.BytesIO(prefix + header))
-    except _FAULTS as fault:
+    except _PARSE_ERRORS as fault:
         reason = str(fault).partition(chr(10))[0] or type(fault).__name__
         msg = "npy header"
         raise error(msg, file=name, found=reason) from None
     if len(shape) > _MOST_DIMENSIONS or not all(map(_is_length, shape)):
-        # Python prints no very large number.
+        # Python does not convert very large integers to strings.
         shown = tuple(n if abs(n) <= sys.maxsize else f"over {sys.maxsize}" for n in shape)
         msg = "npy shape"
-        raise error(msg, file=name, found=shown, expected="lengths that are whole numbers")
+        raise error(msg, file=name, found=shown, expected="lengths that are nonnegative integers")
     if dtype.hasobject or dtype.kind == "V":
         msg = "dtype of the array"
         raise error(msg, file=name, found=dtype, expected="plain numbers")

@@ -1,4 +1,4 @@
-"""npz files: a zip archive that is checked before anything is read, and the same bytes again."""
+"""Strict reading and deterministic writing of npz files."""
 
 import io
 import struct
@@ -30,17 +30,17 @@ _FAULTS = (
     ValueError,
     OverflowError,
 )
-# NumPy writes no others; one of them asks for as much memory as a file likes.
+# NumPy writes no others; LZMA would allocate any amount of memory that a file asks for.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _IS_ENCRYPTED = 1
 _UNIX, _MODE = 3, 0o644 << 16
-# Level 1: activations hardly shrink at any level, and the zeros of images do at this one.
+# Activations hardly shrink at any level, and the zeros of images already do at level 1.
 _LEVEL = 1
 
 
 @dataclass(frozen=True)
 class NpzMember:
-    """An array in an npz file. It is opened when it is first read, and its faults are named."""
+    """An array in an npz file, opened at the first read."""
 
     archive: zipfile.ZipFile
     info: zipfile.ZipInfo
@@ -50,23 +50,23 @@ class NpzMember:
 
     @property
     def size(self) -> int:
-        """How many bytes it has, by the directory, when it is unpacked: header and array."""
+        """Number of bytes of header and array after decompression, from the directory."""
         return self.info.file_size
 
     def read(self, size: int, /) -> bytes:
-        """Return the next bytes; none at the end."""
-        with _faults(self.file, self.error):
+        """Return the next bytes, b"" at the end."""
+        with _zip_errors(self.file, self.error):
             return self._stream.read(size)
 
     def rest(self, n_bytes: int) -> bytearray:
-        """Return all bytes that have not been read, whose checksum is compared.
+        """Return all remaining bytes, and verify the checksum.
 
         Raises
         ------
         FileError
-            If there are more than `n_bytes` or fewer, or they are damaged.
+            If the number of bytes is not `n_bytes`, or the checksum does not match.
         """
-        # One byte more makes zipfile compare the checksum.
+        # Only a read beyond the last byte makes zipfile verify the checksum.
         content = take(self, n_bytes + 1)
         if len(content) != n_bytes:
             more = "more" if len(content) > n_bytes else "less"
@@ -76,7 +76,7 @@ class NpzMember:
 
     @cached_property
     def _stream(self) -> IO[bytes]:
-        # An archive stays open as long as one of its members is.
+        # `closing` keeps the archive open as long as its members.
         return self.closing.enter_context(self.archive.open(self.info))
 
 
@@ -88,53 +88,55 @@ def open_npz_members(
     error: type[FileError] = DataError,
     hints: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, NpzMember]:
-    """Read the directory of an npz file, and no array of it.
+    """Read and check the directory of an npz file, without reading its arrays.
 
     Parameters
     ----------
     opened : Path or binary stream
-        The file; a stream must be able to seek.
+        The file; a stream must be seekable.
     name : str
-        Its name for errors.
+        Name of the file for errors.
     closing : ExitStack
-        What closes the file and its members.
+        Closes the file and its members.
     error : type, default DataError
         The class of errors.
     hints : mapping of str to str, optional
-        What to do about a member that is no npy file, by the last part of its name.
+        Remedies for members that are not npy files, by the last part of their name.
 
     Returns
     -------
     dict of str to NpzMember
-        By name, without the ending ``.npy``.
+        The members by name, without the suffix ``.npy``.
 
     Raises
     ------
     FileError
-        Of class `error`, if the file is no zip file of npy files, has bytes that belong to none
-        of them or a directory that contradicts them, lacks a member that xpnet wrote, or has a
-        name twice or a name that leads out of a folder.
+        Of class `error`, if the file is not a zip archive of npy files, has bytes outside its
+        members, has a directory that contradicts the local headers, lacks a member that xpnet
+        wrote, or contains a duplicate name or a path outside its folder.
     """
     stream = closing.enter_context(opened.open("rb")) if isinstance(opened, Path) else opened
-    with _faults(name, error):
+    with _zip_errors(name, error):
         archive = closing.enter_context(zipfile.ZipFile(stream))
         check_structure(archive, stream)
     members: dict[str, NpzMember] = {}
     for info in archive.infolist():
-        # Not `filename`, which some versions of Python take from an unchecked extra field.
+        # Not `filename`, which some versions of Python read from an unchecked extra field.
         full_name = info.orig_filename
         key = full_name.removesuffix(".npy")
         found = quoted(full_name)
         if key == full_name or key in members:
-            what = "npz member twice" if key in members else "npz member that is no npy file"
+            what = (
+                "duplicate npz member" if key in members else "npz member that is not an npy file"
+            )
             hint = hints.get(full_name.rpartition("/")[2])
             raise error(what, file=name, found=found, hint=hint)
         if info.compress_type not in _COMPRESSIONS or info.flag_bits & _IS_ENCRYPTED:
-            what = "npz member compressed in another way than npz files are, or encrypted"
+            what = "npz member with an unsupported compression, or encrypted"
             raise error(what, file=name, found=found)
         path = PurePosixPath(full_name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
-            msg = "npz member whose name leads elsewhere"
+            msg = "npz member with a path outside its folder"
             raise error(msg, file=name, found=found)
         members[key] = NpzMember(archive, info, name, closing, error)
     if not members:
@@ -145,26 +147,26 @@ def open_npz_members(
 
 
 def _check_comment(archive: zipfile.ZipFile, name: str, error: type[FileError]) -> None:
-    """Compare the number of members with the one that xpnet wrote; others write no comment."""
+    """Compare the number of members with the archive comment, which xpnet alone writes."""
     expected = _comment(len(archive.infolist()))
     if archive.comment not in (b"", expected):
-        what = "comment of the npz archive, which says how many members it had"
+        what = "comment of the npz archive, the number of its members"
         found = quoted(archive.comment.decode("utf-8", "surrogateescape"))
         raise error(what, file=name, found=found, expected=f"{quoted(expected.decode())} or none")
 
 
 def _comment(n_members: int) -> bytes:
-    # A tool that removes a member keeps it.
+    # Tools that remove a member keep the comment.
     return b"xpnet members: %d" % n_members
 
 
 @contextmanager
-def _faults(name: str, error: type[FileError]) -> Iterator[None]:
+def _zip_errors(name: str, error: type[FileError]) -> Iterator[None]:
     try:
         yield
     except FileError:
         raise
-    except RuntimeError as fault:  # NotImplementedError is one, for the rarer compressions
+    except RuntimeError as fault:  # includes NotImplementedError, for rare compressions
         msg = "npz member cannot be read"
         raise error(msg, file=name, found=fault) from None
     except _FAULTS as fault:
@@ -173,11 +175,11 @@ def _faults(name: str, error: type[FileError]) -> Iterator[None]:
 
 
 def npz_bytes(members: Mapping[str, NDArray[Any]]) -> memoryview:
-    """Return a compressed npz file of arrays by name; the same arrays give the same bytes."""
+    """Return arrays by name as a compressed npz file; equal arrays give equal bytes."""
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
         for name, array in members.items():
-            info = zipfile.ZipInfo(f"{name}.npy")  # which has one fixed date
+            info = zipfile.ZipInfo(f"{name}.npy")  # has a fixed date
             info.create_system, info.external_attr = _UNIX, _MODE
             content = io.BytesIO()
             little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)

@@ -1,4 +1,4 @@
-"""Open a file for reading: gzip is known by its first bytes, and its faults become one error."""
+"""Opening of files for reading, with decompression of gzip."""
 
 import gzip
 import io
@@ -23,26 +23,25 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Readable(Protocol):
-    """Anything that hands out bytes."""
+    """An object with a ``read`` method for bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes; none at the end."""
+        """Return at most `size` bytes, b"" at the end."""
 
 
 class Source(io.BufferedReader):
-    """An open file of bytes, decompressed where it was gzip. `peek` shows its first bytes.
+    """An open binary file, decompressed if it is gzip; `peek` returns its first bytes.
 
     Attributes
     ----------
     path : pathlib.Path or None
         The file; None for standard input.
     size : int or None
-        Bytes of content, where that is known beforehand: a regular file without compression.
+        Number of bytes; None for pipes and compressed files.
     file : binary stream or None
-        The open file itself, which can seek, where `size` is known. To seek in it makes the
-        source useless.
+        The underlying seekable file, if `size` is known. Seeking in it invalidates the source.
     closing : contextlib.ExitStack
-        What is closed together with the file; readers add what they open on top of it.
+        Closed together with the file; readers register their own resources in it.
     incoming : io.RawIOBase
         The file before decompression: its `size`, None for a pipe, and `n_read`, the number of
         bytes read so far.
@@ -52,44 +51,44 @@ class Source(io.BufferedReader):
     size: int | None
     file: BinaryIO | None
     closing: ExitStack
-    incoming: "_Filled"
+    incoming: "_RawSource"
 
 
 def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataError) -> Source:
-    """Open a file for reading bytes; gzip is recognised by its content, never by its name.
+    """Open a binary file for reading; gzip is recognised by its content, never by its name.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file; ``"-"`` is standard input, which stays open afterwards.
+        The file; ``"-"`` is standard input, which is not closed afterwards.
     error : type, default DataError
         The class of the errors about the content.
 
     Returns
     -------
     Source
-        A buffered stream that cannot seek. ``peek(n)`` gives the first `n` bytes (as far as
-        there are any, n up to 65,536) as long as nothing has been read, from a pipe too.
+        A buffered stream without seek. Before the first read, ``peek(n)`` returns the first `n`
+        bytes (n up to 65,536; fewer at the end of the file), also from a pipe.
 
     Raises
     ------
     OSError
-        If the file cannot be opened: it is missing, a directory, or not permitted.
+        If the file cannot be opened: missing, a directory, or no permission.
     FileError
-        Of class `error`, at any later read, if gzip data is cut off, corrupt, or followed by
-        something else.
+        Of class `error`, during a later read, if gzip data is truncated, corrupt, or followed by
+        other data.
     """
     file = os.fspath(path)
     with ExitStack() as stack:
         stream = _standard_input() if file == "-" else stack.enter_context(Path(file).open("rb"))
         name = "<stdin>" if file == "-" else file
-        incoming = _Filled(stream, name, error)
+        incoming = _RawSource(stream, name, error)
         source = Source(incoming, _BUFFER_BYTES)
         compressed = source.peek(len(_GZIP_MAGIC))[:2] == _GZIP_MAGIC
         if compressed:
             unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=source, mode="rb"))
-            source = Source(_Filled(unpacked, name, error), _BUFFER_BYTES)
-        source.closing = cast("_Filled", source.raw).closing
+            source = Source(_RawSource(unpacked, name, error), _BUFFER_BYTES)
+        source.closing = cast("_RawSource", source.raw).closing
         source.closing.push(stack.pop_all())
     source.path = None if file == "-" else Path(file)
     source.incoming = incoming
@@ -100,10 +99,10 @@ def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataEr
 
 
 def take(stream: Readable, count: int) -> bytearray:
-    """Read exactly `count` bytes, or what there is.
+    """Read `count` bytes, or fewer at the end of the stream.
 
-    Memory grows with what arrives, not with what was asked for: a header that promises more
-    than its file holds costs nothing.
+    Memory grows with the bytes read, not with `count`: a header that declares more bytes than
+    its file has allocates nothing.
 
     Parameters
     ----------
@@ -115,7 +114,7 @@ def take(stream: Readable, count: int) -> bytearray:
     Returns
     -------
     bytearray
-        The bytes; fewer than `count` only at the end of the stream.
+        The bytes.
     """
     content = bytearray()
     while len(content) < count:
@@ -126,10 +125,10 @@ def take(stream: Readable, count: int) -> bytearray:
     return content
 
 
-class _Filled(io.RawIOBase):
-    """A raw stream whose reads are full up to the end, and whose gzip faults are named.
+class _RawSource(io.RawIOBase):
+    """A raw stream that fills each buffer, and converts gzip errors to a `FileError`.
 
-    Pipes deliver pieces; with full reads a buffer on top always has the first bytes to show.
+    Pipes deliver short reads; a buffered reader needs full ones for ``peek``.
     """
 
     def __init__(self, stream: BinaryIO, name: str, error: type[FileError]) -> None:
@@ -153,7 +152,7 @@ class _Filled(io.RawIOBase):
             try:
                 count = self._stream.readinto(view[filled:])  # type: ignore[attr-defined]
             except (EOFError, gzip.BadGzipFile, zlib.error) as fault:
-                # Whole rows may lie before the fault: they are handed out first.
+                # Complete rows before the error are returned first.
                 self._fault = self._explain(fault)
                 if not filled:
                     raise self._fault from None
@@ -176,7 +175,7 @@ class _Filled(io.RawIOBase):
             )
         if str(fault).startswith("Not a gzipped file"):
             return self._error(
-                "something else follows the gzip data", file=self.name, found=_hex_of(fault)
+                "gzip data followed by other data", file=self.name, found=_hex_of(fault)
             )
         return self._error("corrupt gzip", file=self.name, found=str(fault))
 

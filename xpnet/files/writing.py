@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Atomic writing of files."""
 
 import errno
 import os
@@ -18,19 +18,19 @@ __all__ = ["atomic_write", "check_target"]
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Iterator[BinaryIO]":
-    """Open a file for writing that appears under its name only when it is complete.
+    """Open a file for writing that gets its name only when it is complete.
 
-    The bytes go to a temporary file in the same folder, which takes the target's place when
-    the ``with`` block ends, and is removed when the block raises. Devices and pipes
-    (``/dev/stdout``, ``/dev/null``) are written to as they are. Temporary files of the same
-    target whose writers were killed are removed first (not on Windows).
+    The bytes are written to a temporary file in the same folder, which is renamed at the end of
+    the ``with`` block, and removed if the block raises. Devices and pipes (``/dev/stdout``,
+    ``/dev/null``) are written directly. Temporary files of killed writers of the same target are
+    removed first (not on Windows).
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file to write. A symbolic link is followed, so that the link stays.
+        The file to write. Symbolic links are followed and kept.
     force : bool, default False
-        Whether an existing file may be replaced; its permissions are kept.
+        If true, an existing file is replaced; its permissions are kept.
 
     Yields
     ------
@@ -40,11 +40,11 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
     Raises
     ------
     FileExistsError
-        If the file exists and `force` is false, also if it came to exist in the meantime.
+        If the file exists at the start or at the end, and `force` is false.
     IsADirectoryError
         If the path is a directory.
     OSError
-        If the folder is missing or not permitted, or the disk is full.
+        If the folder is missing or not writable, or the disk is full.
     """
     temporary = _Temporary(Path(os.path.realpath(path)))
     try:
@@ -63,7 +63,7 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
         finally:
             temporary.remove()
     except OSError as error:
-        # A full disk does not say for which file; the user does not know the temporary one.
+        # The error of a full disk names no file, and users do not know the temporary one.
         if error.filename is None or str(error.filename) == str(temporary.path):
             error.filename, error.filename2 = str(path), None
         raise
@@ -73,12 +73,12 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
 
 def _open_special(path: str) -> BinaryIO | None:
     if (descriptor := _descriptor_of(path)) is not None:
-        # Opening such a name afresh would start at the front of a file that the shell appends
-        # to, and fails for a socket.
+        # Opening the name again would overwrite a file to which the shell appends, and fail for a
+        # socket.
         return os.fdopen(os.dup(descriptor), "wb")
     try:
         mode = Path(path).stat().st_mode
-    except OSError:  # it does not exist yet, or the temporary file will meet the same error
+    except OSError:  # it does not exist, or the temporary file raises the same error
         return None
     return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else Path(path).open("wb")
 
@@ -90,7 +90,7 @@ def _descriptor_of(path: str) -> int | None:
 
 
 def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Raise, before long work, what `atomic_write` would raise after it.
+    """Raise the errors of `atomic_write` before long work.
 
     Raises
     ------
@@ -101,13 +101,13 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
     FileNotFoundError
         If its folder is missing.
     PermissionError
-        If nothing may be written into its folder.
+        If its folder is not writable.
     """
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     if not target.parent.is_dir():
-        text = "cannot be written: there is no such folder"
+        text = "cannot be written: no such folder"
         raise FileNotFoundError(errno.ENOENT, text, str(target))
     if not force and target.is_file():
         raise _exists(target)
@@ -116,12 +116,12 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
 
 
 def _exists(target: Path) -> FileExistsError:
-    text = "exists already (--force or force=True replaces it)"
+    text = "already exists (--force or force=True replaces it)"
     return FileExistsError(errno.EEXIST, text, str(target))
 
 
 def _remove_stale(target: Path) -> None:
-    """Remove the temporary files of this target whose writers were killed."""
+    """Remove the temporary files of killed writers of this target."""
     for path in target.parent.glob(f"{temporary_prefix(target)}*"):
         with suppress(OSError), path.open("r+b") as file:
             if try_lock(file) and not is_removed(file):
@@ -129,7 +129,7 @@ def _remove_stale(target: Path) -> None:
 
 
 class _Temporary:
-    """A new file beside its target, locked as long as it is written.
+    """A temporary file in the folder of its target, locked while it is open.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class _Temporary:
     ----------
     target : pathlib.Path
     path : pathlib.Path or None
-        The file's name; None before it is opened.
+        Name of the file; None before it is opened.
     """
 
     def __init__(self, target: Path) -> None:
@@ -154,22 +154,22 @@ class _Temporary:
             self.path = self.target.with_name(name)
             self._stream = stream = self.path.open("xb")
             is_locked = try_lock(stream)
-            # Before it was locked, another writer may have removed the file as a stale one.
+            # Another writer may have removed the file as stale before it was locked.
             if is_locked is None or (is_locked and not is_removed(stream)):
                 return stream
             self.remove()
 
     def publish(self, *, force: bool) -> None:
-        """Give the file its target's name."""
+        """Rename the file to its target."""
         assert self.path is not None  # noqa: S101 (for the type checker)
         assert self._stream is not None  # noqa: S101 (likewise)
-        if not HAS_LOCKS:  # Windows renames no open file; elsewhere, closing ends the lock
+        if not HAS_LOCKS:  # Windows cannot rename open files; elsewhere closing releases the lock
             self._stream.close()
         _publish(self.path, self.target, force=force)
 
     def remove(self) -> None:
-        """Close and remove the file. A second call does nothing."""
-        with suppress(OSError):  # the error that led here counts
+        """Close and remove the file. A second call has no effect."""
+        with suppress(OSError):  # the error being handled matters more
             if self._stream is not None:
                 self._stream.close()
         with suppress(OSError):
@@ -184,15 +184,15 @@ def _publish(temporary: Path, target: Path, *, force: bool) -> None:
         temporary.replace(target)
         return
     try:
-        os.link(temporary, target)  # takes the name only if it is free
+        os.link(temporary, target)  # fails if the target exists
     except FileExistsError:
         raise _exists(target) from None
-    except OSError:  # hard links are not on every file system
+    except OSError:  # some file systems have no hard links
         _claim(temporary, target)
 
 
 def _claim(temporary: Path, target: Path) -> None:
-    """Take a free name by an empty file first, which is exclusive everywhere."""
+    """Create the target exclusively as an empty file, then replace it."""
     claim = None
     try:
         claim = target.open("xb")

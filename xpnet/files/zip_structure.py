@@ -1,9 +1,9 @@
 """Strict check of a zip archive, beyond what zipfile checks.
 
 A zip archive describes each member twice: in a local header before its bytes, and in the directory
-at the end of the file. ``zipfile`` reads the directory alone, and stops where the end record says
-that it ends: one changed bit in it hides members. Here both descriptions are compared, and every
-byte of the file must belong to a member, to the directory or to the end record.
+at the end of the file. ``zipfile`` reads the directory only, up to the length in the end record: a
+changed bit there hides members. This module compares both descriptions and rejects bytes outside
+the members, the directory and the end record.
 """
 
 import os
@@ -27,40 +27,40 @@ _FIELD_HEADER_BYTES = 4
 
 
 def check_structure(archive: ZipFile, stream: IO[bytes]) -> None:
-    """Check that the records of an archive agree, and that nothing lies between them.
+    """Raise if the records of an archive disagree, or other bytes are between them.
 
     Parameters
     ----------
     archive : zipfile.ZipFile
-        Open for reading.
+        An archive open for reading.
     stream : binary stream
-        The file that the archive was opened on.
+        The file of the archive.
 
     Raises
     ------
     zipfile.BadZipFile
-        If bytes lie before, between or behind the members and the directory, or if the end
+        If bytes exist before, between or after the members and the directory, or if the end
         record, the directory and the local headers contradict each other.
     """
     infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
     directory = _checked_directory(archive, stream, len(infos))
     places = [*(info.header_offset for info in infos), directory]
     if places[0] != 0 or places != sorted(places):
-        msg = "members elsewhere than the directory says"
+        msg = "members at other offsets than in the directory"
         raise BadZipFile(msg)
     for info, end in zip(infos, places[1:], strict=True):
         _check_member(stream, info, end)
 
 
 def _checked_directory(archive: ZipFile, stream: IO[bytes], n_members: int) -> int:
-    """Return where the directory begins, if the end record describes it as it is."""
+    """Return the offset of the directory; raise if the end record does not match it."""
     end = stream.seek(0, os.SEEK_END) - _END.size - len(archive.comment)
     signature, *numbers, n_comment = _unpacked(stream, end, _END)
     if signature != b"PK\5\6":
-        msg = "something else behind the archive"
+        msg = "other data after the archive"
         raise BadZipFile(msg)
     if n_comment != len(archive.comment):
-        msg = "an end that is cut off"
+        msg = "a truncated end record"
         raise BadZipFile(msg)
     locator = end - _ZIP64_LOCATOR.size
     has_zip64 = locator >= _ZIP64_END.size
@@ -77,19 +77,19 @@ def _checked_directory(archive: ZipFile, stream: IO[bytes], n_members: int) -> i
     if start + n_bytes != end:
         stream.seek(0)
         is_archive = stream.read(4) == b"PK\3\4"
-        msg = "a directory elsewhere than the end record says"
-        raise BadZipFile(msg if is_archive else "something else before the archive")
+        msg = "a directory at another offset than in the end record"
+        raise BadZipFile(msg if is_archive else "other data before the archive")
     place = start
     for _ in range(n_members):
         place += _ENTRY_LENGTHS.size + sum(_unpacked(stream, place, _ENTRY_LENGTHS))
     if place != end:
-        msg = "a directory of another length than its entries"
+        msg = "a directory with another length than its entries"
         raise BadZipFile(msg)
     return int(start)
 
 
 def _check_member(stream: IO[bytes], info: ZipInfo, end: int) -> None:
-    """Compare a local header with the directory's entry; the next record must begin at `end`."""
+    """Compare a local header with its directory entry; the next record must begin at `end`."""
     header = _unpacked(stream, info.header_offset, _LOCAL_HEADER)
     signature, _, flags, method, _, _, crc, n_packed, n_bytes, n_name, n_extra = header
     name = stream.read(n_name).decode("utf-8" if flags & _IS_UTF_8 else "cp437")
@@ -99,7 +99,7 @@ def _check_member(stream: IO[bytes], info: ZipInfo, end: int) -> None:
     has_descriptor = bool(flags & _HAS_DESCRIPTOR)
     recorded = (info.CRC, info.compress_size, info.file_size)
     found = (crc, n_packed, n_bytes)
-    # What was written to a pipe has zeros here, and the numbers behind the data.
+    # Archives written to a pipe have zeros here, and the numbers after the data.
     fits = all(x == y or (has_descriptor and x == 0) for x, y in zip(found, recorded, strict=True))
     wanted = (b"PK\3\4", info.flag_bits, info.compress_type, info.orig_filename)
     if (signature, flags, method, name) != wanted or not fits:
@@ -112,19 +112,19 @@ def _check_member(stream: IO[bytes], info: ZipInfo, end: int) -> None:
     else:
         is_whole = n_rest == 0 and not has_descriptor
     if not is_whole:
-        msg = f"bytes behind {info.orig_filename!r} that belong to no member"
+        msg = f"bytes after {info.orig_filename!r} that belong to no member"
         raise BadZipFile(msg)
 
 
 def _zip64_sizes(extra: bytes) -> tuple[int, int]:
-    """Return the packed and the unpacked size out of the extra fields of a local header."""
+    """Return the packed and the unpacked size from the extra fields of a local header."""
     while len(extra) >= _FIELD_HEADER_BYTES:
         tag, n_bytes = struct.unpack_from("<2H", extra)
         if tag == _ZIP64_TAG:
             unpacked, packed = struct.unpack_from("<2Q", extra, _FIELD_HEADER_BYTES)
             return packed, unpacked
         extra = extra[_FIELD_HEADER_BYTES + n_bytes :]
-    msg = "local header without the zip64 field that it needs"
+    msg = "local header without its zip64 field"
     raise BadZipFile(msg)
 
 
