@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import copy
-import dataclasses
 import pickle
 import re
 import sys
@@ -210,8 +209,6 @@ def test_a_device_is_a_value():
     assert len({device, xpnet.Device("cpu")}) == 1
     assert pickle.loads(pickle.dumps(device)).__dict__ == device.__dict__
     assert copy.deepcopy(device) == device
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        device.name = "gpu:0"
 
 
 @pytest.mark.parametrize("x", [1.0, np.float32(1), [1.0], np.zeros((2, 2))])

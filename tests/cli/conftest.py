@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xpnet import Dense, Device, Network, Scale, sample, save
+from xpnet import Dense, Network, Scale, sample, save
+from xpnet.arrays.device import OpenedDevice
 from xpnet.arrays.gpu.gpu_errors import Diagnosis
 from xpnet.cli.main import main
 
@@ -66,11 +67,12 @@ def strict_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     strict = pytest.importorskip("array_api_strict")
     usable = Diagnosis("usable", "GPU 0 is usable", "")
 
-    def open_strict(self: Device, index: int) -> None:
-        self._set(name=f"gpu:{index}", library="array_api_strict", version="0", xp=strict)
-        self._set(handle=strict.Device("device1"), hardware="a device for tests")
+    def open_strict(index: int) -> OpenedDevice:
+        handle = strict.Device("device1")
+        name = f"gpu:{index}"
+        return OpenedDevice(name, "array_api_strict", "0", strict, handle, "a device for tests")
 
-    monkeypatch.setattr(Device, "_open_gpu", open_strict)
+    monkeypatch.setattr("xpnet.arrays.device._open_gpu", open_strict)
     monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: usable)
 
 

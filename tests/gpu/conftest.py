@@ -21,6 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 import xpnet
+from xpnet.arrays.device import OpenedDevice
 from xpnet.arrays.namespace import device_of, library_of
 from xpnet.cli.main import main
 from xpnet.inference.batches import default_batch_size
@@ -31,11 +32,11 @@ ULPS: pytest.StashKey[dict[str, dict[str, float]]] = pytest.StashKey()
 N_IN = 64
 
 
-def open_strict(device: Any, index: int) -> None:
-    """Open one of array-api-strict's devices in the place of a GPU."""
+def open_strict(index: int) -> OpenedDevice:
+    """Open one of array-api-strict's devices as a stand-in for a GPU."""
     strict = pytest.importorskip("array_api_strict")
-    device._set(name=f"gpu:{index}", library="array_api_strict", version="0", xp=strict)  # noqa: SLF001
-    device._set(handle=strict.Device(f"device{index + 1}"), hardware="a rehearsal")  # noqa: SLF001
+    handle = strict.Device(f"device{index + 1}")
+    return OpenedDevice(f"gpu:{index}", "array_api_strict", "0", strict, handle, "a rehearsal")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,7 +44,7 @@ def rehearsal() -> Iterator[None]:
     """Let devices stand in for GPUs, if this is a rehearsal."""
     with pytest.MonkeyPatch.context() as patch:
         if IS_REHEARSAL:
-            patch.setattr(xpnet.Device, "_open_gpu", open_strict)
+            patch.setattr("xpnet.arrays.device._open_gpu", open_strict)
             # Chunks of 128 rows, so that a few rows are several chunks.
             patch.setattr("xpnet.inference.batches._NUMBERS_IN_CACHE", 128 * N_IN)
         yield

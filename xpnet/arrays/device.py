@@ -1,4 +1,4 @@
-"""From the word that a person typed to an array library and a device."""
+"""Devices by name: cpu, gpu, gpu:N, auto."""
 
 import argparse
 import os
@@ -19,49 +19,60 @@ from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import move, to_numpy
 
-__all__ = ["Device", "add_device_argument"]
+__all__ = ["Device", "OpenedDevice", "add_device_argument"]
 
 _WORD = re.compile(r"(cpu|auto|(?:gpu|cuda)(?::([0-9]+))?)")
 _RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
 
 
-@dataclass(frozen=True, init=False, eq=False, repr=False)
-class Device:
-    """A device by its word: the array library that computes there, and the way for arrays.
+@dataclass(frozen=True)
+class OpenedDevice:
+    """A device that is ready for use."""
 
-    ``gpu`` never falls back to the CPU: where there is no usable GPU, the constructor raises.
+    name: str
+    library: str
+    version: str
+    xp: Any
+    handle: Any
+    hardware: str
+
+
+class Device:
+    """A device by name: its array library, and transfers of arrays.
+
+    ``gpu`` never falls back to the CPU: the constructor raises if no GPU is usable.
 
     Parameters
     ----------
     word : str or Device, default "cpu"
-        ``"cpu"`` (NumPy), ``"gpu"`` or ``"gpu:N"`` (CuPy; ``cuda`` is understood as ``gpu``), or
-        ``"auto"``: the GPU where one is usable, the CPU otherwise; `reason` says why.
+        ``"cpu"`` (NumPy), ``"gpu"`` or ``"gpu:N"`` (CuPy; ``cuda`` is a synonym of ``gpu``), or
+        ``"auto"``: the GPU if one is usable, otherwise the CPU; `reason` explains the choice.
     weigh : callable, optional
-        Of ``"auto"``, where a GPU is usable: tells whether it shall be taken, and why.
+        For ``"auto"`` with a usable GPU: returns whether to use it, and the reason.
 
     Attributes
     ----------
     name : str
-        ``"cpu"`` or ``"gpu:N"``: what was chosen, never ``"auto"``.
+        ``"cpu"`` or ``"gpu:N"``, never ``"auto"``.
     library : str
         ``"numpy"`` or ``"cupy"``.
     version : str
-        Of that library.
+        Version of the library.
     xp : namespace
         The library's array-API namespace.
     handle : object
-        The device in the library's own terms, as its ``device=`` arguments take it.
+        The device in the library's own terms, for its ``device=`` arguments.
     hardware : str
-        The name of the processor or card.
+        Name of the processor or card.
     reason : str
-        Why this device was chosen.
+        The reason for this device.
 
     Raises
     ------
     ValueError
-        If `word` is none of these words.
+        If `word` is not one of these.
     DeviceError
-        If it asks for a GPU and there is no usable one; the message says why, and the mend.
+        If `word` asks for a GPU and none is usable; the message states the cause and the fix.
 
     Examples
     --------
@@ -72,71 +83,24 @@ class Device:
     array(3.)
     """
 
-    name: str
-    library: str
-    version: str
-    xp: Any
-    handle: Any
-    hardware: str
-    reason: str
-
     def __init__(
         self,
         word: "str | Device" = "cpu",
         *,
         weigh: Callable[[], tuple[bool, str]] | None = None,
     ) -> None:
+        opened: Device | OpenedDevice
         if isinstance(word, Device):
-            self._set(**word.__dict__)
-            return
-        kind, index = _parse(word)
-        self._set(reason=f"asked for {word}")
-        if kind == "auto":
-            self._choose(index, weigh)
-        elif kind == "gpu":
-            self._open_gpu(index)
+            opened, reason = word, word.reason
         else:
-            self._open_cpu()
-
-    def _choose(self, index: int, weigh: Callable[[], tuple[bool, str]] | None) -> None:
-        diagnosis = diagnose(index, tf32=is_precision_chosen())
-        takes_gpu, reason = diagnosis.usable, str(diagnosis)
-        if takes_gpu and weigh is not None:
-            takes_gpu, reason = weigh()
-        if takes_gpu:
-            try:
-                self._open_gpu(index)
-            except DeviceError as error:  # such as that somebody else has it
-                takes_gpu, reason = False, str(error)
-        if not takes_gpu:
-            self._open_cpu()
-        self._set(reason=f"auto chose {'gpu' if takes_gpu else 'cpu'}: {reason}")
-
-    def _set(self, **attributes: Any) -> None:
-        # The one way around the frozen dataclass.
-        self.__dict__.update(attributes)
-
-    def _open_cpu(self) -> None:
-        self._set(name="cpu", library="numpy", version=np.__version__, xp=np, handle="cpu")
-        self._set(hardware=f"{os.cpu_count()} x {_processor()}")
-
-    def _open_gpu(self, index: int) -> None:
-        diagnosis = diagnose(index, tf32=is_precision_chosen())
-        if not diagnosis.usable:
-            raise DeviceError(diagnosis)
-        error = attempt(lambda: self._connect(index))
-        if isinstance(error, Exception):
-            raise DeviceError(cause_of(error, index)) from error
-
-    def _connect(self, index: int) -> None:
-        """Open the context, so that what fails there fails here, and set the attributes."""
-        import cupy
-        from array_api_compat import cupy as xp
-
-        self._set(name=f"gpu:{index}", library="cupy", version=cupy.__version__, xp=xp)
-        properties = cupy.cuda.runtime.getDeviceProperties(index)
-        self._set(handle=cupy.cuda.Device(index), hardware=properties["name"].decode())
-        self.handle.synchronize()
+            opened, reason = _open(word, weigh)
+        self.name: str = opened.name
+        self.library: str = opened.library
+        self.version: str = opened.version
+        self.xp: Any = opened.xp
+        self.handle: Any = opened.handle
+        self.hardware: str = opened.hardware
+        self.reason: str = reason
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Device) and self.name == other.name
@@ -145,25 +109,70 @@ class Device:
         return hash(self.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A namespace is a module, which cannot be pickled; the other side opens its own device.
+        # A namespace is a module and cannot be pickled: unpickling opens the device again.
         return Device, (self.name,)
 
     def to_device(self, x: Any, /) -> Any:
-        """Return `x` (an array of any library, a number or nested lists) as an array here."""
+        """Return an array of any library, a number or nested lists as an array on the device."""
         x = as_array(x)
         return move(np.asarray(x) if isinstance(x, np.generic) else x, self.xp, self.handle)
 
     def to_numpy(self, x: Any, /) -> NDArray[Any]:
-        """Return `x`, an array of any library, as a NumPy array on the host."""
+        """Return an array of any library as a NumPy array."""
         return to_numpy(x)
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that it was given: call it before reading a clock."""
+        """Wait until all work of the device is done: call this before reading a clock."""
         if self.library == "cupy":
             self.handle.synchronize()
 
     def __repr__(self) -> str:
         return f"Device({self.name!r}, library={self.library!r}, hardware={self.hardware!r})"
+
+
+def _open(word: str, weigh: Callable[[], tuple[bool, str]] | None) -> tuple[OpenedDevice, str]:
+    """Open the device of a word; return it with the reason for the choice."""
+    kind, index = _parse(word)
+    if kind == "cpu":
+        return _open_cpu(), f"asked for {word}"
+    if kind == "gpu":
+        return _open_gpu(index), f"asked for {word}"
+    diagnosis = diagnose(index, tf32=is_precision_chosen())
+    takes_gpu, reason = diagnosis.usable, str(diagnosis)
+    if takes_gpu and weigh is not None:
+        takes_gpu, reason = weigh()
+    if takes_gpu:
+        try:
+            return _open_gpu(index), f"auto chose gpu: {reason}"
+        except DeviceError as error:  # for example, another process has exclusive use of it
+            reason = str(error)
+    return _open_cpu(), f"auto chose cpu: {reason}"
+
+
+def _open_cpu() -> OpenedDevice:
+    hardware = f"{os.cpu_count()} x {_processor()}"
+    return OpenedDevice("cpu", "numpy", np.__version__, np, "cpu", hardware)
+
+
+def _open_gpu(index: int) -> OpenedDevice:
+    diagnosis = diagnose(index, tf32=is_precision_chosen())
+    if not diagnosis.usable:
+        raise DeviceError(diagnosis)
+    opened = attempt(lambda: _connect(index))
+    if isinstance(opened, Exception):
+        raise DeviceError(cause_of(opened, index)) from opened
+    return opened
+
+
+def _connect(index: int) -> OpenedDevice:
+    """Open the CUDA context of a GPU, so that its errors are raised here."""
+    import cupy
+    from array_api_compat import cupy as xp
+
+    hardware = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
+    device = cupy.cuda.Device(index)
+    device.synchronize()
+    return OpenedDevice(f"gpu:{index}", "cupy", cupy.__version__, xp, device, hardware)
 
 
 def _processor() -> str:
@@ -172,12 +181,12 @@ def _processor() -> str:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
             return next(names).strip()
-    except (OSError, StopIteration):  # only Linux tells it there, and not on every processor
+    except (OSError, StopIteration):  # not Linux, or a processor without a model name
         return platform.processor() or platform.machine()
 
 
 def _parse(word: str) -> tuple[str, int]:
-    """Split a device word into its kind ('cpu', 'gpu', 'auto') and the number of the GPU."""
+    """Return the kind ('cpu', 'gpu' or 'auto') and the GPU's index of a device word."""
     match = _WORD.fullmatch(word) if isinstance(word, str) else None
     if match is None:
         msg = f"`device` {_RULE}; got {word!r}"
@@ -198,7 +207,7 @@ def _device_word(word: str) -> str:
 def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu") -> None:
     """Add ``--device cpu|gpu|gpu:N|auto`` to an argparse parser.
 
-    The parsed value is the word, checked for its form; give it to `Device`.
+    The parsed value is a valid argument of `Device`.
 
     Parameters
     ----------
@@ -217,6 +226,6 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
         type=_device_word,
         default=default,
         metavar="cpu|gpu|gpu:N|auto",
-        help="where to compute: cpu (NumPy), gpu or gpu:N (CuPy; an error where there is no usable"
-        " GPU, never a fallback), auto (chooses, and says why) (default: %(default)s)",
+        help="device to compute on: cpu (NumPy); gpu or gpu:N (CuPy; an error if no GPU is usable,"
+        " never a fallback); auto (the faster one, with the reason) (default: %(default)s)",
     )
