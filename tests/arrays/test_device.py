@@ -16,7 +16,7 @@ from xpnet.arrays import device as device_module
 from xpnet.arrays.gpu.gpu_errors import Diagnosis
 from xpnet.arrays.gpu.gpu_info import peak_rate
 
-NO_GPU = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
+NO_GPU = Diagnosis("no-driver", "no NVIDIA driver was found", "install one")
 GPU = Diagnosis("usable", "GPU 0 is usable", "")
 
 
@@ -132,7 +132,7 @@ def test_auto_takes_the_cpu_where_the_gpu_cannot_be_opened(monkeypatch):
     monkeypatch.setattr(CudaDevice, "error", CUDARuntimeError(46, "unavailable"))
     device = xpnet.Device("auto")
     assert device.name == "cpu"
-    assert device.reason.startswith("auto chose cpu: GPU 0 is taken: another program")
+    assert device.reason.startswith("auto chose cpu: GPU 0 is busy: another program")
 
 
 @pytest.mark.usefixtures("fake_gpu")
@@ -141,8 +141,8 @@ def test_auto_takes_the_cpu_where_the_gpu_cannot_be_opened(monkeypatch):
     [
         (CUDARuntimeError(46, "unavailable"), "device-busy", "GPU 1 is taken: another program"),
         (CUDARuntimeError(2, "out of memory"), "out-of-memory", "GPU 1 has no memory left (out of"),
-        (CUDARuntimeError(999, "unknown error"), "cuda-error", "CUDA says: unknown error"),
-        (RuntimeError("no context"), "cuda-error", "CUDA says: no context"),
+        (CUDARuntimeError(999, "unknown error"), "cuda-error", "CUDA error: unknown error"),
+        (RuntimeError("no context"), "cuda-error", "CUDA error: no context"),
     ],
     ids=lambda value: getattr(value, "status", None),
 )
@@ -179,7 +179,7 @@ def test_the_peak_rate():
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda"])
 @pytest.mark.usefixtures("no_gpu")
 def test_no_gpu_is_an_error_with_its_cause_and_mend(word):
-    with pytest.raises(xpnet.DeviceError, match=r"no NVIDIA driver here.*install one") as caught:
+    with pytest.raises(xpnet.DeviceError, match=r"no NVIDIA driver was found.*install one") as caught:
         xpnet.Device(word)
     assert caught.value.code == "no-driver"
 
@@ -188,7 +188,7 @@ def test_no_gpu_is_an_error_with_its_cause_and_mend(word):
 def test_auto_says_what_it_chose_and_why():
     device = xpnet.Device("auto")
     assert device.name == "cpu"
-    assert device.reason.startswith("auto chose cpu: there is no NVIDIA driver here")
+    assert device.reason.startswith("auto chose cpu: no NVIDIA driver was found")
 
 
 @pytest.mark.parametrize("word", ["", "GPU", "gpu:", "gpu:-1", "gpu:x", "cpu:0", "auto:1", "tpu"])

@@ -105,7 +105,7 @@ def test_a_card_without_tf32(fake_cupy, outer):
             pytest.fail("the block is not entered")
         assert caught.value.code == "no-tf32"
         assert str(caught.value) == (
-            "the GPU has no TF32, which takes compute capability 8.0; leave --precision tf32 out"
+            "the GPU has no TF32, which needs compute capability 8.0; omit --precision tf32"
         )
 
     if outer is None:

@@ -116,7 +116,7 @@ def test_other_dtypes_are_refused(dtype):
 
 
 def test_what_is_longer_than_float64_is_refused():
-    match = "`x` must hold numbers of at most 64 bits; got dtype"
+    match = "`x` must have at most 64 bits per number; got dtype"
     if np.finfo(np.longdouble).bits == 64:
         pytest.skip("long double is float64 here")
     with pytest.raises(TypeError, match=match):
@@ -235,7 +235,7 @@ def test_bfloat16_of_cupy(bfloat16, fake_cupy):
 
 def test_bfloat16_of_cupy_takes_another_package(monkeypatch, fake_cupy):
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
-    match = "cupy has bfloat16 only with ml_dtypes: pip install ml_dtypes"
+    match = "bfloat16 in CuPy needs ml_dtypes: pip install ml_dtypes"
     with pytest.raises(TypeError, match=match):
         floating_dtype("bfloat16", fake_cupy)
 

@@ -1,4 +1,4 @@
-"""Which array library is this, which device, and how do bytes get there.
+"""Array libraries and devices: namespaces, dtypes, transfers, precision.
 
 The only room that imports array-api-compat and CuPy.
 """

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.gpu.diagnosis import cause_of, diagnose
 from xpnet.arrays.gpu.gpu_errors import DeviceError
-from xpnet.arrays.gpu.gpu_info import attempt
+from xpnet.arrays.gpu.gpu_info import result_or_error
 from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import move, to_numpy
@@ -158,7 +158,7 @@ def _open_gpu(index: int) -> OpenedDevice:
     diagnosis = diagnose(index, tf32=is_precision_chosen())
     if not diagnosis.usable:
         raise DeviceError(diagnosis)
-    opened = attempt(lambda: _connect(index))
+    opened = result_or_error(lambda: _connect(index))
     if isinstance(opened, Exception):
         raise DeviceError(cause_of(opened, index)) from opened
     return opened

@@ -1,4 +1,4 @@
-"""Linear algebra beyond products."""
+"""Eigenvalues of symmetric matrices."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ __all__ = ["eigh"]
 
 
 def eigh(x: Any, /) -> tuple[Any, Any]:
-    """Return eigenvalues, in rising order, and eigenvectors, as columns, of a symmetric matrix.
+    """Return the ascending eigenvalues and the eigenvectors (columns) of a symmetric matrix.
 
-    CuPy's are computed on the host: its own way takes cuSOLVER, some hundred megabytes of library,
-    for one small matrix in the life of a network.
+    CuPy arrays are computed on the host, because CuPy needs cuSOLVER, a library of some hundred
+    megabytes, for one small matrix per network.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""With how many digits a GPU multiplies matrices of float32: a choice, never an accident."""
+"""Choice of float32 or TF32 for matrix products on a GPU."""
 
 import warnings
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from xpnet.arrays.gpu.gpu_errors import DeviceError, Diagnosis
-from xpnet.arrays.gpu.gpu_info import attempt, import_cupy
+from xpnet.arrays.gpu.gpu_info import import_cupy, result_or_error
 
 __all__ = ["MatmulPrecision", "compute_type", "is_precision_chosen", "matmul_precision"]
 
 MatmulPrecision = Literal["float32", "tf32"]
-# What CuPy calls them in `cupy._core`, and that the variable CUPY_TF32 decides.
+# The values of CuPy's compute types in `cupy._core`; by default, CUPY_TF32 decides.
 _TO_BE_DECIDED, _DEFAULT, _TF32 = 0, 1, 7
 _TYPES: dict[MatmulPrecision | None, int] = {
     None: _TO_BE_DECIDED,
@@ -21,36 +21,35 @@ _TYPES: dict[MatmulPrecision | None, int] = {
     "tf32": _TF32,
 }
 
-# Of the blocks that are entered and not left, in this order: threads and generators may leave them
-# in another one.
+# The open blocks in the order of their entry; threads and generators may leave them in another.
 _chosen: list[tuple[object, MatmulPrecision]] = []
 
 
 @contextmanager
 def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
-    """Choose how a GPU multiplies matrices of float32 inside a ``with`` block.
+    """Choose the precision of float32 matrix products on a GPU inside a ``with`` block.
 
     Parameters
     ----------
     precision : {"float32", "tf32"}
         "tf32" rounds the factors to 10 bits after the point, which is several times as fast on
-        cards of compute capability 8.0 and newer, and leaves some three digits of a product.
-        "float32" does not, whatever the variable CUPY_TF32 says, which decides outside of any
-        block; `xpnet.Device` refuses a GPU that would multiply in TF32 by that alone.
+        cards of compute capability 8.0 and newer, and leaves about three correct digits.
+        "float32" keeps all bits, for any value of the variable CUPY_TF32. The variable applies
+        outside of all blocks; `xpnet.Device` rejects a GPU that would use TF32 for that reason
+        alone.
 
     Raises
     ------
     ValueError
-        If `precision` is neither.
+        If `precision` is not one of these.
     DeviceError
-        If the GPU has no TF32.
+        If the GPU does not support TF32.
 
     Notes
     -----
-    CuPy has one precision for the whole process, so all its threads multiply alike: as the block
-    that was entered last and has not been left. On a CPU, and for other dtypes, nothing changes.
-    The error bounds of `xpnet.parity` are those of float32, which TF32 exceeds by far: that is how
-    they tell.
+    CuPy has one precision for the whole process: that of the open block that was entered last
+    applies to all threads. Nothing changes on a CPU, and for other dtypes. The error bounds of
+    `xpnet.parity` are for float32; TF32 exceeds them by far, so they detect it.
 
     Examples
     --------
@@ -64,20 +63,20 @@ def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
     choice = object(), precision
     _chosen.append(choice)
     try:
-        _tell_cupy()
+        _apply_to_cupy()
         yield
     finally:
         _chosen.remove(choice)
-        _tell_cupy()
+        _apply_to_cupy()
 
 
 def is_precision_chosen() -> bool:
-    """Tell whether somebody has chosen, so that CUPY_TF32 does not count."""
+    """Return whether a block is open, so that CUPY_TF32 has no effect."""
     return bool(_chosen)
 
 
 def compute_type(x: Any, /) -> str:
-    """Return how products of arrays like this one are computed, such as "float32, TF32"."""
+    """Return the precision of products of arrays like `x`, such as "float32, TF32"."""
     dtype = str(x.dtype).rpartition(".")[2]
     if dtype != "float32" or type(x).__module__.partition(".")[0] != "cupy":
         return dtype
@@ -86,9 +85,9 @@ def compute_type(x: Any, /) -> str:
     return f"{dtype}, TF32" if get_compute_type(np.float32) == _TF32 else dtype
 
 
-def _tell_cupy() -> None:
-    """Let CuPy multiply as the last block has it."""
-    if isinstance(attempt(import_cupy), Exception):  # `xpnet.Device` tells why
+def _apply_to_cupy() -> None:
+    """Set CuPy's precision to that of the last open block."""
+    if isinstance(result_or_error(import_cupy), Exception):  # `xpnet.Device` reports the cause
         return
     from cupy._core import set_compute_type
     from cupy.cuda.runtime import CUDARuntimeError
@@ -101,5 +100,5 @@ def _tell_cupy() -> None:
     except CUDARuntimeError:  # no GPU
         return
     if caught:
-        what = "the GPU has no TF32, which takes compute capability 8.0"
-        raise DeviceError(Diagnosis("no-tf32", what, "leave --precision tf32 out"))
+        what = "the GPU has no TF32, which needs compute capability 8.0"
+        raise DeviceError(Diagnosis("no-tf32", what, "omit --precision tf32"))

@@ -1,4 +1,4 @@
-"""Ranges of floating-point dtypes: what must be computed before a cast, and what it would lose."""
+"""Overflow in casts between floating-point dtypes: detection and avoidance."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,21 +25,21 @@ _MOST_SCALING = 2.0**64
 
 
 class RangeError(ValueError):
-    """A finite input is infinite in the dtype of a network.
+    """A finite input overflows in the dtype of a network.
 
     Parameters
     ----------
     value : number
         The input.
     row, column : int
-        Its place, from 0.
+        Position of the input, counted from 0.
     dtype : str
         The dtype of the network.
 
     Attributes
     ----------
     value, row, column, dtype
-        As given.
+        The parameters.
     """
 
     def __init__(self, value: Any, row: int, column: int, dtype: str) -> None:
@@ -58,7 +58,7 @@ class RangeError(ValueError):
 
     @property
     def wider_dtype(self) -> str | None:
-        """The narrowest dtype of a wider range that holds the input; None if there is none."""
+        """The narrowest dtype in which the input is finite; None if there is none."""
         wider = wider_dtypes(self.dtype)
         return next(
             (name for name in wider if float(abs(self.value)) <= float(np.finfo(name).max)), None
@@ -69,13 +69,13 @@ def wider_dtypes(name: str) -> Iterator[str]:
     """Yield the names of the dtypes with a wider range, the narrowest first."""
     if name == "float16":
         yield "float32"
-    if name != "float64":  # float32 has hardly more than the range of bfloat16
+    if name != "float64":  # the range of float32 is hardly wider than that of bfloat16
         yield "float64"
 
 
 @contextmanager
 def counting_from(first_row: int) -> Iterator[None]:
-    """Add the number of rows before those that are computed to the row of a RangeError."""
+    """Add `first_row` to the row of a RangeError."""
     try:
         yield
     except RangeError as error:
@@ -85,15 +85,15 @@ def counting_from(first_row: int) -> Iterator[None]:
 
 @cache
 def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
-    """Return the dtype in which inputs are preprocessed, before they are cast to `dtype`.
+    """Return the dtype in which inputs are preprocessed before they are cast to `dtype`.
 
-    That is `given`, the dtype of the inputs, where its range is wider: what overflows in a cast may
-    fit after a scaling. Integers with a wider range than float16 are preprocessed in float32.
+    It is `given`, the dtype of the inputs, if its range is wider: values that overflow in a cast
+    may fit after a scaling. Integers with a wider range than float16 are preprocessed in float32.
 
     Parameters
     ----------
     given, dtype : dtype
-        Of the library; `dtype` is floating-point.
+        Dtypes of the library; `dtype` is floating-point.
     xp : namespace
     """
     if given == dtype:
@@ -107,9 +107,9 @@ def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
 
 @cache
 def is_far_below(given: Any, dtype: Any, xp: Any) -> bool:
-    """Return whether no scaling makes integers of the dtype `given` overflow in `dtype`.
+    """Return whether integers of dtype `given` cannot overflow in `dtype` under any usual scaling.
 
-    It is true of pixels in float32, and false in float16.
+    It is true for pixels in float32, and false in float16.
     """
     largest = float(limits_of(dtype, xp).max)
     return is_kind(given, xp, "integral") and xp.iinfo(given).max * _MOST_SCALING < largest
@@ -118,10 +118,10 @@ def is_far_below(given: Any, dtype: Any, xp: Any) -> bool:
 def without_overflow(
     compute: Callable[[], Any], x: Any, xp: Any, dtype: Any, *, is_mixed: bool = False
 ) -> Any:
-    """Return ``compute()``, rows made of the rows `x` in `dtype`.
+    """Return ``compute()``, the preprocessed rows `x` in `dtype`; raise if they overflow.
 
-    NumPy notices an overflow at no cost: the processor keeps a flag. Other libraries do not, and
-    their values are not looked at.
+    NumPy detects an overflow at no cost by a flag of the processor. Other libraries do not, and
+    their values are not inspected.
 
     Parameters
     ----------
@@ -130,12 +130,12 @@ def without_overflow(
     xp : namespace
     dtype : dtype
     is_mixed : bool, default False
-        Whether a result depends on the whole row, and not on one input alone.
+        Whether a result depends on the whole row instead of one input.
 
     Raises
     ------
     RangeError
-        If a result of finite numbers of a NumPy array is infinite or NaN.
+        If a result is infinite or NaN although its inputs (a NumPy array) are finite.
     """
     if xp is not np:
         return compute()
@@ -143,7 +143,7 @@ def without_overflow(
         with np.errstate(over="raise"):
             return compute()
     except FloatingPointError as error:
-        if "overflow" not in str(error):  # the caller's own choice
+        if "overflow" not in str(error):  # raised by the caller's own errstate
             raise
     with without_warnings():
         y = compute()
@@ -153,21 +153,21 @@ def without_overflow(
 
 
 def _check_finite(x: NDArray[Any], y: NDArray[Any], dtype: Any, *, is_mixed: bool) -> None:
-    """Raise RangeError for the first row of finite numbers with a result that is not finite."""
+    """Raise RangeError for the first row with finite inputs and a nonfinite result."""
     is_lost = ~np.isfinite(y) & np.isfinite(x).all(axis=1, keepdims=True)
     rows = np.flatnonzero(is_lost.any(axis=1))
     if len(rows):
         row = int(rows[0])
-        # The largest number has most to do with what became of all.
+        # The largest input contributes most to all results.
         places = np.abs(x[row].astype(np.float64)) if is_mixed else is_lost[row]
         column = int(np.argmax(places))
         raise RangeError(x[row, column], row, column, np.dtype(dtype).name)
 
 
 def rounded(x: Any, dtype: Any, xp: Any) -> Any:
-    """Return a NumPy array in a narrower dtype if its numbers are rounded, and nothing else.
+    """Return a NumPy array in a narrower dtype; None if a number overflows or underflows.
 
-    None if a number overflows or underflows, or the values cannot be looked at.
+    None also for other libraries, whose values are not inspected.
     """
     if xp is not np:
         return None
@@ -179,12 +179,12 @@ def rounded(x: Any, dtype: Any, xp: Any) -> Any:
 
 
 def finite_cast(x: Any, dtype: Any, xp: Any, name: str) -> Any:
-    """Return `x` in a dtype, in which the finite numbers of a NumPy array must be finite, too.
+    """Return `x` in a dtype.
 
     Raises
     ------
     ValueError
-        If one is not. The message begins with `name`.
+        If a finite number of a NumPy array overflows; the message begins with `name`.
     """
     if xp is not np:
         return cast(x, dtype, xp)

@@ -1,4 +1,4 @@
-"""The one place where bytes cross between host and device, and are counted."""
+"""Copies between host and device, and their count."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ __all__ = ["is_in_host_memory", "move", "to_numpy", "without_graph"]
 
 
 def is_in_host_memory(x: Any, /) -> bool:
-    """Tell whether an array is where NumPy's are: no copy from there crosses to a device.
+    """Return whether an array is in host memory.
 
     Parameters
     ----------
     x : array
-        Of any library. Lazy Dask arrays, whose blocks come when they are computed, count as host
-        memory; of an unknown library the default device does.
+        An array of any library. Lazy Dask arrays, and arrays on the default device of an unknown
+        library, count as host memory.
     """
     if isinstance(x, np.ndarray | np.generic):
         return True
@@ -34,10 +34,9 @@ def is_in_host_memory(x: Any, /) -> bool:
 
 
 def to_numpy(x: Any, /) -> NDArray[Any]:
-    """Return any library's array as a NumPy array; a NumPy array is returned as it is.
+    """Return an array of any library as a NumPy array, without a copy if it is one.
 
-    Waits for the device, and computes a lazy array. bfloat16, which NumPy has not, becomes
-    float32.
+    Synchronizes the device, and computes lazy arrays. bfloat16, which NumPy lacks, becomes float32.
     """
     if isinstance(x, np.ndarray | np.generic):
         return np.asarray(x)
@@ -56,37 +55,37 @@ def _copied_to_host(x: Any) -> NDArray[Any]:
         x = x.detach().cpu()
         return np.asarray(x.float() if str(x.dtype) == "torch.bfloat16" else x)
     if not (compat.is_jax_array(x) or compat.is_dask_array(x)):
-        # An unknown library: its default device is the one that NumPy can read.
+        # An unknown library: NumPy can read arrays on its default device.
         host = compat.array_namespace(x).__array_namespace_info__().default_device()
         x = compat.to_device(x, host)
     return np.asarray(x)
 
 
 def without_graph(x: Any, /) -> Any:
-    """Return a torch array apart from the graph that its gradients would need; others as is."""
+    """Return a torch array detached from its autograd graph; other arrays unchanged."""
     return x.detach() if hasattr(x, "detach") else x
 
 
 def move(x: Any, xp: Any, device: Any, /) -> Any:
     """Return the values of `x` as an array of the namespace `xp` on `device`.
 
-    `x` is returned as it is where it is there already. From one library to another, bytes pass
-    through the host.
+    `x` itself is returned if it is there already. Copies between two libraries pass through the
+    host.
 
     Parameters
     ----------
     x : array
     xp : namespace
-        As given by `xpnet.arrays.namespace.array_namespace`.
+        A namespace from `array_namespace`.
     device : object
         A device in that library's own terms.
     """
-    is_at_home = array_namespace(x) is xp
-    if is_at_home and device_of(x) == device:
+    is_same_library = array_namespace(x) is xp
+    if is_same_library and device_of(x) == device:
         return x
     if xp is np:
         return to_numpy(x)
-    if not is_at_home:
+    if not is_same_library:
         host = to_numpy(x)
         return _recorded(host, _created(host, xp, device))
     import array_api_compat as compat
@@ -101,20 +100,20 @@ def _created(host: NDArray[Any], xp: Any, device: Any) -> Any:
         # CuPy's creation functions ignore `device=` (array-api-compat#337).
         with device:
             moved = xp.asarray(host)
-            if Bus().is_pinned(host):  # which is read later, when it may hold something else
+            if Bus().is_pinned(host):  # read asynchronously, when it may have been overwritten
                 device.synchronize()
             return moved
     if compat.is_torch_namespace(xp) and not host.flags.writeable:
-        host = host.copy()  # torch warns about memory that it may not write to
+        host = host.copy()  # torch warns about read-only memory
     return xp.asarray(host, device=device)
 
 
 def _recorded(x: Any, moved: Any) -> Any:
-    """Return `moved`, counted if `x` was on the other side."""
+    """Count the copy from `x` to `moved` if it crossed between host and device; return `moved`."""
     was_on_host, is_on_host = is_in_host_memory(x), is_in_host_memory(moved)
     if was_on_host != is_on_host:
         host = moved if is_on_host else x
-        # What does not tell its bytes, NumPy can read without a copy: it is in host memory.
+        # Arrays without `nbytes` are in host memory, where NumPy reads them without a copy.
         n_bytes = host.nbytes if hasattr(host, "nbytes") else np.asarray(host).nbytes
         record("host" if is_on_host else "device", int(n_bytes))
     return moved

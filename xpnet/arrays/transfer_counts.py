@@ -1,4 +1,4 @@
-"""How many copies and bytes cross between host and device."""
+"""Counts of copies and bytes between host and device."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ __all__ = ["Transfers", "count_transfers", "record"]
 
 @dataclass
 class Transfers:
-    """Copies, and their bytes, that xpnet itself made between host and device.
+    """Counts of xpnet's own copies between host and device.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Transfers:
     bytes_to_host: int = 0
 
     def add(self, other: "Transfers", /) -> None:
-        """Add what another has counted."""
+        """Add the counts of `other`."""
         self.copies_to_device += other.copies_to_device
         self.bytes_to_device += other.bytes_to_device
         self.copies_to_host += other.copies_to_host
@@ -39,19 +39,18 @@ _CURRENT: ContextVar[Transfers | None] = ContextVar("xpnet_transfers", default=N
 
 @contextmanager
 def count_transfers() -> Iterator[Transfers]:
-    """Count what xpnet copies between host and device inside a ``with`` block.
+    """Count xpnet's copies between host and device inside a ``with`` block.
 
     Yields
     ------
     Transfers
-        It grows while the block runs. Blocks within blocks are part of the outer count.
+        The counts, updated while the block runs. An outer block includes the counts of inner ones.
 
     Notes
     -----
-    Between NumPy and a library's arrays in host memory, such as torch's on the CPU, nothing is
-    counted, nor is what other code copies. A thread started inside the block does not count here;
-    give it the block's context by ``contextvars.copy_context().run``. Dask computes in threads of
-    its own.
+    Copies between NumPy and other arrays in host memory, such as torch's on the CPU, are not
+    counted, nor are copies by other code. Threads started inside the block are counted only if
+    they run in its context (``contextvars.copy_context().run``). Dask uses threads of its own.
 
     Examples
     --------
@@ -73,7 +72,7 @@ def count_transfers() -> Iterator[Transfers]:
 
 
 def record(side: Literal["device", "host"], n_bytes: int) -> None:
-    """Note one copy of `n_bytes` bytes to this side."""
+    """Count one copy of `n_bytes` bytes to `side`."""
     transfers = _CURRENT.get()
     if transfers is None:
         return

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> int:
                 **({} if explained is None else explanation_rows(explained)),
                 "gpu": "usable" if diagnosis.usable else "not usable",
                 "why": diagnosis.message,
-                "mend": diagnosis.mend or "nothing to mend",
+                "mend": diagnosis.fix or "nothing to mend",
                 "product": _product_text(diagnosis.product_error),
                 **{
                     # Names in capitals are variables of the environment.
@@ -89,7 +89,7 @@ def _verdict(diagnosis: "Diagnosis") -> dict[str, Any]:
         "usable": diagnosis.usable,
         "code": diagnosis.code,
         "message": diagnosis.message,
-        "mend": diagnosis.mend,
+        "mend": diagnosis.fix,
         "product_checked": error is not None,
         # JSON has no NaN and no infinity, which a wrong product may give.
         "product_error_in_bounds": error if error is None or math.isfinite(error) else None,
@@ -120,11 +120,11 @@ def _host_facts() -> dict[str, Any]:
     from threadpoolctl import threadpool_info
 
     import xpnet
-    from xpnet.arrays.gpu.gpu_info import told
+    from xpnet.arrays.gpu.gpu_info import result_or_none
 
     blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return {
-        "xpnet": told(lambda: str(xpnet.__version__)),  # a source tree has no version
+        "xpnet": result_or_none(lambda: str(xpnet.__version__)),  # a source tree has no version
         "python": platform.python_version(),
         "platform": platform.platform(),
         "numpy": np.__version__,

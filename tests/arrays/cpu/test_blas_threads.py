@@ -31,7 +31,7 @@ def libraries(monkeypatch):
     """Put libraries in place of the real ones, of which nobody is holding any."""
     there = [Library(n_threads=3), Library(n_threads=5)]
     monkeypatch.setattr(module, "_libraries", lambda: there)
-    monkeypatch.setattr(module, "_HOLD", module._Hold())  # noqa: SLF001 (what is shown is its state)
+    monkeypatch.setattr(module, "_ONE_THREAD", module._OneThread())  # noqa: SLF001 (what is shown is its state)
     return there
 
 

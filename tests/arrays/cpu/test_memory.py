@@ -311,7 +311,7 @@ def test_a_system_that_reads_little_at_a_time(file, most, monkeypatch):
 @pytest.mark.parametrize("n_bytes", [0, 1, 24, 500, N_ROWS * N_IN - 1])
 def test_a_file_that_has_become_shorter(file, path, n_bytes):
     os.truncate(path, n_bytes)
-    with pytest.raises(OSError, match="the file has become shorter while it was read"):
+    with pytest.raises(OSError, match="the file became shorter while it was read"):
         file.copy_to(np.empty((N_ROWS, N_IN), np.uint8))
 
 

@@ -90,7 +90,7 @@ def log(monkeypatch):
     cuda.runtime, cupy.cuda = runtime, cuda
     cuda.driver = SimpleNamespace(CUDADriverError=ForeignError)
     cuda.Device = lambda: SimpleNamespace(id=0)
-    monkeypatch.setattr("xpnet.arrays.gpu.cuda_streams._OF_THREAD", threading.local())
+    monkeypatch.setattr("xpnet.arrays.gpu.cuda_streams._PER_THREAD", threading.local())
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "cupyx", Recorder(log, "cupyx"))
     return log
@@ -375,7 +375,7 @@ def test_what_is_said_of_it(real, n_rows, shown):
     assert str(error) == (
         f"the GPU has no memory for {shown} rows at a time (Out of memory allocating"
         " 1,000,000,000,000 bytes (allocated so far: 1,000,000,000,000 bytes, limit set to:"
-        " 10,000,000,000,000 bytes).); free some of it, which nvidia-smi shows, or use"
+        " 10,000,000,000,000 bytes).); free some of it (nvidia-smi shows its use), or use"
         " --device cpu"
     )
     assert len(str(error)) <= 400

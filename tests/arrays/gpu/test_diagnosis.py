@@ -228,15 +228,15 @@ CASES = [
         "cache-unwritable",
         Machine(cupy_source="raise NotADirectoryError(20, 'Not a directory', '/dev/null/x')"),
         (
-            "CuPy has no folder for the kernels that it compiles ([Errno 20] Not a directory:"
-            " '/dev/null/x'); let CUPY_CACHE_DIR name a folder that can be written"
+            "CuPy has no writable folder for compiled kernels ([Errno 20] Not a directory:"
+            " '/dev/null/x'); set CUPY_CACHE_DIR to a writable folder"
         ),
     ),
     (
         "stub-library",
         Machine(error=CUDARuntimeError(34, "stub")),
         (
-            "the driver library that was found is a stub, made for linking only; take the folder"
+            "the driver library is a stub, made for linking only; take the folder"
             " named stubs out of LD_LIBRARY_PATH"
         ),
     ),
@@ -244,7 +244,7 @@ CASES = [
         "no-driver",
         Machine(driver=0, error=CUDARuntimeError(35, "driver version is insufficient")),
         (
-            "there is no NVIDIA driver here; install one from nvidia.com/drivers (WSL: in Windows;"
+            "no NVIDIA driver was found; install one from nvidia.com/drivers (WSL: in Windows;"
             " container: run it with --gpus all)"
         ),
     ),
@@ -265,7 +265,7 @@ CASES = [
         "driver-too-old",
         Machine(driver=12040, error=CUDARuntimeError(35, "driver version is insufficient")),
         (
-            "the NVIDIA driver knows CUDA 12.4, too old for CUDA 13.2 of cupy-cuda13x; update the"
+            "the NVIDIA driver supports CUDA 12.4, too old for CUDA 13.2 of cupy-cuda13x; update the"
             " driver to one for CUDA 13.0 or newer; or pip uninstall -y cupy-cuda13x nvidia-cublas"
             ' nvidia-cuda-nvrtc nvidia-cuda-runtime, then pip install "xpnet[cuda12]"'
         ),
@@ -274,7 +274,7 @@ CASES = [
         "driver-too-old",  # for both extras: only a new driver helps
         Machine(driver=11040, error=CUDARuntimeError(35, "driver version is insufficient")),
         (
-            "the NVIDIA driver knows CUDA 11.4, too old for CUDA 13.2 of cupy-cuda13x; update the"
+            "the NVIDIA driver supports CUDA 11.4, too old for CUDA 13.2 of cupy-cuda13x; update the"
             " driver to one for CUDA 13.0 or newer"
         ),
     ),
@@ -298,7 +298,7 @@ CASES = [
         "no-device",
         Machine(error=CUDARuntimeError(100, "no device")),
         (
-            "the NVIDIA driver finds no GPU; see that nvidia-smi -L lists one (container: run it"
+            "the NVIDIA driver finds no GPU; check that nvidia-smi -L lists one (container: run it"
             " with --gpus all)"
         ),
     ),
@@ -306,7 +306,7 @@ CASES = [
         "hidden-device",
         Machine(n_devices=0, environ={"CUDA_VISIBLE_DEVICES": ""}),
         (
-            "CUDA_VISIBLE_DEVICES='' leaves no GPU to be seen; unset CUDA_VISIBLE_DEVICES, or name"
+            "CUDA_VISIBLE_DEVICES='' hides all GPUs; unset CUDA_VISIBLE_DEVICES, or name"
             " in it a GPU that nvidia-smi -L lists"
         ),
     ),
@@ -314,19 +314,19 @@ CASES = [
         "no-such-device",
         Machine(n_devices=1),
         (
-            "there is no GPU 1: 1 to be seen, counted from 0; choose gpu:0 or lower;"
+            "no GPU 1: 1 visible, counted from 0; choose gpu:0 or lower;"
             " CUDA_VISIBLE_DEVICES may hide others"
         ),
     ),
     (
         "libraries-missing",
         Machine(missing=("cuBLAS", "NVRTC")),
-        ('cuBLAS, NVRTC cannot be loaded, which cupy-cuda13x needs; pip install "xpnet[cuda13]"'),
+        ('cuBLAS, NVRTC cannot be loaded, but cupy-cuda13x needs them; pip install "xpnet[cuda13]"'),
     ),
     (
         "libraries-missing",  # those of CUDA 13 beside a wheel for CUDA 13 are no strangers
         Machine(missing=("NVRTC",), libraries=("nvidia-cublas",)),
-        'NVRTC cannot be loaded, which cupy-cuda13x needs; pip install "xpnet[cuda13]"',
+        'NVRTC cannot be loaded, but cupy-cuda13x needs them; pip install "xpnet[cuda13]"',
     ),
     (
         "libraries-mixed",
@@ -364,14 +364,14 @@ CASES = [
     (
         "tf32-unreadable",
         Machine(environ={"CUPY_TF32": "yes"}),
-        ("CUPY_TF32='yes' is no whole number, and CuPy fails at every product; unset CUPY_TF32"),
+        ("CUPY_TF32='yes' is not an integer, and CuPy fails at every product; unset CUPY_TF32"),
     ),
     (
         "tf32-unasked",
         Machine(environ={"CUPY_TF32": "1"}),
         (
             "CUPY_TF32=1 would round the factors of float32 products to 10 bits, silently; unset"
-            " CUPY_TF32, or ask for it by --precision tf32 or xpnet.matmul_precision"
+            " CUPY_TF32, or request TF32 by --precision tf32 or xpnet.matmul_precision"
         ),
     ),
     (
@@ -394,7 +394,7 @@ CASES = [
         "no-kernel",
         Machine(to_device=raising(CUBLASError(8, "CUBLAS_STATUS_ARCH_MISMATCH"))),
         (
-            "the CUDA libraries hold no code for GPU 1 (CUBLAS_STATUS_ARCH_MISMATCH); pip install"
+            "the CUDA libraries have no code for GPU 1 (CUBLAS_STATUS_ARCH_MISMATCH); pip install"
             ' --upgrade --upgrade-strategy eager "xpnet[cuda13]", for newer GPUs'
         ),
     ),
@@ -402,7 +402,7 @@ CASES = [
         "memory-fault",
         Machine(to_device=raising(CUDARuntimeError(214, "cudaErrorECCUncorrectable"))),
         (
-            "the memory of GPU 1 has an error that cannot be corrected (cudaErrorECCUncorrectable);"
+            "the memory of GPU 1 has an uncorrectable error (cudaErrorECCUncorrectable);"
             " reset it: nvidia-smi -r -i 1 as root, or restart the machine"
         ),
     ),
@@ -418,7 +418,7 @@ CASES = [
         "cuda-error",
         Machine(error=CUDARuntimeError(999, "unknown\nerror")),
         (
-            "CUDA says: unknown error; run nvidia-smi; if it fails too, restart the machine or"
+            "CUDA error: unknown error; run nvidia-smi; if it fails too, restart the machine or"
             " reinstall the driver"
         ),
     ),
@@ -426,7 +426,7 @@ CASES = [
         "cuda-error",  # a driver that is new enough is not called too old
         Machine(driver=13030, error=CUDARuntimeError(35, "driver version is insufficient")),
         (
-            "CUDA says: driver version is insufficient; run nvidia-smi; if it fails too, restart"
+            "CUDA error: driver version is insufficient; run nvidia-smi; if it fails too, restart"
             " the machine or reinstall the driver"
         ),
     ),
@@ -446,7 +446,7 @@ def test_each_cause_has_its_sentence_and_mend(
     become(machine)
     diagnosis = diagnose(1, check=True)
     assert (diagnosis.code, str(diagnosis)) == (code, sentence)
-    assert diagnosis.usable == (code == "usable") == (not diagnosis.mend)
+    assert diagnosis.usable == (code == "usable") == (not diagnosis.fix)
     assert capfd.readouterr() == ("", "")
 
 
@@ -474,7 +474,7 @@ def test_a_long_fact_leaves_a_short_line(become: Become, machine: Machine) -> No
     diagnosis = diagnose()
     assert len(str(diagnosis).splitlines()) == 1
     assert 100 < len(str(diagnosis)) <= 400
-    assert diagnosis.mend in str(diagnosis)
+    assert diagnosis.fix in str(diagnosis)
 
 
 def test_warnings_of_the_import_stay_inside(become: Become) -> None:
@@ -499,8 +499,8 @@ def test_a_file_in_place_of_cupy_is_named(become: Become, tmp_path: Path, source
     become(Machine(cupy_source=source, cupy_file="cupy.py"))
     diagnosis = diagnose()
     assert diagnosis.code == "shadowed"
-    assert diagnosis.message == f"{one_line(tmp_path / 'cupy.py')} is imported in place of CuPy"
-    assert diagnosis.mend == "rename this file, or leave the folder that it is in"
+    assert diagnosis.message == f"{one_line(tmp_path / 'cupy.py')} is imported instead of CuPy"
+    assert diagnosis.fix == "rename this file, or leave its folder"
 
 
 @pytest.mark.parametrize("leaves_folders", [False, True])
@@ -517,7 +517,7 @@ def test_what_an_uninstallation_left(
     diagnosis = diagnose()
     if wheels:
         assert diagnosis.message.endswith("cannot be imported (its files are gone)")
-        assert diagnosis.mend.startswith("pip uninstall -y cupy-cuda13x, then pip install")
+        assert diagnosis.fix.startswith("pip uninstall -y cupy-cuda13x, then pip install")
     else:
         assert diagnosis.code == "not-installed"
 
@@ -547,7 +547,7 @@ def test_an_error_in_the_product_is_told(become: Become, error: Exception, code:
     assert diagnosis.code == code
     assert diagnosis.product_error is None
     if code == "cuda-error":
-        assert diagnosis.message == f"CUDA says: {' '.join(str(error).split())}"
+        assert diagnosis.message == f"CUDA error: {' '.join(str(error).split())}"
 
 
 def test_the_error_of_the_product_is_told_in_units_of_its_bound(become: Become) -> None:
@@ -577,8 +577,8 @@ def test_tf32_is_wrong_unless_it_was_asked_for(become: Become) -> None:
         ("0", "usable", "off"),
         ("-1", "usable", "off"),
         (" 2 ", "tf32-unasked", "on (CUPY_TF32= 2 )"),
-        ("", "tf32-unreadable", "no whole number (CUPY_TF32=)"),
-        ("1.0", "tf32-unreadable", "no whole number (CUPY_TF32=1.0)"),
+        ("", "tf32-unreadable", "not an integer (CUPY_TF32=)"),
+        ("1.0", "tf32-unreadable", "not an integer (CUPY_TF32=1.0)"),
     ],
 )
 def test_the_variable_is_read_as_cupy_reads_it(
@@ -727,7 +727,7 @@ def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (13020, 803, "driver-mismatch", "(error 803)"),
         (13020, 802, "not-ready", "(error 802)"),
         (13020, 2, "out-of-memory", "(cudaErrorMemoryAllocation: out of memory)"),
-        (13020, 46, "device-busy", "GPU 0 is taken"),
+        (13020, 46, "device-busy", "GPU 0 is busy"),
         (13020, 209, "no-kernel", "(cudaErrorNoKernelImageForDevice: no kernel image"),
         (13020, 214, "memory-fault", "(cudaErrorECCUncorrectable: uncorrectable ECC error"),
         (13020, 999, "cuda-error", "cudaErrorUnknown: unknown error"),

@@ -1,4 +1,4 @@
-"""The threads of the library behind NumPy's matrix products, and what else is known of it."""
+"""Threads of NumPy's BLAS, and the largest product that it multiplies without packing."""
 
 import functools
 import os
@@ -9,48 +9,48 @@ from typing import Any
 
 __all__ = ["blas_threads", "most_at_once", "one_blas_thread"]
 
-# Of OpenBLAS: the kinds of processors for which it multiplies small matrices as they lie, and how
-# many multiplications are few enough.
-_WITHOUT_COPIES = frozenset({"SkylakeX", "Cooperlake", "SapphireRapids"})
-_FEW = 1_000_000
+# OpenBLAS kernels that multiply small matrices without packing them, up to this number of
+# multiplications.
+_WITHOUT_PACKING = frozenset({"SkylakeX", "Cooperlake", "SapphireRapids"})
+_UNPACKED_LIMIT = 1_000_000
 
 
-class _Hold:
-    """Who holds BLAS to one thread at the moment, and what it had before."""
+class _OneThread:
+    """State of `one_blas_thread`: the number of open blocks, and the thread counts before them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.n_holders = 0
+        self.n_open = 0
         self.n_before: list[int] = []
 
-    def take(self) -> None:
+    def enter(self) -> None:
         with self.lock:
-            if self.n_holders == 0:
+            if self.n_open == 0:
                 self.n_before = _counts()
                 _set_counts([1] * len(self.n_before))
-            self.n_holders += 1
+            self.n_open += 1
 
-    def give_back(self) -> None:
+    def leave(self) -> None:
         with self.lock:
-            self.n_holders -= 1
-            if self.n_holders == 0:
+            self.n_open -= 1
+            if self.n_open == 0:
                 _set_counts(self.n_before)
 
-    def forget(self) -> None:
-        """Start anew in a forked process, where no thread is left to give anything back."""
-        if self.n_holders:
+    def reset(self) -> None:
+        """Reset the state in a forked process, where no other thread exists to leave its block."""
+        if self.n_open:
             _set_counts(self.n_before)
         self.__init__()  # type: ignore[misc]
 
 
-_HOLD = _Hold()
+_ONE_THREAD = _OneThread()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_HOLD.forget)
+    os.register_at_fork(after_in_child=_ONE_THREAD.reset)
 
 
 @functools.cache
 def _libraries() -> list[Any]:
-    # Finding the libraries takes longer than a small network; setting their threads does not.
+    # Finding the libraries takes longer than a small network; setting their threads is fast.
     from threadpoolctl import ThreadpoolController
 
     libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
@@ -69,32 +69,32 @@ def _set_counts(counts: list[int]) -> None:
 
 @functools.cache
 def most_at_once() -> int:
-    """Return up to how many multiplications BLAS multiplies two matrices as they lie.
+    """Return the largest number of multiplications of a product that BLAS computes without packing.
 
-    It does that on one thread. 0 if it always copies them first, or is not known well enough.
+    BLAS uses one thread for it. The result is 0 if BLAS always packs, or is unknown.
     """
-    knows_how = [
-        library.internal_api == "openblas" and library.info().get("architecture") in _WITHOUT_COPIES
+    skips_packing = [
+        library.internal_api == "openblas"
+        and library.info().get("architecture") in _WITHOUT_PACKING
         for library in _libraries()
     ]
-    return _FEW if knows_how and all(knows_how) else 0
+    return _UNPACKED_LIMIT if skips_packing and all(skips_packing) else 0
 
 
 def blas_threads() -> int:
-    """Return with how many threads BLAS multiplies matrices where nobody holds it to one."""
-    with _HOLD.lock:
-        return max(_HOLD.n_before if _HOLD.n_holders else _counts(), default=1)
+    """Return the number of BLAS threads outside of `one_blas_thread` blocks."""
+    with _ONE_THREAD.lock:
+        return max(_ONE_THREAD.n_before if _ONE_THREAD.n_open else _counts(), default=1)
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread inside a ``with`` block, in the whole process.
+    """Limit BLAS to one thread inside a ``with`` block, in the whole process.
 
-    Blocks may be open in several threads at once: the last one that ends gives back what the
-    first one took.
+    Blocks may be open in several threads at once: the last one to end restores the thread counts.
     """
-    _HOLD.take()
+    _ONE_THREAD.enter()
     try:
         yield
     finally:
-        _HOLD.give_back()
+        _ONE_THREAD.leave()

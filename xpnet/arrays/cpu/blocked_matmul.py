@@ -1,11 +1,11 @@
-"""How a library multiplies matrices fastest, by the same call for all of them.
+"""Matrix products in blocks that OpenBLAS multiplies without packing.
 
-OpenBLAS copies both matrices into an order of its own before it multiplies them. Below a million
-multiplications it can do without, on processors with AVX-512: it multiplies them as they lie, and
-on one thread. So a large product is cut into blocks that are this small. Measured on such a
-processor, with OpenBLAS 0.3.31, one thread, float32, in 10^9 operations a second: 1,000 rows by
-784 x 50 at once 91, in blocks 100; 100 rows by 784 x 1024 at once 89, in blocks 108, and in blocks
-that lie together in memory 112; 4 rows by the latter at once 18, in blocks 89 and 102.
+OpenBLAS packs both matrices (copies them into its own order) before it multiplies them. On
+processors with AVX-512 it multiplies matrices with fewer than a million multiplications without
+packing, on one thread. So large products are cut into blocks of that size. Measured on such a
+processor, with OpenBLAS 0.3.31, one thread, float32, in GFLOP/s: 1,000 rows by 784 x 50, whole 91,
+in blocks 100; 100 rows by 784 x 1024, whole 89, in blocks 108, in blocks contiguous in memory 112;
+4 rows by the latter, whole 18, in blocks 89 and 102.
 """
 
 from collections.abc import Callable
@@ -18,30 +18,30 @@ from xpnet.arrays.cpu.blas_threads import most_at_once
 
 __all__ = ["affine", "constant", "may_be_shared_out", "times_once", "transposed_times"]
 
-# Up to this width, columns are not cut: the longer rows of blocks are, the better.
+# Up to this width columns are not cut: longer rows of a block are faster.
 _NARROW = 128
-# A multiple of what the processor's registers hold, and few enough to leave room for several rows.
+# A multiple of the vector registers, small enough to leave room for several rows.
 _COLUMNS = 64
-# The processor takes as many rows at a time; with fewer in a block, it waits for the weights.
+# Rows per step of the kernel; with fewer, the processor waits for the weights.
 _ROWS = 4
-# Blocks of a wide matrix that do not lie together in memory are faster up to so many rows.
+# Up to this number of rows, blocks of a wide matrix are faster without a contiguous copy.
 _FEW_ROWS = 256
-# OpenBLAS shares out a vector times 460,800 numbers among threads, and a vector times another one
-# of 10,000 (measured with 0.3.31).
+# OpenBLAS 0.3.31 uses several threads for a vector times a matrix of 460,800 numbers, and for the
+# dot product of vectors of 10,000 numbers (measured).
 _MOST_FOR_A_VECTOR = 450_000
 _LONGEST_SUM = 2**12
-# Up to so many weights, which stay in the cache, a row takes a quarter less time by columns.
+# Weights up to this size stay in the cache; in column-major order a row takes a quarter less time.
 _SMALL = 2**16
 
 
 def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
-    """Return the function ``x -> x @ weight + bias``, in the way that is fastest for the library.
+    """Return the function ``x -> x @ weight + bias`` in the fastest form for the library.
 
     Parameters
     ----------
     weight : array of shape (n_in, n_out)
-        A NumPy array that owns its memory and is read-only may be copied into blocks. Any other
-        one is not copied: what is written into it afterwards counts.
+        A read-only NumPy array that owns its memory may be copied into blocks. Other arrays are
+        not copied, so later changes of their values take effect.
     bias : array of shape (n_out,)
 
     Returns
@@ -49,19 +49,19 @@ def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
     callable
         From arrays of shape (..., n_in) to new arrays of shape (..., n_out).
     """
-    if _is_cut(weight):
+    if _can_be_cut(weight):
         return _Blocks(weight, bias, is_constant=_is_constant(weight)).apply
 
     def apply(x: Any) -> Any:
         y = x @ weight
-        y += bias  # in place, where the library can: that saves a pass through memory
+        y += bias  # in place if the library supports it, which saves a pass through memory
         return y
 
     return apply
 
 
 def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
-    """Return ``x @ weight + bias``, of a weight that is another one each time.
+    """Return ``x @ weight + bias`` for a weight that is used once.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
 
 
 def transposed_times(x: Any, y: Any, /) -> list[Any]:
-    """Return ``x.T @ y`` in parts, which lie one below the other.
+    """Return ``x.T @ y`` in parts, each some of its rows.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def transposed_times(x: Any, y: Any, /) -> list[Any]:
     Returns
     -------
     list of array
-        Of shapes (n_1, n_out), (n_2, n_out) ...; n_1 + n_2 + ... is n_in.
+        Arrays of shapes (n_1, n_out), (n_2, n_out) ...; n_1 + n_2 + ... is n_in.
     """
     n_in, n_out = x.shape[1], y.shape[1]
     n_parts = _n_parts(x, x.shape[0] * n_in * n_out, n_out)
@@ -107,16 +107,16 @@ def transposed_times(x: Any, y: Any, /) -> list[Any]:
 
 
 def _n_parts(x: Any, n_multiplications: int, n_out: int) -> int:
-    """Return into how many parts a product is cut, so that BLAS multiplies them as they lie.
+    """Return the number of parts of a product, each small enough to be multiplied without packing.
 
-    Wide ones are not cut: all threads of BLAS share them out.
+    Wide products are not cut, so that BLAS can use all its threads.
     """
     most = most_at_once() if type(x) is np.ndarray and n_out <= _NARROW else 0
     return max(-(-n_multiplications // most), 1) if most else 1
 
 
 def constant(x: Any, /) -> Any:
-    """Return an array to multiply with often: of NumPy, a read-only copy in the best order."""
+    """Return a read-only, C-ordered copy of a NumPy array; other arrays unchanged."""
     if not isinstance(x, np.ndarray):
         return x
     x = np.array(x, order="C")
@@ -125,11 +125,11 @@ def constant(x: Any, /) -> Any:
 
 
 def may_be_shared_out(weight: Any, /) -> bool:
-    """Tell whether BLAS may share out products with a weight, by `affine`, among threads.
+    """Return whether results of `affine` may depend on the number of BLAS threads.
 
-    What a thread sums up, and in which order, depends on how many there are.
+    If BLAS divides a product among threads, the order of its sums depends on their number.
     """
-    if not _is_cut(weight) or not most_at_once() or weight.size > _MOST_FOR_A_VECTOR:
+    if not _can_be_cut(weight) or not most_at_once() or weight.size > _MOST_FOR_A_VECTOR:
         return True
     n_in, n_out = weight.shape
     return (n_out > _NARROW and not _is_constant(weight)) or (n_out == 1 and n_in > _LONGEST_SUM)
@@ -139,8 +139,8 @@ def _is_constant(weight: NDArray[Any]) -> bool:
     return weight.base is None and not weight.flags.writeable
 
 
-def _is_cut(weight: Any) -> bool:
-    """Tell whether BLAS may have a way to multiply blocks of this kind of array, in this order."""
+def _can_be_cut(weight: Any) -> bool:
+    """Return whether an array has a dtype and memory order that blocks can use."""
     return (
         type(weight) is np.ndarray
         and weight.dtype.char in "fd"
@@ -150,14 +150,14 @@ def _is_cut(weight: Any) -> bool:
 
 
 class _Blocks:
-    """A matrix that others are multiplied with in blocks, if BLAS multiplies small ones faster.
+    """A weight matrix whose products are computed in blocks, if BLAS multiplies small ones faster.
 
     Parameters
     ----------
     weight : array of shape (n_in, n_out)
     bias : array of shape (n_out,), or None
     is_constant : bool
-        Whether it may be copied.
+        Whether the weight may be copied.
     """
 
     def __init__(
@@ -168,9 +168,9 @@ class _Blocks:
         self._n_weights = weight.size
         self._width = self._n_out if self._n_out <= _NARROW else _COLUMNS
         self._n_cut = self._n_out // self._width * self._width
-        self._turned = weight
+        self._column_major = weight
         if is_constant and weight.size <= _SMALL:
-            self._turned = np.asfortranarray(weight)
+            self._column_major = np.asfortranarray(weight)
         self._columns: NDArray[Any] | None = None
         self._parts: dict[int, list[_Blocks]] = {}
 
@@ -178,32 +178,32 @@ class _Blocks:
         """Return x @ weight + bias."""
         n_rows, n_weights = len(x), self._n_weights
         if n_rows * n_weights <= _MOST_FOR_A_VECTOR:
-            y = x @ (self._weight if n_rows > 1 else self._turned)
+            y = x @ (self._weight if n_rows > 1 else self._column_major)
             if self._bias is not None:
                 y += self._bias
             return y
         most = most_at_once()
         if x.ndim != 2 or not most or n_rows == 1:
-            return self._at_once(x, self._weight)
+            return self._whole(x, self._weight)
         if self._n_out == 1:
             most = _MOST_FOR_A_VECTOR
         if n_rows * n_weights <= most:
-            return self._at_once(x, self._weight)
+            return self._whole(x, self._weight)
         most_rows = most // (self._n_in * self._width)
         if most_rows < min(_ROWS, n_rows):
             return self._in_parts(x, -(-self._n_in * self._width * _ROWS // most))
         if self._n_cut > self._width and n_rows > _FEW_ROWS and not self._is_constant:
-            return self._at_once(x, self._weight)
+            return self._whole(x, self._weight)
         size = _rows_in_block(n_rows, most_rows)
         n_whole = n_rows // size * size
         y = self._in_blocks(x[:n_whole], size)
         return y if n_whole == n_rows else np.concatenate((y, self.apply(x[n_whole:])))
 
-    def _at_once(self, x: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
+    def _whole(self, x: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
         return _added(x @ weight, self._bias)
 
     def _in_parts(self, x: NDArray[Any], n_parts: int) -> NDArray[Any]:
-        """Return the sum of shorter products, of which the first one has the bias."""
+        """Return the sum of shorter products, the first with the bias."""
         length = -(-self._n_in // n_parts)
         starts = range(0, self._n_in, length)
         if n_parts not in self._parts:
@@ -224,11 +224,11 @@ class _Blocks:
         return y
 
     def _in_blocks(self, x: NDArray[Any], n_rows: int) -> NDArray[Any]:
-        """Return the result in blocks of so many rows; columns may be left over."""
+        """Return the result computed in blocks of `n_rows` rows, and of columns if it is wide."""
         rows = x.reshape(-1, n_rows, self._n_in)
         if self._width == self._n_out:
-            return self._at_once(rows, self._weight).reshape(-1, self._n_out)
-        # All rows meet a block of weights before the next one, which is brought from farther away.
+            return self._whole(rows, self._weight).reshape(-1, self._n_out)
+        # All rows are multiplied by one block of weights before the next is read into the cache.
         y = (rows @ self._blocks()[:, None]).transpose(1, 2, 0, 3)
         y = y.reshape(*rows.shape[:2], self._n_cut)
         if self._n_cut < self._n_out:
@@ -247,18 +247,18 @@ class _Blocks:
 
 
 def _added(y: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
-    """Return new numbers with a bias added to them, in place."""
+    """Add a bias in place, and return the result."""
     if bias is not None:
         y += bias
     return y
 
 
 def _rows_in_block(n_rows: int, most: int) -> int:
-    """Return how many rows a block has at most: if possible, such that none are left over."""
+    """Return the number of rows of a block, if possible a divisor of `n_rows`."""
     if n_rows <= min(most, _ROWS):
         return n_rows
     most = min(most, n_rows) // _ROWS * _ROWS
     least = most // 2 + 1
-    # Multiples of 12 are the fastest ones of widths that are no multiple of 16.
+    # Multiples of 12 are fastest for widths that are not a multiple of 16.
     preferred = [*range(most // 12 * 12, least, -12), *range(most, least, -_ROWS)]
     return next((n for n in preferred if n_rows % n == 0), most)

@@ -1,4 +1,4 @@
-"""The memory of arrays on the host, and the files behind it."""
+"""Host memory of arrays: freed memory, memory-mapped files."""
 
 import functools
 import mmap
@@ -16,23 +16,23 @@ __all__ = ["FileRows", "forget_pages", "keep_freed_memory", "rows_in_file"]
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Let the C library keep freed arrays for the next ones, where it would give them back.
+    """Make glibc reuse the memory of freed arrays.
 
-    In a fresh process, glibc maps each array of more than 128 KB anew and unmaps it when it is
-    freed, so that every page of every result faults: elementwise code takes three to nine times as
-    long. Once an array of up to 32 MB has been freed, it keeps what is freed up to that size.
+    In a new process, glibc maps each array of more than 128 KB and unmaps it when it is freed, so
+    every page of every result faults: elementwise code takes three to nine times as long. After the
+    first array of up to 32 MB has been freed, glibc keeps freed memory up to that size.
     """
     np.empty(31 << 20, np.uint8)  # its pages are never touched
 
 
 def forget_pages(x: Any, /) -> None:
-    """Give back the memory of what was read of a memory-mapped file, which can be read again.
+    """Release the physical memory of a memory-mapped array; its file can be read again.
 
     Parameters
     ----------
     x : numpy.memmap
-        Contiguous, or a contiguous part of one. Nothing is done where the file was not opened for
-        reading only, or the system has no way.
+        A contiguous array, or a contiguous part of one. Nothing is done unless the file was opened
+        read-only, and the system supports it.
     """
     mapping = getattr(x, "_mmap", None)
     if mapping is None or x.mode != "r" or not hasattr(mmap, "MADV_DONTNEED"):
@@ -44,7 +44,7 @@ def forget_pages(x: Any, /) -> None:
 
 
 class FileRows(NamedTuple):
-    """Rows of numbers in an open file, one after the other; slices are such rows, too."""
+    """Contiguous rows of numbers in an open file."""
 
     descriptor: int
     offset: int
@@ -52,7 +52,7 @@ class FileRows(NamedTuple):
     dtype: np.dtype[Any]
 
     def part(self, start: int, end: int) -> "FileRows":
-        """Return the rows from `start` to before `end`."""
+        """Return the rows ``start:end``."""
         offset = self.offset + start * self.shape[1] * self.dtype.itemsize
         return self._replace(offset=offset, shape=(end - start, self.shape[1]))
 
@@ -62,7 +62,7 @@ class FileRows(NamedTuple):
         Raises
         ------
         OSError
-            If the file has become shorter.
+            If the file was truncated meanwhile.
         """
         if not self.shape[0]:
             return
@@ -70,29 +70,29 @@ class FileRows(NamedTuple):
         while left:
             n_read = os.preadv(self.descriptor, [left], offset)
             if not n_read:
-                msg = "the file has become shorter while it was read"
+                msg = "the file became shorter while it was read"
                 raise OSError(msg)
             left, offset = left[n_read:], offset + n_read
 
 
 @contextmanager
 def rows_in_file(x: NDArray[Any], /) -> Iterator[FileRows | None]:
-    """Open the file that a memory-mapped array shows, for a ``with`` block.
+    """Open the file of a memory-mapped array for a ``with`` block.
 
-    To read a file takes less time than to copy it from where it is mapped, page by page.
+    Reading a file is faster than copying it page by page from its mapping.
 
     Parameters
     ----------
     x : numpy.memmap of shape (n, n_in)
-        Or a part of one.
+        A memory-mapped array, or a part of one.
 
     Yields
     ------
     FileRows or None
-        None where it cannot be told for certain which file that is: on Linux alone can it be, of
-        a mapping that is shared, such as numpy.load makes it with ``mmap_mode="r"``.
+        None if the file is uncertain. It is certain on Linux for shared mappings, as made by
+        ``numpy.load(..., mmap_mode="r")``.
     """
-    place = _file_behind(x) if x.flags.c_contiguous and x.dtype.isnative else None
+    place = _mapped_file(x) if x.flags.c_contiguous and x.dtype.isnative else None
     if place is None:
         yield None
         return
@@ -103,8 +103,8 @@ def rows_in_file(x: NDArray[Any], /) -> Iterator[FileRows | None]:
         os.close(descriptor)
 
 
-def _file_behind(x: NDArray[Any]) -> tuple[int, int] | None:
-    """Return the open file of a mapped array, and where in it the array begins."""
+def _mapped_file(x: NDArray[Any]) -> tuple[int, int] | None:
+    """Return the open file of a mapped array, and the offset of the array in it."""
     start = x.ctypes.data
     try:
         lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
@@ -115,7 +115,7 @@ def _file_behind(x: NDArray[Any]) -> tuple[int, int] | None:
                 descriptor = os.open(path[0], os.O_RDONLY)
                 if os.fstat(descriptor).st_ino == int(inode):
                     return descriptor, int(offset, 16) + start - low
-                os.close(descriptor)  # another file has taken its name
+                os.close(descriptor)  # the name belongs to another file now
     except (OSError, ValueError):
         pass
     return None

@@ -1,12 +1,12 @@
-"""Looking for the cause, where there is no usable GPU.
+"""Diagnosis of an unusable GPU.
 
-CuPy alone does not tell. Without a driver every array raises "driver version is insufficient",
-two wheels at once give a warning and an error from somewhere inside, and missing CUDA libraries
-come to light at the first matrix product. `diagnose` asks in the order in which one thing needs
-the other, so that the first cause found is the one to mend.
+CuPy's own errors are misleading: without a driver every array raises "driver version is
+insufficient", two wheels at once raise an internal error, and missing CUDA libraries show at the
+first matrix product. `diagnose` checks in the order of the dependencies, so that the first cause
+found is the one to fix.
 
-Importing this module imports no CuPy; looking for a cause opens no context on the device, except
-with ``check=True``.
+Importing this module does not import CuPy, and a diagnosis opens no context on the device unless
+``check=True``.
 """
 
 import os
@@ -18,26 +18,29 @@ from typing import Any, Final
 from xpnet.arrays.gpu.gpu_errors import Diagnosis, describe
 from xpnet.arrays.gpu.gpu_info import (
     CUDA13_LIBRARIES,
+    FIRST_WITH_TF32,
     WHEELS,
-    attempt,
+    compute_capability,
     driver_number,
     gpu_facts,
     import_cupy,
     installed,
     numpy_range,
     one_line,
+    result_or_error,
+    result_or_none,
     tf32_value,
-    told,
     version_text,
 )
+from xpnet.arrays.gpu.product_check import product_error
 
 __all__ = ["cause_of", "diagnose", "gpu_facts"]
 
-# CUDA writes version 12.4 as 12040. A driver serves the later minor versions of its major one.
+# CUDA encodes version 12.4 as 12040. A driver supports all minor versions of its major version.
 _CUDA12, _CUDA13 = 12000, 13000
-# Compute capability 5.0 is the oldest that CUDA 12 serves; TF32 came with 8.0.
-_OLDEST_OF_CUDA12, _FIRST_WITH_TF32 = 50, 80
-# cudaError_t and CUresult, which agree in these, and cublasStatus_t.
+# Compute capability 5.0 is the oldest that CUDA 12 supports.
+_OLDEST_OF_CUDA12 = 50
+# Values of cudaError_t and CUresult, which agree in these, and of cublasStatus_t.
 _INSUFFICIENT_DRIVER, _NO_DEVICE = 35, 100
 _CUDA_CODES: Final[dict[int | None, str]] = {
     2: "out-of-memory",
@@ -57,29 +60,29 @@ _CODES: Final[dict[str, dict[int | None, str]]] = {
 
 
 def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diagnosis:
-    """Say whether a GPU is usable, and if not, why not and how to mend it.
+    """Return whether a GPU is usable, or the cause and the fix.
 
     Parameters
     ----------
     index : int, default 0
-        The number of the GPU, counted from 0.
+        Index of the GPU, counted from 0.
     check : bool, default False
-        Whether to let the GPU compute a small product and to compare it with the host's. The
-        first time this takes seconds: it opens a context and compiles.
+        If true, compute a small product on the GPU and compare it with the host's. The first
+        time this takes seconds, to open a context and to compile.
     tf32 : bool, default False
-        Whether TF32 was asked for. If not, a CUPY_TF32 that would turn it on is a cause.
+        Whether TF32 was requested. If not, a CUPY_TF32 that enables it is a cause.
 
     Returns
     -------
     Diagnosis
-        The first cause found, in the order in which one thing needs the other.
+        The first cause found, in the order of the dependencies.
 
     Notes
     -----
-    Nothing is raised, warned or printed. The product is right if it is within
+    Nothing is raised, warned or printed. The product is correct if it is within
     ``gamma * (abs(x) @ abs(weight) + abs(bias))`` of its value in float64, where
     ``gamma = n u / (1 - n u)``, ``u = 2**-24`` and n is the number of terms: the rounding bound
-    for any order of summation. With TF32, where the GPU has it, the factors have ten bits after
+    for any order of summation. With TF32, if the GPU supports it, the factors have ten bits after
     the point, which adds ``2**-9 + 2**-20``.
 
     Examples
@@ -101,12 +104,12 @@ def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diag
 
 
 def cause_of(error: Exception, index: int = 0) -> Diagnosis:
-    """Return the cause that an error tells, which CuPy raised while it used a GPU.
+    """Return the cause of an error that CuPy raised on a GPU.
 
     Examples
     --------
     >>> cause_of(RuntimeError("launch failure")).message
-    'CUDA says: launch failure'
+    'CUDA error: launch failure'
     """
     code = _CODES.get(type(error).__name__, {}).get(getattr(error, "status", None), "cuda-error")
     if isinstance(error, OSError) and error.filename:
@@ -116,10 +119,10 @@ def cause_of(error: Exception, index: int = 0) -> Diagnosis:
 
 
 def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
-    # Before the import: with two wheels, what the import says depends on which came last.
+    # Before the import, whose error depends on which of two wheels was installed last.
     if len(wheels) > 1:
         return describe("two-wheels", wheels=" and ".join(wheels), names=" ".join(wheels))
-    error = attempt(import_cupy)
+    error = result_or_error(import_cupy)
     if not isinstance(error, Exception):
         return None
     module = sys.modules.get("cupy") if isinstance(error, AttributeError) else None
@@ -135,21 +138,21 @@ def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
 
 
 def _script() -> str | None:
-    """Return the file that is taken for CuPy, which is a folder."""
+    """Return the file cupy.py that would be imported instead of CuPy, a folder."""
     import importlib.util
 
-    spec = told(lambda: importlib.util.find_spec("cupy"))
+    spec = result_or_none(lambda: importlib.util.find_spec("cupy"))
     file = spec and spec.origin
     return file if file and os.path.basename(file) == "cupy.py" else None  # noqa: PTH119
 
 
 def _in_import(error: Exception, wheels: tuple[str, ...]) -> Diagnosis:
-    """Tell why CuPy, which is there, cannot be imported."""
+    """Return the cause of a failed import of an installed CuPy."""
     import numpy as np
 
-    if isinstance(error, OSError) and error.filename:  # the import makes this folder
+    if isinstance(error, OSError) and error.filename:  # the import creates this folder
         return cause_of(error)
-    # CuPy wraps the error in a page of advice; the reason is what it was raised from.
+    # CuPy wraps the error in a page of advice; the reason is its cause.
     reason, wheel = one_line(error.__cause__ or error), _wheel(wheels)
     needed = numpy_range(wheels)
     if needed and not _is_within(np.__version__, needed):
@@ -159,7 +162,7 @@ def _in_import(error: Exception, wheels: tuple[str, ...]) -> Diagnosis:
 
 
 def _is_within(version: str, versions: str) -> bool:
-    """Tell whether a version is within a range such as ``<2.6,>=2.0``."""
+    """Return whether a version is within a range such as ``<2.6,>=2.0``."""
 
     def numbers(text: str) -> tuple[int, ...]:
         return tuple(map(int, re.findall(r"[0-9]+", text)[:3]))
@@ -175,7 +178,7 @@ def _in_driver(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
     import cupy
 
     runtime = cupy.cuda.runtime
-    n_devices = attempt(runtime.getDeviceCount)
+    n_devices = result_or_error(runtime.getDeviceCount)
     if isinstance(n_devices, Exception):
         status = getattr(n_devices, "status", None)
         if status == _INSUFFICIENT_DRIVER:
@@ -195,8 +198,8 @@ def _in_driver(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
 
 
 def _insufficient_driver(wheels: tuple[str, ...], runtime: Any, error: Exception) -> Diagnosis:
-    """Tell no driver from an old one: CUDA gives both the same error, 35."""
-    driver, needed = attempt(runtime.driverGetVersion), runtime.runtimeGetVersion()
+    """Distinguish no driver from an old one: CUDA raises error 35 for both."""
+    driver, needed = result_or_error(runtime.driverGetVersion), runtime.runtimeGetVersion()
     if driver == 0 or isinstance(driver, Exception):
         number = driver_number()
         return describe("no-driver-library" if number else "no-driver", number=number)
@@ -213,7 +216,7 @@ def _insufficient_driver(wheels: tuple[str, ...], runtime: Any, error: Exception
 
 
 def _swap(wheels: tuple[str, ...]) -> str:
-    """Return the way from CUDA 13 to 12; the libraries must go too, see CUDA13_LIBRARIES."""
+    """Return the commands that replace CUDA 13 by 12, including CUDA13_LIBRARIES."""
     names = " ".join((_wheel(wheels), *CUDA13_LIBRARIES))
     return f'pip uninstall -y {names}, then pip install "xpnet[cuda12]"'
 
@@ -221,10 +224,10 @@ def _swap(wheels: tuple[str, ...]) -> str:
 def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
     import cupy
 
-    # CuPy loads these at first use; cudart it has built in.
+    # CuPy loads these at first use; cudart is built in.
     loaded = {
-        "cuBLAS": attempt(lambda: cupy.cuda.cublas),
-        "NVRTC": attempt(cupy.cuda.nvrtc.getVersion),
+        "cuBLAS": result_or_error(lambda: cupy.cuda.cublas),
+        "NVRTC": result_or_error(cupy.cuda.nvrtc.getVersion),
     }
     failed = [name for name, outcome in loaded.items() if isinstance(outcome, Exception)]
     wheel, extra = _wheel(wheels), _extra(wheels)
@@ -234,8 +237,8 @@ def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
         code = "libraries-mixed" if strangers and extra == "cuda12" else "libraries-missing"
         facts = {"libraries": libraries, "strangers": strangers}
         return describe(code, wheel=wheel, extra=extra, **facts)
-    # CuPy's own search; where it has another name, the first kernel will tell.
-    headers = attempt(lambda: cupy._core.core.assemble_cupy_compiler_options(()))  # noqa: SLF001
+    # CuPy's own search for headers, if it still has this name.
+    headers = result_or_error(lambda: cupy._core.core.assemble_cupy_compiler_options(()))  # noqa: SLF001
     if type(headers) is RuntimeError:
         return describe("headers-missing", wheel=wheel, extra=extra)
     return None
@@ -244,10 +247,10 @@ def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
 def _in_device(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
     import cupy
 
-    capability = attempt(lambda: _capability(index))
+    capability = result_or_error(lambda: compute_capability(index))
     if isinstance(capability, Exception):
         return cause_of(capability, index)
-    oldest = min(told(cupy.cuda.nvrtc.getSupportedArchs) or (0,))
+    oldest = min(result_or_none(cupy.cuda.nvrtc.getSupportedArchs) or (0,))
     if capability >= oldest:
         return None
     or_swap = f", or {_swap(wheels)}" if capability >= _OLDEST_OF_CUDA12 else ""
@@ -261,53 +264,24 @@ def _in_device(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
     )
 
 
-def _capability(index: int) -> int:
-    """Return the compute capability, 8.6 as 86."""
-    import cupy
-
-    properties = cupy.cuda.runtime.getDeviceProperties(index)
-    return int(properties["major"] * 10 + properties["minor"])
-
-
 def _in_tf32(index: int, *, asked: bool) -> Diagnosis | None:
     value, text = tf32_value(), one_line(os.environ.get("CUPY_TF32"))
     if asked:
         return None
     if value is None:
         return describe("tf32-unreadable", value=repr(text))
-    if value > 0 and _capability(index) >= _FIRST_WITH_TF32:
+    if value > 0 and compute_capability(index) >= FIRST_WITH_TF32:
         return describe("tf32-unasked", value=text)
     return None
 
 
 def _by_product(index: int, *, tf32: bool) -> Diagnosis:
-    error = attempt(lambda: _product_error(index, tf32=tf32))
+    error = result_or_error(lambda: product_error(index, tf32=tf32))
     if isinstance(error, Exception):
         return cause_of(error, index)
-    # Not `error > 1`: a NaN is wrong as well.
+    # `error <= 1` is false for NaN, which is wrong as well.
     code = "usable" if error <= 1 else "wrong-product"
     return replace(describe(code, index=index, excess=error), product_error=error)
-
-
-def _product_error(index: int, *, tf32: bool) -> float:
-    """Return the GPU's largest error in x @ weight + bias, in units of its rounding bound."""
-    import cupy
-    import numpy as np
-
-    n_in = 64
-    draw = np.random.default_rng(0).standard_normal
-    x, weight, bias = (draw(shape, dtype=np.float32) for shape in ((32, n_in), (n_in, 16), 16))
-    with cupy.cuda.Device(index):
-        on_device = cupy.asarray(x) @ cupy.asarray(weight) + cupy.asarray(bias)
-        computed = cupy.asnumpy(on_device).astype(np.float64)
-    # The drawn float32 values are exact in float64, where the host multiplies them again.
-    exact = x.astype(np.float64) @ weight.astype(np.float64) + bias
-    rounding = (n_in + 1) * 2.0**-24
-    gamma = rounding / (1 - rounding)
-    if tf32 and _capability(index) >= _FIRST_WITH_TF32:
-        gamma += 2.0**-9 + 2.0**-20
-    bound = gamma * (abs(x) @ abs(weight) + abs(bias))
-    return float(np.max(abs(computed - exact) / bound))
 
 
 def _wheel(wheels: tuple[str, ...]) -> str:

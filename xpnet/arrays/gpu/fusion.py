@@ -1,8 +1,8 @@
-"""Several steps in one kernel of a GPU, traced from the one source.
+"""Fusion of bias and activation into one GPU kernel.
 
-Each array operation reads all its numbers from the GPU's memory and writes them back. CuPy can run
-a function of array operations once on stand-ins that write down what is done, and make one kernel
-of it: a sigmoid with its bias is then one pass through memory in place of nine.
+Each array operation reads its operands from GPU memory and writes its result back. CuPy can trace a
+function of array operations and compile it to one kernel: a sigmoid with its bias is then one pass
+through memory instead of nine.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,19 +17,19 @@ _is_on = True
 def with_bias(
     activate: Callable[[Any, Any], Any], bias: Any, xp: Any
 ) -> Callable[[Any, Any], Any] | None:
-    """Return ``(y, xp) -> activate(y + bias, xp)`` as one kernel, where the library can.
+    """Return ``(y, xp) -> activate(y + bias, xp)`` as one kernel, if the library supports it.
 
     Parameters
     ----------
     activate : callable
-        Elementwise, of functions of `xp` alone.
+        Elementwise function that calls functions of `xp` only.
     bias : array of shape (n_out,)
     xp : namespace
 
     Returns
     -------
     callable or None
-        None where the library has no way, or not for this dtype.
+        None if the library, or the dtype, does not support it.
     """
     # CuPy 14.0 does not trace bfloat16 (cupy#9630).
     if not _is_on or xp.__name__ != "array_api_compat.cupy" or bias.dtype.name == "bfloat16":
@@ -45,7 +45,7 @@ def with_bias(
 
 @contextmanager
 def without_fusion() -> Iterator[None]:
-    """Let networks that are first used inside a ``with`` block compute step by step."""
+    """Disable fusion for networks that are first used inside a ``with`` block."""
     global _is_on  # noqa: PLW0603 (to measure and to test what it changes)
     outer, _is_on = _is_on, False
     try:

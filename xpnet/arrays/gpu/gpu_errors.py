@@ -1,4 +1,4 @@
-"""Why there is no usable GPU: one code, one sentence, one mend for each cause."""
+"""Causes of an unusable GPU: a code, a sentence and a fix for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from typing import Final
 
 __all__ = ["CAUSES", "DeviceError", "Diagnosis", "describe"]
 
-_INSTALL = 'pip install "xpnet[cuda13]", or "xpnet[cuda12]" where the driver is older than 580'
+_INSTALL = 'pip install "xpnet[cuda13]", or "xpnet[cuda12]" for a driver older than 580'
 
-# code: (cause, mend). A new cause is a new row here, and the line in `diagnosis` that finds it.
+# code: (cause, fix). A new cause is a new row here, and a check in `diagnosis`.
 CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     "usable": ("GPU {index} is usable", ""),
     "no-wheel": (
@@ -21,8 +21,8 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         f"pip uninstall -y {{names}}, then {_INSTALL}",
     ),
     "shadowed": (
-        "{file} is imported in place of CuPy",
-        "rename this file, or leave the folder that it is in",
+        "{file} is imported instead of CuPy",
+        "rename this file, or leave its folder",
     ),
     "numpy-unsupported": (
         "{wheel} supports NumPy {range} and cannot be imported with {numpy} ({error})",
@@ -33,23 +33,23 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         'pip uninstall -y {names}, then pip install "xpnet[{extra}]"',
     ),
     "stub-library": (
-        "the driver library that was found is a stub, made for linking only",
-        "take the folder named stubs out of LD_LIBRARY_PATH",
+        "the driver library is a stub, made for linking only",
+        "remove the folder named stubs from LD_LIBRARY_PATH",
     ),
     "no-driver": (
-        "there is no NVIDIA driver here",
+        "no NVIDIA driver was found",
         "install one from nvidia.com/drivers (WSL: in Windows; container: run it with --gpus all)",
     ),
     "no-driver-library": (
-        "the NVIDIA driver {number} is in the kernel, but its library libcuda is not to be found",
+        "the NVIDIA driver {number} is in the kernel, but its library libcuda cannot be found",
         "install that library (container: set NVIDIA_DRIVER_CAPABILITIES=compute,utility)",
     ),
     "driver-too-old": (
-        "the NVIDIA driver knows CUDA {driver}, too old for CUDA {runtime} of {wheel}",
+        "the NVIDIA driver supports CUDA {driver}, too old for CUDA {runtime} of {wheel}",
         "update the driver to one for CUDA {major}.0 or newer{or_swap}",
     ),
     "driver-mismatch": (
-        "the NVIDIA driver in the kernel and its library are of different versions (error 803)",
+        "the NVIDIA driver in the kernel and its library have different versions (error 803)",
         "restart the machine; in a container, remove its own NVIDIA driver libraries",
     ),
     "not-ready": (
@@ -58,18 +58,18 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "no-device": (
         "the NVIDIA driver finds no GPU",
-        "see that nvidia-smi -L lists one (container: run it with --gpus all)",
+        "check that nvidia-smi -L lists one (container: run it with --gpus all)",
     ),
     "hidden-device": (
-        "CUDA_VISIBLE_DEVICES={visible} leaves no GPU to be seen",
-        "unset CUDA_VISIBLE_DEVICES, or name in it a GPU that nvidia-smi -L lists",
+        "CUDA_VISIBLE_DEVICES={visible} hides all GPUs",
+        "unset CUDA_VISIBLE_DEVICES, or set it to a GPU that nvidia-smi -L lists",
     ),
     "no-such-device": (
-        "there is no GPU {index}: {n_devices} to be seen, counted from 0",
+        "no GPU {index}: {n_devices} visible, counted from 0",
         "choose gpu:{last} or lower; CUDA_VISIBLE_DEVICES may hide others",
     ),
     "libraries-missing": (
-        "{libraries} cannot be loaded, which {wheel} needs",
+        "{libraries} cannot be loaded, but {wheel} needs them",
         'pip install "xpnet[{extra}]"',
     ),
     "libraries-mixed": (
@@ -77,47 +77,47 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         'pip uninstall -y {strangers}, then pip install "xpnet[cuda12]"',
     ),
     "headers-missing": (
-        "the headers of CUDA cannot be found, with which {wheel} compiles",
-        'pip install "xpnet[{extra}]", or let CUDA_PATH name a toolkit that has them',
+        "the CUDA headers cannot be found, but {wheel} needs them to compile",
+        'pip install "xpnet[{extra}]", or set CUDA_PATH to a toolkit that has them',
     ),
     "device-too-old": (
         "GPU {index} has compute capability {capability}; {wheel} has NVRTC for {oldest} and newer",
-        "take a newer GPU{or_swap}",
+        "use a newer GPU{or_swap}",
     ),
     "tf32-unreadable": (
-        "CUPY_TF32={value} is no whole number, and CuPy fails at every product",
+        "CUPY_TF32={value} is not an integer, and CuPy fails at every product",
         "unset CUPY_TF32",
     ),
     "tf32-unasked": (
         "CUPY_TF32={value} would round the factors of float32 products to 10 bits, silently",
-        "unset CUPY_TF32, or ask for it by --precision tf32 or xpnet.matmul_precision",
+        "unset CUPY_TF32, or request TF32 by --precision tf32 or xpnet.matmul_precision",
     ),
     "device-busy": (
-        "GPU {index} is taken: another program has it for itself alone, or it forbids computing",
-        "end that program, which nvidia-smi shows, or nvidia-smi -i {index} -c DEFAULT as root",
+        "GPU {index} is busy: another program has exclusive use of it, or computing is disabled",
+        "end that program (nvidia-smi lists it), or run nvidia-smi -i {index} -c DEFAULT as root",
     ),
     "out-of-memory": (
         "GPU {index} has no memory left ({error})",
-        "end other programs on it, which nvidia-smi shows, or choose another GPU",
+        "end other programs on it (nvidia-smi lists them), or choose another GPU",
     ),
     "no-kernel": (
-        "the CUDA libraries hold no code for GPU {index} ({error})",
+        "the CUDA libraries have no code for GPU {index} ({error})",
         'pip install --upgrade --upgrade-strategy eager "xpnet[{extra}]", for newer GPUs',
     ),
     "memory-fault": (
-        "the memory of GPU {index} has an error that cannot be corrected ({error})",
+        "the memory of GPU {index} has an uncorrectable error ({error})",
         "reset it: nvidia-smi -r -i {index} as root, or restart the machine",
     ),
     "cache-unwritable": (
-        "CuPy has no folder for the kernels that it compiles ({error})",
-        "let CUPY_CACHE_DIR name a folder that can be written",
+        "CuPy has no writable folder for compiled kernels ({error})",
+        "set CUPY_CACHE_DIR to a writable folder",
     ),
     "wrong-product": (
-        "GPU {index} computes x @ weight + bias wrongly, {excess:.3g} times what rounding explains",
-        "see nvidia-smi -q for memory errors and update the driver; until then use --device cpu",
+        "GPU {index} computes x @ weight + bias wrongly: the error is {excess:.3g} of its bound",
+        "check nvidia-smi -q for memory errors and update the driver; until then use --device cpu",
     ),
     "cuda-error": (
-        "CUDA says: {error}",
+        "CUDA error: {error}",
         "run nvidia-smi; if it fails too, restart the machine or reinstall the driver",
     ),
 }
@@ -125,24 +125,23 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What keeps the GPU from being used, and how to mend it.
+    """The cause of an unusable GPU, and its fix.
 
     Attributes
     ----------
     code : str
-        A short name of the cause, such as ``"no-driver"``; ``"usable"`` where there is none.
+        Short name of the cause, such as ``"no-driver"``; ``"usable"`` if there is none.
     message : str
         The cause.
-    mend : str
-        What to do about it; empty where the GPU is usable.
+    fix : str
+        The fix; empty if the GPU is usable.
     product_error : float, optional
-        The largest error of the product that the GPU computed, in units of its bound; None where
-        none was computed.
+        Largest error of the GPU's test product, in units of its bound; None if not computed.
     """
 
     code: str
     message: str
-    mend: str
+    fix: str
     product_error: float | None = None
 
     @property
@@ -152,20 +151,20 @@ class Diagnosis:
 
     @property
     def sentence(self) -> str:
-        """The cause and its mend, in one line of at most 400 characters."""
-        return f"{self.message}; {self.mend}" if self.mend else self.message
+        """The cause and its fix, in one line of at most 400 characters."""
+        return f"{self.message}; {self.fix}" if self.fix else self.message
 
     def __str__(self) -> str:
         return self.sentence
 
 
 class DeviceError(RuntimeError):
-    """There is no usable GPU: the message is one line, the cause and its mend.
+    """No GPU is usable; the message is one line with the cause and its fix.
 
     Attributes
     ----------
     code : str
-        The code of the cause, such as ``"no-driver"``.
+        Code of the cause, such as ``"no-driver"``.
     """
 
     def __init__(self, diagnosis: Diagnosis, /) -> None:
@@ -174,6 +173,6 @@ class DeviceError(RuntimeError):
 
 
 def describe(code: str, **facts: object) -> Diagnosis:
-    """Return the diagnosis of this code, with the facts in its words."""
-    cause, mend = CAUSES[code]
-    return Diagnosis(code, cause.format(**facts), mend.format(**facts))
+    """Return the diagnosis of a code, with the facts inserted."""
+    cause, fix = CAUSES[code]
+    return Diagnosis(code, cause.format(**facts), fix.format(**facts))
