@@ -14,7 +14,7 @@ from xpnet.cli.input_range import with_range
 from xpnet.cli.models import Model, add_model_arguments, open_model, stream_rows
 from xpnet.cli.stopwatch import Phase, Stopwatch
 from xpnet.files.errors import DataError, WeightsError
-from xpnet.formats.model_file import Contents
+from xpnet.formats.model_file import ModelFile
 from xpnet.networks.initializers import init_network
 
 
@@ -263,7 +263,7 @@ def test_a_network_of_xpnet_is_not_given_activations(xpnet: Any, tmp_path: Path)
     save(init_network([784, 10]), path)
     result = xpnet("predict", "--model", path, "--activation", "relu")
     assert result.code == 4
-    assert "`activation` must be left out for a file that tells it; got 'relu'" in result.err
+    assert "`activation` must be left out for a file that contains it; got 'relu'" in result.err
 
 
 @pytest.mark.parametrize("step", [Scale(1 / 255), Standardize(0.0, 255.0), Standardize(33.3)])
@@ -271,9 +271,9 @@ def test_a_network_from_elsewhere_that_divides_by_itself_is_given_raw_bytes(
     parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str], step: Any
 ) -> None:
     network = init_network([2, 2], preprocessing=step)
-    contents = Contents(network, "ONNX", is_own=False)
-    assert contents.tells_range
-    model = model_of(network, tells_range=contents.tells_range, is_own=False)
+    contents = ModelFile(network, "ONNX", is_own=False)
+    assert contents.declares_input_range
+    model = model_of(network, tells_range=contents.declares_input_range, is_own=False)
     assert with_range(parser.parse_args([]), model, BYTES) is network
     assert "so raw bytes go in as they are" in capsys.readouterr().err
     scaled = with_range(parser.parse_args(["--input-range", "0..1"]), model, BYTES)
@@ -282,9 +282,11 @@ def test_a_network_from_elsewhere_that_divides_by_itself_is_given_raw_bytes(
 
 @pytest.mark.parametrize("steps", [(), Scale(2.0), Standardize(0.5, 0.5), Standardize(0.1307, 0.3)])
 def test_a_network_from_elsewhere_that_takes_0_to_1(steps: Any) -> None:
-    assert not Contents(init_network([2, 2], preprocessing=steps), "ONNX", is_own=False).tells_range
+    assert not ModelFile(
+        init_network([2, 2], preprocessing=steps), "ONNX", is_own=False
+    ).declares_input_range
 
 
 def test_inputs_that_are_declared_as_whole_numbers_tell_their_range() -> None:
-    contents = Contents(init_network([2, 2]), "ONNX", is_own=False, takes_whole_numbers=True)
-    assert contents.tells_range
+    contents = ModelFile(init_network([2, 2]), "ONNX", is_own=False, has_integer_input=True)
+    assert contents.declares_input_range

@@ -182,5 +182,7 @@ def test_whole_numbers_that_the_dtype_has(number: int, dtype: str, floating: str
 def test_whole_numbers_that_the_dtype_has_not(number: int, dtype: str, floating: str) -> None:
     x = np.asarray([0, number], dtype)
     name = np.dtype(floating).name
-    with pytest.raises(TypeError, match=f"W must hold numbers that {name} has; got larger ones"):
+    with pytest.raises(
+        TypeError, match=f"W must hold integers that are exact in {name}; got larger"
+    ):
         as_parameters({"W": x, "b": np.ones(1, floating)})

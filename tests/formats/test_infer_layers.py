@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from xpnet import Network
-from xpnet.formats.infer_layers import network_of_names
+from xpnet.formats.infer_layers import infer_network
 from xpnet.functions.activations import ACTIVATIONS
 
 
 def arrays_of(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Return arrays of these shapes; no number is there twice."""
+    """Return arrays of these shapes; no number occurs twice."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
     return {
         name: np.arange(end - int(np.prod(shape)), end, dtype=np.float32).reshape(shape)
@@ -26,12 +26,12 @@ TORCH = {"0.weight": (4, 3), "0.bias": (4,), "2.weight": (2, 4), "2.bias": (2,)}
 
 
 def network_of(shapes: dict[str, tuple[int, ...]], **options: Any) -> Network:
-    return network_of_names(arrays_of(shapes), **{"activation": "relu", **options})[0]
+    return infer_network(arrays_of(shapes), **{"activation": "relu", **options})[0]
 
 
 def error_of(shapes: dict[str, tuple[int, ...]], **options: Any) -> str:
     with pytest.raises(ValueError, match=r"\w") as caught:
-        network_of_names(arrays_of(shapes), **{"activation": "relu", **options})
+        infer_network(arrays_of(shapes), **{"activation": "relu", **options})
     return str(caught.value)
 
 
@@ -42,7 +42,7 @@ def firsts(network: Network) -> list[float]:
 
 def test_the_names_of_the_book() -> None:
     arrays = arrays_of(BOOK)
-    network, notes = network_of_names(arrays)
+    network, notes = infer_network(arrays)
     assert [layer.activation for layer in network.layers] == ["sigmoid", "identity"]
     assert [layer.weight.tolist() for layer in network.layers] == [
         arrays["W1"].tolist(),
@@ -52,18 +52,18 @@ def test_the_names_of_the_book() -> None:
         arrays["b1"].tolist(),
         arrays["b2"].tolist(),
     ]
-    assert notes == ("the book's names mean sigmoid, where no activation is given",)
+    assert notes == ("the book's names mean sigmoid if no activation is given",)
 
 
 def test_an_activation_for_the_book() -> None:
-    network, notes = network_of_names(arrays_of(BOOK), activation=["relu", "softmax"])
+    network, notes = infer_network(arrays_of(BOOK), activation=["relu", "softmax"])
     assert [layer.activation for layer in network.layers] == ["relu", "softmax"]
     assert notes == ()
 
 
 def test_other_names_ask_for_the_activation() -> None:
     with pytest.raises(ValueError, match=r"give them, for example activation='relu' \(--activ"):
-        network_of_names(arrays_of(TORCH))
+        infer_network(arrays_of(TORCH))
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
@@ -77,14 +77,14 @@ def test_the_last_layer_is_the_identity(activation: str) -> None:
     [
         ("gauss", "`activation` must be a known name; got 'gauss'; known are celu, "),
         (["relu", "gauss"], "`activation` must be a known name; got 'gauss'; known are celu, "),
-        (["relu"], "`activation` must name one for each of 2 layers; got 1"),
-        ([], "`activation` must name one for each of 2 layers; got 0"),
+        (["relu"], "`activation` must have 2 names, one per layer; got 1"),
+        ([], "`activation` must have 2 names, one per layer; got 0"),
     ],
     ids=str,
 )
 def test_activations_that_do_not_fit(activation: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        network_of_names(arrays_of(TORCH), activation=activation)
+        infer_network(arrays_of(TORCH), activation=activation)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_forms_of_names(form: str, kinds: tuple[str, str]) -> None:
 
 def test_transposed_weights_are_told_by_the_biases() -> None:
     arrays = arrays_of(TORCH)
-    network, notes = network_of_names(arrays, activation="relu")
+    network, notes = infer_network(arrays, activation="relu")
     assert network.layers[0].weight.tolist() == arrays["0.weight"].T.tolist()
     assert notes == ("weights of shape (n_out, n_in) are transposed",)
 
@@ -127,7 +127,7 @@ def square(*names: str, n: int = 3) -> dict[str, tuple[int, ...]]:
 
 def test_square_layers_ask_for_the_layout() -> None:
     text = error_of(square("0", "2"))
-    assert "which way round the weights are: 0.weight (3, 3), 2.weight (3, 3); give" in text
+    assert "not determine the layout of the weights: 0.weight (3, 3), 2.weight (3, 3); give" in text
     assert "layout='out_in' (--layout out_in)" in text
 
 
@@ -179,7 +179,7 @@ def test_numbers_give_the_order(names: list[str], step: int) -> None:
     assert expected == sorted(expected)
     arrays = arrays_of(shapes)
     turned = dict(sorted(arrays.items())[::step])
-    network, notes = network_of_names(turned, activation="relu", layout="in_out")
+    network, notes = infer_network(turned, activation="relu", layout="in_out")
     assert firsts(network) == expected
     assert notes == ()
 
@@ -194,15 +194,15 @@ def test_numbers_give_the_order(names: list[str], step: int) -> None:
     ids=["words", "words and numbers"],
 )
 def test_shapes_that_leave_one_order(shapes: dict[str, tuple[int, ...]]) -> None:
-    network, notes = network_of_names(arrays_of(shapes), activation="relu")
+    network, notes = infer_network(arrays_of(shapes), activation="relu")
     assert (network.n_in, network.n_out) == (3, 2)
-    assert any("the shapes leave one order of the layers only: " in note for note in notes)
+    assert any("the shapes permit only one order of the layers: " in note for note in notes)
 
 
 def test_shapes_that_leave_two_orders() -> None:
     text = error_of(square("hidden", "out"), layout="in_out")
     assert (
-        "leave open the order of the layers: out.weight, hidden.weight or hidden.weight, out"
+        "permit several orders of the layers: out.weight, hidden.weight or hidden.weight, out"
         in (text)
     )
     assert "number them" in text
@@ -220,7 +220,7 @@ def test_numbers_go_before_the_shapes() -> None:
 
 def test_one_number_in_two_ways() -> None:
     text = error_of(square("fc1", "fc01"), layout="in_out")
-    assert text == "the names leave open the order of the layers; number them"
+    assert text == "the names permit several orders of the layers; number them"
 
 
 @pytest.mark.parametrize("n_layers", [60, 3000])
@@ -233,7 +233,7 @@ def test_many_equal_layers_without_numbers(n_layers: int, with_biases: bool) -> 
         if with_biases or name.endswith("weight")
     }
     start = time.process_time()
-    assert "leave open the order of the layers" in error_of(shapes, layout="in_out")
+    assert "permit several orders of the layers" in error_of(shapes, layout="in_out")
     assert time.process_time() - start < 5
 
 
@@ -244,7 +244,7 @@ def test_layers_that_nearly_fit_in_many_orders() -> None:
     }
     start = time.process_time()
     text = error_of(shapes, layout="in_out")
-    assert text == "the names leave open the order of the layers; number them"
+    assert text == "the names permit several orders of the layers; number them"
     assert time.process_time() - start < 5
 
 
@@ -304,7 +304,7 @@ def test_no_layers() -> None:
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1)])
 def test_biases_of_two_dimensions(shape: tuple[int, int]) -> None:
     arrays = arrays_of({**BOOK, "b1": shape})
-    network, notes = network_of_names(arrays, activation="relu")
+    network, notes = infer_network(arrays, activation="relu")
     assert network.layers[0].bias.tolist() == arrays["b1"].ravel().tolist()
     assert notes == ("biases of two dimensions are flattened: 1",)
 
@@ -324,9 +324,9 @@ def test_a_weight_of_one_number() -> None:
 )
 def test_layers_without_biases(shapes: dict[str, tuple[int, ...]], notes: int) -> None:
     # Weights that fit one way round, in the order of their numbers, may be meant the other way.
-    assert "which way round the weights are" in error_of(shapes)
+    assert "not determine the layout of the weights" in error_of(shapes)
     layout = "out_in" if "0.weight" in shapes else "in_out"
-    network, found = network_of_names(arrays_of(shapes), activation="relu", layout=layout)
+    network, found = infer_network(arrays_of(shapes), activation="relu", layout=layout)
     assert (network.n_in, network.n_out) == (3, 2)
     assert found[0] == "no layer has a bias: all are zero"
     assert len(found) == notes
@@ -336,7 +336,7 @@ def test_layers_without_biases(shapes: dict[str, tuple[int, ...]], notes: int) -
 @pytest.mark.parametrize("number", [np.nan, np.inf, -1.0])
 def test_biases_are_zero_whatever_the_weights_are(number: float) -> None:
     arrays = {"0.weight": np.full((2, 3), number, np.float16)}
-    network, _ = network_of_names(arrays, activation="relu", layout="in_out")
+    network, _ = infer_network(arrays, activation="relu", layout="in_out")
     bias = network.layers[0].bias
     assert (bias.dtype, bias.tolist()) == (np.float16, [0.0, 0.0, 0.0])
     assert not np.signbit(bias).any()
@@ -344,7 +344,8 @@ def test_biases_are_zero_whatever_the_weights_are(number: float) -> None:
 
 def test_one_layer_without_a_bias_asks_for_the_layout() -> None:
     assert re.search(
-        r"which way round the weights are: 0\.weight \(4, 3\)", error_of({"0.weight": (4, 3)})
+        r"not determine the layout of the weights: 0\.weight \(4, 3\)",
+        error_of({"0.weight": (4, 3)}),
     )
     assert network_of({"0.weight": (4, 3)}, layout="out_in").n_in == 3
 
@@ -352,12 +353,12 @@ def test_one_layer_without_a_bias_asks_for_the_layout() -> None:
 def test_layers_without_biases_that_do_not_fit() -> None:
     shapes = {"fc3.weight": (12, 16), "fc2.weight": (5, 12), "fc1.weight": (16, 5)}
     with pytest.raises(ValueError, match="do not fit in the order of their numbers: fc3"):
-        network_of_names(arrays_of(shapes), activation="relu", layout="out_in")
+        infer_network(arrays_of(shapes), activation="relu", layout="out_in")
 
 
 def test_rings_without_biases_ask_for_the_layout() -> None:
     shapes = {"a.weight": (4, 4), "b.weight": (4, 4)}
-    assert "which way round the weights are" in error_of(shapes)
+    assert "not determine the layout of the weights" in error_of(shapes)
 
 
 @pytest.mark.parametrize(
@@ -371,5 +372,5 @@ def test_rings_without_biases_ask_for_the_layout() -> None:
 )
 def test_what_the_outputs_mean(last: str, n_out: int, output: str) -> None:
     shapes = {"W1": (4, 2), "b1": (2,), "W2": (2, n_out), "b2": (n_out,)}
-    network, _ = network_of_names(arrays_of(shapes), activation=["relu", last])
+    network, _ = infer_network(arrays_of(shapes), activation=["relu", last])
     assert network.output == output

@@ -8,8 +8,8 @@ import pytest
 
 import xpnet
 from xpnet.files.errors import WeightsError
-from xpnet.formats.load_options import Options
-from xpnet.formats.model_summary import overview
+from xpnet.formats.load_save import summarize
+from xpnet.formats.model_file import LoadOptions
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def network() -> xpnet.Network:
 def test_safetensors(network: xpnet.Network, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     xpnet.save(network, path)
-    found = overview(path, Options())
+    found = summarize(path, LoadOptions())
     assert found["format"] == "safetensors"
     assert sorted(found["arrays"]) == [
         ["layers.0.bias", "F32", [2]],
@@ -33,7 +33,7 @@ def test_safetensors(network: xpnet.Network, tmp_path: Path) -> None:
 def test_npz(network: xpnet.Network, tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     xpnet.save(network, path)
-    arrays = overview(path, Options())["arrays"]
+    arrays = summarize(path, LoadOptions())["arrays"]
     assert arrays[:2] == [["W1", "float32", [3, 2]], ["b1", "float32", [2]]]
     assert arrays[2][:2] == ["xpnet", "uint8"]
 
@@ -41,7 +41,7 @@ def test_npz(network: xpnet.Network, tmp_path: Path) -> None:
 def test_pickle(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(pickle.dumps({"anything": np.zeros((2, 1, 4))}))
-    assert overview(path, Options()) == {
+    assert summarize(path, LoadOptions()) == {
         "format": "pickle",
         "arrays": [["anything", "float64", [2, 1, 4]]],
         "metadata": {},
@@ -52,7 +52,7 @@ def test_onnx(network: xpnet.Network, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     path = tmp_path / "x.onnx"
     xpnet.save(network, path)
-    found = overview(path, Options())
+    found = summarize(path, LoadOptions())
     assert found["inputs"] == [["input", ["batch", 3]]]
     assert found["outputs"] == [["logits", ["batch", 2]]]
     assert found["operators"] == {"Mul": 1, "Gemm": 1, "Relu": 1}
@@ -69,11 +69,11 @@ def test_a_sparse_file_of_many_gigabytes_is_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)
         file.truncate(8 + len(header) + 4 * n)
-    assert overview(path, Options())["arrays"] == [["x", "F32", [n]]]
+    assert summarize(path, LoadOptions())["arrays"] == [["x", "F32", [n]]]
 
 
 def test_other_files(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("1,2,3\n")
     with pytest.raises(WeightsError, match="not a file of weights that xpnet reads"):
-        overview(path, Options())
+        summarize(path, LoadOptions())

@@ -17,7 +17,8 @@ from hypothesis.extra.numpy import arrays
 
 from xpnet import Dense, Network, Scale, Standardize, Whiten, load, save
 from xpnet.files.errors import WeightsError
-from xpnet.formats.detect_weights import recognised
+from xpnet.formats.format_table import match_format
+from xpnet.formats.model_file import LoadOptions
 from xpnet.formats.npz import read_headers, serialize
 from xpnet.functions.activations import ACTIVATIONS
 
@@ -161,8 +162,8 @@ def test_the_names_in_the_file(path: Path) -> None:
 
 def test_headers_tell_the_shapes(path: Path) -> None:
     path.write_bytes(foreign())
-    found = {name: (header.shape, header.total) for name, header in read_headers(path).items()}
-    assert found == {"W1": ((3, 4), 48), "b1": ((4,), 16), "W2": ((4, 2), 32), "b2": ((2,), 8)}
+    arrays = read_headers(path, LoadOptions())["arrays"]
+    assert arrays == [[name, "float32", list(x.shape)] for name, x in BOOK.items()]
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:
@@ -251,7 +252,7 @@ def test_other_names_ask_for_the_activation(
     error: Callable[..., str], opened: Callable[..., Network]
 ) -> None:
     content = zipped({"0.weight": npy(BOOK["W1"].T), "0.bias": npy(BOOK["b1"])})
-    assert "the file does not tell the activations; give them" in error(content)
+    assert "the file does not contain the activations; give them" in error(content)
     assert opened(content, activation="relu").layers[0].weight.tolist() == BOOK["W1"].tolist()
 
 
@@ -308,7 +309,7 @@ def test_whole_numbers_that_float32_has(opened: Callable[..., Network]) -> None:
 
 def test_whole_numbers_that_float32_has_not(error: Callable[..., str]) -> None:
     text = error(foreign(b1=np.full(4, 2**24 + 1)))
-    assert "b1 must hold numbers that float32 has; got larger ones, of int64" in text
+    assert "b1 must hold integers that are exact in float32; got larger int64" in text
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
@@ -332,7 +333,7 @@ def test_arrays_of_preprocessing_that_are_damaged(
     without = {key: npy(x) for key, x in members.items() if key != name}
     assert "must be finite; got 1 values" in error(zipped({**without, name: npy([np.nan, 1, 1])}))
     assert "one " in error(zipped({**without, name: npy(np.ones(2))}))
-    assert "tensors of the preprocessing" in error(
+    assert "preprocessing must have " in error(
         zipped({**without, name: npy(np.ones(3)), "preprocessing.7.mean": npy(np.ones(3))})
     )
 
@@ -351,8 +352,8 @@ def test_arrays_of_preprocessing_that_are_damaged(
         (header("'|O'", "(4,)"), "dtype of the array, found object"),
         (npy(BOOK["b1"])[:6] + b"\x09" + npy(BOOK["b1"])[7:], "npy version, found 93 4e 55 4d"),
         (b"\x93NUMPY\x01\x00\x20\x4e" + b" " * 20_000, "npy header, found 20000 bytes, expected"),
-        (npy(BOOK["b1"]) + b"\0", "array 'b1' has another size than its header says, found 145"),
-        (npy(BOOK["b1"])[:-1], "array 'b1' has another size than its header says, found 143"),
+        (npy(BOOK["b1"]) + b"\0", "than its header declares, found 145"),
+        (npy(BOOK["b1"])[:-1], "array 'b1' has another size than its header declares, found 143"),
         (b"text", "npy version, found 74 65 78 74"),
         (b"", "npy version"),
     ],
@@ -437,7 +438,7 @@ def test_a_zip_of_torch_gets_a_hint(error: Callable[..., str]) -> None:
 
 def test_more_arrays_than_any_network_has(error: Callable[..., str]) -> None:
     content = zipped({f"a{i}": b"" for i in range(4097)})
-    assert "arrays of an npz file, found 4097, expected at most 4096" in error(content)
+    assert "too many arrays in an npz file, found 4097, expected at most 4096" in error(content)
 
 
 def peak_bytes(path: Path, **options: Any) -> int:
@@ -463,7 +464,9 @@ def bomb() -> bytes:
 def test_a_bomb_is_refused_before_it_is_unpacked(
     error: Callable[..., str], path: Path, bomb: bytes
 ) -> None:
-    assert "arrays unpack to too much, found 67,112,960 bytes, expected at most" in error(bomb)
+    assert "arrays unpack to too many bytes, found 67,112,960 bytes, expected at most" in error(
+        bomb
+    )
     assert peak_bytes(path) < 1 << 20
 
 
@@ -473,7 +476,9 @@ def test_the_limit_can_be_raised_and_lowered(
     assert opened(bomb, max_bytes=67_112_960).n_in == 1 << 14
     text = error(bomb, max_bytes=67_112_959)
     assert "expected at most 67,112,959, --max-bytes (max_bytes=) raises the limit" in text
-    assert "arrays unpack to too much, found 104 bytes, expected" in error(foreign(), max_bytes=103)
+    assert "arrays unpack to too many bytes, found 104 bytes, expected" in error(
+        foreign(), max_bytes=103
+    )
 
 
 @pytest.mark.parametrize("place", [20, 24], ids=["compressed", "unpacked"])
@@ -509,4 +514,4 @@ def test_any_damage(places: dict[int, int], tmp_path_factory: pytest.TempPathFac
     ("head", "known"), [(b"PK\3\4", True), (b"PK", True), (b"P", False), (b"", False)]
 )
 def test_recognition(head: bytes, known: bool) -> None:  # noqa: FBT001 (a case)
-    assert (recognised(head) == "npz") is known
+    assert (getattr(match_format(head), "name", None) == "npz") is known

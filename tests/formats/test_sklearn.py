@@ -243,7 +243,7 @@ def test_a_scaler_that_clips() -> None:
 def test_several_labels_for_one_row() -> None:
     labels = np.stack([IDS == 0, IDS > 0], axis=1).astype(int)
     estimator = fitted(classifier(), X, labels)
-    with pytest.raises(ValueError, match="one label for each row; got a multilabel classifier"):
+    with pytest.raises(ValueError, match="one label per row; got a multilabel classifier"):
         from_sklearn(estimator)
 
 
@@ -281,7 +281,7 @@ NETWORKS = [
 
 def test_no_estimator_whitens() -> None:
     network = network_of((4, 3), preprocessing=Whiten(np.zeros(4), np.eye(4)))
-    with pytest.raises(ValueError, match=r"must not whiten .*; xpnet.prepare\(network\) puts"):
+    with pytest.raises(ValueError, match=r"must not whiten .*; xpnet.prepare\(network\) folds"):
         to_sklearn(network)
     assert to_sklearn(prepare(network)).coefs_[0].shape == (4, 3)
 
@@ -346,7 +346,7 @@ def test_the_estimator_can_go_on_learning(network: Network) -> None:
         (network_of((4, 3), output="probabilities"), "must give logits or values of an identity"),
         (Network([Dense([[1.0]], [0.0], "softmax")]), "got logits of softmax"),
         (Network([Dense([[1.0]], [0.0], "sigmoid")], output="values"), "got values of sigmoid"),
-        (network_of((4, 2), classes=["b", "a"]), r"must be sorted, .*; got \['b', 'a'\]"),
+        (network_of((4, 2), classes=["b", "a"]), r"must be sorted and .*; got \['b', 'a'\]"),
         (network_of((4, 2), classes=[0, "0"]), r"of one type, .*; got \[0, '0'\]"),
         (network_of((4, 2), preprocessing=Scale(1e-310)), "`factor` must have an inverse"),
     ],

@@ -249,7 +249,7 @@ def test_two_dtypes() -> None:
 def test_hooks_may_compute_anything(place: int, kind: str) -> None:
     module = nn.Sequential(linear(), nn.ReLU())
     hook = getattr(module[place], kind)(lambda *_: None)
-    with pytest.raises(ValueError, match=rf"at {place} must have no hooks, and its own forward"):
+    with pytest.raises(ValueError, match=rf"at {place} must have no hooks, and the forward"):
         from_torch(module)
     hook.remove()
     assert_equal_outputs(module)
@@ -271,7 +271,7 @@ def test_a_parametrized_layer() -> None:
 def test_a_forward_that_was_put_in_place_of_the_module_s_own() -> None:
     module = torch.nn.Linear(3, 2)
     module.forward = lambda x: x
-    with pytest.raises(ValueError, match="Linear at the top must have no hooks, and its own fo"):
+    with pytest.raises(ValueError, match="Linear at the top must have no hooks, and the fo"):
         from_torch(module)
 
 

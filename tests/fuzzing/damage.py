@@ -161,7 +161,7 @@ def _in_zip(content: bytearray, rng: Random, _: Sequence[bytes]) -> bytes | byte
     result = io.BytesIO()
     method = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2))
     with warnings.catch_warnings(), zipfile.ZipFile(result, "w", method) as archive:
-        warnings.simplefilter("ignore")  # of a name that is there twice
+        warnings.simplefilter("ignore")  # of a name that occurs twice
         for name, member in members:
             archive.writestr(zipfile.ZipInfo(name), member, method)
     return result.getvalue()

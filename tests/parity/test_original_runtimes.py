@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.formats.model_file import Contents
+from xpnet.formats.model_file import ModelFile
 from xpnet.parity import original_runtimes
 from xpnet.parity.original_runtimes import by_own_runtime
 from xpnet.parity.verification import verify
@@ -58,7 +58,7 @@ def test_onnx_runtime(tmp_path: Path, shape: list[int | str]) -> None:
     network = network_of(preprocessing=xpnet.Scale(0.5))
     xpnet.save(network, path)
     with_input_shape(path, shape)
-    name, y = by_own_runtime(path, Contents(network, "ONNX", is_own=False), X)
+    name, y = by_own_runtime(path, ModelFile(network, "ONNX", is_own=False), X)
     assert name.startswith("onnxruntime ")
     assert verify(network, X, {name: y})[name].is_in_bound
 
@@ -68,7 +68,7 @@ def test_onnx_that_its_runtime_refuses_is_computed_in_float64(tmp_path: Path) ->
     path = tmp_path / "model.onnx"
     path.write_bytes(b"\x08\x08nothing")
     network = network_of()
-    name, y = by_own_runtime(path, Contents(network, "ONNX", is_own=False), X)
+    name, y = by_own_runtime(path, ModelFile(network, "ONNX", is_own=False), X)
     assert (name, y.dtype) == ("float64", np.float64)
     assert verify(network, X, {name: y})[name].outputs.share < 1e-6
 
@@ -79,7 +79,7 @@ def test_onnx_that_its_runtime_refuses_is_computed_in_float64(tmp_path: Path) ->
 def test_torch(name: str) -> None:
     pytest.importorskip("torch", reason="torch is not installed")
     network = network_of(name, preprocessing=xpnet.Scale(0.5))
-    contents = Contents(network, "safetensors", is_own=False)
+    contents = ModelFile(network, "safetensors", is_own=False)
     by, y = by_own_runtime(Path("x"), contents, X)
     assert by.startswith("torch ")
     assert verify(network, X, {by: y})[by].is_in_bound
@@ -94,5 +94,5 @@ def test_what_no_runtime_has_is_computed_in_float64(
     monkeypatch.setattr(original_runtimes, "find_spec", lambda _: object() if is_here else None)
     network = network_of(name)
     for kind in ("safetensors", "ONNX")[: 1 if is_here else 2]:
-        by, y = by_own_runtime(Path("x"), Contents(network, kind, is_own=False), X)
+        by, y = by_own_runtime(Path("x"), ModelFile(network, kind, is_own=False), X)
         assert (by, y.dtype) == ("float64", np.float64)

@@ -31,7 +31,7 @@ from xpnet.cli.streams import tell
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xpnet.formats.model_file import Contents
+    from xpnet.formats.model_file import ModelFile
     from xpnet.networks.network import Network
     from xpnet.networks.preprocessing import Step
     from xpnet.parity.verification import Verification
@@ -139,17 +139,19 @@ def _read(
 
 
 def _in_range(
-    args: argparse.Namespace, contents: "Contents", images: "NDArray[Any] | None"
+    args: argparse.Namespace, contents: "ModelFile", images: "NDArray[Any] | None"
 ) -> "Network":
     """Return the network as it is written: with a scale before it where it takes 0..1."""
     import numpy as np
 
-    model = Model(contents.network, args.source, contents.tells_range, contents.is_own)
+    model = Model(contents.network, args.source, contents.declares_input_range, contents.is_own)
     if images is None:
-        if contents.tells_range and args.input_range is None:
+        if contents.declares_input_range and args.input_range is None:
             return contents.network
         images = np.full((1, 1), 255, np.uint8)
-    elif images.dtype.kind != "u" and not contents.tells_range and args.input_range is None:
+    elif (
+        images.dtype.kind != "u" and not contents.declares_input_range and args.input_range is None
+    ):
         tell(
             f"{args.data} holds numbers rather than raw bytes: no scale is written (--input-range"
             " 0..1 writes one for raw bytes)"
@@ -157,7 +159,7 @@ def _in_range(
     return with_range(args, model, images)
 
 
-def _facts(args: argparse.Namespace, contents: "Contents", network: "Network") -> dict[str, Any]:
+def _facts(args: argparse.Namespace, contents: "ModelFile", network: "Network") -> dict[str, Any]:
     return {
         "source": args.source,
         "format": contents.format,
@@ -177,13 +179,13 @@ def _facts(args: argparse.Namespace, contents: "Contents", network: "Network") -
 
 
 def _verified(
-    args: argparse.Namespace, contents: "Contents", network: "Network", rows: "NDArray[Any]"
+    args: argparse.Namespace, contents: "ModelFile", network: "Network", rows: "NDArray[Any]"
 ) -> "dict[str, Verification]":
     """Compare what both files give with what the network is meant to give."""
     import numpy as np
 
-    from xpnet.formats.load_options import Options
     from xpnet.formats.load_save import read_model
+    from xpnet.formats.model_file import LoadOptions
     from xpnet.inference.batches import default_batch_size
     from xpnet.networks.network import preprocessed
     from xpnet.parity.original_runtimes import ABSOLUTE_ERRORS, by_own_runtime
@@ -195,7 +197,7 @@ def _verified(
     name, outputs = by_own_runtime(Path(args.source), contents, x)
     runtimes = [name]
     results = {f"IN, by {name}": outputs}
-    options = Options(allow_nonfinite=args.allow_nonfinite, max_bytes=args.max_bytes)
+    options = LoadOptions(allow_nonfinite=args.allow_nonfinite, max_bytes=args.max_bytes)
     written = read_model(args.target, options)
     size = default_batch_size(network)
     parts = [written.network(rows[i : i + size]) for i in range(0, len(rows), size)]
@@ -220,7 +222,7 @@ def _without_infinities(result: Any) -> Any:
 
 
 def _accuracies(
-    contents: "Contents",
+    contents: "ModelFile",
     network: "Network",
     rows: "NDArray[Any]",
     labels: "NDArray[Any] | None",
@@ -262,7 +264,7 @@ def _accuracies(
 
 
 def _warn_of_scaling(
-    args: argparse.Namespace, contents: "Contents", result: dict[str, Any]
+    args: argparse.Namespace, contents: "ModelFile", result: dict[str, Any]
 ) -> None:
     """Tell if the network gets more right under another scaling than under the written one."""
     accuracies = result["accuracy"]

@@ -57,16 +57,15 @@ def _facts(args: argparse.Namespace) -> dict[str, Any]:
     """Return what the file holds: weights, or else images."""
     from xpnet.datasets.preview import preview
     from xpnet.files.errors import DataError, WeightsError
-    from xpnet.formats.detect_weights import format_of
-    from xpnet.formats.load_options import Options
-    from xpnet.formats.load_save import SAMPLE_PATH
-    from xpnet.formats.model_summary import overview
+    from xpnet.formats.format_table import detect_format
+    from xpnet.formats.load_save import SAMPLE_PATH, summarize
+    from xpnet.formats.model_file import LoadOptions
 
     path = SAMPLE_PATH if args.file == "sample" else Path(args.file)
     limit = args.max_data_bytes
     size = path.stat().st_size
     try:
-        name = format_of(path)
+        name = detect_format(path).name
     except WeightsError as no_weights:
         try:
             names = ("delimiter", "label", "header", "max_data_bytes")
@@ -78,12 +77,12 @@ def _facts(args: argparse.Namespace) -> dict[str, Any]:
         try:
             return {
                 "bytes": size,
-                **overview(path, Options()),
+                **summarize(path, LoadOptions()),
                 **preview(path, max_data_bytes=limit),
             }
         except DataError:
             pass
-    return {"bytes": size, **overview(path, Options(max_bytes=args.max_bytes))}
+    return {"bytes": size, **summarize(path, LoadOptions(max_bytes=args.max_bytes))}
 
 
 def _print(facts: dict[str, Any]) -> None:

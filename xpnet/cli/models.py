@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from xpnet.arrays.device import Device
     from xpnet.cli.stopwatch import Stopwatch
-    from xpnet.formats.load_options import Options
-    from xpnet.formats.model_file import Contents
+    from xpnet.formats.model_file import LoadOptions, ModelFile
     from xpnet.networks.network import Network
 
 __all__ = [
@@ -98,7 +97,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: bool = T
 
 def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a file of weights from elsewhere does not tell, and how far it is trusted."""
-    from xpnet.formats.load_options import LAYOUTS
+    from xpnet.formats.model_file import LAYOUTS
 
     group = parser.add_argument_group("a network from elsewhere")
     group.add_argument(
@@ -135,14 +134,14 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def file_options(args: argparse.Namespace) -> "Options":
+def file_options(args: argparse.Namespace) -> "LoadOptions":
     """Return the options of `xpnet.load` that are about the file."""
-    from xpnet.formats.load_options import Options
+    from xpnet.formats.model_file import LoadOptions
 
     activation = args.activation
     if activation is not None and "," in activation:
         activation = [name.strip() for name in activation.split(",")]
-    return Options(
+    return LoadOptions(
         activation, args.layout, args.allow_nonfinite, args.allow_external, args.max_bytes
     )
 
@@ -181,7 +180,7 @@ def read_model(args: argparse.Namespace) -> Model:
     """Return the network of --model on the CPU."""
     if args.model != "random":
         contents = read_contents(args.model, file_options(args))
-        return Model(contents.network, args.model, contents.tells_range, contents.is_own)
+        return Model(contents.network, args.model, contents.declares_input_range, contents.is_own)
     from xpnet.networks.initializers import init_network
     from xpnet.networks.preprocessing import Scale
 
@@ -189,7 +188,7 @@ def read_model(args: argparse.Namespace) -> Model:
     return Model(network, args.model, tells_range=True, is_own=True)
 
 
-def read_contents(path: str, options: "Options") -> "Contents":
+def read_contents(path: str, options: "LoadOptions") -> "ModelFile":
     """Return what a file of weights holds; what the system says of the file is a fault of it."""
     from xpnet.files.errors import WeightsError
     from xpnet.formats.load_save import read_model

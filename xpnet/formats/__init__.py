@@ -1,1 +1,1 @@
-"""Weights on disk: a file for each format, and `load` and `save`, which choose among them."""
+"""Model files: one module per format, and `load` and `save`, which choose among them."""

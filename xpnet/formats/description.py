@@ -1,10 +1,10 @@
-"""What parameters mean, as JSON that xpnet writes beside them.
+"""Description of a network as JSON, which xpnet's own files store beside the arrays.
 
-It is an object with ``version``, ``activations`` (for each layer a name, or an object such as
+It is an object with ``version``, ``activations`` (per layer a name, or an object such as
 ``{"name": "elu", "alpha": 1.0}``), ``preprocessing`` (a list of objects such as
 ``{"step": "scale", "factor": 0.5}``), ``output`` and ``classes`` (a list or null). The arrays are
-``layers.0.weight`` of shape (n_in, n_out), ``layers.0.bias``, ``layers.1.weight`` ... and, of a
-step that has one mean for each input, ``preprocessing.0.mean``; of one that whitens, also
+``layers.0.weight`` of shape (n_in, n_out), ``layers.0.bias``, ``layers.1.weight`` ...; for a step
+with one mean per input ``preprocessing.0.mean``, and for whitening also
 ``preprocessing.0.matrix`` of shape (n_in, n_in).
 """
 
@@ -22,55 +22,53 @@ from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 
-__all__ = ["arrays_by_name", "build", "describe", "without_doubles"]
+__all__ = ["arrays_by_name", "describe", "network_from_description", "unique_entries"]
 
 _VERSION = 1
 _ENTRIES = frozenset({"version", "activations", "preprocessing", "output", "classes"})
-# The names of a million classes, and more layers than anybody stacks.
-_MOST_CHARACTERS, _MOST_STEPS = 1 << 22, 1000
+# Room for the names of a million classes, and for more steps than any network has.
+_MAX_CHARACTERS, _MAX_STEPS = 1 << 22, 1000
 
 
 def describe(network: Network) -> str:
-    """Return what the arrays of a network mean."""
-    meaning = {
+    """Return the description of a network."""
+    entries = {
         "version": _VERSION,
         "activations": [
             {"name": layer.activation, **layer.options} if layer.options else layer.activation
             for layer in network.layers
         ],
-        "preprocessing": [_described(step) for step in network.preprocessing],
+        "preprocessing": [_describe_step(step) for step in network.preprocessing],
         "output": network.output,
         "classes": network.classes,
     }
-    text = json.dumps(meaning)
-    _check_length(text)
-    return text
+    description = json.dumps(entries)
+    _check_length(description)
+    return description
 
 
 def _check_length(description: str) -> None:
-    if len(description) > _MOST_CHARACTERS:
-        msg = (
-            f"the description must have at most {_MOST_CHARACTERS:,} characters; got"
-            f" {len(description):,}"
-        )
+    if len(description) > _MAX_CHARACTERS:
+        limit, found = f"{_MAX_CHARACTERS:,}", f"{len(description):,}"
+        msg = f"the description must have at most {limit} characters; got {found}"
         raise ValueError(msg)
 
 
-def _described(step: Step) -> dict[str, Any]:
+def _describe_step(step: Step) -> dict[str, Any]:
     name = next(name for name, kind in STEPS.items() if type(step) is kind)
     names = [field.name for field in fields(step) if field.name not in arrays_of(step)]
     return {"step": name, **{name: getattr(step, name) for name in names}}
 
 
 def arrays_by_name(network: Network) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a network by the names that the description gives them.
+    """Return the arrays of a network by the names of its description.
 
     Raises
     ------
     TypeError
-        If they are of a dtype that files do not have.
+        If an array is neither float16, float32 nor float64.
     ValueError
-        If a number is NaN or infinite.
+        If a value is NaN or infinite.
     """
     arrays = {}
     for i, layer in enumerate(network.layers):
@@ -84,26 +82,26 @@ def arrays_by_name(network: Network) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def build(description: str, arrays: Mapping[str, NDArray[Any]]) -> Network:
+def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]]) -> Network:
     """Return the network of a description and its arrays.
 
     Raises
     ------
     LookupError, TypeError, ValueError, ArithmeticError, RecursionError
-        If it is none: whatever is wrong, the network refuses it in its own words.
+        If the description or the arrays are invalid; `Network` and its parts validate the rest.
     """
     _check_length(description)
-    meaning = json.loads(description, object_pairs_hook=without_doubles)
-    if type(meaning["version"]) is not int or meaning["version"] != _VERSION:
-        msg = f"version of the format must be {_VERSION}; got {meaning['version']}"
+    entries = json.loads(description, object_pairs_hook=unique_entries)
+    if type(entries["version"]) is not int or entries["version"] != _VERSION:
+        msg = f"version of the format must be {_VERSION}; got {entries['version']}"
         raise ValueError(msg)
-    unknown = sorted(set(meaning) - _ENTRIES)
+    unknown = sorted(set(entries) - _ENTRIES)
     if unknown:
         msg = f"entries must be {', '.join(sorted(_ENTRIES))}; got {unknown[0]!r}"
         raise ValueError(msg)
-    activations, steps = _list(meaning, "activations"), _list(meaning, "preprocessing")
-    if len(steps) > _MOST_STEPS:
-        msg = f"preprocessing must have at most {_MOST_STEPS} steps; got {len(steps)}"
+    activations, steps = _list_entry(entries, "activations"), _list_entry(entries, "preprocessing")
+    if len(steps) > _MAX_STEPS:
+        msg = f"preprocessing must have at most {_MAX_STEPS} steps; got {len(steps)}"
         raise ValueError(msg)
     names = {f"layers.{i}.{kind}" for i in range(len(activations)) for kind in ("weight", "bias")}
     others = {name for name in arrays if name.startswith("preprocessing.")}
@@ -112,20 +110,21 @@ def build(description: str, arrays: Mapping[str, NDArray[Any]]) -> Network:
         raise ValueError(msg)
     check_floating(arrays)
     arrays = {name: x.astype(x.dtype.newbyteorder("="), copy=False) for name, x in arrays.items()}
-    layers = [
-        Dense(arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"], *_named(activation))
-        for i, activation in enumerate(activations)
-    ]
-    preprocessing = [_step(i, step, arrays) for i, step in enumerate(steps)]
+    layers = []
+    for i, activation in enumerate(activations):
+        options = dict(activation) if isinstance(activation, dict) else {"name": activation}
+        weight, bias = arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"]
+        layers.append(Dense(weight, bias, options.pop("name"), options))
+    preprocessing = [_build_step(i, step, arrays) for i, step in enumerate(steps)]
     n_used = sum(len(arrays_of(step)) for step in preprocessing)
     if n_used != len(others):
-        msg = f"tensors of the preprocessing must be {n_used}; got {', '.join(sorted(others))}"
+        msg = f"preprocessing must have {n_used} tensors; got {', '.join(sorted(others))}"
         raise ValueError(msg)
-    classes = None if meaning["classes"] is None else _list(meaning, "classes")
-    return Network(layers, preprocessing=preprocessing, output=meaning["output"], classes=classes)
+    classes = None if entries["classes"] is None else _list_entry(entries, "classes")
+    return Network(layers, preprocessing=preprocessing, output=entries["output"], classes=classes)
 
 
-def _step(i: int, step: Any, arrays: Mapping[str, NDArray[Any]]) -> Step:
+def _build_step(i: int, step: Any, arrays: Mapping[str, NDArray[Any]]) -> Step:
     if not isinstance(step, dict):
         msg = f"steps of preprocessing must be JSON objects; got {step!r}"
         raise TypeError(msg)
@@ -138,41 +137,32 @@ def _step(i: int, step: Any, arrays: Mapping[str, NDArray[Any]]) -> Step:
             if field.name == "scale" and not np.all(array):
                 msg = f"scales of step {i} of preprocessing must not be zero"
                 raise ValueError(msg)
-        elif isinstance(options.get(field.name), str | bool):  # which float() would read
+        elif isinstance(options.get(field.name), str | bool):  # float() would accept it
             msg = f"{field.name} of step {i} of preprocessing must be a number"
             raise TypeError(msg)
-        elif field.name not in options:  # a default would hide that a tensor was lost
+        elif field.name not in options:  # a default would hide the loss of a tensor
             msg = f"step {i} of preprocessing must have the entry or tensor {field.name}"
             raise ValueError(msg)
     return kind(**options)
 
 
-def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the entries of a JSON object, whose names must differ.
+def unique_entries(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the entries of a JSON object; raise ValueError if a name occurs twice.
 
-    Raises
-    ------
-    ValueError
-        If a name is there twice; JSON's own reader would take the last one.
+    Without this hook, `json` would keep the last of the two values.
     """
     entries: dict[str, Any] = {}
     for name, value in pairs:
         if name in entries:
-            msg = f"{name!r} is there twice"
+            msg = f"{name!r} occurs twice"
             raise ValueError(msg)
         entries[name] = value
     return entries
 
 
-def _named(activation: Any) -> tuple[Any, dict[str, Any]]:
-    """Return an activation's name and options."""
-    options = dict(activation) if isinstance(activation, dict) else {"name": activation}
-    return options.pop("name"), options
-
-
-def _list(meaning: Mapping[str, Any], name: str) -> list[Any]:
-    """Return an entry that must be a JSON array: Python would take a text for one of letters."""
-    entry = meaning[name]
+def _list_entry(entries: Mapping[str, Any], name: str) -> list[Any]:
+    """Return an entry that must be a list; a string would be iterated letter by letter."""
+    entry = entries[name]
     if not isinstance(entry, list):
         msg = f"{name} must be a list; got {entry!r}"
         raise TypeError(msg)

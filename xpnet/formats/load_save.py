@@ -1,31 +1,32 @@
-"""Load by what a file holds, save by what its name says."""
+"""Loading by content, saving by suffix, and the summary of a model file."""
 
-import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from xpnet.arrays.device import Device
 from xpnet.files.errors import WeightsError
 from xpnet.files.writing import atomic_write
 from xpnet.formats.checked_parameters import as_parameters, check_finite
-from xpnet.formats.description import build
-from xpnet.formats.detect_weights import format_of
-from xpnet.formats.infer_layers import network_of_names
-from xpnet.formats.load_options import Layout, Options
-from xpnet.formats.model_file import Contents, Named
+from xpnet.formats.description import network_from_description
+from xpnet.formats.format_table import FORMATS, detect_format
+from xpnet.formats.infer_layers import infer_network
+from xpnet.formats.model_file import LoadOptions, ModelFile, NamedArrays, WeightLayout
 from xpnet.networks.network import Network
 
-__all__ = ["SAMPLE_PATH", "SUFFIXES", "check_suffix", "load", "read_model", "save", "serialized"]
+__all__ = [
+    "SAMPLE_PATH",
+    "check_suffix",
+    "load",
+    "read_model",
+    "save",
+    "serialized",
+    "summarize",
+]
 
 SAMPLE_PATH = Path(__file__).parent / "sample" / "model.safetensors"
-# By suffix, the room of a format, which has a function `serialize`.
-_WRITERS = {
-    ".safetensors": "xpnet.formats.safetensors",
-    ".npz": "xpnet.formats.npz",
-    ".onnx": "xpnet.formats.onnx",
-}
-SUFFIXES = tuple(_WRITERS)
+_BY_SUFFIX = {known.suffix: known for known in FORMATS if known.suffix is not None}
 
 
 def load(
@@ -34,58 +35,58 @@ def load(
     *,
     device: str | Device = "cpu",
     activation: str | Sequence[str] | None = None,
-    layout: Layout | None = None,
+    layout: WeightLayout | None = None,
     allow_nonfinite: bool = False,
     allow_external: bool = False,
     max_bytes: int | None = None,
 ) -> Network:
-    """Read a network from a file; the format is told by the content, never by the name.
+    """Read a network from a file; the content, not the suffix, determines the format.
 
     Parameters
     ----------
     path : str or os.PathLike
         A file that `save` wrote; ONNX of fully connected layers; the book's pickle or npz (W1,
         b1, W2 ...); or safetensors or npz of a torch ``state_dict`` (0.weight, 0.bias ...). Or
-        the word ``"sample"``: the embedded trained 784-50-100-10 network. (A file of that name
-        is ``"./sample"``.)
+        ``"sample"``: the embedded trained 784-50-100-10 network. (A file of that name is
+        ``"./sample"``.)
     device : str or Device, default "cpu"
-        Where the parameters shall be: "cpu", "gpu", "gpu:N" or "auto".
+        Device of the parameters: "cpu", "gpu", "gpu:N" or "auto".
     activation : str or sequence of str, optional
-        Where the file does not tell: of the hidden layers (the last one is the identity), or one
-        for each layer. The book's names mean sigmoid.
+        Activation of the hidden layers (the last layer is the identity), or one per layer, if the
+        file does not contain it. By default sigmoid for the book's names.
     layout : {"in_out", "out_in"}, optional
-        Where the file does not tell: whether weights are of shape (n_in, n_out), or (n_out, n_in)
-        as torch has them.
+        Shape of the weights, if the file does not determine it: (n_in, n_out), or (n_out, n_in)
+        as in torch.
     allow_nonfinite : bool, default False
         Whether parameters may be infinite or NaN.
     allow_external : bool, default False
-        Whether an ONNX file may keep its weights in other files, of its own folder.
+        Whether an ONNX file may keep its weights in other files of its own folder.
     max_bytes : int, optional
-        How many bytes the parameters may take; 4 GiB by default, and for npz and pickles at most
+        Maximum size of the parameters in bytes; 4 GiB by default, and for npz and pickles at most
         100 times the size of the file or 16 MiB.
 
     Returns
     -------
     Network
-        In the file's own dtype; bfloat16 becomes float32. Nothing is added to what the file says:
-        a network from elsewhere that takes pixels in 0..1 has no `Scale`.
+        In the file's own dtype; bfloat16 becomes float32. No step is added: a foreign network for
+        pixels in 0..1 has no `Scale`.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     WeightsError
-        If it holds no network of fully connected layers, or a damaged one, or does not tell the
+        If the file is damaged, is not a network of fully connected layers, or lacks the
         activations or the layout and they are not given.
     ModuleNotFoundError
-        If it is ONNX, and the package onnx is not installed.
+        If the file is ONNX and the package onnx is not installed.
     DeviceError
-        If there is no such device; it never falls back.
+        If the device is not available; there is no fallback.
 
     Notes
     -----
-    No file can run code: pickles are read by a machine that knows arrays only, activations and
-    preprocessing are names in a table.
+    No file can run code: pickles are interpreted by a restricted machine that makes only arrays;
+    activations and preprocessing are names in a table.
 
     Examples
     --------
@@ -93,55 +94,74 @@ def load(
     Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scale(factor=0.00392156862745098); \
 logits; float32, numpy)
     """
-    options = Options(activation, layout, allow_nonfinite, allow_external, max_bytes)
+    options = LoadOptions(activation, layout, allow_nonfinite, allow_external, max_bytes)
     return read_model(path, options).network.to(device)
 
 
-def read_model(path: str | os.PathLike[str], options: Options) -> Contents:
-    """Read a file of weights, as `load` does, and tell what else is known of it."""
+def read_model(path: str | os.PathLike[str], options: LoadOptions) -> ModelFile:
+    """Read a model file as `load` does, and return the network with facts about the file."""
     path = SAMPLE_PATH if path == "sample" else Path(path)
-    format_name = format_of(path)
+    detected = detect_format(path)
     try:
-        if format_name == "ONNX":
-            from xpnet.formats import onnx
-
-            return onnx.read(path, options)
-        return _of_named(format_name, _read_named(format_name, path, options), options)
+        found = detected.module.read(path, options)
+        return found if isinstance(found, ModelFile) else _build(found, detected.name, options)
     except WeightsError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        # Whatever is wrong with the contents, the network refuses it in its own words.
-        # What ONNX's room says of an operator needs no name of an error before it.
+        # The network itself validates its parts. Messages about ONNX need no class of an error.
         kind = "" if str(error).startswith("ONNX") else f"{type(error).__name__}: "
-        what = f"no valid network: {kind}{error}"
-        raise WeightsError(what, file=path) from error
+        msg = f"invalid network: {kind}{error}"
+        raise WeightsError(msg, file=path) from error
 
 
-def _read_named(format_name: str, path: Path, options: Options) -> Named:
-    # Each format's room opens when a file needs it.
-    if format_name == "npz":
-        from xpnet.formats import npz
-
-        return npz.read(path, options)
-    if format_name == "pickle":
-        from xpnet.formats import pickle
-
-        return pickle.read(path, max_bytes=options.most_bytes)
-    from xpnet.formats import safetensors
-
-    return safetensors.read(path, max_bytes=options.most_bytes)
-
-
-def _of_named(format_name: str, named: Named, options: Options) -> Contents:
+def _build(named: NamedArrays, format_name: str, options: LoadOptions) -> ModelFile:
     if not options.allow_nonfinite:
         check_finite(named.arrays)
-    if named.description is None:
-        network, notes = network_of_names(
-            as_parameters(named.arrays), activation=options.activation, layout=options.layout
-        )
-        return Contents(network, format_name, is_own=False, notes=notes)
-    options.check_left_out()
-    return Contents(build(named.description, named.arrays), format_name, is_own=True)
+    if named.description is not None:
+        options.check_omitted()
+        network = network_from_description(named.description, named.arrays)
+        return ModelFile(network, format_name, is_own=True)
+    network, notes = infer_network(
+        as_parameters(named.arrays), activation=options.activation, layout=options.layout
+    )
+    return ModelFile(network, format_name, is_own=False, notes=notes)
+
+
+def summarize(path: Path, options: LoadOptions) -> dict[str, Any]:
+    """Return the format, arrays and metadata of a file, without building a network.
+
+    Parameters
+    ----------
+    path : Path
+    options : LoadOptions
+        Only `max_bytes` is used.
+
+    Returns
+    -------
+    dict of str to str, list or dict
+        "format"; "arrays", a list of [name, dtype, shape]; "metadata", strings by name, with
+        xpnet's own description of the network as "xpnet". For ONNX also "inputs", "outputs",
+        "operators" (counts by name), "opsets" and "producer".
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    WeightsError
+        If the file is damaged, or of an unknown format.
+
+    Notes
+    -----
+    Only the headers of safetensors and npz are read; pickle and ONNX files are read as a whole.
+
+    Examples
+    --------
+    >>> found = summarize(SAMPLE_PATH, LoadOptions())
+    >>> found["format"], found["arrays"][0]
+    ('safetensors', ['layers.0.bias', 'F32', [50]])
+    """
+    detected = detect_format(path)
+    return {"format": detected.name, **detected.module.read_headers(path, options)}
 
 
 def save(
@@ -152,34 +172,34 @@ def save(
     force: bool = False,
     input_dtype: str | None = None,
 ) -> None:
-    """Write a network to a file, whole or not at all; the suffix chooses the format.
+    """Write a network to a file, completely or not at all; the suffix determines the format.
 
     Parameters
     ----------
     network : Network
         On any device.
     path : str or os.PathLike
-        A name that ends in ``.safetensors``, ``.npz`` or ``.onnx``. The first two hold all of any
-        network; ONNX what it has operators for (`xpnet.formats.onnx`).
+        A name that ends in ``.safetensors``, ``.npz`` or ``.onnx``. The first two store every
+        network completely; ONNX stores what it has operators for (`xpnet.formats.onnx`).
     force : bool, default False
         Whether to replace an existing file.
     input_dtype : str, optional
-        Of ONNX alone, whose inputs have one dtype: "uint8" for raw pixels. By default that of the
+        Dtype of the inputs of an ONNX file: "uint8" for raw pixels. By default that of the
         network.
 
     Raises
     ------
     TypeError
-        If the parameters are of a dtype that the format has not.
+        If the format does not support the dtype of the parameters.
     ValueError
-        If the suffix is not known, a parameter is NaN or infinite, or ONNX has no operator for an
+        If the suffix is unknown, a parameter is NaN or infinite, or ONNX has no operator for an
         activation.
     ModuleNotFoundError
-        If the suffix is ``.onnx``, and the package onnx is not installed.
+        If the suffix is ``.onnx`` and the package onnx is not installed.
     FileExistsError
         If the file exists and `force` is false.
     OSError
-        If the file cannot be written; an existing one is left as it was.
+        If the file cannot be written; an existing file is left unchanged.
     """
     check_suffix(path)
     with atomic_write(path, force=force) as stream:
@@ -189,19 +209,19 @@ def save(
 def serialized(
     network: Network, path: str | os.PathLike[str], /, *, input_dtype: str | None = None
 ) -> bytes:
-    """Return what `save` writes into a file of this name; it raises what that does."""
+    """Return the bytes that `save` writes to a file of this name, and raise the same errors."""
     check_suffix(path)
     suffix = Path(path).suffix
     if input_dtype is not None and suffix != ".onnx":
         msg = f"`input_dtype` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
         raise ValueError(msg)
     options = {} if input_dtype is None else {"input_dtype": input_dtype}
-    data: bytes = importlib.import_module(_WRITERS[suffix]).serialize(network, **options)
-    return data
+    content: bytes = _BY_SUFFIX[suffix].module.serialize(network, **options)
+    return content
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:
-    """Raise ValueError unless `save` knows the suffix of the path."""
-    if Path(path).suffix not in _WRITERS:
-        msg = f"`path` must end in {', '.join(SUFFIXES)}; got {os.fspath(path)!r}"
+    """Raise ValueError unless the suffix is that of a format that `save` writes."""
+    if Path(path).suffix not in _BY_SUFFIX:
+        msg = f"`path` must end in {', '.join(_BY_SUFFIX)}; got {os.fspath(path)!r}"
         raise ValueError(msg)

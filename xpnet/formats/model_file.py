@@ -1,8 +1,8 @@
-"""What a file of weights holds."""
+"""Options for reading a model file, and the result: a network, or arrays by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,60 +11,103 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Step, Whiten
 
-__all__ = ["Contents", "Named"]
+__all__ = ["LAYOUTS", "MAX_BYTES", "LoadOptions", "ModelFile", "NamedArrays", "WeightLayout"]
 
-_SMALL_FACTOR, _LARGE = 0.1, 1.5
+WeightLayout = Literal["in_out", "out_in"]
+LAYOUTS: tuple[WeightLayout, ...] = ("in_out", "out_in")
+
+# Default limit of the unpacked parameters.
+MAX_BYTES = 1 << 32
+# Thresholds above which a first preprocessing step indicates inputs far beyond 1.
+_SMALL_FACTOR, _LARGE_VALUE = 0.1, 1.5
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """The options of `xpnet.load` that concern the file.
+
+    Raises
+    ------
+    ValueError
+        If `layout` is unknown or `max_bytes` is below 1.
+    """
+
+    activation: str | Sequence[str] | None = None
+    layout: WeightLayout | None = None
+    allow_nonfinite: bool = False
+    allow_external: bool = False
+    max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.layout is not None and self.layout not in LAYOUTS:
+            msg = f"`layout` must be in_out or out_in; got {self.layout!r}"
+            raise ValueError(msg)
+        if self.max_bytes is not None and self.max_bytes < 1:
+            msg = f"`max_bytes` must be at least 1; got {self.max_bytes}"
+            raise ValueError(msg)
+
+    def check_omitted(self) -> None:
+        """Raise ValueError if `activation` or `layout` is given, for a file that contains them."""
+        for name in ("activation", "layout"):
+            value = getattr(self, name)
+            if value is not None:
+                msg = f"`{name}` must be left out for a file that contains it; got {value!r}"
+                raise ValueError(msg)
+
+    @property
+    def byte_limit(self) -> int:
+        """Maximum number of bytes of the unpacked parameters."""
+        return MAX_BYTES if self.max_bytes is None else self.max_bytes
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
-    """A network out of a file, and what else is known of it.
+class NamedArrays:
+    """Arrays by name, and xpnet's description of the network if xpnet wrote the file."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    description: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A network read from a file, and facts about the file.
 
     Attributes
     ----------
     network : Network
         On the host.
     format : str
-        Such as "safetensors" or "ONNX".
+        Name of the format, such as "safetensors" or "ONNX".
     is_own : bool
-        Whether xpnet wrote the file: then it says all.
+        Whether xpnet wrote the file, so that it is complete.
     notes : tuple of str
-        What was made out of the file that it does not say outright, a sentence each.
-    takes_whole_numbers : bool
-        Whether the inputs are declared as whole numbers, such as raw bytes.
+        Decisions that the file leaves open, one sentence each.
+    has_integer_input : bool
+        Whether the inputs are declared as integers, such as raw bytes.
     """
 
     network: Network
     format: str
     is_own: bool
     notes: tuple[str, ...] = ()
-    takes_whole_numbers: bool = False
+    has_integer_input: bool = False
 
     @property
-    def tells_range(self) -> bool:
-        """Whether the file says in which range its inputs are: if not, pixels are in 0..1.
+    def declares_input_range(self) -> bool:
+        """Whether the file determines the range of its inputs; if not, pixels are in 0..1.
 
-        xpnet's files do; so do inputs of whole numbers, and first steps that are made for larger
-        ones than 1, such as a division by 255.
+        This holds for xpnet's own files, for integer inputs, and for networks whose first step
+        expects inputs far beyond 1, such as a division by 255.
         """
         steps = self.network.preprocessing
-        is_for_bytes = bool(steps) and _is_for_large_numbers(steps[0])
-        return self.is_own or self.takes_whole_numbers or is_for_bytes
+        return self.is_own or self.has_integer_input or (bool(steps) and _expects_large(steps[0]))
 
 
-@dataclass(frozen=True, eq=False)
-class Named:
-    """Arrays by name, out of a file, and xpnet's description of a network if it wrote the file."""
-
-    arrays: Mapping[str, NDArray[Any]]
-    description: str | None = None
-
-
-def _is_for_large_numbers(step: Step) -> bool:
-    """Tell whether a step makes sense only for inputs that go far beyond 1."""
+def _expects_large(step: Step) -> bool:
+    """Return whether a step is meaningful only for inputs far beyond 1."""
     if isinstance(step, Scale):
         return abs(step.factor) < _SMALL_FACTOR
-    # Of inputs in 0..1, the means are there too, and no scale is larger.
+    # The mean of inputs in 0..1 is in 0..1, and no scale exceeds it.
     numbers = (step.mean,) if isinstance(step, Whiten) else (step.mean, step.scale)
     sizes = (np.abs(x if isinstance(x, float) else to_numpy(x)) for x in numbers)
-    return any(float(np.max(size)) > _LARGE for size in sizes)
+    return any(float(np.max(size)) > _LARGE_VALUE for size in sizes)

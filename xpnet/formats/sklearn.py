@@ -1,6 +1,6 @@
-"""To and from scikit-learn's MLPClassifier and MLPRegressor, with a scaler before them.
+"""Conversion from and to scikit-learn's MLPClassifier and MLPRegressor, with scalers.
 
-An estimator that comes in is known by its class; scikit-learn is imported only to make one.
+Estimators are recognised by the names of their classes; only `to_sklearn` imports scikit-learn.
 """
 
 from typing import Any
@@ -25,22 +25,21 @@ def from_sklearn(estimator: Any, /) -> Network:
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor, or Pipeline
-        A Pipeline may have StandardScaler and MinMaxScaler before the network; they become its
-        preprocessing.
+        The StandardScaler and MinMaxScaler steps of a Pipeline become the preprocessing.
 
     Returns
     -------
     Network
-        In the dtype of the estimator's weights, with its classes. A classifier gives logits: its
-        own last activation, logistic or softmax, is what `predict_proba` does with them.
+        In the dtype of the estimator's weights, with its classes. The outputs of a classifier are
+        logits: `predict_proba` applies the last activation, logistic or softmax.
 
     Raises
     ------
     TypeError
-        If it is another estimator, not fitted, or a step is another one; or its classes are
-        neither texts nor whole numbers.
+        If the estimator or a step is of another class or not fitted, or the classes are neither
+        strings nor integers.
     ValueError
-        If a scaler clips, or there are several labels for one row.
+        If a scaler clips, or the classifier gives several labels per row.
 
     Examples
     --------
@@ -61,7 +60,7 @@ def from_sklearn(estimator: Any, /) -> Network:
     final = "identity"
     if _is(last, "MLPClassifier"):
         if last.n_outputs_ > 1 and last.out_activation_ != "softmax":
-            msg = "`estimator` must give one label for each row; got a multilabel classifier"
+            msg = "`estimator` must give one label per row; got a multilabel classifier"
             raise ValueError(msg)
         classes = _classes_of(last.classes_)
     elif last.out_activation_ not in _LAST:
@@ -80,7 +79,7 @@ def from_sklearn(estimator: Any, /) -> Network:
 
 
 def _is(estimator: Any, name: str) -> bool:
-    """Tell whether an estimator is scikit-learn's own of this name."""
+    """Return whether an estimator is of scikit-learn's class of this name."""
     kind = type(estimator)
     return kind.__name__ == name and kind.__module__.startswith("sklearn.")
 
@@ -119,21 +118,21 @@ def to_sklearn(network: Network, /) -> Any:
     Parameters
     ----------
     network : Network
-        With one activation for all hidden layers, of identity, sigmoid, tanh and relu, and
-        logits (for a classifier) or values (for a regression) as its output.
+        All hidden layers have the same activation: identity, sigmoid, tanh or relu. The outputs
+        are logits (for a classifier) or values (for a regressor).
 
     Returns
     -------
     MLPClassifier, MLPRegressor, or Pipeline
-        A Pipeline with StandardScalers in front where the network has preprocessing. It predicts;
-        without them, it can go on learning by ``partial_fit``.
+        A Pipeline with StandardScalers if the network has preprocessing. An estimator without
+        preprocessing can be trained further with ``partial_fit``.
 
     Raises
     ------
     ModuleNotFoundError
         If scikit-learn is not installed.
     ValueError
-        If scikit-learn has no such network.
+        If scikit-learn cannot represent the network.
 
     Examples
     --------
@@ -146,7 +145,7 @@ def to_sklearn(network: Network, /) -> Any:
     last = network.layers[-1]
     if network.output == "probabilities" or last.activation not in {"identity", "linear"}:
         msg = (
-            "`network` must give logits or values of an identity, for scikit-learn; got"
+            "`network` must give logits or values of an identity layer, for scikit-learn; got"
             f" {network.output} of {last.activation_text}"
         )
         raise ValueError(msg)
@@ -165,11 +164,18 @@ def to_sklearn(network: Network, /) -> Any:
         mlp.out_activation_ = "softmax" if network.n_out > 1 else "logistic"
         names = network.classes or range(network.n_classes)
         mlp.classes_ = np.asarray(names)
-        mlp._label_binarizer = LabelBinarizer().fit(mlp.classes_)  # noqa: SLF001 (no other way)
-        if list(names) != mlp._label_binarizer.classes_.tolist():  # noqa: SLF001
-            msg = f"`classes` must be sorted, and of one type, for scikit-learn; got {list(names)}"
+        binarizer = LabelBinarizer().fit(mlp.classes_)
+        vars(mlp)["_label_binarizer"] = binarizer  # no method sets it without training
+        if list(names) != binarizer.classes_.tolist():
+            msg = f"`classes` must be sorted and of one type, for scikit-learn; got {list(names)}"
             raise ValueError(msg)
-    scalers = [_scaler_of(step, network.n_in) for step in _scaling_of(network)]
+    if any(isinstance(step, Whiten) for step in network.preprocessing):
+        msg = (
+            "`network` must not whiten its inputs, for scikit-learn; xpnet.prepare(network) folds"
+            " the whitening into the weights"
+        )
+        raise ValueError(msg)
+    scalers = [_scaler_of(step, network.n_in) for step in network.preprocessing]
     return make_pipeline(*scalers, mlp) if scalers else mlp
 
 
@@ -179,30 +185,22 @@ def _hidden_activation(network: Network) -> str:
     hidden = {"identity" if name == "linear" else name for name in found}
     if len(hidden) > 1 or not hidden <= set(names):
         msg = (
-            "`network` must have one activation for all hidden layers, for scikit-learn, of"
+            "`network` must have one activation for all hidden layers, for scikit-learn, out of"
             f" {', '.join(sorted(names))}; got {', '.join(sorted(hidden))}"
         )
         raise ValueError(msg)
     return names[hidden.pop()]
 
 
-def _scaling_of(network: Network) -> list[Scale | Standardize]:
-    steps = [step for step in network.preprocessing if not isinstance(step, Whiten)]
-    if len(steps) < len(network.preprocessing):
-        msg = (
-            "`network` must not whiten its inputs, for scikit-learn; xpnet.prepare(network) puts"
-            " that into its weights"
-        )
-        raise ValueError(msg)
-    return steps
-
-
-def _scaler_of(step: Scale | Standardize, n_in: int) -> Any:
+def _scaler_of(step: Any, n_in: int) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler()
     if isinstance(step, Scale):
-        mean, scale = np.zeros(n_in), np.full(n_in, _inverse(step.factor))
+        if not np.isfinite(1.0 / step.factor):
+            msg = f"`factor` must have an inverse, for scikit-learn; got {step.factor}"
+            raise ValueError(msg)
+        mean, scale = np.zeros(n_in), np.full(n_in, 1.0 / step.factor)
     else:
         mean, scale = (
             np.full(n_in, x) if isinstance(x, float) else to_numpy(x).astype(np.float64)
@@ -212,10 +210,3 @@ def _scaler_of(step: Scale | Standardize, n_in: int) -> Any:
         scaler.mean_, scaler.scale_, scaler.var_ = mean, scale, scale**2
     scaler.n_features_in_, scaler.n_samples_seen_ = n_in, 1
     return scaler
-
-
-def _inverse(factor: float) -> float:
-    if not np.isfinite(1.0 / factor):
-        msg = f"`factor` must have an inverse, for scikit-learn; got {factor}"
-        raise ValueError(msg)
-    return 1.0 / factor

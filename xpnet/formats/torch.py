@@ -1,6 +1,6 @@
-"""From torch: a Sequential of Linear layers and activations, known by their names.
+"""Conversion from torch: a Sequential of Linear layers and activations.
 
-torch is not imported: who has a module has imported it.
+Modules are recognised by the names of their classes; torch is not imported.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from xpnet.networks.network import Network, output_of
 
 __all__ = ["ACTIVATIONS", "from_torch"]
 
-# By the class in torch.nn: the activation, and for each of its options the module's attribute.
+# Class in torch.nn -> activation, and for each of its options the attribute of the module.
 ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "CELU": ("celu", {"alpha": "alpha"}),
     "ELU": ("elu", {"alpha": "alpha"}),
@@ -42,7 +42,7 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "Tanhshrink": ("tanh_shrink", {}),
     "Threshold": ("threshold", {"threshold": "threshold", "value": "value"}),
 }
-# Attributes that must have these values, since xpnet's function has no option for them.
+# Values of the attributes for which xpnet's function has no option.
 _FIXED: dict[str, dict[str, tuple[Any, ...]]] = {
     "Flatten": {"start_dim": (1,), "end_dim": (-1,)},
     "Hardtanh": {"min_val": (-1,), "max_val": (1,)},
@@ -50,8 +50,8 @@ _FIXED: dict[str, dict[str, tuple[Any, ...]]] = {
     "Softmax": {"dim": (-1, 1)},
     "Softplus": {"threshold": (20,)},
 }
-# Modules that change no number of a row, or none when a network is not learning.
-_PASSED = frozenset({"AlphaDropout", "Dropout", "Flatten", "Identity"})
+# Modules that leave the values of a row unchanged during inference.
+_NEUTRAL = frozenset({"AlphaDropout", "Dropout", "Flatten", "Identity"})
 
 
 def from_torch(module: Any, /) -> Network:
@@ -60,27 +60,27 @@ def from_torch(module: Any, /) -> Network:
     Parameters
     ----------
     module : torch.nn.Sequential or torch.nn.Linear
-        Of Linear layers, each with an activation behind it or none; Flatten, Dropout and Identity
-        are passed over, and Sequentials in it opened. Parameters may be on any device.
+        Linear layers, each followed by at most one activation; Flatten, Dropout and Identity are
+        skipped, and nested Sequentials are flattened. Parameters may be on any device.
 
     Returns
     -------
     Network
         In the module's own dtype (bfloat16 becomes float32), without preprocessing, and with
-        ``output="probabilities"`` if it ends in a softmax, or in one sigmoid.
+        ``output="probabilities"`` if the last activation is a softmax, or the sigmoid of one unit.
 
     Raises
     ------
     TypeError
-        If there is another module in it; the message names it and its place.
+        If it contains another module; the message names its class and position.
     ValueError
-        If a module has hooks or a forward of its own, or settings that xpnet's function has not; a
-        parameter is NaN or infinite; the layers do not fit, or there is none.
+        If a module has hooks, a replaced forward, or settings that xpnet's function lacks; a
+        parameter is NaN or infinite; or the layers do not fit or are missing.
 
     Notes
     -----
-    torch's Softplus returns its input where ``beta * x`` is above 20, which is as near to the true
-    value as float32 can be, and 2e-9 off in float64.
+    torch's Softplus returns its input if ``beta * x`` is above 20. This is correctly rounded in
+    float32, and has an error of 2e-9 in float64.
 
     Examples
     --------
@@ -88,20 +88,20 @@ def from_torch(module: Any, /) -> Network:
     Network(4 -> 2 identity; logits; float32, numpy)
     """
     layers: list[Dense] = []
-    may_follow = False
+    may_activate = False
     for place, part in _parts(module, ""):
         kind = _kind_of(part, place)
         if kind == "Linear":
             layers.append(_dense(part))
-            may_follow = True
-        elif kind not in _PASSED:
-            if not may_follow:
+            may_activate = True
+        elif kind not in _NEUTRAL:
+            if not may_activate:
                 msg = f"{kind} at {place or 'the front'} must follow a Linear layer"
                 raise ValueError(msg)
             last, (name, attributes) = layers[-1], ACTIVATIONS[kind]
             options = {option: getattr(part, x) for option, x in attributes.items()}
             layers[-1] = Dense(last.weight, last.bias, name, options)
-            may_follow = False
+            may_activate = False
     if not layers:
         msg = "`module` must hold a Linear layer; got none"
         raise ValueError(msg)
@@ -111,24 +111,24 @@ def from_torch(module: Any, /) -> Network:
 
 
 def _parts(module: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Yield the modules of a Sequential, and of those in it, with their places."""
+    """Yield the modules of a Sequential and of nested ones, with their positions."""
     if _is_of_torch(module) and type(module).__name__ == "Sequential":
         _check_hooks(module, place)
-        # One module may be in it several times, and named_children would give it once.
-        for name, part in module._modules.items():  # noqa: SLF001 (the only one with names)
+        # A module may occur several times; named_children yields it once.
+        for name, part in vars(module)["_modules"].items():
             yield from _parts(part, f"{place}.{name}".lstrip("."))
     else:
         yield place, module
 
 
 def _is_of_torch(module: Any) -> bool:
-    # A class of somebody else's may compute anything, also if it is derived from these.
+    # A foreign class may compute anything, even if it is derived from torch's.
     return type(module).__module__.startswith("torch.nn.modules.")
 
 
 def _kind_of(module: Any, place: str) -> str:
     kind = type(module).__name__
-    known = {"Linear", *_PASSED, *ACTIVATIONS}
+    known = {"Linear", *_NEUTRAL, *ACTIVATIONS}
     if not _is_of_torch(module) or kind not in known:
         where = f" at {place}" if place else ""
         msg = (
@@ -145,16 +145,16 @@ def _kind_of(module: Any, place: str) -> str:
 
 
 def _check_hooks(module: Any, place: str) -> None:
-    # What torch's older weight_norm, or anybody, hangs on a module may compute anything.
-    hooks = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001 (no other way)
-    if hooks or "forward" in vars(module):
+    # A hook, such as that of torch's older weight_norm, may compute anything.
+    state = vars(module)
+    if state["_forward_hooks"] or state["_forward_pre_hooks"] or "forward" in state:
         name = type(module).__name__
-        msg = f"{name} at {place or 'the top'} must have no hooks, and its own forward"
+        msg = f"{name} at {place or 'the top'} must have no hooks, and the forward of its class"
         raise ValueError(msg)
 
 
 def _dense(module: Any) -> Dense:
-    # Copies: torch would go on to write into shared memory as it learns.
+    # Copies: training in torch would change shared memory.
     weight = to_numpy(module.weight).T.copy(order="C")
     if module.bias is None:
         return Dense(weight, np.zeros(weight.shape[1], weight.dtype))

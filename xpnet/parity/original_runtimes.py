@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.ranges import without_overflow
-from xpnet.formats.model_file import Contents
+from xpnet.formats.model_file import ModelFile
 from xpnet.formats.torch import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, layer_results, preprocessed
@@ -32,14 +32,14 @@ _DTYPES = {
 }
 
 
-def by_own_runtime(path: Path, contents: Contents, x: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+def by_own_runtime(path: Path, contents: ModelFile, x: NDArray[Any]) -> tuple[str, NDArray[Any]]:
     """Return the name of a runtime, and the outputs that it gives.
 
     Parameters
     ----------
     path : Path
         The file.
-    contents : Contents
+    contents : ModelFile
         What xpnet read in it.
     x : array of shape (n, n_in)
         What the file's network is given, in its own range; cast to its dtype as by `forward`, but

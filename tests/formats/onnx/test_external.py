@@ -123,7 +123,7 @@ def test_a_file_that_is_missing(refusal, folder, location):
 @pytest.mark.parametrize("location", [".", "in"])
 def test_a_folder_for_a_file(refusal, folder, location):
     (folder / "in").mkdir()
-    assert f"weights in what is no regular file, found '{location}'" in refusal(location)
+    assert f"weights must be in a regular file, found '{location}'" in refusal(location)
 
 
 def test_an_absolute_path_into_the_own_folder(refusal, folder):
@@ -142,7 +142,7 @@ def test_a_link_to_a_folder(refusal, folder):
 
 def test_a_link_to_itself(refusal, folder):
     (folder / "link.bin").symlink_to("link.bin")
-    assert "weights in what is no regular file, found 'link.bin'" in refusal("link.bin")
+    assert "weights must be in a regular file, found 'link.bin'" in refusal("link.bin")
 
 
 def test_a_link_to_the_own_folder_is_no_harm(load, folder, numbers):
@@ -156,7 +156,7 @@ def test_a_link_to_the_own_folder_is_no_harm(load, folder, numbers):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
 def test_a_pipe_that_would_never_end(refusal, folder):
     os.mkfifo(folder / "pipe.bin")
-    assert "weights in what is no regular file, found 'pipe.bin'" in refusal("pipe.bin")
+    assert "weights must be in a regular file, found 'pipe.bin'" in refusal("pipe.bin")
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,12 @@ GRAPHS = {
     "a shape of fractions": (
         [("Reshape", "x half", "r"), ("Gemm", "r W b", "y")],
         {},
-        "Reshape ('r'): its shape must be at most 64 whole numbers",
+        "Reshape ('r'): its shape must be at most 64 integers",
     ),
     "a shape of too many axes": (
         [("Unsqueeze", "x many", "r"), ("Gemm", "r W b", "y")],
         {"constants": {"many": np.arange(100_000)}},
-        "Unsqueeze ('r'): its axes must be at most 64 whole numbers",
+        "Unsqueeze ('r'): its axes must be at most 64 integers",
     ),
     "a constant of text": (
         [("Constant", "", "w", {"value_string": "text"}), ("Gemm", "x w", "y")],
@@ -85,7 +85,7 @@ GRAPHS = {
     "a cast to text": (
         [("Cast", "x", "t", {"to": 8}), ("Gemm", "t W b", "y")],
         {},
-        "Cast ('t'): ValueError: what it casts to must hold numbers; got type STRING",
+        "Cast ('t'): ValueError: the result of the cast must hold numbers; got type STRING",
     ),
     "no layers at all": (
         [("Sub", "x mean", "y")],
@@ -96,7 +96,7 @@ GRAPHS = {
     "a value from nowhere": (
         [("Gemm", "x nowhere b", "y")],
         {},
-        "ONNX must make every value that it uses; got 'nowhere' from nowhere",
+        "ONNX must produce every value that it uses; 'nowhere' has no producer",
     ),
     "a cycle": (
         [("Gemm", "x W b", "g"), ("Add", "g z", "y"), ("Relu", "y", "z")],
@@ -106,17 +106,17 @@ GRAPHS = {
     "a value that is made twice": (
         [FIRST, ("Relu", "h", "y"), ("Tanh", "h", "y")],
         {},
-        "ONNX must make each value once; got 'y' twice",
+        "ONNX must produce each value once; got 'y' twice",
     ),
     "a value with the name of a weight": (
         [("Identity", "x", "W"), ("Gemm", "x W b", "y")],
         {},
-        "ONNX must make each value once; got 'W' twice",
+        "ONNX must produce each value once; got 'W' twice",
     ),
     "a value with the name of the input": (
         [("Gemm", "x W b", "x")],
         {"outputs": "x"},
-        "ONNX must make each value once; got 'x' twice",
+        "ONNX must produce each value once; got 'x' twice",
     ),
     "several outputs": (
         [FIRST, ("Relu", "h", "r"), ("Gemm", "r V c", "y")],

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from xpnet.formats.onnx.activation_operators import CLIPS, OPERATORS
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
 
 FIRST = ("Gemm", "x W b", "h")
 ACTIVATIONS = {
-    **{name: (operator.name, {}) for name, operator in OPERATORS.items()},
+    **{name: (operator.name, {}) for name, operator in ACTIVATION_OPERATORS.items()},
     "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6}),
     "soft_shrink": ("Shrink", {"lambd": 0.25, "bias": 0.25}),
 }
@@ -40,9 +40,9 @@ def test_options(opened, model_of, operator, attributes, text):
     assert repr(network) == f"Network(3 -> 4 {text}; logits; float32, numpy)"
 
 
-@pytest.mark.parametrize("name", CLIPS)
+@pytest.mark.parametrize("name", CLIP_BOUNDS)
 def test_clips(opened, model_of, check_agreement, name):
-    low, high = CLIPS[name]
+    low, high = CLIP_BOUNDS[name]
     names = f"h low {'-' if high == np.inf else 'high'}"
     constants = {"low": np.float32(low), "high": np.float32(high)}
     nodes = [FIRST, ("Clip", names, "a"), ("Gemm", "a V c", "y")]

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 import xpnet
 from xpnet import Dense, Network, Scale
 from xpnet.files.errors import WeightsError
-from xpnet.formats.detect_weights import recognised
-from xpnet.formats.load_options import Options
+from xpnet.formats.format_table import match_format
 from xpnet.formats.load_save import read_model
+from xpnet.formats.model_file import LoadOptions
 from xpnet.formats.onnx import serialize
-from xpnet.formats.onnx.import_onnx import KEY
+from xpnet.formats.onnx.parsing import METADATA_KEY
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
@@ -85,8 +85,8 @@ def test_any_bytes(content, tmp_path_factory):
         (b"a text", "not a file of weights that xpnet reads"),
         (b"\x08\x09", "ONNX without a graph"),
         (b"\x08\x09\x3a\x00", "ONNX without a graph"),
-        (b"\x08\x09a text", "not valid ONNX, or cut off"),
-        (GOOD.replace(b"relu_", b"rel\xff_"), "not valid ONNX, or cut off"),
+        (b"\x08\x09a text", "not valid ONNX, or truncated"),
+        (GOOD.replace(b"relu_", b"rel\xff_"), "not valid ONNX, or truncated"),
     ],
 )
 def test_files_that_are_none(refusal, content, text):
@@ -98,7 +98,7 @@ def test_files_that_are_none(refusal, content, text):
     [(GOOD[:16], True), (b"\x08\x03", True), (b"\x08", False), (b"", False), (b"\x08\xff", False)],
 )
 def test_recognition(head, known):
-    assert (recognised(head) == "ONNX") is known
+    assert (getattr(match_format(head), "name", None) == "ONNX") is known
 
 
 def test_a_limit(opened, refusal):
@@ -110,8 +110,8 @@ def test_a_limit(opened, refusal):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"activation": "relu"}, "`activation` must be left out for a file that tells it"),
-        ({"layout": "in_out"}, "`layout` must be left out for a file that tells it"),
+        ({"activation": "relu"}, "`activation` must be left out for a file that contains it"),
+        ({"layout": "in_out"}, "`layout` must be left out for a file that contains it"),
     ],
 )
 def test_options_that_the_file_tells(refusal, options, text):
@@ -165,7 +165,7 @@ def test_numbers_that_are_listed_as_inputs(opened, model_of):
         ([12], "its weight must be a matrix; got the shape (12,)"),
         ([4, 3], "its weight of shape (4, 3) does not fit rows of shape (N, 3)"),
         ([3, 4, 1], "its weight must be a matrix; got the shape (3, 4, 1)"),
-        ([1] * 100 + [3, 4], "tensor 'W' must have numbers for the shape [1, 1, 1"),
+        ([1] * 100 + [3, 4], "tensor 'W' must have values for the shape [1, 1, 1"),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -179,7 +179,7 @@ def test_too_few_numbers_in_a_field_of_their_own(refusal, tensor_of):
     model, tensor = tensor_of
     tensor.ClearField("raw_data")
     tensor.float_data.extend([1.0, 2.0])
-    assert "tensor 'W' must have numbers for the shape [3, 4]" in refusal(model)
+    assert "tensor 'W' must have values for the shape [3, 4]" in refusal(model)
 
 
 @pytest.mark.parametrize("kind", ["STRING", "COMPLEX64", "FLOAT8E5M2", "INT4", "UNDEFINED"])
@@ -212,7 +212,7 @@ def test_sparse_weights(refusal, model_of):
 def test_a_weight_that_is_given_twice(refusal, tensor_of):
     model, tensor = tensor_of
     model.graph.initializer.add().CopyFrom(tensor)
-    assert "ONNX must make each value once; got 'W' twice" in refusal(model)
+    assert "ONNX must produce each value once; got 'W' twice" in refusal(model)
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
@@ -246,22 +246,22 @@ def test_numbers_that_a_factor_makes_infinite(refusal, model_of, factor):
         ('{"version": 1, "classes": ["a"], "output": "logits"}', "must be 2 different names"),
         ('{"version": 1, "classes": null, "output": "words"}', "`output` must be one of "),
         ('{"version": 1, "classes": null, "output": []}', "`output` must be one of "),
-        ("[" * 100_000, "no valid network"),
+        ("[" * 100_000, "invalid network"),
     ],
     ids=lambda value: value[:60],
 )
 def test_metadata_that_is_refused(refusal, text, said):
     model = onnx.ModelProto.FromString(GOOD)
-    (entry,) = [entry for entry in model.metadata_props if entry.key == KEY]
+    (entry,) = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
     entry.value = text
     assert said in refusal(model)
 
 
 def test_metadata_that_is_there_twice(refusal):
     model = onnx.ModelProto.FromString(GOOD)
-    (entry,) = [entry for entry in model.metadata_props if entry.key == KEY]
+    (entry,) = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
     model.metadata_props.append(entry)
-    assert f"ONNX must have one entry {KEY!r} in the metadata; got 2" in refusal(model)
+    assert f"ONNX must have one entry {METADATA_KEY!r} in the metadata; got 2" in refusal(model)
 
 
 @pytest.fixture
@@ -271,16 +271,14 @@ def notes(tmp_path):
     def go(model):
         path = tmp_path / "model.onnx"
         path.write_bytes(model.SerializeToString())
-        return read_model(path, Options()).notes
+        return read_model(path, LoadOptions()).notes
 
     return go
 
 
 def test_notes(notes, model_of):
     nodes = [FIRST, ("ArgMax", "h", "y", {"axis": 1})]
-    assert notes(model_of(nodes)) == (
-        "the final ArgMax is left out: the network gives what it chooses among",
-    )
+    assert notes(model_of(nodes)) == ("the final ArgMax is omitted: the network returns its input",)
     assert notes(model_of(nodes, shape=(5, 3)))[0] == "the fixed batch of 5 is lifted"
     assert notes(model_of([FIRST], outputs="h")) == ()
 
@@ -293,7 +291,7 @@ def test_a_note_of_labels_that_are_left_out(notes, model_of):
     nodes = [FIRST, ("TopK", "h one", "- label")]
     model = model_of(nodes, outputs="h label", constants={"one": np.asarray([1])})
     model.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
-    text = "the output 'label' is left out: labels rather than what they are chosen by"
+    text = "the output 'label' is omitted: labels, not the values behind them"
     assert notes(model) == (text,)
 
 

@@ -146,7 +146,7 @@ GRAPHS = {
     "a picture that is turned": (
         [("Transpose", "x", "t", {"perm": [0, 2, 1]}), ("Flatten", "t", "f"), FIRST],
         {"shape": ("N", 2, 3), "outputs": "f"},
-        "Transpose ('t'): it must not move the numbers of a row",
+        "Transpose ('t'): it must not move the values of a row",
     ),
     "half of a row": (
         [("Reshape", "x to", "r"), ("Gemm", "r W b", "y")],
@@ -211,7 +211,7 @@ GRAPHS = {
     "a quotient by inputs": (
         [("Div", "scale x", "s"), ("Gemm", "s W b", "y")],
         {},
-        "Div ('s'): a constant divided by inputs is no preprocessing",
+        "Div ('s'): a constant divided by inputs is not preprocessing",
     ),
     "a mean that is NaN": (
         [("Sub", "x nan", "s"), ("Gemm", "s W b", "y")],
@@ -241,7 +241,7 @@ GRAPHS = {
             ("Gemm", "x w", "y"),
         ],
         {"shape": ("N", 2), "constants": {"to": whole(2, 1)}},
-        "Cast ('f'): the number of rows must not be computed with",
+        "Cast ('f'): the number of rows must not enter the arithmetic",
     ),
     "a training dropout": (
         [FIRST, ("Dropout", "h half yes", "y")],
@@ -251,7 +251,7 @@ GRAPHS = {
     "a mask of dropout": (
         [FIRST, ("Dropout", "h", "d y")],
         {},
-        "Dropout ('y'): only its first output is known",
+        "Dropout ('y'): only its first output is supported",
     ),
     "slopes of several units": (
         after("PRelu", "h b", "y"),
@@ -336,8 +336,8 @@ def test_graphs_within_graphs(refusal, model_of, operator):
 @pytest.mark.parametrize(
     ("domain", "text"),
     [
-        ("", "ONNX must not define its own operators anew; got 'Relu'"),
-        ("ai.onnx", "ONNX must not define its own operators anew; got 'Relu'"),
+        ("", "ONNX must not redefine its own operators; got 'Relu'"),
+        ("ai.onnx", "ONNX must not redefine its own operators; got 'Relu'"),
         ("com.example", "ONNX operator com.example:Relu ('y'): no part of a network"),
     ],
 )

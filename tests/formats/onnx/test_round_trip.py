@@ -5,10 +5,10 @@ import pytest
 
 import xpnet
 from xpnet import Dense, Network, Scale, Standardize, Whiten
-from xpnet.formats.load_options import Options
 from xpnet.formats.load_save import read_model
+from xpnet.formats.model_file import LoadOptions
 from xpnet.formats.onnx import serialize
-from xpnet.formats.onnx.activation_operators import CLIPS, OPERATORS
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
 from xpnet.networks.preprocessing import arrays_of
 
 pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -50,7 +50,7 @@ def test_identical_bits(reread, dtype):
     assert contents(reread(network)) == contents(network)
 
 
-@pytest.mark.parametrize("activation", sorted({*OPERATORS, *CLIPS, "silu"}))
+@pytest.mark.parametrize("activation", sorted({*ACTIVATION_OPERATORS, *CLIP_BOUNDS, "silu"}))
 def test_every_activation(reread, activation):
     network = make(activation)
     assert contents(reread(network)) == contents(network)
@@ -143,5 +143,5 @@ def test_bytes_as_inputs(tmp_path):
 def test_xpnet_knows_its_own_files(tmp_path):
     path = tmp_path / "model.onnx"
     xpnet.save(make(), path)
-    found = read_model(path, Options())
+    found = read_model(path, LoadOptions())
     assert (found.format, found.is_own, found.notes) == ("ONNX", True, ())

@@ -6,7 +6,7 @@ import pytest
 import xpnet
 from xpnet import Network
 from xpnet.files.errors import WeightsError
-from xpnet.formats.onnx.activation_operators import OPERATORS
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
@@ -110,12 +110,12 @@ GRAPHS = {
     "an operator that comes later": (
         [FIRST, ("Gelu", "h", "y")],
         {"opset": 19},
-        "Gelu ('y'): there is no such operator in version 19",
+        "Gelu ('y'): the operator is missing in version 19",
     ),
     "an operator that nothing uses": (
         [FIRST, LAST, ("Nothing", "x", "z")],
         {},
-        "Nothing ('z'): there is no such operator in version 17",
+        "Nothing ('z'): the operator is missing in version 17",
     ),
     "a removed operator that nothing uses": (
         [FIRST, LAST, ("Upsample", "x", "z")],
@@ -160,7 +160,7 @@ GRAPHS = {
     "a dtype that comes later": (
         [FIRST, ("Celu", "h", "y")],
         {"dtype": "float64"},
-        "Celu ('y'): it takes no float64 as its input 1 in version 12",
+        "Celu ('y'): it does not accept float64 as its input 1 in version 12",
     ),
     "bounds of another dtype": (
         [FIRST, ("Clip", "h low", "y")],
@@ -180,17 +180,17 @@ GRAPHS = {
     "the same axis twice": (
         [("Unsqueeze", "x twice", "u"), ("Gemm", "u W b", "y")],
         {"constants": {"twice": whole(0, 0)}},
-        "Unsqueeze ('u'): its axes [0, 0] must be different ones",
+        "Unsqueeze ('u'): its axes [0, 0] must differ",
     ),
     "an axis once from either end": (
         [("Unsqueeze", "x twice", "u"), ("Gemm", "u W b", "y")],
         {"constants": {"twice": whole(0, -4)}},
-        "Unsqueeze ('u'): its axes [0, -4] must be different ones",
+        "Unsqueeze ('u'): its axes [0, -4] must differ",
     ),
     "no axes": (
         [("Squeeze", "x none", "s"), ("Gemm", "s W b", "y")],
         {"constants": {"none": whole()}},
-        "Squeeze ('s'): its axes must be left out or be some; got none of them",
+        "Squeeze ('s'): its axes must be omitted or not empty; got an empty list",
     ),
     "a bias of three axes": (
         [("Gemm", "x W cube", "y")],
@@ -268,14 +268,14 @@ def test_nodes_of_one_name(refusal, model_of):
     model = model_of([FIRST, LAST])
     for node in model.graph.node:
         node.name = "same"
-    assert "ONNX must name each of its nodes differently; got 'same' twice" in refusal(model)
+    assert "ONNX must have unique names of nodes; got 'same' twice" in refusal(model)
 
 
 # By operator, a graph with it; the numbers of its inputs and its attributes changed over time.
 VARIED = {
     **{
         operator.name: [FIRST, (operator.name, "h", "y", attributes)]
-        for operator in OPERATORS.values()
+        for operator in ACTIVATION_OPERATORS.values()
         for attributes in [{"alpha": 1 / 6} if operator.name == "HardSigmoid" else {}]
     },
     "Clip of attributes": [FIRST, ("Clip", "h", "y", {"min": 0.0, "max": 6.0})],

@@ -10,7 +10,7 @@ import pytest
 import xpnet
 from xpnet.files.errors import WeightsError
 from xpnet.formats.onnx import serialize
-from xpnet.formats.onnx.wire import count_parts
+from xpnet.formats.onnx.parsing import count_fields
 
 pytest.importorskip("onnx", reason="the package onnx is not installed")
 
@@ -32,7 +32,7 @@ def network_of(n_layers: int) -> xpnet.Network:
 
 
 def test_a_network_has_few_parts() -> None:
-    few, more = (count_parts(serialize(network_of(n)), 10**6) for n in (1, 101))
+    few, more = (count_fields(serialize(network_of(n)), 10**6) for n in (1, 101))
     assert 0 < few < 100
     assert more - few < 100 * 50
 
@@ -40,7 +40,7 @@ def test_a_network_has_few_parts() -> None:
 def test_numbers_are_not_looked_into() -> None:
     layer = xpnet.Dense(np.ones((500, 500), np.float32), np.zeros(500, np.float32), "relu")
     large, small = serialize(xpnet.Network([layer])), serialize(network_of(1))
-    assert count_parts(large, 10**6) == count_parts(small, 10**6)
+    assert count_fields(large, 10**6) == count_fields(small, 10**6)
 
 
 BOMBS = {
@@ -62,7 +62,7 @@ def test_many_small_parts_are_refused_at_once(tmp_path: Path, name: str) -> None
     tracemalloc.start()
     start = time.process_time()
     try:
-        with pytest.raises(WeightsError, match=r"ONNX of too many parts .* at most 200,000"):
+        with pytest.raises(WeightsError, match=r"ONNX with too many fields .* at most 200,000"):
             xpnet.load(path)
         assert time.process_time() - start < 10
         # So much the places of 200,000 parts take, however large the file is.
@@ -75,5 +75,5 @@ def test_many_small_parts_are_refused_at_once(tmp_path: Path, name: str) -> None
     "content", [b"\xff" * 20, b"\x3b", b"\x3a\x05ab", b"\x08", b"\x80"], ids=bytes.hex
 )
 def test_what_is_no_message(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"wire type|goes on behind|without an end"):
-        count_parts(content, 100)
+    with pytest.raises(ValueError, match=r"wire type|exceeds its message|without an end"):
+        count_fields(content, 100)

@@ -6,12 +6,12 @@ import pytest
 import xpnet
 from xpnet import Dense, Network, Scale, Standardize, Whiten
 from xpnet.formats.onnx import serialize
-from xpnet.formats.onnx.activation_operators import CLIPS, OPERATORS
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
 from xpnet.functions.activations import ACTIVATIONS
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-KNOWN = sorted({*OPERATORS, *CLIPS, "silu"})
+KNOWN = sorted({*ACTIVATION_OPERATORS, *CLIP_BOUNDS, "silu"})
 WHITEN = Whiten([1.0, 2.0, 3.0], [[1.0, 2.0, 0.0], [0.1, -1.0, 3.0], [0.0, 0.5, 1.0]])
 JUMPS = {"hard_shrink", "threshold"}
 
@@ -176,8 +176,8 @@ def test_activations_that_onnx_has_not(activation):
 @pytest.mark.parametrize(
     ("activation", "options", "text"),
     [
-        ("softplus", {"beta": 2.0}, "ONNX has 'softplus' with beta=1.0 only; got 2.0"),
-        ("threshold", {"value": 1.0}, "ONNX has 'threshold' with value=0.0 only; got 1.0"),
+        ("softplus", {"beta": 2.0}, "ONNX has 'softplus' only with beta=1.0; got 2.0"),
+        ("threshold", {"value": 1.0}, "ONNX has 'threshold' only with value=0.0; got 1.0"),
     ],
 )
 def test_options_that_onnx_has_not(activation, options, text):
@@ -187,7 +187,7 @@ def test_options_that_onnx_has_not(activation, options, text):
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_dtypes_that_an_operator_has_not(dtype):
-    with pytest.raises(TypeError, match=f"ONNX has no such operator for {dtype}: .*Celu"):
+    with pytest.raises(TypeError, match=f"ONNX lacks an operator for {dtype}: .*Celu"):
         serialize(make("celu", dtype=dtype))
 
 

@@ -1,6 +1,15 @@
-"""ONNX in and out: networks of fully connected layers, and nothing that only looks like one."""
+"""ONNX format: networks of fully connected layers, as graphs of operators.
 
-from xpnet.formats.onnx.reading import parse, read
+Reading: `parsing` reads the file with bounded memory, `schemas` validates its nodes, and `graph`
+follows the input through the operators of `operator_table` (`arithmetic`, `activations`,
+`shape_operators`), with the values of `values` and the constants of `tensors`. `reading` makes a
+network of the result, and rejects every graph that is not exactly such a network.
+
+Writing: `writing` makes a graph of a network, with the activations of `activations`.
+"""
+
+from xpnet.formats.onnx.parsing import read_headers
+from xpnet.formats.onnx.reading import read
 from xpnet.formats.onnx.writing import serialize
 
-__all__ = ["parse", "read", "serialize"]
+__all__ = ["read", "read_headers", "serialize"]

@@ -1,4 +1,4 @@
-"""What each operator of ONNX makes of rows and of constants: the table `MEANINGS`."""
+"""Table of the ONNX operators that xpnet reads, each with a function of a `Node`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -7,75 +7,76 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.formats.onnx.activation_operators import OPERATORS
-from xpnet.formats.onnx.arithmetic import UFUNCS, arithmetic, negative, scaler
-from xpnet.formats.onnx.matrix_products import gemm, matmul, rows_of
-from xpnet.formats.onnx.read_activations import activation, check_axis, clip, prelu
-from xpnet.formats.onnx.shapes import SHAPE_MEANINGS
+from xpnet.formats.onnx.activations import (
+    ACTIVATION_OPERATORS,
+    activation,
+    check_axis,
+    clip,
+    prelu,
+)
+from xpnet.formats.onnx.arithmetic import UFUNCS, arithmetic, gemm, matmul, negative, scaler
+from xpnet.formats.onnx.shape_operators import SHAPE_OPERATORS
 from xpnet.formats.onnx.tensors import numpy_dtype
-from xpnet.formats.onnx.values import BATCH, Node, Rows, Value
+from xpnet.formats.onnx.values import BATCH, GraphRows, Node, Value
 
-__all__ = ["MEANINGS"]
+__all__ = ["OPERATORS"]
 
 
 def _identity(node: Node) -> Value:
-    return node.inputs[0] if isinstance(node.inputs[0], np.ndarray) else _through(node)
+    return node.inputs[0] if isinstance(node.inputs[0], np.ndarray) else _input_rows(node)
 
 
-def _through(node: Node) -> Rows:
+def _input_rows(node: Node) -> GraphRows:
     rows = node.inputs[0]
-    if not isinstance(rows, Rows):
-        node.refuse("it must have an input")
+    if not isinstance(rows, GraphRows):
+        node.reject("it must have an input")
     return rows
 
 
 def _dropout(node: Node) -> Value:
-    if any(
-        isinstance(x, np.ndarray) and x.dtype.kind == "b" and bool(np.any(x))
-        for x in node.inputs[1:]
-    ):
-        node.refuse("it must not be in training mode")
-    if any(isinstance(x, np.ndarray) and x.ndim for x in node.inputs[1:]):
-        node.refuse("its ratio and mode must be scalars")
-    return _through(node)
+    constants = [x for x in node.inputs[1:] if isinstance(x, np.ndarray)]
+    if any(x.dtype.kind == "b" and bool(np.any(x)) for x in constants):
+        node.reject("it must not be in training mode")
+    if any(x.ndim for x in constants):
+        node.reject("its ratio and mode must be scalars")
+    return _input_rows(node)
 
 
 def _cast(node: Node) -> Value:
-    number = node.attributes["to"]
     x = node.inputs[0]
-    dtype = numpy_dtype(number, "what it casts to")
+    dtype = numpy_dtype(node.attributes["to"], "the result of the cast")
     if isinstance(x, np.ndarray):
         if dtype.kind == "f" and x.dtype.kind in "iu" and np.any((x != 0) & (x % BATCH == 0)):
-            node.refuse("the number of rows must not be computed with")
+            node.reject("the number of rows must not enter the arithmetic")
         with np.errstate(all="ignore"):
             return x.astype(dtype)
-    rows = _through(node)
+    rows = _input_rows(node)
     if rows.is_label:
         return rows
     is_first = not rows.steps and not rows.layers
     is_wider = bool(rows.layers) and np.can_cast(rows.dtype, dtype)
     if dtype.kind != "f" or not (is_first or is_wider or dtype == rows.dtype):
-        node.refuse(f"it rounds from {rows.dtype} to {dtype} within the network")
+        node.reject(f"it rounds from {rows.dtype} to {dtype} within the network")
     return replace(rows, dtype=dtype, gate=None)
 
 
 def _constant(node: Node) -> NDArray[Any]:
-    kinds = dict.fromkeys(("value_float", "value_floats"), "float32")
-    kinds |= dict.fromkeys(("value_int", "value_ints"), "int64")
+    dtypes = dict.fromkeys(("value_float", "value_floats"), "float32")
+    dtypes |= dict.fromkeys(("value_int", "value_ints"), "int64")
     for name, value in node.attributes.items() if len(node.attributes) == 1 else ():
         if name == "value" and isinstance(value, np.ndarray):
             return value
-        if name in kinds:
-            return np.asarray(value, kinds[name])
-    return node.refuse("it must hold a tensor of numbers")
+        if name in dtypes:
+            return np.asarray(value, dtypes[name])
+    return node.reject("it must hold a tensor of numbers")
 
 
-def _argmax(node: Node) -> Rows:
-    rows = rows_of(node)
+def _argmax(node: Node) -> GraphRows:
+    rows = node.rows()
     axis = node.attributes.get("axis", 0)
     check_axis(node, rows, axis)
     if node.attributes.get("select_last_index"):
-        node.refuse("it must choose the first of equal outputs")
+        node.reject("it must choose the first of equal outputs")
     shape = list(rows.shape or ())
     shape[axis] = 1
     if node.attributes.get("keepdims", 1) != 1:
@@ -84,9 +85,9 @@ def _argmax(node: Node) -> Rows:
     return replace(rows, shape=tuple(shape), dtype=dtype, is_label=True, gate=None)
 
 
-MEANINGS: Mapping[str, Callable[[Node], Value]] = {
-    **SHAPE_MEANINGS,
-    **{operator.name: activation for operator in OPERATORS.values()},
+OPERATORS: Mapping[str, Callable[[Node], Value]] = {
+    **SHAPE_OPERATORS,
+    **{operator.name: activation for operator in ACTIVATION_OPERATORS.values()},
     **dict.fromkeys(UFUNCS, arithmetic),
     "ArgMax": _argmax,
     "Cast": _cast,

@@ -1,7 +1,7 @@
 """Validation of a model's versions and nodes against ONNX's schemas of the operators.
 
-A model that ONNX Runtime rejects is rejected here, too: an attribute that an operator does not have
-in the model's version would otherwise be ignored, or get a meaning that no other program gives it.
+Models that ONNX Runtime rejects are rejected here, too. Otherwise an attribute that an operator
+lacks in the model's version would be ignored, or interpreted unlike in other programs.
 """
 
 from collections import Counter
@@ -9,19 +9,17 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from xpnet.files.errors import quoted
-from xpnet.formats.onnx.import_onnx import onnx_library
+from xpnet.formats.onnx.parsing import onnx_library
 from xpnet.formats.onnx.values import OperatorError, Value
 
 __all__ = ["Schemas"]
 
-# ONNX Runtime supports no older version, in which operators had other attributes.
+# ONNX Runtime does not support older versions, whose operators have other attributes.
 _OLDEST = 7
 _OWN, _ML = "", "ai.onnx.ml"
 _ALIASES = {"ai.onnx": _OWN}
-_NO_NUMBERS = frozenset({"name", "doc_string", "type", "ref_attr_name"})
+_DESCRIPTIVE = frozenset({"name", "doc_string", "type", "ref_attr_name"})
 _TYPES = {"float32": "tensor(float)", "float64": "tensor(double)"}
 
 
@@ -51,8 +49,8 @@ class Schemas:
         self._versions = {_OWN: self.version, _ML: ml_version}
         self._schema = cache(self._look_up)
 
-    def name_of(self, proto: Any) -> str:
-        """Return an operator's name, with its domain unless that is ONNX's own."""
+    def operator_name(self, proto: Any) -> str:
+        """Return the name of an operator, with its domain unless it is ONNX's own."""
         domain = _ALIASES.get(proto.domain, proto.domain)
         return f"{domain}:{proto.op_type}" if domain else str(proto.op_type)
 
@@ -63,7 +61,7 @@ class Schemas:
         ----------
         proto : onnx.NodeProto
         is_known : bool
-            Whether xpnet reads the operator. Of others, only the name is checked.
+            Whether xpnet reads the operator; if not, only its name is validated.
 
         Raises
         ------
@@ -72,35 +70,30 @@ class Schemas:
             attribute does not match.
         """
         schema = self._schema(proto.op_type, _ALIASES.get(proto.domain, proto.domain))
-        why = schema if isinstance(schema, str) else None
-        if why is None and is_known:
-            why = _fault(schema, proto)
-        if why is not None:
-            self._refuse(proto, why)
+        reason = schema if isinstance(schema, str) else None
+        if reason is None and is_known:
+            reason = _difference(schema, proto)
+        if reason is not None:
+            self._reject(proto, reason)
 
-    def check_types(self, proto: Any, inputs: Sequence[Value]) -> None:
-        """Raise if inputs are of dtypes that the operator does not take in this version.
-
-        Raises
-        ------
-        OperatorError
-            If there is such an input, or if dtypes differ that must be the same.
-        """
+    def check_dtypes(self, proto: Any, inputs: Sequence[Value]) -> None:
+        """Raise OperatorError if the operator does not accept the dtypes of its inputs."""
         dtypes: dict[str, str] = {}
         schema = self._schema(proto.op_type, _ALIASES.get(proto.domain, proto.domain))
-        for place, value in enumerate(inputs):
-            formal = schema.inputs[min(place, len(schema.inputs) - 1)]
+        for i, value in enumerate(inputs):
+            formal = schema.inputs[min(i, len(schema.inputs) - 1)]
             if value is None:
                 continue
-            if _type_of(value.dtype) not in formal.types:
-                why = f"it takes no {value.dtype} as its input {place + 1}"
-                self._refuse(proto, f"{why} in version {schema.since_version}")
+            type_name = _TYPES.get(value.dtype.name, f"tensor({value.dtype.name})")
+            if type_name not in formal.types:
+                reason = f"it does not accept {value.dtype} as its input {i + 1}"
+                self._reject(proto, f"{reason} in version {schema.since_version}")
             dtype = dtypes.setdefault(formal.type_str, value.dtype.name)
             if dtype != value.dtype.name:
-                self._refuse(proto, f"its inputs must be of one dtype; got {dtype}, {value.dtype}")
+                self._reject(proto, f"its inputs must be of one dtype; got {dtype}, {value.dtype}")
 
     def _look_up(self, operator: str, domain: str) -> Any:
-        """Return the schema of an operator, or why there is none."""
+        """Return the schema of an operator, or the reason why it is rejected."""
         if domain not in self._versions:
             return "no part of a network of fully connected layers"
         defs = onnx_library().defs
@@ -108,14 +101,14 @@ class Schemas:
         try:
             schema = defs.get_schema(operator, version, domain)
         except defs.SchemaError:
-            return f"there is no such operator in version {version}"
+            return f"the operator is missing in version {version}"
         if schema.deprecated:
             return f"it was removed in version {schema.since_version}"
         return schema
 
-    def _refuse(self, proto: Any, why: str) -> None:
+    def _reject(self, proto: Any, reason: str) -> None:
         name = quoted(proto.name or next(iter(proto.output), ""))
-        msg = f"ONNX operator {self.name_of(proto)} ({name}): {why}"
+        msg = f"ONNX operator {self.operator_name(proto)} ({name}): {reason}"
         raise OperatorError(msg)
 
 
@@ -132,8 +125,8 @@ def _version_of(model: Any, domain: str, oldest: int, newest: int, default: int 
     return int(min(found))
 
 
-def _fault(schema: Any, proto: Any) -> str | None:
-    """Return the difference of a node from the schema of its operator; None if it matches."""
+def _difference(schema: Any, proto: Any) -> str | None:
+    """Return how a node differs from the schema of its operator; None if it matches."""
     version = schema.since_version
     for what, names, least, most in (
         ("input", proto.input, schema.min_input, schema.max_input),
@@ -152,20 +145,16 @@ def _fault(schema: Any, proto: Any) -> str | None:
         if counts[attribute.name] > 1:
             return f"its attribute {name} is given twice"
         expected = schema.attributes[attribute.name].type.name
-        if not _is_of(attribute, expected):
+        if not _has_type(attribute, expected):
             return f"its attribute {name} must be {expected}"
     missing = [name for name, x in schema.attributes.items() if x.required and name not in counts]
     return f"its attribute {quoted(missing[0])} is missing" if missing else None
 
 
-def _is_of(attribute: Any, expected: str) -> bool:
-    """Return whether an attribute is of a type, and has no value of another type."""
+def _has_type(attribute: Any, expected: str) -> bool:
+    """Return whether an attribute has a value of the expected type only."""
     types = onnx_library().AttributeProto.AttributeType
-    held = {field.name for field, _ in attribute.ListFields()} - _NO_NUMBERS
+    held = {field.name for field, _ in attribute.ListFields()} - _DESCRIPTIVE
     fields = {"FLOAT": "f", "INT": "i", "STRING": "s", "TENSOR": "t", "GRAPH": "g"}
     own = fields.get(expected, expected.lower())
     return types.Name(attribute.type) == expected and held <= {own}
-
-
-def _type_of(dtype: np.dtype[Any]) -> str:
-    return _TYPES.get(dtype.name, f"tensor({dtype.name})")

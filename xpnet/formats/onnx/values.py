@@ -1,4 +1,4 @@
-"""What is known of a value of a graph: an array of constants, or rows that depend on the input."""
+"""Values of a graph: constant arrays, or rows that depend on the input; and the nodes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,36 +13,36 @@ from xpnet.networks.preprocessing import Step
 
 __all__ = [
     "BATCH",
-    "Layer",
+    "GraphLayer",
+    "GraphRows",
     "Node",
     "OperatorError",
-    "Rows",
     "ShapeError",
     "Value",
-    "row_of",
-    "shown",
+    "broadcast_to_row",
+    "format_shape",
 ]
 
-# The length of the batch wherever a graph works for any: a prime, so that a product of lengths
-# tells whether the batch is in it, and the largest that both int32 and int64 hold.
+# Length of the batch in a graph that accepts any: a prime, so that a product of lengths reveals
+# whether the batch is a factor, and the largest number that both int32 and int64 hold.
 BATCH = (1 << 31) - 1
-# The version of ONNX's operators from which on an axis may be negative, counted from the end.
+# Version of ONNX's operators from which on axes may be negative.
 _NEGATIVE_AXES = 11
-# A network of more is taken for one that was made to fill the memory.
-_MOST_LAYERS = 1000
+# Limit of layers and of steps; a larger network was made to fill the memory.
+_MAX_LAYERS = 1000
 
 
 class OperatorError(ValueError):
-    """An operation that no network of fully connected layers has."""
+    """An operation that no network of fully connected layers contains."""
 
 
 class ShapeError(OperatorError):
-    """Shapes that do not fit, so that no runtime could go on either."""
+    """Shapes that do not fit, so that no runtime could execute the graph either."""
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
-    """A fully connected layer on the way; without an activation yet, it may get a bias."""
+class GraphLayer:
+    """A fully connected layer; a bias may be added while it has no activation."""
 
     weight: NDArray[Any]
     bias: NDArray[Any] | None = None
@@ -51,97 +51,79 @@ class Layer:
     is_open: bool = True
 
     @property
-    def whole_bias(self) -> NDArray[Any]:
-        """The bias, zero if there is none."""
+    def bias_or_zeros(self) -> NDArray[Any]:
+        """The bias, or zeros if no bias was added."""
         if self.bias is not None:
             return self.bias
         return np.zeros(self.weight.shape[1], self.weight.dtype)
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """A value that depends on the inputs.
+class GraphRows:
+    """A value that depends on the input.
 
     Attributes
     ----------
     shape : tuple of int, or None
-        `BATCH` where its batch is, unless the file fixes it at 1; None where the file does not
-        tell.
+        With `BATCH` as the length of the batch, unless the file fixes it at 1; None if unknown.
     dtype : numpy.dtype
-        Of its numbers.
     steps, layers : tuple
-        What they have come through.
+        Preprocessing and layers between the input and this value.
     is_label : bool
-        Whether it is no more than the place of the largest of them.
-    gate : Rows, optional
-        What this is the sigmoid of, or its like: together they make silu.
+        Whether the value is the index of the largest output.
+    gate : GraphRows, optional
+        Argument of the sigmoid or hard sigmoid that gave this value; their product is silu.
     """
 
     shape: tuple[int, ...] | None
     dtype: np.dtype[Any]
     steps: tuple[Step, ...] = ()
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[GraphLayer, ...] = ()
     is_label: bool = False
-    gate: "Rows | None" = None
+    gate: "GraphRows | None" = None
 
     @property
     def size(self) -> int | None:
-        """How many numbers a row has."""
+        """Number of values per row."""
         return None if self.shape is None else math.prod(self.shape) // self.n_rows
 
     @property
     def n_rows(self) -> int:
-        """`BATCH`, or 1 where the file fixes that."""
+        """`BATCH`, or 1 if the file fixes the batch at 1."""
         return BATCH if self.shape is None or math.prod(self.shape) % BATCH == 0 else 1
 
-    def with_layers(self, node: "Node", shape: Sequence[int], *layers: Layer) -> "Rows":
-        """Return rows of another shape that have come through these layers."""
-        if len(layers) > _MOST_LAYERS:
-            node.refuse(f"there must be at most {_MOST_LAYERS} layers")
+    def with_layers(self, node: "Node", shape: Sequence[int], *layers: GraphLayer) -> "GraphRows":
+        """Return rows with another shape and these layers."""
+        if len(layers) > _MAX_LAYERS:
+            node.reject(f"there must be at most {_MAX_LAYERS} layers")
         return replace(self, shape=tuple(shape), layers=layers, gate=None)
 
-    def with_steps(self, node: "Node", shape: Sequence[int] | None, *steps: Step) -> "Rows":
-        """Return rows of another shape that have come through this preprocessing."""
-        if len(steps) > _MOST_LAYERS:
-            node.refuse(f"there must be at most {_MOST_LAYERS} steps of preprocessing")
+    def with_steps(self, node: "Node", shape: Sequence[int] | None, *steps: Step) -> "GraphRows":
+        """Return rows with another shape and these steps of preprocessing."""
+        if len(steps) > _MAX_LAYERS:
+            node.reject(f"there must be at most {_MAX_LAYERS} steps of preprocessing")
         return replace(self, shape=None if shape is None else tuple(shape), steps=steps, gate=None)
 
 
-Value = Rows | NDArray[Any] | None
-
-
-def row_of(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of a single row."""
-    return tuple(n if n % BATCH else n // BATCH for n in shape)
-
-
-def shown(shape: Sequence[int]) -> str:
-    """Return a shape for a message, with N for the batch."""
-    return f"({', '.join(map(_length, shape))})"
-
-
-def _length(n: int) -> str:
-    if n == 0 or n % BATCH:
-        return str(n)
-    return "N" if n == BATCH else f"{n // BATCH}N"
+Value = GraphRows | NDArray[Any] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation.
+    """An operation with its inputs.
 
     Attributes
     ----------
     operator, name : str
     inputs : sequence of Value
-        None where one is left out.
+        None for an omitted input.
     attributes : mapping of str to value
     version : int
-        Of ONNX's operators.
+        Version of ONNX's operators.
     fixed_batch : int or None
-        The batch that the file fixes.
-    most_bytes : int
-        How many bytes what it makes may take.
+        Length of the batch if the file fixes it.
+    max_bytes : int
+        Maximum size of the result.
     """
 
     operator: str
@@ -150,17 +132,65 @@ class Node:
     attributes: Mapping[str, Any]
     version: int
     fixed_batch: int | None
-    most_bytes: int
+    max_bytes: int
 
-    def place_of(self, axis: int, n_axes: int) -> int:
-        """Return an axis counted from the first one; raise if it is out of range."""
+    def rows(self) -> GraphRows:
+        """Return the first input, which must be rows; the others must be constants."""
+        rows, *others = self.inputs
+        if not isinstance(rows, GraphRows) or any(isinstance(x, GraphRows) for x in others):
+            self.reject("only its first input may depend on the images")
+        if rows.is_label:
+            self.reject("nothing may follow an ArgMax")
+        return rows
+
+    def rows_and_constant(self) -> tuple[GraphRows, NDArray[Any], bool]:
+        """Return the two inputs, rows and a constant, and whether the rows come first."""
+        first, second = (*self.inputs, None, None)[:2]
+        if isinstance(first, GraphRows) and isinstance(second, np.ndarray):
+            return first, second, True
+        if isinstance(first, np.ndarray) and isinstance(second, GraphRows):
+            return second, first, False
+        return self.reject("it must have one input that depends on the images, and a constant")
+
+    def axis(self, axis: int, n_axes: int) -> int:
+        """Return an axis as a non-negative number; raise if it is out of range."""
         if not -n_axes <= axis < n_axes:
-            self.refuse(f"its axis {axis} must be one of {n_axes}")
+            self.reject(f"its axis {axis} must be one of {n_axes}")
         if axis < 0 and self.version < _NEGATIVE_AXES:
-            self.refuse(f"its axis {axis} must not be negative before version {_NEGATIVE_AXES}")
+            self.reject(f"its axis {axis} must not be negative before version {_NEGATIVE_AXES}")
         return axis % n_axes
 
-    def refuse(self, why: str, *, error: type[OperatorError] = OperatorError) -> NoReturn:
+    def reject(self, reason: str, *, error: type[OperatorError] = OperatorError) -> NoReturn:
         """Raise an error that names the operation."""
-        msg = f"ONNX operator {self.operator} ({quoted(self.name)}): {why}"
+        msg = f"ONNX operator {self.operator} ({quoted(self.name)}): {reason}"
         raise error(msg)
+
+
+def broadcast_to_row(
+    node: Node, rows: GraphRows, constant: NDArray[Any]
+) -> tuple[NDArray[Any], tuple[int, ...] | None]:
+    """Return a constant as one number per value of a row, and the shape of the result."""
+    if rows.shape is None:
+        if constant.size != math.prod(constant.shape[-1:]) or constant.ndim > 2:
+            node.reject(f"its constant of shape {constant.shape} does not fit a row")
+        return constant.reshape(-1), None
+    try:
+        shape = np.broadcast_shapes(constant.shape, rows.shape)
+    except ValueError:
+        shape = ()
+    if math.prod(shape) != math.prod(rows.shape) or not shape:
+        reason = f"its constant of shape {constant.shape} does not fit rows of shape"
+        node.reject(f"{reason} {format_shape(rows.shape)}")
+    if (rows.size or 0) * constant.itemsize > node.max_bytes:
+        node.reject(f"a row of shape {format_shape(rows.shape)} is far larger than the file")
+    row_shape = tuple(n if n % BATCH else n // BATCH for n in shape)
+    return np.broadcast_to(constant, row_shape).reshape(-1), shape
+
+
+def format_shape(shape: Sequence[int]) -> str:
+    """Return a shape for a message, with N as the batch."""
+    lengths = []
+    for n in shape:
+        count = "" if n == BATCH else n // BATCH
+        lengths.append(str(n) if n == 0 or n % BATCH else f"{count}N")
+    return f"({', '.join(lengths)})"

@@ -1,4 +1,4 @@
-"""From a network to ONNX."""
+"""ONNX graph from a network."""
 
 import json
 from typing import Any
@@ -7,43 +7,43 @@ import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.description import arrays_by_name
-from xpnet.formats.onnx.activation_operators import CLIPS, OPERATORS, Operator
-from xpnet.formats.onnx.import_onnx import KEY, VERSION, onnx_library
-from xpnet.formats.onnx.matrix_products import WHITENING
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS, ActivationOperator
+from xpnet.formats.onnx.arithmetic import WHITENING
+from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Whiten
 
 __all__ = ["serialize"]
 
-# The oldest version of ONNX's operators that is written; newer ones where an activation needs it.
-_OLDEST = 17
-# ONNX Runtime refuses files whose version it does not know; these operators need no newer one.
+# Version of ONNX's operators, unless an activation needs a newer one.
+_MIN_VERSION = 17
+# Version of the format. ONNX Runtime rejects unknown versions; no operator needs a newer one.
 _IR_VERSION = 9
 
 
 def serialize(network: Network, *, input_dtype: str | None = None) -> bytes:
-    """Return the bytes of an ONNX file that holds the network, its preprocessing included.
+    """Return the bytes of an ONNX file of a network, including its preprocessing.
 
     Parameters
     ----------
     network : Network
     input_dtype : str, optional
-        The dtype of the inputs, such as "uint8" for raw pixels; by default the network's.
+        Dtype of the inputs, such as "uint8" for raw pixels; by default the network's.
 
     Raises
     ------
     ModuleNotFoundError
         If the package onnx is not installed.
     TypeError
-        If the parameters are of a dtype that ONNX, or its operator for an activation, has not.
+        If ONNX, or its operator for an activation, does not support the dtype of the parameters.
     ValueError
-        If ONNX has no operator for an activation, or for its options; a parameter is NaN or
-        infinite; or the dtype of the parameters does not hold a number of the preprocessing.
+        If ONNX has no operator for an activation or its options; a parameter is NaN or infinite;
+        or a number of the preprocessing overflows or underflows in the dtype of the parameters.
     """
     onnx = onnx_library()
-    arrays_by_name(network)  # which refuses what no file has
-    graph = _Graph(network, np.dtype(input_dtype or to_numpy(network.layers[0].bias).dtype))
+    arrays_by_name(network)  # validates dtypes and values
+    graph = _GraphBuilder(network, np.dtype(input_dtype or to_numpy(network.layers[0].bias).dtype))
     for step in network.preprocessing:
         if isinstance(step, Scale):
             graph.add_arithmetic("Mul", step.factor, unless=1.0)
@@ -58,13 +58,13 @@ def serialize(network: Network, *, input_dtype: str | None = None) -> bytes:
     try:
         onnx.checker.check_model(model, full_check=True)
     except onnx.shape_inference.InferenceError as error:
-        msg = f"ONNX has no such operator for {graph.dtype}: {error}"
+        msg = f"ONNX lacks an operator for {graph.dtype}: {error}"
         raise TypeError(msg) from error
     return bytes(model.SerializeToString())
 
 
-class _Graph:
-    """A graph that grows node by node; each takes what the one before gives."""
+class _GraphBuilder:
+    """A chain of nodes; the input of each new node is the result of the last."""
 
     def __init__(self, network: Network, input_dtype: np.dtype[Any]) -> None:
         self._onnx = onnx_library()
@@ -74,7 +74,7 @@ class _Graph:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self._last = "input"
-        self._since = _OLDEST
+        self._since = _MIN_VERSION
         if input_dtype != self.dtype:
             self._add("Cast", to=self._element_type(self.dtype))
 
@@ -89,35 +89,32 @@ class _Graph:
         prefix: str | None = None,
         **attributes: Any,
     ) -> str:
-        """Add a node, with constants behind its input; return the name of its result."""
+        """Add a node with constants after its input; return the name of its result."""
         name = f"{prefix or operator.lower()}_{len(self._nodes)}"
         inputs = [self._last, *([beside] if beside else [])]
         for i, constant in enumerate(constants):
             inputs.append(f"{name}.{i}")
-            value = self._in_own_dtype(constant)
+            with np.errstate(over="ignore", under="ignore"):
+                value = np.asarray(constant, self.dtype)
+            is_lost = (value == 0) & (np.asarray(constant) != 0)
+            if not np.all(np.isfinite(value)) or np.any(is_lost):
+                msg = f"ONNX must hold the preprocessing in {self.dtype}; got {constant}"
+                raise ValueError(msg)
             self._constants.append(self._onnx.numpy_helper.from_array(value, inputs[-1]))
         node = self._onnx.helper.make_node(operator, inputs, [name], name, **attributes)
         self._nodes.append(node)
         self._last = name
         return name
 
-    def _in_own_dtype(self, constant: Any) -> Any:
-        with np.errstate(over="ignore", under="ignore"):
-            value = np.asarray(constant, self.dtype)
-        if not np.all(np.isfinite(value)) or np.any((value == 0) & (np.asarray(constant) != 0)):
-            msg = f"ONNX must hold the preprocessing in {self.dtype}; got {constant}"
-            raise ValueError(msg)
-        return value
-
     def add_arithmetic(self, operator: str, constant: Any, *, unless: float) -> None:
-        """Add Mul, Sub or Div by a number or by one for each input, unless it changes nothing."""
+        """Add Mul, Sub or Div by a number or by one per input; omit it for the number `unless`."""
         if not isinstance(constant, float):
             self._add(operator, to_numpy(constant))
         elif constant != unless:
             self._add(operator, constant)
 
     def add_whitening(self, step: Whiten) -> None:
-        """Add Sub and MatMul; the name of the latter says that it is no layer."""
+        """Add Sub and MatMul; the name of the MatMul marks it as preprocessing."""
         self._add("Sub", to_numpy(step.mean))
         self._add("MatMul", to_numpy(step.matrix), prefix=WHITENING)
 
@@ -141,19 +138,19 @@ class _Graph:
             before = self._last
             self._add("Sigmoid")
             self._add("Mul", beside=before)
-        elif name in OPERATORS:
-            operator = OPERATORS[name]
+        elif name in ACTIVATION_OPERATORS:
+            operator = ACTIVATION_OPERATORS[name]
             self._add(operator.name, **_attributes(operator, layer))
             self._since = max(self._since, operator.since)
-        elif name in CLIPS:
-            self._add("Clip", *CLIPS[name])
+        elif name in CLIP_BOUNDS:
+            self._add("Clip", *CLIP_BOUNDS[name])
         else:
-            known = ", ".join(sorted({*OPERATORS, *CLIPS, "silu"}))
+            known = ", ".join(sorted({*ACTIVATION_OPERATORS, *CLIP_BOUNDS, "silu"}))
             msg = f"ONNX has no operator for the activation {name!r}, only for {known}"
             raise ValueError(msg)
 
     def as_model(self) -> Any:
-        """Return the whole as ONNX has it."""
+        """Return the graph as ``onnx.ModelProto``."""
         helper, network = self._onnx.helper, self._network
         self._nodes[-1].output[0] = network.output
         source = helper.make_tensor_value_info(
@@ -167,16 +164,20 @@ class _Graph:
         model = helper.make_model(
             graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="xpnet"
         )
-        meaning = {"version": VERSION, "output": network.output, "classes": network.classes}
-        helper.set_model_props(model, {KEY: json.dumps(meaning)})
+        entries = {
+            "version": METADATA_VERSION,
+            "output": network.output,
+            "classes": network.classes,
+        }
+        helper.set_model_props(model, {METADATA_KEY: json.dumps(entries)})
         return model
 
 
-def _attributes(operator: Operator, layer: Dense) -> dict[str, Any]:
+def _attributes(operator: ActivationOperator, layer: Dense) -> dict[str, Any]:
     for option, value in operator.given.items():
         if layer.options[option] != value:
             given = layer.options[option]
-            msg = f"ONNX has {layer.activation!r} with {option}={value} only; got {given}"
+            msg = f"ONNX has {layer.activation!r} only with {option}={value}; got {given}"
             raise ValueError(msg)
     free = {name: layer.options[option] for name, option in operator.options.items()}
     return {**operator.fixed, **free}

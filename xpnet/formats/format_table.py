@@ -1,0 +1,115 @@
+"""Table of the formats of model files, and detection of a format by content.
+
+To add a format, write its module and add an entry to `FORMATS`. The module has the functions
+
+- ``read(path, options)``, which returns `NamedArrays`, or a `ModelFile` if the format stores more
+  than arrays by name (`xpnet.formats.model_file`);
+- ``read_headers(path, options)``, which returns a dictionary with at least "arrays", a list of
+  [name, dtype, shape], and "metadata", strings by name;
+- ``serialize(network)``, which returns the bytes of a file, if `save` is to write the format.
+
+All of them raise `WeightsError` for a damaged file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from xpnet.files.errors import WeightsError
+
+__all__ = ["FORMATS", "WeightFormat", "detect_format", "match_format"]
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """A format of model files.
+
+    Attributes
+    ----------
+    name : str
+        Name in reports and error messages.
+    matches : callable
+        Return whether the first 16 bytes of a file are those of the format.
+    module_name : str
+        Module that reads and writes the format; it is imported on first use.
+    suffix : str, optional
+        Suffix for which `save` writes the format; None if xpnet only reads it.
+    """
+
+    name: str
+    matches: Callable[[bytes], bool]
+    module_name: str
+    suffix: str | None = None
+
+    @property
+    def module(self) -> Any:
+        """Module that reads and writes the format."""
+        return import_module(self.module_name)
+
+
+# Protocol 2 and later begin with the byte 80; earlier ones with one of several dictionaries.
+_PICKLE_STARTS = (b"\x80", b"(dp", b"(d", b"}q", b"}(", b"}.", b"ccollections")
+_MAX_ONNX_VERSION = 64
+
+FORMATS = (
+    WeightFormat(
+        "safetensors",
+        lambda head: head[8:9] == b"{",  # 8 bytes of length, then JSON
+        "xpnet.formats.safetensors",
+        ".safetensors",
+    ),
+    WeightFormat("npz", lambda head: head[:2] == b"PK", "xpnet.formats.npz", ".npz"),
+    WeightFormat(
+        "ONNX",
+        # The first field is the version of the format.
+        lambda head: len(head) > 1 and head[0] == 0x08 and head[1] < _MAX_ONNX_VERSION,
+        "xpnet.formats.onnx",
+        ".onnx",
+    ),
+    WeightFormat(
+        "pickle",
+        lambda head: head.startswith(_PICKLE_STARTS),
+        "xpnet.formats.pickle",
+    ),
+)
+_HEAD_BYTES = 16
+# Remedies for common files of other kinds.
+_HINTS = {
+    b"\x1f\x8b": "gzip: unpack it first",
+    b"\x89HDF": "HDF5, as Keras writes it: export the network to ONNX",
+    b"\x93NUMPY": "a single array: save all arrays as npz",
+    b"<!": "a web page: download the file itself",
+    b"<h": "a web page: download the file itself",
+    b"<?xml": "XML",
+}
+
+
+def match_format(head: bytes) -> WeightFormat | None:
+    """Return the format that matches the first bytes of a file; None for an unknown format."""
+    return next((known for known in FORMATS if known.matches(head)), None)
+
+
+def detect_format(path: Path) -> WeightFormat:
+    """Return the format of a file, from its first bytes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    WeightsError
+        If the format is unknown, or `path` is a pipe or a device.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        msg = "weights must be in a regular file, which can be read more than once"
+        raise WeightsError(msg, file=path, hint="copy a pipe's contents to a file")
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    found = match_format(head)
+    if found is not None:
+        return found
+    msg = "not a file of weights that xpnet reads"
+    hint = next((hint for start, hint in _HINTS.items() if head.startswith(start)), None)
+    expected = f"{', '.join(known.name for known in FORMATS)} of arrays by name"
+    raise WeightsError(msg, file=path, found=head or "an empty file", expected=expected, hint=hint)

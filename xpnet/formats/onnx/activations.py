@@ -1,0 +1,199 @@
+"""Activations as operators of ONNX: the table for reading and writing, and the reading."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from xpnet.formats.onnx.values import GraphRows, Node, broadcast_to_row, format_shape
+
+__all__ = [
+    "ACTIVATION_OPERATORS",
+    "CLIP_BOUNDS",
+    "GATES",
+    "ActivationOperator",
+    "activation",
+    "check_axis",
+    "clip",
+    "prelu",
+    "with_activation",
+]
+
+
+@dataclass(frozen=True)
+class ActivationOperator:
+    """Operator of ONNX for an activation.
+
+    Attributes
+    ----------
+    name : str
+        The operator.
+    since : int
+        Version of ONNX's operators that introduced it.
+    options : mapping of str to str
+        Free attribute -> option of the activation.
+    fixed : mapping of str to number
+        Attributes with a required value.
+    defaults : mapping of str to number or str
+        ONNX's values of omitted attributes.
+    given : mapping of str to number
+        Options with a required value, for which no attribute exists.
+    """
+
+    name: str
+    since: int = 6
+    options: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, float] = field(default_factory=dict)
+
+
+_SELU = {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}
+ACTIVATION_OPERATORS: Mapping[str, ActivationOperator] = {
+    "celu": ActivationOperator("Celu", 12, {"alpha": "alpha"}, defaults={"alpha": 1.0}),
+    "elu": ActivationOperator("Elu", options={"alpha": "alpha"}, defaults={"alpha": 1.0}),
+    "erf": ActivationOperator("Erf", 9),
+    "exponential": ActivationOperator("Exp"),
+    "gelu": ActivationOperator(
+        "Gelu", 20, {"approximate": "approximate"}, defaults={"approximate": "none"}
+    ),
+    "hard_shrink": ActivationOperator(
+        "Shrink", 9, {"lambd": "threshold"}, {"bias": 0.0}, {"lambd": 0.5, "bias": 0.0}
+    ),
+    "hard_sigmoid": ActivationOperator(
+        "HardSigmoid",
+        fixed={"alpha": 1.0 / 6.0, "beta": 0.5},
+        defaults={"alpha": 0.2, "beta": 0.5},
+    ),
+    "hard_silu": ActivationOperator("HardSwish", 14),
+    "identity": ActivationOperator("Identity", 1),
+    "leaky_relu": ActivationOperator(
+        "LeakyRelu", options={"alpha": "negative_slope"}, defaults={"alpha": 0.01}
+    ),
+    "log_softmax": ActivationOperator("LogSoftmax", 13, fixed={"axis": -1}),
+    "mish": ActivationOperator("Mish", 18),
+    "relu": ActivationOperator("Relu"),
+    "selu": ActivationOperator("Selu", fixed=_SELU, defaults=_SELU),
+    "sigmoid": ActivationOperator("Sigmoid"),
+    "soft_shrink": ActivationOperator(
+        "Shrink",
+        9,
+        {"lambd": "threshold", "bias": "threshold"},
+        defaults={"lambd": 0.5, "bias": 0.0},
+    ),
+    "softmax": ActivationOperator("Softmax", 13, fixed={"axis": -1}),
+    "softplus": ActivationOperator("Softplus", 1, given={"beta": 1.0}),
+    "softsign": ActivationOperator("Softsign", 1),
+    "tanh": ActivationOperator("Tanh"),
+    "threshold": ActivationOperator(
+        "ThresholdedRelu",
+        10,
+        {"alpha": "threshold"},
+        defaults={"alpha": 1.0},
+        given={"value": 0.0},
+    ),
+}
+# Activations that are a Clip between two bounds.
+CLIP_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "hard_tanh": (-1.0, 1.0),
+    "relu": (0.0, np.inf),
+    "relu6": (0.0, 6.0),
+}
+# Activation -> activation of its product with its own argument.
+GATES = {"sigmoid": "silu", "hard_sigmoid": "hard_silu"}
+
+# Version of ONNX's operators from which on softmax works along one axis.
+_SINGLE_AXIS = 13
+# Attributes are float32, in which 1/6 is rounded differently.
+_TOLERANCE = 1e-6
+
+
+def activation(node: Node) -> GraphRows:
+    """Return rows after the activation of an operator."""
+    rows = node.rows()
+    attributes = dict(node.attributes)
+    if node.operator in {"Softmax", "LogSoftmax"}:
+        # Earlier versions combine the given axis and all that follow.
+        is_single = node.version >= _SINGLE_AXIS
+        axis = attributes.pop("axis", -1 if is_single else 1)
+        check_axis(node, rows, axis, and_following=not is_single)
+    for name, operator in ACTIVATION_OPERATORS.items():
+        if operator.name == node.operator:
+            options = _read_options(operator, attributes)
+            if options is not None:
+                found = with_activation(node, rows, name, options)
+                return replace(found, gate=rows if name in GATES else None)
+    given = ", ".join(f"{name}={value}" for name, value in attributes.items()) or "its defaults"
+    return node.reject(f"xpnet has no such activation with {given}")
+
+
+def _read_options(
+    operator: ActivationOperator, attributes: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return the options of an activation; None if the attributes are those of another."""
+    values = {**operator.defaults, **attributes}
+    if set(values) - set(operator.options) - set(operator.fixed):
+        return None
+    for name, expected in operator.fixed.items():
+        value = values.get(name, expected)
+        if not isinstance(value, int | float) or not abs(value - expected) <= _TOLERANCE:
+            return None
+    options: dict[str, Any] = {}
+    for name, option in operator.options.items():
+        value = values[name]
+        if isinstance(value, float):  # the shortest decimal of the float32: 0.01, not 0.0099...
+            value = float(str(np.float32(value)))
+        if options.setdefault(option, value) != value:
+            return None
+    return {**options, **operator.given}
+
+
+def check_axis(node: Node, rows: GraphRows, axis: int, *, and_following: bool = False) -> None:
+    """Raise if a function works along an axis that is not a whole row."""
+    shape = rows.shape or ()
+    first = node.axis(axis, len(shape))
+    along = shape[first:] if and_following else shape[first : first + 1]
+    if math.prod(along) != rows.size:
+        found = format_shape(shape)
+        node.reject(f"its axis {axis} must be that of the units; rows have shape {found}")
+
+
+def with_activation(
+    node: Node, rows: GraphRows, name: str, options: Mapping[str, Any] | None = None
+) -> GraphRows:
+    """Return rows after an activation, which the last layer must not have yet."""
+    if not rows.layers or not rows.layers[-1].is_open:
+        node.reject("an activation must follow a fully connected layer")
+    last = replace(rows.layers[-1], activation=name, options=options or {}, is_open=False)
+    return rows.with_layers(node, rows.shape or (), *rows.layers[:-1], last)
+
+
+def prelu(node: Node) -> GraphRows:
+    """Return rows after leaky ReLU, whose slope is an input."""
+    rows, slope, comes_first = node.rows_and_constant()
+    slopes = np.unique(slope)
+    if not comes_first or slopes.size != 1:
+        node.reject("its slope must be the same for all units")
+    _, shape = broadcast_to_row(node, rows, slope)
+    if shape != rows.shape:
+        node.reject(f"its slope of shape {slope.shape} must not add axes")
+    return with_activation(node, rows, "leaky_relu", {"negative_slope": float(slopes[0])})
+
+
+def clip(node: Node) -> GraphRows:
+    """Return rows after the activation that clips between the given bounds."""
+    rows = node.rows()
+    bounds = [node.attributes.get("min"), node.attributes.get("max")]
+    for i, x in enumerate(node.inputs[1:3]):
+        if isinstance(x, np.ndarray) and x.ndim > 1:
+            node.reject(f"its bounds must be scalars; got the shape {x.shape}")
+        bounds[i] = None if x is None else float(np.asarray(x).reshape(()))
+    low = -np.inf if bounds[0] is None else bounds[0]
+    high = np.inf if bounds[1] is None else bounds[1]
+    largest = float(np.finfo(np.float32).max)  # old exporters write it for a missing bound
+    for name, known in CLIP_BOUNDS.items():
+        if low == known[0] and (high == known[1] or (high >= largest and known[1] == np.inf)):
+            return with_activation(node, rows, name)
+    return node.reject(f"xpnet has no activation that clips to {low} .. {high}")

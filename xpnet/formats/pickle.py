@@ -1,0 +1,74 @@
+"""pickle format: the book's dictionary of NumPy arrays, read without unpickling anything."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from xpnet.files.errors import WeightsError, quoted
+from xpnet.files.opening import take
+from xpnet.formats.model_file import LoadOptions, NamedArrays
+from xpnet.formats.restricted_unpickler import HINTS, TORCH_MAGIC, PickledArray, Unpickler
+
+__all__ = ["read", "read_headers"]
+
+# Exceptions of an invalid pickle, besides TypeError and ValueError.
+_UNEXPLAINED = (LookupError, ArithmeticError, AttributeError, RecursionError)
+# One array may have several names and is copied later, so the total is limited relative to the
+# size of the file, except for small totals.
+_MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
+
+
+def read(path: Path, options: LoadOptions) -> NamedArrays:
+    """Read the arrays of a pickled dictionary.
+
+    Raises
+    ------
+    WeightsError
+        If the file is too large, is damaged, or is not a pickle of a dictionary of arrays.
+    """
+    max_bytes = options.byte_limit
+    with path.open("rb") as stream:
+        is_large = os.fstat(stream.fileno()).st_size > max_bytes
+        content = b"" if is_large else bytes(take(stream, max_bytes + 1))
+    if is_large or len(content) > max_bytes:
+        hint = "--max-bytes (max_bytes=) raises the limit"
+        msg = "pickle is too large"
+        raise WeightsError(msg, file=path, expected=f"at most {max_bytes:,} bytes", hint=hint)
+    try:
+        arrays = _as_arrays(Unpickler(len(content)).run(content))
+    except (TypeError, ValueError, *_UNEXPLAINED) as error:
+        is_explained = type(error) in {TypeError, ValueError}
+        reason = error if is_explained else f"an invalid instruction ({type(error).__name__})"
+        msg = f"not a pickle of a dictionary of arrays: {reason}"
+        raise WeightsError(msg, file=path) from error
+    limit = min(max_bytes, max(_MAX_RATIO * len(content), _SMALL_BYTES))
+    total = sum(array.nbytes for array in arrays.values())
+    if total > limit:
+        msg = "arrays of a pickle are too large together"
+        found, expected = f"{total:,} bytes", f"at most {limit:,}"
+        raise WeightsError(msg, file=path, found=found, expected=expected)
+    return NamedArrays(arrays)
+
+
+def read_headers(path: Path, options: LoadOptions) -> dict[str, Any]:
+    """Return name, dtype and shape of all arrays; raise as `read`."""
+    named = read(path, options)
+    arrays = [[name, str(x.dtype), list(x.shape)] for name, x in named.arrays.items()]
+    return {"arrays": arrays, "metadata": {}}
+
+
+def _as_arrays(result: Any) -> dict[str, NDArray[Any]]:
+    if not isinstance(result, dict):
+        hint = f", and {HINTS['torch']}" if result == TORCH_MAGIC else ""
+        name = type(result).__name__.removeprefix("Pickled").strip("_").lower()
+        msg = f"it holds an object of type {name}{hint}"
+        raise TypeError(msg)
+    arrays = {}
+    for name, value in result.items():
+        if not isinstance(value, PickledArray) or value.value is None:
+            msg = f"the entry {quoted(name)} is not an array"
+            raise TypeError(msg)
+        arrays[name] = value.value
+    return arrays
