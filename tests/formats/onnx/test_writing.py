@@ -191,21 +191,42 @@ def test_dtypes_that_an_operator_has_not(dtype):
         serialize(make("celu", dtype=dtype))
 
 
-@pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_numbers_that_are_not_finite(number):
-    layer = Dense(np.full((1, 1), number, "f4"), np.zeros(1, "f4"))
-    with pytest.raises(ValueError, match=r"layers\.0\.weight must be finite; got 1 values"):
-        serialize(Network([layer]))
-
-
 @pytest.mark.parametrize("step", [Scale(1e-9), Standardize(1e9), Standardize(0, 1e-9)])
 def test_preprocessing_that_the_dtype_has_not(step):
     with pytest.raises(ValueError, match="ONNX must hold the preprocessing in float16; got 1"):
         serialize(make(dtype="float16", preprocessing=step))
 
 
-def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path):
+@pytest.fixture
+def reread(tmp_path):
+    """Write a network and read it."""
+
+    def go(network):
+        path = tmp_path / "model.onnx"
+        xpnet.save(network, path)
+        return xpnet.load(path)
+
+    return go
+
+
+@pytest.mark.parametrize("activation", ["silu", "softmax", "relu6", "identity", "mish"])
+def test_an_activation_at_the_end(reread, activation):
+    network = Network([Dense([[0.5, 2.0]], [0.25, -1.0], activation)])
+    assert repr(reread(network)) == repr(network)
+
+
+def test_a_single_input_that_is_whitened(reread):
+    step = Whiten(np.float32([0.3]), np.float32([[2.0]]))
+    again = reread(Network([Dense(np.float32([[0.5, 2.0]]), np.float32([0.25, -1.0]))], step))
+    (found,) = again.preprocessing
+    assert (found.mean.tolist(), found.matrix.tolist()) == (step.mean.tolist(), [[2.0]])
+
+
+def test_networks_of_raw_bytes_are_read(tmp_path):
+    network = xpnet.load("sample")
     path = tmp_path / "model.onnx"
-    with pytest.raises(ValueError, match="ONNX has no operator for the activation 'step'"):
-        xpnet.save(make("step"), path)
-    assert list(tmp_path.iterdir()) == []
+    path.write_bytes(serialize(network, input_dtype="uint8"))
+    again = xpnet.load(path)
+    assert again.layers[0].weight.tobytes() == network.layers[0].weight.tobytes()
+    x = np.random.default_rng(1).integers(0, 256, (50, 784)).astype(np.uint8)
+    assert np.array_equal(again(x), network(x))

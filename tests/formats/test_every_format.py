@@ -1,0 +1,441 @@
+"""What every format of model files promises: exact round trips, detection, limits, named arrays."""
+
+import io
+import pickle
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from safetensors.numpy import save as pack_safetensors
+
+from xpnet import Dense, Network, Scale, Standardize, WeightsError, Whiten, load, save
+from xpnet.formats.format_table import FORMATS, match_format
+from xpnet.formats.load_save import read_model, serialized, summarize
+from xpnet.formats.model_file import LoadOptions
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
+from xpnet.functions.activations import ACTIVATIONS
+
+COMPLETE = [".safetensors", ".npz"]  # formats that store every network
+WRITTEN = [*COMPLETE, ".onnx"]
+ONNX_ACTIVATIONS = {*ACTIVATION_OPERATORS, *CLIP_BOUNDS, "silu"}
+SAVED_ACTIVATIONS = [
+    (suffix, name)
+    for suffix in WRITTEN
+    for name in sorted(ONNX_ACTIVATIONS if suffix == ".onnx" else ACTIVATIONS)
+]
+# ONNX stores options as float32, and not all of them.
+OPTIONS = [
+    ("elu", {"alpha": 0.3}),
+    ("gelu", {"approximate": "tanh"}),
+    ("hard_shrink", {"threshold": 0.7}),
+    ("leaky_relu", {"negative_slope": 0.2}),
+    ("soft_shrink", {"threshold": 0.1}),
+    ("threshold", {"threshold": -0.7}),
+]
+EXACT_OPTIONS = [
+    ("celu", {"alpha": 1 / 3}),
+    ("hard_shrink", {"threshold": 1e-300}),
+    ("soft_shrink", {"threshold": 0.0}),
+    ("softplus", {"beta": 1e6}),
+    ("squareplus", {"b": 1e-6}),
+    ("threshold", {"threshold": -0.7, "value": 20.0}),
+]
+SAVED_OPTIONS = [*product(WRITTEN, OPTIONS), *product(COMPLETE, EXACT_OPTIONS)]
+DTYPES = ["float16", "float32", "float64"]
+VECTOR = np.asarray([1.5, 0.1, 3.0])
+WHITEN = Whiten(VECTOR[::-1], [[1.0, 2.0, 0.0], [0.1, -1.0, 3.0], [0.0, 0.5, 1.0]])
+BOOK = {
+    "W1": np.arange(12, dtype=np.float32).reshape(3, 4),
+    "b1": np.arange(4, dtype=np.float32),
+    "W2": np.arange(8, dtype=np.float32).reshape(4, 2),
+    "b2": np.arange(2, dtype=np.float32),
+}
+
+
+def make(dtype: str = "float32", activation: str = "relu", **meaning: Any) -> Network:
+    """Return a network of two layers, 3 -> 4 -> 2."""
+    draw = np.random.default_rng(0).standard_normal
+    first = Dense(draw((3, 4)).astype(dtype), draw(4).astype(dtype), activation)
+    return Network([first, Dense(draw((4, 2)).astype(dtype), draw(2).astype(dtype))], **meaning)
+
+
+def contents(network: Network) -> list[Any]:
+    """Return all facts and bits of a network."""
+    layers = [
+        (x.activation, dict(x.options), x.weight.dtype, x.weight.shape, x.weight.tobytes())
+        for x in network.layers
+    ]
+    steps = [
+        (type(step), [(type(x), np.asarray(x).dtype, np.asarray(x).tobytes()) for x in values])
+        for step in network.preprocessing
+        for values in [vars(step).values()]
+    ]
+    biases = [layer.bias.tobytes() for layer in network.layers]
+    return [layers, biases, steps, network.output, network.classes]
+
+
+def pack_npz(named: dict[str, Any]) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, **named)
+    return content.getvalue()
+
+
+def pack_pickle(named: dict[str, Any]) -> bytes:
+    return pickle.dumps(named)
+
+
+@pytest.fixture(params=WRITTEN)
+def suffix(request: pytest.FixtureRequest) -> str:
+    if request.param == ".onnx":
+        pytest.importorskip("onnx", reason="the package onnx is not installed")
+    return str(request.param)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def reread(tmp_path: Path, suffix: str) -> Any:
+    """Write a network and read it."""
+
+    def go(network: Network) -> Network:
+        save(network, tmp_path / f"model{suffix}", force=True)
+        return load(tmp_path / f"model{suffix}")
+
+    return go
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_identical_bits(reread: Any, dtype: str) -> None:
+    network = make(dtype)
+    assert contents(reread(network)) == contents(network)
+
+
+@pytest.mark.parametrize(("suffix", "activation"), SAVED_ACTIVATIONS, indirect=["suffix"])
+def test_every_activation(reread: Any, activation: str) -> None:
+    network = make(activation=activation)
+    assert contents(reread(network)) == contents(network)
+
+
+@pytest.mark.parametrize(("suffix", "options"), SAVED_OPTIONS, indirect=["suffix"], ids=str)
+def test_options(reread: Any, options: tuple[str, dict[str, Any]]) -> None:
+    network = Network([Dense([[1.0]], [0.5], *options)])
+    assert contents(reread(network)) == contents(network)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "steps",
+    [
+        Scale(1 / 256),
+        Standardize(0.5, 2.0),
+        Standardize(VECTOR, VECTOR),
+        Standardize(VECTOR),
+        Standardize(0.0, VECTOR),
+        Standardize(0.5, VECTOR),
+        (Scale(0.5), Standardize(VECTOR, 2.0), Scale(-4.0)),
+        WHITEN,
+        (Scale(0.5), WHITEN),
+        (Standardize(VECTOR), WHITEN, Scale(2.0)),
+        (WHITEN, Standardize(VECTOR, 2.0), WHITEN),
+    ],
+    ids=str,
+)
+def test_preprocessing(reread: Any, steps: Any, dtype: str) -> None:
+    network = make(dtype, preprocessing=steps)
+    assert contents(reread(network)) == contents(network)
+
+
+FACTORS = [*product(COMPLETE, [1 / 255, 5e-324, -3.1])]
+
+
+@pytest.mark.parametrize(("suffix", "factor"), FACTORS, indirect=["suffix"])
+def test_any_factor(reread: Any, factor: float) -> None:
+    assert reread(make(preprocessing=Scale(factor))).preprocessing == (Scale(factor),)
+
+
+@pytest.mark.parametrize("output", ["logits", "probabilities", "values"])
+def test_output(reread: Any, output: Any) -> None:
+    assert reread(make(output=output)).output == output
+
+
+@pytest.mark.parametrize(
+    "classes", [None, ["no", "yes"], [7, -1], [0, "0"], ["", "\N{SNOWMAN}\n\"'"]], ids=repr
+)
+def test_classes(reread: Any, classes: list[str | int] | None) -> None:
+    network = make(classes=classes)
+    assert reread(network).classes == network.classes
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_unusual_numbers(reread: Any, dtype: str) -> None:
+    limits = np.finfo(dtype)
+    numbers = [-0.0, limits.smallest_subnormal, -limits.tiny, limits.max, limits.min, limits.eps]
+    network = Network([Dense(np.asarray([numbers], dtype), np.asarray(numbers, dtype))])
+    assert contents(reread(network)) == contents(network)
+
+
+def test_other_orders_of_memory_are_written(reread: Any) -> None:
+    weight = np.arange(24.0).reshape(4, 6)
+    network = Network([Dense(np.asfortranarray(weight)[::2, ::-1], np.zeros(12)[::2])])
+    found = reread(network).layers[0]
+    assert found.weight.tolist() == weight[::2, ::-1].tolist()
+    assert found.bias.tolist() == [0.0] * 6
+
+
+@pytest.mark.parametrize("suffix", COMPLETE, indirect=True)
+def test_parameters_are_ordinary_arrays(reread: Any) -> None:
+    layer = reread(make()).layers[0]
+    assert layer.weight.flags.c_contiguous
+    assert all(x.flags.writeable and x.dtype.isnative for x in (layer.weight, layer.bias))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dtype": "float64"},
+        {"preprocessing": Scale(0.5)},
+        {"classes": ["yes", "no"]},
+        {"output": "probabilities"},
+    ],
+    ids=str,
+)
+def test_bytes_identify_a_network(suffix: str, change: dict[str, Any]) -> None:
+    name = f"model{suffix}"
+    facts: dict[str, Any] = {"preprocessing": Scale(1 / 256), "classes": ["no", "yes"]}
+    content = serialized(make(**facts), name)
+    assert serialized(make(**facts), name) == content
+    assert serialized(make(**facts | change), name) != content
+
+
+def test_all_libraries_give_the_same_bytes(suffix: str, xp_backend: Any) -> None:
+    network = make()
+    layers = [
+        Dense(xp_backend.asarray(layer.weight), xp_backend.asarray(layer.bias), layer.activation)
+        for layer in network.layers
+    ]
+    name = f"model{suffix}"
+    assert serialized(Network(layers), name) == serialized(network, name)
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Network:
+    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+    width = dtype.itemsize * 8
+    values = st.floats(allow_nan=False, allow_infinity=False, width=width)
+    divisors = st.floats(0.125, 8.0, width=width)
+    widths = draw(st.lists(st.integers(1, 5), min_size=2, max_size=4))
+    layers = [
+        Dense(
+            draw(arrays(dtype, shape, elements=values)),
+            draw(arrays(dtype, shape[1], elements=values)),
+            draw(st.sampled_from(sorted(ACTIVATIONS))),
+        )
+        for shape in pairwise(widths)
+    ]
+    factors = st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: x != 0)
+    vector = arrays(dtype, widths[0], elements=values)
+    divisor = divisors | arrays(dtype, widths[0], elements=divisors)
+    matrix = arrays(dtype, (widths[0], widths[0]), elements=values)
+    step = st.builds(Scale, factors) | st.builds(Standardize, values | vector, divisor)
+    step |= st.builds(Whiten, vector, matrix)
+    output = draw(st.sampled_from(["logits", "probabilities", "values"]))
+    classes = None
+    if output != "values" and draw(st.booleans()):
+        n_classes = max(widths[-1], 2)
+        names = st.text() | st.integers()
+        classes = draw(st.lists(names, min_size=n_classes, max_size=n_classes, unique=True))
+    preprocessing = draw(st.lists(step, max_size=3))
+    return Network(layers, preprocessing=preprocessing, output=output, classes=classes)
+
+
+@pytest.mark.parametrize("name", ["any.safetensors", "any.npz"])
+@settings(derandomize=True, deadline=None, database=None, max_examples=150)
+@given(network=networks())
+def test_any_network(network: Network, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / name
+    save(network, path, force=True)
+    found = load(path)
+    assert contents(found) == contents(network)
+    assert serialized(found, name) == path.read_bytes()
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_nonfinite_parameters_are_not_written(tmp_path: Path, suffix: str, number: float) -> None:
+    layer = Dense(np.full((1, 1), number, "f4"), np.zeros(1, "f4"))
+    with pytest.raises(ValueError, match=r"layers\.0\.weight must be finite; got 1 values"):
+        save(Network([layer]), tmp_path / f"model{suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", [{"activation": "relu"}, {"layout": "in_out"}], ids=str)
+def test_own_files_are_complete(path: Path, suffix: str, option: dict[str, Any]) -> None:
+    path.write_bytes(serialized(make(), f"model{suffix}"))
+    found = read_model(path, LoadOptions())
+    assert (found.is_own, found.notes, found.declares_input_range) == (True, (), True)
+    message = f"`{next(iter(option))}` must be left out for a file that contains it; got '"
+    with pytest.raises(WeightsError, match=message):
+        load(path, **option)
+
+
+CONTENTS = {
+    "safetensors": pack_safetensors(BOOK),
+    "npz": pack_npz(BOOK),
+    "ONNX": b"\x08\x09:\x00",
+    "pickle": pack_pickle(BOOK),
+}
+
+
+def test_every_format_is_tested() -> None:
+    assert [known.name for known in FORMATS] == list(CONTENTS)
+    assert [known.suffix for known in FORMATS if known.suffix] == WRITTEN
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_format_is_detected_by_content(name: str) -> None:
+    head = CONTENTS[name][:16]
+    assert [known.name for known in FORMATS if known.matches(head)] == [name]
+    found = match_format(head)
+    assert found is not None
+    assert found.name == name
+
+
+HEADS = [b"", b"(", b"{", b"P", b"\x08", b"\x08\xff", b"\x93NUMPY", b"1234567{", b"12345678["]
+
+
+@pytest.mark.parametrize("head", HEADS, ids=repr)
+def test_other_content_is_not_detected(head: bytes) -> None:
+    assert match_format(head) is None
+
+
+N_PICKLED = len(CONTENTS["pickle"])
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "message"),
+    [
+        ("safetensors", 104, "tensors are too large, found 104 bytes, expected at most 103, --max"),
+        ("npz", 104, "unpack to too many bytes, found 104 bytes, expected at most 103, --max"),
+        ("pickle", N_PICKLED, f"pickle is too large, expected at most {N_PICKLED - 1} bytes, --m"),
+    ],
+)
+def test_limits(path: Path, name: str, limit: int, message: str) -> None:
+    path.write_bytes(CONTENTS[name])
+    assert load(path, max_bytes=limit).n_in == 3
+    with pytest.raises(WeightsError, match=message):
+        load(path, max_bytes=limit - 1)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"layout": "rows"}, "`layout` must be in_out or out_in; got 'rows'"),
+        ({"max_bytes": 0}, "`max_bytes` must be at least 1; got 0"),
+    ],
+    ids=str,
+)
+def test_options_that_are_invalid(path: Path, option: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(path, **option)
+
+
+# Formats of arrays by name.
+packed = pytest.mark.parametrize("pack", [pack_safetensors, pack_npz, pack_pickle])
+
+
+@packed
+def test_the_names_of_the_book_mean_sigmoid(opened: Any, pack: Any) -> None:
+    network = opened(pack(BOOK))
+    assert [layer.activation for layer in network.layers] == ["sigmoid", "identity"]
+    assert [x.weight.tolist() for x in network.layers] == [BOOK["W1"].tolist(), BOOK["W2"].tolist()]
+    assert [x.bias.tolist() for x in network.layers] == [BOOK["b1"].tolist(), BOOK["b2"].tolist()]
+
+
+@packed
+def test_other_names_need_the_activation(opened: Any, pack: Any) -> None:
+    content = pack({"0.weight": np.ascontiguousarray(BOOK["W1"].T), "0.bias": BOOK["b1"]})
+    with pytest.raises(WeightsError, match="does not contain the activations; give them"):
+        opened(content)
+    assert opened(content, activation="relu").layers[0].weight.tolist() == BOOK["W1"].tolist()
+
+
+@packed
+def test_dtypes_become_the_widest(opened: Any, pack: Any) -> None:
+    changed = {"b1": BOOK["b1"].astype(np.float16), "W2": BOOK["W2"].astype(np.float64)}
+    assert opened(pack(BOOK | changed)).dtype == np.float64
+
+
+@packed
+def test_integers(opened: Any, pack: Any) -> None:
+    network = opened(pack({name: x.astype(np.int64) for name, x in BOOK.items()}))
+    assert network.dtype == np.float32
+    assert network.layers[0].weight.tolist() == BOOK["W1"].tolist()
+    with pytest.raises(WeightsError, match="b1 must hold integers that are exact in float32; got"):
+        opened(pack(BOOK | {"b1": np.full(4, 2**24 + 1)}))
+
+
+@packed
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_nonfinite_parameters(opened: Any, pack: Any, number: float) -> None:
+    content = pack(BOOK | {"b1": np.asarray([0, number, 1, number], "f4")})
+    with pytest.raises(WeightsError, match="b1 must be finite; got 2 values that are infinite or"):
+        opened(content)
+    bias = opened(content, allow_nonfinite=True).layers[0].bias
+    assert np.array_equal(bias, [0, number, 1, number], equal_nan=True)
+
+
+@pytest.mark.parametrize("pack", [pack_npz, pack_pickle])
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", ">f2", ">f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_other_orders_are_read(opened: Any, pack: Any, dtype: str, order: Any) -> None:
+    layer = opened(pack({name: np.asarray(x, dtype, order=order) for name, x in BOOK.items()}))
+    weight = layer.layers[0].weight
+    assert weight.dtype == np.dtype(dtype).newbyteorder("=")
+    assert weight.dtype.isnative
+    assert weight.flags.c_contiguous
+    assert weight.flags.writeable
+    assert weight.tolist() == BOOK["W1"].tolist()
+
+
+@pytest.mark.parametrize("name", ["safetensors", "npz", "pickle"])
+def test_the_summary_lists_arrays(path: Path, name: str) -> None:
+    path.write_bytes(CONTENTS[name])
+    dtype = "F32" if name == "safetensors" else "float32"
+    found = summarize(path, LoadOptions())
+    assert sorted(found["arrays"]) == [[key, dtype, list(BOOK[key].shape)] for key in sorted(BOOK)]
+    assert (found["format"], found["metadata"]) == (name, {})
+
+
+def test_the_summary_of_onnx(path: Path) -> None:
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    path.write_bytes(serialized(make(preprocessing=Scale(0.5)), "x.onnx"))
+    found = summarize(path, LoadOptions())
+    assert found["inputs"] == [["input", ["batch", 3]]]
+    assert found["outputs"] == [["logits", ["batch", 2]]]
+    assert found["operators"] == {"Mul": 1, "Gemm": 2, "Relu": 1}
+    assert (found["opsets"], found["producer"]) == ({"ai.onnx": 17}, "xpnet")
+    assert ["layers.0.weight", "FLOAT", [3, 4]] in found["arrays"]
+    assert list(found["metadata"]) == ["xpnet"]
+
+
+def test_the_summary_does_not_read_gigabytes(path: Path) -> None:
+    n = 10**10
+    header = b'{"x":{"dtype":"F32","shape":[%d],"data_offsets":[0,%d]}}' % (n, 4 * n)
+    header += b" " * (-len(header) % 8)
+    with path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 4 * n)
+    assert summarize(path, LoadOptions())["arrays"] == [["x", "F32", [n]]]
+
+
+def test_the_summary_of_other_files(path: Path) -> None:
+    path.write_text("1,2,3\n")
+    with pytest.raises(WeightsError, match="not a file of weights that xpnet reads"):
+        summarize(path, LoadOptions())
