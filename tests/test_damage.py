@@ -10,7 +10,7 @@ import importlib.util
 import io
 import pickle
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,29 +52,29 @@ class Kind:
 class Pipe(io.BytesIO):
     """A stream that cannot go back, into which zipfile writes other records."""
 
-    def seekable(self) -> bool:
+    def seekable(self):
         return False
 
-    def seek(self, *_: int) -> int:
+    def seek(self, *_):
         raise io.UnsupportedOperation
 
-    def tell(self) -> int:
+    def tell(self):
         raise io.UnsupportedOperation
 
 
-def images_file(stream: io.BytesIO) -> bytes:
+def images_file(stream):
     np.savez(stream, images=IMAGES, labels=LABELS)
     return stream.getvalue()
 
 
-def large_file() -> bytes:
+def large_file():
     """Return a piped archive, with the end of one that has more than 65,535 members."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
         return images_file(Pipe())
 
 
-def certificate_file() -> bytes:
+def certificate_file():
     stages = [np.asarray(y) for _, y in layer_results(NETWORK, X, np)]
     place = dict.fromkeys(("device", "hardware", "library", "library_version"), "a")
     made = certify(NETWORK, X, stages, compute_type="float32", recorded="2025-06-01", **place)
@@ -84,30 +84,30 @@ def certificate_file() -> bytes:
         return path.read_bytes()
 
 
-def weights_of(path: Path) -> bytes:
+def weights_of(path):
     network = load(path)
     parameters = [x for layer in network.layers for x in (layer.weight, layer.bias)]
     assert all(np.all(np.isfinite(x)) for x in parameters)
     return bytes(serialized(network, "x.npz"))
 
 
-def book_weights_of(path: Path) -> bytes:
+def book_weights_of(path):
     network = load(path, activation="relu")
     return bytes(serialized(network, "x.npz"))
 
 
-def images_of(path: Path) -> Any:
+def images_of(path):
     images, labels = read(path)
     return [(x.dtype.str, x.shape, x.tobytes()) for x in (images, labels) if x is not None]
 
 
-def certificate_of(path: Path) -> Any:
+def certificate_of(path):
     found = read_certificate(path, NETWORK, X)
     stages = [(x.dtype.str, x.shape, x.tobytes()) for x in found.stages]
     return stages, dict(found.network), dict(found.input), dict(found.facts)
 
 
-def kinds() -> dict[str, Kind]:
+def kinds():
     arrays = {f"W{i}": layer.weight for i, layer in enumerate(NETWORK.layers, 1)}
     arrays |= {f"b{i}": layer.bias for i, layer in enumerate(NETWORK.layers, 1)}
     native = serialized(NETWORK, "x.safetensors")
@@ -134,15 +134,13 @@ guarded_kinds = pytest.mark.parametrize("kind", GUARDED.values(), ids=GUARDED)
 open_kinds = pytest.mark.parametrize("kind", OPEN.values(), ids=OPEN)
 
 
-def changed(content: bytes, places: Iterable[int], change: Callable[[int], int]) -> Iterator[bytes]:
+def changed(content, places, change):
     """Yield the file with one byte changed, at each of the places."""
     for place in places:
         yield content[:place] + bytes([change(content[place])]) + content[place + 1 :]
 
 
-def check(
-    kind: Kind, damaged: Iterable[bytes], folder: Path, *, may_differ: bool = False
-) -> tuple[int, int]:
+def check(kind, damaged, folder, *, may_differ=False):
     """Return the numbers of rejected and of unchanged files; raise unless others may differ."""
     path = folder / "damaged"
     path.write_bytes(kind.content)
@@ -163,7 +161,7 @@ def check(
     return n_rejected, n_same
 
 
-def first_difference(damaged: bytes, good: bytes) -> str:
+def first_difference(damaged, good):
     pairs = enumerate(zip(damaged, good, strict=False))
     where = next((i for i, (x, y) in pairs if x != y), min(len(damaged), len(good)))
     return (
@@ -173,7 +171,7 @@ def first_difference(damaged: bytes, good: bytes) -> str:
 
 @guarded_kinds
 @pytest.mark.parametrize("mask", [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80])
-def test_every_guarded_byte_changed(tmp_path: Path, kind: Kind, mask: int) -> None:
+def test_every_guarded_byte_changed(tmp_path, kind, mask):
     damaged = changed(kind.content, range(kind.n_guarded), lambda byte: byte ^ mask)
     n_rejected, _ = check(kind, damaged, tmp_path)
     # Dates, versions, permissions and unused bits of the packed data change nothing.
@@ -182,7 +180,7 @@ def test_every_guarded_byte_changed(tmp_path: Path, kind: Kind, mask: int) -> No
 
 @guarded_kinds
 @pytest.mark.parametrize("value", [0x00, 0xFF])
-def test_every_guarded_byte_overwritten(tmp_path: Path, kind: Kind, value: int) -> None:
+def test_every_guarded_byte_overwritten(tmp_path, kind, value):
     damaged = changed(kind.content, range(kind.n_guarded), lambda _: value)
     n_rejected, _ = check(kind, damaged, tmp_path)
     assert n_rejected > 0.4 * kind.n_guarded
@@ -190,7 +188,7 @@ def test_every_guarded_byte_overwritten(tmp_path: Path, kind: Kind, value: int) 
 
 @open_kinds
 @pytest.mark.parametrize("mask", [0x01, 0x20, 0x80, 0xFF])
-def test_every_other_byte_changed(tmp_path: Path, kind: Kind, mask: int) -> None:
+def test_every_other_byte_changed(tmp_path, kind, mask):
     places = range(kind.n_guarded, len(kind.content))
     damaged = changed(kind.content, places, lambda byte: byte ^ mask)
     n_rejected, n_same = check(kind, damaged, tmp_path, may_differ=True)
@@ -199,7 +197,7 @@ def test_every_other_byte_changed(tmp_path: Path, kind: Kind, mask: int) -> None
 
 
 @every_kind
-def test_every_cut_is_rejected(tmp_path: Path, kind: Kind) -> None:
+def test_every_cut_is_rejected(tmp_path, kind):
     cuts = [kind.content[:length] for length in range(len(kind.content))]
     n_rejected, _ = check(kind, cuts, tmp_path, may_differ=kind is KINDS.get("onnx"))
     # ONNX without its last field, xpnet's metadata, is a foreign network.
@@ -207,7 +205,7 @@ def test_every_cut_is_rejected(tmp_path: Path, kind: Kind) -> None:
 
 
 @guarded_kinds
-def test_every_byte_that_is_missing_or_too_many_is_rejected(tmp_path: Path, kind: Kind) -> None:
+def test_every_byte_that_is_missing_or_too_many_is_rejected(tmp_path, kind):
     places = range(len(kind.content))
     shorter = [kind.content[:i] + kind.content[i + 1 :] for i in places]
     longer = [kind.content[:i] + b"\0" + kind.content[i:] for i in [*places, len(places)]]
@@ -218,9 +216,7 @@ def test_every_byte_that_is_missing_or_too_many_is_rejected(tmp_path: Path, kind
 @every_kind
 @settings(derandomize=True, deadline=None, database=None, max_examples=150)
 @given(places=st.dictionaries(st.integers(0, 10**6), st.integers(0, 255), min_size=1))
-def test_any_damage(
-    kind: Kind, places: dict[int, int], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_any_damage(kind, places, tmp_path_factory):
     content = bytearray(kind.content)
     for place, value in places.items():
         content[place % len(content)] = value

@@ -1,20 +1,34 @@
-"""Bytes as a file of weights; each module says by the fixture `path` what the file is called."""
-
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+"""Bytes as a model file; each module chooses its name with the fixture `path`."""
 
 import pytest
 
-from xpnet import Network, load
+from xpnet import WeightsError, load
 
 
 @pytest.fixture
-def opened(path: Path) -> Callable[..., Network]:
+def opened(path):
     """Write bytes and load them."""
 
-    def go(content: bytes, **options: Any) -> Network:
+    def go(content, **options):
         path.write_bytes(content)
         return load(path, **options)
+
+    return go
+
+
+@pytest.fixture
+def error(path):
+    """Return the message about bytes that are rejected: one line that begins with the file."""
+
+    def go(content, **options):
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match=path.name) as caught:
+            load(path, **options)
+        message = str(caught.value)
+        assert caught.value.file == str(path)
+        assert message.startswith(f"{path}: ")
+        assert "\n" not in message
+        assert len(message) <= 390
+        return message
 
     return go

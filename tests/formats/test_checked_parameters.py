@@ -1,7 +1,5 @@
 """Arrays as parameters: what is counted, what is refused, and what becomes of dtypes."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,14 +24,14 @@ repeatable = settings(derandomize=True, deadline=None, database=None, max_exampl
         lambda dtype: arrays(dtype, array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6))
     )
 )
-def test_the_count_is_the_one_of_numpy(x: Any) -> None:
+def test_the_count_is_the_one_of_numpy(x):
     assert count_nonfinite(x) == np.count_nonzero(~np.isfinite(x))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 1])
-def test_numbers_at_the_ends_of_blocks(dtype: str, number: float, size: int) -> None:
+def test_numbers_at_the_ends_of_blocks(dtype, number, size):
     x = np.ones(size, dtype)
     assert count_nonfinite(x) == 0
     places = sorted({0, size - 1, *(i for i in (BLOCK - 1, BLOCK, 2 * BLOCK) if i < size)})
@@ -42,7 +40,7 @@ def test_numbers_at_the_ends_of_blocks(dtype: str, number: float, size: int) -> 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_squares_that_overflow(dtype: str) -> None:
+def test_squares_that_overflow(dtype):
     x = np.full(1000, np.finfo(dtype).max, dtype)
     x[::2] *= -1
     assert count_nonfinite(x) == 0
@@ -51,12 +49,12 @@ def test_squares_that_overflow(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_squares_that_vanish(dtype: str) -> None:
+def test_squares_that_vanish(dtype):
     x = np.full(1000, np.finfo(dtype).smallest_subnormal, dtype)
     assert count_nonfinite(x) == 0
 
 
-def test_infinities_of_both_signs() -> None:
+def test_infinities_of_both_signs():
     assert count_nonfinite(np.asarray([np.inf, -np.inf, np.nan, 1.0])) == 3
 
 
@@ -73,7 +71,7 @@ def test_infinities_of_both_signs() -> None:
     ],
     ids=["rows", "backwards", "transposed", "columns", "broadcast", "inner"],
 )
-def test_other_orders_of_memory(dtype: str, view: Any) -> None:
+def test_other_orders_of_memory(dtype, view):
     x = np.ones((7, 9), dtype)
     x[0, 3] = x[2, 8] = x[5, 5] = np.nan
     assert count_nonfinite(view(x)) == np.count_nonzero(np.isnan(view(x)))
@@ -81,22 +79,22 @@ def test_other_orders_of_memory(dtype: str, view: Any) -> None:
 
 @pytest.mark.parametrize(("number", "count"), [(1.0, 0), (np.nan, 1)])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_arrays_of_no_dimension(dtype: str, number: float, count: int) -> None:
+def test_arrays_of_no_dimension(dtype, number, count):
     assert count_nonfinite(np.asarray(number, dtype)) == count
 
 
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3, 4)])
-def test_empty_arrays(shape: tuple[int, ...]) -> None:
+def test_empty_arrays(shape):
     assert count_nonfinite(np.empty(shape, np.float32)) == 0
 
 
-def test_the_error_names_the_array() -> None:
+def test_the_error_names_the_array():
     with pytest.raises(ValueError, match="W2 must be finite; got 3 values that are infinite or"):
         check_finite({"W1": np.ones(4), "W2": np.asarray([np.nan, 1, np.inf, -np.inf])})
 
 
 @pytest.mark.parametrize("dtype", ["i4", "?", "U2", "S2", "M8[s]", "O"])
-def test_what_is_not_floating_has_nothing_infinite(dtype: str) -> None:
+def test_what_is_not_floating_has_nothing_infinite(dtype):
     x = np.zeros(3, dtype)
     check_finite({"x": x})
     with pytest.raises(TypeError, match="x must be float16, float32 or float64; got "):
@@ -104,7 +102,7 @@ def test_what_is_not_floating_has_nothing_infinite(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "g"])
-def test_floating_dtypes(dtype: str) -> None:
+def test_floating_dtypes(dtype):
     x = {"x": np.zeros(3, dtype)}
     if np.dtype(dtype).itemsize > 8:
         with pytest.raises(TypeError, match=f"got {np.dtype(dtype)}"):
@@ -124,18 +122,18 @@ def test_floating_dtypes(dtype: str) -> None:
     ],
     ids=str,
 )
-def test_the_widest_dtype(dtypes: list[str], expected: str) -> None:
+def test_the_widest_dtype(dtypes, expected):
     made = as_parameters({str(i): np.asarray([1, 2], dtype) for i, dtype in enumerate(dtypes)})
     assert [x.dtype for x in made.values()] == [np.dtype(expected)] * 2
     assert [x.tolist() for x in made.values()] == [[1.0, 2.0]] * 2
 
 
-def test_arrays_that_fit_are_not_copied() -> None:
+def test_arrays_that_fit_are_not_copied():
     x = np.ones((3, 4), np.float32)
     assert as_parameters({"x": x})["x"] is x
 
 
-def test_the_order_of_memory_is_that_of_c() -> None:
+def test_the_order_of_memory_is_that_of_c():
     made = as_parameters({"x": np.asfortranarray(np.arange(6.0).reshape(2, 3))})["x"]
     assert made.flags.c_contiguous
     assert made.tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -157,7 +155,7 @@ def test_the_order_of_memory_is_that_of_c() -> None:
         (-128, "i1", "f2"),
     ],
 )
-def test_whole_numbers_that_the_dtype_has(number: int, dtype: str, floating: str) -> None:
+def test_whole_numbers_that_the_dtype_has(number, dtype, floating):
     x = np.asarray([0, number], dtype)
     made = as_parameters({"W": x, "b": np.ones(1, floating)})["W"]
     assert made.dtype == np.dtype(floating)
@@ -179,7 +177,7 @@ def test_whole_numbers_that_the_dtype_has(number: int, dtype: str, floating: str
         (2**63 - 1, "i8", "f4"),
     ],
 )
-def test_whole_numbers_that_the_dtype_has_not(number: int, dtype: str, floating: str) -> None:
+def test_whole_numbers_that_the_dtype_has_not(number, dtype, floating):
     x = np.asarray([0, number], dtype)
     name = np.dtype(floating).name
     with pytest.raises(

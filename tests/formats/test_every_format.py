@@ -3,7 +3,6 @@
 import io
 import pickle
 from itertools import pairwise, product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,14 +56,14 @@ BOOK = {
 }
 
 
-def make(dtype: str = "float32", activation: str = "relu", **meaning: Any) -> Network:
+def make(dtype="float32", activation="relu", **meaning):
     """Return a network of two layers, 3 -> 4 -> 2."""
     draw = np.random.default_rng(0).standard_normal
     first = Dense(draw((3, 4)).astype(dtype), draw(4).astype(dtype), activation)
     return Network([first, Dense(draw((4, 2)).astype(dtype), draw(2).astype(dtype))], **meaning)
 
 
-def contents(network: Network) -> list[Any]:
+def contents(network):
     """Return all facts and bits of a network."""
     layers = [
         (x.activation, dict(x.options), x.weight.dtype, x.weight.shape, x.weight.tobytes())
@@ -79,33 +78,33 @@ def contents(network: Network) -> list[Any]:
     return [layers, biases, steps, network.output, network.classes]
 
 
-def pack_npz(named: dict[str, Any]) -> bytes:
+def pack_npz(named):
     content = io.BytesIO()
     np.savez(content, **named)
     return content.getvalue()
 
 
-def pack_pickle(named: dict[str, Any]) -> bytes:
+def pack_pickle(named):
     return pickle.dumps(named)
 
 
 @pytest.fixture(params=WRITTEN)
-def suffix(request: pytest.FixtureRequest) -> str:
+def suffix(request):
     if request.param == ".onnx":
         pytest.importorskip("onnx", reason="the package onnx is not installed")
     return str(request.param)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     return tmp_path / "model"
 
 
 @pytest.fixture
-def reread(tmp_path: Path, suffix: str) -> Any:
+def reread(tmp_path, suffix):
     """Write a network and read it."""
 
-    def go(network: Network) -> Network:
+    def go(network):
         save(network, tmp_path / f"model{suffix}", force=True)
         return load(tmp_path / f"model{suffix}")
 
@@ -113,19 +112,19 @@ def reread(tmp_path: Path, suffix: str) -> Any:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_identical_bits(reread: Any, dtype: str) -> None:
+def test_identical_bits(reread, dtype):
     network = make(dtype)
     assert contents(reread(network)) == contents(network)
 
 
 @pytest.mark.parametrize(("suffix", "activation"), SAVED_ACTIVATIONS, indirect=["suffix"])
-def test_every_activation(reread: Any, activation: str) -> None:
+def test_every_activation(reread, activation):
     network = make(activation=activation)
     assert contents(reread(network)) == contents(network)
 
 
 @pytest.mark.parametrize(("suffix", "options"), SAVED_OPTIONS, indirect=["suffix"], ids=str)
-def test_options(reread: Any, options: tuple[str, dict[str, Any]]) -> None:
+def test_options(reread, options):
     network = Network([Dense([[1.0]], [0.5], *options)])
     assert contents(reread(network)) == contents(network)
 
@@ -148,7 +147,7 @@ def test_options(reread: Any, options: tuple[str, dict[str, Any]]) -> None:
     ],
     ids=str,
 )
-def test_preprocessing(reread: Any, steps: Any, dtype: str) -> None:
+def test_preprocessing(reread, steps, dtype):
     network = make(dtype, preprocessing=steps)
     assert contents(reread(network)) == contents(network)
 
@@ -157,32 +156,32 @@ FACTORS = [*product(COMPLETE, [1 / 255, 5e-324, -3.1])]
 
 
 @pytest.mark.parametrize(("suffix", "factor"), FACTORS, indirect=["suffix"])
-def test_any_factor(reread: Any, factor: float) -> None:
+def test_any_factor(reread, factor):
     assert reread(make(preprocessing=Scale(factor))).preprocessing == (Scale(factor),)
 
 
 @pytest.mark.parametrize("output", ["logits", "probabilities", "values"])
-def test_output(reread: Any, output: Any) -> None:
+def test_output(reread, output):
     assert reread(make(output=output)).output == output
 
 
 @pytest.mark.parametrize(
     "classes", [None, ["no", "yes"], [7, -1], [0, "0"], ["", "\N{SNOWMAN}\n\"'"]], ids=repr
 )
-def test_classes(reread: Any, classes: list[str | int] | None) -> None:
+def test_classes(reread, classes):
     network = make(classes=classes)
     assert reread(network).classes == network.classes
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_unusual_numbers(reread: Any, dtype: str) -> None:
+def test_unusual_numbers(reread, dtype):
     limits = np.finfo(dtype)
     numbers = [-0.0, limits.smallest_subnormal, -limits.tiny, limits.max, limits.min, limits.eps]
     network = Network([Dense(np.asarray([numbers], dtype), np.asarray(numbers, dtype))])
     assert contents(reread(network)) == contents(network)
 
 
-def test_other_orders_of_memory_are_written(reread: Any) -> None:
+def test_other_orders_of_memory_are_written(reread):
     weight = np.arange(24.0).reshape(4, 6)
     network = Network([Dense(np.asfortranarray(weight)[::2, ::-1], np.zeros(12)[::2])])
     found = reread(network).layers[0]
@@ -191,7 +190,7 @@ def test_other_orders_of_memory_are_written(reread: Any) -> None:
 
 
 @pytest.mark.parametrize("suffix", COMPLETE, indirect=True)
-def test_parameters_are_ordinary_arrays(reread: Any) -> None:
+def test_parameters_are_ordinary_arrays(reread):
     layer = reread(make()).layers[0]
     assert layer.weight.flags.c_contiguous
     assert all(x.flags.writeable and x.dtype.isnative for x in (layer.weight, layer.bias))
@@ -207,7 +206,7 @@ def test_parameters_are_ordinary_arrays(reread: Any) -> None:
     ],
     ids=str,
 )
-def test_bytes_identify_a_network(suffix: str, change: dict[str, Any]) -> None:
+def test_bytes_identify_a_network(suffix, change):
     name = f"model{suffix}"
     facts: dict[str, Any] = {"preprocessing": Scale(1 / 256), "classes": ["no", "yes"]}
     content = serialized(make(**facts), name)
@@ -215,7 +214,7 @@ def test_bytes_identify_a_network(suffix: str, change: dict[str, Any]) -> None:
     assert serialized(make(**facts | change), name) != content
 
 
-def test_all_libraries_give_the_same_bytes(suffix: str, xp_backend: Any) -> None:
+def test_all_libraries_give_the_same_bytes(suffix, xp_backend):
     network = make()
     layers = [
         Dense(xp_backend.asarray(layer.weight), xp_backend.asarray(layer.bias), layer.activation)
@@ -226,7 +225,7 @@ def test_all_libraries_give_the_same_bytes(suffix: str, xp_backend: Any) -> None
 
 
 @st.composite
-def networks(draw: st.DrawFn) -> Network:
+def networks(draw):
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
     width = dtype.itemsize * 8
     values = st.floats(allow_nan=False, allow_infinity=False, width=width)
@@ -259,7 +258,7 @@ def networks(draw: st.DrawFn) -> Network:
 @pytest.mark.parametrize("name", ["any.safetensors", "any.npz"])
 @settings(derandomize=True, deadline=None, database=None, max_examples=150)
 @given(network=networks())
-def test_any_network(network: Network, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_network(network, name, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / name
     save(network, path, force=True)
     found = load(path)
@@ -268,7 +267,7 @@ def test_any_network(network: Network, name: str, tmp_path_factory: pytest.TempP
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_nonfinite_parameters_are_not_written(tmp_path: Path, suffix: str, number: float) -> None:
+def test_nonfinite_parameters_are_not_written(tmp_path, suffix, number):
     layer = Dense(np.full((1, 1), number, "f4"), np.zeros(1, "f4"))
     with pytest.raises(ValueError, match=r"layers\.0\.weight must be finite; got 1 values"):
         save(Network([layer]), tmp_path / f"model{suffix}")
@@ -276,7 +275,7 @@ def test_nonfinite_parameters_are_not_written(tmp_path: Path, suffix: str, numbe
 
 
 @pytest.mark.parametrize("option", [{"activation": "relu"}, {"layout": "in_out"}], ids=str)
-def test_own_files_are_complete(path: Path, suffix: str, option: dict[str, Any]) -> None:
+def test_own_files_are_complete(path, suffix, option):
     path.write_bytes(serialized(make(), f"model{suffix}"))
     found = read_model(path, LoadOptions())
     assert (found.is_own, found.notes, found.declares_input_range) == (True, (), True)
@@ -293,13 +292,13 @@ CONTENTS = {
 }
 
 
-def test_every_format_is_tested() -> None:
+def test_every_format_is_tested():
     assert [known.name for known in FORMATS] == list(CONTENTS)
     assert [known.suffix for known in FORMATS if known.suffix] == WRITTEN
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_a_format_is_detected_by_content(name: str) -> None:
+def test_a_format_is_detected_by_content(name):
     head = CONTENTS[name][:16]
     assert [known.name for known in FORMATS if known.matches(head)] == [name]
     found = match_format(head)
@@ -311,7 +310,7 @@ HEADS = [b"", b"(", b"{", b"P", b"\x08", b"\x08\xff", b"\x93NUMPY", b"1234567{",
 
 
 @pytest.mark.parametrize("head", HEADS, ids=repr)
-def test_other_content_is_not_detected(head: bytes) -> None:
+def test_other_content_is_not_detected(head):
     assert match_format(head) is None
 
 
@@ -326,7 +325,7 @@ N_PICKLED = len(CONTENTS["pickle"])
         ("pickle", N_PICKLED, f"pickle is too large, expected at most {N_PICKLED - 1} bytes, --m"),
     ],
 )
-def test_limits(path: Path, name: str, limit: int, message: str) -> None:
+def test_limits(path, name, limit, message):
     path.write_bytes(CONTENTS[name])
     assert load(path, max_bytes=limit).n_in == 3
     with pytest.raises(WeightsError, match=message):
@@ -341,7 +340,7 @@ def test_limits(path: Path, name: str, limit: int, message: str) -> None:
     ],
     ids=str,
 )
-def test_options_that_are_invalid(path: Path, option: dict[str, Any], message: str) -> None:
+def test_options_that_are_invalid(path, option, message):
     with pytest.raises(ValueError, match=message):
         load(path, **option)
 
@@ -351,7 +350,7 @@ packed = pytest.mark.parametrize("pack", [pack_safetensors, pack_npz, pack_pickl
 
 
 @packed
-def test_the_names_of_the_book_mean_sigmoid(opened: Any, pack: Any) -> None:
+def test_the_names_of_the_book_mean_sigmoid(opened, pack):
     network = opened(pack(BOOK))
     assert [layer.activation for layer in network.layers] == ["sigmoid", "identity"]
     assert [x.weight.tolist() for x in network.layers] == [BOOK["W1"].tolist(), BOOK["W2"].tolist()]
@@ -359,7 +358,7 @@ def test_the_names_of_the_book_mean_sigmoid(opened: Any, pack: Any) -> None:
 
 
 @packed
-def test_other_names_need_the_activation(opened: Any, pack: Any) -> None:
+def test_other_names_need_the_activation(opened, pack):
     content = pack({"0.weight": np.ascontiguousarray(BOOK["W1"].T), "0.bias": BOOK["b1"]})
     with pytest.raises(WeightsError, match="does not contain the activations; give them"):
         opened(content)
@@ -367,13 +366,13 @@ def test_other_names_need_the_activation(opened: Any, pack: Any) -> None:
 
 
 @packed
-def test_dtypes_become_the_widest(opened: Any, pack: Any) -> None:
+def test_dtypes_become_the_widest(opened, pack):
     changed = {"b1": BOOK["b1"].astype(np.float16), "W2": BOOK["W2"].astype(np.float64)}
     assert opened(pack(BOOK | changed)).dtype == np.float64
 
 
 @packed
-def test_integers(opened: Any, pack: Any) -> None:
+def test_integers(opened, pack):
     network = opened(pack({name: x.astype(np.int64) for name, x in BOOK.items()}))
     assert network.dtype == np.float32
     assert network.layers[0].weight.tolist() == BOOK["W1"].tolist()
@@ -383,7 +382,7 @@ def test_integers(opened: Any, pack: Any) -> None:
 
 @packed
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-def test_nonfinite_parameters(opened: Any, pack: Any, number: float) -> None:
+def test_nonfinite_parameters(opened, pack, number):
     content = pack(BOOK | {"b1": np.asarray([0, number, 1, number], "f4")})
     with pytest.raises(WeightsError, match="b1 must be finite; got 2 values that are infinite or"):
         opened(content)
@@ -394,7 +393,7 @@ def test_nonfinite_parameters(opened: Any, pack: Any, number: float) -> None:
 @pytest.mark.parametrize("pack", [pack_npz, pack_pickle])
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", ">f2", ">f8"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_other_orders_are_read(opened: Any, pack: Any, dtype: str, order: Any) -> None:
+def test_other_orders_are_read(opened, pack, dtype, order):
     layer = opened(pack({name: np.asarray(x, dtype, order=order) for name, x in BOOK.items()}))
     weight = layer.layers[0].weight
     assert weight.dtype == np.dtype(dtype).newbyteorder("=")
@@ -405,7 +404,7 @@ def test_other_orders_are_read(opened: Any, pack: Any, dtype: str, order: Any) -
 
 
 @pytest.mark.parametrize("name", ["safetensors", "npz", "pickle"])
-def test_the_summary_lists_arrays(path: Path, name: str) -> None:
+def test_the_summary_lists_arrays(path, name):
     path.write_bytes(CONTENTS[name])
     dtype = "F32" if name == "safetensors" else "float32"
     found = summarize(path, LoadOptions())
@@ -413,7 +412,7 @@ def test_the_summary_lists_arrays(path: Path, name: str) -> None:
     assert (found["format"], found["metadata"]) == (name, {})
 
 
-def test_the_summary_of_onnx(path: Path) -> None:
+def test_the_summary_of_onnx(path):
     pytest.importorskip("onnx", reason="the package onnx is not installed")
     path.write_bytes(serialized(make(preprocessing=Scale(0.5)), "x.onnx"))
     found = summarize(path, LoadOptions())
@@ -425,7 +424,7 @@ def test_the_summary_of_onnx(path: Path) -> None:
     assert list(found["metadata"]) == ["xpnet"]
 
 
-def test_the_summary_does_not_read_gigabytes(path: Path) -> None:
+def test_the_summary_does_not_read_gigabytes(path):
     n = 10**10
     header = b'{"x":{"dtype":"F32","shape":[%d],"data_offsets":[0,%d]}}' % (n, 4 * n)
     header += b" " * (-len(header) % 8)
@@ -435,7 +434,7 @@ def test_the_summary_does_not_read_gigabytes(path: Path) -> None:
     assert summarize(path, LoadOptions())["arrays"] == [["x", "F32", [n]]]
 
 
-def test_the_summary_of_other_files(path: Path) -> None:
+def test_the_summary_of_other_files(path):
     path.write_text("1,2,3\n")
     with pytest.raises(WeightsError, match="not a file of weights that xpnet reads"):
         summarize(path, LoadOptions())

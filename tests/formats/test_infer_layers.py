@@ -2,17 +2,15 @@
 
 import re
 import time
-from typing import Any
 
 import numpy as np
 import pytest
 
-from xpnet import Network
 from xpnet.formats.infer_layers import infer_network
 from xpnet.functions.activations import ACTIVATIONS
 
 
-def arrays_of(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+def arrays_of(shapes):
     """Return arrays of these shapes; no number occurs twice."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
     return {
@@ -25,22 +23,22 @@ BOOK = {"W1": (3, 4), "b1": (4,), "W2": (4, 2), "b2": (2,)}
 TORCH = {"0.weight": (4, 3), "0.bias": (4,), "2.weight": (2, 4), "2.bias": (2,)}
 
 
-def network_of(shapes: dict[str, tuple[int, ...]], **options: Any) -> Network:
+def network_of(shapes, **options):
     return infer_network(arrays_of(shapes), **{"activation": "relu", **options})[0]
 
 
-def error_of(shapes: dict[str, tuple[int, ...]], **options: Any) -> str:
+def error_of(shapes, **options):
     with pytest.raises(ValueError, match=r"\w") as caught:
         infer_network(arrays_of(shapes), **{"activation": "relu", **options})
     return str(caught.value)
 
 
-def firsts(network: Network) -> list[float]:
+def firsts(network):
     """Return the first number of each weight: by it, the layer is known."""
     return [float(layer.weight[0, 0]) for layer in network.layers]
 
 
-def test_the_names_of_the_book() -> None:
+def test_the_names_of_the_book():
     arrays = arrays_of(BOOK)
     network, notes = infer_network(arrays)
     assert [layer.activation for layer in network.layers] == ["sigmoid", "identity"]
@@ -55,19 +53,19 @@ def test_the_names_of_the_book() -> None:
     assert notes == ("the book's names mean sigmoid if no activation is given",)
 
 
-def test_an_activation_for_the_book() -> None:
+def test_an_activation_for_the_book():
     network, notes = infer_network(arrays_of(BOOK), activation=["relu", "softmax"])
     assert [layer.activation for layer in network.layers] == ["relu", "softmax"]
     assert notes == ()
 
 
-def test_other_names_ask_for_the_activation() -> None:
+def test_other_names_ask_for_the_activation():
     with pytest.raises(ValueError, match=r"give them, for example activation='relu' \(--activ"):
         infer_network(arrays_of(TORCH))
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_the_last_layer_is_the_identity(activation: str) -> None:
+def test_the_last_layer_is_the_identity(activation):
     network = network_of(TORCH, activation=activation)
     assert [layer.activation for layer in network.layers] == [activation, "identity"]
 
@@ -82,7 +80,7 @@ def test_the_last_layer_is_the_identity(activation: str) -> None:
     ],
     ids=str,
 )
-def test_activations_that_do_not_fit(activation: Any, message: str) -> None:
+def test_activations_that_do_not_fit(activation, message):
     with pytest.raises(ValueError, match=message):
         infer_network(arrays_of(TORCH), activation=activation)
 
@@ -100,7 +98,7 @@ def test_activations_that_do_not_fit(activation: Any, message: str) -> None:
     ],
 )
 @pytest.mark.parametrize("kinds", [("weight", "bias"), ("kernel", "bias"), ("w", "b")])
-def test_forms_of_names(form: str, kinds: tuple[str, str]) -> None:
+def test_forms_of_names(form, kinds):
     shapes = {
         form.format(i, kind=kind): shape
         for i, layer in ((1, [(3, 4), (4,)]), (2, [(4, 2), (2,)]))
@@ -110,14 +108,14 @@ def test_forms_of_names(form: str, kinds: tuple[str, str]) -> None:
     assert repr(network) == "Network(3 -> 4 relu -> 2 identity; logits; float32, numpy)"
 
 
-def test_transposed_weights_are_told_by_the_biases() -> None:
+def test_transposed_weights_are_told_by_the_biases():
     arrays = arrays_of(TORCH)
     network, notes = infer_network(arrays, activation="relu")
     assert network.layers[0].weight.tolist() == arrays["0.weight"].T.tolist()
     assert notes == ("weights of shape (n_out, n_in) are transposed",)
 
 
-def square(*names: str, n: int = 3) -> dict[str, tuple[int, ...]]:
+def square(*names, n=3):
     return {
         f"{name}.{kind}": (n, n)[: 2 - (kind == "bias")]
         for name in names
@@ -125,7 +123,7 @@ def square(*names: str, n: int = 3) -> dict[str, tuple[int, ...]]:
     }
 
 
-def test_square_layers_ask_for_the_layout() -> None:
+def test_square_layers_ask_for_the_layout():
     text = error_of(square("0", "2"))
     assert "not determine the layout of the weights: 0.weight (3, 3), 2.weight (3, 3); give" in text
     assert "layout='out_in' (--layout out_in)" in text
@@ -134,12 +132,12 @@ def test_square_layers_ask_for_the_layout() -> None:
 @pytest.mark.parametrize(
     ("layout", "expected"), [("in_out", [[0, 1], [2, 3]]), ("out_in", [[0, 2], [1, 3]])]
 )
-def test_square_layers_with_the_layout(layout: Any, expected: list[list[int]]) -> None:
+def test_square_layers_with_the_layout(layout, expected):
     network = network_of(square("0", n=2), layout=layout)
     assert network.layers[0].weight.tolist() == expected
 
 
-def test_one_layer_tells_of_the_square_ones() -> None:
+def test_one_layer_tells_of_the_square_ones():
     shapes = {**square("0"), "1.weight": (2, 3), "1.bias": (2,)}
     assert network_of(shapes).layers[0].weight[0].tolist() == [0, 3, 6]
 
@@ -152,12 +150,12 @@ def test_one_layer_tells_of_the_square_ones() -> None:
     ],
     ids=["book", "torch"],
 )
-def test_a_layout_that_is_wrong(shapes: Any, layout: str, message: str) -> None:
+def test_a_layout_that_is_wrong(shapes, layout, message):
     assert message in error_of(shapes, layout=layout)
 
 
 @pytest.mark.parametrize("layout", [None, "in_out", "out_in"])
-def test_weights_that_are_not_all_the_same_way_round(layout: Any) -> None:
+def test_weights_that_are_not_all_the_same_way_round(layout):
     text = error_of({**BOOK, "W2": (2, 4)}, layout=layout)
     assert "some weights are (n_in, n_out), others (n_out, n_in): W1 (3, 4), W2 (2, 4)" in text
 
@@ -173,7 +171,7 @@ def test_weights_that_are_not_all_the_same_way_round(layout: Any) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("step", [1, -1])
-def test_numbers_give_the_order(names: list[str], step: int) -> None:
+def test_numbers_give_the_order(names, step):
     shapes = square(*names)
     expected = firsts(network_of(shapes, layout="in_out"))
     assert expected == sorted(expected)
@@ -193,13 +191,13 @@ def test_numbers_give_the_order(names: list[str], step: int) -> None:
     ],
     ids=["words", "words and numbers"],
 )
-def test_shapes_that_leave_one_order(shapes: dict[str, tuple[int, ...]]) -> None:
+def test_shapes_that_leave_one_order(shapes):
     network, notes = infer_network(arrays_of(shapes), activation="relu")
     assert (network.n_in, network.n_out) == (3, 2)
     assert any("the shapes permit only one order of the layers: " in note for note in notes)
 
 
-def test_shapes_that_leave_two_orders() -> None:
+def test_shapes_that_leave_two_orders():
     text = error_of(square("hidden", "out"), layout="in_out")
     assert (
         "permit several orders of the layers: out.weight, hidden.weight or hidden.weight, out"
@@ -208,24 +206,24 @@ def test_shapes_that_leave_two_orders() -> None:
     assert "number them" in text
 
 
-def test_shapes_that_leave_no_order() -> None:
+def test_shapes_that_leave_no_order():
     text = error_of({**BOOK, "W2": (5, 2)})
     assert text == "the layers do not fit in the order of their numbers: W1 (3, 4), W2 (5, 2)"
 
 
-def test_numbers_go_before_the_shapes() -> None:
+def test_numbers_go_before_the_shapes():
     turned = {"0.weight": (4, 2), "0.bias": (2,), "1.weight": (3, 4), "1.bias": (4,)}
     assert "the layers do not fit in the order of their numbers" in error_of(turned)
 
 
-def test_one_number_in_two_ways() -> None:
+def test_one_number_in_two_ways():
     text = error_of(square("fc1", "fc01"), layout="in_out")
     assert text == "the names permit several orders of the layers; number them"
 
 
 @pytest.mark.parametrize("n_layers", [60, 3000])
 @pytest.mark.parametrize("with_biases", [True, False])
-def test_many_equal_layers_without_numbers(n_layers: int, with_biases: bool) -> None:  # noqa: FBT001 (a case)
+def test_many_equal_layers_without_numbers(n_layers, with_biases):
     letters = [f"{chr(0x4E00 + i)}" for i in range(n_layers)]
     shapes = {
         name: shape
@@ -237,7 +235,7 @@ def test_many_equal_layers_without_numbers(n_layers: int, with_biases: bool) -> 
     assert time.process_time() - start < 5
 
 
-def test_layers_that_nearly_fit_in_many_orders() -> None:
+def test_layers_that_nearly_fit_in_many_orders():
     # Widths 1 and 2 in every pair, and one width that nothing gives.
     shapes = {f"{chr(97 + i)}x.weight": (1 + i % 2, 1 + i // 2 % 2) for i in range(24)} | {
         "z.weight": (7, 9)
@@ -270,7 +268,7 @@ def test_layers_that_nearly_fit_in_many_orders() -> None:
     ],
     ids=str,
 )
-def test_arrays_that_are_no_network(change: dict[str, Any], message: str) -> None:
+def test_arrays_that_are_no_network(change, message):
     shapes = {name: shape for name, shape in {**BOOK, **change}.items() if shape is not None}
     assert message in error_of(shapes)
 
@@ -284,32 +282,32 @@ def test_arrays_that_are_no_network(change: dict[str, Any], message: str) -> Non
     ],
     ids=str,
 )
-def test_gaps_in_the_book(old: tuple[str, ...], message: str) -> None:
+def test_gaps_in_the_book(old, message):
     shapes = {f"W{i}": (3, 3) for i in old} | {f"b{i}": (3,) for i in old}
     assert error_of(shapes, layout="in_out") == message
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_numbers_of_the_book_begin_at_0_or_1(first: int) -> None:
+def test_numbers_of_the_book_begin_at_0_or_1(first):
     shapes = {f"W{i}": (3, 3) for i in (first, first + 1)} | {
         f"b{i}": (3,) for i in (first, first + 1)
     }
     assert len(network_of(shapes, layout="in_out").layers) == 2
 
 
-def test_no_layers() -> None:
+def test_no_layers():
     assert error_of({}) == "no weights, such as W1 and b1, or 0.weight and 0.bias"
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1)])
-def test_biases_of_two_dimensions(shape: tuple[int, int]) -> None:
+def test_biases_of_two_dimensions(shape):
     arrays = arrays_of({**BOOK, "b1": shape})
     network, notes = infer_network(arrays, activation="relu")
     assert network.layers[0].bias.tolist() == arrays["b1"].ravel().tolist()
     assert notes == ("biases of two dimensions are flattened: 1",)
 
 
-def test_a_weight_of_one_number() -> None:
+def test_a_weight_of_one_number():
     network = network_of({"W1": (1, 1), "b1": (1, 1)}, layout="in_out")
     assert network.layers[0].bias.shape == (1,)
 
@@ -322,7 +320,7 @@ def test_a_weight_of_one_number() -> None:
     ],
     ids=["out_in", "in_out"],
 )
-def test_layers_without_biases(shapes: dict[str, tuple[int, ...]], notes: int) -> None:
+def test_layers_without_biases(shapes, notes):
     # Weights that fit one way round, in the order of their numbers, may be meant the other way.
     assert "not determine the layout of the weights" in error_of(shapes)
     layout = "out_in" if "0.weight" in shapes else "in_out"
@@ -334,7 +332,7 @@ def test_layers_without_biases(shapes: dict[str, tuple[int, ...]], notes: int) -
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -1.0])
-def test_biases_are_zero_whatever_the_weights_are(number: float) -> None:
+def test_biases_are_zero_whatever_the_weights_are(number):
     arrays = {"0.weight": np.full((2, 3), number, np.float16)}
     network, _ = infer_network(arrays, activation="relu", layout="in_out")
     bias = network.layers[0].bias
@@ -342,7 +340,7 @@ def test_biases_are_zero_whatever_the_weights_are(number: float) -> None:
     assert not np.signbit(bias).any()
 
 
-def test_one_layer_without_a_bias_asks_for_the_layout() -> None:
+def test_one_layer_without_a_bias_asks_for_the_layout():
     assert re.search(
         r"not determine the layout of the weights: 0\.weight \(4, 3\)",
         error_of({"0.weight": (4, 3)}),
@@ -350,13 +348,13 @@ def test_one_layer_without_a_bias_asks_for_the_layout() -> None:
     assert network_of({"0.weight": (4, 3)}, layout="out_in").n_in == 3
 
 
-def test_layers_without_biases_that_do_not_fit() -> None:
+def test_layers_without_biases_that_do_not_fit():
     shapes = {"fc3.weight": (12, 16), "fc2.weight": (5, 12), "fc1.weight": (16, 5)}
     with pytest.raises(ValueError, match="do not fit in the order of their numbers: fc3"):
         infer_network(arrays_of(shapes), activation="relu", layout="out_in")
 
 
-def test_rings_without_biases_ask_for_the_layout() -> None:
+def test_rings_without_biases_ask_for_the_layout():
     shapes = {"a.weight": (4, 4), "b.weight": (4, 4)}
     assert "not determine the layout of the weights" in error_of(shapes)
 
@@ -370,7 +368,7 @@ def test_rings_without_biases_ask_for_the_layout() -> None:
         ("identity", 3, "logits"),
     ],
 )
-def test_what_the_outputs_mean(last: str, n_out: int, output: str) -> None:
+def test_what_the_outputs_mean(last, n_out, output):
     shapes = {"W1": (4, 2), "b1": (2,), "W2": (2, n_out), "b2": (n_out,)}
     network, _ = infer_network(arrays_of(shapes), activation=["relu", last])
     assert network.output == output

@@ -14,16 +14,16 @@ from xpnet.formats.load_save import check_suffix, load, save
 
 
 @pytest.fixture
-def network() -> Network:
+def network():
     return Network([Dense([[0.5], [0.25]], [-0.7], "step")])
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
-def test_what_was_saved_is_loaded(network: Network, path: Path) -> None:
+def test_what_was_saved_is_loaded(network, path):
     save(network, path)
     loaded = load(path)
     assert repr(loaded) == repr(network)
@@ -32,12 +32,12 @@ def test_what_was_saved_is_loaded(network: Network, path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_kinds_of_paths(network: Network, path: Path, kind: type[str] | type[Path]) -> None:
+def test_kinds_of_paths(network, path, kind):
     save(network, kind(path))
     assert load(kind(path)).n_in == 2
 
 
-def test_the_content_tells_the_format(network: Network, path: Path) -> None:
+def test_the_content_tells_the_format(network, path):
     save(network, path)
     renamed = path.rename(path.with_name("weights.csv"))
     assert load(renamed).n_in == 2
@@ -52,7 +52,7 @@ def test_the_content_tells_the_format(network: Network, path: Path) -> None:
         ".safetensors",
     ],
 )
-def test_a_suffix_that_is_not_known(network: Network, tmp_path: Path, name: str) -> None:
+def test_a_suffix_that_is_not_known(network, tmp_path, name):
     with pytest.raises(
         ValueError, match=rf"must end in \.safetensors, \.npz, \.onnx; got '.*{name}'"
     ):
@@ -60,29 +60,27 @@ def test_a_suffix_that_is_not_known(network: Network, tmp_path: Path, name: str)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_suffix_that_is_known() -> None:
+def test_the_suffix_that_is_known():
     check_suffix("a.b/model.v1.safetensors")
     with pytest.raises(ValueError, match="must end in"):
         check_suffix("model.safetensors/model")
 
 
-def test_an_existing_file_stays(network: Network, path: Path) -> None:
+def test_an_existing_file_stays(network, path):
     path.write_bytes(b"precious")
     with pytest.raises(FileExistsError, match="force=True"):
         save(network, path)
     assert path.read_bytes() == b"precious"
 
 
-def test_force_replaces_it(network: Network, path: Path) -> None:
+def test_force_replaces_it(network, path):
     path.write_bytes(b"precious")
     save(network, path, force=True)
     assert load(path).n_in == 2
 
 
-def test_a_failure_leaves_the_old_file(
-    network: Network, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> bytes:
+def test_a_failure_leaves_the_old_file(network, path, monkeypatch):
+    def fail(*_):
         raise MemoryError
 
     path.write_bytes(b"precious")
@@ -93,12 +91,12 @@ def test_a_failure_leaves_the_old_file(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing\.safetensors"):
         load(tmp_path / "missing.safetensors")
 
 
-def test_a_folder(tmp_path: Path) -> None:
+def test_a_folder(tmp_path):
     with pytest.raises(OSError, match=tmp_path.name):
         load(tmp_path)
 
@@ -115,7 +113,7 @@ def test_a_folder(tmp_path: Path) -> None:
         pytest.param(bytes(100), r"b'\\x00", id="zeros"),
     ],
 )
-def test_other_files(path: Path, content: bytes, found: str) -> None:
+def test_other_files(path, content, found):
     path.write_bytes(content)
     with pytest.raises(
         WeightsError, match=f"not a file of weights that xpnet reads, found {found}"
@@ -123,7 +121,7 @@ def test_other_files(path: Path, content: bytes, found: str) -> None:
         load(path)
 
 
-def test_the_sample_is_a_trained_network() -> None:
+def test_the_sample_is_a_trained_network():
     network = load("sample")
     assert repr(network).startswith(
         "Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scale("
@@ -133,7 +131,7 @@ def test_the_sample_is_a_trained_network() -> None:
     assert evaluate(network, *sample()).accuracy >= 0.97
 
 
-def test_the_sample_was_written_by_this_format(path: Path) -> None:
+def test_the_sample_was_written_by_this_format(path):
     network = load("sample")
     save(network, path)
     again = load(path)
@@ -142,32 +140,30 @@ def test_the_sample_was_written_by_this_format(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["./sample", Path("sample")], ids=repr)
-def test_a_file_called_sample(
-    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | Path
-) -> None:
+def test_a_file_called_sample(network, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     Path("sample").write_bytes(safetensors.serialize(network))
     assert load(name).n_in == 2
 
 
 @pytest.mark.parametrize("device", ["cpu", Device("cpu")], ids=str)
-def test_devices(device: str | Device) -> None:
+def test_devices(device):
     assert load("sample", device=device).library == "numpy"
 
 
-def test_a_gpu_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_cannot_be_used(monkeypatch):
     diagnosis = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
     monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: diagnosis)
     with pytest.raises(DeviceError, match="there is no NVIDIA driver here; install one"):
         load("sample", device="gpu")
 
 
-def test_an_unknown_device() -> None:
+def test_an_unknown_device():
     with pytest.raises(ValueError, match="got 'tpu'"):
         load("sample", device="tpu")
 
 
-def test_loaded_parameters_are_their_own(network: Network, path: Path) -> None:
+def test_loaded_parameters_are_their_own(network, path):
     save(network, path)
     loaded = load(path)
     path.write_bytes(bytes(len(path.read_bytes())))
@@ -176,7 +172,7 @@ def test_loaded_parameters_are_their_own(network: Network, path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_at_once(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with pytest.raises(WeightsError, match="weights must be in a regular file"):

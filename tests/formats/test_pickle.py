@@ -6,7 +6,6 @@ import struct
 import time
 import tracemalloc
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpnet import Network, load
+from xpnet import load
 from xpnet.files.errors import WeightsError
 from xpnet.formats.format_table import match_format
 from xpnet.formats.model_file import LoadOptions
@@ -25,7 +24,7 @@ repeatable = settings(derandomize=True, deadline=None, database=None, max_exampl
 PROTOCOLS = range(6)
 
 
-def book(dtype: str = "float32") -> dict[str, Any]:
+def book(dtype="float32"):
     draw = np.random.default_rng(0).standard_normal
     shapes = {"W1": (3, 4), "b1": (4,), "W2": (4, 2), "b2": (2,)}
     return {name: draw(shape).astype(dtype) for name, shape in shapes.items()}
@@ -34,7 +33,7 @@ def book(dtype: str = "float32") -> dict[str, Any]:
 GOOD = pickle.dumps(book(), 3)
 
 
-def of_numpy_1(content: bytes) -> bytes:
+def of_numpy_1(content):
     """Return a pickle with the names that NumPy 1 had; these are of another length."""
     for new, old in (("numpy._core.multiarray", "numpy.core.multiarray"),):
         content = content.replace(f"c{new}\n".encode(), f"c{old}\n".encode())
@@ -46,15 +45,15 @@ def of_numpy_1(content: bytes) -> bytes:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     return tmp_path / "weights.pkl"
 
 
 @pytest.fixture
-def error(path: Path) -> Callable[..., str]:
+def error(path):
     """Return the text of the error that bytes give: one line, at once, in little memory."""
 
-    def go(content: bytes, **options: Any) -> str:
+    def go(content, **options):
         path.write_bytes(content)
         tracemalloc.start()
         start = time.process_time()
@@ -72,7 +71,7 @@ def error(path: Path) -> Callable[..., str]:
     return go
 
 
-def bits(network: Network) -> dict[str, Any]:
+def bits(network):
     """Return the arrays by the book's names, bit by bit."""
     return {
         name: (x.dtype, x.shape, x.tobytes())
@@ -81,16 +80,16 @@ def bits(network: Network) -> dict[str, Any]:
     }
 
 
-def bits_of(arrays: dict[str, Any]) -> dict[str, Any]:
+def bits_of(arrays):
     return {name: (x.dtype, x.shape, x.tobytes()) for name, x in arrays.items()}
 
 
 @pytest.fixture(scope="session")
-def book_file(shared_data: Path) -> Path:
+def book_file(shared_data):
     return shared_data / "weights" / "book_sample_weight.pkl"
 
 
-def test_the_file_of_the_book(book_file: Path) -> None:
+def test_the_file_of_the_book(book_file):
     # It is known, and may be unpickled here.
     expected = pickle.loads(book_file.read_bytes())
     network = load(book_file)
@@ -99,14 +98,12 @@ def test_the_file_of_the_book(book_file: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_file_of_the_book_pickled_again(
-    book_file: Path, opened: Callable[..., Network], protocol: int
-) -> None:
+def test_the_file_of_the_book_pickled_again(book_file, opened, protocol):
     again = pickle.dumps(pickle.loads(book_file.read_bytes()), protocol)
     assert bits(opened(again)) == bits(load(book_file))
 
 
-def test_the_convolutions_of_the_book(shared_data: Path) -> None:
+def test_the_convolutions_of_the_book(shared_data):
     with pytest.raises(WeightsError, match=r"W1 has the shape \(16, 1, 3, 3\); found W1, W2"):
         load(shared_data / "weights" / "book_convnet_params.pkl")
 
@@ -114,9 +111,7 @@ def test_the_convolutions_of_the_book(shared_data: Path) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("rename", [bytes, of_numpy_1], ids=["numpy 2", "numpy 1"])
-def test_identical_bits(
-    opened: Callable[..., Network], dtype: str, protocol: int, rename: Callable[[bytes], bytes]
-) -> None:
+def test_identical_bits(opened, dtype, protocol, rename):
     content = rename(pickle.dumps(book(dtype), protocol))
     # Protocol 5 names another function in a module whose name is as new.
     assert (b"numpy.core" in content) == (rename is of_numpy_1 and protocol < 5)
@@ -125,9 +120,7 @@ def test_identical_bits(
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("change", [np.asfortranarray, lambda x: x.astype(">f4")], ids=["F", ">"])
-def test_other_orders(
-    opened: Callable[..., Network], protocol: int, change: Callable[[Any], Any]
-) -> None:
+def test_other_orders(opened, protocol, change):
     content = pickle.dumps({name: change(x) for name, x in book().items()}, protocol)
     network = opened(content)
     assert bits(network) == bits_of(book())
@@ -135,25 +128,25 @@ def test_other_orders(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_arrays_may_be_written_to(opened: Callable[..., Network], protocol: int) -> None:
+def test_the_arrays_may_be_written_to(opened, protocol):
     network = opened(pickle.dumps(book(), protocol))
     assert all(x.weight.flags.writeable and x.bias.flags.writeable for x in network.layers)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_pickles_without_what_is_not_needed(opened: Callable[..., Network], protocol: int) -> None:
+def test_pickles_without_what_is_not_needed(opened, protocol):
     content = pickletools.optimize(pickle.dumps(book(), protocol))
     assert bits(opened(content)) == bits_of(book())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_an_ordered_dictionary(path: Path, protocol: int) -> None:
+def test_an_ordered_dictionary(path, protocol):
     path.write_bytes(pickle.dumps(OrderedDict(book()), protocol))
     assert bits_of(dict(read(path, LoadOptions()).arrays)) == bits_of(book())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_one_array_under_two_names(opened: Callable[..., Network], protocol: int) -> None:
+def test_one_array_under_two_names(opened, protocol):
     zeros = np.zeros(4)
     arrays = {"W1": np.ones((4, 4)), "b1": zeros, "W2": np.eye(4), "b2": zeros}
     assert bits(opened(pickle.dumps(arrays, protocol), layout="in_out")) == bits_of(arrays)
@@ -162,18 +155,16 @@ def test_one_array_under_two_names(opened: Callable[..., Network], protocol: int
 class Evil:
     """What pickles as a call of anything."""
 
-    def __init__(self, function: Any, *arguments: Any) -> None:
+    def __init__(self, function, *arguments):
         self.call = function, arguments
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self):
         return self.call
 
 
 @pytest.mark.parametrize("protocol", range(2, 6))
 @pytest.mark.parametrize("function", [eval, exec, getattr, open, print, np.load, np.zeros, Path])
-def test_a_call_of_anything_else(
-    error: Callable[..., str], tmp_path: Path, function: Any, protocol: int
-) -> None:
+def test_a_call_of_anything_else(error, tmp_path, function, protocol):
     mark = tmp_path / "called"
     call = Evil(function, f"__import__('pathlib').Path({str(mark)!r}).touch()")
     text = error(pickle.dumps({"W1": call}, protocol))
@@ -182,7 +173,7 @@ def test_a_call_of_anything_else(
     assert not mark.exists()
 
 
-def call(module: str, name: str, arguments: bytes = b")") -> bytes:
+def call(module, name, arguments=b")"):
     return f"c{module}\n{name}\n".encode() + arguments + b"R"
 
 
@@ -201,7 +192,7 @@ def call(module: str, name: str, arguments: bytes = b")") -> bytes:
         ("x" * 1000, "x"),
     ],
 )
-def test_names_that_are_not_known(error: Callable[..., str], module: str, name: str) -> None:
+def test_names_that_are_not_known(error, module, name):
     text = error(b"\x80\x02}X\x01\0\0\0W" + call(module, name) + b"s.")
     assert f"the name '{(module + '.' + name)[:50]}" in text
 
@@ -225,7 +216,7 @@ def test_names_that_are_not_known(error: Callable[..., str], module: str, name: 
     ],
     ids=str,
 )
-def test_calls_that_make_no_array(error: Callable[..., str], call: bytes, message: str) -> None:
+def test_calls_that_make_no_array(error, call, message):
     assert message in error(b"\x80\x02}X\x01\0\0\0W" + call + b"s.")
 
 
@@ -253,11 +244,11 @@ def test_calls_that_make_no_array(error: Callable[..., str], call: bytes, messag
     ],
     ids=str,
 )
-def test_values_that_are_no_arrays(error: Callable[..., str], value: bytes, shown: str) -> None:
+def test_values_that_are_no_arrays(error, value, shown):
     assert shown in error(value)
 
 
-def array(shape: bytes, content: bytes = bytes(4)) -> bytes:
+def array(shape, content=bytes(4)):
     """Return the instructions for an array of float32; the shape is an instruction."""
     dtype = (
         call("numpy", "dtype", b"X\2\0\0\0f4\x85") + b"(K\3X\1\0\0\0<NNNJ\xff\xff\xff\xffJ\0\0\0\0"
@@ -268,12 +259,12 @@ def array(shape: bytes, content: bytes = bytes(4)) -> bytes:
     return made + b"(K\1" + shape + dtype + b"\x89" + data + b"tb"
 
 
-def test_the_array_that_the_others_change(path: Path) -> None:
+def test_the_array_that_the_others_change(path):
     path.write_bytes(b"\x80\x03}X\1\0\0\0W" + array(b"K\1\x85") + b"s.")
     assert read(path, LoadOptions()).arrays["W"].tolist() == [0.0]
 
 
-def test_a_dictionary_out_of_pairs(path: Path) -> None:
+def test_a_dictionary_out_of_pairs(path):
     # As Python 2 wrote ordered dictionaries: a list of lists.
     pair = b"](X\1\0\0\0W" + array(b"K\1\x85") + b"e"
     path.write_bytes(b"\x80\x03ccollections\nOrderedDict\n](" + pair + b"e\x85R.")
@@ -297,11 +288,11 @@ def test_a_dictionary_out_of_pairs(path: Path) -> None:
         "two", "negative", "true", "text", "list", "number", "overflow", "large", "dimensions",
     ],
 )  # fmt: skip
-def test_shapes_that_lie(error: Callable[..., str], shape: bytes, message: str) -> None:
+def test_shapes_that_lie(error, shape, message):
     assert message in error(b"\x80\x03}X\1\0\0\0W" + array(shape) + b"s.")
 
 
-def doubled(count: int, start: bytes = b")") -> bytes:
+def doubled(count, start=b")"):
     """Return the instructions for a tuple that has itself so many times twice."""
     return start + b"q\0h\0\x86" * count
 
@@ -358,18 +349,18 @@ DEEP = doubled(80)
         ),
     ],
 )
-def test_bombs(error: Callable[..., str], content: bytes) -> None:
+def test_bombs(error, content):
     assert "not a pickle of a dictionary of arrays: " in error(content)
 
 
-def test_one_array_under_many_names(error: Callable[..., str]) -> None:
+def test_one_array_under_many_names(error):
     names = {f"W{i}": 0 for i in range(2000)}
     content = pickle.dumps(dict.fromkeys(names, np.zeros(1 << 14, ">f8")), 4)
     text = error(content)
     assert "arrays of a pickle are too large together, found 262,144,000 bytes, expected" in text
 
 
-def test_containers_that_hold_themselves(error: Callable[..., str]) -> None:
+def test_containers_that_hold_themselves(error):
     itself: dict[str, Any] = {}
     itself["W1"] = itself
     assert "the entry 'W1' is not an array" in error(pickle.dumps(itself))
@@ -400,25 +391,23 @@ def test_containers_that_hold_themselves(error: Callable[..., str]) -> None:
         (b"\x80\x02U\1\\S'\\8'\n\x86.", "it holds an object of type tuple"),
     ],
 )
-def test_instructions_that_are_refused(
-    error: Callable[..., str], content: bytes, message: str
-) -> None:
+def test_instructions_that_are_refused(error, content, message):
     assert message in error(content)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_name_twice(error: Callable[..., str], protocol: int) -> None:
+def test_a_name_twice(error, protocol):
     arrays = {"W1": np.ones((2, 2)), "V1": np.ones((2, 2))}
     content = pickle.dumps(arrays, protocol).replace(b"V1", b"W1")
     assert "'W1' occurs twice" in error(content)
 
 
 @pytest.mark.parametrize("more", [b"\0", GOOD], ids=["byte", "pickle"])
-def test_something_behind(error: Callable[..., str], more: bytes) -> None:
+def test_something_behind(error, more):
     assert "more data follows the pickle" in error(GOOD + more)
 
 
-def test_a_sparse_file_is_not_read(tmp_path: Path) -> None:
+def test_a_sparse_file_is_not_read(tmp_path):
     path = tmp_path / "sparse.pkl"
     with path.open("wb") as stream:
         stream.write(b"\x80\3")
@@ -429,19 +418,19 @@ def test_a_sparse_file_is_not_read(tmp_path: Path) -> None:
             load(path)
 
 
-def test_an_order_that_is_not_known(error: Callable[..., str]) -> None:
+def test_an_order_that_is_not_known(error):
     content = pickle.dumps(book(), 5)
     place = content.index(b"\x8c\x01C")
     text = error(content[:place] + b"\x8c\x01K" + content[place + 3 :])
     assert "the order of an array must be C or F; got 'K'" in text
 
 
-def test_a_protocol_that_is_not_known(error: Callable[..., str]) -> None:
+def test_a_protocol_that_is_not_known(error):
     assert "its protocol must be at most 5; got 35" in error(b"\x80\x23" + GOOD[2:])
 
 
 @pytest.mark.parametrize("module", ["sklearn.pipeline", "sklearn.neural_network._perceptron"])
-def test_a_pickle_of_sklearn_gets_a_hint(error: Callable[..., str], module: str) -> None:
+def test_a_pickle_of_sklearn_gets_a_hint(error, module):
     text = error(b"\x80\x02" + call(module, "Pipeline") + b".")
     assert "give the estimator to xpnet.from_sklearn" in text
 
@@ -455,7 +444,7 @@ def test_a_pickle_of_sklearn_gets_a_hint(error: Callable[..., str], module: str)
     ],
     ids=["module", "state_dict"],
 )
-def test_a_pickle_of_torch_gets_a_hint(error: Callable[..., str], content: bytes) -> None:
+def test_a_pickle_of_torch_gets_a_hint(error, content):
     assert "save the module's state_dict as safetensors" in error(content)
 
 
@@ -464,7 +453,7 @@ opcodes = st.sampled_from([code.code.encode("latin-1") for code in pickletools.o
 
 @repeatable
 @given(parts=st.lists(opcodes | st.binary(max_size=6) | st.just(b"\1\0\0\0a"), max_size=30))
-def test_any_instructions(parts: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_instructions(parts, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "instructions.pkl"
     path.write_bytes(b"\x80\x04" + b"".join(parts) + b".")
     try:
@@ -475,10 +464,10 @@ def test_any_instructions(parts: list[bytes], tmp_path_factory: pytest.TempPathF
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("kind", [dict, OrderedDict])
-def test_recognition(protocol: int, kind: type) -> None:
+def test_recognition(protocol, kind):
     assert match_format(pickle.dumps(kind(book()), protocol)[:16]).name == "pickle"
 
 
 @pytest.mark.parametrize("instruction", [b"}", b"]", b")", b"(", b"}\x94", b"N\x85"])
-def test_many_instructions(error: Callable[..., str], instruction: bytes) -> None:
+def test_many_instructions(error, instruction):
     assert "more than 200,000 instructions" in error(b"\x80\x04" + instruction * 300_000 + b".")

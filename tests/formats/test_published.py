@@ -4,11 +4,9 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import xpnet
 
@@ -23,7 +21,7 @@ TIED = {"mnist2x10.onnx": 2}
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
+def folder():
     place = os.environ.get("XPNET_TEST_DATA")
     if not place:
         pytest.skip("XPNET_TEST_DATA does not name a folder of published networks and images")
@@ -32,14 +30,12 @@ def folder() -> Path:
 
 
 @pytest.fixture(scope="module")
-def images(folder: Path) -> NDArray[Any]:
+def images(folder):
     return xpnet.read(folder / "mnist" / "train-images-idx3-ubyte.gz", rows=1000)[0]
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_count_of_right_answers(
-    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_count_of_right_answers(folder, name, capsys):
     from xpnet.cli.main import main
 
     data = folder / "mnist" / "train-images-idx3-ubyte.gz"
@@ -52,7 +48,7 @@ def test_the_count_of_right_answers(
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_logits(folder: Path, images: NDArray[Any], name: str) -> None:
+def test_the_logits(folder, images, name):
     network = xpnet.load(folder / "weights" / name)
     network = replace(network, preprocessing=(xpnet.Scale(1 / 255), *network.preprocessing))
     last = xpnet.parity.error_bound(network, images).stages[-1]
@@ -66,9 +62,7 @@ def test_the_logits(folder: Path, images: NDArray[Any], name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
-def test_every_format_holds_them(
-    folder: Path, images: NDArray[Any], tmp_path: Path, name: str, suffix: str
-) -> None:
+def test_every_format_holds_them(folder, images, tmp_path, name, suffix):
     network = xpnet.load(folder / "weights" / name)
     path = tmp_path / f"network{suffix}"
     xpnet.save(network, path)

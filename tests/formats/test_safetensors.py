@@ -6,9 +6,6 @@ import os
 import random
 import re
 import struct
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +17,7 @@ from xpnet.files.errors import WeightsError
 from xpnet.formats import safetensors
 from xpnet.formats.description import arrays_by_name
 from xpnet.formats.model_file import LoadOptions
-from xpnet.formats.safetensors import Tensor, parse_header
+from xpnet.formats.safetensors import parse_header
 
 TENSORS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -31,20 +28,20 @@ TENSORS = {
 GOOD = bytes(save(TENSORS, {"xpnet": "{}", "more": "text"}))
 
 
-def file_of(header: Any, n_bytes: int = 0) -> bytes:
+def file_of(header, n_bytes=0):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + bytes(n_bytes)
 
 
-def tensor(dtype: Any = "F32", shape: Any = (1,), offsets: Any = (0, 4)) -> dict[str, Any]:
+def tensor(dtype="F32", shape=(1,), offsets=(0, 4)):
     return {"x": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
 
 
-def parsed(content: bytes) -> tuple[dict[str, str], list[Tensor]]:
+def parsed(content):
     return parse_header(io.BytesIO(content), len(content))
 
 
-def test_what_the_library_writes() -> None:
+def test_what_the_library_writes():
     metadata, tensors = parsed(GOOD)
     assert metadata == {"xpnet": "{}", "more": "text"}
     assert {x.name: (x.dtype, x.shape) for x in tensors} == {
@@ -71,7 +68,7 @@ def test_what_the_library_writes() -> None:
         file_of(b'{"\\ud83d\\ude00":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1),
     ],
 )
-def test_headers_that_are_unusual(content: bytes) -> None:
+def test_headers_that_are_unusual(content):
     assert len(parsed(content)[1]) == len(deserialize(content))
 
 
@@ -149,7 +146,7 @@ LONE = rb'{"__metadata__":{"a":"\ud800\u0041"}}'
         (file_of({}, 1000), "the tensors must fill the 1,000 bytes after the header; got 0"),
     ],
 )
-def test_headers_that_break_a_rule(tmp_path: Path, content: bytes, message: str) -> None:
+def test_headers_that_break_a_rule(tmp_path, content, message):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
     for function in (safetensors.read_headers, safetensors.read):
@@ -175,7 +172,7 @@ PIECES = [
 WORDS = re.compile(rb'"[^"]*"|\d+|[\[\]{}:,]')
 
 
-def mutated(draw: random.Random) -> bytes:
+def mutated(draw):
     """Return the good file with some words or bytes of its header exchanged."""
     length = struct.unpack("<Q", GOOD[:8])[0]
     header, content = GOOD[8 : 8 + length], GOOD[8 + length :]
@@ -198,7 +195,7 @@ def mutated(draw: random.Random) -> bytes:
 ENTRY = b'{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
 
 
-def verdict(content: bytes) -> dict[str, tuple[int, ...]] | str:
+def verdict(content):
     """Return the shapes by name, or the text of the error."""
     try:
         return {x.name: x.shape for x in parsed(content)[1]}
@@ -206,7 +203,7 @@ def verdict(content: bytes) -> dict[str, tuple[int, ...]] | str:
         return str(error)
 
 
-def test_the_library_judges_the_same() -> None:
+def test_the_library_judges_the_same():
     draw = random.Random(0)
     n_good = 0
     for _ in range(6000):
@@ -237,12 +234,12 @@ def test_the_library_judges_the_same() -> None:
     ],
     ids=["twice", "more", "list", "object", "dimensions", "size"],
 )
-def test_what_the_library_takes_and_xpnet_refuses(content: bytes) -> None:
+def test_what_the_library_takes_and_xpnet_refuses(content):
     deserialize(content)
     assert STRICTER.search(str(verdict(content)))
 
 
-def test_every_dtype_of_the_library_is_known() -> None:
+def test_every_dtype_of_the_library_is_known():
     with pytest.raises(SafetensorError, match="unknown variant") as caught:
         deserialize(file_of(tensor("none"), 4))
     names = re.findall(r"`(\w+)`", str(caught.value).partition("expected one of")[2])
@@ -253,11 +250,11 @@ def test_every_dtype_of_the_library_is_known() -> None:
 
 
 @pytest.fixture
-def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+def between(monkeypatch):
     """Have something done after the header has been read, and before the tensors are."""
 
-    def go(action: Callable[[], object]) -> None:
-        def parse(*arguments: Any) -> Any:
+    def go(action):
+        def parse(*arguments):
             found = parse_header(*arguments)
             action()
             return found
@@ -268,7 +265,7 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]],
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(GOOD)
     return path
@@ -278,27 +275,27 @@ CHANGED = "model.safetensors: the file changed while it was read, read it again$
 
 
 @pytest.mark.parametrize("length", [0, 8, 300, len(GOOD) - 1])
-def test_a_file_that_is_cut_while_it_is_read(path: Path, between: Any, length: int) -> None:
+def test_a_file_that_is_cut_while_it_is_read(path, between, length):
     between(lambda: os.truncate(path, length))
     with pytest.raises(WeightsError, match=CHANGED):
         safetensors.read(path, LoadOptions())
 
 
-def test_a_file_that_is_overwritten_while_it_is_read(path: Path, between: Any) -> None:
+def test_a_file_that_is_overwritten_while_it_is_read(path, between):
     os.utime(path, (1, 1))
     between(lambda: path.write_bytes(GOOD[:-1] + b"9"))
     with pytest.raises(WeightsError, match=CHANGED):
         safetensors.read(path, LoadOptions())
 
 
-def test_a_file_that_is_replaced_while_it_is_read(path: Path, between: Any) -> None:
+def test_a_file_that_is_replaced_while_it_is_read(path, between):
     other = path.with_name("other")
     other.write_bytes(b"")
     between(lambda: other.replace(path))
     assert safetensors.read(path, LoadOptions()).arrays["a"].tolist() == TENSORS["a"].tolist()
 
 
-def test_a_tensor_does_not_alias_its_bytes_in_the_file(path: Path) -> None:
+def test_a_tensor_does_not_alias_its_bytes_in_the_file(path):
     # A copy to an address a few bytes above its source, modulo the size of a page, is slow.
     path.write_bytes(GOOD)
     arrays, _ = safetensors.read_arrays(path)
@@ -320,11 +317,11 @@ NETWORK = Network(
 OWN = safetensors.serialize(NETWORK)
 
 
-def with_header(header: bytes, content: bytes) -> bytes:
+def with_header(header, content):
     return struct.pack("<Q", len(header)) + header + content
 
 
-def test_the_file_is_safetensors(path: Path) -> None:
+def test_the_file_is_safetensors(path):
     from safetensors import safe_open
 
     path.write_bytes(OWN)
@@ -355,7 +352,7 @@ def test_the_file_is_safetensors(path: Path) -> None:
     ],
     ids=["activation", "space", "factor", "output", "class", "shape", "checksum"],
 )
-def test_a_changed_header_is_refused(opened: Any, old: bytes, new: bytes) -> None:
+def test_a_changed_header_is_refused(opened, old, new):
     length = struct.unpack("<Q", OWN[:8])[0]
     header, content = OWN[8 : 8 + length], OWN[8 + length :]
     assert old in header
@@ -364,7 +361,7 @@ def test_a_changed_header_is_refused(opened: Any, old: bytes, new: bytes) -> Non
         opened(with_header(header.replace(old, new), content))
 
 
-def test_a_file_without_a_checksum(opened: Any) -> None:
+def test_a_file_without_a_checksum(opened):
     # As xpnet wrote them at first.
     length = struct.unpack("<Q", OWN[:8])[0]
     header = re.sub(rb', \\"crc32\\": \d+', b"", OWN[8 : 8 + length])
@@ -373,19 +370,19 @@ def test_a_file_without_a_checksum(opened: Any) -> None:
     assert safetensors.serialize(found) == OWN
 
 
-def test_safetensors_of_nothing(opened: Any) -> None:
+def test_safetensors_of_nothing(opened):
     with pytest.raises(WeightsError, match=r"no weights, such as W1 and b1, or 0\.weight"):
         opened(file_of({}))
 
 
 @pytest.mark.parametrize(("dtype", "shape"), [("F8_E4M3", [1]), ("F4", [2]), ("BOOL", [1])])
-def test_dtypes_that_numpy_has_not(opened: Any, dtype: str, shape: list[int]) -> None:
+def test_dtypes_that_numpy_has_not(opened, dtype, shape):
     message = f"of a dtype that NumPy lacks, found x of {dtype}, expected F16, BF16"
     with pytest.raises(WeightsError, match=message):
         opened(file_of(tensor(dtype, shape, [0, 1]), 1))
 
 
-def test_bfloat16_becomes_float32(opened: Any) -> None:
+def test_bfloat16_becomes_float32(opened):
     header = {
         "W1": {"dtype": "BF16", "shape": [1, 2], "data_offsets": [0, 4]},
         "b1": {"dtype": "BF16", "shape": [2], "data_offsets": [4, 8]},
@@ -398,6 +395,6 @@ def test_bfloat16_becomes_float32(opened: Any) -> None:
     assert found.layers[0].bias.tolist() == numbers[2:].tolist()
 
 
-def test_a_description_that_is_too_long_is_not_written() -> None:
+def test_a_description_that_is_too_long_is_not_written():
     with pytest.raises(ValueError, match="at most 4,194,304 characters; got 4,19"):
         safetensors.serialize(Network(NETWORK.layers, classes=["a", "b" * (1 << 22)]))

@@ -37,7 +37,7 @@ IDS = np.arange(80) % 3
 ULPS = 64
 
 
-def fitted(estimator: Any, x: Any = X, y: Any = IDS) -> Any:
+def fitted(estimator, x=X, y=IDS):
     """Return the estimator after a few steps: how well it learns is not the question."""
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     last.set_params(random_state=0, max_iter=3)
@@ -46,16 +46,16 @@ def fitted(estimator: Any, x: Any = X, y: Any = IDS) -> Any:
         return estimator.fit(x, y)
 
 
-def classifier(**options: Any) -> MLPClassifier:
+def classifier(**options):
     return MLPClassifier(**{"hidden_layer_sizes": (6, 5), **options})
 
 
-def labels_of(network: Network, x: Any) -> list[Any]:
+def labels_of(network, x):
     classes = network.classes or range(network.n_classes)
     return [classes[i] for i in predict(network, x)]
 
 
-def assert_close(found: Any, expected: Any, dtype: Any = np.float64) -> None:
+def assert_close(found, expected, dtype=np.float64):
     np.testing.assert_allclose(found, expected, rtol=ULPS * np.finfo(dtype).eps, atol=1e-14)
 
 
@@ -74,7 +74,7 @@ def assert_close(found: Any, expected: Any, dtype: Any = np.float64) -> None:
     ],
     ids=str,
 )
-def test_classifiers(classes: list[Any], activation: str) -> None:
+def test_classifiers(classes, activation):
     labels = np.asarray([classes[i % len(classes)] for i in range(len(X))])
     x = StandardScaler().fit_transform(X)
     estimator = fitted(classifier(activation=activation), x, labels)
@@ -86,7 +86,7 @@ def test_classifiers(classes: list[Any], activation: str) -> None:
 
 
 @pytest.mark.parametrize("widths", [(), (1,), (3, 4, 5)], ids=str)
-def test_hidden_layers(widths: tuple[int, ...]) -> None:
+def test_hidden_layers(widths):
     estimator = fitted(classifier(hidden_layer_sizes=widths), X / 100)
     network = from_sklearn(estimator)
     assert [layer.n_out for layer in network.layers] == [*widths, 3]
@@ -94,7 +94,7 @@ def test_hidden_layers(widths: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_regressors(n_outputs: int) -> None:
+def test_regressors(n_outputs):
     x = StandardScaler().fit_transform(X)
     y = x[:, 0] if n_outputs == 1 else x[:, :n_outputs]
     estimator = fitted(MLPRegressor(hidden_layer_sizes=(6,), activation="tanh"), x, y)
@@ -103,7 +103,7 @@ def test_regressors(n_outputs: int) -> None:
     assert_close(network(x).reshape(y.shape), estimator.predict(x))
 
 
-def test_a_regressor_of_counts() -> None:
+def test_a_regressor_of_counts():
     if "loss" not in MLPRegressor().get_params():
         pytest.skip("this scikit-learn has no loss='poisson'")
     x = StandardScaler().fit_transform(X)
@@ -125,7 +125,7 @@ SCALERS: dict[str, Callable[[], list[Any]]] = {
 }
 
 
-def reach(network: Network, x: Any) -> float:
+def reach(network, x):
     """Return how far apart two right computations of the probabilities may be.
 
     Numbers of a scaler are rounded, and scikit-learn's formula for a range has one operation more:
@@ -149,7 +149,7 @@ def reach(network: Network, x: Any) -> float:
 
 @pytest.mark.parametrize("scalers", SCALERS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_scalers(scalers: str, dtype: str) -> None:
+def test_scalers(scalers, dtype):
     x = X.astype(dtype)
     parts = [*SCALERS[scalers](), classifier()]
     estimator = fitted(Pipeline([(str(i), part) for i, part in enumerate(parts)]), x)
@@ -161,7 +161,7 @@ def test_scalers(scalers: str, dtype: str) -> None:
     assert labels_of(network, x) == estimator.predict(x).tolist()
 
 
-def test_a_constant_input() -> None:
+def test_a_constant_input():
     x = X.copy()
     x[:, 1] = 5.0
     estimator = fitted(make_pipeline(StandardScaler(), MinMaxScaler(), classifier()), x)
@@ -169,7 +169,7 @@ def test_a_constant_input() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_weights_and_inputs_of_one_dtype(dtype: str) -> None:
+def test_weights_and_inputs_of_one_dtype(dtype):
     x = StandardScaler().fit_transform(X).astype(dtype)
     estimator = fitted(classifier(), x)
     network = from_sklearn(estimator)
@@ -179,7 +179,7 @@ def test_weights_and_inputs_of_one_dtype(dtype: str) -> None:
     )
 
 
-def test_what_the_estimator_learns_later_changes_nothing() -> None:
+def test_what_the_estimator_learns_later_changes_nothing():
     scaler = StandardScaler().fit(X)
     estimator = fitted(classifier(), scaler.transform(X))
     network = from_sklearn(Pipeline([("scale", scaler), ("mlp", estimator)]))
@@ -204,7 +204,7 @@ def test_what_the_estimator_learns_later_changes_nothing() -> None:
     ],
     ids=["forest", "search", "scalers", "scaler", "unfitted", "unfitted too", "text", "none"],
 )
-def test_other_estimators(estimator: Any, named: str) -> None:
+def test_other_estimators(estimator, named):
     with pytest.raises(TypeError, match=named):
         from_sklearn(estimator)
 
@@ -213,13 +213,13 @@ class MyMLP(MLPClassifier):
     """A class of somebody else's."""
 
 
-def test_a_subclass() -> None:
+def test_a_subclass():
     with pytest.raises(TypeError, match="got MyMLP"):
         from_sklearn(fitted(MyMLP((3,))))
 
 
 @pytest.mark.parametrize("step", [RobustScaler(), PolynomialFeatures(1, include_bias=False)])
-def test_other_steps(step: Any) -> None:
+def test_other_steps(step):
     estimator = fitted(make_pipeline(step, classifier()))
     named = type(step).__name__
     with pytest.raises(TypeError, match=f"must be StandardScaler or MinMaxScaler; got {named}"):
@@ -227,20 +227,20 @@ def test_other_steps(step: Any) -> None:
 
 
 @pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()])
-def test_a_scaler_before_its_fit(scaler: Any) -> None:
+def test_a_scaler_before_its_fit(scaler):
     estimator = Pipeline([("scale", scaler), ("mlp", fitted(classifier()))])
     named = type(scaler).__name__
     with pytest.raises(TypeError, match=f"must be fitted; got {named} before its fit"):
         from_sklearn(estimator)
 
 
-def test_a_scaler_that_clips() -> None:
+def test_a_scaler_that_clips():
     estimator = fitted(make_pipeline(MinMaxScaler(clip=True), classifier()))
     with pytest.raises(ValueError, match="MinMaxScaler must not clip; got clip=True"):
         from_sklearn(estimator)
 
 
-def test_several_labels_for_one_row() -> None:
+def test_several_labels_for_one_row():
     labels = np.stack([IDS == 0, IDS > 0], axis=1).astype(int)
     estimator = fitted(classifier(), X, labels)
     with pytest.raises(ValueError, match="one label per row; got a multilabel classifier"):
@@ -248,16 +248,14 @@ def test_several_labels_for_one_row() -> None:
 
 
 @pytest.mark.parametrize("classes", [[0.5, 1.5, 2.5], [0.0, 1.0, np.inf]], ids=str)
-def test_classes_that_are_no_names(classes: list[float]) -> None:
+def test_classes_that_are_no_names(classes):
     estimator = fitted(classifier(), X, IDS)
     estimator.classes_ = np.asarray(classes)
     with pytest.raises(TypeError, match="must be texts or whole numbers; got "):
         from_sklearn(estimator)
 
 
-def network_of(
-    widths: tuple[int, ...], hidden: str = "relu", dtype: str = "float64", **meaning: Any
-) -> Network:
+def network_of(widths, hidden="relu", dtype="float64", **meaning):
     draw = np.random.default_rng(1).standard_normal
     names = [hidden] * (len(widths) - 2) + ["identity"]
     layers = [
@@ -279,7 +277,7 @@ NETWORKS = [
 ]
 
 
-def test_no_estimator_whitens() -> None:
+def test_no_estimator_whitens():
     network = network_of((4, 3), preprocessing=Whiten(np.zeros(4), np.eye(4)))
     with pytest.raises(ValueError, match=r"must not whiten .*; xpnet.prepare\(network\) folds"):
         to_sklearn(network)
@@ -287,7 +285,7 @@ def test_no_estimator_whitens() -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=repr)
-def test_there_and_back(network: Network) -> None:
+def test_there_and_back(network):
     estimator = to_sklearn(network)
     again = from_sklearn(estimator)
     assert again.output == network.output
@@ -305,7 +303,7 @@ def test_there_and_back(network: Network) -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=repr)
-def test_the_estimator_predicts_as_the_network(network: Network) -> None:
+def test_the_estimator_predicts_as_the_network(network):
     estimator = to_sklearn(network)
     x = np.random.default_rng(2).standard_normal((50, 4)).astype(network.dtype)
     tolerance = ULPS * np.finfo(network.dtype).eps
@@ -320,7 +318,7 @@ def test_the_estimator_predicts_as_the_network(network: Network) -> None:
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=repr)
-def test_the_estimator_can_go_on_learning(network: Network) -> None:
+def test_the_estimator_can_go_on_learning(network):
     estimator = to_sklearn(network)
     mlp = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     x = np.random.default_rng(2).standard_normal((30, 4)).astype(network.dtype)
@@ -352,11 +350,11 @@ def test_the_estimator_can_go_on_learning(network: Network) -> None:
     ],
     ids=["options", "leaky", "two", "output", "softmax", "sigmoid", "order", "types", "factor"],
 )
-def test_networks_that_sklearn_has_not(network: Network, message: str) -> None:
+def test_networks_that_sklearn_has_not(network, message):
     with pytest.raises(ValueError, match=message):
         to_sklearn(network)
 
 
-def test_linear_is_the_identity() -> None:
+def test_linear_is_the_identity():
     layers = [Dense([[1.0]], [0.0], name) for name in ("linear", "identity", "linear")]
     assert to_sklearn(Network(layers)).activation == "identity"

@@ -1,11 +1,9 @@
 """From torch: the same outputs as the module's own, or an error that names the place."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from xpnet import Network, from_torch
+from xpnet import from_torch
 from xpnet.formats.torch import ACTIVATIONS
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -32,17 +30,15 @@ PLAIN = sorted(set(ACTIVATIONS) - {"LogSoftmax", "Softmax", "Threshold"})
 
 
 @pytest.fixture(autouse=True)
-def _seed() -> None:
+def _seed():
     torch.manual_seed(0)
 
 
-def linear(n_in: int = 5, n_out: int = 7, dtype: str = "float64", **options: Any) -> Any:
+def linear(n_in=5, n_out=7, dtype="float64", **options):
     return nn.Linear(n_in, n_out, dtype=getattr(torch, dtype), **options)
 
 
-def assert_equal_outputs(
-    module: Any, n_in: int = 5, dtype: str = "float64", tolerance: float | None = None
-) -> Network:
+def assert_equal_outputs(module, n_in=5, dtype="float64", tolerance=None):
     x = np.random.default_rng(0).uniform(-4, 4, (200, n_in)).astype(dtype)
     network = from_torch(module)
     with torch.no_grad():
@@ -56,7 +52,7 @@ def assert_equal_outputs(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("kind", "options"), [*((kind, {}) for kind in PLAIN), *SPECIAL], ids=str)
-def test_every_activation(kind: str, options: dict[str, Any], dtype: str) -> None:
+def test_every_activation(kind, options, dtype):
     module = nn.Sequential(linear(dtype=dtype), getattr(nn, kind)(**options))
     # torch's Softplus leaves away what is above 20.
     tolerance = 4e-9 if (kind, dtype) == ("Softplus", "float64") else None
@@ -65,13 +61,13 @@ def test_every_activation(kind: str, options: dict[str, Any], dtype: str) -> Non
 
 
 @pytest.mark.parametrize("kind", sorted(ACTIVATIONS))
-def test_every_attribute_is_one_of_torch(kind: str) -> None:
+def test_every_attribute_is_one_of_torch(kind):
     arguments = [0.1, 0.2] if kind == "Threshold" else []
     module = getattr(nn, kind)(*arguments)
     assert all(hasattr(module, attribute) for attribute in ACTIVATIONS[kind][1].values())
 
 
-def test_a_network() -> None:
+def test_a_network():
     module = nn.Sequential(linear(5, 4), nn.Tanh(), linear(4, 6), linear(6, 3), nn.Softmax(dim=1))
     network = assert_equal_outputs(module)
     assert repr(network) == (
@@ -79,7 +75,7 @@ def test_a_network() -> None:
     )
 
 
-def test_one_layer() -> None:
+def test_one_layer():
     assert repr(assert_equal_outputs(linear(5, 2))) == (
         "Network(5 -> 2 identity; logits; float64, numpy)"
     )
@@ -96,24 +92,24 @@ def test_one_layer() -> None:
     ],
     ids=repr,
 )
-def test_what_the_outputs_are(last: Any, n_out: int, output: str) -> None:
+def test_what_the_outputs_are(last, n_out, output):
     assert from_torch(nn.Sequential(linear(5, n_out), last)).output == output
 
 
-def test_sequentials_in_sequentials() -> None:
+def test_sequentials_in_sequentials():
     inner = nn.Sequential(nn.Sequential(linear(5, 4)), nn.ReLU())
     module = nn.Sequential(nn.Sequential(), inner, nn.Sequential(nn.Dropout(0.0), linear(4, 3)))
     assert repr(assert_equal_outputs(module)).startswith("Network(5 -> 4 relu -> 3 identity; ")
 
 
-def test_one_module_in_several_places() -> None:
+def test_one_module_in_several_places():
     relu, shared = nn.ReLU(), linear(5, 5)
     module = nn.Sequential(shared, relu, shared, relu, linear(5, 2))
     network = assert_equal_outputs(module)
     assert [layer.activation for layer in network.layers] == ["relu", "relu", "identity"]
 
 
-def test_modules_that_are_passed_over() -> None:
+def test_modules_that_are_passed_over():
     module = nn.Sequential(
         nn.Flatten(), nn.Identity(), linear(12, 4), nn.Dropout(0.9), nn.ReLU(),
         nn.AlphaDropout(0.9), linear(4, 3), nn.Flatten(),
@@ -124,12 +120,12 @@ def test_modules_that_are_passed_over() -> None:
     np.testing.assert_allclose(network(x.reshape(6, 12)), expected, rtol=1e-13, atol=1e-14)
 
 
-def test_a_layer_without_a_bias() -> None:
+def test_a_layer_without_a_bias():
     network = assert_equal_outputs(nn.Sequential(linear(5, 4, bias=False), nn.ReLU()))
     assert network.layers[0].bias.tolist() == [0.0] * 4
 
 
-def test_bfloat16_becomes_float32() -> None:
+def test_bfloat16_becomes_float32():
     module = nn.Sequential(linear(5, 4, "bfloat16"), nn.ReLU())
     layer = from_torch(module).layers[0]
     assert (layer.weight.dtype, layer.bias.dtype) == (np.float32, np.float32)
@@ -137,14 +133,14 @@ def test_bfloat16_becomes_float32() -> None:
     assert layer.bias.tolist() == module[0].bias.tolist()
 
 
-def test_float16_stays() -> None:
+def test_float16_stays():
     module = linear(5, 4, "float16")
     layer = from_torch(module).layers[0]
     assert layer.weight.dtype == np.float16
     assert layer.weight.tolist() == module.weight.T.tolist()
 
 
-def test_what_the_module_learns_later_changes_nothing() -> None:
+def test_what_the_module_learns_later_changes_nothing():
     module = nn.Sequential(linear(5, 4), nn.ReLU(), linear(4, 1))
     network = from_torch(module)
     before = [(layer.weight.copy(), layer.bias.copy()) for layer in network.layers]
@@ -194,7 +190,7 @@ class Model(nn.Module):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_other_modules(module: Any, named: str) -> None:
+def test_other_modules(module, named):
     with pytest.raises(TypeError, match=rf"must be a torch\.nn\.Sequential of .*; got .*{named}"):
         from_torch(module)
 
@@ -214,7 +210,7 @@ def test_other_modules(module: Any, named: str) -> None:
     ],
     ids=repr,
 )
-def test_settings_that_xpnet_has_not(part: Any, message: str) -> None:
+def test_settings_that_xpnet_has_not(part, message):
     with pytest.raises(ValueError, match=message):
         from_torch(nn.Sequential(linear(), part))
 
@@ -234,19 +230,19 @@ def test_settings_that_xpnet_has_not(part: Any, message: str) -> None:
     ],
     ids=["empty", "no layer", "alone", "first", "two", "widths"],
 )
-def test_modules_that_are_no_network(module: Any, message: str) -> None:
+def test_modules_that_are_no_network(module, message):
     with pytest.raises(ValueError, match=message):
         from_torch(module)
 
 
-def test_two_dtypes() -> None:
+def test_two_dtypes():
     with pytest.raises(TypeError, match="must have one dtype; got float32 in layer 0 and float64"):
         from_torch(nn.Sequential(linear(5, 4, "float32"), linear(4, 3)))
 
 
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("kind", ["register_forward_hook", "register_forward_pre_hook"])
-def test_hooks_may_compute_anything(place: int, kind: str) -> None:
+def test_hooks_may_compute_anything(place, kind):
     module = nn.Sequential(linear(), nn.ReLU())
     hook = getattr(module[place], kind)(lambda *_: None)
     with pytest.raises(ValueError, match=rf"at {place} must have no hooks, and the forward"):
@@ -255,20 +251,20 @@ def test_hooks_may_compute_anything(place: int, kind: str) -> None:
     assert_equal_outputs(module)
 
 
-def test_hooks_of_the_whole() -> None:
+def test_hooks_of_the_whole():
     module = nn.Sequential(linear())
     module.register_forward_hook(lambda *_: None)
     with pytest.raises(ValueError, match="Sequential at the top must have no hooks"):
         from_torch(module)
 
 
-def test_a_parametrized_layer() -> None:
+def test_a_parametrized_layer():
     module = nn.Sequential(torch.nn.utils.parametrizations.weight_norm(linear()))
     with pytest.raises(TypeError, match=r"ParametrizedLinear at 0$"):
         from_torch(module)
 
 
-def test_a_forward_that_was_put_in_place_of_the_module_s_own() -> None:
+def test_a_forward_that_was_put_in_place_of_the_module_s_own():
     module = torch.nn.Linear(3, 2)
     module.forward = lambda x: x
     with pytest.raises(ValueError, match="Linear at the top must have no hooks, and the fo"):
@@ -276,7 +272,7 @@ def test_a_forward_that_was_put_in_place_of_the_module_s_own() -> None:
 
 
 @pytest.mark.parametrize("name", ["weight", "bias"])
-def test_parameters_that_are_no_numbers(name: str) -> None:
+def test_parameters_that_are_no_numbers(name):
     module = torch.nn.Linear(3, 2)
     with torch.no_grad():
         getattr(module, name)[0] = float("nan")
