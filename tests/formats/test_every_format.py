@@ -321,8 +321,12 @@ N_PICKLED = len(CONTENTS["pickle"])
     ("name", "limit", "message"),
     [
         ("safetensors", 104, "tensors are too large, found 104 bytes, expected at most 103, --max"),
-        ("npz", 104, "unpack to too many bytes, found 104 bytes, expected at most 103, --max"),
-        ("pickle", N_PICKLED, f"pickle is too large, expected at most {N_PICKLED - 1} bytes, --m"),
+        ("npz", 104, "unpacked arrays are too large, found 104 bytes, expected at most 103, --max"),
+        (
+            "pickle",
+            N_PICKLED,
+            f"pickles are too large, found {N_PICKLED} bytes, expected at most",
+        ),
     ],
 )
 def test_limits(path, name, limit, message):

@@ -2,16 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
+from xpnet.files.errors import WeightsError
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Step, Whiten
 
-__all__ = ["LAYOUTS", "MAX_BYTES", "LoadOptions", "ModelFile", "NamedArrays", "WeightLayout"]
+__all__ = [
+    "LAYOUTS",
+    "MAX_BYTES",
+    "LoadOptions",
+    "ModelFile",
+    "NamedArrays",
+    "WeightLayout",
+    "check_size",
+]
 
 WeightLayout = Literal["in_out", "out_in"]
 LAYOUTS: tuple[WeightLayout, ...] = ("in_out", "out_in")
@@ -58,6 +68,15 @@ class LoadOptions:
     def byte_limit(self) -> int:
         """Maximum number of bytes of the unpacked parameters."""
         return MAX_BYTES if self.max_bytes is None else self.max_bytes
+
+
+def check_size(path: Path, subject: str, n_bytes: int, limit: int) -> None:
+    """Raise WeightsError, with the remedy, if `n_bytes` is above a limit; `subject` is a plural."""
+    if n_bytes > limit:
+        hint = "--max-bytes (max_bytes=) raises the limit"
+        found, expected = f"{n_bytes:,} bytes", f"at most {limit:,}"
+        msg = f"{subject} are too large"
+        raise WeightsError(msg, file=path, found=found, expected=expected, hint=hint)
 
 
 @dataclass(frozen=True, eq=False)

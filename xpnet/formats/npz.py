@@ -14,7 +14,7 @@ from xpnet.files.errors import WeightsError
 from xpnet.files.npy import NpyHeader, read_npy_header
 from xpnet.files.npz import NpzMember, npz_bytes, open_npz_members
 from xpnet.formats.description import arrays_by_name, describe
-from xpnet.formats.model_file import LoadOptions, NamedArrays
+from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size
 from xpnet.formats.restricted_unpickler import TORCH_HINT
 from xpnet.networks.network import Network
 
@@ -121,8 +121,4 @@ def _check_total(path: Path, total: int, options: LoadOptions) -> None:
     limit = options.byte_limit
     if options.max_bytes is None:
         limit = min(limit, max(_MAX_RATIO * path.stat().st_size, _SMALL_BYTES))
-    if total > limit:
-        msg = "arrays unpack to too many bytes"
-        hint = "--max-bytes (max_bytes=) raises the limit"
-        found, expected = f"{total:,} bytes", f"at most {limit:,}"
-        raise WeightsError(msg, file=path, found=found, expected=expected, hint=hint)
+    check_size(path, "unpacked arrays", total, limit)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError, quoted
 from xpnet.files.opening import take
-from xpnet.formats.model_file import LoadOptions, NamedArrays
+from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size
 from xpnet.formats.restricted_unpickler import HINTS, TORCH_MAGIC, PickledArray, Unpickler
 
 __all__ = ["read", "read_headers"]
@@ -30,12 +30,9 @@ def read(path: Path, options: LoadOptions) -> NamedArrays:
     """
     max_bytes = options.byte_limit
     with path.open("rb") as stream:
-        is_large = os.fstat(stream.fileno()).st_size > max_bytes
-        content = b"" if is_large else bytes(take(stream, max_bytes + 1))
-    if is_large or len(content) > max_bytes:
-        hint = "--max-bytes (max_bytes=) raises the limit"
-        msg = "pickle is too large"
-        raise WeightsError(msg, file=path, expected=f"at most {max_bytes:,} bytes", hint=hint)
+        check_size(path, "pickles", os.fstat(stream.fileno()).st_size, max_bytes)
+        content = bytes(take(stream, max_bytes + 1))
+    check_size(path, "pickles", len(content), max_bytes)  # the file may have grown
     try:
         arrays = _as_arrays(Unpickler(len(content)).run(content))
     except (TypeError, ValueError, *_UNEXPLAINED) as error:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from xpnet.files.errors import WeightsError, quoted
 from xpnet.files.opening import take
 from xpnet.formats.description import arrays_by_name, describe, unique_entries
-from xpnet.formats.model_file import MAX_BYTES, LoadOptions, NamedArrays
+from xpnet.formats.model_file import MAX_BYTES, LoadOptions, NamedArrays, check_size
 from xpnet.networks.network import Network
 
 if TYPE_CHECKING:
@@ -147,11 +147,7 @@ def read_arrays(
         before = _file_state(stream)
         metadata, tensors = _parse_file(stream, path)
         n_bytes = tensors[-1].end - tensors[0].start if tensors else 0
-        if n_bytes > max_bytes:
-            msg = "tensors are too large"
-            hint = "--max-bytes (max_bytes=) raises the limit"
-            found, expected = f"{n_bytes:,} bytes", f"at most {max_bytes:,}"
-            raise WeightsError(msg, file=path, found=found, expected=expected, hint=hint)
+        check_size(path, "tensors", n_bytes, max_bytes)
         arrays = {tensor.name: _read_tensor(stream, tensor, path) for tensor in tensors}
         if _file_state(stream) != before:
             raise _changed_error(path)

@@ -62,7 +62,8 @@ def test_files_that_are_none(refusal, content, text):
 
 def test_a_limit(opened, refusal):
     assert isinstance(opened(GOOD, max_bytes=len(GOOD)), Network)
-    text = f"ONNX file is too large, expected at most {len(GOOD) - 1:,} bytes, --max-bytes"
+    size = len(GOOD)
+    text = f"ONNX files are too large, found {size:,} bytes, expected at most {size - 1:,}, --max"
     assert text in refusal(GOOD, max_bytes=len(GOOD) - 1)
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from xpnet.files.errors import WeightsError
-from xpnet.formats.model_file import LoadOptions
+from xpnet.formats.model_file import LoadOptions, check_size
 
 __all__ = ["METADATA_KEY", "METADATA_VERSION", "count_fields", "onnx_library", "parse"]
 
@@ -64,10 +64,7 @@ def parse(path: Path, *, max_bytes: int) -> Any:
     library = onnx_library()
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        if size > max_bytes:
-            msg = "ONNX file is too large"
-            hint = "--max-bytes (max_bytes=) raises the limit"
-            raise WeightsError(msg, file=path, expected=f"at most {max_bytes:,} bytes", hint=hint)
+        check_size(path, "ONNX files", size, max_bytes)
         content = stream.read(size)
     # protobuf, a dependency of onnx, has no type annotations.
     decode_error: Any = import_module("google.protobuf.message").DecodeError

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError, quoted
-from xpnet.formats.model_file import LoadOptions
+from xpnet.formats.model_file import LoadOptions, check_size
 from xpnet.formats.onnx.parsing import onnx_library
 
 __all__ = ["Tensors", "numpy_dtype"]
@@ -60,7 +60,7 @@ class Tensors:
         self.n_bytes = 0
         self._path = path
         self._options = options
-        self._bytes_left = options.byte_limit
+        self._n_external = 0
         self._onnx = onnx_library()
 
     def array(self, tensor: Any) -> NDArray[Any]:
@@ -105,11 +105,9 @@ class Tensors:
         if start < 0 or int(entries.get("length", n_bytes)) != n_bytes:
             msg = f"tensor {quoted(tensor.name)} must have {n_bytes} bytes in its file"
             raise ValueError(msg)
-        self._bytes_left -= n_bytes
-        if self._bytes_left < 0:
-            msg = "weights in other files are too large"
-            hint = "--max-bytes (max_bytes=) raises the limit"
-            raise WeightsError(msg, file=self._path, hint=hint)
+        self._n_external += n_bytes
+        limit = self._options.byte_limit
+        check_size(self._path, "weights in other files", self._n_external, limit)
         with self._external_path(location).open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
             if start + n_bytes > size:
