@@ -1,4 +1,4 @@
-"""Arrays as parameters: what is counted, what is refused, and what becomes of dtypes."""
+"""Validation of parameters: counts of nonfinite values, rejected dtypes, conversions."""
 
 import numpy as np
 import pytest

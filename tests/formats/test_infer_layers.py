@@ -1,4 +1,4 @@
-"""Arrays by name: which layer they are of, and which way round."""
+"""Inference of layers, their order and their layout from arrays by name."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from xpnet.functions.activations import ACTIVATIONS
 
 
 def arrays_of(shapes):
-    """Return arrays of these shapes; no number occurs twice."""
+    """Return arrays of these shapes, whose values are all different."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
     return {
         name: np.arange(end - int(np.prod(shape)), end, dtype=np.float32).reshape(shape)
@@ -34,7 +34,7 @@ def error_of(shapes, **options):
 
 
 def firsts(network):
-    """Return the first number of each weight: by it, the layer is known."""
+    """Return the first value of each weight, which identifies the layer."""
     return [float(layer.weight[0, 0]) for layer in network.layers]
 
 

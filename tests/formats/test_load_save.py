@@ -1,4 +1,4 @@
-"""Load by content, save by suffix, and the word sample."""
+"""Loading by content, saving by suffix, and the embedded sample."""
 
 import os
 from pathlib import Path

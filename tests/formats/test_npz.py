@@ -1,4 +1,4 @@
-"""npz: the same bits back, the same bytes again, and nothing unpacked that is not wanted."""
+"""npz: names, damaged members and archives, and bounded memory."""
 
 import io
 import struct
@@ -47,7 +47,7 @@ def zipped(members, compression=zipfile.ZIP_STORED):
 
 
 def foreign(**changes):
-    """Return the book's arrays in an npz file; a change to None leaves one out."""
+    """Return an npz file of the book's arrays with changes; None removes an array."""
     chosen = {name: array for name, array in {**BOOK, **changes}.items() if array is not None}
     return zipped({name: npy(array) for name, array in chosen.items()})
 
@@ -229,7 +229,7 @@ def test_more_arrays_than_any_network_has(error):
 
 
 def peak_bytes(path, **options):
-    """Return the most memory in use while a file is refused."""
+    """Return the peak memory while a file is rejected."""
     tracemalloc.start()
     try:
         with pytest.raises(WeightsError):

@@ -1,4 +1,4 @@
-"""The book's pickle: its arrays, bit by bit, and nothing that a pickle could do beside."""
+"""pickle: all protocols bit by bit, and no code that runs."""
 
 import pickle
 import pickletools
@@ -153,7 +153,7 @@ def test_one_array_under_two_names(opened, protocol):
 
 
 class Evil:
-    """What pickles as a call of anything."""
+    """An object whose pickle calls a function."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -293,7 +293,7 @@ def test_shapes_that_lie(error, shape, message):
 
 
 def doubled(count, start=b")"):
-    """Return the instructions for a tuple that has itself so many times twice."""
+    """Return the instructions for a tuple that contains itself twice, at `count` levels."""
     return start + b"q\0h\0\x86" * count
 
 

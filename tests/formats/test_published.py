@@ -1,4 +1,4 @@
-"""Networks that others trained and published, on the 60,000 training images."""
+"""Published networks of others, on the 60,000 training images."""
 
 import json
 import os

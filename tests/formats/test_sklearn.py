@@ -1,4 +1,4 @@
-"""To and from scikit-learn: the same predictions, or an error that says what does not fit."""
+"""Conversion from and to scikit-learn: the same predictions, or an error with the reason."""
 
 import warnings
 from collections.abc import Callable

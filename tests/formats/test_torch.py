@@ -1,4 +1,4 @@
-"""From torch: the same outputs as the module's own, or an error that names the place."""
+"""Conversion from torch: the outputs of the module, or an error with the position."""
 
 import numpy as np
 import pytest

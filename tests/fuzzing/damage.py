@@ -1,4 +1,4 @@
-"""Damage to files: raw bytes, and the numbers, names and text of each format's own structure."""
+"""Random damage to files: raw bytes, and the numbers, names and text of each format's structure."""
 
 import functools
 import gzip
@@ -25,7 +25,7 @@ _FIELDS = (
 _N_MEGABYTES = 320
 _RECORDS = (b"PK\1\2", b"PK\3\4", b"PK\5\6")
 
-# What becomes of a structure that is damaged already.
+# Exceptions while a structure that is already damaged is parsed.
 _LOST = (
     ArithmeticError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError,
     struct.error, zipfile.BadZipFile, zlib.error,
@@ -130,7 +130,7 @@ def _megabyte() -> bytes:
 
 
 def _grown(content: bytes) -> bytes:
-    """Return a file with a header that tells of far more, if it must be read at once."""
+    """Return a file whose header declares far more data, if the format is read at once."""
     if content.startswith(b"\0\0\x08\1"):
         return content[:4] + (_N_MEGABYTES << 20).to_bytes(4, "big") + content[8:]
     if content.startswith(b"\x93NUMPY") and b"True" in content[:128]:  # by columns
@@ -140,7 +140,7 @@ def _grown(content: bytes) -> bytes:
 
 
 def _in_zip(content: bytearray, rng: Random, _: Sequence[bytes]) -> bytes | bytearray:
-    """Damage a number of the directory; or the members, whose checksums are right again."""
+    """Damage a number of the directory, or a member, with a correct checksum afterwards."""
     if rng.random() < 0.5:
         places = [x.start() for record in _RECORDS for x in re.finditer(record, content)]
         return _with_number(content, rng.choice(places) + rng.randrange(4, 46), rng)
@@ -191,7 +191,7 @@ def _in_json_header(content: bytearray, rng: Random, _: Sequence[bytes]) -> byte
 
 
 def _in_json(value: Any, rng: Random) -> Any:
-    """Return JSON in which one value is another, is left out, or has another name."""
+    """Return JSON in which one value is replaced, removed or renamed."""
     if isinstance(value, str) and value.startswith("{") and rng.random() < 0.9:
         return json.dumps(_in_json(json.loads(value), rng))
     if not isinstance(value, dict | list) or not value or rng.random() < 0.05:

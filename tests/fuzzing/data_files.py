@@ -1,4 +1,4 @@
-"""Good files of images and labels: what `xpnet.read` gives must be what a strict reader gives."""
+"""Good files of images and labels: `xpnet.read` must agree with a strict reader."""
 
 import gzip
 import io
@@ -29,7 +29,7 @@ def bytes_of(write: Callable[..., Any], *arguments: Any, **named: Any) -> bytes:
 
 
 def _data(content: bytes, *, labelled: bool = True, file: str = "damaged", **reading: Any) -> Good:
-    """Return a file of images; `reading` is what the strict reader is told of it."""
+    """Return a file of images; `reading` holds the options of the strict reader."""
     options = {name: reading[name] for name in ("label", "floating") if reading.get(name)}
     if reading.get("header"):
         options.pop("label", None)  # its header tells

@@ -1,19 +1,20 @@
-"""Damage files of every kind, and see that xpnet refuses them, or reads what is there.
+"""Fuzzing of all commands with damaged files: each is rejected, or read as its bytes demand.
 
     python tests/fuzzing/fuzz_files.py --seconds 60
     python tests/fuzzing/fuzz_files.py --seed 7 --case 1234
     python tests/fuzzing/fuzz_files.py --exhaustive --kinds npz,certificate
 
-A case is a good file that was damaged, and a command that reads it. It ends in one of
+A case is a damaged copy of a good file, and a command that reads it. Its outcome is one of
 
     refused   the exit code of its kind, one line of at most 400 characters on stderr, nothing on
               stdout, no file left or changed
     same      exit code 0, and the result of the good file
-    changed   exit code 0, and what an independent reader makes of the same bytes; only of formats
-              without checksums, or where the damage was done before a checksum was computed
+    changed   exit code 0, and the result of an independent reader of the same bytes; only for
+              formats without checksums, or for damage before a checksum was computed
 
-or is a fault, as are more than 300 MB, 10 seconds of the processor, 60 on the clock, and a process
-that dies. Faulty files are kept beside a command that repeats the fault; then the exit code is 1.
+or a fault. More than 300 MB of memory, 10 seconds of processor time or 60 seconds of wall time, and
+a process that dies are faults, too. Faulty files are kept with a command that repeats the fault;
+the exit code is then 1.
 """
 
 import argparse
@@ -58,13 +59,13 @@ def random_case(kinds: Sequence[Kind], seed: int, number: int) -> Case:
 
 
 def single_byte_case(kinds: Sequence[Kind], number: int) -> Case:
-    """Return the case of one byte that has another value, in one of the good files."""
+    """Return the case of a good file with one changed byte."""
     place, change = divmod(number, _N_CHANGES)
     for kind, good in _goods(kinds):
         if place < _n_places(good):
             content = bytearray(good.content)
             content[place] ^= change + 1
-            # One byte of a header may do no harm, but tell of another network it may not.
+            # A changed byte of a header may be harmless, but must not change the network.
             strict = replace(good, agrees=None) if _is_safetensors(good) else good
             return Case(number, kind, strict, good.commands[0], bytes(content))
         place -= _n_places(good)
@@ -76,9 +77,9 @@ def _goods(kinds: Sequence[Kind]) -> Iterator[tuple[Kind, Good]]:
 
 
 def _n_places(good: Good) -> int:
-    """Return how many bytes are changed: all, or of safetensors, which has no checksum, the header.
+    """Return the number of bytes to change: the header of safetensors, or all of other files.
 
-    A checkpoint has the same form, and a checksum.
+    A checkpoint is also safetensors, but has a checksum of all bytes.
     """
     if _is_safetensors(good) and good.agrees is not None:
         return 8 + int.from_bytes(good.content[:8], "little")
@@ -90,7 +91,7 @@ def _is_safetensors(good: Good) -> bool:
 
 
 class Report:
-    """Counts of the outcomes by kind, and of the faults by what they have in common."""
+    """Counts of the outcomes by kind, and of similar faults."""
 
     def __init__(self, case: Callable[[int], Case], files: Path, folder: Path) -> None:
         self._case, self._files, self._folder = case, files, folder
@@ -100,7 +101,7 @@ class Report:
         self.faults: Counter[str] = Counter()
 
     def add(self, number: int, outcome: Outcome) -> None:
-        """Count an outcome; keep the file of a fault if there are few of its sort."""
+        """Count an outcome; keep the file of a fault unless several similar ones are kept."""
         case = self._case(number)
         kind = case.kind.name
         self._counts[kind][outcome.name] += 1
@@ -115,7 +116,7 @@ class Report:
                 _say(f"{kind}, case {number}: {reason}\n    {self._kept(case)}")
 
     def _kept(self, case: Case) -> str:
-        """Keep the files of a case; return the command that repeats what came of it."""
+        """Keep the files of a case; return the command that repeats its outcome."""
         place = self._folder / f"{case.kind.name}-{case.number}"
         shutil.copytree(self._files, place, dirs_exist_ok=True)
         (place / case.good.file).write_bytes(case.content)
@@ -123,7 +124,7 @@ class Report:
 
     @property
     def line(self) -> str:
-        """How far it is."""
+        """Progress in one line."""
         total = sum(counts.total() for counts in self._counts.values())
         return f"{total:,} cases, {self.faults.total():,} faults"
 
@@ -144,7 +145,7 @@ def _say(text: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the cases that are asked for; return 1 if one of them is a fault."""
+    """Run the requested cases; return 1 if one of them is a fault."""
     args = _parser().parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         files = Path(folder, "files")
@@ -155,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
         wanted = _wanted(args.kinds, kinds)
         case, numbers = _asked_for(args, kinds, wanted)
         report = Report(case, files, args.keep.absolute())
-        with suppress(KeyboardInterrupt):  # then what was found so far is told
+        with suppress(KeyboardInterrupt):  # the report so far is printed
             for number, outcome in judged(numbers, case, wanted, files, args.jobs):
                 report.add(number, outcome)
                 if sys.stderr.isatty():
@@ -167,15 +168,25 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--seconds", type=float, default=60, help="of random damage (default: 60)")
-    what.add_argument("--cases", type=int, metavar="N", help="the first N cases of random damage")
+    what.add_argument(
+        "--seconds", type=float, default=60, help="duration of random damage (default: 60)"
+    )
+    what.add_argument(
+        "--cases", type=int, metavar="N", help="run the first N cases of random damage"
+    )
     what.add_argument("--case", type=int, metavar="N", help="repeat one case of random damage")
-    what.add_argument("--exhaustive", action="store_true", help="every change of one byte")
-    parser.add_argument("--seed", type=int, default=0, help="of random damage (default: 0)")
-    parser.add_argument("--kinds", metavar="LIST", help="with commas between (default: all)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at a time")
+    what.add_argument("--exhaustive", action="store_true", help="run every change of one byte")
+    parser.add_argument("--seed", type=int, default=0, help="seed of random damage (default: 0)")
     parser.add_argument(
-        "--keep", type=Path, default="faults", metavar="FOLDER", help="of files (default: faults)"
+        "--kinds", metavar="LIST", help="kinds of files, separated by commas (default: all)"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of processes")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        default="faults",
+        metavar="FOLDER",
+        help="folder of kept files (default: faults)",
     )
     return parser
 
@@ -192,14 +203,14 @@ def _wanted(names: str | None, kinds: Sequence[Kind]) -> list[Kind]:
 def _asked_for(
     args: argparse.Namespace, kinds: Sequence[Kind], wanted: Sequence[Kind]
 ) -> tuple[Callable[[int], Case], Iterator[int]]:
-    """Return what makes a case of a number, and the numbers of the cases to run."""
+    """Return the function from a number to its case, and the numbers of the cases to run."""
     if args.exhaustive:
         n_places = sum(_n_places(good) for _, good in _goods(wanted))
         return partial(single_byte_case, wanted), iter(range(_N_CHANGES * n_places))
     case = partial(random_case, kinds, args.seed)
     if args.case is not None:
         return case, iter([args.case])
-    # A case keeps its number whatever kinds are left out.
+    # The number of a case does not depend on the omitted kinds.
     numbers = (number for number in count() if kinds[number % len(kinds)] in wanted)
     if args.cases is not None:
         return case, islice(numbers, args.cases)

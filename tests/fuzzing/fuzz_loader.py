@@ -1,10 +1,10 @@
-"""Feed one loader of weights with files that atheris damages, from good ones on.
+"""Coverage-guided fuzzing of one reader of model files, with atheris.
 
     python tests/fuzzing/fuzz_loader.py npz -max_total_time=60
 
-What a file may do is to be refused by a WeightsError of one line, or to load. Anything else, five
-seconds of time, or a gigabyte of memory, ends the run; libFuzzer then keeps the file.
-Its options come behind the name of the loader.
+A file may load, or be rejected by a WeightsError of one line. Anything else, five seconds of time
+or a gigabyte of memory ends the run, and libFuzzer keeps the file. The options of libFuzzer follow
+the name of the reader.
 """
 
 import io
@@ -21,21 +21,15 @@ with atheris.instrument_imports(include=["xpnet", "zipfile", "pickletools"]):
     from xpnet import Dense, Network, Scale, Standardize, WeightsError, load
     from xpnet.formats import npz, onnx, safetensors
 
-_SECONDS, _MEGABYTES = 5, 1024
-_MOST_BYTES = 1 << 20
+_MAX_SECONDS, _MAX_MEGABYTES = 5, 1024
+_MAX_BYTES = 1 << 20
 
 
 def _networks() -> list[Network]:
     draw = np.random.default_rng(0).standard_normal
     layers = [Dense(draw((3, 4)), draw(4), "elu", {"alpha": 0.5}), Dense(draw((4, 2)), draw(2))]
     steps = [Scale(0.5), Standardize(draw(3), 2.0)]
-    single = Dense(
-        draw(
-            (2, 1),
-        ).astype(np.float32),
-        np.zeros(1, np.float32),
-        "sigmoid",
-    )
+    single = Dense(draw((2, 1)).astype(np.float32), np.zeros(1, np.float32), "sigmoid")
     return [
         Network(layers, preprocessing=steps, classes=["no", "yes"]),
         Network([single], output="probabilities"),
@@ -66,7 +60,7 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
 
 
 def main(arguments: list[str]) -> None:
-    """Fuzz the loader that the first argument names."""
+    """Fuzz the reader that the first argument names."""
     name = arguments[1] if len(arguments) > 1 else ""
     if name not in _SEEDS:
         msg = f"the loader must be one of {', '.join(_SEEDS)}; got {name!r}"
@@ -81,13 +75,13 @@ def main(arguments: list[str]) -> None:
     def try_one(content: bytes) -> None:
         path.write_bytes(content)
         try:
-            load(path, max_bytes=_MOST_BYTES, activation=None)
+            load(path, max_bytes=_MAX_BYTES)
         except WeightsError as error:
-            # The one line of a refusal names the file.
+            # The message is one line and names the file.
             if len(str(error)) > 390 or "\n" in str(error) or path.name not in str(error):
                 raise
 
-    limits = [f"-timeout={_SECONDS}", f"-rss_limit_mb={_MEGABYTES}", "-print_final_stats=1"]
+    limits = [f"-timeout={_MAX_SECONDS}", f"-rss_limit_mb={_MAX_MEGABYTES}", "-print_final_stats=1"]
     atheris.Setup([arguments[0], *limits, *arguments[2:], str(seeds)], try_one)
     atheris.Fuzz()
 

@@ -18,9 +18,9 @@ Command = tuple[str, ...]
 class Good:
     """A good file under its name, and the commands that read it, the most thorough one first.
 
-    `result` returns what an accepted command read or wrote, given what it printed. `agrees` tells
-    whether such a result is what an independent reader makes of the bytes of the file; None if no
-    result but that of the good file is right, since all of it is under a checksum.
+    `result` returns the data that an accepted command read or wrote, given its output. `agrees`
+    returns whether the result is that of an independent reader of the bytes; None if only the
+    result of the good file is right, since a checksum covers all bytes.
     """
 
     content: bytes
@@ -40,5 +40,5 @@ class Kind:
 
 
 def comparable(x: Any) -> Any:
-    """Return an array as something that can be compared: its shape and its values."""
+    """Return shape and values of an array, which compare as a whole."""
     return None if x is None else (x.shape if x.size else 0, np.asarray(x, np.float64).tobytes())

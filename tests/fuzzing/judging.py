@@ -1,4 +1,4 @@
-"""Run a command on a damaged file, and judge what comes of it."""
+"""Execution of a command on a damaged file, and its verdict."""
 
 import io
 import re
@@ -35,7 +35,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One of "refused", "same", "changed" and "fault"; `reason` says what is wrong."""
+    """One of "refused", "same", "changed" and "fault", with the reason of a fault."""
 
     name: str
     reason: str = ""
@@ -44,7 +44,7 @@ class Outcome:
 
 
 class Judge:
-    """Runs cases in the current folder, and compares with what comes of the good files."""
+    """Runs cases in the current folder, and compares with the results of the good files."""
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
         self._files = _file_names()
@@ -73,7 +73,7 @@ class Judge:
     def judge(self, case: Case) -> Outcome:
         """Run a case, and judge it."""
         Path(case.good.file).write_bytes(case.content)
-        # Of the processor: others may be using it, too.
+        # Processor time, which does not depend on other processes.
         idle, start = _peak_megabytes(anew=True), time.process_time()
         code, out, err = _run(case.command)
         seconds, megabytes = time.process_time() - start, _peak_megabytes() - idle
@@ -126,13 +126,13 @@ class Judge:
         try:
             with np.errstate(all="ignore"):
                 agrees = case.good.agrees(case.content, case.command, result)
-        except Exception as error:  # noqa: BLE001 (whatever a reading ends in, it refuses)
+        except Exception as error:  # noqa: BLE001 (any exception rejects the file)
             return "fault", f"accepted, and must be refused: {type(error).__name__}: {error}"
         return ("changed", "") if agrees else ("fault", "accepted with a wrong result")
 
 
 def _run(command: tuple[str, ...]) -> tuple[int, str, str]:
-    """Run a command; return its exit code, and what it prints on stdout and stderr."""
+    """Run a command; return its exit code, stdout and stderr."""
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
         code = command_line.main(command)
     return code, out.getvalue(), err.getvalue()
@@ -143,7 +143,7 @@ def _file_names() -> set[str]:
 
 
 def _peak_megabytes(*, anew: bool = False) -> float:
-    """Return the most memory that this process has had since it was last measured anew."""
+    """Return the peak memory of this process; `anew` resets it."""
     if anew:
         Path("/proc/self/clear_refs").write_text("5")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

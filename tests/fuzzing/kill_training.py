@@ -1,9 +1,9 @@
-"""Kill trainings at random moments, and see that each goes on to the same bits.
+"""Test of resumed trainings: each is killed at random moments, and must reach the same bits.
 
     python tests/fuzzing/kill_training.py 1000 --seed 1
 
-Each of the trials runs ``xpnet train``, kills it by a random signal up to three times, and lets it
-end. The first fault ends the program, with what was seen. Two trials run at a time.
+Each trial runs ``xpnet train``, kills it with a random signal up to three times, and lets it
+finish. The first fault ends the program with a log. Two trials run at a time.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-# What a process gives that was killed by a signal before its work was done.
+# Exit code of a process that was killed by a signal before it finished.
 _EXIT_CODES = {
     signal.SIGINT: 130,
     signal.SIGTERM: 143,
@@ -34,8 +34,8 @@ _EXIT_CODES = {
 _N_EPOCHS = 12
 _WORDS = ("train", "sample", "--rows", "400", "--hidden", "20", "--distort", "0.5")
 _FILES = ("--epochs", str(_N_EPOCHS), "-o", "model.safetensors", "--history", "history.json")
-# A signal before this line meets Python, and not yet xpnet. While it is written, signals are
-# answered as xpnet answers them.
+# Before this line, Python handles signals, not xpnet. While it is written, signals are handled as
+# xpnet handles them.
 _READY = "ready\n"
 _SCRIPT = f"""
 import os, signal, sys
@@ -61,12 +61,12 @@ _MOST_KILLS = 3
 
 
 class FaultError(Exception):
-    """Something that must not be."""
+    """A violated rule."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """When a signal is sent: some seconds after a number of lines on stderr."""
+    """Time of a signal: some seconds after a number of lines on stderr."""
 
     signal: signal.Signals
     n_lines: int
@@ -75,7 +75,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a process gave, and the seconds at which its lines came and it ended."""
+    """Exit code and lines of a process, and the times of the lines and of its end."""
 
     code: int
     lines: list[str]
@@ -84,7 +84,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a training gives that nothing disturbs, and how long its parts take."""
+    """Results of an undisturbed training, and the durations of its parts."""
 
     model: bytes
     history: list[dict[str, Any]]
@@ -123,7 +123,7 @@ def _undisturbed(folder: Path) -> Expected:
 
 
 def _trial(seed: int, number: int, signals: list[signal.Signals], expected: Expected) -> list[str]:
-    """Kill a training some times, let it end, and return what happened."""
+    """Kill a training some times, let it finish, and return the events."""
     random = np.random.default_rng([seed, number])
     log, found = [f"seed {seed}, trial {number}"], []
     with tempfile.TemporaryDirectory() as name:
@@ -152,7 +152,7 @@ def _trial(seed: int, number: int, signals: list[signal.Signals], expected: Expe
 
 
 def _way_on(folder: Path) -> tuple[str, ...] | None:
-    """Return the option that goes on, or None if all is done."""
+    """Return the option that resumes the training, or None if it is complete."""
     names = _names(folder)
     if _KEPT in names:
         return ("--resume",)
@@ -160,7 +160,7 @@ def _way_on(folder: Path) -> tuple[str, ...] | None:
 
 
 def _moment(random: np.random.Generator, signals: list[signal.Signals], it: Expected) -> Moment:
-    """Draw a moment: at the start, in an epoch, or at the end, when files are written."""
+    """Draw a moment: at the start, in an epoch, or at the end while files are written."""
     last = len(it.gaps) - 1
     n_lines = random.choice([0, random.integers(1, last), random.integers(1, last), last])
     delay = random.uniform(0.0, 1.5 * it.gaps[n_lines])
@@ -185,7 +185,7 @@ def _run(folder: Path, more: Iterable[str], moment: Moment | None) -> Seen:
 
 
 def _judge(folder: Path, moment: Moment, seen: Seen, expected: Expected, log: list[Any]) -> None:
-    """Check what a signal left."""
+    """Check the files that a signal left."""
     names = _names(folder)
     is_over = names >= _COMPLETE and _KEPT not in names
     codes = {_EXIT_CODES[moment.signal]}
@@ -202,7 +202,7 @@ def _judge(folder: Path, moment: Moment, seen: Seen, expected: Expected, log: li
 
 
 def _judge_interrupt(folder: Path, seen: Seen, before: set[str], log: list[Any]) -> None:
-    """Check what an interrupt left, which is more orderly than SIGKILL."""
+    """Check the files and messages of an interrupt, which are more orderly than after SIGKILL."""
     names = _names(folder)
     # What SIGKILL left may still be there, if the process has not come to the same file.
     new = {name for name in names - before if name.endswith(".tmp")}

@@ -1,4 +1,4 @@
-"""All kinds of files that are damaged."""
+"""Good files of all kinds, which are to be damaged."""
 
 import json
 import pickle

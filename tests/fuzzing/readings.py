@@ -1,7 +1,6 @@
-"""Independent readings of files, short and strict: what a reader of xpnet may make of them.
+"""Independent readers of files, short and strict, as a reference for those of xpnet.
 
-A reading raises an error, of whatever class, where a file is not to be read. It shares no code
-with xpnet.
+A reader raises any exception for a file that must be rejected. It shares no code with xpnet.
 """
 
 import codecs
@@ -37,13 +36,13 @@ _IMAGE_NAMES, _LABEL_NAMES = {"images", "x", "X", "data"}, {"labels", "y", "targ
 
 
 def require(fact: Any, what: str = "") -> None:
-    """Raise ValueError unless the fact is true."""
+    """Raise ValueError if a fact is false."""
     if not fact:
         raise ValueError(what)
 
 
 def as_rows(images: Array) -> Array:
-    """Return images as a matrix; there may be none."""
+    """Return images, possibly none, as a matrix."""
     return images.reshape(len(images), math.prod(images.shape[1:]))
 
 
@@ -55,7 +54,7 @@ def images_and_labels(
     header: bool = False,
     floating: bool = False,
 ) -> tuple[Array, Array | None]:
-    """Return the images of a file, a row each, and its labels where it has some.
+    """Return the images of a file as rows, and its labels or None.
 
     `label` and `header` tell what is in the undamaged CSV file.
     """
@@ -79,7 +78,7 @@ def images_and_labels(
 
 
 def only_labels(content: bytes) -> Array:
-    """Return the labels of a file that holds nothing else."""
+    """Return the labels of a file of labels."""
     content = _unpacked(content)
     if content.startswith(b"\x93NUMPY"):
         return _labels(_npy(content))
@@ -154,7 +153,7 @@ def _labels(array: Array) -> Array:
 
 
 def _zip_members(content: bytes) -> dict[str, Callable[[], bytes]]:
-    """Return what reads the members of a zip of npy files, all of whose bytes are accounted for."""
+    """Return readers of the members of a zip of npy files, all of whose bytes are validated."""
     end = content.rindex(b"PK\5\6")
     *facts, count, size, start, n_comment = struct.unpack("<4x4H2LH", content[end : end + 22])
     comment = content[end + 22 :]
@@ -194,7 +193,7 @@ def _unpacked_member(member: bytes, method: int, size: int, crc: int) -> bytes:
 
 
 def named_arrays(content: bytes) -> tuple[dict[str, Array], Any]:
-    """Return the arrays of a network by the names that safetensors of xpnet has; and its JSON."""
+    """Return the arrays of a network by the names in xpnet's safetensors, and its description."""
     if content.startswith(b"PK"):
         arrays = {name: _npy(x()) for name, x in _zip_members(content).items()}
         text = arrays.pop("xpnet", None)
@@ -215,7 +214,7 @@ def named_arrays(content: bytes) -> tuple[dict[str, Array], Any]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """A machine whose names stand for arrays, and for nothing of NumPy's."""
+    """An unpickler whose names refer to arrays, and never to functions of NumPy."""
 
     def find_class(self, module: str, name: str) -> Any:
         return {
@@ -252,7 +251,7 @@ class _Array:
 
 
 def _pickled(content: bytes) -> dict[str, Array]:
-    """Return the arrays of a pickle; how it is cut into frames is not looked at."""
+    """Return the arrays of a pickle; its frames are ignored."""
     parts = list(pickletools.genops(content))
     ends = [*(place for _, _, place in parts[1:]), len(content)]
     kept = [content[place:end] for (op, _, place), end in zip(parts, ends, strict=True)
@@ -262,7 +261,7 @@ def _pickled(content: bytes) -> dict[str, Array]:
 
 
 def _own_names(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return arrays under ``layers.0.weight`` ... that were under W1 or torch's ``0.weight``."""
+    """Return arrays named W1 or, as in torch, ``0.weight`` by the names ``layers.0.weight`` ..."""
     torch = sorted({int(x.split(".")[0]) for x in arrays if re.fullmatch(r"\d+\.(weight|bias)", x)})
     renamed = {}
     for name, x in arrays.items():
@@ -279,7 +278,7 @@ def _own_names(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def onnx_outputs(content: bytes, row: Array) -> Array:
-    """Return what ONNX's own reference makes of one row of inputs."""
+    """Return the outputs of ONNX's reference implementation for one row."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 

@@ -1,4 +1,4 @@
-"""The fuzzing itself: each planted fault is found, and files that are refused rightly are none."""
+"""Test of the fuzzing: each planted fault is found, and correct rejections are no faults."""
 
 import os
 import re

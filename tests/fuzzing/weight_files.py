@@ -1,4 +1,4 @@
-"""Good files of weights: the network that `convert` writes must be the one that is in the file."""
+"""Good model files: the network that `convert` writes must be that of the file."""
 
 import os
 from dataclasses import replace
@@ -13,7 +13,7 @@ import xpnet
 
 __all__ = ["foreign_onnx", "named_weights", "onnx_weights"]
 
-_MOST_BYTES, _MOST_OUTPUT = 1 << 16, 1e30
+_MAX_BYTES, _MAX_OUTPUT = 1 << 16, 1e30
 
 
 def named_weights(content: bytes, *flags: str) -> Good:
@@ -26,7 +26,7 @@ def named_weights(content: bytes, *flags: str) -> Good:
 
 
 def _of_the_book(arrays: Any) -> Any:
-    """Return what is meant where the file does not tell, as xpnet describes it."""
+    """Return xpnet's description of the book's network, which the file lacks."""
     return {
         "version": 1,
         "activations": ["sigmoid"] * (len(arrays) // 2 - 1) + ["identity"],
@@ -60,11 +60,11 @@ def onnx_weights(content: bytes, *flags: str) -> Good:
         network = xpnet.load("out.safetensors", allow_nonfinite=True)
         rows = np.random.default_rng(0).integers(0, 9, (3, network.n_in)).astype(network.dtype)
         expected = np.stack([onnx_outputs(damaged, row) for row in rows])
-        if not np.abs(expected).max() < _MOST_OUTPUT:  # parts of it may overflow elsewhere
+        if not np.abs(expected).max() < _MAX_OUTPUT:  # parts of it may overflow elsewhere
             return True
         fits = np.isfinite(expected)  # what overflows may do so in another place
         size = 1 + np.max(np.abs(expected), where=fits, initial=0)
-        # A scale that is put before a network from elsewhere is told on stderr.
+        # The command reports a scale that it adds to a foreign network on stderr.
         return any(
             np.allclose(x(rows)[fits] / size, expected[fits] / size, atol=1e-3)
             for x in (network, replace(network, preprocessing=network.preprocessing[1:]))
@@ -78,5 +78,5 @@ def onnx_weights(content: bytes, *flags: str) -> Good:
 
 def foreign_onnx() -> list[bytes]:
     folder = Path(os.environ.get("XPNET_TEST_DATA", "/nonexistent")) / "weights"
-    paths = (x for x in sorted(folder.glob("*.onnx")) if x.stat().st_size <= _MOST_BYTES)
+    paths = (x for x in sorted(folder.glob("*.onnx")) if x.stat().st_size <= _MAX_BYTES)
     return [x.read_bytes() for x in paths]

@@ -1,4 +1,4 @@
-"""Processes that judge cases, and are watched: they may be killed, hang, or fill the memory."""
+"""Worker processes that run cases, and may be killed, hang or run out of memory."""
 
 import functools
 import os
@@ -20,11 +20,11 @@ from xpnet.cli import main as command_line
 
 __all__ = ["judged"]
 
-# Until a case counts as one that hangs; to make a case that unpacks to much takes a while, too.
+# Wall time after which a case hangs. A file that expands to much data takes a while to make.
 _SECONDS = 60.0
-# Of one process; then a new one takes its place, and what may have piled up is gone.
+# Cases per process; a new process starts without leaked memory.
 _MOST_CASES = 20_000
-# What a case may take before it ends in a MemoryError.
+# Memory per case, beyond which it raises MemoryError.
 _MORE_BYTES = 2 << 30
 
 Maker = Callable[[int], Case]
@@ -46,13 +46,13 @@ class Worker:
         self.number, self._n_cases, self._deadline = -1, 0, 0.0
 
     def give(self, number: int) -> None:
-        """Give it a case."""
+        """Start a case."""
         self.number, self._deadline = number, time.monotonic() + _SECONDS
         self._n_cases += 1
         self.pipe.send(number)
 
     def outcome(self) -> Outcome | None:
-        """Return what came of its case, or None if that is not known yet."""
+        """Return the outcome of the case, or None if it is still running."""
         if self.pipe.poll():
             try:
                 outcome: Outcome = self.pipe.recv()
@@ -67,7 +67,7 @@ class Worker:
         return None
 
     def is_spent_after(self, outcome: Outcome) -> bool:
-        """Tell whether another process must take its place."""
+        """Return whether a new process must replace this one."""
         is_full = self._n_cases >= _MOST_CASES or outcome.megabytes > MEGABYTES
         return is_full or outcome.seconds >= SECONDS or not self._process.is_alive()
 
@@ -96,9 +96,9 @@ def _serve(kinds: Sequence[Kind], case: Maker, folder: Path, pipe: "connection.C
 def judged(
     numbers: Iterator[int], case: Maker, kinds: Sequence[Kind], files: Path, n_jobs: int
 ) -> Iterator[tuple[int, Outcome]]:
-    """Yield the numbers of cases with their outcomes, as they come.
+    """Yield the numbers of cases with their outcomes, in order of completion.
 
-    `numbers` is asked for the next one when a process is free; `case` makes a case of it.
+    The next of `numbers` is taken when a process is free; `case` makes its case.
     """
     idle = [Worker(kinds, case, files) for _ in range(n_jobs)]
     busy: list[Worker] = []

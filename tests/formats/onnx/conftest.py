@@ -24,7 +24,7 @@ NUMBERS["columnb"], NUMBERS["columnc"] = NUMBERS["b"][:, None], NUMBERS["c"][:, 
 
 
 def node_of(onnx, operator, inputs, outputs, *rest):
-    """Return a node; the names of its inputs are one text, with - for one that is left out."""
+    """Return a node; the names of its inputs are one string, with - for an omitted input."""
     names = [name.replace("-", "") for name in inputs.split()]
     attributes = rest[0] if rest else {}
     result = onnx.helper.make_node(operator, names, outputs.split(), **attributes)
@@ -92,7 +92,7 @@ def opened(tmp_path):
 
 @pytest.fixture
 def refusal(opened):
-    """Return what is said of a model that is refused."""
+    """Return the message about a model that is rejected."""
 
     def go(model, **options):
         error = opened(model, **options)
@@ -104,7 +104,7 @@ def refusal(opened):
 
 @pytest.fixture
 def run():
-    """Return what ONNX Runtime makes of rows of inputs, of the model's own shape."""
+    """Return the outputs of ONNX Runtime for inputs of the model's shape."""
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
     def go(model, x):

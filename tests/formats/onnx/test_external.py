@@ -1,4 +1,4 @@
-"""Weights in another file: only where that is allowed, and only of the model's own folder."""
+"""External data: only if allowed, and only from the model's own folder."""
 
 import os
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Graphs that are networks of fully connected layers, whichever way they say it."""
+"""Graphs of fully connected layers in all equivalent forms."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Small files that ask for much: memory in proportion, and no recursion."""
+"""Small files that demand much memory: usage is proportional, and nothing recurses."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Files that are damaged, or hold their numbers in another way than most."""
+"""ONNX files: damage, unusual storage of values, metadata and notes."""
 
 import numpy as np
 import pytest

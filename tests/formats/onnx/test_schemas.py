@@ -1,4 +1,4 @@
-"""Versions and attributes of operators: what ONNX Runtime does not load is not read either."""
+"""Versions and attributes of operators: models that ONNX Runtime rejects are rejected."""
 
 import numpy as np
 import pytest

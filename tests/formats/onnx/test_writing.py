@@ -1,4 +1,4 @@
-"""ONNX that xpnet writes: valid, for any batch, and with all that is done to the inputs."""
+"""Written ONNX files: valid, for any batch, including the preprocessing."""
 
 import numpy as np
 import pytest

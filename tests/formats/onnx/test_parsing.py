@@ -1,4 +1,4 @@
-"""Parts of a model are counted before it is parsed."""
+"""Fields of a model are counted before it is parsed."""
 
 import time
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Graphs whose parts do not fit together, or that have no whole way from input to output."""
+"""Graphs whose parts do not fit, or without a path from input to output."""
 
 import numpy as np
 import pytest

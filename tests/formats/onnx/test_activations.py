@@ -1,4 +1,4 @@
-"""Activations behind a layer, as ONNX says them."""
+"""Activations after a layer, in all forms of ONNX."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Graphs that are no network of fully connected layers: refused by operator and node."""
+"""Graphs that are not fully connected networks, rejected with operator and node."""
 
 import re
 
