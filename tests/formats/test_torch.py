@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xpnet import from_torch
-from xpnet.formats.torch import ACTIVATIONS
+from xpnet.formats.torch import TORCH_ACTIVATIONS
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 nn = torch.nn
@@ -26,7 +26,7 @@ SPECIAL = [
     ("Softshrink", {"lambd": 0.1}),
     ("Threshold", {"threshold": 0.2, "value": -3.0}),
 ]
-PLAIN = sorted(set(ACTIVATIONS) - {"LogSoftmax", "Softmax", "Threshold"})
+PLAIN = sorted(set(TORCH_ACTIVATIONS) - {"LogSoftmax", "Softmax", "Threshold"})
 
 
 @pytest.fixture(autouse=True)
@@ -57,14 +57,14 @@ def test_every_activation(kind, options, dtype):
     # torch's Softplus leaves away what is above 20.
     tolerance = 4e-9 if (kind, dtype) == ("Softplus", "float64") else None
     network = assert_equal_outputs(module, dtype=dtype, tolerance=tolerance)
-    assert network.layers[0].activation == ACTIVATIONS[kind][0]
+    assert network.layers[0].activation == TORCH_ACTIVATIONS[kind][0]
 
 
-@pytest.mark.parametrize("kind", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("kind", sorted(TORCH_ACTIVATIONS))
 def test_every_attribute_is_one_of_torch(kind):
     arguments = [0.1, 0.2] if kind == "Threshold" else []
     module = getattr(nn, kind)(*arguments)
-    assert all(hasattr(module, attribute) for attribute in ACTIVATIONS[kind][1].values())
+    assert all(hasattr(module, attribute) for attribute in TORCH_ACTIVATIONS[kind][1].values())
 
 
 def test_a_network():

@@ -92,15 +92,7 @@ def match_format(head: bytes) -> WeightFormat | None:
 
 
 def detect_format(path: Path) -> WeightFormat:
-    """Return the format of a file, from its first bytes.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    WeightsError
-        If the format is unknown, or `path` is a pipe or a device.
-    """
+    """Return the format of a file; raise WeightsError if it is unknown, or no regular file."""
     if path.exists() and not path.is_file() and not path.is_dir():
         msg = "weights must be in a regular file, which can be read more than once"
         raise WeightsError(msg, file=path, hint="copy a pipe's contents to a file")

@@ -32,15 +32,7 @@ _Members = dict[str, tuple[NpzMember, NpyHeader]]
 
 
 def serialize(network: Network) -> memoryview:
-    """Return the bytes of an npz file of a network.
-
-    Raises
-    ------
-    TypeError
-        If the format does not support the dtype of the parameters.
-    ValueError
-        If a parameter is NaN or infinite.
-    """
+    """Return the bytes of an npz file of a network; raise as `arrays_by_name`."""
     members = {}
     for name, array in arrays_by_name(network).items():
         part, number, kind = name.split(".")
@@ -59,13 +51,7 @@ def _own_name(name: str) -> str:
 
 
 def read(path: Path, options: LoadOptions) -> NamedArrays:
-    """Read the arrays of an npz file.
-
-    Raises
-    ------
-    WeightsError
-        If the file is damaged, unpacks to too many bytes, or is not an npz file of plain numbers.
-    """
+    """Read the arrays of an npz file of plain numbers, if they do not unpack to too many bytes."""
     with ExitStack() as stack:
         members = _open(path, stack)
         _check_total(path, sum(header.total for _, header in members.values()), options)
@@ -87,13 +73,7 @@ def read(path: Path, options: LoadOptions) -> NamedArrays:
 
 
 def read_headers(path: Path, _: LoadOptions) -> dict[str, Any]:
-    """Return name, dtype and shape of all arrays, without reading them.
-
-    Raises
-    ------
-    WeightsError
-        If the file is damaged, or is not an npz file of plain numbers.
-    """
+    """Return name, dtype and shape of all arrays, without reading them."""
     with ExitStack() as stack:
         headers = {name: header for name, (_, header) in _open(path, stack).items()}
     arrays = [[name, str(x.dtype), list(x.shape)] for name, x in headers.items()]

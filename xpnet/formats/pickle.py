@@ -21,13 +21,7 @@ _MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
 
 
 def read(path: Path, options: LoadOptions) -> NamedArrays:
-    """Read the arrays of a pickled dictionary.
-
-    Raises
-    ------
-    WeightsError
-        If the file is too large, is damaged, or is not a pickle of a dictionary of arrays.
-    """
+    """Read the arrays of a pickled dictionary, if neither the file nor the arrays are too large."""
     max_bytes = options.byte_limit
     with path.open("rb") as stream:
         check_size(path, "pickles", os.fstat(stream.fileno()).st_size, max_bytes)

@@ -76,15 +76,7 @@ class Tensor:
 
 
 def serialize(network: Network) -> bytes:
-    """Return the bytes of a safetensors file of a network.
-
-    Raises
-    ------
-    TypeError
-        If the format does not support the dtype of the parameters.
-    ValueError
-        If a parameter is NaN or infinite.
-    """
+    """Return the bytes of a safetensors file of a network; raise as `arrays_by_name`."""
     from safetensors.numpy import save
 
     arrays, description = arrays_by_name(network), describe(network)
@@ -93,13 +85,7 @@ def serialize(network: Network) -> bytes:
 
 
 def read(path: Path, options: LoadOptions) -> NamedArrays:
-    """Read the tensors and xpnet's description.
-
-    Raises
-    ------
-    WeightsError
-        As `read_arrays`, and if the header was changed after xpnet wrote it.
-    """
+    """Read the tensors and xpnet's description; raise if the header was changed after writing."""
     arrays, metadata = read_arrays(path, max_bytes=options.byte_limit)
     description = metadata.get(_KEY)
     # The first files of xpnet lack the checksum.
@@ -118,13 +104,7 @@ def _checksum(description: str, arrays: Mapping[str, NDArray[Any]]) -> int:
 
 
 def read_headers(path: Path, _: LoadOptions) -> dict[str, Any]:
-    """Return name, dtype and shape of all tensors, and the metadata, without reading tensors.
-
-    Raises
-    ------
-    WeightsError
-        If the header is invalid, or does not fit the file.
-    """
+    """Return name, dtype and shape of all tensors, and the metadata, without reading tensors."""
     with FileIO(path) as stream:
         metadata, tensors = _parse_file(stream, path)
     arrays = [[tensor.name, tensor.dtype, list(tensor.shape)] for tensor in tensors]
@@ -207,13 +187,7 @@ def _empty_buffer(tensor: Tensor) -> NDArray[np.uint8]:
 
 
 def parse_header(stream: "Readable", size: int) -> tuple[dict[str, str], list[Tensor]]:
-    """Read the header of a file of `size` bytes from its start.
-
-    Returns
-    -------
-    metadata : dict of str to str
-    tensors : list of Tensor
-        In the order of the file.
+    """Return metadata and tensors, in the order of the file, of a file of `size` bytes.
 
     Raises
     ------

@@ -47,10 +47,10 @@ def from_sklearn(estimator: Any, /) -> Network:
     Network(4 -> 8 relu -> 3 identity; Standardize(4 means, 4 scales); logits; float64, numpy)
     """
     *before, last = (
-        (step for _, step in estimator.steps) if _is(estimator, "Pipeline") else (estimator,)
+        (step for _, step in estimator.steps) if _has_class(estimator, "Pipeline") else (estimator,)
     )
-    steps = tuple(step for scaler in before for step in _steps_of(scaler))
-    if not _is(last, "MLPClassifier") and not _is(last, "MLPRegressor"):
+    steps = tuple(step for scaler in before for step in _convert_scaler(scaler))
+    if not _has_class(last, "MLPClassifier") and not _has_class(last, "MLPRegressor"):
         msg = f"`estimator` must be an MLPClassifier or MLPRegressor; got {type(last).__name__}"
         raise TypeError(msg)
     if not hasattr(last, "coefs_"):
@@ -58,11 +58,11 @@ def from_sklearn(estimator: Any, /) -> Network:
         raise TypeError(msg)
     classes = None
     final = "identity"
-    if _is(last, "MLPClassifier"):
+    if _has_class(last, "MLPClassifier"):
         if last.n_outputs_ > 1 and last.out_activation_ != "softmax":
             msg = "`estimator` must give one label per row; got a multilabel classifier"
             raise ValueError(msg)
-        classes = _classes_of(last.classes_)
+        classes = _class_labels(last.classes_)
     elif last.out_activation_ not in _LAST:
         msg = f"`estimator` must have the output identity or exp; got {last.out_activation_!r}"
         raise ValueError(msg)
@@ -78,23 +78,23 @@ def from_sklearn(estimator: Any, /) -> Network:
     return Network(layers, preprocessing=steps, output=output, classes=classes)
 
 
-def _is(estimator: Any, name: str) -> bool:
+def _has_class(estimator: Any, name: str) -> bool:
     """Return whether an estimator is of scikit-learn's class of this name."""
     kind = type(estimator)
     return kind.__name__ == name and kind.__module__.startswith("sklearn.")
 
 
-def _steps_of(scaler: Any) -> list[Step]:
+def _convert_scaler(scaler: Any) -> list[Step]:
     if scaler is None or scaler == "passthrough":
         return []
-    is_known = _is(scaler, "StandardScaler") or _is(scaler, "MinMaxScaler")
+    is_known = _has_class(scaler, "StandardScaler") or _has_class(scaler, "MinMaxScaler")
     if is_known and not hasattr(scaler, "n_features_in_"):
         msg = f"`estimator` must be fitted; got {type(scaler).__name__} before its fit"
         raise TypeError(msg)
-    if _is(scaler, "StandardScaler"):
+    if _has_class(scaler, "StandardScaler"):
         mean = scaler.mean_.copy() if scaler.with_mean else 0.0
         return [Standardize(mean, scaler.scale_.copy() if scaler.with_std else 1.0)]
-    if _is(scaler, "MinMaxScaler"):
+    if _has_class(scaler, "MinMaxScaler"):
         if scaler.clip:
             msg = "MinMaxScaler must not clip; got clip=True"
             raise ValueError(msg)
@@ -105,7 +105,7 @@ def _steps_of(scaler: Any) -> list[Step]:
     raise TypeError(msg)
 
 
-def _classes_of(classes: NDArray[Any]) -> list[Any]:
+def _class_labels(classes: NDArray[Any]) -> list[Any]:
     names: list[Any] = classes.tolist()
     if classes.dtype.kind in "fb" and all(float(name).is_integer() for name in names):
         return [int(name) for name in names]
@@ -175,7 +175,7 @@ def to_sklearn(network: Network, /) -> Any:
             " the whitening into the weights"
         )
         raise ValueError(msg)
-    scalers = [_scaler_of(step, network.n_in) for step in network.preprocessing]
+    scalers = [_make_scaler(step, network.n_in) for step in network.preprocessing]
     return make_pipeline(*scalers, mlp) if scalers else mlp
 
 
@@ -192,7 +192,7 @@ def _hidden_activation(network: Network) -> str:
     return names[hidden.pop()]
 
 
-def _scaler_of(step: Any, n_in: int) -> Any:
+def _make_scaler(step: Any, n_in: int) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler()

@@ -13,10 +13,10 @@ from xpnet.formats.checked_parameters import check_finite
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, output_of
 
-__all__ = ["ACTIVATIONS", "from_torch"]
+__all__ = ["TORCH_ACTIVATIONS", "from_torch"]
 
 # Class in torch.nn -> activation, and for each of its options the attribute of the module.
-ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
+TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
     "CELU": ("celu", {"alpha": "alpha"}),
     "ELU": ("elu", {"alpha": "alpha"}),
     "GELU": ("gelu", {"approximate": "approximate"}),
@@ -89,16 +89,16 @@ def from_torch(module: Any, /) -> Network:
     """
     layers: list[Dense] = []
     may_activate = False
-    for place, part in _parts(module, ""):
-        kind = _kind_of(part, place)
+    for position, part in _flatten(module, ""):
+        kind = _checked_kind(part, position)
         if kind == "Linear":
-            layers.append(_dense(part))
+            layers.append(_convert_linear(part))
             may_activate = True
         elif kind not in _NEUTRAL:
             if not may_activate:
-                msg = f"{kind} at {place or 'the front'} must follow a Linear layer"
+                msg = f"{kind} at {position or 'the front'} must follow a Linear layer"
                 raise ValueError(msg)
-            last, (name, attributes) = layers[-1], ACTIVATIONS[kind]
+            last, (name, attributes) = layers[-1], TORCH_ACTIVATIONS[kind]
             options = {option: getattr(part, x) for option, x in attributes.items()}
             layers[-1] = Dense(last.weight, last.bias, name, options)
             may_activate = False
@@ -110,50 +110,50 @@ def from_torch(module: Any, /) -> Network:
     return Network(layers, output=output_of(layers))
 
 
-def _parts(module: Any, place: str) -> Iterator[tuple[str, Any]]:
+def _flatten(module: Any, position: str) -> Iterator[tuple[str, Any]]:
     """Yield the modules of a Sequential and of nested ones, with their positions."""
-    if _is_of_torch(module) and type(module).__name__ == "Sequential":
-        _check_hooks(module, place)
+    if _has_torch_class(module) and type(module).__name__ == "Sequential":
+        _check_hooks(module, position)
         # A module may occur several times; named_children yields it once.
         for name, part in vars(module)["_modules"].items():
-            yield from _parts(part, f"{place}.{name}".lstrip("."))
+            yield from _flatten(part, f"{position}.{name}".lstrip("."))
     else:
-        yield place, module
+        yield position, module
 
 
-def _is_of_torch(module: Any) -> bool:
+def _has_torch_class(module: Any) -> bool:
     # A foreign class may compute anything, even if it is derived from torch's.
     return type(module).__module__.startswith("torch.nn.modules.")
 
 
-def _kind_of(module: Any, place: str) -> str:
+def _checked_kind(module: Any, position: str) -> str:
     kind = type(module).__name__
-    known = {"Linear", *_NEUTRAL, *ACTIVATIONS}
-    if not _is_of_torch(module) or kind not in known:
-        where = f" at {place}" if place else ""
+    known = {"Linear", *_NEUTRAL, *TORCH_ACTIVATIONS}
+    if not _has_torch_class(module) or kind not in known:
+        where = f" at {position}" if position else ""
         msg = (
             "`module` must be a torch.nn.Sequential of Linear layers and activations; got"
             f" {type(module).__module__}.{kind}{where}"
         )
         raise TypeError(msg)
-    _check_hooks(module, place)
+    _check_hooks(module, position)
     for name, values in _FIXED.get(kind, {}).items():
         if getattr(module, name) not in values:
-            msg = f"{kind} at {place} must have {name}={values[0]}; got {getattr(module, name)}"
+            msg = f"{kind} at {position} must have {name}={values[0]}; got {getattr(module, name)}"
             raise ValueError(msg)
     return kind
 
 
-def _check_hooks(module: Any, place: str) -> None:
+def _check_hooks(module: Any, position: str) -> None:
     # A hook, such as that of torch's older weight_norm, may compute anything.
     state = vars(module)
     if state["_forward_hooks"] or state["_forward_pre_hooks"] or "forward" in state:
         name = type(module).__name__
-        msg = f"{name} at {place or 'the top'} must have no hooks, and the forward of its class"
+        msg = f"{name} at {position or 'the top'} must have no hooks, and the forward of its class"
         raise ValueError(msg)
 
 
-def _dense(module: Any) -> Dense:
+def _convert_linear(module: Any) -> Dense:
     # Copies: training in torch would change shared memory.
     weight = to_numpy(module.weight).T.copy(order="C")
     if module.bias is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.ranges import without_overflow
 from xpnet.formats.model_file import ModelFile
-from xpnet.formats.torch import ACTIVATIONS
+from xpnet.formats.torch import TORCH_ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, layer_results, preprocessed
 from xpnet.parity.bounds.propagation import in_float64
@@ -116,7 +116,7 @@ def _numbers(outputs: list[Any], n_rows: int, network: Network) -> NDArray[Any]:
 
 def _is_of_torch(network: Network) -> bool:
     """Tell whether torch has all that the network does."""
-    known = {name for name, _ in ACTIVATIONS.values()}
+    known = {name for name, _ in TORCH_ACTIVATIONS.values()}
     return all(layer.activation in known for layer in network.layers)
 
 
@@ -136,7 +136,7 @@ def _activation_of_torch(layer: Dense) -> Any:
 
     kind, attributes = next(
         (kind, attributes)
-        for kind, (name, attributes) in ACTIVATIONS.items()
+        for kind, (name, attributes) in TORCH_ACTIVATIONS.items()
         if name == layer.activation
     )
     arguments = {x: layer.options[option] for option, x in attributes.items()}

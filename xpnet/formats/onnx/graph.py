@@ -116,11 +116,7 @@ class Graph:
     def result(self, name: str) -> tuple[GraphRows, int | None]:
         """Return the output of a name as rows, and the batch that the file fixes.
 
-        Raises
-        ------
-        ValueError
-            If the output is not that of fully connected layers; the message names operator and
-            node.
+        Raise ValueError, with operator and node, if it is not that of fully connected layers.
         """
         first_error = None
         for shape, fixed_batch, values in self._candidates:

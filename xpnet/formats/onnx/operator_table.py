@@ -23,14 +23,7 @@ __all__ = ["OPERATORS"]
 
 
 def _identity(node: Node) -> Value:
-    return node.inputs[0] if isinstance(node.inputs[0], np.ndarray) else _input_rows(node)
-
-
-def _input_rows(node: Node) -> GraphRows:
-    rows = node.inputs[0]
-    if not isinstance(rows, GraphRows):
-        node.reject("it must have an input")
-    return rows
+    return node.inputs[0] if isinstance(node.inputs[0], np.ndarray) else node.input_rows()
 
 
 def _dropout(node: Node) -> Value:
@@ -39,7 +32,7 @@ def _dropout(node: Node) -> Value:
         node.reject("it must not be in training mode")
     if any(x.ndim for x in constants):
         node.reject("its ratio and mode must be scalars")
-    return _input_rows(node)
+    return node.input_rows()
 
 
 def _cast(node: Node) -> Value:
@@ -50,7 +43,7 @@ def _cast(node: Node) -> Value:
             node.reject("the number of rows must not enter the arithmetic")
         with np.errstate(all="ignore"):
             return x.astype(dtype)
-    rows = _input_rows(node)
+    rows = node.input_rows()
     if rows.is_label:
         return rows
     is_first = not rows.steps and not rows.layers

@@ -56,10 +56,7 @@ def onnx_library() -> ModuleType:
 def parse(path: Path, *, max_bytes: int) -> Any:
     """Return the ``onnx.ModelProto`` of a file, without its external data.
 
-    Raises
-    ------
-    WeightsError
-        If the file is larger than `max_bytes`, is damaged, or has no graph.
+    Raise WeightsError if the file is larger than `max_bytes`, is damaged, or has no graph.
     """
     library = onnx_library()
     with path.open("rb") as stream:
@@ -101,10 +98,7 @@ def _check_strings(message: Any) -> None:
 def count_fields(content: bytes, limit: int) -> int:
     """Return the number of fields of a model and its parts, or any number above `limit`.
 
-    Raises
-    ------
-    ValueError
-        If the bytes are not a protobuf message.
+    Raise ValueError if the bytes are not a protobuf message.
     """
     count = 0
     pending = [("model", 0, len(content))]

@@ -24,11 +24,7 @@ _TYPES = {"float32": "tensor(float)", "float64": "tensor(double)"}
 
 
 class Schemas:
-    """The operators in the versions that a model declares.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
+    """The operators in the versions that an ``onnx.ModelProto`` declares.
 
     Raises
     ------
@@ -39,9 +35,8 @@ class Schemas:
     def __init__(self, model: Any) -> None:
         onnx = onnx_library()
         if model.ir_version > onnx.IR_VERSION:
-            msg = (
-                f"ONNX must be of format version {onnx.IR_VERSION} or older; got {model.ir_version}"
-            )
+            newest, found = onnx.IR_VERSION, model.ir_version
+            msg = f"ONNX must be of format version {newest} or older; got {found}"
             raise ValueError(msg)
         newest_ml = onnx.defs.onnx_ml_opset_version()
         self.version = _version_of(model, _OWN, _OLDEST, onnx.defs.onnx_opset_version(), None)
@@ -55,19 +50,10 @@ class Schemas:
         return f"{domain}:{proto.op_type}" if domain else str(proto.op_type)
 
     def check(self, proto: Any, *, is_known: bool) -> None:
-        """Raise if a node does not match the schema of its operator.
+        """Raise OperatorError if a node does not match the schema of its operator.
 
-        Parameters
-        ----------
-        proto : onnx.NodeProto
-        is_known : bool
-            Whether xpnet reads the operator; if not, only its name is validated.
-
-        Raises
-        ------
-        OperatorError
-            If the operator is unknown or removed, or if the number of inputs or outputs or an
-            attribute does not match.
+        The operator must exist in the version. Numbers of inputs and outputs and attributes are
+        validated if xpnet reads the operator (`is_known`).
         """
         schema = self._schema(proto.op_type, _ALIASES.get(proto.domain, proto.domain))
         reason = schema if isinstance(schema, str) else None

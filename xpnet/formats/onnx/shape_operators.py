@@ -79,17 +79,10 @@ def _integers(node: Node, name: str, position: int) -> list[int] | None:
 def _flatten(node: Node) -> Value:
     shape = _input_shape(node)
     if shape is None:  # one row of unknown shape
-        return _input_rows(node)
+        return node.input_rows()
     axis = int(node.attributes.get("axis", 1))
     axis = axis if axis == len(shape) else node.axis(axis, len(shape))
     return _reshaped(node, (math.prod(shape[:axis]), math.prod(shape[axis:])))
-
-
-def _input_rows(node: Node) -> GraphRows:
-    x = node.inputs[0]
-    if not isinstance(x, GraphRows):
-        node.reject("its input must have a shape")
-    return x
 
 
 def _reshape(node: Node) -> Value:
@@ -102,7 +95,7 @@ def _reshape(node: Node) -> Value:
     if shape is None:
         if len(target) != 2 or target[0] not in {-1, 0, 1}:
             node.reject("the shape of its input must be known")
-        return _reshaped(node, (BATCH, target[1])) if target[1] > 0 else _input_rows(node)
+        return _reshaped(node, (BATCH, target[1])) if target[1] > 0 else node.input_rows()
     if not node.attributes.get("allowzero"):
         target = [shape[i] if n == 0 and i < len(shape) else n for i, n in enumerate(target)]
     if target.count(-1) == 1:
@@ -116,7 +109,7 @@ def _reshape(node: Node) -> Value:
 def _squeeze(node: Node) -> Value:
     shape, axes = _input_shape(node), _integers(node, "axes", 1)
     if shape is None:
-        return _input_rows(node)
+        return node.input_rows()
     if axes == []:
         node.reject("its axes must be omitted or not empty; got an empty list")
     removed = _axes(node, axes, len(shape)) if axes else {i for i, n in enumerate(shape) if n == 1}
@@ -128,7 +121,7 @@ def _squeeze(node: Node) -> Value:
 def _unsqueeze(node: Node) -> Value:
     shape, axes = _input_shape(node), _integers(node, "axes", 1) or []
     if shape is None:
-        return _input_rows(node)
+        return node.input_rows()
     n_axes = len(shape) + len(axes)
     added = _axes(node, axes, n_axes)
     lengths = iter(shape)
@@ -154,7 +147,7 @@ def _transpose(node: Node) -> Value:
     kept = [axis for axis in order if shape[axis] not in {1, BATCH}]
     if kept != sorted(kept):
         node.reject("it must not move the values of a row")
-    return replace(_input_rows(node), shape=tuple(shape[axis] for axis in order), gate=None)
+    return replace(node.input_rows(), shape=tuple(shape[axis] for axis in order), gate=None)
 
 
 def _shape(node: Node) -> NDArray[Any]:

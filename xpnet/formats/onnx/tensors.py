@@ -23,10 +23,7 @@ _NUMERIC_TYPES = {
 def numpy_dtype(number: Any, what: str) -> np.dtype[Any]:
     """Return the dtype of a number in `onnx.TensorProto.DataType`; float32 for bfloat16.
 
-    Raises
-    ------
-    ValueError
-        If the dtype is not numeric; the message begins with `what`.
+    Raise ValueError, with a message that begins with `what`, if the dtype is not numeric.
     """
     return _widen(np.empty(0, _stored_dtype(number, what))).dtype
 

@@ -152,6 +152,12 @@ class Node:
             return second, first, False
         return self.reject("it must have one input that depends on the images, and a constant")
 
+    def input_rows(self) -> GraphRows:
+        """Return the first input, which must be rows."""
+        if not isinstance(self.inputs[0], GraphRows):
+            self.reject("its first input must depend on the images")
+        return self.inputs[0]
+
     def axis(self, axis: int, n_axes: int) -> int:
         """Return an axis as a non-negative number; raise if it is out of range."""
         if not -n_axes <= axis < n_axes:
