@@ -177,3 +177,9 @@ def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(path)
     with pytest.raises(WeightsError, match="weights must be in a regular file"):
         load(path)
+
+
+def test_the_dtype_of_the_inputs_is_for_onnx(network, path):
+    with pytest.raises(ValueError, match=r"`path` must end in \.onnx; got '.*\.safetensors'"):
+        save(network, path, input_dtype="uint8")
+    assert not path.exists()

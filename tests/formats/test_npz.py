@@ -270,3 +270,9 @@ def test_a_size_that_lies(error, path, place):
     content[start + place : start + place + 4] = struct.pack("<I", size % (1 << 32))
     error(bytes(content), max_bytes=1 << 40)
     assert peak_bytes(path, max_bytes=1 << 40) < 1 << 21
+
+
+def test_a_description_that_is_not_bytes(error):
+    members = {name: npy(x) for name, x in BOOK.items()}
+    text = error(zipped({**members, "xpnet": npy(np.ones(3))}))
+    assert "xpnet's description must be bytes, found float64" in text
