@@ -23,7 +23,7 @@ import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples, batches
-from xpnet.training.learner import Learner
+from xpnet.training.loop import Trainer
 
 PACKAGES = ("xpnet", "numpy", "torch", "jax", "cupy-cuda13x")
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -70,13 +70,13 @@ def followed(
 ) -> list[dict[str, Any]]:
     """Return the parameters and the loss after so many steps."""
     chosen, rate = OPTIMIZERS[optimizer]
-    learner = Learner(Objective(start().map_arrays(convert)), chosen)
+    learner = Trainer(Objective(start().map_arrays(convert)), chosen)
     n_rows = steps[-1] * BATCH_SIZE
     order = np.random.default_rng(0).permutation(n_rows)
     found = []
     parts = batches(Examples(*examples(n_rows)), order, learner.objective, BATCH_SIZE)
-    for n, (rows, targets) in enumerate(parts, start=1):
-        loss = learner.learn(rows, targets, rate)
+    for n, batch in enumerate(parts, start=1):
+        loss = learner.step(batch, rate)
         if n in steps:
             parameters = to_numpy(learner.parameters)
             found.append({"steps": n, "parameters": parameters, "loss": float(to_numpy(loss))})

@@ -122,13 +122,13 @@ def in_float64(order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return the parameters after an epoch in this order."""
     from xpnet.training.backward import Objective
     from xpnet.training.examples import Examples, batches
-    from xpnet.training.learner import Learner
+    from xpnet.training.loop import Trainer
 
     exact = start().map_arrays(lambda x: x.astype(np.float64))
-    learner = Learner(Objective(exact), xpnet.Adam())
+    learner = Trainer(Objective(exact), xpnet.Adam())
     parts = batches(Examples(*examples(len(order))), order, learner.objective, BATCH_SIZE)
-    for rows, targets in parts:
-        learner.learn(rows, targets, RATE)
+    for batch in parts:
+        learner.step(batch, RATE)
     parameters: np.ndarray[Any, Any] = learner.parameters
     return parameters
 

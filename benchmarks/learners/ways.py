@@ -50,19 +50,19 @@ class Steps:
     def __init__(self, n_rows: int, threads: int) -> None:
         from xpnet.training.backward import Objective
         from xpnet.training.examples import Examples
-        from xpnet.training.learner import Learner
+        from xpnet.training.loop import Trainer
 
         del threads
         self._examples = Examples(*examples(n_rows))
-        self._learner = Learner(Objective(start()), xpnet.Adam())
+        self._learner = Trainer(Objective(start()), xpnet.Adam())
 
     def epoch(self, order: Order) -> None:
         """Learn from the images in this order."""
         from xpnet.training.examples import batches
 
         objective = self._learner.objective
-        for rows, targets in batches(self._examples, order, objective, BATCH_SIZE):
-            self._learner.learn(rows, targets, RATE)
+        for batch in batches(self._examples, order, objective, BATCH_SIZE):
+            self._learner.step(batch, RATE)
 
     def parameters(self) -> list[NDArray[Any]]:
         """Return weights and biases."""

@@ -304,7 +304,7 @@ def test_labels_that_are_no_class(refused: Any, labelled: Path, output: Path) ->
 def test_a_training_that_runs_away_at_once(refused: Any, output: Path) -> None:
     code, line = refused("train", *QUICK, "--learning-rate", "1e39", "-o", output)
     assert code == 2
-    assert " ran away in epoch 1: a lower learning rate may help\n" in line
+    assert " diverged in epoch 1: a lower learning rate may help\n" in line
     assert list(output.parent.iterdir()) == []
 
 
@@ -317,7 +317,7 @@ def test_a_training_that_runs_away_later_keeps_what_was_good(
     monkeypatch.setattr(schedules.Cosine, "after", lambda _, n, __: 1.0 if n < 5 else 1e39)
     result = xpnet("train", *QUICK, "-o", output)
     assert result.code == 2
-    assert " ran away in epoch 2" in result.err
+    assert " diverged in epoch 2" in result.err
     assert f"; {output} holds the weights of epoch 1\n" in result.err
     assert list(output.parent.iterdir()) == [output]
     assert load(output).n_in == 784

@@ -192,10 +192,10 @@ def test_force_begins_an_unfinished_training_anew(
 
     original = Loop.end_epoch
 
-    def stop_in_third(self: Loop) -> None:
+    def stop_in_third(self: Loop, *given: float) -> None:
         if len(self.history) == 2:
             interrupt()
-        original(self)
+        original(self, *given)
 
     with monkeypatch.context() as patch:
         patch.setattr(Loop, "end_epoch", stop_in_third)
@@ -218,7 +218,7 @@ def test_force_begins_an_unfinished_training_anew(
 def test_an_interrupt_before_the_first_epoch_leaves_nothing(
     refused: Any, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xpnet.training.loop.Loop.end_epoch", lambda _: interrupt())
+    monkeypatch.setattr("xpnet.training.loop.Loop.end_epoch", lambda *_: interrupt())
     assert refused("train", *WORDS, "-o", output) == (130, "xpnet: interrupted\n")
     assert [*output.parent.iterdir()] == []
 
@@ -278,4 +278,4 @@ def test_a_pipe_in_place_of_a_checkpoint(refused: Any, output: Path, checkpoint:
     os.mkfifo(checkpoint)
     code, line = refused("train", *WORDS, "-o", output, "--resume")
     assert code == 4
-    assert f"{checkpoint}: not a checkpoint of a training, remove it to begin anew" in line
+    assert f"{checkpoint}: not a training checkpoint, remove it to start over" in line

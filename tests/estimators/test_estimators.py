@@ -1,4 +1,4 @@
-"""The scikit-learn face: scikit-learn's own checks, its results, and every array library."""
+"""Tests of the estimators: scikit-learn's own checks, its results, and every array library."""
 
 import pickle
 import re
@@ -131,11 +131,10 @@ def test_as_good_as_scikit_learns(kind, load, rate, noise):
 def test_early_stopping_holds_out_a_share_of_each_class(monkeypatch):
     y = np.asarray([0] * 40 + [1] * 10 + [2] * 10)
     seen = []
-    score = MLPClassifier._score_of  # noqa: SLF001 (what is held out shows nowhere else)
     monkeypatch.setattr(
         MLPClassifier,
-        "_score_of",
-        lambda self, network, lesson: seen.append(lesson.truth) or score(self, network, lesson),
+        "_metric",
+        lambda _, y, found, **_options: seen.append(y) or float(np.mean(y == found)),
     )
     mlp = small(early_stopping=True, validation_fraction=0.2, max_iter=5).fit(X, y)
     assert np.bincount(seen[0]).tolist() == [8, 2, 2]
@@ -251,8 +250,8 @@ def test_float32_stays_and_integers_become_float64():
 
 
 def test_sparse_rows_are_as_dense_ones(monkeypatch):
-    monkeypatch.setattr("xpnet.estimators.inputs.ROWS_AT_A_TIME", 16)
-    monkeypatch.setattr("xpnet.estimators.lesson.ROWS_AT_A_TIME", 16)
+    monkeypatch.setattr("xpnet.estimators.inputs._ROWS_AT_A_TIME", 16)
+    monkeypatch.setattr("xpnet.training.examples._ROWS_AT_A_TIME", 16)
     x = np.where(np.abs(X) > 0.5, X, 0.0)
     options = {"batch_size": 8, "early_stopping": True, "validation_fraction": 0.2}
     dense, sparse = small(**options).fit(x, IDS), small(**options).fit(csr_array(x), IDS)
@@ -326,7 +325,9 @@ def test_partial_fit_knows_classes_that_it_has_not_met():
     mlp = small().partial_fit(X[:20], np.zeros(20, int), classes=[0, 1, 2])
     assert mlp.predict_proba(X).shape == (60, 3)
     mlp.partial_fit(X, IDS, classes=[0, 1, 2])
-    with pytest.raises(ValueError, match=r"`y` must hold classes of \[0 1 2\], as before; got"):
+    with pytest.raises(
+        ValueError, match=r"`y` must hold classes of the first call, \[0 1 2\]; got"
+    ):
         mlp.partial_fit(X, IDS + 1)
     with pytest.raises(ValueError, match=r"`classes` must be those of the first call, \[0 1 2\]"):
         mlp.partial_fit(X, IDS, classes=[0, 1])
@@ -350,7 +351,7 @@ def test_warm_start_goes_on():
 
 def test_what_must_stay_to_go_on():
     mlp = small(warm_start=True).fit(X, IDS)
-    with pytest.raises(ValueError, match="`hidden_layer_sizes` and `activation` must stay"):
+    with pytest.raises(ValueError, match="`hidden_layer_sizes` and `activation` must not change"):
         mlp.set_params(hidden_layer_sizes=(9,)).fit(X, IDS)
     with pytest.raises(ValueError, match="X has 3 features"):
         mlp.fit(X[:, :3], IDS)
@@ -418,22 +419,22 @@ def test_activations_beyond_scikit_learns():
         (MLPClassifier, {"solver": "lbfgs"}, "('lbfgs' is not supported); got 'lbfgs'"),
         (MLPRegressor, {"loss": "poisson"}, "('poisson' is not supported); got 'poisson'"),
         (MLPClassifier, {"activation": "step"}, "that has a derivative; got 'step'"),
-        (MLPClassifier, {"hidden_layer_sizes": (3, 0)}, "`hidden_layer_sizes` must be whole"),
+        (MLPClassifier, {"hidden_layer_sizes": (3, 0)}, "`hidden_layer_sizes` must be integers"),
         (MLPClassifier, {"alpha": -1}, "`alpha` must be 0 or more; got -1"),
-        (MLPClassifier, {"batch_size": 0}, "'auto' or a whole number of at least 1; got 0"),
+        (MLPClassifier, {"batch_size": 0}, "'auto' or an integer of at least 1; got 0"),
         (MLPClassifier, {"learning_rate": "fast"}, "`learning_rate` must be 'constant', "),
         (MLPClassifier, {"learning_rate_init": 0.0}, "`learning_rate_init` must be positive"),
-        (MLPClassifier, {"max_iter": 2.5}, "`max_iter` must be a whole number of at least 1"),
+        (MLPClassifier, {"max_iter": 2.5}, "`max_iter` must be an integer of at least 1"),
         (MLPClassifier, {"momentum": 1.0}, "`momentum` must be from 0 to below 1; got 1.0"),
         (MLPClassifier, {"shuffle": "no"}, "`shuffle` must be True or False; got 'no'"),
         (MLPClassifier, {"tol": float("nan")}, "`tol` must be 0 or more; got nan"),
         (MLPClassifier, {"n_iter_no_change": 0}, "at least 1, or infinity; got 0"),
-        (MLPClassifier, {"predict_batch_size": 0}, "None or a whole number of at least 1; got 0"),
+        (MLPClassifier, {"predict_batch_size": 0}, "None or an integer of at least 1; got 0"),
         (MLPClassifier, {"device": "tpu"}, "`device` must be cpu, gpu, gpu:N"),
         (
             MLPClassifier,
             {"early_stopping": True, "validation_fraction": 0.01},
-            "`validation_fraction` must hold out 2 rows at least; got 1 of 60",
+            "`validation_fraction` must hold out at least 2 rows; got 1 of 60",
         ),
     ],
 )
@@ -463,7 +464,7 @@ def test_batches_without_weight_teach_nothing():
 
 
 def test_answers_of_several_classes_each_are_refused():
-    with pytest.raises(ValueError, match="`y` must give one class for each row, or columns of 0"):
+    with pytest.raises(ValueError, match="`y` must hold one class per row, or columns of 0"):
         small().fit(X, np.stack([IDS, IDS], axis=1))
 
 
@@ -501,7 +502,7 @@ def test_it_stops_when_nothing_gets_better():
 
 
 def test_a_batch_above_all_rows_is_clipped():
-    with pytest.warns(UserWarning, match="above the 60 rows to learn from; got 99: 60 is taken"):
+    with pytest.warns(UserWarning, match="above the number of training rows; got 99: 60 is used"):
         mlp = small(batch_size=99).fit(X, IDS)
     assert_same_bits(mlp, small(batch_size=60).fit(X, IDS))
 
@@ -518,18 +519,18 @@ def test_verbose(capsys):
 
 
 def test_an_interrupted_training_is_kept(monkeypatch):
-    from xpnet.training.learner import Learner
+    from xpnet.training.loop import Trainer
 
-    learn, calls = Learner.learn, []
+    step, calls = Trainer.step, []
 
     def interrupted(self, *args, **options):
         calls.append(args)
         if len(calls) > 3:
             raise KeyboardInterrupt
-        return learn(self, *args, **options)
+        return step(self, *args, **options)
 
-    monkeypatch.setattr(Learner, "learn", interrupted)
-    with pytest.warns(UserWarning, match="the training was interrupted"):
+    monkeypatch.setattr(Trainer, "step", interrupted)
+    with pytest.warns(UserWarning, match="training was interrupted"):
         mlp = small().fit(X, IDS)
     assert mlp.n_iter_ == 3
     assert mlp.predict(X).shape == (60,)

@@ -1,4 +1,4 @@
-"""Images that moved, or bent."""
+"""Tests of augmentation."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_the_shape_of_images(shape, expected):
 
 
 def test_rows_that_are_no_square_have_no_shape():
-    message = r"\(n, height, width\) or square to be moved or bent; got the shape \(5, 785\)"
+    message = r"\(n, height, width\), or be square, for `augment` and `distort`; got .*\(5, 785\)"
     with pytest.raises(ValueError, match=message):
         image_shape((5, 785))
 
@@ -95,7 +95,7 @@ def test_little_strength_bends_little():
     height, width = shape = (28, 28)
     down, right = np.indices(shape)
     rows = (down * 3.0 + right * 2.0).reshape(1, -1)  # a plane, of which a place tells the value
-    places = Waves(shape).places(1, 0.01, np.random.default_rng(4))
+    places = Waves(shape).coordinates(1, 0.01, np.random.default_rng(4))
     result = bent(rows, shape, 0.01, seed=4).reshape(shape)
     truth = (3.0 * places[0] + 2.0 * places[1]).reshape(shape)
     inner = (slice(1, height - 1), slice(1, width - 1))  # beyond the edge is zero
@@ -146,7 +146,7 @@ def test_inside_a_constant_image_nothing_changes():
 @pytest.mark.parametrize("shape", [(4, 4), (28, 28), (13, 40)])
 def test_waves_do_not_shift(shape):
     # The mean displacement over an image is that of the constant wave, which is left out.
-    down, right = Waves(shape).places(40, 3.0, np.random.default_rng(5))
+    down, right = Waves(shape).coordinates(40, 3.0, np.random.default_rng(5))
     places = np.indices(shape).reshape(2, -1)
     for moved, place in zip((down, right), places, strict=True):
         np.testing.assert_allclose((moved - place).mean(axis=1), 0.0, atol=3e-5)
@@ -154,7 +154,7 @@ def test_waves_do_not_shift(shape):
 
 def test_waves_move_as_much_as_they_say():
     shape = (28, 28)
-    down, right = Waves(shape).places(20_000, 2.0, np.random.default_rng(6))
+    down, right = Waves(shape).coordinates(20_000, 2.0, np.random.default_rng(6))
     places = np.indices(shape).reshape(2, -1)
     # Over many images, each pixel is moved neither way; at its corner by the sum of all waves.
     orders = np.arange(4)

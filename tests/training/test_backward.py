@@ -1,4 +1,4 @@
-"""Gradients by the chain rule: against differences, against torch's, in both precisions."""
+"""Tests of gradients: against finite differences, and against torch in both precisions."""
 
 from itertools import pairwise
 
@@ -9,7 +9,12 @@ import xpnet
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.training.backward import Objective, loss_and_gradient
 from xpnet.training.optimizers import OPTIMIZERS, State
-from xpnet.training.parameters import Layout, vector_of
+from xpnet.training.parameters import (
+    flatten_parameters,
+    unflatten_parameters,
+    weight_mask,
+    with_parameters,
+)
 
 LEARNABLE = [name for name, row in ACTIVATIONS.items() if row.is_learnable]
 OPTIONS = {
@@ -114,15 +119,15 @@ def gradient_here(objective, rows, answers):
 def assert_equals_differences(objective, rows, answers, found, tolerance):
     """Compare a loss and a gradient with the loss by its definition, and its differences."""
     loss, gradient = found
-    network, layout = objective.network, Layout(objective.network)
+    network = objective.network
     expected = direct(objective, network, rows, answers)
     assert loss == pytest.approx(expected, rel=tolerance / 100)
-    vector, h, random = vector_of(network), 1e-6, np.random.default_rng(11)
+    vector, h, random = flatten_parameters(network), 1e-6, np.random.default_rng(11)
     # A few directions tell as much as every element, in a fraction of the time.
     for _ in range(3):
         direction = random.normal(size=vector.shape)
         ahead, behind = (
-            direct(objective, layout.with_parameters(vector + step, np), rows, answers)
+            direct(objective, with_parameters(network, vector + step, np), rows, answers)
             for step in (h * direction, -h * direction)
         )
         slope = (ahead - behind) / (2 * h)
@@ -266,7 +271,7 @@ def float32_bound(objective, rows, answers):
         stages.append((x, x_error, slope, slope_error, layer))
         x, x_error = y, steep * z_error + FUNCTION * np.maximum(1, np.abs(y)) * bool(curved)
     targets = objective.targets(answers, rows.dtype, np)
-    _, g = objective.of(x, targets, np)
+    _, g = objective.mean_loss(x, targets, np)
     if objective.loss == "cross_entropy":
         # Logits that are off by e change no probability by more than the factor exp(2 e).
         off = np.expm1(2 * x_error.max(axis=1, keepdims=True)) + (x.shape[1] + 16) * ROUNDING
@@ -312,7 +317,7 @@ def test_float32_is_as_near_as_its_roundings(seed):
 def test_the_order_of_the_gradient_is_that_of_the_layout():
     objective, rows, answers = draw("classes", [2, (4, "tanh", {})], 5, np.random.default_rng(1))
     _, gradient = gradient_here(objective, rows, answers)
-    (weight1, bias1), (weight2, bias2) = Layout(objective.network).pairs(gradient, np)
+    (weight1, bias1), (weight2, bias2) = unflatten_parameters(objective.network, gradient, np)
     # By hand, once more.
     (w1, b1), (w2, b2) = pairs_of(objective.network)
     x = 0.5 * rows
@@ -363,16 +368,16 @@ def test_a_step_waits_for_no_value(name, kind):
     from xpnet.arrays.namespace import array_namespace
 
     objective, rows, answers = draw(kind, [5, (4, "gelu", {})], 6, np.random.default_rng(5), "f4")
-    optimizer, layout = OPTIMIZERS[name], Layout(objective.network)
-    vector = jax.numpy.asarray(vector_of(objective.network))
+    optimizer = OPTIMIZERS[name]
+    vector = jax.numpy.asarray(flatten_parameters(objective.network))
     xp = array_namespace(vector)
     objective = Objective(objective.network.map_arrays(jax.numpy.asarray), objective.loss)
 
     def step(vector, vectors, rows, answers):
         targets = objective.targets(answers, vector.dtype, xp)
-        pairs = layout.pairs(vector, xp)
+        pairs = unflatten_parameters(objective.network, vector, xp)
         loss, gradient = loss_and_gradient(objective, pairs, rows, targets, xp)
-        decayed = layout.is_weight(vector, xp)
+        decayed = weight_mask(objective.network, vector, xp)
         state, update = optimizer.step(
             State(3, vectors), gradient, vector, rate=0.1, decayed=decayed
         )
@@ -400,7 +405,7 @@ def assert_slopes_of_huge_logits(kind, xp_backend, dtype, huge):
     answers = [0, 0] if objective.has_classes else np.zeros((2, n_out))
     kind_of = "int64" if objective.has_classes else "float32"
     targets = objective.targets(xp_backend.asarray(answers, kind_of), logits.dtype, xp)
-    loss, slope = objective.of(logits, targets, xp)
+    loss, slope = objective.mean_loss(logits, targets, xp)
     loss = float(xp_backend.check(loss, dtype=wide, shape=()))
     values = xp_backend.check(slope, dtype=dtype, shape=(2, n_out)).astype(np.float64)
     if objective.loss == "cross_entropy":
@@ -437,7 +442,9 @@ def test_the_loss_of_short_numbers_is_a_longer_one():
 
 def test_a_step_cannot_be_learned_through():
     network = xpnet.init_network([4, 3, 2], activation="step")
-    with pytest.raises(ValueError, match="activation 'step' has no derivative to learn by"):
+    with pytest.raises(
+        ValueError, match="activation 'step' cannot be trained: it has no derivative"
+    ):
         Objective(network)
 
 
@@ -471,9 +478,9 @@ def of(n_out, output="logits", activation="identity"):
         (
             of(3, "probabilities", "relu"),
             None,
-            "`network` must end in softmax or sigmoid to learn probabilities; got relu",
+            "`network` must end in softmax or sigmoid to be trained on probabilities; got relu",
         ),
-        (of(1, "probabilities", "softmax"), None, "must have two or more units to learn a softm"),
+        (of(1, "probabilities", "softmax"), None, "must have two or more units to be trained"),
     ],
 )
 def test_a_loss_must_suit_the_network(network, loss, message):
@@ -506,5 +513,5 @@ def test_a_pair_of_widths_is_not_mixed_up():
         np.random.default_rng(8),
     )
     _, gradient = gradient_here(objective, rows, answers)
-    shapes = [weight.shape for weight, _ in Layout(objective.network).pairs(gradient, np)]
+    shapes = [weight.shape for weight, _ in unflatten_parameters(objective.network, gradient, np)]
     assert shapes == list(pairwise([7, 5, 3, 2, 4]))

@@ -1,4 +1,4 @@
-"""A training that is interrupted goes on as if it had not been."""
+"""Tests of checkpoints: interrupted, killed and resumed training runs, and damaged files."""
 
 import errno
 import hashlib
@@ -46,14 +46,14 @@ def start(**options):
 OPTIONS = {"epochs": 4, "batch_size": 25, "validation": 0.25, "augment": 1, "distort": 0.5}
 
 
-class Stop(Exception):  # noqa: N818 (as StopIteration)
+class StopError(Exception):
     """What interrupts a training."""
 
 
 def stop_after(n):
     def on_epoch(epoch):
         if epoch.number == n:
-            raise Stop
+            raise StopError
 
     return on_epoch
 
@@ -73,7 +73,7 @@ def test_it_goes_on_to_the_same_bits(tmp_path, digits, optimizer, n):
     options = {**OPTIONS, "optimizer": optimizer}
     expected = xpnet.train(start(), *digits, **options)
     path = tmp_path / "training.ckpt"
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         xpnet.train(start(), *digits, checkpoint=path, on_epoch=stop_after(n), **options)
     seen = []
     run = xpnet.train(
@@ -90,7 +90,7 @@ def test_it_goes_on_to_the_same_bits(tmp_path, digits, optimizer, n):
 def test_of_every_precision(tmp_path, digits, dtype):
     expected = xpnet.train(start(dtype=dtype), *digits, **OPTIONS)
     path = tmp_path / "training.ckpt"
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         xpnet.train(start(dtype=dtype), *digits, checkpoint=path, on_epoch=stop_after(2), **OPTIONS)
     run = xpnet.train(start(dtype=dtype), *digits, checkpoint=path, resume=True, **OPTIONS)
     assert facts(run) == facts(expected)
@@ -106,7 +106,7 @@ def test_of_a_regression(tmp_path):
 
     expected = xpnet.train(network(), x, answers, **options)
     path = tmp_path / "training.ckpt"
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         xpnet.train(network(), x, answers, checkpoint=path, on_epoch=stop_after(2), **options)
     run = xpnet.train(network(), x, answers, checkpoint=path, resume=True, **options)
     assert facts(run) == facts(expected)
@@ -130,7 +130,7 @@ def test_on_every_backend(tmp_path, xp_backend, digits):
 
     expected = xpnet.train(network(), *digits, **options)
     path = tmp_path / "training.ckpt"
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         xpnet.train(network(), *digits, checkpoint=path, on_epoch=stop_after(1), **options)
     run = xpnet.train(network(), *digits, checkpoint=path, resume=True, **options)
     assert facts_there(run) == facts_there(expected)
@@ -183,7 +183,7 @@ def test_patience_is_kept(tmp_path):
     assert len(expected.history) == 4
     for n in (1, 2, 3, 4):
         path = tmp_path / f"{n}.ckpt"
-        with pytest.raises(Stop):
+        with pytest.raises(StopError):
             train(checkpoint=path, on_epoch=stop_after(n))
         assert facts(train(checkpoint=path, resume=True)) == facts(expected)
 
@@ -236,14 +236,16 @@ OTHERS = {
 def kept(tmp_path, digits):
     """Return a checkpoint after two epochs."""
     path = tmp_path / "training.ckpt"
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         xpnet.train(start(), *digits, checkpoint=path, on_epoch=stop_after(2), **OPTIONS)
     return path
 
 
 def assert_refused(path, network, images, labels, **options):
     before = path.read_bytes()
-    message = "a checkpoint of another training: the data, an option or the start differs, remove"
+    message = (
+        "a checkpoint of another training run: data, options or initial network differ, remove"
+    )
     with pytest.raises(WeightsError, match=message) as caught:
         xpnet.train(network, images, labels, checkpoint=path, resume=True, **{**OPTIONS, **options})
     assert caught.value.file == str(path)
@@ -296,7 +298,7 @@ def test_a_schedule_is_known_by_its_values(tmp_path, digits):
     path = tmp_path / "training.ckpt"
     one, same = (lambda n_done, n_steps: 1.0 - n_done / n_steps for _ in range(2))
     assert one is not same
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         xpnet.train(
             start(), *digits, checkpoint=path, on_epoch=stop_after(2), schedule=one, **OPTIONS
         )
@@ -341,9 +343,9 @@ def with_header(*words):
     return change
 
 
-NO_CHECKPOINT = "not a checkpoint of a training, remove it to begin anew"
-DAMAGED = "a damaged checkpoint, remove it to begin anew"
-OTHER = "a checkpoint of another training: the data, an option or the start differs, remove it"
+NO_CHECKPOINT = "not a training checkpoint, remove it to start over"
+DAMAGED = "a damaged checkpoint, remove it to start over"
+OTHER = "a checkpoint of another training run: data, options or initial network differ, remove it"
 FOREIGN = {
     "a network": (save(ARRAYS), NO_CHECKPOINT),
     "no history": (made(history=None), NO_CHECKPOINT),
@@ -629,7 +631,7 @@ def test_what_runs_away_leaves_the_last_good_epoch(tmp_path, digits):
         return 1.0 if n_done < 8 else 1e45
 
     options = {**OPTIONS, "schedule": schedule, "optimizer": "sgd"}
-    with pytest.raises(RunawayError, match="ran away in epoch 3") as first:
+    with pytest.raises(RunawayError, match="diverged in epoch 3") as first:
         xpnet.train(start(), *digits, checkpoint=path, **options)
     found, _ = read_arrays(path)
     good = xpnet.train(start(), *digits, **{**options, "epochs": 2})
@@ -638,7 +640,7 @@ def test_what_runs_away_leaves_the_last_good_epoch(tmp_path, digits):
         p.reshape(-1) for layer in good.network.layers for p in (layer.weight, layer.bias)
     ]
     np.testing.assert_array_equal(found["best"], np.concatenate(parameters))
-    with pytest.raises(RunawayError, match="ran away in epoch 3") as second:
+    with pytest.raises(RunawayError, match="diverged in epoch 3") as second:
         xpnet.train(start(), *digits, checkpoint=path, resume=True, **options)
     assert facts(second.value.run) == facts(good)
 
@@ -741,7 +743,7 @@ def test_a_flipped_bit_is_noticed(kept, digits):
     content = bytearray(kept.read_bytes())
     content[-5] ^= 1
     kept.write_bytes(content)
-    with pytest.raises(WeightsError, match="a damaged checkpoint, remove it to begin anew"):
+    with pytest.raises(WeightsError, match="a damaged checkpoint, remove it to start over"):
         xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
 
 

@@ -1,4 +1,4 @@
-"""Rows and answers, in their order."""
+"""Tests of the validation of examples, and of batches."""
 
 from dataclasses import replace
 
@@ -46,10 +46,10 @@ def test_batches_are_the_rows_in_their_order(monkeypatch, batch_size, at_a_time,
     if augment:  # by nothing, but in the other thread
         options = {"augmentation": Augmentation((2, 2)), "random": np.random.default_rng(1)}
     found = [*batches(Examples(ROWS, labels), order, objective, batch_size, **options)]
-    sizes = [len(rows) for rows, _ in found]
+    sizes = [len(batch.rows) for batch in found]
     assert sizes == [min(batch_size, 11 - i) for i in range(0, 11, batch_size)]
-    np.testing.assert_array_equal(np.concatenate([rows for rows, _ in found]), ROWS[order])
-    targets = np.concatenate([targets for _, targets in found])
+    np.testing.assert_array_equal(np.concatenate([batch.rows for batch in found]), ROWS[order])
+    targets = np.concatenate([batch.targets for batch in found])
     np.testing.assert_array_equal(targets, np.eye(3)[labels[order]])
     assert targets.dtype == np.float32
 
@@ -67,8 +67,8 @@ def test_the_random_numbers_of_parts_come_in_their_order(monkeypatch):
         random=np.random.default_rng(5),
     )
     random = np.random.default_rng(5)
-    for i, (rows, _) in enumerate(found):
-        np.testing.assert_array_equal(rows, augmentation(ROWS[2 * i : 2 * i + 2], random))
+    for i, batch in enumerate(found):
+        np.testing.assert_array_equal(batch.rows, augmentation(ROWS[2 * i : 2 * i + 2], random))
 
 
 def test_an_error_of_an_augmentation_comes_through(monkeypatch):
@@ -97,7 +97,7 @@ def test_examples_stay_where_they_are(xp_backend):
     rows = xp_backend.asarray(ROWS, "uint8")
     examples = as_examples(objective, rows, xp_backend.asarray(labels, "int64"), "forbid")
     order = np.asarray([7, 2, 2, 11])
-    taken = examples.taken(order)
+    taken = examples.take(order)
     np.testing.assert_array_equal(
         xp_backend.check(taken.rows, dtype="uint8", shape=(4, 4)), ROWS[order]
     )
@@ -111,10 +111,11 @@ def test_host_examples_come_to_the_network(xp_backend):
     objective = objective_of(3, xp_backend)
     examples = as_examples(objective, ROWS.reshape(12, 2, 2), np.arange(12) % 3)
     assert isinstance(examples.rows, np.ndarray)
-    (rows, targets), *_ = batches(examples, np.arange(12), objective, 5)
+    (rows, targets, weights, total), *_ = batches(examples, np.arange(12), objective, 5)
     np.testing.assert_array_equal(xp_backend.check(rows, dtype="uint8", shape=(5, 4)), ROWS[:5])
     values = xp_backend.check(targets, dtype="float32", shape=(5, 3))
     np.testing.assert_array_equal(values, np.eye(3)[np.arange(5) % 3])
+    assert (weights, total) == (None, 5.0)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +146,24 @@ def test_answers_of_every_kind(n_out, options, labels, expected):
     [
         (3, {}, [0, 3], ValueError, "class ids from 0 to 2; got 3 in place 1"),
         (3, {}, [0.0, 1.0], TypeError, "`labels` must be integers"),
-        (3, {}, [0], ValueError, r"the shape \(2,\), as there are images; got \(1,\)"),
-        (3, {}, [[0], [1]], ValueError, r"the shape \(2,\), as there are images; got \(2, 1\)"),
+        (3, {}, [0], ValueError, r"the shape \(2,\) for these images; got \(1,\)"),
+        (3, {}, [[0], [1]], ValueError, r"the shape \(2,\) for these images; got \(2, 1\)"),
         (1, {}, [0, 2], ValueError, "class ids from 0 to 1; got 2 in place 1"),
         (3, {"classes": ["a", "b", "c"]}, np.asarray(["a", "d"]), ValueError, "got d in place 1"),
-        (2, {"output": "values"}, [1.0, 2.0], ValueError, r"shape \(2, 2\), .*; got \(2,\)"),
-        (1, {"output": "values"}, [1.0], ValueError, r"shape \(2, 1\), .*; got \(1,\)"),
+        (
+            2,
+            {"output": "values"},
+            [1.0, 2.0],
+            ValueError,
+            r"shape \(2, 2\) for these images; got \(2,\)",
+        ),
+        (
+            1,
+            {"output": "values"},
+            [1.0],
+            ValueError,
+            r"shape \(2, 1\) for these images; got \(1,\)",
+        ),
         (1, {"output": "values"}, [1.0, np.nan], ValueError, "`labels` must be finite"),
         (1, {"output": "values"}, [1.0, np.inf], ValueError, "`labels` must be finite"),
         (1, {"output": "values"}, [1.0, 1j], TypeError, "`labels` must hold real numbers"),
@@ -159,7 +172,7 @@ def test_answers_of_every_kind(n_out, options, labels, expected):
             {"loss": "binary_cross_entropy"},
             [[0, 1], [2, 0]],
             ValueError,
-            "`labels` must be from 0 to 1, for each of the units",
+            "`labels` must be from 0 to 1 in each column for the binary cross-entropy",
         ),
         (2, {"loss": "binary_cross_entropy"}, [0, 1], ValueError, r"shape \(2, 2\)"),
         (3, {}, "ab", TypeError, "`labels` must be an array"),

@@ -1,4 +1,4 @@
-"""Optimizers, against torch's and on every backend."""
+"""Tests of optimizers: against torch, and on every backend."""
 
 from math import inf, nan
 

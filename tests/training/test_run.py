@@ -1,4 +1,4 @@
-"""What comes of a training."""
+"""Tests of the result of a training run."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def test_which_epoch_is_better(changes, is_better):
     assert replace(EPOCH, **changes).is_better_than(EPOCH) == is_better
 
 
-def test_of_a_regression_the_loss_decides():
+def test_the_loss_decides_for_a_regression():
     old = replace(EPOCH, accuracy=None, validation_accuracy=None)
     assert replace(old, validation_loss=0.5).is_better_than(old)
     assert not replace(old, validation_loss=0.7).is_better_than(old)
@@ -37,8 +37,8 @@ def test_any_epoch_is_better_than_none():
     assert EPOCH.is_better_than(None)
 
 
-def test_an_error_carries_what_was_good():
+def test_the_error_holds_the_result():
     run = Run(xpnet.init_network([2, 2]), (EPOCH,))
-    error = RunawayError("the loss ran away", run)
+    error = RunawayError("the loss diverged", run)
     assert isinstance(error, FloatingPointError)
-    assert (str(error), error.run) == ("the loss ran away", run)
+    assert (str(error), error.run) == ("the loss diverged", run)

@@ -1,4 +1,4 @@
-"""Schedules, step by step beside torch's."""
+"""Tests of learning-rate schedules, against torch."""
 
 from math import nan
 

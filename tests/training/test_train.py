@@ -1,4 +1,4 @@
-"""The training loop."""
+"""Tests of training from the public function."""
 
 import pickle
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.training.learner import Learner
+from xpnet.training.loop import Trainer
 from xpnet.training.optimizers import SGD, Adam
 from xpnet.training.run import RunawayError
 
@@ -132,13 +132,13 @@ def test_the_same_seed_gives_the_same_bits(digits, options):
 
 def test_each_epoch_has_an_order_of_its_own(monkeypatch):
     rows, seen = np.arange(30.0)[:, None], []
-    learn = Learner.learn
+    step = Trainer.step
 
-    def noted(self, rows, targets, rate):
-        seen.extend(rows[:, 0].astype(int).tolist())
-        return learn(self, rows, targets, rate)
+    def recorded(self, batch, rate):
+        seen.extend(batch.rows[:, 0].astype(int).tolist())
+        return step(self, batch, rate)
 
-    monkeypatch.setattr(Learner, "learn", noted)
+    monkeypatch.setattr(Trainer, "step", recorded)
     network = xpnet.init_network([1, 2])
     xpnet.train(network, rows, np.arange(30) % 2, epochs=3, batch_size=7)
     orders = [tuple(seen[i : i + 30]) for i in (0, 30, 60)]
@@ -579,20 +579,20 @@ def test_torchs_graph_does_not_grow_with_the_training():
     [
         ({"epochs": 0}, "`epochs` must be at least 1; got 0"),
         ({"batch_size": 0}, "`batch_size` must be at least 1; got 0"),
-        ({"learning_rate": 0}, "`learning_rate` must be positive; got 0"),
-        ({"learning_rate": float("nan")}, "`learning_rate` must be positive; got nan"),
-        ({"learning_rate": float("inf")}, "`learning_rate` must be positive; got inf"),
+        ({"learning_rate": 0}, "`learning_rate` must be positive and finite; got 0"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be positive and finite; got nan"),
+        ({"learning_rate": float("inf")}, "`learning_rate` must be positive and finite; got inf"),
         ({"validation": 1.0}, "from 0 to below 1; got 1.0"),
         ({"validation": -0.1}, "from 0 to below 1; got -0.1"),
         ({"augment": -1}, "`augment` must be at least 0; got -1"),
-        ({"augment": 28}, "`augment` must be from 0 to below 28 pixels, as images are; got 28"),
-        ({"distort": 1e30}, "`distort` must be from 0 to below 28 pixels"),
+        ({"augment": 28}, "`augment` must be from 0 to below 28, the image size; got 28"),
+        ({"distort": 1e30}, "`distort` must be from 0 to below 28, the"),
         ({"seed": -1}, "`seed` must be at least 0; got -1"),
-        ({"validation": (1, 2, 3)}, r"must be a pair, \(images, labels\); got 3 of them"),
+        ({"validation": (1, 2, 3)}, r"must be a pair, \(images, labels\); got 3 items"),
         ({"distort": -0.5}, "`distort` must be a number of pixels, 0 or more; got -0.5"),
         ({"distort": float("inf")}, "`distort` must be a number of pixels, 0 or more; got inf"),
-        ({"patience": 3}, "`patience` needs images held out: `validation` must be larger"),
-        ({"patience": 3, "validation": 0.001}, "`patience` needs images held out"),
+        ({"patience": 3}, "`patience` needs held-out images: `validation` must be larger"),
+        ({"patience": 3, "validation": 0.001}, "`patience` needs held-out images"),
         ({"patience": 0, "validation": 0.5}, "`patience` must be at least 1; got 0"),
         ({"optimizer": "lion"}, "one of adam, adamw, momentum, nesterov, sgd, or an Opt.*'lion'"),
         ({"schedule": "linear"}, "one of constant, cosine, step, or callable; got 'linear'"),
@@ -609,10 +609,15 @@ def test_options_out_of_range(digits, options, message):
     ("images", "labels", "error", "message"),
     [
         (np.zeros((2, 784)), [0, 10], ValueError, "from 0 to 9; got 10 in place 1"),
-        (np.zeros((2, 784)), [0], ValueError, r"shape \(2,\), as there are images; got \(1,\)"),
+        (np.zeros((2, 784)), [0], ValueError, r"shape \(2,\) for these images; got \(1,\)"),
         (np.zeros((2, 784)), [0.0, 1.0], TypeError, "`labels` must be integers"),
         (np.zeros((2, 64)), [0, 1], ValueError, "rows of 784 values"),
-        (np.zeros((0, 784)), np.zeros(0, int), ValueError, "at least one to learn from; got none"),
+        (
+            np.zeros((0, 784)),
+            np.zeros(0, int),
+            ValueError,
+            "at least one image to train on; got none",
+        ),
         ("digits", [0], TypeError, "`images` must be an array"),
     ],
 )
@@ -622,13 +627,13 @@ def test_examples_that_do_not_fit(images, labels, error, message):
 
 
 def test_rows_that_are_no_images_are_not_augmented():
-    with pytest.raises(ValueError, match=r"square to be moved or bent; got the shape \(3, 5\)"):
+    with pytest.raises(ValueError, match=r"square, for `augment` and `distort`; got .*\(3, 5\)"):
         xpnet.train(start((5, 2)), np.zeros((3, 5)), [0, 1, 1], augment=1)
 
 
 def test_a_loss_that_is_no_number_stops_the_training():
     steep = xpnet.init_network([2, 2]).map_arrays(lambda x: x * np.float32(1e30))
-    with pytest.raises(RunawayError, match=r"the loss \(nan\) ran away in epoch 1: a lower") as it:
+    with pytest.raises(RunawayError, match=r"the loss \(nan\) diverged in epoch 1: a lower") as it:
         xpnet.train(steep, np.asarray([[1e30, 1e30]]), [0])
     assert it.value.run.history == ()
     assert it.value.run.best is None
@@ -638,14 +643,14 @@ def test_a_loss_that_is_no_number_stops_the_training():
 
 def test_weights_that_run_away_give_no_warning():
     start = xpnet.init_network([2, 5, 2], activation="relu", scheme="he")
-    with pytest.raises(FloatingPointError, match="ran away in epoch 1: a lower learning rate"):
+    with pytest.raises(FloatingPointError, match="diverged in epoch 1: a lower learning rate"):
         xpnet.train(start, np.ones((300, 2)), np.zeros(300, int), learning_rate=1e300)
 
 
 def test_weights_that_run_away_in_the_last_step_are_told():
     # The loss of the only batch is still fine; only the weights after it are not.
     start = xpnet.init_network([2, 2])
-    with pytest.raises(FloatingPointError, match="the weights ran away in epoch 1"):
+    with pytest.raises(FloatingPointError, match="the weights diverged in epoch 1"):
         xpnet.train(start, np.ones((3, 2)), [0, 1, 1], epochs=1, learning_rate=1e39)
 
 
@@ -654,7 +659,7 @@ def test_what_was_good_until_then_is_kept(digits):
         return 1.0 if n_done < 6 else 1e45
 
     options = {"batch_size": 100, "schedule": schedule, "optimizer": "sgd"}
-    with pytest.raises(RunawayError, match="ran away in epoch 3") as caught:
+    with pytest.raises(RunawayError, match="diverged in epoch 3") as caught:
         xpnet.train(start(), *digits, epochs=9, **options)
     assert_same_bits(caught.value.run, xpnet.train(start(), *digits, epochs=2, **options))
     assert len(caught.value.run.history) == 2
@@ -668,10 +673,10 @@ def test_no_pickled_or_printed_form_hides_the_weights(digits):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 1.5}, "`epochs` must be a whole number; got 1.5"),
-        ({"epochs": True}, "`epochs` must be a whole number; got True"),
-        ({"augment": 1.5}, "`augment` must be a whole number; got 1.5"),
-        ({"seed": "one"}, "`seed` must be a whole number; got 'one'"),
+        ({"epochs": 1.5}, "`epochs` must be an integer; got 1.5"),
+        ({"epochs": True}, "`epochs` must be an integer; got True"),
+        ({"augment": 1.5}, "`augment` must be an integer; got 1.5"),
+        ({"seed": "one"}, "`seed` must be an integer; got 'one'"),
         ({"validation": [1, 2]}, r"a share, or a pair \(images, labels\); got list"),
         ({"optimizer": xpnet.Adam}, r"a name, or an optimizer such as Adam\(\)"),
         ({"optimizer": 3}, "a name, or an optimizer"),

@@ -1,4 +1,4 @@
-"""Training on a device: array-api-strict's device1 is in the place of a GPU."""
+"""Tests of the copies of a training run, with array-api-strict's device1 as the GPU."""
 
 import numpy as np
 import pytest
@@ -141,7 +141,7 @@ def test_forbidden_images_and_labels(digits):
 @pytest.mark.parametrize("options", [{"augment": 2}, {"distort": 0.5}])
 def test_moves_of_pixels_need_the_host(digits, options):
     images, labels = map(there, digits)
-    message = "`augment` and `distort`, which work on the host, must be 0 with transfers='forbid'"
+    message = "`augment` and `distort` run on the host and must be 0 with transfers='forbid'"
     with pytest.raises(ValueError, match=message):
         xpnet.train(network_there(), images, labels, transfers="forbid", **options)
     run = xpnet.train(network_there(), images, labels, epochs=1, **options)

@@ -1,4 +1,4 @@
-"""A scikit-learn face: `MLPClassifier` and `MLPRegressor` on every array library and device."""
+"""Estimators for scikit-learn, on every array library and device."""
 
 try:
     import sklearn

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor of the scikit-learn face have in common."""
+"""Base class of `MLPClassifier` and `MLPRegressor`."""
 
 from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass
@@ -15,30 +15,28 @@ from sklearn.utils.validation import check_is_fitted
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.estimators.course import Course, Memory
+from xpnet.estimators.fit_loop import FitLoop, FitState
 from xpnet.estimators.inputs import (
-    activation_of,
-    check_options,
-    checked_examples,
-    checked_rows,
-    checked_weights,
     dtype_of,
-    is_elsewhere,
+    is_other_library,
     on_host,
-    widths_of,
+    validate_examples,
+    validate_rows,
+    validate_weights,
 )
-from xpnet.estimators.lesson import Lesson
+from xpnet.estimators.options import check_options, hidden_widths, xpnet_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
+from xpnet.training.examples import Examples
 
 __all__ = ["BaseMLP"]
 
 
 @dataclass(eq=False, repr=False)
 class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """What a classifier and a regressor have in common.
+    """Options, fitting and fitted attributes common to the classifier and the regressor.
 
-    A dataclass: its fields become the arguments that scikit-learn looks for in the constructor.
+    As a dataclass it has the constructor that scikit-learn inspects: one argument per option.
     """
 
     hidden_layer_sizes: Any = (100,)
@@ -69,32 +67,32 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     predict_batch_size: int | None = None
 
     @abstractmethod
-    def _truth(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
-        """Return class ids or values; note down the classes."""
+    def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
+        """Validate targets; return class ids or values. If `is_first`, set the classes."""
 
     @abstractmethod
-    def _meaning(self, n_out: int) -> tuple[str, Output, Any]:
+    def _output_layer(self, n_out: int) -> tuple[str, Output, Any]:
         """Return the last activation, and the output and the classes of the network."""
 
     @abstractmethod
-    def _n_out(self, truth: NDArray[Any]) -> int:
-        """Return how many units the last layer needs."""
+    def _n_units(self, answers: NDArray[Any]) -> int:
+        """Return the number of output units for encoded targets."""
 
     @abstractmethod
-    def _found(self, network: Network, rows: Any) -> Any:
-        """Return what is predicted, in terms of `_truth`."""
+    def _predict_encoded(self, network: Network, rows: Any) -> Any:
+        """Return predictions encoded as by `_encode`."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from rows and their answers, in epochs of mini-batches.
+        """Fit the network to rows and their targets.
 
         Parameters
         ----------
         X : array, data frame or sparse matrix of shape (n, n_features)
-            float32 and float64 are computed as they are, and all else as float64.
+            Computed in its dtype if that is float32 or float64, else in float64.
         y : array of shape (n,) or (n, n_outputs)
             On the host, or of any library.
         sample_weight : array of shape (n,), optional
-            How much each row counts, 0 or more.
+            Weight of each row, 0 or more.
 
         Returns
         -------
@@ -103,17 +101,17 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         Raises
         ------
         TypeError, ValueError
-            If X or y are not of the right kind, shape or value, an option has a value that it
-            must not have, or the weights run away.
+            If type, shape or values of an argument or an option are invalid, or if training
+            diverges.
         DeviceError
-            If there is no such `device`.
+            If `device` is not available.
 
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            If ``max_iter`` epochs are over before nothing gets better.
+            If training has not converged after ``max_iter`` epochs.
         """
-        return self._fit(X, y, sample_weight, goes_on=self.warm_start)
+        return self._fit(X, y, sample_weight, resume=self.warm_start)
 
     def _fit(
         self,
@@ -121,41 +119,47 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         y: Any,
         sample_weight: Any,
         *,
-        goes_on: bool,
+        resume: bool,
         is_partial: bool = False,
         classes: Any = None,
     ) -> Self:
+        """Fit from new weights or, with `resume`, from the fitted ones; one epoch `is_partial`."""
         check_options(self)
         if is_partial and self.early_stopping:
             msg = "`early_stopping` must be False for partial_fit; got True"
             raise ValueError(msg)
-        is_first = not (goes_on and hasattr(self, "network_"))
+        is_first = not (resume and hasattr(self, "network_"))
         is_regression = isinstance(self, RegressorMixin)
-        X, y = checked_examples(self, X, y, is_regression=is_regression, reset=is_first)
-        truth = self._truth(y, classes, is_first=is_first)
-        truth = truth.astype(dtype_of(X)) if is_regression else truth
-        weights = checked_weights(sample_weight, len(truth))
+        X, y = validate_examples(self, X, y, is_regression=is_regression, reset=is_first)
+        answers = self._encode(y, classes, is_first=is_first)
+        answers = answers.astype(dtype_of(X)) if is_regression else answers
+        weights = validate_weights(sample_weight, len(answers))
         random = check_random_state(self.random_state)
-        network = self._start(X, self._n_out(truth), random) if is_first else self._continued(X)
-        self._open_records(is_first=is_first)
-        course = Course(self, network, Lesson(X, truth, weights), random, self._score_of)
+        if is_first:
+            network = self._initial_network(X, self._n_units(answers), random)
+        else:
+            network = self._fitted_network(X)
+        self._reset_records(is_first=is_first)
+        if is_other_library(X):
+            answers = move(answers, array_namespace(X), device_of(X))
+        loop = FitLoop(self, network, Examples(X, answers, weights), random, self._score_encoded)
         if not is_first:
-            course.resume(self._memory, with_optimizer=is_partial)
+            loop.resume(self._fit_state, with_optimizer=is_partial)
         if is_partial:
             self.n_iter_ = 0
-            course.run_epoch()
+            loop.run_epoch()
         else:
-            course.run()
-        self.network_ = course.learner.network()
-        self._memory: Memory = course.memory
-        self._is_on_host = not is_elsewhere(X)
+            loop.run()
+        self.network_ = loop.trainer.network()
+        self._fit_state: FitState = loop.state
+        self._is_on_host = not is_other_library(X)
         return self
 
-    def _start(self, X: Any, n_out: int, random: np.random.RandomState) -> Network:
-        """Return a network that has learned nothing, where the rows are computed."""
-        activation = activation_of(self.activation)
-        last, output, classes = self._meaning(n_out)
-        widths = [int(X.shape[1]), *widths_of(self.hidden_layer_sizes), n_out]
+    def _initial_network(self, X: Any, n_out: int, random: np.random.RandomState) -> Network:
+        """Return a network with random weights, on the device that computes."""
+        activation = xpnet_activation(self.activation)
+        last, output, classes = self._output_layer(n_out)
+        widths = [int(X.shape[1]), *hidden_widths(self.hidden_layer_sizes), n_out]
         names = [*[activation] * (len(widths) - 2), last]
         layers = []
         for (n_in, n_units), name in zip(pairwise(widths), names, strict=True):
@@ -164,27 +168,28 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             bias = random.uniform(-bound, bound, n_units)
             layers.append(Dense(weight.astype(dtype_of(X)), bias.astype(dtype_of(X)), name))
         network = Network(layers, output=output, classes=classes)
-        if not is_elsewhere(X):
+        if not is_other_library(X):
             return network.to(self.device)
         return network.map_arrays(lambda x: move(x, array_namespace(X), device_of(X)))
 
-    def _continued(self, X: Any) -> Network:
-        """Return the network as it is, to learn more."""
+    def _fitted_network(self, X: Any) -> Network:
+        """Return the fitted network, if the rows and the options fit it."""
         network: Network = self.network_
-        if is_elsewhere(X):
-            array_namespace(X, network.layers[0].weight)  # one library, one device
+        if is_other_library(X):
+            array_namespace(X, network.layers[0].weight)  # raises if library or device differ
         hidden = [(layer.n_out, layer.activation) for layer in network.layers[:-1]]
-        activation = activation_of(self.activation)
-        if [(width, activation) for width in widths_of(self.hidden_layer_sizes)] != hidden:
+        activation = xpnet_activation(self.activation)
+        if [(width, activation) for width in hidden_widths(self.hidden_layer_sizes)] != hidden:
             msg = (
-                f"`hidden_layer_sizes` and `activation` must stay as they were, {hidden}, to go"
-                f" on; got {self.hidden_layer_sizes} and {self.activation!r}"
+                "`hidden_layer_sizes` and `activation` must not change between calls of fit with"
+                f" warm_start=True or of partial_fit: expected {hidden}; got"
+                f" {self.hidden_layer_sizes} and {self.activation!r}"
             )
             raise ValueError(msg)
         return network
 
-    def _open_records(self, *, is_first: bool) -> None:
-        """Set down that nothing was measured yet; or only of another kind than is now."""
+    def _reset_records(self, *, is_first: bool) -> None:
+        """Initialize the losses and scores; in later calls only if their kind has changed."""
         if is_first:
             self.t_ = 0
             self.loss_curve_: list[float] = []
@@ -193,56 +198,57 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -inf if self.early_stopping else None
 
-    def _score_of(self, network: Network, lesson: Lesson) -> float:
-        found = to_numpy(self._found(network, lesson.rows))
+    def _score_encoded(self, network: Network, examples: Examples) -> float:
+        """Return the score of a network on held-out examples; NaN if a prediction is not finite."""
+        found = to_numpy(self._predict_encoded(network, examples.rows))
         if not np.isfinite(found).all():
             return nan
-        return float(self._metric(lesson.truth, found, sample_weight=lesson.weights))
+        answers = to_numpy(examples.answers)
+        return float(self._metric(answers, found, sample_weight=examples.weights))
 
-    def _checked(self, X: Any) -> tuple[Network, Any]:
-        """Return the fitted network, and rows that suit it."""
+    def _validate_prediction(self, X: Any) -> tuple[Network, Any]:
+        """Return the fitted network and the validated rows."""
         check_is_fitted(self, "network_")
-        return self.network_, checked_rows(self, X)
+        return self.network_, validate_rows(self, X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of a classifier, or the R^2 of a regressor.
 
-        The predictions come to the host, where scikit-learn compares them.
+        Predictions are copied to the host, where scikit-learn computes the score.
 
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`.
+            See `fit`.
         """
         found, y, weights = to_numpy(self.predict(X)), on_host(y), on_host(sample_weight)
         return float(self._metric(y, found, sample_weight=weights))
 
     @property
     def coefs_(self) -> list[Any]:
-        """The weights of each layer, of shape (n_in, n_out), of the library of X."""
-        return [self._shown(layer.weight) for layer in self.network_.layers]
+        """Weights of each layer, of shape (n_in, n_out), in the library of X."""
+        arrays = [layer.weight for layer in self.network_.layers]
+        return [to_numpy(x) for x in arrays] if self._is_on_host else arrays
 
     @property
     def intercepts_(self) -> list[Any]:
-        """The biases of each layer, of shape (n_out,), of the library of X."""
-        return [self._shown(layer.bias) for layer in self.network_.layers]
-
-    def _shown(self, x: Any) -> Any:
-        return to_numpy(x) if self._is_on_host else x
+        """Biases of each layer, of shape (n_out,), in the library of X."""
+        arrays = [layer.bias for layer in self.network_.layers]
+        return [to_numpy(x) for x in arrays] if self._is_on_host else arrays
 
     @property
     def n_layers_(self) -> int:
-        """How many layers there are, the inputs included."""
+        """Number of layers, including the inputs."""
         return len(self.network_.layers) + 1
 
     @property
     def n_outputs_(self) -> int:
-        """How many units the last layer has."""
+        """Number of output units."""
         return self.network_.n_out
 
     @property
     def out_activation_(self) -> str:
-        """The activation of the outputs: 'softmax', 'logistic' or 'identity'."""
+        """Activation of the outputs: 'softmax', 'logistic' or 'identity'."""
         network = self.network_
         if network.output == "values":
             return "identity"

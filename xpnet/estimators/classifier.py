@@ -1,4 +1,4 @@
-"""The classifier of the scikit-learn face."""
+"""Classifier for scikit-learn."""
 
 from dataclasses import replace
 from typing import Any, Self
@@ -21,91 +21,96 @@ from xpnet.training.backward import Objective
 
 __all__ = ["MLPClassifier"]
 
-_HALF = 0.5
-
 
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-learn has no types
-    """A classifier to be used as scikit-learn's, on any array library and device.
+    """Drop-in replacement for scikit-learn's classifier on any array library and device.
 
-    With the same ``random_state`` it goes from scikit-learn's starting weights through its
-    batches: by SGD to the same network up to rounding, by Adam, and where rows are held out, to
-    one that is as good (see the notes).
+    With the same ``random_state``, initial weights and batches are those of scikit-learn. With
+    SGD, the network is the same up to rounding; with Adam or held-out rows, it is equally good
+    (see the notes).
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default (100,)
-        How many units each hidden layer has.
+        Number of units of each hidden layer.
     activation : str, default "relu"
-        Of the hidden layers: "identity", "logistic", "tanh", "relu", or any other activation of
+        Activation of the hidden layers: "identity", "logistic", "tanh", "relu", or any other one of
         xpnet that has a derivative, such as "gelu" or "silu".
     solver : {"adam", "sgd"}, default "adam"
-        scikit-learn's "lbfgs" is not supported.
+        Optimizer; scikit-learn's "lbfgs" is not supported.
     alpha : float, default 0.0001
-        Half of it times the squares of the weights, divided by the rows of a batch, is added to
-        the loss.
+        L2 penalty: ``alpha / 2`` times the sum of squared weights, divided by the number of rows
+        of a batch, is added to the loss.
     batch_size : int or "auto", default "auto"
-        Rows at a time; "auto" is 200, or all rows if there are fewer.
+        Rows per step; "auto" is 200, or all rows if there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
-        How the learning rate of "sgd" changes: not at all; to ``learning_rate_init / (t_ + 1) **
-        power_t`` after each epoch; or to a fifth where scikit-learn would stop, down to 1e-6.
+        Schedule of "sgd". "invscaling" sets ``learning_rate_init / (t_ + 1) ** power_t`` after
+        each epoch; "adaptive" divides the rate by 5 when training would stop, down to 1e-6.
     learning_rate_init : float, default 0.001
+        Initial learning rate.
     power_t : float, default 0.5
+        Exponent of "invscaling".
     max_iter : int, default 200
-        Epochs at most.
+        Maximum number of epochs.
     shuffle : bool, default True
-        Whether each epoch has its own order of the rows.
+        Whether to shuffle the rows in each epoch.
     random_state : int, numpy.random.RandomState or None, default None
-        Draws the starting weights, the rows held out and the orders, on the host: with a number,
-        the same bits each time.
+        Random state of the initial weights, the held-out rows and the order of the rows. All are
+        drawn on the host; an integer gives the same bits each time.
     tol : float, default 1e-4
-        Training stops after `n_iter_no_change` epochs whose loss, or validation score, is not
-        better by this.
+        Training stops after `n_iter_no_change` epochs whose loss or validation score did not
+        improve by at least this.
     verbose : bool, default False
         Whether to print the loss of each epoch.
     warm_start : bool, default False
-        Whether `fit` goes on from the last one.
+        Whether `fit` continues from the fitted weights.
     momentum : float, default 0.9
-        Of "sgd", from 0 to below 1.
+        Momentum of "sgd", from 0 to below 1.
     nesterovs_momentum : bool, default True
+        Whether "sgd" uses Nesterov momentum.
     early_stopping : bool, default False
-        Whether to hold out rows, a like share of each class, and to keep the network of the epoch
-        that does best on them.
+        Whether to hold out rows, the same share of each class, and to keep the network of the
+        epoch that does best on them.
     validation_fraction : float, default 0.1
-        The share of the rows that is held out.
+        Share of the rows to hold out.
     beta_1, beta_2, epsilon : float
-        Of "adam".
+        Options of "adam".
     n_iter_no_change : int, default 10
+        Maximum number of epochs without improvement.
     max_fun : int, default 15000
-        Of "lbfgs"; it does nothing.
+        Option of "lbfgs", without effect.
     device : {"cpu", "gpu", "gpu:N", "auto"}, default "cpu"
-        Where NumPy arrays, lists, data frames and sparse matrices are computed; results come back
-        to the host. Arrays of other libraries are computed where they are.
+        Device that computes NumPy arrays, lists, data frames and sparse matrices; results are
+        returned on the host. Arrays of other libraries are computed on their own device.
     predict_batch_size : int, optional
-        Rows at a time in predictions; chosen for the device by default.
+        Rows per batch in predictions; the default suits the device.
 
     Attributes
     ----------
     network_ : Network
-        What was learned; for `xpnet.save`, `xpnet.predict` and all else.
+        Fitted network, for `xpnet.save`, `xpnet.predict` and all other functions.
     classes_ : array of shape (n_classes,)
-        The classes, sorted; on the host.
+        Sorted classes, on the host.
     coefs_, intercepts_ : list of arrays
-        The weights and the biases of each layer.
+        Weights and biases of each layer.
     loss_, best_loss_ : float
-        The loss of the last and of the best epoch; with `early_stopping`, there is no best one.
+        Loss of the last and of the best epoch; with `early_stopping`, the latter is None.
     loss_curve_ : list of float
-        The loss of each epoch.
+        Loss of each epoch.
     validation_scores_ : list of float or None
-        With `early_stopping`, the accuracy on the rows held out after each epoch.
+        With `early_stopping`, accuracy on the held-out rows after each epoch.
     best_validation_score_ : float or None
+        Highest of the validation scores.
     n_iter_ : int
-        How many epochs the last fit took.
+        Number of epochs of the last fit.
     t_ : int
-        How many rows were seen, each as often as it was seen.
+        Number of rows processed, summed over all epochs.
     n_layers_, n_outputs_, n_features_in_ : int
+        Number of layers including the inputs, of output units, and of features.
     out_activation_ : str
+        Activation of the outputs.
     feature_names_in_ : array of shape (n_features_in_,)
-        Where X had names.
+        Feature names, if X has any.
 
     Raises
     ------
@@ -114,14 +119,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
 
     See Also
     --------
-    xpnet.train : Without scikit-learn; with schedules, augmentation and checkpoints.
+    xpnet.train : Training without scikit-learn; has schedules, augmentation and checkpoints.
 
     Notes
     -----
-    It is not as scikit-learn's in four ways. Rows are held out of each class also where there are
-    more than two; scikit-learn does so only for two. Weights that run away end the training in
-    that epoch. Adam's `epsilon` is added to the root of the corrected mean, as in the paper. And
-    the logarithm of a probability is computed from the logits, so that tiny ones are exact.
+    It differs from scikit-learn in four ways. Held-out rows are stratified for any number of
+    classes, and not only for two. Training that diverges ends in that epoch with an error. Adam's
+    `epsilon` is added to the root of the bias-corrected mean, as in the paper. Logarithms of
+    probabilities are computed from the logits, so that tiny probabilities are exact.
 
     References
     ----------
@@ -145,17 +150,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     """
 
     _metric = staticmethod(accuracy_score)
-    score = BaseMLP.score  # the mixin's wants NumPy's arrays
+    score = BaseMLP.score  # that of the mixin needs NumPy arrays
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Go on for one epoch.
+        """Train for one more epoch.
 
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`.
+            See `fit`.
         classes : array of shape (n_classes,), optional
-            All classes of all calls; needed for the first.
+            All classes of all calls; required in the first call.
 
         Returns
         -------
@@ -164,59 +169,59 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         Raises
         ------
         TypeError, ValueError
-            As `fit`; and if there are no classes in the first call, or others later.
+            As for `fit`; and if `classes` is missing in the first call, or differs later.
         """
         if classes is None and not hasattr(self, "network_"):
             msg = "`classes` must be given in the first call of partial_fit; got None"
             raise ValueError(msg)
-        return self._fit(X, y, sample_weight, goes_on=True, is_partial=True, classes=classes)
+        return self._fit(X, y, sample_weight, resume=True, is_partial=True, classes=classes)
 
-    def _truth(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
+    def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
         check_classification_targets(y)
         kind = type_of_target(y)
         if kind == "multiclass-multioutput":
-            msg = "`y` must give one class for each row, or columns of 0 and 1; got more"
+            msg = "`y` must hold one class per row, or columns of 0 and 1; got several classes"
             raise ValueError(msg)
         is_multilabel = kind == "multilabel-indicator"
         found = unique_labels(y)
-        known = found if classes is None else unique_labels(on_host(classes))
+        given = found if classes is None else unique_labels(on_host(classes))
         if is_first:
-            self.classes_, self._is_multilabel = known, is_multilabel
-        elif classes is not None and not np.array_equal(known, self.classes_):
-            msg = f"`classes` must be those of the first call, {self.classes_}; got {known}"
+            self.classes_, self._is_multilabel = given, is_multilabel
+        elif classes is not None and not np.array_equal(given, self.classes_):
+            msg = f"`classes` must be those of the first call, {self.classes_}; got {given}"
             raise ValueError(msg)
         unknown = np.setdiff1d(found, self.classes_)
         if len(unknown) or is_multilabel != self._is_multilabel:
-            msg = f"`y` must hold classes of {self.classes_}, as before; got {found}"
+            msg = f"`y` must hold classes of the first call, {self.classes_}; got {found}"
             raise ValueError(msg)
         return (y != 0).astype(np.int64) if is_multilabel else np.searchsorted(self.classes_, y)
 
-    def _meaning(self, n_out: int) -> tuple[str, Output, Any]:
+    def _output_layer(self, n_out: int) -> tuple[str, Output, Any]:
         if self._is_multilabel:
             return "sigmoid", "probabilities", None
         names = self.classes_.tolist()
         if self.classes_.dtype.kind in "fb" and all(float(name).is_integer() for name in names):
             names = [int(name) for name in names]
-        can_be_kept = all(type(name) in {int, str} for name in names)
-        return "identity", "logits", names if can_be_kept and len(names) == max(n_out, 2) else None
+        is_valid = all(type(name) in {int, str} for name in names)
+        return "identity", "logits", names if is_valid and len(names) == max(n_out, 2) else None
 
-    def _n_out(self, truth: NDArray[Any]) -> int:
+    def _n_units(self, answers: NDArray[Any]) -> int:
         if self._is_multilabel:
-            return int(truth.shape[1])
+            return int(answers.shape[1])
         n_classes = len(self.classes_)
         return n_classes if n_classes > 2 else 1
 
-    def _found(self, network: Network, rows: Any) -> Any:
+    def _predict_encoded(self, network: Network, rows: Any) -> Any:
         if not self._is_multilabel:
             return predict(network, dense(rows), batch_size=self.predict_batch_size)
-        shares = predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
-        xp = array_namespace(shares)
-        with current_device(shares):
-            defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(shares))
-            return xp.astype(shares > _HALF, defaults["integral"])
+        p = predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
+        xp = array_namespace(p)
+        with current_device(p):
+            defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(p))
+            return xp.astype(p > 0.5, defaults["integral"])
 
     def predict(self, X: Any) -> Any:
-        """Return the class of each row; of several labels, 0 or 1 for each.
+        """Return the class of each row; for multilabel targets, 0 or 1 per label.
 
         Parameters
         ----------
@@ -225,15 +230,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         Returns
         -------
         array of shape (n,) or (n, n_classes)
-            Of the library and device of X; texts, which only NumPy has, on the host.
+            In the library and on the device of X; strings, which only NumPy supports, on the
+            host.
 
         Raises
         ------
         TypeError, ValueError
-            If X is of another library or device than the network (the host excepted), of another
-            shape, or not finite.
+            If X is on another device than the network (other than the host), or of another
+            library, has a wrong shape, or is not finite.
         """
-        found = self._found(*self._checked(X))
+        found = self._predict_encoded(*self._validate_prediction(X))
         if self._is_multilabel:
             return found
         xp, classes = array_namespace(found), self.classes_
@@ -245,7 +251,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             return xp.take(move(classes, xp, device_of(found)), found)
 
     def predict_proba(self, X: Any) -> Any:
-        """Return the probability of each class for each row.
+        """Return the probabilities of the classes for each row.
 
         Parameters
         ----------
@@ -254,18 +260,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         Returns
         -------
         array of shape (n, n_classes)
-            Of the library, device and dtype of X. Rows sum to 1, but not of several labels.
+            In the library, device and dtype of X. Rows sum to 1, except for multilabel targets.
 
         Raises
         ------
         TypeError, ValueError
-            As `predict`.
+            As for `predict`.
         """
-        network, rows = self._checked(X)
+        network, rows = self._validate_prediction(X)
         return predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithm of the probability of each class, exact where that is tiny.
+        """Return the logarithms of the probabilities, accurate for tiny ones.
 
         Parameters
         ----------
@@ -278,9 +284,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         Raises
         ------
         TypeError, ValueError
-            As `predict`.
+            As for `predict`.
         """
-        network, rows = self._checked(X)
+        network, rows = self._validate_prediction(X)
         scored = replace(Objective(network).scored, output="values", classes=None)
         logits = predict(scored, dense(rows), batch_size=self.predict_batch_size)
         if self._is_multilabel:

@@ -1,4 +1,4 @@
-"""The regressor of the scikit-learn face."""
+"""Regressor for scikit-learn."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,34 +18,34 @@ __all__ = ["MLPRegressor"]
 
 @dataclass(eq=False, repr=False)
 class _Loss:
-    """The first argument of a regressor."""
+    """Option `loss`, in a base class of its own to be the first argument."""
 
     loss: str = "squared_error"
 
 
 @dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # scikit-learn has no types
-    """A regressor to be used as scikit-learn's, on any array library and device.
+    """Drop-in replacement for scikit-learn's regressor on any array library and device.
 
     Parameters
     ----------
     loss : {"squared_error"}, default "squared_error"
-        Half the squared error, summed over the outputs; "poisson" is not supported.
+        Half the squared error; scikit-learn's "poisson" is not supported.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init,
     power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum,
     nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,
     n_iter_no_change, max_fun, device, predict_batch_size
-        As for `MLPClassifier`; the rows of `early_stopping` are held out at random, and their
-        score is R^2.
+        See `MLPClassifier`. With `early_stopping`, rows are held out at random, and scored by
+        R^2.
 
     Attributes
     ----------
     network_ : Network
-        Its outputs are values.
+        Fitted network, whose outputs are values.
     coefs_, intercepts_, loss_, best_loss_, loss_curve_, validation_scores_,
     best_validation_score_, n_iter_, t_, n_layers_, n_outputs_, n_features_in_, out_activation_,
     feature_names_in_
-        As for `MLPClassifier`. The loss is a mean over the outputs, as scikit-learn's is.
+        See `MLPClassifier`. The loss is the mean over the outputs, as in scikit-learn.
 
     Raises
     ------
@@ -54,7 +54,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # sci
 
     References
     ----------
-    As for `MLPClassifier`.
+    See `MLPClassifier`.
 
     Examples
     --------
@@ -67,15 +67,15 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # sci
     """
 
     _metric = staticmethod(r2_score)
-    score = BaseMLP.score  # the mixin's wants NumPy's arrays
+    score = BaseMLP.score  # that of the mixin needs NumPy arrays
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Go on for one epoch.
+        """Train for one more epoch.
 
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`.
+            See `fit`.
 
         Returns
         -------
@@ -84,25 +84,25 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # sci
         Raises
         ------
         TypeError, ValueError
-            As `fit`.
+            As for `fit`.
         """
-        return self._fit(X, y, sample_weight, goes_on=True, is_partial=True)
+        return self._fit(X, y, sample_weight, resume=True, is_partial=True)
 
-    def _truth(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
+    def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
         del classes
-        if not is_first and self._n_out(y) != self.network_.n_out:
-            msg = f"`y` must have {self.network_.n_out} outputs, as before; got {self._n_out(y)}"
+        if not is_first and self._n_units(y) != self.network_.n_out:
+            msg = f"`y` must have {self.network_.n_out} outputs, as before; got {self._n_units(y)}"
             raise ValueError(msg)
         return y
 
-    def _meaning(self, n_out: int) -> tuple[str, Output, Any]:
+    def _output_layer(self, n_out: int) -> tuple[str, Output, Any]:
         del n_out
         return "identity", "values", None
 
-    def _n_out(self, truth: NDArray[Any]) -> int:
-        return 1 if truth.ndim == 1 else int(truth.shape[1])
+    def _n_units(self, answers: NDArray[Any]) -> int:
+        return 1 if answers.ndim == 1 else int(answers.shape[1])
 
-    def _found(self, network: Network, rows: Any) -> Any:
+    def _predict_encoded(self, network: Network, rows: Any) -> Any:
         values = predict(network, dense(rows), batch_size=self.predict_batch_size)
         if network.n_out > 1:
             return values
@@ -119,15 +119,15 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # sci
         Returns
         -------
         array of shape (n,) or (n, n_outputs)
-            Of the library, device and dtype of X.
+            In the library, device and dtype of X.
 
         Raises
         ------
         TypeError, ValueError
-            If X is of another library or device than the network (the host excepted), of another
-            shape, or not finite.
+            If X is on another device than the network (other than the host), or of another
+            library, has a wrong shape, or is not finite.
         """
-        return self._found(*self._checked(X))
+        return self._predict_encoded(*self._validate_prediction(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,1 +1,1 @@
-"""Learning: the backward pass, optimizers, and the loop around them."""
+"""Training: gradients, optimizers, the training loop and its checkpoints."""

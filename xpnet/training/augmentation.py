@@ -1,4 +1,4 @@
-"""More images from the same ones: a digit that moved or bent a little is still that digit."""
+"""Augmentation of training images: random shifts and distortions."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,25 +14,25 @@ from xpnet.inference.thread_pool import do_all
 
 __all__ = ["Augmentation", "distort", "image_shape", "shift"]
 
-# Waves of up to so many half periods along each side bend an image: more would tear strokes.
+# Highest number of half periods along each side of an image: shorter waves would tear strokes.
 _N_WAVES = 4
-# Of so many images, all that is computed on the way stays in the cache.
+# All intermediate results of this number of images fit in the cache.
 _ROWS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to images each time that they are met.
+    """Random shift and distortion of images.
 
     Attributes
     ----------
     shape : (height, width)
     pixels : int
-        Images are moved by up to so many, down or up, and right or left.
+        Maximum shift, both vertically and horizontally.
     distortion : float
-        Images are bent by about so many pixels.
+        Strength of the distortion in pixels; see `distort`.
     background : float
-        What comes from outside an image.
+        Value of the pixels beyond the edges.
     """
 
     shape: tuple[int, int]
@@ -44,14 +44,14 @@ class Augmentation:
         most = min(self.shape)
         for name, value in (("augment", self.pixels), ("distort", self.distortion)):
             if not 0 <= value < most:
-                msg = f"`{name}` must be from 0 to below {most} pixels, as images are; got {value}"
+                msg = f"`{name}` must be from 0 to below {most}, the image size; got {value}"
                 raise ValueError(msg)
 
     def __call__(self, rows: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
-        """Return images like `rows`, of shape (n, height * width).
+        """Return augmented copies of `rows`, of shape (n, height * width).
 
-        They are made in parts, several at a time, by as many threads as BLAS has. Each part draws
-        from a generator of its own, so that their number makes no difference.
+        Parts are computed in parallel by as many threads as BLAS has. Each part has its own
+        random generator, so that the result does not depend on the number of threads.
         """
         keep_freed_memory()
         made = np.empty_like(rows)
@@ -77,7 +77,7 @@ class Augmentation:
 
 
 def image_shape(shape: tuple[int, ...], /) -> tuple[int, int]:
-    """Return (height, width) of images from the shape of their array.
+    """Return the height and width of images.
 
     Parameters
     ----------
@@ -87,15 +87,15 @@ def image_shape(shape: tuple[int, ...], /) -> tuple[int, int]:
     Raises
     ------
     ValueError
-        If it is neither.
+        If the shape is neither of them.
     """
     if len(shape) == 3:
         return shape[1], shape[2]
     side = isqrt(prod(shape[1:]))
     if side * side != prod(shape[1:]):
         msg = (
-            "`images` must be (n, height, width) or square to be moved or bent;"
-            f" got the shape {shape}"
+            "`images` must have the shape (n, height, width), or be square, for `augment` and"
+            f" `distort`; got the shape {shape}"
         )
         raise ValueError(msg)
     return side, side
@@ -108,22 +108,22 @@ def shift(
     random: np.random.Generator,
     background: float = 0.0,
 ) -> NDArray[Any]:
-    """Return images, each moved by up to `pixels` in both directions.
+    """Shift each image at random by up to `pixels` in both directions.
 
     Parameters
     ----------
     rows : array of shape (n, height * width)
     shape : (height, width)
     pixels : int
-        Each move, from -pixels to pixels, is as likely as any other.
+        All shifts from -pixels to pixels are equally likely.
     random : numpy.random.Generator
     background : float, default 0
-        What moves in.
+        Value of the pixels that come in at the edges.
 
     Returns
     -------
     array
-        Like `rows`.
+        Same shape and dtype as `rows`.
     """
     margins = ((0, 0), (pixels, pixels), (pixels, pixels))
     padded = np.pad(rows.reshape(-1, *shape), margins, constant_values=background)
@@ -133,10 +133,10 @@ def shift(
 
 
 class Waves:
-    """Smooth displacements of an image's pixels: products of cosines along both sides.
+    """Random smooth displacements of pixels: sums of products of cosines along both sides.
 
-    The longest ones, of half a period, turn, stretch and shear an image; the shorter ones, which
-    are the smaller, bend it.
+    The longest waves, half a period, rotate, stretch and shear an image. The shorter ones have
+    smaller amplitudes and bend it.
 
     Parameters
     ----------
@@ -150,19 +150,18 @@ class Waves:
             np.cos(pi * orders[:, None] * (np.arange(n) + 0.5) / n) for n in (height, width)
         )
         sizes = 1.0 / (1.0 + orders[:, None] ** 2 + orders**2)
-        sizes[0, 0] = 0.0  # that would be a shift
+        sizes[0, 0] = 0.0  # would be a shift
         waves = sizes[:, :, None, None] * down[:, None, :, None] * right[None, :, None, :]
         self._waves = waves.reshape(-1, height * width).astype(np.float32)
-        places = np.indices(shape).reshape(2, -1)
-        self._places = places.astype(np.float32)
+        self._grid = np.indices(shape).reshape(2, -1).astype(np.float32)
 
-    def places(
+    def coordinates(
         self, n: int, strength: float, random: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return from where each pixel of `n` images is taken: how far down, how far right."""
+        """Return the source row and column of each pixel of `n` images."""
         sizes = strength * random.standard_normal((2 * n, len(self._waves)), np.float32)
         moved = (sizes @ self._waves).reshape(2, n, -1)
-        moved += self._places[:, None, :]
+        moved += self._grid[:, None, :]
         return moved[0], moved[1]
 
 
@@ -173,25 +172,25 @@ def distort(
     random: np.random.Generator,
     background: float = 0.0,
 ) -> NDArray[Any]:
-    """Return images, each turned, stretched, sheared and bent by chance.
+    """Rotate, stretch, shear and bend each image at random.
 
     Parameters
     ----------
     rows : array of shape (n, height * width)
     waves : Waves
-        Of images of this height and width.
+        Displacements for the height and width of the images.
     strength : float
-        In pixels: the standard deviation of the longest waves' heights, of which the shorter ones
-        have a share.
+        Standard deviation of the amplitude of the longest waves, in pixels; that of shorter waves
+        is proportional.
     random : numpy.random.Generator
     background : float, default 0
-        What comes from outside an image.
+        Value of the pixels beyond the edges.
 
     Returns
     -------
     array
-        Like `rows`. Values between pixels are interpolated linearly along both sides; of whole
-        numbers they are rounded.
+        Same shape and dtype as `rows`. Values between pixels are interpolated linearly along both
+        sides, and rounded for integer dtypes.
 
     References
     ----------
@@ -199,12 +198,12 @@ def distort(
     applied to visual document analysis", ICDAR 2003, DOI 10.1109/ICDAR.2003.1227801.
     """
     (height, width), n = waves.shape, len(rows)
-    # A margin, from which comes what is outside: one pixel wide, as far as anything goes.
+    # Coordinates are clipped to a margin of one pixel, which holds the background.
     margins = ((0, 0), (1, 2), (1, 2))
     padded = np.pad(rows.reshape(n, height, width), margins, constant_values=background)
     values = padded.reshape(-1).astype(np.float32)
     wholes, shares = [], []
-    for place, size in zip(waves.places(n, strength, random), (height, width), strict=True):
+    for place, size in zip(waves.coordinates(n, strength, random), (height, width), strict=True):
         share = np.clip(place + 1.0, 0.0, size + 1.0)
         wholes.append(np.floor(share))
         share -= wholes[-1]
@@ -224,8 +223,8 @@ def distort(
 def _between(
     values: NDArray[np.float32], index: NDArray[np.intp], share: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return what is between values and the next ones, at a share of the way."""
-    first = np.take(values, index, mode="clip")  # as they are within: it spares the look
+    """Interpolate linearly between each value and the next one."""
+    first = np.take(values, index, mode="clip")  # indices are in range: skips the check
     index += 1
     between = np.take(values, index, mode="clip")
     between -= first

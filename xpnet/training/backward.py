@@ -1,4 +1,4 @@
-"""The loss of a network and its gradient, by the chain rule, written once for every library."""
+"""Backward pass: the loss of a network and its gradient."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,79 +13,80 @@ from xpnet.networks.network import Network, layer_results
 
 __all__ = ["Objective", "loss_and_gradient"]
 
-_OF_CLASSES = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
+_LOSS_OF_ACTIVATION = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """Which loss of a network is made small.
+    """Loss function of a network, to be minimized.
 
     Parameters
     ----------
     network : Network
     loss : str, optional
-        "cross_entropy" for one class of two or more, each with a unit; "binary_cross_entropy" for
-        a single unit, or for units that each answer a question of their own;
-        "mean_squared_error" for a regression. By default, what suits the network's ``output``.
+        "cross_entropy" for two or more classes with one unit each; "binary_cross_entropy" for a
+        single unit, or for several units with independent yes/no targets; "mean_squared_error"
+        for a regression. The default depends on ``network.output``.
 
     Raises
     ------
     ValueError
-        If there is no such loss, or it does not suit the network; or if gradients cannot pass an
-        activation.
+        If the loss is unknown or does not fit the network, or if an activation has no derivative.
     """
 
     network: Network
     loss: str | None = None
 
     def __post_init__(self) -> None:
-        network, last = self.network, self.network.layers[-1]
-        usual = "binary_cross_entropy" if network.n_out == 1 else "cross_entropy"
-        if network.output == "values":
-            usual = "mean_squared_error"
-        elif network.output == "probabilities":
-            if last.activation not in _OF_CLASSES:
-                msg = (
-                    "`network` must end in softmax or sigmoid to learn probabilities;"
-                    f" got {last.activation}"
-                )
-                raise ValueError(msg)
-            usual = _OF_CLASSES[last.activation]
-        loss = usual if self.loss is None else self.loss
+        default = self._default_loss()
+        loss = default if self.loss is None else self.loss
         if loss not in LOSSES:
             msg = f"`loss` must be one of {', '.join(LOSSES)}; got {loss!r}"
             raise ValueError(msg)
-        suits = {usual}
+        network, allowed = self.network, {default}
         if network.output == "logits":
-            suits.add("binary_cross_entropy")
-        if loss == "cross_entropy" and network.n_out == 1 and loss in suits:
-            msg = "`network` must have two or more units to learn a softmax; got 1"
+            allowed.add("binary_cross_entropy")
+        if loss == "cross_entropy" and network.n_out == 1 and loss in allowed:
+            msg = "`network` must have two or more units to be trained with a softmax; got 1"
             raise ValueError(msg)
-        if loss not in suits:
+        if loss not in allowed:
             msg = (
-                f"`loss` must be {' or '.join(sorted(suits))} for output={network.output!r}"
+                f"`loss` must be {' or '.join(sorted(allowed))} for output={network.output!r}"
                 f" with {network.n_out} units; got {loss!r}"
             )
             raise ValueError(msg)
         object.__setattr__(self, "loss", loss)
         for layer in self.scored.layers:
             if not (row := ACTIVATIONS[layer.activation]).is_learnable:
-                msg = f"activation {row.name!r} has no derivative to learn by"
+                msg = f"activation {row.name!r} cannot be trained: it has no derivative"
                 raise ValueError(msg)
+
+    def _default_loss(self) -> str:
+        network, activation = self.network, self.network.layers[-1].activation
+        if network.output == "values":
+            return "mean_squared_error"
+        if network.output == "logits":
+            return "binary_cross_entropy" if network.n_out == 1 else "cross_entropy"
+        if activation not in _LOSS_OF_ACTIVATION:
+            msg = (
+                "`network` must end in softmax or sigmoid to be trained on probabilities;"
+                f" got {activation}"
+            )
+            raise ValueError(msg)
+        return _LOSS_OF_ACTIVATION[activation]
 
     @cached_property
     def has_classes(self) -> bool:
-        """Whether targets are class ids, one for each row."""
+        """Whether targets are class ids, one per row."""
         return self.loss == "cross_entropy" or (
             self.loss == "binary_cross_entropy" and self.network.n_out == 1
         )
 
     @cached_property
     def scored(self) -> Network:
-        """The network up to the outputs that the loss looks at: logits, or values.
+        """The network up to the inputs of the loss: logits, or values.
 
-        A softmax or sigmoid at the end is part of the loss, which is stable, where the two one
-        after the other would not be.
+        A final softmax or sigmoid is part of the loss: computed together, the two are stable.
         """
         if self.network.output != "probabilities":
             return self.network
@@ -94,22 +95,41 @@ class Objective:
         return replace(self.network, layers=(*layers, last), output="logits")
 
     def targets(self, answers: Any, dtype: Any, xp: Any) -> Any:
-        """Return class ids or values as what the outputs should be, of shape (n, n_out)."""
+        """Return class ids or values as target outputs of shape (n, n_out)."""
         if self.loss == "cross_entropy":
             answers = one_hot(answers, self.network.n_out, xp, 1)
         elif answers.ndim == 1:
             answers = xp.reshape(answers, (-1, 1))
         return cast(answers, dtype, xp)
 
-    def of(self, outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
-        """Return the mean loss of a batch, and its derivative by the outputs.
+    def mean_loss(
+        self, outputs: Any, targets: Any, xp: Any, weights: Any | None = None
+    ) -> tuple[Any, Any]:
+        """Return the mean loss of a batch and its derivative with respect to the outputs.
 
-        The loss is of float32 where they are smaller: an epoch's sum would leave their range.
+        Parameters
+        ----------
+        outputs, targets : array of shape (n, n_out)
+        xp : namespace
+        weights : array of shape (n, 1), optional
+            Weight of each row in the mean, above 0; float64, or float32 for smaller outputs. Only
+            ratios matter: equal weights give the same bits as none.
+
+        Returns
+        -------
+        loss : array, 0-dimensional
+            In float32 if the outputs have less than 32 bits: the sum over an epoch would overflow
+            float16.
+        slope : array of shape (n, n_out)
         """
-        losses, slope = self.of_rows(outputs, targets, xp)
+        losses, slope = self.row_losses(outputs, targets, xp)
+        if weights is not None:
+            # Dividing by the mean, and not by the sum, keeps slopes in the range of float16.
+            weights = weights * (outputs.shape[0] / xp.sum(weights))
+            losses, slope = losses * weights, cast(slope * weights, slope.dtype, xp)
         return xp.sum(losses) / outputs.shape[0], slope / outputs.shape[0]
 
-    def of_rows(self, outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
+    def row_losses(self, outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
         """Return the loss of each row, of shape (n, 1), and its derivative by the outputs."""
         loss, dtype = LOSSES[str(self.loss)], outputs.dtype
         if limits_of(dtype, xp).bits >= 32:
@@ -125,30 +145,34 @@ def loss_and_gradient(
     rows: Any,
     targets: Any,
     xp: Any,
+    *,
+    weights: Any | None = None,
 ) -> tuple[Any, Any]:
-    """Return the loss of a batch, and its gradient by all parameters.
+    """Return the mean loss of a batch and its gradient with respect to all parameters.
 
     Parameters
     ----------
     objective : Objective
     parameters : sequence of (weight, bias)
-        Of each layer; what the objective's network has itself does not count.
+        Parameters of each layer; those of the objective's network are not used.
     rows : array of shape (n, n_in)
     targets : array of shape (n, n_out)
-        As `Objective.targets` gives them.
+        Result of `Objective.targets`.
     xp : namespace
-        Of all of them.
+        Namespace of all arrays.
+    weights : array of shape (n, 1), optional
+        Weights of the rows; see `Objective.mean_loss`.
 
     Returns
     -------
     loss : array, 0-dimensional
-        It stays on the device until somebody looks.
+        On the device; reading its value synchronizes.
     gradient : array of shape (n_parameters,)
-        In the order of `xpnet.training.parameters.Layout`.
+        In the order of `xpnet.training.parameters.flatten_parameters`.
     """
     network = objective.scored
     stages = list(layer_results(network, rows, xp, parameters))
-    loss, slope = objective.of(stages[-1][1], targets, xp)
+    loss, slope = objective.mean_loss(stages[-1][1], targets, xp, weights)
     ones = xp.ones((rows.shape[0],), dtype=slope.dtype, device=device_of(slope))
     parts: list[Any] = []
     for i in reversed(range(len(parameters))):
@@ -156,7 +180,7 @@ def loss_and_gradient(
         if layer.activation != "identity":
             activation = ACTIVATIONS[layer.activation]
             slope = activation.gradient(slope, weighted, y, xp, **layer.options)
-        # A product sums up faster than NumPy's sum.
+        # A product with ones is faster than NumPy's sum.
         parts[:0] = [*transposed_times(inputs, slope), ones @ slope]
         if i > 0:
             slope = slope @ parameters[i][0].T

@@ -1,15 +1,15 @@
-"""A training on disk, from which it goes on as if it had never been interrupted."""
+"""Checkpoints of a training run, from which it continues to the same bits."""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,13 @@ from xpnet.formats.description import describe
 from xpnet.formats.safetensors import read_arrays
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import arrays_of
-from xpnet.training.examples import Examples
 from xpnet.training.run import Epoch
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["Checkpoint", "CheckpointFile", "Resume", "fingerprint", "locked"]
 
 _KEY = "xpnet-checkpoint"
 _VERSION = 2
-# So often at most: to write a file takes longer than an epoch of a small network.
+# Minimum interval between writes: writing a file takes longer than an epoch of a small network.
 _SECONDS_BETWEEN = 1.0
 
 Resume: TypeAlias = bool | Literal["finished"]
@@ -40,17 +36,18 @@ Resume: TypeAlias = bool | Literal["finished"]
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a training is at the end of an epoch.
+    """State of a training run at the end of an epoch.
 
     Attributes
     ----------
     arrays : mapping of str to array
-        ``parameters``, ``best`` (those of the best epoch), and the optimizer's vectors.
+        ``parameters``, ``best`` (the parameters of the best epoch), and the optimizer's vectors,
+        ``state.0`` ...
     n_steps : int
-        That the optimizer took.
+        Number of steps of the optimizer.
     history : tuple of Epoch
     best : int
-        The number of the best epoch.
+        Number of the best epoch.
     """
 
     arrays: Mapping[str, Any]
@@ -65,15 +62,15 @@ class Checkpoint:
 
 
 @contextmanager
-def locked(path: str | os.PathLike[str] | None, *, resume: Resume) -> "Iterator[None]":
-    """Reserve the file of the checkpoints, if there is one, for one training.
+def locked(path: str | os.PathLike[str] | None, *, resume: Resume) -> Iterator[None]:
+    """Lock the checkpoint file, if there is one, against other training runs.
 
     Raises
     ------
     FileExistsError
-        If it exists and `resume` is false.
+        If the file exists and `resume` is false.
     OSError
-        As `check_target` and `exclusive`.
+        As for `check_target` and `exclusive`.
     """
     if path is None:
         yield
@@ -85,13 +82,13 @@ def locked(path: str | os.PathLike[str] | None, *, resume: Resume) -> "Iterator[
 
 
 class CheckpointFile:
-    """The file of a training's checkpoints, each of which takes the place of the one before.
+    """File that holds the latest checkpoint of a training run.
 
     Parameters
     ----------
     path : str or os.PathLike
     training : str
-        The `fingerprint` of the training.
+        `fingerprint` of the training run.
     """
 
     def __init__(self, path: str | os.PathLike[str], training: str) -> None:
@@ -100,15 +97,15 @@ class CheckpointFile:
         self._n_epochs = 0  # in the file
 
     def write(self, checkpoint: Checkpoint, *, always: bool = False) -> None:
-        """Write a checkpoint, unless it is there already or the last one is younger than a second.
+        """Replace the file, unless it holds this epoch or, without `always`, is too recent.
 
-        It is whole or not there at all: whenever the process is killed, the file holds a
-        checkpoint.
+        The file is replaced atomically: it holds a complete checkpoint even if the process is
+        killed.
 
         Raises
         ------
         OSError
-            If it cannot be written. The one before stays.
+            If the file cannot be written. The previous checkpoint is kept.
         """
         is_early = not always and perf_counter() - self._written < _SECONDS_BETWEEN
         if is_early or len(checkpoint.history) == self._n_epochs:
@@ -129,18 +126,18 @@ class CheckpointFile:
         self._written, self._n_epochs = perf_counter(), len(checkpoint.history)
 
     def read(self) -> Checkpoint | None:
-        """Return the checkpoint that was written last, or None if there is no file.
+        """Return the checkpoint, or None if there is no file.
 
         Raises
         ------
         WeightsError
-            If the file is damaged, no checkpoint, or one of another training or version.
+            If the file is damaged, not a checkpoint, or one of another training run or version.
         """
         if not self._path.exists():
             return None
-        if not self._path.is_file():  # to open a pipe would wait for its writer
-            what = "not a checkpoint of a training"
-            raise self._refusal(what)
+        what = "not a training checkpoint"
+        if not self._path.is_file():  # opening a pipe would wait for its writer
+            raise self._error(what)
         arrays, metadata = read_arrays(self._path)
         try:
             facts = json.loads(metadata[_KEY])
@@ -151,22 +148,21 @@ class CheckpointFile:
             found = Checkpoint(arrays, facts["n_steps"], history, facts["best"])
             has_best = 1 <= found.best <= len(history)
         except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-            what = "not a checkpoint of a training"
-            raise self._refusal(what) from error
+            raise self._error(what) from error
         if version != _VERSION:
             what = "a checkpoint of another version of xpnet"
-            raise self._refusal(what, found=quoted(str(version)), expected=_VERSION)
+            raise self._error(what, found=quoted(str(version)), expected=_VERSION)
         if not (is_whole and has_best):
             what = "a damaged checkpoint"
-            raise self._refusal(what)
+            raise self._error(what)
         if training != self._training:
-            what = "a checkpoint of another training: the data, an option or the start differs"
-            raise self._refusal(what)
+            what = "a checkpoint of another training run: data, options or initial network differ"
+            raise self._error(what)
         self._n_epochs = len(history)
         return found
 
     def read_final(self, epochs: int, patience: int | None) -> Checkpoint | None:
-        """Return the checkpoint if it is the end of this training; else remove the file."""
+        """Return the checkpoint if it is the end of this training run; else remove the file."""
         with suppress(WeightsError):
             found = self.read()
             if found is None or found.is_final(epochs, patience):
@@ -175,12 +171,12 @@ class CheckpointFile:
         self._n_epochs = 0
         return None
 
-    def _refusal(self, what: str, **facts: Any) -> WeightsError:
-        return WeightsError(what, file=self._path, hint="remove it to begin anew", **facts)
+    def _error(self, what: str, **facts: Any) -> WeightsError:
+        return WeightsError(what, file=self._path, hint="remove it to start over", **facts)
 
 
 def _checksum(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Return a SHA-256 of facts and of arrays with their names, dtypes and shapes."""
+    """Return the SHA-256 of facts and of arrays with their names, dtypes and shapes."""
     names = sorted(arrays)
     kinds = [(name, arrays[name].dtype.str, arrays[name].shape) for name in names]
     digest = hashlib.sha256(json.dumps([facts, kinds], sort_keys=True).encode())
@@ -189,7 +185,9 @@ def _checksum(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> s
     return digest.hexdigest()
 
 
-def fingerprint(network: Network, examples: Iterable[Examples], options: Mapping[str, Any]) -> str:
+def fingerprint(
+    network: Network, examples: Iterable[Iterable[Any]], options: Mapping[str, Any]
+) -> str:
     """Return what tells one training from another: a SHA-256 of all that it depends on."""
     digest = hashlib.sha256()
     digest.update(f"{describe(network)} {network.dtype} {network.library}".encode())

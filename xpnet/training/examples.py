@@ -1,4 +1,4 @@
-"""What is learned from: images and answers as rows, chosen in a seeded order, batch by batch."""
+"""Training examples as rows, and their division into mini-batches."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -13,40 +13,81 @@ from xpnet.arrays.namespace import (
     current_device,
     device_of,
     is_real,
+    limits_of,
 )
 from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 from xpnet.inference.batches import TransferPolicy, as_rows, check_transfer, on_network_device
 from xpnet.inference.class_labels import as_class_ids, stay_together
-from xpnet.networks.network import Network, preprocessed
+from xpnet.networks.network import preprocessed
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 
-__all__ = ["Examples", "as_examples", "batches", "check_finite", "split"]
+__all__ = [
+    "Batch",
+    "Examples",
+    "as_examples",
+    "as_sample_weight",
+    "batches",
+    "check_finite",
+    "split",
+    "weight_column",
+]
 
-# As many rows are chosen, moved and copied to a device at a time: a few megabytes.
+# Rows gathered and copied to a device at a time: a few megabytes of images.
 _ROWS_AT_A_TIME = 4096
 
 
 class Examples(NamedTuple):
-    """Rows of inputs, and what should come of each.
+    """Rows, their answers and their weights.
 
     Attributes
     ----------
-    rows : array of shape (n, n_in)
+    rows : array or SciPy sparse matrix of shape (n, n_in)
         On the network's device, or on the host.
     answers : array of shape (n,) or (n, n_out)
-        Class ids, or values; on the network's device, or on the host.
+        Class ids or values; on the network's device, or on the host.
+    weights : array of shape (n,), optional
+        Weight of each row in the loss, in float64 on the host.
     """
 
     rows: Any
     answers: Any
+    weights: NDArray[np.float64] | None = None
 
-    def taken(self, order: NDArray[np.int64]) -> "Examples":
-        """Return these examples, in this order."""
-        there = next((x for x in self if not isinstance(x, np.ndarray)), None)
-        moved = order if there is None else move(order, array_namespace(there), device_of(there))
-        return Examples(*(_taken(x, order if isinstance(x, np.ndarray) else moved) for x in self))
+    @property
+    def arrays(self) -> list[Any]:
+        """The fields that are set."""
+        return [x for x in self if x is not None]
+
+    def take(self, order: NDArray[np.int64]) -> "Examples":
+        """Return the examples with these indices, in this order."""
+        arrays = [x for x in (self.rows, self.answers) if not _is_on_host(x)]
+        index: Any = order  # copied to a device once
+        if arrays:
+            index = move(order, array_namespace(arrays[0]), device_of(arrays[0]))
+        rows, answers = (_take(x, order if _is_on_host(x) else index) for x in self[:2])
+        return Examples(rows, answers, None if self.weights is None else self.weights[order])
+
+
+class Batch(NamedTuple):
+    """A mini-batch on the network's device.
+
+    Attributes
+    ----------
+    rows : array of shape (n, n_in)
+    targets : array of shape (n, n_out)
+        Result of `Objective.targets`.
+    weights : array of shape (n, 1), optional
+        Weights of the rows.
+    total_weight : float
+        Sum of the weights; the number of rows without weights.
+    """
+
+    rows: Any
+    targets: Any
+    weights: Any | None
+    total_weight: float
 
 
 def as_examples(
@@ -55,24 +96,27 @@ def as_examples(
     labels: Any,
     transfers: TransferPolicy = "allow",
     *,
+    weights: NDArray[np.float64] | None = None,
     on_host: bool = False,
 ) -> Examples:
-    """Return images as rows, and labels as class ids or values.
+    """Validate images and labels, and return them as rows and class ids or values.
 
     Parameters
     ----------
     objective : Objective
     images : array of shape (n, n_in), (n, height, width) ...
-    labels : array of shape (n,), or of shape (n, n_out) where there are several answers
+    labels : array of shape (n,), or of shape (n, n_out) for several outputs
     transfers : {"allow", "forbid"}
+    weights : array of shape (n,), optional
+        Result of `as_sample_weight`.
     on_host : bool, default False
-        Whether the images are needed on the host.
+        Whether to copy the images to the host.
 
     Raises
     ------
     TypeError, ValueError
-        If they are not of the right kind or shape, a label is no class, or `transfers` forbids to
-        copy them; or as `forward` raises.
+        If kind or shape of an array is wrong, a label is not a class, or `transfers` forbids a
+        copy; or as for `forward`.
     """
     network = objective.network
     weight = network.layers[0].weight
@@ -84,63 +128,89 @@ def as_examples(
         msg = f"`images` must hold real numbers; got dtype {rows.dtype}"
         raise TypeError(msg)
     if on_host and not is_in_host_memory(rows) and transfers == "forbid":
-        msg = "`augment` and `distort`, which work on the host, must be 0 with transfers='forbid'"
+        msg = "`augment` and `distort` run on the host and must be 0 with transfers='forbid'"
         raise ValueError(msg)
     answers = as_class_ids(network, labels) if objective.has_classes else _values(labels, objective)
     shape = (rows.shape[0],) if objective.has_classes else (rows.shape[0], network.n_out)
     if tuple(answers.shape) != shape:
-        msg = (
-            f"`labels` must have the shape {shape}, as there are images; got {tuple(labels.shape)}"
-        )
+        msg = f"`labels` must have the shape {shape} for these images; got {tuple(labels.shape)}"
         raise ValueError(msg)
     rows = rows if stay_together(rows, weight) and not on_host else to_numpy(rows)
     if network.library == "numpy" and rows.dtype.kind == "f":
-        _check_range(network, rows)
-    return Examples(rows, answers if stay_together(answers, weight) else to_numpy(answers))
-
-
-def _check_range(network: Network, rows: NDArray[Any]) -> None:
-    """Raise RangeError for the first row that is too large: a shuffled batch does not know it."""
-    for start in range(0, len(rows), _ROWS_AT_A_TIME):
-        with counting_from(start):
-            preprocessed(network, rows[start : start + _ROWS_AT_A_TIME], np)
-
-
-def check_finite(rows: Any) -> None:
-    """Refuse rows that hold NaN or infinity.
-
-    Raises
-    ------
-    ValueError
-        If there is one.
-    """
-    xp = array_namespace(rows)
-    if xp.isdtype(rows.dtype, "real floating"):
-        with current_device(rows):
-            if not bool(to_numpy(xp.all(xp.isfinite(rows)))):
-                msg = "`images` must be finite numbers; there are others among them"
-                raise ValueError(msg)
+        # Preprocess once in order: a RangeError then names the row, which a batch cannot.
+        for start in range(0, len(rows), _ROWS_AT_A_TIME):
+            with counting_from(start):
+                preprocessed(network, rows[start : start + _ROWS_AT_A_TIME], np)
+    answers = answers if stay_together(answers, weight) else to_numpy(answers)
+    return Examples(rows, answers, weights)
 
 
 def _values(labels: Any, objective: Objective) -> Any:
-    """Return the answers of a regression, or of questions that units answer each for itself."""
+    """Validate targets that are not class ids: those of a regression, or independent yes/no."""
     values, xp = as_floating(labels, "labels")
     with current_device(values):
         if values.ndim == 1 and objective.network.n_out == 1:
             values = xp.reshape(values, (-1, 1))
         if not bool(to_numpy(xp.all(xp.isfinite(values)))):
-            msg = "`labels` must be finite"
+            msg = "`labels` must be finite; got NaN or infinity"
             raise ValueError(msg)
         if objective.loss == "binary_cross_entropy" and bool(
             to_numpy(xp.any((values < 0.0) | (values > 1.0)))
         ):
-            msg = "`labels` must be from 0 to 1, for each of the units"
+            msg = "`labels` must be from 0 to 1 in each column for the binary cross-entropy"
             raise ValueError(msg)
     return values
 
 
+def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
+    """Validate the weights of `n` images, and return them in float64 on the host, at most 1.
+
+    They are divided by the largest one. Quotients that float32 cannot represent become 0.
+
+    Raises
+    ------
+    TypeError
+        If they are not an array of real numbers.
+    ValueError
+        If the shape is not (n,), a weight is negative, infinite or NaN, or all are 0.
+    """
+    if sample_weight is None:
+        return None
+    given = as_array(sample_weight, "sample_weight")
+    if not is_real(given, array_namespace(given)):
+        msg = f"`sample_weight` must hold real numbers; got dtype {given.dtype}"
+        raise TypeError(msg)
+    if tuple(given.shape) != (n,):
+        msg = (
+            f"`sample_weight` must have the shape ({n},), one weight per image;"
+            f" got {tuple(given.shape)}"
+        )
+        raise ValueError(msg)
+    weights = np.asarray(to_numpy(given), np.float64)
+    is_wrong = ~np.isfinite(weights) | (weights < 0.0)
+    if is_wrong.any():
+        i = int(np.argmax(is_wrong))
+        msg = f"`sample_weight` must be finite and 0 or more; got {weights[i]} at index {i}"
+        raise ValueError(msg)
+    if n and not weights.any():
+        msg = "`sample_weight` must be above 0 for at least one image; got 0 for all"
+        raise ValueError(msg)
+    weights = weights / weights.max(initial=0.0) if n else weights
+    return np.where(weights < np.finfo(np.float32).tiny, 0.0, weights)
+
+
+def check_finite(rows: Any) -> None:
+    """Raise ValueError if rows hold NaN or infinity."""
+    xp = array_namespace(rows)
+    if xp.isdtype(rows.dtype, "real floating"):
+        with current_device(rows):
+            if not bool(to_numpy(xp.all(xp.isfinite(rows)))):
+                msg = "`images` must be finite numbers; got NaN or infinity"
+                raise ValueError(msg)
+
+
 def split(n: int, validation: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which of `n` examples to learn from, and which share of them to hold out."""
+    """Return the indices of training and held-out examples, both in a seeded random order."""
     order = np.random.default_rng(seed).permutation(n)
     n_held_out = int(validation * n)
     return order[n_held_out:], order[:n_held_out]
@@ -154,25 +224,47 @@ def batches(
     *,
     augmentation: Augmentation | None = None,
     random: np.random.Generator | None = None,
-) -> Iterator[tuple[Any, Any]]:
-    """Yield rows and targets on the network's device, in this order, perhaps augmented."""
-    n_at_a_time = max(_ROWS_AT_A_TIME // batch_size, 1) * batch_size
-    orders = [order[i : i + n_at_a_time] for i in range(0, len(order), n_at_a_time)]
+) -> Iterator[Batch]:
+    """Yield the examples in this order as batches on the network's device.
+
+    With `augmentation` and `random`, the rows are augmented.
+    """
     network = objective.network
-    for part in orders:
-        rows, answers = examples.taken(part)
+    n_at_a_time = max(_ROWS_AT_A_TIME // batch_size, 1) * batch_size
+    for start in range(0, len(order), n_at_a_time):
+        rows, answers, host_weights = examples.take(order[start : start + n_at_a_time])
+        if hasattr(rows, "toarray"):
+            rows = rows.toarray()
         if augmentation is not None and random is not None:
             rows = augmentation(rows, random)
         rows, answers = (on_network_device(network, x) for x in (rows, answers))
         with current_device(rows):
             targets = objective.targets(answers, network.dtype, array_namespace(rows))
+        weights = None if host_weights is None else weight_column(host_weights, targets)
         for first in range(0, rows.shape[0], batch_size):
-            # The end of a slice is not beyond the rows: the standard leaves that open.
+            # The array API standard leaves slices beyond the end of an axis undefined.
             batch = slice(first, min(first + batch_size, rows.shape[0]))
-            yield rows[batch, :], targets[batch, :]
+            yield Batch(
+                rows[batch, :],
+                targets[batch, :],
+                None if weights is None else weights[batch, :],
+                float(batch.stop - first if host_weights is None else host_weights[batch].sum()),
+            )
 
 
-def _taken(x: Any, order: Any) -> Any:
-    """Return the rows of `x` in this order."""
+def weight_column(weights: NDArray[np.float64], outputs: Any) -> Any:
+    """Return weights as a column beside outputs: in their dtype, or in float32 if it is smaller."""
+    xp = array_namespace(outputs)
+    width = np.float64 if limits_of(outputs.dtype, xp).bits == 64 else np.float32
+    return move(weights[:, None].astype(width), xp, device_of(outputs))
+
+
+def _is_on_host(x: Any) -> bool:
+    return isinstance(x, np.ndarray) or hasattr(x, "toarray")
+
+
+def _take(x: Any, order: Any) -> Any:
+    if hasattr(x, "toarray"):
+        return x[order]
     with current_device(x):
-        return array_namespace(x).take(x, order, axis=0)  # in NumPy, faster than x[order]
+        return array_namespace(x).take(x, order, axis=0)  # with NumPy, faster than x[order]

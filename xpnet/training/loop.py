@@ -1,6 +1,7 @@
-"""A training under way: what is learned, measured and kept, epoch by epoch."""
+"""Training loop: batch, gradient, update, evaluation, checkpoint."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -8,157 +9,280 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import array_namespace, current_device, device_of
-from xpnet.arrays.transfer import move, to_numpy
+from xpnet.arrays.namespace import (
+    array_namespace,
+    cast,
+    current_device,
+    device_of,
+    without_warnings,
+)
+from xpnet.arrays.transfer import move, to_numpy, without_graph
 from xpnet.arrays.transfer_counts import Transfers
+from xpnet.networks.network import Network
+from xpnet.training.augmentation import Augmentation
+from xpnet.training.backward import Objective, loss_and_gradient
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
-from xpnet.training.examples import Examples, check_finite
-from xpnet.training.learner import Learner
-from xpnet.training.optimizers import State
+from xpnet.training.evaluation import loss_and_accuracy
+from xpnet.training.examples import Batch, Examples, batches, check_finite
+from xpnet.training.optimizers import Optimizer, State
+from xpnet.training.parameters import (
+    flatten_parameters,
+    unflatten_parameters,
+    weight_mask,
+    with_parameters,
+)
 from xpnet.training.run import Epoch, Run, RunawayError
+from xpnet.training.schedules import Schedule
 
-__all__ = ["Loop"]
+__all__ = ["Loop", "Trainer", "TrainingOptions"]
 
-# Of so many examples that were learned from, the accuracy is measured.
-_MOST_MEASURED = 2000
+# Training accuracy is measured on this number of examples at most.
+_N_MEASURED = 2000
 
 
-class Loop:
-    """A training under way.
+class Trainer:
+    """A network in training: its parameters, and the state of the optimizer.
+
+    A step creates new arrays and never writes into old ones.
 
     Parameters
     ----------
-    learner : Learner
+    objective : Objective
+        Its network provides the initial parameters.
+    optimizer : Optimizer
+
+    Attributes
+    ----------
+    parameters : array of shape (n_parameters,)
+        On the network's device.
+    is_weight : array of shape (n_parameters,)
+        1 for weights, 0 for biases.
+    state : xpnet.training.optimizers.State
+    """
+
+    def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
+        self.objective, self._optimizer = objective, optimizer
+        network = objective.network
+        self._xp = array_namespace(network.layers[0].weight)
+        with current_device(network.layers[0].weight):
+            self.parameters = flatten_parameters(network)
+            self.state = optimizer.start(self.parameters)
+            self.is_weight = weight_mask(network, self.parameters, self._xp)
+
+    def step(self, batch: Batch, rate: float, *, decay: float = 1.0) -> Any:
+        """Update the parameters by the gradient of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+        rate : float
+            Learning rate.
+        decay : float, default 1
+            Factor of the optimizer's weight decay.
+
+        Returns
+        -------
+        array, 0-dimensional
+            Mean loss of the batch before the update. It stays on the device: reading it here
+            would wait for each batch.
+        """
+        xp, network = self._xp, self.objective.network
+        # Overflow is reported once per epoch, by `is_finite`.
+        with current_device(self.parameters), without_warnings():
+            loss, gradient = loss_and_gradient(
+                self.objective,
+                unflatten_parameters(network, self.parameters, xp),
+                batch.rows,
+                batch.targets,
+                xp,
+                weights=batch.weights,
+            )
+            loss, gradient = without_graph(loss), without_graph(gradient)
+            gradient = cast(gradient, self.parameters.dtype, xp)
+            decayed = self.is_weight if decay == 1.0 else decay * self.is_weight
+            self.state, update = self._optimizer.step(
+                self.state, gradient, self.parameters, rate=rate, decayed=decayed
+            )
+            self.parameters = self.parameters + update
+        return loss
+
+    def is_finite(self) -> bool:
+        """Return whether all parameters are finite."""
+        with current_device(self.parameters):
+            return bool(to_numpy(self._xp.all(self._xp.isfinite(self.parameters))))
+
+    def network(self, parameters: Any | None = None) -> Network:
+        """Return the network with its current parameters, or with the given ones."""
+        parameters = self.parameters if parameters is None else parameters
+        with current_device(parameters):
+            return with_parameters(self.objective.network, parameters, self._xp)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Options of the training loop, as for `xpnet.train`.
+
+    All are part of the fingerprint of a checkpoint.
+    """
+
+    epochs: int
+    batch_size: int
+    rate: float
+    schedule: Schedule
+    patience: int | None
+    augmentation: Augmentation | None
+    seed: int
+
+
+class Loop:
+    """Training loop over epochs.
+
+    Parameters
+    ----------
+    trainer : Trainer
     examples : Examples
     kept : array of shape (n,), integers
-        Which of them are learned from.
+        Indices of the training examples.
     held_out : Examples
-        Of which the best epoch is found; there may be none.
+        Examples that decide which epoch is the best; may be empty.
+    options : TrainingOptions
     transfers : Transfers
-        What is copied meanwhile.
-
+        Counter of the copies, for the result.
     """
 
     def __init__(
         self,
-        learner: Learner,
+        trainer: Trainer,
         examples: Examples,
         kept: NDArray[np.int64],
         held_out: Examples,
+        *,
+        options: TrainingOptions,
         transfers: Transfers,
     ) -> None:
-        self.learner, self._examples, self._held_out = learner, examples, held_out
-        self._measured = examples.taken(kept[:_MOST_MEASURED])
-        self._n_learned = len(kept)
-        self._transfers = transfers
-        # The end of the last epoch. It is replaced in one step: an interrupt finds an epoch in it
-        # or not, but never a part of one.
+        self._trainer, self._options, self._transfers = trainer, options, transfers
+        self._examples, self._kept, self._held_out = examples, kept, held_out
+        self._measured = examples.take(kept[:_N_MEASURED])
+        weights = examples.weights
+        self._total_weight = float(len(kept) if weights is None else weights[kept].sum())
+        # State at the end of the last epoch, replaced by a single assignment: an interrupt leaves
+        # either the old epoch or the new one.
         self._end: Checkpoint | None = None
         self._file: CheckpointFile | None = None
-        self._total: Any = 0.0
-        self._rate = 0.0
         self._start = perf_counter()
 
-    def keep_in(
-        self, file: CheckpointFile, *, resume: Resume, epochs: int, patience: int | None
-    ) -> None:
-        """Keep the training in a file from now on; go on from what is there, if that is asked."""
-        self._file = file
+    def use_file(self, file: CheckpointFile, resume: Resume) -> None:
+        """Write checkpoints to a file from now on; if `resume`, continue from its content."""
+        self._file, options, trainer = file, self._options, self._trainer
         if resume == "finished":
-            found = file.read_final(epochs, patience)
+            found = file.read_final(options.epochs, options.patience)
         else:
             found = file.read() if resume else None
         if found is None:
             return
-        learner = self.learner
-        xp, device = array_namespace(learner.parameters), device_of(learner.parameters)
+        xp, device = array_namespace(trainer.parameters), device_of(trainer.parameters)
         arrays = {name: move(x, xp, device) for name, x in found.arrays.items()}
-        learner.parameters = arrays["parameters"]
-        vectors = tuple(arrays[f"state.{i}"] for i in range(len(learner.state.vectors)))
-        learner.state = State(found.n_steps, vectors)
+        vectors = tuple(arrays[f"state.{i}"] for i in range(len(trainer.state.vectors)))
+        trainer.parameters, trainer.state = arrays["parameters"], State(found.n_steps, vectors)
         self._end = replace(found, arrays=arrays)
-        self._start -= self.history[-1].seconds
+        self._start -= found.history[-1].seconds
 
     @property
     def history(self) -> tuple[Epoch, ...]:
-        """The epochs so far."""
+        """The completed epochs."""
         return () if self._end is None else self._end.history
 
     @property
     def best(self) -> Epoch | None:
-        """The best of them."""
+        """The best of the completed epochs."""
         return None if self._end is None else self._end.history[self._end.best - 1]
 
-    def is_over(self, epochs: int, patience: int | None) -> bool:
-        """Return whether all epochs are done or patience is exhausted."""
-        return self._end is not None and self._end.is_final(epochs, patience)
-
-    @property
-    def n_steps(self) -> int:
-        """How many steps were taken."""
-        return self.learner.state.n_steps
-
-    def learn(self, rows: Any, targets: Any, rate: float) -> None:
-        """Learn from a batch."""
-        self._rate = rate
-        loss = self.learner.learn(rows, targets, rate)
-        # The loss stays on the device: to look at it here would wait for each batch.
-        with current_device(loss):
-            self._total = self._total + loss * float(rows.shape[0])
-
-    def end_epoch(self) -> None:
-        """Measure what was learned, and keep it.
+    def run(
+        self, on_epoch: Callable[[Epoch], None] | None, progress: Callable[[int], None] | None
+    ) -> Run:
+        """Train until all epochs are done or patience is exhausted.
 
         Raises
         ------
         RunawayError
-            If the loss or a weight is no finite number.
+            If the loss or a parameter becomes NaN or infinite.
         ValueError
-            If that comes of examples that are none.
+            If the reason is NaN or infinity among the training images.
         """
-        learner, number = self.learner, len(self.history) + 1
-        loss = float(to_numpy(self._total)) / self._n_learned
-        self._total = 0.0
-        if not (isfinite(loss) and learner.is_finite()):
+        options = self._options
+        try:
+            while self._end is None or not self._end.is_final(options.epochs, options.patience):
+                # NumPy need not warn of each overflow: the end of the epoch reports it.
+                with without_warnings():
+                    loss, rate = self.run_batches(progress)
+                self.end_epoch(loss, rate)
+                self._save()
+                if on_epoch is not None:
+                    on_epoch(self.history[-1])
+        finally:
+            self._save(always=True)
+        return self.result()
+
+    def run_batches(self, progress: Callable[[int], None] | None) -> tuple[float, float]:
+        """Train on each batch of an epoch; return the mean loss and the last learning rate."""
+        options, trainer = self._options, self._trainer
+        n_steps = options.epochs * -(-len(self._kept) // options.batch_size)
+        random = np.random.default_rng([options.seed, len(self.history) + 1])
+        order = random.permutation(self._kept)
+        total: Any = 0.0
+        rate = 0.0
+        for batch in batches(
+            self._examples,
+            order,
+            trainer.objective,
+            options.batch_size,
+            augmentation=options.augmentation,
+            random=random,
+        ):
+            rate = float(options.rate * options.schedule(trainer.state.n_steps, n_steps))
+            loss = trainer.step(batch, rate)
+            with current_device(loss):
+                total = total + loss * batch.total_weight
+            if progress is not None:
+                progress(batch.rows.shape[0])
+        return float(to_numpy(total)) / self._total_weight, rate
+
+    def end_epoch(self, loss: float, rate: float) -> None:
+        """Evaluate the network, and add the epoch to the history."""
+        trainer, number = self._trainer, len(self.history) + 1
+        if not (isfinite(loss) and trainer.is_finite()):
             check_finite(self._examples.rows)
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
-            msg = f"{what} ran away in epoch {number}: a lower learning rate may help"
-            raise RunawayError(msg, self.run())
-        has_more = self._held_out.rows.shape[0] > 0
-        held_out = learner.scores(self._held_out) if has_more else (None, None)
+            msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
+            raise RunawayError(msg, self.result())
+        held_out: tuple[float | None, float | None] = None, None
+        if has_held_out := self._held_out.rows.shape[0] > 0:
+            held_out = loss_and_accuracy(trainer.objective, trainer.parameters, self._held_out)
+        measured = loss_and_accuracy(trainer.objective, trainer.parameters, self._measured)
         epoch = Epoch(
             number=number,
             loss=loss,
-            accuracy=learner.scores(self._measured)[1],
+            accuracy=measured[1],
             validation_loss=held_out[0],
             validation_accuracy=held_out[1],
-            learning_rate=self._rate,
+            learning_rate=rate,
             seconds=perf_counter() - self._start,
         )
-        if self._end is None or not has_more or epoch.is_better_than(self.best):
-            best, arrays = number, self._arrays(learner.parameters)
+        if self._end is None or not has_held_out or epoch.is_better_than(self.best):
+            best, best_parameters = number, trainer.parameters
         else:
-            best, arrays = self._end.best, self._arrays(self._end.arrays["best"])
-        self._end = Checkpoint(arrays, self.n_steps, (*self.history, epoch), best)
-        self._keep()
+            best, best_parameters = self._end.best, self._end.arrays["best"]
+        arrays = {"parameters": trainer.parameters, "best": best_parameters}
+        arrays |= {f"state.{i}": x for i, x in enumerate(trainer.state.vectors)}
+        self._end = Checkpoint(arrays, trainer.state.n_steps, (*self.history, epoch), best)
 
-    def _arrays(self, best: Any) -> dict[str, Any]:
-        vectors = {f"state.{i}": x for i, x in enumerate(self.learner.state.vectors)}
-        return {"parameters": self.learner.parameters, "best": best, **vectors}
-
-    def finish(self) -> None:
-        """Keep the last epoch, too."""
-        self._keep(always=True)
-
-    def _keep(self, *, always: bool = False) -> None:
+    def _save(self, *, always: bool = False) -> None:
         if self._file is not None and self._end is not None:
             self._file.write(self._end, always=always)
 
-    def run(self) -> Run:
-        """Return what came of it so far."""
-        learner = self.learner
-        # Before the first epoch has ended, the network is where it started.
-        network = learner.objective.network
+    def result(self) -> Run:
+        """Return the result so far: the initial network if no epoch is completed."""
+        network = self._trainer.objective.network
         if self._end is not None:
-            network = learner.network(self._end.arrays["best"])
+            network = self._trainer.network(self._end.arrays["best"])
         return Run(network, self.history, self.best, self._transfers)

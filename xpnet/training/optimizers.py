@@ -1,4 +1,4 @@
-"""Optimizers as pure functions: (state, gradient) -> (state, update), of one vector each."""
+"""Optimizers as pure functions: (state, gradient) -> (state, update)."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -9,23 +9,23 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from xpnet.arrays.namespace import array_namespace
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "State"]
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "State", "as_optimizer"]
 
 
 class State(NamedTuple):
-    """What an optimizer remembers: how many steps were taken, and running sums."""
+    """State of an optimizer: the number of steps so far, and running sums of gradients."""
 
     n_steps: int
     vectors: tuple[Any, ...]
 
 
 class Optimizer(Protocol):
-    """What `xpnet.train` needs of an optimizer.
+    """Interface of an optimizer for `xpnet.train`.
 
     Attributes
     ----------
     usual_rate : float
-        The learning rate where nobody gives one.
+        Default learning rate.
     """
 
     usual_rate: ClassVar[float]
@@ -37,36 +37,35 @@ class Optimizer(Protocol):
     def step(
         self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
     ) -> tuple[State, Any]:
-        """Return the state after a step, and what to add to the parameters.
+        """Return the state after a step, and the update to add to the parameters.
 
         Parameters
         ----------
         state : State
         gradient, parameters : array of shape (n,)
         rate : float
-            The learning rate.
+            Learning rate.
         decayed : float or array of shape (n,), default 1
-            1 where the weight decay counts, 0 where not.
+            Factor of the weight decay: 1 for weights, 0 for biases.
         """
 
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent: steps down the gradient, or its running sum.
+    """Stochastic gradient descent, optionally with momentum.
 
     Parameters
     ----------
     momentum : float, default 0
-        How much of the running sum is kept at each step, in 0..1.
+        Share of the running sum of gradients that each step keeps, from 0 to below 1.
     nesterov : bool, default False
-        Whether each step looks ahead to where the momentum leads.
+        Whether to use Nesterov momentum; `momentum` must be above 0.
     weight_decay : float, default 0
-        This times the weights is added to the gradient: the loss has half as much times their
-        squares in it.
+        L2 penalty: the loss gets ``weight_decay / 2`` times the sum of squared weights.
 
     Notes
     -----
-    As in torch, the running sum is of gradients, and the learning rate multiplies it afterwards.
+    As in torch, the running sum is of gradients, and is multiplied by the learning rate afterwards.
 
     References
     ----------
@@ -94,7 +93,7 @@ class SGD:
     def step(
         self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
     ) -> tuple[State, Any]:
-        """Return the state after a step, and what to add to the parameters."""
+        """Return the state after a step, and the update to add to the parameters."""
         gradient = _with_decay(gradient, parameters, self.weight_decay, decayed)
         if not self.momentum:
             return State(state.n_steps + 1, ()), -rate * gradient
@@ -106,16 +105,16 @@ class SGD:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam: steps of the gradient's running mean over the root of its running mean square.
+    """Adam: running mean of the gradient over the root of its running mean square.
 
     Parameters
     ----------
     beta1, beta2 : float
-        How much of the two running means is kept at each step, in 0..1.
+        Shares of the two running means that each step keeps, from 0 to below 1.
     epsilon : float
-        Added to the root, so that nothing is divided by zero.
+        Added to the root, to avoid division by zero.
     weight_decay : float, default 0
-        This times the weights is added to the gradient.
+        L2 penalty: this times the weights is added to the gradient.
 
     References
     ----------
@@ -145,39 +144,38 @@ class Adam:
     def step(
         self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
     ) -> tuple[State, Any]:
-        """Return the state after a step, and what to add to the parameters."""
+        """Return the state after a step, and the update to add to the parameters."""
         gradient = _with_decay(gradient, parameters, self.weight_decay, decayed)
-        return self._moved(state, gradient, rate)
+        return self._adam_step(state, gradient, rate)
 
-    def _moved(self, state: State, gradient: Any, rate: float) -> tuple[State, Any]:
+    def _adam_step(self, state: State, gradient: Any, rate: float) -> tuple[State, Any]:
         n_steps = state.n_steps + 1
-        # Operators that change what they are given change only what was made here: where a
-        # library can, that saves a pass through memory.
+        # In-place operators save a pass through memory, and modify only arrays created here.
         total, squares = state.vectors
         total = self.beta1 * total
         total += gradient
         squares = self.beta2 * squares
         squares += gradient * gradient
-        # What makes means of the sums, and undoes that they start from zero, are three numbers.
-        of_total = (1.0 - self.beta1) / (1.0 - self.beta1**n_steps)
-        of_root = sqrt((1.0 - self.beta2) / (1.0 - self.beta2**n_steps))
+        # The factors of the means and of their bias correction are applied to scalars.
+        mean_factor = (1.0 - self.beta1) / (1.0 - self.beta1**n_steps)
+        root_factor = sqrt((1.0 - self.beta2) / (1.0 - self.beta2**n_steps))
         root = array_namespace(squares).sqrt(squares)
-        root += self.epsilon / of_root
+        root += self.epsilon / root_factor
         update = total / root
-        update *= -rate * of_total / of_root
+        update *= -rate * mean_factor / root_factor
         return State(n_steps, (total, squares)), update
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay: the weights shrink beside Adam's steps, not through them.
+    """Adam with decoupled weight decay, which is not part of the gradient.
 
     Parameters
     ----------
     beta1, beta2, epsilon
-        As for `Adam`.
+        See `Adam`.
     weight_decay : float, default 0.01
-        At each step, weights lose this share of themselves times the learning rate.
+        Each step reduces the weights by this share times the learning rate.
 
     References
     ----------
@@ -189,8 +187,8 @@ class AdamW(Adam):
     def step(
         self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
     ) -> tuple[State, Any]:
-        """Return the state after a step, and what to add to the parameters."""
-        state, update = self._moved(state, gradient, rate)
+        """Return the state after a step, and the update to add to the parameters."""
+        state, update = self._adam_step(state, gradient, rate)
         return state, _with_decay(update, parameters, -rate * self.weight_decay, decayed)
 
 
@@ -215,7 +213,7 @@ def _check_decay(optimizer: "SGD | Adam") -> None:
 
 
 def _keep_as_float(optimizer: Optimizer, name: str) -> None:
-    """Make an option a Python float, which never changes the dtype of the array that it meets."""
+    """Convert an option to a Python float, which never changes the dtype of an array operand."""
     object.__setattr__(optimizer, name, float(getattr(optimizer, name)))
 
 
@@ -228,3 +226,25 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
         "sgd": SGD(),
     }
 )
+
+
+def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
+    """Return the optimizer of this name, or the given optimizer.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a string nor an optimizer, such as a class.
+    ValueError
+        If the name is unknown.
+    """
+    if not isinstance(optimizer, str):
+        if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
+            msg = f"`optimizer` must be a name, or an optimizer such as Adam(); got {optimizer!r}"
+            raise TypeError(msg)
+        return optimizer
+    if optimizer not in OPTIMIZERS:
+        names = ", ".join(OPTIMIZERS)
+        msg = f"`optimizer` must be one of {names}, or an Optimizer; got {optimizer!r}"
+        raise ValueError(msg)
+    return OPTIMIZERS[optimizer]

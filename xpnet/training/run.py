@@ -1,4 +1,4 @@
-"""What comes of a training: the network, and how it came about."""
+"""Result of a training run."""
 
 from dataclasses import dataclass, field
 
@@ -10,25 +10,24 @@ __all__ = ["Epoch", "Run", "RunawayError"]
 
 @dataclass(frozen=True)
 class Epoch:
-    """What was learned by the end of one pass over the examples.
+    """Scores at the end of one pass over the training examples.
 
     Attributes
     ----------
     number : int
-        Counting from 1.
+        Counts from 1.
     loss : float
-        The mean over the epoch's batches, each as it was met: of a cross-entropy in nats, of a
-        squared error in the square of the values' unit.
+        Mean training loss of the epoch; each batch is scored before its update. In nats for a
+        cross-entropy, in the squared unit of the values for a squared error.
     accuracy : float or None
-        The share, 0..1, of examples that the network gets right at the end of the epoch, of at
-        most 2,000 of those that it learned from, as they are without any augmentation; ``None``
-        for a regression.
+        Share of correct predictions at the end of the epoch, 0..1, on at most 2,000 of the
+        training examples, without augmentation. ``None`` for a regression.
     validation_loss, validation_accuracy : float or None
-        Likewise, on the examples held out; ``None`` where there are none.
+        The same on the held-out examples; ``None`` without held-out examples.
     learning_rate : float
-        Of the last step.
+        Learning rate of the last step.
     seconds : float
-        Since the start of the training.
+        Time since the start of training.
     """
 
     number: int
@@ -40,7 +39,7 @@ class Epoch:
     seconds: float
 
     def is_better_than(self, other: "Epoch | None") -> bool:
-        """Tell whether more of the examples held out are right, or as many at a lower loss."""
+        """Return whether validation accuracy is higher, or equal at a lower validation loss."""
         if other is None:
             return True
         scores = [
@@ -52,18 +51,20 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A trained network and how it came about.
+    """Result of a training run.
 
     Attributes
     ----------
     network : Network
-        With the parameters of the best epoch.
+        The network with the parameters of the best epoch.
     history : tuple of Epoch
+        One entry per epoch.
     best : Epoch or None
-        Of the epochs, the one with the highest validation accuracy, or as high and the lowest
-        validation loss; without examples held out, the last one. ``None`` before the first.
+        Epoch with the highest validation accuracy; among equals, the one with the lowest
+        validation loss. Without held-out examples, the last epoch. ``None`` if no epoch was
+        completed.
     transfers : Transfers
-        What was copied between host and device.
+        Copies between host and device.
     """
 
     network: Network
@@ -73,12 +74,12 @@ class Run:
 
 
 class RunawayError(FloatingPointError):
-    """The loss or a weight became NaN or infinite.
+    """Raised if the loss or a parameter becomes NaN or infinite.
 
     Attributes
     ----------
     run : Run
-        What was good until then.
+        Result up to the last finite epoch.
     """
 
     def __init__(self, message: str, run: Run) -> None:
@@ -86,5 +87,5 @@ class RunawayError(FloatingPointError):
         self.run = run
 
     def __reduce__(self) -> tuple[type["RunawayError"], tuple[str, Run]]:
-        """Pickle by both arguments: errors travel between processes."""
+        """Return both arguments, so that the error can be pickled."""
         return type(self), (str(self), self.run)

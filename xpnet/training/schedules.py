@@ -1,4 +1,4 @@
-"""Learning-rate schedules: which share of the learning rate each step gets."""
+"""Learning-rate schedules."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from math import cos, pi
 from types import MappingProxyType
 from typing import TypeAlias
 
-__all__ = ["SCHEDULES", "Constant", "Cosine", "Schedule", "StepDecay"]
+__all__ = ["SCHEDULES", "Constant", "Cosine", "Schedule", "StepDecay", "as_schedule"]
 
 Schedule: TypeAlias = Callable[[int, int], float]
-"""``schedule(n_done, n_steps)``: the factor for a step, after so many out of so many."""
+"""``schedule(n_done, n_steps)``: factor of the learning rate for the step after `n_done` steps."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """The same learning rate for all steps.
+    """Constant learning rate.
 
     Parameters
     ----------
     warmup : float, default 0
-        For this share of all steps, in 0..1, the rate rises to its full height, in equal parts.
+        Share of the steps, 0..1, during which the rate rises linearly to its full value.
     """
 
     warmup: float = 0.0
@@ -31,25 +31,25 @@ class Constant:
 
     def __call__(self, n_done: int, n_steps: int) -> float:
         """Return the factor of the learning rate for a step."""
-        n_rising = round(self.warmup * n_steps)
-        if n_done < n_rising:
-            return (n_done + 1) / n_rising
-        return self.after(n_done - n_rising, n_steps - n_rising)
+        n_warmup = round(self.warmup * n_steps)
+        if n_done < n_warmup:
+            return (n_done + 1) / n_warmup
+        return self.after(n_done - n_warmup, n_steps - n_warmup)
 
     def after(self, n_done: int, n_steps: int) -> float:
-        """Return the factor once it has risen, of the steps that are then left."""
+        """Return the factor for a step after the warm-up, counted from its end."""
         del n_done, n_steps
         return 1.0
 
 
 @dataclass(frozen=True)
 class Cosine(Constant):
-    """A learning rate that falls to zero by half a period of a cosine.
+    """Learning rate that falls to zero along half a period of a cosine.
 
     Parameters
     ----------
     warmup : float, default 0
-        As for `Constant`.
+        See `Constant`.
 
     References
     ----------
@@ -58,22 +58,22 @@ class Cosine(Constant):
     """
 
     def after(self, n_done: int, n_steps: int) -> float:
-        """Return the factor once it has risen, of the steps that are then left."""
+        """Return the factor for a step after the warm-up, counted from its end."""
         return 0.5 * (1.0 + cos(pi * n_done / n_steps))
 
 
 @dataclass(frozen=True)
 class StepDecay(Constant):
-    """A learning rate that falls in steps.
+    """Learning rate that falls in steps.
 
     Parameters
     ----------
     warmup : float, default 0
-        As for `Constant`.
+        See `Constant`.
     n_stages : int, default 3
-        Into so many stages of equal length the steps are divided.
+        Number of stages of equal length.
     factor : float, default 0.1
-        With each stage the rate is multiplied by it.
+        Factor of the rate from one stage to the next.
     """
 
     n_stages: int = 3
@@ -89,10 +89,31 @@ class StepDecay(Constant):
             raise ValueError(msg)
 
     def after(self, n_done: int, n_steps: int) -> float:
-        """Return the factor once it has risen, of the steps that are then left."""
+        """Return the factor for a step after the warm-up, counted from its end."""
         return self.factor ** (n_done * self.n_stages // n_steps)
 
 
 SCHEDULES: Mapping[str, type[Constant]] = MappingProxyType(
     {"constant": Constant, "cosine": Cosine, "step": StepDecay}
 )
+
+
+def as_schedule(schedule: str | Schedule) -> Schedule:
+    """Return the schedule of this name, or the given schedule.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a string nor callable, or a class.
+    ValueError
+        If the name is unknown.
+    """
+    if not isinstance(schedule, str):
+        if isinstance(schedule, type) or not callable(schedule):
+            msg = f"`schedule` must be a name, or a schedule such as Cosine(); got {schedule!r}"
+            raise TypeError(msg)
+        return schedule
+    if schedule not in SCHEDULES:
+        msg = f"`schedule` must be one of {', '.join(SCHEDULES)}, or callable; got {schedule!r}"
+        raise ValueError(msg)
+    return SCHEDULES[schedule]()

@@ -1,25 +1,23 @@
-"""Train a network: epochs of mini-batches in an order that is the same on every device."""
+"""Training of a network by mini-batches, in the same order on every device."""
 
 import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import as_array, without_warnings
+from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer_counts import count_transfers
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_transfers
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import CheckpointFile, Resume, fingerprint, locked
-from xpnet.training.examples import Examples, as_examples, batches, check_finite, split
-from xpnet.training.learner import Learner
-from xpnet.training.loop import Loop
-from xpnet.training.optimizers import OPTIMIZERS, Optimizer
+from xpnet.training.examples import as_examples, as_sample_weight, check_finite, split
+from xpnet.training.loop import Loop, Trainer, TrainingOptions
+from xpnet.training.optimizers import Optimizer, as_optimizer
 from xpnet.training.run import Epoch, Run
-from xpnet.training.schedules import SCHEDULES, Schedule
+from xpnet.training.schedules import Schedule, as_schedule
 
 __all__ = ["train"]
 
@@ -46,60 +44,68 @@ def train(
     on_epoch: Callable[[Epoch], None] | None = None,
     progress: Callable[[int], None] | None = None,
     transfers: TransferPolicy = "allow",
+    sample_weight: Any = None,
 ) -> Run:
-    """Train a network on labelled examples, by mini-batches.
+    """Train a network on labelled examples by mini-batches.
 
     Parameters
     ----------
     network : Network
-        Where to start, on the device that shall do the work; it is not changed.
+        Initial network, on the device that computes; it is not modified.
     images : array of shape (n, n_in), (n, height, width) ...
-        Host images cross to the network's device some thousand at a time, ``uint8`` as it is;
-        images that are there already are chosen there.
+        Host images are copied to the network's device a few thousand at a time, ``uint8``
+        without conversion. Images on the device stay there.
     labels : array of shape (n,), or of shape (n, n_out)
-        Class ids in 0 .. n_classes - 1, or entries of ``network.classes``; of a regression, the
-        values.
+        Class ids in 0 .. n_classes - 1 or entries of ``network.classes``; for a regression, the
+        target values.
     epochs : int, default 10
-        Passes over the images.
+        Number of passes over the training images.
     batch_size : int, default 100
+        Number of images per step.
     loss : {"cross_entropy", "binary_cross_entropy", "mean_squared_error"}, optional
-        By default the cross-entropy of a classifier's softmax, or of the sigmoid of its single
-        unit, and a regression's mean squared error. The binary cross-entropy of several units
-        takes labels of shape (n, n_out), each 0 or 1.
+        The default is the cross-entropy of the softmax for a classifier, of the sigmoid for a
+        single unit, and the mean squared error for a regression. The binary cross-entropy of
+        several units takes labels of shape (n, n_out), each 0 or 1.
     optimizer : {"adam", "adamw", "momentum", "nesterov", "sgd"} or Optimizer, default "adam"
-        Or, with options of its own, `xpnet.Adam`, `xpnet.AdamW` or `xpnet.SGD`.
+        `xpnet.Adam`, `xpnet.AdamW` and `xpnet.SGD` take options of their own.
     learning_rate : float, optional
-        At its height; by default 0.005 with Adam and AdamW, and 0.1 with SGD.
+        Highest learning rate; the default is 0.005 for Adam and AdamW, 0.1 for SGD.
     schedule : {"cosine", "constant", "step"} or callable, default "cosine"
-        How the rate changes: `xpnet.Cosine`, `xpnet.Constant`, `xpnet.StepDecay`, or any
-        ``schedule(n_done, n_steps)`` that gives the factor of a step.
+        Learning-rate schedule: `xpnet.Cosine`, `xpnet.Constant`, `xpnet.StepDecay`, or a function
+        ``schedule(n_done, n_steps)`` that returns the factor of the learning rate for a step.
     validation : float or (images, labels), default 0
-        The share of the examples, from 0 to below 1, that is held out, or others. The network of
-        the epoch that does best on them is what comes back.
+        Share of the examples to hold out, from 0 to below 1, or separate held-out examples. The
+        result is the network of the epoch that does best on them.
     patience : int, optional
-        To stop after so many epochs without a better one; by default all epochs are run.
+        Stop after this number of epochs without improvement; by default, run all epochs.
     augment : int, default 0
-        Each time an image is met, it is moved by up to this many pixels in both directions.
+        Shift each image in each epoch by up to this number of pixels in both directions.
     distort : float, default 0
-        Each time an image is met, it is turned, stretched and bent by about as many pixels.
+        Rotate, stretch and bend each image in each epoch by about this number of pixels.
     seed : int, default 0
-        Of the choice of the images held out, of the order of the rest and of what is done to
-        them; drawn on the host, so the same on every device.
+        Random seed of the held-out images, the order of the others, and their augmentation. All
+        are drawn on the host, so that they are the same on every device.
     checkpoint : str or os.PathLike, optional
-        A file in which the training is kept, once a second at most and at its end, which may be
-        an interrupt (then it holds the last whole epoch). Meanwhile, no other training can use
-        it, where the system has file locks: not on Windows.
+        File for the state of the training run, written at most once a second and at the end. After
+        an interrupt it holds the last complete epoch. It is locked against other training runs
+        where the system has file locks, which Windows has not.
     resume : bool or "finished", default False
-        Whether to go on from that file, if it is there: to the same bits, on the same machine and
-        libraries, as if nothing had happened. With "finished", only from the end of the same
-        training; any other file is replaced.
+        Whether to continue from the checkpoint file if it exists. The result has the same bits as
+        an uninterrupted run, on the same machine and libraries. With "finished", only the end of
+        the same training run is used, and any other file is replaced.
     on_epoch : callable, optional
         Called with each `Epoch`.
     progress : callable, optional
-        Called with the number of images in each batch when it is done.
+        Called after each batch with its number of images.
     transfers : {"allow", "forbid"}, default "allow"
-        With "forbid", images or labels that are not where the network is are refused, and not
-        copied. The order of the images, which is drawn on the host, and the losses still cross.
+        With "forbid", images or labels that are not on the network's device raise an error. The
+        order of the images and the losses are still copied, and so are sample weights.
+    sample_weight : array of shape (n,), optional
+        Weight of each image, finite and 0 or more. A batch's loss is the weighted mean of its rows,
+        so only the ratios of weights matter. An image of weight 0, or of less than 1e-38 times
+        the largest weight, is left out. Images held out by a share keep their weights: the
+        validation loss and all accuracies are weighted means. Separate held-out examples count
+        equally.
 
     Returns
     -------
@@ -109,22 +115,23 @@ def train(
     Raises
     ------
     TypeError
-        If images or labels are no arrays of the right kind.
+        If images, labels or weights are not arrays of the right kind, or an option has the wrong
+        type.
     ValueError
-        If shapes do not fit, a label is no class, there are no images to train on, an option is
-        out of range, an activation has no derivative, or `transfers` forbids to copy images or
-        labels (images on a device are moved and bent on the host).
+        If shapes do not match, a label is not a class, a weight is negative or not finite, no
+        images are left to train on, an option is out of range, an activation has no derivative,
+        or `transfers` forbids a copy of images or labels (augmentation needs images on the host).
     FileExistsError
-        If the checkpoint is there, and `resume` is false.
+        If the checkpoint file exists and `resume` is false.
     BlockingIOError
-        If another training uses it.
+        If another training run uses the checkpoint file.
     WeightsError
-        If it is one of another training, or damaged, and `resume` is true.
+        If the checkpoint is damaged or belongs to another training run, and `resume` is true.
     OSError
-        If it cannot be written; the last one stays.
+        If the checkpoint cannot be written; the previous one is kept.
     RunawayError
-        If the loss or a weight becomes NaN or infinite: a FloatingPointError, whose ``.run`` is
-        what was good until then.
+        If the loss or a parameter becomes NaN or infinite: a FloatingPointError whose ``.run``
+        holds the result up to the last finite epoch.
 
     Examples
     --------
@@ -135,141 +142,85 @@ def train(
     True
     """
     objective = Objective(network, loss)
-    optimizer, schedule = _optimizer(optimizer), _schedule(schedule)
+    optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
-    _check_options(
-        learning_rate=rate,
-        validation=validation,
-        distort=distort,
-        epochs=(epochs, 1),
-        patience=(patience, 1),
-        augment=(augment, 0),
-        seed=(seed, 0),
-    )
+    for name, number, least in (
+        ("epochs", epochs, 1),
+        ("patience", patience, 1),
+        ("augment", augment, 0),
+        ("seed", seed, 0),
+    ):
+        _check_integer(name, number, least)
+    _check_numbers(rate, validation, distort)
     check_transfers(transfers)
     batch_size = check_batch_size(network, batch_size)
     images = as_array(images, "images")
     is_augmented = augment > 0 or distort > 0
     shape = image_shape(tuple(images.shape)) if is_augmented else None
     with locked(checkpoint, resume=resume), count_transfers() as counted:
-        examples = as_examples(objective, images, labels, transfers, on_host=is_augmented)
-        kept, held_out = _divided(objective, examples, validation, transfers, seed=seed)
+        n = images.shape[0] if images.ndim else 0
+        weights = as_sample_weight(sample_weight, n)
+        examples = as_examples(
+            objective, images, labels, transfers, weights=weights, on_host=is_augmented
+        )
+        used = np.arange(n) if weights is None else np.flatnonzero(weights)
+        share = 0.0 if isinstance(validation, tuple) else validation
+        kept, others = (used[part] for part in split(len(used), share, seed))
+        if isinstance(validation, tuple):
+            held_out = as_examples(objective, *validation, transfers)
+            check_finite(held_out.rows)
+        else:
+            held_out = examples.take(others)
         if not len(kept):
-            msg = "`images` must hold at least one to learn from; got none"
+            msg = "`images` must hold at least one image to train on; got none"
             raise ValueError(msg)
         if patience is not None and not held_out.rows.shape[0]:
-            msg = "`patience` needs images held out: `validation` must be larger"
+            msg = "`patience` needs held-out images: `validation` must be larger"
             raise ValueError(msg)
         augmentation = None
         if shape is not None:
-            background = float(examples.rows.min())
-            augmentation = Augmentation(shape, augment, distort, background)
-        loop = Loop(Learner(objective, optimizer), examples, kept, held_out, counted)
-        n_steps = epochs * -(-len(kept) // batch_size)
+            augmentation = Augmentation(shape, augment, distort, float(examples.rows.min()))
+        options = TrainingOptions(epochs, batch_size, rate, schedule, patience, augmentation, seed)
+        trainer = Trainer(objective, optimizer)
+        loop = Loop(trainer, examples, kept, held_out, options=options, transfers=counted)
         if checkpoint is not None:
-            options = {
-                "epochs": epochs,
-                "batch_size": batch_size,
+            n_steps = epochs * -(-len(kept) // batch_size)
+            facts = {
+                **vars(options),
                 "loss": objective.loss,
                 "optimizer": optimizer,
-                "state": [tuple(x.shape) for x in loop.learner.state.vectors],
-                "rate": rate,
-                # A function's text is where it lies in memory: its values tell it from others.
+                "state": [tuple(x.shape) for x in trainer.state.vectors],
+                # A function is identified by its values: its repr holds a memory address.
                 "schedule": [float(schedule(i * n_steps // 1000, n_steps)) for i in range(1000)],
-                "patience": patience,
-                "augmentation": augmentation,
-                "seed": seed,
                 "n_kept": len(kept),
             }
-            key = fingerprint(network, (examples, held_out), options)
-            file = CheckpointFile(checkpoint, key)
-            loop.keep_in(file, resume=resume, epochs=epochs, patience=patience)
-        try:
-            while not loop.is_over(epochs, patience):
-                random = np.random.default_rng([seed, len(loop.history) + 1])
-                order = random.permutation(kept)
-                parts = batches(
-                    examples, order, objective, batch_size, augmentation=augmentation, random=random
-                )
-                # Weights that run away are told at the epoch's end; NumPy need not warn of each.
-                with without_warnings():
-                    for rows, targets in parts:
-                        factor = schedule(loop.n_steps, n_steps)
-                        loop.learn(rows, targets, float(rate * factor))
-                        if progress is not None:
-                            progress(rows.shape[0])
-                loop.end_epoch()
-                if on_epoch is not None:
-                    on_epoch(loop.history[-1])
-        finally:
-            loop.finish()
-    return loop.run()
+            key = fingerprint(network, (examples.arrays, held_out.arrays), facts)
+            loop.use_file(CheckpointFile(checkpoint, key), resume)
+        return loop.run(on_epoch, progress)
 
 
-def _divided(
-    objective: Objective,
-    examples: Examples,
-    validation: float | tuple[Any, Any],
-    transfers: TransferPolicy,
-    *,
-    seed: int,
-) -> tuple[NDArray[np.int64], Examples]:
-    """Return which examples to learn from, and those held out: a part of them, or others."""
-    n = examples.rows.shape[0]
-    if isinstance(validation, tuple):
-        held_out = as_examples(objective, *validation, transfers)
-        check_finite(held_out.rows)
-        return split(n, 0.0, seed)[0], held_out
-    kept, others = split(n, validation, seed)
-    return kept, examples.taken(others)
-
-
-def _optimizer(optimizer: str | Optimizer) -> Optimizer:
-    if not isinstance(optimizer, str):
-        if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
-            msg = f"`optimizer` must be a name, or an optimizer such as Adam(); got {optimizer!r}"
-            raise TypeError(msg)
-        return optimizer
-    if optimizer not in OPTIMIZERS:
-        known = ", ".join(OPTIMIZERS)
-        msg = f"`optimizer` must be one of {known}, or an Optimizer; got {optimizer!r}"
+def _check_integer(name: str, number: int | None, least: int) -> None:
+    """Raise TypeError if an option is not an integer or None, ValueError if it is too small."""
+    if number is None:
+        return
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        msg = f"`{name}` must be an integer; got {number!r}"
+        raise TypeError(msg)
+    if number < least:
+        msg = f"`{name}` must be at least {least}; got {number}"
         raise ValueError(msg)
-    return OPTIMIZERS[optimizer]
 
 
-def _schedule(schedule: str | Schedule) -> Schedule:
-    if not isinstance(schedule, str):
-        if isinstance(schedule, type) or not callable(schedule):
-            msg = f"`schedule` must be a name, or a schedule such as Cosine(); got {schedule!r}"
-            raise TypeError(msg)
-        return schedule
-    if schedule not in SCHEDULES:
-        msg = f"`schedule` must be one of {', '.join(SCHEDULES)}, or callable; got {schedule!r}"
-        raise ValueError(msg)
-    return SCHEDULES[schedule]()
-
-
-def _check_options(
-    *,
-    learning_rate: float,
-    validation: float | tuple[Any, Any],
-    distort: float,
-    **whole: tuple[int | None, int],
+def _check_numbers(
+    learning_rate: float, validation: float | tuple[Any, Any], distort: float
 ) -> None:
-    """Refuse options out of range; of whole numbers, the least one is given."""
-    for name, (value, least) in whole.items():
-        if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
-            msg = f"`{name}` must be a whole number; got {value!r}"
-            raise TypeError(msg)
-        if value is not None and value < least:
-            msg = f"`{name}` must be at least {least}; got {value}"
-            raise ValueError(msg)
+    """Raise TypeError or ValueError if an option is of the wrong type or out of range."""
     if not 0 < learning_rate < float("inf"):
-        msg = f"`learning_rate` must be positive; got {learning_rate}"
+        msg = f"`learning_rate` must be positive and finite; got {learning_rate}"
         raise ValueError(msg)
     if isinstance(validation, tuple):
         if len(validation) != 2:
-            msg = f"`validation` must be a pair, (images, labels); got {len(validation)} of them"
+            msg = f"`validation` must be a pair, (images, labels); got {len(validation)} items"
             raise ValueError(msg)
     elif not isinstance(validation, int | float):
         kind = type(validation).__name__

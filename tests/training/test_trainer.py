@@ -1,12 +1,13 @@
-"""Step by step."""
+"""Tests of single steps, and of the scores between them."""
 
 import numpy as np
 import pytest
 
 import xpnet
 from xpnet.training.backward import Objective
-from xpnet.training.examples import Examples
-from xpnet.training.learner import Learner
+from xpnet.training.evaluation import loss_and_accuracy
+from xpnet.training.examples import Batch, Examples
+from xpnet.training.loop import Trainer
 from xpnet.training.optimizers import SGD, Adam
 
 RANDOM = np.random.default_rng(0)
@@ -21,12 +22,16 @@ def layer(xp_backend=None, dtype="float32"):
     return xpnet.Dense(xp_backend.asarray(weight, dtype), xp_backend.asarray(bias, dtype))
 
 
+def step(trainer, rows, targets, rate):
+    return trainer.step(Batch(rows, targets, None, float(len(ROWS))), rate)
+
+
 def test_a_step_by_hand(xp_backend):
     network = xpnet.Network([layer(xp_backend)], output="values")
-    learner = Learner(Objective(network), SGD())
+    trainer = Trainer(Objective(network), SGD())
     answers = np.zeros((8, 2), np.float32)
     there = [xp_backend.asarray(x) for x in (ROWS, answers)]
-    loss = learner.learn(*there, 0.5)
+    loss = step(trainer, *there, 0.5)
     host = layer()
     y = ROWS @ host.weight + host.bias
     assert float(xp_backend.check(loss, dtype="float32", shape=())) == pytest.approx(np.mean(y**2))
@@ -34,22 +39,22 @@ def test_a_step_by_hand(xp_backend):
     expected = np.concatenate(
         [(host.weight - 0.5 * ROWS.T @ slope).reshape(-1), host.bias - 0.5 * slope.sum(axis=0)]
     )
-    values = xp_backend.check(learner.parameters, dtype="float32", shape=(8,))
+    values = xp_backend.check(trainer.parameters, dtype="float32", shape=(8,))
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
-    (made,) = learner.network().layers
+    (made,) = trainer.network().layers
     weight = xp_backend.check(made.weight, dtype="float32", shape=(3, 2))
     np.testing.assert_array_equal(weight.reshape(-1), values[:6])
 
 
 def test_what_somebody_keeps_stays_as_it_is():
     objective = Objective(xpnet.Network([layer()], output="values"))
-    learner = Learner(objective, Adam())
-    kept = [(learner.parameters, learner.state, learner.network())]
+    trainer = Trainer(objective, Adam())
+    kept = [(trainer.parameters, trainer.state, trainer.network())]
     copies = [kept[0][0].copy()]
     for _ in range(3):
-        learner.learn(ROWS, np.ones((8, 2), np.float32), 0.1)
-        kept.append((learner.parameters, learner.state, learner.network()))
-        copies.append(learner.parameters.copy())
+        step(trainer, ROWS, np.ones((8, 2), np.float32), 0.1)
+        kept.append((trainer.parameters, trainer.state, trainer.network()))
+        copies.append(trainer.parameters.copy())
     for i, ((parameters, state, network), copy) in enumerate(zip(kept, copies, strict=True)):
         np.testing.assert_array_equal(parameters, copy)
         np.testing.assert_array_equal(network.layers[0].weight.reshape(-1), copy[:6])
@@ -59,45 +64,58 @@ def test_what_somebody_keeps_stays_as_it_is():
 
 def test_biases_do_not_decay():
     network = xpnet.Network([layer()], output="values")
-    learner = Learner(Objective(network), SGD(weight_decay=0.5))
+    trainer = Trainer(Objective(network), SGD(weight_decay=0.5))
     y = network(ROWS)
-    learner.learn(ROWS, y, 0.1)  # right already: nothing but the decay is left
+    step(trainer, ROWS, y, 0.1)  # no error: only the decay is left
     before = layer()
-    np.testing.assert_allclose(learner.network().layers[0].weight, 0.95 * before.weight, rtol=1e-5)
-    np.testing.assert_allclose(learner.network().layers[0].bias, before.bias, rtol=1e-6)
+    np.testing.assert_allclose(trainer.network().layers[0].weight, 0.95 * before.weight, rtol=1e-5)
+    np.testing.assert_allclose(trainer.network().layers[0].bias, before.bias, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_small_steps_add_up(dtype):
     network = xpnet.Network([layer(dtype=dtype)], output="values")
-    learner = Learner(Objective(network), SGD())
+    trainer = Trainer(Objective(network), SGD())
     target = (network(ROWS) - 1).astype(dtype)
     for _ in range(100):
-        learner.learn(ROWS, target, 1e-4)
+        step(trainer, ROWS, target, 1e-4)
     # Each step is too small for float16 to see; together they are not. The error is 1 for
     # each unit, so its slope by the bias is 2 * 1 / 2.
-    moved = learner.parameters[-2:] - layer().bias
+    moved = trainer.parameters[-2:] - layer().bias
     np.testing.assert_allclose(moved, -0.01, rtol=0.05)
-    assert learner.parameters.dtype == ("float64" if dtype == "float64" else "float32")
-    assert learner.network().dtype == dtype
-    assert np.all(learner.network().layers[0].bias != layer(dtype=dtype).bias)
+    assert trainer.parameters.dtype == ("float64" if dtype == "float64" else "float32")
+    assert trainer.network().dtype == dtype
+    assert np.all(trainer.network().layers[0].bias != layer(dtype=dtype).bias)
 
 
 def test_infinite_and_missing_numbers_are_told(xp_backend):
-    learner = Learner(Objective(xpnet.Network([layer(xp_backend)])), SGD())
-    assert learner.is_finite()
+    trainer = Trainer(Objective(xpnet.Network([layer(xp_backend)])), SGD())
+    assert trainer.is_finite()
     for bad in (np.inf, -np.inf, np.nan):
-        learner.parameters = xp_backend.asarray([0, 0, bad, 0, 0, 0, 0, 0])
-        assert not learner.is_finite()
+        trainer.parameters = xp_backend.asarray([0, 0, bad, 0, 0, 0, 0, 0])
+        assert not trainer.is_finite()
 
 
 def scores_of(network, answers, xp_backend, kind, loss=None):
-    network = network.map_arrays(xp_backend.asarray)
-    learner = Learner(Objective(network, loss), SGD())
-    here = learner.scores(Examples(ROWS, answers))
-    there = learner.scores(Examples(xp_backend.asarray(ROWS), xp_backend.asarray(answers, kind)))
-    assert here == pytest.approx(there)
-    return here
+    objective = Objective(network.map_arrays(xp_backend.asarray), loss)
+    parameters = Trainer(objective, SGD()).parameters
+    rows, there = xp_backend.asarray(ROWS), xp_backend.asarray(answers, kind)
+    ones = np.ones(8)
+    expected = loss_and_accuracy(objective, parameters, Examples(ROWS, answers))
+    for examples in (
+        Examples(rows, there),
+        Examples(rows, answers),
+        Examples(ROWS, answers, ones),
+        Examples(rows, there, ones),
+    ):
+        assert loss_and_accuracy(objective, parameters, examples) == pytest.approx(expected)
+    # A weight of 3 is as good as three rows.
+    weights = np.asarray([3.0, 1, 1, 1, 2, 1, 1, 1])
+    weighted = loss_and_accuracy(objective, parameters, Examples(rows, there, weights))
+    index = np.repeat(np.arange(8), weights.astype(int))
+    repeated = loss_and_accuracy(objective, parameters, Examples(ROWS[index], answers[index]))
+    assert weighted == pytest.approx(repeated)
+    return expected
 
 
 @pytest.mark.parametrize("ending", ["logits", "softmax"])

@@ -1,0 +1,212 @@
+"""Tests of sample weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.files.errors import WeightsError
+from xpnet.training.backward import Objective, loss_and_gradient
+from xpnet.training.examples import as_sample_weight
+from xpnet.training.parameters import flatten_parameters, unflatten_parameters
+
+DRAW = np.random.default_rng(0)
+X = DRAW.normal(size=(60, 4))
+IDS = np.arange(60) % 3
+VALUES = X[:, :2] ** 2
+WHOLE = DRAW.integers(0, 4, size=60)
+OPTIONS = {"epochs": 3, "batch_size": 16, "validation": 0.25}
+STEP = {"epochs": 1, "batch_size": 10_000, "optimizer": "sgd", "schedule": "constant"}
+
+
+def start(dtype="float64", output="logits"):
+    n_out = 2 if output == "values" else 3
+    return xpnet.init_network(
+        [4, 5, n_out], activation="tanh", scheme="he", output=output, dtype=dtype
+    )
+
+
+def parameters(run):
+    return flatten_parameters(run.network)
+
+
+def assert_same_bits(one, other):
+    np.testing.assert_array_equal(parameters(one), parameters(other))
+    histories = [[replace(epoch, seconds=0.0) for epoch in run.history] for run in (one, other)]
+    assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(("output", "y"), [("logits", IDS), ("values", VALUES)])
+@pytest.mark.parametrize("weight", [1, 0.3, 1e300, 1e-310])
+def test_equal_weights_give_the_bits_of_none(dtype, output, y, weight):
+    expected = xpnet.train(start(dtype, output), X, y, **OPTIONS)
+    weights = np.full(60, weight)
+    assert_same_bits(
+        xpnet.train(start(dtype, output), X, y, sample_weight=weights, **OPTIONS), expected
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"augment": 1}, {"validation": (X, IDS)}], ids=str)
+def test_images_of_weight_0_are_left_out(options):
+    weights = np.where(WHOLE == 0, 0.0, 1.0)
+    weights[WHOLE == 1] = 1e-40  # below the precision of float32: also 0
+    is_used = weights > 1e-30
+    options = {**OPTIONS, **options}
+    run = xpnet.train(start(), X, IDS, sample_weight=weights, **options)
+    x = np.where(is_used[:, None], X, 100.0)  # values of the others do not matter
+    assert 0 < np.count_nonzero(is_used) < 60
+    expected = xpnet.train(start(), X[is_used], IDS[is_used], **options)
+    if "augment" not in options:
+        assert_same_bits(run, expected)
+    other = xpnet.train(
+        start(), np.where(x == 100.0, X.max(), x), IDS, sample_weight=weights, **options
+    )
+    assert_same_bits(run, other)
+
+
+@pytest.mark.parametrize(("output", "y"), [("logits", IDS), ("values", VALUES)])
+def test_integer_weights_are_repeated_rows(output, y):
+    run = xpnet.train(start(output=output), X, y, sample_weight=WHOLE, **STEP)
+    index = np.repeat(np.arange(60), WHOLE)
+    expected = xpnet.train(start(output=output), X[index], y[index], **STEP)
+    # Only the order of the sums differs: each of some 100 terms is rounded by 2^-53.
+    np.testing.assert_allclose(parameters(run), parameters(expected), rtol=1e-13, atol=1e-14)
+    assert run.history[0].loss == pytest.approx(expected.history[0].loss, rel=1e-13)
+    unweighted = xpnet.train(start(output=output), X, y, **STEP)
+    assert np.abs(parameters(run) - parameters(unweighted)).max() > 1e-4
+
+
+def test_every_backend(xp_backend):
+    if xp_backend.name == "dask":
+        pytest.skip("Dask arrays are lazy: training would build an endless graph")
+    network = start("float32").map_arrays(xp_backend.asarray)
+    weights = xp_backend.asarray(WHOLE + 0.5)
+    x = X.astype(np.float32)
+    run = xpnet.train(network, x, IDS, sample_weight=weights, **STEP)
+    expected = xpnet.train(start(), x, IDS, sample_weight=WHOLE + 0.5, **STEP)
+    values = xp_backend.check(parameters(run), dtype="float32", shape=parameters(expected).shape)
+    np.testing.assert_allclose(values, parameters(expected), rtol=1e-4, atol=1e-6)
+    assert run.history[0].loss == pytest.approx(expected.history[0].loss, rel=1e-5)
+    placed = xp_backend.asarray(x), xp_backend.asarray(IDS, "int64")
+    there = xpnet.train(network, *placed, sample_weight=weights, transfers="forbid", **STEP)
+    assert there.history[0].loss == run.history[0].loss
+
+
+KINDS = {
+    "classes": ("logits", None, IDS),
+    "questions": ("logits", "binary_cross_entropy", (X[:, :3] > 0).astype(float)),
+    "values": ("values", None, VALUES),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_is_that_of_the_weighted_mean(kind):
+    output, loss, y = KINDS[kind]
+    objective = Objective(start(output=output), loss)
+    network, weights = objective.network, np.random.default_rng(1).uniform(0.1, 9, (60, 1))
+    targets, vector = objective.targets(y, np.float64, np), flatten_parameters(network)
+
+    def at(vector):
+        pairs = unflatten_parameters(network, vector, np)
+        return loss_and_gradient(objective, pairs, X, targets, np, weights=weights)
+
+    found, gradient = at(vector)
+    losses, _ = objective.row_losses(network(X), targets, np)
+    assert found == pytest.approx(np.average(losses, weights=weights), rel=1e-13)
+    h, random = 1e-6, np.random.default_rng(2)
+    for _ in range(5):
+        direction = random.normal(size=vector.shape)
+        ahead, behind = (at(vector + step)[0] for step in (h * direction, -h * direction))
+        assert gradient @ direction == pytest.approx((ahead - behind) / (2 * h), 1e-6, abs=1e-8)
+
+
+def test_the_history_is_weighted():
+    weights = WHOLE + 0.25
+    options = {**OPTIONS, "epochs": 1, "learning_rate": 1e-30}  # the network does not change
+    run = xpnet.train(start(), X, IDS, sample_weight=weights, **options)
+    order = np.random.default_rng(0).permutation(60)
+    logits = start()(X)
+    losses = xpnet.logsumexp(logits, axis=1) - logits[np.arange(60), IDS]
+    is_right = logits.argmax(axis=1) == IDS
+    (epoch,) = run.history
+    for rows, found in (
+        (order[15:], (epoch.loss, epoch.accuracy)),
+        (order[:15], (epoch.validation_loss, epoch.validation_accuracy)),
+    ):
+        expected = [np.average(x[rows], weights=weights[rows]) for x in (losses, is_right)]
+        assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_separate_held_out_images_count_equally():
+    held_out = X[:20], IDS[:20]
+    options = {**OPTIONS, "validation": held_out}
+    run = xpnet.train(start(), X, IDS, sample_weight=WHOLE, **options)
+    assert run.best.validation_accuracy == xpnet.evaluate(run.network, *held_out).accuracy
+
+
+def test_a_checkpoint_belongs_to_its_weights(tmp_path):
+    def stop(epoch):
+        if epoch.number == 2:
+            raise KeyboardInterrupt
+
+    options = {**OPTIONS, "checkpoint": tmp_path / "kept"}
+    with pytest.raises(KeyboardInterrupt):
+        xpnet.train(start(), X, IDS, sample_weight=WHOLE, on_epoch=stop, **options)
+    others = WHOLE.copy()
+    others[np.flatnonzero(WHOLE == 1)[0]] = 2
+    for weights in (None, np.ones(60), others):
+        with pytest.raises(WeightsError, match="a checkpoint of another training run"):
+            xpnet.train(start(), X, IDS, sample_weight=weights, resume=True, **options)
+    run = xpnet.train(start(), X, IDS, sample_weight=2 * WHOLE, resume=True, **options)
+    assert_same_bits(run, xpnet.train(start(), X, IDS, sample_weight=WHOLE, **OPTIONS))
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (np.ones(59), ValueError, r"must have the shape \(60,\), one weight per .*; got \(59,\)"),
+        (np.ones((60, 1)), ValueError, r"must have the shape \(60,\), .*; got \(60, 1\)"),
+        (1.0, ValueError, r"must have the shape \(60,\), one weight per image; got \(\)"),
+        (np.where(IDS == 2, -0.5, 1), ValueError, "be finite and 0 or more; got -0.5 at index 2"),
+        (np.where(IDS == 1, np.nan, 1), ValueError, "be finite and 0 or more; got nan at index 1"),
+        (np.where(IDS == 1, np.inf, 1), ValueError, "be finite and 0 or more; got inf at index 1"),
+        (np.zeros(60), ValueError, "must be above 0 for at least one image; got 0 for all"),
+        (1j * np.ones(60), TypeError, "must hold real numbers; got dtype complex128"),
+        ("balanced", TypeError, "`sample_weight` must be an array"),
+    ],
+)
+def test_wrong_weights(weights, error, message):
+    with pytest.raises(error, match=message):
+        xpnet.train(start(), X, IDS, sample_weight=weights)
+
+
+def test_no_weight_is_left_to_train_on():
+    weights = np.zeros(60)
+    weights[7] = 1
+    run = xpnet.train(start(), X, IDS, sample_weight=weights, validation=0.9)
+    assert len(run.history) == 10  # the only image is not held out
+    with pytest.raises(ValueError, match="`patience` needs held-out images"):
+        xpnet.train(start(), X, IDS, sample_weight=weights, validation=0.9, patience=1)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16", "float32"])
+def test_every_dtype(dtype):
+    weights = np.asarray([0, 1, 1, 0], dtype)
+    found = as_sample_weight(weights, 4)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, [0, 1, 1, 0])
+
+
+def test_weights_of_torchs_bfloat16():
+    torch = pytest.importorskip("torch", reason="only torch has bfloat16")
+    weights = torch.tensor([1.0, 4.0], dtype=torch.bfloat16, requires_grad=True)
+    np.testing.assert_array_equal(as_sample_weight(weights, 2), [0.25, 1])
+
+
+def test_weights_are_not_modified():
+    weights = WHOLE.astype(float)
+    weights.flags.writeable = False
+    xpnet.train(start(), X, IDS, sample_weight=weights, epochs=1)
+    np.testing.assert_array_equal(weights, WHOLE)
