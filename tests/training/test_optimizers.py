@@ -166,13 +166,7 @@ def test_the_named_optimizers_are_what_they_say():
         "sgd": SGD(),
     }
     rates = {name: optimizer.usual_rate for name, optimizer in OPTIMIZERS.items()}
-    assert rates == {
-        "adam": 0.005,
-        "adamw": 0.005,
-        "momentum": 0.1,
-        "nesterov": 0.1,
-        "sgd": 0.1,
-    }
+    assert rates == {"adam": 0.005, "adamw": 0.005, "momentum": 0.1, "nesterov": 0.1, "sgd": 0.1}
 
 
 @pytest.mark.parametrize(

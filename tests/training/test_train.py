@@ -211,11 +211,7 @@ def test_every_backend_descends_alike(xp_backend, digits):
     )
     (layer,) = host.layers
     expected, off = bound_of_descent(
-        images.reshape(60, -1) / 255,
-        np.eye(10)[labels],
-        layer,
-        0.1,
-        5,
+        images.reshape(60, -1) / 255, np.eye(10)[labels], layer, 0.1, 5
     )
     (made,) = run.network.layers
     found = made.weight, made.bias
@@ -390,12 +386,7 @@ def test_callbacks_see_every_epoch_and_image(digits):
 def test_sizes_of_batches(digits, n, batch_size, counts):
     seen = []
     run = xpnet.train(
-        start(),
-        digits[0][:n],
-        digits[1][:n],
-        epochs=1,
-        batch_size=batch_size,
-        progress=seen.append,
+        start(), digits[0][:n], digits[1][:n], epochs=1, batch_size=batch_size, progress=seen.append
     )
     assert seen == counts
     assert np.isfinite(run.history[0].loss)
@@ -585,8 +576,8 @@ def test_torchs_graph_does_not_grow_with_the_training():
         ({"validation": 1.0}, "from 0 to below 1; got 1.0"),
         ({"validation": -0.1}, "from 0 to below 1; got -0.1"),
         ({"augment": -1}, "`augment` must be at least 0; got -1"),
-        ({"augment": 28}, "`augment` must be from 0 to below 28, the image size; got 28"),
-        ({"distort": 1e30}, "`distort` must be from 0 to below 28, the"),
+        ({"augment": 28}, "`augment` must be from 0 to below 28 pixels, the image size; got 28"),
+        ({"distort": 1e30}, "`distort` must be from 0 to below 28 pixels"),
         ({"seed": -1}, "`seed` must be at least 0; got -1"),
         ({"validation": (1, 2, 3)}, r"must be a pair, \(images, labels\); got 3 items"),
         ({"distort": -0.5}, "`distort` must be a number of pixels, 0 or more; got -0.5"),

@@ -214,12 +214,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of a classifier, or the R^2 of a regressor.
 
-        Predictions are copied to the host, where scikit-learn computes the score.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            See `fit`.
+        Arguments are as for `fit`. Predictions are copied to the host to be scored.
         """
         found, y, weights = to_numpy(self.predict(X)), on_host(y), on_host(sample_weight)
         return float(self._metric(y, found, sample_weight=weights))
@@ -227,13 +222,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     @property
     def coefs_(self) -> list[Any]:
         """Weights of each layer, of shape (n_in, n_out), in the library of X."""
-        arrays = [layer.weight for layer in self.network_.layers]
-        return [to_numpy(x) for x in arrays] if self._is_on_host else arrays
+        return self._in_library_of_x([layer.weight for layer in self.network_.layers])
 
     @property
     def intercepts_(self) -> list[Any]:
         """Biases of each layer, of shape (n_out,), in the library of X."""
-        arrays = [layer.bias for layer in self.network_.layers]
+        return self._in_library_of_x([layer.bias for layer in self.network_.layers])
+
+    def _in_library_of_x(self, arrays: list[Any]) -> list[Any]:
         return [to_numpy(x) for x in arrays] if self._is_on_host else arrays
 
     @property

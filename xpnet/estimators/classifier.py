@@ -153,23 +153,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
     score = BaseMLP.score  # that of the mixin needs NumPy arrays
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Train for one more epoch.
+        """Train for one more epoch. Arguments and errors are as for `fit`.
 
         Parameters
         ----------
         X, y, sample_weight
             See `fit`.
         classes : array of shape (n_classes,), optional
-            All classes of all calls; required in the first call.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fit`; and if `classes` is missing in the first call, or differs later.
+            All classes of all calls; required in the first call, and the same in later ones.
         """
         if classes is None and not hasattr(self, "network_"):
             msg = "`classes` must be given in the first call of partial_fit; got None"
@@ -251,41 +242,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             return xp.take(move(classes, xp, device_of(found)), found)
 
     def predict_proba(self, X: Any) -> Any:
-        """Return the probabilities of the classes for each row.
-
-        Parameters
-        ----------
-        X : array, data frame or sparse matrix of shape (n, n_features)
+        """Return the probabilities of the classes for each row; X as for `predict`.
 
         Returns
         -------
         array of shape (n, n_classes)
             In the library, device and dtype of X. Rows sum to 1, except for multilabel targets.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `predict`.
         """
         network, rows = self._validate_prediction(X)
         return predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithms of the probabilities, accurate for tiny ones.
-
-        Parameters
-        ----------
-        X : array, data frame or sparse matrix of shape (n, n_features)
-
-        Returns
-        -------
-        array of shape (n, n_classes)
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `predict`.
-        """
+        """Return the logarithms of the result of `predict_proba`, accurate for tiny ones."""
         network, rows = self._validate_prediction(X)
         scored = replace(Objective(network).scored, output="values", classes=None)
         logits = predict(scored, dense(rows), batch_size=self.predict_batch_size)

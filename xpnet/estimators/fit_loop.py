@@ -55,13 +55,7 @@ class _Objective(Objective):
 class FitState(NamedTuple):
     """State that a later call of `fit` or `partial_fit` continues from, besides the network.
 
-    Attributes
-    ----------
-    optimizer : State
-    rate : float
-        Learning rate.
-    n_worse : int
-        Number of epochs since the last improvement.
+    ``n_worse`` is the number of epochs since the last improvement.
     """
 
     optimizer: State
@@ -72,20 +66,8 @@ class FitState(NamedTuple):
 class FitLoop:
     """Training loop of one call of `fit` or `partial_fit`, recorded in an estimator's attributes.
 
-    Parameters
-    ----------
-    mlp : estimator
-    network : Network
-        Initial network.
-    examples : Examples
-        Training examples; the answers where the rows are.
-    random : numpy.random.RandomState
-    score : callable
-        ``score(network, examples)``: score of a network on held-out examples.
-
-    Attributes
-    ----------
-    trainer : Trainer
+    Training starts from `network`. The answers of the examples are on the device of the rows.
+    ``score(network, examples)`` is the score of a network on held-out examples.
     """
 
     def __init__(
@@ -138,13 +120,7 @@ class FitLoop:
         return FitState(self.trainer.state, self._rate, self._n_worse)
 
     def run(self) -> None:
-        """Train until the loss or score stops improving, for at most ``max_iter`` epochs.
-
-        Raises
-        ------
-        ValueError
-            If the loss or a parameter becomes NaN or infinite.
-        """
+        """Train until the loss or score stops improving, for at most ``max_iter`` epochs."""
         mlp = self._mlp
         mlp.n_iter_ = 0
         try:
@@ -162,13 +138,7 @@ class FitLoop:
             self.trainer.parameters = self._best_parameters
 
     def run_epoch(self) -> None:
-        """Train on each row once.
-
-        Raises
-        ------
-        ValueError
-            If the loss or a parameter becomes NaN or infinite.
-        """
+        """Train on each row once; raise ValueError if the loss or a parameter is not finite."""
         mlp = self._mlp
         if mlp.shuffle:
             self._order = shuffle(self._order, random_state=self._random)

@@ -67,10 +67,8 @@ def _dense_parts(rows: Any) -> Iterator[NDArray[Any]]:
 def validate_rows(estimator: Any, X: Any) -> Any:
     """Return rows to predict, as a float32 or float64 array or sparse matrix.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If they are not finite numbers, or the number of features differs from that in `fit`.
+    Raise TypeError or ValueError if they are not finite numbers, or the number of features differs
+    from that in `fit`.
     """
     if is_other_library(X):
         return _validate_array(estimator, X, reset=False)
@@ -82,19 +80,8 @@ def validate_examples(
 ) -> tuple[Any, NDArray[Any]]:
     """Return rows as `validate_rows` does, and their targets on the host.
 
-    Parameters
-    ----------
-    estimator : estimator
-    X, y : arrays
-    is_regression : bool
-        Whether targets must be numbers.
-    reset : bool
-        Whether to set the number and names of features, and not to compare them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for scikit-learn's own validation.
+    If `is_regression`, targets must be numbers. If `reset`, number and names of the features are
+    set, else compared. Errors are those of scikit-learn.
     """
     y = on_host(y)
     if y is None or not is_other_library(X):
@@ -143,13 +130,7 @@ def _validate_array(estimator: Any, X: Any, *, reset: bool) -> Any:
 
 
 def validate_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
-    """Return the weights of `n` rows on the host, or None if there are none.
-
-    Raises
-    ------
-    ValueError
-        If the shape is not (n,), a weight is negative, or all are zero.
-    """
+    """Return the weights of `n` rows on the host; None if none are given."""
     if sample_weight is None:
         return None
     weights = on_host(sample_weight)

@@ -70,22 +70,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # sci
     score = BaseMLP.score  # that of the mixin needs NumPy arrays
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train for one more epoch.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            See `fit`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fit`.
-        """
+        """Train for one more epoch. Arguments and errors are as for `fit`."""
         return self._fit(X, y, sample_weight, resume=True, is_partial=True)
 
     def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:

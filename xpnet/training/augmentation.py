@@ -44,7 +44,7 @@ class Augmentation:
         most = min(self.shape)
         for name, value in (("augment", self.pixels), ("distort", self.distortion)):
             if not 0 <= value < most:
-                msg = f"`{name}` must be from 0 to below {most}, the image size; got {value}"
+                msg = f"`{name}` must be from 0 to below {most} pixels, the image size; got {value}"
                 raise ValueError(msg)
 
     def __call__(self, rows: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
@@ -77,12 +77,7 @@ class Augmentation:
 
 
 def image_shape(shape: tuple[int, ...], /) -> tuple[int, int]:
-    """Return the height and width of images.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (n, height, width), or (n, n_pixels) for square images.
+    """Return the height and width of images (n, height, width), or (n, n_pixels) if square.
 
     Raises
     ------
@@ -108,22 +103,10 @@ def shift(
     random: np.random.Generator,
     background: float = 0.0,
 ) -> NDArray[Any]:
-    """Shift each image at random by up to `pixels` in both directions.
+    """Shift images of shape (n, height * width), each at random.
 
-    Parameters
-    ----------
-    rows : array of shape (n, height * width)
-    shape : (height, width)
-    pixels : int
-        All shifts from -pixels to pixels are equally likely.
-    random : numpy.random.Generator
-    background : float, default 0
-        Value of the pixels that come in at the edges.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `rows`.
+    Vertical and horizontal shifts from -pixels to pixels are equally likely. Pixels that come in at
+    the edges have the value `background`. Shape and dtype are kept.
     """
     margins = ((0, 0), (pixels, pixels), (pixels, pixels))
     padded = np.pad(rows.reshape(-1, *shape), margins, constant_values=background)
@@ -136,11 +119,7 @@ class Waves:
     """Random smooth displacements of pixels: sums of products of cosines along both sides.
 
     The longest waves, half a period, rotate, stretch and shear an image. The shorter ones have
-    smaller amplitudes and bend it.
-
-    Parameters
-    ----------
-    shape : (height, width)
+    smaller amplitudes and bend it. `shape` is (height, width).
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
@@ -174,23 +153,18 @@ def distort(
 ) -> NDArray[Any]:
     """Rotate, stretch, shear and bend each image at random.
 
+    Shape, (n, height * width), and dtype are kept. Values between pixels are interpolated linearly
+    along both sides, and rounded for integer dtypes.
+
     Parameters
     ----------
     rows : array of shape (n, height * width)
     waves : Waves
-        Displacements for the height and width of the images.
     strength : float
-        Standard deviation of the amplitude of the longest waves, in pixels; that of shorter waves
-        is proportional.
+        Standard deviation of the amplitude of the longest waves, in pixels.
     random : numpy.random.Generator
     background : float, default 0
         Value of the pixels beyond the edges.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `rows`. Values between pixels are interpolated linearly along both
-        sides, and rounded for integer dtypes.
 
     References
     ----------

@@ -107,20 +107,9 @@ class Objective:
     ) -> tuple[Any, Any]:
         """Return the mean loss of a batch and its derivative with respect to the outputs.
 
-        Parameters
-        ----------
-        outputs, targets : array of shape (n, n_out)
-        xp : namespace
-        weights : array of shape (n, 1), optional
-            Weight of each row in the mean, above 0; float64, or float32 for smaller outputs. Only
-            ratios matter: equal weights give the same bits as none.
-
-        Returns
-        -------
-        loss : array, 0-dimensional
-            In float32 if the outputs have less than 32 bits: the sum over an epoch would overflow
-            float16.
-        slope : array of shape (n, n_out)
+        `weights`, of shape (n, 1) and above 0, weight the rows. Only ratios matter: weights of 1
+        give the same bits as none. For outputs of less than 32 bits, they and the loss are of
+        float32: the sum over an epoch would overflow float16.
         """
         losses, slope = self.row_losses(outputs, targets, xp)
         if weights is not None:
@@ -159,7 +148,6 @@ def loss_and_gradient(
     targets : array of shape (n, n_out)
         Result of `Objective.targets`.
     xp : namespace
-        Namespace of all arrays.
     weights : array of shape (n, 1), optional
         Weights of the rows; see `Objective.mean_loss`.
 

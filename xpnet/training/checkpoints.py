@@ -38,16 +38,9 @@ Resume: TypeAlias = bool | Literal["finished"]
 class Checkpoint:
     """State of a training run at the end of an epoch.
 
-    Attributes
-    ----------
-    arrays : mapping of str to array
-        ``parameters``, ``best`` (the parameters of the best epoch), and the optimizer's vectors,
-        ``state.0`` ...
-    n_steps : int
-        Number of steps of the optimizer.
-    history : tuple of Epoch
-    best : int
-        Number of the best epoch.
+    The arrays are ``parameters``, ``best`` (the parameters of the best epoch), and the optimizer's
+    vectors, ``state.0`` and so on. ``n_steps`` counts its steps; ``best`` is the number of the
+    best epoch.
     """
 
     arrays: Mapping[str, Any]
@@ -82,14 +75,7 @@ def locked(path: str | os.PathLike[str] | None, *, resume: Resume) -> Iterator[N
 
 
 class CheckpointFile:
-    """File that holds the latest checkpoint of a training run.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-    training : str
-        `fingerprint` of the training run.
-    """
+    """File that holds the latest checkpoint of the training run with a `fingerprint`."""
 
     def __init__(self, path: str | os.PathLike[str], training: str) -> None:
         self._path, self._training = Path(path), training

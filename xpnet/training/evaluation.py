@@ -22,14 +22,8 @@ def loss_and_accuracy(
     """Return the mean loss of examples, and the share of correct predictions, 0..1.
 
     Both are weighted means if the examples have weights. The share is ``None`` for a regression.
-    With independent yes/no targets, a row is correct if all its units are.
-
-    Parameters
-    ----------
-    objective : Objective
-    parameters : array of shape (n_parameters,)
-        Parameters of the network, as `flatten_parameters` returns them.
-    examples : Examples
+    With independent yes/no targets, a row is correct if all its units are. `parameters` is a vector
+    as of `flatten_parameters`.
     """
     with current_device(parameters):
         network = with_parameters(objective.scored, parameters, array_namespace(parameters))

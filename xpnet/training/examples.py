@@ -43,10 +43,9 @@ class Examples(NamedTuple):
 
     Attributes
     ----------
-    rows : array or SciPy sparse matrix of shape (n, n_in)
-        On the network's device, or on the host.
+    rows : array or sparse matrix of shape (n, n_in)
     answers : array of shape (n,) or (n, n_out)
-        Class ids or values; on the network's device, or on the host.
+        Class ids or values. Like the rows, on the network's device or on the host.
     weights : array of shape (n,), optional
         Weight of each row in the loss, in float64 on the host.
     """
@@ -62,26 +61,23 @@ class Examples(NamedTuple):
 
     def take(self, order: NDArray[np.int64]) -> "Examples":
         """Return the examples with these indices, in this order."""
-        arrays = [x for x in (self.rows, self.answers) if not _is_on_host(x)]
-        index: Any = order  # copied to a device once
-        if arrays:
-            index = move(order, array_namespace(arrays[0]), device_of(arrays[0]))
-        rows, answers = (_take(x, order if _is_on_host(x) else index) for x in self[:2])
-        return Examples(rows, answers, None if self.weights is None else self.weights[order])
+        index: Any = order
+        taken = []
+        for x in self.arrays:
+            if hasattr(x, "toarray") or isinstance(x, np.ndarray):
+                taken.append(x[order] if hasattr(x, "toarray") else x.take(order, axis=0))
+                continue
+            xp = array_namespace(x)
+            index = move(index, xp, device_of(x))  # crosses once for rows and answers
+            with current_device(x):
+                taken.append(xp.take(x, index, axis=0))
+        return Examples(*taken)
 
 
 class Batch(NamedTuple):
-    """A mini-batch on the network's device.
+    """A mini-batch on the network's device: arguments of `loss_and_gradient`.
 
-    Attributes
-    ----------
-    rows : array of shape (n, n_in)
-    targets : array of shape (n, n_out)
-        Result of `Objective.targets`.
-    weights : array of shape (n, 1), optional
-        Weights of the rows.
-    total_weight : float
-        Sum of the weights; the number of rows without weights.
+    ``total_weight`` is the sum of the weights or, without weights, the number of rows.
     """
 
     rows: Any
@@ -101,22 +97,8 @@ def as_examples(
 ) -> Examples:
     """Validate images and labels, and return them as rows and class ids or values.
 
-    Parameters
-    ----------
-    objective : Objective
-    images : array of shape (n, n_in), (n, height, width) ...
-    labels : array of shape (n,), or of shape (n, n_out) for several outputs
-    transfers : {"allow", "forbid"}
-    weights : array of shape (n,), optional
-        Result of `as_sample_weight`.
-    on_host : bool, default False
-        Whether to copy the images to the host.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If kind or shape of an array is wrong, a label is not a class, or `transfers` forbids a
-        copy; or as for `forward`.
+    Arguments and errors are as for `xpnet.train`; `weights` come from `as_sample_weight`. If
+    `on_host`, images are copied to the host.
     """
     network = objective.network
     weight = network.layers[0].weight
@@ -163,16 +145,10 @@ def _values(labels: Any, objective: Objective) -> Any:
 
 
 def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
-    """Validate the weights of `n` images, and return them in float64 on the host, at most 1.
+    """Validate the weights of `n` images; return them divided by the largest, on the host.
 
-    They are divided by the largest one. Quotients that float32 cannot represent become 0.
-
-    Raises
-    ------
-    TypeError
-        If they are not an array of real numbers.
-    ValueError
-        If the shape is not (n,), a weight is negative, infinite or NaN, or all are 0.
+    Quotients that float32 cannot represent become 0. Raise TypeError or ValueError if the weights
+    are not real numbers of shape (n,), finite, 0 or more, and not all 0.
     """
     if sample_weight is None:
         return None
@@ -180,13 +156,11 @@ def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     if not is_real(given, array_namespace(given)):
         msg = f"`sample_weight` must hold real numbers; got dtype {given.dtype}"
         raise TypeError(msg)
-    if tuple(given.shape) != (n,):
-        msg = (
-            f"`sample_weight` must have the shape ({n},), one weight per image;"
-            f" got {tuple(given.shape)}"
-        )
-        raise ValueError(msg)
     weights = np.asarray(to_numpy(given), np.float64)
+    if weights.shape != (n,):
+        msg = f"`sample_weight` must have the shape ({n},), one weight per image;"
+        msg += f" got {weights.shape}"
+        raise ValueError(msg)
     is_wrong = ~np.isfinite(weights) | (weights < 0.0)
     if is_wrong.any():
         i = int(np.argmax(is_wrong))
@@ -195,8 +169,15 @@ def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     if n and not weights.any():
         msg = "`sample_weight` must be above 0 for at least one image; got 0 for all"
         raise ValueError(msg)
-    weights = weights / weights.max(initial=0.0) if n else weights
+    weights = weights / weights.max(initial=np.finfo(np.float64).smallest_subnormal)
     return np.where(weights < np.finfo(np.float32).tiny, 0.0, weights)
+
+
+def weight_column(weights: NDArray[np.float64], outputs: Any) -> Any:
+    """Return weights as a column beside outputs, in their dtype but at least float32."""
+    xp = array_namespace(outputs)
+    width = np.float64 if limits_of(outputs.dtype, xp).bits == 64 else np.float32
+    return move(weights[:, None].astype(width), xp, device_of(outputs))
 
 
 def check_finite(rows: Any) -> None:
@@ -232,7 +213,7 @@ def batches(
     network = objective.network
     n_at_a_time = max(_ROWS_AT_A_TIME // batch_size, 1) * batch_size
     for start in range(0, len(order), n_at_a_time):
-        rows, answers, host_weights = examples.take(order[start : start + n_at_a_time])
+        rows, answers, weights = examples.take(order[start : start + n_at_a_time])
         if hasattr(rows, "toarray"):
             rows = rows.toarray()
         if augmentation is not None and random is not None:
@@ -240,31 +221,13 @@ def batches(
         rows, answers = (on_network_device(network, x) for x in (rows, answers))
         with current_device(rows):
             targets = objective.targets(answers, network.dtype, array_namespace(rows))
-        weights = None if host_weights is None else weight_column(host_weights, targets)
+        column = None if weights is None else weight_column(weights, targets)
         for first in range(0, rows.shape[0], batch_size):
             # The array API standard leaves slices beyond the end of an axis undefined.
-            batch = slice(first, min(first + batch_size, rows.shape[0]))
+            part = slice(first, min(first + batch_size, rows.shape[0]))
             yield Batch(
-                rows[batch, :],
-                targets[batch, :],
-                None if weights is None else weights[batch, :],
-                float(batch.stop - first if host_weights is None else host_weights[batch].sum()),
+                rows[part, :],
+                targets[part, :],
+                None if column is None else column[part, :],
+                float(part.stop - first if weights is None else weights[part].sum()),
             )
-
-
-def weight_column(weights: NDArray[np.float64], outputs: Any) -> Any:
-    """Return weights as a column beside outputs: in their dtype, or in float32 if it is smaller."""
-    xp = array_namespace(outputs)
-    width = np.float64 if limits_of(outputs.dtype, xp).bits == 64 else np.float32
-    return move(weights[:, None].astype(width), xp, device_of(outputs))
-
-
-def _is_on_host(x: Any) -> bool:
-    return isinstance(x, np.ndarray) or hasattr(x, "toarray")
-
-
-def _take(x: Any, order: Any) -> Any:
-    if hasattr(x, "toarray"):
-        return x[order]
-    with current_device(x):
-        return array_namespace(x).take(x, order, axis=0)  # with NumPy, faster than x[order]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 from time import perf_counter
 from typing import Any
@@ -43,13 +44,8 @@ _N_MEASURED = 2000
 class Trainer:
     """A network in training: its parameters, and the state of the optimizer.
 
-    A step creates new arrays and never writes into old ones.
-
-    Parameters
-    ----------
-    objective : Objective
-        Its network provides the initial parameters.
-    optimizer : Optimizer
+    The objective's network provides the initial parameters. A step creates new arrays and never
+    writes into old ones.
 
     Attributes
     ----------
@@ -70,21 +66,10 @@ class Trainer:
             self.is_weight = weight_mask(network, self.parameters, self._xp)
 
     def step(self, batch: Batch, rate: float, *, decay: float = 1.0) -> Any:
-        """Update the parameters by the gradient of a batch.
+        """Update the parameters by the gradient of a batch; return its mean loss before.
 
-        Parameters
-        ----------
-        batch : Batch
-        rate : float
-            Learning rate.
-        decay : float, default 1
-            Factor of the optimizer's weight decay.
-
-        Returns
-        -------
-        array, 0-dimensional
-            Mean loss of the batch before the update. It stays on the device: reading it here
-            would wait for each batch.
+        The loss stays on the device: reading it here would wait for each batch. `rate` is the
+        learning rate, `decay` a factor of the optimizer's weight decay.
         """
         xp, network = self._xp, self.objective.network
         # Overflow is reported once per epoch, by `is_finite`.
@@ -137,17 +122,8 @@ class TrainingOptions:
 class Loop:
     """Training loop over epochs.
 
-    Parameters
-    ----------
-    trainer : Trainer
-    examples : Examples
-    kept : array of shape (n,), integers
-        Indices of the training examples.
-    held_out : Examples
-        Examples that decide which epoch is the best; may be empty.
-    options : TrainingOptions
-    transfers : Transfers
-        Counter of the copies, for the result.
+    `kept` holds the indices of the training examples. `held_out` may be empty; else it decides
+    which epoch is the best. `transfers` counts the copies, for the result.
     """
 
     def __init__(
@@ -200,20 +176,11 @@ class Loop:
     def run(
         self, on_epoch: Callable[[Epoch], None] | None, progress: Callable[[int], None] | None
     ) -> Run:
-        """Train until all epochs are done or patience is exhausted.
-
-        Raises
-        ------
-        RunawayError
-            If the loss or a parameter becomes NaN or infinite.
-        ValueError
-            If the reason is NaN or infinity among the training images.
-        """
+        """Train until all epochs are done or patience is exhausted."""
         options = self._options
         try:
             while self._end is None or not self._end.is_final(options.epochs, options.patience):
-                # NumPy need not warn of each overflow: the end of the epoch reports it.
-                with without_warnings():
+                with without_warnings():  # the end of the epoch reports overflow
                     loss, rate = self.run_batches(progress)
                 self.end_epoch(loss, rate)
                 self._save()
@@ -248,26 +215,27 @@ class Loop:
         return float(to_numpy(total)) / self._total_weight, rate
 
     def end_epoch(self, loss: float, rate: float) -> None:
-        """Evaluate the network, and add the epoch to the history."""
+        """Evaluate the network, and add the epoch to the history.
+
+        Raises
+        ------
+        RunawayError
+            If the loss or a parameter is NaN or infinite.
+        ValueError
+            If the reason is NaN or infinity among the training images.
+        """
         trainer, number = self._trainer, len(self.history) + 1
         if not (isfinite(loss) and trainer.is_finite()):
             check_finite(self._examples.rows)
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
             msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
             raise RunawayError(msg, self.result())
-        held_out: tuple[float | None, float | None] = None, None
-        if has_held_out := self._held_out.rows.shape[0] > 0:
-            held_out = loss_and_accuracy(trainer.objective, trainer.parameters, self._held_out)
-        measured = loss_and_accuracy(trainer.objective, trainer.parameters, self._measured)
-        epoch = Epoch(
-            number=number,
-            loss=loss,
-            accuracy=measured[1],
-            validation_loss=held_out[0],
-            validation_accuracy=held_out[1],
-            learning_rate=rate,
-            seconds=perf_counter() - self._start,
-        )
+        score = partial(loss_and_accuracy, trainer.objective, trainer.parameters)
+        has_held_out = self._held_out.rows.shape[0] > 0
+        validation = score(self._held_out) if has_held_out else (None, None)
+        accuracy = score(self._measured)[1]
+        seconds = perf_counter() - self._start
+        epoch = Epoch(number, loss, accuracy, validation[0], validation[1], rate, seconds)
         if self._end is None or not has_held_out or epoch.is_better_than(self.best):
             best, best_parameters = number, trainer.parameters
         else:

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import inf, sqrt
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -80,14 +80,17 @@ class SGD:
     usual_rate: ClassVar[float] = 0.1
 
     def __post_init__(self) -> None:
-        _check_share(self, "momentum")
-        _check_decay(self)
+        rules = {
+            "momentum": (0.0 <= self.momentum < 1.0, "from 0 to below 1"),
+            "weight_decay": (0.0 <= self.weight_decay < inf, "0 or more"),
+        }
+        _check_options(self, rules)
         if self.nesterov and self.momentum == 0.0:
             msg = "`momentum` must be above 0 for nesterov=True; got 0"
             raise ValueError(msg)
 
     def start(self, parameters: Any) -> State:
-        """Return the state before the first step."""
+        """Return the state before the first step, without vectors if there is no momentum."""
         return State(0, (parameters * 0.0,) if self.momentum else ())
 
     def step(
@@ -129,13 +132,13 @@ class Adam:
     usual_rate: ClassVar[float] = 0.005
 
     def __post_init__(self) -> None:
-        _check_share(self, "beta1")
-        _check_share(self, "beta2")
-        _check_decay(self)
-        if not 0.0 < self.epsilon < float("inf"):
-            msg = f"`epsilon` must be positive; got {self.epsilon}"
-            raise ValueError(msg)
-        _keep_as_float(self, "epsilon")
+        rules = {
+            "beta1": (0.0 <= self.beta1 < 1.0, "from 0 to below 1"),
+            "beta2": (0.0 <= self.beta2 < 1.0, "from 0 to below 1"),
+            "weight_decay": (0.0 <= self.weight_decay < inf, "0 or more"),
+            "epsilon": (0.0 < self.epsilon < inf, "positive"),
+        }
+        _check_options(self, rules)
 
     def start(self, parameters: Any) -> State:
         """Return the state before the first step."""
@@ -196,25 +199,17 @@ def _with_decay(x: Any, parameters: Any, decay: float, decayed: Any) -> Any:
     return x + decay * (decayed * parameters) if decay else x
 
 
-def _check_share(optimizer: Optimizer, name: str) -> None:
-    value = getattr(optimizer, name)
-    if not 0.0 <= value < 1.0:
-        msg = f"`{name}` must be from 0 to below 1; got {value}"
-        raise ValueError(msg)
-    _keep_as_float(optimizer, name)
+def _check_options(optimizer: Optimizer, rules: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise ValueError if an option breaks its rule; convert the options to Python floats.
 
-
-def _check_decay(optimizer: "SGD | Adam") -> None:
-    value = optimizer.weight_decay
-    if not (isfinite(value) and value >= 0.0):
-        msg = f"`weight_decay` must be 0 or more; got {value}"
-        raise ValueError(msg)
-    _keep_as_float(optimizer, "weight_decay")
-
-
-def _keep_as_float(optimizer: Optimizer, name: str) -> None:
-    """Convert an option to a Python float, which never changes the dtype of an array operand."""
-    object.__setattr__(optimizer, name, float(getattr(optimizer, name)))
+    A Python float, other than a NumPy scalar, never changes the dtype of an array operand.
+    """
+    for name, (is_valid, rule) in rules.items():
+        value = getattr(optimizer, name)
+        if not is_valid:
+            msg = f"`{name}` must be {rule}; got {value}"
+            raise ValueError(msg)
+        object.__setattr__(optimizer, name, float(value))
 
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
@@ -229,15 +224,7 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
 
 
 def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
-    """Return the optimizer of this name, or the given optimizer.
-
-    Raises
-    ------
-    TypeError
-        If it is neither a string nor an optimizer, such as a class.
-    ValueError
-        If the name is unknown.
-    """
+    """Return the optimizer of this name, or the given one; raise an error for anything else."""
     if not isinstance(optimizer, str):
         if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
             msg = f"`optimizer` must be a name, or an optimizer such as Adam(); got {optimizer!r}"

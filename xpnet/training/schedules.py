@@ -99,15 +99,7 @@ SCHEDULES: Mapping[str, type[Constant]] = MappingProxyType(
 
 
 def as_schedule(schedule: str | Schedule) -> Schedule:
-    """Return the schedule of this name, or the given schedule.
-
-    Raises
-    ------
-    TypeError
-        If it is neither a string nor callable, or a class.
-    ValueError
-        If the name is unknown.
-    """
+    """Return the schedule of this name, or the given one; raise an error for anything else."""
     if not isinstance(schedule, str):
         if isinstance(schedule, type) or not callable(schedule):
             msg = f"`schedule` must be a name, or a schedule such as Cosine(); got {schedule!r}"
