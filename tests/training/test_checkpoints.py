@@ -47,7 +47,7 @@ OPTIONS = {"epochs": 4, "batch_size": 25, "validation": 0.25, "augment": 1, "dis
 
 
 class StopError(Exception):
-    """What interrupts a training."""
+    """Interrupts a training run."""
 
 
 def stop_after(n):
@@ -58,8 +58,15 @@ def stop_after(n):
     return on_epoch
 
 
+def stopped(path, n, *given, **options):
+    """Train with checkpoints in a file, but only until the end of epoch n."""
+    with pytest.raises(StopError):
+        xpnet.train(*given, checkpoint=path, on_epoch=stop_after(n), **options)
+    return path
+
+
 def facts(run):
-    """Return all that a run is, but for how long it took."""
+    """Return all of a result except for times."""
     return (
         [x.tobytes() for layer in run.network.layers for x in (layer.weight, layer.bias)],
         [replace(epoch, seconds=0.0) for epoch in run.history],
@@ -69,47 +76,32 @@ def facts(run):
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "momentum", "nesterov", "sgd"])
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_it_goes_on_to_the_same_bits(tmp_path, digits, optimizer, n):
+def test_resumed_runs_have_the_same_bits(tmp_path, digits, optimizer, n):
     options = {**OPTIONS, "optimizer": optimizer}
-    expected = xpnet.train(start(), *digits, **options)
-    path = tmp_path / "training.ckpt"
-    with pytest.raises(StopError):
-        xpnet.train(start(), *digits, checkpoint=path, on_epoch=stop_after(n), **options)
-    seen = []
-    run = xpnet.train(
-        start(), *digits, checkpoint=path, resume=True, on_epoch=seen.append, **options
-    )
-    assert facts(run) == facts(expected)
+    path, seen = stopped(tmp_path / "training.ckpt", n, start(), *digits, **options), []
+    options |= {"checkpoint": path, "on_epoch": seen.append}
+    run = xpnet.train(start(), *digits, resume=True, **options)
+    path.unlink()
+    assert facts(run) == facts(xpnet.train(start(), *digits, **{**options, "on_epoch": None}))
     assert [epoch.number for epoch in seen] == list(range(n + 1, 5))
     seconds = [epoch.seconds for epoch in run.history]
-    assert seconds == sorted(seconds)  # going on where they were
+    assert seconds == sorted(seconds)  # continued
     assert [*tmp_path.iterdir()] == [path]
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float64"])
-def test_of_every_precision(tmp_path, digits, dtype):
-    expected = xpnet.train(start(dtype=dtype), *digits, **OPTIONS)
-    path = tmp_path / "training.ckpt"
-    with pytest.raises(StopError):
-        xpnet.train(start(dtype=dtype), *digits, checkpoint=path, on_epoch=stop_after(2), **OPTIONS)
-    run = xpnet.train(start(dtype=dtype), *digits, checkpoint=path, resume=True, **OPTIONS)
-    assert facts(run) == facts(expected)
+X = np.random.default_rng(0).normal(size=(50, 3))
 
 
-def test_of_a_regression(tmp_path):
-    x = np.random.default_rng(0).normal(size=(50, 3))
-    answers = x @ [[1.0], [2.0], [-1.0]]
-    options = {"epochs": 4, "batch_size": 10, "learning_rate": 0.1}
-
-    def network():
-        return xpnet.init_network([3, 4, 1], output="values")
-
-    expected = xpnet.train(network(), x, answers, **options)
-    path = tmp_path / "training.ckpt"
-    with pytest.raises(StopError):
-        xpnet.train(network(), x, answers, checkpoint=path, on_epoch=stop_after(2), **options)
-    run = xpnet.train(network(), x, answers, checkpoint=path, resume=True, **options)
-    assert facts(run) == facts(expected)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    ("output", "y"), [("logits", np.arange(50) % 2), ("values", X @ [[1.0, 0], [2, 1], [-1, 0]])]
+)
+def test_every_precision_and_kind(tmp_path, dtype, output, y):
+    network = xpnet.init_network([3, 4, 2], output=output, dtype=dtype)
+    options = {"epochs": 4, "batch_size": 10, "learning_rate": 0.01}
+    path = stopped(tmp_path / "training.ckpt", 2, network, X, y, **options)
+    run = xpnet.train(network, X, y, checkpoint=path, resume=True, **options)
+    assert facts(run) == facts(xpnet.train(network, X, y, **options))
 
 
 def test_on_every_backend(tmp_path, xp_backend, digits):
@@ -129,35 +121,30 @@ def test_on_every_backend(tmp_path, xp_backend, digits):
         return values, [replace(epoch, seconds=0.0) for epoch in run.history]
 
     expected = xpnet.train(network(), *digits, **options)
-    path = tmp_path / "training.ckpt"
-    with pytest.raises(StopError):
-        xpnet.train(network(), *digits, checkpoint=path, on_epoch=stop_after(1), **options)
+    path = stopped(tmp_path / "training.ckpt", 1, network(), *digits, **options)
     run = xpnet.train(network(), *digits, checkpoint=path, resume=True, **options)
     assert facts_there(run) == facts_there(expected)
 
 
-def test_a_checkpoint_changes_nothing(tmp_path, digits):
+@pytest.mark.parametrize("resume", [True, "finished"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"epochs": 50, "learning_rate": 1e-9, "patience": 1, "optimizer": "sgd"}],
+    ids=["epochs", "patience"],
+)
+def test_a_finished_run_is_not_repeated(tmp_path, digits, options, resume):
+    options = {**OPTIONS, **options}
     path = tmp_path / "training.ckpt"
-    run = xpnet.train(start(), *digits, checkpoint=path, **OPTIONS)
-    assert facts(run) == facts(xpnet.train(start(), *digits, **OPTIONS))
-
-
-def test_the_end_can_be_read_again(tmp_path, digits):
-    path = tmp_path / "training.ckpt"
-    run = xpnet.train(start(), *digits, checkpoint=path, **OPTIONS)
-    learned, epochs = [], []
-    again = xpnet.train(
-        start(),
-        *digits,
-        checkpoint=path,
-        resume=True,
-        progress=learned.append,
-        on_epoch=epochs.append,
-        **OPTIONS,
-    )
+    run = xpnet.train(start(), *digits, checkpoint=path, **options)
+    assert facts(run) == facts(xpnet.train(start(), *digits, **options))
+    assert len(run.history) < 50
+    content, batches, epochs = path.read_bytes(), [], []
+    options |= {"progress": batches.append, "on_epoch": epochs.append}
+    again = xpnet.train(start(), *digits, checkpoint=path, resume=resume, **options)
     assert facts(again) == facts(run)
     assert again.history == run.history  # seconds, too
-    assert learned == epochs == []
+    assert batches == epochs == []
+    assert path.read_bytes() == content
 
 
 def test_patience_is_kept(tmp_path):
@@ -235,10 +222,7 @@ OTHERS = {
 @pytest.fixture
 def kept(tmp_path, digits):
     """Return a checkpoint after two epochs."""
-    path = tmp_path / "training.ckpt"
-    with pytest.raises(StopError):
-        xpnet.train(start(), *digits, checkpoint=path, on_epoch=stop_after(2), **OPTIONS)
-    return path
+    return stopped(tmp_path / "training.ckpt", 2, start(), *digits, **OPTIONS)
 
 
 def assert_refused(path, network, images, labels, **options):
@@ -298,10 +282,7 @@ def test_a_schedule_is_known_by_its_values(tmp_path, digits):
     path = tmp_path / "training.ckpt"
     one, same = (lambda n_done, n_steps: 1.0 - n_done / n_steps for _ in range(2))
     assert one is not same
-    with pytest.raises(StopError):
-        xpnet.train(
-            start(), *digits, checkpoint=path, on_epoch=stop_after(2), schedule=one, **OPTIONS
-        )
+    stopped(path, 2, start(), *digits, schedule=one, **OPTIONS)
     run = xpnet.train(start(), *digits, checkpoint=path, resume=True, schedule=same, **OPTIONS)
     assert facts(run) == facts(xpnet.train(start(), *digits, schedule=one, **OPTIONS))
 
@@ -373,6 +354,7 @@ DAMAGES = {
     "no header": (lambda content: b"\xff" * 8 + content[8:], "safetensors"),
     "a text": (lambda _: b"label,pixel0,pixel1\n1,2,3\n" * 100, "safetensors"),
     "an archive": (lambda _: b"PK\x03\x04" + bytes(1000), "safetensors"),
+    "a flipped bit": (lambda x: x[:-5] + bytes([x[-5] ^ 1]) + x[-4:], DAMAGED),
     "other steps": (with_header(b'\\"n_steps\\": ', b'\\"n_steps\\": 1'), DAMAGED),
     "another best": (with_header(b'\\"best\\": 1', b'\\"best\\": 2'), DAMAGED),
     "another loss": (with_header(b'\\"loss\\": 2', b'\\"loss\\": 3'), DAMAGED),
@@ -555,27 +537,6 @@ def test_a_second_training_is_refused_at_once(tmp_path, digits, is_killed):
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_the_end_of_the_same_training_is_not_done_again(tmp_path, digits):
-    path = tmp_path / "training.ckpt"
-    options = {**OPTIONS, "checkpoint": path, "resume": "finished"}
-    run = xpnet.train(start(), *digits, **options)
-    content, learned = path.read_bytes(), []
-    again = xpnet.train(start(), *digits, progress=learned.append, **options)
-    assert facts(again) == facts(run)
-    assert learned == []
-    assert path.read_bytes() == content
-
-
-def test_the_end_by_patience_is_not_done_again(tmp_path, digits):
-    options = {**OPTIONS, "epochs": 50, "learning_rate": 1e-9, "patience": 1, "optimizer": "sgd"}
-    options |= {"checkpoint": tmp_path / "training.ckpt", "resume": "finished"}
-    run = xpnet.train(start(), *digits, **options)
-    assert len(run.history) < 50
-    learned = []
-    again = xpnet.train(start(), *digits, progress=learned.append, **options)
-    assert (learned, facts(again)) == ([], facts(run))
-
-
 @pytest.mark.parametrize("what", ["unfinished", "of another training", "damaged", "foreign"])
 def test_any_other_file_is_replaced(kept, digits, what):
     if what == "of another training":
@@ -739,16 +700,8 @@ def test_a_killed_process_goes_on_to_the_same_bits(tmp_path):
     assert not (tmp_path / "never.npy").exists()
 
 
-def test_a_flipped_bit_is_noticed(kept, digits):
-    content = bytearray(kept.read_bytes())
-    content[-5] ^= 1
-    kept.write_bytes(content)
-    with pytest.raises(WeightsError, match="a damaged checkpoint, remove it to start over"):
-        xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
-
-
 class Downhill:
-    """An optimizer that does not tell its options."""
+    """An optimizer whose repr does not show its options."""
 
     usual_rate = 0.1
 

@@ -48,22 +48,16 @@ def test_equal_weights_give_the_bits_of_none(dtype, output, y, weight):
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"augment": 1}, {"validation": (X, IDS)}], ids=str)
-def test_images_of_weight_0_are_left_out(options):
+@pytest.mark.parametrize("validation", [0.25, (X, IDS)], ids=["share", "separate"])
+@pytest.mark.parametrize("augment", [0, 1])
+def test_images_of_weight_0_are_left_out(validation, augment):
     weights = np.where(WHOLE == 0, 0.0, 1.0)
-    weights[WHOLE == 1] = 1e-40  # below the precision of float32: also 0
-    is_used = weights > 1e-30
-    options = {**OPTIONS, **options}
-    run = xpnet.train(start(), X, IDS, sample_weight=weights, **options)
-    x = np.where(is_used[:, None], X, 100.0)  # values of the others do not matter
-    assert 0 < np.count_nonzero(is_used) < 60
-    expected = xpnet.train(start(), X[is_used], IDS[is_used], **options)
-    if "augment" not in options:
-        assert_same_bits(run, expected)
-    other = xpnet.train(
-        start(), np.where(x == 100.0, X.max(), x), IDS, sample_weight=weights, **options
-    )
-    assert_same_bits(run, other)
+    weights[WHOLE == 1] = 1e-40  # counts as 0: not a normal number of float32
+    is_used = WHOLE > 1
+    x = np.where(is_used[:, None], X, X[is_used].min())  # the background of augmented images
+    options = {**OPTIONS, "validation": validation, "augment": augment}
+    run = xpnet.train(start(), x, IDS, sample_weight=weights, **options)
+    assert_same_bits(run, xpnet.train(start(), X[is_used], IDS[is_used], **options))
 
 
 @pytest.mark.parametrize(("output", "y"), [("logits", IDS), ("values", VALUES)])
@@ -92,6 +86,15 @@ def test_every_backend(xp_backend):
     placed = xp_backend.asarray(x), xp_backend.asarray(IDS, "int64")
     there = xpnet.train(network, *placed, sample_weight=weights, transfers="forbid", **STEP)
     assert there.history[0].loss == run.history[0].loss
+    ones, none = (
+        xpnet.train(network, x, IDS, sample_weight=weight, **OPTIONS)
+        for weight in (xp_backend.asarray(np.ones(60)), None)
+    )
+    found = [
+        xp_backend.check(parameters(run), dtype="float32", shape=(43,)) for run in (ones, none)
+    ]
+    np.testing.assert_array_equal(*found)
+    assert [epoch.loss for epoch in ones.history] == [epoch.loss for epoch in none.history]
 
 
 KINDS = {
