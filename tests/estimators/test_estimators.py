@@ -85,7 +85,7 @@ def test_the_same_network_as_scikit_learns(kind, options, y, weights):
     ours.fit(X, y, weights)
     for name in ("coefs_", "intercepts_"):
         for a, b in zip(getattr(ours, name), getattr(expected, name), strict=True):
-            # Twenty epochs of rounding.
+            # Rounding of twenty epochs.
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(ours.loss_curve_, expected.loss_curve_, rtol=1e-9)
     np.testing.assert_allclose(ours.predict(X), expected.predict(X), rtol=1e-9)
@@ -195,7 +195,7 @@ def test_integers_become_the_widest_floating_dtype(xp_backend):
     xp_backend.check(mlp.predict(rows), dtype=dtype, shape=(60,))
 
 
-def test_texts_are_predicted_on_the_host(xp_backend):
+def test_strings_are_predicted_on_the_host(xp_backend):
     skip_lazy(xp_backend)
     rows = xp_backend.asarray(X)
     names = np.asarray(["a", "b", "c"])[IDS]
@@ -212,7 +212,7 @@ def test_texts_are_predicted_on_the_host(xp_backend):
         (lambda x: np.where(x > 1, np.inf, x), "`X` must be finite; got NaN or infinity"),
     ],
 )
-def test_rows_elsewhere_are_checked(xp_backend, change, message):
+def test_rows_of_other_libraries_are_checked(xp_backend, change, message):
     skip_lazy(xp_backend)
     if xp_backend.name == "numpy":
         pytest.skip("NumPy's rows are scikit-learn's to check")
@@ -223,7 +223,7 @@ def test_rows_elsewhere_are_checked(xp_backend, change, message):
         mlp.predict(xp_backend.asarray(X[:, :3]))
 
 
-def test_host_rows_meet_a_network_elsewhere(xp_backend):
+def test_host_rows_with_a_network_of_another_library(xp_backend):
     skip_lazy(xp_backend)
     mlp = small(MLPRegressor).fit(xp_backend.asarray(X), X[:, 0])
     x = X.astype(np.float32)
@@ -306,7 +306,7 @@ def test_the_loss_regressors_first_argument_is_scikit_learns():
         assert ours == theirs(kind()).get_params()
 
 
-# ------------------------------------------------------------------------------ going on
+# -------------------------------------------------------------------------- continuing
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
@@ -321,7 +321,7 @@ def test_partial_fit_is_one_epoch(kind):
     np.testing.assert_allclose(twice.loss_curve_, expected.loss_curve_, rtol=1e-6)
 
 
-def test_partial_fit_knows_classes_that_it_has_not_met():
+def test_partial_fit_with_classes_not_seen_yet():
     mlp = small().partial_fit(X[:20], np.zeros(20, int), classes=[0, 1, 2])
     assert mlp.predict_proba(X).shape == (60, 3)
     mlp.partial_fit(X, IDS, classes=[0, 1, 2])
@@ -337,7 +337,7 @@ def test_partial_fit_knows_classes_that_it_has_not_met():
         small(early_stopping=True).partial_fit(X, IDS, classes=[0, 1, 2])
 
 
-def test_warm_start_goes_on():
+def test_warm_start_continues():
     mlp = small(warm_start=True, **SGD)
     expected = theirs(mlp)
     for _ in range(2):
@@ -345,11 +345,11 @@ def test_warm_start_goes_on():
         expected.fit(X, IDS)
     assert (mlp.t_, len(mlp.loss_curve_)) == (2 * 20 * 60, 40)
     np.testing.assert_allclose(mlp.loss_curve_, expected.loss_curve_, rtol=1e-9)
-    # Without it, all starts anew.
+    # Without it, training starts again.
     assert len(mlp.set_params(warm_start=False).fit(X, IDS).loss_curve_) == 20
 
 
-def test_what_must_stay_to_go_on():
+def test_options_that_must_not_change():
     mlp = small(warm_start=True).fit(X, IDS)
     with pytest.raises(ValueError, match="`hidden_layer_sizes` and `activation` must not change"):
         mlp.set_params(hidden_layer_sizes=(9,)).fit(X, IDS)
@@ -360,7 +360,7 @@ def test_what_must_stay_to_go_on():
         values.partial_fit(X, VALUES[:, 0])
 
 
-def test_options_may_change_to_go_on():
+def test_options_that_may_change():
     mlp = small(warm_start=True, early_stopping=True).fit(X, IDS)
     mlp.set_params(early_stopping=False).fit(X, IDS)
     assert mlp.best_loss_ == min(mlp.loss_curve_[-mlp.n_iter_ :])
@@ -456,14 +456,14 @@ def test_weights_out_of_range(weights, message):
         small().fit(X, IDS, weights)
 
 
-def test_batches_without_weight_teach_nothing():
+def test_batches_of_weight_0_are_skipped():
     weights = np.repeat([1.0, 0.0], 30)
     options = {"shuffle": False, "alpha": 0.0}
     some = small(batch_size=30, **options).fit(X, IDS, weights)
     assert_same_bits(some, small(batch_size=30, **options).fit(X[:30], IDS[:30], weights[:30]))
 
 
-def test_answers_of_several_classes_each_are_refused():
+def test_several_classes_per_row_are_rejected():
     with pytest.raises(ValueError, match="`y` must hold one class per row, or columns of 0"):
         small().fit(X, np.stack([IDS, IDS], axis=1))
 
@@ -487,15 +487,15 @@ def test_host_rows_are_computed_on_the_gpu():
     assert copy.network_.library == "cupy"
 
 
-# ------------------------------------------------------------------------ what it says
+# ---------------------------------------------------------------------------- messages
 
 
-def test_it_says_when_it_has_not_converged():
+def test_a_warning_if_not_converged():
     with pytest.warns(ConvergenceWarning, match="has not converged in max_iter=2 epochs"):
         small(max_iter=2).fit(X, IDS)
 
 
-def test_it_stops_when_nothing_gets_better():
+def test_training_stops_without_improvement():
     mlp = small(tol=10.0, n_iter_no_change=3, max_iter=100).fit(X, IDS)
     # The first epoch is better than none.
     assert mlp.n_iter_ == 5
@@ -507,7 +507,7 @@ def test_a_batch_above_all_rows_is_clipped():
     assert_same_bits(mlp, small(batch_size=60).fit(X, IDS))
 
 
-def test_weights_that_run_away():
+def test_diverging_weights():
     with pytest.raises(ValueError, match=r"lower `learning_rate_init`; got 1000000\.0"):
         small(MLPRegressor, solver="sgd", learning_rate_init=1e6).fit(X, VALUES)
 

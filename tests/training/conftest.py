@@ -1,4 +1,4 @@
-"""What the tests of learning share."""
+"""Fixtures of the tests of training."""
 
 import importlib.util
 
@@ -7,11 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread_of_torch():
-    """Hold torch to one thread.
-
-    On arrays as small as here, threads that wait for one another take ten times as long where
-    others compute, too.
-    """
+    """Limit torch to one thread: with small arrays on a busy machine, more are ten times slower."""
     if importlib.util.find_spec("torch") is None:
         yield
         return

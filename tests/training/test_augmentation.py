@@ -94,7 +94,7 @@ def test_without_strength_nothing_bends(shape, dtype):
 def test_little_strength_bends_little():
     height, width = shape = (28, 28)
     down, right = np.indices(shape)
-    rows = (down * 3.0 + right * 2.0).reshape(1, -1)  # a plane, of which a place tells the value
+    rows = (down * 3.0 + right * 2.0).reshape(1, -1)  # a plane: the value determines the position
     places = Waves(shape).coordinates(1, 0.01, np.random.default_rng(4))
     result = bent(rows, shape, 0.01, seed=4).reshape(shape)
     truth = (3.0 * places[0] + 2.0 * places[1]).reshape(shape)

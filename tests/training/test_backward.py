@@ -29,7 +29,7 @@ OPTIONS = {
     "threshold": {"threshold": 0.25, "value": -0.5},
 }
 CASES = [(name, {}) for name in LEARNABLE] + list(OPTIONS.items())
-# What is learned: how many units, the last activation, the meaning of the outputs, and the loss.
+# Number of units, last activation, meaning of the outputs, and loss.
 KINDS = {
     "classes": (3, "identity", "logits", "cross_entropy"),
     "one_unit": (1, "identity", "logits", "binary_cross_entropy"),
@@ -44,8 +44,8 @@ KINDS = {
 def draw(kind, layers, n_rows, random, dtype="float64"):
     """Return an objective, rows and answers.
 
-    `layers` holds the number of inputs, then the width, activation and options of each layer but
-    the last one, or of all if they say so by a width of None.
+    `layers` holds the number of inputs, then width, activation and options of each layer but the
+    last one.
     """
     n_out, last, output, loss = KINDS[kind]
     n_in, *hidden = layers
@@ -123,7 +123,7 @@ def assert_equals_differences(objective, rows, answers, found, tolerance):
     expected = direct(objective, network, rows, answers)
     assert loss == pytest.approx(expected, rel=tolerance / 100)
     vector, h, random = flatten_parameters(network), 1e-6, np.random.default_rng(11)
-    # A few directions tell as much as every element, in a fraction of the time.
+    # A few directions detect an error in any element, in a fraction of the time.
     for _ in range(3):
         direction = random.normal(size=vector.shape)
         ahead, behind = (
@@ -237,8 +237,7 @@ STEEPEST = {
     "tanh": (1.0, 0.770),
 }
 ROUNDING = 2.0**-24
-# A function of the table is within so many roundings, relative to the larger of its value and 1,
-# as is its derivative, whose formula takes a few of them more.
+# Error of an activation and of its derivative, relative to the larger of its value and 1.
 FUNCTION = 16 * ROUNDING
 
 
@@ -310,7 +309,7 @@ def test_float32_is_as_near_as_its_roundings(seed):
     assert gradient.dtype == np.float32
     bound = float32_bound(objective, rows, answers)
     assert np.all(np.abs(gradient - exact) <= bound)
-    # The bound is no empty promise.
+    # The bound is small enough to detect errors.
     assert bound.max() < 1e-3 * max(1.0, np.abs(exact).max())
 
 
@@ -340,7 +339,7 @@ def frozen(x):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("activation", LEARNABLE)
-def test_nothing_is_written_into_what_is_given(activation, kind):
+def test_arguments_are_not_modified(activation, kind):
     case = draw(kind, [5, (4, activation, {})], 6, np.random.default_rng(2))
     objective, rows, answers = case
     objective = Objective(objective.network.map_arrays(frozen), objective.loss)
@@ -352,7 +351,7 @@ def test_nothing_is_written_into_what_is_given(activation, kind):
     np.testing.assert_array_equal(gradient, expected[1])
 
 
-def test_the_given_parameters_count_and_not_the_networks():
+def test_the_given_parameters_are_used():
     objective, rows, answers = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(3))
     other, _, _ = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(4))
     given = loss_and_gradient(objective, pairs_of(other.network), rows, answers, np)
@@ -363,8 +362,8 @@ def test_the_given_parameters_count_and_not_the_networks():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_a_step_waits_for_no_value(name, kind):
-    jax = pytest.importorskip("jax", reason="JAX traces what would wait")
+def test_a_step_never_synchronizes(name, kind):
+    jax = pytest.importorskip("jax", reason="JAX traces synchronizations")
     from xpnet.arrays.namespace import array_namespace
 
     objective, rows, answers = draw(kind, [5, (4, "gelu", {})], 6, np.random.default_rng(5), "f4")
@@ -434,13 +433,13 @@ def test_huge_logits_of_bfloat16_have_a_slope(kind):
     assert_slopes_of_huge_logits(kind, open_backend("torch"), "bfloat16", 1e30)
 
 
-def test_the_loss_of_short_numbers_is_a_longer_one():
+def test_the_loss_of_float16_is_float32():
     objective, rows, answers = draw("classes", [3], 6, np.random.default_rng(7), "float16")
     loss, gradient = gradient_here(objective, rows, answers)
     assert (loss.dtype, gradient.dtype) == (np.float32, np.float16)
 
 
-def test_a_step_cannot_be_learned_through():
+def test_an_activation_without_derivative():
     network = xpnet.init_network([4, 3, 2], activation="step")
     with pytest.raises(
         ValueError, match="activation 'step' cannot be trained: it has no derivative"
@@ -483,7 +482,7 @@ def of(n_out, output="logits", activation="identity"):
         (of(1, "probabilities", "softmax"), None, "must have two or more units to be trained"),
     ],
 )
-def test_a_loss_must_suit_the_network(network, loss, message):
+def test_a_loss_must_fit_the_network(network, loss, message):
     with pytest.raises(ValueError, match=message):
         Objective(network, loss)
 
@@ -499,12 +498,12 @@ def test_a_loss_must_suit_the_network(network, loss, message):
         (of(2, "probabilities", "sigmoid"), "binary_cross_entropy", False),
     ],
 )
-def test_the_loss_that_suits_by_itself(network, loss, has_classes):
+def test_the_default_loss(network, loss, has_classes):
     objective = Objective(network)
     assert (objective.loss, objective.has_classes) == (loss, has_classes)
 
 
-def test_a_pair_of_widths_is_not_mixed_up():
+def test_layers_of_different_widths():
     # All widths differ, so that no weight fits in the place of another one.
     objective, rows, answers = draw(
         "questions",

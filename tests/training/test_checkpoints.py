@@ -106,7 +106,7 @@ def test_every_precision_and_kind(tmp_path, dtype, output, y):
 
 def test_on_every_backend(tmp_path, xp_backend, digits):
     if xp_backend.name == "dask":
-        pytest.skip("Dask arrays are lazy: a training would pile up an endless graph")
+        pytest.skip("Dask arrays are lazy: training would build an endless graph")
     options = {"epochs": 2, "batch_size": 30, "validation": 0.25}
 
     def network():
@@ -153,7 +153,7 @@ def test_patience_is_kept(tmp_path):
     labels = (rows[:, 0] > 0).astype(int)
 
     def train(**options):
-        # What is to be learned is the contrary of what is held out: only the first epoch is good.
+        # The held-out labels are the opposite of the training labels: the first epoch is the best.
         network = xpnet.Network([xpnet.Dense(np.asarray([[-1.0, 1.0], [0.0, 0.0]]), np.zeros(2))])
         return xpnet.train(
             network,
@@ -175,22 +175,22 @@ def test_patience_is_kept(tmp_path):
         assert facts(train(checkpoint=path, resume=True)) == facts(expected)
 
 
-def test_resuming_nothing_begins(tmp_path, digits):
+def test_resume_without_a_file_starts(tmp_path, digits):
     path = tmp_path / "training.ckpt"
     run = xpnet.train(start(), *digits, checkpoint=path, resume=True, **OPTIONS)
     assert len(run.history) == 4
     assert path.is_file()
 
 
-def test_a_file_that_is_there_is_not_replaced(tmp_path, digits):
+def test_an_existing_file_is_not_replaced(tmp_path, digits):
     path = tmp_path / "training.ckpt"
-    path.write_bytes(b"somebody's")
+    path.write_bytes(b"foreign")
     with pytest.raises(FileExistsError, match="exists already"):
         xpnet.train(start(), *digits, checkpoint=path, **OPTIONS)
-    assert path.read_bytes() == b"somebody's"
+    assert path.read_bytes() == b"foreign"
 
 
-def test_a_folder_that_is_missing_is_told_at_once(tmp_path, digits):
+def test_a_missing_folder_raises_at_once(tmp_path, digits):
     seen = []
     with pytest.raises(FileNotFoundError, match="there is no such folder"):
         xpnet.train(
@@ -210,7 +210,7 @@ OTHERS = {
     "an option of it": {"optimizer": xpnet.Adam(beta1=0.8)},
     "learning_rate": {"learning_rate": 0.006},
     "schedule": {"schedule": "constant"},
-    "a schedule of one's own": {"schedule": other_schedule},
+    "a custom schedule": {"schedule": other_schedule},
     "validation": {"validation": 0.5},
     "patience": {"patience": 3},
     "augment": {"augment": 2},
@@ -225,7 +225,7 @@ def kept(tmp_path, digits):
     return stopped(tmp_path / "training.ckpt", 2, start(), *digits, **OPTIONS)
 
 
-def assert_refused(path, network, images, labels, **options):
+def assert_rejected(path, network, images, labels, **options):
     before = path.read_bytes()
     message = (
         "a checkpoint of another training run: data, options or initial network differ, remove"
@@ -237,34 +237,34 @@ def assert_refused(path, network, images, labels, **options):
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_another_option_is_refused(kept, digits, what):
-    assert_refused(kept, start(), *digits, **OTHERS[what])
+def test_another_option_is_rejected(kept, digits, what):
+    assert_rejected(kept, start(), *digits, **OTHERS[what])
 
 
-def test_other_data_are_refused(kept, digits):
+def test_other_data_are_rejected(kept, digits):
     images, labels = (x.copy() for x in digits)
     images[7, 14, 14] ^= 1
-    assert_refused(kept, start(), images, labels)
+    assert_rejected(kept, start(), images, labels)
     labels[7] = (labels[7] + 1) % 10
-    assert_refused(kept, start(), digits[0], labels)
-    assert_refused(kept, start(), digits[0][:-1], digits[1][:-1])
-    assert_refused(kept, start(), digits[0].astype(np.float32), digits[1])
-    assert_refused(kept, start(), *digits, validation=(digits[0][:30], digits[1][:30]))
+    assert_rejected(kept, start(), digits[0], labels)
+    assert_rejected(kept, start(), digits[0][:-1], digits[1][:-1])
+    assert_rejected(kept, start(), digits[0].astype(np.float32), digits[1])
+    assert_rejected(kept, start(), *digits, validation=(digits[0][:30], digits[1][:30]))
 
 
-def test_another_start_is_refused(kept, digits):
-    assert_refused(kept, start(seed=1), *digits)
-    assert_refused(kept, start(dtype="float64"), *digits)
-    assert_refused(kept, start(activation="tanh"), *digits)
+def test_another_start_is_rejected(kept, digits):
+    assert_rejected(kept, start(seed=1), *digits)
+    assert_rejected(kept, start(dtype="float64"), *digits)
+    assert_rejected(kept, start(activation="tanh"), *digits)
     layers = start().layers
-    assert_refused(kept, xpnet.Network(layers, xpnet.Scale(1 / 256)), *digits)
+    assert_rejected(kept, xpnet.Network(layers, xpnet.Scale(1 / 256)), *digits)
     mean, scale = np.zeros(784, np.float32), np.full(784, 255, np.float32)
     other = xpnet.Network(layers, xpnet.Standardize(mean, scale))
-    assert_refused(kept, other, *digits)
+    assert_rejected(kept, other, *digits)
     bias = layers[1].bias.copy()
     bias[3] += 1e-6
     other = [layers[0], xpnet.Dense(layers[1].weight, bias)]
-    assert_refused(kept, xpnet.Network(other, xpnet.Scale(1 / 255)), *digits)
+    assert_rejected(kept, xpnet.Network(other, xpnet.Scale(1 / 255)), *digits)
 
 
 def test_the_numbers_of_the_preprocessing_count():
@@ -277,7 +277,7 @@ def test_the_numbers_of_the_preprocessing_count():
     assert key(0.0) != key(1e-9)
 
 
-def test_a_schedule_is_known_by_its_values(tmp_path, digits):
+def test_a_schedule_is_recognized_by_its_values(tmp_path, digits):
     # Two functions, as two processes have them.
     path = tmp_path / "training.ckpt"
     one, same = (lambda n_done, n_steps: 1.0 - n_done / n_steps for _ in range(2))
@@ -332,13 +332,13 @@ FOREIGN = {
     "no history": (made(history=None), NO_CHECKPOINT),
     "an empty history": (made(history=[]), DAMAGED),
     "an epoch of other things": (made(history=[{"epoch": 1}]), NO_CHECKPOINT),
-    "epochs that are none": (made(history=[[]]), NO_CHECKPOINT),
-    "no best": (made(best=0), DAMAGED),
-    "a best that is none": (made(best=7), DAMAGED),
-    "a best that is no number": (made(best="1"), NO_CHECKPOINT),
+    "epochs that are lists": (made(history=[[]]), NO_CHECKPOINT),
+    "best 0": (made(best=0), DAMAGED),
+    "an unknown best": (made(best=7), DAMAGED),
+    "a best that is a string": (made(best="1"), NO_CHECKPOINT),
     "an older version": (made(version=1), "version of xpnet, found '1', expected 2, remove it"),
     "a newer version": (made(version=3), "a checkpoint of another version of xpnet, found '3'"),
-    "a version that is none": (made(version=[2]), r"found '\[2\]', expected 2"),
+    "a version that is a list": (made(version=[2]), r"found '\[2\]', expected 2"),
     "another training": (made(training="b"), OTHER),
     "a list": (with_text("[]"), NO_CHECKPOINT),
     "a number": (with_text("1e999"), NO_CHECKPOINT),
@@ -375,7 +375,7 @@ def assert_one_line(caught, path, content):
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_refused(kept, digits, damage):
+def test_a_damaged_file_is_rejected(kept, digits, damage):
     change, message = DAMAGES[damage]
     content = change(kept.read_bytes())
     kept.write_bytes(content)
@@ -385,7 +385,7 @@ def test_a_damaged_file_is_refused(kept, digits, damage):
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_a_foreign_file_is_refused(tmp_path, digits, kind):
+def test_a_foreign_file_is_rejected(tmp_path, digits, kind):
     path = tmp_path / "training.ckpt"
     content, message = FOREIGN[kind]
     path.write_bytes(content)
@@ -397,7 +397,7 @@ def test_a_foreign_file_is_refused(tmp_path, digits, kind):
     assert_one_line(caught, path, content)
 
 
-def test_what_is_written_can_be_read(tmp_path):
+def test_a_written_checkpoint_can_be_read(tmp_path):
     (tmp_path / "one").write_bytes(made())
     found = checkpoints.CheckpointFile(tmp_path / "one", "a").read()
     assert (found.n_steps, found.best, len(found.history)) == (1, 1, 1)
@@ -408,7 +408,7 @@ def contents(found):
     return arrays, found.n_steps, found.history, found.best
 
 
-def test_any_flipped_bit_of_the_header_is_refused_or_changes_nothing(tmp_path):
+def test_any_flipped_bit_of_the_header_raises_or_changes_nothing(tmp_path):
     path = tmp_path / "one"
     content = made({**ARRAYS, "state.0": np.ones(3)})
     path.write_bytes(content)
@@ -462,7 +462,7 @@ def test_an_interrupt_keeps_the_last_epoch(tmp_path, digits, n_batches, monkeypa
 
 
 @pytest.mark.parametrize("n", range(1, 5))
-def test_an_interrupt_while_an_epoch_is_shown_keeps_it(tmp_path, digits, n, monkeypatch):
+def test_an_interrupt_in_a_callback_keeps_the_epoch(tmp_path, digits, n, monkeypatch):
     monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 1e9)
     path = tmp_path / "training.ckpt"
     with pytest.raises(KeyboardInterrupt):
@@ -473,9 +473,7 @@ def test_an_interrupt_while_an_epoch_is_shown_keeps_it(tmp_path, digits, n, monk
 
 # A file that was just opened to look at is closed by Python, with a warning.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interrupt_before_any_line_leaves_what_goes_on_to_the_same_bits(
-    tmp_path, interrupted_at
-):
+def test_an_interrupt_before_any_line_is_resumed_to_the_same_bits(tmp_path, interrupted_at):
     x, labels = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
     options = {"epochs": 2, "batch_size": 10, "validation": 0.25, "optimizer": "sgd"}
     modules = checkpoints, loop, train
@@ -511,7 +509,7 @@ xpnet.train(xpnet.load("sample"), images[:20], labels[:20], epochs=1, checkpoint
 
 @pytest.mark.skipif(not locking.HAS_LOCKS, reason="this system has no file locks")
 @pytest.mark.parametrize("is_killed", [False, True])
-def test_a_second_training_is_refused_at_once(tmp_path, digits, is_killed):
+def test_a_second_training_raises_at_once(tmp_path, digits, is_killed):
     path, seen = tmp_path / "training.ckpt", []
     command = [sys.executable, "-c", HOLDER, str(path)]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as first:
@@ -545,7 +543,7 @@ def test_any_other_file_is_replaced(kept, digits, what):
     elif what == "damaged":
         kept.write_bytes(kept.read_bytes()[:-1])
     elif what == "foreign":
-        kept.write_bytes(b"somebody's")
+        kept.write_bytes(b"foreign")
     seen = []
     options = {**OPTIONS, "checkpoint": kept, "resume": "finished"}
     run = xpnet.train(start(), *digits, on_epoch=seen.append, **options)
@@ -553,7 +551,7 @@ def test_any_other_file_is_replaced(kept, digits, what):
     assert facts(run) == facts(xpnet.train(start(), *digits, **OPTIONS))
 
 
-def test_what_is_written_already_is_not_written_again(kept, digits, monkeypatch):
+def test_the_same_epoch_is_not_written_twice(kept, digits, monkeypatch):
     xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
     monkeypatch.setattr(os, "fsync", full)  # nothing can be written any more
     run = xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
@@ -574,7 +572,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(kept, digits, monkeypatch, tmp_pa
     assert caught.value.filename == str(kept)
     assert kept.read_bytes() == before
     assert [*tmp_path.iterdir()] == [kept]
-    # There is place again.
+    # The disk has space again.
     run = xpnet.train(start(), *digits, checkpoint=kept, resume=True, **OPTIONS)
     assert facts(run) == facts(xpnet.train(start(), *digits, **OPTIONS))
 
@@ -585,7 +583,7 @@ def test_a_full_device(digits):
         xpnet.train(start(), *digits, checkpoint="/dev/full", **OPTIONS)
 
 
-def test_what_runs_away_leaves_the_last_good_epoch(tmp_path, digits):
+def test_divergence_keeps_the_last_finite_epoch(tmp_path, digits):
     path = tmp_path / "training.ckpt"
 
     def schedule(n_done, _):
@@ -625,7 +623,7 @@ def test_files_are_written_once_a_second_at_most(tmp_path, digits, monkeypatch):
     assert len(json.loads(metadata["xpnet-checkpoint"])["history"]) == 8  # the end, always
 
 
-# A process that says each batch; two in an epoch of 40 write a file.
+# A process that prints a line after each batch, and writes a file after each epoch of 36.
 CHILD = """
 import sys
 import numpy as np
@@ -649,7 +647,7 @@ N_BATCHES = 36
 
 
 def run_child(path, result, kill_after=None, delay=0.0):
-    """Run the process; kill it some seconds after so many batches. Return its last words."""
+    """Run the process, killed after some batches and seconds. Return its last line."""
     command = [sys.executable, "-c", CHILD, str(path), str(result)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         lines = []
@@ -663,7 +661,7 @@ def run_child(path, result, kill_after=None, delay=0.0):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has another way to kill")
-def test_a_killed_process_goes_on_to_the_same_bits(tmp_path):
+def test_a_killed_process_is_resumed_to_the_same_bits(tmp_path):
     random, folder = np.random.default_rng(9), tmp_path / "training"
     folder.mkdir()
     path = folder / "training.ckpt"
@@ -716,7 +714,7 @@ class Downhill:
         return State(state.n_steps + 1, ()), -rate * self.factor * gradient
 
 
-def test_an_optimizer_of_ones_own_is_known_again(digits, tmp_path):
+def test_a_custom_optimizer_is_recognized(digits, tmp_path):
     options = {**OPTIONS, "checkpoint": tmp_path / "kept"}
     run = xpnet.train(start(), *digits, **{**options, "optimizer": Downhill(2.0)})
     again = xpnet.train(start(), *digits, resume=True, **{**options, "optimizer": Downhill(2.0)})

@@ -43,7 +43,7 @@ def test_batches_are_the_rows_in_their_order(monkeypatch, batch_size, at_a_time,
     labels = np.arange(12) % 3
     order = np.random.default_rng(0).permutation(12)[:11]
     options = {}
-    if augment:  # by nothing, but in the other thread
+    if augment:  # by 0 pixels, but in another thread
         options = {"augmentation": Augmentation((2, 2)), "random": np.random.default_rng(1)}
     found = [*batches(Examples(ROWS, labels), order, objective, batch_size, **options)]
     sizes = [len(batch.rows) for batch in found]
@@ -178,18 +178,18 @@ def test_answers_of_every_kind(n_out, options, labels, expected):
         (3, {}, "ab", TypeError, "`labels` must be an array"),
     ],
 )
-def test_answers_that_do_not_fit(n_out, options, labels, error, message):
+def test_wrong_answers(n_out, options, labels, error, message):
     with pytest.raises(error, match=message):
         as_examples(objective_of(n_out, **options), ROWS[:2], labels)
 
 
-def test_the_shape_of_any_librarys_labels_is_told_alike():
+def test_the_message_shows_shapes_of_any_library_alike():
     torch = pytest.importorskip("torch", reason="torch's shapes have a name of their own")
     with pytest.raises(ValueError, match=r"got \(1,\)$"):
         as_examples(objective_of(3), ROWS[:2], torch.zeros(1, dtype=torch.int64))
 
 
-def test_a_number_beyond_the_networks_dtype_is_refused_with_its_row() -> None:
+def test_a_number_beyond_the_networks_dtype_raises_with_its_row() -> None:
     network = xpnet.init_network([2, 3])
     rows = np.ones((6000, 2))
     rows[4500, 1] = 1e39

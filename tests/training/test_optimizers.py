@@ -80,7 +80,7 @@ def test_each_step_equals_torchs(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_backend_steps_alike(xp_backend, case):
+def test_every_backend_agrees(xp_backend, case):
     optimizer, *_ = CASES[case]
     random = np.random.default_rng(1)
     start, noise = random.normal(size=4), random.normal(size=(10, 4))
@@ -95,7 +95,7 @@ def test_every_backend_steps_alike(xp_backend, case):
 @pytest.mark.parametrize(
     "optimizer", [SGD(weight_decay=0.1), Adam(weight_decay=0.1), AdamW(weight_decay=0.1)]
 )
-def test_only_what_is_to_decay_decays(optimizer):
+def test_the_mask_selects_what_decays(optimizer):
     random = np.random.default_rng(2)
     start, noise = random.normal(size=6), random.normal(size=(20, 6))
     mask = np.asarray([1.0, 0.0, 1.0, 0.0, 0.0, 1.0])
@@ -119,7 +119,7 @@ def frozen(x):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_is_written_into_what_is_given(case):
+def test_arguments_are_not_modified(case):
     optimizer, *_ = CASES[case]
     parameters = frozen([1.0, -2.0])
     state = optimizer.start(parameters)
@@ -150,14 +150,14 @@ def test_the_start_is_no_part_of_the_parameters():
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_gradient_of_zero_moves_nothing(name):
     optimizer = OPTIMIZERS[name]
-    if name == "adamw":  # whose weights shrink all the same
+    if name == "adamw":  # its weights decay all the same
         optimizer = AdamW(weight_decay=0.0)
     start = np.ones(2)
     *_, result = steps(optimizer, start, lambda *_: np.zeros(2), rates=RATES[:5])
     np.testing.assert_array_equal(result, 1.0)
 
 
-def test_the_named_optimizers_are_what_they_say():
+def test_the_named_optimizers():
     assert dict(OPTIMIZERS) == {
         "adam": Adam(),
         "adamw": AdamW(0.9, 0.999, 1e-8, 0.01),
@@ -177,11 +177,11 @@ def test_the_named_optimizers_are_what_they_say():
         AdamW(weight_decay=np.float64(0.1)),
     ],
 )
-def test_numbers_of_numpy_change_no_dtype(optimizer):
+def test_numpy_scalars_change_no_dtype(optimizer):
     start = np.ones(2, np.float32)
     *_, result = steps(optimizer, start, lambda *_: np.ones(2, np.float32), rates=RATES[:3])
     assert result.dtype == np.float32
-    assert "np." not in repr(optimizer)  # which tells one training from another
+    assert "np." not in repr(optimizer)  # part of the fingerprint of a checkpoint
 
 
 @pytest.mark.parametrize(

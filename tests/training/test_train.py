@@ -46,7 +46,7 @@ def test_it_learns(digits):
     assert all(a.seconds < b.seconds for a, b in pairwise(run.history))
 
 
-def test_what_the_history_says(digits):
+def test_the_history(digits):
     images, labels = digits
     run = xpnet.train(
         start(), images, labels, epochs=3, batch_size=50, validation=0.2, schedule="constant"
@@ -54,7 +54,7 @@ def test_what_the_history_says(digits):
     for epoch in run.history:
         assert 0 < epoch.loss < 3
         assert epoch.learning_rate == 0.005
-    # Which were held out is the seed's to say.
+    # The seed decides which are held out.
     order = np.random.default_rng(0).permutation(300)
     held_out, kept = order[:60], order[60:]
     assert run.best is max(run.history, key=lambda e: (e.validation_accuracy, -e.validation_loss))
@@ -70,14 +70,14 @@ def test_what_the_history_says(digits):
 
 
 def test_the_loss_is_the_mean_over_all_examples(digits):
-    # With a rate too small to change anything, of the network as it was.
+    # The rate is too small to change the network.
     network = start()
     run = xpnet.train(network, *digits, epochs=1, batch_size=77, learning_rate=1e-30)
     logits = xpnet.forward(network, digits[0].reshape(300, -1))
     assert run.history[0].loss == pytest.approx(float(xpnet.cross_entropy(logits, digits[1])), 1e-5)
 
 
-def test_the_learning_rate_is_the_schedules(digits):
+def test_the_schedule_sets_the_learning_rate(digits):
     options = {"epochs": 4, "batch_size": 150, "learning_rate": 0.01}
     run = xpnet.train(start(), *digits, schedule=lambda i, n: (i + 1) / n, **options)
     rates = [epoch.learning_rate for epoch in run.history]
@@ -85,7 +85,7 @@ def test_the_learning_rate_is_the_schedules(digits):
 
 
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16])
-def test_numbers_of_numpy_as_rates(digits, number):
+def test_numpy_scalars_as_rates(digits, number):
     run = xpnet.train(
         start(), *digits, epochs=1, learning_rate=number(0.25), schedule=lambda *_: number(0.5)
     )
@@ -94,7 +94,7 @@ def test_numbers_of_numpy_as_rates(digits, number):
     assert type(run.history[0].learning_rate) is float
 
 
-def test_the_start_is_not_changed(digits):
+def test_the_initial_network_is_not_modified(digits):
     network = start()
     copy = network.layers[0].weight.copy()
     run = xpnet.train(network, *digits, epochs=1)
@@ -102,7 +102,7 @@ def test_the_start_is_not_changed(digits):
     assert not np.array_equal(run.network.layers[0].weight, copy)
 
 
-def test_preprocessing_and_meaning_are_kept(digits):
+def test_preprocessing_and_classes_are_kept(digits):
     classes = [f"digit {i}" for i in range(10)]
     old = start()
     network = xpnet.Network(old.layers, old.preprocessing, classes=classes)
@@ -124,7 +124,7 @@ def test_the_same_seed_gives_the_same_bits(digits, options):
     assert not np.array_equal(arrays(one)[0], arrays(other)[0])
 
 
-def test_each_epoch_has_an_order_of_its_own(monkeypatch):
+def test_each_epoch_has_its_own_order(monkeypatch):
     rows, seen = np.arange(30.0)[:, None], []
     step = Trainer.step
 
@@ -140,7 +140,7 @@ def test_each_epoch_has_an_order_of_its_own(monkeypatch):
     assert [sorted(order) for order in orders] == [[*range(30)]] * 3
 
 
-def test_augmented_images_are_others(digits):
+def test_augmentation_changes_images(digits):
     plain, moved, bent = (
         xpnet.train(start(), *digits, epochs=1, **options).history[0].loss
         for options in ({}, {"augment": 2}, {"distort": 2.0})
@@ -150,7 +150,7 @@ def test_augmented_images_are_others(digits):
 
 def there(network, xp_backend, dtype="float32"):
     if xp_backend.name == "dask":
-        pytest.skip("Dask arrays are lazy: a training would pile up an endless graph")
+        pytest.skip("Dask arrays are lazy: training would build an endless graph")
     return network.map_arrays(lambda x: xp_backend.asarray(x, dtype))
 
 
@@ -192,7 +192,7 @@ def bound_of_descent(rows, targets, layer, rate, n_steps):
 def test_every_backend_descends_alike(xp_backend, digits):
     images, labels = digits[0][:60], digits[1][:60]
     host = start((784, 10))
-    # All at once, so that no order has a part in it: sums may be taken in any.
+    # A single batch, so that only the order of sums differs.
     options = {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "constant"}
     network = there(host, xp_backend)
     run = xpnet.train(network, images, labels, epochs=5, batch_size=60, **options)
@@ -254,12 +254,12 @@ def test_every_optimizer_learns(digits, optimizer, options):
     assert run.history[-1].accuracy > 0.9
 
 
-def test_images_held_out_are_not_learned(digits):
+def test_held_out_images_are_not_trained_on(digits):
     images, labels = digits
     seen = []
     xpnet.train(start(), images, labels, epochs=1, validation=0.5, progress=seen.append)
     assert sum(seen) == 150
-    # What they are does not change what is learned.
+    # Their values do not change the trained weights.
     held_out = np.random.default_rng(0).permutation(300)[:150]
     others = images.copy()
     others[held_out] = 255 - others[held_out]
@@ -270,7 +270,7 @@ def test_images_held_out_are_not_learned(digits):
     assert one.history[0].validation_loss != other.history[0].validation_loss
 
 
-def test_other_examples_may_be_the_ones_held_out(digits):
+def test_separate_held_out_examples(digits):
     images, labels = digits
     others = images[200:], labels[200:]
     run = xpnet.train(start(), images[:200], labels[:200], epochs=2, validation=others)
@@ -284,7 +284,7 @@ def test_other_examples_may_be_the_ones_held_out(digits):
     assert_same_bits(run, again)
 
 
-def test_the_accuracy_is_not_measured_of_the_first_examples_alone():
+def test_the_accuracy_is_not_that_of_the_first_examples():
     # Sorted by class, 3,000 of each: the first 2,000 would all be of one.
     labels = np.repeat([0, 1], 3000)
     rows = np.zeros((6000, 2), np.float32)
@@ -305,11 +305,11 @@ def test_without_validation_there_is_no_accuracy_of_it(digits):
 
 
 def worsening(**options):
-    """Return a run whose second epoch and all after it are worse, by what is held out."""
+    """Return a run whose validation scores get worse from the second epoch on."""
     random = np.random.default_rng(0)
     rows = random.normal(size=(40, 2))
     labels = (rows[:, 0] > 0).astype(int)
-    # What is to be learned is the contrary of what is held out.
+    # The held-out labels are the opposite of the training labels.
     held_out = rows[:20], labels[:20]
     network = xpnet.Network([xpnet.Dense(np.asarray([[-1.0, 1.0], [0.0, 0.0]]), np.zeros(2))])
     options |= {"optimizer": "sgd", "learning_rate": 0.3, "schedule": "constant"}
@@ -329,14 +329,14 @@ def test_the_best_weights_come_back():
 
 
 @pytest.mark.parametrize("patience", [1, 3, 8])
-def test_patience_ends_what_gets_no_better(patience):
+def test_patience_stops_training_without_improvement(patience):
     run, _ = worsening(patience=patience)
     assert len(run.history) == 1 + patience
     assert run.best is run.history[0]
     np.testing.assert_array_equal(arrays(run)[0], arrays(worsening()[0])[0])
 
 
-def test_patience_lets_go_on_what_gets_better():
+def test_patience_continues_with_improvement():
     x = np.random.default_rng(0).normal(size=(60, 3))
     network = xpnet.init_network([3, 1], output="values", dtype="float64")
     run = xpnet.train(
@@ -402,7 +402,7 @@ def test_two_layers_of_two_units_learn_exclusive_or(seed):
 
 
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
-def test_one_unit_tells_two_classes(output):
+def test_one_unit_for_two_classes(output):
     random = np.random.default_rng(1)
     rows = random.normal(size=(200, 2))
     names = np.where(rows[:, 0] + rows[:, 1] > 0.5, "above", "below")
@@ -419,7 +419,7 @@ def test_one_unit_tells_two_classes(output):
     assert_same_bits(run, xpnet.train(xpnet.Network([layer], output=output), rows, ids, **options))
 
 
-def test_units_answer_each_for_itself():
+def test_independent_units():
     random = np.random.default_rng(2)
     rows = random.normal(size=(300, 3))
     answers = rows > 0.0
@@ -450,7 +450,7 @@ def test_a_network_of_float16_learns(digits):
     run = xpnet.train(start(dtype="float16"), *digits, epochs=10, batch_size=20, learning_rate=0.01)
     assert run.network.dtype == np.float16
     assert run.history[-1].accuracy > 0.9
-    # Steps that float16 cannot see have moved it all the same.
+    # Updates below the precision of float16 add up.
     tiny = {"epochs": 3, "optimizer": "sgd", "learning_rate": 1e-4, "batch_size": 1}
     moved = xpnet.train(start(dtype="float16"), *digits, **tiny)
     assert not np.array_equal(moved.network.layers[-1].bias, start(dtype="float16").layers[-1].bias)
@@ -508,7 +508,7 @@ def test_images_of_any_backend_can_be_learned(xp_backend, digits):
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def test_torchs_graph_does_not_grow_with_the_training():
+def test_torchs_graph_does_not_grow():
     torch = pytest.importorskip("torch", reason="only torch keeps a graph")
 
     def leaf(*shape):
@@ -580,12 +580,12 @@ def test_examples_that_do_not_fit(images, labels, error, message):
         xpnet.train(start(), images, labels)
 
 
-def test_rows_that_are_no_images_are_not_augmented():
+def test_rows_must_be_square_to_be_augmented():
     with pytest.raises(ValueError, match=r"square, for `augment` and `distort`; got .*\(3, 5\)"):
         xpnet.train(start((5, 2)), np.zeros((3, 5)), [0, 1, 1], augment=1)
 
 
-def test_a_loss_that_is_no_number_stops_the_training():
+def test_a_nan_loss_stops_training():
     steep = xpnet.init_network([2, 2]).map_arrays(lambda x: x * np.float32(1e30))
     with pytest.raises(RunawayError, match=r"the loss \(nan\) diverged in epoch 1: a lower") as it:
         xpnet.train(steep, np.asarray([[1e30, 1e30]]), [0])
@@ -609,7 +609,7 @@ def test_diverging_weights_raise_without_a_warning(sizes, n, rate, message):
         xpnet.train(network, np.ones((n, 2)), np.arange(n) % 2, epochs=1, learning_rate=rate)
 
 
-def test_what_was_good_until_then_is_kept(digits):
+def test_the_finite_epochs_are_kept(digits):
     def schedule(n_done, _):
         return 1.0 if n_done < 6 else 1e45
 

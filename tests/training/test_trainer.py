@@ -46,7 +46,7 @@ def test_a_step_by_hand(xp_backend):
     np.testing.assert_array_equal(weight.reshape(-1), values[:6])
 
 
-def test_what_somebody_keeps_stays_as_it_is():
+def test_steps_do_not_modify_earlier_arrays():
     objective = Objective(xpnet.Network([layer()], output="values"))
     trainer = Trainer(objective, Adam())
     kept = [(trainer.parameters, trainer.state, trainer.network())]
@@ -79,8 +79,8 @@ def test_small_steps_add_up(dtype):
     target = (network(ROWS) - 1).astype(dtype)
     for _ in range(100):
         step(trainer, ROWS, target, 1e-4)
-    # Each step is too small for float16 to see; together they are not. The error is 1 for
-    # each unit, so its slope by the bias is 2 * 1 / 2.
+    # Each step is below the precision of float16; their sum is not. The error of each unit is 1,
+    # so the derivative by its bias is 2 * 1 / 2.
     moved = trainer.parameters[-2:] - layer().bias
     np.testing.assert_allclose(moved, -0.01, rtol=0.05)
     assert trainer.parameters.dtype == ("float64" if dtype == "float64" else "float32")
@@ -88,7 +88,7 @@ def test_small_steps_add_up(dtype):
     assert np.all(trainer.network().layers[0].bias != layer(dtype=dtype).bias)
 
 
-def test_infinite_and_missing_numbers_are_told(xp_backend):
+def test_infinity_and_nan_are_found(xp_backend):
     trainer = Trainer(Objective(xpnet.Network([layer(xp_backend)])), SGD())
     assert trainer.is_finite()
     for bad in (np.inf, -np.inf, np.nan):
@@ -132,13 +132,13 @@ def test_scores_of_classes(xp_backend, ending):
 
 
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
-def test_scores_of_questions(xp_backend, output):
+def test_scores_of_independent_units(xp_backend, output):
     ending = "sigmoid" if output == "probabilities" else "identity"
     last = xpnet.Dense(layer().weight, layer().bias, ending)
     network = xpnet.Network([last], output=output)
     logits = xpnet.Network([layer()])(ROWS)
     answers = (logits > 0).astype(np.float32)
-    answers[3, 1] = 1 - answers[3, 1]  # one of two answers is enough to be wrong
+    answers[3, 1] = 1 - answers[3, 1]  # a row is wrong if one of its two answers is
     loss, accuracy = scores_of(network, answers, xp_backend, "float32", "binary_cross_entropy")
     assert accuracy == 7 / 8
     assert loss == pytest.approx(float(xpnet.binary_cross_entropy(logits, answers)), rel=1e-5)

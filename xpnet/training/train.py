@@ -87,8 +87,8 @@ def train(
         are drawn on the host, so that they are the same on every device.
     checkpoint : str or os.PathLike, optional
         File for the state of the training run, written at most once a second and at the end. After
-        an interrupt it holds the last complete epoch. It is locked against other training runs
-        where the system has file locks, which Windows has not.
+        an interrupt it holds the last complete epoch. It is locked against other training runs,
+        except on Windows.
     resume : bool or "finished", default False
         Whether to continue from the checkpoint file if it exists. The result has the same bits as
         an uninterrupted run, on the same machine and libraries. With "finished", only the end of
