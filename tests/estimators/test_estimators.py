@@ -456,6 +456,11 @@ def test_weights_out_of_range(weights, message):
         small().fit(X, IDS, weights)
 
 
+@pytest.mark.parametrize("y", [IDS, IDS == 1])
+def test_weights_of_1_give_the_bits_of_none(y):
+    assert_same_bits(small().fit(X, y, np.ones(60)), small().fit(X, y))
+
+
 def test_batches_of_weight_0_are_skipped():
     weights = np.repeat([1.0, 0.0], 30)
     options = {"shuffle": False, "alpha": 0.0}

@@ -102,7 +102,7 @@ def train(
         order of the images and the losses are still copied, and so are sample weights.
     sample_weight : array of shape (n,), optional
         Weight of each image, finite and 0 or more. A batch's loss is the weighted mean of its rows,
-        so only the ratios of weights matter. An image of weight 0, or of less than 1e-38 times
+        so only the ratios of weights matter. An image of weight 0, or of less than 1.2e-38 times
         the largest weight, is left out. Images held out by a share keep their weights: the
         validation loss and all accuracies are weighted means. Separate held-out examples count
         equally.
