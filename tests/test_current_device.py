@@ -16,14 +16,14 @@ from xpnet.networks.prepared import made_constant
 ROOMS = (
     "arrays.namespace",
     "functions.losses",
-    "inference.labels",
-    "inference.working",
+    "inference.class_labels",
+    "inference.runner",
     "networks.folding",
     "networks.network",
     "networks.preprocessing",
-    "networks.statistics",
+    "networks.column_statistics",
     "training.examples",
-    "training.learner",
+    "training.evaluation",
     "training.loop",
 )
 
@@ -98,6 +98,7 @@ def test_training():
         epochs=1,
         batch_size=5,
         validation=0.2,
+        sample_weight=spied(np.arange(20.0)),
     )
     assert Spy.outside == []
 
