@@ -223,6 +223,12 @@ def test_rows_of_other_libraries_are_checked(xp_backend, change, message):
         mlp.predict(xp_backend.asarray(X[:, :3]))
 
 
+def test_complex_rows_of_other_libraries():
+    torch = pytest.importorskip("torch", reason="NumPy's rows are scikit-learn's to check")
+    with pytest.raises(TypeError, match=r"`X` must hold real numbers; got dtype torch.complex64"):
+        small().fit(torch.ones((60, 4), dtype=torch.complex64), IDS)
+
+
 def test_host_rows_with_a_network_of_another_library(xp_backend):
     skip_lazy(xp_backend)
     mlp = small(MLPRegressor).fit(xp_backend.asarray(X), X[:, 0])
@@ -459,6 +465,10 @@ def test_weights_out_of_range(weights, message):
 @pytest.mark.parametrize("y", [IDS, IDS == 1])
 def test_weights_of_1_give_the_bits_of_none(y):
     assert_same_bits(small().fit(X, y, np.ones(60)), small().fit(X, y))
+
+
+def test_one_weight_for_all_rows():
+    assert_same_bits(small().fit(X, IDS, 1.0), small().fit(X, IDS))
 
 
 def test_batches_of_weight_0_are_skipped():

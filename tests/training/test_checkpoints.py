@@ -397,6 +397,11 @@ def test_a_foreign_file_is_rejected(tmp_path, digits, kind):
     assert_one_line(caught, path, content)
 
 
+def test_a_folder_is_not_a_checkpoint(tmp_path):
+    with pytest.raises(WeightsError, match=NO_CHECKPOINT):
+        checkpoints.CheckpointFile(tmp_path, "a").read()
+
+
 def test_a_written_checkpoint_can_be_read(tmp_path):
     (tmp_path / "one").write_bytes(made())
     found = checkpoints.CheckpointFile(tmp_path / "one", "a").read()
