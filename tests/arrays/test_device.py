@@ -179,7 +179,9 @@ def test_the_peak_rate():
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda"])
 @pytest.mark.usefixtures("no_gpu")
 def test_no_gpu_is_an_error_with_its_cause_and_mend(word):
-    with pytest.raises(xpnet.DeviceError, match=r"no NVIDIA driver was found.*install one") as caught:
+    with pytest.raises(
+        xpnet.DeviceError, match=r"no NVIDIA driver was found.*install one"
+    ) as caught:
         xpnet.Device(word)
     assert caught.value.code == "no-driver"
 

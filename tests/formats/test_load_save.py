@@ -152,9 +152,9 @@ def test_devices(device):
 
 
 def test_a_gpu_that_cannot_be_used(monkeypatch):
-    diagnosis = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
+    diagnosis = Diagnosis("no-driver", "no NVIDIA driver was found", "install one")
     monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: diagnosis)
-    with pytest.raises(DeviceError, match="there is no NVIDIA driver here; install one"):
+    with pytest.raises(DeviceError, match="no NVIDIA driver was found; install one"):
         load("sample", device="gpu")
 
 

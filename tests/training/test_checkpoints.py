@@ -185,14 +185,14 @@ def test_resume_without_a_file_starts(tmp_path, digits):
 def test_an_existing_file_is_not_replaced(tmp_path, digits):
     path = tmp_path / "training.ckpt"
     path.write_bytes(b"foreign")
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         xpnet.train(start(), *digits, checkpoint=path, **OPTIONS)
     assert path.read_bytes() == b"foreign"
 
 
 def test_a_missing_folder_raises_at_once(tmp_path, digits):
     seen = []
-    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
         xpnet.train(
             start(), *digits, checkpoint=tmp_path / "no" / "x", progress=seen.append, **OPTIONS
         )
@@ -519,7 +519,7 @@ def test_a_second_training_raises_at_once(tmp_path, digits, is_killed):
     command = [sys.executable, "-c", HOLDER, str(path)]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as first:
         assert first.stdout.readline() == "learning\n"
-        rule = f"in use by process {first.pid}: wait for its end, or choose another file"
+        rule = f"in use by process {first.pid}: wait until it ends, or choose another file"
         for resume in (False, True, "finished"):
             with pytest.raises(BlockingIOError, match=rule) as caught:
                 xpnet.train(

@@ -321,7 +321,9 @@ CASES = [
     (
         "libraries-missing",
         Machine(missing=("cuBLAS", "NVRTC")),
-        ('cuBLAS, NVRTC cannot be loaded, but cupy-cuda13x needs them; pip install "xpnet[cuda13]"'),
+        (
+            'cuBLAS, NVRTC cannot be loaded, but cupy-cuda13x needs them; pip install "xpnet[cuda13]"'
+        ),
     ),
     (
         "libraries-missing",  # those of CUDA 13 beside a wheel for CUDA 13 are no strangers
