@@ -186,7 +186,7 @@ def judge(network: Network, rows: _Matrix, faults: Sequence[Fault]) -> Iterator[
         for i in fault.places:
             given = stages[i - 1]
             x = fault.step(fault.exact_network.layers[i - 1], given.astype(np.float64))
-            seen.append((x, *propagation.alone(i, given), stages[i]))
+            seen.append((x, *propagation.layer_alone(i, given), stages[i]))
         effects = [_effect(*arrays) for arrays in seen]
         yield Catch(
             fault.name,

@@ -15,7 +15,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
-from xpnet.parity.bounds.propagation import in_float64
+from xpnet.parity.bounds.rounding import in_float64
 from xpnet.parity.candidates import on_backend
 from xpnet.testing.backend_choice import why_not
 from xpnet.testing.backends import open_backend

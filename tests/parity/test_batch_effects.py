@@ -59,8 +59,8 @@ def test_images_of_no_number_have_no_difference():
 @pytest.mark.parametrize(
     ("n_rows", "sizes", "message"),
     [
-        (0, None, "`images` must hold at least one to look at; got none"),
-        (3, [1, 4], "`sizes` must be from 1 to 3, as there are images; got 4"),
+        (0, None, "`images` must hold at least one image; got none"),
+        (3, [1, 4], "`sizes` must be from 1 to 3, the number of images; got 4"),
         (3, [0], "got 0"),
         (3, [], "got none"),
     ],

@@ -9,7 +9,7 @@ import pytest
 import xpnet
 from xpnet.formats.model_file import ModelFile
 from xpnet.parity import original_runtimes
-from xpnet.parity.original_runtimes import by_own_runtime
+from xpnet.parity.original_runtimes import outputs_by_original_runtime
 from xpnet.parity.verification import verify
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -58,7 +58,7 @@ def test_onnx_runtime(tmp_path: Path, shape: list[int | str]) -> None:
     network = network_of(preprocessing=xpnet.Scale(0.5))
     xpnet.save(network, path)
     with_input_shape(path, shape)
-    name, y = by_own_runtime(path, ModelFile(network, "ONNX", is_own=False), X)
+    name, y = outputs_by_original_runtime(path, ModelFile(network, "ONNX", is_own=False), X)
     assert name.startswith("onnxruntime ")
     assert verify(network, X, {name: y})[name].is_in_bound
 
@@ -68,9 +68,9 @@ def test_onnx_that_its_runtime_refuses_is_computed_in_float64(tmp_path: Path) ->
     path = tmp_path / "model.onnx"
     path.write_bytes(b"\x08\x08nothing")
     network = network_of()
-    name, y = by_own_runtime(path, ModelFile(network, "ONNX", is_own=False), X)
+    name, y = outputs_by_original_runtime(path, ModelFile(network, "ONNX", is_own=False), X)
     assert (name, y.dtype) == ("float64", np.float64)
-    assert verify(network, X, {name: y})[name].outputs.share < 1e-6
+    assert verify(network, X, {name: y})[name].agreement.stages[0].share < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_torch(name: str) -> None:
     pytest.importorskip("torch", reason="torch is not installed")
     network = network_of(name, preprocessing=xpnet.Scale(0.5))
     contents = ModelFile(network, "safetensors", is_own=False)
-    by, y = by_own_runtime(Path("x"), contents, X)
+    by, y = outputs_by_original_runtime(Path("x"), contents, X)
     assert by.startswith("torch ")
     assert verify(network, X, {by: y})[by].is_in_bound
 
@@ -94,5 +94,5 @@ def test_what_no_runtime_has_is_computed_in_float64(
     monkeypatch.setattr(original_runtimes, "find_spec", lambda _: object() if is_here else None)
     network = network_of(name)
     for kind in ("safetensors", "ONNX")[: 1 if is_here else 2]:
-        by, y = by_own_runtime(Path("x"), ModelFile(network, kind, is_own=False), X)
+        by, y = outputs_by_original_runtime(Path("x"), ModelFile(network, kind, is_own=False), X)
         assert (by, y.dtype) == ("float64", np.float64)

@@ -291,7 +291,7 @@ def test_stages_of_another_shape_are_a_fault():
     results[1] = results[1][:, :5]
     found = compare(network, rows, {"narrow": results}).candidates["narrow"]
     assert found.first_out == "layer 1, sigmoid"
-    assert found.stages[1].fault == "shape (30, 5) in place of (30, 16)"
+    assert found.stages[1].fault == "shape (30, 5) instead of (30, 16)"
     assert (found.stages[1].n_results, found.stages[1].largest_share) == (0, math.inf)
 
 
@@ -332,7 +332,7 @@ def test_a_result_of_another_dtype_is_a_fault():
     with changing(lambda y: y.astype(np.float64)):
         found = compare(network, random_rows(), {"wide": network}).candidates["wide"]
     assert found.first_out == "layer 2, tanh"
-    assert found.stages[2].fault == "dtype float64 in place of float32"
+    assert found.stages[2].fault == "dtype float64 instead of float32"
     assert found.stages[2].n_out == 0
 
 
@@ -341,7 +341,7 @@ def test_a_result_of_another_library_is_a_fault(xp_backend):
     with changing(to_numpy):
         found = compare(random_network(), random_rows(), {"host": network}).candidates["host"]
     is_numpy = xp_backend.library == "numpy"
-    expected = "" if is_numpy else f"library numpy in place of {network.library}"
+    expected = "" if is_numpy else f"library numpy instead of {network.library}"
     assert found.stages[2].fault == expected
 
 
@@ -360,7 +360,7 @@ def test_a_result_on_another_device_is_a_fault():
         candidates = {"there": xpnet.Network(layers)}
         found = compare(random_network(), random_rows(), candidates).candidates["there"]
     assert found.first_out == "layer 2, tanh"
-    assert found.stages[2].fault == f"device {host} in place of {strict.Device('device1')}"
+    assert found.stages[2].fault == f"device {host} instead of {strict.Device('device1')}"
 
 
 def to_tf32(x):

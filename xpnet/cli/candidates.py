@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
-    from xpnet.parity.certificates.recording import Certificate
+    from xpnet.parity.certificate import Certificate
 
 __all__ = ["Candidates", "open_candidates"]
 
@@ -44,7 +44,7 @@ def open_candidates(
     WeightsError
         If a file of weights cannot be read.
     """
-    from xpnet.parity.certificates.certificate import read_certificate
+    from xpnet.parity.certificate_file import read_certificate
 
     if args.record is not None:
         certificate = _record(args, network, device, rows)
@@ -89,8 +89,8 @@ def _record(
 ) -> "Certificate":
     """Compute all stages on the device, and write them to a certificate."""
     from xpnet.parity.candidates import stage_results
-    from xpnet.parity.certificates.certificate import write_certificate
-    from xpnet.parity.certificates.recording import certify, check_size
+    from xpnet.parity.certificate import certify, check_size
+    from xpnet.parity.certificate_file import write_certificate
 
     try:
         check_size(network, len(rows))

@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,13 +188,13 @@ def _verified(
     from xpnet.formats.model_file import LoadOptions
     from xpnet.inference.batches import default_batch_size
     from xpnet.networks.network import preprocessed
-    from xpnet.parity.original_runtimes import ABSOLUTE_ERRORS, by_own_runtime
+    from xpnet.parity.original_runtimes import ABSOLUTE_ERRORS, outputs_by_original_runtime
     from xpnet.parity.verification import verify
 
     n_steps = len(network.preprocessing) - len(contents.network.preprocessing)
     before = replace(network, preprocessing=network.preprocessing[:n_steps])
     x = preprocessed(before, rows, np) if n_steps else rows
-    name, outputs = by_own_runtime(Path(args.source), contents, x)
+    name, outputs = outputs_by_original_runtime(Path(args.source), contents, x)
     runtimes = [name]
     results = {f"IN, by {name}": outputs}
     options = LoadOptions(allow_nonfinite=args.allow_nonfinite, max_bytes=args.max_bytes)
@@ -203,7 +203,7 @@ def _verified(
     parts = [written.network(rows[i : i + size]) for i in range(0, len(rows), size)]
     results["OUT, by xpnet"] = np.concatenate(parts)
     if written.format == "ONNX":
-        name, outputs = by_own_runtime(Path(args.target), written, rows)
+        name, outputs = outputs_by_original_runtime(Path(args.target), written, rows)
         runtimes.append(name)
         results[f"OUT, by {name}"] = outputs
     absolute = max(ABSOLUTE_ERRORS.get(name.split()[0], 0.0) for name in runtimes)
@@ -211,7 +211,7 @@ def _verified(
 
 
 def _as_json(found: "Verification") -> dict[str, Any]:
-    return {**asdict(found), "in_bound": found.is_in_bound}
+    return found.to_json()
 
 
 def _without_infinities(result: Any) -> Any:
@@ -233,8 +233,8 @@ def _accuracies(
     from xpnet.arrays.ranges import RangeError
     from xpnet.inference.evaluate import evaluate
     from xpnet.inference.nonfinite import count_nonfinite
+    from xpnet.networks.fingerprint import preprocessing_facts
     from xpnet.networks.preprocessing import Scale, Standardize
-    from xpnet.parity.certificates.fingerprint import preprocessing_facts
 
     if labels is None or network.output == "values":
         return []

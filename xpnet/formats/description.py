@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.checked_parameters import check_finite, check_floating
 from xpnet.networks.dense import Dense
+from xpnet.networks.fingerprint import named_arrays
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 
@@ -70,13 +71,7 @@ def arrays_by_name(network: Network) -> dict[str, NDArray[Any]]:
     ValueError
         If a value is NaN or infinite.
     """
-    arrays = {}
-    for i, layer in enumerate(network.layers):
-        arrays[f"layers.{i}.weight"] = np.ascontiguousarray(to_numpy(layer.weight))
-        arrays[f"layers.{i}.bias"] = np.ascontiguousarray(to_numpy(layer.bias))
-    for i, step in enumerate(network.preprocessing):
-        for name, x in arrays_of(step).items():
-            arrays[f"preprocessing.{i}.{name}"] = np.ascontiguousarray(to_numpy(x))
+    arrays = {name: np.ascontiguousarray(to_numpy(x)) for name, x in named_arrays(network).items()}
     check_floating(arrays)
     check_finite(arrays)
     return arrays

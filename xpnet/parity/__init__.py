@@ -1,55 +1,47 @@
-"""Evidence that backends agree: derived bounds, comparison, certificates.
+"""Evidence that backends agree: derived error bounds, comparison and certificates.
 
-The public names are imported on first use.
+Each module is imported on first use of one of its public names.
 """
 
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xpnet.parity.batch_effects import BatchSensitivity, batch_sensitivity
-    from xpnet.parity.bounds.error_bound import ErrorBound, StageBound, error_bound
-    from xpnet.parity.candidates import stage_results
-    from xpnet.parity.certificates.certificate import read_certificate, write_certificate
-    from xpnet.parity.certificates.recording import Certificate, certify
-    from xpnet.parity.report import Report, compare
-    from xpnet.parity.stage_statistics import Agreement, StageAgreement
+    from xpnet.parity.batch_effects import BatchSensitivity as BatchSensitivity
+    from xpnet.parity.batch_effects import batch_sensitivity as batch_sensitivity
+    from xpnet.parity.bounds.error_bound import ErrorBound as ErrorBound
+    from xpnet.parity.bounds.error_bound import StageBound as StageBound
+    from xpnet.parity.bounds.error_bound import error_bound as error_bound
+    from xpnet.parity.candidates import stage_results as stage_results
+    from xpnet.parity.certificate import Certificate as Certificate
+    from xpnet.parity.certificate import certify as certify
+    from xpnet.parity.certificate_file import read_certificate as read_certificate
+    from xpnet.parity.certificate_file import write_certificate as write_certificate
+    from xpnet.parity.report import Report as Report
+    from xpnet.parity.report import compare as compare
+    from xpnet.parity.stage_statistics import Agreement as Agreement
+    from xpnet.parity.stage_statistics import StageAgreement as StageAgreement
 
-_FILES = {
-    "batch_effects": ("BatchSensitivity", "batch_sensitivity"),
-    "candidates": ("stage_results",),
-    "bounds.error_bound": ("ErrorBound", "StageBound", "error_bound"),
-    "certificates.certificate": ("read_certificate", "write_certificate"),
-    "certificates.recording": ("Certificate", "certify"),
-    "report": ("Report", "compare"),
-    "stage_statistics": ("Agreement", "StageAgreement"),
+# The public names of each module.
+_PUBLIC = {
+    "batch_effects": "BatchSensitivity batch_sensitivity",
+    "bounds.error_bound": "ErrorBound StageBound error_bound",
+    "candidates": "stage_results",
+    "certificate": "Certificate certify",
+    "certificate_file": "read_certificate write_certificate",
+    "report": "Report compare",
+    "stage_statistics": "Agreement StageAgreement",
 }
-_HOMES = {name: file for file, names in _FILES.items() for name in names}
-
-__all__ = [
-    "Agreement",
-    "BatchSensitivity",
-    "Certificate",
-    "ErrorBound",
-    "Report",
-    "StageAgreement",
-    "StageBound",
-    "batch_sensitivity",
-    "certify",
-    "compare",
-    "error_bound",
-    "read_certificate",
-    "stage_results",
-    "write_certificate",
-]
+_MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}
+__all__ = list(_MODULE_OF)
 
 
 def __getattr__(name: str) -> object:
-    """Open the file of a public name on first use (PEP 562)."""
-    if name not in _HOMES:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _MODULE_OF:
         msg = f"module 'xpnet.parity' has no attribute {name!r}"
         raise AttributeError(msg)
-    value: object = getattr(importlib.import_module(f"xpnet.parity.{_HOMES[name]}"), name)
+    value: object = getattr(import_module(f"xpnet.parity.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""How far a row's result moves with what is computed beside it."""
+"""Dependence of a row's outputs on the batch size and on its place in the batch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -16,24 +16,24 @@ from xpnet.networks.network import Network, forward
 
 __all__ = ["BatchSensitivity", "Movement", "batch_sensitivity"]
 
-_LARGEST_SIZE = 1000
-_PLACES = 256
+_MAX_SIZE = 1000
+_MAX_PLACES = 256
 
 
 @dataclass(frozen=True)
 class Movement:
-    """How far the outputs of one row moved over several computations.
+    """Differences between several computations of one row's outputs.
 
     Attributes
     ----------
     computations : int
-        How many there were.
+        Number of computations.
     results : int
-        How many different results, bit by bit.
+        Number of results that differ bitwise.
     largest_difference : float
-        From the first result, absolute; 0 where all are the same.
+        Largest absolute difference from the first result; 0 if all are the same.
     largest_ulp : float
-        From the first result, in units of its last place.
+        The same in units in the last place of the first result.
     """
 
     computations: int
@@ -44,7 +44,7 @@ class Movement:
 
 @dataclass(frozen=True)
 class BatchSensitivity:
-    """How far the first row's outputs move with the batch size and the place.
+    """Dependence of the first row's outputs on the batch size and on its place.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class BatchSensitivity:
     invariant_sizes, invariant_places : Movement
         The same with ``batch_invariant=True``.
     n_in_tile : int
-        How many rows there were when the place changed.
+        Number of rows while the place changed.
     """
 
     sizes: Movement
@@ -64,26 +64,26 @@ class BatchSensitivity:
 
     @property
     def is_invariant(self) -> bool:
-        """Whether ``batch_invariant=True`` gave one result only."""
+        """True if all computations with ``batch_invariant=True`` gave the same bits."""
         return self.invariant_sizes.results == self.invariant_places.results == 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain numbers by name."""
+        """Return the result as plain numbers by name."""
         return {**asdict(self), "is_invariant": self.is_invariant}
 
 
 def batch_sensitivity(
     network: Network, images: Any, /, *, sizes: Sequence[int] | None = None
 ) -> BatchSensitivity:
-    """Measure how far the first image's outputs move with what is computed beside it.
+    """Measure how the first image's outputs depend on the rest of its batch.
 
     Parameters
     ----------
     network : Network
     images : array of shape (n, n_in), (n, height, width) ...
-        The first is the one that is looked at, the others its company; at least one.
+        The first image is measured, the others fill its batches; at least one.
     sizes : sequence of int, optional
-        Batch sizes, each in 1 .. n; all up to 1,000 by default.
+        Batch sizes, each from 1 to n; by default all up to 1,000.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def batch_sensitivity(
     Raises
     ------
     TypeError, ValueError
-        As `xpnet.predict`; and if there is no image, or a size is not in 1 .. n.
+        As `xpnet.predict`; and if there is no image, or a size is not from 1 to n.
 
     Examples
     --------
@@ -104,17 +104,17 @@ def batch_sensitivity(
     rows = on_network_device(network, as_rows(images, network.n_in))
     n_rows = rows.shape[0]
     if n_rows == 0:
-        msg = "`images` must hold at least one to look at; got none"
+        msg = "`images` must hold at least one image; got none"
         raise ValueError(msg)
-    sizes = range(1, min(n_rows, _LARGEST_SIZE) + 1) if sizes is None else list(map(index, sizes))
+    sizes = range(1, min(n_rows, _MAX_SIZE) + 1) if sizes is None else list(map(index, sizes))
     wrong = [size for size in sizes if not 1 <= size <= n_rows]
     if wrong or not sizes:
         found = wrong[0] if wrong else "none"
-        msg = f"`sizes` must be from 1 to {n_rows}, as there are images; got {found}"
+        msg = f"`sizes` must be from 1 to {n_rows}, the number of images; got {found}"
         raise ValueError(msg)
     with current_device(rows):
-        invariant = _invariant(network)
-        n_in_tile = min(n_rows, _PLACES)
+        invariant = _batch_invariant_forward(network)
+        n_in_tile = min(n_rows, _MAX_PLACES)
         tile, places = rows[:n_in_tile, :], range(n_in_tile)
         return BatchSensitivity(
             _movement(forward(network, rows[:size, :])[0, :] for size in sizes),
@@ -125,8 +125,8 @@ def batch_sensitivity(
         )
 
 
-def _invariant(network: Network) -> Callable[[Any], Any]:
-    """Return the network's outputs as ``batch_invariant=True`` computes them."""
+def _batch_invariant_forward(network: Network) -> Callable[[Any], Any]:
+    """Return a forward pass that computes as ``batch_invariant=True`` does."""
     compute, n_at_a_time = tiled(network, lambda _network, _rows, y: y, None)
 
     def outputs(rows: Any) -> Any:
@@ -144,15 +144,14 @@ def _with_first_at(rows: Any, place: int) -> Any:
 
 def _movement(outputs: Iterable[Any]) -> Movement:
     results = [to_numpy(y) for y in outputs]
-    # One result of each kind is enough to look at.
-    kinds = {y.tobytes(): y for y in results}
-    differences = [_difference(results[0], y) for y in kinds.values()]
+    distinct = {y.tobytes(): y for y in results}
+    differences = [_difference(results[0], y) for y in distinct.values()]
     largest, ulp = (max(column) for column in zip(*differences, strict=True))
-    return Movement(len(results), len(kinds), largest, ulp)
+    return Movement(len(results), len(distinct), largest, ulp)
 
 
 def _difference(expected: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:
-    """Return the largest difference, absolute and in ULP, of numbers that are finite in both."""
+    """Return the largest difference of finite numbers, absolute and in ULP."""
     ulp = np.spacing(np.abs(expected)).astype(np.float64)
     expected, y = expected.astype(np.float64), y.astype(np.float64)
     is_finite = np.isfinite(expected) & np.isfinite(y)

@@ -1,7 +1,7 @@
-"""What is compared with the true values: networks, and recorded results."""
+"""Candidates for a comparison with the true values: networks, or recorded results."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,25 +9,24 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import array_namespace, current_device, device_of, library_of
 from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.inference.predict import class_ids
+from xpnet.networks.fingerprint import preprocessing_facts
 from xpnet.networks.network import Network, layer_results
-from xpnet.parity.bounds.error_bound import stage_names, tiles
+from xpnet.parity.bounds.error_bound import row_chunks, stage_names
 from xpnet.parity.bounds.propagation import Propagation
-from xpnet.parity.certificates.fingerprint import preprocessing_facts
-from xpnet.parity.stage_statistics import Agreement, Tally
+from xpnet.parity.stage_statistics import Agreement, AgreementStatistics, StageStatistics
 from xpnet.testing.backends import Backend
 
-__all__ = ["Candidate", "Trial", "check_candidate", "on_backend", "stage_results"]
+__all__ = ["Candidate", "CandidateComparison", "check_candidate", "on_backend", "stage_results"]
 
-# The stages are those that `stage_results` gives.
-Candidate = Network | Sequence[NDArray[Any]]
+# A network, or the results of all its stages as `stage_results` returns them.
+Candidate: TypeAlias = Network | Sequence[NDArray[Any]]
 
-# A product in the widest precision is slow: so many rows do.
+# Rows per chunk for products in extended precision, which are slow.
 _ROWS_IN_EXTENDED_PRECISION = 16
 
 
 def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any], ...]:
-    """Return the results of all stages of a network, computed where its parameters are.
+    """Return the results of all stages of a network, computed on the network's device.
 
     Parameters
     ----------
@@ -38,17 +37,17 @@ def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any]
     Returns
     -------
     tuple of array of shape (n, width)
-        The preprocessed inputs, then each layer's results, as NumPy arrays.
+        The preprocessed inputs, then the results of each layer, as NumPy arrays.
     """
     parts, start = [], 0
-    for tile in tiles(rows):
+    for chunk in row_chunks(rows):
         with counting_from(start):
-            parts.append([to_numpy(y) for y in _on_device(network, tile)])
-        start += len(tile)
+            parts.append([to_numpy(y) for y in _results_on_device(network, chunk)])
+        start += len(chunk)
     return tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
 
 
-def _on_device(network: Network, rows: NDArray[Any]) -> list[Any]:
+def _results_on_device(network: Network, rows: NDArray[Any]) -> list[Any]:
     weight = network.layers[0].weight
     xp = array_namespace(weight)
     with current_device(weight), np.errstate(all="ignore"):
@@ -61,8 +60,8 @@ def on_backend(network: Network, backend: Backend, /) -> Network:
 
 
 def check_candidate(network: Network, candidate: Network, *, outputs_only: bool = False) -> None:
-    """Raise ValueError unless the results of two networks mean the same."""
-    expected, found = _meaning(network), _meaning(candidate)
+    """Raise ValueError unless the results of two networks can be compared."""
+    expected, found = _comparable_facts(network), _comparable_facts(candidate)
     if outputs_only:
         expected.pop("layers as wide as")
     for name, value in expected.items():
@@ -72,8 +71,8 @@ def check_candidate(network: Network, candidate: Network, *, outputs_only: bool 
             raise ValueError(msg)
 
 
-def _meaning(network: Network) -> dict[str, Any]:
-    """Return by name what two networks must have in common to be compared."""
+def _comparable_facts(network: Network) -> dict[str, Any]:
+    """Return the facts that two networks must have in common to be compared, by name."""
     return {
         "n_in": network.n_in,
         "n_out": network.n_out,
@@ -83,27 +82,27 @@ def _meaning(network: Network) -> dict[str, Any]:
     }
 
 
-class Trial:
-    """One candidate, judged tile by tile.
+class CandidateComparison:
+    """Comparison of one candidate with the true values, chunk by chunk.
 
     Parameters
     ----------
     network : Network
-        What is meant.
+        The network that defines the true values.
     candidate : Candidate
     propagation : Propagation
-        Of the network.
+        The bounds of `network`.
     n_rows : int
-        Of all tiles together.
+        Number of rows of all chunks together.
     outputs_only : bool
-        Whether to leave out all stages but the last.
+        If true, only the last stage is compared.
 
     Raises
     ------
     TypeError
-        If the candidate is no network and no sequence of arrays.
+        If `candidate` is neither a network nor a sequence of arrays.
     ValueError
-        If it does not fit the network.
+        If the candidate does not fit the network.
     """
 
     def __init__(
@@ -116,7 +115,6 @@ class Trial:
         outputs_only: bool,
     ) -> None:
         self._network, self._candidate, self._propagation = network, candidate, propagation
-        self._n_differ = self._n_unjudged = 0
         names = stage_names(network)
         kept = list(range(len(names)))
         if isinstance(candidate, Network):
@@ -124,14 +122,21 @@ class Trial:
             if preprocessing_facts(candidate) != preprocessing_facts(network):
                 kept = kept[1:]
         else:
-            _check_stages(candidate, len(names), n_rows)
+            _check_recorded_stages(candidate, len(names), n_rows)
         if outputs_only:
             kept = kept[-1:]
         precision = propagation.precision
-        self._tallies = {i: Tally(names[i], precision) for i in kept}
-        self._alone = {i: Tally(names[i], precision) for i in kept if i - 1 in kept}
+        self._stages = {
+            i: StageStatistics(
+                names[i],
+                precision,
+                alone=StageStatistics(names[i], precision) if i - 1 in kept else None,
+            )
+            for i in kept
+        }
+        self._statistics = AgreementStatistics(network, list(self._stages.values()))
 
-    def judge(
+    def add(
         self,
         rows: NDArray[Any],
         start: int,
@@ -139,69 +144,65 @@ class Trial:
         *,
         closely: bool,
     ) -> NDArray[Any]:
-        """Compare the results of some rows with the true values; return their classes.
+        """Compare the results of some rows with the true values.
 
         Parameters
         ----------
         rows : array of shape (n, n_in)
         start : int
-            The place of the first of them among all rows.
+            Index of the first of them among all rows.
         stages : sequence of pairs of arrays
-            The true values, and how far a result may be from them.
+            The true values of each stage and their bounds.
         closely : bool
-            Whether to judge, too, the preprocessed inputs, and each layer from the inputs that it
-            was given.
+            If true, the preprocessed inputs are compared too, and each layer by itself from the
+            inputs that the candidate gave it.
+
+        Returns
+        -------
+        array of shape (n,)
+            The predicted class ids.
         """
         results = self._results(rows, start)
-        # From the last on: a candidate of other layers has that one alone in common.
-        for i, tally in self._tallies.items():
+        # Indexed from the end: a candidate with other layers has only the last stage in common.
+        for i, statistics in self._stages.items():
             result, fault = results[i - len(stages)]
-            tally.note_fault(fault)
+            statistics.add_fault(fault)
             if closely or i > 0:
-                tally.add(result, *stages[i], first_row=start)
-            if closely and i in self._alone:
-                self._judge_alone(i, results[i - 1][0], result, start)
-        last, (values, bound) = results[-1][0], stages[-1]
-        has_none = np.isinf(bound).any(axis=1)
-        if self._network.output == "values" or last.shape != values.shape:
-            # Each value is a prediction, and another one in its last digits at least.
-            self._n_unjudged += int(np.count_nonzero(has_none))
-            return np.zeros(len(rows))
-        ids = class_ids(self._network, last)
-        differs = ids != class_ids(self._network, values)
-        self._n_differ += int(np.count_nonzero(differs))
-        self._n_unjudged += int(np.count_nonzero(differs & has_none))
-        return ids
+                statistics.add(result, *stages[i], first_row=start)
+            if closely and statistics.alone is not None:
+                self._add_layer_alone(i, statistics.alone, results[i - 1][0], result, start)
+        return self._statistics.add_predictions(results[-1][0], *stages[-1])
 
-    def _judge_alone(self, i: int, given: NDArray[Any], result: NDArray[Any], start: int) -> None:
+    def _add_layer_alone(
+        self,
+        i: int,
+        statistics: StageStatistics,
+        given: NDArray[Any],
+        result: NDArray[Any],
+        start: int,
+    ) -> None:
         layer = self._network.layers[i - 1]
         if given.shape[1:] != (layer.n_in,) or result.shape[1:] != (layer.n_out,):
-            return  # noted as a fault already
+            return  # recorded as a fault already
         if self._propagation.precision.name == "float64":
             given, result = (x[:_ROWS_IN_EXTENDED_PRECISION] for x in (given, result))
-        self._alone[i].add(result, *self._propagation.alone(i, given), first_row=start)
+        statistics.add(result, *self._propagation.layer_alone(i, given), first_row=start)
 
     def _results(self, rows: NDArray[Any], start: int) -> list[tuple[NDArray[Any], str]]:
-        """Return the results of each stage on the host, and what is wrong with where they were."""
-        if not isinstance(self._candidate, Network):
-            return [(stage[start : start + len(rows)], "") for stage in self._candidate]
-        return [
-            (to_numpy(y), _misplacement(self._candidate, y))
-            for y in _on_device(self._candidate, rows)
-        ]
+        """Return the results of each stage on the host, each with a fault or an empty string."""
+        candidate = self._candidate
+        if not isinstance(candidate, Network):
+            return [(stage[start : start + len(rows)], "") for stage in candidate]
+        results = _results_on_device(candidate, rows)
+        return [(to_numpy(y), _placement_fault(candidate, y)) for y in results]
 
     def result(self) -> Agreement:
-        """Return what was found."""
-        n_differ = None if self._network.output == "values" else self._n_differ
-        stages = (
-            tally.result(self._alone[i].result() if i in self._alone else None)
-            for i, tally in self._tallies.items()
-        )
-        return Agreement(tuple(stages), n_differ, self._n_unjudged)
+        """Return the collected statistics."""
+        return self._statistics.result()
 
 
-def _check_stages(stages: Any, n_stages: int, n_rows: int) -> None:
-    """Raise unless recorded results are of all stages and rows."""
+def _check_recorded_stages(stages: Any, n_stages: int, n_rows: int) -> None:
+    """Raise unless the recorded results cover all stages and rows."""
     if isinstance(stages, str) or not isinstance(stages, Sequence):
         msg = f"`candidates` must be networks or sequences of arrays; got {type(stages).__name__}"
         raise TypeError(msg)
@@ -216,11 +217,11 @@ def _check_stages(stages: Any, n_stages: int, n_rows: int) -> None:
         raise ValueError(msg)
 
 
-def _misplacement(network: Network, y: Any) -> str:
-    """Return in words where a result of the network is, if it is not where it should be."""
+def _placement_fault(network: Network, y: Any) -> str:
+    """Return the wrong library, device or dtype of a network's result; empty if all are right."""
     found = {"library": library_of(y), "device": device_of(y), "dtype": y.dtype}
     for name, value in found.items():
         expected = getattr(network, name)
         if value != expected:
-            return f"{name} {value} in place of {expected}"
+            return f"{name} {value} instead of {expected}"
     return ""

@@ -1,6 +1,7 @@
-"""What a file of weights gives by the runtime that it was made for."""
+"""Outputs of a file's network by the runtime that the file was made for."""
 
 import math
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,16 @@ from xpnet.formats.model_file import ModelFile
 from xpnet.formats.torch import TORCH_ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, layer_results, preprocessed
-from xpnet.parity.bounds.propagation import in_float64
+from xpnet.parity.bounds.rounding import in_float64
 
-__all__ = ["ABSOLUTE_ERRORS", "by_own_runtime"]
+__all__ = ["ABSOLUTE_ERRORS", "outputs_by_original_runtime"]
 
-# How far a runtime's activations may be off in absolute terms, in units of the last place of 1.
-# ONNX Runtime 1.32 rounds as if results were near 1: measured in float32 over -100 to 100, sigmoid
-# is off by up to 1.7e-7, also where it is smaller than that; elu, gelu and hard_silu by as much.
+# Absolute error of a runtime's activations, in units in the last place of 1. ONNX Runtime 1.32
+# rounds as if results were near 1: measured in float32 over -100 to 100, sigmoid is off by up to
+# 1.7e-7, even where it is smaller than that; elu, gelu and hard_silu by as much.
 ABSOLUTE_ERRORS = {"onnxruntime": 4.0}
 
-# ONNX Runtime complains on stderr of what xpnet reads without harm.
+# Without it, ONNX Runtime prints warnings about files that xpnet reads without loss.
 _FATAL_ONLY = 4
 _DTYPES = {
     "tensor(double)": "float64",
@@ -32,7 +33,9 @@ _DTYPES = {
 }
 
 
-def by_own_runtime(path: Path, contents: ModelFile, x: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+def outputs_by_original_runtime(
+    path: Path, contents: ModelFile, x: NDArray[Any]
+) -> tuple[str, NDArray[Any]]:
     """Return the name of a runtime, and the outputs that it gives.
 
     Parameters
@@ -40,16 +43,16 @@ def by_own_runtime(path: Path, contents: ModelFile, x: NDArray[Any]) -> tuple[st
     path : Path
         The file.
     contents : ModelFile
-        What xpnet read in it.
+        The network that xpnet read from it.
     x : array of shape (n, n_in)
-        What the file's network is given, in its own range; cast to its dtype as by `forward`, but
-        for ONNX, which takes no other, before the preprocessing.
+        Inputs of the file's network, in its own range. They are cast to its dtype as by
+        `forward`; for ONNX, which accepts no other dtype, before the preprocessing.
 
     Returns
     -------
     name : str
-        "onnxruntime" for ONNX, or "torch" for other files, with its version, where it is
-        installed and can run the network; otherwise "float64": by xpnet itself.
+        "onnxruntime" for ONNX, or "torch" for other files, with its version, if it is installed
+        and can run the network; otherwise "float64", computed by xpnet.
     outputs : array of shape (n, n_out)
     """
     network = contents.network
@@ -60,31 +63,34 @@ def by_own_runtime(path: Path, contents: ModelFile, x: NDArray[Any]) -> tuple[st
             outputs = _by_onnxruntime(path, network, x)
             if outputs is not None:
                 return f"onnxruntime {onnxruntime.__version__}", outputs
-    elif find_spec("torch") is not None and _is_of_torch(network):
-        import torch
+    elif find_spec("torch") is not None:
+        known = {name for name, _ in TORCH_ACTIVATIONS.values()}
+        if all(layer.activation in known for layer in network.layers):
+            import torch
 
-        return f"torch {torch.__version__}", _by_torch(network, x)
+            return f"torch {torch.__version__}", _by_torch(network, x)
     *_, (_, y) = layer_results(in_float64(network), x.astype(np.float64), np)
     return "float64", y
 
 
 def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[Any] | None:
-    """Return what ONNX Runtime gives; None if it cannot run the file."""
+    """Return the outputs by ONNX Runtime; None if it cannot run the file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
-    try:
+    session: Any = None
+    with suppress(Exception):  # ONNX Runtime's errors have no common class
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-    except Exception:  # noqa: BLE001 (its errors have no common class)
+    if session is None:
         return None
     source = session.get_inputs()[0]
     dtype = _DTYPES.get(source.type, "float32")
     rows = without_overflow(lambda: x.astype(dtype), x, np, dtype)
     if rows.dtype.kind == "u" and np.any(rows != x):
-        return None  # it takes whole numbers, and these are none
+        return None  # the file takes integers, and the inputs are not
     shape = source.shape
     is_fixed = all(isinstance(n, int) for n in shape)
     n_together = max(math.prod(shape) // network.n_in, 1) if is_fixed else len(rows)
@@ -92,32 +98,23 @@ def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[An
         rest = shape[1:]
         shape = [-1, *(rest if all(isinstance(n, int) for n in rest) else [network.n_in])]
     for n_rows in dict.fromkeys((n_together, 1)):  # some graphs allow a single row only
-        filled = np.concatenate([rows, np.zeros((-len(rows) % n_rows, network.n_in), rows.dtype)])
-        batches = (filled[i : i + n_rows] for i in range(0, len(filled), n_rows))
-        try:
-            parts = [
-                _numbers(session.run(None, {source.name: batch.reshape(shape)}), n_rows, network)
-                for batch in batches
-            ]
-        except Exception:  # noqa: BLE001, S112 (as above)
-            continue
-        return np.concatenate(parts)[: len(rows)]
+        padding = np.zeros((-len(rows) % n_rows, network.n_in), rows.dtype)
+        padded = np.concatenate([rows, padding])
+        batches = (padded[i : i + n_rows].reshape(shape) for i in range(0, len(padded), n_rows))
+        with suppress(Exception):
+            results = (session.run(None, {source.name: batch}) for batch in batches)
+            outputs = [_class_values(y, n_rows, network) for y in results]
+            return np.concatenate(outputs)[: len(rows)]
     return None
 
 
-def _numbers(outputs: list[Any], n_rows: int, network: Network) -> NDArray[Any]:
-    """Return the output that is not the labels."""
+def _class_values(outputs: list[Any], n_rows: int, network: Network) -> NDArray[Any]:
+    """Return the output that has one number per unit, not the labels."""
     for y in outputs:
         if isinstance(y, np.ndarray) and y.dtype.kind == "f" and y.size == n_rows * network.n_out:
             return y.reshape(n_rows, network.n_out)
-    msg = "no output has one number for each unit"
+    msg = "no output has one number per unit"
     raise ValueError(msg)
-
-
-def _is_of_torch(network: Network) -> bool:
-    """Tell whether torch has all that the network does."""
-    known = {name for name, _ in TORCH_ACTIVATIONS.values()}
-    return all(layer.activation in known for layer in network.layers)
 
 
 def _by_torch(network: Network, x: NDArray[Any]) -> NDArray[Any]:
@@ -127,11 +124,11 @@ def _by_torch(network: Network, x: NDArray[Any]) -> NDArray[Any]:
         y = torch.asarray(preprocessed(network, x, np))
         for layer in network.layers:
             weight, bias = torch.asarray(layer.weight.T.copy()), torch.asarray(layer.bias.copy())
-            y = _activation_of_torch(layer)(torch.nn.functional.linear(y, weight, bias))
+            y = _torch_activation(layer)(torch.nn.functional.linear(y, weight, bias))
         return np.asarray(y)
 
 
-def _activation_of_torch(layer: Dense) -> Any:
+def _torch_activation(layer: Dense) -> Any:
     import torch
 
     kind, attributes = next(

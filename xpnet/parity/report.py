@@ -1,4 +1,4 @@
-"""How far networks are from the true values, and whether it can change a prediction."""
+"""Comparison of networks with the true values, and its effect on predictions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,33 +9,40 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.ranges import counting_from
 from xpnet.networks.network import Network
-from xpnet.parity.bounds.error_bound import checked_confidence, count_results, rows_on_host, tiles
+from xpnet.parity.bounds.error_bound import (
+    checked_confidence,
+    count_results,
+    reference_stages,
+    row_chunks,
+    rows_on_host,
+)
 from xpnet.parity.bounds.propagation import Propagation
-from xpnet.parity.candidates import Candidate, Trial
+from xpnet.parity.candidates import Candidate, CandidateComparison
 from xpnet.parity.stage_statistics import Agreement
 
 __all__ = ["Report", "compare"]
 
-# In as many tiles the inputs and each layer alone are judged, too: that costs half as much again.
-_TILES_CLOSELY = 2
+# Number of chunks in which the inputs and each layer by itself are compared too, at an extra cost
+# of one half per chunk.
+_CLOSE_CHUNKS = 2
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `compare` found.
+    """Result of `compare`.
 
     Attributes
     ----------
     n_rows : int
     dtype : str
-        The precision that the bounds are for.
+        The precision that the bounds hold for.
     confidence : float
-        The probability that no correct result at all misses its bound; 1.0 in the worst-case mode.
+        Probability that no correct result misses its bound; 1.0 in the worst-case mode.
     n_could_differ : int or None
-        For how many rows two correct computations may give different classes: the bounds of the two
-        largest outputs overlap. None for a regression.
+        Number of rows for which two correct computations may predict different classes, because
+        the bounds of the two largest outputs overlap. None for a regression.
     n_disagree : int or None
-        For how many rows the candidates give different classes.
+        Number of rows for which the candidates predict different classes.
     candidates : mapping of str to Agreement
     """
 
@@ -48,9 +55,10 @@ class Report:
 
     @property
     def is_in_bound(self) -> bool:
-        """Whether every candidate is judged, and in bound at every stage.
+        """True if every candidate is judged, and in bound at every stage.
 
-        A candidate is not judged if no output has a bound, or a prediction differs that has none.
+        A candidate is not judged if no output has a bound, or if a prediction differs and one of
+        its outputs has no bound.
         """
         return all(x.is_judged and x.first_out is None for x in self.candidates.values())
 
@@ -66,25 +74,25 @@ def compare(
     outputs_only: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
-    """Compare networks with what one of them gives in float64, against the derived bounds.
+    """Compare networks with the float64 results of a reference, using the derived bounds.
 
     Parameters
     ----------
     network : Network
-        What is meant: its parameters in float64 give the true values, its dtype the bounds.
+        The reference: its parameters in float64 give the true values, its dtype the bounds.
     x : array of shape (n, n_in)
         At least one row.
     candidates : mapping of str to Network or sequence of arrays
-        By any names: the same network on other devices and of other libraries, or with the
+        By name: the same network on another device or of another library, or with the
         preprocessing folded into the weights; or the results of all its stages as NumPy arrays,
-        as `stage_results` gives them.
+        as returned by `stage_results`.
     confidence, worst_case
         As for `error_bound`.
     outputs_only : bool, default False
-        Judge the outputs alone. Then a candidate may have other layers, or its hidden units in
-        another order.
+        If true, only the outputs are compared. A candidate may then have other layers, or its
+        hidden units in another order.
     progress : callable, optional
-        Called with a number of rows when they have been compared.
+        Called with the number of rows of each compared chunk.
 
     Returns
     -------
@@ -93,17 +101,18 @@ def compare(
     Raises
     ------
     TypeError
-        As `error_bound`; and if a candidate is no network and no sequence of arrays.
+        As `error_bound`; and if a candidate is neither a network nor a sequence of arrays.
     ValueError
-        As `error_bound`; if there are no rows or candidates, or a candidate has not the inputs,
-        outputs, classes, layers or stages of the network; and as `forward` of a NumPy candidate.
+        As `error_bound`; if there are no rows or candidates; if a candidate has other inputs,
+        outputs, classes, layers or stages than the network; and as `forward` for a NumPy
+        candidate.
 
     Notes
     -----
-    Every row is judged from the inputs on, by the bounds of `error_bound`, which grow from layer
-    to layer. Some 1,000 rows, evenly spread, are judged more closely: their preprocessed inputs,
-    and each layer alone, from the inputs that the candidate gave it. So a fault shows in its own
-    layer, however deep.
+    Every row is compared at every layer, with the bounds of `error_bound`, which grow from layer
+    to layer. For about 1,000 evenly spread rows, the preprocessed inputs are compared too, and
+    each layer by itself, from the inputs that the candidate gave it. A fault thus shows in its
+    own layer, at any depth.
 
     Examples
     --------
@@ -122,27 +131,21 @@ def compare(
         msg = f"`x` and `candidates` must not be empty; got {len(rows)} rows and {len(candidates)}"
         raise ValueError(msg)
     confidence = 1.0 if worst_case else checked_confidence(confidence)
-    # Each result is judged twice at most.
+    # Each result is compared at most twice.
     propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
-    trials = [
-        Trial(network, other, propagation, len(rows), outputs_only=outputs_only)
+    comparisons = [
+        CandidateComparison(network, other, propagation, len(rows), outputs_only=outputs_only)
         for other in candidates.values()
     ]
-    n_could_differ, n_disagree, start = 0, 0, 0
-    parts = list(tiles(rows))
-    n_between = -(-len(parts) // _TILES_CLOSELY)
-    for i, tile in enumerate(parts):
+    n_could_differ = n_disagree = 0
+    step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)
+    for i, (start, chunk, stages) in enumerate(reference_stages(propagation, rows)):
         with counting_from(start):
-            stages = list(propagation.stages(tile))
-        if propagation.precision.name == "float64":  # the true values err as well
-            stages = [(y, 2.0 * bound) for y, bound in stages]
-        with counting_from(start):
-            ids = [trial.judge(tile, start, stages, closely=i % n_between == 0) for trial in trials]
+            ids = [x.add(chunk, start, stages, closely=i % step == 0) for x in comparisons]
         n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))
         n_disagree += int(np.count_nonzero(np.any(np.asarray(ids) != ids[0], axis=0)))
-        start += len(tile)
         if progress is not None:
-            progress(len(tile))
+            progress(len(chunk))
     classifies = network.output != "values"
     return Report(
         n_rows=len(rows),
@@ -150,14 +153,14 @@ def compare(
         confidence=confidence,
         n_could_differ=n_could_differ if classifies else None,
         n_disagree=n_disagree if classifies else None,
-        candidates={name: trial.result() for name, trial in zip(candidates, trials, strict=True)},
+        candidates={name: x.result() for name, x in zip(candidates, comparisons, strict=True)},
     )
 
 
 def _could_differ(
     network: Network, values: NDArray[np.float64], bound: NDArray[Any]
 ) -> NDArray[np.bool]:
-    """Tell for which rows results within the bounds may be of different classes."""
+    """Return for each row whether results within the bounds may predict different classes."""
     if network.output == "values":
         return np.zeros(len(values), np.bool)
     if network.n_out == 1:

@@ -20,8 +20,8 @@ from xpnet.files.locking import exclusive
 from xpnet.files.writing import atomic_write, check_target
 from xpnet.formats.description import describe
 from xpnet.formats.safetensors import read_arrays
+from xpnet.networks.fingerprint import named_arrays, sha256
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import arrays_of
 from xpnet.training.run import Epoch
 
 __all__ = ["Checkpoint", "CheckpointFile", "Resume", "fingerprint", "locked"]
@@ -174,17 +174,17 @@ def _checksum(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> s
 def fingerprint(
     network: Network, examples: Iterable[Iterable[Any]], options: Mapping[str, Any]
 ) -> str:
-    """Return what tells one training from another: a SHA-256 of all that it depends on."""
-    digest = hashlib.sha256()
-    digest.update(f"{describe(network)} {network.dtype} {network.library}".encode())
-    steps = [x for step in network.preprocessing for x in arrays_of(step).values()]
-    parameters = [p for layer in network.layers for p in (layer.weight, layer.bias)]
-    for x in (*parameters, *steps, *chain.from_iterable(examples)):
-        host = np.ascontiguousarray(to_numpy(x))
-        digest.update(f"{host.dtype.str} {host.shape}".encode())
-        digest.update(host.data)
-    digest.update(repr(sorted((name, _text(x)) for name, x in options.items())).encode())
-    return digest.hexdigest()
+    """Return the SHA-256 of everything that a training run depends on."""
+
+    def parts() -> Iterator[Any]:
+        yield f"{describe(network)} {network.dtype} {network.library}".encode()
+        for x in chain(named_arrays(network).values(), *examples):
+            host = np.ascontiguousarray(to_numpy(x))
+            yield f"{host.dtype.str} {host.shape}".encode()
+            yield host.data
+        yield repr(sorted((name, _text(x)) for name, x in options.items())).encode()
+
+    return sha256(parts())
 
 
 def _text(option: Any) -> str:

@@ -12,9 +12,9 @@ from xpnet.arrays.namespace import array_namespace
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.network import layer_results
 from xpnet.parity.bounds.error_bound import StageBound, error_bound
-from xpnet.parity.bounds.rounding import precision_of
+from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.candidates import on_backend
-from xpnet.parity.stage_statistics import Tally
+from xpnet.parity.stage_statistics import StageStatistics
 
 F32 = np.float32
 MODES = pytest.mark.parametrize("worst_case", [False, True], ids=["probabilistic", "worst case"])
@@ -59,7 +59,7 @@ def largest_share(found, results):
     """Return the largest error as a share of its bound."""
     tallies = []
     for stage, result in zip(found.stages, results, strict=True):
-        tally = Tally(stage.name, precision_of(random_network(0, [1, 1], ["relu"])))
+        tally = StageStatistics(stage.name, format_of(random_network(0, [1, 1], ["relu"])))
         tally.add(result, stage.values, stage.bound, first_row=0)
         tallies.append(tally.result())
     return max(stage.share for stage in tallies)
@@ -143,7 +143,9 @@ def test_parameters_must_be_finite(name, value):
     arrays = {"weight": np.ones((2, 2), F32), "bias": np.ones(2, F32)}
     arrays[name].flat[1] = value
     layers = [xpnet.Dense(np.ones((2, 2), F32), np.ones(2, F32)), xpnet.Dense(**arrays)]
-    message = f"^`network` must have finite parameters; got others in the {name} of layer 2$"
+    message = (
+        f"^`network` must have finite parameters; got NaN or infinity in the {name} of layer 2$"
+    )
     with pytest.raises(ValueError, match=message):
         error_bound(xpnet.Network(layers), np.zeros((1, 2), F32))
 

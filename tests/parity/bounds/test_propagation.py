@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import xpnet
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.parity.bounds.propagation import Propagation, in_float64
-from xpnet.parity.bounds.rounding import precision_of, relative_error, rowwise_error
-from xpnet.parity.bounds.weight_norms import spectral_bound
+from xpnet.parity.bounds.error_terms import spectral_bound
+from xpnet.parity.bounds.propagation import Propagation
+from xpnet.parity.bounds.rounding import format_of, in_float64, relative_error, rowwise_error
 
 F32 = np.float32
 
@@ -26,34 +26,34 @@ def network_of(activation="identity", dtype=F32, **options):
 
 
 NAMES = ("float16", "float32", "float64")
-PRECISIONS = {name: precision_of(network_of(dtype=name)) for name in NAMES}
+FORMATS = {name: format_of(network_of(dtype=name)) for name in NAMES}
 
 
-@pytest.mark.parametrize("name", PRECISIONS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_precisions_are_those_of_numpy(name):
-    precision, info = PRECISIONS[name], np.finfo(name)
+    precision, info = FORMATS[name], np.finfo(name)
     assert precision.name == name
     assert 2.0 * precision.unit == info.eps
     assert precision.largest == info.max
     assert precision.floor == (info.smallest_subnormal if name == "float16" else info.tiny)
 
 
-@pytest.mark.parametrize("name", PRECISIONS)
+@pytest.mark.parametrize("name", FORMATS)
 @given(value=st.floats(2.0**-14, 60000.0))
 def test_an_ulp_is_the_distance_of_numbers(name, value):
     number = np.asarray(value, name)
-    assert PRECISIONS[name].ulp(float(number)) == np.spacing(number)
-    assert PRECISIONS[name].ulp(-float(number)) == np.spacing(number)
+    assert FORMATS[name].ulp(float(number)) == np.spacing(number)
+    assert FORMATS[name].ulp(-float(number)) == np.spacing(number)
 
 
 def test_there_are_no_subnormal_ulps():
-    assert PRECISIONS["float32"].ulp(0.0) == 2.0**-149
-    assert PRECISIONS["float32"].ulp(1e-45) == 2.0**-149
+    assert FORMATS["float32"].ulp(0.0) == 2.0**-149
+    assert FORMATS["float32"].ulp(1e-45) == 2.0**-149
 
 
 @given(n=st.integers(1, 10**6), factor=st.floats(1.0, 10.0))
 def test_roundings_spread_by_the_root_of_their_number(n, factor):
-    spread = PRECISIONS["float32"].spread(n, factor)
+    spread = FORMATS["float32"].spread(n, factor)
     first_order = math.sqrt(n) * 2.0**-24
     assert first_order <= spread * (1.0 + 1e-12)
     assert spread <= first_order * (1.0 + factor * first_order)
@@ -61,7 +61,7 @@ def test_roundings_spread_by_the_root_of_their_number(n, factor):
 
 @given(n=st.integers(0, 2**25))
 def test_roundings_at_worst_add_up(n):
-    worst = float(PRECISIONS["float32"].worst(n))
+    worst = float(FORMATS["float32"].worst(n))
     if n < 2**24:
         # (1 + u)^n - 1 is what n roundings can do.
         assert math.expm1(n * math.log1p(2.0**-24)) <= worst * (1.0 + 1e-12)
@@ -74,7 +74,7 @@ def test_other_dtypes_have_no_precision():
     object.__setattr__(network.layers[0], "weight", np.ones((2, 2), np.complex64))
     message = "^`network` must be of float16, bfloat16, float32, float64; got complex64$"
     with pytest.raises(TypeError, match=message):
-        precision_of(network)
+        format_of(network)
 
 
 def matrices():
@@ -129,7 +129,7 @@ def test_options_are_what_they_are_in_the_precision():
 )
 def test_a_function_errs_by_the_largest_bound_of_all_libraries(activation, options, ulp):
     layer = network_of(activation, **options).layers[0]
-    assert relative_error(layer, PRECISIONS["float32"]) == ulp * 2.0**-23
+    assert relative_error(layer, FORMATS["float32"]) == ulp * 2.0**-23
 
 
 ROWWISE = sorted(name for name, row in ACTIVATIONS.items() if not row.is_elementwise)
@@ -145,7 +145,7 @@ def test_functions_along_rows_move_no_further_than_their_bound(activation, data)
     layer = xpnet.Dense(np.ones((1, n), F32), np.zeros(n, F32), activation)
     function = ACTIVATIONS[activation]
     y, moved = (function(x, np) for x in (z, z + share * error))
-    bound = rowwise_error(layer, z, y, error, PRECISIONS["float32"])
+    bound = rowwise_error(layer, z, y, error, FORMATS["float32"])
     assert bound.shape == (1, n)
     assert np.all(np.abs(moved - y) <= bound)
 

@@ -1,1 +1,1 @@
-"""How far a correct computation may be from the true values, derived."""
+"""Derived bounds of the distance between correct results and the true values."""

@@ -1,4 +1,4 @@
-"""The derived bounds as a user asks for them."""
+"""Public interface of the derived error bounds, and the rows and stages they are computed for."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,32 +9,43 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.namespace import as_array
+from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import as_rows
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.propagation import Propagation
 
-__all__ = ["ErrorBound", "StageBound", "checked_confidence", "count_results", "error_bound"]
-__all__ += ["rows_on_host", "stage_names", "tiles"]
+__all__ = [
+    "ErrorBound",
+    "StageBound",
+    "checked_confidence",
+    "count_results",
+    "error_bound",
+    "reference_stages",
+    "row_chunks",
+    "rows_on_host",
+    "stage_names",
+]
 
-# Rows whose values the caches still hold, and not so few that calls cost more than they compute.
-_ROWS = 512
+# Few enough that their values stay in the caches, and enough that calls cost little.
+_ROWS_PER_CHUNK = 512
 
 
 @dataclass(frozen=True, eq=False)
 class StageBound:
-    """The results of one stage, and how far they may be missed.
+    """True values of one stage, and the error bound of each.
 
     Attributes
     ----------
     name : str
-        "preprocessing", or such as "layer 1, sigmoid".
+        "preprocessing", or for example "layer 1, sigmoid".
     values : array of shape (n, width), float64
-        The true values: what the network gives in float64.
+        The true values: the results of the network in float64.
     bound : array of shape (n, width), float64
-        How far a correct computation may be from them, in the same units. inf says: no bound,
-        since the activation jumps or the result overflows within reach, there or before. 0 where
-        the true value is NaN or infinite, and a correct computation gives the same.
+        Largest distance of a correct result from the true value, in the same units. inf: no
+        bound, because the activation jumps or the result overflows within reach, in this stage
+        or an earlier one. 0 where the true value is NaN or infinite, and a correct result is the
+        same.
     """
 
     name: str
@@ -47,16 +58,16 @@ class StageBound:
 
 @dataclass(frozen=True, eq=False)
 class ErrorBound:
-    """How far a network's results may be from their true values, stage by stage.
+    """Error bounds of a network's results, stage by stage.
 
     Attributes
     ----------
     stages : tuple of StageBound
-        The preprocessed inputs, then each layer's results.
+        The preprocessed inputs, then the results of each layer.
     dtype : str
-        The precision that the bounds are for.
+        The precision that the bounds hold for.
     confidence : float
-        The probability that no result at all misses its bound; 1.0 in the worst-case mode.
+        Probability that no result misses its bound; 1.0 in the worst-case mode.
     """
 
     stages: tuple[StageBound, ...]
@@ -72,20 +83,20 @@ def error_bound(
     confidence: float = 1.0 - 1e-6,
     worst_case: bool = False,
 ) -> ErrorBound:
-    """Return how far a correct computation in the network's precision may be from the true values.
+    """Return bounds of the distance of correct results from the true values.
 
     Parameters
     ----------
     network : Network
-        Of any library and device; its dtype is the precision: float16, bfloat16, float32, float64.
+        Of any library and device. Its dtype is the precision: float16, bfloat16, float32, float64.
     x : array of shape (n, n_in)
-        Rows as `forward` takes them, of any library.
+        Rows as for `forward`, of any library.
     confidence : float, default 1 - 1e-6
-        With which probability all results of all stages are within their bounds, for rounding
-        errors that are independent of each other and as often up as down.
+        Probability that all results of all stages are within their bounds, for rounding errors
+        that are independent of each other and equally often up and down.
     worst_case : bool, default False
-        Bound what cannot be exceeded at all, if every rounding error is as large as it can be and
-        all go the same way: for wide layers far more.
+        If true, bound what no result can exceed, even if every rounding error is as large as
+        possible and all have the same sign. For wide layers these bounds are far larger.
 
     Returns
     -------
@@ -94,19 +105,19 @@ def error_bound(
     Raises
     ------
     TypeError
-        If `network` is of another dtype, or `x` is no array of real numbers.
+        If `network` has another dtype, or `x` is not an array of real numbers.
     ValueError
-        If `x` has another shape, `confidence` is not between 0 and 1, or a parameter is NaN or
+        If `x` has a wrong shape, `confidence` is not between 0 and 1, or a parameter is NaN or
         infinite.
 
     Notes
     -----
     Derived in docs/parity.md from the model of Higham and Mary [1]_, to first order in the unit
-    roundoff. It holds for every order of summation, with or without fused multiply-add, and for a
-    scale that is folded into the weights, as long as those stay normal numbers. The error of each
-    activation function is taken from the measured bounds in `xpnet.functions.bounds`, the largest
-    of all libraries. Not covered: units of equal weights, whose rounding errors are equal too, and
-    equal terms that are added one by one.
+    roundoff. The bounds hold for every order of summation, with or without fused multiply-add,
+    and for a scale that is folded into the weights, as long as the weights stay normal numbers.
+    The error of each activation function is taken from the measured bounds in
+    `xpnet.functions.bounds`, the largest of all libraries. Not covered: units with equal weights,
+    whose rounding errors are equal too, and equal terms that are added one by one.
 
     The true values are computed in float64. For a float64 network their own error is as large as
     the bound: compare with twice the bound.
@@ -130,7 +141,7 @@ def error_bound(
     rows = rows_on_host(network, x)
     confidence = 1.0 if worst_case else checked_confidence(confidence)
     propagation = Propagation(network, count_results(network, len(rows)), confidence)
-    parts = zip(*(propagation.stages(tile) for tile in tiles(rows)), strict=True)
+    parts = zip(*(propagation.stages(chunk) for chunk in row_chunks(rows)), strict=True)
     stages = tuple(
         StageBound(name, *(np.concatenate(x).astype(np.float64) for x in zip(*part, strict=True)))
         for name, part in zip(stage_names(network), parts, strict=True)
@@ -139,14 +150,14 @@ def error_bound(
 
 
 def checked_confidence(confidence: float) -> float:
-    """Return the confidence as a number.
+    """Validate `confidence` and return it as a float.
 
     Raises
     ------
     TypeError
-        If it is no number.
+        If it is not a number.
     ValueError
-        If it is not between 0 and 1; both ends excluded.
+        If it is not above 0 and below 1.
     """
     if not isinstance(confidence, int | float | np.number):
         msg = f"`confidence` must be a number; got {type(confidence).__name__}"
@@ -161,15 +172,14 @@ def checked_confidence(confidence: float) -> float:
 
 
 def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
-    """Return rows of real numbers for a network as a NumPy array of shape (n, n_in).
+    """Validate a network and its inputs, and return these as a NumPy array of shape (n, n_in).
 
     Raises
     ------
     TypeError
-        If `network` is none, or `x` is no array of real numbers.
+        If `network` is not a Network, or `x` is not an array of real numbers.
     ValueError
-        If a parameter is NaN or infinite, or `x` does not hold rows of as many numbers as the
-        network has inputs.
+        If a parameter is NaN or infinite, or the rows of `x` do not have `n_in` numbers.
     """
     if not isinstance(network, Network):
         msg = f"`network` must be a Network; got {type(network).__name__}"
@@ -178,7 +188,8 @@ def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
         for name in ("weight", "bias"):
             if not np.all(np.isfinite(to_numpy(getattr(layer, name)))):
                 msg = (
-                    f"`network` must have finite parameters; got others in the {name} of layer {i}"
+                    "`network` must have finite parameters; got NaN or infinity in the"
+                    f" {name} of layer {i}"
                 )
                 raise ValueError(msg)
     rows = to_numpy(as_rows(as_array(x), network.n_in))
@@ -189,18 +200,36 @@ def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
 
 
 def count_results(network: Network, n_rows: int) -> int:
-    """Return how many results the stages of a network have for so many rows."""
+    """Return the number of results of all stages of a network for `n_rows` rows."""
     return n_rows * (network.n_in + sum(layer.n_out for layer in network.layers))
 
 
 def stage_names(network: Network) -> list[str]:
-    """Return what the stages of a network are called."""
+    """Return the names of a network's stages."""
     names = (f"layer {i}, {layer.activation}" for i, layer in enumerate(network.layers, start=1))
     return ["preprocessing", *names]
 
 
-def tiles(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield rows some hundreds at a time; at least once, if none."""
+def row_chunks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the rows in chunks of some hundreds; a single empty chunk if there are no rows."""
     keep_freed_memory()
-    for start in range(0, max(len(rows), 1), _ROWS):
-        yield rows[start : start + _ROWS]
+    for start in range(0, max(len(rows), 1), _ROWS_PER_CHUNK):
+        yield rows[start : start + _ROWS_PER_CHUNK]
+
+
+def reference_stages(
+    propagation: Propagation, rows: NDArray[Any]
+) -> Iterator[tuple[int, NDArray[Any], list[tuple[NDArray[np.float64], NDArray[Any]]]]]:
+    """Yield the true values and the bounds that results of the rows are compared with, in chunks.
+
+    Each item is the index of the chunk's first row, its rows, and for each stage the true values
+    and their bounds: twice the error bound in float64, in which the true values themselves err.
+    """
+    start = 0
+    for chunk in row_chunks(rows):
+        with counting_from(start):
+            stages = list(propagation.stages(chunk))
+        if propagation.precision.name == "float64":
+            stages = [(values, 2.0 * bound) for values, bound in stages]
+        yield start, chunk, stages
+        start += len(chunk)

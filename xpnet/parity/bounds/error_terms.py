@@ -1,79 +1,103 @@
-"""The errors of a stage's values: their parts, and how such parts are put together."""
+"""Parts of the error of a stage's values, and the weights by which they propagate."""
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Errors", "WeightedErrors", "count_live", "finite", "largest_deviation"]
-__all__ += ["length", "of_unknown_kind", "product", "root_of_squares"]
+from xpnet.networks.dense import Dense
 
-Array: TypeAlias = NDArray[np.float64]
+__all__ = [
+    "Floats",
+    "PreactivationErrors",
+    "StageErrors",
+    "WeightNorms",
+    "count_nonzero",
+    "finite",
+    "largest_deviation",
+    "lengths",
+    "product",
+    "root_of_squares",
+    "spectral_bound",
+    "undetermined_errors",
+]
+
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Errors:
-    """How far the values of a stage may be off, for a tile of n rows.
+class StageErrors:
+    """Error bounds of the values of a stage, for a chunk of n rows, and the parts of the errors.
 
     Attributes
     ----------
     sizes : array of shape (n, width)
         The absolute true values; 0 for NaN and infinities.
     bound : array of shape (n, width)
-        For each value, all parts together.
+        The bound of each value's error, all parts together.
     n_live : array of shape (n, 1)
-        How many values may be other than zero.
+        Number of values that may be nonzero.
     spread : array of shape (n, width), or None
-        The standard deviation of the part that is independent from value to value.
+        Standard deviation of the part that is independent from value to value.
     common : array of shape (n, 1)
-        The largest standard deviation, in any direction, of the part that is not.
+        Largest standard deviation, in any direction, of the rounding errors that are not
+        independent.
     relative : float
-        Of the part that is no independent rounding error and in proportion to the values.
+        Relative size of the part that is no independent rounding error, but proportional to the
+        values.
     drift : array of shape (n, 1)
-        The Euclidean length of the part that is neither.
+        Euclidean length of the part that is neither.
     """
 
-    sizes: Array
-    bound: Array
-    n_live: Array
-    spread: Array | None
-    common: Array
+    sizes: Floats
+    bound: Floats
+    n_live: Floats
+    spread: Floats | None
+    common: Floats
     relative: float
-    drift: Array
+    drift: Floats
 
 
 @dataclass(frozen=True)
-class WeightedErrors:
-    """The same for ``z = y @ weight + bias``, by value and as a whole.
+class PreactivationErrors:
+    """Error bounds of ``z = y @ weight + bias``, and the parts of the errors.
 
     Attributes
     ----------
     bound, spread, common, drift
-        As in `Errors`.
+        As in `StageErrors`.
     spreads : array of shape (n, width), or None
-        The standard deviation of the part that is not independent, which is `common` as a whole.
+        Standard deviation, by value, of the part that is not independent; `common` bounds all of
+        it.
     drifts : array of shape (n, width)
-        The part that is no rounding error, whose length is `drift`.
+        By value, the part that is no rounding error; `drift` bounds its length.
     """
 
-    bound: Array
-    spread: Array
-    spreads: Array | None
-    common: Array
-    drifts: Array
-    drift: Array
+    bound: Floats
+    spread: Floats
+    spreads: Floats | None
+    common: Floats
+    drifts: Floats
+    drift: Floats
 
 
-def largest_deviation(errors: Errors) -> Array:
+def largest_deviation(errors: StageErrors) -> Floats:
     """Return the largest standard deviation of errors in any direction."""
     if errors.spread is None:
         return errors.common
     return np.hypot(np.max(errors.spread, axis=1, keepdims=True), errors.common)
 
 
-def root_of_squares(a: Array, b: Array) -> Array:
+def undetermined_errors(sizes: Floats, bound: Floats) -> StageErrors:
+    """Return errors with a known bound and unknown parts."""
+    zeros = np.zeros((len(sizes), 1), sizes.dtype)
+    n_live = count_nonzero(bound)
+    return StageErrors(sizes, bound, n_live, None, zeros, 0.0, lengths(finite(bound)))
+
+
+def root_of_squares(a: Floats, b: Floats) -> Floats:
     """Return sqrt(a^2 + b^2), or up to 8% more, without a square that could underflow."""
     total = np.minimum(a, b)
     total *= total.dtype.type(math.sqrt(2.0) - 1.0)
@@ -81,31 +105,84 @@ def root_of_squares(a: Array, b: Array) -> Array:
     return total
 
 
-def of_unknown_kind(sizes: Array, bound: Array) -> Errors:
-    """Return errors of which nothing is known but how large they are at most."""
-    none = np.zeros((len(sizes), 1), sizes.dtype)
-    return Errors(sizes, bound, count_live(bound), None, none, 0.0, length(finite(bound)))
-
-
-def count_live(x: Array) -> Array:
-    """Return how many numbers of each row are not zero: none is negative."""
+def count_nonzero(x: Floats) -> Floats:
+    """Return the number of nonzeros in each row of nonnegative numbers."""
     return np.sum((x > 0.0).astype(x.dtype), axis=1, keepdims=True)
 
 
-def product(steepness: Array, bound: Array) -> Array:
-    """Return the product, which is 0 where the bound is: no distance, however steep."""
-    moved = steepness * bound
+def product(slope: Floats, bound: Floats) -> Floats:
+    """Return slope * bound, and 0 where the bound is 0, even if the slope is infinite."""
+    moved = slope * bound
     return moved if np.max(moved, initial=0.0) < np.inf else np.where(bound > 0.0, moved, 0.0)
 
 
-def finite(x: Array) -> Array:
-    """Return x with 0 in place of NaN and infinities."""
+def finite(x: Floats) -> Floats:
+    """Return x with NaN and infinities replaced by 0."""
     return x if math.isfinite(float(np.sum(x))) else np.where(np.isfinite(x), x, 0.0)
 
 
-def length(x: Array) -> Array:
-    """Return the Euclidean length of each row of numbers that are not negative."""
+def lengths(x: Floats) -> Floats:
+    """Return the Euclidean length of each row of nonnegative numbers."""
     # In units of the largest, since squares could underflow.
     largest = np.max(x, axis=1, keepdims=True)
     x = x / np.where(largest > 0.0, largest, np.ones_like(largest))
     return largest * np.sqrt(np.vecdot(x, x))[:, None]
+
+
+class WeightNorms:
+    """Absolute parameters of a layer and norms of its weight, computed once for all rows."""
+
+    def __init__(self, layer: Dense, dtype: Any) -> None:
+        self.layer = layer
+        self.bias = np.abs(layer.bias).astype(dtype)
+        # Sums of sizes and squares are rounded too: the weights are raised by their loss.
+        raised = 1.0 + 2.0 * layer.n_in * float(np.finfo(dtype).eps)
+        sizes = np.abs(layer.weight) * raised
+        self.sizes = sizes.astype(dtype)
+        # In units of the largest, so that they neither overflow nor underflow.
+        self.largest = float(np.max(sizes)) or 1.0
+        self.squares = ((sizes / self.largest) ** 2 * raised).astype(dtype)
+        self.square_sums = np.sum(self.squares, axis=0)
+        self.lengths = self.largest * np.sqrt(self.square_sums)
+        self.largest_sum = float(np.max(np.sum(self.sizes, axis=0)))
+        self.norm = spectral_bound(layer.weight)
+
+    def propagated(self, spread: Floats, common: Floats) -> Floats:
+        """Return the standard deviations of ``errors @ weight``.
+
+        `spread` and `common` are those of the independent and the common errors.
+        """
+        # In units of the largest, since squares could underflow.
+        largest = np.maximum(np.max(spread, axis=1, keepdims=True), common)
+        unit = np.where(largest > 0.0, largest, np.ones_like(largest))
+        shares, common = spread / unit, common / unit
+        shares *= shares
+        squares = shares @ self.squares
+        squares += common * common * self.square_sums
+        deviations: Floats = np.sqrt(squares, out=squares)
+        deviations *= unit * unit.dtype.type(self.largest)
+        return deviations
+
+
+def spectral_bound(weight: Floats) -> float:
+    """Return a close upper bound of a matrix's largest singular value.
+
+    The Frobenius norm of a matrix is at least its largest singular value. The Frobenius norm of
+    the Gram matrix, squared three times, is the 16th power of that value, or slightly more.
+    """
+    scale = float(np.max(np.abs(weight), initial=0.0))
+    if scale == 0.0:
+        return 0.0
+    weight = (weight / scale).astype(np.float32)
+    gram = weight.T @ weight if weight.shape[0] > weight.shape[1] else weight @ weight.T
+    power = 0.5
+    norm = math.log(scale)
+    for _ in range(3):
+        size = float(np.linalg.norm(gram))
+        norm += power * math.log(size)
+        gram = gram / np.float32(size)
+        gram = gram @ gram
+        power /= 2.0
+    norm += power * math.log(float(np.linalg.norm(gram)))
+    # The products are in float32.
+    return float(np.exp(norm)) * (1.0 + 1e-6 * max(weight.shape))

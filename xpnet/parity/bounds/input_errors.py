@@ -1,4 +1,4 @@
-"""How far preprocessed inputs may be off: casts, and the steps before the first layer."""
+"""Error bounds of preprocessed inputs: casts, and the steps before the first layer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,19 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.networks.preprocessing import Scale, Standardize, Step, Whiten
-from xpnet.parity.bounds.error_terms import Array
-from xpnet.parity.bounds.rounding import Precision, precision_before_cast
+from xpnet.parity.bounds.error_terms import Floats
+from xpnet.parity.bounds.rounding import FloatFormat, format_before_cast
 
 __all__ = ["cast_error", "error_before_cast", "relative_input_error", "step_error"]
 
 
 def relative_input_error(
-    steps: Sequence[Step], rows: NDArray[Any], precision: Precision
+    steps: Sequence[Step], rows: NDArray[Any], precision: FloatFormat
 ) -> float | None:
-    """Return how far preprocessed rows may be off relative to themselves; None if that varies.
+    """Return the relative error of preprocessed rows; None if it varies from value to value.
 
-    A step's number is rounded, and its product, or both at once where they are folded into the
-    weights. It varies where something is subtracted, or a number is not normal on its way.
+    The factor of a step is rounded, and the product; both at once if the factor is folded into
+    the weights. The error varies if something is subtracted, or an intermediate number is not
+    normal.
     """
     scales = [abs(step.factor) for step in steps if isinstance(step, Scale)]
     if len(scales) < len(steps) or not _stay_normal(scales, rows, precision):
@@ -27,11 +28,11 @@ def relative_input_error(
     return float(precision.worst(2 * len(scales) + (not _is_exact(rows, precision))))
 
 
-def _stay_normal(scales: Sequence[float], rows: NDArray[Any], precision: Precision) -> bool:
-    """Tell whether all inputs but zeros are normal numbers of the precision at every step."""
+def _stay_normal(scales: Sequence[float], rows: NDArray[Any], precision: FloatFormat) -> bool:
+    """Return whether all nonzero inputs are normal numbers after every step."""
     high = max(float(np.max(rows, initial=1)), -float(np.min(rows, initial=0)))
-    is_whole = rows.dtype.kind in "biu"
-    low = 1.0 if is_whole else float(np.min(np.abs(rows) + (rows == 0.0), initial=1.0))
+    is_integer = rows.dtype.kind in "biu"
+    low = 1.0 if is_integer else float(np.min(np.abs(rows) + (rows == 0.0), initial=1.0))
     numbers = [low, high]
     for factor in scales:
         low, high = low * factor, high * factor
@@ -39,29 +40,44 @@ def _stay_normal(scales: Sequence[float], rows: NDArray[Any], precision: Precisi
     return all(precision.normal <= number <= precision.largest for number in numbers)
 
 
-def cast_error(rows: NDArray[Any], precision: Precision) -> Array:
-    """Return how far rows may be off that are cast to the precision; inf where they overflow.
+def cast_error(rows: NDArray[Any], precision: FloatFormat) -> Floats:
+    """Return the error of a cast to the precision; inf for rows that overflow.
 
-    Of inputs that are NaN or infinite it returns some number.
+    The error of NaN and infinite inputs is arbitrary.
     """
     x = _without_infinities(rows.astype(np.float64))
     relative = 0.0 if _is_exact(rows, precision) else precision.unit
-    return _rounded(x, np.abs(x) * relative, precision)[1]
+    return _rounded(x, np.abs(x) * relative, precision)
 
 
-def step_error(step: Scale | Standardize, x: Array, error: Array, precision: Precision) -> Array:
-    """Return how far the results of a step may be off for inputs x that are off by `error`."""
+def step_error(
+    step: Scale | Standardize, x: Floats, error: Floats, precision: FloatFormat
+) -> Floats:
+    """Return the error of a step's results for inputs x with the given error."""
     x = _without_infinities(x)
     if isinstance(step, Scale):
-        return _scaled(x, error, step.factor, precision)[1]
-    return _divided(*_shifted(x, error, step.mean, precision), step.scale, precision)[1]
+        y, size = x * step.factor, abs(step.factor)
+        if size > precision.largest:
+            return np.where(x != 0.0, np.inf, error)
+        # A subnormal factor may have no correct digit, or be replaced by zero.
+        share = float(precision.worst(2)) if size >= precision.normal else 2.0
+        return _rounded(y, error * size * (1.0 + share) + np.abs(y) * share, precision)
+    y = x - step.mean
+    if isinstance(step.mean, float):  # rounded to the precision, in which arrays are already
+        error = error + abs(step.mean) * precision.unit + precision.floor
+    error = _rounded(y, (error + np.abs(y) * precision.unit) * (1.0 + precision.unit), precision)
+    y, sizes = y / step.scale, np.abs(step.scale)
+    shares = np.where(sizes <= precision.largest, float(precision.worst(2)), 2.0)
+    error = error / sizes * (1.0 + shares) + np.abs(y) * shares
+    # A subnormal divisor may be replaced by zero.
+    return _rounded(y, np.where(sizes < precision.normal, np.inf, error), precision)
 
 
 def error_before_cast(
-    steps: Sequence[Step], rows: NDArray[Any], precision: Precision
-) -> Array | None:
-    """Return how far rows may be off that are preprocessed before the cast; None if after it."""
-    wide = precision_before_cast(rows.dtype, precision)
+    steps: Sequence[Step], rows: NDArray[Any], precision: FloatFormat
+) -> Floats | None:
+    """Return the error of rows that are preprocessed before the cast; None if after it."""
+    wide = format_before_cast(rows.dtype, precision)
     if wide is None:
         return None
     x, error = rows.astype(np.float64), cast_error(rows, wide)
@@ -74,54 +90,30 @@ def error_before_cast(
             error = step_error(step, x, error, wide)
         x = step.compute(x, np)
     x = _without_infinities(x)
-    return _rounded(x, error + (np.abs(x) + error) * precision.unit, precision)[1]
+    return _rounded(x, error + (np.abs(x) + error) * precision.unit, precision)
 
 
-def _multiplied(x: Array, error: Array, matrix: Array, precision: Precision) -> Array:
-    """Return how far ``x @ matrix`` may be off, if all rounding errors go the same way."""
+def _multiplied(x: Floats, error: Floats, matrix: Floats, precision: FloatFormat) -> Floats:
+    """Return the error of ``x @ matrix`` if all rounding errors go the same way."""
     n_in, sizes = matrix.shape[0], np.abs(matrix)
     terms = (np.abs(_without_infinities(x)) + error) @ sizes
     lost = n_in * precision.floor * (1.0 + sizes.max())
     return error @ sizes + float(precision.worst(n_in + 3)) * terms + lost
 
 
-def _without_infinities(x: Array) -> Array:
+def _without_infinities(x: Floats) -> Floats:
     return np.where(np.isfinite(x), x, 1.0)
 
 
-def _scaled(x: Array, error: Array, factor: float, precision: Precision) -> tuple[Array, Array]:
-    y, size = x * factor, abs(factor)
-    if size > precision.largest:
-        return y, np.where(x != 0.0, np.inf, error)
-    # A subnormal factor may have no correct digit, or be taken for zero.
-    share = float(precision.worst(2)) if size >= precision.normal else 2.0
-    return _rounded(y, error * size * (1.0 + share) + np.abs(y) * share, precision)
-
-
-def _shifted(x: Array, error: Array, mean: Any, precision: Precision) -> tuple[Array, Array]:
-    y = x - mean
-    if isinstance(mean, float):  # arrays are numbers of the precision, which others become
-        error = error + abs(mean) * precision.unit + precision.floor
-    return _rounded(y, (error + np.abs(y) * precision.unit) * (1.0 + precision.unit), precision)
-
-
-def _divided(x: Array, error: Array, scale: Any, precision: Precision) -> tuple[Array, Array]:
-    y, size = x / scale, np.abs(scale)
-    share = np.where(size <= precision.largest, float(precision.worst(2)), 2.0)
-    error = error / size * (1.0 + share) + np.abs(y) * share
-    # A subnormal divisor may be taken for zero.
-    return _rounded(y, np.where(size < precision.normal, np.inf, error), precision)
-
-
-def _rounded(y: Array, error: Array, precision: Precision) -> tuple[Array, Array]:
-    """Return numbers and their errors, if subnormal ones may be lost and large ones overflow."""
+def _rounded(y: Floats, error: Floats, precision: FloatFormat) -> Floats:
+    """Return the errors of numbers y, including underflow to zero and overflow."""
     is_lost = (np.abs(y) < precision.normal) & ((y != 0.0) | (error > 0.0))
     error = error + np.where(is_lost, precision.floor, 0.0)
-    return y, np.where(np.abs(y) + error <= precision.largest, error, np.inf)
+    return np.where(np.abs(y) + error <= precision.largest, error, np.inf)
 
 
-def _is_exact(rows: Any, precision: Precision) -> bool:
-    """Tell whether rows of this dtype are cast to the precision without rounding."""
+def _is_exact(rows: Any, precision: FloatFormat) -> bool:
+    """Return whether the dtype of the rows is cast to the precision without rounding."""
     name = str(rows.dtype).rpartition(".")[2]
     exact = {"bool", "uint8", "int8", precision.name}
     if precision.unit < 2.0**-11:

@@ -1,36 +1,36 @@
-"""How far a correct computation may be from the true value, derived layer by layer.
+"""Propagation of errors through a network, layer by layer.
 
-The derivation is in docs/parity.md. In short: the error of a layer's inputs has three parts. The
-roundings of the layer before are independent of each other, and pass the weights as variances do.
-What became of earlier roundings is not independent any more, since each unit handed it on to all;
-it passes by the largest singular value of the weights. And what is no rounding error (a function's
-own error, a constant) may be the same for all units; its Euclidean length passes in the same way.
+The derivation is in docs/parity.md. In short, the error of a layer's inputs has three parts. The
+rounding errors of the layer before are independent of each other, and pass the weights as
+variances do. Earlier rounding errors are no longer independent, since each unit has passed them
+on to all units of the next layer; they grow by the largest singular value of the weights. Errors
+that are not due to rounding (of a function or a constant) may be the same for all units; their
+Euclidean length grows in the same way.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, layer_results
 from xpnet.networks.preprocessing import Standardize, Whiten
 from xpnet.parity.bounds.error_terms import (
-    Array,
-    Errors,
-    WeightedErrors,
-    count_live,
+    Floats,
+    PreactivationErrors,
+    StageErrors,
+    WeightNorms,
+    count_nonzero,
     finite,
     largest_deviation,
-    length,
-    of_unknown_kind,
+    lengths,
     product,
     root_of_squares,
+    undetermined_errors,
 )
 from xpnet.parity.bounds.input_errors import (
     cast_error,
@@ -38,48 +38,28 @@ from xpnet.parity.bounds.input_errors import (
     relative_input_error,
     step_error,
 )
-from xpnet.parity.bounds.rounding import precision_of, relative_error, rowwise_error
-from xpnet.parity.bounds.weight_norms import Weights
+from xpnet.parity.bounds.rounding import format_of, in_float64, relative_error, rowwise_error
 
-__all__ = ["Propagation", "in_float64"]
+__all__ = ["Propagation"]
 
-# From here on, slopes are computed in float64.
+# Slopes at or beyond this magnitude are computed in float64.
 _FAR = 1e15
 
 
-def in_float64(network: Network) -> Network:
-    """Return the network on the host in float64: the one whose results are the reference.
-
-    The options of its activations are what they are in the precision of the network.
-    """
-    is_double = precision_of(network).name == "float64"
-    network = network.map_arrays(lambda x: to_numpy(x).astype(np.float64))
-    if is_double:
-        return network
-    layers = []
-    for layer in network.layers:
-        options = {
-            name: float(np.float32(value)) if isinstance(value, float) else value
-            for name, value in layer.options.items()
-        }
-        layers.append(replace(layer, options=options))
-    return replace(network, layers=tuple(layers))
-
-
 class Propagation:
-    """The bounds of a network's results, for any rows.
+    """Error bounds of a network's results, for any rows.
 
     Parameters
     ----------
     network : Network
         Of any library, device and dtype.
     n_results : int
-        How many results are bounded together.
+        Number of results that are bounded together.
     confidence : float
-        The probability that all of them are within their bounds; 1.0 for the worst case.
+        Probability that all of them are within their bounds; 1.0 for the worst case.
     absolute_error : float, default 0
-        How far elementwise activations may be off, in units of the last place of 1, besides their
-        bounds: of a runtime whose functions are not right relative to small results.
+        Absolute error of elementwise activations, in units in the last place of 1, in addition to
+        their relative bounds: for a runtime whose functions are imprecise for small results.
     """
 
     def __init__(
@@ -90,46 +70,46 @@ class Propagation:
         *,
         absolute_error: float = 0.0,
     ) -> None:
-        self.precision = precision_of(network)
+        self.precision = format_of(network)
         self.network = in_float64(network)
         self.is_worst_case = confidence == 1.0
-        # Each result misses its bound with a chance of 2 exp(-factor^2 / 2) at most.
+        # Each result misses its bound with a probability of at most 2 exp(-factor^2 / 2).
         chance = math.inf if self.is_worst_case else 2.0 * max(n_results, 1) / (1.0 - confidence)
         self.factor = math.sqrt(2.0 * math.log(chance))
         self._absolute = 2.0 * self.precision.unit * absolute_error
-        # Errors need no more digits than that; the true values do.
+        # float32 has enough digits for errors, but not for the true values.
         self._dtype: Any = np.float64 if self.precision.name == "float64" else np.float32
-        with np.errstate(all="ignore"):  # infinities say: no bound
-            self._weights = [Weights(layer, self._dtype) for layer in self.network.layers]
+        with np.errstate(all="ignore"):  # infinity stands for no bound
+            self._weights = [WeightNorms(layer, self._dtype) for layer in self.network.layers]
             self._whitening = [
-                Weights(Dense(step.matrix, np.zeros_like(step.mean)), self._dtype)
+                WeightNorms(Dense(step.matrix, np.zeros_like(step.mean)), self._dtype)
                 for step in self.network.preprocessing
                 if isinstance(step, Whiten)
             ]
 
-    def stages(self, rows: NDArray[Any]) -> Iterator[tuple[Array, Array]]:
-        """Yield the true values of each stage for some rows, and how far they may be missed.
+    def stages(self, rows: NDArray[Any]) -> Iterator[tuple[Floats, Floats]]:
+        """Yield the true values of each stage for some rows, and their error bounds.
 
-        The stages are the preprocessed inputs, and the results of each layer. A bound is inf where
+        The stages are the preprocessed inputs and the results of each layer. A bound is inf if
         there is none, and 0 where the true value is NaN or infinite.
         """
-        # Nothing is yielded inside `errstate`, which would then be the caller's as well.
+        # No yield inside `errstate`, which would then apply to the caller too.
         with np.errstate(all="ignore"):
             results = layer_results(self.network, rows.astype(np.float64), np)
             _, y = next(results)
-            errors = self._of_inputs(rows, y)
+            errors = self._input_errors(rows, y)
         yield y, errors.bound
         for weights in self._weights:
             with np.errstate(all="ignore"):
                 z, y = next(results)
-                errors = self._after(weights, z, y, errors)
+                errors = self._layer_errors(weights, z, y, errors)
             yield y, errors.bound
 
-    def alone(self, i: int, given: NDArray[Any]) -> tuple[Array, Array]:
-        """Return what layer i, from 1, makes of inputs that are exact, and how far it may err.
+    def layer_alone(self, i: int, given: NDArray[Any]) -> tuple[Floats, Floats]:
+        """Return the true results of layer i, from 1, for exact inputs, and their error bounds.
 
-        In float64, whose products would err as much as those that are judged, they are summed up
-        in the widest precision of NumPy.
+        For a float64 network, sums in float64 would err as much as the results that are judged:
+        they are computed in NumPy's widest format.
         """
         weights = self._weights[i - 1]
         layer = weights.layer
@@ -139,61 +119,70 @@ class Propagation:
             z = x.astype(dtype) @ layer.weight.astype(dtype) + layer.bias
             z = z.astype(np.float64)
             y = ACTIVATIONS[layer.activation](z, np, **layer.options)
-            sizes, _ = self._sizes(x)
-            none = np.zeros((len(x), 1), self._dtype)
-            exact = Errors(sizes, np.zeros_like(sizes), count_live(sizes), None, none, 0.0, none)
-            return y, self._after(weights, z, y, exact).bound
+            sizes, _ = self._magnitudes(x)
+            exact = self._proportional_errors(sizes, np.zeros_like(sizes), 0.0)
+            return y, self._layer_errors(weights, z, y, exact).bound
 
-    def _of_inputs(self, rows: NDArray[Any], y: Array) -> Errors:
-        """Return how far the preprocessed inputs y may be off."""
+    def _proportional_errors(self, sizes: Floats, bound: Floats, relative: float) -> StageErrors:
+        """Return errors that are proportional to the values, and the same for equal values."""
+        zeros = np.zeros((len(sizes), 1), self._dtype)
+        return StageErrors(sizes, bound, count_nonzero(sizes), None, zeros, relative, zeros)
+
+    def _input_errors(self, rows: NDArray[Any], y: Floats) -> StageErrors:
+        """Return the errors of the preprocessed inputs y."""
         steps = self.network.preprocessing
         relative = relative_input_error(steps, rows, self.precision)
-        if relative is not None:  # equal inputs err alike
-            sizes, _ = self._sizes(y)
-            none = np.zeros((len(y), 1), self._dtype)
-            bound = sizes * self._dtype(relative)
-            return Errors(sizes, bound, count_live(sizes), None, none, relative, none)
+        if relative is not None:
+            sizes, _ = self._magnitudes(y)
+            return self._proportional_errors(sizes, sizes * self._dtype(relative), relative)
         last = error_before_cast(steps, rows, self.precision)
         if last is not None:
-            return self._inexact(y, last)
+            return self._undetermined_errors(y, last)
         errors, matrices = None, iter(self._whitening)
         x, error = rows.astype(np.float64), cast_error(rows, self.precision)
         for step in steps:
             if isinstance(step, Whiten):
                 centred = Standardize(step.mean)
                 error = step_error(centred, x, error, self.precision)
-                before = self._inexact(centred.compute(x, np), error)
+                before = self._undetermined_errors(centred.compute(x, np), error)
                 x = step.compute(x, np)
-                errors = self._after(next(matrices), x, x, before)
+                errors = self._layer_errors(next(matrices), x, x, before)
                 error = errors.bound.astype(np.float64)
             else:
                 error = step_error(step, x, error, self.precision)
                 x, errors = step.compute(x, np), None
-        return errors or self._inexact(y, error)
+        return errors or self._undetermined_errors(y, error)
 
-    def _inexact(self, y: Array, error: Array) -> Errors:
-        """Return the errors of inputs of which nothing is known but how large they are at most."""
-        sizes, is_finite = self._sizes(y)
-        none = np.zeros((len(y), 1), self._dtype)
+    def _undetermined_errors(self, y: Floats, error: Floats) -> StageErrors:
+        """Return errors of inputs with a known bound and unknown parts."""
+        sizes, is_finite = self._magnitudes(y)
+        zeros = np.zeros((len(y), 1), self._dtype)
         bound = error.astype(self._dtype)
-        n_live = count_live(sizes + finite(bound))
-        bound = self._judged(y, bound, sizes, is_finite=is_finite)
-        return Errors(sizes, bound, n_live, None, none, 0.0, length(finite(bound)))
+        n_live = count_nonzero(sizes + finite(bound))
+        bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
+        return StageErrors(sizes, bound, n_live, None, zeros, 0.0, lengths(finite(bound)))
 
-    def _after(self, weights: Weights, z: Array, y: Array, before: Errors) -> Errors:
-        """Return how far the results y of a layer may be off, from how far its inputs may be."""
+    def _layer_errors(
+        self, weights: WeightNorms, z: Floats, y: Floats, before: StageErrors
+    ) -> StageErrors:
+        """Return the errors of a layer's results y from the errors of its inputs."""
         if self.is_worst_case:
-            return self._at_worst(weights, z, y, before)
-        return self._activated(weights.layer, z, y, self._weighted(weights, z, before))
+            return self._worst_case_errors(weights, z, y, before)
+        return self._activation_errors(
+            weights.layer, z, y, self._product_errors(weights, z, before)
+        )
 
-    def _weighted(self, weights: Weights, z: Array, before: Errors) -> WeightedErrors:
-        """Return how far z may be off, from how far y may be."""
+    def _product_errors(
+        self, weights: WeightNorms, z: Floats, before: StageErrors
+    ) -> PreactivationErrors:
+        """Return the errors of z from the errors of the layer's inputs."""
         terms = before.sizes @ weights.sizes
         drifts = terms * self._dtype(before.relative)
         drifts += before.drift * weights.lengths + self._underflow(weights, before)
-        drift = length(drifts)
-        # In no order of adding is a partial sum larger than all positive terms, or all negative.
-        sizes, is_finite = self._sizes(z)
+        drift = lengths(drifts)
+        # In any order of summation, no partial sum exceeds the sum of all positive terms, or of
+        # all negative ones.
+        sizes, is_finite = self._magnitudes(z)
         half = self._dtype(0.5)  # each by itself: the sum could overflow
         largest_sum = terms * half
         largest_sum += weights.bias * half
@@ -201,104 +190,107 @@ class Propagation:
         spread = largest_sum * self.precision.spread(before.n_live + 5, self.factor)
         spreads, deviation = None, spread
         if before.spread is not None:
-            spreads = weights.passed(before.spread, before.common)
+            spreads = weights.propagated(before.spread, before.common)
             deviation = root_of_squares(spread, spreads)
-            total = before.drift + before.relative * length(before.sizes)
+            total = before.drift + before.relative * lengths(before.sizes)
             drift = np.fmin(drift, weights.norm * total)
         bound = deviation * self._dtype(self.factor)
         bound += drifts
-        # Rows in which a value has no bound have none from there on.
+        # A row with an unbounded value has no bound from there on.
         bound += np.where(np.max(before.bound, axis=1, keepdims=True) < np.inf, 0.0, np.inf)
-        bound = self._judged(z, bound, largest_sum, is_finite=is_finite)
+        bound = self._with_limits(z, bound, largest_sum, is_finite=is_finite)
         common = weights.norm * largest_deviation(before)
-        return WeightedErrors(bound, spread, spreads, common, drifts, drift)
+        return PreactivationErrors(bound, spread, spreads, common, drifts, drift)
 
-    def _activated(self, layer: Dense, z: Array, y: Array, before: WeightedErrors) -> Errors:
-        """Return how far the activation y of z may be off, from how far z may be."""
-        sizes, is_finite = self._sizes(y)
+    def _activation_errors(
+        self, layer: Dense, z: Floats, y: Floats, before: PreactivationErrors
+    ) -> StageErrors:
+        """Return the errors of the activation y from the errors of z."""
+        sizes, is_finite = self._magnitudes(y)
         if not ACTIVATIONS[layer.activation].is_elementwise:
             bound = rowwise_error(layer, z, y, before.bound, self.precision).astype(self._dtype)
-            return of_unknown_kind(sizes, self._judged(y, bound, sizes, is_finite=is_finite))
-        steepness = self._steepness(layer, z, before.bound)
-        bound = product(steepness, before.bound) + self._own_error(layer, y, sizes)
-        bound = self._judged(y, bound, sizes, is_finite=is_finite)
-        steepness = finite(steepness)
-        steepest = np.max(steepness, axis=1, keepdims=True)
+            bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
+            return undetermined_errors(sizes, bound)
+        slope = self._steepest_slope(layer, z, before.bound)
+        own, relative, absolute = self._function_error(layer, y, sizes)
+        bound = product(slope, before.bound) + own
+        bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
+        slope = finite(slope)
+        steepest = np.max(slope, axis=1, keepdims=True)
         common = steepest * before.common
         if before.spreads is not None:
-            common = np.fmin(common, length(steepness * before.spreads))
-        return Errors(
-            sizes,
-            bound,
-            count_live(bound),
-            steepness * before.spread,
-            common,
-            relative_error(layer, self.precision),
-            np.fmin(steepest * before.drift, length(steepness * before.drifts))
-            + self._dtype(self._absolute_error(layer) * math.sqrt(layer.n_out)),
-        )
+            common = np.fmin(common, lengths(slope * before.spreads))
+        spread, n_live = slope * before.spread, count_nonzero(bound)
+        drift = np.fmin(steepest * before.drift, lengths(slope * before.drifts))
+        drift = drift + self._dtype(absolute * math.sqrt(layer.n_out))
+        return StageErrors(sizes, bound, n_live, spread, common, relative, drift)
 
-    def _at_worst(self, weights: Weights, z: Array, y: Array, before: Errors) -> Errors:
-        """Return how far y may be off if all errors go the same way."""
+    def _worst_case_errors(
+        self, weights: WeightNorms, z: Floats, y: Floats, before: StageErrors
+    ) -> StageErrors:
+        """Return the errors of y if all errors go the same way."""
         layer = weights.layer
         moved = before.bound @ weights.sizes
         terms = before.sizes @ weights.sizes + weights.bias
-        # A term's product is rounded, and its weight, twice, if a number was folded in.
+        # The product of a term is rounded, and its weight, twice if a number was folded in.
         bound = moved + self.precision.worst(before.n_live + 3) * (terms + moved)
         bound += self._underflow(weights, before)
-        bound = self._judged(z, bound, terms, is_finite=self._sizes(z)[1])
-        sizes, is_finite = self._sizes(y)
+        bound = self._with_limits(z, bound, terms, is_finite=self._magnitudes(z)[1])
+        sizes, is_finite = self._magnitudes(y)
         if ACTIVATIONS[layer.activation].is_elementwise:
-            bound = product(self._steepness(layer, z, bound), bound)
-            bound += self._own_error(layer, y, sizes)
+            bound = product(self._steepest_slope(layer, z, bound), bound)
+            bound += self._function_error(layer, y, sizes)[0]
         else:
             bound = rowwise_error(layer, z, y, bound, self.precision).astype(self._dtype)
-        return of_unknown_kind(sizes, self._judged(y, bound, sizes, is_finite=is_finite))
+        bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
+        return undetermined_errors(sizes, bound)
 
-    def _sizes(self, y: Array) -> tuple[Array, bool]:
-        """Return absolute values, 0 for NaN and infinities, and whether there are none of these."""
+    def _magnitudes(self, y: Floats) -> tuple[Floats, bool]:
+        """Return absolute values, 0 for NaN and infinities, and whether all values are finite."""
         sizes = np.abs(y.astype(self._dtype))
         if math.isfinite(float(np.max(sizes, initial=0.0))):
             return sizes, True
         is_finite = np.isfinite(y)
         return np.where(is_finite, sizes, self._dtype(0.0)), bool(np.all(is_finite))
 
-    def _judged(self, y: Array, bound: Array, sizes: Array, *, is_finite: bool) -> Array:
-        """Return bounds with inf for none, and 0 where the true value is NaN or infinite.
+    def _with_limits(self, y: Floats, bound: Floats, sizes: Floats, *, is_finite: bool) -> Floats:
+        """Return bounds with inf where y may overflow, and 0 where it is NaN or infinite.
 
-        There is none where the sizes, of y or of what it is summed up from, may overflow.
+        `sizes` are the magnitudes of y, or of the terms that it is summed up from.
         """
         largest = self._dtype(self.precision.largest)
         if is_finite and np.max(sizes, initial=0.0) + np.max(bound, initial=0.0) <= largest:
             return bound
         is_bounded = sizes + bound <= largest
         is_exact = np.isnan(y) & (bound < np.inf) | np.isinf(y) & is_bounded
-        none = np.where(is_bounded, bound, self._dtype(np.inf))
-        return np.where(is_exact, self._dtype(0.0), none)
+        limited = np.where(is_bounded, bound, self._dtype(np.inf))
+        return np.where(is_exact, self._dtype(0.0), limited)
 
-    def _steepness(self, layer: Dense, z: Array, bound: Array) -> Array:
-        """Return the steepest slope that is within reach of z."""
-        # Far below 0 the slope of squareplus counts, times a large bound, but vanishes in float32.
+    def _steepest_slope(self, layer: Dense, z: Floats, bound: Floats) -> Floats:
+        """Return the steepest slope of the activation within the bound of z."""
+        # Far below 0, the slope of squareplus times a large bound counts, but the slope is 0 in
+        # float32.
         is_far = not np.max(np.abs(z), initial=0.0) < _FAR
         row, z = ACTIVATIONS[layer.activation], z.astype(np.float64 if is_far else self._dtype)
-        # A bound is at least four roundings of z: with half of it more, none is left out by the
-        # rounding of z and of the ends.
+        # A bound is at least four roundings of z: half of it more covers the rounding of z and of
+        # the ends.
         reach = bound * self._dtype(1.5)
-        steepness: Array = row.slope(z - reach, z + reach, np, **layer.options)
-        return steepness
+        slope: Floats = row.slope(z - reach, z + reach, np, **layer.options)
+        return slope
 
-    def _underflow(self, weights: Weights, before: Errors) -> Array:
-        """Return what is lost if products, weights and values that small are taken for zero."""
+    def _underflow(self, weights: WeightNorms, before: StageErrors) -> Floats:
+        """Return the error if products, weights and values near zero are replaced by zero."""
         total = np.sum(before.sizes, axis=1, keepdims=True) + self._dtype(weights.largest_sum)
         return (total + before.n_live) * (self._dtype(self.precision.floor) * (before.n_live > 0))
 
-    def _absolute_error(self, layer: Dense) -> float:
-        """Return how far an activation may be off in absolute terms: not at all if it is exact."""
-        return self._absolute if relative_error(layer, self.precision) > 0.0 else 0.0
-
-    def _own_error(self, layer: Dense, y: Array, sizes: Array) -> Array:
-        own = sizes * self._dtype(relative_error(layer, self.precision))
-        own += self._dtype(self._absolute_error(layer))
-        # y itself tells what is zero: the size of the smallest ones is, in float32.
+    def _function_error(
+        self, layer: Dense, y: Floats, sizes: Floats
+    ) -> tuple[Floats, float, float]:
+        """Return the error of the activation itself, and its relative and absolute part."""
+        relative = relative_error(layer, self.precision)
+        absolute = self._absolute if relative > 0.0 else 0.0
+        own = sizes * self._dtype(relative)
+        own += self._dtype(absolute)
+        # y, not its magnitude: the smallest magnitudes are zero in float32.
         own += np.where(y != 0.0, self._dtype(self.precision.floor), self._dtype(0.0))
-        return own
+        return own, relative, absolute

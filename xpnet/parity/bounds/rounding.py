@@ -1,12 +1,13 @@
-"""What computing in a precision costs: its unit, its limits, and how rounding errors add up."""
+"""Rounding errors of floating-point formats, and of activation functions computed in them."""
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.bounds import (
     log_softmax_bound,
@@ -17,26 +18,34 @@ from xpnet.functions.bounds import (
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 
-__all__ = ["Precision", "precision_before_cast", "precision_of", "relative_error", "rowwise_error"]
+__all__ = [
+    "FloatFormat",
+    "format_before_cast",
+    "format_of",
+    "in_float64",
+    "relative_error",
+    "rowwise_error",
+]
 
 _LIBRARIES = ("numpy", "torch", "jax", "cupy")
 
 
 @dataclass(frozen=True)
-class Precision:
-    """A floating-point format that a network computes in.
+class FloatFormat:
+    """Limits of a floating-point format, and the growth of rounding errors in it.
 
     Attributes
     ----------
     name : str
         "float16", "bfloat16", "float32" or "float64".
     unit : float
-        The largest relative error of one rounding: half of the distance from 1 to the next number.
+        The unit roundoff, the largest relative error of one rounding: half the distance from 1 to
+        the next number.
     normal : float
-        The smallest number with all digits.
+        The smallest normal number.
     floor : float
-        What may be taken for zero: numbers up to the smallest normal one, which GPUs and JAX flush;
-        in float16, which nobody flushes, up to the smallest number.
+        The largest number that may be replaced by zero: the smallest normal number, since GPUs
+        and JAX flush subnormal ones; in float16, which nothing flushes, the smallest number.
     largest : float
         The largest finite number.
     """
@@ -52,61 +61,80 @@ class Precision:
         return math.ldexp(self.unit, math.frexp(max(abs(value), self.normal))[1])
 
     def spread(self, n_roundings: Any, confidence_factor: float) -> Any:
-        """Return how n independent roundings of a number add up, relatively, for one standard.
+        """Return the relative standard deviation of n independent roundings.
 
-        It is ``sqrt(n) * unit`` where that is small, with all higher orders where it is not; times
-        the confidence factor, it is exceeded as rarely as that factor says.
+        It is ``sqrt(n) * unit`` if that is small, and includes all higher orders otherwise. The
+        sum of the errors exceeds `confidence_factor` times it with the factor's probability.
         """
         together = np.expm1(confidence_factor * np.sqrt(n_roundings) * self.unit)
         return together / confidence_factor
 
     def worst(self, n_roundings: Any) -> Any:
-        """Return how n roundings of a number add up, relatively, where all go the same way."""
+        """Return the relative error of n roundings that all go the same way."""
         share = np.asarray(n_roundings * self.unit)
         return np.where(share < 1.0, share / np.maximum(1.0 - share, self.unit), np.inf)
 
 
-_PRECISIONS = {
+_FORMATS = {
     row.name: row
     for row in (
-        Precision("float16", 2.0**-11, 2.0**-14, 2.0**-24, 65504.0),
-        Precision("bfloat16", 2.0**-8, 2.0**-126, 2.0**-126, (2.0 - 2.0**-7) * 2.0**127),
-        Precision("float32", 2.0**-24, 2.0**-126, 2.0**-126, (2.0 - 2.0**-23) * 2.0**127),
-        Precision("float64", 2.0**-53, 2.0**-1022, 2.0**-1022, sys.float_info.max),
+        FloatFormat("float16", 2.0**-11, 2.0**-14, 2.0**-24, 65504.0),
+        FloatFormat("bfloat16", 2.0**-8, 2.0**-126, 2.0**-126, (2.0 - 2.0**-7) * 2.0**127),
+        FloatFormat("float32", 2.0**-24, 2.0**-126, 2.0**-126, (2.0 - 2.0**-23) * 2.0**127),
+        FloatFormat("float64", 2.0**-53, 2.0**-1022, 2.0**-1022, sys.float_info.max),
     )
 }
 
 
-def precision_of(network: Network) -> Precision:
-    """Return the precision that a network of any library computes in.
+def format_of(network: Network) -> FloatFormat:
+    """Return the format that a network of any library computes in.
 
     Raises
     ------
     TypeError
-        If it is none of these.
+        If its dtype is not float16, bfloat16, float32 or float64.
     """
     name = str(network.dtype).rpartition(".")[2]
-    if name not in _PRECISIONS:
-        msg = f"`network` must be of {', '.join(_PRECISIONS)}; got {network.dtype}"
+    if name not in _FORMATS:
+        msg = f"`network` must be of {', '.join(_FORMATS)}; got {network.dtype}"
         raise TypeError(msg)
-    return _PRECISIONS[name]
+    return _FORMATS[name]
 
 
-def precision_before_cast(dtype: np.dtype[Any], precision: Precision) -> Precision | None:
-    """Return the precision in which inputs are preprocessed that have a wider range.
+def format_before_cast(dtype: np.dtype[Any], precision: FloatFormat) -> FloatFormat | None:
+    """Return the format in which inputs of a wider range than `precision` are preprocessed.
 
-    None if they have not, and are cast before they are preprocessed.
+    None if their range is not wider: they are cast before the preprocessing.
     """
     if dtype.kind in "iu":
         is_wider = bool(np.iinfo(dtype).max > precision.largest)
-        return _PRECISIONS["float32"] if is_wider else None
+        return _FORMATS["float32"] if is_wider else None
     if dtype.kind != "f" or np.finfo(dtype).max <= precision.largest:
         return None
-    return _PRECISIONS.get(dtype.name, _PRECISIONS["float64"])
+    return _FORMATS.get(dtype.name, _FORMATS["float64"])
 
 
-def relative_error(layer: Dense, precision: Precision) -> float:
-    """Return how far an elementwise activation may be from its true value, in any library."""
+def in_float64(network: Network) -> Network:
+    """Return the reference network: on the host, in float64.
+
+    The options of its activations are rounded as in the precision of the network.
+    """
+    is_double = format_of(network).name == "float64"
+    network = network.map_arrays(lambda x: to_numpy(x).astype(np.float64))
+    if is_double:
+        return network
+    layers = []
+    for layer in network.layers:
+        options = {
+            name: float(np.float32(value)) if isinstance(value, float) else value
+            for name, value in layer.options.items()
+        }
+        layers.append(replace(layer, options=options))
+    return replace(network, layers=tuple(layers))
+
+
+def relative_error(layer: Dense, precision: FloatFormat) -> float:
+    """Return the largest relative error of an elementwise activation, in any library."""
     row = ACTIVATIONS[layer.activation]
     is_by_tanh = row.name == "gelu" and layer.options["approximate"] == "tanh"
     name = "gelu_tanh" if is_by_tanh else row.name
@@ -118,23 +146,23 @@ def relative_error(layer: Dense, precision: Precision) -> float:
     return 2.0 * precision.unit * ulp
 
 
-def rowwise_error(layer: Dense, z: Any, y: Any, error: Any, precision: Precision) -> Any:
-    """Return how far a softmax, log_softmax or sparsemax of z may be from its true value y.
+def rowwise_error(layer: Dense, z: Any, y: Any, error: Any, precision: FloatFormat) -> Any:
+    """Return the error bound of a softmax, log_softmax or sparsemax.
 
     Parameters
     ----------
     layer : Dense
     z, y : array of shape (n, n_out)
-        What the activation is given, and its true value.
+        True inputs and results of the activation.
     error : array of shape (n, n_out)
-        How far what it is given in truth may be from `z`.
-    precision : Precision
+        Error bound of `z`.
+    precision : FloatFormat
 
     Notes
     -----
-    Where z is off by at most error, log y is off by at most error + log(sum(y * exp(error))):
-    the numerator grows by error at most while the sum shrinks by the mean of exp(-error), and the
-    mean of exp(error), weighted by y, is above its inverse. The level of a sparsemax moves no
+    If z is off by at most error, log y is off by at most error + log(sum(y * exp(error))): the
+    numerator grows by at most error while the sum shrinks by the mean of exp(-error), and the
+    mean of exp(error), weighted by y, is above its inverse. The threshold of a sparsemax moves no
     further than the largest error.
     """
     row = ACTIVATIONS[layer.activation]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.parity.certificates.recording import FACTS, certify, stage_forms
+from xpnet.parity.certificate import FACTS, certify, stage_forms
 
 NETWORK = xpnet.Network.from_arrays(
     {"W1": np.ones((3, 2)), "b1": np.ones(2), "W2": np.ones((2, 4)), "b2": np.ones(4)}
@@ -73,7 +73,7 @@ def test_stages_of_something_else_are_refused(stages, shown):
 
 
 def test_too_many_rows_are_refused(monkeypatch):
-    monkeypatch.setattr("xpnet.parity.certificates.recording.MOST_BYTES", 359)
+    monkeypatch.setattr("xpnet.parity.certificate.MAX_BYTES", 359)
     message = "`stages` must take at most 359 bytes; got 360 for 5 rows: give fewer rows"
     with pytest.raises(ValueError, match=message):
         certify(NETWORK, X, STAGES, **PLACE)
@@ -82,6 +82,6 @@ def test_too_many_rows_are_refused(monkeypatch):
 @pytest.mark.parametrize("name", PLACE)
 @pytest.mark.parametrize("text", ["", "a\nb", "\x1b[2J"])
 def test_what_cannot_be_printed_is_refused(name, text):
-    message = re.escape(f"`{name}` must be printable text; got {text!r}")
+    message = re.escape(f"`{name}` must be a printable string; got {text!r}")
     with pytest.raises(ValueError, match=message):
         certify(NETWORK, X, STAGES, **(PLACE | {name: text}))

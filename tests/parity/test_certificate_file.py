@@ -11,11 +11,11 @@ import pytest
 
 import xpnet
 from xpnet.files import DataError
+from xpnet.networks.fingerprint import sha256_of_array
 from xpnet.networks.network import layer_results
 from xpnet.networks.preprocessing import Scale
-from xpnet.parity.certificates.certificate import read_certificate, write_certificate
-from xpnet.parity.certificates.fingerprint import sha256_of
-from xpnet.parity.certificates.recording import FACTS, certify
+from xpnet.parity.certificate import FACTS, certify
+from xpnet.parity.certificate_file import read_certificate, write_certificate
 
 PLACE = {
     "device": "gpu:0",
@@ -260,7 +260,7 @@ def test_what_follows_is_refused(path):
 
 
 def test_more_than_a_certificate_can_be_is_refused(path, monkeypatch):
-    monkeypatch.setattr("xpnet.parity.certificates.certificate.MOST_BYTES", 1000)
+    monkeypatch.setattr("xpnet.parity.certificate_file.MAX_BYTES", 1000)
     refused(path, "too large for a certificate, expected at most 2000 bytes")
 
 
@@ -279,7 +279,7 @@ def edited(stage):
 
 def test_edited_values_are_refused(path):
     save(path, sign=False, stage_2=edited(2))
-    found, expected = sha256_of(edited(2))[:12], sha256_of(record().stages[2])[:12]
+    found, expected = sha256_of_array(edited(2))[:12], sha256_of_array(record().stages[2])[:12]
     refused(path, f"'stage_2' was changed after .*, found SHA-256 {found}, expected {expected}, re")
 
 
@@ -307,9 +307,12 @@ def test_another_version_of_the_format_is_refused(path, version, message):
     ("description", "message"),
     [
         ({"format": "another"}, "not a certificate, expected JSON of the format 'xpnet parity cer"),
-        ({"facts": None}, "'facts' in the certificate, expected a JSON object of printable texts"),
+        (
+            {"facts": None},
+            "'facts' in the certificate, expected a JSON object of printable strings",
+        ),
         ({"network": {"dtype": 1}}, "'network' in the certificate, expected a JSON object of"),
-        ({"input": []}, "'input' in the certificate, expected a JSON object of printable texts"),
+        ({"input": []}, "'input' in the certificate, expected a JSON object of printable strings"),
         ({"stages": {"stage_0": "\x1b[2J"}}, "'stages' in the certificate, expected a JSON object"),
         ({"facts": {}}, "facts of the certificate, found without compute_type, device, hardware,"),
         ({"network": {}}, "number of layers, found nothing, expected 2, as the network given here"),
@@ -321,10 +324,15 @@ def test_a_description_that_was_made_by_hand_is_refused(path, description, messa
     refused(path, message)
 
 
+def test_a_fact_that_only_the_file_has_is_refused(path):
+    save(path, description={"network": {**record().network, "more": "1"}})
+    refused(path, "network: more, found 1, expected nothing, as the network given here has")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "1" * 5000, "\0", "[]", "null"])
 def test_a_description_that_is_no_json_object_is_refused(path, text):
     save(path, certificate=np.asarray(text))
-    refused(path, "no JSON, found|not a certificate, expected JSON")
+    refused(path, "is not JSON, found|not a certificate, expected JSON")
 
 
 @pytest.mark.parametrize(
@@ -335,7 +343,7 @@ def test_a_description_that_is_no_json_object_is_refused(path, text):
         ({"stage_1": None}, "members of the certificate, found without stage_1"),
         ({"more": ANOTHER}, "members of the certificate, found with more besides"),
         ({"certificate": ANOTHER}, r"'certificate' has another form, found '<f4 \(2, 2\)', expect"),
-        ({"sha256": np.asarray("0" * 65)}, "found .*U65.*, expected a text of at most 64 char"),
+        ({"sha256": np.asarray("0" * 65)}, "found .*U65.*, expected a string of at most 64 char"),
         (
             {"stage_0": ANOTHER},
             r"'stage_0' has another form, found '<f4 \(2, 2\)', expected float32",
@@ -379,7 +387,7 @@ def test_a_member_that_lies_is_refused(path, content, message):
 def test_a_description_that_is_no_text_is_refused(path):
     header = npy(np.asarray("ab"))[:128]
     zipped(path, "certificate.npy", header + b"\xff" * 8)
-    refused(path, "the member 'certificate' is no JSON, found Expecting value")
+    refused(path, "the member 'certificate' is not JSON, found Expecting value")
 
 
 def test_a_rare_compression_is_refused(path):

@@ -1,4 +1,4 @@
-"""What a device computed for one network and one input, and the circumstances."""
+"""Certificates: the results of a device for one network and one input, with the circumstances."""
 
 import math
 import platform
@@ -6,31 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
-from xpnet.parity.certificates.fingerprint import input_fingerprint, network_fingerprint
-
-if TYPE_CHECKING:
-    from xpnet.networks.network import Network
+from xpnet.networks.fingerprint import input_fingerprint, network_fingerprint
+from xpnet.networks.network import Network
 
 __all__ = [
     "FACTS",
-    "MOST_BYTES",
+    "MAX_BYTES",
     "Certificate",
-    "Form",
+    "StageForm",
     "certify",
     "check_size",
-    "is_fact",
+    "is_printable",
     "stage_forms",
 ]
 
-# Of all stages together; below the size at which zip files need another form.
-MOST_BYTES = 1 << 30
+# Of all stages together; below the size at which zip files need another format.
+MAX_BYTES = 1 << 30
 
 FACTS = (
     "device",
@@ -45,12 +43,13 @@ FACTS = (
     "recorded",
 )
 
-Form: TypeAlias = tuple[str, tuple[int, ...]]
+# dtype and shape
+StageForm: TypeAlias = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """What one device computed for one network and one input.
+    """Results of one device for one network and one input.
 
     Parameters
     ----------
@@ -58,9 +57,9 @@ class Certificate:
         Stage 0: the preprocessed inputs, of shape (n_rows, n_in). Stage i: the outputs of layer
         i, of shape (n_rows, n_out). Of the network's dtype; bfloat16 as float32.
     network, input : mapping of str to str
-        As `xpnet.parity.certificates.fingerprint` makes them.
+        Fingerprints as in `xpnet.networks.fingerprint`.
     facts : mapping of str to str
-        Where and when; the names are `FACTS`. "recorded" is a date, UTC, as ISO 8601 has it.
+        The circumstances, under the names in `FACTS`. "recorded" is a date in UTC, ISO 8601.
     """
 
     stages: tuple[NDArray[Any], ...]
@@ -70,7 +69,7 @@ class Certificate:
 
 
 def certify(
-    network: "Network",
+    network: Network,
     x: Any,
     stages: Sequence[NDArray[Any]],
     *,
@@ -81,7 +80,7 @@ def certify(
     compute_type: str,
     recorded: str | None = None,
 ) -> Certificate:
-    """Put together what a device computed, and the circumstances.
+    """Return a certificate of the results of a device.
 
     Parameters
     ----------
@@ -90,13 +89,13 @@ def certify(
     x : array of shape (n_rows, n_in)
         The input, before preprocessing, of any library.
     stages : sequence of ndarray
-        What was computed, as in `Certificate`.
+        The results, as in `Certificate`.
     device, hardware, library, library_version : str
-        Such as "gpu:0", "NVIDIA H100", "cupy", "14.2.0".
+        For example "gpu:0", "NVIDIA H100", "cupy", "14.2.0".
     compute_type : str
-        In what was computed, such as "float32" or "float32, TF32 enabled".
+        The precision of the computation, for example "float32" or "float32, TF32 enabled".
     recorded : str, optional
-        The date; now by default.
+        The date; by default the present time.
 
     Returns
     -------
@@ -105,10 +104,10 @@ def certify(
     Raises
     ------
     TypeError
-        If `x` is no array, or a stage no NumPy array.
+        If `x` is not an array, or a stage is not a NumPy array.
     ValueError
-        If there are no rows, the stages are not those of this network and input or take more
-        than a gigabyte, one of the texts is empty or cannot be printed, or `recorded` is no date.
+        If there are no rows, the stages do not fit this network and input or take more than a
+        gigabyte, a string is empty or not printable, or `recorded` is not a date.
 
     Examples
     --------
@@ -130,10 +129,10 @@ def certify(
     >>> certificate.stages[1]
     array([[1., 2.]])
 
-    Written to a file, it can be read with the same network and input only.
+    Written to a file, it can be read only with the same network and input.
 
     >>> import tempfile
-    >>> from xpnet.parity.certificates.certificate import read_certificate, write_certificate
+    >>> from xpnet.parity import read_certificate, write_certificate
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_certificate(f"{folder}/cpu.npz", certificate)
     ...     back = read_certificate(f"{folder}/cpu.npz", network, x)
@@ -148,37 +147,37 @@ def certify(
     datetime.fromisoformat(date)
     facts = dict(zip(FACTS, (*given, *versions, platform.platform(), date), strict=True))
     for name, fact in facts.items():
-        if not is_fact(fact):
-            msg = f"`{name}` must be printable text; got {fact!r}"
+        if not is_printable(fact):
+            msg = f"`{name}` must be a printable string; got {fact!r}"
             raise ValueError(msg)
     kept = tuple(stage.copy() for stage in stages)
     return Certificate(kept, network_fingerprint(network), input_fingerprint(x), facts)
 
 
-def is_fact(text: Any, /) -> bool:
-    """Tell whether this can be a fact: a text that is not empty and can be printed."""
+def is_printable(text: Any, /) -> bool:
+    """Return whether the argument is a printable string that is not empty."""
     return isinstance(text, str) and text != "" and text.isprintable()
 
 
-def check_size(network: "Network", n_rows: int, /) -> None:
-    """Raise ValueError, before any work, if the stages of so many rows take too much."""
+def check_size(network: Network, n_rows: int, /) -> None:
+    """Raise ValueError if the stages of `n_rows` rows are too large for a certificate."""
     n_bytes = sum(
         np.dtype(dtype).itemsize * math.prod(x) for dtype, x in stage_forms(network, n_rows)
     )
-    if n_bytes > MOST_BYTES:
-        rule = f"must take at most {MOST_BYTES:,} bytes"
+    if n_bytes > MAX_BYTES:
+        rule = f"must take at most {MAX_BYTES:,} bytes"
         msg = f"`stages` {rule}; got {n_bytes:,} for {n_rows:,} rows: give fewer rows"
         raise ValueError(msg)
 
 
-def stage_forms(network: "Network", n_rows: int) -> list[Form]:
-    """Return the dtype, on the host, and the shape of every stage of so many rows."""
+def stage_forms(network: Network, n_rows: int) -> list[StageForm]:
+    """Return the dtype on the host and the shape of each stage for `n_rows` rows."""
     dtype = to_numpy(network.layers[0].bias).dtype.name
     widths = [network.n_in, *(layer.n_out for layer in network.layers)]
     return [(dtype, (n_rows, width)) for width in widths]
 
 
-def _check_stages(network: "Network", x: Any, stages: Sequence[NDArray[Any]]) -> None:
+def _check_stages(network: Network, x: Any, stages: Sequence[NDArray[Any]]) -> None:
     if x.ndim != 2 or not x.shape[0] or x.shape[1] != network.n_in:
         rule = f"must have the shape (n, {network.n_in}) with at least one row"
         msg = f"`x` {rule}; got {tuple(x.shape)}"
@@ -187,13 +186,10 @@ def _check_stages(network: "Network", x: Any, stages: Sequence[NDArray[Any]]) ->
         if not isinstance(stage, np.ndarray):
             msg = f"`stages` must be NumPy arrays; got {type(stage).__name__}"
             raise TypeError(msg)
-    wanted = stage_forms(network, x.shape[0])
+    expected = stage_forms(network, x.shape[0])
     found = [(stage.dtype.name, stage.shape) for stage in stages]
-    if found != wanted:
-        msg = f"`stages` must be {_shown(wanted)}; got {_shown(found)}"
+    if found != expected:
+        shown = [", ".join(f"{dtype} {shape}" for dtype, shape in x) for x in (expected, found)]
+        msg = f"`stages` must be {shown[0]}; got {shown[1] or 'none'}"
         raise ValueError(msg)
     check_size(network, x.shape[0])
-
-
-def _shown(forms: list[Form]) -> str:
-    return ", ".join(f"{dtype} {shape}" for dtype, shape in forms) or "none"

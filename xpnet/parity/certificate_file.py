@@ -1,32 +1,31 @@
-"""A certificate that travels: what a device computed, to be compared where it is not at hand.
+"""Files of certificates: results of a device, for comparison on another machine.
 
-The file is a plain npz, which ``numpy.load`` opens too. Its members:
+The file is a plain npz file, which ``numpy.load`` reads too. Its members are:
 
 ``certificate``
-    A text, JSON: ``format``, ``version``; ``facts`` (device, versions, date); ``network`` and
+    A string, JSON: ``format``, ``version``; ``facts`` (device, versions, date); ``network`` and
     ``input``, their fingerprints; ``stages``, the SHA-256 of each of the following arrays.
 ``sha256``
-    A text, the SHA-256 of that JSON. So the digest covers, through the others, every member.
+    A string, the SHA-256 of that JSON. The digest thus covers every member, through the others.
 ``stage_0``, ``stage_1`` ...
-    The preprocessed inputs, and the outputs of each layer, one row for each row of the input.
+    The preprocessed inputs and the outputs of each layer, one row for each row of the input.
 
-The digest guards against damage and mistakes. It is no signature: who changes a value on purpose
-can compute it again.
+The digest protects against damage and mistakes. It is not a signature: a deliberate change can
+include a new digest.
 
-The input itself is not in the file: who checks has it, and its SHA-256 tells that it is the same.
-The preprocessed inputs are, because the device computed them: of 10,000 digits through
-784-50-100-10 they are 31 of 38 MB in float32, but 3 of 9 MB after compression, since most pixels
-are zero. Noise in place of digits does not shrink; then fewer rows make a smaller file.
+The input is not in the file; its SHA-256 identifies it. The preprocessed inputs are, because the
+device computed them: for 10,000 digits and 784-50-100-10 units they are 31 of 38 MB in float32,
+but 3 of 9 MB after compression, since most pixels are zero. Noise instead of digits does not
+compress; with fewer rows, the file is smaller.
 """
 
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,31 +36,28 @@ from xpnet.files.npy import NpyHeader, read_npy_header
 from xpnet.files.npz import NpzMember, npz_bytes, open_npz_members
 from xpnet.files.opening import take
 from xpnet.files.writing import atomic_write
-from xpnet.parity.certificates.fingerprint import (
-    first_difference,
+from xpnet.networks.fingerprint import (
     input_fingerprint,
     network_fingerprint,
-    sha256_of,
+    sha256,
+    sha256_of_array,
 )
-from xpnet.parity.certificates.recording import (
+from xpnet.networks.network import Network
+from xpnet.parity.certificate import (
     FACTS,
-    MOST_BYTES,
+    MAX_BYTES,
     Certificate,
-    Form,
-    is_fact,
+    StageForm,
+    is_printable,
     stage_forms,
 )
-
-if TYPE_CHECKING:
-    from xpnet.networks.network import Network
 
 __all__ = ["read_certificate", "write_certificate"]
 
 _FORMAT, _VERSION = "xpnet parity certificate", 1
 _PARTS = ("facts", "network", "input", "stages")
-_MOST_CHARACTERS = 1 << 20
+_MAX_CHARACTERS = 1 << 20
 _HEX_DIGITS = 64
-_JSON_FAULTS = (ValueError, RecursionError)
 _FIRST_BYTES = b"PK\x03\x04"
 _EXPECTED = "an npz file that xpnet parity --record wrote"
 
@@ -69,23 +65,23 @@ _EXPECTED = "an npz file that xpnet parity --record wrote"
 def write_certificate(
     path: str | PathLike[str], certificate: Certificate, *, force: bool = False
 ) -> None:
-    """Write a certificate to a file, whole or not at all; the same one gives the same bytes.
+    """Write a certificate to a file, completely or not at all; equal ones give the same bytes.
 
     Parameters
     ----------
     path : str or os.PathLike
         The file, npz whatever its name.
     certificate : Certificate
-        As `xpnet.parity.certificates.recording.certify` makes it.
+        As returned by `certify`.
     force : bool, default False
-        Whether an existing file may be replaced.
+        If true, an existing file is replaced.
 
     Raises
     ------
     OSError
         If the file exists and `force` is false, or it cannot be written.
     ValueError
-        If the network has so many layers that their description is longer than can be read.
+        If the network has too many layers for a description that can be read.
     """
     stages = {f"stage_{i}": stage for i, stage in enumerate(certificate.stages)}
     description = {
@@ -94,20 +90,20 @@ def write_certificate(
         "facts": dict(certificate.facts),
         "network": dict(certificate.network),
         "input": dict(certificate.input),
-        "stages": {name: sha256_of(stage) for name, stage in stages.items()},
+        "stages": {name: sha256_of_array(stage) for name, stage in stages.items()},
     }
     text = json.dumps(description, indent=1)
-    if len(text) > _MOST_CHARACTERS:
-        msg = f"the description must have at most {_MOST_CHARACTERS} characters; got {len(text)}"
+    if len(text) > _MAX_CHARACTERS:
+        msg = f"the description must have at most {_MAX_CHARACTERS} characters; got {len(text)}"
         raise ValueError(msg)
-    texts = {"certificate": np.asarray(text), "sha256": np.asarray(_digest(text))}
+    texts = {"certificate": np.asarray(text), "sha256": np.asarray(sha256([text.encode()]))}
     content = npz_bytes({**texts, **stages})
-    # At once, since a pipe cannot go back to where zipfile would.
+    # In one piece: zipfile would seek, which a pipe cannot.
     with atomic_write(path, force=force) as stream:
         stream.write(content)
 
 
-def read_certificate(path: str | PathLike[str], network: "Network", x: Any) -> Certificate:
+def read_certificate(path: str | PathLike[str], network: Network, x: Any) -> Certificate:
     """Read a certificate that was recorded with this network and this input.
 
     Parameters
@@ -122,25 +118,25 @@ def read_certificate(path: str | PathLike[str], network: "Network", x: Any) -> C
     Returns
     -------
     Certificate
-        Its stages are new arrays. No more memory is taken than the file has, and the stages of
-        this network and this input make.
+        Its stages are new arrays. Memory use is limited by the size of the file and of the
+        stages of this network and this input.
 
     Raises
     ------
     OSError
         If the file cannot be read: it is missing, a directory, or not permitted.
     DataError
-        If the file is no certificate, is damaged or was changed, has another version of the
-        format, or was recorded with another network or on another input; the message names
-        the first thing in which they differ.
+        If the file is not a certificate, is damaged or was changed, has another version of the
+        format, or was recorded with another network or input; the message names the first
+        difference.
     """
     file, x = fspath(path), as_array(x)
     with ExitStack() as closing:
         members = open_npz_members(io.BytesIO(_content(path)), file, closing)
-        text = _text(members, "certificate", _MOST_CHARACTERS, file)
-        description = _parsed(text, file)
-        digest = _text(members, "sha256", _HEX_DIGITS, file)
-        _check_digest("the description", digest, _digest(text), file)
+        text = _read_text(members, "certificate", _MAX_CHARACTERS, file)
+        description = _parse(text, file)
+        digest = _read_text(members, "sha256", _HEX_DIGITS, file)
+        _check_digest("the description", digest, sha256([text.encode()]), file)
         parts = {name: _part(description, name, file) for name in _PARTS}
         _check_names(FACTS, parts["facts"], "facts of the certificate", file)
         _check_same("network", parts["network"], network_fingerprint(network), file)
@@ -150,39 +146,40 @@ def read_certificate(path: str | PathLike[str], network: "Network", x: Any) -> C
         names = ("certificate", "sha256", *forms)
         _check_names(names, members, "members of the certificate", file)
         _check_names(forms, parts["stages"], "stages of the certificate", file)
-        stages = {name: _stage(members, name, form, file) for name, form in forms.items()}
+        stages = {name: _read_stage(members, name, form, file) for name, form in forms.items()}
     for name, stage in stages.items():
-        _check_digest(f"member {name!r}", parts["stages"][name], sha256_of(stage), file)
+        _check_digest(f"member {name!r}", parts["stages"][name], sha256_of_array(stage), file)
     return Certificate(tuple(stages.values()), parts["network"], parts["input"], parts["facts"])
 
 
 def _content(path: str | PathLike[str]) -> bytearray:
-    """Return the bytes of a file that begins as a certificate does. It may be a pipe."""
+    """Return the content of a zip file, which may be a pipe."""
     with Path(path).open("rb") as stream:
         content = take(stream, len(_FIRST_BYTES))
         if content != _FIRST_BYTES:
             found = f"first bytes {content.hex(' ')}" if content else "0 bytes"
             msg = "not a certificate"
             raise DataError(msg, file=path, found=found, expected=_EXPECTED)
-        content += take(stream, 2 * MOST_BYTES)
-    if len(content) > 2 * MOST_BYTES:
-        limit = f"at most {2 * MOST_BYTES} bytes"
+        content += take(stream, 2 * MAX_BYTES)
+    if len(content) > 2 * MAX_BYTES:
         msg = "too large for a certificate"
-        raise DataError(msg, file=path, expected=limit)
+        raise DataError(msg, file=path, expected=f"at most {2 * MAX_BYTES} bytes")
     return content
 
 
-def _text(members: Mapping[str, NpzMember], name: str, limit: int, file: str) -> str:
+def _read_text(members: Mapping[str, NpzMember], name: str, limit: int, file: str) -> str:
     """Return a member that is a string of at most `limit` characters."""
-    header = _header(members, name, file)
+    header = _read_header(members, name, file)
     if header.dtype.str[:2] != "<U" or header.shape or header.total > 4 * limit:
-        raise _form_error(name, header, f"a text of at most {limit} characters", file)
+        raise _form_error(name, header, f"a string of at most {limit} characters", file)
     return members[name].rest(header.total).decode("utf-32-le", "replace")
 
 
-def _stage(members: Mapping[str, NpzMember], name: str, form: Form, file: str) -> NDArray[Any]:
-    """Return a member that is an array of this dtype and shape, little-endian, by rows."""
-    header = _header(members, name, file)
+def _read_stage(
+    members: Mapping[str, NpzMember], name: str, form: StageForm, file: str
+) -> NDArray[Any]:
+    """Return a member that is a little-endian, row-major array of this dtype and shape."""
+    header = _read_header(members, name, file)
     dtype, shape = np.dtype(form[0]).newbyteorder("<"), form[1]
     if (header.dtype, header.shape, header.is_fortran) != (dtype, shape, False):
         by = " x ".join(map(str, shape))
@@ -191,17 +188,27 @@ def _stage(members: Mapping[str, NpzMember], name: str, form: Form, file: str) -
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _read_header(members: Mapping[str, NpzMember], name: str, file: str) -> NpyHeader:
+    if name not in members:
+        msg = f"no member {name!r}"
+        raise DataError(msg, file=file, expected=_EXPECTED)
+    return read_npy_header(members[name], file)
 
 
-def _parsed(text: str, file: str) -> dict[str, Any]:
-    """Return the description, which has the format and version that are read here."""
+def _form_error(name: str, header: NpyHeader, expected: str, file: str) -> DataError:
+    order = ", by columns" if header.is_fortran else ""
+    found = quoted(f"{header.dtype.str} {header.shape}{order}")
+    what = f"member {name!r} has another form"
+    return DataError(what, file=file, found=found, expected=expected)
+
+
+def _parse(text: str, file: str) -> dict[str, Any]:
+    """Return the description, after validation of its format and version."""
     try:
         description = json.loads(text)
-    except _JSON_FAULTS as fault:
-        msg = "the member 'certificate' is no JSON"
-        raise DataError(msg, file=file, found=str(fault)) from None
+    except (ValueError, RecursionError) as error:
+        msg = "the member 'certificate' is not JSON"
+        raise DataError(msg, file=file, found=str(error)) from None
     if not isinstance(description, dict) or description.get("format") != _FORMAT:
         msg = "not a certificate"
         raise DataError(msg, file=file, expected=f"JSON of the format {_FORMAT!r}")
@@ -215,10 +222,10 @@ def _parsed(text: str, file: str) -> dict[str, Any]:
 
 
 def _part(description: Mapping[str, Any], name: str, file: str) -> dict[str, str]:
-    """Return a part of the description, in which there are nothing but printable texts."""
+    """Return a part of the description, after validation that its values are printable."""
     part = description.get(name)
-    if not isinstance(part, dict) or not all(map(is_fact, part.values())):
-        what, expected = f"{name!r} in the certificate", "a JSON object of printable texts"
+    if not isinstance(part, dict) or not all(map(is_printable, part.values())):
+        what, expected = f"{name!r} in the certificate", "a JSON object of printable strings"
         raise DataError(what, file=file, expected=expected)
     return part
 
@@ -233,32 +240,24 @@ def _check_digest(what: str, recorded: str, present: str, file: str) -> None:
 def _check_same(
     part: str, recorded: Mapping[str, str], present: Mapping[str, str], file: str
 ) -> None:
-    difference = first_difference(recorded, present)
-    if difference is not None:
-        name, found, expected = difference
-        what = f"recorded with another {part}: {name}"
-        expected = f"{expected}, as the {part} given here has"
-        hint = f"give the {part} of the recording, or record again"
-        raise DataError(what, file=file, found=found, expected=expected, hint=hint)
+    """Raise DataError at the first fact in which two fingerprints differ."""
+    for name in (*present, *recorded):
+        if recorded.get(name) != present.get(name):
+            what = f"recorded with another {part}: {name.replace('sha256', 'values')}"
+            found, expected = (_shortened(x.get(name, "nothing")) for x in (recorded, present))
+            expected = f"{expected}, as the {part} given here has"
+            hint = f"give the {part} of the recording, or record again"
+            raise DataError(what, file=file, found=found, expected=expected, hint=hint)
 
 
-def _check_names(wanted: Iterable[str], names: Iterable[str], what: str, file: str) -> None:
-    lacking, more = sorted(set(wanted) - set(names)), sorted(set(names) - set(wanted))
-    parts = [f"without {', '.join(lacking)}"] * bool(lacking)
-    parts += [f"with {', '.join(more)} besides"] * bool(more)
+def _shortened(fact: str) -> str:
+    is_digest = len(fact) == _HEX_DIGITS and not set(fact) - set("0123456789abcdef")
+    return f"SHA-256 {fact[:12]}" if is_digest else fact
+
+
+def _check_names(expected: Iterable[str], names: Iterable[str], what: str, file: str) -> None:
+    missing, extra = sorted(set(expected) - set(names)), sorted(set(names) - set(expected))
+    parts = [f"without {', '.join(missing)}"] * bool(missing)
+    parts += [f"with {', '.join(extra)} besides"] * bool(extra)
     if parts:
         raise DataError(what, file=file, found=" and ".join(parts))
-
-
-def _header(members: Mapping[str, NpzMember], name: str, file: str) -> NpyHeader:
-    if name not in members:
-        msg = f"no member {name!r}"
-        raise DataError(msg, file=file, expected=_EXPECTED)
-    return read_npy_header(members[name], file)
-
-
-def _form_error(name: str, header: NpyHeader, expected: str, file: str) -> DataError:
-    order = ", by columns" if header.is_fortran else ""
-    found = quoted(f"{header.dtype.str} {header.shape}{order}")
-    what = f"member {name!r} has another form"
-    return DataError(what, file=file, found=found, expected=expected)

@@ -1,0 +1,148 @@
+"""SHA-256 fingerprints of networks and arrays, the same on every library, device and machine."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from xpnet.arrays.transfer import to_numpy
+from xpnet.networks.network import Network
+from xpnet.networks.preprocessing import arrays_of
+
+__all__ = [
+    "input_fingerprint",
+    "named_arrays",
+    "network_fingerprint",
+    "preprocessing_facts",
+    "sha256",
+    "sha256_of_array",
+]
+
+
+def named_arrays(network: Network) -> dict[str, Any]:
+    """Return the arrays of a network by name, in the order in which they are stored and hashed.
+
+    The parameters are ``layers.0.weight``, ``layers.0.bias``, ``layers.1.weight`` and so on; the
+    arrays of preprocessing steps follow, such as ``preprocessing.0.mean``.
+    """
+    arrays: dict[str, Any] = {}
+    for i, layer in enumerate(network.layers):
+        arrays[f"layers.{i}.weight"] = layer.weight
+        arrays[f"layers.{i}.bias"] = layer.bias
+    for i, step in enumerate(network.preprocessing):
+        arrays |= {f"preprocessing.{i}.{name}": x for name, x in arrays_of(step).items()}
+    return arrays
+
+
+def network_fingerprint(network: Network) -> dict[str, str]:
+    """Return the facts that identify a network, with the SHA-256 of each array.
+
+    Parameters
+    ----------
+    network : Network
+        Of any library, on any device. The fingerprint depends on neither of them, nor on the
+        memory order and the byte order of the parameters.
+
+    Returns
+    -------
+    dict of str to str
+        Number of layers and dtype; for each layer, counted from 1, its shape, its activation with
+        all options, and the SHA-256 of its weight and bias; preprocessing; type of the output;
+        SHA-256 of the names of the classes; under "sha256", the SHA-256 of all these facts.
+
+    Examples
+    --------
+    >>> from xpnet import Network
+    >>> network = Network.from_arrays({"W1": [[0.5, 0.25]], "b1": [0.0, 1.0]})
+    >>> fingerprint = network_fingerprint(network)
+    >>> fingerprint["shape of layer 1"], fingerprint["activation of layer 1"]
+    ('1 x 2', 'identity')
+    >>> fingerprint["sha256"][:12]
+    'a3233672273e'
+    """
+    layers = list(enumerate(network.layers, start=1))
+    bias = network.layers[0].bias
+    facts = {"number of layers": str(len(layers)), "dtype": _dtype_name(bias, to_numpy(bias))}
+    # Before the SHA-256 of arrays, which all differ if a shape does.
+    facts.update((f"shape of layer {i}", _by(layer.weight.shape)) for i, layer in layers)
+    facts.update((f"activation of layer {i}", layer.activation_text) for i, layer in layers)
+    facts |= _array_facts(network, "layers")
+    facts |= preprocessing_facts(network)
+    facts["output"] = network.output
+    names = json.dumps(network.classes).encode()
+    facts["classes"] = "none" if network.classes is None else sha256([names])
+    facts["sha256"] = sha256([json.dumps(facts).encode()])
+    return facts
+
+
+def preprocessing_facts(network: Network) -> dict[str, str]:
+    """Return the facts that identify the preprocessing: its steps, and the SHA-256 of arrays."""
+    facts = {"preprocessing": ", ".join(map(repr, network.preprocessing)) or "none"}
+    return facts | _array_facts(network, "preprocessing")
+
+
+def _array_facts(network: Network, part: str) -> dict[str, str]:
+    """Return the SHA-256 of the arrays of a part, by names such as "weight of layer 1"."""
+    facts = {}
+    for name, x in named_arrays(network).items():
+        found, i, field = name.split(".")
+        if found == part:
+            kind = f"{field}s" if field in {"mean", "scale"} else field
+            owner = "layer" if part == "layers" else "step"
+            facts[f"{kind} of {owner} {int(i) + 1}"] = sha256_of_array(to_numpy(x))
+    return facts
+
+
+def input_fingerprint(x: Any, /) -> dict[str, str]:
+    """Return the facts that identify an input: number of rows, shape, dtype, SHA-256 of the values.
+
+    Parameters
+    ----------
+    x : array
+        Of any library, on any device, in any memory order.
+
+    Returns
+    -------
+    dict of str to str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> for name, fact in input_fingerprint(np.zeros((2, 3), dtype=np.uint8)).items():
+    ...     print(name, fact[:12])
+    number of rows 2
+    shape 2 x 3
+    dtype uint8
+    sha256 ac584bb99f05
+    """
+    host = to_numpy(x)
+    return {
+        "number of rows": str(host.shape[0]),
+        "shape": _by(host.shape),
+        "dtype": _dtype_name(x, host),
+        "sha256": sha256_of_array(host),
+    }
+
+
+def sha256_of_array(array: Any, /) -> str:
+    """Return the SHA-256 of a NumPy array's dtype, shape and little-endian, row-major values."""
+    form = f"{array.dtype.name} {_by(array.shape)}\n"
+    rows = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    return sha256([form.encode(), rows.reshape(-1).view("uint8").data])
+
+
+def sha256(parts: Iterable[Any], /) -> str:
+    """Return the SHA-256 of bytes, which may come in parts, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _dtype_name(x: Any, host: Any) -> str:
+    # NumPy lacks bfloat16: on the host, such arrays are float32.
+    return "bfloat16" if "bfloat16" in str(x.dtype) else str(host.dtype.name)

@@ -1,1 +1,0 @@
-"""What one device computed, in a file that another machine can check."""
