@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from xpnet.cli.arguments import positive
 from xpnet.pictures.saving import check_picture, save_figure
-from xpnet.testing.backend_choice import why_not
+from xpnet.testing.backend_choice import unavailable_reason
 
 NETWORKS = 1000
 NETWORKS_IF_QUICK = 15
@@ -45,7 +45,7 @@ NETWORKS_IF_QUICK = 15
 def main() -> int:
     """Run the benchmark of the command line."""
     args = parse_arguments()
-    for reason in filter(None, map(why_not, BACKENDS)):
+    for reason in filter(None, map(unavailable_reason, BACKENDS)):
         print(f"{reason}: what needs it is left out", file=sys.stderr)
     n_others = -(-args.networks // 5)
     numbers = {"float32": args.networks, "float16": n_others, "float64": n_others}

@@ -20,7 +20,7 @@ from xpnet.parity.bounds.error_bound import count_results
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.report import compare
 from xpnet.parity.stage_statistics import Agreement
-from xpnet.testing.backend_choice import why_not
+from xpnet.testing.backend_choice import unavailable_reason
 from xpnet.testing.backends import open_backend
 
 __all__ = ["BACKENDS", "CONFIDENCE", "LARGEST_EXPONENT", "Catch", "Study", "studies_of"]
@@ -117,7 +117,7 @@ class Study:
     ) -> None:
         names = BACKENDS if seed[1] % _NETWORKS_PER_JAX == 0 else BACKENDS[:-1]
         with ExitStack() as settings:
-            backends = [open_backend(name) for name in names if why_not(name) is None]
+            backends = [open_backend(name) for name in names if unavailable_reason(name) is None]
             for backend in backends:
                 settings.enter_context(backend.flags)
             right = dict(right_candidates(case.network, case.rows, backends))

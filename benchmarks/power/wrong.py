@@ -17,7 +17,7 @@ from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.rounding import in_float64
 from xpnet.parity.candidates import on_backend
-from xpnet.testing.backend_choice import why_not
+from xpnet.testing.backend_choice import unavailable_reason
 from xpnet.testing.backends import open_backend
 
 __all__ = ["PARAMETER", "Fault", "faults_of", "faults_of_place", "parameter_fault", "rule_fault"]
@@ -143,7 +143,7 @@ def faults_of_place(layer: Dense) -> Iterator[tuple[str, Network, AbstractContex
     """Yield by name a network of one layer, and a context in which its results are elsewhere."""
     here = Network([layer])
     yield "result in float64", here, _changing(layer, lambda y: y.astype(np.float64))
-    if why_not(_STRICT) is None:
+    if unavailable_reason(_STRICT) is None:
         there = on_backend(here, open_backend(_STRICT))
         host = open_backend("array-api-strict").device
         yield "result on the wrong device", there, _changing(layer, lambda y: y.to_device(host))

@@ -1,11 +1,18 @@
-"""Which backends there are, what words mean, and which are here."""
+"""Names of the backends, words that select them, and reasons why one is unavailable."""
 
 import sys
 
 import pytest
 
 from xpnet.testing import backend_choice
-from xpnet.testing.backend_choice import NAMES, choosing, chosen, expand, why_not
+from xpnet.testing.backend_choice import (
+    NAMES,
+    no_cuda_reason,
+    select_backends,
+    selected_backends,
+    unavailable_reason,
+    use_backends,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,47 +29,50 @@ from xpnet.testing.backend_choice import NAMES, choosing, chosen, expand, why_no
     ],
 )
 def test_words_stand_for_backends(words, names):
-    assert expand(words) == names
+    assert select_backends(words) == names
 
 
 def test_unknown_words_are_refused_with_the_known_ones():
     with pytest.raises(
         ValueError, match=r"^--xp must name backends; got 'cuppy', known are all, numpy, .*, cupy$"
     ):
-        expand(["numpy", "cuppy"], "--xp")
+        select_backends(["numpy", "cuppy"], "--xp")
 
 
 def test_a_choice_ends_with_its_context():
-    before = chosen()
-    with choosing(("numpy",)):
-        assert chosen() == ("numpy",)
-    assert chosen() == before
+    before = selected_backends()
+    with use_backends(("numpy",)):
+        assert selected_backends() == ("numpy",)
+    assert selected_backends() == before
 
 
 def test_numpy_is_always_here():
-    assert why_not("numpy") is None
+    assert unavailable_reason("numpy") is None
 
 
 def test_words_that_take_out_begin_with_what_is_given():
-    assert expand("-numpy", start=("numpy", "jax")) == ("jax",)
+    assert select_backends("-numpy", start=("numpy", "jax")) == ("jax",)
 
 
 def test_an_old_array_api_strict_is_told_so(monkeypatch):
     monkeypatch.setattr(backend_choice.importlib.metadata, "version", lambda _: "2.3")
     reason = "array-api-strict 2.3 is too old: 2.6.1 or newer is needed"
-    assert why_not.__wrapped__("array-api-strict:device1") == reason
+    assert unavailable_reason.__wrapped__("array-api-strict:device1") == reason
 
 
 def test_a_torch_that_cannot_be_imported_is_not_here(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    reason = backend_choice._why_no_cuda(str(tmp_path / "__init__.py"))  # noqa: SLF001
+    reason = no_cuda_reason(str(tmp_path / "__init__.py"))
     assert reason.startswith("torch cannot be imported: ModuleNotFoundError: ")
 
 
 def test_what_is_not_installed_is_not_here(monkeypatch):
     monkeypatch.setattr(backend_choice.importlib.util, "find_spec", lambda _: None)
-    assert why_not.__wrapped__("torch:cuda") == "torch is not installed"
-    assert why_not.__wrapped__("array-api-strict:device1") == "array-api-strict is not installed"
+    assert unavailable_reason.__wrapped__("torch:cuda") == "torch is not installed"
+    assert (
+        unavailable_reason.__wrapped__("array-api-strict:device1")
+        == "array-api-strict is not installed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,10 +88,10 @@ def test_torch_needs_cuda_for_its_gpu(tmp_path, monkeypatch, line, available, re
     answer = type("cuda", (), {"is_available": staticmethod(lambda: available)})
     torch = type("torch", (), {"cuda": answer})
     monkeypatch.setitem(sys.modules, "torch", torch)
-    assert backend_choice._why_no_cuda(str(tmp_path / "__init__.py")) == reason  # noqa: SLF001
+    assert no_cuda_reason(str(tmp_path / "__init__.py")) == reason
 
 
 def test_cupy_is_diagnosed(monkeypatch):
     diagnosis = type("Diagnosis", (), {"usable": False, "__str__": lambda _: "no driver; buy one"})
     monkeypatch.setattr(backend_choice, "diagnose", diagnosis)
-    assert why_not.__wrapped__("cupy") == "no driver; buy one"
+    assert unavailable_reason.__wrapped__("cupy") == "no driver; buy one"

@@ -8,7 +8,7 @@ import pytest
 
 from xpnet.arrays.namespace import array_namespace
 from xpnet.testing import comparison
-from xpnet.testing.backend_choice import choosing
+from xpnet.testing.backend_choice import use_backends
 from xpnet.testing.comparison import assert_parity
 
 pytest.importorskip("array_api_strict")
@@ -99,7 +99,7 @@ def test_the_result_may_be_meant_to_be_of_one_dtype():
     x = np.arange(4, dtype="uint8")
     message = (
         r"^on numpy in float64, the result must be of dtype float64; got float32\."
-        r' If it is meant to be that, say dtype="\.\.\."$'
+        r' If this is intended, give dtype="\.\.\."$'
     )
     with pytest.raises(AssertionError, match=message):
         assert_parity(pixels, x, backends=STRICT)
@@ -189,7 +189,9 @@ def test_looking_at_values_is_found_without_a_lazy_library(look):
         look(array_namespace(x).sum(x))
         return x
 
-    message = r"array-api-strict:strictest: RuntimeError: an array's values .* lazy=False lets the"
+    message = (
+        r"array-api-strict:strictest: RuntimeError: an array's values .* lazy=False allows the"
+    )
     with pytest.raises(AssertionError, match=message):
         assert_parity(wrong, X, backends=STRICT)
     assert_parity(wrong, X, backends=STRICT, lazy=False)
@@ -203,7 +205,7 @@ def test_looking_at_values_is_found_without_a_lazy_library(look):
     ],
 )
 def test_shapes_that_depend_on_values_are_found_with_the_mend(function, word):
-    message = rf"strictest: RuntimeError: .*{word}.*\. lazy=False lets the function look"
+    message = rf"strictest: RuntimeError: .*{word}.*\. lazy=False allows the function"
     with pytest.raises(AssertionError, match=message):
         assert_parity(function, X, backends=STRICT)
 
@@ -249,7 +251,7 @@ def test_places_do_not_coarsen_the_default_bound():
 )
 def test_a_coarse_bound_is_told(function, x, options):
     message = (
-        r"^the bound is coarse: \d\.\d+ \(8 \* sqrt\(n\).* scale = 1e\+06\)\. A `bound` of your own"
+        r"^the bound is coarse: \d\.\d+ \(8 \* sqrt\(n\).* scale = 1e\+06\)\. An explicit `bound`"
     )
     with pytest.warns(UserWarning, match=message) as caught:
         assert_parity(function, np.asarray(x, "float32"), backends=STRICT, **options)
@@ -279,7 +281,7 @@ def test_advice_where_values_alone_are_wrong():
         assert_parity(precise, X, backends=STRICT)
     *_, dtype, bound = str(caught.value).splitlines()
     assert dtype.startswith("No backend agrees with float64: does the function depend on the dtype")
-    assert bound == "Where numbers on the way are larger than arguments and result, give `bound`."
+    assert bound == "If intermediate numbers are larger than arguments and result, give `bound`."
     with pytest.raises(AssertionError) as caught:
         assert_parity(precise, X, backends=STRICT, bound=1)
     assert str(caught.value).splitlines()[-1] == dtype
@@ -313,7 +315,7 @@ def test_compiled_results_are_judged_too():
 
 def test_arguments_of_the_caller_stay_as_they_are():
     x = X.copy()
-    with pytest.raises(AssertionError, match="argument 1 must stay as it was"):
+    with pytest.raises(AssertionError, match="argument 1 must not change"):
         assert_parity(lambda x: x.__setitem__(0, 0.0) or x, x, backends=STRICT)
     np.testing.assert_array_equal(x, X)
 
@@ -329,14 +331,19 @@ def test_a_function_that_fails_on_numpy_is_told_so():
 
 def test_the_choice_of_backends_counts():
     wrong = only_on("strict", lambda x: x, lambda x: x + 1.0)
-    with choosing(("numpy",)):
+    with use_backends(("numpy",)):
         assert_parity(wrong, X)
-    with choosing(("numpy", "array-api-strict")), pytest.raises(AssertionError, match="1 of 2 b"):
+    with (
+        use_backends(("numpy", "array-api-strict")),
+        pytest.raises(AssertionError, match="1 of 2 b"),
+    ):
         assert_parity(wrong, X)
 
 
 def test_numpy_alone_is_no_comparison(monkeypatch):
-    monkeypatch.setattr(comparison, "why_not", lambda name: None if name == "numpy" else "no")
+    monkeypatch.setattr(
+        comparison, "unavailable_reason", lambda name: None if name == "numpy" else "no"
+    )
     message = r"another library to compare NumPy with; got none \(dask: no\)$"
     with pytest.raises(RuntimeError, match=message):
         assert_parity(softmax, X, backends=["numpy", "dask"])

@@ -9,7 +9,7 @@ import pytest
 
 from xpnet.arrays.namespace import device_of, is_array
 from xpnet.testing.backends import open_backend
-from xpnet.testing.device_namespace import PlacedNamespace
+from xpnet.testing.device_namespace import DeviceNamespace
 
 strict = pytest.importorskip("array_api_strict")
 xpx = pytest.importorskip("array_api_extra")
@@ -104,7 +104,7 @@ def test_float64_where_there_is_none_is_a_skip(create):
 
 def test_a_default_device_needs_no_stand_in():
     assert open_backend("array-api-strict").namespace is strict
-    assert isinstance(open_backend("array-api-strict:device1").namespace, PlacedNamespace)
+    assert isinstance(open_backend("array-api-strict:device1").namespace, DeviceNamespace)
 
 
 def test_functions_of_array_api_extra_take_it(xp, xp_device):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from xpnet.testing import plugin
-from xpnet.testing.backend_choice import NAMES, chosen, why_not
+from xpnet.testing.backend_choice import NAMES, selected_backends, unavailable_reason
 
 # A session within a session forgets the modules that it was the first to import, and some cannot
 # be imported twice.
@@ -138,7 +138,7 @@ def test_an_own_xp_does_not_go_with_the_device_of_ours(run):
         """)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["*xp_device and xp_backend belong to the plugin's xp: this test has an xp of its own"]
+        ["*xp_device and xp_backend require the plugin's xp: this test has its own xp"]
     )
 
 
@@ -161,8 +161,8 @@ def test_what_cannot_run_on_each_backend_says_so(run):
     result.assert_outcomes(errors=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*on each backend, which unittest.TestCase does not let",
-            "*must be arguments of the test *",
+            "*xp, xp_device and xp_backend are not available in unittest.TestCase",
+            "*must be arguments of the test or of its fixtures",
         ]
     )
 
@@ -198,9 +198,9 @@ def test_backends_are_chosen(run, option, names):
 
 
 def test_a_choice_ends_with_its_session(run):
-    before = chosen()
+    before = selected_backends()
     run("def test_it(xp):\n    pass", "--xp-backends=numpy").assert_outcomes(passed=1)
-    assert chosen() == before
+    assert selected_backends() == before
 
 
 def test_a_test_may_name_its_backends(run):
@@ -237,7 +237,9 @@ def test_a_test_may_name_no_unknown_backend(run):
 def no_torch(monkeypatch):
     """Make torch look as if it were not installed."""
     reasons = {"torch": "torch is not installed", "torch:cuda": "torch is not installed"}
-    monkeypatch.setattr(plugin, "why_not", lambda name: reasons.get(name) or why_not(name))
+    monkeypatch.setattr(
+        plugin, "unavailable_reason", lambda name: reasons.get(name) or unavailable_reason(name)
+    )
 
 
 @pytest.mark.usefixtures("no_torch")
@@ -354,8 +356,8 @@ def test_tagged(xp):
     ids=["dask", "jax"],
 )
 def test_lazy_libraries_are_lazy_for_tagged_functions(pytester, monkeypatch, library, error):
-    if why_not(library):
-        pytest.skip(why_not(library))
+    if unavailable_reason(library):
+        pytest.skip(unavailable_reason(library))
     pytester.makepyfile(LAZY)
     # A process of its own, in another folder: these libraries must not be imported twice in one.
     monkeypatch.setenv("PYTHONPATH", str(Path(plugin.__file__).parents[2]))

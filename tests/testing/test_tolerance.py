@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from xpnet.testing.tolerance import Limit, Tolerance, deviation, spacing
+from xpnet.testing.tolerance import AllowedError, Tolerance, describe_deviation, spacing
 
 TINY = float(np.finfo("float32").smallest_normal)
 EPS = 2.0**-23
@@ -28,19 +28,19 @@ def test_spacing(exact, dtype, ulp):
 
 
 def test_a_bound_in_ulp_grows_with_the_result():
-    limit = Tolerance(3).limit(np.asarray([1.0, 1024.0]), "float32", [])
+    limit = Tolerance(3).allowed_error(np.asarray([1.0, 1024.0]), "float32", [])
     np.testing.assert_array_equal(limit.error, [3 * EPS + TINY, 3 * 1024 * EPS + TINY])
     assert limit.words == "3 ULP of float32"
 
 
 def test_absolute_errors_are_as_given():
-    limit = Tolerance([0.5, math.inf]).limit(np.zeros((3, 2)), "float32", [])
+    limit = Tolerance([0.5, math.inf]).allowed_error(np.zeros((3, 2)), "float32", [])
     np.testing.assert_array_equal(limit.error, [[0.5 + TINY, math.inf]] * 3)
     assert limit.words == "`bound`"
 
 
 def test_absolute_errors_for_float64_are_coarser_in_float32():
-    limit = Tolerance(np.asarray(1e-12)).limit(np.zeros(1), "float32", [], is_rounded=True)
+    limit = Tolerance(np.asarray(1e-12)).allowed_error(np.zeros(1), "float32", [], is_rounded=True)
     np.testing.assert_array_equal(limit.error, 1e-12 * 2**29 + TINY)
     assert limit.words == "`bound` times 5.36871e+08, for lack of float64"
 
@@ -55,16 +55,16 @@ def test_absolute_errors_for_float64_are_coarser_in_float32():
     ],
 )
 def test_the_bound_by_a_count(tolerance, arguments, n, scale, word):
-    limit = tolerance.limit(np.asarray([0.0, 0.5]), "float32", arguments)
+    limit = tolerance.allowed_error(np.asarray([0.0, 0.5]), "float32", arguments)
     np.testing.assert_allclose(limit.error, [8 * math.sqrt(n) * EPS * scale + TINY] * 2, rtol=1e-15)
     words = f"8 * sqrt(n) * eps * scale, n = {n} ({word}), eps = 1.19e-07, scale = {scale:g}"
     assert limit.words == words
 
 
 def test_of_empty_results_nothing_is_asked():
-    limit = Tolerance().limit(np.zeros((0, 3)), "float32", [np.zeros(0)])
+    limit = Tolerance().allowed_error(np.zeros((0, 3)), "float32", [np.zeros(0)])
     assert limit.error.shape == (0, 3)
-    assert deviation(np.zeros((0, 3)), np.zeros((0, 3)), limit, "float32") is None
+    assert describe_deviation(np.zeros((0, 3)), np.zeros((0, 3)), limit, "float32") is None
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_of_empty_results_nothing_is_asked():
         ({"bound": [1.0, -2.0]}, ValueError, "`bound` must hold absolute errors.*; got -2.0"),
         ({"bound": [math.nan]}, ValueError, "`bound` must hold absolute errors.*; got nan"),
         ({"operations": 0}, ValueError, "`operations` must be 1 or more; got 0"),
-        ({"operations": 2.5}, TypeError, "`operations` must be a whole number; got float"),
-        ({"operations": True}, TypeError, "`operations` must be a whole number; got bool"),
+        ({"operations": 2.5}, TypeError, "`operations` must be an integer; got float"),
+        ({"operations": True}, TypeError, "`operations` must be an integer; got bool"),
     ],
 )
 def test_what_is_no_bound_is_refused(options, error, message):
@@ -92,7 +92,7 @@ def test_what_is_no_bound_is_refused(options, error, message):
 
 def test_a_bound_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"`bound` must fit the result's shape \(3,\); got .*\(2,"):
-        Tolerance([1.0, 2.0]).limit(np.zeros(3), "float32", [])
+        Tolerance([1.0, 2.0]).allowed_error(np.zeros(3), "float32", [])
 
 
 TOP = float(np.finfo("float32").max)
@@ -108,8 +108,8 @@ TOP = float(np.finfo("float32").max)
     ],
 )
 def test_within_the_bound(actual, exact):
-    limit = Limit(np.asarray([0.25]), "")
-    assert deviation(np.asarray([actual]), np.asarray([exact]), limit, "float32") is None
+    limit = AllowedError(np.asarray([0.25]), "")
+    assert describe_deviation(np.asarray([actual]), np.asarray([exact]), limit, "float32") is None
 
 
 @pytest.mark.parametrize(
@@ -125,26 +125,28 @@ def test_within_the_bound(actual, exact):
     ],
 )
 def test_out_of_the_bound(actual, exact):
-    limit = Limit(np.asarray([0.25]), "words")
-    fault = deviation(np.asarray([actual]), np.asarray([exact]), limit, "float32")
+    limit = AllowedError(np.asarray([0.25]), "words")
+    fault = describe_deviation(np.asarray([actual]), np.asarray([exact]), limit, "float32")
     assert fault.startswith(f"1 of 1 values out of bound, the worst at [0]: {actual:.9g} instead")
     assert fault.endswith(f"instead of {exact:.9g}, the bound is 0.25 (words)") or "ULP" in fault
 
 
 def test_a_result_may_round_to_infinity_from_within_its_bound():
-    limit = Limit(np.asarray([2.0**104]), "")
-    assert deviation(np.asarray([-math.inf]), np.asarray([-TOP]), limit, "float32") is None
+    limit = AllowedError(np.asarray([2.0**104]), "")
+    assert describe_deviation(np.asarray([-math.inf]), np.asarray([-TOP]), limit, "float32") is None
 
 
 def test_no_bound_lets_all_but_nan_pass():
-    limit = Limit(np.asarray([math.inf]), "")
-    assert deviation(np.asarray([math.inf]), np.asarray([1.0]), limit, "float32") is None
-    assert deviation(np.asarray([math.nan]), np.asarray([1.0]), limit, "float32") is not None
+    limit = AllowedError(np.asarray([math.inf]), "")
+    assert describe_deviation(np.asarray([math.inf]), np.asarray([1.0]), limit, "float32") is None
+    assert (
+        describe_deviation(np.asarray([math.nan]), np.asarray([1.0]), limit, "float32") is not None
+    )
 
 
 def test_the_worst_is_that_which_exceeds_its_bound_most():
-    limit = Limit(np.asarray([[1.0, 0.001]]), "words")
-    fault = deviation(np.asarray([[3.0, 1.5]]), np.asarray([[0.0, 1.0]]), limit, "float32")
+    limit = AllowedError(np.asarray([[1.0, 0.001]]), "words")
+    fault = describe_deviation(np.asarray([[3.0, 1.5]]), np.asarray([[0.0, 1.0]]), limit, "float32")
     assert fault == (
         "2 of 2 values out of bound, the worst at [0, 1]: 1.5 instead of 1,"
         " off by 0.5 (4.19e+06 ULP), the bound is 0.001 (words)"
@@ -152,5 +154,7 @@ def test_the_worst_is_that_which_exceeds_its_bound_most():
 
 
 def test_a_single_value_has_no_place():
-    fault = deviation(np.asarray(2.0), np.asarray(1.0), Limit(np.asarray(0.0), ""), "float64")
+    fault = describe_deviation(
+        np.asarray(2.0), np.asarray(1.0), AllowedError(np.asarray(0.0), ""), "float64"
+    )
     assert "the worst: 2 instead of 1, off by 1 (4.5e+15 ULP)" in fault

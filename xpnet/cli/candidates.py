@@ -119,10 +119,10 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
     from importlib.metadata import version
 
     from xpnet.parity.candidates import on_backend
-    from xpnet.testing.backend_choice import NAMES, why_not
+    from xpnet.testing.backend_choice import NAMES, unavailable_reason
     from xpnet.testing.backends import dtype_name, open_backend
 
-    reason = why_not(name) if name in NAMES else f"known are {', '.join(NAMES)}"
+    reason = unavailable_reason(name) if name in NAMES else f"known are {', '.join(NAMES)}"
     if reason is not None:
         msg = f"--libraries: {name} cannot be used: {reason}"
         raise UsageError(msg)

@@ -1,4 +1,4 @@
-"""Which backends there are, which are here, and which are to be tried."""
+"""Names of the backends, their availability, and the selection that tests run on."""
 
 import functools
 import importlib
@@ -12,10 +12,20 @@ from typing import Final
 
 from xpnet.arrays.gpu.diagnosis import diagnose
 
-__all__ = ["NAMES", "STRICTEST", "choosing", "chosen", "expand", "matching", "module_of", "why_not"]
+__all__ = [
+    "NAMES",
+    "STRICTEST",
+    "backends_matching",
+    "module_of",
+    "no_cuda_reason",
+    "select_backends",
+    "selected_backends",
+    "unavailable_reason",
+    "use_backends",
+]
 
-# Every backend, in the order in which tests run. A name is a library, and after a colon what
-# makes this backend another than the library's default.
+# Every backend, in the order in which tests run: a library, and after a colon what distinguishes
+# the backend from the library's default.
 NAMES: Final = (
     "numpy",
     "array-api-strict",
@@ -28,23 +38,23 @@ NAMES: Final = (
     "jax",
     "cupy",
 )
-# The one that refuses what lazy libraries cannot do.
+# The backend that rejects everything that lazy libraries cannot do.
 STRICTEST: Final = "array-api-strict:strictest"
-# The module of a library, where it is not called as the library.
+# The module of a library, if its name differs from the library's.
 _MODULES: Final = {"array-api-strict": "array_api_strict", "dask": "dask.array", "jax": "jax.numpy"}
-# Older ones have no device without float64, or turn float32 arguments into float64.
+# Older versions lack a device without float64, or promote float32 arguments to float64.
 _OLDEST_STRICT: Final = "2.6.1"
-# The last one counts: a test session within a test session has a choice of its own.
-_choices: Final[list[tuple[str, ...]]] = [NAMES]
+# A stack: a pytest session within a pytest session has its own selection.
+_selections: Final[list[tuple[str, ...]]] = [NAMES]
 
 
-def matching(word: str, /, argument: str = "`backends`") -> tuple[str, ...]:
-    """Return the backends that a word means: a backend, all devices of a library, or ``"all"``.
+def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, ...]:
+    """Return the backend of this name, all backends of a library, or all for ``"all"``.
 
     Raises
     ------
     ValueError
-        If it is none of these; the message, which calls it `argument`, lists them.
+        If nothing matches; the message, which calls the word `argument`, lists the names.
     """
     found = [name for name in NAMES if word in {name, name.partition(":")[0], "all"}]
     if not found:
@@ -53,56 +63,57 @@ def matching(word: str, /, argument: str = "`backends`") -> tuple[str, ...]:
     return tuple(found)
 
 
-def expand(
+def select_backends(
     words: str | Iterable[str], /, argument: str = "`backends`", *, start: tuple[str, ...] = NAMES
 ) -> tuple[str, ...]:
-    """Return the backends that these words mean, in the order of `NAMES`.
+    """Return the backends that match some words, in the order of `NAMES`.
 
     Parameters
     ----------
     words : str or iterable of str
-        Each as `matching` takes it, or with a ``-`` before it: that takes its backends out. A
-        single string holds words with commas between them.
+        Each as for `backends_matching`, or with a leading ``-``, which removes its backends. A
+        single string holds words separated by commas.
     argument : str
-        What the error message calls them.
+        Name of the option in error messages.
     start : tuple of str, default NAMES
-        What words that only take out begin with.
+        The backends that words are removed from, if all words begin with ``-``.
 
     Raises
     ------
     ValueError
-        If a word is none of these; the message lists them.
+        If a word matches no backend; the message lists their names.
 
     Examples
     --------
-    >>> expand(["torch", "numpy", "array-api-strict:device1"])
+    >>> select_backends(["torch", "numpy", "array-api-strict:device1"])
     ('numpy', 'array-api-strict:device1', 'torch', 'torch:cuda')
-    >>> expand("jax, torch, -torch:cuda")
+    >>> select_backends("jax, torch, -torch:cuda")
     ('torch', 'jax')
     """
     split = words.split(",") if isinstance(words, str) else words
     stripped = [word.strip() for word in split if word.strip()]
-    meant, out = set[str](), set[str]()
+    added, removed = set[str](), set[str]()
     for word in stripped:
-        (out if word.startswith("-") else meant).update(matching(word.removeprefix("-"), argument))
+        names = backends_matching(word.removeprefix("-"), argument)
+        (removed if word.startswith("-") else added).update(names)
     if stripped and all(word.startswith("-") for word in stripped):
-        meant = set(start)
-    return tuple(name for name in NAMES if name in meant - out)
+        added = set(start)
+    return tuple(name for name in NAMES if name in added - removed)
 
 
-def chosen() -> tuple[str, ...]:
-    """Return the names of the backends to be tried: all, unless `choosing` names some."""
-    return _choices[-1]
+def selected_backends() -> tuple[str, ...]:
+    """Return the names of the backends that tests run on: all, or those of `use_backends`."""
+    return _selections[-1]
 
 
 @contextmanager
-def choosing(names: tuple[str, ...], /) -> Iterator[None]:
-    """Let `chosen` give these names within this context."""
-    _choices.append(names)
+def use_backends(names: tuple[str, ...], /) -> Iterator[None]:
+    """Select the backends that tests run on, within a context."""
+    _selections.append(names)
     try:
         yield
     finally:
-        _choices.pop()
+        _selections.pop()
 
 
 def module_of(library: str, /) -> str:
@@ -111,8 +122,8 @@ def module_of(library: str, /) -> str:
 
 
 @functools.cache
-def why_not(name: str, /) -> str | None:
-    """Return why a backend cannot be tried here; None if it can."""
+def unavailable_reason(name: str, /) -> str | None:
+    """Return the reason why a backend is unavailable on this machine; None if it is available."""
     library, _, variant = name.partition(":")
     if library == "cupy":
         diagnosis = diagnose()
@@ -121,28 +132,24 @@ def why_not(name: str, /) -> str | None:
     if spec is None:
         return f"{library} is not installed"
     if library == "array-api-strict":
-        return _why_too_old()
-    return _why_no_cuda(spec.origin) if variant == "cuda" else None
+        version, oldest = importlib.metadata.version(library), _OLDEST_STRICT
+        if _version_numbers(version) < _version_numbers(oldest):
+            return f"array-api-strict {version} is too old: {oldest} or newer is needed"
+    return no_cuda_reason(spec.origin) if variant == "cuda" else None
 
 
-def _why_too_old() -> str | None:
-    version = importlib.metadata.version("array-api-strict")
-    if _numbers(version) >= _numbers(_OLDEST_STRICT):
-        return None
-    return f"array-api-strict {version} is too old: {_OLDEST_STRICT} or newer is needed"
-
-
-def _numbers(version: str) -> list[int]:
+def _version_numbers(version: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", version)]
 
 
-def _why_no_cuda(origin: str | None) -> str | None:
-    # Importing torch takes seconds: a build for CPUs alone says so in a file of two lines.
+def no_cuda_reason(origin: str | None, /) -> str | None:
+    """Return the reason why an installation of torch cannot use a GPU; None if it can."""
+    # Importing torch takes seconds, but a small file identifies builds for CPUs only.
     version = Path(origin or "").with_name("version.py")
     if version.exists() and re.search(r"^cuda\b.*= None", version.read_text("utf-8"), re.MULTILINE):
         return "this build of torch has no CUDA"
     try:
         torch = importlib.import_module("torch")
-    except Exception as error:  # noqa: BLE001 (a broken one raises what it likes)
+    except Exception as error:  # noqa: BLE001 (a broken installation raises any error)
         return f"torch cannot be imported: {type(error).__name__}: {error}"
     return None if torch.cuda.is_available() else "torch finds no usable GPU"

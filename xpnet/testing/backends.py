@@ -1,6 +1,7 @@
-"""The backends: each array library and device that code can be tried on.
+"""Backends: the array libraries and devices that array code is tested on.
 
-pytest is not needed: the plugin builds its fixtures from this, and `assert_parity` its comparison.
+pytest is not required. The plugin builds its fixtures on this module, `assert_parity` its
+comparison.
 """
 
 import importlib
@@ -16,26 +17,26 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import array_namespace, device_of, is_array, library_of
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.testing.backend_choice import STRICTEST, module_of
-from xpnet.testing.device_namespace import PlacedNamespace
+from xpnet.testing.device_namespace import DeviceNamespace
 
 __all__ = ["Backend", "dtype_name", "open_backend"]
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A library and a device: how a test makes its arrays there, and judges what comes back.
+    """An array library and a device: creation of arrays, and validation of results.
 
     Attributes
     ----------
     name : str
-        One of `choice.NAMES`, such as ``"array-api-strict:device1"``.
+        One of `backend_choice.NAMES`, for example ``"array-api-strict:device1"``.
     xp : namespace
-        The library's own namespace, as ``xpnet.arrays.namespace.array_namespace`` gives it.
+        The library's own namespace, as ``xpnet.arrays.namespace.array_namespace`` returns it.
     device : object
-        The device in the library's own terms.
+        The library's device object.
     flags : context manager
-        Holds the library's settings while the backend is in use, and for what is asked of it. In
-        JAX they switch 64-bit numbers on: without them its float64 arrays are float32, and its
+        Applies the library's settings; to be entered while the backend and its attributes are in
+        use. For JAX they enable 64-bit numbers: otherwise its float64 arrays are float32, and its
         integers int32.
     """
 
@@ -46,42 +47,42 @@ class Backend:
 
     @property
     def library(self) -> str:
-        """The library's name, such as ``"array-api-strict"``."""
+        """The library's name, for example ``"array-api-strict"``."""
         return self.name.partition(":")[0]
 
     @property
     def has_float64(self) -> bool:
-        """Whether the device has float64 at all."""
+        """True if the device supports float64."""
         return "float64" in self.xp.__array_namespace_info__().dtypes(device=self.device)
 
     def has(self, dtypes: Iterable[str], /) -> bool:
-        """Tell whether the library has all these dtypes, such as ``"float16"``."""
+        """Return whether the library has all these dtypes, for example ``"float16"``."""
         return all(hasattr(self.xp, dtype) for dtype in dtypes)
 
     @property
     def namespace(self) -> Any:
-        """The namespace for tests: array-api-compat's, its creation functions on the device.
+        """The namespace for tests: array-api-compat's, with creation functions on the device.
 
-        That is the plain namespace where the device is the library's default, and else a
-        `PlacedNamespace`, which is equal to the plain one (``==``) but not the same object.
+        That is the plain namespace if the device is the library's default. Otherwise it is a
+        `DeviceNamespace`, which is equal to the plain one (``==``) but not the same object.
         """
         if self.library == "numpy":
-            # The one that array-api-compat gives for NumPy arrays.
+            # array-api-compat returns this one for NumPy arrays.
             return importlib.import_module("array_api_compat.numpy")
         if self.name in {"array-api-strict:device1", "array-api-strict:no_float64", "torch:cuda"}:
             lacking = () if self.has_float64 else ("float64",)
-            return PlacedNamespace(self.xp, self.device, name=self.name, lacking=lacking)
+            return DeviceNamespace(self.xp, self.device, name=self.name, lacking=lacking)
         return self.xp
 
     def asarray(self, values: Any, dtype: Any = "float32") -> Any:
         """Return values (numbers, lists or a NumPy array) as an array of this backend.
 
-        The dtype is the name of one, or any library's.
+        `dtype` is the name of a dtype, or any library's dtype.
 
         Raises
         ------
         unittest.SkipTest
-            If the device has no such dtype: pytest counts the test as skipped.
+            If the device lacks the dtype; pytest then skips the test.
         """
         name = dtype_name(dtype)
         if not self.has([name]) or (name == "float64" and not self.has_float64):
@@ -92,7 +93,7 @@ class Backend:
     def faults(
         self, result: Any, /, *, dtypes: Iterable[str], shape: tuple[int, ...]
     ) -> Iterator[str]:
-        """Say what is wrong with a result's library, device, dtype and shape."""
+        """Yield a message for a wrong library, device, dtype or shape of a result."""
         if not is_array(result):
             yield f"must be an array of {self.library}; got {type(result).__name__}"
             return
@@ -107,14 +108,14 @@ class Backend:
             yield f"must have shape {shape}; got {tuple(result.shape)}"
 
     def check(self, result: Any, *, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return a result's values in NumPy; fail unless it belongs here, dtype and shape included.
+        """Return a result as a NumPy array, after validation of its dtype, shape and backend.
 
-        The dtype is the name of one, or any library's.
+        `dtype` is the name of a dtype, or any library's dtype.
 
         Raises
         ------
         AssertionError
-            If the result's library, device, dtype or shape is another.
+            If the result's library, device, dtype or shape is wrong.
         """
         __tracebackhide__ = True
         for fault in self.faults(result, dtypes=(dtype_name(dtype),), shape=shape):
@@ -124,14 +125,14 @@ class Backend:
 
 
 def dtype_name(dtype: Any, /) -> str:
-    """Return a dtype's name in the standard, such as ``"float32"``, for any library's dtype.
+    """Return the name of any library's dtype in the array-API standard, such as ``"float32"``.
 
     Examples
     --------
     >>> dtype_name(np.float32), dtype_name(np.dtype("int8")), dtype_name("bool")
     ('float32', 'int8', 'bool')
     """
-    if isinstance(dtype, type):  # as NumPy's and JAX's may be
+    if isinstance(dtype, type):  # as in NumPy and JAX
         return dtype.__name__
     return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
 
@@ -139,12 +140,12 @@ def dtype_name(dtype: Any, /) -> str:
 def open_backend(name: str, /) -> Backend:
     """Return the backend of this name.
 
-    It changes no setting of the library: `Backend.flags` does, as long as it is entered.
+    The library's settings do not change until `Backend.flags` is entered.
 
     Raises
     ------
     ModuleNotFoundError
-        If its library is not installed.
+        If the library is not installed.
 
     Examples
     --------
@@ -155,24 +156,20 @@ def open_backend(name: str, /) -> Backend:
     if library == "numpy":
         return Backend(name, np, "cpu")
     module = importlib.import_module(module_of(library))
-    if library == "array-api-strict":
-        return _open_strict(name, variant, module)
-    example = module.zeros(1, device=variant) if variant else module.zeros(1)
-    flags = _WideJax() if library == "jax" else nullcontext()
-    return Backend(name, array_namespace(example), device_of(example), flags)
-
-
-def _open_strict(name: str, variant: str, strict: Any) -> Backend:
     if name == STRICTEST:
-        # What code for lazy libraries must do without. Extensions (linalg, fft) stay on: every
-        # library here has them.
-        flags = strict.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False)
-        return Backend(name, strict, strict.Device("CPU_DEVICE"), flags)
-    return Backend(name, strict, strict.Device(variant or "CPU_DEVICE"))
+        # Without features that lazy libraries lack. The extensions (linalg, fft) stay enabled:
+        # every library here has them.
+        flags = module.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False)
+        return Backend(name, module, module.Device("CPU_DEVICE"), flags)
+    if library == "array-api-strict":
+        return Backend(name, module, module.Device(variant or "CPU_DEVICE"))
+    example = module.zeros(1, device=variant) if variant else module.zeros(1)
+    settings = _Jax64Bit() if library == "jax" else nullcontext()
+    return Backend(name, array_namespace(example), device_of(example), settings)
 
 
-class _WideJax(AbstractContextManager[None]):
-    """JAX's 64-bit numbers, on while this context lasts; contexts may be nested."""
+class _Jax64Bit(AbstractContextManager[None]):
+    """A context with JAX's 64-bit numbers enabled, which may be nested."""
 
     def __init__(self) -> None:
         self._config = importlib.import_module("jax").config
@@ -180,7 +177,7 @@ class _WideJax(AbstractContextManager[None]):
 
     def __enter__(self) -> None:
         self._before.append(self._config.jax_enable_x64)
-        self._config.update("jax_enable_x64", True)  # noqa: FBT003 (JAX's own signature)
+        self._config.update("jax_enable_x64", val=True)
 
     def __exit__(self, *_: object) -> None:
         self._config.update("jax_enable_x64", self._before.pop())

@@ -1,78 +1,128 @@
-"""Trying a function on one backend: what is wrong with what it gives there."""
+"""Calls of a function on one backend, and faults in its results."""
 
+import contextlib
+import importlib
 import math
+import unittest.mock
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import is_array
 from xpnet.arrays.transfer import move, to_numpy
+from xpnet.testing.backend_choice import STRICTEST
 from xpnet.testing.backends import Backend
-from xpnet.testing.calling import as_results, call, call_jitted, one_line
-from xpnet.testing.reference import Expected, Reference
-from xpnet.testing.tolerance import deviation
+from xpnet.testing.reference import ExpectedResult, Reference, as_results, one_line
+from xpnet.testing.tolerance import describe_deviation
 
-__all__ = ["faults_on"]
+__all__ = ["find_faults"]
+
+_LAZY_HINT = "lazy=False allows the function to read values"
 
 
-def faults_on(
+def find_faults(
     backend: Backend, function: Callable[..., Any], reference: Reference, *, lazy: bool
 ) -> tuple[list[str], Exception | None]:
-    """Return what is wrong with a function on a backend, and the error that it raised there."""
+    """Return messages about faults of a function on a backend, and the error that it raised."""
     where = ""
     with backend.flags:
         try:
-            expected = reference.truth(backend).arguments
-            arguments = [_made(x, backend) for x in expected]
-            returned = call(backend, function, arguments, lazy=lazy)
-            faults = list(_of_results(returned, backend, reference))
-            faults += _of_arguments(arguments, expected)
+            expected = reference.call(backend).arguments
+            # Copies, because the function may write to its arguments.
+            arguments = [
+                move(x.copy(), backend.xp, backend.device) if isinstance(x, np.ndarray) else x
+                for x in expected
+            ]
+            with _without_values(backend) if lazy else contextlib.nullcontext():
+                returned = function(*arguments)
+            faults = list(_faults_of_results(returned, backend, reference))
+            faults += _faults_of_arguments(arguments, expected)
             if lazy and backend.library == "jax" and not faults:
                 where = "under jax.jit: "
-                results = call_jitted(function, arguments)
-                jitted = results if reference.truth(backend).is_sequence else results[0]
-                faults = [where + fault for fault in _of_results(jitted, backend, reference)]
-        except Exception as error:  # noqa: BLE001 (whatever a user's function raises is a fault)
-            hint = ". lazy=False lets the function look at values" if _is_laziness(error) else ""
+                results = _call_jitted(function, arguments)
+                jitted = results if reference.call(backend).is_sequence else results[0]
+                faults = [where + x for x in _faults_of_results(jitted, backend, reference)]
+        except Exception as error:  # noqa: BLE001 (any error of a user's function is a fault)
+            hint = f". {_LAZY_HINT}" if _is_of_laziness(error) else ""
             return [where + one_line(error) + hint], error
     return faults, None
 
 
-def _is_laziness(error: Exception) -> bool:
-    """Tell whether JAX, or array-api-strict by its flags, says that values are unknown."""
+def _without_values(backend: Backend) -> AbstractContextManager[Any]:
+    """Return a context in which reading an array's values raises RuntimeError.
+
+    On Dask and the strictest backend; on others, nothing changes.
+    """
+    if backend.library == "dask":
+        fail = _raising("a Dask array was computed", "float(), bool(), numpy or compute")
+        context: AbstractContextManager[Any] = importlib.import_module("dask").config.set(
+            scheduler=fail
+        )
+        return context
+    if backend.name == STRICTEST:
+        fail = _raising("an array's values were read", "float(), bool() or int()")
+        names = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
+        methods: dict[str, Any] = dict.fromkeys(names, fail)
+        return unittest.mock.patch.multiple(type(backend.asarray(0.0)), **methods)
+    return contextlib.nullcontext()
+
+
+def _raising(what: str, how: str) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        msg = f"{what} inside the function, by {how}. {_LAZY_HINT}"
+        raise RuntimeError(msg)
+
+    return fail
+
+
+def _call_jitted(function: Callable[..., Any], arguments: list[Any]) -> list[Any]:
+    """Return a function's results under ``jax.jit``, which traces its array arguments.
+
+    Numbers are passed and returned as they are.
+    """
+    jax = importlib.import_module("jax")
+    is_traced = [is_array(x) for x in arguments]
+    numbers: list[Any] = []
+
+    def traced(arrays: list[Any]) -> list[Any]:
+        rest = iter(arrays)
+        results = as_results(
+            function(*(next(rest) if t else x for t, x in zip(is_traced, arguments, strict=True)))
+        )
+        numbers[:] = [None if is_array(y) else y for y in results]
+        return [y for y in results if is_array(y)]
+
+    compiled = iter(jax.jit(traced)([x for t, x in zip(is_traced, arguments, strict=True) if t]))
+    return [next(compiled) if number is None else number for number in numbers]
+
+
+def _is_of_laziness(error: Exception) -> bool:
+    """Return whether JAX or the flags of array-api-strict report that values are unknown."""
     flags = ("boolean_indexing", "data_dependent_shapes")
     is_of_jax = type(error).__module__.partition(".")[0] == "jax"
     return is_of_jax or any(flag in str(error) for flag in flags)
 
 
-def _made(x: Any, backend: Backend) -> Any:
-    """Return an argument on a backend: of its own memory, for the function may write to it."""
-    return move(x.copy(), backend.xp, backend.device) if isinstance(x, np.ndarray) else x
-
-
-def _of_results(returned: Any, backend: Backend, reference: Reference) -> Iterator[str]:
-    truth = reference.truth(backend)
+def _faults_of_results(returned: Any, backend: Backend, reference: Reference) -> Iterator[str]:
+    expected = reference.call(backend)
     results, is_sequence = as_results(returned), isinstance(returned, tuple | list)
-    if is_sequence != truth.is_sequence or len(results) != len(truth.results):
-        yield (
-            f"the function must return {_count(truth.results, truth.is_sequence)}, as on numpy;"
-            f" got {_count(results, is_sequence)}"
-        )
+    if is_sequence != expected.is_sequence or len(results) != len(expected.results):
+        counts = [
+            f"a sequence of {len(x)}" if is_list else "a single result"
+            for x, is_list in ((expected.results, expected.is_sequence), (results, is_sequence))
+        ]
+        yield f"the function must return {counts[0]}, as on numpy; got {counts[1]}"
         return
-    for i, (result, expected) in enumerate(zip(results, truth.results, strict=True), 1):
+    for i, (result, wanted) in enumerate(zip(results, expected.results, strict=True), 1):
         label = f"result {i}" if is_sequence else "the result"
-        for fault in _of_result(result, expected, backend, reference):
+        for fault in _faults_of_result(result, wanted, backend, reference):
             yield f"{label} {fault}"
 
 
-def _count(results: list[Any], is_sequence: bool) -> str:  # noqa: FBT001 (private)
-    return f"a sequence of {len(results)}" if is_sequence else "a single result"
-
-
-def _of_result(
-    result: Any, expected: Expected, backend: Backend, reference: Reference
+def _faults_of_result(
+    result: Any, expected: ExpectedResult, backend: Backend, reference: Reference
 ) -> Iterator[str]:
     if expected.is_number:
         if is_array(result) or not isinstance(result, bool | int | float):
@@ -80,50 +130,35 @@ def _of_result(
             return
         values = np.asarray(result)
     else:
-        result = _with_known_shape(result)
-        faults = list(
-            backend.faults(
-                result, dtypes=reference.dtypes_of(expected, backend), shape=expected.exact.shape
-            )
-        )
+        # Dask determines the shape of a selection by computing it.
+        if any(math.isnan(length) for length in getattr(result, "shape", ())):
+            result = result.compute_chunk_sizes()
+        dtypes = reference.expected_dtypes(expected, backend)
+        faults = list(backend.faults(result, dtypes=dtypes, shape=expected.exact.shape))
         yield from faults
         if faults:
             return
         values = to_numpy(result)
-    fault = _of_values(values, expected, backend, reference)
-    if fault:
-        yield fault
-
-
-def _with_known_shape(result: Any) -> Any:
-    """Return a result whose shape is known: Dask learns that of a selection by computing it."""
-    if any(math.isnan(length) for length in getattr(result, "shape", ())):
-        return result.compute_chunk_sizes()
-    return result
-
-
-def _of_values(
-    values: NDArray[Any], expected: Expected, backend: Backend, reference: Reference
-) -> str | None:
     if expected.is_floating:
-        limit, dtype = reference.limit(expected, backend)
-        fault = deviation(values, np.asarray(expected.exact), limit, dtype)
-        return fault and f"is wrong: {fault}"
+        allowed, dtype = reference.allowed_error(expected, backend)
+        fault = describe_deviation(values, np.asarray(expected.exact), allowed, dtype)
+        if fault is not None:
+            yield f"is wrong: {fault}"
+        return
     plain = np.asarray(expected.plain)
     wrong = np.argwhere(values != plain)
-    if not len(wrong):
-        return None
-    first = tuple(int(i) for i in wrong[0])
-    place = f" at {list(first)}" if first else ""
-    return (
-        f"is wrong: {len(wrong)} of {values.size} values differ, the first{place}:"
-        f" {values[first]} instead of {plain[first]}"
-    )
+    if len(wrong):
+        first = tuple(int(i) for i in wrong[0])
+        place = f" at {list(first)}" if first else ""
+        yield (
+            f"is wrong: {len(wrong)} of {values.size} values differ, the first{place}:"
+            f" {values[first]} instead of {plain[first]}"
+        )
 
 
-def _of_arguments(arguments: list[Any], expected: list[Any]) -> Iterator[str]:
+def _faults_of_arguments(arguments: list[Any], expected: list[Any]) -> Iterator[str]:
     for i, (x, before) in enumerate(zip(arguments, expected, strict=True), 1):
         if isinstance(before, np.ndarray):
             after = to_numpy(x)
             if not np.array_equal(after, before, equal_nan=before.dtype.kind == "f"):
-                yield f"argument {i} must stay as it was; the function has changed it"
+                yield f"argument {i} must not change; the function has modified it"

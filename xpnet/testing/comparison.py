@@ -1,4 +1,4 @@
-"""The comparison: a function must give the same on every array library and device."""
+"""Comparison of a function's results on every array library and device."""
 
 import functools
 import warnings
@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from xpnet.testing.backend_choice import STRICTEST, chosen, expand, why_not
+from xpnet.testing.backend_choice import (
+    STRICTEST,
+    select_backends,
+    selected_backends,
+    unavailable_reason,
+)
 from xpnet.testing.backends import Backend, dtype_name, open_backend
-from xpnet.testing.check_backend import faults_on
+from xpnet.testing.check_backend import find_faults
 from xpnet.testing.reference import Reference, host_value
-from xpnet.testing.tolerance import BEYOND, Tolerance
+from xpnet.testing.tolerance import OUT_OF_BOUND, Tolerance
 
 __all__ = ["assert_parity"]
 
@@ -27,80 +32,79 @@ def assert_parity(
     lazy: bool = True,
     backends: str | Iterable[str] | None = None,
 ) -> None:
-    r"""Fail unless a function gives the same on every array library and device that is here.
+    r"""Assert that a function gives the same results on every available library and device.
 
     The function is called on each backend with arrays of that library, on that device. Each
     result must be of the same library, on the same device, and of the right dtype and shape; its
-    values must agree with those that the function gives in NumPy with float64 arguments.
+    values must agree with those of the function in NumPy with float64 arguments.
 
     Parameters
     ----------
     function : callable
         Takes `arrays`, returns an array, a number, or a tuple or list of them.
     *arrays : array_like
-        NumPy arrays or lists keep the dtype that NumPy gives them: ``[1.0, 2.0]`` is float64. On
-        a device without float64 they are rounded to float32, and so are those of the reference.
-        Numbers, NumPy's scalars too, are passed on as Python numbers. Real and boolean dtypes.
+        NumPy arrays or lists with real or boolean dtypes, which are kept: ``[1.0, 2.0]`` is
+        float64. On a device without float64 they are rounded to float32, for the reference too.
+        Numbers, including NumPy scalars, are passed as Python numbers.
     bound : float or array_like, optional
-        How far floating-point results may be from the reference: a number is in ULP, units in
-        the last place of the result's dtype at the reference's value; an array or a list holds
-        absolute errors, that fit each result's shape (infinity: no bound). On a device without
-        float64, the absolute errors for float64 count :math:`2^{29}` times, the ratio of the two
-        precisions.
+        Largest allowed error of floating-point results. A number is in ULP, units in the last
+        place of the result's dtype at the reference's value. An array or a list holds absolute
+        errors that fit each result's shape (infinity: no bound). On a device without float64,
+        absolute errors for float64 are multiplied by :math:`2^{29}`, the ratio of the precisions.
     operations : int, optional
-        The bound by this count n of operations, for a single number of the result:
+        Number n of operations per number of the result. The bound is
         ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype and ``scale``
-        is the largest finite magnitude among the result and the floating-point arrays (if there
-        are none, all arrays). The default, if neither is given, is this bound, with n the length
-        of the longest axis of arguments and result.
+        is the largest finite magnitude among the result and the floating-point arrays (all arrays
+        if none is). This bound is also the default, with n the length of the longest axis of
+        arguments and result.
     dtype : str or dtype, optional
-        What floating-point results must be. The default is the dtype of the floating-point
-        arguments, the widest if they are several; the library's default where there are none.
+        dtype of floating-point results. The default is the widest dtype of the floating-point
+        arguments, or the library's default dtype if there are none.
     lazy : bool, default True
-        Whether the function must not look at values: under ``jax.jit`` it must run and agree, on
-        Dask it must compute nothing, and on ``array-api-strict:strictest`` boolean masks,
-        ``bool()``, ``float()`` and ``int()`` are refused. With False these three are left out.
-        Dask arrays have one chunk.
+        If true, the function must not depend on values: it must run and agree under ``jax.jit``,
+        compute nothing on Dask, and use no boolean masks, ``bool()``, ``float()`` and ``int()``
+        on ``array-api-strict:strictest``. If false, these three checks are left out. Dask arrays
+        have one chunk.
     backends : str or iterable of str, optional
-        Those to try, as in ``--xp-backends``. The default is that option's choice, and without
-        pytest all that are here.
+        Backends, as for ``--xp-backends``. The default is that option's selection, and without
+        pytest all that are available.
 
     Raises
     ------
     AssertionError
-        If the function fails or disagrees somewhere: the message says where, and what is wrong,
-        for every backend. An error of the function itself is the cause.
+        If the function fails or disagrees on a backend. The message lists the faults of every
+        backend. An error of the function itself is the cause.
     TypeError
-        If an argument is of the wrong kind, or the function returns something else.
+        If an argument is of a wrong type, or the function returns something else.
     ValueError
-        If a bound, a dtype or the name of a backend is none, a bound does not fit, or `backends`
-        is empty.
+        If a bound, a dtype or the name of a backend is invalid, a bound does not fit, or
+        `backends` is empty.
     RuntimeError
-        If no library but NumPy is here, so that nothing could be compared.
+        If no library but NumPy is available, so that nothing can be compared.
 
     Warns
     -----
     UserWarning
-        If a bound by a count of operations, the default one included, is more than a tenth (in
-        float16 a half) of the largest result, or of the median magnitude: it finds gross faults
-        alone.
+        If a bound from a count of operations, including the default one, is more than a tenth (in
+        float16 a half) of the largest result, or of the median magnitude. It then detects gross
+        faults only.
 
     Notes
     -----
     The smallest normal number is added to every bound: results below it may be zero. NaN must be
-    where NaN is. A result is infinite where the reference is, or where that is beyond the largest
-    number of the dtype. Integers and booleans must equal those that NumPy gives with the same
-    dtypes, and must be of NumPy's dtype or the library's default integer. Arguments must stay as
-    they were. In float64 the reference is NumPy's result: a bound in ULP must then have room for
-    NumPy's own error too. What a function prints, raises or changes elsewhere is not compared, nor
-    are strides, warnings and gradients.
+    where NaN is. A result may be infinite where the reference is, or is beyond the largest number
+    of the dtype. Integers and booleans must equal those of NumPy with the same dtypes, and have
+    NumPy's dtype or the library's default integer dtype. Arguments must not change. In float64
+    the reference is NumPy's result, so a bound in ULP must include NumPy's own error. Output,
+    warnings, strides, gradients and side effects are not compared.
 
-    The default bound is a rule, no derivation: n rounding errors add up to about the square root
-    of n of them (Higham and Mary), 8 leaves room for chance, and ``scale`` stands for the numbers
-    that are rounded. Functions whose numbers on the way are larger than argument and result, or
-    that magnify rounding errors, need a bound of their own; so do those with results far smaller
-    than their arguments, or a few numbers far larger than the others, for which this one is
-    coarse. What depends on the dtype, such as ``finfo(x.dtype).eps``, is another number in float64.
+    The default bound is a rule of thumb: n rounding errors add up to about the square root of n
+    of them (Higham and Mary), 8 leaves room for chance, and ``scale`` represents the numbers that
+    are rounded. Functions with intermediate numbers that are larger than argument and result, or
+    that amplify rounding errors, need a bound of their own. So do functions whose results are far
+    smaller than their arguments, or with a few numbers far larger than the others, for which the
+    default is coarse. Values that depend on the dtype, such as ``finfo(x.dtype).eps``, differ in
+    float64.
 
     References
     ----------
@@ -122,16 +126,17 @@ def assert_parity(
         raise ValueError(msg)
     given = [host_value(x, i) for i, x in enumerate(arrays, 1)]
     reference = Reference(function, given, Tolerance(bound, operations), floating)
-    for words in reference.coarse_limits():
-        msg = f"the bound is coarse: {words}. A `bound` of your own finds smaller faults"
+    for words in reference.coarse_bounds():
+        msg = f"the bound is coarse: {words}. An explicit `bound` detects smaller faults"
         warnings.warn(msg, stacklevel=2)
-    names = chosen() if backends is None else expand(backends, start=chosen())
+    selected = selected_backends()
+    names = selected if backends is None else select_backends(backends, start=selected)
     if not names:
         msg = f"`backends` must name at least one; got {backends!r}"
         raise ValueError(msg)
     outcomes = {
-        backend.name: faults_on(backend, function, reference, lazy=lazy)
-        for backend in _opened(names, reference.dtypes, lazy=lazy)
+        backend.name: find_faults(backend, function, reference, lazy=lazy)
+        for backend in _open_backends(names, reference.dtypes, lazy=lazy)
     }
     failed = {name: faults for name, (faults, _) in outcomes.items() if faults}
     if failed:
@@ -142,11 +147,11 @@ def assert_parity(
         raise AssertionError("\n".join(lines)) from next(iter(errors), None)
 
 
-def _opened(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> list[Backend]:
-    """Return the backends to try: those that are here, and have the dtypes."""
+def _open_backends(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> list[Backend]:
+    """Return the backends that are available and support the dtypes."""
     opened, reasons = [], {}
     for name in names:
-        reason = why_not(name)
+        reason = unavailable_reason(name)
         if name == STRICTEST and not lazy:
             reason = "lazy=False leaves it out"
         backend = open_backend(name) if reason is None else None
@@ -164,7 +169,7 @@ def _opened(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> list[Bac
 def _message(
     function: Callable[..., Any], failed: dict[str, list[str]], agreeing: list[str]
 ) -> Iterator[str]:
-    """Yield what is wrong, line by line: the backends with the same fault on one."""
+    """Yield the lines of the message, one for each fault, with all its backends."""
     where: dict[str, list[str]] = {}
     for backend, faults in failed.items():
         for fault in faults:
@@ -180,8 +185,8 @@ def _message(
 def _advice(
     failed: dict[str, list[str]], agreeing: list[str], *, is_default: bool
 ) -> Iterator[str]:
-    """Yield what to think of where values are out of bound and nothing else is wrong."""
-    if not all(BEYOND in fault for faults in failed.values() for fault in faults):
+    """Yield advice if values are out of bound and nothing else is wrong."""
+    if not all(OUT_OF_BOUND in fault for faults in failed.values() for fault in faults):
         return
     if not agreeing:
         yield (
@@ -189,11 +194,11 @@ def _advice(
             " finfo(x.dtype), or lose digits?"
         )
     if is_default:
-        yield "Where numbers on the way are larger than arguments and result, give `bound`."
+        yield "If intermediate numbers are larger than arguments and result, give `bound`."
 
 
 def _name_of(function: Callable[..., Any]) -> str:
-    """Return what a function is called; of a lambda, where it is, too."""
+    """Return a function's name, for a lambda with its place."""
     if isinstance(function, functools.partial):
         return f"partial of {_name_of(function.func)}"
     name = getattr(function, "__name__", type(function).__name__)

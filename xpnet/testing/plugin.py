@@ -1,8 +1,7 @@
-"""The pytest plugin: a test that asks for `xp` runs on every array library and device.
+"""pytest plugin that runs tests with the fixture `xp` on every array library and device.
 
-It is switched on by ``-p xpnet.testing.plugin`` or ``pytest_plugins = ["xpnet.testing.plugin"]``,
-never by itself. It is the only file of the package that imports pytest, and needs of xpnet the
-room `arrays` alone.
+Enable it by ``-p xpnet.testing.plugin`` or ``pytest_plugins = ["xpnet.testing.plugin"]``. It is
+the only module of the package that imports pytest.
 
 Fixtures: `xp`, `xp_device`, `xp_backend`. Options: ``--xp-backends``, ``--xp-require``.
 """
@@ -16,12 +15,19 @@ from typing import Any
 
 import pytest
 
-from xpnet.testing.backend_choice import NAMES, choosing, chosen, expand, matching, why_not
+from xpnet.testing.backend_choice import (
+    NAMES,
+    backends_matching,
+    select_backends,
+    selected_backends,
+    unavailable_reason,
+    use_backends,
+)
 from xpnet.testing.backends import Backend, open_backend
 
 __all__ = ["xp", "xp_backend", "xp_device"]
 
-_ON_A_GPU = {"cupy", "torch:cuda"}
+_GPU_BACKENDS = {"cupy", "torch:cuda"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,40 +37,40 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--xp-backends",
         metavar="NAMES",
         help="backends to test on, such as numpy,cupy; a library stands for all its devices, and"
-        " -NAME leaves it out (--xp-backends=-jax: all but JAX). The default, all, is every one"
-        f" that is here of {', '.join(NAMES)}",
+        " -NAME leaves it out (--xp-backends=-jax: all but JAX). The default is all available"
+        f" backends of {', '.join(NAMES)}",
     )
     group.addoption(
         "--xp-require",
         action="append",
         default=[],
         metavar="NAMES",
-        help="backends that must be here: without them no test is run, instead of some skipped."
-        " A library stands for its default device, all for everything in --xp-backends. May be"
-        " given again",
+        help="backends that must be available: if one is not, pytest stops with an error instead of"
+        " skipping tests. A library stands for its default device, all for everything in"
+        " --xp-backends. May be given more than once",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the choice of backends; stop if one is missing that must not be."""
+    """Select the backends; raise a usage error if a required one is unavailable."""
     config.addinivalue_line("markers", "gpu: needs a CUDA GPU")
     if importlib.util.find_spec("array_api_extra") is None:
         msg = 'xpnet.testing.plugin needs array-api-extra; pip install "xpnet[testing]"'
         raise pytest.UsageError(msg)
-    names = _chosen_by(config.getoption("xp_backends", default=None))
+    names = _select(config.getoption("xp_backends", default=None))
     _require(config.getoption("xp_require", default=[]), names)
     stack = contextlib.ExitStack()
-    stack.enter_context(choosing(names))
+    stack.enter_context(use_backends(names))
     config.add_cleanup(stack.close)
 
 
-def _chosen_by(option: str | None) -> tuple[str, ...]:
+def _select(option: str | None) -> tuple[str, ...]:
     if option is None:
         return NAMES
     with _usage_errors():
-        names = expand(option, "--xp-backends")
-    if all(why_not(name) for name in names):
-        reasons = "; ".join(f"{name}: {why_not(name)}" for name in names)
+        names = select_backends(option, "--xp-backends")
+    if all(unavailable_reason(name) for name in names):
+        reasons = "; ".join(f"{name}: {unavailable_reason(name)}" for name in names)
         msg = f"--xp-backends={option} leaves nothing to test on ({reasons})"
         raise pytest.UsageError(msg)
     return names
@@ -74,9 +80,9 @@ def _require(options: list[str], names: tuple[str, ...]) -> None:
     words = [word.strip() for option in options for word in option.split(",")]
     for word in filter(None, words):
         with _usage_errors():
-            matching(word, "--xp-require")
+            backends_matching(word, "--xp-require")
         for name in names if word == "all" else (word,):
-            reason = why_not(name) if name in names else "--xp-backends leaves it out"
+            reason = unavailable_reason(name) if name in names else "--xp-backends leaves it out"
             if reason is not None:
                 msg = f"--xp-require={name}: {reason}"
                 raise pytest.UsageError(msg)
@@ -92,24 +98,25 @@ def _usage_errors() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that asks for `xp_backend`, or for `xp`, on every one that is here."""
+    """Parametrize each test with `xp_backend` or `xp` over all available backends."""
     if "xp_backend" not in metafunc.fixturenames or _is_parametrized(metafunc.definition):
         return
-    # pytest has no public way to ask what other hooks have filled in, or whose a fixture is.
+    # pytest has no public interface for values from other hooks, or for the origin of a fixture.
     if any("xp" in call.params for call in getattr(metafunc, "_calls", ())):
-        return  # The test's `xp` is the user's own.
+        return  # `xp` is the user's own
     fixtures = getattr(metafunc, "_arg2fixturedefs", {}).get("xp_backend", ())
     if any(fixture.func.__module__ != __name__ for fixture in fixtures[-1:]):
         return  # and so is `xp_backend`
-    here = [name for name in chosen() if why_not(name) is None]
+    available = [name for name in selected_backends() if unavailable_reason(name) is None]
     marked = [
-        pytest.param(name, marks=pytest.mark.gpu) if name in _ON_A_GPU else name for name in here
+        pytest.param(name, marks=pytest.mark.gpu) if name in _GPU_BACKENDS else name
+        for name in available
     ]
     metafunc.parametrize("xp_backend", marked, indirect=True)
 
 
 def _is_parametrized(item: Any) -> bool:
-    """Tell whether a test itself says on which backends it runs."""
+    """Return whether a test has its own list of backends."""
     for mark in item.iter_markers("parametrize"):
         names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
         split = names.split(",") if isinstance(names, str) else names
@@ -120,17 +127,19 @@ def _is_parametrized(item: Any) -> bool:
 
 @pytest.fixture
 def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Give each array library and device that is here, as a `Backend`.
+    """Yield each available array library and device as a `Backend`.
 
-    Functions tagged with array-api-extra's ``lazy_xp_function`` are compiled by ``jax.jit`` on
-    JAX, and must compute nothing on Dask.
+    Functions tagged by array-api-extra's ``lazy_xp_function`` are compiled by ``jax.jit`` on JAX,
+    and must compute nothing on Dask.
     """
     from array_api_extra.testing import patch_lazy_xp_functions
 
     name = getattr(request, "param", None)
     if name not in NAMES:
-        pytest.fail(_why_no_backend(request, name))
-    reason = why_not(name) if name in chosen() else "--xp-backends leaves it out"
+        pytest.fail(_misuse(request, name))
+    reason = (
+        unavailable_reason(name) if name in selected_backends() else "--xp-backends leaves it out"
+    )
     if reason is not None:
         pytest.skip(reason)
     backend = open_backend(name)
@@ -138,14 +147,15 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         yield backend
 
 
-def _why_no_backend(request: pytest.FixtureRequest, name: object) -> str:
+def _misuse(request: pytest.FixtureRequest, name: object) -> str:
+    """Return the reason why a test cannot use the fixture."""
     if name is not None:
         return f"xp_backend must be one of {', '.join(NAMES)}; got {name}"
     if "xp" in getattr(getattr(request.node, "callspec", None), "params", ()):
-        return "xp_device and xp_backend belong to the plugin's xp: this test has an xp of its own"
+        return "xp_device and xp_backend require the plugin's xp: this test has its own xp"
     if issubclass(request.cls or object, unittest.TestCase):
-        return "xp and its like run tests on each backend, which unittest.TestCase does not let"
-    return "xp and its like must be arguments of the test or its fixtures: they run it on each"
+        return "xp, xp_device and xp_backend are not available in unittest.TestCase"
+    return "xp, xp_device and xp_backend must be arguments of the test or of its fixtures"
 
 
 @pytest.fixture
@@ -156,7 +166,7 @@ def xp(xp_backend: Backend) -> Any:
 
 @pytest.fixture
 def xp_device(xp_backend: Backend) -> Any:
-    """Return the device under test, in the library's own terms."""
+    """Return the library's object for the device under test."""
     return xp_backend.device
 
 
@@ -164,11 +174,11 @@ def xp_device(xp_backend: Backend) -> Any:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note on each report the backend, which the summary counts by."""
+    """Add the backend to each report, for the counts in the summary."""
     report = yield
     params = item.callspec.params if hasattr(item, "callspec") else {}
     if "xp_backend" in params:
-        # Plain values, which pytest-xdist carries from a worker to the session.
+        # Plain values, which pytest-xdist can transfer from its workers.
         vars(report).update(
             xp_backend=params["xp_backend"], xp_is_everywhere=not _is_parametrized(item)
         )
@@ -176,7 +186,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say which backends were not tested or skipped, why, and how many tests that are."""
+    """Print the backends that were not tested, with the reason and the number of tests."""
     reports = [
         report
         for group in terminalreporter.stats.values()
@@ -184,21 +194,25 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         if hasattr(report, "xp_backend")
     ]
     for (verdict, name, reason), n_tests in _skips(reports).items():
-        # None is counted where tests use `assert_parity` alone.
+        # The count is 0 if tests use `assert_parity` only.
         count = f" ({n_tests} test{'' if n_tests == 1 else 's'})" if n_tests else ""
         terminalreporter.write_line(f"{verdict} xp backend {name}: {reason}{count}")
 
 
 def _skips(reports: list[Any]) -> Counter[tuple[str, str, str]]:
-    """Count the tests that backends have missed, by backend and reason."""
-    missing = {name: reason for name in chosen() if (reason := why_not(name)) is not None}
-    here = [name for name in chosen() if name not in missing]
-    # A backend that is not here misses every test that runs on all that are.
+    """Count the tests that were not run, by backend and reason."""
+    missing = {
+        name: reason
+        for name in selected_backends()
+        if (reason := unavailable_reason(name)) is not None
+    }
+    available = [name for name in selected_backends() if name not in missing]
+    # An unavailable backend misses every test that runs on all available ones.
     n_everywhere = len(
         {
             report.nodeid
             for report in reports
-            if report.xp_is_everywhere and report.xp_backend in here[:1]
+            if report.xp_is_everywhere and report.xp_backend in available[:1]
         }
     )
     counts: Counter[tuple[str, str, str]] = Counter()

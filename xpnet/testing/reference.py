@@ -1,4 +1,4 @@
-"""What a function should give: its results in NumPy with float64 arguments."""
+"""Expected results of a function: those in NumPy with float64 arguments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,17 +9,18 @@ import numpy as np
 
 from xpnet.arrays.namespace import is_array
 from xpnet.testing.backends import Backend, dtype_name, open_backend
-from xpnet.testing.calling import as_results, one_line
-from xpnet.testing.tolerance import Limit, Tolerance
+from xpnet.testing.tolerance import AllowedError, Tolerance
 
-__all__ = ["Expected", "Reference", "host_value"]
+__all__ = ["ExpectedResult", "Reference", "as_results", "host_value", "one_line"]
 
 _NUMBERS = bool | int | float
+# Messages of errors are cut here.
+_MAX_CHARACTERS = 240
 
 
 @dataclass(frozen=True)
-class Expected:
-    """One result as it should be.
+class ExpectedResult:
+    """One expected result.
 
     Attributes
     ----------
@@ -34,44 +35,44 @@ class Expected:
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a Python number, no array."""
+        """True for a Python number, false for an array."""
         return not is_array(self.exact)
 
     @property
     def is_floating(self) -> bool:
-        """Whether it has a fraction, and so a bound; integers and booleans must be equal."""
+        """True for floating-point values, which have a bound; all others must be equal."""
         return bool(np.asarray(self.exact).dtype.kind == "f")
 
 
 @dataclass(frozen=True)
-class Truth:
-    """The results for one precision of the arguments.
+class ExpectedCall:
+    """Arguments and expected results of one call.
 
     Attributes
     ----------
     arguments : list
-        NumPy arrays and numbers, as a backend gets them.
-    results : list of Expected
+        NumPy arrays and numbers, in the precision of a backend.
+    results : list of ExpectedResult
     is_sequence : bool
-        Whether they come as a tuple or list.
+        True if the function returns a tuple or list.
     """
 
     arguments: list[Any]
-    results: list[Expected]
+    results: list[ExpectedResult]
     is_sequence: bool
 
 
 class Reference:
-    """What a function should give on each backend.
+    """Expected results of a function on each backend.
 
     Parameters
     ----------
     function : callable
     arguments : list
-        As `host_value` gives them.
+        As `host_value` returns them.
     tolerance : Tolerance
     dtype : str, optional
-        Of floating-point results.
+        dtype of floating-point results.
     """
 
     def __init__(
@@ -82,83 +83,79 @@ class Reference:
         dtype: str | None,
     ) -> None:
         __tracebackhide__ = True
-        if not any(isinstance(x, np.ndarray) for x in arguments):
+        arrays = [x for x in arguments if isinstance(x, np.ndarray)]
+        if not arrays:
             got = "numbers alone" if arguments else "none"
             msg = f"`arrays` must hold an array or a list, to be made on each backend; got {got}"
             raise TypeError(msg)
+        floating = [x.dtype for x in arrays if x.dtype.kind == "f"]
         self._function, self._arguments = function, arguments
         self._tolerance, self._dtype = tolerance, dtype
-        self._truth = cache(self._compute)
-        # A bound that does not fit is an error before all others.
-        self._limits = [
-            tolerance.limit(np.asarray(expected.exact), self._narrowest("float64"), arguments)
-            for expected in self._truth(is_rounded=False).results
-            if expected.is_floating
+        self._argument_dtype = np.result_type(*floating).name if floating else None
+        # A device without float64 supports float64 arguments, rounded to float32.
+        names = {x.dtype.name for x in arrays}
+        self.dtypes = {"float32" if name == "float64" else name for name in names}
+        self._call = cache(self._compute)
+        # A bound that does not fit is reported before all other errors.
+        self._allowed = [
+            tolerance.allowed_error(np.asarray(x.exact), self._narrowest("float64"), arguments)
+            for x in self._call(is_rounded=False).results
+            if x.is_floating
         ]
 
-    def coarse_limits(self) -> list[str]:
-        """Return in words the bounds that are coarse."""
-        return [
-            f"{np.max(limit.error):.3g} ({limit.words})"
-            for limit in self._limits
-            if limit.is_coarse
-        ]
+    def coarse_bounds(self) -> list[str]:
+        """Return a description of each coarse bound."""
+        return [f"{np.max(x.error):.3g} ({x.words})" for x in self._allowed if x.is_coarse]
 
-    @property
-    def dtypes(self) -> set[str]:
-        """The dtypes that a backend must have; a device without float64 can do with float32."""
-        found = {x.dtype.name for x in self._arguments if isinstance(x, np.ndarray)}
-        return {"float32" if name == "float64" else name for name in found}
+    def call(self, backend: Backend) -> ExpectedCall:
+        """Return arguments and expected results on a backend."""
+        return self._call(is_rounded=self._is_rounded(backend))
 
-    def truth(self, backend: Backend) -> Truth:
-        """Return arguments and results as they should be on a backend."""
-        return self._truth(is_rounded=self._is_rounded(backend))
-
-    def floating_dtype(self, backend: Backend) -> str:
-        """Return the dtype that floating-point results should have on a backend."""
-        name = self._dtype or self._argument_dtype() or _default(backend, "real floating")
-        return "float32" if name == "float64" and not backend.has_float64 else name
-
-    def dtypes_of(self, expected: Expected, backend: Backend) -> tuple[str, ...]:
+    def expected_dtypes(self, expected: ExpectedResult, backend: Backend) -> tuple[str, ...]:
         """Return the dtypes that a result may have on a backend."""
         if expected.is_floating:
-            return (self.floating_dtype(backend),)
+            return (self._floating_dtype(backend),)
         name = np.asarray(expected.plain).dtype.name
         if name == "bool":
             return (name,)
-        defaults = (_default(backend, "integral"), _default(backend, "indexing"))
+        defaults = (_default_dtype(backend, kind) for kind in ("integral", "indexing"))
         return tuple(dict.fromkeys((name, *defaults)))
 
-    def limit(self, expected: Expected, backend: Backend) -> tuple[Limit, str]:
-        """Return how far a result may be from the exact one, and the dtype that this is for."""
-        dtype = self._narrowest(self.floating_dtype(backend))
+    def allowed_error(self, expected: ExpectedResult, backend: Backend) -> tuple[AllowedError, str]:
+        """Return the largest allowed error of a result, and the dtype that it is valid for."""
+        dtype = self._narrowest(self._floating_dtype(backend))
+        exact, arguments = np.asarray(expected.exact), self.call(backend).arguments
         is_rounded = self._is_rounded(backend)
-        exact, arguments = np.asarray(expected.exact), self._truth(is_rounded=is_rounded).arguments
-        return self._tolerance.limit(exact, dtype, arguments, is_rounded=is_rounded), dtype
+        return self._tolerance.allowed_error(exact, dtype, arguments, is_rounded=is_rounded), dtype
+
+    def _floating_dtype(self, backend: Backend) -> str:
+        name = self._dtype or self._argument_dtype or _default_dtype(backend, "real floating")
+        return "float32" if name == "float64" and not backend.has_float64 else name
 
     def _narrowest(self, dtype: str) -> str:
-        # Of float32 arguments come float32's errors, even in a float64 result.
-        names = filter(None, (dtype, self._argument_dtype()))
+        # float32 arguments cause float32 errors, even in a float64 result.
+        names = filter(None, (dtype, self._argument_dtype))
         return max(names, key=lambda name: float(np.finfo(name).eps))
 
     def _is_rounded(self, backend: Backend) -> bool:
-        return not backend.has_float64 and any(_is_float64(x) for x in self._arguments)
+        return not backend.has_float64 and any(_is_of(x, "float64") for x in self._arguments)
 
-    def _argument_dtype(self) -> str | None:
-        arrays = [x for x in self._arguments if isinstance(x, np.ndarray)]
-        floating = [x.dtype for x in arrays if x.dtype.kind == "f"]
-        return np.result_type(*floating).name if floating else None
-
-    def _compute(self, *, is_rounded: bool) -> Truth:
+    def _compute(self, *, is_rounded: bool) -> ExpectedCall:
         __tracebackhide__ = True
-        own = [_cast(x, "float32") if is_rounded and _is_float64(x) else x for x in self._arguments]
-        wide = [_cast(x, "float64") if _is_floating(x) else x for x in own]
+        own = [
+            x.astype("float32") if is_rounded and _is_of(x, "float64") else x
+            for x in self._arguments
+        ]
+        wide = [
+            x.astype("float64") if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+            for x in own
+        ]
         exact, is_sequence = self._run(wide, "in float64 ")
         plain, _ = self._run(own, "")
         for i, result in enumerate(exact, 1):
             self._check(result, f"result {i}" if is_sequence else "the result")
         pairs = zip(exact, plain, strict=True)
-        return Truth(own, [Expected(*pair) for pair in pairs], is_sequence)
+        return ExpectedCall(own, [ExpectedResult(*pair) for pair in pairs], is_sequence)
 
     def _run(self, arguments: list[Any], where: str) -> tuple[list[Any], bool]:
         __tracebackhide__ = True
@@ -184,26 +181,38 @@ class Reference:
         if self._dtype is None and kinds[0].startswith("float"):
             kinds = ("float64",)
         for fault in open_backend("numpy").faults(exact, dtypes=kinds, shape=exact.shape):
-            hint = '. If it is meant to be that, say dtype="..."' if "dtype" in fault else ""
+            hint = '. If this is intended, give dtype="..."' if "dtype" in fault else ""
             msg = f"on numpy in float64, {label} {fault}{hint}"
             raise AssertionError(msg)
 
 
+def as_results(returned: Any, /) -> list[Any]:
+    """Return the return value of a function as a list of results."""
+    return list(returned) if isinstance(returned, tuple | list) else [returned]
+
+
+def one_line(error: Exception, /) -> str:
+    """Return an error's type and the first line of its message."""
+    line = next(iter(str(error).strip().splitlines()), "")
+    text = f"{type(error).__name__}: {line}".removesuffix(": ").removesuffix(".")
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
+
+
 def host_value(x: Any, i: int, /) -> Any:
-    """Return the argument at place i as a NumPy array; a number as Python's.
+    """Return argument i as a NumPy array, or a number as Python's.
 
     Raises
     ------
     TypeError
-        If it is neither, or its dtype is complex or no number, or it is masked.
+        If it is neither, or its dtype is complex or not numeric, or it is masked.
     """
     number = x.item() if isinstance(x, np.generic) else x
     if isinstance(number, _NUMBERS):
         return number
     if not isinstance(x, np.ndarray | list | tuple) or isinstance(x, np.ma.MaskedArray):
         msg = (
-            f"argument {i} must be a NumPy array, a list or a number, of which each backend gets"
-            f" its own array; got {type(x).__name__}"
+            f"argument {i} must be a NumPy array, a list or a number, from which the arrays of"
+            f" each backend are made; got {type(x).__name__}"
         )
         raise TypeError(msg)
     values = np.array(x)
@@ -213,18 +222,10 @@ def host_value(x: Any, i: int, /) -> Any:
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def _default(backend: Backend, kind: str) -> str:
+def _default_dtype(backend: Backend, kind: str) -> str:
     info = backend.xp.__array_namespace_info__()
     return dtype_name(info.default_dtypes(device=backend.device)[kind])
 
 
-def _is_floating(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
-
-
-def _is_float64(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype == np.float64
-
-
-def _cast(x: Any, dtype: str) -> Any:
-    return x.astype(dtype)
+def _is_of(x: Any, dtype: str) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype == dtype
