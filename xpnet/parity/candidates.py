@@ -1,6 +1,7 @@
 """Candidates for a comparison with the true values: networks, or recorded results."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,9 +12,14 @@ from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.networks.fingerprint import preprocessing_facts
 from xpnet.networks.network import Network, layer_results
-from xpnet.parity.bounds.error_bound import row_chunks, stage_names
+from xpnet.parity.bounds.error_bound import StageReference, row_chunks, stage_names
 from xpnet.parity.bounds.propagation import Propagation
-from xpnet.parity.stage_statistics import Agreement, AgreementStatistics, StageStatistics
+from xpnet.parity.stage_statistics import (
+    Agreement,
+    StageAgreement,
+    compare_predictions,
+    compare_stage,
+)
 from xpnet.testing.backends import Backend
 
 __all__ = ["Candidate", "CandidateComparison", "check_candidate", "on_backend", "stage_results"]
@@ -87,11 +93,11 @@ class CandidateComparison:
 
     Parameters
     ----------
-    network : Network
-        The network that defines the true values.
     candidate : Candidate
     propagation : Propagation
-        The bounds of `network`.
+        Bounds of the network that defines the true values.
+    network : Network
+        That network.
     n_rows : int
         Number of rows of all chunks together.
     outputs_only : bool
@@ -107,43 +113,28 @@ class CandidateComparison:
 
     def __init__(
         self,
-        network: Network,
         candidate: Candidate,
         propagation: Propagation,
+        network: Network,
         n_rows: int,
         *,
         outputs_only: bool,
     ) -> None:
-        self._network, self._candidate, self._propagation = network, candidate, propagation
-        names = stage_names(network)
-        kept = list(range(len(names)))
+        self._candidate, self._propagation, self._network = candidate, propagation, network
+        self._names = stage_names(network)
+        self._compared = range(len(self._names))
         if isinstance(candidate, Network):
             check_candidate(network, candidate, outputs_only=outputs_only)
             if preprocessing_facts(candidate) != preprocessing_facts(network):
-                kept = kept[1:]
+                self._compared = self._compared[1:]
         else:
-            _check_recorded_stages(candidate, len(names), n_rows)
+            _check_recorded_stages(candidate, len(self._names), n_rows)
         if outputs_only:
-            kept = kept[-1:]
-        precision = propagation.precision
-        self._stages = {
-            i: StageStatistics(
-                names[i],
-                precision,
-                alone=StageStatistics(names[i], precision) if i - 1 in kept else None,
-            )
-            for i in kept
-        }
-        self._statistics = AgreementStatistics(network, list(self._stages.values()))
+            self._compared = self._compared[-1:]
 
-    def add(
-        self,
-        rows: NDArray[Any],
-        start: int,
-        stages: Sequence[tuple[NDArray[Any], NDArray[Any]]],
-        *,
-        closely: bool,
-    ) -> NDArray[Any]:
+    def compare(
+        self, rows: NDArray[Any], start: int, stages: Sequence[StageReference], *, closely: bool
+    ) -> tuple[NDArray[Any], Agreement]:
         """Compare the results of some rows with the true values.
 
         Parameters
@@ -159,46 +150,49 @@ class CandidateComparison:
 
         Returns
         -------
-        array of shape (n,)
+        ids : array of shape (n,)
             The predicted class ids.
+        Agreement
         """
-        results = self._results(rows, start)
-        # Indexed from the end: a candidate with other layers has only the last stage in common.
-        for i, statistics in self._stages.items():
-            result, fault = results[i - len(stages)]
-            statistics.add_fault(fault)
-            if closely or i > 0:
-                statistics.add(result, *stages[i], first_row=start)
-            if closely and statistics.alone is not None:
-                self._add_layer_alone(i, statistics.alone, results[i - 1][0], result, start)
-        return self._statistics.add_predictions(results[-1][0], *stages[-1])
+        candidate = self._candidate
+        if isinstance(candidate, Network):
+            on_device = _results_on_device(candidate, rows)
+            faults = [_placement_fault(candidate, y) for y in on_device]
+            results = [to_numpy(y) for y in on_device]
+        else:
+            faults = [""] * len(candidate)
+            results = [stage[start : start + len(rows)] for stage in candidate]
+        found = []
+        for i in self._compared:
+            # From the end: a candidate with other layers has only the last stage in common.
+            k = i - len(stages)
+            agreement = StageAgreement(self._names[i], fault=faults[k])
+            if not faults[k] and (closely or i > 0):
+                agreement = self._compare_stage(i, results[k], stages[i], start)
+            if i - 1 in self._compared:
+                alone = StageAgreement(self._names[i])
+                if closely:
+                    alone = self._compare_layer_alone(i, results[k - 1], results[k], start)
+                agreement = replace(agreement, alone=alone)
+            found.append(agreement)
+        ids, predictions = compare_predictions(self._network, results[-1], *stages[-1])
+        return ids, replace(predictions, stages=tuple(found))
 
-    def _add_layer_alone(
-        self,
-        i: int,
-        statistics: StageStatistics,
-        given: NDArray[Any],
-        result: NDArray[Any],
-        start: int,
-    ) -> None:
+    def _compare_stage(
+        self, i: int, result: NDArray[Any], expected: StageReference, start: int
+    ) -> StageAgreement:
+        precision = self._propagation.precision
+        return compare_stage(self._names[i], result, *expected, precision, first_row=start)
+
+    def _compare_layer_alone(
+        self, i: int, given: NDArray[Any], result: NDArray[Any], start: int
+    ) -> StageAgreement:
         layer = self._network.layers[i - 1]
         if given.shape[1:] != (layer.n_in,) or result.shape[1:] != (layer.n_out,):
-            return  # recorded as a fault already
+            return StageAgreement(self._names[i])  # a fault of the stage already
         if self._propagation.precision.name == "float64":
             given, result = (x[:_ROWS_IN_EXTENDED_PRECISION] for x in (given, result))
-        statistics.add(result, *self._propagation.layer_alone(i, given), first_row=start)
-
-    def _results(self, rows: NDArray[Any], start: int) -> list[tuple[NDArray[Any], str]]:
-        """Return the results of each stage on the host, each with a fault or an empty string."""
-        candidate = self._candidate
-        if not isinstance(candidate, Network):
-            return [(stage[start : start + len(rows)], "") for stage in candidate]
-        results = _results_on_device(candidate, rows)
-        return [(to_numpy(y), _placement_fault(candidate, y)) for y in results]
-
-    def result(self) -> Agreement:
-        """Return the collected statistics."""
-        return self._statistics.result()
+        return self._compare_stage(i, result, self._propagation.layer_alone(i, given), start)
 
 
 def _check_recorded_stages(stages: Any, n_stages: int, n_rows: int) -> None:

@@ -134,14 +134,18 @@ def compare(
     # Each result is compared at most twice.
     propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
     comparisons = [
-        CandidateComparison(network, other, propagation, len(rows), outputs_only=outputs_only)
+        CandidateComparison(other, propagation, network, len(rows), outputs_only=outputs_only)
         for other in candidates.values()
     ]
+    agreements: list[Agreement] = []
     n_could_differ = n_disagree = 0
     step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)
     for i, (start, chunk, stages) in enumerate(reference_stages(propagation, rows)):
         with counting_from(start):
-            ids = [x.add(chunk, start, stages, closely=i % step == 0) for x in comparisons]
+            found = [x.compare(chunk, start, stages, closely=i % step == 0) for x in comparisons]
+        ids, parts = [ids for ids, _ in found], [part for _, part in found]
+        pairs = zip(agreements, parts, strict=True) if agreements else ()
+        agreements = [a.merged(b) for a, b in pairs] or parts
         n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))
         n_disagree += int(np.count_nonzero(np.any(np.asarray(ids) != ids[0], axis=0)))
         if progress is not None:
@@ -153,7 +157,7 @@ def compare(
         confidence=confidence,
         n_could_differ=n_could_differ if classifies else None,
         n_disagree=n_disagree if classifies else None,
-        candidates={name: x.result() for name, x in zip(candidates, comparisons, strict=True)},
+        candidates=dict(zip(candidates, agreements, strict=True)),
     )
 
 

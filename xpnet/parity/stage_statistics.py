@@ -1,8 +1,7 @@
-"""Statistics of the differences between a candidate's results and the expected ones."""
+"""Statistics of the differences between results and expected results, stage by stage."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from xpnet.inference.predict import class_ids
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.rounding import FloatFormat
 
-__all__ = ["Agreement", "AgreementStatistics", "StageAgreement", "StageStatistics"]
+__all__ = ["Agreement", "StageAgreement", "compare_predictions", "compare_stage"]
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,14 @@ class StageAgreement:
     """
 
     name: str
-    n_results: int
-    difference: float
-    ulp: float
-    share: float
-    place: tuple[int, int] | None
-    n_out: int
-    n_unbounded: int
-    fault: str
+    n_results: int = 0
+    difference: float = 0.0
+    ulp: float = 0.0
+    share: float = 0.0
+    place: tuple[int, int] | None = None
+    n_out: int = 0
+    n_unbounded: int = 0
+    fault: str = ""
     alone: "StageAgreement | None" = None
 
     @property
@@ -74,6 +73,28 @@ class StageAgreement:
             return math.inf
         judged = [x.share for x in (self, self.alone) if x is not None and x.is_judged]
         return max(judged, default=None)
+
+    def merged(self, other: "StageAgreement") -> "StageAgreement":
+        """Return the agreement of these and further rows; after a fault, none are added."""
+        alone = None
+        if self.alone is not None and other.alone is not None:
+            alone = self.alone.merged(other.alone)
+        if self.fault:
+            return replace(self, alone=alone)
+        furthest = max(self, other, key=lambda x: x.difference)
+        worst = max(self, other, key=lambda x: x.share)
+        return StageAgreement(
+            name=self.name,
+            n_results=self.n_results + other.n_results,
+            difference=furthest.difference,
+            ulp=furthest.ulp,
+            share=worst.share,
+            place=worst.place,
+            n_out=self.n_out + other.n_out,
+            n_unbounded=self.n_unbounded + other.n_unbounded,
+            fault=other.fault,
+            alone=alone,
+        )
 
 
 @dataclass(frozen=True)
@@ -106,140 +127,102 @@ class Agreement:
         """True if some outputs have a bound, and all outputs of predictions that differ."""
         return self.stages[-1].is_judged and not self.n_unjudged
 
+    def merged(self, other: "Agreement") -> "Agreement":
+        """Return the agreement of these and further rows."""
+        stages = tuple(a.merged(b) for a, b in zip(self.stages, other.stages, strict=True))
+        n_differ = None if self.n_differ is None else self.n_differ + (other.n_differ or 0)
+        return Agreement(stages, n_differ, self.n_unjudged + other.n_unjudged)
 
-class StageStatistics:
-    """Differences of one stage, collected chunk by chunk into a `StageAgreement`.
+
+def compare_stage(
+    name: str,
+    results: NDArray[Any],
+    values: NDArray[np.float64],
+    bound: NDArray[np.floating[Any]],
+    precision: FloatFormat,
+    *,
+    first_row: int = 0,
+) -> StageAgreement:
+    """Compare the results of a stage with the expected ones.
 
     Parameters
     ----------
     name : str
         Name of the stage.
+    results, values, bound : array of shape (n, width)
+        Results, expected results, and the largest differences in bound; inf in `bound` accepts
+        any result.
     precision : FloatFormat
         The format that `StageAgreement.ulp` refers to.
-    alone : StageStatistics, optional
-        Those of the layer by itself.
+    first_row : int, default 0
+        Index of the first row among all rows.
+
+    Returns
+    -------
+    StageAgreement
     """
-
-    def __init__(
-        self, name: str, precision: FloatFormat, *, alone: "StageStatistics | None" = None
-    ) -> None:
-        self._name, self._precision, self.alone = name, precision, alone
-        self._fault = ""
-        self._n_results = self._n_out = self._n_unbounded = 0
-        self._difference = self._ulp = self._share = 0.0
-        self._place: tuple[int, int] | None = None
-
-    def add(
-        self,
-        results: NDArray[Any],
-        values: NDArray[np.float64],
-        bound: NDArray[np.floating[Any]],
-        *,
-        first_row: int,
-    ) -> None:
-        """Compare the results of some rows with the expected values.
-
-        Parameters
-        ----------
-        results, values, bound : array of shape (n, width)
-            inf in `bound`: any result is accepted.
-        first_row : int
-            Index of the first row among all rows.
-        """
-        if results.shape != values.shape:
-            self.add_fault(f"shape {results.shape} instead of {values.shape}")
-        if self._fault or not values.size:
-            return
-        self._n_results += values.size
-        with np.errstate(all="ignore"):
-            difference = (results - values).astype(bound.dtype, copy=False)
-            np.abs(difference, out=difference)
+    if results.shape != values.shape:
+        return StageAgreement(name, fault=f"shape {results.shape} instead of {values.shape}")
+    if not values.size:
+        return StageAgreement(name)
+    n_unbounded, ulp = 0, 0.0
+    with np.errstate(all="ignore"):
+        difference = (results - values).astype(bound.dtype, copy=False)
+        np.abs(difference, out=difference)
+        largest = float(np.max(difference))
+        if not math.isfinite(largest):
+            is_same = (results == values) | (np.isnan(results) & np.isnan(values))
+            difference = np.where(is_same, 0.0, np.where(difference >= 0.0, difference, np.inf))
             largest = float(np.max(difference))
-            if not math.isfinite(largest):
-                is_same = (results == values) | (np.isnan(results) & np.isnan(values))
-                difference = np.where(is_same, 0.0, np.where(difference >= 0.0, difference, np.inf))
-                largest = float(np.max(difference))
-            if math.isinf(float(np.max(bound))):
-                self._n_unbounded += int(np.count_nonzero(np.isinf(bound)))
-                difference = np.where(np.isinf(bound), 0.0, difference)
-                largest = float(np.max(difference))
-            if largest > self._difference:
-                value = float(values.flat[int(np.argmax(difference))])
-                is_finite = math.isfinite(largest) and math.isfinite(value)
-                self._difference = largest
-                self._ulp = largest / self._precision.ulp(value) if is_finite else math.inf
-            # With a bound of 0, no difference is a share of 0, and any other a large share.
-            share = difference
-            share /= np.maximum(bound, np.finfo(bound.dtype).smallest_normal)
-        largest = float(np.max(share))
-        if largest > self._share:
-            row, unit = divmod(int(np.argmax(share)), share.shape[1])
-            self._share, self._place = largest, (first_row + row, unit)
-        if largest > 1.0:
-            self._n_out += int(np.count_nonzero(share > 1.0))
-
-    def add_fault(self, fault: str) -> None:
-        """Record a wrong library, device, dtype or shape; the first one is kept."""
-        self._fault = self._fault or fault
-
-    def result(self) -> StageAgreement:
-        """Return the collected statistics."""
-        return StageAgreement(
-            name=self._name,
-            n_results=self._n_results,
-            difference=self._difference,
-            ulp=self._ulp,
-            share=self._share,
-            place=self._place,
-            n_out=self._n_out,
-            n_unbounded=self._n_unbounded,
-            fault=self._fault,
-            alone=None if self.alone is None else self.alone.result(),
-        )
+        if math.isinf(float(np.max(bound))):
+            n_unbounded = int(np.count_nonzero(np.isinf(bound)))
+            difference = np.where(np.isinf(bound), 0.0, difference)
+            largest = float(np.max(difference))
+        if largest > 0.0:
+            value = float(values.flat[int(np.argmax(difference))])
+            is_finite = math.isfinite(largest) and math.isfinite(value)
+            ulp = largest / precision.ulp(value) if is_finite else math.inf
+        # With a bound of 0, no difference is a share of 0, and any other a large share.
+        share = difference
+        share /= np.maximum(bound, np.finfo(bound.dtype).smallest_normal)
+    largest_share = float(np.max(share))
+    row, unit = divmod(int(np.argmax(share)), share.shape[1])
+    return StageAgreement(
+        name,
+        n_results=values.size,
+        difference=largest,
+        ulp=ulp,
+        share=largest_share,
+        place=(first_row + row, unit) if largest_share > 0.0 else None,
+        n_out=int(np.count_nonzero(share > 1.0)) if largest_share > 1.0 else 0,
+        n_unbounded=n_unbounded,
+    )
 
 
-class AgreementStatistics:
-    """Stages and predictions of one candidate, collected chunk by chunk into an `Agreement`.
+def compare_predictions(
+    network: Network, outputs: NDArray[Any], values: NDArray[Any], bound: NDArray[Any]
+) -> tuple[NDArray[Any], Agreement]:
+    """Compare the predictions of a network with the expected ones.
 
     Parameters
     ----------
     network : Network
-        The network whose predictions are compared.
-    stages : sequence of StageStatistics
-        Those of the compared stages.
+    outputs, values, bound : array of shape (n, n_out)
+        Results and expected results of the last layer, and the largest differences in bound.
+
+    Returns
+    -------
+    ids : array of shape (n,)
+        The predicted class ids; zeros for a regression or outputs of a wrong shape.
+    Agreement
+        Without stages.
     """
-
-    def __init__(self, network: Network, stages: Sequence[StageStatistics]) -> None:
-        self._network, self.stages = network, stages
-        self._n_differ = self._n_unjudged = 0
-
-    def add_predictions(
-        self, outputs: NDArray[Any], values: NDArray[Any], bound: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Compare the predictions of some rows with the expected ones.
-
-        Parameters
-        ----------
-        outputs, values, bound : array of shape (n, n_out)
-            Results and expected results of the last layer, and their bounds.
-
-        Returns
-        -------
-        array of shape (n,)
-            The predicted class ids; zeros for a regression or outputs of a wrong shape.
-        """
-        is_unbounded = np.isinf(bound).any(axis=1)
-        if self._network.output == "values" or outputs.shape != values.shape:
-            # A value is its own prediction, and differs in its last digits at least.
-            self._n_unjudged += int(np.count_nonzero(is_unbounded))
-            return np.zeros(len(values))
-        ids: NDArray[Any] = class_ids(self._network, outputs)
-        differs = ids != class_ids(self._network, values)
-        self._n_differ += int(np.count_nonzero(differs))
-        self._n_unjudged += int(np.count_nonzero(differs & is_unbounded))
-        return ids
-
-    def result(self) -> Agreement:
-        """Return the collected statistics."""
-        n_differ = None if self._network.output == "values" else self._n_differ
-        return Agreement(tuple(x.result() for x in self.stages), n_differ, self._n_unjudged)
+    is_unbounded = np.isinf(bound).any(axis=1)
+    if network.output == "values" or outputs.shape != values.shape:
+        # A value is its own prediction, and differs in its last digits at least.
+        n_differ = None if network.output == "values" else 0
+        return np.zeros(len(values)), Agreement((), n_differ, int(np.count_nonzero(is_unbounded)))
+    ids = class_ids(network, outputs)
+    differs = ids != class_ids(network, values)
+    n_unjudged = int(np.count_nonzero(differs & is_unbounded))
+    return ids, Agreement((), int(np.count_nonzero(differs)), n_unjudged)

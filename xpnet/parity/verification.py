@@ -1,7 +1,7 @@
 """Verification that several runtimes give a network's outputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import count_results, reference_stages, rows_on_host
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import rowwise_error
-from xpnet.parity.stage_statistics import Agreement, AgreementStatistics, StageStatistics
+from xpnet.parity.stage_statistics import Agreement, compare_predictions, compare_stage
 
 __all__ = ["Verification", "verify"]
 
@@ -105,46 +105,48 @@ def verify(
             raise ValueError(msg)
     n_results = 2 * count_results(network, len(rows))
     propagation = Propagation(network, n_results, _CONFIDENCE, absolute_error=absolute_error)
+    precision = propagation.precision
     has_probabilities = network.output == "logits" and network.n_out > 1
-    names = ["outputs", "probabilities"] if has_probabilities else ["outputs"]
-    statistics = {
-        name: AgreementStatistics(
-            network, [StageStatistics(stage, propagation.precision) for stage in names]
-        )
-        for name in results
-    }
+    first = next(iter(results), "")
+    agreements: dict[str, Agreement] = {}
     for start, chunk, stages in reference_stages(propagation, rows):
         values, bound = stages[-1]
-        expected, bounds = [values], [bound]
+        expected, bounds = {"outputs": values}, {"outputs": bound}
         if has_probabilities:
-            expected.append(_softmax(values))
-            bounds.append(_probability_bound(propagation, values, expected[1], bound))
-        for i, (name, found) in enumerate(statistics.items()):
-            outputs = [results[name][start : start + len(chunk)].astype(np.float64)]
+            expected["probabilities"] = _softmax(values)
+            bounds["probabilities"] = _probability_bound(propagation, expected, bound)
+        for name, y in results.items():
+            outputs = {"outputs": y[start : start + len(chunk)].astype(np.float64)}
             if has_probabilities:
-                outputs.append(_softmax(outputs[0]))
-            for j, stage in enumerate(found.stages):
-                limit = bounds[j].astype(np.float64)
-                stage.add(outputs[j], expected[j], limit, first_row=start)
-            found.add_predictions(outputs[0], expected[0], bounds[0])
-            if i == 0:  # the others are compared with these, which are off by as much themselves
+                outputs["probabilities"] = _softmax(outputs["outputs"])
+            limits = {x: bound.astype(np.float64) for x, bound in bounds.items()}
+            found = tuple(
+                compare_stage(x, outputs[x], expected[x], limit, precision, first_row=start)
+                for x, limit in limits.items()
+            )
+            _, part = compare_predictions(
+                network, outputs["outputs"], expected["outputs"], bounds["outputs"]
+            )
+            part = replace(part, stages=found)
+            agreements[name] = agreements[name].merged(part) if name in agreements else part
+            if name == first:  # the reference of the others, which errs as they do
+                expected = outputs
                 with np.errstate(over="ignore"):
-                    expected, bounds = outputs, [2.0 * bound for bound in bounds]
-    first = next(iter(results), "")
+                    bounds = {x: 2.0 * bound for x, bound in bounds.items()}
     return {
-        name: Verification("float64" if name == first else first, found.result())
-        for name, found in statistics.items()
+        name: Verification("float64" if name == first else first, found)
+        for name, found in agreements.items()
     }
 
 
 def _probability_bound(
-    propagation: Propagation, values: NDArray[Any], shares: NDArray[Any], bound: NDArray[Any]
+    propagation: Propagation, expected: dict[str, NDArray[Any]], bound: NDArray[Any]
 ) -> NDArray[Any]:
-    """Return the error bound of the softmax `shares` of logits `values`."""
+    """Return the error bound of the softmax of logits."""
     last = propagation.network.layers[-1]
-    layer = Dense(last.weight, last.bias, "softmax")
+    layer, logits, shares = Dense(last.weight, last.bias, "softmax"), *expected.values()
     with np.errstate(all="ignore"):
-        error: NDArray[Any] = rowwise_error(layer, values, shares, bound, propagation.precision)
+        error: NDArray[Any] = rowwise_error(layer, logits, shares, bound, propagation.precision)
     return error
 
 

@@ -14,7 +14,7 @@ from xpnet.networks.network import layer_results
 from xpnet.parity.bounds.error_bound import StageBound, error_bound
 from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.candidates import on_backend
-from xpnet.parity.stage_statistics import StageStatistics
+from xpnet.parity.stage_statistics import compare_stage
 
 F32 = np.float32
 MODES = pytest.mark.parametrize("worst_case", [False, True], ids=["probabilistic", "worst case"])
@@ -57,12 +57,11 @@ def in_order(network, rows, seed):
 
 def largest_share(found, results):
     """Return the largest error as a share of its bound."""
-    tallies = []
-    for stage, result in zip(found.stages, results, strict=True):
-        tally = StageStatistics(stage.name, format_of(random_network(0, [1, 1], ["relu"])))
-        tally.add(result, stage.values, stage.bound, first_row=0)
-        tallies.append(tally.result())
-    return max(stage.share for stage in tallies)
+    float32 = format_of(random_network(0, [1, 1], ["relu"]))
+    return max(
+        compare_stage(stage.name, result, stage.values, stage.bound, float32).share
+        for stage, result in zip(found.stages, results, strict=True)
+    )
 
 
 def test_every_stage_has_values_and_bounds():

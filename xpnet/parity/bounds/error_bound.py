@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from xpnet.parity.bounds.propagation import Propagation
 __all__ = [
     "ErrorBound",
     "StageBound",
+    "StageReference",
     "checked_confidence",
     "count_results",
     "error_bound",
@@ -26,6 +27,9 @@ __all__ = [
     "rows_on_host",
     "stage_names",
 ]
+
+# The true values of a stage, and their bounds.
+StageReference: TypeAlias = tuple[NDArray[np.float64], NDArray[Any]]
 
 # Few enough that their values stay in the caches, and enough that calls cost little.
 _ROWS_PER_CHUNK = 512
@@ -219,7 +223,7 @@ def row_chunks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 def reference_stages(
     propagation: Propagation, rows: NDArray[Any]
-) -> Iterator[tuple[int, NDArray[Any], list[tuple[NDArray[np.float64], NDArray[Any]]]]]:
+) -> Iterator[tuple[int, NDArray[Any], list[StageReference]]]:
     """Yield the true values and the bounds that results of the rows are compared with, in chunks.
 
     Each item is the index of the chunk's first row, its rows, and for each stage the true values
