@@ -1,4 +1,4 @@
-"""The rig itself: typical mistakes in array code, and a backend that catches each."""
+"""Typical mistakes in array code, and a backend that catches each."""
 
 import re
 

@@ -123,7 +123,7 @@ def test_a_fault_of_the_file_is_out_of_bound(
         del path
         return "another runtime", contents.network(x) + np.float32(0.01)
 
-    monkeypatch.setattr("xpnet.parity.original_runtimes.by_own_runtime", wrong)
+    monkeypatch.setattr("xpnet.parity.original_runtimes.outputs_by_original_runtime", wrong)
     result = xpnet("convert", book, book.with_name("out.npz"), "--verify", "sample")
     assert result.code == 1
     assert "OUT OF BOUND" in result.out
@@ -141,7 +141,7 @@ def test_a_class_that_changes_without_a_bound_is_not_judged(
         del path
         return "another runtime", contents.network(np.where(x < 0.5, -x, x))
 
-    monkeypatch.setattr("xpnet.parity.original_runtimes.by_own_runtime", other_side)
+    monkeypatch.setattr("xpnet.parity.original_runtimes.outputs_by_original_runtime", other_side)
     words = (
         "convert",
         tmp_path / "in.npz",

@@ -1,4 +1,4 @@
-"""How far a row's result moves."""
+"""Dependence of a row's outputs on the rest of its batch."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is certified fits the network and the input."""
+"""Certificates: validation of stages, sizes and facts."""
 
 import platform
 import re

@@ -1,4 +1,4 @@
-"""A certificate is read with its own network and input only, undamaged and unchanged."""
+"""Files of certificates: read only with the same network and input, if undamaged."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""What the runtimes that files were made for give, against xpnet's own results."""
+"""Outputs by the runtimes that files were made for, compared with xpnet's own."""
 
 from pathlib import Path
 from typing import Any
@@ -86,11 +86,7 @@ def test_torch(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "is_here"), [("squareplus", True), ("relu", False)])
-def test_what_no_runtime_has_is_computed_in_float64(
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    is_here: bool,  # noqa: FBT001 (a case)
-) -> None:
+def test_what_no_runtime_has_is_computed_in_float64(monkeypatch, name, is_here):
     monkeypatch.setattr(original_runtimes, "find_spec", lambda _: object() if is_here else None)
     network = network_of(name)
     for kind in ("safetensors", "ONNX")[: 1 if is_here else 2]:

@@ -1,4 +1,4 @@
-"""The repository that README shows, tested as README says."""
+"""The example repository in README, tested as described there."""
 
 import re
 from pathlib import Path

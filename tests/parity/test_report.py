@@ -1,4 +1,4 @@
-"""compare: what it finds in right and in faulty computations, and what it says of predictions."""
+"""compare: correct and faulty computations, and predictions that could differ."""
 
 import math
 from dataclasses import replace

@@ -18,7 +18,7 @@ def network_of(output: str = "logits", n_out: int = 3, dtype: str = "f4") -> xpn
         xpnet.Dense(draw(size=(12, 9)).astype(dtype), draw(size=9).astype(dtype), "tanh"),
         xpnet.Dense(draw(size=(9, n_out)).astype(dtype), draw(size=n_out).astype(dtype)),
     ]
-    return xpnet.Network(layers, output=output)  # type: ignore[arg-type]
+    return xpnet.Network(layers, output=output)
 
 
 def outputs(found):

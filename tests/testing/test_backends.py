@@ -1,4 +1,4 @@
-"""The backends themselves: their arrays, their names, and which are here."""
+"""Backends: creation of arrays, validation of results, and settings."""
 
 import subprocess
 import sys

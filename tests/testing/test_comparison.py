@@ -1,4 +1,4 @@
-"""assert_parity: what it lets pass, what it finds, and what it says."""
+"""assert_parity: correct functions, faults, and messages."""
 
 import functools
 import math

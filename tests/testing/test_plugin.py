@@ -1,4 +1,4 @@
-"""The plugin as a user meets it: small repositories, tested by pytest within pytest."""
+"""The plugin in small repositories, tested by pytest within pytest."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Bounds: how they are computed, what they let pass, and how a deviation is told."""
+"""Allowed errors: computation, limits, and messages about deviations."""
 
 import math
 

@@ -89,26 +89,11 @@ def _comparable_facts(network: Network) -> dict[str, Any]:
 
 
 class CandidateComparison:
-    """Comparison of one candidate with the true values, chunk by chunk.
+    """Comparison of one candidate with the true values of a network, chunk by chunk.
 
-    Parameters
-    ----------
-    candidate : Candidate
-    propagation : Propagation
-        Bounds of the network that defines the true values.
-    network : Network
-        That network.
-    n_rows : int
-        Number of rows of all chunks together.
-    outputs_only : bool
-        If true, only the last stage is compared.
-
-    Raises
-    ------
-    TypeError
-        If `candidate` is neither a network nor a sequence of arrays.
-    ValueError
-        If the candidate does not fit the network.
+    `propagation` gives the bounds of `network`, `n_rows` is the number of rows of all chunks
+    together. With `outputs_only`, only the last stage is compared. A candidate that is neither a
+    network nor a sequence of arrays raises TypeError, one that does not fit raises ValueError.
     """
 
     def __init__(
@@ -135,24 +120,11 @@ class CandidateComparison:
     def compare(
         self, rows: NDArray[Any], start: int, stages: Sequence[StageReference], *, closely: bool
     ) -> tuple[NDArray[Any], Agreement]:
-        """Compare the results of some rows with the true values.
+        """Return the predicted class ids of some rows, from index `start`, and their agreement.
 
-        Parameters
-        ----------
-        rows : array of shape (n, n_in)
-        start : int
-            Index of the first of them among all rows.
-        stages : sequence of pairs of arrays
-            The true values of each stage and their bounds.
-        closely : bool
-            If true, the preprocessed inputs are compared too, and each layer by itself from the
-            inputs that the candidate gave it.
-
-        Returns
-        -------
-        ids : array of shape (n,)
-            The predicted class ids.
-        Agreement
+        `stages` are the true values of each stage and their bounds. With `closely`, the
+        preprocessed inputs are compared too, and each layer by itself from the inputs that the
+        candidate gave it.
         """
         candidate = self._candidate
         if isinstance(candidate, Network):

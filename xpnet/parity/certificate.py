@@ -31,16 +31,8 @@ __all__ = [
 MAX_BYTES = 1 << 30
 
 FACTS = (
-    "device",
-    "hardware",
-    "library",
-    "library_version",
-    "compute_type",
-    "xpnet",
-    "numpy",
-    "python",
-    "platform",
-    "recorded",
+    *("device", "hardware", "library", "library_version", "compute_type"),
+    *("xpnet", "numpy", "python", "platform", "recorded"),
 )
 
 # dtype and shape

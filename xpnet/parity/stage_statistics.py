@@ -143,23 +143,10 @@ def compare_stage(
     *,
     first_row: int = 0,
 ) -> StageAgreement:
-    """Compare the results of a stage with the expected ones.
+    """Return the agreement of a stage's results with the expected values.
 
-    Parameters
-    ----------
-    name : str
-        Name of the stage.
-    results, values, bound : array of shape (n, width)
-        Results, expected results, and the largest differences in bound; inf in `bound` accepts
-        any result.
-    precision : FloatFormat
-        The format that `StageAgreement.ulp` refers to.
-    first_row : int, default 0
-        Index of the first row among all rows.
-
-    Returns
-    -------
-    StageAgreement
+    `bound` is the largest difference in bound; inf accepts any result. `precision` is the format
+    that `StageAgreement.ulp` refers to, `first_row` the index of the first row among all rows.
     """
     if results.shape != values.shape:
         return StageAgreement(name, fault=f"shape {results.shape} instead of {values.shape}")
@@ -202,20 +189,11 @@ def compare_stage(
 def compare_predictions(
     network: Network, outputs: NDArray[Any], values: NDArray[Any], bound: NDArray[Any]
 ) -> tuple[NDArray[Any], Agreement]:
-    """Compare the predictions of a network with the expected ones.
+    """Return the predicted class ids, and an agreement of predictions without stages.
 
-    Parameters
-    ----------
-    network : Network
-    outputs, values, bound : array of shape (n, n_out)
-        Results and expected results of the last layer, and the largest differences in bound.
-
-    Returns
-    -------
-    ids : array of shape (n,)
-        The predicted class ids; zeros for a regression or outputs of a wrong shape.
-    Agreement
-        Without stages.
+    `outputs`, `values` and `bound` are results and expected results of the last layer, and the
+    largest differences in bound. The class ids of a regression, and of outputs of a wrong shape,
+    are zeros.
     """
     is_unbounded = np.isinf(bound).any(axis=1)
     if network.output == "values" or outputs.shape != values.shape:

@@ -65,14 +65,7 @@ class ExpectedCall:
 class Reference:
     """Expected results of a function on each backend.
 
-    Parameters
-    ----------
-    function : callable
-    arguments : list
-        As `host_value` returns them.
-    tolerance : Tolerance
-    dtype : str, optional
-        dtype of floating-point results.
+    `arguments` are as `host_value` returns them; `dtype` is that of floating-point results.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The bounds of preprocessed inputs hold, and are not loose."""
+"""Bounds of preprocessed inputs: valid and tight."""
 
 import numpy as np
 import pytest

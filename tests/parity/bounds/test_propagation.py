@@ -1,4 +1,4 @@
-"""What the bounds are made of: precisions, the size of weights, and functions along rows."""
+"""Parts of the bounds: floating-point formats, norms of weights, and rowwise activations."""
 
 import math
 

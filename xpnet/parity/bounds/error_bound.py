@@ -154,15 +154,7 @@ def error_bound(
 
 
 def checked_confidence(confidence: float) -> float:
-    """Validate `confidence` and return it as a float.
-
-    Raises
-    ------
-    TypeError
-        If it is not a number.
-    ValueError
-        If it is not above 0 and below 1.
-    """
+    """Return `confidence` as a float, after validation that it is a number between 0 and 1."""
     if not isinstance(confidence, int | float | np.number):
         msg = f"`confidence` must be a number; got {type(confidence).__name__}"
         raise TypeError(msg)
