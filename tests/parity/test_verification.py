@@ -138,10 +138,11 @@ def test_values_without_a_bound_are_not_judged() -> None:
     assert verify(network, rows[:2], {"one": network(rows[:2])})["one"].is_in_bound
 
 
-def test_results_without_a_bound_are_not_compared():
-    network, rows = near_a_step("logits")
+@pytest.mark.parametrize(("factor", "is_in_bound"), [(0.5, True), (np.nan, False)])
+def test_results_without_a_bound_may_be_any_finite_number(factor: float, *, is_in_bound: bool):
+    network, rows = near_a_step("probabilities")
     wrong = network(rows).copy()
-    wrong[2] = wrong[2] * 0.5
+    wrong[2] *= np.float32(factor)
     found = verify(network, rows, {"one": wrong})["one"]
-    assert outputs(found).n_unbounded == 2
-    assert (outputs(found).difference, found.is_in_bound) == (0.0, True)
+    assert outputs(found).difference == pytest.approx(0.5 if is_in_bound else np.inf)
+    assert found.is_in_bound is is_in_bound

@@ -19,6 +19,7 @@ from xpnet.parity.stage_statistics import (
     StageAgreement,
     compare_predictions,
     compare_stage,
+    no_results,
 )
 from xpnet.testing.backends import Backend
 
@@ -138,11 +139,11 @@ class CandidateComparison:
         for i in self._compared:
             # From the end: a candidate with other layers has only the last stage in common.
             k = i - len(stages)
-            agreement = StageAgreement(self._names[i], fault=faults[k])
+            agreement = no_results(self._names[i], faults[k])
             if not faults[k] and (closely or i > 0):
                 agreement = self._compare_stage(i, results[k], stages[i], start)
             if i - 1 in self._compared:
-                alone = StageAgreement(self._names[i])
+                alone = no_results(self._names[i])
                 if closely:
                     alone = self._compare_layer_alone(i, results[k - 1], results[k], start)
                 agreement = replace(agreement, alone=alone)
@@ -161,7 +162,7 @@ class CandidateComparison:
     ) -> StageAgreement:
         layer = self._network.layers[i - 1]
         if given.shape[1:] != (layer.n_in,) or result.shape[1:] != (layer.n_out,):
-            return StageAgreement(self._names[i])  # a fault of the stage already
+            return no_results(self._names[i])  # a fault of the stage already
         if self._propagation.precision.name == "float64":
             given, result = (x[:_ROWS_IN_EXTENDED_PRECISION] for x in (given, result))
         return self._compare_stage(i, result, self._propagation.layer_alone(i, given), start)

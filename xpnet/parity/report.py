@@ -18,7 +18,7 @@ from xpnet.parity.bounds.error_bound import (
 )
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.candidates import Candidate, CandidateComparison
-from xpnet.parity.stage_statistics import Agreement
+from xpnet.parity.stage_statistics import Agreement, merge_agreements
 
 __all__ = ["Report", "compare"]
 
@@ -144,8 +144,7 @@ def compare(
         with counting_from(start):
             found = [x.compare(chunk, start, stages, closely=i % step == 0) for x in comparisons]
         ids, parts = [ids for ids, _ in found], [part for _, part in found]
-        pairs = zip(agreements, parts, strict=True) if agreements else ()
-        agreements = [a.merged(b) for a, b in pairs] or parts
+        agreements = list(map(merge_agreements, agreements, parts)) if agreements else parts
         n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))
         n_disagree += int(np.count_nonzero(np.any(np.asarray(ids) != ids[0], axis=0)))
         if progress is not None:

@@ -11,7 +11,14 @@ from xpnet.inference.predict import class_ids
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.rounding import FloatFormat
 
-__all__ = ["Agreement", "StageAgreement", "compare_predictions", "compare_stage"]
+__all__ = [
+    "Agreement",
+    "StageAgreement",
+    "compare_predictions",
+    "compare_stage",
+    "merge_agreements",
+    "no_results",
+]
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,14 @@ class StageAgreement:
     """
 
     name: str
-    n_results: int = 0
-    difference: float = 0.0
-    ulp: float = 0.0
-    share: float = 0.0
-    place: tuple[int, int] | None = None
-    n_out: int = 0
-    n_unbounded: int = 0
-    fault: str = ""
+    n_results: int
+    difference: float
+    ulp: float
+    share: float
+    place: tuple[int, int] | None
+    n_out: int
+    n_unbounded: int
+    fault: str
     alone: "StageAgreement | None" = None
 
     @property
@@ -73,28 +80,6 @@ class StageAgreement:
             return math.inf
         judged = [x.share for x in (self, self.alone) if x is not None and x.is_judged]
         return max(judged, default=None)
-
-    def merged(self, other: "StageAgreement") -> "StageAgreement":
-        """Return the agreement of these and further rows; after a fault, none are added."""
-        alone = None
-        if self.alone is not None and other.alone is not None:
-            alone = self.alone.merged(other.alone)
-        if self.fault:
-            return replace(self, alone=alone)
-        furthest = max(self, other, key=lambda x: x.difference)
-        worst = max(self, other, key=lambda x: x.share)
-        return StageAgreement(
-            name=self.name,
-            n_results=self.n_results + other.n_results,
-            difference=furthest.difference,
-            ulp=furthest.ulp,
-            share=worst.share,
-            place=worst.place,
-            n_out=self.n_out + other.n_out,
-            n_unbounded=self.n_unbounded + other.n_unbounded,
-            fault=other.fault,
-            alone=alone,
-        )
 
 
 @dataclass(frozen=True)
@@ -127,11 +112,10 @@ class Agreement:
         """True if some outputs have a bound, and all outputs of predictions that differ."""
         return self.stages[-1].is_judged and not self.n_unjudged
 
-    def merged(self, other: "Agreement") -> "Agreement":
-        """Return the agreement of these and further rows."""
-        stages = tuple(a.merged(b) for a, b in zip(self.stages, other.stages, strict=True))
-        n_differ = None if self.n_differ is None else self.n_differ + (other.n_differ or 0)
-        return Agreement(stages, n_differ, self.n_unjudged + other.n_unjudged)
+
+def no_results(name: str, fault: str = "") -> StageAgreement:
+    """Return the agreement of a stage without results, or with a fault."""
+    return StageAgreement(name, 0, 0.0, 0.0, 0.0, None, 0, 0, fault)
 
 
 def compare_stage(
@@ -149,9 +133,9 @@ def compare_stage(
     that `StageAgreement.ulp` refers to, `first_row` the index of the first row among all rows.
     """
     if results.shape != values.shape:
-        return StageAgreement(name, fault=f"shape {results.shape} instead of {values.shape}")
+        return no_results(name, f"shape {results.shape} instead of {values.shape}")
     if not values.size:
-        return StageAgreement(name)
+        return no_results(name)
     n_unbounded, ulp = 0, 0.0
     with np.errstate(all="ignore"):
         difference = (results - values).astype(bound.dtype, copy=False)
@@ -183,6 +167,7 @@ def compare_stage(
         place=(first_row + row, unit) if largest_share > 0.0 else None,
         n_out=int(np.count_nonzero(share > 1.0)) if largest_share > 1.0 else 0,
         n_unbounded=n_unbounded,
+        fault="",
     )
 
 
@@ -204,3 +189,33 @@ def compare_predictions(
     differs = ids != class_ids(network, values)
     n_unjudged = int(np.count_nonzero(differs & is_unbounded))
     return ids, Agreement((), int(np.count_nonzero(differs)), n_unjudged)
+
+
+def merge_stages(a: StageAgreement, b: StageAgreement) -> StageAgreement:
+    """Return the agreement of the rows of both; after a fault in a, rows of b are not added."""
+    alone = None
+    if a.alone is not None and b.alone is not None:
+        alone = merge_stages(a.alone, b.alone)
+    if a.fault:
+        return replace(a, alone=alone)
+    furthest = max(a, b, key=lambda x: x.difference)
+    worst = max(a, b, key=lambda x: x.share)
+    return StageAgreement(
+        name=a.name,
+        n_results=a.n_results + b.n_results,
+        difference=furthest.difference,
+        ulp=furthest.ulp,
+        share=worst.share,
+        place=worst.place,
+        n_out=a.n_out + b.n_out,
+        n_unbounded=a.n_unbounded + b.n_unbounded,
+        fault=b.fault,
+        alone=alone,
+    )
+
+
+def merge_agreements(a: Agreement, b: Agreement) -> Agreement:
+    """Return the agreement of the rows of both."""
+    stages = tuple(map(merge_stages, a.stages, b.stages))
+    n_differ = None if a.n_differ is None else a.n_differ + (b.n_differ or 0)
+    return Agreement(stages, n_differ, a.n_unjudged + b.n_unjudged)

@@ -13,7 +13,12 @@ from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import count_results, reference_stages, rows_on_host
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import rowwise_error
-from xpnet.parity.stage_statistics import Agreement, compare_predictions, compare_stage
+from xpnet.parity.stage_statistics import (
+    Agreement,
+    compare_predictions,
+    compare_stage,
+    merge_agreements,
+)
 
 __all__ = ["Verification", "verify"]
 
@@ -30,7 +35,8 @@ class Verification:
         The reference: "float64", or the name of the first runtime.
     agreement : Agreement
         The stages are "outputs" (logits, probabilities or values) and, if the outputs are logits
-        of several classes, "probabilities".
+        of several classes, "probabilities". A result without a bound may be any finite number, or
+        overflow.
     """
 
     against: str
@@ -115,20 +121,23 @@ def verify(
         if has_probabilities:
             expected["probabilities"] = _softmax(values)
             bounds["probabilities"] = _probability_bound(propagation, expected, bound)
-        for name, y in results.items():
-            outputs = {"outputs": y[start : start + len(chunk)].astype(np.float64)}
+        for name, result in results.items():
+            outputs = {"outputs": result[start : start + len(chunk)].astype(np.float64)}
             if has_probabilities:
                 outputs["probabilities"] = _softmax(outputs["outputs"])
-            limits = {x: bound.astype(np.float64) for x, bound in bounds.items()}
-            found = tuple(
-                compare_stage(x, outputs[x], expected[x], limit, precision, first_row=start)
-                for x, limit in limits.items()
-            )
+            found = []
+            for stage, y in outputs.items():
+                with np.errstate(invalid="ignore", over="ignore"):
+                    limit = _finite_bound(y - expected[stage], bounds[stage])
+                found.append(
+                    compare_stage(stage, y, expected[stage], limit, precision, first_row=start)
+                )
             _, part = compare_predictions(
                 network, outputs["outputs"], expected["outputs"], bounds["outputs"]
             )
-            part = replace(part, stages=found)
-            agreements[name] = agreements[name].merged(part) if name in agreements else part
+            part = replace(part, stages=tuple(found))
+            before = agreements.get(name)
+            agreements[name] = part if before is None else merge_agreements(before, part)
             if name == first:  # the reference of the others, which errs as they do
                 expected = outputs
                 with np.errstate(over="ignore"):
@@ -148,6 +157,15 @@ def _probability_bound(
     with np.errstate(all="ignore"):
         error: NDArray[Any] = rowwise_error(layer, logits, shares, bound, propagation.precision)
     return error
+
+
+def _finite_bound(difference: NDArray[Any], bound: NDArray[Any]) -> NDArray[Any]:
+    """Return bounds with inf replaced by the largest number, except for infinite differences.
+
+    Finite differences without a bound then count, and NaN is out of bound.
+    """
+    bound = bound.astype(np.float64)
+    return np.where(np.isinf(difference), bound, np.minimum(bound, np.finfo(np.float64).max))
 
 
 def _softmax(y: NDArray[Any]) -> NDArray[Any]:

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
-# A session within a session forgets the modules that it was the first to import. Dask's
-# importlib_metadata takes the place of the standard library's, and must not be forgotten.
-for module in ("array_api_extra.testing", "array_api_strict", "dask.array"):
+# A session within a session unloads the modules that it was the first to import. Dask's
+# importlib_metadata replaces the standard library's, and must stay loaded.
+for module in (
+    "array_api_compat.numpy",
+    "array_api_extra.testing",
+    "array_api_strict",
+    "dask.array",
+):
     pytest.importorskip(module)
 
 README = Path(__file__).parents[2] / "README.md"
