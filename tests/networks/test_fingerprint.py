@@ -79,13 +79,13 @@ def test_memory_does_not_matter(same):
     ],
     ids=["shape", "dtype", "sign of zero", "last bit", "rows"],
 )
-def test_everything_else_does(other):
+def test_dtype_shape_and_values_matter(other):
     assert sha256_of_array(other) != sha256_of_array(WEIGHT)
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0), (3,), ()])
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "float16", "float64"])
-def test_any_shape_and_dtype_has_one(shape, dtype):
+def test_every_shape_and_dtype_has_a_digest(shape, dtype):
     assert len(sha256_of_array(np.zeros(shape, dtype))) == 64
 
 
@@ -102,7 +102,7 @@ def test_names_and_numbers_of_classes_differ():
     assert first_difference(texts, numbers) == "classes"
 
 
-def test_the_arrays_of_preprocessing_are_part_of_it():
+def test_arrays_of_preprocessing_are_hashed():
     steps = [xpnet.Standardize(BIAS[[0, 1, 1]], 2.0), xpnet.Standardize(BIAS[[0, 0, 1]], 2.0)]
     layer = xpnet.Dense(WEIGHT, BIAS)
     one, other = (network_fingerprint(xpnet.Network([layer], preprocessing=x)) for x in steps)
@@ -110,7 +110,7 @@ def test_the_arrays_of_preprocessing_are_part_of_it():
     assert first_difference(one, other) == "means of step 1"
 
 
-def test_the_matrix_that_whitens_is_part_of_it():
+def test_the_whitening_matrix_is_hashed():
     steps = [xpnet.Whiten(BIAS[[0, 1, 1]], size * np.eye(3)) for size in (1.0, 2.0)]
     layer = xpnet.Dense(WEIGHT, BIAS)
     one, other = (network_fingerprint(xpnet.Network([layer], preprocessing=x)) for x in steps)

@@ -14,7 +14,7 @@ def digits():
     return xpnet.sample()[0]
 
 
-def test_the_mode_gives_one_result(digits):
+def test_batch_invariant_results_are_the_same_bits(digits):
     found = batch_sensitivity(xpnet.load("sample"), digits, sizes=range(1, 1001, 9))
     assert found.is_invariant
     assert found.n_in_tile == 256
@@ -23,7 +23,7 @@ def test_the_mode_gives_one_result(digits):
         assert movement.largest_difference == movement.largest_ulp == 0.0
 
 
-def test_without_it_there_are_more(digits):
+def test_other_results_differ_bitwise(digits):
     moved = batch_sensitivity(xpnet.load("sample"), digits, sizes=range(1, 1001, 9)).sizes
     assert moved.results > 1
     assert 0 < moved.largest_difference < 1e-4
@@ -41,7 +41,7 @@ def test_differences_are_counted(monkeypatch):
     assert (moved.largest_difference, moved.largest_ulp) == (3 * 2**-23, 3.0)
 
 
-def test_it_is_plain_json(digits):
+def test_to_json_returns_plain_numbers(digits):
     found = batch_sensitivity(xpnet.load("sample"), digits[:20], sizes=[1, 20])
     plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert plain["sizes"]["computations"] == 2
@@ -49,7 +49,7 @@ def test_it_is_plain_json(digits):
     assert plain["is_invariant"] is True
 
 
-def test_images_of_no_number_have_no_difference():
+def test_nan_images_have_no_difference():
     network = xpnet.Network([xpnet.Dense(np.eye(2), np.zeros(2))])
     found = batch_sensitivity(network, np.full((3, 2), np.nan))
     assert found.sizes.largest_difference == 0.0
@@ -65,7 +65,7 @@ def test_images_of_no_number_have_no_difference():
         (3, [], "got none"),
     ],
 )
-def test_what_cannot_be_looked_at(n_rows, sizes, message):
+def test_images_and_sizes_are_validated(n_rows, sizes, message):
     network = xpnet.Network([xpnet.Dense(np.eye(2), np.zeros(2))])
     with pytest.raises(ValueError, match=message):
         batch_sensitivity(network, np.zeros((n_rows, 2)), sizes=sizes)

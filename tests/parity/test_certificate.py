@@ -24,7 +24,7 @@ PLACE = {
 }
 
 
-def test_the_circumstances():
+def test_the_facts_of_a_certificate():
     before = datetime.now(UTC).replace(microsecond=0)
     facts = certify(NETWORK, X, STAGES, **PLACE).facts
     assert tuple(facts) == FACTS
@@ -50,7 +50,7 @@ def test_the_forms_of_the_stages():
 
 
 @pytest.mark.parametrize("shape", [(3,), (0, 3), (5, 2), (1, 5, 3)])
-def test_an_input_that_is_no_rows_is_refused(shape):
+def test_an_input_without_rows_is_rejected(shape):
     message = f"`x` must have the shape (n, 3) with at least one row; got {shape}"
     with pytest.raises(ValueError, match=re.escape(message)):
         certify(NETWORK, np.ones(shape), STAGES, **PLACE)
@@ -65,14 +65,14 @@ def test_an_input_that_is_no_rows_is_refused(shape):
         ((), "none"),
     ],
 )
-def test_stages_of_something_else_are_refused(stages, shown):
+def test_wrong_stages_are_rejected(stages, shown):
     wanted = "float64 (5, 3), float64 (5, 2), float64 (5, 4)"
     message = re.escape(f"`stages` must be {wanted}; got {shown}")
     with pytest.raises(ValueError, match=f"{message}$"):
         certify(NETWORK, X, stages, **PLACE)
 
 
-def test_too_many_rows_are_refused(monkeypatch):
+def test_too_many_rows_are_rejected(monkeypatch):
     monkeypatch.setattr("xpnet.parity.certificate.MAX_BYTES", 359)
     message = "`stages` must take at most 359 bytes; got 360 for 5 rows: give fewer rows"
     with pytest.raises(ValueError, match=message):
@@ -81,7 +81,7 @@ def test_too_many_rows_are_refused(monkeypatch):
 
 @pytest.mark.parametrize("name", PLACE)
 @pytest.mark.parametrize("text", ["", "a\nb", "\x1b[2J"])
-def test_what_cannot_be_printed_is_refused(name, text):
+def test_unprintable_facts_are_rejected(name, text):
     message = re.escape(f"`{name}` must be a printable string; got {text!r}")
     with pytest.raises(ValueError, match=message):
         certify(NETWORK, X, STAGES, **(PLACE | {name: text}))

@@ -26,7 +26,7 @@ def network_of(activation: str = "relu", **meaning: Any) -> xpnet.Network:
 
 
 def with_input_shape(path: Path, shape: list[int | str]) -> None:
-    """Change the shape that a file's input has; the graph flattens it."""
+    """Change the input shape of a file; the graph flattens it."""
     model = onnx.load(path)
     graph = model.graph
     kind = graph.input[0].type.tensor_type.elem_type
@@ -64,7 +64,7 @@ def test_onnx_runtime(tmp_path: Path, shape: list[int | str]) -> None:
 
 
 @pytest.mark.usefixtures("onnx_runtime")
-def test_onnx_that_its_runtime_refuses_is_computed_in_float64(tmp_path: Path) -> None:
+def test_invalid_onnx_is_computed_in_float64(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"\x08\x08nothing")
     network = network_of()
@@ -86,7 +86,7 @@ def test_torch(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "is_here"), [("squareplus", True), ("relu", False)])
-def test_what_no_runtime_has_is_computed_in_float64(monkeypatch, name, is_here):
+def test_networks_without_a_runtime_are_computed_in_float64(monkeypatch, name, is_here):
     monkeypatch.setattr(original_runtimes, "find_spec", lambda _: object() if is_here else None)
     network = network_of(name)
     for kind in ("safetensors", "ONNX")[: 1 if is_here else 2]:

@@ -78,7 +78,7 @@ def test_every_backend_is_in_bound(xp_backend):
     assert 0.0 < stages_of[1].ulp < 100.0
 
 
-def test_a_report_says_what_it_is_of():
+def test_a_report_has_rows_dtype_and_confidence():
     network, rows = random_network(), random_rows()
     report = compare(network, rows, {"self": network}, confidence=0.9)
     assert (report.n_rows, report.dtype, report.confidence) == (30, "float32", 0.9)
@@ -181,7 +181,7 @@ def test_rows_without_a_bound_could_differ():
         ("probabilities", "identity", [[0.5], [0.5 + 1e-8], [0.4], [0.9]]),
     ],
 )
-def test_one_unit_tells_two_classes(output, activation, rows):
+def test_one_unit_separates_two_classes(output, activation, rows):
     layer = xpnet.Dense(np.ones((1, 1), F32), np.asarray([1.0], F32), activation)
     rows = np.asarray(rows) - 1.0  # cancels the bias, so that the bounds are those of 1
     network = xpnet.Network([layer], output=output)
@@ -278,7 +278,7 @@ def test_candidates_must_be_networks_or_stages(candidates, message):
 
 
 @pytest.mark.parametrize(("n_rows", "n_candidates"), [(0, 1), (3, 0)])
-def test_there_must_be_something_to_compare(n_rows, n_candidates):
+def test_empty_arguments_are_rejected(n_rows, n_candidates):
     network = random_network()
     message = f"^`x` and `candidates` must not be empty; got {n_rows} rows and {n_candidates}$"
     with pytest.raises(ValueError, match=message):
@@ -315,7 +315,7 @@ def test_progress_is_called_with_all_rows():
 
 
 def changing(change):
-    """Let tanh give something else, but for the float64 reference."""
+    """Change the results of tanh, except in the float64 reference."""
 
     tanh = ACTIVATIONS["tanh"]
 
@@ -441,7 +441,7 @@ def test_faults_of_one_parameter_are_caught_by_their_effect(kind, exponent):
     values.flat[5] *= F32(1.0 + 2.0**-exponent)
     faulty = with_layer(network, 0, **{kind: values})
     found = compare(network, rows, {"faulty": faulty}).candidates["faulty"]
-    # What the fault does in float64, as a share of what both networks may err by.
+    # The effect of the fault in float64, as a share of the bounds of both networks.
     pairs = zip(error_bound(faulty, rows).stages, error_bound(network, rows).stages, strict=True)
     _, *layers = [np.abs(x.values - y.values) / (x.bound + y.bound + 1e-300) for x, y in pairs]
     effect = max(map(np.max, layers))

@@ -39,7 +39,7 @@ def test_rounding_is_in_bound(n_out: int, dtype: str) -> None:
 
 @pytest.mark.parametrize("place", [0, 699])
 @pytest.mark.parametrize("name", ["one", "other"])
-def test_a_fault_is_found_wherever_it_is(name: str, place: int) -> None:
+def test_a_fault_is_found_in_every_row(name: str, place: int) -> None:
     network = network_of()
     results = {"one": network(ROWS), "other": network(ROWS)}
     results[name] = results[name].copy()
@@ -52,7 +52,7 @@ def test_a_fault_is_found_wherever_it_is(name: str, place: int) -> None:
     assert found[name].agreement.stages[1].share > 1
 
 
-def test_labels_that_change_are_counted() -> None:
+def test_changed_classes_are_counted() -> None:
     network = network_of()
     own = network(ROWS)
     turned = own.copy()
@@ -64,7 +64,7 @@ def test_labels_that_change_are_counted() -> None:
 
 
 @pytest.mark.parametrize("output", ["values", "probabilities"])
-def test_outputs_that_are_no_logits_have_no_softmax(output: str) -> None:
+def test_only_logits_have_probabilities(output: str) -> None:
     network = network_of(output)
     found = verify(network, ROWS, {"one": network(ROWS)})["one"]
     assert [stage.name for stage in found.agreement.stages] == ["outputs"]
@@ -74,7 +74,7 @@ def test_outputs_that_are_no_logits_have_no_softmax(output: str) -> None:
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_what_is_no_number_is_no_rounding(number: float) -> None:
+def test_nan_and_infinity_are_out_of_bound(number: float) -> None:
     network = network_of()
     wrong = network(ROWS).copy()
     wrong[3, 1] = number
@@ -83,20 +83,20 @@ def test_what_is_no_number_is_no_rounding(number: float) -> None:
     assert not found.is_in_bound
 
 
-def test_nan_that_is_meant() -> None:
+def test_nan_inputs_are_in_bound() -> None:
     network, rows = network_of(), ROWS.copy()
     rows[0, 0] = np.nan
     found = verify(network, rows, {"one": network(rows)})["one"]
     assert found.is_in_bound
 
 
-def test_results_of_another_shape() -> None:
+def test_results_of_a_wrong_shape_are_rejected() -> None:
     network = network_of()
     with pytest.raises(ValueError, match=r"shape \(700, 3\); got \(700, 2\) by one"):
         verify(network, ROWS, {"one": network(ROWS)[:, :2]})
 
 
-def test_a_runtime_may_be_right_in_absolute_terms_only() -> None:
+def test_absolute_errors_of_a_runtime_are_allowed() -> None:
     layer = xpnet.Dense(np.eye(3, dtype="f4"), np.full(3, -20.0, "f4"), "sigmoid")
     network = xpnet.Network([layer, xpnet.Dense(np.eye(3, dtype="f4"), np.zeros(3, "f4"))])
     rows = np.zeros((4, 3), "f4")
@@ -110,7 +110,7 @@ def test_a_runtime_may_be_right_in_absolute_terms_only() -> None:
 
 
 def near_a_step(output: str) -> tuple[xpnet.Network, np.ndarray]:
-    """Return a network with a step, and rows of which the last two are near to it."""
+    """Return a network with a step, and rows, the last two near the step."""
     step = xpnet.Dense(np.ones((1, 1), "f4"), np.zeros(1, "f4"), "step")
     turned = xpnet.Dense(np.asarray([[-1.0, 1.0]], "f4"), np.asarray([0.5, 0.0], "f4"))
     return xpnet.Network([step, turned], output=output), np.asarray([[1], [-1], [1e-40], [0]], "f4")
@@ -125,7 +125,7 @@ def test_a_class_that_changes_without_a_bound_is_not_judged(place: int) -> None:
     wrong[place] = wrong[place, ::-1]
     found = verify(network, rows, {"one": wrong})["one"]
     assert not found.is_in_bound
-    # Where there is a bound, the change is out of it.
+    # A change with a bound is out of it.
     assert (found.agreement.n_differ, found.agreement.n_unjudged, outputs(found).share > 1.0) == (
         (1, 0, True) if place == 1 else (1, 1, False)
     )

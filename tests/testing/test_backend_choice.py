@@ -32,7 +32,7 @@ def test_words_stand_for_backends(words, names):
     assert select_backends(words) == names
 
 
-def test_unknown_words_are_refused_with_the_known_ones():
+def test_unknown_words_are_rejected_with_the_known_ones():
     with pytest.raises(
         ValueError, match=r"^--xp must name backends; got 'cuppy', known are all, numpy, .*, cupy$"
     ):
@@ -46,27 +46,27 @@ def test_a_choice_ends_with_its_context():
     assert selected_backends() == before
 
 
-def test_numpy_is_always_here():
+def test_numpy_is_always_available():
     assert unavailable_reason("numpy") is None
 
 
-def test_words_that_take_out_begin_with_what_is_given():
+def test_words_that_remove_start_from_a_selection():
     assert select_backends("-numpy", start=("numpy", "jax")) == ("jax",)
 
 
-def test_an_old_array_api_strict_is_told_so(monkeypatch):
+def test_an_old_array_api_strict_is_unavailable(monkeypatch):
     monkeypatch.setattr(backend_choice.importlib.metadata, "version", lambda _: "2.3")
     reason = "array-api-strict 2.3 is too old: 2.6.1 or newer is needed"
     assert unavailable_reason.__wrapped__("array-api-strict:device1") == reason
 
 
-def test_a_torch_that_cannot_be_imported_is_not_here(tmp_path, monkeypatch):
+def test_a_broken_torch_is_unavailable(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     reason = no_cuda_reason(str(tmp_path / "__init__.py"))
     assert reason.startswith("torch cannot be imported: ModuleNotFoundError: ")
 
 
-def test_what_is_not_installed_is_not_here(monkeypatch):
+def test_libraries_that_are_not_installed_are_unavailable(monkeypatch):
     monkeypatch.setattr(backend_choice.importlib.util, "find_spec", lambda _: None)
     assert unavailable_reason.__wrapped__("torch:cuda") == "torch is not installed"
     assert (

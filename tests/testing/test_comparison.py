@@ -24,7 +24,7 @@ def softmax(x):
 
 
 def only_on(library, right, wrong):
-    """Return a function that is right but on one library."""
+    """Return a function that is wrong on one library."""
     return lambda x: wrong(x) if library in array_namespace(x).__name__ else right(x)
 
 
@@ -68,7 +68,7 @@ def test_numbers_beyond_the_range_are_infinite(xp_backend):
     assert_parity(lambda x: x * 1e30, x, backends=[xp_backend.name])
 
 
-def test_functions_of_values_pass_where_they_may(xp_backend):
+def test_functions_that_read_values_pass_with_lazy_false(xp_backend):
     if xp_backend.name == "array-api-strict:strictest":
         pytest.skip("lazy=False leaves it out")
     names = [xp_backend.name, "numpy"]
@@ -76,22 +76,22 @@ def test_functions_of_values_pass_where_they_may(xp_backend):
     assert_parity(lambda x: x[x > 0], X, lazy=False, backends=names)
 
 
-def test_dtypes_that_a_library_lacks_leave_it_out():
+def test_libraries_without_the_dtype_are_left_out():
     pytest.importorskip("torch")
     x = X.astype(np.float16)
     wrong = only_on("strict", lambda x: x, lambda x: x + 1.0)
     assert_parity(wrong, x, backends=["numpy", "torch", "array-api-strict"])
 
 
-def test_float64_is_rounded_where_there_is_none():
-    # Of the unrounded argument the result would be 0.1 off.
+def test_float64_is_rounded_on_devices_without_it():
+    # With the unrounded argument, the result would be off by 0.1.
     x = np.asarray([0.1 + 2.0**-30])
     assert_parity(
         lambda x: (x - 0.1) * 2.0**30, x, bound=[1e-3], backends=["array-api-strict:no_float64"]
     )
 
 
-def test_the_result_may_be_meant_to_be_of_one_dtype():
+def test_the_dtype_of_results_can_be_given():
     def pixels(x):
         xp = array_namespace(x)
         return xp.astype(x, xp.float32) / 255.0
@@ -107,7 +107,7 @@ def test_the_result_may_be_meant_to_be_of_one_dtype():
     assert_parity(pixels, x, dtype=np.float32, backends="numpy, array-api-strict")
 
 
-def test_of_float32_arguments_come_the_errors_of_float32():
+def test_float32_arguments_have_float32_errors():
     def widened(x):
         xp = array_namespace(x)
         return xp.astype(x / 3.0, xp.float64)
@@ -116,7 +116,7 @@ def test_of_float32_arguments_come_the_errors_of_float32():
 
 
 @pytest.mark.parametrize("options", [{"bound": 2}, {"bound": [1e-6]}, {"operations": 1}, {}])
-def test_each_bound_finds_what_is_beyond_it(options):
+def test_each_bound_detects_larger_errors(options):
     x = np.asarray([0.5, 1.0], "float32")
     wrong = only_on("strict", lambda x: x, lambda x: x * (1.0 + 2.0**-15))
     with pytest.raises(AssertionError, match="2 of 2 values out of bound") as caught:
@@ -184,7 +184,7 @@ def test_numbers_are_judged_too():
 
 
 @pytest.mark.parametrize("look", [bool, complex, float, int])
-def test_looking_at_values_is_found_without_a_lazy_library(look):
+def test_reading_values_is_detected_without_a_lazy_library(look):
     def wrong(x):
         look(array_namespace(x).sum(x))
         return x
@@ -204,13 +204,13 @@ def test_looking_at_values_is_found_without_a_lazy_library(look):
         (lambda x: array_namespace(x).unique_values(x), "data_dependent_shapes"),
     ],
 )
-def test_shapes_that_depend_on_values_are_found_with_the_mend(function, word):
+def test_data_dependent_shapes_are_detected_with_a_hint(function, word):
     message = rf"strictest: RuntimeError: .*{word}.*\. lazy=False allows the function"
     with pytest.raises(AssertionError, match=message):
         assert_parity(function, X, backends=STRICT)
 
 
-def test_the_mend_is_for_laziness_alone():
+def test_the_hint_is_for_laziness_only():
     jax = pytest.importorskip("jax")
 
     def wrong(x):
@@ -233,7 +233,7 @@ def test_a_number_does_not_coarsen_the_default_bound():
         assert_parity(wrong, X, 1e30, backends=STRICT)
 
 
-def test_places_do_not_coarsen_the_default_bound():
+def test_indices_do_not_coarsen_the_default_bound():
     def wrong(x, i):
         xp = array_namespace(x)
         taken = xp.take(x, i, axis=0)
@@ -249,7 +249,7 @@ def test_places_do_not_coarsen_the_default_bound():
     [(lambda x: x / 1e6, [1e6, 1.0]), (lambda x: x + 1.0, [1e6, 1.0, 1.0])],
     ids=["small results", "one large number"],
 )
-def test_a_coarse_bound_is_told(function, x, options):
+def test_a_coarse_bound_causes_a_warning(function, x, options):
     message = (
         r"^the bound is coarse: \d\.\d+ \(8 \* sqrt\(n\).* scale = 1e\+06\)\. An explicit `bound`"
     )
@@ -268,7 +268,7 @@ def test_a_coarse_bound_is_told(function, x, options):
     ],
     ids=["tiny", "zero", "float16", "large"],
 )
-def test_a_fair_bound_is_not_called_coarse(x):
+def test_other_bounds_cause_no_warning(x):
     pytest.importorskip("torch")
     assert_parity(lambda x: x * 2.0, x, backends=["numpy", "torch"])
 
@@ -313,14 +313,14 @@ def test_compiled_results_are_judged_too():
     assert_parity(wrong, X, lazy=False, backends=["jax"])
 
 
-def test_arguments_of_the_caller_stay_as_they_are():
+def test_arguments_of_the_caller_do_not_change():
     x = X.copy()
     with pytest.raises(AssertionError, match="argument 1 must not change"):
         assert_parity(lambda x: x.__setitem__(0, 0.0) or x, x, backends=STRICT)
     np.testing.assert_array_equal(x, X)
 
 
-def test_a_function_that_fails_on_numpy_is_told_so():
+def test_a_failure_on_numpy_is_reported():
     with pytest.raises(
         AssertionError,
         match=r"^the function fails in float64 on numpy: ZeroDivisionError: division",
@@ -329,7 +329,7 @@ def test_a_function_that_fails_on_numpy_is_told_so():
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
-def test_the_choice_of_backends_counts():
+def test_the_selection_of_backends_applies():
     wrong = only_on("strict", lambda x: x, lambda x: x + 1.0)
     with use_backends(("numpy",)):
         assert_parity(wrong, X)
@@ -340,7 +340,7 @@ def test_the_choice_of_backends_counts():
         assert_parity(wrong, X)
 
 
-def test_numpy_alone_is_no_comparison(monkeypatch):
+def test_numpy_alone_is_rejected(monkeypatch):
     monkeypatch.setattr(
         comparison, "unavailable_reason", lambda name: None if name == "numpy" else "no"
     )
@@ -369,7 +369,7 @@ def test_numpy_alone_is_no_comparison(monkeypatch):
         ((lambda x: x * 1j, X), TypeError, "`function` must return real arrays; got dtype complex"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(arguments, error, message):
+def test_invalid_arguments_are_rejected(arguments, error, message):
     with pytest.raises(error, match=f"^{message}"):
         assert_parity(*arguments, backends=STRICT)
 
@@ -383,12 +383,12 @@ def test_what_cannot_be_compared_is_refused(arguments, error, message):
         ({"backends": ["cuppy"]}, "`backends` must name backends; got 'cuppy'"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(options, message):
+def test_invalid_options_are_rejected(options, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         assert_parity(softmax, X, **options)
 
 
-def test_arrays_of_other_libraries_are_refused():
+def test_arrays_of_other_libraries_are_rejected():
     strict = pytest.importorskip("array_api_strict")
     with pytest.raises(TypeError, match=r"argument 1 must be a NumPy array, a list .*; got Array$"):
         assert_parity(softmax, strict.zeros(2))

@@ -43,7 +43,7 @@ def test_arrays_are_created_on_the_device_under_test(xp, xp_device, create):
     assert device_of(x) == xp_device
 
 
-def test_the_device_is_the_default_of_what_the_namespace_says(xp, xp_backend):
+def test_the_device_is_the_default_of_the_inspection(xp, xp_backend):
     info = xp.__array_namespace_info__()
     if xp_backend.library != "dask":  # whose only device has another name for its arrays
         assert info.default_device() in (xp_backend.device, None)
@@ -69,12 +69,12 @@ def test_an_array_of_the_library_stays_where_it_is(device1):
     assert device1.asarray(x).device == x.device
 
 
-def test_memory_of_others_comes_to_the_device(device1):
+def test_from_dlpack_creates_on_the_device(device1):
     x = device1.from_dlpack(np.ones(2, "float32"))
     assert x.device == strict.Device("device1")
 
 
-def test_it_passes_for_the_library_namespace(device1):
+def test_it_equals_the_library_namespace(device1):
     assert device1 == strict
     assert device1 == open_backend("array-api-strict:no_float64").namespace
     assert device1 != np
@@ -97,13 +97,13 @@ def test_it_passes_for_the_library_namespace(device1):
     ],
     ids=["dtype", "numpy", "zeros"],
 )
-def test_float64_where_there_is_none_is_a_skip(create):
+def test_missing_float64_skips_the_test(create):
     xp = open_backend("array-api-strict:no_float64").namespace
     with pytest.raises(unittest.SkipTest, match=r"^array-api-strict:no_float64 has no float64$"):
         create(xp)
 
 
-def test_a_default_device_needs_no_stand_in():
+def test_a_default_device_has_the_plain_namespace():
     assert open_backend("array-api-strict").namespace is strict
     assert isinstance(open_backend("array-api-strict:device1").namespace, DeviceNamespace)
 

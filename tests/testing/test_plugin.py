@@ -8,14 +8,14 @@ import pytest
 from xpnet.testing import plugin
 from xpnet.testing.backend_choice import NAMES, selected_backends, unavailable_reason
 
-# A session within a session forgets the modules that it was the first to import, and some cannot
+# A session within a session unloads the modules that it was the first to import, and some cannot
 # be imported twice.
 for module in ("array_api_compat.numpy", "array_api_extra.testing", "array_api_strict"):
     pytest.importorskip(module)
 
 # hypothesis would be imported again in each of them.
 WITH_PLUGIN = ("-p", "xpnet.testing.plugin", "-p", "no:hypothesispytest")
-# Every backend that is here on any machine that runs these tests.
+# The backends that are available wherever these tests run.
 LIGHT = "--xp-backends=numpy,array-api-strict"
 FUNCTIONS = """
 import numpy as np
@@ -52,7 +52,7 @@ def test_arrays_stay_at_home(function, xp, xp_device):
 
 @pytest.fixture
 def run(pytester):
-    """Write the files of a repository and run its tests, with the plugin switched on."""
+    """Write the files of a repository and run its tests with the plugin."""
 
     def run(tests, *options, **files):
         pytester.makepyfile(test_it=tests, **files)
@@ -62,7 +62,7 @@ def run(pytester):
     return run
 
 
-def test_a_small_repository_is_told_which_function_is_wrong(run):
+def test_a_wrong_function_is_reported(run):
     result = run(TESTS, LIGHT, "-rA", functions=FUNCTIONS)
     result.assert_outcomes(passed=2 + 2 * 5 + 1, failed=1 + 4)
     result.stdout.fnmatch_lines(
@@ -142,7 +142,7 @@ def test_an_own_xp_does_not_go_with_the_device_of_ours(run):
     )
 
 
-def test_what_cannot_run_on_each_backend_says_so(run):
+def test_misuse_of_the_fixtures_is_reported(run):
     result = run("""
         import unittest
         import pytest
@@ -235,7 +235,7 @@ def test_a_test_may_name_no_unknown_backend(run):
 
 @pytest.fixture
 def no_torch(monkeypatch):
-    """Make torch look as if it were not installed."""
+    """Make torch unavailable."""
     reasons = {"torch": "torch is not installed", "torch:cuda": "torch is not installed"}
     monkeypatch.setattr(
         plugin, "unavailable_reason", lambda name: reasons.get(name) or unavailable_reason(name)
@@ -243,18 +243,18 @@ def no_torch(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_torch")
-def test_what_is_missing_is_counted_with_its_reason(run):
+def test_missing_backends_are_counted_with_their_reason(run):
     tests = (
         "import pytest\n@pytest.mark.parametrize('i', range(3))\ndef test_it(xp, i):\n    pass\n"
     )
     result = run(tests, "--xp-backends=numpy,array-api-strict:device1,torch:cuda,torch")
     result.assert_outcomes(passed=6)
-    # One line for the library, where all its devices are missing.
+    # One line for a library if all its devices are missing.
     lines = [line for line in result.outlines if line.startswith("NOT TESTED")]
     assert lines == ["NOT TESTED xp backend torch: torch is not installed (3 tests)"]
 
 
-def test_what_is_skipped_is_counted_with_its_reason(run):
+def test_skipped_tests_are_counted_with_their_reason(run):
     result = run(
         """
         import pytest
@@ -305,18 +305,18 @@ def test_what_is_skipped_is_counted_with_its_reason(run):
         ),
     ],
 )
-def test_without_a_required_backend_no_test_is_run(run, options, message):
+def test_a_missing_required_backend_is_a_usage_error(run, options, message):
     result = run("def test_it(xp):\n    pass", *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {message}"])
 
 
-def test_what_is_required_and_here_changes_nothing(run):
+def test_available_required_backends_change_nothing(run):
     options = (LIGHT, "--xp-require=array-api-strict:no_float64, all", "--xp-require=numpy")
     run("def test_it(xp):\n    pass", *options).assert_outcomes(passed=5)
 
 
-def test_array_api_extra_is_asked_for(run, monkeypatch):
+def test_array_api_extra_is_required(run, monkeypatch):
     util = SimpleNamespace(find_spec=lambda _: None)
     monkeypatch.setattr(plugin, "importlib", SimpleNamespace(util=util))
     result = run("def test_it(xp):\n    pass")
@@ -359,7 +359,7 @@ def test_lazy_libraries_are_lazy_for_tagged_functions(pytester, monkeypatch, lib
     if unavailable_reason(library):
         pytest.skip(unavailable_reason(library))
     pytester.makepyfile(LAZY)
-    # A process of its own, in another folder: these libraries must not be imported twice in one.
+    # In a separate process and folder: these libraries must not be imported twice.
     monkeypatch.setenv("PYTHONPATH", str(Path(plugin.__file__).parents[2]))
     result = pytester.runpytest_subprocess(*WITH_PLUGIN, f"--xp-backends={library}")
     result.assert_outcomes(passed=1, failed=1)

@@ -61,7 +61,7 @@ def test_the_bound_by_a_count(tolerance, arguments, n, scale, word):
     assert limit.words == words
 
 
-def test_of_empty_results_nothing_is_asked():
+def test_empty_results_have_no_deviation():
     limit = Tolerance().allowed_error(np.zeros((0, 3)), "float32", [np.zeros(0)])
     assert limit.error.shape == (0, 3)
     assert describe_deviation(np.zeros((0, 3)), np.zeros((0, 3)), limit, "float32") is None
@@ -85,12 +85,12 @@ def test_of_empty_results_nothing_is_asked():
         ({"operations": True}, TypeError, "`operations` must be an integer; got bool"),
     ],
 )
-def test_what_is_no_bound_is_refused(options, error, message):
+def test_invalid_bounds_are_rejected(options, error, message):
     with pytest.raises(error, match=f"^{message}"):
         Tolerance(**options)
 
 
-def test_a_bound_that_does_not_fit_is_refused():
+def test_a_bound_that_does_not_fit_is_rejected():
     with pytest.raises(ValueError, match=r"`bound` must fit the result's shape \(3,\); got .*\(2,"):
         Tolerance([1.0, 2.0]).allowed_error(np.zeros(3), "float32", [])
 
@@ -136,7 +136,7 @@ def test_a_result_may_round_to_infinity_from_within_its_bound():
     assert describe_deviation(np.asarray([-math.inf]), np.asarray([-TOP]), limit, "float32") is None
 
 
-def test_no_bound_lets_all_but_nan_pass():
+def test_an_infinite_bound_allows_all_but_nan():
     limit = AllowedError(np.asarray([math.inf]), "")
     assert describe_deviation(np.asarray([math.inf]), np.asarray([1.0]), limit, "float32") is None
     assert (
@@ -144,7 +144,7 @@ def test_no_bound_lets_all_but_nan_pass():
     )
 
 
-def test_the_worst_is_that_which_exceeds_its_bound_most():
+def test_the_message_shows_the_largest_excess():
     limit = AllowedError(np.asarray([[1.0, 0.001]]), "words")
     fault = describe_deviation(np.asarray([[3.0, 1.5]]), np.asarray([[0.0, 1.0]]), limit, "float32")
     assert fault == (
@@ -153,7 +153,7 @@ def test_the_worst_is_that_which_exceeds_its_bound_most():
     )
 
 
-def test_a_single_value_has_no_place():
+def test_a_single_value_has_no_index():
     fault = describe_deviation(
         np.asarray(2.0), np.asarray(1.0), AllowedError(np.asarray(0.0), ""), "float64"
     )

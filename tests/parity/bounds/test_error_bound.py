@@ -132,7 +132,7 @@ def test_every_library_has_the_same_bound(xp_backend):
         (None, r"^`network` must be a Network; got NoneType$"),
     ],
 )
-def test_what_is_no_network_is_refused(network, message):
+def test_other_types_than_networks_are_rejected(network, message):
     with pytest.raises(TypeError, match=message):
         error_bound(network, np.zeros((1, 2)))
 
@@ -176,7 +176,7 @@ def test_rows_must_be_real_numbers_that_fit(x, error, message):
 
 @MODES
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_no_order_of_adding_leaves_the_bound(activation, worst_case):
+def test_every_order_of_summation_is_in_bound(activation, worst_case):
     network = random_network(3, [40, 30, 20], [activation, "tanh"])
     x = np.random.default_rng(4).normal(size=(20, 40)).astype(F32)
     found = error_bound(network, x, worst_case=worst_case)
@@ -190,7 +190,7 @@ WEIGHTS = st.floats(-8.0, 8.0, width=32)
 
 @MODES
 @given(data=st.data())
-def test_no_small_network_leaves_the_bound(worst_case, data):
+def test_small_networks_are_in_bound(worst_case, data):
     n_in, n_out = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3))
     name = data.draw(st.sampled_from(sorted(ACTIVATIONS)))
     numbers = data.draw(st.lists(WEIGHTS, min_size=n_in * n_out, max_size=n_in * n_out))
@@ -206,7 +206,7 @@ def test_no_small_network_leaves_the_bound(worst_case, data):
 
 
 @MODES
-def test_errors_are_handed_on_through_all_layers(worst_case):
+def test_errors_propagate_through_all_layers(worst_case):
     # The first layer's terms cancel: its errors are large beside what the later ones add.
     rng = np.random.default_rng(0)
     half = rng.normal(size=(500, 4)).astype(F32)
@@ -255,7 +255,7 @@ def test_products_may_be_flushed_to_zero(worst_case):
     assert largest_share(found, [x, np.zeros((1, 2), F32)]) <= 1.0
 
 
-def test_the_bound_is_no_larger_than_it_must_be():
+def test_the_bound_is_tight():
     # The sample network: errors reach a tenth of the bound, and TF32 is out of it many times.
     network = xpnet.load("sample")
     x = xpnet.sample()[0].reshape(-1, 784)
@@ -266,7 +266,7 @@ def test_the_bound_is_no_larger_than_it_must_be():
     assert 3.0 < ratio < 300.0
 
 
-def test_equal_terms_one_by_one_are_bounded_only_in_the_worst_case():
+def test_sequential_sums_of_equal_terms_need_the_worst_case():
     # Each addition errs in the same direction: what the probabilistic model excludes.
     n = 20_000
     network, x = of_one_layer(np.ones((n, 1)), [0.0]), np.full((1, n), 0.1, F32)
@@ -293,7 +293,7 @@ def test_zeros_are_exact_even_at_a_jump(worst_case):
 
 
 @MODES
-def test_a_row_without_a_bound_has_none_from_there_on(worst_case):
+def test_a_row_without_a_bound_has_none_in_later_stages(worst_case):
     step = xpnet.Dense(np.asarray([[1.0], [-1.0]], F32), np.zeros(1, F32), "step")
     network = xpnet.Network([step, random_layer(np.random.default_rng(0), 1, 2, "tanh")])
     x = np.asarray([[0.1, 0.1], [0.1, 0.3]], F32)
@@ -347,7 +347,7 @@ def test_nan_and_infinities_must_be_the_same(activation, worst_case):
         ([1e-42], [1e3, 0.0]),
     ],
 )
-def test_inputs_that_overflow_or_vanish_on_their_way_raise_no_alarm(factors, row, worst_case):
+def test_intermediate_overflow_and_underflow_are_in_bound(factors, row, worst_case):
     layer = xpnet.Dense(np.eye(2, dtype=F32), np.zeros(2, F32), "softsign")
     network = xpnet.Network([layer], preprocessing=[xpnet.Scale(factor) for factor in factors])
     x = np.asarray([row])
@@ -358,7 +358,7 @@ def test_inputs_that_overflow_or_vanish_on_their_way_raise_no_alarm(factors, row
 @MODES
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("size", [1e8, 1e15, 1e30])
-def test_no_sum_far_from_zero_leaves_the_bound(activation, size, worst_case):
+def test_sums_far_from_zero_are_in_bound(activation, size, worst_case):
     rng = np.random.default_rng(0)
     network = of_one_layer(rng.normal(size=(500, 20)), np.zeros(20), activation)
     x = (rng.normal(size=(20, 500)) * size).astype(F32)
@@ -410,7 +410,7 @@ def test_more_confidence_means_a_larger_bound():
     assert np.all(less < more)
 
 
-def test_large_float64_weights_have_a_bound_or_none():
+def test_large_float64_weights_have_no_nan_bounds():
     layer = xpnet.Dense(np.full((20, 20), 1e307), np.zeros(20))
     found = error_bound(xpnet.Network([layer]), np.full((2, 20), 1e-3))
     assert not np.any(np.isnan(found.stages[-1].bound))

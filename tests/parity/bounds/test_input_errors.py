@@ -55,7 +55,7 @@ def shares(network, rows, *, worst_case=False):
     ids=str,
 )
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_no_rounding_leaves_the_bound(steps, dtype, worst_case):
+def test_rounding_of_inputs_is_in_bound(steps, dtype, worst_case):
     rows = RNG.uniform(0, 255, (500, 6)).astype(dtype)
     first, last = shares(network_of(*steps), rows, worst_case=worst_case)
     assert 0.05 < first <= 1.0
@@ -72,14 +72,14 @@ def test_a_fault_of_preprocessing_is_out_of_bound():
     assert np.max(np.abs(wrong - stage.values) / stage.bound) > 50
 
 
-def test_what_cancels_is_as_uncertain_as_it_was_before():
+def test_cancellation_keeps_the_absolute_error():
     rows = np.asarray([[100.1, 100.2, 100.3, 100.1, 100.0, 99.9]], F32)
     stage = error_bound(network_of(xpnet.Standardize(100.1, 1e-3)), rows).stages[0]
     assert np.all(stage.bound > 100.0 * 2.0**-25 / 1e-3)
     assert np.all(stage.bound < 1e4 * 2.0**-24 / 1e-3)
 
 
-def test_what_cancels_before_the_cast_is_as_certain_as_its_one_rounding():
+def test_cancellation_before_the_cast_costs_one_rounding():
     rows = np.asarray([[100.1, 100.2, 100.3, 100.1, 100.0, 99.9]])  # float64
     stage = error_bound(network_of(xpnet.Standardize(100.1, 1e-3)), rows).stages[0]
     assert np.all(stage.bound <= np.abs(stage.values) * 2.0**-24 * 1.001 + 1e-9)
@@ -131,7 +131,7 @@ def test_inputs_beyond_float32_have_a_sharp_bound(worst_case):
     ],
     ids=str,
 )
-def test_what_overflows_or_vanishes_raises_no_alarm(steps, row, worst_case):
+def test_overflow_and_underflow_of_steps_are_in_bound(steps, row, worst_case):
     rows = np.full((1, 6), row)
     assert max(shares(network_of(*steps), rows, worst_case=worst_case)) <= 1.0
 
@@ -145,7 +145,7 @@ def test_a_fault_of_a_matrix_is_out_of_bound():
     assert np.max(np.abs(wrong - stage.values) / stage.bound) > 50
 
 
-def test_numbers_that_are_none_are_none_in_all_that_is_whitened():
+def test_nan_affects_all_whitened_inputs():
     rows = np.ones((2, 6), F32)
     rows[0, 2] = np.nan
     stages = error_bound(network_of(WHITEN), rows).stages
@@ -155,7 +155,7 @@ def test_numbers_that_are_none_are_none_in_all_that_is_whitened():
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-def test_no_numbers_stay_none(number):
+def test_nan_and_infinity_stay_in_their_column(number):
     rows = np.ones((2, 6), F32)
     rows[0, 2] = number
     stages = error_bound(network_of(ARRAYS), rows).stages

@@ -52,7 +52,7 @@ def test_there_are_no_subnormal_ulps():
 
 
 @given(n=st.integers(1, 10**6), factor=st.floats(1.0, 10.0))
-def test_roundings_spread_by_the_root_of_their_number(n, factor):
+def test_roundings_spread_by_the_square_root_of_their_number(n, factor):
     spread = FORMATS["float32"].spread(n, factor)
     first_order = math.sqrt(n) * 2.0**-24
     assert first_order <= spread * (1.0 + 1e-12)
@@ -107,7 +107,7 @@ def test_zeros_have_no_length():
     assert spectral_bound(np.zeros((3, 2))) == 0.0
 
 
-def test_options_are_what_they_are_in_the_precision():
+def test_options_are_rounded_to_the_precision():
     layers = in_float64(network_of("leaky_relu", negative_slope=0.1)).layers
     assert layers[0].options["negative_slope"] == float(F32(0.1))
     assert layers[0].weight.dtype == np.float64
@@ -127,7 +127,7 @@ def test_options_are_what_they_are_in_the_precision():
         ("gelu", {"approximate": "tanh"}, 4),
     ],
 )
-def test_a_function_errs_by_the_largest_bound_of_all_libraries(activation, options, ulp):
+def test_relative_errors_are_the_largest_of_all_libraries(activation, options, ulp):
     layer = network_of(activation, **options).layers[0]
     assert relative_error(layer, FORMATS["float32"]) == ulp * 2.0**-23
 
@@ -137,7 +137,7 @@ ROWWISE = sorted(name for name, row in ACTIVATIONS.items() if not row.is_element
 
 @pytest.mark.parametrize("activation", ROWWISE)
 @given(data=st.data())
-def test_functions_along_rows_move_no_further_than_their_bound(activation, data):
+def test_rowwise_activations_stay_within_their_bound(activation, data):
     n = data.draw(st.integers(1, 6))
     z = np.asarray([data.draw(numbers(n, -50.0, 50.0))])
     error = np.asarray([data.draw(numbers(n, 0.0, 3.0))])
@@ -150,13 +150,13 @@ def test_functions_along_rows_move_no_further_than_their_bound(activation, data)
     assert np.all(np.abs(moved - y) <= bound)
 
 
-def test_the_chance_of_a_miss_is_shared_by_all_results():
+def test_the_confidence_is_shared_by_all_results():
     few, many = (Propagation(network_of(), n, 1.0 - 1e-6).factor for n in (1, 10**6))
     assert 2.0 * math.exp(-(few**2) / 2.0) == pytest.approx(1e-6)
     assert 2e6 * math.exp(-(many**2) / 2.0) == pytest.approx(1e-6)
 
 
-def test_the_measured_errors_spread_as_the_variance_says():
+def test_measured_errors_match_the_variance():
     # Over many rows the root mean square error is below its standard, and not far below.
     rng = np.random.default_rng(0)
     n_in, n_rows = 400, 500
