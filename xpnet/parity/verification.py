@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -111,41 +112,48 @@ def verify(
             raise ValueError(msg)
     n_results = 2 * count_results(network, len(rows))
     propagation = Propagation(network, n_results, _CONFIDENCE, absolute_error=absolute_error)
-    precision = propagation.precision
     has_probabilities = network.output == "logits" and network.n_out > 1
-    first = next(iter(results), "")
-    agreements: dict[str, Agreement] = {}
+    parts: dict[str, list[Agreement]] = {name: [] for name in results}
     for start, chunk, stages in reference_stages(propagation, rows):
         values, bound = stages[-1]
         expected, bounds = {"outputs": values}, {"outputs": bound}
         if has_probabilities:
             expected["probabilities"] = _softmax(values)
             bounds["probabilities"] = _probability_bound(propagation, expected, bound)
-        for name, result in results.items():
-            outputs = {"outputs": result[start : start + len(chunk)].astype(np.float64)}
+        for i, (name, y) in enumerate(results.items()):
+            outputs = {"outputs": y[start : start + len(chunk)].astype(np.float64)}
             if has_probabilities:
                 outputs["probabilities"] = _softmax(outputs["outputs"])
-            found = []
-            for stage, y in outputs.items():
-                with np.errstate(invalid="ignore", over="ignore"):
-                    limit = _finite_bound(y - expected[stage], bounds[stage])
-                found.append(
-                    compare_stage(stage, y, expected[stage], limit, precision, first_row=start)
-                )
-            _, part = compare_predictions(
-                network, outputs["outputs"], expected["outputs"], bounds["outputs"]
-            )
-            part = replace(part, stages=tuple(found))
-            before = agreements.get(name)
-            agreements[name] = part if before is None else merge_agreements(before, part)
-            if name == first:  # the reference of the others, which errs as they do
-                expected = outputs
-                with np.errstate(over="ignore"):
-                    bounds = {x: 2.0 * bound for x, bound in bounds.items()}
+            with np.errstate(all="ignore"):
+                parts[name].append(_agreement(propagation, outputs, expected, bounds, start))
+                if i == 0:  # the reference of the others, which errs as they do
+                    expected = outputs
+                    bounds = {stage: 2.0 * bound for stage, bound in bounds.items()}
+    first = next(iter(results), "")
     return {
-        name: Verification("float64" if name == first else first, found)
-        for name, found in agreements.items()
+        name: Verification("float64" if name == first else first, reduce(merge_agreements, found))
+        for name, found in parts.items()
     }
+
+
+def _agreement(
+    propagation: Propagation,
+    outputs: dict[str, NDArray[Any]],
+    expected: dict[str, NDArray[Any]],
+    bounds: dict[str, NDArray[Any]],
+    first_row: int,
+) -> Agreement:
+    """Return the agreement of some rows of a runtime with their reference."""
+    stages = []
+    for name, y in outputs.items():
+        # Without a bound, a result may overflow or be any finite number, but not NaN.
+        bound, is_infinite = bounds[name].astype(np.float64), np.isinf(y - expected[name])
+        bound = np.where(is_infinite, bound, np.minimum(bound, np.finfo(np.float64).max))
+        precision = propagation.precision
+        stages.append(compare_stage(name, y, expected[name], bound, precision, first_row=first_row))
+    pair = outputs["outputs"], expected["outputs"]
+    _, predictions = compare_predictions(propagation.network, *pair, bounds["outputs"])
+    return replace(predictions, stages=tuple(stages))
 
 
 def _probability_bound(
@@ -157,15 +165,6 @@ def _probability_bound(
     with np.errstate(all="ignore"):
         error: NDArray[Any] = rowwise_error(layer, logits, shares, bound, propagation.precision)
     return error
-
-
-def _finite_bound(difference: NDArray[Any], bound: NDArray[Any]) -> NDArray[Any]:
-    """Return bounds with inf replaced by the largest number, except for infinite differences.
-
-    Finite differences without a bound then count, and NaN is out of bound.
-    """
-    bound = bound.astype(np.float64)
-    return np.where(np.isinf(difference), bound, np.minimum(bound, np.finfo(np.float64).max))
 
 
 def _softmax(y: NDArray[Any]) -> NDArray[Any]:
