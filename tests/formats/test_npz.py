@@ -162,10 +162,10 @@ def test_members_that_are_refused(error, member, message):
         (foreign() + b"\0", "found other data after the archive"),
         (b"PK" + foreign(), "found other data before the archive"),
         (zipped({}), "npz without arrays"),
-        (zipped({"../W1": npy(BOOK["W1"])}), "npz member with a path outside its folder, found '../W1"),
+        (zipped({"../W1": npy(BOOK["W1"])}), "npz member with a path outside its folder, found"),
         (zipped({"/tmp/W1": npy(BOOK["W1"])}), "npz member with a path outside its folder"),
         (zipped({"a\\..\\W1": npy(BOOK["W1"])}), "npz member with a path outside its folder"),
-        (zipped({"W1": npy(BOOK["W1"])}, zipfile.ZIP_LZMA), "npz member with an unsupported compression"),
+        (zipped({"W1": npy(BOOK["W1"])}, zipfile.ZIP_LZMA), "npz member with an unsupported"),
         (zipped({"W1": npy(BOOK["W1"])}, zipfile.ZIP_BZIP2), "npz member with an unsupported"),
     ],
     ids=[
