@@ -1,83 +1,59 @@
-"""What it costs to judge a network against its derived bounds, in forward passes.
+"""Cost of comparing a network with its derived error bounds, in forward passes.
 
     python benchmarks/agreement.py --json agreement.json
 
-On 10,000 rows, `xpnet.parity.compare` and one forward pass over all of them take turns in rounds;
-the best and the median round are told. The forward pass is timed as in a process that keeps its
-memory, which makes it as fast as it can be.
+On 10,000 rows, `xpnet.parity.compare` and one forward pass over all of them are timed in turn,
+round by round. The forward pass is timed in a process that keeps freed memory, which is the fastest
+it can be.
 """
 
-import argparse
-import json
-import statistics
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-from provenance import about, headline
+from harness.measuring import keep_freed_memory, spread, time_in_turns
+from harness.options import make_parser, parse, write_json
+from harness.provenance import about, headline
+from harness.workload import digits
 
 import xpnet
-from xpnet.arrays.cpu.memory import keep_freed_memory
 
 ROWS = 10_000
 
 
 def main() -> int:
-    """Run the benchmark of the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15, help="(default: 15)")
-    parser.add_argument("--quick", action="store_true", help="one round, to see that it runs")
-    parser.add_argument("--json", metavar="FILE", help="write the results to FILE")
-    args = parser.parse_args()
-
-    network = xpnet.load("sample")
-    images = xpnet.sample()[0].reshape(-1, network.n_in)
-    rows = np.tile(images, (ROWS // len(images), 1))
+    """Run the benchmark."""
+    args = parse(make_parser(str(__doc__), 15))
+    network, (rows, _) = xpnet.load("sample"), digits(ROWS)
+    candidate = network.to(args.device)
+    device = xpnet.Device(args.device)
+    on_device = device.to_device(rows)
     keep_freed_memory()
-    seconds = measure(
-        {
-            "forward": lambda: network(rows),
-            "compare": lambda: xpnet.parity.compare(network, rows, {"itself": network}),
-            "compare, worst case": lambda: xpnet.parity.compare(
-                network, rows, {"itself": network}, worst_case=True
-            ),
-        },
-        1 if args.quick else args.rounds,
-    )
-    timings = {
-        name: {"best": min(times), "median": statistics.median(times)}
-        for name, times in seconds.items()
+
+    def forward() -> None:
+        candidate(on_device)
+        device.synchronize()
+
+    def compare(*, worst_case: bool = False) -> None:
+        xpnet.parity.compare(network, rows, {"itself": candidate}, worst_case=worst_case)
+
+    actions = {
+        "forward": forward,
+        "compare": compare,
+        "compare, worst case": lambda: compare(worst_case=True),
     }
-    facts = about("xpnet", "numpy")
-    print(headline(facts))
-    print(repr(network))
+    seconds = time_in_turns(actions, 1 if args.quick else args.rounds, warm_up=1)
+    timings = {name: spread(times) for name, times in seconds.items()}
+    facts = about(device=args.device)
+    print(f"{headline(facts)}\n{network!r}")
     print(
         f"{f'{ROWS:,} rows':20} {'ms, best':>9} {'median':>9} {'forward passes':>15} {'median':>9}"
     )
     for name, row in timings.items():
-        passes = {key: row[key] / timings["forward"][key] for key in row}
-        print(
-            f"{name:20} {1e3 * row['best']:9.1f} {1e3 * row['median']:9.1f}"
-            f" {passes['best']:15.1f} {passes['median']:9.1f}"
-        )
-    if args.json:
-        result = {"about": facts, "network": repr(network), "rows": ROWS, "seconds": timings}
-        Path(args.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        best, median = (row[key] / timings["forward"][key] for key in row)
+        times = f"{1e3 * row['best']:9.1f} {1e3 * row['median']:9.1f}"
+        print(f"{name:20} {times} {best:15.1f} {median:9.1f}")
+    result = {"about": facts, "network": repr(network), "rows": ROWS, "seconds": timings}
+    write_json(args.json, result)
     return 0
-
-
-def measure(functions: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each round for each function; a first round is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(rounds + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: times[1:] for name, times in seconds.items()}
 
 
 if __name__ == "__main__":

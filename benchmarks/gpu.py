@@ -1,243 +1,251 @@
-"""On a GPU: what the card can do at most, whether xpnet computes right there, and how fast.
+"""A GPU tried from all sides: cold start, ceilings, checks, and speed beside other libraries.
 
     python benchmarks/gpu.py --budget-s 340
     python benchmarks/gpu.py --quick --json gpu.json
     python benchmarks/gpu.py --table --readme README.md
 
-Sections, in this order: the machine; a cold start, taken apart; ceilings, which are the rates of
-copies and matrix products alone; checks, without which nothing is timed; end to end, from bytes on
-the host to labels on the host, beside torch; resident, from rows on the device to logits there,
-beside torch, torch.compile and JAX, everybody in float32 without TF32 unless it is named; and the
-bars. Each contestant has a process of its own, all take turns in rounds, and only one computes at a
-time. Times on the device are those of CUDA events; JAX's, those of a clock on the host, for many
-calls. Rates and shares are of the best rounds; medians are told as well.
+Sections, in this order: cold_start, from a fresh process to the first labels; ceilings, the rates
+of copies and matrix products alone; checks, without which nothing is timed; end_to_end, from bytes
+on the host to labels on the host; resident, from rows on the device to logits there. Each section
+but the first is a script of its own as well: ceilings.py, checks.py, streams.py, resident.py. At
+the end the results are compared with the bars that xpnet wants to reach. Rates and shares are those
+of the best rounds.
 
-The file grows section by section. What the budget does not allow is made smaller or left out, and
-is listed under "skipped", with the reason.
+The file grows section by section. Whatever the budget does not allow is made smaller or left out,
+and listed under "skipped" with the reason. Without a usable GPU the exit code is 5. `--device cpu`,
+and `--quick` without a GPU, rehearse everything with NumPy instead of CuPy: those numbers mean
+nothing.
 
-Without a usable GPU the exit code is 5. `--rehearse`, and `--quick` where there is none, run all
-that they can with NumPy in place of CuPy, to show that the benchmark works: no number of that means
-anything.
-
-Have you a card that README does not list? Install xpnet for it, `pip install '.[cuda13]'` or
+Do you have a card that README does not list? Install xpnet for it, `pip install '.[cuda13]'` or
 `'.[cuda12]'`, and torch and JAX with CUDA, if you can; run `python benchmarks/gpu.py` from a clean
 checkout, on a machine that does nothing else, and then the line with --table. Open a pull request
 that adds the new file benchmarks/results/gpu-*.json and the tables of README.
 """
 
-import argparse
-import os
+import json
+import subprocess
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from card.budget import Budget
-from card.ceilings import measure_ceilings
-from card.checks import ChecksFailedError, check
-from card.document import Document
-from card.machine import default_path, facts
-from card.plan import REHEARSAL, WHOLE, Plan, quick
-from card.resident import measure_resident
-from card.rigs import open_rig
-from card.running import Run
-from card.shares import bars
-from card.starts import measure_starts
-from card.streams import measure_streams
-from card.tables import markdown, read_results
-from peers.printing import replace_between
+import ceilings
+import checks
+import resident
+import streams
+from harness.measuring import spread
+from harness.options import make_parser
+from harness.processes import run_python
+from harness.reporting import markdown_table, replace_table
+from harness.session import MANY, NARROW, RESULTS, WIDE, Section, Session, parse_arguments, run
 
-from xpnet.arrays.gpu.diagnosis import diagnose
-from xpnet.cli.arguments import positive, positive_number
+NOTHING = "Run on: no GPU yet. Not yet run on: every GPU. So no speed on a GPU is claimed."
+# Of a cold start; the first labels exist when the last part ends.
+PARTS = ("imports", "context", "first product", "loading", "first predict")
+_LONGEST_START = 120.0  # seconds
+_START = """
+import sys, time
+import numpy as np
+import xpnet
+if sys.argv[1] != "cpu":
+    import cupy
+print("imports", time.perf_counter())
+device = xpnet.Device(sys.argv[1])
+x = device.to_device(np.ones((64, 64), np.float32))
+device.synchronize()
+print("context", time.perf_counter())
+y = x @ x
+device.synchronize()
+print("first product", time.perf_counter())
+images, _ = xpnet.sample()
+network = xpnet.load("sample", device=device)
+print("loading", time.perf_counter())
+xpnet.predict(network, images)
+print("first predict", time.perf_counter())
+xpnet.predict(network, images)
+print("second predict", time.perf_counter())
+"""
 
-RESULTS = Path(__file__).parent / "results"
-NO_DEVICE, FAULT = 5, 70
-# Small sizes need so much of the seconds that whole ones need.
-QUICK_SHARE = 0.03
+
+def measure_starts(session: Session) -> None:
+    """Start pairs of processes: one that must compile its kernels, and one that finds them."""
+    found: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
+    for i in session.rounds("cold_start", session.plan.starts):
+        with tempfile.TemporaryDirectory(dir=session.folder) as cache:
+            caches = {"CUPY_CACHE_DIR": f"{cache}/cupy", "CUDA_CACHE_PATH": f"{cache}/cuda"}
+            for kind, each in found.items():
+                # The clock is the same for all processes of a machine.
+                start, words = time.perf_counter(), ("-c", _START, session.device.name)
+                try:
+                    output = run_python(*words, environment=caches, timeout=_LONGEST_START)
+                except (RuntimeError, subprocess.TimeoutExpired) as error:
+                    session.skip(f"{kind} start {i + 1}", str(error))
+                else:
+                    each.append(parts_of(start, output))
+    for kind, each in found.items():
+        if each:
+            parts = {name: spread([x[name] for x in each]) for name in each[0]}
+            session.content["cold_start"][kind] = {"starts": len(each), "seconds": parts}
+            shown = ", ".join(f"{name} {part['median']:.3f}" for name, part in parts.items())
+            session.log(f"{kind} start, median seconds: {shown}")
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of the benchmark.
-
-    Attributes
-    ----------
-    measure : callable
-        Adds to the document of a run.
-    least : float
-        Seconds without which it is of no use.
-    is_timing : bool
-        Whether it times xpnet, and needs the checks.
-    """
-
-    measure: Callable[[Run], None]
-    least: float
-    is_timing: bool = False
+def parts_of(start: float, output: str) -> dict[str, float]:
+    """Return the seconds of each part of a start from the lines that name its end."""
+    parts, since = {}, start
+    for line in output.splitlines():
+        name, _, end = line.rpartition(" ")
+        parts[name], since = float(end) - since, float(end)
+    return {**parts, "in all": sum(parts[name] for name in PARTS)}
 
 
 SECTIONS = {
     "cold_start": Section(measure_starts, 15),
-    "ceilings": Section(measure_ceilings, 30),
-    "checks": Section(check, 25),
-    "end_to_end": Section(measure_streams, 60, is_timing=True),
-    "resident": Section(measure_resident, 60, is_timing=True),
+    "ceilings": ceilings.SECTION,
+    "checks": checks.SECTION,
+    "end_to_end": streams.SECTION,
+    "resident": resident.SECTION,
 }
 
 
-def main() -> int:
-    """Run the benchmark of the command line."""
-    args = parse_arguments()
-    if args.table:
-        return write_tables(args)
-    # Float32 means float32, in this process and in those that it starts.
-    os.environ["CUPY_TF32"] = "0"
-    for name in ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"):
-        os.environ.pop(name, None)
-    is_rehearsal = args.rehearse
-    if not is_rehearsal:
-        diagnosis = diagnose(check=True)
-        print(diagnosis.sentence)
-        if not diagnosis.usable and not args.quick:
-            return NO_DEVICE
-        is_rehearsal = not diagnosis.usable
-    if is_rehearsal:
-        print("This is a rehearsal on the host: no number of it means anything.")
-    content = {**facts(is_rehearsal=is_rehearsal), "quick": args.quick, "budget_s": args.budget_s}
-    path = Path(args.json) if args.json else None if is_rehearsal else default_path(content)
-    with tempfile.TemporaryDirectory() as folder:
-        run = Run(
-            plan_of(args, is_rehearsal=is_rehearsal),
-            open_rig("cpu" if is_rehearsal else "gpu"),
-            Budget(args.budget_s),
-            Document(path, content),
-            Path(folder),
-        )
-        code = measured(run, args.sections, QUICK_SHARE if args.quick or is_rehearsal else 1.0)
-    if path is not None:
-        print(f"wrote {path}")
-    return code
+def bars(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what xpnet wants to reach, what was measured, and whether that is enough."""
+    ends = {entry["source"]: entry for entry in content["end_to_end"]}
+    narrow, wide = (_resident(content, str(shape)) for shape in (NARROW, WIDE))
+    rows = f"{MANY:,} rows on the device"
+    compiled = "ratio_to_torch_compile"
+    wanted = (
+        ("pinned rows, share of the copy rate", ends.get("pinned"), "share_of_copy_rate", 0.92),
+        ("pageable rows, share of the copy rate", ends.get("pageable"), "share_of_copy_rate", 0.8),
+        ("pageable rows, times torch", ends.get("pageable"), "ratio_to_torch_naive", 3.0),
+        (f"{rows}, {NARROW}, times torch.compile", narrow, compiled, 0.95),
+        (f"{rows}, {WIDE}, times torch.compile", wide, compiled, 0.95),
+        (f"{rows}, {WIDE}, share of the products", wide, "share_of_product_rate", 0.9),
+        ("checks passed", content["checks"], "passed", True),
+    )
+    found = []
+    for name, entry, key, least in wanted:
+        value = None if entry is None else entry.get(key)
+        reached = value is not None and value >= least
+        found.append({"name": name, "value": value, "wanted": least, "reached": reached})
+    return found
 
 
-def plan_of(args: argparse.Namespace, *, is_rehearsal: bool) -> Plan:
-    """Return the sizes that the command line asks for."""
-    plan = REHEARSAL if is_rehearsal else WHOLE
-    if args.quick:
-        plan = quick(plan)
-    return replace(plan, rows=args.rows) if args.rows else plan
+def _resident(content: Mapping[str, Any], network: str) -> Mapping[str, Any] | None:
+    """Return the entry of a network that its bars are for."""
+    wanted = {"network": network, "rows": MANY, "dtype": "float32", "precision": "float32"}
+    return next((x for x in content["resident"] if wanted.items() <= x.items()), None)
 
 
-def measured(run: Run, names: list[str], scale: float) -> int:
-    """Run the sections of these names, and judge the bars; return the exit code.
-
-    The seconds that sections need at least are for whole sizes; smaller ones need the share `scale`
-    of them.
-    """
-    content, code = run.document.content, 0
-    about = f"{content['driver']}, commit {content['commit']}"
-    run.say(f"machine: {content['card']}, {about}, {content['machine']['hardware']}")
-    run.document.write()
-    chosen = {name: section for name, section in SECTIONS.items() if name in names}
-    for name in SECTIONS:
-        if name not in chosen:
-            run.document.skip(name, "not asked for")
-    later = [section.least * scale for section in chosen.values()]
-    for i, (name, section) in enumerate(chosen.items()):
-        if not run.budget.begin(later[i], sum(later[i + 1 :])):
-            run.document.skip(name, f"out of time: {run.budget.left:.0f} s are left")
-        elif section.is_timing and content["checks"]["passed"] is not True:
-            run.document.skip(name, "nothing is timed, since the checks did not pass")
-        else:
-            run.say(f"{name} ...")
-            code = max(code, carried_out(run, name, section))
-        run.document.write()
-    content["bar"] = bars(content)
-    run.document.write()
-    if not content.get("rehearsal"):
-        print_bars(content)
-    return code
-
-
-def carried_out(run: Run, name: str, section: Section) -> int:
-    """Run a section; return the exit code that it asks for.
-
-    A fault in one section does not take the results of others along.
-    """
-    try:
-        section.measure(run)
-    except ChecksFailedError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Exception as error:  # noqa: BLE001 (told, and the exit code says so)
-        traceback.print_exc()
-        run.document.skip(name, f"{type(error).__name__}: {error}")
-        return FAULT
-    return 0
-
-
-def print_bars(content: dict[str, Any]) -> None:
-    """Print what was wanted, and what was found."""
-    for bar in content["bar"]:
+def judge(session: Session) -> None:
+    """Add the bars to the document, and print them."""
+    session.content["bar"] = bars(session.content)
+    for bar in [] if session.is_rehearsal else session.content["bar"]:
         value = "not measured" if bar["value"] is None else bar["value"]
         shown = f"{value:.3f}" if isinstance(value, float) else str(value)
         verdict = "reached" if bar["reached"] else "NOT reached"
         print(f"{bar['name']}: {shown}, wanted {bar['wanted']}: {verdict}")
 
 
-def write_tables(args: argparse.Namespace) -> int:
-    """Print the tables of all results, and put them where it is asked for."""
+def read_results(folder: Path) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
+    """Return the results of cards in a folder, and why other files do not count."""
+    found: list[Mapping[str, Any]] = []
+    ignored = {}
+    for path in sorted(folder.glob("gpu-*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if result.get("rehearsal", True):
+            ignored[path.name] = "a rehearsal, which measures no card"
+        elif result.get("quick", True):
+            ignored[path.name] = "a quick run, which is too short"
+        else:
+            found.append(result)
+    return sorted(found, key=lambda result: (result["card"], result["date"])), ignored
+
+
+def markdown(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the lines of both tables; one sentence without results."""
+    if not results:
+        return [NOTHING]
+    said = (
+        "Million rows per second, best of all rounds, from bytes on the host to labels on the host"
+        f" through {NARROW.plain}; in brackets, the share of what copying alone allows. And for"
+        f" {MANY:,} rows of float32 on the device, how many times as long as xpnet torch.compile"
+        " takes, everybody in float32 without TF32; and xpnet's share of the rate of a large"
+        " matrix product."
+    )
+    devices = ["run on", "driver", "CUDA", "CuPy", "date", "commit", "checks"]
+    speeds = [
+        *("card", "pinned", "pageable", "file", "times torch, pageable"),
+        *(f"times torch.compile, {shape.plain}" for shape in (NARROW, WIDE)),
+        *("of products", "bars reached"),
+    ]
+    return [
+        *markdown_table(devices, map(_device, results), left=len(devices)),
+        *("", "Not yet run on: every other GPU.", "", said, ""),
+        *markdown_table(speeds, map(_speed, results)),
+    ]
+
+
+def _device(result: Mapping[str, Any]) -> list[str]:
+    versions, each = result["versions"], result["checks"]["each"]
+    cells = [result["card"], result["driver"], versions["cuda"], versions["cupy"], result["date"]]
+    checked = f"{sum(x['passed'] for x in each)} of {len(each)} passed" if each else "not run"
+    # A bar would end the cell.
+    return [str(cell).replace("|", "/") for cell in (*cells, result["commit"], checked)]
+
+
+def _speed(result: Mapping[str, Any]) -> list[str]:
+    ends = {entry["source"]: entry for entry in result["end_to_end"]}
+    narrow, wide = (_resident(result, str(shape)) for shape in (NARROW, WIDE))
+    return [
+        str(result["card"]).replace("|", "/"),
+        *(_rate(ends.get(source)) for source in ("pinned", "pageable", "file")),
+        _number(ends.get("pageable"), "ratio_to_torch_naive", "{:.1f}"),
+        _number(narrow, "ratio_to_torch_compile", "{:.2f}"),
+        _number(wide, "ratio_to_torch_compile", "{:.2f}"),
+        _number(wide, "share_of_product_rate", "{:.0%}"),
+        f"{sum(bar['reached'] for bar in result['bar'])} of {len(result['bar'])}",
+    ]
+
+
+def _rate(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return "-"
+    rate = f"{entry['rows_per_second']['best'] / 1e6:.1f}"
+    return f"{rate} ({_number(entry, 'share_of_copy_rate', '{:.0%}')})"
+
+
+def _number(entry: Mapping[str, Any] | None, key: str, form: str) -> str:
+    value = None if entry is None else entry.get(key)
+    return "-" if value is None else form.format(value)
+
+
+def write_tables(readme: str | None) -> int:
+    """Print the tables of all results; replace those in a file, if one is given."""
     results, ignored = read_results(RESULTS)
     for name, why in ignored.items():
         print(f"ignored: {name}: {why}", file=sys.stderr)
     lines = markdown(results)
     print("\n".join(lines))
-    if args.readme:
-        replace_between(Path(args.readme), "gpu.py", lines)
+    if readme:
+        replace_table(readme, "gpu.py", lines)
     return 0
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
-    summary, _, rest = str(__doc__).partition("\n")
-    parser = argparse.ArgumentParser(
-        description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--budget-s",
-        type=positive_number,
-        default=340.0,
-        metavar="SECONDS",
-        help="how long it may take; what comes last is left out first (default: 340)",
-    )
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        help="write the results to FILE (default: benchmarks/results/gpu-CARD-DATE.json; of a"
-        " rehearsal, none)",
-    )
-    parser.add_argument("--rows", type=positive, help="end to end (default: 16000000)")
-    parser.add_argument(
-        "--sections",
-        nargs="+",
-        choices=SECTIONS,
-        default=list(SECTIONS),
-        metavar="SECTION",
-        help=f"{', '.join(SECTIONS)}; those that time xpnet bring the checks along",
-    )
-    parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
-    parser.add_argument("--rehearse", action="store_true", help="tiny, on the host")
-    parser.add_argument(
-        "--table", action="store_true", help="measure nothing: take benchmarks/results/gpu-*.json"
-    )
-    parser.add_argument("--readme", metavar="FILE", help="replace the tables that FILE has")
-    args = parser.parse_args()
+def main() -> int:
+    """Run the benchmark."""
+    parser = make_parser(str(__doc__), device="gpu")
+    text = "measure nothing: use benchmarks/results/gpu-*.json"
+    parser.add_argument("--table", action="store_true", help=text)
+    parser.add_argument("--readme", metavar="FILE", help="replace the tables in FILE")
+    args = parse_arguments(parser, SECTIONS)
     if args.readme and not args.table:
         parser.error("--readme needs --table")
-    if any(SECTIONS[name].is_timing for name in args.sections):
-        args.sections = [*args.sections, "checks"]
-    return args
+    if args.table:
+        return write_tables(args.readme)
+    return run(args, SECTIONS, judge)
 
 
 if __name__ == "__main__":

@@ -1,127 +1,169 @@
-"""From raw bytes to labels on a CPU: xpnet beside other ways, all held to the same threads.
+"""Time from raw bytes to labels: xpnet beside other libraries, with the same threads.
 
     python benchmarks/inference.py --json inference.json -o inference.png
     python benchmarks/inference.py --networks 784-300-10:tanh --rows 7 1000 54321
     python benchmarks/inference.py --table benchmarks/results/inference.json --readme README.md
 
-Each way runs in a process of its own, which may use as many processors as there are threads. All
-take turns in rounds; the best and the median are told. Each is called plainly, and in the way that
-is fastest for it: of chunks of 16 to 4,096 rows, which with several threads it computes one after
-the other, or several at a time on one thread each. Before anything is timed, labels are compared
-with those of float64. What array code cannot be faster than, its library's own matrix products, is
-timed as well: at once and in chunks, the usual way, transposed, and in xpnet's blocks.
+Each rival runs in a process of its own, pinned to as many processors as there are threads. All are
+timed in turn, round by round. Each is called plainly, and in its best way: in chunks of 16 to 4,096
+rows, computed one after the other, or several at a time on one thread each. Labels are compared
+with those of float64 before anything is timed. The network's matrix products alone are timed as a
+limit: at once and in chunks, as they are, transposed, and in xpnet's blocks.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from peers.cases import Case, Shape
-from peers.match import Match, missing, processes
-from peers.printing import print_cell, print_summary, replace_table
-from peers.runtimes import LIMITS, PEERS
-from provenance import about, headline
-
-from xpnet.cli.arguments import positive
-from xpnet.pictures.saving import check_picture, save_figure
+from harness.contest import play
+from harness.options import make_parser, parse, positive, write_json
+from harness.provenance import about, headline
+from harness.registry import LIMITS, OURS, RIVALS, missing, serving
+from harness.reporting import draw, markdown_table, replace_table
+from harness.workload import Shape, Workload
 
 NETWORKS = ("784-50-100-10:sigmoid", "784-1024-1024-10:relu")
 ROWS = (1, 100, 10_000)
-# Of networks that take more than this many multiplications for a row, 3,000 rows are many.
-LARGE = 10**6
-PACKAGES = (
-    "xpnet",
-    "numpy",
-    "scikit-learn",
-    "torch",
-    "onnxruntime",
-    "openvino",
-    "jax",
-    "threadpoolctl",
-)
+LARGE = 2 * 10**6  # operations for a row: with more, 3,000 rows are enough
+PACKAGES = ("scikit-learn", "torch", "onnxruntime", "openvino", "jax", "threadpoolctl")
+# These are for rows on a GPU: benchmarks/resident.py.
+ELSEWHERE = ("xpnet, not fused", "torch.compile, CUDA graphs")
 
 
 def main() -> int:
-    """Run the benchmark of the command line."""
+    """Run the benchmark."""
     args = parse_arguments()
     if args.table:
         result = json.loads(Path(args.table).read_text(encoding="utf-8"))
-        finish(result, args)
-        return 0
-    facts = about(*PACKAGES)
-    print(headline(facts))
-    absent = missing()
-    if absent:
-        print(f"missing: {', '.join(f'{name} ({lack})' for name, lack in absent.items())}")
-    names = [name for name in PEERS if name not in absent and name in args.peers]
-    cells = []
-    for threads in args.threads:
-        with processes([*names, *LIMITS], threads) as everybody:
-            for shape in map(Shape.parse, args.networks):
-                for n_rows in args.rows or default_rows(shape):
-                    match = Match(Case(shape, n_rows), everybody)
-                    cell = {
-                        "network": str(shape),
-                        "rows": n_rows,
-                        "threads": threads,
-                        "operations": shape.operations * n_rows,
-                        "seconds": match.play(args.rounds),
-                        "unable": match.unable,
-                    }
-                    cells.append(cell)
-                    print_cell(cell)
-    result = {"about": facts, "rounds": args.rounds, "missing": absent, "cells": cells}
-    if args.json:
-        Path(args.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    finish(result, args)
+    else:
+        result = measure(args)
+        write_json(args.json, result)
+    lines = markdown(result)
+    print("\n" + "\n".join(lines))
+    if args.readme:
+        said = f"{headline(result['about'])} Best of {result['rounds']} rounds."
+        replace_table(args.readme, "inference.py", [said, "", *lines])
+    if args.output:
+        title = f"Time as a multiple of xpnet's, best of {result['rounds']} rounds"
+        panels = {
+            f"{cell['network']}, {cell['rows']:,} rows, {cell['threads']} threads": {
+                way: {x: ratio(cell, x, way) for x in cell["seconds"] if x not in (OURS, *LIMITS)}
+                for way in ("plain", "best way")
+            }
+            for cell in result["cells"]
+        }
+        draw(args.output, result, title, panels, end=4.0, n_columns=3, mark=1.0)
     return 0
 
 
-def finish(result: dict[str, Any], args: argparse.Namespace) -> None:
-    """Print the table, put it where it is asked for, and draw the picture."""
-    print_summary(result)
-    if args.readme:
-        replace_table(Path(args.readme), result)
-    if args.output:
-        from peers.picture import draw
-
-        save_figure(draw(result), args.output, force=True)
-
-
-def default_rows(shape: Shape) -> tuple[int, ...]:
-    """Return one row, a hundred, and many."""
-    return (*ROWS[:-1], 3000) if shape.operations > 2 * LARGE else ROWS
-
-
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument(
+    """Parse the command line."""
+    parser = make_parser(str(__doc__), 15, table=True, picture=True)
+    rivals = [name for name in RIVALS if name not in ELSEWHERE]
+    add = parser.add_argument
+    add(
         "--networks",
         nargs="+",
         default=NETWORKS,
         metavar="WIDTHS:ACTIVATION",
         help=f"sigmoid, tanh, relu or gelu (default: {' '.join(NETWORKS)})",
     )
-    parser.add_argument("--rows", nargs="+", type=positive, help="(default: 1 100 and 10000)")
-    parser.add_argument(
-        "--threads", nargs="+", type=positive, default=(1, 2), help="(default: 1 2)"
-    )
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER")
-    parser.add_argument("--rounds", type=positive, default=15, help="(default: 15)")
-    parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
-    parser.add_argument("--json", metavar="FILE", help="write the results to FILE")
-    parser.add_argument("-o", "--output", metavar="PICTURE", help="draw the results")
-    parser.add_argument("--table", metavar="FILE", help="measure nothing: take the results of FILE")
-    parser.add_argument("--readme", metavar="FILE", help="replace the table that FILE has")
-    args = parser.parse_args()
+    add("--rows", nargs="+", type=positive, help="(default: 1 100 10000)")
+    add("--threads", nargs="+", type=positive, default=(1, 2), help="(default: 1 2)")
+    add("--plain", action="store_true", help="do not look for the best chunks")
+    add("--peers", nargs="+", choices=rivals, default=rivals, metavar="RIVAL")
+    args = parse(parser)
     if args.quick:
-        args.networks, args.rows, args.rounds = NETWORKS[:1], [1, 40], 1
-    if args.output:
-        check_picture(args.output)
+        args.networks, args.rows, args.rounds, args.threads = NETWORKS[:1], [1, 20], 1, [2]
+    if args.device == "gpu":
+        args.threads = args.threads[:1]
     return args
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Time all rivals for each number of threads, network and number of rows."""
+    facts = about(*PACKAGES, device=args.device)
+    print(headline(facts))
+    absent = missing({**RIVALS, **LIMITS}, args.device)
+    for name, lack in absent.items():
+        print(f"missing: {name} ({lack})")
+    names = [name for name in (*args.peers, *LIMITS) if name not in absent]
+    cells, is_shared = [], args.device == "cpu" and not args.plain
+    for threads in args.threads:
+        with serving(names, threads, args.device, is_shared=is_shared) as workers:
+            for shape in map(Shape.parse, args.networks):
+                default = (*ROWS[:-1], 3000) if shape.operations > LARGE else ROWS
+                for n_rows in args.rows or default:
+                    workload = Workload(shape, n_rows)
+                    seconds, unable = play(
+                        workload, workers, args.rounds, tries_chunks=not args.plain
+                    )
+                    cell = {
+                        "network": str(shape),
+                        "rows": n_rows,
+                        "threads": threads,
+                        "operations": shape.operations * n_rows,
+                        "seconds": seconds,
+                        "unable": unable,
+                    }
+                    cells.append(cell)
+                    print_cell(cell)
+    rivals = {name: lack for name, lack in absent.items() if name in args.peers}
+    return {"about": facts, "rounds": args.rounds, "missing": rivals, "cells": cells}
+
+
+def ratio(cell: Mapping[str, Any], name: str, way: str = "plain") -> float:
+    """Return the time of a rival as a multiple of xpnet's."""
+    return float(cell["seconds"][name][way]["best"] / cell["seconds"][OURS]["plain"]["best"])
+
+
+def print_cell(cell: Mapping[str, Any]) -> None:
+    """Print all times for one network and number of rows and threads."""
+    print(f"\n{cell['network']}, {cell['rows']:,} rows, {cell['threads']} threads")
+    print(f"  {'':<22} {'plainly, microsec':>20} {'to xpnet':>9} {'best way':>20} {'to xpnet':>9}")
+    for name, found in cell["seconds"].items():
+        shown = []
+        for key, way in found.items():
+            times = f"{1e6 * way['best']:,.1f} ({1e6 * way['median']:,.1f})"
+            shown.append(f"{times:>20} {ratio(cell, name, key):>9.2f}")
+        way = found["best way"]
+        chunk = "all at once" if way["chunk"] is None else f"{way['chunk']} rows"
+        print(f"  {name:<22} {' '.join(shown)}  {chunk}{', shared out' * way['shared']}")
+    for name, why in cell["unable"].items():
+        print(f"  {name:<22} {why}")
+
+
+def rivals_of(result: Mapping[str, Any]) -> list[str]:
+    """Return the rivals that were timed, without xpnet prepared and the limits."""
+    timed = {name for cell in result["cells"] for name in cell["seconds"]}
+    return [name for name in RIVALS if name in timed and name != OURS]
+
+
+def markdown(result: Mapping[str, Any]) -> list[str]:
+    """Return the table of times as multiples of xpnet's: plainly, and in the best way."""
+
+    def entry(cell: Mapping[str, Any], name: str) -> str:
+        if name not in cell["seconds"]:
+            return "-"
+        ratios = (ratio(cell, name), ratio(cell, name, "best way"))
+        return " / ".join(dict.fromkeys(f"{x:.2f}" if x < 10 else f"{x:.0f}" for x in ratios))
+
+    names, rows = rivals_of(result), []
+    for cell in result["cells"]:
+        ours = 1e6 * cell["seconds"][OURS]["plain"]["best"]
+        limits = [ratio(cell, name, "best way") for name in LIMITS if name in cell["seconds"]]
+        rows.append(
+            [
+                f"{cell['network'].replace(':', ' ')}, {cell['rows']:,}, {cell['threads']}",
+                f"{ours:,.1f}" if cell["rows"] == 1 else f"{ours:,.0f}",
+                f"{min(limits):.0%}" if limits else "-",
+                *(entry(cell, name) for name in names),
+            ]
+        )
+    return markdown_table(["network, rows, threads", "xpnet, µs", "of products", *names], rows)
 
 
 if __name__ == "__main__":

@@ -1,70 +1,80 @@
-"""An epoch of Adam in batches of 100: xpnet beside other ways, all held to the same threads.
+"""Time of an epoch of Adam in batches of 100: xpnet beside other ways, with the same threads.
 
     python benchmarks/training.py --json training.json
     python benchmarks/training.py --table benchmarks/results/training.json --readme README.md
 
-784-50-100-10 with sigmoids, float32, on a CPU. Each way runs in a process of its own, which may use
-as many processors as there are threads, and all take turns in rounds; the best and the median are
-told. Before anything is timed, those that can start from given weights take 20 steps, which must
-end where xpnet's steps in float64 do.
+784-50-100-10 with sigmoids, float32. Each way runs in a process of its own, pinned to as many
+processors as there are threads; all are timed in turn, round by round. Before anything is timed,
+the ways that start from given weights take 20 steps, which must end where steps in float64 end.
 """
 
 import argparse
 import json
-import statistics
 import sys
 import time
-from contextlib import ExitStack, closing
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from learners.lesson import BATCH_SIZE, RATE, examples, start
-from learners.ways import OURS, WAYS
-from peers.printing import replace_between
-from peers.processes import HeldProcess
-from provenance import about, headline
+from harness.measuring import spread, turns, wall_seconds
+from harness.options import make_parser, parse, positive, write_json
+from harness.processes import Worker
+from harness.provenance import about, headline
+from harness.registry import TRAININGS, missing
+from harness.reporting import markdown_table, replace_table
 
-import xpnet
-from xpnet.cli.arguments import positive
-
-PACKAGES = ("xpnet", "numpy", "scikit-learn", "torch", "jax", "threadpoolctl")
+OURS = "xpnet"
+PACKAGES = ("scikit-learn", "torch", "jax", "threadpoolctl")
+BATCH_SIZE, RATE = 100, 0.001
 N_CHECKED = 20 * BATCH_SIZE
-# Adam takes steps of about this rate at most, whatever a gradient's size: where rounding decides
-# its sign, two right ways part by twice as much at each step. So most must be close, not all.
+# Adam's steps have about the size of the rate, whatever the gradient's: where rounding decides its
+# sign, two correct ways diverge by twice as much at each step. So not all parameters must be close.
 MOST_APART, LEAST_SHARE = 1e-5, 0.99
-PAUSE = 0.03  # seconds, in which the threads of runtimes stop spinning
+PAUSE = 0.03  # seconds, in which threads of libraries stop spinning
 
 
 def main() -> int:
-    """Run the benchmark of the command line."""
+    """Run the benchmark."""
     args = parse_arguments()
     if args.table:
         result = json.loads(Path(args.table).read_text(encoding="utf-8"))
     else:
-        result = measured(args)
-    if args.json:
-        Path(args.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        result = measure(args)
+        write_json(args.json, result)
     lines = markdown(result)
     print("\n".join(lines))
     if args.readme:
-        replace_between(Path(args.readme), "training.py", lines)
+        replace_table(args.readme, "training.py", lines)
     return 0
 
 
-def measured(args: argparse.Namespace) -> dict[str, Any]:
-    """Return everybody's seconds, with each number of threads."""
-    facts = about(*PACKAGES)
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = make_parser(str(__doc__), 10, table=True)
+    add = parser.add_argument
+    add("--rows", type=positive, default=60_000, help="(default: 60000)")
+    add("--threads", nargs="+", type=positive, default=(1, 2), help="(default: 1 2)")
+    args = parse(parser)
+    if args.quick:
+        args.rows, args.rounds, args.threads = 1000, 1, [1]
+    if args.device == "gpu":
+        args.threads = args.threads[:1]
+    return args
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Time all ways with each number of threads."""
+    facts = about(*PACKAGES, device=args.device)
     print(headline(facts))
-    absent = {name: way.package for name, way in WAYS.items() if not is_installed(way.package)}
-    if absent:
-        print(f"missing: {', '.join(f'{name} ({lack})' for name, lack in absent.items())}")
-    names = [name for name in WAYS if name not in absent]
+    absent = missing(TRAININGS, args.device)
+    print("".join(f"missing: {name} ({lack})\n" for name, lack in absent.items()), end="")
+    names = [name for name in TRAININGS if name not in absent]
     cells = []
     for threads in args.threads:
-        check(names, threads)
-        seconds = timed(names, threads, args.rows, args.rounds)
+        check(names, args.device, threads)
+        seconds = timed(names, threads, args)
         cells.append({"threads": threads, "seconds": seconds})
         print(f"{threads} threads, an epoch of {args.rows:,} rows: best (median) in ms, to xpnet")
         for name, found in seconds.items():
@@ -80,121 +90,65 @@ def measured(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def is_installed(package: str) -> bool:
-    """Tell whether a package is here."""
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
+def make(name: str, n_rows: int, device: str, threads: int) -> Any:
+    """Return a way to train, in its process."""
+    entry = TRAININGS[name]
+    return entry.load()(n_rows, device, threads, **entry.options)
 
 
-def held(name: str, n_rows: int, threads: int) -> HeldProcess:
-    """Return a way in its process."""
-    arguments = (n_rows, threads)
-    return HeldProcess(name, WAYS[name].make, arguments, threads=threads, library_threads=threads)
-
-
-def check(names: list[str], threads: int) -> None:
-    """Compare where some steps lead with float64.
-
-    Raises
-    ------
-    RuntimeError
-        If a way leads elsewhere.
-    """
+def check(names: list[str], device: str, threads: int) -> None:
+    """Raise RuntimeError if the parameters after some steps are not those of float64."""
     order = np.random.default_rng(0).permutation(N_CHECKED)
-    expected = in_float64(order)
+    exact = TRAININGS["xpnet, steps alone"].load()(N_CHECKED, "cpu", 1, "float64")
+    exact.epoch(order, BATCH_SIZE, RATE)
+    (expected,) = exact.parameters()
     for name in names:
-        if not hasattr(WAYS[name].make, "parameters"):
+        if not hasattr(TRAININGS[name].load(), "parameters"):
             continue
-        with closing(held(name, N_CHECKED, threads)) as process:
-            process.ask("epoch", order)
-            found = np.concatenate([p.reshape(-1) for p in process.ask("parameters")])
+        with Worker(name, make, name, N_CHECKED, device, threads, threads=threads) as worker:
+            worker.ask("epoch", order, BATCH_SIZE, RATE)
+            found = np.concatenate([p.reshape(-1) for p in worker.ask("parameters")])
         share = float(np.mean(np.abs(found - expected) <= MOST_APART))
-        print(f"{name}: {share:.2%} of the parameters are where float64 leads, within {MOST_APART}")
+        print(f"{name}: {share:.2%} of the parameters are within {MOST_APART} of float64's")
         if share < LEAST_SHARE:
-            msg = f"{name} computes something else: {share:.2%} of the parameters are right"
+            msg = f"{name} computes something else: {share:.2%} of its parameters are right"
             raise RuntimeError(msg)
 
 
-def in_float64(order: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the parameters after an epoch in this order."""
-    from xpnet.training.backward import Objective
-    from xpnet.training.examples import Examples, batches
-    from xpnet.training.loop import Trainer
-
-    exact = start().map_arrays(lambda x: x.astype(np.float64))
-    learner = Trainer(Objective(exact), xpnet.Adam())
-    parts = batches(Examples(*examples(len(order))), order, learner.objective, BATCH_SIZE)
-    for batch in parts:
-        learner.step(batch, RATE)
-    parameters: np.ndarray[Any, Any] = learner.parameters
-    return parameters
-
-
-def timed(names: list[str], threads: int, n_rows: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Return everybody's seconds for an epoch, of the best round and of the median one."""
+def timed(names: list[str], threads: int, args: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Return the best and the median seconds of an epoch; the first round is a warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    random = np.random.default_rng(1)
+    orders = [np.random.default_rng((1, i)).permutation(args.rows) for i in range(args.rounds + 1)]
     with ExitStack() as stack:
-        everybody = [stack.enter_context(closing(held(n, n_rows, threads))) for n in names]
-        for i in range(rounds + 1):
-            order = random.permutation(n_rows)
-            for process in everybody:
-                begun = time.perf_counter()
-                process.ask("epoch", order)
-                if i > 0:  # in the first round, all is new
-                    seconds[process.name].append(time.perf_counter() - begun)
-                time.sleep(PAUSE)
-    return {
-        name: {"best": min(found), "median": statistics.median(found)}
-        for name, found in seconds.items()
-    }
+        workers = [
+            stack.enter_context(
+                Worker(name, make, name, args.rows, args.device, threads, threads=threads)
+            )
+            for name in names
+        ]
+        for i, worker in turns(range(args.rounds + 1), workers):
+            taken = wall_seconds(partial(worker.ask, "epoch", orders[i], BATCH_SIZE, RATE))
+            if i > 0:
+                seconds[worker.name].append(taken)
+            time.sleep(PAUSE)
+    return {name: spread(found) for name, found in seconds.items()}
 
 
 def markdown(result: dict[str, Any]) -> list[str]:
-    """Return the table of README: how many times as long as xpnet everybody takes."""
-    others = [name for name in WAYS if name in result["cells"][0]["seconds"] and name != OURS]
-    said = (
-        f"{headline(result['about'])} Best of {result['rounds']} rounds; in brackets, the median."
-    )
-    lines = [
-        said,
-        "",
-        f"| threads | xpnet, ms for {result['rows']:,} rows | {' | '.join(others)} |",
-        f"| ---: | ---: |{' ---: |' * len(others)}",
-    ]
+    """Return the table of times as multiples of xpnet's."""
+    others = [name for name in result["cells"][0]["seconds"] if name != OURS]
+    rows = []
     for cell in result["cells"]:
-        ours = cell["seconds"][OURS]
-        texts = [
-            " ".join(
-                text.format(cell["seconds"][name][kind] / ours[kind])
-                for kind, text in (("best", "{:.2f}"), ("median", "({:.2f})"))
-            )
-            for name in others
-        ]
-        best, median = (f"{1e3 * ours[kind]:,.0f}" for kind in ("best", "median"))
-        lines.append(f"| {cell['threads']} | {best} ({median}) | {' | '.join(texts)} |")
-    return lines
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--rows", type=positive, default=60_000, help="(default: 60000)")
-    parser.add_argument(
-        "--threads", nargs="+", type=positive, default=(1, 2), help="(default: 1 2)"
-    )
-    parser.add_argument("--rounds", type=positive, default=10, help="(default: 10)")
-    parser.add_argument("--quick", action="store_true", help="small, to see that it runs")
-    parser.add_argument("--json", metavar="FILE", help="write the results to FILE")
-    parser.add_argument("--table", metavar="FILE", help="measure nothing: take the results of FILE")
-    parser.add_argument("--readme", metavar="FILE", help="replace the table that FILE has")
-    args = parser.parse_args()
-    if args.quick:
-        args.rows, args.rounds, args.threads = 1000, 1, [1]
-    return args
+        ours, row = cell["seconds"][OURS], [str(cell["threads"])]
+        row.append(f"{1e3 * ours['best']:,.0f} ({1e3 * ours['median']:,.0f})")
+        for name in others:
+            best, median = (cell["seconds"][name][kind] / ours[kind] for kind in ("best", "median"))
+            row.append(f"{best:.2f} ({median:.2f})")
+        rows.append(row)
+    rounds = f"Best of {result['rounds']} rounds; in brackets, the median."
+    header = ["threads", f"xpnet, ms for {result['rows']:,} rows", *others]
+    table = markdown_table(header, rows, left=0)
+    return [f"{headline(result['about'])} {rounds}", "", *table]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""benchmarks/gpu.py without a GPU: its arithmetic, its budget, its tables, and a rehearsal."""
+"""benchmarks/gpu.py and its sections without a GPU: arithmetic, budget, tables, a rehearsal."""
 
 import importlib
 import importlib.util
@@ -16,6 +16,7 @@ import xpnet
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPT = BENCHMARKS / "gpu.py"
+NARROW, WIDE = "784-50-100-10:sigmoid", "784-4096-4096-10:relu"
 
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="the benchmarks are not here")
 
@@ -23,33 +24,31 @@ CEILINGS = {
     "pinned_to_device": {"best": 784e6},
     "pageable_to_pinned": {"best": 392e6},
     "file_to_pinned": {"best": 1568e6},
-    "product_float32": {"best": 1e12},
 }
 
 
 @pytest.fixture(scope="module")
-def card():
-    """Modules of benchmarks/card by their names, and the script as `gpu`."""
+def modules():
+    """The scripts and parts of the harness by their names."""
+    names = ("gpu", "ceilings", "checks", "resident", "streams")
+    parts = ("devices", "measuring", "processes", "server", "session", "workload")
+    before = set(sys.modules)
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        names = ("budget", "cells", "crews", "document", "machine", "plan", "resident", "rigs")
-        names += ("running", "shares", "starts", "streams", "tables", "truth", "turns", "checks")
-        modules = {name: importlib.import_module(f"card.{name}") for name in names}
-        spec = importlib.util.spec_from_file_location("gpu_benchmark", SCRIPT)
-        script = importlib.util.module_from_spec(spec)
-        # A dataclass looks for its module there.
-        sys.modules[spec.name] = script
-        spec.loader.exec_module(script)
-        yield SimpleNamespace(**modules, gpu=script)
+        found = {name: importlib.import_module(name) for name in names}
+        found |= {name: importlib.import_module(f"harness.{name}") for name in parts}
+        yield SimpleNamespace(**found)
     finally:
         sys.path.remove(str(BENCHMARKS))
+        for name in set(sys.modules) - before:
+            if name in names or name.partition(".")[0] == "harness":
+                del sys.modules[name]
 
 
 class Clock:
     """Time that passes when it is told to."""
 
-    def __init__(self):
-        self.now = 100.0
+    now = 100.0
 
     def __call__(self):
         return self.now
@@ -61,14 +60,12 @@ def clock():
 
 
 @pytest.fixture
-def make_run(card, clock, tmp_path):
+def make_session(modules, clock, tmp_path):
     def make(seconds, path=None):
         content = {"driver": "580", "commit": "abc", "card": "A card"}
-        document = card.document.Document(path, {**content, "machine": {"hardware": "a CPU"}})
-        budget = card.budget.Budget(seconds, clock)
-        return card.running.Run(
-            card.plan.REHEARSAL, card.rigs.HostRig(), budget, document, tmp_path
-        )
+        parts = (modules.devices.HostDevice(), modules.measuring.Budget(seconds, clock))
+        plan = modules.session.REHEARSAL
+        return modules.session.Session(plan, *parts, content, path, tmp_path)
 
     return make
 
@@ -84,7 +81,7 @@ def result_of(name="NVIDIA H100 80GB HBM3", **changes):
             "ratio_to_torch_compile": 1.25,
             "share_of_product_rate": 0.93,
         }
-        for network in ("784-50-100-10:sigmoid", "784-4096-4096-10:relu")
+        for network in (NARROW, WIDE)
     )
     ends = [
         {
@@ -119,26 +116,25 @@ def result_of(name="NVIDIA H100 80GB HBM3", **changes):
         ("none (rehearsal)", "none-rehearsal"),
     ],
 )
-def test_a_card_names_its_file(card, name, slug):
-    path = card.machine.default_path({"card": name, "date": "2026-11-25"})
+def test_a_card_names_its_file(modules, name, slug):
+    path = modules.session.result_path({"card": name, "date": "2026-11-25"})
     assert path == BENCHMARKS / "results" / f"gpu-{slug}-2026-11-25.json"
 
 
 @pytest.mark.parametrize(
     ("source", "rows_per_second"), [("pinned", 1e6), ("pageable", 0.5e6), ("file", 1e6)]
 )
-def test_copying_limits_rows_by_the_slowest_of_its_ways(card, source, rows_per_second):
-    assert card.shares.copy_limit(source, CEILINGS, 784) == rows_per_second
+def test_the_slowest_copy_limits_the_rows(modules, source, rows_per_second):
+    assert modules.streams.copy_limit(source, CEILINGS, 784) == rows_per_second
 
 
-def test_a_limit_that_was_not_measured_is_none(card):
-    assert card.shares.copy_limit("file", {"pinned_to_device": {"best": 1.0}}, 784) is None
-    assert card.shares.share(1.0, None) is None
+def test_a_limit_that_was_not_measured_is_none(modules):
+    assert modules.streams.copy_limit("file", {"pinned_to_device": {"best": 1.0}}, 784) is None
 
 
-def test_rates_end_to_end_are_shares_of_copying_and_multiples_of_torch(card):
+def test_rates_end_to_end_are_shares_of_copying_and_multiples_of_torch(modules):
     def way(who, source, best, **facts):
-        rate = {"best": best, "median": best}
+        rate = best and {"best": best, "median": best}
         return {"who": who, "source": source, "rows": 100, "rate": rate, **facts}
 
     ways = [
@@ -147,9 +143,9 @@ def test_rates_end_to_end_are_shares_of_copying_and_multiples_of_torch(card):
         way("xpnet", "file", 0.8e6),
         way("torch", "pageable", 0.1e6),
         way("torch", "pageable", 0.2e6, chunk=64),
-        {"who": "torch", "source": "pinned", "rows": 100, "rate": None},
+        way("torch", "pinned", None),
     ]
-    pinned, pageable, file = card.streams.entries(ways, CEILINGS, "784-50-100-10:sigmoid")
+    pinned, pageable, file = modules.streams.entries(ways, CEILINGS, NARROW)
     assert pinned["share_of_copy_rate"] == pytest.approx(0.9)
     assert pinned["ratio_to_torch_naive"] is None
     assert pageable["share_of_copy_rate"] == pytest.approx(0.8)
@@ -157,39 +153,35 @@ def test_rates_end_to_end_are_shares_of_copying_and_multiples_of_torch(card):
     assert pageable["ratio_to_torch_in_chunks"] == pytest.approx(2.0)
     assert file["share_of_copy_rate"] == pytest.approx(0.8)
     assert file["ratio_to_torch_naive"] == pytest.approx(8.0)
+    assert modules.streams.entries([way("xpnet", "pinned", None)], CEILINGS, NARROW) == []
 
 
-def test_rows_that_were_not_timed_are_no_entry(card):
-    ways = [{"who": "xpnet", "source": "pinned", "rows": 1, "rate": None}]
-    assert card.streams.entries(ways, CEILINGS, "784-10:relu") == []
-
-
-def test_the_faster_way_of_torch_compile_counts(card):
+def test_the_faster_way_of_torch_compile_counts(modules):
     seconds = {
-        "xpnet": 2.0,
+        "xpnet, prepared": 2.0,
         "torch": 5.0,
         "torch.compile": 4.0,
         "torch.compile, CUDA graphs": 3.0,
     }
-    found = card.resident.compared({name: {"best": best} for name, best in seconds.items()})
+    found = modules.resident.compared({name: {"best": best} for name, best in seconds.items()})
     assert found["ratio_to_torch_compile"] == 1.5
     assert found["ratio_to_torch"] == 2.5
     assert found["ratio_to_jax"] is None
 
 
-def test_bars_are_reached(card):
-    bars = card.shares.bars(result_of())
+def test_bars_are_reached(modules):
+    bars = modules.gpu.bars(result_of())
     assert [bar["value"] for bar in bars] == [0.95, 0.95, 7.5, 1.25, 1.25, 0.93, True]
     assert all(bar["reached"] for bar in bars)
 
 
-def test_bars_are_not_reached_where_something_is_slow_or_was_not_measured(card):
+def test_bars_are_not_reached_where_something_is_slow_or_was_not_measured(modules):
     content = result_of(checks={"passed": False, "each": []})
     content["end_to_end"][0]["share_of_copy_rate"] = 0.91
     content["resident"][1]["rows"] = 1024
-    bars = {bar["name"]: bar for bar in card.shares.bars(content)}
+    bars = {bar["name"]: bar for bar in modules.gpu.bars(content)}
     missed = {name: bar["value"] for name, bar in bars.items() if not bar["reached"]}
-    wide = "65,536 rows on the device, 784-4096-4096-10:relu"
+    wide = f"65,536 rows on the device, {WIDE}"
     assert missed == {
         "pinned rows, share of the copy rate": 0.91,
         f"{wide}, times torch.compile": None,
@@ -198,15 +190,8 @@ def test_bars_are_not_reached_where_something_is_slow_or_was_not_measured(card):
     }
 
 
-def test_without_results_the_table_claims_nothing(card, tmp_path):
-    assert card.tables.read_results(tmp_path) == ([], {})
-    (line,) = card.tables.markdown([])
-    assert "Not yet run on: every GPU" in line
-    assert "no speed on a GPU is claimed" in line
-
-
-def test_tables_have_a_line_for_each_card(card):
-    lines = card.tables.markdown([result_of("Card | one"), result_of("Card two")])
+def test_tables_have_a_line_for_each_card(modules):
+    lines = modules.gpu.markdown([result_of("Card | one"), result_of("Card two")])
     assert (
         "| Card / one | 580.65.06 (CUDA 13.0) | 13.0 | 14.2.0 | 2026-11-25 | 0123abc"
         " | 1 of 1 passed |"
@@ -219,7 +204,8 @@ def test_tables_have_a_line_for_each_card(card):
     assert {line.count("|") for line in tables[4:]} == {10}
 
 
-def test_rehearsals_and_quick_runs_are_no_results(card, tmp_path):
+def test_rehearsals_and_quick_runs_are_no_results(modules, tmp_path):
+    assert modules.gpu.read_results(tmp_path) == ([], {})
     for name, content in {
         "gpu-b-2026-11-25.json": result_of("b"),
         "gpu-a-2026-11-25.json": result_of("a"),
@@ -228,7 +214,7 @@ def test_rehearsals_and_quick_runs_are_no_results(card, tmp_path):
         "other.json": {},
     }.items():
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
-    results, ignored = card.tables.read_results(tmp_path)
+    results, ignored = modules.gpu.read_results(tmp_path)
     assert [result["card"] for result in results] == ["a", "b"]
     assert ignored == {
         "gpu-none-2026-11-25.json": "a rehearsal, which measures no card",
@@ -236,19 +222,19 @@ def test_rehearsals_and_quick_runs_are_no_results(card, tmp_path):
     }
 
 
-def test_tables_go_between_their_marks(card, tmp_path, monkeypatch):
+def test_without_results_the_table_claims_nothing(modules, tmp_path, monkeypatch):
     marks = ("<!-- table of benchmarks/gpu.py -->", "<!-- end of the table -->")
     readme = tmp_path / "README.md"
     readme.write_text("before\n" + "\nold\n".join(marks) + "\nafter\n", encoding="utf-8")
-    monkeypatch.setattr(card.gpu, "RESULTS", tmp_path)
-    arguments = SimpleNamespace(readme=str(readme))
-    assert card.gpu.write_tables(arguments) == 0
+    monkeypatch.setattr(modules.gpu, "RESULTS", tmp_path)
+    assert modules.gpu.write_tables(str(readme)) == 0
     found = readme.read_text(encoding="utf-8")
-    assert found == f"before\n{marks[0]}\n\n{card.tables.NOTHING}\n\n{marks[1]}\nafter\n"
+    claim = "Run on: no GPU yet. Not yet run on: every GPU. So no speed on a GPU is claimed."
+    assert found == f"before\n{marks[0]}\n\n{claim}\n\n{marks[1]}\nafter\n"
 
 
-def test_a_section_leaves_seconds_for_later_ones(card, clock):
-    budget = card.budget.Budget(100.0, clock)
+def test_a_section_leaves_seconds_for_later_ones(modules, clock):
+    budget = modules.measuring.Budget(100.0, clock)
     assert budget.begin(least=10.0, kept=40.0)
     assert budget.left == 60.0
     clock.now += 95.0
@@ -259,187 +245,207 @@ def test_a_section_leaves_seconds_for_later_ones(card, clock):
     assert budget.spent == 95.0
 
 
-def test_rounds_end_before_there_is_no_time(clock, make_run):
-    run = make_run(10.0)
+def test_rounds_end_before_there_is_no_time(clock, make_session):
+    session = make_session(10.0)
     n_done = 0
-    for _ in run.rounds("something", 7):
+    for _ in session.rounds("something", 7):
         clock.now += 4.0
         n_done += 1
     assert n_done == 2
-    assert run.document.content["skipped"] == [
-        {"what": "rounds of something", "why": "out of time after 2 of 7"}
+    session.skip("torch", "it is missing")
+    session.skip("torch", "it is missing")
+    assert session.content["skipped"] == [
+        {"what": "rounds of something", "why": "out of time after 2 of 7"},
+        {"what": "torch", "why": "it is missing"},
     ]
 
 
-def test_what_is_left_out_is_noted_once(make_run):
-    run = make_run(1.0)
-    run.document.skip("torch", "it is missing")
-    run.document.skip("torch", "it is missing")
-    assert run.document.content["skipped"] == [{"what": "torch", "why": "it is missing"}]
+def test_contenders_take_turns_in_a_rotating_order(modules):
+    assert "".join(name for _, name in modules.measuring.turns(range(4), "abc")) == "abcbcacababc"
 
 
-def sections(card, monkeypatch, **measures):
-    """Let the script have these sections; those that end in _timing time something."""
-    made = {
-        name: card.gpu.Section(measure, 10.0, is_timing=name.endswith("_timing"))
+def test_a_turn_has_as_many_calls_as_fit(modules, clock):
+    def call():
+        clock.now += 0.25
+        calls.append(clock.now)
+
+    def seconds(action):
+        start = clock.now
+        action()
+        return clock.now - start
+
+    for turn, n_calls in ((1.0, 5), (0.1, 1)):
+        calls = []
+        assert modules.measuring.mean_seconds(call, turn, seconds) == 0.25
+        assert len(calls) == n_calls
+
+
+def sections(modules, **measures):
+    """Return sections; those whose names end in _timing need passed checks."""
+    return {
+        name: modules.session.Section(measure, 10.0, is_timing=name.endswith("_timing"))
         for name, measure in measures.items()
     }
-    monkeypatch.setattr(card.gpu, "SECTIONS", made)
-    return list(made)
 
 
-def test_the_file_has_each_section_when_the_next_one_begins(card, make_run, tmp_path, monkeypatch):
+def never(_):
+    pytest.fail("it was measured")
+
+
+def test_the_file_has_each_section_when_the_next_one_begins(modules, make_session, tmp_path):
     path = tmp_path / "new" / "gpu.json"
     seen = []
 
-    def first(run):
+    def first(session):
         seen.append(json.loads(path.read_text(encoding="utf-8")))
-        run.document.content["ceilings"]["a copy"] = 1.0
+        session.content["ceilings"]["a copy"] = 1.0
 
-    def second(run):
+    def second(_):
         seen.append(json.loads(path.read_text(encoding="utf-8")))
-        run.document.content["checks"]["passed"] = True
 
-    run = make_run(100.0, path)
-    assert card.gpu.measured(run, sections(card, monkeypatch, first=first, second=second), 1.0) == 0
+    session = make_session(100.0, path)
+    assert modules.session.measure(session, sections(modules, first=first, second=second), 1.0) == 0
     assert [content["ceilings"] for content in seen] == [{}, {"a copy": 1.0}]
-    content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["bar"][-1]["reached"]
     assert [item.name for item in path.parent.iterdir()] == ["gpu.json"]
 
 
-def test_sections_without_time_are_left_out_with_the_reason(card, clock, make_run, monkeypatch):
+def test_sections_without_time_are_left_out_with_the_reason(modules, clock, make_session):
     def long(_):
         clock.now += 25.0
 
-    def never(_):
-        pytest.fail("there is no time for it")
-
-    run = make_run(30.0)
-    names = sections(card, monkeypatch, long=long, late=never, unwanted=never)
-    assert card.gpu.measured(run, names[:2], 1.0) == 0
-    assert run.document.content["skipped"] == [
-        {"what": "unwanted", "why": "not asked for"},
-        {"what": "late", "why": "out of time: 5 s are left"},
-    ]
+    session = make_session(30.0)
+    assert modules.session.measure(session, sections(modules, long=long, late=never), 1.0) == 0
+    assert session.content["skipped"] == [{"what": "late", "why": "out of time: 5 s are left"}]
 
 
-def test_small_sizes_need_less_time(card, make_run, monkeypatch):
+def test_small_sizes_need_less_time(modules, make_session):
     ran = []
-    names = sections(card, monkeypatch, small=ran.append)
-    assert card.gpu.measured(make_run(2.0), names, 0.1) == 0
+    chosen = sections(modules, small=ran.append)
+    assert modules.session.measure(make_session(2.0), chosen, 0.1) == 0
     assert len(ran) == 1
 
 
-def test_nothing_is_timed_where_a_check_failed(card, make_run, monkeypatch):
+def test_nothing_is_timed_where_a_check_failed(modules, make_session):
     def failing(_):
         msg = "failed, so nothing is timed: labels"
-        raise card.gpu.ChecksFailedError(msg)
+        raise modules.session.ChecksFailedError(msg)
 
-    def never(_):
-        pytest.fail("it was timed")
-
-    run = make_run(100.0)
-    names = sections(card, monkeypatch, checks=failing, fast_timing=never)
-    assert card.gpu.measured(run, names, 1.0) == 1
+    session = make_session(100.0)
+    chosen = sections(modules, checks=failing, fast_timing=never)
+    assert modules.session.measure(session, chosen, 1.0) == 1
     why = "nothing is timed, since the checks did not pass"
-    assert run.document.content["skipped"] == [{"what": "fast_timing", "why": why}]
+    assert session.content["skipped"] == [{"what": "fast_timing", "why": why}]
 
 
-def test_a_fault_leaves_other_sections_alone(card, make_run, monkeypatch, capsys):
+def test_a_fault_leaves_other_sections_alone(modules, make_session, capsys):
     def faulty(_):
         msg = "no such thing"
         raise KeyError(msg)
 
     ran = []
-    run = make_run(100.0)
-    names = sections(card, monkeypatch, faulty=faulty, good=ran.append)
-    assert card.gpu.measured(run, names, 1.0) == 70
+    session = make_session(100.0)
+    chosen = sections(modules, faulty=faulty, good=ran.append)
+    assert modules.session.measure(session, chosen, 1.0) == 70
     assert len(ran) == 1
-    assert run.document.content["skipped"] == [
-        {"what": "faulty", "why": "KeyError: 'no such thing'"}
-    ]
+    assert session.content["skipped"] == [{"what": "faulty", "why": "KeyError: 'no such thing'"}]
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_check_that_raises_has_failed(card, make_run, monkeypatch):
+def test_a_check_that_raises_has_failed(modules, make_session, monkeypatch):
     def broken(*_):
         msg = "out of memory"
         raise MemoryError(msg)
 
-    monkeypatch.setattr(card.checks, "_same_labels", broken)
-    run = make_run(100.0)
-    with pytest.raises(card.checks.ChecksFailedError, match="784-50-100-10:sigmoid: labels"):
-        card.checks.check(run)
-    checks = run.document.content["checks"]
+    monkeypatch.setattr(modules.checks, "_same_labels", broken)
+    session = make_session(100.0)
+    with pytest.raises(modules.session.ChecksFailedError, match=f"{NARROW}: labels"):
+        modules.checks.check(session)
+    checks = session.content["checks"]
     assert checks["passed"] is False
     assert [entry["passed"] for entry in checks["each"]] == [True, False, True, False, True]
     assert checks["each"][1]["error"] == "MemoryError: out of memory"
 
 
-def test_threads_copy_and_read_every_byte(card, tmp_path):
+def test_threads_copy_and_read_every_byte(modules, tmp_path):
     source = np.random.default_rng(0).integers(0, 256, 100_003, np.uint8)
-    crew = card.crews.Crew(threads=3, chunk=4096, ring=2**20)
+    crew = modules.ceilings.Crew(threads=3, chunk=4096, ring=2**20)
     copied, read = np.zeros_like(source), np.zeros_like(source)
-    assert crew.seconds(card.crews.copier(copied, source), source.size) > 0
+    assert crew.seconds(modules.ceilings.copier(copied, source), source.size) > 0
     assert np.array_equal(copied, source)
     path = tmp_path / "bytes"
     source.tofile(path)
     if hasattr(os, "preadv"):
         descriptor = os.open(path, os.O_RDONLY)
-        crew.seconds(card.crews.reader(read, descriptor), source.size)
+        crew.seconds(modules.ceilings.reader(read, descriptor), source.size)
         os.close(descriptor)
         assert np.array_equal(read, source)
 
 
-def test_a_file_has_as_many_rows_as_there_is_time_for(card, tmp_path):
+def test_a_file_has_as_many_rows_as_there_is_time_for(modules, tmp_path):
     block = np.arange(12, dtype=np.uint8).reshape(3, 4)
     path = tmp_path / "rows"
-    assert card.streams.write_rows(path, block, 7, lambda: True) == 7
+    assert modules.streams.write_rows(path, block, 7, lambda: True) == 7
     rows = np.fromfile(path, np.uint8).reshape(7, 4)
     assert np.array_equal(rows, np.resize(block, (7, 4)))
-    assert np.array_equal(card.crews.fill(np.empty_like(rows), block), rows)
-    assert card.streams.write_rows(path, block, 7, lambda: False) == 3
+    assert np.array_equal(modules.server.fill(np.empty_like(rows), block), rows)
+    assert modules.streams.write_rows(path, block, 7, lambda: False) == 3
 
 
-def test_rows_leave_most_of_the_memory(card):
-    assert card.streams.rows_in_memory(16_000_000, 784, 128 * 2**30) == 16_000_000
-    n_rows = card.streams.rows_in_memory(16_000_000, 784, 2**30)
+def test_rows_leave_most_of_the_memory(modules):
+    assert modules.streams.rows_in_memory(16_000_000, 784, 128 * 2**30) == 16_000_000
+    n_rows = modules.streams.rows_in_memory(16_000_000, 784, 2**30)
     assert 2**30 / 8 < n_rows * 784 < 2**30 / 4
 
 
-def test_only_labels_that_rounding_can_explain_may_differ(card):
+def test_only_labels_that_rounding_can_explain_may_differ(modules):
     network = xpnet.load("sample")
     images, _ = xpnet.sample()
-    rows = images[:20].reshape(20, -1)
-    labels, is_clear = card.truth.clear_labels(card.truth.exact_logits(network, rows))
+    rows, workload = images[:20].reshape(20, -1), modules.workload
+    labels, is_clear = workload.clear_labels(workload.exact_logits(network, rows))
     assert np.array_equal(labels, xpnet.predict(network, rows))
     assert np.all(is_clear)
     others = labels.copy()
     others[3] = 9 - others[3]
-    assert card.truth.n_unexplained(network, rows, labels, labels) == 0
-    assert card.truth.n_unexplained(network, rows, labels, others) == 1
+    assert workload.n_unexplained(network, rows, labels, labels) == 0
+    assert workload.n_unexplained(network, rows, labels, others) == 1
 
 
-def test_parts_of_a_start_follow_each_other(card):
+def test_wrong_labels_of_a_workload_are_counted(modules):
+    workload = modules.workload.Workload(modules.workload.Shape.parse("784-20-10:relu"), 50)
+    labels = workload.truth[0].copy()
+    assert workload.n_wrong(labels) == 0
+    clear = np.flatnonzero(workload.truth[1])[:2]
+    labels[clear] = (labels[clear] + 1) % 10
+    assert workload.n_wrong(labels) == 2
+
+
+def test_a_worker_answers_or_names_its_failure(modules):
+    worker = modules.processes.Worker("a list", list, (3, 1, 2), threads=1)
+    with worker:
+        worker.ask("sort")
+        assert worker.ask("index", 3) == 2
+        with pytest.raises(modules.processes.WorkerError, match="a list: ValueError: 7 is not in"):
+            worker.ask("index", 7)
+
+
+def test_parts_of_a_start_follow_each_other(modules):
     ends = [1.5, 2.0, 2.25, 2.5, 4.0, 4.5]
-    names = (*card.starts.PARTS, "second predict")
+    names = (*modules.gpu.PARTS, "second predict")
     output = "\n".join(f"{name} {end}" for name, end in zip(names, ends, strict=True))
-    found = card.starts.parts_of(1.0, output)
+    found = modules.gpu.parts_of(1.0, output)
     assert found["imports"] == 0.5
     assert found["first predict"] == 1.5
     assert found["in all"] == 3.0
 
 
-def test_what_the_bars_need_comes_first(card):
-    plan = card.plan.WHOLE
-    cells = list(card.resident.cells_of(plan))
-    assert [str(cell) for cell in cells[:3]] == [
-        "784-50-100-10:sigmoid, 65,536 rows of float32, float32",
-        "784-4096-4096-10:relu, 65,536 rows of float32, float32",
-        "784-4096-4096-10:relu, 65,536 rows of float32, tf32",
+def test_what_the_bars_need_comes_first(modules):
+    workloads = list(modules.resident.workloads_of(modules.session.Plan()))
+    assert [str(workload) for workload in workloads[:3]] == [
+        f"{NARROW}, 65,536 rows of float32, float32",
+        f"{WIDE}, 65,536 rows of float32, float32",
+        f"{WIDE}, 65,536 rows of float32, tf32",
     ]
-    assert len(set(cells)) == len(cells) == 20
+    assert len(set(workloads)) == len(workloads) == 20
 
 
 def script(*arguments):
@@ -479,14 +485,14 @@ def test_a_rehearsal_runs_every_section(tmp_path):
     assert len(content["bar"]) == 7
     whats = [entry["what"] for entry in content["skipped"]]
     assert "ceiling product_tf32" in whats
-    # Whoever is not installed is noted, and nobody else.
+    # Rivals that are not installed are recorded, and no others.
     for package, name in {"torch": "torch", "jax": "JAX jit"}.items():
         assert (name in whats) is (importlib.util.find_spec(package) is None)
 
 
 def test_seconds_that_are_not_there_are_not_spent(tmp_path):
     path = tmp_path / "gpu.json"
-    done = script("--rehearse", "--budget-s", "0.001", "--json", str(path))
+    done = script("--device", "cpu", "--budget-s", "0.001", "--json", str(path))
     assert done.returncode == 0, done.stderr
     content = json.loads(path.read_text(encoding="utf-8"))
     assert [entry["what"] for entry in content["skipped"]] == [
@@ -498,3 +504,16 @@ def test_seconds_that_are_not_there_are_not_spent(tmp_path):
     ]
     assert content["checks"] == {"passed": None, "each": []}
     assert not any(bar["reached"] for bar in content["bar"])
+
+
+def test_sections_that_were_not_asked_for_are_recorded(tmp_path):
+    path = tmp_path / "gpu.json"
+    done = script("--device", "cpu", "--sections", "ceilings", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    skipped = json.loads(path.read_text(encoding="utf-8"))["skipped"]
+    assert [entry["what"] for entry in skipped if entry["why"] == "not asked for"] == [
+        "cold_start",
+        "checks",
+        "end_to_end",
+        "resident",
+    ]

@@ -1,0 +1,1 @@
+"""Shared parts of the benchmarks: options, workloads, rivals, measuring, processes, reports."""

@@ -1,0 +1,78 @@
+"""Command-line options shared by all benchmarks, and the JSON file for the results."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import xpnet
+from harness.reporting import SUFFIXES
+
+NO_DEVICE = 5  # exit code, as of the command `xpnet`
+
+
+def make_parser(
+    about: str,
+    rounds: int | None = None,
+    *,
+    device: str = "cpu",
+    table: bool = False,
+    picture: bool = False,
+) -> argparse.ArgumentParser:
+    """Return a parser with the shared options, of a script with the docstring `about`.
+
+    The options --rounds, -o PICTURE, and --table FILE with --readme FILE are those of some scripts.
+    """
+    summary, _, details = about.partition("\n")
+    parser = argparse.ArgumentParser(
+        description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--device", choices=("cpu", "gpu"), default=device, help=f"(default: {device})")
+    add("--quick", action="store_true", help="small sizes and few rounds, as a smoke test")
+    add("--json", metavar="FILE", help="write the results to FILE")
+    if rounds is not None:
+        add("--rounds", type=positive, default=rounds, help=f"(default: {rounds})")
+    if table:
+        add("--table", metavar="FILE", help="measure nothing; use the results in FILE")
+        add("--readme", metavar="FILE", help="replace the table in FILE")
+    if picture:
+        add("-o", "--output", metavar="PICTURE", help="draw the results")
+    return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the command line; exit with code 5 if `--device gpu` has no usable GPU."""
+    args = parser.parse_args()
+    picture = getattr(args, "output", None)
+    if picture and Path(picture).suffix.lower() not in SUFFIXES:
+        parser.error(f"PICTURE must end in {', '.join(SUFFIXES)}; got {picture!r}")
+    if args.device == "gpu" and not getattr(args, "table", None):
+        try:
+            xpnet.Device("gpu")
+        except xpnet.DeviceError as error:
+            print(error, file=sys.stderr)
+            sys.exit(NO_DEVICE)
+    return args
+
+
+def positive(text: str) -> int:
+    """Return a positive integer."""
+    number = int(text)
+    if number < 1:
+        msg = f"must be positive; got {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
+def write_json(path: str | os.PathLike[str] | None, result: Any) -> None:
+    """Write results to a file, if there is a path; an interrupted write leaves the old file."""
+    if path is None:
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
+    part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    part.replace(target)

@@ -1,0 +1,1 @@
+"""Libraries that benchmarks compare with xpnet, one per file."""

@@ -1,0 +1,150 @@
+"""JAX, compiled by its jit."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from harness.rivals.base import FACTOR, Array, Labeller, Rival
+
+# By default, JAX computes float32 products with TF32 on a GPU.
+_PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32"}
+
+
+def _import_jax(device: str) -> Any:
+    """Return JAX, with the device as its default, and most of a GPU's memory left to others."""
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    if device == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    return jax
+
+
+class Jax(Rival):
+    """A compiled function; its threads are those that the system gives."""
+
+    def __init__(self, device: str, threads: int, **options: Any) -> None:
+        super().__init__(device, threads, **options)
+        self._jax = _import_jax(device)
+        self._latest: Any = None
+
+    def obstacle(self) -> str:
+        """Return why it cannot use the device; an empty string if it can."""
+        has_device = self._jax.devices()[0].platform == self.device
+        return "" if has_device else "this JAX finds no GPU"
+
+    def labeller(self, workload: Any) -> Labeller:
+        """Return the forward pass, from the cast to argmax."""
+        import jax.numpy as jnp
+
+        compute = self._forward(workload.shape.activation)
+        layers = [(jnp.asarray(weight), jnp.asarray(bias)) for weight, bias in workload.parameters]
+
+        def label(images: Any) -> Any:
+            return compute(layers, images.astype(jnp.float32) * FACTOR).argmax(axis=1)
+
+        labels = self._jax.jit(label)
+        return lambda images: np.asarray(labels(images))
+
+    def resident(self, workload: Any) -> Callable[[], Any]:
+        """Return the forward pass without scaling, which is folded into the first weights."""
+        import jax.numpy as jnp
+
+        compute = self._forward(workload.shape.activation)
+        # As arguments: constants would be compiled into the function.
+        layers = self._jax.device_put(workload.folded_parameters)
+        rows = self._jax.device_put(workload.rows)
+        function = self._jax.jit(lambda layers, x: compute(layers, x.astype(jnp.float32)))
+
+        def call() -> Any:
+            self._latest = function(layers, rows)
+            return self._latest
+
+        return call
+
+    def _forward(self, name: str) -> Callable[[Any, Any], Any]:
+        nn = self._jax.nn
+        kinds: dict[str, Callable[[Any], Any]] = {
+            "sigmoid": nn.sigmoid,
+            "relu": nn.relu,
+            "tanh": self._jax.numpy.tanh,
+            "gelu": lambda x: nn.gelu(x, approximate=False),
+        }
+        activation = kinds[name]
+
+        def compute(layers: Any, x: Any) -> Any:
+            for weight, bias in layers[:-1]:
+                x = activation(x @ weight + bias)
+            return x @ layers[-1][0] + layers[-1][1]
+
+        return compute
+
+    def context(self, workload: Any) -> Any:
+        """Return the context for the precision; outside it, all would be compiled again."""
+        return self._jax.default_matmul_precision(_PRECISIONS[workload.precision])
+
+    def clock(self, action: Callable[[], object]) -> float:
+        """Return the seconds by the host's clock, until the latest result is complete.
+
+        JAX computes on a stream of its own, which events of others do not see; one device computes
+        in order.
+        """
+        start = time.perf_counter()
+        action()
+        self._jax.block_until_ready(self._latest)
+        return time.perf_counter() - start
+
+
+class Training:
+    """Training by Adam, with a compiled step."""
+
+    def __init__(self, n_rows: int, device: str, threads: int) -> None:
+        del threads
+        jax = _import_jax(device)
+        import jax.numpy as jnp
+
+        from harness.workload import digits, untrained
+
+        images, labels = digits(n_rows)
+        rows, all_labels = jnp.asarray(images, jnp.float32) * FACTOR, jnp.asarray(labels)
+        arrays = [p for layer in untrained().layers for p in (layer.weight, layer.bias)]
+        moments = [jnp.zeros(p.shape) for p in arrays] * 2
+        self._state: Any = ([jnp.asarray(p) for p in arrays], moments, 0)
+
+        def loss(parameters: Any, x: Any, truth: Any) -> Any:
+            for i in range(0, len(parameters), 2):
+                x = x @ parameters[i] + parameters[i + 1]
+                x = jax.nn.sigmoid(x) if i < len(parameters) - 2 else x
+            chosen = jnp.take_along_axis(jax.nn.log_softmax(x), truth[:, None], axis=1)
+            return -jnp.mean(chosen)
+
+        def step(state: Any, chosen: Any, rate: float) -> Any:
+            parameters, moments, n_steps = state
+            gradients = jax.grad(loss)(parameters, rows[chosen], all_labels[chosen])
+            n_steps, n = n_steps + 1, len(parameters)
+            pairs = zip(moments[:n], gradients, strict=True)
+            means = [0.9 * m + 0.1 * g for m, g in pairs]
+            pairs = zip(moments[n:], gradients, strict=True)
+            squares = [0.999 * v + 0.001 * g * g for v, g in pairs]
+            correction = jnp.sqrt(1.0 - 0.999**n_steps)
+            rate = rate * correction / (1.0 - 0.9**n_steps)
+            parameters = [
+                p - rate * m / (jnp.sqrt(v) + 1e-8 * correction)
+                for p, m, v in zip(parameters, means, squares, strict=True)
+            ]
+            return parameters, [*means, *squares], n_steps
+
+        self._take_step = jax.jit(step, static_argnums=2)
+
+    def epoch(self, order: Array, batch_size: int, rate: float) -> None:
+        """Train on the images in this order."""
+        for first in range(0, len(order), batch_size):
+            self._state = self._take_step(self._state, order[first : first + batch_size], rate)
+        self._state[0][0].block_until_ready()
+
+    def parameters(self) -> list[Array]:
+        """Return weights and biases."""
+        return [np.asarray(p) for p in self._state[0]]

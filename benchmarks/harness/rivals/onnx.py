@@ -1,0 +1,93 @@
+"""ONNX Runtime and OpenVINO, which share one ONNX model."""
+
+import importlib
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from harness.rivals.base import FACTOR, Labeller, Rival
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
+
+
+def session(model: str | bytes, device: str, threads: int) -> Any:
+    """Return a session of ONNX Runtime that reports nothing but errors."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model, options, providers=[_PROVIDERS[device]])
+
+
+class OnnxRuntime(Rival):
+    """ONNX Runtime, with scaling and ArgMax in its graph."""
+
+    def obstacle(self) -> str:
+        """Return why it cannot use the device; an empty string if it can."""
+        import onnxruntime
+
+        has_device = _PROVIDERS[self.device] in onnxruntime.get_available_providers()
+        return "" if has_device else "this ONNX Runtime has no CUDA provider"
+
+    def labeller(self, workload: Any) -> Labeller:
+        """Return the call of a session."""
+        run = session(workload.onnx, self.device, self.threads).run
+        return lambda images: np.asarray(run(None, {"images": images})[0])
+
+
+class OpenVino(Rival):
+    """OpenVINO on the same graph, in float32, where its default may be bfloat16."""
+
+    def labeller(self, workload: Any) -> Labeller:
+        """Return the call of a request."""
+        core = importlib.import_module("openvino").Core()
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            file.write(workload.onnx)
+            file.flush()
+            model = core.read_model(file.name)
+        options = {
+            "INFERENCE_NUM_THREADS": self.threads,
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        request = core.compile_model(model, "CPU", options).create_infer_request()
+        return lambda images: np.asarray(
+            request.infer({0: images}, share_inputs=True, share_outputs=False)[0]
+        )
+
+
+def model_of(workload: Any) -> bytes:
+    """Return the network from raw bytes to labels as ONNX."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    kinds = {"sigmoid": "Sigmoid", "relu": "Relu", "tanh": "Tanh", "gelu": "Gelu"}
+    kind = kinds[workload.shape.activation]
+    tensors = [numpy_helper.from_array(np.asarray(FACTOR, np.float32), "factor")]
+    nodes = [
+        helper.make_node("Cast", ["images"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["numbers", "factor"], ["x0"]),
+    ]
+    for i, (weight, bias) in enumerate(workload.parameters):
+        tensors += [
+            numpy_helper.from_array(weight, f"W{i}"),
+            numpy_helper.from_array(bias, f"b{i}"),
+        ]
+        nodes.append(helper.make_node("Gemm", [f"x{i}", f"W{i}", f"b{i}"], [f"z{i}"]))
+        nodes.append(helper.make_node(kind, [f"z{i}"], [f"x{i + 1}"]))
+    nodes[-1] = helper.make_node("ArgMax", [nodes[-2].output[0]], ["labels"], axis=1, keepdims=0)
+    shape = ["n", workload.shape.widths[0]]
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, shape)],
+        [helper.make_tensor_value_info("labels", TensorProto.INT64, ["n"])],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    content: bytes = model.SerializeToString()
+    return content

@@ -1,0 +1,165 @@
+"""xpnet itself."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from harness.rivals.base import Array, Labeller, Rival
+from harness.rivals.numpy import Products
+
+
+class Xpnet(Rival):
+    """`xpnet.predict`, and a prepared network that is called.
+
+    Options: ``is_prepared``, for `predict`; ``is_fused``, for calls on a GPU.
+    """
+
+    is_tiled = True
+
+    def __init__(self, device: str, threads: int, **options: Any) -> None:
+        import xpnet
+
+        super().__init__(device, threads, **options)
+        self._xpnet, self._device, self._predict = xpnet, xpnet.Device(device), xpnet.predict
+
+    @cached_property
+    def _memory(self) -> Any:
+        from harness.devices import open_device
+
+        return open_device(self.device)
+
+    def obstacle(self) -> str:
+        """Return why kernels cannot be unfused; an empty string if they can, or need not."""
+        is_fused = self.options.get("is_fused", True)
+        return "" if is_fused or _without_fusion() else "xpnet has no switch for fusion"
+
+    def labeller(self, workload: Any) -> Labeller:
+        """Return `predict`."""
+        network = workload.network.to(self._device)
+        if self.options.get("is_prepared", True):
+            network = self._xpnet.prepare(network)
+        predict, threads = self._predict, self.threads if self.device == "cpu" else None
+        return lambda images: np.asarray(predict(network, images, threads=threads))
+
+    def resident(self, workload: Any) -> Callable[[], Any]:
+        """Return the call of a prepared network."""
+        rows = self._device.to_device(workload.rows)
+        network = self._xpnet.prepare(workload.network.to(self._device))
+        return lambda: network(rows)
+
+    def context(self, workload: Any) -> ExitStack:
+        """Return the context for the precision of products, and for kernels that are not fused."""
+        with ExitStack() as stack:
+            if workload.precision == "tf32":
+                stack.enter_context(self._xpnet.matmul_precision("tf32"))
+            if not self.options.get("is_fused", True):
+                stack.enter_context(_without_fusion()())
+            return stack.pop_all()
+
+    def to_numpy(self, logits: Any) -> Array:
+        """Return logits on the host."""
+        return self._device.to_numpy(logits)
+
+    def clock(self, action: Callable[[], object]) -> float:
+        """Return the seconds between two events on the device."""
+        return self._memory.seconds(action)
+
+    def pinned(self, shape: tuple[int, int]) -> Array:
+        """Return pinned memory."""
+        return self._memory.pinned(shape[0] * shape[1]).reshape(shape)
+
+    def release(self) -> None:
+        """Free the memory pools."""
+        self._memory.release()
+
+
+class ProductsInBlocks(Products):
+    """xpnet's matrix products alone: layers without activations, of biases that are zero."""
+
+    def labeller(self, workload: Any) -> Labeller:
+        """Return the products."""
+        import xpnet
+
+        layers = [xpnet.Dense(w, np.zeros_like(b)) for w, b in workload.parameters]
+        network = xpnet.prepare(xpnet.Network(layers))
+        return lambda x: np.asarray(network(x))
+
+
+def _without_fusion() -> Any:
+    """Return the context in which biases and activations are kernels of their own, if any."""
+    return getattr(importlib.import_module("xpnet.arrays.gpu.fusion"), "without_fusion", None)
+
+
+class Training:
+    """`xpnet.train`, with all its reporting; it shuffles by itself."""
+
+    def __init__(self, n_rows: int, device: str, threads: int) -> None:
+        from harness.workload import digits, untrained
+
+        del threads
+        self._images, self._labels = digits(n_rows)
+        self._network = untrained().to(device)
+
+    def epoch(self, order: Array, batch_size: int, rate: float) -> None:
+        """Train on all images."""
+        import xpnet
+
+        run = xpnet.train(
+            self._network,
+            self._images,
+            self._labels,
+            epochs=1,
+            batch_size=batch_size,
+            learning_rate=rate,
+            schedule="constant",
+            seed=int(order[0]),
+        )
+        self._network = run.network
+
+
+class Steps:
+    """The steps of `xpnet.train` alone, in a given order."""
+
+    def __init__(self, n_rows: int, device: str, threads: int, dtype: str = "float32") -> None:
+        import xpnet
+        from harness.workload import digits, untrained
+
+        del threads
+        self._examples = digits(n_rows)
+        self._steps = training_steps(untrained(dtype).to(device), xpnet.Adam())
+        self._to_numpy = xpnet.Device(device).to_numpy
+
+    def epoch(self, order: Array, batch_size: int, rate: float) -> None:
+        """Train on the images in this order."""
+        for _, parameters in self._steps(*self._examples, order, batch_size, rate):
+            self._parameters = parameters
+
+    def parameters(self) -> list[Array]:
+        """Return all parameters as one vector."""
+        return [self._to_numpy(self._parameters)]
+
+
+def training_steps(network: Any, optimizer: Any) -> Callable[..., Iterator[tuple[Any, Any]]]:
+    """Return the function that takes an epoch of xpnet's optimizer steps.
+
+    It takes images, labels, their order, the batch size and the learning rate, and yields the loss
+    and all parameters, as one vector, after each step. xpnet has no public name for one step: this
+    is the only place in the benchmarks that uses the internal ones.
+    """
+    from xpnet.training.backward import Objective
+    from xpnet.training.examples import Examples, batches
+    from xpnet.training.loop import Trainer
+
+    trainer = Trainer(Objective(network), optimizer)
+
+    def epoch(
+        images: Any, labels: Any, order: Any, batch_size: int, rate: float
+    ) -> Iterator[tuple[Any, Any]]:
+        for batch in batches(Examples(images, labels), order, trainer.objective, batch_size):
+            yield trainer.step(batch, rate), trainer.parameters
+
+    return epoch

@@ -1,1 +1,0 @@
-"""The parts of inference.py and scaling.py: other ways to do what `xpnet.predict` does, timed."""

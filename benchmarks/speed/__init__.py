@@ -1,1 +1,0 @@
-"""The parts of activations.py: how fast each function is against plain NumPy, SciPy and torch."""

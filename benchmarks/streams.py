@@ -1,0 +1,192 @@
+"""Time from rows of bytes on the host to labels on the host: xpnet beside torch.
+
+    python benchmarks/streams.py --device gpu --json streams.json
+
+Rows come from pinned memory, pageable memory and a file. torch computes all rows at once, as most
+would write it, and in the chunks that are best for it. All are timed in turn, round by round.
+Shares of the copy rate need the ceilings, which benchmarks/gpu.py measures before.
+"""
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.measuring import rates, turns
+from harness.processes import Worker
+from harness.provenance import free_host_bytes
+from harness.session import FAILED, Section, Session, run_section
+from harness.workload import Workload
+from numpy.typing import NDArray
+
+XPNET, TORCH = "xpnet", "torch"
+# The slowest of these copies limits the rows from a source.
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "pinned": ("pinned_to_device",),
+    "pageable": ("pinned_to_device", "pageable_to_pinned"),
+    "file": ("pinned_to_device", "file_to_pinned"),
+}
+# torch's source to compare with; few map files for torch.
+RIVALS = {"pinned": "pinned", "pageable": "pageable", "file": "pageable"}
+# Of the host's free memory, for one source: there are two, more for torch, and the file's; and
+# pinned memory is allocated in powers of two.
+SHARE_OF_MEMORY = 1 / 7
+SHARE_OF_TIME = 1 / 6
+LEFT_ON_DISK = 2**30
+
+
+@dataclass
+class Way:
+    """A rival, a source of rows, and the number of rows at a time."""
+
+    name: str
+    worker: Worker
+    source: str
+    n_rows: int
+    chunk: int | None = None
+    seconds: list[float] = field(default_factory=list)
+
+    def measure(self, session: Session) -> None:
+        """Compute all rows once."""
+        what = f"end to end: {self.name}, {self.source}"
+        found = session.ask(what, self.worker, "time_source", self.source, self.chunk)
+        if found is not FAILED:
+            self.seconds.append(found)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Names, sizes and rates."""
+        found: dict[str, Any] = {"who": self.name, "source": self.source, "rows": self.n_rows}
+        found |= {} if self.chunk is None else {"chunk": self.chunk}
+        return {**found, "rate": rates(self.seconds, self.n_rows) if self.seconds else None}
+
+
+def measure_streams(session: Session) -> None:
+    """Time rows from all sources."""
+    block = Workload(session.plan.narrow, session.plan.block_rows)
+    n_rows = rows_in_memory(session.plan.rows, block.shape.widths[0], free_host_bytes())
+    if n_rows < session.plan.rows:
+        session.skip("rows end to end", f"memory is enough for {n_rows:,}")
+    path = session.folder / "images"
+    n_in_file = _file(session, path, block.images, n_rows)
+    given = {XPNET: (n_rows, str(path) if n_in_file else None, n_in_file)}
+    given[TORCH] = (min(n_rows, session.plan.torch_rows), None, 0)
+    with session.workers([[XPNET], [TORCH]]) as workers:
+        ways: list[Way] = []
+        for name, worker in workers.items():
+            ways += _opened(session, name, worker, (block, *given[name]))
+        for _, way in turns(session.rounds("end to end"), ways):
+            way.measure(session)
+    found = entries([way.facts for way in ways], session.content["ceilings"], str(block.shape))
+    session.content["end_to_end"] = found
+    for entry in found:
+        rate = entry["rows_per_second"]
+        ratios = ", ".join(f"{key} {entry[key]:.3f}" for key in RATIOS if entry[key] is not None)
+        session.log(f"{entry['source']}: {rate['best']:,.0f} rows/s, {ratios}")
+    path.unlink(missing_ok=True)
+
+
+RATIOS = ("share_of_copy_rate", "ratio_to_torch_naive", "ratio_to_torch_in_chunks")
+
+
+def rows_in_memory(wanted: int, row_bytes: int, free_bytes: int) -> int:
+    """Return the number of rows for this much free memory."""
+    return max(min(wanted, int(free_bytes * SHARE_OF_MEMORY) // row_bytes), 1)
+
+
+def _opened(
+    session: Session, name: str, worker: Worker, given: tuple[Workload, int, str | None, int]
+) -> list[Way]:
+    """Return the ways of a rival whose labels are right; for torch, the best chunks as well."""
+    sources = session.ask(f"end to end: {name}", worker, "open", *given)
+    ways: list[Way] = []
+    for source in [] if sources is FAILED else sources:
+        what = f"end to end: {name}, {source}"
+        found = session.ask(what, worker, "label", source, *given[0].truth)
+        if found is FAILED:
+            continue
+        n_rows, n_wrong = found
+        if n_wrong:
+            session.skip(what, f"{n_wrong:,} wrong labels of {n_rows:,}")
+            continue
+        ways.append(Way(name, worker, source, n_rows))
+        # Each size is tried once.
+        tried = [Way(name, worker, source, n_rows, size) for size in session.plan.chunks]
+        for i, way in enumerate(tried if name == TORCH else []):
+            if way.chunk and way.chunk < n_rows and (i == 0 or session.budget.left > 0):
+                way.measure(session)
+        best = min(tried, key=lambda way: min(way.seconds, default=float("inf")))
+        if best.seconds:
+            ways.append(Way(name, worker, source, n_rows, best.chunk))
+    return ways
+
+
+def _file(session: Session, path: Path, block: NDArray[Any], n_rows: int) -> int:
+    """Write the rows to a file; return their number, 0 if there is no room."""
+    n_bytes = n_rows * block.shape[1]
+    if shutil.disk_usage(session.folder).free - LEFT_ON_DISK < n_bytes:
+        session.skip("end to end: rows from a file", f"no room for {n_bytes:,} bytes")
+        return 0
+    end = session.budget.spent + session.budget.left * SHARE_OF_TIME
+    n_written = write_rows(path, block, n_rows, lambda: session.budget.spent < end)
+    if n_written < n_rows:
+        session.skip("rows in a file", f"the disk took {n_written:,} of {n_rows:,} in time")
+    return n_written
+
+
+def write_rows(path: Path, block: NDArray[Any], n_rows: int, may_go_on: Callable[[], bool]) -> int:
+    """Write the rows of a block repeatedly; return their number, at least one block or all."""
+    n_written = 0
+    with path.open("wb", buffering=0) as stream:
+        while n_written < n_rows and (n_written == 0 or may_go_on()):
+            part = block[: n_rows - n_written]
+            part.tofile(stream)
+            n_written += len(part)
+    return n_written
+
+
+def copy_limit(source: str, ceilings: Mapping[str, Any], row_bytes: int) -> float | None:
+    """Return the rows per second that copying allows; None if that was not measured."""
+    if any(name not in ceilings for name in SOURCES[source]):
+        return None
+    return float(min(ceilings[name]["best"] for name in SOURCES[source])) / row_bytes
+
+
+def entries(
+    ways: Sequence[Mapping[str, Any]], ceilings: Mapping[str, Any], network: str
+) -> list[dict[str, Any]]:
+    """Return xpnet's rates by source, as shares of the copy rate and as multiples of torch's."""
+    timed = [way for way in ways if way["rate"] is not None]
+    plain, chunked = (
+        {way["source"]: way for way in timed if way["who"] == TORCH and ("chunk" in way) is kind}
+        for kind in (False, True)
+    )
+    found = []
+    for way in (way for way in timed if way["who"] == XPNET):
+        source, best = way["source"], way["rate"]["best"]
+        naive, in_chunks = (each.get(RIVALS[source]) for each in (plain, chunked))
+        limit = copy_limit(source, ceilings, int(network.partition("-")[0]))
+        found.append(
+            {
+                "network": network,
+                "source": source,
+                "rows": way["rows"],
+                "rows_per_second": way["rate"],
+                "copy_limit": limit,
+                "limited_by": SOURCES[source],
+                "share_of_copy_rate": limit and best / limit,
+                "ratio_to_torch_naive": naive and best / naive["rate"]["best"],
+                "ratio_to_torch_in_chunks": in_chunks and best / in_chunks["rate"]["best"],
+                "torch": naive,
+                "torch_in_chunks": in_chunks,
+            }
+        )
+    return found
+
+
+SECTION = Section(measure_streams, 60, is_timing=True)
+
+if __name__ == "__main__":
+    sys.exit(run_section(str(__doc__), "end_to_end", SECTION))

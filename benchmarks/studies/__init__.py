@@ -1,0 +1,1 @@
+"""Evidence about results: largest errors, detected faults, diverging training runs."""

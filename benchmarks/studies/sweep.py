@@ -1,0 +1,240 @@
+"""Sweep of functions over inputs of float32: candidates, errors, and records of them.
+
+A record has the number of ``inputs``, of ``misrounded`` results and of inputs ``flushed`` to zero;
+under ``wrong``, each kind with its ``count`` and an example; and under the name of each region the
+largest ``error``. An example and an error have the input's ``bits``, what the function ``got``, and
+what is ``true``.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import import_module
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import xpnet
+from studies.truth import PRIMITIVES, ROWS, Inputs, library_of, resolve
+
+# Libraries as they are named on the command line, and their modules; `jit` is xpnet in jax.jit.
+MODULES = {"numpy": "numpy", "cupy": "cupy", "torch": "torch", "jax": "jax", "jit": "jax"}
+SMALLEST, NEAR_UNDERFLOW = 2.0**-126, 2.0**-119
+# Exponent fields of float64: the mask, that of 2^-126, and the sum of two that cancel each other.
+EXPONENT, OF_SMALLEST, OF_INVERSE = (np.uint64(x << 52) for x in (0x7FF, 1023 - 126, 2 * 1023 + 23))
+PIECES, PIECE_STEP = 1024, 389  # an odd step visits all in a scattered order: neighbours cost alike
+BLOCK = 2**16  # it and the arrays made of it fit into a cache
+SAMPLE_PIECES, SAMPLE_STRIDE = 4, 16_381  # a prime number
+SPECIAL = np.asarray(
+    [0, 1, 2**23 - 1, 2**23, 2**24, 0x3F800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FC00000],
+    dtype=np.uint32,
+)
+
+Record = dict[str, Any]
+Results = dict[str, dict[str, Record]]  # by the row's name, and by column
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of the table, libraries, and inputs: all, or a sample."""
+
+    functions: tuple[str, ...]
+    libraries: tuple[str, ...]
+    device: str
+    sample: bool
+
+    @property
+    def pieces(self) -> list[int]:
+        """The numbers of the pieces, in the order of work."""
+        if self.sample:
+            return list(range(SAMPLE_PIECES))
+        return [i * PIECE_STEP % PIECES for i in range(PIECES)]
+
+    def blocks(self, piece: int) -> Iterator[NDArray[np.uint32]]:
+        """Yield the bit patterns of a piece, block by block."""
+        if self.sample:
+            n = 2**32 // SAMPLE_STRIDE // SAMPLE_PIECES
+            numbers = np.arange(piece * n, (piece + 1) * n, dtype=np.uint32)
+            signed = SPECIAL | np.uint32(piece % 2 << 31)
+            yield np.concatenate([signed, numbers * np.uint32(SAMPLE_STRIDE)])
+            return
+        size = 2**32 // PIECES
+        for start in range(piece * size, (piece + 1) * size, BLOCK):
+            yield np.arange(start, start + BLOCK, dtype=np.int64).astype(np.uint32)
+
+
+@cache
+def _candidates(name: str, selection: Selection) -> list[tuple[str, str, Any]]:
+    """Return the column, the library and the function of all candidates for a row."""
+    found: list[tuple[str, str, Any]] = []
+    if name not in PRIMITIVES:
+        ours = partial(getattr(xpnet, ROWS[name].xpnet), **ROWS[name].options)
+        for library in selection.libraries:
+            function = import_module("jax").jit(ours) if library == "jit" else ours
+            found.append((f"xpnet {library}", MODULES[library], function))
+    for call in ROWS[name].calls:
+        column = library_of(call)
+        library = "numpy" if column == "scipy" else column
+        if library in selection.libraries:
+            found.append((column, library, resolve(call)))
+    return found
+
+
+def _to_library(x: NDArray[np.float32], library: str, device: str) -> Any:
+    if library == "torch":
+        return import_module("torch").from_numpy(x).to("cuda" if device == "gpu" else "cpu")
+    if library == "jax":
+        return import_module("jax.numpy").asarray(x)
+    return xpnet.Device(device).to_device(x)
+
+
+def _to_numpy(y: Any, library: str) -> NDArray[np.float32]:
+    return np.asarray(y.get() if library == "cupy" else y.cpu() if library == "torch" else y)
+
+
+class _Truth:
+    """The true values of one function for some inputs."""
+
+    def __init__(self, name: str, bits: NDArray[np.uint32], inputs: Inputs) -> None:
+        row, x = ROWS[name], inputs["x"]
+        self.bits, self.is_subnormal = bits, np.abs(x) < SMALLEST
+        self.values = row.values(inputs, all_finite=bool(np.isfinite(x).all()))
+        self.at_zero = row.values(Inputs(np.zeros(1)), all_finite=True)[0]
+        self.rounded = self.values.astype(np.float32)
+        exponent = self.values.view(np.uint64) & EXPONENT
+        inverse = OF_INVERSE - np.maximum(exponent, OF_SMALLEST)
+        self.per_ulp = inverse.view(np.float64)  # times this, an absolute error is in ULP
+        # The record of a candidate that rounds every true value correctly.
+        self.best: Record = {"inputs": len(bits), "misrounded": 0, "flushed": 0, "wrong": {}}
+        self.best |= self._worst(slice(None), self.rounded, np.ones(len(bits), np.bool))
+
+    def compare(self, y: NDArray[np.float32]) -> Record:
+        """Return the record of a candidate from what differs from correct rounding."""
+        at = np.flatnonzero(y != self.rounded)
+        if not at.size:
+            return self.best
+        flushed = self.is_subnormal[at] & (y[at] == self.at_zero)
+        flushed &= ~(np.abs(self.values[at]) < SMALLEST)
+        at = at[~flushed]
+        got, size = y[at], np.abs(self.values[at])
+        finite = np.isfinite(got)
+        misrounded = finite & (size >= SMALLEST) & np.isfinite(self.rounded[at])
+        differing: Record = {
+            "inputs": 0,
+            "misrounded": int(np.count_nonzero(misrounded)),
+            "flushed": int(np.count_nonzero(flushed)),
+            "wrong": self._wrong(at, got),
+        }
+        return _merge(self.best, differing | self._worst(at, got, finite))
+
+    def _worst(self, at: Any, got: NDArray[np.float32], counting: Any) -> Record:
+        """Return the largest error of each region among the results that count."""
+        true, size = self.values[at], np.abs(self.values[at])
+        error = np.abs(got - true) * self.per_ulp[at]
+        tiny, small = size < SMALLEST, size < NEAR_UNDERFLOW
+        regions = {
+            "normal": ~small & np.isfinite(self.rounded[at]) & counting,
+            "near underflow": small & ~tiny & counting,
+            "subnormal": tiny & counting,
+        }
+        worst: Record = {}
+        for region, mask in regions.items():
+            if mask.any():
+                i = int(np.argmax(np.where(mask, error, -1.0)))
+                # Below the smallest normal number one ULP is 2^-149, and the table's unit 2^-126.
+                unit = 2.0**-23 if region == "subnormal" else 1.0
+                worst[region] = {"error": float(error[i]) * unit, **self._example(at, got, i)}
+        return worst
+
+    def _wrong(self, at: Any, got: NDArray[np.float32]) -> Record:
+        """Return each kind of result that has no error in ULP: their number, and the first."""
+        is_nan, rounded = np.isnan(self.values[at]), self.rounded[at]
+        finite = np.isfinite(rounded)
+        kinds = {
+            "NaN for a number": np.isnan(got) & ~is_nan,
+            "a number for NaN": ~np.isnan(got) & is_nan,
+            "infinity for a finite number": np.isinf(got) & finite,
+            "not the right infinity": np.isinf(rounded) & ~np.isnan(got) & (got != rounded),
+        }
+        return {
+            kind: {
+                "count": int(np.count_nonzero(mask)),
+                **self._example(at, got, int(np.argmax(mask))),
+            }
+            for kind, mask in kinds.items()
+            if mask.any()
+        }
+
+    def _example(self, at: Any, got: NDArray[np.float32], i: int) -> Record:
+        bits, true = self.bits[at][i], self.values[at][i]
+        return {"bits": int(bits), "got": float(got[i]), "true": float(true)}
+
+
+def merge_results(results: Results, others: Results) -> None:
+    """Add the results for other inputs."""
+    for name, columns in others.items():
+        mine = results.setdefault(name, {})
+        for column, record in columns.items():
+            mine[column] = _merge(mine[column], record) if column in mine else record
+
+
+def _merge(one: Record, other: Record) -> Record:
+    merged: Record = {key: one[key] + other[key] for key in ("inputs", "misrounded", "flushed")}
+    merged["wrong"] = {}
+    for kind in sorted(one["wrong"] | other["wrong"]):  # whichever piece was finished first
+        found = [each["wrong"][kind] for each in (one, other) if kind in each["wrong"]]
+        first = min(found, key=lambda each: int(each["bits"]))
+        merged["wrong"][kind] = {**first, "count": sum(each["count"] for each in found)}
+    for region in ("normal", "near underflow", "subnormal"):
+        found = [each[region] for each in (one, other) if region in each]
+        if found:  # of equal errors, that with the smaller pattern
+            merged[region] = min(found, key=lambda each: (-each["error"], each["bits"]))
+    return merged
+
+
+def _measure(selection: Selection, piece: int) -> tuple[float, Results]:
+    """Return the seconds for a piece, and its results."""
+    begin = time.perf_counter()
+    candidates = {name: _candidates(name, selection) for name in selection.functions}
+    if np.asarray([1], np.uint32).view(np.float32).astype(np.float64)[0] == 0:
+        msg = "a library has made NumPy flush subnormal numbers, so the truth is lost"
+        raise RuntimeError(msg)
+    results: Results = {}
+    libraries = {library for found in candidates.values() for _, library, _ in found}
+    for bits in selection.blocks(piece):
+        x = bits.view(np.float32)
+        inputs = Inputs(x.astype(np.float64))
+        arguments = {library: _to_library(x, library, selection.device) for library in libraries}
+        for name, found in candidates.items():
+            truth = _Truth(name, bits, inputs)
+            for column, library, function in found:
+                y = _to_numpy(function(arguments[library]), library)
+                if y.dtype != np.float32 or y.shape != bits.shape:
+                    msg = f"{name}, {column}: {y.dtype}{y.shape} for {bits.shape}"
+                    raise TypeError(msg)
+                merge_results(results, {name: {column: truth.compare(y)}})
+    return time.perf_counter() - begin, results
+
+
+def _set_up(libraries: tuple[str, ...]) -> None:
+    np.seterr(all="ignore")
+    if "torch" in libraries:
+        import_module("torch").set_num_threads(1)
+
+
+def measure_all(selection: Selection, n_processes: int) -> Iterator[tuple[float, Results]]:
+    """Yield the seconds for each piece and its results, as they are finished."""
+    # One thread in each process, XLA's own pool included.
+    os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = "1"
+    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
+    context = get_context("spawn")  # a fork would break the threads of JAX and torch
+    with ProcessPoolExecutor(n_processes, context, _set_up, (selection.libraries,)) as pool:
+        pending = [pool.submit(_measure, selection, piece) for piece in selection.pieces]
+        for future in as_completed(pending):
+            yield future.result()
