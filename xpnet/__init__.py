@@ -28,15 +28,17 @@ if TYPE_CHECKING:
     from xpnet.formats.sklearn import from_sklearn as from_sklearn
     from xpnet.formats.sklearn import to_sklearn as to_sklearn
     from xpnet.formats.torch import from_torch as from_torch
+    from xpnet.functions.exponentials import celu as celu
+    from xpnet.functions.exponentials import elu as elu
+    from xpnet.functions.exponentials import exponential as exponential
+    from xpnet.functions.exponentials import selu as selu
     from xpnet.functions.gates import gelu as gelu
     from xpnet.functions.gates import glu as glu
     from xpnet.functions.gates import mish as mish
     from xpnet.functions.gates import silu as silu
-    from xpnet.functions.hard import hard_shrink as hard_shrink
     from xpnet.functions.hard import hard_sigmoid as hard_sigmoid
     from xpnet.functions.hard import hard_silu as hard_silu
     from xpnet.functions.hard import hard_tanh as hard_tanh
-    from xpnet.functions.hard import soft_shrink as soft_shrink
     from xpnet.functions.hard import sparse_plus as sparse_plus
     from xpnet.functions.hard import sparse_sigmoid as sparse_sigmoid
     from xpnet.functions.losses import binary_cross_entropy as binary_cross_entropy
@@ -48,21 +50,19 @@ if TYPE_CHECKING:
     from xpnet.functions.piecewise import relu6 as relu6
     from xpnet.functions.piecewise import step as step
     from xpnet.functions.piecewise import threshold as threshold
-    from xpnet.functions.rectifiers import celu as celu
-    from xpnet.functions.rectifiers import elu as elu
-    from xpnet.functions.rectifiers import exponential as exponential
-    from xpnet.functions.rectifiers import selu as selu
     from xpnet.functions.rectifiers import softplus as softplus
     from xpnet.functions.rectifiers import squareplus as squareplus
+    from xpnet.functions.shrinkage import hard_shrink as hard_shrink
+    from xpnet.functions.shrinkage import soft_shrink as soft_shrink
+    from xpnet.functions.shrinkage import tanh_shrink as tanh_shrink
     from xpnet.functions.sigmoids import log_sigmoid as log_sigmoid
     from xpnet.functions.sigmoids import sigmoid as sigmoid
     from xpnet.functions.sigmoids import softsign as softsign
     from xpnet.functions.sigmoids import tanh as tanh
-    from xpnet.functions.sigmoids import tanh_shrink as tanh_shrink
     from xpnet.functions.softmax import log_softmax as log_softmax
     from xpnet.functions.softmax import logsumexp as logsumexp
     from xpnet.functions.softmax import softmax as softmax
-    from xpnet.functions.softmax import sparsemax as sparsemax
+    from xpnet.functions.sparsemax import sparsemax as sparsemax
     from xpnet.functions.special import erf as erf
     from xpnet.inference.evaluate import Evaluation as Evaluation
     from xpnet.inference.evaluate import evaluate as evaluate
@@ -100,15 +100,16 @@ _PUBLIC = {
     "xpnet.formats.load_save": "load save",
     "xpnet.formats.sklearn": "from_sklearn to_sklearn",
     "xpnet.formats.torch": "from_torch",
+    "xpnet.functions.exponentials": "celu elu exponential selu",
     "xpnet.functions.gates": "gelu glu mish silu",
-    "xpnet.functions.hard": (
-        "hard_shrink hard_sigmoid hard_silu hard_tanh soft_shrink sparse_plus sparse_sigmoid"
-    ),
+    "xpnet.functions.hard": "hard_sigmoid hard_silu hard_tanh sparse_plus sparse_sigmoid",
     "xpnet.functions.losses": "binary_cross_entropy cross_entropy mean_squared_error",
     "xpnet.functions.piecewise": "identity leaky_relu relu relu6 step threshold",
-    "xpnet.functions.rectifiers": "celu elu exponential selu softplus squareplus",
-    "xpnet.functions.sigmoids": "log_sigmoid sigmoid softsign tanh tanh_shrink",
-    "xpnet.functions.softmax": "log_softmax logsumexp softmax sparsemax",
+    "xpnet.functions.rectifiers": "softplus squareplus",
+    "xpnet.functions.shrinkage": "hard_shrink soft_shrink tanh_shrink",
+    "xpnet.functions.sigmoids": "log_sigmoid sigmoid softsign tanh",
+    "xpnet.functions.softmax": "log_softmax logsumexp softmax",
+    "xpnet.functions.sparsemax": "sparsemax",
     "xpnet.functions.special": "erf",
     "xpnet.inference.evaluate": "Evaluation evaluate",
     "xpnet.inference.nonfinite": "NonfiniteWarning",

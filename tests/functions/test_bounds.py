@@ -1,8 +1,4 @@
-"""The table of error bounds: complete, refused where unknown, and kept."""
-
-import importlib.util
-from fractions import Fraction
-from pathlib import Path
+"""Error bounds: complete, stated in docstrings, and kept by the results."""
 
 import numpy as np
 import pytest
@@ -11,97 +7,100 @@ import xpnet
 from xpnet.arrays.namespace import library_of
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.bounds import ULP_BOUNDS, log_softmax_bound, softmax_bound, ulp_bound
-from xpnet.functions.dtype_constants import PRECISIONS, TAIL_BEND
+from xpnet.functions.softmax import log_softmax_bound, softmax_bound
 
-LIBRARIES = ("numpy", "dask", "array_api_strict", "torch", "jax", "cupy")
+LIBRARIES = ("numpy", "torch", "jax")
 WIDTHS = (2, 10, 63, 64, 1_000, 10_000)
-FITS = Path(__file__).parent / "tables" / "fit_polynomials.py"
+# Every elementwise function with its defaults, and options that have bounds of their own.
+BOUNDED = [(name, {}) for name, row in ACTIVATIONS.items() if row.is_elementwise]
+BOUNDED += [("gelu", {"approximate": "tanh"}), ("softplus", {"beta": 2.0})]
 
 
-def test_every_elementwise_function_has_bounds():
-    names = {row.name for row in ACTIVATIONS.values() if row.is_elementwise}
-    assert set(ULP_BOUNDS) == names | {"gelu_tanh"}
+def bounds_of(name, options, library):
+    row = ACTIVATIONS[name]
+    return tuple(row.ulp_bound(library, dtype, **options) for dtype in ("float32", "float64"))
 
 
-@pytest.mark.parametrize("name", ULP_BOUNDS)
-def test_bounds_are_whole_and_small(name):
-    assert list(ULP_BOUNDS[name]) == ["numpy", "torch", "jax"]
-    bounds = [bound for pair in ULP_BOUNDS[name].values() for bound in pair]
-    assert len(bounds) == 6
-    assert all(0 <= bound <= 13 and bound == int(bound) for bound in bounds)
-
-
-def sentence(name, start="The error is"):
-    """Return what a docstring must say."""
-    bounds = {bound for pair in ULP_BOUNDS[name].values() for bound in pair}
-    if bounds == {0}:
-        return "Exact."
-    if len(bounds) == 1:
-        return f"{start} at most {bounds.pop()} ULP in float32 and float64."
-    numpy, torch, jax = (f"{pair[0]} and {pair[1]}" for pair in ULP_BOUNDS[name].values())
+def sentence(name, options):
+    """Return the sentence of a docstring that states the bounds."""
+    start = 'With approximate="tanh", the error' if options else "The error"
+    bounds = [bounds_of(name, options, library) for library in LIBRARIES]
+    each = {int(bound) for pair in bounds for bound in pair}
+    if each == {0}:
+        return "The result is exact."
+    if len(each) == 1:
+        return f"{start} is at most {each.pop()} ULP in float32 and float64."
+    numpy, torch, jax = (f"{single:.0f} and {double:.0f}" for single, double in bounds)
     return (
-        f"{start} at most, in float32 and float64: {numpy} ULP on NumPy, {torch} on torch,"
+        f"{start} is at most, in float32 and float64: {numpy} ULP on NumPy, {torch} on torch,"
         f" {jax} on JAX."
     )
 
 
-@pytest.mark.parametrize("name", ULP_BOUNDS)
-def test_docstrings_state_the_bounds(name):
-    is_form = name == "gelu_tanh"
-    function = xpnet.gelu if is_form else getattr(xpnet, name)
-    start = "That of the tanh form is" if is_form else "The error is"
-    assert sentence(name, start) in " ".join(function.__doc__.split())
+@pytest.mark.parametrize(("name", "options"), [case for case in BOUNDED if "beta" not in case[1]])
+def test_docstrings_state_the_bounds(name, options):
+    docstring = getattr(xpnet, ACTIVATIONS[name].name).__doc__
+    assert sentence(name, options) in " ".join(docstring.split())
+
+
+@pytest.mark.parametrize(("name", "options"), BOUNDED)
+def test_bounds_are_small_integers(name, options):
+    for library in LIBRARIES:
+        assert all(bound in range(14) for bound in bounds_of(name, options, library))
+
+
+@pytest.mark.parametrize("library", [*LIBRARIES, "dask", "array_api_strict", "cupy"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(("name", "options"), BOUNDED)
+def test_short_dtypes_are_rounded_once(name, options, library, dtype):
+    is_exact = bounds_of(name, options, library)[0] == 0
+    extra = 2 if "beta" in options else 0
+    bound = ACTIVATIONS[name].ulp_bound(library, dtype, **options)
+    assert bound == (0 if is_exact else 1 + extra)
+
+
+@pytest.mark.parametrize(("name", "options"), BOUNDED)
+def test_bounds_of_libraries_with_the_functions_of_numpy(name, options):
+    single, double = bounds_of(name, options, "numpy")
+    for library in ("dask", "array_api_strict"):
+        assert bounds_of(name, options, library) == (single, double)
+    if name == "tanh_shrink":  # from CUDA's own tanh
+        single = 10
+    assert bounds_of(name, options, "cupy") == (single, double + 1 if double else 0)
 
 
 @pytest.mark.parametrize(
-    ("name", "library"),
-    [("swish", "numpy"), ("softmax", "numpy"), ("tanh", "sparse"), ("linear", "jax")],
+    ("name", "options", "library", "expected"),
+    [
+        ("relu", {}, "jax", (0, 0)),
+        ("gelu", {}, "numpy", (6, 4)),
+        ("gelu", {"approximate": "tanh"}, "numpy", (4, 3)),
+        ("softplus", {}, "torch", (2, 2)),
+        ("softplus", {"beta": 1.0}, "torch", (2, 2)),
+        ("softplus", {"beta": 0.5}, "torch", (4, 4)),
+        ("tanh", {}, "jax", (5, 8)),
+    ],
 )
-def test_unknown_bounds(name, library):
-    with pytest.raises(ValueError, match=f"no bound is known for '{name}' of '{library}' arrays"):
-        ulp_bound(name, library, "float32")
+def test_bounds_depend_on_library_and_options(name, options, library, expected):
+    assert bounds_of(name, options, library) == expected
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("name", ULP_BOUNDS)
-def test_short_dtypes_are_rounded_once(name, library, dtype):
-    is_exact = name in {"hard_shrink", "hard_tanh", "identity", "relu", "relu6", "step"}
-    expected = 0 if is_exact or name == "threshold" else 1
-    assert ulp_bound(name, library, dtype) == expected
+@pytest.mark.parametrize(
+    ("name", "library", "dtype"),
+    [
+        ("softmax", "numpy", "float32"),
+        ("tanh", "sparse", "float32"),
+        ("tanh", "extra", "float32"),
+        ("tanh", "numpy", "float128"),
+    ],
+)
+def test_unknown_bounds(name, library, dtype):
+    message = f"no error bound is known for '{name}' of '{library}' arrays of {dtype}"
+    with pytest.raises(ValueError, match=message):
+        ACTIVATIONS[name].ulp_bound(library, dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", ULP_BOUNDS)
-def test_bounds_of_libraries_with_numpys_functions(name, dtype):
-    bound = ulp_bound(name, "numpy", dtype)
-    assert bound == ULP_BOUNDS[name]["numpy"][dtype == "float64"]
-    assert ulp_bound(name, "dask", dtype) == ulp_bound(name, "array_api_strict", dtype) == bound
-
-
-@pytest.mark.parametrize("name", ULP_BOUNDS)
-def test_cupy_has_numpys_bounds_and_one_more_in_float64(name):
-    single, double = (ulp_bound(name, "numpy", dtype) for dtype in ("float32", "float64"))
-    if name == "tanh_shrink":  # of CUDA's own tanh
-        single = 10.0
-    assert ulp_bound(name, "cupy", "float32") == single
-    assert ulp_bound(name, "cupy", "float64") == (double + 1 if double else 0)
-
-
-@pytest.mark.parametrize("library", ["torch", "jax"])
-@pytest.mark.parametrize("name", ULP_BOUNDS)
-def test_torch_and_jax_have_columns_of_their_own(name, library):
-    bounds = tuple(ulp_bound(name, library, dtype) for dtype in ("float32", "float64"))
-    assert bounds == ULP_BOUNDS[name][library]
-
-
-def test_an_unknown_dtype():
-    with pytest.raises(ValueError, match="no bound is known for dtype float128"):
-        ulp_bound("tanh", "numpy", "float128")
-
-
-# Where the rounding of beta * x, amplified by exp, cost up to 440 ULP.
+# The rounding error of beta * x, amplified by exp, would be up to 440 ULP.
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("beta", [0.07, 0.3, 0.7, 10.0])
 def test_softplus_with_any_beta(xp_backend, beta, dtype):
@@ -112,7 +111,7 @@ def test_softplus_with_any_beta(xp_backend, beta, dtype):
         xpnet.softplus(xp_backend.asarray(x, dtype), beta=beta), dtype=dtype, shape=x.shape
     )
     library = library_of(xp_backend.asarray([0.0]))
-    bound = ulp_bound("softplus", library, dtype) + 2
+    bound = ACTIVATIONS["softplus"].ulp_bound(library, dtype, beta=beta)
     with mp.workdps(40):
         exact = [mp.log1p(mp.exp(mp.mpf(beta) * mp.mpf(float(v)))) / mp.mpf(beta) for v in x]
         errors = [
@@ -167,52 +166,12 @@ def test_bounds_of_rows_grow_with_what_makes_errors(bound):
 
 @pytest.mark.parametrize("xp_backend", ["numpy", "torch", "jax"], indirect=True)
 @pytest.mark.parametrize("spread", [0.1, 5.0])
-def test_a_float16_softmax_of_many_classes_is_the_rounded_true_value(xp_backend, spread):
+def test_a_float16_softmax_of_many_classes(xp_backend, spread):
     x = logits(10_000, spread, "float16")
     probabilities, _, _ = exact(x)
     result = to_numpy(xpnet.softmax(xp_backend.asarray(x, "float16")))
     assert result.dtype == np.float16
     spacing = np.spacing(probabilities.astype(np.float16)).astype(np.float64)
     assert np.max(np.abs(result.astype(np.float64) - probabilities) / spacing) <= 1
-    # Added up in float16 the sum would stop at a few thousand.
+    # A sum in float16 would stop at a few thousand.
     assert np.sum(result, axis=-1, dtype=np.float64) == pytest.approx(1.0, abs=0.01)
-
-
-def test_the_polynomials_are_what_their_program_fits():
-    pytest.importorskip("mpmath", reason="polynomials are fitted by mpmath")
-    spec = importlib.util.spec_from_file_location("fit_polynomials", FITS)
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
-    assert set(program.FITS) == set(PRECISIONS)
-    for bits, fits in program.FITS.items():
-        for name, coefficients in fits.items():
-            assert getattr(PRECISIONS[bits], name) == tuple(coefficients), (bits, name)
-
-
-@pytest.mark.parametrize(("bits", "dtype"), [(32, "float32"), (64, "float64")])
-def test_the_limits_are_what_they_say(bits, dtype):
-    precision, limits = PRECISIONS[bits], np.finfo(dtype)
-    number = limits.dtype.type
-    with np.errstate(over="ignore"):
-        end = number(precision.largest_exponent)
-        assert end == precision.largest_exponent
-        assert np.isfinite(np.exp(end))
-        assert np.isinf(np.exp(np.nextafter(end, number(np.inf))))
-        assert np.isfinite(2 * np.exp(number(precision.safe_exponent)))
-        assert 1 / np.exp(number(precision.safe_exponent)) < limits.tiny
-    assert TAIL_BEND == 0.4375
-
-
-@pytest.mark.parametrize(("bits", "dtype"), [(32, "float32"), (64, "float64")])
-def test_the_largest_selu(bits, dtype):
-    largest, number = PRECISIONS[bits].largest_selu, np.dtype(dtype).type
-    assert number(largest) == largest
-    scale = Fraction("1.0507009873554804934193349852946")
-    following = float(np.nextafter(number(largest), number(np.inf)))
-    # From half a unit beyond the largest number on, values round to infinity.
-    eps = Fraction(float(np.finfo(dtype).eps))
-    end = Fraction(float(np.finfo(dtype).max)) * (1 + eps / (4 - 2 * eps))
-    assert scale * Fraction(largest) < end <= scale * Fraction(following)
-    y = xpnet.selu(np.asarray([largest, np.nextafter(number(largest), number(np.inf))], dtype))
-    assert np.isfinite(y[0])
-    assert np.isinf(y[1])

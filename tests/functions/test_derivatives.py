@@ -1,4 +1,4 @@
-"""The derivatives against difference quotients, and against those of torch's own functions."""
+"""Derivatives against difference quotients, automatic differentiation and torch's functions."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,13 @@ import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 
-ALONG_AXIS = ("log_softmax", "softmax", "sparsemax")
-
-# Where torch has the function: its name there, and the names of its options.
-TORCHS = {
+ALONG_AXIS = [name for name, row in ACTIVATIONS.items() if not row.is_elementwise]
+DIFFERENTIABLE = [name for name, row in ACTIVATIONS.items() if row.derivative is not None]
+# Functions in torch: their names there, and the names of their options.
+IN_TORCH = {
     "celu": ("celu", {"alpha": "alpha"}),
     "elu": ("elu", {"alpha": "alpha"}),
+    "erf": ("erf", {}),
     "gelu": ("gelu", {"approximate": "approximate"}),
     "hard_shrink": ("hardshrink", {"threshold": "lambd"}),
     "hard_sigmoid": ("hardsigmoid", {}),
@@ -40,95 +41,181 @@ def derivative(name, x, xp=np, **options):
     return row.derivative(x, row.function(x, xp, **options), xp, **options)
 
 
-def test_the_quotients_of_differences(xp_backend, differentiable_case, points):
+def values(name, *x, **options):
+    return [float(y) for y in ACTIVATIONS[name].function(np.asarray(x), np, **options)]
+
+
+def test_difference_quotients(xp_backend, differentiable_case, points):
     name, options = differentiable_case
     h = 1e-5
     ahead, behind = points + h, points - h
     y, before = (ACTIVATIONS[name].function(x, np, **options) for x in (ahead, behind))
     quotient = (y - before) / (ahead - behind)
     slope = derivative(name, xp_backend.asarray(points, "float64"), xp_backend.xp, **options)
-    values = xp_backend.check(slope, dtype="float64", shape=points.shape)
-    # The quotient is off by h^2 / 6 times the third derivative, and by eps / h times the value.
-    assert np.all(np.abs(values - quotient) <= 1e-9 + 1e-10 * np.abs(y))
+    found = xp_backend.check(slope, dtype="float64", shape=points.shape)
+    # The quotient errs by h^2 / 6 times the third derivative, and by eps / h times the value.
+    assert np.all(np.abs(found - quotient) <= 1e-9 + 1e-10 * np.abs(y))
 
 
 def test_float32_is_near_float64(xp_backend, differentiable_case, points):
     name, options = differentiable_case
     slope = derivative(name, xp_backend.asarray(points), xp_backend.xp, **options)
-    values = xp_backend.check(slope, dtype="float32", shape=points.shape)
+    found = xp_backend.check(slope, dtype="float32", shape=points.shape)
     exact = derivative(name, points.astype(np.float32).astype(np.float64), **options)
-    np.testing.assert_allclose(values, exact, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-5)
 
 
-def torchs_slopes(name, x, **options):
-    """Return the derivative of torch's own function by torch."""
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_infinities_and_the_ends_of_the_dtype(xp_backend, name, dtype):
+    # Far from 0 every function but exp is linear; there is no limit at inf for exp.
+    below, above = values(name, -1e6, -1.001e6), values(name, 1e6, 1.001e6)
+    low = round((below[0] - below[1]) / 1e3, 9)
+    high = np.inf if name == "exponential" else round((above[1] - above[0]) / 1e3, 9)
+    limits = np.finfo(dtype)
+    x = xp_backend.asarray(np.asarray([-np.inf, limits.min, limits.max, np.inf], dtype), dtype)
+    found = xp_backend.check(derivative(name, x, xp_backend.xp), dtype=dtype, shape=(4,))
+    np.testing.assert_allclose(found, [low, low, high, high], rtol=1e-6, atol=limits.tiny)
+
+
+def slopes_at_zero(name):
+    """Return the slopes just below and just above 0."""
+    h = 2.0**-24
+    before, middle, after = values(name, -h, 0.0, h)
+    return (middle - before) / h, (after - middle) / h
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_at_zero_it_is_the_slope_on_one_side(xp_backend, name):
+    slope = derivative(name, xp_backend.asarray([0.0, -0.0]), xp_backend.xp)
+    found = xp_backend.check(slope, dtype="float32", shape=(2,))
+    assert found[0] == found[1]
+    below, above = slopes_at_zero(name)
+    assert any(float(found[0]) == pytest.approx(s, abs=1e-6) for s in (below, above))
+
+
+def by_torch(name, x, **options):
     torch = pytest.importorskip("torch", reason="differentiates by torch")
-    known_as, words = TORCHS[name]
-    defaults = ACTIVATIONS[name].checked(options)
-    x = torch.asarray(x, dtype=torch.float64).requires_grad_()
-    given = {words[key]: value for key, value in defaults.items()}
-    getattr(torch.nn.functional, known_as)(x, **given).sum().backward()
+    x = torch.asarray(x).requires_grad_()
+    getattr(xpnet, ACTIVATIONS[name].name)(x, **options).sum().backward()
     return x.grad.numpy()
 
 
-@pytest.mark.parametrize("name", TORCHS)
-def test_torchs_own_function(name, points):
-    # torch has 1 / 6, the slope of its hardsigmoid, in float32.
+def by_jax(name, x, **options):
+    jax = pytest.importorskip("jax", reason="differentiates by JAX")
+    jax.config.update("jax_enable_x64", val=True)
+    function = getattr(xpnet, ACTIVATIONS[name].name)
+    slope = jax.jit(jax.vmap(jax.grad(lambda x: function(x, **options))))
+    return np.asarray(slope(jax.numpy.asarray(x)))
+
+
+@pytest.mark.parametrize("differentiate", [by_torch, by_jax])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_automatic_differentiation_at_zero(name, dtype, differentiate):
+    # At a corner, JAX and torch share the gradient of a minimum or maximum between both sides.
+    mean = sum(slopes_at_zero(name)) / 2
+    np.testing.assert_allclose(differentiate(name, np.zeros(2, dtype)), mean, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("differentiate", [by_torch, by_jax])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_automatic_differentiation_elsewhere(differentiable_case, points, dtype, differentiate):
+    name, options = differentiable_case
+    far = [81.0, 95.0, 200.0, 1e3, 1e5, 1e10, 1e30]
+    x = np.concatenate([points, far, np.negative(far)]).astype(dtype)
+    if name == "exponential":  # constant beyond its range, in automatic differentiation
+        x = x[x <= 81.0]
+    expected = derivative(name, x.astype(np.float64), **options)
+    tolerance = 1e-5 if dtype == "float32" else 1e-11
     np.testing.assert_allclose(
-        derivative(name, points), torchs_slopes(name, points), rtol=1e-7, atol=1e-12
+        differentiate(name, x, **options), expected, rtol=tolerance, atol=tolerance
     )
+
+
+@pytest.mark.parametrize("differentiate", [by_torch, by_jax])
+@pytest.mark.parametrize(
+    ("name", "dtype", "ends"),
+    [
+        ("erf", "float32", [3.92]),
+        ("erf", "float64", [5.95]),
+        ("gelu", "float64", [40.0]),
+        ("log_sigmoid", "float32", [20.0, 88.0]),
+        ("log_sigmoid", "float64", [40.0, 709.0]),
+        ("mish", "float32", [88.0, 1000.0]),
+        ("sigmoid", "float32", [88.0]),
+        ("sigmoid", "float64", [709.0]),
+        ("silu", "float32", [88.0, 1000.0]),
+        ("softplus", "float32", [20.0]),
+        ("softplus", "float64", [40.0]),
+        ("squareplus", "float64", [1e15]),
+        ("tanh_shrink", "float64", [1.0]),
+    ],
+)
+def test_automatic_differentiation_where_a_formula_ends(name, dtype, ends, differentiate):
+    x = np.asarray([*np.negative(ends), *ends], dtype)
+    expected = derivative(name, x.astype(np.float64))
+    np.testing.assert_allclose(differentiate(name, x), expected, rtol=1e-5, atol=1e-6)
+
+
+def slopes_in_torch(name, x, **options):
+    """Return the derivative of torch's own function by torch."""
+    torch = pytest.importorskip("torch", reason="differentiates by torch")
+    torch_name, words = IN_TORCH[name]
+    function = getattr(torch.nn.functional, torch_name, None) or getattr(torch, torch_name)
+    x = torch.asarray(x, dtype=torch.float64).requires_grad_()
+    all_options = ACTIVATIONS[name].checked(options)
+    function(x, **{words[key]: value for key, value in all_options.items()}).sum().backward()
+    return x.grad.numpy()
+
+
+def assert_slopes_of_torch(name, x, **options):
+    # torch has 1 / 6, the slope of its hardsigmoid, in float32.
+    rtol = 1e-7 if name == "hard_sigmoid" else 1e-8
+    expected = slopes_in_torch(name, x, **options)
+    np.testing.assert_allclose(derivative(name, x, **options), expected, rtol=rtol, atol=1e-12)
+
+
+def test_derivatives_of_torch(differentiable_case, points):
+    name, options = differentiable_case
+    if name not in IN_TORCH:
+        pytest.skip(f"torch has no {name}")
+    assert_slopes_of_torch(name, points, **options)
+
+
+@pytest.mark.parametrize("name", IN_TORCH)
+def test_where_pieces_meet_it_is_the_derivative_of_torch(name):
+    corners = np.asarray([-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0])
+    if name == "hard_silu":  # the derivative is largest at -3 and 3, where torch's jumps
+        assert derivative(name, corners[[0, 6]]).tolist() == [-0.5, 1.5]
+        corners = corners[1:6]
+    assert_slopes_of_torch(name, corners)
 
 
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("celu", {"alpha": 0.5}),
-        ("elu", {"alpha": 3.0}),
-        ("gelu", {"approximate": "tanh"}),
         ("hard_shrink", {"threshold": 1.25}),
         ("leaky_relu", {"negative_slope": 0.25}),
         ("soft_shrink", {"threshold": 1.25}),
-        ("softplus", {"beta": 0.5}),
         ("threshold", {"threshold": -0.5, "value": -3.0}),
     ],
 )
-def test_torchs_own_function_with_options(name, options, points):
-    x = np.concatenate([points, [-1.25, -0.5, 0.0, 1.25]])
-    np.testing.assert_allclose(
-        derivative(name, x, **options), torchs_slopes(name, x, **options), rtol=1e-9, atol=1e-12
-    )
-
-
-@pytest.mark.parametrize("name", TORCHS)
-def test_where_pieces_meet_it_is_torchs(name):
-    corners = np.asarray([-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0])
-    if name == "hard_silu":  # whose derivative has its extremes at -3 and 3, where torch's jumps
-        assert derivative(name, corners[[0, 6]]).tolist() == [-0.5, 1.5]
-        corners = corners[1:6]
-    np.testing.assert_allclose(
-        derivative(name, corners), torchs_slopes(name, corners), rtol=1e-7, atol=1e-12
-    )
-
-
-def test_the_error_functions_derivative_is_torchs(points):
-    torch = pytest.importorskip("torch", reason="differentiates by torch")
-    x = torch.asarray(points).requires_grad_()
-    torch.erf(x).sum().backward()
-    np.testing.assert_allclose(derivative("erf", points), x.grad.numpy(), rtol=1e-13, atol=1e-300)
+def test_where_pieces_meet_with_options(name, options):
+    assert_slopes_of_torch(name, np.asarray([-1.25, -0.5, 0.0, 1.25]), **options)
 
 
 @pytest.mark.parametrize("name", ALONG_AXIS)
-def test_pullbacks_equal_the_quotients_of_differences(xp_backend, name):
-    random = np.random.default_rng(3)
-    x, gradient, direction = random.normal(0, 1.5, (3, 6, 5))
+def test_pullbacks_equal_difference_quotients(xp_backend, name):
+    x, gradient, direction = np.random.default_rng(3).normal(0, 1.5, (3, 6, 5))
     row, h = ACTIVATIONS[name], 1e-6
     point = xp_backend.asarray(x, "float64")
     y = row(point, xp_backend.xp)
     pulled = row.gradient(xp_backend.asarray(gradient, "float64"), point, y, xp_backend.xp)
-    values = xp_backend.check(pulled, dtype="float64", shape=x.shape)
+    found = xp_backend.check(pulled, dtype="float64", shape=x.shape)
     change = (row(x + h * direction, np) - row(x - h * direction, np)) / (2 * h)
     np.testing.assert_allclose(
-        np.sum(values * direction, axis=-1), np.sum(gradient * change, axis=-1), atol=1e-8
+        np.sum(found * direction, axis=-1), np.sum(gradient * change, axis=-1), atol=1e-8
     )
 
 
@@ -138,12 +225,12 @@ def test_pullbacks_equal_automatic_differentiation(name):
     x, gradient = np.random.default_rng(4).normal(0, 1.5, (2, 6, 80))
     row = ACTIVATIONS[name]
     ours = row.gradient(gradient, x, row(x, np), np)
-    point = torch.asarray(x).requires_grad_()
-    getattr(xpnet, name)(point).backward(torch.asarray(gradient))
-    np.testing.assert_allclose(ours, point.grad.numpy(), rtol=1e-10, atol=1e-13)
-    if name != "sparsemax":  # torch has none
-        point.grad = None
-        getattr(torch, name)(point, dim=-1).backward(torch.asarray(gradient))
+    functions = [getattr(xpnet, name)]
+    if hasattr(torch, name):
+        functions.append(lambda x: getattr(torch, name)(x, dim=-1))
+    for function in functions:
+        point = torch.asarray(x).requires_grad_()
+        function(point).backward(torch.asarray(gradient))
         np.testing.assert_allclose(ours, point.grad.numpy(), rtol=1e-10, atol=1e-13)
 
 
@@ -164,19 +251,16 @@ def test_gradients_in_short_dtypes(name, library, dtype):
     np.testing.assert_allclose(ours.tolist(), exact, rtol=8 * eps, atol=8 * eps)
 
 
-def test_the_gradient_of_a_step_is_refused(xp_backend):
+def test_a_step_has_no_gradient(xp_backend):
     x = xp_backend.asarray([1.0])
     with pytest.raises(ValueError, match="activation 'step' has no derivative to learn by"):
         ACTIVATIONS["step"].gradient(x, x, x, xp_backend.xp)
 
 
 def test_options_reach_the_gradient(xp_backend):
-    x = xp_backend.asarray([-2.0, 2.0])
-    row = ACTIVATIONS["leaky_relu"]
-    y = row(x, xp_backend.xp, negative_slope=0.25)
-    gradient = row.gradient(
-        xp_backend.asarray([4.0, 4.0]), x, y, xp_backend.xp, negative_slope=0.25
-    )
+    x, pulled = xp_backend.asarray([-2.0, 2.0]), xp_backend.asarray([4.0, 4.0])
+    row, options = ACTIVATIONS["leaky_relu"], {"negative_slope": 0.25}
+    gradient = row.gradient(pulled, x, row(x, xp_backend.xp, **options), xp_backend.xp, **options)
     np.testing.assert_array_equal(to_numpy(gradient), [1.0, 4.0])
 
 

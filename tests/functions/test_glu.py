@@ -71,10 +71,10 @@ def test_shapes_without_halves(xp_backend, shape, axis, message):
         xpnet.glu(xp_backend.asarray(np.zeros(shape)), axis=axis)
 
 
-def test_an_axis_is_a_whole_number():
-    with pytest.raises(TypeError, match=r"`axis` must be a whole number; got 1\.0"):
+def test_an_axis_is_an_integer():
+    with pytest.raises(TypeError, match=r"`axis` must be an integer; got 1\.0"):
         xpnet.glu(np.zeros((2, 2)), axis=1.0)
 
 
-def test_whole_numbers_become_floating():
+def test_integers_become_floating():
     np.testing.assert_array_equal(xpnet.glu([4, 0]), np.asarray([2.0]))

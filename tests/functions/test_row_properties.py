@@ -1,4 +1,4 @@
-"""Laws of the functions along an axis, tried on drawn rows, on every backend."""
+"""Properties of functions along an axis for random rows, on every backend."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 import xpnet
 from xpnet.arrays.namespace import library_of
-from xpnet.functions.bounds import log_softmax_bound, softmax_bound
+from xpnet.functions.softmax import log_softmax_bound, softmax_bound
 
 EPS = float(np.finfo(np.float32).eps)
 

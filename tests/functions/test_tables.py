@@ -1,12 +1,13 @@
 """Every function against tables of true values, in every dtype, on every backend.
 
-How the tables are made: `tests/functions/tables/make_tables.py`.
+The tables are written by `tests/functions/tables/make_tables.py`.
 """
 
 import csv
 import functools
 import importlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,42 +17,30 @@ import pytest
 
 import xpnet
 from xpnet.arrays.namespace import library_of
-from xpnet.arrays.transfer import to_numpy
-from xpnet.functions.bounds import (
-    log_softmax_bound,
-    logsumexp_bound,
-    softmax_bound,
-    sparsemax_bound,
-    ulp_bound,
-)
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.softmax import log_softmax_bound, logsumexp_bound, softmax_bound
+from xpnet.functions.sparsemax import sparsemax_bound
 
 TABLES = Path(__file__).parent / "tables"
 ALONG_AXIS = ("glu", "log_softmax", "logsumexp", "softmax", "sparsemax")
-NAMES = sorted(path.stem for path in TABLES.glob("*.csv"))
-ELEMENTWISE = [name for name in NAMES if name not in ALONG_AXIS]
-# Whose true values leave the range of the dtypes.
-OVERFLOWING = ("exponential", "selu")
+ELEMENTWISE = [name for name, row in ACTIVATIONS.items() if row.is_elementwise and name == row.name]
+NAMES = [*ALONG_AXIS, *ELEMENTWISE]
 
-# Digits of the significand, and the exponents of the smallest normal and of the largest number.
+# Digits of the significand, and the exponents of the smallest normal and the largest number.
 DTYPES = {
     "float16": (11, -14, 15),
     "bfloat16": (8, -126, 127),
     "float32": (24, -126, 127),
     "float64": (53, -1022, 1023),
 }
-# The libraries without a dtype.
-WITHOUT = {
-    "float16": ("array-api-strict",),
-    "bfloat16": ("numpy", "array-api-strict", "dask", "cupy"),
-}
 
 
 @dataclass(frozen=True)
 class Truth:
-    """True values: the nearest numbers of the dtype, and what is left of each, in ULP.
+    """True values, as the nearest numbers of the dtype and the remainders in ULP.
 
-    An ULP is the spacing of the dtype's numbers at the true value: just below a power of two, half
-    of that just above it.
+    An ULP is the spacing of the dtype's numbers at the true value. Just below a power of two, it
+    is half of the spacing above.
     """
 
     dtype: str
@@ -64,12 +53,12 @@ class Truth:
 
     @property
     def tiny(self) -> float:
-        """The smallest normal number of the dtype."""
+        """Smallest normal number of the dtype."""
         return math.ldexp(1.0, DTYPES[self.dtype][1])
 
     @property
     def is_subnormal(self) -> Any:
-        """Where a library may give 0: not in float16, which is computed in float32."""
+        """Whether a library may return 0: never in float16, which is computed in float32."""
         if self.dtype == "float16":
             return np.zeros_like(self.nearest, bool)
         size = np.abs(self.nearest)
@@ -84,7 +73,7 @@ class Truth:
         return np.ldexp(1.0, exponent - digits + 1)
 
     def error(self, result: Any) -> Any:
-        """Return the absolute errors of results; their ULP are right to a thousandth.
+        """Return the absolute errors of results, to a thousandth of an ULP.
 
         An infinity counts as the number that would follow the largest.
         """
@@ -92,14 +81,14 @@ class Truth:
         step = math.ldexp(1.0, highest - digits + 1)
         largest = (2.0**digits - 1) * step
         beyond = np.where(np.isinf(result), step, 0.0)
-        with np.errstate(over="ignore"):  # of errors beyond the range of float64
+        with np.errstate(over="ignore"):  # errors beyond the range of float64
             finite = np.clip(result, -largest, largest)
             return np.abs((finite - self.nearest) - self.rest * self.ulp) + beyond
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a function with some options gives: the truth of rows x, of one number or of more."""
+    """True values of a function with some options, for rows x of one or more numbers."""
 
     name: str
     options: dict[str, Any]
@@ -107,7 +96,7 @@ class Table:
     truth: Truth
 
     def rows(self, chosen: Any) -> "Table":
-        """Return the table of the chosen rows."""
+        """Return a table of the chosen rows."""
         nearest, rest = self.truth.nearest[chosen], self.truth.rest[chosen]
         truth = Truth(self.truth.dtype, nearest, rest)
         return Table(self.name, self.options, self.x[chosen], truth)
@@ -115,22 +104,18 @@ class Table:
     def compute(self, xp_backend: Any) -> tuple[Any, str]:
         """Return the function's values on a backend, in float64, and the name of its library."""
         dtype, shape = self.truth.dtype, self.truth.nearest.shape
-        if xp_backend.name.partition(":")[0] in WITHOUT.get(dtype, ()):
+        if not hasattr(xp_backend.xp, dtype):
             pytest.skip(f"{xp_backend.name} has no {dtype}")
         x = xp_backend.asarray(self.x, "float32" if dtype == "bfloat16" else dtype)
         if dtype == "bfloat16":
             x = xp_backend.xp.astype(x, xp_backend.xp.bfloat16)
         keep = {"keepdims": True} if self.name == "logsumexp" else {}
         result = getattr(xpnet, self.name)(x, **self.options, **keep)
-        if hasattr(xp_backend.xp, dtype):
-            values = xp_backend.check(result, dtype=dtype, shape=shape)
-        else:  # Dask computes in float16, of which its namespace knows nothing
-            assert (str(result.dtype), tuple(result.shape)) == (dtype, shape)
-            values = to_numpy(result)
+        values = xp_backend.check(result, dtype=dtype, shape=shape)
         return values.astype(np.float64), library_of(x)
 
     def check(self, got: Any, limit: Any) -> None:
-        """Assert that no error is beyond its limit; name the ten worst that are."""
+        """Assert that every error is within its limit; list the ten worst that are not."""
         error, ulp = self.truth.error(got), self.truth.ulp
         wrong = np.flatnonzero(~(error <= limit))  # NaN is wrong
         options = "".join(f", {key}={option}" for key, option in self.options.items())
@@ -148,14 +133,14 @@ class Table:
 
 @functools.cache
 def read_tables(name: str, dtype: str) -> list[Table]:
-    """Return the tables of a function, one for each set of options and each length of rows."""
+    """Return the tables of a function, one for each set of options and length of rows."""
     groups: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
     with (TABLES / f"{name}.csv").open(encoding="ascii", newline="") as lines:
         for line in csv.DictReader(lines):
             if line["dtype"] == dtype:
                 x, nearest = from_bits(line["x"], dtype), from_bits(line["nearest"], dtype)
                 rest = [
-                    # The rest of an exact value has no sign of its own.
+                    # The remainder of an exact value has no sign of its own.
                     math.copysign(0.0, number) if text == "0" else float(text)
                     for number, text in zip(nearest, line["rest"].split(), strict=True)
                 ]
@@ -168,7 +153,7 @@ def read_tables(name: str, dtype: str) -> list[Table]:
 
 
 def from_bits(words: str, dtype: str) -> Any:
-    """Return the numbers, in float64, that have these bits."""
+    """Return the numbers with these bits, in float64."""
     whole = [int(word, 16) for word in words.split()]
     if dtype == "bfloat16":
         return (np.asarray(whole, np.uint32) << 16).view(np.float32).astype(np.float64)
@@ -176,35 +161,89 @@ def from_bits(words: str, dtype: str) -> Any:
 
 
 def from_text(options: str) -> dict[str, Any]:
-    """Return options as keywords: of alpha=1.5, or of threshold=0.5;value=-20.0."""
+    """Return the keywords for a string such as threshold=0.5;value=-20.0."""
     pairs = (option.split("=") for option in options.split(";") if option)
     return {key: text if text.isalpha() else float(text) for key, text in pairs}
+
+
+def elementwise_limit(table: Table, library: str) -> Any:
+    """Return the largest absolute errors allowed in the results of an elementwise function."""
+    truth = table.truth
+    bound = ACTIVATIONS[table.name].ulp_bound(library, truth.dtype, **table.options)
+    return np.where(truth.is_subnormal, truth.tiny, bound * truth.ulp)
+
+
+def compiled_by_jax(table: Table) -> Any:
+    """Return the values of a function compiled by JAX, in float64."""
+    jax = pytest.importorskip("jax", reason="compiles by JAX")
+    jax.config.update("jax_enable_x64", val=True)
+    function = jax.jit(functools.partial(getattr(xpnet, table.name), **table.options))
+    result = function(jax.numpy.asarray(table.x, dtype=table.truth.dtype))
+    assert result.dtype == table.truth.dtype
+    return np.asarray(result, np.float64)
+
+
+def finite_rows(name: str, dtype: str) -> Iterator[Table]:
+    """Yield the tables of a function without the rows whose true value is beyond the dtype."""
+    for table in read_tables(name, dtype):
+        yield table.rows(np.isfinite(table.truth.nearest[:, 0]))
+
+
+def check_elementwise(table: Table, got: Any, library: str) -> None:
+    # A library may flush a subnormal x to 0, which makes a difference for step only.
+    at_zero = table.truth.nearest[table.x == 0]
+    is_flushed = (np.abs(table.x) < table.truth.tiny) & (got == at_zero)
+    got = np.where(is_flushed, table.truth.nearest, got)
+    table.check(got, elementwise_limit(table, library))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elementwise(xp_backend, name, dtype):
-    for whole in read_tables(name, dtype):
-        is_finite = np.isfinite(whole.truth.nearest)
-        assert name in OVERFLOWING or np.all(is_finite)
-        table = whole.rows(is_finite[:, 0])
-        truth = table.truth
-        got, library = table.compute(xp_backend)
-        # A library may take a subnormal x for 0, of which step alone makes something else.
-        is_flushed = (np.abs(table.x) < truth.tiny) & (got == truth.nearest[table.x == 0])
-        got = np.where(is_flushed, truth.nearest, got)
-        known_as = "gelu_tanh" if table.options.get("approximate") == "tanh" else name
-        bound = ulp_bound(known_as, library, dtype)
-        table.check(got, np.where(truth.is_subnormal, truth.tiny, bound * truth.ulp))
+    for table in finite_rows(name, dtype):
+        check_elementwise(table, *table.compute(xp_backend))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", OVERFLOWING)
-def test_beyond_the_range_of_the_dtype_is_infinity(xp_backend, name, dtype):
-    for whole in read_tables(name, dtype):
-        table = whole.rows(np.isinf(whole.truth.nearest[:, 0]))
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise_compiled_by_jax(name, dtype):
+    for table in finite_rows(name, dtype):
+        check_elementwise(table, compiled_by_jax(table), "jax")
+
+
+def special_rows(name: str, dtype: str) -> Iterator[Table]:
+    """Yield tables of infinities, NaN, -0.0, and the rows whose true value is infinite."""
+    for table in read_tables(name, dtype):
+        x, nearest = table.x, table.truth.nearest
+        # The value at an infinity follows from that at the lowest or largest number.
+        largest = np.max(x)
+        ends = nearest[[0, -1]]
+        ends = np.where(np.abs(ends) > largest / 1000, np.copysign(np.inf, ends), ends)
+        is_infinite = np.isinf(nearest[:, 0])
+        special = np.asarray([[-np.inf], [np.inf], [np.nan], [-0.0]])
+        expected = [*ends, [np.nan], *nearest[x[:, 0] == 0], *nearest[is_infinite]]
+        truth = Truth(dtype, np.asarray(expected), np.zeros((len(expected), 1)))
+        yield Table(name, table.options, np.concatenate([special, x[is_infinite]]), truth)
+
+
+def check_special(table: Table, got: Any) -> None:
+    eps = 2.0 ** (1 - DTYPES[table.truth.dtype][0])
+    np.testing.assert_allclose(got, table.truth.nearest, rtol=4 * eps, atol=table.truth.tiny)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_infinities_and_nan(xp_backend, name, dtype):
+    for table in special_rows(name, dtype):
         got, _ = table.compute(xp_backend)
-        np.testing.assert_array_equal(got, table.truth.nearest)
+        check_special(table, got)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_infinities_and_nan_compiled_by_jax(name, dtype):
+    for table in special_rows(name, dtype):
+        check_special(table, compiled_by_jax(table))
 
 
 def row_limit(table: Table, library: str) -> Any:
@@ -220,8 +259,9 @@ def row_limit(table: Table, library: str) -> Any:
     elif table.name == "logsumexp":
         limit = logsumexp_bound(truth.nearest, n, library, truth.dtype)
     elif table.name == "glu":
-        # An ULP of the sigmoid is up to two of the product, whose own rounding is half of one.
-        limit = (2 * ulp_bound("sigmoid", library, truth.dtype) + 0.5) * truth.ulp
+        # An ULP of the sigmoid is up to two of the product, which adds half an ULP of rounding.
+        bound = ACTIVATIONS["sigmoid"].ulp_bound(library, truth.dtype)
+        limit = (2 * bound + 0.5) * truth.ulp
     else:
         limit = np.full_like(table.x, sparsemax_bound(n, truth.dtype))
     return np.where(truth.is_subnormal, np.maximum(limit, truth.tiny), limit)
@@ -233,6 +273,10 @@ def test_along_an_axis(xp_backend, name, dtype):
     for table in read_tables(name, dtype):
         got, library = table.compute(xp_backend)
         table.check(got, row_limit(table, library))
+
+
+def test_every_table_has_a_function():
+    assert sorted(NAMES) == sorted(path.stem for path in TABLES.glob("*.csv"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,7 +19,6 @@ import pytest
 import xpnet
 from xpnet.arrays.gpu.fusion import without_fusion
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.bounds import ulp_bound
 from xpnet.parity import error_bound
 from xpnet.parity.report import compare
 
@@ -84,7 +83,8 @@ def test_the_tables_of_true_values(gpu, here, note_ulps, name, dtype):
             got = np.where(is_flushed, truth.nearest, got)
             errors = (truth.error(got) / truth.ulp)[~truth.is_subnormal]
             note_ulps(word, dtype, float(np.max(errors)))
-            limit = ulp_bound(known_as, gpu.library, dtype) * truth.ulp
+            bound = ACTIVATIONS[name].ulp_bound(gpu.library, dtype, **table.options)
+            limit = bound * truth.ulp
             table.check(got, np.where(truth.is_subnormal, truth.tiny, limit))
 
 
@@ -96,12 +96,12 @@ def test_each_unit_adds_its_bias(gpu, here, note_ulps, name, dtype):
     got = here(network(gpu.to_device(x.astype(dtype))), dtype).astype(np.float64)
     exact = getattr(xpnet, name)(x + np.asarray(BIASES))
     # The error of the true values themselves.
-    slack = ulp_bound(name, "numpy", dtype) if dtype == "float64" else 1e-6
+    slack = ACTIVATIONS[name].ulp_bound("numpy", dtype) if dtype == "float64" else 1e-6
     ulp = np.spacing(np.abs(exact).astype(dtype)).astype(np.float64)
     errors = np.abs(got - exact) / ulp
     if dtype != "float64":
         note_ulps(f"{name}, fused", dtype, float(np.max(errors)))
-    assert np.max(errors) <= ulp_bound(name, gpu.library, dtype) + slack
+    assert np.max(errors) <= ACTIVATIONS[name].ulp_bound(gpu.library, dtype) + slack
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
@@ -163,7 +163,7 @@ def test_layers_are_one_kernel_where_they_can(gpu, cupy, make_network):
     for name in NAMES:
         there = make_network(64, 10, 10, activation=name).to(gpu)
         late = [stage.late_bias is not None for stage in there._stages]  # noqa: SLF001
-        assert late == [ACTIVATIONS[name].can_be_traced, True]
+        assert late == [ACTIVATIONS[name].is_elementwise, True]
 
 
 def test_networks_may_be_first_used_by_threads_at_once(gpu, make_network):

@@ -1,11 +1,10 @@
-"""Pure mathematics: array in, array out, in the library, device and dtype of the argument.
+"""Functions of arrays: activations, softmax and losses.
 
-A public function finds the namespace and checks its options; the function of the same name with
-an underscore is its mathematics, and takes the namespace as `xp`. It knows float32 and float64
-only: `xpnet.arrays.namespace.compute` computes smaller dtypes in float32. Formulas neither select
-by a mask where `bounded` will do nor ever overflow.
+A public function converts its argument, validates its options and calls its mathematics: the
+function of the same name with an underscore, which takes the namespace as `xp`. The mathematics
+is written for float32 and float64; `xpnet.arrays.namespace.compute` computes smaller dtypes in
+float32. Formulas never overflow, and use `bounded` rather than a selection by a mask.
 
-An activation that layers can name is one row in `xpnet.functions.activations.ACTIVATIONS`, its
-derivative one function in `derivatives`, and how far it may be from its true value one line in
-`bounds`.
+Each activation is one block: the public function, its mathematics, and an `Activation` with the
+derivative, the options and the error bounds. `xpnet.functions.activations.ACTIVATIONS` lists them.
 """

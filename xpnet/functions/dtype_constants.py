@@ -1,37 +1,35 @@
-"""What the mathematics has to know of a precision: its limits and its polynomials.
+"""Constants of the mathematics for float32 and float64: limits and polynomial coefficients.
 
-The polynomials are made by ``tests/functions/tables/fit_polynomials.py``.
+The polynomials are fitted by ``tests/functions/tables/fit_polynomials.py``.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["TAIL_BEND", "Precision", "precision_of"]
+__all__ = ["TAIL_BEND", "DtypeConstants", "constants_of"]
 
 
 TAIL_BEND = 0.4375  # few bits, and errors of the argument nearly cancel in the tail's product
 
 
-@dataclass(frozen=True)
-class Precision:
-    """Limits and polynomials (coefficients, lowest power first) of one floating-point format.
+class DtypeConstants(NamedTuple):
+    """Limits and polynomials (coefficients, lowest power first) of one floating-point dtype.
 
     Attributes
     ----------
     largest_exponent : float
-        The largest number of the format whose exponential is finite.
+        Largest number of the dtype whose exponential is finite.
     safe_exponent : float
-        A number below it, where exp is accurate: exp(safe_exponent) can be doubled, and its
+        A smaller number, where exp is accurate: exp(safe_exponent) can be doubled, and its
         inverse is below the smallest normal number.
     half_bits : int
-        Half of the bits of a number, rounded up.
+        Half of the bits of the significand, rounded up.
     grid : float
         Numbers up to 11 (float64: 22) that are rounded to multiples of 1 / grid have so few bits
-        that their squares, and products of those with 9 bits, are exact.
+        that their squares, and the products of these with 9 bits, are exact.
     largest_selu : float
-        The largest number of the format whose selu is finite.
+        Largest number of the dtype whose selu is finite.
     erf_end : float
-        From here on erf rounds to 1.
+        From here on, erf rounds to 1.
     erf : tuple of float
         -log(1 - erf(t)) / t for 0 <= t <= erf_end, in t.
     tail : tuple of float
@@ -52,13 +50,13 @@ class Precision:
     tanh_remainder: tuple[float, ...]
 
 
-def precision_of(x: Any, xp: Any) -> Precision:
-    """Return the precision of a float32 or float64 array."""
-    return PRECISIONS[int(xp.finfo(x.dtype).bits)]
+def constants_of(x: Any, xp: Any) -> DtypeConstants:
+    """Return the constants for a float32 or float64 array."""
+    return DTYPE_CONSTANTS[int(xp.finfo(x.dtype).bits)]
 
 
-PRECISIONS = {
-    32: Precision(
+DTYPE_CONSTANTS = {
+    32: DtypeConstants(
         largest_exponent=88.72283172607422,
         safe_exponent=87.75,
         half_bits=12,
@@ -102,7 +100,7 @@ PRECISIONS = {
             -0.00014279318799621565,
         ),
     ),
-    64: Precision(
+    64: DtypeConstants(
         largest_exponent=709.782712893384,
         safe_exponent=709.0,
         half_bits=27,

@@ -1,23 +1,18 @@
-"""Activations of the form x times a gate between 0 and 1."""
+"""Gated activations: x times a factor between 0 and 1."""
 
+import math
 from typing import Any
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply, bounded
-from xpnet.functions.dtype_constants import precision_of
-from xpnet.functions.options import word
-from xpnet.functions.softmax import check_axis
-from xpnet.functions.special import normal_tail
+from xpnet.arrays.namespace import apply, as_numbers, bounded
+from xpnet.functions.activation import Activation, UlpBounds, one_of
+from xpnet.functions.along_axis import check_axis
+from xpnet.functions.dtype_constants import constants_of
+from xpnet.functions.rectifiers import _softplus
+from xpnet.functions.sigmoids import _sigmoid
+from xpnet.functions.special import logistic_tail, normal_tail, split_exp
 
-__all__ = ["gelu", "glu", "mish", "silu"]
-
-approximation = word("none", "tanh")
-
-# 2 sqrt(2 / pi) and 0.044715 times that: gelu's tanh form is x * sigmoid(A x + B x^3). Each is
-# split in two: in the first part so few bits that its products with rounded numbers are exact.
-_A, _B = 1.5957691216057308, 0.07135481627260025
-_A_HIGH, _A_LOW = 1.595703125, 6.599660573071176e-05
-_B_HIGH, _B_LOW = 0.0714111328125, -5.631653989975122e-05
+__all__ = ["GELU", "MISH", "SILU", "gelu", "glu", "mish", "silu"]
 
 
 def silu(x: ArrayT, /) -> ArrayT:
@@ -26,30 +21,29 @@ def silu(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`, at least -0.2785. -inf gives 0 (its limit; torch and JAX give NaN), inf gives
-        inf, NaN gives NaN.
+        Same shape and dtype as `x`, at least -0.2785. -inf gives 0 (the limit; NaN in torch and
+        JAX), inf gives inf, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    Computed as x / (1 + exp(-x)) with the exponential in two factors where it would overflow.
+    Computed as x / (1 + exp(-x)), with the exponential in two factors where it would overflow.
 
     The error is at most, in float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and
     3 on JAX.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> silu(np.asarray([-np.inf, 0.0, 1000.0])) + 0.0
+    >>> silu([-1000.0, 0.0, 1000.0]) + 0.0
     array([   0.,    0., 1000.])
     """
     return apply(_silu, x)
@@ -57,8 +51,21 @@ def silu(x: ArrayT, /) -> ArrayT:
 
 def _silu(x: Any, xp: Any) -> Any:
     z = bounded(x, xp, low=-1e3)
-    growth, rest = _growth(-z, xp)
+    growth, rest = split_exp(-z, xp)
     return z * xp.exp(rest) / (1.0 + growth)
+
+
+def _silu_derivative(x: Any, y: Any, xp: Any) -> Any:
+    gate = _sigmoid(x, xp)
+    return gate + bounded(y, xp, high=1e3) * (1.0 - gate)  # inf * 0 would be NaN
+
+
+SILU = Activation(
+    _silu,
+    derivative=_silu_derivative,
+    turns=(-2.3993572805154677, 2.3993572805154677),
+    ulp=UlpBounds(numpy=(4, 3), torch=(3, 3), jax=(3, 3)),
+)
 
 
 def mish(x: ArrayT, /) -> ArrayT:
@@ -67,22 +74,23 @@ def mish(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`, at least -0.3089. -inf gives 0 (its limit), inf gives inf, NaN gives NaN.
+        Same shape and dtype as `x`, at least -0.3089. -inf gives 0 (the limit), inf gives inf, NaN
+        gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    With w = exp(-x), tanh(softplus(x)) is 1 / (1 + 2 w^2 / (1 + 2 w)), and the fraction is
-    w - w / (1 + 2 w): one exponential and no square that could overflow.
+    With w = exp(-x), tanh(softplus(x)) is 1 / (1 + 2 w^2 / (1 + 2 w)), and the inner fraction is
+    w - w / (1 + 2 w): one exponential, and no square that could overflow.
 
     The error is at most, in float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and
     3 on JAX.
@@ -94,8 +102,7 @@ def mish(x: ArrayT, /) -> ArrayT:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> mish(np.asarray([-np.inf, 0.0, 1000.0])) + 0.0
+    >>> mish([-1000.0, 0.0, 1000.0]) + 0.0
     array([   0.,    0., 1000.])
     """
     return apply(_mish, x)
@@ -103,43 +110,58 @@ def mish(x: ArrayT, /) -> ArrayT:
 
 def _mish(x: Any, xp: Any) -> Any:
     z = bounded(x, xp, low=-1e3)
-    growth, rest = _growth(-z, xp)
+    growth, rest = split_exp(-z, xp)
     return z * xp.exp(rest) / (1.0 + (growth - growth / (1.0 + 2.0 * growth)))
 
 
+def _mish_derivative(x: Any, _y: Any, xp: Any) -> Any:
+    z = bounded(x, xp, -1e3, 1e3)  # inf * 0 would be NaN
+    gate = xp.tanh(_softplus(z, xp))
+    return gate + z * _sigmoid(z, xp) * (1.0 - gate * gate)
+
+
+MISH = Activation(
+    _mish,
+    derivative=_mish_derivative,
+    turns=(-2.2563763963607931, 1.4905711794854285),
+    ulp=UlpBounds(numpy=(4, 3), torch=(3, 3), jax=(3, 3)),
+)
+
+
 def gelu(x: ArrayT, /, *, approximate: str = "none") -> ArrayT:
-    """Gaussian error linear unit, x * Phi(x), with the standard normal distribution function Phi.
+    """Gaussian error linear unit, x * Phi(x), where Phi is the standard normal CDF.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
     approximate : {"none", "tanh"}, default "none"
-        "tanh" for x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), which is within 5e-4 of
-        it. The words and the default are torch's; Keras has a boolean, and JAX's default is the
-        tanh form.
+        "tanh" for x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), which differs by less
+        than 5e-4. The strings and the default are those of torch. Keras has a boolean, and the
+        default of JAX is the tanh form.
 
     Returns
     -------
     array
-        Like `x`, at least -0.17. -inf gives 0 (its limit), inf gives inf, NaN gives NaN.
+        Same shape and dtype as `x`, at least -0.17. -inf gives 0 (the limit), inf gives inf, NaN
+        gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
     ValueError
-        If `approximate` is another word.
+        If `approximate` is another value.
 
     Notes
     -----
-    Both are computed as max(x, 0) minus abs(x) times a tail, which keeps all digits far below 0,
-    where 1 + erf and 1 + tanh keep none. What is rounded off an exponent, and exp would amplify,
-    is carried along.
+    Both forms are computed as max(x, 0) minus abs(x) times a tail, which keeps all digits far
+    below 0, where 1 + erf and 1 + tanh lose them. The rounding error of the exponent, which exp
+    would amplify, is corrected for.
 
     The error is at most, in float32 and float64: 6 and 4 ULP on NumPy, 5 and 4 on torch, 5 and
-    4 on JAX. That of the tanh form is at most, in float32 and float64: 4 and 3 ULP on NumPy, 4
-    and 3 on torch, 4 and 4 on JAX.
+    4 on JAX. With approximate="tanh", the error is at most, in float32 and float64: 4 and 3 ULP
+    on NumPy, 4 and 3 on torch, 4 and 4 on JAX.
 
     References
     ----------
@@ -147,51 +169,49 @@ def gelu(x: ArrayT, /, *, approximate: str = "none") -> ArrayT:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> gelu(np.asarray([-np.inf, 0.0, 1.0])).round(6) + 0.0
+    >>> gelu([-1000.0, 0.0, 1.0]).round(6) + 0.0
     array([0.      , 0.      , 0.841345])
     """
-    return apply(_gelu, x, approximate=approximation(approximate, "approximate"))
+    return apply(_gelu, x, approximate=_is_form(approximate, "approximate"))
 
 
 def _gelu(x: Any, xp: Any, *, approximate: str = "none") -> Any:
-    t = bounded(xp.maximum(x, -x), xp, high=40.0)  # abs(x), which JAX differentiates to 1 at 0
-    tail = normal_tail(t, xp) if approximate == "none" else _logistic_tail(t, xp)
+    t = bounded(xp.maximum(x, -x), xp, high=40.0)  # abs(x), whose derivative at 0 is 1 in JAX
+    tail = normal_tail(t, xp) if approximate == "none" else logistic_tail(t, xp)
     return bounded(x, xp, low=0.0) - tail
 
 
-def _logistic_tail(t: Any, xp: Any) -> Any:
-    """Return t / (1 + exp(A t + B t^3)) for 0 <= t <= 40."""
-    exponent, rounded_off = _cubic(t, xp)
-    growth, rest = _growth(exponent, xp)
-    return (t - t * rounded_off) * xp.exp(rest) / (1.0 + growth)
+def _gelu_derivative(x: Any, y: Any, xp: Any, *, approximate: str = "none") -> Any:
+    """Return Phi(x) + x Phi'(x), where Phi is the exact or the approximate CDF."""
+    z = bounded(x, xp, -40.0, 40.0)
+    if approximate == "none":
+        t = bounded(xp.abs(z), xp, low=1e-18)
+        tail = normal_tail(t, xp) / t
+        is_above = as_numbers(z > 0.0, z, xp)
+        density = xp.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+        return is_above + (1.0 - 2.0 * is_above) * tail + z * density
+    rate = math.sqrt(8.0 / math.pi)
+    gate = _sigmoid(rate * (z + 0.044715 * z * z * z), xp)
+    slope = rate * (1.0 + 0.134145 * z * z)
+    return gate + bounded(y, xp, high=40.0) * (1.0 - gate) * slope
 
 
-def _cubic(t: Any, xp: Any) -> tuple[Any, Any]:
-    """Return A t + B t^3 for 0 <= t <= 40 as a sum of two numbers, the second a rounding error."""
-    grid = precision_of(t, xp).grid
-    coarse = xp.round(t * grid) * (1.0 / grid)
-    fine = t - coarse
-    square = coarse * coarse
-    factor = xp.round((_A_HIGH + _B * square) * 4096.0) * (1.0 / 4096.0)
-    correction = (_B_HIGH * square - (factor - _A_HIGH)) + (_B_LOW * square + _A_LOW)
-    high = factor * coarse
-    # A + 3 B coarse^2 from the factor, which is A + B coarse^2 in two parts already.
-    slope = (3.0 * factor - 2.0 * _A_HIGH) + (
-        (3.0 * correction - 2.0 * _A_LOW) + _B * fine * (3.0 * coarse + fine)
-    )
-    low = correction * coarse + fine * slope
-    exponent = high + low
-    return exponent, (high - exponent) + low
+def _gelu_ulp(approximate: str = "none") -> UlpBounds:
+    if approximate == "none":
+        return UlpBounds(numpy=(6, 4), torch=(5, 4), jax=(5, 4))
+    return UlpBounds(numpy=(4, 3), torch=(4, 3), jax=(4, 4))
 
 
-def _growth(exponent: Any, xp: Any) -> tuple[Any, Any]:
-    """Return exp(exponent) as far as it is finite, and minus what the exponent had beyond that.
+_is_form = one_of("none", "tanh")
 
-    So z * exp(rest) / (1 + growth) is right down to the smallest normal number.
-    """
-    limit = precision_of(exponent, xp).safe_exponent
-    return xp.exp(bounded(exponent, xp, high=limit)), bounded(limit - exponent, xp, high=0.0)
+GELU = Activation(
+    _gelu,
+    derivative=_gelu_derivative,
+    # Of the exact form, at sqrt(2), and of the tanh form.
+    turns=(-math.sqrt(2.0), -1.4185040087908284, 1.4185040087908284, math.sqrt(2.0)),
+    options={"approximate": _is_form},
+    ulp=_gelu_ulp,
+)
 
 
 def glu(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
@@ -200,27 +220,27 @@ def glu(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers
-        With an even length along `axis`. Integers become the library's default floating dtype.
+        Of even length along `axis`. Integers are converted to the library's default floating
+        dtype.
     axis : int, default -1
-        The axis to halve.
+        Axis to split.
 
     Returns
     -------
     array
-        Like `x`, half as long along `axis`. An infinity in the first half stays, NaN in either
-        half gives NaN.
+        Same dtype as `x`, half as long along `axis`. An infinity in the first half is kept; NaN in
+        either half gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers, or `axis` is no whole number.
+        If `x` is complex or not numeric, or `axis` is not an integer.
     ValueError
         If `x` has no axis `axis`, or its length is odd.
 
     Notes
     -----
-    The error is at most twice that of `sigmoid`, in ULP, and half a one: 8.5 ULP in float32 on
-    NumPy.
+    The error in ULP is at most twice that of `sigmoid` plus 0.5: 8.5 in float32 on NumPy.
 
     References
     ----------
@@ -229,8 +249,7 @@ def glu(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> glu(np.asarray([2.0, 3.0, 0.0, 1000.0]))
+    >>> glu([2.0, 3.0, 0.0, 1000.0])
     array([1., 3.])
     """
     return apply(_glu, x, axis=axis)
@@ -243,7 +262,7 @@ def _glu(x: Any, xp: Any, *, axis: int = -1) -> Any:
         msg = f"`x` must have an even length along axis {axis}; got {x.shape[axis]}"
         raise ValueError(msg)
     before = (slice(None),) * (axis % x.ndim)
-    growth, rest = _growth(-x[(*before, slice(half, None), ...)], xp)
+    growth, rest = split_exp(-x[(*before, slice(half, None), ...)], xp)
     value = x[(*before, slice(None, half), ...)] / (1.0 + growth)
-    # Not a product, and XLA may make it one: infinity times 0 would be NaN.
-    return value / xp.exp(bounded(-rest, xp, high=precision_of(x, xp).safe_exponent - 1.0))
+    # Not a product, which XLA may reassociate: infinity times 0 would be NaN.
+    return value / xp.exp(bounded(-rest, xp, high=constants_of(x, xp).safe_exponent - 1.0))

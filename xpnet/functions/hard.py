@@ -1,51 +1,43 @@
-"""Activations of straight pieces, or of a parabola, that stand for smooth ones."""
+"""Piecewise linear and quadratic approximations of smooth activations."""
 
 from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.options import not_negative
+from xpnet.functions.activation import EXACT, Activation, UlpBounds
 
-__all__ = [
-    "hard_shrink",
-    "hard_sigmoid",
-    "hard_silu",
-    "hard_tanh",
-    "soft_shrink",
-    "sparse_plus",
-    "sparse_sigmoid",
-]
+__all__ = ["HARD_SIGMOID", "HARD_SILU", "HARD_TANH", "SPARSE_PLUS", "SPARSE_SIGMOID"]
+__all__ += ["hard_sigmoid", "hard_silu", "hard_tanh", "sparse_plus", "sparse_sigmoid"]
 
 
 def hard_sigmoid(x: ArrayT, /) -> ArrayT:
-    """Sigmoid of three straight pieces, min(max(x + 3, 0), 6) / 6.
+    """Piecewise linear sigmoid, min(max(x + 3, 0), 6) / 6.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
+        Same shape and dtype as `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    The slope of 1/6 is that of torch, Keras 3 and JAX; Keras 2 and ONNX have 0.2.
+    The slope is 1/6 as in torch, Keras 3 and JAX; it is 0.2 in Keras 2 and ONNX.
 
     The error is at most, in float32 and float64: 1 and 1 ULP on NumPy, 1 and 1 on torch, 2 and
     2 on JAX.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> hard_sigmoid(np.asarray([-4.0, 0.0, 4.0]))
+    >>> hard_sigmoid([-4.0, 0.0, 4.0])
     array([0. , 0.5, 1. ])
     """
     return apply(_hard_sigmoid, x)
@@ -55,23 +47,31 @@ def _hard_sigmoid(x: Any, xp: Any) -> Any:
     return bounded(x + 3.0, xp, 0.0, 6.0) / 6.0
 
 
+HARD_SIGMOID = Activation(
+    _hard_sigmoid,
+    derivative=lambda x, _y, xp: as_numbers(xp.abs(x) < 3.0, x, xp) / 6.0,
+    turns=(0.0,),
+    ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(2, 2)),
+)
+
+
 def hard_silu(x: ArrayT, /) -> ArrayT:
-    """Sigmoid linear unit of pieces, x * hard_sigmoid(x); also called hard swish.
+    """Piecewise sigmoid linear unit, x * hard_sigmoid(x); also called hard swish.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`. -inf gives 0, inf gives inf, NaN gives NaN.
+        Same shape and dtype as `x`. -inf gives 0, inf gives inf, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -80,8 +80,7 @@ def hard_silu(x: ArrayT, /) -> ArrayT:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> hard_silu(np.asarray([-4.0, 3.0, 4.0])) + 0.0
+    >>> hard_silu([-4.0, 3.0, 4.0]) + 0.0
     array([0., 3., 4.])
     """
     return apply(_hard_silu, x)
@@ -92,32 +91,46 @@ def _hard_silu(x: Any, xp: Any) -> Any:
     return z * (bounded(z + 3.0, xp, high=6.0) / 6.0)
 
 
+def _hard_silu_derivative(x: Any, _y: Any, xp: Any) -> Any:
+    """Return x / 3 + 1 / 2 from -3 to 3, where it has its extremes, and 1 above."""
+    third = bounded(x, xp, -4.0, 4.0) / 3.0
+    is_inside = as_numbers(xp.abs(third) <= 1.0, x, xp)
+    return is_inside * (third + 0.5) + as_numbers(third > 1.0, x, xp)
+
+
+HARD_SILU = Activation(
+    _hard_silu,
+    derivative=_hard_silu_derivative,
+    turns=(-3.0, 3.0),
+    ulp=UlpBounds(numpy=(2, 2), torch=(2, 2), jax=(3, 3)),
+)
+
+
 def hard_tanh(x: ArrayT, /) -> ArrayT:
-    """Hyperbolic tangent of three straight pieces, min(max(x, -1), 1).
+    """Piecewise linear hyperbolic tangent, min(max(x, -1), 1).
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`, in [-1, 1]. The infinities give -1 and 1, NaN gives NaN.
+        Same shape and dtype as `x`, in [-1, 1]. The infinities give -1 and 1, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    Exact.
+    The result is exact.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> hard_tanh(np.asarray([-4.0, 0.5, 4.0]))
+    >>> hard_tanh([-4.0, 0.5, 4.0])
     array([-1. ,  0.5,  1. ])
     """
     return apply(_hard_tanh, x)
@@ -127,68 +140,31 @@ def _hard_tanh(x: Any, xp: Any) -> Any:
     return bounded(x, xp, -1.0, 1.0)
 
 
-def hard_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
-    """Return x where abs(x) > threshold, 0 elsewhere.
+HARD_TANH = Activation(
+    _hard_tanh,
+    derivative=lambda x, _y, xp: as_numbers(xp.abs(x) < 1.0, x, xp),
+    turns=(0.0,),
+    ulp=EXACT,
+)
+
+
+def sparse_sigmoid(x: ArrayT, /) -> ArrayT:
+    """Piecewise linear sigmoid, min(max((x + 1) / 2, 0), 1), the derivative of `sparse_plus`.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
-    threshold : float, default 0.5
-        From 0 to 1e30 (torch calls it ``lambd``).
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`. The infinities and NaN stay.
+        Same shape and dtype as `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers, or `threshold` is no number.
-    ValueError
-        If `threshold` is out of range.
-
-    Notes
-    -----
-    Exact.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> hard_shrink(np.asarray([-2.0, 0.25, 2.0]))
-    array([-2.,  0.,  2.])
-    """
-    return apply(_hard_shrink, x, threshold=not_negative(threshold, "threshold"))
-
-
-def _hard_shrink(x: Any, xp: Any, *, threshold: float = 0.5) -> Any:
-    # Not the opposite comparison: of a product with booleans XLA makes a selection, which would
-    # give 0 for NaN.
-    return x * as_numbers(~(xp.abs(x) <= threshold), x, xp)
-
-
-def soft_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
-    """Shrink towards 0: sign(x) * max(abs(x) - threshold, 0).
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
-    threshold : float, default 0.5
-        From 0 to 1e30 (torch calls it ``lambd``).
-
-    Returns
-    -------
-    array
-        Like `x`. The infinities and NaN stay.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or no array of numbers, or `threshold` is no number.
-    ValueError
-        If `threshold` is out of range.
+        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -196,15 +172,22 @@ def soft_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> soft_shrink(np.asarray([-2.0, 0.25, 2.0]))
-    array([-1.5,  0. ,  1.5])
+    >>> sparse_sigmoid([-2.0, 0.0, 2.0])
+    array([0. , 0.5, 1. ])
     """
-    return apply(_soft_shrink, x, threshold=not_negative(threshold, "threshold"))
+    return apply(_sparse_sigmoid, x)
 
 
-def _soft_shrink(x: Any, xp: Any, *, threshold: float = 0.5) -> Any:
-    return x - bounded(x, xp, -threshold, threshold)
+def _sparse_sigmoid(x: Any, xp: Any) -> Any:
+    return 0.5 * (bounded(x, xp, -1.0, 1.0) + 1.0)
+
+
+SPARSE_SIGMOID = Activation(
+    _sparse_sigmoid,
+    derivative=lambda x, _y, xp: 0.5 * as_numbers(xp.abs(x) < 1.0, x, xp),
+    turns=(0.0,),
+    ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(1, 1)),
+)
 
 
 def sparse_plus(x: ArrayT, /) -> ArrayT:
@@ -213,17 +196,17 @@ def sparse_plus(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`. -inf gives 0, inf gives inf, NaN gives NaN.
+        Same shape and dtype as `x`. -inf gives 0, inf gives inf, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -231,8 +214,7 @@ def sparse_plus(x: ArrayT, /) -> ArrayT:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> sparse_plus(np.asarray([-2.0, 0.0, 2.0]))
+    >>> sparse_plus([-2.0, 0.0, 2.0])
     array([0.  , 0.25, 2.  ])
     """
     return apply(_sparse_plus, x)
@@ -243,36 +225,8 @@ def _sparse_plus(x: Any, xp: Any) -> Any:
     return xp.maximum(x, 0.25 * z * z)
 
 
-def sparse_sigmoid(x: ArrayT, /) -> ArrayT:
-    """Sigmoid of three straight pieces, min(max((x + 1) / 2, 0), 1): sparse_plus's derivative.
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
-
-    Returns
-    -------
-    array
-        Like `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or no array of numbers.
-
-    Notes
-    -----
-    The error is at most 1 ULP in float32 and float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sparse_sigmoid(np.asarray([-2.0, 0.0, 2.0]))
-    array([0. , 0.5, 1. ])
-    """
-    return apply(_sparse_sigmoid, x)
-
-
-def _sparse_sigmoid(x: Any, xp: Any) -> Any:
-    return 0.5 * (bounded(x, xp, -1.0, 1.0) + 1.0)
+SPARSE_PLUS = Activation(
+    _sparse_plus,
+    derivative=lambda x, _y, xp: _sparse_sigmoid(x, xp),
+    ulp=UlpBounds(numpy=(2, 2), torch=(2, 2), jax=(2, 2)),
+)

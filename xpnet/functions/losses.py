@@ -1,7 +1,6 @@
-"""Loss functions: one number that says how wrong the outputs are, and where it falls.
+"""Loss functions, and their derivatives with respect to the outputs of a network.
 
-Each loss is written once, together with its derivative by the outputs, with which it has most of
-its computation in common.
+A loss and its derivative share most of their computation, and are computed together.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,59 +16,53 @@ from xpnet.arrays.namespace import (
     device_of,
     without_warnings,
 )
+from xpnet.functions.along_axis import check_axis
 from xpnet.functions.rectifiers import _softplus
 from xpnet.functions.sigmoids import _sigmoid
-from xpnet.functions.softmax import check_axis, log_softmax
+from xpnet.functions.softmax import log_softmax
 
-__all__ = [
-    "LOSSES",
-    "Loss",
-    "binary_cross_entropy",
-    "cross_entropy",
-    "mean_squared_error",
-    "one_hot",
-]
+__all__ = ["LOSSES", "Loss", "binary_cross_entropy", "cross_entropy", "mean_squared_error"]
+__all__ += ["one_hot"]
 
 Loss: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
-"""``loss(outputs, targets, xp)``, both of the shape (n, n_out): the loss of each row, of shape
-(n, 1), and its derivative by the outputs."""
+"""``loss(outputs, targets, xp)``, both of shape (n, n_out): the loss of each row, of shape (n, 1),
+and its derivative with respect to the outputs."""
 
 
 def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
-    """Mean cross-entropy of the softmax of logits against integer labels.
+    """Mean cross-entropy between softmax probabilities and integer labels.
 
     Parameters
     ----------
     logits : array of real numbers
         In nats, with n_classes along `axis`.
     labels : array of integers
-        Class ids in 0 .. n_classes - 1; the shape of `logits` without `axis`.
+        Class ids from 0 to n_classes - 1, in the shape of `logits` without `axis`.
     axis : int, default -1
-        The axis of the classes.
+        Axis of the classes.
 
     Returns
     -------
     array
-        The mean of -log(softmax(logits)[label]), in nats; 0-dimensional, in the dtype of
-        `logits`. A label out of range gives inf (an array function does not look at values, so
-        it cannot raise); NaN logits, or no labels at all, give NaN.
+        Mean of -log(softmax(logits)[label]), in nats; 0-dimensional, in the dtype of `logits`. A
+        label out of range gives inf: array functions do not inspect values, and so cannot raise.
+        NaN logits and empty arrays give NaN.
 
     Raises
     ------
     TypeError
-        If `labels` are not integers, or the two belong to different libraries.
+        If `labels` are not integers, or the arrays belong to different libraries.
     ValueError
-        If the shapes do not fit, or `logits` has no axis `axis`.
+        If the shapes do not match, or `logits` has no axis `axis`.
 
     Notes
     -----
-    Computed by `log_softmax`, so it neither overflows nor takes the logarithm of a probability
-    that underflowed.
+    Computed with `log_softmax`: nothing overflows, and no logarithm of an underflowed probability
+    is taken.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> round(float(cross_entropy(np.asarray([[0.0, 0.0]]), np.asarray([1]))), 6)  # log(2)
+    >>> round(float(cross_entropy([[0.0, 0.0]], [1])), 6)  # log(2)
     0.693147
     """
     logits, xp = as_floating(logits, "logits")
@@ -89,88 +82,84 @@ def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
         raise ValueError(msg)
     with current_device(logits):
         if 0 in logits.shape:
-            return _of_nothing(logits, xp)
+            return _mean_of_nothing(logits, xp)
         matches = one_hot(labels, logits.shape[axis], xp, axis % logits.ndim)
         chosen = xp.where(matches, log_softmax(logits, axis=axis), -xp.inf)
         return -xp.mean(xp.max(chosen, axis=axis))
 
 
 def one_hot(labels: Any, n_classes: int, xp: Any, axis: int) -> Any:
-    """Return booleans: whether a label is each of the classes, along a new axis `axis` >= 0."""
+    """Return the one-hot encoding of labels as booleans, along a new axis `axis` >= 0."""
     classes = xp.arange(n_classes, device=device_of(labels))
     shape = [1] * (labels.ndim + 1)
     shape[axis] = n_classes
-    return xp.expand_dims(xp.astype(labels, classes.dtype), axis=axis) == xp.reshape(
-        classes, tuple(shape)
-    )
+    labels = xp.expand_dims(xp.astype(labels, classes.dtype), axis=axis)
+    return labels == xp.reshape(classes, tuple(shape))
 
 
 def _cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
-    """Return the losses, and their slope: the softmax less the targets, which sum to 1."""
+    """Return the losses, and their derivative: softmax minus the targets, which sum to 1."""
     shifted = logits - xp.max(logits, axis=1, keepdims=True)
     exponentials = xp.exp(shifted)
-    # NumPy sums up short rows faster by a product.
+    # In NumPy a product sums short rows faster than `sum`.
     ones = xp.ones((logits.shape[1], 1), dtype=logits.dtype, device=device_of(logits))
     totals = exponentials @ ones
     return xp.log(totals) - (targets * shifted) @ ones, exponentials / totals - targets
 
 
 def binary_cross_entropy(logits: Any, targets: Any, /) -> Any:
-    """Mean cross-entropy of the sigmoid of logits against probabilities, each for itself.
+    """Mean elementwise cross-entropy between sigmoid probabilities and target probabilities.
 
     Parameters
     ----------
     logits : array of real numbers
         In nats: the logarithm of p / (1 - p).
     targets : array of numbers or booleans
-        The true p, mostly 0 or 1; in the shape of `logits`.
+        True probabilities p, mostly 0 or 1, in the shape of `logits`.
 
     Returns
     -------
     array
-        The mean of -t log(p) - (1 - t) log(1 - p) over all elements, in nats; 0-dimensional, in
-        the dtype of `logits`. Of an infinite logit a right target, 0 or 1, gives 0, any other one
-        inf. NaN logits, or none at all, give NaN.
+        Mean of -t log(p) - (1 - t) log(1 - p) over all elements, in nats; 0-dimensional, in the
+        dtype of `logits`. The loss of an infinite logit is 0 for the target of its side, 0 or 1,
+        and inf otherwise. NaN logits and empty arrays give NaN.
 
     Raises
     ------
     TypeError
-        If an argument is complex or no array of numbers, or the two belong to different
-        libraries.
+        If an argument is complex or not numeric, or the arrays belong to different libraries.
     ValueError
         If the shapes differ.
 
     Notes
     -----
-    Computed as softplus(-abs(logit)) + w * abs(logit), where w, the weight of the less likely
-    side, is t or 1 - t: both terms are positive, so nothing cancels, nor overflows, nor takes the
-    logarithm of a probability that underflowed.
+    Computed as softplus(-abs(logit)) + w * abs(logit), where w is t or 1 - t, the weight of the
+    less likely side. Both terms are positive: nothing cancels or overflows, and no logarithm of an
+    underflowed probability is taken.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> binary_cross_entropy(np.asarray([1000.0, -1000.0]), np.asarray([1, 1]))
+    >>> binary_cross_entropy([1000.0, -1000.0], [1, 1])
     np.float64(500.0)
     """
     return _mean_loss(_binary_cross_entropy, logits, targets, "logits")
 
 
 def _binary_cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
-    """Return the means over the units, and their slope: the sigmoid less the targets."""
-    # Seen from the likelier side: of 1 - t and -logit, where t is above 1/2.
+    """Return the mean losses over the units, and their derivative: sigmoid minus the targets."""
+    # Computed for the likelier side: for 1 - t and -logit where t is above 1/2.
     side = 1.0 - 2.0 * xp.astype(targets > 0.5, logits.dtype)
-    seen = side * logits
     share = xp.minimum(targets, 1.0 - targets)
-    far = xp.abs(logits)
+    size = xp.abs(logits)
     wrong = xp.where(logits > 0.0, 1.0 - targets, targets)
-    # Of what is right, nothing: not even of infinity.
-    losses = _softplus(-far, xp) + wrong * xp.where(wrong > 0.0, far, 0.0)
-    slope = side * (_sigmoid(seen, xp) - share) / logits.shape[1]
+    # A weight of 0 gives 0, even for an infinite logit.
+    losses = _softplus(-size, xp) + wrong * xp.where(wrong > 0.0, size, 0.0)
+    slope = side * (_sigmoid(side * logits, xp) - share) / logits.shape[1]
     return xp.mean(losses, axis=1, keepdims=True), slope
 
 
 def mean_squared_error(outputs: Any, targets: Any, /) -> Any:
-    """Mean of the squared differences of outputs and targets.
+    """Mean squared difference between outputs and targets.
 
     Parameters
     ----------
@@ -181,35 +170,33 @@ def mean_squared_error(outputs: Any, targets: Any, /) -> Any:
     Returns
     -------
     array
-        The mean of (output - target)^2 over all elements; 0-dimensional, in the dtype of
-        `outputs`, in the square of their unit; inf where that is beyond the dtype. NaN, infinity
-        less infinity, or no elements at all give NaN.
+        Mean of (output - target)^2 over all elements, in the squared unit of `outputs`;
+        0-dimensional, in the dtype of `outputs`. It is inf beyond the range of the dtype. NaN,
+        infinity minus infinity and empty arrays give NaN.
 
     Raises
     ------
     TypeError
-        If an argument is complex or no array of numbers, or the two belong to different
-        libraries.
+        If an argument is complex or not numeric, or the arrays belong to different libraries.
     ValueError
         If the shapes differ.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> mean_squared_error(np.asarray([1.0, 2.0]), np.asarray([1.0, 4.0]))
+    >>> mean_squared_error([1.0, 2.0], [1.0, 4.0])
     np.float64(2.0)
     """
     return _mean_loss(_mean_squared_error, outputs, targets, "outputs")
 
 
 def _mean_squared_error(outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
-    """Return the means over the units, and their slope."""
+    """Return the mean losses over the units, and their derivative."""
     error = outputs - targets
     return xp.mean(error * error, axis=1, keepdims=True), error * (2.0 / outputs.shape[1])
 
 
 def _mean_loss(loss: Loss, outputs: Any, targets: Any, name: str) -> Any:
-    """Return the mean of a loss alone, over all elements of arrays of any shape."""
+    """Return the mean of an elementwise loss over arrays of any shape."""
     outputs, xp = as_floating(outputs, name)
     targets, _ = as_floating(targets, "targets")
     array_namespace(outputs, targets)
@@ -219,17 +206,17 @@ def _mean_loss(loss: Loss, outputs: Any, targets: Any, name: str) -> Any:
             f" got {tuple(targets.shape)}"
         )
         raise ValueError(msg)
-    # Squares of large numbers are infinite: that is an answer.
+    # Infinite squares of large numbers are valid results.
     with current_device(outputs), without_warnings():
         if 0 in outputs.shape:
-            return _of_nothing(outputs, xp)
+            return _mean_of_nothing(outputs, xp)
         targets = xp.astype(targets, outputs.dtype, copy=False)
         columns = (xp.reshape(x, (-1, 1)) for x in (outputs, targets))
         return compute(lambda *given: xp.mean(loss(*given)[0]), *columns, xp=xp)
 
 
-def _of_nothing(outputs: Any, xp: Any) -> Any:
-    """Return the mean of nothing, NaN, without NumPy's warning."""
+def _mean_of_nothing(outputs: Any, xp: Any) -> Any:
+    """Return NaN as a 0-dimensional array, without the warning of NumPy's mean."""
     return xp.sum(outputs) + xp.nan
 
 

@@ -1,16 +1,17 @@
-"""Activations made of two or three straight pieces: exact, or one rounding.
+"""Activations of two or three linear pieces.
 
-No selection by a mask: where pieces meet they are joined by minimum and maximum, which in NumPy
-are many times as fast.
+Pieces are joined by minimum and maximum, which in NumPy are many times faster than a selection by
+a mask.
 """
 
 from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded, sign
-from xpnet.functions.options import finite, share
+from xpnet.functions.activation import EXACT, Activation, UlpBounds, finite, share
 
-__all__ = ["identity", "leaky_relu", "relu", "relu6", "step", "threshold"]
+__all__ = ["IDENTITY", "LEAKY_RELU", "RELU", "RELU6", "STEP", "THRESHOLD"]
+__all__ += ["identity", "leaky_relu", "relu", "relu6", "step", "threshold"]
 
 
 def step(x: ArrayT, /) -> ArrayT:
@@ -19,28 +20,27 @@ def step(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`. -inf gives 0, inf gives 1, NaN gives NaN.
+        Same shape and dtype as `x`. -inf gives 0, inf gives 1, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    It has no derivative to learn by.
+    Networks with this activation cannot be trained: its derivative is 0.
 
-    Exact.
+    The result is exact.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> step(np.asarray([-1.0, 0.0, 2.0]))
+    >>> step([-1.0, 0.0, 2.0])
     array([0., 0., 1.])
     """
     return apply(_step, x)
@@ -50,32 +50,34 @@ def _step(x: Any, xp: Any) -> Any:
     return bounded(sign(x, xp), xp, low=0.0)
 
 
+STEP = Activation(_step, jumps=lambda: (0.0,), ulp=EXACT)
+
+
 def identity(x: ArrayT, /) -> ArrayT:
-    """Return x itself (the book's ``identity_function``; layers also know it as "linear").
+    """Return x itself (the book's ``identity_function``; also called "linear" in layers).
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        `x`, not copied where it is float32 or float64.
+        `x`, not copied if it is float32 or float64.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    Exact.
+    The result is exact.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> identity(np.asarray([-1.0, 2.0]))
+    >>> identity([-1.0, 2.0])
     array([-1.,  2.])
     """
     return apply(_identity, x)
@@ -85,35 +87,37 @@ def _identity(x: Any, _xp: Any) -> Any:
     return x
 
 
+IDENTITY = Activation(_identity, derivative=lambda x, _y, xp: xp.ones_like(x), ulp=EXACT)
+
+
 def relu(x: ArrayT, /) -> ArrayT:
     """Rectified linear unit, max(0, x).
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`. -inf gives 0, inf gives inf, NaN gives NaN.
+        Same shape and dtype as `x`. -inf gives 0, inf gives inf, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    Not x * (x > 0), which is NaN at -inf. At 0, where there is no derivative, automatic
-    differentiation gives 0.5 in JAX and torch; xpnet's own training takes 0.
+    x * (x > 0) would be NaN at -inf. At 0, which has no derivative, automatic differentiation by
+    JAX and torch gives 0.5; training with xpnet uses 0.
 
-    Exact.
+    The result is exact.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> relu(np.asarray([-1.0, 0.0, 2.0]))
+    >>> relu([-1.0, 0.0, 2.0])
     array([0., 0., 2.])
     """
     return apply(_relu, x)
@@ -123,25 +127,29 @@ def _relu(x: Any, xp: Any) -> Any:
     return bounded(x, xp, low=0.0)
 
 
+RELU = Activation(_relu, derivative=lambda x, _y, xp: as_numbers(x > 0.0, x, xp), ulp=EXACT)
+
+
 def leaky_relu(x: ArrayT, /, *, negative_slope: float = 0.01) -> ArrayT:
     """Leaky rectified linear unit: x where x > 0, negative_slope * x elsewhere.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
     negative_slope : float, default 0.01
-        0, or from 1e-30 to 1. The default is torch's and JAX's; Keras has 0.2.
+        0, or from 1e-30 to 1. The default is that of torch and JAX; it is 0.2 in Keras.
 
     Returns
     -------
     array
-        Like `x`. -inf gives -inf (with a slope of 0, 0), inf gives inf, NaN gives NaN.
+        Same shape and dtype as `x`. -inf gives -inf (0 for a slope of 0), inf gives inf, NaN gives
+        NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers, or `negative_slope` is no number.
+        If `x` is complex or not numeric, or `negative_slope` is not a number.
     ValueError
         If `negative_slope` is out of range.
 
@@ -153,8 +161,7 @@ def leaky_relu(x: ArrayT, /, *, negative_slope: float = 0.01) -> ArrayT:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> leaky_relu(np.asarray([-1.0, 2.0]), negative_slope=0.5)
+    >>> leaky_relu([-1.0, 2.0], negative_slope=0.5)
     array([-0.5,  2. ])
     """
     return apply(_leaky_relu, x, negative_slope=share(negative_slope, "negative_slope"))
@@ -166,32 +173,44 @@ def _leaky_relu(x: Any, xp: Any, *, negative_slope: float = 0.01) -> Any:
     return xp.maximum(x, negative_slope * x)
 
 
+def _leaky_relu_derivative(x: Any, _y: Any, xp: Any, *, negative_slope: float = 0.01) -> Any:
+    is_above = as_numbers(x > 0.0, x, xp)
+    return is_above + negative_slope * (1.0 - is_above)
+
+
+LEAKY_RELU = Activation(
+    _leaky_relu,
+    derivative=_leaky_relu_derivative,
+    options={"negative_slope": share},
+    ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(1, 1)),
+)
+
+
 def relu6(x: ArrayT, /) -> ArrayT:
-    """Rectified linear unit cut off at 6, min(max(0, x), 6).
+    """Rectified linear unit limited to 6, min(max(0, x), 6).
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`, in [0, 6]. -inf gives 0, inf gives 6, NaN gives NaN.
+        Same shape and dtype as `x`, in [0, 6]. -inf gives 0, inf gives 6, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    Exact.
+    The result is exact.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> relu6(np.asarray([-1.0, 2.0, 7.0]))
+    >>> relu6([-1.0, 2.0, 7.0])
     array([0., 2., 6.])
     """
     return apply(_relu6, x)
@@ -201,36 +220,45 @@ def _relu6(x: Any, xp: Any) -> Any:
     return bounded(x, xp, 0.0, 6.0)
 
 
+RELU6 = Activation(
+    _relu6,
+    derivative=lambda x, _y, xp: as_numbers((x > 0.0) & (x < 6.0), x, xp),
+    turns=(3.0,),
+    ulp=EXACT,
+)
+
+
 def threshold(x: ArrayT, /, *, threshold: float = 1.0, value: float = 0.0) -> ArrayT:
     """Return x where x > threshold, and `value` elsewhere.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
     threshold : float, default 1.0
     value : float, default 0.0
-        From -1e30 to 1e30, both as in torch; Keras calls the second ``default_value``. The
-        defaults are those of ONNX's ThresholdedRelu; torch and Keras have none.
+        From -1e30 to 1e30. The names are those of torch (``default_value`` in Keras), the defaults
+        those of ONNX's ThresholdedRelu.
 
     Returns
     -------
     array
-        Like `x`. -inf gives `value`, inf gives inf, NaN gives NaN.
+        Same shape and dtype as `x`. -inf gives `value`, inf gives inf, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers, or an option is no number.
+        If `x` is complex or not numeric, or an option is not a number.
     ValueError
         If an option is out of range.
 
-    Exact.
+    Notes
+    -----
+    The result is exact.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> threshold(np.asarray([0.5, 1.0, 2.0]), threshold=1.0, value=-3.0)
+    >>> threshold([0.5, 1.0, 2.0], threshold=1.0, value=-3.0)
     array([-3., -3.,  2.])
     """
     options = {"threshold": finite(threshold, "threshold"), "value": finite(value, "value")}
@@ -238,6 +266,15 @@ def threshold(x: ArrayT, /, *, threshold: float = 1.0, value: float = 0.0) -> Ar
 
 
 def _threshold(x: Any, xp: Any, *, threshold: float = 1.0, value: float = 0.0) -> Any:
-    # Not the opposite comparison: NaN must be kept. Bounded, because -inf * 0 would be NaN.
-    replaced = as_numbers(x <= threshold, x, xp)
-    return bounded(x, xp, low=threshold) * (1.0 - replaced) + value * replaced
+    # Not the opposite comparison, which would lose NaN. Bounded, because -inf * 0 would be NaN.
+    is_replaced = as_numbers(x <= threshold, x, xp)
+    return bounded(x, xp, low=threshold) * (1.0 - is_replaced) + value * is_replaced
+
+
+THRESHOLD = Activation(
+    _threshold,
+    derivative=lambda x, _y, xp, threshold=1.0, **_: as_numbers(x > threshold, x, xp),
+    jumps=lambda threshold=1.0, value=0.0: () if value == threshold else (threshold,),
+    options={"threshold": finite, "value": finite},
+    ulp=EXACT,
+)

@@ -1,13 +1,14 @@
-"""Activations that level off on both sides, and their logarithm and remainder."""
+"""Saturating activations: sigmoid, tanh, softsign, and the logarithm of the sigmoid."""
 
 from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.dtype_constants import precision_of
-from xpnet.functions.special import polynomial
+from xpnet.functions.activation import Activation, UlpBounds
+from xpnet.functions.dtype_constants import constants_of
 
-__all__ = ["log_sigmoid", "sigmoid", "softsign", "tanh", "tanh_shrink"]
+__all__ = ["LOG_SIGMOID", "SIGMOID", "SOFTSIGN", "TANH"]
+__all__ += ["log_sigmoid", "sigmoid", "softsign", "tanh"]
 
 
 def sigmoid(x: ArrayT, /) -> ArrayT:
@@ -16,40 +17,47 @@ def sigmoid(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Logits, in nats. Any shape; booleans and integers become the library's default floating
-        dtype.
+        Logits, in nats. Any shape. Booleans and integers are converted to the library's default
+        floating dtype.
 
     Returns
     -------
     array
-        Like `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
+        Same shape and dtype as `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    The exponent is kept where exp is finite; below that, where the result would be subnormal, it
-    is 0. So nothing overflows, the negative tail keeps its digits, which 0.5 * (1 + tanh(x / 2))
-    loses, and automatic differentiation by JAX and torch is right at 0 as well.
+    The exponent is limited to where exp is finite, and the result is 0 below that, where it would
+    be subnormal. Nothing overflows, and the negative tail keeps its digits, which
+    0.5 * (1 + tanh(x / 2)) loses. Automatic differentiation by JAX and torch is correct at 0, too.
 
     The error is at most, in float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and
     3 on JAX.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> sigmoid(np.asarray([-1000.0, 0.0, 1000.0]))
+    >>> sigmoid([-1000.0, 0.0, 1000.0])
     array([0. , 0.5, 1. ])
     """
     return apply(_sigmoid, x)
 
 
 def _sigmoid(x: Any, xp: Any) -> Any:
-    limit = precision_of(x, xp).safe_exponent
+    limit = constants_of(x, xp).safe_exponent
     return as_numbers(x >= -limit, x, xp) / (1.0 + xp.exp(bounded(-x, xp, high=limit)))
+
+
+SIGMOID = Activation(
+    _sigmoid,
+    derivative=lambda _x, y, _xp: y * (1.0 - y),
+    turns=(0.0,),
+    ulp=UlpBounds(numpy=(4, 3), torch=(3, 3), jax=(3, 3)),
+)
 
 
 def log_sigmoid(x: ArrayT, /) -> ArrayT:
@@ -58,32 +66,30 @@ def log_sigmoid(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Logits, in nats. Any shape; booleans and integers become the library's default floating
-        dtype.
+        Logits, in nats. Any shape. Booleans and integers are converted to the library's default
+        floating dtype.
 
     Returns
     -------
     array
-        Log-probabilities in nats, like `x`, at most 0. -inf gives -inf, inf gives 0, NaN gives
-        NaN.
+        Log-probabilities in nats, same shape and dtype as `x`, at most 0. -inf gives -inf, inf
+        gives 0, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    Not log(sigmoid(x)), which is -inf as soon as the probability underflows, and loses all
-    digits where it is near 1.
+    log(sigmoid(x)) would be -inf where the probability underflows, and lose all digits near 1.
 
     The error is at most, in float32 and float64: 4 and 2 ULP on NumPy, 2 and 2 on torch, 3 and
     3 on JAX.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> log_sigmoid(np.asarray([-1000.0, 1000.0])) + 0.0
+    >>> log_sigmoid([-1000.0, 1000.0]) + 0.0
     array([-1000.,     0.])
     """
     return apply(_log_sigmoid, x)
@@ -93,35 +99,41 @@ def _log_sigmoid(x: Any, xp: Any) -> Any:
     return bounded(x, xp, high=0.0) - xp.log1p(xp.exp(xp.minimum(x, -x)))
 
 
+LOG_SIGMOID = Activation(
+    _log_sigmoid,
+    derivative=lambda x, _y, xp: _sigmoid(-x, xp),
+    ulp=UlpBounds(numpy=(4, 2), torch=(2, 2), jax=(3, 3)),
+)
+
+
 def tanh(x: ArrayT, /) -> ArrayT:
     """Hyperbolic tangent.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`, in [-1, 1], odd. The infinities give -1 and 1, NaN gives NaN.
+        Same shape and dtype as `x`, in [-1, 1], odd. The infinities give -1 and 1, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
-    The library's own.
+    Computed by the array library.
 
     The error is at most, in float32 and float64: 2 and 3 ULP on NumPy, 1 and 1 on torch, 5 and
     8 on JAX.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> tanh(np.asarray([0.0, 1000.0]))
+    >>> tanh([0.0, 1000.0])
     array([0., 1.])
     """
     return apply(_tanh, x)
@@ -131,46 +143,12 @@ def _tanh(x: Any, xp: Any) -> Any:
     return xp.tanh(x)
 
 
-def tanh_shrink(x: ArrayT, /) -> ArrayT:
-    """Return x - tanh(x).
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
-
-    Returns
-    -------
-    array
-        Like `x`, odd. The infinities stay, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or no array of numbers.
-
-    Notes
-    -----
-    Near 0, where the difference would lose all digits, a polynomial, which the difference is
-    joined to at -1 and 1.
-
-    The error is at most, in float32 and float64: 4 and 6 ULP on NumPy, 5 and 5 on torch, 9 and
-    13 on JAX.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> tanh_shrink(np.asarray([0.0, 1000.0]))
-    array([  0., 999.])
-    """
-    return apply(_tanh_shrink, x)
-
-
-def _tanh_shrink(x: Any, xp: Any) -> Any:
-    z = bounded(x, xp, -1.0, 1.0)
-    square = z * z
-    near = z * square * polynomial(precision_of(x, xp).tanh_remainder, square)
-    return near + ((x - z) - (xp.tanh(x) - xp.tanh(z)))  # the rest is 0 from -1 to 1
+TANH = Activation(
+    _tanh,
+    derivative=lambda _x, y, _xp: 1.0 - y * y,
+    turns=(0.0,),
+    ulp=UlpBounds(numpy=(2, 3), torch=(1, 1), jax=(5, 8)),
+)
 
 
 def softsign(x: ArrayT, /) -> ArrayT:
@@ -179,17 +157,17 @@ def softsign(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape; booleans and integers become the library's default floating dtype.
+        Any shape. Booleans and integers are converted to the library's default floating dtype.
 
     Returns
     -------
     array
-        Like `x`, in [-1, 1], odd. The infinities give -1 and 1, NaN gives NaN.
+        Same shape and dtype as `x`, in [-1, 1], odd. The infinities give -1 and 1, NaN gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers.
+        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -197,13 +175,25 @@ def softsign(x: ArrayT, /) -> ArrayT:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> softsign(np.asarray([-np.inf, 0.0, 1.0]))
-    array([-1. ,  0. ,  0.5])
+    >>> softsign([-1.0, 0.0, 3.0])
+    array([-0.5 ,  0.  ,  0.75])
     """
     return apply(_softsign, x)
 
 
 def _softsign(x: Any, xp: Any) -> Any:
-    z = bounded(x, xp, -1e30, 1e30)  # inf / inf would be NaN; from far below 1e30 on it is 1
+    z = bounded(x, xp, -1e30, 1e30)  # inf / inf would be NaN; far below 1e30 the result is 1
     return z / (1.0 + xp.abs(z))
+
+
+def _softsign_derivative(x: Any, _y: Any, xp: Any) -> Any:
+    root = 1.0 / (1.0 + xp.abs(x))
+    return root * root
+
+
+SOFTSIGN = Activation(
+    _softsign,
+    derivative=_softsign_derivative,
+    turns=(0.0,),
+    ulp=UlpBounds(numpy=(2, 2), torch=(2, 2), jax=(2, 2)),
+)

@@ -1,12 +1,23 @@
-"""Softmax and its relatives: from logits to probabilities along one axis."""
+"""Softmax, its logarithm, and logsumexp, with their error bounds."""
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply, bounded, has_slow_rows
+from xpnet.arrays.namespace import apply, bounded
+from xpnet.functions.activation import Activation
+from xpnet.functions.along_axis import (
+    along_axis,
+    check_axis,
+    finite_or_nan,
+    lowest_below,
+    minus_peak,
+    peak_of,
+)
+from xpnet.functions.exponentials import EXPONENTIAL
 
-__all__ = ["check_axis", "log_softmax", "logsumexp", "softmax", "sparsemax"]
+__all__ = ["LOG_SOFTMAX", "SOFTMAX", "log_softmax", "log_softmax_bound", "logsumexp"]
+__all__ += ["logsumexp_bound", "softmax", "softmax_bound"]
 
 
 def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
@@ -15,36 +26,35 @@ def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers
-        Logits, in nats. Integers become the library's default floating dtype.
+        Logits, in nats. Integers are converted to the library's default floating dtype.
     axis : int, default -1
-        The axis of the classes.
+        Axis of the classes.
 
     Returns
     -------
     array
-        Probabilities, like `x`; they sum to 1 along `axis` within n * eps. -inf gives 0. Where
-        a NaN or inf stands, or all are -inf, the whole row is NaN, as in SciPy and torch. An
-        empty axis gives an empty array.
+        Probabilities, same shape and dtype as `x`. They sum to 1 along `axis` within n * eps. -inf
+        gives 0. A row with NaN or inf, or of -inf only, gives NaN, as in SciPy and torch. An empty
+        axis gives an empty array.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers, or `axis` is no whole number.
+        If `x` is complex or not numeric, or `axis` is not an integer.
     ValueError
         If `x` has no axis `axis`.
 
     Notes
     -----
-    The largest logit is subtracted first, so exp cannot overflow. The rounding of that
-    difference is amplified by exp: the relative error of a probability whose logit is d below the
-    largest of n is at most (d + log(n) + n + 12) * eps / 2 in float32 on NumPy, and what
-    `xpnet.functions.bounds.softmax_bound` says elsewhere; where it is below the smallest normal
-    number, it may be 0. The sum's part of it, n, is the worst case; one or two is usual.
+    The largest logit is subtracted first, so that exp cannot overflow. exp amplifies the rounding
+    of that difference: the relative error of a probability whose logit is d below the largest of n
+    is at most (d + log(n) + n + 12) * eps / 2 in float32 on NumPy; see
+    `xpnet.functions.softmax.softmax_bound` for other libraries. The term n of the sum is the worst
+    case; one or two is usual. A probability below the smallest normal number may be 0.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> softmax(np.asarray([1000.0, 1000.0]))
+    >>> softmax([1000.0, 1000.0])
     array([0.5, 0.5])
     """
     return apply(_softmax, x, axis=axis)
@@ -52,10 +62,38 @@ def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
 
 def _softmax(x: Any, xp: Any, *, axis: int = -1) -> Any:
     def along(x: Any, axis: int) -> Any:
-        exponentials = xp.exp(_below_peak(x, _peak(x, xp, axis), xp))
+        exponentials = xp.exp(minus_peak(x, peak_of(x, xp, axis), xp))
         return exponentials / xp.sum(exponentials, axis=axis, keepdims=True)
 
-    return _along_axis(along, x, xp, axis)
+    return along_axis(along, x, xp, axis)
+
+
+def _softmax_pullback(gradient: Any, _x: Any, y: Any, xp: Any) -> Any:
+    return y * (gradient - xp.sum(gradient * y, axis=-1, keepdims=True))
+
+
+SOFTMAX = Activation(_softmax, pullback=_softmax_pullback)
+
+
+def softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
+    """Return the bound of the relative error of softmax, where results are normal numbers.
+
+    Parameters
+    ----------
+    below : array
+        Distance of each logit from the largest of its row, in nats.
+    n : int
+        Length of a row.
+    library, dtype : str
+        As in `xpnet.functions.activation.Activation.ulp_bound`.
+
+    Notes
+    -----
+    With u = eps / 2, the relative errors are: u * below for the rounding of x - max, amplified by
+    exp; the error of exp; that of the sum of exponentials; and u for the division.
+    """
+    own = _exp_error(library, dtype)
+    return below * _unit(dtype) + own + _sum_error(n, library, dtype) + _rounding(dtype)
 
 
 def log_softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
@@ -64,34 +102,32 @@ def log_softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers
-        Logits, in nats. Integers become the library's default floating dtype.
+        Logits, in nats. Integers are converted to the library's default floating dtype.
     axis : int, default -1
-        The axis of the classes.
+        Axis of the classes.
 
     Returns
     -------
     array
-        Log-probabilities in nats, like `x`, at most 0. -inf gives -inf. Where a NaN or inf
-        stands, or all are -inf, the whole row is NaN. An empty axis gives an empty array.
+        Log-probabilities in nats, same shape and dtype as `x`, at most 0. -inf gives -inf. A row
+        with NaN or inf, or of -inf only, gives NaN. An empty axis gives an empty array.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers, or `axis` is no whole number.
+        If `x` is complex or not numeric, or `axis` is not an integer.
     ValueError
         If `x` has no axis `axis`.
 
     Notes
     -----
-    Not log(softmax(x)), which is -inf as soon as a probability underflows. The absolute error of
-    a result whose logit is d below the largest of n is at most
-    (2 d + 10 log(n) + n + 5) * eps / 2 nats in float32 on NumPy, and what
-    `xpnet.functions.bounds.log_softmax_bound` says elsewhere.
+    log(softmax(x)) would be -inf where a probability underflows. The absolute error of a result
+    whose logit is d below the largest of n is at most (2 d + 10 log(n) + n + 5) * eps / 2 nats in
+    float32 on NumPy; see `xpnet.functions.softmax.log_softmax_bound` for other libraries.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> log_softmax(np.asarray([0.0, -1000.0]))
+    >>> log_softmax([0.0, -1000.0])
     array([    0., -1000.])
     """
     return apply(_log_softmax, x, axis=axis)
@@ -99,16 +135,42 @@ def log_softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
 
 def _log_softmax(x: Any, xp: Any, *, axis: int = -1) -> Any:
     def along(x: Any, axis: int) -> Any:
-        peak = _peak(x, xp, axis)
-        shifted = _below_peak(x, peak, xp)
+        peak = peak_of(x, xp, axis)
+        shifted = minus_peak(x, peak, xp)
         log_sum = xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
         limits = xp.finfo(x.dtype)
-        # Below the largest number, x is lost in x - peak until it is about as large as its ULP.
-        # Of rows without a finite peak the sum is NaN, and so is everything.
-        lowest = bounded(_lowest(peak, xp), xp, high=-float(limits.max) * float(limits.eps) / 8.0)
+        # Below the dtype's lowest number, x is lost in x - peak until it is about its ULP. In rows
+        # without a finite peak the sum is NaN, and so is every result.
+        lowest = lowest_below(peak, xp)
+        lowest = bounded(lowest, xp, high=-float(limits.max) * float(limits.eps) / 8.0)
         return xp.where(x < lowest, -xp.inf, shifted) - log_sum
 
-    return _along_axis(along, x, xp, axis)
+    return along_axis(along, x, xp, axis)
+
+
+def _log_softmax_pullback(gradient: Any, _x: Any, y: Any, xp: Any) -> Any:
+    return gradient - xp.exp(y) * xp.sum(gradient, axis=-1, keepdims=True)
+
+
+LOG_SOFTMAX = Activation(_log_softmax, pullback=_log_softmax_pullback)
+
+
+def log_softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
+    """Return the bound of the absolute error of log_softmax, in nats.
+
+    Parameters
+    ----------
+    below, n, library, dtype
+        As in `softmax_bound`.
+
+    Notes
+    -----
+    The relative error of the sum is the absolute error of its logarithm, which is at most log(n)
+    with an error of 4 ULP. x - max and the result are rounded.
+    """
+    size = below + math.log(n)
+    own = _unit(dtype) * (below + 8.0 * math.log(n)) + _sum_error(n, library, dtype)
+    return own + _rounding(dtype) * size
 
 
 def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT:
@@ -117,33 +179,33 @@ def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT
     Parameters
     ----------
     x : array of real numbers
-        Logits, in nats. Integers become the library's default floating dtype.
+        Logits, in nats. Integers are converted to the library's default floating dtype.
     axis : int, default -1
-        The axis to sum over.
+        Axis to sum over.
     keepdims : bool, default False
-        Whether to keep that axis, with length 1.
+        If true, the axis is kept with length 1.
 
     Returns
     -------
     array
-        In nats. An infinity gives inf; all -inf, or an empty axis, gives -inf; NaN gives NaN.
+        In nats. A row with inf gives inf; a row of -inf only, or an empty one, gives -inf; NaN
+        gives NaN.
 
     Raises
     ------
     TypeError
-        If `x` is complex or no array of numbers, or `axis` is no whole number.
+        If `x` is complex or not numeric, or `axis` is not an integer.
     ValueError
         If `x` has no axis `axis`.
 
     Notes
     -----
     The absolute error of a result y over n logits is at most (abs(y) + 9 log(n) + n + 5) * eps / 2
-    nats in float32 on NumPy, and what `xpnet.functions.bounds.logsumexp_bound` says elsewhere.
+    nats in float32 on NumPy; see `xpnet.functions.softmax.logsumexp_bound` for other libraries.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> round(float(logsumexp(np.asarray([1000.0, 1000.0])) - 1000.0), 6)  # log(2)
+    >>> round(float(logsumexp([1000.0, 1000.0]) - 1000.0), 6)  # log(2)
     0.693147
     """
     return apply(_logsumexp, x, axis=axis, keepdims=keepdims)
@@ -152,128 +214,53 @@ def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT
 def _logsumexp(x: Any, xp: Any, *, axis: int = -1, keepdims: bool = False) -> Any:
     def along(x: Any, axis: int) -> Any:
         peak = xp.max(x, axis=axis, keepdims=True)
-        below = _below_peak(x, _finite(peak, xp), xp)
+        below = minus_peak(x, finite_or_nan(peak, xp), xp)
         log_sum = xp.log(xp.sum(xp.exp(below), axis=axis, keepdims=True))
-        # Without a finite peak the sum is NaN, and the peak itself is the answer.
+        # Without a finite peak the sum is NaN, and the peak itself is the result.
         return xp.where(xp.isfinite(peak), log_sum, 0.0) + peak
 
     check_axis(x, axis)
     if 0 in x.shape:
         result = xp.sum(x, axis=axis, keepdims=True) - xp.inf
     else:
-        result = _along_axis(along, x, xp, axis)
+        result = along_axis(along, x, xp, axis)
     return result if keepdims else xp.squeeze(result, axis=axis)
 
 
-def sparsemax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
-    """Sparsemax: the point nearest to x, along an axis, among the probability vectors.
+def logsumexp_bound(result: Any, n: int, library: str, dtype: str) -> Any:
+    """Return the bound of the absolute error of logsumexp, in nats.
 
     Parameters
     ----------
-    x : array of real numbers
-        Integers become the library's default floating dtype.
-    axis : int, default -1
-        The axis of the classes.
-
-    Returns
-    -------
-    array
-        Probabilities, like `x`, of which those far below the largest are exactly 0. -inf gives
-        0. Where a NaN or inf stands, or all are -inf, the whole row is NaN. An empty axis gives an
-        empty array.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or no array of numbers, or `axis` is no whole number.
-    ValueError
-        If `x` has no axis `axis`.
-
-    Notes
-    -----
-    By sorting. The absolute error over n numbers is at most (n + 2) * eps / 2.
-
-    References
-    ----------
-    Martins and Astudillo (2016), "From softmax to sparsemax", arXiv:1602.02068.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sparsemax(np.asarray([0.0, 1.0, 1.5]))
-    array([0.  , 0.25, 0.75])
+    result : array
+        The results.
+    n, library, dtype
+        As in `softmax_bound`.
     """
-    return apply(_sparsemax, x, axis=axis)
+    own = 8.0 * math.log(n) * _unit(dtype) + _sum_error(n, library, dtype)
+    return own + _rounding(dtype) * abs(result)
 
 
-def _sparsemax(x: Any, xp: Any, *, axis: int = -1) -> Any:
-    def along(x: Any, axis: int) -> Any:
-        # Of the probabilities, none is above 0 that lies 1 or more below the largest.
-        shifted = bounded(_below_peak(x, _peak(x, xp, axis), xp), xp, low=-2.0)
-        descending = -xp.sort(-shifted, axis=axis)
-        sums = xp.cumulative_sum(descending, axis=axis)
-        ranks = xp.cumulative_sum(xp.ones_like(x), axis=axis)
-        # With as many probabilities above 0 as there really are, this is at its largest.
-        return bounded(
-            shifted - xp.max((sums - 1.0) / ranks, axis=axis, keepdims=True), xp, low=0.0
-        )
+def _sum_error(n: int, library: str, dtype: str) -> float:
+    """Return the relative error of the sum of exp(x - max) over a row of n numbers.
 
-    return _along_axis(along, x, xp, axis)
-
-
-def _along_axis(along: Callable[[Any, int], Any], x: Any, xp: Any, axis: int) -> Any:
-    """Return ``along(x, axis)``, by columns where rows are short and columns faster.
-
-    Like `x` where there is nothing along the axis, since no library takes its maximum.
+    The errors are: the rounding of x - max, whose mean, weighted by the terms, is at most
+    log(n) * u; that of exp; and u for each of n - 1 additions.
     """
-    check_axis(x, axis)
-    if 0 in x.shape:
-        return x
-    if not has_slow_rows(x, xp, axis):
-        return along(x, axis)
-    *shape, n = x.shape
-    result = along(_transposed(xp.reshape(x, (-1, n)), xp), 0)
-    return xp.reshape(_transposed(result, xp), (*shape, result.shape[0]))
+    return (math.log(n) + n - 1) * _unit(dtype) + _exp_error(library, dtype)
 
 
-def _transposed(x: Any, xp: Any) -> Any:
-    """Return a matrix's transpose, copied, so that its rows lie together in memory."""
-    n_rows, n_columns = x.shape
-    return xp.reshape(xp.reshape(xp.permute_dims(x, (1, 0)), (-1,)), (n_columns, n_rows))
+def _exp_error(library: str, dtype: str) -> float:
+    """Return the relative error of exp: an ULP is at most eps."""
+    computed = "float64" if dtype == "float64" else "float32"
+    return 2.0 * _unit(dtype) * EXPONENTIAL.ulp_bound(library, computed)
 
 
-def _peak(x: Any, xp: Any, axis: int) -> Any:
-    return _finite(xp.max(x, axis=axis, keepdims=True), xp)
+def _unit(dtype: str) -> float:
+    """Return half of eps of the dtype of the computation."""
+    return 2.0**-53 if dtype == "float64" else 2.0**-24
 
 
-def _finite(peak: Any, xp: Any) -> Any:
-    """Return NaN for infinity, which NumPy would warn of if it were taken from another."""
-    return xp.where(xp.isfinite(peak), peak, xp.nan)
-
-
-def _below_peak(x: Any, peak: Any, xp: Any) -> Any:
-    """Return x - peak; about the dtype's lowest number where that would overflow."""
-    return xp.maximum(x, _lowest(peak, xp)) - peak
-
-
-def _lowest(peak: Any, xp: Any) -> Any:
-    """Return the lowest x whose x - peak does not overflow."""
-    return xp.maximum(peak, 0.0) - float(xp.finfo(peak.dtype).max)
-
-
-def check_axis(x: Any, axis: int) -> None:
-    """Refuse an axis that `x` does not have, in the same words for every library.
-
-    Raises
-    ------
-    TypeError
-        If `axis` is no whole number.
-    ValueError
-        If `axis` is not in -ndim .. ndim - 1.
-    """
-    if not hasattr(axis, "__index__"):
-        msg = f"`axis` must be a whole number; got {axis!r}"
-        raise TypeError(msg)
-    if not -x.ndim <= axis < x.ndim:
-        msg = f"`axis` must be one of the array's {x.ndim} axes; got {axis}"
-        raise ValueError(msg)
+def _rounding(dtype: str) -> float:
+    """Return the relative error of rounding the result to its dtype."""
+    return {"float16": 2.0**-11, "bfloat16": 2.0**-8}.get(dtype, _unit(dtype))

@@ -84,7 +84,7 @@ def verify(
         twice these bounds.
     absolute_error : float, default 0
         Allowed absolute error of a runtime's activations, in units in the last place of 1, in
-        addition to the bounds in `xpnet.functions.bounds`.
+        addition to the bounds in `xpnet.functions`.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""The functions of xpnet in arithmetic of any precision, written as they are defined.
+"""Definitions of the functions in arbitrary precision.
 
-Nothing here is clever, because precision is free: `value` and `row_values` choose enough of it.
+The formulas are the plain definitions: `value` and `row_values` choose a sufficient precision.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from mpmath import mp, mpf
 
 __all__ = ["ELEMENTWISE", "ROWS", "row_values", "value"]
 
-# Of the definition of SELU: the fixed point of mean 0 and variance 1.
+# Constants of SELU, whose fixed point has mean 0 and variance 1.
 SELU_SCALE = "1.0507009873554804934193349852946"
 SELU_ALPHA = "1.6732632423543772848170429916717"
 
@@ -166,7 +166,7 @@ def logsumexp(row):
 
 
 def sparsemax(row):
-    """Project the row onto the probabilities: what exceeds a level that makes the sum 1."""
+    """Project the row onto the probabilities: the excess over a level that makes the sum 1."""
     ordered = sorted(row, reverse=True)
     sums = [mp.fsum(ordered[: k + 1]) for k in range(len(row))]
     n_kept = max(k for k, x in enumerate(ordered, 1) if 1 + k * x > sums[k - 1])

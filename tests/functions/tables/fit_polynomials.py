@@ -1,7 +1,7 @@
-"""Fit the polynomials of xpnet/functions/special.py with mpmath, and print them.
+"""Fit the polynomials of xpnet/functions/dtype_constants.py with mpmath, and print them.
 
-Each interpolates its function at Chebyshev points, which comes within a small factor of the best
-polynomial of that degree; the degree is the least whose error is below the rounding errors.
+Each polynomial interpolates its function at Chebyshev points, which is within a small factor of the
+best polynomial of that degree. The degree is the lowest with an error below the rounding errors.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def tanh_remainder(degree: int) -> list[float]:
     return interpolate(function, 0, 1, degree)
 
 
-# By precision (bits of the dtype) and name, as in xpnet.functions.special.
+# By bits of the dtype and name, as in xpnet.functions.dtype_constants.
 FITS = {
     32: {
         "erf": erf_exponent(3.92, 10),

@@ -1,15 +1,17 @@
 """Write the tables of true values that `tests/functions/test_tables.py` reads.
 
-    python tests/functions/tables/make_tables.py
+    python tests/functions/tables/make_tables.py [NAME ...]
 
-There is a file per function. A line holds the options, the dtype, the bits of x, the bits of the
-number nearest to the true value y, and what is left of y, in ULP of y: y = nearest + rest * ULP.
-A rest of +0.000 or -0.000 was rounded, 0 is exact. In the tables of functions along an axis a
-line is a row of numbers. The points are drawn by generators of pseudo-random numbers with fixed
-seeds, so the files are the same on every machine, and change only with this program.
+Without names, the tables of all functions are written, one file per function. A line holds the
+options, the dtype, the bits of x, the bits of the number nearest to the true value y, and the
+remainder in ULP of y: y = nearest + rest * ULP. A rest of +0.000 or -0.000 was rounded, 0 is exact.
+In the tables of functions along an axis a line is a row of numbers. Points are drawn by
+pseudo-random generators with fixed seeds, so the files are the same on every machine, and change
+only with this program.
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -22,7 +24,7 @@ from rounding import FORMATS, from_bits, nearest, to_bits
 N_POINTS = 120
 HEADER = "options,dtype,x,nearest,rest\n"
 
-# The options of the functions that have some; the defaults first.
+# Options of the functions that have some, the defaults first.
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "leaky_relu": [{}, {"negative_slope": 0.25}],
     "elu": [{}, {"alpha": 1.5}],
@@ -34,7 +36,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "soft_shrink": [{}, {"threshold": 1.25}],
     "threshold": [{"threshold": 0.5, "value": -20.0}, {"threshold": -1.25, "value": 0.0}],
 }
-# Where a function is defined by another formula, beside 0.
+# Points other than 0 where the formula of a function changes.
 KINKS = {
     "relu6": [6.0],
     "hard_sigmoid": [-3.0, 3.0],
@@ -46,7 +48,7 @@ KINKS = {
     "sparse_plus": [-1.0, 1.0],
     "sparse_sigmoid": [-1.0, 1.0],
 }
-# Intervals in which well-known formulas lose digits, overflow or vanish too early.
+# Intervals where well-known formulas lose digits, overflow or vanish too early.
 HARD = {
     "sigmoid": [(-104, -86), (-90, -87), (14, 40)],
     "tanh": [(-1e-3, 1e-3), (0.5, 0.7), (7, 10), (16, 20)],
@@ -85,14 +87,14 @@ WORST = {
     "tanh_shrink": "3f81818d bf80cd90 3f807605 bf81c5fc",
     "sparse_plus": "3ed165c2 3ed3569a",
 }
-# How many rows there are of each length.
+# Number of rows of each length.
 ROWS_OF_LENGTH = {2: 7, 3: 7, 7: 7, 12: 7, 40: 1, 101: 1}
 
 
 def main() -> None:
-    """Write every table."""
+    """Write the tables of the command line."""
     folder = Path(__file__).parent
-    for name in [*exact.ELEMENTWISE, *exact.ROWS]:
+    for name in sys.argv[1:] or [*exact.ELEMENTWISE, *exact.ROWS]:
         (folder / f"{name}.csv").write_text("".join([HEADER, *lines(name)]), newline="\n")
 
 
@@ -121,18 +123,18 @@ def line(name: str, options: dict[str, Any], dtype: str, x: list[float]) -> str:
 
 
 def as_text(options: dict[str, Any]) -> str:
-    """Return options as the tables hold them: alpha=1.5, or threshold=0.5;value=-20.0."""
+    """Return options as a string such as threshold=0.5;value=-20.0."""
     return ";".join(f"{key}={option}" for key, option in options.items())
 
 
 def as_number(number: float, dtype: str) -> float:
-    """Return the finite number of the dtype that is nearest to a number."""
+    """Return the finite number of the dtype nearest to a number."""
     largest = FORMATS[dtype].largest
     return nearest(mpf(min(max(number, -largest), largest)), dtype)[0]
 
 
 def neighbour(number: float, steps: int, dtype: str) -> float:
-    """Return the number so many steps farther from 0 than a number (not 0) of the dtype."""
+    """Return the number that is some steps farther from 0 than a nonzero number of the dtype."""
     bits = to_bits(number, dtype)
     return from_bits(f"{int(bits, 16) + steps:0{len(bits)}x}", dtype)
 
@@ -164,9 +166,9 @@ def draw_points(name: str, options: dict[str, Any], dtype: str, draw: Random) ->
 
 
 def fill(edges: list[float], dtype: str, draw: Random) -> Iterator[float]:
-    """Yield numbers of every kind: ordinary ones, of every magnitude, and out into the tails."""
+    """Yield numbers of ordinary size, of every magnitude, and in the tails."""
     form = FORMATS[dtype]
-    # Beyond this, exp(-x) is lost beside 1.
+    # Beyond this, 1 + exp(-x) rounds to 1.
     reach = form.digits * 0.83
     low = max([edge for edge in edges if edge < -1], default=-reach)
     high = min([edge for edge in edges if edge > 1], default=reach)
@@ -189,9 +191,9 @@ def sign(draw: Random) -> int:
 
 
 def find_edges(function: Callable[[float], mpf], dtype: str) -> list[float]:
-    """Return where the function's magnitude passes the ends of the dtype's normal numbers.
+    """Return where the function's magnitude crosses the limits of the dtype's normal numbers.
 
-    The magnitude must be monotone from 1 to each end of the dtype's numbers.
+    The magnitude must be monotone from 1 to each end of the dtype's range.
     """
     form = FORMATS[dtype]
     edges = []
@@ -205,7 +207,7 @@ def find_edges(function: Callable[[float], mpf], dtype: str) -> list[float]:
 
 
 def bisect(function: Callable[[float], mpf], a: float, b: float, level: float, dtype: str) -> float:
-    """Return a number between a and b near which the function's magnitude passes a level."""
+    """Return a number between a and b where the function's magnitude crosses a level."""
     is_above = abs(function(a)) > level
     low, high = (int(to_bits(number, dtype), 16) for number in (a, b))
     width = len(to_bits(a, dtype))
@@ -219,7 +221,7 @@ def bisect(function: Callable[[float], mpf], a: float, b: float, level: float, d
 
 
 def draw_rows(name: str, dtype: str, draw: Random) -> list[list[float]]:
-    """Return rows whose numbers lie from a thousandth to 200 apart."""
+    """Return rows whose numbers are from 0.001 to 200 apart."""
     rows = []
     for length, count in ROWS_OF_LENGTH.items():
         n = length + length % 2 if name == "glu" else length

@@ -120,7 +120,7 @@ def error_bound(
     roundoff. The bounds hold for every order of summation, with or without fused multiply-add,
     and for a scale that is folded into the weights, as long as the weights stay normal numbers.
     The error of each activation function is taken from the measured bounds in
-    `xpnet.functions.bounds`, the largest of all libraries. Not covered: units with equal weights,
+    `xpnet.functions`, the largest of all libraries. Not covered: units with equal weights,
     whose rounding errors are equal too, and equal terms that are added one by one.
 
     The true values are computed in float64. For a float64 network their own error is as large as

@@ -9,12 +9,8 @@ import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.bounds import (
-    log_softmax_bound,
-    softmax_bound,
-    sparsemax_bound,
-    ulp_bound,
-)
+from xpnet.functions.softmax import log_softmax_bound, softmax_bound
+from xpnet.functions.sparsemax import sparsemax_bound
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 
@@ -136,11 +132,8 @@ def in_float64(network: Network) -> Network:
 def relative_error(layer: Dense, precision: FloatFormat) -> float:
     """Return the largest relative error of an elementwise activation, in any library."""
     row = ACTIVATIONS[layer.activation]
-    is_by_tanh = row.name == "gelu" and layer.options["approximate"] == "tanh"
-    name = "gelu_tanh" if is_by_tanh else row.name
-    ulp = max(ulp_bound(name, library, precision.name) for library in _LIBRARIES)
-    if layer.options.get("beta", 1.0) != 1.0:  # see xpnet.functions.bounds
-        ulp += 2.0
+    bounds = (row.ulp_bound(name, precision.name, **layer.options) for name in _LIBRARIES)
+    ulp = max(bounds)
     if layer.options and precision.unit > 2.0**-24:  # they are rounded to float32 only
         ulp = max(ulp, 1.0)
     return 2.0 * precision.unit * ulp

@@ -1,0 +1,68 @@
+"""Reductions along an axis, in the form that softmax and its relatives need."""
+
+from collections.abc import Callable
+from typing import Any
+
+from xpnet.arrays.namespace import has_slow_rows
+
+__all__ = ["along_axis", "check_axis", "finite_or_nan", "lowest_below", "minus_peak"]
+__all__ += ["peak_of"]
+
+
+def along_axis(function: Callable[[Any, int], Any], x: Any, xp: Any, axis: int) -> Any:
+    """Return ``function(x, axis)``, by way of a transposed copy where columns are faster.
+
+    An array without elements is returned as it is, since no library takes its maximum.
+    """
+    check_axis(x, axis)
+    if 0 in x.shape:
+        return x
+    if not has_slow_rows(x, xp, axis):
+        return function(x, axis)
+    *shape, n = x.shape
+    result = function(_transposed(xp.reshape(x, (-1, n)), xp), 0)
+    return xp.reshape(_transposed(result, xp), (*shape, result.shape[0]))
+
+
+def _transposed(x: Any, xp: Any) -> Any:
+    """Return a contiguous copy of the transpose of a matrix."""
+    n_rows, n_columns = x.shape
+    return xp.reshape(xp.reshape(xp.permute_dims(x, (1, 0)), (-1,)), (n_columns, n_rows))
+
+
+def check_axis(x: Any, axis: int) -> None:
+    """Validate `axis`, with the same messages for every library.
+
+    Raises
+    ------
+    TypeError
+        If `axis` is not an integer.
+    ValueError
+        If `axis` is not in -ndim .. ndim - 1.
+    """
+    if not hasattr(axis, "__index__"):
+        msg = f"`axis` must be an integer; got {axis!r}"
+        raise TypeError(msg)
+    if not -x.ndim <= axis < x.ndim:
+        msg = f"`axis` must be one of the array's {x.ndim} axes; got {axis}"
+        raise ValueError(msg)
+
+
+def peak_of(x: Any, xp: Any, axis: int) -> Any:
+    """Return the maximum along an axis of length 1; NaN where it is infinite."""
+    return finite_or_nan(xp.max(x, axis=axis, keepdims=True), xp)
+
+
+def finite_or_nan(x: Any, xp: Any) -> Any:
+    """Replace infinities by NaN: NumPy warns of inf - inf, not of NaN."""
+    return xp.where(xp.isfinite(x), x, xp.nan)
+
+
+def minus_peak(x: Any, peak: Any, xp: Any) -> Any:
+    """Return x - peak, or about the dtype's lowest number where that would overflow."""
+    return xp.maximum(x, lowest_below(peak, xp)) - peak
+
+
+def lowest_below(peak: Any, xp: Any) -> Any:
+    """Return the lowest x for which x - peak does not overflow."""
+    return xp.maximum(peak, 0.0) - float(xp.finfo(peak.dtype).max)
