@@ -1,4 +1,4 @@
-"""The curves are the functions, and every one of them can be seen."""
+"""Plot of activation functions: values, legend and arguments."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def test_all_fit_into_the_figure() -> None:
 @pytest.mark.parametrize(
     "names", [["bogus"], ["relu", "bogus"], ["softmax"], ["relu", "log_softmax"], ["sparsemax"]]
 )
-def test_a_name_of_no_curve(names: list[str]) -> None:
+def test_unknown_names(names: list[str]) -> None:
     message = f"`names` must be of {', '.join(ELEMENTWISE)}; got '{names[-1]}'"
     with pytest.raises(ValueError, match=f"^{message}$"):
         draw_activations(names)

@@ -1,4 +1,4 @@
-"""Every share is a point at its height, and what has no place on the scale has its row."""
+"""Plot of differences as fractions of their bounds: points, extra rows and marks."""
 
 import math
 import re
@@ -13,7 +13,7 @@ SHARES = {"gpu:0 (cupy)": [0.0, 0.01, 0.1], "torch": [0.001, 30.0, 1000.0]}
 
 
 def draw(shares, stages=STAGES, **options):
-    """Return the axes of a picture that was really drawn, without a warning."""
+    """Return the axes of a picture, rendered without a warning."""
     figure = draw_agreement(stages, shares, **options)
     FigureCanvasAgg(figure).draw()
     return figure.axes[0]
@@ -24,7 +24,7 @@ def curve(axes, name):
 
 
 def points(axes, row):
-    """Return the places of the points in a special row."""
+    """Return the places of the points in an extra row."""
     height = next(
         tick
         for tick, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
@@ -64,7 +64,7 @@ def test_the_scale_names_shares():
     }
 
 
-def test_points_of_a_stage_lie_beside_each_other_in_order():
+def test_points_of_a_stage_are_side_by_side():
     axes = draw(SHARES)
     first, second = (curve(axes, name).get_xdata() for name in SHARES)
     assert [round(float(x)) for x in first] == [0, 1, 2]
@@ -96,7 +96,7 @@ def test_a_share_of_one_is_inside():
     assert rings(draw({"numpy": [1.0, 1.0, math.nextafter(1.0, 2.0)]})) == [(2, pytest.approx(0.0))]
 
 
-def test_rows_of_their_own():
+def test_extra_rows():
     axes = draw({"numpy": [0.0, None, math.nan], "torch": [0.1, 0.0, math.inf]})
     assert points(axes, "equal") == pytest.approx([-0.125, 1.125])
     assert points(axes, "no bound") == pytest.approx([0.875])
@@ -109,7 +109,7 @@ def test_rows_of_their_own():
     assert [place for place, _ in rings(axes)] == [2, 2]
 
 
-def test_rows_that_are_not_needed_are_not_there():
+def test_there_are_no_unused_rows():
     assert not {"no bound", "equal", "NaN or infinite"} & set(labels(draw({"a": [0.1, 0.2, 0.3]})))
 
 
@@ -129,7 +129,7 @@ def test_any_number_of_stages_and_computations(n_stages, n_computations):
     axes = draw({f"library {i}": [0.5] * n_stages for i in range(n_computations)}, stages)
     width, height = axes.figure.get_size_inches()
     assert width <= 40.0
-    # The names leave room for what they name.
+    # The labels leave room for the axes.
     assert axes.get_window_extent().height > 0.3 * height * axes.figure.dpi
 
 
@@ -151,11 +151,11 @@ def test_long_names_are_shortened_and_no_name_is_a_formula():
     [
         ([], {"numpy": []}, "`stages` and `shares` must not be empty; got 0 and 1"),
         (STAGES, {}, "`stages` and `shares` must not be empty; got 3 and 0"),
-        (STAGES, {"numpy": [0.5]}, "`shares` must have 3 numbers each; got 1 of 'numpy'"),
-        (["input"], {"numpy": [-0.5]}, "`shares` must not be negative; got -0.5 of 'numpy'"),
-        (["input"], {"numpy": [-math.inf]}, "must not be negative; got -inf of 'numpy'"),
+        (STAGES, {"numpy": [0.5]}, "`shares` must have 3 numbers each; got 1 for 'numpy'"),
+        (["input"], {"numpy": [-0.5]}, "`shares` must not be negative; got -0.5 for 'numpy'"),
+        (["input"], {"numpy": [-math.inf]}, "must not be negative; got -inf for 'numpy'"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(stages, shares, message):
+def test_invalid_arguments(stages, shares, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         draw_agreement(stages, shares)

@@ -1,4 +1,4 @@
-"""Images in a grid: what is drawn, where, and that it can be read."""
+"""Grid of images: placement, titles and gray levels."""
 
 import io
 from itertools import combinations
@@ -46,7 +46,7 @@ def test_shapes(shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 7), (2, 3, 4, 3), (9,), (2, 0)])
-def test_shapes_that_are_no_images(shape: tuple[int, ...]) -> None:
+def test_shapes_that_are_not_images(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"must be square to be shown; got the shape \("):
         as_images(np.zeros(shape))
 
@@ -54,7 +54,7 @@ def test_shapes_that_are_no_images(shape: tuple[int, ...]) -> None:
 def test_labels_and_predictions() -> None:
     images = np.zeros((3, 4, 4), np.uint8)
     figure = draw_images(images, ["1", "2", "3"], ["1", "7", "3"])
-    assert titles(figure) == ["1", "2, taken for 7", "3"]
+    assert titles(figure) == ["1", "2, predicted 7", "3"]
     colors = [text.get_color() for text in figure.axes[0].texts]
     assert colors == ["black", "tab:red", "black"]
 
@@ -74,10 +74,10 @@ def test_neither() -> None:
 
 def test_long_names_are_cut_and_broken() -> None:
     figure = draw_images(np.zeros((1, 4, 4), np.uint8), ["x" * 100], ["two\nlines"])
-    assert titles(figure) == [f"{'x' * 21}...,\ntaken for two lines"]
+    assert titles(figure) == [f"{'x' * 21}...,\npredicted two lines"]
 
 
-def test_dollars_are_no_mathematics() -> None:
+def test_dollars_are_not_formulas() -> None:
     figure = draw_images(np.zeros((1, 4, 4), np.uint8), [r"$\nosuchcommand$"])
     assert pixels(figure).min() < 100
 
@@ -170,7 +170,7 @@ def test_a_picture_is_not_empty() -> None:
         assert picture.convert("L").getextrema() == (0, 255)
 
 
-def test_as_many_as_it_holds() -> None:
+def test_the_largest_number_of_images() -> None:
     figure = draw_images(np.zeros((MOST_IMAGES, 1, 1), np.uint8))
     assert len(figure.axes[0].images) == 2500
 

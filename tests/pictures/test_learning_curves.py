@@ -1,4 +1,4 @@
-"""The picture of a training."""
+"""Learning curves."""
 
 import numpy as np
 import pytest
@@ -34,11 +34,12 @@ def test_loss_and_accuracy_of_both():
     loss, accuracy = draw_learning(history, title="a network").axes
     for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
         lines = curves(axes)
-        assert set(lines) == {"learned from", "held out"}
-        assert list(lines["learned from"].get_xdata()) == [1, 2, 3, 4, 5]
-        assert list(lines["learned from"].get_ydata()) == [getattr(e, name) for e in history]
-        found = list(lines["held out"].get_ydata())
+        assert set(lines) == {"training", "held-out"}
+        assert list(lines["training"].get_xdata()) == [1, 2, 3, 4, 5]
+        assert list(lines["training"].get_ydata()) == [getattr(e, name) for e in history]
+        found = list(lines["held-out"].get_ydata())
         assert found == [getattr(e, f"validation_{name}") for e in history]
+        assert axes.get_ylabel() == name
     assert loss.get_yscale() == "log"
 
 
@@ -49,18 +50,18 @@ def test_the_best_epoch_is_marked():
 
 def test_nothing_held_out():
     loss, accuracy = draw_learning(epochs(3, held_out=False)).axes
-    assert set(curves(loss)) == set(curves(accuracy)) == {"learned from"}
+    assert set(curves(loss)) == set(curves(accuracy)) == {"training"}
     assert not accuracy.texts
 
 
 def test_a_regression_has_no_accuracy():
     (loss,) = draw_learning(epochs(3, accuracy=False)).axes
-    assert set(curves(loss)) == {"learned from", "held out"}
+    assert set(curves(loss)) == {"training", "held-out"}
 
 
 def test_a_single_epoch_is_a_point():
     loss, _ = draw_learning(epochs(1)).axes
-    assert curves(loss)["learned from"].get_marker() == "o"
+    assert curves(loss)["training"].get_marker() == "o"
 
 
 def test_no_epochs():

@@ -1,4 +1,4 @@
-"""Figures become files, whole or not at all."""
+"""Figures as files: names, formats and atomic writing."""
 
 import sys
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_force_replaces_it(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(MAGIC[".png"])
 
 
-def test_another_suffix_is_refused(tmp_path: Path) -> None:
+def test_another_suffix_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must end in"):
         save_figure(new_figure(1.0, 1.0), tmp_path / "figure.jpg")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Every speed is a point at its place, and the fastest one is marked and told."""
+"""Plot of throughput over the batch size."""
 
 import re
 
@@ -12,7 +12,7 @@ BEST, MEDIAN = [25_000.0, 180_000.0, 1_000_000.0, 700_000.0], [24e3, 170e3, 900e
 
 
 def draw(sizes=SIZES, best=BEST, median=MEDIAN, **options):
-    """Return the axes of a picture that was really drawn, without a warning."""
+    """Return the axes of a picture, rendered without a warning."""
     figure = draw_throughput(sizes, best, median, **options)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -31,7 +31,7 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def test_the_speeds_are_where_they_should_be():
+def test_each_speed_is_a_point():
     axes = draw()
     found = curves(axes)
     assert found["best round"] == [list(pair) for pair in zip(SIZES, BEST, strict=True)]
@@ -53,7 +53,7 @@ def test_against_another_size_than_one():
     assert "123 times as fast\nas in batches of 32" in texts(axes)
 
 
-def test_a_small_gain_is_told_below_the_curve():
+def test_a_small_gain_is_written_below_the_curve():
     axes = draw([1, 2, 3], [100.0, 110.0, 105.0], [100.0, 110.0, 105.0])
     text = next(text for text in axes.texts if "times" in text.get_text())
     assert text.get_text() == "1.1 times as fast\nas one by one"
@@ -79,7 +79,7 @@ def test_the_axes_are_named_and_numbered():
     assert {"50,000", "100,000", "1 million", "2 million"} <= set(numbers)
 
 
-def test_sizes_that_lie_close_are_not_written_on_each_other():
+def test_labels_of_close_sizes_do_not_overlap():
     axes = draw([100, 101, 102, 1000], BEST, MEDIAN)
     assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "1,000"]
 
@@ -100,15 +100,15 @@ def test_a_long_title_is_cut_after_two_lines():
 @pytest.mark.parametrize(
     ("sizes", "best", "message"),
     [
-        ([], [], "equally many, and at least one; got 0, 0 and 4"),
-        ([1, 2], [1.0], "equally many, and at least one; got 2, 1 and 4"),
-        ([1, 2, 2, 3], BEST, "must rise from 1 or more; got [1, 2, 2, 3]"),
-        ([0, 1, 2, 3], BEST, "must rise from 1 or more; got [0, 1, 2, 3]"),
+        ([], [], "same length of at least 1; got 0, 0 and 4"),
+        ([1, 2], [1.0], "same length of at least 1; got 2, 1 and 4"),
+        ([1, 2, 2, 3], BEST, "must be positive and ascending; got [1, 2, 2, 3]"),
+        ([0, 1, 2, 3], BEST, "must be positive and ascending; got [0, 1, 2, 3]"),
         (SIZES, [0.0, *BEST[1:]], "must be positive and finite; got 0.0"),
         (SIZES, [*BEST[:3], float("inf")], "must be positive and finite; got inf"),
         (SIZES, [*BEST[:3], float("nan")], "must be positive and finite; got nan"),
     ],
 )
-def test_what_cannot_be_drawn(sizes, best, message):
+def test_invalid_arguments(sizes, best, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         draw_throughput(sizes, best, MEDIAN)

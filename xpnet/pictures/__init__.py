@@ -1,1 +1,1 @@
-"""Images and curves, for people who would rather look than read. Needs matplotlib."""
+"""Images and curves, drawn with matplotlib."""

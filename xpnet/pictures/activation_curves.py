@@ -1,4 +1,4 @@
-"""The curves of activation functions."""
+"""Plot of activation functions."""
 
 import math
 from collections.abc import Sequence
@@ -13,16 +13,18 @@ from xpnet.pictures.saving import new_figure
 __all__ = ["draw_activations"]
 
 _STYLES = ("-", "--", "-.", ":")
-_PER_COLUMN = 16
+_NAMES_PER_COLUMN = 16
 
 
 def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: float = 5.0) -> Any:
-    """Return a figure of elementwise activations, by their names in the table, over [start, stop].
+    """Return a figure of elementwise activations on [start, stop].
 
     Raises
     ------
     ValueError
-        If a name is not in the table or not elementwise, or the interval is empty.
+        If a name is not an elementwise activation, or the interval is empty.
+    ModuleNotFoundError
+        If matplotlib is not installed.
     """
     known = sorted(name for name, row in ACTIVATIONS.items() if row.is_elementwise)
     for name in names:
@@ -33,21 +35,21 @@ def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: floa
         msg = f"`start` must be below `stop`; got {start} and {stop}"
         raise ValueError(msg)
     names = list(dict.fromkeys(names))
-    columns = math.ceil(len(names) / _PER_COLUMN)
-    beside = 0.0 if columns == 1 else 1.8 * columns  # inches: a legend that hides no curve
-    figure = new_figure(6.4 + beside, 4.8, layout="constrained")
+    n_columns = math.ceil(len(names) / _NAMES_PER_COLUMN)
+    legend_width = 0.0 if n_columns == 1 else 1.8 * n_columns  # inches, beside the axes
+    figure = new_figure(6.4 + legend_width, 4.8, layout="constrained")
     axes = figure.subplots()
     x = np.linspace(start, stop, 2001)
-    # Where curves coincide, as relu and the identity do, the lower shows through the upper's gaps.
+    # Where curves coincide, as relu and the identity do, the gaps of the upper show the lower.
     for name, style in zip(names, cycle(_STYLES), strict=False):
-        above = 2 + _STYLES.index(style)
-        axes.plot(x, ACTIVATIONS[name].function(x, np), style, label=name, zorder=above)
+        order = 2 + _STYLES.index(style)
+        axes.plot(x, ACTIVATIONS[name].function(x, np), style, label=name, zorder=order)
     axes.set_xlabel("x")
     axes.set_ylabel("activation")
     axes.margins(y=0.05)
     axes.grid(alpha=0.3)
-    if columns == 1:
+    if n_columns == 1:
         axes.legend()
     else:
-        figure.legend(loc="outside right upper", ncols=columns)
+        figure.legend(loc="outside right upper", ncols=n_columns)
     return figure
