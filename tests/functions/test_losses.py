@@ -1,4 +1,4 @@
-"""Losses and their slopes, on every backend."""
+"""Losses and their derivatives, on every backend."""
 
 import itertools
 import math
@@ -12,8 +12,8 @@ import xpnet
 from xpnet.functions.losses import LOSSES
 
 INF, NAN = math.inf, math.nan
-# As far as a loss may be from the true one, in roundings: sums of some dozen numbers, of which
-# each has a logarithm and an exponential behind it.
+# Largest error of a loss, in roundings: a sum of some dozen numbers, each computed with a logarithm
+# and an exponential.
 ROUNDINGS = {"float16": 4, "float32": 64, "float64": 64}
 DIGITS = {"float16": 11, "float32": 24, "float64": 53}
 
@@ -39,7 +39,7 @@ def test_cross_entropy_is_the_mean_negative_log_probability(xp_backend, axis, la
     )
 
 
-# Rows of logits: ordinary ones, far ones, and one so sure that log(1 + tiny) is all that is left.
+# Rows of logits: ordinary, far apart, and one whose loss is log(1 + tiny).
 LOGITS = [[0.5, -1.25, 2.0], [30.0, -20.0, 29.5], [700.0, -700.0, 0.0], [40.0, 0.0, -3.0]]
 
 
@@ -59,7 +59,7 @@ def true_binary(logits, targets):
 
 
 @pytest.mark.parametrize("dtype", DIGITS)
-def test_cross_entropy_is_true(xp_backend, dtype):
+def test_cross_entropy_is_accurate(xp_backend, dtype):
     for i, place in itertools.product(range(len(LOGITS)), range(3)):
         with mpmath.workdps(400):
             expected = true_cross_entropy(LOGITS[i : i + 1], [place])
@@ -67,12 +67,12 @@ def test_cross_entropy_is_true(xp_backend, dtype):
             xp_backend.asarray(LOGITS[i : i + 1], dtype), xp_backend.asarray([place], "int64")
         )
         value = float(xp_backend.check(loss, dtype=dtype, shape=()))
-        # Logits less the largest one: what is near zero is true to roundings of 1.
+        # The logits are relative to the largest: a loss near 0 is accurate to roundings of 1.
         assert value == pytest.approx(expected, rel=tolerance(dtype), abs=tolerance(dtype) / 8)
 
 
 @pytest.mark.parametrize("dtype", DIGITS)
-def test_binary_cross_entropy_is_true(xp_backend, dtype):
+def test_binary_cross_entropy_is_accurate(xp_backend, dtype):
     targets = [0.0, 1.0, 0.25, 0.5, 0.75, 0.9375]
     for logit in [0.0, 0.5, -3.0, 8.0, -30.0, 45.0, 700.0, -700.0]:
         for target in targets:
@@ -82,7 +82,7 @@ def test_binary_cross_entropy_is_true(xp_backend, dtype):
                 xp_backend.asarray([logit], dtype), xp_backend.asarray([target], dtype)
             )
             value = float(xp_backend.check(loss, dtype=dtype, shape=()))
-            # True to its own roundings: only below the smallest normal number is zero an answer.
+            # Accurate to its own roundings; 0 is allowed below the smallest normal number only.
             tiny = float(np.finfo(dtype).tiny)
             assert value == pytest.approx(expected, rel=tolerance(dtype), abs=tiny)
 
@@ -105,7 +105,7 @@ def test_means_over_all_elements(xp_backend, shape, kind, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_losses_equal_torchs(dtype):
+def test_losses_equal_those_of_torch(dtype):
     torch = pytest.importorskip("torch", reason="compares with torch's losses")
     functions, random = torch.nn.functional, np.random.default_rng(2)
     logits = torch.tensor(random.normal(0, 5, (50, 7)).astype(dtype))
@@ -174,7 +174,7 @@ def test_the_ends_of_the_squared_error(xp_backend, output, target, expected):
     # 1e60 is beyond float32.
     loss = xpnet.mean_squared_error(xp_backend.asarray([output]), xp_backend.asarray([target]))
     with warnings.catch_warnings():
-        if xp_backend.name == "dask":  # which computes later, elsewhere, and warns there
+        if xp_backend.name == "dask":  # computes later, outside of the context without warnings
             warnings.simplefilter("ignore", RuntimeWarning)
         value = float(xp_backend.check(loss, dtype="float32", shape=()))
     assert value == pytest.approx(expected, rel=1e-6, nan_ok=True)
@@ -202,7 +202,7 @@ def test_axis_must_exist():
         xpnet.cross_entropy(np.zeros((2, 4)), np.zeros(2, np.int64), axis=2)
 
 
-def test_two_libraries_are_refused():
+def test_two_libraries_are_rejected():
     strict = pytest.importorskip("array_api_strict")
     with pytest.raises(TypeError, match="got numpy and array_api_strict"):
         xpnet.cross_entropy(np.zeros((1, 2)), strict.asarray([1]))
@@ -212,7 +212,7 @@ ELEMENTWISE = [(xpnet.binary_cross_entropy, "logits"), (xpnet.mean_squared_error
 
 
 @pytest.mark.parametrize(("loss", "name"), ELEMENTWISE)
-def test_what_elementwise_losses_refuse(loss, name):
+def test_invalid_arguments_of_elementwise_losses(loss, name):
     strict = pytest.importorskip("array_api_strict")
     x = np.zeros((2, 3))
     with pytest.raises(TypeError, match=f"`{name}` must hold real numbers; got dtype complex128"):
@@ -239,13 +239,13 @@ def test_no_labels_give_nan_without_a_warning(xp_backend):
 
 @pytest.mark.parametrize(("loss", "_name"), ELEMENTWISE)
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
-def test_nothing_gives_nan_without_a_warning(xp_backend, shape, loss, _name):
+def test_empty_arrays_give_nan_without_a_warning(xp_backend, shape, loss, _name):
     empty = xp_backend.asarray(np.zeros(shape))
     assert math.isnan(float(xp_backend.check(loss(empty, empty), dtype="float32", shape=())))
 
 
 def fused_case(name, random):
-    """Return outputs and targets for a loss and its slope."""
+    """Return outputs, targets, and the second argument of the public function."""
     outputs = random.normal(0, 3, (6, 4))
     if name == "cross_entropy":
         labels = random.integers(0, 4, 6)
@@ -256,7 +256,7 @@ def fused_case(name, random):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_each_loss_with_its_slope_equals_the_public_one(xp_backend, name, dtype):
+def test_losses_and_derivatives_equal_the_public_loss(xp_backend, name, dtype):
     outputs, targets, answers = fused_case(name, np.random.default_rng(3))
     x, xp = xp_backend.asarray(outputs, dtype), xp_backend.xp
     kind = "int64" if name == "cross_entropy" else dtype
@@ -269,16 +269,15 @@ def test_each_loss_with_its_slope_equals_the_public_one(xp_backend, name, dtype)
     h, function = 1e-6, getattr(xpnet, name)
     for i, step in enumerate(h * np.eye(24).reshape(24, 6, 4)):
         ahead, behind = (function(outputs + s, answers) for s in (step, -step))
-        # Losses about 3, rounded by 2^-52 of it, over 2e-6: 1e-9 of noise. Slopes are differences
-        # of shares, one sixth of those of the row.
+        # Losses of about 3 rounded by 2^-52, divided by 2e-6: noise of 1e-9.
         near = 5e-9 + tolerance(dtype) / 100
         assert slopes.flat[i] == pytest.approx((ahead - behind) / (2 * h), rel=1e-5, abs=near)
 
 
 @pytest.mark.parametrize("target", [0.0, 1.0])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_slope_of_the_sure_is_small_and_not_zero(xp_backend, dtype, target):
-    # Sigmoid less 1 would cancel; seen from the likelier side it does not.
+def test_the_derivative_at_a_confident_logit_is_small_and_not_0(xp_backend, dtype, target):
+    # Sigmoid minus 1 would cancel, and is computed for the likelier side.
     sure = 60.0 if target else -60.0
     _, slope = LOSSES["binary_cross_entropy"](
         xp_backend.asarray([[sure]], dtype), xp_backend.asarray([[target]], dtype), xp_backend.xp

@@ -32,7 +32,7 @@ def test_values(xp_backend, axis, dtype):
     x = np.random.default_rng(0).normal(0, 10, (3, 4, 5)).astype(dtype)
     probabilities, logs, log_sum = reference(x, axis)
     eps = np.finfo(dtype).eps
-    # The rounding of x - max, up to half an ULP of a spread of some 60 nats, is amplified by exp.
+    # exp amplifies the rounding of x - max, up to half an ULP of a spread of some 60 nats.
     spread = np.max(x) - np.min(x)
     argument = xp_backend.asarray(x, dtype)
     np.testing.assert_allclose(
@@ -52,79 +52,36 @@ def test_values(xp_backend, axis, dtype):
     )
 
 
+NANS, HALVES, LOGS = [NAN, NAN], [0.5, 0.5], [-math.log(2), -math.log(2)]
+# Rows, and their softmax (or sparsemax), log_softmax and logsumexp.
 ROWS = {
-    "large": [1000.0, 1000.0],
-    "nan": [NAN, 0.0],
-    "inf": [INF, 0.0],
-    "two infs": [INF, INF],
-    "inf and -inf": [INF, -INF],
-    "one -inf": [-INF, 0.0],
-    "all -inf": [-INF, -INF],
-    "the whole range": [-LARGEST, LARGEST],
-    "nearly the whole range": [-1000.0, LARGEST],
-    "all lowest": [-LARGEST, -LARGEST],
+    "large": ([1000.0, 1000.0], HALVES, LOGS, 1000 + math.log(2)),
+    "nan": ([NAN, 0.0], NANS, NANS, NAN),
+    "inf": ([INF, 0.0], NANS, NANS, INF),
+    "two infs": ([INF, INF], NANS, NANS, INF),
+    "inf and -inf": ([INF, -INF], NANS, NANS, INF),
+    "one -inf": ([-INF, 0.0], [0, 1], [-INF, 0], 0),
+    "all -inf": ([-INF, -INF], NANS, NANS, -INF),
+    "the whole range": ([-LARGEST, LARGEST], [0, 1], [-INF, 0], LARGEST),
+    "nearly the whole range": ([-1000.0, LARGEST], [0, 1], [-LARGEST, 0], LARGEST),
+    "all lowest": ([-LARGEST, -LARGEST], HALVES, LOGS, -LARGEST),
 }
-NANS = [NAN, NAN]
-EXPECTED = {
-    "softmax": {
-        "large": [0.5, 0.5],
-        "nan": NANS,
-        "inf": NANS,
-        "two infs": NANS,
-        "inf and -inf": NANS,
-        "one -inf": [0, 1],
-        "all -inf": NANS,
-        "the whole range": [0, 1],
-        "nearly the whole range": [0, 1],
-        "all lowest": [0.5, 0.5],
-    },
-    "log_softmax": {
-        "large": [-math.log(2), -math.log(2)],
-        "nan": NANS,
-        "inf": NANS,
-        "two infs": NANS,
-        "inf and -inf": NANS,
-        "one -inf": [-INF, 0],
-        "all -inf": NANS,
-        "the whole range": [-INF, 0],
-        "nearly the whole range": [-LARGEST, 0],
-        "all lowest": [-math.log(2), -math.log(2)],
-    },
-    "sparsemax": {
-        "large": [0.5, 0.5],
-        "nan": NANS,
-        "inf": NANS,
-        "two infs": NANS,
-        "inf and -inf": NANS,
-        "one -inf": [0, 1],
-        "all -inf": NANS,
-        "the whole range": [0, 1],
-        "nearly the whole range": [0, 1],
-        "all lowest": [0.5, 0.5],
-    },
-    "logsumexp": {
-        "large": 1000 + math.log(2),
-        "nan": NAN,
-        "inf": INF,
-        "two infs": INF,
-        "inf and -inf": INF,
-        "one -inf": 0,
-        "all -inf": -INF,
-        "the whole range": LARGEST,
-        "nearly the whole range": LARGEST,
-        "all lowest": -LARGEST,
-    },
-}
+
+
+def row_and_result(name, row):
+    x, *results = ROWS[row]
+    column = {"softmax": 0, "sparsemax": 0, "log_softmax": 1, "logsumexp": 2}[name]
+    return x, np.asarray(results[column], np.float32)
 
 
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("name", NAMES)
-def test_edges_give_no_warning_and_the_stated_values(xp_backend, name, row):
-    # The row stands beside a plain one, which it must leave alone.
-    x = xp_backend.asarray([ROWS[row], [0.0, 0.0]])
+def test_edges(xp_backend, name, row):
+    numbers, expected = row_and_result(name, row)
+    # A second, plain row must not be affected.
+    x = xp_backend.asarray([numbers, [0.0, 0.0]])
     shape = (2,) if name == "logsumexp" else (2, 2)
     values = xp_backend.check(getattr(xpnet, name)(x), dtype="float32", shape=shape)
-    expected = np.asarray(EXPECTED[name][row], np.float32)
     np.testing.assert_allclose(values[0], expected, rtol=1e-6)
     plain = {"log_softmax": -math.log(2), "logsumexp": math.log(2)}.get(name, 0.5)
     np.testing.assert_allclose(values[1], plain, rtol=1e-6)
@@ -134,13 +91,13 @@ def test_edges_give_no_warning_and_the_stated_values(xp_backend, name, row):
 @pytest.mark.parametrize("name", NAMES)
 def test_edges_compiled_by_jax(name, row):
     jax = pytest.importorskip("jax", reason="compiles by JAX")
-    result = jax.jit(getattr(xpnet, name))(jax.numpy.asarray(ROWS[row], dtype="float32"))
-    expected = np.asarray(EXPECTED[name][row], np.float32)
+    numbers, expected = row_and_result(name, row)
+    result = jax.jit(getattr(xpnet, name))(jax.numpy.asarray(numbers, dtype="float32"))
     np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-6)
 
 
 def project(row):
-    """Return the nearest probabilities: the level that leaves 1 in all is found by bisection."""
+    """Return the nearest probabilities, with the level found by bisection."""
     low, high = np.max(row) - 1, np.max(row)
     for _ in range(100):
         level = (low + high) / 2
