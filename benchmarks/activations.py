@@ -36,7 +36,7 @@ from harness.rivals.activations import WIDTH, expressions
 from studies.truth import ALONG_ROWS, ROWS, Inputs, library_of, special
 
 import xpnet
-from xpnet.functions.bounds import ULP_BOUNDS, ulp_bound
+from xpnet.functions.activations import ACTIVATIONS
 
 SIZE = 100_000
 TURN = 1e-3  # seconds of calls that make one time
@@ -108,8 +108,11 @@ class Contest:
 
     def __init__(self, name: str, device: str, torch: Any, count: int) -> None:
         self.name, self.unit, self.bound = name, UNITS.get(name, "ulp"), BOUND_ALONG_ROWS
-        if name in ULP_BOUNDS:
-            self.bound = ulp_bound(name, "cupy" if device == "gpu" else "numpy", "float32")
+        options = {"approximate": "tanh"} if name == "gelu_tanh" else {}
+        activation = ACTIVATIONS.get("gelu" if options else name)
+        if activation is not None and name not in ALONG_ROWS:
+            library = "cupy" if device == "gpu" else "numpy"
+            self.bound = activation.ulp_bound(library, "float32", **options)
         row, to_device = ROWS.get(name), xpnet.Device(device).to_device
         width = 2 * WIDTH if name == "glu" else 0 if row else WIDTH
         # Twice as many numbers where half of them are gates.

@@ -30,7 +30,7 @@ def test_all_functions(xpnet: Any, tmp_path: Path) -> None:
 def test_an_unknown_function(refused: Any, tmp_path: Path, names: list[str]) -> None:
     code, line = refused("plot", *names, "-o", tmp_path / "curves.png")
     assert code == 2
-    assert f"must be of {', '.join(NAMES)}; got '{names[-1]}'" in line
+    assert f"must be among {', '.join(NAMES)}; got '{names[-1]}'" in line
     assert list(tmp_path.iterdir()) == []
 
 

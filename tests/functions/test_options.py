@@ -114,15 +114,15 @@ def test_a_string_of_numpy_becomes_a_python_string():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("relu", {"alpha": 1.0}, "options of activation 'relu' must be of none; got 'alpha'"),
-        ("elu", {"beta": 1.0}, "options of activation 'elu' must be of alpha; got 'beta'"),
+        ("relu", {"alpha": 1.0}, "activation 'relu' has no option 'alpha'; its options: none"),
+        ("elu", {"beta": 1.0}, "activation 'elu' has no option 'beta'; its options: alpha"),
         (
             "threshold",
             {"value": 1.0, "default_value": 0.0},
-            "options of activation 'threshold' must be of threshold, value; got 'default_value'",
+            "activation 'threshold' has no option 'default_value'; its options: threshold, value",
         ),
-        ("softmax", {"axis": 0}, "options of activation 'softmax' must be of none; got 'axis'"),
-        ("linear", {"x": 0}, "options of activation 'identity' must be of none; got 'x'"),
+        ("softmax", {"axis": 0}, "activation 'softmax' has no option 'axis'; its options: none"),
+        ("linear", {"x": 0}, "activation 'identity' has no option 'x'; its options: none"),
     ],
 )
 def test_unknown_names(name, options, message):

@@ -68,7 +68,7 @@ def test_all_fit_into_the_figure() -> None:
     "names", [["bogus"], ["relu", "bogus"], ["softmax"], ["relu", "log_softmax"], ["sparsemax"]]
 )
 def test_unknown_names(names: list[str]) -> None:
-    message = f"`names` must be of {', '.join(ELEMENTWISE)}; got '{names[-1]}'"
+    message = f"`names` must be among {', '.join(ELEMENTWISE)}; got '{names[-1]}'"
     with pytest.raises(ValueError, match=f"^{message}$"):
         draw_activations(names)
 

@@ -203,7 +203,7 @@ class Activation:
         unknown = sorted(map(str, set(options) - set(self.options)))
         if unknown:
             known = ", ".join(self.options) or "none"
-            msg = f"options of activation {self.name!r} must be of {known}; got {unknown[0]!r}"
+            msg = f"activation {self.name!r} has no option {unknown[0]!r}; its options: {known}"
             raise ValueError(msg)
         parameters = inspect.signature(self.function).parameters
         return {

@@ -29,7 +29,7 @@ def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: floa
     known = sorted(name for name, row in ACTIVATIONS.items() if row.is_elementwise)
     for name in names:
         if name not in known:
-            msg = f"`names` must be of {', '.join(known)}; got {name!r}"
+            msg = f"`names` must be among {', '.join(known)}; got {name!r}"
             raise ValueError(msg)
     if not start < stop:
         msg = f"`start` must be below `stop`; got {start} and {stop}"
