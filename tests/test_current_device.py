@@ -1,7 +1,7 @@
-"""Whatever is computed is computed while the network's device is current.
+"""The current device: it is the network's during every operation.
 
-CuPy puts a result on the current device, not on its arguments'. A NumPy array that notes each
-operation stands in for an array on a second GPU.
+CuPy puts a result on the current device, not on the device of its arguments. A NumPy array that
+records each operation stands for an array on a second GPU.
 """
 
 from contextlib import contextmanager
@@ -11,16 +11,17 @@ import pytest
 
 import xpnet
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.networks.prepared import made_constant
+from xpnet.networks.prepared import fold_preprocessing
 
 ROOMS = (
     "arrays.namespace",
     "functions.losses",
     "inference.class_labels",
     "inference.runner",
-    "networks.folding",
-    "networks.network",
+    "networks.prepared",
+    "networks.execution",
     "networks.preprocessing",
+    "networks.whitening",
     "networks.column_statistics",
     "training.examples",
     "training.evaluation",
@@ -29,7 +30,7 @@ ROOMS = (
 
 
 class Spy(np.ndarray):
-    """An array that notes the operations on it while no device is current."""
+    """An array that records the operations on it while no device is current."""
 
     n_current = 0
     outside: list[str] = []  # noqa: RUF012 (of the class, on purpose)
@@ -52,7 +53,7 @@ class Spy(np.ndarray):
 
 
 def bare(value):
-    """Return arguments with plain arrays in the place of spies."""
+    """Return arguments with plain arrays instead of spies."""
     if isinstance(value, Spy):
         return np.asarray(value)
     return type(value)(map(bare, value)) if isinstance(value, tuple | list) else value
@@ -107,7 +108,7 @@ def test_preprocessing():
     x = np.random.default_rng(0).normal(size=(20, 4)).astype("f4")
     steps = [xpnet.Standardize.fit(spied(x)), xpnet.Whiten.fit(spied(x), method="pca")]
     one = network(3, preprocessing=[*steps, xpnet.Whiten.fit(spied(x)), xpnet.Scale(2.0)])
-    made_constant(one)(spied(x))
+    fold_preprocessing(one)(spied(x))
     assert Spy.outside == []
 
 
@@ -145,6 +146,6 @@ def test_training_of_every_activation(activation):
     assert Spy.outside == []
 
 
-def test_the_spy_sees():
+def test_the_spy_records():
     np.exp(spied(np.ones(3)))
     assert Spy.outside == ["exp"]

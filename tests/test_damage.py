@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from xpnet import DataError, Dense, Network, Scale, WeightsError, load, read
 from xpnet.formats.load_save import serialized
-from xpnet.networks.network import layer_results
+from xpnet.networks.execution import layer_results
 from xpnet.parity.certificate import certify
 from xpnet.parity.certificate_file import read_certificate, write_certificate
 

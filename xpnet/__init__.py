@@ -70,9 +70,9 @@ if TYPE_CHECKING:
     from xpnet.inference.predict import predict as predict
     from xpnet.inference.predict import predict_proba as predict_proba
     from xpnet.networks.dense import Dense as Dense
+    from xpnet.networks.execution import forward as forward
     from xpnet.networks.initializers import init_network as init_network
     from xpnet.networks.network import Network as Network
-    from xpnet.networks.network import forward as forward
     from xpnet.networks.prepared import prepare as prepare
     from xpnet.networks.preprocessing import Scale as Scale
     from xpnet.networks.preprocessing import Standardize as Standardize
@@ -116,7 +116,8 @@ _PUBLIC = {
     "xpnet.inference.predict": "predict predict_proba",
     "xpnet.networks.dense": "Dense",
     "xpnet.networks.initializers": "init_network",
-    "xpnet.networks.network": "Network forward",
+    "xpnet.networks.network": "Network",
+    "xpnet.networks.execution": "forward",
     "xpnet.networks.prepared": "prepare",
     "xpnet.networks.preprocessing": "Scale Standardize Whiten",
     "xpnet.training.optimizers": "Adam AdamW SGD",

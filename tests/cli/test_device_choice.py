@@ -109,7 +109,7 @@ def test_nobody_knows_how_much_comes_from_standard_input(
     more = ("-o", tmp_path / "labels.csv") if command == "predict" else ()
     found = json.loads(xpnet(command, "-", *more, "--device", "auto", "--json").out)
     assert (found["device"], found["total"]) == ("cpu", 40)
-    expected = f"auto chose cpu: nobody knows how many rows there are; {FROM_500}"
+    expected = f"auto chose cpu: the number of rows is unknown; {FROM_500}"
     assert found["device_reason"] == expected
 
 
@@ -124,7 +124,7 @@ def test_what_a_pipe_gives_is_not_lost_by_counting(xpnet: Any, labelled: Path) -
     finally:
         os.close(reader)
     assert found["total"] > 10
-    assert "nobody knows" in found["device_reason"]
+    assert "the number of rows is unknown" in found["device_reason"]
 
 
 @pytest.mark.usefixtures("strict_gpu", "asked")

@@ -236,7 +236,7 @@ def test_standard_input_is_not_counted(xpnet: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("sys.stdin", None)  # it is not even looked at
     found = json.loads(xpnet(*EXPLAIN, "-", "--json").out)["explanation"]
     assert (found["data"], found["rows"], found["auto"]) == ("-", None, "cpu")
-    assert found["reason"] == f"nobody knows how many rows there are; {FROM_500}"
+    assert found["reason"] == f"the number of rows is unknown; {FROM_500}"
 
 
 @only_without_a_gpu

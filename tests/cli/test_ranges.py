@@ -136,7 +136,7 @@ def test_earlier_blocks_may_be_out_on_standard_output(xpnet: Any, tmp_path: Path
 
 
 LOGITS = (
-    r"xpnet: images with NaN or infinite logits, whose labels mean nothing: (\d+) of 1,000"
+    r"xpnet: images with NaN or infinite logits, whose labels are meaningless: (\d+) of 1,000"
     r" \(try --precision float32\)\n"
 )
 

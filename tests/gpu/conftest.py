@@ -46,7 +46,7 @@ def rehearsal() -> Iterator[None]:
         if IS_REHEARSAL:
             patch.setattr("xpnet.arrays.device._open_gpu", open_strict)
             # Chunks of 128 rows, so that a few rows are several chunks.
-            patch.setattr("xpnet.inference.batches._NUMBERS_IN_CACHE", 128 * N_IN)
+            patch.setattr("xpnet.inference.batches._VALUES_IN_CACHE", 128 * N_IN)
         yield
 
 

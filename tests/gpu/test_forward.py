@@ -162,7 +162,7 @@ def test_layers_are_one_kernel_where_they_can(gpu, cupy, make_network):
     assert cupy is not None
     for name in NAMES:
         there = make_network(64, 10, 10, activation=name).to(gpu)
-        late = [stage.late_bias is not None for stage in there._stages]  # noqa: SLF001
+        late = [stage.fused_bias is not None for stage in there.stages]
         assert late == [ACTIVATIONS[name].is_elementwise, True]
 
 

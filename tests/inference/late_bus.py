@@ -1,10 +1,9 @@
-"""A bus without a device: what is put on its streams really happens later, in any legal order.
+"""A fake bus that executes the operations on its streams late, in any legal order.
 
-A real device may run ahead of what it was told to wait for, or lag behind; which it does is chance,
-so that a missing wait shows once in a thousand runs. Here a schedule decides how far it is, each
-time that something is put on a stream or waited for. All memory begins as poison, and becomes
-poison when it is given back: what is on a stream knows, like a device, an address and nothing more.
-So a copy that reads too early, or too late, gives results that no network would.
+A real device may run far ahead of, or behind, the calls that it must be waited for, so a missing
+wait shows once in a thousand runs. Here a schedule decides how far each stream runs at each call.
+All memory holds poison when it is allocated and after it is freed, and operations hold addresses,
+not arrays, like on a device. So a copy that is too early or too late gives impossible results.
 """
 
 import gc
@@ -14,11 +13,11 @@ from collections import Counter
 
 import numpy as np
 
-POISON = 173  # of each byte: a large number as uint8, and a tiny one as float32
+POISON = 173  # each byte: a large number as uint8, and a tiny one as float32
 
 
 class Memory(bytearray):
-    """Bytes that stay when the array is gone that was given out with them, as on a device."""
+    """Bytes that outlive their array, as on a device."""
 
 
 class Stream:
@@ -45,27 +44,27 @@ class Event:
 
 
 class PinError(RuntimeError):
-    """What CUDA says when it can pin no more: no MemoryError."""
+    """The error of CUDA if no more memory can be pinned; not a MemoryError."""
 
 
 class LateBus:
-    """As `xpnet.arrays.gpu.cuda_streams.Bus`.
+    """A fake `xpnet.arrays.gpu.cuda_streams.Bus`.
 
     Parameters
     ----------
     schedule : {"lazy", "eager", "copies first", "results first"} or int
-        Who goes ahead; a number is the seed of a random order.
+        Which streams run ahead; an integer is the seed of a random order.
     most_bytes, most_pinned : int, optional
-        Of memory on the device, and of pinned memory. Beyond, it is full.
+        Size of the memory on the device, and of the memory that can be pinned.
     faults : mapping of str to (int, exception), optional
-        Which call of an operation raises what, counted from 1.
+        Which call of an operation, counted from 1, raises which error.
     workspace : int, default 0
-        How many bytes a computation takes for each row.
+        Bytes that a computation needs per row.
     drops : set of {"stream", "copied", "returned"}, optional
-        Which waits are left out: of a stream; of the caller for what is on the streams of copies,
-        and for what is on those of computations. For the tests of this bus itself.
+        Which waits are ignored: those of streams, and those of the caller for the stream of copies
+        and for that of computations. For the tests of this bus itself.
     collects : bool, default True
-        Whether the garbage collector is asked before memory is said to be full, as CuPy does.
+        If true, garbage is collected before memory counts as full, as in CuPy.
     """
 
     def __init__(
@@ -85,11 +84,11 @@ class LateBus:
         self.random = random.Random(schedule if isinstance(schedule, int) else 0)
         self.streams, self.named = [], {}
         self.calls = []
-        self.sizes = []  # of the computations, in rows
-        self.sources = []  # of the copies to the device, as addresses
+        self.sizes = []  # rows of each computation
+        self.sources = []  # addresses of the copies to the device
         self.pinned_shapes = []
-        self.memories = {"device": {}, "pinned": {}}  # by address: what is not given back
-        self.at_free = []  # how many bytes of the device were still taken, each time
+        self.memories = {"device": {}, "pinned": {}}  # allocated memory by address
+        self.at_free = []  # allocated bytes of the device at each call of `free`
 
     def _called(self, name):
         self.calls.append(name)
@@ -106,7 +105,7 @@ class LateBus:
         return x
 
     def pin(self, x):
-        """Return a copy of a host array that is pinned, as a user may have one."""
+        """Return a pinned copy of a host array."""
         pinned = self._take("pinned", x.shape, x.dtype)
         pinned[...] = x
         return pinned
@@ -117,7 +116,7 @@ class LateBus:
     def allocate(self, shape, dtype, stream, /):
         self._called("allocate")
         assert stream in self.streams
-        assert np.dtype(dtype).isnative, "a device has only its own order of bytes"
+        assert np.dtype(dtype).isnative, "a device has one byte order"
         return self._take("device", shape, dtype, stream)
 
     def _take(self, side, shape, dtype, stream=None):
@@ -145,10 +144,10 @@ class LateBus:
         self._poison(self.memories[side].pop(start), stream)
 
     def _poison(self, memory, stream):
-        """Let others write to memory, before it is taken, or after it is given back.
+        """Overwrite memory before its use, or after it was freed.
 
-        CuPy gives what was used on a stream to whoever asks next for the same stream, where others
-        may not be done with it; but pinned memory to whoever asks next.
+        CuPy reuses device memory for the next allocation on the same stream, in the order of that
+        stream, but pinned memory for the next allocation at all.
         """
 
         def poison():
@@ -160,7 +159,7 @@ class LateBus:
             self._put(stream, "poison", poison)
 
     def _find(self, side, x):
-        """Return the memory of an array, and the array's place in it; None if it has none here."""
+        """Return the memory of an array, and the array's offset in it; None if it is not known."""
         for start, memory in list(self.memories[side].items()):
             place = address(x) - start
             if place >= 0 and place + x.nbytes <= len(memory):
@@ -168,13 +167,13 @@ class LateBus:
         return None
 
     def _raw(self, side, x):
-        """Return an array at the same address, which does not keep the memory from being lost."""
+        """Return an array at the same address that holds no reference to the memory."""
         found = self._find(side, x)
         assert found is not None, f"no {side} memory"
         return np.ndarray(x.shape, x.dtype, found[0], found[1], x.strides)
 
     def n_bytes(self, side="device"):
-        """Return how much is taken."""
+        """Return the number of allocated bytes."""
         return sum(map(len, list(self.memories[side].values())))
 
     def free(self):
@@ -243,14 +242,14 @@ class LateBus:
         while not event.has_come and kind not in self.drops:
             self._step_towards(event)
 
-    # what happens when
+    # schedule
 
     def _put(self, stream, kind, what):
         stream.queue.append((kind, what))
         self._run_ahead()
 
     def _run_ahead(self):
-        """Let happen what nobody waits for, as the schedule will have it."""
+        """Run streams ahead as the schedule says."""
         if isinstance(self.schedule, int):
             for _ in range(self.random.choice([0, 0, 1, 2, 12])):
                 able = [stream for stream in self.streams if stream.can_go]
@@ -265,16 +264,16 @@ class LateBus:
                     stream.step()
 
     def _step_towards(self, event):
-        """Do as little as possible."""
+        """Run the least that brings an event nearer."""
         stream = event.stream
         while not stream.can_go:
-            assert stream.queue, "nobody will ever bring this event"
+            assert stream.queue, "this event never comes"
             stream = stream.queue[0][1].stream
         stream.step()
 
     @property
     def is_idle(self):
-        """Whether all has happened that was put on streams, but for what nobody uses any more."""
+        """Whether nothing is left on the streams but the overwriting of freed memory."""
         kinds = Counter(kind for stream in self.streams for kind, _ in stream.queue)
         return set(kinds) <= {"poison"}
 

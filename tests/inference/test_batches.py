@@ -1,10 +1,10 @@
-"""Images as batches of rows."""
+"""Batch options, and images as rows."""
 
 import numpy as np
 import pytest
 
 import xpnet
-from xpnet.inference.batches import as_rows, check_batch_size, default_batch_size
+from xpnet.inference.batches import BatchOptions, as_rows, check_batch_size, default_batch_size
 
 
 @pytest.mark.parametrize("shape", [(3, 784), (3, 28, 28), (3, 1, 28, 28), (0, 28, 28)])
@@ -22,29 +22,52 @@ def test_rows_are_not_copied():
     ("shape", "hint"),
     [((3, 64), "64\\)$"), ((784,), r"single image, give images\[None\]"), ((28, 28), "single")],
 )
-def test_other_shapes_are_refused(shape, hint):
+def test_other_shapes_are_rejected(shape, hint):
     with pytest.raises(ValueError, match=f"rows of 784 values.*{hint}"):
         as_rows(np.zeros(shape), 784)
 
 
-def test_no_array_is_refused():
+def test_no_array_is_rejected():
     with pytest.raises(TypeError, match="`images` must be an array"):
         as_rows("digits", 784)
 
 
-@pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_has_a_row(batch_size):
-    with pytest.raises(ValueError, match=f"at least 1; got {batch_size}"):
-        check_batch_size(xpnet.init_network([2, 2]), batch_size)
+@pytest.mark.parametrize("name", ["batch_size", "threads"])
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (0, ValueError, "at least 1; got 0"),
+        (-2, ValueError, "at least 1; got -2"),
+        ("abc", TypeError, "an integer or None; got 'abc'"),
+        (1.5, TypeError, "an integer or None; got 1.5"),
+        (True, TypeError, "an integer or None; got True"),
+    ],
+)
+def test_options_that_are_rejected(name, value, error, message):
+    with pytest.raises(error, match=f"^`{name}` must be {message}$"):
+        BatchOptions(**{name: value})
 
 
-@pytest.mark.parametrize("batch_size", ["abc", 1.5, True])
-def test_a_batch_size_is_whole(batch_size):
-    with pytest.raises(TypeError, match="must be a whole number or None"):
-        check_batch_size(xpnet.init_network([2, 2]), batch_size)
+@pytest.mark.parametrize("call", [xpnet.predict, xpnet.predict_proba, xpnet.evaluate])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be at least 1"),
+        ({"threads": 0}, "`threads` must be at least 1"),
+        ({"transfers": "never"}, "`transfers` must be allow or forbid; got 'never'"),
+        (
+            {"batch_size": 100, "batch_invariant": True},
+            r"left out with batch_invariant=True.* got 100",
+        ),
+    ],
+)
+def test_every_call_validates_its_options(call, options, message):
+    arguments = xpnet.sample() if call is xpnet.evaluate else xpnet.sample()[:1]
+    with pytest.raises(ValueError, match=message):
+        call(xpnet.load("sample"), *arguments, **options)
 
 
-def test_batch_sizes_of_numpy_are_numbers():
+def test_batch_sizes_of_numpy_are_integers():
     assert check_batch_size(xpnet.init_network([2, 2]), np.int64(7)) == 7
 
 

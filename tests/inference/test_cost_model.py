@@ -1,4 +1,4 @@
-"""From how many rows on a GPU takes less time: arithmetic with made-up numbers, and no clock."""
+"""The cost model, with given costs and a fake clock."""
 
 import dataclasses
 import itertools
@@ -11,7 +11,7 @@ import xpnet
 from xpnet.inference import cost_model as room
 from xpnet.inference.cost_model import Crossover, estimate
 
-# A row takes the CPU 3 us and a GPU 1 us, after 2 seconds: half and half at a million rows.
+# A row takes 3 us on the CPU and 1 us on a GPU, after 2 seconds: equal at a million rows.
 HALVES = Crossover(3e-6, 1e-6, 2.0, "bus")
 NEVER = Crossover(1e-6, 3e-6, 2.0, "launches")
 
@@ -27,18 +27,18 @@ NEVER = Crossover(1e-6, 3e-6, 2.0, "launches")
         (Crossover(1.0, 1.0, 2.0, "bus"), None),
     ],
 )
-def test_from_how_many_rows_on(crossover, n_rows):
+def test_number_of_rows(crossover, n_rows):
     assert crossover.n_rows == n_rows
 
 
 @pytest.mark.parametrize("n_rows", [0, 1, 999_999, 1_000_000, 10**12])
-def test_what_takes_less_time(n_rows):
+def test_the_faster_device(n_rows):
     assert HALVES.favours_gpu(n_rows) is (n_rows >= 1_000_000)
     assert NEVER.favours_gpu(n_rows) is False
 
 
 FROM_A_MILLION = "a GPU takes less time from about 1,000,000 rows on"
-NOT_AT_ALL = "a GPU, which waits for its launches, never takes less time"
+NOT_AT_ALL = "a GPU, limited by its launches, never takes less time"
 
 
 @pytest.mark.parametrize(
@@ -54,15 +54,15 @@ NOT_AT_ALL = "a GPU, which waits for its launches, never takes less time"
         (NEVER, 0, "the CPU 0 s, and a GPU about 2 s to start and 0 s", NOT_AT_ALL),
     ],
 )
-def test_what_rows_would_take(crossover, n_rows, now, since):
+def test_the_estimate_in_words(crossover, n_rows, now, since):
     assert crossover.sentence(n_rows) == f"{n_rows:,} rows take {now}; {since}"
 
 
 @pytest.mark.parametrize(
     ("crossover", "since"), [(HALVES, FROM_A_MILLION), (NEVER, NOT_AT_ALL)], ids=["halves", "never"]
 )
-def test_rows_that_nobody_has_counted(crossover, since):
-    assert crossover.sentence(None) == f"nobody knows how many rows there are; {since}"
+def test_an_unknown_number_of_rows(crossover, since):
+    assert crossover.sentence(None) == f"the number of rows is unknown; {since}"
 
 
 def test_a_crossover_is_frozen():
@@ -72,7 +72,7 @@ def test_a_crossover_is_frozen():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that has gone on by 8, 2 and 4 ms whenever a trial has ended; return the trials."""
+    """Let trials take 8, 2 and 4 ms by a fake clock; return the arguments of the trials."""
     trials = []
     times = itertools.accumulate(itertools.cycle([0.0, 8e-3, 0.0, 2e-3, 0.0, 4e-3]))
 
@@ -111,8 +111,8 @@ def test_the_cpu_is_timed_in_the_best_of_three_trials(clock):
     ],
     ids=["batch", "most", "large", "one row", "too large"],
 )
-def test_how_many_rows_are_timed(monkeypatch, clock, network, batch_size, n_rows):
-    monkeypatch.setattr(room, "_TRIED_MULTIPLICATIONS", 200_000)
+def test_number_of_timed_rows(monkeypatch, clock, network, batch_size, n_rows):
+    monkeypatch.setattr(room, "_TRIAL_MULTIPLICATIONS", 200_000)
     found = estimate(network, batch_size=batch_size)
     assert [len(rows) for _, rows, _ in clock] == [n_rows] * 3
     assert found.cpu_seconds == pytest.approx(2e-3 / n_rows)
@@ -143,7 +143,7 @@ def test_a_batch_that_suits_the_device(clock):
     ],
 )
 @pytest.mark.usefixtures("clock")
-def test_what_a_gpu_waits_for(sizes, options, limit, seconds):
+def test_the_bottleneck_of_a_gpu(sizes, options, limit, seconds):
     found = estimate(network_of(*sizes), **options)
     assert found.limit == limit
     assert found.gpu_seconds == pytest.approx(seconds)
@@ -151,7 +151,7 @@ def test_what_a_gpu_waits_for(sizes, options, limit, seconds):
 
 @pytest.mark.parametrize("passes", [1, 3])
 @pytest.mark.usefixtures("clock")
-def test_passes_take_the_cpu_their_time(passes):
+def test_passes_multiply_the_time_of_the_cpu(passes):
     found = estimate(network_of(4, 2), batch_size=10, passes=passes)
     assert found.cpu_seconds == pytest.approx(passes * 2e-4)
     assert found.n_rows == math.ceil(3.0 / (found.cpu_seconds - found.gpu_seconds))

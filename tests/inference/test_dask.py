@@ -1,4 +1,4 @@
-"""Dask images."""
+"""Inference on Dask arrays."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_probabilities_of_rows(trained):
     np.testing.assert_allclose(lazy.compute(), expected, rtol=8 * 28 * 2**-24 * 20)
 
 
-def test_nothing_is_computed_before_it_is_wanted(trained):
+def test_nothing_is_computed_early(trained):
     def fail(_):
         msg = "computed too early"
         raise AssertionError(msg)

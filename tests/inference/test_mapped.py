@@ -1,4 +1,4 @@
-"""Memory-mapped images: the same results, and what was read does not stay in memory."""
+"""Memory-mapped images: the same results, without keeping the file in memory."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def path(tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    """Let a file of 2.4 MB be a large one."""
+    """Treat a file of 2.4 MB as large."""
     monkeypatch.setattr(runner, "_MAPPED_BYTES", 500_000)
 
 
@@ -51,7 +51,7 @@ def test_parts_of_a_file(path, part):
 
 
 @pytest.mark.parametrize("mode", ["r+", "c"])
-def test_what_was_written_stays(path, mode):
+def test_written_pages_stay(path, mode):
     images = mapped(path, mode)
     images[:] = 7
     forget_pages(images)
@@ -59,7 +59,7 @@ def test_what_was_written_stays(path, mode):
     assert np.all(images == 7)
 
 
-def test_what_is_forgotten_is_read_again(path):
+def test_freed_pages_are_read_again(path):
     images = mapped(path, "r")
     expected = np.fromfile(path, np.uint8).reshape(N_ROWS, N_IN)
     for part in (np.s_[:], np.s_[5:6], np.s_[1000:2000], np.s_[2999:]):

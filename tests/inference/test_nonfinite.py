@@ -1,4 +1,4 @@
-"""Labels that mean nothing: counted in every library, told once, and the same as before."""
+"""Nonfinite outputs: counted in every library, with one warning, and unchanged labels."""
 
 import warnings
 from dataclasses import replace
@@ -12,7 +12,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.nonfinite import NonfiniteWarning, count_nonfinite, nonfinite_text
 
 F32 = np.float32
-# Rows of one number, and the logits they give: weights are such that 1e30 overflows.
+# With these weights, the logits of 1e29 and more overflow.
 WEIGHT = np.asarray([[1e10, -1e10, 1.0]], F32)
 ROWS = np.asarray([[1.0], [1e30], [-2.0], [1e29], [0.0]], F32)
 N_LOST = 2
@@ -28,14 +28,14 @@ def on(xp_backend, network):
 
 
 def labels_of(network, rows):
-    """Return the place of the largest output, the first of NaN or of equals."""
+    """Return the index of the largest output; NaN is the largest, and the first of equals wins."""
     with np.errstate(all="ignore"):
         return np.argmax(network(rows), axis=1)
 
 
 @pytest.fixture(autouse=True)
 def silent():
-    """Keep NumPy's own warnings out: they are the caller's choice."""
+    """Silence NumPy's own warnings."""
     with np.errstate(all="ignore"):
         yield
 
@@ -67,7 +67,7 @@ def test_rows_on_the_device(xp_backend):
         pytest.skip("NumPy's are on the host")
     network, rows = on(xp_backend, network_of()), xp_backend.asarray(ROWS, "float32")
     labels = labels_of(network_of(), ROWS)
-    found = xpnet.predict(network, rows)  # of which nothing is told
+    found = xpnet.predict(network, rows)  # without a warning
     np.testing.assert_array_equal(to_numpy(found), labels)
     found = xpnet.predict(network, iter([rows[:2, :], rows[2:, :]]))
     np.testing.assert_array_equal(to_numpy(found), labels)
@@ -115,7 +115,7 @@ def test_many_rows_in_tiles(threads):
     ],
     ids=str,
 )
-def test_what_means_nothing(logits, label, n):
+def test_which_outputs_are_counted(logits, label, n):
     layer = xpnet.Dense(np.zeros((1, 3), F32), np.asarray(logits, F32))
     with count_nonfinite() as count:
         assert xpnet.predict(xpnet.Network([layer]), np.zeros((1, 1))) == [label]
@@ -141,14 +141,14 @@ def test_probabilities():
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_pixels_that_are_not_finite_are_the_callers(number):
+def test_nonfinite_pixels_are_not_counted(number):
     rows = np.concatenate([ROWS, np.asarray([[number]], F32)])
     with pytest.warns(NonfiniteWarning, match="2 of 6"):
         xpnet.predict(network_of(), rows)
     xpnet.predict(network_of(), rows[5:])
 
 
-def test_nothing_is_told_of_finite_results():
+def test_finite_results_give_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         xpnet.predict(network_of(), ROWS[:1])
@@ -162,9 +162,9 @@ def test_the_warning_points_at_the_caller():
         assert [warning.filename for warning in caught] == [__file__]
 
 
-def test_who_counts_is_not_warned():
+def test_counting_replaces_warnings():
     network = network_of(output="values")
-    xpnet.predict(network, ROWS)  # the values tell it themselves
+    xpnet.predict(network, ROWS)  # visible in the values
     with count_nonfinite() as outer:
         xpnet.predict(network_of(), ROWS)
         with count_nonfinite() as inner:
@@ -191,8 +191,8 @@ SCALE = xpnet.Scale(1e-39)
 @pytest.mark.parametrize("n_rows", [1, 2047, 2048, 5000])
 @pytest.mark.parametrize("is_stream", [False, True])
 @pytest.mark.parametrize("options", [{}, {"batch_size": 100}, {"batch_invariant": True}], ids=str)
-def test_the_number_of_rows_does_not_decide_what_is_scaled_first(n_rows, is_stream, options):
-    # Folded into the weights, the scale would come after the cast.
+def test_rows_are_scaled_before_the_cast_for_any_number_of_rows(n_rows, is_stream, options):
+    # A folded scale would be applied after the cast.
     for step in (xpnet.Scale(1e-30), xpnet.Scale(1e30)):
         network = network_of([[1.0, -1.0]], preprocessing=step)
         rows = np.resize([0.5, -0.5, 2.0], (n_rows, 1)) / step.factor * 1e15

@@ -1,4 +1,4 @@
-"""Many rows at once: the same results as few, and nothing of a network is remembered."""
+"""Many rows: the same results as for few, and nothing cached from an earlier call."""
 
 import dataclasses
 from itertools import pairwise
@@ -15,7 +15,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (MANY, 784), np.uint8)
 
 @pytest.fixture(autouse=True)
 def errstate():
-    """Show that what NumPy does about errors is the caller's choice, and stays so."""
+    """Assert that NumPy's handling of floating-point errors is left unchanged."""
     before = np.geterr()
     with np.errstate():
         yield
@@ -54,7 +54,7 @@ def test_many_rows_are_within_their_bounds(dtype, widths, preprocessing):
     found = xpnet.predict(network, rows)
     assert found.dtype == dtype
     last = error_bound(network, rows).stages[-1]
-    # In float64 the true values err as much.
+    # In float64 the reference values have errors of the same size.
     bound = last.bound * (2 if dtype == "float64" else 1)
     assert np.all(np.abs(found - last.values) <= bound)
 
@@ -68,7 +68,7 @@ def test_a_stream_gives_what_an_array_does_within_bounds():
 
 @pytest.mark.parametrize("n_rows", [1, 100, FEW, FEW + 1, MANY])
 @pytest.mark.parametrize("as_stream", [False, True], ids=["array", "stream"])
-def test_what_is_written_between_two_calls_counts(n_rows, as_stream):
+def test_changes_between_two_calls_have_effect(n_rows, as_stream):
     def images():
         return iter([PIXELS[:n_rows]]) if as_stream else PIXELS[:n_rows]
 
@@ -104,7 +104,7 @@ def test_a_very_large_network_is_not_copied(monkeypatch):
         msg = "copied"
         raise AssertionError(msg)
 
-    monkeypatch.setattr("xpnet.inference.runner.made_constant", fail)
+    monkeypatch.setattr("xpnet.inference.runner.fold_preprocessing", fail)
     monkeypatch.setattr("xpnet.inference.runner._MANY_WEIGHTS", 784 * 10)
     assert xpnet.predict(network_of(784, 11), PIXELS).shape == (MANY, 11)
     with pytest.raises(AssertionError, match="copied"):
@@ -115,7 +115,7 @@ def test_a_very_large_network_is_not_copied(monkeypatch):
 @pytest.mark.parametrize(
     "function", [xpnet.predict, xpnet.predict_proba, lambda *both: xpnet.evaluate(*both, [0])]
 )
-def test_a_single_number_is_refused_with_a_reason(function, images):
+def test_a_single_number_is_rejected(function, images):
     network = network_of(784, 10, output="logits")
     with pytest.raises(ValueError, match=r"must be rows of 784 values.*got the shape \(\)"):
         function(network, images)
@@ -123,7 +123,7 @@ def test_a_single_number_is_refused_with_a_reason(function, images):
 
 @pytest.mark.parametrize("n_rows", [3, FEW + 1])
 @pytest.mark.parametrize("dtype", ["complex64", "datetime64[s]", "object", "U1"])
-def test_what_is_no_real_number_is_refused(dtype, n_rows):
+def test_images_that_are_not_real_numbers_are_rejected(dtype, n_rows):
     with pytest.raises(TypeError, match="must hold real numbers; got dtype"):
         xpnet.predict(network_of(4, 2), np.zeros((n_rows, 4), dtype))
 
@@ -137,12 +137,12 @@ def test_any_real_numbers_are_cast(dtype, n_rows):
     np.testing.assert_array_equal(xpnet.predict(network, images), expected)
 
 
-# A factor that takes weights out of the range of float32 where it is multiplied into them.
+# Factors that would move the weights out of the range of float32.
 EXTREMES = [(2e36, 255.0), (1e-20, 1e-25), (1e38, -1e30), (1e-37, 0.1)]
 
 
 @pytest.mark.parametrize(("weight", "factor"), EXTREMES)
-def test_more_rows_raise_nothing_that_fewer_do_not(weight, factor):
+def test_many_rows_raise_no_further_floating_point_errors(weight, factor):
     layer = xpnet.Dense(np.full((4, 2), weight, np.float32), np.zeros(2, np.float32))
     network = xpnet.Network([layer], xpnet.Scale(factor), "values")
     rows = np.zeros((MANY, 4), np.float32)
@@ -152,7 +152,7 @@ def test_more_rows_raise_nothing_that_fewer_do_not(weight, factor):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_parameters_that_are_no_numbers_give_the_same_for_many_rows(bad):
+def test_nonfinite_parameters_give_the_same_for_many_rows(bad):
     network = network_of(784, 30, 10)
     network.layers[0].weight[4, 5] = bad
     rows = PIXELS.copy()
@@ -164,7 +164,7 @@ def test_parameters_that_are_no_numbers_give_the_same_for_many_rows(bad):
     assert np.isnan(few[1]).all() == np.isnan(bad)
 
 
-def test_a_row_that_is_no_number_spoils_no_other():
+def test_a_nan_row_does_not_affect_others():
     network = network_of(784, 300, 10)
     rows = PIXELS.astype(np.float32)
     expected = xpnet.predict(network, rows)
@@ -176,7 +176,7 @@ def test_a_row_that_is_no_number_spoils_no_other():
 
 
 @pytest.mark.parametrize("n_rows", [1, 30, 1000, MANY])
-def test_results_are_the_callers_own(n_rows):
+def test_results_share_no_memory(n_rows):
     network = network_of(784, 50, 10)
     first, second = (xpnet.predict(network, PIXELS[:n_rows]) for _ in range(2))
     assert not np.may_share_memory(first, second)

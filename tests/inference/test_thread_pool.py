@@ -1,4 +1,4 @@
-"""Threads that stay: all is done once, errors surface, nothing waits for ever."""
+"""The thread pool: each task runs once, errors are raised, and nothing deadlocks."""
 
 import contextvars
 import gc
@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 
 from xpnet.inference import thread_pool
-from xpnet.inference.thread_pool import begin_all, do_all
+from xpnet.inference.thread_pool import run_tasks, start_tasks
 
 WORD = contextvars.ContextVar("WORD", default="nothing")
 
 
 @pytest.fixture(autouse=True)
-def crew(monkeypatch):
-    """Give each test threads of its own, none of which is there yet."""
-    mine = thread_pool._Crew()  # noqa: SLF001 (threads are never given back)
-    monkeypatch.setattr(thread_pool, "_crew", mine)
+def pool(monkeypatch):
+    """Give each test a new pool without threads."""
+    mine = thread_pool._Pool()  # noqa: SLF001 (threads are never given back)
+    monkeypatch.setattr(thread_pool, "_pool", mine)
     return mine
 
 
 def ends(function, seconds=30):
-    """Show that a call ends, in a thread that may be left behind if it does not."""
+    """Assert that a call returns; run it in a daemon thread that a deadlock leaves behind."""
     results = []
     thread = threading.Thread(target=lambda: results.append(function()), daemon=True)
     thread.start()
@@ -40,42 +40,44 @@ def ends(function, seconds=30):
 
 
 def soon(is_so, seconds=10):
-    """Wait a little for helpers, which come late where all is done already."""
+    """Wait until a condition holds: pool threads may be late."""
     end = time.monotonic() + seconds
     while not is_so() and time.monotonic() < end:
         time.sleep(0.001)
     return is_so()
 
 
-@pytest.mark.parametrize("n_at_a_time", [1, 2, 3, 8, 50])
+def start_and_finish(*arguments):
+    assert start_tasks(*arguments)() is None
+
+
+BOTH = pytest.mark.parametrize("run_tasks", [run_tasks, start_and_finish])
+
+
+@BOTH
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 8, 50])
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 1000])
-def test_each_is_done_once(n, n_at_a_time):
+def test_each_task_runs_once(run_tasks, n, n_threads):
     done = []
-    do_all(done.append, range(n), n_at_a_time)
+    run_tasks(done.append, iter(range(n)), n_threads)
     assert sorted(done) == list(range(n))
 
 
-def test_arguments_may_come_from_an_iterator():
-    done = []
-    do_all(done.append, (i * i for i in range(5)), 2)
-    assert sorted(done) == [0, 1, 4, 9, 16]
-
-
-def test_one_at_a_time_is_done_by_the_caller_in_order():
+def test_one_thread_runs_tasks_in_order():
     done, names = [], set()
 
     def do(i):
         done.append(i)
         names.add(threading.current_thread())
 
-    do_all(do, range(100), 1)
+    run_tasks(do, range(100), 1)
     assert done == list(range(100))
     assert names == {threading.current_thread()}
 
 
-@pytest.mark.parametrize("n_at_a_time", [2, 3, 6])
-def test_so_many_at_a_time_and_the_caller_is_one_of_them(n_at_a_time):
-    all_there, names = threading.Barrier(n_at_a_time, timeout=20), set()
+@pytest.mark.parametrize("n_threads", [2, 3, 6])
+def test_the_caller_is_one_of_the_threads(n_threads):
+    all_there, names = threading.Barrier(n_threads, timeout=20), set()
     lock, now, most = threading.Lock(), 0, 0
 
     def do(i):
@@ -83,18 +85,18 @@ def test_so_many_at_a_time_and_the_caller_is_one_of_them(n_at_a_time):
         with lock:
             now += 1
             most = max(most, now)
-        if i < n_at_a_time:
-            all_there.wait()  # passes only if so many are there at once
+        if i < n_threads:
+            all_there.wait()  # passes only if that many threads run at once
         names.add(threading.current_thread())
         with lock:
             now -= 1
 
-    do_all(do, range(200), n_at_a_time)
-    assert most == n_at_a_time
+    run_tasks(do, range(200), n_threads)
+    assert most == n_threads
     assert threading.current_thread() in names
 
 
-def test_threads_stay_and_are_used_again(crew):
+def test_threads_are_reused(pool):
     def names_of_three():
         names, all_there = set(), threading.Barrier(3, timeout=20)
 
@@ -102,22 +104,23 @@ def test_threads_stay_and_are_used_again(crew):
             all_there.wait()
             names.add(threading.current_thread().name)
 
-        do_all(do, range(3), 3)
+        run_tasks(do, range(3), 3)
         return names
 
     assert all(names_of_three() == names_of_three() for _ in range(20))
-    assert len(crew._threads) == 2  # noqa: SLF001 (nothing else tells how many there are)
+    assert len(pool._threads) == 2  # noqa: SLF001 (nothing else tells how many there are)
 
 
 ERRORS = [ArithmeticError, KeyboardInterrupt, SystemExit, GeneratorExit, StopIteration]
 
 
-@pytest.mark.parametrize("n_at_a_time", [1, 2, 4])
+@BOTH
+@pytest.mark.parametrize("n_threads", [1, 2, 4])
 @pytest.mark.parametrize("error", ERRORS)
-def test_an_error_ends_it_and_surfaces(error, n_at_a_time):
+def test_an_error_stops_the_tasks_and_is_raised(run_tasks, error, n_threads):
     started = []
 
-    def do(i):
+    def fail_at_three(i):
         started.append(i)
         if i == 3:
             msg = "broken"
@@ -125,12 +128,12 @@ def test_an_error_ends_it_and_surfaces(error, n_at_a_time):
         time.sleep(0.0005)
 
     with pytest.raises(error, match="broken"):
-        do_all(do, range(2000), n_at_a_time)
+        run_tasks(fail_at_three, range(2000), n_threads)
     n_started = len(started)
     assert n_started < 1900
     time.sleep(0.01)
-    assert len(started) == n_started  # nobody goes on with it
-    test_each_is_done_once(100, n_at_a_time)  # the threads have survived it
+    assert len(started) == n_started  # no thread continues
+    test_each_task_runs_once(run_tasks, 100, n_threads)  # the threads are still alive
 
 
 def test_the_first_of_several_errors_is_raised():
@@ -143,11 +146,11 @@ def test_the_first_of_several_errors_is_raised():
             raise ValueError(str(i))
 
         with pytest.raises(ValueError, match=r"^0$"):
-            do_all(do, range(2), 2)
+            run_tasks(do, range(2), 2)
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_an_error_of_a_helper_is_raised_for_the_caller(error):
+def test_an_error_in_another_thread_is_raised(error):
     caller, both = threading.current_thread(), threading.Barrier(2, timeout=20)
 
     def do(_):
@@ -156,10 +159,10 @@ def test_an_error_of_a_helper_is_raised_for_the_caller(error):
             raise error
 
     with pytest.raises(error):
-        do_all(do, range(2), 2)
+        run_tasks(do, range(2), 2)
 
 
-def test_it_waits_for_what_others_have_started():
+def test_an_error_waits_for_running_tasks():
     caller, both, finished = threading.current_thread(), threading.Barrier(2, timeout=20), []
 
     def do(_):
@@ -171,11 +174,11 @@ def test_it_waits_for_what_others_have_started():
         finished.append(True)
 
     with pytest.raises(ArithmeticError):
-        do_all(do, range(2), 2)
+        run_tasks(do, range(2), 2)
     assert finished == [True]
 
 
-def test_helpers_see_the_callers_context_and_keep_it_to_themselves():
+def test_threads_have_a_copy_of_the_context():
     seen, caller = [], threading.current_thread()
 
     def look(_):
@@ -189,14 +192,14 @@ def test_helpers_see_the_callers_context_and_keep_it_to_themselves():
         all_there, seen[:] = threading.Barrier(4, timeout=20), []
         token = WORD.set(word)
         with np.errstate(over=over, invalid="call"):
-            do_all(look, range(4), 4)
+            run_tasks(look, range(4), 4)
             assert np.geterr()["over"] == over
         assert seen == [(word, over, "call")] * 4
         assert WORD.get() == word
         WORD.reset(token)
 
 
-def test_an_errstate_that_raises_does_so_in_helpers():
+def test_errstate_holds_in_all_threads():
     caller, both = threading.current_thread(), threading.Barrier(2, timeout=20)
 
     def divide(_):
@@ -205,19 +208,19 @@ def test_an_errstate_that_raises_does_so_in_helpers():
             np.float32([1]) / np.float32([0])
 
     with np.errstate(divide="raise"), pytest.raises(FloatingPointError, match="divide by zero"):
-        do_all(divide, range(2), 2)
+        run_tasks(divide, range(2), 2)
     both.reset()
     with np.errstate(divide="ignore"):
-        do_all(divide, range(2), 2)
+        run_tasks(divide, range(2), 2)
 
 
-@pytest.mark.parametrize("n_at_a_time", [2, 3, 5])
-def test_helpers_may_need_help_themselves(n_at_a_time):
+@pytest.mark.parametrize("n_threads", [2, 3, 5])
+def test_tasks_may_run_tasks(n_threads):
     def count(depth):
         if depth == 0:
             return 1
         found = []
-        do_all(lambda _: found.append(count(depth - 1)), range(4), n_at_a_time)
+        run_tasks(lambda _: found.append(count(depth - 1)), range(4), n_threads)
         return sum(found)
 
     assert ends(lambda: count(4)) == 4**4
@@ -228,7 +231,7 @@ def test_an_error_passes_through_all_levels():
         if depth == 0:
             msg = "at the bottom"
             raise ArithmeticError(msg)
-        do_all(lambda _: fail(depth - 1), range(3), 3)
+        run_tasks(lambda _: fail(depth - 1), range(3), 3)
 
     def call():
         with pytest.raises(ArithmeticError, match="at the bottom"):
@@ -241,7 +244,7 @@ def test_an_error_passes_through_all_levels():
 def test_many_callers_at_once():
     def call(k):
         done = Counter()
-        do_all(lambda i: done.update([i + k]), range(50), 3)
+        run_tasks(lambda i: done.update([i + k]), range(50), 3)
         return sorted(done) == list(range(k, k + 50)) and set(done.values()) == {1}
 
     with ThreadPoolExecutor(8) as pool:
@@ -249,7 +252,7 @@ def test_many_callers_at_once():
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["well", "with_an_error"])
-def test_nothing_of_it_is_kept(fails):
+def test_no_reference_is_kept(fails):
     array = np.zeros(1000)
     is_there = weakref.ref(array)
 
@@ -259,7 +262,7 @@ def test_nothing_of_it_is_kept(fails):
         return array[i]
 
     try:
-        do_all(do, range(20), 4)
+        run_tasks(do, range(20), 4)
     except ArithmeticError:
         assert fails
     del do, array
@@ -271,7 +274,7 @@ def test_nothing_of_it_is_kept(fails):
     assert soon(is_gone)
 
 
-def test_a_busy_helper_keeps_nobody_waiting():
+def test_a_busy_thread_blocks_no_other_call():
     may_go, is_busy = threading.Event(), threading.Event()
 
     def block(i):
@@ -280,64 +283,39 @@ def test_a_busy_helper_keeps_nobody_waiting():
             assert may_go.wait(20)
 
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(do_all, block, range(1), 2)
+        slow = pool.submit(run_tasks, block, range(1), 2)
         assert is_busy.wait(20)
-        assert ends(lambda: do_all(lambda _: None, range(50), 2) or True)
+        assert ends(lambda: run_tasks(lambda _: None, range(50), 2) or True)
         may_go.set()
         slow.result(20)
 
 
-def test_a_thread_that_cannot_be_started_is_not_counted(monkeypatch, crew):
-    def refuse(_):
-        msg = "can't start new thread"
-        raise RuntimeError(msg)
-
-    done = []
-    with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
-        try:
-            do_all(done.append, range(5), 3)
-        except RuntimeError:
-            assert not done
-    assert crew._threads == []  # noqa: SLF001 (else as many helpers would be missing for ever)
-    test_so_many_at_a_time_and_the_caller_is_one_of_them(3)
+# Tasks that are started, and finished later
 
 
-# What is begun, and finished later
-
-
-@pytest.mark.parametrize("n_at_a_time", [1, 2, 3, 50])
-@pytest.mark.parametrize("n", [0, 1, 2, 7, 1000])
-def test_what_is_begun_is_done_once(n, n_at_a_time):
-    done = []
-    finish = begin_all(done.append, range(n), n_at_a_time)
-    assert finish() is None
-    assert sorted(done) == list(range(n))
-
-
-def test_helpers_begin_before_it_is_finished():
+def test_tasks_start_before_they_are_finished():
     done, caller = [], threading.current_thread()
 
     def do(_):
         done.append(threading.current_thread())
 
-    finish = begin_all(do, range(20), 3)
+    finish = start_tasks(do, range(20), 3)
     assert soon(lambda: len(done) == 20)
     assert caller not in done
     finish()
     assert len(done) == 20
 
 
-def test_without_helpers_the_caller_does_it_when_it_finishes():
+def test_one_thread_runs_tasks_when_they_are_finished():
     done = []
-    finish = begin_all(done.append, iter(range(5)), 1)
+    finish = start_tasks(done.append, iter(range(5)), 1)
     time.sleep(0.01)
     assert done == []
     finish()
     assert done == list(range(5))
 
 
-def test_finishing_waits_for_helpers():
+def test_finishing_waits_for_running_tasks():
     may_go, is_busy, done = threading.Event(), threading.Event(), []
 
     def do(i):
@@ -345,39 +323,18 @@ def test_finishing_waits_for_helpers():
         assert may_go.wait(20)
         done.append(i)
 
-    finish = begin_all(do, range(2), 3)
+    finish = start_tasks(do, range(2), 3)
     assert is_busy.wait(20)
     threading.Timer(0.05, may_go.set).start()
     finish()
     assert sorted(done) == [0, 1]
 
 
-@pytest.mark.parametrize("error", ERRORS)
-def test_an_error_of_what_was_begun_comes_when_it_is_finished(error):
-    started = []
-
-    def do(i):
-        started.append(i)
-        if i == 3:
-            msg = "broken"
-            raise error(msg)
-        time.sleep(0.0005)
-
-    finish = begin_all(do, range(2000), 3)
-    assert soon(lambda: len(started) > 3)
-    with pytest.raises(error, match="broken"):
-        finish()
-    n_started = len(started)
-    assert n_started < 1900
-    time.sleep(0.01)
-    assert len(started) == n_started
-
-
-def test_an_error_between_begin_and_finish_leaves_nothing_undone():
+def test_an_error_between_start_and_finish():
     done = []
 
     def call():
-        finish = begin_all(done.append, range(100), 3)
+        finish = start_tasks(done.append, range(100), 3)
         try:
             raise ArithmeticError
         finally:
@@ -388,15 +345,15 @@ def test_an_error_between_begin_and_finish_leaves_nothing_undone():
     assert sorted(done) == list(range(100))
 
 
-def test_several_are_begun_and_finished_in_any_order():
+def test_several_starts_are_finished_in_any_order():
     done = [[] for _ in range(6)]
-    finishes = [begin_all(part.append, range(50), 3) for part in done]
+    finishes = [start_tasks(part.append, range(50), 3) for part in done]
     for i in (3, 0, 5, 1, 4, 2):
         finishes[i]()
         assert sorted(done[i]) == list(range(50))
 
 
-def test_what_is_begun_sees_the_context_of_then():
+def test_the_context_is_that_of_the_start():
     seen, caller = [], threading.current_thread()
 
     def look(_):
@@ -405,7 +362,7 @@ def test_what_is_begun_sees_the_context_of_then():
 
     token = WORD.set("then")
     with np.errstate(over="raise"):
-        finish = begin_all(look, range(10), 3)
+        finish = start_tasks(look, range(10), 3)
     WORD.reset(token)
     assert soon(lambda: len(seen) == 10)
     finish()
@@ -413,26 +370,28 @@ def test_what_is_begun_sees_the_context_of_then():
 
 
 @pytest.mark.parametrize("n_helpers", [0, 1])
-def test_where_threads_are_refused_the_caller_does_it(n_helpers, monkeypatch, crew):
+def test_without_threads_the_caller_runs_the_tasks(n_helpers, monkeypatch, pool):
     original, done = threading.Thread.start, []
 
     def start(thread):
-        if len(crew._threads) >= n_helpers:  # noqa: SLF001 (as above)
+        if len(pool._threads) >= n_helpers:  # noqa: SLF001 (as above)
             msg = "can't start new thread"
             raise RuntimeError(msg)
         original(thread)
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", start)
-        finish = begin_all(done.append, range(50), 8)
+        finish = start_tasks(done.append, range(50), 8)
     assert ends(lambda: finish() or True)
     assert sorted(done) == list(range(50))
+    assert len(pool._threads) == n_helpers  # noqa: SLF001 (else they would be missing for ever)
+    test_the_caller_is_one_of_the_threads(3)
 
 
-def test_what_is_never_finished_keeps_nobody_waiting():
+def test_unfinished_tasks_block_no_other_call():
     done = []
-    begin_all(done.append, range(100), 3)
-    assert ends(lambda: do_all(lambda _: None, range(50), 3) or True)
+    start_tasks(done.append, range(100), 3)
+    assert ends(lambda: run_tasks(lambda _: None, range(50), 3) or True)
     assert soon(lambda: len(done) == 100)
 
 
@@ -445,14 +404,14 @@ def run(script):
 
 START = """
 import os, signal, sys, threading, time
-from xpnet.inference.thread_pool import begin_all, do_all
+from xpnet.inference.thread_pool import start_tasks, run_tasks
 
-def work(seconds=0.002, n_at_a_time=3):
+def work(seconds=0.002, n_threads=3):
     names = set()
     def do(i):
         names.add(threading.current_thread().name)
         time.sleep(seconds)
-    do_all(do, range(12), n_at_a_time)
+    run_tasks(do, range(12), n_threads)
     return names
 
 work()
@@ -483,7 +442,7 @@ print(len(work()) > 1)
 """
 
 INTERRUPT = """
-signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # even if it was ignored
 parts = []
 def do(i):
     parts.append(threading.current_thread() is threading.main_thread())
@@ -492,7 +451,7 @@ for _ in range(3):
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     start = time.monotonic()
     try:
-        do_all(do, range({n}), {n_at_a_time})
+        run_tasks(do, range({n}), {n_threads})
         print("not interrupted")
     except KeyboardInterrupt:
         print("interrupted", time.monotonic() - start < 5)
@@ -509,9 +468,9 @@ def test_a_forked_process_has_threads_of_its_own():
 @pytest.mark.parametrize(
     "options",
     [
-        {"seconds": 0.01, "n": 10_000, "n_at_a_time": 1},
-        {"seconds": 0.01, "n": 10_000, "n_at_a_time": 3},
-        {"seconds": 0.5, "n": 3, "n_at_a_time": 3},
+        {"seconds": 0.01, "n": 10_000, "n_threads": 1},
+        {"seconds": 0.01, "n": 10_000, "n_threads": 3},
+        {"seconds": 0.5, "n": 3, "n_threads": 3},
     ],
     ids=["alone", "with_helpers", "at_its_last_task"],
 )
@@ -520,10 +479,10 @@ def test_the_user_can_interrupt_it(options):
     assert lines == ["interrupted True"] * 3 + ["True"]
 
 
-def test_threads_that_wait_do_not_keep_the_process():
+def test_idle_threads_do_not_keep_the_process_alive():
     assert run(START + "print('end')") == "end\n"
 
 
-def test_it_works_while_the_process_ends():
-    script = "import atexit\natexit.register(lambda: print(len(work(n_at_a_time=3)) > 1))\n"
+def test_tasks_run_while_the_process_ends():
+    script = "import atexit\natexit.register(lambda: print(len(work(n_threads=3)) > 1))\n"
     assert run(START + script) == "True\n"

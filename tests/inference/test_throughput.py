@@ -1,4 +1,4 @@
-"""Speeds by a clock that the tests turn, and results that must be the same at every size."""
+"""Throughput by a fake clock, and the comparison of results between batch sizes."""
 
 from types import SimpleNamespace
 
@@ -27,7 +27,7 @@ def images():
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A machine that takes a millisecond for each batch and 10 microseconds for each row."""
+    """Simulate a machine that takes 1 ms per batch and 10 us per row."""
     machine = SimpleNamespace(
         now=0.0, per_batch=1e-3, per_row=1e-5, calls=[], answer=lambda results, **_: results
     )
@@ -65,21 +65,21 @@ def test_a_round_takes_whole_batches_for_a_fifth_of_a_second(machine, trained, i
     for speed in found:
         assert speed.n_rows % speed.batch_size == 0
         assert 0.19 <= speed.n_rows / speed.best <= 0.2 + 1e-9
-    # A batch that takes longer is a round.
+    # A batch that takes longer is a whole round.
     machine.per_batch = 0.5
     assert [speed.n_rows for speed in measure_throughput(trained, images, batch_sizes=[9])] == [9]
 
 
-def test_a_fast_network_is_called_again_and_again(machine, images, monkeypatch):
+def test_a_fast_network_is_called_several_times(machine, images, monkeypatch):
     monkeypatch.setattr(room, "_MOST_ROWS", 100)
     network = network_of(np.zeros((784, 2)))
     (speed,) = measure_throughput(network, images, batch_sizes=[40], rounds=1)
-    assert speed.n_rows % 80 == 0  # two batches are at hand
+    assert speed.n_rows % 80 == 0  # two batches are in memory
     assert 0.19 <= speed.n_rows / speed.best <= 0.2 + 1e-9
     assert {n_rows for n_rows, *_ in machine.calls} == {40, 80}
 
 
-def test_the_sizes_take_turns(machine, trained, images):
+def test_each_round_times_all_sizes(machine, trained, images):
     measure_throughput(trained, images, batch_sizes=[1, 10, 100], rounds=4, threads=1)
     rounds = machine.calls[-12:]
     assert [size for _, size, _ in rounds] == [1, 10, 100] * 4
@@ -87,7 +87,7 @@ def test_the_sizes_take_turns(machine, trained, images):
 
 
 def test_best_and_median(machine, trained, images):
-    slowness = iter([1.0, 1.0, 4.0, 2.0, 3.0])  # two to get warm, and three rounds
+    slowness = iter([1.0, 1.0, 4.0, 2.0, 3.0])  # two for the warm-up, and three rounds
     machine.per_row = 0.0
 
     def turn(results, *, batch_size):
@@ -109,7 +109,7 @@ def test_images_are_repeated(machine, trained, images):
 def test_progress(machine, trained, images):
     steps = []
     measure_throughput(trained, images, batch_sizes=[10, 100], rounds=3, progress=steps.append)
-    assert steps == [1] * 8  # each size gets warm, and is timed three times
+    assert steps == [1] * 8  # a warm-up and three rounds per size
     assert machine.calls
 
 
@@ -197,7 +197,7 @@ def test_one_label_in_a_hundred_may_differ(machine, trained, images):
     ],
 )
 def test_a_label_that_rounding_decides_is_counted(machine, weight, output):
-    # The last row alone is no tie where there is one unit, and says how large outputs are.
+    # Only the last row is not a tie for a single unit; it sets the scale of the outputs.
     rows = np.asarray([[0.5, 0.5]] * 99 + [[1e8, 0.0]], np.float32)
     machine.answer = at_size(10, lambda labels: np.append(1 - labels[:-1], labels[-1:]))
     _, ten = measure_throughput(network_of(weight, output), rows, batch_sizes=[1, 10], rounds=1)
@@ -228,11 +228,7 @@ def test_values_of_a_regression(machine, change):
 def test_every_library(machine, xp_backend, trained, images):
     if xp_backend.name == "dask":
         pytest.skip("Dask is not a device")
-    layers = [
-        xpnet.Dense(xp_backend.asarray(old.weight), xp_backend.asarray(old.bias), old.activation)
-        for old in trained.layers
-    ]
-    network = xpnet.Network(layers, trained.preprocessing)
+    network = trained.map_arrays(xp_backend.asarray)
     machine.per_batch = 0.1
     found = measure_throughput(network, images, batch_sizes=[10, 200], rounds=1)
     assert [(speed.batch_size, speed.n_differing) for speed in found] == [(10, 0), (200, 0)]

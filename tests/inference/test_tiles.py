@@ -1,4 +1,4 @@
-"""Tiles on threads: the same bits whatever their number, and BLAS as it was before."""
+"""Tiles in threads: the same bits for any number of them, and BLAS restored afterwards."""
 
 import dataclasses
 import os
@@ -20,9 +20,9 @@ from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.cpu.blocked_matmul import may_be_shared_out
 from xpnet.inference.batches import default_batch_size
 from xpnet.inference.nonfinite import NonfiniteWarning
-from xpnet.inference.thread_pool import do_all
-from xpnet.inference.tiles import even_tiles, in_tiles, tiles_of
-from xpnet.networks.prepared import made_constant
+from xpnet.inference.thread_pool import run_tasks
+from xpnet.inference.tiles import compute_tiles, even_bounds, tile_bounds
+from xpnet.networks.prepared import fold_preprocessing
 
 POOLS = ThreadpoolController().select(user_api="blas")
 X = np.random.default_rng(0).integers(0, 256, (1000, 784), np.uint8)
@@ -34,7 +34,7 @@ def count():
 
 @pytest.fixture(autouse=True)
 def two_threads():
-    """Let BLAS have two threads, whatever the machine; show that it has them afterwards."""
+    """Give BLAS two threads, and assert that it has them afterwards."""
     with POOLS.limit(limits=2):
         before = count()
         yield
@@ -60,7 +60,7 @@ def test_the_results_do_not_depend_on_the_number_of_threads(network, function, n
 
 
 def network_of(*widths, dtype="float32", order="C"):
-    """Return a network of random weights with sigmoids between."""
+    """Return a network of random weights with hidden sigmoids."""
     random = np.random.default_rng(sum(widths))
     layers = [
         xpnet.Dense(
@@ -105,22 +105,16 @@ def test_no_bit_depends_on_threads(widths, dtype, kind):
                 np.testing.assert_array_equal(found, shares)
 
 
-@pytest.mark.parametrize("batch_size", [100, 300, 1000])
-def test_no_bit_of_large_batches_depends_on_threads(batch_size):
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("batch_size", [None, 100, 300, 1000])
+def test_no_bit_of_large_batches_depends_on_threads(batch_size, order):
     values = dataclasses.replace(network_of(784, 300, 10), output="values")
+    rows = np.asarray(X, order=order)
     with POOLS.limit(limits=1):
-        expected = xpnet.predict(values, X, batch_size=batch_size)
-    for threads in (1, 2, None):
-        found = xpnet.predict(values, X, batch_size=batch_size, threads=threads)
+        expected = xpnet.predict(values, rows, batch_size=batch_size, threads=1)
+    for threads in (1, 2, 3, None):
+        found = xpnet.predict(values, rows, batch_size=batch_size, threads=threads)
         np.testing.assert_array_equal(found, expected)
-
-
-def test_images_in_the_order_of_columns_give_the_same_bits_for_all_threads(network):
-    values, columns = dataclasses.replace(network, output="values"), np.asfortranarray(X)
-    with POOLS.limit(limits=1):
-        expected = xpnet.predict(values, columns, threads=1)
-    for threads in (2, 3, None):
-        np.testing.assert_array_equal(xpnet.predict(values, columns, threads=threads), expected)
 
 
 def test_rows_keep_their_order():
@@ -132,7 +126,7 @@ def test_rows_keep_their_order():
 
     rows = np.arange(1003.0)[:, None]
     bounds = [*range(0, 1003, 10), 1003]
-    np.testing.assert_array_equal(in_tiles(compute, rows, bounds, 3), rows[:, 0] * 2)
+    np.testing.assert_array_equal(compute_tiles(compute, rows, bounds, 3), rows[:, 0] * 2)
     assert sorted(seen) == [0, 3, *[10] * 100]
 
 
@@ -144,7 +138,7 @@ def test_rows_keep_their_order():
 def test_tiles_of_any_lengths_make_up_the_rows(lengths, threads, holds_blas):
     bounds = [0, *np.cumsum(lengths).tolist()]
     rows = np.arange(3.0 * bounds[-1]).reshape(-1, 3)
-    found = in_tiles(lambda x: x[:, ::2] - 1, rows, bounds, threads, holds_blas=holds_blas)
+    found = compute_tiles(lambda x: x[:, ::2] - 1, rows, bounds, threads, holds_blas=holds_blas)
     np.testing.assert_array_equal(found, rows[:, ::2] - 1)
 
 
@@ -153,7 +147,7 @@ SIZES = (st.integers(0, 200_000), st.integers(24, 10_000), st.integers(24, 50_00
 
 @given(*SIZES)
 def test_even_tiles_cover_all_rows_and_are_about_equal(n_rows, fewest, most):
-    bounds = even_tiles(n_rows, fewest, most)
+    bounds = even_bounds(n_rows, fewest, most)
     lengths = np.diff(bounds)
     assert (bounds[0], bounds[-1]) == (0, n_rows)
     if n_rows == 0:
@@ -179,27 +173,30 @@ def test_tiles_fit_the_network(widths, n_rows):
         for shape in pairwise(widths)
     ]
     network = xpnet.Network(layers)
-    bounds = tiles_of(network, n_rows)
+    bounds = tile_bounds(network, n_rows)
     assert (bounds[0], bounds[-1]) == (0, n_rows)
     lengths = np.diff(bounds)
-    if len(lengths) == 1:  # too little work to be shared, or few rows
+    if len(lengths) == 1:  # too little work for two tiles, or too few rows
         assert n_rows * network.multiplications < 4 * 10**7 or n_rows < 48
     else:
         fewest = max(2 * 10**7 // network.multiplications, 24)
         assert max(lengths) <= max(default_batch_size(network), fewest) + 24
         assert min(lengths) > 0
     with POOLS.limit(limits=1):
-        assert list(tiles_of(network, n_rows)) == list(bounds)
+        assert list(tile_bounds(network, n_rows)) == list(bounds)
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2])
 def test_no_rows(threads):
     for bounds in ([0, 0], [0, 0, 0]):
-        assert in_tiles(lambda rows: rows[:, :2], np.zeros((0, 5)), bounds, threads).shape == (0, 2)
+        assert compute_tiles(lambda rows: rows[:, :2], np.zeros((0, 5)), bounds, threads).shape == (
+            0,
+            2,
+        )
 
 
 @pytest.mark.parametrize(("threads", "n_expected"), [(None, 2), (1, 1), (2, 2), (5, 5)])
-def test_so_many_tiles_at_a_time(threads, n_expected):
+def test_number_of_tiles_at_a_time(threads, n_expected):
     names = set()
     all_there = threading.Barrier(n_expected, timeout=20)
 
@@ -210,19 +207,19 @@ def test_so_many_tiles_at_a_time(threads, n_expected):
             assert max(count()) == 1
         return rows
 
-    in_tiles(compute, np.zeros((n_expected, 1)), range(n_expected + 1), threads)
+    compute_tiles(compute, np.zeros((n_expected, 1)), range(n_expected + 1), threads)
     assert len(names) == n_expected
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2])
-def test_blas_is_left_alone_where_it_shares_nothing_out(threads):
+def test_blas_keeps_its_threads_if_it_need_not_be_held(threads):
     seen = []
 
     def compute(rows):
         seen.append(count())
         return rows
 
-    in_tiles(compute, np.zeros((6, 1)), [0, 2, 4, 6], threads, holds_blas=False)
+    compute_tiles(compute, np.zeros((6, 1)), [0, 2, 4, 6], threads, holds_blas=False)
     assert seen == [count()] * 4
     assert max(count()) == 2
 
@@ -255,12 +252,12 @@ def test_an_error_ends_it_and_gives_blas_back(threads):
         return rows
 
     with pytest.raises(ArithmeticError, match="broken"):
-        in_tiles(compute, np.arange(1000.0)[:, None], range(1001), threads)
+        compute_tiles(compute, np.arange(1000.0)[:, None], range(1001), threads)
     assert len(started) < 900
 
 
 class Interrupting:
-    """A finish that stands for Ctrl-C in the middle of the work."""
+    """Simulate Ctrl-C in the middle of the work."""
 
     def __init__(self):
         self.n_left = 5
@@ -287,7 +284,7 @@ def test_an_interrupt_surfaces_and_the_next_call_is_right(widths, threads, monke
 
 
 def test_the_callers_errstate_counts_in_all_tiles():
-    # The products of one late tile overflow in float32.
+    # The products of a late tile overflow in float32.
     layer = xpnet.Dense(np.full((50, 50), 1e30, np.float32), np.zeros(50, np.float32))
     network = xpnet.Network([layer], xpnet.Scale(10.0))
     rows = np.zeros((1000, 50), np.float32)
@@ -311,9 +308,9 @@ def test_several_threads_predict_with_one_network_that_is_new(widths):
     values = dataclasses.replace(network_of(*widths), output="values")
     expected = xpnet.predict(values, PIXELS)
     for is_prepared in (False, True):
-        new = dataclasses.replace(values)  # nothing is worked out yet
+        new = dataclasses.replace(values)  # without cached properties
         if is_prepared:
-            new = made_constant(new)
+            new = fold_preprocessing(new)
         with ThreadPoolExecutor(6) as pool:
             found = list(pool.map(lambda _, new=new: xpnet.predict(new, PIXELS), range(6)))
         assert all(np.array_equal(results, found[0]) for results in found)
@@ -327,7 +324,7 @@ def test_predictions_inside_of_tiles(network, threads):
     def predict(i):
         found[i] = xpnet.predict(network, X, batch_size=50, threads=threads)
 
-    do_all(predict, range(12), 3)
+    run_tasks(predict, range(12), 3)
     assert sorted(found) == list(range(12))
     assert all(np.array_equal(labels, expected) for labels in found.values())
 
@@ -346,7 +343,7 @@ def test_predictions_while_another_is_interrupted(network):
         assert all(pool.map(fail_or_predict, range(40)))
 
 
-def test_nested_holds_give_back_what_was_before():
+def test_nested_limits_are_restored():
     with one_blas_thread():
         with one_blas_thread():
             assert max(count()) == 1
@@ -379,22 +376,6 @@ def test_a_forked_process_computes():
     words = [sys.executable, "-W", "ignore", "-c", FORK]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "0\n"
-
-
-@pytest.mark.parametrize(
-    ("threads", "error", "text"),
-    [
-        (0, ValueError, "`threads` must be at least 1; got 0"),
-        (-2, ValueError, "got -2"),
-        (1.5, TypeError, "`threads` must be a whole number or None; got 1.5"),
-        (True, TypeError, "got True"),
-        ("2", TypeError, "got '2'"),
-    ],
-)
-def test_threads_that_there_cannot_be(network, threads, error, text):
-    for function in (xpnet.predict, xpnet.predict_proba):
-        with pytest.raises(error, match=text):
-            function(network, X, threads=threads)
 
 
 def test_other_libraries_have_their_own_threads():

@@ -1,4 +1,4 @@
-"""A layer, on every backend."""
+"""Dense layers on every backend."""
 
 import copy
 import pickle
@@ -40,12 +40,12 @@ def test_a_perceptron_is_a_gate(xp_backend, gate):
         ("W1", [1.0], "relu", TypeError, "`weight` must be an array"),
     ],
 )
-def test_layers_that_are_none(weight, bias, activation, error, message):
+def test_invalid_layers(weight, bias, activation, error, message):
     with pytest.raises(error, match=message):
         xpnet.Dense(weight, bias, activation)
 
 
-def test_what_a_layer_says_of_itself(xp_backend):
+def test_properties_and_repr(xp_backend):
     layer = xpnet.Dense(
         xp_backend.asarray(np.zeros((6, 5))), xp_backend.asarray(np.zeros(5)), "relu"
     )
@@ -58,7 +58,7 @@ def test_nested_lists_become_numpy():
     assert (layer.weight.dtype, layer.bias.dtype) == (np.float64, np.float64)
 
 
-def test_a_list_as_bias_takes_after_the_weight(xp_backend):
+def test_a_list_as_bias_gets_the_dtype_of_the_weight(xp_backend):
     layer = xpnet.Dense(xp_backend.asarray(np.zeros((2, 2))), [1, 2.5])
     np.testing.assert_array_equal(
         xp_backend.check(layer.bias, dtype="float32", shape=(2,)), [1, 2.5]

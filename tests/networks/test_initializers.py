@@ -1,4 +1,4 @@
-"""Untrained networks."""
+"""Networks with random weights."""
 
 import math
 
@@ -14,9 +14,9 @@ from xpnet.arrays.gpu.gpu_errors import DeviceError
     ("scheme", "deviation"),
     [("normal", 0.01), ("xavier", math.sqrt(2 / 1200)), ("he", math.sqrt(2 / 800))],
 )
-def test_weights_have_the_schemes_deviation(scheme, deviation):
+def test_weights_have_the_standard_deviation_of_the_scheme(scheme, deviation):
     weight = xpnet.init_network([800, 400], scheme=scheme).layers[0].weight
-    # 320,000 draws: the standard error of their deviation is 0.13%.
+    # 320,000 draws: the standard error of the deviation is 0.13%.
     assert np.std(weight) == pytest.approx(deviation, rel=0.01)
     assert np.mean(weight) == pytest.approx(0, abs=deviation / 100)
 
@@ -29,7 +29,7 @@ def test_the_books_network():
     assert network.dtype == np.float32
 
 
-def test_the_seed_decides():
+def test_the_seed_determines_the_bits():
     one, same, other = (
         xpnet.init_network([3, 2], seed=seed).layers[0].weight for seed in (1, 1, 2)
     )
@@ -55,13 +55,13 @@ def test_dtype_rounds_the_same_draws():
         ([3, 2], {"device": "tpu"}, ValueError, "`device` must be cpu, gpu.*got 'tpu'"),
     ],
 )
-def test_options_that_are_none(sizes, options, error, message):
+def test_invalid_options(sizes, options, error, message):
     with pytest.raises(error, match=message):
         xpnet.init_network(sizes, **options)
 
 
 @pytest.mark.skipif(diagnose().usable, reason="there is a GPU")
-def test_no_gpu_is_an_error_and_no_fallback():
+def test_a_missing_gpu_is_an_error():
     with pytest.raises(DeviceError):
         xpnet.init_network([3, 2], device="gpu")
 

@@ -1,4 +1,4 @@
-"""Layers, networks and the forward pass, on every backend."""
+"""Networks and the forward pass on every backend."""
 
 import dataclasses
 from itertools import pairwise
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.networks.network import _Stage, layer_results
+from xpnet.networks.execution import Stage, layer_results
 from xpnet.networks.preprocessing import arrays_of
 
 BOOK = {
@@ -66,7 +66,7 @@ def test_leading_axes_are_kept(xp_backend, shape):
     )
     flat = xpnet.forward(network, xp_backend.asarray(x.reshape(-1, 6)))
     expected = xp_backend.check(flat, dtype="float32", shape=(x.size // 6, 4))
-    # Sigmoids of sums of 6 and 5 terms that may be added in another order.
+    # Sigmoids of sums of 6 and 5 terms, which may be added in another order.
     np.testing.assert_allclose(values.reshape(-1, 4), expected, rtol=(6 + 5) * 8 * 2**-24)
 
 
@@ -127,7 +127,7 @@ def test_layer_results_are_the_same_where_the_activation_adds_the_bias():
     ]
     network = dataclasses.replace(network, layers=biased)
     late = dataclasses.replace(network)
-    vars(late)["_stages"] = tuple(map(late_stage, biased))
+    vars(late)["stages"] = tuple(map(late_stage, biased))
     x = np.random.default_rng(0).normal(size=(3, 6)).astype("float32")
     both = (layer_results(each, x, np) for each in (network, late))
     for (weighted, y), (late_weighted, late_y) in zip(*both, strict=True):
@@ -137,10 +137,13 @@ def test_layer_results_are_the_same_where_the_activation_adds_the_bias():
 
 
 def late_stage(layer):
-    """Return a layer's stage as it is where a GPU adds bias and activation in one pass."""
+    """Return a layer's stage as on a GPU, which adds the bias in the kernel of the activation."""
     activate = {"sigmoid": xpnet.sigmoid, "identity": lambda x: x}[layer.activation]
-    return _Stage(
-        lambda x: x @ layer.weight, lambda x, _: activate(x + layer.bias), late_bias=layer.bias
+    return Stage(
+        lambda x: x @ layer.weight,
+        lambda x, _: activate(x + layer.bias),
+        lambda x, _: activate(x),
+        layer.bias,
     )
 
 
@@ -159,14 +162,14 @@ def test_nothing_looks_at_values(activation):
     assert (result.shape, result.dtype) == ((3, 10), "float32")
 
 
-def test_two_libraries_are_refused():
+def test_two_libraries_are_rejected():
     strict = pytest.importorskip("array_api_strict")
     network = xpnet.init_network([2, 2])
     with pytest.raises(TypeError, match="got array_api_strict and numpy"):
         xpnet.forward(network, strict.ones((1, 2)))
 
 
-def test_two_devices_are_refused():
+def test_two_devices_are_rejected():
     strict = pytest.importorskip("array_api_strict")
     weight, bias = strict.ones((2, 2)), strict.ones(2)
     network = xpnet.Network([xpnet.Dense(weight, bias)])
@@ -198,7 +201,7 @@ def layer(n_in, n_out, dtype="float32"):
     ("layers", "options", "error", "message"),
     [
         ([], {}, ValueError, "at least one layer; got none"),
-        ([np.zeros((2, 2))], {}, TypeError, "must be Dense layers; got ndarray in place 0"),
+        ([np.zeros((2, 2))], {}, TypeError, "must be Dense layers; got ndarray at index 0"),
         ([layer(2, 3), layer(4, 2)], {}, ValueError, "gives 3 values, but layer 1 takes 4"),
         (
             [layer(2, 3), layer(3, 2, "float64")],
@@ -208,13 +211,13 @@ def layer(n_in, n_out, dtype="float32"):
         ),
         ([layer(2, 2)], {"output": "scores"}, ValueError, "`output` must be one of .*'scores'"),
         ([layer(2, 2)], {"classes": ["a"]}, ValueError, "must be 2 different names"),
-        ([layer(2, 2)], {"classes": [True, 0.5]}, TypeError, r"whole numbers; got \[True, 0.5\]"),
+        ([layer(2, 2)], {"classes": [True, 0.5]}, TypeError, r"integers; got \[True, 0.5\]"),
         ([layer(2, 2)], {"classes": ["a", "a"]}, ValueError, "got 2, 1 of them different"),
         ([layer(2, 2)], {"output": "values", "classes": ["a", "b"]}, ValueError, "no classes"),
         ([layer(2, 2)], {"preprocessing": [0.5]}, TypeError, "must be steps such as Scale"),
     ],
 )
-def test_networks_that_are_none(layers, options, error, message):
+def test_invalid_networks(layers, options, error, message):
     with pytest.raises(error, match=message):
         xpnet.Network(layers, **options)
 
@@ -228,7 +231,7 @@ def test_networks_that_are_none(layers, options, error, message):
         (["W1", "b1", "extra"], "got W1, b1, extra"),
     ],
 )
-def test_names_that_are_missing_or_too_many(names, message):
+def test_missing_and_unknown_names(names, message):
     with pytest.raises(ValueError, match=message):
         xpnet.Network.from_arrays({name: [[1.0]] for name in names})
 
@@ -240,7 +243,7 @@ def test_one_activation_for_each_layer():
         xpnet.Network.from_arrays(BOOK, activation=["relu", "tanh"])
 
 
-def test_what_a_network_says_of_itself(xp_backend):
+def test_properties_of_a_network(xp_backend):
     network = random_network(xp_backend)
     assert (network.n_in, network.n_out, network.n_classes) == (6, 4, 4)
     assert (network.dtype, network.device) == (xp_backend.xp.float32, xp_backend.device)
@@ -252,7 +255,7 @@ def test_what_a_network_says_of_itself(xp_backend):
     ("n_out", "output", "n_classes"),
     [(1, "logits", 2), (3, "logits", 3), (1, "probabilities", 2), (3, "values", 0)],
 )
-def test_how_many_classes(n_out, output, n_classes):
+def test_number_of_classes(n_out, output, n_classes):
     assert xpnet.Network([layer(2, n_out)], output=output).n_classes == n_classes
 
 
@@ -287,7 +290,7 @@ def all_arrays(network):
     return parameters + [x for step in network.preprocessing for x in arrays_of(step).values()]
 
 
-# Of the largest sum, some 10 here, with half a unit for each of a dozen operations.
+# Half a unit in the last place of the largest sum, about 10, for each of a dozen operations.
 TOLERANCES = {"float16": 0.03, "bfloat16": 0.25, "float32": 0.0, "float64": 1e-5}
 
 
@@ -319,7 +322,7 @@ def test_another_dtype(xp_backend, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float8", "int32", "sum", ""])
-def test_a_dtype_that_is_none(xp_backend, dtype):
+def test_invalid_dtypes(xp_backend, dtype):
     network = random_network(xp_backend)
     with pytest.raises(TypeError, match=rf"^`dtype` must be one of .*; got '{dtype}'$"):
         network.astype(dtype)
@@ -332,7 +335,7 @@ def test_the_same_dtype_is_no_copy():
         assert np.may_share_memory(x, before)
 
 
-def test_classes_of_numpy_become_pythons():
+def test_numpy_classes_become_python_objects():
     network = xpnet.Network([layer(2, 2)], classes=np.unique([9, 7, 9]))
     assert network.classes == (7, 9)
     assert all(type(name) is int for name in network.classes)

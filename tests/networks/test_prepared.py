@@ -1,4 +1,4 @@
-"""A prepared network is a network like any other that gives the same results, within bounds."""
+"""Prepared networks: ordinary networks with the same results, within the error bounds."""
 
 import copy
 import dataclasses
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import xpnet
-from xpnet.networks.prepared import made_constant
+from xpnet.networks.prepared import fold_preprocessing
 from xpnet.parity.bounds.error_bound import error_bound
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (100, 784), np.uint8)
@@ -21,7 +21,7 @@ DIGITS = xpnet.sample()[0].reshape(-1, 784)
 
 @pytest.fixture(autouse=True)
 def errstate():
-    """Show that what NumPy does about errors is the caller's choice, and stays so."""
+    """Assert that NumPy's handling of floating-point errors is left unchanged."""
     before = np.geterr()
     with np.errstate():
         yield
@@ -29,7 +29,7 @@ def errstate():
 
 
 def network_of(*widths, dtype="float32", activations="sigmoid", preprocessing=None, seed=0):
-    """Return a network of random weights, in the order of columns, whose last layer is linear."""
+    """Return a network of random weights in Fortran order, with a linear last layer."""
     random = np.random.default_rng(seed)
     layers = [
         xpnet.Dense(
@@ -52,9 +52,9 @@ def activations_of(network):
 
 
 def share_of_bound(prepared, network, rows):
-    """Return the largest error of a network, as a share of what another one is allowed."""
+    """Return the largest error of a prepared network, relative to the bound of the original."""
     last = error_bound(network, rows).stages[-1]
-    # In float64 the true values err as much as what is compared with them.
+    # In float64 the reference values have errors of the same size.
     bound = last.bound * (2 if network.dtype == "float64" else 1)
     assert np.isfinite(bound).all()
     return np.max(np.abs(prepared(rows) - last.values) / bound)
@@ -92,7 +92,7 @@ def test_results_are_within_the_bounds_of_the_original(steps, dtype, activations
         )
         rows = PIXELS / 255 if steps == "none" else PIXELS
         assert share_of_bound(xpnet.prepare(network), network, rows) <= 1
-        assert share_of_bound(made_constant(network), network, rows) <= 1
+        assert share_of_bound(fold_preprocessing(network), network, rows) <= 1
 
 
 @given(
@@ -120,7 +120,7 @@ def test_the_sample_network():
     np.testing.assert_array_equal(found, xpnet.evaluate(network, images, labels).confusion)
 
 
-@pytest.mark.parametrize("prepare", [xpnet.prepare, made_constant])
+@pytest.mark.parametrize("prepare", [xpnet.prepare, fold_preprocessing])
 def test_the_original_is_left_alone(prepare):
     network = network_of(784, 50, 10, preprocessing=PREPROCESSING["far"])
     shown, kept = repr(network), [x.copy() for x in arrays_of(network)]
@@ -132,11 +132,11 @@ def test_the_original_is_left_alone(prepare):
         np.testing.assert_array_equal(mine, before)
     expected = prepared(PIXELS)
     for array in (*arrays_of(network), network.preprocessing[1].mean):
-        array[...] = 99  # what is written later does not count
+        array[...] = 99  # later changes have no effect
     np.testing.assert_array_equal(prepared(PIXELS), expected)
 
 
-@pytest.mark.parametrize("prepare", [xpnet.prepare, made_constant])
+@pytest.mark.parametrize("prepare", [xpnet.prepare, fold_preprocessing])
 def test_arrays_are_read_only_and_in_order(prepare):
     prepared = prepare(network_of(784, 300, 10, preprocessing=PREPROCESSING["far"]))
     for array in (*arrays_of(prepared), prepared.preprocessing[1].mean):
@@ -164,14 +164,14 @@ ROUND_TRIPS = {
     "replace": dataclasses.replace,
     "to": lambda network: network.to("cpu"),
     "prepare": xpnet.prepare,
-    "constant": made_constant,
+    "constant": fold_preprocessing,
 }
 
 
 @pytest.mark.parametrize("is_used", [False, True], ids=["new", "used"])
 @pytest.mark.parametrize("trip", ROUND_TRIPS)
 @pytest.mark.parametrize("steps", ["scale", "standardize_after_scale", "far"])
-def test_it_is_a_value(trip, steps, is_used):
+def test_copies_and_pickles_are_equal(trip, steps, is_used):
     prepared = xpnet.prepare(network_of(784, 50, 10, preprocessing=PREPROCESSING[steps]))
     if is_used:
         prepared(PIXELS)
@@ -184,7 +184,7 @@ def test_it_is_a_value(trip, steps, is_used):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_pickle_holds_nothing_that_was_worked_out(dtype):
+def test_pickles_hold_no_cached_properties(dtype):
     network = network_of(784, 300, 10, dtype=dtype)
     new = len(pickle.dumps(network))
     xpnet.predict(network, PIXELS)
@@ -217,25 +217,11 @@ def test_it_can_be_trained_further():
         assert np.any(theirs != before)
 
 
-@pytest.mark.parametrize(
-    ("steps", "n_left"),
-    [
-        ("none", 0),
-        ("scale", 0),
-        ("scales", 0),
-        ("standardize", 0),
-        ("scale_after_standardize", 0),
-        ("standardize_after_scale", 0),
-        ("arrays", 0),
-        ("fitted", 0),
-        ("whiten", 0),
-        ("components", 0),
-        ("far", 2),
-    ],
-)
-def test_steps_before_the_first_layer_become_part_of_it(steps, n_left):
+@pytest.mark.parametrize("steps", PREPROCESSING)
+def test_steps_before_the_first_layer_become_part_of_it(steps):
+    n_left = 2 if steps == "far" else 0
     network = network_of(784, 50, 10, activations="relu", preprocessing=PREPROCESSING[steps])
-    for prepared in (xpnet.prepare(network), made_constant(network)):
+    for prepared in (xpnet.prepare(network), fold_preprocessing(network)):
         assert len(prepared.preprocessing) == n_left
         assert list(map(repr, prepared.preprocessing)) == list(
             map(repr, network.preprocessing[:n_left])
@@ -245,7 +231,7 @@ def test_steps_before_the_first_layer_become_part_of_it(steps, n_left):
 @pytest.mark.parametrize("steps", ["fitted", "standardize_after_scale", "whiten", "components"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("activations", ["sigmoid", "relu"])
-def test_on_the_digits_that_it_was_fitted_to(steps, dtype, activations):
+def test_steps_fitted_to_the_digits_are_folded(steps, dtype, activations):
     network = network_of(
         784, 50, 10, dtype=dtype, activations=activations, preprocessing=PREPROCESSING[steps]
     )
@@ -264,7 +250,7 @@ def test_on_all_of_mnist(shared_data):
         assert share_of_bound(prepared, network, images[::10]) <= 0.1
 
 
-def test_what_is_folded_in_is_what_the_steps_do():
+def test_folded_parameters_are_those_of_the_steps():
     draw = np.random.default_rng(0).normal
     steps = [
         SCALE,
@@ -283,7 +269,7 @@ def test_what_is_folded_in_is_what_the_steps_do():
     np.testing.assert_allclose(prepared(np.zeros(70)), network(np.zeros(70)), rtol=1e-9)
 
 
-ALIKE = np.eye(64) * 100 - (100 - 1 / 8) / 64  # what whitens numbers that hardly differ
+ALIKE = np.eye(64) * 100 - (100 - 1 / 8) / 64  # the whitening matrix of nearly equal inputs
 FIRST = np.eye(64)[0]
 
 
@@ -304,7 +290,7 @@ FIRST = np.eye(64)[0]
 )
 def test_means_that_are_many_deviations_from_0_stay(step, n_left):
     network = network_of(64, 5, activations="relu", preprocessing=step)
-    for prepared in (xpnet.prepare(network), made_constant(network)):
+    for prepared in (xpnet.prepare(network), fold_preprocessing(network)):
         assert len(prepared.preprocessing) == n_left
 
 
@@ -371,7 +357,7 @@ def test_a_factor_stays_where_weights_would_leave_the_normal_range(dtype, weight
     weights[1, 1] = 0.0  # zero stays zero
     layer = xpnet.Dense(weights, np.zeros(3, dtype))
     network = xpnet.Network([layer], list(map(xpnet.Scale, factors)))
-    for prepare in (xpnet.prepare, made_constant):
+    for prepare in (xpnet.prepare, fold_preprocessing):
         with np.errstate(all="raise"):
             prepared = prepare(network)
         assert prepared.preprocessing == network.preprocessing[:n_left]
@@ -382,7 +368,7 @@ def test_a_factor_stays_where_weights_would_leave_the_normal_range(dtype, weight
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_parameters_that_are_no_numbers(bad):
+def test_nonfinite_parameters(bad):
     network = network_of(784, 20, 30, 10, preprocessing=SCALE)
     network.layers[0].weight[3, 4] = bad
     prepared = xpnet.prepare(network)
@@ -406,7 +392,7 @@ def test_hidden_sigmoids_become_tanh_and_others_stay():
 
 
 @pytest.mark.parametrize("output", ["logits", "probabilities", "values"])
-def test_what_the_network_says_of_itself_stays(output):
+def test_output_and_classes_are_kept(output):
     classes = None if output == "values" else tuple("abcdefghij")
     network = dataclasses.replace(network_of(784, 50, 10), output=output, classes=classes)
     prepared = xpnet.prepare(network)
@@ -414,7 +400,7 @@ def test_what_the_network_says_of_itself_stays(output):
 
 
 def with_hidden_bias(bias, weight=0.0):
-    """Return a network whose hidden units are all given about as much."""
+    """Return a network whose hidden units all have about the same input."""
     layers = [
         xpnet.Dense(np.full((784, 40), weight), np.full(40, bias), "sigmoid"),
         xpnet.Dense(np.ones((40, 3)), np.asarray([0.0, 1e-9, 1.0])),
@@ -440,7 +426,7 @@ def test_sigmoids_that_are_nearly_all_off_stay(network, name):
     assert share_of_bound(prepared, network, PIXELS[5:]) <= 1
 
 
-def test_a_single_unit_that_sees_only_what_is_off_keeps_the_sigmoids():
+def test_a_unit_whose_inputs_are_all_off_keeps_the_sigmoids():
     layers = [
         xpnet.Dense(np.zeros((5, 2)), np.asarray([-50.0, 3.0]), "sigmoid"),
         xpnet.Dense(np.asarray([[1.0, 1.0], [0.0, 1.0]]), np.zeros(2)),
@@ -463,7 +449,7 @@ def test_prepared_twice_is_prepared_once(bias, weight):
 @pytest.mark.parametrize(
     ("weight", "following"), [(3e38, 1.0), (-3e38, 1.0), (np.inf, 1.0), (1.0, np.inf), (1.0, 3e38)]
 )
-def test_trying_a_network_warns_of_nothing(weight, following):
+def test_the_trial_gives_no_warnings(weight, following):
     layers = [
         xpnet.Dense(np.full((4, 3), weight, np.float32), np.zeros(3, np.float32), "sigmoid"),
         xpnet.Dense(np.full((3, 2), following, np.float32), np.zeros(2, np.float32)),
@@ -472,7 +458,7 @@ def test_trying_a_network_warns_of_nothing(weight, following):
 
 
 def test_in_float16_no_bias_overflows():
-    # A fifth of 200,000 is a number of float16; what goes into the bias, half of it, is none.
+    # A fifth of 200,000 is in the range of float16; half of it, added to the bias, is not.
     layers = [
         xpnet.Dense(np.zeros((4, 1000), np.float16), np.full(1000, -1.386, np.float16), "sigmoid"),
         xpnet.Dense(np.full((1000, 2), 200, np.float16), np.zeros(2, np.float16)),
@@ -514,7 +500,7 @@ def test_on_every_backend(xp_backend):
 
 
 @pytest.mark.parametrize("n_rows", [1, 5, 100, 300])
-def test_writing_into_a_network_that_is_not_prepared_counts(n_rows):
+def test_changes_to_an_unprepared_network_have_effect(n_rows):
     network = network_of(784, 300, 10)
     rows = np.resize(PIXELS, (n_rows, 784)) / np.float32(255)
     network(rows)

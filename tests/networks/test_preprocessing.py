@@ -1,4 +1,4 @@
-"""What is done to inputs, on every backend."""
+"""Preprocessing steps on every backend."""
 
 import math
 
@@ -21,7 +21,7 @@ def test_scale_takes_bytes_to_floats():
 
 
 @pytest.mark.parametrize("factor", [0, math.inf, math.nan])
-def test_a_factor_that_destroys_everything_is_refused(factor):
+def test_invalid_factors(factor):
     with pytest.raises(ValueError, match=f"finite and not zero; got {float(factor)}"):
         xpnet.Scale(factor)
 
@@ -63,7 +63,7 @@ def test_standardize_shows_no_arrays():
     ],
     ids=str,
 )
-def test_numbers_that_nothing_can_be_standardized_by(arguments, error, text):
+def test_invalid_means_and_scales(arguments, error, text):
     with pytest.raises(error, match=text):
         xpnet.Standardize(*arguments)
 
@@ -120,14 +120,14 @@ FITS = pytest.mark.parametrize(
 
 @pytest.fixture
 def backend(xp_backend):
-    """A backend whose arrays are in memory."""
+    """Return a backend whose arrays are in memory."""
     if xp_backend.library == "dask":
         pytest.skip("Dask arrays are refused, which another test shows")
     return xp_backend
 
 
 def fitted(backend, step, n_in):
-    """Return the arrays of a step, which are as precise as the device is."""
+    """Return the arrays of a step, after checking that they have the widest dtype."""
     dtype = "float64" if backend.has_float64 else "float32"
     shapes = {"mean": (n_in,), "scale": (n_in,), "matrix": (n_in, n_in)}
     arrays = {name: getattr(step, name) for name in shapes if hasattr(step, name)}
@@ -136,7 +136,7 @@ def fitted(backend, step, n_in):
 
 
 def whitening(x, method, epsilon):
-    """Return the matrix that whitens as NumPy's covariance and singular values give it."""
+    """Return the whitening matrix by NumPy's covariance and singular values."""
     components, variances, _ = np.linalg.svd(np.cov(x.T, bias=True))
     gains = (variances + epsilon * variances.mean()) ** -0.5
     if method == "zca":
@@ -148,7 +148,7 @@ def whitening(x, method, epsilon):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16", "bool"])
 def test_standardize_is_fitted_as_numpy_does(backend, dtype):
     x = np.abs(40 * TABLE).astype(dtype)
-    x[:, 3] = 1  # where all are equal, the scale is 1
+    x[:, 3] = 1  # a column of equal numbers has the scale 1
     step = xpnet.Standardize.fit(backend.asarray(x, dtype))
     mean, scale, rtol = fitted(backend, step, 5)
     np.testing.assert_allclose(mean, np.mean(x, axis=0, dtype=float), rtol=rtol)
@@ -198,7 +198,7 @@ def test_whiten_takes_other_precisions_than_its_own(backend, dtype):
 
 
 @FITS
-def test_it_makes_no_difference_in_how_many_chunks(backend, fit, monkeypatch):
+def test_the_number_of_chunks_makes_no_difference(backend, fit, monkeypatch):
     x = backend.asarray(TABLE)
     at_once = fitted(backend, fit(x), 5)
     for n_numbers in (1, 5, 35):
@@ -217,7 +217,7 @@ def test_pixels_are_columns(fit):
 
 
 @FITS
-def test_what_is_fitted_to_stays_and_may_be_read_only(fit, tmp_path):
+def test_fitting_leaves_the_data_unchanged(fit, tmp_path):
     x = TABLE.copy()
     x.flags.writeable = False
     np.save(tmp_path / "x.npy", x)
@@ -289,13 +289,13 @@ def test_the_first_of_equal_numbers_of_a_component_is_positive(backend, sign):
     ],
     ids=map(str, range(10)),
 )
-def test_what_nothing_can_be_fitted_to(fit, x, error, text):
+def test_invalid_training_data(fit, x, error, text):
     with pytest.raises(error, match=text):
         fit(x)
 
 
 @FITS
-def test_dask_arrays_are_refused(fit):
+def test_dask_arrays_are_rejected(fit):
     array = pytest.importorskip("dask.array", reason="dask is not installed")
     with pytest.raises(TypeError, match="`x` must be in memory; got a dask array"):
         fit(array.from_array(TABLE))
@@ -307,13 +307,13 @@ def test_dask_arrays_are_refused(fit):
         (np.ones((3, 2)), {}, "`x` must have rows that differ; got 3 equal ones"),
         (np.ones((1, 2)), {}, "`x` must have rows that differ; got 1 equal ones"),
         (TABLE, {"method": "ica"}, "`method` must be zca or pca; got 'ica'"),
-        (TABLE, {"epsilon": -0.1}, "`epsilon` must not be negative; got -0.1"),
-        (TABLE, {"epsilon": math.nan}, "`epsilon` must be finite; got nan"),
+        (TABLE, {"epsilon": -0.1}, "`epsilon` must be finite and not negative; got -0.1"),
+        (TABLE, {"epsilon": math.nan}, "`epsilon` must be finite and not negative; got nan"),
         (TABLE[:4], {"epsilon": 0.0}, "`epsilon` must be larger where not all components vary"),
     ],
     ids=map(str, range(6)),
 )
-def test_what_cannot_be_whitened(x, options, text):
+def test_invalid_options_of_whitening(x, options, text):
     with pytest.raises(ValueError, match=text):
         xpnet.Whiten.fit(x, **options)
 
@@ -330,7 +330,7 @@ def test_what_cannot_be_whitened(x, options, text):
     ],
     ids=map(str, range(6)),
 )
-def test_numbers_that_nothing_can_be_whitened_by(mean, matrix, error, text):
+def test_invalid_means_and_matrices(mean, matrix, error, text):
     with pytest.raises(error, match=text):
         xpnet.Whiten(mean, matrix)
 

@@ -1,4 +1,4 @@
-"""Inputs beyond the range of the network's dtype: scaled before the cast, or an error."""
+"""Inputs beyond the range of the network's dtype: scaled before the cast, or rejected."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_inputs_of_no_wider_range_are_cast_first(dtype):
         (F16, (), np.uint16(65535)),
         (F16, (), np.int64(-70000)),
         (F32, (xpnet.Scale(1 / 255),), F64(1e300)),
-        (F32, (xpnet.Scale(255.0),), F64(1e308)),  # beyond float64 on its way
+        (F32, (xpnet.Scale(255.0),), F64(1e308)),  # overflows float64 in between
         (F32, (xpnet.Scale(255.0),), F32(3e38)),
         (F16, (xpnet.Standardize(0.0, 1e-3),), np.uint8(255)),
         (F32, (xpnet.Scale(1e3), MATRIX), F64(1e36)),
@@ -81,7 +81,7 @@ def test_inputs_of_no_wider_range_are_cast_first(dtype):
     ],
     ids=str,
 )
-def test_what_becomes_infinite_is_an_error(dtype, steps, value):
+def test_overflow_is_an_error(dtype, steps, value):
     rows = np.zeros((3, 2), value.dtype)
     rows[1, 1] = value
     name = np.dtype(dtype).name
@@ -101,7 +101,7 @@ def test_one_row_and_images_of_rows():
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite_go_through(number):
+def test_nan_and_infinity_go_through(number):
     rows = np.asarray([[number, 1.0], [2.0, 3.0]])
     with np.errstate(invalid="ignore"):
         found = network_of(F32, xpnet.Scale(0.5))(rows)

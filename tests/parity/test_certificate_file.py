@@ -11,8 +11,8 @@ import pytest
 
 import xpnet
 from xpnet.files import DataError
+from xpnet.networks.execution import layer_results
 from xpnet.networks.fingerprint import sha256_of_array
-from xpnet.networks.network import layer_results
 from xpnet.networks.preprocessing import Scale
 from xpnet.parity.certificate import FACTS, certify
 from xpnet.parity.certificate_file import read_certificate, write_certificate

@@ -10,7 +10,7 @@ import pytest
 import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.networks.network import layer_results
+from xpnet.networks.execution import layer_results
 from xpnet.parity.bounds.error_bound import error_bound
 from xpnet.parity.candidates import on_backend, stage_results
 from xpnet.parity.report import compare
@@ -324,7 +324,7 @@ def changing(change):
         return y if str(z.dtype).endswith("float64") else change(y)
 
     table = {**ACTIVATIONS, "tanh": replace(tanh, function=changed)}
-    return mock.patch("xpnet.networks.network.ACTIVATIONS", table)
+    return mock.patch("xpnet.networks.execution.ACTIVATIONS", table)
 
 
 def test_a_result_of_another_dtype_is_a_fault():

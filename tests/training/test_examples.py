@@ -144,12 +144,12 @@ def test_answers_of_every_kind(n_out, options, labels, expected):
 @pytest.mark.parametrize(
     ("n_out", "options", "labels", "error", "message"),
     [
-        (3, {}, [0, 3], ValueError, "class ids from 0 to 2; got 3 in place 1"),
+        (3, {}, [0, 3], ValueError, "class ids from 0 to 2; got 3 at index 1"),
         (3, {}, [0.0, 1.0], TypeError, "`labels` must be integers"),
         (3, {}, [0], ValueError, r"the shape \(2,\) for these images; got \(1,\)"),
         (3, {}, [[0], [1]], ValueError, r"the shape \(2,\) for these images; got \(2, 1\)"),
-        (1, {}, [0, 2], ValueError, "class ids from 0 to 1; got 2 in place 1"),
-        (3, {"classes": ["a", "b", "c"]}, np.asarray(["a", "d"]), ValueError, "got d in place 1"),
+        (1, {}, [0, 2], ValueError, "class ids from 0 to 1; got 2 at index 1"),
+        (3, {"classes": ["a", "b", "c"]}, np.asarray(["a", "d"]), ValueError, "got d at index 1"),
         (
             2,
             {"output": "values"},

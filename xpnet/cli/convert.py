@@ -187,7 +187,7 @@ def _verified(
     from xpnet.formats.load_save import read_model
     from xpnet.formats.model_file import LoadOptions
     from xpnet.inference.batches import default_batch_size
-    from xpnet.networks.network import preprocessed
+    from xpnet.networks.execution import preprocessed
     from xpnet.parity.original_runtimes import ABSOLUTE_ERRORS, outputs_by_original_runtime
     from xpnet.parity.verification import verify
 

@@ -1,1 +1,1 @@
-"""Many rows, fast, in bounded memory."""
+"""Inference on many rows in bounded memory."""

@@ -1,7 +1,8 @@
-"""Images of any shape and source as batches of rows, on the device of a network."""
+"""Batches of rows: options, default sizes, and checks of the images."""
 
 import operator
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,6 +12,7 @@ from xpnet.arrays.transfer import is_in_host_memory, move
 from xpnet.networks.network import Network
 
 __all__ = [
+    "BatchOptions",
     "TransferPolicy",
     "as_rows",
     "check_batch_size",
@@ -24,48 +26,94 @@ __all__ = [
 TransferPolicy = Literal["allow", "forbid"]
 _POLICIES = get_args(TransferPolicy)
 
-# The widest stage of a batch holds this many numbers at most: 1,337 rows of 784 pixels, 4 MB. Of
-# 96 to 3,000 rows tried with one thread and with two, up to there a network as narrow as
-# 784-50-100-10 gets faster, by a tenth; beyond, the second-level cache no longer serves it, and it
-# gets slower, by up to a quarter. A wide network, 784-1024-1024-10, does not care, within 2%.
-_NUMBERS_IN_CACHE = 2**20
-# A GPU wants many rows for one launch; 65,536 rows of 784 bytes are 51 MB. So many rows have up to
-# 4,096 units of float32 in 1 GB.
+# Largest number of values in the widest stage of a batch: 1,337 rows of 784 pixels, 4 MB. Measured
+# for 96 to 3,000 rows with one thread and with two: up to this size a narrow network such as
+# 784-50-100-10 gets faster, by a tenth; beyond it, the second-level cache is too small, and the
+# network gets slower, by up to a quarter. A wide one, 784-1024-1024-10, varies within 2%.
+_VALUES_IN_CACHE = 2**20
+# A GPU needs many rows per launch: 65,536 rows of 784 bytes are 51 MB, and the widest stage takes
+# at most 1 GB of float32.
 _ROWS_ON_GPU = 2**16
-_NUMBERS_ON_GPU = 2**28
+_VALUES_ON_GPU = 2**28
 
 
-def default_batch_size(network: Network) -> int:
-    """Return how many rows suit the network's device at a time, at most."""
-    widest = max(network.n_in, *(layer.n_out for layer in network.layers))
-    if network.library == "cupy":
-        return max(min(_ROWS_ON_GPU, _NUMBERS_ON_GPU // widest), 1)
-    return max(_NUMBERS_IN_CACHE // widest, 1)
+@dataclass(frozen=True)
+class BatchOptions:
+    """Options of a computation in batches.
 
-
-def check_batch_size(network: Network, batch_size: int | None) -> int:
-    """Return the batch size as a positive number, chosen for the network where it is None.
+    Parameters
+    ----------
+    batch_size : int, optional
+        Rows in a batch; chosen for the device by default.
+    threads : int, optional
+        Batches that a NumPy network computes at a time; by default the number of BLAS threads.
+    batch_invariant : bool, default False
+        If true, the result for an image does not depend on the rest of its batch.
+    transfers : {"allow", "forbid"}, default "allow"
+        With "forbid", images are not copied between host and device.
 
     Raises
     ------
     TypeError
-        If `batch_size` is no whole number.
+        If a number is not an integer.
     ValueError
-        If it is below 1.
+        If a number is below 1, `transfers` is unknown, or both `batch_size` and `batch_invariant`
+        are given.
     """
-    if batch_size is None:
-        return default_batch_size(network)
-    if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__"):
-        msg = f"`batch_size` must be a whole number or None; got {batch_size!r}"
+
+    batch_size: int | None = None
+    threads: int | None = None
+    batch_invariant: bool = False
+    transfers: TransferPolicy = "allow"
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            _check_count("threads", self.threads)
+        if self.transfers != "allow":
+            check_transfers(self.transfers)
+        if self.batch_size is None:
+            return
+        if self.batch_invariant:
+            msg = (
+                "`batch_size` must be left out with batch_invariant=True, which chooses it;"
+                f" got {self.batch_size}"
+            )
+            raise ValueError(msg)
+        _check_count("batch_size", self.batch_size)
+        object.__setattr__(self, "batch_size", operator.index(self.batch_size))
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        msg = f"`{name}` must be an integer or None; got {value!r}"
         raise TypeError(msg)
-    if batch_size < 1:
-        msg = f"`batch_size` must be at least 1; got {batch_size}"
+    if value < 1:
+        msg = f"`{name}` must be at least 1; got {value}"
         raise ValueError(msg)
-    return operator.index(batch_size)
+
+
+def check_transfers(transfers: str) -> None:
+    """Raise ValueError if `transfers` is neither "allow" nor "forbid"."""
+    if transfers not in _POLICIES:
+        msg = f"`transfers` must be allow or forbid; got {transfers!r}"
+        raise ValueError(msg)
+
+
+def check_batch_size(network: Network, batch_size: int | None) -> int:
+    """Return the batch size as a positive integer; None stands for the network's default."""
+    return BatchOptions(batch_size).batch_size or default_batch_size(network)
+
+
+def default_batch_size(network: Network) -> int:
+    """Return the number of rows in a batch that suits the network's device."""
+    widest = max(network.n_in, *(layer.n_out for layer in network.layers))
+    if network.library == "cupy":
+        return max(min(_ROWS_ON_GPU, _VALUES_ON_GPU // widest), 1)
+    return max(_VALUES_IN_CACHE // widest, 1)
 
 
 def is_stream(images: object) -> bool:
-    """Tell whether `images` is an iterator of batches, and not one array."""
+    """Return whether `images` is an iterator of batches rather than one array."""
     return isinstance(images, Iterator)
 
 
@@ -75,7 +123,7 @@ def as_rows(images: Any, n_in: int) -> Any:
     Raises
     ------
     TypeError
-        If `images` is no array.
+        If `images` is not an array.
     ValueError
         If an image does not have `n_in` values.
     """
@@ -84,46 +132,26 @@ def as_rows(images: Any, n_in: int) -> Any:
     shape = images.shape
     if shape[1:] == (n_in,):
         return images
-    n_values = int(np.prod(shape[1:]))
-    if len(shape) > 1 and n_values == n_in:
+    if len(shape) > 1 and int(np.prod(shape[1:])) == n_in:
         return array_namespace(images).reshape(images, (-1, n_in))
-    shown = f"got the shape {tuple(shape)}"
-    msg = f"`images` must be rows of {n_in} values, as the network takes; {shown}"
+    msg = (
+        f"`images` must be rows of {n_in} values, the inputs of the network; got the shape"
+        f" {tuple(shape)}"
+    )
     if int(np.prod(shape)) == n_in:
         msg += ". For a single image, give images[None]"
     raise ValueError(msg)
 
 
 def on_network_device(network: Network, rows: Any) -> Any:
-    """Return host rows on the network's device; other rows, which should be there, as they are."""
+    """Return host rows on the network's device, and rows of other libraries unchanged."""
     if not isinstance(rows, np.ndarray):
         return rows
-    weight = network.layers[0].weight
-    return move(rows, array_namespace(weight), network.device)
-
-
-def check_transfers(transfers: str) -> None:
-    """Refuse a word that says nothing of transfers.
-
-    Raises
-    ------
-    ValueError
-        If it is neither "allow" nor "forbid".
-    """
-    if transfers not in _POLICIES:
-        msg = f"`transfers` must be allow or forbid; got {transfers!r}"
-        raise ValueError(msg)
+    return move(rows, array_namespace(network.layers[0].weight), network.device)
 
 
 def check_transfer(x: Any, network: Network, transfers: str, name: str = "images") -> None:
-    """Refuse an array that is to cross between host and device, where that is forbidden.
-
-    Raises
-    ------
-    ValueError
-        If `transfers` is "forbid", and the array and the network are not both in host memory, or
-        both on a device.
-    """
+    """Raise ValueError if an array, called `name`, would be copied but `transfers` forbids it."""
     weight = network.layers[0].weight
     if transfers == "allow" or is_in_host_memory(x) == is_in_host_memory(weight):
         return
@@ -140,7 +168,6 @@ def check_transfer(x: Any, network: Network, transfers: str, name: str = "images
 
 
 def _place(x: Any) -> str:
-    """Name the device of an array in a sentence."""
     if is_in_host_memory(x):
         return "the host"
     return f"gpu:{x.device.id}" if library_of(x) == "cupy" else str(device_of(x))

@@ -1,4 +1,4 @@
-"""Labels as class ids, and how often each class is taken for which: where the labels live."""
+"""Class labels as class ids, and confusion matrices, on the device of the labels."""
 
 from typing import Any
 
@@ -21,70 +21,61 @@ __all__ = ["as_class_ids", "confusion_of", "stay_together"]
 def as_class_ids(network: Network, labels: Any) -> Any:
     """Return labels (class ids, or entries of ``network.classes``) as class ids.
 
-    Whole numbers are class ids where all classes are named by texts. Labels on a device stay
-    there; Dask's are computed.
+    Integers are class ids if all classes are strings. Labels on a device stay there; Dask arrays
+    are computed.
 
     Raises
     ------
     TypeError
-        If they are no integers, where the network names no classes.
+        If labels are not integers, for a network without ``classes``.
     ValueError
-        If one is no class of the network.
+        If a label is not a class of the network.
     """
-    truth = as_array(labels, "labels")
-    if library_of(truth) == "dask":
-        truth = to_numpy(truth)
-    xp = array_namespace(truth)
-    with current_device(truth):
-        is_integer = xp.isdtype(truth.dtype, "integral")
-        if network.classes is not None and not (is_integer and _are_texts(network.classes)):
-            rule = "entries of the network's classes"
-            found = (
-                _places(truth, network.classes, xp) if is_integer else _looked_up(network, truth)
-            )
-        elif is_integer:
+    labels = as_array(labels, "labels")
+    if library_of(labels) == "dask":
+        labels = to_numpy(labels)
+    xp, classes = array_namespace(labels), network.classes or ()
+    with current_device(labels):
+        is_integer = xp.isdtype(labels.dtype, "integral")
+        rule = "entries of the network's classes"
+        if is_integer and all(isinstance(name, str) for name in classes):
             rule = f"class ids from 0 to {network.n_classes - 1}"
-            found = xp.astype(truth, _whole(truth, xp))
+            found = xp.astype(labels, _integer_dtype(labels, xp))
+        elif is_integer:
+            found = _find_integers(labels, classes, xp)
+        elif classes:  # strings, which no device can hold
+            ids = {name: i for i, name in enumerate(classes)}
+            found = np.asarray([ids.get(name, -1) for name in to_numpy(labels).tolist()], np.int64)
         else:
-            msg = f"`labels` must be integers; got dtype {truth.dtype}"
+            msg = f"`labels` must be integers; got dtype {labels.dtype}"
             raise TypeError(msg)
-        wrong = (found < 0) | (found >= network.n_classes)
-        # Of labels on a device, this one answer comes back.
-        if to_numpy(xp.any(wrong)):
-            i = int(np.flatnonzero(to_numpy(wrong))[0])
-            label = to_numpy(truth).reshape(-1)[i]
-            msg = f"`labels` must be {rule}; got {label} in place {i}"
+        is_wrong = (found < 0) | (found >= network.n_classes)
+        # One number is copied from a device.
+        if to_numpy(xp.any(is_wrong)):
+            i = int(np.flatnonzero(to_numpy(is_wrong))[0])
+            label = to_numpy(labels).reshape(-1)[i]
+            msg = f"`labels` must be {rule}; got {label} at index {i}"
             raise ValueError(msg)
     return found
 
 
-def _are_texts(classes: tuple[str | int, ...]) -> bool:
-    return all(isinstance(name, str) for name in classes)
-
-
-def _places(truth: Any, classes: tuple[str | int, ...], xp: Any) -> Any:
-    """Return the places of whole numbers among the classes; -1 for those that are none."""
-    truth = xp.astype(truth, _whole(truth, xp))
-    found = xp.zeros_like(truth) - 1
+def _find_integers(labels: Any, classes: tuple[str | int, ...], xp: Any) -> Any:
+    """Return the indices of integer labels among the classes, and -1 for unknown ones."""
+    labels = xp.astype(labels, _integer_dtype(labels, xp))
+    found = xp.zeros_like(labels) - 1
     for i, name in enumerate(classes):
         if isinstance(name, int):
-            found = found + xp.astype(truth == name, truth.dtype) * (i + 1)
+            found = found + xp.astype(labels == name, labels.dtype) * (i + 1)
     return found
 
 
-def _looked_up(network: Network, truth: Any) -> NDArray[np.int64]:
-    """Return the places of labels, of which some may be texts, which no device holds."""
-    ids = {name: i for i, name in enumerate(network.classes or ())}
-    return np.asarray([ids.get(label, -1) for label in to_numpy(truth).tolist()], np.int64)
-
-
-def _whole(x: Any, xp: Any) -> Any:
-    """Return the dtype of whole numbers beside `x`: int64, where its library has not int32."""
+def _integer_dtype(x: Any, xp: Any) -> Any:
+    """Return the default integer dtype of the library on the device of `x`: int64 or int32."""
     return xp.__array_namespace_info__().default_dtypes(device=device_of(x))["integral"]
 
 
 def stay_together(x: Any, y: Any) -> bool:
-    """Tell whether two arrays are of one library and on one device, where they can be compared."""
+    """Return whether two arrays can be compared: one library, one device, and not Dask."""
     return (
         library_of(x) != "dask"
         and array_namespace(x) is array_namespace(y)
@@ -95,27 +86,18 @@ def stay_together(x: Any, y: Any) -> bool:
 def confusion_of(
     expected: Any, predicted: Any, n_classes: int, n_predicted: int
 ) -> NDArray[np.int64]:
-    """Return how many of each class (row) were taken for which (column), on the host.
+    """Return the number of each pair of class (row) and predicted class (column), on the host.
 
-    Parameters
-    ----------
-    expected, predicted : array of shape (n,), integers
-        Class ids. Where both are on one device, they are counted there, and the counts alone come
-        back.
-    n_classes, n_predicted : int
-        How many there are of `expected`, and of `predicted`.
-
-    Returns
-    -------
-    array of shape (n_classes, n_predicted), int64
+    If the class ids `expected` and `predicted` are on one device, they are counted there, and only
+    the counts are copied to the host.
     """
     if not stay_together(expected, predicted):
         expected, predicted = to_numpy(expected), to_numpy(predicted)
     xp = array_namespace(expected)
     with current_device(expected):
-        whole = _whole(expected, xp)
-        pairs = xp.sort(xp.astype(expected, whole) * n_predicted + xp.astype(predicted, whole))
-        # The standard has no bincount: where each pair begins, and how far it is to the next one.
-        pair = xp.arange(n_classes * n_predicted + 1, dtype=whole, device=device_of(expected))
+        dtype = _integer_dtype(expected, xp)
+        pairs = xp.sort(xp.astype(expected, dtype) * n_predicted + xp.astype(predicted, dtype))
+        # The array API has no bincount: find where each pair starts in the sorted ones.
+        pair = xp.arange(n_classes * n_predicted + 1, dtype=dtype, device=device_of(expected))
         starts = to_numpy(xp.searchsorted(pairs, pair)).astype(np.int64)
     return np.diff(starts).reshape(n_classes, n_predicted)

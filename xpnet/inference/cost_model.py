@@ -1,4 +1,4 @@
-"""From how many rows on a GPU takes less time than the CPU, its start included: an estimate."""
+"""Cost model for the choice of a device: the number of rows for which a GPU is faster."""
 
 import math
 from dataclasses import dataclass
@@ -12,37 +12,38 @@ from xpnet.networks.network import Network
 
 __all__ = ["Crossover", "estimate"]
 
-# A process that uses a GPU for the first time waits for its context, for cuBLAS, half a gigabyte of
-# library, and for the first compilations: 2 to 4 seconds.
+# The first use of a GPU in a process creates its context, loads cuBLAS (half a gigabyte) and
+# compiles the first kernels: 2 to 4 seconds.
 _START_SECONDS = 3.0
-# Bytes a second that a bus brings at least, from pinned memory: PCIe 3.0, by 16 lanes. Newer ones
-# bring two to four times as many.
+# Lowest transfer rate from pinned memory, in bytes per second: PCIe 3.0 with 16 lanes. Newer buses
+# are two to four times as fast.
 _BUS_RATE = 12e9
-# Of a card's largest rate in float32, products of these widths reach about so much; a card that
-# does not tell, or is not there, is taken for a small one.
-_REACHED = 0.5
+# Fraction of a card's peak float32 rate that products of these widths reach, and the rate of a
+# small card, for unknown ones.
+_PEAK_FRACTION = 0.5
 _SMALL_CARD = 5e12
-# Some fifty calls that Python makes for each batch, whatever its size.
+# About fifty Python calls per batch, whatever its size.
 _BATCH_SECONDS = 0.5e-3
 _GPU_ROWS = 2**16
-# The CPU is timed on so many multiplications, some milliseconds, and on no more rows.
-_TRIED_MULTIPLICATIONS = 2**28
-_TRIED_ROWS = 4096
-_TRIALS = 3
+# The CPU is timed on this number of multiplications, which take some milliseconds, and on at most
+# this number of rows.
+_TRIAL_MULTIPLICATIONS = 2**28
+_TRIAL_ROWS = 4096
+_N_TRIALS = 3
 
 
 @dataclass(frozen=True)
 class Crossover:
-    """What rows cost on the CPU, as measured here, and on a GPU, as estimated.
+    """Costs of a row on the CPU, as measured, and on a GPU, as estimated.
 
     Attributes
     ----------
     cpu_seconds, gpu_seconds : float
-        For each row.
+        Seconds per row.
     start_seconds : float
-        Until a GPU computes the first one.
+        Seconds before a GPU computes the first row.
     limit : {"bus", "arithmetic", "launches"}
-        What a GPU waits for.
+        The bottleneck of the GPU.
     """
 
     cpu_seconds: float
@@ -52,22 +53,22 @@ class Crossover:
 
     @property
     def n_rows(self) -> int | None:
-        """From how many rows on a GPU takes less time; None, if it never does."""
+        """Number of rows from which on a GPU takes less time; None if it never does."""
         gain = self.cpu_seconds - self.gpu_seconds
         return math.ceil(self.start_seconds / gain) if gain > 0 else None
 
     def favours_gpu(self, n_rows: int) -> bool:
-        """Tell whether a GPU takes less time for so many rows."""
+        """Return whether a GPU takes less time for `n_rows` rows."""
         return self.n_rows is not None and n_rows >= self.n_rows
 
     def sentence(self, n_rows: int | None) -> str:
-        """Say what so many rows would take; None stands for rows that nobody has counted."""
+        """Return the estimate for `n_rows` rows in words; None stands for an unknown number."""
         if self.n_rows is None:
-            since = f"a GPU, which waits for its {self.limit}, never takes less time"
+            since = f"a GPU, limited by its {self.limit}, never takes less time"
         else:
             since = f"a GPU takes less time from about {float(f'{self.n_rows:.2g}'):,.0f} rows on"
         if n_rows is None:
-            return f"nobody knows how many rows there are; {since}"
+            return f"the number of rows is unknown; {since}"
         cpu, gpu = n_rows * self.cpu_seconds, n_rows * self.gpu_seconds
         return (
             f"{n_rows:,} rows take the CPU {cpu:.2g} s, and a GPU about {self.start_seconds:g} s"
@@ -83,22 +84,22 @@ def estimate(
     card_rate: float | None = None,
     passes: int = 1,
 ) -> Crossover:
-    """Time a network on the CPU, and estimate what a GPU would take.
+    """Time a network on the CPU, and estimate its time on a GPU.
 
     Parameters
     ----------
     network : Network
-        Of NumPy.
+        A NumPy network.
     itemsize : int, default 1
         Bytes of a raw value.
     batch_size : int, optional
-        Rows at a time.
+        Rows in a batch.
     card_rate : float, optional
-        Floating-point operations a second, in float32, that the card can do at most.
+        Peak float32 operations per second of the GPU.
     passes : int, default 1
-        How often the matrices are gone through for a row: 3 in training.
+        Products with each matrix per row: 3 in training.
     """
-    rate = _REACHED * card_rate if card_rate else _SMALL_CARD
+    rate = _PEAK_FRACTION * card_rate if card_rate else _SMALL_CARD
     costs = {
         "bus": network.n_in * itemsize / _BUS_RATE,
         "arithmetic": passes * 2 * network.multiplications / rate,
@@ -110,12 +111,12 @@ def estimate(
 
 
 def _cpu_seconds(network: Network, batch_size: int | None) -> float:
-    """Return how long a row takes here, in the best of a few trials."""
-    fitting = _TRIED_MULTIPLICATIONS // network.multiplications
-    n_rows = max(min(fitting, _TRIED_ROWS, batch_size or default_batch_size(network)), 1)
+    """Return the seconds per row in the best of a few trials."""
+    fitting = _TRIAL_MULTIPLICATIONS // network.multiplications
+    n_rows = max(min(fitting, _TRIAL_ROWS, batch_size or default_batch_size(network)), 1)
     rows = np.random.default_rng(0).integers(0, 256, (n_rows, network.n_in), np.uint8)
     best = math.inf
-    for _ in range(_TRIALS):
+    for _ in range(_N_TRIALS):
         start = perf_counter()
         predict(network, rows, batch_size=batch_size)
         best = min(best, perf_counter() - start)

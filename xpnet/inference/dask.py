@@ -1,4 +1,4 @@
-"""Dask images: the array's own blocks, each met by a network of the blocks' library."""
+"""Inference on Dask arrays, block by block."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,17 +9,14 @@ __all__ = ["map_rows"]
 
 
 def map_rows(function: Callable[[Any], Any], images: Any) -> Any:
-    """Return the Dask array of ``function(block)`` for blocks of whole images; nothing is computed.
+    """Return the lazy Dask array of ``function(block)`` for blocks of whole images.
 
-    Parameters
-    ----------
-    function : callable
-        From images of shape (n, ...) to results of shape (n,) or (n, k).
-    images : dask.array.Array of shape (n, ...)
+    The function maps images of shape (n, ...) to results of shape (n,) or (n, k).
     """
     whole_images = images.rechunk(dict.fromkeys(range(1, images.ndim), -1))
-    # Dask takes the results' shape and dtype from what becomes of one block without rows.
-    meta = function(np.empty_like(whole_images._meta, shape=(0, *images.shape[1:])))  # noqa: SLF001
+    # The result for a block without rows has the shape and dtype of all results.
+    block = whole_images._meta  # noqa: SLF001 (no public name gives a block's library)
+    meta = function(np.empty_like(block, shape=(0, *images.shape[1:])))
     image_axes = list(range(1, images.ndim))
     return whole_images.map_blocks(
         function,

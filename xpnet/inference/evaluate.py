@@ -1,4 +1,4 @@
-"""How many images a network gets right."""
+"""Accuracy and confusion matrix of a network."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,34 +12,35 @@ from xpnet.arrays.namespace import as_array, library_of
 from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import to_numpy
 from xpnet.arrays.transfer_counts import Transfers, count_transfers
-from xpnet.inference.batches import TransferPolicy, check_transfer, is_stream
+from xpnet.inference.batches import BatchOptions, TransferPolicy, check_transfer, is_stream
 from xpnet.inference.class_labels import as_class_ids, confusion_of, stay_together
-from xpnet.inference.nonfinite import tell
+from xpnet.inference.nonfinite import warn_nonfinite
 from xpnet.inference.predict import marked_class_ids
-from xpnet.inference.runner import Work, batched, plan
+from xpnet.inference.runner import Runner, run
 from xpnet.networks.network import Network
 
 __all__ = ["Evaluation", "evaluate"]
 
-_ROWS_AT_ONCE = 2**22
+# Rows of an iterator that are one stream to a GPU, while their labels wait in memory.
+_STREAM_ROWS = 2**22
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How many images a network got right.
+    """Result of comparing predictions with labels.
 
     Attributes
     ----------
     correct, total : int
-        Images classified as their label says, and all.
+        Number of images classified as labelled, and of all images.
     confusion : array of shape (n_classes, n_classes), int64
-        How many images of the class in the row were taken for the class in the column.
+        Number of images by class (row) and predicted class (column).
     transfers : Transfers
-        What was copied between host and device.
+        Copies between host and device.
     n_nonfinite : int
-        How many images have a label that means nothing, since the layers overflow: the largest
-        output is NaN or infinite. Left out are NumPy images with NaN or infinite pixels, if the
-        network is NumPy's, too.
+        Number of images whose largest output is NaN or infinite because the layers overflow; their
+        predictions are meaningless. NumPy images with NaN or infinite pixels are not counted for a
+        NumPy network.
     """
 
     correct: int
@@ -50,7 +51,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Correct / total, in 0..1; NaN where there were no images."""
+        """Correct / total, in 0..1; NaN without images."""
         return self.correct / self.total if self.total else float("nan")
 
 
@@ -65,24 +66,24 @@ def evaluate(
     batch_invariant: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Evaluation:
-    """Classify images and compare with their labels.
+    """Classify images and compare the classes with labels.
 
     Parameters
     ----------
     network : Network
         With ``output="logits"`` or ``"probabilities"``.
     images : array, or iterator of pairs
-        As for `predict`; or, without `labels`, an iterator of pairs (images, labels), which
-        may be longer than the memory.
+        As for `predict`; or, without `labels`, an iterator of pairs (images, labels), which may
+        exceed the memory.
     labels : array of shape (n,), optional
-        Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` where it has them
-        (where those are texts, either). Where images and labels are on the network's device,
-        they are compared there, and counts come back.
+        Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` (both, if the entries are
+        strings). If images and labels are on the network's device, they are compared there, and
+        only counts are copied back.
     batch_size, threads, batch_invariant
         As for `predict`.
     transfers : {"allow", "forbid"}, default "allow"
-        With "forbid", images or labels that are not where the network is are refused, and not
-        copied. The counts come back nevertheless.
+        With "forbid", images or labels that are not in the memory of the network (host or device)
+        are rejected, not copied. The counts are copied back nevertheless.
 
     Returns
     -------
@@ -93,16 +94,16 @@ def evaluate(
     Raises
     ------
     TypeError
-        As `predict`; and if labels are missing, or no integers where the network names no
-        classes.
+        As `predict`; also if labels are missing, or are not integers for a network without
+        ``classes``.
     ValueError
-        As `predict`; and if the numbers of images and labels differ, a label is no class of the
+        As `predict`; also if the numbers of images and labels differ, a label is not a class of the
         network, or the network is a regression.
 
     Warns
     -----
     NonfiniteWarning
-        If ``.n_nonfinite`` is not 0: a RuntimeWarning.
+        If ``.n_nonfinite`` is not 0; a RuntimeWarning.
 
     Examples
     --------
@@ -116,80 +117,66 @@ def evaluate(
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)
     counts = np.zeros((n_classes, 2 * n_classes), np.int64)
-    work = plan(
-        network,
-        images,
-        marked_class_ids,
-        batch_size=batch_size,
-        threads=threads,
-        batch_invariant=batch_invariant,
-        transfers=transfers,
-    )
+    options = BatchOptions(batch_size, threads, batch_invariant, transfers)
+    if labels is None and not is_stream(images):
+        msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
+        raise TypeError(msg)
     with count_transfers() as counted:
-        pairs = _pairs(images, labels)
-        if labels is None and network.library == "cupy":
-            results = _of_stream(pairs, work)
+        results: Iterable[tuple[Any, Any]]
+        if labels is not None:
+            results = [(run(network, images, marked_class_ids, options), labels)]
         else:
-            results = _by_block(pairs, work)
+            runner = Runner(network, marked_class_ids, options, folds=True)
+            predict_pairs = _predict_stream if network.library == "cupy" else _predict_blocks
+            results = predict_pairs(runner, images)
         for predicted, truth in results:
-            counts += _compared(network, predicted, truth, transfers)
+            counts += _count_pairs(network, predicted, truth, transfers)
     marked = counts[:, n_classes:]
     confusion, n_nonfinite = counts[:, :n_classes] + marked, int(marked.sum())
     total = int(confusion.sum())
-    tell(n_nonfinite, total, network)
+    warn_nonfinite(n_nonfinite, total, network)
     return Evaluation(int(np.trace(confusion)), total, confusion, counted, n_nonfinite)
 
 
-def _pairs(images: Any, labels: Any) -> Iterable[tuple[Any, Any]]:
-    if labels is not None:
-        return [(images, labels)]
-    if is_stream(images):
-        pairs: Iterable[tuple[Any, Any]] = images
-        return pairs
-    msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
-    raise TypeError(msg)
-
-
-def _by_block(pairs: Iterable[tuple[Any, Any]], work: Work) -> Iterator[tuple[Any, Any]]:
+def _predict_blocks(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
     """Yield the predictions for each block of images, with its labels."""
     n_before = 0
-    for block, truth in pairs:
+    for images, labels in pairs:
         with counting_from(n_before):
-            predicted = batched(block, work)
-        yield predicted, truth
+            predicted = runner.run(images)
+        yield predicted, labels
         n_before += predicted.shape[0]
 
 
-def _of_stream(pairs: Iterable[tuple[Any, Any]], work: Work) -> Iterator[tuple[Any, Any]]:
+def _predict_stream(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
     """Yield the predictions for each block of images, with its labels.
 
-    To a GPU, blocks that follow one another are one stream, which it need not stop for.
+    Up to 4,194,304 rows are one stream, so that the GPU need not stop after each block.
     """
-    rest = iter(pairs)
-    for first in rest:
+    for first in pairs:
         taken: list[tuple[int, Any]] = []
-        predicted, start = batched(_taken(chain([first], rest), taken), work), 0
-        for n_rows, truth in taken:
-            yield predicted[start : start + n_rows], truth
+        predicted, start = runner.run(_take_images(chain([first], pairs), taken)), 0
+        for n_rows, labels in taken:
+            yield predicted[start : start + n_rows], labels
             start += n_rows
 
 
-def _taken(pairs: Iterable[tuple[Any, Any]], taken: list[tuple[int, Any]]) -> Iterator[Any]:
-    """Yield blocks up to so many rows that their labels are no burden, and note these."""
-    n_left = _ROWS_AT_ONCE
-    for block, truth in pairs:
-        rows = as_array(block, "images")
-        taken.append((rows.shape[0], truth))
+def _take_images(pairs: Iterator[tuple[Any, Any]], taken: list[tuple[int, Any]]) -> Iterator[Any]:
+    """Yield blocks of images for one stream, and append their lengths and labels to `taken`."""
+    n_left = _STREAM_ROWS
+    for images, labels in pairs:
+        rows = as_array(images, "images")
+        taken.append((rows.shape[0], labels))
         yield rows
         n_left -= rows.shape[0]
         if n_left <= 0:
             return
 
 
-def _compared(
+def _count_pairs(
     network: Network, predicted: Any, labels: Any, transfers: TransferPolicy
 ) -> NDArray[np.int64]:
-    """Return how many of each class were taken for which, and for which with a mark."""
+    """Return the number of images by class and predicted class; marked ones count separately."""
     labels = as_array(labels, "labels")
     check_transfer(labels, network, transfers, "labels")
     expected = as_class_ids(network, labels)

@@ -1,7 +1,7 @@
-"""Labels that mean nothing, since the largest output is NaN or infinite: marked, counted, told.
+"""Detection of outputs that are NaN or infinite because the layers overflow.
 
-A mark is the number of classes, added to the class id. It crosses from a device with the ids, so
-that counting takes no transfer of its own, and nobody waits for it.
+The class id of an image with such an output is marked: the number of classes is added to it. Marks
+are copied from a device with the ids, so counting them needs no transfer and no synchronization.
 """
 
 import math
@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,27 +23,22 @@ __all__ = [
     "NonfiniteCount",
     "NonfiniteWarning",
     "count_nonfinite",
-    "mark",
+    "mark_nonfinite",
     "nonfinite_text",
-    "report",
-    "tell",
+    "remove_marks",
+    "warn_nonfinite",
 ]
 
 
 class NonfiniteWarning(RuntimeWarning):
-    """Labels mean nothing, since the largest output is NaN or infinite."""
+    """Predicted classes are meaningless, because the largest output is NaN or infinite."""
 
 
+@dataclass
 class NonfiniteCount:
-    """Counts images with outputs that are not finite.
+    """Number of images with outputs that are not finite."""
 
-    Attributes
-    ----------
-    n_images : int
-    """
-
-    def __init__(self) -> None:
-        self.n_images = 0
+    n_images: int = 0
 
 
 _count: ContextVar[NonfiniteCount | None] = ContextVar("_count", default=None)
@@ -50,7 +46,10 @@ _count: ContextVar[NonfiniteCount | None] = ContextVar("_count", default=None)
 
 @contextmanager
 def count_nonfinite() -> Iterator[NonfiniteCount]:
-    """Count what `predict` and `evaluate` would warn of, and NaN and infinity in regressions."""
+    """Count images instead of warning of them in `predict` and `evaluate`.
+
+    For regressions, images with NaN or infinite values are counted.
+    """
     count = NonfiniteCount()
     token = _count.set(count)
     try:
@@ -59,24 +58,15 @@ def count_nonfinite() -> Iterator[NonfiniteCount]:
         _count.reset(token)
 
 
-def mark(ids: Any, rows: Any, y: Any, n_classes: int) -> Any:
-    """Return class ids, with a mark where the largest output of finite inputs is not finite.
+def mark_nonfinite(ids: Any, rows: Any, y: Any, n_classes: int) -> Any:
+    """Return class ids, marked where finite inputs have a largest output that is not finite.
 
-    Inputs are looked at in NumPy arrays only. Of other libraries, NaN among the inputs, which is
-    NaN in the outputs, is marked as well.
-
-    Parameters
-    ----------
-    ids : array of shape (n,), integers
-    rows : array of shape (n, n_in)
-        The inputs.
-    y : array of shape (n, n_out)
-        The outputs.
-    n_classes : int
+    The inputs `rows` are only checked if they are NumPy arrays. For other libraries, a NaN among
+    the inputs, which is NaN in the outputs `y`, is marked as well.
     """
     if isinstance(y, np.ndarray):
         numbers = y.ravel()
-        # The fastest look at all of them. A sum that overflows is looked into.
+        # The fastest check of all numbers. If the sum overflows, they are checked one by one.
         with np.errstate(all="ignore"):
             if math.isfinite(numbers.dot(numbers)):
                 return ids
@@ -89,8 +79,8 @@ def mark(ids: Any, rows: Any, y: Any, n_classes: int) -> Any:
     return xp.where(is_marked, ids + n_classes, ids)
 
 
-def report(results: NDArray[Any], network: Network) -> NDArray[Any]:
-    """Return class ids without marks, or values as they are; tell of those that mean nothing."""
+def remove_marks(results: NDArray[Any], network: Network) -> NDArray[Any]:
+    """Return class ids without marks, or values unchanged; warn of nonfinite outputs."""
     if network.output == "values":
         if (count := _count.get()) is not None:
             count.n_images += int(np.count_nonzero(~np.isfinite(results).all(axis=1)))
@@ -99,20 +89,14 @@ def report(results: NDArray[Any], network: Network) -> NDArray[Any]:
     if not len(results) or results[results.argmax()] < n_classes:  # several times as fast as max
         return results
     is_marked = results >= n_classes
-    tell(int(np.count_nonzero(is_marked)), len(results), network, stacklevel=4)
+    warn_nonfinite(int(np.count_nonzero(is_marked)), len(results), network, stacklevel=4)
     return np.where(is_marked, results - n_classes, results)
 
 
-def tell(n_images: int, total: int, network: Network, *, stacklevel: int = 3) -> None:
-    """Count images whose labels mean nothing, or warn of them where nobody counts.
+def warn_nonfinite(n_images: int, total: int, network: Network, *, stacklevel: int = 3) -> None:
+    """Warn of `n_images` of `total` images, or count them inside of `count_nonfinite`.
 
-    Parameters
-    ----------
-    n_images, total : int
-        Number of these, and of all.
-    network : Network
-    stacklevel : int, default 3
-        As of `warnings.warn`: the caller of the caller.
+    By default, `stacklevel` points at the caller of the caller, as in `warnings.warn`.
     """
     if (count := _count.get()) is not None:
         count.n_images += n_images
@@ -122,17 +106,11 @@ def tell(n_images: int, total: int, network: Network, *, stacklevel: int = 3) ->
 
 
 def nonfinite_text(network: Network, n_images: int, total: int, remedy: str) -> str:
-    """Return the sentence about images with outputs that are not finite.
+    """Return a message about `n_images` of `total` images with nonfinite outputs.
 
-    Parameters
-    ----------
-    network : Network
-    n_images, total : int
-        Number of these, and of all.
-    remedy : str
-        With the place of a wider dtype, such as "try --precision {}".
+    The remedy is a template with a field for a wider dtype, such as "try --precision {}".
     """
-    of_what = "" if network.output == "values" else ", whose labels mean nothing"
-    text = f"images with NaN or infinite {network.output}{of_what}: {n_images:,} of {total:,}"
+    effect = "" if network.output == "values" else ", whose labels are meaningless"
+    text = f"images with NaN or infinite {network.output}{effect}: {n_images:,} of {total:,}"
     dtype = next(wider_dtypes(str(network.dtype).rpartition(".")[2]), None)
     return text if dtype is None else f"{text} ({remedy.format(dtype)})"

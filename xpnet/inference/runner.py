@@ -1,8 +1,10 @@
-"""What is done to many images, batch by batch, where they and the network live."""
+"""Run a network over images in batches, in bounded memory."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, groupby, pairwise
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,230 +20,206 @@ from xpnet.arrays.namespace import (
 )
 from xpnet.arrays.ranges import counting_from, dtype_before_cast, rounded
 from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.batch_invariance import invariant_batches
 from xpnet.inference.batches import (
-    TransferPolicy,
+    BatchOptions,
     as_rows,
-    check_batch_size,
     check_transfer,
-    check_transfers,
     default_batch_size,
     is_stream,
     on_network_device,
 )
 from xpnet.inference.gpu_pipeline import in_chunks, streamed
-from xpnet.inference.tiles import check_threads, in_tiles, tiles_of
-from xpnet.networks.network import Network, forward, outputs
-from xpnet.networks.prepared import made_constant
+from xpnet.inference.tiles import compute_tiles, tile_bounds
+from xpnet.networks.execution import forward, outputs
+from xpnet.networks.network import Network
+from xpnet.networks.prepared import fold_preprocessing
 from xpnet.networks.preprocessing import Scale
 
-__all__ = ["Work", "batched", "plan"]
+__all__ = ["Finish", "Runner", "run"]
 
-# From so many rows on, it takes less time to make a network ready than it saves, on a CPU and on a
-# GPU; unless it is so large that two more copies of its weights are a burden.
+Finish: TypeAlias = Callable[[Network, Any, Any], Any]
+
+# From this number of rows on, folding the preprocessing saves more time than it takes, on a CPU and
+# on a GPU, unless two more copies of the weights need too much memory.
 _MANY_ROWS = {"numpy": 2**11, "cupy": 2**18}
 _MANY_WEIGHTS = 2**24
-# As much of a memory-mapped file is in memory at a time.
+# Bytes of a memory-mapped file that are in memory at a time.
 _MAPPED_BYTES = 2**26
 
 
-class Work(NamedTuple):
-    """What is done to rows.
+def run(network: Network, images: Any, finish: Finish, options: BatchOptions) -> Any:
+    """Return ``finish(network, rows, outputs)`` for all images, batch by batch.
 
-    Attributes
+    Parameters
     ----------
     network : Network
-    compute : callable
-        Makes the results of a batch of rows.
-    batch_size : int or None
-        None where the number of rows decides.
-    threads : int or None
-        As for `xpnet.predict`.
-    transfers : {"allow", "forbid"}
+    images : array, or iterator of arrays
+        As for `xpnet.predict`, with the same errors.
+    finish : callable
+        Maps the network, rows and their outputs to an array with a result for each row.
+    options : BatchOptions
+
+    Returns
+    -------
+    array
+        In the library and on the device of `images`.
+    """
+    if isinstance(images, np.ndarray):
+        folds = images.ndim > 0 and len(images) >= _MANY_ROWS.get(network.library, math.inf)
+    else:
+        folds = is_stream(images)
+    return Runner(network, finish, options, folds=folds).run(images)
+
+
+class Runner:
+    """The computation of `run`, for several arrays in turn.
+
+    If `folds`, the preprocessing is folded into the first layer, unless the network is too large.
     """
 
-    network: Network
-    compute: Callable[[Any], Any]
-    batch_size: int | None
-    threads: int | None
-    transfers: TransferPolicy
+    def __init__(
+        self, network: Network, finish: Finish, options: BatchOptions, *, folds: bool
+    ) -> None:
+        self._network, self._options, on_host = network, options, network.library == "numpy"
+        if options.threads is not None and not on_host:
+            msg = f"`threads` must be None for a network of {network.library}, which has its own"
+            raise ValueError(msg)
+        if options.batch_invariant:
+            self._compute, self._batch_size = invariant_batches(network, finish)
+            return
+        if folds and network.library in _MANY_ROWS and network.multiplications <= _MANY_WEIGHTS:
+            self._network = fold_preprocessing(network)
+        self._compute = _computation(network, self._network, finish)
+        # 0 if tiles are chosen for the number of rows.
+        self._batch_size = options.batch_size or (0 if on_host else default_batch_size(network))
+
+    def run(self, images: Any) -> Any:
+        """Return the results for an array or an iterator of arrays."""
+        if not isinstance(images, np.ndarray) and not is_stream(images):
+            images = as_array(images, "images")
+            if library_of(images) == "dask":
+                from xpnet.inference.dask import map_rows
+
+                return map_rows(self.run, images)
+        weight = self._network.layers[0].weight
+        bus = bus_to(weight)
+        if bus is None and isinstance(images, np.memmap):
+            images = _parts_of_file(images)
+        with current_device(weight):
+            if bus is None and isinstance(images, np.ndarray) and self._network.library == "numpy":
+                keep_freed_memory()
+                rows = as_rows(images, self._network.n_in)
+                bounds, holds_blas = self._bounds(len(rows)), self._network.may_be_shared_out
+                threads = self._options.threads
+                return compute_tiles(self._compute, rows, bounds, threads, holds_blas=holds_blas)
+            parts = list(self._in_batches(images) if bus is None else self._on_gpu(images, bus))
+            return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
+
+    def _in_batches(self, images: Any) -> Iterator[Any]:
+        """Yield the results part by part; at least one, which may be empty."""
+        network, transfers, n_before = self._network, self._options.transfers, 0
+        for block in self._blocks(images):
+            rows = as_rows(block, network.n_in)
+            on_host = isinstance(rows, np.ndarray)
+            if on_host and len(rows):
+                check_transfer(rows, network, transfers)
+            if on_host and network.library == "numpy":
+                with counting_from(n_before):
+                    results = self.run(rows)
+                yield results
+                n_before += len(rows)
+                continue
+            for start, end in pairwise(self._bounds(rows.shape[0])):
+                result = self._compute(on_network_device(network, rows[start:end, :]))
+                yield to_numpy(result) if on_host else result
+
+    def _on_gpu(self, images: Any, bus: Bus) -> Iterator[Any]:
+        """Yield the results of a CuPy network part by part; at least one, which may be empty."""
+        compute, size, n_in = self._compute, self._batch_size, self._network.n_in
+        stream = partial(streamed, compute=compute, bus=bus, batch_size=size, n_in=n_in)
+        if isinstance(images, np.memmap):
+            with rows_in_file(self._host_rows(images)) as file:
+                if file is not None:
+                    yield stream([file], is_stable=True)
+                    return
+            images = _parts_of_file(images)
+        if isinstance(images, np.ndarray):
+            yield stream([self._host_rows(images)], is_stable=True)
+            return
+        # Consecutive blocks on the host are one stream.
+        groups = groupby(self._blocks(images), lambda block: isinstance(block, np.ndarray))
+        for on_host, blocks in groups:
+            if on_host:
+                yield stream(map(self._host_rows, blocks))
+                continue
+            for block in blocks:
+                yield from in_chunks(as_rows(block, n_in), compute, bus, size)
+
+    def _host_rows(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Return host images as rows that may be copied to the device."""
+        rows: NDArray[Any] = as_rows(images, self._network.n_in)
+        if not is_real(rows, np) or rows.dtype.itemsize > 8:
+            msg = f"`images` must hold real numbers of at most 64 bits; got dtype {rows.dtype}"
+            raise TypeError(msg)
+        if len(rows):
+            check_transfer(rows, self._network, self._options.transfers)
+        return rows
+
+    def _blocks(self, images: Any) -> Iterator[Any]:
+        """Return an iterator over blocks of images; at least one, which may be empty."""
+        blocks = images if is_stream(images) else iter([images])
+        return chain([next(blocks, np.empty((0, self._network.n_in), np.uint8))], blocks)
+
+    def _bounds(self, n_rows: int) -> Sequence[int]:
+        """Return the first row of each batch, and the number of rows."""
+        if not self._batch_size:
+            return tile_bounds(self._network, n_rows)
+        return [*range(0, max(n_rows, 1), self._batch_size), n_rows]
 
 
-def plan(
-    network: Network,
-    images: Any,
-    finish: Callable[[Network, Any, Any], Any],
-    *,
-    batch_size: int | None,
-    threads: int | None,
-    batch_invariant: bool,
-    transfers: TransferPolicy,
-) -> Work:
-    """Return the work whose results are ``finish(network, rows, outputs)``; see `predict`.
+def _computation(network: Network, folded: Network, finish: Finish) -> Callable[[Any], Any]:
+    """Return the function from a batch of rows to its results.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an option has a value that it cannot have.
+    Rows of a wider dtype than the network's must be preprocessed before they are cast. The folded
+    network casts first: this loses no digits before a scaling, but does before a mean is
+    subtracted.
     """
-    if threads is not None:
-        check_threads(network, threads)
-    if transfers != "allow":
-        check_transfers(transfers)
-    if batch_invariant:
-        from xpnet.inference.batch_invariance import tiled
-
-        return Work(network, *tiled(network, finish, batch_size), threads, transfers)
-    if batch_size is not None:
-        batch_size = check_batch_size(network, batch_size)
-    is_on_host = network.library == "numpy"
-    xp, ready = array_namespace(network.layers[0].weight), network
-    if _has_many_rows(images, network) and network.multiplications <= _MANY_WEIGHTS:
-        ready = made_constant(network)
-    # To cast rows before a mean is subtracted would cost digits; before a scaling, it does not.
-    is_scaled = not ready.preprocessing and all(isinstance(x, Scale) for x in network.preprocessing)
+    xp, on_host = array_namespace(network.layers[0].weight), network.library == "numpy"
+    is_scaled = not folded.preprocessing and all(
+        isinstance(x, Scale) for x in network.preprocessing
+    )
 
     def compute(rows: Any) -> Any:
-        used, given = ready, rows
+        used, given = folded, rows
         if (
-            ready is not network
+            folded is not network
             and dtype_before_cast(rows.dtype, network.dtype, xp) != network.dtype
         ):
             given = rounded(rows, network.dtype, xp) if is_scaled else None
             if given is None:
                 used, given = network, rows
-        if is_on_host and type(rows) is np.ndarray and rows.dtype.kind in "biuf":
+        if on_host and type(rows) is np.ndarray and rows.dtype.kind in "biuf":
             return finish(used, rows, outputs(used, given, np))
         return finish(used, rows, forward(used, given))
 
-    return Work(ready, compute, batch_size, threads, transfers)
+    return compute
 
 
-def _has_many_rows(images: Any, network: Network) -> bool:
-    if network.library not in _MANY_ROWS:
-        return False
-    if isinstance(images, np.ndarray):
-        return images.ndim > 0 and len(images) >= _MANY_ROWS[network.library]
-    return is_stream(images)
+def _parts_of_file(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]] | NDArray[Any]:
+    """Return an iterator over parts of a memory-mapped file, or an array if it is small.
 
+    The memory of a part is freed after its use.
+    """
+    if images.nbytes <= _MAPPED_BYTES:
+        return images.view(np.ndarray)
 
-def batched(images: Any, work: Work) -> Any:
-    """Return the results of all images, where the images live."""
-    network = work.network
-    if not isinstance(images, np.ndarray) and not is_stream(images):
-        images = as_array(images, "images")
-        if library_of(images) == "dask":
-            from xpnet.inference.dask import map_rows
+    def parts() -> Iterator[NDArray[Any]]:
+        n_rows = max(_MAPPED_BYTES * len(images) // images.nbytes, 1)
+        for start in range(0, len(images), n_rows):
+            part = images[start : start + n_rows]
+            yield part.view(np.ndarray)
+            if part.flags.c_contiguous:
+                forget_pages(part)
 
-            return map_rows(lambda block: batched(block, work), images)
-    weight = network.layers[0].weight
-    bus = bus_to(weight)
-    if bus is not None:
-        with current_device(weight):
-            return _joined(_over_bus(images, work, bus))
-    if isinstance(images, np.memmap):
-        images = _in_parts(images)
-    if type(images) is np.ndarray and network.library == "numpy":
-        return _in_tiles(as_rows(images, network.n_in), work)
-    with current_device(weight):
-        return _joined(_results(images, work))
-
-
-def _joined(results: Iterator[Any]) -> Any:
-    parts = list(results)
-    return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
-
-
-def _over_bus(images: Any, work: Work, bus: Bus) -> Iterator[Any]:
-    """Yield the results, of a network on a device with a bus, part by part; at least one."""
-    n_in = work.network.n_in
-    batch_size = work.batch_size or default_batch_size(work.network)
-
-    def over(blocks: Any, *, is_there: bool = False) -> Any:
-        y = streamed(blocks, work.compute, bus, batch_size, n_in=n_in, is_there=is_there)
-        return to_numpy(y)
-
-    if isinstance(images, np.memmap):
-        rows = _host_rows(images, work)
-        with rows_in_file(rows) as file:
-            if file is not None:
-                yield over([file], is_there=True)
-                return
-        images = _in_parts(images)
-    if isinstance(images, np.ndarray):
-        yield over([_host_rows(images, work)], is_there=True)
-        return
-    blocks = images if is_stream(images) else iter([images])
-    first = next(blocks, np.empty((0, n_in), np.uint8))
-    # Blocks on the host that follow one another are one stream.
-    groups = groupby(chain([first], blocks), lambda block: isinstance(block, np.ndarray))
-    for on_host, group in groups:
-        if on_host:
-            yield over(_host_rows(block, work) for block in group)
-        else:
-            for block in group:
-                yield from in_chunks(as_rows(block, n_in), work.compute, bus, batch_size)
-
-
-def _host_rows(images: NDArray[Any], work: Work) -> NDArray[Any]:
-    """Return images on the host as rows that may go to the device."""
-    rows: NDArray[Any] = as_rows(images, work.network.n_in)
-    if not is_real(rows, np) or rows.dtype.itemsize > 8:
-        msg = f"`images` must hold real numbers of at most 64 bits; got dtype {rows.dtype}"
-        raise TypeError(msg)
-    if len(rows) and work.transfers != "allow":
-        check_transfer(rows, work.network, work.transfers)
-    return rows
-
-
-def _in_parts(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]] | NDArray[Any]:
-    """Return a memory-mapped file as an iterator of its parts, or as an array if it is small."""
-    return _mapped(images) if images.nbytes > _MAPPED_BYTES else images.view(np.ndarray)
-
-
-def _mapped(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]]:
-    """Yield a memory-mapped file in parts, which do not stay in memory."""
-    n_rows = max(_MAPPED_BYTES * len(images) // images.nbytes, 1)
-    for start in range(0, len(images), n_rows):
-        part = images[start : start + n_rows]
-        yield part.view(np.ndarray)
-        if part.flags.c_contiguous:
-            forget_pages(part)
-
-
-def _results(images: Any, work: Work) -> Iterator[Any]:
-    """Yield the results part by part; at least one, if of no rows."""
-    network = work.network
-    blocks = images if is_stream(images) else iter([images])
-    first = next(blocks, np.empty((0, network.n_in), np.uint8))
-    n_before = 0
-    for block in chain([first], blocks):
-        rows = as_rows(block, network.n_in)
-        on_host = isinstance(rows, np.ndarray)
-        n_rows = rows.shape[0]
-        if on_host and n_rows and work.transfers != "allow":
-            check_transfer(rows, network, work.transfers)
-        if on_host and network.library == "numpy":
-            with counting_from(n_before):
-                results = _in_tiles(rows, work)
-            yield results
-            n_before += n_rows
-            continue
-        for start, end in pairwise(_bounds(work, n_rows)):
-            result = work.compute(on_network_device(network, rows[start:end, :]))
-            yield to_numpy(result) if on_host else result
-
-
-def _in_tiles(rows: NDArray[Any], work: Work) -> NDArray[Any]:
-    """Return the results of rows on the host, of a NumPy network."""
-    keep_freed_memory()
-    bounds, is_shared = _bounds(work, len(rows)), work.network.may_be_shared_out
-    return in_tiles(work.compute, rows, bounds, work.threads, holds_blas=is_shared)
-
-
-def _bounds(work: Work, n_rows: int) -> Sequence[int]:
-    """Return where batches start, and where the last one ends."""
-    if work.batch_size is not None:
-        return [*range(0, max(n_rows, 1), work.batch_size), n_rows]
-    if work.network.library == "numpy":
-        return tiles_of(work.network, n_rows)
-    return [*range(0, max(n_rows, 1), default_batch_size(work.network)), n_rows]
+    return parts()

@@ -1,4 +1,4 @@
-"""Threads that stay, and help whoever has many things to do."""
+"""A pool of threads for short tasks: starting a thread takes longer than a small network."""
 
 import contextvars
 import os
@@ -11,116 +11,113 @@ from typing import Any
 
 from xpnet.arrays.cpu.processors import keep_off_processor
 
-__all__ = ["begin_all", "do_all"]
+__all__ = ["run_tasks", "start_tasks"]
 
 
-class _Crew:
-    """Threads that wait for something to do: to start one takes longer than a small network."""
+class _Pool:
+    """Threads that wait for calls."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all threads: a forked process has none of them."""
         self._lock = threading.Lock()
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
-    def call(self, calls: list[Callable[[], None]]) -> None:
-        """Let threads make these calls, which raise nothing, when they find the time.
+    def submit(self, calls: list[Callable[[], None]]) -> None:
+        """Queue calls, which raise no errors, for idle threads.
 
-        As many of the calls as there are threads; the system may refuse more of them.
+        Threads are started until there is one per call. If the system refuses some, only as many
+        calls are queued as there are threads.
         """
         with self._lock:
             try:
                 while len(self._threads) < len(calls):
                     name = f"xpnet-{len(self._threads) + 1}"
-                    thread = threading.Thread(target=self._work, name=name, daemon=True)
+                    thread = threading.Thread(target=self._serve, name=name, daemon=True)
                     thread.start()
                     self._threads.append(thread)
-            except RuntimeError:  # the caller goes on with those that there are
+            except RuntimeError:  # the system's limit
                 pass
-            helpers = self._threads[: len(calls)]
-        keep_off_processor(thread.native_id for thread in helpers)
-        for call in calls[: len(helpers)]:
+            workers = self._threads[: len(calls)]
+        keep_off_processor(thread.native_id for thread in workers)
+        for call in calls[: len(workers)]:
             self._calls.put(call)
 
-    def _work(self) -> None:
+    def _serve(self) -> None:
         while True:
             self._calls.get()()
 
 
-_crew = _Crew()
-
-
-def _forget() -> None:
-    """Start anew in a forked process, where the threads are no more."""
-    global _crew  # noqa: PLW0603 (there is one crew)
-    _crew = _Crew()
-
-
+_pool = _Pool()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_pool.reset)
 
 
 class _Tasks:
-    """Things to do, for whoever comes, until one of them fails."""
+    """Calls of a function with many arguments, shared by threads until one of them fails."""
 
-    def __init__(self, do: Callable[[Any], None], arguments: Iterable[Any]) -> None:
-        self._do = do
-        self._left = deque(enumerate(arguments))
-        self._n_all = len(self._left)
+    def __init__(self, function: Callable[[Any], None], arguments: Iterable[Any]) -> None:
+        self._function = function
+        self._waiting = deque(enumerate(arguments))
+        self._n_tasks = len(self._waiting)
         self._ended: SimpleQueue[tuple[int, BaseException | None]] = SimpleQueue()
-        self._end = self._n_all  # arguments from here on are left out
+        self._end = self._n_tasks  # tasks from this index on are skipped
 
     def work(self) -> None:
-        """Do one after the other, until none is left."""
-        while self._left:
+        """Run tasks until none is waiting."""
+        while self._waiting:
             try:
-                place, argument = self._left.popleft()
-            except IndexError:  # somebody else was faster
+                index, argument = self._waiting.popleft()
+            except IndexError:  # another thread took the last one
                 return
             error = None
-            if place < self._end:
+            if index < self._end:
                 try:
-                    self._do(argument)
-                except BaseException as caught:  # noqa: BLE001 (raised where they are waited for)
-                    error, self._end = caught, min(self._end, place)
-            self._ended.put((place, error))
+                    self._function(argument)
+                except BaseException as caught:  # noqa: BLE001 (raised by `wait`)
+                    error, self._end = caught, min(self._end, index)
+            self._ended.put((index, error))
 
     def stop(self) -> None:
-        """Leave what nobody has begun."""
+        """Skip all waiting tasks."""
         self._end = 0
 
     def wait(self) -> None:
-        """Wait until all have ended; raise the error of the first argument that has one.
+        """Wait for all tasks, and raise the error of the first one that failed.
 
-        All arguments before it have been done, so it does not depend on the number of threads.
+        All tasks before it have run, so the error does not depend on the number of threads.
         """
-        ended = [self._ended.get() for _ in range(self._n_all)]
-        errors = {place: error for place, error in ended if error is not None}
+        ended = [self._ended.get() for _ in range(self._n_tasks)]
+        errors = {index: error for index, error in ended if error is not None}
         if errors:
             raise errors[min(errors)]
 
 
-def do_all(do: Callable[[Any], None], arguments: Iterable[Any], n_at_a_time: int) -> None:
-    """Call ``do(argument)`` for all arguments, so many at a time; an error ends it.
+def run_tasks(function: Callable[[Any], None], arguments: Iterable[Any], n_threads: int) -> None:
+    """Call ``function(argument)`` for all arguments in `n_threads` threads, until an error.
 
-    The caller does its share. Helpers see its context variables, NumPy's `errstate` among them.
-    It may itself be a helper: whoever waits only waits for what somebody is doing already.
+    The caller is one of the threads; the others see its context variables, NumPy's `errstate`
+    included. Tasks may run tasks themselves: a thread only waits for tasks that have begun.
     """
-    begin_all(do, arguments, n_at_a_time)()
+    start_tasks(function, arguments, n_threads)()
 
 
-def begin_all(
-    do: Callable[[Any], None], arguments: Iterable[Any], n_at_a_time: int
+def start_tasks(
+    function: Callable[[Any], None], arguments: Iterable[Any], n_threads: int
 ) -> Callable[[], None]:
-    """Let helpers begin what `do_all` does, and return what must be called to finish it."""
-    tasks = _Tasks(do, arguments)
-    helpers = [contextvars.copy_context() for _ in range(n_at_a_time - 1)]
-    _crew.call([partial(context.run, tasks.work) for context in helpers])
+    """Start `run_tasks` in other threads, and return the function that finishes it."""
+    tasks = _Tasks(function, arguments)
+    contexts = [contextvars.copy_context() for _ in range(n_threads - 1)]
+    _pool.submit([partial(context.run, tasks.work) for context in contexts])
 
     def finish() -> None:
         try:
             tasks.work()
             tasks.wait()
-        except BaseException:  # an interrupt, perhaps between two tasks
+        except BaseException:  # also an interrupt between two tasks
             tasks.stop()
             raise
 

@@ -1,1 +1,1 @@
-"""Networks: parameters as plain, frozen data, and the forward pass."""
+"""Networks as frozen data, and their forward pass."""

@@ -1,14 +1,15 @@
 """A fully connected layer as data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
 from xpnet.arrays.namespace import array_namespace, as_floating, device_of
 from xpnet.functions.activations import ACTIVATIONS
 
-__all__ = ["Dense"]
+__all__ = ["Dense", "check_layers"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -18,25 +19,26 @@ class Dense:
     Parameters
     ----------
     weight : array of shape (n_in, n_out)
-        Of any library. Nested lists become a NumPy array.
+        An array of any library. Nested lists become a NumPy array.
     bias : array of shape (n_out,)
-        Of the library, device and dtype of `weight`.
+        In the library, device and dtype of `weight`.
     activation : str, default "identity"
         A name in `xpnet.functions.activations.ACTIVATIONS`.
-    options : mapping of str to number or word, optional
-        Of the activation, such as ``{"negative_slope": 0.2}``. What is left out has its default.
+    options : mapping of str to number or string, optional
+        Options of the activation, such as ``{"negative_slope": 0.2}``. Missing ones have their
+        defaults.
 
     Raises
     ------
     TypeError
-        If an argument is no array of real numbers, or the two differ in library or dtype.
+        If an array is not of real numbers, or the two differ in library or dtype.
     ValueError
-        If the shapes do not fit, a width is zero, the devices differ, or the activation is
-        unknown, or has no such option.
+        If the shapes do not fit, a width is zero, the devices differ, or the activation or one of
+        its options is unknown.
 
     Examples
     --------
-    A perceptron with a step: AND.
+    A perceptron with a step function computes AND.
 
     >>> import numpy as np
     >>> import xpnet
@@ -82,24 +84,50 @@ class Dense:
         object.__setattr__(self, "options", options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy by the arguments: a read-only view of options cannot be."""
+        """Pickle and copy the arguments: a read-only mapping cannot be pickled."""
         return type(self), (self.weight, self.bias, self.activation, dict(self.options))
 
     @property
     def n_in(self) -> int:
-        """How many inputs the layer takes."""
+        """Number of inputs."""
         return int(self.weight.shape[0])
 
     @property
     def n_out(self) -> int:
-        """How many units the layer has."""
+        """Number of units."""
         return int(self.weight.shape[1])
-
-    def __repr__(self) -> str:
-        return f"Dense({self.n_in} -> {self.n_out}, {self.activation_text})"
 
     @property
     def activation_text(self) -> str:
         """The activation with its options, such as ``elu(alpha=1.0)``."""
         options = ", ".join(f"{name}={value}" for name, value in self.options.items())
         return f"{self.activation}({options})" if options else self.activation
+
+    def __repr__(self) -> str:
+        return f"Dense({self.n_in} -> {self.n_out}, {self.activation_text})"
+
+
+def check_layers(layers: Sequence[Any]) -> None:
+    """Raise an error if a sequence of layers does not make a network; see `xpnet.Network`."""
+    if not layers:
+        msg = "`layers` must hold at least one layer; got none"
+        raise ValueError(msg)
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Dense):
+            msg = f"`layers` must be Dense layers; got {type(layer).__name__} at index {i}"
+            raise TypeError(msg)
+    array_namespace(*(layer.weight for layer in layers))
+    for i, (layer, following) in enumerate(pairwise(layers)):
+        if layer.n_out != following.n_in:
+            msg = (
+                f"`layers` must fit: layer {i} gives {layer.n_out} values, but layer {i + 1} takes"
+                f" {following.n_in} (weights {tuple(layer.weight.shape)} and"
+                f" {tuple(following.weight.shape)})"
+            )
+            raise ValueError(msg)
+        if layer.weight.dtype != following.weight.dtype:
+            msg = (
+                f"`layers` must have one dtype; got {layer.weight.dtype} in layer {i} and"
+                f" {following.weight.dtype} in layer {i + 1}"
+            )
+            raise TypeError(msg)

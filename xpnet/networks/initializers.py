@@ -1,7 +1,7 @@
-"""Networks that have learned nothing yet.
+"""Networks with random weights.
 
-Parameters are drawn on the host from a seed, then moved, so that every backend starts from the
-same bits.
+Parameters are drawn on the host from a seed and then moved, so every backend starts from the same
+bits.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ __all__ = ["Scheme", "init_network"]
 
 Scheme = Literal["normal", "xavier", "he"]
 
-# The standard deviation of a weight, given the layer's number of inputs and outputs.
+# Standard deviation of the weights of a layer, by its numbers of inputs and outputs.
 _DEVIATIONS: dict[str, Callable[[int, int], float]] = {
     "normal": lambda _n_in, _n_out: 0.01,
     "xavier": lambda n_in, n_out: sqrt(2 / (n_in + n_out)),
@@ -47,13 +47,13 @@ def init_network(
     Parameters
     ----------
     sizes : sequence of int
-        The number of inputs, then the width of each layer: ``[784, 50, 100, 10]``.
+        Number of inputs, then the width of each layer: ``[784, 50, 100, 10]``.
     seed : int, default 0
-        The same seed gives the same bits on every device.
+        Random seed. The same seed gives the same bits on every device.
     activation : str, default "sigmoid"
-        Of the hidden layers; the last one is the identity.
+        Activation of the hidden layers; the last layer is the identity.
     scheme : {"normal", "xavier", "he"}, default "normal"
-        The standard deviation of the normally distributed weights: 0.01 (the book's),
+        Standard deviation of the normally distributed weights: 0.01 (the book's),
         sqrt(2 / (n_in + n_out)) (Glorot and Bengio, suits sigmoid and tanh), or sqrt(2 / n_in)
         (He et al., suits ReLU).
     preprocessing, output
@@ -65,11 +65,11 @@ def init_network(
     Raises
     ------
     ValueError
-        If `sizes` holds fewer than two numbers or one below 1, or a name is unknown.
+        If `sizes` has fewer than two numbers or one below 1, or a name is unknown.
     TypeError
         If `dtype` is not a real floating-point dtype.
     DeviceError
-        If there is no such device.
+        If the device does not exist or cannot be used.
 
     References
     ----------

@@ -1,4 +1,9 @@
-"""What can be done once for all rows: a network that computes the same in fewer steps."""
+"""Networks prepared for inference: the same function, computed in fewer steps.
+
+Preprocessing is folded into the first layer. A step that maps x to ``(x - mean) @ matrix`` changes
+the weights of the layer after it to ``matrix @ weight``, and the bias to ``bias + step(0) @
+weight``. Both are computed in float64 where the device supports it, and rounded once.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,59 +12,71 @@ from itertools import pairwise
 from typing import Any
 
 from xpnet.arrays.cpu.blocked_matmul import constant
-from xpnet.arrays.namespace import array_namespace, device_of, limits_of, without_warnings
+from xpnet.arrays.namespace import (
+    array_namespace,
+    cast,
+    current_device,
+    device_of,
+    limits_of,
+    widest_floating,
+    without_warnings,
+)
 from xpnet.networks.dense import Dense
-from xpnet.networks.folding import folded
-from xpnet.networks.network import Network, forward
+from xpnet.networks.execution import forward
+from xpnet.networks.network import Network
+from xpnet.networks.preprocessing import Scale, Standardize, Step, map_arrays
 
-__all__ = ["made_constant", "prepare"]
+__all__ = ["fold_preprocessing", "prepare"]
 
-# Of the size of the weights that leave sigmoids, this much must count at least where they are
-# made tanh.
-_LEAST_ON = 1 / 10
-_N_TRIED = 16
-_BYTES = 255.0
-_GOLDEN = 0.6180339887498949
+# Means are folded for at least this many inputs, and up to this fraction of sqrt(n_in) standard
+# deviations from 0: 2 for 64 inputs, 7 for 784.
+_MIN_INPUTS = 64
+_MAX_DEVIATIONS = 1 / 4
+# Sigmoids become tanh if this fraction of the weights after them is in effect for trial inputs.
+_MIN_EFFECT = 1 / 10
+_N_TRIALS = 16
+_LARGEST_BYTE = 255.0
+_GOLDEN_RATIO = 0.6180339887498949
 
 
 def prepare(network: Network, /) -> Network:
-    """Return a network that gives the same results, and is ready to give them fast.
+    """Return a network that computes the same function faster.
 
-    The preprocessing goes into the first weights and biases. Of a NumPy network, the arrays are
-    copied, in the order in memory in which products are fastest, and are read-only: what is
-    written into the given network later does not count. And hidden sigmoids become tanh, with
-    what else the sigmoid is, (1 + tanh(x / 2)) / 2, put into the weights and biases around them.
+    The preprocessing is folded into the first weights and biases. The arrays of a NumPy network are
+    copied, in the memory order of the fastest products, and are read-only: later changes to the
+    given network have no effect. Hidden sigmoids of a NumPy network become tanh; the rest of
+    (1 + tanh(x / 2)) / 2 goes into the weights and biases around them.
 
     Parameters
     ----------
     network : Network
-        Of any library. It stays as it is.
+        A network of any library. It is not changed.
 
     Returns
     -------
     Network
-        A network like any other: it can be saved, moved and prepared again.
+        An ordinary network: it can be saved, moved and prepared again.
 
     Notes
     -----
-    The results are not the same bits, but within the error bounds derived for the given network.
-    These allow for a factor in the weights, and leave room for means there that are not large
-    against the deviations of the inputs: up to sqrt(n_in) / 4 of them, for at least 64 inputs. Of a
-    row that is nearly the mean everywhere, where the given network has next to no error, its bound
-    may be exceeded, but not that of the prepared one, which has its own.
+    The results are not the same bits, but stay within the error bounds derived for the given
+    network. These allow for a factor in the weights, and for means that are small against the
+    deviations of the inputs: up to sqrt(n_in) / 4 of them, for at least 64 inputs. A row that
+    nearly equals the mean everywhere has next to no error in the given network; there its bound may
+    be exceeded, but not the bound of the prepared network.
 
-    A sigmoid by tanh is right to about one unit of the last place of 1, not of its own size, which
-    counts where nearly all sigmoids of a layer are nearly 0. So it is tried: on inputs between 0
-    and 1, on others of mean 0 and variance 1, and on 255 times both. Unless a tenth of the
-    weights after the sigmoids, by size, is in effect for each of their units, they stay. For inputs
-    far from all these, the bound of the given network may be exceeded as well.
+    A sigmoid computed by tanh is accurate to about one unit in the last place of 1, not of its own
+    value. This matters where nearly all sigmoids of a layer are close to 0, so it is tried out: on
+    inputs between 0 and 1, on others of mean 0 and variance 1, and on 255 times both. Unless a
+    tenth of the weights after the sigmoids, by size, is in effect for each unit, they are kept. For
+    inputs far from all of these, the bound of the given network may be exceeded as well.
 
-    A step of the preprocessing stays where it would take a weight out of the range of normal
-    numbers, and where a sigmoid stays, so that it is tried alike when prepared again; in float16,
-    both stay.
+    A preprocessing step is kept if it would move a weight out of the range of normal numbers, and
+    where a sigmoid is kept, so that the trial gives the same result when the network is prepared
+    again. In float16, both are kept.
 
-    The returned network casts its inputs first: numbers beyond the range of its dtype, which the
-    preprocessing of the given network would scale before the cast, are an error in NumPy and
+    The prepared network casts its inputs first. Numbers beyond the range of its dtype, which the
+    preprocessing of the given network would scale before the cast, raise an error in NumPy and are
     infinite in other libraries.
 
     Examples
@@ -72,22 +89,98 @@ def prepare(network: Network, /) -> Network:
         network = _with_tanh(network)
         if any(layer.activation == "sigmoid" for layer in network.layers[:-1]):
             return network.map_arrays(constant)
-    return made_constant(network)
+    return fold_preprocessing(network)
 
 
-def made_constant(network: Network, /) -> Network:
-    """Return what `prepare` does without touching the activations: all of it is exact enough."""
-    return folded(network).map_arrays(constant)
+def fold_preprocessing(network: Network, /) -> Network:
+    """Return the network with its preprocessing folded into the first layer, and constant arrays.
+
+    The last step is folded first; if one must be kept, so are all before it. In float16, all are
+    kept.
+
+    Notes
+    -----
+    Subtracting a mean from the inputs keeps the terms of a sum small; subtracting it from the bias
+    does not. The terms are then as large as inputs and means, and so are their roundings. The
+    roundings of n terms add up like sqrt(n), while the error bounds of the given network grow like
+    n. This leaves room for means up to sqrt(n) deviations from 0, of which a quarter is used; for
+    fewer than 64 inputs none is, since all of them may be near their means at once. For 784 columns
+    of random numbers at that limit, up to 0.3 of the bound was seen; likewise for columns that all
+    hold the same number.
+
+    A whitening step does not contain the deviations. But for inputs with the covariance ``C``, the
+    inverse of ``matrix @ matrix.T``, no variance is below ``a[i]**2 / (a @ inv(C) @ a)``, for any a
+    (Cauchy and Schwarz). With the mean for a, and with a unit vector, it follows that the mean of
+    input i is at most ``|mean @ matrix|`` and ``|mean[i]| |matrix[i, :]|`` deviations from 0.
+    """
+    return _folded(network).map_arrays(constant)
+
+
+def _folded(network: Network) -> Network:
+    first, *others = network.layers
+    xp, dtype = array_namespace(first.weight), network.dtype
+    if limits_of(dtype, xp).bits < 32:
+        return network
+    steps, wide = network.preprocessing, widest_floating(first.weight, xp)
+    with current_device(first.weight), without_warnings():
+        weight, bias = cast(first.weight, wide, xp), cast(first.bias, wide, xp)
+        while steps:
+            step = map_arrays(steps[-1], lambda x: cast(x, wide, xp))
+            changed = _fold_step(step, weight, bias, xp)
+            if changed is None or not _are_normal(*changed, step, weight, xp.finfo(dtype)):
+                break
+            (weight, bias), steps = changed, steps[:-1]
+        if len(steps) == len(network.preprocessing):
+            return network
+        weight, bias = cast(weight, dtype, xp), cast(bias, dtype, xp)
+    first = Dense(weight, bias, first.activation, first.options)
+    return Network((first, *others), steps, network.output, network.classes)
+
+
+def _fold_step(step: Step, weight: Any, bias: Any, xp: Any) -> tuple[Any, Any] | None:
+    """Return weight and bias with a step folded in, or None if its means are too far from 0."""
+    if isinstance(step, Scale):
+        return weight * step.factor, bias
+    n_in = weight.shape[0]
+    zeros = xp.zeros(n_in, dtype=weight.dtype, device=device_of(weight))
+    origin = step.compute(zeros, xp)
+    if isinstance(step, Standardize):
+        distance = xp.max(xp.abs(origin))
+        scale = step.scale if isinstance(step.scale, float) else step.scale[:, None]
+        changed = weight / scale
+    else:
+        rows = xp.sqrt(xp.sum(step.matrix * step.matrix, axis=1))
+        distance = xp.minimum(xp.max(xp.abs(step.mean) * rows), xp.sqrt(xp.sum(origin * origin)))
+        changed = step.matrix @ weight
+    most = _MAX_DEVIATIONS * math.sqrt(n_in) if n_in >= _MIN_INPUTS else 0.0
+    return (changed, bias + origin @ weight) if float(distance) <= most else None
+
+
+def _are_normal(weight: Any, bias: Any, step: Step, before: Any, limits: Any) -> bool:
+    """Return whether all parameters are normal numbers or zero."""
+    xp = array_namespace(weight)
+    sizes = xp.abs(weight)
+    if isinstance(step, Scale | Standardize):
+        is_number = before != 0.0
+    else:  # a sum that cancels is zero but for its rounding
+        is_number = sizes > float(xp.finfo(weight.dtype).eps) * xp.max(sizes, axis=0)
+    largest = float(xp.max(sizes))
+    smallest = float(xp.min(xp.where(is_number, sizes, largest)))
+    return (
+        smallest >= float(limits.smallest_normal) * (largest > 0.0)
+        and largest <= float(limits.max)
+        and float(xp.max(xp.abs(bias))) <= float(limits.max)
+    )
 
 
 def _with_tanh(network: Network) -> Network:
-    """Return the network with tanh in place of hidden sigmoids, where that is exact enough."""
+    """Return the network with tanh instead of hidden sigmoids, where it is accurate enough."""
     layers = list(network.layers)
     xp = array_namespace(layers[0].weight)
     if limits_of(network.dtype, xp).bits < 32:
         return network
     for i, (layer, following) in enumerate(pairwise(network.layers)):
-        if layer.activation == "sigmoid" and _is_on(network.layers[: i + 1], following.weight):
+        if layer.activation == "sigmoid" and _is_active(network.layers[: i + 1], following.weight):
             half = replace(layers[i], weight=0.5 * layers[i].weight, bias=0.5 * layers[i].bias)
             layers[i] = replace(half, activation="tanh")
             weight = 0.5 * following.weight
@@ -97,16 +190,16 @@ def _with_tanh(network: Network) -> Network:
     return replace(network, layers=tuple(layers))
 
 
-def _is_on(layers: Sequence[Dense], weight: Any) -> bool:
-    """Tell whether enough of the weights after the last layer is in effect, for some inputs."""
+def _is_active(layers: Sequence[Dense], weight: Any) -> bool:
+    """Return whether enough of the weights after these layers is in effect for trial inputs."""
     xp = array_namespace(weight)
     with without_warnings():
-        # Multiples of the golden ratio, without their whole parts, lie evenly between 0 and 1.
-        shape = (_N_TRIED, layers[0].n_in)
+        # The fractional parts of multiples of the golden ratio are evenly spread over 0..1.
+        shape = (_N_TRIALS, layers[0].n_in)
         places = xp.arange(1, math.prod(shape) + 1, dtype=xp.float64, device=device_of(weight))
-        even = xp.reshape((places * _GOLDEN) % 1.0, shape)
-        spread = xp.concat((even, math.sqrt(12.0) * (even - 0.5)))
-        spread = xp.astype(xp.concat((spread, _BYTES * spread)), weight.dtype)
+        even = xp.reshape((places * _GOLDEN_RATIO) % 1.0, shape)
+        inputs = xp.concat((even, math.sqrt(12.0) * (even - 0.5)))
+        inputs = xp.astype(xp.concat((inputs, _LARGEST_BYTE * inputs)), weight.dtype)
         sizes = xp.abs(weight)
-        in_effect = forward(Network(layers), spread) @ sizes
-        return bool(xp.all(in_effect >= _LEAST_ON * xp.sum(sizes, axis=0)))
+        in_effect = forward(Network(layers), inputs) @ sizes
+        return bool(xp.all(in_effect >= _MIN_EFFECT * xp.sum(sizes, axis=0)))

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, current_device
 from xpnet.arrays.transfer import to_numpy
-from xpnet.inference.batch_invariance import tiled
+from xpnet.inference.batch_invariance import invariant_batches
 from xpnet.inference.batches import as_rows, on_network_device
-from xpnet.networks.network import Network, forward
+from xpnet.networks.execution import forward
+from xpnet.networks.network import Network
 
 __all__ = ["BatchSensitivity", "Movement", "batch_sensitivity"]
 
@@ -127,7 +128,7 @@ def batch_sensitivity(
 
 def _batch_invariant_forward(network: Network) -> Callable[[Any], Any]:
     """Return a forward pass that computes as ``batch_invariant=True`` does."""
-    compute, n_at_a_time = tiled(network, lambda _network, _rows, y: y, None)
+    compute, n_at_a_time = invariant_batches(network, lambda _network, _rows, y: y)
 
     def outputs(rows: Any) -> Any:
         starts = range(0, rows.shape[0], n_at_a_time)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import array_namespace, current_device, device_of, library_of
 from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import move, to_numpy
+from xpnet.networks.execution import layer_results
 from xpnet.networks.fingerprint import preprocessing_facts
-from xpnet.networks.network import Network, layer_results
+from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import StageReference, row_chunks, stage_names
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.stage_statistics import (

@@ -13,7 +13,8 @@ from xpnet.arrays.ranges import without_overflow
 from xpnet.formats.model_file import ModelFile
 from xpnet.formats.torch import TORCH_ACTIVATIONS
 from xpnet.networks.dense import Dense
-from xpnet.networks.network import Network, layer_results, preprocessed
+from xpnet.networks.execution import layer_results, preprocessed
+from xpnet.networks.network import Network
 from xpnet.parity.bounds.rounding import in_float64
 
 __all__ = ["ABSOLUTE_ERRORS", "outputs_by_original_runtime"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.cpu.memory import keep_freed_memory
-from xpnet.inference.thread_pool import do_all
+from xpnet.inference.thread_pool import run_tasks
 
 __all__ = ["Augmentation", "distort", "image_shape", "shift"]
 
@@ -68,7 +68,7 @@ class Augmentation:
 
         n_threads = min(blas_threads(), len(starts))
         with one_blas_thread():
-            do_all(make, zip(starts, random.spawn(len(starts)), strict=True), n_threads)
+            run_tasks(make, zip(starts, random.spawn(len(starts)), strict=True), n_threads)
         return made
 
     @cached_property

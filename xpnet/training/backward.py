@@ -9,7 +9,8 @@ from xpnet.arrays.cpu.blocked_matmul import transposed_times
 from xpnet.arrays.namespace import cast, device_of, limits_of
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.losses import LOSSES, one_hot
-from xpnet.networks.network import Network, layer_results
+from xpnet.networks.execution import layer_results
+from xpnet.networks.network import Network
 
 __all__ = ["Objective", "loss_and_gradient"]
 

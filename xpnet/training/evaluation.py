@@ -6,9 +6,10 @@ import numpy as np
 
 from xpnet.arrays.namespace import array_namespace, current_device, without_warnings
 from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import class_ids
-from xpnet.inference.runner import batched, plan
+from xpnet.inference.runner import run
 from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples, weight_column
 from xpnet.training.parameters import with_parameters
@@ -27,16 +28,8 @@ def loss_and_accuracy(
     """
     with current_device(parameters):
         network = with_parameters(objective.scored, parameters, array_namespace(parameters))
-    work = plan(
-        network,
-        examples.rows,
-        lambda _network, _rows, outputs: outputs,
-        batch_size=None,
-        threads=None,
-        batch_invariant=False,
-        transfers="allow",
-    )
-    outputs, answers = batched(examples.rows, work), examples.answers
+    outputs = run(network, examples.rows, lambda _network, _rows, y: y, BatchOptions())
+    answers = examples.answers
     if not stay_together(outputs, answers):
         outputs, answers = to_numpy(outputs), to_numpy(answers)
     xp, weights = array_namespace(outputs), examples.weights

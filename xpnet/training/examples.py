@@ -19,7 +19,7 @@ from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 from xpnet.inference.batches import TransferPolicy, as_rows, check_transfer, on_network_device
 from xpnet.inference.class_labels import as_class_ids, stay_together
-from xpnet.networks.network import preprocessed
+from xpnet.networks.execution import preprocessed
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 

@@ -142,19 +142,19 @@ def cupy_network(cupy, activation):
 
 
 def stages(network):
-    return network._stages  # noqa: SLF001 (how it computes is the point)
+    return network.stages
 
 
 @pytest.mark.parametrize(("activation", "is_late"), [("sigmoid", True), ("softmax", False)])
 def test_a_network_on_cupy_adds_the_bias_in_the_kernel(cupy, activation, is_late):
     network, _ = cupy_network(cupy, activation)
-    assert [stage.late_bias is not None for stage in stages(network)] == [is_late, True]
+    assert [stage.fused_bias is not None for stage in stages(network)] == [is_late, True]
 
 
 def test_it_can_be_left_out(cupy):
     network, _ = cupy_network(cupy, "sigmoid")
     with without_fusion():
-        assert [stage.late_bias for stage in stages(network)] == [None, None]
+        assert [stage.fused_bias for stage in stages(network)] == [None, None]
 
 
 def test_on_a_host_nothing_is_fused():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import xpnet
 from xpnet.arrays.namespace import array_namespace
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.networks.network import layer_results
+from xpnet.networks.execution import layer_results
 from xpnet.parity.bounds.error_bound import StageBound, error_bound
 from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.candidates import on_backend

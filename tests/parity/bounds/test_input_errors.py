@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.networks.network import layer_results
+from xpnet.networks.execution import layer_results
 from xpnet.parity.bounds.error_bound import error_bound
 
 F32 = np.float32

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
-from xpnet.networks.network import Network, layer_results
+from xpnet.networks.execution import layer_results
+from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Standardize, Whiten
 from xpnet.parity.bounds.error_terms import (
     Floats,

@@ -1,0 +1,158 @@
+"""Whitening of the inputs: a preprocessing step that decorrelates them."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from xpnet._typing import ArrayT
+from xpnet.arrays.linalg import eigh
+from xpnet.arrays.namespace import apply, array_namespace, as_floating, cast, current_device
+from xpnet.networks.column_statistics import covariances
+
+__all__ = ["Whiten"]
+
+# A number of a component counts as large from this fraction of the largest one on.
+_LARGE = 0.9
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Whiten:
+    """Subtract a mean and multiply by a matrix: ``(x - mean) @ matrix``.
+
+    `fit` finds the mean and the matrix that decorrelate the inputs: their covariance becomes the
+    identity.
+
+    Parameters
+    ----------
+    mean : array of shape (n_in,)
+        An array of any library; a network keeps it in its own dtype.
+    matrix : array of shape (n_in, n_in)
+        In the library and on the device of `mean`.
+
+    Raises
+    ------
+    TypeError
+        If one is not an array of real numbers, or the libraries differ.
+    ValueError
+        If the shapes do not fit, or the devices differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Whiten([1.0, 2.0], [[0.0, 1.0], [0.5, 0.0]])(np.asarray([4.0, 1.0]))
+    array([-0.5,  3. ])
+    """
+
+    mean: Any
+    matrix: Any
+
+    def __post_init__(self) -> None:
+        mean, _ = as_floating(self.mean, "mean")
+        matrix, _ = as_floating(self.matrix, "matrix")
+        array_namespace(mean, matrix)
+        if mean.ndim != 1:
+            msg = f"`mean` must have the shape (n_in,); got {tuple(mean.shape)}"
+            raise ValueError(msg)
+        if tuple(matrix.shape) != 2 * tuple(mean.shape):
+            n_in = mean.shape[0]
+            msg = f"`matrix` must have the shape ({n_in}, {n_in}); got {tuple(matrix.shape)}"
+            raise ValueError(msg)
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "matrix", matrix)
+
+    @classmethod
+    def fit(cls, x: Any, /, *, method: Literal["zca", "pca"] = "zca", epsilon: float = 0.1) -> Self:
+        """Return the step by which the covariance of training data becomes the identity.
+
+        Parameters
+        ----------
+        x : array of shape (n, ...)
+            As for `Standardize.fit`; at least two rows differ.
+        method : {"zca", "pca"}, default "zca"
+            "zca" stays as close to the inputs as whitened numbers can, so whitened images are still
+            images. "pca" gives components, in order of decreasing variance.
+        epsilon : float, default 0.1
+            Added to the variance of each component, in units of the mean variance of the columns.
+            Without it, a component of small variance would be amplified, and a constant one (pixels
+            that are always black) divided by zero.
+
+        Returns
+        -------
+        Whiten
+            In the library and on the device of `x`, in float64 where the device supports it, else
+            in float32.
+
+        Raises
+        ------
+        TypeError
+            As `Standardize.fit`.
+        ValueError
+            As `Standardize.fit`; also if all rows are equal, `method` is unknown, or `epsilon` is
+            negative, not finite, or too small for components that do not vary.
+
+        Notes
+        -----
+        With the covariance ``V diag(w) V^T`` (divided by n, not n - 1), the matrix is
+        ``V diag(1 / sqrt(w + epsilon * mean(w)))``, multiplied by ``V^T`` for ZCA. The whitened
+        data have the variance ``w / (w + epsilon * mean(w))`` along each component.
+
+        Whitening amplifies components of small variance, noise included, so it does not help every
+        network. One of 784 -> 50 -> 100 -> 10 units, trained on 10,000 digits of MNIST for 5
+        epochs, classified 95% of 10,000 others correctly without whitening; with an epsilon of 0.01
+        89%, of 0.1 90.5%, of 1 93%.
+
+        The sign of a component is arbitrary. It is chosen so that all libraries agree: positive for
+        the first of its numbers that are at least 0.9 times as large as the largest one. Components
+        of equal variance may be rotated among themselves; ZCA does not depend on that.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> x = np.asarray([[3.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-3.0, -1.0]])
+        >>> white = Whiten.fit(x, epsilon=0.0)(x)
+        >>> bool(np.allclose(white.T @ white / 4, np.eye(2)))
+        True
+        """
+        if method not in {"zca", "pca"}:
+            msg = f"`method` must be zca or pca; got {method!r}"
+            raise ValueError(msg)
+        epsilon = float(epsilon)
+        if not math.isfinite(epsilon) or epsilon < 0.0:
+            msg = f"`epsilon` must be finite and not negative; got {epsilon}"
+            raise ValueError(msg)
+        mean, unit, covariance = covariances(x)
+        with current_device(mean):
+            xp = array_namespace(mean)
+            variances, components = eigh(covariance)
+            variances = xp.maximum(variances, 0.0)
+            raised = variances + epsilon * xp.mean(variances)
+            least = raised.shape[0] * float(xp.finfo(raised.dtype).eps) * float(xp.max(variances))
+            if not float(xp.min(raised)) > least:
+                msg = f"`epsilon` must be larger where not all components vary; got {epsilon}"
+                raise ValueError(msg)
+            matrix = components / (unit * xp.sqrt(raised))
+            if method == "zca":
+                return cls(mean, matrix @ components.T)
+            return cls(mean, xp.flip(matrix * _signs(components, xp), axis=1))
+
+    def __call__(self, x: ArrayT, /) -> ArrayT:
+        """Return (x - mean) @ matrix."""
+        return apply(self.compute, x)
+
+    def compute(self, x: Any, xp: Any) -> Any:
+        """Return (x - mean) @ matrix for a floating-point `x`."""
+        y = x - self.mean
+        return y @ cast(self.matrix, y.dtype, xp)
+
+    def __repr__(self) -> str:
+        return f"Whiten({self.mean.shape[0]} means, {' x '.join(map(str, self.matrix.shape))})"
+
+
+def _signs(components: Any, xp: Any) -> Any:
+    """Return 1 or -1 for each column, by which its first large number becomes positive."""
+    sizes = xp.abs(components)
+    # All libraries pick the same one of two numbers that differ only by rounding.
+    is_large = sizes >= _LARGE * xp.max(sizes, axis=0)
+    n_before = xp.cumulative_sum(xp.astype(is_large, components.dtype), axis=0)
+    first = xp.where(is_large & (n_before == 1.0), components, 0.0)
+    return xp.sign(xp.sum(first, axis=0))
