@@ -1,4 +1,4 @@
-"""The command line: ``python -m xpnet``, and the command ``xpnet``."""
+"""Entry point of ``python -m xpnet`` and of the command ``xpnet``."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 
 try:
     from xpnet.cli.signals import Signals, signal_of
-except KeyboardInterrupt:  # by the handler of Python, which `Signals` replaces
+except KeyboardInterrupt:  # raised by Python's handler, which `Signals` replaces
     sys.exit(130)
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-# As sysexits.h has it. Python's own 1 would mean: out of bound.
+# As in sysexits.h. Python's own code 1 would mean out of bound.
 _FAULT_OF_XPNET = 70
 
 
 def main(argv: "Sequence[str] | None" = None) -> int:
     """Run a command line; return its exit code.
 
-    Without `argv` it is the command line of this process: signals are handled until its end.
+    Without `argv`, it is the command line of this process, whose signals are handled.
     """
     signals = Signals()
     try:
@@ -32,13 +32,13 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         code = _run_process(signals)
         signals.end(code)
         if signals.received is not None:
-            # If the interrupt came in code that was made of text, as by `dataclass`, Python itself
-            # would end the process by the signal. All is cleaned up and flushed.
+            # After an interrupt in generated code, such as that of `dataclass`, Python would end
+            # the process by the signal. Everything is cleaned up and flushed.
             os._exit(code)
     except KeyboardInterrupt as interrupt:  # just before or just after the command
         code = 128 + signal_of(interrupt)
         signals.end(code)
-    except Exception:  # noqa: BLE001 (of an installation that is not whole)
+    except Exception:  # noqa: BLE001 (from an incomplete installation)
         sys.excepthook(*sys.exc_info())
         code = _FAULT_OF_XPNET
         signals.end(code)

@@ -1,5 +1,6 @@
 """The command line in process, and small files for it to work on."""
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,11 @@ from numpy.typing import NDArray
 from xpnet import Dense, Network, Scale, sample, save
 from xpnet.arrays.device import OpenedDevice
 from xpnet.arrays.gpu.gpu_errors import Diagnosis
+from xpnet.cli.arguments import from_args
+from xpnet.cli.data_arguments import Data, add_data_arguments
+from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.main import main
+from xpnet.cli.models import ModelOptions, add_model_arguments
 
 N_DIGITS = 40
 
@@ -68,12 +73,37 @@ def strict_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     usable = Diagnosis("usable", "GPU 0 is usable", "")
 
     def open_strict(index: int) -> OpenedDevice:
-        handle = strict.Device("device1")
-        name = f"gpu:{index}"
+        name, handle = f"gpu:{index}", strict.Device("device1")
         return OpenedDevice(name, "array_api_strict", "0", strict, handle, "a device for tests")
 
     monkeypatch.setattr("xpnet.arrays.device._open_gpu", open_strict)
     monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: usable)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a network and of its data, parsed from a command line."""
+
+    data: Data
+    model: ModelOptions
+    device: DeviceOptions
+
+
+@pytest.fixture
+def parse() -> Callable[..., Options]:
+    """Parse the arguments that `evaluate` and `predict` share."""
+
+    def run(*words: str | Path) -> Options:
+        parser = argparse.ArgumentParser()
+        add_data_arguments(parser)
+        add_device_arguments(parser, batch_invariant=True)
+        add_model_arguments(parser)
+        args = parser.parse_args([str(word) for word in words])
+        return Options(
+            from_args(Data, args), ModelOptions.from_args(args), from_args(DeviceOptions, args)
+        )
+
+    return run
 
 
 def as_csv(images: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -> str:
@@ -84,6 +114,12 @@ def as_csv(images: NDArray[np.uint8], labels: NDArray[np.uint8] | None = None) -
         rows, names = np.column_stack((labels, rows)), ["label", *names]
     lines = [",".join(names), *(",".join(map(str, row)) for row in rows.tolist())]
     return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="session", name="as_csv")
+def as_csv_fixture() -> Callable[..., str]:
+    """Return the function that writes digits as CSV."""
+    return as_csv
 
 
 @pytest.fixture(scope="session")

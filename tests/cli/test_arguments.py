@@ -1,65 +1,63 @@
-"""The arguments that commands share, without a command line."""
+"""Shared arguments and their values, without a command line."""
 
 import argparse
 import re
 
 import pytest
 
-from xpnet.cli.arguments import (
-    UsageError,
-    add_data_arguments,
-    as_data_error,
-    not_negative,
-    positive,
-    read_options,
-)
+from xpnet.cli.arguments import UsageError, not_negative, positive, positive_numbers
+from xpnet.cli.data_arguments import Data, as_data_error, computation_errors
+from xpnet.cli.device_choice import DeviceOptions
 from xpnet.files.errors import DataError
 
 
-@pytest.fixture
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser()
-    add_data_arguments(parser)
-    return parser
-
-
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("007", 7), ("9" * 18, 10**18 - 1)])
-def test_positive(text: str, number: int) -> None:
+def test_positive(text, number):
     assert positive(text) == number
 
 
 @pytest.mark.parametrize(
     "text", ["0", "-1", "+1", "", " 1", "1_0", "1.0", "\uff11", "\u00b2", "9" * 19]
 )
-def test_not_positive(text: str) -> None:
+def test_not_positive(text):
     with pytest.raises(argparse.ArgumentTypeError, match=rf"at least 1.*{re.escape(repr(text))}"):
         positive(text)
 
 
-def test_not_negative() -> None:
+def test_not_negative():
     assert not_negative("0") == 0
     with pytest.raises(argparse.ArgumentTypeError, match="at least 0; got '-1'"):
         not_negative("-1")
 
 
-def test_defaults(parser: argparse.ArgumentParser) -> None:
-    args = parser.parse_args([])
-    assert args.data == "sample"
-    assert read_options(args) == {
-        "rows": None,
-        "labels": None,
-        "label": "auto",
-        "header": "auto",
-        "delimiter": ",",
-        "floating": False,
-        "max_data_bytes": None,
-    }
+def test_lists_of_numbers():
+    assert positive_numbers("50,100") == (50, 100)
+    with pytest.raises(argparse.ArgumentTypeError, match="at least 1; got ''"):
+        positive_numbers("5,,5")
 
 
-def test_options_of_the_reader(parser: argparse.ArgumentParser) -> None:
+def test_defaults(parse):
+    options = parse()
+    assert options.data == Data("sample")
+    assert options.device == DeviceOptions()
+    assert (options.model.source, options.model.seed, options.model.input_range) == (
+        "sample",
+        0,
+        None,
+    )
+    file = options.model.file
+    assert (file.activation, file.layout, file.max_bytes) == (None,) * 3
+    assert (file.allow_nonfinite, file.allow_external) == (False, False)
+
+
+def test_options_of_the_reader(parse, monkeypatch):
     words = ["x.csv", "--rows=5", "--labels=y", "--label=last", "--header=no", "--delimiter=tab"]
-    words += ["--float", "--max-data-bytes=99"]
-    assert read_options(parser.parse_args(words), features=7) == {
+    data = parse(*words, "--float", "--max-data-bytes=99").data
+    given = {}
+    monkeypatch.setattr("xpnet.datasets.read", lambda path, **more: given.update(more, path=path))
+    data.read(features=7)
+    assert given == {
+        "path": "x.csv",
         "rows": 5,
         "labels": "y",
         "label": "last",
@@ -71,13 +69,18 @@ def test_options_of_the_reader(parser: argparse.ArgumentParser) -> None:
     }
 
 
-def test_options_that_the_reader_refuses(parser: argparse.ArgumentParser) -> None:
+def test_an_activation_for_each_layer(parse):
+    assert parse("--activation", "relu, tanh").model.file.activation == ["relu", "tanh"]
+    assert parse("--activation", "relu").model.file.activation == "relu"
+
+
+def test_options_that_the_reader_rejects():
     with pytest.raises(UsageError, match="`classes` must be 1 to 256; got 300"):
-        read_options(parser.parse_args([]), classes=300)
+        Data("sample").read(classes=300)
 
 
-def test_what_a_check_finds_is_the_files_fault() -> None:
-    def check(x: int) -> int:
+def test_the_error_of_a_check_names_the_file():
+    def check(x):
         if x < 0:
             msg = f"must not be negative; got {x}"
             raise ValueError(msg)
@@ -86,3 +89,18 @@ def test_what_a_check_finds_is_the_files_fault() -> None:
     assert as_data_error("x.csv", check, 1) == 2
     with pytest.raises(DataError, match=re.escape("x.csv: must not be negative; got -1")):
         as_data_error("x.csv", check, -1)
+
+
+@pytest.mark.parametrize(
+    ("error", "notes"),
+    [
+        (MemoryError(), ["in batches of 1,000: try a smaller --batch-size"]),
+        (OSError(12, "no memory"), ["in batches of 1,000: try a smaller --batch-size"]),
+        (OSError(2, "missing"), []),
+    ],
+    ids=str,
+)
+def test_a_lack_of_memory_has_the_batch_size(error, notes):
+    with pytest.raises(type(error)) as caught, computation_errors("x.csv", 1000):
+        raise error
+    assert getattr(caught.value, "__notes__", []) == notes

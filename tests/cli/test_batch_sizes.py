@@ -1,10 +1,8 @@
-"""No result depends on the batch size: the same labels, remarks or refusal, for all options."""
+"""Results, notes and errors are the same for every batch size."""
 
 import io
 import json
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +31,7 @@ OUTPUTS = ("logits", "probabilities", "values", "one unit")
 BATCH_SIZES = (20_000, 5000, 4096, 1337, 100, 7)
 
 
-def network_of(output: str) -> Network:
+def network_of(output):
     """Return a network that tells the place of the largest pixel, or whether it is odd.
 
     Where none is above 1.5 there is a class of its own: so it counts whether pixels are divided.
@@ -48,7 +46,7 @@ def network_of(output: str) -> Network:
     return Network([layer], output=kind)
 
 
-def save_models(folder: Path) -> None:
+def save_models(folder):
     """Write each network as xpnet's own, with a scale, and as one from elsewhere."""
     for output in OUTPUTS:
         network = network_of(output)
@@ -58,14 +56,14 @@ def save_models(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory):
     """Return a folder with the models."""
     path = tmp_path_factory.mktemp("batches")
     save_models(path)
     return path
 
 
-def run(*words: str) -> tuple[int, str, str]:
+def run(*words):
     """Run a command line; return its code, and what it wrote."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
@@ -74,7 +72,7 @@ def run(*words: str) -> tuple[int, str, str]:
     return code, out.buffer.getvalue().decode(), err.getvalue()  # type: ignore[attr-defined]
 
 
-def save_rows(draw: Callable[..., Any], folder: Path) -> None:
+def save_rows(draw, folder):
     """Write rows of some stretches, and labels."""
     dtype = draw(st.sampled_from([*OF_DTYPE]))
     stretch = st.tuples(st.sampled_from(OF_DTYPE[dtype]), st.sampled_from([1, 4096, 5000]))
@@ -88,7 +86,7 @@ def save_rows(draw: Callable[..., Any], folder: Path) -> None:
     np.save(folder / "labels.npy", (np.arange(len(values)) % 2).astype(np.uint8))
 
 
-def results_of(command: str, code: int, out: str) -> Any:
+def results_of(command, code, out):
     """Return labels, values or counts; nothing of a refusal, before which a part may be out."""
     if code:
         return None
@@ -100,7 +98,7 @@ def results_of(command: str, code: int, out: str) -> Any:
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(st.data())
-def test_the_batch_size_does_not_matter(folder: Path, data: st.DataObject) -> None:
+def test_the_batch_size_does_not_matter(folder, data):
     draw = data.draw
     save_rows(draw, folder)
     is_foreign = draw(st.booleans())

@@ -1,12 +1,10 @@
-"""Where a command computes, and in which precision; array-api-strict's device is the GPU."""
+"""Choice of device and precision; a device of array-api-strict stands in for a GPU."""
 
-import argparse
 import gzip
 import io
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +16,8 @@ from xpnet import load
 from xpnet.arrays.gpu.gpu_errors import Diagnosis
 from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.cli.arguments import UsageError
-from xpnet.cli.device_choice import count_rows, crossover_of, in_precision
+from xpnet.cli.data_arguments import Data
+from xpnet.cli.device_choice import crossover_of, in_precision
 from xpnet.files import DataError
 from xpnet.inference.cost_model import Crossover
 
@@ -28,11 +27,11 @@ FROM_500 = "a GPU takes less time from about 500 rows on"
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def asked(monkeypatch):
     """Let a GPU take less time from 500 rows on; return what was asked."""
     asked: list[dict[str, Any]] = []
 
-    def estimate(network: Any, **options: Any) -> Crossover:
+    def estimate(network, **options):
         asked.append({"network": network, **options})
         return SOON
 
@@ -41,24 +40,24 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def no_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_cupy(monkeypatch):
     """Let there be no CuPy that could say that its GPU has no TF32."""
     monkeypatch.setitem(sys.modules, "cupy", None)
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays_chosen() -> Any:
+def nothing_stays_chosen():
     """Show that a command leaves no precision behind it."""
     yield
     assert not is_precision_chosen()
 
 
-def as_stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+def as_stdin(monkeypatch, content):
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
 
 
 @pytest.mark.usefixtures("strict_gpu")
-def test_a_few_rows_are_not_worth_the_start_of_a_gpu(xpnet: Any) -> None:
+def test_a_few_rows_are_not_worth_the_start_of_a_gpu(xpnet):
     found = json.loads(xpnet("evaluate", "--rows", "5", "--device", "auto", "--json").out)
     assert (found["device"], found["library"], found["total"]) == ("cpu", "numpy", 5)
     start = "auto chose cpu: 5 rows take the CPU "
@@ -69,7 +68,7 @@ def test_a_few_rows_are_not_worth_the_start_of_a_gpu(xpnet: Any) -> None:
 
 
 @pytest.mark.usefixtures("strict_gpu")
-def test_many_rows_are(xpnet: Any, asked: list[dict[str, Any]]) -> None:
+def test_many_rows_are(xpnet, asked):
     found = json.loads(xpnet("evaluate", "--device", "auto", "--json").out)
     assert (found["device"], found["total"]) == ("gpu:0", 1000)
     assert found["device_reason"] == (
@@ -86,7 +85,7 @@ def test_many_rows_are(xpnet: Any, asked: list[dict[str, Any]]) -> None:
 
 @pytest.mark.usefixtures("strict_gpu", "asked")
 @pytest.mark.parametrize(("rows", "device"), [("499", "cpu"), ("500", "gpu:0")])
-def test_the_text_tells_what_was_chosen(xpnet: Any, rows: str, device: str) -> None:
+def test_the_text_tells_what_was_chosen(xpnet, rows, device):
     out = xpnet("evaluate", "--rows", rows, "--device", "auto").out
     rows_of_text = dict(line.split(None, 1) for line in out.splitlines())
     assert rows_of_text["device"].startswith(device)
@@ -94,7 +93,7 @@ def test_the_text_tells_what_was_chosen(xpnet: Any, rows: str, device: str) -> N
 
 
 @pytest.mark.usefixtures("strict_gpu")
-def test_the_batch_size_is_weighed(xpnet: Any, asked: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_the_batch_size_is_weighed(xpnet, asked, tmp_path):
     words = ("predict", "--device", "auto", "--batch-size", "7", "-o", tmp_path / "labels.csv")
     assert json.loads(xpnet(*words, "--json").out)["device"] == "gpu:0"
     assert [call["batch_size"] for call in asked] == [7]
@@ -103,8 +102,8 @@ def test_the_batch_size_is_weighed(xpnet: Any, asked: list[dict[str, Any]], tmp_
 @pytest.mark.usefixtures("strict_gpu", "asked")
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_nobody_knows_how_much_comes_from_standard_input(
-    xpnet: Any, labelled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
-) -> None:
+    xpnet, labelled, monkeypatch, tmp_path, command
+):
     as_stdin(monkeypatch, labelled.read_bytes())
     more = ("-o", tmp_path / "labels.csv") if command == "predict" else ()
     found = json.loads(xpnet(command, "-", *more, "--device", "auto", "--json").out)
@@ -115,7 +114,7 @@ def test_nobody_knows_how_much_comes_from_standard_input(
 
 @pytest.mark.usefixtures("strict_gpu", "asked")
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names for pipes here")
-def test_what_a_pipe_gives_is_not_lost_by_counting(xpnet: Any, labelled: Path) -> None:
+def test_what_a_pipe_gives_is_not_lost_by_counting(xpnet, labelled):
     reader, writer = os.pipe()
     with os.fdopen(writer, "wb") as file:
         file.write(labelled.read_bytes()[:50_000].rpartition(b"\n")[0])
@@ -128,9 +127,7 @@ def test_what_a_pipe_gives_is_not_lost_by_counting(xpnet: Any, labelled: Path) -
 
 
 @pytest.mark.usefixtures("strict_gpu", "asked")
-def test_the_first_rows_of_standard_input(
-    xpnet: Any, labelled: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_rows_of_standard_input(xpnet, labelled, monkeypatch):
     as_stdin(monkeypatch, labelled.read_bytes())
     words = ("evaluate", "-", "--rows", "600", "--device", "auto", "--json")
     found = json.loads(xpnet(*words).out)  # so many are asked for, and fewer are there
@@ -139,9 +136,7 @@ def test_the_first_rows_of_standard_input(
 
 @pytest.mark.usefixtures("strict_gpu")
 @pytest.mark.parametrize(("epochs", "device"), [("4", "cpu"), ("5", "gpu:0")])
-def test_training_goes_over_the_images_again_and_again(
-    xpnet: Any, asked: list[dict[str, Any]], tmp_path: Path, epochs: str, device: str
-) -> None:
+def test_training_goes_over_the_images_again_and_again(xpnet, asked, tmp_path, epochs, device):
     words = ("train", "--rows", "100", "--epochs", epochs, "--hidden", "4", "--batch-size", "50")
     result = xpnet(*words, "--device", "auto", "-o", tmp_path / "model.npz", "--json")
     found = json.loads(result.out)
@@ -156,9 +151,7 @@ def test_training_goes_over_the_images_again_and_again(
 
 @pytest.mark.usefixtures("strict_gpu")
 @pytest.mark.parametrize("command", ["bench", "parity", "show"])
-def test_other_commands_do_not_weigh(
-    xpnet: Any, asked: list[dict[str, Any]], tmp_path: Path, command: str
-) -> None:
+def test_other_commands_do_not_weigh(xpnet, asked, tmp_path, command):
     if command == "show":
         pytest.importorskip("matplotlib")
     words: dict[str, tuple[Any, ...]] = {
@@ -178,9 +171,7 @@ def test_other_commands_do_not_weigh(
         assert list(json.loads(result.out)["candidates"]) == ["gpu:0"]
 
 
-def test_without_a_gpu_nothing_is_weighed(
-    xpnet: Any, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_gpu_nothing_is_weighed(xpnet, asked, monkeypatch):
     missing = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
     monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: missing)
     found = json.loads(xpnet("evaluate", "--device", "auto", "--json").out)
@@ -188,36 +179,25 @@ def test_without_a_gpu_nothing_is_weighed(
     assert asked == []
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "text"),
-    [
-        (["missing.csv"], 3, "missing.csv: "),
-        (["--model", "missing.npz"], 4, "missing.npz"),
-        (["--delimiter", "ab"], 2, "`delimiter` must be one character"),
-        (["."], 3, "."),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
-)
-@pytest.mark.usefixtures("strict_gpu", "asked")
-def test_auto_is_refused_what_others_are(
-    refused: Any, words: list[str], code: int, text: str
-) -> None:
-    found, line = refused("evaluate", *words, "--device", "auto")
-    assert found == code
-    assert text in line
-
-
 @pytest.mark.usefixtures("strict_gpu")
-def test_labels_that_predict_does_not_want(xpnet: Any, tmp_path: Path) -> None:
+def test_labels_that_predict_does_not_want(xpnet, tmp_path):
     path = tmp_path / "images.npz"
     np.savez(path, images=np.zeros((3, 784), np.uint8), labels=[0.5] * 3)
     assert xpnet("predict", path, "--device", "auto").code == 0
 
 
 @pytest.mark.usefixtures("strict_gpu")
-def test_threads_are_for_the_cpu(refused: Any) -> None:
+def test_threads_are_for_the_cpu(refused):
     code, line = refused("evaluate", "--device", "gpu", "--threads", "2")
     assert (code, line) == (2, "xpnet: --threads is for the CPU; got --device gpu\n")
+
+
+@pytest.mark.usefixtures("strict_gpu")
+def test_auto_with_threads_is_the_cpu(xpnet):
+    words = ("evaluate", "--rows", "5", "--device", "auto", "--threads", "2", "--json")
+    found = json.loads(xpnet(*words).out)
+    reason = "auto chose cpu: --threads is for it"
+    assert (found["device"], found["device_reason"]) == ("cpu", reason)
 
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -229,18 +209,14 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.fixture(params=COMMANDS)
-def command(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[str, ...]:
+def command(request, tmp_path, monkeypatch):
     """Return the words of each command that has --precision, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     return COMMANDS[request.param]
 
 
 @pytest.mark.parametrize("precision", [None, "float16", "float32", "float64"])
-def test_the_precision_is_the_dtype(
-    xpnet: Any, command: tuple[str, ...], precision: str | None
-) -> None:
+def test_the_precision_is_the_dtype(xpnet, command, precision):
     words = () if precision is None else ("--precision", precision)
     result = xpnet(*command, *words, "--json")
     found = json.loads(result.out)
@@ -256,24 +232,6 @@ def test_the_precision_is_the_dtype(
         assert found["compute_type"] == expected
 
 
-@pytest.mark.usefixtures("no_cupy")
-def test_tf32_is_for_a_gpu(refused: Any, command: tuple[str, ...]) -> None:
-    expected = (2, "xpnet: --precision tf32 is for a GPU; got --device cpu\n")
-    assert refused(*command, "--precision", "tf32") == expected
-
-
-def test_numpy_has_no_bfloat16(refused: Any, command: tuple[str, ...]) -> None:
-    code, line = refused(*command, "--precision", "bfloat16")
-    assert code == 2
-    assert line == "xpnet: --precision bfloat16: numpy has no floating-point dtype bfloat16\n"
-
-
-def test_other_precisions_are_refused(refused: Any, command: tuple[str, ...]) -> None:
-    code, line = refused(*command, "--precision", "float8")
-    assert code == 2
-    assert "--precision: invalid choice: 'float8'" in line
-
-
 @pytest.mark.usefixtures("strict_gpu", "no_cupy")
 @pytest.mark.parametrize(
     ("precision", "expected"),
@@ -285,17 +243,13 @@ def test_other_precisions_are_refused(refused: Any, command: tuple[str, ...]) ->
     ],
 )
 def test_what_is_chosen_holds_as_long_as_the_command_runs(
-    xpnet: Any,
-    save_wide: Callable[[], Path],
-    monkeypatch: pytest.MonkeyPatch,
-    precision: str | None,
-    expected: tuple[str, bool],
-) -> None:
+    xpnet, save_wide, monkeypatch, precision, expected
+):
     from xpnet.inference import evaluate as room
 
     seen, evaluate = [], room.evaluate
 
-    def spy(network: Any, *columns: Any, **options: Any) -> Any:
+    def spy(network, *columns, **options):
         seen.append((str(network.dtype).rpartition(".")[2], is_precision_chosen()))
         return evaluate(network, *columns, **options)
 
@@ -305,11 +259,24 @@ def test_what_is_chosen_holds_as_long_as_the_command_runs(
     assert (result.code, seen) == (0, [expected])
 
 
+@pytest.mark.usefixtures("strict_gpu", "no_cupy")
+def test_the_compute_type_is_that_of_the_computation(xpnet, command, monkeypatch):
+    def compute_type(_):
+        return "float32, TF32" if is_precision_chosen() else "float32"
+
+    monkeypatch.setattr("xpnet.arrays.matmul_precision.compute_type", compute_type)
+    result = xpnet(*command, "--device", "gpu", "--precision", "tf32", "--json")
+    found = json.loads(result.out)
+    if command[0] == "parity":
+        found = found["candidates"]["gpu:0"]
+    assert found["compute_type"] == "float32, TF32"
+
+
 @pytest.fixture
-def save_wide(tmp_path: Path) -> Callable[[], Path]:
+def save_wide(tmp_path):
     """Write the embedded network in float64; return its file."""
 
-    def write() -> Path:
+    def write():
         from xpnet import save
 
         path = tmp_path / "wide.safetensors"
@@ -320,14 +287,14 @@ def save_wide(tmp_path: Path) -> Callable[[], Path]:
 
 
 @pytest.mark.usefixtures("strict_gpu", "no_cupy")
-def test_a_precision_that_the_gpu_has_not(refused: Any, command: tuple[str, ...]) -> None:
+def test_a_precision_that_the_gpu_has_not(refused, command):
     code, line = refused(*command, "--device", "gpu", "--precision", "bfloat16")
     assert code == 2
     assert "--precision bfloat16: array_api_strict has no floating-point dtype bfloat16" in line
 
 
 @pytest.mark.usefixtures("strict_gpu", "no_cupy")
-def test_tf32_where_auto_chooses_the_cpu(xpnet: Any) -> None:
+def test_tf32_where_auto_chooses_the_cpu(xpnet):
     words = ("evaluate", "--rows", "5", "--device", "auto", "--precision", "tf32", "--json")
     result = xpnet(*words)
     found = json.loads(result.out)
@@ -335,13 +302,9 @@ def test_tf32_where_auto_chooses_the_cpu(xpnet: Any) -> None:
 
 
 @pytest.mark.usefixtures("no_cupy")
-def test_an_error_ends_the_choice(refused: Any, tmp_path: Path) -> None:
+def test_an_error_ends_the_choice(refused, tmp_path):
     code, _ = refused("evaluate", tmp_path / "missing.csv", "--precision", "float32")
     assert (code, is_precision_chosen()) == (3, False)
-
-
-def arguments(**given: Any) -> argparse.Namespace:
-    return argparse.Namespace(**{"data": "sample", "rows": None, "precision": None, **given})
 
 
 @pytest.mark.parametrize(
@@ -355,53 +318,61 @@ def arguments(**given: Any) -> argparse.Namespace:
         ("-", 7, 7),
     ],
 )
-def test_counting_rows(data: str, rows: int | None, count: int | None) -> None:
-    assert count_rows(arguments(data=data, rows=rows)) == (count, 1)
+def test_counting_rows(data, rows, count):
+    assert Data(data, rows=rows).count() == (count, 1)
 
 
-def test_counting_rows_of_csv(labelled: Path) -> None:
-    assert count_rows(arguments(data=str(labelled))) == (40, 1)
-    assert count_rows(arguments(data=str(labelled), rows=3)) == (3, 1)
-    assert count_rows(arguments(data=str(labelled), floating=True)) == (40, 4)
+def test_counting_rows_of_csv(labelled):
+    assert Data(str(labelled)).count() == (40, 1)
+    assert Data(str(labelled), rows=3).count() == (3, 1)
+    assert Data(str(labelled), floating=True).count() == (40, 4)
 
 
-def test_counting_the_rows_of_a_zip_in_gzip_is_limited(tmp_path: Path) -> None:
+def test_counting_the_rows_of_a_zip_in_gzip_is_limited(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, images=np.zeros((50, 4), np.float32))
     path.write_bytes(gzip.compress(path.read_bytes()))
-    assert count_rows(arguments(data=str(path))) == (50, 4)
+    assert Data(str(path)).count() == (50, 4)
     with pytest.raises(DataError, match=r"too large to hold at once.* expected at most 300, --max"):
-        count_rows(arguments(data=str(path), max_data_bytes=300))
+        Data(str(path), max_data_bytes=300).count()
 
 
 @pytest.mark.parametrize(
     ("precision", "dtype"),
     [(None, "float32"), ("tf32", "float32"), ("float16", "float16"), ("float64", "float64")],
 )
-def test_a_network_in_a_precision(precision: str | None, dtype: str) -> None:
+def test_a_network_in_a_precision(precision, dtype):
     network = load("sample")
-    found = in_precision(arguments(precision=precision), network)
+    found = in_precision(network, precision)
     assert found.dtype == dtype
     assert (found is network) == (precision is None)
 
 
-def test_a_network_in_a_precision_that_is_none() -> None:
+def test_a_network_in_a_precision_that_is_none():
     with pytest.raises(
         UsageError, match=r"--precision bfloat16: numpy has no .*bfloat16"
     ) as caught:
-        in_precision(arguments(precision="bfloat16"), load("sample"))
+        in_precision(load("sample"), "bfloat16")
     assert isinstance(caught.value.__cause__, TypeError)
 
 
 @pytest.mark.parametrize(("index", "rate"), [(None, None), (1, 2e13)])
-def test_the_rate_of_the_card_counts(
-    asked: list[dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-    index: int | None,
-    rate: float | None,
-) -> None:
+def test_the_rate_of_the_card_counts(asked, monkeypatch, index, rate):
     monkeypatch.setattr("xpnet.arrays.gpu.gpu_info.peak_rate", {1: 2e13}.get)
-    crossover = crossover_of(arguments(batch_size=5), load("sample"), index=index, passes=3)
+    crossover = crossover_of(load("sample"), index=index, batch_size=5, passes=3)
     assert crossover is SOON
     assert asked[0]["card_rate"] == rate
     assert (asked[0]["batch_size"], asked[0]["passes"]) == (5, 3)
+
+
+def test_a_batch_invariant_evaluation(xpnet):
+    plain, invariant = (
+        json.loads(xpnet("evaluate", "--json", *more).out) for more in ([], ["--batch-invariant"])
+    )
+    assert (plain["batch_invariant"], invariant["batch_invariant"]) == (False, True)
+    assert plain["confusion"] == invariant["confusion"]
+    assert (plain["batch_size"], invariant["batch_size"]) == (1337, 320)
+
+
+def test_batch_invariant_predictions(xpnet):
+    assert xpnet("predict", "--batch-invariant").out == xpnet("predict").out

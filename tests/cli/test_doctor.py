@@ -1,8 +1,7 @@
-"""``xpnet doctor``: the code is the verdict."""
+"""``xpnet doctor``: exit code, facts, and the explanation of --device auto."""
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from xpnet.arrays.gpu.diagnosis import Diagnosis
 from xpnet.inference.cost_model import Crossover
 
 USABLE = Diagnosis("usable", "GPU 1 is usable", "", product_error=0.1234)
-NO_DRIVER = Diagnosis("no-driver", "there is no NVIDIA driver here", "install one")
+NO_DRIVER = Diagnosis("no-driver", "no NVIDIA driver was found", "install one")
 WRONG = Diagnosis("wrong-product", "GPU 1 computes wrongly", "see", product_error=float("nan"))
 FACTS = {
     "device_count": 1,
@@ -34,16 +33,16 @@ PRODUCTS = {
 
 
 @pytest.fixture(params=[USABLE, NO_DRIVER, WRONG], ids=lambda diagnosis: diagnosis.code)
-def diagnosis(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Diagnosis:
+def diagnosis(request, monkeypatch):
     """Return what the doctor finds of GPU 1."""
     found: Diagnosis = request.param
     monkeypatch.setitem(vars(package), "__version__", "1.2.3")
 
-    def gpu_facts(*, checked: int) -> dict[str, Any]:
+    def gpu_facts(*, checked):
         assert checked == 1
         return FACTS
 
-    def diagnose(index: int, *, check: bool) -> Diagnosis:
+    def diagnose(index, *, check):
         assert (index, check) == (1, True)
         return found
 
@@ -53,12 +52,12 @@ def diagnosis(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("word", ["gpu:1", "cuda:1"])
-def test_the_code_is_the_verdict(xpnet: Any, diagnosis: Diagnosis, word: str) -> None:
+def test_the_code_is_the_verdict(xpnet, diagnosis, word):
     result = xpnet("doctor", "--device", word)
     assert (result.code, result.err) == (0 if diagnosis.usable else 5, "")
 
 
-def test_the_text(xpnet: Any, diagnosis: Diagnosis) -> None:
+def test_the_text(xpnet, diagnosis):
     groups = xpnet("doctor", "--device", "gpu:1").out.split("\n\n")
     assert [group.split()[0] for group in groups] == [
         "gpu",
@@ -70,10 +69,10 @@ def test_the_text(xpnet: Any, diagnosis: Diagnosis) -> None:
     lines = [line for group in groups for line in group.splitlines()]
     rows = {line.split()[0]: line.split(None, 1)[1] for line in lines}
     assert len({line.index(text) for line, text in zip(lines, rows.values(), strict=True)}) == 1
-    assert list(rows)[:4] == ["gpu", "why", "mend", "product"]
+    assert list(rows)[:4] == ["gpu", "why", "fix", "product"]
     assert rows["gpu"] == ("usable" if diagnosis.usable else "not usable")
     assert rows["why"] == diagnosis.message
-    assert rows["mend"] == (diagnosis.mend or "nothing to mend")
+    assert rows["fix"] == (diagnosis.fix or "nothing to fix")
     assert rows["product"] == PRODUCTS[diagnosis.code]
     assert rows["xpnet"] == "1.2.3"
     assert rows["numpy"] == np.__version__
@@ -87,7 +86,7 @@ def test_the_text(xpnet: Any, diagnosis: Diagnosis) -> None:
     assert rows["CUPY_TF32"] == "1"
 
 
-def test_json(xpnet: Any, diagnosis: Diagnosis) -> None:
+def test_json(xpnet, diagnosis):
     result = xpnet("doctor", "--device", "gpu:1", "--json")
     found = json.loads(result.out)
     facts = found.pop("facts")
@@ -96,7 +95,7 @@ def test_json(xpnet: Any, diagnosis: Diagnosis) -> None:
         "usable": diagnosis.usable,
         "code": diagnosis.code,
         "message": diagnosis.message,
-        "mend": diagnosis.mend,
+        "mend": diagnosis.fix,
         "product_checked": diagnosis is not NO_DRIVER,
         "product_error_in_bounds": 0.1234 if diagnosis.usable else None,
     }
@@ -104,14 +103,7 @@ def test_json(xpnet: Any, diagnosis: Diagnosis) -> None:
     assert facts["xpnet"] == "1.2.3"
 
 
-@pytest.mark.parametrize("word", ["cpu", "auto", "gpu:", "gpu:-1", "gpu:1e3", "1", ""])
-def test_other_devices_are_refused(refused: Any, word: str) -> None:
-    code, line = refused("doctor", "--device", word)
-    assert code == 2
-    assert f"--device: must be gpu or gpu:N (N counts from 0); got {word!r}" in line
-
-
-def test_the_codes_are_in_the_help(xpnet: Any) -> None:
+def test_the_codes_are_in_the_help(xpnet):
     result = xpnet("doctor", "--help")
     assert result.code == 0
     assert (
@@ -119,8 +111,8 @@ def test_the_codes_are_in_the_help(xpnet: Any) -> None:
     )
 
 
-def test_a_source_tree_has_no_version(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: str) -> None:
+def test_a_source_tree_has_no_version(xpnet, monkeypatch):
+    def fail(_):
         raise LookupError
 
     monkeypatch.setattr(package, "__getattr__", fail)
@@ -128,7 +120,7 @@ def test_a_source_tree_has_no_version(xpnet: Any, monkeypatch: pytest.MonkeyPatc
     assert json.loads(xpnet("doctor", "--json").out)["facts"]["xpnet"] is None
 
 
-def test_this_machine(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_this_machine(xpnet, monkeypatch):
     monkeypatch.setitem(vars(package), "__version__", "1.2.3")
     result = xpnet("doctor", "--json")
     found = json.loads(result.out)
@@ -146,11 +138,11 @@ FROM_500 = "a GPU takes less time from about 500 rows on"
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def asked(monkeypatch):
     """Let a GPU take less time from 500 rows on; return what was asked."""
     asked: dict[str, Any] = {}
 
-    def estimate(network: Any, **options: Any) -> Crossover:
+    def estimate(network, **options):
         asked.update(network=network, **options)
         return Crossover(3e-3, 1e-3, 1.0, "bus")
 
@@ -160,7 +152,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @only_without_a_gpu
 @pytest.mark.usefixtures("diagnosis")
-def test_what_auto_would_choose(xpnet: Any, asked: dict[str, Any]) -> None:
+def test_what_auto_would_choose(xpnet, asked):
     result = xpnet(*EXPLAIN, "--json")
     found = json.loads(result.out)
     assert (result.code, result.err) == (5, "")
@@ -186,9 +178,7 @@ def test_what_auto_would_choose(xpnet: Any, asked: dict[str, Any]) -> None:
 @only_with_a_gpu
 @pytest.mark.usefixtures("diagnosis", "strict_gpu")
 @pytest.mark.parametrize(("rows", "auto"), [("499", "cpu"), ("500", "gpu")])
-def test_what_auto_would_choose_with_a_gpu(
-    xpnet: Any, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, rows: str, auto: str
-) -> None:
+def test_what_auto_would_choose_with_a_gpu(xpnet, asked, monkeypatch, rows, auto):
     monkeypatch.setattr("xpnet.arrays.gpu.gpu_info.peak_rate", {0: 2e13, 1: 3e13}.get)
     result = xpnet(*EXPLAIN, "--rows", rows, "--batch-size", "7", "--json")
     found = json.loads(result.out)["explanation"]
@@ -197,7 +187,7 @@ def test_what_auto_would_choose_with_a_gpu(
     assert (asked["batch_size"], asked["card_rate"]) == (7, 3e13)
 
 
-def explained(out: str) -> dict[str, str]:
+def explained(out):
     """Return the first group of rows, before those of the GPU."""
     lines = out.partition("\n\n")[0].splitlines()
     width = len("CUDA_VISIBLE_DEVICES")
@@ -206,25 +196,25 @@ def explained(out: str) -> dict[str, str]:
 
 @only_without_a_gpu
 @pytest.mark.usefixtures("diagnosis", "asked")
-def test_the_text_says_that_there_is_no_gpu(xpnet: Any) -> None:
+def test_the_text_says_that_there_is_no_gpu(xpnet):
     result = xpnet(*EXPLAIN)
     rows = explained(result.out)
     assert (result.code, result.err) == (5, "")
-    assert list(rows) == ["auto", "because", "network", "a row takes"]
+    assert list(rows) == ["auto", "because", "network", "time per row"]
     assert rows["auto"] == "cpu (data: sample, model: sample)"
     assert rows["because"] == (
-        f"no GPU is usable; of a small one (12 GB/s, 5 TFLOP/s): {SENTENCE} {FROM_500}"
+        f"no GPU is usable; for a small one (12 GB/s, 5 TFLOP/s): {SENTENCE} {FROM_500}"
     )
     assert rows["network"].startswith("784 -> 50 sigmoid -> ")
-    assert rows["a row takes"] == (
-        "the CPU 3e+03 us, as measured now; the GPU 1e+03 us, as estimated: it waits for its bus"
+    assert rows["time per row"] == (
+        "CPU 3e+03 us, measured now; GPU 1e+03 us, estimated, limited by its bus"
     )
     assert "\n\ngpu " in result.out
 
 
 @only_with_a_gpu
 @pytest.mark.usefixtures("diagnosis", "strict_gpu", "asked")
-def test_the_text_with_a_gpu(xpnet: Any) -> None:
+def test_the_text_with_a_gpu(xpnet):
     rows = explained(xpnet(*EXPLAIN).out)
     assert rows["auto"] == "gpu (data: sample, model: sample)"
     assert rows["because"] == f"{SENTENCE} {FROM_500}"
@@ -232,7 +222,7 @@ def test_the_text_with_a_gpu(xpnet: Any) -> None:
 
 @only_with_a_gpu
 @pytest.mark.usefixtures("diagnosis", "strict_gpu", "asked")
-def test_standard_input_is_not_counted(xpnet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_not_counted(xpnet, monkeypatch):
     monkeypatch.setattr("sys.stdin", None)  # it is not even looked at
     found = json.loads(xpnet(*EXPLAIN, "-", "--json").out)["explanation"]
     assert (found["data"], found["rows"], found["auto"]) == ("-", None, "cpu")
@@ -241,9 +231,7 @@ def test_standard_input_is_not_counted(xpnet: Any, monkeypatch: pytest.MonkeyPat
 
 @only_without_a_gpu
 @pytest.mark.usefixtures("diagnosis")
-def test_data_and_a_network_of_ones_own(
-    xpnet: Any, asked: dict[str, Any], tmp_path: Path, save_network: Any
-) -> None:
+def test_data_and_a_network_of_ones_own(xpnet, asked, tmp_path, save_network):
     data, model = tmp_path / "images.npy", save_network(2, n_in=4)
     np.save(data, np.zeros((7, 4), np.uint8))
     found = json.loads(xpnet(*EXPLAIN, data, "--model", model, "--json").out)["explanation"]
@@ -253,7 +241,7 @@ def test_data_and_a_network_of_ones_own(
 
 @only_without_a_gpu
 @pytest.mark.usefixtures("diagnosis")
-def test_the_books_network_is_explained(xpnet: Any, asked: dict[str, Any]) -> None:
+def test_the_books_network_is_explained(xpnet, asked):
     weights = []
     for words in ((), ("--seed", "1")):
         found = json.loads(xpnet(*EXPLAIN, "--model", "random", *words, "--json").out)
@@ -263,26 +251,8 @@ def test_the_books_network_is_explained(xpnet: Any, asked: dict[str, Any]) -> No
 
 
 @only_without_a_gpu
-@pytest.mark.usefixtures("diagnosis", "asked")
-@pytest.mark.parametrize(
-    ("words", "code", "text"),
-    [
-        (["missing.csv"], 3, "missing.csv: "),
-        (["--model", "missing.npz"], 4, "missing.npz"),
-        (["--rows", "-1"], 2, "--rows: must be a whole number of at least 0; got '-1'"),
-        (["--batch-size", "0"], 2, "--batch-size: must be a whole number of at least 1; got '0'"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
-)
-def test_what_cannot_be_explained(refused: Any, words: list[str], code: int, text: str) -> None:
-    found, line = refused(*EXPLAIN, *words)
-    assert found == code
-    assert text in line
-
-
-@only_without_a_gpu
 @pytest.mark.usefixtures("diagnosis")
-def test_a_real_estimate(xpnet: Any) -> None:
+def test_a_real_estimate(xpnet):
     found = json.loads(xpnet(*EXPLAIN, "--rows", "5", "--json").out)["explanation"]
     assert found["cpu_seconds_per_row"] > 0
     assert found["gpu_limit"] in {"bus", "arithmetic", "calls"}

@@ -1,17 +1,14 @@
-"""The range of the inputs: decided by rows, whatever the blocks."""
+"""The range of the inputs depends on rows, not on the sizes of blocks."""
 
-import argparse
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from xpnet import Network, Scale
-from xpnet.cli.arguments import add_data_arguments
+from xpnet import Scale
 from xpnet.cli.input_range import blocks_in_range
-from xpnet.cli.models import Model, add_model_arguments
+from xpnet.cli.models import Model
 from xpnet.files.errors import DataError
 from xpnet.networks.initializers import init_network
 
@@ -21,24 +18,17 @@ NEGATIVE = [0.0, -2.0, 0.0]
 CUTS = [(), (1,), (3,), (1, 2, 3, 4, 5, 6), (0, 0, 2, 5), (6,)]
 
 
-@pytest.fixture
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser()
-    add_data_arguments(parser)
-    add_model_arguments(parser)
-    return parser
+def model_of(steps=None, input_range=None, *, is_own=False):
+    network = init_network([3, 2], preprocessing=steps)
+    return Model(network, "model.onnx", is_own, is_own, input_range)
 
 
-def model_of(steps: Any = None, *, tells_range: bool = False, is_own: bool = False) -> Model:
-    return Model(init_network([3, 2], preprocessing=steps), "model.onnx", tells_range, is_own)
-
-
-def through(args: argparse.Namespace, model: Model, rows: Any, cuts: Any) -> tuple[Network, Any]:
+def through(model, rows, cuts):
     """Return the network, and the rows and labels that come through, in blocks."""
     rows, labels = np.asarray(rows, np.float32), np.arange(len(rows))
     bounds = [0, *cuts, len(rows)]
     given = [(rows[i:j], labels[i:j]) for i, j in pairwise(bounds)]
-    network, blocks = blocks_in_range(args, model, iter(given))
+    network, blocks = blocks_in_range(model, "sample", iter(given))
     found, numbers = zip(*blocks, strict=True)
     assert [x.shape for x in found] == [x.shape for x, _ in given]
     np.testing.assert_array_equal(np.concatenate(numbers), labels)
@@ -59,16 +49,9 @@ def through(args: argparse.Namespace, model: Model, rows: Any, cuts: Any) -> tup
     ],
     ids=str,
 )
-def test_the_first_row_that_is_not_blank_decides(
-    parser: argparse.ArgumentParser,
-    capsys: Any,
-    rows: Any,
-    is_scaled: int,
-    cuts: Any,
-) -> None:
-    args = parser.parse_args(["--input-range", "0..1"])
+def test_the_first_row_that_is_not_blank_decides(capsys, rows, is_scaled, cuts):
     inside = Scale(0.7)
-    network, found = through(args, model_of(inside), rows, cuts)
+    network, found = through(model_of(inside, "0..1"), rows, cuts)
     assert network.preprocessing == (*[Scale(1 / 255)] * is_scaled, inside)
     np.testing.assert_array_equal(found, np.asarray(rows, np.float32))
     assert capsys.readouterr().err == ""
@@ -90,14 +73,11 @@ def test_the_first_row_that_is_not_blank_decides(
     ],
     ids=str,
 )
-def test_a_row_that_contradicts_is_refused(
-    parser: argparse.ArgumentParser, rows: Any, line: str, cuts: Any
-) -> None:
-    args = parser.parse_args(["--input-range", "0..1"])
+def test_a_row_that_contradicts_is_refused(rows, line, cuts):
     with pytest.raises(DataError) as caught:
-        through(args, model_of(), rows, cuts)
+        through(model_of(None, "0..1"), rows, cuts)
     assert str(caught.value) == (
-        f"{line}, convert the file to bytes, of which all are divided by 255, or give"
+        f"{line}, convert the file to bytes, which are all divided by 255, or give"
         " --input-range 0..255, which takes all values as they are"
     )
 
@@ -115,10 +95,8 @@ def test_a_row_that_contradicts_is_refused(
     ],
     ids=str,
 )
-def test_large_values_are_told_once(
-    parser: argparse.ArgumentParser, capsys: Any, rows: Any, told: str, cuts: Any
-) -> None:
-    network, _ = through(parser.parse_args([]), model_of(), rows, cuts)
+def test_large_values_are_told_once(capsys, rows, told, cuts):
+    network, _ = through(model_of(), rows, cuts)
     assert network.preprocessing == ()
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == bool(told)
@@ -138,11 +116,9 @@ def test_large_values_are_told_once(
     ],
     ids=str,
 )
-def test_small_values_are_told_once(
-    parser: argparse.ArgumentParser, capsys: Any, rows: Any, told: str, cuts: Any
-) -> None:
-    model = model_of(Scale(1 / 255), tells_range=True, is_own=True)
-    network, _ = through(parser.parse_args([]), model, rows, cuts)
+def test_small_values_are_told_once(capsys, rows, told, cuts):
+    model = model_of(Scale(1 / 255), is_own=True)
+    network, _ = through(model, rows, cuts)
     assert network is model.network
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == bool(told)
@@ -150,7 +126,7 @@ def test_small_values_are_told_once(
 
 
 @pytest.fixture
-def foreign(tmp_path: Path) -> Path:
+def foreign(tmp_path):
     """Write the book's arrays of a network that tells a pixel's side by its sign."""
     weight = np.zeros((784, 2))
     weight[:, 1] = 1.0
@@ -160,7 +136,7 @@ def foreign(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("batch_size", ["1", "1337", "5000", "12000"])
-def test_blank_rows_first(xpnet: Any, tmp_path: Path, foreign: Path, batch_size: str) -> None:
+def test_blank_rows_first(xpnet, tmp_path, foreign, batch_size):
     rows = np.zeros((9000, 784), np.float32)
     rows[8000:, 0] = 100.0  # divided by 255, less than the bias; as it is, more
     rows[8500:, 0] = 200.0
@@ -185,9 +161,7 @@ def test_blank_rows_first(xpnet: Any, tmp_path: Path, foreign: Path, batch_size:
     ],
     ids=" ".join,
 )
-def test_a_contradiction_is_refused_by_each_command(
-    refused: Any, tmp_path: Path, foreign: Path, monkeypatch: pytest.MonkeyPatch, words: Any
-) -> None:
+def test_a_contradiction_is_refused_by_each_command(refused, tmp_path, foreign, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     rows = np.zeros((7000, 784), np.float32)
     rows[5000, 3], rows[6000, 7] = 0.5, 2.0

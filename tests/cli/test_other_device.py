@@ -1,4 +1,4 @@
-"""The commands on a device that NumPy cannot read: array-api-strict's, in the place of a GPU."""
+"""Commands on a device whose arrays NumPy cannot read: array-api-strict for a GPU."""
 
 import json
 

@@ -1,8 +1,8 @@
-"""What is printed of a command's work."""
+"""The outcome of a command as text and JSON, and the seconds of its phases."""
 
-import argparse
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,59 +10,66 @@ import pytest
 
 from xpnet import Device, load
 from xpnet.arrays.transfer_counts import Transfers
-from xpnet.cli.report import describe_work, print_json, print_line, print_table, work_rows
-from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli import report
+from xpnet.cli.device_choice import DeviceOptions
+from xpnet.cli.report import (
+    Outcome,
+    Stopwatch,
+    print_line,
+    print_outcome,
+    table,
+    work_facts,
+    work_rows,
+)
 
 
-def describe(
-    n_images: int, *, batch_size: int | None = None, batch_invariant: bool = False
-) -> dict[str, Any]:
-    args = argparse.Namespace(
-        data="digits.csv", model="sample", batch_size=batch_size, batch_invariant=batch_invariant
-    )
+def work(n_images, **options):
     stopwatch = Stopwatch()
     stopwatch.switch("computing")
-    network, transfers = load("sample"), Transfers(1, 784, 2, 16)
-    return describe_work(args, network, Device("cpu"), stopwatch, n_images, transfers=transfers)
+    return work_facts(
+        load("sample"),
+        Device("cpu"),
+        DeviceOptions(**options),
+        data="digits.csv",
+        model="sample",
+        n_images=n_images,
+        transfers=Transfers(1, 784, 2, 16),
+        seconds=stopwatch.seconds(),
+    )
 
 
-def test_what_was_done_where() -> None:
-    work = describe(10)
-    assert (work["data"], work["model"]) == ("digits.csv", "sample")
-    assert (work["device"], work["library"]) == ("cpu", "numpy")
-    assert work["library_version"] == np.__version__
-    assert work["device_reason"] == "asked for cpu"
-    assert work["compute_type"] == "float32"
-    assert work["images_per_second"] == 10 / work["seconds"]["computing"]
-    assert json.loads(json.dumps(work, allow_nan=False)) == work
-
-
-@pytest.mark.parametrize(("given", "used"), [(None, 1337), (7, 7), (10_000, 10_000)])
-def test_the_batch_size_that_is_used(given: int | None, used: int) -> None:
-    assert describe(10, batch_size=given)["batch_size"] == used
-
-
-def test_tiles_choose_the_batch_size() -> None:
-    work = describe(10, batch_invariant=True)
-    assert (work["batch_size"], work["batch_invariant"]) == (320, True)
-
-
-def test_transfers_are_told() -> None:
-    work = describe(10)
-    assert work["transfers"] == {
+def test_what_was_computed_where():
+    facts = work(10)
+    assert (facts["data"], facts["model"]) == ("digits.csv", "sample")
+    assert (facts["device"], facts["library"]) == ("cpu", "numpy")
+    assert facts["library_version"] == np.__version__
+    assert (facts["device_reason"], facts["compute_type"]) == ("asked for cpu", "float32")
+    assert facts["images_per_second"] == 10 / facts["seconds"]["computing"]
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    assert facts["transfers"] == {
         "copies_to_device": 1,
         "bytes_to_device": 784,
         "copies_to_host": 2,
         "bytes_to_host": 16,
     }
     text = "784 bytes to the device in 1 copies, 16 bytes back in 2"
-    assert work_rows(work)["transfers"] == text
+    assert work_rows(facts)["transfers"] == text
 
 
-def test_no_images_have_no_speed() -> None:
-    work = describe(0)
-    assert work["images_per_second"] is None
-    assert work_rows(work)["speed"] == "n/a images per second, in batches of 1,337"
+@pytest.mark.parametrize(("given", "used"), [(None, 1337), (7, 7), (10_000, 10_000)])
+def test_the_batch_size_that_is_used(given, used):
+    assert work(10, batch_size=given)["batch_size"] == used
+
+
+def test_tiles_choose_the_batch_size():
+    facts = work(10, batch_invariant=True)
+    assert (facts["batch_size"], facts["batch_invariant"]) == (320, True)
+
+
+def test_no_images_have_no_speed():
+    facts = work(0)
+    assert facts["images_per_second"] is None
+    assert work_rows(facts)["speed"] == "n/a images per second, in batches of 1,337"
 
 
 WORK: dict[str, Any] = {
@@ -76,17 +83,11 @@ WORK: dict[str, Any] = {
     "batch_size": 1000,
     "transfers": {"bytes_to_device": 0, "bytes_to_host": 0},
     "images_per_second": 12345.6,
-    "seconds": {
-        "startup": 0.1,
-        "device": 0.0,
-        "loading": 0.02,
-        "computing": 0.003,
-        "total": 0.123,
-    },
+    "seconds": {"startup": 0.1, "device": 0.0, "loading": 0.02, "computing": 0.003, "total": 0.123},
 }
 
 
-def test_rows_of_text() -> None:
+def test_rows_of_text():
     assert work_rows(WORK) == {
         "device": "cpu (numpy 2.4, 2 x x86_64)",
         "network": "2 -> 1 step; logits; float32, numpy",
@@ -95,38 +96,49 @@ def test_rows_of_text() -> None:
     }
 
 
-def test_the_start_of_a_gpu_is_told_where_there_was_one() -> None:
+def test_the_start_of_a_gpu_is_told_where_there_was_one():
     rows = work_rows({**WORK, "seconds": {**WORK["seconds"], "device": 2.5}})
     assert rows["seconds"] == (
         "start-up 0.100, start of the GPU 2.500, loading 0.020, computing 0.003"
     )
 
 
-def test_tf32_is_told() -> None:
+def test_tf32_is_told():
     assert work_rows({**WORK, "compute_type": "float32, TF32"})["precision"] == "float32, TF32"
 
 
-def test_a_choice_is_explained() -> None:
+def test_a_choice_is_explained():
     reason = "auto chose cpu: CuPy is not installed"
     assert work_rows({**WORK, "device_reason": reason})["chosen"] == reason
 
 
-def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table({"a": "one", "long": "two"})
-    assert capsys.readouterr().out == "a     one\nlong  two\n"
+def test_a_table():
+    assert list(table({"a": "one", "long": "two"})) == ["a     one", "long  two"]
 
 
-def test_json_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    print_json({"a": 1, "b": [None, 0.5], "name": "\N{SNOWMAN}\n"})
+def test_lines(capsys):
+    print_outcome(Outcome({"a": 1}, iter(["one", "two"])), as_json=False)
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+def test_json_on_one_line(capsys):
+    facts = {"a": 1, "b": [None, 0.5, (2, 3)], "name": "\N{SNOWMAN}\n"}
+    print_outcome(Outcome(facts), as_json=True)
     out = capsys.readouterr().out
     assert out.count("\n") == 1
-    assert json.loads(out) == {"a": 1, "b": [None, 0.5], "name": "\N{SNOWMAN}\n"}
+    assert json.loads(out) == {"a": 1, "b": [None, 0.5, [2, 3]], "name": "\N{SNOWMAN}\n"}
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_json_has_no_nan(number: float) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        print_json({"accuracy": number})
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_json_lacks_are_null(capsys, number):
+    print_outcome(Outcome({"deep": [{"number": number}]}), as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"deep": [{"number": None}]}
+
+
+def test_no_result_prints_nothing(capsys):
+    for as_json in (False, True):
+        print_outcome(Outcome(code=1), as_json=as_json)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
@@ -138,11 +150,126 @@ def test_json_has_no_nan(number: float) -> None:
         ("ascii", "\N{SNOWMAN}.csv", b"\\u2603.csv"),
     ],
 )
-def test_what_the_terminal_cannot_show(
-    monkeypatch: pytest.MonkeyPatch, encoding: str, text: str, written: bytes
-) -> None:
+def test_what_the_terminal_cannot_show(monkeypatch, encoding, text, written):
     stream = io.TextIOWrapper(io.BytesIO(), encoding, newline="\n")
     monkeypatch.setattr("sys.stdout", stream)
     print_line(text)
     stream.flush()
     assert stream.buffer.getvalue() == written + b"\n"  # type: ignore[attr-defined]
+
+
+class Clock:
+    """A clock that a test advances."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(report, "time", SimpleNamespace(perf_counter=clock.perf_counter))
+    monkeypatch.setattr(report, "_START", 0.0)
+    monkeypatch.setattr(report, "_BEFORE", 0.5)
+    return clock
+
+
+def spent(watch):
+    """Return the seconds of the phases that took any."""
+    return {phase: seconds for phase, seconds in watch.seconds().items() if seconds}
+
+
+def test_it_starts_before_it_is_made(clock):
+    clock.now = 2.0
+    assert Stopwatch().seconds() == {
+        "startup": 2.5,
+        "device": 0.0,
+        "loading": 0.0,
+        "computing": 0.0,
+        "total": 2.5,
+    }
+
+
+def test_phases_in_turn(clock):
+    watch = Stopwatch()
+    clock.now = 1.0
+    watch.switch("loading")
+    clock.now = 3.0
+    watch.switch("computing")
+    clock.now = 7.0
+    watch.switch("device")
+    clock.now = 15.0
+    assert watch.seconds() == {
+        "startup": 1.5,
+        "device": 8.0,
+        "loading": 2.0,
+        "computing": 4.0,
+        "total": 15.5,
+    }
+
+
+def test_it_goes_on_after_it_was_read(clock):
+    watch = Stopwatch()
+    watch.switch("loading")
+    clock.now = 1.0
+    watch.seconds()
+    clock.now = 3.0
+    assert watch.seconds()["loading"] == 3.0
+
+
+def test_an_inner_phase_stops_the_outer_one(clock):
+    watch = Stopwatch()
+    watch.switch("loading")
+    clock.now = 1.0
+    with watch.measure("computing"):
+        clock.now = 5.0
+        with watch.measure("loading"):
+            clock.now = 6.0
+        clock.now = 8.0
+    clock.now = 10.0
+    assert spent(watch) == {"startup": 0.5, "loading": 4.0, "computing": 6.0, "total": 10.5}
+
+
+def test_an_error_ends_a_phase(clock):
+    watch = Stopwatch()
+
+    def fail():
+        clock.now = 4.0
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), watch.measure("computing"):
+        fail()
+    clock.now = 5.0
+    assert watch.seconds()["computing"] == 4.0
+    assert watch.seconds()["startup"] == 1.5
+
+
+def test_getting_items_is_another_phase_than_using_them(clock):
+    def items():
+        for i in range(3):
+            clock.now += 1.0
+            yield i
+        clock.now += 1.0
+
+    watch = Stopwatch()
+    found = []
+    with watch.measure("computing"):
+        for item in watch.measure_items(items(), "loading"):
+            clock.now += 10.0
+            found.append(item)
+    assert found == [0, 1, 2]
+    assert spent(watch) == {"startup": 0.5, "loading": 4.0, "computing": 30.0, "total": 34.5}
+
+
+def test_rounded_to_microseconds(clock):
+    clock.now = 1.23456789
+    assert Stopwatch().seconds()["startup"] == 1.734568
+
+
+def test_the_real_clock():
+    seconds = Stopwatch().seconds()
+    assert seconds["startup"] > 0
+    assert seconds["total"] == pytest.approx(seconds["startup"], abs=1e-3)

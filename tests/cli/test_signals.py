@@ -1,14 +1,11 @@
-"""Signals at known points of a process: while it imports, works, and ends."""
+"""SIGINT and SIGTERM while a process imports, works and ends."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -69,9 +66,7 @@ WAYS = {"module": ["-m", "xpnet"], "script": ["-c", SCRIPT]}
 
 
 @contextmanager
-def start(
-    *words: str | Path, action: str = "SIG_DFL", **options: Any
-) -> "Iterator[subprocess.Popen[str]]":
+def start(*words, action="SIG_DFL", **options):
     """Start Python with these actions of its signals; those of the tests may be ignored."""
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     first = [sys.executable, "-I", "-S", "-c", FIRST.format(action=action)]
@@ -83,7 +78,7 @@ def start(
             process.kill()
 
 
-def run(*words: str | Path, **options: Any) -> tuple[int, str, str]:
+def run(*words, **options):
     """Run Python to its end; return its exit code and what it wrote."""
     with start(*words, **options) as process:
         out, err = process.communicate(timeout=60)
@@ -91,10 +86,10 @@ def run(*words: str | Path, **options: Any) -> tuple[int, str, str]:
 
 
 @pytest.fixture
-def with_hook(tmp_path: Path) -> Callable[[str, int], dict[str, str]]:
+def with_hook(tmp_path):
     """Return an environment in which a process sends itself a signal."""
 
-    def write(module: str, number: int) -> dict[str, str]:
+    def write(module, number):
         (tmp_path / "sitecustomize.py").write_text(HOOK.format(module=module, number=int(number)))
         paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
@@ -103,7 +98,7 @@ def with_hook(tmp_path: Path) -> Callable[[str, int], dict[str, str]]:
 
 
 @pytest.fixture(params=[signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def number(request: pytest.FixtureRequest) -> int:
+def number(request):
     found: int = request.param
     return found
 
@@ -113,20 +108,20 @@ def number(request: pytest.FixtureRequest) -> int:
     "module",
     ["xpnet.cli.main", "argparse", "numpy", "xpnet.inference.evaluate", "xpnet.datasets.sample"],
 )
-def test_a_signal_during_an_import(with_hook: Any, number: int, module: str, way: str) -> None:
+def test_a_signal_during_an_import(with_hook, number, module, way):
     done = run(*WAYS[way], "evaluate", env=with_hook(module, number))
     code, line = CODES[number]
     assert done == (code, "", line)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_interrupt_before_the_handlers(with_hook: Any, way: str) -> None:
+def test_an_interrupt_before_the_handlers(with_hook, way):
     environment = with_hook("xpnet.cli.signals", signal.SIGINT)
     assert run(*WAYS[way], "evaluate", env=environment) == (130, "", "")
 
 
 @pytest.mark.parametrize(("words", "code"), [(["evaluate"], 0), (["evaluate", "--fast"], 2)])
-def test_a_signal_at_the_end(with_hook: Any, number: int, words: list[str], code: int) -> None:
+def test_a_signal_at_the_end(with_hook, number, words, code):
     found, out, err = run("-m", "xpnet", *words, env=with_hook("atexit", number))
     assert found == code
     assert out.startswith("accuracy") is (code == 0)
@@ -134,7 +129,7 @@ def test_a_signal_at_the_end(with_hook: Any, number: int, words: list[str], code
 
 
 @pytest.mark.parametrize("point", LAST_POINTS)
-def test_a_signal_after_the_command(number: int, point: str) -> None:
+def test_a_signal_after_the_command(number, point):
     hook = LAST_POINTS[point].format(number=int(number))
     code, out, err = run("-c", f"{hook}\n{SCRIPT}", "evaluate", "--fast")
     assert (code, out) == (2, "")
@@ -142,19 +137,15 @@ def test_a_signal_after_the_command(number: int, point: str) -> None:
 
 
 @pytest.mark.parametrize("module", ["numpy", "xpnet.inference.evaluate", "atexit"])
-def test_an_ignored_signal_stays_ignored(with_hook: Any, number: int, module: str) -> None:
+def test_an_ignored_signal_stays_ignored(with_hook, number, module):
     code, out, err = run(
-        *("-m", "xpnet", "evaluate"),
-        env=with_hook(module, number),
-        action="SIG_IGN",
+        *("-m", "xpnet", "evaluate"), env=with_hook(module, number), action="SIG_IGN"
     )
     assert (code, err) == (0, "")
     assert out.startswith("accuracy")
 
 
-def test_a_signal_while_a_file_is_written(
-    tmp_path: Path, number: int, save_network: Callable[..., Path]
-) -> None:
+def test_a_signal_while_a_file_is_written(tmp_path, number, save_network):
     model, output = save_network(2, n_in=1), tmp_path / "out.csv"
     with start("-m", "xpnet", "predict", "-", "--model", model, "-o", output) as process:
         deadline = time.monotonic() + 30
@@ -169,7 +160,7 @@ def test_a_signal_while_a_file_is_written(
 
 
 @pytest.fixture
-def full_pipe() -> Iterator[int]:
+def full_pipe():
     """Give the end of a pipe that holds no more, and whose reader waits."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -183,7 +174,7 @@ def full_pipe() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_signal_while_output_waits(number: int, full_pipe: int, unbuffered: str) -> None:
+def test_a_signal_while_output_waits(number, full_pipe, unbuffered):
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     words = ["-m", "xpnet", "predict", "--rows", "5"]
     with start(*words, stdout=full_pipe, env=environment) as process:
@@ -193,7 +184,7 @@ def test_a_signal_while_output_waits(number: int, full_pipe: int, unbuffered: st
         assert (code, process.stderr.read()) == CODES[number]  # type: ignore[union-attr]
 
 
-def test_a_signal_that_comes_twice(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_signal_that_comes_twice(monkeypatch, number):
     kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
     signals, times = Signals(), iter([20.0, 20.9, 21.1, 22.0])
     monkeypatch.setattr("time.monotonic", lambda: next(times))
@@ -227,31 +218,27 @@ os.kill(os.getpid(), {number})
 """
 
 
-def test_an_interrupt_is_not_lost_where_none_can_be_raised(number: int) -> None:
+def test_an_interrupt_is_not_lost_where_none_can_be_raised(number):
     done = run("-c", LOST.format(number=int(number)))
     assert done == (7, f"{number} {number}\n", "")
 
 
-def test_errors_where_none_can_be_raised_are_shown() -> None:
+def test_errors_where_none_can_be_raised_are_shown():
     script = "from xpnet.cli.signals import Signals\nSignals().install()\n"
     script += "class A:\n    def __del__(self): 1 / 0\nA()\n"
     assert "ZeroDivisionError" in run("-c", script)[2]
 
 
-def test_termination_cleans_up_as_an_interrupt_does(
-    refused: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> None:
+def test_termination_cleans_up_as_an_interrupt_does(refused, monkeypatch):
+    def fail(*_, **__):
         raise Terminated
 
     monkeypatch.setattr("xpnet.inference.evaluate.evaluate", fail)
     assert refused("evaluate") == (143, "xpnet: terminated\n")
 
 
-def test_an_error_that_a_library_makes_of_an_interrupt(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> None:
+def test_an_error_that_a_library_makes_of_an_interrupt(capsys, monkeypatch):
+    def fail(*_, **__):
         signals.received = signal.SIGTERM
         msg = "a module was initialized with an exception set"
         raise SystemError(msg)
@@ -263,9 +250,7 @@ def test_an_error_that_a_library_makes_of_an_interrupt(
 
 
 @pytest.mark.parametrize("run_command", [main, main_of_process], ids=["cli", "process"])
-def test_handlers_of_a_caller_stay(
-    capsys: pytest.CaptureFixture[str], run_command: Callable[[list[str]], int]
-) -> None:
+def test_handlers_of_a_caller_stay(capsys, run_command):
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     before = [signal.getsignal(number) for number in numbers], sys.unraisablehook
     assert run_command(["evaluate", "--rows", "5"]) == 0
@@ -288,7 +273,7 @@ builtins.exec = with_signal
 """
 
 
-def test_an_interrupt_of_code_that_is_made_of_text(tmp_path: Path) -> None:
+def test_an_interrupt_of_code_that_is_made_of_text(tmp_path):
     """Python marks it as unhandled, and ends by the signal what has handled it."""
     (tmp_path / "sitecustomize.py").write_text(EXECUTED)
     paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]

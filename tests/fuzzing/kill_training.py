@@ -56,7 +56,7 @@ sys.exit(main())
 """
 _COMPLETE = {"model.safetensors", "history.json"}
 _KEPT = "model.safetensors.checkpoint"
-_HINT = f"xpnet: {_KEPT} holds what was learned: --resume goes on\n"
+_HINT = f"xpnet: {_KEPT} holds the training so far: --resume continues it\n"
 _MOST_KILLS = 3
 
 

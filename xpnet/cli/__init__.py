@@ -1,1 +1,1 @@
-"""The command line: a file for each command. The only room that prints."""
+"""Command line of xpnet: a file for each command."""

@@ -1,45 +1,45 @@
-"""Arguments that mean the same in every command, and what they open."""
+"""Argument types and arguments shared by the commands."""
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
-
-from xpnet.cli.streams import on_terminal, progress_bar
+from dataclasses import fields
+from typing import Any, TypeVar, cast
 
 __all__ = [
-    "DATA_HELP",
+    "Subparsers",
     "UsageError",
-    "add_column_arguments",
     "add_common_arguments",
-    "add_data_arguments",
-    "add_limit_argument",
-    "add_reading_arguments",
-    "as_data_error",
+    "add_picture_arguments",
+    "check_output",
     "file_name",
+    "from_args",
     "not_negative",
     "not_negative_number",
+    "number_type",
     "positive",
     "positive_number",
-    "read_options",
+    "positive_numbers",
     "share",
-    "with_progress",
 ]
 
-Subparsers = Any  # argparse keeps the type of its subparsers to itself
-DATA_HELP = (
-    "CSV, IDX, npz or npy file, gzipped or not; - for stdin; or the word sample, the embedded"
-    " digits"
-)
+Subparsers = Any  # argparse does not publish the type
+OptionsT = TypeVar("OptionsT")
 _MOST_DIGITS = 18
 
 
 class UsageError(ValueError):
-    """The arguments do not fit together: exit code 2."""
+    """Arguments that do not fit together: exit code 2."""
+
+
+def from_args(kind: type[OptionsT], args: argparse.Namespace) -> OptionsT:
+    """Return a dataclass of options from the arguments with the names of its fields."""
+    return kind(**{field.name: getattr(args, field.name) for field in fields(cast("Any", kind))})
 
 
 def file_name(text: str) -> str:
-    """Return the name of a file, which cannot be empty; an argparse type."""
+    """Return a file name, which must not be empty; an argparse type."""
     if not text:
         msg = "must be the name of a file; got ''"
         raise argparse.ArgumentTypeError(msg)
@@ -47,155 +47,86 @@ def file_name(text: str) -> str:
 
 
 def positive(text: str) -> int:
-    """Return a whole number of at least 1; an argparse type."""
-    return _whole(text, 1)
+    """Return an integer of at least 1; an argparse type."""
+    return _integer(text, 1)
 
 
 def not_negative(text: str) -> int:
-    """Return a whole number of at least 0; an argparse type."""
-    return _whole(text, 0)
+    """Return an integer of at least 0; an argparse type."""
+    return _integer(text, 0)
 
 
-def _whole(text: str, smallest: int) -> int:
-    # No number is that long; Python itself refuses to read one of 4,300 digits.
-    is_whole = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-    if not is_whole or int(text) < smallest:
+def positive_numbers(text: str) -> tuple[int, ...]:
+    """Return the integers of a list such as "50,100"; an argparse type."""
+    return tuple(map(positive, text.split(",")))
+
+
+def _integer(text: str, smallest: int) -> int:
+    # Python raises ValueError for 4,300 digits.
+    is_integer = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    if not is_integer or int(text) < smallest:
         digits = f" and at most {_MOST_DIGITS} digits" if len(text) > _MOST_DIGITS else ""
-        msg = f"must be a whole number of at least {smallest}{digits}; got {text!r}"
+        msg = f"must be an integer of at least {smallest}{digits}; got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
 
 
-def positive_number(text: str) -> float:
-    """Return a number above 0; an argparse type."""
-    return _number(text, lambda x: 0 < x < float("inf"), "a positive number")
+def number_type(fits: Callable[[float], bool], rule: str) -> Callable[[str], float]:
+    """Return an argparse type for the numbers that fit a rule, such as "a positive number"."""
+
+    def parse(text: str) -> float:
+        with suppress(ValueError):
+            if fits(float(text)):
+                return float(text)
+        msg = f"must be {rule}; got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+
+    return parse
 
 
-def not_negative_number(text: str) -> float:
-    """Return a number of at least 0; an argparse type."""
-    return _number(text, lambda x: 0 <= x < float("inf"), "a number of 0 or more")
-
-
-def share(text: str) -> float:
-    """Return a number from 0 to below 1; an argparse type."""
-    return _number(text, lambda x: 0 <= x < 1, "a number from 0 to below 1")
-
-
-def _number(text: str, fits: Callable[[float], bool], rule: str) -> float:
-    with suppress(ValueError):
-        if fits(float(text)):
-            return float(text)
-    msg = f"must be {rule}; got {text!r}"
-    raise argparse.ArgumentTypeError(msg)
+positive_number = number_type(lambda x: 0 < x < math.inf, "a positive number")
+not_negative_number = number_type(lambda x: 0 <= x < math.inf, "a number of 0 or more")
+share = number_type(lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
 
 def add_common_arguments(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
-    """Add --debug and, where a command has results to print, --json."""
+    """Add --debug and, for a command that prints results, --json."""
     if json:
-        parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
-def add_data_arguments(parser: argparse.ArgumentParser, *, rows: int | None = None) -> None:
-    """Add DATA and how to read it."""
+def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add -o for a picture, which is required, and --force."""
     parser.add_argument(
-        "data",
-        nargs="?",
+        "-o",
+        "--output",
         type=file_name,
-        default="sample",
-        metavar="DATA",
-        help=f"{DATA_HELP} (default)",
-    )
-    add_reading_arguments(parser, rows=rows)
-
-
-def add_reading_arguments(parser: argparse.ArgumentParser, *, rows: int | None = None) -> None:
-    """Add how DATA is read."""
-    parser.add_argument(
-        "--rows",
-        type=not_negative,
-        default=rows,
-        metavar="N",
-        help="only the first N images (default: all)"
-        if rows is None
-        else f"only the first N images (default: {rows})",
-    )
-    parser.add_argument(
-        "--labels",
-        type=file_name,
+        required=True,
         metavar="FILE",
-        help="labels (default: in DATA, or beside it by its usual name)",
+        help="a .png, .svg or .pdf file",
     )
-    add_column_arguments(parser)
-    parser.add_argument(
-        "--float", action="store_true", dest="floating", help="numbers in CSV may have fractions"
-    )
-    add_limit_argument(parser)
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
 
 
-def add_column_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add arguments for the columns of a CSV file."""
-    parser.add_argument(
-        "--label",
-        choices=("auto", "first", "last", "none"),
-        default="auto",
-        help="the label's column in a CSV file without a header (default: auto)",
-    )
-    parser.add_argument(
-        "--header",
-        choices=("auto", "yes", "no"),
-        default="auto",
-        help="whether the first line of each CSV file is a header (default: auto, by its content)",
-    )
-    parser.add_argument("--delimiter", default=",", metavar="C", help="of a CSV file (default: ,)")
+def check_output(path: str, *, force: bool, kind: str = "file") -> None:
+    """Raise, before long work, an error if a file could not be written after it.
 
-
-def add_limit_argument(parser: argparse.ArgumentParser) -> None:
-    """Add how much of DATA may be held at once."""
-    parser.add_argument(
-        "--max-data-bytes",
-        type=positive,
-        metavar="N",
-        help="how many bytes of images may be held at once (default: 100 times a compressed file);"
-        " rows that are streamed have no limit",
-    )
-
-
-def read_options(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
-    """Return the options of `xpnet.datasets.read`: those of `add_data_arguments`, and more.
-
-    Raises
-    ------
-    UsageError
-        If one has a value that it cannot have.
+    With `force`, the file may exist. The suffix of a "model" or "picture" must be known, and a
+    picture needs matplotlib.
     """
-    from xpnet.datasets.read_options import Options
+    from xpnet.files.writing import check_target
 
-    names = ("rows", "labels", "label", "header", "delimiter", "floating", "max_data_bytes")
-    options = {name: getattr(args, name) for name in names} | more
     try:
-        Options(**options)
+        if kind == "model":
+            from xpnet.formats.load_save import check_suffix
+
+            check_suffix(path)
+        elif kind == "picture":
+            from xpnet.pictures.saving import check_picture, new_figure
+
+            check_picture(path)
+            new_figure(1.0, 1.0)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return options
-
-
-def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any:
-    """Return ``check(*checked)``; what it refuses is the file's fault."""
-    from xpnet.files.errors import DataError
-
-    try:
-        return check(*checked)
-    except ValueError as error:
-        raise DataError(str(error), file=path) from error
-
-
-def with_progress(blocks: Iterable[Any], *, total: int | None, what: str) -> Iterator[Any]:
-    """Count the rows of blocks on a terminal, if it takes a while."""
-    if not on_terminal():
-        yield from blocks
-        return
-    with progress_bar(total=total, desc=what, unit=" images", delay=1.0) as bar:
-        for block in blocks:
-            yield block
-            bar.update(len(block[0]))
+    check_target(path, force=force)

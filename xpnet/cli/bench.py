@@ -1,32 +1,37 @@
-"""``xpnet bench``: how fast is a network on this machine, one by one and in batches."""
+"""``xpnet bench``: throughput of a network at each batch size on this machine."""
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
-    DATA_HELP,
     Subparsers,
     UsageError,
     add_common_arguments,
+    check_output,
+    file_name,
+    from_args,
+    positive,
+    positive_numbers,
+)
+from xpnet.cli.data_arguments import (
+    DATA_HELP,
+    Data,
     add_reading_arguments,
     as_data_error,
-    file_name,
-    positive,
-    read_options,
+    computation_errors,
 )
+from xpnet.cli.device_choice import DeviceOptions, add_device_arguments, chosen_precision
 from xpnet.cli.input_range import with_range
-from xpnet.cli.models import Model, add_model_arguments, open_model
-from xpnet.cli.report import network_text, print_json, print_line, print_table
-from xpnet.cli.stopwatch import Stopwatch
-from xpnet.cli.streams import show_progress, tell
+from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
+from xpnet.cli.report import Outcome, Stopwatch, device_facts, network_text, table
+from xpnet.cli.streams import print_note, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from xpnet.arrays.device import Device
     from xpnet.inference.throughput import Throughput
     from xpnet.networks.network import Network
 
@@ -35,7 +40,7 @@ __all__ = ["add_parser"]
 _SAMPLE_INPUTS = 784
 _RANDOM_ROWS = 1000
 _RANDOM_BYTES = 10**8
-# Speeds from here on are told without decimals.
+# Speeds from here on are shown without decimals.
 _WHOLE = 10
 
 
@@ -44,39 +49,34 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "bench",
         help="measure images per second, one by one and in batches",
-        description="Measure how many images a second a network takes at each batch size, from"
-        " raw rows in host memory to labels in host memory. Images are repeated where a batch has"
-        " more rows.",
+        description="Measure how many images per second a network classifies at each batch size,"
+        " from raw rows in host memory to labels in host memory. Images are repeated if a batch"
+        " has more rows.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "data",
+        "path",
         nargs="?",
         type=file_name,
         metavar="DATA",
-        help=f"{DATA_HELP} (default: those, or random bytes for a network of other than"
+        help=f"{DATA_HELP} (default: sample, or random bytes for a network that does not take"
         f" {_SAMPLE_INPUTS} inputs)",
     )
     add_reading_arguments(parser)
-    add_model_arguments(parser, batch_size=False)
+    add_device_arguments(parser, batch_size=False)
+    add_model_arguments(parser)
     parser.add_argument(
         "--batch-sizes",
-        type=_sizes,
+        type=lambda text: tuple(sorted(set(positive_numbers(text)))),
         metavar="N,N,...",
-        help="images at a time (default: 1,10,100 and so on up to 100000)",
-    )
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="batches computed at a time on a CPU (default: as many as there are cores)",
+        help="batch sizes to time (default: 1,10,100,1000,10000,100000)",
     )
     parser.add_argument(
         "--rounds",
         type=positive,
         default=5,
         metavar="N",
-        help="how often each batch size is timed (default: 5)",
+        help="number of measurements of each batch size (default: 5)",
     )
     parser.add_argument(
         "-o",
@@ -90,122 +90,41 @@ def add_parser(commands: Subparsers) -> None:
     parser.set_defaults(run=run)
 
 
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(sorted({positive(size) for size in text.split(",")}))
-
-
-def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
+def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.inference.nonfinite import count_nonfinite
-    from xpnet.inference.throughput import (
-        BATCH_SIZES,
-        DifferingResultsError,
-        measure_throughput,
-    )
+    from xpnet.inference.throughput import BATCH_SIZES
 
-    _check_output(args)
+    options = from_args(DeviceOptions, args)
+    if args.output is not None:
+        check_output(args.output, force=args.force, kind="picture")
     sizes = args.batch_sizes or BATCH_SIZES
-    model, device = open_model(args, stopwatch)
-    images = _images(args, model, sizes[-1])
-    network = with_range(args, model, images)
-    counted = show_progress(total=len(sizes) * (args.rounds + 1), desc="timing", unit=" rounds")
-    with stopwatch.measure("computing"), count_nonfinite(), counted as progress:
-        try:
-            speeds = measure_throughput(
-                network,
-                images,
-                batch_sizes=sizes,
-                rounds=args.rounds,
-                threads=args.threads,
-                progress=progress,
+    with chosen_precision(options):
+        model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
+        if args.path is None and model.network.n_in != _SAMPLE_INPUTS:
+            name, images = "random bytes", _random_bytes(model)
+        else:
+            data = replace(from_args(Data, args), path=args.path or "sample")
+            name, images = data.path, _read_images(data, model, sizes[-1])
+        network = with_range(model, name, images)
+        where = device_facts(device, network)  # depends on the chosen precision
+        with computation_errors(name):
+            speeds = _measure(
+                network, images, stopwatch, sizes=sizes, rounds=args.rounds, threads=options.threads
             )
-        except DifferingResultsError as error:
-            tell(str(error))
-            return 1
+    if speeds is None:
+        return Outcome(code=1)
     if not speeds:
         msg = f"--batch-sizes: no batch of {sizes[0]:,} images fits into 1 GB"
         raise UsageError(msg)
-    work = _describe(args, network, device, speeds, stopwatch)
-    work["left_out"] = sorted(set(sizes) - {speed.batch_size for speed in speeds})
-    work["n_images"] = len(images)
-    if args.output is not None:
-        _draw(args, work, speeds)
-    if args.json:
-        print_json(work)
-    else:
-        _print(work, speeds)
-    return 0
-
-
-def _check_output(args: argparse.Namespace) -> None:
-    """Refuse a picture that could not be written, before and not after the measurement."""
-    if args.output is None:
-        return
-    from xpnet.files.writing import check_target
-    from xpnet.pictures.saving import check_picture, new_figure
-
-    try:
-        check_picture(args.output)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    check_target(args.output, force=args.force)
-    new_figure(1.0, 1.0)  # is matplotlib here?
-
-
-def _images(args: argparse.Namespace, model: Model, largest: int) -> "NDArray[Any]":
-    """Return rows of DATA, no more than are timed, or random bytes; `args.data` says which."""
-    from xpnet.datasets import read
-    from xpnet.files.errors import DataError
-    from xpnet.inference.batches import as_rows
-    from xpnet.inference.throughput import BATCH_SIZES, rows_in_memory
-
-    n_in = model.network.n_in
-    if args.data is None and n_in != _SAMPLE_INPUTS:
-        args.data = "random bytes"
-        tell(f"{args.model} takes {n_in:,} inputs, and is timed on random bytes for want of DATA")
-        return _random_bytes(n_in)
-    args.data = args.data or "sample"
-    most = min(max(largest, *BATCH_SIZES), max(rows_in_memory(model.network), 1))
-    options = read_options(args, features=n_in, want_labels=False)
-    options["rows"] = most if args.rows is None else min(args.rows, most)
-    images, _ = read(args.data, **options)
-    if not len(images):
-        what = "no images to time"
-        raise DataError(what, file=args.data)
-    rows: NDArray[Any] = as_data_error(args.data, as_rows, images, n_in)
-    return rows
-
-
-def _random_bytes(n_in: int) -> "NDArray[Any]":
-    import numpy as np
-
-    n_rows = max(min(_RANDOM_ROWS, _RANDOM_BYTES // n_in), 1)
-    return np.random.default_rng(0).integers(0, 256, (n_rows, n_in), np.uint8)
-
-
-def _describe(
-    args: argparse.Namespace,
-    network: "Network",
-    device: "Device",
-    speeds: "list[Throughput]",
-    stopwatch: Stopwatch,
-) -> dict[str, Any]:
-    """Return what was timed where and how fast it is, as JSON knows it."""
-    from xpnet.arrays.matmul_precision import compute_type
-
     fastest = max(speeds, key=lambda speed: speed.best)
-    return {
-        "data": args.data,
-        "model": args.model,
+    facts = {
+        "data": name,
+        "model": model.name,
         "network": repr(network),
         "results": "values" if network.output == "values" else "labels",
-        "device": device.name,
-        "library": device.library,
-        "library_version": device.version,
-        "hardware": device.hardware,
+        **where,
         "device_reason": device.reason,
-        "compute_type": compute_type(network.layers[0].weight),
-        "threads": args.threads,
+        "threads": options.threads,
         "rounds": args.rounds,
         "speeds": list(map(asdict, speeds)),
         "best_batch_size": fastest.batch_size,
@@ -213,80 +132,145 @@ def _describe(
         "times_as_fast": fastest.best / speeds[0].best,
         "output": args.output,
         "seconds": stopwatch.seconds(),
+        "left_out": sorted(set(sizes) - {speed.batch_size for speed in speeds}),
+        "n_images": len(images),
     }
+    if args.output is not None:
+        _draw(args.output, facts, speeds, force=args.force)
+    return Outcome(facts, _lines(facts, speeds))
 
 
-def _draw(args: argparse.Namespace, work: "Mapping[str, Any]", speeds: "list[Throughput]") -> None:
+def _measure(
+    network: "Network",
+    images: "NDArray[Any]",
+    stopwatch: Stopwatch,
+    *,
+    sizes: tuple[int, ...],
+    rounds: int,
+    threads: int | None,
+) -> "list[Throughput] | None":
+    """Return the speed at each batch size; None, after a note, if the results differ."""
+    from xpnet.inference.nonfinite import count_nonfinite
+    from xpnet.inference.throughput import DifferingResultsError, measure_throughput
+
+    n_rounds = len(sizes) * (rounds + 1)
+    with (
+        stopwatch.measure("computing"),
+        count_nonfinite(),
+        progress_bar(total=n_rounds, desc="timing", unit=" rounds") as bar,
+    ):
+        try:
+            return measure_throughput(
+                network,
+                images,
+                batch_sizes=sizes,
+                rounds=rounds,
+                threads=threads,
+                progress=None if bar is None else bar.update,
+            )
+        except DifferingResultsError as error:
+            print_note(str(error))
+            return None
+
+
+def _read_images(data: Data, model: Model, largest: int) -> "NDArray[Any]":
+    """Return rows of DATA, at most as many as the largest batch has."""
+    from xpnet.files.errors import DataError
+    from xpnet.inference.batches import as_rows
+    from xpnet.inference.throughput import BATCH_SIZES, rows_in_memory
+
+    n_in = model.network.n_in
+    most = min(max(largest, *BATCH_SIZES), max(rows_in_memory(model.network), 1))
+    data = replace(data, rows=most if data.rows is None else min(data.rows, most))
+    images, _ = data.read(features=n_in, want_labels=False)
+    if not len(images):
+        what = "no images to time"
+        raise DataError(what, file=data.path)
+    rows: NDArray[Any] = as_data_error(data.path, as_rows, images, n_in)
+    return rows
+
+
+def _random_bytes(model: Model) -> "NDArray[Any]":
+    import numpy as np
+
+    n_in = model.network.n_in
+    print_note(f"{model.name} takes {n_in:,} inputs; without DATA, it is timed on random bytes")
+    n_rows = max(min(_RANDOM_ROWS, _RANDOM_BYTES // n_in), 1)
+    return np.random.default_rng(0).integers(0, 256, (n_rows, n_in), np.uint8)
+
+
+def _draw(
+    output: str, facts: "Mapping[str, Any]", speeds: "list[Throughput]", *, force: bool
+) -> None:
     from xpnet.pictures.saving import save_figure
     from xpnet.pictures.throughput import draw_throughput
 
+    network = network_text(facts["network"]).partition(";")[0]
     figure = draw_throughput(
         [speed.batch_size for speed in speeds],
         [speed.best for speed in speeds],
         [speed.median for speed in speeds],
-        title=network_text(work["network"]).partition(";")[0].replace("->", "\N{RIGHTWARDS ARROW}"),
-        subtitle=_device_text(work),
+        title=network.replace("->", "\N{RIGHTWARDS ARROW}"),
+        subtitle=_device_text(facts),
     )
-    save_figure(figure, args.output, force=args.force)
+    save_figure(figure, output, force=force)
 
 
-def _print(work: "Mapping[str, Any]", speeds: "list[Throughput]") -> None:
-    n_images, largest = work["n_images"], max(speed.n_rows for speed in speeds)
-    over = ", over and over" if n_images < largest else ""
+def _lines(facts: "Mapping[str, Any]", speeds: "list[Throughput]") -> "Iterator[str]":
+    n_images, first = facts["n_images"], speeds[0]
+    repeated = ", repeated" if n_images < max(speed.n_rows for speed in speeds) else ""
     rows = {
-        "device": _device_text(work),
-        "network": network_text(work["network"]),
-        "data": f"{work['data']}, {n_images:,} images{over}",
+        "device": _device_text(facts),
+        "network": network_text(facts["network"]),
+        "data": f"{facts['data']}, {n_images:,} images{repeated}",
     }
-    if work["device_reason"].startswith("auto"):
-        rows["chosen"] = work["device_reason"]
-    print_table(rows)
-    first = speeds[0].batch_size
-    against = "one by one" if first == 1 else f"against {first:,}"
-    print_line("")
-    print_line(f"{'batch size':>10} {'images/s, best':>15} {'median':>12} {against:>15}")
+    if facts["device_reason"].startswith("auto"):
+        rows["chosen"] = facts["device_reason"]
+    yield from table(rows)
+    yield ""
+    against = "one by one" if first.batch_size == 1 else f"against {first.batch_size:,}"
+    yield f"{'batch size':>10} {'images/s, best':>15} {'median':>12} {against:>15}"
     for speed in speeds:
-        print_line(
+        yield (
             f"{speed.batch_size:>10,} {_rate(speed.best):>15} {_rate(speed.median):>12}"
-            f" {speed.best / speeds[0].best:>13.1f} x"
+            f" {speed.best / first.best:>13.1f} x"
         )
-    print_line("")
-    print_table(_findings(work, speeds))
+    yield ""
+    yield from table(_findings(facts, speeds))
 
 
-def _findings(work: "Mapping[str, Any]", speeds: "list[Throughput]") -> dict[str, str]:
-    """Return what the table comes to, as rows of text."""
-    first, best_size = speeds[0].batch_size, work["best_batch_size"]
-    best = f"{_rate(work['images_per_second'])} images per second in batches of {best_size:,}"
+def _findings(facts: "Mapping[str, Any]", speeds: "list[Throughput]") -> dict[str, str]:
+    """Return the conclusions from the table, as rows of text."""
+    first, best_size = speeds[0].batch_size, facts["best_batch_size"]
+    best = f"{_rate(facts['images_per_second'])} images per second in batches of {best_size:,}"
     if best_size != first:
         against = "one by one" if first == 1 else f"in batches of {first:,}"
-        best += f", {work['times_as_fast']:,.1f} times as fast as {against}"
+        best += f", {facts['times_as_fast']:,.1f} times as fast as {against}"
     rows = {"best": best}
-    if len(speeds) > 1:
-        rows[work["results"]] = _agreement(speeds[1:])
-    if work["left_out"]:
-        sizes = ", ".join(f"{size:,}" for size in work["left_out"])
+    others = speeds[1:]
+    if others:
+        worst = max(others, key=lambda speed: speed.n_differing)
+        least = min(speed.n_compared for speed in others)
+        rows[facts["results"]] = (
+            f"{worst.n_differing:,} of {worst.n_compared:,} differ in batches of"
+            f" {worst.batch_size:,}"
+            if worst.n_differing
+            else f"the same at all sizes (of {least:,} images or more)"
+        )
+    if facts["left_out"]:
+        sizes = ", ".join(f"{size:,}" for size in facts["left_out"])
         rows["left out"] = f"{sizes} (a batch takes more than 1 GB or 5 seconds)"
-    if work["output"] is not None:
-        rows["wrote"] = work["output"]
+    if facts["output"] is not None:
+        rows["wrote"] = facts["output"]
     return rows
 
 
-def _agreement(speeds: "list[Throughput]") -> str:
-    worst = max(speeds, key=lambda speed: speed.n_differing)
-    if worst.n_differing:
-        counts = f"{worst.n_differing:,} of {worst.n_compared:,}"
-        return f"{counts} differ in batches of {worst.batch_size:,}"
-    least = min(speed.n_compared for speed in speeds)
-    return f"the same at all sizes (of {least:,} images or more)"
-
-
-def _device_text(work: "Mapping[str, Any]") -> str:
-    threads = work["threads"]
+def _device_text(facts: "Mapping[str, Any]") -> str:
+    threads = facts["threads"]
     in_threads = "" if threads is None else f", {threads} thread{'s' * (threads > 1)}"
-    library = f"{work['library']} {work['library_version']}"
-    tf32 = ", TF32" if work["compute_type"].endswith("TF32") else ""
-    return f"{work['device']} ({library}, {work['hardware']}{in_threads}{tf32})"
+    library = f"{facts['library']} {facts['library_version']}"
+    tf32 = ", TF32" if facts["compute_type"].endswith("TF32") else ""
+    return f"{facts['device']} ({library}, {facts['hardware']}{in_threads}{tf32})"
 
 
 def _rate(images_per_second: float) -> str:

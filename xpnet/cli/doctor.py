@@ -1,24 +1,24 @@
-"""``xpnet doctor``: is a GPU usable, and if not, why."""
+"""``xpnet doctor``: diagnosis of a GPU, and the choice of --device auto."""
 
 import argparse
-import math
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from xpnet.cli.arguments import Subparsers, add_common_arguments
-from xpnet.cli.explain import add_explain_arguments, explain, explanation_rows
-from xpnet.cli.report import print_json, print_line, print_table
-from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.arguments import Subparsers, add_common_arguments, file_name, not_negative, positive
+from xpnet.cli.data_arguments import DATA_HELP, Data
+from xpnet.cli.device_choice import crossover_of
+from xpnet.cli.models import ModelOptions, add_file_arguments, read_model
+from xpnet.cli.report import Outcome, Stopwatch, network_text, table
 
 if TYPE_CHECKING:
     from xpnet.arrays.gpu.gpu_errors import Diagnosis
 
 __all__ = ["add_parser"]
 
-# A group of rows begins with each of these.
+# A group of rows starts with each of these.
 _FIRST_OF_GROUP: Final = frozenset({"gpu", "device_count", "cupy_version", "tf32", "xpnet"})
 
 
@@ -26,9 +26,9 @@ def add_parser(commands: Subparsers) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "doctor",
-        help="tell whether a GPU is usable, and if not, why",
-        description="Tell whether a GPU is usable, and if not, why and how to mend it. A GPU that"
-        " seems usable computes a matrix product, which is compared with the processor's.",
+        help="show whether a GPU is usable, and if not, why",
+        description="Show whether a GPU is usable, and if not, why and how to fix it. A GPU that"
+        " seems usable computes a matrix product, which is compared with that of the CPU.",
         epilog="Exit codes: 0 the GPU is usable, 5 it is not, 2 usage; 3 data and 4 weights, which"
         " --explain reads.",
         allow_abbrev=False,
@@ -38,9 +38,42 @@ def add_parser(commands: Subparsers) -> None:
         type=_gpu_index,
         default="gpu",
         metavar="gpu|gpu:N",
-        help="which GPU, N counts from 0 (default: %(default)s, the first)",
+        help="GPU to diagnose, N counts from 0 (default: %(default)s, the first)",
     )
-    add_explain_arguments(parser)
+    parser.add_argument(
+        "--explain",
+        nargs="?",
+        const="sample",
+        type=file_name,
+        dest="path",
+        metavar="DATA",
+        help="show what --device auto would choose for DATA, and from how many rows on a GPU takes"
+        f" less time: {DATA_HELP}",
+    )
+    parser.add_argument(
+        "--model",
+        type=file_name,
+        default="sample",
+        metavar="MODEL",
+        help="network for --explain (default: sample)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=not_negative,
+        default=0,
+        metavar="N",
+        help="random seed for --model random (default: 0)",
+    )
+    parser.add_argument(
+        "--rows",
+        type=not_negative,
+        metavar="N",
+        help="count the first N images only (default: all)",
+    )
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="N", help="images computed at a time"
+    )
+    add_file_arguments(parser)
     add_common_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -53,76 +86,66 @@ def _gpu_index(word: str) -> int:
     return int(match[1] or 0)
 
 
-def run(args: argparse.Namespace, _: Stopwatch) -> int:
+def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.arrays.gpu.diagnosis import diagnose, gpu_facts
 
-    diagnosis = diagnose(args.device, check=True)
-    explained = None if args.data is None else explain(args, usable=diagnosis.usable)
-    args.verdict = 0 if diagnosis.usable else 5  # also if nobody reads to the end
-    facts = {**gpu_facts(checked=args.device), **_host_facts()}
-    if args.json:
-        explanation = {} if explained is None else {"explanation": explained}
-        print_json({**_verdict(diagnosis), **explanation, "facts": facts})
-    else:
-        _print_rows(
-            {
-                **({} if explained is None else explanation_rows(explained)),
-                "gpu": "usable" if diagnosis.usable else "not usable",
-                "why": diagnosis.message,
-                "mend": diagnosis.fix or "nothing to mend",
-                "product": _product_text(diagnosis.product_error),
-                **{
-                    # Names in capitals are variables of the environment.
-                    name: "not set" if name.isupper() and fact is None else _as_text(fact)
-                    for name, fact in facts.items()
-                },
-            }
-        )
-    code: int = args.verdict
-    return code
+    index: int = args.device
+    diagnosis = diagnose(index, check=True)
+    explained: dict[str, Any] = {}
+    if args.path is not None:
+        data = Data(args.path, rows=args.rows)
+        gpu = index if diagnosis.usable else None
+        explained = _explain(data, ModelOptions.from_args(args), args.batch_size, gpu)
+    facts = {**gpu_facts(checked=index), **_host_facts()}
+    return Outcome(
+        {
+            "usable": diagnosis.usable,
+            "code": diagnosis.code,
+            "message": diagnosis.message,
+            "mend": diagnosis.fix,
+            "product_checked": diagnosis.product_error is not None,
+            "product_error_in_bounds": diagnosis.product_error,
+            **({"explanation": explained} if explained else {}),
+            "facts": facts,
+        },
+        _lines(diagnosis, explained, facts),
+        0 if diagnosis.usable else 5,
+    )
 
 
-def _verdict(diagnosis: "Diagnosis") -> dict[str, Any]:
-    error = diagnosis.product_error
+def _explain(
+    data: Data, options: ModelOptions, batch_size: int | None, gpu: int | None
+) -> dict[str, Any]:
+    """Return what --device auto would choose, and why; `gpu` is None if no GPU is usable."""
+    network = read_model(options).network
+    n_rows, itemsize = data.count()
+    crossover = crossover_of(network, index=gpu, itemsize=itemsize, batch_size=batch_size)
+    is_worth_it = n_rows is not None and crossover.favours_gpu(n_rows)
     return {
-        "usable": diagnosis.usable,
-        "code": diagnosis.code,
-        "message": diagnosis.message,
-        "mend": diagnosis.fix,
-        "product_checked": error is not None,
-        # JSON has no NaN and no infinity, which a wrong product may give.
-        "product_error_in_bounds": error if error is None or math.isfinite(error) else None,
+        "data": data.path,
+        "model": options.source,
+        "network": repr(network),
+        "rows": n_rows,
+        "auto": "gpu" if gpu is not None and is_worth_it else "cpu",
+        "reason": crossover.sentence(n_rows),
+        "gpu_from_rows": crossover.n_rows,
+        "cpu_seconds_per_row": crossover.cpu_seconds,
+        "gpu_seconds_per_row": crossover.gpu_seconds,
+        "gpu_start_seconds": crossover.start_seconds,
+        "gpu_limit": crossover.limit,
+        "gpu_is_assumed": gpu is None,
     }
 
 
-def _product_text(error: float | None) -> str:
-    if error is None:
-        return "not computed"
-    return f"x @ weight + bias was computed; its largest error is {error:.3g} of its bound"
-
-
-def _print_rows(rows: Mapping[str, str]) -> None:
-    width = max(map(len, rows))
-    group: dict[str, str] = {}
-    for name, text in rows.items():
-        if name in _FIRST_OF_GROUP and group:
-            print_table(group)
-            print_line("")
-            group = {}
-        group[f"{name:{width}}"] = text
-    print_table(group)
-
-
 def _host_facts() -> dict[str, Any]:
-    """Return the versions of what computes on the CPU."""
+    """Return the versions of Python, NumPy and its BLAS."""
     import numpy as np
     from threadpoolctl import threadpool_info
 
     import xpnet
     from xpnet.arrays.gpu.gpu_info import result_or_none
 
-    blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return {
         "xpnet": result_or_none(lambda: str(xpnet.__version__)),  # a source tree has no version
         "python": platform.python_version(),
@@ -131,9 +154,51 @@ def _host_facts() -> dict[str, Any]:
         "blas": [
             f"{pool['internal_api']} {pool['version']}, kernel {pool.get('architecture')},"
             f" {pool['num_threads']} threads"
-            for pool in blas
+            for pool in threadpool_info()
+            if pool["user_api"] == "blas"
         ],
         "executable": sys.executable,
+    }
+
+
+def _lines(
+    diagnosis: "Diagnosis", explained: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield rows in groups, the texts of all groups aligned."""
+    error = diagnosis.product_error
+    rows = {
+        **(_explanation_rows(explained) if explained else {}),
+        "gpu": "usable" if diagnosis.usable else "not usable",
+        "why": diagnosis.message,
+        "fix": diagnosis.fix or "nothing to fix",
+        "product": "not computed"
+        if error is None
+        else f"x @ weight + bias was computed; its largest error is {error:.3g} of its bound",
+        **{
+            # Names in capitals are environment variables.
+            name: "not set" if name.isupper() and fact is None else _as_text(fact)
+            for name, fact in facts.items()
+        },
+    }
+    is_first = True
+    for line in table(rows):
+        if line.split(maxsplit=1)[0] in _FIRST_OF_GROUP and not is_first:
+            yield ""
+        is_first = False
+        yield line
+
+
+def _explanation_rows(explained: Mapping[str, Any]) -> dict[str, str]:
+    reason = explained["reason"]
+    if explained["gpu_is_assumed"]:
+        reason = f"no GPU is usable; for a small one (12 GB/s, 5 TFLOP/s): {reason}"
+    per_row = {name: 1e6 * explained[f"{name}_seconds_per_row"] for name in ("cpu", "gpu")}
+    return {
+        "auto": f"{explained['auto']} (data: {explained['data']}, model: {explained['model']})",
+        "because": reason,
+        "network": network_text(explained["network"]),
+        "time per row": f"CPU {per_row['cpu']:.3g} us, measured now; GPU {per_row['gpu']:.3g} us,"
+        f" estimated, limited by its {explained['gpu_limit']}",
     }
 
 

@@ -1,104 +1,138 @@
-"""Scaling of inputs to the range that a network takes, decided by rows and not by blocks."""
+"""Rows of DATA for a network, scaled to the range of inputs that it expects."""
 
-import argparse
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
+from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.models import Model
-from xpnet.cli.streams import tell
+from xpnet.cli.streams import print_note, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
-    from xpnet.arrays.ranges import RangeError
-    from xpnet.files.errors import DataError
+    from xpnet.cli.report import Stopwatch
     from xpnet.networks.network import Network
 
     Block = tuple[NDArray[Any], NDArray[Any] | None]
 
-__all__ = ["as_data_error", "blocks_in_range", "with_range"]
+__all__ = ["blocks_in_range", "stream_rows", "with_range"]
 
 _BRIGHTEST = 255
+_BLOCK_ROWS = 4096
 
 
-def with_range(args: argparse.Namespace, model: Model, images: "NDArray[Any]") -> "Network":
+def stream_rows(
+    data: Data,
+    model: Model,
+    batch_size: int | None,
+    task: str,
+    stopwatch: "Stopwatch",
+    **options: Any,
+) -> "tuple[Network, Iterator[Block]]":
+    """Return the network that takes the rows of DATA, and an iterator over blocks of rows.
+
+    A block is a number of whole batches. A GPU computes the first block once before, so that the
+    time of its first compilation and loading counts as its start. `task` is the text at the
+    progress bar, and `options` are further options of `xpnet.datasets.stream`.
+    """
+    from xpnet.inference.batches import as_rows, check_batch_size
+
+    n_in, n_batch = model.network.n_in, check_batch_size(model.network, batch_size)
+    block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
+    blocks = data.stream(block_rows=block_rows, features=n_in, **options)
+    network, blocks = blocks_in_range(model, data.path, blocks)
+    first = next(blocks)
+    if network.library != "numpy":
+        with stopwatch.measure("device"):
+            _warm_up(network, first[0], batch_size)
+    counted = _counted(chain([first], blocks), data.rows, task)
+    rows = ((as_data_error(data.path, as_rows, images, n_in), labels) for images, labels in counted)
+    return network, rows
+
+
+def _counted(blocks: "Iterable[Block]", total: int | None, task: str) -> "Iterator[Block]":
+    """Yield blocks; count their rows on a progress bar, which appears after a second."""
+    with progress_bar(total=total, desc=task, delay=1.0) as bar:
+        for block in blocks:
+            yield block
+            if bar is not None:
+                bar.update(len(block[0]))
+
+
+def _warm_up(network: "Network", images: "NDArray[Any]", batch_size: int | None) -> None:
+    from contextvars import Context
+
+    from xpnet.arrays.namespace import without_warnings
+    from xpnet.inference.nonfinite import count_nonfinite
+    from xpnet.inference.predict import predict
+
+    def predict_once() -> None:
+        with without_warnings(), count_nonfinite():
+            predict(network, images, batch_size=batch_size)
+
+    with suppress(ValueError):  # from rows that do not fit, which are reported later
+        # In a context of its own, where transfers are not counted.
+        Context().run(predict_once)
+
+
+def with_range(model: Model, path: str, images: "NDArray[Any]") -> "Network":
     """Return the network for images that are all in memory; see `blocks_in_range`."""
-    network, blocks = blocks_in_range(args, model, [(images, None)])
-    for _ in blocks:  # each is checked as it comes
+    network, blocks = blocks_in_range(model, path, [(images, None)])
+    for _ in blocks:  # each block is checked when it is taken
         pass
     return network
 
 
 def blocks_in_range(
-    args: argparse.Namespace, model: Model, blocks: "Iterable[Block]"
+    model: Model, path: str, blocks: "Iterable[Block]"
 ) -> "tuple[Network, Iterator[Block]]":
-    """Return the network, with a scale before it if it takes 0..1 and is given 0..255; and blocks.
+    """Return the network, with a scale before it if it needs one, and an iterator over the blocks.
 
-    Bytes tell their range by their dtype. Other numbers are scaled by ``--input-range 0..1`` if the
-    first row that is not blank holds a number above 1. What is done without being asked for, and
-    what looks wrong, is told on stderr.
-
-    Parameters
-    ----------
-    args : Namespace
-    model : Model
-    blocks : iterable of pairs (images, labels)
-        At least one. Where they are cut changes nothing.
+    A network for inputs in 0..1 is scaled for inputs in 0..255. The dtype of raw bytes determines
+    their range. Other numbers are scaled only for ``--input-range 0..1``, if the first row that is
+    not blank has a value above 1. Notes on standard error report any scaling that was not asked
+    for, and values that look wrong. There is at least one block; the result does not depend on
+    their sizes.
 
     Raises
     ------
     UsageError
-        If --input-range is given for a network that says how it takes its inputs.
+        If --input-range is given for a file of xpnet's with preprocessing.
     DataError
-        From the blocks, if a row holds a number above 1 after the first one has decided that the
-        inputs are in 0..1.
+        From the blocks, if a row has a value above 1 after an earlier row has shown that the inputs
+        are in 0..1.
     """
-    network = model.network
-    if args.input_range is not None and model.is_own and network.preprocessing:
+    network, input_range = model.network, model.input_range
+    if input_range is not None and model.is_own and network.preprocessing:
         steps = ", ".join(map(repr, network.preprocessing))
-        msg = f"{model.name} says how it takes its inputs: {steps}; leave --input-range out"
+        msg = (
+            f"{model.name} contains its preprocessing, {steps}: leave out --input-range"
+            f" {input_range}"
+        )
         raise UsageError(msg)
     blocks = iter(blocks)
     first = next(blocks)
     blocks = chain([first], blocks)
-    is_bytes = first[0].dtype.kind == "u"
-    is_assumed = args.input_range is None and not model.tells_range
-    if is_bytes:
+    is_assumed = input_range is None and not model.is_range_known
+    if first[0].dtype.kind == "u":
         if is_assumed:
-            tell(
-                f"{model.name} is taken to expect pixels in 0..1, so raw bytes are divided by"
+            print_note(
+                f"{model.name} is assumed to expect pixels in 0..1, so raw bytes are divided by"
                 " 255 before it (--input-range 0..255: as they are)"
             )
-        elif args.input_range is None:
-            _tell_of_bytes(model)
-        return (_scaled(network) if is_assumed or args.input_range == "0..1" else network), blocks
-    if args.input_range == "0..1":
-        return _by_first_row(args, network, blocks)
+        elif input_range is None:
+            _note_bytes(model)
+        return (_scaled(network) if is_assumed or input_range == "0..1" else network), blocks
+    if input_range == "0..1":
+        return _by_first_row(network, path, blocks)
     if is_assumed:
-        return network, _told_of_large(args, model, blocks)
-    return network, _told_of_small(model, blocks) if args.input_range is None else blocks
-
-
-def as_data_error(error: "RangeError", path: str, *, has_precision: bool) -> "DataError":
-    """Return what the file at a path holds that is too large for the network's dtype.
-
-    `has_precision` tells whether the command has the option --precision with wider dtypes.
-    """
-    from xpnet.files.errors import DataError
-
-    can_widen = has_precision and error.wider_dtype is not None
-    wider = f"try --precision {error.wider_dtype}, or " if can_widen else ""
-    return DataError(
-        f"pixel {error.column + 1} of row {error.row + 1}",
-        file=path,
-        found=error.value,
-        expected=f"a number that the preprocessing leaves finite in {error.dtype}",
-        hint=f"{wider}scale the values",
-    )
+        return network, _noting_large(model, path, blocks)
+    return network, _noting_small(model, blocks) if input_range is None else blocks
 
 
 def _scaled(network: "Network") -> "Network":
@@ -108,12 +142,12 @@ def _scaled(network: "Network") -> "Network":
 
 
 def _by_first_row(
-    args: argparse.Namespace, network: "Network", blocks: "Iterator[Block]"
+    network: "Network", path: str, blocks: "Iterator[Block]"
 ) -> "tuple[Network, Iterator[Block]]":
-    """Return the network, scaled or not by the first row that is not blank, and all blocks."""
+    """Return the network, scaled depending on the first row that is not blank, and the blocks."""
     import numpy as np
 
-    # Of blank rows, which are 0 either way, nothing is kept but how many there are.
+    # Blank rows, which are 0 in either range, are kept as their shape and dtype.
     blank: list[tuple[tuple[int, ...], Any, Any]] = []
     n_blank = 0
     for images, labels in blocks:
@@ -129,22 +163,15 @@ def _by_first_row(
     before = ((np.zeros(shape, dtype), labels) for shape, dtype, labels in blank)
     if images[place].max() > 1.0:
         return _scaled(network), chain(before, rest)
-    return network, chain(before, _at_most_one(args, rest, n_blank, n_blank + place + 1))
+    return network, chain(before, _at_most_one(path, rest, n_blank, n_blank + place + 1))
 
 
 def _at_most_one(
-    args: argparse.Namespace, blocks: "Iterator[Block]", n_rows: int, decided_by: int
+    path: str, blocks: "Iterator[Block]", n_rows: int, decided_by: int
 ) -> "Iterator[Block]":
-    """Yield blocks; raise DataError for the first number above 1.
+    """Yield blocks after `n_rows` rows; raise DataError at the first value above 1.
 
-    Parameters
-    ----------
-    args : Namespace
-    blocks : iterator of pairs (images, labels)
-    n_rows : int
-        The number of rows before them.
-    decided_by : int
-        The row, from 1, that is in 0..1.
+    `decided_by` is the number of the row, from 1, that is in 0..1.
     """
     from xpnet.files.errors import DataError
 
@@ -155,10 +182,10 @@ def _at_most_one(
             what = f"pixel {pixel + 1} of row {n_rows + place + 1}"
             raise DataError(
                 what,
-                file=args.data,
+                file=path,
                 found=value,
                 expected=f"0 to 1, as in row {decided_by}",
-                hint="convert the file to bytes, of which all are divided by 255, or give"
+                hint="convert the file to bytes, which are all divided by 255, or give"
                 " --input-range 0..255, which takes all values as they are",
             )
         yield images, labels
@@ -166,7 +193,7 @@ def _at_most_one(
 
 
 def _first_large(images: "NDArray[Any]") -> tuple[int, int, Any] | None:
-    """Return row, column and value of the first number above 1; None if there is none."""
+    """Return row, column and value of the first value above 1; None without any."""
     import numpy as np
 
     if not images.size or images.max() <= 1.0:
@@ -176,26 +203,24 @@ def _first_large(images: "NDArray[Any]") -> tuple[int, int, Any] | None:
     return place, pixel, rows[place, pixel]
 
 
-def _told_of_large(
-    args: argparse.Namespace, model: Model, blocks: "Iterator[Block]"
-) -> "Iterator[Block]":
-    """Yield blocks; tell once if a network that may expect 0..1 is given larger numbers."""
-    n_rows, is_told = 0, False
+def _noting_large(model: Model, path: str, blocks: "Iterator[Block]") -> "Iterator[Block]":
+    """Yield blocks; print a note at the first value above 1."""
+    n_rows, is_noted = 0, False
     for images, labels in blocks:
-        found = None if is_told else _first_large(images)
+        found = None if is_noted else _first_large(images)
         if found is not None:
             place, _, value = found
-            tell(
-                f"{args.data} has values above 1 ({value:g} in row {n_rows + place + 1}), and"
+            print_note(
+                f"{path} has values above 1 ({value:g} in row {n_rows + place + 1}), and"
                 f" {model.name} is given them as they are (--input-range 0..1: divided by 255)"
             )
-            is_told = True
+            is_noted = True
         yield images, labels
         n_rows += len(images)
 
 
-def _told_of_small(model: Model, blocks: "Iterator[Block]") -> "Iterator[Block]":
-    """Yield blocks; tell at the end if a network that divides by 255 was given 0..1."""
+def _noting_small(model: Model, blocks: "Iterator[Block]") -> "Iterator[Block]":
+    """Yield blocks; print a note at the end if values that are divided by 255 are all in 0..1."""
     from xpnet.networks.preprocessing import Scale
 
     steps, largest = model.network.preprocessing, 0.0
@@ -205,20 +230,22 @@ def _told_of_small(model: Model, blocks: "Iterator[Block]") -> "Iterator[Block]"
             largest = max(largest, float(images.max(initial=0.0)))
         yield images, labels
     if divides and 0.0 < largest <= 1.0:
-        tell(f"{model.name} divides its inputs by 255, but they are at most {largest:g} already")
+        print_note(
+            f"{model.name} divides its inputs by 255, but they are at most {largest:g} already"
+        )
 
 
-def _tell_of_bytes(model: Model) -> None:
-    """Warn on stderr of raw bytes that may not suit the preprocessing of a network."""
+def _note_bytes(model: Model) -> None:
+    """Print a note if raw bytes may not suit the preprocessing of a network."""
     steps = model.network.preprocessing
     if not model.is_own:
-        what = f"takes {steps[0]!r} of them" if steps else "takes whole numbers"
-        tell(
+        what = f"starts with {steps[0]!r}" if steps else "expects integers"
+        print_note(
             f"{model.name} {what}, so raw bytes go in as they are (--input-range 0..1: divided by"
             " 255)"
         )
     elif not steps:
-        tell(
+        print_note(
             f"{model.name} has no preprocessing, and is given raw bytes (--input-range 0..1:"
             " divided by 255)"
         )

@@ -1,19 +1,13 @@
-"""``xpnet inspect``: what is in a file, of weights or of images."""
+"""``xpnet inspect``: summary of a file of weights or images."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from xpnet.cli.arguments import (
-    Subparsers,
-    add_column_arguments,
-    add_common_arguments,
-    add_limit_argument,
-    file_name,
-    positive,
-)
-from xpnet.cli.report import print_json, print_line, print_table
-from xpnet.cli.stopwatch import Stopwatch
+from xpnet.cli.arguments import Subparsers, add_common_arguments, file_name, positive
+from xpnet.cli.data_arguments import add_column_arguments, add_limit_argument
+from xpnet.cli.report import Outcome, Stopwatch, table
 
 __all__ = ["add_parser"]
 
@@ -25,8 +19,8 @@ def add_parser(commands: Subparsers) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "inspect",
-        help="show what is in a file of weights or images",
-        description="Show what is in a file: the arrays of weights by name, dtype and shape, the"
+        help="summarize a file of weights or images",
+        description="Summarize a file: the arrays of weights by name, dtype and shape, the"
         " operators of ONNX; or the images of a data set, their shape, dtype and labels. Large"
         " files are not loaded.",
         allow_abbrev=False,
@@ -35,7 +29,7 @@ def add_parser(commands: Subparsers) -> None:
         "file", type=file_name, metavar="FILE", help="any file of weights or images"
     )
     parser.add_argument(
-        "--max-bytes", type=positive, metavar="N", help="how large pickles and ONNX may be"
+        "--max-bytes", type=positive, metavar="N", help="largest size of a pickle or ONNX file"
     )
     add_column_arguments(parser)
     add_limit_argument(parser)
@@ -43,49 +37,47 @@ def add_parser(commands: Subparsers) -> None:
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace, _: Stopwatch) -> int:
+def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
-    facts = {"file": args.file, **_facts(args)}
-    if args.json:
-        print_json(facts)
-    else:
-        _print(facts)
-    return 0
+    from xpnet.formats.load_save import SAMPLE_PATH
+
+    path = SAMPLE_PATH if args.file == "sample" else Path(args.file)
+    columns = {
+        "delimiter": args.delimiter,
+        "label": args.label,
+        "header": args.header,
+        "max_data_bytes": args.max_data_bytes,
+    }
+    facts = {"file": args.file, "bytes": path.stat().st_size}
+    facts |= _summary(path, columns, max_bytes=args.max_bytes)
+    return Outcome(facts, _lines(facts))
 
 
-def _facts(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what the file holds: weights, or else images."""
+def _summary(path: Path, columns: dict[str, Any], *, max_bytes: int | None) -> dict[str, Any]:
+    """Return the facts about a file of weights, or else of images."""
     from xpnet.datasets.preview import preview
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.format_table import detect_format
-    from xpnet.formats.load_save import SAMPLE_PATH, summarize
+    from xpnet.formats.load_save import summarize
     from xpnet.formats.model_file import LoadOptions
 
-    path = SAMPLE_PATH if args.file == "sample" else Path(args.file)
-    limit = args.max_data_bytes
-    size = path.stat().st_size
     try:
         name = detect_format(path).name
     except WeightsError as no_weights:
         try:
-            names = ("delimiter", "label", "header", "max_data_bytes")
-            columns = {name: getattr(args, name) for name in names}
-            return {"bytes": size, **preview(path, **columns)}
+            return preview(path, **columns)
         except DataError as error:
             raise error from no_weights
-    if name == "npz":  # which may hold either
+    if name == "npz":  # may contain weights or images
         try:
-            return {
-                "bytes": size,
-                **summarize(path, LoadOptions()),
-                **preview(path, max_data_bytes=limit),
-            }
+            images = preview(path, max_data_bytes=columns["max_data_bytes"])
+            return {**summarize(path, LoadOptions()), **images}
         except DataError:
             pass
-    return {"bytes": size, **summarize(path, LoadOptions(max_bytes=args.max_bytes))}
+    return summarize(path, LoadOptions(max_bytes=max_bytes))
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
     rows = {"file": f"{facts['file']} ({facts['bytes']:,} bytes)"}
     for name, value in facts.items():
         if name not in {"file", "bytes", "arrays", "metadata"}:
@@ -93,26 +85,23 @@ def _print(facts: dict[str, Any]) -> None:
     for name, text in facts.get("metadata", {}).items():
         shown = text if len(text) <= _METADATA_SHOWN else f"{text[:_METADATA_SHOWN]} ..."
         rows[f"metadata {name}"] = shown
-    print_table(rows)
+    yield from table(rows)
     arrays = facts.get("arrays", [])
     width = max((len(name) for name, *_ in arrays[:_SHOWN]), default=0)
     for name, dtype, shape in arrays[:_SHOWN]:
-        form = " x ".join(map(str, shape)) or "one number"
-        print_line(f"  {name:{width}}  {dtype}  {form}")
+        yield f"  {name:{width}}  {dtype}  {' x '.join(map(str, shape)) or 'one number'}"
     if len(arrays) > _SHOWN:
-        print_line(f"  ... and {len(arrays) - _SHOWN:,} more arrays")
+        yield f"  ... and {len(arrays) - _SHOWN:,} more arrays"
 
 
 def _as_text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {x}" for name, x in value.items())
     if isinstance(value, list):
-        return ", ".join(_of_list(x) for x in value)
+        # A list holds words, or names with a shape.
+        named = (x if isinstance(x, list) else (x, None) for x in value)
+        return ", ".join(
+            str(name) if shape is None else f"{name} ({' x '.join(map(str, shape))})"
+            for name, shape in named
+        )
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _of_list(value: Any) -> str:
-    if isinstance(value, list):
-        name, shape = value
-        return f"{name} ({' x '.join(map(str, shape))})"
-    return str(value)

@@ -1,37 +1,29 @@
-"""What ``xpnet parity`` says, for people and for programs."""
+"""The report of ``xpnet parity``, as JSON, as text and as a picture."""
 
-import argparse
-import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.report import network_text, print_line, print_table
+from xpnet.cli.report import network_text, table
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
     from xpnet.parity.report import Report
     from xpnet.parity.stage_statistics import Agreement, StageAgreement
 
-__all__ = ["print_batches", "print_report", "report_as_json"]
+    Facts = Mapping[str, str]
+
+__all__ = ["batch_lines", "draw_report", "report_facts", "report_lines"]
 
 # From here on a number of ULP is written in powers of ten.
 _LONG = 1e6
-# Equal terms and units, whose errors are not independent, have been seen to exceed it by less.
+# A bound may be exceeded by up to this factor where many terms or units are equal, since their
+# errors are not independent.
 _LITTLE = 10.0
 
 
-def report_as_json(
-    args: argparse.Namespace,
-    network: "Network",
-    report: "Report",
-    facts: Mapping[str, Mapping[str, str]],
-    seconds: Mapping[str, float],
-) -> dict[str, Any]:
-    """Return a report as JSON knows it; null stands for infinite."""
+def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, Any]:
+    """Return a report, and where each candidate was computed, as numbers and strings by name."""
     return {
-        "data": args.data,
-        "model": args.model,
-        "network": repr(network),
         "rows": report.n_rows,
         "dtype": report.dtype,
         "worst_case": report.confidence == 1.0,
@@ -41,71 +33,64 @@ def report_as_json(
         "disagree": report.n_disagree,
         "candidates": {
             name: {
-                **facts[name],
+                **where[name],
                 "in_bound": found.is_judged and found.first_out is None,
                 "judged": found.is_judged,
                 "first_out": found.first_out,
                 "differ": found.n_differ,
                 "unjudged": found.n_unjudged,
-                "stages": [_stage_as_json(stage) for stage in found.stages],
+                "stages": [_stage_facts(stage) for stage in found.stages],
             }
             for name, found in report.candidates.items()
         },
-        "seconds": dict(seconds),
     }
 
 
-def _stage_as_json(stage: "StageAgreement") -> dict[str, Any]:
+def _stage_facts(stage: "StageAgreement") -> dict[str, Any]:
     return {
         "name": stage.name,
         "results": stage.n_results,
-        "difference": _finite(stage.difference),
-        "ulp": _finite(stage.ulp),
-        "share_of_bound": _finite(stage.share),
+        "difference": stage.difference,
+        "ulp": stage.ulp,
+        "share_of_bound": stage.share,
         "row_and_unit": stage.place,
         "out_of_bound": stage.n_out,
         "no_bound": stage.n_unbounded,
         "fault": stage.fault or None,
-        "layer_alone": _stage_as_json(stage.alone) if stage.alone else None,
+        "layer_alone": _stage_facts(stage.alone) if stage.alone else None,
     }
 
 
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
-
-
-def print_report(
-    args: argparse.Namespace,
-    network: "Network",
-    report: "Report",
-    facts: Mapping[str, Mapping[str, str]],
-) -> None:
-    """Print a report for people."""
+def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]") -> Iterator[str]:
+    """Yield the lines of a report."""
     if report.confidence == 1.0:
         rule = f"worst case of {report.dtype}: a correct computation cannot be out of bound"
     else:
         rule = f"{report.dtype}: no correct result is out of bound, confidence {report.confidence}"
-    print_table(
+    yield from table(
         {
-            "network": network_text(repr(network)),
-            "data": f"{args.data}, {report.n_rows:,} rows",
+            "network": network_text(facts["network"]),
+            "data": f"{facts['data']}, {report.n_rows:,} rows",
             "bounds": rule,
         }
     )
     for name, found in report.candidates.items():
-        print_line("")
-        print_line(f"{name} ({', '.join(_origin(facts[name]))})")
-        for line in _table(found):
-            print_line(f"  {line}")
-    print_line("")
-    print_table({**_predictions(report), "verdict": _verdict(report)})
+        yield ""
+        yield f"{name} ({', '.join(_origin(where[name]))})"
+        yield from _stage_lines(found)
+    yield ""
+    yield from table({**_predictions(report), "verdict": _verdict(report)})
 
 
 def _verdict(report: "Report") -> str:
     for found in report.candidates.values():
         for stage in found.stages:
             if not stage.is_in_bound:
-                return f"OUT OF BOUND, first in {stage.name}{_advice(report, stage)}"
+                is_little = report.confidence != 1.0 and (stage.largest_share or 0.0) <= _LITTLE
+                advice = (
+                    " by little: with many equal terms or units, --worst-case is the fair bound"
+                )
+                return f"OUT OF BOUND, first in {stage.name}{advice if is_little else ''}"
     for found in report.candidates.values():
         if not found.is_judged:
             return f"NOT JUDGED: {_lack_of_bounds(found)}"
@@ -113,6 +98,7 @@ def _verdict(report: "Report") -> str:
 
 
 def _lack_of_bounds(found: "Agreement") -> str:
+    """Return how many outputs cannot be judged."""
     outputs = found.stages[-1]
     if not outputs.is_judged:
         return "no output has a bound"
@@ -123,13 +109,7 @@ def _lack_of_bounds(found: "Agreement") -> str:
     return f"{text}; of their predictions, {found.n_unjudged:,} differ"
 
 
-def _advice(report: "Report", stage: "StageAgreement") -> str:
-    if report.confidence == 1.0 or (stage.largest_share or 0.0) > _LITTLE:
-        return ""
-    return " by little: where many terms or units are equal, --worst-case is the fair bound"
-
-
-def _origin(facts: Mapping[str, str]) -> Iterator[str]:
+def _origin(facts: "Facts") -> Iterator[str]:
     yield f"{facts['library']} {facts['library_version']}"
     yield facts.get("hardware") or f"device {facts['device']}"
     yield facts["compute_type"]
@@ -137,15 +117,15 @@ def _origin(facts: Mapping[str, str]) -> Iterator[str]:
         yield facts["recorded"]
 
 
-def _table(found: "Agreement") -> Iterator[str]:
+def _stage_lines(found: "Agreement") -> Iterator[str]:
     """Yield the lines of one candidate's stages."""
     width = max(len(stage.name) for stage in found.stages)
-    yield f"{'':{width}}  difference         ULP    of bound  layer alone"
+    yield f"  {'':{width}}  difference         ULP    of bound  layer alone"
     for stage in found.stages:
         ulp = f"{stage.ulp:,.1f}" if stage.ulp < _LONG else f"{stage.ulp:.3g}"
         alone = f"{stage.alone.share:.3g}" if stage.alone else ""
         numbers = f"{stage.difference:10.3g}  {ulp:>10}  {stage.share:10.3g}  {alone:>11}"
-        yield f"{stage.name:{width}}  {numbers}  {_remark(stage)}".rstrip()
+        yield f"  {stage.name:{width}}  {numbers}  {_remark(stage)}".rstrip()
 
 
 def _remark(stage: "StageAgreement") -> str:
@@ -163,7 +143,7 @@ def _remark(stage: "StageAgreement") -> str:
 
 
 def _predictions(report: "Report") -> dict[str, str]:
-    """Return the rows of text that say what it means for the predictions."""
+    """Return a row of text about predictions that rounding can change."""
     if report.n_could_differ is None:
         return {}
     differ = max(found.n_differ or 0 for found in report.candidates.values())
@@ -174,21 +154,24 @@ def _predictions(report: "Report") -> dict[str, str]:
     return {"predictions": text}
 
 
-def print_batches(result: Mapping[str, Any]) -> None:
-    """Print how far an image's result moves with what is computed beside it."""
-    n_in_tile = result["n_in_tile"]
-    rows = {
-        "network": network_text(result["network"]),
-        "sizes": _movement(result["sizes"], "batch sizes"),
-        "places": _movement(result["places"], f"places among {n_in_tile:,}"),
-        "invariant": _movement(result["invariant_sizes"], "batch sizes")
-        + "; "
-        + _movement(result["invariant_places"], "places"),
-        "verdict": "batch_invariant=True gives the same bits"
-        if result["is_invariant"]
-        else "batch_invariant=True does NOT give the same bits",
-    }
-    print_table(rows)
+def batch_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines about how much an image's result depends on its batch."""
+    n_in_tile = facts["n_in_tile"]
+    invariant = [
+        _movement(facts["invariant_sizes"], "batch sizes"),
+        _movement(facts["invariant_places"], "places"),
+    ]
+    yield from table(
+        {
+            "network": network_text(facts["network"]),
+            "sizes": _movement(facts["sizes"], "batch sizes"),
+            "places": _movement(facts["places"], f"places among {n_in_tile:,}"),
+            "invariant": "; ".join(invariant),
+            "verdict": "batch_invariant=True gives the same bits"
+            if facts["is_invariant"]
+            else "batch_invariant=True does NOT give the same bits",
+        }
+    )
 
 
 def _movement(moved: Mapping[str, Any], over: str) -> str:
@@ -197,3 +180,20 @@ def _movement(moved: Mapping[str, Any], over: str) -> str:
         return found.replace("results", "result")
     largest = f"{moved['largest_difference']:.3g}, {moved['largest_ulp']:,.1f} ULP"
     return f"{found}, up to {largest} apart"
+
+
+def draw_report(
+    path: str, facts: "Facts", network: "Network", report: "Report", *, force: bool
+) -> None:
+    """Draw each candidate's largest share of the bound at each stage."""
+    from xpnet.parity.bounds.error_bound import stage_names
+    from xpnet.pictures.error_bounds import draw_agreement
+    from xpnet.pictures.saving import save_figure
+
+    names = stage_names(network)
+    shares = {}
+    for name, found in report.candidates.items():
+        largest = {stage.name: stage.largest_share for stage in found.stages}
+        shares[name] = [largest.get(stage) for stage in names]  # None if it is not judged
+    figure = draw_agreement(names, shares, title=f"{facts['model']}, {report.dtype}")
+    save_figure(figure, path, force=force)

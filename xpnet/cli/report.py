@@ -1,129 +1,80 @@
-"""What a command says of its work, for people and for programs."""
+"""The report of a command, as text or JSON, and the time of its phases."""
 
-import argparse
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
-from xpnet.cli.stopwatch import Stopwatch
-from xpnet.cli.streams import standard_output, tell
+from xpnet.cli.streams import print_note, standard_output
 
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.arrays.transfer_counts import Transfers
+    from xpnet.cli.device_choice import DeviceOptions
     from xpnet.networks.network import Network
 
-_PHASES = {
+__all__ = [
+    "Outcome",
+    "Phase",
+    "Stopwatch",
+    "device_facts",
+    "network_text",
+    "note_nonfinite",
+    "print_line",
+    "print_outcome",
+    "table",
+    "transfers_text",
+    "work_facts",
+    "work_rows",
+]
+
+Phase = Literal["startup", "device", "loading", "computing"]
+ItemT = TypeVar("ItemT")
+_PHASE_NAMES = {
     "startup": "start-up",
     "device": "start of the GPU",
     "loading": "loading",
     "computing": "computing",
 }
-
-__all__ = [
-    "describe_work",
-    "network_text",
-    "print_json",
-    "print_line",
-    "print_table",
-    "tell_of_nonfinite",
-    "transfers_text",
-    "work_rows",
-]
+# The interpreter's own start can only be measured as processor time.
+_BEFORE = time.process_time()
+_START = time.perf_counter()
 
 
-def describe_work(
-    args: argparse.Namespace,
-    network: "Network",
-    device: "Device",
-    stopwatch: Stopwatch,
-    n_images: int,
-    *,
-    transfers: "Transfers",
-) -> dict[str, Any]:
-    """Return what was computed where and how fast, as JSON knows it."""
-    from xpnet.arrays.matmul_precision import compute_type
-    from xpnet.inference.batch_invariance import rows_at_a_time
-    from xpnet.inference.batches import check_batch_size
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a command: facts for ``--json``, lines of text, and the exit code."""
 
-    seconds = stopwatch.seconds()
-    computing = seconds["computing"]
-    if args.batch_invariant:
-        batch_size = rows_at_a_time(network)
-    else:
-        batch_size = check_batch_size(network, args.batch_size)
-    return {
-        "data": args.data,
-        "model": args.model,
-        "network": repr(network),
-        "device": device.name,
-        "library": device.library,
-        "library_version": device.version,
-        "hardware": device.hardware,
-        "device_reason": device.reason,
-        "compute_type": compute_type(network.layers[0].weight),
-        "batch_size": batch_size,
-        "batch_invariant": args.batch_invariant,
-        "transfers": asdict(transfers),
-        "images_per_second": n_images / computing if n_images and computing else None,
-        "seconds": seconds,
-    }
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    lines: Iterable[str] = ()
+    code: int = 0
 
 
-def network_text(representation: str) -> str:
-    """Return what stands in the brackets of ``repr(network)``."""
-    return representation.removeprefix("Network(").removesuffix(")")
+def print_outcome(report: Outcome, *, as_json: bool) -> None:
+    """Print the facts of a report as one JSON object, or its lines."""
+    if not as_json:
+        for line in report.lines:
+            print_line(line)
+    elif report.facts:
+        line = json.dumps(_without_nonfinite(report.facts), allow_nan=False)
+        with standard_output() as output:
+            print(line, file=output)
 
 
-def work_rows(work: Mapping[str, Any]) -> dict[str, str]:
-    """Return the same as rows of text."""
-    seconds = work["seconds"]
-    shown = {name: seconds[name] for name in _PHASES if seconds[name] or name != "device"}
-    rate = work["images_per_second"]
-    rows = {
-        "device": f"{work['device']} ({work['library']} {work['library_version']},"
-        f" {work['hardware']})",
-        "network": network_text(work["network"]),
-        "speed": f"{'n/a' if rate is None else f'{rate:,.0f}'} images per second,"
-        f" in batches of {work['batch_size']:,}",
-        "seconds": ", ".join(f"{_PHASES[name]} {s:.3f}" for name, s in shown.items()),
-    }
-    if work["compute_type"].endswith("TF32"):
-        rows["precision"] = work["compute_type"]
-    if any(work["transfers"].values()):
-        rows["transfers"] = transfers_text(work["transfers"])
-    if work["device_reason"].startswith("auto"):
-        rows["chosen"] = work["device_reason"]
-    return rows
-
-
-def transfers_text(transfers: Mapping[str, int]) -> str:
-    """Return what crossed between host and device as text."""
-    return (
-        f"{transfers['bytes_to_device']:,} bytes to the device"
-        f" in {transfers['copies_to_device']:,} copies,"
-        f" {transfers['bytes_to_host']:,} bytes back in {transfers['copies_to_host']:,}"
-    )
-
-
-def print_table(rows: Mapping[str, str]) -> None:
-    """Print rows of a name and a text."""
-    width = max(map(len, rows))
-    for name, text in rows.items():
-        print_line(f"{name:{width}}  {text}")
-
-
-def tell_of_nonfinite(network: "Network", n_nonfinite: int, total: int) -> None:
-    """Print on stderr how many images have NaN or infinite outputs, if there are any."""
-    from xpnet.inference.nonfinite import nonfinite_text
-
-    if n_nonfinite:
-        tell(nonfinite_text(network, n_nonfinite, total, "try --precision {}"))
+def _without_nonfinite(value: Any) -> Any:
+    """Return facts with None for NaN and infinities, which JSON lacks."""
+    if isinstance(value, Mapping):
+        return {name: _without_nonfinite(x) for name, x in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nonfinite(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_line(text: str) -> None:
-    """Print a line; what the terminal cannot show, as in the names of files, is escaped."""
+    """Print a line; escape characters that standard output cannot show."""
     from xpnet.files.errors import printable
 
     with standard_output() as output:
@@ -132,8 +83,145 @@ def print_line(text: str) -> None:
         print(shown, file=output)
 
 
-def print_json(result: Mapping[str, Any]) -> None:
-    """Print one JSON object; NaN and infinities, which JSON has not, are refused."""
-    line = json.dumps(result, allow_nan=False)
-    with standard_output() as output:
-        print(line, file=output)
+def table(rows: Mapping[str, str]) -> Iterator[str]:
+    """Yield lines of a name and a text, the texts aligned."""
+    width = max(map(len, rows))
+    for name, text in rows.items():
+        yield f"{name:{width}}  {text}"
+
+
+def device_facts(device: "Device", network: "Network") -> dict[str, str]:
+    """Return where and in which precision a network is computed."""
+    from xpnet.arrays.matmul_precision import compute_type
+
+    return {
+        "device": device.name,
+        "library": device.library,
+        "library_version": device.version,
+        "hardware": device.hardware,
+        "compute_type": compute_type(network.layers[0].weight),
+    }
+
+
+def work_facts(
+    network: "Network",
+    device: "Device",
+    options: "DeviceOptions",
+    *,
+    data: str,
+    model: str,
+    n_images: int,
+    transfers: "Transfers",
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """Return what was computed where and how fast."""
+    computing = seconds["computing"]
+    return {
+        "data": data,
+        "model": model,
+        "network": repr(network),
+        **device_facts(device, network),
+        "device_reason": device.reason,
+        "batch_size": options.used_batch_size(network),
+        "batch_invariant": options.batch_invariant,
+        "transfers": asdict(transfers),
+        "images_per_second": n_images / computing if n_images and computing else None,
+        "seconds": dict(seconds),
+    }
+
+
+def work_rows(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the facts of `work_facts` as rows of a table."""
+    seconds = facts["seconds"]
+    shown = {name: seconds[name] for name in _PHASE_NAMES if seconds[name] or name != "device"}
+    rate = facts["images_per_second"]
+    rows = {
+        "device": f"{facts['device']} ({facts['library']} {facts['library_version']},"
+        f" {facts['hardware']})",
+        "network": network_text(facts["network"]),
+        "speed": f"{'n/a' if rate is None else f'{rate:,.0f}'} images per second,"
+        f" in batches of {facts['batch_size']:,}",
+        "seconds": ", ".join(f"{_PHASE_NAMES[name]} {s:.3f}" for name, s in shown.items()),
+    }
+    if facts["compute_type"].endswith("TF32"):
+        rows["precision"] = facts["compute_type"]
+    if any(facts["transfers"].values()):
+        rows["transfers"] = transfers_text(facts["transfers"])
+    if facts["device_reason"].startswith("auto"):
+        rows["chosen"] = facts["device_reason"]
+    return rows
+
+
+def network_text(representation: str) -> str:
+    """Return ``repr(network)`` without the class name."""
+    return representation.removeprefix("Network(").removesuffix(")")
+
+
+def transfers_text(transfers: Mapping[str, int]) -> str:
+    """Return the transfers between host and device as text."""
+    return (
+        f"{transfers['bytes_to_device']:,} bytes to the device"
+        f" in {transfers['copies_to_device']:,} copies,"
+        f" {transfers['bytes_to_host']:,} bytes back in {transfers['copies_to_host']:,}"
+    )
+
+
+def note_nonfinite(network: "Network", n_nonfinite: int, total: int) -> None:
+    """Print a note if outputs of any images are NaN or infinite."""
+    from xpnet.inference.nonfinite import nonfinite_text
+
+    if n_nonfinite:
+        print_note(nonfinite_text(network, n_nonfinite, total, "try --precision {}"))
+
+
+class Stopwatch:
+    """Seconds by phase: start-up, start of the GPU, loading and computing.
+
+    Start-up is the interpreter and the imports. The start of a GPU is its context, its libraries,
+    the first compilation of kernels and the transfer of the parameters. One phase runs at a time:
+    an inner phase interrupts the outer one.
+    """
+
+    def __init__(self) -> None:
+        self._phase: Phase = "startup"
+        self._since = _START
+        self._seconds: dict[Phase, float] = dict.fromkeys(get_args(Phase), 0.0)
+        self._seconds["startup"] = _BEFORE
+
+    def switch(self, phase: Phase) -> None:
+        """End the current phase and start another."""
+        now = time.perf_counter()
+        self._seconds[self._phase] += now - self._since
+        self._phase, self._since = phase, now
+
+    @contextmanager
+    def measure(self, phase: Phase) -> Iterator[None]:
+        """Measure a ``with`` block as a phase; return to the outer phase at its end."""
+        outer = self._phase
+        self.switch(phase)
+        try:
+            yield
+        finally:
+            self.switch(outer)
+
+    def move(self, source: Phase, target: Phase) -> None:
+        """Add the seconds of one phase to another."""
+        self._seconds[target] += self._seconds[source]
+        self._seconds[source] = 0.0
+
+    def measure_items(self, items: Iterable[ItemT], phase: Phase) -> Iterator[ItemT]:
+        """Yield the items; measure the time of producing them as a phase."""
+        iterator = iter(items)
+        while True:
+            with self.measure(phase):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of each phase, and the total since the process started."""
+        self.switch(self._phase)
+        rounded: dict[str, float] = {name: round(value, 6) for name, value in self._seconds.items()}
+        return {**rounded, "total": round(sum(self._seconds.values()), 6)}

@@ -1,4 +1,4 @@
-"""``xpnet show``: the digits as a picture, with their labels and predictions."""
+"""``xpnet show``: a picture of images with their labels and predictions."""
 
 import argparse
 from typing import Any
@@ -7,16 +7,16 @@ from xpnet.cli.arguments import (
     Subparsers,
     UsageError,
     add_common_arguments,
-    add_data_arguments,
-    as_data_error,
-    file_name,
-    read_options,
+    add_picture_arguments,
+    check_output,
+    from_args,
 )
+from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
+from xpnet.cli.device_choice import DeviceOptions, add_device_arguments, chosen_precision
 from xpnet.cli.input_range import with_range
-from xpnet.cli.models import add_model_arguments, open_model
-from xpnet.cli.report import print_line, tell_of_nonfinite
-from xpnet.cli.stopwatch import Stopwatch
-from xpnet.cli.streams import tell
+from xpnet.cli.models import ModelOptions, add_model_arguments, open_model
+from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite
+from xpnet.cli.streams import print_note
 
 __all__ = ["add_parser"]
 
@@ -28,63 +28,61 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "show",
         help="draw images with their labels and predictions",
-        description="Draw images with their labels, and with what a network takes them for where"
-        " that differs. Needs matplotlib.",
+        description="Draw images with their labels, and with the predictions that differ from them."
+        " Needs matplotlib.",
         allow_abbrev=False,
     )
     add_data_arguments(parser, rows=_ROWS)
+    add_device_arguments(parser)
     add_model_arguments(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=file_name,
-        required=True,
-        metavar="FILE",
-        help="a .png, .svg or .pdf file",
-    )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    add_picture_arguments(parser)
     add_common_arguments(parser, json=False)
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace, stopwatch: Stopwatch) -> int:
+def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.datasets import read
-    from xpnet.inference.batches import as_rows, check_batch_size
+    from xpnet.pictures.saving import save_figure
+
+    options = from_args(DeviceOptions, args)
+    check_output(args.output, force=args.force, kind="picture")
+    with chosen_precision(options):
+        data, model_options = from_args(Data, args), ModelOptions.from_args(args)
+        figure, n_images = _draw(data, model_options, options, stopwatch)
+    save_figure(figure, args.output, force=args.force)
+    return Outcome(lines=[f"wrote {args.output} ({n_images} images)"])
+
+
+def _draw(
+    data: Data, model_options: ModelOptions, options: DeviceOptions, stopwatch: Stopwatch
+) -> tuple[Any, int]:
+    """Return a figure of the images, and their number."""
+    from xpnet.inference.batches import as_rows
     from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.predict import predict
     from xpnet.pictures.images import MOST_IMAGES, as_images, draw_images
-    from xpnet.pictures.saving import check_picture, save_figure
 
-    try:
-        check_picture(args.output)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    model, device = open_model(args, stopwatch)
-    if args.device == "auto":
-        tell(device.reason)
-    images, labels = read(args.data, **read_options(args, features=model.network.n_in))
-    network = with_range(args, model, images)
+    model, device = open_model(model_options, options, stopwatch)
+    if options.device == "auto":
+        print_note(device.reason)
+    images, labels = data.read(features=model.network.n_in)
+    network = with_range(model, data.path, images)
     if len(images) > MOST_IMAGES:
         msg = f"a picture holds at most {MOST_IMAGES:,} images; got {len(images):,} (see --rows)"
         raise UsageError(msg)
     if not len(images):
-        tell(f"{args.data} holds no images: an empty picture")
-    rows = as_data_error(args.data, as_rows, images, network.n_in)
-    # For the message of a MemoryError.
-    args.n_batch = check_batch_size(network, args.batch_size)
-    with count_nonfinite() as nonfinite:
-        predictions = predict(network, rows, batch_size=args.batch_size, threads=args.threads)
-    tell_of_nonfinite(network, nonfinite.n_images, len(rows))
+        print_note(f"{data.path} holds no images: an empty picture")
+    rows = as_data_error(data.path, as_rows, images, network.n_in)
+    with (
+        computation_errors(data.path, options.used_batch_size(network)),
+        count_nonfinite() as nonfinite,
+    ):
+        predictions = predict(network, rows, batch_size=options.batch_size, threads=options.threads)
+    note_nonfinite(network, nonfinite.n_images, len(rows))
+    classes = network.classes or range(network.n_classes)
     figure = draw_images(
-        as_data_error(args.data, as_images, images),
+        as_data_error(data.path, as_images, images),
         None if labels is None else list(map(str, labels.tolist())),
-        _names(network.classes, predictions) if network.output != "values" else None,
+        None if network.output == "values" else [str(classes[i]) for i in predictions.tolist()],
     )
-    save_figure(figure, args.output, force=args.force)
-    print_line(f"wrote {args.output} ({len(images)} images)")
-    return 0
-
-
-def _names(classes: tuple[str | int, ...] | None, ids: Any) -> list[str]:
-    return [str(i if classes is None else classes[i]) for i in ids.tolist()]
+    return figure, len(images)

@@ -1,6 +1,6 @@
 """Handling of SIGINT and SIGTERM in the process of a command.
 
-A process imports this module before all others, so it imports only what takes no time.
+A process imports this module first, so this imports only modules that load at once.
 """
 
 import atexit
@@ -24,26 +24,25 @@ _SECONDS_UNTIL_AGAIN: "Final" = 0.01
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM was received: a command cleans up as after an interrupt."""
+    """Raised after SIGTERM, so that a command cleans up as after an interrupt."""
 
 
 def signal_of(interrupt: KeyboardInterrupt) -> int:
-    """Return the signal that raised an interrupt."""
+    """Return the signal that raised an exception."""
     return signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
 
 
 class Signals:
-    """Handlers of SIGINT and SIGTERM, in three phases of a process.
+    """Handlers of SIGINT and SIGTERM for the three phases of a process.
 
-    Before a command begins, there is nothing to clean up: the process ends at once. While the
-    command runs, the main thread raises `KeyboardInterrupt` or `Terminated`. After its end, the
-    process ends with the exit code of the command. Without `install`, which
-    only the main thread can do, nothing is handled.
+    Before a command begins, a signal ends the process at once. While the command runs, the main
+    thread raises `KeyboardInterrupt` or `Terminated`. After the command, the process ends with its
+    exit code. Only the main thread can call `install`, without which no signal is handled.
 
     Attributes
     ----------
     received : int or None
-        The first signal received while the command ran.
+        The first signal received while the command was running.
     """
 
     def __init__(self) -> None:
@@ -53,21 +52,21 @@ class Signals:
         self._exit_code: int | None = None
 
     def install(self) -> None:
-        """Replace the default handlers of Python; a signal that is ignored stays ignored."""
+        """Replace Python's default handlers; leave ignored signals ignored."""
         for number in NAMES:
             if signal.getsignal(number) in _DEFAULTS:
                 signal.signal(number, self._handle)
-                # The end of Python removes its handlers while there is still work to do.
+                # Python removes its handlers at exit, before all work is done.
                 atexit.register(signal.signal, number, signal.SIG_IGN)
         if hasattr(signal, "setitimer"):
             sys.unraisablehook = self._handle_unraisable
 
     def begin(self) -> None:
-        """Start the second phase: raise exceptions."""
+        """Start the second phase, in which signals raise exceptions."""
         self._is_running = True
 
     def end(self, exit_code: int) -> None:
-        """Start the third phase: keep the exit code."""
+        """Start the third phase, in which signals end the process with this exit code."""
         self._exit_code = exit_code
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0.0)
@@ -91,7 +90,7 @@ class Signals:
             raise Terminated if self.received == signal.SIGTERM else KeyboardInterrupt
 
     def _handle_unraisable(self, unraisable: "Any") -> None:
-        """Raise an interrupt again that came where none can be raised, as in ``__del__``."""
+        """Raise again, soon, an interrupt of code that cannot raise it, such as ``__del__``."""
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
             signal.signal(signal.SIGALRM, self._raise)
             signal.setitimer(signal.ITIMER_REAL, _SECONDS_UNTIL_AGAIN)

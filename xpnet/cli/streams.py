@@ -1,20 +1,18 @@
-"""Standard output and standard error of a command."""
+"""Standard output, standard error and the progress bar."""
 
-import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 __all__ = [
     "fill_descriptors",
+    "flush_output",
     "flush_streams",
-    "on_terminal",
+    "print_note",
     "progress_bar",
-    "show_progress",
     "standard_output",
-    "tell",
     "write_error_text",
 ]
 
@@ -23,12 +21,12 @@ _LINE_LIMIT = 400
 
 @contextmanager
 def standard_output() -> Iterator[TextIO]:
-    """Give standard output; an error of writing to it says so.
+    """Yield standard output; an error in writing to it names it.
 
     Raises
     ------
     OSError
-        If it is closed, or cannot be written.
+        If standard output is closed or cannot be written.
     """
     if sys.stdout is None:
         msg = "standard output is closed"
@@ -40,63 +38,64 @@ def standard_output() -> Iterator[TextIO]:
         raise
 
 
-def tell(message: str) -> None:
-    """Write a remark to standard error, as one line of at most 400 characters."""
+def flush_output() -> None:
+    """Flush standard output if it is open; raise OSError if it cannot be written."""
+    if sys.stdout is not None:
+        with standard_output() as output:
+            output.flush()
+
+
+def print_note(message: str) -> None:
+    """Print a warning or an error to standard error, as one line of at most 400 characters."""
     from xpnet.files.errors import as_line
 
     write_error_text(f"{as_line(f'xpnet: {message}', _LINE_LIMIT)}\n")
 
 
 def write_error_text(text: str) -> None:
-    """Write text to standard error, or drop it: no exit code depends on whether it is read."""
+    """Write to standard error; ignore failures, which must not change an exit code."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             sys.stderr.write(text)
             sys.stderr.flush()
 
 
-def on_terminal() -> bool:
-    """Return whether standard error is a terminal."""
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
 @contextmanager
-def show_progress(**options: Any) -> Iterator[Callable[[int], Any] | None]:
-    """Give a function that moves a progress bar on; None if standard error is no terminal."""
-    if not on_terminal():
+def progress_bar(*, unit: str = " images", **options: Any) -> Iterator[Any | None]:
+    """Yield a tqdm progress bar on standard error; None if that is not a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
-    with progress_bar(**options) as bar:
-        yield bar.update
-
-
-def progress_bar(**options: Any) -> Any:
-    """Return a progress bar of tqdm on standard error."""
     from tqdm import tqdm
 
-    return tqdm(**options, file=_ErrorStream(), dynamic_ncols=True, leave=False)
+    stream = _ErrorStream()
+    with tqdm(unit=unit, file=stream, dynamic_ncols=True, leave=False, **options) as bar:
+        yield bar
 
 
-class _ErrorStream(io.TextIOBase):
+class _ErrorStream:
     """Standard error as a stream whose writes never fail."""
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:
         return getattr(sys.stderr, "encoding", None) or "ascii"
 
     def write(self, text: str, /) -> int:
         write_error_text(text)
         return len(text)
 
+    def flush(self) -> None:
+        """Do nothing: each write flushes."""
+
     def fileno(self) -> int:
         return sys.stderr.fileno()
 
 
 def fill_descriptors() -> None:
-    """Open the null device in place of closed standard streams.
+    """Open the null device for each closed standard stream.
 
-    Otherwise the next file that is opened would be taken for one of them. Opened the wrong way
-    round, so that using them still fails.
+    Otherwise the next file opened would get the descriptor of a standard stream. The null device is
+    opened with the wrong mode, so that using the stream still fails.
     """
     for descriptor in range(3):
         try:
@@ -106,7 +105,7 @@ def fill_descriptors() -> None:
 
 
 def flush_streams(*, discards_output: bool = False) -> None:
-    """Write what both streams hold, or drop it: Python would try again at exit, and complain."""
+    """Flush both streams or discard their buffers, so that Python does not fail at exit."""
     if discards_output:
         _redirect_to_null(sys.stdout)
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""The arguments of ``xpnet train``: which network, how it learns, and what is written."""
+"""Arguments of ``xpnet train``: its images, the network, the training and the files to write."""
 
 import argparse
 
@@ -8,97 +8,144 @@ from xpnet.cli.arguments import (
     not_negative_number,
     positive,
     positive_number,
+    positive_numbers,
     share,
 )
 
-__all__ = ["add_learning_arguments"]
+__all__ = ["add_example_arguments", "add_output_arguments", "add_training_arguments"]
 
 
-def add_learning_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the network, how it learns, and what is written."""
-    _add_network_arguments(parser)
-    _add_learning_arguments(parser)
-    _add_file_arguments(parser)
-
-
-def _add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    from xpnet.functions.activations import ACTIVATIONS
-
+def add_example_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the training images."""
     parser.add_argument(
-        "--hidden",
-        type=_widths,
-        default=(50, 100),
-        metavar="N,N,...",
-        help="the widths of the hidden layers (default: 50,100)",
+        "--exclude",
+        type=file_name,
+        metavar="DATA",
+        help="leave out the images of this data set, such as sample",
     )
     parser.add_argument(
+        "--augment",
+        type=not_negative,
+        default=0,
+        metavar="N",
+        help="shift each image at random by up to N pixels in each epoch (default: 0)",
+    )
+    parser.add_argument(
+        "--distort",
+        type=not_negative_number,
+        default=0.0,
+        metavar="X",
+        help="rotate, scale and bend each image at random by about X pixels in each epoch"
+        " (default: 0)",
+    )
+    preprocessing = parser.add_mutually_exclusive_group()
+    preprocessing.add_argument(
+        "--standardize",
+        action="store_const",
+        const="standardize",
+        dest="preprocessing",
+        help="subtract each input's mean, divide by its standard deviation",
+    )
+    preprocessing.add_argument(
+        "--whiten",
+        nargs="?",
+        const="zca",
+        dest="preprocessing",
+        choices=("pca", "zca"),
+        help="make the inputs uncorrelated and of equal variance, by pca or zca (default: zca)",
+    )
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the network and the training."""
+    from xpnet.functions.activations import ACTIVATIONS
+    from xpnet.training.optimizers import OPTIMIZERS
+    from xpnet.training.schedules import SCHEDULES
+
+    add = parser.add_argument
+    add(
+        "--hidden",
+        type=positive_numbers,
+        default=(50, 100),
+        metavar="N,N,...",
+        help="widths of the hidden layers (default: 50,100)",
+    )
+    add(
         "--activation",
         choices=sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable),
         default="sigmoid",
         metavar="NAME",
-        help="of the hidden layers, such as sigmoid, tanh, relu or gelu (default: sigmoid)",
+        help="activation of the hidden layers, such as sigmoid, tanh, relu or gelu (default:"
+        " sigmoid)",
     )
-    parser.add_argument(
-        "--classes", type=positive, metavar="N", help="how many (default: the largest label + 1)"
+    add(
+        "--classes",
+        type=positive,
+        metavar="N",
+        help="number of classes (default: the largest label + 1)",
     )
-
-
-def _add_learning_arguments(parser: argparse.ArgumentParser) -> None:
-    from xpnet.training.optimizers import OPTIMIZERS
-    from xpnet.training.schedules import SCHEDULES
-
-    parser.add_argument("--epochs", type=positive, default=20, metavar="N", help="(default: 20)")
-    parser.add_argument(
-        "--batch-size", type=positive, default=100, metavar="N", help="(default: 100)"
+    add("--epochs", type=positive, default=20, metavar="N", help="epochs (default: 20)")
+    add(
+        "--batch-size",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="images per update of the weights (default: 100)",
     )
-    parser.add_argument(
+    add(
         "--optimizer",
         choices=list(OPTIMIZERS),
         default="adam",
         metavar="NAME",
         help=f"{', '.join(OPTIMIZERS)} (default: adam)",
     )
-    parser.add_argument(
+    add(
         "--learning-rate",
         type=positive_number,
         metavar="X",
-        help="at its height (default: 0.005 for adam and adamw, 0.1 for the others)",
+        help="largest learning rate (default: 0.005 for adam and adamw, 0.1 for the others)",
     )
-    parser.add_argument(
-        "--weight-decay", type=not_negative_number, metavar="X", help="(default: 0; adamw: 0.01)"
+    add(
+        "--weight-decay",
+        type=not_negative_number,
+        metavar="X",
+        help="weight decay (default: 0; adamw: 0.01)",
     )
-    parser.add_argument(
+    add(
         "--schedule",
         choices=list(SCHEDULES),
         default="cosine",
         metavar="NAME",
-        help=f"of the learning rate: {', '.join(SCHEDULES)} (default: cosine, down to zero)",
+        help=f"schedule of the learning rate: {', '.join(SCHEDULES)} (default: cosine, down to"
+        " zero)",
     )
-    parser.add_argument(
+    add(
         "--warmup",
         type=share,
         default=0.0,
         metavar="SHARE",
-        help="of all steps, in which the learning rate rises first (default: 0)",
+        help="share of the steps in which the learning rate rises at the start, such as 0.1"
+        " (default: 0)",
     )
-    parser.add_argument(
+    add(
         "--validation",
         type=share,
         default=0.1,
         metavar="SHARE",
-        help="of the images, held out to find the best epoch, whose weights are kept"
+        help="share of the images that is held out to find the best epoch, whose weights are kept"
         " (default: 0.1)",
     )
-    parser.add_argument(
+    add(
         "--patience",
         type=positive,
         metavar="N",
         help="stop after N epochs without a better one (default: never)",
     )
-    parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="(default: 0)")
+    add("--seed", type=not_negative, default=0, metavar="N", help="random seed (default: 0)")
 
 
-def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the files to write."""
     parser.add_argument(
         "-o",
         "--output",
@@ -111,7 +158,7 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
         "--history",
         type=file_name,
         metavar="FILE",
-        help="write what was measured after each epoch, as JSON",
+        help="write the loss and accuracy of each epoch as JSON, such as history.json",
     )
     parser.add_argument(
         "--plot",
@@ -122,16 +169,12 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from MODEL.checkpoint, if it is there, with the same bits in the end; what is"
-        " at MODEL and the other files then is replaced",
+        help="continue from MODEL.checkpoint if it exists, with the same result to the bit; then"
+        " replace MODEL and the other files",
     )
     parser.add_argument(
         "--force",
         action="store_true",
-        help="replace files if they exist; begin anew, unless MODEL.checkpoint holds the end of the"
+        help="replace files if they exist; start anew, unless MODEL.checkpoint holds the end of the"
         " same training",
     )
-
-
-def _widths(text: str) -> tuple[int, ...]:
-    return tuple(positive(width) for width in text.split(","))

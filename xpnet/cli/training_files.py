@@ -1,108 +1,173 @@
-"""Files of ``xpnet train``: checks before the training, results after it."""
+"""Files of ``xpnet train``: the examples it reads, the model and results it writes."""
 
-import argparse
 import json
 import os
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
+from functools import partial
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from xpnet.cli.arguments import UsageError
+from xpnet.cli.arguments import UsageError, check_output
+from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.report import network_text
-from xpnet.cli.streams import tell
+from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from numpy.typing import NDArray
 
+    from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
-__all__ = ["checked_files", "told_where", "write_run"]
+__all__ = ["fitted", "name_checkpoint", "read_examples", "reserved_files", "write_run"]
 
 
-def checked_files(args: argparse.Namespace) -> tuple[Path | None, bool]:
-    """Raise, before the training, if a file could not be written after it.
+def read_examples(
+    data: Data, *, exclude: str | None, classes: int | None
+) -> "tuple[NDArray[Any], NDArray[Any]]":
+    """Return the images and labels of DATA without the images of another data set."""
+    from xpnet.files.errors import DataError
 
-    Returns the checkpoint, which is reserved as long as the command runs (None if the output is a
-    device or a pipe), and whether files may be replaced.
+    images, labels = data.read(classes=classes)
+    if labels is None:
+        what, hint = "no labels to learn from", "give them by --labels FILE"
+        raise DataError(what, file=data.path, hint=hint)
+    what = "no images to learn from"
+    if exclude is not None:
+        excluded = replace(data, path=exclude, rows=None, labels=None)
+        known = {image.tobytes() for image in _images_like(excluded, images)}
+        kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
+        print_note(f"left out {len(images) - len(kept):,} images of {exclude}")
+        images, labels = images[kept], labels[kept]
+        what = f"{what} that are not in {exclude}"
+    if not len(images):
+        raise DataError(what, file=data.path)
+    return images, labels
+
+
+def _images_like(data: Data, images: "NDArray[Any]") -> "NDArray[Any]":
+    """Return the images of a data set in the dtype of other images of the same size."""
+    from xpnet.files.errors import DataError
+
+    excluded, _ = data.read(want_labels=False)
+    n_pixels, n_expected = prod(excluded.shape[1:]), prod(images.shape[1:])
+    if n_pixels != n_expected:
+        what = "images of another size than the training images"
+        found, expected = f"{n_pixels} pixels", str(n_expected)
+        raise DataError(what, file=data.path, found=found, expected=expected)
+    # Bytes and the equal floating-point numbers are the same image.
+    return excluded.astype(images.dtype)
+
+
+def fitted(
+    path: str,
+    images: "NDArray[Any]",
+    kind: Literal["standardize", "pca", "zca"] | None,
+    *,
+    validation: float,
+    seed: int,
+) -> "tuple[Step, ...]":
+    """Return the preprocessing; a `kind` of it is fitted to the images that are not held out."""
+    import numpy as np
+
+    from xpnet.arrays.namespace import without_warnings
+    from xpnet.files.errors import DataError
+    from xpnet.networks.preprocessing import Scale, Standardize, Whiten, arrays_of, map_arrays
+    from xpnet.training.examples import split
+
+    if kind is None:
+        return (Scale(1 / 255),) if images.dtype.kind == "u" else ()
+    kept, _ = split(len(images), validation, seed)
+    rows = images.reshape(len(images), -1)[kept]
+    n_constant = int((rows == rows[0]).all(axis=0).sum())
+    if n_constant:
+        what = f"{n_constant:,} of {rows.shape[1]:,} inputs are the same in all images"
+        print_note(f"{what}: they count as 0")
+    fit = Standardize.fit if kind == "standardize" else partial(Whiten.fit, method=kind)
+    step: Step = as_data_error(path, fit, rows)
+    with without_warnings():
+        step = map_arrays(step, lambda x: x.astype(np.float32))
+    arrays = arrays_of(step)
+    is_finite = all(np.isfinite(x).all() for x in arrays.values())
+    if not is_finite or not np.all(arrays.get("scale", 1.0)):
+        what = "numbers too large, or too small, for float32"
+        raise DataError(what, file=path)
+    return (step,)
+
+
+@contextmanager
+def reserved_files(
+    output: str, history: str | None, plot: str | None, *, resume: bool, force: bool
+) -> Iterator[tuple[Path | None, bool]]:
+    """Raise, before the training, an error if a file could not be written after it.
+
+    Yields the checkpoint, which is locked in the ``with`` block (None if the output is a device or
+    a pipe), and whether to replace files: also those of the training that is resumed.
     """
     from xpnet.files.locking import exclusive
     from xpnet.files.writing import check_target
 
-    # Of a link, the checkpoint lies beside the file: two names of one file have one checkpoint.
-    is_link = Path(args.output).is_symlink()
-    checkpoint = Path(f"{os.path.realpath(args.output) if is_link else args.output}.checkpoint")
-    written = [path for path in (args.output, args.history, args.plot) if path is not None]
-    _check_names(args, written, checkpoint)
-    check_target(args.output, force=True)
-    is_file = Path(args.output).is_file() or not Path(args.output).exists()
-    if is_file:
-        check_target(checkpoint, force=True)
-        args.settings.enter_context(exclusive(checkpoint))
-    # What is there may come of the end of the training that goes on here.
-    force = args.force or (args.resume and checkpoint.exists())
-    for path in written:
-        check_target(path, force=force)
-    if is_file and checkpoint.exists() and not (args.resume or args.force):
-        what = "holds a training that did not end"
-        msg = f"{checkpoint}: {what}: --resume goes on, --force begins anew"
-        raise UsageError(msg)
-    return checkpoint if is_file else None, force
-
-
-def _check_names(args: argparse.Namespace, written: list[str], checkpoint: Path) -> None:
-    """Raise UsageError if a file's name is not one of its kind, or that of another file."""
-    from xpnet.formats.load_save import check_suffix
-
-    if args.history == "-":
+    # A link and its file share a checkpoint, which lies beside the file.
+    is_link, is_file = Path(output).is_symlink(), Path(output).is_file()
+    is_file = is_file or not Path(output).exists()
+    checkpoint = Path(f"{os.path.realpath(output) if is_link else output}.checkpoint")
+    kinds = {output: "model", history: "file", plot: "picture"}
+    written = [path for path in (output, history, plot) if path is not None]
+    if history == "-":
         msg = "--history must name a file; got -"
         raise UsageError(msg)
     if len({os.path.realpath(path) for path in (*written, str(checkpoint))}) <= len(written):
         msg = f"{', '.join(written)} and {checkpoint} must be different files"
         raise UsageError(msg)
-    try:
-        check_suffix(args.output)
-        if args.plot is not None:
-            from xpnet.pictures.saving import check_picture, new_figure
-
-            check_picture(args.plot)
-            new_figure(1, 1)  # tells, if matplotlib is missing
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    check_output(output, force=True, kind="model")
+    if is_file:
+        check_target(checkpoint, force=True)
+    with exclusive(checkpoint) if is_file else nullcontext():
+        replaces = force or (resume and checkpoint.exists())
+        for path in written:
+            check_output(path, force=replaces, kind=kinds[path])
+        if is_file and checkpoint.exists() and not (resume or force):
+            what = "holds an unfinished training"
+            msg = f"{checkpoint}: {what}: --resume continues it, --force starts anew"
+            raise UsageError(msg)
+        yield checkpoint if is_file else None, replaces
 
 
 @contextmanager
-def told_where(checkpoint: Path | None) -> "Iterator[None]":
-    """Name the checkpoint, and the way to resume, after an interrupt or in a file's error."""
+def name_checkpoint(checkpoint: Path | None) -> Iterator[None]:
+    """Name the checkpoint and --resume after an interrupt or in the error of a file."""
     try:
         yield
-    except KeyboardInterrupt:
-        if checkpoint is not None and checkpoint.exists():
-            tell(f"{checkpoint} holds what was learned: --resume goes on")
-        raise
-    except OSError as error:
+    except (KeyboardInterrupt, OSError) as error:
         if checkpoint is None or not checkpoint.exists():
             raise
-        what, end = error.strerror or str(error), ""
+        text = f"{checkpoint} holds the training so far: --resume continues it"
+        if isinstance(error, KeyboardInterrupt):
+            print_note(text)
+            raise
+        what = error.strerror or str(error)
         if isinstance(error, FileExistsError):
-            what, end = "already exists", " and replaces the file"
-        text = f"{what}; {checkpoint} holds what was learned: --resume goes on{end}"
-        raise OSError(error.errno, text, error.filename) from error
+            what, text = "exists already", f"{text} and replaces the file"
+        raise OSError(error.errno, f"{what}; {text}", error.filename) from error
 
 
-def write_run(args: argparse.Namespace, trained: "Run", *, force: bool) -> None:
-    """Write the model, and what was asked for beside it."""
+def write_run(
+    trained: "Run", output: str, history: str | None, plot: str | None, *, force: bool
+) -> None:
+    """Write the model, its history and its picture."""
     from xpnet.files.writing import atomic_write
     from xpnet.formats.load_save import save
 
-    save(trained.network, args.output, force=force)
-    if args.history is not None:
-        with atomic_write(args.history, force=force) as stream:
+    save(trained.network, output, force=force)
+    if history is not None:
+        with atomic_write(history, force=force) as stream:
             epochs = [asdict(epoch) for epoch in trained.history]
             stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
-    if args.plot is not None:
+    if plot is not None:
         from xpnet.pictures.learning_curves import draw_learning
         from xpnet.pictures.saving import save_figure
 
         title = network_text(repr(trained.network))
-        save_figure(draw_learning(trained.history, title=title), args.plot, force=force)
+        save_figure(draw_learning(trained.history, title=title), plot, force=force)

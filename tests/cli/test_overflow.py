@@ -1,24 +1,22 @@
-"""Values beyond the network's dtype, and layers that overflow: refused or told, by each command."""
+"""Values beyond the network's dtype, and layers that overflow, in each command."""
 
 import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from xpnet import Dense, Scale, load, sample, save
+from xpnet import Scale, load, sample, save
 
 
 @pytest.fixture
-def digits_as(tmp_path: Path) -> Any:
+def digits_as(tmp_path):
     """Write the embedded digits as numbers of a dtype, with a change; return the file."""
 
-    def write(dtype: str, factor: float = 1.0, **values: float) -> Path:
+    def write(dtype, factor=1.0, **values):
         rows = (sample()[0].reshape(1000, 784) * factor).astype(dtype)
         for place, value in values.items():
             row, column = map(int, place.split("_")[1:])
@@ -32,10 +30,10 @@ def digits_as(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Any:
+def model(tmp_path):
     """Write the embedded network with something changed; return the file."""
 
-    def write(**changes: Any) -> Path:
+    def write(**changes):
         path = tmp_path / "model.safetensors"
         save(replace(load("sample"), **changes), path)
         return path
@@ -44,26 +42,24 @@ def model(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path, monkeypatch):
     """Go into the folder of the files."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def overflowing() -> tuple[Dense, ...]:
+def overflowing():
     """Return the embedded layers with products that most digits take beyond float16."""
     first, second, last = (replace(layer, activation="relu") for layer in load("sample").layers)
     return (replace(first, weight=first.weight * np.float32(3000.0)), second, last)
 
 
-def accuracy(result: Any) -> float:
+def accuracy(result):
     assert (result.code, result.err) == (0, "")
     return float(json.loads(result.out)["accuracy"])
 
 
-def test_pixels_of_16_bits_are_scaled_before_the_cast(
-    xpnet: Any, digits_as: Any, model: Any
-) -> None:
+def test_pixels_of_16_bits_are_scaled_before_the_cast(xpnet, digits_as, model):
     data, path = digits_as("float32", 257.0), model(preprocessing=Scale(1 / 65535))
     words = ("evaluate", data, "--labels", data.with_name("labels.npy"), "--model", path, "--json")
     usual = accuracy(xpnet(*words))
@@ -93,13 +89,7 @@ def test_pixels_of_16_bits_are_scaled_before_the_cast(
     ],
     ids=" ".join,
 )
-def test_a_value_beyond_the_dtype_is_refused(
-    refused: Any,
-    digits_as: Any,
-    model: Any,
-    folder: Path,
-    words: Any,
-) -> None:
+def test_a_value_beyond_the_dtype_is_refused(refused, digits_as, model, folder, words):
     model()
     data = digits_as("float64", at_598_5=1e300)
     options = ["--rows", "600"]
@@ -117,7 +107,7 @@ def test_a_value_beyond_the_dtype_is_refused(
     assert written.isdisjoint(path.name for path in folder.iterdir())
 
 
-def test_the_remedy_is_one(xpnet: Any, digits_as: Any) -> None:
+def test_the_remedy_is_one(xpnet, digits_as):
     data = digits_as("float64", at_598_5=1e300)
     assert xpnet("predict", data, "--precision", "float64").code == 0
     data = digits_as("float64", at_3_5=1e308)
@@ -125,7 +115,7 @@ def test_the_remedy_is_one(xpnet: Any, digits_as: Any) -> None:
     assert (scaled.code, scaled.err) == (0, "")
 
 
-def test_earlier_blocks_may_be_out_on_standard_output(xpnet: Any, tmp_path: Path) -> None:
+def test_earlier_blocks_may_be_out_on_standard_output(xpnet, tmp_path):
     rows = np.zeros((9000, 784))
     rows[8500, 0] = 1e300
     np.save(tmp_path / "rows.npy", rows)
@@ -141,7 +131,7 @@ LOGITS = (
 )
 
 
-def test_layers_that_overflow_are_told(xpnet: Any, model: Any, tmp_path: Path) -> None:
+def test_layers_that_overflow_are_told(xpnet, model, tmp_path):
     words = ("--model", model(layers=overflowing()), "--precision", "float16")
     result = xpnet("evaluate", *words, "--json")
     told = re.fullmatch(LOGITS, result.err)
@@ -163,18 +153,18 @@ def test_layers_that_overflow_are_told(xpnet: Any, model: Any, tmp_path: Path) -
     assert (bench.code, bench.err) == (0, "")
 
 
-def test_finite_logits_are_not_told(xpnet: Any) -> None:
+def test_finite_logits_are_not_told(xpnet):
     assert json.loads(xpnet("evaluate", "--json").out)["nonfinite"] == 0
 
 
-def test_values_that_overflow_are_told(xpnet: Any, model: Any) -> None:
+def test_values_that_overflow_are_told(xpnet, model):
     path = model(layers=overflowing(), output="values")
     result = xpnet("predict", "--model", path, "--precision", "float16")
     assert result.code == 0
     assert re.match(r"xpnet: images with NaN or infinite values: \d+ of 1,000 \(try", result.err)
 
 
-def test_parameters_beyond_the_dtype(refused: Any, model: Any) -> None:
+def test_parameters_beyond_the_dtype(refused, model):
     first, *others = load("sample").layers
     path = model(layers=(replace(first, weight=first.weight * np.float32(1e6)), *others))
     code, line = refused("evaluate", "--model", path, "--precision", "float16")
@@ -183,14 +173,14 @@ def test_parameters_beyond_the_dtype(refused: Any, model: Any) -> None:
 
 
 @pytest.mark.usefixtures("strict_gpu")
-def test_parameters_beyond_the_dtype_on_a_device(refused: Any, model: Any) -> None:
+def test_parameters_beyond_the_dtype_on_a_device(refused, model):
     first, *others = load("sample").layers
     path = model(layers=(replace(first, weight=first.weight * np.float32(1e6)), *others))
     words = ("evaluate", "--model", path, "--precision", "float16", "--device", "gpu")
     assert "`parameters` must be finite in float16" in refused(*words)[1]
 
 
-def test_nothing_of_numpys_reaches_stderr(model: Any) -> None:
+def test_nothing_of_numpys_reaches_stderr(model):
     path = model(layers=overflowing())
     for command in (["evaluate"], ["predict"], ["parity"], ["parity", "--batch-invariance"]):
         words = [*command, "--model", str(path), "--precision", "float16", "--rows", "50"]
@@ -205,7 +195,7 @@ def test_nothing_of_numpys_reaches_stderr(model: Any) -> None:
         assert len(process.stderr.splitlines()) == (command[0] != "parity")
 
 
-def test_a_scaling_that_overflows_is_not_tried(xpnet: Any, digits_as: Any, tmp_path: Path) -> None:
+def test_a_scaling_that_overflows_is_not_tried(xpnet, digits_as, tmp_path):
     first, *others = load("sample").layers
     first = replace(first, weight=first.weight * np.float32(1e-37))
     save(replace(load("sample"), layers=(first, *others)), tmp_path / "a.npz")
@@ -216,7 +206,7 @@ def test_a_scaling_that_overflows_is_not_tried(xpnet: Any, digits_as: Any, tmp_p
     assert names == ["0..1", "standardised"]
 
 
-def test_infinity_is_null_in_the_json_of_convert(xpnet: Any, model: Any, tmp_path: Path) -> None:
+def test_infinity_is_null_in_the_json_of_convert(xpnet, model, tmp_path):
     first, *others = overflowing()
     path = model(layers=(replace(first, weight=first.weight * np.float32(1e33)), *others))
     words = ("convert", path, tmp_path / "b.npz", "--verify", "sample", "--rows", "5", "--json")
@@ -230,7 +220,7 @@ def test_infinity_is_null_in_the_json_of_convert(xpnet: Any, model: Any, tmp_pat
 
 
 @pytest.mark.usefixtures("strict_gpu")
-def test_layers_that_overflow_on_a_device_are_told(xpnet: Any, model: Any) -> None:
+def test_layers_that_overflow_on_a_device_are_told(xpnet, model):
     first, *others = overflowing()
     path = model(layers=(replace(first, weight=first.weight * np.float32(1e33)), *others))
     here = xpnet("evaluate", "--model", path, "--json")

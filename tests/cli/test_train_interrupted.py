@@ -1,4 +1,4 @@
-"""``xpnet train``: what is learned is not lost, however the command ends."""
+"""``xpnet train`` keeps what is learned when it is interrupted or cannot write."""
 
 import errno
 import json
@@ -6,10 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,17 +19,17 @@ WORDS = ("--rows", "40", "--epochs", "3", "--batch-size", "10", "--hidden", "5")
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Path:
+def output(tmp_path):
     return tmp_path / "model.safetensors"
 
 
 @pytest.fixture
-def checkpoint(output: Path) -> Path:
+def checkpoint(output):
     return Path(f"{output}.checkpoint")
 
 
 @pytest.fixture
-def whole(xpnet: Any, tmp_path: Path) -> bytes:
+def whole(xpnet, tmp_path):
     """Return the model of a training that nothing disturbs."""
     path = tmp_path / "whole.safetensors"
     assert xpnet("train", *WORDS, "-o", path).code == 0
@@ -41,11 +39,11 @@ def whole(xpnet: Any, tmp_path: Path) -> bytes:
 
 
 @contextmanager
-def when_learned(happens: Callable[[], Any]) -> Iterator[None]:
+def when_learned(happens):
     """Let something happen when the training is over, before anything of it is written."""
     original = training.train
 
-    def learn(*given: Any, **options: Any) -> Any:
+    def learn(*given, **options):
         run = original(*given, **options)
         happens()
         return run
@@ -55,19 +53,17 @@ def when_learned(happens: Callable[[], Any]) -> Iterator[None]:
         yield
 
 
-def interrupt() -> None:
+def interrupt():
     raise KeyboardInterrupt
 
 
-def n_epochs(err: str) -> int:
+def n_epochs(err):
     return sum(line.startswith("epoch ") for line in err.splitlines())
 
 
 @pytest.mark.parametrize("again", ["--resume", "--force"])
 @pytest.mark.parametrize("option", ["-o", "--history", "--plot"])
-def test_a_file_that_appears_meanwhile_costs_nothing(
-    xpnet: Any, tmp_path: Path, whole: bytes, option: str, again: str
-) -> None:
+def test_a_file_that_appears_meanwhile_costs_nothing(xpnet, tmp_path, whole, option, again):
     names = {"-o": "model.safetensors", "--history": "history.json", "--plot": "curve.png"}
     files = {word: tmp_path / name for word, name in names.items()}
     words = ["train", *WORDS, *(word for pair in files.items() for word in pair)]
@@ -76,8 +72,8 @@ def test_a_file_that_appears_meanwhile_costs_nothing(
         result = xpnet(*words)
     assert result.code == 2
     assert result.err.splitlines()[-1] == (
-        f"xpnet: {files[option]}: exists already; {checkpoint} holds what was learned: --resume"
-        " goes on and replaces the file"
+        f"xpnet: {files[option]}: already exists; {checkpoint} holds the training so far:"
+        " --resume continues it and replaces the file"
     )
     assert files[option].read_bytes() == b"precious"
     result = xpnet(*words, again)
@@ -88,23 +84,20 @@ def test_a_file_that_appears_meanwhile_costs_nothing(
     assert sorted(tmp_path.iterdir()) == sorted(files.values())
 
 
-def test_resuming_nothing_replaces_no_file_that_appears_meanwhile(
-    xpnet: Any, output: Path, checkpoint: Path
-) -> None:
+def test_resuming_nothing_replaces_no_file_that_appears_meanwhile(xpnet, output, checkpoint):
     with when_learned(lambda: output.write_bytes(b"precious")):
         result = xpnet("train", *WORDS, "-o", output, "--resume")
     assert (result.code, output.read_bytes()) == (2, b"precious")
-    assert f"{checkpoint} holds what was learned: --resume goes on" in result.err
+    assert f"{checkpoint} holds the training so far: --resume continues it" in result.err
 
 
-def test_a_model_that_cannot_be_written_is_not_lost(
-    xpnet: Any, output: Path, checkpoint: Path, whole: bytes
-) -> None:
+def test_a_model_that_cannot_be_written_is_not_lost(xpnet, output, checkpoint, whole):
     with when_learned(output.mkdir):
         result = xpnet("train", *WORDS, "-o", output)
     assert result.code == 3
     assert result.err.splitlines()[-1] == (
-        f"xpnet: {output}: Is a directory; {checkpoint} holds what was learned: --resume goes on"
+        f"xpnet: {output}: Is a directory; {checkpoint} holds the training so far: --resume"
+        " continues it"
     )
     result = xpnet("train", *WORDS, "-o", output, "--resume")  # while it is in the way
     assert (result.code, checkpoint.exists()) == (3, True)
@@ -115,20 +108,16 @@ def test_a_model_that_cannot_be_written_is_not_lost(
     assert [*output.parent.iterdir()] == [output]
 
 
-def full(_: int) -> None:
+def full(_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_disk_that_is_full_at_the_end_costs_nothing(
-    xpnet: Any,
-    output: Path,
-    checkpoint: Path,
-    whole: bytes,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    xpnet, output, checkpoint, whole, monkeypatch
+):
     message = (
-        f"xpnet: {output}: No space left on device; {checkpoint} holds what was learned: --resume"
-        " goes on"
+        f"xpnet: {output}: No space left on device; {checkpoint} holds the training so far:"
+        " --resume continues it"
     )
     with monkeypatch.context() as patch:
         with when_learned(lambda: patch.setattr(os, "fsync", full)):
@@ -144,18 +133,12 @@ def test_a_disk_that_is_full_at_the_end_costs_nothing(
     assert output.read_bytes() == whole
 
 
-def test_a_disk_that_is_full_meanwhile(
-    xpnet: Any,
-    output: Path,
-    checkpoint: Path,
-    whole: bytes,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_disk_that_is_full_meanwhile(xpnet, output, checkpoint, whole, monkeypatch):
     monkeypatch.setattr("xpnet.training.checkpoints._SECONDS_BETWEEN", 0.0)
     n_calls = iter(range(100))
     original = os.fsync
 
-    def full_later(descriptor: int) -> None:
+    def full_later(descriptor):
         if next(n_calls) > 1:
             full(descriptor)
         original(descriptor)
@@ -165,8 +148,8 @@ def test_a_disk_that_is_full_meanwhile(
         result = xpnet("train", *WORDS, "-o", output)
     assert result.code == 3
     assert result.err.splitlines()[-1] == (
-        f"xpnet: {checkpoint}: No space left on device; {checkpoint} holds what was learned:"
-        " --resume goes on"
+        f"xpnet: {checkpoint}: No space left on device; {checkpoint} holds the training so far:"
+        " --resume continues it"
     )
     result = xpnet("train", *WORDS, "-o", output, "--resume")
     assert (result.code, n_epochs(result.err)) == (0, 1)
@@ -174,9 +157,7 @@ def test_a_disk_that_is_full_meanwhile(
 
 
 @pytest.mark.parametrize("words", [("--seed", "1"), ("--epochs", "4")], ids=" ".join)
-def test_force_begins_another_training_anew(
-    xpnet: Any, output: Path, checkpoint: Path, words: tuple[str, ...]
-) -> None:
+def test_force_begins_another_training_anew(xpnet, output, checkpoint, words):
     with when_learned(interrupt):
         assert xpnet("train", *WORDS, "-o", output).code == 130
     assert checkpoint.exists()
@@ -185,14 +166,12 @@ def test_force_begins_another_training_anew(
     assert [*output.parent.iterdir()] == [output]
 
 
-def test_force_begins_an_unfinished_training_anew(
-    xpnet: Any, output: Path, checkpoint: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_force_begins_an_unfinished_training_anew(xpnet, output, checkpoint, whole, monkeypatch):
     from xpnet.training.loop import Loop
 
     original = Loop.end_epoch
 
-    def stop_in_third(self: Loop, *given: float) -> None:
+    def stop_in_third(self, *given):
         if len(self.history) == 2:
             interrupt()
         original(self, *given)
@@ -202,7 +181,7 @@ def test_force_begins_an_unfinished_training_anew(
         result = xpnet("train", *WORDS, "-o", output)
         # The second epoch was over within a second of the first; it is kept all the same.
         assert (result.code, n_epochs(result.err)) == (130, 2)
-    assert f"{checkpoint} holds what was learned: --resume goes on\n" in result.err
+    assert f"{checkpoint} holds the training so far: --resume continues it\n" in result.err
     assert [*output.parent.iterdir()] == [checkpoint]
     content = checkpoint.read_bytes()
     result = xpnet("train", *WORDS, "-o", output, "--force")
@@ -215,33 +194,27 @@ def test_force_begins_an_unfinished_training_anew(
     assert output.read_bytes() == whole
 
 
-def test_an_interrupt_before_the_first_epoch_leaves_nothing(
-    refused: Any, output: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_before_the_first_epoch_leaves_nothing(refused, output, monkeypatch):
     monkeypatch.setattr("xpnet.training.loop.Loop.end_epoch", lambda *_: interrupt())
     assert refused("train", *WORDS, "-o", output) == (130, "xpnet: interrupted\n")
     assert [*output.parent.iterdir()] == []
 
 
-def test_an_interrupt_while_the_model_is_written(
-    xpnet: Any, output: Path, checkpoint: Path, whole: bytes
-) -> None:
+def test_an_interrupt_while_the_model_is_written(xpnet, output, checkpoint, whole):
     with (
         pytest.MonkeyPatch.context() as patch,
         when_learned(lambda: patch.setattr(os, "fsync", lambda _: interrupt())),
     ):
         result = xpnet("train", *WORDS, "-o", output)
     assert result.code == 130
-    assert f"{checkpoint} holds what was learned: --resume goes on\n" in result.err
+    assert f"{checkpoint} holds the training so far: --resume continues it\n" in result.err
     assert [*output.parent.iterdir()] == [checkpoint]
     assert xpnet("train", *WORDS, "-o", output, "--resume").code == 0
     assert output.read_bytes() == whole
 
 
 @pytest.mark.skipif(not locking.HAS_LOCKS, reason="this system has no file locks")
-def test_a_second_training_is_refused_before_it_reads_anything(
-    refused: Any, xpnet: Any, output: Path, checkpoint: Path
-) -> None:
+def test_a_second_training_is_refused_before_it_reads_anything(refused, xpnet, output, checkpoint):
     words = ["train", "--epochs", "100000", "--hidden", "5", "-o", output]
     command = [sys.executable, "-m", "xpnet", *map(str, words)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as first:
@@ -249,7 +222,7 @@ def test_a_second_training_is_refused_before_it_reads_anything(
         assert first.stderr.readline().startswith("epoch 1/")
         for again in ([], ["--resume"], ["--force"]):
             code, line = refused("train", "missing.csv", "-o", output, *again)
-            rule = f"in use by process {first.pid}: wait for its end, or choose another file"
+            rule = f"in use by process {first.pid}: wait until it ends, or choose another file"
             assert (code, line) == (3, f"xpnet: {checkpoint}: {rule}\n")
         assert xpnet("train", *WORDS, "-o", output.with_name("other.npz")).code == 0
         first.send_signal(signal.SIGKILL)
@@ -260,9 +233,7 @@ def test_a_second_training_is_refused_before_it_reads_anything(
     assert load(output).n_in == 784
 
 
-def test_a_link_and_its_file_have_one_checkpoint(
-    refused: Any, output: Path, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_a_link_and_its_file_have_one_checkpoint(refused, output, checkpoint, tmp_path):
     link = tmp_path / "link.safetensors"
     output.touch()
     link.symlink_to(output)
@@ -274,7 +245,7 @@ def test_a_link_and_its_file_have_one_checkpoint(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs named pipes")
-def test_a_pipe_in_place_of_a_checkpoint(refused: Any, output: Path, checkpoint: Path) -> None:
+def test_a_pipe_in_place_of_a_checkpoint(refused, output, checkpoint):
     os.mkfifo(checkpoint)
     code, line = refused("train", *WORDS, "-o", output, "--resume")
     assert code == 4

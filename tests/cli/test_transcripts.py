@@ -1,0 +1,163 @@
+"""Transcripts of command lines: output, errors and exit codes.
+
+The files in ``transcripts/`` hold command lines after ``$``, each with its output; an output of
+JSON is shown by its keys and types. To add a case, add a line with ``$``; to write the outputs of
+all cases anew, run::
+
+    XPNET_WRITE_TRANSCRIPTS=1 python -m pytest tests/cli/test_transcripts.py
+
+and review the difference. Numbers that depend on the machine are replaced by words in capitals.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xpnet import Dense, Network, Scale, load, sample, save
+from xpnet.arrays.gpu.diagnosis import Diagnosis
+from xpnet.inference import throughput
+from xpnet.inference.throughput import Throughput
+
+TRANSCRIPTS = Path(__file__).parent / "transcripts"
+WRITES = bool(os.environ.get("XPNET_WRITE_TRANSCRIPTS"))
+NO_CUPY = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
+GPU_FACTS = {
+    "device_count": 1,
+    "devices": [{"name": "Tesla", "memory_bytes": 1024}],
+    "cupy_version": None,
+    "wheels": ["cupy-cuda13x"],
+    "duplicates": [],
+    "tf32": "off",
+    "CUDA_VISIBLE_DEVICES": None,
+}
+MASKS = [
+    (r"numpy [\d.]+, \d+ x [^,);]+", "numpy VERSION, HARDWARE"),
+    (r"\(numpy, \d+ x [^,);]+", "(numpy, HARDWARE"),
+    (r"\([\d,]+ bytes\)", "(SIZE bytes)"),
+    (r"(start-up|loading|computing) [\d.]+", r"\1 SECONDS"),
+    (r", [\d.]+ s$", ", SECONDS"),
+    (r"[\d,.]+ images per second, in", "RATE images per second, in"),
+    (r"loss( +)\d\.\d+", r"loss\1NUMBER"),
+    (r"accuracy( +)\d\.\d+( on|,|$)", r"accuracy\1NUMBER\2"),
+    (r"^(  (preprocessing|layer \d+, \w+) ).*", r"\1 NUMBERS"),
+    (r"\d{4}-\d\d-\d\dT[\d:+]+", "DATE"),
+    (r"^(sizes|places)( +).*", r"\1\2NUMBERS"),
+    (r"^(xpnet|python|platform|numpy|blas|executable)( +)\S.*", r"\1\2VERSION"),
+]
+
+
+def read_cases(path):
+    """Return the command lines of a transcript, each with the output below it."""
+    blocks = re.split(r"^\$ ", path.read_text("utf-8"), flags=re.MULTILINE)[1:]
+    return dict(block.split("\n", 1) for block in blocks)
+
+
+CASES = [(path, line) for path in sorted(TRANSCRIPTS.glob("*.txt")) for line in read_cases(path)]
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory, as_csv):
+    """Return a folder with files of images and weights."""
+    folder = tmp_path_factory.mktemp("files")
+    images, labels = (x[:40] for x in sample())
+    lines = as_csv(images, labels)
+    (folder / "labelled.csv").write_text(lines)
+    (folder / "short-row.csv").write_text("\n".join([*lines.splitlines()[:2], "3,1,2"]))
+    (folder / "unlabelled.csv").write_text(as_csv(images))
+    (folder / "labels.csv").write_text("ImageId,Label\n1,0\n")
+    (folder / "empty").touch()
+    (folder / "old.png").write_text("precious")
+    (folder / "old.npz").write_text("precious")
+    np.savez(folder / "images.npz", images=images, labels=labels)
+    np.save(folder / "lines.npy", np.zeros((3, 7), np.uint8))
+    np.save(folder / "many.npy", np.zeros((3000, 7), np.uint8))
+    trained = load("sample")
+    arrays = {f"W{i}": layer.weight for i, layer in enumerate(trained.layers, 1)}
+    arrays |= {f"b{i}": layer.bias for i, layer in enumerate(trained.layers, 1)}
+    np.savez(folder / "book.npz", **arrays)
+    torch_names = {"fc.weight": np.ones((10, 784)), "fc.bias": np.zeros(10)}
+    np.savez(folder / "torch.npz", **torch_names)
+    rng = np.random.default_rng(0)
+    for name, n_in, n_out, more in [
+        ("classes-3", 784, 3, {}),
+        ("inputs-7", 7, 2, {}),
+        ("values", 784, 1, {"output": "values"}),
+        ("named", 784, 10, {"classes": [f"digit {i}" for i in range(10)]}),
+        ("others", 784, 10, {"classes": list(range(1, 11))}),
+    ]:
+        weight = rng.standard_normal((n_in, n_out), np.float32)
+        layer = Dense(weight, np.zeros(n_out, np.float32))
+        save(Network([layer], Scale(1 / 255), **more), folder / f"{name}.npz")
+    return folder
+
+
+@pytest.fixture
+def folder(files, tmp_path, monkeypatch):
+    """Go into a folder with copies of the files."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Make this a machine of known speed without a usable GPU."""
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: NO_CUPY)
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: NO_CUPY)
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.gpu_facts", lambda **_: GPU_FACTS)
+
+    def measure(*_, batch_sizes, **__):
+        sizes = [size for size in batch_sizes if size <= 10_000]
+        return [Throughput(n, 25e3 * n**0.5, 24e3 * n**0.5, 10 * n, 5000, n // 5000) for n in sizes]
+
+    monkeypatch.setattr(throughput, "measure_throughput", measure)
+
+
+def keys_of(value, name=""):
+    """Yield the keys of a JSON object with the types of their values."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from keys_of(inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, list) and value:
+        yield from keys_of(value[0], f"{name}[]")
+    else:
+        yield f"{name}: {'null' if value is None else type(value).__name__}"
+
+
+def masked(text):
+    for pattern, words in MASKS:
+        text = re.sub(pattern, words, text, flags=re.MULTILINE)
+    return text
+
+
+def transcript(xpnet, line):
+    """Return what a command line prints, and its exit code."""
+    result = xpnet(*shlex.split(line)[1:])
+    out = result.out
+    if out.startswith("{"):
+        out = "".join(f"{key}\n" for key in keys_of(json.loads(out)))
+    shown = masked(out) + "".join(f"! {x}\n" for x in masked(result.err).splitlines())
+    return shown + (f"exit code {result.code}\n" if result.code else ""), result
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize(("path", "line"), CASES, ids=lambda x: getattr(x, "stem", x))
+def test_a_command_line(xpnet, folder, path, line):
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    found, result = transcript(xpnet, line)
+    if WRITES:
+        outputs = read_cases(path) | {line: f"{found}\n"}
+        text = "".join(f"$ {command}\n{shown}" for command, shown in outputs.items())
+        path.write_text(text.rstrip("\n") + "\n", "utf-8")
+    assert found.rstrip("\n") == read_cases(path)[line].rstrip("\n")
+    if result.code > 1 and result.err:  # an error leaves all files as they were
+        assert result.out == ""
+        assert result.err.startswith("xpnet: ")
+        assert len(result.err.splitlines()[-1]) <= 400
+        assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
