@@ -25,8 +25,8 @@ def pixels(unlabelled):
 
 def said_of(path):
     return (
-        f"xpnet: {path}:1: numbers from 0 to 783 are taken for a header "
-        "(--header no, in Python header='no': for a row of values)\n"
+        f"xpnet: {path}:1: numbers from 0 to 783 are read as a header; if "
+        "they are values, use --header no (in Python header='no')\n"
     )
 
 
@@ -61,7 +61,7 @@ def test_the_last_column_number_is_no_class(xpnet, tmp_path, more):
     rows = [f"{dark},{label}" for label in (0, 1, 2) * 5]
     path.write_text("\n".join([",".join(map(str, range(65))), *rows]))
     result = xpnet("train", path, "--epochs", "1", "-o", output, *more)
-    assert (result.code, result.err.count("numbers from 0 to 64 are taken for a header")) == (0, 1)
+    assert (result.code, result.err.count("numbers from 0 to 64 are read as a header")) == (0, 1)
     assert "float32  100 x 3\n" in xpnet("inspect", output).out
 
 
@@ -76,8 +76,8 @@ def test_a_few_numbers_are_refused(refused, tmp_path):
     path = tmp_path / "xor.csv"
     path.write_text("0,1\n1,0\n")
     line = (
-        f"xpnet: {path}:1: first line, it may be a header or a row of values, found '0,1', say "
-        "--header yes or no (in Python header='yes')\n"
+        f"xpnet: {path}:1: ambiguous first line, a header or a row of values, found '0,1', "
+        "use --header yes or no (in Python header='yes')\n"
     )
     assert refused("predict", path) == (3, line)
     assert refused("inspect", path) == (3, line)

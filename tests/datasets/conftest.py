@@ -1,7 +1,6 @@
-"""CSV files of a few lines, and what is said of them where they are refused."""
+"""Files to read, and the check of the exact error of a rejected file."""
 
-import re
-
+import numpy as np
 import pytest
 
 from xpnet.datasets import read
@@ -10,19 +9,30 @@ from xpnet.files import DataError
 
 @pytest.fixture
 def write(tmp_path):
-    def write_lines(*lines):
-        path = tmp_path / "a.csv"
-        path.write_text("\n".join(lines))
+    """Write a file of lines, bytes or an array, and return its path."""
+
+    def write_file(*content, name="a.csv"):
+        path = tmp_path / name
+        if isinstance(content[0], np.ndarray):
+            with path.open("wb") as file:
+                np.save(file, content[0])
+        elif isinstance(content[0], bytes):
+            path.write_bytes(content[0])
+        else:
+            path.write_bytes("\n".join(content).encode())
         return path
 
-    return write_lines
+    return write_file
 
 
 @pytest.fixture
-def refused():
-    def expect(path, message, **options):
-        with pytest.raises(DataError, match=re.escape(message)) as caught:
+def rejected():
+    """Read a file, which must fail with exactly this message after its name."""
+
+    def check(path, message, **options):
+        with pytest.raises(DataError) as caught:
             read(path, **options)
         assert str(caught.value).removeprefix(str(path)) == message
+        return caught.value
 
-    return expect
+    return check

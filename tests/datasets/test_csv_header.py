@@ -5,6 +5,7 @@ import pytest
 from xpnet.datasets import read, stream
 from xpnet.files import DataWarning, quoted
 
+INTEGER = "an integer from 0 to 255"
 KNOWN = "label, then pixel0 ... or pixel1 ... or 1x1, 1x2 ... in order"
 
 
@@ -22,7 +23,7 @@ KNOWN = "label, then pixel0 ... or pixel1 ... or 1x1, 1x2 ... in order"
         ('"label","pixel0","pixel1","pixel2","pixel3"', 0),
     ],
 )
-def test_known_dialects(write, header, label):
+def test_known_names(write, header, label):
     images, labels = read(write(header, "9,8,7,6,5"))
     values = [9, 8, 7, 6, 5]
     assert labels.tolist() == [values.pop(label)]
@@ -36,40 +37,39 @@ def test_header_without_a_label(write, header):
     assert labels is None
 
 
-def test_columns_permuted(refused, write):
-    path = write("label,pixel0,pixel2,pixel1,pixel3", "9,8,7,6,5")
-    refused(path, ":1:3: column name out of order, found 'pixel2', expected pixel1")
+ONE_LABEL = "none, or the first or last column"
 
 
-def test_columns_repeated(refused, write):
-    path = write("label,pixel0,pixel1,pixel1,pixel3", "9,8,7,6,5")
-    refused(path, ":1:4: column name out of order, found 'pixel1', expected pixel2")
-
-
-def test_rows_and_columns_of_the_picture_exchanged(refused, write):
-    path = write("label,1x1,2x1,1x2,2x2", "9,8,7,6,5")
-    refused(path, ":1:3: column name out of order, found '2x1', expected 1x2")
-
-
-def test_unknown_column_names(refused, write):
-    path = write("label,a,b", "9,8,7")
-    refused(
-        path,
-        f":1:2: column name, found 'a', expected {KNOWN}, "
-        "or say --header yes if the columns are in order",
-    )
-
-
-def test_label_in_the_middle(refused, write):
-    path = write("pixel0,label,pixel1", "1,2,3")
-    rule = "none, or the first or last column"
-    refused(path, f":1: label in the header, found column 2, expected {rule}")
-
-
-def test_two_labels(refused, write):
-    path = write("label,pixel0,class", "1,2,3")
-    rule = "none, or the first or last column"
-    refused(path, f":1: label in the header, found column 1 and column 3, expected {rule}")
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (
+            "label,pixel0,pixel2,pixel1,pixel3",
+            ":1:3: column name out of order, found 'pixel2', expected pixel1",
+        ),
+        (
+            "label,pixel0,pixel1,pixel1,pixel3",
+            ":1:4: column name out of order, found 'pixel1', expected pixel2",
+        ),
+        ("label,1x1,2x1,1x2,2x2", ":1:3: column name out of order, found '2x1', expected 1x2"),
+        (
+            "label,a,b",
+            (
+                f":1:2: column name, found 'a', expected {KNOWN}, "
+                "or use --header yes if the columns are in order"
+            ),
+        ),
+        ("pixel0,label,pixel1", f":1: label in the header, found column 2, expected {ONE_LABEL}"),
+        (
+            "label,pixel0,class",
+            f":1: label in the header, found column 1 and column 3, expected {ONE_LABEL}",
+        ),
+        ("label", ":1: header, found 0 pixel columns, expected at least 1"),
+    ],
+    ids=["permuted", "repeated", "transposed", "unknown", "middle", "two labels", "label alone"],
+)
+def test_invalid_header(rejected, write, header, message):
+    rejected(write(header, header.replace("label", "1")), message)
 
 
 @pytest.mark.parametrize(
@@ -82,95 +82,83 @@ def test_two_labels(refused, write):
         ("pixel0,pixel1,pixel2", "last", "none"),
     ],
 )
-def test_header_against_the_option(write, refused, header, label, found):
+def test_header_contradicts_label(write, rejected, header, label, found):
     path = write(header, "1,2,3")
-    message = f":1: label in the header, found {found}, expected {label}, as the option says"
-    refused(path, message, label=label)
+    rule = f"{label}, as set by --label (in Python label=)"
+    message = f":1: label in the header, found {found}, expected {rule}"
+    rejected(path, message, label=label)
 
 
 @pytest.mark.parametrize(
     ("header", "label"), [("digit,pixel0,pixel1", "first"), ("pixel0,pixel1,digit", "last")]
 )
-def test_any_name_will_do_for_the_label_that_is_pointed_at(write, header, label):
+def test_label_selected_by_the_option_has_any_name(write, header, label):
     _, labels = read(write(header, "1,2,3"), label=label)
     assert labels.tolist() == [1 if label == "first" else 3]
 
 
-def test_header_with_another_number_of_pixels(refused, write):
+def test_number_of_pixels_is_not_features(rejected, write):
     path = write("label,pixel0,pixel1", "1,2,3")
-    refused(path, ":1: header, found 2 pixel columns, expected 784", features=784)
+    rejected(path, ":1: header, found 2 pixel columns, expected 784", features=784)
 
 
-def test_header_of_a_label_alone(refused, write):
-    refused(write("label", "1"), ":1: header, found 0 pixel columns, expected at least 1")
-
-
-def test_first_row_with_one_wrong_field_is_no_header(refused, write):
-    path = write("1,0,abc,3,4")
-    message = ":1:3: pixel is not a number, found 'abc', expected a whole number from 0 to 255"
-    refused(path, message, label="first")
+def test_first_row_with_an_invalid_field_is_not_a_header(rejected, write):
+    message = f":1:3: pixel is not a number, found 'abc', expected {INTEGER}"
+    rejected(write("1,0,abc,3,4"), message, label="first")
 
 
 NUMBERS = ",".join(map(str, range(16)))
 FROM_ONE = ",".join(map(str, range(1, 17)))
 FLOATS = ",".join(map(str, map(float, range(16))))
 ROW = ",".join(["7"] * 16)
-AMBIGUOUS = "first line, it may be a header or a row of values"
-WAY_OUT = "say --header yes or no (in Python header='yes')"
+AMBIGUOUS = "ambiguous first line, a header or a row of values"
+HEADER_HINT = "use --header yes or no (in Python header='yes')"
 
 
 def read_warned(path, low, high, **options):
-    """Read a file whose header is numbers, which is told."""
-    with pytest.warns(DataWarning, match="taken for a header") as told:
+    """Read a file with a header of numbers, and check the warning."""
+    with pytest.warns(DataWarning, match="read as a header") as caught:
         found = read(path, **options)
     message = (
-        f"{path}:1: numbers from {low} to {high} are taken for a header "
-        "(--header no, in Python header='no': for a row of values)"
+        f"{path}:1: numbers from {low} to {high} are read as a header; "
+        "if they are values, use --header no (in Python header='no')"
     )
-    assert [str(warning.message) for warning in told] == [message]
-    assert told[0].filename == __file__
+    assert [str(warning.message) for warning in caught] == [message]
+    assert caught[0].filename == __file__
     return found
 
 
 @pytest.mark.parametrize(
-    ("header", "low", "high"),
+    "header",
     [
-        (NUMBERS, 0, 15),
-        (FROM_ONE, 1, 16),
-        (FLOATS, 0, 15),
-        (NUMBERS.replace(",", " , "), 0, 15),
-        ('"' + NUMBERS.replace(",", '","') + '"', 0, 15),
-        ("\ufeff" + NUMBERS, 0, 15),
-        ("\n \n" + NUMBERS, 0, 15),
+        NUMBERS,
+        FROM_ONE,
+        FLOATS,
+        NUMBERS.replace(",", " , "),
+        '"' + NUMBERS.replace(",", '","') + '"',
     ],
-    ids=["from-0", "from-1", "floats", "blanks", "quotes", "byte-order-mark", "blank-lines"],
+    ids=["from-0", "from-1", "floats", "blanks", "quotes"],
 )
+@pytest.mark.parametrize("side", ["first", "last", "none"])
 @pytest.mark.parametrize("floating", [False, True])
-def test_numbers_that_count_up_are_a_header(write, header, low, high, floating):
-    path = write(header, ROW)
-    if header.startswith("\n"):
-        with pytest.warns(DataWarning, match=":3: numbers from 0 to 15 are taken for a header"):
-            images, labels = read(path, floating=floating)
-    else:
-        images, labels = read_warned(path, low, high, floating=floating)
+def test_numbers_that_count_up_are_a_header(write, header, side, floating):
+    low = 1 if header == FROM_ONE else 0
+    form = {"first": "{1},{0}", "last": "{0},{1}", "none": "{0}"}[side]
+    path = write(form.format(header, "label"), form.format(ROW, 3))
+    images, labels = read_warned(path, low, low + 15, floating=floating)
     assert images.tolist() == [[7] * 16]
-    assert labels is None
+    assert labels is None if side == "none" else labels.tolist() == [3]
 
 
-@pytest.mark.parametrize("numbers", [NUMBERS, FROM_ONE, FLOATS])
-@pytest.mark.parametrize("side", ["first", "last"])
-def test_numbers_beside_a_label(write, numbers, side):
-    header, row = (f"label,{numbers}", f"3,{ROW}")
-    if side == "last":
-        header, row = f"{numbers},label", f"{ROW},3"
-    low = int(float(numbers.split(",")[0]))
-    images, labels = read_warned(write(header, row), low, low + 15)
-    assert images.tolist() == [[7] * 16]
-    assert labels.tolist() == [3]
+@pytest.mark.parametrize(("start", "line"), [("\ufeff", 1), ("\n \n", 3)])
+def test_numbers_after_a_byte_order_mark_or_blank_lines(write, start, line):
+    with pytest.warns(DataWarning, match=f":{line}: numbers from 0 to 15 are read as a header"):
+        images, labels = read(write(start + NUMBERS, ROW))
+    assert (images.tolist(), labels) == ([[7] * 16], None)
 
 
 @pytest.mark.parametrize("header", [f"0,{NUMBERS}", f"{NUMBERS},0", f"{NUMBERS},16"])
-def test_a_label_among_numbers_is_found_as_without_a_header(write, header):
+def test_label_column_below_a_header_of_numbers(write, header):
     values = ["3", *["0"] * 16] if header.startswith("0,0") else [*["0"] * 16, "3"]
     rows = [",".join(values), ",".join(values).replace("3", "5"), ",".join(values)]
     high = 16 if header.endswith("16") else 15
@@ -179,28 +167,29 @@ def test_a_label_among_numbers_is_found_as_without_a_header(write, header):
     assert labels.tolist() == [3, 5, 3]
 
 
-def test_a_label_among_numbers_is_asked_for(write):
-    path = write(f"{NUMBERS},16", f"0,{ROW}")
+@pytest.mark.parametrize("header", [f"{NUMBERS},16", f",{NUMBERS}"])
+def test_label_option_below_a_header_of_numbers(write, header):
+    path = write(header, f"3,{ROW}")
     with pytest.warns(DataWarning):
-        assert read(path, label="first")[1].tolist() == [0]
+        assert read(path, label="first")[1].tolist() == [3]
 
 
 @pytest.mark.parametrize("options", [{"header": "yes"}, {"label": "none", "header": "yes"}])
-def test_a_header_that_is_asked_for_is_not_told(write, options):
+def test_no_warning_with_header_yes(write, options):
     images, _ = read(write(NUMBERS, ROW), **options)
     assert images.tolist() == [[7] * 16]
 
 
-def test_no_header_where_none_is_asked_for(write):
+def test_header_no(write):
     images, _ = read(write(NUMBERS, ROW), header="no")
     assert images.tolist() == [list(range(16)), [7] * 16]
 
 
-def test_a_stream_tells_of_a_header_once(write):
+def test_stream_warns_once(write):
     blocks = stream(write(NUMBERS, ROW, ROW), block_rows=1)
-    with pytest.warns(DataWarning) as told:
+    with pytest.warns(DataWarning) as caught:
         assert len(list(blocks)) == 2
-    assert [warning.filename for warning in told] == [__file__]
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 @pytest.mark.parametrize(
@@ -208,13 +197,13 @@ def test_a_stream_tells_of_a_header_once(write):
     ["0", "1", "0,0", "0,1", "1,2,3,4", "0.0,1.0,2.0", "0,0,1", "0,1,0", "digit,0,1", NUMBERS[:-3]],
 )
 @pytest.mark.parametrize("floating", [False, True])
-def test_a_few_numbers_may_be_a_row(refused, write, header, floating):
+def test_few_numbers_are_ambiguous(rejected, write, header, floating):
     found = f"found '{header}'"
-    refused(write(header, header), f":1: {AMBIGUOUS}, {found}, {WAY_OUT}", floating=floating)
+    rejected(write(header, header), f":1: {AMBIGUOUS}, {found}, {HEADER_HINT}", floating=floating)
 
 
 @pytest.mark.parametrize("header", ["0,1", "1,2,3,4"])
-def test_the_way_out(write, header):
+def test_option_for_an_ambiguous_first_line(write, header):
     path = write(header, header)
     rows = [[int(field) for field in header.split(",")]]
     assert read(path, header="yes", label="none")[0].tolist() == rows
@@ -226,15 +215,15 @@ def test_the_way_out(write, header):
     [[1, 0, *range(2, 16)], list(range(16, 0, -1)), list(range(28, 56)), list(range(0, 255, 8))],
     ids=["exchanged", "reversed", "part", "steps"],
 )
-def test_numbers_of_columns_that_are_not_all_columns_in_order(refused, write, numbers):
+def test_column_numbers_out_of_order(rejected, write, numbers):
     header = ",".join(map(str, numbers))
     path = write(header, ",".join(["7"] * len(numbers)))
-    refused(path, f":1: {AMBIGUOUS}, found {quoted(header)}, {WAY_OUT}", label="none")
+    rejected(path, f":1: {AMBIGUOUS}, found {quoted(header)}, {HEADER_HINT}", label="none")
     if sorted(numbers) == numbers:
         assert read(path, header="yes", label="none")[0].tolist() == [[7] * len(numbers)]
     else:
         message = f":1:1: column name out of order, found '{numbers[0]}', expected {min(numbers)}"
-        refused(path, message, label="none", header="yes")
+        rejected(path, message, label="none", header="yes")
 
 
 @pytest.mark.parametrize(
@@ -248,112 +237,101 @@ def test_numbers_of_columns_that_are_not_all_columns_in_order(refused, write, nu
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"header": "yes"}, {"label": "none"}])
-def test_the_index_of_pandas(refused, write, header, name, options):
+def test_pandas_index(rejected, write, header, name, options):
     row = ",".join(["0"] * (header.count(",") + 1))
-    refused(
+    rejected(
         write(header, row),
-        f":1:1: column without a name, found '{name}', if it is the index of pandas, write the file"
-        " by to_csv(index=False); if it is the label, say --label first (in Python label='first')",
+        f":1:1: column without a name, found '{name}', if it is a pandas index, write the file with"
+        " to_csv(index=False); if it is the label, use --label first (in Python label='first')",
         want_labels=False,
         **options,
     )
 
 
-def test_an_index_of_labels(write):
-    path = write(f",{NUMBERS}", f"3,{ROW}")
-    with pytest.warns(DataWarning):
-        assert read(path, label="first")[1].tolist() == [3]
-
-
-def test_another_name_for_the_label_beside_numbers(refused, write):
+def test_unknown_label_name_beside_numbers(rejected, write):
     path = write(f"digit,{NUMBERS}", f"3,{ROW}")
     message = (
-        ":1:1: column name out of order, found 'digit', expected 0, if it is the label, say --label"
+        ":1:1: column name out of order, found 'digit', expected 0, if it is the label, use --label"
         " first (in Python label='first')"
     )
-    refused(path, message)
+    rejected(path, message)
     for want_labels in (False, True):
         images, _ = read_warned(path, 0, 15, label="first", want_labels=want_labels)
         assert images.tolist() == [[7] * 16]
 
 
 @pytest.mark.parametrize("header", ["V1,V2,V3,V4", "label,a,b,c", "5,5,5,5"])
-def test_a_header_of_any_words(write, header):
+def test_header_yes_accepts_any_words(write, header):
     images, labels = read(write(header, "1,2,3,4"), header="yes")
     assert images.tolist() == ([[2, 3, 4]] if "label" in header else [[1, 2, 3, 4]])
     assert (labels is None) == ("label" not in header)
 
 
-def test_known_names_are_in_order_in_a_header_that_is_asked_for(refused, write):
-    path = write("label,pixel1,pixel0", "1,2,3")
-    message = ":1:2: column name out of order, found 'pixel1', expected pixel0"
-    refused(path, message, header="yes")
-
-
-def test_names_in_a_row_that_is_asked_for(refused, write):
-    message = ":1:1: pixel is not a number, found 'a', expected a whole number from 0 to 255"
-    refused(write("a,b,c,d"), message, header="no")
+@pytest.mark.parametrize(
+    ("lines", "header", "message"),
+    [
+        (
+            ["label,pixel1,pixel0", "1,2,3"],
+            "yes",
+            ":1:2: column name out of order, found 'pixel1', expected pixel0",
+        ),
+        (["a,b,c,d"], "no", f":1:1: pixel is not a number, found 'a', expected {INTEGER}"),
+    ],
+)
+def test_option_header_does_not_fit(rejected, write, lines, header, message):
+    rejected(write(*lines), message, header=header)
 
 
 @pytest.mark.parametrize("want_labels", [False, True])
 @pytest.mark.parametrize("header", [NUMBERS, f"label,{NUMBERS}"])
-def test_numbers_of_a_header_again_are_no_row(refused, write, header, want_labels):
+def test_repeated_header_of_numbers(rejected, write, header, want_labels):
     row = ROW if header == NUMBERS else f"3,{ROW}"
     path = write(header, row, header, row)
     message = (
-        f":3: header line again, found '{header}', expected a row of values, "
-        "was the file joined from several?"
+        f":3: repeated header line, found '{header}', expected a row of values, "
+        "was the file concatenated from several?"
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
-        refused(path, message, want_labels=want_labels, floating=True)
+        rejected(path, message, want_labels=want_labels, floating=True)
 
 
-def test_a_header_alone(write):
+def test_header_without_rows(write):
     images, labels = read_warned(write(NUMBERS), 0, 15)
     assert (images.shape, labels) == ((0, 16), None)
 
 
 @pytest.mark.parametrize("header", ["a,b,c,d", "P", "row,p0,p1,p2", "x0,x1,x2,x3"])
-def test_words_of_unknown_meaning_are_refused(write, refused, header):
-    first = header.split(",")[0]
-    row = ",".join("0" for _ in header.split(","))
-    message = (
-        f":1:1: column name, found {first!r}, expected label, then pixel0 ... or pixel1 ... or"
-    )
-    rest = "1x1, 1x2 ... in order, or say --header yes if the columns are in order"
-    path = write(header, row)
-    refused(path, f"{message} {rest}")
+def test_unknown_names(write, rejected, header):
+    path = write(header, ",".join("0" for _ in header.split(",")))
+    found = f"found {header.split(',')[0]!r}, expected {KNOWN}"
+    rejected(path, f":1:1: column name, {found}, or use --header yes if the columns are in order")
     assert read(path, header="yes", label="none")[0].tolist() == [[0] * len(header.split(","))]
-
-
-COUNTED = ",".join(map(str, range(16)))
-JOINED = ",".join(["7"] * 16)
 
 
 @pytest.mark.parametrize(
     ("again", "options"),
     [
-        (COUNTED, {}),
-        (COUNTED.replace(",", ", "), {}),
+        (NUMBERS, {}),
+        (NUMBERS.replace(",", ", "), {}),
         (",".join(f'"{i}"' for i in range(1, 17)), {}),
         (",".join(f"{i}.0" for i in range(16)), {"floating": True}),
     ],
     ids=["same", "spaced", "quoted", "floats"],
 )
-@pytest.mark.parametrize("first", ["pixel" + COUNTED.replace(",", ",pixel"), JOINED])
-def test_numbers_of_columns_in_the_middle(write, refused, again, options, first):
-    path = write(first, JOINED, again, JOINED)
-    what = "header line again" if first.startswith("pixel") else "header line"
+@pytest.mark.parametrize("first", ["pixel" + NUMBERS.replace(",", ",pixel"), ROW])
+def test_header_of_numbers_in_the_middle(write, rejected, again, options, first):
+    path = write(first, ROW, again, ROW)
+    what = "repeated header line" if first.startswith("pixel") else "header line"
     found = f"{what}, found {quoted(again)}, expected a row of values"
-    refused(path, f":3: {found}, was the file joined from several?", **options)
-    if first == JOINED:
+    rejected(path, f":3: {found}, was the file concatenated from several?", **options)
+    if first == ROW:
         assert len(read(path, header="no", **options)[0]) == 4
 
 
 @pytest.mark.parametrize("side", ["first", "last"])
-def test_numbers_of_columns_beside_a_label_in_the_middle(write, refused, side):
-    row, again = f"{JOINED},7", ",".join(map(str, range(17)))
+def test_header_of_numbers_beside_a_label_in_the_middle(write, rejected, side):
+    row, again = f"{ROW},7", ",".join(map(str, range(17)))
     path = write(row, again)
     found = f"header line, found {quoted(again)}, expected a row of values"
-    refused(path, f":2: {found}, was the file joined from several?", label=side)
+    rejected(path, f":2: {found}, was the file concatenated from several?", label=side)

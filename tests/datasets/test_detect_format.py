@@ -33,6 +33,6 @@ def test_empty_file(tmp_path, content, name):
 def test_other_kinds_of_files(tmp_path, content, shown, hint):
     path = tmp_path / "train.csv"
     path.write_bytes(content)
-    message = f": unknown kind of file, found {shown}, {KNOWN}, {hint}"
+    message = f": unknown file format, found {shown}, {KNOWN}, {hint}"
     with pytest.raises(DataError, match=re.escape(message) + "$"):
         read(path)

@@ -1,4 +1,4 @@
-"""Small files that unpack to much: refused by what their headers declare, or streamed."""
+"""Small files that decompress to much more: rejected early, or streamed."""
 
 import gzip
 import io
@@ -45,7 +45,7 @@ def npz(**members):
 
 
 def zeros(n_mib):
-    """Return so many zeros as a member of a gzip file."""
+    """Return `n_mib` MiB of zeros as a gzip member."""
     packer = zlib.compressobj(wbits=31)
     return b"".join([*(packer.compress(bytes(MIB)) for _ in range(n_mib)), packer.flush()])
 
@@ -73,9 +73,9 @@ def bombs(tmp_path_factory):
 
 @pytest.fixture
 def measured():
-    """Run an expression in a process; return its result or error, and the process's peak in MiB."""
+    """Run an expression in a process; return its result or error, and its peak memory in MiB."""
     if not Path("/proc/self/status").exists():
-        pytest.skip("this system does not tell the peak memory of a process")
+        pytest.skip("this system does not report the peak memory of a process")
 
     def go(expression, path):
         code = f"""
@@ -87,7 +87,7 @@ try:
     found = {expression}
 except ValueError as error:
     found = str(error)
-# The resource module would tell the peak of the process that started this one, if it is higher.
+# The resource module would include the peak of the parent process.
 peak = re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]
 print(json.dumps([found, int(peak) / 1024]))
 """
@@ -126,7 +126,7 @@ def test_peak_memory(bombs, measured, name, expression, text):
         ("rows", "images", "at least {} bytes"),
     ],
 )
-def test_the_default_limit_is_in_proportion_to_the_file(bombs, name, what, found):
+def test_default_limit_is_proportional_to_the_file(bombs, name, what, found):
     limit = 100 * bombs[name].stat().st_size
     found = re.escape(found).replace(r"\{\}", r"[\d,]+")
     expected = f"expected at most {limit:,}, {HINT}"
@@ -145,7 +145,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_limit_is_an_option(tmp_path, name):
+def test_max_data_bytes(tmp_path, name):
     content, what, found = FILES[name]
     path = tmp_path / "images"
     path.write_bytes(content)
@@ -156,7 +156,7 @@ def test_the_limit_is_an_option(tmp_path, name):
     assert str(e.value).endswith(f"expected at most 10,000, {HINT}")
 
 
-def test_rows_that_are_streamed_have_no_limit(tmp_path):
+def test_streamed_rows_have_no_limit(tmp_path):
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(npy(IMAGES)))
     blocks = list(stream(path, block_rows=100, max_data_bytes=4000))
@@ -164,27 +164,27 @@ def test_rows_that_are_streamed_have_no_limit(tmp_path):
 
 
 @pytest.mark.parametrize("number", [0, -1])
-def test_a_limit_that_is_none(number):
+def test_invalid_limit(number):
     with pytest.raises(ValueError, match=f"`max_data_bytes` must be at least 1; got {number}"):
         read("sample", max_data_bytes=number)
 
 
 @pytest.fixture
 def pipe(monkeypatch):
-    """Give content on standard input, whose size nothing tells."""
+    """Replace standard input by content of unknown size."""
     return lambda content: monkeypatch.setattr(
         sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content))
     )
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_pipe_that_holds_what_it_should(pipe, name):
+def test_pipe(pipe, name):
     pipe(FILES[name][0])
     assert np.array_equal(read("-")[0], IMAGES)
 
 
 @pytest.mark.parametrize("name", ["columns", "zip"])
-def test_the_limit_of_a_pipe_grows_with_what_has_arrived(bombs, pipe, name):
+def test_limit_of_a_pipe_grows_with_the_bytes_read(bombs, pipe, name):
     content = bombs[name].read_bytes()
     pipe(content)
     message = r"too large to hold at once, found at least ([\d,]+) bytes, expected at most ([\d,]+)"
@@ -197,7 +197,7 @@ def test_the_limit_of_a_pipe_grows_with_what_has_arrived(bombs, pipe, name):
     assert limit <= 100 * len(content)
 
 
-def test_columns_of_a_pipe_are_limited_by_their_header(pipe):
+def test_columns_of_a_pipe_are_limited_by_the_header(pipe):
     pipe(npy_header((1 << 20, 1 << 13), fortran_order=True))
     with pytest.raises(DataError, match="found 8,589,934,592 bytes, expected at most 4,294,967,2"):
         read("-")
@@ -227,17 +227,17 @@ def test_no_temporary_file_stays_open(tmp_path, spools, name):
     next(blocks)
     blocks.close()
     assert [spool.closed for spool in spools] == [True] * len(spools)
-    assert len(spools) in {2, 3}  # where the header says the size, nothing is copied
+    assert len(spools) in {2, 3}  # a size in the header avoids the copy
 
 
-def test_what_was_copied_to_a_disk_is_the_same(tmp_path, monkeypatch):
+def test_copy_on_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "_SPOOL_BYTES", 100)
     path = tmp_path / "images"
     path.write_bytes(COLUMNS)
     assert np.array_equal(read(path)[0], IMAGES)
 
 
-def test_a_preview_reads_no_columns_of_a_compressed_file(tmp_path, spools):
+def test_preview_reads_no_columns_of_a_compressed_file(tmp_path, spools):
     path = tmp_path / "images"
     for content in (COLUMNS, npz(images=np.asfortranarray(IMAGES), labels=IMAGES[:, 0, 0])):
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What a file of images holds, told by its first rows; and how many."""
+"""Previews of image files, and their number of images."""
 
 import gzip
 import os
@@ -47,7 +47,7 @@ def test_csv(tmp_path: Path) -> None:
         (",".join(["x"] * 17), "yes", "line 1"),
     ],
 )
-def test_what_the_columns_were_recognized_by(
+def test_header_and_evidence(
     tmp_path: Path, first_line: str, header: str, description: str
 ) -> None:
     path = tmp_path / "x.csv"
@@ -85,7 +85,7 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
     assert (preview(path)["images"], preview(path)["range"]) == (10**9, "0 to 0")
 
 
-def test_no_images_at_all(tmp_path: Path) -> None:
+def test_not_images(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"\x89PNG\r\n")
     with pytest.raises(DataError, match="a PNG picture"):
@@ -96,7 +96,7 @@ def count(path: Path | str) -> int | None:
     return count_images(path)[0]
 
 
-def test_counting_by_the_header(tmp_path: Path) -> None:
+def test_count_from_the_header(tmp_path: Path) -> None:
     images = np.zeros((7, 2, 2), np.uint8)
     np.save(tmp_path / "x.npy", images)
     np.save(tmp_path / "none.npy", images[:0])
@@ -107,34 +107,32 @@ def test_counting_by_the_header(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("dtype", "itemsize"), [("u1", 1), ("f4", 4), ("f8", 8)])
 @pytest.mark.parametrize("n_images", [0, 7])
-def test_the_bytes_of_a_value(tmp_path: Path, dtype: str, itemsize: int, n_images: int) -> None:
+def test_bytes_per_value(tmp_path: Path, dtype: str, itemsize: int, n_images: int) -> None:
     np.save(tmp_path / "x.npy", np.zeros((n_images, 2, 2), dtype))
     assert count_images(tmp_path / "x.npy") == (n_images, itemsize)
 
 
 @pytest.mark.parametrize("row", ["7,0", "0.5,0.25", "7 0", "label,pixel0", "cat,255"])
 @pytest.mark.parametrize("n_rows", [1, 300, 54_321])
-def test_csv_is_counted_by_its_size_whatever_its_columns_are(
-    tmp_path: Path, row: str, n_rows: int
-) -> None:
+def test_count_of_csv_from_its_size(tmp_path: Path, row: str, n_rows: int) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(f"{row}\n".encode() * n_rows)
     assert count(path) == pytest.approx(n_rows, rel=0.06)  # two digits
 
 
-def test_only_the_end_of_a_compressed_csv_tells(tmp_path: Path) -> None:
+def test_compressed_csv_is_not_counted(tmp_path: Path) -> None:
     path = tmp_path / "x.csv.gz"
     path.write_bytes(gzip.compress(b"7,0\n" * 300))
     assert count(path) is None
 
 
 def test_standard_input_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", None)  # it is not even looked at
+    monkeypatch.setattr("sys.stdin", None)  # an access would fail
     assert count("-") is None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="this system has no named pipes")
-def test_a_pipe_is_not_counted_for_it_gives_its_rows_once() -> None:
+def test_pipe_is_not_counted() -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as pipe, os.fdopen(writer, "wb") as file:
         file.write(b"7,0\n" * 3)
@@ -144,18 +142,18 @@ def test_a_pipe_is_not_counted_for_it_gives_its_rows_once() -> None:
         assert len(pipe.read()) == 12
 
 
-def test_labels_are_not_looked_at(tmp_path: Path) -> None:
+def test_count_ignores_labels(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=np.zeros((7, 4), np.uint8), labels=[0.5] * 3)
     assert count(tmp_path / "x.npz") == 7
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "."])
-def test_what_cannot_be_counted(tmp_path: Path, name: str) -> None:
+def test_count_of_an_unreadable_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(OSError, match=r"No such file|directory|denied"):
         count(tmp_path / name)
 
 
-def test_what_is_no_images_is_not_counted(tmp_path: Path) -> None:
+def test_count_of_a_file_without_images(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"\x89PNG\r\n")
     with pytest.raises(DataError, match="a PNG picture"):

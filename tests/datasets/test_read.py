@@ -11,7 +11,7 @@ import xpnet.datasets
 from xpnet.datasets import read, stream
 
 shared = pytest.mark.skipif(
-    "XPNET_TEST_DATA" not in os.environ, reason="XPNET_TEST_DATA does not name the data's folder"
+    "XPNET_TEST_DATA" not in os.environ, reason="XPNET_TEST_DATA is not set"
 )
 
 
@@ -39,19 +39,19 @@ def test_the_public_names():
         ({"delimiter": '"'}, "`delimiter` must be one character .* got '\"'"),
     ],
 )
-def test_options_are_checked_at_once(options, message):
+def test_options_are_validated_immediately(options, message):
     with pytest.raises(ValueError, match=message):
         stream("nowhere", **options)
 
 
-def test_a_number_must_be_whole():
+def test_rows_must_be_an_integer():
     with pytest.raises(TypeError, match="float"):
         stream("nowhere", rows=1.5)
 
 
 @pytest.mark.parametrize("rows", [None, 0, 1, 999, 1000, 5000])
 @pytest.mark.parametrize("block_rows", [1, 7, 1000, 5000])
-def test_blocks_make_up_the_whole(rows, block_rows):
+def test_blocks_equal_the_whole(rows, block_rows):
     images, labels = read("sample", rows=rows)
     blocks = list(stream("sample", rows=rows, block_rows=block_rows))
     assert len(images) == min(1000, 1000 if rows is None else rows)
@@ -77,7 +77,7 @@ def test_files_are_closed_when_the_iterator_is_dropped(tmp_path):
     assert not path.exists()
 
 
-def test_a_directory_and_a_missing_file_keep_their_text(tmp_path):
+def test_directory_and_missing_file(tmp_path):
     with pytest.raises(IsADirectoryError, match="Is a directory"):
         read(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"No such file or directory: 'nowhere\.csv'"):
@@ -100,13 +100,13 @@ def traced():
     tracemalloc.stop()
 
 
-def test_a_stream_takes_bounded_memory(long_csv, traced):
+def test_stream_memory_is_bounded(long_csv, traced):
     n_rows = sum(len(images) for images, _ in stream(long_csv, block_rows=1000))
     assert n_rows == 20_000
     assert traced.get_traced_memory()[1] < 8_000_000
 
 
-def test_the_whole_takes_little_more_than_twice_itself(long_csv, traced):
+def test_read_memory_is_about_twice_the_array(long_csv, traced):
     images, _ = read(long_csv)
     assert images.nbytes == 20_000 * 784
     assert traced.get_traced_memory()[1] < 2.2 * images.nbytes + 20_000_000
@@ -146,7 +146,7 @@ def test_the_sample_is_a_part_of_the_training_images():
 
 
 @shared
-def test_floating_text_between_blanks():
+def test_floating_values_between_blanks():
     path = Path(os.environ["XPNET_TEST_DATA"]) / "usps" / "usps_zip.train.gz"
     images, labels = read(path, delimiter="space", floating=True, label="first", features=256)
     with gzip.open(path, "rt") as lines:

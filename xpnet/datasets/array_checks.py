@@ -1,4 +1,4 @@
-"""What an array of a file may be: images or labels. Every format's arrays come through here."""
+"""Validation of stored arrays as images or labels."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -6,152 +6,126 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.limits import check_held
-from xpnet.datasets.row_tables import Rows
+from xpnet.datasets.blocks import ImageBlocks, LabelBlocks
+from xpnet.datasets.limits import check_size
+from xpnet.datasets.stored_array import StoredArray, format_shape
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
-    from xpnet.datasets.read_options import Options
-    from xpnet.datasets.row_tables import Table
+    from xpnet.datasets.read_options import ReadOptions
     from xpnet.files import Source
 
-__all__ = ["image_dtype", "image_rows", "label_blocks"]
+__all__ = ["as_images", "as_labels", "image_dtype"]
 
 _FLOAT_BYTES = (2, 4, 8)
 _LARGEST_PIXEL = 255
 
 
-def image_rows(table: "Table", source: "Source", options: "Options") -> Rows:
-    """Read a table as images, in blocks.
+def as_images(array: StoredArray, source: "Source", options: "ReadOptions") -> ImageBlocks:
+    """Read an array as images: uint8, float32 or float64.
 
-    Parameters
-    ----------
-    table : Table
-        The array; uint8, float32 and float64 keep their dtype, float16 becomes float32, other
-        integers become uint8.
-    source : Source
-        The file that it comes from.
-    options : Options
-        `rows`, `block_rows`, `max_data_bytes` and, for the text of an error, `labels` are used.
-
-    Returns
-    -------
-    Rows
-        Blocks of images along the first axis, at least one.
+    float16 is converted to float32, and integers to uint8.
 
     Raises
     ------
     DataError
-        If the array has one dimension, another kind of dtype, or a row that is too large; from
-        the blocks, if it has an integer outside 0 to 255 or a value that is not finite.
+        If the array has one dimension, an unsupported dtype, or rows that are too large; from
+        the blocks, if an integer is outside 0 to 255 or a value is not finite.
     """
-    if len(table.shape) == 1:
+    if len(array.shape) == 1:
         hint = "these may be labels"
         if options.labels is not None:
             hint = f"is it swapped with the labels file {options.labels}?"
         msg = "not images"
-        raise DataError(msg, file=table.name, found="1 dimension", expected="2 to 4", hint=hint)
-    _check_kind(table)
-    check_held("image", table.row_bytes, source, options)
-    blocks = ((block, None) for block in _converted(table, options))
-    return Rows(blocks, table.shape[0], labelled=False, table=table)
+        raise DataError(msg, file=array.name, found="1 dimension", expected="2 to 4", hint=hint)
+    _check_dtype(array)
+    check_size("image", array.row_bytes, source, options)
+    blocks = ((block, None) for block in _checked_images(array, options))
+    return ImageBlocks(blocks, array.shape[0], labelled=False, array=array)
 
 
-def label_blocks(
-    table: "Table", options: "Options", images: str | None = None
-) -> Iterator[NDArray[np.uint8]]:
-    """Read a table as labels, in blocks.
+def as_labels(array: StoredArray, options: "ReadOptions", images: str | None = None) -> LabelBlocks:
+    """Read an array of shape (n,) or (n, 1) as labels, converted to uint8.
 
     Parameters
     ----------
-    table : Table
-        An array of whole numbers, integers or floating, of shape (n,) or (n, 1).
-    options : Options
+    array : StoredArray
+        Integers, or floating-point numbers with integer values.
+    options : ReadOptions
         `classes`, `rows` and `block_rows` are used.
     images : str, optional
-        The file of the images, if another one, for the text of an error.
+        The file of the images for errors, if the labels are in a separate file.
 
     Returns
     -------
-    iterator of ndarray of uint8, shape (n,)
-        Blocks of labels, at least one.
+    LabelBlocks
+        The labels, at least one block.
 
     Raises
     ------
     DataError
-        If the array has another shape or dtype; from the blocks, if it holds anything but labels.
+        If the array has another shape or dtype; from the blocks, if a value is not a label.
     """
-    if table.row_bytes != table.dtype.itemsize:
-        shown = " x ".join(map(str, table.shape))
+    if array.row_bytes != array.dtype.itemsize:
         msg = "not labels"
         raise DataError(
             msg,
-            file=table.name,
-            found=f"shape {shown}",
+            file=array.name,
+            found=f"shape {format_shape(array.shape)}",
             expected="1 dimension",
             hint=None if images is None else f"is it swapped with the images file {images}?",
         )
-    _check_kind(table)
-    return _checked_labels(table, options)
+    _check_dtype(array)
+    return LabelBlocks(_checked_labels(array, options), array.shape[0])
 
 
-def image_dtype(table: "Table") -> np.dtype[Any]:
-    """Return the dtype of a table's images: uint8, float32 or float64."""
-    if table.dtype.kind != "f":
+def image_dtype(array: StoredArray) -> np.dtype[Any]:
+    """Return the dtype of an array read as images: uint8, float32 or float64."""
+    if array.dtype.kind != "f":
         return np.dtype(np.uint8)
-    return np.promote_types(table.dtype.newbyteorder("="), np.float32)
+    return np.promote_types(array.dtype.newbyteorder("="), np.float32)
 
 
-def _checked_labels(table: "Table", options: "Options") -> Iterator[NDArray[np.uint8]]:
-    start = 0
-    for block in table.blocks(options):
-        values = block.reshape(-1)
-        with np.errstate(invalid="ignore"):  # NumPy warns of a signalling NaN
-            fits = (values >= 0) & (values <= options.largest_label) & (values == np.floor(values))
-        if not fits.all():
-            first = int(np.argmin(fits))
-            msg = f"label of row {start + first + 1}"
-            raise DataError(
-                msg,
-                file=table.name,
-                found=values[first],
-                expected=f"a whole number from 0 to {options.largest_label}",
-            )
-        yield values.astype(np.uint8, copy=False)
-        start += len(values)
-
-
-def _check_kind(table: "Table") -> None:
-    kind, size = table.dtype.kind, table.dtype.itemsize
+def _check_dtype(array: StoredArray) -> None:
+    kind, size = array.dtype.kind, array.dtype.itemsize
     if kind not in "uif" or (kind == "f" and size not in _FLOAT_BYTES):
+        expected = "uint8, float32, float64, or integers from 0 to 255"
         msg = "dtype of the array"
-        raise DataError(
-            msg,
-            file=table.name,
-            found=table.dtype,
-            expected="uint8, float32, float64, or integers from 0 to 255",
-        )
+        raise DataError(msg, file=array.name, found=array.dtype, expected=expected)
 
 
-def _converted(table: "Table", options: "Options") -> Iterator[NDArray[Any]]:
+def _checked_images(array: StoredArray, options: "ReadOptions") -> Iterator[NDArray[Any]]:
     start = 0
-    dtype = image_dtype(table)
-    for block in table.blocks(options):
+    dtype = image_dtype(array)
+    is_float = dtype.kind == "f"
+    for block in array.blocks(options):
         if block.dtype != np.uint8:
-            is_float = block.dtype.kind == "f"
-            fits = np.isfinite(block) if is_float else (block >= 0) & (block <= _LARGEST_PIXEL)
-            if not fits.all():
-                raise _pixel_error(table.name, block, fits, start)
+            is_valid = np.isfinite(block) if is_float else (block >= 0) & (block <= _LARGEST_PIXEL)
+            if not is_valid.all():
+                row, *pixel = map(int, np.unravel_index(int(np.argmin(is_valid)), block.shape))
+                place = ", ".join(str(index + 1) for index in pixel)
+                msg = f"pixel {place} of row {start + row + 1}"
+                raise DataError(
+                    msg,
+                    file=array.name,
+                    found=block[row, *pixel],
+                    expected="a finite number" if is_float else "0 to 255",
+                )
         yield block.astype(dtype, copy=False)
         start += len(block)
 
 
-def _pixel_error(name: str, block: NDArray[Any], fits: NDArray[np.bool_], start: int) -> DataError:
-    where = np.unravel_index(int(np.argmin(fits)), block.shape)
-    pixel = ", ".join(str(int(place) + 1) for place in where[1:])
-    return DataError(
-        f"pixel {pixel} of row {start + int(where[0]) + 1}",
-        file=name,
-        found=block[where],
-        expected="a finite number" if block.dtype.kind == "f" else "0 to 255",
-    )
+def _checked_labels(array: StoredArray, options: "ReadOptions") -> Iterator[NDArray[np.uint8]]:
+    start = 0
+    largest = options.largest_label
+    for block in array.blocks(options):
+        values = block.reshape(-1)
+        with np.errstate(invalid="ignore"):  # NumPy warns of signalling NaNs
+            is_valid = (values >= 0) & (values <= largest) & (values == np.floor(values))
+        if not is_valid.all():
+            row = int(np.argmin(is_valid))
+            expected = f"an integer from 0 to {largest}"
+            msg = f"label of row {start + row + 1}"
+            raise DataError(msg, file=array.name, found=values[row], expected=expected)
+        yield values.astype(np.uint8, copy=False)
+        start += len(values)

@@ -1,133 +1,90 @@
-"""Find what is wrong with a CSV line, once NumPy has refused the block that it is in."""
+"""Errors in the lines of a CSV file, located after NumPy has rejected a block of them."""
 
 import re
 from typing import TYPE_CHECKING
 
-from xpnet.datasets.csv_columns import split
+from xpnet.datasets.csv_columns import split_fields
 from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from xpnet.datasets.csv_columns import Layout
-    from xpnet.datasets.read_options import Options
+    from xpnet.datasets.csv_columns import CsvColumns
+    from xpnet.datasets.read_options import ReadOptions
 
-__all__ = ["check_first_line", "field_error", "find_fault", "header_error"]
+__all__ = ["check_first_line", "field_error", "find_error", "header_error"]
 
 _DELIMITERS = {";": "';'", "\t": "tab", "|": "'|'", ",": "comma", " ": "space"}
-_FLOAT32_MAX = 3.4028235677973366e38  # what rounds to the largest finite one, and no more
+_FLOAT32_END = 3.4028235677973366e38  # smaller numbers round to finite ones
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
-_QUICKLY_FINE = frozenset(map(str, range(256)))
-_LARGEST = 255
-_FLOAT_HINT = "try --float (in Python floating=True)"
+_NOT_FINITE = {"nan", "inf", "infinity"}
+_LARGEST_PIXEL = 255
+# A lookup is fast, and nearly all of thousands of fields are in this set.
+_VALID_FIELDS = frozenset(map(str, range(_LARGEST_PIXEL + 1)))
 
 
-def check_first_line(line: str, number: int, name: str, options: "Options") -> None:
-    """Refuse a first line that is a comment, or that only another delimiter would split.
-
-    Parameters
-    ----------
-    line, number : str, int
-        The first line that is not blank, and its number.
-    name : str
-        The file's name.
-    options : Options
-        `delimiter` is used.
+def check_first_line(line: str, number: int, name: str, options: "ReadOptions") -> None:
+    """Raise if the first line of the file `name` is a comment, or needs another delimiter.
 
     Raises
     ------
     DataError
-        If the line is such a one; the text names the other delimiter.
+        The message contains the delimiter to use.
     """
     if line.lstrip().startswith("#"):
         raise _comment_error(line, number, name)
-    if len(split(line, options.delimiter)) > 1:
+    if len(split_fields(line, options.delimiter)) > 1:
         return
-    for other, word in _DELIMITERS.items():
-        if other != options.delimiter and other in line.strip():
+    for delimiter, word in _DELIMITERS.items():
+        if delimiter != options.delimiter and delimiter in line.strip():
             used = _DELIMITERS.get(options.delimiter, quoted(options.delimiter))
             msg = f"no {used} between the values"
-            raise DataError(
-                msg,
-                file=name,
-                line=number,
-                found=quoted(line.strip()),
-                hint=f"try --delimiter {word} (in Python delimiter={other!r})",
-            )
+            hint = f"try --delimiter {word} (in Python delimiter={delimiter!r})"
+            raise DataError(msg, file=name, line=number, found=quoted(line.strip()), hint=hint)
 
 
-def find_fault(lines: "Iterable[tuple[int, str]]", layout: "Layout") -> DataError:
-    """Return the error about the first faulty line of a block.
-
-    Parameters
-    ----------
-    lines : iterable of tuple of int and str
-        The lines with their numbers.
-    layout : Layout
-        What a line should hold.
-
-    Returns
-    -------
-    DataError
-        What is wrong, with the line, and with the column if one field is to blame.
-    """
+def find_error(lines: "Iterable[tuple[int, str]]", columns: "CsvColumns") -> DataError:
+    """Return the error in the first invalid line of a block of numbered lines."""
     first, last = None, None
     for number, line in lines:
-        fault = _line_fault(line, number, layout)
-        if fault is not None:
-            return fault
+        error = _line_error(line, number, columns)
+        if error is not None:
+            return error
         first, last = first or number, number
     return DataError(
-        f"rows up to line {last} cannot be read as numbers", file=layout.name, line=first
+        f"rows up to line {last} cannot be read as numbers", file=columns.name, line=first
     )
 
 
-def header_error(line: str, number: int, layout: "Layout") -> DataError:
-    """Return the error about a header in the middle of a file."""
-    again = "" if layout.header is None else " again"
+def header_error(line: str, number: int, columns: "CsvColumns") -> DataError:
+    """Return the error for a header in the middle of a file."""
     return DataError(
-        f"header line{again}",
-        file=layout.name,
+        "header line" if columns.header is None else "repeated header line",
+        file=columns.name,
         line=number,
         found=quoted(line.strip()),
         expected="a row of values",
-        hint="was the file joined from several?",
+        hint="was the file concatenated from several?",
     )
 
 
-def field_error(field: str, line: int, place: int, layout: "Layout") -> DataError:
-    """Return the error about one field.
-
-    Parameters
-    ----------
-    field : str
-        The field's text.
-    line, place : int
-        The line's number, and the field's index in it.
-    layout : Layout
-        What the line should hold.
-
-    Returns
-    -------
-    DataError
-        What is wrong with the field.
-    """
+def field_error(field: str, line: int, index: int, columns: "CsvColumns") -> DataError:
+    """Return the error for the field at `index` of a line."""
     field = field.strip()
-    is_label = place == layout.label
-    largest = layout.options.largest_label if is_label else _LARGEST
-    whole = f"a whole number from 0 to {largest}"
+    is_label = index == columns.label
+    largest = columns.options.largest_label if is_label else _LARGEST_PIXEL
     number = float(field) if _NUMBER.fullmatch(field) else None
-    hint = None
-    if number is not None and not layout.options.floating and 0 <= number <= largest:
-        hint = None if is_label and number % 1 else _FLOAT_HINT
-    expected = whole
-    if layout.options.floating and not is_label:
+    expected, hint = f"an integer from 0 to {largest}", None
+    if columns.options.floating and not is_label:
         expected = "a finite number of float32" if number else "a finite number"
+    is_in_range = number is not None and 0 <= number <= largest
+    if is_in_range and not columns.options.floating and not (is_label and float(field) % 1):
+        hint = "try --float (in Python floating=True)"
     return DataError(
         ("label" if is_label else "pixel") + _complaint(field, number),
-        file=layout.name,
+        file=columns.name,
         line=line,
-        column=place + 1,
+        column=index + 1,
         found=quoted(field),
         expected=expected,
         hint=hint,
@@ -138,55 +95,47 @@ def _complaint(field: str, number: float | None) -> str:
     if not field:
         return " is missing"
     if "\0" in field:
-        return " holds a NUL byte"
+        return " contains a NUL byte"
     if any("\udc80" <= character <= "\udcff" for character in field):
         return " is not UTF-8 text"
-    if number is None and field.lower().strip("+-") not in {"nan", "inf", "infinity"}:
+    if number is None and field.lower().strip("+-") not in _NOT_FINITE:
         return " is not a number"
     return ""
 
 
-def _line_fault(line: str, number: int, layout: "Layout") -> DataError | None:
-    fields = split(line, layout.options.delimiter)
+def _line_error(line: str, number: int, columns: "CsvColumns") -> DataError | None:
+    fields = split_fields(line, columns.options.delimiter)
     if line.lstrip().startswith("#"):
-        return _comment_error(line, number, layout.name)
-    if layout.header is not None and layout.header.is_among([line]):
-        return header_error(line, number, layout)
+        return _comment_error(line, number, columns.name)
+    if columns.header is not None and columns.header.is_among([line]):
+        return header_error(line, number, columns)
     if line.count('"') % 2:
+        msg = "quote is not closed on its line"
+        return DataError(msg, file=columns.name, line=number, column=len(fields))
+    if len(fields) != columns.width:
+        is_delimiter_last = len(fields) == columns.width + 1 and not fields[-1].strip()
         return DataError(
-            "quote is not closed on its line", file=layout.name, line=number, column=len(fields)
+            "row is too short" if len(fields) < columns.width else "row is too long",
+            file=columns.name,
+            line=number,
+            found=f"{len(fields)} values",
+            expected=columns.width,
+            hint="the line ends in a delimiter" if is_delimiter_last else None,
         )
-    if len(fields) != layout.width:
-        return _width_fault(fields, number, layout)
-    for place, field in enumerate(fields):
-        # Nearly all of thousands of fields are found in the set, which is quick.
-        if field not in _QUICKLY_FINE and not _is_fine(field.strip(), place, layout):
-            return field_error(field, number, place, layout)
+    for index, field in enumerate(fields):
+        if field not in _VALID_FIELDS and not _is_valid(field.strip(), index, columns):
+            return field_error(field, number, index, columns)
     return None
 
 
-def _width_fault(fields: "Sequence[str]", number: int, layout: "Layout") -> DataError:
-    hint = None
-    if len(fields) == layout.width + 1 and not fields[-1].strip():
-        hint = "the line ends in a delimiter"
-    return DataError(
-        "row is too short" if len(fields) < layout.width else "row is too long",
-        file=layout.name,
-        line=number,
-        found=f"{len(fields)} values",
-        expected=layout.width,
-        hint=hint,
-    )
-
-
-def _is_fine(field: str, place: int, layout: "Layout") -> bool:
-    if place == layout.label and not layout.options.own_labels:
+def _is_valid(field: str, index: int, columns: "CsvColumns") -> bool:
+    if index == columns.label and not columns.options.own_labels:
         return True
     if not _NUMBER.fullmatch(field):
         return False
-    if layout.options.floating:
-        return abs(float(field)) < _FLOAT32_MAX
-    return field.removeprefix("+").isdigit() and float(field) <= _LARGEST
+    if columns.options.floating:
+        return abs(float(field)) < _FLOAT32_END
+    return field.removeprefix("+").isdigit() and float(field) <= _LARGEST_PIXEL
 
 
 def _comment_error(line: str, number: int, name: str) -> DataError:

@@ -1,16 +1,64 @@
-"""Tell a file's format by its first bytes, never by its name."""
+"""The data formats and their detection by the first bytes of a file, never by its name."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xpnet.datasets.array_checks import as_images, as_labels
+from xpnet.datasets.csv_file import open_csv_images, open_csv_labels
+from xpnet.datasets.idx import open_idx
+from xpnet.datasets.npz import open_npy, open_npz_images, open_npz_labels
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
+    from xpnet.datasets.blocks import ImageBlocks, LabelBlocks
+    from xpnet.datasets.read_options import ReadOptions
+    from xpnet.datasets.stored_array import StoredArray
     from xpnet.files import Source
 
-__all__ = ["format_of"]
+__all__ = ["FORMATS", "DataFormat", "detect_format"]
 
-_KNOWN = "a CSV, IDX, npy or npz file, each plain or gzip"
-_FOREIGN = {
+
+@dataclass(frozen=True)
+class DataFormat:
+    """A file format of images and labels.
+
+    Attributes
+    ----------
+    matches : callable
+        Return whether a file with these first bytes (8, or fewer at its end) has this format.
+    open_images : callable
+        Open a file of images, with labels if it contains them.
+    open_labels : callable
+        Open a file of labels. The last argument is the file of the images, for errors.
+    """
+
+    matches: Callable[[bytes], bool]
+    open_images: "Callable[[Source, ReadOptions], ImageBlocks]"
+    open_labels: "Callable[[Source, ReadOptions, str], LabelBlocks]"
+
+
+def _array_format(
+    matches: Callable[[bytes], bool], open_array: "Callable[[Source], StoredArray]"
+) -> DataFormat:
+    """Return a format whose files contain one array, of images or of labels."""
+    return DataFormat(
+        matches,
+        lambda source, options: as_images(open_array(source), source, options),
+        lambda source, options, images: as_labels(open_array(source), options, images),
+    )
+
+
+# The first match counts. IDX files begin with bytes that text does not contain; a wrong header is
+# reported by their reader.
+FORMATS = {
+    "npy": _array_format(lambda head: head.startswith(b"\x93NUMPY"), open_npy),
+    "npz": DataFormat(lambda head: head.startswith(b"PK"), open_npz_images, open_npz_labels),
+    "idx": _array_format(lambda head: min(head[:4]) < ord("\t"), open_idx),
+    "csv": DataFormat(lambda _: True, open_csv_images, open_csv_labels),
+}
+_SUPPORTED = "a CSV, IDX, npy or npz file, each plain or gzip"
+_UNSUPPORTED = {
     b"\xff\xfe": "UTF-16 text: save it as UTF-8",
     b"\xfe\xff": "UTF-16 text: save it as UTF-8",
     b"\x1f\x8b": "gzip in gzip: unpack it once",
@@ -26,36 +74,20 @@ _FOREIGN = {
 }
 
 
-def format_of(source: "Source") -> str:
-    """Return ``"csv"``, ``"idx"``, ``"npy"`` or ``"npz"``.
-
-    Parameters
-    ----------
-    source : Source
-        The open file, of which nothing has been read.
-
-    Returns
-    -------
-    str
-        The name of the format.
+def detect_format(source: "Source") -> str:
+    """Return the format of a file from which nothing has been read, a key of `FORMATS`.
 
     Raises
     ------
     DataError
-        If the file is empty, or of a kind that is not read.
+        If the file is empty, or in an unsupported format.
     """
     head = source.peek(8)[:8]
     if not head:
         msg = "file is empty"
-        raise DataError(msg, file=source.name, expected=_KNOWN)
-    if head.startswith(b"\x93NUMPY"):
-        return "npy"
-    if head.startswith(b"PK"):
-        return "npz"
-    for magic, hint in _FOREIGN.items():
+        raise DataError(msg, file=source.name, expected=_SUPPORTED)
+    for magic, hint in _UNSUPPORTED.items():
         if head.startswith(magic):
-            shown = head[: len(magic)].hex(" ")
-            msg = "unknown kind of file"
-            raise DataError(msg, file=source.name, found=shown, expected=_KNOWN, hint=hint)
-    # Text has no such bytes; what is wrong with the others, the IDX reader says.
-    return "idx" if min(head[:4]) < ord("\t") else "csv"
+            msg, found = "unknown file format", magic.hex(" ")
+            raise DataError(msg, file=source.name, found=found, expected=_SUPPORTED, hint=hint)
+    return next(name for name, data_format in FORMATS.items() if data_format.matches(head))

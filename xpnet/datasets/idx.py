@@ -1,10 +1,10 @@
-"""IDX, the format of the original MNIST files: a short header, then the bytes of the pixels."""
+"""IDX, the format of the original MNIST files: a short header and uint8 values."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xpnet.datasets.row_tables import Table
+from xpnet.datasets.stored_array import StoredArray
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
@@ -18,51 +18,32 @@ _MAGIC_BYTES = 4
 _LENGTH_BYTES = 4
 
 
-def open_idx(source: "Source") -> Table:
+def open_idx(source: "Source") -> StoredArray:
     """Read the header of an IDX file.
-
-    Parameters
-    ----------
-    source : Source
-        The open file, of which nothing has been read.
-
-    Returns
-    -------
-    Table
-        The array of uint8 that follows the header.
 
     Raises
     ------
     DataError
-        If the header is not that of an IDX file of uint8, or does not fit the file's size.
+        If the header is not valid, its type is not uint8, or the file has another size.
     """
     magic = source.read(_MAGIC_BYTES)
-    expected = "00 00 08 and the number of dimensions (IDX of uint8), or a CSV, npy or npz file"
+    shown = magic.hex(" ")
     if len(magic) < _MAGIC_BYTES or magic[:2] != b"\x00\x00":
         msg = "first bytes"
-        raise DataError(msg, file=source.name, found=magic.hex(" "), expected=expected)
+        expected = "00 00 08 and the number of dimensions (IDX of uint8), or a CSV, npy or npz file"
+        raise DataError(msg, file=source.name, found=shown, expected=expected)
     kind, n_dimensions = magic[2:]
     if kind != _UINT8:
-        shown = f"{kind:02x} in {magic.hex(' ')}"
-        msg = "IDX type code"
-        raise DataError(msg, file=source.name, found=shown, expected="08 (uint8)")
+        msg, found = "IDX type code", f"{kind:02x} in {shown}"
+        raise DataError(msg, file=source.name, found=found, expected="08 (uint8)")
     if not 1 <= n_dimensions <= _MAX_DIMENSIONS:
-        msg = "IDX number of dimensions"
-        raise DataError(
-            msg,
-            file=source.name,
-            found=f"{n_dimensions} in {magic.hex(' ')}",
-            expected=f"1 to {_MAX_DIMENSIONS}",
-        )
+        msg, found = "IDX number of dimensions", f"{n_dimensions} in {shown}"
+        raise DataError(msg, file=source.name, found=found, expected=f"1 to {_MAX_DIMENSIONS}")
     lengths = source.read(_LENGTH_BYTES * n_dimensions)
-    if len(lengths) < _LENGTH_BYTES * n_dimensions:
-        msg = "IDX header is cut off"
-        raise DataError(
-            msg,
-            file=source.name,
-            found=f"{len(magic + lengths)} bytes",
-            expected=f"{len(magic) + _LENGTH_BYTES * n_dimensions}",
-        )
+    n_bytes = _MAGIC_BYTES + _LENGTH_BYTES * n_dimensions
+    if _MAGIC_BYTES + len(lengths) < n_bytes:
+        msg, found = "truncated IDX header", f"{_MAGIC_BYTES + len(lengths)} bytes"
+        raise DataError(msg, file=source.name, found=found, expected=n_bytes)
     shape = tuple(np.frombuffer(lengths, ">u4").tolist())
-    size = None if source.size is None else source.size - len(magic + lengths)
-    return Table(source.name, source, shape, np.dtype(np.uint8), size)
+    size = None if source.size is None else source.size - n_bytes
+    return StoredArray(source.name, source, shape, np.dtype(np.uint8), size)

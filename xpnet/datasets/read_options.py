@@ -1,28 +1,34 @@
-"""What a caller may say about a data set, checked once."""
+"""Validation of the options for reading images and labels."""
 
 import os
 from dataclasses import dataclass
 from operator import index
 
-__all__ = ["FilePath", "Options"]
+__all__ = ["FilePath", "ReadOptions"]
 
 FilePath = str | os.PathLike[str]
 
-_LABEL_PLACES = ("auto", "first", "last", "none")
-_HEADERS = ("auto", "yes", "no")
+_WORDS = {"label": ("auto", "first", "last", "none"), "header": ("auto", "yes", "no")}
+_RANGES = {
+    "rows": (0, None),
+    "features": (1, None),
+    "classes": (1, 256),
+    "max_data_bytes": (1, None),
+    "block_rows": (1, None),
+}
 _DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """The options of `xpnet.datasets.read`, which documents them.
+class ReadOptions:
+    """The options of `xpnet.datasets.stream`, which documents them.
 
     Raises
     ------
     TypeError
-        If a number is not a whole number.
+        If a number is not an integer.
     ValueError
-        If an option has a value that it cannot have.
+        If an option has an invalid value.
     """
 
     labels: FilePath | None = None
@@ -38,17 +44,20 @@ class Options:
     block_rows: int = 4096
 
     def __post_init__(self) -> None:
-        _check_word("label", self.label, _LABEL_PLACES)
-        _check_word("header", self.header, _HEADERS)
-        _check_range("rows", self.rows, 0, None)
-        _check_range("features", self.features, 1, None)
-        _check_range("classes", self.classes, 1, 256)
-        _check_range("max_data_bytes", self.max_data_bytes, 1, None)
-        _check_range("block_rows", self.block_rows, 1, None)
+        for name, words in _WORDS.items():
+            if getattr(self, name) not in words:
+                msg = f"`{name}` must be one of {', '.join(words)}; got {getattr(self, name)!r}"
+                raise ValueError(msg)
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not low <= index(value) <= (high or index(value)):
+                rule = f"{low} to {high}" if high else f"at least {low}"
+                msg = f"`{name}` must be {rule}; got {value}"
+                raise ValueError(msg)
         delimiter = _DELIMITER_NAMES.get(self.delimiter, self.delimiter)
         if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n.+-_#':
             msg = (
-                "`delimiter` must be one character that is no part of a number, or one of "
+                "`delimiter` must be one character that cannot be part of a number, or one of "
                 f"tab, space, comma, semicolon; got {self.delimiter!r}"
             )
             raise ValueError(msg)
@@ -56,25 +65,10 @@ class Options:
 
     @property
     def own_labels(self) -> bool:
-        """Whether labels in the images' own file are of interest."""
+        """Whether to read labels from the file of the images."""
         return self.want_labels and self.labels is None
 
     @property
     def largest_label(self) -> int:
-        """The largest label that is not an error."""
+        """The largest valid label."""
         return 255 if self.classes is None else self.classes - 1
-
-
-def _check_word(name: str, word: str, words: tuple[str, ...]) -> None:
-    if word not in words:
-        msg = f"`{name}` must be one of {', '.join(words)}; got {word!r}"
-        raise ValueError(msg)
-
-
-def _check_range(name: str, value: int | None, low: int, high: int | None) -> None:
-    if value is None:
-        return
-    if index(value) < low or (high is not None and index(value) > high):
-        rule = f"at least {low}" if high is None else f"{low} to {high}"
-        msg = f"`{name}` must be {rule}; got {value}"
-        raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""The embedded digits: 1,000 of MNIST's, for a first try without any file."""
+"""The embedded sample: 1,000 digits of MNIST, for a first try without any file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xpnet.datasets.idx import open_idx
-from xpnet.datasets.read_options import Options
+from xpnet.datasets.read_options import ReadOptions
 from xpnet.files import open_source
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def sample() -> "tuple[NDArray[np.uint8], NDArray[np.uint8]]":
     Returns
     -------
     images : ndarray of uint8, shape (1000, 28, 28)
-        The pictures, 0 for the background and 255 for full ink.
+        The images, 0 for the background and 255 for full ink.
     labels : ndarray of uint8, shape (1000,)
         The digits, 0 to 9.
 
     Notes
     -----
-    Their source and licences are in the file NOTICE beside the data.
+    Sources and licences are in the file NOTICE beside the data.
 
     Examples
     --------
@@ -43,4 +43,4 @@ def sample() -> "tuple[NDArray[np.uint8], NDArray[np.uint8]]":
 
 def _read(path: Path) -> "NDArray[np.uint8]":
     with open_source(path) as source:
-        return np.concatenate(list(open_idx(source).blocks(Options())))
+        return np.concatenate(list(open_idx(source).blocks(ReadOptions())))

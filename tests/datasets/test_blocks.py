@@ -1,12 +1,11 @@
-"""Images and labels as two streams: neither is read to its end before the other."""
+"""Pairing of images and labels, neither of which is read to its end before the other."""
 
 from itertools import count, pairwise, repeat
 
 import numpy as np
 import pytest
 
-from xpnet.datasets.pairing import paired
-from xpnet.datasets.row_tables import Labels, Rows
+from xpnet.datasets.blocks import ImageBlocks, LabelBlocks, pair_blocks
 from xpnet.files import DataError
 
 NAMES = ("x.npy", "y.csv")
@@ -14,26 +13,26 @@ NAMES = ("x.npy", "y.csv")
 
 def images_of(*lengths, known=True):
     blocks = ((np.full((n, 2), i, np.uint8), None) for i, n in enumerate(lengths))
-    return Rows(blocks, sum(lengths) if known else None, labelled=False)
+    return ImageBlocks(blocks, sum(lengths) if known else None, labelled=False)
 
 
 def labels_of(*lengths, known=False):
     numbers = np.arange(sum(lengths), dtype=np.uint8)
     places = np.cumsum((0, *lengths))
     blocks = (numbers[start:end] for start, end in pairwise(places))
-    return Labels(blocks, sum(lengths) if known else None)
+    return LabelBlocks(blocks, sum(lengths) if known else None)
 
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("n_labels", [(6,), (1, 5), (4, 2), (1,) * 6, (0, 6), (5, 0, 1)])
-def test_blocks_of_other_lengths(known, n_labels):
-    pairs = list(paired(images_of(2, 3, 1), labels_of(*n_labels, known=known), NAMES, None))
+def test_blocks_of_different_lengths(known, n_labels):
+    pairs = list(pair_blocks(images_of(2, 3, 1), labels_of(*n_labels, known=known), NAMES, None))
     assert [labels.tolist() for _, labels in pairs] == [[0, 1], [2, 3, 4], [5]]
     assert [len(images) for images, _ in pairs] == [2, 3, 1]
 
 
 def test_no_images_and_no_labels():
-    (pair,) = paired(images_of(0), labels_of(0), NAMES, None)
+    (pair,) = pair_blocks(images_of(0), labels_of(0), NAMES, None)
     assert [len(x) for x in pair] == [0, 0]
 
 
@@ -50,10 +49,10 @@ def test_no_images_and_no_labels():
         (images_of(2, 2, known=False), labels_of(3), 4, (4, "3")),
     ],
 )
-def test_another_number_of_labels(images, labels, rows, found):
+def test_numbers_differ(images, labels, rows, found):
     n_images, n_labels = found
     with pytest.raises(DataError) as caught:
-        list(paired(images, labels, NAMES, rows))
+        list(pair_blocks(images, labels, NAMES, rows))
     assert str(caught.value) == (
         "x.npy: images and labels differ in number, "
         f"found {n_images} images, expected {n_labels} as in y.csv"
@@ -61,9 +60,11 @@ def test_another_number_of_labels(images, labels, rows, found):
 
 
 @pytest.mark.parametrize(("n_labels", "fits"), [(5, True), (4, False), (6, False)])
-def test_with_rows_the_labels_of_all_images_are_counted(n_labels, fits):
+def test_all_labels_are_counted_with_rows(n_labels, fits):
     blocks = images_of(2).blocks  # the first two rows of five images
-    pairs = paired(Rows(blocks, 5, labelled=False), labels_of(*[1] * n_labels), NAMES, 2)
+    pairs = pair_blocks(
+        ImageBlocks(blocks, 5, labelled=False), labels_of(*[1] * n_labels), NAMES, 2
+    )
     assert next(pairs)[1].tolist() == [0, 1]
     if fits:
         assert list(pairs) == []
@@ -73,20 +74,20 @@ def test_with_rows_the_labels_of_all_images_are_counted(n_labels, fits):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_labels_without_end_are_left_unread(known):
+def test_endless_labels_are_not_read(known):
     n_read = count()
     endless = (block for block, _ in zip(repeat(np.zeros(4, np.uint8)), n_read))
-    pairs = paired(images_of(3, 4, known=known), Labels(endless, None), NAMES, None)
+    pairs = pair_blocks(images_of(3, 4, known=known), LabelBlocks(endless, None), NAMES, None)
     with pytest.raises(DataError, match=r"found 7 images, expected more than 7 as in y\.csv"):
         list(pairs)
     assert next(n_read) <= 4
 
 
-def test_known_numbers_are_compared_before_anything_is_read():
+def test_known_numbers_are_compared_before_reading():
     def unread():
         pytest.fail("a block was read")
         yield
 
-    images, labels = Rows(unread(), 20, labelled=False), Labels(unread(), 10**10)
+    images, labels = ImageBlocks(unread(), 20, labelled=False), LabelBlocks(unread(), 10**10)
     with pytest.raises(DataError, match=r"found 20 images, expected 10000000000 as in y\.csv"):
-        paired(images, labels, NAMES, None)
+        pair_blocks(images, labels, NAMES, None)

@@ -1,4 +1,4 @@
-"""Tables in every layout that pandas writes are read as they were, or refused."""
+"""CSV files with every header and index that pandas writes, read correctly or rejected."""
 
 import math
 import warnings
@@ -19,7 +19,7 @@ BRIGHT = st.sampled_from([0, 0, 1, 9, 255])
 
 @st.composite
 def pictures(draw):
-    """Return square pictures: any pixels, few lit ones, a dark or a bright margin."""
+    """Return square images: any pixels, few lit pixels, a dark or a bright margin."""
     side, n_rows = draw(SIDES), draw(N_ROWS)
     x = draw(
         arrays(np.uint8, (n_rows, side, side), elements=st.one_of(BRIGHT, st.integers(0, 255)))
@@ -67,7 +67,7 @@ def has_lone_corner(images, labels, side):
     """Return whether the last (first) pixel looks like a label beside labels of 0.
 
     It is lit somewhere, its two neighbors never are, and neither is the label: by the values alone
-    nobody can tell the columns apart.
+    the columns cannot be distinguished.
     """
     size = math.isqrt(images.shape[1])
     corner, *around = (-1, -2, -1 - size) if side == "first" else (0, 1, size)
@@ -90,7 +90,7 @@ def has_lone_corner(images, labels, side):
     label=st.sampled_from(["auto", "auto", "right"]),
     header=st.sampled_from(["auto", "auto", "right"]),
 )
-def test_a_table_is_read_as_it_was_or_refused(
+def test_table_is_read_correctly_or_rejected(
     tmp_path_factory, *, images, data, side, kind, index, rows, knows_features, want_labels,
     floating, label, header,
 ):  # fmt: skip
@@ -113,7 +113,7 @@ def test_a_table_is_read_as_it_was_or_refused(
                 floating=floating,
             )
         except DataError:
-            event("refused")
+            event("rejected")
             return
     event("read")
     assert np.array_equal(found, images[:rows])
@@ -123,7 +123,7 @@ def test_a_table_is_read_as_it_was_or_refused(
 
 @pytest.mark.parametrize("side", ["first", "last", "none"])
 @pytest.mark.parametrize("kind", ["none", "numbers", "from 1", "floats", "label", "label from 1"])
-def test_what_pandas_writes_of_dark_pictures_is_read(tmp_path, side, kind):
+def test_dark_images_written_by_pandas(tmp_path, side, kind):
     images = np.zeros((20, 16), np.uint8)
     images[:, 5] = range(20)
     labels = np.arange(20, dtype=np.uint8) % 10
