@@ -89,13 +89,19 @@ def test_label_column_is_below_classes(write_table, labels):
         read(write_table(DARK, labels, "first"), classes=9)
 
 
-def test_ambiguous_label_column_shows_the_values(write, rejected):
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        ("004", "0 to 4 in column 1 and only 255 in column 17, of 3 rows"),
+        ("x", "nothing in column 1 and nothing in column 17, of 0 rows"),
+    ],
+)
+def test_ambiguous_label_column_shows_the_values(write, rejected, labels, found):
     row = ",".join(["255"] * 16)
     rejected(
-        write(f"0,{row}", f"0,{row}", f"4,{row}"),
-        ":1: ambiguous label column, first or last, found 17 values per row, 0 to 4 in "
-        "column 1 and only 255 in column 17, of 3 rows, use --label first, last or none (in "
-        "Python label='first')",
+        write(*[f"{label},{row}" for label in labels]),
+        f":1: ambiguous label column, first or last, found 17 values per row, {found}, use --label "
+        "first, last or none (in Python label='first')",
     )
 
 

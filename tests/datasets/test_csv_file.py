@@ -140,27 +140,23 @@ def test_unwanted_label_may_be_invalid(write, label, side, floating):
 
 
 @pytest.mark.parametrize(
-    ("row", "options", "message"),
+    ("row", "floating", "message"),
     [
-        ("1,2,3,nan,5", {}, f":4:4: pixel, found 'nan', expected {INTEGER}"),
-        ("1,2,3,nan,5", {"floating": True}, ":4:4: pixel, found 'nan', expected a finite number"),
-        ("7", {}, ":4: row is too short, found 1 values, expected 5"),
+        ("1,2,3,nan,5", False, f":2:4: pixel, found 'nan', expected {INTEGER}"),
+        ("abc,2,3,nan,5", False, f":2:4: pixel, found 'nan', expected {INTEGER}"),
+        ("1,2,0.5,nan,5", True, ":2:4: pixel, found 'nan', expected a finite number"),
+        ("1,2,0.5,x,5", True, ":2:4: pixel is not a number, found 'x', expected a finite number"),
+        ("7", False, ":2: row is too short, found 1 values, expected 5"),
     ],
 )
-def test_position_of_an_error_counts_an_unwanted_label(write, rejected, row, options, message):
-    rejected(write(f"{GOOD}{row}\n"), message, want_labels=False, **options)
+def test_position_of_an_error_counts_an_unwanted_label(write, rejected, row, floating, message):
+    rejected(write(f"{HEADER}{row}\n"), message, want_labels=False, floating=floating)
 
 
 def test_no_label_column(write):
     images, labels = read(write("pixel0,pixel1,pixel2,pixel3\n0,2,3,4\n"))
     assert images.tolist() == [[0, 2, 3, 4]]
     assert labels is None
-
-
-def test_no_header(write):
-    images, labels = read(write(ROWS), label="first")
-    assert images.tolist() == IMAGES
-    assert labels.tolist() == LABELS
 
 
 def test_header_repeated_in_the_middle(write, rejected):
@@ -201,7 +197,8 @@ def test_other_delimiter(write, content, character, hint, rejected):
     path = write(content.replace(",", character))
     first = content.partition("\n")[0].replace(",", character).replace("\t", r"\t")
     rejected(path, f":1: no comma between the values, found '{first}', try --delimiter {hint}")
-    assert read(path, delimiter=character, label="first")[0].tolist() == IMAGES
+    images, labels = read(path, delimiter=character, label="first")
+    assert (images.tolist(), labels.tolist()) == (IMAGES, LABELS)
 
 
 def test_delimiter_space(write):

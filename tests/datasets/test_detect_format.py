@@ -1,12 +1,15 @@
 import gzip
 import re
 
+import numpy as np
 import pytest
 
-from xpnet.datasets import read
+from xpnet.datasets import detect_format, read
+from xpnet.datasets.preview import preview
+from xpnet.datasets.stored_array import StoredArray
 from xpnet.files import DataError
 
-KNOWN = "expected a CSV, IDX, npy or npz file, each plain or gzip"
+KNOWN = "expected one of npy, npz, idx, csv, each plain or gzip"
 
 
 @pytest.mark.parametrize("content", [b"", gzip.compress(b"")], ids=["plain", "gzip"])
@@ -36,3 +39,20 @@ def test_other_kinds_of_files(tmp_path, content, shown, hint):
     message = f": unknown file format, found {shown}, {KNOWN}, {hint}"
     with pytest.raises(DataError, match=re.escape(message) + "$"):
         read(path)
+
+
+def test_format_is_one_function_and_one_entry(write, monkeypatch):
+    def open_raw(source):
+        n_rows, n_columns = source.read(6)[-2:]
+        return StoredArray(source.name, source, (n_rows, n_columns), np.dtype(np.uint8), None)
+
+    entry = detect_format.array_format("raw", lambda head: head.startswith(b"RAW1"), open_raw)
+    monkeypatch.setattr(detect_format, "FORMATS", (entry, *detect_format.FORMATS))
+    path = write(b"RAW1\2\3" + bytes(range(6)), name="images")
+    write(b"RAW1\2\1\7\0", name="labels")
+    images, values = read(path)
+    assert images.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert values.tolist() == [7, 0]
+    assert preview(path)["format"] == "raw"
+    with pytest.raises(DataError, match="file is empty, expected one of raw, npy"):
+        read(write(b""))

@@ -33,14 +33,6 @@ def memory_at_most(limit):
     assert peak <= limit
 
 
-@pytest.mark.parametrize("shape", [(3, 4), (3, 2, 2), (3, 1, 2, 2)])
-def test_images_keep_their_shape(write, shape):
-    images, labels = read(write(idx(*shape)))
-    assert images.tolist() == np.arange(12).reshape(shape).tolist()
-    assert images.dtype == np.uint8
-    assert labels is None
-
-
 def test_no_images(write):
     images, _ = read(write(idx(0, 28, 28)))
     assert images.shape == (0, 28, 28)

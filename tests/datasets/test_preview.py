@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -85,11 +86,17 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
     assert (preview(path)["images"], preview(path)["range"]) == (10**9, "0 to 0")
 
 
-def test_not_images(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"\x89PNG\r\n", "a PNG picture"), (b"\0\0\x08", "first bytes")]
+)
+@pytest.mark.parametrize("function", [preview, count_images])
+def test_not_images(
+    tmp_path: Path, function: Callable[[Path], object], content: bytes, message: str
+) -> None:
     path = tmp_path / "x"
-    path.write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(DataError, match="a PNG picture"):
-        preview(path)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        function(path)
 
 
 def count(path: Path | str) -> int | None:
@@ -151,13 +158,6 @@ def test_count_ignores_labels(tmp_path: Path) -> None:
 def test_count_of_an_unreadable_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(OSError, match=r"No such file|directory|denied"):
         count(tmp_path / name)
-
-
-def test_count_of_a_file_without_images(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"\x89PNG\r\n")
-    with pytest.raises(DataError, match="a PNG picture"):
-        count(path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs named pipes")

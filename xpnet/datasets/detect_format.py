@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xpnet.datasets.stored_array import StoredArray
     from xpnet.files import Source
 
-__all__ = ["FORMATS", "DataFormat", "detect_format"]
+__all__ = ["FORMATS", "DataFormat", "array_format", "detect_format"]
 
 
 @dataclass(frozen=True)
@@ -25,39 +25,42 @@ class DataFormat:
 
     Attributes
     ----------
+    name : str
+        The usual suffix.
     matches : callable
-        Return whether a file with these first bytes (8, or fewer at its end) has this format.
+        Returns whether a file with these first bytes (8, or fewer at its end) has this format.
     open_images : callable
-        Open a file of images, with labels if it contains them.
+        Opens a file of images, with labels if it contains them.
     open_labels : callable
-        Open a file of labels. The last argument is the file of the images, for errors.
+        Opens a file of labels. The last argument is the file of the images, for errors.
     """
 
+    name: str
     matches: Callable[[bytes], bool]
     open_images: "Callable[[Source, ReadOptions], ImageBlocks]"
     open_labels: "Callable[[Source, ReadOptions, str], LabelBlocks]"
 
 
-def _array_format(
-    matches: Callable[[bytes], bool], open_array: "Callable[[Source], StoredArray]"
+def array_format(
+    name: str, matches: Callable[[bytes], bool], open_array: "Callable[[Source], StoredArray]"
 ) -> DataFormat:
     """Return a format whose files contain one array, of images or of labels."""
     return DataFormat(
+        name,
         matches,
         lambda source, options: as_images(open_array(source), source, options),
         lambda source, options, images: as_labels(open_array(source), options, images),
     )
 
 
-# The first match counts. IDX files begin with bytes that text does not contain; a wrong header is
-# reported by their reader.
-FORMATS = {
-    "npy": _array_format(lambda head: head.startswith(b"\x93NUMPY"), open_npy),
-    "npz": DataFormat(lambda head: head.startswith(b"PK"), open_npz_images, open_npz_labels),
-    "idx": _array_format(lambda head: min(head[:4]) < ord("\t"), open_idx),
-    "csv": DataFormat(lambda _: True, open_csv_images, open_csv_labels),
-}
-_SUPPORTED = "a CSV, IDX, npy or npz file, each plain or gzip"
+# The first match counts. Text does not contain the first bytes of IDX files.
+FORMATS = (
+    array_format("npy", lambda head: head.startswith(b"\x93NUMPY"), open_npy),
+    DataFormat("npz", lambda head: head.startswith(b"PK"), open_npz_images, open_npz_labels),
+    array_format("idx", lambda head: min(head[:4]) < ord("\t"), open_idx),
+    DataFormat("csv", lambda _: True, open_csv_images, open_csv_labels),
+)
+# Files of other formats, and their remedies.
 _UNSUPPORTED = {
     b"\xff\xfe": "UTF-16 text: save it as UTF-8",
     b"\xfe\xff": "UTF-16 text: save it as UTF-8",
@@ -74,8 +77,8 @@ _UNSUPPORTED = {
 }
 
 
-def detect_format(source: "Source") -> str:
-    """Return the format of a file from which nothing has been read, a key of `FORMATS`.
+def detect_format(source: "Source") -> DataFormat:
+    """Return the format of a file from which nothing has been read.
 
     Raises
     ------
@@ -83,11 +86,12 @@ def detect_format(source: "Source") -> str:
         If the file is empty, or in an unsupported format.
     """
     head = source.peek(8)[:8]
+    expected = f"one of {', '.join(known.name for known in FORMATS)}, each plain or gzip"
     if not head:
         msg = "file is empty"
-        raise DataError(msg, file=source.name, expected=_SUPPORTED)
+        raise DataError(msg, file=source.name, expected=expected)
     for magic, hint in _UNSUPPORTED.items():
         if head.startswith(magic):
             msg, found = "unknown file format", magic.hex(" ")
-            raise DataError(msg, file=source.name, found=found, expected=_SUPPORTED, hint=hint)
-    return next(name for name, data_format in FORMATS.items() if data_format.matches(head))
+            raise DataError(msg, file=source.name, found=found, expected=expected, hint=hint)
+    return next(known for known in FORMATS if known.matches(head))

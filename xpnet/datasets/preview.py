@@ -6,7 +6,7 @@ from typing import Any
 
 from xpnet.datasets.array_checks import image_dtype
 from xpnet.datasets.blocks import ImageBlocks
-from xpnet.datasets.detect_format import FORMATS, detect_format
+from xpnet.datasets.detect_format import detect_format
 from xpnet.datasets.read import labels_beside
 from xpnet.datasets.read_options import FilePath, ReadOptions
 from xpnet.datasets.sample import SAMPLE_IMAGES
@@ -70,7 +70,7 @@ def preview(
         if not Path(path).is_file():  # a pipe cannot be read again
             raise
         with open_source(path) as source:
-            if detect_format(source) != "csv":
+            if detect_format(source).name != "csv":
                 raise
         # The file may contain fractions instead of integers.
         return _preview(path, replace(options, floating=True))
@@ -78,10 +78,10 @@ def preview(
 
 def _preview(path: FilePath, options: ReadOptions) -> dict[str, Any]:
     with open_source(path) as source:
-        name = detect_format(source)
-        images = FORMATS[name].open_images(source, options)
+        data_format = detect_format(source)
+        images = data_format.open_images(source, options)
         count = "not counted" if images.count is None else images.count
-        found = {"format": name, "images": count, **_describe(images)}
+        found = {"format": data_format.name, "images": count, **_describe(images)}
         beside = None if source.path is None else labels_beside(source.path)
     found.setdefault("labels", "none" if beside is None else str(beside))
     return found
@@ -143,9 +143,9 @@ def count_images(path: FilePath, *, max_data_bytes: int | None = None) -> tuple[
         return None, 1
     with open_source(path) as source:
         data_format = detect_format(source)
-        if data_format != "csv":
+        if data_format.name != "csv":
             options = ReadOptions(want_labels=False, max_data_bytes=max_data_bytes)
-            images = FORMATS[data_format].open_images(source, options)
+            images = data_format.open_images(source, options)
             return images.count, image_dtype(images.array).itemsize if images.array else 1
         if source.size is None:
             return None, 1

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import Block, ImageBlocks, pair_blocks
-from xpnet.datasets.detect_format import FORMATS, detect_format
+from xpnet.datasets.detect_format import detect_format
 from xpnet.datasets.limits import check_size
 from xpnet.datasets.read_options import FilePath, ReadOptions
 from xpnet.datasets.sample import SAMPLE_IMAGES
@@ -202,7 +202,7 @@ def _open(path: FilePath) -> "Source":
 
 
 def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
-    images = FORMATS[detect_format(source)].open_images(source, options)
+    images = detect_format(source).open_images(source, options)
     header = images.columns and images.columns.header
     if header and header.numbers and options.header == "auto":
         low, high = header.numbers
@@ -219,7 +219,7 @@ def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
     # The labels of all images: their number must match the file's, whatever `rows` is.
     all_rows = replace(options, rows=None)
     with open_source(path) as labels_source:
-        labels_format = FORMATS[detect_format(labels_source)]
+        labels_format = detect_format(labels_source)
         labels = labels_format.open_labels(labels_source, all_rows, source.name)
         yield from pair_blocks(images, labels, (source.name, str(path)), options.rows)
 
