@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import ImageBlocks, LabelBlocks
-from xpnet.datasets.limits import check_size
+from xpnet.datasets.limits import check_data_size
 from xpnet.datasets.stored_array import StoredArray, format_shape
 from xpnet.files import DataError
 
@@ -39,7 +39,7 @@ def as_images(array: StoredArray, source: "Source", options: "ReadOptions") -> I
         msg = "not images"
         raise DataError(msg, file=array.name, found="1 dimension", expected="2 to 4", hint=hint)
     _check_dtype(array)
-    check_size("image", array.row_bytes, source, options)
+    check_data_size("image", array.row_bytes, source, options)
     blocks = ((block, None) for block in _checked_images(array, options))
     return ImageBlocks(blocks, array.shape[0], labelled=False, array=array)
 

@@ -24,7 +24,7 @@ from xpnet.datasets.csv_header import (
     is_zero,
     named_columns,
 )
-from xpnet.datasets.limits import check_size
+from xpnet.datasets.limits import check_data_size
 from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _numbered_lines(source: "Source", options: "ReadOptions") -> Iterator[Line]:
             if len(line) > _SHORT_LINE_CHARACTERS:
                 n_fields = line.count(options.delimiter) + 1
                 what = f"line {number} of {n_fields:,} values,"
-                check_size(what, n_fields * _FIELD_BYTES, source, options)
+                check_data_size(what, n_fields * _FIELD_BYTES, source, options)
             n_rows += 1
             yield number, line
         elif number - n_rows > n_rows + _BLANK_LINES:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xpnet.files import Source
     from xpnet.files.opening import Readable
 
-__all__ = ["check_size", "copy_to_temporary_file"]
+__all__ = ["check_data_size", "copy_to_temporary_file"]
 
 # A compressed file that exceeds both the ratio and the size is a decompression bomb.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
@@ -24,7 +24,7 @@ _SPOOL_BYTES = 1 << 24
 _CHUNK_BYTES = 1 << 20
 
 
-def check_size(
+def check_data_size(
     what: str, n_bytes: int, source: "Source", options: "ReadOptions", *, is_partial: bool = False
 ) -> None:
     """Raise if data is too large to hold at once.
@@ -74,14 +74,14 @@ def copy_to_temporary_file(
     Raises
     ------
     DataError
-        If the content exceeds the limit of `check_size`. The message begins with `what`.
+        If the content exceeds the limit of `check_data_size`. The message begins with `what`.
     """
     spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 -- closed with the source
     copy = cast("IO[bytes]", source.closing.enter_context(spool))
     n_bytes = 0
     for chunk in iter(partial(stream.read, _CHUNK_BYTES), b""):
         n_bytes += len(chunk)
-        check_size(what, n_bytes, source, options, is_partial=True)
+        check_data_size(what, n_bytes, source, options, is_partial=True)
         try:
             copy.write(chunk)
             copy.flush()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xpnet.datasets.array_checks import as_images, as_labels
 from xpnet.datasets.blocks import ImageBlocks, LabelBlocks, pair_blocks
-from xpnet.datasets.limits import check_size, copy_to_temporary_file
+from xpnet.datasets.limits import check_data_size, copy_to_temporary_file
 from xpnet.datasets.stored_array import BLOCK_BYTES, StoredArray
 from xpnet.files import DataError
 from xpnet.files.npy import read_npy_header
@@ -157,7 +157,7 @@ class ColumnMajorArray(StoredArray):
     def _open_seekable(self, options: "ReadOptions") -> tuple[IO[bytes], int]:
         if self.offset is not None and self.source.file is not None:
             return self.source.file, self.offset
-        check_size(_COLUMN_MAJOR, self.total, self.source, options)
+        check_data_size(_COLUMN_MAJOR, self.total, self.source, options)
         # One more byte shows that there is more, and makes zipfile verify the checksum.
         stop = self.total + 1
         copy = copy_to_temporary_file(_COLUMN_MAJOR, self.stream, self.source, options, stop)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import Block, ImageBlocks, pair_blocks
 from xpnet.datasets.detect_format import detect_format
-from xpnet.datasets.limits import check_size
+from xpnet.datasets.limits import check_data_size
 from xpnet.datasets.read_options import FilePath, ReadOptions
 from xpnet.datasets.sample import SAMPLE_IMAGES
 from xpnet.files import DataWarning, open_source
@@ -118,7 +118,7 @@ def read(
     with _open(path) as source:
         for image_block, label_block in _blocks(source, options):
             n_bytes += image_block.nbytes
-            check_size("images", n_bytes, source, options, is_partial=True)
+            check_data_size("images", n_bytes, source, options, is_partial=True)
             images.append(image_block)
             if label_block is not None:
                 values.append(label_block)
