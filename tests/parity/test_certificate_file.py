@@ -245,7 +245,7 @@ def test_another_input_is_rejected(path, x, message):
         (b"a,b\n", "not a certificate, found first bytes 61 2c 62 0a, expected an npz file"),
         (npy(np.zeros(3)), "not a certificate, found first bytes 93 4e 55 4d, expected"),
         (b"PK\x03\x04" + bytes(50), "corrupt or truncated npz, found File is not a zip file, save"),
-        (b"PK\x03\x04" + b"PK\x05\x06" + bytes(18), "found a directory elsewhere than the end re"),
+        (b"PK\x03\x04" + b"PK\x05\x06" + bytes(18), "found a directory at another offset than in"),
         (b"PK\x03\x04" + b"PK\x05\x06" + b"\1" * 16 + bytes(2), "found Bad offset for central di"),
     ],
 )
@@ -391,10 +391,10 @@ def test_an_encrypted_member_is_rejected(path):
     content[6] |= 1
     content[content.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
-    refused(path, "compressed in another way than .*, or encrypted, found 'certificate.npy'")
+    refused(path, "npz member with an unsupported compression, or encrypted, found 'certificate")
 
 
 def test_a_member_twice_is_rejected(path):
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("stage_0.npy", b"")
-    refused(path, "member twice, found 'stage_0.npy'")
+    refused(path, "duplicate npz member, found 'stage_0.npy'")

@@ -1,12 +1,11 @@
 """Dependence of a row's outputs on the batch size and on its place in the batch."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from operator import index
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, current_device
 from xpnet.arrays.transfer import to_numpy
@@ -23,24 +22,12 @@ _MAX_PLACES = 256
 
 @dataclass(frozen=True)
 class Movement:
-    """Differences between several computations of one row's outputs.
+    """Differences between several computations of one row's outputs."""
 
-    Attributes
-    ----------
-    computations : int
-        Number of computations.
-    results : int
-        Number of results that differ bitwise.
-    largest_difference : float
-        Largest absolute difference from the first result; 0 if all are the same.
-    largest_ulp : float
-        The same in units in the last place of the first result.
-    """
-
-    computations: int
-    results: int
-    largest_difference: float
-    largest_ulp: float
+    computations: int  # their number
+    results: int  # number of results that differ bitwise
+    largest_difference: float  # absolute, from the first result; 0 if all are the same
+    largest_ulp: float  # the same in units in the last place of the first result
 
 
 @dataclass(frozen=True)
@@ -114,7 +101,14 @@ def batch_sensitivity(
         msg = f"`sizes` must be from 1 to {n_rows}, the number of images; got {found}"
         raise ValueError(msg)
     with current_device(rows):
-        invariant = _batch_invariant_forward(network)
+        compute, n_at_a_time = invariant_batches(network, lambda _network, _rows, y: y)
+
+        def invariant(rows: Any) -> Any:
+            """Return the outputs as with ``batch_invariant=True``."""
+            starts = range(0, rows.shape[0], n_at_a_time)
+            parts = [compute(rows[start : start + n_at_a_time, :]) for start in starts]
+            return array_namespace(*parts).concat(parts)
+
         n_in_tile = min(n_rows, _MAX_PLACES)
         tile, places = rows[:n_in_tile, :], range(n_in_tile)
         return BatchSensitivity(
@@ -126,36 +120,17 @@ def batch_sensitivity(
         )
 
 
-def _batch_invariant_forward(network: Network) -> Callable[[Any], Any]:
-    """Return a forward pass that computes as ``batch_invariant=True`` does."""
-    compute, n_at_a_time = invariant_batches(network, lambda _network, _rows, y: y)
-
-    def outputs(rows: Any) -> Any:
-        starts = range(0, rows.shape[0], n_at_a_time)
-        parts = [compute(rows[start : start + n_at_a_time, :]) for start in starts]
-        return array_namespace(*parts).concat(parts)
-
-    return outputs
-
-
 def _with_first_at(rows: Any, place: int) -> Any:
     """Return the rows with the first one moved to another place."""
     return array_namespace(rows).concat((rows[1 : place + 1, :], rows[:1, :], rows[place + 1 :, :]))
 
 
 def _movement(outputs: Iterable[Any]) -> Movement:
+    """Return the differences between computations; those of finite numbers are measured."""
     results = [to_numpy(y) for y in outputs]
     distinct = {y.tobytes(): y for y in results}
-    differences = [_difference(results[0], y) for y in distinct.values()]
-    largest, ulp = (max(column) for column in zip(*differences, strict=True))
-    return Movement(len(results), len(distinct), largest, ulp)
-
-
-def _difference(expected: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:
-    """Return the largest difference of finite numbers, absolute and in ULP."""
-    ulp = np.spacing(np.abs(expected)).astype(np.float64)
-    expected, y = expected.astype(np.float64), y.astype(np.float64)
-    is_finite = np.isfinite(expected) & np.isfinite(y)
-    difference = np.abs(np.where(is_finite, y, 0.0) - np.where(is_finite, expected, 0.0))
-    in_ulp = difference / np.where(is_finite, ulp, 1.0)
-    return float(np.max(difference)), float(np.max(in_ulp))
+    y, first = np.stack(list(distinct.values())).astype(np.float64), results[0].astype(np.float64)
+    is_finite = np.isfinite(first) & np.isfinite(y)
+    difference = np.abs(np.where(is_finite, y, 0.0) - np.where(is_finite, first, 0.0))
+    in_ulp = difference / np.where(is_finite, np.spacing(np.abs(results[0])), 1.0)
+    return Movement(len(results), len(distinct), float(np.max(difference)), float(np.max(in_ulp)))

@@ -1,7 +1,8 @@
 """Candidates for a comparison with the true values: networks, or recorded results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +18,6 @@ from xpnet.parity.bounds.error_bound import StageReference, row_chunks, stage_na
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.stage_statistics import (
     Agreement,
-    StageAgreement,
     compare_predictions,
     compare_stage,
     no_results,
@@ -47,11 +47,10 @@ def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any]
     tuple of array of shape (n, width)
         The preprocessed inputs, then the results of each layer, as NumPy arrays.
     """
-    parts, start = [], 0
-    for chunk in row_chunks(rows):
+    parts = []
+    for start, chunk in row_chunks(rows):
         with counting_from(start):
             parts.append([to_numpy(y) for y in _results_on_device(network, chunk)])
-        start += len(chunk)
     return tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
 
 
@@ -69,25 +68,19 @@ def on_backend(network: Network, backend: Backend, /) -> Network:
 
 def check_candidate(network: Network, candidate: Network, *, outputs_only: bool = False) -> None:
     """Raise ValueError unless the results of two networks can be compared."""
-    expected, found = _comparable_facts(network), _comparable_facts(candidate)
-    if outputs_only:
-        expected.pop("layers as wide as")
-    for name, value in expected.items():
-        if found[name] != value:
-            hint = " (outputs_only=True leaves them out)" if name.startswith("layers") else ""
-            msg = f"`candidates` must have {name} {value}, as the network{hint}; got {found[name]}"
-            raise ValueError(msg)
-
-
-def _comparable_facts(network: Network) -> dict[str, Any]:
-    """Return the facts that two networks must have in common to be compared, by name."""
-    return {
-        "n_in": network.n_in,
-        "n_out": network.n_out,
-        "output": network.output,
-        "classes": list(network.classes or range(network.n_classes)),
-        "layers as wide as": [layer.n_out for layer in network.layers],
+    facts: dict[str, Callable[[Network], Any]] = {
+        **{name: attrgetter(name) for name in ("n_in", "n_out", "output")},
+        "classes": lambda x: list(x.classes or range(x.n_classes)),
+        "layers as wide as": lambda x: [layer.n_out for layer in x.layers],
     }
+    if outputs_only:
+        facts.pop("layers as wide as")
+    for name, fact in facts.items():
+        expected, found = fact(network), fact(candidate)
+        if found != expected:
+            hint = " (outputs_only=True leaves them out)" if name.startswith("layers") else ""
+            msg = f"`candidates` must have {name} {expected}, as the network{hint}; got {found}"
+            raise ValueError(msg)
 
 
 class CandidateComparison:
@@ -124,9 +117,8 @@ class CandidateComparison:
     ) -> tuple[NDArray[Any], Agreement]:
         """Return the predicted class ids of some rows, from index `start`, and their agreement.
 
-        `stages` are the true values of each stage and their bounds. With `closely`, the
-        preprocessed inputs are compared too, and each layer by itself from the inputs that the
-        candidate gave it.
+        With `closely`, the preprocessed inputs are compared too, and each layer by itself from
+        the inputs that the candidate gave it.
         """
         candidate = self._candidate
         if isinstance(candidate, Network):
@@ -136,37 +128,25 @@ class CandidateComparison:
         else:
             faults = [""] * len(candidate)
             results = [stage[start : start + len(rows)] for stage in candidate]
-        found = []
+        found, precision = [], self._propagation.precision
         for i in self._compared:
             # From the end: a candidate with other layers has only the last stage in common.
-            k = i - len(stages)
-            agreement = no_results(self._names[i], faults[k])
+            k, name = i - len(stages), self._names[i]
+            agreement = no_results(name, faults[k])
             if not faults[k] and (closely or i > 0):
-                agreement = self._compare_stage(i, results[k], stages[i], start)
+                agreement = compare_stage(name, results[k], *stages[i], precision, first_row=start)
             if i - 1 in self._compared:
-                alone = no_results(self._names[i])
-                if closely:
-                    alone = self._compare_layer_alone(i, results[k - 1], results[k], start)
+                alone = no_results(name)
+                layer, given, y = self._network.layers[i - 1], results[k - 1], results[k]
+                # Otherwise, the shape is a fault of the stage already.
+                if closely and (given.shape[1:], y.shape[1:]) == ((layer.n_in,), (layer.n_out,)):
+                    if precision.name == "float64":
+                        given, y = (x[:_ROWS_IN_EXTENDED_PRECISION] for x in (given, y))
+                    expected = self._propagation.layer_alone(i, given)
+                    alone = compare_stage(name, y, *expected, precision, first_row=start)
                 agreement = replace(agreement, alone=alone)
             found.append(agreement)
-        ids, predictions = compare_predictions(self._network, results[-1], *stages[-1])
-        return ids, replace(predictions, stages=tuple(found))
-
-    def _compare_stage(
-        self, i: int, result: NDArray[Any], expected: StageReference, start: int
-    ) -> StageAgreement:
-        precision = self._propagation.precision
-        return compare_stage(self._names[i], result, *expected, precision, first_row=start)
-
-    def _compare_layer_alone(
-        self, i: int, given: NDArray[Any], result: NDArray[Any], start: int
-    ) -> StageAgreement:
-        layer = self._network.layers[i - 1]
-        if given.shape[1:] != (layer.n_in,) or result.shape[1:] != (layer.n_out,):
-            return no_results(self._names[i])  # a fault of the stage already
-        if self._propagation.precision.name == "float64":
-            given, result = (x[:_ROWS_IN_EXTENDED_PRECISION] for x in (given, result))
-        return self._compare_stage(i, result, self._propagation.layer_alone(i, given), start)
+        return compare_predictions(found, self._network, results[-1], *stages[-1])
 
 
 def _check_recorded_stages(stages: Any, n_stages: int, n_rows: int) -> None:

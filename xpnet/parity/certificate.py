@@ -108,16 +108,9 @@ def certify(
     >>> from xpnet.parity import stage_results
     >>> network = Network.from_arrays({"W1": np.eye(2), "b1": np.zeros(2)})
     >>> x = np.asarray([[1.0, 2.0]])
-    >>> certificate = certify(
-    ...     network,
-    ...     x,
-    ...     stage_results(network, x),
-    ...     device="cpu",
-    ...     hardware="a processor",
-    ...     library="numpy",
-    ...     library_version=np.__version__,
-    ...     compute_type="float64",
-    ... )
+    >>> where = {"device": "cpu", "hardware": "a processor", "library": "numpy"}
+    >>> how = {"library_version": np.__version__, "compute_type": "float64"}
+    >>> certificate = certify(network, x, stage_results(network, x), **where, **how)
     >>> certificate.stages[1]
     array([[1., 2.]])
 

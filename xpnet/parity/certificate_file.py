@@ -23,6 +23,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,6 @@ from xpnet.parity.certificate import (
     FACTS,
     MAX_BYTES,
     Certificate,
-    StageForm,
     is_printable,
     stage_forms,
 )
@@ -130,26 +130,11 @@ def read_certificate(path: str | PathLike[str], network: Network, x: Any) -> Cer
         format, or was recorded with another network or input; the message names the first
         difference.
     """
-    file, x = fspath(path), as_array(x)
+    x = as_array(x)
     with ExitStack() as closing:
-        members = open_npz_members(io.BytesIO(_content(path)), file, closing)
-        text = _read_text(members, "certificate", _MAX_CHARACTERS, file)
-        description = _parse(text, file)
-        digest = _read_text(members, "sha256", _HEX_DIGITS, file)
-        _check_digest("the description", digest, sha256([text.encode()]), file)
-        parts = {name: _part(description, name, file) for name in _PARTS}
-        _check_names(FACTS, parts["facts"], "facts of the certificate", file)
-        _check_same("network", parts["network"], network_fingerprint(network), file)
-        _check_same("input", parts["input"], input_fingerprint(x), file)
-
-        forms = {f"stage_{i}": form for i, form in enumerate(stage_forms(network, x.shape[0]))}
-        names = ("certificate", "sha256", *forms)
-        _check_names(names, members, "members of the certificate", file)
-        _check_names(forms, parts["stages"], "stages of the certificate", file)
-        stages = {name: _read_stage(members, name, form, file) for name, form in forms.items()}
-    for name, stage in stages.items():
-        _check_digest(f"member {name!r}", parts["stages"][name], sha256_of_array(stage), file)
-    return Certificate(tuple(stages.values()), parts["network"], parts["input"], parts["facts"])
+        content, file = io.BytesIO(_content(path)), fspath(path)
+        members = open_npz_members(content, file, closing)
+        return _CertificateFile(members, file).read(network, x)
 
 
 def _content(path: str | PathLike[str]) -> bytearray:
@@ -167,97 +152,114 @@ def _content(path: str | PathLike[str]) -> bytearray:
     return content
 
 
-def _read_text(members: Mapping[str, NpzMember], name: str, limit: int, file: str) -> str:
-    """Return a member that is a string of at most `limit` characters."""
-    header = _read_header(members, name, file)
-    if header.dtype.str[:2] != "<U" or header.shape or header.total > 4 * limit:
-        raise _form_error(name, header, f"a string of at most {limit} characters", file)
-    return members[name].rest(header.total).decode("utf-32-le", "replace")
+@dataclass(frozen=True)
+class _CertificateFile:
+    """Members of a file that is validated while it is read; all methods raise DataError."""
 
+    members: Mapping[str, NpzMember]
+    file: str
 
-def _read_stage(
-    members: Mapping[str, NpzMember], name: str, form: StageForm, file: str
-) -> NDArray[Any]:
-    """Return a member that is a little-endian, row-major array of this dtype and shape."""
-    header = _read_header(members, name, file)
-    dtype, shape = np.dtype(form[0]).newbyteorder("<"), form[1]
-    if (header.dtype, header.shape, header.is_fortran) != (dtype, shape, False):
-        by = " x ".join(map(str, shape))
-        raise _form_error(name, header, f"{form[0]}, {by}, little-endian, by rows", file)
-    array = np.frombuffer(members[name].rest(header.total), dtype).reshape(shape)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    def read(self, network: Network, x: Any) -> Certificate:
+        """Return the certificate of a network and an input."""
+        text = self._text("certificate", _MAX_CHARACTERS)
+        description = self._parse(text)
+        recorded = self._text("sha256", _HEX_DIGITS)
+        self._check_digest("the description", recorded, sha256([text.encode()]))
+        parts = {name: self._part(description, name) for name in _PARTS}
+        self._check_names(FACTS, parts["facts"], "facts of the certificate")
+        self._check_same("network", parts["network"], network_fingerprint(network))
+        self._check_same("input", parts["input"], input_fingerprint(x))
 
+        forms = {f"stage_{i}": form for i, form in enumerate(stage_forms(network, x.shape[0]))}
+        names = ("certificate", "sha256", *forms)
+        self._check_names(names, self.members, "members of the certificate")
+        self._check_names(forms, parts["stages"], "stages of the certificate")
+        stages = {name: self._stage(name, *form) for name, form in forms.items()}
+        for name, stage in stages.items():
+            self._check_digest(f"member {name!r}", parts["stages"][name], sha256_of_array(stage))
+        return Certificate(tuple(stages.values()), parts["network"], parts["input"], parts["facts"])
 
-def _read_header(members: Mapping[str, NpzMember], name: str, file: str) -> NpyHeader:
-    if name not in members:
-        msg = f"no member {name!r}"
-        raise DataError(msg, file=file, expected=_EXPECTED)
-    return read_npy_header(members[name], file)
+    def _text(self, name: str, limit: int) -> str:
+        """Return a member that is a string of at most `limit` characters."""
+        header = self._header(name)
+        if header.dtype.str[:2] != "<U" or header.shape or header.total > 4 * limit:
+            raise self._form_error(name, header, f"a string of at most {limit} characters")
+        return self.members[name].rest(header.total).decode("utf-32-le", "replace")
 
+    def _stage(self, name: str, dtype_name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return a member that is a little-endian, row-major array of this dtype and shape."""
+        header, dtype = self._header(name), np.dtype(dtype_name).newbyteorder("<")
+        if (header.dtype, header.shape, header.is_fortran) != (dtype, shape, False):
+            by = " x ".join(map(str, shape))
+            raise self._form_error(name, header, f"{dtype_name}, {by}, little-endian, by rows")
+        array = np.frombuffer(self.members[name].rest(header.total), dtype).reshape(shape)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
 
-def _form_error(name: str, header: NpyHeader, expected: str, file: str) -> DataError:
-    order = ", by columns" if header.is_fortran else ""
-    found = quoted(f"{header.dtype.str} {header.shape}{order}")
-    what = f"member {name!r} has another form"
-    return DataError(what, file=file, found=found, expected=expected)
+    def _header(self, name: str) -> NpyHeader:
+        if name not in self.members:
+            msg = f"no member {name!r}"
+            raise DataError(msg, file=self.file, expected=_EXPECTED)
+        return read_npy_header(self.members[name], self.file)
 
+    def _form_error(self, name: str, header: NpyHeader, expected: str) -> DataError:
+        order = ", by columns" if header.is_fortran else ""
+        found = quoted(f"{header.dtype.str} {header.shape}{order}")
+        what = f"member {name!r} has another form"
+        return DataError(what, file=self.file, found=found, expected=expected)
 
-def _parse(text: str, file: str) -> dict[str, Any]:
-    """Return the description, after validation of its format and version."""
-    try:
-        description = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        msg = "the member 'certificate' is not JSON"
-        raise DataError(msg, file=file, found=str(error)) from None
-    if not isinstance(description, dict) or description.get("format") != _FORMAT:
-        msg = "not a certificate"
-        raise DataError(msg, file=file, expected=f"JSON of the format {_FORMAT!r}")
-    version = description.get("version")
-    if type(version) is not int or version != _VERSION:
-        is_newer = type(version) is int and version > _VERSION
-        hint = "use a newer xpnet" if is_newer else "record it again"
-        what, expected = "version of the format", f"{_VERSION}, which this xpnet reads"
-        raise DataError(what, file=file, found=repr(version), expected=expected, hint=hint)
-    return description
+    def _parse(self, text: str) -> dict[str, Any]:
+        """Return the description, after validation of its format and version."""
+        try:
+            description = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            msg = "the member 'certificate' is not JSON"
+            raise DataError(msg, file=self.file, found=str(error)) from None
+        if not isinstance(description, dict) or description.get("format") != _FORMAT:
+            msg = "not a certificate"
+            raise DataError(msg, file=self.file, expected=f"JSON of the format {_FORMAT!r}")
+        version = description.get("version")
+        if type(version) is not int or version != _VERSION:
+            is_newer = type(version) is int and version > _VERSION
+            hint = "use a newer xpnet" if is_newer else "record it again"
+            what, expected = "version of the format", f"{_VERSION}, which this xpnet reads"
+            found = repr(version)
+            raise DataError(what, file=self.file, found=found, expected=expected, hint=hint)
+        return description
 
+    def _part(self, description: Mapping[str, Any], name: str) -> dict[str, str]:
+        """Return a part of the description, after validation that its values are printable."""
+        part = description.get(name)
+        if not isinstance(part, dict) or not all(map(is_printable, part.values())):
+            what, expected = f"{name!r} in the certificate", "a JSON object of printable strings"
+            raise DataError(what, file=self.file, expected=expected)
+        return part
 
-def _part(description: Mapping[str, Any], name: str, file: str) -> dict[str, str]:
-    """Return a part of the description, after validation that its values are printable."""
-    part = description.get(name)
-    if not isinstance(part, dict) or not all(map(is_printable, part.values())):
-        what, expected = f"{name!r} in the certificate", "a JSON object of printable strings"
-        raise DataError(what, file=file, expected=expected)
-    return part
+    def _check_digest(self, what: str, recorded: str, present: str) -> None:
+        if recorded != present:
+            what, found = f"{what} was changed after it was recorded", f"SHA-256 {present[:12]}"
+            expected, hint = recorded[:12], "record it again"
+            raise DataError(what, file=self.file, found=found, expected=expected, hint=hint)
 
+    def _check_same(
+        self, part: str, recorded: Mapping[str, str], present: Mapping[str, str]
+    ) -> None:
+        """Raise at the first fact in which two fingerprints differ."""
+        for name in (*present, *recorded):
+            if recorded.get(name) != present.get(name):
+                what = f"recorded with another {part}: {name.replace('sha256', 'values')}"
+                found, expected = (_shortened(x.get(name, "nothing")) for x in (recorded, present))
+                expected = f"{expected}, as the {part} given here has"
+                hint = f"give the {part} of the recording, or record again"
+                raise DataError(what, file=self.file, found=found, expected=expected, hint=hint)
 
-def _check_digest(what: str, recorded: str, present: str, file: str) -> None:
-    if recorded != present:
-        what, found = f"{what} was changed after it was recorded", f"SHA-256 {present[:12]}"
-        hint = "record it again"
-        raise DataError(what, file=file, found=found, expected=recorded[:12], hint=hint)
-
-
-def _check_same(
-    part: str, recorded: Mapping[str, str], present: Mapping[str, str], file: str
-) -> None:
-    """Raise DataError at the first fact in which two fingerprints differ."""
-    for name in (*present, *recorded):
-        if recorded.get(name) != present.get(name):
-            what = f"recorded with another {part}: {name.replace('sha256', 'values')}"
-            found, expected = (_shortened(x.get(name, "nothing")) for x in (recorded, present))
-            expected = f"{expected}, as the {part} given here has"
-            hint = f"give the {part} of the recording, or record again"
-            raise DataError(what, file=file, found=found, expected=expected, hint=hint)
+    def _check_names(self, expected: Iterable[str], names: Iterable[str], what: str) -> None:
+        missing, extra = sorted(set(expected) - set(names)), sorted(set(names) - set(expected))
+        parts = [f"without {', '.join(missing)}"] * bool(missing)
+        parts += [f"with {', '.join(extra)} besides"] * bool(extra)
+        if parts:
+            raise DataError(what, file=self.file, found=" and ".join(parts))
 
 
 def _shortened(fact: str) -> str:
     is_digest = len(fact) == _HEX_DIGITS and not set(fact) - set("0123456789abcdef")
     return f"SHA-256 {fact[:12]}" if is_digest else fact
-
-
-def _check_names(expected: Iterable[str], names: Iterable[str], what: str, file: str) -> None:
-    missing, extra = sorted(set(expected) - set(names)), sorted(set(names) - set(expected))
-    parts = [f"without {', '.join(missing)}"] * bool(missing)
-    parts += [f"with {', '.join(extra)} besides"] * bool(extra)
-    if parts:
-        raise DataError(what, file=file, found=" and ".join(parts))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from xpnet.arrays.ranges import without_overflow
 from xpnet.formats.model_file import ModelFile
 from xpnet.formats.torch import TORCH_ACTIVATIONS
-from xpnet.networks.dense import Dense
 from xpnet.networks.execution import layer_results, preprocessed
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.rounding import in_float64
@@ -37,24 +36,13 @@ _DTYPES = {
 def outputs_by_original_runtime(
     path: Path, contents: ModelFile, x: NDArray[Any]
 ) -> tuple[str, NDArray[Any]]:
-    """Return the name of a runtime, and the outputs that it gives.
+    """Return the name of a runtime, and the outputs of shape (n, n_out) that it gives.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    contents : ModelFile
-        The network that xpnet read from it.
-    x : array of shape (n, n_in)
-        Inputs of the file's network, in its own range. They are cast to its dtype as by
-        `forward`; for ONNX, which accepts no other dtype, before the preprocessing.
-
-    Returns
-    -------
-    name : str
-        "onnxruntime" for ONNX, or "torch" for other files, with its version, if it is installed
-        and can run the network; otherwise "float64", computed by xpnet.
-    outputs : array of shape (n, n_out)
+    The name is "onnxruntime" for ONNX, or "torch" for other files, with its version, if it is
+    installed and can run the network; otherwise "float64", computed by xpnet. `contents` is what
+    xpnet read from the file, `x` of shape (n, n_in) are inputs of the file's network, in its own
+    range. They are cast to its dtype as by `forward`; for ONNX, which accepts no other dtype,
+    before the preprocessing.
     """
     network = contents.network
     if contents.format == "ONNX":
@@ -125,19 +113,14 @@ def _by_torch(network: Network, x: NDArray[Any]) -> NDArray[Any]:
         y = torch.asarray(preprocessed(network, x, np))
         for layer in network.layers:
             weight, bias = torch.asarray(layer.weight.T.copy()), torch.asarray(layer.bias.copy())
-            y = _torch_activation(layer)(torch.nn.functional.linear(y, weight, bias))
+            kind, attributes = next(
+                (kind, attributes)
+                for kind, (name, attributes) in TORCH_ACTIVATIONS.items()
+                if name == layer.activation
+            )
+            arguments = {x: layer.options[option] for option, x in attributes.items()}
+            if kind in {"LogSoftmax", "Softmax"}:
+                arguments["dim"] = -1
+            activation = getattr(torch.nn, kind)(**arguments)
+            y = activation(torch.nn.functional.linear(y, weight, bias))
         return np.asarray(y)
-
-
-def _torch_activation(layer: Dense) -> Any:
-    import torch
-
-    kind, attributes = next(
-        (kind, attributes)
-        for kind, (name, attributes) in TORCH_ACTIVATIONS.items()
-        if name == layer.activation
-    )
-    arguments = {x: layer.options[option] for option, x in attributes.items()}
-    if kind in {"LogSoftmax", "Softmax"}:
-        arguments["dim"] = -1
-    return getattr(torch.nn, kind)(**arguments)

@@ -1,6 +1,7 @@
 """Statistics of the differences between results and expected results, stage by stage."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,8 +130,8 @@ def compare_stage(
 ) -> StageAgreement:
     """Return the agreement of a stage's results with the expected values.
 
-    `bound` is the largest difference in bound; inf accepts any result. `precision` is the format
-    that `StageAgreement.ulp` refers to, `first_row` the index of the first row among all rows.
+    A bound of inf accepts any result. `precision` is the format that `StageAgreement.ulp` refers
+    to, `first_row` the index of the first row among all rows.
     """
     if results.shape != values.shape:
         return no_results(name, f"shape {results.shape} instead of {values.shape}")
@@ -172,23 +173,28 @@ def compare_stage(
 
 
 def compare_predictions(
-    network: Network, outputs: NDArray[Any], values: NDArray[Any], bound: NDArray[Any]
+    stages: Iterable[StageAgreement],
+    network: Network,
+    outputs: NDArray[Any],
+    values: NDArray[Any],
+    bound: NDArray[Any],
 ) -> tuple[NDArray[Any], Agreement]:
-    """Return the predicted class ids, and an agreement of predictions without stages.
+    """Return the predicted class ids, and the agreement of the stages and the predictions.
 
-    `outputs`, `values` and `bound` are results and expected results of the last layer, and the
-    largest differences in bound. The class ids of a regression, and of outputs of a wrong shape,
-    are zeros.
+    `outputs`, `values` and `bound` are those of the last layer, as for `compare_stage`. The class
+    ids of a regression, and of outputs of a wrong shape, are zeros.
     """
+    compared = tuple(stages)
     is_unbounded = np.isinf(bound).any(axis=1)
     if network.output == "values" or outputs.shape != values.shape:
         # A value is its own prediction, and differs in its last digits at least.
         n_differ = None if network.output == "values" else 0
-        return np.zeros(len(values)), Agreement((), n_differ, int(np.count_nonzero(is_unbounded)))
+        n_unjudged = int(np.count_nonzero(is_unbounded))
+        return np.zeros(len(values)), Agreement(compared, n_differ, n_unjudged)
     ids = class_ids(network, outputs)
     differs = ids != class_ids(network, values)
     n_unjudged = int(np.count_nonzero(differs & is_unbounded))
-    return ids, Agreement((), int(np.count_nonzero(differs)), n_unjudged)
+    return ids, Agreement(compared, int(np.count_nonzero(differs)), n_unjudged)
 
 
 def merge_stages(a: StageAgreement, b: StageAgreement) -> StageAgreement:

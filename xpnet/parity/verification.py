@@ -1,7 +1,7 @@
 """Verification that several runtimes give a network's outputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.functions.softmax import softmax
-from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import count_results, reference_stages, rows_on_host
 from xpnet.parity.bounds.propagation import Propagation
@@ -30,17 +29,12 @@ _CONFIDENCE = 1.0 - 1e-6
 class Verification:
     """Result of `verify` for one runtime.
 
-    Attributes
-    ----------
-    against : str
-        The reference: "float64", or the name of the first runtime.
-    agreement : Agreement
-        The stages are "outputs" (logits, probabilities or values) and, if the outputs are logits
-        of several classes, "probabilities". A result without a bound may be any finite number, or
-        overflow.
+    The stages of `agreement` are "outputs" (logits, probabilities or values) and, if the outputs
+    are logits of several classes, "probabilities". A result without a bound may be any finite
+    number, or overflow.
     """
 
-    against: str
+    against: str  # the reference: "float64", or the name of the first runtime
     agreement: Agreement
 
     @property
@@ -70,39 +64,12 @@ def verify(
     *,
     absolute_error: float = 0.0,
 ) -> dict[str, Verification]:
-    """Compare the outputs of one network by several runtimes.
+    """Compare the outputs of one network by several runtimes, given by name of the runtime.
 
-    Parameters
-    ----------
-    network : Network
-        The reference: in float64 it gives the true values, and its dtype the bounds.
-    x : array of shape (n, n_in)
-        The inputs of the network.
-    results : mapping of str to array of shape (n, n_out)
-        Outputs by name of the runtime. Those of the first runtime are compared with the true
-        values, using the bounds of `error_bound`; those of the others with the first one's, using
-        twice these bounds.
-    absolute_error : float, default 0
-        Allowed absolute error of a runtime's activations, in units in the last place of 1, in
-        addition to the bounds in `xpnet.functions`.
-
-    Returns
-    -------
-    dict of str to Verification
-
-    Raises
-    ------
-    ValueError
-        If results have a wrong shape.
-
-    Examples
-    --------
-    >>> import xpnet
-    >>> network, (images, _) = xpnet.load("sample"), xpnet.sample()
-    >>> rows = images.reshape(1000, 784)
-    >>> found = verify(network, rows, {"numpy": network(rows)})["numpy"]
-    >>> found.against, found.is_in_bound, found.agreement.n_differ
-    ('float64', True, 0)
+    `x` has shape (n, n_in), each result (n, n_out); another shape raises ValueError. The network
+    in float64 gives the true values, its dtype the bounds. Results of the first runtime are
+    compared with the true values, using the bounds of `error_bound`; those of the others with the
+    first one's, using twice these bounds. `absolute_error` is as for `Propagation`.
     """
     rows = rows_on_host(network, x)
     shape = (len(rows), network.n_out)
@@ -111,20 +78,18 @@ def verify(
             msg = f"`results` must have the shape {shape}; got {y.shape} by {name}"
             raise ValueError(msg)
     n_results = 2 * count_results(network, len(rows))
-    propagation = Propagation(network, n_results, _CONFIDENCE, absolute_error=absolute_error)
-    has_probabilities = network.output == "logits" and network.n_out > 1
+    propagation = Propagation(network, n_results, _CONFIDENCE, absolute_error)
     parts: dict[str, list[Agreement]] = {name: [] for name in results}
     for start, chunk, stages in reference_stages(propagation, rows):
         values, bound = stages[-1]
-        expected, bounds = {"outputs": values}, {"outputs": bound}
-        if has_probabilities:
-            expected["probabilities"] = _softmax(values)
-            bounds["probabilities"] = _probability_bound(propagation, expected, bound)
-        for i, (name, y) in enumerate(results.items()):
-            outputs = {"outputs": y[start : start + len(chunk)].astype(np.float64)}
-            if has_probabilities:
-                outputs["probabilities"] = _softmax(outputs["outputs"])
-            with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
+            expected, bounds = _by_stage(network, values), {"outputs": bound}
+            if "probabilities" in expected:
+                logits, shares = expected.values()
+                error = rowwise_error("softmax", logits, shares, bound, propagation.precision)
+                bounds["probabilities"] = error
+            for i, (name, y) in enumerate(results.items()):
+                outputs = _by_stage(network, y[start : start + len(chunk)].astype(np.float64))
                 parts[name].append(_agreement(propagation, outputs, expected, bounds, start))
                 if i == 0:  # the reference of the others, which errs as they do
                     expected = outputs
@@ -134,6 +99,13 @@ def verify(
         name: Verification("float64" if name == first else first, reduce(merge_agreements, found))
         for name, found in parts.items()
     }
+
+
+def _by_stage(network: Network, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return the outputs, and the probabilities if the outputs are logits of several classes."""
+    if network.output != "logits" or network.n_out == 1:
+        return {"outputs": y}
+    return {"outputs": y, "probabilities": np.asarray(softmax(y))}
 
 
 def _agreement(
@@ -149,24 +121,7 @@ def _agreement(
         # Without a bound, a result may overflow or be any finite number, but not NaN.
         bound, is_infinite = bounds[name].astype(np.float64), np.isinf(y - expected[name])
         bound = np.where(is_infinite, bound, np.minimum(bound, np.finfo(np.float64).max))
-        precision = propagation.precision
-        stages.append(compare_stage(name, y, expected[name], bound, precision, first_row=first_row))
-    pair = outputs["outputs"], expected["outputs"]
-    _, predictions = compare_predictions(propagation.network, *pair, bounds["outputs"])
-    return replace(predictions, stages=tuple(stages))
-
-
-def _probability_bound(
-    propagation: Propagation, expected: dict[str, NDArray[Any]], bound: NDArray[Any]
-) -> NDArray[Any]:
-    """Return the error bound of the softmax of logits."""
-    last = propagation.network.layers[-1]
-    layer, logits, shares = Dense(last.weight, last.bias, "softmax"), *expected.values()
-    with np.errstate(all="ignore"):
-        error: NDArray[Any] = rowwise_error(layer, logits, shares, bound, propagation.precision)
-    return error
-
-
-def _softmax(y: NDArray[Any]) -> NDArray[Any]:
-    with np.errstate(all="ignore"):
-        return np.asarray(softmax(y))
+        reference = expected[name], bound, propagation.precision
+        stages.append(compare_stage(name, y, *reference, first_row=first_row))
+    logits = (x["outputs"] for x in (outputs, expected, bounds))
+    return compare_predictions(stages, propagation.network, *logits)[1]

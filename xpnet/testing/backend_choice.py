@@ -51,10 +51,7 @@ _selections: Final[list[tuple[str, ...]]] = [NAMES]
 def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, ...]:
     """Return the backend of this name, all backends of a library, or all for ``"all"``.
 
-    Raises
-    ------
-    ValueError
-        If nothing matches; the message, which calls the word `argument`, lists the names.
+    Raise ValueError if nothing matches; the message calls the word `argument`.
     """
     found = [name for name in NAMES if word in {name, name.partition(":")[0], "all"}]
     if not found:
@@ -68,20 +65,9 @@ def select_backends(
 ) -> tuple[str, ...]:
     """Return the backends that match some words, in the order of `NAMES`.
 
-    Parameters
-    ----------
-    words : str or iterable of str
-        Each as for `backends_matching`, or with a leading ``-``, which removes its backends. A
-        single string holds words separated by commas.
-    argument : str
-        Name of the option in error messages.
-    start : tuple of str, default NAMES
-        The backends that words are removed from, if all words begin with ``-``.
-
-    Raises
-    ------
-    ValueError
-        If a word matches no backend; the message lists their names.
+    A word is as for `backends_matching`, or has a leading ``-``, which removes its backends; a
+    single string holds words separated by commas. If all words begin with ``-``, they are removed
+    from `start`.
 
     Examples
     --------
@@ -133,13 +119,10 @@ def unavailable_reason(name: str, /) -> str | None:
         return f"{library} is not installed"
     if library == "array-api-strict":
         version, oldest = importlib.metadata.version(library), _OLDEST_STRICT
-        if _version_numbers(version) < _version_numbers(oldest):
+        numbers, least = (list(map(int, re.findall(r"\d+", x))) for x in (version, oldest))
+        if numbers < least:
             return f"array-api-strict {version} is too old: {oldest} or newer is needed"
     return no_cuda_reason(spec.origin) if variant == "cuda" else None
-
-
-def _version_numbers(version: str) -> list[int]:
-    return [int(digits) for digits in re.findall(r"\d+", version)]
 
 
 def no_cuda_reason(origin: str | None, /) -> str | None:

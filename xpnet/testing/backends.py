@@ -24,25 +24,14 @@ __all__ = ["Backend", "dtype_name", "open_backend"]
 
 @dataclass(frozen=True)
 class Backend:
-    """An array library and a device: creation of arrays, and validation of results.
+    """An array library and a device: creation of arrays, and validation of results."""
 
-    Attributes
-    ----------
-    name : str
-        One of `backend_choice.NAMES`, for example ``"array-api-strict:device1"``.
-    xp : namespace
-        The library's own namespace, as ``xpnet.arrays.namespace.array_namespace`` returns it.
-    device : object
-        The library's device object.
-    flags : context manager
-        Applies the library's settings; to be entered while the backend and its attributes are in
-        use. For JAX they enable 64-bit numbers: otherwise its float64 arrays are float32, and its
-        integers int32.
-    """
-
-    name: str
-    xp: Any
-    device: Any
+    name: str  # one of `backend_choice.NAMES`, for example "array-api-strict:device1"
+    xp: Any  # the library's own namespace, as `array_namespace` returns it
+    device: Any  # the library's device object
+    # Applies the library's settings; to be entered while the backend and its attributes are in
+    # use. For JAX they enable 64-bit numbers: otherwise its float64 arrays are float32, and its
+    # integers int32.
     flags: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
     @property
@@ -77,12 +66,8 @@ class Backend:
     def asarray(self, values: Any, dtype: Any = "float32") -> Any:
         """Return values (numbers, lists or a NumPy array) as an array of this backend.
 
-        `dtype` is the name of a dtype, or any library's dtype.
-
-        Raises
-        ------
-        unittest.SkipTest
-            If the device lacks the dtype; pytest then skips the test.
+        `dtype` is the name of a dtype, or any library's dtype. If the device lacks it, raise
+        unittest.SkipTest, so that pytest skips the test.
         """
         name = dtype_name(dtype)
         if not self.has([name]) or (name == "float64" and not self.has_float64):
@@ -110,12 +95,8 @@ class Backend:
     def check(self, result: Any, *, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return a result as a NumPy array, after validation of its dtype, shape and backend.
 
-        `dtype` is the name of a dtype, or any library's dtype.
-
-        Raises
-        ------
-        AssertionError
-            If the result's library, device, dtype or shape is wrong.
+        `dtype` is the name of a dtype, or any library's dtype. If the library, device, dtype or
+        shape is wrong, raise AssertionError.
         """
         __tracebackhide__ = True
         for fault in self.faults(result, dtypes=(dtype_name(dtype),), shape=shape):
@@ -125,32 +106,16 @@ class Backend:
 
 
 def dtype_name(dtype: Any, /) -> str:
-    """Return the name of any library's dtype in the array-API standard, such as ``"float32"``.
-
-    Examples
-    --------
-    >>> dtype_name(np.float32), dtype_name(np.dtype("int8")), dtype_name("bool")
-    ('float32', 'int8', 'bool')
-    """
+    """Return the name of any library's dtype in the array-API standard, such as ``"float32"``."""
     if isinstance(dtype, type):  # as in NumPy and JAX
         return dtype.__name__
     return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
 
 
 def open_backend(name: str, /) -> Backend:
-    """Return the backend of this name.
+    """Return the backend of this name; ModuleNotFoundError if its library is not installed.
 
     The library's settings do not change until `Backend.flags` is entered.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If the library is not installed.
-
-    Examples
-    --------
-    >>> open_backend("numpy").asarray([1, 2]).dtype
-    dtype('float32')
     """
     library, _, variant = name.partition(":")
     if library == "numpy":

@@ -41,12 +41,14 @@ def find_faults(
             faults += _faults_of_arguments(arguments, expected)
             if lazy and backend.library == "jax" and not faults:
                 where = "under jax.jit: "
-                results = _call_jitted(function, arguments)
-                jitted = results if reference.call(backend).is_sequence else results[0]
+                jitted = _call_jitted(function, arguments)
                 faults = [where + x for x in _faults_of_results(jitted, backend, reference)]
         except Exception as error:  # noqa: BLE001 (any error of a user's function is a fault)
-            hint = f". {_LAZY_HINT}" if _is_of_laziness(error) else ""
-            return [where + one_line(error) + hint], error
+            # JAX, or the flags of array-api-strict, report that values are unknown.
+            flags = ("boolean_indexing", "data_dependent_shapes")
+            is_of_jax = type(error).__module__.partition(".")[0] == "jax"
+            is_lazy = is_of_jax or any(flag in str(error) for flag in flags)
+            return [where + one_line(error) + f". {_LAZY_HINT}" * is_lazy], error
     return faults, None
 
 
@@ -55,59 +57,49 @@ def _without_values(backend: Backend) -> AbstractContextManager[Any]:
 
     On Dask and the strictest backend; on others, nothing changes.
     """
-    if backend.library == "dask":
-        fail = _raising("a Dask array was computed", "float(), bool(), numpy or compute")
-        context: AbstractContextManager[Any] = importlib.import_module("dask").config.set(
-            scheduler=fail
-        )
-        return context
-    if backend.name == STRICTEST:
-        fail = _raising("an array's values were read", "float(), bool() or int()")
-        names = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
-        methods: dict[str, Any] = dict.fromkeys(names, fail)
-        return unittest.mock.patch.multiple(type(backend.asarray(0.0)), **methods)
-    return contextlib.nullcontext()
 
-
-def _raising(what: str, how: str) -> Callable[..., Any]:
     def fail(*_: Any, **__: Any) -> Any:
+        what, how = "an array's values were read", "float(), bool() or int()"
+        if backend.library == "dask":
+            what, how = "a Dask array was computed", "float(), bool(), numpy or compute"
         msg = f"{what} inside the function, by {how}. {_LAZY_HINT}"
         raise RuntimeError(msg)
 
-    return fail
+    context: AbstractContextManager[Any] = contextlib.nullcontext()
+    if backend.library == "dask":
+        context = importlib.import_module("dask").config.set(scheduler=fail)
+    elif backend.name == STRICTEST:
+        names = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
+        methods: dict[str, Any] = dict.fromkeys(names, fail)
+        context = unittest.mock.patch.multiple(type(backend.asarray(0.0)), **methods)
+    return context
 
 
-def _call_jitted(function: Callable[..., Any], arguments: list[Any]) -> list[Any]:
-    """Return a function's results under ``jax.jit``, which traces its array arguments.
+def _call_jitted(function: Callable[..., Any], arguments: list[Any]) -> Any:
+    """Return what a function returns under ``jax.jit``, which traces its array arguments.
 
     Numbers are passed and returned as they are.
     """
     jax = importlib.import_module("jax")
-    is_traced = [is_array(x) for x in arguments]
     numbers: list[Any] = []
+    is_sequence = False
 
     def traced(arrays: list[Any]) -> list[Any]:
+        nonlocal is_sequence
         rest = iter(arrays)
-        results = as_results(
-            function(*(next(rest) if t else x for t, x in zip(is_traced, arguments, strict=True)))
-        )
+        given = (next(rest) if is_array(x) else x for x in arguments)
+        results, is_sequence = as_results(function(*given))
         numbers[:] = [None if is_array(y) else y for y in results]
         return [y for y in results if is_array(y)]
 
-    compiled = iter(jax.jit(traced)([x for t, x in zip(is_traced, arguments, strict=True) if t]))
-    return [next(compiled) if number is None else number for number in numbers]
-
-
-def _is_of_laziness(error: Exception) -> bool:
-    """Return whether JAX or the flags of array-api-strict report that values are unknown."""
-    flags = ("boolean_indexing", "data_dependent_shapes")
-    is_of_jax = type(error).__module__.partition(".")[0] == "jax"
-    return is_of_jax or any(flag in str(error) for flag in flags)
+    compiled = iter(jax.jit(traced)([x for x in arguments if is_array(x)]))
+    results = [next(compiled) if number is None else number for number in numbers]
+    return results if is_sequence else results[0]
 
 
 def _faults_of_results(returned: Any, backend: Backend, reference: Reference) -> Iterator[str]:
     expected = reference.call(backend)
-    results, is_sequence = as_results(returned), isinstance(returned, tuple | list)
+    results, is_sequence = as_results(returned)
     if is_sequence != expected.is_sequence or len(results) != len(expected.results):
         counts = [
             f"a sequence of {len(x)}" if is_list else "a single result"

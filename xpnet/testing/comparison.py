@@ -126,7 +126,7 @@ def assert_parity(
         raise ValueError(msg)
     given = [host_value(x, i) for i, x in enumerate(arrays, 1)]
     reference = Reference(function, given, Tolerance(bound, operations), floating)
-    for words in reference.coarse_bounds():
+    for words in reference.coarse_bounds:
         msg = f"the bound is coarse: {words}. An explicit `bound` detects smaller faults"
         warnings.warn(msg, stacklevel=2)
     selected = selected_backends()
@@ -138,12 +138,10 @@ def assert_parity(
         backend.name: find_faults(backend, function, reference, lazy=lazy)
         for backend in _open_backends(names, reference.dtypes, lazy=lazy)
     }
-    failed = {name: faults for name, (faults, _) in outcomes.items() if faults}
-    if failed:
+    faults = {name: faults for name, (faults, _) in outcomes.items()}
+    if any(faults.values()):
         errors = [error for _, error in outcomes.values() if error is not None]
-        agreeing = [name for name in outcomes if name not in failed]
-        lines = [*_message(function, failed, agreeing)]
-        lines += _advice(failed, agreeing, is_default=bound is None and operations is None)
+        lines = _message(function, faults, is_default=bound is None and operations is None)
         raise AssertionError("\n".join(lines)) from next(iter(errors), None)
 
 
@@ -167,26 +165,21 @@ def _open_backends(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> l
 
 
 def _message(
-    function: Callable[..., Any], failed: dict[str, list[str]], agreeing: list[str]
+    function: Callable[..., Any], faults: dict[str, list[str]], *, is_default: bool
 ) -> Iterator[str]:
-    """Yield the lines of the message, one for each fault, with all its backends."""
+    """Yield a line for each fault, with all its backends; then advice if only values are wrong."""
     where: dict[str, list[str]] = {}
-    for backend, faults in failed.items():
-        for fault in faults:
+    for backend, messages in faults.items():
+        for fault in messages:
             where.setdefault(fault, []).append(backend)
-    n_all = len(failed) + len(agreeing)
-    yield f"{_name_of(function)} fails on {len(failed)} of {n_all} backends:"
+    agreeing = [backend for backend, messages in faults.items() if not messages]
+    n_failed = len(faults) - len(agreeing)
+    yield f"{_name_of(function)} fails on {n_failed} of {len(faults)} backends:"
     for fault, backends in where.items():
         yield f"  {', '.join(backends)}: {fault}"
     if agreeing:
         yield f"It is right on {', '.join(agreeing)}."
-
-
-def _advice(
-    failed: dict[str, list[str]], agreeing: list[str], *, is_default: bool
-) -> Iterator[str]:
-    """Yield advice if values are out of bound and nothing else is wrong."""
-    if not all(OUT_OF_BOUND in fault for faults in failed.values() for fault in faults):
+    if not all(OUT_OF_BOUND in fault for fault in where):
         return
     if not agreeing:
         yield (

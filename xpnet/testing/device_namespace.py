@@ -17,12 +17,10 @@ __all__ = ["DeviceNamespace"]
 
 # Functions of the standard and its fft extension that create on a default device. All others
 # follow their arguments.
-_CREATORS: Final = frozenset(
-    (
-        *("arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"),
-        *("fftfreq", "rfftfreq"),
-    )
-)
+_CREATORS: Final = {
+    *("arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"),
+    *("fftfreq", "rfftfreq"),
+}
 
 
 class DeviceNamespace:
@@ -35,16 +33,9 @@ class DeviceNamespace:
     that array-api-compat and array-api-extra accept it. ``array_namespace(x) is xp`` is false:
     compare with ``==``.
 
-    Parameters
-    ----------
-    xp : namespace
-    device : object
-        The library's device object.
-    name : str
-        Name in the representation and in the reasons of skipped tests.
-    lacking : sequence of str, default ()
-        The dtypes that the device lacks. Creating an array of such a dtype raises
-        ``unittest.SkipTest``, so that pytest skips a test that requires it.
+    `name` is used in the representation and in the reasons of skipped tests. The device lacks the
+    dtypes `lacking`: creating an array of one of them raises ``unittest.SkipTest``, so that pytest
+    skips a test that requires it.
     """
 
     def __init__(self, xp: Any, device: Any, /, *, name: str, lacking: Sequence[str] = ()) -> None:

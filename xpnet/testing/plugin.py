@@ -57,8 +57,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if importlib.util.find_spec("array_api_extra") is None:
         msg = 'xpnet.testing.plugin needs array-api-extra; pip install "xpnet[testing]"'
         raise pytest.UsageError(msg)
-    names = _select(config.getoption("xp_backends", default=None))
-    _require(config.getoption("xp_require", default=[]), names)
+    try:
+        names = _select(config.getoption("xp_backends", default=None))
+        _require(config.getoption("xp_require", default=[]), names)
+    except ValueError as error:
+        raise pytest.UsageError(*error.args) from None
     stack = contextlib.ExitStack()
     stack.enter_context(use_backends(names))
     config.add_cleanup(stack.close)
@@ -67,33 +70,23 @@ def pytest_configure(config: pytest.Config) -> None:
 def _select(option: str | None) -> tuple[str, ...]:
     if option is None:
         return NAMES
-    with _usage_errors():
-        names = select_backends(option, "--xp-backends")
+    names = select_backends(option, "--xp-backends")
     if all(unavailable_reason(name) for name in names):
         reasons = "; ".join(f"{name}: {unavailable_reason(name)}" for name in names)
         msg = f"--xp-backends={option} leaves nothing to test on ({reasons})"
-        raise pytest.UsageError(msg)
+        raise ValueError(msg)
     return names
 
 
 def _require(options: list[str], names: tuple[str, ...]) -> None:
     words = [word.strip() for option in options for word in option.split(",")]
     for word in filter(None, words):
-        with _usage_errors():
-            backends_matching(word, "--xp-require")
+        backends_matching(word, "--xp-require")
         for name in names if word == "all" else (word,):
             reason = unavailable_reason(name) if name in names else "--xp-backends leaves it out"
             if reason is not None:
                 msg = f"--xp-require={name}: {reason}"
-                raise pytest.UsageError(msg)
-
-
-@contextlib.contextmanager
-def _usage_errors() -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise pytest.UsageError(*error.args) from None
+                raise ValueError(msg)
 
 
 @pytest.hookimpl(trylast=True)
@@ -107,10 +100,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     fixtures = getattr(metafunc, "_arg2fixturedefs", {}).get("xp_backend", ())
     if any(fixture.func.__module__ != __name__ for fixture in fixtures[-1:]):
         return  # and so is `xp_backend`
-    available = [name for name in selected_backends() if unavailable_reason(name) is None]
     marked = [
         pytest.param(name, marks=pytest.mark.gpu) if name in _GPU_BACKENDS else name
-        for name in available
+        for name in selected_backends()
+        if unavailable_reason(name) is None
     ]
     metafunc.parametrize("xp_backend", marked, indirect=True)
 
@@ -137,9 +130,8 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     name = getattr(request, "param", None)
     if name not in NAMES:
         pytest.fail(_misuse(request, name))
-    reason = (
-        unavailable_reason(name) if name in selected_backends() else "--xp-backends leaves it out"
-    )
+    is_selected = name in selected_backends()
+    reason = unavailable_reason(name) if is_selected else "--xp-backends leaves it out"
     if reason is not None:
         pytest.skip(reason)
     backend = open_backend(name)
@@ -187,12 +179,8 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the backends that were not tested, with the reason and the number of tests."""
-    reports = [
-        report
-        for group in terminalreporter.stats.values()
-        for report in group
-        if hasattr(report, "xp_backend")
-    ]
+    groups = terminalreporter.stats.values()
+    reports = [x for group in groups for x in group if hasattr(x, "xp_backend")]
     for (verdict, name, reason), n_tests in _skips(reports).items():
         # The count is 0 if tests use `assert_parity` only.
         count = f" ({n_tests} test{'' if n_tests == 1 else 's'})" if n_tests else ""
@@ -201,20 +189,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def _skips(reports: list[Any]) -> Counter[tuple[str, str, str]]:
     """Count the tests that were not run, by backend and reason."""
-    missing = {
-        name: reason
-        for name in selected_backends()
-        if (reason := unavailable_reason(name)) is not None
-    }
-    available = [name for name in selected_backends() if name not in missing]
+    reasons = {name: unavailable_reason(name) for name in selected_backends()}
+    missing = {name: reason for name, reason in reasons.items() if reason is not None}
+    available = [name for name in reasons if name not in missing]
     # An unavailable backend misses every test that runs on all available ones.
-    n_everywhere = len(
-        {
-            report.nodeid
-            for report in reports
-            if report.xp_is_everywhere and report.xp_backend in available[:1]
-        }
-    )
+    everywhere = [x for x in reports if x.xp_is_everywhere and x.xp_backend in available[:1]]
+    n_everywhere = len({report.nodeid for report in everywhere})
     counts: Counter[tuple[str, str, str]] = Counter()
     for name, reason in missing.items():
         library = name.partition(":")[0]

@@ -20,18 +20,10 @@ _MAX_CHARACTERS = 240
 
 @dataclass(frozen=True)
 class ExpectedResult:
-    """One expected result.
+    """One expected result, a NumPy array or a number."""
 
-    Attributes
-    ----------
-    exact : ndarray or number
-        With floating-point arguments in float64.
-    plain : ndarray or number
-        With arguments in their own dtypes.
-    """
-
-    exact: Any
-    plain: Any
+    exact: Any  # with floating-point arguments in float64
+    plain: Any  # with arguments in their own dtypes
 
     @property
     def is_number(self) -> bool:
@@ -46,20 +38,11 @@ class ExpectedResult:
 
 @dataclass(frozen=True)
 class ExpectedCall:
-    """Arguments and expected results of one call.
+    """Arguments and expected results of one call."""
 
-    Attributes
-    ----------
-    arguments : list
-        NumPy arrays and numbers, in the precision of a backend.
-    results : list of ExpectedResult
-    is_sequence : bool
-        True if the function returns a tuple or list.
-    """
-
-    arguments: list[Any]
+    arguments: list[Any]  # NumPy arrays and numbers, in the precision of a backend
     results: list[ExpectedResult]
-    is_sequence: bool
+    is_sequence: bool  # whether the function returns a tuple or list
 
 
 class Reference:
@@ -90,15 +73,12 @@ class Reference:
         self.dtypes = {"float32" if name == "float64" else name for name in names}
         self._call = cache(self._compute)
         # A bound that does not fit is reported before all other errors.
-        self._allowed = [
+        allowed = [
             tolerance.allowed_error(np.asarray(x.exact), self._narrowest("float64"), arguments)
             for x in self._call(is_rounded=False).results
             if x.is_floating
         ]
-
-    def coarse_bounds(self) -> list[str]:
-        """Return a description of each coarse bound."""
-        return [f"{np.max(x.error):.3g} ({x.words})" for x in self._allowed if x.is_coarse]
+        self.coarse_bounds = [f"{np.max(x.error):.3g} ({x.words})" for x in allowed if x.is_coarse]
 
     def call(self, backend: Backend) -> ExpectedCall:
         """Return arguments and expected results on a backend."""
@@ -131,14 +111,11 @@ class Reference:
         return max(names, key=lambda name: float(np.finfo(name).eps))
 
     def _is_rounded(self, backend: Backend) -> bool:
-        return not backend.has_float64 and any(_is_of(x, "float64") for x in self._arguments)
+        return not backend.has_float64 and any(map(_is_float64, self._arguments))
 
     def _compute(self, *, is_rounded: bool) -> ExpectedCall:
         __tracebackhide__ = True
-        own = [
-            x.astype("float32") if is_rounded and _is_of(x, "float64") else x
-            for x in self._arguments
-        ]
+        own = [x.astype("float32") if is_rounded and _is_float64(x) else x for x in self._arguments]
         wide = [
             x.astype("float64") if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
             for x in own
@@ -158,7 +135,7 @@ class Reference:
         except Exception as error:
             msg = f"the function fails {where}on numpy: {one_line(error)}"
             raise AssertionError(msg) from error
-        return as_results(returned), isinstance(returned, tuple | list)
+        return as_results(returned)
 
     def _check(self, exact: Any, label: str) -> None:
         __tracebackhide__ = True
@@ -167,21 +144,22 @@ class Reference:
                 return
             msg = f"`function` must return arrays or numbers; got {type(exact).__name__}"
             raise TypeError(msg)
-        kinds = (dtype_name(exact.dtype),)
-        if kinds[0].startswith("complex"):
-            msg = f"`function` must return real arrays; got dtype {kinds[0]}"
+        dtype = dtype_name(exact.dtype)
+        if dtype.startswith("complex"):
+            msg = f"`function` must return real arrays; got dtype {dtype}"
             raise TypeError(msg)
-        if self._dtype is None and kinds[0].startswith("float"):
-            kinds = ("float64",)
-        for fault in open_backend("numpy").faults(exact, dtypes=kinds, shape=exact.shape):
+        if self._dtype is None and dtype.startswith("float"):
+            dtype = "float64"
+        for fault in open_backend("numpy").faults(exact, dtypes=(dtype,), shape=exact.shape):
             hint = '. If this is intended, give dtype="..."' if "dtype" in fault else ""
             msg = f"on numpy in float64, {label} {fault}{hint}"
             raise AssertionError(msg)
 
 
-def as_results(returned: Any, /) -> list[Any]:
-    """Return the return value of a function as a list of results."""
-    return list(returned) if isinstance(returned, tuple | list) else [returned]
+def as_results(returned: Any, /) -> tuple[list[Any], bool]:
+    """Return a function's results as a list, and whether it returned a tuple or list."""
+    is_sequence = isinstance(returned, tuple | list)
+    return list(returned) if is_sequence else [returned], is_sequence
 
 
 def one_line(error: Exception, /) -> str:
@@ -194,10 +172,7 @@ def one_line(error: Exception, /) -> str:
 def host_value(x: Any, i: int, /) -> Any:
     """Return argument i as a NumPy array, or a number as Python's.
 
-    Raises
-    ------
-    TypeError
-        If it is neither, or its dtype is complex or not numeric, or it is masked.
+    Raise TypeError if it is neither, or its dtype is complex or not numeric, or it is masked.
     """
     number = x.item() if isinstance(x, np.generic) else x
     if isinstance(number, _NUMBERS):
@@ -220,5 +195,5 @@ def _default_dtype(backend: Backend, kind: str) -> str:
     return dtype_name(info.default_dtypes(device=backend.device)[kind])
 
 
-def _is_of(x: Any, dtype: str) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype == dtype
+def _is_float64(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype == "float64"

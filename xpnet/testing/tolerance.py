@@ -16,50 +16,37 @@ OUT_OF_BOUND: Final = "out of bound"
 
 @dataclass(frozen=True)
 class AllowedError:
-    """Largest allowed error of each number of a result.
+    """Largest allowed error of each number of a result."""
 
-    Attributes
-    ----------
-    error : ndarray
-        float64, in the shape of the result.
-    words : str
-        Origin of the error, for messages.
-    is_coarse : bool
-        True if the error follows from a count of operations, and is a large part of the largest
-        result or of the median magnitude.
-    """
-
-    error: NDArray[Any]
-    words: str
+    error: NDArray[Any]  # float64, in the shape of the result
+    words: str  # origin of the error, for messages
+    # Whether the error follows from a count of operations, and is a large part of the largest
+    # result or of the median magnitude.
     is_coarse: bool = False
 
 
 class Tolerance:
     """Tolerance of `assert_parity`: ULP, absolute errors, or a count of operations.
 
-    Parameters
-    ----------
-    bound : float or array_like, optional
-    operations : int, optional
-        As for `assert_parity`.
-
-    Raises
-    ------
-    TypeError
-        If both are given, or one is of a wrong type.
-    ValueError
-        If `bound` contains NaN or a negative number, or `operations` is below 1.
+    Raise TypeError if both arguments are given, or one is of a wrong type; ValueError if `bound`
+    contains NaN or a negative number, or `operations` is below 1.
     """
 
     def __init__(self, bound: Any = None, operations: Any = None) -> None:
         if bound is not None and operations is not None:
             msg = "`bound` and `operations` must not both be given; got both. Each is a bound"
             raise TypeError(msg)
-        self._n = None if operations is None else _checked_count(operations)
+        self._n, self._ulp, self._errors = None, None, None
         is_number = isinstance(bound, int | float | np.integer | np.floating)
-        is_ulp = is_number and not isinstance(bound, bool)
-        self._ulp = _checked_ulp(bound) if is_ulp else None
-        self._errors = None if bound is None or is_ulp else _checked_errors(bound)
+        if operations is not None:
+            self._n = _checked_count(operations)
+        elif is_number and not isinstance(bound, bool):
+            if not 0 <= bound < math.inf:
+                msg = f"`bound` must be a finite number of ULP, 0 or more; got {bound}"
+                raise ValueError(msg)
+            self._ulp = float(bound)
+        elif bound is not None:
+            self._errors = _checked_errors(bound)
 
     def allowed_error(
         self,
@@ -69,23 +56,11 @@ class Tolerance:
         *,
         is_rounded: bool = False,
     ) -> AllowedError:
-        """Return the largest allowed error of a result.
+        """Return the largest allowed error of a result of `dtype`, for example ``"float32"``.
 
-        Parameters
-        ----------
-        exact : ndarray
-            The result in float64.
-        dtype : str
-            dtype of the result that is judged, such as ``"float32"``.
-        arguments : iterable of ndarray or number
-            The function's arguments.
-        is_rounded : bool, default False
-            True if float64 arguments were rounded to float32, which raises absolute errors.
-
-        Raises
-        ------
-        ValueError
-            If the shape of the absolute errors does not fit the result.
+        `exact` is the result in float64, `arguments` are the function's NumPy arrays and numbers.
+        `is_rounded` means that float64 arguments were rounded to float32, which raises absolute
+        errors. If their shape does not fit the result, raise ValueError.
         """
         info = np.finfo(dtype)
         eps, tiny = float(info.eps), float(info.smallest_normal)
@@ -93,9 +68,15 @@ class Tolerance:
             words = f"{self._ulp:g} ULP of {dtype}"
             return AllowedError(self._ulp * spacing(exact, dtype) + tiny, words)
         if self._errors is not None:
+            try:
+                errors = np.broadcast_to(self._errors, exact.shape)
+            except ValueError:
+                shapes = f"shape {exact.shape}; got shape {self._errors.shape}"
+                msg = f"`bound` must fit the result's {shapes}"
+                raise ValueError(msg) from None
             factor = float(np.finfo("float32").eps / np.finfo("float64").eps) if is_rounded else 1.0
             words = f"`bound` times {factor:g}, for lack of float64" if is_rounded else "`bound`"
-            return AllowedError(_broadcast(self._errors, exact.shape) * factor + tiny, words)
+            return AllowedError(errors * factor + tiny, words)
         # Numbers, such as the ends of a range, do not determine the size of what is rounded; nor
         # do integers beside floating-point arrays, such as indices.
         arrays = [x for x in arguments if isinstance(x, np.ndarray)]
@@ -165,13 +146,6 @@ def _median_magnitude(x: NDArray[Any]) -> float:
     return float(np.median(sizes)) if sizes.size else 0.0
 
 
-def _checked_ulp(bound: Any) -> float:
-    if not 0 <= bound < math.inf:
-        msg = f"`bound` must be a finite number of ULP, 0 or more; got {bound}"
-        raise ValueError(msg)
-    return float(bound)
-
-
 def _checked_count(operations: Any) -> int:
     if isinstance(operations, bool) or not isinstance(operations, int | np.integer):
         msg = f"`operations` must be an integer; got {type(operations).__name__}"
@@ -193,11 +167,3 @@ def _checked_errors(bound: Any) -> NDArray[Any]:
         msg = f"`bound` must hold absolute errors, 0 or more; got {wrong.flat[0]}"
         raise ValueError(msg)
     return errors.astype(np.float64)
-
-
-def _broadcast(errors: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    try:
-        return np.broadcast_to(errors, shape)
-    except ValueError:
-        msg = f"`bound` must fit the result's shape {shape}; got shape {errors.shape}"
-        raise ValueError(msg) from None

@@ -145,7 +145,7 @@ def error_bound(
     rows = rows_on_host(network, x)
     confidence = 1.0 if worst_case else checked_confidence(confidence)
     propagation = Propagation(network, count_results(network, len(rows)), confidence)
-    parts = zip(*(propagation.stages(chunk) for chunk in row_chunks(rows)), strict=True)
+    parts = zip(*(propagation.stages(chunk) for _, chunk in row_chunks(rows)), strict=True)
     stages = tuple(
         StageBound(name, *(np.concatenate(x).astype(np.float64) for x in zip(*part, strict=True)))
         for name, part in zip(stage_names(network), parts, strict=True)
@@ -168,14 +168,10 @@ def checked_confidence(confidence: float) -> float:
 
 
 def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
-    """Validate a network and its inputs, and return these as a NumPy array of shape (n, n_in).
+    """Return the inputs of a network as a NumPy array of shape (n, n_in), after validation.
 
-    Raises
-    ------
-    TypeError
-        If `network` is not a Network, or `x` is not an array of real numbers.
-    ValueError
-        If a parameter is NaN or infinite, or the rows of `x` do not have `n_in` numbers.
+    Raise TypeError if `network` is not a Network, or `x` is not an array of real numbers;
+    ValueError if a parameter is NaN or infinite, or the rows do not have `n_in` numbers.
     """
     if not isinstance(network, Network):
         msg = f"`network` must be a Network; got {type(network).__name__}"
@@ -206,26 +202,23 @@ def stage_names(network: Network) -> list[str]:
     return ["preprocessing", *names]
 
 
-def row_chunks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield the rows in chunks of some hundreds; a single empty chunk if there are no rows."""
+def row_chunks(rows: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the index of the first row and the rows of chunks of some hundreds; at least one."""
     keep_freed_memory()
     for start in range(0, max(len(rows), 1), _ROWS_PER_CHUNK):
-        yield rows[start : start + _ROWS_PER_CHUNK]
+        yield start, rows[start : start + _ROWS_PER_CHUNK]
 
 
 def reference_stages(
     propagation: Propagation, rows: NDArray[Any]
 ) -> Iterator[tuple[int, NDArray[Any], list[StageReference]]]:
-    """Yield the true values and the bounds that results of the rows are compared with, in chunks.
+    """Yield the index of the first row, the rows and the references of all stages, in chunks.
 
-    Each item is the index of the chunk's first row, its rows, and for each stage the true values
-    and their bounds: twice the error bound in float64, in which the true values themselves err.
+    In float64, a bound is twice the error bound, because the true values themselves err.
     """
-    start = 0
-    for chunk in row_chunks(rows):
+    for start, chunk in row_chunks(rows):
         with counting_from(start):
             stages = list(propagation.stages(chunk))
         if propagation.precision.name == "float64":
             stages = [(values, 2.0 * bound) for values, bound in stages]
         yield start, chunk, stages
-        start += len(chunk)

@@ -16,12 +16,10 @@ __all__ = [
     "WeightNorms",
     "count_nonzero",
     "finite",
-    "largest_deviation",
     "lengths",
     "product",
     "root_of_squares",
     "spectral_bound",
-    "undetermined_errors",
 ]
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -31,48 +29,28 @@ Floats: TypeAlias = NDArray[np.float64]
 class StageErrors:
     """Error bounds of the values of a stage, for a chunk of n rows, and the parts of the errors.
 
-    Attributes
-    ----------
-    sizes : array of shape (n, width)
-        The absolute true values; 0 for NaN and infinities.
-    bound : array of shape (n, width)
-        The bound of each value's error, all parts together.
-    n_live : array of shape (n, 1)
-        Number of values that may be nonzero.
-    spread : array of shape (n, width), or None
-        Standard deviation of the part that is independent from value to value.
-    common : array of shape (n, 1)
-        Largest standard deviation, in any direction, of the rounding errors that are not
-        independent.
-    relative : float
-        Relative size of the part that is no independent rounding error, but proportional to the
-        values.
-    drift : array of shape (n, 1)
-        Euclidean length of the part that is neither.
+    Arrays are of shape (n, width) or (n, 1).
     """
 
-    sizes: Floats
-    bound: Floats
-    n_live: Floats
+    sizes: Floats  # (n, width): absolute true values; 0 for NaN and infinities
+    bound: Floats  # (n, width): of each value's error, all parts together
+    n_live: Floats  # (n, 1): number of values that may be nonzero
+    # (n, width): standard deviation of the part that is independent from value to value.
     spread: Floats | None
+    # (n, 1): largest standard deviation, in any direction, of the dependent rounding errors.
     common: Floats
+    # Relative size of the part that is no independent rounding error, but proportional.
     relative: float
-    drift: Floats
+    drift: Floats  # (n, 1): Euclidean length of the part that is neither
 
 
 @dataclass(frozen=True)
 class PreactivationErrors:
     """Error bounds of ``z = y @ weight + bias``, and the parts of the errors.
 
-    Attributes
-    ----------
-    bound, spread, common, drift
-        As in `StageErrors`.
-    spreads : array of shape (n, width), or None
-        Standard deviation, by value, of the part that is not independent; `common` bounds all of
-        it.
-    drifts : array of shape (n, width)
-        By value, the part that is no rounding error; `drift` bounds its length.
+    As in `StageErrors`, and by value, of shape (n, width): `spreads` is the standard deviation of
+    the dependent part, bounded by `common`; `drifts` is the part that is no rounding error,
+    whose length `drift` bounds.
     """
 
     bound: Floats
@@ -81,20 +59,6 @@ class PreactivationErrors:
     common: Floats
     drifts: Floats
     drift: Floats
-
-
-def largest_deviation(errors: StageErrors) -> Floats:
-    """Return the largest standard deviation of errors in any direction."""
-    if errors.spread is None:
-        return errors.common
-    return np.hypot(np.max(errors.spread, axis=1, keepdims=True), errors.common)
-
-
-def undetermined_errors(sizes: Floats, bound: Floats) -> StageErrors:
-    """Return errors with a known bound and unknown parts."""
-    zeros = np.zeros((len(sizes), 1), sizes.dtype)
-    n_live = count_nonzero(bound)
-    return StageErrors(sizes, bound, n_live, None, zeros, 0.0, lengths(finite(bound)))
 
 
 def root_of_squares(a: Floats, b: Floats) -> Floats:
@@ -148,10 +112,7 @@ class WeightNorms:
         self.norm = spectral_bound(layer.weight)
 
     def propagated(self, spread: Floats, common: Floats) -> Floats:
-        """Return the standard deviations of ``errors @ weight``.
-
-        `spread` and `common` are those of the independent and the common errors.
-        """
+        """Return standard deviations of ``errors @ weight``, from independent and common ones."""
         # In units of the largest, since squares could underflow.
         largest = np.maximum(np.max(spread, axis=1, keepdims=True), common)
         unit = np.where(largest > 0.0, largest, np.ones_like(largest))

@@ -23,13 +23,9 @@ def relative_input_error(
     normal.
     """
     scales = [abs(step.factor) for step in steps if isinstance(step, Scale)]
-    if len(scales) < len(steps) or not _stay_normal(scales, rows, precision):
+    if len(scales) < len(steps):
         return None
-    return float(precision.worst(2 * len(scales) + (not _is_exact(rows, precision))))
-
-
-def _stay_normal(scales: Sequence[float], rows: NDArray[Any], precision: FloatFormat) -> bool:
-    """Return whether all nonzero inputs are normal numbers after every step."""
+    # The smallest and largest nonzero magnitude after every step.
     high = max(float(np.max(rows, initial=1)), -float(np.min(rows, initial=0)))
     is_integer = rows.dtype.kind in "biu"
     low = 1.0 if is_integer else float(np.min(np.abs(rows) + (rows == 0.0), initial=1.0))
@@ -37,7 +33,9 @@ def _stay_normal(scales: Sequence[float], rows: NDArray[Any], precision: FloatFo
     for factor in scales:
         low, high = low * factor, high * factor
         numbers += [factor, low, high]
-    return all(precision.normal <= number <= precision.largest for number in numbers)
+    if not all(precision.normal <= number <= precision.largest for number in numbers):
+        return None
+    return float(precision.worst(2 * len(scales) + (not _is_exact(rows, precision))))
 
 
 def cast_error(rows: NDArray[Any], precision: FloatFormat) -> Floats:
@@ -50,10 +48,15 @@ def cast_error(rows: NDArray[Any], precision: FloatFormat) -> Floats:
     return _rounded(x, np.abs(x) * relative, precision)
 
 
-def step_error(
-    step: Scale | Standardize, x: Floats, error: Floats, precision: FloatFormat
-) -> Floats:
+def step_error(step: Step, x: Floats, error: Floats, precision: FloatFormat) -> Floats:
     """Return the error of a step's results for inputs x with the given error."""
+    if isinstance(step, Whiten):  # as if all rounding errors went the same way
+        centred = Standardize(step.mean)
+        error = step_error(centred, x, error, precision)
+        sizes, n_in = np.abs(step.matrix), len(step.matrix)
+        terms = (np.abs(_without_infinities(centred.compute(x, np))) + error) @ sizes
+        lost = n_in * precision.floor * (1.0 + sizes.max())
+        return error @ sizes + float(precision.worst(n_in + 3)) * terms + lost
     x = _without_infinities(x)
     if isinstance(step, Scale):
         y, size = x * step.factor, abs(step.factor)
@@ -82,23 +85,10 @@ def error_before_cast(
         return None
     x, error = rows.astype(np.float64), cast_error(rows, wide)
     for step in steps:
-        if isinstance(step, Whiten):
-            centred = Standardize(step.mean)
-            error = step_error(centred, x, error, wide)
-            error = _multiplied(centred.compute(x, np), error, step.matrix, wide)
-        else:
-            error = step_error(step, x, error, wide)
+        error = step_error(step, x, error, wide)
         x = step.compute(x, np)
     x = _without_infinities(x)
     return _rounded(x, error + (np.abs(x) + error) * precision.unit, precision)
-
-
-def _multiplied(x: Floats, error: Floats, matrix: Floats, precision: FloatFormat) -> Floats:
-    """Return the error of ``x @ matrix`` if all rounding errors go the same way."""
-    n_in, sizes = matrix.shape[0], np.abs(matrix)
-    terms = (np.abs(_without_infinities(x)) + error) @ sizes
-    lost = n_in * precision.floor * (1.0 + sizes.max())
-    return error @ sizes + float(precision.worst(n_in + 3)) * terms + lost
 
 
 def _without_infinities(x: Floats) -> Floats:

@@ -10,6 +10,7 @@ Euclidean length grows in the same way.
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,9 @@ from xpnet.parity.bounds.error_terms import (
     WeightNorms,
     count_nonzero,
     finite,
-    largest_deviation,
     lengths,
     product,
     root_of_squares,
-    undetermined_errors,
 )
 from xpnet.parity.bounds.input_errors import (
     cast_error,
@@ -48,19 +47,12 @@ _FAR = 1e15
 
 
 class Propagation:
-    """Error bounds of a network's results, for any rows.
+    """Error bounds of the results of a network, of any library and device, for any rows.
 
-    Parameters
-    ----------
-    network : Network
-        Of any library, device and dtype.
-    n_results : int
-        Number of results that are bounded together.
-    confidence : float
-        Probability that all of them are within their bounds; 1.0 for the worst case.
-    absolute_error : float, default 0
-        Absolute error of elementwise activations, in units in the last place of 1, in addition to
-        their relative bounds: for a runtime whose functions are imprecise for small results.
+    `confidence` is the probability that all of `n_results` are within their bounds, 1.0 for the
+    worst case. `absolute_error` is allowed to elementwise activations in addition to their
+    relative bounds, in units in the last place of 1: for a runtime whose functions are imprecise
+    for small results.
     """
 
     def __init__(
@@ -68,7 +60,6 @@ class Propagation:
         network: Network,
         n_results: int,
         confidence: float,
-        *,
         absolute_error: float = 0.0,
     ) -> None:
         self.precision = format_of(network)
@@ -89,11 +80,7 @@ class Propagation:
             ]
 
     def stages(self, rows: NDArray[Any]) -> Iterator[tuple[Floats, Floats]]:
-        """Yield the true values of each stage for some rows, and their error bounds.
-
-        The stages are the preprocessed inputs and the results of each layer. A bound is inf if
-        there is none, and 0 where the true value is NaN or infinite.
-        """
+        """Yield the true values of each stage for some rows, and bounds as in `StageBound`."""
         # No yield inside `errstate`, which would then apply to the caller too.
         with np.errstate(all="ignore"):
             results = layer_results(self.network, rows.astype(np.float64), np)
@@ -120,13 +107,12 @@ class Propagation:
             z = x.astype(dtype) @ layer.weight.astype(dtype) + layer.bias
             z = z.astype(np.float64)
             y = ACTIVATIONS[layer.activation](z, np, **layer.options)
-            sizes, _ = self._magnitudes(x)
-            exact = self._proportional_errors(sizes, np.zeros_like(sizes), 0.0)
-            return y, self._layer_errors(weights, z, y, exact).bound
+            return y, self._layer_errors(weights, z, y, self._proportional_errors(x, 0.0)).bound
 
-    def _proportional_errors(self, sizes: Floats, bound: Floats, relative: float) -> StageErrors:
+    def _proportional_errors(self, y: Floats, relative: float) -> StageErrors:
         """Return errors that are proportional to the values, and the same for equal values."""
-        zeros = np.zeros((len(sizes), 1), self._dtype)
+        sizes, _ = self._magnitudes(y)
+        bound, zeros = sizes * self._dtype(relative), np.zeros((len(y), 1), self._dtype)
         return StageErrors(sizes, bound, count_nonzero(sizes), None, zeros, relative, zeros)
 
     def _input_errors(self, rows: NDArray[Any], y: Floats) -> StageErrors:
@@ -134,33 +120,36 @@ class Propagation:
         steps = self.network.preprocessing
         relative = relative_input_error(steps, rows, self.precision)
         if relative is not None:
-            sizes, _ = self._magnitudes(y)
-            return self._proportional_errors(sizes, sizes * self._dtype(relative), relative)
+            return self._proportional_errors(y, relative)
         last = error_before_cast(steps, rows, self.precision)
         if last is not None:
-            return self._undetermined_errors(y, last)
+            return self._errors_within(y, last)
         errors, matrices = None, iter(self._whitening)
         x, error = rows.astype(np.float64), cast_error(rows, self.precision)
         for step in steps:
             if isinstance(step, Whiten):
                 centred = Standardize(step.mean)
                 error = step_error(centred, x, error, self.precision)
-                before = self._undetermined_errors(centred.compute(x, np), error)
+                before = self._errors_within(centred.compute(x, np), error)
                 x = step.compute(x, np)
                 errors = self._layer_errors(next(matrices), x, x, before)
                 error = errors.bound.astype(np.float64)
             else:
                 error = step_error(step, x, error, self.precision)
                 x, errors = step.compute(x, np), None
-        return errors or self._undetermined_errors(y, error)
+        return errors or self._errors_within(y, error)
 
-    def _undetermined_errors(self, y: Floats, error: Floats) -> StageErrors:
+    def _errors_within(self, y: Floats, error: Floats) -> StageErrors:
         """Return errors of inputs with a known bound and unknown parts."""
-        sizes, is_finite = self._magnitudes(y)
-        zeros = np.zeros((len(y), 1), self._dtype)
         bound = error.astype(self._dtype)
-        n_live = count_nonzero(sizes + finite(bound))
+        errors = self._undetermined_errors(y, bound)
+        return replace(errors, n_live=count_nonzero(errors.sizes + finite(bound)))
+
+    def _undetermined_errors(self, y: Floats, bound: Floats) -> StageErrors:
+        """Return errors with a known bound and unknown parts."""
+        sizes, is_finite = self._magnitudes(y)
         bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
+        n_live, zeros = count_nonzero(bound), np.zeros((len(y), 1), self._dtype)
         return StageErrors(sizes, bound, n_live, None, zeros, 0.0, lengths(finite(bound)))
 
     def _layer_errors(
@@ -169,9 +158,8 @@ class Propagation:
         """Return the errors of a layer's results y from the errors of its inputs."""
         if self.is_worst_case:
             return self._worst_case_errors(weights, z, y, before)
-        return self._activation_errors(
-            weights.layer, z, y, self._product_errors(weights, z, before)
-        )
+        products = self._product_errors(weights, z, before)
+        return self._activation_errors(weights.layer, z, y, products)
 
     def _product_errors(
         self, weights: WeightNorms, z: Floats, before: StageErrors
@@ -189,29 +177,29 @@ class Propagation:
         largest_sum += weights.bias * half
         largest_sum += sizes * half
         spread = largest_sum * self.precision.spread(before.n_live + 5, self.factor)
-        spreads, deviation = None, spread
+        spreads, deviation, largest = None, spread, before.common
         if before.spread is not None:
             spreads = weights.propagated(before.spread, before.common)
             deviation = root_of_squares(spread, spreads)
             total = before.drift + before.relative * lengths(before.sizes)
             drift = np.fmin(drift, weights.norm * total)
+            # The largest standard deviation in any direction.
+            largest = np.hypot(np.max(before.spread, axis=1, keepdims=True), before.common)
         bound = deviation * self._dtype(self.factor)
         bound += drifts
         # A row with an unbounded value has no bound from there on.
         bound += np.where(np.max(before.bound, axis=1, keepdims=True) < np.inf, 0.0, np.inf)
         bound = self._with_limits(z, bound, largest_sum, is_finite=is_finite)
-        common = weights.norm * largest_deviation(before)
-        return PreactivationErrors(bound, spread, spreads, common, drifts, drift)
+        return PreactivationErrors(bound, spread, spreads, weights.norm * largest, drifts, drift)
 
     def _activation_errors(
         self, layer: Dense, z: Floats, y: Floats, before: PreactivationErrors
     ) -> StageErrors:
         """Return the errors of the activation y from the errors of z."""
-        sizes, is_finite = self._magnitudes(y)
         if not ACTIVATIONS[layer.activation].is_elementwise:
-            bound = rowwise_error(layer, z, y, before.bound, self.precision).astype(self._dtype)
-            bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
-            return undetermined_errors(sizes, bound)
+            bound = rowwise_error(layer.activation, z, y, before.bound, self.precision)
+            return self._undetermined_errors(y, bound.astype(self._dtype))
+        sizes, is_finite = self._magnitudes(y)
         slope = self._steepest_slope(layer, z, before.bound)
         own, relative, absolute = self._function_error(layer, y, sizes)
         bound = product(slope, before.bound) + own
@@ -237,14 +225,13 @@ class Propagation:
         bound = moved + self.precision.worst(before.n_live + 3) * (terms + moved)
         bound += self._underflow(weights, before)
         bound = self._with_limits(z, bound, terms, is_finite=self._magnitudes(z)[1])
-        sizes, is_finite = self._magnitudes(y)
         if ACTIVATIONS[layer.activation].is_elementwise:
             bound = product(self._steepest_slope(layer, z, bound), bound)
-            bound += self._function_error(layer, y, sizes)[0]
+            bound += self._function_error(layer, y, self._magnitudes(y)[0])[0]
         else:
-            bound = rowwise_error(layer, z, y, bound, self.precision).astype(self._dtype)
-        bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
-        return undetermined_errors(sizes, bound)
+            bound = rowwise_error(layer.activation, z, y, bound, self.precision)
+            bound = bound.astype(self._dtype)
+        return self._undetermined_errors(y, bound)
 
     def _magnitudes(self, y: Floats) -> tuple[Floats, bool]:
         """Return absolute values, 0 for NaN and infinities, and whether all values are finite."""

@@ -28,29 +28,16 @@ _LIBRARIES = ("numpy", "torch", "jax", "cupy")
 
 @dataclass(frozen=True)
 class FloatFormat:
-    """Limits of a floating-point format, and the growth of rounding errors in it.
-
-    Attributes
-    ----------
-    name : str
-        "float16", "bfloat16", "float32" or "float64".
-    unit : float
-        The unit roundoff, the largest relative error of one rounding: half the distance from 1 to
-        the next number.
-    normal : float
-        The smallest normal number.
-    floor : float
-        The largest number that may be replaced by zero: the smallest normal number, since GPUs
-        and JAX flush subnormal ones; in float16, which nothing flushes, the smallest number.
-    largest : float
-        The largest finite number.
-    """
+    """Limits of a floating-point format, and the growth of rounding errors in it."""
 
     name: str
+    # The largest relative error of one rounding: half the distance from 1 to the next number.
     unit: float
-    normal: float
+    normal: float  # the smallest normal number
+    # The largest number that may be replaced by zero: the smallest normal number, since GPUs and
+    # JAX flush subnormal ones; in float16, which nothing flushes, the smallest number.
     floor: float
-    largest: float
+    largest: float  # the largest finite number
 
     def ulp(self, value: float) -> float:
         """Return the unit in the last place of a finite number, as if there were no subnormals."""
@@ -83,13 +70,7 @@ _FORMATS = {
 
 
 def format_of(network: Network) -> FloatFormat:
-    """Return the format that a network of any library computes in.
-
-    Raises
-    ------
-    TypeError
-        If its dtype is not float16, bfloat16, float32 or float64.
-    """
+    """Return the format that a network of any library computes in; TypeError if not known."""
     name = str(network.dtype).rpartition(".")[2]
     if name not in _FORMATS:
         msg = f"`network` must be of {', '.join(_FORMATS)}; got {network.dtype}"
@@ -139,30 +120,20 @@ def relative_error(layer: Dense, precision: FloatFormat) -> float:
     return 2.0 * precision.unit * ulp
 
 
-def rowwise_error(layer: Dense, z: Any, y: Any, error: Any, precision: FloatFormat) -> Any:
-    """Return the error bound of a softmax, log_softmax or sparsemax.
+def rowwise_error(activation: str, z: Any, y: Any, error: Any, precision: FloatFormat) -> Any:
+    """Return the error bound of a softmax, log_softmax or sparsemax, of shape (n, n_out).
 
-    Parameters
-    ----------
-    layer : Dense
-    z, y : array of shape (n, n_out)
-        True inputs and results of the activation.
-    error : array of shape (n, n_out)
-        Error bound of `z`.
-    precision : FloatFormat
+    `z` and `y` are its true inputs and results, `error` is the error bound of `z`.
 
-    Notes
-    -----
     If z is off by at most error, log y is off by at most error + log(sum(y * exp(error))): the
     numerator grows by at most error while the sum shrinks by the mean of exp(-error), and the
     mean of exp(error), weighted by y, is above its inverse. The threshold of a sparsemax moves no
     further than the largest error.
     """
-    row = ACTIVATIONS[layer.activation]
-    n = layer.n_out
-    if row.name == "sparsemax":
+    n = z.shape[1]
+    if activation == "sparsemax":
         return error + np.max(error, axis=1, keepdims=True) + sparsemax_bound(n, precision.name)
-    is_log = row.name == "log_softmax"
+    is_log = activation == "log_softmax"
     shares = np.exp(y) if is_log else y
     moved = error + np.log(np.sum(shares * np.exp(error), axis=1, keepdims=True))
     below = np.max(z, axis=1, keepdims=True) - z + moved
