@@ -1,4 +1,4 @@
-"""From words to devices."""
+"""Devices by name."""
 
 import argparse
 import contextlib
@@ -8,6 +8,7 @@ import re
 import sys
 import types
 
+import array_api_compat
 import numpy as np
 import pytest
 
@@ -26,7 +27,7 @@ def no_gpu(monkeypatch):
 
 
 class CUDARuntimeError(RuntimeError):
-    """CuPy's error of this name, as far as it is looked at."""
+    """A stand-in for CuPy's error of this name."""
 
     def __init__(self, status, text):
         super().__init__(text)
@@ -34,7 +35,7 @@ class CUDARuntimeError(RuntimeError):
 
 
 class CudaDevice:
-    """CuPy's device, as far as it is used."""
+    """A stand-in for CuPy's device."""
 
     error = None
 
@@ -47,13 +48,13 @@ class CudaDevice:
             raise self.error
 
 
-# Multiprocessors and kilohertz, by the numbers of their attributes in CUDA.
+# Multiprocessors and clock rate in kilohertz, by CUDA's attribute numbers.
 ATTRIBUTES = {16: 108, 13: 1_410_000}
 
 
 @pytest.fixture
 def fake_gpu(monkeypatch):
-    """CuPy as far as a device needs it, with two cards."""
+    """Replace CuPy by a stand-in with two cards."""
     runtime = types.ModuleType("cupy.cuda.runtime")
     runtime.getDeviceProperties = lambda i: {"name": b"Card %d" % i}
     runtime.cudaDevAttrMultiProcessorCount, runtime.cudaDevAttrClockRate = ATTRIBUTES
@@ -67,6 +68,8 @@ def fake_gpu(monkeypatch):
     modules["array_api_compat.cupy"] = types.ModuleType("fake")
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
+    # If another test has imported the real namespace, it is an attribute of its package.
+    monkeypatch.setattr(array_api_compat, "cupy", modules["array_api_compat.cupy"], raising=False)
 
 
 def test_the_cpu():
@@ -98,20 +101,20 @@ def test_words_for_a_gpu(word, name, card):
     assert (device.name, device.library, device.hardware) == (name, "cupy", card)
     assert device.version == "14.0"
     assert device.xp.__name__ == "fake"
-    assert device.handle.n_waits == 1  # what fails when the context is opened fails there
+    assert device.handle.n_waits == 1  # so that errors of opening the context are raised here
     device.synchronize()
     assert device.handle.n_waits == 2
 
 
 @pytest.mark.usefixtures("fake_gpu")
-def test_auto_says_that_it_chose_the_gpu():
+def test_the_reason_for_the_gpu():
     assert xpnet.Device("auto").reason == "auto chose gpu: GPU 0 is usable"
     assert xpnet.Device("gpu:1").reason == "asked for gpu:1"
 
 
 @pytest.mark.usefixtures("fake_gpu")
 @pytest.mark.parametrize("takes_gpu", [True, False])
-def test_auto_may_be_weighed(takes_gpu):
+def test_auto_asks_weigh(takes_gpu):
     device = xpnet.Device("auto", weigh=lambda: (takes_gpu, "so it is"))
     word = "gpu" if takes_gpu else "cpu"
     assert device.name.startswith(word)
@@ -120,7 +123,7 @@ def test_auto_may_be_weighed(takes_gpu):
 
 @pytest.mark.usefixtures("fake_gpu")
 @pytest.mark.parametrize("word", ["cpu", "gpu"])
-def test_nothing_else_is_weighed(word):
+def test_other_words_do_not_ask_weigh(word):
     def weigh():
         raise AssertionError
 
@@ -128,7 +131,7 @@ def test_nothing_else_is_weighed(word):
 
 
 @pytest.mark.usefixtures("fake_gpu")
-def test_auto_takes_the_cpu_where_the_gpu_cannot_be_opened(monkeypatch):
+def test_auto_chooses_the_cpu_if_the_gpu_cannot_be_opened(monkeypatch):
     monkeypatch.setattr(CudaDevice, "error", CUDARuntimeError(46, "unavailable"))
     device = xpnet.Device("auto")
     assert device.name == "cpu"
@@ -139,7 +142,7 @@ def test_auto_takes_the_cpu_where_the_gpu_cannot_be_opened(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [
-        (CUDARuntimeError(46, "unavailable"), "device-busy", "GPU 1 is taken: another program"),
+        (CUDARuntimeError(46, "unavailable"), "device-busy", "GPU 1 is busy: another program"),
         (CUDARuntimeError(2, "out of memory"), "out-of-memory", "GPU 1 has no memory left (out of"),
         (CUDARuntimeError(999, "unknown error"), "cuda-error", "CUDA error: unknown error"),
         (RuntimeError("no context"), "cuda-error", "CUDA error: no context"),
@@ -156,7 +159,7 @@ def test_a_gpu_that_cannot_be_opened(monkeypatch, error, code, text):
 
 @pytest.mark.parametrize("word", ["gpu", "auto"])
 @pytest.mark.parametrize("precision", [None, "float32", "tf32"])
-def test_the_variable_of_tf32_counts_where_nobody_has_chosen(monkeypatch, word, precision):
+def test_the_variable_of_tf32_applies_without_a_choice(monkeypatch, word, precision):
     asked = []
 
     def diagnose(index, *, tf32):
@@ -173,12 +176,12 @@ def test_the_variable_of_tf32_counts_where_nobody_has_chosen(monkeypatch, word, 
 @pytest.mark.usefixtures("fake_gpu")
 def test_the_peak_rate():
     assert peak_rate(1) == 108 * 1.41e9 * 256
-    assert peak_rate(0) is None  # a card that does not tell
+    assert peak_rate(0) is None  # a card without these attributes
 
 
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda"])
 @pytest.mark.usefixtures("no_gpu")
-def test_no_gpu_is_an_error_with_its_cause_and_mend(word):
+def test_no_gpu_is_an_error_with_its_cause_and_fix(word):
     with pytest.raises(
         xpnet.DeviceError, match=r"no NVIDIA driver was found.*install one"
     ) as caught:
@@ -187,19 +190,19 @@ def test_no_gpu_is_an_error_with_its_cause_and_mend(word):
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_auto_says_what_it_chose_and_why():
+def test_the_reason_for_the_cpu():
     device = xpnet.Device("auto")
     assert device.name == "cpu"
     assert device.reason.startswith("auto chose cpu: no NVIDIA driver was found")
 
 
 @pytest.mark.parametrize("word", ["", "GPU", "gpu:", "gpu:-1", "gpu:x", "cpu:0", "auto:1", "tpu"])
-def test_other_words_are_refused(word):
+def test_other_words_are_rejected(word):
     with pytest.raises(ValueError, match=r"`device` must be cpu, gpu, gpu:N .* or auto; got"):
         xpnet.Device(word)
 
 
-def test_a_device_of_a_device_is_the_same():
+def test_a_device_from_a_device():
     device = xpnet.Device("auto")
     assert xpnet.Device(device).__dict__ == device.__dict__
 
@@ -214,11 +217,11 @@ def test_a_device_is_a_value():
 
 
 @pytest.mark.parametrize("x", [1.0, np.float32(1), [1.0], np.zeros((2, 2))])
-def test_numbers_and_lists_go_there(x):
+def test_numbers_and_lists_to_the_device(x):
     assert isinstance(xpnet.Device("cpu").to_device(x), np.ndarray)
 
 
-def test_arrays_go_there_and_back(xp_backend):
+def test_arrays_to_the_device_and_back(xp_backend):
     device = xpnet.Device("cpu")
     here = device.to_device(xp_backend.asarray([1.0, 2.0]))
     assert isinstance(here, np.ndarray)
@@ -241,6 +244,6 @@ def test_the_argument_defaults_to_the_cpu():
     assert parse() == "cpu"
 
 
-def test_the_argument_refuses_other_words():
+def test_the_argument_rejects_other_words():
     with pytest.raises(argparse.ArgumentError, match=r"must be cpu, gpu, .*got 'gpus'"):
         parse("--device", "gpus")

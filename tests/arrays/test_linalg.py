@@ -1,4 +1,4 @@
-"""Eigenvalues, and where they are computed."""
+"""Eigenvalues of symmetric matrices."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ MATRIX = np.asarray([[2.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 1.0]])
 
 
 @pytest.mark.parametrize("is_on_host", [False, True])
-def test_the_matrix_comes_of_them(xp_backend, monkeypatch, is_on_host):
+def test_eigenvalues_and_eigenvectors_reproduce_the_matrix(xp_backend, monkeypatch, is_on_host):
     if xp_backend.library == "dask":
         pytest.skip("Dask has no eigenvalues")
     if is_on_host:  # as CuPy's are

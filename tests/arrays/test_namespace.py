@@ -1,4 +1,4 @@
-"""One namespace for all arguments, and what the functions ask of it."""
+"""Array namespaces and dtypes."""
 
 import math
 import sys
@@ -53,18 +53,18 @@ def test_the_library_is_named(xp_backend):
         ((strict.zeros(1), np.zeros(1)), "got array_api_strict and numpy"),
     ],
 )
-def test_two_libraries_are_refused_by_name(arrays, message):
+def test_two_libraries_are_rejected_by_name(arrays, message):
     with pytest.raises(TypeError, match=f"must belong to one library; {message}"):
         array_namespace(*arrays)
 
 
-def test_two_devices_are_refused_by_name():
+def test_two_devices_are_rejected_by_name():
     x, y = (strict.zeros(1, device=strict.Device(name)) for name in ("device1", "device2"))
     with pytest.raises(ValueError, match=r"must be on one device; got .*device1.* and .*device2"):
         array_namespace(x, y)
 
 
-def test_an_unknown_device_is_not_a_different_one(monkeypatch):
+def test_an_unknown_device_matches_any(monkeypatch):
     import array_api_compat
 
     x, y = (strict.zeros(1, device=strict.Device(name)) for name in ("device1", "device2"))
@@ -89,19 +89,19 @@ def test_arrays_are_returned_as_they_are(xp_backend):
 
 
 @pytest.mark.parametrize("x", ["1", None, {}, {1}, object()])
-def test_what_is_no_array(x):
+def test_other_objects_are_no_arrays(x):
     assert not is_array(x)
     with pytest.raises(TypeError, match=rf"`images` must be an array.*got {type(x).__name__}"):
         as_array(x, "images")
 
 
-def test_masked_arrays_are_refused():
+def test_masked_arrays_are_rejected():
     with pytest.raises(TypeError, match=r"must be an array.*got MaskedArray"):
         as_array(np.ma.masked_array([1.0, 2.0], mask=[0, 1]))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64"])
-def test_whole_numbers_become_the_default_floating_dtype(xp_backend, dtype):
+def test_integers_become_the_default_floating_dtype(xp_backend, dtype):
     x, xp = as_floating(xp_backend.asarray([0, 1], dtype))
     default = xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
     assert xp is xp_backend.xp
@@ -110,12 +110,12 @@ def test_whole_numbers_become_the_default_floating_dtype(xp_backend, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["complex128", "U3", "O"])
-def test_other_dtypes_are_refused(dtype):
+def test_other_dtypes_are_rejected(dtype):
     with pytest.raises(TypeError, match="`logits` must hold real numbers; got dtype"):
         as_floating(np.zeros(2, dtype), "logits")
 
 
-def test_what_is_longer_than_float64_is_refused():
+def test_dtypes_wider_than_float64_are_rejected():
     match = "`x` must have at most 64 bits per number; got dtype"
     if np.finfo(np.longdouble).bits == 64:
         pytest.skip("long double is float64 here")
@@ -123,7 +123,7 @@ def test_what_is_longer_than_float64_is_refused():
         as_floating(np.ones(2, np.longdouble))
 
 
-def test_records_are_refused():
+def test_structured_dtypes_are_rejected():
     with pytest.raises(TypeError, match="`x` must hold real numbers; got dtype"):
         as_floating(np.zeros(2, [("a", "f4"), ("b", "f4")]))
 
@@ -133,7 +133,7 @@ def test_apply_gives_the_function_its_namespace_and_options():
     assert result == (3.0, "a", "b")
 
 
-def test_apply_makes_whole_numbers_floating(xp_backend):
+def test_apply_converts_integers(xp_backend):
     default = xp_backend.xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
     result = apply(lambda x, _: x / 2, xp_backend.asarray([1, 2], "int32"))
     assert result.dtype == default["real floating"]
@@ -196,7 +196,7 @@ def test_a_floating_dtype_by_its_name(xp_backend, dtype):
         floating_dtype(dtype, xp_backend.xp)
 
 
-def test_a_dtype_is_as_good_as_its_name():
+def test_a_floating_dtype_by_a_dtype():
     for dtype in ("float32", np.float32, np.dtype("float32"), "numpy.float32"):
         assert floating_dtype(dtype, np) == np.float32
 
@@ -210,13 +210,13 @@ def test_other_names_are_no_floating_dtypes(xp_backend, name):
 
 @pytest.fixture
 def bfloat16():
-    """The bfloat16 of CuPy, which is a dtype of NumPy's that ml_dtypes adds."""
+    """CuPy's bfloat16, a NumPy dtype of ml_dtypes."""
     return np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
 
 
 @pytest.fixture
 def fake_cupy():
-    """The namespace of CuPy as far as it is asked about dtypes: it does not know bfloat16."""
+    """A stand-in for CuPy's namespace, whose isdtype rejects bfloat16."""
 
     def isdtype(dtype, kind):
         raise TypeError(dtype, kind)
@@ -233,7 +233,7 @@ def test_bfloat16_of_cupy(bfloat16, fake_cupy):
     assert float(limits.max) == 2.0**128 - 2.0**120
 
 
-def test_bfloat16_of_cupy_takes_another_package(monkeypatch, fake_cupy):
+def test_bfloat16_of_cupy_needs_ml_dtypes(monkeypatch, fake_cupy):
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     match = "bfloat16 in CuPy needs ml_dtypes: pip install ml_dtypes"
     with pytest.raises(TypeError, match=match):
@@ -263,9 +263,9 @@ def test_numpy_does_not_compute_in_bfloat16(bfloat16):
 
 
 def short(xp_backend, values, dtype):
-    """Return an array of a dtype that NumPy may not have."""
+    """Return an array of a dtype that NumPy may lack."""
     x = xp_backend.asarray(values)
-    if xp_backend.name == "dask":  # it has float16, but not in its namespace
+    if xp_backend.name == "dask":  # float16 is missing from its namespace only
         return x.astype(dtype)
     return xp_backend.xp.astype(x, getattr(xp_backend.xp, dtype))
 

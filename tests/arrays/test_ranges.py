@@ -1,4 +1,4 @@
-"""Ranges of dtypes, on every backend; and what NumPy notices of an overflow."""
+"""Ranges of dtypes on every backend, and overflow in NumPy."""
 
 import pickle
 
@@ -49,7 +49,7 @@ def test_inputs_are_preprocessed_in_the_dtype_of_the_wider_range(
     assert found == getattr(xp, expected)
 
 
-def test_other_dtypes_are_left_to_those_who_refuse_them():
+def test_other_dtypes_are_ignored():
     for given in ("datetime64[s]", "object", "U1", "complex64"):
         assert dtype_before_cast(np.dtype(given), np.dtype(F16), np) == F16
 
@@ -80,7 +80,7 @@ def test_the_error_names_value_place_dtype_and_remedy(value, dtype, remedy):
     error = RangeError(value, 3, 12, dtype)
     what = f"inputs must be finite in {dtype} after the preprocessing; got {value} in row 3,"
     with pytest.raises(
-        ValueError, match=rf"^{what} column 12, both from 0{remedy}$".replace("+", r"\+")
+        ValueError, match=rf"^{what} column 12 \(counted from 0\){remedy}$".replace("+", r"\+")
     ):
         raise error
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
@@ -100,7 +100,7 @@ def test_an_overflow_is_found():
     assert (found.value, found.row, found.column, found.dtype) == (7e4, 1, 1, "float16")
 
 
-def test_of_a_mixed_row_the_largest_number_is_named():
+def test_the_error_names_the_largest_input_of_a_mixed_row():
     x = np.asarray([[1.0, -3e38, 2.0]], F32)
     matrix = np.full((3, 3), 4.0, F32)
     with pytest.raises(RangeError) as caught:
@@ -109,7 +109,7 @@ def test_of_a_mixed_row_the_largest_number_is_named():
 
 
 @pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
-def test_what_is_not_finite_before_is_not_an_overflow(number):
+def test_nonfinite_inputs_are_no_overflow(number):
     x = np.asarray([[number, 7e4], [1.0, 2.0]])
     found = without_overflow(lambda: x.astype(F16), x, np, F16)
     np.testing.assert_array_equal(found, [[number, np.inf], [1.0, 2.0]])
@@ -129,7 +129,7 @@ def test_a_flag_without_an_overflow_is_no_error():
     assert calls == ["raise", "ignore"]
 
 
-def test_the_callers_own_choice_about_other_errors_counts():
+def test_the_callers_errstate_applies_to_other_errors():
     x = np.asarray([[1e-30]], F32)
     with np.errstate(under="raise"), pytest.raises(FloatingPointError, match="underflow"):
         without_overflow(lambda: x * x, x, np, F32)
@@ -142,7 +142,7 @@ def test_parameters_must_stay_finite():
     ):
         finite_cast(x, F16, np, "mean")
     assert finite_cast(x[2:], F16, np, "mean") == np.inf
-    with np.errstate(all="raise"):  # that small ones are rounded to 0 is no fault
+    with np.errstate(all="raise"):  # underflow to 0 is accepted
         assert finite_cast(np.asarray([1e-30]), F16, np, "mean") == 0.0
 
 
@@ -155,7 +155,7 @@ def test_parameters_must_stay_finite():
         ([np.nan, np.inf], True),
     ],
 )
-def test_numbers_are_rounded_or_none_is(numbers, is_rounded):
+def test_rounding_without_overflow_and_underflow(numbers, is_rounded):
     x = np.asarray(numbers)
     found = rounded(x, F32, np)
     assert (found is not None) == is_rounded
@@ -163,8 +163,8 @@ def test_numbers_are_rounded_or_none_is(numbers, is_rounded):
         np.testing.assert_array_equal(found, x.astype(F32))
 
 
-def test_other_libraries_are_not_looked_at(xp_backend):
+def test_other_libraries_are_not_inspected(xp_backend):
     if xp_backend.library == "numpy":
-        pytest.skip("NumPy's are")
+        pytest.skip("NumPy's arrays are inspected")
     x = xp_backend.asarray(np.ones((2, 2)), "float32")
     assert rounded(x, xp_backend.xp.float32, xp_backend.xp) is None

@@ -1,4 +1,4 @@
-"""Arrays between libraries and devices."""
+"""Transfers of arrays between libraries and devices."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def test_there_and_back(xp_backend, dtype, shape):
     assert to_numpy(x).dtype == values.dtype
 
 
-def test_what_is_there_already_is_not_moved(xp_backend):
+def test_an_array_on_its_device_is_not_copied(xp_backend):
     x = xp_backend.asarray([1.0])
     assert move(x, xp_backend.xp, xp_backend.device) is x
 
@@ -39,7 +39,7 @@ def test_from_one_device_to_another():
     assert moved.device == device
 
 
-def test_gradients_do_not_hinder():
+def test_torch_arrays_with_gradients():
     torch = pytest.importorskip("torch")
     np.testing.assert_array_equal(to_numpy(torch.ones(2, requires_grad=True)), [1, 1])
 
@@ -62,6 +62,6 @@ def test_without_graph(xp_backend):
     np.testing.assert_array_equal(to_numpy(without_graph(x)), [1.0])
 
 
-def test_torchs_graph_is_left_behind():
+def test_without_graph_detaches_torch_arrays():
     torch = pytest.importorskip("torch")
     assert not without_graph(torch.ones(2, requires_grad=True)).requires_grad

@@ -1,4 +1,4 @@
-"""Counting what crosses between host and device."""
+"""Counts of copies between host and device."""
 
 from contextvars import copy_context
 from threading import Thread
@@ -44,12 +44,12 @@ def test_host_memory_is_no_device(xp_backend):
     assert transfers == (Transfers() if on_host else Transfers(1, 12, 1, 12))
 
 
-def test_the_device_under_test_is_one(xp_backend):
+def test_arrays_in_host_memory(xp_backend):
     devices = {"array-api-strict:device1", "array-api-strict:no_float64", "cupy", "torch:cuda"}
     assert is_in_host_memory(xp_backend.asarray([1.0])) is (xp_backend.name not in devices)
 
 
-def test_an_outer_count_has_the_inner_one_even_after_an_error():
+def test_an_outer_count_includes_the_inner_one_after_an_error():
     with count_transfers() as outer:
         move(np.zeros(1), strict, DEVICE)
         with pytest.raises(TypeError), count_transfers() as inner:
@@ -59,7 +59,7 @@ def test_an_outer_count_has_the_inner_one_even_after_an_error():
     assert outer == Transfers(2, 24)
 
 
-def test_a_thread_counts_where_it_is_given_the_context():
+def test_a_thread_counts_in_the_context_of_the_block():
     def work():
         move(np.zeros(1), strict, DEVICE)
 

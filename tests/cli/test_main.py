@@ -248,7 +248,7 @@ RUNTIME = "cupy_backends.cuda.api.runtime"
     ("error", "text"),
     [
         (OUT_OF_MEMORY, "has no memory left (Out of memory allocating 1,024); end other programs"),
-        (error_of(RUNTIME, "CUDARuntimeError", "busy", status=46), "is taken: another program"),
+        (error_of(RUNTIME, "CUDARuntimeError", "busy", status=46), "is busy: another program"),
         (error_of(RUNTIME, "CUDARuntimeError", "launch failure", status=719), "launch failure"),
         (
             error_of("cupy_backends.cuda.libs.cublas", "CUBLASError", "no image", status=8),

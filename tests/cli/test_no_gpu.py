@@ -94,20 +94,20 @@ IN_PYTHON = [
         | {"cupy/__init__.py": "raise ImportError('numpy.core')"},
     ),
     pytest.param(
-        Cause("cache-unwritable", "let CUPY_CACHE_DIR", {"CUPY_CACHE_DIR": f"{os.devnull}/no"}),
+        Cause("cache-unwritable", "set CUPY_CACHE_DIR", {"CUPY_CACHE_DIR": f"{os.devnull}/no"}),
         marks=needs_cupy,
     ),
 ]
 IN_THE_DRIVER = [
     Cause("no-driver", "NVIDIA driver", driver(0)),
-    Cause("driver-too-old", "knows CUDA 11.4, too old for CUDA 1", driver(11040)),
-    Cause("no-device", "finds no GPU; see that", driver(13020, 100)),
+    Cause("driver-too-old", "supports CUDA 11.4, too old for CUDA 1", driver(11040)),
+    Cause("no-device", "finds no GPU; check that", driver(13020, 100)),
     Cause(
         "hidden-device",
         "CUDA_VISIBLE_DEVICES='9' hides all GPUs; unset",
         driver(13020, 100, CUDA_VISIBLE_DEVICES="9"),
     ),
-    Cause("stub-library", "a stub, made for linking only; take the folder", driver(13020, 34)),
+    Cause("stub-library", "a stub, made for linking only; remove the folder", driver(13020, 34)),
     Cause("driver-mismatch", "(error 803); restart", driver(13020, 803)),
     Cause("not-ready", "(error 802); start their fabric manager", driver(13020, 802)),
     Cause("device-busy", "GPU 0 is busy", driver(13020, 46)),
@@ -123,12 +123,12 @@ BEHIND_THE_DRIVER = [
     ),
     Cause(
         "libraries-missing",
-        "cuBLAS, NVRTC cannot be loaded, which cupy",
+        "cuBLAS, NVRTC cannot be loaded, but cupy",
         program=one_gpu("pathfinder.load_nvidia_dynamic_lib = find_nothing"),
     ),
     Cause(
         "headers-missing",
-        "the headers of CUDA cannot be found",
+        "the CUDA headers cannot be found",
         program=one_gpu("pathfinder.find_nvidia_header_directory = lambda name: None"),
     ),
     Cause("device-too-old", "has compute capability 3.0; cupy", program=one_gpu(major=3)),
@@ -244,7 +244,7 @@ def assert_refused(result, cause):
     assert len(result.stderr.splitlines()) == 1
     assert len(result.stderr) <= 401
     assert cause.words in result.stderr
-    assert "; " in result.stderr  # the mend follows
+    assert "; " in result.stderr  # the fix follows
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=named)

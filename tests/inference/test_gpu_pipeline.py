@@ -556,7 +556,7 @@ def refused(bus, n_rows, call):
     assert isinstance(error, MemoryError)
     assert error.code == "out-of-memory"
     assert error.__suppress_context__ or error.__context__ is None
-    mend = "free some of it, which nvidia-smi shows, or use --device cpu"
+    mend = "free some of it (nvidia-smi shows its use), or use --device cpu"
     said = f"the GPU has no memory for {n_rows:,} rows at a time (out of device memory); {mend}"
     assert str(error) == said
     assert "\n" not in said

@@ -1,4 +1,4 @@
 """Array libraries and devices: namespaces, dtypes, transfers, precision.
 
-The only room that imports array-api-compat and CuPy.
+The only subpackage that imports array-api-compat and CuPy.
 """

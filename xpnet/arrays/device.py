@@ -27,7 +27,7 @@ _RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
 
 @dataclass(frozen=True)
 class OpenedDevice:
-    """A device that is ready for use."""
+    """An open device, with its array library."""
 
     name: str
     library: str
@@ -61,11 +61,11 @@ class Device:
     xp : namespace
         The library's array-API namespace.
     handle : object
-        The device in the library's own terms, for its ``device=`` arguments.
+        Device object of the library, for its ``device=`` arguments.
     hardware : str
         Name of the processor or card.
     reason : str
-        The reason for this device.
+        Reason for the choice.
 
     Raises
     ------
@@ -113,7 +113,7 @@ class Device:
         return Device, (self.name,)
 
     def to_device(self, x: Any, /) -> Any:
-        """Return an array of any library, a number or nested lists as an array on the device."""
+        """Return an array of any library, a number or a nested list as an array on the device."""
         x = as_array(x)
         return move(np.asarray(x) if isinstance(x, np.generic) else x, self.xp, self.handle)
 
@@ -122,7 +122,7 @@ class Device:
         return to_numpy(x)
 
     def synchronize(self) -> None:
-        """Wait until all work of the device is done: call this before reading a clock."""
+        """Wait until the device has finished its work; call this before reading a clock."""
         if self.library == "cupy":
             self.handle.synchronize()
 
@@ -131,7 +131,7 @@ class Device:
 
 
 def _open(word: str, weigh: Callable[[], tuple[bool, str]] | None) -> tuple[OpenedDevice, str]:
-    """Open the device of a word; return it with the reason for the choice."""
+    """Open a device by its word; return it with the reason for the choice."""
     kind, index = _parse(word)
     if kind == "cpu":
         return _open_cpu(), f"asked for {word}"

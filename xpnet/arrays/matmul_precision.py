@@ -13,7 +13,7 @@ from xpnet.arrays.gpu.gpu_info import import_cupy, result_or_error
 __all__ = ["MatmulPrecision", "compute_type", "is_precision_chosen", "matmul_precision"]
 
 MatmulPrecision = Literal["float32", "tf32"]
-# The values of CuPy's compute types in `cupy._core`; by default, CUPY_TF32 decides.
+# The values of CuPy's compute types in `cupy._core`; CUPY_TF32 applies to the first.
 _TO_BE_DECIDED, _DEFAULT, _TF32 = 0, 1, 7
 _TYPES: dict[MatmulPrecision | None, int] = {
     None: _TO_BE_DECIDED,
@@ -21,7 +21,7 @@ _TYPES: dict[MatmulPrecision | None, int] = {
     "tf32": _TF32,
 }
 
-# The open blocks in the order of their entry; threads and generators may leave them in another.
+# The open blocks in order of entry; threads and generators may exit them in a different order.
 _chosen: list[tuple[object, MatmulPrecision]] = []
 
 
@@ -35,8 +35,7 @@ def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
         "tf32" rounds the factors to 10 bits after the point, which is several times as fast on
         cards of compute capability 8.0 and newer, and leaves about three correct digits.
         "float32" keeps all bits, for any value of the variable CUPY_TF32. The variable applies
-        outside of all blocks; `xpnet.Device` rejects a GPU that would use TF32 for that reason
-        alone.
+        outside of all blocks; `xpnet.Device` rejects a GPU that would use TF32 only because of it.
 
     Raises
     ------
@@ -47,9 +46,9 @@ def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
 
     Notes
     -----
-    CuPy has one precision for the whole process: that of the open block that was entered last
-    applies to all threads. Nothing changes on a CPU, and for other dtypes. The error bounds of
-    `xpnet.parity` are for float32; TF32 exceeds them by far, so they detect it.
+    CuPy has one precision for the whole process: the most recently entered open block applies to
+    all threads. CPUs and other dtypes are not affected. The error bounds of `xpnet.parity` are for
+    float32; TF32 exceeds them by far, so they detect it.
 
     Examples
     --------
@@ -86,7 +85,7 @@ def compute_type(x: Any, /) -> str:
 
 
 def _apply_to_cupy() -> None:
-    """Set CuPy's precision to that of the last open block."""
+    """Set CuPy's precision to that of the most recently entered open block."""
     if isinstance(result_or_error(import_cupy), Exception):  # `xpnet.Device` reports the cause
         return
     from cupy._core import set_compute_type

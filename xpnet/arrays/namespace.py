@@ -130,12 +130,11 @@ def device_of(x: Any, /) -> Any:
 def current_device(x: Any, /) -> AbstractContextManager[Any]:
     """Return a context in which CuPy creates results on the device of `x`.
 
-    Other libraries have no current device, and the context has no effect.
+    It has no effect for other libraries, which have no current device.
     """
     if type(x).__module__.partition(".")[0] != "cupy":
         return _NO_DEVICE
-    device: AbstractContextManager[Any] = x.device
-    return device
+    return x.device
 
 
 def without_warnings() -> AbstractContextManager[Any]:
@@ -228,7 +227,7 @@ def floating_dtype(dtype: Any, xp: Any) -> Any:
 def apply(function: Callable[..., Any], x: Any, /, **options: Any) -> Any:
     """Return ``function(x, xp, **options)`` for `x` converted to floating-point.
 
-    Every public function of one array consists of this call.
+    Public functions of one array consist of this call.
     """
     x, xp = as_floating(x)
     with current_device(x):
@@ -238,7 +237,7 @@ def apply(function: Callable[..., Any], x: Any, /, **options: Any) -> Any:
 def compute(function: Callable[..., Any], /, *arrays: Any, xp: Any, **options: Any) -> Any:
     """Return ``function(*arrays, xp, **options)``; float16 and bfloat16 are computed in float32.
 
-    Such results are within 1 ULP of the true value, and the mathematics needs two precisions only.
+    These results are within 1 ULP of the true value, and functions need two precisions only.
     """
     dtype = arrays[0].dtype
     limits = limits_of(dtype, xp)
@@ -252,13 +251,13 @@ def compute(function: Callable[..., Any], /, *arrays: Any, xp: Any, **options: A
 
 
 def cast(x: Any, dtype: Any, xp: Any) -> Any:
-    """Return `x` in a dtype, without a copy if it has it already."""
+    """Return `x` in a dtype, without a copy if `x` already has it."""
     # np.astype takes twice as long as the method, which takes as long as a small product.
     return x.astype(dtype, copy=False) if xp is np else xp.astype(x, dtype, copy=False)
 
 
 def largest(x: Any, xp: Any) -> Any:
-    """Return the index of the largest number of each row: the first of equals, or the first NaN."""
+    """Return the index of the first maximum of each row, or of its first NaN."""
     return x.argmax(axis=-1) if xp is np else xp.argmax(x, axis=-1)  # as in `cast`
 
 
@@ -285,7 +284,7 @@ def as_numbers(condition: Any, like: Any, xp: Any) -> Any:
 
 
 def sign(x: Any, xp: Any) -> Any:
-    """Return -1, 0 or 1 in the dtype of `x`; NaN stays NaN."""
+    """Return the sign of each number: -1, 0 or 1 in the dtype of `x`; NaN stays NaN."""
     if xp.__name__ != "array_api_compat.cupy":
         return xp.sign(x)
     # array-api-compat handles NaN by a mask there, which synchronizes.

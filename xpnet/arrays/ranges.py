@@ -21,6 +21,7 @@ __all__ = [
     "without_overflow",
 ]
 
+# No usual preprocessing scales integers by more.
 _MOST_SCALING = 2.0**64
 
 
@@ -53,7 +54,7 @@ class RangeError(ValueError):
             remedy = f"compute in network.astype({wider!r}), or scale the inputs"
         return (
             f"inputs must be finite in {self.dtype} after the preprocessing; got {self.value} in"
-            f" row {self.row}, column {self.column}, both from 0: {remedy}"
+            f" row {self.row}, column {self.column} (counted from 0): {remedy}"
         )
 
     @property
@@ -87,8 +88,9 @@ def counting_from(first_row: int) -> Iterator[None]:
 def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
     """Return the dtype in which inputs are preprocessed before they are cast to `dtype`.
 
-    It is `given`, the dtype of the inputs, if its range is wider: values that overflow in a cast
-    may fit after a scaling. Integers with a wider range than float16 are preprocessed in float32.
+    This is `given`, the dtype of the inputs, if its range is wider: values that overflow in the
+    cast may fit after scaling. Integers with a wider range than float16 are preprocessed in
+    float32.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
 def is_far_below(given: Any, dtype: Any, xp: Any) -> bool:
     """Return whether integers of dtype `given` cannot overflow in `dtype` under any usual scaling.
 
-    It is true for pixels in float32, and false in float16.
+    True for uint8 pixels in float32, false in float16.
     """
     largest = float(limits_of(dtype, xp).max)
     return is_kind(given, xp, "integral") and xp.iinfo(given).max * _MOST_SCALING < largest
@@ -120,8 +122,8 @@ def without_overflow(
 ) -> Any:
     """Return ``compute()``, the preprocessed rows `x` in `dtype`; raise if they overflow.
 
-    NumPy detects an overflow at no cost by a flag of the processor. Other libraries do not, and
-    their values are not inspected.
+    NumPy detects overflow at no cost, by a flag of the processor. Values of other libraries are not
+    inspected.
 
     Parameters
     ----------

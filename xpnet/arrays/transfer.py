@@ -1,4 +1,4 @@
-"""Copies between host and device, and their count."""
+"""Copies between host and device."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ def move(x: Any, xp: Any, device: Any, /) -> Any:
     xp : namespace
         A namespace from `array_namespace`.
     device : object
-        A device in that library's own terms.
+        Device object of that library.
     """
     is_same_library = array_namespace(x) is xp
     if is_same_library and device_of(x) == device:

@@ -1,4 +1,4 @@
-"""What is known of the BLAS behind NumPy, and how it is held to one thread."""
+"""Properties of NumPy's BLAS, and its limitation to one thread."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from xpnet.arrays.cpu.blas_threads import blas_threads, most_at_once, one_blas_t
 
 
 class Library:
-    """A library that threadpoolctl might have found."""
+    """A stand-in for a library that threadpoolctl found."""
 
     def __init__(self, internal_api="openblas", architecture="SkylakeX", n_threads=3):
         self.internal_api, self.architecture, self.n_threads = internal_api, architecture, n_threads
@@ -28,10 +28,10 @@ class Library:
 
 @pytest.fixture
 def libraries(monkeypatch):
-    """Put libraries in place of the real ones, of which nobody is holding any."""
+    """Replace the real libraries, with no open block."""
     there = [Library(n_threads=3), Library(n_threads=5)]
     monkeypatch.setattr(module, "_libraries", lambda: there)
-    monkeypatch.setattr(module, "_ONE_THREAD", module._OneThread())  # noqa: SLF001 (what is shown is its state)
+    monkeypatch.setattr(module, "_ONE_THREAD", module._OneThread())  # noqa: SLF001 (its state is under test)
     return there
 
 
@@ -49,12 +49,12 @@ def libraries(monkeypatch):
     ],
     ids=str,
 )
-def test_small_products_as_they_lie_only_where_all_is_known(monkeypatch, found, n_expected):
+def test_small_products_skip_packing_if_all_libraries_do(monkeypatch, found, n_expected):
     monkeypatch.setattr(module, "_libraries", lambda: [Library(*names) for names in found])
     assert most_at_once.__wrapped__() == n_expected
 
 
-def test_all_libraries_are_held_and_given_back(libraries):
+def test_all_libraries_are_limited_and_restored(libraries):
     with one_blas_thread():
         assert [library.n_threads for library in libraries] == [1, 1]
         assert blas_threads() == 5
@@ -63,7 +63,7 @@ def test_all_libraries_are_held_and_given_back(libraries):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_any_error_gives_them_back(libraries, error):
+def test_any_error_restores_them(libraries, error):
     with pytest.raises(error), one_blas_thread(), one_blas_thread():
         raise error
     assert [library.n_threads for library in libraries] == [3, 5]
@@ -76,13 +76,13 @@ def test_no_libraries_have_one_thread(monkeypatch):
     assert blas_threads() == 1
 
 
-def test_a_library_that_does_not_tell_has_one_thread(monkeypatch):
+def test_an_unknown_count_is_one_thread(monkeypatch):
     unknown = Library(n_threads=None)
     monkeypatch.setattr(module, "_libraries", lambda: [unknown])
     assert blas_threads() == 1
 
 
-def test_many_threads_hold_it_and_the_last_one_gives_it_back(libraries):
+def test_the_last_of_many_threads_restores_them(libraries):
     start = threading.Barrier(8, timeout=20)
 
     def hold(_):
@@ -99,7 +99,7 @@ def test_many_threads_hold_it_and_the_last_one_gives_it_back(libraries):
     assert [library.n_threads for library in libraries] == [3, 5]
 
 
-def test_who_overlaps_without_nesting_gives_back_what_was_before(libraries):
+def test_overlapping_blocks_restore_the_first_counts(libraries):
     holders = SimpleNamespace(first=one_blas_thread(), second=one_blas_thread())
     holders.first.__enter__()
     holders.second.__enter__()

@@ -1,4 +1,4 @@
-"""Files behind mapped arrays: found where that is certain, read as they are, closed again."""
+"""Files of memory-mapped arrays: identification, reads, closing."""
 
 import mmap
 import os
@@ -14,7 +14,7 @@ from xpnet.arrays.cpu.memory import FileRows, rows_in_file
 N_ROWS, N_IN = 1000, 24
 DTYPES = ["?", "u1", "i2", "f2", "f4", "f8"]
 needs_maps = pytest.mark.skipif(
-    not Path("/proc/self/maps").exists(), reason="the system does not tell which files are mapped"
+    not Path("/proc/self/maps").exists(), reason="the system does not list mapped files"
 )
 
 
@@ -34,14 +34,14 @@ def mapped(path, mode="r", dtype="u1", **options):
 
 
 def descriptors():
-    """Return what is open; not the one by which that is listed."""
+    """Return the open descriptors, except that of the listing."""
     found = set(Path("/proc/self/fd").iterdir())
     return {path for path in found if path.is_symlink()}
 
 
 @pytest.fixture(autouse=True)
 def all_is_closed():
-    """Show that no descriptor is left open."""
+    """Check that no descriptor stays open."""
     if not Path("/proc/self/fd").exists():
         yield
         return
@@ -51,7 +51,7 @@ def all_is_closed():
 
 
 def read(x):
-    """Return what is read of the file behind an array; None if it was not found."""
+    """Return the rows read from the file of an array; None if it is not identified."""
     with rows_in_file(x) as file:
         if file is None:
             return None
@@ -76,7 +76,7 @@ def test_a_mapped_file(tmp_path, dtype, mode):
     [np.s_[1:], np.s_[:1], np.s_[-1:], np.s_[100:900], np.s_[990:]],
     ids=str,
 )
-def test_a_part_of_one(path, part):
+def test_a_part_of_a_mapped_file(path, part):
     np.testing.assert_array_equal(read(mapped(path)[part]), rows_of()[part])
     np.testing.assert_array_equal(read(mapped(path)[3:-3][part]), rows_of()[3:-3][part])
 
@@ -100,7 +100,7 @@ def test_a_file_of_numpy(tmp_path, dtype):
 
 
 @needs_maps
-def test_pictures_as_rows(path):
+def test_images_as_rows(path):
     x = np.memmap(path, np.uint8, "r", shape=(N_ROWS, 4, 6))
     np.testing.assert_array_equal(read(np.reshape(x, (-1, N_IN))), rows_of())
     np.testing.assert_array_equal(read(np.reshape(x[5:], (-1, N_IN))), rows_of()[5:])
@@ -108,13 +108,13 @@ def test_pictures_as_rows(path):
 
 
 @needs_maps
-def test_what_was_written_through_the_mapping_is_read(path):
+def test_changes_through_the_mapping_are_read(path):
     x = mapped(path, "r+")
     x[3] = 7
     expected = rows_of()
     expected[3] = 7
     np.testing.assert_array_equal(read(x), expected)
-    path.write_bytes(rows_of().tobytes())  # in place: the mapping shows it as well
+    path.write_bytes(rows_of().tobytes())  # in place, so the mapping changes as well
     np.testing.assert_array_equal(read(x), x)
 
 
@@ -137,7 +137,7 @@ def test_a_copy_on_write_may_differ_from_its_file(path):
     assert read(x) is None
 
 
-def test_a_name_with_a_line_break_is_written_otherwise(tmp_path):
+def test_a_name_with_a_line_break_is_not_identified(tmp_path):
     rows_of().tofile(tmp_path / "rows\nof mine")
     assert read(mapped(tmp_path / "rows\nof mine")) is None
 
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_longer_there(path, way):
     other.write_bytes(bytes(N_ROWS * N_IN))
     if way == "renamed":
         path.rename(path.with_name("rows elsewhere"))
-        found = read(x)  # some systems know the new name
+        found = read(x)  # some systems list the new name
         assert found is None or np.array_equal(found, rows_of())
         return
     path.unlink()
@@ -169,7 +169,7 @@ def test_a_file_that_is_no_longer_there(path, way):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="an open file keeps its name here")
-def test_one_that_may_not_be_opened_any_more(path, monkeypatch):
+def test_a_file_without_permission(path, monkeypatch):
     x = mapped(path)
 
     def refuse(*_):
@@ -195,9 +195,9 @@ def test_one_that_may_not_be_opened_any_more(path, monkeypatch):
     ],
     ids=["strided", "reversed", "columns", "transposed", "swapped", *map(str, range(4))],
 )
-def test_what_no_file_has_in_this_order(path, change):
+def test_other_memory_orders_have_no_file(path, change):
     if sys.byteorder == "big":
-        pytest.skip("this is the machine's own order")
+        pytest.skip("the swapped order is native")
     assert read(change(mapped(path))) is None
 
 
@@ -217,7 +217,7 @@ def test_no_rows(path):
 
 
 @needs_maps
-def test_a_system_that_does_not_tell(path, monkeypatch):
+def test_a_system_without_a_list(path, monkeypatch):
     def missing(*_, **__):
         raise FileNotFoundError
 
@@ -227,14 +227,14 @@ def test_a_system_that_does_not_tell(path, monkeypatch):
 
 @needs_maps
 @pytest.mark.parametrize("line", ["", "x", "0-1 r--s", "7f-80 r--s 0 0 z /rows", "- r--s 0 0 1 /r"])
-def test_a_system_that_tells_otherwise(path, line, monkeypatch):
+def test_a_list_in_another_format(path, line, monkeypatch):
     monkeypatch.setattr("xpnet.arrays.cpu.memory.Path.read_text", lambda *_, **__: f"{line}\n")
     assert read(mapped(path)) is None
 
 
 @needs_maps
 @pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt])
-def test_the_file_is_open_as_long_as_it_is_used(path, error):
+def test_the_file_is_open_inside_the_block_only(path, error):
     x, before = mapped(path), descriptors()
 
     def use():
@@ -299,7 +299,7 @@ def test_parts_of_larger_numbers(tmp_path, dtype):
 
 @needs_preadv
 @pytest.mark.parametrize("most", [1, 7, 24, 1000])
-def test_a_system_that_reads_little_at_a_time(file, most, monkeypatch):
+def test_short_reads(file, most, monkeypatch):
     original = os.preadv
     monkeypatch.setattr(os, "preadv", lambda fd, buffers, at: original(fd, [buffers[0][:most]], at))
     target = np.empty((30, N_IN), np.uint8)
@@ -309,14 +309,14 @@ def test_a_system_that_reads_little_at_a_time(file, most, monkeypatch):
 
 @needs_preadv
 @pytest.mark.parametrize("n_bytes", [0, 1, 24, 500, N_ROWS * N_IN - 1])
-def test_a_file_that_has_become_shorter(file, path, n_bytes):
+def test_a_truncated_file(file, path, n_bytes):
     os.truncate(path, n_bytes)
     with pytest.raises(OSError, match="the file became shorter while it was read"):
         file.copy_to(np.empty((N_ROWS, N_IN), np.uint8))
 
 
 @needs_preadv
-def test_reading_moves_no_place(file):
+def test_reading_keeps_the_file_position(file):
     place = os.lseek(file.descriptor, 5, os.SEEK_SET)
     file.copy_to(np.empty((N_ROWS, N_IN), np.uint8))
     assert os.lseek(file.descriptor, 0, os.SEEK_CUR) == place

@@ -1,4 +1,4 @@
-"""Threads are kept off the processor of the caller, and only there."""
+"""Exclusion of the caller's processor from the affinity of threads."""
 
 import os
 import threading
@@ -9,13 +9,13 @@ from xpnet.arrays.cpu import processors
 from xpnet.arrays.cpu.processors import current_processor, keep_off_processor
 
 pytestmark = pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity"), reason="this system does not place threads"
+    not hasattr(os, "sched_setaffinity"), reason="this system has no thread affinity"
 )
 
 
 @pytest.fixture
 def thread():
-    """Give a thread that waits."""
+    """Yield the id of a waiting thread."""
     end = threading.Event()
     thread = threading.Thread(target=end.wait)
     thread.start()
@@ -25,17 +25,17 @@ def thread():
 
 
 @pytest.mark.parametrize("place", [0, -1])
-def test_anywhere_but_here(monkeypatch, thread, place):
+def test_the_callers_processor_is_excluded(monkeypatch, thread, place):
     mine = sorted(os.sched_getaffinity(0))
     if len(mine) == 1:
-        pytest.skip("there is one processor")
+        pytest.skip("needs two processors")
     monkeypatch.setattr(processors, "current_processor", lambda: lambda: mine[place])
     keep_off_processor([thread, None])
     assert os.sched_getaffinity(thread) == set(mine) - {mine[place]}
     assert os.sched_getaffinity(0) == set(mine)
 
 
-def test_on_the_only_processor(monkeypatch, thread):
+def test_the_only_processor_is_kept(monkeypatch, thread):
     before = os.sched_getaffinity(thread)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
     monkeypatch.setattr(processors, "current_processor", lambda: lambda: 3)
@@ -50,9 +50,9 @@ def test_a_thread_that_has_ended(monkeypatch):
     thread.join()
     keep_off_processor([thread.native_id])
     monkeypatch.setattr(processors, "current_processor", lambda: None)
-    keep_off_processor([thread.native_id])  # and where nobody tells the processor
+    keep_off_processor([thread.native_id])  # and if the processor is unknown
 
 
-def test_this_system_tells_the_processor():
+def test_the_current_processor():
     current = current_processor()
     assert current is None or current() in range(os.cpu_count())

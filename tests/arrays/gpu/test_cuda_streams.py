@@ -1,8 +1,7 @@
-"""What the bus asks of CuPy, held against the real one as far as that goes without a GPU.
+"""Calls of CuPy by the bus, compared with the real CuPy's signatures, without a GPU.
 
-CuPy can be imported without a GPU, and its arrays can be made over host memory. A namespace that
-writes calls down stands in for it where something would be computed; the real CuPy is asked whether
-it takes each of these calls.
+A namespace that records calls replaces CuPy; each recorded call must fit the signature of the real
+function, which can be imported without a GPU.
 """
 
 import inspect
@@ -19,14 +18,13 @@ from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, bus_to
 from xpnet.arrays.gpu.gpu_errors import DeviceError
 from xpnet.arrays.transfer import move
 
-NOT_HERE = "needs the real CuPy to look at"
 OPERATIONS = [
     name for name, value in vars(Bus).items() if inspect.isfunction(value) and name[0] != "_"
 ]
 
 
 class Recorder:
-    """An object of CuPy that writes down what is done with it, and how deep streams are entered."""
+    """An object of CuPy that records its calls and ``with`` blocks."""
 
     def __init__(self, log, name):
         self._log, self._name = log, name
@@ -48,7 +46,7 @@ class Recorder:
         self._log.append((f"{self._name}.__exit__", args, {}))
 
 
-# What a call gives, as its class has it.
+# The types of the results of calls.
 RESULTS = {
     "cupy.cuda.Stream": "cupy.cuda.Stream",
     "cupy.cuda.get_current_stream": "cupy.cuda.Stream",
@@ -62,21 +60,21 @@ RESULTS = {
 
 
 class ForeignError(Exception):
-    """In the place of CUDA's own."""
+    """A stand-in for CUDA's errors."""
 
     status = 1
 
 
 @pytest.fixture
 def real():
-    """The real modules, which tests ask for before another one stands in for them."""
+    """Return the real modules; request this fixture before `log` replaces them."""
     names = ("cupy", "cupyx")
-    return {name: pytest.importorskip(name, reason=NOT_HERE) for name in names}
+    return {name: pytest.importorskip(name, reason="needs the real CuPy") for name in names}
 
 
 @pytest.fixture
 def log(monkeypatch):
-    """Let a namespace that writes down be imported as CuPy."""
+    """Replace CuPy by a recorder; return its log."""
     log = []
     cupy = Recorder(log, "cupy")
     runtime = SimpleNamespace(
@@ -134,7 +132,7 @@ def test_everything_is_used(log, monkeypatch):
 
 
 def found_in(modules, name):
-    """Return what CuPy has by this name."""
+    """Return the attribute of CuPy with this name."""
     first, *parts = name.split(".")
     value = modules[first]
     for part in parts:
@@ -143,7 +141,7 @@ def found_in(modules, name):
 
 
 def signature_of(function):
-    """Return a signature; of what Cython has compiled, from the first line of its documentation."""
+    """Return a signature; for Cython functions, from the first line of their docstring."""
     try:
         return inspect.signature(function)
     except ValueError:
@@ -152,12 +150,12 @@ def signature_of(function):
         scope = {}
         exec(
             f"def made({', '.join(word.split()[-1] for word in words)}): pass", scope
-        )  # CuPy's own words
+        )  # from CuPy's docstring
         return inspect.signature(scope["made"])
 
 
 def fits(modules, name, args, options):
-    """Tell whether CuPy takes a call."""
+    """Return whether a call fits the signature of CuPy's function."""
     of_class = inspect.isclass(found_in(modules, name.rpartition(".")[0]))
     try:
         signature_of(found_in(modules, name)).bind(*[None] * of_class, *args, **options)
@@ -166,7 +164,7 @@ def fits(modules, name, args, options):
     return True
 
 
-def test_cupy_takes_every_call(real, log):
+def test_every_call_fits_cupy(real, log):
     use_everything(log)
     assert [call for call in log if not fits(real, *call)] == []
     assert set(names(log)) == {
@@ -202,14 +200,14 @@ def test_cupy_takes_every_call(real, log):
         ("cupyx.empty_pinned", (), {}),
     ],
 )
-def test_a_call_that_does_not_fit_is_seen(real, name, args, options):
+def test_a_call_that_does_not_fit_is_detected(real, name, args, options):
     assert not fits(real, name, args, options)
 
 
-# What is called when
+# Order of calls
 
 
-def test_a_new_stream_waits_for_what_the_current_one_was_given(log):
+def test_a_new_stream_waits_for_the_current_one(log):
     stream = Bus().stream("copying")
     assert isinstance(stream, Recorder)
     first, *others = log
@@ -222,7 +220,7 @@ def test_a_new_stream_waits_for_what_the_current_one_was_given(log):
     assert isinstance(others[-1][1][0], Recorder)  # the event that was recorded
 
 
-def test_a_thread_has_one_stream_of_each_name(log):
+def test_a_thread_has_one_stream_per_name(log):
     bus = Bus()
     stream = bus.stream("copying")
     assert bus.stream("copying") is stream
@@ -233,14 +231,14 @@ def test_a_thread_has_one_stream_of_each_name(log):
     assert names(log).count("cupy.cuda.get_current_stream") == 4  # each waits, each time
 
 
-def test_memory_is_taken_while_its_stream_is_current(log):
+def test_memory_is_allocated_on_its_stream(log):
     stream = Recorder(log, "cupy.cuda.Stream")
     Bus().allocate((3, 4), np.dtype("u1"), stream)
     assert names(log) == ["cupy.cuda.Stream.__enter__", "cupy.empty", "cupy.cuda.Stream.__exit__"]
     assert log[1][1:] == (((3, 4), np.dtype("u1")), {})
 
 
-def test_a_function_is_called_while_its_stream_is_current(log):
+def test_a_function_is_called_on_its_stream(log):
     stream = Recorder(log, "cupy.cuda.Stream")
     assert Bus().compute(lambda x: log.append(("function", (x,), {})) or 7, 5, stream) == 7
     assert names(log) == ["cupy.cuda.Stream.__enter__", "function", "cupy.cuda.Stream.__exit__"]
@@ -250,7 +248,7 @@ def test_a_function_is_called_while_its_stream_is_current(log):
     assert names(log) == ["cupy.cuda.Stream.__enter__", "cupy.cuda.Stream.__exit__"]
 
 
-def test_copies_go_on_their_stream_and_nobody_waits(log):
+def test_copies_are_asynchronous(log):
     stream, place = Recorder(log, "cupy.cuda.Stream"), Recorder(log, "cupy.ndarray")
     host = np.zeros((3, 4))
     Bus().copy_in(place, host, stream)
@@ -264,7 +262,7 @@ def test_copies_go_on_their_stream_and_nobody_waits(log):
     assert out_options["blocking"] is False
 
 
-def test_who_waits(log):
+def test_waiting_for_an_event(log):
     stream = Recorder(log, "cupy.cuda.Stream")
     event = Bus().record(stream)
     assert log[-1][0] == "cupy.cuda.Event.record"
@@ -285,7 +283,7 @@ def test_both_pools_are_freed(log):
     assert freed[1] == "cupy.cuda.PinnedMemoryPool.free_all_blocks"
 
 
-# What is pinned
+# Pinned memory
 
 
 @pytest.mark.parametrize(
@@ -305,7 +303,7 @@ def test_memory_is_pinned_at_both_ends(log, monkeypatch, kinds, is_pinned):
     assert log == []
 
 
-def test_an_old_driver_knows_no_other_memory(log, monkeypatch):
+def test_an_old_driver_rejects_unpinned_memory(log, monkeypatch):
     def attributes(_):
         raise ForeignError
 
@@ -324,16 +322,16 @@ def test_without_a_driver_nothing_is_pinned(real):
     assert Bus().is_pinned(np.zeros(3)) is False
 
 
-# When memory is short
+# Exhausted memory
 
 
 @pytest.mark.parametrize(("status", "is_full"), [(2, True), (1, False), (700, False), (46, False)])
-def test_what_the_runtime_says(real, status, is_full):
+def test_errors_of_the_runtime(real, status, is_full):
     error = real["cupy"].cuda.runtime.CUDARuntimeError(status)
     assert Bus().is_out_of_memory(error) is is_full
 
 
-def test_what_the_pool_says(real):
+def test_errors_of_the_pool(real):
     error = real["cupy"].cuda.memory.OutOfMemoryError(1000, 2000, 3000)
     assert Bus().is_out_of_memory(error) is True
 
@@ -342,7 +340,7 @@ def test_what_the_pool_says(real):
     ("status", "is_full"),
     [("CUBLAS_STATUS_ALLOC_FAILED", True), ("CUBLAS_STATUS_EXECUTION_FAILED", False)],
 )
-def test_what_cublas_says(real, status, is_full):
+def test_errors_of_cublas(real, status, is_full):
     try:
         cublas = real["cupy"].cuda.cublas
     except ImportError:  # CuPy makes its error, whose text is the status, only beside cuBLAS
@@ -369,7 +367,7 @@ def test_other_errors(log, error, is_full):
 
 
 @pytest.mark.parametrize(("n_rows", "shown"), [(1024, "1,024"), (65_536, "65,536"), (7, "7")])
-def test_what_is_said_of_it(real, n_rows, shown):
+def test_the_message(real, n_rows, shown):
     reason = real["cupy"].cuda.memory.OutOfMemoryError(10**12, 10**12, 10**13)
     error = DeviceMemoryError.of_rows(n_rows, f"{reason}\n")
     assert str(error) == (
@@ -384,23 +382,16 @@ def test_what_is_said_of_it(real, n_rows, shown):
     assert isinstance(error, MemoryError)
 
 
-# Which arrays have a bus
-
-
-def over_host_memory(cupy, host):
-    """Return an array of CuPy's own class without a GPU."""
-    memory = cupy.cuda.UnownedMemory(host.ctypes.data, host.nbytes, host, 0)
-    pointer = cupy.cuda.MemoryPointer(memory, 0)
-    return cupy.ndarray(host.shape, dtype=host.dtype, memptr=pointer)
+# Arrays with a bus
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f4", "?"])
-def test_arrays_of_cupy(real, dtype):
+def test_arrays_of_cupy(on_cupy, dtype):
     host = np.ones((10, 4), dtype)
-    x = over_host_memory(real["cupy"], host)
+    x = on_cupy(host)
     assert type(bus_to(x)) is Bus
     assert type(bus_to(x[2:5])) is Bus
-    # What the pipeline asks of a place on the device.
+    # Attributes that the pipeline uses:
     assert x.dtype == host.dtype
     part = x[:7]
     assert part.shape == (7, 4)
@@ -411,7 +402,7 @@ def test_arrays_of_cupy(real, dtype):
 
 
 @pytest.mark.parametrize("name", ["array_api_strict", "torch", "jax.numpy", "dask.array"])
-def test_arrays_of_others(name):
+def test_arrays_of_other_libraries(name):
     xp = pytest.importorskip(name)
     assert bus_to(xp.ones((3, 4))) is None
 
@@ -421,13 +412,9 @@ def test_arrays_of_numpy(tmp_path):
     x.tofile(tmp_path / "x")
     for array in (x, x.view(np.matrix), np.memmap(tmp_path / "x"), np.float32(1), [1], None):
         assert bus_to(array) is None
+    assert "cupy" not in Bus.stream.__globals__
 
 
 def test_arrays_on_another_device():
     strict = pytest.importorskip("array_api_strict")
     assert bus_to(move(np.ones(3), strict, strict.Device("device1"))) is None
-
-
-def test_nothing_is_imported_for_it():
-    assert bus_to(np.ones(3)) is None
-    assert "cupy" not in Bus.stream.__globals__

@@ -1,4 +1,4 @@
-"""Each cause by a fake CuPy, and, where CuPy is installed, by the real one on a fake driver."""
+"""Each cause with a fake CuPy and, if CuPy is installed, the real one on a fake driver."""
 
 import importlib.metadata
 import os
@@ -16,16 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpnet.arrays.gpu import gpu_info as facts_module
+from xpnet.arrays.gpu import gpu_info as gpu_info_module
 from xpnet.arrays.gpu.diagnosis import cause_of, diagnose
-from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis
+from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis, describe
 from xpnet.arrays.gpu.gpu_info import WHEELS, gpu_facts, installed, one_line
-
-INSTALL = 'pip install "xpnet[cuda13]", or "xpnet[cuda12]" where the driver is older than 580'
 
 
 class CUDARuntimeError(RuntimeError):
-    """As CuPy's: it is known by its name and its status."""
+    """CuPy's error of this name, which is recognized by its name and status."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -49,16 +47,16 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 @dataclass
 class Machine:
-    """A machine with CuPy and two GPUs; each cause is this machine with something wrong."""
+    """A machine with CuPy and two GPUs; each cause is this machine with one fault."""
 
     wheels: tuple[str, ...] = ("cupy-cuda13x",)
     libraries: tuple[str, ...] = ()
     again: dict[str, str] = field(default_factory=dict)  # versions installed a second time
     requires: tuple[str, ...] = ("numpy<99,>=2.0", "cuda-pathfinder==1.*")
-    cupy_source: str = ""  # a package to import in place of the fake module
+    cupy_source: str = ""  # a package to import instead of the fake module
     cupy_file: str = "cupy/__init__.py"
     platform: str = "linux"
-    kernel: str = ""  # what the kernel tells of its driver
+    kernel: str = ""  # version line of the driver in the kernel
     driver: int = 13000
     runtime: int = 13020
     error: CUDARuntimeError | None = None
@@ -109,7 +107,7 @@ class Machine:
 
 
 class FakeCuda:
-    """What CuPy loads at first use: cuBLAS as an attribute, NVRTC by a call."""
+    """The libraries that CuPy loads at first use: cuBLAS as an attribute, NVRTC by a call."""
 
     runtime: Any
 
@@ -146,7 +144,7 @@ VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE", "CUDA_
 
 @pytest.fixture
 def become(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Become:
-    """Make this process believe that it runs on the given machine; nothing real is reached."""
+    """Return a function that simulates a machine in this process."""
 
     def become(machine: Machine) -> None:
         monkeypatch.setattr(importlib.metadata, "distributions", machine.distributions)
@@ -155,7 +153,7 @@ def become(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Become:
         kernel = tmp_path / "version"
         if machine.kernel:
             kernel.write_text(machine.kernel, encoding="utf-8")
-        monkeypatch.setattr(facts_module, "_DRIVER_FILE", kernel)
+        monkeypatch.setattr(gpu_info_module, "_DRIVER_FILE", kernel)
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in machine.environ.items():
@@ -174,7 +172,7 @@ def become(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Become:
 
 
 def as_tf32(x: np.ndarray) -> np.ndarray:
-    """Keep ten of a float32's bits after the point, as the tensor cores do."""
+    """Round to 10 bits after the point towards zero, as tensor cores do."""
     bits = x.view(np.uint32) & np.uint32(0xFFFFE000)
     return bits.view(np.float32)
 
@@ -189,274 +187,191 @@ except ImportError as error:
     raise ImportError("a page of advice") from error
 """
 
-CASES = [
-    ("usable", Machine(), "GPU 1 is usable"),
-    (
-        "no-wheel",
-        Machine(wheels=(), platform="darwin"),
-        (
-            "CuPy is not installed, and there is no CuPy wheel for macOS; use --device cpu, or a"
-            " Linux or Windows machine with an NVIDIA GPU"
-        ),
-    ),
-    ("not-installed", Machine(wheels=()), f"CuPy is not installed; {INSTALL}"),
+INSUFFICIENT = CUDARuntimeError(35, "driver version is insufficient")
+KERNEL = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release\n"
+SWAP = (
+    "pip uninstall -y cupy-cuda13x nvidia-cublas nvidia-cuda-nvrtc nvidia-cuda-runtime, then"
+    ' pip install "xpnet[cuda12]"'
+)
+WHEEL = {"wheel": "cupy-cuda13x", "extra": "cuda13"}
+TOO_OLD_DRIVER = WHEEL | {"runtime": "13.2", "major": 13}
+TOO_OLD_GPU = WHEEL | {"oldest": 7.5}
+
+# code, machine, and the facts in the sentence for GPU 1
+CASES: list[tuple[str, Machine, dict[str, object]]] = [
+    ("usable", Machine(), {}),
+    ("no-wheel", Machine(wheels=(), platform="darwin"), {}),
+    ("not-installed", Machine(wheels=()), {}),
     (
         "two-wheels",
         Machine(wheels=("cupy-cuda12x", "cupy-cuda13x"), cupy_source=BROKEN),
-        (
-            "cupy-cuda13x and cupy-cuda12x overwrite each other's files; pip uninstall -y"
-            f" cupy-cuda13x cupy-cuda12x, then {INSTALL}"
-        ),
+        {"wheels": "cupy-cuda13x and cupy-cuda12x", "names": "cupy-cuda13x cupy-cuda12x"},
     ),
     (
         "broken-install",
         Machine(wheels=("cupy-cuda12x",), cupy_source=BROKEN),
-        (
-            "CuPy is installed but cannot be imported (libfoo.so: no such file); pip uninstall -y"
-            ' cupy-cuda12x, then pip install "xpnet[cuda12]"'
-        ),
+        {"error": "libfoo.so: no such file", "names": "cupy-cuda12x", "extra": "cuda12"},
     ),
     (
         "numpy-unsupported",
         Machine(cupy_source=BROKEN, requires=("numpy<2.0,>=1.26",)),
-        (
-            f"cupy-cuda13x supports NumPy <2.0,>=1.26 and cannot be imported with {np.__version__}"
-            ' (libfoo.so: no such file); pip install "numpy<2.0,>=1.26"'
-        ),
+        WHEEL
+        | {"range": "<2.0,>=1.26", "numpy": np.__version__, "error": "libfoo.so: no such file"},
     ),
     (
         "cache-unwritable",
         Machine(cupy_source="raise NotADirectoryError(20, 'Not a directory', '/dev/null/x')"),
-        (
-            "CuPy has no writable folder for compiled kernels ([Errno 20] Not a directory:"
-            " '/dev/null/x'); set CUPY_CACHE_DIR to a writable folder"
-        ),
+        {"error": "[Errno 20] Not a directory: '/dev/null/x'"},
     ),
-    (
-        "stub-library",
-        Machine(error=CUDARuntimeError(34, "stub")),
-        (
-            "the driver library is a stub, made for linking only; take the folder"
-            " named stubs out of LD_LIBRARY_PATH"
-        ),
-    ),
-    (
-        "no-driver",
-        Machine(driver=0, error=CUDARuntimeError(35, "driver version is insufficient")),
-        (
-            "no NVIDIA driver was found; install one from nvidia.com/drivers (WSL: in Windows;"
-            " container: run it with --gpus all)"
-        ),
-    ),
+    ("stub-library", Machine(error=CUDARuntimeError(34, "stub")), {}),
+    ("no-driver", Machine(driver=0, error=INSUFFICIENT), {}),
     (
         "no-driver-library",
-        Machine(
-            driver=0,
-            error=CUDARuntimeError(35, "driver version is insufficient"),
-            kernel="NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release\n",
-        ),
-        (
-            "the NVIDIA driver 580.95.05 is in the kernel, but its library libcuda is not to be"
-            " found; install that library (container: set"
-            " NVIDIA_DRIVER_CAPABILITIES=compute,utility)"
-        ),
+        Machine(driver=0, error=INSUFFICIENT, kernel=KERNEL),
+        {"number": "580.95.05"},
     ),
     (
         "driver-too-old",
-        Machine(driver=12040, error=CUDARuntimeError(35, "driver version is insufficient")),
-        (
-            "the NVIDIA driver supports CUDA 12.4, too old for CUDA 13.2 of cupy-cuda13x; update the"
-            " driver to one for CUDA 13.0 or newer; or pip uninstall -y cupy-cuda13x nvidia-cublas"
-            ' nvidia-cuda-nvrtc nvidia-cuda-runtime, then pip install "xpnet[cuda12]"'
-        ),
+        Machine(driver=12040, error=INSUFFICIENT),
+        TOO_OLD_DRIVER | {"driver": "12.4", "or_swap": f"; or {SWAP}"},
     ),
     (
         "driver-too-old",  # for both extras: only a new driver helps
-        Machine(driver=11040, error=CUDARuntimeError(35, "driver version is insufficient")),
-        (
-            "the NVIDIA driver supports CUDA 11.4, too old for CUDA 13.2 of cupy-cuda13x; update the"
-            " driver to one for CUDA 13.0 or newer"
-        ),
+        Machine(driver=11040, error=INSUFFICIENT),
+        TOO_OLD_DRIVER | {"driver": "11.4", "or_swap": ""},
     ),
-    (
-        "driver-mismatch",
-        Machine(error=CUDARuntimeError(803, "mismatch")),
-        (
-            "the NVIDIA driver in the kernel and its library are of different versions (error 803);"
-            " restart the machine; in a container, remove its own NVIDIA driver libraries"
-        ),
-    ),
-    (
-        "not-ready",
-        Machine(error=CUDARuntimeError(802, "not ready")),
-        (
-            "the GPUs are not ready yet (error 802); start their fabric manager: sudo systemctl"
-            " start nvidia-fabricmanager"
-        ),
-    ),
-    (
-        "no-device",
-        Machine(error=CUDARuntimeError(100, "no device")),
-        (
-            "the NVIDIA driver finds no GPU; check that nvidia-smi -L lists one (container: run it"
-            " with --gpus all)"
-        ),
-    ),
+    ("driver-mismatch", Machine(error=CUDARuntimeError(803, "mismatch")), {}),
+    ("not-ready", Machine(error=CUDARuntimeError(802, "not ready")), {}),
+    ("no-device", Machine(error=CUDARuntimeError(100, "no device")), {}),
     (
         "hidden-device",
         Machine(n_devices=0, environ={"CUDA_VISIBLE_DEVICES": ""}),
-        (
-            "CUDA_VISIBLE_DEVICES='' hides all GPUs; unset CUDA_VISIBLE_DEVICES, or name"
-            " in it a GPU that nvidia-smi -L lists"
-        ),
+        {"visible": "''"},
     ),
-    (
-        "no-such-device",
-        Machine(n_devices=1),
-        (
-            "no GPU 1: 1 visible, counted from 0; choose gpu:0 or lower;"
-            " CUDA_VISIBLE_DEVICES may hide others"
-        ),
-    ),
+    ("no-such-device", Machine(n_devices=1), {"n_devices": 1, "last": 0}),
     (
         "libraries-missing",
         Machine(missing=("cuBLAS", "NVRTC")),
-        (
-            'cuBLAS, NVRTC cannot be loaded, but cupy-cuda13x needs them; pip install "xpnet[cuda13]"'
-        ),
+        WHEEL | {"libraries": "cuBLAS, NVRTC"},
     ),
     (
-        "libraries-missing",  # those of CUDA 13 beside a wheel for CUDA 13 are no strangers
+        "libraries-missing",  # the libraries of CUDA 13 belong to a wheel for CUDA 13
         Machine(missing=("NVRTC",), libraries=("nvidia-cublas",)),
-        'NVRTC cannot be loaded, but cupy-cuda13x needs them; pip install "xpnet[cuda13]"',
+        WHEEL | {"libraries": "NVRTC"},
     ),
     (
         "libraries-mixed",
         Machine(wheels=("cupy-cuda12x",), missing=("cuBLAS",), libraries=("nvidia-cublas",)),
-        (
-            "cupy-cuda12x finds the libraries of CUDA 13 before its own (cuBLAS cannot be loaded);"
-            ' pip uninstall -y nvidia-cublas, then pip install "xpnet[cuda12]"'
-        ),
+        {"wheel": "cupy-cuda12x", "libraries": "cuBLAS", "strangers": "nvidia-cublas"},
     ),
-    (
-        "headers-missing",
-        Machine(headers=RuntimeError("Failed to find CUDA headers.")),
-        (
-            "the headers of CUDA cannot be found, with which cupy-cuda13x compiles; pip install"
-            ' "xpnet[cuda13]", or let CUDA_PATH name a toolkit that has them'
-        ),
-    ),
+    ("headers-missing", Machine(headers=RuntimeError("Failed to find CUDA headers.")), WHEEL),
     (
         "device-too-old",
         Machine(capability=(7, 0)),
-        (
-            "GPU 1 has compute capability 7.0; cupy-cuda13x has NVRTC for 7.5 and newer; take a"
-            " newer GPU, or pip uninstall -y cupy-cuda13x nvidia-cublas nvidia-cuda-nvrtc"
-            ' nvidia-cuda-runtime, then pip install "xpnet[cuda12]"'
-        ),
+        TOO_OLD_GPU | {"capability": 7.0, "or_swap": f", or {SWAP}"},
     ),
     (
         "device-too-old",  # for CUDA 12 as well
         Machine(capability=(3, 7)),
-        (
-            "GPU 1 has compute capability 3.7; cupy-cuda13x has NVRTC for 7.5 and newer; take a"
-            " newer GPU"
-        ),
+        TOO_OLD_GPU | {"capability": 3.7, "or_swap": ""},
     ),
-    (
-        "tf32-unreadable",
-        Machine(environ={"CUPY_TF32": "yes"}),
-        ("CUPY_TF32='yes' is not an integer, and CuPy fails at every product; unset CUPY_TF32"),
-    ),
-    (
-        "tf32-unasked",
-        Machine(environ={"CUPY_TF32": "1"}),
-        (
-            "CUPY_TF32=1 would round the factors of float32 products to 10 bits, silently; unset"
-            " CUPY_TF32, or request TF32 by --precision tf32 or xpnet.matmul_precision"
-        ),
-    ),
-    (
-        "device-busy",
-        Machine(to_device=raising(CUDARuntimeError(46, "cudaErrorDevicesUnavailable"))),
-        (
-            "GPU 1 is taken: another program has it for itself alone, or it forbids computing; end"
-            " that program, which nvidia-smi shows, or nvidia-smi -i 1 -c DEFAULT as root"
-        ),
-    ),
+    ("tf32-unreadable", Machine(environ={"CUPY_TF32": "yes"}), {"value": "'yes'"}),
+    ("tf32-unasked", Machine(environ={"CUPY_TF32": "1"}), {"value": 1}),
+    ("device-busy", Machine(to_device=raising(CUDARuntimeError(46, "unavailable"))), {}),
     (
         "out-of-memory",
-        Machine(to_device=raising(OutOfMemoryError("Out of memory allocating 1,024 bytes"))),
-        (
-            "GPU 1 has no memory left (Out of memory allocating 1,024 bytes); end other programs"
-            " on it, which nvidia-smi shows, or choose another GPU"
-        ),
+        Machine(to_device=raising(OutOfMemoryError("allocating 1,024 bytes"))),
+        {"error": "allocating 1,024 bytes"},
     ),
     (
         "no-kernel",
         Machine(to_device=raising(CUBLASError(8, "CUBLAS_STATUS_ARCH_MISMATCH"))),
-        (
-            "the CUDA libraries have no code for GPU 1 (CUBLAS_STATUS_ARCH_MISMATCH); pip install"
-            ' --upgrade --upgrade-strategy eager "xpnet[cuda13]", for newer GPUs'
-        ),
+        WHEEL | {"error": "CUBLAS_STATUS_ARCH_MISMATCH"},
     ),
     (
         "memory-fault",
         Machine(to_device=raising(CUDARuntimeError(214, "cudaErrorECCUncorrectable"))),
-        (
-            "the memory of GPU 1 has an uncorrectable error (cudaErrorECCUncorrectable);"
-            " reset it: nvidia-smi -r -i 1 as root, or restart the machine"
-        ),
+        {"error": "cudaErrorECCUncorrectable"},
     ),
     (
         "wrong-product",
         Machine(to_device=lambda x: x * np.float32("nan")),
-        (
-            "GPU 1 computes x @ weight + bias wrongly, nan times what rounding explains; see"
-            " nvidia-smi -q for memory errors and update the driver; until then use --device cpu"
-        ),
+        {"excess": float("nan")},
     ),
     (
         "cuda-error",
         Machine(error=CUDARuntimeError(999, "unknown\nerror")),
-        (
-            "CUDA error: unknown error; run nvidia-smi; if it fails too, restart the machine or"
-            " reinstall the driver"
-        ),
+        {"error": "unknown error"},
     ),
     (
-        "cuda-error",  # a driver that is new enough is not called too old
-        Machine(driver=13030, error=CUDARuntimeError(35, "driver version is insufficient")),
-        (
-            "CUDA error: driver version is insufficient; run nvidia-smi; if it fails too, restart"
-            " the machine or reinstall the driver"
-        ),
+        "cuda-error",  # a new driver is not reported as too old
+        Machine(driver=13030, error=INSUFFICIENT),
+        {"error": "driver version is insufficient"},
     ),
 ]
 
 
 @pytest.mark.parametrize("code", CAUSES)
 def test_every_row_of_the_table_has_a_case(code: str) -> None:
-    # The name of a file differs from run to run: `shadowed` has a test of its own.
+    # `shadowed` has its own test, because the file's name varies.
     assert code in {"shadowed", *(case[0] for case in CASES)}
 
 
-@pytest.mark.parametrize(("code", "machine", "sentence"), CASES)
-def test_each_cause_has_its_sentence_and_mend(
-    become: Become, capfd: pytest.CaptureFixture[str], code: str, machine: Machine, sentence: str
+@pytest.mark.parametrize(("code", "machine", "facts"), CASES)
+def test_each_cause_has_its_code_and_facts(
+    become: Become,
+    capfd: pytest.CaptureFixture[str],
+    code: str,
+    machine: Machine,
+    facts: dict[str, object],
 ) -> None:
     become(machine)
     diagnosis = diagnose(1, check=True)
-    assert (diagnosis.code, str(diagnosis)) == (code, sentence)
+    assert diagnosis.code == code
+    assert str(diagnosis) == str(describe(code, index=1, **facts))
     assert diagnosis.usable == (code == "usable") == (not diagnosis.fix)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("machine", "sentence"),
+    [
+        (Machine(), "GPU 0 is usable"),
+        (
+            Machine(wheels=()),
+            (
+                'CuPy is not installed; pip install "xpnet[cuda13]", or "xpnet[cuda12]" for a'
+                " driver older than 580"
+            ),
+        ),
+        (
+            Machine(driver=12040, error=INSUFFICIENT),
+            (
+                "the NVIDIA driver supports CUDA 12.4, too old for CUDA 13.2 of cupy-cuda13x;"
+                f" update the driver to one for CUDA 13.0 or newer; or {SWAP}"
+            ),
+        ),
+        (
+            Machine(to_device=lambda x: x * np.float32("inf")),
+            (
+                "GPU 0 computes x @ weight + bias wrongly: the error is nan times its bound; check"
+                " nvidia-smi -q for memory errors and update the driver; until then use --device"
+                " cpu"
+            ),
+        ),
+    ],
+)
+def test_a_sentence_is_cause_and_fix(become: Become, machine: Machine, sentence: str) -> None:
+    become(machine)
+    with np.errstate(invalid="ignore"):
+        assert str(diagnose(check=True)) == sentence
 
 
 def test_no_two_causes_share_a_sentence() -> None:
     messages = [message for message, _ in CAUSES.values()]
     assert len(set(messages)) == len(messages)
-    mends = [mend for _, mend in CAUSES.values()]
-    assert len(set(mends)) == len(mends)
+    fixes = [fix for _, fix in CAUSES.values()]
+    assert len(set(fixes)) == len(fixes)
 
 
 @pytest.mark.parametrize(
@@ -479,7 +394,7 @@ def test_a_long_fact_leaves_a_short_line(become: Become, machine: Machine) -> No
     assert diagnosis.fix in str(diagnosis)
 
 
-def test_warnings_of_the_import_stay_inside(become: Become) -> None:
+def test_warnings_of_the_import_are_suppressed(become: Become) -> None:
     become(
         Machine(cupy_source="import warnings\nwarnings.warn('noise')\nclass cuda:\n  runtime = 0")
     )
@@ -490,14 +405,14 @@ def test_warnings_of_the_import_stay_inside(become: Become) -> None:
     assert facts["wheels"] == ["cupy-cuda13x"]
 
 
-def test_the_product_is_looked_at_only_when_asked(become: Become) -> None:
+def test_the_product_is_checked_only_on_request(become: Become) -> None:
     become(Machine(to_device=lambda x: x + 1))
     assert diagnose().usable
     assert diagnose(check=True).code == "wrong-product"
 
 
 @pytest.mark.parametrize("source", ["answer = 42", "import cupy as cp\nx = cp.arange(10)"])
-def test_a_file_in_place_of_cupy_is_named(become: Become, tmp_path: Path, source: str) -> None:
+def test_a_file_that_shadows_cupy_is_named(become: Become, tmp_path: Path, source: str) -> None:
     become(Machine(cupy_source=source, cupy_file="cupy.py"))
     diagnosis = diagnose()
     assert diagnosis.code == "shadowed"
@@ -507,7 +422,7 @@ def test_a_file_in_place_of_cupy_is_named(become: Become, tmp_path: Path, source
 
 @pytest.mark.parametrize("leaves_folders", [False, True])
 @pytest.mark.parametrize("wheels", [(), ("cupy-cuda13x",)])
-def test_what_an_uninstallation_left(
+def test_remains_of_an_uninstallation(
     become: Become,
     monkeypatch: pytest.MonkeyPatch,
     wheels: tuple[str, ...],
@@ -524,7 +439,7 @@ def test_what_an_uninstallation_left(
         assert diagnosis.code == "not-installed"
 
 
-def test_a_missing_module_of_cupy_is_no_missing_cupy(become: Become) -> None:
+def test_a_missing_dependency_of_cupy(become: Become) -> None:
     become(Machine(cupy_source="import no_such_module"))
     assert "(No module named 'no_such_module')" in diagnose().message
 
@@ -542,7 +457,7 @@ def test_a_missing_module_of_cupy_is_no_missing_cupy(become: Become) -> None:
         (CUDARuntimeError(719, "launch\nfailure"), "cuda-error"),
     ],
 )
-def test_an_error_in_the_product_is_told(become: Become, error: Exception, code: str) -> None:
+def test_an_error_in_the_product(become: Become, error: Exception, code: str) -> None:
     become(Machine(to_device=raising(error)))
     diagnosis = diagnose(check=True)
     assert diagnosis == cause_of(error)
@@ -552,7 +467,7 @@ def test_an_error_in_the_product_is_told(become: Become, error: Exception, code:
         assert diagnosis.message == f"CUDA error: {' '.join(str(error).split())}"
 
 
-def test_the_error_of_the_product_is_told_in_units_of_its_bound(become: Become) -> None:
+def test_the_error_of_the_product_in_units_of_its_bound(become: Become) -> None:
     become(Machine())
     assert diagnose().product_error is None
     error = diagnose(check=True).product_error
@@ -564,7 +479,7 @@ def test_the_error_of_the_product_is_told_in_units_of_its_bound(become: Become) 
     assert np.isnan(diagnose(check=True).product_error)
 
 
-def test_tf32_is_wrong_unless_it_was_asked_for(become: Become) -> None:
+def test_tf32_is_wrong_unless_requested(become: Become) -> None:
     become(Machine(to_device=as_tf32))
     assert diagnose(check=True).code == "wrong-product"
     assert diagnose(check=True, tf32=True).usable
@@ -583,15 +498,15 @@ def test_tf32_is_wrong_unless_it_was_asked_for(become: Become) -> None:
         ("1.0", "tf32-unreadable", "not an integer (CUPY_TF32=1.0)"),
     ],
 )
-def test_the_variable_is_read_as_cupy_reads_it(
+def test_the_variable_is_parsed_like_in_cupy(
     become: Become, value: str, code: str, text: str
 ) -> None:
     become(Machine(environ={"CUPY_TF32": value}))
     assert (diagnose().code, gpu_facts()["tf32"]) == (code, text)
-    assert diagnose(tf32=True).usable  # where somebody has chosen, CuPy does not read it
+    assert diagnose(tf32=True).usable  # CuPy does not read it if a precision is chosen
 
 
-def test_a_gpu_without_tf32_rounds_nothing(become: Become) -> None:
+def test_a_gpu_without_tf32_must_not_round(become: Become) -> None:
     become(Machine(capability=(7, 5), environ={"CUPY_TF32": "1"}))
     assert diagnose(check=True).usable
     become(Machine(capability=(7, 5), to_device=as_tf32))
@@ -636,13 +551,13 @@ def test_facts_of_a_machine_with_gpus(become: Become) -> None:
     }
 
 
-def test_no_context_is_opened_for_facts_that_nobody_checked(become: Become) -> None:
+def test_facts_open_no_context(become: Become) -> None:
     become(Machine())
     sys.modules["cupy"].cuda.Device = raising(AssertionError("a context"))
     assert [device["free_bytes"] for device in gpu_facts()["devices"]] == [None, None]
 
 
-def test_what_is_installed_twice(become: Become) -> None:
+def test_duplicate_installations(become: Become) -> None:
     become(
         Machine(
             wheels=("cupy-cuda12x", "cupy-cuda13x"),
@@ -658,7 +573,7 @@ def test_what_is_installed_twice(become: Become) -> None:
     ]
 
 
-def test_a_folder_that_is_looked_into_twice_is_no_duplicate(
+def test_a_folder_found_twice_is_no_duplicate(
     become: Become, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     become(Machine())
@@ -667,7 +582,7 @@ def test_a_folder_that_is_looked_into_twice_is_no_duplicate(
     assert gpu_facts()["duplicates"] == []
 
 
-def test_facts_that_cannot_be_told_are_none(become: Become) -> None:
+def test_unknown_facts_are_none(become: Become) -> None:
     become(Machine(wheels=()))
     facts = gpu_facts()
     empty = ("wheels", "devices", "distributions", "duplicates")
@@ -707,7 +622,7 @@ needs_cupy = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a libcuda.so.1 that does as the environment says."""
+    """Return a folder with a libcuda.so.1 that the environment controls."""
     gcc = shutil.which("gcc")
     if gcc is None or sys.platform != "linux":
         pytest.skip("needs gcc on Linux, to build the fake driver")
@@ -723,7 +638,7 @@ def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("version", "error", "code", "words"),
     [
         (0, 0, "no-driver", "NVIDIA driver"),
-        (11040, 0, "driver-too-old", "knows CUDA 11.4, too old for CUDA 1"),
+        (11040, 0, "driver-too-old", "supports CUDA 11.4, too old for CUDA 1"),
         (13020, 100, "no-device", "finds no GPU"),
         (13020, 34, "stub-library", "is a stub"),
         (13020, 803, "driver-mismatch", "(error 803)"),
@@ -747,7 +662,7 @@ def test_real_cupy_on_a_fake_driver(
         FAKE_DRIVER_ERROR=str(error),
     )
     assert (result.returncode, result.stderr) == (0, "")
-    # A machine with a driver has told its number: then only the library is missing.
+    # On a machine with a driver in the kernel, only its library is missing.
     codes = {code, f"{code}-library"} if version == 0 else {code}
     assert result.stdout.split()[0] in codes
     assert words in result.stdout
@@ -771,4 +686,4 @@ print(diagnose())
 def test_real_cupy_without_cuda_libraries() -> None:
     result = run_python(WITHOUT_LIBRARIES)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("cuBLAS, NVRTC cannot be loaded, which cupy")
+    assert result.stdout.startswith("cuBLAS, NVRTC cannot be loaded, but cupy")

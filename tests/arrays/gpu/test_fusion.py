@@ -1,8 +1,7 @@
-"""What CuPy makes of bias and activation, without a GPU.
+"""Kernels that CuPy generates for bias and activation, without a GPU.
 
-The real CuPy traces them, on arrays that are its own but lie in host memory. The code of the kernel
-is C++ but for a few words, so the host's compiler can have it, multiplying and adding in one
-instruction as a GPU does.
+The real CuPy traces CuPy arrays over host memory. The kernel's code is C++ except for a few words,
+so the host's compiler can compile it, with fused multiply-add as on a GPU.
 """
 
 import ctypes
@@ -29,27 +28,16 @@ OPTIONS = {
 }
 
 
-@pytest.fixture
-def cupy():
-    return pytest.importorskip("cupy", reason="needs the real CuPy, to trace with")
-
-
-def on_cupy(cupy, host):
-    """Return an array of CuPy's own class over host memory; nothing may be computed with it."""
-    memory = cupy.cuda.UnownedMemory(host.ctypes.data, host.nbytes, host, 0)
-    return cupy.ndarray(host.shape, host.dtype, cupy.cuda.MemoryPointer(memory, 0))
-
-
-def traced(cupy, activate, y, bias):
-    """Return the kernel that CuPy makes."""
+def traced(on_cupy, activate, y, bias):
+    """Return the kernel that CuPy generates."""
     from array_api_compat import cupy as xp
     from cupy._core import _fusion_thread_local, fusion
 
-    arrays = on_cupy(cupy, y), on_cupy(cupy, bias)
+    arrays = on_cupy(y), on_cupy(bias)
     fused = with_bias(activate, arrays[1], xp)
     function = fused.__closure__[1].cell_contents.func
     local = _fusion_thread_local.thread_local
-    local.history = fusion._FusionHistory()  # noqa: SLF001 (what cupy.fuse does, but the launch)
+    local.history = fusion._FusionHistory()  # noqa: SLF001 (as in cupy.fuse, without the launch)
     local.is_old_fusing = True
     try:
         return local.history.get_fusion(function, arrays, "traced")[0]
@@ -79,7 +67,7 @@ extern "C" void run(long n, long width, const {ctype} *y, const {ctype} *bias, {
 
 
 def run_on_host(kernel, y, bias, folder):
-    """Return what a kernel computes, compiled for the host."""
+    """Return the result of a kernel compiled for the host."""
     gcc = shutil.which("g++")
     if gcc is None or sys.platform != "linux":
         pytest.skip("needs g++ on Linux, to compile the kernel for the host")
@@ -103,7 +91,7 @@ def run_on_host(kernel, y, bias, folder):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", TRACED)
-def test_the_kernel_computes_the_same(cupy, tmp_path, name, dtype):
+def test_the_kernel_computes_the_same(on_cupy, tmp_path, name, dtype):
     row, rng = ACTIVATIONS[name], np.random.default_rng(0)
     special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e30, -1e30, 100.0, -100.0, 800.0, -800.0]
     y = np.concatenate([rng.normal(size=5000) * 4, rng.normal(size=2997) * 1e-3, special, [0] * 2])
@@ -113,7 +101,7 @@ def test_the_kernel_computes_the_same(cupy, tmp_path, name, dtype):
         activate = row.prepared(np, dtype, **options)
         with np.errstate(all="ignore"):
             expected = activate(y + bias, np)
-        kernel = traced(cupy, row.prepared(np, dtype, **options), y, bias)
+        kernel = traced(on_cupy, row.prepared(np, dtype, **options), y, bias)
         found = run_on_host(kernel, y, bias, tmp_path)
         is_finite = np.isfinite(expected)
         np.testing.assert_array_equal(found[~is_finite], expected[~is_finite])
@@ -124,38 +112,28 @@ def test_the_kernel_computes_the_same(cupy, tmp_path, name, dtype):
 
 
 @pytest.mark.parametrize("name", TRACED)
-def test_float16_is_traced(cupy, name):
+def test_float16_is_traced(on_cupy, name):
     y, bias = np.zeros((2, 3), np.float16), np.zeros(3, np.float16)
-    kernel = traced(cupy, ACTIVATIONS[name].prepared(np, y.dtype), y, bias)
+    kernel = traced(on_cupy, ACTIVATIONS[name].prepared(np, y.dtype), y, bias)
     assert [parameter.dtype for parameter in kernel.params[:3]] == [y.dtype] * 3
 
 
-def cupy_network(cupy, activation):
-    host = xpnet.init_network([4, 3, 2], activation=activation)
-    kept = []  # the host memory behind the arrays
-
-    def convert(x):
-        kept.append(np.ascontiguousarray(x))
-        return on_cupy(cupy, kept[-1])
-
-    return host.map_arrays(convert), kept
-
-
-def stages(network):
-    return network.stages
+def late_biases(on_cupy, activation):
+    """Return the biases that a network adds inside of its activations' kernels."""
+    network = xpnet.init_network([4, 3, 2], activation=activation).map_arrays(on_cupy)
+    return [stage.late_bias for stage in network._stages]  # noqa: SLF001 (fusion is internal)
 
 
 @pytest.mark.parametrize(("activation", "is_late"), [("sigmoid", True), ("softmax", False)])
-def test_a_network_on_cupy_adds_the_bias_in_the_kernel(cupy, activation, is_late):
-    network, _ = cupy_network(cupy, activation)
-    assert [stage.fused_bias is not None for stage in stages(network)] == [is_late, True]
+def test_a_network_on_cupy_adds_the_bias_in_the_kernel(on_cupy, activation, is_late):
+    biases = late_biases(on_cupy, activation)
+    assert [bias is not None for bias in biases] == [is_late, True]
 
 
-def test_it_can_be_left_out(cupy):
-    network, _ = cupy_network(cupy, "sigmoid")
+def test_fusion_can_be_disabled(on_cupy):
     with without_fusion():
-        assert [stage.fused_bias for stage in stages(network)] == [None, None]
+        assert late_biases(on_cupy, "sigmoid") == [None, None]
 
 
-def test_on_a_host_nothing_is_fused():
+def test_numpy_does_not_fuse():
     assert with_bias(lambda x, xp: xp.tanh(x), np.zeros(3), np) is None

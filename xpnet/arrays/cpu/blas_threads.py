@@ -1,4 +1,4 @@
-"""Threads of NumPy's BLAS, and the largest product that it multiplies without packing."""
+"""NumPy's BLAS: thread counts, and the size limit of products without packing."""
 
 import functools
 import os
@@ -19,8 +19,7 @@ class _OneThread:
     """State of `one_blas_thread`: the number of open blocks, and the thread counts before them."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.n_open = 0
+        self.lock, self.n_open = threading.Lock(), 0
         self.n_before: list[int] = []
 
     def enter(self) -> None:
@@ -37,10 +36,10 @@ class _OneThread:
                 _set_counts(self.n_before)
 
     def reset(self) -> None:
-        """Reset the state in a forked process, where no other thread exists to leave its block."""
+        """Reset the state after a fork: the threads with open blocks do not exist in the child."""
         if self.n_open:
             _set_counts(self.n_before)
-        self.__init__()  # type: ignore[misc]
+        self.lock, self.n_open = threading.Lock(), 0
 
 
 _ONE_THREAD = _OneThread()
@@ -50,11 +49,10 @@ if hasattr(os, "register_at_fork"):
 
 @functools.cache
 def _libraries() -> list[Any]:
-    # Finding the libraries takes longer than a small network; setting their threads is fast.
+    # The search for libraries takes longer than a small network; setting their threads is fast.
     from threadpoolctl import ThreadpoolController
 
-    libraries: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
-    return libraries
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 def _counts() -> list[int]:
@@ -69,9 +67,9 @@ def _set_counts(counts: list[int]) -> None:
 
 @functools.cache
 def most_at_once() -> int:
-    """Return the largest number of multiplications of a product that BLAS computes without packing.
+    """Return the size limit, in multiplications, of products that BLAS computes without packing.
 
-    BLAS uses one thread for it. The result is 0 if BLAS always packs, or is unknown.
+    BLAS computes these on one thread. The limit is 0 if BLAS always packs, or is unknown.
     """
     skips_packing = [
         library.internal_api == "openblas"

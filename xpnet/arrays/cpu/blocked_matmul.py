@@ -20,7 +20,7 @@ __all__ = ["affine", "constant", "may_be_shared_out", "times_once", "transposed_
 
 # Up to this width columns are not cut: longer rows of a block are faster.
 _NARROW = 128
-# A multiple of the vector registers, small enough to leave room for several rows.
+# A multiple of the vector registers' width, small enough to leave room for several rows.
 _COLUMNS = 64
 # Rows per step of the kernel; with fewer, the processor waits for the weights.
 _ROWS = 4
@@ -41,7 +41,7 @@ def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
     ----------
     weight : array of shape (n_in, n_out)
         A read-only NumPy array that owns its memory may be copied into blocks. Other arrays are
-        not copied, so later changes of their values take effect.
+        not copied, so later changes to their values take effect.
     bias : array of shape (n_out,)
 
     Returns
@@ -85,7 +85,7 @@ def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
 
 
 def transposed_times(x: Any, y: Any, /) -> list[Any]:
-    """Return ``x.T @ y`` in parts, each some of its rows.
+    """Return ``x.T @ y`` as a list of blocks of its rows.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def transposed_times(x: Any, y: Any, /) -> list[Any]:
     Returns
     -------
     list of array
-        Arrays of shapes (n_1, n_out), (n_2, n_out) ...; n_1 + n_2 + ... is n_in.
+        Arrays of shapes (n_1, n_out), (n_2, n_out), ...; n_1 + n_2 + ... equals n_in.
     """
     n_in, n_out = x.shape[1], y.shape[1]
     n_parts = _n_parts(x, x.shape[0] * n_in * n_out, n_out)

@@ -1,4 +1,4 @@
-"""Host memory of arrays: freed memory, memory-mapped files."""
+"""Host memory: reuse of freed memory, and rows of memory-mapped files."""
 
 import functools
 import mmap
@@ -22,17 +22,17 @@ def keep_freed_memory() -> None:
     every page of every result faults: elementwise code takes three to nine times as long. After the
     first array of up to 32 MB has been freed, glibc keeps freed memory up to that size.
     """
-    np.empty(31 << 20, np.uint8)  # its pages are never touched
+    np.empty(31 << 20, np.uint8)  # the pages are never touched
 
 
 def forget_pages(x: Any, /) -> None:
-    """Release the physical memory of a memory-mapped array; its file can be read again.
+    """Release the physical memory of a memory-mapped array; later accesses read its file again.
 
     Parameters
     ----------
     x : numpy.memmap
-        A contiguous array, or a contiguous part of one. Nothing is done unless the file was opened
-        read-only, and the system supports it.
+        A contiguous array, or a contiguous part of one. The call has no effect unless the file was
+        opened read-only and the system supports it.
     """
     mapping = getattr(x, "_mmap", None)
     if mapping is None or x.mode != "r" or not hasattr(mmap, "MADV_DONTNEED"):
@@ -62,7 +62,7 @@ class FileRows(NamedTuple):
         Raises
         ------
         OSError
-            If the file was truncated meanwhile.
+            If the file has been truncated.
         """
         if not self.shape[0]:
             return
@@ -89,7 +89,7 @@ def rows_in_file(x: NDArray[Any], /) -> Iterator[FileRows | None]:
     Yields
     ------
     FileRows or None
-        None if the file is uncertain. It is certain on Linux for shared mappings, as made by
+        None if the file cannot be identified. It can on Linux, for shared mappings such as those of
         ``numpy.load(..., mmap_mode="r")``.
     """
     place = _mapped_file(x) if x.flags.c_contiguous and x.dtype.isnative else None
@@ -115,7 +115,7 @@ def _mapped_file(x: NDArray[Any]) -> tuple[int, int] | None:
                 descriptor = os.open(path[0], os.O_RDONLY)
                 if os.fstat(descriptor).st_ino == int(inode):
                     return descriptor, int(offset, 16) + start - low
-                os.close(descriptor)  # the name belongs to another file now
+                os.close(descriptor)  # the path belongs to another file now
     except (OSError, ValueError):
         pass
     return None

@@ -17,22 +17,22 @@ _PER_THREAD = threading.local()
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
-    """Out of device memory, or of memory that can be pinned, for a chunk of rows."""
+    """Out of device memory or pinned memory for a chunk of rows."""
 
     @classmethod
     def of_rows(cls, n_rows: int, reason: str, /) -> Self:
         """Return the error for a number of rows."""
         what = f"the GPU has no memory for {n_rows:,} rows at a time ({one_line(reason)})"
-        mend = "free some of it (nvidia-smi shows its use), or use --device cpu"
-        return cls(Diagnosis("out-of-memory", what, mend))
+        fix = "free some of it (nvidia-smi shows its use), or use --device cpu"
+        return cls(Diagnosis("out-of-memory", what, fix))
 
 
 class Bus:
     """Asynchronous operations between host and the current device, in the order of their stream.
 
-    Only `wait` without a stream blocks. So a host array must not be overwritten, nor a device array
-    freed, before the operations that read it are done; and a stream sees the results of another one
-    only after it waited for its event.
+    Only `wait` without a stream blocks. Callers must not overwrite a host array, or free a device
+    array, before the operations that read it are done. A stream can use the results of another
+    stream only after it has waited for that stream's event.
     """
 
     def stream(self, name: str, /) -> Any:
@@ -56,15 +56,14 @@ class Bus:
         """Return a new host array in pinned memory."""
         import cupyx
 
-        array: NDArray[Any] = cupyx.empty_pinned(shape, dtype)
-        return array
+        return cupyx.empty_pinned(shape, dtype)
 
     def is_pinned(self, x: NDArray[Any], /) -> bool:
         """Return whether a host array is in pinned memory."""
         import cupy
 
         try:
-            # Both ends, because a part of an array can be pinned.
+            # Check both ends: an array may be pinned in part.
             ends = (x.ctypes.data, x.ctypes.data + x.nbytes - 1)
             kinds = {cupy.cuda.runtime.pointerGetAttributes(end).type for end in ends}
         except cupy.cuda.runtime.CUDARuntimeError:  # older drivers reject unpinned memory

@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from xpnet.arrays.gpu.gpu_errors import Diagnosis, describe
@@ -68,9 +69,9 @@ def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diag
         Index of the GPU, counted from 0.
     check : bool, default False
         If true, compute a small product on the GPU and compare it with the host's. The first
-        time this takes seconds, to open a context and to compile.
+        call takes seconds, to open a context and to compile.
     tf32 : bool, default False
-        Whether TF32 was requested. If not, a CUPY_TF32 that enables it is a cause.
+        Whether TF32 was requested. If false, a CUPY_TF32 that enables it is reported as a cause.
 
     Returns
     -------
@@ -138,12 +139,12 @@ def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
 
 
 def _script() -> str | None:
-    """Return the file cupy.py that would be imported instead of CuPy, a folder."""
+    """Return the path of a file cupy.py that is imported instead of the package CuPy."""
     import importlib.util
 
     spec = result_or_none(lambda: importlib.util.find_spec("cupy"))
     file = spec and spec.origin
-    return file if file and os.path.basename(file) == "cupy.py" else None  # noqa: PTH119
+    return file if file and Path(file).name == "cupy.py" else None
 
 
 def _in_import(error: Exception, wheels: tuple[str, ...]) -> Diagnosis:

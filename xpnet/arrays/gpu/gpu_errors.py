@@ -113,7 +113,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         "set CUPY_CACHE_DIR to a writable folder",
     ),
     "wrong-product": (
-        "GPU {index} computes x @ weight + bias wrongly: the error is {excess:.3g} of its bound",
+        "GPU {index} computes x @ weight + bias wrongly: the error is {excess:.3g} times its bound",
         "check nvidia-smi -q for memory errors and update the driver; until then use --device cpu",
     ),
     "cuda-error": (

@@ -1,4 +1,4 @@
-"""Information about CuPy, the driver and the GPUs of any machine."""
+"""Information about CuPy, the driver and the GPUs."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ __all__ = [
     "version_text",
 ]
 
-# Every CuPy wheel for a Python that xpnet runs on: all of them install the one folder `cupy`.
+# All CuPy wheels for supported Python versions; each of them installs the folder `cupy`.
 WHEELS: Final = (
     *("cupy", "cupy-cuda13x", "cupy-cuda12x", "cupy-cuda11x", "cupy-cuda111", "cupy-cuda110"),
     *("cupy-cuda102", "cupy-rocm-7-14", "cupy-rocm-7-1", "cupy-rocm-7-0", "cupy-rocm-5-0"),
@@ -109,9 +109,7 @@ def _device_facts(cupy: Any, index: int, checked: int | None) -> dict[str, objec
         "index": index,
         "name": properties["name"].decode(),
         "memory_bytes": int(properties["totalGlobalMem"]),
-        "free_bytes": result_or_none(lambda: _free_bytes(cupy, index))
-        if index == checked
-        else None,
+        "free_bytes": _free_bytes(cupy, index) if index == checked else None,
         "compute_capability": f"{properties['major']}.{properties['minor']}",
         "pci_bus_id": result_or_none(lambda: str(cupy.cuda.runtime.deviceGetPCIBusId(index))),
     }
@@ -125,9 +123,12 @@ def compute_capability(index: int) -> int:
     return int(properties["major"] * 10 + properties["minor"])
 
 
-def _free_bytes(cupy: Any, index: int) -> int:
-    with cupy.cuda.Device(index):
-        return int(cupy.cuda.runtime.memGetInfo()[0])
+def _free_bytes(cupy: Any, index: int) -> int | None:
+    def free_bytes() -> int:
+        with cupy.cuda.Device(index):
+            return int(cupy.cuda.runtime.memGetInfo()[0])
+
+    return result_or_none(free_bytes)
 
 
 def peak_rate(index: int) -> float | None:
@@ -194,7 +195,7 @@ def import_cupy() -> Any:
     import cupy
 
     # If only empty folders are left, `import cupy` succeeds with an empty module.
-    cupy.cuda.runtime  # noqa: B018
+    _ = cupy.cuda.runtime
     return cupy
 
 
@@ -208,9 +209,8 @@ def _editions(name: str) -> list[tuple[str, str]]:
     import importlib.metadata
 
     def edition(found: importlib.metadata.Distribution) -> tuple[str, str]:
-        return str(result_or_none(lambda: found.version)), os.path.realpath(
-            str(found.locate_file(""))
-        )
+        folder = os.path.realpath(str(found.locate_file("")))
+        return str(result_or_none(lambda: found.version)), folder
 
     return list(dict.fromkeys(map(edition, importlib.metadata.distributions(name=name))))
 
@@ -242,7 +242,7 @@ def result_or_error(action: Callable[[], _T]) -> _T | Exception:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             return action()
-    except Exception as error:  # noqa: BLE001 - whatever a broken installation raises is the answer
+    except Exception as error:  # noqa: BLE001 (a broken installation can raise anything)
         return error
 
 
