@@ -823,7 +823,7 @@ def test_a_file_that_becomes_shorter(schedule, tmp_path):
         file = FileRows(descriptor, 0, x.shape, x.dtype)
         check(run(bus, [file], is_stable=True), x)
         os.truncate(tmp_path / "rows.bin", x.nbytes // 2 - 3)
-        with pytest.raises(OSError, match="the file has become shorter while it was read"):
+        with pytest.raises(OSError, match="the file became shorter while it was read"):
             run(bus, [file], is_stable=True)
     finally:
         os.close(descriptor)
