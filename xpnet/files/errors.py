@@ -81,10 +81,10 @@ class FileError(ValueError):
         return remake, (what,)
 
     def _message(self) -> str:
+        what, found, expected, hint = self._parts
         place = _shorten_middle(printable(self.file), _PATH_LIMIT)
         for number in (self.line, self.column):
             place += "" if number is None else f":{number}"
-        what, found, expected, hint = self._parts
         parts = [what]
         if found is not None:
             parts.append(f"found {_shorten_end(str(found), _FOUND_LIMIT)}")
@@ -108,23 +108,9 @@ class WeightsError(FileError):
 
 
 def quoted(text: str) -> str:
-    r"""Return a string from a file in quotes, shortened and with control characters escaped.
+    """Return a string from a file in quotes, shortened and with control characters escaped.
 
-    Parameters
-    ----------
-    text : str
-        The string. Bytes that are not UTF-8 may be lone surrogates, as the error handler
-        ``surrogateescape`` decodes them.
-
-    Returns
-    -------
-    str
-        The quoted string.
-
-    Examples
-    --------
-    >>> print(quoted("a\nb"))
-    'a\nb'
+    Bytes that are not UTF-8 may be lone surrogates, from the error handler ``surrogateescape``.
     """
     # Shortened first: escaping a field of a gigabyte would take several gigabytes.
     head = printable(_shorten_end(text, _QUOTED_LIMIT))
@@ -137,25 +123,10 @@ def printable(text: str) -> str:
 
 
 def as_line(text: str, limit: int) -> str:
-    r"""Return a string as one printable line, shortened in the middle, never at its end.
+    """Return a string as one printable line of at most `limit` characters, with its end kept.
 
-    Parameters
-    ----------
-    text : str
-        Any string; it may contain names of files.
-    limit : int
-        The largest number of characters.
-
-    Returns
-    -------
-    str
-        The string with control characters escaped. Words of more than 120 characters, such as
-        long paths, are shortened, so that the words after them are kept.
-
-    Examples
-    --------
-    >>> as_line("a\nb.csv: No such file", 60)
-    'a\\nb.csv: No such file'
+    Control characters are escaped. Words of more than 120 characters, such as long paths, are
+    shortened, so that the words after them are kept.
     """
     long_word = re.compile(rf"\S{{{_PATH_LIMIT + 1},}}")
     line = long_word.sub(lambda word: _shorten_middle(word[0], _PATH_LIMIT), printable(text))

@@ -24,18 +24,10 @@ _held: dict[Path, "_LockFile"] = {}
 
 
 def try_lock(file: IO[Any]) -> bool | None:
-    """Lock an open file until it is closed, without waiting.
+    """Lock an open file until it is closed, without waiting; a second call has no effect.
 
-    Parameters
-    ----------
-    file : file object
-        An open file. Locking it again through the same object has no effect.
-
-    Returns
-    -------
-    bool or None
-        True if the file is now locked, False if another process holds the lock, None if the
-        system (Windows) or the file system does not support locks.
+    Return True if the file is now locked, False if another process holds the lock, and None if
+    the system (Windows) or the file system does not support locks.
     """
     if not HAS_LOCKS:
         return None
@@ -65,28 +57,15 @@ def temporary_prefix(target: Path) -> str:
 
 @contextmanager
 def exclusive(path: str | os.PathLike[str]) -> "Iterator[None]":
-    """Reserve a path for one thread of one process.
+    """Reserve a path for one thread of one process, whether or not the file exists.
+
+    Raise BlockingIOError if another process or thread has reserved the path, and another OSError
+    if the lock file cannot be created.
 
     The lock is held on a temporary file in the same folder, which is removed at the end. A killed
     process leaves the file behind, but not the lock; the next process that reserves the path
-    removes it. A thread may reserve a path several times. Child processes inherit no lock.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        A file, existing or not. Devices and pipes are not locked.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process or thread has reserved the path.
-    OSError
-        If the lock file cannot be created.
-
-    Notes
-    -----
-    On Windows, and on file systems without locks, nothing is locked: two processes may use the
-    path at the same time.
+    removes it. A thread may reserve a path several times. Child processes inherit no lock. Devices
+    and pipes are not locked. On Windows, and on file systems without locks, nothing is locked.
     """
     path = Path(os.path.realpath(path))
     lock = _LockFile(path)
@@ -106,25 +85,19 @@ def exclusive(path: str | os.PathLike[str]) -> "Iterator[None]":
 
 
 class _LockFile:
-    """The lock file of a path.
-
-    Attributes
-    ----------
-    thread : int
-        Identifier of the owning thread.
-    """
+    """The lock file of a path, owned by the thread that creates this object."""
 
     def __init__(self, path: Path) -> None:
         self.thread = threading.get_ident()
         self._path = path
         self._name = path.with_name(f"{temporary_prefix(path)}lock.tmp")
-        self._file: IO[bytes] | None = None
+        self.file: IO[bytes] | None = None
 
     def acquire(self) -> None:
         """Lock the file; raise BlockingIOError if another process or thread has locked it."""
         while True:
             # Unbuffered: on a full disk, closing the file must not fail on buffered bytes.
-            self._file = file = self._name.open("a+b", buffering=0)
+            self.file = file = self._name.open("a+b", buffering=0)
             is_locked = try_lock(file)
             if is_locked is False:
                 raise BlockingIOError(errno.EWOULDBLOCK, _owner_message(file), str(self._path))
@@ -141,18 +114,13 @@ class _LockFile:
         """Remove the file and release the lock, if held. A second call has no effect."""
         if _held.get(self._path) is self:
             del _held[self._path]
-        file = self._file
+        file = self.file
         if file is None or file.closed:
             return
         if try_lock(file) is not False and not is_removed(file):
             with suppress(OSError):
                 self._name.unlink()
         file.close()
-
-    def forget(self) -> None:
-        """Close the file in a child process, so that only the parent holds the lock."""
-        if self._file is not None:
-            self._file.close()
 
 
 def _owner_message(file: IO[bytes]) -> str:
@@ -163,8 +131,10 @@ def _owner_message(file: IO[bytes]) -> str:
 
 
 def _forget_locks() -> None:
+    """Close the lock files in a child process, so that only the parent holds the locks."""
     for lock in _held.values():
-        lock.forget()
+        if lock.file is not None:
+            lock.file.close()
     _held.clear()
 
 

@@ -22,37 +22,18 @@ _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 _HEADER_LIMIT = 10_000
 _MOST_DIMENSIONS = 32
-# Errors of NumPy's parser of Python literals.
-_PARSE_ERRORS = (
-    ValueError,
-    TypeError,
-    SyntaxError,
-    MemoryError,
-    RecursionError,
-    tokenize.TokenError,
-)
+# Exceptions of NumPy's parser of Python literals, besides ValueError and TypeError.
+_PARSE_ERRORS = (SyntaxError, MemoryError, RecursionError, tokenize.TokenError)
 
 
 @dataclass(frozen=True)
 class NpyHeader:
-    """Shape, memory order and dtype of an npy array.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Nonnegative lengths.
-    is_fortran : bool
-        Whether the array is in column-major (Fortran) order.
-    dtype : numpy.dtype
-        Not `object`, and not structured.
-    n_bytes : int
-        Length of the header itself.
-    """
+    """Shape, memory order (Fortran or C) and plain dtype of an npy array."""
 
     shape: tuple[int, ...]
     is_fortran: bool
     dtype: np.dtype[Any]
-    n_bytes: int
+    n_bytes: int  # of the header itself
 
     @property
     def total(self) -> int:
@@ -65,19 +46,8 @@ def read_npy_header(
 ) -> NpyHeader:
     """Read the header of an npy array, up to the first byte of the array.
 
-    Parameters
-    ----------
-    stream : Readable
-        A stream at its start.
-    name : str
-        Name of the file for errors.
-    error : type, default DataError
-        The class of errors.
-
-    Raises
-    ------
-    FileError
-        Of class `error`, if the header is not valid, or the dtype is `object` or structured.
+    Raise `error`, with the file's `name`, if the header is not valid, or the dtype is `object` or
+    structured.
     """
     magic = bytes(take(stream, 8))
     version = (magic[-2], magic[-1]) if magic[:-2] == _MAGIC else (0, 0)
@@ -92,19 +62,18 @@ def read_npy_header(
         msg = "npy header"
         raise error(msg, file=name, found=f"{n_header} bytes", expected=limit)
     header = take(stream, n_header)
-    parse = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
+    formats = np.lib.format
+    parse = formats.read_array_header_1_0 if version[0] == 1 else formats.read_array_header_2_0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # headers written by Python 2
             shape, is_fortran, dtype = parse(io.BytesIO(prefix + header))
-    except _PARSE_ERRORS as fault:
+    except (ValueError, TypeError, *_PARSE_ERRORS) as fault:
         reason = str(fault).partition(chr(10))[0] or type(fault).__name__
         msg = "npy header"
         raise error(msg, file=name, found=reason) from None
-    if len(shape) > _MOST_DIMENSIONS or not all(map(_is_length, shape)):
+    is_valid = all(type(n) is int and 0 <= n <= sys.maxsize for n in shape)
+    if len(shape) > _MOST_DIMENSIONS or not is_valid:
         # Python does not convert very large integers to strings.
         shown = tuple(n if abs(n) <= sys.maxsize else f"over {sys.maxsize}" for n in shape)
         msg = "npy shape"
@@ -113,7 +82,3 @@ def read_npy_header(
         msg = "dtype of the array"
         raise error(msg, file=name, found=dtype, expected="plain numbers")
     return NpyHeader(shape, is_fortran, dtype, len(magic) + len(prefix) + len(header))
-
-
-def _is_length(length: object) -> bool:
-    return type(length) is int and 0 <= length <= sys.maxsize

@@ -21,21 +21,16 @@ from xpnet.files.zip_structure import check_structure
 
 __all__ = ["NpzMember", "npz_bytes", "open_npz_members"]
 
-_FAULTS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    LookupError,
-    ValueError,
-    OverflowError,
-)
+# Errors of a damaged archive, besides LookupError, ValueError and OverflowError.
+_FAULTS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError)
 # NumPy writes no others; LZMA would allocate any amount of memory that a file asks for.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _IS_ENCRYPTED = 1
 _UNIX, _MODE = 3, 0o644 << 16
 # Activations hardly shrink at any level, and the zeros of images already do at level 1.
 _LEVEL = 1
+# xpnet alone writes this comment; tools that remove a member keep it.
+_COMMENT = b"xpnet members: %d"
 
 
 @dataclass(frozen=True)
@@ -59,13 +54,7 @@ class NpzMember:
             return self._stream.read(size)
 
     def rest(self, n_bytes: int) -> bytearray:
-        """Return all remaining bytes, and verify the checksum.
-
-        Raises
-        ------
-        FileError
-            If the number of bytes is not `n_bytes`, or the checksum does not match.
-        """
+        """Return all remaining bytes; raise unless they are `n_bytes` and match the checksum."""
         # Only a read beyond the last byte makes zipfile verify the checksum.
         content = take(self, n_bytes + 1)
         if len(content) != n_bytes:
@@ -88,32 +77,14 @@ def open_npz_members(
     error: type[FileError] = DataError,
     hints: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, NpzMember]:
-    """Read and check the directory of an npz file, without reading its arrays.
+    """Return the members of an npz file by name, without the suffix ``.npy`` and unread.
 
-    Parameters
-    ----------
-    opened : Path or binary stream
-        The file; a stream must be seekable.
-    name : str
-        Name of the file for errors.
-    closing : ExitStack
-        Closes the file and its members.
-    error : type, default DataError
-        The class of errors.
-    hints : mapping of str to str, optional
-        Remedies for members that are not npy files, by the last part of their name.
+    A stream must be seekable. `closing` closes the file and its members. `hints` are remedies for
+    members that are not npy files, by the last part of their name.
 
-    Returns
-    -------
-    dict of str to NpzMember
-        The members by name, without the suffix ``.npy``.
-
-    Raises
-    ------
-    FileError
-        Of class `error`, if the file is not a zip archive of npy files, has bytes outside its
-        members, has a directory that contradicts the local headers, lacks a member that xpnet
-        wrote, or contains a duplicate name or a path outside its folder.
+    Raise `error`, with the file's `name`, if the file is not a zip archive of npy files, has bytes
+    outside its members, has a directory that contradicts the local headers, lacks a member that
+    xpnet wrote, or contains a duplicate name or a path outside its folder.
     """
     stream = closing.enter_context(opened.open("rb")) if isinstance(opened, Path) else opened
     with _zip_errors(name, error):
@@ -126,9 +97,8 @@ def open_npz_members(
         key = full_name.removesuffix(".npy")
         found = quoted(full_name)
         if key == full_name or key in members:
-            what = (
-                "duplicate npz member" if key in members else "npz member that is not an npy file"
-            )
+            is_twice = key in members
+            what = "duplicate npz member" if is_twice else "npz member that is not an npy file"
             hint = hints.get(full_name.rpartition("/")[2])
             raise error(what, file=name, found=found, hint=hint)
         if info.compress_type not in _COMPRESSIONS or info.flag_bits & _IS_ENCRYPTED:
@@ -142,22 +112,12 @@ def open_npz_members(
     if not members:
         msg = "npz without arrays"
         raise error(msg, file=name)
-    _check_comment(archive, name, error)
-    return members
-
-
-def _check_comment(archive: zipfile.ZipFile, name: str, error: type[FileError]) -> None:
-    """Compare the number of members with the archive comment, which xpnet alone writes."""
-    expected = _comment(len(archive.infolist()))
+    expected = _COMMENT % len(members)
     if archive.comment not in (b"", expected):
         what = "comment of the npz archive, the number of its members"
         found = quoted(archive.comment.decode("utf-8", "surrogateescape"))
         raise error(what, file=name, found=found, expected=f"{quoted(expected.decode())} or none")
-
-
-def _comment(n_members: int) -> bytes:
-    # Tools that remove a member keep the comment.
-    return b"xpnet members: %d" % n_members
+    return members
 
 
 @contextmanager
@@ -169,7 +129,7 @@ def _zip_errors(name: str, error: type[FileError]) -> Iterator[None]:
     except RuntimeError as fault:  # includes NotImplementedError, for rare compressions
         msg = "npz member cannot be read"
         raise error(msg, file=name, found=fault) from None
-    except _FAULTS as fault:
+    except (*_FAULTS, LookupError, ValueError, OverflowError) as fault:
         what, found = "corrupt or truncated npz", str(fault) or type(fault).__name__
         raise error(what, file=name, found=found, hint="save or copy it again") from None
 
@@ -185,5 +145,5 @@ def npz_bytes(members: Mapping[str, NDArray[Any]]) -> memoryview:
             little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
             np.lib.format.write_array(content, little, version=(1, 0), allow_pickle=False)
             archive.writestr(info, content.getbuffer(), zipfile.ZIP_DEFLATED, _LEVEL)
-        archive.comment = _comment(len(members))
+        archive.comment = _COMMENT % len(members)
     return whole.getbuffer()

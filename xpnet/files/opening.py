@@ -30,57 +30,34 @@ class Readable(Protocol):
 
 
 class Source(io.BufferedReader):
-    """An open binary file, decompressed if it is gzip; `peek` returns its first bytes.
+    """An open binary file, decompressed if it is gzip; `peek` returns its first bytes."""
 
-    Attributes
-    ----------
-    path : pathlib.Path or None
-        The file; None for standard input.
-    size : int or None
-        Number of bytes; None for pipes and compressed files.
-    file : binary stream or None
-        The underlying seekable file, if `size` is known. Seeking in it invalidates the source.
-    closing : contextlib.ExitStack
-        Closed together with the file; readers register their own resources in it.
-    incoming : io.RawIOBase
-        The file before decompression: its `size`, None for a pipe, and `n_read`, the number of
-        bytes read so far.
-    """
-
-    path: Path | None
-    size: int | None
+    path: Path | None  # None for standard input
+    size: int | None  # number of bytes; None for pipes and compressed files
+    # The underlying seekable file, if `size` is known. Seeking in it invalidates the source.
     file: BinaryIO | None
+    # Closed together with the file; readers register their own resources in it.
     closing: ExitStack
+    # The file before decompression, with its `size`, and the number of bytes read, `n_read`.
     incoming: "_RawSource"
 
 
 def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataError) -> Source:
     """Open a binary file for reading; gzip is recognised by its content, never by its name.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file; ``"-"`` is standard input, which is not closed afterwards.
-    error : type, default DataError
-        The class of the errors about the content.
+    The path ``"-"`` is standard input, which is not closed afterwards. Before the first read,
+    ``peek(n)`` of the result returns the first `n` bytes (n up to 65,536; fewer at the end of the
+    file), also from a pipe. The result cannot seek.
 
-    Returns
-    -------
-    Source
-        A buffered stream without seek. Before the first read, ``peek(n)`` returns the first `n`
-        bytes (n up to 65,536; fewer at the end of the file), also from a pipe.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened: missing, a directory, or no permission.
-    FileError
-        Of class `error`, during a later read, if gzip data is truncated, corrupt, or followed by
-        other data.
+    Raise OSError if the file cannot be opened: missing, a directory, or no permission. A later
+    read raises `error` if gzip data is truncated, corrupt, or followed by other data.
     """
     file = os.fspath(path)
+    if file == "-" and sys.stdin is None:
+        msg = "standard input is closed"
+        raise OSError(msg)
     with ExitStack() as stack:
-        stream = _standard_input() if file == "-" else stack.enter_context(Path(file).open("rb"))
+        stream = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
         name = "<stdin>" if file == "-" else file
         incoming = _RawSource(stream, name, error)
         source = Source(incoming, _BUFFER_BYTES)
@@ -92,7 +69,8 @@ def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataEr
         source.closing.push(stack.pop_all())
     source.path = None if file == "-" else Path(file)
     source.incoming = incoming
-    incoming.size = None if source.path is None else _regular_size(stream)
+    status = os.fstat(stream.fileno()) if source.path is not None else None
+    incoming.size = status.st_size if status and stat.S_ISREG(status.st_mode) else None
     source.size = None if compressed else incoming.size
     source.file = None if source.size is None else stream
     return source
@@ -103,18 +81,6 @@ def take(stream: Readable, count: int) -> bytearray:
 
     Memory grows with the bytes read, not with `count`: a header that declares more bytes than
     its file has allocates nothing.
-
-    Parameters
-    ----------
-    stream : Readable
-        An object with a ``read`` method.
-    count : int
-        Number of bytes.
-
-    Returns
-    -------
-    bytearray
-        The bytes.
     """
     content = bytearray()
     while len(content) < count:
@@ -170,27 +136,10 @@ class _RawSource(io.RawIOBase):
 
     def _explain(self, fault: Exception) -> FileError:
         if isinstance(fault, EOFError):
-            return self._error(
-                "truncated gzip", file=self.name, hint="copy or download the file again"
-            )
-        if str(fault).startswith("Not a gzipped file"):
-            return self._error(
-                "gzip data followed by other data", file=self.name, found=_hex_of(fault)
-            )
-        return self._error("corrupt gzip", file=self.name, found=str(fault))
-
-
-def _hex_of(fault: Exception) -> str:
-    return str(fault).removeprefix("Not a gzipped file ").strip("()")
-
-
-def _standard_input() -> BinaryIO:
-    if sys.stdin is None:
-        msg = "standard input is closed"
-        raise OSError(msg)
-    return sys.stdin.buffer
-
-
-def _regular_size(stream: BinaryIO) -> int | None:
-    status = os.fstat(stream.fileno())
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+            hint = "copy or download the file again"
+            return self._error("truncated gzip", file=self.name, hint=hint)
+        what, found = "corrupt gzip", str(fault)
+        if found.startswith("Not a gzipped file"):
+            what = "gzip data followed by other data"
+            found = found.removeprefix("Not a gzipped file ").strip("()")
+        return self._error(what, file=self.name, found=found)

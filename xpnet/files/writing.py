@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["atomic_write", "check_target"]
 
+_DESCRIPTORS = {"/dev/stdout": 1, "/dev/stderr": 2}
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Iterator[BinaryIO]":
@@ -23,43 +25,30 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
     The bytes are written to a temporary file in the same folder, which is renamed at the end of
     the ``with`` block, and removed if the block raises. Devices and pipes (``/dev/stdout``,
     ``/dev/null``) are written directly. Temporary files of killed writers of the same target are
-    removed first (not on Windows).
+    removed first (not on Windows). Symbolic links are followed and kept. `force` replaces an
+    existing file, and keeps its permissions.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        The file to write. Symbolic links are followed and kept.
-    force : bool, default False
-        If true, an existing file is replaced; its permissions are kept.
-
-    Yields
-    ------
-    BinaryIO
-        The open temporary file.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists at the start or at the end, and `force` is false.
-    IsADirectoryError
-        If the path is a directory.
-    OSError
-        If the folder is missing or not writable, or the disk is full.
+    Raise FileExistsError if the file exists at the start or at the end and `force` is false,
+    IsADirectoryError if the path is a directory, and another OSError if the folder is missing or
+    not writable, or the disk is full.
     """
-    temporary = _Temporary(Path(os.path.realpath(path)))
+    target = Path(os.path.realpath(path))
+    temporary = _Temporary(target)
     try:
         if (special := _open_special(os.fspath(path))) is not None:
             with special:
                 yield special
             return
         check_target(path, force=force)
-        _remove_stale(temporary.target)
+        _remove_stale(target)
         try:
-            stream = temporary.open()
+            temporary_path, stream = temporary.open()
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-            temporary.publish(force=force)
+            if not HAS_LOCKS:  # Windows cannot rename open files
+                stream.close()
+            _publish(temporary_path, target, force=force)
         finally:
             temporary.remove()
     except OSError as error:
@@ -72,7 +61,10 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
 
 
 def _open_special(path: str) -> BinaryIO | None:
-    if (descriptor := _descriptor_of(path)) is not None:
+    """Return the open stream of a device, pipe or file descriptor; None for other paths."""
+    numbered = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", path)
+    descriptor = int(numbered[1]) if numbered else _DESCRIPTORS.get(path)
+    if descriptor is not None:
         # Opening the name again would overwrite a file to which the shell appends, and fail for a
         # socket.
         return os.fdopen(os.dup(descriptor), "wb")
@@ -83,26 +75,8 @@ def _open_special(path: str) -> BinaryIO | None:
     return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else Path(path).open("wb")
 
 
-def _descriptor_of(path: str) -> int | None:
-    named = {"/dev/stdout": 1, "/dev/stderr": 2}
-    numbered = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", path)
-    return int(numbered[1]) if numbered else named.get(path)
-
-
 def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Raise the errors of `atomic_write` before long work.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists and `force` is false.
-    IsADirectoryError
-        If the path is a directory.
-    FileNotFoundError
-        If its folder is missing.
-    PermissionError
-        If its folder is not writable.
-    """
+    """Raise before long work the errors of `atomic_write`, except that of a full disk."""
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
@@ -129,43 +103,24 @@ def _remove_stale(target: Path) -> None:
 
 
 class _Temporary:
-    """A temporary file in the folder of its target, locked while it is open.
-
-    Parameters
-    ----------
-    target : pathlib.Path
-
-    Attributes
-    ----------
-    target : pathlib.Path
-    path : pathlib.Path or None
-        Name of the file; None before it is opened.
-    """
+    """A temporary file in the folder of its target, locked while it is open."""
 
     def __init__(self, target: Path) -> None:
-        self.target = target
         self.path: Path | None = None
+        self._target = target
         self._stream: BinaryIO | None = None
 
-    def open(self) -> BinaryIO:
-        """Create the file."""
+    def open(self) -> tuple[Path, BinaryIO]:
+        """Create the file; return its name and the stream."""
         while True:
-            name = f"{temporary_prefix(self.target)}{os.urandom(8).hex()}.tmp"
-            self.path = self.target.with_name(name)
-            self._stream = stream = self.path.open("xb")
+            name = f"{temporary_prefix(self._target)}{os.urandom(8).hex()}.tmp"
+            self.path = path = self._target.with_name(name)
+            self._stream = stream = path.open("xb")
             is_locked = try_lock(stream)
             # Another writer may have removed the file as stale before it was locked.
             if is_locked is None or (is_locked and not is_removed(stream)):
-                return stream
+                return path, stream
             self.remove()
-
-    def publish(self, *, force: bool) -> None:
-        """Rename the file to its target."""
-        assert self.path is not None  # noqa: S101 (for the type checker)
-        assert self._stream is not None  # noqa: S101 (likewise)
-        if not HAS_LOCKS:  # Windows cannot rename open files; elsewhere closing releases the lock
-            self._stream.close()
-        _publish(self.path, self.target, force=force)
 
     def remove(self) -> None:
         """Close and remove the file. A second call has no effect."""
@@ -178,6 +133,7 @@ class _Temporary:
 
 
 def _publish(temporary: Path, target: Path, *, force: bool) -> None:
+    """Rename a temporary file to its target."""
     if force:
         with suppress(FileNotFoundError):
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))

@@ -27,20 +27,10 @@ _FIELD_HEADER_BYTES = 4
 
 
 def check_structure(archive: ZipFile, stream: IO[bytes]) -> None:
-    """Raise if the records of an archive disagree, or other bytes are between them.
+    """Raise BadZipFile if the records of an open archive in `stream` disagree, or do not fill it.
 
-    Parameters
-    ----------
-    archive : zipfile.ZipFile
-        An archive open for reading.
-    stream : binary stream
-        The file of the archive.
-
-    Raises
-    ------
-    zipfile.BadZipFile
-        If bytes exist before, between or after the members and the directory, or if the end
-        record, the directory and the local headers contradict each other.
+    Bytes before, between or after the members and the directory are rejected, and contradictions
+    between the end record, the directory and the local headers.
     """
     infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
     directory = _checked_directory(archive, stream, len(infos))
