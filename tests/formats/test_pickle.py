@@ -323,6 +323,9 @@ DEEP = doubled(80)
         pytest.param(
             b"\x80\x02cnumpy\ndtype\nX\2\0\0\0f4\x85R(K\1" + DEEP + b"tb.", id="wide byte order"
         ),
+        pytest.param(
+            b"\x80\x02cnumpy.core.numeric\n_frombuffer\n(NNN" + DEEP + b"tR.", id="wide order"
+        ),
         pytest.param(b"\x80\x03}X\1\0\0\0W" + array(DEEP) + b"s.", id="wide shape"),
         pytest.param(
             b"\x80\x03}X\1\0\0\0W"

@@ -175,7 +175,7 @@ class _Global:
             return PickledArray()
         if self.role == "frombuffer":
             content, dtype, shape, order = arguments
-            if order not in ("C", "F"):
+            if _check_string(order) not in {"C", "F"}:
                 msg = f"the order of an array must be C or F; got {order!r}"
                 raise ValueError(msg)
             array = PickledArray()
