@@ -16,12 +16,8 @@ _BLOCK_SIZE = 1 << 17
 def as_parameters(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return arrays in the widest of their floating dtypes and in native byte order.
 
-    Integers become floating-point numbers if all values are exact; integers alone, float32.
-
-    Raises
-    ------
-    TypeError
-        If an array does not hold real numbers, or holds integers that are not exact in the dtype.
+    Integers become floating-point numbers if all values are exact; integers alone, float32. Raise
+    TypeError if they are not exact in the dtype, or an array does not hold real numbers.
     """
     check_floating({name: x for name, x in arrays.items() if x.dtype.kind not in "iu"})
     floating = [x.dtype.newbyteorder("=") for x in arrays.values() if x.dtype.kind == "f"]

@@ -62,14 +62,9 @@ def _describe_step(step: Step) -> dict[str, Any]:
 
 
 def arrays_by_name(network: Network) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a network by the names of its description.
+    """Return the arrays of a network by the names of its description; raise unless valid.
 
-    Raises
-    ------
-    TypeError
-        If an array is neither float16, float32 nor float64.
-    ValueError
-        If a value is NaN or infinite.
+    Arrays must be float16, float32 or float64 (TypeError) and finite (ValueError).
     """
     arrays = {name: np.ascontiguousarray(to_numpy(x)) for name, x in named_arrays(network).items()}
     check_floating(arrays)
@@ -80,10 +75,8 @@ def arrays_by_name(network: Network) -> dict[str, NDArray[Any]]:
 def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]]) -> Network:
     """Return the network of a description and its arrays.
 
-    Raises
-    ------
-    LookupError, TypeError, ValueError, ArithmeticError, RecursionError
-        If the description or the arrays are invalid; `Network` and its parts validate the rest.
+    Raise LookupError, TypeError, ValueError, ArithmeticError or RecursionError if the description
+    or the arrays are invalid; `Network` and its parts validate the rest.
     """
     _check_length(description)
     entries = json.loads(description, object_pairs_hook=unique_entries)
@@ -142,13 +135,10 @@ def _build_step(i: int, step: Any, arrays: Mapping[str, NDArray[Any]]) -> Step:
 
 
 def unique_entries(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the entries of a JSON object; raise ValueError if a name occurs twice.
-
-    Without this hook, `json` would keep the last of the two values.
-    """
+    """Return the entries of a JSON object; raise ValueError if a name occurs twice."""
     entries: dict[str, Any] = {}
     for name, value in pairs:
-        if name in entries:
+        if name in entries:  # `json` would keep the last of the two values
             msg = f"{name!r} occurs twice"
             raise ValueError(msg)
         entries[name] = value

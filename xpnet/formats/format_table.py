@@ -24,28 +24,16 @@ __all__ = ["FORMATS", "WeightFormat", "detect_format", "match_format"]
 
 @dataclass(frozen=True)
 class WeightFormat:
-    """A format of model files.
+    """A format of model files; `suffix` is None if xpnet only reads it."""
 
-    Attributes
-    ----------
-    name : str
-        Name in reports and error messages.
-    matches : callable
-        Return whether the first 16 bytes of a file are those of the format.
-    module_name : str
-        Module that reads and writes the format; it is imported on first use.
-    suffix : str, optional
-        Suffix for which `save` writes the format; None if xpnet only reads it.
-    """
-
-    name: str
-    matches: Callable[[bytes], bool]
+    name: str  # in reports and error messages
+    matches: Callable[[bytes], bool]  # given the first 16 bytes of a file
     module_name: str
-    suffix: str | None = None
+    suffix: str | None = None  # for which `save` writes the format
 
     @property
     def module(self) -> Any:
-        """Module that reads and writes the format."""
+        """Module that reads and writes the format, imported on first use."""
         return import_module(self.module_name)
 
 
@@ -68,11 +56,7 @@ FORMATS = (
         "xpnet.formats.onnx",
         ".onnx",
     ),
-    WeightFormat(
-        "pickle",
-        lambda head: head.startswith(_PICKLE_STARTS),
-        "xpnet.formats.pickle",
-    ),
+    WeightFormat("pickle", lambda head: head.startswith(_PICKLE_STARTS), "xpnet.formats.pickle"),
 )
 _HEAD_BYTES = 16
 # Remedies for common files of other kinds.

@@ -63,22 +63,10 @@ def infer_network(
     activation: str | Sequence[str] | None = None,
     layout: WeightLayout | None = None,
 ) -> tuple[Network, tuple[str, ...]]:
-    """Return the network of named arrays, and one sentence per inferred fact.
+    """Return the network of named arrays of one dtype, and one sentence per inferred fact.
 
-    Parameters
-    ----------
-    arrays : mapping of str to array
-        All of one dtype.
-    activation : str or sequence of str, optional
-        Activation of the hidden layers (the last layer is the identity), or one per layer. By
-        default sigmoid for the book's names.
-    layout : {"in_out", "out_in"}, optional
-        Shape of the weights, (n_in, n_out) or (n_out, n_in), if the biases do not determine it.
-
-    Raises
-    ------
-    ValueError
-        If the arrays are no network of fully connected layers, or are ambiguous.
+    `activation` and `layout` are those of `load`. Raise ValueError if the arrays are not a network
+    of fully connected layers, or are ambiguous.
     """
     layers, notes = _pair_arrays(arrays)
     _check_book_numbers(layers)

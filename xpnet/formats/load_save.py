@@ -130,35 +130,12 @@ def _build(named: NamedArrays, format_name: str, options: LoadOptions) -> ModelF
 def summarize(path: Path, options: LoadOptions) -> dict[str, Any]:
     """Return the format, arrays and metadata of a file, without building a network.
 
-    Parameters
-    ----------
-    path : Path
-    options : LoadOptions
-        Only `max_bytes` is used.
-
-    Returns
-    -------
-    dict of str to str, list or dict
-        "format"; "arrays", a list of [name, dtype, shape]; "metadata", strings by name, with
-        xpnet's own description of the network as "xpnet". For ONNX also "inputs", "outputs",
-        "operators" (counts by name), "opsets" and "producer".
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    WeightsError
-        If the file is damaged, or of an unknown format.
-
-    Notes
-    -----
-    Only the headers of safetensors and npz are read; pickle and ONNX files are read as a whole.
-
-    Examples
-    --------
-    >>> found = summarize(SAMPLE_PATH, LoadOptions())
-    >>> found["format"], found["arrays"][0]
-    ('safetensors', ['layers.0.bias', 'F32', [50]])
+    The entries are "format"; "arrays", a list of [name, dtype, shape]; "metadata", strings by
+    name, with xpnet's own description of the network as "xpnet"; and for ONNX "inputs", "outputs",
+    "operators" (counts by name), "opsets" and "producer". Of the options, only `max_bytes` is
+    used. Only the headers of safetensors and npz are read; pickle and ONNX files are read as a
+    whole. Raise OSError if the file cannot be read, and WeightsError if it is damaged, or of an
+    unknown format.
     """
     detected = detect_format(path)
     return {"format": detected.name, **detected.module.read_headers(path, options)}

@@ -34,13 +34,7 @@ _SMALL_FACTOR, _LARGE_VALUE = 0.1, 1.5
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """The options of `xpnet.load` that concern the file.
-
-    Raises
-    ------
-    ValueError
-        If `layout` is unknown or `max_bytes` is below 1.
-    """
+    """The options of `xpnet.load` that concern the file."""
 
     activation: str | Sequence[str] | None = None
     layout: WeightLayout | None = None
@@ -89,27 +83,13 @@ class NamedArrays:
 
 @dataclass(frozen=True, eq=False)
 class ModelFile:
-    """A network read from a file, and facts about the file.
-
-    Attributes
-    ----------
-    network : Network
-        On the host.
-    format : str
-        Name of the format, such as "safetensors" or "ONNX".
-    is_own : bool
-        Whether xpnet wrote the file, so that it is complete.
-    notes : tuple of str
-        Decisions that the file leaves open, one sentence each.
-    has_integer_input : bool
-        Whether the inputs are declared as integers, such as raw bytes.
-    """
+    """A network read from a file, on the host, and facts about the file."""
 
     network: Network
-    format: str
-    is_own: bool
-    notes: tuple[str, ...] = ()
-    has_integer_input: bool = False
+    format: str  # such as "safetensors" or "ONNX"
+    is_own: bool  # whether xpnet wrote the file, so that it is complete
+    notes: tuple[str, ...] = ()  # decisions that the file leaves open, one sentence each
+    has_integer_input: bool = False  # whether the inputs are declared as integers, such as bytes
 
     @property
     def declares_input_range(self) -> bool:

@@ -44,9 +44,8 @@ def serialize(network: Network) -> memoryview:
 
 def _own_name(name: str) -> str:
     """Return ``layers.0.weight`` for ``W1``; other names are unchanged."""
-    kinds = {letter: kind for kind, letter in _LETTERS.items()}
     if re.fullmatch(r"[Wb][1-9][0-9]{0,8}", name):
-        return f"layers.{int(name[1:]) - 1}.{kinds[name[0]]}"
+        return f"layers.{int(name[1:]) - 1}.{'weight' if name[0] == 'W' else 'bias'}"
     return name
 
 
@@ -54,7 +53,11 @@ def read(path: Path, options: LoadOptions) -> NamedArrays:
     """Read the arrays of an npz file of plain numbers, if they do not unpack to too many bytes."""
     with ExitStack() as stack:
         members = _open(path, stack)
-        _check_total(path, sum(header.total for _, header in members.values()), options)
+        limit = options.byte_limit
+        if options.max_bytes is None:
+            limit = min(limit, max(_MAX_RATIO * path.stat().st_size, _SMALL_BYTES))
+        total = sum(header.total for _, header in members.values())
+        check_size(path, "unpacked arrays", total, limit)
         arrays = {}
         for name, (member, header) in members.items():
             numbers = np.frombuffer(member.rest(header.total), header.dtype)
@@ -95,10 +98,3 @@ def _open(path: Path, stack: ExitStack) -> _Members:
             raise WeightsError(msg, file=path, found=found, expected=expected)
         arrays[name] = member, header
     return arrays
-
-
-def _check_total(path: Path, total: int, options: LoadOptions) -> None:
-    limit = options.byte_limit
-    if options.max_bytes is None:
-        limit = min(limit, max(_MAX_RATIO * path.stat().st_size, _SMALL_BYTES))
-    check_size(path, "unpacked arrays", total, limit)

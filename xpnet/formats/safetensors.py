@@ -116,11 +116,8 @@ def read_arrays(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read the tensors directly into arrays, and the metadata; bfloat16 becomes float32.
 
-    Raises
-    ------
-    WeightsError
-        If the file is damaged, changes during the reading, has a dtype that NumPy lacks, or the
-        tensors take more than `max_bytes`.
+    Raise WeightsError if the file is damaged, changes during the reading, has a dtype that NumPy
+    lacks, or the tensors take more than `max_bytes`.
     """
     # One descriptor for header and tensors: the path may meanwhile refer to another file.
     with FileIO(path) as stream:
@@ -189,11 +186,8 @@ def _empty_buffer(tensor: Tensor) -> NDArray[np.uint8]:
 def parse_header(stream: "Readable", size: int) -> tuple[dict[str, str], list[Tensor]]:
     """Return metadata and tensors, in the order of the file, of a file of `size` bytes.
 
-    Raises
-    ------
-    ValueError, RecursionError
-        If the header violates the format, has a name twice, or does not describe all bytes of
-        the file.
+    Raise ValueError or RecursionError if the header violates the format, has a name twice, or
+    does not describe all bytes of the file.
     """
     n_header = int.from_bytes(take(stream, _LENGTH_BYTES), "little")
     start = _LENGTH_BYTES + n_header
@@ -253,9 +247,8 @@ def _parse_tensor(name: str, entry: Any, start: int) -> Tensor:
     is_known = isinstance(dtype, str) and dtype in _BITS
     _require(is_known, f"dtype of {own} must be one of {', '.join(_BITS)}", dtype)
     is_shape = _is_naturals(shape) and len(shape) <= _MAX_DIMENSIONS
-    _require(
-        is_shape, f"shape of {own} must be a list of at most {_MAX_DIMENSIONS} integers", shape
-    )
+    rule = f"shape of {own} must be a list of at most {_MAX_DIMENSIONS} integers"
+    _require(is_shape, rule, shape)
     is_pair = _is_naturals(offsets) and len(offsets) == 2
     _require(is_pair, f"data_offsets of {own} must be two integers", offsets)
     does_fit = math.prod(shape) * _BITS[dtype] == 8 * (offsets[1] - offsets[0])
