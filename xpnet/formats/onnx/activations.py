@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,35 +23,23 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class ActivationOperator:
-    """Operator of ONNX for an activation.
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
-    Attributes
-    ----------
-    name : str
-        The operator.
-    since : int
-        Version of ONNX's operators that introduced it.
-    options : mapping of str to str
-        Free attribute -> option of the activation.
-    fixed : mapping of str to number
-        Attributes with a required value.
-    defaults : mapping of str to number or str
-        ONNX's values of omitted attributes.
-    given : mapping of str to number
-        Options with a required value, for which no attribute exists.
-    """
+
+class ActivationOperator(NamedTuple):
+    """Operator of ONNX for an activation."""
 
     name: str
-    since: int = 6
-    options: Mapping[str, str] = field(default_factory=dict)
-    fixed: Mapping[str, float] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    given: Mapping[str, float] = field(default_factory=dict)
+    since: int = 6  # version of ONNX's operators that introduced it
+    options: Mapping[str, str] = _NONE  # free attribute -> option of the activation
+    fixed: Mapping[str, float] = _NONE  # attributes with a required value
+    defaults: Mapping[str, Any] = _NONE  # ONNX's values of omitted attributes
+    given: Mapping[str, float] = _NONE  # options with a required value, without an attribute
 
 
+_HARD_SIGMOID = {"alpha": 1.0 / 6.0, "beta": 0.5}
 _SELU = {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}
+_SHRINK = {"lambd": 0.5, "bias": 0.0}
 ACTIVATION_OPERATORS: Mapping[str, ActivationOperator] = {
     "celu": ActivationOperator("Celu", 12, {"alpha": "alpha"}, defaults={"alpha": 1.0}),
     "elu": ActivationOperator("Elu", options={"alpha": "alpha"}, defaults={"alpha": 1.0}),
@@ -59,13 +48,9 @@ ACTIVATION_OPERATORS: Mapping[str, ActivationOperator] = {
     "gelu": ActivationOperator(
         "Gelu", 20, {"approximate": "approximate"}, defaults={"approximate": "none"}
     ),
-    "hard_shrink": ActivationOperator(
-        "Shrink", 9, {"lambd": "threshold"}, {"bias": 0.0}, {"lambd": 0.5, "bias": 0.0}
-    ),
+    "hard_shrink": ActivationOperator("Shrink", 9, {"lambd": "threshold"}, {"bias": 0.0}, _SHRINK),
     "hard_sigmoid": ActivationOperator(
-        "HardSigmoid",
-        fixed={"alpha": 1.0 / 6.0, "beta": 0.5},
-        defaults={"alpha": 0.2, "beta": 0.5},
+        "HardSigmoid", fixed=_HARD_SIGMOID, defaults={"alpha": 0.2, "beta": 0.5}
     ),
     "hard_silu": ActivationOperator("HardSwish", 14),
     "identity": ActivationOperator("Identity", 1),
@@ -78,21 +63,14 @@ ACTIVATION_OPERATORS: Mapping[str, ActivationOperator] = {
     "selu": ActivationOperator("Selu", fixed=_SELU, defaults=_SELU),
     "sigmoid": ActivationOperator("Sigmoid"),
     "soft_shrink": ActivationOperator(
-        "Shrink",
-        9,
-        {"lambd": "threshold", "bias": "threshold"},
-        defaults={"lambd": 0.5, "bias": 0.0},
+        "Shrink", 9, dict.fromkeys(_SHRINK, "threshold"), defaults=_SHRINK
     ),
     "softmax": ActivationOperator("Softmax", 13, fixed={"axis": -1}),
     "softplus": ActivationOperator("Softplus", 1, given={"beta": 1.0}),
     "softsign": ActivationOperator("Softsign", 1),
     "tanh": ActivationOperator("Tanh"),
     "threshold": ActivationOperator(
-        "ThresholdedRelu",
-        10,
-        {"alpha": "threshold"},
-        defaults={"alpha": 1.0},
-        given={"value": 0.0},
+        "ThresholdedRelu", 10, {"alpha": "threshold"}, {}, {"alpha": 1.0}, given={"value": 0.0}
     ),
 }
 # Activations that are a Clip between two bounds.

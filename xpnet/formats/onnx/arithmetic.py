@@ -6,7 +6,7 @@ preprocessing.
 
 import math
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,39 +39,33 @@ def matmul(node: Node) -> GraphRows:
         weight = np.squeeze(weight, tuple(range(n_axes - 2)))
     if weight.ndim != 2:
         node.reject(f"its weight must be a matrix; got the shape {weight.shape}")
-    if comes_first:
-        n_in, n_out = weight.shape
-        shape = (BATCH, n_in) if rows.shape is None else rows.shape
-        if shape[-1:] != (n_in,) or math.prod(shape) != n_in * rows.n_rows:
-            _reject_weight(node, shape, weight)
-        return _add_layer(node, rows, weight, _padded(shape, (*shape[:-1], n_out), n_axes))
-    n_out, n_in = weight.shape
-    shape = (n_in, BATCH) if rows.shape is None else rows.shape
-    if shape[-2:][:1] != (n_in,) or math.prod(shape) != n_in * rows.n_rows:
-        _reject_weight(node, shape, weight)
-    result = (*shape[:-2], n_out, *shape[1:][-1:])
-    return _add_layer(node, rows, weight.T, _padded(shape, result, n_axes))
+    n_in, n_out = weight.shape if comes_first else weight.shape[::-1]
+    if rows.shape is not None:
+        shape = rows.shape
+    else:
+        shape = (BATCH, n_in) if comes_first else (n_in, BATCH)
+    summed = shape[-1:] if comes_first else shape[-2:][:1]
+    if summed != (n_in,) or math.prod(shape) != n_in * rows.n_rows:
+        reason = f"its weight of shape {weight.shape} does not fit rows of shape"
+        node.reject(f"{reason} {format_shape(shape)}", error=ShapeError)
+    product = (*shape[:-1], n_out) if comes_first else (*shape[:-2], n_out, *shape[1:][-1:])
+    # The weight's leading axes of length 1 remain; the only axis of a vector is summed over.
+    n_leading = n_axes - (len(shape) == 1) - len(product)
+    return _add_layer(node, rows, weight if comes_first else weight.T, (*[1] * n_leading, *product))
 
 
-def _padded(shape: tuple[int, ...], result: tuple[int, ...], n_axes: int) -> tuple[int, ...]:
-    """Return the shape of a product with the leading axes of length 1 of the weight."""
-    n_axes -= len(shape) == 1  # the product sums over the only axis of a vector
-    return (*[1] * (n_axes - len(result)), *result)
-
-
-def _reject_weight(node: Node, shape: tuple[int, ...], weight: NDArray[Any]) -> NoReturn:
-    found = format_shape(shape)
-    reason = f"its weight of shape {weight.shape} does not fit rows of shape {found}"
-    node.reject(reason, error=ShapeError)
+def _check_dtype(node: Node, rows: GraphRows, kind: str, x: NDArray[Any]) -> None:
+    """Raise unless rows are floating-point numbers of the dtype of a weight or constant."""
+    if rows.is_label:
+        node.reject("nothing may follow an ArgMax")
+    if rows.dtype.kind != "f" or x.dtype != rows.dtype:
+        node.reject(f"its {kind} is of {x.dtype}, its input of {rows.dtype}")
 
 
 def _add_layer(
     node: Node, rows: GraphRows, weight: NDArray[Any], shape: tuple[int, ...]
 ) -> GraphRows:
-    if rows.is_label:
-        node.reject("nothing may follow an ArgMax")
-    if rows.dtype.kind != "f" or weight.dtype != rows.dtype:
-        node.reject(f"its weight is of {weight.dtype}, its input of {rows.dtype}")
+    _check_dtype(node, rows, "weight", weight)
     if 0 in weight.shape:
         node.reject(f"its weight must not be empty; got the shape {weight.shape}")
     if node.name.startswith(WHITENING) and not rows.layers:
@@ -146,10 +140,7 @@ def arithmetic(node: Node) -> Value:
         if node.operator == "Mul" and isinstance(gate, GraphRows) and gate.gate and gate.gate is x:
             return with_activation(node, gate.gate, GATES[gate.layers[-1].activation])
     rows, constant, comes_first = node.rows_and_constant()
-    if rows.is_label:
-        node.reject("nothing may follow an ArgMax")
-    if rows.dtype.kind != "f" or constant.dtype != rows.dtype:
-        node.reject(f"its constant is of {constant.dtype}, its input of {rows.dtype}")
+    _check_dtype(node, rows, "constant", constant)
     if not rows.layers:
         return _add_steps(node, rows, constant, comes_first=comes_first)
     is_sum = node.operator == "Add" or (node.operator == "Sub" and comes_first)

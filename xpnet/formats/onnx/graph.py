@@ -5,13 +5,14 @@ part of a network of fully connected layers is rejected by name.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from xpnet.files.errors import WeightsError, quoted
+from xpnet.formats.onnx.operator_table import OPERATORS
 from xpnet.formats.onnx.parsing import onnx_library
 from xpnet.formats.onnx.schemas import Schemas
 from xpnet.formats.onnx.tensors import Tensors, numpy_dtype
@@ -28,29 +29,12 @@ _Shape = tuple[int, ...] | None
 
 
 class Graph:
-    """The graph of a model.
+    """The graph of an ``onnx.ModelProto``; `outputs` are ``onnx.ValueInfoProto`` by name."""
 
-    Parameters
-    ----------
-    model : onnx.ModelProto
-    tensors : Tensors
-        Reader of the constants.
-    operators : mapping of str to callable
-        Function of each known operator.
-
-    Attributes
-    ----------
-    outputs : dict of str to onnx.ValueInfoProto
-        Outputs by name.
-    """
-
-    def __init__(
-        self, model: Any, tensors: Tensors, operators: Mapping[str, Callable[[Node], Value]]
-    ) -> None:
+    def __init__(self, model: Any, tensors: Tensors) -> None:
         graph = model.graph
         self._onnx = onnx_library()
         self._tensors = tensors
-        self._operators = operators
         _check_unambiguous(model)
         self._schemas = Schemas(model)
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -63,15 +47,14 @@ class Graph:
             msg = f"ONNX must have one input; got {names}"
             raise ValueError(msg)
         for node in graph.node:
-            self._schemas.check(node, is_known=self._schemas.operator_name(node) in operators)
+            self._schemas.check(node, is_known=self._schemas.operator_name(node) in OPERATORS)
         self._input = inputs[0]
         # Each candidate is a shape of the input, the fixed batch, and the values so far.
-        self._candidates: list[tuple[_Shape, int | None, dict[str, Value]]] = [
-            (shape, fixed_batch, {}) for shape, fixed_batch in self._input_shapes()
-        ]
+        self._candidates: list[tuple[_Shape, int | None, dict[str, Value]]] = []
         self._opened: dict[str, Value] = {}
         self._computed: dict[int, Any] = {}
         self._n_bytes = 0
+        self._start(self._input_shapes())
 
     def _dependencies(self, names: Sequence[str]) -> set[str]:
         """Return the names of all values on which the given ones depend."""
@@ -128,21 +111,19 @@ class Graph:
                 first_error = first_error or error
                 continue
             if isinstance(found, GraphRows) and found.layers:
-                if shape is None and self._restart(len(found.layers[0].weight)):
-                    return self.result(name)
-                return found, fixed_batch
+                shapes = self._input_shapes(len(found.layers[0].weight))
+                if shape is not None or (None, None) in shapes:
+                    return found, fixed_batch
+                self._start(shapes)  # the first layer determines the shape of the input
+                return self.result(name)
             msg = f"ONNX must have fully connected layers; its output {quoted(name)} has none"
             first_error = first_error or ValueError(msg)
         raise first_error or ValueError(name)
 
-    def _restart(self, n_in: int) -> bool:
-        """Return whether the first layer determines the input's shape, and start again with it."""
-        shapes = self._input_shapes(n_in)
-        if (None, None) in shapes:
-            return False
+    def _start(self, shapes: Sequence[tuple[_Shape, int | None]]) -> None:
+        """Start the execution with the possible shapes of the input, each with its batch."""
         self._candidates = [(shape, fixed_batch, {}) for shape, fixed_batch in shapes]
         self._computed, self._n_bytes = {}, 0
-        return True
 
     def _evaluate(
         self, name: str, shape: _Shape, fixed_batch: int | None, values: dict[str, Value]
@@ -185,23 +166,16 @@ class Graph:
         proto = self._producers[name]
         operator = self._schemas.operator_name(proto)
         inputs = [values[x] if x else None for x in proto.input]
-        limit = _MAX_BYTES + _MAX_RATIO * self._tensors.n_bytes
-        node = Node(
-            operator,
-            proto.name or name,
-            inputs,
-            {},
-            self._schemas.version,
-            fixed_batch,
-            limit - self._n_bytes,
-        )
-        if operator not in self._operators:
+        version = self._schemas.version
+        n_left = _MAX_BYTES + _MAX_RATIO * self._tensors.n_bytes - self._n_bytes
+        node = Node(operator, proto.name or name, inputs, {}, version, fixed_batch, n_left)
+        if operator not in OPERATORS:
             node.reject("no part of a network of fully connected layers")
         if name != proto.output[0]:
             node.reject("only its first output is supported")
         try:
             attributes = {x.name: self._attribute(x) for x in proto.attribute}
-            value = self._operators[operator](replace(node, attributes=attributes))
+            value = OPERATORS[operator](replace(node, attributes=attributes))
         except (OperatorError, WeightsError):
             raise
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -251,11 +225,12 @@ def _check_unambiguous(model: Any) -> None:
     constants = [tensor.name for tensor in graph.initializer]
     inputs = {x.name for x in graph.input} - set(constants)
     outputs = [name for node in graph.node for name in node.output if name]
-    for name, count in Counter([*constants, *inputs, *outputs]).items():
-        if count > 1:
-            msg = f"ONNX must produce each value once; got {quoted(name)} twice"
-            raise ValueError(msg)
-    for name, count in Counter(node.name for node in graph.node if node.name).items():
-        if count > 1:
-            msg = f"ONNX must have unique names of nodes; got {quoted(name)} twice"
-            raise ValueError(msg)
+    nodes = [node.name for node in graph.node if node.name]
+    for rule, names in (
+        ("produce each value once", [*constants, *inputs, *outputs]),
+        ("have unique names of nodes", nodes),
+    ):
+        for name, count in Counter(names).items():
+            if count > 1:
+                msg = f"ONNX must {rule}; got {quoted(name)} twice"
+                raise ValueError(msg)

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xpnet.files.errors import quoted
 from xpnet.formats.checked_parameters import as_parameters, check_finite
 from xpnet.formats.model_file import LoadOptions, ModelFile
 from xpnet.formats.onnx.graph import Graph
-from xpnet.formats.onnx.operator_table import OPERATORS
 from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library, parse
 from xpnet.formats.onnx.tensors import Tensors
 from xpnet.formats.onnx.values import GraphRows
@@ -22,16 +23,12 @@ __all__ = ["read"]
 def read(path: Path, options: LoadOptions) -> ModelFile:
     """Read a network of fully connected layers.
 
-    Raises
-    ------
-    WeightsError
-        If the file is damaged, too large, or has external data that must not be read.
-    TypeError, ValueError
-        If the graph is not such a network; the message names operator and node.
+    Raise WeightsError if the file is damaged, too large, or has external data that must not be
+    read, and TypeError or ValueError, with operator and node, if the graph is another one.
     """
     options.check_omitted()
     model = parse(path, max_bytes=options.byte_limit)
-    graph = Graph(model, Tensors(path, options), OPERATORS)
+    graph = Graph(model, Tensors(path, options))
     rows, notes = _select_output(graph)
     network = _build_network(rows, options)
     entries = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
@@ -58,9 +55,8 @@ def _select_output(graph: Graph) -> tuple[GraphRows, list[str]]:
             if _is_numeric(output):
                 raise
             first_error = error
-            notes.append(
-                f"the output {quoted(name)} is omitted: labels, not the values behind them"
-            )
+            note = "is omitted: labels, not the values behind them"
+            notes.append(f"the output {quoted(name)} {note}")
             continue
         found.setdefault(rows.is_label, rows)
         if not rows.is_label and found[False].layers != rows.layers:
@@ -91,18 +87,17 @@ def _select_logits(one: GraphRows, other: GraphRows, graph: Graph) -> GraphRows:
 
 def _is_numeric(output: Any) -> bool:
     """Return whether an output may be that of a network, not labels or a dictionary."""
-    number = output.type.tensor_type.elem_type
-    names = onnx_library().TensorProto.DataType
-    return not output.type.HasField("sequence_type") and number not in {
-        names.Value("INT64"),
-        names.Value("STRING"),
-    }
+    types = onnx_library().TensorProto
+    is_label = output.type.tensor_type.elem_type in {types.INT64, types.STRING}
+    return not is_label and not output.type.HasField("sequence_type")
 
 
 def _build_network(rows: GraphRows, options: LoadOptions) -> Network:
     arrays = {}
     for i, layer in enumerate(rows.layers):
-        arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"] = layer.weight, layer.bias_or_zeros
+        zeros = np.zeros(layer.weight.shape[1], layer.weight.dtype)
+        arrays[f"layers.{i}.weight"] = layer.weight
+        arrays[f"layers.{i}.bias"] = zeros if layer.bias is None else layer.bias
     dtypes = {str(array.dtype) for array in arrays.values()}
     if len(dtypes) > 1:
         msg = f"ONNX must have weights of one dtype; got {', '.join(sorted(dtypes))}"

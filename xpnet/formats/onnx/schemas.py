@@ -20,16 +20,15 @@ _OLDEST = 7
 _OWN, _ML = "", "ai.onnx.ml"
 _ALIASES = {"ai.onnx": _OWN}
 _DESCRIPTIVE = frozenset({"name", "doc_string", "type", "ref_attr_name"})
+# Types whose field in an attribute is named by their first letter.
+_SINGLE = frozenset({"FLOAT", "INT", "STRING", "TENSOR", "GRAPH"})
 _TYPES = {"float32": "tensor(float)", "float64": "tensor(double)"}
 
 
 class Schemas:
     """The operators in the versions that an ``onnx.ModelProto`` declares.
 
-    Raises
-    ------
-    ValueError
-        If a version is missing, ambiguous, or unknown to the package onnx.
+    Raise ValueError if a version is missing, ambiguous, or newer than the package onnx.
     """
 
     def __init__(self, model: Any) -> None:
@@ -56,11 +55,10 @@ class Schemas:
         validated if xpnet reads the operator (`is_known`).
         """
         schema = self._schema(proto.op_type, _ALIASES.get(proto.domain, proto.domain))
-        reason = schema if isinstance(schema, str) else None
-        if reason is None and is_known:
-            reason = _difference(schema, proto)
-        if reason is not None:
-            self._reject(proto, reason)
+        if isinstance(schema, str):
+            self._reject(proto, schema)
+        elif is_known and (difference := _difference(schema, proto)):
+            self._reject(proto, difference)
 
     def check_dtypes(self, proto: Any, inputs: Sequence[Value]) -> None:
         """Raise OperatorError if the operator does not accept the dtypes of its inputs."""
@@ -141,6 +139,5 @@ def _has_type(attribute: Any, expected: str) -> bool:
     """Return whether an attribute has a value of the expected type only."""
     types = onnx_library().AttributeProto.AttributeType
     held = {field.name for field, _ in attribute.ListFields()} - _DESCRIPTIVE
-    fields = {"FLOAT": "f", "INT": "i", "STRING": "s", "TENSOR": "t", "GRAPH": "g"}
-    own = fields.get(expected, expected.lower())
-    return types.Name(attribute.type) == expected and held <= {own}
+    own = expected[0] if expected in _SINGLE else expected
+    return types.Name(attribute.type) == expected and held <= {own.lower()}

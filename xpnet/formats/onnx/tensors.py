@@ -39,22 +39,10 @@ def _stored_dtype(number: Any, what: str) -> np.dtype[Any]:
 
 
 class Tensors:
-    """Reader of the tensors of one file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    options : LoadOptions
-
-    Attributes
-    ----------
-    n_bytes : int
-        Total size of the tensors that were read.
-    """
+    """Reader of the tensors of one file."""
 
     def __init__(self, path: Path, options: LoadOptions) -> None:
-        self.n_bytes = 0
+        self.n_bytes = 0  # of all tensors that were read
         self._path = path
         self._options = options
         self._n_external = 0
@@ -63,12 +51,8 @@ class Tensors:
     def array(self, tensor: Any) -> NDArray[Any]:
         """Return a tensor as an array; bfloat16, which NumPy lacks, as float32.
 
-        Raises
-        ------
-        WeightsError
-            If the tensor is in another file that must not or cannot be read.
-        ValueError
-            If the values are not numeric, or their number does not fit the shape.
+        Raise WeightsError if the tensor is in another file that must not or cannot be read, and
+        ValueError if the values are not numeric, or their number does not fit the shape.
         """
         what = f"tensor {quoted(tensor.name)}"
         dtype = _stored_dtype(tensor.data_type, what)
@@ -116,10 +100,9 @@ class Tensors:
 
     def _external_path(self, location: str) -> Path:
         """Return the path of a file in the model's own folder; raise for any other."""
-        parts = {*PurePosixPath(location).parts, *PureWindowsPath(location).parts}
-        is_inside = location and ".." not in parts
-        is_inside = is_inside and not PurePosixPath(location).is_absolute()
-        is_inside = is_inside and not PureWindowsPath(location).anchor
+        posix, windows = PurePosixPath(location), PureWindowsPath(location)
+        has_root = posix.is_absolute() or windows.anchor
+        is_inside = location and not has_root and ".." not in {*posix.parts, *windows.parts}
         target = Path(os.path.realpath(self._path)).parent / location
         try:
             # A symbolic link may point anywhere.

@@ -50,36 +50,20 @@ class GraphLayer:
     options: Mapping[str, Any] = field(default_factory=dict)
     is_open: bool = True
 
-    @property
-    def bias_or_zeros(self) -> NDArray[Any]:
-        """The bias, or zeros if no bias was added."""
-        if self.bias is not None:
-            return self.bias
-        return np.zeros(self.weight.shape[1], self.weight.dtype)
-
 
 @dataclass(frozen=True, eq=False)
 class GraphRows:
-    """A value that depends on the input.
+    """A value that depends on the input through preprocessing and layers.
 
-    Attributes
-    ----------
-    shape : tuple of int, or None
-        With `BATCH` as the length of the batch, unless the file fixes it at 1; None if unknown.
-    dtype : numpy.dtype
-    steps, layers : tuple
-        Preprocessing and layers between the input and this value.
-    is_label : bool
-        Whether the value is the index of the largest output.
-    gate : GraphRows, optional
-        Argument of the sigmoid or hard sigmoid that gave this value; their product is silu.
+    The length of the batch in `shape` is `BATCH`, unless the file fixes it at 1.
     """
 
-    shape: tuple[int, ...] | None
+    shape: tuple[int, ...] | None  # None if unknown
     dtype: np.dtype[Any]
     steps: tuple[Step, ...] = ()
     layers: tuple[GraphLayer, ...] = ()
-    is_label: bool = False
+    is_label: bool = False  # whether the value is the index of the largest output
+    # Argument of the sigmoid or hard sigmoid that gave this value; their product is silu.
     gate: "GraphRows | None" = None
 
     @property
@@ -110,29 +94,15 @@ Value = GraphRows | NDArray[Any] | None
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """An operation with its inputs.
-
-    Attributes
-    ----------
-    operator, name : str
-    inputs : sequence of Value
-        None for an omitted input.
-    attributes : mapping of str to value
-    version : int
-        Version of ONNX's operators.
-    fixed_batch : int or None
-        Length of the batch if the file fixes it.
-    max_bytes : int
-        Maximum size of the result.
-    """
+    """An operation with its inputs."""
 
     operator: str
     name: str
-    inputs: Sequence[Value]
+    inputs: Sequence[Value]  # None for an omitted input
     attributes: Mapping[str, Any]
-    version: int
-    fixed_batch: int | None
-    max_bytes: int
+    version: int  # of ONNX's operators
+    fixed_batch: int | None  # length of the batch if the file fixes it
+    max_bytes: int  # of the result
 
     def rows(self) -> GraphRows:
         """Return the first input, which must be rows; the others must be constants."""
