@@ -132,7 +132,12 @@ GRAPHS = {
     "a layer behind an argmax": (
         [FIRST, ("ArgMax", "h", "a", {"axis": 1}), ("MatMul", "a V", "y")],
         {},
-        "MatMul ('y'): ",
+        "MatMul ('y'): nothing may follow an ArgMax",
+    ),
+    "an activation behind an argmax": (
+        [FIRST, ("ArgMax", "h", "a", {"axis": 1}), ("PRelu", "a slope", "y")],
+        {"constants": {"slope": whole(0)}},
+        "PRelu ('y'): nothing may follow an ArgMax",
     ),
     "rows that get into another": (
         [

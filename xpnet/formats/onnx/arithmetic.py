@@ -56,8 +56,6 @@ def matmul(node: Node) -> GraphRows:
 
 def _check_dtype(node: Node, rows: GraphRows, kind: str, x: NDArray[Any]) -> None:
     """Raise unless rows are floating-point numbers of the dtype of a weight or constant."""
-    if rows.is_label:
-        node.reject("nothing may follow an ArgMax")
     if rows.dtype.kind != "f" or x.dtype != rows.dtype:
         node.reject(f"its {kind} is of {x.dtype}, its input of {rows.dtype}")
 

@@ -116,11 +116,13 @@ class Node:
     def rows_and_constant(self) -> tuple[GraphRows, NDArray[Any], bool]:
         """Return the two inputs, rows and a constant, and whether the rows come first."""
         first, second = (*self.inputs, None, None)[:2]
-        if isinstance(first, GraphRows) and isinstance(second, np.ndarray):
-            return first, second, True
-        if isinstance(first, np.ndarray) and isinstance(second, GraphRows):
-            return second, first, False
-        return self.reject("it must have one input that depends on the images, and a constant")
+        comes_first = isinstance(first, GraphRows)
+        rows, constant = (first, second) if comes_first else (second, first)
+        if not isinstance(rows, GraphRows) or not isinstance(constant, np.ndarray):
+            self.reject("it must have one input that depends on the images, and a constant")
+        if rows.is_label:
+            self.reject("nothing may follow an ArgMax")
+        return rows, constant, comes_first
 
     def input_rows(self) -> GraphRows:
         """Return the first input, which must be rows."""
