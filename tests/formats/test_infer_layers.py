@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from xpnet.formats.infer_layers import infer_network
+from xpnet.formats.model_file import LoadOptions
 from xpnet.functions.activations import ACTIVATIONS
 
 
@@ -24,12 +25,12 @@ TORCH = {"0.weight": (4, 3), "0.bias": (4,), "2.weight": (2, 4), "2.bias": (2,)}
 
 
 def network_of(shapes, **options):
-    return infer_network(arrays_of(shapes), **{"activation": "relu", **options})[0]
+    return infer_network(arrays_of(shapes), LoadOptions(**{"activation": "relu", **options}))[0]
 
 
 def error_of(shapes, **options):
     with pytest.raises(ValueError, match=r"\w") as caught:
-        infer_network(arrays_of(shapes), **{"activation": "relu", **options})
+        infer_network(arrays_of(shapes), LoadOptions(**{"activation": "relu", **options}))
     return str(caught.value)
 
 
@@ -40,7 +41,7 @@ def firsts(network):
 
 def test_the_names_of_the_book():
     arrays = arrays_of(BOOK)
-    network, notes = infer_network(arrays)
+    network, notes = infer_network(arrays, LoadOptions())
     assert [layer.activation for layer in network.layers] == ["sigmoid", "identity"]
     assert [layer.weight.tolist() for layer in network.layers] == [
         arrays["W1"].tolist(),
@@ -54,14 +55,14 @@ def test_the_names_of_the_book():
 
 
 def test_an_activation_for_the_book():
-    network, notes = infer_network(arrays_of(BOOK), activation=["relu", "softmax"])
+    network, notes = infer_network(arrays_of(BOOK), LoadOptions(activation=["relu", "softmax"]))
     assert [layer.activation for layer in network.layers] == ["relu", "softmax"]
     assert notes == ()
 
 
 def test_other_names_ask_for_the_activation():
     with pytest.raises(ValueError, match=r"give them, for example activation='relu' \(--activ"):
-        infer_network(arrays_of(TORCH))
+        infer_network(arrays_of(TORCH), LoadOptions())
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
@@ -82,7 +83,7 @@ def test_the_last_layer_is_the_identity(activation):
 )
 def test_activations_that_do_not_fit(activation, message):
     with pytest.raises(ValueError, match=message):
-        infer_network(arrays_of(TORCH), activation=activation)
+        infer_network(arrays_of(TORCH), LoadOptions(activation=activation))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_forms_of_names(form, kinds):
 
 def test_transposed_weights_are_told_by_the_biases():
     arrays = arrays_of(TORCH)
-    network, notes = infer_network(arrays, activation="relu")
+    network, notes = infer_network(arrays, LoadOptions(activation="relu"))
     assert network.layers[0].weight.tolist() == arrays["0.weight"].T.tolist()
     assert notes == ("weights of shape (n_out, n_in) are transposed",)
 
@@ -177,7 +178,7 @@ def test_numbers_give_the_order(names, step):
     assert expected == sorted(expected)
     arrays = arrays_of(shapes)
     turned = dict(sorted(arrays.items())[::step])
-    network, notes = infer_network(turned, activation="relu", layout="in_out")
+    network, notes = infer_network(turned, LoadOptions(activation="relu", layout="in_out"))
     assert firsts(network) == expected
     assert notes == ()
 
@@ -192,7 +193,7 @@ def test_numbers_give_the_order(names, step):
     ids=["words", "words and numbers"],
 )
 def test_shapes_that_leave_one_order(shapes):
-    network, notes = infer_network(arrays_of(shapes), activation="relu")
+    network, notes = infer_network(arrays_of(shapes), LoadOptions(activation="relu"))
     assert (network.n_in, network.n_out) == (3, 2)
     assert any("the shapes permit only one order of the layers: " in note for note in notes)
 
@@ -302,7 +303,7 @@ def test_no_layers():
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1)])
 def test_biases_of_two_dimensions(shape):
     arrays = arrays_of({**BOOK, "b1": shape})
-    network, notes = infer_network(arrays, activation="relu")
+    network, notes = infer_network(arrays, LoadOptions(activation="relu"))
     assert network.layers[0].bias.tolist() == arrays["b1"].ravel().tolist()
     assert notes == ("biases of two dimensions are flattened: 1",)
 
@@ -324,7 +325,7 @@ def test_layers_without_biases(shapes, notes):
     # Weights that fit one way round, in the order of their numbers, may be meant the other way.
     assert "not determine the layout of the weights" in error_of(shapes)
     layout = "out_in" if "0.weight" in shapes else "in_out"
-    network, found = infer_network(arrays_of(shapes), activation="relu", layout=layout)
+    network, found = infer_network(arrays_of(shapes), LoadOptions(activation="relu", layout=layout))
     assert (network.n_in, network.n_out) == (3, 2)
     assert found[0] == "no layer has a bias: all are zero"
     assert len(found) == notes
@@ -334,7 +335,7 @@ def test_layers_without_biases(shapes, notes):
 @pytest.mark.parametrize("number", [np.nan, np.inf, -1.0])
 def test_biases_are_zero_whatever_the_weights_are(number):
     arrays = {"0.weight": np.full((2, 3), number, np.float16)}
-    network, _ = infer_network(arrays, activation="relu", layout="in_out")
+    network, _ = infer_network(arrays, LoadOptions(activation="relu", layout="in_out"))
     bias = network.layers[0].bias
     assert (bias.dtype, bias.tolist()) == (np.float16, [0.0, 0.0, 0.0])
     assert not np.signbit(bias).any()
@@ -351,7 +352,7 @@ def test_one_layer_without_a_bias_asks_for_the_layout():
 def test_layers_without_biases_that_do_not_fit():
     shapes = {"fc3.weight": (12, 16), "fc2.weight": (5, 12), "fc1.weight": (16, 5)}
     with pytest.raises(ValueError, match="do not fit in the order of their numbers: fc3"):
-        infer_network(arrays_of(shapes), activation="relu", layout="out_in")
+        infer_network(arrays_of(shapes), LoadOptions(activation="relu", layout="out_in"))
 
 
 def test_rings_without_biases_ask_for_the_layout():
@@ -370,5 +371,5 @@ def test_rings_without_biases_ask_for_the_layout():
 )
 def test_what_the_outputs_mean(last, n_out, output):
     shapes = {"W1": (4, 2), "b1": (2,), "W2": (2, n_out), "b2": (n_out,)}
-    network, _ = infer_network(arrays_of(shapes), activation=["relu", last])
+    network, _ = infer_network(arrays_of(shapes), LoadOptions(activation=["relu", last]))
     assert network.output == output

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.formats.model_file import WeightLayout
+from xpnet.formats.model_file import LoadOptions, WeightLayout
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, output_of
@@ -58,19 +58,15 @@ class _Layer:
 
 
 def infer_network(
-    arrays: Mapping[str, NDArray[Any]],
-    *,
-    activation: str | Sequence[str] | None = None,
-    layout: WeightLayout | None = None,
+    arrays: Mapping[str, NDArray[Any]], options: LoadOptions
 ) -> tuple[Network, tuple[str, ...]]:
     """Return the network of named arrays of one dtype, and one sentence per inferred fact.
 
-    `activation` and `layout` are those of `load`. Raise ValueError if the arrays are not a network
-    of fully connected layers, or are ambiguous.
+    Raise ValueError if the arrays are not a network of fully connected layers, or are ambiguous.
     """
     layers, notes = _pair_arrays(arrays)
     _check_book_numbers(layers)
-    layout = _infer_layout(layers, layout)
+    layout, activation = _infer_layout(layers, options.layout), options.activation
     if layout == "out_in":
         notes.append("weights of shape (n_out, n_in) are transposed")
     ordered = _infer_order(layers, layout)
@@ -138,8 +134,8 @@ def _pair_layer(arrays: Mapping[str, NDArray[Any]], pair: Mapping[str, str]) -> 
     # A single row or column is unambiguous.
     flat = bias.reshape(-1) if bias.ndim == 2 and 1 in bias.shape else bias
     if flat.ndim != 1 or flat.size not in weight.shape:
-        expected = f"the shape (n_out,) for the weight {weight.shape}"
-        msg = f"{pair['bias']} must have {expected}; got {bias.shape}"
+        rule = f"must have the shape (n_out,) for the weight {weight.shape}"
+        msg = f"{pair['bias']} {rule}; got {bias.shape}"
         raise ValueError(msg)
     return _Layer(pair["weight"], weight, flat)
 

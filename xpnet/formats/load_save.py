@@ -121,9 +121,7 @@ def _build(named: NamedArrays, format_name: str, options: LoadOptions) -> ModelF
         options.check_omitted()
         network = network_from_description(named.description, named.arrays)
         return ModelFile(network, format_name, is_own=True)
-    network, notes = infer_network(
-        as_parameters(named.arrays), activation=options.activation, layout=options.layout
-    )
+    network, notes = infer_network(as_parameters(named.arrays), options)
     return ModelFile(network, format_name, is_own=False, notes=notes)
 
 
@@ -193,8 +191,7 @@ def serialized(
         msg = f"`input_dtype` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
         raise ValueError(msg)
     options = {} if input_dtype is None else {"input_dtype": input_dtype}
-    content: bytes = _BY_SUFFIX[suffix].module.serialize(network, **options)
-    return content
+    return _BY_SUFFIX[suffix].module.serialize(network, **options)
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:

@@ -6,7 +6,6 @@ Estimators are recognised by the names of their classes; only `to_sklearn` impor
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.dense import Dense
@@ -53,16 +52,16 @@ def from_sklearn(estimator: Any, /) -> Network:
     if not _has_class(last, "MLPClassifier") and not _has_class(last, "MLPRegressor"):
         msg = f"`estimator` must be an MLPClassifier or MLPRegressor; got {type(last).__name__}"
         raise TypeError(msg)
-    if not hasattr(last, "coefs_"):
-        msg = f"`estimator` must be fitted; got {type(last).__name__} before its fit"
-        raise TypeError(msg)
+    _check_fitted(last, "coefs_")
     classes = None
     final = "identity"
     if _has_class(last, "MLPClassifier"):
         if last.n_outputs_ > 1 and last.out_activation_ != "softmax":
             msg = "`estimator` must give one label per row; got a multilabel classifier"
             raise ValueError(msg)
-        classes = _class_labels(last.classes_)
+        classes = last.classes_.tolist()
+        if last.classes_.dtype.kind in "fb" and all(float(x).is_integer() for x in classes):
+            classes = [int(x) for x in classes]
     elif last.out_activation_ not in _LAST:
         msg = f"`estimator` must have the output identity or exp; got {last.out_activation_!r}"
         raise ValueError(msg)
@@ -84,13 +83,18 @@ def _has_class(estimator: Any, name: str) -> bool:
     return kind.__name__ == name and kind.__module__.startswith("sklearn.")
 
 
+def _check_fitted(estimator: Any, attribute: str) -> None:
+    if not hasattr(estimator, attribute):
+        msg = f"`estimator` must be fitted; got {type(estimator).__name__} before its fit"
+        raise TypeError(msg)
+
+
 def _convert_scaler(scaler: Any) -> list[Step]:
     if scaler is None or scaler == "passthrough":
         return []
     is_known = _has_class(scaler, "StandardScaler") or _has_class(scaler, "MinMaxScaler")
-    if is_known and not hasattr(scaler, "n_features_in_"):
-        msg = f"`estimator` must be fitted; got {type(scaler).__name__} before its fit"
-        raise TypeError(msg)
+    if is_known:
+        _check_fitted(scaler, "n_features_in_")
     if _has_class(scaler, "StandardScaler"):
         mean = scaler.mean_.copy() if scaler.with_mean else 0.0
         return [Standardize(mean, scaler.scale_.copy() if scaler.with_std else 1.0)]
@@ -103,13 +107,6 @@ def _convert_scaler(scaler: Any) -> list[Step]:
     name = type(scaler).__name__
     msg = f"steps before the network must be StandardScaler or MinMaxScaler; got {name}"
     raise TypeError(msg)
-
-
-def _class_labels(classes: NDArray[Any]) -> list[Any]:
-    names: list[Any] = classes.tolist()
-    if classes.dtype.kind in "fb" and all(float(name).is_integer() for name in names):
-        return [int(name) for name in names]
-    return names
 
 
 def to_sklearn(network: Network, /) -> Any:

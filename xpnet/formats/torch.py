@@ -11,6 +11,7 @@ import numpy as np
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.checked_parameters import check_finite
 from xpnet.networks.dense import Dense
+from xpnet.networks.fingerprint import named_arrays
 from xpnet.networks.network import Network, output_of
 
 __all__ = ["TORCH_ACTIVATIONS", "from_torch"]
@@ -92,7 +93,11 @@ def from_torch(module: Any, /) -> Network:
     for position, part in _flatten(module, ""):
         kind = _checked_kind(part, position)
         if kind == "Linear":
-            layers.append(_convert_linear(part))
+            # Copies: training in torch would change shared memory.
+            weight = to_numpy(part.weight).T.copy(order="C")
+            zeros = np.zeros(weight.shape[1], weight.dtype)
+            bias = zeros if part.bias is None else to_numpy(part.bias).copy()
+            layers.append(Dense(weight, bias))
             may_activate = True
         elif kind not in _NEUTRAL:
             if not may_activate:
@@ -105,9 +110,9 @@ def from_torch(module: Any, /) -> Network:
     if not layers:
         msg = "`module` must hold a Linear layer; got none"
         raise ValueError(msg)
-    arrays = {f"layers.{i}.weight": layer.weight for i, layer in enumerate(layers)}
-    check_finite(arrays | {f"layers.{i}.bias": layer.bias for i, layer in enumerate(layers)})
-    return Network(layers, output=output_of(layers))
+    network = Network(layers, output=output_of(layers))
+    check_finite(named_arrays(network))
+    return network
 
 
 def _flatten(module: Any, position: str) -> Iterator[tuple[str, Any]]:
@@ -151,11 +156,3 @@ def _check_hooks(module: Any, position: str) -> None:
         name = type(module).__name__
         msg = f"{name} at {position or 'the top'} must have no hooks, and the forward of its class"
         raise ValueError(msg)
-
-
-def _convert_linear(module: Any) -> Dense:
-    # Copies: training in torch would change shared memory.
-    weight = to_numpy(module.weight).T.copy(order="C")
-    if module.bias is None:
-        return Dense(weight, np.zeros(weight.shape[1], weight.dtype))
-    return Dense(weight, to_numpy(module.bias).copy())

@@ -1,7 +1,6 @@
 """Network from an ONNX graph: selection of the output, layers, classes."""
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +114,11 @@ def _build_network(rows: GraphRows, options: LoadOptions) -> Network:
 def _apply_metadata(network: Network, text: str) -> Network:
     """Return the network with the output and classes of xpnet's entry in the metadata."""
     entries = json.loads(text)
-    if not isinstance(entries, Mapping) or entries["version"] != METADATA_VERSION:
+    if not isinstance(entries, dict) or entries["version"] != METADATA_VERSION:
         msg = f"xpnet's entry in the metadata must be of version {METADATA_VERSION}"
         raise ValueError(msg)
     classes = entries["classes"]
-    if classes is not None and (isinstance(classes, str) or not isinstance(classes, Sequence)):
+    if classes is not None and not isinstance(classes, list):
         msg = "classes in xpnet's entry in the metadata must be a list"
         raise TypeError(msg)
     return Network(network.layers, network.preprocessing, entries["output"], classes)
