@@ -26,37 +26,26 @@ __all__ = ["FORMATS", "WeightFormat", "detect_format", "match_format"]
 class WeightFormat:
     """A format of model files; `suffix` is None if xpnet only reads it."""
 
-    name: str  # in reports and error messages
+    name: str  # in reports and error messages, and in lower case of the module
     matches: Callable[[bytes], bool]  # given the first 16 bytes of a file
-    module_name: str
     suffix: str | None = None  # for which `save` writes the format
 
     @property
     def module(self) -> Any:
         """Module that reads and writes the format, imported on first use."""
-        return import_module(self.module_name)
+        return import_module(f"xpnet.formats.{self.name.lower()}")
 
 
 # Protocol 2 and later begin with the byte 80; earlier ones with one of several dictionaries.
 _PICKLE_STARTS = (b"\x80", b"(dp", b"(d", b"}q", b"}(", b"}.", b"ccollections")
-_MAX_ONNX_VERSION = 64
+# The first field is the version of the format.
+_ONNX_STARTS = tuple(bytes([8, version]) for version in range(64))
 
 FORMATS = (
-    WeightFormat(
-        "safetensors",
-        lambda head: head[8:9] == b"{",  # 8 bytes of length, then JSON
-        "xpnet.formats.safetensors",
-        ".safetensors",
-    ),
-    WeightFormat("npz", lambda head: head[:2] == b"PK", "xpnet.formats.npz", ".npz"),
-    WeightFormat(
-        "ONNX",
-        # The first field is the version of the format.
-        lambda head: len(head) > 1 and head[0] == 0x08 and head[1] < _MAX_ONNX_VERSION,
-        "xpnet.formats.onnx",
-        ".onnx",
-    ),
-    WeightFormat("pickle", lambda head: head.startswith(_PICKLE_STARTS), "xpnet.formats.pickle"),
+    WeightFormat("safetensors", lambda head: head[8:9] == b"{", ".safetensors"),  # JSON after size
+    WeightFormat("npz", lambda head: head[:2] == b"PK", ".npz"),
+    WeightFormat("ONNX", lambda head: head.startswith(_ONNX_STARTS), ".onnx"),
+    WeightFormat("pickle", lambda head: head.startswith(_PICKLE_STARTS)),
 )
 _HEAD_BYTES = 16
 # Remedies for common files of other kinds.

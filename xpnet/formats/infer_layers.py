@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -181,13 +182,11 @@ def _infer_layout(layers: Sequence[_Layer], given: WeightLayout | None) -> Weigh
 
 def _infer_order(layers: Sequence[_Layer], layout: WeightLayout) -> list[_Layer]:
     """Return the only order in which each layer takes as many values as the previous gives."""
-    found: list[list[_Layer]] = []
-    for order in _possible_orders(layers, layout):
-        found.append(order)
-        if len(found) > 1:
-            names = " or ".join(", ".join(x.weight_name for x in some) for some in found)
-            msg = f"the names permit several orders of the layers: {names}; number them"
-            raise ValueError(msg)
+    found = list(islice(_possible_orders(layers, layout), 2))
+    if len(found) > 1:
+        names = " or ".join(", ".join(layer.weight_name for layer in order) for order in found)
+        msg = f"the names permit several orders of the layers: {names}; number them"
+        raise ValueError(msg)
     if not found:
         shapes = ", ".join(f"{layer.weight_name} {layer.weight.shape}" for layer in layers)
         msg = f"the layers do not fit in the order of their numbers: {shapes}"
@@ -224,7 +223,7 @@ def _possible_orders(layers: Sequence[_Layer], layout: WeightLayout) -> Iterator
                     raise ambiguous
 
 
-def _activation_names(activation: str | Sequence[str], n_layers: int) -> list[str]:
+def _activation_names(activation: str | Sequence[str], n_layers: int) -> Sequence[str]:
     if isinstance(activation, str):
         activation = [activation] * (n_layers - 1) + ["identity"]
     if len(activation) != n_layers:
@@ -235,4 +234,4 @@ def _activation_names(activation: str | Sequence[str], n_layers: int) -> list[st
             known = ", ".join(sorted(ACTIVATIONS))
             msg = f"`activation` must be a known name; got {name!r}; known are {known}"
             raise ValueError(msg)
-    return list(activation)
+    return activation

@@ -10,14 +10,13 @@ import pickletools
 import re
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xpnet.files.errors import quoted
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["HINTS", "TORCH_HINT", "TORCH_MAGIC", "PickledArray", "Unpickler"]
 
@@ -129,21 +128,27 @@ class Unpickler:
         if not isinstance(function, _Global):
             msg = "a call of an object that is not a name"
             raise TypeError(msg)
-        result = function.call(arguments)
-        self.push(result)
-        self.count_bytes(result)
+        self.push(function.call(arguments))
+        self.count_bytes()
 
     def build(self, state: Any) -> None:
         """Set the state of the value on top of the stack."""
         top = self.stack[-1]
-        if not isinstance(top, PickledArray | _PickledDtype):
+        if isinstance(top, PickledArray):
+            _, shape, dtype, is_fortran, content = state
+            top.value = _make_array(content, dtype, shape, "F" if is_fortran else "C")
+        elif isinstance(top, _PickledDtype):
+            # The byte order is the only relevant part of the state of a plain dtype.
+            order: Any = {"<": "<", ">": ">", "|": "=", "=": "="}[_check_string(state[1])]
+            top.dtype = top.dtype.newbyteorder(order)
+        else:
             msg = "a state for an object without one"
             raise TypeError(msg)
-        top.build(state)
-        self.count_bytes(top)
+        self.count_bytes()
 
-    def count_bytes(self, result: Any) -> None:
-        """Raise ValueError if the results are too large for the size of the file."""
+    def count_bytes(self) -> None:
+        """Raise ValueError if the results of calls are too large for the size of the file."""
+        result = self.stack[-1]
         if isinstance(result, bytes):
             self.bytes_left -= len(result)
         elif isinstance(result, PickledArray) and result.value is not None:
@@ -175,12 +180,7 @@ class _Global:
             return PickledArray()
         if self.role == "frombuffer":
             content, dtype, shape, order = arguments
-            if _check_string(order) not in {"C", "F"}:
-                msg = f"the order of an array must be C or F; got {order!r}"
-                raise ValueError(msg)
-            array = PickledArray()
-            array.fill(content, dtype, shape, order)
-            return array
+            return PickledArray(_make_array(content, dtype, shape, order))
         if self.role == "encode" and arguments[1] == "latin1":  # bytes in the older protocols
             return _check_string(arguments[0]).encode("latin-1")
         if self.role == "dict":
@@ -198,40 +198,34 @@ class _PickledDtype:
             raise ValueError(msg)
         self.dtype = np.dtype(code)
 
-    def build(self, state: Any) -> None:
-        """Set the byte order, the only relevant part of the state of a plain dtype."""
-        order: Any = {"<": "<", ">": ">", "|": "=", "=": "="}[_check_string(state[1])]
-        self.dtype = self.dtype.newbyteorder(order)
 
-
+@dataclass(eq=False)
 class PickledArray:
-    """An array before and after its state is set."""
+    """An array; `value` is None before its state is set."""
 
-    def __init__(self) -> None:
-        self.value: NDArray[Any] | None = None
+    value: NDArray[Any] | None = None
 
-    def build(self, state: Any) -> None:
-        """Set the state: version, shape, dtype, whether in Fortran order, and the bytes."""
-        _, shape, dtype, is_fortran, content = state
-        self.fill(content, dtype, shape, "F" if is_fortran else "C")
 
-    def fill(self, content: Any, dtype: Any, shape: Any, order: str) -> None:
-        """Make the array from bytes, whose number must fit shape and dtype."""
-        if isinstance(content, str):  # as Python 2 wrote bytes
-            content = content.encode("latin-1")
-        if not isinstance(dtype, _PickledDtype) or not isinstance(content, bytes | bytearray):
-            msg = "arrays must be made of bytes and a dtype"
-            raise TypeError(msg)
-        is_shape = isinstance(shape, tuple) and len(shape) <= _MAX_DIMENSIONS
-        if not is_shape or not all(type(n) is int and 0 <= n <= _MAX_LENGTH for n in shape):
-            msg = "the shape of an array must be a tuple of a few integers"
-            raise ValueError(msg)
-        n_bytes = math.prod(shape) * dtype.dtype.itemsize
-        if n_bytes != len(content):
-            msg = f"an array of shape {shape} must have {n_bytes} bytes; got {len(content)}"
-            raise ValueError(msg)
-        numbers = np.frombuffer(bytearray(content), dtype.dtype)  # a writable copy
-        self.value = numbers.reshape(shape, order="F" if order == "F" else "C")
+def _make_array(content: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
+    """Return an array of bytes, whose number must fit shape and dtype."""
+    if _check_string(order) not in {"C", "F"}:
+        msg = f"the order of an array must be C or F; got {order!r}"
+        raise ValueError(msg)
+    if isinstance(content, str):  # as Python 2 wrote bytes
+        content = content.encode("latin-1")
+    if not isinstance(dtype, _PickledDtype) or not isinstance(content, bytes | bytearray):
+        msg = "arrays must be made of bytes and a dtype"
+        raise TypeError(msg)
+    is_shape = isinstance(shape, tuple) and len(shape) <= _MAX_DIMENSIONS
+    if not is_shape or not all(type(n) is int and 0 <= n <= _MAX_LENGTH for n in shape):
+        msg = "the shape of an array must be a tuple of a few integers"
+        raise ValueError(msg)
+    n_bytes = math.prod(shape) * dtype.dtype.itemsize
+    if n_bytes != len(content):
+        msg = f"an array of shape {shape} must have {n_bytes} bytes; got {len(content)}"
+        raise ValueError(msg)
+    numbers = np.frombuffer(bytearray(content), dtype.dtype)  # a writable copy
+    return numbers.reshape(shape, order="F" if order == "F" else "C")
 
 
 def _check_string(value: Any) -> str:

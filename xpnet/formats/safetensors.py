@@ -45,6 +45,7 @@ _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 1 << 23
 _MAX_DIMENSIONS = 64  # of a NumPy array
 _ENTRIES = ("dtype", "shape", "data_offsets")
+_CHANGED = "the file changed while it was read"
 _BITS = {
     "F4": 4,
     **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
@@ -127,7 +128,7 @@ def read_arrays(
         check_size(path, "tensors", n_bytes, max_bytes)
         arrays = {tensor.name: _read_tensor(stream, tensor, path) for tensor in tensors}
         if _file_state(stream) != before:
-            raise _changed_error(path)
+            raise WeightsError(_CHANGED, file=path, hint="read it again")
     return arrays, metadata
 
 
@@ -145,10 +146,6 @@ def _file_state(stream: FileIO) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _changed_error(path: Path) -> WeightsError:
-    return WeightsError("the file changed while it was read", file=path, hint="read it again")
-
-
 def _read_tensor(stream: FileIO, tensor: Tensor, path: Path) -> NDArray[Any]:
     if tensor.dtype not in _DTYPES:
         msg = "safetensors of a dtype that NumPy lacks"
@@ -161,7 +158,7 @@ def _read_tensor(stream: FileIO, tensor: Tensor, path: Path) -> NDArray[Any]:
     while filled < len(view):
         count = stream.readinto(view[filled:])
         if not count:
-            raise _changed_error(path)
+            raise WeightsError(_CHANGED, file=path, hint="read it again")
         filled += count
     array: NDArray[Any] = content.view(_DTYPES[tensor.dtype]).reshape(tensor.shape)
     if tensor.dtype == "BF16":

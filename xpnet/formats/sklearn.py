@@ -45,11 +45,10 @@ def from_sklearn(estimator: Any, /) -> Network:
     >>> from_sklearn(Pipeline([("scale", scaler), ("mlp", mlp)]))  # doctest: +SKIP
     Network(4 -> 8 relu -> 3 identity; Standardize(4 means, 4 scales); logits; float64, numpy)
     """
-    *before, last = (
-        (step for _, step in estimator.steps) if _has_class(estimator, "Pipeline") else (estimator,)
-    )
-    steps = tuple(step for scaler in before for step in _convert_scaler(scaler))
-    if not _has_class(last, "MLPClassifier") and not _has_class(last, "MLPRegressor"):
+    is_pipeline = _has_class(estimator, "Pipeline")
+    *before, last = [step for _, step in estimator.steps] if is_pipeline else [estimator]
+    steps = [step for scaler in before for step in _convert_scaler(scaler)]
+    if not _has_class(last, "MLPClassifier", "MLPRegressor"):
         msg = f"`estimator` must be an MLPClassifier or MLPRegressor; got {type(last).__name__}"
         raise TypeError(msg)
     _check_fitted(last, "coefs_")
@@ -77,10 +76,10 @@ def from_sklearn(estimator: Any, /) -> Network:
     return Network(layers, preprocessing=steps, output=output, classes=classes)
 
 
-def _has_class(estimator: Any, name: str) -> bool:
-    """Return whether an estimator is of scikit-learn's class of this name."""
+def _has_class(estimator: Any, *names: str) -> bool:
+    """Return whether an estimator is of one of scikit-learn's classes of these names."""
     kind = type(estimator)
-    return kind.__name__ == name and kind.__module__.startswith("sklearn.")
+    return kind.__name__ in names and kind.__module__.startswith("sklearn.")
 
 
 def _check_fitted(estimator: Any, attribute: str) -> None:
@@ -92,8 +91,7 @@ def _check_fitted(estimator: Any, attribute: str) -> None:
 def _convert_scaler(scaler: Any) -> list[Step]:
     if scaler is None or scaler == "passthrough":
         return []
-    is_known = _has_class(scaler, "StandardScaler") or _has_class(scaler, "MinMaxScaler")
-    if is_known:
+    if _has_class(scaler, "StandardScaler", "MinMaxScaler"):
         _check_fitted(scaler, "n_features_in_")
     if _has_class(scaler, "StandardScaler"):
         mean = scaler.mean_.copy() if scaler.with_mean else 0.0

@@ -104,7 +104,7 @@ class Graph:
         first_error = None
         for shape, fixed_batch, values in self._candidates:
             if first_error and fixed_batch == 1 and not isinstance(first_error, ShapeError):
-                continue  # the graph works for several rows, but is no network
+                continue  # the graph works for several rows, but is not a network
             try:
                 found = self._evaluate(name, shape, fixed_batch, values)
             except ValueError as error:
