@@ -251,7 +251,7 @@ def test_several_labels_for_one_row():
 def test_classes_that_are_no_names(classes):
     estimator = fitted(classifier(), X, IDS)
     estimator.classes_ = np.asarray(classes)
-    with pytest.raises(TypeError, match="must be texts or whole numbers; got "):
+    with pytest.raises(TypeError, match="must be strings or integers; got "):
         from_sklearn(estimator)
 
 
