@@ -1,6 +1,5 @@
 """Worker processes that run cases, and may be killed, hang or run out of memory."""
 
-import functools
 import os
 import resource
 import shutil
@@ -15,8 +14,6 @@ from pathlib import Path
 
 from good import Kind
 from judging import MEGABYTES, SECONDS, Case, Judge, Outcome
-
-from xpnet.cli import main as command_line
 
 __all__ = ["judged"]
 
@@ -83,8 +80,6 @@ def _serve(kinds: Sequence[Kind], case: Maker, folder: Path, pipe: "connection.C
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends all
     os.chdir(folder)
     warnings.simplefilter("always")  # not only for the first case that gives one
-    # To make the parser takes longer than most cases do.
-    command_line._make_parser = functools.cache(command_line._make_parser)  # noqa: SLF001
     judge = Judge(kinds)
     n_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (n_bytes + _MORE_BYTES, resource.RLIM_INFINITY))

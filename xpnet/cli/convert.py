@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,9 +115,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     with computation_errors(data.path, has_precision=False):
         found = _verify(contents, options, network, target, images)
         accuracies = _accuracies(contents, network, images, labels)
-    facts["verification"] = {
-        name: {**asdict(x), "in_bound": x.is_in_bound} for name, x in found.items()
-    }
+    facts["verification"] = {name: x.to_json() for name, x in found.items()}
     facts |= {"rows": len(images), "accuracy": accuracies}
     if len(images) >= _ENOUGH:
         _note_better_scaling(contents, options.source, data.path, accuracies)
