@@ -6,10 +6,9 @@
 
 Sections, in this order: cold_start, from a fresh process to the first labels; ceilings, the rates
 of copies and matrix products alone; checks, without which nothing is timed; end_to_end, from bytes
-on the host to labels on the host; resident, from rows on the device to logits there. Each section
-but the first is a script of its own as well: ceilings.py, checks.py, streams.py, resident.py. At
-the end the results are compared with the bars that xpnet wants to reach. Rates and shares are those
-of the best rounds.
+on the host to labels on the host; resident, from rows on the device to logits there. At the end the
+results are compared with the bars that xpnet wants to reach. Rates and shares are those of the best
+rounds.
 
 The file grows section by section. Whatever the budget does not allow is made smaller or left out,
 and listed under "skipped" with the reason. Without a usable GPU the exit code is 5. `--device cpu`,
@@ -22,91 +21,29 @@ checkout, on a machine that does nothing else, and then the line with --table. O
 that adds the new file benchmarks/results/gpu-*.json and the tables of README.
 """
 
+import argparse
 import json
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ceilings
-import checks
-import resident
-import streams
-from harness.measuring import spread
-from harness.options import make_parser
-from harness.processes import run_python
+from harness.options import make_parser, positive
 from harness.reporting import markdown_table, replace_table
-from harness.session import MANY, NARROW, RESULTS, WIDE, Section, Session, parse_arguments, run
+from harness.session import MANY, NARROW, RESULTS, WIDE, Section, Session, run
+from sections.ceilings import measure_ceilings
+from sections.checks import check
+from sections.cold_start import measure_starts
+from sections.resident import measure_resident
+from sections.streams import measure_streams
 
 NOTHING = "Run on: no GPU yet. Not yet run on: every GPU. So no speed on a GPU is claimed."
-# Of a cold start; the first labels exist when the last part ends.
-PARTS = ("imports", "context", "first product", "loading", "first predict")
-_LONGEST_START = 120.0  # seconds
-_START = """
-import sys, time
-import numpy as np
-import xpnet
-if sys.argv[1] != "cpu":
-    import cupy
-print("imports", time.perf_counter())
-device = xpnet.Device(sys.argv[1])
-x = device.to_device(np.ones((64, 64), np.float32))
-device.synchronize()
-print("context", time.perf_counter())
-y = x @ x
-device.synchronize()
-print("first product", time.perf_counter())
-images, _ = xpnet.sample()
-network = xpnet.load("sample", device=device)
-print("loading", time.perf_counter())
-xpnet.predict(network, images)
-print("first predict", time.perf_counter())
-xpnet.predict(network, images)
-print("second predict", time.perf_counter())
-"""
-
-
-def measure_starts(session: Session) -> None:
-    """Start pairs of processes: one that must compile its kernels, and one that finds them."""
-    found: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
-    for i in session.rounds("cold_start", session.plan.starts):
-        with tempfile.TemporaryDirectory(dir=session.folder) as cache:
-            caches = {"CUPY_CACHE_DIR": f"{cache}/cupy", "CUDA_CACHE_PATH": f"{cache}/cuda"}
-            for kind, each in found.items():
-                # The clock is the same for all processes of a machine.
-                start, words = time.perf_counter(), ("-c", _START, session.device.name)
-                try:
-                    output = run_python(*words, environment=caches, timeout=_LONGEST_START)
-                except (RuntimeError, subprocess.TimeoutExpired) as error:
-                    session.skip(f"{kind} start {i + 1}", str(error))
-                else:
-                    each.append(parts_of(start, output))
-    for kind, each in found.items():
-        if each:
-            parts = {name: spread([x[name] for x in each]) for name in each[0]}
-            session.content["cold_start"][kind] = {"starts": len(each), "seconds": parts}
-            shown = ", ".join(f"{name} {part['median']:.3f}" for name, part in parts.items())
-            session.log(f"{kind} start, median seconds: {shown}")
-
-
-def parts_of(start: float, output: str) -> dict[str, float]:
-    """Return the seconds of each part of a start from the lines that name its end."""
-    parts, since = {}, start
-    for line in output.splitlines():
-        name, _, end = line.rpartition(" ")
-        parts[name], since = float(end) - since, float(end)
-    return {**parts, "in all": sum(parts[name] for name in PARTS)}
-
-
 SECTIONS = {
     "cold_start": Section(measure_starts, 15),
-    "ceilings": ceilings.SECTION,
-    "checks": checks.SECTION,
-    "end_to_end": streams.SECTION,
-    "resident": resident.SECTION,
+    "ceilings": Section(measure_ceilings, 30),
+    "checks": Section(check, 25),
+    "end_to_end": Section(measure_streams, 60, is_timing=True),
+    "resident": Section(measure_resident, 60, is_timing=True),
 }
 
 
@@ -236,16 +173,27 @@ def write_tables(readme: str | None) -> int:
 
 def main() -> int:
     """Run the benchmark."""
+    args = parse_arguments()
+    return write_tables(args.readme) if args.table else run(args, SECTIONS, judge)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = make_parser(str(__doc__), device="gpu")
+    add, names = parser.add_argument, list(SECTIONS)
+    add("--budget-s", type=float, default=340.0, metavar="SECONDS", help="(default: 340)")
+    add("--rows", type=positive, help="end to end (default: 16000000)")
+    text = f"{', '.join(names)}; those that time xpnet include the checks"
+    add("--sections", nargs="+", choices=names, default=names, metavar="SECTION", help=text)
     text = "measure nothing: use benchmarks/results/gpu-*.json"
-    parser.add_argument("--table", action="store_true", help=text)
-    parser.add_argument("--readme", metavar="FILE", help="replace the tables in FILE")
-    args = parse_arguments(parser, SECTIONS)
+    add("--table", action="store_true", help=text)
+    add("--readme", metavar="FILE", help="replace the tables in FILE")
+    args = parser.parse_args()
     if args.readme and not args.table:
         parser.error("--readme needs --table")
-    if args.table:
-        return write_tables(args.readme)
-    return run(args, SECTIONS, judge)
+    if any(SECTIONS[name].is_timing for name in args.sections):
+        args.sections = [*args.sections, "checks"]
+    return args
 
 
 if __name__ == "__main__":

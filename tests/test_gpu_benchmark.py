@@ -30,18 +30,19 @@ CEILINGS = {
 @pytest.fixture(scope="module")
 def modules():
     """The scripts and parts of the harness by their names."""
-    names = ("gpu", "ceilings", "checks", "resident", "streams")
+    sections = ("ceilings", "checks", "cold_start", "resident", "streams")
     parts = ("devices", "measuring", "processes", "server", "session", "workload")
     before = set(sys.modules)
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        found = {name: importlib.import_module(name) for name in names}
+        found = {"gpu": importlib.import_module("gpu")}
+        found |= {name: importlib.import_module(f"sections.{name}") for name in sections}
         found |= {name: importlib.import_module(f"harness.{name}") for name in parts}
         yield SimpleNamespace(**found)
     finally:
         sys.path.remove(str(BENCHMARKS))
         for name in set(sys.modules) - before:
-            if name in names or name.partition(".")[0] == "harness":
+            if name.partition(".")[0] in {"gpu", "harness", "sections"}:
                 del sys.modules[name]
 
 
@@ -64,7 +65,7 @@ def make_session(modules, clock, tmp_path):
     def make(seconds, path=None):
         content = {"driver": "580", "commit": "abc", "card": "A card"}
         parts = (modules.devices.HostDevice(), modules.measuring.Budget(seconds, clock))
-        plan = modules.session.REHEARSAL
+        plan = modules.session.SMALL
         return modules.session.Session(plan, *parts, content, path, tmp_path)
 
     return make
@@ -430,9 +431,9 @@ def test_a_worker_answers_or_names_its_failure(modules):
 
 def test_parts_of_a_start_follow_each_other(modules):
     ends = [1.5, 2.0, 2.25, 2.5, 4.0, 4.5]
-    names = (*modules.gpu.PARTS, "second predict")
+    names = (*modules.cold_start.PARTS, "second predict")
     output = "\n".join(f"{name} {end}" for name, end in zip(names, ends, strict=True))
-    found = modules.gpu.parts_of(1.0, output)
+    found = modules.cold_start.parts_of(1.0, output)
     assert found["imports"] == 0.5
     assert found["first predict"] == 1.5
     assert found["in all"] == 3.0

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.devices import HostDevice, open_device
 from harness.measuring import Budget
-from harness.options import NO_DEVICE, make_parser, positive, write_json
+from harness.options import NO_DEVICE, write_json
 from harness.processes import Worker, WorkerError, run_python
 from harness.provenance import about, gpu_facts, n_cores, n_processors, total_host_bytes
 from harness.registry import RIVALS, missing
@@ -25,7 +25,7 @@ from harness.workload import Shape
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 FAULT = 70  # exit code, as of the command `xpnet`
-QUICK_SHARE = 0.03  # of the seconds that whole sizes need
+SMALL_SHARE = 0.03  # of the seconds that whole sizes need
 NARROW = Shape.parse("784-50-100-10:sigmoid")
 WIDE = Shape.parse("784-4096-4096-10:relu")
 MANY = 65_536  # rows that keep a whole card busy
@@ -58,20 +58,7 @@ class Plan:
     resident_rows: tuple[int, ...] = (MANY, 1, 1024, 32)  # on the device, most important first
 
 
-QUICK = Plan(
-    rounds=2,
-    turn=0.01,
-    starts=1,
-    buffer_bytes=2**26,
-    product=4096,
-    label_rows=70_001,
-    rows=2**20,
-    block_rows=2**16,
-    torch_rows=2**19,
-    chunks=(2**15, 2**17),
-    resident_rows=(MANY, 1),
-)
-REHEARSAL = Plan(
+SMALL = Plan(
     wide=Shape.parse("784-64-64-10:relu"),
     rounds=2,
     turn=0.002,
@@ -177,33 +164,12 @@ class Section:
     is_timing: bool = False
 
 
-def parse_arguments(
-    parser: argparse.ArgumentParser, sections: Mapping[str, Section]
-) -> argparse.Namespace:
-    """Parse the command line of a script with these sections."""
-    add, names = parser.add_argument, list(sections)
-    add("--budget-s", type=float, default=340.0, metavar="SECONDS", help="(default: 340)")
-    add("--rows", type=positive, help="end to end (default: 16000000)")
-    text = f"{', '.join(names)}; those that time xpnet include the checks"
-    add("--sections", nargs="+", choices=names, default=names, metavar="SECTION", help=text)
-    args = parser.parse_args()
-    if any(sections[name].is_timing for name in args.sections):
-        args.sections = [*args.sections, "checks"]
-    return args
-
-
-def run_section(about_it: str, name: str, section: Section) -> int:
-    """Run a script with one section; return its exit code."""
-    sections = {name: section}
-    return run(parse_arguments(make_parser(about_it, device="gpu"), sections), sections)
-
-
 def run(
     args: argparse.Namespace,
     sections: Mapping[str, Section],
-    finish: Callable[[Session], None] | None = None,
+    finish: Callable[[Session], None],
 ) -> int:
-    """Run sections, and `finish` after them; return the exit code.
+    """Run the selected sections, and `finish` after them; return the exit code.
 
     Without a usable GPU the code is 5; --quick then rehearses on the host, as --device cpu does.
     """
@@ -222,9 +188,10 @@ def run(
         print("This is a rehearsal on the host: its numbers mean nothing.")
     content = {**facts(is_rehearsal=is_rehearsal), "quick": args.quick, "budget_s": args.budget_s}
     path = Path(args.json) if args.json else None
-    if path is None and finish is not None and not is_rehearsal:
+    if path is None and not is_rehearsal:
         path = result_path(content)
-    plan = REHEARSAL if is_rehearsal else QUICK if args.quick else Plan()
+    is_small = is_rehearsal or args.quick
+    plan = SMALL if is_small else Plan()
     plan = replace(plan, rows=args.rows) if args.rows else plan
     device, budget = open_device("cpu" if is_rehearsal else "gpu"), Budget(args.budget_s)
     with tempfile.TemporaryDirectory() as folder:
@@ -233,10 +200,9 @@ def run(
             if name not in args.sections:
                 session.skip(name, "not asked for")
         chosen = {name: sections[name] for name in sections if name in args.sections}
-        code = measure(session, chosen, QUICK_SHARE if args.quick or is_rehearsal else 1.0)
-        if finish is not None:
-            finish(session)
-            session.write()
+        code = measure(session, chosen, SMALL_SHARE if is_small else 1.0)
+        finish(session)
+        session.write()
     if path is not None:
         print(f"wrote {path}")
     return code
@@ -249,10 +215,9 @@ def measure(session: Session, sections: Mapping[str, Section], scale: float) -> 
     session.write()
     needed = [section.least * scale for section in sections.values()]
     for i, (name, section) in enumerate(sections.items()):
-        has_failed = "checks" in sections and content["checks"]["passed"] is not True
         if not session.budget.begin(needed[i], sum(needed[i + 1 :])):
             session.skip(name, f"out of time: {session.budget.left:.0f} s are left")
-        elif section.is_timing and has_failed:
+        elif section.is_timing and content["checks"]["passed"] is not True:
             session.skip(name, "nothing is timed, since the checks did not pass")
         else:
             session.log(f"{name} ...")

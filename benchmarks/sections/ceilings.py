@@ -1,14 +1,11 @@
 """Ceilings of a machine: rates of copies of all kinds, and of matrix products.
 
-    python benchmarks/ceilings.py --device gpu --json ceilings.json
-
 Copies between pinned memory, pageable memory, a file and the device; and products of large matrices
 of random numbers in float32 and TF32. Rates on the device are timed by CUDA events. Copies on the
 host are tried with several numbers of threads and chunk sizes.
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +16,7 @@ from typing import Any
 import numpy as np
 from harness.measuring import rates, wall_seconds
 from harness.provenance import n_cores
-from harness.session import Section, Session, run_section
+from harness.session import Session
 from numpy.typing import NDArray
 
 N_PRODUCTS = 4  # in one time: one takes some 20 ms on a large card
@@ -187,7 +184,3 @@ CEILINGS = {
     "product_float32": _products,
     "product_tf32": _products,
 }
-SECTION = Section(measure_ceilings, 30)
-
-if __name__ == "__main__":
-    sys.exit(run_section(str(__doc__), "ceilings", SECTION))

@@ -1,19 +1,16 @@
 """Checks of a device: results within derived bounds, and the same labels from all sources.
 
-    python benchmarks/checks.py --device gpu --json checks.json
-
 Networks on the device, as they are and prepared, are compared with float64 on the host. Labels of
 rows from pinned memory, pageable memory and a file are compared with those of rows on the device.
 """
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
-from harness.session import ChecksFailedError, Section, Session, run_section
+from harness.session import ChecksFailedError, Session
 from harness.workload import Workload, digits, n_unexplained
 from numpy.typing import NDArray
 
@@ -43,9 +40,6 @@ def check(session: Session) -> None:
     if failed:
         msg = f"failed, so nothing is timed: {', '.join(failed)}"
         raise ChecksFailedError(msg)
-
-
-SECTION = Section(check, 25)
 
 
 def _record(session: Session, name: str, found: Callable[[Session], dict[str, Any]]) -> None:
@@ -122,7 +116,3 @@ def _rows_that_fit(session: Session, workload: Workload) -> int:
         why = f"the device has room for {n_rows:,} rows of {widest} numbers"
         session.skip("rows whose labels are compared", why)
     return n_rows
-
-
-if __name__ == "__main__":
-    sys.exit(run_section(str(__doc__), "checks", SECTION))

@@ -1,14 +1,11 @@
 """Time from rows of bytes on the host to labels on the host: xpnet beside torch.
 
-    python benchmarks/streams.py --device gpu --json streams.json
-
 Rows come from pinned memory, pageable memory and a file. torch computes all rows at once, as most
 would write it, and in the chunks that are best for it. All are timed in turn, round by round.
 Shares of the copy rate need the ceilings, which benchmarks/gpu.py measures before.
 """
 
 import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Any
 from harness.measuring import rates, turns
 from harness.processes import Worker
 from harness.provenance import free_host_bytes
-from harness.session import FAILED, Section, Session, run_section
+from harness.session import FAILED, Session
 from harness.workload import Workload
 from numpy.typing import NDArray
 
@@ -184,9 +181,3 @@ def entries(
             }
         )
     return found
-
-
-SECTION = Section(measure_streams, 60, is_timing=True)
-
-if __name__ == "__main__":
-    sys.exit(run_section(str(__doc__), "end_to_end", SECTION))

@@ -1,21 +1,18 @@
 """Time from rows on the device to logits there: xpnet beside torch, torch.compile and JAX.
 
-    python benchmarks/resident.py --device gpu --json resident.json
-
 All rivals compute in float32 without TF32 unless TF32 is named. Each library has a process of its
 own; all are timed in turn, round by round, and only one computes at a time. Times are those of CUDA
 events; JAX's are those of the host's clock, for many calls. Labels are compared with those of
 float64 before anything is timed.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.measuring import spread, turns
 from harness.processes import Worker
 from harness.registry import OURS
-from harness.session import FAILED, Plan, Section, Session, run_section
+from harness.session import FAILED, Plan, Session
 from harness.workload import Workload
 
 NOT_FUSED = "xpnet, not fused"
@@ -51,9 +48,6 @@ def measure_resident(session: Session) -> None:
                 if entry is not None:
                     session.content["resident"].append(entry)
                     session.write()
-
-
-SECTION = Section(measure_resident, 60, is_timing=True)
 
 
 def _able(session: Session, workers: Mapping[str, Worker]) -> Iterator[tuple[str, Worker]]:
@@ -134,7 +128,3 @@ def _timed(
         if found is not FAILED:
             seconds[name].append(found)
     return seconds
-
-
-if __name__ == "__main__":
-    sys.exit(run_section(str(__doc__), "resident", SECTION))
