@@ -10,20 +10,17 @@ warm-up in which their labels are compared and caches become warm: so this is th
 start, not of the first after a reboot. The parts are those of the best round.
 """
 
-import compileall
 import json
 import os
 import pickle
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import harness
 import numpy as np
 from harness.measuring import spread, turns
 from harness.options import make_parser, parse, write_json
@@ -40,12 +37,7 @@ BAR = 0.4  # seconds; `xpnet evaluate` must stay below
 # Of 1,000: rounding decides between classes that are nearly equal; OpenVINO may use bfloat16.
 MOST_DIFFERENT = 5
 PACKAGES = ("scikit-learn", "torch", "onnxruntime", "openvino", "jax")
-OWN = "xpnet evaluate"
-NARROW = Shape.parse("784-50-100-10:sigmoid")
-WHOLE = {
-    "python -c pass": ["-c", "pass"],
-    "xpnet evaluate, as typed": ["-m", "xpnet", "evaluate"],
-}
+PYTHON, TYPED, OWN = "python -c pass", "xpnet evaluate, as typed", "xpnet evaluate"
 PARTS = ("interpreter", "numpy", "library", "command", "loading", "computing", "exit")
 # The rivals by their names in the registry.
 RIVALS_OF = {
@@ -79,21 +71,12 @@ print("loading", time.perf_counter())
 print("labels", *label(workload.images).tolist())
 print("computing", time.perf_counter())
 """
-# Whatever the command imports on its way is imported before.
+# The command imports most of xpnet when it needs it, so "command" includes these imports.
 _EVALUATE = """
-with open(sys.argv[1] + "/modules.txt") as names:
-    for name in names.read().split():
-        importlib.import_module(name)
-main = importlib.import_module("xpnet.cli.main").main
-print("library", time.perf_counter())
-main(["evaluate", "--json", "--device", sys.argv[2]])
-print("command", time.perf_counter())
-"""
-_MODULES = """
-import sys, numpy
 from xpnet.cli.main import main
-main(["evaluate", "--json"])
-print(*(name for name, module in sys.modules.items() if getattr(module, "__spec__", None)))
+print("library", time.perf_counter())
+main(["evaluate", "--json", "--device", sys.argv[1]])
+print("command", time.perf_counter())
 """
 
 
@@ -103,17 +86,22 @@ def main() -> int:
     rounds = 1 if args.quick else args.rounds
     facts = about(*PACKAGES, device=args.device)
     print(headline(facts))
+    if args.device == "cpu":
+        os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     absent = missing({name: RIVALS[rival] for name, rival in RIVALS_OF.items()}, args.device)
-    names = [*WHOLE, OWN, *(name for name in RIVALS_OF if name not in absent)]
+    rivals = [name for name in RIVALS_OF if name not in absent]
     with tempfile.TemporaryDirectory() as folder:
-        environment = _prepare(Path(folder), names, args.device)
-        differing = {
-            name: _n_different(name, _start(name, folder, environment, args.device))
-            for name in names
+        _write_files(Path(folder), rivals)
+        words = {
+            PYTHON: ["-c", "pass"],
+            TYPED: ["-m", "xpnet", "evaluate", "--device", args.device],
+            OWN: ["-c", _BEGIN + _EVALUATE, args.device],
+            **{name: _words(name, folder, args.device) for name in rivals},
         }
-        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-        for _, name in turns(range(rounds), names):
-            runs[name].append(_start(name, folder, environment, args.device))
+        differing = {name: _n_different(name, _start(each)) for name, each in words.items()}
+        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in words}
+        for _, name in turns(range(rounds), list(words)):
+            runs[name].append(_start(words[name]))
     seconds = {
         name: {
             **spread([run["seconds"] for run in each]),
@@ -126,7 +114,7 @@ def main() -> int:
         "rounds": rounds,
         "bar": BAR,
         "seconds": seconds,
-        "labels that differ": {name: n for name, n in differing.items() if name not in WHOLE},
+        "labels that differ": {name: n for name, n in differing.items() if n is not None},
         "missing": absent,
     }
     _print_all(result)
@@ -134,7 +122,7 @@ def main() -> int:
     if args.output:
         found = sorted(seconds.items(), key=lambda item: -item[1]["best"])
         parts = {
-            part: {x: 1e3 * each["parts"].get(part, 0) for x, each in found if x not in WHOLE}
+            part: {x: 1e3 * each["parts"].get(part, 0) for x, each in found if each["parts"]}
             for part in PARTS
         }
         title = f"From nothing to 1,000 labels, whole processes; best of {rounds} rounds"
@@ -142,58 +130,42 @@ def main() -> int:
     return 0
 
 
-def _prepare(folder: Path, names: Sequence[str], device: str) -> dict[str, str]:
-    """Fill a folder with code, network and images; return the environment for processes."""
-    # As pip installs a package: with its bytecode, which a tree of sources may lack.
-    for module in (xpnet, harness):
-        source = Path(str(module.__file__)).parent
-        shutil.copytree(source, folder / source.name)
-    compileall.compile_dir(folder, quiet=2)
+def _write_files(folder: Path, rivals: list[str]) -> None:
+    """Write the images, and the network in the formats of the rivals."""
     network = xpnet.load("sample")
     np.save(folder / "images.npy", digits(1000)[0])
     xpnet.save(network, folder / "network.safetensors")
     xpnet.save(network, folder / "network.npz")
-    parameters = [(layer.weight, layer.bias) for layer in network.layers]
-    workload: Any = SimpleNamespace(shape=NARROW, parameters=parameters)
-    if {"ONNX Runtime", "OpenVINO"} & {*names}:
-        (folder / "network.onnx").write_bytes(model_of(workload))
-    if "scikit-learn" in names:
+    if {"ONNX Runtime", "OpenVINO"} & {*rivals}:
+        parameters = [(layer.weight, layer.bias) for layer in network.layers]
+        shape = Shape.parse("784-50-100-10:sigmoid")
+        model = model_of(SimpleNamespace(shape=shape, parameters=parameters))
+        (folder / "network.onnx").write_bytes(model)
+    if "scikit-learn" in rivals:
         classifier = xpnet.to_sklearn(xpnet.Network(network.layers))
         (folder / "classifier.pickle").write_bytes(pickle.dumps(classifier))
-    paths = [str(folder), os.environ.get("PYTHONPATH", "")]
+
+
+def _words(name: str, folder: str, device: str) -> list[str]:
+    """Return Python's arguments for a rival."""
+    entry = RIVALS[RIVALS_OF[name]]
+    modules, code = entry.modules.removesuffix(" onnx"), entry.path.split(":")
+    given = [repr(entry.options), folder, device, str(n_processors())]
+    return ["-c", _BEGIN + _RIVAL, modules, *code, *given]
+
+
+def _start(words: list[str]) -> dict[str, Any]:
+    """Run a process; return its seconds, in all and by part, and its labels or correct labels."""
+    # Bytecode that a tree of sources lacks is written by the warm-up, as pip does.
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(filter(None, paths))
-    environment = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
-    if device == "cpu":
-        environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    *_, modules = run_python("-P", "-c", _MODULES, environment=environment).splitlines()
-    (folder / "modules.txt").write_text(modules, encoding="utf-8")
-    return environment
-
-
-def _start(name: str, folder: str, environment: dict[str, str], device: str) -> dict[str, Any]:
-    """Run a process; return its seconds, in all and by part, and what it found."""
-    if name in WHOLE:
-        words = WHOLE[name] + ["--device", device] * ("evaluate" in name)
-    elif name == OWN:
-        words = ["-c", _BEGIN + _EVALUATE, folder, device]
-    else:
-        entry = RIVALS[RIVALS_OF[name]]
-        words = ["-c", _BEGIN + _RIVAL, entry.modules.removesuffix(" onnx"), *entry.path.split(":")]
-        words += [repr(entry.options), folder, device, str(n_processors())]
+    environment = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": path}
     begun = time.perf_counter()
     # -P: modules in the current folder are not what is measured.
     output = run_python("-P", *words, environment=environment)
     end = time.perf_counter()
-    found: dict[str, Any] = {"seconds": end - begun, "parts": {}}
-    if name not in WHOLE:
-        found |= _divided(begun, end, output)
-    return found
-
-
-def _divided(begun: float, end: float, output: str) -> dict[str, Any]:
-    """Return the seconds of each part, and labels or their number that are right."""
     parts: dict[str, float] = {}
-    found: dict[str, Any] = {"parts": parts}
+    found: dict[str, Any] = {"seconds": end - begun, "parts": parts}
     since = begun
     for line in output.splitlines():
         word, _, rest = line.partition(" ")
@@ -201,25 +173,30 @@ def _divided(begun: float, end: float, output: str) -> dict[str, Any]:
             parts[word], since = float(rest) - since, float(rest)
         elif word == "labels":
             found["labels"] = np.asarray(rest.split(), int)
-        else:
+        elif line.startswith("{"):
             report = json.loads(line)
             found["correct"] = report["correct"]
             parts |= {name: report["seconds"][name] for name in ("loading", "computing")}
     if "command" in parts:  # which includes these two
         parts["command"] -= parts["loading"] + parts["computing"]
-    parts["exit"] = end - since
+    if parts:
+        parts["exit"] = end - since
     return found
 
 
-def _n_different(name: str, run: Mapping[str, Any]) -> int:
-    """Return the number of labels that differ from xpnet's; raise if rounding cannot explain it."""
+def _n_different(name: str, run: Mapping[str, Any]) -> int | None:
+    """Return the number of labels that differ from xpnet's, if a process reports any.
+
+    More than rounding can explain raise RuntimeError.
+    """
     images, truth = digits(1000)
     own = xpnet.predict(xpnet.load("sample"), images)
-    n = 0
     if "labels" in run:
         n = int(np.count_nonzero(own != run["labels"]))
     elif "correct" in run:
         n = abs(int(np.count_nonzero(own == truth)) - run["correct"])
+    else:
+        return None
     if n > MOST_DIFFERENT:
         msg = f"{name}: {n} labels differ from xpnet's"
         raise RuntimeError(msg)
@@ -239,7 +216,7 @@ def _print_all(result: Mapping[str, Any]) -> None:
         print(f"{name:26}missing: {modules}")
     differing = {name: n for name, n in result["labels that differ"].items() if n}
     print(f"labels that differ from xpnet's: {differing or 'none'}")
-    median = seconds["xpnet evaluate, as typed"]["median"]
+    median = seconds[TYPED]["median"]
     verdict = "below" if median < BAR else "NOT below"
     print(f"xpnet evaluate takes {median:.3f} s by median: {verdict} {BAR} s")
 

@@ -1,9 +1,9 @@
 """Sweep of functions over inputs of float32: candidates, errors, and records of them.
 
-A record has the number of ``inputs``, of ``misrounded`` results and of inputs ``flushed`` to zero;
-under ``wrong``, each kind with its ``count`` and an example; and under the name of each region the
-largest ``error``. An example and an error have the input's ``bits``, what the function ``got``, and
-what is ``true``.
+A record has the number of ``inputs``; under ``normal`` and ``subnormal``, for true values of this
+kind, the largest ``error``; and under ``wrong`` the ``count`` of each kind of result that has no
+error in ULP, with the first. Each of these has the input's ``bits``, the result that the function
+``got``, and the ``true`` one.
 """
 
 import os
@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 import xpnet
 from studies.truth import PRIMITIVES, ROWS, Inputs, library_of, resolve
 
-# Libraries as they are named on the command line, and their modules; `jit` is xpnet in jax.jit.
+# The columns of xpnet, and the modules that they need; `jit` is xpnet in jax.jit.
 MODULES = {"numpy": "numpy", "cupy": "cupy", "torch": "torch", "jax": "jax", "jit": "jax"}
-SMALLEST, NEAR_UNDERFLOW = 2.0**-126, 2.0**-119
+SMALLEST = 2.0**-126  # normal number
 # Exponent fields of float64: the mask, that of 2^-126, and the sum of two that cancel each other.
 EXPONENT, OF_SMALLEST, OF_INVERSE = (np.uint64(x << 52) for x in (0x7FF, 1023 - 126, 2 * 1023 + 23))
 PIECES, PIECE_STEP = 1024, 389  # an odd step visits all in a scattered order: neighbours cost alike
 BLOCK = 2**16  # it and the arrays made of it fit into a cache
-SAMPLE_PIECES, SAMPLE_STRIDE = 4, 16_381  # a prime number
+SAMPLE, SAMPLE_STRIDE = 2**18, 16_381  # inputs, and a prime number
 SPECIAL = np.asarray(
     [0, 1, 2**23 - 1, 2**23, 2**24, 0x3F800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FC00000],
     dtype=np.uint32,
@@ -41,7 +41,7 @@ Results = dict[str, dict[str, Record]]  # by the row's name, and by column
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of the table, libraries, and inputs: all, or a sample."""
+    """Rows of the table, columns of xpnet, and inputs: all, or a sample in one piece."""
 
     functions: tuple[str, ...]
     libraries: tuple[str, ...]
@@ -51,17 +51,13 @@ class Selection:
     @property
     def pieces(self) -> list[int]:
         """The numbers of the pieces, in the order of work."""
-        if self.sample:
-            return list(range(SAMPLE_PIECES))
-        return [i * PIECE_STEP % PIECES for i in range(PIECES)]
+        return [0] if self.sample else [i * PIECE_STEP % PIECES for i in range(PIECES)]
 
     def blocks(self, piece: int) -> Iterator[NDArray[np.uint32]]:
         """Yield the bit patterns of a piece, block by block."""
         if self.sample:
-            n = 2**32 // SAMPLE_STRIDE // SAMPLE_PIECES
-            numbers = np.arange(piece * n, (piece + 1) * n, dtype=np.uint32)
-            signed = SPECIAL | np.uint32(piece % 2 << 31)
-            yield np.concatenate([signed, numbers * np.uint32(SAMPLE_STRIDE)])
+            numbers = np.arange(SAMPLE, dtype=np.uint32) * np.uint32(SAMPLE_STRIDE)
+            yield np.concatenate([SPECIAL, SPECIAL | np.uint32(1 << 31), numbers])
             return
         size = 2**32 // PIECES
         for start in range(piece * size, (piece + 1) * size, BLOCK):
@@ -103,75 +99,58 @@ class _Truth:
     def __init__(self, name: str, bits: NDArray[np.uint32], inputs: Inputs) -> None:
         row, x = ROWS[name], inputs["x"]
         self.bits, self.is_subnormal = bits, np.abs(x) < SMALLEST
-        self.values = row.values(inputs, all_finite=bool(np.isfinite(x).all()))
-        self.at_zero = row.values(Inputs(np.zeros(1)), all_finite=True)[0]
+        self.values = row.values(inputs)
+        self.at_zero = row.values(Inputs(np.zeros(1)))[0]
         self.rounded = self.values.astype(np.float32)
         exponent = self.values.view(np.uint64) & EXPONENT
         inverse = OF_INVERSE - np.maximum(exponent, OF_SMALLEST)
         self.per_ulp = inverse.view(np.float64)  # times this, an absolute error is in ULP
         # The record of a candidate that rounds every true value correctly.
-        self.best: Record = {"inputs": len(bits), "misrounded": 0, "flushed": 0, "wrong": {}}
-        self.best |= self._worst(slice(None), self.rounded, np.ones(len(bits), np.bool))
+        everywhere = np.arange(len(bits))
+        self.best: Record = {"inputs": len(bits), "wrong": {}}
+        self.best |= self._largest_errors(everywhere, self.rounded)
 
     def compare(self, y: NDArray[np.float32]) -> Record:
         """Return the record of a candidate from what differs from correct rounding."""
         at = np.flatnonzero(y != self.rounded)
+        is_flushed = self.is_subnormal[at] & (y[at] == self.at_zero)
+        at = at[~is_flushed | (np.abs(self.values[at]) < SMALLEST)]
         if not at.size:
             return self.best
-        flushed = self.is_subnormal[at] & (y[at] == self.at_zero)
-        flushed &= ~(np.abs(self.values[at]) < SMALLEST)
-        at = at[~flushed]
-        got, size = y[at], np.abs(self.values[at])
-        finite = np.isfinite(got)
-        misrounded = finite & (size >= SMALLEST) & np.isfinite(self.rounded[at])
-        differing: Record = {
-            "inputs": 0,
-            "misrounded": int(np.count_nonzero(misrounded)),
-            "flushed": int(np.count_nonzero(flushed)),
-            "wrong": self._wrong(at, got),
-        }
-        return _merge(self.best, differing | self._worst(at, got, finite))
+        differing: Record = {"inputs": 0, "wrong": self._wrong(at, y[at])}
+        return _merge(self.best, differing | self._largest_errors(at, y[at]))
 
-    def _worst(self, at: Any, got: NDArray[np.float32], counting: Any) -> Record:
-        """Return the largest error of each region among the results that count."""
-        true, size = self.values[at], np.abs(self.values[at])
-        error = np.abs(got - true) * self.per_ulp[at]
-        tiny, small = size < SMALLEST, size < NEAR_UNDERFLOW
-        regions = {
-            "normal": ~small & np.isfinite(self.rounded[at]) & counting,
-            "near underflow": small & ~tiny & counting,
-            "subnormal": tiny & counting,
-        }
-        worst: Record = {}
-        for region, mask in regions.items():
-            if mask.any():
-                i = int(np.argmax(np.where(mask, error, -1.0)))
-                # Below the smallest normal number one ULP is 2^-149, and the table's unit 2^-126.
-                unit = 2.0**-23 if region == "subnormal" else 1.0
-                worst[region] = {"error": float(error[i]) * unit, **self._example(at, got, i)}
-        return worst
+    def _largest_errors(self, at: NDArray[np.intp], got: NDArray[np.float32]) -> Record:
+        """Return the largest error of finite results, for normal and subnormal true values."""
+        true = self.values[at]
+        error, is_tiny = np.abs(got - true) * self.per_ulp[at], np.abs(true) < SMALLEST
+        counts = np.isfinite(got) & np.isfinite(self.rounded[at])
+        found: Record = {}
+        # Below the smallest normal number one ULP is 2^-149, and the table's unit 2^-126.
+        for region, mask, unit in (("normal", ~is_tiny, 1.0), ("subnormal", is_tiny, 2.0**-23)):
+            if (mask & counts).any():
+                i = int(np.argmax(np.where(mask & counts, error, -1.0)))
+                found[region] = {"error": float(error[i]) * unit, **self._example(at, got, i)}
+        return found
 
-    def _wrong(self, at: Any, got: NDArray[np.float32]) -> Record:
+    def _wrong(self, at: NDArray[np.intp], got: NDArray[np.float32]) -> Record:
         """Return each kind of result that has no error in ULP: their number, and the first."""
         is_nan, rounded = np.isnan(self.values[at]), self.rounded[at]
-        finite = np.isfinite(rounded)
         kinds = {
             "NaN for a number": np.isnan(got) & ~is_nan,
             "a number for NaN": ~np.isnan(got) & is_nan,
-            "infinity for a finite number": np.isinf(got) & finite,
+            "infinity for a finite number": np.isinf(got) & np.isfinite(rounded),
             "not the right infinity": np.isinf(rounded) & ~np.isnan(got) & (got != rounded),
         }
+        counts = {kind: int(np.count_nonzero(mask)) for kind, mask in kinds.items()}
         return {
-            kind: {
-                "count": int(np.count_nonzero(mask)),
-                **self._example(at, got, int(np.argmax(mask))),
-            }
-            for kind, mask in kinds.items()
-            if mask.any()
+            kind: {"count": n, **self._example(at, got, int(np.argmax(kinds[kind])))}
+            for kind, n in counts.items()
+            if n
         }
 
-    def _example(self, at: Any, got: NDArray[np.float32], i: int) -> Record:
-        bits, true = self.bits[at][i], self.values[at][i]
+    def _example(self, at: NDArray[np.intp], got: NDArray[np.float32], i: int) -> Record:
+        bits, true = self.bits[at[i]], self.values[at[i]]
         return {"bits": int(bits), "got": float(got[i]), "true": float(true)}
 
 
@@ -184,13 +163,12 @@ def merge_results(results: Results, others: Results) -> None:
 
 
 def _merge(one: Record, other: Record) -> Record:
-    merged: Record = {key: one[key] + other[key] for key in ("inputs", "misrounded", "flushed")}
-    merged["wrong"] = {}
+    merged: Record = {"inputs": one["inputs"] + other["inputs"], "wrong": {}}
     for kind in sorted(one["wrong"] | other["wrong"]):  # whichever piece was finished first
         found = [each["wrong"][kind] for each in (one, other) if kind in each["wrong"]]
         first = min(found, key=lambda each: int(each["bits"]))
         merged["wrong"][kind] = {**first, "count": sum(each["count"] for each in found)}
-    for region in ("normal", "near underflow", "subnormal"):
+    for region in ("normal", "subnormal"):
         found = [each[region] for each in (one, other) if region in each]
         if found:  # of equal errors, that with the smaller pattern
             merged[region] = min(found, key=lambda each: (-each["error"], each["bits"]))
