@@ -1,6 +1,6 @@
 """Time of each activation function: xpnet beside NumPy's simplest expression and torch.
 
-    python benchmarks/activations.py --json activations.json -o activations.png
+    python benchmarks/activations.py --json activations.json
 
 Every function of 100,000 float32 numbers with one thread; all are timed in turn, round by round.
 The simplest expressions may warn, overflow or lose digits, which xpnet's functions never do: their
@@ -22,7 +22,6 @@ import threadpoolctl
 from harness.measuring import keep_freed_memory, mean_seconds, spread, turns, wall_seconds
 from harness.options import make_parser, parse, write_json
 from harness.provenance import about, headline
-from harness.reporting import draw
 
 import xpnet
 
@@ -77,7 +76,7 @@ LIBRARIES = ("xpnet", "numpy", "torch")
 
 def main() -> int:
     """Run the benchmark."""
-    args = parse(make_parser(str(__doc__), 15, picture=True))
+    args = parse(make_parser(str(__doc__), 15))
     device = xpnet.Device(args.device)
     torch = import_module("torch") if find_spec("torch") else None
     if torch is not None:
@@ -105,18 +104,6 @@ def main() -> int:
     print(headline(facts))
     _print_table(found)
     write_json(args.json, {"about": facts, "size": SIZE, "functions": found})
-    if args.output:
-        panels = {
-            f"time of xpnet / time of {x}": {
-                "best rounds": {
-                    name: row["ratios"][x]["best"]
-                    for name, row in reversed(found.items())
-                    if x in row["ratios"]
-                }
-            }
-            for x in ("numpy", "torch")
-        }
-        draw(args.output, {"about": facts}, "Activation functions", panels, end=10.0, mark=1.0)
     return 0
 
 

@@ -13,7 +13,6 @@ rows scaled before? All are timed in turn, round by round.
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,7 +167,7 @@ def _compared(
         return np.asarray([opened.run(None, {name: row})[0].argmax() for row in scaled])
 
     rows = (images.astype(np.float32) * factor).reshape(len(images), *shape)
-    actions: dict[str, Callable[[], Any]] = {
+    actions: dict[str, Any] = {
         OURS: lambda: np.asarray(xpnet.predict(network, images)),
         THEIRS: row_by_row,
         RUNS: lambda: np.concatenate([opened.run(None, {name: x})[0] for x in rows]).argmax(axis=1),

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.options import make_parser, positive
+from harness.options import make_parser
 from harness.reporting import markdown_table, replace_table
 from harness.session import MANY, NARROW, RESULTS, WIDE, Section, Session, run
 from sections.ceilings import measure_ceilings
@@ -72,7 +72,7 @@ def bars(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _resident(content: Mapping[str, Any], network: str) -> Mapping[str, Any] | None:
     """Return the entry of a network that its bars are for."""
-    wanted = {"network": network, "rows": MANY, "dtype": "float32", "precision": "float32"}
+    wanted = {"network": network, "rows": MANY, "precision": "float32"}
     return next((x for x in content["resident"] if wanted.items() <= x.items()), None)
 
 
@@ -182,7 +182,6 @@ def parse_arguments() -> argparse.Namespace:
     parser = make_parser(str(__doc__), device="gpu")
     add, names = parser.add_argument, list(SECTIONS)
     add("--budget-s", type=float, default=340.0, metavar="SECONDS", help="(default: 340)")
-    add("--rows", type=positive, help="end to end (default: 16000000)")
     text = f"{', '.join(names)}; those that time xpnet include the checks"
     add("--sections", nargs="+", choices=names, default=names, metavar="SECTION", help=text)
     text = "measure nothing: use benchmarks/results/gpu-*.json"

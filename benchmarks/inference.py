@@ -29,8 +29,7 @@ NETWORKS = ("784-50-100-10:sigmoid", "784-1024-1024-10:relu")
 ROWS = (1, 100, 10_000)
 LARGE = 2 * 10**6  # operations for a row: with more, 3,000 rows are enough
 PACKAGES = ("scikit-learn", "torch", "onnxruntime", "openvino", "jax", "threadpoolctl")
-# These are for rows on a GPU: benchmarks/resident.py.
-ELSEWHERE = ("xpnet, not fused", "torch.compile, CUDA graphs")
+ELSEWHERE = ("torch.compile, CUDA graphs",)  # for rows on a GPU
 
 
 def main() -> int:
@@ -55,14 +54,13 @@ def main() -> int:
             }
             for cell in result["cells"]
         }
-        draw(args.output, result, title, panels, end=4.0, n_columns=3, mark=1.0)
+        draw(args.output, result, title, panels, limit=4.0)
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(str(__doc__), 15, table=True, picture=True)
-    rivals = [name for name in RIVALS if name not in ELSEWHERE]
     add = parser.add_argument
     add(
         "--networks",
@@ -73,8 +71,6 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--rows", nargs="+", type=positive, help="(default: 1 100 10000)")
     add("--threads", nargs="+", type=positive, default=(1, 2), help="(default: 1 2)")
-    add("--plain", action="store_true", help="do not look for the best chunks")
-    add("--peers", nargs="+", choices=rivals, default=rivals, metavar="RIVAL")
     args = parse(parser)
     if args.quick:
         args.networks, args.rows, args.rounds, args.threads = NETWORKS[:1], [1, 20], 1, [2]
@@ -87,20 +83,18 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Time all rivals for each number of threads, network and number of rows."""
     facts = about(*PACKAGES, device=args.device)
     print(headline(facts))
-    absent = missing({**RIVALS, **LIMITS}, args.device)
+    rivals = {name: entry for name, entry in RIVALS.items() if name not in ELSEWHERE}
+    absent = missing({**rivals, **LIMITS}, args.device)
     for name, lack in absent.items():
         print(f"missing: {name} ({lack})")
-    names = [name for name in (*args.peers, *LIMITS) if name not in absent]
-    cells, is_shared = [], args.device == "cpu" and not args.plain
+    names, cells = [name for name in (*rivals, *LIMITS) if name not in absent], []
     for threads in args.threads:
-        with serving(names, threads, args.device, is_shared=is_shared) as workers:
+        with serving(names, threads, args.device) as workers:
             for shape in map(Shape.parse, args.networks):
                 default = (*ROWS[:-1], 3000) if shape.operations > LARGE else ROWS
                 for n_rows in args.rows or default:
                     workload = Workload(shape, n_rows)
-                    seconds, unable = play(
-                        workload, workers, args.rounds, tries_chunks=not args.plain
-                    )
+                    seconds, unable = play(workload, workers, args.rounds)
                     cell = {
                         "network": str(shape),
                         "rows": n_rows,
@@ -111,8 +105,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                     }
                     cells.append(cell)
                     print_cell(cell)
-    rivals = {name: lack for name, lack in absent.items() if name in args.peers}
-    return {"about": facts, "rounds": args.rounds, "missing": rivals, "cells": cells}
+    absent = {name: lack for name, lack in absent.items() if name in rivals}
+    return {"about": facts, "rounds": args.rounds, "missing": absent, "cells": cells}
 
 
 def ratio(cell: Mapping[str, Any], name: str, way: str = "plain") -> float:

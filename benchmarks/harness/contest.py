@@ -33,12 +33,9 @@ class _Way:
 
 
 def play(
-    workload: Workload, workers: Sequence[Worker], rounds: int, *, tries_chunks: bool = True
+    workload: Workload, workers: Sequence[Worker], rounds: int
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the times of all rivals, and why others have none; exit if labels are wrong.
-
-    With `tries_chunks`, the best way is looked for: all rows at once, or in chunks.
-    """
+    """Return the times of all rivals, and why others have none; exit if labels are wrong."""
     unable, wrong, ready = {}, {}, []
     for worker in workers:
         try:
@@ -52,9 +49,7 @@ def play(
     if wrong:
         sys.exit(f"wrong labels, so nothing is timed: {wrong}")
     plain = {worker.name: _Way(worker) for worker in ready if not worker.is_shared}
-    best = dict(plain)
-    if tries_chunks:
-        best = {name: _best(name, ready, workload.n_rows) or way for name, way in plain.items()}
+    best = {name: _best(name, ready, workload.n_rows) or way for name, way in plain.items()}
     ways = list({id(way): way for way in (*plain.values(), *best.values())}.values())
     for _, way in turns(range(rounds), ways):
         way.measure()

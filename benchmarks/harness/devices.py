@@ -1,7 +1,6 @@
 """Operations of a device that ceilings are measured with: CuPy's, or NumPy's on the host."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -25,16 +24,9 @@ class HostDevice:
         """Return a copy on the device."""
         return self.xp.array(x)
 
-    def copy(self, target: Any, source: Any, /) -> None:
-        """Begin a copy from, to or on the device."""
+    def copy(self, target: Any, source: NDArray[Any], /) -> None:
+        """Begin a copy to the device."""
         np.copyto(target, source)
-
-    @contextmanager
-    def tf32(self) -> Iterator[None]:
-        """Use TF32 for products of float32; raise LookupError if the device has none."""
-        msg = "the host has no TF32"
-        raise LookupError(msg)
-        yield
 
     def seconds(self, action: Callable[[], object], /) -> float:
         """Return the seconds that the device takes for an action."""
@@ -61,29 +53,9 @@ class CupyDevice(HostDevice):
         memory: NDArray[np.uint8] = import_module("cupyx").empty_pinned(n_bytes, np.uint8)
         return memory
 
-    def copy(self, target: Any, source: Any, /) -> None:
+    def copy(self, target: Any, source: NDArray[Any], /) -> None:
         """Begin a copy."""
-        if isinstance(target, np.ndarray):
-            source.get(out=target, blocking=False)
-        elif isinstance(source, np.ndarray):
-            target.set(source)
-        else:
-            target.data.copy_from_device_async(source.data, source.nbytes)
-
-    @contextmanager
-    def tf32(self) -> Iterator[None]:
-        """Use TF32."""
-        # CuPy has no public way to change this after the first product.
-        linalg: Any = import_module("cupy._core._routines_linalg")
-        before = linalg.get_compute_type(np.float32)
-        linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_TF32)
-        try:
-            if linalg.get_compute_type(np.float32) != linalg.COMPUTE_TYPE_TF32:
-                msg = "this card has no TF32"
-                raise LookupError(msg)
-            yield
-        finally:
-            linalg.set_compute_type(np.float32, before)
+        target.set(source)
 
     def seconds(self, action: Callable[[], object], /) -> float:
         """Return the seconds between two events."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import introspect
 
 import xpnet
 from harness.processes import run_python
@@ -27,7 +26,7 @@ def about(*packages: str, device: str = "cpu") -> dict[str, Any]:
         "system": platform.system(),
         "machine": platform.machine(),
         "hardware": xpnet.Device("cpu").hardware,
-        "cpu features": _cpu_features(),
+        "cpu features": {"numpy": _cpu_features()},
         "versions": _versions("xpnet", "numpy", *packages),
     }
     return found if device == "cpu" else found | {"gpu": gpu_facts()}
@@ -52,7 +51,7 @@ def gpu_facts() -> dict[str, Any]:
     # Exit code 5 means that the GPU is unusable, which is a result here.
     found = json.loads(run_python("-m", "xpnet", "doctor", "--json", codes=(0, 5)))["facts"]
     cards = [card or {"name": "unknown"} for card in found["devices"]] or [{"name": "none"}]
-    driver = _read(Path("/sys/module/nvidia/version")) or _driver_by_nvidia_smi()
+    driver = _read(Path("/sys/module/nvidia/version")) or "unknown"
     return {
         "card": cards[0]["name"],
         "driver": f"{driver} (CUDA {found['driver_version']})",
@@ -79,16 +78,13 @@ def n_cores() -> int:
 
 def free_host_bytes() -> int:
     """Return the host memory that is free, 2 GiB if the system does not report it."""
-    free = _memory("MemAvailable") or 2**31
+    lines = _read(Path("/proc/meminfo")).splitlines()
+    sizes = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    free = sizes[0] if sizes else 2**31
     limit, used = _read(_CGROUP / "memory.max"), _read(_CGROUP / "memory.current")
     if limit.isdigit() and used.isdigit():
         free = min(free, max(int(limit) - int(used), 0))
     return free
-
-
-def total_host_bytes() -> int:
-    """Return the host memory, 0 if the system does not report it."""
-    return _memory("MemTotal")
 
 
 def _versions(*packages: str) -> dict[str, str]:
@@ -101,40 +97,22 @@ def _versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def _cpu_features() -> dict[str, Any]:
-    """Return the CPU features that NumPy uses, and the loops it selected for its primitives."""
+def _cpu_features() -> list[str]:
+    """Return the CPU features that NumPy uses."""
     config: Any = np.show_config(mode="dicts")
     extensions = config["SIMD Extensions"]
-    names = "^(exp|expm1|log|log1p|tanh)$"
-    functions = introspect.opt_func_info(func_name=names, signature="float32")
-    return {
-        "numpy": [*extensions["baseline"], *extensions.get("found", [])],
-        "loops": {
-            name: loop["current"] for name, found in functions.items() for loop in found.values()
-        },
-    }
+    return [*extensions["baseline"], *extensions.get("found", [])]
 
 
 def _commit() -> str:
     """Return the commit of the sources, marked if files differ from it."""
     words = ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty= with changes"]
-    return _output("git", "-C", str(Path(__file__).parent), *words) or "unknown"
-
-
-def _driver_by_nvidia_smi() -> str:
-    words = ("--query-gpu=driver_version", "--format=csv,noheader", "--id=0")
-    return _output("nvidia-smi", *words) or "unknown"
-
-
-def _output(program: str, *words: str) -> str:
-    """Return what a program prints; an empty string if it is missing or fails."""
-    path = shutil.which(program)
-    if path is None:
-        return ""
-    done = subprocess.run(  # noqa: S603 (fixed commands)
-        [path, *words], capture_output=True, text=True, check=False
+    if (git := shutil.which("git")) is None:
+        return "unknown"
+    done = subprocess.run(  # noqa: S603 (a fixed command)
+        [git, "-C", str(Path(__file__).parent), *words], capture_output=True, text=True, check=False
     )
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return done.stdout.strip() or "unknown"
 
 
 def _read(path: Path) -> str:
@@ -142,9 +120,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-
-
-def _memory(name: str) -> int:
-    """Return a number of bytes from /proc/meminfo, 0 if it is missing."""
-    lines = _read(Path("/proc/meminfo")).splitlines()
-    return next((int(x.split()[1]) * 1024 for x in lines if x.startswith(f"{name}:")), 0)

@@ -32,7 +32,6 @@ class Entry:
 RIVALS: Mapping[str, Entry] = {
     OURS: Entry("xpnet:Xpnet"),
     "xpnet": Entry("xpnet:Xpnet", options={"is_prepared": False}),
-    "xpnet, not fused": Entry("xpnet:Xpnet", options={"is_fused": False}),
     "the book's code": Entry("numpy:Book", is_host_only=True),
     "NumPy by hand": Entry("numpy:ByHand", is_host_only=True),
     "scikit-learn": Entry("scikit_learn:ScikitLearn", "sklearn.neural_network", is_host_only=True),
@@ -74,10 +73,8 @@ def missing(entries: Mapping[str, Entry], device: str = "cpu") -> dict[str, str]
 
 
 @contextmanager
-def serving(
-    names: Iterable[str], threads: int, device: str = "cpu", *, is_shared: bool = False
-) -> Iterator[list[Worker]]:
-    """Run a worker process for each rival; with `is_shared`, more that share out the rows.
+def serving(names: Iterable[str], threads: int, device: str) -> Iterator[list[Worker]]:
+    """Run a worker process for each rival; with several threads of a CPU, one more.
 
     There, a pool of threads computes chunks of rows, and the library itself uses one thread. Rivals
     that cut rows into chunks themselves have no such worker.
@@ -87,7 +84,9 @@ def serving(
         for name in names:
             entry = {**RIVALS, **LIMITS}[name]
             is_tiled = entry.load().is_tiled
-            for kind in (False, True) if is_shared and threads > 1 and not is_tiled else (False,):
+            for kind in (
+                (False, True) if device == "cpu" and threads > 1 and not is_tiled else (False,)
+            ):
                 given, limit = ({name: entry}, device, threads, kind), 1 if kind else threads
                 worker = Worker(name, Server, *given, threads=threads, library_threads=limit)
                 worker.is_shared, worker.is_tiled = kind, is_tiled

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class Server:
         with rival.context(self._workload):
             return mean_seconds(self._calls[name], turn, rival.clock)
 
-    def open(self, block: Workload, n_rows: int, path: str | None, n_in_file: int) -> list[str]:
+    def open(self, block: Workload, n_rows: int, path: Path | None) -> list[str]:
         """Prepare rows on the host, those of a block repeated; return their sources."""
         (rival,) = self._rivals.values()
         if obstacle := rival.obstacle():
@@ -99,8 +100,7 @@ class Server:
             "pageable": fill(np.empty(shape, np.uint8), block.images),
         }
         if path is not None:
-            mapped = np.memmap(path, np.uint8, "r", shape=(n_in_file, shape[1]))
-            self._sources["file"] = mapped
+            self._sources["file"] = np.memmap(path, np.uint8, "r").reshape(-1, shape[1])
         return list(self._sources)
 
     def label(

@@ -3,14 +3,13 @@
 import argparse
 import json
 import os
-import platform
 import re
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from harness.devices import HostDevice, open_device
 from harness.measuring import Budget
 from harness.options import NO_DEVICE, write_json
 from harness.processes import Worker, WorkerError, run_python
-from harness.provenance import about, gpu_facts, n_cores, n_processors, total_host_bytes
+from harness.provenance import about, gpu_facts, n_cores, n_processors
 from harness.registry import RIVALS, missing
 from harness.server import Server
 from harness.workload import Shape
@@ -53,7 +52,7 @@ class Plan:
     label_rows: int = 150_001  # rows whose labels are compared
     rows: int = 16_000_000  # from end to end
     block_rows: int = 2**18  # the different ones among them
-    torch_rows: int = 2**22  # at most, for torch
+    few_rows: int = 2**22  # at most, from a file and for torch
     chunks: tuple[int, ...] = (2**13, 2**15, 2**17, 2**19, 2**21)  # rows at a time, for torch
     resident_rows: tuple[int, ...] = (MANY, 1, 1024, 32)  # on the device, most important first
 
@@ -70,7 +69,7 @@ SMALL = Plan(
     label_rows=5001,
     rows=20_000,
     block_rows=2**12,
-    torch_rows=2**13,
+    few_rows=2**13,
     chunks=(2**10, 2**12),
     resident_rows=(256, 1),
 )
@@ -165,9 +164,7 @@ class Section:
 
 
 def run(
-    args: argparse.Namespace,
-    sections: Mapping[str, Section],
-    finish: Callable[[Session], None],
+    args: argparse.Namespace, sections: Mapping[str, Section], finish: Callable[[Session], None]
 ) -> int:
     """Run the selected sections, and `finish` after them; return the exit code.
 
@@ -192,7 +189,6 @@ def run(
         path = result_path(content)
     is_small = is_rehearsal or args.quick
     plan = SMALL if is_small else Plan()
-    plan = replace(plan, rows=args.rows) if args.rows else plan
     device, budget = open_device("cpu" if is_rehearsal else "gpu"), Budget(args.budget_s)
     with tempfile.TemporaryDirectory() as folder:
         session = Session(plan, device, budget, content, path, Path(folder))
@@ -237,24 +233,14 @@ def measure(session: Session, sections: Mapping[str, Section], scale: float) -> 
 def facts(*, is_rehearsal: bool) -> dict[str, Any]:
     """Return the provenance at the top of a document."""
     found, gpu = about("torch", "jax"), gpu_facts()
-    machine = {
-        "system": found["system"],
-        "release": platform.release(),
-        "hardware": found["hardware"],
-        "processors": n_processors(),
-        "cores": n_cores(),
-        "memory_bytes": total_host_bytes(),
-        "cards": gpu["cards"],
-    }
     return {
         "card": "none (rehearsal)" if is_rehearsal else gpu["card"],
         "rehearsal": is_rehearsal,
         "driver": "none" if is_rehearsal else gpu["driver"],
+        **found,
         "versions": {**found["versions"], "cupy": gpu["cupy"], "cuda": gpu["cuda"]},
-        "commit": found["commit"],
-        "has_changes": found["commit"].endswith(" with changes"),
-        "date": found["date"],
-        "machine": machine,
+        "cores": n_cores(),
+        "cards": gpu["cards"],
     }
 
 

@@ -53,11 +53,10 @@ class Workload:
 
     shape: Shape
     n_rows: int
-    dtype: Literal["uint8", "float32"] = "uint8"
     precision: Literal["float32", "tf32"] = "float32"
 
     def __str__(self) -> str:
-        return f"{self.shape}, {self.n_rows:,} rows of {self.dtype}, {self.precision}"
+        return f"{self.shape}, {self.n_rows:,} rows, {self.precision}"
 
     @property
     def network(self) -> xpnet.Network:
@@ -71,9 +70,9 @@ class Workload:
         return np.random.default_rng(2).integers(0, 256, shape, np.uint8)
 
     @property
-    def rows(self) -> NDArray[Any]:
-        """The same in the workload's dtype."""
-        return self.images.astype(self.dtype)
+    def rows(self) -> NDArray[np.float32]:
+        """The same in float32."""
+        return self.images.astype(np.float32)
 
     @property
     def parameters(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:

@@ -1,15 +1,14 @@
-"""Ceilings of a machine: rates of copies of all kinds, and of matrix products.
+"""Ceilings of a machine: rates of copies to the device, and of matrix products.
 
-Copies between pinned memory, pageable memory, a file and the device; and products of large matrices
-of random numbers in float32 and TF32. Rates on the device are timed by CUDA events. Copies on the
-host are tried with several numbers of threads and chunk sizes.
+Copies from pageable memory and a file to pinned memory, and from there to the device; and products
+of large matrices of random numbers in float32 and TF32. Rates on the device are timed by CUDA
+events. Copies on the host are tried with several numbers of threads and chunk sizes.
 """
 
 import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +17,8 @@ from harness.measuring import rates, wall_seconds
 from harness.provenance import n_cores
 from harness.session import Session
 from numpy.typing import NDArray
+
+import xpnet
 
 N_PRODUCTS = 4  # in one time: one takes some 20 ms on a large card
 CHUNKS = (2**20, 2**22, 2**24)
@@ -77,27 +78,17 @@ def _noise(n_bytes: int, seed: int = 0) -> NDArray[np.uint8]:
 
 def _device_copies(session: Session, name: str) -> dict[str, Any]:
     device, n_bytes, n = session.device, session.plan.buffer_bytes, session.plan.n_buffers
-    hosts = [_noise(n_bytes, i) for i in range(n)]
-    if "pinned" in name:
-        for i, noise in enumerate(hosts):
-            hosts[i] = device.pinned(n_bytes)
-            np.copyto(hosts[i], noise)
+    hosts = [device.pinned(n_bytes) for _ in range(n)]
+    for i, host in enumerate(hosts):
+        np.copyto(host, _noise(n_bytes, i))
     arrays = [device.to_device(host) for host in hosts]
-    if name == "device_to_device":
-        pairs = list(zip(arrays[::2], arrays[1::2], strict=True)) * 4
-    elif name == "device_to_pinned":
-        pairs = list(zip(hosts, arrays, strict=True))
-    else:
-        pairs = list(zip(arrays, hosts, strict=True))
 
     def copy_all() -> None:
-        for target, source in pairs:
-            device.copy(target, source)
+        for array, host in zip(arrays, hosts, strict=True):
+            device.copy(array, host)
 
     seconds = _times(session, name, lambda: device.seconds(copy_all))
-    # On the device, each byte is read and written.
-    amount = (2 if name == "device_to_device" else 1) * len(pairs) * n_bytes
-    return rates(seconds, amount, unit="bytes/s", buffer_bytes=n_bytes)
+    return rates(seconds, n * n_bytes, unit="bytes/s", buffer_bytes=n_bytes)
 
 
 def _host_copies(session: Session, name: str) -> dict[str, Any]:
@@ -159,6 +150,10 @@ def reader(target: NDArray[np.uint8], descriptor: int) -> Carry:
 
 
 def _products(session: Session, name: str) -> dict[str, Any]:
+    precision: Any = name.removeprefix("product_")
+    if session.is_rehearsal and precision == "tf32":
+        msg = "the host has no TF32"
+        raise LookupError(msg)
     size, device = session.plan.product, session.device
     draw = np.random.default_rng(0).random
     half = np.float32(0.5)
@@ -169,18 +164,15 @@ def _products(session: Session, name: str) -> dict[str, Any]:
         for i in range(N_PRODUCTS):
             device.xp.matmul(*((a, b) if i % 2 else (c, d)), out=out)
 
-    with device.tf32() if name == "product_tf32" else nullcontext():
+    with xpnet.matmul_precision(precision):
         seconds = _times(session, name, lambda: device.seconds(products))
     return rates(seconds, N_PRODUCTS * 2.0 * size**3, unit="operations/s", size=size)
 
 
 CEILINGS = {
     "pinned_to_device": _device_copies,
-    "pageable_to_device": _device_copies,
-    "device_to_pinned": _device_copies,
     "pageable_to_pinned": _host_copies,
     "file_to_pinned": _host_copies,
-    "device_to_device": _device_copies,
     "product_float32": _products,
     "product_tf32": _products,
 }

@@ -15,23 +15,17 @@ from harness.registry import OURS
 from harness.session import FAILED, Plan, Session
 from harness.workload import Workload
 
-NOT_FUSED = "xpnet, not fused"
 TORCH, JAX = "torch", "JAX jit"
 COMPILED = ("torch.compile", "torch.compile, CUDA graphs")  # the faster one counts
-GROUPS = ((OURS, NOT_FUSED), (TORCH, *COMPILED), (JAX,))
+GROUPS = ((OURS,), (TORCH, *COMPILED), (JAX,))
 
 
 def workloads_of(plan: Plan) -> Iterator[Workload]:
     """Yield the workloads, the most important first."""
-    both = (plan.narrow, plan.wide)
-    first = plan.resident_rows[0]
     for n_rows in plan.resident_rows:
-        yield from (Workload(shape, n_rows, "float32") for shape in both)
-        yield Workload(plan.wide, n_rows, "float32", "tf32")
-        if n_rows == first:
-            yield from (Workload(shape, n_rows) for shape in both)
-    for n_rows in plan.resident_rows[1:]:
-        yield from (Workload(shape, n_rows) for shape in both)
+        yield Workload(plan.narrow, n_rows)
+        yield Workload(plan.wide, n_rows)
+        yield Workload(plan.wide, n_rows, "tf32")
 
 
 def measure_resident(session: Session) -> None:
@@ -78,7 +72,6 @@ def _entry(
     return {
         "network": str(workload.shape),
         "rows": workload.n_rows,
-        "dtype": workload.dtype,
         "precision": workload.precision,
         "seconds": seconds,
         **compared(seconds),
@@ -97,7 +90,6 @@ def compared(seconds: Mapping[str, Mapping[str, float]]) -> dict[str, float | No
         "ratio_to_torch_compile": ratio(*COMPILED),
         "ratio_to_torch": ratio(TORCH),
         "ratio_to_jax": ratio(JAX),
-        "ratio_to_not_fused": ratio(NOT_FUSED),
     }
 
 

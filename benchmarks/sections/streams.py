@@ -6,7 +6,7 @@ Shares of the copy rate need the ceilings, which benchmarks/gpu.py measures befo
 """
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ RIVALS = {"pinned": "pinned", "pageable": "pageable", "file": "pageable"}
 # Of the host's free memory, for one source: there are two, more for torch, and the file's; and
 # pinned memory is allocated in powers of two.
 SHARE_OF_MEMORY = 1 / 7
-SHARE_OF_TIME = 1 / 6
+RATIOS = ("share_of_copy_rate", "ratio_to_torch_naive", "ratio_to_torch_in_chunks")
 LEFT_ON_DISK = 2**30
 
 
@@ -66,10 +66,9 @@ def measure_streams(session: Session) -> None:
     n_rows = rows_in_memory(session.plan.rows, block.shape.widths[0], free_host_bytes())
     if n_rows < session.plan.rows:
         session.skip("rows end to end", f"memory is enough for {n_rows:,}")
-    path = session.folder / "images"
-    n_in_file = _file(session, path, block.images, n_rows)
-    given = {XPNET: (n_rows, str(path) if n_in_file else None, n_in_file)}
-    given[TORCH] = (min(n_rows, session.plan.torch_rows), None, 0)
+    few_rows = min(n_rows, session.plan.few_rows)
+    path = write_rows(session, block.images, few_rows)
+    given = {XPNET: (n_rows, path), TORCH: (few_rows, None)}
     with session.workers([[XPNET], [TORCH]]) as workers:
         ways: list[Way] = []
         for name, worker in workers.items():
@@ -82,10 +81,8 @@ def measure_streams(session: Session) -> None:
         rate = entry["rows_per_second"]
         ratios = ", ".join(f"{key} {entry[key]:.3f}" for key in RATIOS if entry[key] is not None)
         session.log(f"{entry['source']}: {rate['best']:,.0f} rows/s, {ratios}")
-    path.unlink(missing_ok=True)
-
-
-RATIOS = ("share_of_copy_rate", "ratio_to_torch_naive", "ratio_to_torch_in_chunks")
+    if path is not None:
+        path.unlink()
 
 
 def rows_in_memory(wanted: int, row_bytes: int, free_bytes: int) -> int:
@@ -94,7 +91,7 @@ def rows_in_memory(wanted: int, row_bytes: int, free_bytes: int) -> int:
 
 
 def _opened(
-    session: Session, name: str, worker: Worker, given: tuple[Workload, int, str | None, int]
+    session: Session, name: str, worker: Worker, given: tuple[Workload, int, Path | None]
 ) -> list[Way]:
     """Return the ways of a rival whose labels are right; for torch, the best chunks as well."""
     sources = session.ask(f"end to end: {name}", worker, "open", *given)
@@ -120,28 +117,17 @@ def _opened(
     return ways
 
 
-def _file(session: Session, path: Path, block: NDArray[Any], n_rows: int) -> int:
-    """Write the rows to a file; return their number, 0 if there is no room."""
+def write_rows(session: Session, block: NDArray[Any], n_rows: int) -> Path | None:
+    """Return a file with the rows of a block, repeated; None if there is no room."""
     n_bytes = n_rows * block.shape[1]
     if shutil.disk_usage(session.folder).free - LEFT_ON_DISK < n_bytes:
         session.skip("end to end: rows from a file", f"no room for {n_bytes:,} bytes")
-        return 0
-    end = session.budget.spent + session.budget.left * SHARE_OF_TIME
-    n_written = write_rows(path, block, n_rows, lambda: session.budget.spent < end)
-    if n_written < n_rows:
-        session.skip("rows in a file", f"the disk took {n_written:,} of {n_rows:,} in time")
-    return n_written
-
-
-def write_rows(path: Path, block: NDArray[Any], n_rows: int, may_go_on: Callable[[], bool]) -> int:
-    """Write the rows of a block repeatedly; return their number, at least one block or all."""
-    n_written = 0
-    with path.open("wb", buffering=0) as stream:
-        while n_written < n_rows and (n_written == 0 or may_go_on()):
-            part = block[: n_rows - n_written]
-            part.tofile(stream)
-            n_written += len(part)
-    return n_written
+        return None
+    path = session.folder / "images"
+    with path.open("wb") as stream:
+        for start in range(0, n_rows, len(block)):
+            block[: n_rows - start].tofile(stream)
+    return path
 
 
 def copy_limit(source: str, ceilings: Mapping[str, Any], row_bytes: int) -> float | None:

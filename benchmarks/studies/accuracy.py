@@ -20,7 +20,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -94,33 +94,22 @@ def _label(name: str) -> str:
 
 
 def _as_json(results: Results) -> dict[str, Any]:
-    """Return the results by function and column, each record with its inputs as numbers, too."""
-
-    def origin(name: str, column: str) -> str:
+    """Return the results by function and column, each with the name of the function."""
+    found: dict[str, Any] = {}
+    for name, columns in results.items():
         own = {library_of(call): call.partition("(")[0] for call in ROWS[name].calls}
-        return own.get(column, f"xpnet.{ROWS[name].xpnet}")
-
-    return {
-        name: {
-            "label": _label(name),
-            "results": {
-                column: {"function": origin(name, column), **_readable(record)}
-                for column, record in columns.items()
-            },
-        }
-        for name, columns in results.items()
-    }
+        found[name] = {"label": _label(name), "results": {}}
+        for column, record in columns.items():
+            function = own.get(column, f"xpnet.{ROWS[name].xpnet}")
+            found[name]["results"][column] = {"function": function, **_readable(record)}
+    return found
 
 
 def _readable(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # which JSON cannot hold
-    if not isinstance(value, dict):
-        return value
-    found = {key: _readable(each) for key, each in value.items()}
-    if "bits" in value:
-        found |= {"x": _readable(_number(value)), "bits": f"0x{value['bits']:08x}"}
-    return found
+    if isinstance(value, dict):
+        return {key: _readable(each) for key, each in value.items()}
+    # JSON cannot hold infinity and NaN.
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _markdown(facts: dict[str, Any], results: Results) -> str:
@@ -139,14 +128,13 @@ def _markdown(facts: dict[str, Any], results: Results) -> str:
         "",
         *markdown_table(header, rows, left=len(header)),
     ]
-    for title, texts_of in BELOW_THE_TABLE.items():
-        texts = [
-            f"- `{_label(name)}`, {COLUMNS[column]}: {text}"
-            for name, found in results.items()
-            for column, record in found.items()
-            for text in texts_of(record)
-        ]
-        lines += ["", title, "", *(texts or ["- none"])]
+    lines += ["", "Wrong, and errors below 2^-126 that flushing to zero does not explain:", ""]
+    lines += [
+        f"- `{_label(name)}`, {COLUMNS[column]}: {text}"
+        for name, found in results.items()
+        for column, record in found.items()
+        for text in _exceptions(record)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -160,22 +148,14 @@ def _cell(record: Record | None) -> str:
     return f"{text}; {n_wrong:,} wrong" if n_wrong else text
 
 
-def _subnormal(record: Record) -> Iterator[str]:
+def _exceptions(record: Record) -> Iterator[str]:
+    """Yield what does not fit into the table."""
     found = record.get("subnormal")
     if found and found["error"] > 1:
         yield f"{_short(found['error'])} times 2^-126{_at(found)}"
-
-
-def _wrong(record: Record) -> Iterator[str]:
     for kind, found in record["wrong"].items():
         example = f"{found['got']:.8g} for {found['true']:.8g}"
         yield f"{kind}, {found['count']:,} times, first{_at(found)}: {example}"
-
-
-BELOW_THE_TABLE: dict[str, Callable[[Record], Iterator[str]]] = {
-    "Below 2^-126, where the error is more than flushing to zero explains:": _subnormal,
-    "Wrong, whatever the tolerance:": _wrong,
-}
 
 
 def _short(error: float) -> str:
@@ -183,11 +163,7 @@ def _short(error: float) -> str:
 
 
 def _at(found: Record) -> str:
-    return f" at {_number(found):.6g}"
-
-
-def _number(found: Record) -> float:
-    return float(np.asarray(found["bits"], np.uint32).view(np.float32))
+    return f" at {np.asarray(found['bits'], np.uint32).view(np.float32):.6g}"
 
 
 if __name__ == "__main__":

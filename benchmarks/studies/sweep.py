@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import xpnet
-from studies.truth import PRIMITIVES, ROWS, Inputs, library_of, resolve
+from studies.truth import PRIMITIVES, ROWS, library_of, resolve
 
 # The columns of xpnet, and the modules that they need; `jit` is xpnet in jax.jit.
 MODULES = {"numpy": "numpy", "cupy": "cupy", "torch": "torch", "jax": "jax", "jit": "jax"}
@@ -96,11 +96,11 @@ def _to_numpy(y: Any, library: str) -> NDArray[np.float32]:
 class _Truth:
     """The true values of one function for some inputs."""
 
-    def __init__(self, name: str, bits: NDArray[np.uint32], inputs: Inputs) -> None:
-        row, x = ROWS[name], inputs["x"]
+    def __init__(self, name: str, bits: NDArray[np.uint32], x: NDArray[np.float64]) -> None:
+        row = ROWS[name]
         self.bits, self.is_subnormal = bits, np.abs(x) < SMALLEST
-        self.values = row.values(inputs)
-        self.at_zero = row.values(Inputs(np.zeros(1)))[0]
+        self.values = row.values(x)
+        self.at_zero = row.values(np.zeros(1))[0]
         self.rounded = self.values.astype(np.float32)
         exponent = self.values.view(np.uint64) & EXPONENT
         inverse = OF_INVERSE - np.maximum(exponent, OF_SMALLEST)
@@ -186,10 +186,9 @@ def _measure(selection: Selection, piece: int) -> tuple[float, Results]:
     libraries = {library for found in candidates.values() for _, library, _ in found}
     for bits in selection.blocks(piece):
         x = bits.view(np.float32)
-        inputs = Inputs(x.astype(np.float64))
         arguments = {library: _to_library(x, library, selection.device) for library in libraries}
         for name, found in candidates.items():
-            truth = _Truth(name, bits, inputs)
+            truth = _Truth(name, bits, x.astype(np.float64))
             for column, library, function in found:
                 y = _to_numpy(function(arguments[library]), library)
                 if y.dtype != np.float32 or y.shape != bits.shape:

@@ -26,39 +26,38 @@ mp.dps = 130  # x - tanh(x) and x + sqrt(x^2 + 4) cancel up to 90 and 77 digits
 # xpnet is built upon the first four.
 _TABLE = """
 exp | exp(x) | exp(x) | 0, inf | numpy.exp torch.exp jax.numpy.exp
-expm1 | em1 | expm1(x) | -1, inf | numpy.expm1 torch.expm1 jax.numpy.expm1
+expm1 | expm1(x) | expm1(x) | -1, inf | numpy.expm1 torch.expm1 jax.numpy.expm1
 log | log(x) | log(x) | nan, inf | numpy.log torch.log jax.numpy.log
 log1p | log1p(x) | log1p(x) | nan, inf | numpy.log1p torch.log1p jax.numpy.log1p
 
 step | (x > 0).astype(float) | int(x > 0) | 0, 1
     | numpy.heaviside(x,numpy.float32(0)) jax.numpy.heaviside(x,0.0)
-sigmoid | expit | 1 / (1 + exp(-x)) | 0, 1 | scipy.special.expit torch.sigmoid nn.sigmoid
+sigmoid | sigmoid(x) | 1 / (1 + exp(-x)) | 0, 1 | scipy.special.expit torch.sigmoid nn.sigmoid
 relu | maximum(x, 0.0) | max(x, 0) | 0, inf | F.relu nn.relu
 identity | x | x | -inf, inf |
-tanh | th | tanh(x) | -1, 1 | numpy.tanh torch.tanh jax.numpy.tanh
+tanh | tanh(x) | tanh(x) | -1, 1 | numpy.tanh torch.tanh jax.numpy.tanh
 exponential | exp(x) | exp(x) | 0, inf |
 leaky_relu | where(x > 0, x, 0.01 * x) | x if x > 0 else x * mpf(0.01) | -inf, inf
     | F.leaky_relu nn.leaky_relu
-elu | where(x > 0, x, em1) | x if x > 0 else expm1(x) | -1, inf | F.elu nn.elu
-selu | SCALE * where(x > 0, x, ALPHA * em1)
+elu | where(x > 0, x, expm1(x)) | x if x > 0 else expm1(x) | -1, inf | F.elu nn.elu
+selu | SCALE * where(x > 0, x, ALPHA * expm1(x))
     | mpf(SCALE) * (x if x > 0 else mpf(ALPHA) * expm1(x)) | -SCALE * ALPHA, inf | F.selu nn.selu
-celu | where(x > 0, x, em1) | x if x > 0 else expm1(x) | -1, inf | F.celu nn.celu
+celu | where(x > 0, x, expm1(x)) | x if x > 0 else expm1(x) | -1, inf | F.celu nn.celu
 gelu | 0.5 * x * erfc(x * -math.sqrt(0.5)) | x * ncdf(x) | 0, inf
     | F.gelu nn.gelu(x,approximate=False)
 gelu_tanh | x * sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x * x * x))
     | x / (1 + exp(-sqrt(8 / pi) * (x + mpf(0.044715) * x**3))) | 0, inf
     | F.gelu(x,approximate='tanh') nn.gelu(x,approximate=True)
-silu | x * expit | x / (1 + exp(-x)) | 0, inf | F.silu nn.silu
-mish | x * by_quotient(where(x >= 0, 1.0 + 2.0 * tail, tail * (tail + 2.0)), x, tail)
-    | x * tanh(log1p(exp(x))) | 0, inf | F.mish nn.mish
-softplus | maximum(x, 0.0) + log1p(tail) | log1p(exp(x)) | 0, inf
+silu | x * sigmoid(x) | x / (1 + exp(-x)) | 0, inf | F.silu nn.silu
+mish | mish(x) | x * tanh(log1p(exp(x))) | 0, inf | F.mish nn.mish
+softplus | maximum(x, 0.0) + log1p(exp(-abs(x))) | log1p(exp(x)) | 0, inf
     | numpy.logaddexp(x,numpy.float32(0)) F.softplus nn.softplus
-log_sigmoid | minimum(x, 0.0) - log1p(tail) | -log1p(exp(-x)) | -inf, 0
+log_sigmoid | minimum(x, 0.0) - log1p(exp(-abs(x))) | -log1p(exp(-x)) | -inf, 0
     | scipy.special.log_expit F.logsigmoid nn.log_sigmoid
 softsign | x / (1.0 + abs(x)) | x / (1 + abs(x)) | -1, 1 | F.softsign nn.soft_sign
 erf | erf(x) | erf(x) | -1, 1 | scipy.special.erf torch.erf jax.scipy.special.erf
 relu6 | clip(x, 0.0, 6.0) | min(max(x, 0), 6) | 0, 6 | F.relu6 nn.relu6
-squareplus | squareplus(x, sqrt(x * x + 4.0)) | (x + sqrt(x * x + 4)) / 2 | 0, inf | nn.squareplus
+squareplus | squareplus(x) | (x + sqrt(x * x + 4)) / 2 | 0, inf | nn.squareplus
 hard_sigmoid | clip(x + 3.0, 0.0, 6.0) / 6.0 | min(max((x + 3) / 6, 0), 1) | 0, 1
     | F.hardsigmoid nn.hard_sigmoid
 hard_silu | x * (clip(x + 3.0, 0.0, 6.0) / 6.0) | x * min(max((x + 3) / 6, 0), 1) | 0, inf
@@ -66,7 +65,7 @@ hard_silu | x * (clip(x + 3.0, 0.0, 6.0) / 6.0) | x * min(max((x + 3) / 6, 0), 1
 hard_tanh | clip(x, -1.0, 1.0) | min(max(x, -1), 1) | -1, 1 | F.hardtanh nn.hard_tanh
 hard_shrink | where(abs(x) > 0.5, x, 0.0) | x if abs(x) > 0.5 else 0 | -inf, inf | F.hardshrink
 soft_shrink | x - clip(x, -0.5, 0.5) | max(x - 0.5, 0) + min(x + 0.5, 0) | -inf, inf | F.softshrink
-tanh_shrink | tanh_shrink(x, th) | x - tanh(x) | -inf, inf | F.tanhshrink
+tanh_shrink | tanh_shrink(x) | x - tanh(x) | -inf, inf | F.tanhshrink
 threshold | where(x > 1.0, x, 0.25) | x if x > 1 else mpf(0.25) | 0.25, inf
     | F.threshold(x,1.0,0.25)
 sparse_plus | where(x >= 1, x, (clip(x, -1.0, 1.0) + 1.0) ** 2 / 4.0)
@@ -79,60 +78,41 @@ _XPNET: dict[str, tuple[str, dict[str, Any]]] = {
     "gelu_tanh": ("gelu", {"approximate": "tanh"}),
     "threshold": ("threshold", {"threshold": 1.0, "value": 0.25}),
 }
-# Intermediate results that formulas share.
-_SHARED = {
-    "tail": "exp(-abs(x))",
-    "expit": "where(x >= 0, 1.0, tail) / (1.0 + tail)",
-    "em1": "expm1(x)",
-    "th": "tanh(x)",
-}
 _CONSTANTS = {"inf": math.inf, "nan": math.nan}
 _CONSTANTS |= {"SCALE": 1.0507009873554805, "ALPHA": 1.6732632423543772}
 _SERIES = (1 / 3, -2 / 15, 17 / 315, -62 / 2835, 1382 / 155925, -21844 / 6081075)
 
 
-def sigmoid(x: F64) -> F64:
-    """Return 1 / (1 + exp(-x))."""
-    return np.asarray(special.expit(x))
+def mish(x: F64) -> F64:
+    """Return x tanh(log(1 + e)) with e = exp(x), as x times (e^2 + 2 e) / (e^2 + 2 e + 2)."""
+    tail = np.exp(-np.abs(x))  # where x > 0, both parts are divided by e^2
+    upper = np.where(x >= 0, 1.0 + 2.0 * tail, tail * (tail + 2.0))
+    return x * (upper / (upper + np.where(x >= 0, 2.0 * tail * tail, 2.0)))
 
 
-def by_quotient(upper: F64, x: F64, tail: F64) -> F64:
-    """Return tanh(log(1 + e)) as (e^2 + 2 e) / (e^2 + 2 e + 2), divided by e^2 for x > 0."""
-    return upper / (upper + np.where(x >= 0, 2.0 * tail * tail, 2.0))
-
-
-def squareplus(x: F64, root: F64) -> F64:
-    """Return (x + root) / 2; abs keeps the other form from cancellation where it is not used."""
+def squareplus(x: F64) -> F64:
+    """Return (x + sqrt(x^2 + 4)) / 2; abs keeps the form that is not used from cancellation."""
+    root = np.sqrt(x * x + 4.0)
     return np.where(x >= 0, (x + root) / 2.0, 2.0 / (root + np.abs(x)))
 
 
-def tanh_shrink(x: F64, th: F64) -> F64:
+def tanh_shrink(x: F64) -> F64:
     """Return x - tanh(x), by a series near 0, where the difference loses more digits."""
-    values = x - th
+    values = x - np.tanh(x)
     near = np.flatnonzero(np.abs(x) < 0.05)
     squared = x[near] ** 2
     values[near] = np.polyval(_SERIES[::-1], squared) * squared * x[near]
     return values
 
 
-_NUMPY = {**vars(np), **_CONSTANTS, "math": math, "erf": special.erf, "erfc": special.erfc}
-_NUMPY |= {f.__name__: f for f in (sigmoid, by_quotient, squareplus, tanh_shrink)}
+_NUMPY = {**vars(np), **_CONSTANTS, "math": math, "sigmoid": special.expit}
+_NUMPY |= {"erf": special.erf, "erfc": special.erfc}
+_NUMPY |= {"mish": mish, "squareplus": squareplus, "tanh_shrink": tanh_shrink}
 _MPMATH = {
     x: getattr(mp, x)
     for x in ["erf", "exp", "expm1", "log", "log1p", "mpf", "ncdf", "pi", "sqrt", "tanh"]
 }
 _MPMATH |= _CONSTANTS
-
-
-class Inputs(dict[str, Any]):
-    """Inputs in float64 as ``x``, with intermediate results by name."""
-
-    def __init__(self, x: F64) -> None:
-        super().__init__(x=x)
-
-    def __missing__(self, name: str) -> F64:
-        self[name] = value = eval(_SHARED[name], _NUMPY, self)  # noqa: S307 (our own)
-        return np.asarray(value)
 
 
 @dataclass(frozen=True)
@@ -146,11 +126,11 @@ class Row:
     xpnet: str
     options: dict[str, Any]
 
-    def values(self, inputs: Inputs) -> F64:
+    def values(self, x: F64) -> F64:
         """Return the true values."""
-        x, values = inputs["x"], eval(self.formula, _NUMPY, inputs)  # noqa: S307 (our own)
+        values: F64 = eval(self.formula, _NUMPY, {"x": x})  # noqa: S307 (our own)
         if np.isfinite(x).all():
-            return np.asarray(values)
+            return values
         conditions = [x == -math.inf, x == math.inf, np.isnan(x)]
         return np.select(conditions, [*self.limits, math.nan], values)
 
@@ -196,7 +176,7 @@ def prove(names: Iterable[str]) -> None:
     points = np.concatenate([patterns[np.isfinite(patterns)], around, wide]).astype(np.float64)
     for name in names:
         with np.errstate(all="ignore"):
-            values = ROWS[name].values(Inputs(points))
+            values = ROWS[name].values(points)
         for x, value in zip(points.tolist(), values.tolist(), strict=True):
             exact = ROWS[name].exact(mp.mpf(x))
             if not _agree(value, exact):

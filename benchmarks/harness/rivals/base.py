@@ -30,7 +30,7 @@ class Rival:
 
     def obstacle(self) -> str:
         """Return why it cannot use the device; an empty string if it can."""
-        return "" if self.device == "cpu" else "has no GPU"
+        return ""
 
     def inputs(self, workload: Any) -> Array:
         """Return the rows that the labeller takes: raw bytes on the host."""

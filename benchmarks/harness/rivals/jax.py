@@ -51,13 +51,10 @@ class Jax(Rival):
 
     def resident(self, workload: Any) -> Callable[[], Any]:
         """Return the forward pass without scaling, which is folded into the first weights."""
-        import jax.numpy as jnp
-
-        compute = self._forward(workload.shape.activation)
         # As arguments: constants would be compiled into the function.
         layers = self._jax.device_put(workload.folded_parameters)
         rows = self._jax.device_put(workload.rows)
-        function = self._jax.jit(lambda layers, x: compute(layers, x.astype(jnp.float32)))
+        function = self._jax.jit(self._forward(workload.shape.activation))
 
         def call() -> Any:
             self._latest = function(layers, rows)

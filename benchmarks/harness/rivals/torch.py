@@ -44,8 +44,7 @@ class Torch(Rival):
         parameters, activation = workload.folded_parameters, workload.shape.activation
         module = _module(torch, parameters, activation).to(self._place)
         rows = torch.from_numpy(workload.rows).to(self._place)
-        # `float` copies nothing if the rows are float32 already.
-        function = self._compiled(lambda x: module(x.float()), dynamic=False)
+        function = self._compiled(module, dynamic=False)
         return lambda: function(rows)
 
     def _compiled(self, function: Callable[[Any], Any], **options: Any) -> Any:

@@ -1,8 +1,7 @@
 """xpnet itself."""
 
-import importlib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +14,7 @@ from harness.rivals.numpy import Products
 class Xpnet(Rival):
     """`xpnet.predict`, and a prepared network that is called.
 
-    Options: ``is_prepared``, for `predict`; ``is_fused``, for calls on a GPU.
+    The option ``is_prepared`` is for `predict`.
     """
 
     is_tiled = True
@@ -32,11 +31,6 @@ class Xpnet(Rival):
 
         return open_device(self.device)
 
-    def obstacle(self) -> str:
-        """Return why kernels cannot be unfused; an empty string if they can, or need not."""
-        is_fused = self.options.get("is_fused", True)
-        return "" if is_fused or _without_fusion() else "xpnet has no switch for fusion"
-
     def labeller(self, workload: Any) -> Labeller:
         """Return `predict`."""
         network = workload.network.to(self._device)
@@ -51,14 +45,9 @@ class Xpnet(Rival):
         network = self._xpnet.prepare(workload.network.to(self._device))
         return lambda: network(rows)
 
-    def context(self, workload: Any) -> ExitStack:
-        """Return the context for the precision of products, and for kernels that are not fused."""
-        with ExitStack() as stack:
-            if workload.precision == "tf32":
-                stack.enter_context(self._xpnet.matmul_precision("tf32"))
-            if not self.options.get("is_fused", True):
-                stack.enter_context(_without_fusion()())
-            return stack.pop_all()
+    def context(self, workload: Any) -> AbstractContextManager[Any]:
+        """Return the context for the precision of products."""
+        return self._xpnet.matmul_precision(workload.precision)
 
     def to_numpy(self, logits: Any) -> Array:
         """Return logits on the host."""
@@ -89,11 +78,6 @@ class ProductsInBlocks(Products):
         return lambda x: np.asarray(network(x))
 
 
-def _without_fusion() -> Any:
-    """Return the context in which biases and activations are kernels of their own, if any."""
-    return getattr(importlib.import_module("xpnet.arrays.gpu.fusion"), "without_fusion", None)
-
-
 class Training:
     """`xpnet.train`, with all its reporting; it shuffles by itself."""
 
@@ -122,44 +106,30 @@ class Training:
 
 
 class Steps:
-    """The steps of `xpnet.train` alone, in a given order."""
+    """The steps of `xpnet.train` alone, in a given order.
+
+    xpnet has no public name for one step: only this class uses the internal ones.
+    """
 
     def __init__(self, n_rows: int, device: str, threads: int, dtype: str = "float32") -> None:
         import xpnet
         from harness.workload import digits, untrained
+        from xpnet.training.backward import Objective
+        from xpnet.training.examples import Examples
+        from xpnet.training.loop import Trainer
 
         del threads
-        self._examples = digits(n_rows)
-        self._steps = training_steps(untrained(dtype).to(device), xpnet.Adam())
+        self._examples = Examples(*digits(n_rows))
+        self._trainer = Trainer(Objective(untrained(dtype).to(device)), xpnet.Adam())
         self._to_numpy = xpnet.Device(device).to_numpy
 
     def epoch(self, order: Array, batch_size: int, rate: float) -> None:
         """Train on the images in this order."""
-        for _, parameters in self._steps(*self._examples, order, batch_size, rate):
-            self._parameters = parameters
+        from xpnet.training.examples import batches
+
+        for batch in batches(self._examples, order, self._trainer.objective, batch_size):
+            self._trainer.step(batch, rate)
 
     def parameters(self) -> list[Array]:
         """Return all parameters as one vector."""
-        return [self._to_numpy(self._parameters)]
-
-
-def training_steps(network: Any, optimizer: Any) -> Callable[..., Iterator[tuple[Any, Any]]]:
-    """Return the function that takes an epoch of xpnet's optimizer steps.
-
-    It takes images, labels, their order, the batch size and the learning rate, and yields the loss
-    and all parameters, as one vector, after each step. xpnet has no public name for one step: this
-    is the only place in the benchmarks that uses the internal ones.
-    """
-    from xpnet.training.backward import Objective
-    from xpnet.training.examples import Examples, batches
-    from xpnet.training.loop import Trainer
-
-    trainer = Trainer(Objective(network), optimizer)
-
-    def epoch(
-        images: Any, labels: Any, order: Any, batch_size: int, rate: float
-    ) -> Iterator[tuple[Any, Any]]:
-        for batch in batches(Examples(images, labels), order, trainer.objective, batch_size):
-            yield trainer.step(batch, rate), trainer.parameters
-
-    return epoch
+        return [self._to_numpy(self._trainer.parameters)]
