@@ -39,16 +39,15 @@ MOST_DIFFERENT = 5
 PACKAGES = ("scikit-learn", "torch", "onnxruntime", "openvino", "jax")
 PYTHON, TYPED, OWN = "python -c pass", "xpnet evaluate, as typed", "xpnet evaluate"
 PARTS = ("interpreter", "numpy", "library", "command", "loading", "computing", "exit")
-# The rivals by their names in the registry.
-RIVALS_OF = {
-    "xpnet in Python": "xpnet",
-    "NumPy by hand": "NumPy by hand",
-    "scikit-learn": "scikit-learn",
-    "torch": "torch",
-    "ONNX Runtime": "ONNX Runtime",
-    "OpenVINO": "OpenVINO",
-    "JAX": "JAX jit",
-}
+LIBRARIES = (
+    "xpnet",
+    "NumPy by hand",
+    "scikit-learn",
+    "torch",
+    "ONNX Runtime",
+    "OpenVINO",
+    "JAX jit",
+)
 # The clock is the same for all processes of a machine, so it ends the first part as well.
 _BEGIN = """
 import time
@@ -89,8 +88,8 @@ def main() -> int:
     print(headline(facts))
     if args.device == "cpu":
         os.environ |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
-    absent = missing({name: RIVALS[rival] for name, rival in RIVALS_OF.items()}, args.device)
-    rivals = [name for name in RIVALS_OF if name not in absent]
+    absent = missing({name: RIVALS[name] for name in LIBRARIES}, args.device)
+    rivals = [name for name in LIBRARIES if name not in absent]
     with tempfile.TemporaryDirectory() as folder:
         _write_files(Path(folder), rivals)
         words = {
@@ -143,7 +142,7 @@ def _write_files(folder: Path, rivals: list[str]) -> None:
 
 def _words(name: str, folder: str, device: str) -> list[str]:
     """Return Python's arguments for a rival."""
-    entry = RIVALS[RIVALS_OF[name]]
+    entry = RIVALS[name]
     modules, code = entry.modules.removesuffix(" onnx"), entry.path.split(":")
     given = [repr(entry.options), folder, device, str(n_processors())]
     return ["-c", _BEGIN + _RIVAL, modules, *code, *given]

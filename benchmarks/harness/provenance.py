@@ -41,11 +41,6 @@ def headline(facts: dict[str, Any]) -> str:
     return f"{facts['date']}, {machine}, commit {facts['commit']}; {names}."
 
 
-def is_installed(package: str) -> bool:
-    """Return whether a distribution is installed."""
-    return _versions(package)[package] != "missing"
-
-
 def gpu_facts() -> dict[str, Any]:
     """Return card, driver and CUDA versions, as ``xpnet doctor --json`` finds them."""
     # Exit code 5 means that the GPU is unusable, which is a result here.

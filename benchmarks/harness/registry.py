@@ -84,11 +84,10 @@ def serving(names: Iterable[str], threads: int, device: str) -> Iterator[list[Wo
         for name in names:
             entry = {**RIVALS, **LIMITS}[name]
             is_tiled = entry.load().is_tiled
-            for kind in (
-                (False, True) if device == "cpu" and threads > 1 and not is_tiled else (False,)
-            ):
-                given, limit = ({name: entry}, device, threads, kind), 1 if kind else threads
-                worker = Worker(name, Server, *given, threads=threads, library_threads=limit)
-                worker.is_shared, worker.is_tiled = kind, is_tiled
+            may_share = device == "cpu" and threads > 1 and not is_tiled
+            for n_threads, sharers in [(threads, 1)] + [(1, threads)] * may_share:
+                given = ({name: entry}, device, n_threads, sharers)
+                worker = Worker(name, Server, *given, threads=threads, library_threads=n_threads)
+                worker.is_shared, worker.is_tiled = sharers > 1, is_tiled
                 workers.append(stack.enter_context(worker))
         yield workers

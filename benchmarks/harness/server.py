@@ -17,22 +17,16 @@ N_CHECKED = 1024  # rows of a workload on the device whose labels are compared
 class Server:
     """Rivals in one process, by entries of the registry.
 
-    With `is_shared`, chunks of rows are shared out among the threads; each rival is held to one.
+    With several `sharers`, as many threads compute chunks of rows at the same time.
     """
 
     def __init__(
-        self,
-        entries: Mapping[str, Any],
-        device: str,
-        threads: int,
-        is_shared: bool = False,  # noqa: FBT001, FBT002
+        self, entries: Mapping[str, Any], device: str, threads: int, sharers: int = 1
     ) -> None:
-        n_threads = 1 if is_shared else threads
         self._rivals = {
-            name: entry.load()(device, n_threads, **entry.options)
-            for name, entry in entries.items()
+            name: entry.load()(device, threads, **entry.options) for name, entry in entries.items()
         }
-        self._pool = ThreadPoolExecutor(threads) if is_shared else None
+        self._pool = ThreadPoolExecutor(sharers) if sharers > 1 else None
         self._calls: dict[str, Callable[[], Any]] = {}
         self._sources: dict[str, NDArray[Any]] = {}
 

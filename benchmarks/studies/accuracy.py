@@ -35,7 +35,7 @@ from harness.provenance import about, headline
 from harness.reporting import markdown_table
 
 from studies.sweep import MODULES, Record, Results, Selection, measure_all, merge_results
-from studies.truth import ROWS, library_of, prove
+from studies.truth import ROWS, prove
 
 PACKAGES = ("array-api-compat", "scipy", "mpmath", "torch", "jax", "jaxlib")
 COLUMNS = {
@@ -63,16 +63,13 @@ def main() -> int:
     selection = Selection(args.functions, libraries, args.device, args.quick)
     prove(selection.functions)
     results: Results = {}
-    seconds = 0.0
     pieces = measure_all(selection, args.jobs)
-    for taken, piece in tqdm(pieces, total=len(selection.pieces), mininterval=1.0):
+    for piece in tqdm(pieces, total=len(selection.pieces), mininterval=1.0):
         merge_results(results, piece)
-        seconds += taken
     results = {name: results[name] for name in args.functions if name in results}
-    facts = about(*PACKAGES, device=args.device)
-    facts |= {"missing": missing, "sample": args.quick, "cpu seconds": round(seconds, 1)}
+    facts = about(*PACKAGES, device=args.device) | {"missing": missing, "sample": args.quick}
     print(_markdown(facts, results), end="")
-    write_json(args.json, {"about": facts, "functions": _as_json(results)})
+    write_json(args.json, {"about": facts, "functions": _readable(results)})
     return 0
 
 
@@ -93,22 +90,10 @@ def _label(name: str) -> str:
     return f"{ROWS[name].xpnet}({options})" if options else name
 
 
-def _as_json(results: Results) -> dict[str, Any]:
-    """Return the results by function and column, each with the name of the function."""
-    found: dict[str, Any] = {}
-    for name, columns in results.items():
-        own = {library_of(call): call.partition("(")[0] for call in ROWS[name].calls}
-        found[name] = {"label": _label(name), "results": {}}
-        for column, record in columns.items():
-            function = own.get(column, f"xpnet.{ROWS[name].xpnet}")
-            found[name]["results"][column] = {"function": function, **_readable(record)}
-    return found
-
-
 def _readable(value: Any) -> Any:
+    """Return results for JSON, which cannot hold infinity and NaN."""
     if isinstance(value, dict):
         return {key: _readable(each) for key, each in value.items()}
-    # JSON cannot hold infinity and NaN.
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -7,7 +7,6 @@ error in ULP, with the first. Each of these has the input's ``bits``, the result
 """
 
 import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -175,9 +174,8 @@ def _merge(one: Record, other: Record) -> Record:
     return merged
 
 
-def _measure(selection: Selection, piece: int) -> tuple[float, Results]:
-    """Return the seconds for a piece, and its results."""
-    begin = time.perf_counter()
+def _measure(selection: Selection, piece: int) -> Results:
+    """Return the results for a piece."""
     candidates = {name: _candidates(name, selection) for name in selection.functions}
     if np.asarray([1], np.uint32).view(np.float32).astype(np.float64)[0] == 0:
         msg = "a library has made NumPy flush subnormal numbers, so the truth is lost"
@@ -195,7 +193,7 @@ def _measure(selection: Selection, piece: int) -> tuple[float, Results]:
                     msg = f"{name}, {column}: {y.dtype}{y.shape} for {bits.shape}"
                     raise TypeError(msg)
                 merge_results(results, {name: {column: truth.compare(y)}})
-    return time.perf_counter() - begin, results
+    return results
 
 
 def _set_up(libraries: tuple[str, ...]) -> None:
@@ -204,8 +202,8 @@ def _set_up(libraries: tuple[str, ...]) -> None:
         import_module("torch").set_num_threads(1)
 
 
-def measure_all(selection: Selection, n_processes: int) -> Iterator[tuple[float, Results]]:
-    """Yield the seconds for each piece and its results, as they are finished."""
+def measure_all(selection: Selection, n_processes: int) -> Iterator[Results]:
+    """Yield the results for each piece, as they are finished."""
     # One thread in each process, XLA's own pool included.
     os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = "1"
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
