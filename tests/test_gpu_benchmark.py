@@ -117,7 +117,7 @@ def test_the_slowest_copy_limits_the_rows(modules, source, rows_per_second):
 def test_rates_end_to_end_are_shares_of_copying_and_multiples_of_torch(modules):
     def way(who, source, best, **facts):
         rate = best and {"best": best, "median": best}
-        return {"who": who, "source": source, "rows": 100, "rate": rate, **facts}
+        return {"who": who, "source": source, "rows": 100, "chunk": None, "rate": rate, **facts}
 
     ways = [
         way("xpnet", "pinned", 0.9e6),
@@ -344,15 +344,15 @@ def test_a_check_that_raises_has_failed(modules, make_session, monkeypatch):
 
 def test_threads_copy_and_read_every_byte(modules, tmp_path):
     source = np.random.default_rng(0).integers(0, 256, 100_003, np.uint8)
-    crew = modules.ceilings.Crew(threads=3, chunk=4096, ring=2**20)
+    threads = modules.ceilings.CopyThreads(threads=3, chunk=4096, ring=2**20)
     copied, read = np.zeros_like(source), np.zeros_like(source)
-    assert crew.seconds(modules.ceilings.copier(copied, source), source.size) > 0
+    assert threads.seconds(modules.ceilings.copier(copied, source), source.size) > 0
     assert np.array_equal(copied, source)
     path = tmp_path / "bytes"
     source.tofile(path)
     if hasattr(os, "preadv"):
         descriptor = os.open(path, os.O_RDONLY)
-        crew.seconds(modules.ceilings.reader(read, descriptor), source.size)
+        threads.seconds(modules.ceilings.reader(read, descriptor), source.size)
         os.close(descriptor)
         assert np.array_equal(read, source)
 

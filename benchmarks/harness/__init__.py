@@ -1,1 +1,6 @@
-"""Shared parts of the benchmarks: options, workloads, rivals, measuring, processes, reports."""
+"""Shared parts of the benchmarks.
+
+`options` is the command line; `workload` has networks, rows and true labels; `rivals` are the
+libraries, by name in `registry`; `measuring`, `processes`, `server` and `contest` time them; and
+`provenance` and `reporting` describe the results. `session` and `devices` serve benchmarks/gpu.py.
+"""

@@ -85,9 +85,9 @@ def serving(names: Iterable[str], threads: int, device: str) -> Iterator[list[Wo
             entry = {**RIVALS, **LIMITS}[name]
             is_tiled = entry.load().is_tiled
             may_share = device == "cpu" and threads > 1 and not is_tiled
-            for n_threads, sharers in [(threads, 1)] + [(1, threads)] * may_share:
-                given = ({name: entry}, device, n_threads, sharers)
+            for n_threads, n_parallel in [(threads, 1)] + [(1, threads)] * may_share:
+                given = ({name: entry}, device, n_threads, n_parallel)
                 worker = Worker(name, Server, *given, threads=threads, library_threads=n_threads)
-                worker.is_shared, worker.is_tiled = sharers > 1, is_tiled
+                worker.is_shared, worker.is_tiled = n_parallel > 1, is_tiled
                 workers.append(stack.enter_context(worker))
         yield workers

@@ -17,16 +17,16 @@ N_CHECKED = 1024  # rows of a workload on the device whose labels are compared
 class Server:
     """Rivals in one process, by entries of the registry.
 
-    With several `sharers`, as many threads compute chunks of rows at the same time.
+    A pool of `n_parallel` threads computes chunks of rows at the same time.
     """
 
     def __init__(
-        self, entries: Mapping[str, Any], device: str, threads: int, sharers: int = 1
+        self, entries: Mapping[str, Any], device: str, threads: int, n_parallel: int = 1
     ) -> None:
         self._rivals = {
             name: entry.load()(device, threads, **entry.options) for name, entry in entries.items()
         }
-        self._pool = ThreadPoolExecutor(sharers) if sharers > 1 else None
+        self._pool = ThreadPoolExecutor(n_parallel) if n_parallel > 1 else None
         self._calls: dict[str, Callable[[], Any]] = {}
         self._sources: dict[str, NDArray[Any]] = {}
 

@@ -28,7 +28,7 @@ Carry = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
-class Crew:
+class CopyThreads:
     """Threads that copy chunks into a target and reuse its first `ring` bytes."""
 
     threads: int
@@ -96,28 +96,28 @@ def _host_copies(session: Session, name: str) -> dict[str, Any]:
     source, target = _noise(n_bytes), session.device.pinned(n_bytes)
     target[:] = 1  # its pages exist before the clock runs
     if name == "pageable_to_pinned":
-        return _by_crews(session, name, copier(target, source), n_bytes)
+        return _with_threads(session, name, copier(target, source), n_bytes)
     path = session.folder / "noise"
     source.tofile(path)  # it stays in the page cache
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return _by_crews(session, name, reader(target, descriptor), n_bytes)
+        return _with_threads(session, name, reader(target, descriptor), n_bytes)
     finally:
         os.close(descriptor)
         path.unlink()
 
 
-def _by_crews(session: Session, what: str, carry: Carry, n_bytes: int) -> dict[str, Any]:
-    """Return the rate of the crew that was fastest in two tries of each."""
+def _with_threads(session: Session, what: str, carry: Carry, n_bytes: int) -> dict[str, Any]:
+    """Return the rate of the number of threads and sizes that were fastest in two tries of each."""
     sizes = sorted({*(2**i for i in range(n_cores().bit_length())), n_cores()})
     rings = sorted({min(RING, n_bytes), n_bytes})
-    tried: dict[Crew, float] = {}
-    for crew in [Crew(n, c, ring) for n in sizes for c in CHUNKS for ring in rings if c <= ring]:
+    tried: dict[CopyThreads, float] = {}
+    for threads in [CopyThreads(n, c, r) for n in sizes for c in CHUNKS for r in rings if c <= r]:
         if tried and session.budget.left <= 0:
             session.skip(f"ways of {what}", f"out of time after {len(tried)}")
             break
-        tried[crew] = min(crew.seconds(carry, n_bytes) for _ in range(2))
-    best = min(tried, key=lambda crew: tried[crew])
+        tried[threads] = min(threads.seconds(carry, n_bytes) for _ in range(2))
+    best = min(tried, key=lambda threads: tried[threads])
     seconds = [tried[best], *_times(session, what, lambda: best.seconds(carry, n_bytes))]
     return rates(seconds, n_bytes, unit="bytes/s", **asdict(best))
 

@@ -26,7 +26,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     "file": ("pinned_to_device", "file_to_pinned"),
 }
 # torch's source to compare with; few map files for torch.
-RIVALS = {"pinned": "pinned", "pageable": "pageable", "file": "pageable"}
+TORCH_SOURCES = {"pinned": "pinned", "pageable": "pageable", "file": "pageable"}
 # Of the host's free memory, for one source: there are two, more for torch, and the file's; and
 # pinned memory is allocated in powers of two.
 SHARE_OF_MEMORY = 1 / 7
@@ -35,7 +35,7 @@ LEFT_ON_DISK = 2**30
 
 
 @dataclass
-class Way:
+class Stream:
     """A rival, a source of rows, and the number of rows at a time."""
 
     name: str
@@ -55,9 +55,8 @@ class Way:
     @property
     def facts(self) -> dict[str, Any]:
         """Names, sizes and rates."""
-        found: dict[str, Any] = {"who": self.name, "source": self.source, "rows": self.n_rows}
-        found |= {} if self.chunk is None else {"chunk": self.chunk}
-        return {**found, "rate": rates(self.seconds, self.n_rows) if self.seconds else None}
+        found = {"who": self.name, "source": self.source, "rows": self.n_rows, "chunk": self.chunk}
+        return found | {"rate": rates(self.seconds, self.n_rows) if self.seconds else None}
 
 
 def measure_streams(session: Session) -> None:
@@ -70,12 +69,13 @@ def measure_streams(session: Session) -> None:
     path = write_rows(session, block.images, few_rows)
     given = {XPNET: (n_rows, path), TORCH: (few_rows, None)}
     with session.workers([[XPNET], [TORCH]]) as workers:
-        ways: list[Way] = []
+        streams: list[Stream] = []
         for name, worker in workers.items():
-            ways += _opened(session, name, worker, (block, *given[name]))
-        for _, way in turns(session.rounds("end to end"), ways):
-            way.measure(session)
-    found = entries([way.facts for way in ways], session.content["ceilings"], str(block.shape))
+            streams += _opened(session, name, worker, (block, *given[name]))
+        for _, stream in turns(session.rounds("end to end"), streams):
+            stream.measure(session)
+    facts = [stream.facts for stream in streams]
+    found = entries(facts, session.content["ceilings"], str(block.shape))
     session.content["end_to_end"] = found
     for entry in found:
         rate = entry["rows_per_second"]
@@ -92,10 +92,10 @@ def rows_in_memory(wanted: int, row_bytes: int, free_bytes: int) -> int:
 
 def _opened(
     session: Session, name: str, worker: Worker, given: tuple[Workload, int, Path | None]
-) -> list[Way]:
-    """Return the ways of a rival whose labels are right; for torch, the best chunks as well."""
+) -> list[Stream]:
+    """Return the streams of a rival whose labels are right; for torch, the best chunks as well."""
     sources = session.ask(f"end to end: {name}", worker, "open", *given)
-    ways: list[Way] = []
+    streams: list[Stream] = []
     for source in [] if sources is FAILED else sources:
         what = f"end to end: {name}, {source}"
         found = session.ask(what, worker, "label", source, *given[0].truth)
@@ -105,16 +105,16 @@ def _opened(
         if n_wrong:
             session.skip(what, f"{n_wrong:,} wrong labels of {n_rows:,}")
             continue
-        ways.append(Way(name, worker, source, n_rows))
+        streams.append(Stream(name, worker, source, n_rows))
         # Each size is tried once.
-        tried = [Way(name, worker, source, n_rows, size) for size in session.plan.chunks]
-        for i, way in enumerate(tried if name == TORCH else []):
-            if way.chunk and way.chunk < n_rows and (i == 0 or session.budget.left > 0):
-                way.measure(session)
-        best = min(tried, key=lambda way: min(way.seconds, default=float("inf")))
+        tried = [Stream(name, worker, source, n_rows, size) for size in session.plan.chunks]
+        for i, stream in enumerate(tried if name == TORCH else []):
+            if stream.chunk and stream.chunk < n_rows and (i == 0 or session.budget.left > 0):
+                stream.measure(session)
+        best = min(tried, key=lambda stream: min(stream.seconds, default=float("inf")))
         if best.seconds:
-            ways.append(Way(name, worker, source, n_rows, best.chunk))
-    return ways
+            streams.append(Stream(name, worker, source, n_rows, best.chunk))
+    return streams
 
 
 def write_rows(session: Session, block: NDArray[Any], n_rows: int) -> Path | None:
@@ -138,25 +138,23 @@ def copy_limit(source: str, ceilings: Mapping[str, Any], row_bytes: int) -> floa
 
 
 def entries(
-    ways: Sequence[Mapping[str, Any]], ceilings: Mapping[str, Any], network: str
+    streams: Sequence[Mapping[str, Any]], ceilings: Mapping[str, Any], network: str
 ) -> list[dict[str, Any]]:
     """Return xpnet's rates by source, as shares of the copy rate and as multiples of torch's."""
-    timed = [way for way in ways if way["rate"] is not None]
-    plain, chunked = (
-        {way["source"]: way for way in timed if way["who"] == TORCH and ("chunk" in way) is kind}
-        for kind in (False, True)
-    )
+    timed = [x for x in streams if x["rate"] is not None]
+    plain = {x["source"]: x for x in timed if x["who"] == TORCH and x["chunk"] is None}
+    chunked = {x["source"]: x for x in timed if x["who"] == TORCH and x["chunk"] is not None}
     found = []
-    for way in (way for way in timed if way["who"] == XPNET):
-        source, best = way["source"], way["rate"]["best"]
-        naive, in_chunks = (each.get(RIVALS[source]) for each in (plain, chunked))
+    for entry in (x for x in timed if x["who"] == XPNET):
+        source, best = entry["source"], entry["rate"]["best"]
+        naive, in_chunks = (each.get(TORCH_SOURCES[source]) for each in (plain, chunked))
         limit = copy_limit(source, ceilings, int(network.partition("-")[0]))
         found.append(
             {
                 "network": network,
                 "source": source,
-                "rows": way["rows"],
-                "rows_per_second": way["rate"],
+                "rows": entry["rows"],
+                "rows_per_second": entry["rate"],
                 "copy_limit": limit,
                 "limited_by": SOURCES[source],
                 "share_of_copy_rate": limit and best / limit,

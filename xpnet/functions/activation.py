@@ -33,10 +33,11 @@ class UlpBounds(NamedTuple):
     most the smallest normal number, and the result may be flushed to zero.
 
     Bounds in float32 are the largest errors over all 2^32 inputs, found by
-    ``benchmarks/accuracy.py`` and rounded up. They also hold for other options, which are first
-    rounded to the dtype. Bounds in float64 exceed the largest errors at a million random points
-    and at the points of the test tables. They include the library's own error in exp, expm1, log1p
-    or tanh, with NumPy 2.4 on x86-64 (with and without AVX2 and AVX-512), torch 2.13 and JAX 0.10.
+    ``benchmarks/studies/accuracy.py`` and rounded up. They also hold for other options, which are
+    first rounded to the dtype. Bounds in float64 exceed the largest errors at a million random
+    points and at the points of the test tables. They include the library's own error in exp, expm1,
+    log1p or tanh, with NumPy 2.4 on x86-64 (with and without AVX2 and AVX-512), torch 2.13 and JAX
+    0.10.
 
     Bounds for CuPy are not measured. CUDA states at most 2 ULP for exp and tanh, and 1 for expm1
     and log1p, in float32, which the bounds of NumPy allow for; and 1 for each in float64, where
