@@ -187,14 +187,15 @@ PLANTED_IN_A_PROCESS = {
 def test_a_process_that_dies_or_hangs_is_found(tmp_path, fault, reason):
     planted = f"""
 import os, time
+from judging import command_line
 workers._SECONDS = 1
-main = workers.command_line.main
+main = command_line.main
 def spoiled(command):
     code = main(command)
     if code:
         {fault}
     return code
-workers.command_line.main = spoiled
+command_line.main = spoiled
 """
     done = program("--kinds=idx", "--cases=2", planted=planted, cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
