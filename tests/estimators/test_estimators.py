@@ -534,7 +534,7 @@ def test_verbose(capsys):
 
 
 def test_an_interrupted_training_is_kept(monkeypatch):
-    from xpnet.training.loop import Trainer
+    from xpnet.training.trainer import Trainer
 
     step, calls = Trainer.step, []
 

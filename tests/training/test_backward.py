@@ -9,7 +9,7 @@ import xpnet
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.training.backward import Objective, loss_and_gradient
 from xpnet.training.optimizers import OPTIMIZERS, State
-from xpnet.training.parameters import (
+from xpnet.training.trainer import (
     flatten_parameters,
     unflatten_parameters,
     weight_mask,

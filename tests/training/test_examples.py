@@ -1,6 +1,7 @@
 """Tests of the validation of examples, and of batches."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -42,10 +43,9 @@ def test_batches_are_the_rows_in_their_order(monkeypatch, batch_size, at_a_time,
     objective = objective_of(3)
     labels = np.arange(12) % 3
     order = np.random.default_rng(0).permutation(12)[:11]
-    options = {}
-    if augment:  # by 0 pixels, but in another thread
-        options = {"augmentation": Augmentation((2, 2)), "random": np.random.default_rng(1)}
-    found = [*batches(Examples(ROWS, labels), order, objective, batch_size, **options)]
+    # By 0 pixels, but in another thread.
+    shift = partial(Augmentation((2, 2)), random=np.random.default_rng(1)) if augment else None
+    found = [*batches(Examples(ROWS, labels), order, objective, batch_size, augment=shift)]
     sizes = [len(batch.rows) for batch in found]
     assert sizes == [min(batch_size, 11 - i) for i in range(0, 11, batch_size)]
     np.testing.assert_array_equal(np.concatenate([batch.rows for batch in found]), ROWS[order])
@@ -58,14 +58,8 @@ def test_the_random_numbers_of_parts_come_in_their_order(monkeypatch):
     monkeypatch.setattr(module, "_ROWS_AT_A_TIME", 2)
     augmentation = Augmentation((2, 2), 1, 0.5)
     order = np.arange(12)
-    found = batches(
-        Examples(ROWS, order % 3),
-        order,
-        objective_of(3),
-        2,
-        augmentation=augmentation,
-        random=np.random.default_rng(5),
-    )
+    augment = partial(augmentation, random=np.random.default_rng(5))
+    found = batches(Examples(ROWS, order % 3), order, objective_of(3), 2, augment=augment)
     random = np.random.default_rng(5)
     for i, batch in enumerate(found):
         np.testing.assert_array_equal(batch.rows, augmentation(ROWS[2 * i : 2 * i + 2], random))
@@ -77,14 +71,9 @@ def test_an_error_of_an_augmentation_comes_through(monkeypatch):
         raise MemoryError(msg)
 
     monkeypatch.setattr("xpnet.training.augmentation.shift", failing)
-    stream = batches(
-        Examples(ROWS, np.zeros(12, int)),
-        np.arange(12),
-        objective_of(3),
-        2,
-        augmentation=Augmentation((2, 2), 1),
-        random=np.random.default_rng(0),
-    )
+    augment = partial(Augmentation((2, 2), 1), random=np.random.default_rng(0))
+    examples = Examples(ROWS, np.zeros(12, int))
+    stream = batches(examples, np.arange(12), objective_of(3), 2, augment=augment)
     with pytest.raises(MemoryError, match="cannot be moved"):
         next(stream)
 

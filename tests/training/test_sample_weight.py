@@ -9,7 +9,7 @@ import xpnet
 from xpnet.files.errors import WeightsError
 from xpnet.training.backward import Objective, loss_and_gradient
 from xpnet.training.examples import as_sample_weight
-from xpnet.training.parameters import flatten_parameters, unflatten_parameters
+from xpnet.training.trainer import flatten_parameters, unflatten_parameters
 
 DRAW = np.random.default_rng(0)
 X = DRAW.normal(size=(60, 4))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.training.loop import Trainer
 from xpnet.training.optimizers import SGD, Adam
 from xpnet.training.run import RunawayError
+from xpnet.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ __all__ = ["BaseMLP"]
 
 
 @dataclass(eq=False, repr=False)
-class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class BaseMLP(BaseEstimator):
     """Options, fitting and fitted attributes common to the classifier and the regressor.
 
     As a dataclass it has the constructor that scikit-learn inspects: one argument per option.
@@ -71,16 +71,16 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Validate targets; return class ids or values. If `is_first`, set the classes."""
 
     @abstractmethod
-    def _output_layer(self, n_out: int) -> tuple[str, Output, Any]:
-        """Return the last activation, and the output and the classes of the network."""
-
-    @abstractmethod
-    def _n_units(self, answers: NDArray[Any]) -> int:
-        """Return the number of output units for encoded targets."""
+    def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
+        """Return width and activation of the last layer, and output and classes of the network."""
 
     @abstractmethod
     def _predict_encoded(self, network: Network, rows: Any) -> Any:
         """Return predictions encoded as by `_encode`."""
+
+    def _decode(self, found: Any) -> Any:
+        """Return encoded predictions as targets."""
+        return found
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the network to rows and their targets.
@@ -111,34 +111,24 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         sklearn.exceptions.ConvergenceWarning
             If training has not converged after ``max_iter`` epochs.
         """
-        return self._fit(X, y, sample_weight, resume=self.warm_start)
+        return self._fit(X, y, sample_weight)
 
     def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        *,
-        resume: bool,
-        is_partial: bool = False,
-        classes: Any = None,
+        self, X: Any, y: Any, sample_weight: Any, *, is_partial: bool = False, classes: Any = None
     ) -> Self:
-        """Fit from new weights or, with `resume`, from the fitted ones; one epoch `is_partial`."""
+        """Fit the network; if `is_partial`, for one epoch, from the fitted weights if any."""
         check_options(self)
         if is_partial and self.early_stopping:
             msg = "`early_stopping` must be False for partial_fit; got True"
             raise ValueError(msg)
-        is_first = not (resume and hasattr(self, "network_"))
+        is_first = not ((is_partial or self.warm_start) and hasattr(self, "network_"))
         is_regression = isinstance(self, RegressorMixin)
         X, y = validate_examples(self, X, y, is_regression=is_regression, reset=is_first)
         answers = self._encode(y, classes, is_first=is_first)
         answers = answers.astype(dtype_of(X)) if is_regression else answers
         weights = validate_weights(sample_weight, len(answers))
         random = check_random_state(self.random_state)
-        if is_first:
-            network = self._initial_network(X, self._n_units(answers), random)
-        else:
-            network = self._fitted_network(X)
+        network = self._initial_network(X, answers, random) if is_first else self._fitted_network(X)
         self._reset_records(is_first=is_first)
         if is_other_library(X):
             answers = move(answers, array_namespace(X), device_of(X))
@@ -155,10 +145,12 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self._is_on_host = not is_other_library(X)
         return self
 
-    def _initial_network(self, X: Any, n_out: int, random: np.random.RandomState) -> Network:
+    def _initial_network(
+        self, X: Any, answers: NDArray[Any], random: np.random.RandomState
+    ) -> Network:
         """Return a network with random weights, on the device that computes."""
         activation = xpnet_activation(self.activation)
-        last, output, classes = self._output_layer(n_out)
+        n_out, last, output, classes = self._output_layer(answers)
         widths = [int(X.shape[1]), *hidden_widths(self.hidden_layer_sizes), n_out]
         names = [*[activation] * (len(widths) - 2), last]
         layers = []
@@ -211,6 +203,27 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         check_is_fitted(self, "network_")
         return self.network_, validate_rows(self, X)
 
+    def predict(self, X: Any) -> Any:
+        """Return the class or the values of each row; for multilabel targets, 0 or 1 per label.
+
+        Parameters
+        ----------
+        X : array, data frame or sparse matrix of shape (n, n_features)
+
+        Returns
+        -------
+        array of shape (n,) or (n, n_outputs)
+            In the library and on the device of X; values in its dtype; strings, which only NumPy
+            supports, on the host.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is on another device than the network (other than the host), or of another
+            library, has a wrong shape, or is not finite.
+        """
+        return self._decode(self._predict_encoded(*self._validate_prediction(X)))
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of a classifier, or the R^2 of a regressor.
 
@@ -222,14 +235,15 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     @property
     def coefs_(self) -> list[Any]:
         """Weights of each layer, of shape (n_in, n_out), in the library of X."""
-        return self._in_library_of_x([layer.weight for layer in self.network_.layers])
+        return self._in_library_of_x("weight")
 
     @property
     def intercepts_(self) -> list[Any]:
         """Biases of each layer, of shape (n_out,), in the library of X."""
-        return self._in_library_of_x([layer.bias for layer in self.network_.layers])
+        return self._in_library_of_x("bias")
 
-    def _in_library_of_x(self, arrays: list[Any]) -> list[Any]:
+    def _in_library_of_x(self, name: str) -> list[Any]:
+        arrays = [getattr(layer, name) for layer in self.network_.layers]
         return [to_numpy(x) for x in arrays] if self._is_on_host else arrays
 
     @property

@@ -22,7 +22,7 @@ from xpnet.training.backward import Objective
 __all__ = ["MLPClassifier"]
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-learn has no types
+class MLPClassifier(ClassifierMixin, BaseMLP):
     """Drop-in replacement for scikit-learn's classifier on any array library and device.
 
     With the same ``random_state``, initial weights and batches are those of scikit-learn. With
@@ -165,7 +165,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
         if classes is None and not hasattr(self, "network_"):
             msg = "`classes` must be given in the first call of partial_fit; got None"
             raise ValueError(msg)
-        return self._fit(X, y, sample_weight, resume=True, is_partial=True, classes=classes)
+        return self._fit(X, y, sample_weight, is_partial=True, classes=classes)
 
     def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
         check_classification_targets(y)
@@ -187,20 +187,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             raise ValueError(msg)
         return (y != 0).astype(np.int64) if is_multilabel else np.searchsorted(self.classes_, y)
 
-    def _output_layer(self, n_out: int) -> tuple[str, Output, Any]:
+    def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
         if self._is_multilabel:
-            return "sigmoid", "probabilities", None
+            return int(answers.shape[1]), "sigmoid", "probabilities", None
         names = self.classes_.tolist()
         if self.classes_.dtype.kind in "fb" and all(float(name).is_integer() for name in names):
             names = [int(name) for name in names]
-        is_valid = all(type(name) in {int, str} for name in names)
-        return "identity", "logits", names if is_valid and len(names) == max(n_out, 2) else None
-
-    def _n_units(self, answers: NDArray[Any]) -> int:
-        if self._is_multilabel:
-            return int(answers.shape[1])
-        n_classes = len(self.classes_)
-        return n_classes if n_classes > 2 else 1
+        is_valid = len(names) > 1 and all(type(name) in {int, str} for name in names)
+        n_out = len(names) if len(names) > 2 else 1
+        return n_out, "identity", "logits", names if is_valid else None
 
     def _predict_encoded(self, network: Network, rows: Any) -> Any:
         if not self._is_multilabel:
@@ -211,26 +206,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]  # scikit-l
             defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(p))
             return xp.astype(p > 0.5, defaults["integral"])
 
-    def predict(self, X: Any) -> Any:
-        """Return the class of each row; for multilabel targets, 0 or 1 per label.
-
-        Parameters
-        ----------
-        X : array, data frame or sparse matrix of shape (n, n_features)
-
-        Returns
-        -------
-        array of shape (n,) or (n, n_classes)
-            In the library and on the device of X; strings, which only NumPy supports, on the
-            host.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X is on another device than the network (other than the host), or of another
-            library, has a wrong shape, or is not finite.
-        """
-        found = self._predict_encoded(*self._validate_prediction(X))
+    def _decode(self, found: Any) -> Any:
         if self._is_multilabel:
             return found
         xp, classes = array_namespace(found), self.classes_

@@ -20,16 +20,15 @@ from xpnet.arrays.namespace import current_device, without_warnings
 from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.network import Network
 from xpnet.training.backward import Objective
-from xpnet.training.examples import Examples, batches
-from xpnet.training.loop import Trainer
+from xpnet.training.examples import Examples, all_finite, batches
 from xpnet.training.optimizers import SGD, Adam, Optimizer, State
+from xpnet.training.trainer import Trainer
 
 __all__ = ["FitLoop", "FitState"]
 
 _DEFAULT_BATCH_SIZE = 200
 # Lowest learning rate that "adaptive" still divides.
 _LOWEST_RATE = 1e-6
-_MIN_HELD_OUT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,13 @@ class FitLoop:
         random: np.random.RandomState,
         score: Callable[[Network, Examples], float],
     ) -> None:
-        self.trainer = Trainer(_Objective(network), _optimizer_of(mlp))
+        optimizer: Optimizer
+        if mlp.solver == "adam":
+            optimizer = Adam(mlp.beta_1, mlp.beta_2, mlp.epsilon, weight_decay=mlp.alpha)
+        else:
+            is_nesterov = mlp.nesterovs_momentum and mlp.momentum > 0.0
+            optimizer = SGD(mlp.momentum, is_nesterov, weight_decay=mlp.alpha)
+        self.trainer = Trainer(_Objective(network), optimizer)
         self._rate = float(mlp.learning_rate_init)
         self._mlp, self._examples, self._random, self._score = mlp, examples, random, score
         self._n_worse = 0
@@ -87,23 +92,24 @@ class FitLoop:
         if mlp.early_stopping:
             self._hold_out()
         self._best_parameters = self.trainer.parameters
-        self._batch_size = _batch_size(mlp.batch_size, len(self._order))
+        n, size = len(self._order), mlp.batch_size
+        if size != "auto" and int(size) > n:
+            msg = f"`batch_size` is above the number of training rows; got {size}: {n} is used"
+            warnings.warn(msg, stacklevel=4)
+        self._batch_size = min(_DEFAULT_BATCH_SIZE if size == "auto" else int(size), n)
 
     def _hold_out(self) -> None:
         """Hold out rows for early stopping, a like share of each class."""
-        mlp, examples = self._mlp, self._examples
-        is_stratified = self.trainer.objective.has_classes
+        examples, has_classes = self._examples, self.trainer.objective.has_classes
         self._order, others = train_test_split(
             self._order,
             random_state=self._random,
-            test_size=mlp.validation_fraction,
-            stratify=to_numpy(examples.answers) if is_stratified else None,
+            test_size=self._mlp.validation_fraction,
+            stratify=to_numpy(examples.answers) if has_classes else None,
         )
-        if len(others) < _MIN_HELD_OUT:
-            msg = (
-                f"`validation_fraction` must hold out at least {_MIN_HELD_OUT} rows; got"
-                f" {len(others)} of {examples.rows.shape[0]}"
-            )
+        if len(others) < 2:
+            n = examples.rows.shape[0]
+            msg = f"`validation_fraction` must hold out at least 2 rows; got {len(others)} of {n}"
             raise ValueError(msg)
         self._held_out = examples.take(others)
 
@@ -143,7 +149,7 @@ class FitLoop:
         if mlp.shuffle:
             self._order = shuffle(self._order, random_state=self._random)
         mlp.loss_ = self._run_batches() / len(self._order)
-        if not (isfinite(mlp.loss_) and self.trainer.is_finite()):
+        if not (isfinite(mlp.loss_) and all_finite(self.trainer.parameters)):
             msg = (
                 "training diverged: the loss or a weight is NaN or infinite. Scale the inputs, or"
                 f" lower `learning_rate_init`; got {mlp.learning_rate_init}"
@@ -220,19 +226,3 @@ class FitLoop:
     def _print(self, line: str) -> None:
         if self._mlp.verbose:
             sys.stdout.write(f"{line}\n")
-
-
-def _optimizer_of(mlp: Any) -> Optimizer:
-    if mlp.solver == "adam":
-        return Adam(mlp.beta_1, mlp.beta_2, mlp.epsilon, weight_decay=mlp.alpha)
-    is_nesterov = mlp.nesterovs_momentum and mlp.momentum > 0.0
-    return SGD(mlp.momentum, is_nesterov, weight_decay=mlp.alpha)
-
-
-def _batch_size(batch_size: int | str, n: int) -> int:
-    if batch_size == "auto":
-        return min(_DEFAULT_BATCH_SIZE, n)
-    if int(batch_size) > n:
-        msg = f"`batch_size` is above the number of training rows; got {batch_size}: {n} is used"
-        warnings.warn(msg, stacklevel=5)
-    return min(int(batch_size), n)

@@ -4,7 +4,6 @@ NumPy arrays, lists, data frames and sparse matrices are validated by scikit-lea
 libraries stay on their device, and need none of scikit-learn's array-API settings.
 """
 
-from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
@@ -23,6 +22,7 @@ from xpnet.arrays.namespace import (
     widest_floating,
 )
 from xpnet.arrays.transfer import to_numpy
+from xpnet.training.examples import all_finite
 
 __all__ = [
     "dense",
@@ -56,12 +56,10 @@ def on_host(x: Any) -> Any:
 
 def dense(rows: Any) -> Any:
     """Return a sparse matrix as an iterator of dense parts, and other rows unchanged."""
-    return _dense_parts(rows) if hasattr(rows, "toarray") else rows
-
-
-def _dense_parts(rows: Any) -> Iterator[NDArray[Any]]:
-    for start in range(0, rows.shape[0], _ROWS_AT_A_TIME):
-        yield rows[start : start + _ROWS_AT_A_TIME].toarray()
+    if not hasattr(rows, "toarray"):
+        return rows
+    starts = range(0, rows.shape[0], _ROWS_AT_A_TIME)
+    return (rows[start : start + _ROWS_AT_A_TIME].toarray() for start in starts)
 
 
 def validate_rows(estimator: Any, X: Any) -> Any:
@@ -120,12 +118,12 @@ def _validate_array(estimator: Any, X: Any, *, reset: bool) -> Any:
     if X.shape[1] != estimator.n_features_in_:
         msg = f"`X` must have {estimator.n_features_in_} features; got {X.shape[1]}"
         raise ValueError(msg)
-    with current_device(X):
-        if X.dtype not in (xp.float32, getattr(xp, "float64", None)):
+    if X.dtype not in (xp.float32, getattr(xp, "float64", None)):
+        with current_device(X):
             X = cast(X, widest_floating(X, xp), xp)
-        if not bool(to_numpy(xp.all(xp.isfinite(X)))):
-            msg = "`X` must be finite; got NaN or infinity"
-            raise ValueError(msg)
+    if not all_finite(X):
+        msg = "`X` must be finite; got NaN or infinity"
+        raise ValueError(msg)
     return X
 
 

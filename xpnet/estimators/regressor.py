@@ -1,6 +1,7 @@
 """Regressor for scikit-learn."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class _Loss:
 
 
 @dataclass(eq=False, repr=False)
-class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # scikit-learn has no types
+class MLPRegressor(RegressorMixin, BaseMLP, _Loss):
     """Drop-in replacement for scikit-learn's regressor on any array library and device.
 
     Parameters
@@ -71,21 +72,17 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # sci
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch. Arguments and errors are as for `fit`."""
-        return self._fit(X, y, sample_weight, resume=True, is_partial=True)
+        return self._fit(X, y, sample_weight, is_partial=True)
 
     def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
         del classes
-        if not is_first and self._n_units(y) != self.network_.n_out:
-            msg = f"`y` must have {self.network_.n_out} outputs, as before; got {self._n_units(y)}"
+        if not is_first and (n_out := prod(y.shape[1:])) != self.network_.n_out:
+            msg = f"`y` must have {self.network_.n_out} outputs, as before; got {n_out}"
             raise ValueError(msg)
         return y
 
-    def _output_layer(self, n_out: int) -> tuple[str, Output, Any]:
-        del n_out
-        return "identity", "values", None
-
-    def _n_units(self, answers: NDArray[Any]) -> int:
-        return 1 if answers.ndim == 1 else int(answers.shape[1])
+    def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
+        return prod(answers.shape[1:]), "identity", "values", None
 
     def _predict_encoded(self, network: Network, rows: Any) -> Any:
         values = predict(network, dense(rows), batch_size=self.predict_batch_size)
@@ -93,26 +90,6 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):  # type: ignore[misc]  # sci
             return values
         with current_device(values):
             return array_namespace(values).reshape(values, (-1,))
-
-    def predict(self, X: Any) -> Any:
-        """Return the values of each row.
-
-        Parameters
-        ----------
-        X : array, data frame or sparse matrix of shape (n, n_features)
-
-        Returns
-        -------
-        array of shape (n,) or (n, n_outputs)
-            In the library, device and dtype of X.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X is on another device than the network (other than the host), or of another
-            library, has a wrong shape, or is not finite.
-        """
-        return self._predict_encoded(*self._validate_prediction(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -19,12 +19,7 @@ _NAMES_PER_COLUMN = 16
 def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: float = 5.0) -> Any:
     """Return a figure of elementwise activations on [start, stop].
 
-    Raises
-    ------
-    ValueError
-        If a name is not an elementwise activation, or the interval is empty.
-    ModuleNotFoundError
-        If matplotlib is not installed.
+    Raise ValueError if a name is not an elementwise activation, or the interval is empty.
     """
     known = sorted(name for name, row in ACTIVATIONS.items() if row.is_elementwise)
     for name in names:

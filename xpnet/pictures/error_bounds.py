@@ -24,31 +24,14 @@ def draw_agreement(
 ) -> Any:
     """Return a figure of the largest difference of each stage, as a fraction of its bound.
 
-    The line at 1 is the bound: a larger difference is not explained by rounding, and the first one
-    of each computation is marked with a ring. The scale is logarithmic, with extra rows for other
-    values.
+    Stages are named in their order, such as "layer 1 sigmoid". `shares` maps each computation, such
+    as "gpu:0 (cupy)", to the fraction of each stage: 0 if the results are equal, infinite or NaN if
+    a result is, None if nothing has a bound. The line at 1 is the bound: a larger difference is not
+    explained by rounding, and the first one of each computation is marked with a ring. The scale is
+    logarithmic, with extra rows for other values.
 
-    Parameters
-    ----------
-    stages : sequence of str
-        Names of the stages in their order, such as "input" and "layer 1 sigmoid".
-    shares : mapping of str to sequence of float or None
-        Name of each computation, such as "gpu:0 (cupy)", and for each stage its largest difference
-        divided by the bound: 0 if the results are equal, infinite or NaN if a result is, None if
-        nothing has a bound.
-    title : str, optional
-        Title of the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ValueError
-        If there is no stage or no computation, the lengths differ, or a fraction is negative.
-    ModuleNotFoundError
-        If matplotlib is not installed.
+    Raise ValueError if there is no stage or no computation, the lengths differ, or a fraction is
+    negative.
     """
     _validate(stages, shares)
     names = [shorten_name(name, _LONGEST_NAME) for name in stages]
@@ -65,9 +48,8 @@ def draw_agreement(
         }
         shift = _SPREAD * ((i + 0.5) / len(shares) - 0.5)
         places = [stage + shift for stage in range(len(names))]
-        _draw_computation(
-            axes, shorten_name(name, _LONGEST_NAME), places, column, rows, style=style
-        )
+        label = shorten_name(name, _LONGEST_NAME)
+        _draw_computation(axes, places, column, rows, label=label, style=style)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)), names, parse_math=False)
     letter = 5.6 / 72  # inches, on average
@@ -153,15 +135,15 @@ def _tick(exponent: int) -> str:
 
 def _draw_computation(
     axes: Any,
-    name: str,
     places: Sequence[float],
     shares: Sequence[float | None],
     rows: Mapping[str, float],
     *,
+    label: str,
     style: Mapping[str, Any],
 ) -> None:
     heights = [math.log10(x) if _is_on_scale(x) else math.nan for x in shares]
-    axes.plot(places, heights, label=name, linewidth=1.4, zorder=4, **style)
+    axes.plot(places, heights, label=label, linewidth=1.4, zorder=4, **style)
     for place, share in zip(places, shares, strict=True):
         if not _is_on_scale(share):
             fill = "none" if share is None else "full"
@@ -170,8 +152,7 @@ def _draw_computation(
     exceeded = [i for i, x in enumerate(shares) if x is not None and not x <= 1.0]
     if not exceeded:
         return
-    first = exceeded[0]
-    share = shares[first]
+    first, share = exceeded[0], shares[exceeded[0]]
     height = heights[first] if _is_on_scale(share) else rows[_NOT_FINITE]
     ring = {"marker": "o", "markersize": 13, "fillstyle": "none", "color": _EXCEEDED, "zorder": 5}
     axes.plot([places[first]], [height], **ring)

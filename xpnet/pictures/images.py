@@ -1,5 +1,6 @@
 """Grid of images with their labels and predictions."""
 
+from itertools import chain
 from math import ceil, isqrt, sqrt
 from typing import Any
 
@@ -21,12 +22,9 @@ _LONGEST_LINE = 16
 
 
 def as_images(images: NDArray[Any], /) -> NDArray[Any]:
-    """Return images of shape (n, height, width), reshaping rows of pixels to squares.
+    """Return images of shape (n, height, width); raise ValueError if rows of pixels are no squares.
 
-    Raises
-    ------
-    ValueError
-        If the rows do not make square images.
+    Images of one channel may have the shape (n, 1, height, width) or (n, height, width, 1).
     """
     if images.ndim == 4 and 1 in (images.shape[1], images.shape[3]):
         images = images.squeeze(1 if images.shape[1] == 1 else 3)
@@ -42,22 +40,11 @@ def as_images(images: NDArray[Any], /) -> NDArray[Any]:
 def draw_images(
     images: NDArray[Any], labels: list[str] | None = None, predictions: list[str] | None = None
 ) -> Any:
-    """Return a figure of gray images, dark on light.
+    """Return a figure of gray images, dark on light; shapes and errors are as for `as_images`.
 
-    Parameters
-    ----------
-    images : array of shape (n, height, width) or (n, height * height)
-        At most `MOST_IMAGES`. Bytes are drawn from 0 (white) to 255 (black), other numbers from
-        the smallest to the largest.
-    labels, predictions : list of n str, optional
-        Written above each image, in red where they differ.
-
-    Raises
-    ------
-    ValueError
-        If the rows do not make square images, or there are too many.
-    ModuleNotFoundError
-        If matplotlib is not installed.
+    Bytes are drawn from 0 (white) to 255 (black), other numbers from the smallest to the largest.
+    Labels and predictions are written above each image, in red where they differ. More images than
+    `MOST_IMAGES` raise ValueError.
     """
     images = as_images(images)
     n_images, height, width = images.shape
@@ -69,9 +56,9 @@ def draw_images(
     labels = empty if labels is None else labels
     predictions = empty if predictions is None else predictions
     titles = [_title(*names) for _, *names in zip(images, labels, predictions, strict=True)]
-    lines = {line for title, _ in titles for line in title.split("\n")}
-    n_lines = max((1 + title.count("\n") for title, _ in titles), default=1)
-    cell_width = max([_SIDE, *map(_width_of, lines)]) + _GAP
+    lines = [title.split("\n") for title, _ in titles]
+    n_lines = max(map(len, lines), default=1)
+    cell_width = max([_SIDE, *map(_width_of, set(chain(*lines)))]) + _GAP
     cell_height = _SIDE * height / width + _LINE * n_lines + _GAP
     n_columns = max(ceil(sqrt(n_images)), 1)
     n_rows = max(ceil(n_images / n_columns), 1)
@@ -100,10 +87,8 @@ def _title(label: str, prediction: str) -> tuple[str, str]:
     label, prediction = (shorten_name(name, _LONGEST_NAME) for name in (label, prediction))
     if not label or not prediction or label == prediction:
         return label or prediction, "black"
-    title = f"{label}, predicted {prediction}"
-    if len(title) > _LONGEST_LINE:
-        title = f"{label},\npredicted {prediction}"
-    return title, "tab:red"
+    space = " " if len(f"{label}, predicted {prediction}") <= _LONGEST_LINE else "\n"
+    return f"{label},{space}predicted {prediction}", "tab:red"
 
 
 def _width_of(line: str) -> float:

@@ -10,29 +10,11 @@ __all__ = ["draw_learning"]
 
 
 def draw_learning(history: Sequence[Any], /, *, title: str = "") -> Any:
-    """Return a figure of loss and accuracy per epoch.
+    """Return a figure of loss and accuracy per epoch, under a title such as the network.
 
-    Training and held-out curves are drawn, and the epoch with the best held-out accuracy is
-    marked. A regression has no accuracy.
-
-    Parameters
-    ----------
-    history : sequence of Epoch
-        Epochs with ``number``, ``loss``, ``accuracy``, ``validation_loss`` and
-        ``validation_accuracy``.
-    title : str, optional
-        Title of the figure, such as the network.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ValueError
-        If there is no epoch.
-    ModuleNotFoundError
-        If matplotlib is not installed.
+    `history` holds at least one object with the attributes of `xpnet.Epoch`. Training and held-out
+    curves are drawn, and the epoch with the best held-out accuracy is marked. A regression has no
+    accuracy.
     """
     if not history:
         msg = "`history` must hold at least one epoch; got none"

@@ -23,31 +23,26 @@ def draw_throughput(
 ) -> Any:
     """Return a figure of images per second over the batch size, on logarithmic scales.
 
-    The fastest batch size is marked with its throughput, and with its speed-up over the smallest
-    batch size.
+    `best` and `median` are images per second for each batch size, in the best and in the median
+    round. The fastest batch size is marked with its throughput, and with its speed-up over the
+    smallest batch size. Title and subtitle name the network and the device, for example.
 
-    Parameters
-    ----------
-    batch_sizes : sequence of int
-        Batch sizes in ascending order.
-    best, median : sequence of float
-        Images per second for each batch size, in the best and in the median round.
-    title, subtitle : str, optional
-        Title of the figure, such as the network and the device.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ValueError
-        If there is no batch size, the lengths differ, the batch sizes are not positive and
-        ascending, or a speed is not positive and finite.
-    ModuleNotFoundError
-        If matplotlib is not installed.
+    Raise ValueError if there is no batch size, the lengths differ, the batch sizes are not positive
+    and ascending, or a speed is not positive and finite.
     """
-    _validate(batch_sizes, best, median)
+    if not batch_sizes or not len(batch_sizes) == len(best) == len(median):
+        msg = (
+            "`batch_sizes`, `best` and `median` must have the same length of at least 1; got"
+            f" {len(batch_sizes)}, {len(best)} and {len(median)}"
+        )
+        raise ValueError(msg)
+    if list(batch_sizes) != sorted({size for size in batch_sizes if size > 0}):
+        msg = f"`batch_sizes` must be positive and ascending; got {list(batch_sizes)}"
+        raise ValueError(msg)
+    for speed in (*best, *median):
+        if not 0.0 < speed < math.inf:
+            msg = f"`best` and `median` must be positive and finite; got {speed}"
+            raise ValueError(msg)
     figure = new_figure(7.2, 4.8, layout="constrained")
     axes = figure.subplots()
     axes.fill_between(batch_sizes, median, best, color=_LINE, alpha=0.2, linewidth=0)
@@ -70,22 +65,6 @@ def draw_throughput(
         parse_math=False,
     )
     return figure
-
-
-def _validate(batch_sizes: Sequence[int], best: Sequence[float], median: Sequence[float]) -> None:
-    if not batch_sizes or not len(batch_sizes) == len(best) == len(median):
-        msg = (
-            "`batch_sizes`, `best` and `median` must have the same length of at least 1; got"
-            f" {len(batch_sizes)}, {len(best)} and {len(median)}"
-        )
-        raise ValueError(msg)
-    if list(batch_sizes) != sorted({size for size in batch_sizes if size > 0}):
-        msg = f"`batch_sizes` must be positive and ascending; got {list(batch_sizes)}"
-        raise ValueError(msg)
-    for speed in (*best, *median):
-        if not 0.0 < speed < math.inf:
-            msg = f"`best` and `median` must be positive and finite; got {speed}"
-            raise ValueError(msg)
 
 
 def _draw_scales(axes: Any, batch_sizes: Sequence[int], speeds: Sequence[float]) -> None:

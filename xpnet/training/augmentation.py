@@ -1,7 +1,6 @@
 """Augmentation of training images: random shifts and distortions."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import isqrt, pi, prod
 from typing import Any
 
@@ -22,17 +21,10 @@ _ROWS_AT_A_TIME = 256
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random shift and distortion of images.
+    """Random shift and distortion of images of shape (height, width).
 
-    Attributes
-    ----------
-    shape : (height, width)
-    pixels : int
-        Maximum shift, both vertically and horizontally.
-    distortion : float
-        Strength of the distortion in pixels; see `distort`.
-    background : float
-        Value of the pixels beyond the edges.
+    `pixels` is the maximum shift, both vertically and horizontally, `distortion` the strength of
+    `distort` in pixels, and `background` the value of the pixels beyond the edges.
     """
 
     shape: tuple[int, int]
@@ -54,14 +46,14 @@ class Augmentation:
         random generator, so that the result does not depend on the number of threads.
         """
         keep_freed_memory()
-        made = np.empty_like(rows)
+        waves, made = Waves(self.shape), np.empty_like(rows)
         starts = range(0, len(rows), _ROWS_AT_A_TIME)
 
         def make(part: tuple[int, np.random.Generator]) -> None:
             start, own = part
             some = rows[start : start + _ROWS_AT_A_TIME]
             if self.distortion:
-                some = distort(some, self._waves, self.distortion, own, self.background)
+                some = distort(some, waves, self.distortion, own, self.background)
             if self.pixels:
                 some = shift(some, self.shape, self.pixels, own, self.background)
             made[start : start + _ROWS_AT_A_TIME] = some
@@ -71,19 +63,9 @@ class Augmentation:
             run_tasks(make, zip(starts, random.spawn(len(starts)), strict=True), n_threads)
         return made
 
-    @cached_property
-    def _waves(self) -> "Waves":
-        return Waves(self.shape)
-
 
 def image_shape(shape: tuple[int, ...], /) -> tuple[int, int]:
-    """Return the height and width of images (n, height, width), or (n, n_pixels) if square.
-
-    Raises
-    ------
-    ValueError
-        If the shape is neither of them.
-    """
+    """Return the height and width of images (n, height, width), or (n, n_pixels) if square."""
     if len(shape) == 3:
         return shape[1], shape[2]
     side = isqrt(prod(shape[1:]))
@@ -154,20 +136,9 @@ def distort(
     """Rotate, stretch, shear and bend each image at random.
 
     Shape, (n, height * width), and dtype are kept. Values between pixels are interpolated linearly
-    along both sides, and rounded for integer dtypes.
+    along both sides, and rounded for integer dtypes. `strength` is the standard deviation of the
+    amplitude of the longest waves, in pixels; pixels beyond the edges have the value `background`.
 
-    Parameters
-    ----------
-    rows : array of shape (n, height * width)
-    waves : Waves
-    strength : float
-        Standard deviation of the amplitude of the longest waves, in pixels.
-    random : numpy.random.Generator
-    background : float, default 0
-        Value of the pixels beyond the edges.
-
-    References
-    ----------
     P. Y. Simard, D. Steinkraus, J. C. Platt, "Best practices for convolutional neural networks
     applied to visual document analysis", ICDAR 2003, DOI 10.1109/ICDAR.2003.1227801.
     """

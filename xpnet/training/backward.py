@@ -14,39 +14,43 @@ from xpnet.networks.network import Network
 
 __all__ = ["Objective", "loss_and_gradient"]
 
-_LOSS_OF_ACTIVATION = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}
+# Default loss by the output of a network or, for probabilities, by its last activation.
+_DEFAULT_LOSS = {
+    "values": "mean_squared_error",
+    "logits": "cross_entropy",
+    "softmax": "cross_entropy",
+    "sigmoid": "binary_cross_entropy",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
     """Loss function of a network, to be minimized.
 
-    Parameters
-    ----------
-    network : Network
-    loss : str, optional
-        "cross_entropy" for two or more classes with one unit each; "binary_cross_entropy" for a
-        single unit, or for several units with independent yes/no targets; "mean_squared_error"
-        for a regression. The default depends on ``network.output``.
-
-    Raises
-    ------
-    ValueError
-        If the loss is unknown or does not fit the network, or if an activation has no derivative.
+    `loss` is "cross_entropy" for two or more classes with one unit each; "binary_cross_entropy" for
+    a single unit, or for several units with independent yes/no targets; "mean_squared_error" for a
+    regression. The default depends on ``network.output``. Raise ValueError if the loss is unknown
+    or does not fit the network, or if an activation has no derivative.
     """
 
     network: Network
     loss: str | None = None
 
     def __post_init__(self) -> None:
-        default = self._default_loss()
+        network, kind = self.network, str(self.network.output)
+        if kind == "probabilities":
+            kind = network.layers[-1].activation
+        if kind not in _DEFAULT_LOSS:
+            msg = "`network` must end in softmax or sigmoid to be trained on probabilities;"
+            msg += f" got {kind}"
+            raise ValueError(msg)
+        is_single_logit = kind == "logits" and network.n_out == 1
+        default = "binary_cross_entropy" if is_single_logit else _DEFAULT_LOSS[kind]
         loss = default if self.loss is None else self.loss
         if loss not in LOSSES:
             msg = f"`loss` must be one of {', '.join(LOSSES)}; got {loss!r}"
             raise ValueError(msg)
-        network, allowed = self.network, {default}
-        if network.output == "logits":
-            allowed.add("binary_cross_entropy")
+        allowed = {default, "binary_cross_entropy"} if kind == "logits" else {default}
         if loss == "cross_entropy" and network.n_out == 1 and loss in allowed:
             msg = "`network` must have two or more units to be trained with a softmax; got 1"
             raise ValueError(msg)
@@ -61,20 +65,6 @@ class Objective:
             if not (row := ACTIVATIONS[layer.activation]).is_learnable:
                 msg = f"activation {row.name!r} cannot be trained: it has no derivative"
                 raise ValueError(msg)
-
-    def _default_loss(self) -> str:
-        network, activation = self.network, self.network.layers[-1].activation
-        if network.output == "values":
-            return "mean_squared_error"
-        if network.output == "logits":
-            return "binary_cross_entropy" if network.n_out == 1 else "cross_entropy"
-        if activation not in _LOSS_OF_ACTIVATION:
-            msg = (
-                "`network` must end in softmax or sigmoid to be trained on probabilities;"
-                f" got {activation}"
-            )
-            raise ValueError(msg)
-        return _LOSS_OF_ACTIVATION[activation]
 
     @cached_property
     def has_classes(self) -> bool:
@@ -140,24 +130,10 @@ def loss_and_gradient(
 ) -> tuple[Any, Any]:
     """Return the mean loss of a batch and its gradient with respect to all parameters.
 
-    Parameters
-    ----------
-    objective : Objective
-    parameters : sequence of (weight, bias)
-        Parameters of each layer; those of the objective's network are not used.
-    rows : array of shape (n, n_in)
-    targets : array of shape (n, n_out)
-        Result of `Objective.targets`.
-    xp : namespace
-    weights : array of shape (n, 1), optional
-        Weights of the rows; see `Objective.mean_loss`.
-
-    Returns
-    -------
-    loss : array, 0-dimensional
-        On the device; reading its value synchronizes.
-    gradient : array of shape (n_parameters,)
-        In the order of `xpnet.training.parameters.flatten_parameters`.
+    `parameters` are the weight and bias of each layer, used instead of those of the network.
+    `targets` are the result of `Objective.targets`; `weights` are as for `Objective.mean_loss`. The
+    loss is 0-dimensional, on the device: reading its value synchronizes. The gradient has the shape
+    (n_parameters,), in the order of `flatten_parameters`.
     """
     network = objective.scored
     stages = list(layer_results(network, rows, xp, parameters))

@@ -1,6 +1,5 @@
 """Checkpoints of a training run, from which it continues to the same bits."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -56,14 +55,10 @@ class Checkpoint:
 
 @contextmanager
 def locked(path: str | os.PathLike[str] | None, *, resume: Resume) -> Iterator[None]:
-    """Lock the checkpoint file, if there is one, against other training runs.
+    """Lock the checkpoint file, unless `path` is None, against other training runs.
 
-    Raises
-    ------
-    FileExistsError
-        If the file exists and `resume` is false.
-    OSError
-        As for `check_target` and `exclusive`.
+    Raise FileExistsError if the file exists and `resume` is false, and other OSErrors as
+    `check_target` and `exclusive` do.
     """
     if path is None:
         yield
@@ -86,12 +81,7 @@ class CheckpointFile:
         """Replace the file, unless it holds this epoch or, without `always`, is too recent.
 
         The file is replaced atomically: it holds a complete checkpoint even if the process is
-        killed.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written. The previous checkpoint is kept.
+        killed. Raise OSError if it cannot be written; the previous checkpoint is kept.
         """
         is_early = not always and perf_counter() - self._written < _SECONDS_BETWEEN
         if is_early or len(checkpoint.history) == self._n_epochs:
@@ -112,12 +102,10 @@ class CheckpointFile:
         self._written, self._n_epochs = perf_counter(), len(checkpoint.history)
 
     def read(self) -> Checkpoint | None:
-        """Return the checkpoint, or None if there is no file.
+        """Return the checkpoint, or None without a file.
 
-        Raises
-        ------
-        WeightsError
-            If the file is damaged, not a checkpoint, or one of another training run or version.
+        Raise WeightsError if the file is damaged, not a checkpoint, or one of another training run
+        or version.
         """
         if not self._path.exists():
             return None
@@ -163,12 +151,10 @@ class CheckpointFile:
 
 def _checksum(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """Return the SHA-256 of facts and of arrays with their names, dtypes and shapes."""
-    names = sorted(arrays)
-    kinds = [(name, arrays[name].dtype.str, arrays[name].shape) for name in names]
-    digest = hashlib.sha256(json.dumps([facts, kinds], sort_keys=True).encode())
-    for name in names:
-        digest.update(np.ascontiguousarray(arrays[name]).data)
-    return digest.hexdigest()
+    named = sorted(arrays.items())
+    kinds = [(name, x.dtype.str, x.shape) for name, x in named]
+    head = json.dumps([facts, kinds], sort_keys=True).encode()
+    return sha256([head, *(np.ascontiguousarray(x).data for _, x in named)])
 
 
 def fingerprint(
@@ -182,14 +168,13 @@ def fingerprint(
             host = np.ascontiguousarray(to_numpy(x))
             yield f"{host.dtype.str} {host.shape}".encode()
             yield host.data
-        yield repr(sorted((name, _text(x)) for name, x in options.items())).encode()
+        yield repr(sorted((name, _as_text(x)) for name, x in options.items())).encode()
 
     return sha256(parts())
 
 
-def _text(option: Any) -> str:
-    """Return an option as text that is the same in another process."""
-    text = repr(option)
-    if f"at {id(option):#x}" in text:  # Python's own: it tells where the object lies in memory
-        text = f"{type(option).__qualname__} {sorted(vars(option).items())}"
-    return text
+def _as_text(option: Any) -> str:
+    """Return an option as a string that is the same in another process."""
+    if f"at {id(option):#x}" in repr(option):  # Python's default, which holds the memory address
+        return f"{type(option).__qualname__} {sorted(vars(option).items())}"
+    return repr(option)

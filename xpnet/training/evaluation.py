@@ -12,7 +12,7 @@ from xpnet.inference.predict import class_ids
 from xpnet.inference.runner import run
 from xpnet.training.backward import Objective
 from xpnet.training.examples import Examples, weight_column
-from xpnet.training.parameters import with_parameters
+from xpnet.training.trainer import with_parameters
 
 __all__ = ["loss_and_accuracy"]
 

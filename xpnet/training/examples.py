@@ -1,6 +1,6 @@
 """Training examples as rows, and their division into mini-batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,12 +20,12 @@ from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 from xpnet.inference.batches import TransferPolicy, as_rows, check_transfer, on_network_device
 from xpnet.inference.class_labels import as_class_ids, stay_together
 from xpnet.networks.execution import preprocessed
-from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 
 __all__ = [
     "Batch",
     "Examples",
+    "all_finite",
     "as_examples",
     "as_sample_weight",
     "batches",
@@ -41,13 +41,9 @@ _ROWS_AT_A_TIME = 4096
 class Examples(NamedTuple):
     """Rows, their answers and their weights.
 
-    Attributes
-    ----------
-    rows : array or sparse matrix of shape (n, n_in)
-    answers : array of shape (n,) or (n, n_out)
-        Class ids or values. Like the rows, on the network's device or on the host.
-    weights : array of shape (n,), optional
-        Weight of each row in the loss, in float64 on the host.
+    Rows, an array or sparse matrix of shape (n, n_in), and answers, class ids of shape (n,) or
+    values of shape (n, n_out), are on the network's device or on the host. Weights of the rows in
+    the loss, of shape (n,), are on the host.
     """
 
     rows: Any
@@ -134,7 +130,7 @@ def _values(labels: Any, objective: Objective) -> Any:
     with current_device(values):
         if values.ndim == 1 and objective.network.n_out == 1:
             values = xp.reshape(values, (-1, 1))
-        if not bool(to_numpy(xp.all(xp.isfinite(values)))):
+        if not all_finite(values):
             msg = "`labels` must be finite; got NaN or infinity"
             raise ValueError(msg)
         if objective.loss == "binary_cross_entropy" and bool(
@@ -159,8 +155,8 @@ def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
         raise TypeError(msg)
     weights = np.asarray(to_numpy(given), np.float64)
     if weights.shape != (n,):
-        msg = f"`sample_weight` must have the shape ({n},), one weight per image;"
-        msg += f" got {weights.shape}"
+        found = weights.shape
+        msg = f"`sample_weight` must have the shape ({n},), one weight per image; got {found}"
         raise ValueError(msg)
     is_wrong = ~np.isfinite(weights) | (weights < 0.0)
     if is_wrong.any():
@@ -181,14 +177,18 @@ def weight_column(weights: NDArray[np.float64], outputs: Any) -> Any:
     return move(weights[:, None].astype(width), xp, device_of(outputs))
 
 
+def all_finite(x: Any) -> bool:
+    """Return whether an array holds neither NaN nor infinity."""
+    with current_device(x):
+        xp = array_namespace(x)
+        return bool(to_numpy(xp.all(xp.isfinite(x))))
+
+
 def check_finite(rows: Any) -> None:
     """Raise ValueError if rows hold NaN or infinity."""
-    xp = array_namespace(rows)
-    if xp.isdtype(rows.dtype, "real floating"):
-        with current_device(rows):
-            if not bool(to_numpy(xp.all(xp.isfinite(rows)))):
-                msg = "`images` must be finite numbers; got NaN or infinity"
-                raise ValueError(msg)
+    if array_namespace(rows).isdtype(rows.dtype, "real floating") and not all_finite(rows):
+        msg = "`images` must be finite numbers; got NaN or infinity"
+        raise ValueError(msg)
 
 
 def split(n: int, validation: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -204,12 +204,11 @@ def batches(
     objective: Objective,
     batch_size: int,
     *,
-    augmentation: Augmentation | None = None,
-    random: np.random.Generator | None = None,
+    augment: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
 ) -> Iterator[Batch]:
     """Yield the examples in this order as batches on the network's device.
 
-    With `augmentation` and `random`, the rows are augmented.
+    `augment` is applied to rows on the host, a few thousand at a time.
     """
     network = objective.network
     n_at_a_time = max(_ROWS_AT_A_TIME // batch_size, 1) * batch_size
@@ -217,8 +216,8 @@ def batches(
         rows, answers, weights = examples.take(order[start : start + n_at_a_time])
         if hasattr(rows, "toarray"):
             rows = rows.toarray()
-        if augmentation is not None and random is not None:
-            rows = augmentation(rows, random)
+        if augment is not None:
+            rows = augment(rows)
         rows, answers = (on_network_device(network, x) for x in (rows, answers))
         with current_device(rows):
             targets = objective.targets(answers, network.dtype, array_namespace(rows))

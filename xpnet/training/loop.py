@@ -1,4 +1,4 @@
-"""Training loop: batch, gradient, update, evaluation, checkpoint."""
+"""Training loop over epochs: batches, evaluation, checkpoints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,105 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import (
-    array_namespace,
-    cast,
-    current_device,
-    device_of,
-    without_warnings,
-)
-from xpnet.arrays.transfer import move, to_numpy, without_graph
+from xpnet.arrays.namespace import array_namespace, current_device, device_of, without_warnings
+from xpnet.arrays.transfer import move, to_numpy
 from xpnet.arrays.transfer_counts import Transfers
-from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation
-from xpnet.training.backward import Objective, loss_and_gradient
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
 from xpnet.training.evaluation import loss_and_accuracy
-from xpnet.training.examples import Batch, Examples, batches, check_finite
-from xpnet.training.optimizers import Optimizer, State
-from xpnet.training.parameters import (
-    flatten_parameters,
-    unflatten_parameters,
-    weight_mask,
-    with_parameters,
-)
+from xpnet.training.examples import Examples, all_finite, batches, check_finite
+from xpnet.training.optimizers import State
 from xpnet.training.run import Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
+from xpnet.training.trainer import Trainer
 
-__all__ = ["Loop", "Trainer", "TrainingOptions"]
+__all__ = ["Loop", "TrainingOptions"]
 
 # Training accuracy is measured on this number of examples at most.
 _N_MEASURED = 2000
 
 
-class Trainer:
-    """A network in training: its parameters, and the state of the optimizer.
-
-    The objective's network provides the initial parameters. A step creates new arrays and never
-    writes into old ones.
-
-    Attributes
-    ----------
-    parameters : array of shape (n_parameters,)
-        On the network's device.
-    is_weight : array of shape (n_parameters,)
-        1 for weights, 0 for biases.
-    state : xpnet.training.optimizers.State
-    """
-
-    def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
-        self.objective, self._optimizer = objective, optimizer
-        network = objective.network
-        self._xp = array_namespace(network.layers[0].weight)
-        with current_device(network.layers[0].weight):
-            self.parameters = flatten_parameters(network)
-            self.state = optimizer.start(self.parameters)
-            self.is_weight = weight_mask(network, self.parameters, self._xp)
-
-    def step(self, batch: Batch, rate: float, *, decay: float = 1.0) -> Any:
-        """Update the parameters by the gradient of a batch; return its mean loss before.
-
-        The loss stays on the device: reading it here would wait for each batch. `rate` is the
-        learning rate, `decay` a factor of the optimizer's weight decay.
-        """
-        xp, network = self._xp, self.objective.network
-        # Overflow is reported once per epoch, by `is_finite`.
-        with current_device(self.parameters), without_warnings():
-            loss, gradient = loss_and_gradient(
-                self.objective,
-                unflatten_parameters(network, self.parameters, xp),
-                batch.rows,
-                batch.targets,
-                xp,
-                weights=batch.weights,
-            )
-            loss, gradient = without_graph(loss), without_graph(gradient)
-            gradient = cast(gradient, self.parameters.dtype, xp)
-            decayed = self.is_weight if decay == 1.0 else decay * self.is_weight
-            self.state, update = self._optimizer.step(
-                self.state, gradient, self.parameters, rate=rate, decayed=decayed
-            )
-            self.parameters = self.parameters + update
-        return loss
-
-    def is_finite(self) -> bool:
-        """Return whether all parameters are finite."""
-        with current_device(self.parameters):
-            return bool(to_numpy(self._xp.all(self._xp.isfinite(self.parameters))))
-
-    def network(self, parameters: Any | None = None) -> Network:
-        """Return the network with its current parameters, or with the given ones."""
-        parameters = self.parameters if parameters is None else parameters
-        with current_device(parameters):
-            return with_parameters(self.objective.network, parameters, self._xp)
-
-
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Options of the training loop, as for `xpnet.train`.
-
-    All are part of the fingerprint of a checkpoint.
-    """
+    """Options of the training loop, as for `xpnet.train`; all are part of a fingerprint."""
 
     epochs: int
     batch_size: int
@@ -120,7 +42,7 @@ class TrainingOptions:
 
 
 class Loop:
-    """Training loop over epochs.
+    """Training loop over epochs, of ``n_steps`` batches in all.
 
     `kept` holds the indices of the training examples. `held_out` may be empty; else it decides
     which epoch is the best. `transfers` counts the copies, for the result.
@@ -138,12 +60,13 @@ class Loop:
     ) -> None:
         self._trainer, self._options, self._transfers = trainer, options, transfers
         self._examples, self._kept, self._held_out = examples, kept, held_out
+        self.n_steps = options.epochs * -(-len(kept) // options.batch_size)
         self._measured = examples.take(kept[:_N_MEASURED])
         weights = examples.weights
         self._total_weight = float(len(kept) if weights is None else weights[kept].sum())
         # State at the end of the last epoch, replaced by a single assignment: an interrupt leaves
         # either the old epoch or the new one.
-        self._end: Checkpoint | None = None
+        self._end = Checkpoint({}, n_steps=0, history=(), best=0)
         self._file: CheckpointFile | None = None
         self._start = perf_counter()
 
@@ -166,12 +89,12 @@ class Loop:
     @property
     def history(self) -> tuple[Epoch, ...]:
         """The completed epochs."""
-        return () if self._end is None else self._end.history
+        return self._end.history
 
     @property
     def best(self) -> Epoch | None:
         """The best of the completed epochs."""
-        return None if self._end is None else self._end.history[self._end.best - 1]
+        return self.history[self._end.best - 1] if self.history else None
 
     def run(
         self, on_epoch: Callable[[Epoch], None] | None, progress: Callable[[int], None] | None
@@ -179,7 +102,7 @@ class Loop:
         """Train until all epochs are done or patience is exhausted."""
         options = self._options
         try:
-            while self._end is None or not self._end.is_final(options.epochs, options.patience):
+            while not self._end.is_final(options.epochs, options.patience):
                 with without_warnings():  # the end of the epoch reports overflow
                     loss, rate = self.run_batches(progress)
                 self.end_epoch(loss, rate)
@@ -193,20 +116,15 @@ class Loop:
     def run_batches(self, progress: Callable[[int], None] | None) -> tuple[float, float]:
         """Train on each batch of an epoch; return the mean loss and the last learning rate."""
         options, trainer = self._options, self._trainer
-        n_steps = options.epochs * -(-len(self._kept) // options.batch_size)
         random = np.random.default_rng([options.seed, len(self.history) + 1])
         order = random.permutation(self._kept)
         total: Any = 0.0
         rate = 0.0
+        augment = partial(options.augmentation, random=random) if options.augmentation else None
         for batch in batches(
-            self._examples,
-            order,
-            trainer.objective,
-            options.batch_size,
-            augmentation=options.augmentation,
-            random=random,
+            self._examples, order, trainer.objective, options.batch_size, augment=augment
         ):
-            rate = float(options.rate * options.schedule(trainer.state.n_steps, n_steps))
+            rate = float(options.rate * options.schedule(trainer.state.n_steps, self.n_steps))
             loss = trainer.step(batch, rate)
             with current_device(loss):
                 total = total + loss * batch.total_weight
@@ -217,15 +135,11 @@ class Loop:
     def end_epoch(self, loss: float, rate: float) -> None:
         """Evaluate the network, and add the epoch to the history.
 
-        Raises
-        ------
-        RunawayError
-            If the loss or a parameter is NaN or infinite.
-        ValueError
-            If the reason is NaN or infinity among the training images.
+        Raise RunawayError if the loss or a parameter is NaN or infinite, ValueError if the reason
+        is NaN or infinity among the training images.
         """
         trainer, number = self._trainer, len(self.history) + 1
-        if not (isfinite(loss) and trainer.is_finite()):
+        if not (isfinite(loss) and all_finite(trainer.parameters)):
             check_finite(self._examples.rows)
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
             msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
@@ -236,7 +150,7 @@ class Loop:
         accuracy = score(self._measured)[1]
         seconds = perf_counter() - self._start
         epoch = Epoch(number, loss, accuracy, validation[0], validation[1], rate, seconds)
-        if self._end is None or not has_held_out or epoch.is_better_than(self.best):
+        if not has_held_out or epoch.is_better_than(self.best):
             best, best_parameters = number, trainer.parameters
         else:
             best, best_parameters = self._end.best, self._end.arrays["best"]
@@ -245,12 +159,12 @@ class Loop:
         self._end = Checkpoint(arrays, trainer.state.n_steps, (*self.history, epoch), best)
 
     def _save(self, *, always: bool = False) -> None:
-        if self._file is not None and self._end is not None:
+        if self._file is not None:
             self._file.write(self._end, always=always)
 
     def result(self) -> Run:
         """Return the result so far: the initial network if no epoch is completed."""
         network = self._trainer.objective.network
-        if self._end is not None:
+        if self.history:
             network = self._trainer.network(self._end.arrays["best"])
         return Run(network, self.history, self.best, self._transfers)

@@ -20,13 +20,7 @@ class State(NamedTuple):
 
 
 class Optimizer(Protocol):
-    """Interface of an optimizer for `xpnet.train`.
-
-    Attributes
-    ----------
-    usual_rate : float
-        Default learning rate.
-    """
+    """Interface of an optimizer for `xpnet.train`; ``usual_rate`` is its default learning rate."""
 
     usual_rate: ClassVar[float]
 
@@ -39,14 +33,8 @@ class Optimizer(Protocol):
     ) -> tuple[State, Any]:
         """Return the state after a step, and the update to add to the parameters.
 
-        Parameters
-        ----------
-        state : State
-        gradient, parameters : array of shape (n,)
-        rate : float
-            Learning rate.
-        decayed : float or array of shape (n,), default 1
-            Factor of the weight decay: 1 for weights, 0 for biases.
+        Gradient and parameters have the shape (n,). `decayed`, a number or an array of this shape,
+        is a factor of the weight decay: 1 for weights, 0 for biases.
         """
 
 
@@ -225,13 +213,13 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
 
 def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """Return the optimizer of this name, or the given one; raise an error for anything else."""
-    if not isinstance(optimizer, str):
-        if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
-            msg = f"`optimizer` must be a name, or an optimizer such as Adam(); got {optimizer!r}"
-            raise TypeError(msg)
-        return optimizer
-    if optimizer not in OPTIMIZERS:
-        names = ", ".join(OPTIMIZERS)
-        msg = f"`optimizer` must be one of {names}, or an Optimizer; got {optimizer!r}"
-        raise ValueError(msg)
-    return OPTIMIZERS[optimizer]
+    if isinstance(optimizer, str):
+        if optimizer not in OPTIMIZERS:
+            names = ", ".join(OPTIMIZERS)
+            msg = f"`optimizer` must be one of {names}, or an Optimizer; got {optimizer!r}"
+            raise ValueError(msg)
+        return OPTIMIZERS[optimizer]
+    if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
+        msg = f"`optimizer` must be a name, or an optimizer such as Adam(); got {optimizer!r}"
+        raise TypeError(msg)
+    return optimizer

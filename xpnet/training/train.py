@@ -14,10 +14,11 @@ from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import CheckpointFile, Resume, fingerprint, locked
 from xpnet.training.examples import as_examples, as_sample_weight, check_finite, split
-from xpnet.training.loop import Loop, Trainer, TrainingOptions
+from xpnet.training.loop import Loop, TrainingOptions
 from xpnet.training.optimizers import Optimizer, as_optimizer
 from xpnet.training.run import Epoch, Run
 from xpnet.training.schedules import Schedule, as_schedule
+from xpnet.training.trainer import Trainer
 
 __all__ = ["train"]
 
@@ -144,13 +145,8 @@ def train(
     objective = Objective(network, loss)
     optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
-    for name, number, least in (
-        ("epochs", epochs, 1),
-        ("patience", patience, 1),
-        ("augment", augment, 0),
-        ("seed", seed, 0),
-    ):
-        _check_integer(name, number, least)
+    _check_integers(1, epochs=epochs, patience=patience)
+    _check_integers(0, augment=augment, seed=seed)
     _check_numbers(rate, validation, distort)
     check_transfers(transfers)
     batch_size = check_batch_size(network, batch_size)
@@ -184,7 +180,7 @@ def train(
         trainer = Trainer(objective, optimizer)
         loop = Loop(trainer, examples, kept, held_out, options=options, transfers=counted)
         if checkpoint is not None:
-            n_steps = epochs * -(-len(kept) // batch_size)
+            n_steps = loop.n_steps
             facts = {
                 **vars(options),
                 "loss": objective.loss,
@@ -199,16 +195,17 @@ def train(
         return loop.run(on_epoch, progress)
 
 
-def _check_integer(name: str, number: int | None, least: int) -> None:
+def _check_integers(least: int, /, **options: int | None) -> None:
     """Raise TypeError if an option is not an integer or None, ValueError if it is too small."""
-    if number is None:
-        return
-    if isinstance(number, bool) or not hasattr(number, "__index__"):
-        msg = f"`{name}` must be an integer; got {number!r}"
-        raise TypeError(msg)
-    if number < least:
-        msg = f"`{name}` must be at least {least}; got {number}"
-        raise ValueError(msg)
+    for name, number in options.items():
+        if number is None:
+            continue
+        if isinstance(number, bool) or not hasattr(number, "__index__"):
+            msg = f"`{name}` must be an integer; got {number!r}"
+            raise TypeError(msg)
+        if number < least:
+            msg = f"`{name}` must be at least {least}; got {number}"
+            raise ValueError(msg)
 
 
 def _check_numbers(

@@ -116,7 +116,7 @@ class Steps:
         from harness.workload import digits, untrained
         from xpnet.training.backward import Objective
         from xpnet.training.examples import Examples
-        from xpnet.training.loop import Trainer
+        from xpnet.training.trainer import Trainer
 
         del threads
         self._examples = Examples(*digits(n_rows))

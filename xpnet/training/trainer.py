@@ -1,0 +1,115 @@
+"""Parameters of a network as one vector, and their updates by an optimizer.
+
+The vector holds the weight and the bias of the first layer, then those of the second, and so on.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from xpnet.arrays.namespace import (
+    array_namespace,
+    cast,
+    current_device,
+    device_of,
+    limits_of,
+    without_warnings,
+)
+from xpnet.arrays.transfer import without_graph
+from xpnet.networks.network import Network
+from xpnet.training.backward import Objective, loss_and_gradient
+from xpnet.training.examples import Batch
+from xpnet.training.optimizers import Optimizer
+
+__all__ = [
+    "Trainer",
+    "flatten_parameters",
+    "unflatten_parameters",
+    "weight_mask",
+    "with_parameters",
+]
+
+
+def flatten_parameters(network: Network) -> Any:
+    """Return the parameters of a network as one new vector, detached from any torch graph.
+
+    Parameters of less than 32 bits are returned in float32, so that small updates add up.
+    """
+    xp = array_namespace(network.layers[0].weight)
+    parameters = [p for layer in network.layers for p in (layer.weight, layer.bias)]
+    vector = xp.concat([xp.reshape(without_graph(p), (-1,)) for p in parameters])
+    return vector if limits_of(vector.dtype, xp).bits >= 32 else xp.astype(vector, xp.float32)
+
+
+def unflatten_parameters(network: Network, vector: Any, xp: Any) -> list[tuple[Any, Any]]:
+    """Return the weight and the bias of each layer, in the dtype of the network."""
+    vector = cast(vector, network.dtype, xp)
+    pairs, start = [], 0
+    for layer in network.layers:
+        shape = (n_in, n_out) = layer.n_in, layer.n_out
+        middle, end = start + n_in * n_out, start + (n_in + 1) * n_out
+        pairs.append((xp.reshape(vector[start:middle], shape), vector[middle:end]))
+        start = end
+    return pairs
+
+
+def with_parameters(network: Network, vector: Any, xp: Any) -> Network:
+    """Return a copy of the network that has the parameters of the vector."""
+    pairs = zip(network.layers, unflatten_parameters(network, vector, xp), strict=True)
+    layers = tuple(replace(layer, weight=weight, bias=bias) for layer, (weight, bias) in pairs)
+    return replace(network, layers=layers)
+
+
+def weight_mask(network: Network, vector: Any, xp: Any) -> Any:
+    """Return a vector of 1 at each weight and 0 at each bias, in the dtype of `vector`."""
+    parts = [
+        xp.full((n,), value, dtype=vector.dtype, device=device_of(vector))
+        for layer in network.layers
+        for n, value in ((layer.n_in * layer.n_out, 1.0), (layer.n_out, 0.0))
+    ]
+    return xp.concat(parts)
+
+
+class Trainer:
+    """A network in training: its parameters, and the state of the optimizer.
+
+    The objective's network provides the initial parameters. A step creates new arrays and never
+    writes into old ones. `parameters` and `is_weight`, 1 for weights and 0 for biases, are vectors
+    on the network's device.
+    """
+
+    def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
+        self.objective, self._optimizer = objective, optimizer
+        network = objective.network
+        self._xp = array_namespace(network.layers[0].weight)
+        with current_device(network.layers[0].weight):
+            self.parameters = flatten_parameters(network)
+            self.state = optimizer.start(self.parameters)
+            self.is_weight = weight_mask(network, self.parameters, self._xp)
+
+    def step(self, batch: Batch, rate: float, *, decay: float = 1.0) -> Any:
+        """Update the parameters by the gradient of a batch; return its mean loss before.
+
+        The loss stays on the device: reading it here would wait for each batch. `rate` is the
+        learning rate, `decay` a factor of the optimizer's weight decay.
+        """
+        xp, network = self._xp, self.objective.network
+        # The caller checks once per epoch that the parameters are finite.
+        with current_device(self.parameters), without_warnings():
+            pairs = unflatten_parameters(network, self.parameters, xp)
+            loss, gradient = loss_and_gradient(
+                self.objective, pairs, batch.rows, batch.targets, xp, weights=batch.weights
+            )
+            loss, gradient = without_graph(loss), without_graph(gradient)
+            gradient = cast(gradient, self.parameters.dtype, xp)
+            decayed = self.is_weight if decay == 1.0 else decay * self.is_weight
+            self.state, update = self._optimizer.step(
+                self.state, gradient, self.parameters, rate=rate, decayed=decayed
+            )
+            self.parameters = self.parameters + update
+        return loss
+
+    def network(self, parameters: Any | None = None) -> Network:
+        """Return the network with its current parameters, or with the given ones."""
+        parameters = self.parameters if parameters is None else parameters
+        with current_device(parameters):
+            return with_parameters(self.objective.network, parameters, self._xp)
