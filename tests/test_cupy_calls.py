@@ -39,7 +39,7 @@ def recorder(monkeypatch):
     monkeypatch.setattr("xpnet.arrays.namespace.np", recorder)
     # For NumPy these two take the array's own methods.
     monkeypatch.setattr(
-        "xpnet.networks.execution.cast", lambda x, dtype, xp: xp.astype(x, dtype, copy=False)
+        "xpnet.networks.preprocessing.cast", lambda x, dtype, xp: xp.astype(x, dtype, copy=False)
     )
     monkeypatch.setattr("xpnet.inference.predict.largest", lambda x, xp: xp.argmax(x, axis=-1))
     return recorder

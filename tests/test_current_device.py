@@ -19,7 +19,7 @@ ROOMS = (
     "inference.class_labels",
     "inference.runner",
     "networks.prepared",
-    "networks.execution",
+    "networks.network",
     "networks.preprocessing",
     "networks.whitening",
     "networks.column_statistics",

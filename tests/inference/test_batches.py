@@ -45,7 +45,7 @@ def test_no_array_is_rejected():
 )
 def test_options_that_are_rejected(name, value, error, message):
     with pytest.raises(error, match=f"^`{name}` must be {message}$"):
-        BatchOptions(**{name: value})
+        BatchOptions(**{name: value}).checked()
 
 
 @pytest.mark.parametrize("call", [xpnet.predict, xpnet.predict_proba, xpnet.evaluate])

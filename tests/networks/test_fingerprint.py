@@ -47,6 +47,13 @@ def test_the_facts_of_a_network():
     assert facts["sha256"] == "48e338bae30f511bdc7939ed308bb96ded34da6b4d73513a58479b6b0039facf"
 
 
+def test_the_facts_of_an_input():
+    found = input_fingerprint(np.zeros((2, 3), dtype=np.uint8))
+    digest = found.pop("sha256")
+    assert found == {"number of rows": "2", "shape": "2 x 3", "dtype": "uint8"}
+    assert digest.startswith("ac584bb99f05")
+
+
 def test_bfloat16_has_its_own_name():
     torch = pytest.importorskip("torch")
     weight, bias = (torch.asarray(x, dtype=torch.bfloat16) for x in (WEIGHT, BIAS))

@@ -1,14 +1,16 @@
 """Networks and the forward pass on every backend."""
 
 import dataclasses
+import typing
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import xpnet
-from xpnet.networks.execution import Stage, layer_results
+from xpnet.networks.execution import layer_results
 from xpnet.networks.preprocessing import arrays_of
+from xpnet.networks.stages import Stage
 
 BOOK = {
     "W1": [[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]],
@@ -145,6 +147,10 @@ def late_stage(layer):
         lambda x, _: activate(x),
         layer.bias,
     )
+
+
+def test_the_types_of_the_forward_pass_resolve():
+    assert typing.get_type_hints(xpnet.forward)["network"] is xpnet.Network
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "step", "tanh", "identity"])

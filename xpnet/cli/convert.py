@@ -169,13 +169,13 @@ def _verify(
 
     from xpnet.formats.load_save import read_model
     from xpnet.inference.batches import default_batch_size
-    from xpnet.networks.execution import preprocessed
+    from xpnet.networks.preprocessing import preprocessed
     from xpnet.parity.original_runtimes import ABSOLUTE_ERRORS, outputs_by_original_runtime
     from xpnet.parity.verification import verify
 
     n_steps = len(network.preprocessing) - len(contents.network.preprocessing)
-    before = replace(network, preprocessing=network.preprocessing[:n_steps])
-    x = preprocessed(before, rows, np) if n_steps else rows
+    steps = network.preprocessing[:n_steps]
+    x = preprocessed(steps, rows, network.dtype, np) if n_steps else rows
     name, outputs = outputs_by_original_runtime(Path(options.source), contents, x)
     runtimes, results = [name], {f"IN, by {name}": outputs}
     written = read_model(

@@ -1,13 +1,11 @@
 """Batch invariance: results whose bits do not depend on the rest of the batch.
 
 A library chooses the algorithm of a matrix product by the number of rows, and OpenBLAS also by the
-place of a row: its kernels take 12, 4 or 1 rows at a time, each with its own order of summation,
-and its threads share the rows. Only a row that is multiplied separately is always computed by the
-same instructions.
+place of a row: its kernels take 12, 4 or 1 rows, each in its own order of summation, and threads
+share the rows. Only a row that is multiplied separately always takes the same instructions.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,9 +14,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.inference.batches import default_batch_size
-from xpnet.networks.execution import forward
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Whiten
 
 __all__ = ["invariant_batches", "rows_at_a_time"]
 
@@ -38,12 +34,25 @@ _ROWWISE_NETWORKS: "WeakKeyDictionary[Network, Network]" = WeakKeyDictionary()
 def invariant_batches(
     network: Network, finish: Callable[[Network, Any, Any], Any]
 ) -> tuple[Callable[[Any], Any], int]:
-    """Return the function from rows to their results (see `run`), and the rows in a batch."""
-    n_rows = rows_at_a_time(network)
+    """Return the function from rows to their results (see `run`), and the rows in a batch.
+
+    Rows are computed with zeros up to a multiple of 16 rows (NumPy), or of a batch.
+    """
+    size = n_rows = rows_at_a_time(network)
     if network.library == "numpy":
-        rowwise = _rowwise(network)
-        return lambda rows: _compute_padded(rowwise, finish, rows, _ROW_GROUP), n_rows
-    return lambda rows: _compute_padded(network, finish, rows, n_rows), n_rows
+        network, size = _rowwise(network), _ROW_GROUP
+
+    def compute(rows: Any) -> Any:
+        n_given, xp = rows.shape[0], array_namespace(rows)
+        n_missing = -n_given % size
+        if n_missing:
+            zeros = xp.zeros((n_missing, network.n_in), dtype=rows.dtype, device=device_of(rows))
+            rows = xp.concat((rows, zeros))
+        if xp is np:
+            rows = np.ascontiguousarray(rows)  # NumPy multiplies other layouts by another loop
+        return finish(network, rows, network(rows))[:n_given, ...]
+
+    return compute, n_rows
 
 
 def rows_at_a_time(network: Network) -> int:
@@ -55,30 +64,11 @@ def rows_at_a_time(network: Network) -> int:
     return _ROWS_ON_GPU if network.library == "cupy" else 1
 
 
-def _compute_padded(
-    network: Network, finish: Callable[[Network, Any, Any], Any], rows: Any, size: int
-) -> Any:
-    """Return the results for rows, computed with zeros up to a multiple of `size` rows."""
-    n_rows, xp = rows.shape[0], array_namespace(rows)
-    n_missing = -n_rows % size
-    if n_missing:
-        zeros = xp.zeros((n_missing, network.n_in), dtype=rows.dtype, device=device_of(rows))
-        rows = xp.concat((rows, zeros))
-    if xp is np:
-        rows = np.ascontiguousarray(rows)  # NumPy multiplies other layouts by another loop
-    return finish(network, rows, forward(network, rows))[:n_rows, ...]
-
-
 def _rowwise(network: Network) -> Network:
     """Return a NumPy network that multiplies each row of a matrix separately."""
     if network in _ROWWISE_NETWORKS:
         return _ROWWISE_NETWORKS[network]
-    layers = (replace(layer, weight=layer.weight.view(_RowwiseWeight)) for layer in network.layers)
-    steps = (
-        replace(step, matrix=step.matrix.view(_RowwiseWeight)) if isinstance(step, Whiten) else step
-        for step in network.preprocessing
-    )
-    rowwise = replace(network, layers=tuple(layers), preprocessing=tuple(steps))
+    rowwise = network.map_arrays(lambda x: x.view(_RowwiseWeight) if x.ndim == 2 else x)
     _ROWWISE_NETWORKS[network] = rowwise
     return rowwise
 

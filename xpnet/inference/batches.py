@@ -2,8 +2,7 @@
 
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 
@@ -24,12 +23,11 @@ __all__ = [
 ]
 
 TransferPolicy = Literal["allow", "forbid"]
-_POLICIES = get_args(TransferPolicy)
 
 # Largest number of values in the widest stage of a batch: 1,337 rows of 784 pixels, 4 MB. Measured
-# for 96 to 3,000 rows with one thread and with two: up to this size a narrow network such as
-# 784-50-100-10 gets faster, by a tenth; beyond it, the second-level cache is too small, and the
-# network gets slower, by up to a quarter. A wide one, 784-1024-1024-10, varies within 2%.
+# for 96 to 3,000 rows with one and two threads: up to this size a narrow network (784-50-100-10)
+# gets faster by a tenth; beyond the second-level cache, it gets slower by up to a quarter. A wide
+# one, 784-1024-1024-10, varies within 2%.
 _VALUES_IN_CACHE = 2**20
 # A GPU needs many rows per launch: 65,536 rows of 784 bytes are 51 MB, and the widest stage takes
 # at most 1 GB of float32.
@@ -37,42 +35,26 @@ _ROWS_ON_GPU = 2**16
 _VALUES_ON_GPU = 2**28
 
 
-@dataclass(frozen=True)
-class BatchOptions:
-    """Options of a computation in batches.
-
-    Parameters
-    ----------
-    batch_size : int, optional
-        Rows in a batch; chosen for the device by default.
-    threads : int, optional
-        Batches that a NumPy network computes at a time; by default the number of BLAS threads.
-    batch_invariant : bool, default False
-        If true, the result for an image does not depend on the rest of its batch.
-    transfers : {"allow", "forbid"}, default "allow"
-        With "forbid", images are not copied between host and device.
-
-    Raises
-    ------
-    TypeError
-        If a number is not an integer.
-    ValueError
-        If a number is below 1, `transfers` is unknown, or both `batch_size` and `batch_invariant`
-        are given.
-    """
+class BatchOptions(NamedTuple):
+    """Options of a computation in batches, as of `xpnet.predict`; a `Runner` checks them."""
 
     batch_size: int | None = None
     threads: int | None = None
     batch_invariant: bool = False
     transfers: TransferPolicy = "allow"
 
-    def __post_init__(self) -> None:
+    def checked(self) -> Self:
+        """Return the options with `batch_size` as an int, or raise an error.
+
+        TypeError if a number is not an integer. ValueError if a number is below 1, `transfers` is
+        unknown, or both `batch_size` and `batch_invariant` are given.
+        """
         if self.threads is not None:
             _check_count("threads", self.threads)
         if self.transfers != "allow":
             check_transfers(self.transfers)
         if self.batch_size is None:
-            return
+            return self
         if self.batch_invariant:
             msg = (
                 "`batch_size` must be left out with batch_invariant=True, which chooses it;"
@@ -80,7 +62,7 @@ class BatchOptions:
             )
             raise ValueError(msg)
         _check_count("batch_size", self.batch_size)
-        object.__setattr__(self, "batch_size", operator.index(self.batch_size))
+        return self._replace(batch_size=operator.index(self.batch_size))
 
 
 def _check_count(name: str, value: Any) -> None:
@@ -94,14 +76,14 @@ def _check_count(name: str, value: Any) -> None:
 
 def check_transfers(transfers: str) -> None:
     """Raise ValueError if `transfers` is neither "allow" nor "forbid"."""
-    if transfers not in _POLICIES:
+    if transfers not in get_args(TransferPolicy):
         msg = f"`transfers` must be allow or forbid; got {transfers!r}"
         raise ValueError(msg)
 
 
 def check_batch_size(network: Network, batch_size: int | None) -> int:
     """Return the batch size as a positive integer; None stands for the network's default."""
-    return BatchOptions(batch_size).batch_size or default_batch_size(network)
+    return BatchOptions(batch_size).checked().batch_size or default_batch_size(network)
 
 
 def default_batch_size(network: Network) -> int:
@@ -120,12 +102,7 @@ def is_stream(images: object) -> bool:
 def as_rows(images: Any, n_in: int) -> Any:
     """Return images of shape (n, n_in), (n, height, width) ... as rows, (n, n_in).
 
-    Raises
-    ------
-    TypeError
-        If `images` is not an array.
-    ValueError
-        If an image does not have `n_in` values.
+    TypeError is raised if `images` is not an array, ValueError if an image has not `n_in` values.
     """
     if type(images) is not np.ndarray:
         images = as_array(images, "images")
@@ -155,10 +132,10 @@ def check_transfer(x: Any, network: Network, transfers: str, name: str = "images
     weight = network.layers[0].weight
     if transfers == "allow" or is_in_host_memory(x) == is_in_host_memory(weight):
         return
-    source, target = _place(x), _place(weight)
-    call = f"{library_of(weight)}.asarray({name}, device=...)"
-    if library_of(weight) in {"numpy", "cupy"}:
-        word = "cpu" if library_of(weight) == "numpy" else target
+    source, target, library = _place(x), _place(weight), library_of(weight)
+    call = f"{library}.asarray({name}, device=...)"
+    if library in {"numpy", "cupy"}:
+        word = "cpu" if library == "numpy" else target
         call = f"xpnet.Device({word!r}).to_device({name})"
     msg = (
         f"`{name}` of shape {tuple(x.shape)} would be copied from {source} to {target}: move them"

@@ -5,13 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import (
-    array_namespace,
-    as_array,
-    current_device,
-    device_of,
-    library_of,
-)
+from xpnet.arrays.namespace import array_namespace, as_array, current_device, device_of, library_of
 from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.network import Network
 
@@ -22,27 +16,24 @@ def as_class_ids(network: Network, labels: Any) -> Any:
     """Return labels (class ids, or entries of ``network.classes``) as class ids.
 
     Integers are class ids if all classes are strings. Labels on a device stay there; Dask arrays
-    are computed.
-
-    Raises
-    ------
-    TypeError
-        If labels are not integers, for a network without ``classes``.
-    ValueError
-        If a label is not a class of the network.
+    are computed. TypeError is raised if labels are not integers and the network has no ``classes``,
+    ValueError if a label is not a class of the network.
     """
     labels = as_array(labels, "labels")
     if library_of(labels) == "dask":
         labels = to_numpy(labels)
     xp, classes = array_namespace(labels), network.classes or ()
+    rule = "entries of the network's classes"
     with current_device(labels):
-        is_integer = xp.isdtype(labels.dtype, "integral")
-        rule = "entries of the network's classes"
-        if is_integer and all(isinstance(name, str) for name in classes):
-            rule = f"class ids from 0 to {network.n_classes - 1}"
-            found = xp.astype(labels, _integer_dtype(labels, xp))
-        elif is_integer:
-            found = _find_integers(labels, classes, xp)
+        if xp.isdtype(labels.dtype, "integral"):
+            numbers = found = xp.astype(labels, _integer_dtype(labels, xp))
+            if all(isinstance(name, str) for name in classes):
+                rule = f"class ids from 0 to {network.n_classes - 1}"
+            else:
+                found = xp.zeros_like(numbers) - 1
+                for i, name in enumerate(classes):
+                    if isinstance(name, int):
+                        found = found + xp.astype(numbers == name, numbers.dtype) * (i + 1)
         elif classes:  # strings, which no device can hold
             ids = {name: i for i, name in enumerate(classes)}
             found = np.asarray([ids.get(name, -1) for name in to_numpy(labels).tolist()], np.int64)
@@ -50,22 +41,11 @@ def as_class_ids(network: Network, labels: Any) -> Any:
             msg = f"`labels` must be integers; got dtype {labels.dtype}"
             raise TypeError(msg)
         is_wrong = (found < 0) | (found >= network.n_classes)
-        # One number is copied from a device.
-        if to_numpy(xp.any(is_wrong)):
+        if to_numpy(xp.any(is_wrong)):  # one number, copied from a device
             i = int(np.flatnonzero(to_numpy(is_wrong))[0])
             label = to_numpy(labels).reshape(-1)[i]
             msg = f"`labels` must be {rule}; got {label} at index {i}"
             raise ValueError(msg)
-    return found
-
-
-def _find_integers(labels: Any, classes: tuple[str | int, ...], xp: Any) -> Any:
-    """Return the indices of integer labels among the classes, and -1 for unknown ones."""
-    labels = xp.astype(labels, _integer_dtype(labels, xp))
-    found = xp.zeros_like(labels) - 1
-    for i, name in enumerate(classes):
-        if isinstance(name, int):
-            found = found + xp.astype(labels == name, labels.dtype) * (i + 1)
     return found
 
 
@@ -89,10 +69,16 @@ def confusion_of(
     """Return the number of each pair of class (row) and predicted class (column), on the host.
 
     If the class ids `expected` and `predicted` are on one device, they are counted there, and only
-    the counts are copied to the host.
+    the counts are copied to the host. ValueError is raised if they differ in number.
     """
-    if not stay_together(expected, predicted):
+    if not stay_together(predicted, expected):
         expected, predicted = to_numpy(expected), to_numpy(predicted)
+    if predicted.shape != expected.shape:
+        msg = (
+            "`labels` must be one for each image;"
+            f" got {tuple(expected.shape)} labels for {predicted.shape[0]} images"
+        )
+        raise ValueError(msg)
     xp = array_namespace(expected)
     with current_device(expected):
         dtype = _integer_dtype(expected, xp)

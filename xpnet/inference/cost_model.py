@@ -12,21 +12,19 @@ from xpnet.networks.network import Network
 
 __all__ = ["Crossover", "estimate"]
 
-# The first use of a GPU in a process creates its context, loads cuBLAS (half a gigabyte) and
-# compiles the first kernels: 2 to 4 seconds.
+# The first use of a GPU creates its context, loads cuBLAS (half a gigabyte) and compiles the first
+# kernels: 2 to 4 seconds.
 _START_SECONDS = 3.0
 # Lowest transfer rate from pinned memory, in bytes per second: PCIe 3.0 with 16 lanes. Newer buses
 # are two to four times as fast.
 _BUS_RATE = 12e9
-# Fraction of a card's peak float32 rate that products of these widths reach, and the rate of a
-# small card, for unknown ones.
+# Products reach this fraction of a card's peak float32 rate; an unknown card counts as small.
 _PEAK_FRACTION = 0.5
 _SMALL_CARD = 5e12
 # About fifty Python calls per batch, whatever its size.
 _BATCH_SECONDS = 0.5e-3
 _GPU_ROWS = 2**16
-# The CPU is timed on this number of multiplications, which take some milliseconds, and on at most
-# this number of rows.
+# The CPU is timed on this number of multiplications (some milliseconds), and on at most these rows.
 _TRIAL_MULTIPLICATIONS = 2**28
 _TRIAL_ROWS = 4096
 _N_TRIALS = 3
@@ -34,16 +32,10 @@ _N_TRIALS = 3
 
 @dataclass(frozen=True)
 class Crossover:
-    """Costs of a row on the CPU, as measured, and on a GPU, as estimated.
+    """Seconds per row on the CPU, as measured, and on a GPU, as estimated.
 
-    Attributes
-    ----------
-    cpu_seconds, gpu_seconds : float
-        Seconds per row.
-    start_seconds : float
-        Seconds before a GPU computes the first row.
-    limit : {"bus", "arithmetic", "launches"}
-        The bottleneck of the GPU.
+    A GPU takes `start_seconds` before the first row; its bottleneck `limit` is "bus", "arithmetic"
+    or "launches".
     """
 
     cpu_seconds: float
@@ -84,20 +76,10 @@ def estimate(
     card_rate: float | None = None,
     passes: int = 1,
 ) -> Crossover:
-    """Time a network on the CPU, and estimate its time on a GPU.
+    """Time a NumPy network on the CPU, and estimate its time on a GPU.
 
-    Parameters
-    ----------
-    network : Network
-        A NumPy network.
-    itemsize : int, default 1
-        Bytes of a raw value.
-    batch_size : int, optional
-        Rows in a batch.
-    card_rate : float, optional
-        Peak float32 operations per second of the GPU.
-    passes : int, default 1
-        Products with each matrix per row: 3 in training.
+    A raw value has `itemsize` bytes. `card_rate` is the peak float32 operations per second of the
+    GPU; `passes` is the number of products with each matrix per row, 3 in training.
     """
     rate = _PEAK_FRACTION * card_rate if card_rate else _SMALL_CARD
     costs = {

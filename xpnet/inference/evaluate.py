@@ -1,6 +1,6 @@
 """Accuracy and confusion matrix of a network."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import as_array, library_of
+from xpnet.arrays.namespace import as_array
 from xpnet.arrays.ranges import counting_from
-from xpnet.arrays.transfer import to_numpy
 from xpnet.arrays.transfer_counts import Transfers, count_transfers
 from xpnet.inference.batches import BatchOptions, TransferPolicy, check_transfer, is_stream
-from xpnet.inference.class_labels import as_class_ids, confusion_of, stay_together
+from xpnet.inference.class_labels import as_class_ids, confusion_of
 from xpnet.inference.nonfinite import warn_nonfinite
 from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.runner import Runner, run
@@ -122,15 +121,17 @@ def evaluate(
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)
     with count_transfers() as counted:
-        results: Iterable[tuple[Any, Any]]
-        if labels is not None:
-            results = [(run(network, images, marked_class_ids, options), labels)]
-        else:
+        if labels is None:
             runner = Runner(network, marked_class_ids, options, folds=True)
             predict_pairs = _predict_stream if network.library == "cupy" else _predict_blocks
             results = predict_pairs(runner, images)
-        for predicted, truth in results:
-            counts += _count_pairs(network, predicted, truth, transfers)
+        else:
+            results = iter([(run(network, images, marked_class_ids, options), labels)])
+        for predicted, given in results:
+            given_labels = as_array(given, "labels")
+            check_transfer(given_labels, network, transfers, "labels")
+            expected = as_class_ids(network, given_labels)
+            counts += confusion_of(expected, predicted, n_classes, 2 * n_classes)  # with marks
     marked = counts[:, n_classes:]
     confusion, n_nonfinite = counts[:, :n_classes] + marked, int(marked.sum())
     total = int(confusion.sum())
@@ -149,10 +150,7 @@ def _predict_blocks(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterato
 
 
 def _predict_stream(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """Yield the predictions for each block of images, with its labels.
-
-    Up to 4,194,304 rows are one stream, so that the GPU need not stop after each block.
-    """
+    """Do the same with up to 4,194,304 rows in a stream: the GPU does not stop at each block."""
     for first in pairs:
         taken: list[tuple[int, Any]] = []
         predicted, start = runner.run(_take_images(chain([first], pairs), taken)), 0
@@ -162,7 +160,7 @@ def _predict_stream(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterato
 
 
 def _take_images(pairs: Iterator[tuple[Any, Any]], taken: list[tuple[int, Any]]) -> Iterator[Any]:
-    """Yield blocks of images for one stream, and append their lengths and labels to `taken`."""
+    """Yield blocks of images for one stream; append their lengths and labels to `taken`."""
     n_left = _STREAM_ROWS
     for images, labels in pairs:
         rows = as_array(images, "images")
@@ -171,21 +169,3 @@ def _take_images(pairs: Iterator[tuple[Any, Any]], taken: list[tuple[int, Any]])
         n_left -= rows.shape[0]
         if n_left <= 0:
             return
-
-
-def _count_pairs(
-    network: Network, predicted: Any, labels: Any, transfers: TransferPolicy
-) -> NDArray[np.int64]:
-    """Return the number of images by class and predicted class; marked ones count separately."""
-    labels = as_array(labels, "labels")
-    check_transfer(labels, network, transfers, "labels")
-    expected = as_class_ids(network, labels)
-    if library_of(predicted) == "dask" or not stay_together(expected, predicted):
-        expected, predicted = to_numpy(expected), to_numpy(predicted)
-    if predicted.shape != expected.shape:
-        msg = (
-            "`labels` must be one for each image;"
-            f" got {tuple(expected.shape)} labels for {predicted.shape[0]} images"
-        )
-        raise ValueError(msg)
-    return confusion_of(expected, predicted, network.n_classes, 2 * network.n_classes)

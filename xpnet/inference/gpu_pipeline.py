@@ -1,9 +1,9 @@
 """A pipeline through a GPU: rows are copied, computed and copied back at the same time.
 
 For a small network, copying takes longer than computing. So rows are copied unconverted, without a
-pause: while the GPU copies one chunk from pinned memory, threads fill the next pinned buffer, and
-the GPU computes the previous chunk on another stream. Results are copied back asynchronously, and
-are waited for when their buffer is needed, or at the end.
+pause: while one chunk is copied from pinned memory, threads fill the next pinned buffer, and the
+GPU computes the previous chunk on another stream. Results are copied back asynchronously, and are
+waited for when their buffer is needed, or at the end.
 """
 
 import gc
@@ -57,22 +57,13 @@ def streamed(
 ) -> NDArray[Any]:
     """Return the results for rows in host memory or in a file, computed on a GPU.
 
-    Parameters
-    ----------
-    blocks : iterable of arrays of shape (n, n_in), or of rows in a file
-        A sequence, if `is_stable`.
-    compute : callable
-        Maps rows on the device, in their dtype on the host, to an array with a result for each.
-    batch_size : int
-        Rows in a chunk, whatever the sizes of the blocks; fewer if memory is short.
-    is_stable : bool, default False
-        If true, no block changes before the end, so pinned blocks are read where they are. If
-        false, a block is copied before the next one is requested: an iterator may reuse its buffer.
+    `compute` maps rows on the device, in their dtype on the host, to an array with a result for
+    each. A chunk has `batch_size` rows, whatever the sizes of the blocks, and fewer if memory is
+    short; without memory for 1,024 rows, DeviceMemoryError is raised.
 
-    Raises
-    ------
-    DeviceMemoryError
-        If there is no memory for 1,024 rows at a time.
+    If `is_stable`, `blocks` is a sequence, and no block changes before the end: pinned blocks are
+    read where they are. Otherwise a block is copied before the next one is requested, since an
+    iterator may reuse its buffer.
     """
     n_expected = 0
     if is_stable:
@@ -84,7 +75,7 @@ def streamed(
         _Pipeline(compute, bus, results, (n_rows, n_in), is_stable=is_stable).run(queue)
 
     def compute_one() -> Any:
-        """Return one result, for its shape and dtype: CuPy computes no empty arrays (cupy#266)."""
+        # For its shape and dtype: CuPy computes no empty arrays (cupy#266).
         found: list[Any] = []
 
         def run(n_rows: int) -> None:
@@ -211,7 +202,15 @@ class _Pipeline:
             self._flush()
         self._dtype = dtype
         buffer = self._filling
-        is_full = buffer.n_rows == 0 and self._can_read(rows)
+        # The device can read pinned rows without a copy on the host.
+        is_full = (
+            buffer.n_rows == 0
+            and self._is_stable
+            and isinstance(rows, np.ndarray)
+            and rows.flags.c_contiguous
+            and rows.dtype.isnative
+            and self._bus.is_pinned(rows)
+        )
         if is_full:
             buffer.rows = rows
             self._launch()
@@ -225,16 +224,6 @@ class _Pipeline:
         buffer.n_rows += rows.shape[0]
         if is_full or buffer.n_rows == self._shape[0]:
             self._full, self._filling = buffer, next(self._buffers)
-
-    def _can_read(self, rows: HostRows) -> bool:
-        """Return whether the device can read rows without a copy on the host."""
-        return (
-            self._is_stable
-            and isinstance(rows, np.ndarray)
-            and rows.flags.c_contiguous
-            and rows.dtype.isnative
-            and self._bus.is_pinned(rows)
-        )
 
     def _fill(self, buffer: _Buffer, rows: HostRows) -> Callable[[], None]:
         """Start to copy rows into pinned memory; return the function that finishes it."""

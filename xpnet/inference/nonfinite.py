@@ -61,8 +61,7 @@ def count_nonfinite() -> Iterator[NonfiniteCount]:
 def mark_nonfinite(ids: Any, rows: Any, y: Any, n_classes: int) -> Any:
     """Return class ids, marked where finite inputs have a largest output that is not finite.
 
-    The inputs `rows` are only checked if they are NumPy arrays. For other libraries, a NaN among
-    the inputs, which is NaN in the outputs `y`, is marked as well.
+    Only NumPy inputs are checked: in other libraries, a NaN among the inputs is marked as well.
     """
     if isinstance(y, np.ndarray):
         numbers = y.ravel()
@@ -94,10 +93,7 @@ def remove_marks(results: NDArray[Any], network: Network) -> NDArray[Any]:
 
 
 def warn_nonfinite(n_images: int, total: int, network: Network, *, stacklevel: int = 3) -> None:
-    """Warn of `n_images` of `total` images, or count them inside of `count_nonfinite`.
-
-    By default, `stacklevel` points at the caller of the caller, as in `warnings.warn`.
-    """
+    """Warn of images at the caller of the caller, or count them inside of `count_nonfinite`."""
     if (count := _count.get()) is not None:
         count.n_images += n_images
     elif n_images:
@@ -106,10 +102,7 @@ def warn_nonfinite(n_images: int, total: int, network: Network, *, stacklevel: i
 
 
 def nonfinite_text(network: Network, n_images: int, total: int, remedy: str) -> str:
-    """Return a message about `n_images` of `total` images with nonfinite outputs.
-
-    The remedy is a template with a field for a wider dtype, such as "try --precision {}".
-    """
+    """Return a message about nonfinite outputs; `remedy` is such as "try --precision {}"."""
     effect = "" if network.output == "values" else ", whose labels are meaningless"
     text = f"images with NaN or infinite {network.output}{effect}: {n_images:,} of {total:,}"
     dtype = next(wider_dtypes(str(network.dtype).rpartition(".")[2]), None)

@@ -76,9 +76,9 @@ def predict(
 
     Notes
     -----
-    A CuPy network receives unconverted rows in pinned chunks of 65,536; one chunk is copied while
-    the one before it is computed. Blocks of an iterator are joined to chunks. If memory is short,
-    chunks are halved. Pinned arrays are not copied on the host, and arrays on the GPU not at all.
+    A CuPy network receives unconverted rows in pinned chunks of 65,536, halved if memory is short;
+    one chunk is copied while the previous one is computed. Blocks of an iterator are joined to
+    chunks. Pinned arrays are not copied on the host, and arrays on the GPU not at all.
 
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and for
     an iterator, a NumPy network is prepared automatically, except for its activations; a CuPy
@@ -86,9 +86,9 @@ def predict(
     original network. Rows of a memory-mapped file that is open for reading do not stay in memory.
 
     With `batch_invariant`, NumPy multiplies each row separately. As measured with OpenBLAS (its
-    kernels for AVX2 and AVX-512), results are then independent of the batch, of the place in it and
-    of the number of threads. Other libraries compute one row at a time, except CuPy: it computes
-    256 rows at a time, padded with zeros, which has not been tested on a GPU.
+    kernels for AVX2 and AVX-512), results are then independent of the batch, the place in it and
+    the number of threads. Other libraries compute one row at a time; CuPy computes 256 rows, padded
+    with zeros, which has not been tested on a GPU.
 
     Examples
     --------
@@ -99,11 +99,10 @@ def predict(
     """
     # Marks of nonfinite outputs cannot be read on a device, or before Dask computes.
     is_marked = isinstance(images, np.ndarray | list | tuple) or is_stream(images)
-    finish = marked_class_ids if is_marked else _class_ids
     options = BatchOptions(batch_size, threads, batch_invariant, transfers)
-    results = run(network, images, finish, options)
     if not is_marked:
-        return results
+        return run(network, images, lambda network, _rows, y: class_ids(network, y), options)
+    results = run(network, images, marked_class_ids, options)
     if isinstance(results, np.ndarray):
         return remove_marks(results, network)
     with current_device(results):  # from an iterator of blocks on a device
@@ -156,10 +155,6 @@ def marked_class_ids(network: Network, rows: Any, y: Any) -> Any:
     """Return class ids with marks of nonfinite outputs, or the values of a regression."""
     ids = class_ids(network, y)
     return ids if network.output == "values" else mark_nonfinite(ids, rows, y, network.n_classes)
-
-
-def _class_ids(network: Network, _rows: Any, y: Any) -> Any:
-    return class_ids(network, y)
 
 
 def class_ids(network: Network, y: Any) -> Any:

@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.memory import forget_pages, keep_freed_memory, rows_in_file
 from xpnet.arrays.gpu.cuda_streams import Bus, bus_to
-from xpnet.arrays.namespace import (
-    array_namespace,
-    as_array,
-    current_device,
-    is_real,
-    library_of,
-)
+from xpnet.arrays.namespace import array_namespace, as_array, current_device, is_real, library_of
 from xpnet.arrays.ranges import counting_from, dtype_before_cast, rounded
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batch_invariance import invariant_batches
@@ -29,9 +23,9 @@ from xpnet.inference.batches import (
     is_stream,
     on_network_device,
 )
+from xpnet.inference.dask import map_rows
 from xpnet.inference.gpu_pipeline import in_chunks, streamed
 from xpnet.inference.tiles import compute_tiles, tile_bounds
-from xpnet.networks.execution import forward, outputs
 from xpnet.networks.network import Network
 from xpnet.networks.prepared import fold_preprocessing
 from xpnet.networks.preprocessing import Scale
@@ -51,19 +45,8 @@ _MAPPED_BYTES = 2**26
 def run(network: Network, images: Any, finish: Finish, options: BatchOptions) -> Any:
     """Return ``finish(network, rows, outputs)`` for all images, batch by batch.
 
-    Parameters
-    ----------
-    network : Network
-    images : array, or iterator of arrays
-        As for `xpnet.predict`, with the same errors.
-    finish : callable
-        Maps the network, rows and their outputs to an array with a result for each row.
-    options : BatchOptions
-
-    Returns
-    -------
-    array
-        In the library and on the device of `images`.
+    Images, results and errors are those of `xpnet.predict`; `finish` returns an array with a result
+    for each row.
     """
     if isinstance(images, np.ndarray):
         folds = images.ndim > 0 and len(images) >= _MANY_ROWS.get(network.library, math.inf)
@@ -81,7 +64,8 @@ class Runner:
     def __init__(
         self, network: Network, finish: Finish, options: BatchOptions, *, folds: bool
     ) -> None:
-        self._network, self._options, on_host = network, options, network.library == "numpy"
+        self._network, on_host = network, network.library == "numpy"
+        self._options = options = options.checked()
         if options.threads is not None and not on_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)
@@ -99,8 +83,6 @@ class Runner:
         if not isinstance(images, np.ndarray) and not is_stream(images):
             images = as_array(images, "images")
             if library_of(images) == "dask":
-                from xpnet.inference.dask import map_rows
-
                 return map_rows(self.run, images)
         weight = self._network.layers[0].weight
         bus = bus_to(weight)
@@ -185,23 +167,21 @@ def _computation(network: Network, folded: Network, finish: Finish) -> Callable[
     network casts first: this loses no digits before a scaling, but does before a mean is
     subtracted.
     """
-    xp, on_host = array_namespace(network.layers[0].weight), network.library == "numpy"
-    is_scaled = not folded.preprocessing and all(
-        isinstance(x, Scale) for x in network.preprocessing
-    )
+    on_host, is_folded = network.library == "numpy", folded is not network
+    is_scaled = is_folded and all(isinstance(step, Scale) for step in network.preprocessing)
+    may_round = is_scaled and not folded.preprocessing
 
     def compute(rows: Any) -> Any:
         used, given = folded, rows
-        if (
-            folded is not network
-            and dtype_before_cast(rows.dtype, network.dtype, xp) != network.dtype
-        ):
-            given = rounded(rows, network.dtype, xp) if is_scaled else None
-            if given is None:
-                used, given = network, rows
+        if is_folded:
+            xp = array_namespace(network.layers[0].weight)
+            if dtype_before_cast(rows.dtype, network.dtype, xp) != network.dtype:
+                given = rounded(rows, network.dtype, xp) if may_round else None
+                if given is None:
+                    used, given = network, rows
         if on_host and type(rows) is np.ndarray and rows.dtype.kind in "biuf":
-            return finish(used, rows, outputs(used, given, np))
-        return finish(used, rows, forward(used, given))
+            return finish(used, rows, used.compute(given, np))
+        return finish(used, rows, used(given))
 
     return compute
 

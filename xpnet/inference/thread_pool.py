@@ -27,10 +27,9 @@ class _Pool:
         self._threads: list[threading.Thread] = []
 
     def submit(self, calls: list[Callable[[], None]]) -> None:
-        """Queue calls, which raise no errors, for idle threads.
+        """Queue calls, which raise no errors, for as many threads.
 
-        Threads are started until there is one per call. If the system refuses some, only as many
-        calls are queued as there are threads.
+        If the system does not start so many, only as many calls are queued as threads exist.
         """
         with self._lock:
             try:
@@ -64,7 +63,7 @@ class _Tasks:
         self._waiting = deque(enumerate(arguments))
         self._n_tasks = len(self._waiting)
         self._ended: SimpleQueue[tuple[int, BaseException | None]] = SimpleQueue()
-        self._end = self._n_tasks  # tasks from this index on are skipped
+        self.end = self._n_tasks  # tasks from this index on are skipped
 
     def work(self) -> None:
         """Run tasks until none is waiting."""
@@ -74,16 +73,12 @@ class _Tasks:
             except IndexError:  # another thread took the last one
                 return
             error = None
-            if index < self._end:
+            if index < self.end:
                 try:
                     self._function(argument)
                 except BaseException as caught:  # noqa: BLE001 (raised by `wait`)
-                    error, self._end = caught, min(self._end, index)
+                    error, self.end = caught, min(self.end, index)
             self._ended.put((index, error))
-
-    def stop(self) -> None:
-        """Skip all waiting tasks."""
-        self._end = 0
 
     def wait(self) -> None:
         """Wait for all tasks, and raise the error of the first one that failed.
@@ -118,7 +113,7 @@ def start_tasks(
             tasks.work()
             tasks.wait()
         except BaseException:  # also an interrupt between two tasks
-            tasks.stop()
+            tasks.end = 0
             raise
 
     return finish

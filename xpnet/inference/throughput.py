@@ -24,8 +24,7 @@ __all__ = [
 
 BATCH_SIZES = (1, 10, 100, 1000, 10_000, 100_000)
 
-# Seconds of a round at each size, unless a single batch takes longer: enough to average over the
-# clock and the scheduler.
+# Seconds of a round at each size, unless a batch takes longer: averages over clock and scheduler.
 _ROUND_SECONDS = 0.2
 # Limits of a batch. The curve is flat long before it reaches them.
 _MOST_SECONDS = 5.0
@@ -43,17 +42,10 @@ class DifferingResultsError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Throughput:
-    """Images per second in batches of one size.
+    """Images per second in batches of one size, in the best and in the median round.
 
-    Attributes
-    ----------
-    batch_size : int
-    best, median : float
-        Images per second in the best and in the median round.
-    n_rows : int
-        Number of images in a round: whole batches.
-    n_compared, n_differing : int
-        Number of results that were compared with those of smaller sizes, and that differ.
+    A round computes `n_rows` images, in whole batches. Of `n_compared` results that were compared
+    with those of smaller sizes, `n_differing` differ.
     """
 
     batch_size: int
@@ -76,53 +68,21 @@ def measure_throughput(
 ) -> list[Throughput]:
     """Measure images per second from rows in host memory to results in host memory.
 
-    Transfers to a GPU and back are included. Each round times all batch sizes, so other load on the
-    machine affects all of them.
+    Transfers to a GPU and back are included. A round times all batch sizes, each for about a fifth
+    of a second or one batch, so other load on the machine affects all of them. `images` are
+    repeated if a batch has more rows; `progress` is called with 1 after the warm-up and after each
+    round of each size. The results are in the order of the sizes, without those for which a batch
+    would take more than 1 GB (see `rows_in_memory`), more memory than the device has, or, judging
+    by smaller sizes, more than 5 seconds.
 
-    Parameters
-    ----------
-    network : Network
-    images : numpy.ndarray of shape (n, n_in), (n, height, width) ...
-        At least one image. They are repeated if a batch has more rows.
-    batch_sizes : iterable of int
-    rounds : int, default 5
-        Number of times that each size is timed, each for about a fifth of a second or one batch.
-    threads : int, optional
-        As for `xpnet.predict`.
-    progress : callable, optional
-        Called with 1 after the warm-up and after each round of each size.
+    TypeError and ValueError are raised as by `xpnet.predict`; also if `images` is empty or not a
+    NumPy array, or `rounds` is below 1.
 
-    Returns
-    -------
-    list of Throughput
-        From the smallest size to the largest. Sizes are left out if a batch would take more than
-        1 GB (see `rows_in_memory`), more memory than the device has, or, judging by smaller sizes,
-        more than 5 seconds.
-
-    Raises
-    ------
-    DifferingResultsError
-        If the results for a size differ from those for smaller ones; see the notes.
-    TypeError, ValueError
-        As `xpnet.predict`; also if `images` is empty or not in host memory, or `rounds` is below 1.
-
-    Notes
-    -----
     Before anything is timed, the results for all sizes are compared, row by row. Two labels may
     differ if the outputs of their classes are equal in half of the dtype's digits: up to sqrt(eps)
     of the largest output. The same tolerance applies to the values of a regression. Up to 1 in 100
     rows may differ by more, since a step unit turns rounding into a jump. With more of them,
-    nothing is timed.
-
-    Examples
-    --------
-    >>> import xpnet
-    >>> images, labels = xpnet.sample()
-    >>> speeds = measure_throughput(
-    ...     xpnet.load("sample"), images, batch_sizes=[1, 100], rounds=1
-    ... )
-    >>> [speed.batch_size for speed in speeds]
-    [1, 100]
+    DifferingResultsError is raised.
     """
     if rounds < 1:
         msg = f"`rounds` must be at least 1; got {rounds}"
@@ -141,8 +101,7 @@ def measure_throughput(
     n_rows = max(sizes[-1], min(_MOST_ROWS, fitting))
     if n_rows > len(rows):
         rows = np.take(rows, np.arange(n_rows), axis=0, mode="wrap")
-    task = _Task(network, rows[:n_rows], threads)
-    report = progress or (lambda _: None)
+    task, report = _Task(network, rows[:n_rows], threads), progress or (lambda _: None)
     timings = _warm_up_all(task, sizes, report)
     for _ in range(rounds):
         for timing in timings:
@@ -152,10 +111,7 @@ def measure_throughput(
 
 
 def rows_in_memory(network: Network, itemsize: int = 1) -> int:
-    """Return the largest number of rows in a batch: 1 GB for them and two of the widest stages.
-
-    A raw value has `itemsize` bytes.
-    """
+    """Return the rows, of values of `itemsize` bytes, that fit in 1 GB with two widest stages."""
     xp = array_namespace(network.layers[0].weight)
     widest = max(network.n_in, *(layer.n_out for layer in network.layers))
     n_bytes = network.n_in * itemsize + 2 * widest * (limits_of(network.dtype, xp).bits // 8)
@@ -180,7 +136,7 @@ class _Task(NamedTuple):
 
     @property
     def tolerance(self) -> float:
-        """Return sqrt(eps): half of the digits of the network's dtype."""
+        """Half of the digits of the network's dtype: sqrt(eps)."""
         xp = array_namespace(self.network.layers[0].weight)
         return float(limits_of(self.network.dtype, xp).eps) ** 0.5
 
@@ -243,9 +199,8 @@ def _compare(task: _Task, size: int, expected: NDArray[Any], results: NDArray[An
         return 0
     if task.network.output == "values":
         scale = np.max(np.abs(expected), axis=0, where=np.isfinite(expected), initial=0.0)
-        is_near = np.isclose(
-            results, expected, rtol=0.0, atol=task.tolerance * scale, equal_nan=True
-        )
+        most = task.tolerance * scale
+        is_near = np.isclose(results, expected, rtol=0.0, atol=most, equal_nan=True)
         n_differing = n_unexplained = int(np.sum(~np.all(is_near, axis=1)))
     else:
         differing = np.flatnonzero(expected != results)

@@ -62,15 +62,9 @@ def compute_tiles(
 ) -> NDArray[Any]:
     """Return ``compute(rows)``, computed in tiles of rows.
 
-    Parameters
-    ----------
-    bounds : sequence of int
-        The first row of each tile, and n. The last digits of the results depend on them, but not on
-        `threads`.
-    threads : int, optional
-        Tiles that are computed at a time; by default the number of BLAS threads.
-    holds_blas : bool, default True
-        If true, BLAS is limited to one thread.
+    Each tile starts at a row of `bounds`, which end with n; the last digits of the results depend
+    on them, but not on `threads`, the number of tiles computed at a time (by default the number of
+    BLAS threads). If `holds_blas`, BLAS is limited to one thread.
     """
     with one_blas_thread() if holds_blas else _NO_CONTEXT:
         n_tiles = len(bounds) - 1

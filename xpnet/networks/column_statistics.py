@@ -1,8 +1,7 @@
 """Means, standard deviations and covariances of the columns of training data.
 
-They are computed in float64 where the device supports it, over chunks of rows, so integers are
-never converted as a whole. Deviations from the mean are summed in a second pass, in units of the
-largest one: no square overflows or underflows.
+They are computed over chunks of rows, so integers are never converted as a whole. Deviations from
+the mean are summed in a second pass, in units of the largest: no square overflows or underflows.
 """
 
 import math
@@ -26,25 +25,14 @@ _CHUNK = 1 << 19
 
 
 def standard_deviations(x: Any, /) -> tuple[Any, Any]:
-    """Return the mean and the standard deviation of each column.
+    """Return the mean and the standard deviation of each column, of shape (n_in,).
 
-    Parameters
-    ----------
-    x : array of shape (n, ...)
-        Real numbers; each row is flattened to n_in columns.
+    Each row of `x`, of shape (n, ...), is flattened to n_in columns. The results are in float64
+    where the device supports it, else in float32. The deviation is the root of the mean square, and
+    exactly 0 for a column of equal numbers.
 
-    Returns
-    -------
-    mean, deviation : array of shape (n_in,)
-        In float64 where the device supports it, else float32. The deviation is the root of the
-        mean square, and exactly 0 for a column of equal numbers.
-
-    Raises
-    ------
-    TypeError
-        If `x` is not an array of real numbers in memory.
-    ValueError
-        If `x` has no rows or no columns, or a number or a sum is infinite or NaN.
+    TypeError is raised if `x` is not an array of real numbers in memory, ValueError if it has no
+    rows or no columns, or a number or a sum is infinite or NaN.
     """
     columns = _Columns(x)
     xp, spread = columns.xp, columns.spread

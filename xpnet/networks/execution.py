@@ -1,60 +1,18 @@
-"""The forward pass: preprocessing, then one stage per layer, fused into one kernel on a GPU."""
+"""The forward pass, and the results of its steps."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from xpnet.arrays.cpu.blocked_matmul import affine, times_once
-from xpnet.arrays.gpu.fusion import with_bias
-from xpnet.arrays.namespace import array_namespace, as_array, cast, current_device, is_real
-from xpnet.arrays.ranges import dtype_before_cast, is_far_below, without_overflow
-from xpnet.functions.activations import ACTIVATIONS
+from xpnet.arrays.cpu.blocked_matmul import times_once
+from xpnet.networks.network import Network
+from xpnet.networks.preprocessing import preprocessed
+from xpnet.networks.stages import Stage
 
-if TYPE_CHECKING:
-    from xpnet.networks.dense import Dense
-    from xpnet.networks.network import Network
-
-__all__ = ["Stage", "forward", "layer_results", "outputs", "preprocessed", "stages_of"]
+__all__ = ["forward", "layer_results"]
 
 
-class Stage(NamedTuple):
-    """A layer as two functions, with everything looked up that they need.
-
-    Attributes
-    ----------
-    product : callable
-        From x to x @ weight + bias, or to x @ weight if `activate` adds the bias.
-    activate : callable
-        From the product and the namespace to the layer's results.
-    activation : callable
-        The same function without a bias.
-    fused_bias : array or None
-        The bias, if `activate` adds it: one kernel reads and writes a GPU's memory once.
-    """
-
-    product: Callable[[Any], Any]
-    activate: Callable[[Any, Any], Any]
-    activation: Callable[[Any, Any], Any]
-    fused_bias: Any = None
-
-
-def stages_of(layers: "Sequence[Dense]") -> tuple[Stage, ...]:
-    """Return the stages of layers, prepared for their library and dtype."""
-    return tuple(map(_stage_of, layers))
-
-
-def _stage_of(layer: "Dense") -> Stage:
-    weight, bias, activation = layer.weight, layer.bias, ACTIVATIONS[layer.activation]
-    xp = array_namespace(weight)
-    activate = activation.prepared(xp, weight.dtype, **layer.options)
-    if activation.is_elementwise:
-        fused = with_bias(activate, bias, xp)
-        if fused is not None:
-            return Stage(lambda x: x @ weight, fused, activate, bias)
-    return Stage(affine(weight, bias), activate, activate)
-
-
-def forward(network: "Network", x: Any, /) -> Any:
+def forward(network: Network, x: Any, /) -> Any:
     """Return the outputs of a network: preprocessing, then activation(x @ weight + bias) by layer.
 
     Parameters
@@ -88,33 +46,11 @@ def forward(network: "Network", x: Any, /) -> Any:
     >>> forward(network, np.asarray([1, 1]))
     array([3.5])
     """
-    x = as_array(x)
-    xp = array_namespace(x, network.layers[0].weight)
-    if not is_real(x, xp):
-        msg = f"`x` must hold real numbers; got dtype {x.dtype}"
-        raise TypeError(msg)
-    if x.ndim == 0 or x.shape[-1] != network.n_in:
-        msg = f"`x` must have the shape (..., {network.n_in}); got {tuple(x.shape)}"
-        raise ValueError(msg)
-    with current_device(x):
-        if x.ndim <= 2:
-            return outputs(network, x, xp)
-        # Two dimensions only: for more, NumPy multiplies one matrix at a time, and CuPy computes
-        # float16 in float32.
-        y = outputs(network, xp.reshape(x, (-1, network.n_in)), xp)
-        return xp.reshape(y, (*x.shape[:-1], network.n_out))
-
-
-def outputs(network: "Network", x: Any, xp: Any) -> Any:
-    """Return the outputs for rows that need no check: the computation of `forward`."""
-    y = preprocessed(network, x, xp)
-    for product, activate, _, _ in network.stages:
-        y = activate(product(y), xp)
-    return y
+    return network(x)
 
 
 def layer_results(
-    network: "Network", x: Any, xp: Any, parameters: Sequence[tuple[Any, Any]] | None = None
+    network: Network, x: Any, xp: Any, parameters: Sequence[tuple[Any, Any]] | None = None
 ) -> Iterator[tuple[Any, Any]]:
     """Compute the forward pass and yield the input and the result of each step.
 
@@ -128,26 +64,9 @@ def layer_results(
             Stage(partial(times_once, weight, bias), stage.activation, stage.activation)
             for (weight, bias), stage in zip(parameters, network.stages, strict=True)
         )
-    y = preprocessed(network, x, xp)
+    y = preprocessed(network.preprocessing, x, network.dtype, xp)
     yield x, y
     for product, activate, _, fused_bias in stages:
         weighted = product(y)
         y = activate(weighted, xp)
         yield weighted if fused_bias is None else weighted + fused_bias, y
-
-
-def preprocessed(network: "Network", x: Any, xp: Any) -> Any:
-    """Return rows that need no check, preprocessed and cast to the network's dtype."""
-    steps, dtype = network.preprocessing, network.dtype
-    before = dtype_before_cast(x.dtype, dtype, xp)
-
-    def compute() -> Any:
-        y = cast(x, before, xp)
-        for step in steps:
-            y = step.compute(y, xp)
-        return cast(y, dtype, xp)
-
-    # Watching for overflow takes a tenth of a row's time.
-    if before == dtype and (not steps or is_far_below(x.dtype, dtype, xp)):
-        return compute()
-    return without_overflow(compute, x, xp, dtype, is_mixed=network.whitens)

@@ -22,8 +22,7 @@ __all__ = [
 def named_arrays(network: Network) -> dict[str, Any]:
     """Return the arrays of a network by name, in the order in which they are stored and hashed.
 
-    The parameters are ``layers.0.weight``, ``layers.0.bias``, ``layers.1.weight`` and so on; the
-    arrays of preprocessing steps follow, such as ``preprocessing.0.mean``.
+    ``layers.0.weight``, ``layers.0.bias``, ``layers.1.weight`` ..., ``preprocessing.0.mean`` ...
     """
     arrays: dict[str, Any] = {}
     for i, layer in enumerate(network.layers):
@@ -37,28 +36,10 @@ def named_arrays(network: Network) -> dict[str, Any]:
 def network_fingerprint(network: Network) -> dict[str, str]:
     """Return the facts that identify a network, with the SHA-256 of each array.
 
-    Parameters
-    ----------
-    network : Network
-        Of any library, on any device. The fingerprint depends on neither of them, nor on the
-        memory order and the byte order of the parameters.
-
-    Returns
-    -------
-    dict of str to str
-        Number of layers and dtype; for each layer, counted from 1, its shape, its activation with
-        all options, and the SHA-256 of its weight and bias; preprocessing; type of the output;
-        SHA-256 of the names of the classes; under "sha256", the SHA-256 of all these facts.
-
-    Examples
-    --------
-    >>> from xpnet import Network
-    >>> network = Network.from_arrays({"W1": [[0.5, 0.25]], "b1": [0.0, 1.0]})
-    >>> fingerprint = network_fingerprint(network)
-    >>> fingerprint["shape of layer 1"], fingerprint["activation of layer 1"]
-    ('1 x 2', 'identity')
-    >>> fingerprint["sha256"][:12]
-    'a3233672273e'
+    They do not depend on the library, the device, the memory order and the byte order: number of
+    layers and dtype; for each layer, counted from 1, its shape, its activation with all options,
+    and the SHA-256 of its weight and bias; preprocessing; type of the output; SHA-256 of the names
+    of the classes; under "sha256", the SHA-256 of all these facts.
     """
     layers = list(enumerate(network.layers, start=1))
     bias = network.layers[0].bias
@@ -96,24 +77,7 @@ def _array_facts(network: Network, part: str) -> dict[str, str]:
 def input_fingerprint(x: Any, /) -> dict[str, str]:
     """Return the facts that identify an input: number of rows, shape, dtype, SHA-256 of the values.
 
-    Parameters
-    ----------
-    x : array
-        Of any library, on any device, in any memory order.
-
-    Returns
-    -------
-    dict of str to str
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> for name, fact in input_fingerprint(np.zeros((2, 3), dtype=np.uint8)).items():
-    ...     print(name, fact[:12])
-    number of rows 2
-    shape 2 x 3
-    dtype uint8
-    sha256 ac584bb99f05
+    They do not depend on the library, the device and the memory order of the array.
     """
     host = to_numpy(x)
     return {

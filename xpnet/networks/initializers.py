@@ -1,8 +1,4 @@
-"""Networks with random weights.
-
-Parameters are drawn on the host from a seed and then moved, so every backend starts from the same
-bits.
-"""
+"""Networks with random weights, drawn on the host: every backend starts from the same bits."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -95,10 +91,10 @@ def init_network(
         msg = f"`dtype` must be a real floating-point dtype; got {dtype}"
         raise TypeError(msg)
     random = np.random.default_rng(seed)
+    names = [activation] * (len(sizes) - 2) + ["identity"]
     layers = []
-    for i, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
+    for (n_in, n_out), name in zip(pairwise(sizes), names, strict=True):
         deviation = _DEVIATIONS[scheme](n_in, n_out)
         weight = (deviation * random.standard_normal((n_in, n_out))).astype(dtype)
-        is_last = i == len(sizes) - 1
-        layers.append(Dense(weight, np.zeros(n_out, dtype), "identity" if is_last else activation))
+        layers.append(Dense(weight, np.zeros(n_out, dtype), name))
     return Network(layers, preprocessing=preprocessing, output=output).to(device)

@@ -10,16 +10,18 @@ from xpnet.arrays.cpu.blocked_matmul import may_be_shared_out
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import (
     array_namespace,
+    as_array,
     current_device,
     device_of,
     floating_dtype,
+    is_real,
     library_of,
     widest_floating,
 )
 from xpnet.arrays.ranges import finite_cast
 from xpnet.networks.dense import Dense, check_layers
-from xpnet.networks.execution import Stage, forward, stages_of
-from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays
+from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
+from xpnet.networks.stages import Stage, stage_of
 
 __all__ = ["OUTPUTS", "Network", "Output", "output_of"]
 
@@ -77,39 +79,35 @@ class Network:
         output: Output = "logits",
         classes: Sequence[str | int] | None = None,
     ) -> None:
-        if preprocessing is None:
-            preprocessing = ()
-        elif isinstance(preprocessing, Step):
+        if isinstance(preprocessing, Step):
             preprocessing = (preprocessing,)
         if classes is not None:
             # NumPy's integers and strings, as returned by numpy.unique, become Python's.
             classes = tuple(name.item() if hasattr(name, "item") else name for name in classes)
         layers = tuple(layers)
         check_layers(layers)
-        steps = checked_steps(preprocessing, layers[0].weight)
+        steps = () if preprocessing is None else checked_steps(preprocessing, layers[0].weight)
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "preprocessing", steps)
         object.__setattr__(self, "output", output)
         object.__setattr__(self, "classes", classes)
-        self._check_meaning()
-
-    def _check_meaning(self) -> None:
-        if self.output not in OUTPUTS:
-            msg = f"`output` must be one of {', '.join(OUTPUTS)}; got {self.output!r}"
+        if output not in OUTPUTS:
+            msg = f"`output` must be one of {', '.join(OUTPUTS)}; got {output!r}"
             raise ValueError(msg)
-        if self.classes is None:
-            return
-        if any(type(name) not in {str, int} for name in self.classes):
-            msg = f"`classes` must be strings or integers; got {list(self.classes)}"
+        if classes is not None:
+            self._check_classes(classes)
+
+    def _check_classes(self, classes: tuple[Any, ...]) -> None:
+        if any(type(name) not in {str, int} for name in classes):
+            msg = f"`classes` must be strings or integers; got {list(classes)}"
             raise TypeError(msg)
         if self.output == "values":
             msg = "`classes` must be None for output='values'; a regression has no classes"
             raise ValueError(msg)
-        n_different = len(set(self.classes))
-        if n_different != self.n_classes or len(self.classes) != self.n_classes:
+        if not len(set(classes)) == len(classes) == self.n_classes:
             msg = (
                 f"`classes` must be {self.n_classes} different names, one for each class;"
-                f" got {len(self.classes)}, {n_different} of them different"
+                f" got {len(classes)}, {len(set(classes))} of them different"
             )
             raise ValueError(msg)
 
@@ -150,19 +148,16 @@ class Network:
         return n_whiten * self.n_in**2 + sum(layer.n_in * layer.n_out for layer in self.layers)
 
     @cached_property
-    def whitens(self) -> bool:
-        """Whether the preprocessing mixes the inputs of a row."""
-        return any(isinstance(step, Whiten) for step in self.preprocessing)
-
-    @cached_property
     def may_be_shared_out(self) -> bool:
         """Whether NumPy's BLAS may divide a matrix product of the network among its threads."""
-        return self.whitens or any(may_be_shared_out(layer.weight) for layer in self.layers)
+        if any(isinstance(step, Whiten) for step in self.preprocessing):
+            return True
+        return any(may_be_shared_out(layer.weight) for layer in self.layers)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """The layers, prepared for computation."""
-        return stages_of(self.layers)
+        return tuple(map(stage_of, self.layers))
 
     @classmethod
     def from_arrays(
@@ -189,11 +184,9 @@ class Network:
 
         Raises
         ------
-        ValueError
-            If a name is missing or unknown, or the number of activations is not the number of
-            layers; also as raised by `Dense` and `Network`.
-        TypeError
-            As raised by `Dense` and `Network`.
+        TypeError, ValueError
+            As raised by `Dense` and `Network`; also ValueError if a name is missing or unknown, or
+            the number of activations is not the number of layers.
 
         Examples
         --------
@@ -245,11 +238,6 @@ class Network:
         ValueError
             If a finite parameter of a NumPy network overflows. The parameters of other libraries
             are not checked.
-
-        Examples
-        --------
-        >>> Network([Dense([[1.0]], [0.0])]).astype("float32")
-        Network(1 -> 1 identity; logits; float32, numpy)
         """
         weight = self.layers[0].weight
         xp = array_namespace(weight)
@@ -257,25 +245,38 @@ class Network:
         if target == xp.float64 and widest_floating(weight, xp) != target:
             msg = f"{self.library} has no float64 here"  # on this device, or by its settings
             raise TypeError(msg)
-
-        def convert(x: Any) -> Any:
-            with current_device(x):
-                return finite_cast(x, target, xp, "parameters")
-
-        return self.map_arrays(convert)
+        with current_device(weight):
+            return self.map_arrays(lambda x: finite_cast(x, target, xp, "parameters"))
 
     def map_arrays(self, convert: Callable[[Any], Any], /) -> Self:
         """Return the network with all its arrays converted, including those of preprocessing."""
-        layers = tuple(
-            replace(layer, weight=convert(layer.weight), bias=convert(layer.bias))
-            for layer in self.layers
-        )
-        steps = tuple(map_arrays(step, convert) for step in self.preprocessing)
-        return replace(self, layers=layers, preprocessing=steps)
+        layers = [replace(x, weight=convert(x.weight), bias=convert(x.bias)) for x in self.layers]
+        steps = [map_arrays(step, convert) for step in self.preprocessing]
+        return replace(self, layers=tuple(layers), preprocessing=tuple(steps))
 
     def __call__(self, x: Any, /) -> Any:
-        """Return ``xpnet.forward(self, x)``."""
-        return forward(self, x)
+        """Return the outputs for `x`; see `xpnet.forward`."""
+        x = as_array(x)
+        xp = array_namespace(x, self.layers[0].weight)
+        if not is_real(x, xp):
+            msg = f"`x` must hold real numbers; got dtype {x.dtype}"
+            raise TypeError(msg)
+        if x.ndim == 0 or x.shape[-1] != self.n_in:
+            msg = f"`x` must have the shape (..., {self.n_in}); got {tuple(x.shape)}"
+            raise ValueError(msg)
+        with current_device(x):
+            if x.ndim <= 2:
+                return self.compute(x, xp)
+            # NumPy multiplies more dimensions matrix by matrix, and CuPy float16 in float32.
+            y = self.compute(xp.reshape(x, (-1, self.n_in)), xp)
+            return xp.reshape(y, (*x.shape[:-1], self.n_out))
+
+    def compute(self, x: Any, xp: Any) -> Any:
+        """Return the outputs for rows that need no check."""
+        y = preprocessed(self.preprocessing, x, self.dtype, xp)
+        for product, activate, _, _ in self.stages:
+            y = activate(product(y), xp)
+        return y
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments, without cached properties."""

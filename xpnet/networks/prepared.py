@@ -1,8 +1,8 @@
 """Networks prepared for inference: the same function, computed in fewer steps.
 
-Preprocessing is folded into the first layer. A step that maps x to ``(x - mean) @ matrix`` changes
-the weights of the layer after it to ``matrix @ weight``, and the bias to ``bias + step(0) @
-weight``. Both are computed in float64 where the device supports it, and rounded once.
+A step that maps x to ``(x - mean) @ matrix`` is folded into the next layer: its weight becomes
+``matrix @ weight``, and its bias ``bias + step(0) @ weight``, in float64 where the device supports
+it, and rounded once.
 """
 
 import math
@@ -22,7 +22,6 @@ from xpnet.arrays.namespace import (
     without_warnings,
 )
 from xpnet.networks.dense import Dense
-from xpnet.networks.execution import forward
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step, map_arrays
 
@@ -98,30 +97,23 @@ def fold_preprocessing(network: Network, /) -> Network:
     The last step is folded first; if one must be kept, so are all before it. In float16, all are
     kept.
 
-    Notes
-    -----
     Subtracting a mean from the inputs keeps the terms of a sum small; subtracting it from the bias
-    does not. The terms are then as large as inputs and means, and so are their roundings. The
-    roundings of n terms add up like sqrt(n), while the error bounds of the given network grow like
-    n. This leaves room for means up to sqrt(n) deviations from 0, of which a quarter is used; for
-    fewer than 64 inputs none is, since all of them may be near their means at once. For 784 columns
-    of random numbers at that limit, up to 0.3 of the bound was seen; likewise for columns that all
-    hold the same number.
+    does not: the terms, and their roundings, are as large as inputs and means. The roundings of n
+    terms add up like sqrt(n), while the error bounds of the given network grow like n. This leaves
+    room for means up to sqrt(n) deviations from 0. A quarter of it is used, and none for fewer than
+    64 inputs, which may all be near their means at once. For 784 columns of random numbers at that
+    limit, or that all hold the same number, up to 0.3 of the bound was seen.
 
     A whitening step does not contain the deviations. But for inputs with the covariance ``C``, the
     inverse of ``matrix @ matrix.T``, no variance is below ``a[i]**2 / (a @ inv(C) @ a)``, for any a
     (Cauchy and Schwarz). With the mean for a, and with a unit vector, it follows that the mean of
     input i is at most ``|mean @ matrix|`` and ``|mean[i]| |matrix[i, :]|`` deviations from 0.
     """
-    return _folded(network).map_arrays(constant)
-
-
-def _folded(network: Network) -> Network:
     first, *others = network.layers
-    xp, dtype = array_namespace(first.weight), network.dtype
-    if limits_of(dtype, xp).bits < 32:
-        return network
-    steps, wide = network.preprocessing, widest_floating(first.weight, xp)
+    steps, dtype, xp = network.preprocessing, network.dtype, array_namespace(first.weight)
+    if not steps or limits_of(dtype, xp).bits < 32:
+        return network.map_arrays(constant)
+    wide = widest_floating(first.weight, xp)
     with current_device(first.weight), without_warnings():
         weight, bias = cast(first.weight, wide, xp), cast(first.bias, wide, xp)
         while steps:
@@ -130,11 +122,10 @@ def _folded(network: Network) -> Network:
             if changed is None or not _are_normal(*changed, step, weight, xp.finfo(dtype)):
                 break
             (weight, bias), steps = changed, steps[:-1]
-        if len(steps) == len(network.preprocessing):
-            return network
-        weight, bias = cast(weight, dtype, xp), cast(bias, dtype, xp)
-    first = Dense(weight, bias, first.activation, first.options)
-    return Network((first, *others), steps, network.output, network.classes)
+        if len(steps) < len(network.preprocessing):
+            first = replace(first, weight=cast(weight, dtype, xp), bias=cast(bias, dtype, xp))
+            network = replace(network, layers=(first, *others), preprocessing=steps)
+    return network.map_arrays(constant)
 
 
 def _fold_step(step: Step, weight: Any, bias: Any, xp: Any) -> tuple[Any, Any] | None:
@@ -201,5 +192,5 @@ def _is_active(layers: Sequence[Dense], weight: Any) -> bool:
         inputs = xp.concat((even, math.sqrt(12.0) * (even - 0.5)))
         inputs = xp.astype(xp.concat((inputs, _LARGEST_BYTE * inputs)), weight.dtype)
         sizes = xp.abs(weight)
-        in_effect = forward(Network(layers), inputs) @ sizes
+        in_effect = Network(layers)(inputs) @ sizes
         return bool(xp.all(in_effect >= _MIN_EFFECT * xp.sum(sizes, axis=0)))

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, array_namespace, as_floating, cast, current_device
-from xpnet.arrays.ranges import finite_cast
+from xpnet.arrays.ranges import dtype_before_cast, finite_cast, is_far_below, without_overflow
 from xpnet.networks.column_statistics import standard_deviations
 from xpnet.networks.whitening import Whiten
 
@@ -25,6 +25,7 @@ __all__ = [
     "arrays_of",
     "checked_steps",
     "map_arrays",
+    "preprocessed",
 ]
 
 
@@ -52,7 +53,7 @@ class Scale:
     factor: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", _divisor(float(self.factor), "factor"))
+        object.__setattr__(self, "factor", _checked_number(float(self.factor), "factor"))
 
     def __call__(self, x: ArrayT, /) -> ArrayT:
         """Return x * factor."""
@@ -91,10 +92,10 @@ class Standardize:
     scale: Any = 1.0
 
     def __post_init__(self) -> None:
-        for name, check in (("mean", _finite), ("scale", _divisor)):
+        for name in ("mean", "scale"):
             value = getattr(self, name)
             if isinstance(value, int | float):
-                value = check(float(value), name)
+                value = _checked_number(float(value), name)
             else:
                 value, _ = as_floating(value, name)
                 if value.ndim != 1:
@@ -196,15 +197,27 @@ def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
     return tuple(map_arrays(step, convert) for step in steps)
 
 
-def _divisor(value: float, name: str) -> float:
-    if not math.isfinite(value) or value == 0.0:
-        msg = f"`{name}` must be finite and not zero; got {value}"
-        raise ValueError(msg)
-    return value
+def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
+    """Return rows that need no check, preprocessed and cast to a network's dtype."""
+    before = dtype_before_cast(x.dtype, dtype, xp)
+
+    def compute() -> Any:
+        y = cast(x, before, xp)
+        for step in steps:
+            y = step.compute(y, xp)
+        return cast(y, dtype, xp)
+
+    # Watching for overflow takes a tenth of a row's time.
+    if before == dtype and (not steps or is_far_below(x.dtype, dtype, xp)):
+        return compute()
+    is_mixed = any(isinstance(step, Whiten) for step in steps)
+    return without_overflow(compute, x, xp, dtype, is_mixed=is_mixed)
 
 
-def _finite(value: float, name: str) -> float:
-    if not math.isfinite(value):
-        msg = f"`{name}` must be finite; got {value}"
+def _checked_number(value: float, name: str) -> float:
+    """Return a finite number, which is not zero unless it is a mean."""
+    is_divisor = name != "mean"
+    if not math.isfinite(value) or (is_divisor and value == 0.0):
+        msg = f"`{name}` must be finite{' and not zero' if is_divisor else ''}; got {value}"
         raise ValueError(msg)
     return value

@@ -84,11 +84,9 @@ class Whiten:
 
         Raises
         ------
-        TypeError
-            As `Standardize.fit`.
-        ValueError
-            As `Standardize.fit`; also if all rows are equal, `method` is unknown, or `epsilon` is
-            negative, not finite, or too small for components that do not vary.
+        TypeError, ValueError
+            As `Standardize.fit`; also ValueError if all rows are equal, `method` is unknown, or
+            `epsilon` is negative, not finite, or too small for components that do not vary.
 
         Notes
         -----

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from xpnet.arrays.ranges import without_overflow
 from xpnet.formats.model_file import ModelFile
 from xpnet.formats.torch import TORCH_ACTIVATIONS
-from xpnet.networks.execution import layer_results, preprocessed
+from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
+from xpnet.networks.preprocessing import preprocessed
 from xpnet.parity.bounds.rounding import in_float64
 
 __all__ = ["ABSOLUTE_ERRORS", "outputs_by_original_runtime"]
@@ -110,7 +111,7 @@ def _by_torch(network: Network, x: NDArray[Any]) -> NDArray[Any]:
     import torch
 
     with torch.inference_mode():
-        y = torch.asarray(preprocessed(network, x, np))
+        y = torch.asarray(preprocessed(network.preprocessing, x, network.dtype, np))
         for layer in network.layers:
             weight, bias = torch.asarray(layer.weight.T.copy()), torch.asarray(layer.bias.copy())
             kind, attributes = next(

@@ -19,7 +19,7 @@ from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 from xpnet.inference.batches import TransferPolicy, as_rows, check_transfer, on_network_device
 from xpnet.inference.class_labels import as_class_ids, stay_together
-from xpnet.networks.execution import preprocessed
+from xpnet.networks.preprocessing import preprocessed
 from xpnet.training.backward import Objective
 
 __all__ = [
@@ -119,7 +119,8 @@ def as_examples(
         # Preprocess once in order: a RangeError then names the row, which a batch cannot.
         for start in range(0, len(rows), _ROWS_AT_A_TIME):
             with counting_from(start):
-                preprocessed(network, rows[start : start + _ROWS_AT_A_TIME], np)
+                part = rows[start : start + _ROWS_AT_A_TIME]
+                preprocessed(network.preprocessing, part, network.dtype, np)
     answers = answers if stay_together(answers, weight) else to_numpy(answers)
     return Examples(rows, answers, weights)
 

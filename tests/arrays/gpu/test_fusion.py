@@ -121,7 +121,7 @@ def test_float16_is_traced(on_cupy, name):
 def late_biases(on_cupy, activation):
     """Return the biases that a network adds inside of its activations' kernels."""
     network = xpnet.init_network([4, 3, 2], activation=activation).map_arrays(on_cupy)
-    return [stage.late_bias for stage in network._stages]  # noqa: SLF001 (fusion is internal)
+    return [stage.fused_bias for stage in network.stages]
 
 
 @pytest.mark.parametrize(("activation", "is_late"), [("sigmoid", True), ("softmax", False)])
