@@ -21,6 +21,7 @@ from xpnet.arrays.transfer import move, to_numpy
 
 __all__ = ["Device", "OpenedDevice", "add_device_argument"]
 
+_Weigh = Callable[[], tuple[bool, str]]
 _WORD = re.compile(r"(cpu|auto|(?:gpu|cuda)(?::([0-9]+))?)")
 _RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
 
@@ -83,17 +84,9 @@ class Device:
     array(3.)
     """
 
-    def __init__(
-        self,
-        word: "str | Device" = "cpu",
-        *,
-        weigh: Callable[[], tuple[bool, str]] | None = None,
-    ) -> None:
+    def __init__(self, word: "str | Device" = "cpu", *, weigh: _Weigh | None = None) -> None:
         opened: Device | OpenedDevice
-        if isinstance(word, Device):
-            opened, reason = word, word.reason
-        else:
-            opened, reason = _open(word, weigh)
+        opened, reason = (word, word.reason) if isinstance(word, Device) else _open(word, weigh)
         self.name: str = opened.name
         self.library: str = opened.library
         self.version: str = opened.version
@@ -130,7 +123,7 @@ class Device:
         return f"Device({self.name!r}, library={self.library!r}, hardware={self.hardware!r})"
 
 
-def _open(word: str, weigh: Callable[[], tuple[bool, str]] | None) -> tuple[OpenedDevice, str]:
+def _open(word: str, weigh: _Weigh | None) -> tuple[OpenedDevice, str]:
     """Open a device by its word; return it with the reason for the choice."""
     kind, index = _parse(word)
     if kind == "cpu":
@@ -150,7 +143,13 @@ def _open(word: str, weigh: Callable[[], tuple[bool, str]] | None) -> tuple[Open
 
 
 def _open_cpu() -> OpenedDevice:
-    hardware = f"{os.cpu_count()} x {_processor()}"
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
+            processor = next(names).strip()
+    except (OSError, StopIteration):  # not Linux, or a processor without a model name
+        processor = platform.processor() or platform.machine()
+    hardware = f"{os.cpu_count()} x {processor}"
     return OpenedDevice("cpu", "numpy", np.__version__, np, "cpu", hardware)
 
 
@@ -173,16 +172,6 @@ def _connect(index: int) -> OpenedDevice:
     device = cupy.cuda.Device(index)
     device.synchronize()
     return OpenedDevice(f"gpu:{index}", "cupy", cupy.__version__, xp, device, hardware)
-
-
-def _processor() -> str:
-    """Return the name of the processor."""
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-            names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
-            return next(names).strip()
-    except (OSError, StopIteration):  # not Linux, or a processor without a model name
-        return platform.processor() or platform.machine()
 
 
 def _parse(word: str) -> tuple[str, int]:

@@ -15,14 +15,10 @@ def eigh(x: Any, /) -> tuple[Any, Any]:
 
     CuPy arrays are computed on the host, because CuPy needs cuSOLVER, a library of some hundred
     megabytes, for one small matrix per network.
-
-    Parameters
-    ----------
-    x : array of shape (n, n)
     """
     xp = array_namespace(x)
     if library_of(x) != "cupy":
         values, vectors = xp.linalg.eigh(x)
-        return values, vectors
-    values, vectors = (move(found, xp, device_of(x)) for found in np.linalg.eigh(to_numpy(x)))
+    else:
+        values, vectors = (move(found, xp, device_of(x)) for found in np.linalg.eigh(to_numpy(x)))
     return values, vectors

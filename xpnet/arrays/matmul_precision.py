@@ -14,12 +14,7 @@ __all__ = ["MatmulPrecision", "compute_type", "is_precision_chosen", "matmul_pre
 
 MatmulPrecision = Literal["float32", "tf32"]
 # The values of CuPy's compute types in `cupy._core`; CUPY_TF32 applies to the first.
-_TO_BE_DECIDED, _DEFAULT, _TF32 = 0, 1, 7
-_TYPES: dict[MatmulPrecision | None, int] = {
-    None: _TO_BE_DECIDED,
-    "float32": _DEFAULT,
-    "tf32": _TF32,
-}
+_TYPES: dict[MatmulPrecision | None, int] = {None: 0, "float32": 1, "tf32": 7}
 
 # The open blocks in order of entry; threads and generators may exit them in a different order.
 _chosen: list[tuple[object, MatmulPrecision]] = []
@@ -81,7 +76,7 @@ def compute_type(x: Any, /) -> str:
         return dtype
     from cupy._core import get_compute_type
 
-    return f"{dtype}, TF32" if get_compute_type(np.float32) == _TF32 else dtype
+    return f"{dtype}, TF32" if get_compute_type(np.float32) == _TYPES["tf32"] else dtype
 
 
 def _apply_to_cupy() -> None:

@@ -52,13 +52,7 @@ def is_array(x: object, /) -> bool:
 
 
 def as_array(x: Any, /, name: str = "x") -> Any:
-    """Return `x` if it is an array; convert numbers and nested lists to NumPy arrays.
-
-    Raises
-    ------
-    TypeError
-        If `x` is anything else.
-    """
+    """Return arrays unchanged, numbers and nested lists as NumPy arrays, or raise TypeError."""
     if is_array(x) and type(x).__name__ not in _REJECTED:
         return x
     if isinstance(x, bool | int | float | complex | list | tuple):
@@ -71,12 +65,8 @@ def as_array(x: Any, /, name: str = "x") -> Any:
 def array_namespace(*arrays: Any) -> Any:
     """Return the common array-API namespace of `arrays`.
 
-    Raises
-    ------
-    TypeError
-        If an argument is not an array, or the arrays belong to two libraries.
-    ValueError
-        If the arrays are on two devices. The unknown device ``None`` of a tracer matches any.
+    Raise TypeError if an argument is not an array, or the arrays belong to two libraries, and
+    ValueError if they are on two devices. The unknown device ``None`` of a tracer matches any.
     """
     for x in arrays:
         if not isinstance(x, _NUMPY_TYPES):
@@ -128,10 +118,7 @@ def device_of(x: Any, /) -> Any:
 
 
 def current_device(x: Any, /) -> AbstractContextManager[Any]:
-    """Return a context in which CuPy creates results on the device of `x`.
-
-    It has no effect for other libraries, which have no current device.
-    """
+    """Return a context for CuPy results on the device of `x`; others have no current device."""
     if type(x).__module__.partition(".")[0] != "cupy":
         return _NO_DEVICE
     return x.device
@@ -145,12 +132,8 @@ def without_warnings() -> AbstractContextManager[Any]:
 def as_floating(x: Any, /, name: str = "x") -> tuple[Any, Any]:
     """Return `x` as a real floating-point array, and its namespace.
 
-    Booleans and integers are cast to the default floating dtype of the library and device.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex, wider than 64 bits, or not numeric.
+    Booleans and integers are cast to the default floating dtype of the library and device. Raise
+    TypeError if `x` is complex, wider than 64 bits, or not numeric.
     """
     x = as_array(x, name)
     xp = array_namespace(x)
@@ -201,10 +184,7 @@ def limits_of(dtype: Any, xp: Any) -> Any:
 def floating_dtype(dtype: Any, xp: Any) -> Any:
     """Return a library's floating-point dtype by its name or any dtype of that name.
 
-    Raises
-    ------
-    TypeError
-        If `dtype` is not floating-point, or the library lacks it.
+    Raise TypeError if `dtype` is not floating-point, or the library lacks it.
     """
     name = getattr(dtype, "__name__", str(dtype).rpartition(".")[2])
     library = _library_name(xp)

@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import cast, is_kind, limits_of, without_warnings
 
@@ -26,22 +25,7 @@ _MOST_SCALING = 2.0**64
 
 
 class RangeError(ValueError):
-    """A finite input overflows in the dtype of a network.
-
-    Parameters
-    ----------
-    value : number
-        The input.
-    row, column : int
-        Position of the input, counted from 0.
-    dtype : str
-        The dtype of the network.
-
-    Attributes
-    ----------
-    value, row, column, dtype
-        The parameters.
-    """
+    """A finite input `value` overflows in the `dtype` of a network; row and column count from 0."""
 
     def __init__(self, value: Any, row: int, column: int, dtype: str) -> None:
         super().__init__(value, row, column, dtype)
@@ -88,15 +72,9 @@ def counting_from(first_row: int) -> Iterator[None]:
 def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
     """Return the dtype in which inputs are preprocessed before they are cast to `dtype`.
 
-    This is `given`, the dtype of the inputs, if its range is wider: values that overflow in the
-    cast may fit after scaling. Integers with a wider range than float16 are preprocessed in
-    float32.
-
-    Parameters
-    ----------
-    given, dtype : dtype
-        Dtypes of the library; `dtype` is floating-point.
-    xp : namespace
+    This is `given`, the dtype of the inputs, if its range is wider than that of the floating-point
+    `dtype`: values that overflow in the cast may fit after scaling. Integers with a wider range
+    than float16 are preprocessed in float32.
     """
     if given == dtype:
         return dtype
@@ -120,24 +98,11 @@ def is_far_below(given: Any, dtype: Any, xp: Any) -> bool:
 def without_overflow(
     compute: Callable[[], Any], x: Any, xp: Any, dtype: Any, *, is_mixed: bool = False
 ) -> Any:
-    """Return ``compute()``, the preprocessed rows `x` in `dtype`; raise if they overflow.
+    """Return ``compute()``, the preprocessed rows `x` of shape (..., n_in) in `dtype`.
 
-    NumPy detects overflow at no cost, by a flag of the processor. Values of other libraries are not
-    inspected.
-
-    Parameters
-    ----------
-    compute : callable
-    x : array of shape (..., n_in)
-    xp : namespace
-    dtype : dtype
-    is_mixed : bool, default False
-        Whether a result depends on the whole row instead of one input.
-
-    Raises
-    ------
-    RangeError
-        If a result is infinite or NaN although its inputs (a NumPy array) are finite.
+    Raise RangeError if a result is infinite or NaN although its inputs (a NumPy array) are finite.
+    If `is_mixed`, a result depends on the whole row instead of one input. NumPy detects overflow at
+    no cost, by a flag of the processor. Values of other libraries are not inspected.
     """
     if xp is not np:
         return compute()
@@ -150,13 +115,8 @@ def without_overflow(
     with without_warnings():
         y = compute()
     # BLAS may set the flag without an overflow.
-    _check_finite(np.atleast_2d(x), np.atleast_2d(y), dtype, is_mixed=is_mixed)
-    return y
-
-
-def _check_finite(x: NDArray[Any], y: NDArray[Any], dtype: Any, *, is_mixed: bool) -> None:
-    """Raise RangeError for the first row with finite inputs and a nonfinite result."""
-    is_lost = ~np.isfinite(y) & np.isfinite(x).all(axis=1, keepdims=True)
+    x = np.atleast_2d(x)
+    is_lost = ~np.isfinite(np.atleast_2d(y)) & np.isfinite(x).all(axis=1, keepdims=True)
     rows = np.flatnonzero(is_lost.any(axis=1))
     if len(rows):
         row = int(rows[0])
@@ -164,6 +124,7 @@ def _check_finite(x: NDArray[Any], y: NDArray[Any], dtype: Any, *, is_mixed: boo
         places = np.abs(x[row].astype(np.float64)) if is_mixed else is_lost[row]
         column = int(np.argmax(places))
         raise RangeError(x[row, column], row, column, np.dtype(dtype).name)
+    return y
 
 
 def rounded(x: Any, dtype: Any, xp: Any) -> Any:
@@ -181,13 +142,7 @@ def rounded(x: Any, dtype: Any, xp: Any) -> Any:
 
 
 def finite_cast(x: Any, dtype: Any, xp: Any, name: str) -> Any:
-    """Return `x` in a dtype.
-
-    Raises
-    ------
-    ValueError
-        If a finite number of a NumPy array overflows; the message begins with `name`.
-    """
+    """Return `x` in a dtype; raise ValueError if a finite number of a NumPy array overflows."""
     if xp is not np:
         return cast(x, dtype, xp)
     try:

@@ -13,13 +13,9 @@ __all__ = ["is_in_host_memory", "move", "to_numpy", "without_graph"]
 
 
 def is_in_host_memory(x: Any, /) -> bool:
-    """Return whether an array is in host memory.
+    """Return whether an array of any library is in host memory.
 
-    Parameters
-    ----------
-    x : array
-        An array of any library. Lazy Dask arrays, and arrays on the default device of an unknown
-        library, count as host memory.
+    Lazy Dask arrays, and arrays on the default device of an unknown library, count as host memory.
     """
     if isinstance(x, np.ndarray | np.generic):
         return True
@@ -70,42 +66,28 @@ def move(x: Any, xp: Any, device: Any, /) -> Any:
     """Return the values of `x` as an array of the namespace `xp` on `device`.
 
     `x` itself is returned if it is there already. Copies between two libraries pass through the
-    host.
-
-    Parameters
-    ----------
-    x : array
-    xp : namespace
-        A namespace from `array_namespace`.
-    device : object
-        Device object of that library.
+    host. `xp` comes from `array_namespace`; `device` is a device object of its library.
     """
     is_same_library = array_namespace(x) is xp
     if is_same_library and device_of(x) == device:
         return x
     if xp is np:
         return to_numpy(x)
-    if not is_same_library:
-        host = to_numpy(x)
-        return _recorded(host, _created(host, xp, device))
     import array_api_compat as compat
 
-    return _recorded(x, compat.to_device(x, device))
-
-
-def _created(host: NDArray[Any], xp: Any, device: Any) -> Any:
-    import array_api_compat as compat
-
+    if is_same_library:
+        return _recorded(x, compat.to_device(x, device))
+    host = to_numpy(x)
     if compat.is_cupy_namespace(xp):
         # CuPy's creation functions ignore `device=` (array-api-compat#337).
         with device:
             moved = xp.asarray(host)
             if Bus().is_pinned(host):  # read asynchronously, when it may have been overwritten
                 device.synchronize()
-            return moved
+        return _recorded(host, moved)
     if compat.is_torch_namespace(xp) and not host.flags.writeable:
         host = host.copy()  # torch warns about read-only memory
-    return xp.asarray(host, device=device)
+    return _recorded(host, xp.asarray(host, device=device))
 
 
 def _recorded(x: Any, moved: Any) -> Any:

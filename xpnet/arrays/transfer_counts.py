@@ -74,9 +74,5 @@ def count_transfers() -> Iterator[Transfers]:
 def record(side: Literal["device", "host"], n_bytes: int) -> None:
     """Count one copy of `n_bytes` bytes to `side`."""
     transfers = _CURRENT.get()
-    if transfers is None:
-        return
-    if side == "device":
-        transfers.add(Transfers(copies_to_device=1, bytes_to_device=n_bytes))
-    else:
-        transfers.add(Transfers(copies_to_host=1, bytes_to_host=n_bytes))
+    if transfers is not None:
+        transfers.add(Transfers(1, n_bytes) if side == "device" else Transfers(0, 0, 1, n_bytes))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.gpu.fusion import with_bias, without_fusion
+from xpnet.arrays.gpu.fusion import with_bias
 from xpnet.functions.activations import ACTIVATIONS
 
 TRACED = sorted({row.name for row in ACTIVATIONS.values() if row.is_elementwise})
@@ -118,21 +118,16 @@ def test_float16_is_traced(on_cupy, name):
     assert [parameter.dtype for parameter in kernel.params[:3]] == [y.dtype] * 3
 
 
-def late_biases(on_cupy, activation):
+def fused_biases(on_cupy, activation):
     """Return the biases that a network adds inside of its activations' kernels."""
     network = xpnet.init_network([4, 3, 2], activation=activation).map_arrays(on_cupy)
     return [stage.fused_bias for stage in network.stages]
 
 
-@pytest.mark.parametrize(("activation", "is_late"), [("sigmoid", True), ("softmax", False)])
-def test_a_network_on_cupy_adds_the_bias_in_the_kernel(on_cupy, activation, is_late):
-    biases = late_biases(on_cupy, activation)
-    assert [bias is not None for bias in biases] == [is_late, True]
-
-
-def test_fusion_can_be_disabled(on_cupy):
-    with without_fusion():
-        assert late_biases(on_cupy, "sigmoid") == [None, None]
+@pytest.mark.parametrize(("activation", "is_fused"), [("sigmoid", True), ("softmax", False)])
+def test_a_network_on_cupy_adds_the_bias_in_the_kernel(on_cupy, activation, is_fused):
+    biases = fused_biases(on_cupy, activation)
+    assert [bias is not None for bias in biases] == [is_fused, True]
 
 
 def test_numpy_does_not_fuse():

@@ -3,8 +3,7 @@
 import functools
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 __all__ = ["blas_threads", "most_at_once", "one_blas_thread"]
@@ -16,20 +15,20 @@ _UNPACKED_LIMIT = 1_000_000
 
 
 class _OneThread:
-    """State of `one_blas_thread`: the number of open blocks, and the thread counts before them."""
+    """The number of open blocks of `one_blas_thread`, and the thread counts before them."""
 
     def __init__(self) -> None:
         self.lock, self.n_open = threading.Lock(), 0
         self.n_before: list[int] = []
 
-    def enter(self) -> None:
+    def __enter__(self) -> None:
         with self.lock:
             if self.n_open == 0:
                 self.n_before = _counts()
                 _set_counts([1] * len(self.n_before))
             self.n_open += 1
 
-    def leave(self) -> None:
+    def __exit__(self, *_: object) -> None:
         with self.lock:
             self.n_open -= 1
             if self.n_open == 0:
@@ -85,14 +84,9 @@ def blas_threads() -> int:
         return max(_ONE_THREAD.n_before if _ONE_THREAD.n_open else _counts(), default=1)
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> AbstractContextManager[None]:
     """Limit BLAS to one thread inside a ``with`` block, in the whole process.
 
     Blocks may be open in several threads at once: the last one to end restores the thread counts.
     """
-    _ONE_THREAD.enter()
-    try:
-        yield
-    finally:
-        _ONE_THREAD.leave()
+    return _ONE_THREAD

@@ -37,17 +37,9 @@ _SMALL = 2**16
 def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
     """Return the function ``x -> x @ weight + bias`` in the fastest form for the library.
 
-    Parameters
-    ----------
-    weight : array of shape (n_in, n_out)
-        A read-only NumPy array that owns its memory may be copied into blocks. Other arrays are
-        not copied, so later changes to their values take effect.
-    bias : array of shape (n_out,)
-
-    Returns
-    -------
-    callable
-        From arrays of shape (..., n_in) to new arrays of shape (..., n_out).
+    It maps shape (..., n_in) to new arrays of shape (..., n_out). A read-only NumPy `weight` that
+    owns its memory may be copied into blocks. Other arrays are not copied, so later changes to
+    their values take effect.
     """
     if _can_be_cut(weight):
         return _Blocks(weight, bias, is_constant=_is_constant(weight)).apply
@@ -61,14 +53,7 @@ def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
 
 
 def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
-    """Return ``x @ weight + bias`` for a weight that is used once.
-
-    Parameters
-    ----------
-    weight : array of shape (n_in, n_out)
-    bias : array of shape (n_out,)
-    x : array of shape (n, n_in)
-    """
+    """Return ``x @ weight + bias`` for two-dimensional `x` and a weight that is used once."""
     n_rows, n_in = x.shape
     n_parts = _n_parts(x, n_rows * n_in * bias.shape[0], bias.shape[0])
     most = n_rows // n_parts
@@ -85,17 +70,9 @@ def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
 
 
 def transposed_times(x: Any, y: Any, /) -> list[Any]:
-    """Return ``x.T @ y`` as a list of blocks of its rows.
+    """Return ``x.T @ y`` for `x` of shape (n, n_in) and `y` of shape (n, n_out), in blocks.
 
-    Parameters
-    ----------
-    x : array of shape (n, n_in)
-    y : array of shape (n, n_out)
-
-    Returns
-    -------
-    list of array
-        Arrays of shapes (n_1, n_out), (n_2, n_out), ...; n_1 + n_2 + ... equals n_in.
+    The list's shapes are (n_1, n_out), (n_2, n_out), ...; n_1 + n_2 + ... equals n_in.
     """
     n_in, n_out = x.shape[1], y.shape[1]
     n_parts = _n_parts(x, x.shape[0] * n_in * n_out, n_out)
@@ -152,12 +129,7 @@ def _can_be_cut(weight: Any) -> bool:
 class _Blocks:
     """A weight matrix whose products are computed in blocks, if BLAS multiplies small ones faster.
 
-    Parameters
-    ----------
-    weight : array of shape (n_in, n_out)
-    bias : array of shape (n_out,), or None
-    is_constant : bool
-        Whether the weight may be copied.
+    The weight may be copied if `is_constant`. Without a bias, `bias` is None.
     """
 
     def __init__(
@@ -178,42 +150,38 @@ class _Blocks:
         """Return x @ weight + bias."""
         n_rows, n_weights = len(x), self._n_weights
         if n_rows * n_weights <= _MOST_FOR_A_VECTOR:
-            y = x @ (self._weight if n_rows > 1 else self._column_major)
-            if self._bias is not None:
-                y += self._bias
-            return y
+            return self._plus_bias(x @ (self._weight if n_rows > 1 else self._column_major))
         most = most_at_once()
         if x.ndim != 2 or not most or n_rows == 1:
-            return self._whole(x, self._weight)
+            return self._plus_bias(x @ self._weight)
         if self._n_out == 1:
             most = _MOST_FOR_A_VECTOR
         if n_rows * n_weights <= most:
-            return self._whole(x, self._weight)
+            return self._plus_bias(x @ self._weight)
         most_rows = most // (self._n_in * self._width)
         if most_rows < min(_ROWS, n_rows):
             return self._in_parts(x, -(-self._n_in * self._width * _ROWS // most))
         if self._n_cut > self._width and n_rows > _FEW_ROWS and not self._is_constant:
-            return self._whole(x, self._weight)
+            return self._plus_bias(x @ self._weight)
         size = _rows_in_block(n_rows, most_rows)
         n_whole = n_rows // size * size
         y = self._in_blocks(x[:n_whole], size)
         return y if n_whole == n_rows else np.concatenate((y, self.apply(x[n_whole:])))
 
-    def _whole(self, x: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
-        return _added(x @ weight, self._bias)
+    def _plus_bias(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Add the bias in place, and return the result."""
+        if self._bias is not None:
+            y += self._bias
+        return y
 
     def _in_parts(self, x: NDArray[Any], n_parts: int) -> NDArray[Any]:
         """Return the sum of shorter products, the first with the bias."""
         length = -(-self._n_in // n_parts)
         starts = range(0, self._n_in, length)
         if n_parts not in self._parts:
+            weights = [(self._weight[i : i + length], None if i else self._bias) for i in starts]
             self._parts[n_parts] = [
-                _Blocks(
-                    self._weight[i : i + length],
-                    None if i else self._bias,
-                    is_constant=self._is_constant,
-                )
-                for i in starts
+                _Blocks(*parts, is_constant=self._is_constant) for parts in weights
             ]
         y, *others = (
             part.apply(x[:, i : i + length])
@@ -227,30 +195,19 @@ class _Blocks:
         """Return the result computed in blocks of `n_rows` rows, and of columns if it is wide."""
         rows = x.reshape(-1, n_rows, self._n_in)
         if self._width == self._n_out:
-            return self._whole(rows, self._weight).reshape(-1, self._n_out)
+            return self._plus_bias(rows @ self._weight).reshape(-1, self._n_out)
+        columns = self._columns  # of shape (n_blocks, n_in, width)
+        if columns is None:
+            cut = self._weight[:, : self._n_cut].reshape(self._n_in, -1, self._width)
+            columns = cut.transpose(1, 0, 2)
+            if self._is_constant:
+                self._columns = columns = np.ascontiguousarray(columns)
         # All rows are multiplied by one block of weights before the next is read into the cache.
-        y = (rows @ self._blocks()[:, None]).transpose(1, 2, 0, 3)
+        y = (rows @ columns[:, None]).transpose(1, 2, 0, 3)
         y = y.reshape(*rows.shape[:2], self._n_cut)
         if self._n_cut < self._n_out:
             y = np.concatenate((y, rows @ self._weight[:, self._n_cut :]), axis=2)
-        return _added(y.reshape(-1, self._n_out), self._bias)
-
-    def _blocks(self) -> NDArray[Any]:
-        """Return the weights in blocks of columns, of shape (n_blocks, n_in, width)."""
-        if self._columns is not None:
-            return self._columns
-        cut = self._weight[:, : self._n_cut].reshape(self._n_in, -1, self._width)
-        columns = cut.transpose(1, 0, 2)
-        if self._is_constant:
-            self._columns = columns = np.ascontiguousarray(columns)
-        return columns
-
-
-def _added(y: NDArray[Any], bias: NDArray[Any] | None) -> NDArray[Any]:
-    """Add a bias in place, and return the result."""
-    if bias is not None:
-        y += bias
-    return y
+        return self._plus_bias(y.reshape(-1, self._n_out))
 
 
 def _rows_in_block(n_rows: int, most: int) -> int:

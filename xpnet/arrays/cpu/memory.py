@@ -28,11 +28,8 @@ def keep_freed_memory() -> None:
 def forget_pages(x: Any, /) -> None:
     """Release the physical memory of a memory-mapped array; later accesses read its file again.
 
-    Parameters
-    ----------
-    x : numpy.memmap
-        A contiguous array, or a contiguous part of one. The call has no effect unless the file was
-        opened read-only and the system supports it.
+    `x` is contiguous, and may be a part of a mapped array. The call has no effect unless the file
+    was opened read-only and the system supports it.
     """
     mapping = getattr(x, "_mmap", None)
     if mapping is None or x.mode != "r" or not hasattr(mmap, "MADV_DONTNEED"):
@@ -57,13 +54,7 @@ class FileRows(NamedTuple):
         return self._replace(offset=offset, shape=(end - start, self.shape[1]))
 
     def copy_to(self, target: NDArray[Any]) -> None:
-        """Read all rows into an array of their shape and dtype.
-
-        Raises
-        ------
-        OSError
-            If the file has been truncated.
-        """
+        """Read all rows into an array of their shape and dtype; raise OSError if truncated."""
         if not self.shape[0]:
             return
         left, offset = target.data.cast("B"), self.offset
@@ -77,20 +68,11 @@ class FileRows(NamedTuple):
 
 @contextmanager
 def rows_in_file(x: NDArray[Any], /) -> Iterator[FileRows | None]:
-    """Open the file of a memory-mapped array for a ``with`` block.
+    """Open the file of a memory-mapped array, or of a part of one, for a ``with`` block.
 
-    Reading a file is faster than copying it page by page from its mapping.
-
-    Parameters
-    ----------
-    x : numpy.memmap of shape (n, n_in)
-        A memory-mapped array, or a part of one.
-
-    Yields
-    ------
-    FileRows or None
-        None if the file cannot be identified. It can on Linux, for shared mappings such as those of
-        ``numpy.load(..., mmap_mode="r")``.
+    Reading a file is faster than copying it page by page from its mapping. Yield None if the file
+    cannot be identified. It can on Linux, for shared mappings such as those of
+    ``numpy.load(..., mmap_mode="r")``.
     """
     place = _mapped_file(x) if x.flags.c_contiguous and x.dtype.isnative else None
     if place is None:

@@ -35,21 +35,24 @@ class Bus:
     stream only after it has waited for that stream's event.
     """
 
+    def __init__(self) -> None:
+        import cupy
+
+        self._cupy: Any = cupy
+
     def stream(self, name: str, /) -> Any:
         """Return the thread's stream of this name, ordered after all earlier operations.
 
         CuPy reuses freed memory only on the stream where it was allocated, so each thread keeps one
         stream per name.
         """
-        import cupy
-
         streams = _PER_THREAD.__dict__.setdefault("streams", {})
-        key = cupy.cuda.Device().id, name
+        key = self._cupy.cuda.Device().id, name
         if key not in streams:
             # CuPy's default stream blocks all streams that are not `non_blocking`.
-            streams[key] = cupy.cuda.Stream(non_blocking=True)
+            streams[key] = self._cupy.cuda.Stream(non_blocking=True)
         stream = streams[key]
-        stream.wait_event(cupy.cuda.get_current_stream().record())
+        stream.wait_event(self._cupy.cuda.get_current_stream().record())
         return stream
 
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike, /) -> NDArray[Any]:
@@ -60,22 +63,18 @@ class Bus:
 
     def is_pinned(self, x: NDArray[Any], /) -> bool:
         """Return whether a host array is in pinned memory."""
-        import cupy
-
         try:
             # Check both ends: an array may be pinned in part.
             ends = (x.ctypes.data, x.ctypes.data + x.nbytes - 1)
-            kinds = {cupy.cuda.runtime.pointerGetAttributes(end).type for end in ends}
-        except cupy.cuda.runtime.CUDARuntimeError:  # older drivers reject unpinned memory
+            kinds = {self._cupy.cuda.runtime.pointerGetAttributes(end).type for end in ends}
+        except self._cupy.cuda.runtime.CUDARuntimeError:  # older drivers reject unpinned memory
             return False
         return kinds == {_PINNED}
 
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike, stream: Any, /) -> Any:
         """Return a new device array that `stream` may write to at once."""
-        import cupy
-
         with stream:  # CuPy reuses freed memory on the stream where it was allocated
-            return cupy.empty(shape, dtype)
+            return self._cupy.empty(shape, dtype)
 
     def copy_in(self, target: Any, source: NDArray[Any], stream: Any, /) -> None:
         """Copy a pinned host array to a device array of its shape and dtype."""
@@ -92,9 +91,7 @@ class Bus:
 
     def record(self, stream: Any, /) -> Any:
         """Return an event that completes after all operations of `stream` so far."""
-        import cupy
-
-        event = cupy.cuda.Event(disable_timing=True)
+        event = self._cupy.cuda.Event(disable_timing=True)
         event.record(stream)
         return event
 
@@ -107,16 +104,13 @@ class Bus:
 
     def free(self) -> None:
         """Free all memory that CuPy keeps for reuse."""
-        import cupy
-
-        cupy.get_default_memory_pool().free_all_blocks()
-        cupy.get_default_pinned_memory_pool().free_all_blocks()
+        self._cupy.get_default_memory_pool().free_all_blocks()
+        self._cupy.get_default_pinned_memory_pool().free_all_blocks()
 
     def is_out_of_memory(self, error: BaseException, /) -> bool:
         """Return whether an error means that device memory, or memory to pin, is exhausted."""
-        import cupy
-
-        if isinstance(error, cupy.cuda.runtime.CUDARuntimeError | cupy.cuda.driver.CUDADriverError):
+        cuda = self._cupy.cuda
+        if isinstance(error, cuda.runtime.CUDARuntimeError | cuda.driver.CUDADriverError):
             return bool(error.status == _MEMORY_ALLOCATION)
         # cuBLAS has its own error if its workspace cannot be allocated.
         return isinstance(error, MemoryError) or "ALLOC_FAILED" in str(error)

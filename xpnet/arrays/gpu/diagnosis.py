@@ -33,14 +33,12 @@ from xpnet.arrays.gpu.gpu_info import (
     tf32_value,
     version_text,
 )
-from xpnet.arrays.gpu.product_check import product_error
 
 __all__ = ["cause_of", "diagnose", "gpu_facts"]
 
 # CUDA encodes version 12.4 as 12040. A driver supports all minor versions of its major version.
 _CUDA12, _CUDA13 = 12000, 13000
-# Compute capability 5.0 is the oldest that CUDA 12 supports.
-_OLDEST_OF_CUDA12 = 50
+_OLDEST_OF_CUDA12 = 50  # compute capability 5.0
 # Values of cudaError_t and CUresult, which agree in these, and of cublasStatus_t.
 _INSUFFICIENT_DRIVER, _NO_DEVICE = 35, 100
 _CUDA_CODES: Final[dict[int | None, str]] = {
@@ -61,35 +59,11 @@ _CODES: Final[dict[str, dict[int | None, str]]] = {
 
 
 def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diagnosis:
-    """Return whether a GPU is usable, or the cause and the fix.
+    """Return whether GPU `index` (from 0) is usable, or the first cause found and its fix.
 
-    Parameters
-    ----------
-    index : int, default 0
-        Index of the GPU, counted from 0.
-    check : bool, default False
-        If true, compute a small product on the GPU and compare it with the host's. The first
-        call takes seconds, to open a context and to compile.
-    tf32 : bool, default False
-        Whether TF32 was requested. If false, a CUPY_TF32 that enables it is reported as a cause.
-
-    Returns
-    -------
-    Diagnosis
-        The first cause found, in the order of the dependencies.
-
-    Notes
-    -----
-    Nothing is raised, warned or printed. The product is correct if it is within
-    ``gamma * (abs(x) @ abs(weight) + abs(bias))`` of its value in float64, where
-    ``gamma = n u / (1 - n u)``, ``u = 2**-24`` and n is the number of terms: the rounding bound
-    for any order of summation. With TF32, if the GPU supports it, the factors have ten bits after
-    the point, which adds ``2**-9 + 2**-20``.
-
-    Examples
-    --------
-    >>> diagnose(-1).usable
-    False
+    Nothing is raised, warned or printed. With `check`, a small product on the GPU is compared with
+    the host's; the first call takes seconds, to open a context and to compile. Unless `tf32` was
+    requested, a CUPY_TF32 that enables it is reported as a cause.
     """
     wheels = installed(WHEELS)
     cause = (
@@ -97,21 +71,20 @@ def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diag
         or _in_driver(wheels, index)
         or _in_libraries(wheels)
         or _in_device(wheels, index)
-        or _in_tf32(index, asked=tf32)
+        or (None if tf32 else _in_tf32(index))
     )
-    if cause is None and check:
-        return _by_product(index, tf32=tf32)
-    return cause or describe("usable", index=index)
+    if cause is not None or not check:
+        return cause or describe("usable", index=index)
+    error = result_or_error(lambda: _product_error(index, tf32=tf32))
+    if isinstance(error, Exception):
+        return cause_of(error, index)
+    # `error <= 1` is false for NaN, which is wrong as well.
+    code = "usable" if error <= 1 else "wrong-product"
+    return replace(describe(code, index=index, excess=error), product_error=error)
 
 
 def cause_of(error: Exception, index: int = 0) -> Diagnosis:
-    """Return the cause of an error that CuPy raised on a GPU.
-
-    Examples
-    --------
-    >>> cause_of(RuntimeError("launch failure")).message
-    'CUDA error: launch failure'
-    """
+    """Return the cause of an error that CuPy raised on a GPU."""
     code = _CODES.get(type(error).__name__, {}).get(getattr(error, "status", None), "cuda-error")
     if isinstance(error, OSError) and error.filename:
         code = "cache-unwritable"
@@ -120,6 +93,8 @@ def cause_of(error: Exception, index: int = 0) -> Diagnosis:
 
 
 def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
+    import importlib.util
+
     # Before the import, whose error depends on which of two wheels was installed last.
     if len(wheels) > 1:
         return describe("two-wheels", wheels=" and ".join(wheels), names=" ".join(wheels))
@@ -127,7 +102,10 @@ def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
     if not isinstance(error, Exception):
         return None
     module = sys.modules.get("cupy") if isinstance(error, AttributeError) else None
-    file = getattr(module, "__file__", None) or _script()
+    file = getattr(module, "__file__", None)
+    if not file:  # a file cupy.py may be found before the package CuPy
+        spec = result_or_none(lambda: importlib.util.find_spec("cupy"))
+        file = spec.origin if spec and Path(spec.origin or "").name == "cupy.py" else None
     if file:
         return describe("shadowed", file=one_line(file))
     is_absent = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
@@ -136,15 +114,6 @@ def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
             return describe("no-wheel" if sys.platform == "darwin" else "not-installed")
         error = FileNotFoundError("its files are gone")
     return _in_import(error, wheels)
-
-
-def _script() -> str | None:
-    """Return the path of a file cupy.py that is imported instead of the package CuPy."""
-    import importlib.util
-
-    spec = result_or_none(lambda: importlib.util.find_spec("cupy"))
-    file = spec and spec.origin
-    return file if file and Path(file).name == "cupy.py" else None
 
 
 def _in_import(error: Exception, wheels: tuple[str, ...]) -> Diagnosis:
@@ -168,11 +137,8 @@ def _is_within(version: str, versions: str) -> bool:
     def numbers(text: str) -> tuple[int, ...]:
         return tuple(map(int, re.findall(r"[0-9]+", text)[:3]))
 
-    below = re.findall(r"<([0-9.]+)", versions)
-    least = re.findall(r">=([0-9.]+)", versions)
-    return all(numbers(version) < numbers(bound) for bound in below) and all(
-        numbers(version) >= numbers(bound) for bound in least
-    )
+    bounds = re.findall(r"(<|>=)([0-9.]+)", versions)
+    return all((numbers(version) < numbers(bound)) == (sign == "<") for sign, bound in bounds)
 
 
 def _in_driver(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
@@ -233,10 +199,9 @@ def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
     failed = [name for name, outcome in loaded.items() if isinstance(outcome, Exception)]
     wheel, extra = _wheel(wheels), _extra(wheels)
     if failed:
-        libraries = ", ".join(failed)
         strangers = " ".join(installed(CUDA13_LIBRARIES))
         code = "libraries-mixed" if strangers and extra == "cuda12" else "libraries-missing"
-        facts = {"libraries": libraries, "strangers": strangers}
+        facts = {"libraries": ", ".join(failed), "strangers": strangers}
         return describe(code, wheel=wheel, extra=extra, **facts)
     # CuPy's own search for headers, if it still has this name.
     headers = result_or_error(lambda: cupy._core.core.assemble_cupy_compiler_options(()))  # noqa: SLF001
@@ -265,10 +230,8 @@ def _in_device(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
     )
 
 
-def _in_tf32(index: int, *, asked: bool) -> Diagnosis | None:
+def _in_tf32(index: int) -> Diagnosis | None:
     value, text = tf32_value(), one_line(os.environ.get("CUPY_TF32"))
-    if asked:
-        return None
     if value is None:
         return describe("tf32-unreadable", value=repr(text))
     if value > 0 and compute_capability(index) >= FIRST_WITH_TF32:
@@ -276,13 +239,31 @@ def _in_tf32(index: int, *, asked: bool) -> Diagnosis | None:
     return None
 
 
-def _by_product(index: int, *, tf32: bool) -> Diagnosis:
-    error = result_or_error(lambda: product_error(index, tf32=tf32))
-    if isinstance(error, Exception):
-        return cause_of(error, index)
-    # `error <= 1` is false for NaN, which is wrong as well.
-    code = "usable" if error <= 1 else "wrong-product"
-    return replace(describe(code, index=index, excess=error), product_error=error)
+def _product_error(index: int, *, tf32: bool) -> float:
+    """Return the largest error of the GPU's x @ weight + bias, in units of its rounding bound.
+
+    The bound on the distance from the value in float64 is gamma (abs(x) @ abs(weight) + abs(bias)),
+    where gamma = n u / (1 - n u), u = 2**-24 and n is the number of terms, for any order of
+    summation. With TF32, if the GPU supports it, the factors have ten bits after the point, which
+    adds 2**-9 + 2**-20 to gamma.
+    """
+    import cupy
+    import numpy as np
+
+    n_in = 64
+    draw = np.random.default_rng(0).standard_normal
+    x, weight, bias = (draw(shape, dtype=np.float32) for shape in ((32, n_in), (n_in, 16), 16))
+    with cupy.cuda.Device(index):
+        on_device = cupy.asarray(x) @ cupy.asarray(weight) + cupy.asarray(bias)
+        computed = cupy.asnumpy(on_device).astype(np.float64)
+    # The float32 values are exact in float64, in which the host computes the reference.
+    exact = x.astype(np.float64) @ weight.astype(np.float64) + bias
+    rounding = (n_in + 1) * 2.0**-24
+    gamma = rounding / (1 - rounding)
+    if tf32 and compute_capability(index) >= FIRST_WITH_TF32:
+        gamma += 2.0**-9 + 2.0**-20
+    bound = gamma * (abs(x) @ abs(weight) + abs(bias))
+    return float(np.max(abs(computed - exact) / bound))
 
 
 def _wheel(wheels: tuple[str, ...]) -> str:

@@ -5,34 +5,22 @@ function of array operations and compile it to one kernel: a sigmoid with its bi
 through memory instead of nine.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["with_bias", "without_fusion"]
-
-_is_on = True
+__all__ = ["with_bias"]
 
 
 def with_bias(
     activate: Callable[[Any, Any], Any], bias: Any, xp: Any
 ) -> Callable[[Any, Any], Any] | None:
-    """Return ``(y, xp) -> activate(y + bias, xp)`` as one kernel, if the library supports it.
+    """Return ``(y, xp) -> activate(y + bias, xp)`` as one kernel.
 
-    Parameters
-    ----------
-    activate : callable
-        Elementwise function that calls functions of `xp` only.
-    bias : array of shape (n_out,)
-    xp : namespace
-
-    Returns
-    -------
-    callable or None
-        None if the library, or the dtype, does not support it.
+    None if the library, or the dtype, does not support it. `activate` is an elementwise function
+    that calls functions of `xp` only; `bias` has shape (n_out,).
     """
     # CuPy 14.0 does not trace bfloat16 (cupy#9630).
-    if not _is_on or xp.__name__ != "array_api_compat.cupy" or bias.dtype.name == "bfloat16":
+    if xp.__name__ != "array_api_compat.cupy" or bias.dtype.name == "bfloat16":
         return None
     import cupy
 
@@ -41,14 +29,3 @@ def with_bias(
 
     fused = cupy.fuse(add_and_activate)
     return lambda y, _: fused(y, bias)
-
-
-@contextmanager
-def without_fusion() -> Iterator[None]:
-    """Disable fusion for networks that are first used inside a ``with`` block."""
-    global _is_on  # noqa: PLW0603 (to measure and to test what it changes)
-    outer, _is_on = _is_on, False
-    try:
-        yield
-    finally:
-        _is_on = outer

@@ -20,10 +20,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         "{wheels} overwrite each other's files",
         f"pip uninstall -y {{names}}, then {_INSTALL}",
     ),
-    "shadowed": (
-        "{file} is imported instead of CuPy",
-        "rename this file, or leave its folder",
-    ),
+    "shadowed": ("{file} is imported instead of CuPy", "rename this file, or leave its folder"),
     "numpy-unsupported": (
         "{wheel} supports NumPy {range} and cannot be imported with {numpy} ({error})",
         'pip install "numpy{range}"',
@@ -125,18 +122,10 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The cause of an unusable GPU, and its fix.
+    """The cause of an unusable GPU: its short code ("usable" without a cause), message and fix.
 
-    Attributes
-    ----------
-    code : str
-        Short name of the cause, such as ``"no-driver"``; ``"usable"`` if there is none.
-    message : str
-        The cause.
-    fix : str
-        The fix; empty if the GPU is usable.
-    product_error : float, optional
-        Largest error of the GPU's test product, in units of its bound; None if not computed.
+    The fix is empty if the GPU is usable. `product_error` is the largest error of the GPU's test
+    product, in units of its bound; None if not computed.
     """
 
     code: str
@@ -149,13 +138,9 @@ class Diagnosis:
         """Whether the GPU can be used."""
         return self.code == "usable"
 
-    @property
-    def sentence(self) -> str:
-        """The cause and its fix, in one line of at most 400 characters."""
-        return f"{self.message}; {self.fix}" if self.fix else self.message
-
     def __str__(self) -> str:
-        return self.sentence
+        """Return the cause and its fix, in one line of at most 400 characters."""
+        return f"{self.message}; {self.fix}" if self.fix else self.message
 
 
 class DeviceError(RuntimeError):

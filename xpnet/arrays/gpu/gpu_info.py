@@ -42,10 +42,8 @@ _OTHERS: Final = ("numpy", "array-api-compat", "cuda-pathfinder", "cuda-toolkit"
 # The version of the driver's kernel module, on Linux.
 _DRIVER_FILE = Path("/proc/driver/nvidia/version")
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE", "CUDA_PATH")
-# Compute capability 8.0.
-FIRST_WITH_TF32: Final = 80
-# float32 operations per cycle of an NVIDIA multiprocessor.
-_PER_CYCLE = 256
+FIRST_WITH_TF32: Final = 80  # compute capability 8.0
+_PER_CYCLE = 256  # float32 operations per cycle of an NVIDIA multiprocessor
 # External strings are cut to this length, so that a message has at most 400 characters.
 _LONGEST_FACT = 140
 
@@ -53,26 +51,14 @@ _T = TypeVar("_T")
 
 
 def gpu_facts(checked: int | None = None) -> dict[str, object]:
-    """Return information about CuPy, the driver and the GPUs.
+    """Return information about CuPy, the driver and the GPUs as plain values for JSON.
 
-    Parameters
-    ----------
-    checked : int, optional
-        Index of a GPU whose free memory is included. That opens a context on it.
-
-    Returns
-    -------
-    dict
-        Plain values for JSON; unknown ones are None. ``devices`` has one dictionary per GPU, with
-        memory sizes in bytes.
-
-    Examples
-    --------
-    >>> sorted(gpu_facts())[-3:]
-    ['runtime_version', 'tf32', 'wheels']
+    Unknown values are None. ``devices`` has one dictionary per GPU, with memory sizes in bytes; the
+    free memory of GPU `checked` is included, which opens a context on it.
     """
     cupy: Any = result_or_error(import_cupy)
-    n_devices = result_or_none(lambda: int(cupy.cuda.runtime.getDeviceCount()))
+    runtime: Any = result_or_none(lambda: cupy.cuda.runtime)
+    n_devices = result_or_none(lambda: int(runtime.getDeviceCount()))
     wheels = installed(WHEELS)
     names = (*wheels, *_OTHERS, *CUDA13_LIBRARIES, *_CUDA12_LIBRARIES)
     cublas_path = _library_path("cublas")
@@ -81,13 +67,9 @@ def gpu_facts(checked: int | None = None) -> dict[str, object]:
         "devices": [
             result_or_none(partial(_device_facts, cupy, i, checked)) for i in range(n_devices or 0)
         ],
-        "driver_version": result_or_none(
-            lambda: version_text(cupy.cuda.runtime.driverGetVersion())
-        ),
+        "driver_version": result_or_none(lambda: version_text(runtime.driverGetVersion())),
         "driver_number": driver_number(),
-        "runtime_version": result_or_none(
-            lambda: version_text(cupy.cuda.runtime.runtimeGetVersion())
-        ),
+        "runtime_version": result_or_none(lambda: version_text(runtime.runtimeGetVersion())),
         "cublas_version": _cublas_version(cublas_path),
         "nvrtc_version": result_or_none(lambda: ".".join(map(str, cupy.cuda.nvrtc.getVersion()))),
         "cublas_path": cublas_path,
@@ -104,12 +86,16 @@ def gpu_facts(checked: int | None = None) -> dict[str, object]:
 
 
 def _device_facts(cupy: Any, index: int, checked: int | None) -> dict[str, object]:
+    def free_bytes() -> int:
+        with cupy.cuda.Device(index):
+            return int(cupy.cuda.runtime.memGetInfo()[0])
+
     properties = cupy.cuda.runtime.getDeviceProperties(index)
     return {
         "index": index,
         "name": properties["name"].decode(),
         "memory_bytes": int(properties["totalGlobalMem"]),
-        "free_bytes": _free_bytes(cupy, index) if index == checked else None,
+        "free_bytes": result_or_none(free_bytes) if index == checked else None,
         "compute_capability": f"{properties['major']}.{properties['minor']}",
         "pci_bus_id": result_or_none(lambda: str(cupy.cuda.runtime.deviceGetPCIBusId(index))),
     }
@@ -121,14 +107,6 @@ def compute_capability(index: int) -> int:
 
     properties = cupy.cuda.runtime.getDeviceProperties(index)
     return int(properties["major"] * 10 + properties["minor"])
-
-
-def _free_bytes(cupy: Any, index: int) -> int | None:
-    def free_bytes() -> int:
-        with cupy.cuda.Device(index):
-            return int(cupy.cuda.runtime.memGetInfo()[0])
-
-    return result_or_none(free_bytes)
 
 
 def peak_rate(index: int) -> float | None:
@@ -155,11 +133,8 @@ def _library_path(name: str) -> str | None:
     """Return the path of a CUDA library, found by the loader that CuPy uses."""
     import importlib
 
-    def path() -> str:
-        pathfinder = importlib.import_module("cuda.pathfinder")
-        return str(pathfinder.load_nvidia_dynamic_lib(name).abs_path)
-
-    return result_or_none(path)
+    finder: Any = result_or_none(lambda: importlib.import_module("cuda.pathfinder"))
+    return result_or_none(lambda: str(finder.load_nvidia_dynamic_lib(name).abs_path))
 
 
 def _cublas_version(path: str | None) -> str | None:
