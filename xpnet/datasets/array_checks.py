@@ -24,13 +24,9 @@ _LARGEST_PIXEL = 255
 def as_images(array: StoredArray, source: "Source", options: "ReadOptions") -> ImageBlocks:
     """Read an array as images: uint8, float32 or float64.
 
-    float16 is converted to float32, and integers to uint8.
-
-    Raises
-    ------
-    DataError
-        If the array has one dimension, an unsupported dtype, or rows that are too large; from
-        the blocks, if an integer is outside 0 to 255 or a value is not finite.
+    float16 is converted to float32, and integers to uint8. Raise DataError if the array has one
+    dimension, an unsupported dtype, or rows that are too large; from the blocks, if an integer is
+    outside 0 to 255 or a value is not finite.
     """
     if len(array.shape) == 1:
         hint = "these may be labels"
@@ -45,26 +41,10 @@ def as_images(array: StoredArray, source: "Source", options: "ReadOptions") -> I
 
 
 def as_labels(array: StoredArray, options: "ReadOptions", images: str | None = None) -> LabelBlocks:
-    """Read an array of shape (n,) or (n, 1) as labels, converted to uint8.
+    """Read integers, or floats with integer values, of shape (n,) or (n, 1) as labels of uint8.
 
-    Parameters
-    ----------
-    array : StoredArray
-        Integers, or floating-point numbers with integer values.
-    options : ReadOptions
-        `classes`, `rows` and `block_rows` are used.
-    images : str, optional
-        The file of the images for errors, if the labels are in a separate file.
-
-    Returns
-    -------
-    LabelBlocks
-        The labels, at least one block.
-
-    Raises
-    ------
-    DataError
-        If the array has another shape or dtype; from the blocks, if a value is not a label.
+    `images` names the file of the images in errors, if the labels are in a separate file. Raise
+    DataError for another shape or dtype; from the blocks, if a value is not a label.
     """
     if array.row_bytes != array.dtype.itemsize:
         msg = "not labels"

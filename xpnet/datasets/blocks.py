@@ -20,49 +20,23 @@ Block: TypeAlias = tuple[NDArray[Any], NDArray[np.uint8] | None]
 
 @dataclass(frozen=True)
 class ImageBlocks:
-    """The images of a file in blocks, with their labels if the file contains both.
-
-    Attributes
-    ----------
-    blocks : iterator of Block
-        Images and labels, at least one block.
-    count : int or None
-        Number of images in the file; None if only reading to its end would show it.
-    labelled : bool
-        Whether the blocks include labels.
-    array : StoredArray or None
-        The array of the images; None for a CSV file.
-    columns : CsvColumns or None
-        The columns of a CSV file.
-    unread : iterable
-        The lines of a CSV file after the last block.
-    """
+    """The images of a file in blocks, at least one, with their labels if the file has both."""
 
     blocks: Iterator[Block]
-    count: int | None
-    labelled: bool
-    array: "StoredArray | None" = None
-    columns: "CsvColumns | None" = None
-    unread: Iterable[object] = ()
+    count: int | None  # number of images; None if only reading to the end would show it
+    labelled: bool  # whether the blocks include labels
+    array: "StoredArray | None" = None  # None for a CSV file
+    columns: "CsvColumns | None" = None  # None except for a CSV file
+    unread: Iterable[object] = ()  # lines of a CSV file after the last block
 
 
 @dataclass(frozen=True)
 class LabelBlocks:
-    """Labels in blocks.
-
-    Attributes
-    ----------
-    blocks : iterator of ndarray of uint8
-        The labels.
-    count : int or None
-        Number of labels in the file; None if only reading to its end would show it.
-    ambiguous_line : int or None
-        Number of a line that is read as a label but may be a header.
-    """
+    """Labels in blocks, at least one."""
 
     blocks: Iterator[NDArray[np.uint8]]
-    count: int | None
-    ambiguous_line: int | None = None
+    count: int | None  # number of labels; None if only reading to the end would show it
+    ambiguous_line: int | None = None  # number of a line read as a label that may be a header
 
 
 def pair_blocks(
@@ -71,13 +45,9 @@ def pair_blocks(
     """Pair each block of images with its labels, reading no further than necessary.
 
     `labels` are those of all images in the file, not only of the first `rows`; `names` are the
-    names of images and labels for errors.
-
-    Raises
-    ------
-    DataError
-        If the numbers of images and labels differ; before anything is read if both are known. If
-        `rows` is given and the number of images is unknown, only missing labels are an error.
+    names of images and labels for errors. Raise DataError if their numbers differ; before anything
+    is read if both are known. If `rows` is given and the number of images is unknown, only missing
+    labels are an error.
     """
     if images.count is not None and labels.count not in {None, images.count}:
         raise _count_error(labels, names, images.count, labels.count)

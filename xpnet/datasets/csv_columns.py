@@ -28,24 +28,12 @@ _LABEL_HINT = "use --label first, last or none (in Python label='first')"
 
 @dataclass(frozen=True)
 class CsvHeader:
-    """The header of a CSV file.
+    """The header of a CSV file."""
 
-    Attributes
-    ----------
-    line : int
-        Number of its line.
-    text : str
-        The line without its end.
-    is_certain : bool
-        False for a few numbers, which may also be the values of a row.
-    numbers : tuple of int or None
-        The first and the last number, if the header is certain because its numbers count up.
-    """
-
-    line: int
-    text: str
-    is_certain: bool
-    numbers: tuple[int, int] | None
+    line: int  # number of its line
+    text: str  # the line without its end
+    is_certain: bool  # False for a few numbers, which may also be the values of a row
+    numbers: tuple[int, int] | None  # first and last, if it is certain because they count up
 
     def is_among(self, lines: list[str]) -> bool:
         """Return whether a line repeats the header, as in a file concatenated from several."""
@@ -54,26 +42,14 @@ class CsvHeader:
 
 @dataclass(frozen=True)
 class CsvColumns:
-    """The columns of the CSV file `name`, read with `options`.
-
-    Attributes
-    ----------
-    width : int
-        Number of fields per line.
-    label : int or None
-        Index of the label column; all others are pixels.
-    header : CsvHeader or None
-        The header.
-    evidence : str or None
-        The property of the values by which the label column was found.
-    """
+    """The columns of the CSV file `name`, read with `options`."""
 
     name: str
     options: "ReadOptions"
-    width: int
-    label: int | None
+    width: int  # number of fields per line
+    label: int | None  # index of the label column; all others are pixels
     header: CsvHeader | None = None
-    evidence: str | None = None
+    evidence: str | None = None  # the property of the values by which the label column was found
 
     @property
     def parsed_width(self) -> int:
@@ -106,15 +82,9 @@ def unnamed_columns(
     """Find the label column of a CSV file without column names.
 
     The first rows, `lines`, are used unless `width`, the number of columns, or the options decide;
-    more rows give a surer answer.
+    more rows give a surer answer. Raise DataError if the number of columns does not fit an image,
+    or the label may be first or last.
 
-    Raises
-    ------
-    DataError
-        If the number of columns does not fit an image, or the label may be first or last.
-
-    Notes
-    -----
     A label column is accepted only if the four corners of the images beside it are 0 in all rows,
     and if its values are class numbers, some different and some repeated: row numbers never
     repeat. The label can be at the other end only if all labels are 0, and a corner pixel is lit

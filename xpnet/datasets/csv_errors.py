@@ -24,12 +24,9 @@ _VALID_FIELDS = frozenset(map(str, range(_LARGEST_PIXEL + 1)))
 
 
 def check_first_line(line: str, number: int, name: str, options: "ReadOptions") -> None:
-    """Raise if the first line of the file `name` is a comment, or needs another delimiter.
+    """Raise DataError if the first line of the file `name` is a comment or has another delimiter.
 
-    Raises
-    ------
-    DataError
-        The message contains the delimiter to use.
+    The message contains the delimiter to use.
     """
     if line.lstrip().startswith("#"):
         raise _comment_error(line, number, name)

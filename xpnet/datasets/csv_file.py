@@ -49,12 +49,8 @@ _MAX_FIRST_INNER = 2
 def open_csv_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     """Open a CSV file of images, one per line, with labels if there is a column of labels.
 
-    The images have the shape (n, n_pixels), and are uint8, or float32 with `floating`.
-
-    Raises
-    ------
-    DataError
-        If the columns are invalid or ambiguous; from the blocks, if a line is invalid.
+    The images have the shape (n, n_pixels), and are uint8, or float32 with `floating`. Raise
+    DataError if the columns are invalid or ambiguous; from the blocks, if a line is invalid.
     """
     lines = _numbered_lines(source, options)
     number, first = _first_line(lines, source.name, options)
@@ -76,12 +72,8 @@ def open_csv_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
 def open_csv_labels(source: "Source", options: "ReadOptions", images: str) -> LabelBlocks:
     """Open a CSV file of one column of labels, with or without a header.
 
-    A first line of 0 is read as a label, but may be a header that pandas wrote.
-
-    Raises
-    ------
-    DataError
-        If there is another column; from the blocks, if a line is not a label.
+    A first line of 0 is read as a label, but may be a header that pandas wrote. Raise DataError if
+    there is another column; from the blocks, if a line is not a label.
     """
     name = source.name
     lines = _numbered_lines(source, options)

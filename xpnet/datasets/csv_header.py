@@ -29,10 +29,7 @@ CERTAIN_WIDTH = 16
 def find_header(line: str, number: int, name: str, options: "ReadOptions") -> CsvHeader | None:
     """Return the header of the file `name` if its first line is one, and None for values.
 
-    Raises
-    ------
-    DataError
-        If the line may be either, and `header` is "auto".
+    Raise DataError if the line may be either, and the option `header` is "auto".
     """
     if options.header == "no":
         return None
@@ -86,11 +83,8 @@ def is_zero(field: str) -> bool:
 def named_columns(header: CsvHeader, name: str, options: "ReadOptions") -> CsvColumns:
     """Return the columns of the file `name` from the names in its header.
 
-    Raises
-    ------
-    DataError
-        If a name is unknown, out of order or repeated, if the number of pixels is not `features`,
-        or if the header contradicts `label`.
+    Raise DataError if a name is unknown, out of order or repeated, if the number of pixels is not
+    `features`, or if the header contradicts `label`.
     """
     number, fields = header.line, split_fields(header.text, options.delimiter)
     if _is_index(fields[0]) and options.label != "first":

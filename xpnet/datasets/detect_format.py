@@ -21,23 +21,14 @@ __all__ = ["FORMATS", "DataFormat", "array_format", "detect_format"]
 
 @dataclass(frozen=True)
 class DataFormat:
-    """A file format of images and labels.
+    """A file format of images and labels."""
 
-    Attributes
-    ----------
-    name : str
-        The usual suffix.
-    matches : callable
-        Returns whether a file with these first bytes (8, or fewer at its end) has this format.
-    open_images : callable
-        Opens a file of images, with labels if it contains them.
-    open_labels : callable
-        Opens a file of labels. The last argument is the file of the images, for errors.
-    """
-
-    name: str
+    name: str  # the usual suffix
+    # Returns whether a file with these first bytes (8, or fewer at its end) has this format.
     matches: Callable[[bytes], bool]
+    # Opens a file of images, with labels if it contains them.
     open_images: "Callable[[Source, ReadOptions], ImageBlocks]"
+    # Opens a file of labels. The last argument is the file of the images, for errors.
     open_labels: "Callable[[Source, ReadOptions, str], LabelBlocks]"
 
 
@@ -80,10 +71,7 @@ _UNSUPPORTED = {
 def detect_format(source: "Source") -> DataFormat:
     """Return the format of a file from which nothing has been read.
 
-    Raises
-    ------
-    DataError
-        If the file is empty, or in an unsupported format.
+    Raise DataError if the file is empty, or in an unsupported format.
     """
     head = source.peek(8)[:8]
     expected = f"one of {', '.join(known.name for known in FORMATS)}, each plain or gzip"

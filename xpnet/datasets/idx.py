@@ -21,10 +21,7 @@ _LENGTH_BYTES = 4
 def open_idx(source: "Source") -> StoredArray:
     """Read the header of an IDX file.
 
-    Raises
-    ------
-    DataError
-        If the header is not valid, its type is not uint8, or the file has another size.
+    Raise DataError if the header is not valid, its type is not uint8, or the file has another size.
     """
     magic = source.read(_MAGIC_BYTES)
     shown = magic.hex(" ")

@@ -27,16 +27,11 @@ _CHUNK_BYTES = 1 << 20
 def check_data_size(
     what: str, n_bytes: int, source: "Source", options: "ReadOptions", *, is_partial: bool = False
 ) -> None:
-    """Raise if data is too large to hold at once.
+    """Raise DataError if data is too large to hold at once. The message begins with `what`.
 
     The limit is `max_data_bytes`. By default it is 100 times the size of the file, at least
     16 MiB, and at most 4 GiB or the size of the file. If `is_partial` is true, `n_bytes` is the
     size read so far, and more may follow.
-
-    Raises
-    ------
-    DataError
-        If the size exceeds the limit. The message begins with `what`.
     """
     limit = options.max_data_bytes
     if limit is None:
@@ -69,12 +64,8 @@ def copy_to_temporary_file(
 ) -> IO[bytes]:
     """Copy a stream that cannot seek to a temporary file, which is closed with `source`.
 
-    Copying stops after about `stop` bytes. The copy is returned positioned at its end.
-
-    Raises
-    ------
-    DataError
-        If the content exceeds the limit of `check_data_size`. The message begins with `what`.
+    Copying stops after about `stop` bytes. The copy is returned positioned at its end. Raise
+    DataError as `check_data_size` does if the content exceeds the limit.
     """
     spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 -- closed with the source
     copy = cast("IO[bytes]", source.closing.enter_context(spool))

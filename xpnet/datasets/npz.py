@@ -35,11 +35,8 @@ _GROUP_BYTES = 1 << 20
 def open_npy(source: "Source") -> StoredArray:
     """Read the header of an npy file.
 
-    Raises
-    ------
-    DataError
-        If the header is not valid, the array contains objects or structures, or the file has
-        another size.
+    Raise DataError if the header is not valid, the array contains objects or structures, or the
+    file has another size.
     """
     return _open_array(source, source, source.size)
 
@@ -48,13 +45,8 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     """Open the images in an npz file, with labels if it contains them.
 
     Images are the array images, x, X or data, or the only array; labels are the array labels, y,
-    Y or target.
-
-    Raises
-    ------
-    DataError
-        If the file is not a zip archive of npy files, if the names are others or ambiguous, or
-        if the numbers of images and labels differ.
+    Y or target. Raise DataError if the file is not a zip archive of npy files, if the names are
+    others or ambiguous, or if the numbers of images and labels differ.
     """
     members = _open_members(source, options)
     names = set(members)
@@ -76,10 +68,7 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
 def open_npz_labels(source: "Source", options: "ReadOptions", images: str) -> LabelBlocks:
     """Open the labels in an npz file: the array labels, y, Y or target, or the only one.
 
-    Raises
-    ------
-    DataError
-        If the array is missing or ambiguous, or does not contain labels.
+    Raise DataError if the array is missing or ambiguous, or does not contain labels.
     """
     members = _open_members(source, options)
     names = [name for name in _LABELS if name in members]
@@ -140,10 +129,7 @@ class ColumnMajorArray(StoredArray):
     def blocks(self, options: "ReadOptions") -> Iterator[NDArray[Any]]:
         """Yield blocks of rows in row-major order, as `StoredArray.blocks` does.
 
-        Raises
-        ------
-        DataError
-            If the file ends early, continues after the last row, or is too large for a copy.
+        Raise DataError also if the file is too large for a copy.
         """
         file, offset = self._open_seekable(options)
         count = self.shape[0]

@@ -30,35 +30,16 @@ def preview(
 ) -> dict[str, Any]:
     """Describe a file of images from its header and first 100 rows.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        A file that `xpnet.datasets.read` supports, or "sample".
-    delimiter, label, header : str
-        Options for CSV files, as in `xpnet.datasets.read`.
-    max_data_bytes : int, optional
-        As in `xpnet.datasets.stream`.
+    `path` and the options are those of `xpnet.datasets.stream`. Raise OSError if the file cannot be
+    read, and DataError if it does not contain images, or is damaged. The result has the keys:
 
-    Returns
-    -------
-    dict
-        "format": "csv", "idx", "npy" or "npz"; "images": their number, or "not counted" if only
-        reading to the end would show it; "shape" and "dtype" of an image; "range": the smallest
-        and largest value in the rows read, or "not read" if a row costs as much as the whole
-        file; "header": the header line of a CSV file, or "none"; "labels": their place, and the
-        evidence for it.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    DataError
-        If the file does not contain images, or is damaged.
-
-    Examples
-    --------
-    >>> preview("sample")["shape"]
-    '28 x 28'
+    - "format": "csv", "idx", "npy" or "npz";
+    - "images": their number, or "not counted" if only reading to the end would show it;
+    - "shape" and "dtype" of an image;
+    - "range": the smallest and largest value in the rows read, or "not read" if a row costs as much
+      as the whole file;
+    - "header": the header line of a CSV file, or "none"; missing for other formats;
+    - "labels": their place, and the evidence for it.
     """
     path = SAMPLE_IMAGES if path == "sample" else path
     options = ReadOptions(
@@ -117,25 +98,9 @@ def _describe(images: ImageBlocks) -> dict[str, str]:
 def count_images(path: FilePath, *, max_data_bytes: int | None = None) -> tuple[int | None, int]:
     """Return the number of images in a file and the bytes per value, from its beginning.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        A file that `xpnet.datasets.read` supports, or "sample".
-    max_data_bytes : int, optional
-        As in `xpnet.datasets.stream`.
-
-    Returns
-    -------
-    n_images : int or None
-        None for standard input and pipes, or if only reading to the end would show it. For a CSV
-        file, an estimate from its size and the length of its first lines.
-    itemsize : int
-        1 for a CSV file.
-
-    Raises
-    ------
-    OSError, DataError
-        As in `preview`.
+    The number is None for standard input and pipes, or if only reading to the end would show it.
+    For a CSV file, it is an estimate from its size and the length of its first lines, and the bytes
+    per value are 1. Raise OSError or DataError as `preview` does.
     """
     path = SAMPLE_IMAGES if path == "sample" else path
     # Standard input and pipes can be read only once.

@@ -21,14 +21,9 @@ _DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semic
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """The options of `xpnet.datasets.stream`, which documents them.
+    """The options of `xpnet.datasets.read`, which documents them, and of `xpnet.datasets.stream`.
 
-    Raises
-    ------
-    TypeError
-        If a number is not an integer.
-    ValueError
-        If an option has an invalid value.
+    Raise TypeError if a number is not an integer, and ValueError if an option has an invalid value.
     """
 
     labels: FilePath | None = None

@@ -25,11 +25,8 @@ _MAX_ROW_BYTES = 1 << 28
 class StoredArray:
     """An array in row-major order, stored at the position of `stream` in the file `name`.
 
-    Raises
-    ------
-    DataError
-        If a row has no bytes or too many, or if `size`, the number of bytes in the file if known,
-        does not match `shape` and `dtype`.
+    Raise DataError if a row has no bytes or too many, or if `size`, the number of bytes in the file
+    if known, does not match `shape` and `dtype`.
     """
 
     name: str
@@ -68,10 +65,7 @@ class StoredArray:
     def blocks(self, options: "ReadOptions") -> Iterator[NDArray[Any]]:
         """Yield at least one writable block of rows, with the shape ``(n, *shape[1:])``.
 
-        Raises
-        ------
-        DataError
-            If the file ends early or continues after the last row.
+        Raise DataError if the file ends early or continues after the last row.
         """
         count = self.shape[0]
         wanted = count if options.rows is None else min(options.rows, count)

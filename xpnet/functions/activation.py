@@ -16,19 +16,11 @@ Check: TypeAlias = Callable[[Any, str], Any]
 
 
 class UlpBounds(NamedTuple):
-    """Error bounds of an elementwise function, in units in the last place (ULP).
+    """Error bounds of an elementwise function in float32 and float64, in units in the last place.
 
-    Attributes
-    ----------
-    numpy, torch, jax : pair of float
-        Bounds in float32 and float64. Dask and array-api-strict share those of NumPy.
-    cupy : pair of float, optional
-        Default: the bounds of NumPy, 1 ULP larger in float64 unless the function is exact.
-    extra : float, default 0.0
-        Added for every library and dtype.
+    Dask and array-api-strict share the bounds of NumPy. The default for CuPy is 1 ULP larger in
+    float64, unless the function is exact. `extra` is added for every library and dtype.
 
-    Notes
-    -----
     The bounds hold where the true value is a normal number. Where it is smaller, the error is at
     most the smallest normal number, and the result may be flushed to zero.
 
@@ -56,34 +48,22 @@ EXACT = UlpBounds(numpy=(0, 0), torch=(0, 0), jax=(0, 0))
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """An activation function, with the properties that layers, training and parity need.
+    """An activation function, with the properties that layers, training and parity need."""
 
-    Attributes
-    ----------
-    function : callable
-        ``function(x, xp, **options)``: the mathematics.
-    derivative : callable, optional
-        ``derivative(x, y, xp, **options)`` of an elementwise function, where y = function(x).
-        Where two pieces meet, it is the derivative of one of them. None if it is 0 everywhere.
-    pullback : callable, optional
-        ``pullback(gradient, x, y, xp)`` of a function along the last axis: the gradient with
-        respect to x, given the one with respect to y. None for elementwise functions.
-    turns : tuple of float
-        Points where the absolute derivative may have a local maximum. Between them it is monotone.
-    jumps : callable
-        ``jumps(**options)``: the points where the function is not continuous.
-    options : mapping of str to callable
-        Validation of each option: ``check(value, name)`` returns a Python float or string.
-    ulp : UlpBounds or callable, optional
-        Error bounds of an elementwise function, or ``ulp(**options)`` that returns them.
-    """
-
+    # function(x, xp, **options): the mathematics.
     function: Callable[..., Any]
+    # derivative(x, y, xp, **options) of an elementwise function, where y = function(x). Where two
+    # pieces meet, it is the derivative of one of them. None if it is 0 everywhere.
     derivative: Callable[..., Any] | None = None
+    # pullback(gradient, x, y, xp) of a function along the last axis: the gradient with respect to
+    # x, given the one with respect to y. None for elementwise functions.
     pullback: Callable[..., Any] | None = None
+    # Points where the absolute derivative may have a local maximum. Between them it is monotone.
     turns: tuple[float, ...] = ()
+    # jumps(**options): the points where the function is not continuous.
     jumps: Callable[..., tuple[float, ...]] = lambda **_: ()
     options: Mapping[str, Check] = field(default_factory=dict)
+    # Error bounds of an elementwise function, or ulp(**options) that returns them.
     ulp: UlpBounds | Callable[..., UlpBounds] | None = None
 
     @property
@@ -115,10 +95,7 @@ class Activation:
     def gradient(self, gradient: Any, x: Any, y: Any, xp: Any, /, **options: Any) -> Any:
         """Return the gradient with respect to `x`, given the one with respect to y = f(x).
 
-        Raises
-        ------
-        ValueError
-            If the function has neither a derivative nor a pullback.
+        Raise ValueError if the function has neither a derivative nor a pullback.
         """
         if self.pullback is not None:
             return compute(self.pullback, gradient, x, y, xp=xp)
@@ -130,13 +107,8 @@ class Activation:
     def slope(self, low: Any, high: Any, xp: Any, /, **options: Any) -> Any:
         """Return the Lipschitz constant of the function on [low, high], elementwise.
 
-        It is the largest absolute derivative, up to rounding. It is inf where the function jumps
-        inside the interval or at an end.
-
-        Raises
-        ------
-        ValueError
-            If the function is not elementwise.
+        It is the largest absolute derivative, up to rounding, and inf where the function jumps
+        inside the interval or at an end. Raise ValueError if the function is not elementwise.
         """
         if not self.is_elementwise:
             msg = f"activation {self.name!r} has no slope: it is not elementwise"
@@ -164,18 +136,8 @@ class Activation:
     def ulp_bound(self, library: str, dtype: str, /, **options: Any) -> float:
         """Return the error bound of the function, in units in the last place.
 
-        Parameters
-        ----------
-        library : str
-            Name of an array library, as `xpnet.arrays.namespace.library_of` returns it.
-        dtype : {"float16", "bfloat16", "float32", "float64"}
-        **options
-            Options of the function; the defaults if omitted.
-
-        Raises
-        ------
-        ValueError
-            If no bound is known.
+        `library` is a name that `xpnet.arrays.namespace.library_of` returns, and `dtype` is
+        float16, bfloat16, float32 or float64. Raise ValueError if no bound is known.
         """
         bounds = self.ulp(**options) if callable(self.ulp) else self.ulp
         name = "numpy" if library in {"array_api_strict", "dask"} else library
@@ -196,10 +158,7 @@ class Activation:
     def checked(self, options: Mapping[str, Any], /) -> Mapping[str, Any]:
         """Return all options of the function: the given ones, validated, and the defaults.
 
-        Raises
-        ------
-        TypeError, ValueError
-            If an option is unknown, or its value is invalid.
+        Raise ValueError if an option is unknown, and TypeError or ValueError if a value is invalid.
         """
         unknown = sorted(map(str, set(options) - set(self.options)))
         if unknown:

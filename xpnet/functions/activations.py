@@ -1,7 +1,4 @@
-"""Table of the activations that layers can name.
-
-Names in model files are looked up here and nowhere else.
-"""
+"""Table of the activations that layers and model files can name, looked up nowhere else."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -31,15 +31,7 @@ def _transposed(x: Any, xp: Any) -> Any:
 
 
 def check_axis(x: Any, axis: int) -> None:
-    """Validate `axis`, with the same messages for every library.
-
-    Raises
-    ------
-    TypeError
-        If `axis` is not an integer.
-    ValueError
-        If `axis` is not in -ndim .. ndim - 1.
-    """
+    """Raise TypeError or ValueError unless `axis` is an integer from -ndim to ndim - 1."""
     if not hasattr(axis, "__index__"):
         msg = f"`axis` must be an integer; got {axis!r}"
         raise TypeError(msg)

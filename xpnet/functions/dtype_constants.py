@@ -7,47 +7,27 @@ from typing import Any, NamedTuple
 
 __all__ = ["TAIL_BEND", "DtypeConstants", "constants_of"]
 
-
 TAIL_BEND = 0.4375  # few bits, and errors of the argument nearly cancel in the tail's product
 
 
 class DtypeConstants(NamedTuple):
-    """Limits and polynomials (coefficients, lowest power first) of one floating-point dtype.
+    """Limits and polynomials (coefficients, lowest power first) of one floating-point dtype."""
 
-    Attributes
-    ----------
-    largest_exponent : float
-        Largest number of the dtype whose exponential is finite.
-    safe_exponent : float
-        A smaller number, where exp is accurate: exp(safe_exponent) can be doubled, and its
-        inverse is below the smallest normal number.
-    half_bits : int
-        Half of the bits of the significand, rounded up.
-    grid : float
-        Numbers up to 11 (float64: 22) that are rounded to multiples of 1 / grid have so few bits
-        that their squares, and the products of these with 9 bits, are exact.
-    largest_selu : float
-        Largest number of the dtype whose selu is finite.
-    erf_end : float
-        From here on, erf rounds to 1.
-    erf : tuple of float
-        -log(1 - erf(t)) / t for 0 <= t <= erf_end, in t.
-    tail : tuple of float
-        Q(t) exp(t^2 / 2) (1 + b t) in w = t / (1 + b t) - 1, where Q is the upper tail of the
-        standard normal distribution and b is TAIL_BEND.
-    tanh_remainder : tuple of float
-        (t - tanh(t)) / t^3 for 0 <= t <= 1, in t^2.
-    """
-
-    largest_exponent: float
+    largest_exponent: float  # the largest number whose exponential is finite
+    # A smaller number, where exp is accurate: exp(safe_exponent) can be doubled, and its inverse
+    # is below the smallest normal number.
     safe_exponent: float
-    half_bits: int
+    half_bits: int  # half of the bits of the significand, rounded up
+    # Numbers up to 11 (float64: 22) that are rounded to multiples of 1 / grid have so few bits
+    # that their squares, and the products of these with 9 bits, are exact.
     grid: float
-    largest_selu: float
-    erf_end: float
-    erf: tuple[float, ...]
+    largest_selu: float  # the largest number whose selu is finite
+    erf_end: float  # from here on, erf rounds to 1
+    erf: tuple[float, ...]  # -log(1 - erf(t)) / t for 0 <= t <= erf_end, in t
+    # Q(t) exp(t^2 / 2) (1 + b t) in w = t / (1 + b t) - 1, where Q is the upper tail of the
+    # standard normal distribution and b is TAIL_BEND.
     tail: tuple[float, ...]
-    tanh_remainder: tuple[float, ...]
+    tanh_remainder: tuple[float, ...]  # (t - tanh(t)) / t^3 for 0 <= t <= 1, in t^2
 
 
 def constants_of(x: Any, xp: Any) -> DtypeConstants:

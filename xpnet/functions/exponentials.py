@@ -20,7 +20,7 @@ def exponential(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
@@ -28,17 +28,10 @@ def exponential(x: ArrayT, /) -> ArrayT:
         Same shape and dtype as `x`, inf above the logarithm of the dtype's largest number. -inf
         gives 0, NaN gives NaN.
 
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
-
     Notes
     -----
-    Computed by the array library, without overflow and its warning.
-
-    The error is at most, in float32 and float64: 3 and 1 ULP on NumPy, 1 and 1 on torch, 6 and
-    2 on JAX.
+    Computed by the array library, without overflow and its warning. The error is at most, in
+    float32 and float64: 3 and 1 ULP on NumPy, 1 and 1 on torch, 6 and 2 on JAX.
 
     Examples
     --------
@@ -66,7 +59,7 @@ def elu(x: ArrayT, /, *, alpha: float = 1.0) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
     alpha : float, default 1.0
         From 1e-6 to 1e6.
 
@@ -74,13 +67,6 @@ def elu(x: ArrayT, /, *, alpha: float = 1.0) -> ArrayT:
     -------
     array
         Same shape and dtype as `x`. -inf gives -alpha, inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `alpha` is not a number.
-    ValueError
-        If `alpha` is out of range.
 
     Notes
     -----
@@ -122,7 +108,7 @@ def celu(x: ArrayT, /, *, alpha: float = 1.0) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
     alpha : float, default 1.0
         From 1e-6 to 1e6.
 
@@ -130,13 +116,6 @@ def celu(x: ArrayT, /, *, alpha: float = 1.0) -> ArrayT:
     -------
     array
         Same shape and dtype as `x`. -inf gives -alpha, inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `alpha` is not a number.
-    ValueError
-        If `alpha` is out of range.
 
     Notes
     -----
@@ -174,17 +153,12 @@ def selu(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`. -inf gives -1.7580..., inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----

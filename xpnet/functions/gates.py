@@ -21,18 +21,13 @@ def silu(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, at least -0.2785. -inf gives 0 (the limit; NaN in torch and
         JAX), inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -74,18 +69,13 @@ def mish(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, at least -0.3089. -inf gives 0 (the limit), inf gives inf, NaN
         gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -134,7 +124,7 @@ def gelu(x: ArrayT, /, *, approximate: str = "none") -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
     approximate : {"none", "tanh"}, default "none"
         "tanh" for x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), which differs by less
         than 5e-4. The strings and the default are those of torch. Keras has a boolean, and the
@@ -143,15 +133,7 @@ def gelu(x: ArrayT, /, *, approximate: str = "none") -> ArrayT:
     Returns
     -------
     array
-        Same shape and dtype as `x`, at least -0.17. -inf gives 0 (the limit), inf gives inf, NaN
-        gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
-    ValueError
-        If `approximate` is another value.
+        Same shape and dtype as `x`, at least -0.17. -inf gives 0 (the limit), inf and NaN are kept.
 
     Notes
     -----
@@ -220,8 +202,7 @@ def glu(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers
-        Of even length along `axis`. Integers are converted to the library's default floating
-        dtype.
+        Of even length along `axis`. See `xpnet.functions` for dtypes and errors.
     axis : int, default -1
         Axis to split.
 
@@ -230,13 +211,6 @@ def glu(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     array
         Same dtype as `x`, half as long along `axis`. An infinity in the first half is kept; NaN in
         either half gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `axis` is not an integer.
-    ValueError
-        If `x` has no axis `axis`, or its length is odd.
 
     Notes
     -----

@@ -16,17 +16,12 @@ def hard_sigmoid(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -61,17 +56,12 @@ def hard_silu(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -112,17 +102,12 @@ def hard_tanh(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, in [-1, 1]. The infinities give -1 and 1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -154,17 +139,12 @@ def sparse_sigmoid(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -196,17 +176,12 @@ def sparse_plus(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----

@@ -20,23 +20,16 @@ def step(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`. -inf gives 0, inf gives 1, NaN gives NaN.
 
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
-
     Notes
     -----
-    Networks with this activation cannot be trained: its derivative is 0.
-
-    The result is exact.
+    Networks with this activation cannot be trained: its derivative is 0. The result is exact.
 
     Examples
     --------
@@ -59,17 +52,12 @@ def identity(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         `x`, not copied if it is float32 or float64.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -96,17 +84,12 @@ def relu(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -136,28 +119,18 @@ def leaky_relu(x: ArrayT, /, *, negative_slope: float = 0.01) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
     negative_slope : float, default 0.01
         0, or from 1e-30 to 1. The default is that of torch and JAX; it is 0.2 in Keras.
 
     Returns
     -------
     array
-        Same shape and dtype as `x`. -inf gives -inf (0 for a slope of 0), inf gives inf, NaN gives
-        NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `negative_slope` is not a number.
-    ValueError
-        If `negative_slope` is out of range.
+        Same shape and dtype as `x`. -inf gives -inf (0 for a slope of 0), inf and NaN are kept.
 
     Notes
     -----
-    Computed as max(x, negative_slope * x).
-
-    The error is at most 1 ULP in float32 and float64.
+    Computed as max(x, negative_slope * x). The error is at most 1 ULP in float32 and float64.
 
     Examples
     --------
@@ -192,17 +165,12 @@ def relu6(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, in [0, 6]. -inf gives 0, inf gives 6, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -234,7 +202,7 @@ def threshold(x: ArrayT, /, *, threshold: float = 1.0, value: float = 0.0) -> Ar
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
     threshold : float, default 1.0
     value : float, default 0.0
         From -1e30 to 1e30. The names are those of torch (``default_value`` in Keras), the defaults
@@ -244,13 +212,6 @@ def threshold(x: ArrayT, /, *, threshold: float = 1.0, value: float = 0.0) -> Ar
     -------
     array
         Same shape and dtype as `x`. -inf gives `value`, inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or an option is not a number.
-    ValueError
-        If an option is out of range.
 
     Notes
     -----

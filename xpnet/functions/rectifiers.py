@@ -17,7 +17,7 @@ def softplus(x: ArrayT, /, *, beta: float = 1.0) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
     beta : float, default 1.0
         From 1e-6 to 1e6, as in torch; it is always 1 in Keras and JAX. torch's ``threshold``,
         above which x is returned, is not needed.
@@ -26,13 +26,6 @@ def softplus(x: ArrayT, /, *, beta: float = 1.0) -> ArrayT:
     -------
     array
         Same shape and dtype as `x`, at least 0. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `beta` is not a number.
-    ValueError
-        If `beta` is out of range.
 
     Notes
     -----
@@ -82,7 +75,7 @@ def squareplus(x: ArrayT, /, *, b: float = 4.0) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
     b : float, default 4.0
         From 1e-6 to 1e6; a larger value widens the bend. The default is that of Keras and JAX.
 
@@ -90,13 +83,6 @@ def squareplus(x: ArrayT, /, *, b: float = 4.0) -> ArrayT:
     -------
     array
         Same shape and dtype as `x`, at least 0. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `b` is not a number.
-    ValueError
-        If `b` is out of range.
 
     Notes
     -----

@@ -18,7 +18,7 @@ def hard_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
     threshold : float, default 0.5
         From 0 to 1e30 (``lambd`` in torch).
 
@@ -26,13 +26,6 @@ def hard_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
     -------
     array
         Same shape and dtype as `x`. Infinities and NaN are kept.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `threshold` is not a number.
-    ValueError
-        If `threshold` is out of range.
 
     Notes
     -----
@@ -67,7 +60,7 @@ def soft_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
     threshold : float, default 0.5
         From 0 to 1e30 (``lambd`` in torch).
 
@@ -75,13 +68,6 @@ def soft_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
     -------
     array
         Same shape and dtype as `x`. Infinities and NaN are kept.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `threshold` is not a number.
-    ValueError
-        If `threshold` is out of range.
 
     Notes
     -----
@@ -113,17 +99,12 @@ def tanh_shrink(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, odd. Infinities and NaN are kept.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----

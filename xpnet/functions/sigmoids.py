@@ -17,18 +17,12 @@ def sigmoid(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Logits, in nats. Any shape. Booleans and integers are converted to the library's default
-        floating dtype.
+        Logits, in nats, of any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -66,19 +60,13 @@ def log_sigmoid(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Logits, in nats. Any shape. Booleans and integers are converted to the library's default
-        floating dtype.
+        Logits, in nats, of any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Log-probabilities in nats, same shape and dtype as `x`, at most 0. -inf gives -inf, inf
         gives 0, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -112,24 +100,17 @@ def tanh(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, in [-1, 1], odd. The infinities give -1 and 1, NaN gives NaN.
 
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
-
     Notes
     -----
-    Computed by the array library.
-
-    The error is at most, in float32 and float64: 2 and 3 ULP on NumPy, 1 and 1 on torch, 5 and
-    8 on JAX.
+    Computed by the array library. The error is at most, in float32 and float64: 2 and 3 ULP on
+    NumPy, 1 and 1 on torch, 5 and 8 on JAX.
 
     Examples
     --------
@@ -157,17 +138,12 @@ def softsign(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, in [-1, 1], odd. The infinities give -1 and 1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----

@@ -26,7 +26,7 @@ def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers
-        Logits, in nats. Integers are converted to the library's default floating dtype.
+        Logits, in nats. See `xpnet.functions` for dtypes and errors.
     axis : int, default -1
         Axis of the classes.
 
@@ -36,13 +36,6 @@ def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
         Probabilities, same shape and dtype as `x`. They sum to 1 along `axis` within n * eps. -inf
         gives 0. A row with NaN or inf, or of -inf only, gives NaN, as in SciPy and torch. An empty
         axis gives an empty array.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `axis` is not an integer.
-    ValueError
-        If `x` has no axis `axis`.
 
     Notes
     -----
@@ -78,17 +71,9 @@ SOFTMAX = Activation(_softmax, pullback=_softmax_pullback)
 def softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
     """Return the bound of the relative error of softmax, where results are normal numbers.
 
-    Parameters
-    ----------
-    below : array
-        Distance of each logit from the largest of its row, in nats.
-    n : int
-        Length of a row.
-    library, dtype : str
-        As in `xpnet.functions.activation.Activation.ulp_bound`.
+    `below` is the distance of each logit from the largest of its row, in nats, and `n` the length
+    of a row; `library` and `dtype` are as in `Activation.ulp_bound`.
 
-    Notes
-    -----
     With u = eps / 2, the relative errors are: u * below for the rounding of x - max, amplified by
     exp; the error of exp; that of the sum of exponentials; and u for the division.
     """
@@ -102,7 +87,7 @@ def log_softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers
-        Logits, in nats. Integers are converted to the library's default floating dtype.
+        Logits, in nats. See `xpnet.functions` for dtypes and errors.
     axis : int, default -1
         Axis of the classes.
 
@@ -111,13 +96,6 @@ def log_softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     array
         Log-probabilities in nats, same shape and dtype as `x`, at most 0. -inf gives -inf. A row
         with NaN or inf, or of -inf only, gives NaN. An empty axis gives an empty array.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `axis` is not an integer.
-    ValueError
-        If `x` has no axis `axis`.
 
     Notes
     -----
@@ -156,15 +134,8 @@ LOG_SOFTMAX = Activation(_log_softmax, pullback=_log_softmax_pullback)
 
 
 def log_softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
-    """Return the bound of the absolute error of log_softmax, in nats.
+    """Return the bound of the absolute error of log_softmax, in nats, as `softmax_bound` does.
 
-    Parameters
-    ----------
-    below, n, library, dtype
-        As in `softmax_bound`.
-
-    Notes
-    -----
     The relative error of the sum is the absolute error of its logarithm, which is at most log(n)
     with an error of 4 ULP. x - max and the result are rounded.
     """
@@ -179,7 +150,7 @@ def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT
     Parameters
     ----------
     x : array of real numbers
-        Logits, in nats. Integers are converted to the library's default floating dtype.
+        Logits, in nats. See `xpnet.functions` for dtypes and errors.
     axis : int, default -1
         Axis to sum over.
     keepdims : bool, default False
@@ -190,13 +161,6 @@ def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT
     array
         In nats. A row with inf gives inf; a row of -inf only, or an empty one, gives -inf; NaN
         gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `axis` is not an integer.
-    ValueError
-        If `x` has no axis `axis`.
 
     Notes
     -----
@@ -228,15 +192,7 @@ def _logsumexp(x: Any, xp: Any, *, axis: int = -1, keepdims: bool = False) -> An
 
 
 def logsumexp_bound(result: Any, n: int, library: str, dtype: str) -> Any:
-    """Return the bound of the absolute error of logsumexp, in nats.
-
-    Parameters
-    ----------
-    result : array
-        The results.
-    n, library, dtype
-        As in `softmax_bound`.
-    """
+    """Return the bound of the absolute error of the results, in nats, as `softmax_bound` does."""
     own = 8.0 * math.log(n) * _unit(dtype) + _sum_error(n, library, dtype)
     return own + _rounding(dtype) * abs(result)
 

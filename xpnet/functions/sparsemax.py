@@ -16,7 +16,7 @@ def sparsemax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers
-        Integers are converted to the library's default floating dtype.
+        See `xpnet.functions` for dtypes and errors.
     axis : int, default -1
         Axis of the classes.
 
@@ -26,13 +26,6 @@ def sparsemax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
         Probabilities, same shape and dtype as `x`; those far below the largest are exactly 0. -inf
         gives 0. A row with NaN or inf, or of -inf only, gives NaN. An empty axis gives an empty
         array.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric, or `axis` is not an integer.
-    ValueError
-        If `x` has no axis `axis`.
 
     Notes
     -----

@@ -21,18 +21,13 @@ def erf(x: ArrayT, /) -> ArrayT:
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. Booleans and integers are converted to the library's default floating dtype.
+        Any shape. See `xpnet.functions` for dtypes and errors.
 
     Returns
     -------
     array
         Same shape and dtype as `x`, in [-1, 1], odd: -0.0 gives -0.0. The infinities give -1 and
         1, NaN gives NaN.
-
-    Raises
-    ------
-    TypeError
-        If `x` is complex or not numeric.
 
     Notes
     -----
@@ -116,9 +111,9 @@ def normal_tail(t: Any, xp: Any) -> Any:
     return u * (constant + (bent - rounded_off * (constant + bent))) * xp.exp(-exponent)
 
 
-# 2 sqrt(2 / pi) and 0.044715 times that: the tanh form is x * sigmoid(A x + B x^3). Each is split
+# A = 2 sqrt(2 / pi) and B = 0.044715 A: the tanh form is x * sigmoid(A x + B x^3). Each is split
 # in two; the first part has so few bits that its products with rounded numbers are exact.
-_A, _B = 1.5957691216057308, 0.07135481627260025
+_B = 0.07135481627260025
 _A_HIGH, _A_LOW = 1.595703125, 6.599660573071176e-05
 _B_HIGH, _B_LOW = 0.0714111328125, -5.631653989975122e-05
 
