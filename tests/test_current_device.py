@@ -17,6 +17,7 @@ ROOMS = (
     "arrays.namespace",
     "functions.losses",
     "inference.class_labels",
+    "inference.predict",
     "inference.runner",
     "networks.prepared",
     "networks.network",
@@ -26,6 +27,7 @@ ROOMS = (
     "training.examples",
     "training.evaluation",
     "training.loop",
+    "training.trainer",
 )
 
 
