@@ -172,7 +172,7 @@ def test_what_auto_would_choose(xpnet, asked):
         "gpu_is_assumed": True,
     }
     assert asked.pop("network").library == "numpy"
-    assert asked == {"itemsize": 1, "batch_size": None, "card_rate": None, "passes": 1}
+    assert asked == {"itemsize": 1, "batch_size": None, "card_rate": None}
 
 
 @only_with_a_gpu

@@ -5,26 +5,9 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
+from functools import partial
 from typing import Any, TypeVar, cast
 
-__all__ = [
-    "Subparsers",
-    "UsageError",
-    "add_common_arguments",
-    "add_picture_arguments",
-    "check_output",
-    "file_name",
-    "from_args",
-    "not_negative",
-    "not_negative_number",
-    "number_type",
-    "positive",
-    "positive_number",
-    "positive_numbers",
-    "share",
-]
-
-Subparsers = Any  # argparse does not publish the type
 OptionsT = TypeVar("OptionsT")
 _MOST_DIGITS = 18
 
@@ -46,21 +29,6 @@ def file_name(text: str) -> str:
     return text
 
 
-def positive(text: str) -> int:
-    """Return an integer of at least 1; an argparse type."""
-    return _integer(text, 1)
-
-
-def not_negative(text: str) -> int:
-    """Return an integer of at least 0; an argparse type."""
-    return _integer(text, 0)
-
-
-def positive_numbers(text: str) -> tuple[int, ...]:
-    """Return the integers of a list such as "50,100"; an argparse type."""
-    return tuple(map(positive, text.split(",")))
-
-
 def _integer(text: str, smallest: int) -> int:
     # Python raises ValueError for 4,300 digits.
     is_integer = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
@@ -69,6 +37,15 @@ def _integer(text: str, smallest: int) -> int:
         msg = f"must be an integer of at least {smallest}{digits}; got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
+
+
+positive = partial(_integer, smallest=1)
+not_negative = partial(_integer, smallest=0)
+
+
+def positive_numbers(text: str) -> tuple[int, ...]:
+    """Return the integers of a list such as "50,100"; an argparse type."""
+    return tuple(map(positive, text.split(",")))
 
 
 def number_type(fits: Callable[[float], bool], rule: str) -> Callable[[str], float]:
@@ -89,23 +66,31 @@ not_negative_number = number_type(lambda x: 0 <= x < math.inf, "a number of 0 or
 share = number_type(lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
 
-def add_common_arguments(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
-    """Add --debug and, for a command that prints results, --json."""
+def add_option(parser: Any, names: str, kind: Callable[[str], Any], text: str, **more: Any) -> None:
+    """Add an option, such as "-o --output FILE" with its metavar, to a parser or group.
+
+    The help text ends with the default, if `more` has one.
+    """
+    words = names.split()
+    flags = [word for word in words if word.startswith("-")]
+    metavar = None if words == flags else words[-1]
+    text += " (default: %(default)s)" if "default" in more else ""
+    parser.add_argument(*flags, type=kind, metavar=metavar, help=text, **more)
+
+
+def add_common_arguments(
+    parser: argparse.ArgumentParser, run: Callable[..., Any], *, json: bool = True
+) -> None:
+    """Add the function that runs the command, --debug and, if it prints results, --json."""
     if json:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(run=run)
 
 
-def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add -o for a picture, which is required, and --force."""
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=file_name,
-        required=True,
-        metavar="FILE",
-        help="a .png, .svg or .pdf file",
-    )
+def add_output_arguments(parser: argparse.ArgumentParser, text: str, **more: Any) -> None:
+    """Add -o for a file, with its help text, and --force."""
+    add_option(parser, "-o --output FILE", file_name, text, **more)
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
 
 

@@ -1,93 +1,60 @@
 """``xpnet bench``: throughput of a network at each batch size on this machine."""
 
 import argparse
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
-    Subparsers,
     UsageError,
     add_common_arguments,
+    add_option,
+    add_output_arguments,
     check_output,
     file_name,
     from_args,
     positive,
     positive_numbers,
 )
-from xpnet.cli.data_arguments import (
-    DATA_HELP,
-    Data,
-    add_reading_arguments,
-    as_data_error,
-    computation_errors,
-)
-from xpnet.cli.device_choice import DeviceOptions, add_device_arguments, chosen_precision
+from xpnet.cli.data_arguments import DATA_HELP, Data, add_reading_arguments, computation_errors
+from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import with_range
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.report import Outcome, Stopwatch, device_facts, network_text, table
 from xpnet.cli.streams import print_note, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from numpy.typing import NDArray
 
     from xpnet.inference.throughput import Throughput
     from xpnet.networks.network import Network
 
-__all__ = ["add_parser"]
-
 _SAMPLE_INPUTS = 784
 _RANDOM_ROWS = 1000
 _RANDOM_BYTES = 10**8
-# Speeds from here on are shown without decimals.
-_WHOLE = 10
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command."""
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "bench",
         help="measure images per second, one by one and in batches",
         description="Measure how many images per second a network classifies at each batch size,"
         " from raw rows in host memory to labels in host memory. Images are repeated if a batch"
         " has more rows.",
-        allow_abbrev=False,
     )
-    parser.add_argument(
-        "path",
-        nargs="?",
-        type=file_name,
-        metavar="DATA",
-        help=f"{DATA_HELP} (default: sample, or random bytes for a network that does not take"
-        f" {_SAMPLE_INPUTS} inputs)",
-    )
+    text = f"{DATA_HELP} (default: sample, or random bytes for a network that does not take"
+    text += f" {_SAMPLE_INPUTS} inputs)"
+    parser.add_argument("path", nargs="?", type=file_name, metavar="DATA", help=text)
     add_reading_arguments(parser)
     add_device_arguments(parser, batch_size=False)
     add_model_arguments(parser)
-    parser.add_argument(
-        "--batch-sizes",
-        type=lambda text: tuple(sorted(set(positive_numbers(text)))),
-        metavar="N,N,...",
-        help="batch sizes to time (default: 1,10,100,1000,10000,100000)",
-    )
-    parser.add_argument(
-        "--rounds",
-        type=positive,
-        default=5,
-        metavar="N",
-        help="number of measurements of each batch size (default: 5)",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=file_name,
-        metavar="FILE",
-        help="draw the speeds: a .png, .svg or .pdf file",
-    )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    add_common_arguments(parser)
-    parser.set_defaults(run=run)
+    text = "batch sizes to time (default: 1,10,100,1000,10000,100000)"
+    add_option(parser, "--batch-sizes N,N,...", positive_numbers, text)
+    text = "number of measurements of each batch size"
+    add_option(parser, "--rounds N", positive, text, default=5)
+    add_output_arguments(parser, "draw the speeds: a .png, .svg or .pdf file")
+    add_common_arguments(parser, run)
 
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
@@ -97,20 +64,17 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     options = from_args(DeviceOptions, args)
     if args.output is not None:
         check_output(args.output, force=args.force, kind="picture")
-    sizes = args.batch_sizes or BATCH_SIZES
-    with chosen_precision(options):
-        model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
-        if args.path is None and model.network.n_in != _SAMPLE_INPUTS:
-            name, images = "random bytes", _random_bytes(model)
-        else:
-            data = replace(from_args(Data, args), path=args.path or "sample")
-            name, images = data.path, _read_images(data, model, sizes[-1])
-        network = with_range(model, name, images)
-        where = device_facts(device, network)  # depends on the chosen precision
-        with computation_errors(name):
-            speeds = _measure(
-                network, images, stopwatch, sizes=sizes, rounds=args.rounds, threads=options.threads
-            )
+    sizes = tuple(sorted(set(args.batch_sizes or BATCH_SIZES)))
+    model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
+    if args.path is None and model.network.n_in != _SAMPLE_INPUTS:
+        name, images = "random bytes", _random_bytes(model)
+    else:
+        data = replace(from_args(Data, args), path=args.path or "sample")
+        name, images = data.path, _read_images(data, model, sizes[-1])
+    network = with_range(model, name, images)
+    where = device_facts(device, network)
+    with computation_errors(name):
+        speeds = _measure(args, sizes, network, images, stopwatch)
     if speeds is None:
         return Outcome(code=1)
     if not speeds:
@@ -136,38 +100,28 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "n_images": len(images),
     }
     if args.output is not None:
-        _draw(args.output, facts, speeds, force=args.force)
+        _draw(args, facts, speeds)
     return Outcome(facts, _lines(facts, speeds))
 
 
 def _measure(
+    args: argparse.Namespace,
+    sizes: tuple[int, ...],
     network: "Network",
     images: "NDArray[Any]",
     stopwatch: Stopwatch,
-    *,
-    sizes: tuple[int, ...],
-    rounds: int,
-    threads: int | None,
 ) -> "list[Throughput] | None":
     """Return the speed at each batch size; None, after a note, if the results differ."""
     from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.inference.throughput import DifferingResultsError, measure_throughput
 
-    n_rounds = len(sizes) * (rounds + 1)
-    with (
-        stopwatch.measure("computing"),
-        count_nonfinite(),
-        progress_bar(total=n_rounds, desc="timing", unit=" rounds") as bar,
-    ):
+    total = len(sizes) * (args.rounds + 1)
+    timing = progress_bar(total=total, desc="timing", unit=" rounds")
+    with stopwatch.measure("computing"), count_nonfinite(), timing as bar:
+        progress = None if bar is None else bar.update
+        options = {"rounds": args.rounds, "threads": args.threads, "progress": progress}
         try:
-            return measure_throughput(
-                network,
-                images,
-                batch_sizes=sizes,
-                rounds=rounds,
-                threads=threads,
-                progress=None if bar is None else bar.update,
-            )
+            return measure_throughput(network, images, batch_sizes=sizes, **options)
         except DifferingResultsError as error:
             print_note(str(error))
             return None
@@ -175,18 +129,12 @@ def _measure(
 
 def _read_images(data: Data, model: Model, largest: int) -> "NDArray[Any]":
     """Return rows of DATA, at most as many as the largest batch has."""
-    from xpnet.files.errors import DataError
-    from xpnet.inference.batches import as_rows
     from xpnet.inference.throughput import BATCH_SIZES, rows_in_memory
 
-    n_in = model.network.n_in
     most = min(max(largest, *BATCH_SIZES), max(rows_in_memory(model.network), 1))
     data = replace(data, rows=most if data.rows is None else min(data.rows, most))
-    images, _ = data.read(features=n_in, want_labels=False)
-    if not len(images):
-        what = "no images to time"
-        raise DataError(what, file=data.path)
-    rows: NDArray[Any] = as_data_error(data.path, as_rows, images, n_in)
+    rows: NDArray[Any]
+    rows, _ = data.read_rows(model.network.n_in, "time", want_labels=False)
     return rows
 
 
@@ -199,9 +147,7 @@ def _random_bytes(model: Model) -> "NDArray[Any]":
     return np.random.default_rng(0).integers(0, 256, (n_rows, n_in), np.uint8)
 
 
-def _draw(
-    output: str, facts: "Mapping[str, Any]", speeds: "list[Throughput]", *, force: bool
-) -> None:
+def _draw(args: argparse.Namespace, facts: Mapping[str, Any], speeds: "list[Throughput]") -> None:
     from xpnet.pictures.saving import save_figure
     from xpnet.pictures.throughput import draw_throughput
 
@@ -213,10 +159,10 @@ def _draw(
         title=network.replace("->", "\N{RIGHTWARDS ARROW}"),
         subtitle=_device_text(facts),
     )
-    save_figure(figure, output, force=force)
+    save_figure(figure, args.output, force=args.force)
 
 
-def _lines(facts: "Mapping[str, Any]", speeds: "list[Throughput]") -> "Iterator[str]":
+def _lines(facts: Mapping[str, Any], speeds: "list[Throughput]") -> Iterator[str]:
     n_images, first = facts["n_images"], speeds[0]
     repeated = ", repeated" if n_images < max(speed.n_rows for speed in speeds) else ""
     rows = {
@@ -231,15 +177,13 @@ def _lines(facts: "Mapping[str, Any]", speeds: "list[Throughput]") -> "Iterator[
     against = "one by one" if first.batch_size == 1 else f"against {first.batch_size:,}"
     yield f"{'batch size':>10} {'images/s, best':>15} {'median':>12} {against:>15}"
     for speed in speeds:
-        yield (
-            f"{speed.batch_size:>10,} {_rate(speed.best):>15} {_rate(speed.median):>12}"
-            f" {speed.best / first.best:>13.1f} x"
-        )
+        rates = f"{_rate(speed.best):>15} {_rate(speed.median):>12}"
+        yield f"{speed.batch_size:>10,} {rates} {speed.best / first.best:>13.1f} x"
     yield ""
     yield from table(_findings(facts, speeds))
 
 
-def _findings(facts: "Mapping[str, Any]", speeds: "list[Throughput]") -> dict[str, str]:
+def _findings(facts: Mapping[str, Any], speeds: "list[Throughput]") -> dict[str, str]:
     """Return the conclusions from the table, as rows of text."""
     first, best_size = speeds[0].batch_size, facts["best_batch_size"]
     best = f"{_rate(facts['images_per_second'])} images per second in batches of {best_size:,}"
@@ -251,12 +195,10 @@ def _findings(facts: "Mapping[str, Any]", speeds: "list[Throughput]") -> dict[st
     if others:
         worst = max(others, key=lambda speed: speed.n_differing)
         least = min(speed.n_compared for speed in others)
-        rows[facts["results"]] = (
-            f"{worst.n_differing:,} of {worst.n_compared:,} differ in batches of"
-            f" {worst.batch_size:,}"
-            if worst.n_differing
-            else f"the same at all sizes (of {least:,} images or more)"
-        )
+        same = f"the same at all sizes (of {least:,} images or more)"
+        differ = f"{worst.n_differing:,} of {worst.n_compared:,} differ"
+        differ += f" in batches of {worst.batch_size:,}"
+        rows[facts["results"]] = differ if worst.n_differing else same
     if facts["left_out"]:
         sizes = ", ".join(f"{size:,}" for size in facts["left_out"])
         rows["left out"] = f"{sizes} (a batch takes more than 1 GB or 5 seconds)"
@@ -265,7 +207,7 @@ def _findings(facts: "Mapping[str, Any]", speeds: "list[Throughput]") -> dict[st
     return rows
 
 
-def _device_text(facts: "Mapping[str, Any]") -> str:
+def _device_text(facts: Mapping[str, Any]) -> str:
     threads = facts["threads"]
     in_threads = "" if threads is None else f", {threads} thread{'s' * (threads > 1)}"
     library = f"{facts['library']} {facts['library_version']}"
@@ -274,4 +216,4 @@ def _device_text(facts: "Mapping[str, Any]") -> str:
 
 
 def _rate(images_per_second: float) -> str:
-    return f"{images_per_second:,.{0 if images_per_second >= _WHOLE else 2}f}"
+    return f"{images_per_second:,.{0 if images_per_second >= 10 else 2}f}"

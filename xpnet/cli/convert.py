@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
-    Subparsers,
     UsageError,
     add_common_arguments,
+    add_option,
     check_output,
     file_name,
     from_args,
@@ -34,16 +34,14 @@ if TYPE_CHECKING:
     from xpnet.networks.preprocessing import Step
     from xpnet.parity.verification import Verification
 
-__all__ = ["add_parser"]
-
 _ROWS = 10_000
 _TO_UNIT = 1 / 255
 # A difference in accuracy that is too large for chance.
 _NOTICEABLE, _ENOUGH = 0.01, 100
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command."""
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "convert",
         help="convert a network to safetensors, npz or ONNX",
@@ -52,31 +50,25 @@ def add_parser(commands: Subparsers) -> None:
         " another program is assumed to expect 0..1, unless --input-range is given. Exit code 1:"
         " with --verify, a result differs by more than rounding explains; OUT is written all the"
         " same.",
-        allow_abbrev=False,
     )
     parser.add_argument("model", type=file_name, metavar="IN", help="the file to read")
     parser.add_argument("target", type=file_name, metavar="OUT", help="the file to write")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
-    parser.add_argument(
-        "--uint8", action="store_true", help="write ONNX that takes and scales raw bytes"
-    )
+    text = "write ONNX that takes and scales raw bytes"
+    parser.add_argument("--uint8", action="store_true", help=text)
     add_file_arguments(parser)
     group = parser.add_argument_group("verification")
-    group.add_argument(
-        "--verify",
-        type=file_name,
-        dest="path",
-        metavar="DATA",
-        help=f"compare both files on these images: {DATA_HELP}",
-    )
+    text = f"compare both files on these images: {DATA_HELP}"
+    add_option(group, "--verify DATA", file_name, text, dest="path")
     add_reading_arguments(parser, rows=_ROWS)
-    add_common_arguments(parser)
-    parser.set_defaults(run=run, seed=0)
+    add_common_arguments(parser, run)
+    parser.set_defaults(seed=0)
 
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.formats.load_save import save
+    from xpnet.inference.class_labels import as_class_ids
 
     options, target = ModelOptions.from_args(args), Path(args.target)
     if args.uint8 and target.suffix != ".onnx":
@@ -87,7 +79,9 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     data = None if args.path is None else from_args(Data, args)
     images: Any = None
     if data is not None:
-        images, labels = _read(data, contents.network)
+        images, labels = data.read_rows(contents.network.n_in, "compare with")
+        if labels is not None and contents.network.output != "values":
+            as_data_error(data.labels or data.path, as_class_ids, contents.network, labels)
     network = _in_range(contents, options, data, images)
     input_dtype = "uint8" if args.uint8 else None
     try:
@@ -117,25 +111,9 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         accuracies = _accuracies(contents, network, images, labels)
     facts["verification"] = {name: x.to_json() for name, x in found.items()}
     facts |= {"rows": len(images), "accuracy": accuracies}
-    if len(images) >= _ENOUGH:
-        _note_better_scaling(contents, options.source, data.path, accuracies)
+    _note_better_scaling(facts, data.path, is_own=contents.is_own)
     code = 0 if all(x.is_in_bound for x in found.values()) else 1
     return Outcome(facts, _lines(facts), code)
-
-
-def _read(data: Data, network: "Network") -> tuple[Any, Any]:
-    """Return the rows to compare on, and their labels if there are any."""
-    from xpnet.files.errors import DataError
-    from xpnet.inference.batches import as_rows
-    from xpnet.inference.class_labels import as_class_ids
-
-    images, labels = data.read(features=network.n_in)
-    if not len(images):
-        what = "no images to compare with"
-        raise DataError(what, file=data.path)
-    if labels is not None and network.output != "values":
-        as_data_error(data.labels or data.path, as_class_ids, network, labels)
-    return as_data_error(data.path, as_rows, images, network.n_in), labels
 
 
 def _in_range(
@@ -231,16 +209,15 @@ def _accuracies(
     return found
 
 
-def _note_better_scaling(
-    contents: "ModelFile", source: str, data: str, accuracies: list[dict[str, Any]]
-) -> None:
+def _note_better_scaling(facts: Mapping[str, Any], data: str, *, is_own: bool) -> None:
     """Print a note if another scaling gives a higher accuracy than the written one."""
-    hint = "" if contents.is_own else ": see --input-range"
+    accuracies = facts["accuracy"] if facts["rows"] >= _ENOUGH else []
+    hint = "" if is_own else ": see --input-range"
     written = [x["accuracy"] for x in accuracies if x["is_written"]]
     best = max(accuracies, key=lambda x: x["accuracy"], default=None)
     if written and best is not None and best["accuracy"] > written[0] + _NOTICEABLE:
         print_note(
-            f"{source} has an accuracy of {best['accuracy']:.4f} on {data} with inputs"
+            f"{facts['source']} has an accuracy of {best['accuracy']:.4f} on {data} with inputs"
             f" {best['inputs']}, and {written[0]:.4f} as written{hint}"
         )
 

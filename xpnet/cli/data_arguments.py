@@ -5,21 +5,10 @@ import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
-from xpnet.cli.arguments import UsageError, file_name, not_negative, positive
-
-__all__ = [
-    "DATA_HELP",
-    "Data",
-    "add_column_arguments",
-    "add_data_arguments",
-    "add_limit_argument",
-    "add_reading_arguments",
-    "as_data_error",
-    "computation_errors",
-    "is_memory_error",
-]
+from xpnet.cli.arguments import UsageError, add_option, file_name, not_negative, positive
 
 DATA_HELP = (
     "CSV, IDX, npz or npy file, gzipped or not; - for standard input; or the word sample, the"
@@ -29,70 +18,37 @@ DATA_HELP = (
 
 def add_data_arguments(parser: argparse.ArgumentParser, *, rows: int | None = None) -> None:
     """Add DATA and the options for reading it, the fields of `Data`."""
+    text = f"{DATA_HELP} (default)"
     parser.add_argument(
-        "path",
-        nargs="?",
-        type=file_name,
-        default="sample",
-        metavar="DATA",
-        help=f"{DATA_HELP} (default)",
+        "path", nargs="?", type=file_name, default="sample", metavar="DATA", help=text
     )
     add_reading_arguments(parser, rows=rows)
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser, *, rows: int | None = None) -> None:
-    """Add the options for reading DATA."""
-    parser.add_argument(
-        "--rows",
-        type=not_negative,
-        default=rows,
-        metavar="N",
-        help=f"read the first N images only (default: {'all' if rows is None else rows})",
-    )
-    parser.add_argument(
-        "--labels",
-        type=file_name,
-        metavar="FILE",
-        help="file of the labels (default: DATA itself, or the file beside it with the usual name)",
-    )
+    """Add the options for reading DATA; `rows` is the default of --rows, None for all."""
+    add = partial(add_option, parser)
+    text = f"read the first N images only (default: {'all' if rows is None else rows})"
+    add("--rows N", not_negative, text)
+    parser.set_defaults(rows=rows)
+    text = "file of the labels (default: DATA itself, or the file beside it with the usual name)"
+    add("--labels FILE", file_name, text)
     add_column_arguments(parser)
-    parser.add_argument(
-        "--float", action="store_true", dest="floating", help="accept fractions in a CSV file"
-    )
-    add_limit_argument(parser)
+    text = "accept fractions in a CSV file"
+    parser.add_argument("--float", action="store_true", dest="floating", help=text)
 
 
 def add_column_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the columns of a CSV file."""
-    parser.add_argument(
-        "--label",
-        choices=("auto", "first", "last", "none"),
-        default="auto",
-        help="label column of a CSV file without a header (default: auto)",
-    )
-    parser.add_argument(
-        "--header",
-        choices=("auto", "yes", "no"),
-        default="auto",
-        help="whether the first line of each CSV file is a header (default: auto, by its content)",
-    )
-    parser.add_argument(
-        "--delimiter",
-        default=",",
-        metavar="C",
-        help="delimiter of a CSV file, such as ';' or tab (default: ,)",
-    )
-
-
-def add_limit_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the limit on the bytes of DATA in memory."""
-    parser.add_argument(
-        "--max-data-bytes",
-        type=positive,
-        metavar="N",
-        help="largest number of bytes of images in memory (default: 100 times a compressed file);"
-        " streamed rows have no limit",
-    )
+    """Add the options for the columns of a CSV file, and the limit on the bytes of images."""
+    add = partial(add_option, parser, default="auto")
+    text = "label column of a CSV file without a header"
+    add("--label", str, text, choices=("auto", "first", "last", "none"))
+    text = "whether the first line of each CSV file is a header; auto: by its content"
+    add("--header", str, text, choices=("auto", "yes", "no"))
+    add("--delimiter C", str, "delimiter of a CSV file, such as ';' or tab", default=",")
+    text = "largest number of bytes of images in memory (default: 100 times a compressed file);"
+    text += " streamed rows have no limit"
+    add_option(parser, "--max-data-bytes N", positive, text)
 
 
 @dataclass(frozen=True)
@@ -114,6 +70,17 @@ class Data:
 
         return read(self.path, **self._options(more))
 
+    def read_rows(self, n_in: int, purpose: str, **more: Any) -> tuple[Any, Any]:
+        """Return all images as rows, and labels; raise DataError if there are no images."""
+        from xpnet.files.errors import DataError
+        from xpnet.inference.batches import as_rows
+
+        images, labels = self.read(features=n_in, **more)
+        if not len(images):
+            what = f"no images to {purpose}"
+            raise DataError(what, file=self.path)
+        return as_data_error(self.path, as_rows, images, n_in), labels
+
     def stream(self, **more: Any) -> Iterator[tuple[Any, Any]]:
         """Return an iterator over blocks of images and labels; otherwise as `read`."""
         from xpnet.datasets import stream
@@ -126,9 +93,8 @@ class Data:
 
         counted, itemsize = count_images(self.path, max_data_bytes=self.max_data_bytes)
         itemsize = 4 if self.floating else itemsize
-        if counted is None or self.rows is None:
-            return self.rows if counted is None else counted, itemsize
-        return min(counted, self.rows), itemsize
+        limits = [n for n in (counted, self.rows) if n is not None]
+        return min(limits, default=None), itemsize
 
     def _options(self, more: dict[str, Any]) -> dict[str, Any]:
         from xpnet.datasets.read_options import ReadOptions
@@ -158,9 +124,8 @@ def computation_errors(
 ) -> Iterator[None]:
     """Add the data file or the batch size to the errors of a computation.
 
-    A value too large for the network's dtype becomes a DataError. `has_precision` is true if the
-    command has an option --precision with wider dtypes. A lack of memory gets a note with the batch
-    size, if that is given.
+    A value too large for the network's dtype becomes a DataError; `has_precision` is true if the
+    command has a --precision with wider dtypes. A MemoryError gets a note with the batch size.
     """
     from xpnet.arrays.ranges import RangeError
     from xpnet.files.errors import DataError

@@ -1,30 +1,19 @@
 """Choice of the device, the precision and the batches of a computation."""
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import UsageError, positive
+from xpnet.cli.arguments import UsageError, add_option, positive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from xpnet.arrays.device import Device
     from xpnet.cli.report import Stopwatch
     from xpnet.inference.cost_model import Crossover
     from xpnet.networks.network import Network
-
-__all__ = [
-    "DeviceOptions",
-    "add_device_arguments",
-    "chosen_precision",
-    "crossover_of",
-    "in_precision",
-    "open_device",
-]
 
 _PRECISIONS = ("float16", "bfloat16", "float32", "tf32", "float64")
 
@@ -40,34 +29,21 @@ def add_device_arguments(
     from xpnet.arrays.device import add_device_argument
 
     add_device_argument(parser)
-    parser.add_argument(
-        "--precision",
-        choices=_PRECISIONS,
-        help="dtype of the computation (default: that of the file); tf32 rounds the factors of"
-        " float32 products to 10 bits, on a GPU",
-    )
+    add = partial(add_option, parser)
+    text = "dtype of the computation (default: that of the file); tf32 rounds the factors of"
+    text += " float32 products to 10 bits, on a GPU"
+    add("--precision", str, text, choices=_PRECISIONS)
     # The values of options that the command lacks.
     parser.set_defaults(batch_size=None, threads=None, batch_invariant=False)
     if batch_size:
-        parser.add_argument(
-            "--batch-size",
-            type=positive,
-            metavar="N",
-            help="images computed at a time (default: chosen for the device)",
-        )
+        text = "images computed at a time (default: chosen for the device)"
+        add("--batch-size N", positive, text)
     if threads:
-        parser.add_argument(
-            "--threads",
-            type=positive,
-            metavar="N",
-            help="batches computed at a time on a CPU (default: the number of cores)",
-        )
+        text = "batches computed at a time on a CPU (default: the number of cores)"
+        add("--threads N", positive, text)
     if batch_invariant:
-        parser.add_argument(
-            "--batch-invariant",
-            action="store_true",
-            help="make the result of an image independent of the rest of its batch, to the bit",
-        )
+        text = "make the result of an image independent of the rest of its batch, to the bit"
+        parser.add_argument("--batch-invariant", action="store_true", help=text)
 
 
 @dataclass(frozen=True)
@@ -82,11 +58,14 @@ class DeviceOptions:
 
     def __post_init__(self) -> None:
         if self.batch_invariant and self.batch_size is not None:
-            msg = (
-                "--batch-invariant chooses how many images are computed at a time: leave out"
-                f" --batch-size {self.batch_size}"
-            )
+            rule = "--batch-invariant chooses how many images are computed at a time"
+            msg = f"{rule}: leave out --batch-size {self.batch_size}"
             raise UsageError(msg)
+
+    def batching(self) -> dict[str, Any]:
+        """Return the options of `xpnet.predict` for batches."""
+        names = ("batch_size", "threads", "batch_invariant")
+        return {name: getattr(self, name) for name in names}
 
     def used_batch_size(self, network: "Network") -> int:
         """Return how many images are computed at a time."""
@@ -99,22 +78,22 @@ class DeviceOptions:
 
 
 @contextmanager
-def chosen_precision(options: DeviceOptions, words: Sequence[str] = ()) -> Iterator[None]:
-    """Set the precision of matrix products on GPUs to --precision in a ``with`` block.
+def chosen_precision(args: argparse.Namespace) -> Iterator[None]:
+    """Set the precision of matrix products on GPUs to --precision, if a command has it.
 
-    `words` are the devices that compute, if not `options.device` alone. Raises UsageError for TF32
-    on a CPU alone.
+    Raises UsageError for TF32 on a CPU alone, by --device or --devices.
     """
-    from xpnet.arrays.matmul_precision import matmul_precision
-
-    is_on_cpu = set(words or [options.device]) == {"cpu"}
-    if options.precision == "tf32" and is_on_cpu:
-        msg = f"--precision tf32 is for a GPU; got --device {options.device}"
-        raise UsageError(msg)
-    if options.precision not in {"float32", "tf32"} or is_on_cpu:
+    precision = getattr(args, "precision", None)
+    if precision not in {"float32", "tf32"}:
         yield
         return
-    with matmul_precision(cast("Literal['float32', 'tf32']", options.precision)):
+    is_on_cpu = set(getattr(args, "devices", None) or [args.device]) == {"cpu"}
+    if precision == "tf32" and is_on_cpu:
+        msg = f"--precision tf32 is for a GPU; got --device {args.device}"
+        raise UsageError(msg)
+    from xpnet.arrays.matmul_precision import matmul_precision
+
+    with nullcontext() if is_on_cpu else matmul_precision(precision):
         yield
 
 
@@ -128,19 +107,25 @@ def open_device(
 ) -> "Device":
     """Return the device of --device; raise DeviceError if it is not usable.
 
-    For auto, it is the one that takes less time for a NumPy `network` and `rows` (their number,
-    None if unknown, and bytes per value), in that many `passes` over the layers; without a network,
-    the GPU if that is usable. Raises UsageError if --threads is given for a GPU.
+    For auto, it is the faster one for a NumPy `network`, `rows` (number, None if unknown, and bytes
+    per value) and `passes` over the layers; without a network, a usable GPU. Raises UsageError if
+    --threads is given for a GPU.
     """
     from xpnet.arrays.device import Device
 
-    weigh: Callable[[], tuple[bool, str]] | None = None
-    if options.threads is not None:
-        weigh = _choose_cpu
-    elif network is not None:
-        weigh = partial(_weigh, options, network, rows, passes)
+    n_rows, itemsize = rows
+
+    def weigh() -> tuple[bool, str]:
+        if network is None or options.threads is not None:
+            return False, "--threads is for it"
+        work = {"itemsize": itemsize, "batch_size": options.batch_size, "passes": passes}
+        crossover = crossover_of(network, index=0, **work)
+        is_worth_it = n_rows is not None and crossover.favours_gpu(n_rows)
+        return is_worth_it, crossover.sentence(n_rows)
+
+    has_reason = network is not None or options.threads is not None
     with stopwatch.measure("startup" if options.device == "cpu" else "device"):
-        device = Device(options.device, weigh=weigh)
+        device = Device(options.device, weigh=weigh if has_reason else None)
     if device.name == "cpu" and options.device == "auto":
         stopwatch.move("device", "startup")  # no GPU was started
     if options.threads is not None and device.library != "numpy":
@@ -149,38 +134,16 @@ def open_device(
     return device
 
 
-def _choose_cpu() -> tuple[bool, str]:
-    return False, "--threads is for it"
+def crossover_of(network: "Network", *, index: int | None, **options: Any) -> "Crossover":
+    """Return the cost of a row on the CPU and on GPU `index`, None for a typical GPU.
 
-
-def _weigh(
-    options: DeviceOptions, network: "Network", rows: tuple[int | None, int], passes: int
-) -> tuple[bool, str]:
-    """Return whether the first GPU takes less time, and the reason."""
-    n_rows, itemsize = rows
-    crossover = crossover_of(
-        network, index=0, itemsize=itemsize, batch_size=options.batch_size, passes=passes
-    )
-    is_worth_it = n_rows is not None and crossover.favours_gpu(n_rows)
-    return is_worth_it, crossover.sentence(n_rows)
-
-
-def crossover_of(
-    network: "Network",
-    *,
-    index: int | None,
-    itemsize: int = 1,
-    batch_size: int | None = None,
-    passes: int = 1,
-) -> "Crossover":
-    """Return the cost of a row on the CPU and on GPU `index`, None for a typical GPU."""
+    `options` are the item size, batch size and passes of `estimate`.
+    """
     from xpnet.arrays.gpu.gpu_info import peak_rate
     from xpnet.inference.cost_model import estimate
 
     rate = None if index is None else peak_rate(index)
-    return estimate(
-        network, itemsize=itemsize, batch_size=batch_size, card_rate=rate, passes=passes
-    )
+    return estimate(network, card_rate=rate, **options)
 
 
 def in_precision(network: "Network", precision: str | None) -> "Network":

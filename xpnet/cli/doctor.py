@@ -5,25 +5,21 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final
 
-from xpnet.cli.arguments import Subparsers, add_common_arguments, file_name, not_negative, positive
+from xpnet.cli.arguments import add_common_arguments, add_option, file_name, not_negative, positive
 from xpnet.cli.data_arguments import DATA_HELP, Data
 from xpnet.cli.device_choice import crossover_of
 from xpnet.cli.models import ModelOptions, add_file_arguments, read_model
 from xpnet.cli.report import Outcome, Stopwatch, network_text, table
 
-if TYPE_CHECKING:
-    from xpnet.arrays.gpu.gpu_errors import Diagnosis
-
-__all__ = ["add_parser"]
-
 # A group of rows starts with each of these.
 _FIRST_OF_GROUP: Final = frozenset({"gpu", "device_count", "cupy_version", "tf32", "xpnet"})
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command."""
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "doctor",
         help="show whether a GPU is usable, and if not, why",
@@ -31,51 +27,19 @@ def add_parser(commands: Subparsers) -> None:
         " seems usable computes a matrix product, which is compared with that of the CPU.",
         epilog="Exit codes: 0 the GPU is usable, 5 it is not, 2 usage; 3 data and 4 weights, which"
         " --explain reads.",
-        allow_abbrev=False,
     )
-    parser.add_argument(
-        "--device",
-        type=_gpu_index,
-        default="gpu",
-        metavar="gpu|gpu:N",
-        help="GPU to diagnose, N counts from 0 (default: %(default)s, the first)",
-    )
-    parser.add_argument(
-        "--explain",
-        nargs="?",
-        const="sample",
-        type=file_name,
-        dest="path",
-        metavar="DATA",
-        help="show what --device auto would choose for DATA, and from how many rows on a GPU takes"
-        f" less time: {DATA_HELP}",
-    )
-    parser.add_argument(
-        "--model",
-        type=file_name,
-        default="sample",
-        metavar="MODEL",
-        help="network for --explain (default: sample)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=not_negative,
-        default=0,
-        metavar="N",
-        help="random seed for --model random (default: 0)",
-    )
-    parser.add_argument(
-        "--rows",
-        type=not_negative,
-        metavar="N",
-        help="count the first N images only (default: all)",
-    )
-    parser.add_argument(
-        "--batch-size", type=positive, metavar="N", help="images computed at a time"
-    )
+    add = partial(add_option, parser)
+    text = "GPU to diagnose, N counts from 0; gpu is gpu:0"
+    add("--device gpu|gpu:N", _gpu_index, text, default="gpu")
+    text = "show what --device auto would choose for DATA, and from how many rows on a GPU takes"
+    text += f" less time: {DATA_HELP}"
+    add("--explain DATA", file_name, text, dest="path", nargs="?", const="sample")
+    add("--model MODEL", file_name, "network for --explain", default="sample")
+    add("--seed N", not_negative, "random seed for --model random", default=0)
+    add("--rows N", not_negative, "count the first N images only (default: all)")
+    add("--batch-size N", positive, "images computed at a time")
     add_file_arguments(parser)
-    add_common_arguments(parser)
-    parser.set_defaults(run=run)
+    add_common_arguments(parser, run)
 
 
 def _gpu_index(word: str) -> int:
@@ -92,39 +56,29 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
 
     index: int = args.device
     diagnosis = diagnose(index, check=True)
-    explained: dict[str, Any] = {}
+    report: dict[str, Any] = {
+        "usable": diagnosis.usable,
+        "code": diagnosis.code,
+        "message": diagnosis.message,
+        "mend": diagnosis.fix,
+        "product_checked": diagnosis.product_error is not None,
+        "product_error_in_bounds": diagnosis.product_error,
+    }
     if args.path is not None:
-        data = Data(args.path, rows=args.rows)
-        gpu = index if diagnosis.usable else None
-        explained = _explain(data, ModelOptions.from_args(args), args.batch_size, gpu)
-    facts = {**gpu_facts(checked=index), **_host_facts()}
-    return Outcome(
-        {
-            "usable": diagnosis.usable,
-            "code": diagnosis.code,
-            "message": diagnosis.message,
-            "mend": diagnosis.fix,
-            "product_checked": diagnosis.product_error is not None,
-            "product_error_in_bounds": diagnosis.product_error,
-            **({"explanation": explained} if explained else {}),
-            "facts": facts,
-        },
-        _lines(diagnosis, explained, facts),
-        0 if diagnosis.usable else 5,
-    )
+        report["explanation"] = _explain(args, index if diagnosis.usable else None)
+    report["facts"] = {**gpu_facts(checked=index), **_host_facts()}
+    return Outcome(report, _lines(report), 0 if diagnosis.usable else 5)
 
 
-def _explain(
-    data: Data, options: ModelOptions, batch_size: int | None, gpu: int | None
-) -> dict[str, Any]:
+def _explain(args: argparse.Namespace, gpu: int | None) -> dict[str, Any]:
     """Return what --device auto would choose, and why; `gpu` is None if no GPU is usable."""
-    network = read_model(options).network
-    n_rows, itemsize = data.count()
-    crossover = crossover_of(network, index=gpu, itemsize=itemsize, batch_size=batch_size)
+    network = read_model(ModelOptions.from_args(args)).network
+    n_rows, itemsize = Data(args.path, rows=args.rows).count()
+    crossover = crossover_of(network, index=gpu, itemsize=itemsize, batch_size=args.batch_size)
     is_worth_it = n_rows is not None and crossover.favours_gpu(n_rows)
     return {
-        "data": data.path,
-        "model": options.source,
+        "data": args.path,
+        "model": args.model,
         "network": repr(network),
         "rows": n_rows,
         "auto": "gpu" if gpu is not None and is_worth_it else "cpu",
@@ -161,30 +115,24 @@ def _host_facts() -> dict[str, Any]:
     }
 
 
-def _lines(
-    diagnosis: "Diagnosis", explained: Mapping[str, Any], facts: Mapping[str, Any]
-) -> Iterator[str]:
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield rows in groups, the texts of all groups aligned."""
-    error = diagnosis.product_error
+    product, error = "not computed", report["product_error_in_bounds"]
+    if error is not None:
+        product = f"x @ weight + bias was computed; its largest error is {error:.3g} of its bound"
     rows = {
-        **(_explanation_rows(explained) if explained else {}),
-        "gpu": "usable" if diagnosis.usable else "not usable",
-        "why": diagnosis.message,
-        "fix": diagnosis.fix or "nothing to fix",
-        "product": "not computed"
-        if error is None
-        else f"x @ weight + bias was computed; its largest error is {error:.3g} of its bound",
-        **{
-            # Names in capitals are environment variables.
-            name: "not set" if name.isupper() and fact is None else _as_text(fact)
-            for name, fact in facts.items()
-        },
+        **(_explanation_rows(report["explanation"]) if "explanation" in report else {}),
+        "gpu": "usable" if report["usable"] else "not usable",
+        "why": report["message"],
+        "fix": report["mend"] or "nothing to fix",
+        "product": product,
     }
-    is_first = True
-    for line in table(rows):
-        if line.split(maxsplit=1)[0] in _FIRST_OF_GROUP and not is_first:
+    for name, fact in report["facts"].items():
+        is_unset = name.isupper() and fact is None  # in capitals: an environment variable
+        rows[name] = "not set" if is_unset else _as_text(fact)
+    for i, line in enumerate(table(rows)):
+        if i and line.split(maxsplit=1)[0] in _FIRST_OF_GROUP:
             yield ""
-        is_first = False
         yield line
 
 

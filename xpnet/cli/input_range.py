@@ -1,9 +1,10 @@
 """Rows of DATA for a network, scaled to the range of inputs that it expects."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data, as_data_error
@@ -11,17 +12,12 @@ from xpnet.cli.models import Model
 from xpnet.cli.streams import print_note, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from numpy.typing import NDArray
 
     from xpnet.cli.report import Stopwatch
     from xpnet.networks.network import Network
 
-    Block = tuple[NDArray[Any], NDArray[Any] | None]
-
-__all__ = ["blocks_in_range", "stream_rows", "with_range"]
-
+Block: TypeAlias = "tuple[NDArray[Any], NDArray[Any] | None]"
 _BRIGHTEST = 255
 _BLOCK_ROWS = 4096
 
@@ -38,7 +34,8 @@ def stream_rows(
 
     A block is a number of whole batches. A GPU computes the first block once before, so that the
     time of its first compilation and loading counts as its start. `task` is the text at the
-    progress bar, and `options` are further options of `xpnet.datasets.stream`.
+    progress bar, which appears after a second, and `options` are further ones of
+    `xpnet.datasets.stream`.
     """
     from xpnet.inference.batches import as_rows, check_batch_size
 
@@ -50,18 +47,15 @@ def stream_rows(
     if network.library != "numpy":
         with stopwatch.measure("device"):
             _warm_up(network, first[0], batch_size)
-    counted = _counted(chain([first], blocks), data.rows, task)
-    rows = ((as_data_error(data.path, as_rows, images, n_in), labels) for images, labels in counted)
-    return network, rows
 
+    def counted() -> Iterator[Block]:
+        with progress_bar(total=data.rows, desc=task, delay=1.0) as bar:
+            for images, labels in chain([first], blocks):
+                yield as_data_error(data.path, as_rows, images, n_in), labels
+                if bar is not None:
+                    bar.update(len(images))
 
-def _counted(blocks: "Iterable[Block]", total: int | None, task: str) -> "Iterator[Block]":
-    """Yield blocks; count their rows on a progress bar, which appears after a second."""
-    with progress_bar(total=total, desc=task, delay=1.0) as bar:
-        for block in blocks:
-            yield block
-            if bar is not None:
-                bar.update(len(block[0]))
+    return network, counted()
 
 
 def _warm_up(network: "Network", images: "NDArray[Any]", batch_size: int | None) -> None:
@@ -89,43 +83,29 @@ def with_range(model: Model, path: str, images: "NDArray[Any]") -> "Network":
 
 
 def blocks_in_range(
-    model: Model, path: str, blocks: "Iterable[Block]"
+    model: Model, path: str, blocks: Iterable[Block]
 ) -> "tuple[Network, Iterator[Block]]":
     """Return the network, with a scale before it if it needs one, and an iterator over the blocks.
 
     A network for inputs in 0..1 is scaled for inputs in 0..255. The dtype of raw bytes determines
     their range. Other numbers are scaled only for ``--input-range 0..1``, if the first row that is
-    not blank has a value above 1. Notes on standard error report any scaling that was not asked
-    for, and values that look wrong. There is at least one block; the result does not depend on
-    their sizes.
-
-    Raises
-    ------
-    UsageError
-        If --input-range is given for a file of xpnet's with preprocessing.
-    DataError
-        From the blocks, if a row has a value above 1 after an earlier row has shown that the inputs
-        are in 0..1.
+    not blank has a value above 1; otherwise the blocks raise DataError for a later value above 1.
+    Notes on standard error report any scaling that was not asked for, and values that look wrong.
+    There is at least one block; the result does not depend on their sizes. Raises UsageError if
+    --input-range is given for a file of xpnet's with preprocessing.
     """
     network, input_range = model.network, model.input_range
     if input_range is not None and model.is_own and network.preprocessing:
         steps = ", ".join(map(repr, network.preprocessing))
-        msg = (
-            f"{model.name} contains its preprocessing, {steps}: leave out --input-range"
-            f" {input_range}"
-        )
+        what = f"contains its preprocessing, {steps}"
+        msg = f"{model.name} {what}: leave out --input-range {input_range}"
         raise UsageError(msg)
     blocks = iter(blocks)
     first = next(blocks)
     blocks = chain([first], blocks)
     is_assumed = input_range is None and not model.is_range_known
     if first[0].dtype.kind == "u":
-        if is_assumed:
-            print_note(
-                f"{model.name} is assumed to expect pixels in 0..1, so raw bytes are divided by"
-                " 255 before it (--input-range 0..255: as they are)"
-            )
-        elif input_range is None:
+        if input_range is None:
             _note_bytes(model)
         return (_scaled(network) if is_assumed or input_range == "0..1" else network), blocks
     if input_range == "0..1":
@@ -142,84 +122,82 @@ def _scaled(network: "Network") -> "Network":
 
 
 def _by_first_row(
-    network: "Network", path: str, blocks: "Iterator[Block]"
+    network: "Network", path: str, blocks: Iterator[Block]
 ) -> "tuple[Network, Iterator[Block]]":
     """Return the network, scaled depending on the first row that is not blank, and the blocks."""
     import numpy as np
 
     # Blank rows, which are 0 in either range, are kept as their shape and dtype.
     blank: list[tuple[tuple[int, ...], Any, Any]] = []
+    before = ((np.zeros(shape, dtype), labels) for shape, dtype, labels in blank)
     n_blank = 0
     for images, labels in blocks:
         is_lit = images.any(axis=tuple(range(1, images.ndim)))
         if is_lit.any():
             place = int(np.argmax(is_lit))
             rest = chain([(images, labels)], blocks)
-            break
+            if images[place].max() > 1.0:
+                return _scaled(network), chain(before, rest)
+            return network, chain(before, _at_most_one(path, rest, n_blank, n_blank + place + 1))
         blank.append((images.shape, images.dtype, labels))
         n_blank += len(images)
-    else:
-        return network, ((np.zeros(shape, dtype), labels) for shape, dtype, labels in blank)
-    before = ((np.zeros(shape, dtype), labels) for shape, dtype, labels in blank)
-    if images[place].max() > 1.0:
-        return _scaled(network), chain(before, rest)
-    return network, chain(before, _at_most_one(path, rest, n_blank, n_blank + place + 1))
+    return network, before
 
 
 def _at_most_one(
-    path: str, blocks: "Iterator[Block]", n_rows: int, decided_by: int
-) -> "Iterator[Block]":
+    path: str, blocks: Iterator[Block], n_rows: int, decided_by: int
+) -> Iterator[Block]:
     """Yield blocks after `n_rows` rows; raise DataError at the first value above 1.
 
     `decided_by` is the number of the row, from 1, that is in 0..1.
     """
     from xpnet.files.errors import DataError
 
-    for images, labels in blocks:
-        found = _first_large(images)
+    for block, found in _find_large(blocks, n_rows):
         if found is not None:
-            place, pixel, value = found
-            what = f"pixel {pixel + 1} of row {n_rows + place + 1}"
-            raise DataError(
-                what,
-                file=path,
-                found=value,
-                expected=f"0 to 1, as in row {decided_by}",
-                hint="convert the file to bytes, which are all divided by 255, or give"
-                " --input-range 0..255, which takes all values as they are",
+            row, pixel, value = found
+            what, rule = f"pixel {pixel} of row {row}", f"0 to 1, as in row {decided_by}"
+            hint = (
+                "convert the file to bytes, which are all divided by 255, or give --input-range"
+                " 0..255, which takes all values as they are"
             )
-        yield images, labels
-        n_rows += len(images)
+            raise DataError(what, file=path, found=value, expected=rule, hint=hint)
+        yield block
 
 
-def _first_large(images: "NDArray[Any]") -> tuple[int, int, Any] | None:
-    """Return row, column and value of the first value above 1; None without any."""
+def _find_large(
+    blocks: Iterator[Block], n_rows: int = 0
+) -> "Iterator[tuple[Block, tuple[int, int, Any] | None]]":
+    """Yield blocks, each with row, pixel (both from 1) and value of its first value above 1."""
     import numpy as np
 
-    if not images.size or images.max() <= 1.0:
-        return None
-    rows = images.reshape(len(images), -1)
-    place, pixel = divmod(int(np.argmax(rows > 1.0)), rows.shape[1])
-    return place, pixel, rows[place, pixel]
-
-
-def _noting_large(model: Model, path: str, blocks: "Iterator[Block]") -> "Iterator[Block]":
-    """Yield blocks; print a note at the first value above 1."""
-    n_rows, is_noted = 0, False
     for images, labels in blocks:
-        found = None if is_noted else _first_large(images)
-        if found is not None:
-            place, _, value = found
-            print_note(
-                f"{path} has values above 1 ({value:g} in row {n_rows + place + 1}), and"
-                f" {model.name} is given them as they are (--input-range 0..1: divided by 255)"
-            )
-            is_noted = True
-        yield images, labels
+        is_large = images > 1.0
+        found = None
+        if is_large.any():
+            place = int(np.argmax(is_large))
+            row, pixel = divmod(place, images[0].size)
+            found = n_rows + row + 1, pixel + 1, images.flat[place]
+        yield (images, labels), found
         n_rows += len(images)
 
 
-def _noting_small(model: Model, blocks: "Iterator[Block]") -> "Iterator[Block]":
+def _noting_large(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield blocks; print a note at the first value above 1."""
+    for block, found in _find_large(blocks):
+        if found is not None:
+            row, _, value = found
+            print_note(
+                f"{path} has values above 1 ({value:g} in row {row}), and {model.name} is given"
+                " them as they are (--input-range 0..1: divided by 255)"
+            )
+            yield block
+            yield from blocks
+            return
+        yield block
+
+
+def _noting_small(model: Model, blocks: Iterator[Block]) -> Iterator[Block]:
     """Yield blocks; print a note at the end if values that are divided by 255 are all in 0..1."""
     from xpnet.networks.preprocessing import Scale
 
@@ -236,16 +214,16 @@ def _noting_small(model: Model, blocks: "Iterator[Block]") -> "Iterator[Block]":
 
 
 def _note_bytes(model: Model) -> None:
-    """Print a note if raw bytes may not suit the preprocessing of a network."""
-    steps = model.network.preprocessing
-    if not model.is_own:
+    """Print a note if raw bytes are scaled, or may not suit the preprocessing of a network."""
+    steps, hint = model.network.preprocessing, "--input-range 0..1: divided by 255"
+    if not model.is_range_known:
+        what = "is assumed to expect pixels in 0..1, so raw bytes are divided by 255 before it"
+        hint = "--input-range 0..255: as they are"
+    elif not model.is_own:
         what = f"starts with {steps[0]!r}" if steps else "expects integers"
-        print_note(
-            f"{model.name} {what}, so raw bytes go in as they are (--input-range 0..1: divided by"
-            " 255)"
-        )
+        what += ", so raw bytes go in as they are"
     elif not steps:
-        print_note(
-            f"{model.name} has no preprocessing, and is given raw bytes (--input-range 0..1:"
-            " divided by 255)"
-        )
+        what = "has no preprocessing, and is given raw bytes"
+    else:
+        return
+    print_note(f"{model.name} {what} ({hint})")

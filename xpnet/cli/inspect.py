@@ -5,36 +5,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from xpnet.cli.arguments import Subparsers, add_common_arguments, file_name, positive
-from xpnet.cli.data_arguments import add_column_arguments, add_limit_argument
+from xpnet.cli.arguments import add_common_arguments, add_option, file_name, positive
+from xpnet.cli.data_arguments import add_column_arguments
 from xpnet.cli.report import Outcome, Stopwatch, table
-
-__all__ = ["add_parser"]
 
 _SHOWN = 40
 _METADATA_SHOWN = 200
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command."""
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "inspect",
         help="summarize a file of weights or images",
         description="Summarize a file: the arrays of weights by name, dtype and shape, the"
         " operators of ONNX; or the images of a data set, their shape, dtype and labels. Large"
         " files are not loaded.",
-        allow_abbrev=False,
     )
-    parser.add_argument(
-        "file", type=file_name, metavar="FILE", help="any file of weights or images"
-    )
-    parser.add_argument(
-        "--max-bytes", type=positive, metavar="N", help="largest size of a pickle or ONNX file"
-    )
+    text = "any file of weights or images"
+    parser.add_argument("file", type=file_name, metavar="FILE", help=text)
+    add_option(parser, "--max-bytes N", positive, "largest size of a pickle or ONNX file")
     add_column_arguments(parser)
-    add_limit_argument(parser)
-    add_common_arguments(parser)
-    parser.set_defaults(run=run)
+    add_common_arguments(parser, run)
 
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
@@ -42,12 +34,8 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     from xpnet.formats.load_save import SAMPLE_PATH
 
     path = SAMPLE_PATH if args.file == "sample" else Path(args.file)
-    columns = {
-        "delimiter": args.delimiter,
-        "label": args.label,
-        "header": args.header,
-        "max_data_bytes": args.max_data_bytes,
-    }
+    names = ("delimiter", "label", "header", "max_data_bytes")
+    columns = {name: getattr(args, name) for name in names}
     facts = {"file": args.file, "bytes": path.stat().st_size}
     facts |= _summary(path, columns, max_bytes=args.max_bytes)
     return Outcome(facts, _lines(facts))

@@ -12,11 +12,10 @@ from typing import Any, NoReturn
 from xpnet.cli import bench, convert, doctor, evaluate, inspect, parity, plot, predict, show, train
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import is_memory_error
+from xpnet.cli.device_choice import chosen_precision
 from xpnet.cli.report import Stopwatch, print_line, print_outcome
 from xpnet.cli.signals import NAMES, Signals, signal_of
 from xpnet.cli.streams import flush_output, print_note, standard_output, write_error_text
-
-__all__ = ["main"]
 
 _COMMANDS = (evaluate, predict, train, convert, inspect, parity, bench, show, plot, doctor)
 # Optional packages that a command imports only when it needs them.
@@ -28,6 +27,9 @@ _FAULT_OF_XPNET, _OUT_OF_MEMORY = 70, 71
 class _Parser(argparse.ArgumentParser):
     """A parser with errors of one line, which name the nearest valid word."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
     def error(self, message: str) -> NoReturn:
         print_note(f"{message} (see {self.prog} --help)")
         raise SystemExit(2)
@@ -37,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
             (file or output).write(self.format_help())
 
     def unrecognized(self, words: Sequence[str]) -> NoReturn:
-        """Outcome arguments that the parser does not have."""
+        """Report arguments that the parser lacks as a usage error."""
         options = [name for name in self._option_string_actions if name.startswith("--")]
         option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
         self.error(f"unrecognized arguments: {' '.join(words)}{_suggestion(option, options)}")
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
             from xpnet.arrays.namespace import without_warnings
 
             # Commands themselves report results that are not finite.
-            with _data_warnings_as_notes(), without_warnings():
+            with _data_warnings_as_notes(), without_warnings(), chosen_precision(args):
                 report = args.run(args, Stopwatch())
                 code = report.code
                 print_outcome(report, as_json=getattr(args, "json", False))
@@ -91,24 +93,21 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
     except BrokenPipeError:  # the reader has closed the pipe, as head(1) does
         return code
     except KeyboardInterrupt as interrupt:
-        code = _end_by_signal(signal_of(interrupt))
+        number = signal_of(interrupt)
+        code = 128 + number
+        print_note(NAMES[number])
     except Exception as caught:  # noqa: BLE001 (described, or shown with its traceback)
         error = _as_device_error(caught, str(getattr(args, "device", "")))
         code = _exit_code(error)
         if code == _FAULT_OF_XPNET and signals.received is not None:
             # A library may turn an interrupt into another error, such as an ImportError.
-            code = _end_by_signal(signals.received)
+            code = 128 + signals.received
+            print_note(NAMES[signals.received])
         elif args.debug or code == _FAULT_OF_XPNET:
             write_error_text(traceback.format_exc())
         else:
             print_note(_describe(error))
     return code
-
-
-def _end_by_signal(number: int) -> int:
-    """Print the signal that ended the command; return its exit code."""
-    print_note(NAMES[number])
-    return 128 + number
 
 
 @contextmanager
@@ -135,7 +134,6 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         description="Neural networks written once against the array API, on NumPy or CuPy.",
         epilog="Exit codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device,"
         " 70 a fault of xpnet, 71 out of memory, 130 interrupted, 143 terminated.",
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
@@ -183,12 +181,11 @@ def _exit_code(error: Exception) -> int:
     from xpnet.arrays.gpu.gpu_errors import DeviceError
     from xpnet.files.errors import DataError, WeightsError
 
-    if isinstance(error, UsageError | FileExistsError):
-        return 2
-    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] in _EXTRAS:
-        return 2
     if is_memory_error(error):
         return _OUT_OF_MEMORY
+    is_extra = isinstance(error, ModuleNotFoundError) and str(error.name).split(".")[0] in _EXTRAS
+    if is_extra or isinstance(error, UsageError | FileExistsError):
+        return 2
     if isinstance(error, DataError | OSError):
         return 3
     if isinstance(error, WeightsError):

@@ -2,9 +2,10 @@
 
 import argparse
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from xpnet.cli.arguments import file_name, not_negative, positive
+from xpnet.cli.arguments import add_option, file_name, from_args, not_negative, positive
 from xpnet.cli.device_choice import DeviceOptions, in_precision, open_device
 from xpnet.cli.streams import print_note
 
@@ -15,37 +16,16 @@ if TYPE_CHECKING:
     from xpnet.formats.model_file import LoadOptions, ModelFile
     from xpnet.networks.network import Network
 
-__all__ = [
-    "Model",
-    "ModelOptions",
-    "add_file_arguments",
-    "add_model_arguments",
-    "model_of",
-    "open_model",
-    "read_contents",
-    "read_model",
-]
-
 _BOOK_SIZES = (784, 50, 100, 10)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add --model, --seed and the options for a file of weights."""
-    parser.add_argument(
-        "--model",
-        type=file_name,
-        default="sample",
-        metavar="MODEL",
-        help="a file of weights (safetensors, npz, ONNX, the book's pickle); or the word sample,"
-        " the embedded trained network (default), or random, the book's untrained network",
-    )
-    parser.add_argument(
-        "--seed",
-        type=not_negative,
-        default=0,
-        metavar="N",
-        help="random seed for --model random (default: 0)",
-    )
+    add = partial(add_option, parser)
+    text = "a file of weights (safetensors, npz, ONNX, the book's pickle); or the word sample, the"
+    text += " embedded trained network, or random, the book's untrained network"
+    add("--model MODEL", file_name, text, default="sample")
+    add("--seed N", not_negative, "random seed for --model random", default=0)
     add_file_arguments(parser)
 
 
@@ -54,39 +34,30 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     from xpnet.formats.model_file import LAYOUTS
 
     group = parser.add_argument_group("files of weights from other programs")
-    group.add_argument(
-        "--activation",
-        metavar="NAME",
-        help="activation of the hidden layers, such as relu, or one for each layer, such as"
-        " relu,relu,identity; for a file that does not name it",
-    )
-    group.add_argument(
-        "--layout",
-        choices=LAYOUTS,
-        help="shape of the weights: in_out is (inputs, outputs), out_in is (outputs, inputs) as in"
-        " torch; for a file that does not name it",
-    )
-    group.add_argument(
-        "--input-range",
-        choices=("0..1", "0..255"),
-        help="range of the pixels that the network expects (default: 0..1, to which raw bytes are"
+    add = partial(add_option, group)
+    text = "activation of the hidden layers, such as relu, or one for each layer, such as"
+    text += " relu,relu,identity; for a file that does not name it"
+    add("--activation NAME", _activation, text)
+    text = "shape of the weights: in_out is (inputs, outputs), out_in is (outputs, inputs) as in"
+    text += " torch; for a file that does not name it"
+    add("--layout", str, text, choices=LAYOUTS)
+    text = (
+        "range of the pixels that the network expects (default: 0..1, to which raw bytes are"
         " scaled); with 0..1, other numbers are scaled if the first image that is not blank has a"
-        " value above 1",
+        " value above 1"
     )
-    group.add_argument(
-        "--allow-nonfinite", action="store_true", help="accept infinite or NaN parameters"
-    )
-    group.add_argument(
-        "--allow-external",
-        action="store_true",
-        help="accept an ONNX file with weights in other files of its folder",
-    )
-    group.add_argument(
-        "--max-bytes",
-        type=positive,
-        metavar="N",
-        help="largest number of bytes of the parameters (default: 4 GiB; npz: 100 times the file)",
-    )
+    add("--input-range", str, text, choices=("0..1", "0..255"))
+    text = "accept infinite or NaN parameters"
+    group.add_argument("--allow-nonfinite", action="store_true", help=text)
+    text = "accept an ONNX file with weights in other files of its folder"
+    group.add_argument("--allow-external", action="store_true", help=text)
+    text = "largest number of bytes of the parameters (default: 4 GiB; npz: 100 times the file)"
+    add("--max-bytes N", positive, text)
+
+
+def _activation(text: str) -> str | list[str]:
+    """Return a name, or a list of names from "relu,identity"; an argparse type."""
+    return [name.strip() for name in text.split(",")] if "," in text else text
 
 
 @dataclass(frozen=True)
@@ -103,13 +74,7 @@ class ModelOptions:
         """Return the values of `add_model_arguments`."""
         from xpnet.formats.model_file import LoadOptions
 
-        activation = args.activation
-        if activation is not None and "," in activation:
-            activation = [name.strip() for name in activation.split(",")]
-        file = LoadOptions(
-            activation, args.layout, args.allow_nonfinite, args.allow_external, args.max_bytes
-        )
-        return cls(args.model, args.seed, file, args.input_range)
+        return cls(args.model, args.seed, from_args(LoadOptions, args), args.input_range)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +86,8 @@ class Model:
 
     network: "Network"
     name: str
-    is_range_known: bool
-    is_own: bool
+    is_range_known: bool = True
+    is_own: bool = True
     input_range: str | None = None
 
 
@@ -134,20 +99,13 @@ def read_model(options: ModelOptions) -> Model:
     from xpnet.networks.preprocessing import Scale
 
     network = init_network(_BOOK_SIZES, seed=options.seed, preprocessing=Scale(1 / 255))
-    return Model(
-        network, "random", is_range_known=True, is_own=True, input_range=options.input_range
-    )
+    return Model(network, "random", input_range=options.input_range)
 
 
 def model_of(contents: "ModelFile", options: ModelOptions) -> Model:
     """Return the network of a file of weights, and its name and range."""
-    return Model(
-        contents.network,
-        options.source,
-        contents.declares_input_range,
-        contents.is_own,
-        options.input_range,
-    )
+    is_known, is_own = contents.declares_input_range, contents.is_own
+    return Model(contents.network, options.source, is_known, is_own, options.input_range)
 
 
 def read_contents(options: ModelOptions) -> "ModelFile":

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     Facts = Mapping[str, str]
 
-__all__ = ["batch_lines", "draw_report", "report_facts", "report_lines"]
-
 # From here on a number of ULP is written in powers of ten.
 _LONG = 1e6
 # A bound may be exceeded by up to this factor where many terms or units are equal, since their
@@ -67,16 +65,15 @@ def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]")
         rule = f"worst case of {report.dtype}: a correct computation cannot be out of bound"
     else:
         rule = f"{report.dtype}: no correct result is out of bound, confidence {report.confidence}"
-    yield from table(
-        {
-            "network": network_text(facts["network"]),
-            "data": f"{facts['data']}, {report.n_rows:,} rows",
-            "bounds": rule,
-        }
-    )
+    data = f"{facts['data']}, {report.n_rows:,} rows"
+    yield from table({"network": network_text(facts["network"]), "data": data, "bounds": rule})
     for name, found in report.candidates.items():
+        origin = where[name]
+        library = f"{origin['library']} {origin['library_version']}"
+        hardware = origin.get("hardware") or f"device {origin['device']}"
+        recorded = f", {origin['recorded']}" if "recorded" in origin else ""
         yield ""
-        yield f"{name} ({', '.join(_origin(where[name]))})"
+        yield f"{name} ({library}, {hardware}, {origin['compute_type']}{recorded})"
         yield from _stage_lines(found)
     yield ""
     yield from table({**_predictions(report), "verdict": _verdict(report)})
@@ -87,34 +84,20 @@ def _verdict(report: "Report") -> str:
         for stage in found.stages:
             if not stage.is_in_bound:
                 is_little = report.confidence != 1.0 and (stage.largest_share or 0.0) <= _LITTLE
-                advice = (
-                    " by little: with many equal terms or units, --worst-case is the fair bound"
-                )
-                return f"OUT OF BOUND, first in {stage.name}{advice if is_little else ''}"
+                advice = "with many equal terms or units, --worst-case is the fair bound"
+                by_little = f" by little: {advice}" if is_little else ""
+                return f"OUT OF BOUND, first in {stage.name}{by_little}"
     for found in report.candidates.values():
+        outputs = found.stages[-1]
+        if not found.is_judged and not outputs.is_judged:
+            return "NOT JUDGED: no output has a bound"
         if not found.is_judged:
-            return f"NOT JUDGED: {_lack_of_bounds(found)}"
+            share = f"{outputs.n_unbounded / outputs.n_results:.1%}"
+            text = f"{outputs.n_unbounded:,} of {outputs.n_results:,} outputs ({share})"
+            has_labels = found.n_differ is not None
+            differ = f"; of their predictions, {found.n_unjudged:,} differ" if has_labels else ""
+            return f"NOT JUDGED: no bound for {text}{differ}"
     return "in bound"
-
-
-def _lack_of_bounds(found: "Agreement") -> str:
-    """Return how many outputs cannot be judged."""
-    outputs = found.stages[-1]
-    if not outputs.is_judged:
-        return "no output has a bound"
-    share = outputs.n_unbounded / outputs.n_results
-    text = f"no bound for {outputs.n_unbounded:,} of {outputs.n_results:,} outputs ({share:.1%})"
-    if found.n_differ is None:
-        return text
-    return f"{text}; of their predictions, {found.n_unjudged:,} differ"
-
-
-def _origin(facts: "Facts") -> Iterator[str]:
-    yield f"{facts['library']} {facts['library_version']}"
-    yield facts.get("hardware") or f"device {facts['device']}"
-    yield facts["compute_type"]
-    if "recorded" in facts:
-        yield facts["recorded"]
 
 
 def _stage_lines(found: "Agreement") -> Iterator[str]:
@@ -156,22 +139,17 @@ def _predictions(report: "Report") -> dict[str, str]:
 
 def batch_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines about how much an image's result depends on its batch."""
-    n_in_tile = facts["n_in_tile"]
-    invariant = [
-        _movement(facts["invariant_sizes"], "batch sizes"),
-        _movement(facts["invariant_places"], "places"),
-    ]
-    yield from table(
-        {
-            "network": network_text(facts["network"]),
-            "sizes": _movement(facts["sizes"], "batch sizes"),
-            "places": _movement(facts["places"], f"places among {n_in_tile:,}"),
-            "invariant": "; ".join(invariant),
-            "verdict": "batch_invariant=True gives the same bits"
-            if facts["is_invariant"]
-            else "batch_invariant=True does NOT give the same bits",
-        }
-    )
+    sizes = _movement(facts["invariant_sizes"], "batch sizes")
+    places = _movement(facts["invariant_places"], "places")
+    gives = "gives" if facts["is_invariant"] else "does NOT give"
+    rows = {
+        "network": network_text(facts["network"]),
+        "sizes": _movement(facts["sizes"], "batch sizes"),
+        "places": _movement(facts["places"], f"places among {facts['n_in_tile']:,}"),
+        "invariant": f"{sizes}; {places}",
+        "verdict": f"batch_invariant=True {gives} the same bits",
+    }
+    yield from table(rows)
 
 
 def _movement(moved: Mapping[str, Any], over: str) -> str:

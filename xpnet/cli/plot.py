@@ -1,20 +1,14 @@
 """``xpnet plot``: curves of activation functions."""
 
 import argparse
+from typing import Any
 
-from xpnet.cli.arguments import (
-    Subparsers,
-    add_common_arguments,
-    add_picture_arguments,
-    check_output,
-)
+from xpnet.cli.arguments import add_common_arguments, add_output_arguments, check_output
 from xpnet.cli.report import Outcome, Stopwatch
 
-__all__ = ["add_parser"]
 
-
-def add_parser(commands: Subparsers) -> None:
-    """Add the command."""
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of argparse."""
     from xpnet.functions.activations import ACTIVATIONS
 
     parser = commands.add_parser(
@@ -22,7 +16,6 @@ def add_parser(commands: Subparsers) -> None:
         help="draw the curves of activation functions",
         description="Draw the curves of activation functions from -5 to 5, such as: xpnet plot step"
         " sigmoid relu -o curves.png. Needs matplotlib.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "functions",
@@ -31,9 +24,8 @@ def add_parser(commands: Subparsers) -> None:
         metavar="FUNCTION",
         help="such as step, sigmoid or relu",
     )
-    add_picture_arguments(parser)
-    add_common_arguments(parser, json=False)
-    parser.set_defaults(run=run)
+    add_output_arguments(parser, "a .png, .svg or .pdf file", required=True)
+    add_common_arguments(parser, run, json=False)
 
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:

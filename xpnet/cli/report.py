@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from xpnet.cli.streams import print_note, standard_output
 
@@ -16,24 +16,9 @@ if TYPE_CHECKING:
     from xpnet.cli.device_choice import DeviceOptions
     from xpnet.networks.network import Network
 
-__all__ = [
-    "Outcome",
-    "Phase",
-    "Stopwatch",
-    "device_facts",
-    "network_text",
-    "note_nonfinite",
-    "print_line",
-    "print_outcome",
-    "table",
-    "transfers_text",
-    "work_facts",
-    "work_rows",
-]
-
 Phase = Literal["startup", "device", "loading", "computing"]
 ItemT = TypeVar("ItemT")
-_PHASE_NAMES = {
+_PHASE_NAMES: Final[dict[Phase, str]] = {
     "startup": "start-up",
     "device": "start of the GPU",
     "loading": "loading",
@@ -107,18 +92,15 @@ def work_facts(
     network: "Network",
     device: "Device",
     options: "DeviceOptions",
+    stopwatch: "Stopwatch",
     *,
-    data: str,
-    model: str,
     n_images: int,
     transfers: "Transfers",
-    seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """Return what was computed where and how fast."""
+    seconds = stopwatch.seconds()
     computing = seconds["computing"]
     return {
-        "data": data,
-        "model": model,
         "network": repr(network),
         **device_facts(device, network),
         "device_reason": device.reason,
@@ -126,7 +108,7 @@ def work_facts(
         "batch_invariant": options.batch_invariant,
         "transfers": asdict(transfers),
         "images_per_second": n_images / computing if n_images and computing else None,
-        "seconds": dict(seconds),
+        "seconds": seconds,
     }
 
 
@@ -185,7 +167,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self._phase: Phase = "startup"
         self._since = _START
-        self._seconds: dict[Phase, float] = dict.fromkeys(get_args(Phase), 0.0)
+        self._seconds: dict[Phase, float] = dict.fromkeys(_PHASE_NAMES, 0.0)
         self._seconds["startup"] = _BEFORE
 
     def switch(self, phase: Phase) -> None:

@@ -14,8 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-__all__ = ["NAMES", "Signals", "Terminated", "signal_of"]
-
 NAMES: "Final[dict[int, str]]" = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 _DEFAULTS: "Final" = (signal.SIG_DFL, signal.default_int_handler)
 # timeout(1) sends each signal twice: to its child, and to the process group of the child.
@@ -37,12 +35,8 @@ class Signals:
 
     Before a command begins, a signal ends the process at once. While the command runs, the main
     thread raises `KeyboardInterrupt` or `Terminated`. After the command, the process ends with its
-    exit code. Only the main thread can call `install`, without which no signal is handled.
-
-    Attributes
-    ----------
-    received : int or None
-        The first signal received while the command was running.
+    exit code. Only the main thread can call `install`, without which no signal is handled. The
+    first signal while the command was running is `received`.
     """
 
     def __init__(self) -> None:

@@ -6,28 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-__all__ = [
-    "fill_descriptors",
-    "flush_output",
-    "flush_streams",
-    "print_note",
-    "progress_bar",
-    "standard_output",
-    "write_error_text",
-]
-
 _LINE_LIMIT = 400
 
 
 @contextmanager
 def standard_output() -> Iterator[TextIO]:
-    """Yield standard output; an error in writing to it names it.
-
-    Raises
-    ------
-    OSError
-        If standard output is closed or cannot be written.
-    """
+    """Yield standard output; raise an OSError with its name if it is closed or not writable."""
     if sys.stdout is None:
         msg = "standard output is closed"
         raise OSError(msg)

@@ -6,17 +6,13 @@ from dataclasses import asdict, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import Subparsers, UsageError, add_common_arguments, from_args
+from xpnet.cli.arguments import UsageError, add_common_arguments, from_args
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
-from xpnet.cli.device_choice import DeviceOptions, chosen_precision, open_device
+from xpnet.cli.device_choice import DeviceOptions, open_device
 from xpnet.cli.report import Outcome, Stopwatch, network_text, table, transfers_text
 from xpnet.cli.streams import print_note, progress_bar, write_error_text
-from xpnet.cli.training_arguments import (
-    add_example_arguments,
-    add_output_arguments,
+from xpnet.cli.training_setup import (
     add_training_arguments,
-)
-from xpnet.cli.training_files import (
     fitted,
     name_checkpoint,
     read_examples,
@@ -26,14 +22,13 @@ from xpnet.cli.training_files import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
     from xpnet.training.run import Epoch, Run
-
-__all__ = ["add_parser"]
 
 # Each layer's products: forward, and backward to the weights and to the inputs.
 _PASSES = 3
@@ -43,8 +38,8 @@ _RECTIFIERS = frozenset(
 )
 
 
-def add_parser(commands: Subparsers) -> None:
-    """Add the command."""
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of argparse."""
     from xpnet.arrays.device import add_device_argument
 
     parser = commands.add_parser(
@@ -53,86 +48,41 @@ def add_parser(commands: Subparsers) -> None:
         description="Train a classifier. Raw bytes are scaled to 0..1 by the network itself; the"
         " scaling is stored with the weights. The state of the training is kept in"
         " MODEL.checkpoint: after an interruption, --resume continues from it.",
-        allow_abbrev=False,
     )
     add_data_arguments(parser)
-    add_example_arguments(parser)
     add_training_arguments(parser)
-    add_output_arguments(parser)
     add_device_argument(parser)
-    parser.add_argument(
-        "--precision",
-        choices=("float32", "tf32"),
-        help="tf32 rounds the factors of products to 10 bits, on a GPU",
-    )
-    add_common_arguments(parser)
-    parser.set_defaults(run=run)
+    text = "tf32 rounds the factors of products to 10 bits, on a GPU"
+    parser.add_argument("--precision", choices=("float32", "tf32"), help=text)
+    add_common_arguments(parser, run)
 
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.training.run import RunawayError
-    from xpnet.training.schedules import SCHEDULES
-    from xpnet.training.train import train
 
-    data, outputs = from_args(Data, args), (args.output, args.history, args.plot)
+    options = DeviceOptions(args.device, args.precision, args.batch_size)
     diverged: RunawayError | None = None
-    device_options = DeviceOptions(args.device, args.precision, args.batch_size)
-    is_auto = args.device == "auto"
-    files = reserved_files(*outputs, resume=args.resume, force=args.force)
-    with chosen_precision(device_options), files as (checkpoint, replaces):
-        if not is_auto:  # errors of the device come first
-            device = open_device(device_options, stopwatch)
+    with reserved_files(args) as (checkpoint, replaces):
+        if options.device != "auto":  # errors of the device come first
+            device = open_device(options, stopwatch)
         stopwatch.switch("loading")
+        data = from_args(Data, args)
         images, labels = read_examples(data, exclude=args.exclude, classes=args.classes)
-        _check_options(data.path, images, args.augment, args.distort)
-        n_held_out = int(args.validation * len(images))
-        if args.patience and not n_held_out:
-            msg = "--patience needs held-out images: --validation must be larger"
-            raise UsageError(msg)
-        sizes = prod(images.shape[1:]), *args.hidden, _n_classes(labels, args.classes)
-        start = _untrained(sizes, args.activation, args.seed)
-        steps = fitted(
-            data.path, images, args.preprocessing, validation=args.validation, seed=args.seed
-        )
-        start = replace(start, preprocessing=steps)
-        _check_writable(start, args.output)
-        if is_auto:
+        start = _untrained(args, images, labels)
+        if options.device == "auto":
             rows = args.epochs * len(images), images.dtype.itemsize
-            device = open_device(device_options, stopwatch, start, rows=rows, passes=_PASSES)
+            device = open_device(options, stopwatch, start, rows=rows, passes=_PASSES)
         with stopwatch.measure("loading" if device.library == "numpy" else "device"):
             start = start.to(device)
         with name_checkpoint(checkpoint):
             try:
-                with (
-                    stopwatch.measure("computing"),
-                    computation_errors(data.path, args.batch_size, has_precision=False),
-                    _progress(args.epochs, len(images) - n_held_out) as (progress, on_epoch),
-                ):
-                    trained = train(
-                        start,
-                        images,
-                        labels,
-                        epochs=args.epochs,
-                        batch_size=args.batch_size,
-                        optimizer=_optimizer(args.optimizer, args.weight_decay),
-                        learning_rate=args.learning_rate,
-                        schedule=SCHEDULES[args.schedule](args.warmup),
-                        validation=args.validation,
-                        patience=args.patience,
-                        augment=args.augment,
-                        distort=args.distort,
-                        seed=args.seed,
-                        checkpoint=checkpoint,
-                        # Alone, --force keeps the result of the same training if that has ended.
-                        resume="finished" if args.force and not args.resume else args.resume,
-                        progress=progress,
-                        on_epoch=on_epoch,
-                    )
+                with stopwatch.measure("computing"):
+                    trained = _train(args, start, (images, labels), checkpoint)
             except RunawayError as error:
                 trained, diverged = error.run, error
             if trained.best is not None:
-                write_run(trained, *outputs, force=replaces)
+                write_run(trained, args, force=replaces)
             if checkpoint is not None:
                 checkpoint.unlink(missing_ok=True)
     if diverged is not None:
@@ -143,23 +93,73 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     return _outcome(args.output, device, trained, stopwatch)
 
 
-def _check_options(path: str, images: "NDArray[Any]", augment: int, distort: float) -> None:
-    """Raise an error if images of this shape cannot be augmented or distorted so far."""
+def _untrained(
+    args: argparse.Namespace, images: "NDArray[Any]", labels: "NDArray[Any]"
+) -> "Network":
+    """Return a network with random parameters; raise, before the training, errors of options."""
+    from xpnet.formats.load_save import serialized
+    from xpnet.networks.initializers import init_network
     from xpnet.training.augmentation import Augmentation, image_shape
 
-    if augment or distort:
-        shape = as_data_error(path, image_shape, images.shape)
+    if args.augment or args.distort:
+        shape = as_data_error(args.path, image_shape, images.shape)
         try:
-            Augmentation(shape, augment, distort)
+            Augmentation(shape, args.augment, args.distort)
         except ValueError as error:
             raise UsageError(str(error)) from error
+    if args.patience and not int(args.validation * len(images)):
+        msg = "--patience needs held-out images: --validation must be larger"
+        raise UsageError(msg)
+    sizes = prod(images.shape[1:]), *args.hidden, _n_classes(labels, args.classes)
+    scheme: Any = "he" if args.activation in _RECTIFIERS else "xavier"
+    try:
+        network = init_network(sizes, seed=args.seed, activation=args.activation, scheme=scheme)
+    except MemoryError as error:
+        msg = f"--hidden: the layers do not fit: {error}"
+        raise MemoryError(msg) from error
+    split = {"validation": args.validation, "seed": args.seed}
+    steps = fitted(args.path, images, args.preprocessing, **split)
+    network = replace(network, preprocessing=steps)
+    try:
+        serialized(network, args.output)  # the format may not be able to hold the network
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return network
 
 
-def _optimizer(name: str, weight_decay: float | None) -> Any:
+def _train(
+    args: argparse.Namespace,
+    start: "Network",
+    examples: "tuple[NDArray[Any], NDArray[Any]]",
+    checkpoint: "Path | None",
+) -> "Run":
     from xpnet.training.optimizers import OPTIMIZERS
+    from xpnet.training.schedules import SCHEDULES
+    from xpnet.training.train import train
 
-    optimizer: Any = OPTIMIZERS[name]
-    return optimizer if weight_decay is None else replace(optimizer, weight_decay=weight_decay)
+    optimizer: Any = OPTIMIZERS[args.optimizer]
+    if args.weight_decay is not None:
+        optimizer = replace(optimizer, weight_decay=args.weight_decay)
+    n_images = len(examples[0])
+    n_learned = n_images - int(args.validation * n_images)
+    same = ("epochs", "batch_size", "learning_rate", "patience", "augment", "distort", "seed")
+    with (
+        computation_errors(args.path, args.batch_size, has_precision=False),
+        _progress(args.epochs, n_learned) as (progress, on_epoch),
+    ):
+        return train(
+            start,
+            *examples,
+            **{name: getattr(args, name) for name in same},
+            validation=args.validation,
+            optimizer=optimizer,
+            schedule=SCHEDULES[args.schedule](args.warmup),
+            checkpoint=checkpoint,
+            # Alone, --force keeps the result of the same training if that has ended.
+            resume="finished" if args.force and not args.resume else args.resume,
+            progress=progress,
+            on_epoch=on_epoch,
+        )
 
 
 def _n_classes(labels: "NDArray[Any]", n_classes: int | None) -> int:
@@ -174,28 +174,6 @@ def _n_classes(labels: "NDArray[Any]", n_classes: int | None) -> int:
     return n_classes
 
 
-def _untrained(sizes: tuple[int, ...], activation: str, seed: int) -> "Network":
-    """Return a network with random parameters."""
-    from xpnet.networks.initializers import init_network
-
-    scheme: Any = "he" if activation in _RECTIFIERS else "xavier"
-    try:
-        return init_network(sizes, seed=seed, activation=activation, scheme=scheme)
-    except MemoryError as error:
-        msg = f"--hidden: the layers do not fit: {error}"
-        raise MemoryError(msg) from error
-
-
-def _check_writable(network: "Network", path: str) -> None:
-    """Raise UsageError, before the training, if the format of a file cannot hold the network."""
-    from xpnet.formats.load_save import serialized
-
-    try:
-        serialized(network, path)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-
-
 @contextmanager
 def _progress(
     n_epochs: int, n_images: int
@@ -204,24 +182,20 @@ def _progress(
     with progress_bar(total=n_epochs * n_images, unit_scale=True) as bar:
 
         def show(epoch: "Epoch") -> None:
-            line = _epoch_line(epoch, n_epochs)
+            learned = f"loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
+            held_out = epoch.validation_accuracy
+            validation = "" if held_out is None else f", validation accuracy {held_out:.4f}"
+            number = f"epoch {epoch.number}/{n_epochs}"
+            line = f"{number}: {learned}{validation}, {epoch.seconds:.1f} s"
             if bar is None:
                 write_error_text(f"{line}\n")
                 return
             bar.n = epoch.number * n_images  # includes epochs before an interruption
             bar.write(line, file=bar.fp)
-            held_out = epoch.validation_accuracy
             accuracy = epoch.accuracy if held_out is None else held_out
             bar.set_postfix_str(f"loss {epoch.loss:.4f}, accuracy {accuracy:.4f}")
 
         yield None if bar is None else bar.update, show
-
-
-def _epoch_line(epoch: "Epoch", n_epochs: int) -> str:
-    accuracy = epoch.validation_accuracy
-    validation = "" if accuracy is None else f", validation accuracy {accuracy:.4f}"
-    learned = f"loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}"
-    return f"epoch {epoch.number}/{n_epochs}: {learned}{validation}, {epoch.seconds:.1f} s"
 
 
 def _outcome(output: str, device: "Device", trained: "Run", stopwatch: Stopwatch) -> Outcome:

@@ -1,5 +1,6 @@
-"""Files of ``xpnet train``: the examples it reads, the model and results it writes."""
+"""Arguments and files of ``xpnet train``."""
 
+import argparse
 import json
 import os
 from collections.abc import Iterator
@@ -10,7 +11,18 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from xpnet.cli.arguments import UsageError, check_output
+from xpnet.cli.arguments import (
+    UsageError,
+    add_option,
+    check_output,
+    file_name,
+    not_negative,
+    not_negative_number,
+    positive,
+    positive_number,
+    positive_numbers,
+    share,
+)
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.report import network_text
 from xpnet.cli.streams import print_note
@@ -21,7 +33,71 @@ if TYPE_CHECKING:
     from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
-__all__ = ["fitted", "name_checkpoint", "read_examples", "reserved_files", "write_run"]
+
+_Kind = Literal["standardize", "pca", "zca"]
+
+
+def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the training images."""
+    add = partial(add_option, parser)
+    add("--exclude DATA", file_name, "leave out the images of this data set, such as sample")
+    text = "shift each image at random by up to N pixels in each epoch"
+    add("--augment N", not_negative, text, default=0)
+    text = "rotate, scale and bend each image at random by about X pixels in each epoch"
+    add("--distort X", not_negative_number, text, default="0")
+    preprocessing = parser.add_mutually_exclusive_group()
+    text = "subtract each input's mean, divide by its standard deviation"
+    standardize: Any = {"action": "store_const", "const": "standardize", "dest": "preprocessing"}
+    preprocessing.add_argument("--standardize", help=text, **standardize)
+    text = "make the inputs uncorrelated and of equal variance, by pca or zca (default: zca)"
+    whiten = {"nargs": "?", "const": "zca", "choices": ("pca", "zca"), "dest": "preprocessing"}
+    add_option(preprocessing, "--whiten", str, text, **whiten)
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the images, the network, the training and the files."""
+    from xpnet.functions.activations import ACTIVATIONS
+    from xpnet.training.optimizers import OPTIMIZERS
+    from xpnet.training.schedules import SCHEDULES
+
+    _add_image_arguments(parser)
+    add = partial(add_option, parser)
+    add("--hidden N,N,...", positive_numbers, "widths of the hidden layers", default="50,100")
+    names = sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable)
+    text = "activation of the hidden layers, such as sigmoid, tanh, relu or gelu"
+    add("--activation NAME", str, text, choices=names, default="sigmoid")
+    add("--classes N", positive, "number of classes (default: the largest label + 1)")
+    add("--epochs N", positive, "epochs", default=20)
+    add("--batch-size N", positive, "images per update of the weights", default=100)
+    text = ", ".join(OPTIMIZERS)
+    add("--optimizer NAME", str, text, choices=list(OPTIMIZERS), default="adam")
+    text = "largest learning rate (default: 0.005 for adam and adamw, 0.1 for the others)"
+    add("--learning-rate X", positive_number, text)
+    add("--weight-decay X", not_negative_number, "weight decay (default: 0; adamw: 0.01)")
+    text = f"schedule of the learning rate: {', '.join(SCHEDULES)}; cosine goes down to zero"
+    add("--schedule NAME", str, text, choices=list(SCHEDULES), default="cosine")
+    text = "share of the steps in which the learning rate rises at the start, such as 0.1"
+    add("--warmup SHARE", share, text, default="0")
+    text = "share of the images that is held out to find the best epoch, whose weights are kept"
+    add("--validation SHARE", share, text, default=0.1)
+    add("--patience N", positive, "stop after N epochs without a better one (default: never)")
+    add("--seed N", not_negative, "random seed", default=0)
+    _add_file_arguments(parser)
+
+
+def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the files to write, and for those of an earlier training."""
+    add = partial(add_option, parser)
+    add("-o --output MODEL", file_name, "a .safetensors, .npz or .onnx file", required=True)
+    text = "write the loss and accuracy of each epoch as JSON, such as history.json"
+    add("--history FILE", file_name, text)
+    add("--plot FILE", file_name, "draw loss and accuracy by epoch: .png, .svg or .pdf")
+    text = "continue from MODEL.checkpoint if it exists, with the same result to the bit; then"
+    text += " replace MODEL and the other files"
+    parser.add_argument("--resume", action="store_true", help=text)
+    text = "replace files if they exist; start anew, unless MODEL.checkpoint holds the end of the"
+    text += " same training"
+    parser.add_argument("--force", action="store_true", help=text)
 
 
 def read_examples(
@@ -62,14 +138,9 @@ def _images_like(data: Data, images: "NDArray[Any]") -> "NDArray[Any]":
 
 
 def fitted(
-    path: str,
-    images: "NDArray[Any]",
-    kind: Literal["standardize", "pca", "zca"] | None,
-    *,
-    validation: float,
-    seed: int,
+    path: str, images: "NDArray[Any]", kind: _Kind | None, *, validation: float, seed: int
 ) -> "tuple[Step, ...]":
-    """Return the preprocessing; a `kind` of it is fitted to the images that are not held out."""
+    """Return the preprocessing: standardize, pca or zca is fitted to images not held out."""
     import numpy as np
 
     from xpnet.arrays.namespace import without_warnings
@@ -98,9 +169,7 @@ def fitted(
 
 
 @contextmanager
-def reserved_files(
-    output: str, history: str | None, plot: str | None, *, resume: bool, force: bool
-) -> Iterator[tuple[Path | None, bool]]:
+def reserved_files(args: argparse.Namespace) -> Iterator[tuple[Path | None, bool]]:
     """Raise, before the training, an error if a file could not be written after it.
 
     Yields the checkpoint, which is locked in the ``with`` block (None if the output is a device or
@@ -109,13 +178,13 @@ def reserved_files(
     from xpnet.files.locking import exclusive
     from xpnet.files.writing import check_target
 
-    # A link and its file share a checkpoint, which lies beside the file.
+    output, written = args.output, [x for x in (args.output, args.history, args.plot) if x]
+    # A link and its file share a checkpoint, which is in the folder of the file.
     is_link, is_file = Path(output).is_symlink(), Path(output).is_file()
     is_file = is_file or not Path(output).exists()
     checkpoint = Path(f"{os.path.realpath(output) if is_link else output}.checkpoint")
-    kinds = {output: "model", history: "file", plot: "picture"}
-    written = [path for path in (output, history, plot) if path is not None]
-    if history == "-":
+    kinds = {output: "model", args.history: "file", args.plot: "picture"}
+    if args.history == "-":
         msg = "--history must name a file; got -"
         raise UsageError(msg)
     if len({os.path.realpath(path) for path in (*written, str(checkpoint))}) <= len(written):
@@ -125,10 +194,10 @@ def reserved_files(
     if is_file:
         check_target(checkpoint, force=True)
     with exclusive(checkpoint) if is_file else nullcontext():
-        replaces = force or (resume and checkpoint.exists())
+        replaces = args.force or (args.resume and checkpoint.exists())
         for path in written:
             check_output(path, force=replaces, kind=kinds[path])
-        if is_file and checkpoint.exists() and not (resume or force):
+        if is_file and checkpoint.exists() and not (args.resume or args.force):
             what = "holds an unfinished training"
             msg = f"{checkpoint}: {what}: --resume continues it, --force starts anew"
             raise UsageError(msg)
@@ -149,25 +218,23 @@ def name_checkpoint(checkpoint: Path | None) -> Iterator[None]:
             raise
         what = error.strerror or str(error)
         if isinstance(error, FileExistsError):
-            what, text = "exists already", f"{text} and replaces the file"
+            what, text = "already exists", f"{text} and replaces the file"
         raise OSError(error.errno, f"{what}; {text}", error.filename) from error
 
 
-def write_run(
-    trained: "Run", output: str, history: str | None, plot: str | None, *, force: bool
-) -> None:
+def write_run(trained: "Run", args: argparse.Namespace, *, force: bool) -> None:
     """Write the model, its history and its picture."""
     from xpnet.files.writing import atomic_write
     from xpnet.formats.load_save import save
 
-    save(trained.network, output, force=force)
-    if history is not None:
-        with atomic_write(history, force=force) as stream:
+    save(trained.network, args.output, force=force)
+    if args.history is not None:
+        with atomic_write(args.history, force=force) as stream:
             epochs = [asdict(epoch) for epoch in trained.history]
             stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
-    if plot is not None:
+    if args.plot is not None:
         from xpnet.pictures.learning_curves import draw_learning
         from xpnet.pictures.saving import save_figure
 
         title = network_text(repr(trained.network))
-        save_figure(draw_learning(trained.history, title=title), plot, force=force)
+        save_figure(draw_learning(trained.history, title=title), args.plot, force=force)
