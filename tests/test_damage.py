@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from xpnet import DataError, Dense, Network, Scale, WeightsError, load, read
 from xpnet.formats.load_save import serialized

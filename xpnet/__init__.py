@@ -8,84 +8,90 @@ other array-API library. Modules are imported on first use, so `import xpnet` ta
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from xpnet import parity as parity
-    from xpnet import testing as testing
-    from xpnet.arrays.device import Device as Device
-    from xpnet.arrays.device import add_device_argument as add_device_argument
+    from xpnet import parity as parity, testing as testing
+    from xpnet.arrays.device import Device as Device, add_device_argument as add_device_argument
     from xpnet.arrays.gpu.gpu_errors import DeviceError as DeviceError
     from xpnet.arrays.matmul_precision import matmul_precision as matmul_precision
-    from xpnet.arrays.transfer_counts import Transfers as Transfers
-    from xpnet.arrays.transfer_counts import count_transfers as count_transfers
-    from xpnet.datasets import read as read
-    from xpnet.datasets import sample as sample
-    from xpnet.estimators import MLPClassifier as MLPClassifier
-    from xpnet.estimators import MLPRegressor as MLPRegressor
-    from xpnet.files.errors import DataError as DataError
-    from xpnet.files.errors import DataWarning as DataWarning
-    from xpnet.files.errors import WeightsError as WeightsError
-    from xpnet.formats.load_save import load as load
-    from xpnet.formats.load_save import save as save
-    from xpnet.formats.sklearn import from_sklearn as from_sklearn
-    from xpnet.formats.sklearn import to_sklearn as to_sklearn
+    from xpnet.arrays.transfer_counts import (
+        Transfers as Transfers,
+        count_transfers as count_transfers,
+    )
+    from xpnet.datasets import read as read, sample as sample
+    from xpnet.estimators import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
+    from xpnet.files.errors import (
+        DataError as DataError,
+        DataWarning as DataWarning,
+        WeightsError as WeightsError,
+    )
+    from xpnet.formats.load_save import load as load, save as save
+    from xpnet.formats.sklearn import from_sklearn as from_sklearn, to_sklearn as to_sklearn
     from xpnet.formats.torch import from_torch as from_torch
-    from xpnet.functions.exponentials import celu as celu
-    from xpnet.functions.exponentials import elu as elu
-    from xpnet.functions.exponentials import exponential as exponential
-    from xpnet.functions.exponentials import selu as selu
-    from xpnet.functions.gates import gelu as gelu
-    from xpnet.functions.gates import glu as glu
-    from xpnet.functions.gates import mish as mish
-    from xpnet.functions.gates import silu as silu
-    from xpnet.functions.hard import hard_sigmoid as hard_sigmoid
-    from xpnet.functions.hard import hard_silu as hard_silu
-    from xpnet.functions.hard import hard_tanh as hard_tanh
-    from xpnet.functions.hard import sparse_plus as sparse_plus
-    from xpnet.functions.hard import sparse_sigmoid as sparse_sigmoid
-    from xpnet.functions.losses import binary_cross_entropy as binary_cross_entropy
-    from xpnet.functions.losses import cross_entropy as cross_entropy
-    from xpnet.functions.losses import mean_squared_error as mean_squared_error
-    from xpnet.functions.piecewise import identity as identity
-    from xpnet.functions.piecewise import leaky_relu as leaky_relu
-    from xpnet.functions.piecewise import relu as relu
-    from xpnet.functions.piecewise import relu6 as relu6
-    from xpnet.functions.piecewise import step as step
-    from xpnet.functions.piecewise import threshold as threshold
-    from xpnet.functions.rectifiers import softplus as softplus
-    from xpnet.functions.rectifiers import squareplus as squareplus
-    from xpnet.functions.shrinkage import hard_shrink as hard_shrink
-    from xpnet.functions.shrinkage import soft_shrink as soft_shrink
-    from xpnet.functions.shrinkage import tanh_shrink as tanh_shrink
-    from xpnet.functions.sigmoids import log_sigmoid as log_sigmoid
-    from xpnet.functions.sigmoids import sigmoid as sigmoid
-    from xpnet.functions.sigmoids import softsign as softsign
-    from xpnet.functions.sigmoids import tanh as tanh
-    from xpnet.functions.softmax import log_softmax as log_softmax
-    from xpnet.functions.softmax import logsumexp as logsumexp
-    from xpnet.functions.softmax import softmax as softmax
+    from xpnet.functions.exponentials import (
+        celu as celu,
+        elu as elu,
+        exponential as exponential,
+        selu as selu,
+    )
+    from xpnet.functions.gates import gelu as gelu, glu as glu, mish as mish, silu as silu
+    from xpnet.functions.hard import (
+        hard_sigmoid as hard_sigmoid,
+        hard_silu as hard_silu,
+        hard_tanh as hard_tanh,
+        sparse_plus as sparse_plus,
+        sparse_sigmoid as sparse_sigmoid,
+    )
+    from xpnet.functions.losses import (
+        binary_cross_entropy as binary_cross_entropy,
+        cross_entropy as cross_entropy,
+        mean_squared_error as mean_squared_error,
+    )
+    from xpnet.functions.piecewise import (
+        identity as identity,
+        leaky_relu as leaky_relu,
+        relu as relu,
+        relu6 as relu6,
+        step as step,
+        threshold as threshold,
+    )
+    from xpnet.functions.rectifiers import softplus as softplus, squareplus as squareplus
+    from xpnet.functions.shrinkage import (
+        hard_shrink as hard_shrink,
+        soft_shrink as soft_shrink,
+        tanh_shrink as tanh_shrink,
+    )
+    from xpnet.functions.sigmoids import (
+        log_sigmoid as log_sigmoid,
+        sigmoid as sigmoid,
+        softsign as softsign,
+        tanh as tanh,
+    )
+    from xpnet.functions.softmax import (
+        log_softmax as log_softmax,
+        logsumexp as logsumexp,
+        softmax as softmax,
+    )
     from xpnet.functions.sparsemax import sparsemax as sparsemax
     from xpnet.functions.special import erf as erf
-    from xpnet.inference.evaluate import Evaluation as Evaluation
-    from xpnet.inference.evaluate import evaluate as evaluate
+    from xpnet.inference.evaluate import Evaluation as Evaluation, evaluate as evaluate
     from xpnet.inference.nonfinite import NonfiniteWarning as NonfiniteWarning
-    from xpnet.inference.predict import predict as predict
-    from xpnet.inference.predict import predict_proba as predict_proba
+    from xpnet.inference.predict import predict as predict, predict_proba as predict_proba
     from xpnet.networks.dense import Dense as Dense
     from xpnet.networks.execution import forward as forward
     from xpnet.networks.initializers import init_network as init_network
     from xpnet.networks.network import Network as Network
     from xpnet.networks.prepared import prepare as prepare
-    from xpnet.networks.preprocessing import Scale as Scale
-    from xpnet.networks.preprocessing import Standardize as Standardize
-    from xpnet.networks.preprocessing import Whiten as Whiten
-    from xpnet.training.optimizers import SGD as SGD
-    from xpnet.training.optimizers import Adam as Adam
-    from xpnet.training.optimizers import AdamW as AdamW
-    from xpnet.training.run import Epoch as Epoch
-    from xpnet.training.run import Run as Run
-    from xpnet.training.run import RunawayError as RunawayError
-    from xpnet.training.schedules import Constant as Constant
-    from xpnet.training.schedules import Cosine as Cosine
-    from xpnet.training.schedules import StepDecay as StepDecay
+    from xpnet.networks.preprocessing import (
+        Scale as Scale,
+        Standardize as Standardize,
+        Whiten as Whiten,
+    )
+    from xpnet.training.optimizers import SGD as SGD, Adam as Adam, AdamW as AdamW
+    from xpnet.training.run import Epoch as Epoch, Run as Run, RunawayError as RunawayError
+    from xpnet.training.schedules import (
+        Constant as Constant,
+        Cosine as Cosine,
+        StepDecay as StepDecay,
+    )
     from xpnet.training.train import train as train
 
 # The public names of each module.

@@ -7,8 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from xpnet.datasets import npz as npz_module
-from xpnet.datasets import read, stream
+from xpnet.datasets import npz as npz_module, read, stream
 from xpnet.datasets.preview import count_images
 from xpnet.files import DataError
 

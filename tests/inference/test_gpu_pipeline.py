@@ -13,9 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given as each
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import given as each, settings, strategies as st
 
 import xpnet
 from xpnet.arrays.cpu.memory import FileRows, rows_in_file

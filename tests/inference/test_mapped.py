@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.cpu.memory import forget_pages
+from xpnet.arrays.cpu.memory import release_pages
 from xpnet.inference import runner
 
 N_ROWS, N_IN = 3000, 784
@@ -54,7 +54,7 @@ def test_parts_of_a_file(path, part):
 def test_written_pages_stay(path, mode):
     images = mapped(path, mode)
     images[:] = 7
-    forget_pages(images)
+    release_pages(images)
     xpnet.predict(xpnet.load("sample"), images)
     assert np.all(images == 7)
 
@@ -63,9 +63,9 @@ def test_freed_pages_are_read_again(path):
     images = mapped(path, "r")
     expected = np.fromfile(path, np.uint8).reshape(N_ROWS, N_IN)
     for part in (np.s_[:], np.s_[5:6], np.s_[1000:2000], np.s_[2999:]):
-        forget_pages(images[part])
+        release_pages(images[part])
         np.testing.assert_array_equal(images, expected)
-    forget_pages(expected)  # no file: nothing to do
+    release_pages(expected)  # no file: nothing to do
     np.testing.assert_array_equal(images, expected)
 
 

@@ -11,13 +11,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from threadpoolctl import ThreadpoolController
 
 import xpnet
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
-from xpnet.arrays.cpu.blocked_matmul import may_be_shared_out
+from xpnet.arrays.cpu.blocked_matmul import depends_on_threads
 from xpnet.inference.batches import default_batch_size
 from xpnet.inference.nonfinite import NonfiniteWarning
 from xpnet.inference.thread_pool import run_tasks
@@ -232,10 +231,10 @@ def test_predict_holds_blas_where_the_network_needs_it(widths, monkeypatch):
     )
     for n_rows in (1, 30, 1000):
         xpnet.predict(network, PIXELS[:n_rows])
-    assert set(seen) == {1 if network.may_be_shared_out else 2}
-    is_shared = [may_be_shared_out(layer.weight) for layer in network.layers]
-    assert network.may_be_shared_out == any(is_shared)
-    assert network_of(784, 1024, 10).may_be_shared_out
+    assert set(seen) == {1 if network.depends_on_threads else 2}
+    is_shared = [depends_on_threads(layer.weight) for layer in network.layers]
+    assert network.depends_on_threads == any(is_shared)
+    assert network_of(784, 1024, 10).depends_on_threads
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import xpnet
 from xpnet.training.augmentation import Augmentation, Waves, distort, image_shape, shift

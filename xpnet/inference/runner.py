@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.memory import forget_pages, keep_freed_memory, rows_in_file
+from xpnet.arrays.cpu.memory import keep_freed_memory, release_pages, rows_in_file
 from xpnet.arrays.gpu.cuda_streams import Bus, bus_to
 from xpnet.arrays.namespace import array_namespace, as_array, current_device, is_real, library_of
 from xpnet.arrays.ranges import counting_from, dtype_before_cast, rounded
@@ -92,7 +92,7 @@ class Runner:
             if bus is None and isinstance(images, np.ndarray) and self._network.library == "numpy":
                 keep_freed_memory()
                 rows = as_rows(images, self._network.n_in)
-                bounds, holds_blas = self._bounds(len(rows)), self._network.may_be_shared_out
+                bounds, holds_blas = self._bounds(len(rows)), self._network.depends_on_threads
                 threads = self._options.threads
                 return compute_tiles(self._compute, rows, bounds, threads, holds_blas=holds_blas)
             parts = list(self._in_batches(images) if bus is None else self._on_gpu(images, bus))
@@ -200,6 +200,6 @@ def _parts_of_file(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]] | ND
             part = images[start : start + n_rows]
             yield part.view(np.ndarray)
             if part.flags.c_contiguous:
-                forget_pages(part)
+                release_pages(part)
 
     return parts()

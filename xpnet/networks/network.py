@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 from xpnet._typing import Array
-from xpnet.arrays.cpu.blocked_matmul import may_be_shared_out
+from xpnet.arrays.cpu.blocked_matmul import depends_on_threads
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import (
     array_namespace,
@@ -148,11 +148,11 @@ class Network:
         return n_whiten * self.n_in**2 + sum(layer.n_in * layer.n_out for layer in self.layers)
 
     @cached_property
-    def may_be_shared_out(self) -> bool:
+    def depends_on_threads(self) -> bool:
         """Whether NumPy's BLAS may divide a matrix product of the network among its threads."""
         if any(isinstance(step, Whiten) for step in self.preprocessing):
             return True
-        return any(may_be_shared_out(layer.weight) for layer in self.layers)
+        return any(depends_on_threads(layer.weight) for layer in self.layers)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:

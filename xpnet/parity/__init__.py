@@ -7,20 +7,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xpnet.parity.batch_effects import BatchSensitivity as BatchSensitivity
-    from xpnet.parity.batch_effects import batch_sensitivity as batch_sensitivity
-    from xpnet.parity.bounds.error_bound import ErrorBound as ErrorBound
-    from xpnet.parity.bounds.error_bound import StageBound as StageBound
-    from xpnet.parity.bounds.error_bound import error_bound as error_bound
+    from xpnet.parity.batch_effects import (
+        BatchSensitivity as BatchSensitivity,
+        batch_sensitivity as batch_sensitivity,
+    )
+    from xpnet.parity.bounds.error_bound import (
+        ErrorBound as ErrorBound,
+        StageBound as StageBound,
+        error_bound as error_bound,
+    )
     from xpnet.parity.candidates import stage_results as stage_results
-    from xpnet.parity.certificate import Certificate as Certificate
-    from xpnet.parity.certificate import certify as certify
-    from xpnet.parity.certificate_file import read_certificate as read_certificate
-    from xpnet.parity.certificate_file import write_certificate as write_certificate
-    from xpnet.parity.report import Report as Report
-    from xpnet.parity.report import compare as compare
-    from xpnet.parity.stage_statistics import Agreement as Agreement
-    from xpnet.parity.stage_statistics import StageAgreement as StageAgreement
+    from xpnet.parity.certificate import Certificate as Certificate, certify as certify
+    from xpnet.parity.certificate_file import (
+        read_certificate as read_certificate,
+        write_certificate as write_certificate,
+    )
+    from xpnet.parity.report import Report as Report, compare as compare
+    from xpnet.parity.stage_statistics import (
+        Agreement as Agreement,
+        StageAgreement as StageAgreement,
+    )
 
 # The public names of each module.
 _PUBLIC = {

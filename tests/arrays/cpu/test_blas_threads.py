@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from xpnet.arrays.cpu import blas_threads as module
-from xpnet.arrays.cpu.blas_threads import blas_threads, most_at_once, one_blas_thread
+from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread, unpacked_limit
 
 
 class Library:
@@ -51,7 +51,7 @@ def libraries(monkeypatch):
 )
 def test_small_products_skip_packing_if_all_libraries_do(monkeypatch, found, n_expected):
     monkeypatch.setattr(module, "_libraries", lambda: [Library(*names) for names in found])
-    assert most_at_once.__wrapped__() == n_expected
+    assert unpacked_limit.__wrapped__() == n_expected
 
 
 def test_all_libraries_are_limited_and_restored(libraries):

@@ -4,18 +4,17 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from threadpoolctl import ThreadpoolController
 
 from xpnet.arrays.cpu import blocked_matmul
-from xpnet.arrays.cpu.blas_threads import most_at_once
+from xpnet.arrays.cpu.blas_threads import unpacked_limit
 from xpnet.arrays.cpu.blocked_matmul import (
     affine,
+    affine_once,
     constant,
-    may_be_shared_out,
-    times_once,
-    transposed_times,
+    depends_on_threads,
+    transposed_product,
 )
 
 POOLS = ThreadpoolController().select(user_api="blas")
@@ -33,7 +32,7 @@ MOST_WORK = 4 * 10**7
 @pytest.fixture(params=[0, MILLION], ids=["always_packs", "skips_packing"])
 def most(request, monkeypatch):
     """Set the size limit of products without packing, regardless of the real BLAS."""
-    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: request.param)
+    monkeypatch.setattr(blocked_matmul, "unpacked_limit", lambda: request.param)
     return request.param
 
 
@@ -66,7 +65,7 @@ def test_products_of_integers_are_exact(most, n_in, n_out):
                 y = product(rows[:n_rows])
                 assert y.dtype == dtype
                 np.testing.assert_array_equal(y, expected[:n_rows])
-    assert blocked_matmul.most_at_once() == most
+    assert blocked_matmul.unpacked_limit() == most
 
 
 @pytest.mark.parametrize("dtype", DIGITS)
@@ -113,7 +112,7 @@ def test_blocks_of_any_size_make_up_the_matrix(shape, most, is_constant, has_ord
     expected = x @ weight + bias
     if has_order_of_columns:
         x = np.asfortranarray(x)
-    small = {"most_at_once": lambda: most, "_MOST_FOR_A_VECTOR": 1_000}
+    small = {"unpacked_limit": lambda: most, "_MOST_FOR_A_VECTOR": 1_000}
     with patch.multiple(blocked_matmul, **small):
         product = affine(constant(weight) if is_constant else weight, bias)
         np.testing.assert_array_equal(product(x), expected)
@@ -234,7 +233,7 @@ def test_arrays_of_other_libraries(xp_backend):
     there = xp_backend.asarray(weight)
     if xp_backend.library != "numpy":
         assert constant(there) is there
-        assert may_be_shared_out(there)
+        assert depends_on_threads(there)
     y = affine(constant(there), xp_backend.asarray(bias))(xp_backend.asarray(x))
     values = xp_backend.check(y, dtype="float32", shape=(3, 5))
     np.testing.assert_array_equal(values, x @ weight + bias)
@@ -253,11 +252,11 @@ class Counted(np.ndarray):
 @pytest.mark.parametrize("n_out", N_OUT)
 @pytest.mark.parametrize("n_in", N_IN)
 def test_no_product_exceeds_the_limit(monkeypatch, n_in, n_out):
-    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
+    monkeypatch.setattr(blocked_matmul, "unpacked_limit", lambda: MILLION)
     weight = np.zeros((n_in, n_out), np.float32)
     for weights in (weight, constant(weight)):
         product = affine(weights, np.zeros(n_out, np.float32))
-        is_shared = may_be_shared_out(weights)
+        is_shared = depends_on_threads(weights)
         # Exceptions: a single row, a long sum, and a wide weight that must not be copied.
         is_wide = n_out > 128 and weights is weight
         assert is_shared == (weight.size > 450_000 or is_wide or (n_out == 1 and n_in > 4096))
@@ -280,13 +279,13 @@ def test_no_product_exceeds_the_limit(monkeypatch, n_in, n_out):
 @pytest.mark.parametrize("n_out", [1, 2, 10, 50, 64, 129, 192, 300])
 @pytest.mark.parametrize("n_in", [3, 784, 1100, 4000, 16_000])
 def test_threads_change_no_bit_of_unshared_products(n_in, n_out, dtype):
-    if not most_at_once():
+    if not unpacked_limit():
         pytest.skip("this BLAS may divide every product among threads")
     random = np.random.default_rng(4)
     weight = random.normal(size=(n_in, n_out)).astype(dtype)
     bias = random.normal(size=n_out).astype(dtype)
     for weights in (weight, constant(weight), in_columns(weight)):
-        if may_be_shared_out(weights):
+        if depends_on_threads(weights):
             continue
         product = affine(weights, bias)
         for n_rows in N_ROWS:
@@ -300,13 +299,13 @@ def test_threads_change_no_bit_of_unshared_products(n_in, n_out, dtype):
 
 def test_what_may_be_shared_out(monkeypatch):
     small = np.zeros((784, 50), np.float32)
-    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
-    assert not may_be_shared_out(small)
+    monkeypatch.setattr(blocked_matmul, "unpacked_limit", lambda: MILLION)
+    assert not depends_on_threads(small)
     for other in (small.astype(np.float16), np.asfortranarray(small), small[:, ::2], small[::-1]):
-        assert may_be_shared_out(other)
-    assert may_be_shared_out(np.zeros((784, 1024), np.float32))
-    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: 0)
-    assert may_be_shared_out(small)
+        assert depends_on_threads(other)
+    assert depends_on_threads(np.zeros((784, 1024), np.float32))
+    monkeypatch.setattr(blocked_matmul, "unpacked_limit", lambda: 0)
+    assert depends_on_threads(small)
 
 
 # Sizes of whole and of last batches; numbers of inputs, including primes.
@@ -323,10 +322,10 @@ def test_products_of_batches_are_exact(n_in, n_out, dtype):
     weight, bias = whole((n_in, n_out), dtype), whole(n_out, dtype, seed=1)
     for n_rows in BATCH_ROWS:
         x, slope = whole((n_rows, n_in), dtype, seed=2), whole((n_rows, n_out), dtype, seed=3)
-        y = times_once(weight, bias, x)
+        y = affine_once(weight, bias, x)
         assert y.dtype == dtype
         np.testing.assert_array_equal(y, x @ weight + bias)
-        parts = transposed_times(x, slope)
+        parts = transposed_product(x, slope)
         assert {part.dtype for part in parts} == {np.dtype(dtype)}
         np.testing.assert_array_equal(np.concatenate(parts), x.T @ slope)
 
@@ -341,9 +340,9 @@ def test_products_of_batches_of_any_shape_and_order(shape, most, layout):
     weight, bias = whole((n_in, n_out)), whole(n_out, seed=1)
     x, slope = whole((n_rows, n_in), seed=2), whole((n_rows, n_out), seed=3)
     laid_out = LAYOUTS[layout]
-    with patch.object(blocked_matmul, "most_at_once", lambda: most):
-        y = times_once(laid_out(weight), laid_out(bias), laid_out(x))
-        parts = transposed_times(laid_out(x), laid_out(slope))
+    with patch.object(blocked_matmul, "unpacked_limit", lambda: most):
+        y = affine_once(laid_out(weight), laid_out(bias), laid_out(x))
+        parts = transposed_product(laid_out(x), laid_out(slope))
     np.testing.assert_array_equal(y, x @ weight + bias)
     np.testing.assert_array_equal(np.concatenate(parts), x.T @ slope)
 
@@ -352,10 +351,10 @@ def test_products_of_batches_of_other_libraries(xp_backend, most):
     weight, bias = whole((784, 100)), whole(100, seed=1)
     x, slope = whole((60, 784), seed=2), whole((60, 100), seed=3)
     there = [xp_backend.asarray(array) for array in (weight, bias, x, slope)]
-    y = times_once(*there[:3])
+    y = affine_once(*there[:3])
     values = xp_backend.check(y, dtype="float32", shape=(60, 100))
     np.testing.assert_array_equal(values, x @ weight + bias)
-    parts = transposed_times(there[2], there[3])
+    parts = transposed_product(there[2], there[3])
     assert (len(parts) > 1) == (bool(most) and xp_backend.library == "numpy")
     found = [xp_backend.check(part, dtype="float32", shape=tuple(part.shape)) for part in parts]
     np.testing.assert_array_equal(np.concatenate(found), x.T @ slope)
@@ -373,7 +372,7 @@ def test_products_of_batches_are_new_memory(n_out, n_rows):
     for array in given:
         array.flags.writeable = False
     weight, bias, x, slope = given
-    results = [times_once(weight, bias, x), *transposed_times(x, slope)]
+    results = [affine_once(weight, bias, x), *transposed_product(x, slope)]
     assert not any(np.may_share_memory(result, array) for result in results for array in given)
     for array, copy in zip(given, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
@@ -382,16 +381,16 @@ def test_products_of_batches_are_new_memory(n_out, n_rows):
 @pytest.mark.parametrize("n_out", [1, 10, 50, 128])
 @pytest.mark.parametrize("n_in", [7, 97, 784, 1009])
 def test_products_of_batches_are_small_enough(monkeypatch, n_in, n_out):
-    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
+    monkeypatch.setattr(blocked_matmul, "unpacked_limit", lambda: MILLION)
     weight, bias = np.zeros((n_in, n_out), np.float32), np.zeros(n_out, np.float32)
     for n_rows in (60, 96, 300):
         x = np.zeros((n_rows, n_in), np.float32)
-        sizes = [part.shape[0] * n_rows * n_out for part in transposed_times(x, x[:, :1] * bias)]
+        sizes = [part.shape[0] * n_rows * n_out for part in transposed_product(x, x[:, :1] * bias)]
         assert sum(sizes) == n_rows * n_in * n_out
         # Up to three columns more make up a whole block.
         assert max(sizes) <= MILLION + 3 * n_rows * n_out
         if n_rows * n_in * n_out > MILLION:
-            assert times_once(weight, bias, x).shape == (n_rows, n_out)
+            assert affine_once(weight, bias, x).shape == (n_rows, n_out)
             assert len(sizes) > 1
 
 
@@ -399,17 +398,17 @@ def test_products_of_batches_are_small_enough(monkeypatch, n_in, n_out):
     ("n_rows", "n_in"), [(100, 3072), (100, 2003), (3, 9000), (5, 4001), (300, 100_003)]
 )
 def test_many_inputs_leave_fewer_rows_than_a_block(monkeypatch, n_rows, n_in):
-    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
+    monkeypatch.setattr(blocked_matmul, "unpacked_limit", lambda: MILLION)
     weight, bias, x = whole((n_in, 128)), whole(128, seed=1), whole((n_rows, n_in), seed=2)
-    np.testing.assert_array_equal(times_once(weight, bias, x), x @ weight + bias)
+    np.testing.assert_array_equal(affine_once(weight, bias, x), x @ weight + bias)
 
 
-@pytest.mark.parametrize("function", [times_once, transposed_times])
+@pytest.mark.parametrize("function", [affine_once, transposed_product])
 def test_products_of_no_rows(monkeypatch, function):
-    monkeypatch.setattr(blocked_matmul, "most_at_once", lambda: MILLION)
+    monkeypatch.setattr(blocked_matmul, "unpacked_limit", lambda: MILLION)
     x, weight = np.zeros((0, 5), np.float32), np.ones((5, 3), np.float32)
-    if function is times_once:
-        assert times_once(weight, weight[0], x).shape == (0, 3)
+    if function is affine_once:
+        assert affine_once(weight, weight[0], x).shape == (0, 3)
     else:
-        parts = np.concatenate(transposed_times(x, np.zeros((0, 3), np.float32)))
+        parts = np.concatenate(transposed_product(x, np.zeros((0, 3), np.float32)))
         np.testing.assert_array_equal(parts, np.zeros((5, 3)))

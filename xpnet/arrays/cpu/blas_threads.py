@@ -6,7 +6,7 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ["blas_threads", "most_at_once", "one_blas_thread"]
+__all__ = ["blas_threads", "one_blas_thread", "unpacked_limit"]
 
 # OpenBLAS kernels that multiply small matrices without packing them, up to this number of
 # multiplications.
@@ -65,7 +65,7 @@ def _set_counts(counts: list[int]) -> None:
 
 
 @functools.cache
-def most_at_once() -> int:
+def unpacked_limit() -> int:
     """Return the size limit, in multiplications, of products that BLAS computes without packing.
 
     BLAS computes these on one thread. The limit is 0 if BLAS always packs, or is unknown.

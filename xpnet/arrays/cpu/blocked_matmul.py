@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.blas_threads import most_at_once
+from xpnet.arrays.cpu.blas_threads import unpacked_limit
 
-__all__ = ["affine", "constant", "may_be_shared_out", "times_once", "transposed_times"]
+__all__ = ["affine", "affine_once", "constant", "depends_on_threads", "transposed_product"]
 
 # Up to this width columns are not cut: longer rows of a block are faster.
 _NARROW = 128
@@ -52,7 +52,7 @@ def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
     return apply
 
 
-def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
+def affine_once(weight: Any, bias: Any, x: Any, /) -> Any:
     """Return ``x @ weight + bias`` for two-dimensional `x` and a weight that is used once."""
     n_rows, n_in = x.shape
     n_parts = _n_parts(x, n_rows * n_in * bias.shape[0], bias.shape[0])
@@ -69,7 +69,7 @@ def times_once(weight: Any, bias: Any, x: Any, /) -> Any:
     return y
 
 
-def transposed_times(x: Any, y: Any, /) -> list[Any]:
+def transposed_product(x: Any, y: Any, /) -> list[Any]:
     """Return ``x.T @ y`` for `x` of shape (n, n_in) and `y` of shape (n, n_out), in blocks.
 
     The list's shapes are (n_1, n_out), (n_2, n_out), ...; n_1 + n_2 + ... equals n_in.
@@ -88,7 +88,7 @@ def _n_parts(x: Any, n_multiplications: int, n_out: int) -> int:
 
     Wide products are not cut, so that BLAS can use all its threads.
     """
-    most = most_at_once() if type(x) is np.ndarray and n_out <= _NARROW else 0
+    most = unpacked_limit() if type(x) is np.ndarray and n_out <= _NARROW else 0
     return max(-(-n_multiplications // most), 1) if most else 1
 
 
@@ -101,12 +101,12 @@ def constant(x: Any, /) -> Any:
     return x
 
 
-def may_be_shared_out(weight: Any, /) -> bool:
+def depends_on_threads(weight: Any, /) -> bool:
     """Return whether results of `affine` may depend on the number of BLAS threads.
 
     If BLAS divides a product among threads, the order of its sums depends on their number.
     """
-    if not _can_be_cut(weight) or not most_at_once() or weight.size > _MOST_FOR_A_VECTOR:
+    if not _can_be_cut(weight) or not unpacked_limit() or weight.size > _MOST_FOR_A_VECTOR:
         return True
     n_in, n_out = weight.shape
     return (n_out > _NARROW and not _is_constant(weight)) or (n_out == 1 and n_in > _LONGEST_SUM)
@@ -151,7 +151,7 @@ class _Blocks:
         n_rows, n_weights = len(x), self._n_weights
         if n_rows * n_weights <= _MOST_FOR_A_VECTOR:
             return self._plus_bias(x @ (self._weight if n_rows > 1 else self._column_major))
-        most = most_at_once()
+        most = unpacked_limit()
         if x.ndim != 2 or not most or n_rows == 1:
             return self._plus_bias(x @ self._weight)
         if self._n_out == 1:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FileRows", "forget_pages", "keep_freed_memory", "rows_in_file"]
+__all__ = ["FileRows", "keep_freed_memory", "release_pages", "rows_in_file"]
 
 
 @functools.cache
@@ -25,7 +25,7 @@ def keep_freed_memory() -> None:
     np.empty(31 << 20, np.uint8)  # the pages are never touched
 
 
-def forget_pages(x: Any, /) -> None:
+def release_pages(x: Any, /) -> None:
     """Release the physical memory of a memory-mapped array; later accesses read its file again.
 
     `x` is contiguous, and may be a part of a mapped array. The call has no effect unless the file
