@@ -140,41 +140,16 @@ def stream(
     max_data_bytes: int | None = None,
     block_rows: int = 4096,
 ) -> Iterator[Block]:
-    """Read a data set of any length in blocks, in bounded memory.
+    """Read a data set of any length in blocks of images and labels, in bounded memory.
 
-    Parameters
-    ----------
-    path, labels, label, header, rows, delimiter, floating, features, classes, want_labels
-        As in `read`.
-    max_data_bytes : int, optional
-        Limit on the bytes held at once, with the default of `read`. Rows in row-major order have
-        no limit. A zip file, or an array in column-major order, is held as a whole in a temporary
-        file if its file is compressed or a pipe.
-    block_rows : int, default 4096
-        Maximum number of rows per block; blocks of very wide rows are smaller.
+    The options are those of `read`; `block_rows` is the maximum number of rows per block (blocks of
+    very wide rows are smaller). `max_data_bytes` limits the bytes held at once: rows in row-major
+    order have no limit, while a zip file, or an array in column-major order, is held as a whole in
+    a temporary file if its file is compressed or a pipe.
 
-    Returns
-    -------
-    iterator of tuple
-        Blocks of images and labels as returned by `read`: at least one, which is empty if the
-        file has no rows.
-
-    Raises
-    ------
-    DataError, OSError
-        As in `read`, but from the iterator: invalid data is an error when it is reached.
-    TypeError, ValueError
-        If an option has an invalid type or value.
-
-    Warns
-    -----
-    xpnet.DataWarning
-        As in `read`, but from the iterator.
-
-    Examples
-    --------
-    >>> [images.shape for images, labels in stream("sample", block_rows=600)]
-    [(600, 28, 28), (400, 28, 28)]
+    Invalid options are errors at once; the errors and warnings of `read` about data come from the
+    iterator, where they are reached. It yields at least one block, which is empty if the file has
+    no rows.
     """
     options = ReadOptions(
         labels=labels,

@@ -34,20 +34,14 @@ class FileError(ValueError):
     what : str
         The wrong thing, in a few words.
     file : str or os.PathLike
-        The file that was read.
+        The file that was read; its name is the attribute `file`.
     line, column : int, optional
-        Position in the file, counted from 1. A column is a field of a table, not a character.
+        Position in the file, counted from 1, and attributes of these names. A column is a field of
+        a table, not a character.
     found, expected : object, optional
         The fact and the rule. Strings from the file must be passed through `quoted` first.
     hint : str, optional
         The remedy.
-
-    Attributes
-    ----------
-    file : str
-        Name of the file.
-    line, column : int or None
-        Position in the file, counted from 1.
 
     Examples
     --------

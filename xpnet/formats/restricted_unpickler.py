@@ -184,7 +184,11 @@ class _Global:
         if self.role == "encode" and arguments[1] == "latin1":  # bytes in the older protocols
             return _check_string(arguments[0]).encode("latin-1")
         if self.role == "dict":
-            return _dict_of_pairs(*arguments)
+            pairs = arguments[0] if arguments else ()
+            if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+                msg = "a dictionary must be made of pairs"
+                raise TypeError(msg)
+            return _set_items({}, [x for pair in pairs for x in pair])
         msg = f"a call of {self.role}, which no dictionary of arrays needs"
         raise ValueError(msg)
 
@@ -234,13 +238,6 @@ def _check_string(value: Any) -> str:
         msg = f"an object of type {type(value).__name__} instead of a string"
         raise TypeError(msg)
     return value
-
-
-def _dict_of_pairs(pairs: Any = ()) -> dict[str, Any]:
-    if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
-        msg = "a dictionary must be made of pairs"
-        raise TypeError(msg)
-    return _set_items({}, [x for pair in pairs for x in pair])
 
 
 def _set_items(target: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:

@@ -68,13 +68,6 @@ def select_backends(
     A word is as for `backends_matching`, or has a leading ``-``, which removes its backends; a
     single string holds words separated by commas. If all words begin with ``-``, they are removed
     from `start`.
-
-    Examples
-    --------
-    >>> select_backends(["torch", "numpy", "array-api-strict:device1"])
-    ('numpy', 'array-api-strict:device1', 'torch', 'torch:cuda')
-    >>> select_backends("jax, torch, -torch:cuda")
-    ('torch', 'jax')
     """
     split = words.split(",") if isinstance(words, str) else words
     stripped = [word.strip() for word in split if word.strip()]
