@@ -1,4 +1,4 @@
-"""What all tests share: the backends of the pytest plugin, larger data sets, and interrupts."""
+"""Fixtures of all tests: backends of the pytest plugin, larger data sets, and interrupts."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ pytest_plugins = ["xpnet.testing.plugin", "pytester"]
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of larger data sets that the variable XPNET_TEST_DATA names."""
+    """Return the folder of larger data sets, given by the variable XPNET_TEST_DATA."""
     if "XPNET_TEST_DATA" not in os.environ:
         pytest.skip("XPNET_TEST_DATA is not set")
     return Path(os.environ["XPNET_TEST_DATA"])

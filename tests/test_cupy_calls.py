@@ -1,4 +1,4 @@
-"""Every call that xpnet makes of a namespace, held against the real CuPy's signatures.
+"""Calls of array namespaces by xpnet, compared with the real CuPy's signatures.
 
 CuPy can be imported without a GPU; only its arrays need one.
 """
@@ -15,7 +15,7 @@ NOT_HERE = "needs the real CuPy to look at"
 
 
 class Recorder:
-    """NumPy, writing down each call of a function of its namespace."""
+    """NumPy's namespace, with a record of each function call."""
 
     def __init__(self):
         self.calls = {}
@@ -87,7 +87,7 @@ def run_everything():
 
 
 def fits(function, args, options):
-    """Tell whether a function takes the call; a ufunc tells by its number of inputs."""
+    """Return whether a function accepts the call; for a ufunc, by its number of inputs."""
     if hasattr(function, "nin"):
         return len(args) == function.nin and not options
     try:

@@ -1,4 +1,4 @@
-"""The current device: it is the network's during every operation.
+"""Current device: that of the network during every operation.
 
 CuPy puts a result on the current device, not on the device of its arguments. A NumPy array that
 records each operation stands for an array on a second GPU.

@@ -49,7 +49,7 @@ class Kind:
 
 
 class Pipe(io.BytesIO):
-    """A stream that cannot go back, into which zipfile writes other records."""
+    """A stream that cannot seek, for which zipfile writes other records."""
 
     def seekable(self):
         return False

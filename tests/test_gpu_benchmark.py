@@ -47,7 +47,7 @@ def modules():
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A fake clock that advances on request."""
 
     now = 100.0
 

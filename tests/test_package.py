@@ -1,4 +1,4 @@
-"""What `import xpnet` gives, and what it costs."""
+"""Public names of `import xpnet`, and the cost of the import."""
 
 import importlib
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Results, notes and errors are the same for every batch size."""
+"""Batch sizes: results, notes and errors are the same for all of them."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The range of the inputs depends on rows, not on the sizes of blocks."""
+"""Range of the inputs: it depends on rows, not on the sizes of blocks."""
 
 from itertools import pairwise
 from pathlib import Path

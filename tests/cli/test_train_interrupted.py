@@ -1,4 +1,4 @@
-"""``xpnet train`` keeps what is learned when it is interrupted or cannot write."""
+"""``xpnet train``: the kept results after an interrupt or a failed write."""
 
 import errno
 import json

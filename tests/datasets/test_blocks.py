@@ -1,4 +1,4 @@
-"""Pairing of images and labels, neither of which is read to its end before the other."""
+"""Pairing of images and labels, which are read block by block, side by side."""
 
 from itertools import count, pairwise, repeat
 

@@ -59,7 +59,7 @@ def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
 
-# One estimator for each option that changes what is learned.
+# One estimator for each option that changes the result.
 ALIKE = [
     (MLPClassifier, {}, IDS),
     (MLPClassifier, {}, IDS == 1),

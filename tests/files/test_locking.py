@@ -1,4 +1,4 @@
-"""A path is reserved for one thread of one process, as long as that lives."""
+"""Reservation of a path for one thread of one process, until it ends."""
 
 import errno
 import os
@@ -138,7 +138,7 @@ with exclusive(sys.argv[1]):
         os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
 """
-# The child leaves the block by itself; the parent stays in it.
+# The child leaves the block; the parent stays in it.
 DESERTER = """
 import os, sys
 from xpnet.files.locking import exclusive

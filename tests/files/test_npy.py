@@ -1,4 +1,4 @@
-"""The header of an npy array: what it says, and what it must not say."""
+"""Headers of npy arrays: valid and invalid ones."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""npz archives: the directory is looked at before any member is, and the same bytes again."""
+"""npz archives: validation of the directory before the members, and reproducible bytes."""
 
 import io
 import struct
@@ -121,7 +121,7 @@ def test_a_byte_of_a_member_that_is_wrong(place: int) -> None:
 
 
 def copied(content: bytes, *, without: str = "", comment: bytes | None = None) -> bytes:
-    """Return an archive as a tool would write it again: without a member, comment and all."""
+    """Return an archive as rewritten by another tool: without a member, with the comment."""
     again = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(again, "w") as new:
         for info in old.infolist():

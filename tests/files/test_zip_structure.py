@@ -1,4 +1,4 @@
-"""Zip archives: those of any writer are taken, and every contradiction in them is refused."""
+"""Zip archives: those of any writer are accepted, contradictory ones are rejected."""
 
 import io
 import shutil
@@ -19,7 +19,7 @@ ARRAYS = {"a": np.arange(5.0), "b": np.zeros((2, 3), np.float32)}
 
 
 class Pipe(io.BytesIO):
-    """A stream that cannot go back, into which zipfile writes other records."""
+    """A stream that cannot seek, for which zipfile writes other records."""
 
     def seekable(self) -> bool:
         return False
@@ -56,7 +56,7 @@ def test_archives_of_zipfile(tmp_path: Path) -> None:
         archive.write(__file__, "a.npy")
         archive.mkdir("folder")
         info = zipfile.ZipInfo("größe.npy", (2001, 2, 3, 4, 5, 6))
-        info.extra = struct.pack("<2H8x", 0x4246, 8)  # such as others align members with
+        info.extra = struct.pack("<2H8x", 0x4246, 8)  # as other writers use to align members
         info.comment = b"a comment"
         archive.writestr(info, b"")
     with zipfile.ZipFile(path, "a") as archive:
@@ -94,7 +94,7 @@ def stored() -> bytearray:
 
 
 def moved(content: bytearray, place: int, more: bytes) -> bytearray:
-    """Return an archive with bytes more at one place, whose records know of it."""
+    """Return an archive with inserted bytes, and records adapted to them."""
     content = content[:place] + more + content[place:]
     n, directory = len(more), DIRECTORY + len(more)
     for i, start in enumerate((FIRST, SECOND)):
@@ -134,21 +134,21 @@ def write(place: int, layout: str, number: Any) -> Callable[[bytearray], bytearr
         (lambda x: x + b"\0", "other data after the archive"),
         (write(END + 20, "<H", 1), "a truncated end record"),
         (lambda x: b"more" + x, "other data before the archive"),
-        (lambda x: moved(x, FIRST, b"more"), "members at other offsets than in the directory"),
+        (lambda x: moved(x, FIRST, b"more"), "members whose offsets differ from the directory"),
         (lambda x: moved(x, SECOND, b"more"), "bytes after 'a' that belong to no member"),
         (lambda x: moved(x, DIRECTORY, b"more"), "bytes after 'b' that belong to no member"),
         (lambda x: moved(x, SECOND, bytes(12)), "bytes after 'a' that belong to no member"),
         (lambda x: x[:END] + b"more" + x[END:], "Bad magic number for central directory"),
-        (write(END + 4, "<H", 1), "a part of an archive of several parts"),
-        (write(END + 6, "<H", 1), "a part of an archive of several parts"),
-        (write(END + 8, "<H", 3), "a part of an archive of several parts"),
-        (write(END + 8, "<L", 0x10001), "2 members, 1 by the end record"),
-        (write(END + 16, "<L", DIRECTORY - 1), "directory at another offset than in the end"),
-        (write(DIRECTORY + 32, "<H", ENTRY), "1 members, 2 by the end record"),
+        (write(END + 4, "<H", 1), "one part of a split archive"),
+        (write(END + 6, "<H", 1), "one part of a split archive"),
+        (write(END + 8, "<H", 3), "one part of a split archive"),
+        (write(END + 8, "<L", 0x10001), "2 members, but 1 in the end record"),
+        (write(END + 16, "<L", DIRECTORY - 1), "directory whose offset differs from the end"),
+        (write(DIRECTORY + 32, "<H", ENTRY), "1 members, but 2 in the end record"),
         (write(DIRECTORY + 30, "<H", ENTRY + 4), "Corrupt extra field|1 members"),
         (write(DIRECTORY + ENTRY + 42, "<L", 0), "bytes after 'a' that belong to no member"),
-        (write(DIRECTORY + 42, "<L", 1), "members at other offsets than in the directory"),
-        (write(DIRECTORY + ENTRY + 42, "<L", 77), "members at other offsets than in the directory"),
+        (write(DIRECTORY + 42, "<L", 1), "members whose offsets differ from the directory"),
+        (write(DIRECTORY + ENTRY + 42, "<L", 77), "members whose offsets differ from the dir"),
         (write(FIRST, "<L", 0), "local header of 'a' that differs from the directory"),
         (write(FIRST + 6, "<H", 8), "local header of 'a' that differs from the directory"),
         (write(SECOND + 8, "<H", 8), "local header of 'b' that differs from the directory"),
@@ -162,7 +162,7 @@ def write(place: int, layout: str, number: Any) -> Callable[[bytearray], bytearr
         (write(DIRECTORY + 8, "<H", 8), "local header of 'a' that differs from the directory"),
         (write(DIRECTORY + 16, "<L", 0), "local header of 'a' that differs from the directory"),
         (write(DIRECTORY + 24, "<L", 0), "local header of 'a' that differs from the directory"),
-        (write(DIRECTORY + ENTRY + 32, "<H", 9), "directory with another length than its entries"),
+        (write(DIRECTORY + ENTRY + 32, "<H", 9), "whose length differs from its entries"),
         (write(DIRECTORY + 46, "<c", b"c"), "local header of 'c' that differs from the directory"),
     ],
     ids=map(str, range(32)),
@@ -186,10 +186,13 @@ def large() -> bytearray:
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        (16, "a part of an archive of several parts"),
-        (24, "a part of an archive of several parts"),
-        # Python 3.13 and later say it themselves.
-        (48, "a directory at another offset than in the end record|Corrupt zip64 end of central"),
+        (16, "one part of a split archive"),
+        (24, "one part of a split archive"),
+        # Python 3.13 and later detect this themselves.
+        (
+            48,
+            "a directory whose offset differs from the end record|Corrupt zip64 end of central",
+        ),
         (56, "Bad magic number for central directory"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Descriptions of networks in files: what they mean, and what is rejected."""
+"""Descriptions of networks in files: their meaning, and invalid ones."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What every format of model files promises: exact round trips, detection, limits, named arrays."""
+"""Properties of every model format: exact round trips, detection, limits, named arrays."""
 
 import io
 import pickle

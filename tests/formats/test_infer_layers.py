@@ -12,7 +12,7 @@ from xpnet.functions.activations import ACTIVATIONS
 
 
 def arrays_of(shapes):
-    """Return arrays of these shapes, whose values are all different."""
+    """Return arrays of these shapes with distinct values."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
     return {
         name: np.arange(end - int(np.prod(shape)), end, dtype=np.float32).reshape(shape)
@@ -322,7 +322,7 @@ def test_a_weight_of_one_number():
     ids=["out_in", "in_out"],
 )
 def test_layers_without_biases(shapes, notes):
-    # Weights that fit one way round, in the order of their numbers, may be meant the other way.
+    # Weights that fit in one layout, in the order of their numbers, may have the other layout.
     assert "not determine the layout of the weights" in error_of(shapes)
     layout = "out_in" if "0.weight" in shapes else "in_out"
     network, found = infer_network(arrays_of(shapes), LoadOptions(activation="relu", layout=layout))

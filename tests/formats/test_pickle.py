@@ -33,7 +33,7 @@ GOOD = pickle.dumps(book(), 3)
 
 
 def of_numpy_1(content):
-    """Return a pickle with the names that NumPy 1 had; these are of another length."""
+    """Return a pickle with the names of NumPy 1, which have other lengths."""
     for new, old in (("numpy._core.multiarray", "numpy.core.multiarray"),):
         content = content.replace(f"c{new}\n".encode(), f"c{old}\n".encode())
         for length in (b"\x8c%c", b"X%c\0\0\0"):
@@ -50,7 +50,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def error(path):
-    """Return the text of the error that bytes give: one line, at once, in little memory."""
+    """Return the error message for bytes: one line, raised fast and in little memory."""
 
     def go(content, **options):
         path.write_bytes(content)
@@ -89,7 +89,7 @@ def book_file(shared_data):
 
 
 def test_the_file_of_the_book(book_file):
-    # It is known, and may be unpickled here.
+    # The content was made here and is safe to unpickle.
     expected = pickle.loads(book_file.read_bytes())
     network = load(book_file)
     assert [layer.activation for layer in network.layers] == ["sigmoid", "sigmoid", "identity"]
@@ -359,7 +359,7 @@ def test_one_array_under_many_names(error):
     names = {f"W{i}": 0 for i in range(2000)}
     content = pickle.dumps(dict.fromkeys(names, np.zeros(1 << 14, ">f8")), 4)
     text = error(content)
-    assert "arrays of a pickle are too large together, found 262,144,000 bytes, expected" in text
+    assert "arrays of a pickle are too large in total, found 262,144,000 bytes, expected" in text
 
 
 def test_containers_that_hold_themselves(error):

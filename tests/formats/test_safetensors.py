@@ -1,4 +1,4 @@
-"""safetensors: headers are judged as by the format's own library, or more strictly; checksums."""
+"""safetensors: headers, validated as strictly as by the format's own library; checksums."""
 
 import io
 import json
@@ -156,8 +156,8 @@ def test_headers_that_break_a_rule(tmp_path, content, message):
         assert len(str(caught.value)) <= 390
 
 
-# Where xpnet refuses what the library takes: the last of two values, an entry as a list or with
-# others in it, a dtype as an object, and shapes that no array of NumPy has.
+# Headers that xpnet rejects and the library accepts: duplicate names, an entry as a list or with
+# additional values, a dtype as an object, and shapes that NumPy arrays cannot have.
 STRICTER = re.compile(
     r"occurs twice|must be an object of dtype|dtype of .* must be one of .*; got {"
     r"|list of at most 64 .*; got \[(\d+, ){64,}\d+\]|must be smaller"
@@ -173,7 +173,7 @@ WORDS = re.compile(rb'"[^"]*"|\d+|[\[\]{}:,]')
 
 
 def mutated(draw):
-    """Return the good file with some words or bytes of its header exchanged."""
+    """Return the valid file with some words or bytes of its header replaced."""
     length = struct.unpack("<Q", GOOD[:8])[0]
     header, content = GOOD[8 : 8 + length], GOOD[8 + length :]
     for _ in range(draw.choice([1, 1, 2, 3])):
@@ -251,7 +251,7 @@ def test_every_dtype_of_the_library_is_known():
 
 @pytest.fixture
 def between(monkeypatch):
-    """Have something done after the header has been read, and before the tensors are."""
+    """Run a function after the header is read and before the tensors are."""
 
     def go(action):
         def parse(*arguments):

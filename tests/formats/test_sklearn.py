@@ -38,7 +38,7 @@ ULPS = 64
 
 
 def fitted(estimator, x=X, y=IDS):
-    """Return the estimator after a few steps: how well it learns is not the question."""
+    """Return the estimator after a few training steps; its accuracy does not matter."""
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     last.set_params(random_state=0, max_iter=3)
     with warnings.catch_warnings():
@@ -126,7 +126,7 @@ SCALERS: dict[str, Callable[[], list[Any]]] = {
 
 
 def reach(network, x):
-    """Return how far apart two right computations of the probabilities may be.
+    """Return the largest difference of two correct computations of the probabilities.
 
     Numbers of a scaler are rounded, and scikit-learn's formula for a range has one operation more:
     four units of each term of a step. That passes weights by their norms; relu and softmax make no
@@ -210,7 +210,7 @@ def test_other_estimators(estimator, named):
 
 
 class MyMLP(MLPClassifier):
-    """A class of somebody else's."""
+    """An estimator of a third-party class."""
 
 
 def test_a_subclass():

@@ -54,7 +54,7 @@ def assert_equal_outputs(module, n_in=5, dtype="float64", tolerance=None):
 @pytest.mark.parametrize(("kind", "options"), [*((kind, {}) for kind in PLAIN), *SPECIAL], ids=str)
 def test_every_activation(kind, options, dtype):
     module = nn.Sequential(linear(dtype=dtype), getattr(nn, kind)(**options))
-    # torch's Softplus leaves away what is above 20.
+    # torch's Softplus is the identity above 20.
     tolerance = 4e-9 if (kind, dtype) == ("Softplus", "float64") else None
     network = assert_equal_outputs(module, dtype=dtype, tolerance=tolerance)
     assert network.layers[0].activation == TORCH_ACTIVATIONS[kind][0]
@@ -154,19 +154,19 @@ def test_what_the_module_learns_later_changes_nothing():
 
 
 class MyLinear(nn.Linear):
-    """A class of somebody else's."""
+    """A third-party Linear."""
 
 
 class MySequential(nn.Sequential):
-    """Another one."""
+    """A third-party Sequential."""
 
 
 class MyReLU(nn.ReLU):
-    """And another one."""
+    """A third-party ReLU."""
 
 
 class Model(nn.Module):
-    """What most people write."""
+    """A module with its own forward, the most common form."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Fuzzing of all commands with damaged files: each is rejected, or read as its bytes demand.
+"""Fuzzing of all commands with damaged files, which must be rejected or read correctly.
 
     python tests/fuzzing/fuzz_files.py --seconds 60
     python tests/fuzzing/fuzz_files.py --seed 7 --case 1234

@@ -1,4 +1,4 @@
-"""Test of resumed trainings: each is killed at random moments, and must reach the same bits.
+"""Test of resumed training runs: each is killed at random moments, and must reach the same bits.
 
     python tests/fuzzing/kill_training.py 1000 --seed 1
 
@@ -123,7 +123,7 @@ def _undisturbed(folder: Path) -> Expected:
 
 
 def _trial(seed: int, number: int, signals: list[signal.Signals], expected: Expected) -> list[str]:
-    """Kill a training some times, let it finish, and return the events."""
+    """Kill a training run several times, let it finish, and return the events."""
     random = np.random.default_rng([seed, number])
     log, found = [f"seed {seed}, trial {number}"], []
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""Good files of all kinds, which are to be damaged."""
+"""Valid files of all kinds, as originals for damaged copies."""
 
 import json
 import pickle

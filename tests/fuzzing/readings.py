@@ -56,7 +56,7 @@ def images_and_labels(
 ) -> tuple[Array, Array | None]:
     """Return the images of a file as rows, and its labels or None.
 
-    `label` and `header` tell what is in the undamaged CSV file.
+    `label` and `header` describe the undamaged CSV file.
     """
     content = _unpacked(content)
     if content.startswith(b"\x93NUMPY"):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory):
-    """Return a judge that knows all good files; the program's modules lie beside this one."""
+    """Return a judge of all valid files; the program's modules are in this folder."""
     pytest.importorskip("onnx")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FOLDER))
@@ -51,7 +51,7 @@ def with_another_pixel(content):
 
 
 def spoiled(main, spoil):
-    """Return a command line that spoils what it does about a file that it refuses."""
+    """Return a command line that applies `spoil` to the exit code of a rejection."""
 
     def run(command):
         code = main(command)

@@ -1,8 +1,8 @@
-"""What the tests on a GPU share: ``pytest -m gpu`` runs them, and says why where there is none.
+"""Fixtures of the tests on a GPU (``pytest -m gpu``); without one, the reason is printed.
 
-With ``XPNET_GPU_REHEARSAL=1`` array-api-strict's devices stand in for GPUs, for the tests that need
-no more of CuPy than that it is another library on another device: so their logic is tried where
-there is no GPU. ``XPNET_GPU_ULP=FILE`` writes the largest errors that were measured, as JSON.
+With ``XPNET_GPU_REHEARSAL=1``, array-api-strict's devices stand in for GPUs in the tests that only
+need another library on another device: their logic is tested on machines without a GPU.
+``XPNET_GPU_ULP=FILE`` writes the largest measured errors as JSON.
 """
 
 import functools
@@ -41,7 +41,7 @@ def open_strict(index: int) -> OpenedDevice:
 
 @pytest.fixture(scope="session", autouse=True)
 def rehearsal() -> Iterator[None]:
-    """Let devices stand in for GPUs, if this is a rehearsal."""
+    """Replace GPUs by stand-in devices, in a rehearsal."""
     with pytest.MonkeyPatch.context() as patch:
         if IS_REHEARSAL:
             patch.setattr("xpnet.arrays.device._open_gpu", open_strict)
@@ -52,7 +52,7 @@ def rehearsal() -> Iterator[None]:
 
 @functools.cache
 def why_no_gpu() -> str | None:
-    """Return why no GPU can be used; None if one can."""
+    """Return the reason why no GPU is usable; None if one is."""
     try:
         xpnet.Device("gpu")
     except xpnet.DeviceError as error:
@@ -61,20 +61,20 @@ def why_no_gpu() -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a GPU where there is none, with the reason that xpnet itself gives."""
+    """Skip tests that need a GPU on machines without one, with xpnet's own reason."""
     if item.get_closest_marker("gpu") and not IS_REHEARSAL and why_no_gpu():
         pytest.skip(f"no GPU: {why_no_gpu()}")
 
 
 @pytest.fixture(scope="session")
 def gpu() -> xpnet.Device:
-    """Return the first GPU, or what stands in for it."""
+    """Return the first GPU, or its stand-in."""
     return xpnet.Device("gpu")
 
 
 @pytest.fixture
 def cupy() -> Any:
-    """Return CuPy, which nothing stands in for."""
+    """Return CuPy, which has no stand-in."""
     if IS_REHEARSAL:
         pytest.skip("a rehearsal has no CuPy")
     return pytest.importorskip("cupy", reason="needs CuPy")
@@ -82,7 +82,7 @@ def cupy() -> Any:
 
 @pytest.fixture
 def here(gpu: xpnet.Device) -> Callable[..., NDArray[Any]]:
-    """Return a result's values, after a look at where it is and of which dtype."""
+    """Return a result's values, after validation of its device and dtype."""
 
     def check(result: Any, dtype: Any = "float32", device: xpnet.Device = gpu) -> NDArray[Any]:
         assert library_of(result) == device.library
@@ -96,7 +96,7 @@ def here(gpu: xpnet.Device) -> Callable[..., NDArray[Any]]:
 def make_random_network(
     *widths: int, activation: str = "relu", seed: int = 0, **more: Any
 ) -> xpnet.Network:
-    """Return a network of float32 parameters, of which each layer keeps the size of its inputs."""
+    """Return a float32 network whose layers preserve the magnitude of their inputs."""
     rng = np.random.default_rng(seed)
     layers = [
         xpnet.Dense(
@@ -123,25 +123,25 @@ def narrow() -> xpnet.Network:
 
 @pytest.fixture(scope="session")
 def chunk(narrow: Any, gpu: xpnet.Device) -> int:
-    """Return how many rows at a time a GPU is given, if nobody says it."""
+    """Return the default batch size on a GPU."""
     return default_batch_size(narrow.to(gpu))
 
 
 @pytest.fixture(scope="session")
 def pixels(chunk: int) -> NDArray[np.uint8]:
-    """Return rows for three chunks and a bit."""
+    """Return rows for slightly more than three chunks."""
     return np.random.default_rng(1).integers(0, 256, (3 * chunk + 7, N_IN), np.uint8)
 
 
 @pytest.fixture(scope="session")
 def n_correct() -> int:
-    """Return how many of the embedded digits the embedded network gets right, on the CPU."""
+    """Return the number of embedded digits that the embedded network classifies correctly."""
     return xpnet.evaluate(xpnet.load("sample"), *xpnet.sample()).correct
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command line gave."""
+    """The result of a command line."""
 
     code: int
     out: str
@@ -186,7 +186,7 @@ def process() -> Any:
 
 @pytest.fixture
 def note_ulps(request: pytest.FixtureRequest) -> Callable[[str, str, float], None]:
-    """Note a function's largest error, in ULP, for the end of the session."""
+    """Record a function's largest error, in ULP, for the summary."""
     found = request.config.stash.setdefault(ULPS, {})
 
     def note(name: str, dtype: str, ulps: float) -> None:
@@ -197,7 +197,7 @@ def note_ulps(request: pytest.FixtureRequest) -> Callable[[str, str, float], Non
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Tell the largest errors that were measured."""
+    """Print the largest measured errors."""
     found = config.stash.get(ULPS, {})
     if not found:
         return

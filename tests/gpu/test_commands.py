@@ -1,4 +1,4 @@
-"""The commands on a GPU, beside the same on the CPU."""
+"""Commands on a GPU, compared with the same commands on the CPU."""
 
 import importlib.metadata
 import json
@@ -18,7 +18,7 @@ def as_json(result):
 
 @pytest.fixture
 def both(command):
-    """Run a command on each device; return what it wrote, as JSON."""
+    """Run a command on each device; return its JSON reports."""
 
     def run(*words):
         return [as_json(command(*words, "--device", word, "--json")) for word in ("cpu", "gpu")]
@@ -122,7 +122,7 @@ def test_auto_chooses(command, cupy, n_correct):
 
 @pytest.fixture
 def learn(command, tmp_path):
-    """Let a network learn on a device; return its parameters and its losses, epoch by epoch."""
+    """Train a network on a device; return its parameters and the loss of each epoch."""
 
     def run(word, *options):
         model, history = tmp_path / f"{word}.safetensors", tmp_path / f"{word}.json"

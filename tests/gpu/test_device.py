@@ -1,4 +1,4 @@
-"""What a GPU says of itself, and the way for arrays there and back."""
+"""Properties of a GPU, and transfers of arrays to it and back."""
 
 import pickle
 

@@ -1,8 +1,7 @@
-"""The forward pass on a GPU, where bias and activation are one kernel.
+"""Forward pass on a GPU, with bias and activation in one kernel.
 
-What the compiler makes of several operations at once may round otherwise than each of them alone.
-Layers with weights of 1 give an activation its numbers exactly, so that it can be held against the
-true values and the bounds of the functions.
+A fused kernel may round differently than its operations one by one. Layers with weights of 1 pass
+numbers to the activation exactly, so its results can be compared with the true values and bounds.
 """
 
 import functools
@@ -44,7 +43,7 @@ OPTIONS = [
 
 @functools.cache
 def tables():
-    """Return the tests of the tables, which read them."""
+    """Return the test module that reads the tables."""
     spec = importlib.util.spec_from_file_location("tables_of_true_values", TABLES)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look there
@@ -60,7 +59,7 @@ def dtype(request, gpu):
 
 
 def passing(gpu, name, dtype, biases=(0.0, 0.0, 0.0), **options):
-    """Return a layer on the GPU that gives activation(x + bias), of each number x."""
+    """Return a layer on the GPU that computes activation(x + bias) of each number x."""
     weight, bias = np.ones((1, len(biases)), dtype), np.asarray(biases, dtype)
     layer = xpnet.Dense(gpu.to_device(weight), gpu.to_device(bias), name, options)
     return xpnet.Network([layer], output="values")
@@ -134,7 +133,7 @@ def test_dtypes_do_not_mix(gpu, here):
 
 
 def networks(name, make_network):
-    """Return a network with this activation in all layers, and as logits end."""
+    """Return a network with this activation in the hidden layers, and one with it in all layers."""
     network = make_network(64, 50, 30, 10, activation=name)
     layers = [replace(layer, activation=name) for layer in network.layers]
     return network, replace(network, layers=tuple(layers))

@@ -1,4 +1,4 @@
-"""A GPU whose memory is short: fewer rows at a time, or an error that says so; and then again."""
+"""GPU with little free memory: smaller chunks, or an error with the reason, and recovery."""
 
 import gc
 import json
@@ -15,7 +15,7 @@ CALLS = (xpnet.predict, xpnet.predict_proba)
 
 @pytest.fixture
 def pool(cupy):
-    """Return CuPy's pool of memory, with nothing in it that is not used."""
+    """Return CuPy's memory pool, without unused blocks."""
     pool = cupy.get_default_memory_pool()
     limit = pool.get_limit()
     gc.collect()
@@ -32,7 +32,7 @@ def network(pool, narrow, gpu):
 
 
 def need_of(pool, call, *args, **options):
-    """Return the result of a call, and how many bytes the pool took for it."""
+    """Return the result of a call, and the number of bytes that the pool allocated for it."""
     gc.collect()
     pool.free_all_blocks()
     before = pool.total_bytes()
@@ -41,14 +41,14 @@ def need_of(pool, call, *args, **options):
 
 
 def leave(pool, n_bytes):
-    """Let the pool take so many bytes, and no more."""
+    """Limit the pool to this number of additional bytes."""
     gc.collect()
     pool.free_all_blocks()
     pool.set_limit(size=pool.total_bytes() + n_bytes)
 
 
 def check(found, expected):
-    """Compare results of batches of other sizes."""
+    """Compare results for different batch sizes."""
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 

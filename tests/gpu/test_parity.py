@@ -1,4 +1,4 @@
-"""Networks on a GPU against float64: in bound as they are, out of bound with TF32."""
+"""Networks on a GPU against float64: in bound in float32, out of bound with TF32."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.gpu
 
 @pytest.fixture(scope="module")
 def wide(gpu, make_network):
-    """Return a wide network on the host; less wide where it only stands in for one."""
+    """Return a wide network on the host; a narrower one in a rehearsal."""
     width = 1024 if gpu.library == "cupy" else 200
     return make_network(784, width, width, 10, activation="relu")
 

@@ -1,4 +1,4 @@
-"""Rows in host memory through a GPU, chunk by chunk, beside the same rows moved there at once."""
+"""Pipeline through a GPU, compared with rows that are moved there at once."""
 
 import math
 import mmap
@@ -59,7 +59,7 @@ def nearly_the_same(found, expected):
 
 
 def as_dtype(pixels, dtype):
-    """Return rows in a dtype, with what only it can hold."""
+    """Return rows in a dtype, with values that only this dtype can represent."""
     if dtype == "bool":
         return pixels > 127
     if np.dtype(dtype).kind == "f":
@@ -148,7 +148,7 @@ def test_pinned_rows(cupy, network, pixels, unstreamed, dtype):
 
 @pytest.fixture(params=["r", "r+", "c"])
 def map_rows(request, tmp_path):
-    """Write rows to a file, behind so many bytes, and map it."""
+    """Write rows to a file, after this number of bytes, and map it."""
 
     def write(rows, offset):
         path = tmp_path / "rows.bin"

@@ -1,4 +1,4 @@
-"""TF32 only where somebody asks for it: processes of their own, for CuPy reads CUPY_TF32 once."""
+"""TF32 on request only, each test in its own process, since CuPy reads CUPY_TF32 once."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_a_request_is_served_in_spite_of_the_variable(process, n_correct, word):
 
 
 def compute_types(done):
-    """Return whether all was in bound, and in what each candidate computed."""
+    """Return whether all results are in bound, and the compute type of each candidate."""
     report = json.loads(done.out)
     assert done.code == (0 if report["in_bound"] else 1)
     return report["in_bound"], [x["compute_type"] for x in report["candidates"].values()]

@@ -1,4 +1,4 @@
-"""The tests of this folder on devices that stand in for GPUs, wherever there is none."""
+"""Rehearsal of the tests in this folder on stand-in devices, on machines without a GPU."""
 
 import os
 import re
@@ -14,7 +14,7 @@ FEWEST = 650
 
 
 def pytest_in_a_process(*words, **variables):
-    """Return what pytest says of this folder, and how it counts."""
+    """Return pytest's output for this folder, and its counts."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("XPNET_GPU", "PYTEST", "COV"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", *words],

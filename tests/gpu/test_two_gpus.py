@@ -1,4 +1,4 @@
-"""A second GPU, while the first one is current: nothing of it may end up on the wrong one."""
+"""Second GPU while the first one is current: all arrays and kernels are on the right one."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def other():
 
 @pytest.fixture
 def networks(narrow, gpu, other):
-    """Return the same network on each of the two."""
+    """Return the same network on both GPUs."""
     return narrow.to(gpu), narrow.to(other)
 
 

@@ -1,8 +1,8 @@
-"""The functions on a GPU against their true values: every float16, and float32 of all sizes.
+"""Functions on a GPU against true values: every float16, and float32 of all magnitudes.
 
-The tables of true values, the edges and the promotion of whole numbers are tried by the tests of
-the functions, with the other backends. Here is what a GPU adds: numbers by the million, for its
-kernels are CUDA's and not NumPy's, and rows of every length, for its reductions have several ways.
+The tables of true values, the edges and the promotion of integers are covered by the tests of the
+functions on all backends. These tests add millions of numbers, because the kernels are CUDA's, and
+rows of every length, because reductions use several algorithms.
 """
 
 import math
@@ -48,7 +48,7 @@ def short_dtype(request, gpu):
 
 
 def patterns(dtype, n):
-    """Return numbers of all sizes: every float16, or so many of float32's 2^32 patterns."""
+    """Return numbers of all magnitudes: every float16, or a sample of float32's 2^32 patterns."""
     if dtype == "float16":
         return np.arange(2**16, dtype=np.uint16).view(np.float16)
     bits = np.random.default_rng(0).integers(0, 2**32, n, np.uint32)
@@ -115,7 +115,7 @@ def test_whole_numbers_of_other_sizes(gpu, here, name, dtype):
 
 
 def special_rows(n, dtype):
-    """Return by name rows of this length, as reductions have been wrong on."""
+    """Return rows of this length by name, of kinds for which reductions were wrong."""
     random = np.random.default_rng(n)
     plain = random.normal(0, 3, n).astype(dtype)
     ends = {"first": 0, "middle": n // 2, "last": n - 1}
@@ -159,7 +159,7 @@ def test_the_largest_number_of_special_rows(gpu, here, n, dtype):
 
 
 def row_limit(name, rows, exact, library, dtype):
-    """Return how far the results of rows may be from their true values, absolutely."""
+    """Return the absolute error bounds of the results of rows."""
     n = rows.shape[-1]
     x = rows.astype(np.float64)
     below = np.max(x, axis=-1, keepdims=True) - x

@@ -249,7 +249,7 @@ class LateBus:
         self._run_ahead()
 
     def _run_ahead(self):
-        """Run streams ahead as the schedule says."""
+        """Run streams ahead according to the schedule."""
         if isinstance(self.schedule, int):
             for _ in range(self.random.choice([0, 0, 1, 2, 12])):
                 able = [stream for stream in self.streams if stream.can_go]
@@ -264,7 +264,7 @@ class LateBus:
                     stream.step()
 
     def _step_towards(self, event):
-        """Run the least that brings an event nearer."""
+        """Run the fewest operations that bring an event nearer."""
         stream = event.stream
         while not stream.can_go:
             assert stream.queue, "this event never comes"
@@ -273,7 +273,7 @@ class LateBus:
 
     @property
     def is_idle(self):
-        """Whether nothing is left on the streams but the overwriting of freed memory."""
+        """True if the streams hold no operations except the overwriting of freed memory."""
         kinds = Counter(kind for stream in self.streams for kind, _ in stream.queue)
         return set(kinds) <= {"poison"}
 

@@ -11,7 +11,7 @@ from xpnet.functions.activations import ACTIVATIONS
 
 WIDTHS = (1, 2, 3, 7, 10, 13, 17, 33, 50, 63, 64, 65, 100, 129, 257)
 DTYPES = (np.float32, np.float64, np.float16)
-# Over all seeds, each activation is tried with each dtype.
+# Over all seeds, each activation is tested with each dtype.
 NAMES = sorted(ACTIVATIONS)
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of neighbours that overflow
 

@@ -108,7 +108,7 @@ def test_threads_are_reused(pool):
         return names
 
     assert all(names_of_three() == names_of_three() for _ in range(20))
-    assert len(pool._threads) == 2  # noqa: SLF001 (nothing else tells how many there are)
+    assert len(pool._threads) == 2  # noqa: SLF001 (no public name gives their number)
 
 
 ERRORS = [ArithmeticError, KeyboardInterrupt, SystemExit, GeneratorExit, StopIteration]

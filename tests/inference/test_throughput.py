@@ -71,7 +71,7 @@ def test_a_round_takes_whole_batches_for_a_fifth_of_a_second(machine, trained, i
 
 
 def test_a_fast_network_is_called_several_times(machine, images, monkeypatch):
-    monkeypatch.setattr(room, "_MOST_ROWS", 100)
+    monkeypatch.setattr(room, "_MAX_ROWS", 100)
     network = network_of(np.zeros((784, 2)))
     (speed,) = measure_throughput(network, images, batch_sizes=[40], rounds=1)
     assert speed.n_rows % 80 == 0  # two batches are in memory

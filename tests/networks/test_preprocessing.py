@@ -285,7 +285,7 @@ def test_the_first_of_equal_numbers_of_a_component_is_positive(backend, sign):
         ([[1.0, math.nan], [2.0, 3.0]], ValueError, "got others in 1 columns"),
         ([[1.0, math.inf], [2.0, 3.0]], ValueError, "got others in 1 columns"),
         ([[1.0, 3.0], [-math.inf, math.nan]], ValueError, "got others in 2 columns"),
-        ([[1e308, 3.0], [-1e308, 4.0]], ValueError, "finite numbers of a finite sum; got others"),
+        ([[1e308, 3.0], [-1e308, 4.0]], ValueError, "finite numbers with a finite sum; got others"),
     ],
     ids=map(str, range(10)),
 )

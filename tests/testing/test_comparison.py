@@ -344,7 +344,7 @@ def test_numpy_alone_is_rejected(monkeypatch):
     monkeypatch.setattr(
         comparison, "unavailable_reason", lambda name: None if name == "numpy" else "no"
     )
-    message = r"another library to compare NumPy with; got none \(dask: no\)$"
+    message = r"a library besides NumPy to compare with; got none \(dask: no\)$"
     with pytest.raises(RuntimeError, match=message):
         assert_parity(softmax, X, backends=["numpy", "dask"])
     message = r"got none \(array-api-strict: it has no float16; .*strictest: lazy=False leaves it"

@@ -71,7 +71,7 @@ def bent(rows, shape, strength, seed=0):
 
 
 def drawn(n, shape, dtype, seed=0):
-    """Return images of numbers, in 1 .. 200."""
+    """Return images of random integers in 1 .. 200."""
     numbers = np.random.default_rng(seed).uniform(1, 200, (n, shape[0] * shape[1]))
     return numbers.astype(dtype)
 

@@ -74,7 +74,7 @@ def draw(kind, layers, n_rows, random, dtype="float64"):
 
 
 def direct(objective, network, rows, answers):
-    """Return the loss by its definition, of what `forward` gives."""
+    """Return the loss of the outputs of `forward`, by its definition."""
     y = xpnet.forward(network, rows)
     if objective.loss == "mean_squared_error":
         return np.mean((y - answers) ** 2)
@@ -136,7 +136,7 @@ def assert_equals_differences(objective, rows, answers, found, tolerance):
 
 
 def precision(xp_backend):
-    """Return the widest dtype of a backend, and how far its gradients are from differences."""
+    """Return the widest dtype of a backend, and the tolerance of its gradients."""
     return ("float64", 1e-6) if xp_backend.has_float64 else ("float32", 2e-4)
 
 
@@ -175,7 +175,7 @@ def by_torch(objective, rows, answers):
     """Return the loss and the gradient by torch's automatic differentiation."""
     torch = pytest.importorskip("torch", reason="differentiates by torch")
     functions = torch.nn.functional
-    tensors, x = [], 0.5 * torch.tensor(rows)  # by what is done before
+    tensors, x = [], 0.5 * torch.tensor(rows)  # scaled like the preprocessed inputs
     for layer in objective.scored.layers:
         pair = [torch.tensor(p, requires_grad=True) for p in (layer.weight, layer.bias)]
         tensors += pair
@@ -242,14 +242,14 @@ FUNCTION = 16 * ROUNDING
 
 
 def product(x, x_error, y, y_error):
-    """Return how far x @ y is off at most, computed in float32 of numbers that are off."""
+    """Return the error bound of x @ y in float32, for x and y with errors."""
     gamma = (x.shape[1] + 2) * ROUNDING * 1.01  # Higham's; 2 for a bias or a division
     x, y = np.abs(x), np.abs(y)
     return x_error @ y + (x + x_error) @ y_error + gamma * ((x + x_error) @ (y + y_error))
 
 
 def float32_bound(objective, rows, answers):
-    """Return how far each element of the gradient may be off in float32.
+    """Return the error bound of each element of the gradient in float32.
 
     The errors of the forward and the backward pass are carried along beside the numbers: each
     operation adds its own rounding to what it was given, as of `product`; an activation lets
@@ -421,7 +421,7 @@ def assert_slopes_of_huge_logits(kind, xp_backend, dtype, huge):
 @pytest.mark.parametrize("dtype", HUGE)
 @pytest.mark.parametrize("kind", ["classes", "one_unit", "questions"])
 def test_huge_logits_have_a_slope(xp_backend, kind, dtype):
-    xp_backend.asarray(0.0, dtype)  # skips where there is no such dtype
+    xp_backend.asarray(0.0, dtype)  # skips if the backend lacks the dtype
     assert_slopes_of_huge_logits(kind, xp_backend, dtype, HUGE[dtype])
 
 

@@ -66,7 +66,7 @@ def stopped(path, n, *given, **options):
 
 
 def facts(run):
-    """Return all of a result except for times."""
+    """Return everything in a result except times."""
     return (
         [x.tobytes() for layer in run.network.layers for x in (layer.weight, layer.bias)],
         [replace(epoch, seconds=0.0) for epoch in run.history],
@@ -296,7 +296,7 @@ ARRAYS = {"parameters": np.zeros(3), "best": np.zeros(3)}
 
 
 def made(arrays=ARRAYS, **changes):
-    """Return the bytes of a checkpoint with a checksum that is right, whatever is in it."""
+    """Return the bytes of a checkpoint of any content with a valid checksum."""
     facts = {**FACTS, **changes}
     names = sorted(arrays)
     kinds = [(name, arrays[name].dtype.str, arrays[name].shape) for name in names]
@@ -436,7 +436,7 @@ def test_any_flipped_bit_of_the_header_raises_or_changes_nothing(tmp_path):
 
 
 def interrupt_after(n):
-    """Return a function that interrupts a training at its call number n."""
+    """Return a function that interrupts a training run at its n-th call."""
     calls = iter(range(1, 1000))
 
     def interrupt(*_):

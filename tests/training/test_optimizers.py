@@ -51,7 +51,7 @@ def steps(optimizer, start, gradient_at, decayed=1.0, rates=RATES):
 
 
 def changing(noise):
-    """Return gradients of a square, whose scales differ much, with noise upon them."""
+    """Return the gradient function of a quadratic loss with noise."""
 
     def gradient_at(i, parameters):
         return noise[i] + parameters * 3.0

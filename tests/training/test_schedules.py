@@ -16,7 +16,7 @@ def factors(schedule, n_steps):
 
 
 def by_torch(make, n_steps):
-    """Return the rates that a scheduler of torch gives to each step."""
+    """Return the learning rate of each step by a scheduler of torch."""
     torch = pytest.importorskip("torch", reason="compares with torch's schedules")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     scheduler = make(torch.optim.lr_scheduler, optimizer)

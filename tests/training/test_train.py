@@ -158,7 +158,7 @@ ROUNDING = 2.0**-24
 
 
 def bound_of_descent(rows, targets, layer, rate, n_steps):
-    """Return parameters after steps of gradient descent, and how far float32 may be from them.
+    """Return parameters after steps of gradient descent, and the error bounds of float32.
 
     A classifier of one layer, all examples at once. Beside the numbers of float64 their errors
     are carried along: a product of n numbers is off by gamma(n), an exponential by a few

@@ -174,7 +174,7 @@ def scores_of(network, answers, xp_backend, kind, loss=None):
         Examples(rows, there, ones),
     ):
         assert loss_and_accuracy(objective, parameters, examples) == pytest.approx(expected)
-    # A weight of 3 is as good as three rows.
+    # A weight of 3 equals three rows.
     weights = np.asarray([3.0, 1, 1, 1, 2, 1, 1, 1])
     weighted = loss_and_accuracy(objective, parameters, Examples(rows, there, weights))
     index = np.repeat(np.arange(8), weights.astype(int))

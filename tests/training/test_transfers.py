@@ -40,8 +40,8 @@ def assert_learned_alike(run, expected):
     assert accuracies[0] == accuracies[1]
 
 
-# An epoch's bytes to the device: what is learned from with its class ids, then the same images
-# and those held out again, for their scores.
+# Bytes per epoch to the device: training images with their class ids, then the training images
+# and the held-out ones again, for their scores.
 EPOCH_TO_DEVICE = 30 * (784 + ID) + 30 * 784 + 10 * 784
 # And back: the loss, whether all is finite, and ten outputs for each image scored.
 EPOCH_TO_HOST = LOSS + ANSWER + (30 + 10) * 10 * 4

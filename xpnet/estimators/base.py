@@ -36,7 +36,7 @@ __all__ = ["BaseMLP"]
 class BaseMLP(BaseEstimator):
     """Options, fitting and fitted attributes common to the classifier and the regressor.
 
-    As a dataclass it has the constructor that scikit-learn inspects: one argument per option.
+    The dataclass generates the constructor that scikit-learn inspects: one argument per option.
     """
 
     hidden_layer_sizes: Any = (100,)
@@ -165,7 +165,7 @@ class BaseMLP(BaseEstimator):
         return network.map_arrays(lambda x: move(x, array_namespace(X), device_of(X)))
 
     def _fitted_network(self, X: Any) -> Network:
-        """Return the fitted network, if the rows and the options fit it."""
+        """Return the fitted network; raise an error if the rows or the options do not fit it."""
         network: Network = self.network_
         if is_other_library(X):
             array_namespace(X, network.layers[0].weight)  # raises if library or device differ

@@ -34,8 +34,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes : int or sequence of int, default (100,)
         Number of units of each hidden layer.
     activation : str, default "relu"
-        Activation of the hidden layers: "identity", "logistic", "tanh", "relu", or any other one of
-        xpnet that has a derivative, such as "gelu" or "silu".
+        Activation of the hidden layers: "identity", "logistic", "tanh", "relu", or another
+        differentiable activation of xpnet, such as "gelu" or "silu".
     solver : {"adam", "sgd"}, default "adam"
         Optimizer; scikit-learn's "lbfgs" is not supported.
     alpha : float, default 0.0001
@@ -70,7 +70,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Whether "sgd" uses Nesterov momentum.
     early_stopping : bool, default False
         Whether to hold out rows, the same share of each class, and to keep the network of the
-        epoch that does best on them.
+        epoch with the best score on them.
     validation_fraction : float, default 0.1
         Share of the rows to hold out.
     beta_1, beta_2, epsilon : float
@@ -123,10 +123,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Notes
     -----
-    It differs from scikit-learn in four ways. Held-out rows are stratified for any number of
+    Four details differ from scikit-learn. Held-out rows are stratified for any number of
     classes, and not only for two. Training that diverges ends in that epoch with an error. Adam's
     `epsilon` is added to the root of the bias-corrected mean, as in the paper. Logarithms of
-    probabilities are computed from the logits, so that tiny probabilities are exact.
+    probabilities are computed from the logits, so they are accurate for tiny probabilities.
 
     References
     ----------
@@ -150,7 +150,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _metric = staticmethod(accuracy_score)
-    score = BaseMLP.score  # that of the mixin needs NumPy arrays
+    score = BaseMLP.score  # the mixin's method needs NumPy arrays
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one more epoch. Arguments and errors are as for `fit`.

@@ -1,7 +1,7 @@
 """Epochs of `fit` and `partial_fit`, by the rules of scikit-learn.
 
 Initial weights and the order of the rows are drawn on the host by the same calls as in
-scikit-learn: with the same ``random_state``, both start alike and see the same batches.
+scikit-learn: with the same ``random_state``, both use the same weights and the same batches.
 """
 
 import sys
@@ -28,7 +28,7 @@ __all__ = ["FitLoop", "FitState"]
 
 _DEFAULT_BATCH_SIZE = 200
 # Lowest learning rate that "adaptive" still divides.
-_LOWEST_RATE = 1e-6
+_MIN_RATE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class _Objective(Objective):
     def mean_loss(
         self, outputs: Any, targets: Any, xp: Any, weights: Any | None = None
     ) -> tuple[Any, Any]:
-        """Return the weighted mean loss of a batch and its derivative by the outputs.
+        """Return the weighted mean loss of a batch and its derivative with respect to the outputs.
 
         scikit-learn sums the cross-entropy of several units, and halves squared errors: their mean
         over the outputs, but the derivative of their sum.
@@ -52,7 +52,7 @@ class _Objective(Objective):
 
 
 class FitState(NamedTuple):
-    """State that a later call of `fit` or `partial_fit` continues from, besides the network.
+    """State, besides the network, from which a later call of `fit` or `partial_fit` continues.
 
     ``n_worse`` is the number of epochs since the last improvement.
     """
@@ -99,7 +99,7 @@ class FitLoop:
         self._batch_size = min(_DEFAULT_BATCH_SIZE if size == "auto" else int(size), n)
 
     def _hold_out(self) -> None:
-        """Hold out rows for early stopping, a like share of each class."""
+        """Hold out rows for early stopping, stratified by class."""
         examples, has_classes = self._examples, self.trainer.objective.has_classes
         self._order, others = train_test_split(
             self._order,
@@ -114,7 +114,7 @@ class FitLoop:
         self._held_out = examples.take(others)
 
     def resume(self, state: FitState, *, with_optimizer: bool) -> None:
-        """Continue from an earlier call, `with_optimizer` also from its optimizer's state."""
+        """Continue from an earlier call; if `with_optimizer`, also from its optimizer's state."""
         self._n_worse = state.n_worse
         has_same_solver = len(state.optimizer.vectors) == len(self.trainer.state.vectors)
         if with_optimizer and has_same_solver:
@@ -204,7 +204,7 @@ class FitLoop:
             f"{what} did not improve more than tol={mlp.tol:f} for {mlp.n_iter_no_change}"
             " consecutive epochs."
         )
-        if mlp.solver == "adam" or mlp.learning_rate != "adaptive" or self._rate <= _LOWEST_RATE:
+        if mlp.solver == "adam" or mlp.learning_rate != "adaptive" or self._rate <= _MIN_RATE:
             self._print(f"{msg} Stopping.")
             return True
         self._change_rate(self._rate / 5.0)

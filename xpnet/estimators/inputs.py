@@ -1,4 +1,4 @@
-"""Validation of the arrays that are given to the estimators.
+"""Validation of the input arrays of the estimators.
 
 NumPy arrays, lists, data frames and sparse matrices are validated by scikit-learn. Arrays of other
 libraries stay on their device, and need none of scikit-learn's array-API settings.
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _FLOATING = (np.float64, np.float32)
-# Rows of a sparse matrix that are dense at a time.
+# Number of rows of a sparse matrix that are converted to a dense array at a time.
 _ROWS_AT_A_TIME = 4096
 
 
@@ -45,7 +45,7 @@ def dtype_of(x: Any) -> np.dtype[Any]:
 
 
 def is_other_library(x: Any) -> bool:
-    """Return whether `x` is an array of a library that computes itself: not NumPy, nor Dask."""
+    """Return whether `x` is an array of a library other than NumPy and Dask."""
     return is_array(x) and library_of(x) not in {"numpy", "dask"}
 
 

@@ -1,4 +1,4 @@
-"""Options of the estimators: their rules, and their translation to xpnet's terms."""
+"""Options of the estimators: validation, and conversion to xpnet's options."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ def xpnet_activation(name: str) -> str:
 
 
 def check_options(estimator: Any) -> None:
-    """Raise ValueError if an option of an estimator breaks its rule."""
+    """Raise ValueError if an option of an estimator is invalid."""
     for name, value in estimator.get_params(deep=False).items():
         if name in _RULES:
             is_valid, rule = _RULES[name]

@@ -19,7 +19,7 @@ __all__ = ["MLPRegressor"]
 
 @dataclass(eq=False, repr=False)
 class _Loss:
-    """Option `loss`, in a base class of its own to be the first argument."""
+    """Option `loss`, in its own base class so that it is the first argument."""
 
     loss: str = "squared_error"
 
@@ -68,7 +68,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):
     """
 
     _metric = staticmethod(r2_score)
-    score = BaseMLP.score  # that of the mixin needs NumPy arrays
+    score = BaseMLP.score  # the mixin's method needs NumPy arrays
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch. Arguments and errors are as for `fit`."""

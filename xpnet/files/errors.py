@@ -26,20 +26,20 @@ _ELLIPSIS = "..."
 class FileError(ValueError):
     """An error in a file: ``FILE:LINE:COLUMN: what, found X, expected Y, hint``.
 
-    Omitted parts are left out. The message is one line of at most 400 characters: long paths
+    Parts that are None are omitted. The message is one line of at most 400 characters: long paths
     and values are shortened, control characters are escaped.
 
     Parameters
     ----------
     what : str
-        The wrong thing, in a few words.
+        Subject of the error, in a few words.
     file : str or os.PathLike
         The file that was read; its name is the attribute `file`.
     line, column : int, optional
         Position in the file, counted from 1, and attributes of these names. A column is a field of
         a table, not a character.
     found, expected : object, optional
-        The fact and the rule. Strings from the file must be passed through `quoted` first.
+        Actual and allowed values. Strings from the file must be passed through `quoted` first.
     hint : str, optional
         The remedy.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HAS_LOCKS", "exclusive", "is_removed", "temporary_prefix", "try_lock"]
 
-_MOST_DIGITS = 20
+_MAX_DIGITS = 20
 _held: dict[Path, "_LockFile"] = {}
 
 
@@ -125,7 +125,7 @@ class _LockFile:
 
 def _owner_message(file: IO[bytes]) -> str:
     file.seek(0)
-    digits = file.read(_MOST_DIGITS).decode(errors="replace")
+    digits = file.read(_MAX_DIGITS).decode(errors="replace")
     process = f"process {digits}" if digits.isdecimal() else "another process"
     return f"in use by {process}: wait until it ends, or choose another file"
 

@@ -21,7 +21,7 @@ __all__ = ["NpyHeader", "read_npy_header"]
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 _HEADER_LIMIT = 10_000
-_MOST_DIMENSIONS = 32
+_MAX_DIMENSIONS = 32
 # Exceptions of NumPy's parser of Python literals, besides ValueError and TypeError.
 _PARSE_ERRORS = (SyntaxError, MemoryError, RecursionError, tokenize.TokenError)
 
@@ -73,7 +73,7 @@ def read_npy_header(
         msg = "npy header"
         raise error(msg, file=name, found=reason) from None
     is_valid = all(type(n) is int and 0 <= n <= sys.maxsize for n in shape)
-    if len(shape) > _MOST_DIMENSIONS or not is_valid:
+    if len(shape) > _MAX_DIMENSIONS or not is_valid:
         # Python does not convert very large integers to strings.
         shown = tuple(n if abs(n) <= sys.maxsize else f"over {sys.maxsize}" for n in shape)
         msg = "npy shape"

@@ -23,7 +23,7 @@ __all__ = ["NpzMember", "npz_bytes", "open_npz_members"]
 
 # Errors of a damaged archive, besides LookupError, ValueError and OverflowError.
 _FAULTS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError)
-# NumPy writes no others; LZMA would allocate any amount of memory that a file asks for.
+# NumPy writes no others; LZMA would allocate any amount of memory that a file declares.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _IS_ENCRYPTED = 1
 _UNIX, _MODE = 3, 0o644 << 16
@@ -58,8 +58,8 @@ class NpzMember:
         # Only a read beyond the last byte makes zipfile verify the checksum.
         content = take(self, n_bytes + 1)
         if len(content) != n_bytes:
-            more = "more" if len(content) > n_bytes else "less"
-            what = f"npz member {quoted(self.info.orig_filename)} has {more} than its header says"
+            more, name = "more" if len(content) > n_bytes else "less", self.info.orig_filename
+            what = f"npz member {quoted(name)} has {more} than its header declares"
             raise self.error(what, file=self.file, expected=f"{n_bytes:,} bytes of the array")
         return content
 

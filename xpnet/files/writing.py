@@ -52,7 +52,7 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
         finally:
             temporary.remove()
     except OSError as error:
-        # The error of a full disk names no file, and users do not know the temporary one.
+        # Name the target: a full disk's error names no file, and others the temporary one.
         if error.filename is None or str(error.filename) == str(temporary.path):
             error.filename, error.filename2 = str(path), None
         raise
@@ -76,7 +76,7 @@ def _open_special(path: str) -> BinaryIO | None:
 
 
 def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Raise before long work the errors of `atomic_write`, except that of a full disk."""
+    """Raise the errors of `atomic_write`, except for a full disk, before long work."""
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))

@@ -36,7 +36,7 @@ def check_structure(archive: ZipFile, stream: IO[bytes]) -> None:
     directory = _checked_directory(archive, stream, len(infos))
     places = [*(info.header_offset for info in infos), directory]
     if places[0] != 0 or places != sorted(places):
-        msg = "members at other offsets than in the directory"
+        msg = "members whose offsets differ from the directory"
         raise BadZipFile(msg)
     for info, end in zip(infos, places[1:], strict=True):
         _check_member(stream, info, end)
@@ -59,21 +59,21 @@ def _checked_directory(archive: ZipFile, stream: IO[bytes], n_members: int) -> i
         _, _, _, _, *numbers = _unpacked(stream, end, _ZIP64_END)
     disk, first_disk, n_on_disk, n_recorded, n_bytes, start = numbers
     if disk or first_disk or n_on_disk != n_recorded:
-        msg = "a part of an archive of several parts"
+        msg = "one part of a split archive"
         raise BadZipFile(msg)
     if n_recorded != n_members:
-        msg = f"{n_members} members, {n_recorded} by the end record"
+        msg = f"{n_members} members, but {n_recorded} in the end record"
         raise BadZipFile(msg)
     if start + n_bytes != end:
         stream.seek(0)
         is_archive = stream.read(4) == b"PK\3\4"
-        msg = "a directory at another offset than in the end record"
+        msg = "a directory whose offset differs from the end record"
         raise BadZipFile(msg if is_archive else "other data before the archive")
     place = start
     for _ in range(n_members):
         place += _ENTRY_LENGTHS.size + sum(_unpacked(stream, place, _ENTRY_LENGTHS))
     if place != end:
-        msg = "a directory with another length than its entries"
+        msg = "a directory whose length differs from its entries"
         raise BadZipFile(msg)
     return int(start)
 

@@ -181,7 +181,7 @@ def _infer_layout(layers: Sequence[_Layer], given: WeightLayout | None) -> Weigh
 
 
 def _infer_order(layers: Sequence[_Layer], layout: WeightLayout) -> list[_Layer]:
-    """Return the only order in which each layer takes as many values as the previous gives."""
+    """Return the only order in which each layer takes as many values as the previous one gives."""
     found = list(islice(_possible_orders(layers, layout), 2))
     if len(found) > 1:
         names = " or ".join(", ".join(layer.weight_name for layer in order) for order in found)

@@ -108,7 +108,7 @@ def read_model(path: str | os.PathLike[str], options: LoadOptions) -> ModelFile:
     except WeightsError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        # The network itself validates its parts. Messages about ONNX need no class of an error.
+        # The network itself validates its parts. Messages about ONNX do not name the error's class.
         kind = "" if str(error).startswith("ONNX") else f"{type(error).__name__}: "
         msg = f"invalid network: {kind}{error}"
         raise WeightsError(msg, file=path) from error

@@ -93,7 +93,7 @@ def _open(path: Path, stack: ExitStack) -> _Members:
     for name, member in members.items():
         header = read_npy_header(member, str(path), error=WeightsError)
         if header.n_bytes + header.total != member.size:
-            msg = f"array {name!r} has another size than its header declares"
+            msg = f"array {name!r} has a size that differs from its header"
             found, expected = f"{member.size} bytes", str(header.n_bytes + header.total)
             raise WeightsError(msg, file=path, found=found, expected=expected)
         arrays[name] = member, header

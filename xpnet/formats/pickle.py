@@ -37,7 +37,7 @@ def read(path: Path, options: LoadOptions) -> NamedArrays:
     limit = min(max_bytes, max(_MAX_RATIO * len(content), _SMALL_BYTES))
     total = sum(array.nbytes for array in arrays.values())
     if total > limit:
-        msg = "arrays of a pickle are too large together"
+        msg = "arrays of a pickle are too large in total"
         found, expected = f"{total:,} bytes", f"at most {limit:,}"
         raise WeightsError(msg, file=path, found=found, expected=expected)
     return NamedArrays(arrays)

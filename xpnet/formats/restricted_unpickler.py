@@ -22,7 +22,7 @@ __all__ = ["HINTS", "TORCH_HINT", "TORCH_MAGIC", "PickledArray", "Unpickler"]
 
 # An array takes about 40 instructions, each of which may create an object.
 _MAX_INSTRUCTIONS = 200_000
-_NEWEST_PROTOCOL = 5
+_MAX_PROTOCOL = 5
 _MAX_DIMENSIONS, _MAX_LENGTH = 32, (1 << 63) - 1
 # The older files of torch begin with a pickle of this number, followed by more pickles.
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
@@ -78,8 +78,8 @@ class Unpickler:
                 if opcode.name not in _INSTRUCTIONS:
                     msg = f"instruction {opcode.name}, which no dictionary of arrays needs"
                     raise ValueError(msg)
-                if opcode.name == "PROTO" and int(argument or 0) > _NEWEST_PROTOCOL:
-                    msg = f"its protocol must be at most {_NEWEST_PROTOCOL}; got {argument}"
+                if opcode.name == "PROTO" and int(argument or 0) > _MAX_PROTOCOL:
+                    msg = f"its protocol must be at most {_MAX_PROTOCOL}; got {argument}"
                     raise ValueError(msg)
                 _INSTRUCTIONS[opcode.name](self, argument)
         (result,) = self.stack
@@ -211,7 +211,7 @@ class PickledArray:
 
 
 def _make_array(content: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
-    """Return an array of bytes, whose number must fit shape and dtype."""
+    """Return an array of the given bytes; raise unless they fit its shape and dtype."""
     if _check_string(order) not in {"C", "F"}:
         msg = f"the order of an array must be C or F; got {order!r}"
         raise ValueError(msg)

@@ -117,7 +117,7 @@ def read_arrays(
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read the tensors directly into arrays, and the metadata; bfloat16 becomes float32.
 
-    Raise WeightsError if the file is damaged, changes during the reading, has a dtype that NumPy
+    Raise WeightsError if the file is damaged, changes while it is read, has a dtype that NumPy
     lacks, or the tensors take more than `max_bytes`.
     """
     # One descriptor for header and tensors: the path may meanwhile refer to another file.

@@ -25,8 +25,8 @@ _ROW_GROUP = 16
 _ROWS_ON_GPU = 256
 # OpenBLAS 0.3.31 divides a dot product of 10,000 numbers, and a product with 460,800 weights, among
 # threads; the order of summation then depends on the number of threads.
-_LONGEST_SUM = 2**12
-_MOST_WEIGHTS = 2**18
+_MAX_TERMS = 2**12
+_MAX_WEIGHTS = 2**18
 # Networks with views of the parameters: creating them takes longer than computing one row.
 _ROWWISE_NETWORKS: "WeakKeyDictionary[Network, Network]" = WeakKeyDictionary()
 
@@ -79,8 +79,8 @@ class _RowwiseWeight(np.ndarray):
     def __rmatmul__(self, rows: Any, /) -> Any:
         weight, rows = self.view(np.ndarray), rows[:, None, :]
         y, *rest = (
-            _multiply(rows[..., k : k + _LONGEST_SUM], weight[k : k + _LONGEST_SUM])
-            for k in range(0, weight.shape[0], _LONGEST_SUM)
+            _multiply(rows[..., k : k + _MAX_TERMS], weight[k : k + _MAX_TERMS])
+            for k in range(0, weight.shape[0], _MAX_TERMS)
         )
         for part in rest:
             y = y + part
@@ -89,7 +89,7 @@ class _RowwiseWeight(np.ndarray):
 
 def _multiply(x: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
     n_in, n_out = weight.shape
-    n_columns = _MOST_WEIGHTS // n_in
+    n_columns = _MAX_WEIGHTS // n_in
     if n_out <= n_columns:
         return x @ weight
     parts = [x @ weight[:, i : i + n_columns] for i in range(0, n_out, n_columns)]

@@ -36,7 +36,7 @@ _VALUES_ON_GPU = 2**28
 
 
 class BatchOptions(NamedTuple):
-    """Options of a computation in batches, as of `xpnet.predict`; a `Runner` checks them."""
+    """Options of a computation in batches, as for `xpnet.predict`; a `Runner` validates them."""
 
     batch_size: int | None = None
     threads: int | None = None
@@ -44,9 +44,9 @@ class BatchOptions(NamedTuple):
     transfers: TransferPolicy = "allow"
 
     def checked(self) -> Self:
-        """Return the options with `batch_size` as an int, or raise an error.
+        """Return the validated options, with `batch_size` as an int.
 
-        TypeError if a number is not an integer. ValueError if a number is below 1, `transfers` is
+        Raise TypeError if a number is not an integer; ValueError if it is below 1, `transfers` is
         unknown, or both `batch_size` and `batch_invariant` are given.
         """
         if self.threads is not None:
@@ -82,7 +82,7 @@ def check_transfers(transfers: str) -> None:
 
 
 def check_batch_size(network: Network, batch_size: int | None) -> int:
-    """Return the batch size as a positive integer; None stands for the network's default."""
+    """Return the batch size as a positive integer; None selects the network's default."""
     return BatchOptions(batch_size).checked().batch_size or default_batch_size(network)
 
 
@@ -102,7 +102,7 @@ def is_stream(images: object) -> bool:
 def as_rows(images: Any, n_in: int) -> Any:
     """Return images of shape (n, n_in), (n, height, width) ... as rows, (n, n_in).
 
-    TypeError is raised if `images` is not an array, ValueError if an image has not `n_in` values.
+    Raise TypeError if `images` is not an array, ValueError unless an image has `n_in` values.
     """
     if type(images) is not np.ndarray:
         images = as_array(images, "images")

@@ -34,7 +34,7 @@ def as_class_ids(network: Network, labels: Any) -> Any:
                 for i, name in enumerate(classes):
                     if isinstance(name, int):
                         found = found + xp.astype(numbers == name, numbers.dtype) * (i + 1)
-        elif classes:  # strings, which no device can hold
+        elif classes:  # strings, which only the host supports
             ids = {name: i for i, name in enumerate(classes)}
             found = np.asarray([ids.get(name, -1) for name in to_numpy(labels).tolist()], np.int64)
         else:

@@ -45,7 +45,7 @@ class Crossover:
 
     @property
     def n_rows(self) -> int | None:
-        """Number of rows from which on a GPU takes less time; None if it never does."""
+        """Smallest number of rows for which a GPU takes less time; None if it never does."""
         gain = self.cpu_seconds - self.gpu_seconds
         return math.ceil(self.start_seconds / gain) if gain > 0 else None
 
@@ -54,7 +54,7 @@ class Crossover:
         return self.n_rows is not None and n_rows >= self.n_rows
 
     def sentence(self, n_rows: int | None) -> str:
-        """Return the estimate for `n_rows` rows in words; None stands for an unknown number."""
+        """Return a sentence on the estimate for `n_rows` rows; None means an unknown number."""
         if self.n_rows is None:
             since = f"a GPU, limited by its {self.limit}, never takes less time"
         else:

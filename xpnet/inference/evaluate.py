@@ -20,7 +20,7 @@ from xpnet.networks.network import Network
 
 __all__ = ["Evaluation", "evaluate"]
 
-# Rows of an iterator that are one stream to a GPU, while their labels wait in memory.
+# Rows of an iterator in one stream to a GPU; their labels are kept in memory meanwhile.
 _STREAM_ROWS = 2**22
 
 
@@ -82,7 +82,7 @@ def evaluate(
         As for `predict`.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images or labels that are not in the memory of the network (host or device)
-        are rejected, not copied. The counts are copied back nevertheless.
+        are rejected, not copied. The counts are still copied back.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def _predict_blocks(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterato
 
 
 def _predict_stream(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """Do the same with up to 4,194,304 rows in a stream: the GPU does not stop at each block."""
+    """Yield the same, in streams of up to 4,194,304 rows: the GPU does not stop at each block."""
     for first in pairs:
         taken: list[tuple[int, Any]] = []
         predicted, start = runner.run(_take_images(chain([first], pairs), taken)), 0

@@ -1,4 +1,4 @@
-"""A pipeline through a GPU: rows are copied, computed and copied back at the same time.
+"""GPU pipeline: rows are copied, computed and copied back at the same time.
 
 For a small network, copying takes longer than computing. So rows are copied unconverted, without a
 pause: while one chunk is copied from pinned memory, threads fill the next pinned buffer, and the
@@ -34,10 +34,10 @@ __all__ = ["in_chunks", "streamed"]
 
 _N_BUFFERS = 2
 # Chunks are halved down to this size; a GPU is slow with fewer rows.
-_FEWEST_ROWS = 1024
+_MIN_ROWS = 1024
 # Fewest bytes that a thread copies: giving it a part takes about 10 microseconds.
 _PART_BYTES = 2**20
-_MOST_THREADS = 16
+_MAX_THREADS = 16
 
 Compute: TypeAlias = Callable[[Any], Any]
 
@@ -114,7 +114,7 @@ def in_chunks(x: Any, compute: Compute, bus: Bus, batch_size: int) -> list[Any]:
 
 @contextmanager
 def _detect_full_memory(bus: Bus) -> Iterator[None]:
-    """Raise _FullMemoryError for an error that means it, without keeping what the error holds."""
+    """Convert out-of-memory errors to `_FullMemoryError`, without references to arrays."""
     try:
         yield
     except Exception as error:
@@ -132,15 +132,15 @@ def _halve_until_it_fits(run: Callable[[int], None], n_rows: int, bus: Bus) -> N
             reason = str(error)
         else:
             return
-        gc.collect()  # an error and its context may hold each other, and arrays
-        if n_rows <= _FEWEST_ROWS:
+        gc.collect()  # an error, its context and arrays may form a cycle
+        if n_rows <= _MIN_ROWS:
             raise DeviceMemoryError.of_rows(n_rows, reason)
         bus.free()
-        n_rows = max(n_rows // 2, _FEWEST_ROWS)
+        n_rows = max(n_rows // 2, _MIN_ROWS)
 
 
 class _Buffer:
-    """The memory for a chunk on its way, and the events after which it is free again."""
+    """Memory of one chunk in the pipeline, and the events after which it can be reused."""
 
     def __init__(self) -> None:
         self.dtype: Any = None
@@ -168,7 +168,7 @@ class _Pipeline:
     ) -> None:
         self._compute, self._bus, self._results, self._shape = compute, bus, results, shape
         self._is_stable = is_stable
-        self._dtype: Any = None  # of the rows before
+        self._dtype: Any = None  # of the previous rows
         self._copying, self._computing = bus.stream("copying"), bus.stream("computing")
         self._buffers = cycle([_Buffer() for _ in range(_N_BUFFERS)])
         self._filling = next(self._buffers)
@@ -235,7 +235,7 @@ class _Pipeline:
             self._bus.wait(buffer.copied)
         buffer.rows = buffer.pinned
         target = buffer.pinned[buffer.n_rows : buffer.n_rows + n_rows]
-        n_threads = min(count_processors(), _MOST_THREADS, max(target.nbytes // _PART_BYTES, 1))
+        n_threads = min(count_processors(), _MAX_THREADS, max(target.nbytes // _PART_BYTES, 1))
         size = -(-n_rows // n_threads)
 
         def copy_part(start: int) -> None:

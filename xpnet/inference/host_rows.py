@@ -1,4 +1,4 @@
-"""Rows on their way from host memory or a file, and results on their way back."""
+"""Queue of rows from host memory or a file, and buffer of results on the host."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -45,7 +45,7 @@ class RowQueue:
 
 
 class ResultBuffer:
-    """An array on the host that grows with the results, from `n_expected` rows on."""
+    """Host array for results, of `n_expected` rows at first; it grows if necessary."""
 
     def __init__(self, n_expected: int) -> None:
         self._array: NDArray[Any] | None = None

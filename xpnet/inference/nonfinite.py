@@ -79,7 +79,7 @@ def mark_nonfinite(ids: Any, rows: Any, y: Any, n_classes: int) -> Any:
 
 
 def remove_marks(results: NDArray[Any], network: Network) -> NDArray[Any]:
-    """Return class ids without marks, or values unchanged; warn of nonfinite outputs."""
+    """Return class ids without marks, or values unchanged; warn about nonfinite outputs."""
     if network.output == "values":
         if (count := _count.get()) is not None:
             count.n_images += int(np.count_nonzero(~np.isfinite(results).all(axis=1)))
@@ -93,7 +93,7 @@ def remove_marks(results: NDArray[Any], network: Network) -> NDArray[Any]:
 
 
 def warn_nonfinite(n_images: int, total: int, network: Network, *, stacklevel: int = 3) -> None:
-    """Warn of images at the caller of the caller, or count them inside of `count_nonfinite`."""
+    """Warn at the location of the caller's caller, or count inside of `count_nonfinite`."""
     if (count := _count.get()) is not None:
         count.n_images += n_images
     elif n_images:
@@ -102,7 +102,7 @@ def warn_nonfinite(n_images: int, total: int, network: Network, *, stacklevel: i
 
 
 def nonfinite_text(network: Network, n_images: int, total: int, remedy: str) -> str:
-    """Return a message about nonfinite outputs; `remedy` is such as "try --precision {}"."""
+    """Return a message about nonfinite outputs; `remedy` is "try --precision {}", for example."""
     effect = "" if network.output == "values" else ", whose labels are meaningless"
     text = f"images with NaN or infinite {network.output}{effect}: {n_images:,} of {total:,}"
     dtype = next(wider_dtypes(str(network.dtype).rpartition(".")[2]), None)

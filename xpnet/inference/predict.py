@@ -163,7 +163,7 @@ def class_ids(network: Network, y: Any) -> Any:
         return y
     xp = array_namespace(y)
     if network.n_out == 1:
-        # The unit stands for class 1. Class 0 wins if both are equal.
+        # The unit represents class 1. Class 0 wins if both are equal.
         even = xp.full_like(y, 0.0 if network.output == "logits" else 0.5)
         y = xp.concat((even, y), axis=1)
     return largest(y, xp)

@@ -1,4 +1,4 @@
-"""Run a network over images in batches, in bounded memory."""
+"""Batched computation of a network over many images, in bounded memory."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +56,7 @@ def run(network: Network, images: Any, finish: Finish, options: BatchOptions) ->
 
 
 class Runner:
-    """The computation of `run`, for several arrays in turn.
+    """The computation of `run`, reusable for several arrays.
 
     If `folds`, the preprocessing is folded into the first layer, unless the network is too large.
     """
@@ -99,7 +99,7 @@ class Runner:
             return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 
     def _in_batches(self, images: Any) -> Iterator[Any]:
-        """Yield the results part by part; at least one, which may be empty."""
+        """Yield the results in one or more parts, possibly empty."""
         network, transfers, n_before = self._network, self._options.transfers, 0
         for block in self._blocks(images):
             rows = as_rows(block, network.n_in)
@@ -117,7 +117,7 @@ class Runner:
                 yield to_numpy(result) if on_host else result
 
     def _on_gpu(self, images: Any, bus: Bus) -> Iterator[Any]:
-        """Yield the results of a CuPy network part by part; at least one, which may be empty."""
+        """Yield the results of a CuPy network in one or more parts, possibly empty."""
         compute, size, n_in = self._compute, self._batch_size, self._network.n_in
         stream = partial(streamed, compute=compute, bus=bus, batch_size=size, n_in=n_in)
         if isinstance(images, np.memmap):
@@ -149,7 +149,7 @@ class Runner:
         return rows
 
     def _blocks(self, images: Any) -> Iterator[Any]:
-        """Return an iterator over blocks of images; at least one, which may be empty."""
+        """Return an iterator over one or more blocks of images, possibly empty."""
         blocks = images if is_stream(images) else iter([images])
         return chain([next(blocks, np.empty((0, self._network.n_in), np.uint8))], blocks)
 

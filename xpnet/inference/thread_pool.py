@@ -1,4 +1,4 @@
-"""A pool of threads for short tasks: starting a thread takes longer than a small network."""
+"""Thread pool for short tasks: starting a thread takes longer than a small network."""
 
 import contextvars
 import os
@@ -29,7 +29,7 @@ class _Pool:
     def submit(self, calls: list[Callable[[], None]]) -> None:
         """Queue calls, which raise no errors, for as many threads.
 
-        If the system does not start so many, only as many calls are queued as threads exist.
+        If the system starts fewer threads, fewer calls are queued: one per existing thread.
         """
         with self._lock:
             try:
@@ -94,7 +94,7 @@ class _Tasks:
 def run_tasks(function: Callable[[Any], None], arguments: Iterable[Any], n_threads: int) -> None:
     """Call ``function(argument)`` for all arguments in `n_threads` threads, until an error.
 
-    The caller is one of the threads; the others see its context variables, NumPy's `errstate`
+    The caller is one of the threads; the others use its context variables, NumPy's `errstate`
     included. Tasks may run tasks themselves: a thread only waits for tasks that have begun.
     """
     start_tasks(function, arguments, n_threads)()

@@ -27,13 +27,13 @@ BATCH_SIZES = (1, 10, 100, 1000, 10_000, 100_000)
 # Seconds of a round at each size, unless a batch takes longer: averages over clock and scheduler.
 _ROUND_SECONDS = 0.2
 # Limits of a batch. The curve is flat long before it reaches them.
-_MOST_SECONDS = 5.0
-_MOST_BYTES = 10**9
-# Rows in memory, even if no batch needs them: a round should not find its rows in the cache.
-_MOST_ROWS = BATCH_SIZES[-1]
+_MAX_SECONDS = 5.0
+_MAX_BYTES = 10**9
+# Rows in memory, even if no batch needs them: the rows of a round should not be in the cache.
+_MAX_ROWS = BATCH_SIZES[-1]
 _SCALE_ROWS = 1000
 # A step unit, or a network that magnifies errors, may turn rounding into larger differences.
-_MOST_UNEXPLAINED = 0.01
+_MAX_UNEXPLAINED = 0.01
 
 
 class DifferingResultsError(ArithmeticError):
@@ -98,10 +98,10 @@ def measure_throughput(
     sizes = [size for size in sorted(set(batch_sizes)) if size <= fitting]
     if not sizes:
         return []
-    n_rows = max(sizes[-1], min(_MOST_ROWS, fitting))
+    n_rows = max(sizes[-1], min(_MAX_ROWS, fitting))
     if n_rows > len(rows):
         rows = np.take(rows, np.arange(n_rows), axis=0, mode="wrap")
-    task, report = _Task(network, rows[:n_rows], threads), progress or (lambda _: None)
+    task, report = _Work(network, rows[:n_rows], threads), progress or (lambda _: None)
     timings = _warm_up_all(task, sizes, report)
     for _ in range(rounds):
         for timing in timings:
@@ -115,10 +115,10 @@ def rows_in_memory(network: Network, itemsize: int = 1) -> int:
     xp = array_namespace(network.layers[0].weight)
     widest = max(network.n_in, *(layer.n_out for layer in network.layers))
     n_bytes = network.n_in * itemsize + 2 * widest * (limits_of(network.dtype, xp).bits // 8)
-    return _MOST_BYTES // n_bytes
+    return _MAX_BYTES // n_bytes
 
 
-class _Task(NamedTuple):
+class _Work(NamedTuple):
     """A network, and at least as many rows as the largest batch has."""
 
     network: Network
@@ -157,14 +157,14 @@ class _Timing(NamedTuple):
         return Throughput(self.batch_size, best, median, n_rows, self.n_compared, self.n_differing)
 
 
-def _warm_up_all(task: _Task, sizes: list[int], progress: Callable[[int], None]) -> list[_Timing]:
+def _warm_up_all(task: _Work, sizes: list[int], progress: Callable[[int], None]) -> list[_Timing]:
     """Return the sizes that can be timed, after comparing their results."""
     found: list[_Timing] = []
     # The result for each row at the smallest size that computed it.
     expected = predict(task.network, task.rows[:0])
     fastest = 0.0  # rows per second
     for size in sizes:
-        if size > _MOST_SECONDS * fastest > 0.0:
+        if size > _MAX_SECONDS * fastest > 0.0:
             break
         try:
             results, seconds = _warm_up(task, size)
@@ -182,7 +182,7 @@ def _warm_up_all(task: _Task, sizes: list[int], progress: Callable[[int], None])
     return found
 
 
-def _warm_up(task: _Task, size: int) -> tuple[NDArray[Any], float]:
+def _warm_up(task: _Work, size: int) -> tuple[NDArray[Any], float]:
     """Return the results for enough rows to estimate the time of a row, and their seconds."""
     task.run(size, size)  # compilations, imports and first allocations are not timed
     n_rows = size
@@ -193,7 +193,7 @@ def _warm_up(task: _Task, size: int) -> tuple[NDArray[Any], float]:
         n_rows *= 2
 
 
-def _compare(task: _Task, size: int, expected: NDArray[Any], results: NDArray[Any]) -> int:
+def _compare(task: _Work, size: int, expected: NDArray[Any], results: NDArray[Any]) -> int:
     """Return the number of results that differ; raise an error if rounding does not explain it."""
     if np.array_equal(expected, results):
         return 0
@@ -206,7 +206,7 @@ def _compare(task: _Task, size: int, expected: NDArray[Any], results: NDArray[An
         differing = np.flatnonzero(expected != results)
         n_differing = len(differing)
         n_unexplained = _count_clear(task, differing, expected[differing], results[differing])
-    if n_unexplained > _MOST_UNEXPLAINED * len(results):
+    if n_unexplained > _MAX_UNEXPLAINED * len(results):
         msg = (
             f"batches of {size:,} give other results than smaller ones for {n_unexplained:,} of"
             f" {len(results):,} images, by more than rounding: nothing was timed"
@@ -216,7 +216,7 @@ def _compare(task: _Task, size: int, expected: NDArray[Any], results: NDArray[An
 
 
 def _count_clear(
-    task: _Task, indices: NDArray[Any], expected: NDArray[Any], results: NDArray[Any]
+    task: _Work, indices: NDArray[Any], expected: NDArray[Any], results: NDArray[Any]
 ) -> int:
     """Return the number of rows for which the outputs of the two labels are clearly different."""
     outputs = replace(task.network, output="values", classes=None)

@@ -23,30 +23,30 @@ _NO_CONTEXT = nullcontext()
 # Fewest multiplications in a tile, about 0.2 ms. Waking a thread takes a fifth of that, and with
 # shorter tiles threads wait for each other to run Python: 54,321 rows of 64-128-128-64-10 took two
 # threads 61 ms in tiles of 96 rows, and 30 ms in tiles of 300.
-_LEAST_WORK = 10**7
-_FEWEST_ROWS = 24
+_MIN_WORK = 10**7
+_MIN_ROWS = 24
 # BLAS computes 4 rows at a time. Multiples of 24 rows are whole blocks for many widths.
 _BLAS_ROWS = 4
 _BLOCK_ROWS = 24
-# The number of tiles is a power of 2 up to here, and a multiple of it above.
-_MOST_SHARERS = 16
+# The number of tiles is a power of 2 up to this number, and a multiple of it above.
+_TILE_GROUP = 16
 
 
 def tile_bounds(network: Network, n_rows: int) -> Sequence[int]:
     """Return the first row of each tile, and the number of rows."""
-    if n_rows * network.multiplications < 2 * _LEAST_WORK or n_rows < 2 * _FEWEST_ROWS:
+    if n_rows * network.multiplications < 2 * _MIN_WORK or n_rows < 2 * _MIN_ROWS:
         return (0, n_rows)
-    fewest = max(_LEAST_WORK // network.multiplications, _FEWEST_ROWS)
+    fewest = max(_MIN_WORK // network.multiplications, _MIN_ROWS)
     return even_bounds(n_rows, fewest, max(default_batch_size(network), fewest))
 
 
 def even_bounds(n_rows: int, fewest: int, most: int) -> Sequence[int]:
-    """Return the bounds of tiles of about equal size, in a number that divides among cores."""
+    """Return the bounds of tiles of about equal size, whose number divides among the cores."""
     n_tiles = 1
-    while n_tiles < _MOST_SHARERS and n_rows >= 2 * n_tiles * fewest:
+    while n_tiles < _TILE_GROUP and n_rows >= 2 * n_tiles * fewest:
         n_tiles *= 2
     while n_rows > n_tiles * most:
-        n_tiles += min(n_tiles, _MOST_SHARERS)
+        n_tiles += min(n_tiles, _TILE_GROUP)
     unit = _BLOCK_ROWS if n_rows >= 4 * n_tiles * _BLOCK_ROWS else _BLAS_ROWS
     inner = (round(i * n_rows / (n_tiles * unit)) * unit for i in range(1, n_tiles))
     return [0, *inner, n_rows]

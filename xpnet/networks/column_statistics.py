@@ -84,7 +84,7 @@ class _Columns:
             self.mean = first + total / self.n_rows
             n_wrong = int(xp.count_nonzero(~xp.isfinite(self.mean + self.spread)))
         if n_wrong:
-            msg = f"`x` must hold finite numbers of a finite sum; got others in {n_wrong} columns"
+            msg = f"`x` must hold finite numbers with a finite sum; got others in {n_wrong} columns"
             raise ValueError(msg)
 
     def _chunks(self, length: int | None = None) -> Iterator[Any]:

@@ -45,7 +45,7 @@ def network_fingerprint(network: Network) -> dict[str, str]:
     bias = network.layers[0].bias
     facts = {"number of layers": str(len(layers)), "dtype": _dtype_name(bias, to_numpy(bias))}
     # Before the SHA-256 of arrays, which all differ if a shape does.
-    facts.update((f"shape of layer {i}", _by(layer.weight.shape)) for i, layer in layers)
+    facts.update((f"shape of layer {i}", _sizes(layer.weight.shape)) for i, layer in layers)
     facts.update((f"activation of layer {i}", layer.activation_text) for i, layer in layers)
     facts |= _array_facts(network, "layers")
     facts |= preprocessing_facts(network)
@@ -82,7 +82,7 @@ def input_fingerprint(x: Any, /) -> dict[str, str]:
     host = to_numpy(x)
     return {
         "number of rows": str(host.shape[0]),
-        "shape": _by(host.shape),
+        "shape": _sizes(host.shape),
         "dtype": _dtype_name(x, host),
         "sha256": sha256_of_array(host),
     }
@@ -90,7 +90,7 @@ def input_fingerprint(x: Any, /) -> dict[str, str]:
 
 def sha256_of_array(array: Any, /) -> str:
     """Return the SHA-256 of a NumPy array's dtype, shape and little-endian, row-major values."""
-    form = f"{array.dtype.name} {_by(array.shape)}\n"
+    form = f"{array.dtype.name} {_sizes(array.shape)}\n"
     rows = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     return sha256([form.encode(), rows.reshape(-1).view("uint8").data])
 
@@ -103,7 +103,7 @@ def sha256(parts: Iterable[Any], /) -> str:
     return digest.hexdigest()
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def _sizes(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 

@@ -243,7 +243,7 @@ class Network:
         xp = array_namespace(weight)
         target = floating_dtype(dtype, xp)
         if target == xp.float64 and widest_floating(weight, xp) != target:
-            msg = f"{self.library} has no float64 here"  # on this device, or by its settings
+            msg = f"{self.library} has no float64 on this device or with its present settings"
             raise TypeError(msg)
         with current_device(weight):
             return self.map_arrays(lambda x: finite_cast(x, target, xp, "parameters"))

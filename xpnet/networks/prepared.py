@@ -61,17 +61,17 @@ def prepare(network: Network, /) -> Network:
     The results are not the same bits, but stay within the error bounds derived for the given
     network. These allow for a factor in the weights, and for means that are small against the
     deviations of the inputs: up to sqrt(n_in) / 4 of them, for at least 64 inputs. A row that
-    nearly equals the mean everywhere has next to no error in the given network; there its bound may
+    nearly equals the mean everywhere has almost no error in the given network, whose bound may then
     be exceeded, but not the bound of the prepared network.
 
     A sigmoid computed by tanh is accurate to about one unit in the last place of 1, not of its own
-    value. This matters where nearly all sigmoids of a layer are close to 0, so it is tried out: on
-    inputs between 0 and 1, on others of mean 0 and variance 1, and on 255 times both. Unless a
-    tenth of the weights after the sigmoids, by size, is in effect for each unit, they are kept. For
-    inputs far from all of these, the bound of the given network may be exceeded as well.
+    value. This matters where nearly all sigmoids of a layer are close to 0, so trial inputs are
+    computed: between 0 and 1, of mean 0 and variance 1, and 255 times both. The sigmoids are kept
+    unless a tenth of the weights after them, by size, is in effect for each unit. For inputs far
+    from all of these, the bound of the given network may be exceeded as well.
 
     A preprocessing step is kept if it would move a weight out of the range of normal numbers, and
-    where a sigmoid is kept, so that the trial gives the same result when the network is prepared
+    where a sigmoid is kept: the trial then gives the same result when the network is prepared
     again. In float16, both are kept.
 
     The prepared network casts its inputs first. Numbers beyond the range of its dtype, which the
@@ -153,7 +153,7 @@ def _are_normal(weight: Any, bias: Any, step: Step, before: Any, limits: Any) ->
     sizes = xp.abs(weight)
     if isinstance(step, Scale | Standardize):
         is_number = before != 0.0
-    else:  # a sum that cancels is zero but for its rounding
+    else:  # a sum that cancels is zero except for its rounding
         is_number = sizes > float(xp.finfo(weight.dtype).eps) * xp.max(sizes, axis=0)
     largest = float(xp.max(sizes))
     smallest = float(xp.min(xp.where(is_number, sizes, largest)))

@@ -77,7 +77,7 @@ class Standardize:
     Raises
     ------
     TypeError
-        If one is neither a number nor an array of real numbers.
+        If a value is neither a number nor an array of real numbers.
     ValueError
         If an array is not one-dimensional, a number is infinite or NaN, or a scale is zero.
 
@@ -157,7 +157,7 @@ class Standardize:
 
 Step: TypeAlias = Scale | Standardize | Whiten
 
-# Files name steps by these keys; no other code can be named.
+# Files refer to steps by these keys; other names are rejected.
 STEPS: Mapping[str, type[Step]] = MappingProxyType(
     {"scale": Scale, "standardize": Standardize, "whiten": Whiten}
 )
@@ -207,7 +207,7 @@ def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
             y = step.compute(y, xp)
         return cast(y, dtype, xp)
 
-    # Watching for overflow takes a tenth of a row's time.
+    # Detecting overflow takes a tenth of a row's time.
     if before == dtype and (not steps or is_far_below(x.dtype, dtype, xp)):
         return compute()
     is_mixed = any(isinstance(step, Whiten) for step in steps)

@@ -15,8 +15,8 @@ __all__ = ["Stage", "stage_of"]
 class Stage(NamedTuple):
     """A layer as functions.
 
-    `product` maps x to x @ weight + bias, and `activate(product, xp)` gives the layer's results. If
-    there is a `fused_bias`, `activate` adds it instead of `product`, so one kernel reads and writes
+    `product` maps x to x @ weight + bias, and `activate(product, xp)` gives the layer's results.
+    With a `fused_bias`, `activate` adds it instead of `product`, so one kernel reads and writes
     a GPU's memory once. `activation` never adds a bias.
     """
 
@@ -27,7 +27,7 @@ class Stage(NamedTuple):
 
 
 def stage_of(layer: Dense) -> Stage:
-    """Return a layer as functions, with everything looked up that they need."""
+    """Return a layer as functions that need no further look-ups."""
     weight, bias, activation = layer.weight, layer.bias, ACTIVATIONS[layer.activation]
     xp = array_namespace(weight)
     activate = activation.prepared(xp, weight.dtype, **layer.options)

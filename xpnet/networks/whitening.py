@@ -32,7 +32,7 @@ class Whiten:
     Raises
     ------
     TypeError
-        If one is not an array of real numbers, or the libraries differ.
+        If `mean` or `matrix` is not an array of real numbers, or their libraries differ.
     ValueError
         If the shapes do not fit, or the devices differ.
 
@@ -99,7 +99,7 @@ class Whiten:
         epochs, classified 95% of 10,000 others correctly without whitening; with an epsilon of 0.01
         89%, of 0.1 90.5%, of 1 93%.
 
-        The sign of a component is arbitrary. It is chosen so that all libraries agree: positive for
+        The sign of a component is arbitrary. All libraries choose the same: positive for
         the first of its numbers that are at least 0.9 times as large as the largest one. Components
         of equal variance may be rotated among themselves; ZCA does not depend on that.
 
@@ -149,7 +149,7 @@ class Whiten:
 def _signs(components: Any, xp: Any) -> Any:
     """Return 1 or -1 for each column, by which its first large number becomes positive."""
     sizes = xp.abs(components)
-    # All libraries pick the same one of two numbers that differ only by rounding.
+    # All libraries choose the same of two numbers that differ only by rounding.
     is_large = sizes >= _LARGE * xp.max(sizes, axis=0)
     n_before = xp.cumulative_sum(xp.astype(is_large, components.dtype), axis=0)
     first = xp.where(is_large & (n_before == 1.0), components, 0.0)

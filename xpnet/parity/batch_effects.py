@@ -24,7 +24,7 @@ _MAX_PLACES = 256
 class Movement:
     """Differences between several computations of one row's outputs."""
 
-    computations: int  # their number
+    computations: int  # number of computations
     results: int  # number of results that differ bitwise
     largest_difference: float  # absolute, from the first result; 0 if all are the same
     largest_ulp: float  # the same in units in the last place of the first result

@@ -87,8 +87,8 @@ class CandidateComparison:
     """Comparison of one candidate with the true values of a network, chunk by chunk.
 
     `propagation` gives the bounds of `network`, `n_rows` is the number of rows of all chunks
-    together. With `outputs_only`, only the last stage is compared. A candidate that is neither a
-    network nor a sequence of arrays raises TypeError, one that does not fit raises ValueError.
+    together. With `outputs_only`, only the last stage is compared. Raise TypeError for a
+    candidate that is neither a network nor a sequence of arrays, ValueError if it does not fit.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class CandidateComparison:
             if i - 1 in self._compared:
                 alone = no_results(name)
                 layer, given, y = self._network.layers[i - 1], results[k - 1], results[k]
-                # Otherwise, the shape is a fault of the stage already.
+                # A wrong shape is already reported as a fault of the stage.
                 if closely and (given.shape[1:], y.shape[1:]) == ((layer.n_in,), (layer.n_out,)):
                     if precision.name == "float64":
                         given, y = (x[:_ROWS_IN_EXTENDED_PRECISION] for x in (given, y))
@@ -166,7 +166,7 @@ def _check_recorded_stages(stages: Any, n_stages: int, n_rows: int) -> None:
 
 
 def _placement_fault(network: Network, y: Any) -> str:
-    """Return the wrong library, device or dtype of a network's result; empty if all are right."""
+    """Return a message about a wrong library, device or dtype of a result; empty if right."""
     found = {"library": library_of(y), "device": device_of(y), "dtype": y.dtype}
     for name, value in found.items():
         expected = getattr(network, name)

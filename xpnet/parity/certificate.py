@@ -1,4 +1,4 @@
-"""Certificates: the results of a device for one network and one input, with the circumstances."""
+"""Certificates: recorded results of a device for one network and one input."""
 
 import math
 import platform
@@ -27,7 +27,7 @@ __all__ = [
     "stage_forms",
 ]
 
-# Of all stages together; below the size at which zip files need another format.
+# Of all stages together; below the size at which zip files need zip64.
 MAX_BYTES = 1 << 30
 
 FACTS = (
@@ -51,7 +51,7 @@ class Certificate:
     network, input : mapping of str to str
         Fingerprints as in `xpnet.networks.fingerprint`.
     facts : mapping of str to str
-        The circumstances, under the names in `FACTS`. "recorded" is a date in UTC, ISO 8601.
+        Device, versions and date, by the names in `FACTS`. "recorded" is a date in UTC, ISO 8601.
     """
 
     stages: tuple[NDArray[Any], ...]
@@ -174,7 +174,7 @@ def _check_stages(network: Network, x: Any, stages: Sequence[NDArray[Any]]) -> N
     expected = stage_forms(network, x.shape[0])
     found = [(stage.dtype.name, stage.shape) for stage in stages]
     if found != expected:
-        shown = [", ".join(f"{dtype} {shape}" for dtype, shape in x) for x in (expected, found)]
-        msg = f"`stages` must be {shown[0]}; got {shown[1] or 'none'}"
+        forms = [", ".join(f"{dtype} {shape}" for dtype, shape in x) for x in (expected, found)]
+        msg = f"`stages` must be {forms[0]}; got {forms[1] or 'none'}"
         raise ValueError(msg)
     check_size(network, x.shape[0])

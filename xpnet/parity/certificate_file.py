@@ -6,7 +6,7 @@ The file is a plain npz file, which ``numpy.load`` reads too. Its members are:
     A string, JSON: ``format``, ``version``; ``facts`` (device, versions, date); ``network`` and
     ``input``, their fingerprints; ``stages``, the SHA-256 of each of the following arrays.
 ``sha256``
-    A string, the SHA-256 of that JSON. The digest thus covers every member, through the others.
+    A string, the SHA-256 of that JSON. It thus covers the other members, whose SHA-256 it contains.
 ``stage_0``, ``stage_1`` ...
     The preprocessed inputs and the outputs of each layer, one row for each row of the input.
 
@@ -70,7 +70,7 @@ def write_certificate(
     Parameters
     ----------
     path : str or os.PathLike
-        The file, npz whatever its name.
+        The file; the format is npz for any name.
     certificate : Certificate
         As returned by `certify`.
     force : bool, default False
@@ -204,7 +204,7 @@ class _CertificateFile:
     def _form_error(self, name: str, header: NpyHeader, expected: str) -> DataError:
         order = ", by columns" if header.is_fortran else ""
         found = quoted(f"{header.dtype.str} {header.shape}{order}")
-        what = f"member {name!r} has another form"
+        what = f"member {name!r} has a wrong dtype or shape"
         return DataError(what, file=self.file, found=found, expected=expected)
 
     def _parse(self, text: str) -> dict[str, Any]:
@@ -255,7 +255,7 @@ class _CertificateFile:
     def _check_names(self, expected: Iterable[str], names: Iterable[str], what: str) -> None:
         missing, extra = sorted(set(expected) - set(names)), sorted(set(names) - set(expected))
         parts = [f"without {', '.join(missing)}"] * bool(missing)
-        parts += [f"with {', '.join(extra)} besides"] * bool(extra)
+        parts += [f"with additional {', '.join(extra)}"] * bool(extra)
         if parts:
             raise DataError(what, file=self.file, found=" and ".join(parts))
 

@@ -1,4 +1,4 @@
-"""Outputs of a file's network by the runtime that the file was made for."""
+"""Outputs of a model file by its original runtime."""
 
 import math
 from contextlib import suppress
@@ -40,8 +40,8 @@ def outputs_by_original_runtime(
     """Return the name of a runtime, and the outputs of shape (n, n_out) that it gives.
 
     The name is "onnxruntime" for ONNX, or "torch" for other files, with its version, if it is
-    installed and can run the network; otherwise "float64", computed by xpnet. `contents` is what
-    xpnet read from the file, `x` of shape (n, n_in) are inputs of the file's network, in its own
+    installed and can run the network; otherwise "float64", computed by xpnet. `contents` is the
+    model file as read by xpnet, `x` of shape (n, n_in) are inputs of the file's network, in its own
     range. They are cast to its dtype as by `forward`; for ONNX, which accepts no other dtype,
     before the preprocessing.
     """

@@ -37,7 +37,7 @@ class Report:
     dtype : str
         The precision that the bounds hold for.
     confidence : float
-        Probability that no correct result misses its bound; 1.0 in the worst-case mode.
+        Probability that no correct result exceeds its bound; 1.0 in the worst-case mode.
     n_could_differ : int or None
         Number of rows for which two correct computations may predict different classes, because
         the bounds of the two largest outputs overlap. None for a regression.

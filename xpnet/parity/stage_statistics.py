@@ -49,7 +49,7 @@ class StageAgreement:
         A wrong library, device, dtype or shape of the results; empty if all are right.
     alone : StageAgreement or None
         The layer by itself, on some of the rows, judged from the inputs that the candidate gave
-        it, so that the bounds do not grow from layer to layer. None for the preprocessing.
+        it: its bounds do not grow from layer to layer. None for the preprocessing.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Agreement:
 
     @property
     def is_judged(self) -> bool:
-        """True if some outputs have a bound, and all outputs of predictions that differ."""
+        """True if some outputs have a bound, and so do all outputs of predictions that differ."""
         return self.stages[-1].is_judged and not self.n_unjudged
 
 
@@ -187,7 +187,7 @@ def compare_predictions(
     compared = tuple(stages)
     is_unbounded = np.isinf(bound).any(axis=1)
     if network.output == "values" or outputs.shape != values.shape:
-        # A value is its own prediction, and differs in its last digits at least.
+        # A regression has no classes, and its values differ at least in the last digits.
         n_differ = None if network.output == "values" else 0
         n_unjudged = int(np.count_nonzero(is_unbounded))
         return np.zeros(len(values)), Agreement(compared, n_differ, n_unjudged)
@@ -198,7 +198,7 @@ def compare_predictions(
 
 
 def merge_stages(a: StageAgreement, b: StageAgreement) -> StageAgreement:
-    """Return the agreement of the rows of both; after a fault in a, rows of b are not added."""
+    """Return the agreement of two sets of rows; after a fault in a, rows of b are ignored."""
     alone = None
     if a.alone is not None and b.alone is not None:
         alone = merge_stages(a.alone, b.alone)
@@ -221,7 +221,7 @@ def merge_stages(a: StageAgreement, b: StageAgreement) -> StageAgreement:
 
 
 def merge_agreements(a: Agreement, b: Agreement) -> Agreement:
-    """Return the agreement of the rows of both."""
+    """Return the agreement of two sets of rows."""
     stages = tuple(map(merge_stages, a.stages, b.stages))
     n_differ = None if a.n_differ is None else a.n_differ + (b.n_differ or 0)
     return Agreement(stages, n_differ, a.n_unjudged + b.n_unjudged)

@@ -1,4 +1,4 @@
-"""Verification that several runtimes give a network's outputs."""
+"""Verification of a network's outputs by several runtimes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ def verify(
             for i, (name, y) in enumerate(results.items()):
                 outputs = _by_stage(network, y[start : start + len(chunk)].astype(np.float64))
                 parts[name].append(_agreement(propagation, outputs, expected, bounds, start))
-                if i == 0:  # the reference of the others, which errs as they do
+                if i == 0:  # the reference of the others, with errors of the same size
                     expected = outputs
                     bounds = {stage: 2.0 * bound for stage, bound in bounds.items()}
     first = next(iter(results), "")

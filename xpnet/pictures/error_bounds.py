@@ -11,7 +11,7 @@ __all__ = ["draw_agreement"]
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 _COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:cyan")
 _EXCEEDED = "tab:red"
-_LONGEST_NAME = 32
+_MAX_NAME_LENGTH = 32
 # Width of the points of one stage, where the distance of two stages is 1.
 _SPREAD = 0.5
 
@@ -34,7 +34,7 @@ def draw_agreement(
     negative.
     """
     _validate(stages, shares)
-    names = [shorten_name(name, _LONGEST_NAME) for name in stages]
+    names = [shorten_name(name, _MAX_NAME_LENGTH) for name in stages]
     # Inches: enough for every point, up to a page that can be unfolded.
     width = min(max(7.2, 1.8 + max(0.4, 0.11 * len(shares)) * len(names)), 40.0)
     figure = new_figure(width, 5.2, layout="constrained")
@@ -48,7 +48,7 @@ def draw_agreement(
         }
         shift = _SPREAD * ((i + 0.5) / len(shares) - 0.5)
         places = [stage + shift for stage in range(len(names))]
-        label = shorten_name(name, _LONGEST_NAME)
+        label = shorten_name(name, _MAX_NAME_LENGTH)
         _draw_computation(axes, places, column, rows, label=label, style=style)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_xticks(range(len(names)), names, parse_math=False)

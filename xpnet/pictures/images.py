@@ -17,12 +17,12 @@ MOST_IMAGES = 2500
 _SIDE, _GAP, _LINE = 1.0, 0.15, 0.17
 
 _FONT_POINTS = 8
-_LONGEST_NAME = 24
-_LONGEST_LINE = 16
+_MAX_NAME_LENGTH = 24
+_MAX_LINE_LENGTH = 16
 
 
 def as_images(images: NDArray[Any], /) -> NDArray[Any]:
-    """Return images of shape (n, height, width); raise ValueError if rows of pixels are no squares.
+    """Return images of shape (n, height, width); raise ValueError if pixels do not form a square.
 
     Images of one channel may have the shape (n, 1, height, width) or (n, height, width, 1).
     """
@@ -84,10 +84,10 @@ def draw_images(
 
 def _title(label: str, prediction: str) -> tuple[str, str]:
     """Return the title of an image, and its color."""
-    label, prediction = (shorten_name(name, _LONGEST_NAME) for name in (label, prediction))
+    label, prediction = (shorten_name(name, _MAX_NAME_LENGTH) for name in (label, prediction))
     if not label or not prediction or label == prediction:
         return label or prediction, "black"
-    space = " " if len(f"{label}, predicted {prediction}") <= _LONGEST_LINE else "\n"
+    space = " " if len(f"{label}, predicted {prediction}") <= _MAX_LINE_LENGTH else "\n"
     return f"{label},{space}predicted {prediction}", "tab:red"
 
 

@@ -1,4 +1,4 @@
-"""Names of the backends, their availability, and the selection that tests run on."""
+"""Names, availability and selection of the backends that tests run on."""
 
 import functools
 import importlib
@@ -24,8 +24,8 @@ __all__ = [
     "use_backends",
 ]
 
-# Every backend, in the order in which tests run: a library, and after a colon what distinguishes
-# the backend from the library's default.
+# Every backend, in the order in which tests run: a library and, unless it is the library's default
+# backend, its device or settings after a colon.
 NAMES: Final = (
     "numpy",
     "array-api-strict",
@@ -38,7 +38,7 @@ NAMES: Final = (
     "jax",
     "cupy",
 )
-# The backend that rejects everything that lazy libraries cannot do.
+# The backend that rejects all operations that lazy libraries do not support.
 STRICTEST: Final = "array-api-strict:strictest"
 # The module of a library, if its name differs from the library's.
 _MODULES: Final = {"array-api-strict": "array_api_strict", "dask": "dask.array", "jax": "jax.numpy"}

@@ -78,7 +78,7 @@ def _without_values(backend: Backend) -> AbstractContextManager[Any]:
 def _call_jitted(function: Callable[..., Any], arguments: list[Any]) -> Any:
     """Return what a function returns under ``jax.jit``, which traces its array arguments.
 
-    Numbers are passed and returned as they are.
+    Numbers are passed and returned unchanged.
     """
     jax = importlib.import_module("jax")
     numbers: list[Any] = []

@@ -54,9 +54,9 @@ def assert_parity(
     operations : int, optional
         Number n of operations per number of the result. The bound is
         ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype and ``scale``
-        is the largest finite magnitude among the result and the floating-point arrays (all arrays
-        if none is). This bound is also the default, with n the length of the longest axis of
-        arguments and result.
+        is the largest finite magnitude among the result and the floating-point arrays (or all
+        arrays, if all are integers). This bound is also the default, with n the length of the
+        longest axis of arguments and result.
     dtype : str or dtype, optional
         dtype of floating-point results. The default is the widest dtype of the floating-point
         arguments, or the library's default dtype if there are none.
@@ -92,11 +92,11 @@ def assert_parity(
     Notes
     -----
     The smallest normal number is added to every bound: results below it may be zero. NaN must be
-    where NaN is. A result may be infinite where the reference is, or is beyond the largest number
-    of the dtype. Integers and booleans must equal those of NumPy with the same dtypes, and have
-    NumPy's dtype or the library's default integer dtype. Arguments must not change. In float64
-    the reference is NumPy's result, so a bound in ULP must include NumPy's own error. Output,
-    warnings, strides, gradients and side effects are not compared.
+    in the same places. A result may be infinite where the reference is, or exceeds the largest
+    number of the dtype. Integers and booleans must equal those of NumPy with the same dtypes,
+    and have NumPy's dtype or the library's default integer dtype. Arguments must not change. In
+    float64 the reference is NumPy's result, so a bound in ULP must include NumPy's own error.
+    Output, warnings, strides, gradients and side effects are not compared.
 
     The default bound is a rule of thumb: n rounding errors add up to about the square root of n
     of them (Higham and Mary), 8 leaves room for chance, and ``scale`` represents the numbers that
@@ -159,7 +159,7 @@ def _open_backends(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> l
             opened.append(backend)
     if names != ("numpy",) and all(backend.library == "numpy" for backend in opened):
         found = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        msg = f"assert_parity must have another library to compare NumPy with; got none ({found})"
+        msg = f"assert_parity must have a library besides NumPy to compare with; got none ({found})"
         raise RuntimeError(msg)
     return opened
 

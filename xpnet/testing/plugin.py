@@ -31,7 +31,7 @@ _GPU_BACKENDS = {"cupy", "torch:cuda"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options."""
+    """Add the command-line options."""
     group = parser.getgroup("xp", "array libraries and devices (xpnet.testing.plugin)")
     group.addoption(
         "--xp-backends",
@@ -129,7 +129,7 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
     name = getattr(request, "param", None)
     if name not in NAMES:
-        pytest.fail(_misuse(request, name))
+        pytest.fail(_usage_error(request, name))
     is_selected = name in selected_backends()
     reason = unavailable_reason(name) if is_selected else "--xp-backends leaves it out"
     if reason is not None:
@@ -139,7 +139,7 @@ def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         yield backend
 
 
-def _misuse(request: pytest.FixtureRequest, name: object) -> str:
+def _usage_error(request: pytest.FixtureRequest, name: object) -> str:
     """Return the reason why a test cannot use the fixture."""
     if name is not None:
         return f"xp_backend must be one of {', '.join(NAMES)}; got {name}"

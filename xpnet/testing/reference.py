@@ -14,7 +14,7 @@ from xpnet.testing.tolerance import AllowedError, Tolerance
 __all__ = ["ExpectedResult", "Reference", "as_results", "host_value", "one_line"]
 
 _NUMBERS = bool | int | float
-# Messages of errors are cut here.
+# Maximum length of the message of an error.
 _MAX_CHARACTERS = 240
 
 

@@ -97,8 +97,8 @@ def describe_deviation(
 ) -> str | None:
     """Return a message about the largest deviation of a result; None if all values are allowed.
 
-    NaN must be where NaN is. A result may be infinite where the exact one is, or is beyond the
-    largest number of the dtype.
+    NaN must be in the same places. A result may be infinite where the exact one is, or exceeds
+    the largest number of the dtype.
     """
     actual, exact = np.asarray(actual, np.float64), np.asarray(exact, np.float64)
     with np.errstate(all="ignore"):

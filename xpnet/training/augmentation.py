@@ -43,7 +43,7 @@ class Augmentation:
         """Return augmented copies of `rows`, of shape (n, height * width).
 
         Parts are computed in parallel by as many threads as BLAS has. Each part has its own
-        random generator, so that the result does not depend on the number of threads.
+        random generator, so the result does not depend on the number of threads.
         """
         keep_freed_memory()
         waves, made = Waves(self.shape), np.empty_like(rows)

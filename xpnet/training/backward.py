@@ -110,7 +110,7 @@ class Objective:
         return xp.sum(losses) / outputs.shape[0], slope / outputs.shape[0]
 
     def row_losses(self, outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
-        """Return the loss of each row, of shape (n, 1), and its derivative by the outputs."""
+        """Return the losses of the rows, of shape (n, 1), and their derivative by the outputs."""
         loss, dtype = LOSSES[str(self.loss)], outputs.dtype
         if limits_of(dtype, xp).bits >= 32:
             return loss(outputs, targets, xp)

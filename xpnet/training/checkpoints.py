@@ -1,4 +1,4 @@
-"""Checkpoints of a training run, from which it continues to the same bits."""
+"""Checkpoints of training runs: a resumed run reaches the same bits."""
 
 import json
 import os
@@ -102,7 +102,7 @@ class CheckpointFile:
         self._written, self._n_epochs = perf_counter(), len(checkpoint.history)
 
     def read(self) -> Checkpoint | None:
-        """Return the checkpoint, or None without a file.
+        """Return the checkpoint, or None if the file does not exist.
 
         Raise WeightsError if the file is damaged, not a checkpoint, or one of another training run
         or version.
@@ -168,12 +168,12 @@ def fingerprint(
             host = np.ascontiguousarray(to_numpy(x))
             yield f"{host.dtype.str} {host.shape}".encode()
             yield host.data
-        yield repr(sorted((name, _as_text(x)) for name, x in options.items())).encode()
+        yield repr(sorted((name, _as_string(x)) for name, x in options.items())).encode()
 
     return sha256(parts())
 
 
-def _as_text(option: Any) -> str:
+def _as_string(option: Any) -> str:
     """Return an option as a string that is the same in another process."""
     if f"at {id(option):#x}" in repr(option):  # Python's default, which holds the memory address
         return f"{type(option).__qualname__} {sorted(vars(option).items())}"

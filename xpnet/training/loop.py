@@ -44,8 +44,8 @@ class TrainingOptions:
 class Loop:
     """Training loop over epochs, of ``n_steps`` batches in all.
 
-    `kept` holds the indices of the training examples. `held_out` may be empty; else it decides
-    which epoch is the best. `transfers` counts the copies, for the result.
+    `kept` holds the indices of the training examples. Unless `held_out` is empty, it
+    determines the best epoch. `transfers` counts the copies, for the result.
     """
 
     def __init__(
@@ -135,8 +135,8 @@ class Loop:
     def end_epoch(self, loss: float, rate: float) -> None:
         """Evaluate the network, and add the epoch to the history.
 
-        Raise RunawayError if the loss or a parameter is NaN or infinite, ValueError if the reason
-        is NaN or infinity among the training images.
+        Raise RunawayError if the loss or a parameter is NaN or infinite, ValueError if the
+        training images contain NaN or infinity.
         """
         trainer, number = self._trainer, len(self.history) + 1
         if not (isfinite(loss) and all_finite(trainer.parameters)):

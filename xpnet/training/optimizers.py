@@ -188,9 +188,9 @@ def _with_decay(x: Any, parameters: Any, decay: float, decayed: Any) -> Any:
 
 
 def _check_options(optimizer: Optimizer, rules: Mapping[str, tuple[bool, str]]) -> None:
-    """Raise ValueError if an option breaks its rule; convert the options to Python floats.
+    """Raise ValueError if an option is invalid; convert the options to Python floats.
 
-    A Python float, other than a NumPy scalar, never changes the dtype of an array operand.
+    A Python float, unlike a NumPy scalar, never changes the dtype of an array operand.
     """
     for name, (is_valid, rule) in rules.items():
         value = getattr(optimizer, name)

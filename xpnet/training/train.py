@@ -76,7 +76,7 @@ def train(
         ``schedule(n_done, n_steps)`` that returns the factor of the learning rate for a step.
     validation : float or (images, labels), default 0
         Share of the examples to hold out, from 0 to below 1, or separate held-out examples. The
-        result is the network of the epoch that does best on them.
+        result is the network of the epoch with the best score on them.
     patience : int, optional
         Stop after this number of epochs without improvement; by default, run all epochs.
     augment : int, default 0
@@ -85,7 +85,7 @@ def train(
         Rotate, stretch and bend each image in each epoch by about this number of pixels.
     seed : int, default 0
         Random seed of the held-out images, the order of the others, and their augmentation. All
-        are drawn on the host, so that they are the same on every device.
+        are drawn on the host and the same on every device.
     checkpoint : str or os.PathLike, optional
         File for the state of the training run, written at most once a second and at the end. After
         an interrupt it holds the last complete epoch. It is locked against other training runs,

@@ -87,7 +87,7 @@ class Trainer:
             self.is_weight = weight_mask(network, self.parameters, self._xp)
 
     def step(self, batch: Batch, rate: float, *, decay: float = 1.0) -> Any:
-        """Update the parameters by the gradient of a batch; return its mean loss before.
+        """Update the parameters by the gradient of a batch; return its mean loss before the update.
 
         The loss stays on the device: reading it here would wait for each batch. `rate` is the
         learning rate, `decay` a factor of the optimizer's weight decay.

@@ -1,4 +1,4 @@
-"""Each cause with a fake CuPy and, if CuPy is installed, the real one on a fake driver."""
+"""Diagnosis of each cause, with a fake CuPy and, if installed, the real one on a fake driver."""
 
 import importlib.metadata
 import os

@@ -17,7 +17,7 @@ OUTSIDE = "weights in a file that is not in the model's own folder, found "
 
 @pytest.fixture
 def folder(tmp_path):
-    """The model's own folder, in one that holds a file of the right size, too."""
+    """Return the model's folder; its parent also holds a file of the right size."""
     folder = tmp_path / "own"
     folder.mkdir()
     (tmp_path / "secret.bin").write_bytes(bytes(100))

@@ -13,7 +13,7 @@ def whole(*numbers):
     return np.asarray(numbers, np.int64)
 
 
-# Nodes, what else makes the model, and the network that it is.
+# Nodes, other arguments of the model, and the expected network.
 GRAPHS = {
     "Gemm": ([FIRST, LAST], {}, PLAIN),
     "Gemm with weights of torch": (

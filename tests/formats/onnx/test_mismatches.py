@@ -90,7 +90,7 @@ GRAPHS = {
     "no layers at all": (
         [("Sub", "x mean", "y")],
         {},
-        "ONNX must have fully connected layers; its output 'y' has none",
+        "ONNX must have fully connected layers; got none before output 'y'",
     ),
     "no input": ([("Identity", "W", "y")], {}, "ONNX must have one input; got none"),
     "a value from nowhere": (
@@ -126,7 +126,7 @@ GRAPHS = {
     "an output beside it that is no network": (
         [FIRST, LAST, ("Sin", "h", "s")],
         {"outputs": "y s"},
-        "ONNX operator Sin ('s'): no part",
+        "ONNX operator Sin ('s'): not part",
     ),
     "no output": ([FIRST], {"outputs": ""}, "ONNX must have one input; got none"),
 }

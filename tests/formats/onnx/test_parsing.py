@@ -1,4 +1,4 @@
-"""Fields of a model are counted before it is parsed."""
+"""Count of a model's fields before it is parsed."""
 
 import time
 import tracemalloc
@@ -75,5 +75,5 @@ def test_many_small_parts_are_refused_at_once(tmp_path: Path, name: str) -> None
     "content", [b"\xff" * 20, b"\x3b", b"\x3a\x05ab", b"\x08", b"\x80"], ids=bytes.hex
 )
 def test_what_is_no_message(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"wire type|exceeds its message|without an end"):
+    with pytest.raises(ValueError, match=r"wire type|exceeds its message|unterminated"):
         count_fields(content, 100)

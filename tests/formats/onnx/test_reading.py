@@ -68,7 +68,7 @@ def test_a_limit(opened, refusal):
 
 @pytest.fixture
 def tensor_of(model_of):
-    """Return a good model, and its first weight to be changed."""
+    """Return a valid model and its first weight, to be changed."""
     model = model_of([FIRST, LAST])
     return model, next(x for x in model.graph.initializer if x.name == "W")
 
@@ -214,7 +214,7 @@ def test_metadata_that_is_there_twice(refusal):
 
 @pytest.fixture
 def notes(tmp_path):
-    """Return what is noted of a model."""
+    """Return the notes on a model."""
 
     def go(model):
         path = tmp_path / "model.onnx"
@@ -239,7 +239,7 @@ def test_a_note_of_labels_that_are_left_out(notes, model_of):
     nodes = [FIRST, ("TopK", "h one", "- label")]
     model = model_of(nodes, outputs="h label", constants={"one": np.asarray([1])})
     model.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
-    text = "the output 'label' is omitted: labels, not the values behind them"
+    text = "the output 'label' is omitted: it holds labels, not values"
     assert notes(model) == (text,)
 
 

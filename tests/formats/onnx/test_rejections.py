@@ -22,7 +22,7 @@ def whole(*numbers):
 
 
 def after(operator, *node):
-    """Return a graph of a layer and another operation, and who is to be named."""
+    """Return a graph of a layer and another operation, and the name that the error contains."""
     return [FIRST, (operator, *node)]
 
 
@@ -30,12 +30,12 @@ GRAPHS = {
     "a convolution": (
         [("Conv", "x k", "y")],
         {"shape": ("N", 1, 3, 3), "constants": {"k": float32(1, 1, 1, 1)}},
-        "ONNX operator Conv ('y'): no part of a network of fully connected layers",
+        "ONNX operator Conv ('y'): not part of a network of fully connected layers",
     ),
     "an operator of a foreign domain": (
         [("Gemm", "x W b", "y", {}, "com.example")],
         {},
-        "ONNX operator com.example:Gemm ('y'): no part",
+        "ONNX operator com.example:Gemm ('y'): not part",
     ),
     "a layer of two inputs": (
         [FIRST, ("Transpose", "x", "t"), ("MatMul", "t h", "y")],
@@ -60,9 +60,9 @@ GRAPHS = {
     "a bias behind an activation": (
         [FIRST, ("Relu", "h", "r"), ("Add", "r b", "y")],
         {},
-        "Add ('y'): behind a layer, only its bias may be added",
+        "Add ('y'): after a layer, only its bias may be added",
     ),
-    "a product behind a layer": (after("Mul", "h b", "y"), {}, "only its bias may be added"),
+    "a product after a layer": (after("Mul", "h b", "y"), {}, "only its bias may be added"),
     "a difference from a bias": (after("Sub", "b h", "y"), {}, "only its bias may be added"),
     "silu in pieces that do not belong": (
         [FIRST, ("Sigmoid", "h", "s"), ("Gemm", "x W b", "g"), ("Mul", "g s", "y")],
@@ -72,7 +72,7 @@ GRAPHS = {
     "an activation in pieces, as older versions have gelu": (
         [FIRST, ("Mul", "h half", "d"), ("Erf", "d", "y")],
         {},
-        "Mul ('d'): behind a layer, only its bias may be added",
+        "Mul ('d'): after a layer, only its bias may be added",
     ),
     "silu in another shape": (
         [
@@ -181,17 +181,17 @@ GRAPHS = {
     "weights of another dtype": (
         [("Gemm", "x v b", "y")],
         {"constants": {"v": np.ones((3, 4), "f8")}},
-        "Gemm ('y'): its weight is of float64, its input of float32",
+        "Gemm ('y'): its weight and input must have one float dtype; got float64, float32",
     ),
     "a bias of another dtype": (
         [("Gemm", "x W d", "y")],
         {"constants": {"d": np.ones(4, "f8")}},
-        "Gemm ('y'): its constant is of float64, its weight of float32",
+        "Gemm ('y'): its bias must have the dtype float32; got float64",
     ),
     "preprocessing in whole numbers": (
         [("Sub", "x i", "s"), ("Cast", "s", "f", {"to": 1}), ("Gemm", "f W b", "y")],
         {"input_dtype": "uint8", "constants": {"i": np.ones(3, "u1")}},
-        "Sub ('s'): its constant is of uint8, its input of uint8",
+        "Sub ('s'): its constant and input must have one float dtype; got uint8, uint8",
     ),
     "preprocessing that rounds to half": (
         [("Sub", "x mean", "s"), ("Cast", "s", "h", {"to": 10}), ("Gemm", "h v", "y")],
@@ -281,12 +281,12 @@ GRAPHS = {
     "a hard sigmoid of other numbers": (
         after("HardSigmoid", "h", "y", {"alpha": 0.3}),
         {},
-        "HardSigmoid ('y'): xpnet has no such activation with alpha=0.3",
+        "HardSigmoid ('y'): xpnet does not support it with alpha=0.3",
     ),
     "a hard sigmoid of NaN": (
         after("HardSigmoid", "h", "y", {"alpha": float("nan")}),
         {},
-        "HardSigmoid ('y'): xpnet has no such activation with alpha=nan",
+        "HardSigmoid ('y'): xpnet does not support it with alpha=nan",
     ),
     "a hard sigmoid of text": (
         after("HardSigmoid", "h", "y", {"alpha": "text"}),
@@ -335,7 +335,7 @@ def test_graphs_within_graphs(refusal, model_of, operator):
         model.graph.node[1].attribute.append(onnx.helper.make_attribute(name, inner))
     assert re.search(rf"operator (Cast|{operator}) \('(yes|y)'\)", refusal(model))
     model.graph.node[1].input[0] = "x"
-    assert f"ONNX operator {operator} ('y'): no part of a network" in refusal(model)
+    assert f"ONNX operator {operator} ('y'): not part of a network" in refusal(model)
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_graphs_within_graphs(refusal, model_of, operator):
     [
         ("", "ONNX must not redefine its own operators; got 'Relu'"),
         ("ai.onnx", "ONNX must not redefine its own operators; got 'Relu'"),
-        ("com.example", "ONNX operator com.example:Relu ('y'): no part of a network"),
+        ("com.example", "ONNX operator com.example:Relu ('y'): not part of a network"),
     ],
 )
 def test_functions_of_the_file(refusal, model_of, domain, text):

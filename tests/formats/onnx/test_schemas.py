@@ -125,7 +125,7 @@ GRAPHS = {
     "a foreign operator that nothing uses": (
         [FIRST, LAST, ("Gemm", "x", "z", {}, "com.example")],
         {},
-        "com.example:Gemm ('z'): no part of a network of fully connected layers",
+        "com.example:Gemm ('z'): not part of a network of fully connected layers",
     ),
     "an attribute of a node that nothing uses": (
         [FIRST, LAST, ("Relu", "x", "z", {"slope": 0.5})],
@@ -246,7 +246,7 @@ GRAPHS = {
 }
 
 
-# The runtime settles what these leave open in one way, the specification in none.
+# The specification leaves these cases open; the runtime decides them in one way.
 OPEN = {"no axes", "a constant of two values"}
 
 
@@ -345,7 +345,7 @@ CONSTANTS = {
 
 @pytest.fixture(scope="module")
 def versions():
-    """Return the versions of operators that both ONNX Runtime and the package onnx know."""
+    """Return the versions of operators that both ONNX Runtime and the package onnx support."""
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
     def loads(version):
@@ -376,7 +376,7 @@ def test_every_version_as_the_runtime_has_it(tmp_path, model_of, run, versions, 
         except WeightsError:
             answers.add("refused")
             continue
-        found = run(model, x)[0]  # which raises where xpnet reads what the runtime does not
+        found = run(model, x)[0]  # which raises if xpnet reads a model that the runtime rejects
         expected = network(x)
         if kind == onnx.TensorProto.INT64:
             expected = expected.argmax(axis=1)[:, None]

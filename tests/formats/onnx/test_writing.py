@@ -24,7 +24,7 @@ def make(activation="relu", options=None, dtype="float32", **meaning):
 
 
 def parts(network, **options):
-    """Return the operators, the version of them, and the dtype of the input."""
+    """Return the operators, their version, and the dtype of the input."""
     model = onnx.ModelProto.FromString(serialize(network, **options))
     (given,) = model.graph.input
     dtype = onnx.helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type)

@@ -1,4 +1,4 @@
-"""Fit the polynomials of xpnet/functions/dtype_constants.py with mpmath, and print them.
+"""Program that fits the polynomials of xpnet/functions/dtype_constants.py with mpmath.
 
 Each polynomial interpolates its function at Chebyshev points, which is within a small factor of the
 best polynomial of that degree. The degree is the lowest with an error below the rounding errors.

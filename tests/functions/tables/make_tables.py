@@ -1,4 +1,4 @@
-"""Write the tables of true values that `tests/functions/test_tables.py` reads.
+"""Program that writes the tables of true values for `tests/functions/test_tables.py`.
 
     python tests/functions/tables/make_tables.py [NAME ...]
 

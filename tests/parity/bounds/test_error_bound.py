@@ -1,4 +1,4 @@
-"""error_bound: no correct computation exceeds it, and no bound where none can be given."""
+"""error_bound: kept by every correct computation, and infinite where no bound exists."""
 
 import math
 from dataclasses import replace
@@ -206,7 +206,7 @@ def test_small_networks_are_in_bound(worst_case, data):
 
 @MODES
 def test_errors_propagate_through_all_layers(worst_case):
-    # The first layer's terms cancel: its errors are large beside what the later ones add.
+    # The first layer's terms cancel: its errors are far larger than those of later layers.
     rng = np.random.default_rng(0)
     half = rng.normal(size=(500, 4)).astype(F32)
     first = xpnet.Dense(np.concatenate([half, -half]), np.full(4, 1e-3, F32), "identity")
@@ -266,7 +266,7 @@ def test_the_bound_is_tight():
 
 
 def test_sequential_sums_of_equal_terms_need_the_worst_case():
-    # Each addition errs in the same direction: what the probabilistic model excludes.
+    # All additions err in the same direction, contrary to the probabilistic model.
     n = 20_000
     network, x = of_one_layer(np.ones((n, 1)), [0.0]), np.full((1, n), 0.1, F32)
     results = [x, np.cumsum(x, axis=1, dtype=F32)[:, -1:]]

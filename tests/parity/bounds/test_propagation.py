@@ -62,7 +62,7 @@ def test_roundings_spread_by_the_square_root_of_their_number(n, factor):
 def test_roundings_at_worst_add_up(n):
     worst = float(FORMATS["float32"].worst(n))
     if n < 2**24:
-        # (1 + u)^n - 1 is what n roundings can do.
+        # (1 + u)^n - 1 bounds the relative error of n roundings.
         assert math.expm1(n * math.log1p(2.0**-24)) <= worst * (1.0 + 1e-12)
     else:
         assert worst == math.inf

@@ -2,10 +2,10 @@
 
 Reading: `parsing` reads the file with bounded memory, `schemas` validates its nodes, and `graph`
 follows the input through the operators of `operator_table` (`arithmetic`, `activations`,
-`shape_operators`), with the values of `values` and the constants of `tensors`. `reading` makes a
-network of the result, and rejects every graph that is not exactly such a network.
+`shape_operators`), with the values of `values` and the constants of `tensors`. `reading` builds a
+network from the result, and rejects every graph that is not exactly such a network.
 
-Writing: `writing` makes a graph of a network, with the activations of `activations`.
+Writing: `writing` builds a graph from a network, with the activations of `activations`.
 """
 
 from xpnet.formats.onnx.parsing import read_headers

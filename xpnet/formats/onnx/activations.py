@@ -1,4 +1,4 @@
-"""Activations as operators of ONNX: the table for reading and writing, and the reading."""
+"""Activations as ONNX operators: a table for reading and writing, and their reading."""
 
 import math
 from collections.abc import Mapping
@@ -104,13 +104,13 @@ def activation(node: Node) -> GraphRows:
                 found = with_activation(node, rows, name, options)
                 return replace(found, gate=rows if name in GATES else None)
     given = ", ".join(f"{name}={value}" for name, value in attributes.items()) or "its defaults"
-    return node.reject(f"xpnet has no such activation with {given}")
+    return node.reject(f"xpnet does not support it with {given}")
 
 
 def _read_options(
     operator: ActivationOperator, attributes: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Return the options of an activation; None if the attributes are those of another."""
+    """Return the options of an activation; None if the attributes do not match it."""
     values = {**operator.defaults, **attributes}
     if set(values) - set(operator.options) - set(operator.fixed):
         return None

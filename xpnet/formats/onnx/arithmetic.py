@@ -1,6 +1,6 @@
 """Operators of layers and preprocessing: MatMul, Gemm, Add, Sub, Mul, Div, Neg and Scaler.
 
-Products with a matrix are layers, sums behind them biases; arithmetic before the first layer is
+Products with a matrix are layers, sums after them are biases; arithmetic before the first layer is
 preprocessing.
 """
 
@@ -27,7 +27,7 @@ from xpnet.networks.preprocessing import Scale, Standardize, Step, Whiten
 __all__ = ["UFUNCS", "WHITENING", "arithmetic", "gemm", "matmul", "negative", "scaler"]
 
 UFUNCS = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide"}
-# Prefix of the names of those MatMul nodes that xpnet writes for a step of preprocessing.
+# Prefix of the names of MatMul nodes that xpnet writes for a preprocessing step.
 WHITENING = "xpnet_whiten"
 
 
@@ -57,7 +57,7 @@ def matmul(node: Node) -> GraphRows:
 def _check_dtype(node: Node, rows: GraphRows, kind: str, x: NDArray[Any]) -> None:
     """Raise unless rows are floating-point numbers of the dtype of a weight or constant."""
     if rows.dtype.kind != "f" or x.dtype != rows.dtype:
-        node.reject(f"its {kind} is of {x.dtype}, its input of {rows.dtype}")
+        node.reject(f"its {kind} and input must have one float dtype; got {x.dtype}, {rows.dtype}")
 
 
 def _add_layer(
@@ -124,7 +124,7 @@ def _add_bias(node: Node, rows: GraphRows, bias: NDArray[Any]) -> GraphRows:
     last = rows.layers[-1]
     values, shape = broadcast_to_row(node, rows, bias)
     if bias.dtype != last.weight.dtype:
-        node.reject(f"its constant is of {bias.dtype}, its weight of {last.weight.dtype}")
+        node.reject(f"its bias must have the dtype {last.weight.dtype}; got {bias.dtype}")
     with np.errstate(all="ignore"):
         total = values if last.bias is None else last.bias + values
     return rows.with_layers(node, shape or (), *rows.layers[:-1], replace(last, bias=total))
@@ -143,7 +143,7 @@ def arithmetic(node: Node) -> Value:
         return _add_steps(node, rows, constant, comes_first=comes_first)
     is_sum = node.operator == "Add" or (node.operator == "Sub" and comes_first)
     if not rows.layers[-1].is_open or not is_sum:
-        node.reject("behind a layer, only its bias may be added")
+        node.reject("after a layer, only its bias may be added")
     return _add_bias(node, rows, -constant if node.operator == "Sub" else constant)
 
 

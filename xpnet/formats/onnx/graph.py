@@ -1,6 +1,6 @@
 """Symbolic execution of an ONNX graph on one row of inputs.
 
-Each operator maps values to a value (`xpnet.formats.onnx.values`); the first operator that is no
+Each operator maps values to a value (`xpnet.formats.onnx.values`); the first operator that is not
 part of a network of fully connected layers is rejected by name.
 """
 
@@ -99,7 +99,7 @@ class Graph:
     def result(self, name: str) -> tuple[GraphRows, int | None]:
         """Return the output of a name as rows, and the batch that the file fixes.
 
-        Raise ValueError, with operator and node, if it is not that of fully connected layers.
+        Raise ValueError, with operator and node, if it is not the output of fully connected layers.
         """
         first_error = None
         for shape, fixed_batch, values in self._candidates:
@@ -116,7 +116,7 @@ class Graph:
                     return found, fixed_batch
                 self._start(shapes)  # the first layer determines the shape of the input
                 return self.result(name)
-            msg = f"ONNX must have fully connected layers; its output {quoted(name)} has none"
+            msg = f"ONNX must have fully connected layers; got none before output {quoted(name)}"
             first_error = first_error or ValueError(msg)
         raise first_error or ValueError(name)
 
@@ -170,7 +170,7 @@ class Graph:
         n_left = _MAX_BYTES + _MAX_RATIO * self._tensors.n_bytes - self._n_bytes
         node = Node(operator, proto.name or name, inputs, {}, version, fixed_batch, n_left)
         if operator not in OPERATORS:
-            node.reject("no part of a network of fully connected layers")
+            node.reject("not part of a network of fully connected layers")
         if name != proto.output[0]:
             node.reject("only its first output is supported")
         try:

@@ -1,7 +1,7 @@
 """Parsing of ONNX files with bounded memory, and the summary of a file.
 
-The parser takes hundreds of bytes per field, however small the field is in the file. The fields
-are therefore counted first, along protobuf's wire format, which gives the length of each.
+The parser takes hundreds of bytes per field, even if the field is small in the file. So the fields
+are counted first: protobuf's wire format contains the length of each.
 """
 
 import os
@@ -17,7 +17,7 @@ from xpnet.formats.model_file import LoadOptions, check_size
 
 __all__ = ["METADATA_KEY", "METADATA_VERSION", "count_fields", "onnx_library", "parse"]
 
-# Entry of a model's metadata with those facts about a network that a graph cannot express.
+# Entry of a model's metadata for facts about a network that a graph cannot express.
 METADATA_KEY = "xpnet"
 METADATA_VERSION = 1
 
@@ -137,7 +137,7 @@ def _read_varint(content: bytes, position: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return number, position
         shift += 7
-    msg = "a number without an end"
+    msg = "an unterminated number"
     raise ValueError(msg)
 
 

@@ -23,7 +23,7 @@ def read(path: Path, options: LoadOptions) -> ModelFile:
     """Read a network of fully connected layers.
 
     Raise WeightsError if the file is damaged, too large, or has external data that must not be
-    read, and TypeError or ValueError, with operator and node, if the graph is another one.
+    read, and TypeError or ValueError, with operator and node, for any other graph.
     """
     options.check_omitted()
     model = parse(path, max_bytes=options.byte_limit)
@@ -43,7 +43,7 @@ def read(path: Path, options: LoadOptions) -> ModelFile:
 
 
 def _select_output(graph: Graph) -> tuple[GraphRows, list[str]]:
-    """Return the output of the network, rather than its labels, and notes on what is omitted."""
+    """Return the numeric output of the network, if any, and notes on omitted outputs."""
     notes = []
     found: dict[bool, GraphRows] = {}
     first_error = None
@@ -54,7 +54,7 @@ def _select_output(graph: Graph) -> tuple[GraphRows, list[str]]:
             if _is_numeric(output):
                 raise
             first_error = error
-            note = "is omitted: labels, not the values behind them"
+            note = "is omitted: it holds labels, not values"
             notes.append(f"the output {quoted(name)} {note}")
             continue
         found.setdefault(rows.is_label, rows)
@@ -72,7 +72,7 @@ def _select_output(graph: Graph) -> tuple[GraphRows, list[str]]:
 
 
 def _select_logits(one: GraphRows, other: GraphRows, graph: Graph) -> GraphRows:
-    """Return that of two outputs whose softmax is the other."""
+    """Return the logits of two outputs; raise unless the other output is their softmax."""
     pairs = zip(one.layers, other.layers, strict=False)
     is_same = len(one.layers) == len(other.layers) and all(
         a.weight is b.weight and a.bias is b.bias for a, b in pairs
@@ -85,7 +85,7 @@ def _select_logits(one: GraphRows, other: GraphRows, graph: Graph) -> GraphRows:
 
 
 def _is_numeric(output: Any) -> bool:
-    """Return whether an output may be that of a network, not labels or a dictionary."""
+    """Return whether an output can hold numbers, rather than labels or dictionaries."""
     types = onnx_library().TensorProto
     is_label = output.type.tensor_type.elem_type in {types.INT64, types.STRING}
     return not is_label and not output.type.HasField("sequence_type")

@@ -1,7 +1,7 @@
 """Validation of a model's versions and nodes against ONNX's schemas of the operators.
 
 Models that ONNX Runtime rejects are rejected here, too. Otherwise an attribute that an operator
-lacks in the model's version would be ignored, or interpreted unlike in other programs.
+lacks in the model's version would be ignored, or interpreted differently by other programs.
 """
 
 from collections import Counter
@@ -79,7 +79,7 @@ class Schemas:
     def _look_up(self, operator: str, domain: str) -> Any:
         """Return the schema of an operator, or the reason why it is rejected."""
         if domain not in self._versions:
-            return "no part of a network of fully connected layers"
+            return "not part of a network of fully connected layers"
         defs = onnx_library().defs
         version = self._versions[domain]
         try:
@@ -110,7 +110,7 @@ def _version_of(model: Any, domain: str, oldest: int, newest: int, default: int 
 
 
 def _difference(schema: Any, proto: Any) -> str | None:
-    """Return how a node differs from the schema of its operator; None if it matches."""
+    """Return the difference of a node from its operator's schema; None if it matches."""
     version = schema.since_version
     for what, names, least, most in (
         ("input", proto.input, schema.min_input, schema.max_input),

@@ -30,7 +30,7 @@ def _reshaped(node: Node, shape: Sequence[int]) -> Value:
     """Return the first input in another shape."""
     x = node.inputs[0]
     if len(shape) > _MAX_AXES:
-        node.reject(f"there must be at most {_MAX_AXES} axes; got {len(shape)}")
+        node.reject(f"its result must have at most {_MAX_AXES} axes; got {len(shape)}")
     if isinstance(x, GraphRows):
         if x.shape is not None and not _has_same_rows(x.shape, shape):
             before, after = format_shape(x.shape), format_shape(shape)

@@ -28,7 +28,7 @@ __all__ = [
 BATCH = (1 << 31) - 1
 # Version of ONNX's operators from which on axes may be negative.
 _NEGATIVE_AXES = 11
-# Limit of layers and of steps; a larger network was made to fill the memory.
+# Limit of layers and of steps; a file of a larger network is an attack on memory.
 _MAX_LAYERS = 1000
 
 
@@ -37,7 +37,7 @@ class OperatorError(ValueError):
 
 
 class ShapeError(OperatorError):
-    """Shapes that do not fit, so that no runtime could execute the graph either."""
+    """Shapes that do not fit: no runtime can execute the graph."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +79,13 @@ class GraphRows:
     def with_layers(self, node: "Node", shape: Sequence[int], *layers: GraphLayer) -> "GraphRows":
         """Return rows with another shape and these layers."""
         if len(layers) > _MAX_LAYERS:
-            node.reject(f"there must be at most {_MAX_LAYERS} layers")
+            node.reject(f"the network must have at most {_MAX_LAYERS} layers")
         return replace(self, shape=tuple(shape), layers=layers, gate=None)
 
     def with_steps(self, node: "Node", shape: Sequence[int] | None, *steps: Step) -> "GraphRows":
         """Return rows with another shape and these steps of preprocessing."""
         if len(steps) > _MAX_LAYERS:
-            node.reject(f"there must be at most {_MAX_LAYERS} steps of preprocessing")
+            node.reject(f"the network must have at most {_MAX_LAYERS} steps of preprocessing")
         return replace(self, shape=None if shape is None else tuple(shape), steps=steps, gate=None)
 
 

@@ -1,4 +1,4 @@
-"""Public interface of the derived error bounds, and the rows and stages they are computed for."""
+"""Derived error bounds of a network's results, and the iteration over rows and stages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class ErrorBound:
     dtype : str
         The precision that the bounds hold for.
     confidence : float
-        Probability that no result misses its bound; 1.0 in the worst-case mode.
+        Probability that no result exceeds its bound; 1.0 in the worst-case mode.
     """
 
     stages: tuple[StageBound, ...]
@@ -99,7 +99,7 @@ def error_bound(
         Probability that all results of all stages are within their bounds, for rounding errors
         that are independent of each other and equally often up and down.
     worst_case : bool, default False
-        If true, bound what no result can exceed, even if every rounding error is as large as
+        If true, no result can exceed its bound, even if every rounding error is as large as
         possible and all have the same sign. For wide layers these bounds are far larger.
 
     Returns

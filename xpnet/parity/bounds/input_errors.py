@@ -50,7 +50,7 @@ def cast_error(rows: NDArray[Any], precision: FloatFormat) -> Floats:
 
 def step_error(step: Step, x: Floats, error: Floats, precision: FloatFormat) -> Floats:
     """Return the error of a step's results for inputs x with the given error."""
-    if isinstance(step, Whiten):  # as if all rounding errors went the same way
+    if isinstance(step, Whiten):  # as if all rounding errors had the same sign
         centred = Standardize(step.mean)
         error = step_error(centred, x, error, precision)
         sizes, n_in = np.abs(step.matrix), len(step.matrix)

@@ -65,13 +65,13 @@ class Propagation:
         self.precision = format_of(network)
         self.network = in_float64(network)
         self.is_worst_case = confidence == 1.0
-        # Each result misses its bound with a probability of at most 2 exp(-factor^2 / 2).
+        # Each result exceeds its bound with a probability of at most 2 exp(-factor^2 / 2).
         chance = math.inf if self.is_worst_case else 2.0 * max(n_results, 1) / (1.0 - confidence)
         self.factor = math.sqrt(2.0 * math.log(chance))
         self._absolute = 2.0 * self.precision.unit * absolute_error
         # float32 has enough digits for errors, but not for the true values.
         self._dtype: Any = np.float64 if self.precision.name == "float64" else np.float32
-        with np.errstate(all="ignore"):  # infinity stands for no bound
+        with np.errstate(all="ignore"):  # infinity means no bound
             self._weights = [WeightNorms(layer, self._dtype) for layer in self.network.layers]
             self._whitening = [
                 WeightNorms(Dense(step.matrix, np.zeros_like(step.mean)), self._dtype)
@@ -96,7 +96,7 @@ class Propagation:
     def layer_alone(self, i: int, given: NDArray[Any]) -> tuple[Floats, Floats]:
         """Return the true results of layer i, from 1, for exact inputs, and their error bounds.
 
-        For a float64 network, sums in float64 would err as much as the results that are judged:
+        For a float64 network, sums in float64 would have errors as large as the compared results:
         they are computed in NumPy's widest format.
         """
         weights = self._weights[i - 1]
@@ -140,13 +140,13 @@ class Propagation:
         return errors or self._errors_within(y, error)
 
     def _errors_within(self, y: Floats, error: Floats) -> StageErrors:
-        """Return errors of inputs with a known bound and unknown parts."""
+        """Return the errors of inputs if only a bound is known."""
         bound = error.astype(self._dtype)
         errors = self._undetermined_errors(y, bound)
         return replace(errors, n_live=count_nonzero(errors.sizes + finite(bound)))
 
     def _undetermined_errors(self, y: Floats, bound: Floats) -> StageErrors:
-        """Return errors with a known bound and unknown parts."""
+        """Return the errors of values if only a bound is known."""
         sizes, is_finite = self._magnitudes(y)
         bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
         n_live, zeros = count_nonzero(bound), np.zeros((len(y), 1), self._dtype)
@@ -187,7 +187,7 @@ class Propagation:
             largest = np.hypot(np.max(before.spread, axis=1, keepdims=True), before.common)
         bound = deviation * self._dtype(self.factor)
         bound += drifts
-        # A row with an unbounded value has no bound from there on.
+        # A row with an unbounded value has no bound in this layer and the following ones.
         bound += np.where(np.max(before.bound, axis=1, keepdims=True) < np.inf, 0.0, np.inf)
         bound = self._with_limits(z, bound, largest_sum, is_finite=is_finite)
         return PreactivationErrors(bound, spread, spreads, weights.norm * largest, drifts, drift)
@@ -217,7 +217,7 @@ class Propagation:
     def _worst_case_errors(
         self, weights: WeightNorms, z: Floats, y: Floats, before: StageErrors
     ) -> StageErrors:
-        """Return the errors of y if all errors go the same way."""
+        """Return the errors of y if all errors have the same sign."""
         layer = weights.layer
         moved = before.bound @ weights.sizes
         terms = before.sizes @ weights.sizes + weights.bias

@@ -53,7 +53,7 @@ class FloatFormat:
         return together / confidence_factor
 
     def worst(self, n_roundings: Any) -> Any:
-        """Return the relative error of n roundings that all go the same way."""
+        """Return the relative error of n roundings in the same direction."""
         share = np.asarray(n_roundings * self.unit)
         return np.where(share < 1.0, share / np.maximum(1.0 - share, self.unit), np.inf)
 
@@ -70,7 +70,7 @@ _FORMATS = {
 
 
 def format_of(network: Network) -> FloatFormat:
-    """Return the format that a network of any library computes in; TypeError if not known."""
+    """Return the format that a network of any library computes in; raise TypeError if unknown."""
     name = str(network.dtype).rpartition(".")[2]
     if name not in _FORMATS:
         msg = f"`network` must be of {', '.join(_FORMATS)}; got {network.dtype}"
