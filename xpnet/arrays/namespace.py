@@ -164,7 +164,7 @@ def is_real(x: Any, xp: Any) -> bool:
 
 
 def is_kind(dtype: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
-    """Return whether a dtype is of a `kind` of the array API's ``isdtype``."""
+    """Return whether a dtype is of the given `kind`, as in the array API's ``isdtype``."""
     try:
         return bool(xp.isdtype(dtype, kind))
     except TypeError:  # structured dtypes, and dtypes of other packages
@@ -217,7 +217,7 @@ def apply(function: Callable[..., Any], x: Any, /, **options: Any) -> Any:
 def compute(function: Callable[..., Any], /, *arrays: Any, xp: Any, **options: Any) -> Any:
     """Return ``function(*arrays, xp, **options)``; float16 and bfloat16 are computed in float32.
 
-    These results are within 1 ULP of the true value, and functions need two precisions only.
+    Their results are within 1 ULP of the true value; functions handle only float32 and float64.
     """
     dtype = arrays[0].dtype
     limits = limits_of(dtype, xp)
@@ -257,7 +257,7 @@ def bounded(x: Any, xp: Any, low: float = -math.inf, high: float = math.inf) -> 
 def as_numbers(condition: Any, like: Any, xp: Any) -> Any:
     """Return booleans as 0 and 1 in the dtype of `like`.
 
-    In NumPy, multiplication by them is several times as fast as `where`.
+    In NumPy, multiplication by the result is several times as fast as `where`.
     """
     # NumPy converts 0-dimensional arrays to scalars, which np.astype rejects.
     return xp.astype(np.asarray(condition) if xp is np else condition, like.dtype)

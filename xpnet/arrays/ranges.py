@@ -43,7 +43,7 @@ class RangeError(ValueError):
 
     @property
     def wider_dtype(self) -> str | None:
-        """The narrowest dtype in which the input is finite; None if there is none."""
+        """The narrowest dtype in which the input is finite, or None."""
         wider = wider_dtypes(self.dtype)
         return next(
             (name for name in wider if float(abs(self.value)) <= float(np.finfo(name).max)), None

@@ -65,7 +65,7 @@ def without_graph(x: Any, /) -> Any:
 def move(x: Any, xp: Any, device: Any, /) -> Any:
     """Return the values of `x` as an array of the namespace `xp` on `device`.
 
-    `x` itself is returned if it is there already. Copies between two libraries pass through the
+    If `x` is there already, `x` itself is returned. Copies between two libraries pass through the
     host. `xp` comes from `array_namespace`; `device` is a device object of its library.
     """
     is_same_library = array_namespace(x) is xp

@@ -186,7 +186,7 @@ def _may_be_label_name(field: str) -> bool:
 
 
 def _are_column_numbers(fields: "Sequence[str]") -> bool:
-    """Return whether fields are increasing integers, or numbers that count up once sorted."""
+    """Return whether fields are increasing integers, or those from 0 or 1 to n in any order."""
     numbers = list(map(_number, fields))
     if not all(number is not None and number.is_integer() for number in numbers):
         return False

@@ -114,8 +114,8 @@ def _names_error(members: Iterable[str], name: str, expected: str) -> DataError:
 class ColumnMajorArray(StoredArray):
     """An array whose first index varies fastest: each row is scattered over the whole file.
 
-    `offset` is the position of the array in `source.file`. If either is None, the array is copied
-    from `stream` to a temporary file before the first row is read.
+    `offset` is the position of the array in `source.file`. If either of them is None, the array is
+    copied from `stream` to a temporary file before the first row is read.
     """
 
     source: "Source"

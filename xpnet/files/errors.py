@@ -36,8 +36,7 @@ class FileError(ValueError):
     file : str or os.PathLike
         The file that was read; its name is the attribute `file`.
     line, column : int, optional
-        Position in the file, counted from 1, and attributes of these names. A column is a field of
-        a table, not a character.
+        Position in the file, counted from 1; a column is a field of a table. Attributes, too.
     found, expected : object, optional
         Actual and allowed values. Strings from the file must be passed through `quoted` first.
     hint : str, optional

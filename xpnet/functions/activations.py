@@ -1,4 +1,4 @@
-"""Table of the activations that layers and model files can name, looked up nowhere else."""
+"""The only table of the activations that layers and model files can name."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -17,10 +17,9 @@ def map_rows(function: Callable[[Any], Any], images: Any) -> Any:
     # The result for a block without rows has the shape and dtype of all results.
     block = whole_images._meta  # noqa: SLF001 (no public name gives a block's library)
     meta = function(np.empty_like(block, shape=(0, *images.shape[1:])))
-    image_axes = list(range(1, images.ndim))
     return whole_images.map_blocks(
         function,
-        drop_axis=image_axes[meta.ndim - 1 :],
+        drop_axis=list(range(meta.ndim, images.ndim)),
         chunks=(images.chunks[0], *((n,) for n in meta.shape[1:])),
         meta=meta,
     )

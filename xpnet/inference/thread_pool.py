@@ -21,13 +21,13 @@ class _Pool:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all threads: a forked process has none of them."""
+        """Discard all threads, which a forked process does not inherit."""
         self._lock = threading.Lock()
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def submit(self, calls: list[Callable[[], None]]) -> None:
-        """Queue calls, which raise no errors, for as many threads.
+        """Queue calls, which must not raise errors, one for each thread.
 
         If the system starts fewer threads, fewer calls are queued: one per existing thread.
         """

@@ -105,7 +105,7 @@ class Agreement:
 
     @property
     def first_out(self) -> str | None:
-        """Name of the first stage that is out of bound or wrong otherwise; None if all agree."""
+        """Name of the first stage that is out of bound or otherwise wrong; None if all agree."""
         return next((stage.name for stage in self.stages if not stage.is_in_bound), None)
 
     @property

@@ -93,7 +93,7 @@ def _is_on_scale(share: float | None) -> TypeGuard[float]:
 
 
 def _draw_scale(axes: Any, shares: Sequence[float | None]) -> dict[str, float]:
-    """Draw the scale, the bound and the extra rows; return the heights of these."""
+    """Draw the scale, the bound and the extra rows; return the rows' heights."""
     exponents = [math.log10(share) for share in shares if _is_on_scale(share)]
     low = math.floor(min([-1.0, *exponents]) - 0.05)
     high = max([0.1, *exponents])

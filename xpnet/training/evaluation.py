@@ -24,7 +24,7 @@ def loss_and_accuracy(
 
     Both are weighted means if the examples have weights. The share is ``None`` for a regression.
     With independent yes/no targets, a row is correct if all its units are. `parameters` is a vector
-    as of `flatten_parameters`.
+    as returned by `flatten_parameters`.
     """
     with current_device(parameters):
         network = with_parameters(objective.scored, parameters, array_namespace(parameters))

@@ -16,8 +16,8 @@ def with_bias(
 ) -> Callable[[Any, Any], Any] | None:
     """Return ``(y, xp) -> activate(y + bias, xp)`` as one kernel.
 
-    None if the library, or the dtype, does not support it. `activate` is an elementwise function
-    that calls functions of `xp` only; `bias` has shape (n_out,).
+    Return None if the library or the dtype does not support it. `activate` is an elementwise
+    function that calls functions of `xp` only; `bias` has shape (n_out,).
     """
     # CuPy 14.0 does not trace bfloat16 (cupy#9630).
     if xp.__name__ != "array_api_compat.cupy" or bias.dtype.name == "bfloat16":

@@ -123,7 +123,7 @@ def peak_rate(index: int) -> float | None:
 
 
 def driver_number() -> str | None:
-    """Return the version of the loaded driver, such as 580.95.05; None if there is none."""
+    """Return the version of the loaded driver, such as 580.95.05, or None."""
     line = result_or_none(lambda: _DRIVER_FILE.read_text(encoding="utf-8").partition("\n")[0])
     number = re.search(r"\b[0-9]{3,}(\.[0-9]+)+\b", line or "")
     return number and number[0]
