@@ -26,10 +26,11 @@ from xpnet.cli.report import (
 def work(n_images, **options):
     stopwatch = Stopwatch()
     stopwatch.switch("computing")
+    network = load("sample")
     return work_facts(
-        load("sample"),
+        network,
         Device("cpu"),
-        DeviceOptions(**options),
+        DeviceOptions(**options).batch_facts(network),
         stopwatch,
         n_images=n_images,
         transfers=Transfers(1, 784, 2, 16),

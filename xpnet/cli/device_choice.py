@@ -72,9 +72,13 @@ class DeviceOptions:
         from xpnet.inference.batch_invariance import rows_at_a_time
         from xpnet.inference.batches import check_batch_size
 
-        if self.batch_invariant:
-            return rows_at_a_time(network)
-        return check_batch_size(network, self.batch_size)
+        is_alone = self.batch_invariant
+        return rows_at_a_time(network) if is_alone else check_batch_size(network, self.batch_size)
+
+    def batch_facts(self, network: "Network") -> dict[str, int | bool]:
+        """Return the facts about batches for `work_facts`."""
+        size = self.used_batch_size(network)
+        return {"batch_size": size, "batch_invariant": self.batch_invariant}
 
 
 @contextmanager

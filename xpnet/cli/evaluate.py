@@ -54,7 +54,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         print_note(f"{data.path} holds no images: no accuracy")
     note_nonfinite(network, nonfinite.n_images, result.total)
     total, moved = result.total, result.transfers
-    work = work_facts(network, device, options, stopwatch, n_images=total, transfers=moved)
+    batches = options.batch_facts(network)
+    work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=moved)
     facts = {
         "accuracy": accuracy,
         "correct": result.correct,

@@ -112,7 +112,7 @@ def blocks_in_range(
         return _by_first_row(network, path, blocks)
     if is_assumed:
         return network, _noting_large(model, path, blocks)
-    return network, _noting_small(model, blocks) if input_range is None else blocks
+    return network, _note_small_values(model, blocks) if input_range is None else blocks
 
 
 def _scaled(network: "Network") -> "Network":
@@ -197,7 +197,7 @@ def _noting_large(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[
         yield block
 
 
-def _noting_small(model: Model, blocks: Iterator[Block]) -> Iterator[Block]:
+def _note_small_values(model: Model, blocks: Iterator[Block]) -> Iterator[Block]:
     """Yield blocks; print a note at the end if values that are divided by 255 are all in 0..1."""
     from xpnet.networks.preprocessing import Scale
 

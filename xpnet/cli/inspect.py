@@ -24,7 +24,9 @@ def add_parser(commands: Any) -> None:
     )
     text = "any file of weights or images"
     parser.add_argument("file", type=file_name, metavar="FILE", help=text)
-    add_option(parser, "--max-bytes N", positive, "largest size of a pickle or ONNX file")
+    add_option(
+        parser, "--max-bytes N", positive, "largest number of bytes of a pickle or ONNX file"
+    )
     add_column_arguments(parser)
     add_common_arguments(parser, run)
 

@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
             (file or output).write(self.format_help())
 
     def unrecognized(self, words: Sequence[str]) -> NoReturn:
-        """Report arguments that the parser lacks as a usage error."""
+        """Raise a usage error for unknown arguments."""
         options = [name for name in self._option_string_actions if name.startswith("--")]
         option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
         self.error(f"unrecognized arguments: {' '.join(words)}{_suggestion(option, options)}")
@@ -59,7 +59,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _suggestion(word: str, known: Collection[str]) -> str:
-    """Return a question for the known word that is nearest to a mistyped one, if any is near."""
+    """Return a hint such as "; did you mean relu?" for a mistyped word, or an empty string."""
     from difflib import get_close_matches
 
     nearest = get_close_matches(word.lower(), known, 1)
@@ -69,7 +69,7 @@ def _suggestion(word: str, known: Collection[str]) -> str:
 def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -> int:
     """Run a command line; return its exit code.
 
-    The codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device, 70 a fault of xpnet,
+    The codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device, 70 an internal error,
     71 out of memory, 130 interrupted, 143 terminated. An error is one line of at most 400
     characters on standard error; ``--debug`` shows the traceback.
     """
@@ -84,9 +84,9 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
 
             # Commands themselves report results that are not finite.
             with _data_warnings_as_notes(), without_warnings(), chosen_precision(args):
-                report = args.run(args, Stopwatch())
-                code = report.code
-                print_outcome(report, as_json=getattr(args, "json", False))
+                outcome = args.run(args, Stopwatch())
+                code = outcome.code
+                print_outcome(outcome, as_json=getattr(args, "json", False))
         except SystemExit as leaving:  # after --help, --version or a usage error
             code = int(leaving.code or 0)
         flush_output()
@@ -133,7 +133,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
         prog="xpnet",
         description="Neural networks written once against the array API, on NumPy or CuPy.",
         epilog="Exit codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device,"
-        " 70 a fault of xpnet, 71 out of memory, 130 interrupted, 143 terminated.",
+        " 70 an internal error, 71 out of memory, 130 interrupted, 143 terminated.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")

@@ -53,7 +53,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     with atomic_write(args.output, force=args.force) as file, count_transfers() as transfers:
         network, counts = _predict(data, model, options, stopwatch, file.write)
     total = counts["total"]
-    work = work_facts(network, device, options, stopwatch, n_images=total, transfers=transfers)
+    batches = options.batch_facts(network)
+    work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=transfers)
     names = {"data": data.path, "model": model.name}
     rows = {"wrote": f"{args.output} ({total:,} images)", **work_rows(work)}
     return Outcome({"output": args.output, **counts, **names, **work}, table(rows))

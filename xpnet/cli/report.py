@@ -13,7 +13,6 @@ from xpnet.cli.streams import print_note, standard_output
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.arrays.transfer_counts import Transfers
-    from xpnet.cli.device_choice import DeviceOptions
     from xpnet.networks.network import Network
 
 Phase = Literal["startup", "device", "loading", "computing"]
@@ -91,7 +90,7 @@ def device_facts(device: "Device", network: "Network") -> dict[str, str]:
 def work_facts(
     network: "Network",
     device: "Device",
-    options: "DeviceOptions",
+    batch_facts: Mapping[str, int | bool],
     stopwatch: "Stopwatch",
     *,
     n_images: int,
@@ -104,8 +103,7 @@ def work_facts(
         "network": repr(network),
         **device_facts(device, network),
         "device_reason": device.reason,
-        "batch_size": options.used_batch_size(network),
-        "batch_invariant": options.batch_invariant,
+        **batch_facts,
         "transfers": asdict(transfers),
         "images_per_second": n_images / computing if n_images and computing else None,
         "seconds": seconds,

@@ -73,7 +73,11 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     add("--optimizer NAME", str, text, choices=list(OPTIMIZERS), default="adam")
     text = "largest learning rate (default: 0.005 for adam and adamw, 0.1 for the others)"
     add("--learning-rate X", positive_number, text)
-    add("--weight-decay X", not_negative_number, "weight decay (default: 0; adamw: 0.01)")
+    add(
+        "--weight-decay X",
+        not_negative_number,
+        "strength of weight decay (default: 0; adamw: 0.01)",
+    )
     text = f"schedule of the learning rate: {', '.join(SCHEDULES)}; cosine goes down to zero"
     add("--schedule NAME", str, text, choices=list(SCHEDULES), default="cosine")
     text = "share of the steps in which the learning rate rises at the start, such as 0.1"
