@@ -229,7 +229,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Return the logarithms of the result of `predict_proba`, accurate for tiny ones."""
+        """Return the logarithm of `predict_proba`, accurate also for tiny probabilities."""
         network, rows = self._validate_prediction(X)
         scored = replace(Objective(network).scored, output="values", classes=None)
         logits = predict(scored, dense(rows), batch_size=self.predict_batch_size)

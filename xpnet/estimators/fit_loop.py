@@ -33,7 +33,7 @@ _MIN_RATE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class _Objective(Objective):
-    """Losses of scikit-learn: those of xpnet in other units."""
+    """Losses of scikit-learn, which are multiples of those of xpnet."""
 
     def mean_loss(
         self, outputs: Any, targets: Any, xp: Any, weights: Any | None = None

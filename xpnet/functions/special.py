@@ -139,9 +139,10 @@ def logistic_tail(t: Any, xp: Any) -> Any:
 
 
 def split_exp(exponent: Any, xp: Any) -> tuple[Any, Any]:
-    """Return exp(exponent), limited to be finite, and minus the rest of the exponent.
+    """Return growth = exp(min(exponent, limit)) and rest = min(limit - exponent, 0).
 
-    z * exp(rest) / (1 + growth) is accurate down to the smallest normal number.
+    The limit keeps the growth finite. z * exp(rest) / (1 + growth) is accurate down to the smallest
+    normal number.
     """
     limit = constants_of(exponent, xp).safe_exponent
     return xp.exp(bounded(exponent, xp, high=limit)), bounded(limit - exponent, xp, high=0.0)

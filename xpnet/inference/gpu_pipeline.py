@@ -176,7 +176,7 @@ class _Pipeline:
         self._launched: deque[_Buffer] = deque()
 
     def run(self, queue: RowQueue) -> None:
-        """Compute all rows of a queue; if memory is short, put the remaining ones back."""
+        """Compute all rows of a queue; if memory is short, return the remaining ones to it."""
         rows: HostRows | None = None
         try:
             while (rows := queue.take(self._shape[0] - self._filling.n_rows)) is not None:

@@ -191,7 +191,7 @@ def _message(
 
 
 def _name_of(function: Callable[..., Any]) -> str:
-    """Return a function's name, for a lambda with its place."""
+    """Return a function's name; for a lambda, also its file and line."""
     if isinstance(function, functools.partial):
         return f"partial of {_name_of(function.func)}"
     name = getattr(function, "__name__", type(function).__name__)
