@@ -1,4 +1,1 @@
-"""Array libraries and devices: namespaces, dtypes, transfers, precision.
-
-The only subpackage that imports array-api-compat and CuPy.
-"""
+"""Array libraries and devices; the only room that imports array-api-compat and CuPy."""

@@ -67,11 +67,10 @@ def _suggestion(word: str, known: Collection[str]) -> str:
 
 
 def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -> int:
-    """Run a command line; return its exit code.
+    """Run a command line; return its exit code, one of those in ``xpnet --help``.
 
-    The codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device, 70 an internal error,
-    71 out of memory, 130 interrupted, 143 terminated. An error is one line of at most 400
-    characters on standard error; ``--debug`` shows the traceback.
+    An error is one line of at most 400 characters on standard error; ``--debug`` shows the
+    traceback.
     """
     args, code = argparse.Namespace(debug=False), 0
     signals = signals or Signals()  # a caller has its own handlers

@@ -41,11 +41,6 @@ class FileError(ValueError):
         Actual and allowed values. Strings from the file must be passed through `quoted` first.
     hint : str, optional
         The remedy.
-
-    Examples
-    --------
-    >>> str(DataError("pixel", file="a.csv", line=3, column=7, found=256, expected="0 to 255"))
-    'a.csv:3:7: pixel, found 256, expected 0 to 255'
     """
 
     def __init__(
