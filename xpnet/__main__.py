@@ -15,15 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-# As in sysexits.h. Python's own code 1 would mean out of bound.
+# As in sysexits.h, since Python's own code 1 would mean out of bound.
 _FAULT_OF_XPNET = 70
 
 
 def main(argv: "Sequence[str] | None" = None) -> int:
-    """Run a command line; return its exit code.
-
-    Without `argv`, it is the command line of this process, whose signals are handled.
-    """
+    """Run a command line, by default that of this process and its signals; return the exit code."""
     signals = Signals()
     try:
         if argv is not None:
