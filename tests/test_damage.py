@@ -168,6 +168,7 @@ def first_difference(damaged, good):
     )
 
 
+@pytest.mark.slow
 @guarded_kinds
 @pytest.mark.parametrize("mask", [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80])
 def test_every_guarded_byte_changed(tmp_path, kind, mask):
@@ -177,6 +178,7 @@ def test_every_guarded_byte_changed(tmp_path, kind, mask):
     assert n_rejected > 0.75 * kind.n_guarded
 
 
+@pytest.mark.slow
 @guarded_kinds
 @pytest.mark.parametrize("value", [0x00, 0xFF])
 def test_every_guarded_byte_overwritten(tmp_path, kind, value):

@@ -95,6 +95,7 @@ def results_of(command, code, out):
     return [line.split(",")[1:] for line in out.splitlines()[1:]]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_the_batch_size_does_not_matter(folder, data):

@@ -213,6 +213,7 @@ def test_out_of_memory_in_batches(refused, empty_folder, monkeypatch, command):
     assert list(empty_folder.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
 def test_memory_that_the_system_refuses(tmp_path):
     np.lib.format.open_memmap(tmp_path / "many.npy", "w+", np.uint8, (3_000_000, 784))

@@ -64,6 +64,7 @@ def run_shell(command, redirections, folder):
     return code, (folder / "out").read_text(), (folder / "err").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirections", REDIRECTIONS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_exit_codes_do_not_depend_on_what_can_be_written(folder, name, redirections):

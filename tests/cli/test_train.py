@@ -298,6 +298,7 @@ def test_resume_without_a_checkpoint_begins(xpnet, output):
     assert xpnet("train", *QUICK, "-o", output, "--resume").code == 0
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(tmp_path):
     images, labels = sample()
     data, output = tmp_path / "data.npz", tmp_path / "model.safetensors"

@@ -37,6 +37,7 @@ def strict():
     return pytest.importorskip("array_api_strict", reason="stands in for a GPU")
 
 
+@pytest.mark.slow
 def test_they_pass(tmp_path):
     file = tmp_path / "ulp.json"
     done, counts = pytest_in_a_process(FOLDER, XPNET_GPU_REHEARSAL="1", XPNET_GPU_ULP=str(file))

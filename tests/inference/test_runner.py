@@ -36,6 +36,7 @@ def network_of(*widths, dtype="float32", preprocessing=None, output="values"):
     return xpnet.Network(layers, preprocessing or xpnet.Scale(1 / 255), output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("widths", [(784, 50, 100, 10), (784, 300, 10)], ids=str)
 @pytest.mark.parametrize(

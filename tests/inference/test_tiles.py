@@ -83,6 +83,7 @@ NUMBERS_OF_ROWS = {
 PIXELS = np.random.default_rng(1).integers(0, 256, (5000, 784), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["as_it_is", "fortran", "prepared"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("widths", NUMBERS_OF_ROWS, ids=str)

@@ -75,6 +75,7 @@ PREPROCESSING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", PREPROCESSING)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("activations", ["sigmoid", "relu", "tanh"])

@@ -477,6 +477,7 @@ def test_an_interrupt_in_a_callback_keeps_the_epoch(tmp_path, digits, n, monkeyp
 
 
 # A file that was just opened to look at is closed by Python, with a warning.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_before_any_line_is_resumed_to_the_same_bits(tmp_path, interrupted_at):
     x, labels = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2

@@ -49,6 +49,7 @@ def in_columns(weight):
     return wide[:, 2:-3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_out", N_OUT)
 @pytest.mark.parametrize("n_in", N_IN)
 def test_products_of_integers_are_exact(most, n_in, n_out):
@@ -68,6 +69,7 @@ def test_products_of_integers_are_exact(most, n_in, n_out):
     assert blocked_matmul.unpacked_limit() == most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DIGITS)
 @pytest.mark.parametrize(
     ("n_in", "n_out", "numbers_of_rows"),
@@ -275,6 +277,7 @@ def test_no_product_exceeds_the_limit(monkeypatch, n_in, n_out):
                 assert largest <= MILLION
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n_out", [1, 2, 10, 50, 64, 129, 192, 300])
 @pytest.mark.parametrize("n_in", [3, 784, 1100, 4000, 16_000])
@@ -314,6 +317,7 @@ BATCH_IN = [1, 2, 7, 31, 97, 127, 784, 1009]
 BATCH_OUT = [1, 2, 10, 50, 127, 128, 129, 300]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n_out", BATCH_OUT)
 @pytest.mark.parametrize("n_in", BATCH_IN)

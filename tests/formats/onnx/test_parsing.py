@@ -55,6 +55,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_many_small_parts_are_refused_at_once(tmp_path: Path, name: str) -> None:
     path = tmp_path / "model.onnx"
