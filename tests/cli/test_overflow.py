@@ -180,6 +180,7 @@ def test_parameters_beyond_the_dtype_on_a_device(refused, model):
     assert "`parameters` must be finite in float16" in refused(*words)[1]
 
 
+@pytest.mark.slow
 def test_nothing_of_numpys_reaches_stderr(model):
     path = model(layers=overflowing())
     for command in (["evaluate"], ["predict"], ["parity"], ["parity", "--batch-invariance"]):

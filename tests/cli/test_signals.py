@@ -103,6 +103,7 @@ def number(request):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "module",
@@ -173,6 +174,7 @@ def full_pipe():
     os.close(writer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_signal_while_output_waits(number, full_pipe, unbuffered):
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}

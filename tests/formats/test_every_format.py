@@ -254,6 +254,7 @@ def networks(draw):
     return Network(layers, preprocessing=preprocessing, output=output, classes=classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["any.safetensors", "any.npz"])
 @settings(derandomize=True, deadline=None, database=None, max_examples=150)
 @given(network=networks())

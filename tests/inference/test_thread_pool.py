@@ -251,6 +251,7 @@ def test_many_callers_at_once():
         assert all(ends(lambda: list(pool.map(call, range(200)))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [False, True], ids=["well", "with_an_error"])
 def test_no_reference_is_kept(fails):
     array = np.zeros(1000)
@@ -464,6 +465,7 @@ def test_a_forked_process_has_threads_of_its_own():
     assert run(START + FORK) == "True\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals interrupt no lock here")
 @pytest.mark.parametrize(
     "options",

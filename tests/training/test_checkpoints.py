@@ -666,6 +666,7 @@ def run_child(path, result, kill_after=None, delay=0.0):
     return child.returncode, lines[-1] if lines else ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has another way to kill")
 def test_a_killed_process_is_resumed_to_the_same_bits(tmp_path):
     random, folder = np.random.default_rng(9), tmp_path / "training"

@@ -398,6 +398,7 @@ def test_products_of_batches_are_small_enough(monkeypatch, n_in, n_out):
             assert len(sizes) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_rows", "n_in"), [(100, 3072), (100, 2003), (3, 9000), (5, 4001), (300, 100_003)]
 )
