@@ -439,6 +439,7 @@ def test_without_a_gpu_it_ends_with_5_and_writes_nothing(tmp_path):
     assert len(output.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_rehearsal_runs_every_section(tmp_path):
     content, code, output = script(tmp_path / "gpu.json", "--quick")
     assert code == 0
