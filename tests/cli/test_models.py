@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from xpnet import Scale, Standardize, sample
+from xpnet.arrays.transfer import move
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.input_range import stream_rows, with_range
 from xpnet.cli.models import Model, open_model
@@ -22,7 +23,7 @@ def opened(options, stopwatch=None):
 
 def streamed(options, model):
     """Return the blocks of rows that a network takes."""
-    _, blocks = stream_rows(options.data, model, options.device.batch_size, "testing", Stopwatch())
+    _, blocks = stream_rows(options.data, model, options.device.batching(), "testing", Stopwatch())
     return blocks
 
 
@@ -237,3 +238,19 @@ def test_a_network_from_elsewhere_that_takes_0_to_1(steps):
 def test_inputs_that_are_declared_as_whole_numbers_tell_their_range():
     contents = ModelFile(init_network([2, 2]), "ONNX", is_own=False, has_integer_input=True)
     assert contents.declares_input_range
+
+
+def test_a_device_is_warmed_up_with_the_options_of_the_computation(parse, monkeypatch):
+    # Other options take other kernels, which would compile while the computation is timed.
+    strict = pytest.importorskip("array_api_strict")
+    options = parse("--batch-invariant")
+    model, _ = opened(options)
+    there = model.network.map_arrays(lambda x: move(x, strict, strict.Device("device1")))
+    calls = []
+    monkeypatch.setattr(
+        "xpnet.inference.predict.predict",
+        lambda _, images, **options: calls.append((images.shape, options)),
+    )
+    n_rows = sum(len(rows) for rows, _ in streamed(options, replace(model, network=there)))
+    expected = {"batch_size": None, "threads": None, "batch_invariant": True}
+    assert calls == [((n_rows, 784), expected)]

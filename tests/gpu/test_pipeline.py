@@ -75,11 +75,6 @@ def test_any_number_of_rows(network, pixels, unstreamed, chunk, length):
         same_bits(call(network, rows), unstreamed(rows, call))
 
 
-def test_so_many_rows_that_the_network_is_prepared(network, pixels, unstreamed):
-    rows = np.concatenate([pixels, pixels])
-    nearly_the_same(xpnet.predict_proba(network, rows), unstreamed(rows))
-
-
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_a_batch_size(network, pixels, unstreamed, batch_size):
     rows = pixels[: 50 if batch_size == 1 else 4007]

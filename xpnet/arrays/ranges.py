@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import cast, is_kind, limits_of, without_warnings
 
@@ -127,16 +128,11 @@ def without_overflow(
     return y
 
 
-def rounded(x: Any, dtype: Any, xp: Any) -> Any:
-    """Return a NumPy array in a narrower dtype; None if a number overflows or underflows.
-
-    None also for other libraries, whose values are not inspected.
-    """
-    if xp is not np:
-        return None
+def rounded(x: NDArray[Any], dtype: Any) -> NDArray[Any] | None:
+    """Return an array in a narrower dtype; None if a number overflows or underflows."""
     try:
         with np.errstate(over="raise", under="raise"):
-            return cast(x, dtype, xp)
+            return x.astype(dtype, copy=False)
     except FloatingPointError:
         return None
 

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     size = options.used_batch_size(model.network)
     with computation_errors(data.path, size), count_nonfinite() as nonfinite:
         network, blocks = stream_rows(
-            data, model, options.batch_size, "evaluating", stopwatch, classes=n_classes
+            data, model, options.batching(), "evaluating", stopwatch, classes=n_classes
         )
         with stopwatch.measure("computing"):
             pairs = stopwatch.measure_items(_labelled(data, network, blocks), "loading")

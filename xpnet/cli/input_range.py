@@ -1,6 +1,6 @@
 """Rows of DATA for a network, scaled to the range of inputs that it expects."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
@@ -25,7 +25,7 @@ _BLOCK_ROWS = 4096
 def stream_rows(
     data: Data,
     model: Model,
-    batch_size: int | None,
+    batching: Mapping[str, Any],
     task: str,
     stopwatch: "Stopwatch",
     **options: Any,
@@ -33,20 +33,21 @@ def stream_rows(
     """Return the network that takes the rows of DATA, and an iterator over blocks of rows.
 
     A block is a number of whole batches. A GPU computes the first block once before, so that the
-    time of its first compilation and loading counts as its start. `task` is the text at the
-    progress bar, which appears after a second, and `options` are further ones of
-    `xpnet.datasets.stream`.
+    time of its first compilation and loading counts as its start. `batching` are the options of
+    `xpnet.predict` for batches, `task` is the text at the progress bar, which appears after a
+    second, and `options` are further ones of `xpnet.datasets.stream`.
     """
     from xpnet.inference.batches import as_rows, check_batch_size
 
-    n_in, n_batch = model.network.n_in, check_batch_size(model.network, batch_size)
+    n_in = model.network.n_in
+    n_batch = check_batch_size(model.network, batching.get("batch_size"))
     block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
     blocks = data.stream(block_rows=block_rows, features=n_in, **options)
     network, blocks = blocks_in_range(model, data.path, blocks)
     first = next(blocks)
     if network.library != "numpy":
         with stopwatch.measure("device"):
-            _warm_up(network, first[0], batch_size)
+            _warm_up(network, first[0], batching)
 
     def counted() -> Iterator[Block]:
         with progress_bar(total=data.rows, desc=task, delay=1.0) as bar:
@@ -58,7 +59,7 @@ def stream_rows(
     return network, counted()
 
 
-def _warm_up(network: "Network", images: "NDArray[Any]", batch_size: int | None) -> None:
+def _warm_up(network: "Network", images: "NDArray[Any]", batching: Mapping[str, Any]) -> None:
     from contextvars import Context
 
     from xpnet.arrays.namespace import without_warnings
@@ -67,7 +68,7 @@ def _warm_up(network: "Network", images: "NDArray[Any]", batch_size: int | None)
 
     def predict_once() -> None:
         with without_warnings(), count_nonfinite():
-            predict(network, images, batch_size=batch_size)
+            predict(network, images, **batching)
 
     with suppress(ValueError):  # from rows that do not fit, which are reported later
         # In a context of its own, where transfers are not counted.

@@ -153,7 +153,7 @@ def _read_rows(data: Data, model: Model, stopwatch: Stopwatch) -> "tuple[Network
 
     from xpnet.files.errors import DataError
 
-    network, stream = stream_rows(data, model, None, "reading", stopwatch, want_labels=False)
+    network, stream = stream_rows(data, model, {}, "reading", stopwatch, want_labels=False)
     blocks = [rows for rows, _ in stream]
     if not any(map(len, blocks)):
         what = "no images to compare with"

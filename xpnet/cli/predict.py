@@ -80,7 +80,7 @@ def _predict(
     size = options.used_batch_size(model.network)
     with computation_errors(data.path, size), count_nonfinite() as nonfinite:
         network, blocks = stream_rows(
-            data, model, options.batch_size, "predicting", stopwatch, want_labels=False
+            data, model, options.batching(), "predicting", stopwatch, want_labels=False
         )
         has_values, n_out = network.output == "values", network.n_out
         names = ["Value"] if n_out == 1 else [f"Value{i + 1}" for i in range(n_out)]

@@ -81,9 +81,9 @@ def predict(
     chunks. Pinned arrays are not copied on the host, and arrays on the GPU not at all.
 
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and for
-    an iterator, a NumPy network is prepared automatically, except for its activations; a CuPy
-    network from 262,144 rows on. Rows that must be preprocessed before they are cast use the
-    original network. Rows of a memory-mapped file that is open for reading do not stay in memory.
+    an iterator, a NumPy network is prepared automatically, except for its activations. Rows that
+    must be preprocessed before they are cast use the original network. Rows of a memory-mapped file
+    that is open for reading do not stay in memory.
 
     With `batch_invariant`, NumPy multiplies each row separately. As measured with OpenBLAS (its
     kernels for AVX2 and AVX-512), results are then independent of the batch, the place in it and

@@ -1,6 +1,5 @@
 """Batched computation of a network over many images, in bounded memory."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, groupby, pairwise
@@ -34,9 +33,10 @@ __all__ = ["Finish", "Runner", "run"]
 
 Finish: TypeAlias = Callable[[Network, Any, Any], Any]
 
-# From this number of rows on, folding the preprocessing saves more time than it takes, on a CPU and
-# on a GPU, unless two more copies of the weights need too much memory.
-_MANY_ROWS = {"numpy": 2**11, "cupy": 2**18}
+# From this number of rows on, folding the preprocessing saves more time than it takes on a CPU,
+# unless two more copies of the weights need too much memory. On a GPU it saves nothing: the bus
+# takes longer for a row than the preprocessing, and the fold would compile float64 kernels.
+_MANY_ROWS = 2**11
 _MANY_WEIGHTS = 2**24
 # Bytes of a memory-mapped file that are in memory at a time.
 _MAPPED_BYTES = 2**26
@@ -49,7 +49,7 @@ def run(network: Network, images: Any, finish: Finish, options: BatchOptions) ->
     for each row.
     """
     if isinstance(images, np.ndarray):
-        folds = images.ndim > 0 and len(images) >= _MANY_ROWS.get(network.library, math.inf)
+        folds = images.ndim > 0 and len(images) >= _MANY_ROWS
     else:
         folds = is_stream(images)
     return Runner(network, finish, options, folds=folds).run(images)
@@ -58,7 +58,8 @@ def run(network: Network, images: Any, finish: Finish, options: BatchOptions) ->
 class Runner:
     """The computation of `run`, reusable for several arrays.
 
-    If `folds`, the preprocessing is folded into the first layer, unless the network is too large.
+    If `folds`, the preprocessing of a NumPy network is folded into the first layer, unless the
+    network is too large.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Runner:
         if options.batch_invariant:
             self._compute, self._batch_size = invariant_batches(network, finish)
             return
-        if folds and network.library in _MANY_ROWS and network.multiplications <= _MANY_WEIGHTS:
+        if folds and on_host and network.multiplications <= _MANY_WEIGHTS:
             self._network = fold_preprocessing(network)
         self._compute = _computation(network, self._network, finish)
         # 0 if tiles are chosen for the number of rows.
@@ -173,12 +174,10 @@ def _computation(network: Network, folded: Network, finish: Finish) -> Callable[
 
     def compute(rows: Any) -> Any:
         used, given = folded, rows
-        if is_folded:
-            xp = array_namespace(network.layers[0].weight)
-            if dtype_before_cast(rows.dtype, network.dtype, xp) != network.dtype:
-                given = rounded(rows, network.dtype, xp) if may_round else None
-                if given is None:
-                    used, given = network, rows
+        if is_folded and dtype_before_cast(rows.dtype, network.dtype, np) != network.dtype:
+            given = rounded(rows, network.dtype) if may_round else None
+            if given is None:
+                used, given = network, rows
         if on_host and type(rows) is np.ndarray and rows.dtype.kind in "biuf":
             return finish(used, rows, used.compute(given, np))
         return finish(used, rows, used(given))
