@@ -12,7 +12,8 @@ from xpnet.training.run import RunawayError
 strict = pytest.importorskip("array_api_strict")
 # Of 40 images, 30 are learned from, in 3 batches.
 OPTIONS = {"epochs": 2, "batch_size": 10, "validation": 0.25}
-LOSS, ANSWER, ID, COUNT = 4, 1, 8, 8  # bytes: float32, bool, int64, and int64 again
+# Bytes: float32, float32, bool, int64, and int64 again.
+LOSS, CHECK, ANSWER, ID, COUNT = 4, 4, 1, 8, 8
 
 
 def there(x):
@@ -44,7 +45,7 @@ def assert_learned_alike(run, expected):
 # and the held-out ones again, for their scores.
 EPOCH_TO_DEVICE = 30 * (784 + ID) + 30 * 784 + 10 * 784
 # And back: the loss, whether all is finite, and ten outputs for each image scored.
-EPOCH_TO_HOST = LOSS + ANSWER + (30 + 10) * 10 * 4
+EPOCH_TO_HOST = LOSS + CHECK + (30 + 10) * 10 * 4
 
 
 def test_host_images_cross_some_thousand_at_a_time(digits):
@@ -80,7 +81,7 @@ def test_images_there_are_chosen_there(digits):
     # epoch their order.
     to_device = Transfers(2 + 2, (10 + 30 + 2 * 30) * ID)
     # Whether a label is wrong; then the loss, whether all is finite, and twice a loss and a count.
-    copies, n_bytes = 1 + 2 * 6, ANSWER + 2 * (LOSS + ANSWER + 2 * (LOSS + COUNT))
+    copies, n_bytes = 1 + 2 * 6, ANSWER + 2 * (LOSS + CHECK + 2 * (LOSS + COUNT))
     assert run.transfers == Transfers(
         to_device.copies_to_device, to_device.bytes_to_device, copies, n_bytes
     )
@@ -104,7 +105,7 @@ def test_other_examples_held_out_are_copied_for_their_scores(digits):
     options = {"epochs": 2, "batch_size": 10, "validation": (images[:5], labels[:5])}
     run = xpnet.train(network_there(), images, labels, **options)
     to_device = 2 * (40 * (784 + ID) + (40 + 5) * 784)
-    to_host = 2 * (LOSS + ANSWER + (40 + 5) * 40)
+    to_host = 2 * (LOSS + CHECK + (40 + 5) * 40)
     assert run.transfers == Transfers(2 * (2 + 2), to_device, 2 * (2 + 2), to_host)
 
 
@@ -153,5 +154,5 @@ def test_an_error_says_what_was_copied_until_then(digits):
     with count_transfers() as counted, pytest.raises(RunawayError) as caught:
         xpnet.train(network, *digits, epochs=1, learning_rate=1e39)
     # The images, their class ids, the loss, and whether the weights are finite.
-    expected = Transfers(2, 40 * (784 + ID), 2, LOSS + 1)
+    expected = Transfers(2, 40 * (784 + ID), 2, LOSS + CHECK)
     assert caught.value.run.transfers == counted == expected
