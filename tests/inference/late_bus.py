@@ -10,6 +10,7 @@ import gc
 import random
 import weakref
 from collections import Counter
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -82,7 +83,7 @@ class LateBus:
         self.most = {"device": most_bytes, "pinned": most_pinned}
         self.faults, self.drops, self.collects = dict(faults or {}), set(drops), collects
         self.random = random.Random(schedule if isinstance(schedule, int) else 0)
-        self.streams, self.named = [], {}
+        self.all_streams, self.idle = [], []
         self.calls = []
         self.sizes = []  # rows of each computation
         self.sources = []  # addresses of the copies to the device
@@ -115,7 +116,7 @@ class LateBus:
 
     def allocate(self, shape, dtype, stream, /):
         self._called("allocate")
-        assert stream in self.streams
+        assert stream in self.all_streams
         assert np.dtype(dtype).isnative, "a device has one byte order"
         return self._take("device", shape, dtype, stream)
 
@@ -185,12 +186,17 @@ class LateBus:
 
     # streams
 
-    def stream(self, name, /):
-        self._called("stream")
-        if name not in self.named:
-            self.named[name] = Stream()
-            self.streams.append(self.named[name])
-        return self.named[name]
+    @contextmanager
+    def streams(self):
+        self._called("streams")
+        if not self.idle:
+            self.idle.append((Stream(), Stream()))
+            self.all_streams.extend(self.idle[0])
+        pair = self.idle.pop()
+        try:
+            yield pair
+        finally:
+            self.idle.append(pair)
 
     def copy_in(self, target, source, stream, /):
         self._called("copy_in")
@@ -252,14 +258,14 @@ class LateBus:
         """Run streams ahead according to the schedule."""
         if isinstance(self.schedule, int):
             for _ in range(self.random.choice([0, 0, 1, 2, 12])):
-                able = [stream for stream in self.streams if stream.can_go]
+                able = [stream for stream in self.all_streams if stream.can_go]
                 if able:
                     self.random.choice(able).step()
         elif self.schedule == "eager":
-            while able := [stream for stream in self.streams if stream.can_go]:
+            while able := [stream for stream in self.all_streams if stream.can_go]:
                 able[0].step()
         elif self.schedule != "lazy":
-            for stream in self.streams:
+            for stream in self.all_streams:
                 while stream.can_go and stream.is_of_copies == (self.schedule == "copies first"):
                     stream.step()
 
@@ -274,7 +280,7 @@ class LateBus:
     @property
     def is_idle(self):
         """True if the streams hold no operations except the overwriting of freed memory."""
-        kinds = Counter(kind for stream in self.streams for kind, _ in stream.queue)
+        kinds = Counter(kind for stream in self.all_streams for kind, _ in stream.queue)
         return set(kinds) <= {"poison"}
 
 

@@ -390,7 +390,8 @@ def test_a_missing_wait_after_an_error_is_detected(kind):
 @pytest.mark.parametrize("side", ["device", "pinned"])
 def test_memory_that_is_freed_too_early_is_detected(side):
     bus, x = LateBus(), rows_of(CHUNK)
-    stream, other = bus.stream("copying"), bus.stream("computing")
+    with bus.streams() as (stream, other):
+        pass
     place, source = bus.allocate(x.shape, x.dtype, stream), bus.pin(x)
     bus.copy_in(place, source, stream)
     if side == "pinned":
@@ -408,7 +409,8 @@ def test_memory_that_is_freed_too_early_is_detected(side):
 
 def test_memory_may_be_freed_at_once_on_one_stream(schedule):
     bus, x = LateBus(schedule), rows_of(CHUNK)
-    stream, source = bus.stream("copying"), bus.pin(x)
+    with bus.streams() as (stream, _):
+        source = bus.pin(x)
     place = bus.allocate(x.shape, x.dtype, stream)
     bus.copy_in(place, source, stream)
     results = bus.compute(compute, place, stream)
@@ -717,7 +719,7 @@ def test_an_error_in_a_computation(schedule, error, n):
     check(run(bus, [x], function=function, is_stable=True), x)
 
 
-OPERATIONS = ["stream", "pinned", "allocate", "copy_in", "compute", "copy_out", "record", "wait"]
+OPERATIONS = ["streams", "pinned", "allocate", "copy_in", "compute", "copy_out", "record", "wait"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])

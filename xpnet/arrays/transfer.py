@@ -79,12 +79,8 @@ def move(x: Any, xp: Any, device: Any, /) -> Any:
         return _recorded(x, compat.to_device(x, device))
     host = to_numpy(x)
     if compat.is_cupy_namespace(xp):
-        # CuPy's creation functions ignore `device=` (array-api-compat#337).
         with device:
-            moved = xp.asarray(host)
-            if Bus().is_pinned(host):  # read asynchronously, when it may have been overwritten
-                device.synchronize()
-        return _recorded(host, moved)
+            return _recorded(host, Bus().upload(host))
     if compat.is_torch_namespace(xp) and not host.flags.writeable:
         host = host.copy()  # torch warns about read-only memory
     return _recorded(host, xp.asarray(host, device=device))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.processors import count_processors
-from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError
+from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, Streams
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer_counts import record
 from xpnet.inference.host_rows import (
@@ -72,18 +72,20 @@ def streamed(
     queue, results = RowQueue(blocks), ResultBuffer(n_expected)
 
     def run(n_rows: int) -> None:
-        _Pipeline(compute, bus, results, (n_rows, n_in), is_stable=is_stable).run(queue)
+        with bus.streams() as streams:
+            shape = n_rows, n_in
+            _Pipeline(compute, bus, streams, results, shape, is_stable=is_stable).run(queue)
 
     def compute_one() -> Any:
         # For its shape and dtype: CuPy computes no empty arrays (cupy#266).
         found: list[Any] = []
 
         def run(n_rows: int) -> None:
-            stream = bus.stream("computing")
-            with _detect_full_memory(bus):
-                row = bus.allocate((n_rows, n_in), queue.dtype, stream)
-                found.append(bus.compute(compute, row, stream))
-            bus.wait(bus.record(stream))
+            with bus.streams() as (_, stream):
+                with _detect_full_memory(bus):
+                    row = bus.allocate((n_rows, n_in), queue.dtype, stream)
+                    found.append(bus.compute(compute, row, stream))
+                bus.wait(bus.record(stream))
 
         _halve_until_it_fits(run, 1, bus)
         return found[0]
@@ -161,6 +163,7 @@ class _Pipeline:
         self,
         compute: Compute,
         bus: Bus,
+        streams: Streams,
         results: ResultBuffer,
         shape: tuple[int, int],
         *,
@@ -169,7 +172,7 @@ class _Pipeline:
         self._compute, self._bus, self._results, self._shape = compute, bus, results, shape
         self._is_stable = is_stable
         self._dtype: Any = None  # of the previous rows
-        self._copying, self._computing = bus.stream("copying"), bus.stream("computing")
+        self._copying, self._computing = streams
         self._buffers = cycle([_Buffer() for _ in range(_N_BUFFERS)])
         self._filling = next(self._buffers)
         self._full: _Buffer | None = None

@@ -7,7 +7,6 @@ function, which can be imported without a GPU.
 import inspect
 import re
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -88,7 +87,7 @@ def log(monkeypatch):
     cuda.runtime, cupy.cuda = runtime, cuda
     cuda.driver = SimpleNamespace(CUDADriverError=ForeignError)
     cuda.Device = lambda: SimpleNamespace(id=0)
-    monkeypatch.setattr("xpnet.arrays.gpu.cuda_streams._PER_THREAD", threading.local())
+    monkeypatch.setattr("xpnet.arrays.gpu.cuda_streams._idle", {})
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "cupyx", Recorder(log, "cupyx"))
     return log
@@ -98,7 +97,9 @@ def use_everything(log):
     """Call each operation of a bus."""
     bus, stream = Bus(), Recorder(log, "cupy.cuda.Stream")
     place, host = Recorder(log, "cupy.ndarray"), np.zeros((3, 4), np.float32)
-    bus.stream("copying")
+    with bus.streams():
+        pass
+    bus.upload(host)
     bus.pinned((3, 4), np.dtype("f4"))
     bus.is_pinned(host)
     bus.allocate((3, 4), np.dtype("f4"), stream)
@@ -172,6 +173,7 @@ def test_every_call_fits_cupy(real, log):
         "cupy.cuda.get_current_stream",
         "cupy.cuda.Stream.record",
         "cupy.cuda.Stream.wait_event",
+        "cupy.cuda.Stream.synchronize",
         "cupyx.empty_pinned",
         "cupy.cuda.runtime.pointerGetAttributes",
         "cupy.cuda.Stream.__enter__",
@@ -208,27 +210,72 @@ def test_a_call_that_does_not_fit_is_detected(real, name, args, options):
 
 
 def test_a_new_stream_waits_for_the_current_one(log):
-    stream = Bus().stream("copying")
-    assert isinstance(stream, Recorder)
-    first, *others = log
-    assert first == ("cupy.cuda.Stream", (), {"non_blocking": True})
-    assert [name.rpartition(".")[2] for name, _, _ in others] == [
+    with Bus().streams() as (copying, computing):
+        assert copying is not computing
+    assert log[:2] == [("cupy.cuda.Stream", (), {"non_blocking": True})] * 2
+    assert [name.rpartition(".")[2] for name, _, _ in log[2:]] == [
         "get_current_stream",
         "record",
         "wait_event",
+        "wait_event",
     ]
-    assert isinstance(others[-1][1][0], Recorder)  # the event that was recorded
+    assert isinstance(log[-1][1][0], Recorder)  # the event that was recorded
 
 
-def test_a_thread_has_one_stream_per_name(log):
+def lend(bus):
+    with bus.streams() as pair:
+        return pair
+
+
+def test_streams_are_lent_to_one_call_at_a_time(log):
     bus = Bus()
-    stream = bus.stream("copying")
-    assert bus.stream("copying") is stream
-    assert bus.stream("computing") is not stream
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(bus.stream, "copying").result() is not stream
-    assert names(log).count("cupy.cuda.Stream") == 3
-    assert names(log).count("cupy.cuda.get_current_stream") == 4  # each waits, each time
+    with bus.streams() as first, bus.streams() as second:
+        assert not set(first) & set(second)
+    assert lend(bus) == first  # returned last
+    with bus.streams(), bus.streams():
+        pass
+    assert names(log).count("cupy.cuda.Stream") == 4
+    assert names(log).count("cupy.cuda.get_current_stream") == 5  # all wait, each time
+
+
+def test_threads_share_the_streams(log):
+    bus = Bus()
+    first = lend(bus)
+    for _ in range(20):
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(lend, bus).result() == first
+    assert names(log).count("cupy.cuda.Stream") == 2
+
+
+@pytest.mark.usefixtures("log")
+def test_streams_of_a_failed_call_are_returned():
+    bus = Bus()
+    first = lend(bus)
+    with pytest.raises(ZeroDivisionError), bus.streams():
+        _ = 1 / 0
+    assert lend(bus) == first
+
+
+@pytest.mark.parametrize(
+    ("array", "dtype", "order"),
+    [
+        (np.zeros((3, 4), ">f4"), "f4", "C"),
+        (np.zeros((3, 4), "f8", order="F"), "f8", "F"),
+        (np.zeros((3, 4), "u1")[:, ::2], "u1", "C"),
+    ],
+)
+def test_an_upload_pins_no_memory(log, monkeypatch, array, dtype, order):
+    monkeypatch.setattr(Bus, "is_pinned", lambda *_: False)
+    Bus().upload(array)
+    (name, options, _), (second, (copied,), _) = log
+    assert (name, options) == ("cupy.empty", (array.shape, np.dtype(dtype), order))
+    assert (second, copied.dtype) == ("cupy.ndarray.set", np.dtype(dtype))
+
+
+def test_an_upload_of_pinned_memory_is_waited_for(log):
+    # The caller may overwrite it at once.
+    Bus().upload(np.zeros(3))
+    assert names(log)[-2:] == ["cupy.cuda.get_current_stream", "cupy.cuda.Stream.synchronize"]
 
 
 def test_memory_is_allocated_on_its_stream(log):
@@ -412,7 +459,7 @@ def test_arrays_of_numpy(tmp_path):
     x.tofile(tmp_path / "x")
     for array in (x, x.view(np.matrix), np.memmap(tmp_path / "x"), np.float32(1), [1], None):
         assert bus_to(array) is None
-    assert "cupy" not in Bus.stream.__globals__
+    assert "cupy" not in Bus.streams.__globals__
 
 
 def test_arrays_on_another_device():

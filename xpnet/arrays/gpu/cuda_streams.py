@@ -1,19 +1,23 @@
 """CUDA streams, pinned memory and asynchronous copies."""
 
-import threading
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self, TypeAlias
 
 from numpy.typing import DTypeLike, NDArray
 
 from xpnet.arrays.gpu.gpu_errors import DeviceError, Diagnosis
 from xpnet.arrays.gpu.gpu_info import one_line
 
-__all__ = ["Bus", "DeviceMemoryError", "bus_to"]
+__all__ = ["Bus", "DeviceMemoryError", "Streams", "bus_to"]
 
 _MEMORY_ALLOCATION = 2  # cudaErrorMemoryAllocation and CUDA_ERROR_OUT_OF_MEMORY
 _PINNED = 1  # cudaMemoryTypeHost
-_PER_THREAD = threading.local()
+
+Streams: TypeAlias = tuple[Any, Any]
+
+# Pairs of streams that no call uses, by GPU.
+_idle: dict[int, list[Streams]] = {}
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
@@ -40,20 +44,28 @@ class Bus:
 
         self._cupy: Any = cupy
 
-    def stream(self, name: str, /) -> Any:
-        """Return the thread's stream of this name, ordered after all earlier operations.
+    @contextmanager
+    def streams(self) -> Iterator[Streams]:
+        """Lend a stream for copies and one for computations, ordered after all earlier operations.
 
-        CuPy reuses freed memory only on the stream where it was allocated, so each thread keeps one
-        stream per name.
+        CuPy reuses freed memory only on the stream where it was allocated. So streams are reused,
+        the last returned first, and threads share them: memory is kept for as many calls as ran at
+        once, not for each thread that ever called.
         """
-        streams = _PER_THREAD.__dict__.setdefault("streams", {})
-        key = self._cupy.cuda.Device().id, name
-        if key not in streams:
+        cuda = self._cupy.cuda
+        idle = _idle.setdefault(cuda.Device().id, [])
+        try:
+            pair = idle.pop()
+        except IndexError:
             # CuPy's default stream blocks all streams that are not `non_blocking`.
-            streams[key] = self._cupy.cuda.Stream(non_blocking=True)
-        stream = streams[key]
-        stream.wait_event(self._cupy.cuda.get_current_stream().record())
-        return stream
+            pair = cuda.Stream(non_blocking=True), cuda.Stream(non_blocking=True)
+        earlier = cuda.get_current_stream().record()
+        for stream in pair:
+            stream.wait_event(earlier)
+        try:
+            yield pair
+        finally:
+            idle.append(pair)
 
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike, /) -> NDArray[Any]:
         """Return a new host array in pinned memory."""
@@ -75,6 +87,19 @@ class Bus:
         """Return a new device array that `stream` may write to at once."""
         with stream:  # CuPy reuses freed memory on the stream where it was allocated
             return self._cupy.empty(shape, dtype)
+
+    def upload(self, x: NDArray[Any], /) -> Any:
+        """Return a copy of a host array on the current device, in the same order of memory.
+
+        `cupy.asarray` would first copy a pageable array to pinned memory, of the next power of two
+        bytes, and keep that.
+        """
+        x = x.astype(x.dtype.newbyteorder("="), copy=False)
+        copied = self._cupy.empty(x.shape, x.dtype, "F" if x.flags.fnc else "C")
+        copied.set(x)
+        if self.is_pinned(x):  # read asynchronously, when it may have been overwritten
+            self._cupy.cuda.get_current_stream().synchronize()
+        return copied
 
     def copy_in(self, target: Any, source: NDArray[Any], stream: Any, /) -> None:
         """Copy a pinned host array to a device array of its shape and dtype."""
