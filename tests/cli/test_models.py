@@ -253,4 +253,4 @@ def test_a_device_is_warmed_up_with_the_options_of_the_computation(parse, monkey
     )
     n_rows = sum(len(rows) for rows, _ in streamed(options, replace(model, network=there)))
     expected = {"batch_size": None, "threads": None, "batch_invariant": True}
-    assert calls == [((n_rows, 784), expected)]
+    assert calls == [((n_rows, 28, 28), expected)]
