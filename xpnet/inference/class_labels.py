@@ -41,7 +41,8 @@ def as_class_ids(network: Network, labels: Any) -> Any:
             msg = f"`labels` must be integers; got dtype {labels.dtype}"
             raise TypeError(msg)
         is_wrong = (found < 0) | (found >= network.n_classes)
-        if to_numpy(xp.any(is_wrong)):  # one number, copied from a device
+        # One number, copied from a device. CuPy has a compiled sum of integers, but compiles `any`.
+        if to_numpy(xp.sum(xp.astype(is_wrong, found.dtype))):
             i = int(np.flatnonzero(to_numpy(is_wrong))[0])
             label = to_numpy(labels).reshape(-1)[i]
             msg = f"`labels` must be {rule}; got {label} at index {i}"
