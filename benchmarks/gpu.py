@@ -1,7 +1,7 @@
 """A GPU tried from all sides: cold start, ceilings, checks, and speed beside other libraries.
 
     python benchmarks/gpu.py --budget-s 340
-    python benchmarks/gpu.py --quick --json gpu.json
+    python benchmarks/gpu.py --quick --json gpu.json    # or a folder, for gpu-CARD-DATE.json in it
     python benchmarks/gpu.py --table --readme README.md
 
 Sections, in this order: cold_start, from a fresh process to the first labels; ceilings, the rates
@@ -18,7 +18,8 @@ nothing.
 Do you have a card that README does not list? Install xpnet for it, `pip install '.[cuda13]'` or
 `'.[cuda12]'`, and torch and JAX with CUDA, if you can; run `python benchmarks/gpu.py` from a clean
 checkout, on a machine that does nothing else, and then the line with --table. Open a pull request
-that adds the new file benchmarks/results/gpu-*.json and the tables of README.
+that adds the new file benchmarks/results/gpu-*.json and the tables of README. In a short time, or
+without a network, benchmarks/first_card.sh runs the diagnosis, the tests and this benchmark.
 """
 
 import argparse

@@ -31,7 +31,7 @@ CEILINGS = {
 def modules():
     """The scripts and parts of the harness by their names."""
     sections = ("ceilings", "checks", "cold_start", "resident", "streams")
-    parts = ("devices", "measuring", "processes", "server", "session", "workload")
+    parts = ("devices", "measuring", "processes", "provenance", "server", "session", "workload")
     before = set(sys.modules)
     sys.path.insert(0, str(BENCHMARKS))
     try:
@@ -418,6 +418,23 @@ def test_what_the_bars_need_comes_first(modules):
         f"{WIDE}, 65,536 rows, tf32",
     ]
     assert len(set(workloads)) == len(workloads) == 12
+
+
+def test_a_copy_without_git_has_the_commit_that_is_given(modules, monkeypatch):
+    monkeypatch.setattr(modules.provenance.shutil, "which", lambda _: None)
+    monkeypatch.delenv("XPNET_COMMIT", raising=False)
+    assert modules.provenance.about()["commit"] == "unknown"
+    monkeypatch.setenv("XPNET_COMMIT", "0123abc")
+    assert modules.provenance.about()["commit"] == "0123abc (given)"
+
+
+def test_a_folder_for_the_results_has_a_file_for_the_card(tmp_path):
+    words = ("--device", "cpu", "--budget-s", "0.001", "--sections", "ceilings")
+    command = [sys.executable, str(SCRIPT), *words, "--json", str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    (path,) = tmp_path.iterdir()
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert path.name == f"gpu-none-rehearsal-{content['date']}.json"
 
 
 def script(path, *arguments):

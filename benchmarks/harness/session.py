@@ -185,6 +185,8 @@ def run(
         print("This is a rehearsal on the host: its numbers mean nothing.")
     content = {**facts(is_rehearsal=is_rehearsal), "quick": args.quick, "budget_s": args.budget_s}
     path = Path(args.json) if args.json else None
+    if path is not None and path.is_dir():
+        path /= result_path(content).name
     if path is None and not is_rehearsal:
         path = result_path(content)
     is_small = is_rehearsal or args.quick
