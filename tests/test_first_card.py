@@ -150,6 +150,34 @@ def test_without_a_gpu_it_ends_with_5_and_the_reason(out):
     assert {path.name for path in out.iterdir()} == {"doctor.json", "doctor.txt", "summary.txt"}
 
 
+@pytest.fixture
+def wrapped_python(tmp_path):
+    """Return a command from a line of shell, in which PYTHON is this interpreter."""
+
+    def make(line):
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{line}\n".replace("PYTHON", f'"{sys.executable}"'))
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+def test_tests_skipped_on_a_card_are_a_failure(out, wrapped_python):
+    python = wrapped_python(
+        'case "$*" in'
+        ' *"xpnet doctor"*) echo "why  usable" ;; benchmarks/gpu.py*) ;; *) exec PYTHON "$@" ;;'
+        " esac"
+    )
+    code, output = run(out, "tests/gpu/test_two_gpus.py", python=python)
+    assert code == 1
+    parts = summary(out)
+    assert parts["doctor"] == "exit code 0: usable"
+    assert " skipped in " in parts["tests/gpu/test_two_gpus.py"]
+    assert parts["benchmark"].startswith("exit code 0; ")
+    assert output.splitlines()[-1].endswith(" s: see above")
+
+
 def distribution(folder, name, release):
     """Return the metadata of a package, and its file's name in the folder."""
     return folder / f"{name}-{release}.dist-info" / "METADATA", (
@@ -157,10 +185,8 @@ def distribution(folder, name, release):
     )
 
 
-def test_missing_and_old_packages_are_named(out, tmp_path):
-    bare = tmp_path / "python"
-    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
-    bare.chmod(0o755)
+def test_missing_and_old_packages_are_named(out, tmp_path, wrapped_python):
+    bare = wrapped_python('exec PYTHON -S "$@"')
     path, text = distribution(tmp_path, "tqdm", "4.7")
     path.parent.mkdir()
     path.write_text(text)
