@@ -79,15 +79,18 @@ def product(factor: float, x: Any, xp: Any) -> tuple[Any, Any]:
     """Return factor * x as the rounded product and its rounding error.
 
     Dekker's algorithm: both factors are split into halves whose products are exact.
+
+    A compiler for GPUs may fuse a product with a sum, which skips a rounding. This changes nothing
+    if the product is exact. `rounded` must be rounded, and therefore is a sum.
     """
     bits = constants_of(x, xp).half_bits
     shift = 2.0 ** (bits - math.frexp(factor)[1])
     high = round(factor * shift) / shift
     low = factor - high
-    scaled = (2.0**bits + 1.0) * x
+    scaled = 2.0**bits * x + x
     x_high = scaled - (scaled - x)
     x_low = x - x_high
-    rounded = factor * x
+    rounded = factor * x + 0.0
     return rounded, ((high * x_high - rounded) + high * x_low + low * x_high) + low * x_low
 
 
