@@ -31,9 +31,9 @@ class UlpBounds(NamedTuple):
     log1p or tanh, with NumPy 2.4 on x86-64 (with and without AVX2 and AVX-512), torch 2.13 and JAX
     0.10.
 
-    Bounds for CuPy are not measured. CUDA states at most 2 ULP for exp and tanh, and 1 for expm1
-    and log1p, in float32, which the bounds of NumPy allow for; and 1 for each in float64, where
-    NumPy is more accurate.
+    Bounds for CuPy are not measured on a GPU; compiled kernels, translated to C, are within them.
+    CUDA states at most 2 ULP for exp and tanh, and 1 for expm1 and log1p, in float32, which the
+    bounds of NumPy allow for; and 1 for each in float64, where NumPy is more accurate.
     """
 
     numpy: tuple[float, float]
