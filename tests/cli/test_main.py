@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import xpnet as package
+from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
 from xpnet.arrays.gpu.diagnosis import Diagnosis
 
 COMMANDS = ("evaluate", "predict", "train", "parity", "show", "plot", "doctor")
@@ -275,6 +276,12 @@ def test_the_real_cupys_errors_are_of_the_device(refused, monkeypatch):
     code, line = refused("evaluate")
     assert code == 5
     assert "has no memory left (Out of memory allocating 1,024 bytes" in line
+
+
+def test_a_gpu_without_memory_for_rows_is_an_error_of_the_device(refused, monkeypatch):
+    error = DeviceMemoryError.of_rows(1024, "a reason")
+    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(error))
+    assert refused("evaluate") == (5, f"xpnet: {error}\n")
 
 
 @pytest.mark.parametrize("module", ["mycupy", "numpy", "torch.cuda"])

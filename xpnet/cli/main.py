@@ -180,6 +180,8 @@ def _exit_code(error: Exception) -> int:
     from xpnet.arrays.gpu.gpu_errors import DeviceError
     from xpnet.files.errors import DataError, WeightsError
 
+    if isinstance(error, DeviceError):  # before a MemoryError, which it may be as well
+        return 5
     if is_memory_error(error):
         return _OUT_OF_MEMORY
     is_extra = isinstance(error, ModuleNotFoundError) and str(error.name).split(".")[0] in _EXTRAS
@@ -187,9 +189,7 @@ def _exit_code(error: Exception) -> int:
         return 2
     if isinstance(error, DataError | OSError):
         return 3
-    if isinstance(error, WeightsError):
-        return 4
-    return 5 if isinstance(error, DeviceError) else _FAULT_OF_XPNET
+    return 4 if isinstance(error, WeightsError) else _FAULT_OF_XPNET
 
 
 def _describe(error: Exception) -> str:
