@@ -102,9 +102,9 @@ def make_random_network(
         xpnet.Dense(
             (rng.standard_normal((n_in, n_out)) * (2 / n_in) ** 0.5).astype(np.float32),
             rng.normal(0, 0.1, n_out).astype(np.float32),
-            "identity" if n_out == widths[-1] else activation,
+            activation if i < len(widths) - 2 else "identity",
         )
-        for n_in, n_out in pairwise(widths)
+        for i, (n_in, n_out) in enumerate(pairwise(widths))
     ]
     return xpnet.Network(layers, xpnet.Scale(1 / 255), **more)
 
