@@ -1,8 +1,10 @@
 """Fixtures of the tests on a GPU (``pytest -m gpu``); without one, the reason is printed.
 
 With ``XPNET_GPU_REHEARSAL=1``, array-api-strict's devices stand in for GPUs in the tests that only
-need another library on another device: their logic is tested on machines without a GPU.
-``XPNET_GPU_ULP=FILE`` writes the largest measured errors as JSON.
+need another library on another device: their logic is tested on machines without a GPU. With
+``XPNET_GPU_REHEARSAL=cupy``, the package in stand_in/ replaces CuPy, in subprocesses as well.
+``XPNET_GPU_ULP=FILE`` writes what is measured as JSON: the largest errors of functions in ULP, and
+numbers whose bounds are to be set after the first run on a GPU.
 """
 
 import functools
@@ -22,14 +24,22 @@ from numpy.typing import NDArray
 
 import xpnet
 from xpnet.arrays.device import OpenedDevice
+from xpnet.arrays.gpu.gpu_info import FIRST_WITH_TF32, compute_capability
 from xpnet.arrays.namespace import device_of, library_of
 from xpnet.cli.main import main
 from xpnet.inference.batches import default_batch_size
 
-IS_REHEARSAL = os.environ.get("XPNET_GPU_REHEARSAL") == "1"
-# By function and dtype: the largest error found, in ULP.
-ULPS: pytest.StashKey[dict[str, dict[str, float]]] = pytest.StashKey()
+# What stands in for a GPU; empty on a card.
+STAND_INS = {"0": "", "1": "array-api-strict", "cupy": "cupy"}
+REHEARSAL = STAND_INS[os.environ.get("XPNET_GPU_REHEARSAL", "0")]
+# By name and, for example, dtype: the largest number.
+MEASURED: pytest.StashKey[dict[str, dict[str, float]]] = pytest.StashKey()
 N_IN = 64
+
+if REHEARSAL == "cupy":
+    stand_in = str(Path(__file__).with_name("stand_in"))
+    sys.path.insert(0, stand_in)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [stand_in, os.getenv("PYTHONPATH")]))
 
 
 def open_strict(index: int) -> OpenedDevice:
@@ -43,10 +53,14 @@ def open_strict(index: int) -> OpenedDevice:
 def rehearsal() -> Iterator[None]:
     """Replace GPUs by stand-in devices, in a rehearsal."""
     with pytest.MonkeyPatch.context() as patch:
-        if IS_REHEARSAL:
+        if REHEARSAL == "array-api-strict":
             patch.setattr("xpnet.arrays.device._open_gpu", open_strict)
             # Chunks of 128 rows, so that a few rows are several chunks.
             patch.setattr("xpnet.inference.batches._VALUES_IN_CACHE", 128 * N_IN)
+        if REHEARSAL == "cupy":
+            # Chunks of 4,096 rows, halved down to 128 if memory is short.
+            patch.setattr("xpnet.inference.batches._ROWS_ON_GPU", 2**12)
+            patch.setattr("xpnet.inference.gpu_pipeline._MIN_ROWS", 2**7)
         yield
 
 
@@ -62,7 +76,7 @@ def why_no_gpu() -> str | None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip tests that need a GPU on machines without one, with xpnet's own reason."""
-    if item.get_closest_marker("gpu") and not IS_REHEARSAL and why_no_gpu():
+    if item.get_closest_marker("gpu") and REHEARSAL != "array-api-strict" and why_no_gpu():
         pytest.skip(f"no GPU: {why_no_gpu()}")
 
 
@@ -72,12 +86,26 @@ def gpu() -> xpnet.Device:
     return xpnet.Device("gpu")
 
 
+@pytest.fixture(scope="session")
+def on_card() -> bool:
+    """Return whether a GPU computes; a rehearsal computes with fewer numbers."""
+    return not REHEARSAL
+
+
 @pytest.fixture
 def cupy() -> Any:
-    """Return CuPy, which has no stand-in."""
-    if IS_REHEARSAL:
-        pytest.skip("a rehearsal has no CuPy")
+    """Return CuPy, or its stand-in."""
+    if REHEARSAL == "array-api-strict":
+        pytest.skip("a rehearsal with array-api-strict has no CuPy")
     return pytest.importorskip("cupy", reason="needs CuPy")
+
+
+@pytest.fixture
+def tf32(gpu: xpnet.Device, cupy: Any) -> None:
+    """Skip tests of TF32 on a GPU that lacks it."""
+    assert gpu.library == cupy.__name__
+    if compute_capability(gpu.handle.id) < FIRST_WITH_TF32:
+        pytest.skip("TF32 came with compute capability 8.0")
 
 
 @pytest.fixture
@@ -166,8 +194,8 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def process() -> Any:
     """Run Python in a process of its own, with variables of the environment."""
-    if IS_REHEARSAL:
-        pytest.skip("nothing stands in for a GPU in another process")
+    if REHEARSAL == "array-api-strict":
+        pytest.skip("array-api-strict cannot stand in for a GPU in another process")
 
     def run(*words: str, **variables: str) -> Result:
         kept = {k: v for k, v in os.environ.items() if k not in {"CUPY_TF32", "PYTHONWARNINGS"}}
@@ -185,27 +213,27 @@ def process() -> Any:
 
 
 @pytest.fixture
-def note_ulps(request: pytest.FixtureRequest) -> Callable[[str, str, float], None]:
-    """Record a function's largest error, in ULP, for the summary."""
-    found = request.config.stash.setdefault(ULPS, {})
+def note(request: pytest.FixtureRequest) -> Callable[[str, str, float], None]:
+    """Record a measured number by two names, for the summary; of several, the largest."""
+    measured = request.config.stash.setdefault(MEASURED, {})
 
-    def note(name: str, dtype: str, ulps: float) -> None:
-        dtypes = found.setdefault(name, {})
-        dtypes[dtype] = max(ulps, dtypes.get(dtype, 0.0))
+    def record(name: str, part: str, number: float) -> None:
+        numbers = measured.setdefault(name, {})
+        numbers[part] = max(number, numbers.get(part, 0.0))
 
-    return note
+    return record
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the largest measured errors."""
-    found = config.stash.get(ULPS, {})
-    if not found:
+    """Print the measured numbers."""
+    measured = config.stash.get(MEASURED, {})
+    if not measured:
         return
-    device = "a rehearsal" if IS_REHEARSAL else xpnet.Device("gpu").hardware
-    terminalreporter.write_line(f"largest errors in ULP on {device}:")
-    for name, dtypes in sorted(found.items()):
-        shown = ", ".join(f"{dtype} {ulps:.2f}" for dtype, ulps in sorted(dtypes.items()))
+    device = "a rehearsal" if REHEARSAL else xpnet.Device("gpu").hardware
+    terminalreporter.write_line(f"measured on {device} (errors of functions in ULP):")
+    for name, numbers in sorted(measured.items()):
+        shown = ", ".join(f"{part} {number:.3g}" for part, number in sorted(numbers.items()))
         terminalreporter.write_line(f"  {name}: {shown}")
     if "XPNET_GPU_ULP" in os.environ:
-        text = json.dumps({"hardware": device, "ulp": found}, indent=2, sort_keys=True)
+        text = json.dumps({"hardware": device, "measured": measured}, indent=2, sort_keys=True)
         Path(os.environ["XPNET_GPU_ULP"]).write_text(f"{text}\n", encoding="utf-8")

@@ -142,17 +142,22 @@ def learn(command, tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-def test_two_devices_learn_nearly_the_same(learn, optimizer):
+def test_two_devices_learn_nearly_the_same(learn, note, optimizer):
     (weights, losses), (others, of_others) = (
         learn(word, "--optimizer", optimizer) for word in ("cpu", "gpu")
     )
+    assert others.shape == weights.shape
+    assert np.all(np.isfinite(others))
+    assert of_others[-1] < of_others[0]
+    # Measured, without a bound: nothing is known of a GPU. Other libraries on a CPU differ by 4e-7
+    # after 100 steps (docs/learning.md). After the first run on a GPU, its numbers and those of
+    # other seeds give the bound, with the reason for the factor between them.
     differences = np.abs(weights - others)
-    # Of other libraries, docs/learning.md tells 8e-8 after 10 steps and 4e-7 after 100 at most; and
-    # with Adam 2e-8 in the middle, and no bound on the farthest but the size of steps.
-    assert np.median(differences) <= 1e-7
-    if optimizer == "momentum":
-        assert np.max(differences) <= 2e-6
-    np.testing.assert_allclose(losses, of_others, rtol=1e-5)
+    name = f"learning with {optimizer}, differences of CPU and GPU"
+    note(name, "parameters, median", float(np.median(differences)))
+    note(name, "parameters, largest", float(np.max(differences)))
+    relative = np.abs(np.asarray(of_others) / losses - 1)
+    note(name, "losses, largest, relative", float(np.max(relative)))
 
 
 def test_learning_twice_gives_the_same_bits(learn):

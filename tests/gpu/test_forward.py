@@ -45,6 +45,8 @@ OPTIONS = [
 def tables():
     """Return the test module that reads the tables."""
     spec = importlib.util.spec_from_file_location("tables_of_true_values", TABLES)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look there
     spec.loader.exec_module(module)
@@ -66,7 +68,7 @@ def passing(gpu, name, dtype, biases=(0.0, 0.0, 0.0), **options):
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_the_tables_of_true_values(gpu, here, note_ulps, name, dtype):
+def test_the_tables_of_true_values(gpu, here, note, name, dtype):
     for whole in tables().read_tables(name, dtype):
         table = whole.rows(np.isfinite(whole.truth.nearest[:, 0]))
         x, truth = gpu.to_device(table.x.astype(dtype)), table.truth
@@ -80,14 +82,14 @@ def test_the_tables_of_true_values(gpu, here, note_ulps, name, dtype):
             is_flushed = (np.abs(table.x) < truth.tiny) & (got == truth.nearest[table.x == 0])
             got = np.where(is_flushed, truth.nearest, got)
             errors = (truth.error(got) / truth.ulp)[~truth.is_subnormal]
-            note_ulps(word, dtype, float(np.max(errors)))
+            note(word, dtype, float(np.max(errors)))
             bound = ACTIVATIONS[name].ulp_bound(gpu.library, dtype, **table.options)
             limit = bound * truth.ulp
             table.check(got, np.where(truth.is_subnormal, truth.tiny, limit))
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_each_unit_adds_its_bias(gpu, here, note_ulps, name, dtype):
+def test_each_unit_adds_its_bias(gpu, here, note, name, dtype):
     # Sums of these numbers and biases are exact in every dtype.
     x = np.arange(-16, 8, 2.0**-5)[:, None]
     network = passing(gpu, name, dtype, BIASES)
@@ -98,7 +100,7 @@ def test_each_unit_adds_its_bias(gpu, here, note_ulps, name, dtype):
     ulp = np.spacing(np.abs(exact).astype(dtype)).astype(np.float64)
     errors = np.abs(got - exact) / ulp
     if dtype != "float64":
-        note_ulps(f"{name}, fused", dtype, float(np.max(errors)))
+        note(f"{name}, fused", dtype, float(np.max(errors)))
     assert np.max(errors) <= ACTIVATIONS[name].ulp_bound(gpu.library, dtype) + slack
 
 
@@ -129,7 +131,7 @@ def test_dtypes_do_not_mix(gpu, here):
         x = gpu.to_device(np.linspace(-5, 5, 101, dtype=dtype)[:, None])
         got = here(passing(gpu, "sigmoid", dtype)(x), dtype)[:, 0]
         expected = 1 / (1 + np.exp(-np.linspace(-5, 5, 101)))
-        np.testing.assert_allclose(got, expected, rtol=8 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(got, expected, rtol=8 * float(np.finfo(dtype).eps))
 
 
 def networks(name, make_network):

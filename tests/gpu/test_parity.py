@@ -13,9 +13,9 @@ pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture(scope="module")
-def wide(gpu, make_network):
+def wide(make_network, on_card):
     """Return a wide network on the host; a narrower one in a rehearsal."""
-    width = 1024 if gpu.library == "cupy" else 200
+    width = 1024 if on_card else 200
     return make_network(784, width, width, 10, activation="relu")
 
 
@@ -62,12 +62,12 @@ def test_labels_are_equal_where_rounding_cannot_change_them(gpu, host, images):
     np.testing.assert_array_equal(found[is_clear], best[is_clear])
 
 
-def test_what_a_batch_gives_is_in_bound_however_large(gpu, make_network, images):
+def test_what_a_batch_gives_is_in_bound_however_large(gpu, make_network, images, on_card):
     network = make_network(784, 50, 100, 10, activation="sigmoid", output="values")
     rows = np.tile(images, (20, 1))
     last = error_bound(network, images).stages[-1]
     there = network.to(gpu)
-    for batch_size in (1, 3, 17, 1000, 20_000) if gpu.library == "cupy" else (1, 17):
+    for batch_size in (1, 3, 17, 1000, 20_000) if on_card else (1, 17):
         found = xpnet.predict(there, rows[: 50 * batch_size], batch_size=batch_size)
         part = [np.resize(x, (len(found), 10)) for x in (last.values, last.bound)]
         assert np.all(np.abs(found - part[0]) <= part[1]), batch_size
@@ -82,18 +82,23 @@ def test_a_fault_is_out_of_bound(gpu, wide, images):
     assert report.candidates["gpu"].first_out == "layer 1, relu"
 
 
-def test_tf32_is_out_of_bound(gpu, cupy, wide, images):
-    if int(cupy.cuda.Device().compute_capability) < 80:
-        pytest.skip("TF32 came with compute capability 8.0")
+@pytest.mark.usefixtures("tf32")
+def test_tf32_is_out_of_bound(gpu, note, wide, images):
     there = wide.to(gpu)
     before = xpnet.predict_proba(there, images)
     with xpnet.matmul_precision("tf32"):
         report = compare(wide, images, {"gpu": there})
         found = xpnet.predict_proba(there, images)
-    stages = report.candidates["gpu"].stages[1:]
-    assert [stage.share > 1 for stage in stages] == [True] * 3
+    shares = {stage.name: stage.share for stage in report.candidates["gpu"].stages[1:]}
+    assert max(shares.values()) > 1
     assert not np.array_equal(found, before)
-    np.testing.assert_allclose(found, before, atol=0.05)
+    assert np.all(np.isfinite(found))
+    # Measured, without a bound: the factors are rounded to 10 bits, but how far that moves the
+    # results of this network is unknown. After the first run on a GPU, assert that each stage is
+    # out of bound, if each one is by far, and a difference of probabilities.
+    for name, share in shares.items():
+        note("TF32, fractions of the bounds", name, share)
+    note("TF32, difference from float32", "probabilities", float(np.max(np.abs(found - before))))
     # And it is as it was.
     np.testing.assert_array_equal(xpnet.predict_proba(there, images), before)
     assert compare(wide, images, {"gpu": there}).is_in_bound
@@ -101,8 +106,8 @@ def test_tf32_is_out_of_bound(gpu, cupy, wide, images):
         np.testing.assert_array_equal(xpnet.predict_proba(there, images), before)
 
 
-def test_tf32_ends_with_an_error(gpu, cupy, wide, images):
-    assert cupy is not None
+@pytest.mark.usefixtures("tf32")
+def test_tf32_ends_with_an_error(gpu, wide, images):
     there = wide.to(gpu)
     before = xpnet.predict_proba(there, images)
 

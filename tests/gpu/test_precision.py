@@ -23,6 +23,7 @@ with xpnet.matmul_precision("{word}"):
 PARITY = ("-m", "xpnet", "parity", "--device", "gpu", "--rows", "500", "--json")
 
 
+@pytest.mark.usefixtures("tf32")
 def test_the_variable_alone_is_refused(process):
     done = process("-c", OPEN, CUPY_TF32="1")
     assert done.out.startswith("tf32-unasked: "), done
@@ -31,6 +32,7 @@ def test_the_variable_alone_is_refused(process):
     assert process("-c", OPEN).out == "gpu:0\n"
 
 
+@pytest.mark.usefixtures("tf32")
 @pytest.mark.parametrize("command", ["evaluate", "predict", "parity"])
 def test_commands_refuse_it(process, command):
     done = process("-m", "xpnet", command, "--device", "gpu", CUPY_TF32="1")
@@ -40,10 +42,14 @@ def test_commands_refuse_it(process, command):
 
 
 @pytest.mark.parametrize("word", ["tf32", "float32"])
-def test_a_request_is_served_in_spite_of_the_variable(process, n_correct, word):
+def test_a_request_is_served_in_spite_of_the_variable(request, process, note, n_correct, word):
+    if word == "tf32":
+        request.getfixturevalue("tf32")
     done = process("-c", ASKED.format(word=word), CUPY_TF32="1")
     assert done.code == 0, done.err
-    assert abs(int(done.out) - n_correct) <= (0 if word == "float32" else 3)
+    note("embedded digits classified correctly", word, int(done.out))
+    # For TF32, a bound is to be set after the first run on a GPU; `xpnet.parity` has none.
+    assert word == "tf32" or int(done.out) == n_correct
 
 
 def compute_types(done):
@@ -53,6 +59,7 @@ def compute_types(done):
     return report["in_bound"], [x["compute_type"] for x in report["candidates"].values()]
 
 
+@pytest.mark.usefixtures("tf32")
 @pytest.mark.parametrize("variables", [{}, {"CUPY_TF32": "1"}], ids=["unset", "set"])
 def test_parity_tells_in_what_was_computed(process, variables):
     done = process(*PARITY, "--precision", "tf32", **variables)

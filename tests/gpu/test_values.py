@@ -27,7 +27,9 @@ DIGITS = {"float16": 11, "float32": 24}
 # Lengths around those at which a reduction takes another way.
 LENGTHS = (1, 2, 10, 31, 32, 33, 64, 256, 257, 1000, 1025, 4097, 70_000)
 NAMES = sorted({row.name for row in ACTIVATIONS.values() if row.is_elementwise})
-CASES = {name: (name, {}) for name in NAMES} | {"gelu_tanh": ("gelu", {"approximate": "tanh"})}
+CASES: dict[str, tuple[str, dict[str, str]]] = {name: (name, {}) for name in NAMES} | {
+    "gelu_tanh": ("gelu", {"approximate": "tanh"})
+}
 
 
 def skip_without(gpu, dtype):
@@ -42,18 +44,20 @@ def dtype(request, gpu):
     return skip_without(gpu, request.param)
 
 
-@pytest.fixture(params=DIGITS)
-def short_dtype(request, gpu):
-    return skip_without(gpu, request.param)
-
-
 def patterns(dtype, n):
     """Return numbers of all magnitudes: every float16, or a sample of float32's 2^32 patterns."""
     if dtype == "float16":
         return np.arange(2**16, dtype=np.uint16).view(np.float16)
     bits = np.random.default_rng(0).integers(0, 2**32, n, np.uint32)
-    edges = np.float32([0.0, -0.0, INF, -INF, NAN, np.finfo("f4").max, np.finfo("f4").tiny])
+    limits = np.finfo(np.float32)
+    edges = np.asarray([0.0, -0.0, INF, -INF, NAN, limits.max, limits.tiny], np.float32)
     return np.concatenate([bits.view(np.float32), np.linspace(-20, 20, n // 4, dtype="f4"), edges])
+
+
+@pytest.fixture(params=DIGITS)
+def numbers(request, gpu, on_card):
+    """Return numbers of all magnitudes on the host; few of float32 in a rehearsal."""
+    return patterns(skip_without(gpu, request.param), N_PATTERNS if on_card else N_PATTERNS // 2**7)
 
 
 def compute(name, x):
@@ -84,9 +88,9 @@ def in_ulp(got, exact, dtype):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_elementwise(gpu, here, note_ulps, name, short_dtype):
-    n = N_PATTERNS if gpu.library == "cupy" else N_PATTERNS // 2**7
-    x, tiny = patterns(short_dtype, n), float(np.finfo(short_dtype).tiny)
+def test_elementwise(gpu, here, note, name, numbers):
+    x, short_dtype = numbers, numbers.dtype.name
+    tiny = float(np.finfo(short_dtype).tiny)
     got = here(compute(name, gpu.to_device(x)), short_dtype).astype(np.float64)
     # NumPy's float64 values err by some ULP of float64, which are none of float32.
     exact = compute(name, x.astype(np.float64))
@@ -94,7 +98,7 @@ def test_elementwise(gpu, here, note_ulps, name, short_dtype):
         at_zero = compute(name, np.zeros(1))
         exact = np.where((np.abs(x) < tiny) & (got == at_zero), got, exact)
     error, counts = in_ulp(got, exact, short_dtype)
-    note_ulps(name, short_dtype, float(np.max(error[counts])))
+    note(name, short_dtype, float(np.max(error[counts])))
     worst = np.argmax(np.where(counts, error, 0.0))
     said = f"{name}({x[worst]!r}) gave {got[worst]!r}, true is {exact[worst]!r}"
     # A millionth for the error of the true values.
