@@ -1,6 +1,7 @@
 """Properties of a GPU, and transfers of arrays to it and back."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,16 @@ def test_it_computes_a_product_within_its_bound(cupy):
     assert cupy is not None
     found = diagnose(check=True)
     assert found.usable, found
+    assert found.product_error is not None
     assert 0 < found.product_error < 1
 
 
 def test_its_facts(gpu, cupy):
-    facts = gpu_facts()
+    facts: dict[str, Any] = dict(gpu_facts())
     assert facts["cupy_version"] == gpu.version == cupy.__version__
     assert facts["devices"][0]["name"] == gpu.hardware
-    assert peak_rate(0) is None or peak_rate(0) > 1e11
+    rate = peak_rate(0)
+    assert rate is None or rate > 1e11
     gpu.synchronize()
 
 
