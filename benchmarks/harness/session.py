@@ -237,7 +237,7 @@ def facts(*, is_rehearsal: bool) -> dict[str, Any]:
     found, gpu = about("torch", "jax"), gpu_facts()
     return {
         "card": "none (rehearsal)" if is_rehearsal else gpu["card"],
-        "rehearsal": is_rehearsal,
+        "rehearsal": is_rehearsal or "rehearsal" in gpu["card"],
         "driver": "none" if is_rehearsal else gpu["driver"],
         **found,
         "versions": {**found["versions"], "cupy": gpu["cupy"], "cuda": gpu["cuda"]},

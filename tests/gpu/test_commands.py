@@ -49,6 +49,40 @@ def test_evaluate(both, written, n_correct, batch):
         assert gpu["transfers"]["bytes_to_host"] == 8_000
 
 
+KERNELS = """
+import os, sys
+from pathlib import Path
+from xpnet.cli import input_range, main
+
+def print_number():
+    print(len([path for path in Path(os.environ["CUPY_CACHE_DIR"]).rglob("*") if path.is_file()]))
+
+def warm_up(*args, before=input_range._warm_up):
+    before(*args)
+    print_number()
+
+input_range._warm_up = warm_up
+code = main.main(sys.argv[1:])
+print_number()
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    "option", [(), ("--batch-invariant",), ("--precision", "float16")], ids=str
+)
+@pytest.mark.parametrize("name", ["evaluate", "predict"])
+def test_all_kernels_are_compiled_before_the_time_counts(process, tmp_path, on_card, name, option):
+    words = [name, *option, "--device", "gpu", "--json"]
+    if name == "predict":
+        words += ["-o", str(tmp_path / "labels.csv")]
+    done = process("-c", KERNELS, *words, CUPY_CACHE_DIR=str(tmp_path / "kernels"))
+    assert done.code == 0, done.err
+    first, *_, last = done.out.splitlines()
+    assert first == last
+    assert (int(first) > 0) == on_card  # a stand-in compiles nothing
+
+
 def test_evaluate_tells_the_same_in_words(command, n_correct):
     lines = command("evaluate", "--device", "gpu").out.splitlines()
     told = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}

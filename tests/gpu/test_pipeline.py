@@ -78,6 +78,15 @@ def test_any_number_of_rows(network, pixels, unstreamed, chunk, length):
         same_bits(call(network, rows), unstreamed(rows, call))
 
 
+def test_the_preprocessing_is_not_folded(network, pixels, monkeypatch):
+    # This would compile kernels of float64, for less than the bus needs anyway.
+    monkeypatch.delattr("xpnet.inference.runner.fold_preprocessing")
+    many = np.broadcast_to(pixels[:1], (2**18, pixels.shape[1]))
+    for rows in (many, iter([pixels])):
+        xpnet.predict(network, rows)
+    xpnet.evaluate(network, iter([(pixels, np.zeros(len(pixels), int))]))
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_a_batch_size(network, pixels, unstreamed, batch_size):
     rows = pixels[: 50 if batch_size == 1 else 4007]
