@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from xpnet import load
+from xpnet import Dense, Network, load, save
+from xpnet.arrays.device import OpenedDevice
 
 pytestmark = pytest.mark.usefixtures("strict_gpu")
 
@@ -117,3 +118,31 @@ def test_the_start_of_a_gpu_is_a_phase_of_its_own(xpnet, tmp_path, command):
 def test_the_table_tells_the_start_of_a_gpu(xpnet):
     assert ", start of the GPU " in xpnet("evaluate", "--device", "gpu").out
     assert "start of the GPU" not in xpnet("evaluate").out
+
+
+@pytest.fixture
+def torch_gpu(strict_gpu, monkeypatch):
+    """Open torch's CPU where a GPU is asked for: it computes in bfloat16, which NumPy lacks."""
+    assert strict_gpu is None  # this comes after it
+    torch = pytest.importorskip("array_api_compat.torch", reason="only torch has bfloat16")
+
+    def open_torch(index):
+        device = torch.device("cpu")
+        return OpenedDevice(f"gpu:{index}", "torch", "0", torch, device, "a device for tests")
+
+    monkeypatch.setattr("xpnet.arrays.device._open_gpu", open_torch)
+
+
+@pytest.mark.usefixtures("torch_gpu")
+def test_bfloat16(xpnet, tmp_path):
+    words = ("--precision", "bfloat16", "--device", "gpu")
+    exact, found = (json.loads(xpnet("evaluate", *more, "--json").out) for more in ((), words))
+    assert found["compute_type"] == "bfloat16"
+    assert found["total"] == 1000
+    assert abs(found["correct"] - exact["correct"]) <= 2
+    labels = [xpnet("predict", *more).out.splitlines() for more in ((), words)]
+    assert sum(label != other for label, other in zip(*labels, strict=True)) <= 4
+    layer = Dense(np.zeros((784, 2)), np.array([0.5, 300.5]))
+    save(Network([layer], output="values"), tmp_path / "values.npz")
+    values = xpnet("predict", *words, "--rows", "1", "--model", tmp_path / "values.npz").out
+    assert values.splitlines() == ["ImageId,Value1,Value2", "1,0.5,300.0"]

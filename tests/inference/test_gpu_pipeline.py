@@ -8,6 +8,8 @@ import signal
 import threading
 import time
 import weakref
+from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import xpnet
 from xpnet.arrays.cpu.memory import FileRows, rows_in_file
 from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
 from xpnet.arrays.gpu.gpu_errors import DeviceError
-from xpnet.arrays.transfer import move
+from xpnet.arrays.transfer import move, to_numpy
 from xpnet.arrays.transfer_counts import Transfers, count_transfers
 from xpnet.inference import gpu_pipeline, runner
 from xpnet.inference.batches import BatchOptions
@@ -1035,6 +1037,56 @@ def test_no_images(bus):
         assert xpnet.predict(network, given).shape == (0,)
     assert xpnet.predict_proba(network, iter([])).shape == (0, 10)
     assert "copy_in" not in bus.calls
+
+
+class TorchBus(LateBus):
+    """A bus to a device of torch: like CuPy's, its copies on the host have ml_dtypes' bfloat16."""
+
+    def compute(self, function, x, stream, /):
+        torch, ml_dtypes = (pytest.importorskip(name) for name in ("torch", "ml_dtypes"))
+
+        def there(x):
+            y = function(torch.from_numpy(np.array(x)))
+            if y.dtype != torch.bfloat16:
+                return y.numpy()
+            return y.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+
+        return super().compute(there, x, stream)
+
+
+@pytest.mark.parametrize("n_out", [1, 10])
+@pytest.mark.parametrize("output", ["logits", "probabilities", "values"])
+def test_bfloat16_becomes_float32(schedule, monkeypatch, output, n_out):
+    torch = pytest.importorskip("torch", reason="only torch has bfloat16 without a GPU")
+    random, bus = np.random.default_rng(2), TorchBus(schedule)
+    layers = [
+        xpnet.Dense(random.normal(size=(N_IN, 8)) / 100, np.zeros(8), "relu"),
+        xpnet.Dense(random.normal(size=(8, n_out)), np.zeros(n_out)),
+    ]
+    if output == "probabilities":
+        layers[1] = replace(layers[1], activation="sigmoid" if n_out == 1 else "softmax")
+    network = xpnet.Network(layers, output=output)
+    there = network.map_arrays(lambda x: torch.from_numpy(x).bfloat16())
+    x, labels = rows_of(300), random.integers(0, 2, 300)
+    methods = [xpnet.predict] if output == "values" else [xpnet.predict, xpnet.predict_proba]
+    # Computed there without a pipeline, and for no rows.
+    expected = [method(there, torch.from_numpy(x)) for method in methods]
+    monkeypatch.setattr(runner, "bus_to", lambda x: None if isinstance(x, np.ndarray) else bus)
+    for method, exact in zip(methods, expected, strict=True):
+        found, empty = (method(there, rows, batch_size=CHUNK) for rows in (x, x[:0]))
+        is_float = output == "values" or method is xpnet.predict_proba
+        assert found.dtype == empty.dtype == (np.float32 if is_float else np.int64)
+        assert empty.shape == (0, *found.shape[1:])
+        np.testing.assert_array_equal(found, to_numpy(exact))
+    if output != "values":
+        confusion = xpnet.evaluate(there, x, labels, batch_size=CHUNK).confusion
+        pairs = zip(labels, to_numpy(expected[0]), strict=True)
+        counts = Counter((int(true), int(found)) for true, found in pairs)
+        assert {pair: confusion[pair] for pair in counts} == counts
+        assert confusion.sum() == len(x)
+        with pytest.warns(xpnet.NonfiniteWarning, match="300 of 300"):
+            xpnet.predict(there, x * np.float32("nan"))
+    assert bus.is_idle
 
 
 REFUSED = {

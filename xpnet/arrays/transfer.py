@@ -9,7 +9,7 @@ from xpnet.arrays.gpu.cuda_streams import Bus
 from xpnet.arrays.namespace import array_namespace, device_of, library_of
 from xpnet.arrays.transfer_counts import record
 
-__all__ = ["is_in_host_memory", "move", "to_numpy", "without_graph"]
+__all__ = ["host_dtype", "is_in_host_memory", "move", "to_numpy", "without_graph"]
 
 
 def is_in_host_memory(x: Any, /) -> bool:
@@ -39,7 +39,12 @@ def to_numpy(x: Any, /) -> NDArray[Any]:
     host = _copied_to_host(x)
     if not is_in_host_memory(x):
         record("host", int(getattr(x, "nbytes", host.nbytes)))
-    return host.astype(np.float32) if host.dtype.name == "bfloat16" else host
+    return host.astype(host_dtype(host.dtype), copy=False)
+
+
+def host_dtype(dtype: Any, /) -> Any:
+    """Return a NumPy dtype, but float32 for bfloat16."""
+    return np.dtype(np.float32) if dtype.name == "bfloat16" else dtype
 
 
 def _copied_to_host(x: Any) -> NDArray[Any]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.memory import FileRows
+from xpnet.arrays.transfer import host_dtype
 from xpnet.arrays.transfer_counts import record
 
 __all__ = ["HostRows", "ResultBuffer", "RowQueue", "copy_rows", "native_dtype", "rows_between"]
@@ -45,7 +46,10 @@ class RowQueue:
 
 
 class ResultBuffer:
-    """Host array for results, of `n_expected` rows at first; it grows if necessary."""
+    """Host array for results, of `n_expected` rows at first; it grows if necessary.
+
+    bfloat16, which NumPy lacks, becomes float32, as in `xpnet.arrays.transfer.to_numpy`.
+    """
 
     def __init__(self, n_expected: int) -> None:
         self._array: NDArray[Any] | None = None
@@ -57,7 +61,7 @@ class ResultBuffer:
         start, end = self._n_rows, self._n_rows + len(results)
         if self._array is None or len(self._array) < end:
             n_rows = max(self._n_expected, end if self._array is None else 2 * end)
-            larger = np.empty((n_rows, *results.shape[1:]), results.dtype)
+            larger = np.empty((n_rows, *results.shape[1:]), host_dtype(results.dtype))
             if self._array is not None:
                 larger[:start] = self._array[:start]
             self._array = larger
@@ -69,7 +73,7 @@ class ResultBuffer:
         """Return all results; without any, an empty array like the result of `compute_one`."""
         if self._array is None:
             one = compute_one()
-            return np.empty((0, *one.shape[1:]), one.dtype)
+            return np.empty((0, *one.shape[1:]), host_dtype(one.dtype))
         return self._array[: self._n_rows]
 
 

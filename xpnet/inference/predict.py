@@ -53,7 +53,8 @@ def predict(
         Class ids, in the library and on the device of `images`. Of equal logits, the first wins.
         NaN counts as the largest: an image with a NaN pixel, whose logits are all NaN, is class 0.
         A single output unit gives 1 if its logit is above 0 (its probability above 0.5). For
-        ``output="values"``, the values, of shape (n, n_out).
+        ``output="values"``, the values, of shape (n, n_out), in the dtype of the network; for NumPy
+        images, bfloat16 becomes float32.
 
     Raises
     ------
@@ -129,8 +130,9 @@ def predict_proba(
     Returns
     -------
     array of shape (n, n_classes)
-        In the library and on the device of `images`; rows sum to 1. A single output unit gives two
-        classes: [1 - p, p].
+        In the library and on the device of `images`, and in the dtype of the network; for NumPy
+        images, bfloat16 becomes float32. Rows sum to 1. A single output unit gives two classes:
+        [1 - p, p].
 
     Raises
     ------
