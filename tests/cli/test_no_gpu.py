@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import xpnet as package
-from xpnet.arrays.gpu.gpu_info import WHEELS, installed
+from xpnet.arrays.gpu.gpu_info import CUDA13_LIBRARIES, WHEELS, installed, one_line
 
 FAKE_DRIVER = Path(__file__).parents[1] / "arrays" / "gpu" / "fake_driver.c"
 _FOUND = installed(WHEELS)
@@ -274,6 +274,26 @@ def test_the_doctor_computes_to_see_a_cause(on, cause):
     assert cause.words in found["message"]
     assert not found["product_checked"]
     assert found["facts"]["devices"][0]["free_bytes"] is None
+
+
+@needs_cupy
+def test_the_fix_for_libraries_beside_site_packages(on, libraries, tmp_path):
+    if installed((*CUDA13_LIBRARIES, *(f"{name}-cu12" for name in CUDA13_LIBRARIES))):
+        pytest.skip("CUDA libraries are in site-packages here")
+    target = tmp_path / "target"  # as of `pip install --target`
+    folder = target / "nvidia" / "cu" / "lib"
+    folder.mkdir(parents=True)
+    for pattern, place in (("libcu[bd]*", folder), ("libnv*", folder), ("libcuda.*", tmp_path)):
+        for file in libraries.glob(pattern):
+            shutil.copy(file, place)
+    python = os.pathsep.join([str(Path(package.__file__).parents[1]), str(target)])
+    environ = {"PYTHONPATH": python, "LD_LIBRARY_PATH": str(tmp_path)}
+    fix = f"add {one_line(folder)}, outside site-packages, to LD_LIBRARY_PATH, or pip install"
+    missing = Cause("libraries-missing", fix, environ, program=one_gpu(major=3))
+    assert_refused(on(missing, "evaluate", "--device", "gpu"), missing)
+    environ["LD_LIBRARY_PATH"] += f":{folder}"
+    found = Cause("device-too-old", "compute capability 3.0", environ, program=one_gpu(major=3))
+    assert_refused(on(found, "evaluate", "--device", "gpu"), found)
 
 
 @pytest.mark.parametrize("cause", ANY, ids=named)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.gpu.diagnosis import cause_of, diagnose
+from xpnet.arrays.gpu.cupy_errors import cause_of
+from xpnet.arrays.gpu.diagnosis import diagnose
 from xpnet.arrays.gpu.gpu_errors import DeviceError
 from xpnet.arrays.gpu.gpu_info import result_or_error
 from xpnet.arrays.matmul_precision import is_precision_chosen

@@ -166,11 +166,11 @@ class _Version(argparse.Action):
 
 def _as_device_error(error: Exception, device: str) -> Exception:
     """Return an error of CuPy as a DeviceError with its cause; other errors unchanged."""
-    if not type(error).__module__.startswith("cupy"):
-        return error
-    from xpnet.arrays.gpu.diagnosis import cause_of
+    from xpnet.arrays.gpu.cupy_errors import cause_of, is_from_cupy
     from xpnet.arrays.gpu.gpu_errors import DeviceError
 
+    if not is_from_cupy(error):
+        return error
     index = device.rpartition(":")[2]
     return DeviceError(cause_of(error, int(index) if index.isdigit() else 0))
 

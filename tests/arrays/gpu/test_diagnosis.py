@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.gpu import gpu_info as gpu_info_module
-from xpnet.arrays.gpu.diagnosis import cause_of, diagnose
+from xpnet.arrays.gpu.cupy_errors import cause_of
+from xpnet.arrays.gpu.diagnosis import diagnose
 from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis, describe
-from xpnet.arrays.gpu.gpu_info import WHEELS, gpu_facts, installed, one_line
+from xpnet.arrays.gpu.gpu_facts import gpu_facts
+from xpnet.arrays.gpu.gpu_info import WHEELS, installed, one_line
 
 
 class CUDARuntimeError(RuntimeError):
@@ -35,6 +37,10 @@ class CUBLASError(CUDARuntimeError):
 
 
 class OutOfMemoryError(MemoryError):
+    pass
+
+
+class CompileException(Exception):  # noqa: N818 (CuPy's name)
     pass
 
 
@@ -63,7 +69,7 @@ class Machine:
     n_devices: int = 2
     capability: tuple[int, int] = (9, 0)
     missing: tuple[str, ...] = ()
-    headers: Exception | None = None
+    headers: Exception | Path | None = None  # the folder of the headers, or the error without one
     to_device: Callable[[Any], Any] = np.asarray
     environ: dict[str, str] = field(default_factory=dict)
 
@@ -74,9 +80,9 @@ class Machine:
             return {"name": name, "totalGlobalMem": 8 << 30, "major": major, "minor": minor}
 
         def assemble_cupy_compiler_options(options: tuple[str, ...]) -> tuple[str, ...]:
-            if self.headers is not None:
+            if isinstance(self.headers, Exception):
                 raise self.headers
-            return options
+            return options if self.headers is None else ("-std=c++17", f"-I{self.headers}")
 
         module: Any = ModuleType("cupy")
         module.__version__, module.__path__ = "14.2.0", ["/site/cupy"]
@@ -128,11 +134,11 @@ class FakeCuda:
         return name
 
     class Device:
-        def __init__(self, index: int) -> None:
+        def __init__(self, index: int | None = None) -> None:
             self.index = index
 
         def __enter__(self) -> None:
-            assert self.index in {0, 1}
+            assert self.index in {None, 0, 1}
 
         def __exit__(self, *exception: object) -> None:
             pass
@@ -252,12 +258,12 @@ CASES: list[tuple[str, Machine, dict[str, object]]] = [
     (
         "libraries-missing",
         Machine(missing=("cuBLAS", "NVRTC")),
-        WHEEL | {"libraries": "cuBLAS, NVRTC"},
+        WHEEL | {"libraries": "cuBLAS, NVRTC", "add_or": ""},
     ),
     (
         "libraries-missing",  # the libraries of CUDA 13 belong to a wheel for CUDA 13
         Machine(missing=("NVRTC",), libraries=("nvidia-cublas",)),
-        WHEEL | {"libraries": "NVRTC"},
+        WHEEL | {"libraries": "NVRTC", "add_or": ""},
     ),
     (
         "libraries-mixed",
@@ -313,8 +319,8 @@ CASES: list[tuple[str, Machine, dict[str, object]]] = [
 
 @pytest.mark.parametrize("code", CAUSES)
 def test_every_row_of_the_table_has_a_case(code: str) -> None:
-    # `shadowed` has its own test, because the file's name varies.
-    assert code in {"shadowed", *(case[0] for case in CASES)}
+    # These have their own tests, because the names of files vary.
+    assert code in {"shadowed", "headers-mixed", *(case[0] for case in CASES)}
 
 
 @pytest.mark.parametrize(("code", "machine", "facts"), CASES)
@@ -453,7 +459,9 @@ def test_a_missing_dependency_of_cupy(become: Become) -> None:
         (CUBLASError(2, "another library's 2"), "cuda-error"),
         (MemoryError("the host's"), "cuda-error"),
         (PermissionError(13, "Permission denied", "/cache/1"), "cache-unwritable"),
+        (OSError(28, "No space left on device"), "cache-unwritable"),  # in writing: no name
         (OSError("libfoo.so: cannot open"), "cuda-error"),
+        (CompileException("incomplete type"), "cuda-error"),
         (CUDARuntimeError(719, "launch\nfailure"), "cuda-error"),
     ],
 )
@@ -465,6 +473,83 @@ def test_an_error_in_the_product(become: Become, error: Exception, code: str) ->
     assert diagnosis.product_error is None
     if code == "cuda-error":
         assert diagnosis.message == f"CUDA error: {' '.join(str(error).split())}"
+
+
+@pytest.mark.parametrize(
+    ("free", "code"),
+    [(0, "out-of-memory"), (100 << 20, "out-of-memory"), (6 << 30, "cuda-error")],
+)
+def test_cublas_that_cannot_be_opened(become: Become, free: int, code: str) -> None:
+    become(Machine(to_device=raising(CUBLASError(1, "CUBLAS_STATUS_NOT_INITIALIZED"))))
+    runtime = sys.modules["cupy"].cuda.runtime
+    runtime.memGetInfo = lambda: (free, 8 << 30)
+    diagnosis = diagnose(1, check=True)
+    assert diagnosis.code == code
+    assert "CUBLAS_STATUS_NOT_INITIALIZED" in diagnosis.message
+    runtime.memGetInfo = raising(CUDARuntimeError(999, "unknown"))
+    assert diagnose(1, check=True).code == "cuda-error"
+
+
+@pytest.mark.parametrize(
+    ("wheel", "libraries", "fix"),
+    [
+        ("cupy-cuda13x", ("nvidia-cuda-runtime",), 'pip install "xpnet[cuda13]" and unset'),
+        ("cupy-cuda12x", ("nvidia-cuda-runtime-cu12",), 'pip install "xpnet[cuda12]" and unset'),
+        (
+            "cupy-cuda12x",
+            ("nvidia-cuda-runtime",),
+            'pip uninstall -y nvidia-cuda-runtime, then pip install "xpnet[cuda12]" and unset',
+        ),
+    ],
+)
+def test_headers_of_another_cuda(
+    become: Become, tmp_path: Path, wheel: str, libraries: tuple[str, ...], fix: str
+) -> None:
+    header = tmp_path / "cuda_runtime_api.h"
+    header.write_text("/* CUDART_VERSION 1 */\n#define CUDART_VERSION  12040\n", encoding="ascii")
+    compiler = CompileException('storage.h(137): error: incomplete type "__nv_fp8_e8m0"')
+    same = {"wheels": (wheel,), "libraries": libraries, "headers": tmp_path}
+    become(Machine(**same, to_device=raising(compiler)))
+    diagnosis = diagnose(check=True)
+    assert diagnosis.code == "headers-mixed"
+    found = f"NVRTC of CUDA 13.2 cannot compile the headers of CUDA 12.4 in {one_line(tmp_path)}"
+    assert diagnosis.message == found
+    assert diagnosis.fix.startswith(fix)
+    assert diagnose().usable  # without an error, other headers are no cause: most can be compiled
+    facts = gpu_facts()
+    assert (facts["headers_version"], facts["headers_path"]) == ("12.4", str(tmp_path))
+    header.write_text("#define CUDART_VERSION 13020\n", encoding="ascii")
+    assert diagnose(check=True).code == "cuda-error"
+
+
+def test_the_check_computes_a_reduction(become: Become) -> None:
+    # CuPy compiles it with CUB, which fails with some headers where a product does not.
+    class Array(np.ndarray):
+        def any(self, *_: object, **__: object) -> Any:
+            raise CompileException
+
+    become(Machine(to_device=lambda x: x.view(Array)))
+    assert diagnose(check=True).code == "cuda-error"
+
+
+def test_libraries_beside_site_packages(
+    become: Become, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    become(Machine(missing=("cuBLAS", "NVRTC")))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert diagnose().fix == 'pip install "xpnet[cuda13]"'
+    folders = [tmp_path / "nvidia" / name / "lib" for name in ("cu13", "cublas")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    for file in ("libcublas.so.12", "libnvrtc.so.13", "libcudart.so.13"):
+        (folders[0] / file).touch()
+    assert diagnose().fix == 'pip install "xpnet[cuda13]"'  # cuBLAS is of another version
+    (folders[1] / "libcublas.so.13").touch()
+    found = one_line(os.pathsep.join(map(str, reversed(folders))))
+    add = f"add {found}, outside site-packages, to LD_LIBRARY_PATH"
+    assert diagnose().fix == f'{add}, or pip install "xpnet[cuda13]"'
+    monkeypatch.setattr("site.getsitepackages", lambda: [str(tmp_path)])
+    assert diagnose().fix == 'pip install "xpnet[cuda13]"'  # found there, and cannot be loaded
 
 
 def test_the_error_of_the_product_in_units_of_its_bound(become: Become) -> None:
@@ -535,8 +620,10 @@ def test_facts_of_a_machine_with_gpus(become: Become) -> None:
         "runtime_version": "13.2",
         "cublas_version": None,
         "nvrtc_version": "13.2",
+        "headers_version": None,
         "cublas_path": None,
         "nvrtc_path": None,
+        "headers_path": None,
         "cupy_version": "14.2.0",
         "cupy_path": "/site/cupy",
         "cupy_needs_numpy": "<99,>=2.0",

@@ -6,12 +6,12 @@ from typing import Any, Self, TypeAlias
 
 from numpy.typing import DTypeLike, NDArray
 
+from xpnet.arrays.gpu.cupy_errors import code_of
 from xpnet.arrays.gpu.gpu_errors import DeviceError, Diagnosis
 from xpnet.arrays.gpu.gpu_info import one_line
 
 __all__ = ["Bus", "DeviceMemoryError", "Streams", "bus_to"]
 
-_MEMORY_ALLOCATION = 2  # cudaErrorMemoryAllocation and CUDA_ERROR_OUT_OF_MEMORY
 _PINNED = 1  # cudaMemoryTypeHost
 
 Streams: TypeAlias = tuple[Any, Any]
@@ -134,11 +134,7 @@ class Bus:
 
     def is_out_of_memory(self, error: BaseException, /) -> bool:
         """Return whether an error means that device memory, or memory to pin, is exhausted."""
-        cuda = self._cupy.cuda
-        if isinstance(error, cuda.runtime.CUDARuntimeError | cuda.driver.CUDADriverError):
-            return bool(error.status == _MEMORY_ALLOCATION)
-        # cuBLAS has its own error if its workspace cannot be allocated.
-        return isinstance(error, MemoryError) or "ALLOC_FAILED" in str(error)
+        return isinstance(error, MemoryError) or code_of(error) == "out-of-memory"
 
 
 def bus_to(x: Any, /) -> Bus | None:

@@ -14,18 +14,22 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from xpnet.arrays.gpu.cupy_errors import cause_of
 from xpnet.arrays.gpu.gpu_errors import Diagnosis, describe
+from xpnet.arrays.gpu.gpu_facts import gpu_facts
 from xpnet.arrays.gpu.gpu_info import (
     CUDA13_LIBRARIES,
     FIRST_WITH_TF32,
     WHEELS,
+    compiler_options,
     compute_capability,
     driver_number,
-    gpu_facts,
+    extra_of,
     import_cupy,
     installed,
+    library_folders,
     numpy_range,
     one_line,
     result_or_error,
@@ -34,28 +38,13 @@ from xpnet.arrays.gpu.gpu_info import (
     version_text,
 )
 
-__all__ = ["cause_of", "diagnose", "gpu_facts"]
+__all__ = ["diagnose", "gpu_facts"]
 
 # CUDA encodes version 12.4 as 12040. A driver supports all minor versions of its major version.
 _CUDA12, _CUDA13 = 12000, 13000
 _OLDEST_OF_CUDA12 = 50  # compute capability 5.0
-# Values of cudaError_t and CUresult, which agree in these, and of cublasStatus_t.
+# Values of cudaError_t.
 _INSUFFICIENT_DRIVER, _NO_DEVICE = 35, 100
-_CUDA_CODES: Final[dict[int | None, str]] = {
-    2: "out-of-memory",
-    34: "stub-library",
-    46: "device-busy",
-    209: "no-kernel",
-    214: "memory-fault",
-    802: "not-ready",
-    803: "driver-mismatch",
-}
-_CODES: Final[dict[str, dict[int | None, str]]] = {
-    "CUDARuntimeError": _CUDA_CODES,
-    "CUDADriverError": _CUDA_CODES,
-    "CUBLASError": {3: "out-of-memory", 8: "no-kernel"},
-    "OutOfMemoryError": {None: "out-of-memory"},
-}
 
 
 def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diagnosis:
@@ -81,15 +70,6 @@ def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diag
     # `error <= 1` is false for NaN, which is wrong as well.
     code = "usable" if error <= 1 else "wrong-product"
     return replace(describe(code, index=index, excess=error), product_error=error)
-
-
-def cause_of(error: Exception, index: int = 0) -> Diagnosis:
-    """Return the cause of an error that CuPy raised on a GPU."""
-    code = _CODES.get(type(error).__name__, {}).get(getattr(error, "status", None), "cuda-error")
-    if isinstance(error, OSError) and error.filename:
-        code = "cache-unwritable"
-    extra = _extra(installed(WHEELS))
-    return describe(code, index=index, error=one_line(error), extra=extra)
 
 
 def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
@@ -128,7 +108,7 @@ def _in_import(error: Exception, wheels: tuple[str, ...]) -> Diagnosis:
     if needed and not _is_within(np.__version__, needed):
         facts = {"wheel": wheel, "range": needed, "numpy": np.__version__}
         return describe("numpy-unsupported", error=reason, **facts)
-    return describe("broken-install", error=reason, names=wheel, extra=_extra(wheels))
+    return describe("broken-install", error=reason, names=wheel, extra=extra_of(wheels))
 
 
 def _is_within(version: str, versions: str) -> bool:
@@ -197,15 +177,16 @@ def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
         "NVRTC": result_or_error(cupy.cuda.nvrtc.getVersion),
     }
     failed = [name for name, outcome in loaded.items() if isinstance(outcome, Exception)]
-    wheel, extra = _wheel(wheels), _extra(wheels)
+    wheel, extra = _wheel(wheels), extra_of(wheels)
     if failed:
         strangers = " ".join(installed(CUDA13_LIBRARIES))
         code = "libraries-mixed" if strangers and extra == "cuda12" else "libraries-missing"
         facts = {"libraries": ", ".join(failed), "strangers": strangers}
+        folders = library_folders(failed, cupy.cuda.runtime.runtimeGetVersion() // 1000)
+        add = f"add {one_line(folders)}, outside site-packages, to LD_LIBRARY_PATH"
+        facts["add_or"] = f"{add}, or " if folders else ""
         return describe(code, wheel=wheel, extra=extra, **facts)
-    # CuPy's own search for headers, if it still has this name.
-    headers = result_or_error(lambda: cupy._core.core.assemble_cupy_compiler_options(()))  # noqa: SLF001
-    if type(headers) is RuntimeError:
+    if type(result_or_error(compiler_options)) is RuntimeError:
         return describe("headers-missing", wheel=wheel, extra=extra)
     return None
 
@@ -226,7 +207,7 @@ def _in_device(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
         capability=capability / 10,
         wheel=_wheel(wheels),
         oldest=oldest / 10,
-        or_swap=or_swap if _extra(wheels) == "cuda13" else "",
+        or_swap=or_swap if extra_of(wheels) == "cuda13" else "",
     )
 
 
@@ -255,6 +236,8 @@ def _product_error(index: int, *, tf32: bool) -> float:
     x, weight, bias = (draw(shape, dtype=np.float32) for shape in ((32, n_in), (n_in, 16), 16))
     with cupy.cuda.Device(index):
         on_device = cupy.asarray(x) @ cupy.asarray(weight) + cupy.asarray(bias)
+        # This reduction compiles CUB, which fails with the headers of another CUDA (cupy#9719).
+        (on_device > 0).any()
         computed = cupy.asnumpy(on_device).astype(np.float64)
     # The float32 values are exact in float64, in which the host computes the reference.
     exact = x.astype(np.float64) @ weight.astype(np.float64) + bias
@@ -268,7 +251,3 @@ def _product_error(index: int, *, tf32: bool) -> float:
 
 def _wheel(wheels: tuple[str, ...]) -> str:
     return wheels[0] if wheels else "cupy"
-
-
-def _extra(wheels: tuple[str, ...]) -> str:
-    return "cuda12" if "cupy-cuda12x" in wheels else "cuda13"

@@ -8,7 +8,8 @@ __all__ = ["CAUSES", "DeviceError", "Diagnosis", "describe"]
 
 _INSTALL = 'pip install "xpnet[cuda13]", or "xpnet[cuda12]" for a driver older than 580'
 
-# code: (cause, fix). A new cause is a new row here, and a check in `diagnosis`.
+# code: (cause, fix). A new cause is a new row here, and a check in `diagnosis` or
+# `cupy_errors`.
 CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     "usable": ("GPU {index} is usable", ""),
     "no-wheel": (
@@ -67,7 +68,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "libraries-missing": (
         "{libraries} cannot be loaded, but {wheel} needs them",
-        'pip install "xpnet[{extra}]"',
+        '{add_or}pip install "xpnet[{extra}]"',
     ),
     "libraries-mixed": (
         "{wheel} finds the libraries of CUDA 13 before its own ({libraries} cannot be loaded)",
@@ -76,6 +77,10 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     "headers-missing": (
         "the CUDA headers cannot be found, but {wheel} needs them to compile",
         'pip install "xpnet[{extra}]", or set CUDA_PATH to a toolkit that has them',
+    ),
+    "headers-mixed": (
+        "NVRTC of CUDA {nvrtc} cannot compile the headers of CUDA {headers} in {folder}",
+        '{uninstall}pip install "xpnet[{extra}]" and unset CUDA_PATH, for both of one version',
     ),
     "device-too-old": (
         "GPU {index} has compute capability {capability}; {wheel} has NVRTC for {oldest} and newer",
@@ -106,8 +111,8 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         "reset it: nvidia-smi -r -i {index} as root, or restart the machine",
     ),
     "cache-unwritable": (
-        "CuPy has no writable folder for compiled kernels ({error})",
-        "set CUPY_CACHE_DIR to a writable folder",
+        "CuPy cannot write the files of a compiled kernel ({error})",
+        "set CUPY_CACHE_DIR and TMPDIR to writable folders with free space",
     ),
     "wrong-product": (
         "GPU {index} computes x @ weight + bias wrongly: the error is {excess:.3g} times its bound",

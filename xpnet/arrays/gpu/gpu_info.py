@@ -4,9 +4,10 @@ import contextlib
 import io
 import os
 import re
+import site
+import sys
 import warnings
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,12 +15,19 @@ __all__ = [
     "CUDA13_LIBRARIES",
     "FIRST_WITH_TF32",
     "WHEELS",
+    "compiler_options",
     "compute_capability",
     "driver_number",
-    "gpu_facts",
+    "editions_of",
+    "extra_of",
+    "free_bytes",
+    "header_folder",
+    "header_version",
     "import_cupy",
     "installed",
+    "library_folders",
     "numpy_range",
+    "nvrtc_version",
     "one_line",
     "peak_rate",
     "result_or_error",
@@ -36,13 +44,11 @@ WHEELS: Final = (
 )
 # CuPy 14 prefers these even in its wheel for CUDA 12, which then lacks cuBLAS.
 CUDA13_LIBRARIES: Final = ("nvidia-cublas", "nvidia-cuda-nvrtc", "nvidia-cuda-runtime")
-_CUDA12_LIBRARIES: Final = tuple(f"{name}-cu12" for name in CUDA13_LIBRARIES)
-_OTHERS: Final = ("numpy", "array-api-compat", "cuda-pathfinder", "cuda-toolkit")
 
 # The version of the driver's kernel module, on Linux.
 _DRIVER_FILE = Path("/proc/driver/nvidia/version")
-_VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE", "CUDA_PATH")
 FIRST_WITH_TF32: Final = 80  # compute capability 8.0
+_VERSION_HEADER = "cuda_runtime_api.h"
 _PER_CYCLE = 256  # float32 operations per cycle of an NVIDIA multiprocessor
 # External strings are cut to this length, so that a message has at most 400 characters.
 _LONGEST_FACT = 140
@@ -50,55 +56,12 @@ _LONGEST_FACT = 140
 _T = TypeVar("_T")
 
 
-def gpu_facts(checked: int | None = None) -> dict[str, object]:
-    """Return information about CuPy, the driver and the GPUs as plain values for JSON.
+def free_bytes(index: int | None = None) -> int:
+    """Return the free memory of a GPU, by default the current one."""
+    import cupy
 
-    Unknown values are None. ``devices`` has one dictionary per GPU, with memory sizes in bytes; the
-    free memory of GPU `checked` is included, which opens a context on it.
-    """
-    cupy: Any = result_or_error(import_cupy)
-    runtime: Any = result_or_none(lambda: cupy.cuda.runtime)
-    n_devices = result_or_none(lambda: int(runtime.getDeviceCount()))
-    wheels = installed(WHEELS)
-    names = (*wheels, *_OTHERS, *CUDA13_LIBRARIES, *_CUDA12_LIBRARIES)
-    cublas_path = _library_path("cublas")
-    return {
-        "device_count": n_devices,
-        "devices": [
-            result_or_none(partial(_device_facts, cupy, i, checked)) for i in range(n_devices or 0)
-        ],
-        "driver_version": result_or_none(lambda: version_text(runtime.driverGetVersion())),
-        "driver_number": driver_number(),
-        "runtime_version": result_or_none(lambda: version_text(runtime.runtimeGetVersion())),
-        "cublas_version": _cublas_version(cublas_path),
-        "nvrtc_version": result_or_none(lambda: ".".join(map(str, cupy.cuda.nvrtc.getVersion()))),
-        "cublas_path": cublas_path,
-        "nvrtc_path": _library_path("nvrtc"),
-        "cupy_version": result_or_none(lambda: str(cupy.__version__)),
-        "cupy_path": result_or_none(lambda: str(cupy.__path__[0])),
-        "cupy_needs_numpy": numpy_range(wheels),
-        "wheels": list(wheels),
-        "distributions": {name: _editions(name)[0][0] for name in installed(names)},
-        "duplicates": _duplicates(names),
-        "tf32": _tf32_text(),
-        **{name: os.environ.get(name) for name in _VARIABLES},
-    }
-
-
-def _device_facts(cupy: Any, index: int, checked: int | None) -> dict[str, object]:
-    def free_bytes() -> int:
-        with cupy.cuda.Device(index):
-            return int(cupy.cuda.runtime.memGetInfo()[0])
-
-    properties = cupy.cuda.runtime.getDeviceProperties(index)
-    return {
-        "index": index,
-        "name": properties["name"].decode(),
-        "memory_bytes": int(properties["totalGlobalMem"]),
-        "free_bytes": result_or_none(free_bytes) if index == checked else None,
-        "compute_capability": f"{properties['major']}.{properties['minor']}",
-        "pci_bus_id": result_or_none(lambda: str(cupy.cuda.runtime.deviceGetPCIBusId(index))),
-    }
+    with cupy.cuda.Device(index):
+        return int(cupy.cuda.runtime.memGetInfo()[0])
 
 
 def compute_capability(index: int) -> int:
@@ -129,40 +92,58 @@ def driver_number() -> str | None:
     return number and number[0]
 
 
-def _library_path(name: str) -> str | None:
-    """Return the path of a CUDA library, found by the loader that CuPy uses."""
-    import importlib
+def library_folders(names: Iterable[str], major: int) -> str:
+    """Return the folders outside site-packages with these libraries for a major version of CUDA.
 
-    finder: Any = result_or_none(lambda: importlib.import_module("cuda.pathfinder"))
-    return result_or_none(lambda: str(finder.load_nvidia_dynamic_lib(name).abs_path))
+    They come from ``pip install --target``, into a folder on ``sys.path``. CuPy searches only
+    site-packages for them, and then the folders of the loader, which LD_LIBRARY_PATH lists. The
+    result has its form; it is empty if one of the libraries was not found. cudart's folder leads
+    CuPy to the headers.
+    """
+    searched = {*site.getsitepackages(), site.getusersitepackages()}
+    roots = [Path(entry) for entry in sys.path if entry and entry not in searched]
+    found = []
+    for name in [*names, "cudart"]:
+        pattern = f"nvidia/*/lib/lib{name.lower()}.so.{major}"
+        files = [file for root in roots for file in sorted(root.glob(pattern))]
+        if not files and name != "cudart":
+            return ""
+        found += [str(file.parent) for file in files[:1]]
+    return os.pathsep.join(dict.fromkeys(found))
 
 
-def _cublas_version(path: str | None) -> str | None:
-    """Return the version of the loaded cuBLAS, without opening a context as CuPy does."""
-    import ctypes
+def nvrtc_version() -> str | None:
+    """Return the version of CUDA's compiler that CuPy calls."""
+    return result_or_none(lambda: ".".join(map(str, import_cupy().cuda.nvrtc.getVersion())))
 
-    number = ctypes.c_int()
 
-    def part(which: int) -> str:
-        library = ctypes.CDLL(str(path))
-        if library.cublasGetProperty(which, ctypes.byref(number)):
-            raise ValueError(which)
-        return str(number.value)
+def compiler_options() -> tuple[str, ...]:
+    """Return CuPy's options for NVRTC; raise RuntimeError if it finds no CUDA headers."""
+    import cupy
 
-    # libraryPropertyType: 0 is the major version, 1 the minor version, 2 the patch level.
-    return path and result_or_none(lambda: ".".join(map(part, range(3))))
+    # It may have another name in a later CuPy.
+    options: tuple[str, ...] = cupy._core.core.assemble_cupy_compiler_options(())  # noqa: SLF001
+    return options
+
+
+def header_folder() -> str | None:
+    """Return the folder of the CUDA headers, as NVRTC finds it."""
+    options = result_or_none(compiler_options) or ()
+    folders = [option.removeprefix("-I") for option in options if option.startswith("-I")]
+    return next((folder for folder in folders if Path(folder, _VERSION_HEADER).is_file()), None)
+
+
+def header_version() -> str | None:
+    """Return the version of CUDA that the headers belong to."""
+    folder = header_folder()
+    text = folder and result_or_none(lambda: Path(folder, _VERSION_HEADER).read_text("utf-8"))
+    number = re.search(r"^#define\s+CUDART_VERSION\s+([0-9]+)", text or "", re.MULTILINE)
+    return number and version_text(int(number[1]))
 
 
 def tf32_value() -> int | None:
     """Return CUPY_TF32 as CuPy reads it (above 0: on); None if it is not an integer."""
     return result_or_none(lambda: int(os.environ.get("CUPY_TF32", "0")))
-
-
-def _tf32_text() -> str:
-    value, text = tf32_value(), os.environ.get("CUPY_TF32")
-    if value is None:
-        return f"not an integer (CUPY_TF32={text})"
-    return f"on (CUPY_TF32={text})" if value > 0 else "off"
 
 
 def import_cupy() -> Any:
@@ -176,10 +157,10 @@ def import_cupy() -> Any:
 
 def installed(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the installed distributions among `names`."""
-    return tuple(name for name in names if _editions(name))
+    return tuple(name for name in names if editions_of(name))
 
 
-def _editions(name: str) -> list[tuple[str, str]]:
+def editions_of(name: str) -> list[tuple[str, str]]:
     """Return version and folder of each installation of a distribution, the imported one first."""
     import importlib.metadata
 
@@ -190,16 +171,9 @@ def _editions(name: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys(map(edition, importlib.metadata.distributions(name=name))))
 
 
-def _duplicates(names: tuple[str, ...]) -> list[str]:
-    """Return a description of each distribution or library that is installed twice."""
-    sets = (WHEELS, *zip(CUDA13_LIBRARIES, _CUDA12_LIBRARIES, strict=True))
-    rivals = [" and ".join(found) for found in map(installed, sets) if len(found) > 1]
-    editions = {name: _editions(name) for name in names}
-    return rivals + [
-        f"{name} {' and '.join(f'{version} in {folder}' for version, folder in found)}"
-        for name, found in editions.items()
-        if len(found) > 1
-    ]
+def extra_of(wheels: tuple[str, ...]) -> str:
+    """Return the extra of xpnet that installs a CuPy like these wheels."""
+    return "cuda12" if "cupy-cuda12x" in wheels else "cuda13"
 
 
 def numpy_range(wheels: tuple[str, ...]) -> str | None:
