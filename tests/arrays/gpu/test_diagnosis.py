@@ -487,7 +487,7 @@ def test_cublas_that_cannot_be_opened(become: Become, free: int, code: str) -> N
     assert diagnosis.code == code
     assert "CUBLAS_STATUS_NOT_INITIALIZED" in diagnosis.message
     runtime.memGetInfo = raising(CUDARuntimeError(999, "unknown"))
-    assert diagnose(1, check=True).code == "cuda-error"
+    assert diagnose(1, check=True).code == "out-of-memory"  # as memory for a context may be
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,10 @@ def code_of(error: BaseException, index: int | None = None) -> str:
     if isinstance(error, OSError) and error.errno is not None:  # none if a library cannot be loaded
         return "cache-unwritable"
     if (name, status) == _NOT_INITIALIZED:
-        # On a full GPU, cuBLAS cannot be opened (cupy#3935), but there are other reasons.
-        free = result_or_none(lambda: free_bytes(index))
-        return "cuda-error" if free is None or free > _CUBLAS_BYTES else "out-of-memory"
+        # On a full GPU, cuBLAS cannot be opened (cupy#3935), nor its free memory be asked for in a
+        # new context. There are other reasons where memory is free.
+        free = result_or_none(lambda: free_bytes(index)) or 0
+        return "cuda-error" if free > _CUBLAS_BYTES else "out-of-memory"
     if name == "CompileException" and len({nvrtc_version(), header_version()} - {None}) > 1:
         return "headers-mixed"
     return _CODES.get(name, {}).get(status, "cuda-error")
