@@ -56,6 +56,9 @@ class Device(_Current):
     def __eq__(self, other):
         return isinstance(other, Device) and self.id == other.id
 
+    def __int__(self):
+        return self.id
+
     def __enter__(self):
         if not 0 <= self.id < runtime.N_DEVICES:
             raise runtime.CUDARuntimeError(101)
