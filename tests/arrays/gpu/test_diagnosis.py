@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import pickle
 import shutil
+import site
 import subprocess
 import sys
 import warnings
@@ -548,7 +549,8 @@ def test_libraries_beside_site_packages(
     found = one_line(os.pathsep.join(map(str, reversed(folders))))
     add = f"add {found}, outside site-packages, to LD_LIBRARY_PATH"
     assert diagnose().fix == f'{add}, or pip install "xpnet[cuda13]"'
-    monkeypatch.setattr("site.getsitepackages", lambda: [str(tmp_path)])
+    searched = [*site.getsitepackages(), str(tmp_path)]
+    monkeypatch.setattr("site.getsitepackages", lambda: searched)
     assert diagnose().fix == 'pip install "xpnet[cuda13]"'  # found there, and cannot be loaded
 
 
