@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
+import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from xpnet.arrays.gpu.cupy_errors import code_of
@@ -94,11 +95,13 @@ class Bus:
         `cupy.asarray` would first copy a pageable array to pinned memory, of the next power of two
         bytes, and keep that.
         """
-        x = x.astype(x.dtype.newbyteorder("="), copy=False)
-        copied = self._cupy.empty(x.shape, x.dtype, "F" if x.flags.fnc else "C")
+        order: Literal["F", "C"] = "F" if x.flags.fnc else "C"
+        x = np.asarray(x, x.dtype.newbyteorder("="), order=order)
+        copied = self._cupy.empty(x.shape, x.dtype, order)
         copied.set(x)
-        if self.is_pinned(x):  # read asynchronously, when it may have been overwritten
-            self._cupy.cuda.get_current_stream().synchronize()
+        # Some machines read pageable memory asynchronously, too: `x` must be kept until then, and
+        # the caller may overwrite its array.
+        self._cupy.cuda.get_current_stream().synchronize()
         return copied
 
     def copy_in(self, target: Any, source: NDArray[Any], stream: Any, /) -> None:

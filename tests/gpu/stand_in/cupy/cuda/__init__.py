@@ -103,6 +103,9 @@ class Stream(_Current):
     def wait_event(self, event):
         pass
 
+    def synchronize(self):
+        pass
+
 
 Stream.null = Stream(null=True)
 
