@@ -517,6 +517,14 @@ def test_headers_of_another_cuda(
     assert diagnosis.message == found
     assert diagnosis.fix.startswith(fix)
     assert diagnose().usable  # without an error, other headers are no cause: most can be compiled
+    # Nor if the error is in the kernel itself, whose file CuPy names so.
+    for file in ("/tmp/tmp8x/0a1b.cubin.cu", "default_program"):
+        kernel = CompileException(f"a.h(1): warning: old\n{file}(7): error: no operator")
+        become(Machine(**same, to_device=raising(kernel)))
+        diagnosis = diagnose(check=True)
+        assert diagnosis.code == "cuda-error"
+        assert f"{file}(7): error: no operator" in diagnosis.message
+    become(Machine(**same, to_device=raising(compiler)))
     facts = gpu_facts()
     assert (facts["headers_version"], facts["headers_path"]) == ("12.4", str(tmp_path))
     header.write_text("#define CUDART_VERSION 13020\n", encoding="ascii")

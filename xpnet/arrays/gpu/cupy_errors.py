@@ -1,6 +1,8 @@
 """Causes of errors that CuPy raises while it computes."""
 
+import re
 import traceback
+from pathlib import Path
 from typing import Final
 
 from xpnet.arrays.gpu.gpu_errors import Diagnosis, describe
@@ -35,6 +37,8 @@ _CODES: Final[dict[str, dict[int | None, str]]] = {
     "CUBLASError": {3: "out-of-memory", 8: "no-kernel"},
     "OutOfMemoryError": {None: "out-of-memory"},
 }
+# NVRTC's message: the file, the line and the error.
+_FIRST_ERROR = re.compile(r"^(.*)\([0-9]+\): (?:catastrophic )?error", re.MULTILINE)
 _NOT_INITIALIZED = "CUBLASError", 1
 # Opening cuBLAS takes its kernels and a workspace of at most 32 MiB: estimated, with a margin.
 _CUBLAS_BYTES = 2**29
@@ -62,9 +66,16 @@ def code_of(error: BaseException, index: int | None = None) -> str:
         # new context. There are other reasons where memory is free.
         free = result_or_none(lambda: free_bytes(index)) or 0
         return "cuda-error" if free > _CUBLAS_BYTES else "out-of-memory"
-    if name == "CompileException" and len({nvrtc_version(), header_version()} - {None}) > 1:
+    if name == "CompileException" and _is_by_headers(error):
         return "headers-mixed"
     return _CODES.get(name, {}).get(status, "cuda-error")
+
+
+def _is_by_headers(error: BaseException) -> bool:
+    """Return whether a compilation failed in headers of another CUDA, not in the kernel."""
+    found = _FIRST_ERROR.search(str(error))
+    in_header = found is not None and Path(found[1]).suffix not in {"", ".cu"}
+    return in_header and len({nvrtc_version(), header_version()} - {None}) > 1
 
 
 def cause_of(error: Exception, index: int = 0) -> Diagnosis:
