@@ -30,7 +30,7 @@ while [[ ${1:-} == -* ]]; do
     case $1 in
         --out) mkdir -p "$2" && out=$(cd "$2" && pwd) ;;
         --minutes) minutes=$2 ;;
-        --wheels) wheels=$(cd "$2" && pwd) ;;
+        --wheels) wheels=$(cd "$2" && pwd) || usage 2 >&2 ;;
         *) usage 2 >&2 ;;
     esac
     shift 2
@@ -80,8 +80,10 @@ PYTHONPATH=benchmarks:$PYTHONPATH limited 60 "$python" -c "$about" > "$out/about
 
 # Each file has a process of its own: pytest writes its results at its end. The files together may
 # take 55% of the time, and one of them two thirds of what is left: a test that hangs ends none but
-# its own file, after the stacks of all threads were printed.
-[ $# -gt 0 ] || mapfile -t files < <(grep -l 'pytest\.mark\.gpu' tests/gpu/test_*.py)
+# its own file, after the stacks of all threads were printed. Files that start other processes are
+# last, since each process opens the GPU, and some compile all kernels again.
+[ $# -gt 0 ] || mapfile -t files < <(grep -l 'pytest\.mark\.gpu' tests/gpu/test_*.py |
+    xargs grep -c '\bprocess(' | sort -s -t : -k 2n | cut -d : -f 1)
 [ $# -eq 0 ] || files=("$@")
 mkdir "$out/tests"
 for file in "${files[@]}"; do

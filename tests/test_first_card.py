@@ -218,7 +218,10 @@ def test_wheels_are_installed_for_the_run(out, tmp_path):
     assert code == 5, output
 
 
-@pytest.mark.parametrize("options", [["--minutes", "soon"], ["--minutes"], ["--fast", "1"]])
+@pytest.mark.parametrize(
+    "options",
+    [["--minutes", "soon"], ["--minutes"], ["--fast", "1"], ["--wheels", "none/here"]],
+)
 def test_usage(out, options):
     code, output = run(out, *options)
     assert code == 2

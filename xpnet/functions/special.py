@@ -80,8 +80,8 @@ def product(factor: float, x: Any, xp: Any) -> tuple[Any, Any]:
 
     Dekker's algorithm: both factors are split into halves whose products are exact.
 
-    A compiler for GPUs may fuse a product with a sum, which skips a rounding. This changes nothing
-    if the product is exact. `rounded` must be rounded, and therefore is a sum.
+    A compiler for GPUs may fuse a product with a sum, which skips the rounding of the product. This
+    changes nothing if the product is exact, or if the sum adds 0, as in `rounded`.
     """
     bits = constants_of(x, xp).half_bits
     shift = 2.0 ** (bits - math.frexp(factor)[1])
