@@ -178,6 +178,20 @@ def test_tests_skipped_on_a_card_are_a_failure(out, wrapped_python):
     assert output.splitlines()[-1].endswith(" s: see above")
 
 
+def test_a_gpu_that_opens_is_tested_whatever_the_doctor_finds(out, wrapped_python):
+    python = wrapped_python(
+        'case "$*" in'
+        ' *"xpnet doctor"*) echo "why  a wrong product"; exit 5 ;;'
+        ' *"Device("* | benchmarks/gpu.py*) ;; *) exec PYTHON "$@" ;;'
+        " esac"
+    )
+    code, _ = run(out, "tests/gpu/test_two_gpus.py", python=python)
+    assert code == 1
+    parts = summary(out)
+    assert parts["doctor"] == "exit code 5: a wrong product"
+    assert {"tests/gpu/test_two_gpus.py", "benchmark"} <= parts.keys()
+
+
 def distribution(folder, name, release):
     """Return the metadata of a package, and its file's name in the folder."""
     return folder / f"{name}-{release}.dist-info" / "METADATA", (

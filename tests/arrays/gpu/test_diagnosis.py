@@ -545,21 +545,29 @@ def test_libraries_beside_site_packages(
     become: Become, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     become(Machine(missing=("cuBLAS", "NVRTC")))
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("target")
     assert diagnose().fix == 'pip install "xpnet[cuda13]"'
-    folders = [tmp_path / "nvidia" / name / "lib" for name in ("cu13", "cublas")]
+    folders = [Path("target", "nvidia", name, "lib") for name in ("cu13", "cublas")]
     for folder in folders:
         folder.mkdir(parents=True)
     for file in ("libcublas.so.12", "libnvrtc.so.13", "libcudart.so.13"):
         (folders[0] / file).touch()
     assert diagnose().fix == 'pip install "xpnet[cuda13]"'  # cuBLAS is of another version
     (folders[1] / "libcublas.so.13").touch()
-    found = one_line(os.pathsep.join(map(str, reversed(folders))))
+    found = os.pathsep.join(map(str, reversed(folders)))
     add = f"add {found}, outside site-packages, to LD_LIBRARY_PATH"
     assert diagnose().fix == f'{add}, or pip install "xpnet[cuda13]"'
-    searched = [*site.getsitepackages(), str(tmp_path)]
+    searched = [*site.getsitepackages(), "target"]
     monkeypatch.setattr("site.getsitepackages", lambda: searched)
     assert diagnose().fix == 'pip install "xpnet[cuda13]"'  # found there, and cannot be loaded
+
+
+def test_folders_too_long_for_a_message_are_left_out(become: Become, monkeypatch: Any) -> None:
+    become(Machine(missing=("NVRTC",)))
+    folders = f"/{'f' * 80}:/{'g' * 80}"
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.library_folders", lambda *_: folders)
+    assert diagnose().fix == 'pip install "xpnet[cuda13]"'
 
 
 def test_the_error_of_the_product_in_units_of_its_bound(become: Become) -> None:

@@ -183,8 +183,9 @@ def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
         code = "libraries-mixed" if strangers and extra == "cuda12" else "libraries-missing"
         facts = {"libraries": ", ".join(failed), "strangers": strangers}
         folders = library_folders(failed, cupy.cuda.runtime.runtimeGetVersion() // 1000)
-        add = f"add {one_line(folders)}, outside site-packages, to LD_LIBRARY_PATH"
-        facts["add_or"] = f"{add}, or " if folders else ""
+        add = f"add {folders}, outside site-packages, to LD_LIBRARY_PATH, or "
+        # Of several long folders, a part would help nobody.
+        facts["add_or"] = add if folders and folders == one_line(folders) else ""
         return describe(code, wheel=wheel, extra=extra, **facts)
     if type(result_or_error(compiler_options)) is RuntimeError:
         return describe("headers-missing", wheel=wheel, extra=extra)
