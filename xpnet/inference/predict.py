@@ -83,8 +83,9 @@ def predict(
 
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and for
     an iterator, a NumPy network is prepared automatically, except for its activations. Rows that
-    must be preprocessed before they are cast use the original network. Rows of a memory-mapped file
-    that is open for reading do not stay in memory.
+    must be preprocessed before they are cast use the original network. On a GPU, only whitening
+    takes longer than the bus, and `prepare` may fold it. Rows of a memory-mapped file that is open
+    for reading do not stay in memory.
 
     With `batch_invariant`, NumPy multiplies each row separately. As measured with OpenBLAS (its
     kernels for AVX2 and AVX-512), results are then independent of the batch, the place in it and

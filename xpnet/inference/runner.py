@@ -34,8 +34,8 @@ __all__ = ["Finish", "Runner", "run"]
 Finish: TypeAlias = Callable[[Network, Any, Any], Any]
 
 # From this number of rows on, folding the preprocessing saves more time than it takes on a CPU,
-# unless two more copies of the weights need too much memory. On a GPU it saves nothing: the bus
-# takes longer for a row than the preprocessing, and the fold would compile float64 kernels.
+# unless two more copies of the weights need too much memory. On a GPU the fold would compile
+# float64 kernels, and save nothing: the bus takes longer for a row than its scaling.
 _MANY_ROWS = 2**11
 _MANY_WEIGHTS = 2**24
 # Bytes of a memory-mapped file that are in memory at a time.
