@@ -11,8 +11,8 @@
 # It runs from a checkout, with the CuPy, the NumPy and, if installed, the torch and the JAX of
 # $PYTHON (default: python3). Missing packages are named (exit code 2). $XPNET_COMMIT is recorded
 # for a copy without .git. Exit codes: 0 everything ran and passed, 1 something failed or was left
-# out, 5 no GPU that can be opened. A summary is in DIR/summary.txt; to publish the speed, copy DIR/gpu-*.json
-# to benchmarks/results, and see benchmarks/gpu.py.
+# out, 5 no GPU that can be opened. A summary is in DIR/summary.txt; to publish the speed, copy
+# DIR/gpu-*.json to benchmarks/results, and see benchmarks/gpu.py.
 set -euo pipefail
 
 usage() {
