@@ -5,6 +5,8 @@ The polynomials are fitted by ``tests/functions/tables/fit_polynomials.py``.
 
 from typing import Any, NamedTuple
 
+from xpnet.arrays.namespace import limits_of
+
 __all__ = ["TAIL_BEND", "DtypeConstants", "constants_of"]
 
 TAIL_BEND = 0.4375  # few bits, and errors of the argument nearly cancel in the tail's product
@@ -32,7 +34,7 @@ class DtypeConstants(NamedTuple):
 
 def constants_of(x: Any, xp: Any) -> DtypeConstants:
     """Return the constants for a float32 or float64 array."""
-    return DTYPE_CONSTANTS[int(xp.finfo(x.dtype).bits)]
+    return DTYPE_CONSTANTS[int(limits_of(x.dtype, xp).bits)]
 
 
 # fmt: off

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from xpnet.arrays.cpu.blocked_matmul import transposed_product
 from xpnet.arrays.namespace import cast, device_of, limits_of
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.losses import LOSSES, one_hot
@@ -146,7 +145,7 @@ def loss_and_gradient(
             activation = ACTIVATIONS[layer.activation]
             slope = activation.gradient(slope, weighted, y, xp, **layer.options)
         # A product with ones is faster than NumPy's sum.
-        parts[:0] = [*transposed_product(inputs, slope), ones @ slope]
+        parts[:0] = [inputs.T @ slope, ones @ slope]
         if i > 0:
             slope = slope @ parameters[i][0].T
     return loss, xp.concat(parts, axis=None)

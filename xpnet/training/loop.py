@@ -124,7 +124,7 @@ class Loop:
         for batch in batches(
             self._examples, order, trainer.objective, options.batch_size, augment=augment
         ):
-            rate = float(options.rate * options.schedule(trainer.state.n_steps, self.n_steps))
+            rate = float(options.rate * options.schedule(trainer.n_steps, self.n_steps))
             loss = trainer.step(batch, rate)
             with current_device(loss):
                 total = total + loss * batch.total_weight
@@ -156,7 +156,7 @@ class Loop:
             best, best_parameters = self._end.best, self._end.arrays["best"]
         arrays = {"parameters": trainer.parameters, "best": best_parameters}
         arrays |= {f"state.{i}": x for i, x in enumerate(trainer.state.vectors)}
-        self._end = Checkpoint(arrays, trainer.state.n_steps, (*self.history, epoch), best)
+        self._end = Checkpoint(arrays, trainer.n_steps, (*self.history, epoch), best)
 
     def _save(self, *, always: bool = False) -> None:
         if self._file is not None:

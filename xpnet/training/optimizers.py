@@ -1,4 +1,4 @@
-"""Optimizers as pure functions: (state, gradient) -> (state, update)."""
+"""Optimizers as functions: (state, gradient) -> (state, update)."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -31,10 +31,12 @@ class Optimizer(Protocol):
     def step(
         self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
     ) -> tuple[State, Any]:
-        """Return the state after a step, and the update to add to the parameters.
+        """Return the state after a step, and the update to add to the parameters, a new array.
 
-        Gradient and parameters have the shape (n,). `decayed`, a number or an array of this shape,
-        is a factor of the weight decay: 1 for weights, 0 for biases.
+        The vectors of the given state may be updated in place, so that a step stays in the cache:
+        only the returned state is valid. Gradient and parameters have the shape (n,). `decayed`, a
+        number or an array of this shape, is a factor of the weight decay: 1 for weights, 0 for
+        biases.
         """
 
 
@@ -88,7 +90,8 @@ class SGD:
         gradient = _with_decay(gradient, parameters, self.weight_decay, decayed)
         if not self.momentum:
             return State(state.n_steps + 1, ()), -rate * gradient
-        total = self.momentum * state.vectors[0]
+        (total,) = state.vectors
+        total *= self.momentum
         total += gradient
         ahead = gradient + self.momentum * total if self.nesterov else total
         return State(state.n_steps + 1, (total,)), -rate * ahead
@@ -141,11 +144,10 @@ class Adam:
 
     def _adam_step(self, state: State, gradient: Any, rate: float) -> tuple[State, Any]:
         n_steps = state.n_steps + 1
-        # In-place operators save a pass through memory, and modify only arrays created here.
         total, squares = state.vectors
-        total = self.beta1 * total
+        total *= self.beta1
         total += gradient
-        squares = self.beta2 * squares
+        squares *= self.beta2
         squares += gradient * gradient
         # The factors of the means and of their bias correction are applied to scalars.
         mean_factor = (1.0 - self.beta1) / (1.0 - self.beta1**n_steps)

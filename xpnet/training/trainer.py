@@ -6,6 +6,7 @@ The vector holds the weight and the bias of the first layer, then those of the s
 from dataclasses import replace
 from typing import Any
 
+from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.namespace import (
     array_namespace,
     cast,
@@ -18,7 +19,7 @@ from xpnet.arrays.transfer import without_graph
 from xpnet.networks.network import Network
 from xpnet.training.backward import Objective, loss_and_gradient
 from xpnet.training.examples import Batch
-from xpnet.training.optimizers import Optimizer
+from xpnet.training.optimizers import Optimizer, State
 
 __all__ = [
     "Trainer",
@@ -72,7 +73,7 @@ def weight_mask(network: Network, vector: Any, xp: Any) -> Any:
 class Trainer:
     """A network in training: its parameters, and the state of the optimizer.
 
-    The objective's network provides the initial parameters. A step creates new arrays and never
+    The objective's network provides the initial parameters. A step creates new ones and never
     writes into old ones. `parameters` and `is_weight`, 1 for weights and 0 for biases, are vectors
     on the network's device.
     """
@@ -81,10 +82,30 @@ class Trainer:
         self.objective, self._optimizer = objective, optimizer
         network = objective.network
         self._xp = array_namespace(network.layers[0].weight)
+        keep_freed_memory()
         with current_device(network.layers[0].weight):
             self.parameters = flatten_parameters(network)
-            self.state = optimizer.start(self.parameters)
+            self._state = optimizer.start(self.parameters)
             self.is_weight = weight_mask(network, self.parameters, self._xp)
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps so far."""
+        return self._state.n_steps
+
+    @property
+    def state(self) -> State:
+        """A copy of the optimizer's state, which steps may update in place."""
+        return self._copied(self._state)
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = self._copied(state)
+
+    def _copied(self, state: State) -> State:
+        with current_device(self.parameters):
+            vectors = tuple(self._xp.asarray(x, copy=True) for x in state.vectors)
+        return State(state.n_steps, vectors)
 
     def step(self, batch: Batch, rate: float, *, decay: float = 1.0) -> Any:
         """Update the parameters by the gradient of a batch; return its mean loss before the update.
@@ -102,8 +123,8 @@ class Trainer:
             loss, gradient = without_graph(loss), without_graph(gradient)
             gradient = cast(gradient, self.parameters.dtype, xp)
             decayed = self.is_weight if decay == 1.0 else decay * self.is_weight
-            self.state, update = self._optimizer.step(
-                self.state, gradient, self.parameters, rate=rate, decayed=decayed
+            self._state, update = self._optimizer.step(
+                self._state, gradient, self.parameters, rate=rate, decayed=decayed
             )
             self.parameters = self.parameters + update
         return loss
