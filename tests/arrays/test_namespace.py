@@ -225,7 +225,9 @@ def fake_cupy():
     def isdtype(dtype, kind):
         raise TypeError(dtype, kind)
 
-    return types.SimpleNamespace(__name__="array_api_compat.cupy", float32="f", isdtype=isdtype)
+    xp = types.ModuleType("array_api_compat.cupy")
+    vars(xp).update(float32="f", isdtype=isdtype)
+    return xp
 
 
 def test_bfloat16_of_cupy(bfloat16, fake_cupy):

@@ -71,7 +71,10 @@ def test_batch_sizes_of_numpy_are_integers():
     assert check_batch_size(xpnet.init_network([2, 2]), np.int64(7)) == 7
 
 
-def test_the_default_suits_the_widest_layer():
-    narrow, wide = (default_batch_size(xpnet.init_network([2, n, 2])) for n in (16, 1024))
-    assert narrow == 64 * wide
-    assert default_batch_size(xpnet.init_network([2, 2**21, 2])) == 1
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [(16, 1024), (784, 668), (1024, 512), (4096, 512), (2**21, 8), (2**25, 1)],
+)
+def test_the_default_suits_the_widest_layer(width, expected):
+    layer = xpnet.Dense(np.zeros((1, width), np.float16), np.zeros(width, np.float16))
+    assert default_batch_size(xpnet.Network([layer])) == expected

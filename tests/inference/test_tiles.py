@@ -16,7 +16,8 @@ from threadpoolctl import ThreadpoolController
 
 import xpnet
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
-from xpnet.arrays.cpu.blocked_matmul import depends_on_threads
+from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
+from xpnet.arrays.cpu.tuning import cuts
 from xpnet.inference.batches import default_batch_size
 from xpnet.inference.nonfinite import NonfiniteWarning
 from xpnet.inference.thread_pool import run_tasks
@@ -177,11 +178,11 @@ def test_tiles_fit_the_network(widths, n_rows):
     assert (bounds[0], bounds[-1]) == (0, n_rows)
     lengths = np.diff(bounds)
     if len(lengths) == 1:  # too little work for two tiles, or too few rows
-        assert n_rows * network.multiplications < 4 * 10**7 or n_rows < 48
+        fewest = max(256, 2 * 10**7 // network.multiplications)
+        assert n_rows < 2 * min(default_batch_size(network), fewest)
     else:
-        fewest = max(2 * 10**7 // network.multiplications, 24)
-        assert max(lengths) <= max(default_batch_size(network), fewest) + 24
-        assert min(lengths) > 0
+        assert max(lengths) <= default_batch_size(network) + 24
+        assert min(lengths) >= min(48, cuts().tile_rows) - 24
     with POOLS.limit(limits=1):
         assert list(tile_bounds(network, n_rows)) == list(bounds)
 
@@ -227,15 +228,16 @@ def test_blas_keeps_its_threads_if_it_need_not_be_held(threads):
 @pytest.mark.parametrize("widths", [(784, 50, 10), (784, 1024, 10)], ids=str)
 def test_predict_holds_blas_where_the_network_needs_it(widths, monkeypatch):
     network, seen = network_of(*widths), []
+    compute = xpnet.Network.compute
     monkeypatch.setattr(
-        "xpnet.inference.predict.largest", lambda x, _: seen.append(max(count())) or x.argmax(1)
+        xpnet.Network, "compute", lambda *args: seen.append(max(count())) or compute(*args)
     )
-    for n_rows in (1, 30, 1000):
+    most = network.rows_on_one_thread
+    assert most == min(rows_on_one_thread(layer.weight) for layer in network.layers)
+    for n_rows in (1, most, most + 1, 1000):
+        seen.clear()
         xpnet.predict(network, PIXELS[:n_rows])
-    assert set(seen) == {1 if network.depends_on_threads else 2}
-    is_shared = [depends_on_threads(layer.weight) for layer in network.layers]
-    assert network.depends_on_threads == any(is_shared)
-    assert network_of(784, 1024, 10).depends_on_threads
+        assert set(seen) == {2 if n_rows <= most else 1}
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -6,12 +6,12 @@ import platform
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.cpu.processors import cpu_facts
 from xpnet.arrays.gpu.cupy_errors import cause_of
 from xpnet.arrays.gpu.diagnosis import diagnose
 from xpnet.arrays.gpu.gpu_errors import DeviceError
@@ -144,12 +144,7 @@ def _open(word: str, weigh: _Weigh | None) -> tuple[OpenedDevice, str]:
 
 
 def _open_cpu() -> OpenedDevice:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-            names = (line.partition(":")[2] for line in lines if line.startswith("model name"))
-            processor = next(names).strip()
-    except (OSError, StopIteration):  # not Linux, or a processor without a model name
-        processor = platform.processor() or platform.machine()
+    processor = cpu_facts().get("model name") or platform.processor() or platform.machine()
     hardware = f"{os.cpu_count()} x {processor}"
     return OpenedDevice("cpu", "numpy", np.__version__, np, "cpu", hardware)
 

@@ -22,6 +22,7 @@ from xpnet.networks.network import Network
 __all__ = [
     "NonfiniteCount",
     "NonfiniteWarning",
+    "are_finite",
     "count_nonfinite",
     "mark_nonfinite",
     "nonfinite_text",
@@ -58,17 +59,21 @@ def count_nonfinite() -> Iterator[NonfiniteCount]:
         _count.reset(token)
 
 
+def are_finite(y: NDArray[Any]) -> bool:
+    """Return whether all numbers are finite; it may be false if the sum of squares overflows.
+
+    This is the fastest check of all numbers. `numpy.vdot` does not warn.
+    """
+    return math.isfinite(np.vdot(y, y))
+
+
 def mark_nonfinite(ids: Any, rows: Any, y: Any, n_classes: int) -> Any:
     """Return class ids, marked where finite inputs have a largest output that is not finite.
 
     Only NumPy inputs are checked: in other libraries, a NaN among the inputs is marked as well.
     """
-    if isinstance(y, np.ndarray):
-        numbers = y.ravel()
-        # The fastest check of all numbers. If the sum overflows, they are checked one by one.
-        with np.errstate(all="ignore"):
-            if math.isfinite(numbers.dot(numbers)):
-                return ids
+    if isinstance(y, np.ndarray) and are_finite(y):
+        return ids
     xp = array_namespace(y)
     if limits_of(y.dtype, xp).bits < 32:
         y = cast(y, xp.float32, xp)  # CuPy lacks functions of bfloat16

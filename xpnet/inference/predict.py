@@ -8,8 +8,9 @@ from xpnet.arrays.namespace import array_namespace, cast, current_device, larges
 from xpnet.functions.sigmoids import sigmoid
 from xpnet.functions.softmax import softmax
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
-from xpnet.inference.nonfinite import mark_nonfinite, remove_marks
+from xpnet.inference.nonfinite import are_finite, mark_nonfinite, remove_marks
 from xpnet.inference.runner import run
+from xpnet.inference.tiles import compute_few
 from xpnet.networks.network import Network
 
 __all__ = ["class_ids", "marked_class_ids", "predict", "predict_proba"]
@@ -99,6 +100,10 @@ def predict(
     >>> xpnet.predict(xpnet.load("sample"), images[:5])
     array([0, 1, 2, 3, 4])
     """
+    if batch_size is None and not batch_invariant and transfers == "allow":
+        y = compute_few(network, images, threads)
+        if y is not None and are_finite(y):
+            return class_ids(network, y)
     # Marks of nonfinite outputs cannot be read on a device, or before Dask computes.
     is_marked = isinstance(images, np.ndarray | list | tuple) or is_stream(images)
     options = BatchOptions(batch_size, threads, batch_invariant, transfers)
@@ -164,7 +169,7 @@ def class_ids(network: Network, y: Any) -> Any:
     """Return the class ids of outputs, or the outputs themselves for a regression."""
     if network.output == "values":
         return y
-    xp = array_namespace(y)
+    xp = np if type(y) is np.ndarray else array_namespace(y)
     if network.n_out == 1:
         # The unit represents class 1. Class 0 wins if both are equal.
         even = xp.full_like(y, 0.0 if network.output == "logits" else 0.5)

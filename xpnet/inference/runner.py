@@ -73,7 +73,8 @@ class Runner:
         if options.batch_invariant:
             self._compute, self._batch_size = invariant_batches(network, finish)
             return
-        if folds and on_host and network.multiplications <= _MANY_WEIGHTS:
+        folds = folds and on_host and bool(network.preprocessing)
+        if folds and network.multiplications <= _MANY_WEIGHTS:
             self._network = fold_preprocessing(network)
         self._compute = _computation(network, self._network, finish)
         # 0 if tiles are chosen for the number of rows.
@@ -93,8 +94,9 @@ class Runner:
             if bus is None and isinstance(images, np.ndarray) and self._network.library == "numpy":
                 keep_freed_memory()
                 rows = as_rows(images, self._network.n_in)
-                bounds, holds_blas = self._bounds(len(rows)), self._network.depends_on_threads
+                bounds, alone = self._bounds(len(rows)), self._network.rows_on_one_thread
                 threads = self._options.threads
+                holds_blas = bounds[1] > alone
                 return compute_tiles(self._compute, rows, bounds, threads, holds_blas=holds_blas)
             parts = list(self._in_batches(images) if bus is None else self._on_gpu(images, bus))
             return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)

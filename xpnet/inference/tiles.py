@@ -12,19 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
+from xpnet.arrays.cpu.memory import keep_freed_memory
+from xpnet.arrays.cpu.tuning import cuts
 from xpnet.arrays.ranges import counting_from
 from xpnet.inference.batches import default_batch_size
 from xpnet.inference.thread_pool import run_tasks
 from xpnet.networks.network import Network
 
-__all__ = ["compute_tiles", "even_bounds", "tile_bounds"]
+__all__ = ["compute_few", "compute_tiles", "even_bounds", "tile_bounds"]
 
 _NO_CONTEXT = nullcontext()
 # Fewest multiplications in a tile, about 0.2 ms. Waking a thread takes a fifth of that, and with
 # shorter tiles threads wait for each other to run Python: 54,321 rows of 64-128-128-64-10 took two
 # threads 61 ms in tiles of 96 rows, and 30 ms in tiles of 300.
-_MIN_WORK = 10**7
-_MIN_ROWS = 24
+_MIN_WORK = 2 * 10**7
+# A tile has this number of rows or multiplications, whichever is fewer.
+_MIN_ROWS, _LONG_WORK = 256, 8 * 10**7
+# The most rows of `compute_few`.
+_FEW_ROWS = 2**10
 # BLAS computes 4 rows at a time. Multiples of 24 rows are whole blocks for many widths.
 _BLAS_ROWS = 4
 _BLOCK_ROWS = 24
@@ -33,11 +38,37 @@ _TILE_GROUP = 16
 
 
 def tile_bounds(network: Network, n_rows: int) -> Sequence[int]:
-    """Return the first row of each tile, and the number of rows."""
-    if n_rows * network.multiplications < 2 * _MIN_WORK or n_rows < 2 * _MIN_ROWS:
-        return (0, n_rows)
-    fewest = max(_MIN_WORK // network.multiplications, _MIN_ROWS)
-    return even_bounds(n_rows, fewest, max(default_batch_size(network), fewest))
+    """Return the first row of each tile, and the number of rows.
+
+    They depend on the network and the processor, but not on the number of threads.
+    """
+    work, most = network.multiplications, default_batch_size(network)
+    fewest = max(_MIN_WORK // work, min(_LONG_WORK // work, _MIN_ROWS), cuts().tile_rows)
+    return even_bounds(n_rows, min(fewest, most), most)
+
+
+def compute_few(network: Network, rows: Any, threads: int | None) -> NDArray[Any] | None:
+    """Return the outputs for few rows, computed in as few steps as by hand, or None.
+
+    None is returned unless network and rows are NumPy's, the rows are of real numbers and take less
+    than a millisecond, and `threads` is valid.
+    """
+    if type(rows) is not np.ndarray or rows.ndim != 2 or network.library != "numpy":
+        return None
+    n_rows, n_in = rows.shape
+    if (
+        n_in != network.n_in
+        or n_rows >= _FEW_ROWS
+        or n_rows * network.multiplications >= 2 * _MIN_WORK
+        or rows.dtype.kind not in "biuf"
+        or not (threads is None or (type(threads) is int and threads > 0))
+    ):
+        return None
+    keep_freed_memory()
+    if n_rows <= network.rows_on_one_thread:
+        return network.compute(rows, np)
+    with one_blas_thread():
+        return network.compute(rows, np)
 
 
 def even_bounds(n_rows: int, fewest: int, most: int) -> Sequence[int]:

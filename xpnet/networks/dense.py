@@ -6,6 +6,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
+from xpnet.arrays.cpu.blocked_matmul import constant, is_constant
 from xpnet.arrays.namespace import array_namespace, as_floating, device_of
 from xpnet.functions.activations import ACTIVATIONS
 
@@ -85,7 +86,9 @@ class Dense:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments: a read-only mapping cannot be pickled."""
-        return type(self), (self.weight, self.bias, self.activation, dict(self.options))
+        arrays = [self.weight, self.bias]
+        kept = [is_constant(x) for x in arrays]  # pickled arrays are writable again
+        return _restored, (arrays, kept, self.activation, dict(self.options))
 
     @property
     def n_in(self) -> int:
@@ -105,6 +108,12 @@ class Dense:
 
     def __repr__(self) -> str:
         return f"Dense({self.n_in} -> {self.n_out}, {self.activation_text})"
+
+
+def _restored(arrays: list[Any], kept: list[bool], activation: str, options: Any) -> Dense:
+    pairs = zip(arrays, kept, strict=True)
+    weight, bias = (constant(x) if is_kept else x for x, is_kept in pairs)
+    return Dense(weight, bias, activation, options)
 
 
 def check_layers(layers: Sequence[Any]) -> None:

@@ -1,10 +1,9 @@
 """The forward pass, and the results of its steps."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
-from xpnet.arrays.cpu.blocked_matmul import affine_once
+from xpnet.arrays.cpu.blocked_matmul import affine
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.networks.stages import Stage
@@ -61,7 +60,7 @@ def layer_results(
     stages: Iterable[Stage] = network.stages
     if parameters is not None:
         stages = (
-            Stage(partial(affine_once, weight, bias), stage.activation, stage.activation)
+            Stage(affine(weight, bias), stage.activation, stage.activation)
             for (weight, bias), stage in zip(parameters, network.stages, strict=True)
         )
     y = preprocessed(network.preprocessing, x, network.dtype, xp)

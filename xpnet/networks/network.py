@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 from xpnet._typing import Array
-from xpnet.arrays.cpu.blocked_matmul import depends_on_threads
+from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import (
     array_namespace,
@@ -148,11 +148,11 @@ class Network:
         return n_whiten * self.n_in**2 + sum(layer.n_in * layer.n_out for layer in self.layers)
 
     @cached_property
-    def depends_on_threads(self) -> bool:
-        """Whether NumPy's BLAS may divide a matrix product of the network among its threads."""
+    def rows_on_one_thread(self) -> int:
+        """Number of rows up to which NumPy's BLAS uses one thread for each matrix product."""
         if any(isinstance(step, Whiten) for step in self.preprocessing):
-            return True
-        return any(depends_on_threads(layer.weight) for layer in self.layers)
+            return 0
+        return min(rows_on_one_thread(layer.weight) for layer in self.layers)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -265,7 +265,7 @@ class Network:
             msg = f"`x` must have the shape (..., {self.n_in}); got {tuple(x.shape)}"
             raise ValueError(msg)
         with current_device(x):
-            if x.ndim <= 2:
+            if x.ndim == 2:
                 return self.compute(x, xp)
             # NumPy multiplies more dimensions matrix by matrix, and CuPy float16 in float32.
             y = self.compute(xp.reshape(x, (-1, self.n_in)), xp)

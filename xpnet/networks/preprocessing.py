@@ -200,6 +200,8 @@ def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
 def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
     """Return rows that need no check, preprocessed and cast to a network's dtype."""
     before = dtype_before_cast(x.dtype, dtype, xp)
+    if before == dtype and not steps:
+        return cast(x, dtype, xp)
 
     def compute() -> Any:
         y = cast(x, before, xp)
@@ -208,7 +210,7 @@ def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
         return cast(y, dtype, xp)
 
     # Detecting overflow takes a tenth of a row's time.
-    if before == dtype and (not steps or is_far_below(x.dtype, dtype, xp)):
+    if before == dtype and is_far_below(x.dtype, dtype, xp):
         return compute()
     is_mixed = any(isinstance(step, Whiten) for step in steps)
     return without_overflow(compute, x, xp, dtype, is_mixed=is_mixed)

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from xpnet.arrays.cpu import blas_threads as module
-from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread, unpacked_limit
+from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread, openblas_kernel
 
 
 class Library:
@@ -36,22 +37,21 @@ def libraries(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("found", "n_expected"),
+    ("found", "expected"),
     [
-        ([("openblas", "SkylakeX")], 10**6),
-        ([("openblas", "SapphireRapids"), ("openblas", "Cooperlake")], 10**6),
-        ([("openblas", "Haswell")], 0),
-        ([("openblas", "SkylakeX"), ("openblas", "Haswell")], 0),
-        ([("openblas", "SkylakeX"), ("mkl", None)], 0),
-        ([("mkl", "SkylakeX")], 0),
-        ([("openblas", None)], 0),
-        ([], 0),
+        ([("openblas", "SkylakeX")], "SkylakeX"),
+        ([("openblas", "Haswell"), ("openblas", "Haswell")], "Haswell"),
+        ([("openblas", "SkylakeX"), ("openblas", "Haswell")], ""),
+        ([("openblas", "SkylakeX"), ("mkl", None)], ""),
+        ([("mkl", "SkylakeX")], ""),
+        ([("openblas", None)], ""),
+        ([], ""),
     ],
     ids=str,
 )
-def test_small_products_skip_packing_if_all_libraries_do(monkeypatch, found, n_expected):
+def test_the_kernel_is_known_if_all_libraries_have_it(monkeypatch, found, expected):
     monkeypatch.setattr(module, "_libraries", lambda: [Library(*names) for names in found])
-    assert unpacked_limit.__wrapped__() == n_expected
+    assert openblas_kernel.__wrapped__() == expected
 
 
 def test_all_libraries_are_limited_and_restored(libraries):
@@ -107,3 +107,29 @@ def test_overlapping_blocks_restore_the_first_counts(libraries):
     assert [library.n_threads for library in libraries] == [1, 1]
     holders.second.__exit__(None, None, None)
     assert [library.n_threads for library in libraries] == [3, 5]
+
+
+def real_counts():
+    return {library.get_num_threads() for library in module._libraries()}  # noqa: SLF001
+
+
+def in_thread(function):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def test_any_thread_may_restore_the_real_blas():
+    with threadpool_limits(2):
+        one_blas_thread().__enter__()
+        assert real_counts() == {1}
+        in_thread(lambda: one_blas_thread().__exit__(None, None, None))
+        assert real_counts() == {2}
+
+
+def test_a_thread_that_once_set_the_real_blas_does_not_keep_it():
+    with ThreadPoolExecutor(1) as pool:  # its thread stays alive
+        limits = pool.submit(threadpool_limits, 2).result()
+        with one_blas_thread():
+            assert real_counts() == {1}
+        assert real_counts() == {2}
+        pool.submit(limits.restore_original_limits).result()

@@ -1,4 +1,4 @@
-"""Exclusion of the caller's processor from the affinity of threads."""
+"""Facts about processors; exclusion of the caller's from the affinity of threads."""
 
 import os
 import threading
@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from xpnet.arrays.cpu import processors
-from xpnet.arrays.cpu.processors import current_processor, keep_off_processor
+from xpnet.arrays.cpu.processors import cpu_facts, current_processor, keep_off_processor
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="this system has no thread affinity"
@@ -56,3 +56,22 @@ def test_a_thread_that_has_ended(monkeypatch):
 def test_the_current_processor():
     current = current_processor()
     assert current is None or current() in range(os.cpu_count())
+
+
+CPUINFO = """processor\t: 0
+vendor_id\t: AuthenticAMD
+model name\t: AMD EPYC: 9B14
+flags\t\t:
+
+processor\t: 1
+vendor_id\t: other
+"""
+
+
+def test_facts_are_those_of_the_first_processor(monkeypatch, tmp_path):
+    path = tmp_path / "cpuinfo"
+    monkeypatch.setattr(processors, "Path", lambda _: path)
+    assert cpu_facts.__wrapped__() == {}  # not on Linux
+    path.write_text(CPUINFO, encoding="utf-8")
+    facts = {"processor": "0", "vendor_id": "AuthenticAMD", "model name": "AMD EPYC: 9B14"}
+    assert cpu_facts.__wrapped__() == facts | {"flags": ""}

@@ -1,4 +1,4 @@
-"""NumPy's BLAS: thread counts, and the size limit of products without packing."""
+"""NumPy's BLAS: its kernel, and its number of threads."""
 
 import functools
 import os
@@ -6,12 +6,7 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ["blas_threads", "one_blas_thread", "unpacked_limit"]
-
-# OpenBLAS kernels that multiply small matrices without packing them, up to this number of
-# multiplications.
-_WITHOUT_PACKING = frozenset({"SkylakeX", "Cooperlake", "SapphireRapids"})
-_UNPACKED_LIMIT = 1_000_000
+__all__ = ["blas_threads", "one_blas_thread", "openblas_kernel"]
 
 
 class _OneThread:
@@ -19,25 +14,33 @@ class _OneThread:
 
     def __init__(self) -> None:
         self.lock, self.n_open = threading.Lock(), 0
-        self.n_before: list[int] = []
+        self.before: list[tuple[Any, int]] = []  # libraries with several threads
 
     def __enter__(self) -> None:
         with self.lock:
             if self.n_open == 0:
-                self.n_before = _counts()
-                _set_counts([1] * len(self.n_before))
+                counts = [(library, library.get_num_threads() or 1) for library in _libraries()]
+                self.before = [(library, count) for library, count in counts if count > 1]
+                self._set([(library, 1) for library, _ in self.before])
             self.n_open += 1
 
     def __exit__(self, *_: object) -> None:
         with self.lock:
             self.n_open -= 1
             if self.n_open == 0:
-                _set_counts(self.n_before)
+                self._set(self.before)
+
+    def _set(self, counts: list[tuple[Any, int]]) -> None:
+        for library, count in counts:
+            # Since version 3.8, threadpoolctl obeys only the first thread that sets OpenBLAS's
+            # threads. Here any thread may be the first to enter or the last to exit.
+            obey = getattr(library, "_real_set_num_threads", library.set_num_threads)
+            obey(count)
 
     def reset(self) -> None:
         """Reset the state after a fork: the threads with open blocks do not exist in the child."""
         if self.n_open:
-            _set_counts(self.n_before)
+            self._set(self.before)
         self.lock, self.n_open = threading.Lock(), 0
 
 
@@ -54,34 +57,24 @@ def _libraries() -> list[Any]:
     return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-def _counts() -> list[int]:
-    return [library.get_num_threads() or 1 for library in _libraries()]
-
-
-def _set_counts(counts: list[int]) -> None:
-    for library, count in zip(_libraries(), counts, strict=True):
-        if library.get_num_threads() != count:
-            library.set_num_threads(count)
-
-
 @functools.cache
-def unpacked_limit() -> int:
-    """Return the size limit, in multiplications, of products that BLAS computes without packing.
-
-    BLAS computes these on one thread. The limit is 0 if BLAS always packs, or is unknown.
-    """
-    skips_packing = [
-        library.internal_api == "openblas"
-        and library.info().get("architecture") in _WITHOUT_PACKING
+def openblas_kernel() -> str:
+    """Return the processor for which OpenBLAS computes, such as "SkylakeX"; "" for other BLAS."""
+    kernels = {
+        library.info().get("architecture") if library.internal_api == "openblas" else None
         for library in _libraries()
-    ]
-    return _UNPACKED_LIMIT if skips_packing and all(skips_packing) else 0
+    }
+    return (kernels.pop() if len(kernels) == 1 else None) or ""
 
 
 def blas_threads() -> int:
     """Return the number of BLAS threads outside of `one_blas_thread` blocks."""
     with _ONE_THREAD.lock:
-        return max(_ONE_THREAD.n_before if _ONE_THREAD.n_open else _counts(), default=1)
+        if _ONE_THREAD.n_open:
+            counts = [count for _, count in _ONE_THREAD.before]
+        else:
+            counts = [library.get_num_threads() or 1 for library in _libraries()]
+    return max(counts, default=1)
 
 
 def one_blas_thread() -> AbstractContextManager[None]:

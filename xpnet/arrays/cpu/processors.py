@@ -1,12 +1,14 @@
-"""Processor count and thread affinity."""
+"""Processor count, kind and thread affinity."""
 
 import ctypes
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import takewhile
+from pathlib import Path
 
-__all__ = ["count_processors", "current_processor", "keep_off_processor"]
+__all__ = ["count_processors", "cpu_facts", "current_processor", "keep_off_processor"]
 
 
 def count_processors() -> int:
@@ -14,6 +16,17 @@ def count_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@functools.cache
+def cpu_facts() -> Mapping[str, str]:
+    """Return what Linux says of the first processor, such as "vendor_id" and "cpu family"."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            pairs = [line.partition(":") for line in takewhile(str.strip, lines)]
+    except OSError:
+        return {}
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 @functools.cache
