@@ -1,5 +1,6 @@
 """Class ids, probabilities and accuracy on every backend."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -276,3 +277,53 @@ def test_large_outputs_warn_of_nothing(dtype, size):
     weight = np.asarray([[300.0, 0.0], [0.0, 400.0]], np.float32) * np.float32(size)
     network = xpnet.Network([xpnet.Dense(weight, np.zeros(2, np.float32))]).astype(dtype)
     assert xpnet.predict(network, np.ones((1, 2), dtype)).tolist() == [1]
+
+
+FEW_ROWS = {
+    "uint8": lambda x: x,
+    "bool": lambda x: x > 100,
+    "int64": lambda x: x.astype(np.int64),
+    "float16": lambda x: x.astype(np.float16),
+    "float32": lambda x: x.astype(np.float32),
+    "float64": lambda x: x.astype(np.float64),
+    "longdouble": lambda x: x.astype(np.longdouble),
+    "columns": np.asfortranarray,
+    "every other": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "other bytes": lambda x: x.astype(">f4"),
+}
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 100, 1000])
+@pytest.mark.parametrize("form", FEW_ROWS)
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_few_rows_have_the_results_of_a_batch(trained, digits, is_prepared, form, n):
+    network = xpnet.prepare(trained) if is_prepared else trained
+    rows = FEW_ROWS[form](digits[0].reshape(-1, 784)[:n])
+    for output in ("logits", "values"):
+        asked = dataclasses.replace(network, output=output)
+        found = xpnet.predict(asked, rows)
+        expected = xpnet.predict(asked, rows, batch_size=max(n, 1))
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
+
+
+def test_few_rows_have_the_errors_and_warnings_of_a_batch(trained, digits):
+    few = digits[0].reshape(-1, 784)[:3]
+    for rows, options, error in (
+        (few[:, :5], {}, ValueError),
+        (few, {"threads": 0}, ValueError),
+        (few, {"threads": True}, TypeError),
+        (few, {"transfers": "never"}, ValueError),
+        (few * 1j, {}, TypeError),
+        (few[0], {}, ValueError),
+        (np.full((3, 784), 1e300), {}, ValueError),
+    ):
+        messages = []
+        for size in (None, 3):
+            with pytest.raises(error) as raised:
+                xpnet.predict(trained, rows, batch_size=size, **options)
+            messages.append(str(raised.value))
+        assert messages[0] == messages[1]
+    layer = xpnet.Dense(np.full((784, 10), 1e37, np.float32), np.zeros(10, np.float32))
+    with np.errstate(all="ignore"), pytest.warns(xpnet.NonfiniteWarning, match="2 of 3"):
+        xpnet.predict(xpnet.Network([layer]), few * np.asarray([[0], [1], [1]]))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 import xpnet
+from xpnet.arrays.cpu.blocked_matmul import is_constant
 from xpnet.networks.prepared import fold_preprocessing
 from xpnet.parity.bounds.error_bound import error_bound
 
@@ -180,6 +181,7 @@ def test_copies_and_pickles_are_equal(trip, steps, is_used):
     assert (other.output, other.classes) == (prepared.output, prepared.classes)
     for mine, theirs in zip(arrays_of(prepared), arrays_of(other), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+    assert all(is_constant(layer.weight) for layer in other.layers)  # as fast as before
     np.testing.assert_array_equal(other(PIXELS), prepared(PIXELS))
 
 
