@@ -305,6 +305,10 @@ def test_few_rows_have_the_results_of_a_batch(trained, digits, is_prepared, form
         expected = xpnet.predict(asked, rows, batch_size=max(n, 1))
         np.testing.assert_array_equal(found, expected)
         assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(
+        xpnet.predict_proba(network, rows),
+        xpnet.predict_proba(network, rows, batch_size=max(n, 1)),
+    )
 
 
 def test_few_rows_have_the_errors_and_warnings_of_a_batch(trained, digits):

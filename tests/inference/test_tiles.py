@@ -134,12 +134,11 @@ def test_rows_keep_their_order():
 @given(
     st.lists(st.integers(0, 50), min_size=1, max_size=40),
     st.sampled_from([None, 1, 2, 5, 100]),
-    st.booleans(),
 )
-def test_tiles_of_any_lengths_make_up_the_rows(lengths, threads, holds_blas):
+def test_tiles_of_any_lengths_make_up_the_rows(lengths, threads):
     bounds = [0, *np.cumsum(lengths).tolist()]
     rows = np.arange(3.0 * bounds[-1]).reshape(-1, 3)
-    found = compute_tiles(lambda x: x[:, ::2] - 1, rows, bounds, threads, holds_blas=holds_blas)
+    found = compute_tiles(lambda x: x[:, ::2] - 1, rows, bounds, threads)
     np.testing.assert_array_equal(found, rows[:, ::2] - 1)
 
 
@@ -210,19 +209,6 @@ def test_number_of_tiles_at_a_time(threads, n_expected):
 
     compute_tiles(compute, np.zeros((n_expected, 1)), range(n_expected + 1), threads)
     assert len(names) == n_expected
-
-
-@pytest.mark.parametrize("threads", [None, 1, 2])
-def test_blas_keeps_its_threads_if_it_need_not_be_held(threads):
-    seen = []
-
-    def compute(rows):
-        seen.append(count())
-        return rows
-
-    compute_tiles(compute, np.zeros((6, 1)), [0, 2, 4, 6], threads, holds_blas=False)
-    assert seen == [count()] * 4
-    assert max(count()) == 2
 
 
 @pytest.mark.parametrize("widths", [(784, 50, 10), (784, 1024, 10)], ids=str)

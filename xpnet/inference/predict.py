@@ -155,6 +155,10 @@ def predict_proba(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
+    if batch_size is None and not batch_invariant and transfers == "allow":
+        y = compute_few(network, images, threads)
+        if y is not None:
+            return _probabilities(network, images, y)
     options = BatchOptions(batch_size, threads, batch_invariant, transfers)
     return run(network, images, _probabilities, options)
 

@@ -94,10 +94,8 @@ class Runner:
             if bus is None and isinstance(images, np.ndarray) and self._network.library == "numpy":
                 keep_freed_memory()
                 rows = as_rows(images, self._network.n_in)
-                bounds, alone = self._bounds(len(rows)), self._network.rows_on_one_thread
-                threads = self._options.threads
-                holds_blas = bounds[1] > alone
-                return compute_tiles(self._compute, rows, bounds, threads, holds_blas=holds_blas)
+                bounds = self._bounds(len(rows))
+                return compute_tiles(self._compute, rows, bounds, self._options.threads)
             parts = list(self._in_batches(images) if bus is None else self._on_gpu(images, bus))
             return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 

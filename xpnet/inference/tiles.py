@@ -5,7 +5,6 @@ between products run on one core. So each core computes its own tiles, with one 
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from xpnet.networks.network import Network
 
 __all__ = ["compute_few", "compute_tiles", "even_bounds", "tile_bounds"]
 
-_NO_CONTEXT = nullcontext()
 # Fewest multiplications in a tile, about 0.2 ms. Waking a thread takes a fifth of that, and with
 # shorter tiles threads wait for each other to run Python: 54,321 rows of 64-128-128-64-10 took two
 # threads 61 ms in tiles of 96 rows, and 30 ms in tiles of 300.
@@ -88,16 +86,14 @@ def compute_tiles(
     rows: NDArray[Any],
     bounds: Sequence[int],
     threads: int | None,
-    *,
-    holds_blas: bool = True,
 ) -> NDArray[Any]:
     """Return ``compute(rows)``, computed in tiles of rows.
 
     Each tile starts at a row of `bounds`, which end with n; the last digits of the results depend
     on them, but not on `threads`, the number of tiles computed at a time (by default the number of
-    BLAS threads). If `holds_blas`, BLAS is limited to one thread.
+    BLAS threads). BLAS is limited to one thread.
     """
-    with one_blas_thread() if holds_blas else _NO_CONTEXT:
+    with one_blas_thread():
         n_tiles = len(bounds) - 1
         if n_tiles == 1:
             return np.asarray(compute(rows))
