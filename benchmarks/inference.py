@@ -1,6 +1,6 @@
 """Time from raw bytes to labels: xpnet beside other libraries, with the same threads.
 
-    python benchmarks/inference.py --json inference.json -o inference.png
+    python benchmarks/inference.py --json inference.json
     python benchmarks/inference.py --networks 784-300-10:tanh --rows 7 1000 54321
     python benchmarks/inference.py --table benchmarks/results/inference.json --readme README.md
 
@@ -22,7 +22,7 @@ from harness.contest import play
 from harness.options import make_parser, parse, positive, write_json
 from harness.provenance import about, headline
 from harness.registry import LIMITS, OURS, RIVALS, missing, serving
-from harness.reporting import draw, markdown_table, replace_table
+from harness.reporting import markdown_table, replace_table
 from harness.workload import Shape, Workload
 
 NETWORKS = ("784-50-100-10:sigmoid", "784-1024-1024-10:relu")
@@ -45,22 +45,12 @@ def main() -> int:
     if args.readme:
         said = f"{headline(result['about'])} Best of {result['rounds']} rounds."
         replace_table(args.readme, "inference.py", [said, "", *lines])
-    if args.output:
-        title = f"Time as a multiple of xpnet's, best of {result['rounds']} rounds"
-        panels = {
-            f"{cell['network']}, {cell['rows']:,} rows, {cell['threads']} threads": {
-                way: {x: ratio(cell, x, way) for x in cell["seconds"] if x not in (OURS, *LIMITS)}
-                for way in ("plain", "best way")
-            }
-            for cell in result["cells"]
-        }
-        draw(args.output, result, title, panels, limit=4.0)
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = make_parser(str(__doc__), 15, table=True, picture=True)
+    parser = make_parser(str(__doc__), 15, table=True)
     add = parser.add_argument
     add(
         "--networks",

@@ -118,7 +118,7 @@ def main() -> int:
             for part in PARTS
         }
         title = f"From nothing to 1,000 labels, whole processes; best of {rounds} rounds"
-        draw(args.output, result, title, {"milliseconds": parts})
+        draw(args.output, result, title, "milliseconds", parts)
     return 0
 
 
