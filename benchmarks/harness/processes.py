@@ -13,6 +13,8 @@ from threadpoolctl import threadpool_limits
 
 # Libraries read these variables when they are loaded.
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# These make OpenBLAS ignore the real processor: workers have them only if a benchmark asks.
+KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 class WorkerError(RuntimeError):
@@ -23,8 +25,8 @@ class Worker:
     """An object in a process of its own, made by ``make(*arguments)``, whose methods are called.
 
     Separate processes share neither thread pools nor memory caches. The process may use `threads`
-    processors, and libraries `library_threads` threads. A request that takes longer than
-    ``patience`` seconds fails, and the process is killed.
+    processors, and libraries `library_threads` threads. `environment` has variables for it. A
+    request that takes longer than ``patience`` seconds fails, and the process is killed.
     """
 
     patience: float | None = None
@@ -37,6 +39,7 @@ class Worker:
         *arguments: Any,
         threads: int,
         library_threads: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         limit = threads if library_threads is None else library_threads
@@ -45,7 +48,9 @@ class Worker:
         given = (theirs, make, arguments, threads, limit)
         self._process = context.Process(target=_serve, args=given, daemon=True)
         kept = dict(os.environ)
-        os.environ.update(dict.fromkeys(VARIABLES, str(limit)))
+        for variable in KERNEL_VARIABLES:
+            os.environ.pop(variable, None)
+        os.environ.update(dict.fromkeys(VARIABLES, str(limit)) | dict(environment or {}))
         try:
             self._process.start()
         finally:

@@ -1,9 +1,10 @@
-"""Provenance of results: machine, versions, commit and date."""
+"""Provenance of results: machine, processor, BLAS kernel, versions, commit and date."""
 
 import datetime as dt
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 import xpnet
-from harness.processes import run_python
+from harness.processes import KERNEL_VARIABLES, Worker, run_python
 
 _CGROUP = Path("/sys/fs/cgroup")  # limits of a container, on Linux
 
@@ -26,10 +28,21 @@ def about(*packages: str, device: str = "cpu") -> dict[str, Any]:
         "system": platform.system(),
         "machine": platform.machine(),
         "hardware": xpnet.Device("cpu").hardware,
+        "processor": processor(),
         "cpu features": {"numpy": _cpu_features()},
+        "blas": blas(),
+        "environment": {
+            name: os.environ[name] for name in sorted(os.environ) if _is_recorded(name)
+        },
         "versions": _versions("xpnet", "numpy", *packages),
     }
     return found if device == "cpu" else found | {"gpu": gpu_facts()}
+
+
+def about_workers(*packages: str, device: str = "cpu") -> dict[str, Any]:
+    """Return the provenance of a run in worker processes, with the BLAS kernel that they have."""
+    with Worker("blas", blas, threads=1) as worker:
+        return about(*packages, device=device) | {"blas": worker.ask("copy")}
 
 
 def headline(facts: dict[str, Any]) -> str:
@@ -37,8 +50,44 @@ def headline(facts: dict[str, Any]) -> str:
     features = " ".join(facts["cpu features"]["numpy"])
     names = ", ".join(f"{name} {value}" for name, value in facts["versions"].items())
     gpu = f"{facts['gpu']['card']}, driver {facts['gpu']['driver']}, " if "gpu" in facts else ""
-    machine = f"{gpu}{facts['hardware']} ({features})"
-    return f"{facts['date']}, {machine}, commit {facts['commit']}; {names}."
+    kernel = "{library} {version}, kernel {kernel}".format_map(facts["blas"])
+    machine = f"{gpu}{facts['hardware']} ({processor_kind(facts)}; {kernel}; {features})"
+    given = facts["environment"].items()
+    forced = " ".join(f"{name}={value}" for name, value in given if name in KERNEL_VARIABLES)
+    loud = f"SET FROM OUTSIDE (AND REMOVED FOR WORKER PROCESSES): {forced}! " if forced else ""
+    return f"{loud}{facts['date']}, {machine}, commit {facts['commit']}; {names}."
+
+
+def processor() -> dict[str, str]:
+    """Return vendor, family and model of the processor."""
+    lines = reversed(_read(Path("/proc/cpuinfo")).splitlines())
+    pairs = (line.partition(":") for line in lines)
+    found = {name.strip(): value.strip() for name, _, value in pairs}
+    return {
+        "vendor": found.get("vendor_id") or platform.processor() or "unknown",
+        "family": found.get("cpu family", "unknown"),
+        "model": found.get("model", "unknown"),
+    }
+
+
+def processor_kind(facts: dict[str, Any]) -> str:
+    """Return the kind of processor as a part of file names, such as ``amd-family-26-model-2``."""
+    found = facts["processor"]
+    vendor = {"AuthenticAMD": "amd", "GenuineIntel": "intel"}.get(found["vendor"], found["vendor"])
+    known = [f"{key} {found[key]}" for key in ("family", "model") if found[key] != "unknown"]
+    return file_name(" ".join([vendor, *known]))
+
+
+def file_name(text: str) -> str:
+    """Return a string with only letters, digits and hyphens, as in ``nvidia-h100``."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def blas() -> dict[str, str]:
+    """Return library, version and kernel of the BLAS that this process loaded first: NumPy's."""
+    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    keys = {"library": "internal_api", "version": "version", "kernel": "architecture"}
+    return {name: str((found or [{}])[0].get(key, "unknown")) for name, key in keys.items()}
 
 
 def gpu_facts() -> dict[str, Any]:
@@ -80,6 +129,12 @@ def free_host_bytes() -> int:
     if limit.isdigit() and used.isdigit():
         free = min(free, max(int(limit) - int(used), 0))
     return free
+
+
+def _is_recorded(variable: str) -> bool:
+    """Return whether an environment variable may change the speed of products or functions."""
+    names = {"OMP_NUM_THREADS", "NPY_DISABLE_CPU_FEATURES"}
+    return variable in names or variable.startswith(("OPENBLAS_", "MKL_"))
 
 
 def _versions(*packages: str) -> dict[str, str]:

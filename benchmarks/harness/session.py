@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import re
 import sys
 import tempfile
 import traceback
@@ -17,7 +16,7 @@ from harness.devices import HostDevice, open_device
 from harness.measuring import Budget
 from harness.options import NO_DEVICE, write_json
 from harness.processes import Worker, WorkerError, run_python
-from harness.provenance import about, gpu_facts, n_cores, n_processors
+from harness.provenance import about, file_name, gpu_facts, n_cores, n_processors
 from harness.registry import RIVALS, missing
 from harness.server import Server
 from harness.workload import Shape
@@ -128,7 +127,7 @@ class Session:
     def workers(self, groups: Sequence[Sequence[str]]) -> Iterator[dict[str, Worker]]:
         """Run a worker process for each group of rivals; yield the workers by rival."""
         found: dict[str, Worker] = {}
-        threads = {"threads": n_processors(), "library_threads": n_cores()}
+        threads: dict[str, Any] = {"threads": n_processors(), "library_threads": n_cores()}
         with ExitStack() as stack:
             for names in groups:
                 entries = {name: RIVALS[name] for name in names}
@@ -248,5 +247,4 @@ def facts(*, is_rehearsal: bool) -> dict[str, Any]:
 
 def result_path(content: Mapping[str, Any]) -> Path:
     """Return the file in `benchmarks/results` for a document."""
-    name = re.sub(r"[^a-z0-9]+", "-", content["card"].lower()).strip("-")
-    return RESULTS / f"gpu-{name}-{content['date']}.json"
+    return RESULTS / f"gpu-{file_name(content['card'])}-{content['date']}.json"
