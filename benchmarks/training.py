@@ -1,7 +1,7 @@
 """Time of an epoch of Adam in batches of 100: xpnet beside other ways, with the same threads.
 
-    python benchmarks/training.py --json training.json
-    python benchmarks/training.py --table benchmarks/results/training.json --readme README.md
+    python benchmarks/training.py --json benchmarks/results   # training-PROCESSOR.json, or a file
+    python benchmarks/training.py --table benchmarks/results/training-*.json --readme README.md
 
 784-50-100-10 with sigmoids, float32. Each way runs in a process of its own, pinned to as many
 processors as there are threads; all are timed in turn, round by round. Before anything is timed,
@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 from harness.measuring import spread, turns, wall_seconds
 from harness.options import make_parser, parse, positive, write_json
 from harness.processes import Worker
-from harness.provenance import about, headline
+from harness.provenance import about_workers, headline, processor_kind
 from harness.registry import TRAININGS, missing
 from harness.reporting import markdown_table, replace_table
 
@@ -39,11 +40,11 @@ def main() -> int:
     """Run the benchmark."""
     args = parse_arguments()
     if args.table:
-        result = json.loads(Path(args.table).read_text(encoding="utf-8"))
+        results = [json.loads(Path(path).read_text(encoding="utf-8")) for path in args.table]
     else:
-        result = measure(args)
-        write_json(args.json, result)
-    lines = markdown(result)
+        results = [measure(args)]
+        write_json(args.json, results[0], "training")
+    lines = markdown(results)
     print("\n".join(lines))
     if args.readme:
         replace_table(args.readme, "training.py", lines)
@@ -66,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Time all ways with each number of threads."""
-    facts = about(*PACKAGES, device=args.device)
+    facts = about_workers(*PACKAGES, device=args.device)
     print(headline(facts))
     absent = missing(TRAININGS, args.device)
     print("".join(f"missing: {name} ({lack})\n" for name, lack in absent.items()), end="")
@@ -134,21 +135,26 @@ def timed(names: list[str], threads: int, args: argparse.Namespace) -> dict[str,
     return {name: spread(found) for name, found in seconds.items()}
 
 
-def markdown(result: dict[str, Any]) -> list[str]:
-    """Return the table of times as multiples of xpnet's."""
-    others = [name for name in result["cells"][0]["seconds"] if name != OURS]
+def markdown(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the provenance of results, and the table of times as multiples of xpnet's."""
+    cells = [
+        (processor_kind(result["about"]), cell) for result in results for cell in result["cells"]
+    ]
+    others = dict.fromkeys(name for _, cell in cells for name in cell["seconds"] if name != OURS)
     rows = []
-    for cell in result["cells"]:
-        ours, row = cell["seconds"][OURS], [str(cell["threads"])]
+    for kind, cell in cells:
+        ours, row = cell["seconds"][OURS], [f"{kind}, {cell['threads']}"]
         row.append(f"{1e3 * ours['best']:,.0f} ({1e3 * ours['median']:,.0f})")
         for name in others:
-            best, median = (cell["seconds"][name][kind] / ours[kind] for kind in ("best", "median"))
-            row.append(f"{best:.2f} ({median:.2f})")
+            found = cell["seconds"].get(name)
+            ratios = found and [found[kind] / ours[kind] for kind in ("best", "median")]
+            row.append("{:.2f} ({:.2f})".format(*ratios) if ratios else "-")
         rows.append(row)
-    rounds = f"Best of {result['rounds']} rounds; in brackets, the median."
-    header = ["threads", f"xpnet, ms for {result['rows']:,} rows", *others]
-    table = markdown_table(header, rows, left=0)
-    return [f"{headline(result['about'])} {rounds}", "", *table]
+    lines = []
+    for result in results:
+        rounds = f"Best of {result['rounds']} rounds; in brackets, the median."
+        lines += [f"{headline(result['about'])} {result['rows']:,} rows. {rounds}", ""]
+    return [*lines, *markdown_table(["processor, threads", "xpnet, ms", *others], rows)]
 
 
 if __name__ == "__main__":

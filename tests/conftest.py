@@ -1,5 +1,6 @@
 """Fixtures of all tests: backends of the pytest plugin, larger data sets, and interrupts."""
 
+import importlib
 import inspect
 import itertools
 import os
@@ -32,6 +33,22 @@ def signature_of(function):
         scope = {}
         exec(f"def made({', '.join(names)}): pass", scope)  # from CuPy's docstring
         return inspect.signature(scope["made"])
+
+
+@pytest.fixture(scope="module")
+def import_benchmark():
+    """Return a function that imports scripts and parts of the benchmarks by their names."""
+    folder, before = Path(__file__).parents[1] / "benchmarks", set(sys.modules)
+    if not folder.exists():
+        pytest.skip("the benchmarks are not here")
+    sys.path.insert(0, str(folder))
+    try:
+        yield importlib.import_module
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            if (folder / name.partition(".")[0]).is_dir() or (folder / f"{name}.py").exists():
+                del sys.modules[name]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """benchmarks/gpu.py and its sections without a GPU: arithmetic, budget, tables, a rehearsal."""
 
-import importlib
 import importlib.util
 import json
 import os
@@ -28,22 +27,14 @@ CEILINGS = {
 
 
 @pytest.fixture(scope="module")
-def modules():
+def modules(import_benchmark):
     """The scripts and parts of the harness by their names."""
     sections = ("ceilings", "checks", "cold_start", "resident", "streams")
     parts = ("devices", "measuring", "processes", "provenance", "server", "session", "workload")
-    before = set(sys.modules)
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        found = {"gpu": importlib.import_module("gpu")}
-        found |= {name: importlib.import_module(f"sections.{name}") for name in sections}
-        found |= {name: importlib.import_module(f"harness.{name}") for name in parts}
-        yield SimpleNamespace(**found)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-        for name in set(sys.modules) - before:
-            if name.partition(".")[0] in {"gpu", "harness", "sections"}:
-                del sys.modules[name]
+    found = {"gpu": import_benchmark("gpu")}
+    found |= {name: import_benchmark(f"sections.{name}") for name in sections}
+    found |= {name: import_benchmark(f"harness.{name}") for name in parts}
+    return SimpleNamespace(**found)
 
 
 class Clock:

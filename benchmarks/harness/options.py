@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import xpnet
+from harness.provenance import processor_kind
 from harness.reporting import SUFFIXES
 
 NO_DEVICE = 5  # exit code, as of the command `xpnet`
@@ -23,7 +24,7 @@ def make_parser(
 ) -> argparse.ArgumentParser:
     """Return a parser with the shared options, of a script with the docstring `about`.
 
-    The options --rounds, -o PICTURE, and --table FILE with --readme FILE are those of some scripts.
+    The options --rounds, -o PICTURE, --table FILES and --readme FILE are those of some scripts.
     """
     summary, _, details = about.partition("\n")
     parser = argparse.ArgumentParser(
@@ -36,7 +37,8 @@ def make_parser(
     if rounds is not None:
         add("--rounds", type=positive, default=rounds, help=f"(default: {rounds})")
     if table:
-        add("--table", metavar="FILE", help="measure nothing; use the results in FILE")
+        text = "measure nothing; use the results in files, such as one for each processor"
+        add("--table", nargs="+", metavar="FILE", help=text)
         add("--readme", metavar="FILE", help="replace the table in FILE")
     if picture:
         add("-o", "--output", metavar="PICTURE", help="draw the results")
@@ -67,11 +69,16 @@ def positive(text: str) -> int:
     return number
 
 
-def write_json(path: str | os.PathLike[str] | None, result: Any) -> None:
-    """Write results to a file, if there is a path; an interrupted write leaves the old file."""
+def write_json(path: str | os.PathLike[str] | None, result: Any, script: str = "") -> None:
+    """Write results to a file, if there is a path; an interrupted write leaves the old file.
+
+    In a folder, the file is ``SCRIPT-PROCESSOR.json``.
+    """
     if path is None:
         return
     target = Path(path)
+    if script and target.is_dir():
+        target /= f"{script}-{processor_kind(result['about'])}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

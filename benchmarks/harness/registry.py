@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -34,6 +34,7 @@ RIVALS: Mapping[str, Entry] = {
     "xpnet": Entry("xpnet:Xpnet", options={"is_prepared": False}),
     "the book's code": Entry("numpy:Book", is_host_only=True),
     "NumPy by hand": Entry("numpy:ByHand", is_host_only=True),
+    "NumPy in place": Entry("numpy:InPlace", is_host_only=True),
     "scikit-learn": Entry("scikit_learn:ScikitLearn", "sklearn.neural_network", is_host_only=True),
     "torch": Entry("torch:Torch", "torch"),
     "torch.compile": Entry("torch:Torch", "torch", {"mode": "default"}),
@@ -48,6 +49,12 @@ LIMITS: Mapping[str, Entry] = {
     "products, transposed": Entry("numpy:TransposedProducts", is_host_only=True),
     "products, in blocks": Entry("xpnet:ProductsInBlocks", is_host_only=True),
 }
+# Others' networks without activations, to compare their products with NumPy's.
+OTHER_PRODUCTS: Mapping[str, Entry] = {
+    f"{name}, products": replace(RIVALS[name], options={"activation": "identity"})
+    for name in ("torch", "ONNX Runtime", "OpenVINO")
+}
+ENTRIES = {**RIVALS, **LIMITS, **OTHER_PRODUCTS}
 TRAININGS: Mapping[str, Entry] = {
     "xpnet": Entry("xpnet:Training"),
     "xpnet, steps alone": Entry("xpnet:Steps"),
@@ -73,21 +80,24 @@ def missing(entries: Mapping[str, Entry], device: str = "cpu") -> dict[str, str]
 
 
 @contextmanager
-def serving(names: Iterable[str], threads: int, device: str) -> Iterator[list[Worker]]:
+def serving(
+    names: Iterable[str], threads: int, device: str, environment: Mapping[str, str]
+) -> Iterator[list[Worker]]:
     """Run a worker process for each rival; with several threads of a CPU, one more.
 
     There, a pool of threads computes chunks of rows, and the library itself uses one thread. Rivals
-    that cut rows into chunks themselves have no such worker.
+    that cut rows into chunks themselves have no such worker. `environment` has variables for all.
     """
+    limits: dict[str, Any] = {"threads": threads, "environment": environment}
     with ExitStack() as stack:
         workers = []
         for name in names:
-            entry = {**RIVALS, **LIMITS}[name]
+            entry = ENTRIES[name]
             is_tiled = entry.load().is_tiled
             may_share = device == "cpu" and threads > 1 and not is_tiled
             for n_threads, n_parallel in [(threads, 1)] + [(1, threads)] * may_share:
                 given = ({name: entry}, device, n_threads, n_parallel)
-                worker = Worker(name, Server, *given, threads=threads, library_threads=n_threads)
+                worker = Worker(name, Server, *given, library_threads=n_threads, **limits)
                 worker.is_shared, worker.is_tiled = n_parallel > 1, is_tiled
                 workers.append(stack.enter_context(worker))
         yield workers

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.measuring import mean_seconds, wall_seconds
+from harness.provenance import blas
 from harness.workload import Workload
 
 N_CHECKED = 1024  # rows of a workload on the device whose labels are compared
@@ -34,11 +36,20 @@ class Server:
         """Return why each rival cannot use the device; an empty string if it can."""
         return {name: rival.obstacle() for name, rival in self._rivals.items()}
 
+    def kernel(self) -> str:
+        """Return the BLAS kernel of this process."""
+        return blas()["kernel"]
+
     def prepare(self, workload: Workload) -> int:
-        """Prepare the only rival for rows on the host; return the number of wrong labels."""
+        """Prepare the only rival for rows on the host; return the number of wrong labels.
+
+        A rival's option ``activation`` takes the place of the network's.
+        """
         (rival,) = self._rivals.values()
         if obstacle := rival.obstacle():
             raise LookupError(obstacle)
+        if activation := rival.options.get("activation"):
+            workload = replace(workload, shape=replace(workload.shape, activation=activation))
         self._label, self._rows = rival.labeller(workload), rival.inputs(workload)
         found = self._label(self._rows)
         return workload.n_wrong(found) if found.ndim == 1 else 0

@@ -1,4 +1,4 @@
-"""NumPy by hand: the book's code, float32 code, training in place, and matrix products alone."""
+"""NumPy by hand: the book's code, float32 code, code in place, and matrix products alone."""
 
 from math import sqrt
 from typing import Any
@@ -61,6 +61,42 @@ class ByHand(Rival):
             return np.asarray((x @ last[0] + last[1]).argmax(axis=1))
 
         return predict
+
+
+class InPlace(Rival):
+    """Float32 code written for speed: scaling in the first weights, and no array but products."""
+
+    def labeller(self, workload: Any) -> Labeller:
+        """Return a function of a few lines."""
+        activations: dict[str, Any] = {
+            "sigmoid": _sigmoid,
+            "relu": lambda x: np.maximum(x, 0, out=x),
+            "tanh": lambda x: np.tanh(x, out=x),
+        }
+        activation = activations.get(workload.shape.activation)
+        if activation is None:
+            msg = f"{workload.shape.activation} is not written in place"
+            raise LookupError(msg)
+        *hidden, last = workload.folded_parameters
+
+        def predict(images: Array) -> Array:
+            x = images.astype(np.float32)
+            for weight, bias in hidden:
+                x = x @ weight
+                x += bias
+                activation(x)
+            x = x @ last[0]
+            x += last[1]
+            return np.asarray(x.argmax(axis=1))
+
+        return predict
+
+
+def _sigmoid(x: Array) -> None:
+    np.negative(x, out=x)
+    np.exp(x, out=x)
+    x += 1
+    np.reciprocal(x, out=x)
 
 
 class Products(Rival):

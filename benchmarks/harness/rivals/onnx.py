@@ -65,6 +65,7 @@ def model_of(workload: Any) -> bytes:
     from onnx import TensorProto, helper, numpy_helper
 
     kinds = {"sigmoid": "Sigmoid", "relu": "Relu", "tanh": "Tanh", "gelu": "Gelu"}
+    kinds["identity"] = "Identity"
     kind = kinds[workload.shape.activation]
     tensors = [numpy_helper.from_array(np.asarray(FACTOR, np.float32), "factor")]
     nodes = [

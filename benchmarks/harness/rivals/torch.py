@@ -91,6 +91,7 @@ def _module(torch: Any, parameters: Any, activation: str) -> Any:
     """Return a sequence of layers with these weights and biases."""
     nn = torch.nn
     kinds = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
+    kinds["identity"] = nn.Identity
     modules: list[Any] = []
     for weight, bias in parameters:
         linear = nn.Linear(*weight.shape)
