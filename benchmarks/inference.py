@@ -70,7 +70,8 @@ def parse_arguments() -> argparse.Namespace:
         metavar="WIDTHS:ACTIVATION",
         help=f"sigmoid, tanh, relu or gelu (default: {' '.join(NETWORKS)})",
     )
-    add("--rows", nargs="+", type=positive, help=f"(default: {' '.join(map(str, ROWS))})")
+    text = f"(default: {' '.join(map(str, ROWS))}; at most 3000 in wide networks)"
+    add("--rows", nargs="+", type=positive, help=text)
     text = "one row is measured with 1 only (default: 1 2)"
     add("--threads", nargs="+", type=positive, default=(1, 2), help=text)
     text = "also measure these kernels of OpenBLAS, such as Haswell"

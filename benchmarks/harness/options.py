@@ -33,7 +33,8 @@ def make_parser(
     add = parser.add_argument
     add("--device", choices=("cpu", "gpu"), default=device, help=f"(default: {device})")
     add("--quick", action="store_true", help="small sizes and few rounds, as a smoke test")
-    add("--json", metavar="FILE", help="write the results to FILE")
+    folder = ", or to SCRIPT-PROCESSOR.json if FILE is a folder" if table else ""
+    add("--json", metavar="FILE", help=f"write the results to FILE{folder}")
     if rounds is not None:
         add("--rounds", type=positive, default=rounds, help=f"(default: {rounds})")
     if table:
