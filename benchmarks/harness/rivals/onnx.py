@@ -64,9 +64,7 @@ def model_of(workload: Any) -> bytes:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    kinds = {"sigmoid": "Sigmoid", "relu": "Relu", "tanh": "Tanh", "gelu": "Gelu"}
-    kinds["identity"] = "Identity"
-    kind = kinds[workload.shape.activation]
+    kind = workload.shape.activation.capitalize()  # Sigmoid, Relu, Tanh, Gelu, Identity
     tensors = [numpy_helper.from_array(np.asarray(FACTOR, np.float32), "factor")]
     nodes = [
         helper.make_node("Cast", ["images"], ["numbers"], to=TensorProto.FLOAT),
