@@ -37,21 +37,17 @@ def facts(processor, kernel="SkylakeX", **environment):
 
 
 @pytest.mark.parametrize(
-    ("cpuinfo", "general", "kind"),
+    ("found", "general", "kind"),
     [
-        (
-            "vendor_id\t: AuthenticAMD\ncpu family\t: 26\nmodel\t\t: 2\nmodel name\t:\n\nmodel: 3",
-            "x86_64",
-            "amd-family-26-model-2",
-        ),
-        ("vendor_id : GenuineIntel\ncpu family : 6\nmodel : 143", "", "intel-family-6-model-143"),
-        ("processor : 0\nCPU implementer : 0x41", "aarch64", "aarch64"),
-        ("", "arm", "arm"),
-        ("", "", "unknown"),
+        (("AuthenticAMD", "26", "2"), "x86_64", "amd-family-26-model-2"),
+        (("GenuineIntel", "6", "143"), "", "intel-family-6-model-143"),
+        ((), "aarch64", "aarch64"),
+        ((), "", "unknown"),
     ],
 )
-def test_the_kind_of_a_processor_is_a_file_name(modules, monkeypatch, cpuinfo, general, kind):
-    monkeypatch.setattr(modules.provenance, "_read", lambda _: cpuinfo)
+def test_the_kind_of_a_processor_is_a_file_name(modules, monkeypatch, found, general, kind):
+    cpu_facts = dict(zip(("vendor_id", "cpu family", "model"), found, strict=False))
+    monkeypatch.setattr(modules.provenance, "cpu_facts", lambda: cpu_facts)
     monkeypatch.setattr(modules.provenance.platform, "processor", lambda: general)
     assert modules.provenance.processor_kind({"processor": modules.provenance.processor()}) == kind
 

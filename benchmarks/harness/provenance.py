@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info
 
 import xpnet
 from harness.processes import KERNEL_VARIABLES, Worker, run_python
+from xpnet.arrays.cpu.processors import cpu_facts
 
 _CGROUP = Path("/sys/fs/cgroup")  # limits of a container, on Linux
 
@@ -60,9 +61,7 @@ def headline(facts: dict[str, Any]) -> str:
 
 def processor() -> dict[str, str]:
     """Return vendor, family and model of the processor."""
-    lines = reversed(_read(Path("/proc/cpuinfo")).splitlines())
-    pairs = (line.partition(":") for line in lines)
-    found = {name.strip(): value.strip() for name, _, value in pairs}
+    found = cpu_facts()
     return {
         "vendor": found.get("vendor_id") or platform.processor() or "unknown",
         "family": found.get("cpu family", "unknown"),

@@ -17,9 +17,10 @@ from threadpoolctl import ThreadpoolController
 import xpnet
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
-from xpnet.arrays.cpu.tuning import cuts
-from xpnet.inference.batches import default_batch_size
+from xpnet.arrays.cpu.tuning import Cuts, cuts
+from xpnet.inference.batches import BatchOptions, default_batch_size
 from xpnet.inference.nonfinite import NonfiniteWarning
+from xpnet.inference.runner import run
 from xpnet.inference.thread_pool import run_tasks
 from xpnet.inference.tiles import compute_tiles, even_bounds, tile_bounds
 from xpnet.networks.prepared import fold_preprocessing
@@ -177,13 +178,42 @@ def test_tiles_fit_the_network(widths, n_rows):
     assert (bounds[0], bounds[-1]) == (0, n_rows)
     lengths = np.diff(bounds)
     if len(lengths) == 1:  # too little work for two tiles, or too few rows
-        fewest = max(256, 2 * 10**7 // network.multiplications)
+        fewest = max(256, 10**7 // network.multiplications)
         assert n_rows < 2 * min(default_batch_size(network), fewest)
     else:
         assert max(lengths) <= default_batch_size(network) + 24
         assert min(lengths) >= min(48, cuts().tile_rows) - 24
     with POOLS.limit(limits=1):
         assert list(tile_bounds(network, n_rows)) == list(bounds)
+
+
+@pytest.mark.parametrize(
+    ("widths", "n_rows", "tile_rows", "n_expected"),
+    [
+        ((784, 1024, 1024, 10), 100, 256, 1),  # whole products of few rows are slow
+        ((784, 1024, 1024, 10), 100, 48, 2),
+        ((784, 1024, 1024, 10), 512, 256, 2),
+        ((784, 50, 100, 10), 100, 48, 1),  # too short for two threads
+        ((784, 50, 100, 10), 1000, 256, 2),
+        ((784, 50, 100, 10), 10_000, 256, 16),
+        ((20, 40, 3), 1000, 48, 1),
+        ((20, 40, 3), 50_000, 48, 64),
+    ],
+)
+def test_tiles_by_shape_and_processor(monkeypatch, widths, n_rows, tile_rows, n_expected):
+    monkeypatch.setattr("xpnet.inference.tiles.cuts", lambda: Cuts(tile_rows=tile_rows))
+    assert len(tile_bounds(network_of(*widths), n_rows)) - 1 == n_expected
+
+
+def test_short_tiles_are_computed_by_one_thread(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "xpnet.inference.runner.compute_tiles", lambda *args: seen.append(args[-1]) or args[1]
+    )
+    for widths, n_rows in (((20, 40, 3), 50_000), ((784, 50, 100, 10), 5000)):
+        rows = np.zeros((n_rows, widths[0]), np.uint8)
+        run(network_of(*widths), rows, lambda *args: args[-1], BatchOptions(threads=2))
+    assert seen == [1, 2]
 
 
 @pytest.mark.parametrize("threads", [None, 1, 2])

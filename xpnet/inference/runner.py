@@ -38,6 +38,8 @@ Finish: TypeAlias = Callable[[Network, Any, Any], Any]
 # float64 kernels, and save nothing: the bus takes longer for a row than its scaling.
 _MANY_ROWS = 2**11
 _MANY_WEIGHTS = 2**24
+# Multiplications in a tile, some 30 microseconds, below which threads only wait for each other.
+_SHORT_WORK = 2_500_000
 # Bytes of a memory-mapped file that are in memory at a time.
 _MAPPED_BYTES = 2**26
 
@@ -94,8 +96,10 @@ class Runner:
             if bus is None and isinstance(images, np.ndarray) and self._network.library == "numpy":
                 keep_freed_memory()
                 rows = as_rows(images, self._network.n_in)
-                bounds = self._bounds(len(rows))
-                return compute_tiles(self._compute, rows, bounds, self._options.threads)
+                bounds, threads = self._bounds(len(rows)), self._options.threads
+                if bounds[1] * self._network.multiplications < _SHORT_WORK:
+                    threads = 1
+                return compute_tiles(self._compute, rows, bounds, threads)
             parts = list(self._in_batches(images) if bus is None else self._on_gpu(images, bus))
             return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
 

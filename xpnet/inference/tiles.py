@@ -20,12 +20,12 @@ from xpnet.networks.network import Network
 
 __all__ = ["compute_few", "compute_tiles", "even_bounds", "tile_bounds"]
 
-# Fewest multiplications in a tile, about 0.2 ms. Waking a thread takes a fifth of that, and with
+# Fewest multiplications in a tile, about 0.1 ms. Waking a thread takes half of that, and with
 # shorter tiles threads wait for each other to run Python: 54,321 rows of 64-128-128-64-10 took two
 # threads 61 ms in tiles of 96 rows, and 30 ms in tiles of 300.
-_MIN_WORK = 2 * 10**7
-# A tile has this number of rows or multiplications, whichever is fewer.
-_MIN_ROWS, _LONG_WORK = 256, 8 * 10**7
+_MIN_WORK = 10**7
+# A tile has this number of rows or multiplications, whichever is fewer, or half of the rows.
+_USUAL_ROWS, _USUAL_WORK = 256, 8 * 10**7
 # The most rows of `compute_few`.
 _FEW_ROWS = 2**10
 # BLAS computes 4 rows at a time. Multiples of 24 rows are whole blocks for many widths.
@@ -41,7 +41,8 @@ def tile_bounds(network: Network, n_rows: int) -> Sequence[int]:
     They depend on the network and the processor, but not on the number of threads.
     """
     work, most = network.multiplications, default_batch_size(network)
-    fewest = max(_MIN_WORK // work, min(_LONG_WORK // work, _MIN_ROWS), cuts().tile_rows)
+    usual = min(_USUAL_ROWS, _USUAL_WORK // work, n_rows // 2)
+    fewest = max(_MIN_WORK // work, cuts().tile_rows, usual)
     return even_bounds(n_rows, min(fewest, most), most)
 
 
