@@ -20,10 +20,10 @@ from xpnet.networks.network import Network
 
 __all__ = ["compute_few", "compute_tiles", "even_bounds", "tile_bounds"]
 
-# Fewest multiplications in a tile, about 0.1 ms. Waking a thread takes half of that, and with
+# Fewest multiplications in a tile, about 0.2 ms. Waking a thread takes a third of that, and with
 # shorter tiles threads wait for each other to run Python: 54,321 rows of 64-128-128-64-10 took two
 # threads 61 ms in tiles of 96 rows, and 30 ms in tiles of 300.
-_MIN_WORK = 10**7
+_MIN_WORK = 2 * 10**7
 # A tile has this number of rows or multiplications, whichever is fewer, or half of the rows.
 _USUAL_ROWS, _USUAL_WORK = 256, 8 * 10**7
 # The most rows of `compute_few`.
