@@ -122,7 +122,7 @@ def test_a_batch_that_suits_the_device(clock):
     network = network_of(784, 10)
     estimate(network)
     (rows,) = {len(rows) for _, rows, _ in clock}
-    assert rows == min(room.default_batch_size(network), 4096, 2**28 // 7840)
+    assert rows == min(4096, 2**28 // 7840)
     assert {batch_size for _, _, batch_size in clock} == {None}
 
 

@@ -177,31 +177,37 @@ def test_tiles_fit_the_network(widths, n_rows):
     bounds = tile_bounds(network, n_rows)
     assert (bounds[0], bounds[-1]) == (0, n_rows)
     lengths = np.diff(bounds)
+    most = default_batch_size(network)
     if len(lengths) == 1:  # too little work for two tiles, or too few rows
-        fewest = max(256, 2 * 10**7 // network.multiplications)
-        assert n_rows < 2 * min(default_batch_size(network), fewest)
+        assert n_rows < 2 * min(most, max(256, 2 * 10**7 // network.multiplications))
     else:
-        assert max(lengths) <= default_batch_size(network) + 24
+        assert max(lengths) <= most + 24
         assert min(lengths) >= min(48, cuts().tile_rows) - 24
     with POOLS.limit(limits=1):
         assert list(tile_bounds(network, n_rows)) == list(bounds)
 
 
 @pytest.mark.parametrize(
-    ("widths", "n_rows", "tile_rows", "n_expected"),
+    ("widths", "n_rows", "machine", "n_expected"),
     [
-        ((784, 1024, 1024, 10), 100, 256, 1),  # whole products of few rows are slow
-        ((784, 1024, 1024, 10), 100, 48, 2),
-        ((784, 1024, 1024, 10), 512, 256, 2),
-        ((784, 300, 10), 100, 48, 1),  # too short for two threads
-        ((784, 50, 100, 10), 1000, 256, 2),
-        ((784, 50, 100, 10), 10_000, 256, 16),
-        ((20, 40, 3), 1000, 48, 1),
-        ((20, 40, 3), 50_000, 48, 64),
+        ((784, 1024, 1024, 10), 100, (2, 128), 1),  # whole products of few rows are slow
+        ((784, 1024, 1024, 10), 100, (2, 48), 2),
+        ((784, 1024, 1024, 10), 300, (2, 128), 2),
+        ((784, 1024, 1024, 10), 300, (None, 128), 1),
+        ((784, 1024, 1024, 10), 1000, (2, 48), 2),
+        ((784, 1024, 1024, 10), 1000, (16, 48), 16),
+        ((784, 1024, 1024, 10), 1000, (16, 128), 4),
+        ((784, 300, 10), 100, (2, 48), 1),  # too short for two threads
+        ((784, 50, 100, 10), 1000, (2, 128), 2),
+        ((784, 50, 100, 10), 10_000, (2, 128), 16),
+        ((20, 40, 3), 1000, (2, 48), 1),
+        ((20, 40, 3), 50_000, (2, 48), 16),
     ],
 )
-def test_tiles_by_shape_and_processor(monkeypatch, widths, n_rows, tile_rows, n_expected):
+def test_tiles_by_shape_and_machine(monkeypatch, widths, n_rows, machine, n_expected):
+    n_processors, tile_rows = machine
     monkeypatch.setattr("xpnet.inference.tiles.cuts", lambda: Cuts(tile_rows=tile_rows))
+    monkeypatch.setattr("xpnet.inference.tiles.os.cpu_count", lambda: n_processors)
     assert len(tile_bounds(network_of(*widths), n_rows)) - 1 == n_expected
 
 
@@ -210,7 +216,7 @@ def test_short_tiles_are_computed_by_one_thread(monkeypatch):
     monkeypatch.setattr(
         "xpnet.inference.runner.compute_tiles", lambda *args: seen.append(args[-1]) or args[1]
     )
-    for widths, n_rows in (((20, 40, 3), 50_000), ((784, 50, 100, 10), 5000)):
+    for widths, n_rows in (((20, 8, 3), 50_000), ((784, 50, 100, 10), 5000)):
         rows = np.zeros((n_rows, widths[0]), np.uint8)
         run(network_of(*widths), rows, lambda *args: args[-1], BatchOptions(threads=2))
     assert seen == [1, 2]

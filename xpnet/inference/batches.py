@@ -11,6 +11,7 @@ from xpnet.arrays.transfer import is_in_host_memory, move
 from xpnet.networks.network import Network
 
 __all__ = [
+    "MIN_WORK",
     "BatchOptions",
     "TransferPolicy",
     "as_rows",
@@ -25,12 +26,14 @@ __all__ = [
 TransferPolicy = Literal["allow", "forbid"]
 
 # Rows of a batch on a CPU: the values of the widest stage should fit into the second-level cache,
-# 2 MB of float32; fewer than 512 rows make products slow, and more than 1,024 gain nothing. On a
-# Zen 5 with one thread, 784-50-100-10 takes 20% longer in batches of 128 or 4,096, and
-# 784-1024-1024-10 takes 17% and 6% longer, than with 512.
+# 2 MB of float32; fewer than 512 rows make products slow, and more than 1,024 gain nothing, unless
+# a batch is too short for threads. On a Zen 5 with one thread, 784-50-100-10 takes 20% longer in
+# batches of 128 or 4,096, and 784-1024-1024-10 takes 17% and 6% longer, than with 512.
 _VALUES_IN_CACHE = 2**19
-_ROWS_ON_CPU = (512, 1024)
+_ROWS_ON_CPU = (512, 1024, 4096)
 _MOST_VALUES = 2**24
+# Fewest multiplications in a batch that is worth waking a thread, about 0.2 ms.
+MIN_WORK = 2 * 10**7
 # A GPU needs many rows per launch: 65,536 rows of 784 bytes are 51 MB, and the widest stage takes
 # at most 1 GB of float32.
 _ROWS_ON_GPU = 2**16
@@ -93,7 +96,8 @@ def default_batch_size(network: Network) -> int:
     widest = max(network.n_in, *(layer.n_out for layer in network.layers))
     if network.library == "cupy":
         return max(min(_ROWS_ON_GPU, _VALUES_ON_GPU // widest), 1)
-    fewest, most = _ROWS_ON_CPU
+    fewest, usual, most = _ROWS_ON_CPU
+    most = max(usual, min(MIN_WORK // network.multiplications, most))
     return max(min(max(_VALUES_IN_CACHE // widest, fewest), most, _MOST_VALUES // widest), 1)
 
 

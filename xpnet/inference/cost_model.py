@@ -6,7 +6,6 @@ from time import perf_counter
 
 import numpy as np
 
-from xpnet.inference.batches import default_batch_size
 from xpnet.inference.predict import predict
 from xpnet.networks.network import Network
 
@@ -95,7 +94,7 @@ def estimate(
 def _cpu_seconds(network: Network, batch_size: int | None) -> float:
     """Return the seconds per row in the best of a few trials."""
     fitting = _TRIAL_MULTIPLICATIONS // network.multiplications
-    n_rows = max(min(fitting, _TRIAL_ROWS, batch_size or default_batch_size(network)), 1)
+    n_rows = max(min(fitting, _TRIAL_ROWS, batch_size or _TRIAL_ROWS), 1)
     rows = np.random.default_rng(0).integers(0, 256, (n_rows, network.n_in), np.uint8)
     best = math.inf
     for _ in range(_N_TRIALS):

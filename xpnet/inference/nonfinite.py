@@ -60,9 +60,9 @@ def count_nonfinite() -> Iterator[NonfiniteCount]:
 
 
 def are_finite(y: NDArray[Any]) -> bool:
-    """Return whether all numbers are finite; it may be false if the sum of squares overflows.
+    """Return whether all numbers are finite. A sum of squares that overflows also gives False.
 
-    This is the fastest check of all numbers. `numpy.vdot` does not warn.
+    This is the fastest check of all numbers, and `numpy.vdot` does not warn.
     """
     return math.isfinite(np.vdot(y, y))
 

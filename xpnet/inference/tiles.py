@@ -4,6 +4,7 @@ A matrix product that BLAS divides among threads waits for the slowest one, and 
 between products run on one core. So each core computes its own tiles, with one BLAS thread.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,18 +15,16 @@ from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.cpu.tuning import cuts
 from xpnet.arrays.ranges import counting_from
-from xpnet.inference.batches import default_batch_size
+from xpnet.inference.batches import MIN_WORK, default_batch_size
 from xpnet.inference.thread_pool import run_tasks
 from xpnet.networks.network import Network
 
 __all__ = ["compute_few", "compute_tiles", "even_bounds", "tile_bounds"]
 
-# Fewest multiplications in a tile, about 0.2 ms. Waking a thread takes a third of that, and with
-# shorter tiles threads wait for each other to run Python: 54,321 rows of 64-128-128-64-10 took two
-# threads 61 ms in tiles of 96 rows, and 30 ms in tiles of 300.
-_MIN_WORK = 2 * 10**7
-# A tile has this number of rows or multiplications, whichever is fewer, or half of the rows.
-_USUAL_ROWS, _USUAL_WORK = 256, 8 * 10**7
+# Fewest rows of a tile, unless the rows are divided among the machine's processors. With shorter
+# tiles threads wait for each other to run Python: 54,321 rows of 64-128-128-64-10 took two threads
+# 61 ms in tiles of 96 rows, and 30 ms in tiles of 300.
+_USUAL_ROWS = 256
 # The most rows of `compute_few`.
 _FEW_ROWS = 2**10
 # BLAS computes 4 rows at a time. Multiples of 24 rows are whole blocks for many widths.
@@ -38,11 +37,11 @@ _TILE_GROUP = 16
 def tile_bounds(network: Network, n_rows: int) -> Sequence[int]:
     """Return the first row of each tile, and the number of rows.
 
-    They depend on the network and the processor, but not on the number of threads.
+    They depend on the network and the machine, but not on the number of threads.
     """
-    work, most = network.multiplications, default_batch_size(network)
-    usual = min(_USUAL_ROWS, _USUAL_WORK // work, n_rows // 2)
-    fewest = max(_MIN_WORK // work, cuts().tile_rows, usual)
+    share = n_rows // (os.cpu_count() or 1)
+    fewest = max(min(share, _USUAL_ROWS), cuts().tile_rows, MIN_WORK // network.multiplications)
+    most = default_batch_size(network)
     return even_bounds(n_rows, min(fewest, most), most)
 
 
@@ -58,7 +57,7 @@ def compute_few(network: Network, rows: Any, threads: int | None) -> NDArray[Any
     if (
         n_in != network.n_in
         or n_rows >= _FEW_ROWS
-        or n_rows * network.multiplications >= 2 * _MIN_WORK
+        or n_rows * network.multiplications >= 2 * MIN_WORK
         or rows.dtype.kind not in "biuf"
         or not (threads is None or (type(threads) is int and threads > 0))
     ):

@@ -126,7 +126,8 @@ class Trainer:
             self._state, update = self._optimizer.step(
                 self._state, gradient, self.parameters, rate=rate, decayed=decayed
             )
-            self.parameters = self.parameters + update
+            update += self.parameters  # in place if the library supports it
+            self.parameters = update
         return loss
 
     def network(self, parameters: Any | None = None) -> Network:

@@ -14,8 +14,11 @@ from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread, openbla
 class Library:
     """A stand-in for a library that threadpoolctl found."""
 
-    def __init__(self, internal_api="openblas", architecture="SkylakeX", n_threads=3):
-        self.internal_api, self.architecture, self.n_threads = internal_api, architecture, n_threads
+    def __init__(
+        self, internal_api="openblas", architecture="SkylakeX", version="0.3.31.188.0", n_threads=3
+    ):
+        self.internal_api, self.architecture, self.version = internal_api, architecture, version
+        self.n_threads = n_threads
 
     def info(self):
         return {"architecture": self.architecture} if self.architecture else {}
@@ -40,16 +43,18 @@ def libraries(monkeypatch):
     ("found", "expected"),
     [
         ([("openblas", "SkylakeX")], "SkylakeX"),
-        ([("openblas", "Haswell"), ("openblas", "Haswell")], "Haswell"),
-        ([("openblas", "SkylakeX"), ("openblas", "Haswell")], ""),
-        ([("openblas", "SkylakeX"), ("mkl", None)], ""),
-        ([("mkl", "SkylakeX")], ""),
+        ([("openblas", "SkylakeX"), ("openblas", "Haswell")], "SkylakeX"),
+        ([("openblas", "SkylakeX"), ("mkl", None)], "SkylakeX"),
+        ([("openblas", "Haswell", "0.4")], "Haswell"),
+        ([("openblas", "Haswell", "0.3.30.9")], ""),
+        ([("openblas", "Haswell", None)], ""),
         ([("openblas", None)], ""),
+        ([("mkl", "SkylakeX")], ""),
         ([], ""),
     ],
     ids=str,
 )
-def test_the_kernel_is_known_if_all_libraries_have_it(monkeypatch, found, expected):
+def test_the_kernel_is_that_of_the_first_library(monkeypatch, found, expected):
     monkeypatch.setattr(module, "_libraries", lambda: [Library(*names) for names in found])
     assert openblas_kernel.__wrapped__() == expected
 

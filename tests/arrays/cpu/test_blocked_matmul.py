@@ -245,14 +245,17 @@ def test_blocks_are_multiplied_without_packing(monkeypatch, n_in, n_out, dtype):
     monkeypatch.setattr(blocked_matmul, "cuts", lambda: ALL)
     weight = constant(np.zeros((n_in, n_out), dtype))
     product = affine(weight, np.zeros(n_out, dtype))
-    is_deep = 8 * n_in * (32 if dtype == "float32" else 16) > 10**6
+    width = 256 // weight.itemsize
+    width = width if 8 * n_in * width <= 10**6 else width // 2
+    width = width if n_out >= 2 * width else n_out
+    padding = -n_out % width
     for n_rows in N_ROWS:
         if n_rows * weight.size > MOST_WORK:
             continue
         Counted.seen = []
         product(np.zeros((n_rows, n_in), dtype).view(Counted))
-        is_long = n_rows > 12 and weight.size > 2**21
-        if n_rows == 1 or is_deep or is_long:
+        is_few = n_rows <= 12 or (weight.size <= 2**21 and padding <= 0.07 * n_out)
+        if n_rows == 1 or 8 * n_in * width > 10**6 or not is_few:
             assert Counted.seen == [n_rows * weight.size]
         else:
             assert len(Counted.seen) <= 2
@@ -281,12 +284,22 @@ def test_threads_change_no_bit_up_to_the_number_of_rows(n_in, n_out, dtype):
                     np.testing.assert_array_equal(product(rows), alone)
 
 
-@pytest.mark.parametrize("kernel", ["SkylakeX", "Haswell", ""])
+@pytest.mark.parametrize("kernel", ["SkylakeX", "Haswell", "Neoverse", ""])
 def test_how_many_rows_are_computed_on_one_thread(monkeypatch, kernel):
     monkeypatch.setattr(blocked_matmul, "openblas_kernel", lambda: kernel)
-    monkeypatch.setattr(blocked_matmul, "cuts", lambda: ALL if kernel == "SkylakeX" else Cuts())
     small, wide = np.zeros((784, 50), np.float32), np.zeros((784, 1024), np.float32)
-    expected = {"SkylakeX": (25, 10**9), "Haswell": (6, 6), "": (0, 0)}[kernel]
-    assert (rows_on_one_thread(small), rows_on_one_thread(constant(small))) == expected
-    for never in (wide, constant(wide), np.zeros((4097, 1), np.float32)):
+    expected = 6 if kernel in {"SkylakeX", "Haswell"} else 0
+    assert rows_on_one_thread(small) == rows_on_one_thread(constant(small)) == expected
+    long = np.zeros((4097, 1), np.float32)
+    for never in (wide, long, small.astype(np.float16), small.astype(">f4")):
         assert rows_on_one_thread(never) == 0
+
+
+def test_the_largest_weights_are_not_copied(monkeypatch):
+    monkeypatch.setattr(blocked_matmul, "_LARGEST", 784 * 128)
+    monkeypatch.setattr(blocked_matmul, "cuts", lambda: ALL)
+    for n_out, n_expected in ((128, 2), (256, 1)):
+        Counted.seen = []
+        product = affine(constant(whole((784, n_out))), whole(n_out))
+        product(np.zeros((30, 784), np.float32).view(Counted))
+        assert len(Counted.seen) == n_expected

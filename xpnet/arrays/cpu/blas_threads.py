@@ -2,11 +2,15 @@
 
 import functools
 import os
+import re
 import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
 __all__ = ["blas_threads", "one_blas_thread", "openblas_kernel"]
+
+# The first OpenBLAS for which limits and blocks were measured.
+_MEASURED_VERSION = [0, 3, 31]
 
 
 class _OneThread:
@@ -29,6 +33,7 @@ class _OneThread:
             self.n_open -= 1
             if self.n_open == 0:
                 self._set(self.before)
+                self.before = []
 
     def _set(self, counts: list[tuple[Any, int]]) -> None:
         for library, count in counts:
@@ -39,9 +44,8 @@ class _OneThread:
 
     def reset(self) -> None:
         """Reset the state after a fork: the threads with open blocks do not exist in the child."""
-        if self.n_open:
-            self._set(self.before)
-        self.lock, self.n_open = threading.Lock(), 0
+        self._set(self.before)
+        self.lock, self.n_open, self.before = threading.Lock(), 0, []
 
 
 _ONE_THREAD = _OneThread()
@@ -59,12 +63,17 @@ def _libraries() -> list[Any]:
 
 @functools.cache
 def openblas_kernel() -> str:
-    """Return the processor for which OpenBLAS computes, such as "SkylakeX"; "" for other BLAS."""
-    kernels = {
-        library.info().get("architecture") if library.internal_api == "openblas" else None
-        for library in _libraries()
-    }
-    return (kernels.pop() if len(kernels) == 1 else None) or ""
+    """Return the processor for which NumPy's OpenBLAS computes, such as "SkylakeX".
+
+    It is "" for another BLAS, and for versions older than those that were measured.
+    """
+    for library in _libraries():  # NumPy's is the first, as it is loaded by this package
+        if library.internal_api == "openblas":
+            numbers = re.findall("[0-9]+", library.version or "")
+            if [int(number) for number in numbers] >= _MEASURED_VERSION:
+                return library.info().get("architecture") or ""
+        break
+    return ""
 
 
 def blas_threads() -> int:

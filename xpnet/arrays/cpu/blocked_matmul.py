@@ -20,18 +20,21 @@ __all__ = ["affine", "constant", "is_constant", "rows_on_one_thread"]
 
 # Largest number of multiplications without packing.
 _UNPACKED = 1_000_000
-# Bytes in a row of a block (of a wide matrix), and rows that a block should leave room for.
+# Bytes in a row of a block (of a wide matrix), rows that a block should leave room for, and rows
+# per step of the kernel.
 _BLOCK_BYTES = 256
-_BLOCK_ROWS = 8
-# Rows per step of the kernel.
+_LEAST_ROWS = 8
 _STEP = 4
 # Weights up to this size stay in the cache; in column-major order a row takes a quarter less time.
 _SMALL = 2**16
-# Larger weights have to be read from memory for each group of rows.
-_LARGE = 2**21
+# Larger weights have to be read from memory for each group of rows, and columns of zeros have to be
+# multiplied: both pay for few rows only. Copies of the largest weights need too much memory.
+_LARGE, _LARGEST = 2**21, 2**24
+_MOST_PADDING = 1.07
 _FEW_ROWS = 12
-# OpenBLAS 0.3.31 multiplies on one thread up to these sizes (measured): a product, a vector times
-# a matrix, and the dot product of two vectors.
+# These kernels of OpenBLAS 0.3.31 multiply on one thread up to these sizes (measured): a product, a
+# vector times a matrix, and the dot product of two vectors.
+_KERNELS = {"Haswell", "Sandybridge", "SkylakeX"}
 _ONE_THREAD_PRODUCT = 2**18
 _ONE_THREAD_VECTOR = 450_000
 _ONE_THREAD_SUM = 2**12
@@ -44,7 +47,7 @@ def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
     (see `constant`) may be copied. Other arrays are not, so later changes to their values take
     effect.
     """
-    if not (is_constant(weight) and weight.dtype.char in "fd"):
+    if not (is_constant(weight) and _is_usual(weight)):
 
         def multiply(x: Any) -> Any:
             y = x @ weight
@@ -74,9 +77,21 @@ def affine(weight: Any, bias: Any, /) -> Callable[[Any], Any]:
 
 def _most_rows(weight: NDArray[Any]) -> int:
     """Return the number of rows up to which products in blocks are faster."""
-    if _BLOCK_ROWS * len(weight) * _BLOCK_BYTES // (2 * weight.itemsize) > _UNPACKED:
+    n_blocks, width = _shape_of_blocks(weight)
+    if _LEAST_ROWS * len(weight) * width > _UNPACKED or weight.size > _LARGEST:
         return 0
-    return min(cuts().block_rows, _FEW_ROWS if weight.size > _LARGE else 2**62)
+    most, n_out = cuts().block_rows, weight.shape[1]
+    is_costly = weight.size > _LARGE or n_blocks * width > _MOST_PADDING * n_out
+    return min(most, _FEW_ROWS) if is_costly else most
+
+
+def _shape_of_blocks(weight: NDArray[Any]) -> tuple[int, int]:
+    """Return the number of blocks and their width: whole registers, unless there is one block."""
+    n_in, n_out = weight.shape
+    width = _BLOCK_BYTES // weight.itemsize
+    if _LEAST_ROWS * n_in * width > _UNPACKED:
+        width //= 2
+    return (-(-n_out // width), width) if n_out >= 2 * width else (1, n_out)
 
 
 def _in_blocks(weight: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -86,17 +101,14 @@ def _in_blocks(weight: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     from the cache.
     """
     n_in, n_out = weight.shape
-    width = _BLOCK_BYTES // weight.itemsize
-    if _BLOCK_ROWS * n_in * width > _UNPACKED:
-        width //= 2
-    if n_out < 2 * width:
-        width = n_out
+    n_blocks, width = _shape_of_blocks(weight)
     size = _UNPACKED // (n_in * width) // _STEP * _STEP
-    padded = np.pad(weight, ((0, 0), (0, -n_out % width)))
-    blocks = np.ascontiguousarray(padded.reshape(n_in, -1, width).transpose(1, 0, 2))
+    padded = np.zeros((n_in, n_blocks * width), weight.dtype)
+    padded[:, :n_out] = weight
+    blocks = np.ascontiguousarray(padded.reshape(n_in, n_blocks, width).transpose(1, 0, 2))
 
     def multiply(x: NDArray[Any]) -> NDArray[Any]:
-        n_rows, n_blocks = len(x), len(blocks)
+        n_rows = len(x)
         y = np.empty((n_rows, n_blocks, width), weight.dtype)
         n_cut = n_rows // size * size
         if n_cut:
@@ -125,16 +137,19 @@ def is_constant(x: Any, /) -> bool:
 
 
 def rows_on_one_thread(weight: Any, /) -> int:
-    """Return up to how many rows `affine` multiplies by a weight on one of BLAS's threads.
+    """Return the most rows for which BLAS uses one thread to multiply them by a weight.
 
-    If BLAS divides a product among threads, the order of its sums depends on their number.
+    If it divides a product among threads, the order of its sums depends on their number.
     """
-    if type(weight) is not np.ndarray or weight.dtype.char not in "fd" or not openblas_kernel():
+    if type(weight) is not np.ndarray or not _is_usual(weight) or openblas_kernel() not in _KERNELS:
         return 0
-    if weight.size > _ONE_THREAD_VECTOR:
+    n_in, n_out = weight.shape
+    if weight.size > _ONE_THREAD_VECTOR or (n_out == 1 and n_in > _ONE_THREAD_SUM):
         return 0
-    if weight.shape[1] == 1:
-        return _ONE_THREAD_VECTOR // weight.size if weight.size <= _ONE_THREAD_SUM else 0
-    if not cuts().block_rows:
-        return max(_ONE_THREAD_PRODUCT // weight.size, 1)
-    return max(_UNPACKED // weight.size, _most_rows(weight) if is_constant(weight) else 0)
+    if n_out == 1:
+        return _ONE_THREAD_VECTOR // weight.size
+    return max(_ONE_THREAD_PRODUCT // weight.size, 1)
+
+
+def _is_usual(weight: NDArray[Any]) -> bool:
+    return weight.dtype.char in "fd" and weight.dtype.isnative

@@ -20,7 +20,7 @@ def count_processors() -> int:
 
 @functools.cache
 def cpu_facts() -> Mapping[str, str]:
-    """Return what Linux says of the first processor, such as "vendor_id" and "cpu family"."""
+    """Return the fields of the first processor in Linux's /proc/cpuinfo, such as "cpu family"."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             pairs = [line.partition(":") for line in takewhile(str.strip, lines)]

@@ -14,10 +14,10 @@ __all__ = ["Cuts", "cuts"]
 
 
 class Cuts(NamedTuple):
-    """Up to how many rows weights are multiplied in blocks, and the fewest rows of a tile."""
+    """The most rows that are multiplied in blocks, and the fewest rows of a tile."""
 
     block_rows: int = 0
-    tile_rows: int = 256
+    tile_rows: int = 128
 
 
 # By the kernel that OpenBLAS chose, and the vendor and family of the processor. All figures are
