@@ -54,7 +54,7 @@ def test_what_was_computed_where():
     assert work_rows(facts)["transfers"] == text
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, 1337), (7, 7), (10_000, 10_000)])
+@pytest.mark.parametrize(("given", "used"), [(None, 668), (7, 7), (10_000, 10_000)])
 def test_the_batch_size_that_is_used(given, used):
     assert work(10, batch_size=given)["batch_size"] == used
 
@@ -67,7 +67,7 @@ def test_tiles_choose_the_batch_size():
 def test_no_images_have_no_speed():
     facts = work(0)
     assert facts["images_per_second"] is None
-    assert work_rows(facts)["speed"] == "n/a images per second, in batches of 1,337"
+    assert work_rows(facts)["speed"] == "n/a images per second, in batches of 668"
 
 
 WORK: dict[str, Any] = {

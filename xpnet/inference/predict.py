@@ -40,7 +40,8 @@ def predict(
     threads : int, optional
         Batches that a NumPy network computes at a time; by default the number of threads of its
         matrix products, which are limited to one meanwhile. It does not change the bits of the
-        results. Rows that take less than about a millisecond are one batch.
+        results. Rows that take less than about half a millisecond are one batch, and batches of
+        less than some 30 microseconds are computed by one thread.
     batch_invariant : bool, default False
         If true, the bits of an image's result do not depend on the rest of its batch. The batch
         size must then be left out.
@@ -83,8 +84,8 @@ def predict(
     chunks. Pinned arrays are not copied on the host, and arrays on the GPU not at all.
 
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and for
-    an iterator, a NumPy network is prepared automatically, except for its activations. Rows that
-    must be preprocessed before they are cast use the original network. On a GPU, only whitening
+    an iterator, the preprocessing of a NumPy network is folded automatically, unless the rows must
+    be preprocessed before they are cast. On a GPU, only whitening
     takes longer than the bus, and `prepare` may fold it. Rows of a memory-mapped file that is open
     for reading do not stay in memory.
 

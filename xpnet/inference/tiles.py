@@ -1,4 +1,4 @@
-"""Tiles of rows that fit into a CPU's caches, computed by a thread per core.
+"""Few rows in as few steps as by hand; many in tiles that fit into caches, by a thread per core.
 
 A matrix product that BLAS divides among threads waits for the slowest one, and the operations
 between products run on one core. So each core computes its own tiles, with one BLAS thread.

@@ -42,8 +42,8 @@ def prepare(network: Network, /) -> Network:
     """Return a network that computes the same function faster.
 
     The preprocessing is folded into the first weights and biases. The arrays of a NumPy network are
-    copied, in the memory order of the fastest products, and are read-only: later changes to the
-    given network have no effect. Hidden sigmoids of a NumPy network become tanh; the rest of
+    copied and read-only: later changes to the given network have no effect. So its products may
+    keep one more copy of a weight, in the memory order that is fastest. Hidden sigmoids of a NumPy network become tanh; the rest of
     (1 + tanh(x / 2)) / 2 goes into the weights and biases around them.
 
     Parameters

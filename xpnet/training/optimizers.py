@@ -86,7 +86,10 @@ class SGD:
     def step(
         self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
     ) -> tuple[State, Any]:
-        """Return the state after a step, and the update to add to the parameters."""
+        """Return the state after a step, and the update to add to the parameters.
+
+        The vectors of the given state are overwritten where the library can.
+        """
         gradient = _with_decay(gradient, parameters, self.weight_decay, decayed)
         if not self.momentum:
             return State(state.n_steps + 1, ()), -rate * gradient
@@ -138,7 +141,10 @@ class Adam:
     def step(
         self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
     ) -> tuple[State, Any]:
-        """Return the state after a step, and the update to add to the parameters."""
+        """Return the state after a step, and the update to add to the parameters.
+
+        The vectors of the given state are overwritten where the library can.
+        """
         gradient = _with_decay(gradient, parameters, self.weight_decay, decayed)
         return self._adam_step(state, gradient, rate)
 
@@ -180,7 +186,10 @@ class AdamW(Adam):
     def step(
         self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
     ) -> tuple[State, Any]:
-        """Return the state after a step, and the update to add to the parameters."""
+        """Return the state after a step, and the update to add to the parameters.
+
+        The vectors of the given state are overwritten where the library can.
+        """
         state, update = self._adam_step(state, gradient, rate)
         return state, _with_decay(update, parameters, -rate * self.weight_decay, decayed)
 
