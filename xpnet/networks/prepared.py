@@ -43,8 +43,9 @@ def prepare(network: Network, /) -> Network:
 
     The preprocessing is folded into the first weights and biases. The arrays of a NumPy network are
     copied and read-only: later changes to the given network have no effect. So its products may
-    keep one more copy of a weight, in the memory order that is fastest. Hidden sigmoids of a NumPy network become tanh; the rest of
-    (1 + tanh(x / 2)) / 2 goes into the weights and biases around them.
+    keep one more copy of a weight, in the memory order that is fastest. Hidden sigmoids of a NumPy
+    network become tanh; the rest of (1 + tanh(x / 2)) / 2 goes into the weights and biases around
+    them.
 
     Parameters
     ----------
