@@ -49,6 +49,9 @@ def main() -> int:
     args = parse_arguments()
     if args.table:
         results = [json.loads(Path(path).read_text(encoding="utf-8")) for path in args.table]
+        if args.rows:
+            for result in results:
+                result["cells"] = [x for x in result["cells"] if x["rows"] in args.rows]
     else:
         results = [measure(args)]
         write_json(args.json, results[0], "inference")
