@@ -74,7 +74,7 @@ def test_no_memory_to_open_cublas(refused, full, command, tmp_path):
     np.save(tmp_path / "labels.npy", np.zeros(5000, np.uint8))
     words = (tmp_path / "images.npy", "--labels", tmp_path / "labels.npy", "--device", "gpu")
     bus = full(2**20)
-    code, line = refused(command, *words)
+    code, line = refused(command, *words, "--batch-size", "2000")
     assert code == 5
     assert line == (
         f"xpnet: the GPU has no memory for 1,024 rows at a time ({NOT_INITIALIZED}); free some of"
@@ -86,7 +86,7 @@ def test_no_memory_to_open_cublas(refused, full, command, tmp_path):
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_cublas_cannot_be_opened_with_free_memory(refused, full, command):
     bus = full(2**33)
-    code, line = refused(command, "--device", "gpu")
+    code, line = refused(command, "--device", "gpu", "--batch-size", "1000")
     assert code == 5
     assert line.startswith(f"xpnet: CUDA error: {NOT_INITIALIZED}; run nvidia-smi")
     assert bus.sizes == [1000]
