@@ -174,7 +174,7 @@ def class_ids(network: Network, y: Any) -> Any:
     """Return the class ids of outputs, or the outputs themselves for a regression."""
     if network.output == "values":
         return y
-    xp = np if type(y) is np.ndarray else array_namespace(y)
+    xp = array_namespace(y)
     if network.n_out == 1:
         # The unit represents class 1. Class 0 wins if both are equal.
         even = xp.full_like(y, 0.0 if network.output == "logits" else 0.5)
