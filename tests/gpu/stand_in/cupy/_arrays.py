@@ -150,7 +150,11 @@ def _copied(function):
 
 
 def _matmul(x, y, **options):
-    result = np.matmul(_core.rounded(x), _core.rounded(y), **options)
+    x, y = _core.rounded(x), _core.rounded(y)
+    if options or x.ndim != 2 or y.ndim != 2:
+        result = np.matmul(x, y, **options)
+    else:  # row by row: the bits of a row depend on the others in some of OpenBLAS's kernels
+        result = np.matmul(x[:, None, :], y)[:, 0, :]
     return result.astype(np.result_type(x, y), copy=False)  # NumPy makes float32 of bfloat16
 
 
