@@ -1,4 +1,4 @@
-"""How products and rows are cut on a kind of processor: one small table, with its measurements.
+"""Cuts of products and rows by kind of processor: one small table, with its measurements.
 
 The simple way is the default: whole products, and tiles of many rows. Nothing is timed at run time,
 so the same machine always gives the same bits.
