@@ -41,7 +41,7 @@ def unstreamed(gpu, network, chunk):
     def compute(rows, call=xpnet.predict_proba, size=chunk, on=network):
         starts = range(0, max(len(rows), 1), size)
         parts = [gpu.to_device(np.ascontiguousarray(rows[i : i + size])) for i in starts]
-        return np.concatenate([gpu.to_numpy(call(on, part)) for part in parts])
+        return np.concatenate([gpu.to_numpy(call(on, part, batch_size=size)) for part in parts])
 
     return compute
 
