@@ -28,6 +28,7 @@ __all__ = [
     "is_array",
     "is_kind",
     "is_real",
+    "is_traced",
     "largest",
     "library_of",
     "limits_of",
@@ -117,6 +118,20 @@ def device_of(x: Any, /) -> Any:
     import array_api_compat
 
     return array_api_compat.device(x)
+
+
+def is_traced(x: Any, /) -> bool:
+    """Return whether `x` stands for the arrays of a computation that JAX or torch will compile."""
+    library = type(x).__module__.partition(".")[0]
+    if library == "jax":
+        import jax
+
+        return isinstance(x, jax.core.Tracer)
+    if library == "torch":
+        import torch
+
+        return torch.compiler.is_compiling()
+    return False
 
 
 def current_device(x: Any, /) -> AbstractContextManager[Any]:
@@ -250,7 +265,7 @@ def bounded(x: Any, xp: Any, low: float = -math.inf, high: float = math.inf) -> 
     In NumPy, clip is three times as fast as maximum with a number, except for few numbers, as it is
     written in Python; array-api-compat's clip for CuPy and Dask uses a mask, which is slow.
     """
-    if xp is np:
+    if isinstance(x, _NUMPY_TYPES):
         if high == math.inf and x.size <= _FEW:
             return np.maximum(low, x)  # this order keeps -0.0, like clip
         return x.clip(low, high)

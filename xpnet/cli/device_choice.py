@@ -23,7 +23,7 @@ def add_device_arguments(
     *,
     batch_size: bool = True,
     threads: bool = True,
-    batch_invariant: bool = False,
+    reproducible: bool = False,
 ) -> None:
     """Add --device, --precision and the options for batches that a command has."""
     from xpnet.arrays.device import add_device_argument
@@ -34,51 +34,43 @@ def add_device_arguments(
     text += " float32 products to 10 bits, on a GPU"
     add("--precision", str, text, choices=_PRECISIONS)
     # The values of options that the command lacks.
-    parser.set_defaults(batch_size=None, threads=None, batch_invariant=False)
+    parser.set_defaults(batch_size=None, threads=None, reproducible=False)
     if batch_size:
         text = "images computed at a time (default: chosen for the device)"
         add("--batch-size N", positive, text)
     if threads:
         text = "batches computed at a time on a CPU (default: the number of cores)"
         add("--threads N", positive, text)
-    if batch_invariant:
-        text = "make the result of an image independent of the rest of its batch, to the bit"
-        parser.add_argument("--batch-invariant", action="store_true", help=text)
+    if reproducible:
+        text = "compute results that have the same bits on every device and library, in any batch"
+        parser.add_argument("--reproducible", action="store_true", help=text)
 
 
 @dataclass(frozen=True)
 class DeviceOptions:
-    """The values of `add_device_arguments`; a batch size excludes `batch_invariant`."""
+    """The values of `add_device_arguments`."""
 
     device: str = "cpu"
     precision: str | None = None
     batch_size: int | None = None
     threads: int | None = None
-    batch_invariant: bool = False
-
-    def __post_init__(self) -> None:
-        if self.batch_invariant and self.batch_size is not None:
-            rule = "--batch-invariant chooses how many images are computed at a time"
-            msg = f"{rule}: leave out --batch-size {self.batch_size}"
-            raise UsageError(msg)
+    reproducible: bool = False
 
     def batching(self) -> dict[str, Any]:
         """Return the options of `xpnet.predict` for batches."""
-        names = ("batch_size", "threads", "batch_invariant")
+        names = ("batch_size", "threads", "reproducible")
         return {name: getattr(self, name) for name in names}
 
     def used_batch_size(self, network: "Network") -> int:
         """Return how many images are computed at a time."""
-        from xpnet.inference.batch_invariance import rows_at_a_time
         from xpnet.inference.batches import check_batch_size
 
-        is_alone = self.batch_invariant
-        return rows_at_a_time(network) if is_alone else check_batch_size(network, self.batch_size)
+        return check_batch_size(network, self.batch_size)
 
     def batch_facts(self, network: "Network") -> dict[str, int | bool]:
         """Return the facts about batches for `work_facts`."""
         size = self.used_batch_size(network)
-        return {"batch_size": size, "batch_invariant": self.batch_invariant}
+        return {"batch_size": size, "reproducible": self.reproducible}
 
 
 @contextmanager

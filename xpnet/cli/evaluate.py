@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
         description="Classify images and compare with their labels.",
     )
     add_data_arguments(parser)
-    add_device_arguments(parser, batch_invariant=True)
+    add_device_arguments(parser, reproducible=True)
     add_model_arguments(parser)
     add_common_arguments(parser, run)
 

@@ -21,7 +21,7 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, computation_error
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows, with_range
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.parity_report import batch_lines, draw_report, report_facts, report_lines
+from xpnet.cli.parity_report import draw_report, report_facts, report_lines
 from xpnet.cli.report import Outcome, Stopwatch, device_facts
 from xpnet.cli.streams import print_note, progress_bar
 
@@ -68,8 +68,6 @@ def add_parser(commands: Any) -> None:
     text = "write the results of --device to a certificate, such as gpu.npz"
     add_option(what, "--record FILE", file_name, text)
     add_option(what, "--check FILE", file_name, "compare the results in a certificate, too")
-    text = "measure instead how much an image's result depends on its batch"
-    what.add_argument("--batch-invariance", action="store_true", help=text)
     add("--plot FILE", file_name, "draw the agreement: .png, .svg or .pdf")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_common_arguments(parser, run)
@@ -86,7 +84,6 @@ def _words(text: str) -> list[str]:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.parity.batch_effects import batch_sensitivity
     from xpnet.parity.report import compare
 
     _check_arguments(args)
@@ -97,10 +94,6 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             print_note(device.reason)
         network, rows = _read_rows(data, model, stopwatch)
         facts = {"data": data.path, "model": model.name, "network": repr(network)}
-        if args.batch_invariance:
-            found = batch_sensitivity(network, rows)
-            facts |= found.to_json()
-            return Outcome(facts, batch_lines(facts), 0 if found.is_invariant else 1)
         bar = settings.enter_context(progress_bar(total=len(rows), desc="comparing", delay=1.0))
         if args.record is None:
             candidates = _open_candidates(args, network, device, rows, settings)
@@ -132,9 +125,6 @@ def _check_arguments(args: argparse.Namespace) -> None:
     omitted, why = ["devices", "libraries", "against"], ""
     if args.record is not None:
         why = "--record, which writes the results of --device"
-    if args.batch_invariance:
-        omitted += ["plot", "worst_case"]
-        why = "--batch-invariance, which measures --device alone"
     given = [name.replace("_", "-") for name in omitted if getattr(args, name)]
     if why and given:
         msg = f"--{given[0]} does not go with {why}"

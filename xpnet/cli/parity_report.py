@@ -137,29 +137,6 @@ def _predictions(report: "Report") -> dict[str, str]:
     return {"predictions": text}
 
 
-def batch_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines about how much an image's result depends on its batch."""
-    sizes = _movement(facts["invariant_sizes"], "batch sizes")
-    places = _movement(facts["invariant_places"], "places")
-    gives = "gives" if facts["is_invariant"] else "does NOT give"
-    rows = {
-        "network": network_text(facts["network"]),
-        "sizes": _movement(facts["sizes"], "batch sizes"),
-        "places": _movement(facts["places"], f"places among {facts['n_in_tile']:,}"),
-        "invariant": f"{sizes}; {places}",
-        "verdict": f"batch_invariant=True {gives} the same bits",
-    }
-    yield from table(rows)
-
-
-def _movement(moved: Mapping[str, Any], over: str) -> str:
-    found = f"{moved['results']:,} different results over {moved['computations']:,} {over}"
-    if moved["results"] == 1:
-        return found.replace("results", "result")
-    largest = f"{moved['largest_difference']:.3g}, {moved['largest_ulp']:,.1f} ULP"
-    return f"{found}, up to {largest} apart"
-
-
 def draw_report(
     path: str, facts: "Facts", network: "Network", report: "Report", *, force: bool
 ) -> None:

@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
         " ImageId, from 1, and Label; of a regression, ImageId and Value.",
     )
     add_data_arguments(parser)
-    add_device_arguments(parser, batch_invariant=True)
+    add_device_arguments(parser, reproducible=True)
     add_model_arguments(parser)
     text = "the CSV file, such as labels.csv; - is standard output"
     add_output_arguments(parser, text, default="-")

@@ -135,7 +135,7 @@ def celu(x: ArrayT, /, *, alpha: float = 1.0) -> ArrayT:
 def _celu(x: Any, xp: Any, *, alpha: float = 1.0) -> Any:
     if alpha == 1.0:
         return _elu(x, xp)
-    z = bounded(x, xp, -1e3 * alpha, 0.0) / alpha  # x / alpha could overflow
+    z = xp.divide(bounded(x, xp, -1e3 * alpha, 0.0), alpha)  # x / alpha could overflow
     return bounded(x, xp, low=0.0) + alpha * xp.expm1(z)
 
 

@@ -39,7 +39,7 @@ def hard_sigmoid(x: ArrayT, /) -> ArrayT:
 
 
 def _hard_sigmoid(x: Any, xp: Any) -> Any:
-    return bounded(x + 3.0, xp, 0.0, 6.0) / 6.0
+    return xp.divide(bounded(x + 3.0, xp, 0.0, 6.0), 6.0)
 
 
 HARD_SIGMOID = Activation(
@@ -78,7 +78,7 @@ def hard_silu(x: ArrayT, /) -> ArrayT:
 
 def _hard_silu(x: Any, xp: Any) -> Any:
     z = bounded(x, xp, low=-3.0)  # -inf * 0 would be NaN
-    return z * (bounded(z + 3.0, xp, high=6.0) / 6.0)
+    return z * xp.divide(bounded(z + 3.0, xp, high=6.0), 6.0)
 
 
 def _hard_silu_derivative(x: Any, _y: Any, xp: Any) -> Any:

@@ -51,7 +51,7 @@ def _softplus(x: Any, xp: Any, *, beta: float = 1.0) -> Any:
     else:
         # beta * x could overflow, and exp would amplify its rounding error.
         exponent, rest = product(beta, bounded(negative, xp, low=-1e4 / beta), xp)
-        tail = xp.log1p(xp.exp(exponent) * (1.0 + rest)) / beta
+        tail = xp.divide(xp.log1p(xp.exp(exponent) * (1.0 + rest)), beta)
     return bounded(x, xp, low=0.0) + tail
 
 
@@ -103,7 +103,7 @@ def _squareplus(x: Any, xp: Any, *, b: float = 4.0) -> Any:
     t = xp.maximum(x, -x)  # abs(x), whose derivative at 0 is 1 in JAX
     s = bounded(t, xp, high=1e15)  # beyond, b makes no difference, and t^2 may overflow
     root = xp.sqrt(s * s + b)
-    return bounded(x, xp, low=0.0) + 0.5 * b / xp.maximum(root, t) * (root / (root + s))
+    return bounded(x, xp, low=0.0) + xp.divide(0.5 * b, xp.maximum(root, t)) * (root / (root + s))
 
 
 def _squareplus_derivative(x: Any, y: Any, xp: Any, *, b: float = 4.0) -> Any:

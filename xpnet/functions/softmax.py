@@ -56,7 +56,7 @@ def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
 def _softmax(x: Any, xp: Any, *, axis: int = -1) -> Any:
     def along(x: Any, axis: int) -> Any:
         exponentials = xp.exp(minus_peak(x, peak_of(x, xp, axis), xp))
-        return exponentials / xp.sum(exponentials, axis=axis, keepdims=True)
+        return xp.divide(exponentials, xp.sum(exponentials, axis=axis, keepdims=True))
 
     return along_axis(along, x, xp, axis)
 

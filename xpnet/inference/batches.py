@@ -45,14 +45,13 @@ class BatchOptions(NamedTuple):
 
     batch_size: int | None = None
     threads: int | None = None
-    batch_invariant: bool = False
     transfers: TransferPolicy = "allow"
 
     def checked(self) -> Self:
         """Return the validated options, with `batch_size` as an int.
 
-        Raise TypeError if a number is not an integer; ValueError if it is below 1, `transfers` is
-        unknown, or both `batch_size` and `batch_invariant` are given.
+        Raise TypeError if a number is not an integer; ValueError if it is below 1, or `transfers`
+        is unknown.
         """
         if self.threads is not None:
             _check_count("threads", self.threads)
@@ -60,12 +59,6 @@ class BatchOptions(NamedTuple):
             check_transfers(self.transfers)
         if self.batch_size is None:
             return self
-        if self.batch_invariant:
-            msg = (
-                "`batch_size` must be left out with batch_invariant=True, which chooses it;"
-                f" got {self.batch_size}"
-            )
-            raise ValueError(msg)
         _check_count("batch_size", self.batch_size)
         return self._replace(batch_size=operator.index(self.batch_size))
 

@@ -17,6 +17,7 @@ from xpnet.inference.nonfinite import warn_nonfinite
 from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.runner import Runner, run
 from xpnet.networks.network import Network
+from xpnet.networks.reproducible import reproducible_network
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -62,7 +63,7 @@ def evaluate(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    batch_invariant: bool = False,
+    reproducible: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Evaluation:
     """Classify images and compare the classes with labels.
@@ -78,7 +79,7 @@ def evaluate(
         Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` (both, if the entries are
         strings). If images and labels are on the network's device, they are compared there, and
         only counts are copied back.
-    batch_size, threads, batch_invariant
+    batch_size, threads, reproducible
         As for `predict`.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images or labels that are not in the memory of the network (host or device)
@@ -111,12 +112,14 @@ def evaluate(
     >>> result.total, result.accuracy > 0.97
     (1000, True)
     """
+    if reproducible:
+        network = reproducible_network(network)
     n_classes = network.n_classes
     if n_classes == 0:
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)
     counts = np.zeros((n_classes, 2 * n_classes), np.int64)
-    options = BatchOptions(batch_size, threads, batch_invariant, transfers)
+    options = BatchOptions(batch_size, threads, transfers)
     if labels is None and not is_stream(images):
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)

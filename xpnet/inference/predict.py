@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.namespace import array_namespace, cast, current_device, largest
-from xpnet.functions.sigmoids import sigmoid
-from xpnet.functions.softmax import softmax
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.nonfinite import are_finite, mark_nonfinite, remove_marks
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
 from xpnet.networks.network import Network
+from xpnet.networks.reproducible import reproducible_network
 
 __all__ = ["class_ids", "marked_class_ids", "predict", "predict_proba"]
 
@@ -23,7 +22,7 @@ def predict(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    batch_invariant: bool = False,
+    reproducible: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Any:
     """Return the class id of each image: the index of the largest logit.
@@ -42,9 +41,10 @@ def predict(
         matrix products, which are limited to one meanwhile. It does not change the bits of the
         results. Rows that take less than about half a millisecond are one batch, and batches of
         less than some 30 microseconds are computed by one thread.
-    batch_invariant : bool, default False
-        If true, the bits of an image's result do not depend on the rest of its batch. The batch
-        size must then be left out.
+    reproducible : bool, default False
+        If true, an image's result has the same bits in every array library, on every processor and
+        GPU, in any batch and with any number of threads; see `xpnet.networks.reproducible`. It
+        takes about seven times as long on a CPU.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images that are not in the memory of the network (host or device) are
         rejected, not copied.
@@ -61,12 +61,14 @@ def predict(
     Raises
     ------
     TypeError
-        If `images` is not an array, or belongs to another library than the network.
+        If `images` is not an array, or belongs to another library than the network; with
+        `reproducible`, also if the network is neither of float32 nor of float64, its device has no
+        float64, or the computation is traced by ``jax.jit`` or ``torch.compile``.
     ValueError
-        If an image does not have the network's number of inputs, `batch_size` is below 1 or given
-        with `batch_invariant`, or `transfers` forbids copying the images; for NumPy images and a
-        NumPy network, also if a finite number overflows in the dtype of the network. A network on
-        a device computes with infinity.
+        If an image does not have the network's number of inputs, `batch_size` is below 1, or
+        `transfers` forbids copying the images; for NumPy images and a NumPy network, also if a
+        finite number overflows in the dtype of the network, unless `reproducible`. A network on a
+        device computes with infinity.
     DeviceError
         If the GPU has no memory for 1,024 rows at a time.
 
@@ -89,11 +91,6 @@ def predict(
     takes longer than the bus, and `prepare` may fold it. Rows of a memory-mapped file that is open
     for reading do not stay in memory.
 
-    With `batch_invariant`, NumPy multiplies each row separately. As measured with OpenBLAS (its
-    kernels for AVX2 and AVX-512), results are then independent of the batch, the place in it and
-    the number of threads. Other libraries compute one row at a time; CuPy computes 256 rows, padded
-    with zeros, which has not been tested on a GPU.
-
     Examples
     --------
     >>> import xpnet
@@ -101,13 +98,15 @@ def predict(
     >>> xpnet.predict(xpnet.load("sample"), images[:5])
     array([0, 1, 2, 3, 4])
     """
-    if batch_size is None and not batch_invariant and transfers == "allow":
+    if reproducible:
+        network = reproducible_network(network)
+    if batch_size is None and transfers == "allow":
         y = compute_few(network, images, threads)
         if y is not None and are_finite(y):
             return class_ids(network, y)
     # Marks of nonfinite outputs cannot be read on a device, or before Dask computes.
     is_marked = isinstance(images, np.ndarray | list | tuple) or is_stream(images)
-    options = BatchOptions(batch_size, threads, batch_invariant, transfers)
+    options = BatchOptions(batch_size, threads, transfers)
     if not is_marked:
         return run(network, images, lambda network, _rows, y: class_ids(network, y), options)
     results = run(network, images, marked_class_ids, options)
@@ -124,14 +123,14 @@ def predict_proba(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    batch_invariant: bool = False,
+    reproducible: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Any:
     """Return the probability of each class for each image.
 
     Parameters
     ----------
-    network, images, batch_size, threads, batch_invariant, transfers
+    network, images, batch_size, threads, reproducible, transfers
         As for `predict`.
 
     Returns
@@ -156,11 +155,13 @@ def predict_proba(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
-    if batch_size is None and not batch_invariant and transfers == "allow":
+    if reproducible:
+        network = reproducible_network(network)
+    if batch_size is None and transfers == "allow":
         y = compute_few(network, images, threads)
         if y is not None:
             return _probabilities(network, images, y)
-    options = BatchOptions(batch_size, threads, batch_invariant, transfers)
+    options = BatchOptions(batch_size, threads, transfers)
     return run(network, images, _probabilities, options)
 
 
@@ -185,9 +186,9 @@ def class_ids(network: Network, y: Any) -> Any:
 def _probabilities(network: Network, _rows: Any, y: Any) -> Any:
     xp = array_namespace(y)
     if network.n_out > 1:
-        return softmax(y) if network.output == "logits" else y
+        return network.activated("softmax", y) if network.output == "logits" else y
     if network.output == "logits":
-        pair = sigmoid(-y), sigmoid(y)
+        pair = network.activated("sigmoid", -y), network.activated("sigmoid", y)
     else:
         pair = cast(1.0 - y, y.dtype, xp), y  # CuPy subtracts bfloat16 in float32
     return xp.concat(pair, axis=1)

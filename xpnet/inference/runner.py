@@ -13,7 +13,6 @@ from xpnet.arrays.gpu.cuda_streams import Bus, bus_to
 from xpnet.arrays.namespace import array_namespace, as_array, current_device, is_real, library_of
 from xpnet.arrays.ranges import counting_from, dtype_before_cast, rounded
 from xpnet.arrays.transfer import to_numpy
-from xpnet.inference.batch_invariance import invariant_batches
 from xpnet.inference.batches import (
     BatchOptions,
     as_rows,
@@ -28,6 +27,7 @@ from xpnet.inference.tiles import compute_tiles, tile_bounds
 from xpnet.networks.network import Network
 from xpnet.networks.prepared import fold_preprocessing
 from xpnet.networks.preprocessing import Scale
+from xpnet.networks.reproducible import ReproducibleNetwork
 
 __all__ = ["Finish", "Runner", "run"]
 
@@ -61,7 +61,7 @@ class Runner:
     """The computation of `run`, reusable for several arrays.
 
     If `folds`, the preprocessing of a NumPy network is folded into the first layer, unless the
-    network is too large.
+    network is too large or reproducible.
     """
 
     def __init__(
@@ -72,10 +72,8 @@ class Runner:
         if options.threads is not None and not on_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)
-        if options.batch_invariant:
-            self._compute, self._batch_size = invariant_batches(network, finish)
-            return
         folds = folds and on_host and bool(network.preprocessing)
+        folds = folds and not isinstance(network, ReproducibleNetwork)
         if folds and network.multiplications <= _MANY_WEIGHTS:
             self._network = fold_preprocessing(network)
         self._compute = _computation(network, self._network, finish)

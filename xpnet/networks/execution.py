@@ -6,12 +6,13 @@ from typing import Any
 from xpnet.arrays.cpu.blocked_matmul import affine
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import preprocessed
+from xpnet.networks.reproducible import ReproducibleNetwork, reproducible_network
 from xpnet.networks.stages import Stage
 
 __all__ = ["forward", "layer_results"]
 
 
-def forward(network: Network, x: Any, /) -> Any:
+def forward(network: Network, x: Any, /, *, reproducible: bool = False) -> Any:
     """Return the outputs of a network: preprocessing, then activation(x @ weight + bias) by layer.
 
     Parameters
@@ -21,6 +22,9 @@ def forward(network: Network, x: Any, /) -> Any:
         Real numbers, of the network's library and device. They are cast to the dtype of the
         parameters, so raw ``uint8`` pixels need no conversion. If the dtype of `x` has a wider
         range, it is preprocessed in that dtype and cast afterwards.
+    reproducible : bool, default False
+        If true, the outputs have the same bits in every array library, on every processor and GPU;
+        see `xpnet.networks.reproducible`.
 
     Returns
     -------
@@ -31,11 +35,13 @@ def forward(network: Network, x: Any, /) -> Any:
     Raises
     ------
     TypeError
-        If `x` belongs to another library, is complex, or is not an array of numbers.
+        If `x` belongs to another library, is complex, or is not an array of numbers. With
+        `reproducible`, also if the network is neither of float32 nor of float64, its device has no
+        float64, or `x` is traced by ``jax.jit`` or ``torch.compile``.
     ValueError
         If the last axis of `x` is not `n_in` long, or `x` is on another device; for NumPy arrays,
         also if a finite input overflows in the dtype of the parameters, before or after the
-        preprocessing. The values of other arrays are not checked.
+        preprocessing, unless `reproducible`. The values of other arrays are not checked.
 
     Examples
     --------
@@ -45,7 +51,7 @@ def forward(network: Network, x: Any, /) -> Any:
     >>> forward(network, np.asarray([1, 1]))
     array([3.5])
     """
-    return network(x)
+    return (reproducible_network(network) if reproducible else network)(x)
 
 
 def layer_results(
@@ -57,6 +63,9 @@ def layer_results(
     each layer follows: x @ weight + bias, and its activation. Pairs (weight, bias) in `parameters`
     are used instead of the network's own.
     """
+    if isinstance(network, ReproducibleNetwork):
+        yield from network.results(x, xp)
+        return
     stages: Iterable[Stage] = network.stages
     if parameters is not None:
         stages = (

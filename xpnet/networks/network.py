@@ -19,6 +19,7 @@ from xpnet.arrays.namespace import (
     widest_floating,
 )
 from xpnet.arrays.ranges import finite_cast
+from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense, check_layers
 from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
 from xpnet.networks.stages import Stage, stage_of
@@ -277,6 +278,10 @@ class Network:
         for product, activate, _, _ in self.stages:
             y = activate(product(y), xp)
         return y
+
+    def activated(self, name: str, y: Any) -> Any:
+        """Return an activation of some outputs."""
+        return ACTIVATIONS[name](y, array_namespace(y))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments, without cached properties."""

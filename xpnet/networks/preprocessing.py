@@ -145,7 +145,7 @@ class Standardize:
 
     def compute(self, x: Any, xp: Any) -> Any:
         """Return (x - mean) / scale for a floating-point `x`."""
-        return cast((x - self.mean) / self.scale, x.dtype, xp)  # see `Scale.compute`
+        return cast(xp.divide(x - self.mean, self.scale), x.dtype, xp)  # see `Scale.compute`
 
     def __repr__(self) -> str:
         parts = (

@@ -7,10 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xpnet.parity.batch_effects import (
-        BatchSensitivity as BatchSensitivity,
-        batch_sensitivity as batch_sensitivity,
-    )
     from xpnet.parity.bounds.error_bound import (
         ErrorBound as ErrorBound,
         StageBound as StageBound,
@@ -30,7 +26,6 @@ if TYPE_CHECKING:
 
 # The public names of each module.
 _PUBLIC = {
-    "batch_effects": "BatchSensitivity batch_sensitivity",
     "bounds.error_bound": "ErrorBound StageBound error_bound",
     "candidates": "stage_results",
     "certificate": "Certificate certify",

@@ -1,0 +1,177 @@
+"""Functions whose results have the same bits in every array library, on every device.
+
+IEEE 754 defines the rounding of + - x and /, so these give the same bits everywhere. exp, log, tanh
+and sums do not: each library has its own polynomials and its own order of summation. Here they are
+composed of the former, in float64. Each operation is a call of its own: no compiler can fuse a
+product with a sum, which would skip the rounding of the product.
+"""
+
+import functools
+from typing import Any
+
+from xpnet.arrays.namespace import as_numbers, bounded, device_of
+from xpnet.functions.special import polynomial
+
+__all__ = ["EXP_SERIES", "LOG_SERIES", "power_of_two", "reproducible_namespace"]
+
+# (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, in r.
+EXP_SERIES = (
+    *(0.5000000000000001, 0.16666666666666669, 0.041666666666624164, 0.008333333333330065),
+    *(0.0013888888917196719, 0.00019841269863040545, 2.4801521322368692e-05),
+    *(2.7557268480310024e-06, 2.7620075879983367e-07, 2.5100375832561234e-08),
+)
+# (log(m) / q - 2) / q^2 where q = (m - 1) / (m + 1), for sqrt(1/2) <= m <= sqrt(2), in q^2.
+LOG_SERIES = (
+    *(0.666666666666667, 0.39999999999899505, 0.28571428625975487, 0.2222221113479508),
+    *(0.18182889125261723, 0.15331721600556042, 0.14616449685043406),
+)
+# log(2) as a number of so few bits that its product with an exponent is exact, and the rest.
+_LOG2_HIGH, _LOG2_LOW = 0.6931471803691238, 1.9082149292705877e-10
+# From the smallest normal number on, to inf.
+_LEAST, _MOST = -708.0, 709.8
+_LEAST_EXPONENT, _MOST_EXPONENT = -1022, 1024
+
+
+@functools.cache
+def reproducible_namespace(xp: Any) -> Any:
+    """Return the namespace `xp` with reproducible functions of float64 arrays in their places.
+
+    exp and expm1 take any number (see `_exp`), tanh too; log takes 2^-900 to 2^900, log1p one less,
+    and sqrt 2^-500 to 2^500. cumulative_sum and sum need an axis. divide takes whole arrays,
+    numbers and rows alike. What is left, such as comparison, maximum, rounding and sorting, is
+    exact in each library.
+
+    The errors are at most 3 ULP of float64, except for sums, whose order is that of a binary tree.
+    """
+    return _ReproducibleNamespace(xp)
+
+
+class _ReproducibleNamespace:
+    def __init__(self, xp: Any) -> None:
+        self._xp, self.__name__ = xp, xp.__name__
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._xp, name)
+
+    def exp(self, x: Any, /) -> Any:
+        """Return exp(x): exp(-708) below -708, and inf above 709.4."""
+        rest, scale = self._reduced(x)
+        rest += 1.0
+        rest *= scale
+        return rest
+
+    def expm1(self, x: Any, /) -> Any:
+        rest, scale = self._reduced(x)
+        return scale * rest + (scale - 1.0)
+
+    def tanh(self, x: Any, /) -> Any:
+        size = self._xp.abs(x)
+        below = self.expm1(-2.0 * size)
+        return self._xp.copysign(below / (2.0 + below), x)
+
+    def log(self, x: Any, /) -> Any:
+        xp = self._xp
+        exponent = self._exponent(x)
+        m = x / self._power(exponent)
+        is_large = as_numbers(m > 1.4142135623730951, m, xp)
+        m, exponent = m * (1.0 - 0.5 * is_large), exponent + is_large
+        q = (m - 1.0) / (m + 1.0)
+        z = q * q
+        series = q * z * polynomial(LOG_SERIES, z)
+        return exponent * _LOG2_HIGH + (exponent * _LOG2_LOW + (series + 2.0 * q))
+
+    def log1p(self, x: Any, /) -> Any:
+        y = 1.0 + x
+        return self.log(y) + (x - (y - 1.0)) / y  # the rounding error of 1 + x
+
+    def sqrt(self, x: Any, /) -> Any:
+        """Return the square root of positive numbers; that of torch is not correctly rounded."""
+        half = self._power(self._xp.floor(0.5 * self._exponent(x)))
+        m = x / half / half  # from 1 to 4
+        root = 0.5 + 0.5 * m
+        for _ in range(5):  # Heron's method doubles the number of right digits
+            root = 0.5 * (root + m / root)
+        return root * half
+
+    def divide(self, x: Any, y: Any, /) -> Any:
+        """Return x / y, where one may be a number or broadcast.
+
+        Other libraries multiply by its inverse: torch that of a number, JAX that of a row, too.
+        """
+        xp = self._xp
+        like = x if hasattr(x, "shape") else y
+        x, y = (v if hasattr(v, "shape") else xp.full_like(like, v) for v in (x, y))
+        return xp.divide(*xp.broadcast_arrays(x, y))
+
+    def sum(self, x: Any, /, *, axis: int, keepdims: bool = False) -> Any:
+        """Return the sum, by halves: each addition is one of whole arrays."""
+        while (n := x.shape[axis]) > 1:
+            half = (n + 1) // 2
+            low, high = _part(x, axis, 0, n - half), _part(x, axis, half, n)
+            total = low + high
+            if n % 2:
+                total = self._xp.concat((total, _part(x, axis, n - half, half)), axis=axis)
+            x = total
+        return x if keepdims else self._xp.squeeze(x, axis=axis)
+
+    def cumulative_sum(self, x: Any, /, *, axis: int) -> Any:
+        """Return the sums of the first 1, 2 ... n numbers, in log2(n) additions of arrays."""
+        n, step = x.shape[axis], 1
+        while step < n:
+            later = _part(x, axis, step, n) + _part(x, axis, 0, n - step)
+            x = self._xp.concat((_part(x, axis, 0, step), later), axis=axis)
+            step *= 2
+        return x
+
+    def _exponent(self, x: Any) -> Any:
+        """Return floor(log2(x)) for positive normal numbers."""
+        # Any library's logarithm of a power of two is close enough to an integer.
+        return self._xp.round(self._xp.log2(power_of_two(x, self._xp)))
+
+    def _power(self, exponent: Any) -> Any:
+        """Return 2^exponent for whole numbers; any of these powers for NaN."""
+        xp, n_powers = self._xp, _MOST_EXPONENT - _LEAST_EXPONENT
+        place = xp.astype(exponent - _LEAST_EXPONENT, xp.int64)
+        place = xp.minimum(xp.maximum(place, 0), n_powers)
+        # Flat, as Dask wants it; `take` takes several times as long in NumPy.
+        powers = _powers(xp, device_of(exponent))[xp.reshape(place, (-1,))]
+        return xp.reshape(powers, place.shape)
+
+    def _reduced(self, x: Any) -> tuple[Any, Any]:
+        """Return exp(r) - 1 and 2^k, where x = k log(2) + r with the smallest r."""
+        xp = self._xp
+        x = bounded(x, xp, _LEAST, _MOST)
+        k = xp.round(x * 1.4426950408889634)
+        r = x - k * _LOG2_HIGH
+        r -= k * _LOG2_LOW
+        *series, y = EXP_SERIES
+        y = y * r
+        for coefficient in reversed(series[1:]):
+            y += coefficient
+            y *= r
+        y += series[0]
+        y *= r * r
+        y += r
+        return y, self._power(k)
+
+
+def power_of_two(x: Any, xp: Any) -> Any:
+    """Return the largest power of two up to each positive number; 0 for 0.
+
+    Rump, "Error estimation of floating-point summation and dot product", BIT 52, 2012: the product
+    with 2^52 + 1, rounded, and the one rounded in the other direction, differ by the power.
+    """
+    q = x * (2.0**52 + 1.0)
+    return xp.abs(q - q * (1.0 - 2.0**-53))
+
+
+@functools.cache
+def _powers(xp: Any, device: Any) -> Any:
+    """Return the powers of two that are normal numbers, and inf."""
+    powers = [2.0**k for k in range(_LEAST_EXPONENT, _MOST_EXPONENT)] + [xp.inf]
+    return xp.asarray(powers, dtype=xp.float64, device=device)
+
+
+def _part(x: Any, axis: int, start: int, end: int) -> Any:
+    before = (slice(None),) * (axis % x.ndim)
+    return x[(*before, slice(start, end), ...)]
