@@ -127,7 +127,7 @@ class ReproducibleNetwork(Network):
         factor, steps = 1.0, list[Any]()
         factors = [step.factor for step in self.preprocessing if isinstance(step, Scale)]
         if len(factors) == len(self.preprocessing):
-            factor = math.prod(factors)
+            factor = math.prod(factors, start=1.0)
         else:
             steps = [_step(map_arrays(step, as_float64), dtype, xp) for step in self.preprocessing]
         layers = []
