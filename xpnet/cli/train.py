@@ -107,6 +107,11 @@ def _untrained(
             Augmentation(shape, args.augment, args.distort)
         except ValueError as error:
             raise UsageError(str(error)) from error
+    if args.reproducible and (args.distort or args.preprocessing):
+        given = "distort" if args.distort else args.preprocessing
+        option = "whiten" if given in {"pca", "zca"} else given
+        msg = f"--{option} does not go with --reproducible, as NumPy computes it"
+        raise UsageError(msg)
     if args.patience and not int(args.validation * len(images)):
         msg = "--patience needs held-out images: --validation must be larger"
         raise UsageError(msg)
@@ -142,7 +147,8 @@ def _train(
         optimizer = replace(optimizer, weight_decay=args.weight_decay)
     n_images = len(examples[0])
     n_learned = n_images - int(args.validation * n_images)
-    same = ("epochs", "batch_size", "learning_rate", "patience", "augment", "distort", "seed")
+    same = ["epochs", "batch_size", "learning_rate", "patience", "augment", "distort", "seed"]
+    same.append("reproducible")
     with (
         computation_errors(args.path, args.batch_size, has_precision=False),
         _progress(args.epochs, n_learned) as (progress, on_epoch),

@@ -86,6 +86,9 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     add("--validation SHARE", share, text, default=0.1)
     add("--patience N", positive, "stop after N epochs without a better one (default: never)")
     add("--seed N", not_negative, "random seed", default=0)
+    text = "learn weights that have the same bits on every device and library; not with --distort,"
+    text += " --standardize and --whiten"
+    parser.add_argument("--reproducible", action="store_true", help=text)
     _add_file_arguments(parser)
 
 

@@ -139,9 +139,13 @@ def _celu(x: Any, xp: Any, *, alpha: float = 1.0) -> Any:
     return bounded(x, xp, low=0.0) + alpha * xp.expm1(z)
 
 
+def _celu_derivative(x: Any, _y: Any, xp: Any, *, alpha: float = 1.0) -> Any:
+    return xp.exp(xp.divide(bounded(x, xp, -1e3 * alpha, 0.0), alpha))
+
+
 CELU = Activation(
     _celu,
-    derivative=lambda x, _y, xp, alpha=1.0: xp.exp(bounded(x, xp, -1e3 * alpha, 0.0) / alpha),
+    derivative=_celu_derivative,
     options={"alpha": positive},
     ulp=UlpBounds(numpy=(4, 2), torch=(2, 2), jax=(6, 5)),
 )

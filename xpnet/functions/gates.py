@@ -170,7 +170,7 @@ def _gelu_derivative(x: Any, y: Any, xp: Any, *, approximate: str = "none") -> A
         t = bounded(xp.abs(z), xp, low=1e-18)
         tail = normal_tail(t, xp) / t
         is_above = as_numbers(z > 0.0, z, xp)
-        density = xp.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+        density = xp.divide(xp.exp(-0.5 * z * z), math.sqrt(2.0 * math.pi))
         return is_above + (1.0 - 2.0 * is_above) * tail + z * density
     rate = math.sqrt(8.0 / math.pi)
     gate = _sigmoid(rate * (z + 0.044715 * z * z * z), xp)

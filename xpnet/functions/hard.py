@@ -44,7 +44,7 @@ def _hard_sigmoid(x: Any, xp: Any) -> Any:
 
 HARD_SIGMOID = Activation(
     _hard_sigmoid,
-    derivative=lambda x, _y, xp: as_numbers(xp.abs(x) < 3.0, x, xp) / 6.0,
+    derivative=lambda x, _y, xp: xp.divide(as_numbers(xp.abs(x) < 3.0, x, xp), 6.0),
     turns=(0.0,),
     ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(2, 2)),
 )
@@ -83,7 +83,7 @@ def _hard_silu(x: Any, xp: Any) -> Any:
 
 def _hard_silu_derivative(x: Any, _y: Any, xp: Any) -> Any:
     """Return x / 3 + 1 / 2 from -3 to 3, where it has its extremes, and 1 above."""
-    third = bounded(x, xp, -4.0, 4.0) / 3.0
+    third = xp.divide(bounded(x, xp, -4.0, 4.0), 3.0)
     is_inside = as_numbers(xp.abs(third) <= 1.0, x, xp)
     return is_inside * (third + 0.5) + as_numbers(third > 1.0, x, xp)
 

@@ -103,8 +103,9 @@ def _cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
     exponentials = xp.exp(shifted)
     # In NumPy a product sums short rows faster than `sum`.
     ones = xp.ones((logits.shape[1], 1), dtype=logits.dtype, device=device_of(logits))
-    totals = exponentials @ ones
-    return xp.log(totals) - (targets * shifted) @ ones, exponentials / totals - targets
+    totals = xp.matmul(exponentials, ones)
+    losses = xp.log(totals) - xp.matmul(targets * shifted, ones)
+    return losses, xp.divide(exponentials, totals) - targets
 
 
 def binary_cross_entropy(logits: Any, targets: Any, /) -> Any:
@@ -154,7 +155,7 @@ def _binary_cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]
     wrong = xp.where(logits > 0.0, 1.0 - targets, targets)
     # A weight of 0 gives 0, even for an infinite logit.
     losses = _softplus(-size, xp) + wrong * xp.where(wrong > 0.0, size, 0.0)
-    slope = side * (_sigmoid(side * logits, xp) - share) / logits.shape[1]
+    slope = xp.divide(side * (_sigmoid(side * logits, xp) - share), float(logits.shape[1]))
     return xp.mean(losses, axis=1, keepdims=True), slope
 
 

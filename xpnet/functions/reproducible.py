@@ -10,9 +10,10 @@ import functools
 from typing import Any
 
 from xpnet.arrays.namespace import as_numbers, bounded, device_of
+from xpnet.functions.exact_products import ExactWeight, power_of_two
 from xpnet.functions.special import polynomial
 
-__all__ = ["EXP_SERIES", "LOG_SERIES", "power_of_two", "reproducible_namespace"]
+__all__ = ["EXP_SERIES", "LOG_SERIES", "reproducible_namespace"]
 
 # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, in r.
 EXP_SERIES = (
@@ -36,14 +37,16 @@ _LEAST_EXPONENT, _MOST_EXPONENT = -1022, 1024
 def reproducible_namespace(xp: Any) -> Any:
     """Return the namespace `xp` with reproducible functions of float64 arrays in their places.
 
+    matmul takes arrays of one or two dimensions; see `ExactWeight` for its error.
+
     exp and expm1 take any number (see `_exp`), tanh too; log takes 2^-900 to 2^900, log1p one less,
-    and sqrt 2^-500 to 2^500. cumulative_sum and sum need an axis. divide takes whole arrays,
+    and sqrt 2^-500 to 2^500. cumulative_sum and mean need an axis. divide takes whole arrays,
     numbers and rows alike. What is left, such as comparison, maximum, rounding and sorting, is
     exact in each library.
 
     The errors are at most 3 ULP of float64, except for sums, whose order is that of a binary tree.
     """
-    return _ReproducibleNamespace(xp)
+    return xp if isinstance(xp, _ReproducibleNamespace) else _ReproducibleNamespace(xp)
 
 
 class _ReproducibleNamespace:
@@ -103,8 +106,19 @@ class _ReproducibleNamespace:
         x, y = (v if hasattr(v, "shape") else xp.full_like(like, v) for v in (x, y))
         return xp.divide(*xp.broadcast_arrays(x, y))
 
-    def sum(self, x: Any, /, *, axis: int, keepdims: bool = False) -> Any:
+    def matmul(self, x: Any, y: Any, /) -> Any:
+        xp = self._xp
+        rows = xp.reshape(x, (-1, x.shape[-1]))
+        product = ExactWeight(xp.astype(y, xp.float64), "float64", xp).multiply(rows, xp)
+        return xp.reshape(product, (*x.shape[:-1], y.shape[-1]))
+
+    def mean(self, x: Any, /, *, axis: int, keepdims: bool = False) -> Any:
+        return self.divide(self.sum(x, axis=axis, keepdims=keepdims), float(x.shape[axis]))
+
+    def sum(self, x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
         """Return the sum, by halves: each addition is one of whole arrays."""
+        if axis is None:
+            x, axis = self._xp.reshape(x, (-1,)), 0
         while (n := x.shape[axis]) > 1:
             half = (n + 1) // 2
             low, high = _part(x, axis, 0, n - half), _part(x, axis, half, n)
@@ -153,16 +167,6 @@ class _ReproducibleNamespace:
         y *= r * r
         y += r
         return y, self._power(k)
-
-
-def power_of_two(x: Any, xp: Any) -> Any:
-    """Return the largest power of two up to each positive number; 0 for 0.
-
-    Rump, "Error estimation of floating-point summation and dot product", BIT 52, 2012: the product
-    with 2^52 + 1, rounded, and the one rounded in the other direction, differ by the power.
-    """
-    q = x * (2.0**52 + 1.0)
-    return xp.abs(q - q * (1.0 - 2.0**-53))
 
 
 @functools.cache

@@ -61,10 +61,13 @@ def layer_results(
 
     The first pair is the preprocessing: x, and x preprocessed in the network's dtype. A pair for
     each layer follows: x @ weight + bias, and its activation. Pairs (weight, bias) in `parameters`
-    are used instead of the network's own.
+    are used instead of the network's own. With them, the results of a reproducible network are in
+    float64; without, they are rounded to the network's dtype, from which the next step does not
+    start.
     """
     if isinstance(network, ReproducibleNetwork):
-        yield from network.results(x, xp)
+        for given, y in network.results(x, xp, parameters):
+            yield given, network.rounded(y, xp) if parameters is None else y
         return
     stages: Iterable[Stage] = network.stages
     if parameters is not None:

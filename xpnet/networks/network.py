@@ -11,6 +11,7 @@ from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
+    cast,
     current_device,
     device_of,
     floating_dtype,
@@ -129,7 +130,7 @@ class Network:
 
     @cached_property
     def dtype(self) -> Any:
-        """The dtype of the parameters and of the computation."""
+        """The dtype of the parameters and of the results."""
         return self.layers[0].weight.dtype
 
     @cached_property
@@ -281,7 +282,21 @@ class Network:
 
     def activated(self, name: str, y: Any) -> Any:
         """Return an activation of some outputs."""
-        return ACTIVATIONS[name](y, array_namespace(y))
+        xp = array_namespace(y)
+        return self.rounded(ACTIVATIONS[name](self.widened(y, xp), self.functions(xp)), xp)
+
+    def functions(self, xp: Any) -> Any:
+        """Return the namespace of the functions by which the network is computed."""
+        return xp
+
+    def widened(self, y: Any, xp: Any) -> Any:
+        """Return numbers in the dtype of the computation, before results are rounded."""
+        del xp
+        return y
+
+    def rounded(self, y: Any, xp: Any) -> Any:
+        """Return numbers in the dtype of the network."""
+        return cast(y, self.dtype, xp)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments, without cached properties."""

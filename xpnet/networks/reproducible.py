@@ -6,9 +6,9 @@ outputs are rounded once, to the dtype of the network.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from xpnet.arrays.cpu.blocked_matmul import is_constant
@@ -23,10 +23,10 @@ from xpnet.arrays.namespace import (
     without_warnings,
 )
 from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.exact_products import ExactWeight
 from xpnet.functions.reproducible import reproducible_namespace
-from xpnet.networks.exact_products import ExactWeight
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, Whiten, map_arrays
+from xpnet.networks.preprocessing import Scale, Step, Whiten, map_arrays
 
 __all__ = ["ReproducibleNetwork", "reproducible_network"]
 
@@ -37,6 +37,14 @@ _PREPARED: "WeakKeyDictionary[Network, ReproducibleNetwork]" = WeakKeyDictionary
 # The smallest results of float32 and float64 that are not 0: the smallest normal number, and one so
 # large that no factor of a result was flushed to 0.
 _SMALLEST = (2.0**-126, 2.0**-1000)
+
+
+class _Prepared(NamedTuple):
+    """Operands of the computation. The factor of the inputs is in the first weight."""
+
+    factor: float
+    steps: list[Callable[[Any], Any]]
+    layers: list[tuple[ExactWeight, Any]]
 
 
 def reproducible_network(network: Network) -> "ReproducibleNetwork":
@@ -75,82 +83,84 @@ class ReproducibleNetwork(Network):
             )
             raise TypeError(msg)
 
+    def widened(self, y: Any, xp: Any) -> Any:
+        """Return numbers in float64."""
+        return cast(y, xp.float64, xp)
+
+    def functions(self, xp: Any) -> Any:
+        """Return the namespace of the functions by which the network is computed."""
+        return reproducible_namespace(xp)
+
     def compute(self, x: Any, xp: Any) -> Any:
         """Return the outputs for rows that need no check."""
         with without_warnings():
-            *_, (_, y) = self._in_float64(x, xp)
-            return self._rounded(y, xp)
+            y = self._inputs(x, xp, self._prepared)
+            for _, result in self._layer_results(y, xp, self._prepared):
+                y = result
+            return self.rounded(y, xp)
 
-    def results(self, x: Any, xp: Any) -> list[tuple[Any, Any]]:
-        """Return the input and the result of each step, as `layer_results`.
+    def ordinary(self) -> Network:
+        """Return the network of these layers that computes in the usual way."""
+        return Network(self.layers, self.preprocessing, self.output, self.classes)
 
-        Inputs are in float64; only what is returned of the results is rounded to the network's
-        dtype.
-        """
-        with without_warnings():
-            return [(given, self._rounded(y, xp)) for given, y in self._in_float64(x, xp)]
+    def results(
+        self, x: Any, xp: Any, parameters: Sequence[tuple[Any, Any]] | None = None
+    ) -> Iterator[tuple[Any, Any]]:
+        """Yield the input and the result of each step in float64; see `layer_results`."""
+        prepared = self._prepared if parameters is None else self._cut(parameters)
+        y = self._inputs(x, xp, prepared)
+        yield x, cast(y, xp.float64, xp) * prepared.factor
+        yield from self._layer_results(y, xp, prepared)
 
-    def activated(self, name: str, y: Any) -> Any:
-        """Return an activation of some outputs."""
-        xp = array_namespace(y)
-        with without_warnings():
-            y = ACTIVATIONS[name].function(cast(y, xp.float64, xp), reproducible_namespace(xp))
-            return self._rounded(y, xp)
-
-    def _in_float64(self, x: Any, xp: Any) -> Iterator[tuple[Any, Any]]:
+    def _inputs(self, x: Any, xp: Any, prepared: _Prepared) -> Any:
+        """Return preprocessed rows, except for the factor."""
         _refuse_tracing(x)
-        factor, steps, layers = self._prepared
-        functions = reproducible_namespace(xp)
-        y = x
-        if not is_kind(x.dtype, xp, ("bool", "integral")):
-            y = _without_subnormals(x, xp)
-        if steps:
+        is_whole = is_kind(x.dtype, xp, ("bool", "integral"))
+        y = x if is_whole else _without_subnormals(x, xp)
+        if prepared.steps:
             y = cast(y, xp.float64, xp)
-            for step in steps:
-                y = step(y)
-        # The factor is in the first weight.
-        yield x, cast(y, xp.float64, xp) * factor
-        for weight, bias, activate, options in layers:
+        for step in prepared.steps:
+            y = step(y)
+        return y
+
+    def _layer_results(self, y: Any, xp: Any, prepared: _Prepared) -> Iterator[tuple[Any, Any]]:
+        for (weight, bias), layer in zip(prepared.layers, self.layers, strict=True):
             weighted = weight.multiply(y, xp) + bias
-            y = activate(weighted, functions, **options)
+            function = ACTIVATIONS[layer.activation].function
+            y = function(weighted, self.functions(xp), **layer.options)
             yield weighted, y
 
-    @cached_property
-    def _prepared(self) -> tuple[float, list[Any], list[Any]]:
-        """A factor of the inputs, or other steps, and the layers as operands in float64."""
-        xp = array_namespace(self.layers[0].weight)
-        dtype = str(self.dtype).rpartition(".")[2]
-
-        def as_float64(x: Any) -> Any:
-            return _without_subnormals(x, xp)
-
-        factor, steps = 1.0, list[Any]()
-        factors = [step.factor for step in self.preprocessing if isinstance(step, Scale)]
-        if len(factors) == len(self.preprocessing):
-            factor = math.prod(factors, start=1.0)
-        else:
-            steps = [_step(map_arrays(step, as_float64), dtype, xp) for step in self.preprocessing]
-        layers = []
-        for i, layer in enumerate(self.layers):
-            weight = as_float64(layer.weight)
-            weight = weight * factor if i == 0 else weight
-            activate = ACTIVATIONS[layer.activation].function
-            exact = ExactWeight(weight, dtype, xp)
-            layers.append((exact, as_float64(layer.bias), activate, dict(layer.options)))
-        return factor, steps, layers
-
-    def _rounded(self, y: Any, xp: Any) -> Any:
-        """Return `y` in the dtype of the network, without numbers that some libraries flush to 0.
+    def rounded(self, y: Any, xp: Any) -> Any:
+        """Return numbers in the dtype of the network, without those that some libraries flush to 0.
 
         The bits of zero and NaN are the same everywhere, too.
         """
-        y = xp.where(xp.abs(y) < _SMALLEST[self.dtype == xp.float64], 0.0, y)
-        y = cast(y, self.dtype, xp)
+        smallest = _SMALLEST[self.dtype == xp.float64]
+        y = cast(xp.where(xp.abs(y) < smallest, 0.0, y), self.dtype, xp)
         return xp.where(xp.isnan(y), xp.nan, y)
 
+    @cached_property
+    def _prepared(self) -> _Prepared:
+        return self._cut([(layer.weight, layer.bias) for layer in self.layers])
 
-def _step(step: Any, dtype: str, xp: Any) -> Callable[[Any], Any]:
-    """Return the function of a preprocessing step, whose arrays are of float64."""
+    def _cut(self, parameters: Sequence[tuple[Any, Any]]) -> _Prepared:
+        xp = array_namespace(parameters[0][0])
+        dtype = str(self.dtype).rpartition(".")[2]
+        factors = [step.factor for step in self.preprocessing if isinstance(step, Scale)]
+        is_scaled = len(factors) == len(self.preprocessing)
+        steps = [] if is_scaled else [_step(step, dtype, xp) for step in self.preprocessing]
+        factor = scale = math.prod(factors, start=1.0) if is_scaled else 1.0
+        layers = []
+        for weight, bias in parameters:
+            scaled = _without_subnormals(weight, xp) * scale
+            layers.append((ExactWeight(scaled, dtype, xp), _without_subnormals(bias, xp)))
+            scale = 1.0
+        return _Prepared(factor, steps, layers)
+
+
+def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any], Any]:
+    """Return the function of a preprocessing step."""
+    step = map_arrays(step, lambda x: _without_subnormals(x, xp))
     if isinstance(step, Whiten):
         matrix = ExactWeight(step.matrix, dtype, xp)
         return lambda x: matrix.multiply(x - step.mean, xp)

@@ -104,9 +104,10 @@ class Objective:
         losses, slope = self.row_losses(outputs, targets, xp)
         if weights is not None:
             # Dividing by the mean, and not by the sum, keeps slopes in the range of float16.
-            weights = weights * (outputs.shape[0] / xp.sum(weights))
+            weights = weights * xp.divide(outputs.shape[0], xp.sum(weights))
             losses, slope = losses * weights, cast(slope * weights, slope.dtype, xp)
-        return xp.sum(losses) / outputs.shape[0], slope / outputs.shape[0]
+        n_rows = float(outputs.shape[0])
+        return xp.divide(xp.sum(losses), n_rows), xp.divide(slope, n_rows)
 
     def row_losses(self, outputs: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
         """Return the losses of the rows, of shape (n, 1), and their derivative by the outputs."""
@@ -145,7 +146,7 @@ def loss_and_gradient(
             activation = ACTIVATIONS[layer.activation]
             slope = activation.gradient(slope, weighted, y, xp, **layer.options)
         # A product with ones is faster than NumPy's sum.
-        parts[:0] = [inputs.T @ slope, ones @ slope]
+        parts[:0] = [xp.matmul(inputs.T, slope), xp.matmul(ones, slope)]
         if i > 0:
-            slope = slope @ parameters[i][0].T
+            slope = xp.matmul(slope, parameters[i][0].T)
     return loss, xp.concat(parts, axis=None)

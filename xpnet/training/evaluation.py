@@ -34,9 +34,11 @@ def loss_and_accuracy(
         outputs, answers = to_numpy(outputs), to_numpy(answers)
     xp, weights = array_namespace(outputs), examples.weights
     with current_device(outputs), without_warnings():
-        targets = objective.targets(answers, outputs.dtype, xp)
-        column = None if weights is None else weight_column(weights, outputs)
-        loss = float(to_numpy(objective.mean_loss(outputs, targets, xp, column)[0]))
+        scores = network.widened(outputs, xp)
+        targets = objective.targets(answers, scores.dtype, xp)
+        column = None if weights is None else weight_column(weights, scores)
+        mean_loss, _ = objective.mean_loss(scores, targets, network.functions(xp), column)
+        loss = float(to_numpy(mean_loss))
         if network.output == "values":
             return loss, None
         if objective.has_classes:

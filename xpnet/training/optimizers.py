@@ -84,12 +84,21 @@ class SGD:
         return State(0, (parameters * 0.0,) if self.momentum else ())
 
     def step(
-        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
+        self,
+        state: State,
+        gradient: Any,
+        parameters: Any,
+        *,
+        rate: float,
+        decayed: Any = 1.0,
+        xp: Any = None,
     ) -> tuple[State, Any]:
         """Return the state after a step, and the update to add to the parameters.
 
-        The vectors of the given state are overwritten where the library can.
+        The vectors of the given state are overwritten where the library can. `xp` is the namespace
+        to compute with, by default that of the vectors.
         """
+        del xp  # products and sums are the same in all namespaces
         gradient = _with_decay(gradient, parameters, self.weight_decay, decayed)
         if not self.momentum:
             return State(state.n_steps + 1, ()), -rate * gradient
@@ -139,16 +148,24 @@ class Adam:
         return State(0, (parameters * 0.0, parameters * 0.0))
 
     def step(
-        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
+        self,
+        state: State,
+        gradient: Any,
+        parameters: Any,
+        *,
+        rate: float,
+        decayed: Any = 1.0,
+        xp: Any = None,
     ) -> tuple[State, Any]:
         """Return the state after a step, and the update to add to the parameters.
 
-        The vectors of the given state are overwritten where the library can.
+        The vectors of the given state are overwritten where the library can. `xp` is the namespace
+        to compute with, by default that of the vectors.
         """
         gradient = _with_decay(gradient, parameters, self.weight_decay, decayed)
-        return self._adam_step(state, gradient, rate)
+        return self._adam_step(state, gradient, rate, xp)
 
-    def _adam_step(self, state: State, gradient: Any, rate: float) -> tuple[State, Any]:
+    def _adam_step(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
         n_steps = state.n_steps + 1
         total, squares = state.vectors
         total *= self.beta1
@@ -156,9 +173,10 @@ class Adam:
         squares *= self.beta2
         squares += gradient * gradient
         # The factors of the means and of their bias correction are applied to scalars.
-        mean_factor = (1.0 - self.beta1) / (1.0 - self.beta1**n_steps)
-        root_factor = sqrt((1.0 - self.beta2) / (1.0 - self.beta2**n_steps))
-        root = array_namespace(squares).sqrt(squares)
+        power = _power if xp else pow  # the C library's power differs from machine to machine
+        mean_factor = (1.0 - self.beta1) / (1.0 - power(self.beta1, n_steps))
+        root_factor = sqrt((1.0 - self.beta2) / (1.0 - power(self.beta2, n_steps)))
+        root = (xp or array_namespace(squares)).sqrt(squares)
         root += self.epsilon / root_factor
         update = total / root
         update *= -rate * mean_factor / root_factor
@@ -184,14 +202,31 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     def step(
-        self, state: State, gradient: Any, parameters: Any, *, rate: float, decayed: Any = 1.0
+        self,
+        state: State,
+        gradient: Any,
+        parameters: Any,
+        *,
+        rate: float,
+        decayed: Any = 1.0,
+        xp: Any = None,
     ) -> tuple[State, Any]:
         """Return the state after a step, and the update to add to the parameters.
 
-        The vectors of the given state are overwritten where the library can.
+        The vectors of the given state are overwritten where the library can. `xp` is the namespace
+        to compute with, by default that of the vectors.
         """
-        state, update = self._adam_step(state, gradient, rate)
+        state, update = self._adam_step(state, gradient, rate, xp)
         return state, _with_decay(update, parameters, -rate * self.weight_decay, decayed)
+
+
+def _power(x: float, n: int) -> float:
+    """Return x to the power of n by products alone, which have the same bits everywhere."""
+    y = 1.0
+    while n:
+        y = y * x if n % 2 else y
+        x, n = x * x, n // 2
+    return y
 
 
 def _with_decay(x: Any, parameters: Any, decay: float, decayed: Any) -> Any:

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, factorial, pi, prod
 from types import MappingProxyType
 from typing import TypeAlias
 
-__all__ = ["SCHEDULES", "Constant", "Cosine", "Schedule", "StepDecay", "as_schedule"]
+from xpnet.functions.special import polynomial
+
+__all__ = ["SCHEDULES", "Constant", "Cosine", "ReproducibleCosine", "Schedule", "StepDecay"]
+__all__ += ["as_schedule"]
 
 Schedule: TypeAlias = Callable[[int, int], float]
 """``schedule(n_done, n_steps)``: factor of the learning rate for the step after `n_done` steps."""
@@ -63,6 +66,17 @@ class Cosine(Constant):
 
 
 @dataclass(frozen=True)
+class ReproducibleCosine(Cosine):
+    """`Cosine` by a series, as the C library's cosine differs from machine to machine."""
+
+    def after(self, n_done: int, n_steps: int) -> float:
+        """Return the factor for a step after the warm-up, counted from its end."""
+        x = pi * n_done / (2 * n_steps)
+        half = polynomial([(-1) ** k / factorial(2 * k) for k in range(12)], x * x)
+        return float(half * half)  # (1 + cos(2 x)) / 2
+
+
+@dataclass(frozen=True)
 class StepDecay(Constant):
     """Learning rate that falls in steps.
 
@@ -90,7 +104,7 @@ class StepDecay(Constant):
 
     def after(self, n_done: int, n_steps: int) -> float:
         """Return the factor for a step after the warm-up, counted from its end."""
-        return self.factor ** (n_done * self.n_stages // n_steps)
+        return prod([self.factor] * (n_done * self.n_stages // n_steps), start=1.0)
 
 
 SCHEDULES: Mapping[str, type[Constant]] = MappingProxyType(

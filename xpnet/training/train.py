@@ -10,6 +10,7 @@ from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer_counts import count_transfers
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_transfers
 from xpnet.networks.network import Network
+from xpnet.networks.reproducible import reproducible_network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import CheckpointFile, Resume, fingerprint, locked
@@ -17,7 +18,7 @@ from xpnet.training.examples import as_examples, as_sample_weight, check_finite,
 from xpnet.training.loop import Loop, TrainingOptions
 from xpnet.training.optimizers import Optimizer, as_optimizer
 from xpnet.training.run import Epoch, Run
-from xpnet.training.schedules import Schedule, as_schedule
+from xpnet.training.schedules import Cosine, ReproducibleCosine, Schedule, as_schedule
 from xpnet.training.trainer import Trainer
 
 __all__ = ["train"]
@@ -46,6 +47,7 @@ def train(
     progress: Callable[[int], None] | None = None,
     transfers: TransferPolicy = "allow",
     sample_weight: Any = None,
+    reproducible: bool = False,
 ) -> Run:
     """Train a network on labelled examples by mini-batches.
 
@@ -107,6 +109,10 @@ def train(
         the largest weight, is left out. Images held out by a share keep their weights: the
         validation loss and all accuracies are weighted means. Separate held-out examples count
         equally.
+    reproducible : bool, default False
+        If true, the trained network has the same bits in every array library, on every processor
+        and GPU, and so have the scores. Needs an optimizer and a schedule of xpnet, and no
+        `distort`. The order of the images is that of NumPy's random numbers.
 
     Returns
     -------
@@ -142,6 +148,8 @@ def train(
     >>> run.best.validation_accuracy > 0.8
     True
     """
+    if reproducible:
+        network = reproducible_network(network)
     objective = Objective(network, loss)
     optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
@@ -149,6 +157,10 @@ def train(
     _check_integers(0, augment=augment, seed=seed)
     _check_numbers(rate, validation, distort)
     check_transfers(transfers)
+    if reproducible:
+        _check_reproducible(optimizer, schedule, distort)
+        if type(schedule) is Cosine:
+            schedule = ReproducibleCosine(schedule.warmup)
     batch_size = check_batch_size(network, batch_size)
     images = as_array(images, "images")
     is_augmented = augment > 0 or distort > 0
@@ -190,9 +202,23 @@ def train(
                 "schedule": [float(schedule(i * n_steps // 1000, n_steps)) for i in range(1000)],
                 "n_kept": len(kept),
             }
+            if reproducible:
+                facts["reproducible"] = True
             key = fingerprint(network, (examples.arrays, held_out.arrays), facts)
             loop.use_file(CheckpointFile(checkpoint, key), resume)
         return loop.run(on_epoch, progress)
+
+
+def _check_reproducible(optimizer: Optimizer, schedule: Schedule, distort: float) -> None:
+    """Raise TypeError or ValueError for what cannot promise the same bits everywhere."""
+    for name, value in (("optimizer", optimizer), ("schedule", schedule)):
+        if type(value).__module__.partition(".")[0] != "xpnet":
+            kind = type(value).__name__
+            msg = f"`{name}` must be one of xpnet for reproducible=True; got {kind}"
+            raise TypeError(msg)
+    if distort:
+        msg = f"`distort` must be 0 for reproducible=True, as NumPy computes it; got {distort}"
+        raise ValueError(msg)
 
 
 def _check_integers(least: int, /, **options: int | None) -> None:

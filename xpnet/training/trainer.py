@@ -33,17 +33,19 @@ __all__ = [
 def flatten_parameters(network: Network) -> Any:
     """Return the parameters of a network as one new vector, detached from any torch graph.
 
-    Parameters of less than 32 bits are returned in float32, so that small updates add up.
+    Parameters of less than 32 bits are returned in float32, so that small updates add up; those of
+    a reproducible network in float64.
     """
     xp = array_namespace(network.layers[0].weight)
     parameters = [p for layer in network.layers for p in (layer.weight, layer.bias)]
     vector = xp.concat([xp.reshape(without_graph(p), (-1,)) for p in parameters])
+    vector = network.widened(vector, xp)
     return vector if limits_of(vector.dtype, xp).bits >= 32 else xp.astype(vector, xp.float32)
 
 
 def unflatten_parameters(network: Network, vector: Any, xp: Any) -> list[tuple[Any, Any]]:
     """Return the weight and the bias of each layer, in the dtype of the network."""
-    vector = cast(vector, network.dtype, xp)
+    vector = network.rounded(vector, xp)
     pairs, start = [], 0
     for layer in network.layers:
         shape = (n_in, n_out) = layer.n_in, layer.n_out
@@ -81,7 +83,10 @@ class Trainer:
     def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
         self.objective, self._optimizer = objective, optimizer
         network = objective.network
-        self._xp = array_namespace(network.layers[0].weight)
+        xp = array_namespace(network.layers[0].weight)
+        self._xp = network.functions(xp)
+        # An optimizer of somebody else's takes no namespace.
+        self._options = {} if self._xp is xp else {"xp": self._xp}
         keep_freed_memory()
         with current_device(network.layers[0].weight):
             self.parameters = flatten_parameters(network)
@@ -124,7 +129,7 @@ class Trainer:
             gradient = cast(gradient, self.parameters.dtype, xp)
             decayed = self.is_weight if decay == 1.0 else decay * self.is_weight
             self._state, update = self._optimizer.step(
-                self._state, gradient, self.parameters, rate=rate, decayed=decayed
+                self._state, gradient, self.parameters, rate=rate, decayed=decayed, **self._options
             )
             update += self.parameters  # in place if the library supports it
             self.parameters = update

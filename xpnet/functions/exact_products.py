@@ -13,9 +13,8 @@ routines of matrix multiplication and its applications", Numerical Algorithms 59
 from typing import Any
 
 from xpnet.arrays.namespace import bounded, is_kind
-from xpnet.functions.reproducible import power_of_two
 
-__all__ = ["LARGEST", "ExactWeight"]
+__all__ = ["LARGEST", "ExactWeight", "power_of_two"]
 
 # Numbers beyond count as this one. Smaller numbers than its inverse are multiples of a power of two
 # that is fixed. The products are then normal numbers, which no library flushes to 0.
@@ -73,3 +72,13 @@ class ExactWeight:
             part -= shift
             slices.append(part)
         return slices
+
+
+def power_of_two(x: Any, xp: Any) -> Any:
+    """Return the largest power of two up to each positive number; 0 for 0.
+
+    Rump, "Error estimation of floating-point summation and dot product", BIT 52, 2012: the product
+    with 2^52 + 1, rounded, and the one rounded in the other direction, differ by the power.
+    """
+    q = x * (2.0**52 + 1.0)
+    return xp.abs(q - q * (1.0 - 2.0**-53))
