@@ -97,7 +97,7 @@ class ReproducibleNetwork(Network):
             y = self._inputs(x, xp, self._prepared)
             for _, result in self._layer_results(y, xp, self._prepared):
                 y = result
-            return self.rounded(y, xp)
+        return self.rounded(y, xp)
 
     def ordinary(self) -> Network:
         """Return the network of these layers that computes in the usual way."""
@@ -136,8 +136,9 @@ class ReproducibleNetwork(Network):
         The bits of zero and NaN are the same everywhere, too.
         """
         smallest = _SMALLEST[self.dtype == xp.float64]
-        y = cast(xp.where(xp.abs(y) < smallest, 0.0, y), self.dtype, xp)
-        return xp.where(xp.isnan(y), xp.nan, y)
+        with without_warnings():
+            y = cast(xp.where(xp.abs(y) < smallest, 0.0, y), self.dtype, xp)
+            return xp.where(xp.isnan(y), xp.nan, y)
 
     @cached_property
     def _prepared(self) -> _Prepared:

@@ -17,7 +17,7 @@ from xpnet.networks.reproducible import ReproducibleNetwork
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
 from xpnet.training.evaluation import loss_and_accuracy
-from xpnet.training.examples import Examples, all_finite, batches, check_finite
+from xpnet.training.examples import Examples, batches, check_finite
 from xpnet.training.optimizers import State
 from xpnet.training.run import Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
@@ -140,7 +140,7 @@ class Loop:
         training images contain NaN or infinity.
         """
         trainer, number = self._trainer, len(self.history) + 1
-        if not (isfinite(loss) and all_finite(trainer.parameters)):
+        if not (isfinite(loss) and trainer.is_finite):
             check_finite(self._examples.rows)
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
             msg = f"{what} diverged in epoch {number}: a lower learning rate may help"

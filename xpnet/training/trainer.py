@@ -18,7 +18,7 @@ from xpnet.arrays.namespace import (
 from xpnet.arrays.transfer import without_graph
 from xpnet.networks.network import Network
 from xpnet.training.backward import Objective, loss_and_gradient
-from xpnet.training.examples import Batch
+from xpnet.training.examples import Batch, all_finite
 from xpnet.training.optimizers import Optimizer, State
 
 __all__ = [
@@ -97,6 +97,12 @@ class Trainer:
     def n_steps(self) -> int:
         """Number of steps so far."""
         return self._state.n_steps
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all parameters are finite in the dtype of the network."""
+        with current_device(self.parameters), without_warnings():
+            return all_finite(self.objective.network.rounded(self.parameters, self._xp))
 
     @property
     def state(self) -> State:

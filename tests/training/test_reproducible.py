@@ -1,0 +1,142 @@
+"""Reproducible training: the same weights and scores, to the bit, in every library."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.transfer import to_numpy
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.parity.candidates import on_backend
+from xpnet.training.run import RunawayError
+
+TRAINED = (
+    "5f476077b85efd4e0510903c44abe70b19693fa79ce637045485be6259f2ec3a",
+    "0x1.dc8c36203c8a6p+0",
+)
+LEARNABLE = sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    images, labels = xpnet.sample()
+    return images[:200], labels[:200]
+
+
+def start(activation="sigmoid", **options):
+    scale = xpnet.Scale(1 / 255)
+    sizes, dtype = [784, 12, 10], options.pop("dtype", "float32")
+    network = xpnet.init_network(sizes, scheme="xavier", activation=activation, preprocessing=scale)
+    return replace(network.astype(dtype), **options)
+
+
+def result_of(network, images, labels, **options):
+    """Return the bytes of the trained weights, and the scores."""
+    options = {"epochs": 2, "batch_size": 40, "validation": 0.2, **options}
+    run = xpnet.train(network, images, labels, reproducible=True, **options)
+    assert type(run.network) is xpnet.Network
+    assert run.network.dtype == network.dtype
+    arrays = [x for layer in run.network.layers for x in (layer.weight, layer.bias)]
+    scores = [replace(epoch, seconds=0.0) for epoch in run.history]
+    return [to_numpy(x).tobytes() for x in arrays], scores
+
+
+@pytest.fixture
+def same_everywhere(xp_backend):
+    """Return a function that trains with NumPy and with the backend, and compares."""
+    if not xp_backend.has_float64 or xp_backend.name == "dask":
+        pytest.skip(f"{xp_backend.name} does not train in float64")
+
+    def check(network, images, labels, **options):
+        expected = result_of(network, images, labels, **options)
+        assert result_of(on_backend(network, xp_backend), images, labels, **options) == expected
+
+    return check
+
+
+@pytest.mark.parametrize("activation", LEARNABLE)
+def test_activations(same_everywhere, digits, activation):
+    same_everywhere(start(activation), *digits, epochs=1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "adamw", "schedule": "step"},
+        {"optimizer": "nesterov", "dtype": "float64"},
+        {"optimizer": xpnet.SGD(), "loss": "binary_cross_entropy"},
+        {"augment": 1, "schedule": xpnet.Cosine(0.1)},
+        {"sample_weight": np.linspace(0.0, 1.0, 200)},
+    ],
+    ids=str,
+)
+def test_options(same_everywhere, digits, options):
+    images, labels = digits
+    options = dict(options)
+    network = start(dtype=options.pop("dtype", "float32"))
+    if "loss" in options:
+        labels = np.eye(10, dtype=np.float32)[labels]
+    same_everywhere(network, images, labels, **options)
+
+
+def test_a_regression(same_everywhere, digits):
+    images, labels = digits
+    values = np.linspace(-1.0, 1.0, 10)[labels][:, None] * np.ones(10)
+    same_everywhere(start("tanh", output="values"), images, values)
+
+
+def test_threads_and_the_usual_training(digits):
+    plain = xpnet.train(start(), *digits, epochs=2, batch_size=40, validation=0.2)
+    weights, scores = result_of(start(), *digits)
+    found = np.frombuffer(weights[0], np.float32)
+    np.testing.assert_allclose(found, plain.network.layers[0].weight.reshape(-1), atol=1e-3)
+    assert scores[-1].loss == pytest.approx(plain.history[-1].loss, rel=1e-4)
+
+
+def test_what_was_trained_on_another_machine(digits):
+    """The weights were trained with NumPy 2.4 on an AMD EPYC (Zen 5)."""
+    weights, scores = result_of(start("relu"), *digits)
+    digest = hashlib.sha256(b"".join(weights)).hexdigest()
+    assert (digest, scores[-1].loss.hex()) == TRAINED
+
+
+def test_checkpoints(digits, tmp_path):
+    path = tmp_path / "run.checkpoint"
+    result_of(start(), *digits, epochs=2, checkpoint=path)
+    with pytest.raises(xpnet.WeightsError, match="another training"):
+        xpnet.train(
+            start(), *digits, epochs=2, batch_size=40, validation=0.2, checkpoint=path, resume=True
+        )
+    again = result_of(start(), *digits, epochs=2, checkpoint=path, resume=True)
+    assert again[0] == result_of(start(), *digits)[0]
+
+
+def test_divergence_gives_an_ordinary_network(digits):
+    with pytest.raises(RunawayError) as caught:
+        result_of(start("relu"), *digits, optimizer="sgd", learning_rate=1e30)
+    assert type(caught.value.run.network) is xpnet.Network
+
+
+class OwnOptimizer(xpnet.SGD):
+    """An optimizer of somebody else's."""
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"distort": 1.0}, ValueError, "`distort` must be 0 .* got 1.0"),
+        ({"optimizer": OwnOptimizer()}, TypeError, "`optimizer` .* got OwnOptimizer"),
+        ({"schedule": lambda _done, _all: 1.0}, TypeError, "`schedule` .* got function"),
+    ],
+    ids=["distort", "optimizer", "schedule"],
+)
+def test_what_cannot_be_promised(digits, options, error, message):
+    with pytest.raises(error, match=message):
+        result_of(start(), *digits, **options)
+
+
+def test_float16_is_refused(digits):
+    with pytest.raises(TypeError, match="float32 or float64; got float16"):
+        result_of(start(dtype="float16"), *digits)
