@@ -32,6 +32,7 @@ class Entry:
 RIVALS: Mapping[str, Entry] = {
     OURS: Entry("xpnet:Xpnet"),
     "xpnet": Entry("xpnet:Xpnet", options={"is_prepared": False}),
+    "xpnet, reproducible": Entry("xpnet:Xpnet", options={"is_reproducible": True}),
     "the book's code": Entry("numpy:Book", is_host_only=True),
     "NumPy by hand": Entry("numpy:ByHand", is_host_only=True),
     "NumPy in place": Entry("numpy:InPlace", is_host_only=True),

@@ -14,7 +14,8 @@ from harness.rivals.numpy import Products
 class Xpnet(Rival):
     """`xpnet.predict`, and a prepared network that is called.
 
-    The option ``is_prepared`` is for `predict`.
+    The options ``is_prepared`` and ``is_reproducible`` are for `predict`; with the latter, networks
+    are not prepared.
     """
 
     is_tiled = True
@@ -34,10 +35,14 @@ class Xpnet(Rival):
     def labeller(self, workload: Any) -> Labeller:
         """Return `predict`."""
         network = workload.network.to(self._device)
-        if self.options.get("is_prepared", True):
+        is_reproducible = self.options.get("is_reproducible", False)
+        if not is_reproducible and self.options.get("is_prepared", True):
             network = self._xpnet.prepare(network)
-        predict, threads = self._predict, self.threads if self.device == "cpu" else None
-        return lambda images: np.asarray(predict(network, images, threads=threads))
+        how = {"threads": self.threads if self.device == "cpu" else None}
+        if is_reproducible:
+            how["reproducible"] = True
+        predict = self._predict
+        return lambda images: np.asarray(predict(network, images, **how))
 
     def resident(self, workload: Any) -> Callable[[], Any]:
         """Return the call of a prepared network."""
