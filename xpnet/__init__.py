@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from xpnet.inference.evaluate import Evaluation as Evaluation, evaluate as evaluate
     from xpnet.inference.nonfinite import NonfiniteWarning as NonfiniteWarning
     from xpnet.inference.predict import predict as predict, predict_proba as predict_proba
+    from xpnet.inference.result_hash import result_hash as result_hash
     from xpnet.networks.dense import Dense as Dense
     from xpnet.networks.execution import forward as forward
     from xpnet.networks.initializers import init_network as init_network
@@ -120,6 +121,7 @@ _PUBLIC = {
     "xpnet.inference.evaluate": "Evaluation evaluate",
     "xpnet.inference.nonfinite": "NonfiniteWarning",
     "xpnet.inference.predict": "predict predict_proba",
+    "xpnet.inference.result_hash": "result_hash",
     "xpnet.networks.dense": "Dense",
     "xpnet.networks.initializers": "init_network",
     "xpnet.networks.network": "Network",

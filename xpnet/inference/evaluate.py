@@ -19,7 +19,7 @@ from xpnet.inference.runner import Runner, run
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible_network
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "compare_labels", "evaluate"]
 
 # Rows of an iterator in one stream to a GPU; their labels are kept in memory meanwhile.
 _STREAM_ROWS = 2**22
@@ -114,22 +114,28 @@ def evaluate(
     """
     if reproducible:
         network = reproducible_network(network)
-    n_classes = network.n_classes
-    if n_classes == 0:
+    if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)
-    counts = np.zeros((n_classes, 2 * n_classes), np.int64)
     options = BatchOptions(batch_size, threads, transfers)
     if labels is None and not is_stream(images):
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)
+    if labels is not None:
+        results = ((run(network, images, marked_class_ids, options), x) for x in [labels])
+        return compare_labels(network, results, transfers)
+    runner = Runner(network, marked_class_ids, options, folds=True)
+    predict_pairs = _predict_stream if network.library == "cupy" else _predict_blocks
+    return compare_labels(network, predict_pairs(runner, images), transfers)
+
+
+def compare_labels(
+    network: Network, results: Iterator[tuple[Any, Any]], transfers: TransferPolicy = "allow"
+) -> Evaluation:
+    """Compare the results of `marked_class_ids` with labels, which come in pairs."""
+    n_classes = network.n_classes
+    counts = np.zeros((n_classes, 2 * n_classes), np.int64)
     with count_transfers() as counted:
-        if labels is None:
-            runner = Runner(network, marked_class_ids, options, folds=True)
-            predict_pairs = _predict_stream if network.library == "cupy" else _predict_blocks
-            results = predict_pairs(runner, images)
-        else:
-            results = iter([(run(network, images, marked_class_ids, options), labels)])
         for predicted, given in results:
             given_labels = as_array(given, "labels")
             check_transfer(given_labels, network, transfers, "labels")
@@ -138,7 +144,7 @@ def evaluate(
     marked = counts[:, n_classes:]
     confusion, n_nonfinite = counts[:, :n_classes] + marked, int(marked.sum())
     total = int(confusion.sum())
-    warn_nonfinite(n_nonfinite, total, network)
+    warn_nonfinite(n_nonfinite, total, network, stacklevel=4)
     return Evaluation(int(np.trace(confusion)), total, confusion, counted, n_nonfinite)
 
 

@@ -1,0 +1,196 @@
+"""Hashes of reproducible results."""
+
+import hashlib
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.batches import BatchOptions
+from xpnet.inference.result_hash import ResultHash, hashed_class_ids, result_hash
+from xpnet.networks.reproducible import reproducible_network
+from xpnet.parity.candidates import on_backend
+
+IMAGES, _ = xpnet.sample()
+TRAINED = xpnet.load("sample")
+HASH = "9189-73c3-8a45-d0ab"
+
+
+def regression(n_out=2, dtype=np.float32):
+    weight = np.linspace(-1.0, 1.0, 3 * n_out, dtype=dtype).reshape(3, n_out)
+    return xpnet.Network([xpnet.Dense(weight, np.zeros(n_out, dtype))], output="values")
+
+
+def hash_of(*parts):
+    digits = hashlib.sha256(b"".join(parts)).hexdigest()
+    return f"{digits[:4]}-{digits[4:8]}-{digits[8:12]}-{digits[12:16]}"
+
+
+def test_the_hash_of_the_embedded_digits():
+    assert result_hash(TRAINED, IMAGES) == HASH
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_hashed(dtype):
+    network = TRAINED.astype(dtype)
+    y = xpnet.forward(network, IMAGES[:7].reshape(7, 784), reproducible=True)
+    form = f"{dtype} 7 x 10\n".encode()
+    expected = hash_of(y.astype(y.dtype.newbyteorder("<")).tobytes(), form)
+    assert result_hash(network, IMAGES[:7]) == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"batch_size": 1}, {"batch_size": 777}, {"threads": 1}, {"threads": 2, "batch_size": 7}],
+    ids=str,
+)
+def test_batches_and_threads_do_not_matter(options):
+    assert result_hash(TRAINED, IMAGES, **options) == HASH
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [IMAGES],
+        [IMAGES[:0], IMAGES[:1], IMAGES[1:600], IMAGES[600:600], IMAGES[600:]],
+        [IMAGES.reshape(1000, 784)[:500], IMAGES[500:].astype(np.float32)],
+    ],
+    ids=["one", "several", "of several forms"],
+)
+def test_blocks_do_not_matter(blocks):
+    assert result_hash(TRAINED, iter(blocks)) == HASH
+
+
+def test_the_library_does_not_matter(xp_backend):
+    if xp_backend.name == "dask" or not xp_backend.has_float64:
+        pytest.skip("reproducible results need a device with float64")
+    network = on_backend(TRAINED, xp_backend)
+    assert result_hash(network, IMAGES) == HASH
+    there = xp_backend.asarray(IMAGES, dtype="uint8")
+    assert result_hash(network, there) == HASH
+    assert result_hash(network, iter([IMAGES[:5], there[5:, ...]])) == HASH
+
+
+@pytest.mark.parametrize("chunks", [(300, 28, 28), (1000, 7, 28)])
+def test_dask_images_are_computed(chunks):
+    da = pytest.importorskip("dask.array")
+    assert result_hash(TRAINED, da.from_array(IMAGES, chunks=chunks)) == HASH
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.concatenate((IMAGES[1::-1], IMAGES[2:])),
+        IMAGES[:-1],
+        np.concatenate((IMAGES, IMAGES[-1:])),
+        np.concatenate((IMAGES[:1] ^ 1, IMAGES[1:])),
+    ],
+    ids=["order", "fewer", "more", "last bits of pixels"],
+)
+def test_other_images_have_another_hash(images):
+    found = result_hash(TRAINED, images)
+    assert re.fullmatch(r"[0-9a-f]{4}(-[0-9a-f]{4}){3}", found)
+    assert found != HASH
+
+
+def test_one_bit_of_one_weight_changes_the_hash():
+    *others, last = TRAINED.layers
+    weight = last.weight.copy()
+    weight[0, 0] = np.nextafter(weight[0, 0], np.inf)
+    changed = replace(TRAINED, layers=(*others, replace(last, weight=weight)))
+    assert result_hash(changed, IMAGES) != HASH
+
+
+def test_dtype_and_shape_are_hashed():
+    # The same bytes: 12 zeros of 32 bits.
+    y = np.zeros((6, 2), np.float32)
+    hashes = set()
+    for outputs in (y, y.reshape(4, 3), y.view(np.float64)):
+        found = ResultHash()
+        found.update(outputs)
+        hashes.add(found.text())
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize(("n_out", "dtype"), [(2, "float32"), (3, "float64")])
+def test_no_images_have_a_hash(n_out, dtype):
+    network, expected = regression(n_out, dtype), hash_of(f"{dtype} 0 x {n_out}\n".encode())
+    for images in (np.empty((0, 3)), iter([]), iter([np.empty((0, 3), np.uint8)])):
+        assert result_hash(network, images) == expected
+
+
+def test_byte_order_and_memory_order_do_not_matter():
+    y = np.arange(6, dtype=np.float32).reshape(3, 2)
+    for outputs in (y, y.astype(">f4"), np.asfortranarray(y)):
+        found = ResultHash()
+        found.update(outputs)
+        assert found.text() == hash_of(y.astype("<f4").tobytes(), b"float32 3 x 2\n")
+
+
+def test_the_text_of_a_part():
+    network, rows = regression(), np.arange(30.0).reshape(10, 3)
+    found = ResultHash()
+    for n_rows in (4, 10):
+        found.update(xpnet.forward(network, rows[:n_rows][-6:], reproducible=True))
+        assert found.text() == found.text() == result_hash(network, rows[:n_rows])
+
+
+def test_nan_and_infinity_are_hashed():
+    rows = np.asarray([[np.nan, 1.0, 2.0], [-np.nan, 1.0, 2.0], [np.inf, 1.0, 0.0]])
+    network = regression()
+    expected = result_hash(network, rows)
+    assert result_hash(network, rows[[1, 0, 2]]) == expected  # the sign of NaN does not matter
+    assert result_hash(network, rows[[2, 0, 1]]) != expected
+
+
+@pytest.mark.parametrize("output", ["logits", "values"])
+def test_class_ids_beside_the_hash(output):
+    network = reproducible_network(replace(TRAINED, output=output))
+    rows, found = IMAGES.reshape(1000, 784), ResultHash()
+    parts = [
+        hashed_class_ids(network, rows[start:end], found, BatchOptions(threads=2))
+        for start, end in ((0, 700), (700, 1000))
+    ]
+    assert found.text() == HASH
+    expected = to_numpy(xpnet.predict(network, rows))
+    np.testing.assert_array_equal(np.concatenate(parts), expected, strict=True)
+
+
+def test_marks_of_outputs_that_are_not_finite():
+    layer = xpnet.Dense(np.full((1, 2), 3e38, np.float32), np.zeros(2, np.float32))
+    network = reproducible_network(xpnet.Network([layer]))
+    rows = np.asarray([[1.0], [2.0], [np.inf]], np.float32)
+    ids = hashed_class_ids(network, rows, ResultHash(), BatchOptions())
+    assert ids.tolist() == [0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "error", "message"),
+    [
+        (IMAGES[:, 0], {}, ValueError, r"rows of 784 values.*got the shape \(1000, 28\)"),
+        (iter([]), {"batch_size": 0}, ValueError, "`batch_size` must be at least 1; got 0"),
+        (IMAGES, {"threads": 0}, ValueError, "`threads` must be at least 1; got 0"),
+        (IMAGES, {"transfers": "no"}, ValueError, "`transfers` must be allow or forbid; got 'no'"),
+    ],
+    ids=["shape", "batch size", "threads", "transfers"],
+)
+def test_arguments_are_checked(images, options, error, message):
+    with pytest.raises(error, match=message):
+        result_hash(TRAINED, images, **options)
+
+
+def test_transfers_may_be_forbidden():
+    strict = pytest.importorskip("array_api_strict")
+    device = strict.Device("device1")
+    there = TRAINED.map_arrays(lambda x: strict.asarray(x, device=device))
+    with pytest.raises(ValueError, match=r"`images` .* would be copied from the host"):
+        result_hash(there, IMAGES, transfers="forbid")
+    assert result_hash(there, strict.asarray(IMAGES, device=device), transfers="forbid") == HASH
+
+
+def test_half_precision_is_rejected():
+    with pytest.raises(TypeError, match="must be of float32 or float64; got float16"):
+        result_hash(TRAINED.astype("float16"), IMAGES)

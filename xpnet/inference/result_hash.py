@@ -1,0 +1,111 @@
+"""SHA-256 of reproducible outputs, shortened to a text that two people can compare."""
+
+import hashlib
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
+from xpnet.inference.predict import marked_class_ids
+from xpnet.inference.runner import Runner, run
+from xpnet.networks.network import Network
+from xpnet.networks.reproducible import reproducible_network
+
+__all__ = ["ResultHash", "hashed_class_ids", "result_hash"]
+
+
+class ResultHash:
+    """The hash of outputs of shape (n, n_out), in one or more blocks of rows of any library."""
+
+    def __init__(self) -> None:
+        self._sha256, self._n_rows, self._form = hashlib.sha256(), 0, ""
+
+    def update(self, outputs: Any) -> None:
+        """Add the outputs for the next rows, of the same dtype and number."""
+        y = to_numpy(outputs)
+        self._sha256.update(y.astype(y.dtype.newbyteorder("<"), copy=False).tobytes())
+        self._n_rows += len(y)
+        self._form = f"{y.dtype.name} {self._n_rows} x {y.shape[1]}\n"
+
+    def text(self) -> str:
+        """Return the hash of all outputs up to now, such as ``9f3c-02ab-77d1-e05b``."""
+        digest = self._sha256.copy()
+        digest.update(self._form.encode())
+        return "-".join(digest.hexdigest()[i : i + 4] for i in range(0, 16, 4))
+
+
+def result_hash(
+    network: Network,
+    images: Any,
+    /,
+    *,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    transfers: TransferPolicy = "allow",
+) -> str:
+    """Return a hash of the reproducible outputs, short enough to read out over the telephone.
+
+    Two hashes are equal if the outputs for all images, ``xpnet.forward(..., reproducible=True)``,
+    have the same bits, dtype and order. The hash does not depend on the library, the device, the
+    batches and the number of threads.
+
+    Parameters
+    ----------
+    network : Network
+        Of float32 or float64.
+    images : array of shape (n, n_in), (n, height, width) ..., or iterator of such arrays
+        As for `predict`. Dask images are computed.
+    batch_size, threads, transfers
+        As for `predict`. Outputs on a device are copied back in any case.
+
+    Returns
+    -------
+    str
+        The first 16 hexadecimal digits, in four groups, of the SHA-256 of the outputs: their
+        little-endian values row by row, and a line with dtype and shape, such as
+        ``float32 1000 x 10``.
+
+    Raises
+    ------
+    TypeError, ValueError, DeviceError
+        As `predict` with ``reproducible=True``.
+
+    Notes
+    -----
+    64 bits detect accidental differences: two different results have the same hash with a
+    probability of 2^-64. They do not resist somebody who searches for a second result on purpose.
+
+    Examples
+    --------
+    >>> import xpnet
+    >>> images, labels = xpnet.sample()
+    >>> xpnet.result_hash(xpnet.load("sample"), images)
+    '9189-73c3-8a45-d0ab'
+    """
+    options = BatchOptions(batch_size, threads, transfers)
+    runner = Runner(reproducible_network(network), _outputs, options, folds=False)
+    blocks = images if is_stream(images) else iter([images])
+    found, no_rows = ResultHash(), np.empty((0, network.n_in), np.uint8)
+    for block in chain([no_rows], blocks):
+        found.update(runner.run(block))
+    return found.text()
+
+
+def hashed_class_ids(
+    network: Network, rows: Any, found: ResultHash, options: BatchOptions
+) -> NDArray[Any]:
+    """Return the results of `marked_class_ids` for rows, and add the outputs to a hash.
+
+    The network must be a `ReproducibleNetwork`.
+    """
+    y = to_numpy(run(network, rows, _outputs, options))
+    found.update(y)
+    labels: NDArray[Any] = marked_class_ids(network, rows, y)
+    return labels
+
+
+def _outputs(_network: Network, _rows: Any, y: Any) -> Any:
+    return y
