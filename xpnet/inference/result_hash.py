@@ -89,7 +89,7 @@ def result_hash(
     runner = Runner(reproducible_network(network), _outputs, options, folds=False)
     blocks = images if is_stream(images) else iter([images])
     found, no_rows = ResultHash(), np.empty((0, network.n_in), np.uint8)
-    for block in chain([no_rows], blocks):
+    for block in chain([next(blocks, no_rows)], blocks):
         found.update(runner.run(block))
     return found.text()
 
