@@ -96,7 +96,7 @@ def parse() -> Callable[..., Options]:
     def run(*words: str | Path) -> Options:
         parser = argparse.ArgumentParser()
         add_data_arguments(parser)
-        add_device_arguments(parser, batch_invariant=True)
+        add_device_arguments(parser, reproducible=True, hashes=True)
         add_model_arguments(parser)
         args = parser.parse_args([str(word) for word in words])
         return Options(

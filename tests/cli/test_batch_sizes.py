@@ -114,7 +114,7 @@ def test_the_batch_size_does_not_matter(folder, data):
     words += draw(st.sampled_from([[], ["--precision", "float16"], ["--precision", "float64"]]))
     words += draw(st.sampled_from([[], ["--rows", "0"], ["--rows", "4600"]]))
     ways = [["--batch-size", str(draw(st.sampled_from(BATCH_SIZES)))] for _ in range(2)]
-    ways += [["--batch-invariant"], ["--threads", str(draw(st.sampled_from([1, 2])))]]
+    ways += [["--threads", str(draw(st.sampled_from([1, 2])))]]
     code, out, err = run(*words)
     expected = results_of(command, code, out)
     for way in ways:

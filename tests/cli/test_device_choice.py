@@ -363,16 +363,3 @@ def test_the_rate_of_the_card_counts(asked, monkeypatch, index, rate):
     assert crossover is SOON
     assert asked[0]["card_rate"] == rate
     assert (asked[0]["batch_size"], asked[0]["passes"]) == (5, 3)
-
-
-def test_a_batch_invariant_evaluation(xpnet):
-    plain, invariant = (
-        json.loads(xpnet("evaluate", "--json", *more).out) for more in ([], ["--batch-invariant"])
-    )
-    assert (plain["batch_invariant"], invariant["batch_invariant"]) == (False, True)
-    assert plain["confusion"] == invariant["confusion"]
-    assert (plain["batch_size"], invariant["batch_size"]) == (668, 320)
-
-
-def test_batch_invariant_predictions(xpnet):
-    assert xpnet("predict", "--batch-invariant").out == xpnet("predict").out

@@ -243,7 +243,7 @@ def test_inputs_that_are_declared_as_whole_numbers_tell_their_range():
 def test_a_device_is_warmed_up_with_the_options_of_the_computation(parse, monkeypatch):
     # Other options take other kernels, which would compile while the computation is timed.
     strict = pytest.importorskip("array_api_strict")
-    options = parse("--batch-invariant")
+    options = parse("--batch-size", "7", "--threads", "2", "--reproducible")
     model, _ = opened(options)
     there = model.network.map_arrays(lambda x: move(x, strict, strict.Device("device1")))
     calls = []
@@ -252,5 +252,5 @@ def test_a_device_is_warmed_up_with_the_options_of_the_computation(parse, monkey
         lambda _, images, **options: calls.append((images.shape, options)),
     )
     n_rows = sum(len(rows) for rows, _ in streamed(options, replace(model, network=there)))
-    expected = {"batch_size": None, "threads": None, "batch_invariant": True}
+    expected = {"batch_size": 7, "threads": 2}
     assert calls == [((n_rows, 28, 28), expected)]

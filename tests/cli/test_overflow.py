@@ -76,7 +76,6 @@ def test_pixels_of_16_bits_are_scaled_before_the_cast(xpnet, digits_as, model):
     [
         ("evaluate",),
         ("evaluate", "--batch-size", "7"),
-        ("evaluate", "--batch-invariant"),
         ("predict",),
         ("predict", "--batch-size", "7", "--threads", "2"),
         ("predict", "-o", "labels.csv"),
@@ -183,7 +182,7 @@ def test_parameters_beyond_the_dtype_on_a_device(refused, model):
 @pytest.mark.slow
 def test_nothing_of_numpys_reaches_stderr(model):
     path = model(layers=overflowing())
-    for command in (["evaluate"], ["predict"], ["parity"], ["parity", "--batch-invariance"]):
+    for command in (["evaluate"], ["predict"], ["parity"]):
         words = [*command, "--model", str(path), "--precision", "float16", "--rows", "50"]
         process = subprocess.run(
             [sys.executable, "-P", "-W", "error", "-m", "xpnet", *words],

@@ -59,9 +59,12 @@ def test_the_batch_size_that_is_used(given, used):
     assert work(10, batch_size=given)["batch_size"] == used
 
 
-def test_tiles_choose_the_batch_size():
-    facts = work(10, batch_invariant=True)
-    assert (facts["batch_size"], facts["batch_invariant"]) == (320, True)
+@pytest.mark.parametrize("name", ["reproducible", "hash"])
+def test_reproducible_work(name):
+    assert not work(10)["reproducible"]
+    facts = work(10, **{name: True})
+    assert facts["reproducible"]
+    assert work_rows(facts)["speed"].endswith(" images per second, in batches of 668, reproducible")
 
 
 def test_no_images_have_no_speed():
@@ -79,6 +82,7 @@ WORK: dict[str, Any] = {
     "device_reason": "asked for cpu",
     "compute_type": "float32",
     "batch_size": 1000,
+    "reproducible": False,
     "transfers": {"bytes_to_device": 0, "bytes_to_host": 0},
     "images_per_second": 12345.6,
     "seconds": {"startup": 0.1, "device": 0.0, "loading": 0.02, "computing": 0.003, "total": 0.123},

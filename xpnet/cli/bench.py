@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
     text += f" {_SAMPLE_INPUTS} inputs)"
     parser.add_argument("path", nargs="?", type=file_name, metavar="DATA", help=text)
     add_reading_arguments(parser)
-    add_device_arguments(parser, batch_size=False)
+    add_device_arguments(parser, batch_size=False, reproducible=True)
     add_model_arguments(parser)
     text = "batch sizes to time (default: 1,10,100,1000,10000,100000)"
     add_option(parser, "--batch-sizes N,N,...", positive_numbers, text)
@@ -89,6 +89,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         **where,
         "device_reason": device.reason,
         "threads": options.threads,
+        "reproducible": options.reproducible,
         "rounds": args.rounds,
         "speeds": list(map(asdict, speeds)),
         "best_batch_size": fastest.batch_size,
@@ -212,7 +213,8 @@ def _device_text(facts: Mapping[str, Any]) -> str:
     in_threads = "" if threads is None else f", {threads} thread{'s' * (threads > 1)}"
     library = f"{facts['library']} {facts['library_version']}"
     tf32 = ", TF32" if facts["compute_type"].endswith("TF32") else ""
-    return f"{facts['device']} ({library}, {facts['hardware']}{in_threads}{tf32})"
+    same_bits = ", reproducible" if facts["reproducible"] else ""
+    return f"{facts['device']} ({library}, {facts['hardware']}{in_threads}{tf32}{same_bits})"
 
 
 def _rate(images_per_second: float) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.cli.report import Stopwatch
     from xpnet.inference.cost_model import Crossover
+    from xpnet.inference.result_hash import HashedRunner
     from xpnet.networks.network import Network
 
 _PRECISIONS = ("float16", "bfloat16", "float32", "tf32", "float64")
@@ -24,8 +25,9 @@ def add_device_arguments(
     batch_size: bool = True,
     threads: bool = True,
     reproducible: bool = False,
+    hashes: bool = False,
 ) -> None:
-    """Add --device, --precision and the options for batches that a command has."""
+    """Add --device, --precision and the options for batches and bits that a command has."""
     from xpnet.arrays.device import add_device_argument
 
     add_device_argument(parser)
@@ -34,7 +36,7 @@ def add_device_arguments(
     text += " float32 products to 10 bits, on a GPU"
     add("--precision", str, text, choices=_PRECISIONS)
     # The values of options that the command lacks.
-    parser.set_defaults(batch_size=None, threads=None, reproducible=False)
+    parser.set_defaults(batch_size=None, threads=None, reproducible=False, hash=False)
     if batch_size:
         text = "images computed at a time (default: chosen for the device)"
         add("--batch-size N", positive, text)
@@ -44,6 +46,10 @@ def add_device_arguments(
     if reproducible:
         text = "compute results that have the same bits on every device and library, in any batch"
         parser.add_argument("--reproducible", action="store_true", help=text)
+    if hashes:
+        text = "print a hash of the outputs, such as 9f3c-02ab-77d1-e05b, to compare with that of"
+        text += " another device or machine; implies --reproducible"
+        parser.add_argument("--hash", action="store_true", help=text)
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,23 @@ class DeviceOptions:
     batch_size: int | None = None
     threads: int | None = None
     reproducible: bool = False
+    hash: bool = False
+
+    @property
+    def is_reproducible(self) -> bool:
+        """Whether the bits of results are the same everywhere, by --reproducible or --hash."""
+        return self.reproducible or self.hash
 
     def batching(self) -> dict[str, Any]:
         """Return the options of `xpnet.predict` for batches."""
-        names = ("batch_size", "threads", "reproducible")
-        return {name: getattr(self, name) for name in names}
+        return {"batch_size": self.batch_size, "threads": self.threads}
+
+    def hashed_runner(self, network: "Network") -> "HashedRunner | None":
+        """Return the computation that adds outputs to a hash, for --hash."""
+        from xpnet.inference.batches import BatchOptions
+        from xpnet.inference.result_hash import HashedRunner
+
+        return HashedRunner(network, BatchOptions(**self.batching())) if self.hash else None
 
     def used_batch_size(self, network: "Network") -> int:
         """Return how many images are computed at a time."""
@@ -70,14 +88,14 @@ class DeviceOptions:
     def batch_facts(self, network: "Network") -> dict[str, int | bool]:
         """Return the facts about batches for `work_facts`."""
         size = self.used_batch_size(network)
-        return {"batch_size": size, "reproducible": self.reproducible}
+        return {"batch_size": size, "reproducible": self.is_reproducible}
 
 
 @contextmanager
 def chosen_precision(args: argparse.Namespace) -> Iterator[None]:
     """Set the precision of matrix products on GPUs to --precision, if a command has it.
 
-    Raises UsageError for TF32 on a CPU alone, by --device or --devices.
+    Raises UsageError for TF32 on a CPU alone, by --device or --devices, or in reproducible results.
     """
     precision = getattr(args, "precision", None)
     if precision not in {"float32", "tf32"}:
@@ -86,6 +104,10 @@ def chosen_precision(args: argparse.Namespace) -> Iterator[None]:
     is_on_cpu = set(getattr(args, "devices", None) or [args.device]) == {"cpu"}
     if precision == "tf32" and is_on_cpu:
         msg = f"--precision tf32 is for a GPU; got --device {args.device}"
+        raise UsageError(msg)
+    is_reproducible = getattr(args, "reproducible", False) or getattr(args, "hash", False)
+    if precision == "tf32" and is_reproducible:
+        msg = "--precision tf32 does not go with --reproducible or --hash, whose products are exact"
         raise UsageError(msg)
     from xpnet.arrays.matmul_precision import matmul_precision
 
@@ -140,6 +162,24 @@ def crossover_of(network: "Network", *, index: int | None, **options: Any) -> "C
 
     rate = None if index is None else peak_rate(index)
     return estimate(network, card_rate=rate, **options)
+
+
+def reproducible(network: "Network", options: DeviceOptions) -> "Network":
+    """Return the network, reproducible if the options ask for it.
+
+    Raises UsageError if its dtype or device has no reproducible results.
+    """
+    if not options.is_reproducible:
+        return network
+    from xpnet.networks.reproducible import reproducible_network
+
+    try:
+        return reproducible_network(network)
+    except TypeError as error:
+        option = "--hash" if options.hash else "--reproducible"
+        text = str(error).replace("network.astype('float32')", "--precision float32")
+        msg = f"{option}: {text}"
+        raise UsageError(msg) from error
 
 
 def in_precision(network: "Network", precision: str | None) -> "Network":

@@ -24,14 +24,14 @@ def add_parser(commands: Any) -> None:
         description="Classify images and compare with their labels.",
     )
     add_data_arguments(parser)
-    add_device_arguments(parser, reproducible=True)
+    add_device_arguments(parser, reproducible=True, hashes=True)
     add_model_arguments(parser)
     add_common_arguments(parser, run)
 
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.inference.evaluate import evaluate
+    from xpnet.inference.evaluate import compare_labels, evaluate
     from xpnet.inference.nonfinite import count_nonfinite
 
     data, options = from_args(Data, args), from_args(DeviceOptions, args)
@@ -46,9 +46,14 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         network, blocks = stream_rows(
             data, model, options.batching(), "evaluating", stopwatch, classes=n_classes
         )
+        runner = options.hashed_runner(network)
         with stopwatch.measure("computing"):
             pairs = stopwatch.measure_items(_labelled(data, network, blocks), "loading")
-            result = evaluate(network, pairs, **options.batching())
+            if runner is None:
+                result = evaluate(network, pairs, **options.batching())
+            else:
+                results = ((runner.marked_class_ids(rows), labels) for rows, labels in pairs)
+                result = compare_labels(network, results)
     accuracy = result.accuracy if result.total else None
     if accuracy is None:
         print_note(f"{data.path} holds no images: no accuracy")
@@ -61,14 +66,17 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "correct": result.correct,
         "total": total,
         "nonfinite": nonfinite.n_images,
+        "hash": None if runner is None else runner.hash.text(),
         "data": data.path,
         "model": model.name,
         **work,
         "confusion": result.confusion.tolist(),
     }
     share = "n/a" if accuracy is None else f"{accuracy:.4f}"
-    row = f"{share} ({result.correct:,} of {total:,})"
-    return Outcome(facts, table({"accuracy": row, **work_rows(work)}))
+    rows = {"accuracy": f"{share} ({result.correct:,} of {total:,})"}
+    if runner is not None:
+        rows["hash"] = runner.hash.text()
+    return Outcome(facts, table({**rows, **work_rows(work)}))
 
 
 def _labelled(

@@ -18,6 +18,8 @@ from xpnet.cli.signals import NAMES, Signals, signal_of
 from xpnet.cli.streams import flush_output, print_note, standard_output, write_error_text
 
 _COMMANDS = (evaluate, predict, train, convert, inspect, parity, bench, show, plot, doctor)
+# Options that were removed, and those that took their place.
+_FORMER = dict.fromkeys(["--batch-invariant", "--batch-invariance"], "--reproducible")
 # Optional packages that a command imports only when it needs them.
 _EXTRAS = frozenset({"matplotlib", "onnx"})
 # As in sysexits.h. Python's own code 1 would mean out of bound.
@@ -42,7 +44,10 @@ class _Parser(argparse.ArgumentParser):
         """Raise a usage error for unknown arguments."""
         options = [name for name in self._option_string_actions if name.startswith("--")]
         option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
-        self.error(f"unrecognized arguments: {' '.join(words)}{_suggestion(option, options)}")
+        hint = _suggestion(option, options)
+        if option in _FORMER:
+            hint = f"; use {_FORMER[option]} instead"
+        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         # For "--rows=--", argparse would drop the value as if it ended the options.

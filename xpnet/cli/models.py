@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from xpnet.cli.arguments import add_option, file_name, from_args, not_negative, positive
-from xpnet.cli.device_choice import DeviceOptions, in_precision, open_device
+from xpnet.cli.device_choice import DeviceOptions, in_precision, open_device, reproducible
 from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def open_model(
     stopwatch: "Stopwatch",
     data: "Data | None" = None,
 ) -> "tuple[Model, Device]":
-    """Return the network of --model on --device, in --precision.
+    """Return the network of --model on --device, in --precision, reproducible if asked for.
 
     With `data`, --device auto compares the time that its rows take on the CPU and on a GPU.
     """
@@ -148,4 +148,4 @@ def open_model(
         in_precision(model.network, precision)  # parameters that overflow are found on the host
     with stopwatch.measure("loading" if device.library == "numpy" else "device"):
         network = in_precision(model.network.to(device), precision)
-    return replace(model, network=network), device
+    return replace(model, network=reproducible(network, device_options)), device

@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
         " ImageId, from 1, and Label; of a regression, ImageId and Value.",
     )
     add_data_arguments(parser)
-    add_device_arguments(parser, reproducible=True)
+    add_device_arguments(parser, reproducible=True, hashes=True)
     add_model_arguments(parser)
     text = "the CSV file, such as labels.csv; - is standard output"
     add_output_arguments(parser, text, default="-")
@@ -48,16 +48,21 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     if to_stdout:
         if options.device == "auto":
             print_note(device.reason)
-        _predict(data, model, options, stopwatch, _write_output)
+        _, facts = _predict(data, model, options, stopwatch, _write_output)
+        if options.hash:
+            print_note(f"hash {facts['hash']}")
         return Outcome()
     with atomic_write(args.output, force=args.force) as file, count_transfers() as transfers:
-        network, counts = _predict(data, model, options, stopwatch, file.write)
-    total = counts["total"]
+        network, facts = _predict(data, model, options, stopwatch, file.write)
+    total = facts["total"]
     batches = options.batch_facts(network)
     work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=transfers)
     names = {"data": data.path, "model": model.name}
-    rows = {"wrote": f"{args.output} ({total:,} images)", **work_rows(work)}
-    return Outcome({"output": args.output, **counts, **names, **work}, table(rows))
+    rows = {"wrote": f"{args.output} ({total:,} images)"}
+    if options.hash:
+        rows["hash"] = facts["hash"]
+    facts = {"output": args.output, **facts, **names, **work}
+    return Outcome(facts, table({**rows, **work_rows(work)}))
 
 
 def _predict(
@@ -66,10 +71,10 @@ def _predict(
     options: DeviceOptions,
     stopwatch: Stopwatch,
     write: Callable[[bytes], object],
-) -> "tuple[Network, dict[str, int]]":
-    """Write the predictions of all images; return the network and the numbers of images."""
+) -> "tuple[Network, dict[str, Any]]":
+    """Write the predictions of all images; return the network, numbers of images and the hash."""
     from xpnet.arrays.ranges import counting_from
-    from xpnet.inference.nonfinite import count_nonfinite
+    from xpnet.inference.nonfinite import count_nonfinite, remove_marks
     from xpnet.inference.predict import predict
 
     # Lines are written after each block, so that data with an error at the start give no output at
@@ -82,13 +87,18 @@ def _predict(
         network, blocks = stream_rows(
             data, model, options.batching(), "predicting", stopwatch, want_labels=False
         )
+        runner = options.hashed_runner(network)
         has_values, n_out = network.output == "values", network.n_out
         names = ["Value"] if n_out == 1 else [f"Value{i + 1}" for i in range(n_out)]
         writer.writerow(["ImageId", *(names if has_values else ["Label"])])
         classes = network.classes or range(network.n_classes)
         for rows, _ in stopwatch.measure_items(blocks, "loading"):
             with stopwatch.measure("computing"), counting_from(n_images):
-                found = predict(network, rows, **options.batching()).tolist()
+                if runner is None:
+                    results = predict(network, rows, **options.batching())
+                else:
+                    results = remove_marks(runner.marked_class_ids(rows), network)
+            found = results.tolist()
             fields = found if has_values else [[classes[i]] for i in found]
             writer.writerows([n, *row] for n, row in enumerate(fields, n_images + 1))
             write(lines.getvalue().encode())
@@ -98,7 +108,8 @@ def _predict(
     if not n_images:
         print_note(f"{data.path} holds no images: no predictions")
     note_nonfinite(network, nonfinite.n_images, n_images)
-    return network, {"total": n_images, "nonfinite": nonfinite.n_images}
+    text = None if runner is None else runner.hash.text()
+    return network, {"total": n_images, "nonfinite": nonfinite.n_images, "hash": text}
 
 
 def _write_output(content: bytes) -> None:

@@ -120,7 +120,7 @@ def work_rows(facts: Mapping[str, Any]) -> dict[str, str]:
         f" {facts['hardware']})",
         "network": network_text(facts["network"]),
         "speed": f"{'n/a' if rate is None else f'{rate:,.0f}'} images per second,"
-        f" in batches of {facts['batch_size']:,}",
+        f" in batches of {facts['batch_size']:,}{', reproducible' * facts['reproducible']}",
         "seconds": ", ".join(f"{_PHASE_NAMES[name]} {s:.3f}" for name, s in shown.items()),
     }
     if facts["compute_type"].endswith("TF32"):

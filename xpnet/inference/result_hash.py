@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.predict import marked_class_ids
-from xpnet.inference.runner import Runner, run
+from xpnet.inference.runner import Runner
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible_network
 
-__all__ = ["ResultHash", "hashed_class_ids", "result_hash"]
+__all__ = ["HashedRunner", "ResultHash", "result_hash"]
 
 
 class ResultHash:
@@ -35,6 +35,25 @@ class ResultHash:
         digest = self._sha256.copy()
         digest.update(self._form.encode())
         return "-".join(digest.hexdigest()[i : i + 4] for i in range(0, 16, 4))
+
+
+class HashedRunner:
+    """Computation of reproducible outputs, block by block, and of the hash of them all."""
+
+    def __init__(self, network: Network, options: BatchOptions) -> None:
+        self.hash = ResultHash()
+        self._network = reproducible_network(network)
+        self._runner = Runner(self._network, lambda _network, _rows, y: y, options, folds=False)
+
+    def outputs(self, images: Any) -> NDArray[Any]:
+        """Return the outputs for the next images, which are added to the hash."""
+        y = to_numpy(self._runner.run(images))
+        self.hash.update(y)
+        return y
+
+    def marked_class_ids(self, rows: NDArray[Any]) -> Any:
+        """Return the class ids for the next rows, as the function of that name."""
+        return marked_class_ids(self._network, rows, self.outputs(rows))
 
 
 def result_hash(
@@ -86,26 +105,9 @@ def result_hash(
     '9189-73c3-8a45-d0ab'
     """
     options = BatchOptions(batch_size, threads, transfers)
-    runner = Runner(reproducible_network(network), _outputs, options, folds=False)
+    runner = HashedRunner(network, options)
     blocks = images if is_stream(images) else iter([images])
-    found, no_rows = ResultHash(), np.empty((0, network.n_in), np.uint8)
+    no_rows = np.empty((0, network.n_in), np.uint8)
     for block in chain([next(blocks, no_rows)], blocks):
-        found.update(runner.run(block))
-    return found.text()
-
-
-def hashed_class_ids(
-    network: Network, rows: Any, found: ResultHash, options: BatchOptions
-) -> NDArray[Any]:
-    """Return the results of `marked_class_ids` for rows, and add the outputs to a hash.
-
-    The network must be a `ReproducibleNetwork`.
-    """
-    y = to_numpy(run(network, rows, _outputs, options))
-    found.update(y)
-    labels: NDArray[Any] = marked_class_ids(network, rows, y)
-    return labels
-
-
-def _outputs(_network: Network, _rows: Any, y: Any) -> Any:
-    return y
+        runner.outputs(block)
+    return runner.hash.text()
