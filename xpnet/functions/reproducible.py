@@ -7,6 +7,7 @@ product with a sum, which would skip the rounding of the product.
 """
 
 import functools
+import math
 from typing import Any
 
 from xpnet.arrays.namespace import as_numbers, bounded, device_of
@@ -31,6 +32,7 @@ _LOG2_HIGH, _LOG2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 # From the smallest normal number on, to inf.
 _LEAST, _MOST = -708.0, 709.8
 _LEAST_EXPONENT, _MOST_EXPONENT = -1022, 1024
+_POWERS = [*(2.0**k for k in range(_LEAST_EXPONENT, _MOST_EXPONENT)), math.inf]
 
 
 @functools.cache
@@ -52,6 +54,7 @@ def reproducible_namespace(xp: Any) -> Any:
 class _ReproducibleNamespace:
     def __init__(self, xp: Any) -> None:
         self._xp, self.__name__ = xp, xp.__name__
+        self._tables: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._xp, name)
@@ -147,8 +150,11 @@ class _ReproducibleNamespace:
         xp, n_powers = self._xp, _MOST_EXPONENT - _LEAST_EXPONENT
         place = xp.astype(exponent - _LEAST_EXPONENT, xp.int64)
         place = xp.minimum(xp.maximum(place, 0), n_powers)
+        device = device_of(exponent)
+        if (key := str(device)) not in self._tables:  # CuPy's devices have no hash
+            self._tables[key] = xp.asarray(_POWERS, dtype=xp.float64, device=device)
         # Flat, as Dask wants it; `take` takes several times as long in NumPy.
-        powers = _powers(xp, device_of(exponent))[xp.reshape(place, (-1,))]
+        powers = self._tables[key][xp.reshape(place, (-1,))]
         return xp.reshape(powers, place.shape)
 
     def _reduced(self, x: Any) -> tuple[Any, Any]:
@@ -167,13 +173,6 @@ class _ReproducibleNamespace:
         y *= r * r
         y += r
         return y, self._power(k)
-
-
-@functools.cache
-def _powers(xp: Any, device: Any) -> Any:
-    """Return the powers of two that are normal numbers, and inf."""
-    powers = [2.0**k for k in range(_LEAST_EXPONENT, _MOST_EXPONENT)] + [xp.inf]
-    return xp.asarray(powers, dtype=xp.float64, device=device)
 
 
 def _part(x: Any, axis: int, start: int, end: int) -> Any:
