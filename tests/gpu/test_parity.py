@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.parity import error_bound
+from xpnet.parity import compare_bits, error_bound
 from xpnet.parity.report import compare
 
 pytestmark = pytest.mark.gpu
@@ -49,6 +49,12 @@ def test_in_bound(gpu, host, images):
     shares = {stage.name: stage.largest_share for stage in report.candidates["gpu"].stages}
     assert report.is_in_bound, shares
     assert 0 < max(share for share in shares.values() if share is not None) < 1
+
+
+def test_reproducible_results_have_the_same_bits(gpu, host, images):
+    report = compare_bits(host, images, {"gpu": host.to(gpu)})
+    assert report.same_bits, report.candidates["gpu"]
+    assert report.result_hash == xpnet.result_hash(host.to(gpu), images)
 
 
 def test_labels_are_equal_where_rounding_cannot_change_them(gpu, host, images):

@@ -1,6 +1,6 @@
 """Candidates for a comparison with the true values: networks, or recorded results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -8,13 +8,25 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import array_namespace, current_device, device_of, library_of
+from xpnet.arrays.namespace import (
+    array_namespace,
+    current_device,
+    device_of,
+    library_of,
+    without_warnings,
+)
 from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.networks.execution import layer_results
 from xpnet.networks.fingerprint import preprocessing_facts
 from xpnet.networks.network import Network
-from xpnet.parity.bounds.error_bound import StageReference, row_chunks, stage_names
+from xpnet.networks.reproducible import reproducible_network
+from xpnet.parity.bounds.error_bound import (
+    StageReference,
+    row_chunks,
+    rows_on_host,
+    stage_names,
+)
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.stage_statistics import (
     Agreement,
@@ -24,7 +36,16 @@ from xpnet.parity.stage_statistics import (
 )
 from xpnet.testing.backends import Backend
 
-__all__ = ["Candidate", "CandidateComparison", "check_candidate", "on_backend", "stage_results"]
+__all__ = [
+    "Candidate",
+    "CandidateComparison",
+    "CandidateResults",
+    "candidate_results",
+    "check_candidate",
+    "on_backend",
+    "results_on_device",
+    "stage_results",
+]
 
 # A network, or the results of all its stages as `stage_results` returns them.
 Candidate: TypeAlias = Network | Sequence[NDArray[Any]]
@@ -33,7 +54,9 @@ Candidate: TypeAlias = Network | Sequence[NDArray[Any]]
 _ROWS_IN_EXTENDED_PRECISION = 16
 
 
-def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any], ...]:
+def stage_results(
+    network: Network, rows: NDArray[Any], /, *, reproducible: bool = False
+) -> tuple[NDArray[Any], ...]:
     """Return the results of all stages of a network, computed on the network's device.
 
     Parameters
@@ -41,6 +64,8 @@ def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any]
     network : Network
     rows : array of shape (n, n_in)
         On the host.
+    reproducible : bool, default False
+        As for `xpnet.forward`.
 
     Returns
     -------
@@ -48,16 +73,18 @@ def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any]
         The preprocessed inputs, then the results of each layer, as NumPy arrays.
     """
     parts = []
+    network = reproducible_network(network) if reproducible else network
     for start, chunk in row_chunks(rows):
-        with counting_from(start):
-            parts.append([to_numpy(y) for y in _results_on_device(network, chunk)])
+        with counting_from(start), without_warnings():
+            parts.append([to_numpy(y) for y in results_on_device(network, chunk)])
     return tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
 
 
-def _results_on_device(network: Network, rows: NDArray[Any]) -> list[Any]:
+def results_on_device(network: Network, rows: NDArray[Any], /) -> list[Any]:
+    """Return the results of all stages, as arrays on the network's device."""
     weight = network.layers[0].weight
     xp = array_namespace(weight)
-    with current_device(weight), np.errstate(all="ignore"):
+    with current_device(weight), without_warnings():
         return [y for _, y in layer_results(network, move(rows, xp, network.device), xp)]
 
 
@@ -83,34 +110,82 @@ def check_candidate(network: Network, candidate: Network, *, outputs_only: bool 
             raise ValueError(msg)
 
 
-class CandidateComparison:
-    """Comparison of one candidate with the true values of a network, chunk by chunk.
+def candidate_results(
+    network: Network,
+    x: Any,
+    candidates: Mapping[str, Candidate],
+    *,
+    outputs_only: bool,
+    reproducible: bool = False,
+) -> tuple[NDArray[Any], dict[str, "CandidateResults"]]:
+    """Return the rows of `x` on the host, and the results of each candidate, after validation."""
+    rows = rows_on_host(network, x)
+    if not isinstance(candidates, Mapping):
+        kind = type(candidates).__name__
+        msg = f"`candidates` must be a mapping of names to networks or stages; got {kind}"
+        raise TypeError(msg)
+    if not len(rows) or not candidates:
+        msg = f"`x` and `candidates` must not be empty; got {len(rows)} rows and {len(candidates)}"
+        raise ValueError(msg)
+    options = {"outputs_only": outputs_only, "reproducible": reproducible}
+    return rows, {
+        name: CandidateResults(candidate, network, len(rows), **options)
+        for name, candidate in candidates.items()
+    }
 
-    `propagation` gives the bounds of `network`, `n_rows` is the number of rows of all chunks
-    together. With `outputs_only`, only the last stage is compared. Raise TypeError for a
-    candidate that is neither a network nor a sequence of arrays, ValueError if it does not fit.
+
+class CandidateResults:
+    """Results of one candidate, chunk by chunk, and the stages in which it is compared.
+
+    `n_rows` is the number of rows of all chunks together. With `outputs_only`, only the last stage
+    is compared; with `reproducible`, a network computes reproducible results. Raise TypeError for
+    a candidate that is neither a network nor a sequence of arrays, ValueError if it does not fit.
     """
 
     def __init__(
         self,
         candidate: Candidate,
-        propagation: Propagation,
         network: Network,
         n_rows: int,
         *,
         outputs_only: bool,
+        reproducible: bool,
     ) -> None:
-        self._candidate, self._propagation, self._network = candidate, propagation, network
-        self._names = stage_names(network)
-        self._compared = range(len(self._names))
+        self.names = stage_names(network)
+        self.compared = range(len(self.names))
         if isinstance(candidate, Network):
             check_candidate(network, candidate, outputs_only=outputs_only)
             if preprocessing_facts(candidate) != preprocessing_facts(network):
-                self._compared = self._compared[1:]
+                self.compared = self.compared[1:]
+            if reproducible:
+                candidate = reproducible_network(candidate)
         else:
-            _check_recorded_stages(candidate, len(self._names), n_rows)
+            _check_recorded_stages(candidate, len(self.names), n_rows)
         if outputs_only:
-            self._compared = self._compared[-1:]
+            self.compared = self.compared[-1:]
+        self._candidate = candidate
+
+    def compute(self, rows: NDArray[Any], start: int) -> tuple[list[NDArray[Any]], list[str]]:
+        """Return the results of all stages for some rows, from index `start`, and their faults."""
+        candidate = self._candidate
+        if not isinstance(candidate, Network):
+            return [stage[start : start + len(rows)] for stage in candidate], [""] * len(candidate)
+        on_device = results_on_device(candidate, rows)
+        faults = [_placement_fault(candidate, y) for y in on_device]
+        with without_warnings():  # Dask computes here
+            return [to_numpy(y) for y in on_device], faults
+
+
+class CandidateComparison:
+    """Comparison of one candidate with the true values of a network, chunk by chunk.
+
+    `propagation` gives the bounds of `network`.
+    """
+
+    def __init__(
+        self, candidate: CandidateResults, propagation: Propagation, network: Network
+    ) -> None:
+        self._candidate, self._propagation, self._network = candidate, propagation, network
 
     def compare(
         self, rows: NDArray[Any], start: int, stages: Sequence[StageReference], *, closely: bool
@@ -120,22 +195,15 @@ class CandidateComparison:
         With `closely`, the preprocessed inputs are compared too, and each layer by itself from
         the inputs that the candidate gave it.
         """
-        candidate = self._candidate
-        if isinstance(candidate, Network):
-            on_device = _results_on_device(candidate, rows)
-            faults = [_placement_fault(candidate, y) for y in on_device]
-            results = [to_numpy(y) for y in on_device]
-        else:
-            faults = [""] * len(candidate)
-            results = [stage[start : start + len(rows)] for stage in candidate]
+        results, faults = self._candidate.compute(rows, start)
         found, precision = [], self._propagation.precision
-        for i in self._compared:
+        for i in self._candidate.compared:
             # From the end: a candidate with other layers has only the last stage in common.
-            k, name = i - len(stages), self._names[i]
+            k, name = i - len(stages), self._candidate.names[i]
             agreement = no_results(name, faults[k])
             if not faults[k] and (closely or i > 0):
                 agreement = compare_stage(name, results[k], *stages[i], precision, first_row=start)
-            if i - 1 in self._compared:
+            if i - 1 in self._candidate.compared:
                 alone = no_results(name)
                 layer, given, y = self._network.layers[i - 1], results[k - 1], results[k]
                 # A wrong shape is already reported as a fault of the stage.

@@ -14,10 +14,9 @@ from xpnet.parity.bounds.error_bound import (
     count_results,
     reference_stages,
     row_chunks,
-    rows_on_host,
 )
 from xpnet.parity.bounds.propagation import Propagation
-from xpnet.parity.candidates import Candidate, CandidateComparison
+from xpnet.parity.candidates import Candidate, CandidateComparison, candidate_results
 from xpnet.parity.stage_statistics import Agreement, merge_agreements
 
 __all__ = ["Report", "compare"]
@@ -122,21 +121,11 @@ def compare(
     >>> report.is_in_bound, report.n_could_differ
     (True, 0)
     """
-    rows = rows_on_host(network, x)
-    if not isinstance(candidates, Mapping):
-        kind = type(candidates).__name__
-        msg = f"`candidates` must be a mapping of names to networks or stages; got {kind}"
-        raise TypeError(msg)
-    if not len(rows) or not candidates:
-        msg = f"`x` and `candidates` must not be empty; got {len(rows)} rows and {len(candidates)}"
-        raise ValueError(msg)
+    rows, results = candidate_results(network, x, candidates, outputs_only=outputs_only)
     confidence = 1.0 if worst_case else checked_confidence(confidence)
     # Each result is compared at most twice.
     propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
-    comparisons = [
-        CandidateComparison(other, propagation, network, len(rows), outputs_only=outputs_only)
-        for other in candidates.values()
-    ]
+    comparisons = [CandidateComparison(x, propagation, network) for x in results.values()]
     agreements: list[Agreement] = []
     n_could_differ = n_disagree = 0
     step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)

@@ -1,0 +1,237 @@
+"""compare_bits: the same bits on every backend, and planted differences of one bit."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.namespace import array_namespace
+from xpnet.arrays.transfer import to_numpy
+from xpnet.functions.reproducible import EXP_SERIES, reproducible_namespace
+from xpnet.functions.special import polynomial
+from xpnet.inference.result_hash import result_hash
+from xpnet.networks.execution import layer_results
+from xpnet.parity import compare_bits, stage_results
+from xpnet.parity.candidates import on_backend
+from xpnet.parity.same_bits import bits_of
+from xpnet.testing.backends import open_backend
+
+STAGES = ["preprocessing", "layer 1, softplus", "layer 2, tanh"]
+
+
+def make_network(dtype="float32", **options):
+    rng = np.random.default_rng(0)
+    layers = [
+        xpnet.Dense(
+            rng.normal(0.0, n_in**-0.5, (n_in, n_out)).astype(dtype),
+            rng.normal(0.0, 0.1, n_out).astype(dtype),
+            activation,
+        )
+        for n_in, n_out, activation in ((20, 16, "softplus"), (16, 10, "tanh"))
+    ]
+    return xpnet.Network(layers, preprocessing=xpnet.Scale(0.1), **options)
+
+
+def make_rows(n=700, dtype="float32"):
+    return np.random.default_rng(1).normal(size=(n, 20)).astype(dtype)
+
+
+NETWORK, ROWS = make_network(), make_rows()
+
+
+@pytest.fixture
+def strict():
+    """Return a function that copies a network to array-api-strict."""
+    pytest.importorskip("array_api_strict")
+    return lambda network: on_backend(network, open_backend("array-api-strict"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_backend_has_the_same_bits(xp_backend, dtype):
+    if not xp_backend.has_float64:
+        pytest.skip("no float64")
+    network, rows = make_network(dtype), make_rows(dtype=dtype)
+    rows[:5, 0] = np.nan, np.inf, -np.inf, -0.0, 1e-40
+    report = compare_bits(network, rows, {"other": on_backend(network, xp_backend)})
+    stages = report.candidates["other"]
+    assert report.same_bits
+    assert (report.n_rows, report.dtype) == (700, dtype)
+    assert report.result_hash == result_hash(network, rows)
+    assert [stage.name for stage in stages] == STAGES
+    assert [stage.n_results for stage in stages] == [14_000, 11_200, 7_000]
+    assert all(stage.is_same and stage.difference == "" for stage in stages)
+
+
+def test_a_device_without_float64_is_rejected():
+    pytest.importorskip("array_api_strict")
+    there = on_backend(NETWORK, open_backend("array-api-strict:no_float64"))
+    message = "reproducible results need float64, which array_api_strict lacks on this device"
+    with pytest.raises(TypeError, match=message):
+        compare_bits(NETWORK, ROWS, {"there": there})
+
+
+def test_the_reference_is_computed_by_numpy(strict):
+    report = compare_bits(strict(NETWORK), ROWS, {"cpu": NETWORK})
+    assert report.same_bits
+    assert report.result_hash == result_hash(NETWORK, ROWS)
+
+
+@pytest.fixture
+def change_results(monkeypatch):
+    """Change the results of all stages of networks that are not of NumPy."""
+
+    def plant(change):
+        def changed(network, x, xp):
+            for i, (given, y) in enumerate(layer_results(network, x, xp)):
+                yield given, y if network.library == "numpy" else change(i, y)
+
+        monkeypatch.setattr("xpnet.parity.candidates.layer_results", changed)
+
+    return plant
+
+
+def test_one_bit_in_one_library_is_found_and_named(change_results, strict):
+    def one_bit(i, y):
+        if i == 1:
+            host = to_numpy(y).copy()
+            host[88, 5] = np.nextafter(host[88, 5], np.float32(9.0))
+            y = array_namespace(y).asarray(host)
+        return y
+
+    change_results(one_bit)
+    report = compare_bits(NETWORK, ROWS, {"right": NETWORK, "wrong": strict(NETWORK)})
+    assert not report.same_bits
+    assert all(stage.is_same for stage in report.candidates["right"])
+    wrong = report.candidates["wrong"]
+    assert [stage.n_differ for stage in wrong] == [0, 2, 0]  # in rows 88 and 512 + 88
+    expected = stage_results(NETWORK, ROWS, reproducible=True)[1][88, 5]
+    found = np.nextafter(expected, np.float32(9.0))
+    stage = wrong[1]
+    assert (stage.place, stage.expected, stage.found) == ((88, 5), expected, found)
+    named = [f"{x!s} ({bits_of(x)})" for x in (found, expected)]
+    assert stage.difference == f"row 88, unit 5: {named[0]} instead of {named[1]}"
+    assert int(bits_of(found), 16) == int(bits_of(expected), 16) + 1
+
+
+def test_a_fused_multiply_add_in_one_library_is_found(monkeypatch, strict):
+    if np.finfo(np.longdouble).nmant < 63:
+        pytest.skip("no wider type, in which a product is rounded later")
+
+    namespace = type(reproducible_namespace(np))
+    exp = namespace.exp
+
+    def fused(self, x):
+        """exp(x) of small numbers, where the last product and sum are rounded once."""
+        y, xp = exp(self, x), array_namespace(x)
+        if xp is not np:
+            x, y = to_numpy(x), to_numpy(y)
+            wide = polynomial(EXP_SERIES, x).astype(np.longdouble) * (x * x) + x
+            y = xp.asarray(np.where(np.abs(x) < 0.3, 1.0 + wide.astype(np.float64), y))
+        return y
+
+    monkeypatch.setattr(namespace, "exp", fused)
+    network = make_network("float64")
+    report = compare_bits(network, ROWS, {"fused": strict(network)})
+    stages = report.candidates["fused"]
+    assert [stage.is_same for stage in stages] == [True, False, False]
+    assert 0 < stages[1].n_differ < stages[1].n_results
+    assert stages[1].found == pytest.approx(stages[1].expected, rel=1e-15)
+
+
+def recorded(network=NETWORK, rows=ROWS):
+    return [stage.copy() for stage in stage_results(network, rows, reproducible=True)]
+
+
+def test_recorded_results_are_compared_to_the_bit():
+    stages = recorded()
+    assert compare_bits(NETWORK, ROWS, {"right": stages}).same_bits
+    assert compare_bits(NETWORK, ROWS, {"right": list(map(np.asfortranarray, stages))}).same_bits
+    rows = ROWS.copy()
+    rows[600, 3] = -0.0  # counts as 0
+    stages = recorded(rows=rows)
+    stages[0][600, 3] = -0.0
+    stage = compare_bits(NETWORK, rows, {"wrong": stages}).candidates["wrong"][0]
+    assert (stage.n_differ, stage.place) == (1, (600, 3))
+    assert stage.difference == "row 600, unit 3: -0.0 (0x80000000) instead of 0.0 (0x00000000)"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda y: y.astype(np.float64), "dtype float64 instead of float32"),
+        (lambda y: y[:, :7], "shape (188, 7) instead of (188, 10)"),
+    ],
+)
+def test_recorded_results_of_another_form_are_a_fault(change, fault):
+    stages = recorded()
+    stages[2] = change(stages[2])
+    *right, wrong = compare_bits(NETWORK, ROWS, {"wrong": stages}).candidates["wrong"]
+    assert all(stage.is_same for stage in right)
+    assert wrong.fault.replace("512", "188") == fault
+    assert (wrong.is_same, wrong.difference) == (False, wrong.fault)
+
+
+def test_a_result_of_another_library_is_a_fault(change_results, strict):
+    def later_on_the_host(i, y):
+        if i == 2:  # and other bits before that
+            y = array_namespace(y).asarray(to_numpy(y) * 2) if y.shape[0] == 512 else to_numpy(y)
+        return y
+
+    change_results(later_on_the_host)
+    report = compare_bits(NETWORK, ROWS, {"host": strict(NETWORK)})
+    stage = report.candidates["host"][2]
+    assert stage.difference == "library numpy instead of array_api_strict"
+    assert stage.n_differ > 0
+
+
+def test_outputs_alone_with_units_in_another_order():
+    first, second = NETWORK.layers
+    first = replace(first, weight=first.weight[:, ::-1].copy(), bias=first.bias[::-1].copy())
+    second = replace(second, weight=second.weight[::-1].copy())
+    other = replace(NETWORK, layers=(first, second))
+    assert not compare_bits(NETWORK, ROWS, {"other": other}).same_bits
+    report = compare_bits(NETWORK, ROWS, {"other": other}, outputs_only=True)
+    assert report.same_bits
+    assert [stage.name for stage in report.candidates["other"]] == STAGES[-1:]
+
+
+def test_another_preprocessing_leaves_out_its_stage():
+    other = replace(NETWORK, preprocessing=())
+    stages = compare_bits(NETWORK, ROWS, {"other": other}).candidates["other"]
+    assert [stage.name for stage in stages] == STAGES[1:]
+
+
+def test_other_dtypes_are_rejected():
+    message = "must be of float32 or float64; got float16"
+    network = make_network("float16")
+    for given, other in ((network, NETWORK), (NETWORK, network)):
+        with pytest.raises(TypeError, match=message):
+            compare_bits(given, ROWS, {"other": other})
+
+
+def test_no_rows_and_no_candidates_are_rejected():
+    message = re.escape("`x` and `candidates` must not be empty; got 0 rows and 1")
+    with pytest.raises(ValueError, match=message):
+        compare_bits(NETWORK, ROWS[:0], {"self": NETWORK})
+    with pytest.raises(TypeError, match="must be a mapping of names to networks or stages; got"):
+        compare_bits(NETWORK, ROWS, [NETWORK])
+
+
+def test_progress_is_called_with_all_rows():
+    counts = []
+    compare_bits(NETWORK, ROWS, {"self": NETWORK}, progress=counts.append)
+    assert counts == [512, 188]
+
+
+@pytest.mark.parametrize(
+    ("value", "bits"),
+    [
+        (np.float32(1.0), "0x3f800000"),
+        (np.float64(-2.0), "0xc000000000000000"),
+        (np.float32(np.nan), "0x7fc00000"),
+    ],
+)
+def test_bits(value, bits):
+    assert bits_of(value) == bits
