@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.parity.candidates import stage_results
 from xpnet.parity.certificate import FACTS, certify, stage_forms
 
 NETWORK = xpnet.Network.from_arrays(
@@ -42,6 +43,13 @@ def test_the_facts_of_a_certificate():
         "platform": platform.platform(),
         "recorded": "",
     }
+
+
+def test_only_reproducible_results_have_a_hash():
+    assert certify(NETWORK, X, STAGES, **PLACE).result_hash is None
+    stages = stage_results(NETWORK, X, reproducible=True)
+    certificate = certify(NETWORK, X, stages, **PLACE, reproducible=True)
+    assert certificate.result_hash == xpnet.result_hash(NETWORK, X)
 
 
 def test_the_forms_of_the_stages():

@@ -49,6 +49,7 @@ def stages_of(network, x):
 
 
 def record(network=NETWORK, x=X, **place):
+    """Return a certificate; with reproducible=True, of the same stages with their hash."""
     facts = {"recorded": "2025-06-01", **PLACE, **place}
     return certify(network, x, stages_of(network, x), **facts)
 
@@ -63,6 +64,7 @@ def assert_same(certificate, other):
     assert certificate.network == other.network
     assert certificate.input == other.input
     assert certificate.facts == other.facts
+    assert certificate.result_hash == other.result_hash
     for stage, expected in zip(certificate.stages, other.stages, strict=True):
         assert stage.dtype == expected.dtype
         assert stage.dtype.isnative
@@ -115,6 +117,23 @@ def test_a_written_certificate_is_read(tmp_path, dtype):
     assert_same(read_certificate(tmp_path / "gpu.npz", network, X), certificate)
 
 
+def test_a_certificate_of_reproducible_results_holds_their_hash(tmp_path):
+    path, certificate = tmp_path / "gpu.npz", record(reproducible=True)
+    write_certificate(path, certificate)
+    assert_same(read_certificate(path, NETWORK, X), certificate)
+    with np.load(path, allow_pickle=False) as archive:
+        description = json.loads(archive["certificate"].item())
+    # An xpnet that does not know the key reads the file, too.
+    assert (description["version"], description["result_hash"]) == (1, certificate.result_hash)
+
+
+@pytest.mark.parametrize("text", ["0000-0000-0000-0000", "", "\x1b[2J", 1, [], True])
+def test_a_hash_of_other_outputs_is_rejected(path, text):
+    save(path, description={"result_hash": text})
+    expected = record(reproducible=True).result_hash
+    refused(path, f"'result_hash' in the certificate, found '.*', expected {expected}, that of its")
+
+
 def test_stages_may_be_nan_infinite_and_column_major(tmp_path):
     stages = [np.asfortranarray(stage) for stage in record().stages]
     stages[1][0, :] = np.nan, -np.inf
@@ -138,6 +157,7 @@ def test_numpy_reads_the_file(path):
         description = json.loads(archive["certificate"].item())
         np.testing.assert_array_equal(archive["stage_2"], record().stages[2])
     assert description["version"] == 1
+    assert "result_hash" not in description
     assert tuple(description["facts"]) == FACTS
     assert description["facts"]["device"] == "gpu:0"
     assert description["network"]["activation of layer 1"] == "elu(alpha=1.0)"

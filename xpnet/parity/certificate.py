@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.result_hash import ResultHash
 from xpnet.networks.fingerprint import input_fingerprint, network_fingerprint
 from xpnet.networks.network import Network
 
@@ -23,6 +24,7 @@ __all__ = [
     "StageForm",
     "certify",
     "check_size",
+    "hash_of",
     "is_printable",
     "stage_forms",
 ]
@@ -52,12 +54,15 @@ class Certificate:
         Fingerprints as in `xpnet.networks.fingerprint`.
     facts : mapping of str to str
         Device, versions and date, by the names in `FACTS`. "recorded" is a date in UTC, ISO 8601.
+    result_hash : str or None
+        That of the outputs, as `xpnet.result_hash` returns it, if the results are reproducible.
     """
 
     stages: tuple[NDArray[Any], ...]
     network: Mapping[str, str]
     input: Mapping[str, str]
     facts: Mapping[str, str]
+    result_hash: str | None = None
 
 
 def certify(
@@ -71,6 +76,7 @@ def certify(
     library_version: str,
     compute_type: str,
     recorded: str | None = None,
+    reproducible: bool = False,
 ) -> Certificate:
     """Return a certificate of the results of a device.
 
@@ -88,6 +94,9 @@ def certify(
         The precision of the computation, for example "float32" or "float32, TF32 enabled".
     recorded : str, optional
         The date; by default the present time.
+    reproducible : bool, default False
+        True for results of ``stage_results(..., reproducible=True)``. The certificate then holds
+        their hash, and `xpnet parity --check` compares bits.
 
     Returns
     -------
@@ -136,7 +145,15 @@ def certify(
             msg = f"`{name}` must be a printable string; got {fact!r}"
             raise ValueError(msg)
     kept = tuple(stage.copy() for stage in stages)
-    return Certificate(kept, network_fingerprint(network), input_fingerprint(x), facts)
+    prints = network_fingerprint(network), input_fingerprint(x)
+    return Certificate(kept, *prints, facts, hash_of(kept) if reproducible else None)
+
+
+def hash_of(stages: Sequence[NDArray[Any]]) -> str:
+    """Return the hash of the outputs among the results of all stages."""
+    digest = ResultHash()
+    digest.update(stages[-1])
+    return digest.text()
 
 
 def is_printable(text: Any, /) -> bool:

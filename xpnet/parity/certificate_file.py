@@ -4,7 +4,8 @@ The file is a plain npz file, which ``numpy.load`` reads too. Its members are:
 
 ``certificate``
     A string, JSON: ``format``, ``version``; ``facts`` (device, versions, date); ``network`` and
-    ``input``, their fingerprints; ``stages``, the SHA-256 of each of the following arrays.
+    ``input``, their fingerprints; ``stages``, the SHA-256 of each of the following arrays; if they
+    are reproducible, ``result_hash``, as `xpnet.result_hash` returns it.
 ``sha256``
     A string, the SHA-256 of that JSON. It thus covers the other members, whose SHA-256 it contains.
 ``stage_0``, ``stage_1`` ...
@@ -21,7 +22,7 @@ compress; with fewer rows, the file is smaller.
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -48,6 +49,7 @@ from xpnet.parity.certificate import (
     FACTS,
     MAX_BYTES,
     Certificate,
+    hash_of,
     is_printable,
     stage_forms,
 )
@@ -84,7 +86,7 @@ def write_certificate(
         If the network has too many layers for a description that can be read.
     """
     stages = {f"stage_{i}": stage for i, stage in enumerate(certificate.stages)}
-    description = {
+    description: dict[str, Any] = {
         "format": _FORMAT,
         "version": _VERSION,
         "facts": dict(certificate.facts),
@@ -92,6 +94,8 @@ def write_certificate(
         "input": dict(certificate.input),
         "stages": {name: sha256_of_array(stage) for name, stage in stages.items()},
     }
+    if certificate.result_hash is not None:
+        description["result_hash"] = certificate.result_hash
     text = json.dumps(description, indent=1)
     if len(text) > _MAX_CHARACTERS:
         msg = f"the description must have at most {_MAX_CHARACTERS} characters; got {len(text)}"
@@ -177,7 +181,18 @@ class _CertificateFile:
         stages = {name: self._stage(name, *form) for name, form in forms.items()}
         for name, stage in stages.items():
             self._check_digest(f"member {name!r}", parts["stages"][name], sha256_of_array(stage))
-        return Certificate(tuple(stages.values()), parts["network"], parts["input"], parts["facts"])
+        prints = parts["network"], parts["input"]
+        found = tuple(stages.values())
+        return Certificate(found, *prints, parts["facts"], self._hash(description, found))
+
+    def _hash(self, description: Mapping[str, Any], stages: Sequence[NDArray[Any]]) -> str | None:
+        """Return the hash of reproducible outputs, after validation; None for other results."""
+        recorded, present = description.get("result_hash"), hash_of(stages)
+        if recorded is not None and recorded != present:
+            what, found = "'result_hash' in the certificate", quoted(str(recorded))
+            expected, hint = f"{present}, that of its outputs", "record it again"
+            raise DataError(what, file=self.file, found=found, expected=expected, hint=hint)
+        return recorded
 
     def _text(self, name: str, limit: int) -> str:
         """Return a member that is a string of at most `limit` characters."""
