@@ -294,12 +294,3 @@ def test_a_certificate_out_of_bound(xpnet, tmp_path):
     result = xpnet("parity", tmp_path / "rows.npy", "--check", tmp_path / "gpu.npz")
     assert result.code == 1
     assert "OUT OF BOUND: 1 of 200, the most in row 11, unit 5" in result.out
-
-
-def test_batch_invariance(xpnet):
-    result = xpnet("parity", "--rows", "50", "--batch-invariance")
-    assert result.code == 0
-    assert result.out.endswith("verdict    batch_invariant=True gives the same bits\n")
-    found = json.loads(xpnet("parity", "--rows", "50", "--batch-invariance", "--json").out)
-    assert found["sizes"]["computations"] == 50
-    assert found["invariant_sizes"]["results"] == 1

@@ -47,7 +47,6 @@ MASKS = [
     (r"accuracy( +)\d\.\d+( on|,|$)", r"accuracy\1NUMBER\2"),
     (r"^(  (preprocessing|layer \d+, \w+) ).*", r"\1 NUMBERS"),
     (r"\d{4}-\d\d-\d\dT[\d:+]+", "DATE"),
-    (r"^(sizes|places)( +).*", r"\1\2NUMBERS"),
     (r"^(xpnet|python|platform|numpy|blas|executable)( +)\S.*", r"\1\2VERSION"),
 ]
 

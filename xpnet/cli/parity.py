@@ -1,4 +1,4 @@
-"""``xpnet parity``: agreement of devices and libraries within derived error bounds."""
+"""``xpnet parity``: agreement of devices and libraries, within error bounds or to the bit."""
 
 import argparse
 from contextlib import ExitStack
@@ -17,34 +17,35 @@ from xpnet.cli.arguments import (
     from_args,
     number_type,
 )
+from xpnet.cli.bit_report import bit_facts, bit_lines
 from xpnet.cli.data_arguments import Data, add_data_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.input_range import stream_rows, with_range
+from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
+from xpnet.cli.parity_candidates import as_reproducible, open_candidates, record
 from xpnet.cli.parity_report import draw_report, report_facts, report_lines
-from xpnet.cli.report import Outcome, Stopwatch, device_facts
+from xpnet.cli.report import Outcome, Stopwatch
 from xpnet.cli.streams import print_note, progress_bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xpnet.arrays.device import Device
     from xpnet.networks.network import Network
-
-    # By name: a network, or the recorded results of its stages; and where it was computed.
-    Candidates = dict[str, tuple[Any, dict[str, str]]]
+    from xpnet.parity.certificate import Certificate
 
 _ROWS = 10_000
+_CONFIDENCE = 0.999999
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "parity",
-        help="compare devices and libraries, against derived bounds",
+        help="compare devices and libraries, against derived bounds or to the bit",
         description="Compare the results of devices and libraries, layer by layer, with the same"
-        " network in float64, against derived bounds of the rounding errors. Exit code 1: a result"
-        " is out of bound, or too few results have a bound.",
+        " network in float64, against derived bounds of the rounding errors; or, with"
+        " --reproducible, bit by bit. Exit code 1: a result is out of bound, too few results have a"
+        " bound, or a bit differs.",
     )
     add_data_arguments(parser, rows=_ROWS)
     add_device_arguments(parser, batch_size=False, threads=False)
@@ -61,13 +62,16 @@ def add_parser(commands: Any) -> None:
     bound = parser.add_mutually_exclusive_group()
     text = "probability that no correct result is out of bound"
     probability = number_type(lambda x: 0.0 < x < 1.0, "a number above 0 and below 1")
-    add_option(bound, "--confidence P", probability, text, default=0.999999)
+    add_option(bound, "--confidence P", probability, text, default=_CONFIDENCE)
     text = "use bounds that a correct computation cannot exceed, which are far wider"
     bound.add_argument("--worst-case", action="store_true", help=text)
+    text = "compare reproducible results, which must have the same bits as those of NumPy"
+    parser.add_argument("--reproducible", action="store_true", help=text)
     what = parser.add_mutually_exclusive_group()
     text = "write the results of --device to a certificate, such as gpu.npz"
     add_option(what, "--record FILE", file_name, text)
-    add_option(what, "--check FILE", file_name, "compare the results in a certificate, too")
+    text = "compare the results in a certificate, too; to the bit, if they are reproducible"
+    add_option(what, "--check FILE", file_name, text)
     add("--plot FILE", file_name, "draw the agreement: .png, .svg or .pdf")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     add_common_arguments(parser, run)
@@ -85,6 +89,7 @@ def _words(text: str) -> list[str]:
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.parity.report import compare
+    from xpnet.parity.same_bits import compare_bits
 
     _check_arguments(args)
     data, options = from_args(Data, args), from_args(DeviceOptions, args)
@@ -92,31 +97,41 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
         if options.device == "auto":
             print_note(device.reason)
+        if args.reproducible:  # before data are read
+            model = replace(model, network=as_reproducible(model.network))
         network, rows = _read_rows(data, model, stopwatch)
         facts = {"data": data.path, "model": model.name, "network": repr(network)}
+        certificate = _read_certificate(args, network, rows)
+        is_reproducible = args.reproducible or (certificate and certificate.result_hash)
+        if is_reproducible:
+            network = as_reproducible(network)
         bar = settings.enter_context(progress_bar(total=len(rows), desc="comparing", delay=1.0))
         if args.record is None:
-            candidates = _open_candidates(args, network, device, rows, settings)
+            candidates = open_candidates(
+                args, network, device, rows, certificate, settings=settings
+            )
         else:
-            candidates = _record(args, network, device, rows)
+            candidates = record(args, network, device, rows)
+        where = {name: where for name, (_, where) in candidates.items()}
+        given = network, rows, {name: candidate for name, (candidate, _) in candidates.items()}
+        more = {"outputs_only": args.outputs_only, "progress": None if bar is None else bar.update}
         stopwatch.switch("computing")
-        report = compare(
-            network,
-            rows,
-            {name: candidate for name, (candidate, _) in candidates.items()},
-            confidence=args.confidence,
-            worst_case=args.worst_case,
-            outputs_only=args.outputs_only,
-            progress=None if bar is None else bar.update,
-        )
-    where = {name: where for name, (_, where) in candidates.items()}
+        if is_reproducible:
+            bits = compare_bits(*given, **more)
+            found, lines = bit_facts(bits, where), bit_lines(facts, bits, where)
+            agrees = bits.same_bits
+        else:
+            bounds = {"confidence": args.confidence, "worst_case": args.worst_case}
+            report = compare(*given, **bounds, **more)
+            found, lines = report_facts(report, where), report_lines(facts, report, where)
+            agrees = report.is_in_bound
     if args.plot is not None:
         draw_report(args.plot, facts, network, report, force=args.force)
     written = [f"wrote {path}" for path in (args.record, args.plot) if path is not None]
     return Outcome(
-        {**facts, **report_facts(report, where), "seconds": stopwatch.seconds()},
-        chain(report_lines(facts, report, where), written),
-        0 if report.is_in_bound else 1,
+        {**facts, **found, "seconds": stopwatch.seconds()},
+        chain(lines, written),
+        0 if agrees else 1,
     )
 
 
@@ -132,10 +147,49 @@ def _check_arguments(args: argparse.Namespace) -> None:
     if args.record and args.plot and Path(args.record).resolve() == Path(args.plot).resolve():
         msg = f"--record and --plot must be two files; got {args.plot} for both"
         raise UsageError(msg)
+    if args.reproducible:
+        _check_no_bounds(args, "--reproducible")
     if args.plot is not None:
         check_output(args.plot, force=args.force, kind="picture")
     if args.record is not None:
         check_output(args.record, force=args.force)
+
+
+def _check_no_bounds(args: argparse.Namespace, why: str) -> None:
+    """Raise UsageError if an option for bounds is given although bits are compared."""
+    options = {
+        "--confidence": args.confidence != _CONFIDENCE,
+        "--worst-case": args.worst_case,
+        "--plot": args.plot is not None,
+    }
+    for name, is_given in options.items():
+        if is_given:
+            msg = f"{name} is for error bounds; {why} compares bits: leave one out"
+            raise UsageError(msg)
+
+
+def _read_certificate(
+    args: argparse.Namespace, network: "Network", rows: "NDArray[Any]"
+) -> "Certificate | None":
+    """Return the certificate of --check, None without the option.
+
+    Raises DataError if it is damaged, belongs to another network or input, or if --reproducible
+    needs other results; UsageError for options that do not go with it.
+    """
+    from xpnet.files.errors import DataError
+    from xpnet.parity.certificate_file import read_certificate
+
+    if args.check is None:
+        return None
+    certificate = read_certificate(args.check, network, rows)
+    if certificate.result_hash is not None:
+        if not args.reproducible:
+            print_note(f"{args.check} holds reproducible results: bits are compared")
+        _check_no_bounds(args, f"--check {args.check}, recorded with --reproducible,")
+    elif args.reproducible:
+        what, hint = "recorded without --reproducible", "record it again with --reproducible"
+        raise DataError(what, file=args.check, hint=hint)
+    return certificate
 
 
 def _read_rows(data: Data, model: Model, stopwatch: Stopwatch) -> "tuple[Network, NDArray[Any]]":
@@ -149,105 +203,3 @@ def _read_rows(data: Data, model: Model, stopwatch: Stopwatch) -> "tuple[Network
         what = "no images to compare with"
         raise DataError(what, file=data.path)
     return network, np.concatenate(blocks)
-
-
-def _open_candidates(
-    args: argparse.Namespace,
-    network: "Network",
-    device: "Device",
-    rows: "NDArray[Any]",
-    settings: ExitStack,
-) -> "Candidates":
-    """Return the candidates of a certificate, of devices, libraries and files.
-
-    Settings that the libraries need are entered into `settings`. Raises UsageError for a device or
-    library that is unknown or not installed, DeviceError for a device that is not usable, DataError
-    for a certificate that is damaged or belongs to another network or input, and WeightsError for a
-    file of another network.
-    """
-    from xpnet.arrays.device import Device
-    from xpnet.parity.certificate_file import read_certificate
-
-    candidates: Candidates = {}
-    if args.check is not None:
-        certificate = read_certificate(args.check, network, rows)
-        name = f"{certificate.facts['device']}, recorded"
-        candidates[name] = certificate.stages, dict(certificate.facts)
-    try:
-        devices = [Device(word) for word in args.devices] or [device]
-    except ValueError as error:
-        msg = f"--devices: {error}"
-        raise UsageError(msg) from error
-    for other in devices:
-        candidates[other.name] = network.to(other), device_facts(other, network)
-    for library in args.libraries:
-        candidates[library] = _on_library(library, network, settings)
-    for path in args.against:
-        candidate = _open_file(path, args, network, rows)
-        # A file may have the name of a device or library.
-        name = f"file {path}" if path in candidates else path
-        candidates[name] = candidate, device_facts(device, candidate)
-    return candidates
-
-
-def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any, dict[str, str]]:
-    """Return the network on a library, such as "torch", or on one of the library's devices."""
-    from importlib.metadata import version
-
-    from xpnet.parity.candidates import on_backend
-    from xpnet.testing.backend_choice import NAMES, unavailable_reason
-    from xpnet.testing.backends import dtype_name, open_backend
-
-    reason = unavailable_reason(name) if name in NAMES else f"known are {', '.join(NAMES)}"
-    if reason is not None:
-        msg = f"--libraries: {name} cannot be used: {reason}"
-        raise UsageError(msg)
-    backend = open_backend(name)
-    settings.enter_context(backend.flags)
-    dtype = dtype_name(network.dtype)
-    if not backend.has([dtype]) or (dtype == "float64" and not backend.has_float64):
-        msg = f"--libraries: {name} lacks {dtype}, the dtype of the network"
-        raise UsageError(msg)
-    return on_backend(network, backend), {
-        "device": str(backend.device),
-        "library": backend.library,
-        "library_version": version(backend.library),
-        "compute_type": dtype,
-    }
-
-
-def _open_file(
-    path: str, args: argparse.Namespace, network: "Network", rows: "NDArray[Any]"
-) -> "Network":
-    from xpnet.files.errors import WeightsError
-    from xpnet.parity.candidates import check_candidate
-
-    model_options = replace(ModelOptions.from_args(args), source=path)
-    model, _ = open_model(model_options, from_args(DeviceOptions, args), Stopwatch())
-    candidate = with_range(model, args.path, rows)
-    try:
-        check_candidate(network, candidate, outputs_only=args.outputs_only)
-    except ValueError as error:
-        text = str(error).replace("outputs_only=True", "--outputs-only")
-        what, hint = "not the same network", text.replace("`candidates`", "it")
-        raise WeightsError(what, file=path, hint=hint) from error
-    return candidate
-
-
-def _record(
-    args: argparse.Namespace, network: "Network", device: "Device", rows: "NDArray[Any]"
-) -> "Candidates":
-    """Write the results of all stages to a certificate; return them as the only candidate."""
-    from xpnet.parity.candidates import stage_results
-    from xpnet.parity.certificate import certify, check_size
-    from xpnet.parity.certificate_file import write_certificate
-
-    try:
-        check_size(network, len(rows))
-    except ValueError as error:
-        msg = f"--record: {error} by --rows"
-        raise UsageError(msg) from error
-    stages = stage_results(network, rows)
-    certificate = certify(network, rows, stages, **device_facts(device, network))
-    write_certificate(args.record, certificate, force=args.force)
-    return {device.name: (certificate.stages, dict(certificate.facts))}

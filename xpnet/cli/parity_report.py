@@ -24,6 +24,7 @@ def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, An
     return {
         "rows": report.n_rows,
         "dtype": report.dtype,
+        "reproducible": False,
         "worst_case": report.confidence == 1.0,
         "confidence": report.confidence,
         "in_bound": report.is_in_bound,
@@ -68,15 +69,19 @@ def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]")
     data = f"{facts['data']}, {report.n_rows:,} rows"
     yield from table({"network": network_text(facts["network"]), "data": data, "bounds": rule})
     for name, found in report.candidates.items():
-        origin = where[name]
-        library = f"{origin['library']} {origin['library_version']}"
-        hardware = origin.get("hardware") or f"device {origin['device']}"
-        recorded = f", {origin['recorded']}" if "recorded" in origin else ""
         yield ""
-        yield f"{name} ({library}, {hardware}, {origin['compute_type']}{recorded})"
+        yield origin_text(name, where[name])
         yield from _stage_lines(found)
     yield ""
     yield from table({**_predictions(report), "verdict": _verdict(report)})
+
+
+def origin_text(name: str, origin: "Facts") -> str:
+    """Return the name of a candidate, and where it was computed."""
+    library = f"{origin['library']} {origin['library_version']}"
+    hardware = origin.get("hardware") or f"device {origin['device']}"
+    recorded = f", {origin['recorded']}" if "recorded" in origin else ""
+    return f"{name} ({library}, {hardware}, {origin['compute_type']}{recorded})"
 
 
 def _verdict(report: "Report") -> str:

@@ -1,0 +1,193 @@
+"""``xpnet parity --reproducible``: devices, libraries, files and certificates to the bit."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from xpnet import load, result_hash, sample, save
+from xpnet.networks.execution import layer_results
+from xpnet.parity import certify, stage_results, write_certificate
+
+STAGES = ["preprocessing", "layer 1, sigmoid", "layer 2, sigmoid", "layer 3, identity"]
+WORDS = ("parity", "--reproducible", "--rows", "50")
+
+
+def test_json(xpnet):
+    result = xpnet(*WORDS, "--json")
+    report = json.loads(result.out)
+    assert result.code == 0
+    assert (report["rows"], report["dtype"]) == (50, "float32")
+    assert (report["reproducible"], report["same_bits"]) == (True, True)
+    assert report["hash"] == result_hash(load("sample"), sample()[0][:50])
+    (found,) = report["candidates"].values()
+    assert (found["library"], found["same_bits"], found["first_different"]) == ("numpy", True, None)
+    assert [stage["name"] for stage in found["stages"]] == STAGES
+    assert [stage["results"] for stage in found["stages"]] == [39200, 2500, 5000, 500]
+    for stage in found["stages"]:
+        assert (stage["differ"], stage["row_and_unit"], stage["fault"]) == (0, None, None)
+        assert (stage["found"], stage["expected_bits"]) == (None, None)
+
+
+def test_bounds_are_not_reproducible(xpnet):
+    assert json.loads(xpnet("parity", "--rows", "5", "--json").out)["reproducible"] is False
+
+
+def test_libraries(xpnet):
+    result = xpnet(*WORDS, "--libraries", "array-api-strict:device1,dask")
+    assert result.code == 0
+    assert result.out.count("layer 3, identity") == 3
+    assert result.out.endswith("verdict  the same bits\n")
+
+
+@pytest.mark.parametrize("library", ["jax", "torch"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_optional_libraries(xpnet, library, precision):
+    pytest.importorskip(library)
+    words = ("--libraries", library, "--precision", precision)
+    report = json.loads(xpnet(*WORDS, *words, "--json").out)
+    assert (report["same_bits"], report["dtype"]) == (True, precision)
+
+
+def test_one_bit_in_one_library_is_named(xpnet, monkeypatch):
+    def with_another_bit(network, x, xp):
+        found = [y for _, y in layer_results(network, x, xp)]
+        if network.library == "dask":
+            changed = np.asarray(found[2])
+            changed[3, 5] = np.nextafter(changed[3, 5], np.float32(1.0))
+            found[2] = xp.asarray(changed)
+        return [(x, y) for y in found]
+
+    monkeypatch.setattr("xpnet.parity.candidates.layer_results", with_another_bit)
+    words = (*WORDS, "--libraries", "numpy,dask")
+    result, report = xpnet(*words), json.loads(xpnet(*words, "--json").out)
+    assert result.code == 1
+    expected = stage_results(load("sample"), sample()[0][:50].reshape(50, 784), reproducible=True)
+    right = expected[2][3, 5]
+    wrong = np.nextafter(right, np.float32(1.0))
+    bits = [f"0x{int(x.view('u4')):08x}" for x in (right, wrong)]
+    place = f"row 3, unit 5: {wrong!s} ({bits[1]}) instead of {right!s} ({bits[0]})"
+    assert f"  layer 2, sigmoid        5,000           1  first in {place}\n" in result.out
+    assert result.out.endswith(f"verdict  DIFFERENT BITS, first in layer 2, sigmoid: {place}\n")
+
+    assert report["same_bits"] is False
+    found = report["candidates"]["dask"]
+    assert report["candidates"]["numpy"]["same_bits"]
+    assert (found["same_bits"], found["first_different"]) == (False, "layer 2, sigmoid")
+    stage = found["stages"][2]
+    assert (stage["differ"], stage["row_and_unit"]) == (1, [3, 5])
+    assert (stage["found"], stage["expected"]) == (wrong, right)
+    assert (stage["found_bits"], stage["expected_bits"]) == (bits[1], bits[0])
+
+
+def test_a_wrong_library_is_named(xpnet, monkeypatch):
+    def on_the_host(*given):
+        return [(x, np.asarray(y)) for x, y in layer_results(*given)]
+
+    monkeypatch.setattr("xpnet.parity.candidates.layer_results", on_the_host)
+    result = xpnet(*WORDS, "--libraries", "dask")
+    assert result.code == 1
+    assert "0           0  WRONG: library numpy instead of dask\n" in result.out
+    assert result.out.endswith("first in preprocessing: library numpy instead of dask\n")
+
+
+def test_files(xpnet, tmp_path):
+    network = load("sample")
+    save(network, tmp_path / "same.npz")
+    first, *others = network.layers
+    weight, bias = first.weight[:, ::-1].copy(), first.bias[::-1].copy()
+    second = replace(others[0], weight=others[0].weight[::-1].copy())
+    layers = (replace(first, weight=weight, bias=bias), second, others[1])
+    save(replace(network, layers=layers), tmp_path / "order.npz")
+    assert xpnet(*WORDS, "--against", tmp_path / "same.npz").code == 0
+    assert xpnet(*WORDS, "--against", tmp_path / "order.npz").code == 1
+    result = xpnet(*WORDS, "--against", tmp_path / "order.npz", "--outputs-only", "--json")
+    stages = json.loads(result.out)["candidates"][str(tmp_path / "order.npz")]["stages"]
+    assert (result.code, [stage["name"] for stage in stages]) == (0, STAGES[-1:])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--worst-case"], "--worst-case is for error bounds; --reproducible compares bits: leave"),
+        (["--confidence", "0.9"], "--confidence is for error bounds; --reproducible compares bits"),
+        (
+            ["--plot", "x.png"],
+            "--plot is for error bounds; --reproducible compares bits: leave one",
+        ),
+        (
+            ["--precision", "float16"],
+            "--reproducible needs a network of float32 or float64; got float16: add --precision f",
+        ),
+        (
+            ["--libraries", "array-api-strict:no_float64"],
+            "array-api-strict:no_float64 lacks float64, which reproducible results need",
+        ),
+    ],
+)
+def test_what_does_not_go_with_it(refused, words, message):
+    code, line = refused(*WORDS, *words)
+    assert code == 2
+    assert message in line
+
+
+def test_a_file_of_another_dtype(refused, tmp_path):
+    save(load("sample").astype("float16"), tmp_path / "half.npz")
+    code, line = refused(*WORDS, "--against", tmp_path / "half.npz")
+    assert (code, "got float16: add --precision float32" in line) == (2, True)
+
+
+def test_the_dtype_is_checked_before_data_are_read(refused, tmp_path):
+    code, line = refused(
+        "parity", tmp_path / "none.csv", "--reproducible", "--precision", "float16"
+    )
+    assert (code, "got float16" in line) == (2, True)
+
+
+@pytest.fixture
+def certificate(xpnet, tmp_path):
+    path = tmp_path / "cpu.npz"
+    result = xpnet(*WORDS, "--record", path)
+    assert result.code == 0
+    assert result.out.endswith(f"verdict  the same bits\nwrote {path}\n")
+    return path
+
+
+@pytest.mark.parametrize("words", [(), ("--reproducible",)])
+def test_a_certificate_of_reproducible_results_needs_no_bound(xpnet, certificate, words):
+    result = xpnet("parity", "--rows", "50", "--check", certificate, "--json", *words)
+    report = json.loads(result.out)
+    assert (result.code, report["same_bits"]) == (0, True)
+    assert list(report["candidates"]) == ["cpu, recorded", "cpu"]
+    note = f"xpnet: {certificate} holds reproducible results: bits are compared\n"
+    assert result.err == ("" if words else note)
+
+
+@pytest.mark.parametrize("words", [("--worst-case",), ("--confidence", "0.5"), ("--plot", "x.png")])
+def test_options_for_bounds_with_a_certificate(xpnet, certificate, words):
+    result = xpnet("parity", "--rows", "50", "--check", certificate, *words)
+    assert result.code == 2
+    assert f"{words[0]} is for error bounds; --check {certificate}, recorded with" in result.err
+
+
+def test_a_certificate_without_reproducible_results(xpnet, refused, tmp_path):
+    path = tmp_path / "cpu.npz"
+    xpnet("parity", "--rows", "50", "--record", path)
+    code, line = refused(*WORDS, "--check", path)
+    assert code == 3
+    assert "recorded without --reproducible, record it again with --reproducible" in line
+
+
+def test_a_certificate_with_another_bit(xpnet, tmp_path):
+    network, rows = load("sample"), sample()[0][:20].reshape(20, 784)
+    stages = [stage.copy() for stage in stage_results(network, rows, reproducible=True)]
+    stages[3][11, 5] = np.nextafter(stages[3][11, 5], np.float32(0.0))
+    names = ("device", "hardware", "library", "library_version", "compute_type")
+    where = dict.fromkeys(names, "elsewhere")
+    found = certify(network, rows, stages, **where, reproducible=True)
+    write_certificate(tmp_path / "gpu.npz", found)
+    np.save(tmp_path / "rows.npy", rows)
+    result = xpnet("parity", tmp_path / "rows.npy", "--check", tmp_path / "gpu.npz")
+    assert result.code == 1
+    assert "DIFFERENT BITS, first in layer 3, identity: row 11, unit 5: " in result.out

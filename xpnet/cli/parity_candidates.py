@@ -1,0 +1,145 @@
+"""The candidates that ``xpnet parity`` compares: devices, libraries, files and certificates."""
+
+import argparse
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from xpnet.cli.arguments import UsageError, from_args
+from xpnet.cli.device_choice import DeviceOptions
+from xpnet.cli.input_range import with_range
+from xpnet.cli.models import ModelOptions, open_model
+from xpnet.cli.report import Stopwatch, device_facts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xpnet.arrays.device import Device
+    from xpnet.networks.network import Network
+    from xpnet.parity.certificate import Certificate
+
+    # By name: a network, or the recorded results of its stages; and where it was computed.
+    Candidates = dict[str, tuple[Any, dict[str, str]]]
+
+
+def as_reproducible(network: "Network") -> "Network":
+    """Return the reproducible network; raise UsageError for another dtype."""
+    from xpnet.networks.reproducible import reproducible_network
+    from xpnet.testing.backends import dtype_name
+
+    try:
+        return reproducible_network(network)
+    except TypeError as error:
+        rule = "--reproducible needs a network of float32 or float64"
+        msg = f"{rule}; got {dtype_name(network.dtype)}: add --precision float32"
+        raise UsageError(msg) from error
+
+
+def open_candidates(
+    args: argparse.Namespace,
+    network: "Network",
+    device: "Device",
+    rows: "NDArray[Any]",
+    certificate: "Certificate | None",
+    *,
+    settings: ExitStack,
+) -> "Candidates":
+    """Return the candidates of a certificate, of devices, libraries and files.
+
+    Settings that the libraries need are entered into `settings`. Raises UsageError for a device or
+    library that is unknown or not installed, DeviceError for a device that is not usable, and
+    WeightsError for a file of another network.
+    """
+    from xpnet.arrays.device import Device
+
+    candidates: Candidates = {}
+    if certificate is not None:
+        name = f"{certificate.facts['device']}, recorded"
+        candidates[name] = certificate.stages, dict(certificate.facts)
+    try:
+        devices = [Device(word) for word in args.devices] or [device]
+    except ValueError as error:
+        msg = f"--devices: {error}"
+        raise UsageError(msg) from error
+    for other in devices:
+        candidates[other.name] = network.to(other), device_facts(other, network)
+    for library in args.libraries:
+        candidates[library] = _on_library(library, network, settings)
+    for path in args.against:
+        candidate = _open_file(path, args, network, rows)
+        # A file may have the name of a device or library.
+        name = f"file {path}" if path in candidates else path
+        candidates[name] = candidate, device_facts(device, candidate)
+    return candidates
+
+
+def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any, dict[str, str]]:
+    """Return the network on a library, such as "torch", or on one of the library's devices."""
+    from importlib.metadata import version
+
+    from xpnet.networks.reproducible import ReproducibleNetwork
+    from xpnet.parity.candidates import on_backend
+    from xpnet.testing.backend_choice import NAMES, unavailable_reason
+    from xpnet.testing.backends import dtype_name, open_backend
+
+    reason = unavailable_reason(name) if name in NAMES else f"known are {', '.join(NAMES)}"
+    if reason is not None:
+        msg = f"--libraries: {name} cannot be used: {reason}"
+        raise UsageError(msg)
+    backend = open_backend(name)
+    settings.enter_context(backend.flags)
+    dtype = dtype_name(network.dtype)
+    if not backend.has([dtype]) or (dtype == "float64" and not backend.has_float64):
+        msg = f"--libraries: {name} lacks {dtype}, the dtype of the network"
+        raise UsageError(msg)
+    if isinstance(network, ReproducibleNetwork) and not backend.has_float64:
+        msg = f"--libraries: {name} lacks float64, which reproducible results need"
+        raise UsageError(msg)
+    return on_backend(network, backend), {
+        "device": str(backend.device),
+        "library": backend.library,
+        "library_version": version(backend.library),
+        "compute_type": dtype,
+    }
+
+
+def _open_file(
+    path: str, args: argparse.Namespace, network: "Network", rows: "NDArray[Any]"
+) -> "Network":
+    from xpnet.files.errors import WeightsError
+    from xpnet.networks.reproducible import ReproducibleNetwork
+    from xpnet.parity.candidates import check_candidate
+
+    model_options = replace(ModelOptions.from_args(args), source=path)
+    model, _ = open_model(model_options, from_args(DeviceOptions, args), Stopwatch())
+    candidate = with_range(model, args.path, rows)
+    if isinstance(network, ReproducibleNetwork):
+        candidate = as_reproducible(candidate)
+    try:
+        check_candidate(network, candidate, outputs_only=args.outputs_only)
+    except ValueError as error:
+        text = str(error).replace("outputs_only=True", "--outputs-only")
+        what, hint = "not the same network", text.replace("`candidates`", "it")
+        raise WeightsError(what, file=path, hint=hint) from error
+    return candidate
+
+
+def record(
+    args: argparse.Namespace, network: "Network", device: "Device", rows: "NDArray[Any]"
+) -> "Candidates":
+    """Write the results of all stages to a certificate; return them as the only candidate."""
+    from xpnet.parity.candidates import stage_results
+    from xpnet.parity.certificate import certify, check_size
+    from xpnet.parity.certificate_file import write_certificate
+
+    try:
+        check_size(network, len(rows))
+    except ValueError as error:
+        msg = f"--record: {error} by --rows"
+        raise UsageError(msg) from error
+    is_reproducible = bool(args.reproducible)
+    stages = stage_results(network, rows, reproducible=is_reproducible)
+    where = device_facts(device, network)
+    certificate = certify(network, rows, stages, **where, reproducible=is_reproducible)
+    write_certificate(args.record, certificate, force=args.force)
+    return {device.name: (certificate.stages, dict(certificate.facts))}
