@@ -118,7 +118,7 @@ def test_files(xpnet, tmp_path):
         ),
         (
             ["--precision", "float16"],
-            "--reproducible needs a network of float32 or float64; got float16: add --precision f",
+            "must be of float32 or float64; got float16: use --precision float32",
         ),
         (
             ["--libraries", "array-api-strict:no_float64"],
@@ -135,7 +135,7 @@ def test_what_does_not_go_with_it(refused, words, message):
 def test_a_file_of_another_dtype(refused, tmp_path):
     save(load("sample").astype("float16"), tmp_path / "half.npz")
     code, line = refused(*WORDS, "--against", tmp_path / "half.npz")
-    assert (code, "got float16: add --precision float32" in line) == (2, True)
+    assert (code, "got float16: use --precision float32" in line) == (2, True)
 
 
 def test_the_dtype_is_checked_before_data_are_read(refused, tmp_path):

@@ -2,7 +2,6 @@
 
 import argparse
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,7 +21,7 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, computation_error
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.parity_candidates import as_reproducible, open_candidates, record
+from xpnet.cli.parity_candidates import open_candidates, record
 from xpnet.cli.parity_report import draw_report, report_facts, report_lines
 from xpnet.cli.report import Outcome, Stopwatch
 from xpnet.cli.streams import print_note, progress_bar
@@ -48,7 +47,7 @@ def add_parser(commands: Any) -> None:
         " bound, or a bit differs.",
     )
     add_data_arguments(parser, rows=_ROWS)
-    add_device_arguments(parser, batch_size=False, threads=False)
+    add_device_arguments(parser, batch_size=False, threads=False, reproducible=True)
     add_model_arguments(parser)
     add = partial(add_option, parser)
     parser.set_defaults(devices=[], libraries=[], against=[])
@@ -65,8 +64,6 @@ def add_parser(commands: Any) -> None:
     add_option(bound, "--confidence P", probability, text, default=_CONFIDENCE)
     text = "use bounds that a correct computation cannot exceed, which are far wider"
     bound.add_argument("--worst-case", action="store_true", help=text)
-    text = "compare reproducible results, which must have the same bits as those of NumPy"
-    parser.add_argument("--reproducible", action="store_true", help=text)
     what = parser.add_mutually_exclusive_group()
     text = "write the results of --device to a certificate, such as gpu.npz"
     add_option(what, "--record FILE", file_name, text)
@@ -88,6 +85,7 @@ def _words(text: str) -> list[str]:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
+    from xpnet.networks.reproducible import reproducible_network
     from xpnet.parity.report import compare
     from xpnet.parity.same_bits import compare_bits
 
@@ -97,14 +95,12 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
         if options.device == "auto":
             print_note(device.reason)
-        if args.reproducible:  # before data are read
-            model = replace(model, network=as_reproducible(model.network))
         network, rows = _read_rows(data, model, stopwatch)
         facts = {"data": data.path, "model": model.name, "network": repr(network)}
         certificate = _read_certificate(args, network, rows)
         is_reproducible = args.reproducible or (certificate and certificate.result_hash)
         if is_reproducible:
-            network = as_reproducible(network)
+            network = reproducible_network(network)
         bar = settings.enter_context(progress_bar(total=len(rows), desc="comparing", delay=1.0))
         if args.record is None:
             candidates = open_candidates(

@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     Candidates = dict[str, tuple[Any, dict[str, str]]]
 
 
-def as_reproducible(network: "Network") -> "Network":
-    """Return the reproducible network; raise UsageError for another dtype."""
-    from xpnet.networks.reproducible import reproducible_network
-    from xpnet.testing.backends import dtype_name
-
-    try:
-        return reproducible_network(network)
-    except TypeError as error:
-        rule = "--reproducible needs a network of float32 or float64"
-        msg = f"{rule}; got {dtype_name(network.dtype)}: add --precision float32"
-        raise UsageError(msg) from error
-
-
 def open_candidates(
     args: argparse.Namespace,
     network: "Network",
@@ -107,14 +94,11 @@ def _open_file(
     path: str, args: argparse.Namespace, network: "Network", rows: "NDArray[Any]"
 ) -> "Network":
     from xpnet.files.errors import WeightsError
-    from xpnet.networks.reproducible import ReproducibleNetwork
     from xpnet.parity.candidates import check_candidate
 
     model_options = replace(ModelOptions.from_args(args), source=path)
     model, _ = open_model(model_options, from_args(DeviceOptions, args), Stopwatch())
     candidate = with_range(model, args.path, rows)
-    if isinstance(network, ReproducibleNetwork):
-        candidate = as_reproducible(candidate)
     try:
         check_candidate(network, candidate, outputs_only=args.outputs_only)
     except ValueError as error:
