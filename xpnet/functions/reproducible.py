@@ -39,14 +39,11 @@ _POWERS = [*(2.0**k for k in range(_LEAST_EXPONENT, _MOST_EXPONENT)), math.inf]
 def reproducible_namespace(xp: Any) -> Any:
     """Return the namespace `xp` with reproducible functions of float64 arrays in their places.
 
-    matmul takes arrays of one or two dimensions; see `ExactWeight` for its error.
-
-    exp and expm1 take any number (see `_exp`), tanh too; log takes 2^-900 to 2^900, log1p one less,
-    and sqrt 2^-500 to 2^500. cumulative_sum and mean need an axis. divide takes whole arrays,
-    numbers and rows alike. What is left, such as comparison, maximum, rounding and sorting, is
-    exact in each library.
-
-    The errors are at most 3 ULP of float64, except for sums, whose order is that of a binary tree.
+    exp, expm1 and tanh take any number, log those from 2^-900 to 2^900, log1p one less, and sqrt
+    those from 2^-500 to 2^500; their errors are at most 3 ULP. divide takes arrays and numbers.
+    matmul takes arrays of one or two dimensions; see `ExactWeight` for its error. sum,
+    cumulative_sum and mean add in the order of a binary tree. What is left, such as comparison,
+    maximum, rounding and sorting, is exact in each library.
     """
     return xp if isinstance(xp, _ReproducibleNamespace) else _ReproducibleNamespace(xp)
 
