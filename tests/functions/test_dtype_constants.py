@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.functions import reproducible
 from xpnet.functions.dtype_constants import DTYPE_CONSTANTS, TAIL_BEND
 
 FITS = Path(__file__).parent / "tables" / "fit_polynomials.py"
@@ -22,6 +23,8 @@ def test_polynomials_are_what_their_program_fits():
     for bits, fits in program.FITS.items():
         for name, coefficients in fits.items():
             assert getattr(DTYPE_CONSTANTS[bits], name) == tuple(coefficients), (bits, name)
+    for name, coefficients in program.REPRODUCIBLE.items():
+        assert getattr(reproducible, name) == tuple(coefficients), name
 
 
 @pytest.mark.parametrize(("bits", "dtype"), [(32, "float32"), (64, "float64")])

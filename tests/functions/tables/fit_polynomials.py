@@ -1,4 +1,4 @@
-"""Program that fits the polynomials of xpnet/functions/dtype_constants.py with mpmath.
+"""Program that fits the polynomials of xpnet/functions with mpmath.
 
 Each polynomial interpolates its function at Chebyshev points, which is within a small factor of the
 best polynomial of that degree. The degree is the lowest with an error below the rounding errors.
@@ -56,6 +56,28 @@ def tanh_remainder(degree: int) -> list[float]:
     return interpolate(function, 0, 1, degree)
 
 
+def exp_series(degree: int) -> list[float]:
+    """Fit (exp(r) - 1 - r) / r^2 over -log(2) / 2 <= r <= log(2) / 2, in r."""
+
+    def function(r: mp.mpf) -> mp.mpf:
+        return (mp.expm1(r) - r) / r**2
+
+    return interpolate(function, -mp.log(2) / 2, mp.log(2) / 2, degree)
+
+
+def log_series(degree: int) -> list[float]:
+    """Fit (2 atanh(q) / q - 2) / q^2 over 0 <= q <= 3 - sqrt(8), in z = q^2."""
+
+    def function(z: mp.mpf) -> mp.mpf:
+        q = mp.sqrt(z)
+        return 2 * (mp.atanh(q) / q - 1) / z
+
+    return interpolate(function, 0, (3 - mp.sqrt(8)) ** 2, degree)
+
+
+# As in xpnet.functions.reproducible, where all numbers are of float64.
+REPRODUCIBLE = {"EXP_SERIES": exp_series(9), "LOG_SERIES": log_series(6)}
+
 # By bits of the dtype and name, as in xpnet.functions.dtype_constants.
 FITS = {
     32: {
@@ -71,7 +93,7 @@ FITS = {
 }
 
 if __name__ == "__main__":
-    for bits, fits in FITS.items():
+    for bits, fits in {**FITS, "reproducible": REPRODUCIBLE}.items():
         for name, coefficients in fits.items():
             print(bits, name)  # noqa: T201
             for coefficient in coefficients:

@@ -1,0 +1,16 @@
+"""The program that hashes reproducible results, as a module."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def program():
+    """Return tests/networks/reproducible_hashes.py as a module."""
+    path = Path(__file__).with_name("reproducible_hashes.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,122 @@
+"""Products of slices, compared with exact ones."""
+
+import inspect
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from xpnet.arrays.transfer import to_numpy
+from xpnet.networks import exact_products
+from xpnet.networks.exact_products import LARGEST, ExactWeight
+
+# Odd numbers show a lost bit: sums of an even number of equal terms end with zeros.
+WIDTHS = (1, 2, 3, 31, 63, 255, 511, 783, 1023, 1999)
+UNITS = {"float32": 2.0**-40, "float64": 2.0**-58}
+
+
+def operands(n_in, n=3, n_out=2):
+    """Yield inputs and weights that fill the bits of the slices."""
+    full = 1.0 - 2.0**-53
+    yield np.full((n, n_in), full), np.full((n_in, n_out), full)
+    bits = (53 - (n_in - 1).bit_length()) // 2
+    for used in (bits, bits + 1):
+        largest = 1.0 - 2.0**-used  # an odd number of units
+        yield np.full((n, n_in), largest), np.full((n_in, n_out), -largest)
+    draw = np.random.default_rng(n_in).uniform
+    yield draw(-1, 1, (n, n_in)), draw(-1, 1, (n_in, n_out))
+    yield draw(-1, 1, (n, n_in)) * 2.0 ** draw(-60, 60, (n, 1)), draw(0, 1, (n_in, n_out)) * 1e30
+
+
+def exact(x, weight):
+    """Return x @ weight as fractions."""
+    rows = [[Fraction(number) for number in row] for row in x.tolist()]
+    columns = [[Fraction(number) for number in column] for column in weight.T.tolist()]
+    return [[sum(map(Fraction.__mul__, a, b)) for b in columns] for a in rows]
+
+
+def n_inexact(module, n_in, dtype="float32"):
+    """Return how many products of slices are not exact."""
+    count = 0
+    for x, weight in operands(n_in):
+        product = module.ExactWeight(weight, dtype, np)
+        slices = product._cut(x, 1, np)  # noqa: SLF001 - what exactness rests on
+        for a in slices:
+            for b in product._slices:  # noqa: SLF001
+                found = (a @ b).tolist()
+                count += sum(map(list.__ne__, found, exact(a, b)))
+    return count
+
+
+@pytest.mark.parametrize("dtype", UNITS)
+@pytest.mark.parametrize("n_in", WIDTHS)
+def test_products_of_slices_are_exact(n_in, dtype):
+    assert n_inexact(exact_products, n_in, dtype) == 0
+
+
+def test_a_slice_one_bit_too_wide_is_found():
+    right = "self._bits = (_BITS - (n_in - 1).bit_length()) // 2"
+    source = inspect.getsource(exact_products)
+    assert source.count(right) == 1
+    planted = type("Module", (), {})()
+    exec(source.replace(right, f"{right} + 1"), vars(planted))
+    assert n_inexact(planted, 783) > 0
+    assert n_inexact(planted, 1999) > 0
+
+
+def worst_error(x, weight, dtype):
+    """Return the largest error per term, relative to the largest numbers of row and column."""
+    found = ExactWeight(weight, dtype, np).multiply(x, np)
+    true = exact(x.astype(float), weight)
+    sizes = np.max(np.abs(x), 1)[:, None] * np.max(np.abs(weight), 0)
+    worst = Fraction(0)
+    for i, j in np.ndindex(found.shape):
+        # The result is rounded to float64, as is each sum of products.
+        rounding = 4 * abs(true[i][j]) / 2**53
+        error = abs(Fraction(found[i, j]) - true[i][j]) - rounding
+        worst = max(worst, error / (len(weight) * Fraction(sizes[i, j])))
+    return float(worst)
+
+
+@pytest.mark.parametrize("dtype", UNITS)
+@pytest.mark.parametrize("n_in", [1, 2, 31, 783, 1999])
+def test_the_error_is_as_stated(n_in, dtype):
+    for x, weight in operands(n_in):
+        assert worst_error(x, weight, dtype) <= UNITS[dtype]
+
+
+@pytest.mark.parametrize("n_in", [600, 1999])
+def test_the_error_is_as_stated_where_all_rests_are_large(n_in):
+    bits = (53 - (n_in - 1).bit_length()) // 2
+    # Half a unit of the first slice, and of the second one, are left.
+    number = 0.5 + 2.0 ** -(bits + 1) - 2.0 ** -(2 * bits + 3)
+    x, weight = np.full((1, n_in), number), np.full((n_in, 1), number)
+    x[0, 0], weight[1, 0] = 0.999, 0.999
+    assert worst_error(x, weight, "float32") <= UNITS["float32"]
+
+
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int8", "uint16", "int16", "int64"])
+def test_integers_are_exact(kind):
+    low, high = (0, 2) if kind == "bool" else (max(np.iinfo(kind).min, -(2**40)), 2**7)
+    x = np.random.default_rng(0).integers(low, high, (5, 300)).astype(kind)
+    weight = np.random.default_rng(1).integers(-7, 8, (300, 4)) * 0.25
+    found = ExactWeight(weight, "float64", np).multiply(x, np)
+    np.testing.assert_array_equal(found, (x.astype(int) @ (weight * 4).astype(int)) / 4)
+
+
+def test_numbers_that_are_out_of_range():
+    weight = np.asarray([[1.0, 0.0], [1.0, 1e-200]])
+    found = ExactWeight(weight, "float64", np).multiply(
+        np.asarray([[np.inf, 0.0], [-np.inf, 0.0], [0.0, 0.0], [1e-300, 0.0], [np.nan, 1.0]]), np
+    )
+    expected = [[LARGEST, 0], [-LARGEST, 0], [0, 0], [0, 0], [np.nan, np.nan]]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_bits_of_every_library(xp_backend):
+    x, weight = list(operands(511))[-1]
+    xp = xp_backend.xp
+    for dtype in UNITS:
+        product = ExactWeight(xp_backend.asarray(weight, "float64"), dtype, xp)
+        found = to_numpy(product.multiply(xp_backend.asarray(x, "float64"), xp))
+        assert found.tobytes() == ExactWeight(weight, dtype, np).multiply(x, np).tobytes()

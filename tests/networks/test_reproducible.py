@@ -1,0 +1,293 @@
+"""Reproducible results: their errors, special numbers, forms of input, and what is refused."""
+
+import copy
+import dataclasses
+import pickle
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.transfer import to_numpy
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.inference.nonfinite import NonfiniteWarning
+from xpnet.networks.reproducible import ReproducibleNetwork, reproducible_network
+
+
+@pytest.fixture(scope="module")
+def network(program):
+    """Return a network with preprocessing that could be folded."""
+    steps = (xpnet.Scale(1 / 3), xpnet.Standardize(40.0, program.numbers((48,), 3) + 20.0))
+    return program.network_of((48, 24, 6), ("sigmoid", "identity"), steps=steps)
+
+
+@pytest.fixture(scope="module")
+def rows(program):
+    return program.pixels(3000, 48)
+
+
+def same(found, expected):
+    assert found.dtype == expected.dtype
+    assert np.asarray(found).tobytes() == np.asarray(expected).tobytes()
+
+
+# --- errors
+
+
+def random_network(dtype, widths=(60, 40, 30, 10), name="identity"):
+    rng = np.random.default_rng(0)
+    layers = [
+        xpnet.Dense(
+            (rng.standard_normal((a, b)) / a**0.5).astype(dtype),
+            rng.standard_normal(b).astype(dtype),
+            name,
+        )
+        for a, b in pairwise(widths)
+    ]
+    return xpnet.Network(layers, output="values")
+
+
+def in_long_double(network, x):
+    """Yield the result of each layer for its float64 input."""
+    y = x.astype(np.longdouble)
+    for layer in network.layers:
+        weight, bias = (np.asarray(v, np.longdouble) for v in (layer.weight, layer.bias))
+        z = (y @ weight + bias).astype(np.float64)
+        y = ACTIVATIONS[layer.activation].function(z, np, **layer.options).astype(np.longdouble)
+        yield y
+
+
+@pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - {"step"}))
+def test_a_result_is_the_one_in_float64_rounded(name):
+    """Within 1 ULP; near 0, where sums cancel, of a thousandth of the largest result."""
+    network = random_network("float32", name=name)
+    x = np.random.default_rng(1).standard_normal((200, 60)).astype(np.float32)
+    *_, expected = in_long_double(network, x)
+    found = xpnet.forward(network, x, reproducible=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = expected.astype(np.float32)
+        plain = network(x)
+    is_finite = np.isfinite(rounded)
+    np.testing.assert_array_equal(np.isfinite(found), is_finite)
+    found, rounded, plain = found[is_finite], rounded[is_finite], plain[is_finite]
+    ulp = np.spacing(np.maximum(np.abs(rounded), np.float32(1e-3) * np.max(np.abs(rounded))))
+    assert np.max(np.abs(found - rounded) / ulp) <= 1
+    assert np.sum(found != rounded) <= np.sum(plain != rounded)
+
+
+def test_float64_is_at_least_as_accurate_as_the_plain_result():
+    network = random_network("float64", name="tanh")
+    x = np.random.default_rng(1).standard_normal((200, 60))
+    *_, expected = in_long_double(network, x)
+    errors = [
+        float(np.max(np.abs(y - expected)))
+        for y in (xpnet.forward(network, x, reproducible=True), network(x))
+    ]
+    assert errors[0] <= errors[1] <= 1e-14
+
+
+# --- special numbers
+
+
+def test_rows_of_nan_stay_alone(network, rows):
+    given = rows[:99].astype(np.float32)
+    expected = xpnet.forward(network, given, reproducible=True)
+    given[::2, 3] = np.nan
+    found = xpnet.forward(network, given, reproducible=True)
+    same(found[1::2], expected[1::2])
+    assert np.isnan(found[::2]).all()
+    same(found[::2], np.full_like(found[::2], np.nan))  # of one sign
+
+
+def test_results_are_neither_subnormal_nor_negative_zero():
+    for dtype, smallest in (("float32", 2.0**-126), ("float64", 2.0**-1000)):
+        layer = xpnet.Dense(np.eye(1, dtype=dtype), np.zeros(1, dtype))
+        x = np.asarray([[-0.0], [smallest / 2], [-smallest / 2], [-(2.0**-1021)]])
+        found = xpnet.forward(xpnet.Network([layer]), x, reproducible=True)
+        same(found, np.zeros((4, 1), dtype))
+
+
+# --- inputs
+
+
+def test_dtypes_and_memory_orders_of_the_same_values(network, rows):
+    expected = xpnet.forward(network, rows, reproducible=True)
+    for dtype in ("float16", "float32", "float64", "int16", "int64", "uint16", ">f4", ">i8"):
+        given = rows.astype(dtype)
+        same(xpnet.forward(network, given, reproducible=True), expected)
+        same(xpnet.forward(network, np.asfortranarray(given), reproducible=True), expected)
+    blocks = xpnet.forward(network, rows.reshape(30, 100, 48), reproducible=True)
+    same(blocks.reshape(-1, 6), expected)
+    same(xpnet.forward(network, rows[7], reproducible=True), expected[7])
+
+
+def test_booleans(network, rows):
+    given = rows > 100
+    same(
+        xpnet.forward(network, given, reproducible=True),
+        xpnet.forward(network, given.astype(np.float32), reproducible=True),
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("batch_size", [None, 1, 7, 777, 3000])
+def test_batches_and_threads(network, rows, threads, batch_size, tmp_path):
+    some = rows if batch_size != 1 else rows[:200]
+    options = {"threads": threads, "batch_size": batch_size, "reproducible": True}
+    expected = reproducible_network(network).activated(
+        "softmax", xpnet.forward(network, some, reproducible=True)
+    )
+    same(xpnet.predict_proba(network, some, **options), expected)
+    ids = np.argmax(expected, axis=1)
+    np.testing.assert_array_equal(xpnet.predict(network, some, **options), ids)
+    order = np.random.default_rng(0).permutation(len(some))
+    same(xpnet.predict_proba(network, some[order], **options), expected[order])
+    blocks = [some[:1], some[1:50], some[50:]]
+    same(xpnet.predict_proba(network, iter(blocks), **options), expected)
+    np.save(tmp_path / "rows.npy", some)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    same(xpnet.predict_proba(network, mapped, **options), expected)
+    assert xpnet.evaluate(network, some, ids, **options).correct == len(some)
+
+
+def test_dask_rows(network, rows):
+    da = pytest.importorskip("dask.array")
+    expected = xpnet.predict_proba(network, rows, reproducible=True)
+    lazy = da.from_array(rows, chunks=(701, 10))
+    same(xpnet.predict_proba(network, lazy, reproducible=True).compute(), expected)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_probabilities_in_every_library(xp_backend, program):
+    weight = program.numbers((16, 16), 1, 2.0)
+    for n_out, output in ((16, "logits"), (1, "logits"), (1, "probabilities")):
+        name = "sigmoid" if output == "probabilities" else "identity"
+        layer = xpnet.Dense(weight[:, :n_out].copy(), np.zeros(n_out), name)
+        network, rows = xpnet.Network([layer], output=output), program.special_rows(96, 16)
+        there = network.map_arrays(lambda x: xp_backend.asarray(x, x.dtype))
+        if xp_backend.library == "dask":
+            there = network  # its rows are Dask's alone
+        found = xpnet.predict_proba(there, xp_backend.asarray(rows), reproducible=True)
+        same(to_numpy(found), xpnet.predict_proba(network, rows, reproducible=True))
+
+
+# --- the network
+
+
+def test_copies_are_reproducible_too(network, rows):
+    there = reproducible_network(network)
+    expected = there(rows)
+    for made in (
+        copy.copy(there),
+        copy.deepcopy(there),
+        pickle.loads(pickle.dumps(there)),
+        there.to("cpu"),
+        there.map_arrays(np.copy),
+        dataclasses.replace(there, output="values"),
+    ):
+        assert type(made) is ReproducibleNetwork
+        same(made(rows), expected)
+    assert reproducible_network(there) is there
+    assert there.astype("float64")(rows).dtype == np.float64
+
+
+def test_constant_parameters_are_cut_once(network):
+    assert reproducible_network(network) is not reproducible_network(network)
+    constant = xpnet.prepare(network)
+    assert reproducible_network(constant) is reproducible_network(constant)
+
+
+def test_parameters_changed_in_place_count(rows):
+    weight, bias = np.ones((48, 2), np.float32), np.zeros(2, np.float32)
+    network = xpnet.Network([xpnet.Dense(weight, bias)])
+    before = xpnet.forward(network, rows, reproducible=True)
+    network.layers[0].weight[:] *= 2
+    same(xpnet.forward(network, rows, reproducible=True), 2 * before)
+    network.layers[0].bias[:] += 1
+    same(xpnet.forward(network, rows, reproducible=True), 2 * before + 1)
+
+
+# --- what is refused
+
+
+def test_float16_is_refused(network, rows):
+    narrow = network.astype("float16")
+    message = "must be of float32 or float64; got float16: use network"
+    for call in (xpnet.forward, xpnet.predict, xpnet.predict_proba):
+        with pytest.raises(TypeError, match=message):
+            call(narrow, rows, reproducible=True)
+    with pytest.raises(TypeError, match=message):
+        xpnet.evaluate(narrow, rows, np.zeros(len(rows), int), reproducible=True)
+
+
+def test_bfloat16_is_refused(network, rows):
+    torch = pytest.importorskip("torch")
+    there = network.map_arrays(torch.asarray).astype("bfloat16")
+    with pytest.raises(TypeError, match=r"got torch\.bfloat16"):
+        xpnet.forward(there, torch.asarray(rows), reproducible=True)
+
+
+def test_devices_without_float64_are_refused(network):
+    strict = pytest.importorskip("array_api_strict")
+    device = strict.Device("no_float64")
+    there = network.map_arrays(lambda x: strict.asarray(x, device=device))
+    x = strict.zeros((2, 48), dtype=strict.float32, device=device)
+    with pytest.raises(TypeError, match="need float64, which array_api_strict lacks"):
+        xpnet.forward(there, x, reproducible=True)
+
+
+def test_jax_without_64_bits_is_refused(network):
+    jnp = pytest.importorskip("jax.numpy")
+    there = network.map_arrays(jnp.asarray)
+    with pytest.raises(TypeError, match=r"need float64.*jax_enable_x64"):
+        xpnet.forward(there, jnp.zeros((2, 48), jnp.float32), reproducible=True)
+
+
+def test_tracing_by_jax_is_refused(network, program):
+    jax = pytest.importorskip("jax")
+    backend = program.open_backend("jax")
+    with backend.flags:
+        there = network.map_arrays(backend.asarray)
+        x = backend.asarray(np.zeros((2, 48)))
+
+        def forward(x):
+            return xpnet.forward(there, x, reproducible=True)
+
+        for call in (jax.jit(forward), jax.vmap(forward), jax.grad(lambda x: forward(x).sum())):
+            with pytest.raises(TypeError, match=r"cannot be traced, by jax\.jit or torch\.compile"):
+                call(x)
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo detected:UserWarning")
+def test_compilation_by_torch_is_refused(network):
+    torch = pytest.importorskip("torch")
+    there = network.map_arrays(torch.asarray)
+    compiled = torch.compile(lambda x: xpnet.forward(there, x, reproducible=True), backend="eager")
+    with pytest.raises(Exception, match=r"cannot be traced, by jax\.jit or torch\.compile"):
+        compiled(torch.zeros((2, 48)))
+
+
+def test_settings_of_torch_change_nothing(network, rows):
+    torch = pytest.importorskip("torch")
+    there, given = network.map_arrays(torch.asarray), torch.asarray(rows)
+    expected = xpnet.forward(network, rows, reproducible=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
+        same(xpnet.forward(there, given, reproducible=True).numpy(), expected)
+    learnable = there.map_arrays(lambda x: x.clone().requires_grad_())
+    same(xpnet.forward(learnable, given, reproducible=True).detach().numpy(), expected)
+
+
+def test_precision_of_jax_changes_nothing(network, rows, program):
+    jax = pytest.importorskip("jax")
+    backend = program.open_backend("jax")
+    with backend.flags, jax.default_matmul_precision("bfloat16"):
+        there = network.map_arrays(backend.asarray)
+        found = xpnet.forward(there, backend.asarray(rows, "uint8"), reproducible=True)
+        same(to_numpy(found), xpnet.forward(network, rows, reproducible=True))
+
+
+def test_overflow_warns_as_usual():
+    layer = xpnet.Dense(np.full((1, 2), 3e38, np.float32), np.zeros(2, np.float32))
+    with pytest.warns(NonfiniteWarning):
+        xpnet.predict(xpnet.Network([layer]), np.asarray([[10.0]]), reproducible=True)

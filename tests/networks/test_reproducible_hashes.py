@@ -1,0 +1,206 @@
+"""One hash for each network, whatever computes it; and planted mistakes, which change it."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from xpnet.functions import reproducible
+
+# Kernels of OpenBLAS, and the NumPy feature of the processors that can run them.
+KERNELS = {
+    "Prescott": "SSE3",
+    "Sandybridge": "AVX",
+    "Haswell": "FMA3",
+    "Zen": "FMA3",
+    "SkylakeX": "AVX512_SKX",
+}
+# Of one shape, as JAX compiles each operation for each shape.
+FEW = ("hard_sigmoid, float64", "softmax, float64", "sparsemax, float32", "erf and tanh, float32")
+# Dask computes when the warnings of the package are no longer ignored.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+@pytest.fixture(scope="module")
+def committed(program):
+    return json.loads(program.COMMITTED.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def cases(program):
+    return program.cases()
+
+
+def different(found, committed):
+    return [name for name in found if found[name] != committed[name]]
+
+
+def hashes_on(backend, program, cases):
+    return program.hashes(cases, lambda x: backend.asarray(x, x.dtype))
+
+
+def test_hashes_of_numpy(program, cases, committed):
+    assert len(cases) > 100
+    assert different(program.hashes(cases), committed) == []
+    assert set(committed) == {*cases, *program.PUBLISHED}
+
+
+def test_hashes_of_published_networks(program, shared_data, committed):
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    found = program.published(shared_data)
+    assert different(program.hashes(found), committed) == []
+    missing = set(program.PUBLISHED) - set(found)
+    if missing:
+        pytest.skip(f"not in the folder of published networks: {', '.join(sorted(missing))}")
+
+
+def test_hashes_of_few_networks_in_every_library(xp_backend, program, cases, committed):
+    few = {name: cases[name] for name in FEW}
+    assert different(hashes_on(xp_backend, program, few), committed) == []
+
+
+@pytest.mark.slow
+def test_hashes_in_every_library(xp_backend, program, cases, committed):
+    assert different(hashes_on(xp_backend, program, cases), committed) == []
+
+
+def run_program(library, **variables):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS_", "NPY_"))}
+    path = Path(__file__).with_name("reproducible_hashes.py")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", path, library],
+        env={**kept, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    return json.loads(done.stdout)
+
+
+def dispatched_features():
+    """Return the features of this processor for which NumPy has code of its own."""
+    from numpy._core import _multiarray_umath as umath
+
+    return " ".join(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name])
+
+
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("features", ["all", "baseline"])
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        name if name == "Prescott" else pytest.param(name, marks=pytest.mark.slow)
+        for name in KERNELS
+    ],
+)
+def test_hashes_of_every_kernel(kernel, features, threads, committed):
+    from numpy._core._multiarray_umath import __cpu_features__
+
+    if not __cpu_features__.get(KERNELS[kernel]):
+        pytest.skip(f"this processor cannot run {kernel}'s kernel")
+    variables = {"OPENBLAS_CORETYPE": kernel, "OPENBLAS_NUM_THREADS": str(threads)}
+    if features == "baseline":
+        variables["NPY_DISABLE_CPU_FEATURES"] = dispatched_features()
+    found = run_program("numpy", **variables)
+    # OpenBLAS has one kernel for Prescott and older processors, and one for Zen and Haswell.
+    expected = {"Prescott": {"Prescott", "Katmai"}, "Zen": {"Zen", "Haswell"}}
+    if not set(found["kernels"]) & expected.get(kernel, {kernel}):
+        pytest.skip(f"NumPy's BLAS has the kernels {found['kernels']}")
+    assert different(found["hashes"], committed) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("capability", ["default", "avx2", "avx512"])
+def test_hashes_of_torch_with_other_instructions(capability, threads, committed):
+    pytest.importorskip("torch", reason="torch is not installed")
+    variables = {"ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": str(threads)}
+    assert different(run_program("torch", **variables)["hashes"], committed) == []
+
+
+def test_hashes_with_subnormal_numbers_flushed_to_zero(program, cases, committed):
+    torch = pytest.importorskip("torch", reason="torch sets this mode of the processor")
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor has no such mode")
+    try:
+        assert np.asarray(1e-310) * 0.5 == 0.0  # NumPy's too
+        assert different(program.hashes(cases), committed) == []
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def planted(module, right, wrong):
+    """Return a copy of a module with one mistake."""
+    source = inspect.getsource(module)
+    assert source.count(right) == 1
+    copy = ModuleType(module.__name__)
+    exec(source.replace(right, wrong), vars(copy))
+    return copy
+
+
+def fused(a, b, c):
+    """Return a * b + c with a product that is not rounded to float64."""
+    return (np.asarray(a, np.longdouble) * b + c).astype(np.float64)
+
+
+HORNER = """        y = y * r
+        for coefficient in reversed(series[1:]):
+            y += coefficient
+            y *= r
+"""
+FUSED = """        for coefficient in reversed(series[1:]):
+            y = fused(y, r, coefficient)
+        y *= r
+"""
+# Right lines, wrong lines, a library, and a network whose results differ.
+MISTAKES = {
+    "fused multiply-add": (HORNER, FUSED, "numpy", "exponential of many numbers"),
+    "division by a row": (
+        *("xp.divide(*xp.broadcast_arrays(x, y))", "xp.divide(x, y)"),
+        *("jax", "Standardize, columns, float64"),
+    ),
+    "division by a number": (
+        *('like = x if hasattr(x, "shape") else y', "return xp.divide(x, y)"),
+        *("jax", "hard_sigmoid, float64"),
+    ),
+    "square root of the library": (
+        *("half = self._power(", "return self._xp.sqrt(x)\n        half = self._power("),
+        *("torch", "squareplus of many numbers"),
+    ),
+    "exponential function of the library": (
+        *("rest, scale = self._reduced(x)\n        rest += 1.0", "return self._xp.exp(x)"),
+        *("numpy", "exponential of many numbers"),
+    ),
+    "sum of the library": (
+        *("def sum(", "def unused("),
+        *("numpy", "softmax, float64"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "division by a row" else name
+        for name in MISTAKES
+    ],
+)
+def test_a_mistake_in_a_function_changes_a_hash(mistake, program, cases, committed, monkeypatch):
+    right, wrong, library, name = MISTAKES[mistake]
+    pytest.importorskip(library)
+    copy = planted(reproducible, right, wrong)
+    copy.fused = fused
+    monkeypatch.setattr(
+        "xpnet.networks.reproducible.reproducible_namespace", copy.reproducible_namespace
+    )
+    backend = program.open_backend(library)
+    with backend.flags:
+        found = hashes_on(backend, program, {name: cases[name]})
+    assert different(found, committed) == [name]
