@@ -68,9 +68,7 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize(
-    "option", [(), ("--batch-invariant",), ("--precision", "float16")], ids=str
-)
+@pytest.mark.parametrize("option", [(), ("--reproducible",), ("--precision", "float16")], ids=str)
 @pytest.mark.parametrize("name", ["evaluate", "predict"])
 def test_all_kernels_are_compiled_before_the_time_counts(process, tmp_path, on_card, name, option):
     words = [name, *option, "--device", "gpu", "--json"]
@@ -123,13 +121,6 @@ def test_certificates_of_each_other(command, tmp_path):
         words = ("parity", "--rows", "100", "--json", "--device")
         assert as_json(command(*words, there, "--record", path))["in_bound"]
         assert as_json(command(*words, other, "--check", path))["in_bound"]
-
-
-def test_batch_invariance_is_measured(command, cupy):
-    assert cupy is not None  # on other libraries it takes long
-    result = command("parity", "--batch-invariance", "--rows", "200", "--device", "gpu", "--json")
-    assert result.code in {0, 1}, result.err
-    assert json.loads(result.out)["network"]
 
 
 def test_bench(command):

@@ -55,10 +55,6 @@ def test_options_that_are_rejected(name, value, error, message):
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
         ({"threads": 0}, "`threads` must be at least 1"),
         ({"transfers": "never"}, "`transfers` must be allow or forbid; got 'never'"),
-        (
-            {"batch_size": 100, "batch_invariant": True},
-            r"left out with batch_invariant=True.* got 100",
-        ),
     ],
 )
 def test_every_call_validates_its_options(call, options, message):

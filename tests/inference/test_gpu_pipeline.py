@@ -958,7 +958,7 @@ FORMS = {  # of images, made from rows and from a file of them
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"batch_size": 30}, {"batch_invariant": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"batch_size": 30}, {"reproducible": True}], ids=str)
 @pytest.mark.parametrize("form", FORMS)
 def test_predictions(bus, digits, form, options, tmp_path):
     images, _ = digits

@@ -239,7 +239,7 @@ def _in_ways(network, x):
         + xpnet.predict(network, x[50:2000]).tolist()
         + xpnet.predict(network, x[2000:]).tolist()
     )
-    yield xpnet.predict(network, x, batch_invariant=True).tolist()
+    yield xpnet.predict(network, x, reproducible=True).tolist()
 
 
 @pytest.mark.parametrize(
