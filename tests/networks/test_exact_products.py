@@ -88,10 +88,10 @@ def test_the_error_is_as_stated(n_in, dtype):
 @pytest.mark.parametrize("n_in", [600, 1999])
 def test_the_error_is_as_stated_where_all_rests_are_large(n_in):
     bits = (53 - (n_in - 1).bit_length()) // 2
-    # Half a unit of the first slice, and of the second one, are left.
-    number = 0.5 + 2.0 ** -(bits + 1) - 2.0 ** -(2 * bits + 3)
+    # Half a unit of the first slice, and nearly half of the second one's, are left.
+    number = 0.5 + 2.0 ** -(bits + 1) + 0.99 * 2.0 ** -(2 * bits + 3)
     x, weight = np.full((1, n_in), number), np.full((n_in, 1), number)
-    x[0, 0], weight[1, 0] = 0.999, 0.999
+    x[0, 0], weight[1, 0] = 0.51, 0.51
     assert worst_error(x, weight, "float32") <= UNITS["float32"]
 
 
