@@ -39,9 +39,9 @@ _POWERS = [*(2.0**k for k in range(_LEAST_EXPONENT, _MOST_EXPONENT)), math.inf]
 def reproducible_namespace(xp: Any) -> Any:
     """Return the namespace `xp` with reproducible functions of float64 arrays in their places.
 
-    exp, expm1 and tanh take any number, log those from 2^-900 to 2^900, log1p one less, and sqrt
-    those from 2^-500 to 2^500; their errors are at most 3 ULP. divide takes arrays and numbers.
-    matmul takes arrays of one or two dimensions; see `ExactWeight` for its error. sum,
+    exp and tanh take any number, expm1 those up to 709, log those from 2^-900 to 2^900, log1p one
+    less, and sqrt those from 2^-500 to 2^500; their errors are at most 3 ULP. divide takes arrays
+    and numbers. matmul takes arrays of one or two dimensions; see `ExactWeight` for its error. sum,
     cumulative_sum and mean add in the order of a binary tree. What is left, such as comparison,
     maximum, rounding and sorting, is exact in each library.
     """
@@ -99,7 +99,8 @@ class _ReproducibleNamespace:
     def divide(self, x: Any, y: Any, /) -> Any:
         """Return x / y, where one may be a number or broadcast.
 
-        Other libraries multiply by its inverse: torch that of a number, JAX that of a row, too.
+        Two arrays of one shape are divided, since torch computes number / array, and JAX
+        array / number and array / row, by the rounded inverse.
         """
         xp = self._xp
         like = x if hasattr(x, "shape") else y

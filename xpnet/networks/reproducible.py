@@ -7,6 +7,7 @@ outputs are rounded once, to the dtype of the network.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -26,17 +27,18 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_products import ExactWeight
 from xpnet.functions.reproducible import reproducible_namespace
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, Step, Whiten, map_arrays
+from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, map_arrays
 
 __all__ = ["ReproducibleNetwork", "reproducible_network"]
 
 # Prepared networks, whose arrays cannot change, are cut into slices once.
 _PREPARED: "WeakKeyDictionary[Network, ReproducibleNetwork]" = WeakKeyDictionary()
-
-
 # The smallest results of float32 and float64 that are not 0: the smallest normal number, and one so
 # large that no factor of a result was flushed to 0.
 _SMALLEST = (2.0**-126, 2.0**-1000)
+# The smallest input that is not 0, and the smallest number of a preprocessing step. JAX on a CPU
+# flushes subnormal numbers to 0: there must be none, not even as the difference of two numbers.
+_SMALLEST_INPUT = 2.0**-900
 
 
 class _Prepared(NamedTuple):
@@ -57,7 +59,7 @@ def reproducible_network(network: Network) -> "ReproducibleNetwork":
     if network not in _PREPARED:
         fields = network.layers, network.preprocessing, network.output, network.classes
         found = ReproducibleNetwork(*fields)
-        if not all(is_constant(x) for layer in network.layers for x in (layer.weight, layer.bias)):
+        if not all(map(is_constant, _arrays(network))):
             return found
         _PREPARED[network] = found
     return _PREPARED[network]
@@ -70,6 +72,7 @@ class ReproducibleNetwork(Network):
         super().__init__(*fields, **named)
         weight = self.layers[0].weight
         xp = array_namespace(weight)
+        _refuse_tracing(*_arrays(self))
         if self.dtype not in (xp.float32, xp.float64):
             msg = (
                 f"a reproducible network must be of float32 or float64; got {self.dtype}: use"
@@ -116,11 +119,11 @@ class ReproducibleNetwork(Network):
         """Return preprocessed rows, except for the factor."""
         _refuse_tracing(x)
         is_whole = is_kind(x.dtype, xp, ("bool", "integral"))
-        y = x if is_whole else _without_subnormals(x, xp)
+        y = x if is_whole else _widened(x, xp)
         if prepared.steps:
             y = cast(y, xp.float64, xp)
         for step in prepared.steps:
-            y = step(y)
+            y = _without_small(step(y), _SMALLEST_INPUT, xp)
         return y
 
     def _layer_results(self, y: Any, xp: Any, prepared: _Prepared) -> Iterator[tuple[Any, Any]]:
@@ -150,38 +153,56 @@ class ReproducibleNetwork(Network):
         factors = [step.factor for step in self.preprocessing if isinstance(step, Scale)]
         is_scaled = len(factors) == len(self.preprocessing)
         steps = [] if is_scaled else [_step(step, dtype, xp) for step in self.preprocessing]
-        factor = scale = math.prod(factors, start=1.0) if is_scaled else 1.0
+        factor = scale = _number(math.prod(factors, start=1.0)) if is_scaled else 1.0
         layers = []
         for weight, bias in parameters:
-            scaled = _without_subnormals(weight, xp) * scale
-            layers.append((ExactWeight(scaled, dtype, xp), _without_subnormals(bias, xp)))
+            scaled = _widened(weight, xp) * scale
+            layers.append((ExactWeight(scaled, dtype, xp), _widened(bias, xp)))
             scale = 1.0
         return _Prepared(factor, steps, layers)
 
 
+def _arrays(network: Network) -> Iterator[Any]:
+    """Yield all arrays of a network."""
+    for layer in network.layers:
+        yield from (layer.weight, layer.bias)
+    for step in network.preprocessing:
+        yield from arrays_of(step).values()
+
+
 def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any], Any]:
     """Return the function of a preprocessing step."""
-    step = map_arrays(step, lambda x: _without_subnormals(x, xp))
+    numbers: Any = {name: _number(x) for name, x in vars(step).items() if isinstance(x, float)}
+    step = replace(map_arrays(step, lambda x: _widened(x, xp)), **numbers)
     if isinstance(step, Whiten):
         matrix = ExactWeight(step.matrix, dtype, xp)
         return lambda x: matrix.multiply(x - step.mean, xp)
     return lambda x: step.compute(x, reproducible_namespace(xp))
 
 
-def _without_subnormals(x: Any, xp: Any) -> Any:
-    """Return a floating-point array in float64, with 0 for its subnormal numbers.
-
-    JAX flushes them to 0 on a CPU, and other libraries do not.
-    """
-    smallest = float(limits_of(x.dtype, xp).smallest_normal)
-    x = cast(x, xp.float64, xp)
-    return x * as_numbers(xp.abs(x) >= smallest, x, xp)
-
-
-def _refuse_tracing(x: Any) -> None:
-    if is_traced(x):
+def _refuse_tracing(*arrays: Any) -> None:
+    if any(map(is_traced, arrays)):
         msg = (
-            "reproducible results cannot be traced, by jax.jit or torch.compile; got a traced `x`:"
-            " a compiler may fuse a product with a sum, which changes bits"
+            "reproducible results cannot be traced, by jax.jit or torch.compile: a compiler may"
+            " fuse a product with a sum, which changes bits"
         )
         raise TypeError(msg)
+
+
+def _number(x: float) -> float:
+    """Return a number of a preprocessing step, which is 0 or at least the smallest input."""
+    return x if x == 0.0 or abs(x) >= _SMALLEST_INPUT else math.copysign(_SMALLEST_INPUT, x)
+
+
+def _widened(x: Any, xp: Any) -> Any:
+    """Return a floating-point array in float64, with 0 for numbers that a library flushes to 0."""
+    limits = limits_of(x.dtype, xp)
+    y = cast(x, xp.float64, xp)
+    if limits.bits < 32 and float(limits.smallest_normal) > _SMALLEST[0]:
+        return y  # subnormal numbers of float16 become normal ones
+    return _without_small(y, max(float(limits.smallest_normal), _SMALLEST_INPUT), xp)
+
+
+def _without_small(x: Any, smallest: float, xp: Any) -> Any:
+    """Return `x` with 0 for numbers below `smallest`."""
+    return x * as_numbers(xp.abs(x) >= smallest, x, xp)

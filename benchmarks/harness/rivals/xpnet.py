@@ -38,7 +38,7 @@ class Xpnet(Rival):
         is_reproducible = self.options.get("is_reproducible", False)
         if not is_reproducible and self.options.get("is_prepared", True):
             network = self._xpnet.prepare(network)
-        how = {"threads": self.threads if self.device == "cpu" else None}
+        how: dict[str, Any] = {"threads": self.threads if self.device == "cpu" else None}
         if is_reproducible:
             how["reproducible"] = True
         predict = self._predict
