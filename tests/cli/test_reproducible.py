@@ -201,3 +201,31 @@ def test_former_options_name_the_present_one(refused, words, option):
     assert code == 2
     assert f"unrecognized arguments: {option}" in line
     assert "; use --reproducible instead (see xpnet " in line
+
+
+def test_training(xpnet, tmp_path):
+    words = ("train", "sample", "--epochs", "2", "--hidden", "12", "--augment", "1", "--json")
+    first, second = tmp_path / "first.npz", tmp_path / "second.npz"
+    for path, more in ((first, ()), (second, ("--device", "auto"))):
+        result = xpnet(*words, "--reproducible", *more, "-o", path)
+        assert result.code == 0
+    assert first.read_bytes() == second.read_bytes()
+    assert xpnet(*words, "-o", tmp_path / "usual.npz").code == 0
+    usual = load(tmp_path / "usual.npz").layers[0].weight
+    np.testing.assert_allclose(load(first).layers[0].weight, usual, atol=1e-3)
+    assert (load(first).layers[0].weight != usual).any()
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("--distort", "1"), "--distort"),
+        (("--standardize",), "--standardize"),
+        (("--whiten", "pca"), "--whiten"),
+    ],
+    ids=" ".join,
+)
+def test_training_refuses_what_cannot_be_promised(refused, tmp_path, words, option):
+    code, line = refused("train", "sample", "-o", tmp_path / "x.npz", "--reproducible", *words)
+    assert code == 2
+    assert line == f"xpnet: {option} does not go with --reproducible, as NumPy computes it\n"
