@@ -8,7 +8,7 @@ import pytest
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions import exact_products
-from xpnet.functions.exact_products import ExactWeight
+from xpnet.functions.exact_products import SlicedWeight
 
 # Odd numbers show a lost bit: sums of an even number of equal terms end with zeros.
 WIDTHS = (1, 2, 3, 31, 63, 255, 511, 783, 1023, 1999)
@@ -40,7 +40,7 @@ def n_inexact(module, n_in, dtype="float32"):
     """Return how many products of slices are not exact."""
     count = 0
     for x, weight in operands(n_in):
-        product = module.ExactWeight(weight, dtype, np)
+        product = module.SlicedWeight(weight, dtype, np)
         scaled = x * product._powers  # noqa: SLF001 - what exactness rests on
         slices = product._cut(scaled, 1, 2.0**-550, np)  # noqa: SLF001
         for a in slices:
@@ -68,7 +68,7 @@ def test_a_slice_one_bit_too_wide_is_found():
 
 def worst_error(x, weight, dtype):
     """Return the largest error per term, relative to the largest input times weight of a row."""
-    found = ExactWeight(weight, dtype, np).multiply(x, np)
+    found = SlicedWeight(weight, dtype, np).multiply(x, np)
     true = exact(x.astype(float), weight)
     sizes = np.max(np.abs(x) * np.max(np.abs(weight), axis=1), axis=1)
     worst = Fraction(0)
@@ -102,13 +102,13 @@ def test_integers_are_exact(kind):
     low, high = (0, 2) if kind == "bool" else (max(np.iinfo(kind).min, -(2**40)), 2**7)
     x = np.random.default_rng(0).integers(low, high, (5, 300)).astype(kind)
     weight = np.random.default_rng(1).integers(-7, 8, (300, 4)) * 0.25
-    found = ExactWeight(weight, "float64", np).multiply(x, np)
+    found = SlicedWeight(weight, "float64", np).multiply(x, np)
     np.testing.assert_array_equal(found, (x.astype(int) @ (weight * 4).astype(int)) / 4)
 
 
 def test_numbers_that_are_out_of_range():
     weight = np.asarray([[1.0, 0.0], [1.0, 1e-200]])
-    found = ExactWeight(weight, "float64", np).multiply(
+    found = SlicedWeight(weight, "float64", np).multiply(
         np.asarray([[np.inf, 0.0], [-np.inf, 0.0], [0.0, 0.0], [1e-300, 0.0], [np.nan, 1.0]]), np
     )
     expected = [[LARGEST, 0], [-LARGEST, 0], [0, 0], [0, 0], [np.nan, np.nan]]
@@ -119,6 +119,6 @@ def test_bits_of_every_library(xp_backend):
     x, weight = list(operands(511))[-1]
     xp = xp_backend.xp
     for dtype in UNITS:
-        product = ExactWeight(xp_backend.asarray(weight, "float64"), dtype, xp)
+        product = SlicedWeight(xp_backend.asarray(weight, "float64"), dtype, xp)
         found = to_numpy(product.multiply(xp_backend.asarray(x, "float64"), xp))
-        assert found.tobytes() == ExactWeight(weight, dtype, np).multiply(x, np).tobytes()
+        assert found.tobytes() == SlicedWeight(weight, dtype, np).multiply(x, np).tobytes()

@@ -12,7 +12,6 @@ from xpnet.functions import reproducible
 from xpnet.functions.reproducible import power_of_two, reproducible_namespace
 
 FUNCTIONS = reproducible_namespace(np)
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of infinities and NaN
 INF, NAN = np.inf, np.nan
 
 

@@ -24,7 +24,6 @@ KERNELS = {
 # Of one shape, as JAX compiles each operation for each shape.
 FEW = ("hard_sigmoid, float64", "softmax, float64", "sparsemax, float32", "erf and tanh, float32")
 # Dask computes when the warnings of the package are no longer ignored.
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
 @pytest.fixture(scope="module")

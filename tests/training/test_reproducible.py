@@ -70,7 +70,7 @@ def test_activations(same_everywhere, digits, activation):
         {"augment": 1, "schedule": xpnet.Cosine(0.1)},
         {"sample_weight": np.linspace(0.0, 1.0, 200)},
     ],
-    ids=str,
+    ids=["adamw", "nesterov", "binary", "shifted", "weighted"],
 )
 def test_options(same_everywhere, digits, options):
     images, labels = digits
@@ -87,7 +87,7 @@ def test_a_regression(same_everywhere, digits):
     same_everywhere(start("tanh", output="values"), images, values)
 
 
-def test_threads_and_the_usual_training(digits):
+def test_the_usual_training_is_close(digits):
     plain = xpnet.train(start(), *digits, epochs=2, batch_size=40, validation=0.2)
     weights, scores = result_of(start(), *digits)
     found = np.frombuffer(weights[0], np.float32)
@@ -111,6 +111,18 @@ def test_checkpoints(digits, tmp_path):
         )
     again = result_of(start(), *digits, epochs=2, checkpoint=path, resume=True)
     assert again[0] == result_of(start(), *digits)[0]
+
+
+def test_an_interrupted_training_continues_with_the_same_bits(digits, tmp_path):
+    path, options = tmp_path / "run.checkpoint", {"epochs": 3}
+
+    def interrupt(_epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        result_of(start(), *digits, checkpoint=path, on_epoch=interrupt, **options)
+    found = result_of(start(), *digits, checkpoint=path, resume=True, **options)
+    assert found == result_of(start(), *digits, **options)
 
 
 def test_divergence_gives_an_ordinary_network(digits):

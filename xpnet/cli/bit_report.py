@@ -1,6 +1,7 @@
 """The report of ``xpnet parity --reproducible``, as JSON and as text."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.parity_report import origin_text
@@ -76,8 +77,7 @@ def _remark(stage: "StageBits") -> str:
 
 
 def _verdict(report: "BitReport") -> str:
-    for stages in report.candidates.values():
-        for stage in stages:
-            if not stage.is_same:
-                return f"DIFFERENT BITS, first in {stage.name}: {stage.difference}"
-    return "the same bits"
+    stages = chain.from_iterable(report.candidates.values())
+    first = next((stage for stage in stages if not stage.is_same), None)
+    same = "the same bits"
+    return f"DIFFERENT BITS, first in {first.name}: {first.difference}" if first else same

@@ -175,7 +175,7 @@ def reproducible(network: "Network", options: DeviceOptions) -> "Network":
 
     try:
         return reproducible_network(network)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         option = "--hash" if options.hash else "--reproducible"
         text = str(error).replace("network.astype('float32')", "--precision float32")
         msg = f"{option}: {text}"

@@ -133,13 +133,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
 def _check_arguments(args: argparse.Namespace) -> None:
     """Raise, before any work, an error for arguments that exclude each other, or an output file."""
-    omitted, why = ["devices", "libraries", "against"], ""
-    if args.record is not None:
-        why = "--record, which writes the results of --device"
-    given = [name.replace("_", "-") for name in omitted if getattr(args, name)]
-    if why and given:
-        msg = f"--{given[0]} does not go with {why}"
-        raise UsageError(msg)
+    for name in ("devices", "libraries", "against"):
+        if args.record is not None and getattr(args, name):
+            msg = f"--{name} does not go with --record, which writes the results of --device"
+            raise UsageError(msg)
     if args.record and args.plot and Path(args.record).resolve() == Path(args.plot).resolve():
         msg = f"--record and --plot must be two files; got {args.plot} for both"
         raise UsageError(msg)

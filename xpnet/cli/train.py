@@ -110,7 +110,7 @@ def _untrained(
     if args.reproducible and (args.distort or args.preprocessing):
         given = "distort" if args.distort else args.preprocessing
         option = "whiten" if given in {"pca", "zca"} else given
-        msg = f"--{option} does not go with --reproducible, as NumPy computes it"
+        msg = f"--{option} does not go with --reproducible: its result depends on the machine"
         raise UsageError(msg)
     if args.patience and not int(args.validation * len(images)):
         msg = "--patience needs held-out images: --validation must be larger"

@@ -1,4 +1,4 @@
-"""Matrix products that are exact, so that they have the same bits in any order of summation.
+"""Matrix products of slices, which are exact and so have the same bits in any order of summation.
 
 Both factors are cut into slices of few bits: all numbers of a slice of a row, or of a column of
 weights, are multiples of one power of two. A product of two slices then adds integers below 2^53
@@ -10,15 +10,14 @@ Ozaki, Ogita, Oishi and Rump, "Error-free transformations of matrix multiplicati
 routines of matrix multiplication and its applications", Numerical Algorithms 59, 2012.
 """
 
-from functools import cached_property
+import math
 from typing import Any
 
 from xpnet.arrays.namespace import as_numbers, bounded, is_kind
-from xpnet.arrays.transfer import to_numpy
 
-__all__ = ["ExactWeight", "power_of_two"]
+__all__ = ["SlicedWeight", "power_of_two"]
 
-# Larger numbers count as this one. Parts of a sum below the second number, and weights below the
+# Larger inputs count as this one. Parts of a sum below the second number, and weights below the
 # third as a share of the largest for the same input, are not resolved. So all products are normal
 # numbers, which no library flushes to 0.
 _LARGEST, _SMALLEST_SUM, _SMALLEST_SHARE = 2.0**400, 2.0**-550, 2.0**-300
@@ -28,7 +27,7 @@ _BITS = 53
 _KEPT_BITS = {"float32": 40, "float64": 58}
 
 
-class ExactWeight:
+class SlicedWeight:
     """A weight of shape (n_in, n_out) in float64, for products with the bits of a given dtype.
 
     Inputs are multiplied, and weights divided, by a power of two for each input: that of its
@@ -42,11 +41,11 @@ class ExactWeight:
         # leaves a rest of half a unit, so each further slice holds one bit more.
         self._bits = (_BITS - (n_in - 1).bit_length()) // 2
         self._n_slices = -(-(_KEPT_BITS[dtype] + 1) // (self._bits + 1))
-        weight = bounded(weight, xp, -_LARGEST, _LARGEST)
         self._powers = power_of_two(xp.max(xp.abs(weight), axis=1), xp)
         is_unused = as_numbers(self._powers == 0.0, weight, xp)
         shares = weight / (self._powers + is_unused)[:, None]
         slices = self._cut(shares, 0, _SMALLEST_SHARE, xp)
+        self._known_spread: float | None = None
         # For each slice of inputs those that it is multiplied by, side by side: one wide product is
         # faster than several narrow ones.
         self._slices = [xp.concat(slices[: len(slices) - i], axis=1) for i in range(len(slices))]
@@ -61,9 +60,9 @@ class ExactWeight:
         """
         if is_kind(x.dtype, xp, ("bool", "integral")):
             scaled = xp.astype(x, xp.float64) * self._powers
-            limit = 1 if is_kind(x.dtype, xp, "bool") else xp.iinfo(x.dtype).max
-            is_short = limit * self._spread <= 2**self._bits
-            slices = [scaled] if is_short else self._cut(scaled, 1, _SMALLEST_SUM, xp)
+            n_bits = 1 if is_kind(x.dtype, xp, "bool") else xp.iinfo(x.dtype).bits
+            fits = 2.0**n_bits * self._spread(xp) <= 2.0**self._bits
+            slices = [scaled] if fits else self._cut(scaled, 1, _SMALLEST_SUM, xp)
         else:
             x = bounded(xp.astype(x, xp.float64, copy=False), xp, -_LARGEST, _LARGEST)
             slices = self._cut(x * self._powers, 1, _SMALLEST_SUM, xp)
@@ -77,12 +76,14 @@ class ExactWeight:
                 y = part if y is None else y + part
         return y
 
-    @cached_property
-    def _spread(self) -> float:
-        """The largest power of two as a multiple of the smallest."""
-        powers = to_numpy(self._powers)
-        used = powers[powers > 0.0]
-        return float(used.max() / used.min()) if len(used) else 1.0
+    def _spread(self, xp: Any) -> float:
+        """Return the largest power of two as a multiple of the smallest; inf if that is tiny."""
+        if self._known_spread is None:
+            largest = float(xp.max(self._powers))
+            smallest = float(xp.min(xp.where(self._powers > 0.0, self._powers, largest)))
+            is_usual = smallest >= _SMALLEST_SUM
+            self._known_spread = largest / smallest if is_usual else math.inf
+        return self._known_spread
 
     def _cut(self, a: Any, axis: int, smallest: float, xp: Any) -> list[Any]:
         """Return the slices of rows (axis 1) or columns (axis 0), the largest first."""

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from xpnet.arrays.namespace import as_numbers, bounded, device_of
-from xpnet.functions.exact_products import ExactWeight, power_of_two
+from xpnet.functions.exact_products import SlicedWeight, power_of_two
 from xpnet.functions.special import polynomial
 
 __all__ = ["EXP_SERIES", "LOG_SERIES", "reproducible_namespace"]
@@ -41,9 +41,9 @@ def reproducible_namespace(xp: Any) -> Any:
 
     exp and tanh take any number, expm1 those up to 709, log those from 2^-900 to 2^900, log1p one
     less, and sqrt those from 2^-500 to 2^500; their errors are at most 3 ULP. divide takes arrays
-    and numbers. matmul takes arrays of one or two dimensions; see `ExactWeight` for its error. sum,
-    cumulative_sum and mean add in the order of a binary tree. What is left, such as comparison,
-    maximum, rounding and sorting, is exact in each library.
+    and numbers. matmul takes arrays of one or two dimensions; its error is that of `SlicedWeight`.
+    sum, cumulative_sum and mean add in the order of a binary tree. What is left, such as
+    comparison, maximum, rounding and sorting, is exact in each library.
     """
     return xp if isinstance(xp, _ReproducibleNamespace) else _ReproducibleNamespace(xp)
 
@@ -110,7 +110,7 @@ class _ReproducibleNamespace:
     def matmul(self, x: Any, y: Any, /) -> Any:
         xp = self._xp
         rows = xp.reshape(x, (-1, x.shape[-1]))
-        product = ExactWeight(xp.astype(y, xp.float64), "float64", xp).multiply(rows, xp)
+        product = SlicedWeight(xp.astype(y, xp.float64), "float64", xp).multiply(rows, xp)
         return xp.reshape(product, (*x.shape[:-1], y.shape[-1]))
 
     def mean(self, x: Any, /, *, axis: int, keepdims: bool = False) -> Any:
@@ -144,10 +144,11 @@ class _ReproducibleNamespace:
         return self._xp.round(self._xp.log2(power_of_two(x, self._xp)))
 
     def _power(self, exponent: Any) -> Any:
-        """Return 2^exponent for whole numbers; any of these powers for NaN."""
-        xp, n_powers = self._xp, _MOST_EXPONENT - _LEAST_EXPONENT
+        """Return 2^exponent for whole numbers, and 1 for NaN, which no integer stands for."""
+        xp = self._xp
+        exponent = xp.where(exponent == exponent, exponent, 0.0)  # noqa: PLR0124 - faster than isnan
+        exponent = bounded(exponent, xp, _LEAST_EXPONENT, _MOST_EXPONENT)
         place = xp.astype(exponent - _LEAST_EXPONENT, xp.int64)
-        place = xp.minimum(xp.maximum(place, 0), n_powers)
         device = device_of(exponent)
         if (key := str(device)) not in self._tables:  # CuPy's devices have no hash
             self._tables[key] = xp.asarray(_POWERS, dtype=xp.float64, device=device)

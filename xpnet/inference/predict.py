@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.namespace import array_namespace, cast, current_device, largest
+from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.nonfinite import are_finite, mark_nonfinite, remove_marks
 from xpnet.inference.runner import run
@@ -43,8 +44,9 @@ def predict(
         less than some 30 microseconds are computed by one thread.
     reproducible : bool, default False
         If true, an image's result has the same bits in every array library, on every processor and
-        GPU, in any batch and with any number of threads; see `xpnet.networks.reproducible`. It
-        takes about seven times as long on a CPU.
+        GPU, in any batch and with any number of threads; see `xpnet.networks.reproducible`. Many
+        rows take about seven times as long on a CPU. Give the network itself: a prepared one has
+        other parameters.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images that are not in the memory of the network (host or device) are
         rejected, not copied.
@@ -186,9 +188,14 @@ def class_ids(network: Network, y: Any) -> Any:
 def _probabilities(network: Network, _rows: Any, y: Any) -> Any:
     xp = array_namespace(y)
     if network.n_out > 1:
-        return network.activated("softmax", y) if network.output == "logits" else y
+        return _activated(network, "softmax", y) if network.output == "logits" else y
     if network.output == "logits":
-        pair = network.activated("sigmoid", -y), network.activated("sigmoid", y)
+        pair = _activated(network, "sigmoid", -y), _activated(network, "sigmoid", y)
     else:
         pair = cast(1.0 - y, y.dtype, xp), y  # CuPy subtracts bfloat16 in float32
     return xp.concat(pair, axis=1)
+
+
+def _activated(network: Network, name: str, y: Any) -> Any:
+    xp = array_namespace(y)
+    return network.rounded(ACTIVATIONS[name](network.widened(y, xp), network.functions(xp)), xp)

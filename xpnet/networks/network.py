@@ -20,7 +20,6 @@ from xpnet.arrays.namespace import (
     widest_floating,
 )
 from xpnet.arrays.ranges import finite_cast
-from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense, check_layers
 from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
 from xpnet.networks.stages import Stage, stage_of
@@ -279,11 +278,6 @@ class Network:
         for product, activate, _, _ in self.stages:
             y = activate(product(y), xp)
         return y
-
-    def activated(self, name: str, y: Any) -> Any:
-        """Return an activation of some outputs."""
-        xp = array_namespace(y)
-        return self.rounded(ACTIVATIONS[name](self.widened(y, xp), self.functions(xp)), xp)
 
     def functions(self, xp: Any) -> Any:
         """Return the namespace of the functions by which the network is computed."""

@@ -7,7 +7,6 @@ outputs are rounded once, to the dtype of the network.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -24,7 +23,7 @@ from xpnet.arrays.namespace import (
     without_warnings,
 )
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.exact_products import ExactWeight
+from xpnet.functions.exact_products import SlicedWeight
 from xpnet.functions.reproducible import reproducible_namespace
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, map_arrays
@@ -46,7 +45,7 @@ class _Prepared(NamedTuple):
 
     factor: float
     steps: list[Callable[[Any], Any]]
-    layers: list[tuple[ExactWeight, Any]]
+    layers: list[tuple[SlicedWeight, Any]]
 
 
 def reproducible_network(network: Network) -> "ReproducibleNetwork":
@@ -66,7 +65,10 @@ def reproducible_network(network: Network) -> "ReproducibleNetwork":
 
 
 class ReproducibleNetwork(Network):
-    """A network that computes by the operations of this module; see `xpnet.Network`."""
+    """A network that computes by the operations of this module; see `xpnet.Network`.
+
+    Its parameters must not change: they are cut into slices once.
+    """
 
     def __init__(self, *fields: Any, **named: Any) -> None:
         super().__init__(*fields, **named)
@@ -85,6 +87,13 @@ class ReproducibleNetwork(Network):
                 " with its present settings (JAX: jax_enable_x64)"
             )
             raise TypeError(msg)
+
+        values = (x for step in self.preprocessing for x in vars(step).values())
+        numbers = [x for x in values if isinstance(x, float) and x != 0.0]
+        numbers.append(math.prod(x.factor for x in self.preprocessing if isinstance(x, Scale)))
+        if min(map(abs, numbers)) < _SMALLEST_INPUT:
+            msg = f"a reproducible network needs preprocessing by numbers from {_SMALLEST_INPUT} on"
+            raise ValueError(msg)
 
     def widened(self, y: Any, xp: Any) -> Any:
         """Return numbers in float64."""
@@ -153,11 +162,11 @@ class ReproducibleNetwork(Network):
         factors = [step.factor for step in self.preprocessing if isinstance(step, Scale)]
         is_scaled = len(factors) == len(self.preprocessing)
         steps = [] if is_scaled else [_step(step, dtype, xp) for step in self.preprocessing]
-        factor = scale = _number(math.prod(factors, start=1.0)) if is_scaled else 1.0
+        factor = scale = math.prod(factors, start=1.0) if is_scaled else 1.0
         layers = []
         for weight, bias in parameters:
             scaled = _widened(weight, xp) * scale
-            layers.append((ExactWeight(scaled, dtype, xp), _widened(bias, xp)))
+            layers.append((SlicedWeight(scaled, dtype, xp), _widened(bias, xp)))
             scale = 1.0
         return _Prepared(factor, steps, layers)
 
@@ -172,10 +181,9 @@ def _arrays(network: Network) -> Iterator[Any]:
 
 def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any], Any]:
     """Return the function of a preprocessing step."""
-    numbers: Any = {name: _number(x) for name, x in vars(step).items() if isinstance(x, float)}
-    step = replace(map_arrays(step, lambda x: _widened(x, xp)), **numbers)
+    step = map_arrays(step, lambda x: _widened(x, xp))
     if isinstance(step, Whiten):
-        matrix = ExactWeight(step.matrix, dtype, xp)
+        matrix = SlicedWeight(step.matrix, dtype, xp)
         return lambda x: matrix.multiply(x - step.mean, xp)
     return lambda x: step.compute(x, reproducible_namespace(xp))
 
@@ -187,11 +195,6 @@ def _refuse_tracing(*arrays: Any) -> None:
             " fuse a product with a sum, which changes bits"
         )
         raise TypeError(msg)
-
-
-def _number(x: float) -> float:
-    """Return a number of a preprocessing step, which is 0 or at least the smallest input."""
-    return x if x == 0.0 or abs(x) >= _SMALLEST_INPUT else math.copysign(_SMALLEST_INPUT, x)
 
 
 def _widened(x: Any, xp: Any) -> Any:

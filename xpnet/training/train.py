@@ -217,7 +217,8 @@ def _check_reproducible(optimizer: Optimizer, schedule: Schedule, distort: float
             msg = f"`{name}` must be one of xpnet for reproducible=True; got {kind}"
             raise TypeError(msg)
     if distort:
-        msg = f"`distort` must be 0 for reproducible=True, as NumPy computes it; got {distort}"
+        rule = "must be 0 for reproducible=True: its result depends on the machine"
+        msg = f"`distort` {rule}; got {distort}"
         raise ValueError(msg)
 
 

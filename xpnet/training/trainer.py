@@ -85,7 +85,7 @@ class Trainer:
         network = objective.network
         xp = array_namespace(network.layers[0].weight)
         self._xp = network.functions(xp)
-        # An optimizer of somebody else's takes no namespace.
+        # Custom optimizers take no namespace.
         self._options = {} if self._xp is xp else {"xp": self._xp}
         keep_freed_memory()
         with current_device(network.layers[0].weight):
