@@ -255,10 +255,15 @@ def test_devices_without_float64_are_refused(network):
 
 
 def test_jax_without_64_bits_is_refused(network):
-    jnp = pytest.importorskip("jax.numpy")
-    there = network.map_arrays(jnp.asarray)
-    with pytest.raises(TypeError, match=r"need float64.*jax_enable_x64"):
-        xpnet.forward(there, jnp.zeros((2, 48), jnp.float32), reproducible=True)
+    jax = pytest.importorskip("jax")
+    before = jax.config.jax_enable_x64  # other tests may have set it
+    jax.config.update("jax_enable_x64", False)
+    try:
+        there = network.map_arrays(jax.numpy.asarray)
+        with pytest.raises(TypeError, match=r"need float64.*jax_enable_x64"):
+            xpnet.forward(there, jax.numpy.zeros((2, 48), "float32"), reproducible=True)
+    finally:
+        jax.config.update("jax_enable_x64", before)
 
 
 def test_tracing_by_jax_is_refused(network, program):

@@ -67,21 +67,24 @@ def test_hashes_of_few_networks_in_every_library(xp_backend, program, cases, com
 
 
 @pytest.mark.slow
+# Dask casts outputs that overflow later, outside of the forward pass.
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 def test_hashes_in_every_library(xp_backend, program, cases, committed):
     assert different(hashes_on(xp_backend, program, cases), committed) == []
 
 
 def run_program(library, **variables):
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS_", "NPY_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("NPY_")}
     path = Path(__file__).with_name("reproducible_hashes.py")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", path, library],
+        [sys.executable, "-X", "faulthandler", "-W", "ignore", path, library],
         env={**kept, **variables},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         timeout=300,
     )
+    assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
     return json.loads(done.stdout)
 
 
