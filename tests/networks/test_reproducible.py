@@ -257,13 +257,13 @@ def test_devices_without_float64_are_refused(network):
 def test_jax_without_64_bits_is_refused(network):
     jax = pytest.importorskip("jax")
     before = jax.config.jax_enable_x64  # other tests may have set it
-    jax.config.update("jax_enable_x64", False)
+    jax.config.update("jax_enable_x64", val=False)
     try:
         there = network.map_arrays(jax.numpy.asarray)
         with pytest.raises(TypeError, match=r"need float64.*jax_enable_x64"):
             xpnet.forward(there, jax.numpy.zeros((2, 48), "float32"), reproducible=True)
     finally:
-        jax.config.update("jax_enable_x64", before)
+        jax.config.update("jax_enable_x64", val=before)
 
 
 def test_tracing_by_jax_is_refused(network, program):
