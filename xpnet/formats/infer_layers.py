@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from xpnet.formats.model_file import LoadOptions, WeightLayout
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.networks.dense import Dense
-from xpnet.networks.network import Network, output_of
+from xpnet.networks.dense import Dense, output_of
+from xpnet.networks.network import Network
 
 __all__ = ["infer_network"]
 

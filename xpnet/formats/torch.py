@@ -10,9 +10,9 @@ import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.checked_parameters import check_finite
-from xpnet.networks.dense import Dense
+from xpnet.networks.dense import Dense, output_of
 from xpnet.networks.fingerprint import named_arrays
-from xpnet.networks.network import Network, output_of
+from xpnet.networks.network import Network
 
 __all__ = ["TORCH_ACTIVATIONS", "from_torch"]
 

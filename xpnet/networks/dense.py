@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from xpnet.arrays.cpu.blocked_matmul import constant, is_constant
 from xpnet.arrays.namespace import array_namespace, as_floating, device_of
 from xpnet.functions.activations import ACTIVATIONS
 
-__all__ = ["Dense", "check_layers"]
+__all__ = ["Dense", "check_layers", "output_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,3 +140,13 @@ def check_layers(layers: Sequence[Any]) -> None:
                 f" {following.weight.dtype} in layer {i + 1}"
             )
             raise TypeError(msg)
+
+
+def output_of(layers: Sequence[Dense], /) -> Literal["logits", "probabilities"]:
+    """Return the kind of output where a file does not state it.
+
+    It is "probabilities" after a softmax, or a sigmoid of a single unit, and "logits" otherwise.
+    """
+    last = layers[-1]
+    is_share = last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
+    return "probabilities" if is_share else "logits"

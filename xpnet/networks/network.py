@@ -24,7 +24,7 @@ from xpnet.networks.dense import Dense, check_layers
 from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
 from xpnet.networks.stages import Stage, stage_of
 
-__all__ = ["OUTPUTS", "Network", "Output", "output_of"]
+__all__ = ["OUTPUTS", "Network", "Output"]
 
 Output = Literal["logits", "probabilities", "values"]
 OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "values")
@@ -59,8 +59,6 @@ class Network:
 
     Examples
     --------
-    Exclusive or needs two layers.
-
     >>> import numpy as np
     >>> hidden = Dense([[0.5, -0.5], [0.5, -0.5]], [-0.2, 0.7], "step")  # OR and NAND
     >>> xor = Network([hidden, Dense([[0.5], [0.5]], [-0.7], "step")])  # AND
@@ -300,13 +298,3 @@ class Network:
         widths = " -> ".join(f"{layer.n_out} {layer.activation_text}" for layer in self.layers)
         parts = [f"{self.n_in} -> {widths}", *map(repr, self.preprocessing), self.output]
         return f"Network({'; '.join(parts)}; {self.dtype}, {self.library})"
-
-
-def output_of(layers: Sequence[Dense], /) -> Output:
-    """Return the kind of output where a file does not state it.
-
-    It is "probabilities" after a softmax, or a sigmoid of a single unit, and "logits" otherwise.
-    """
-    last = layers[-1]
-    is_share = last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
-    return "probabilities" if is_share else "logits"

@@ -13,8 +13,8 @@ from xpnet.formats.onnx.graph import Graph
 from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library, parse
 from xpnet.formats.onnx.tensors import Tensors
 from xpnet.formats.onnx.values import GraphRows
-from xpnet.networks.dense import Dense
-from xpnet.networks.network import Network, output_of
+from xpnet.networks.dense import Dense, output_of
+from xpnet.networks.network import Network
 
 __all__ = ["read"]
 
