@@ -172,6 +172,11 @@ def test_classes(reread, classes):
     assert reread(network).classes == network.classes
 
 
+@pytest.mark.parametrize("metadata", [None, {"input_range": "0..1", "": "\N{SNOWMAN}\n"}])
+def test_metadata(reread, metadata):
+    assert reread(make(metadata=metadata)).metadata == (metadata or {})
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_unusual_numbers(reread, dtype):
     limits = np.finfo(dtype)

@@ -220,6 +220,7 @@ def layer(n_in, n_out, dtype="float32"):
         ([layer(2, 2)], {"classes": [True, 0.5]}, TypeError, r"integers; got \[True, 0.5\]"),
         ([layer(2, 2)], {"classes": ["a", "a"]}, ValueError, "got 2, 1 of them different"),
         ([layer(2, 2)], {"output": "values", "classes": ["a", "b"]}, ValueError, "no classes"),
+        ([layer(2, 2)], {"metadata": {"rows": 3}}, TypeError, "to strings; got 'rows': 3"),
         ([layer(2, 2)], {"preprocessing": [0.5]}, TypeError, "must be steps such as Scale"),
     ],
 )
@@ -274,7 +275,9 @@ def test_networks_are_frozen_data():
 
 
 def test_a_network_moves_to_the_cpu(xp_backend):
-    network = random_network(xp_backend, preprocessing=xpnet.Scale(2), classes="abcd").to("cpu")
+    facts = {"preprocessing": xpnet.Scale(2), "classes": "abcd", "metadata": {"origin": "here"}}
+    network = random_network(xp_backend, **facts).to("cpu")
+    assert network.metadata == {"origin": "here"}
     assert (network.library, network.device) == ("numpy", "cpu")
     assert (network.preprocessing, network.classes) == ((xpnet.Scale(2),), tuple("abcd"))
     np.testing.assert_array_equal(

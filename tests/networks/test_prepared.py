@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import pickle
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -173,12 +174,14 @@ ROUND_TRIPS = {
 @pytest.mark.parametrize("trip", ROUND_TRIPS)
 @pytest.mark.parametrize("steps", ["scale", "standardize_after_scale", "far"])
 def test_copies_and_pickles_are_equal(trip, steps, is_used):
-    prepared = xpnet.prepare(network_of(784, 50, 10, preprocessing=PREPROCESSING[steps]))
+    network = network_of(784, 50, 10, preprocessing=PREPROCESSING[steps])
+    prepared = xpnet.prepare(replace(network, metadata={"origin": "here"}))
     if is_used:
         prepared(PIXELS)
     other = ROUND_TRIPS[trip](prepared)
     assert repr(other) == repr(prepared)
     assert (other.output, other.classes) == (prepared.output, prepared.classes)
+    assert other.metadata == {"origin": "here"}
     for mine, theirs in zip(arrays_of(prepared), arrays_of(other), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert all(is_constant(layer.weight) for layer in other.layers)  # as fast as before

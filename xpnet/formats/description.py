@@ -2,10 +2,10 @@
 
 It is an object with ``version``, ``activations`` (per layer a name, or an object such as
 ``{"name": "elu", "alpha": 1.0}``), ``preprocessing`` (a list of objects such as
-``{"step": "scale", "factor": 0.5}``), ``output`` and ``classes`` (a list or null). The arrays are
-``layers.0.weight`` of shape (n_in, n_out), ``layers.0.bias``, ``layers.1.weight`` ...; for a step
-with one mean per input ``preprocessing.0.mean``, and for whitening also
-``preprocessing.0.matrix`` of shape (n_in, n_in).
+``{"step": "scale", "factor": 0.5}``), ``output``, ``classes`` (a list or null) and, unless empty,
+``metadata`` (an object of strings). The arrays are ``layers.0.weight`` of shape (n_in, n_out),
+``layers.0.bias``, ``layers.1.weight`` ...; for a step with one mean per input
+``preprocessing.0.mean``, and for whitening also ``preprocessing.0.matrix`` of shape (n_in, n_in).
 """
 
 import json
@@ -23,10 +23,16 @@ from xpnet.networks.fingerprint import named_arrays
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import STEPS, Step, arrays_of
 
-__all__ = ["arrays_by_name", "describe", "network_from_description", "unique_entries"]
+__all__ = [
+    "arrays_by_name",
+    "describe",
+    "metadata_entry",
+    "network_from_description",
+    "unique_entries",
+]
 
 _VERSION = 1
-_ENTRIES = frozenset({"version", "activations", "preprocessing", "output", "classes"})
+_ENTRIES = frozenset({"version", "activations", "preprocessing", "output", "classes", "metadata"})
 # Room for the names of a million classes, and for more steps than any network has.
 _MAX_CHARACTERS, _MAX_STEPS = 1 << 22, 1000
 
@@ -42,10 +48,16 @@ def describe(network: Network) -> str:
         "preprocessing": [_describe_step(step) for step in network.preprocessing],
         "output": network.output,
         "classes": network.classes,
+        **metadata_entry(network),
     }
     description = json.dumps(entries)
     _check_length(description)
     return description
+
+
+def metadata_entry(network: Network) -> dict[str, dict[str, str]]:
+    """Return the entry for the metadata of a network, if it has any."""
+    return {"metadata": dict(network.metadata)} if network.metadata else {}
 
 
 def _check_length(description: str) -> None:
@@ -109,7 +121,8 @@ def network_from_description(description: str, arrays: Mapping[str, NDArray[Any]
         msg = f"preprocessing must have {n_used} tensors; got {', '.join(sorted(others))}"
         raise ValueError(msg)
     classes = None if entries["classes"] is None else _list_entry(entries, "classes")
-    return Network(layers, preprocessing=preprocessing, output=entries["output"], classes=classes)
+    metadata = entries.get("metadata")
+    return Network(layers, preprocessing, entries["output"], classes, metadata)
 
 
 def _build_step(i: int, step: Any, arrays: Mapping[str, NDArray[Any]]) -> Step:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -10,7 +9,7 @@ from xpnet.arrays.cpu.blocked_matmul import constant, is_constant
 from xpnet.arrays.namespace import array_namespace, as_floating, device_of
 from xpnet.functions.activations import ACTIVATIONS
 
-__all__ = ["Dense", "check_layers", "output_of"]
+__all__ = ["Dense", "output_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,32 +113,6 @@ def _restored(arrays: list[Any], kept: list[bool], activation: str, options: Any
     pairs = zip(arrays, kept, strict=True)
     weight, bias = (constant(x) if is_kept else x for x, is_kept in pairs)
     return Dense(weight, bias, activation, options)
-
-
-def check_layers(layers: Sequence[Any]) -> None:
-    """Raise an error if a sequence of layers does not make a network; see `xpnet.Network`."""
-    if not layers:
-        msg = "`layers` must hold at least one layer; got none"
-        raise ValueError(msg)
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, Dense):
-            msg = f"`layers` must be Dense layers; got {type(layer).__name__} at index {i}"
-            raise TypeError(msg)
-    array_namespace(*(layer.weight for layer in layers))
-    for i, (layer, following) in enumerate(pairwise(layers)):
-        if layer.n_out != following.n_in:
-            msg = (
-                f"`layers` must fit: layer {i} gives {layer.n_out} values, but layer {i + 1} takes"
-                f" {following.n_in} (weights {tuple(layer.weight.shape)} and"
-                f" {tuple(following.weight.shape)})"
-            )
-            raise ValueError(msg)
-        if layer.weight.dtype != following.weight.dtype:
-            msg = (
-                f"`layers` must have one dtype; got {layer.weight.dtype} in layer {i} and"
-                f" {following.weight.dtype} in layer {i + 1}"
-            )
-            raise TypeError(msg)
 
 
 def output_of(layers: Sequence[Dense], /) -> Literal["logits", "probabilities"]:

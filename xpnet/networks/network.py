@@ -1,7 +1,7 @@
 """A network as data: layers, preprocessing, kind of output, names of classes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -20,7 +20,8 @@ from xpnet.arrays.namespace import (
     widest_floating,
 )
 from xpnet.arrays.ranges import finite_cast
-from xpnet.networks.dense import Dense, check_layers
+from xpnet.networks.dense import Dense
+from xpnet.networks.network_checks import check_layers, checked_classes, checked_metadata
 from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
 from xpnet.networks.stages import Stage, stage_of
 
@@ -47,12 +48,16 @@ class Network:
         against class 0), probabilities, or the values of a regression.
     classes : sequence of str or int, optional
         Names of the classes 0, 1, 2 ...; by default their ids.
+    metadata : mapping of str to str, optional
+        Facts that files of the network keep, and the results do not depend on: ``input_range``,
+        the range of the inputs; ``trained_on``, a hash of the training data.
 
     Raises
     ------
     TypeError
         If a layer is not a `Dense`, two layers differ in library or dtype, the preprocessing
-        belongs to another library, or a class is neither a string nor an integer.
+        belongs to another library, a class is neither a string nor an integer, or `metadata` does
+        not map strings to strings.
     ValueError
         If `layers` is empty, two widths do not fit, the devices differ, the preprocessing is for
         another number of inputs, `output` is unknown, or `classes` does not name each class once.
@@ -70,6 +75,7 @@ class Network:
     preprocessing: tuple[Step, ...] = ()
     output: Output = "logits"
     classes: tuple[str | int, ...] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -77,38 +83,22 @@ class Network:
         preprocessing: Step | Sequence[Step] | None = None,
         output: Output = "logits",
         classes: Sequence[str | int] | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         if isinstance(preprocessing, Step):
             preprocessing = (preprocessing,)
-        if classes is not None:
-            # NumPy's integers and strings, as returned by numpy.unique, become Python's.
-            classes = tuple(name.item() if hasattr(name, "item") else name for name in classes)
         layers = tuple(layers)
         check_layers(layers)
         steps = () if preprocessing is None else checked_steps(preprocessing, layers[0].weight)
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "preprocessing", steps)
         object.__setattr__(self, "output", output)
-        object.__setattr__(self, "classes", classes)
+        object.__setattr__(self, "metadata", checked_metadata(metadata))
         if output not in OUTPUTS:
             msg = f"`output` must be one of {', '.join(OUTPUTS)}; got {output!r}"
             raise ValueError(msg)
-        if classes is not None:
-            self._check_classes(classes)
-
-    def _check_classes(self, classes: tuple[Any, ...]) -> None:
-        if any(type(name) not in {str, int} for name in classes):
-            msg = f"`classes` must be strings or integers; got {list(classes)}"
-            raise TypeError(msg)
-        if self.output == "values":
-            msg = "`classes` must be None for output='values'; a regression has no classes"
-            raise ValueError(msg)
-        if not len(set(classes)) == len(classes) == self.n_classes:
-            msg = (
-                f"`classes` must be {self.n_classes} different names, one for each class;"
-                f" got {len(classes)}, {len(set(classes))} of them different"
-            )
-            raise ValueError(msg)
+        names = None if classes is None else checked_classes(classes, self.n_classes)
+        object.__setattr__(self, "classes", names)
 
     @cached_property
     def n_in(self) -> int:
@@ -292,7 +282,13 @@ class Network:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments, without cached properties."""
-        return type(self), (self.layers, self.preprocessing, self.output, self.classes)
+        return type(self), self.fields
+
+    @property
+    def fields(self) -> tuple[Any, ...]:
+        """The arguments that make an equal network."""
+        metadata = dict(self.metadata)  # a read-only mapping cannot be pickled
+        return self.layers, self.preprocessing, self.output, self.classes, metadata
 
     def __repr__(self) -> str:
         widths = " -> ".join(f"{layer.n_out} {layer.activation_text}" for layer in self.layers)

@@ -56,8 +56,7 @@ def reproducible_network(network: Network) -> "ReproducibleNetwork":
     if isinstance(network, ReproducibleNetwork):
         return network
     if network not in _PREPARED:
-        fields = network.layers, network.preprocessing, network.output, network.classes
-        found = ReproducibleNetwork(*fields)
+        found = ReproducibleNetwork(*network.fields)
         if not all(map(is_constant, _arrays(network))):
             return found
         _PREPARED[network] = found
@@ -113,7 +112,7 @@ class ReproducibleNetwork(Network):
 
     def ordinary(self) -> Network:
         """Return the network of these layers that computes in the usual way."""
-        return Network(self.layers, self.preprocessing, self.output, self.classes)
+        return Network(*self.fields)
 
     def results(
         self, x: Any, xp: Any, parameters: Sequence[tuple[Any, Any]] | None = None

@@ -112,7 +112,7 @@ def _build_network(rows: GraphRows, options: LoadOptions) -> Network:
 
 
 def _apply_metadata(network: Network, text: str) -> Network:
-    """Return the network with the output and classes of xpnet's entry in the metadata."""
+    """Return the network with the output, classes and metadata of xpnet's entry in the metadata."""
     entries = json.loads(text)
     if not isinstance(entries, dict) or entries["version"] != METADATA_VERSION:
         msg = f"xpnet's entry in the metadata must be of version {METADATA_VERSION}"
@@ -121,4 +121,5 @@ def _apply_metadata(network: Network, text: str) -> Network:
     if classes is not None and not isinstance(classes, list):
         msg = "classes in xpnet's entry in the metadata must be a list"
         raise TypeError(msg)
-    return Network(network.layers, network.preprocessing, entries["output"], classes)
+    metadata = entries.get("metadata")
+    return Network(network.layers, network.preprocessing, entries["output"], classes, metadata)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
-from xpnet.formats.description import arrays_by_name
+from xpnet.formats.description import arrays_by_name, metadata_entry
 from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS, ActivationOperator
 from xpnet.formats.onnx.arithmetic import WHITENING
 from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library
@@ -141,7 +141,7 @@ class _GraphBuilder:
             graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="xpnet"
         )
         entries = {"version": METADATA_VERSION, "output": network.output}
-        text = json.dumps({**entries, "classes": network.classes})
+        text = json.dumps({**entries, "classes": network.classes, **metadata_entry(network)})
         helper.set_model_props(model, {METADATA_KEY: text})
         return model
 

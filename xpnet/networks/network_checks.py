@@ -1,0 +1,69 @@
+"""Checks of the arguments of a network."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+from xpnet.arrays.namespace import array_namespace
+from xpnet.networks.dense import Dense
+
+__all__ = ["check_layers", "checked_classes", "checked_metadata"]
+
+
+def check_layers(layers: Sequence[Any]) -> None:
+    """Raise an error if a sequence of layers does not make a network; see `xpnet.Network`."""
+    if not layers:
+        msg = "`layers` must hold at least one layer; got none"
+        raise ValueError(msg)
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Dense):
+            msg = f"`layers` must be Dense layers; got {type(layer).__name__} at index {i}"
+            raise TypeError(msg)
+    array_namespace(*(layer.weight for layer in layers))
+    for i, (layer, following) in enumerate(pairwise(layers)):
+        if layer.n_out != following.n_in:
+            msg = (
+                f"`layers` must fit: layer {i} gives {layer.n_out} values, but layer {i + 1} takes"
+                f" {following.n_in} (weights {tuple(layer.weight.shape)} and"
+                f" {tuple(following.weight.shape)})"
+            )
+            raise ValueError(msg)
+        if layer.weight.dtype != following.weight.dtype:
+            msg = (
+                f"`layers` must have one dtype; got {layer.weight.dtype} in layer {i} and"
+                f" {following.weight.dtype} in layer {i + 1}"
+            )
+            raise TypeError(msg)
+
+
+def checked_classes(classes: Sequence[Any], n_classes: int) -> tuple[str | int, ...]:
+    """Return the names of `n_classes` classes, 0 for a regression; raise unless valid."""
+    # NumPy's integers and strings, as returned by numpy.unique, become Python's.
+    names = tuple(name.item() if hasattr(name, "item") else name for name in classes)
+    if any(type(name) not in {str, int} for name in names):
+        msg = f"`classes` must be strings or integers; got {list(names)}"
+        raise TypeError(msg)
+    if not n_classes:
+        msg = "`classes` must be None for output='values'; a regression has no classes"
+        raise ValueError(msg)
+    if not len(set(names)) == len(names) == n_classes:
+        msg = (
+            f"`classes` must be {n_classes} different names, one for each class;"
+            f" got {len(names)}, {len(set(names))} of them different"
+        )
+        raise ValueError(msg)
+    return names
+
+
+def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return a read-only copy of a mapping of strings to strings; raise TypeError for others."""
+    entries = {} if metadata is None else metadata
+    if not isinstance(entries, Mapping):
+        msg = f"`metadata` must map strings to strings; got {entries!r}"
+        raise TypeError(msg)
+    for name, text in entries.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            msg = f"`metadata` must map strings to strings; got {name!r}: {text!r}"
+            raise TypeError(msg)
+    return MappingProxyType(dict(entries))
