@@ -60,8 +60,7 @@ def test_help_names_every_command(xpnet, words):
 def test_help_of_a_command(xpnet, command):
     result = xpnet(command, "--help")
     assert (result.code, result.err) == (0, "")
-    assert result.out.startswith(f"usage: xpnet {command} [-h]")
-    assert "--debug" in result.out
+    assert result.out.startswith(f"usage: xpnet {command} ")
 
 
 @pytest.mark.parametrize("word", ["a\0b", "\ud800"])

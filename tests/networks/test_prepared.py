@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import pickle
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -175,7 +174,7 @@ ROUND_TRIPS = {
 @pytest.mark.parametrize("steps", ["scale", "standardize_after_scale", "far"])
 def test_copies_and_pickles_are_equal(trip, steps, is_used):
     network = network_of(784, 50, 10, preprocessing=PREPROCESSING[steps])
-    prepared = xpnet.prepare(replace(network, metadata={"origin": "here"}))
+    prepared = xpnet.prepare(dataclasses.replace(network, metadata={"origin": "here"}))
     if is_used:
         prepared(PIXELS)
     other = ROUND_TRIPS[trip](prepared)

@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 OptionsT = TypeVar("OptionsT")
 _MOST_DIGITS = 18
+_MOST_FILES = 1000
 
 
 class UsageError(ValueError):
@@ -27,6 +28,19 @@ def file_name(text: str) -> str:
         msg = "must be the name of a file; got ''"
         raise argparse.ArgumentTypeError(msg)
     return text
+
+
+def missing_file_hint(path: str, words: Iterable[str] = ()) -> str:
+    """Return a hint at the nearest word, or at the nearest file in the folder of a missing one."""
+    from itertools import islice
+    from pathlib import Path
+
+    from xpnet.files.errors import nearest_hint, printable
+
+    files: list[str] = []
+    with suppress(OSError, ValueError):
+        files = [file.name for file in islice(Path(path).parent.iterdir(), _MOST_FILES)]
+    return printable(nearest_hint(Path(path).name, [*words, *files]))
 
 
 def _integer(text: str, smallest: int) -> int:

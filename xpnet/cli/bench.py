@@ -42,6 +42,11 @@ def add_parser(commands: Any) -> None:
         description="Measure how many images per second a network classifies at each batch size,"
         " from raw rows in host memory to labels in host memory. Images are repeated if a batch"
         " has more rows.",
+        examples=(
+            "bench",
+            "bench --model model.safetensors --device gpu -o speed.png",
+        ),
+        common="--model --device --threads --batch-sizes --rounds --output --force --json",
     )
     text = f"{DATA_HELP} (default: sample, or random bytes for a network that does not take"
     text += f" {_SAMPLE_INPUTS} inputs)"

@@ -50,6 +50,11 @@ def add_parser(commands: Any) -> None:
         " another program is assumed to expect 0..1, unless --input-range is given. Exit code 1:"
         " with --verify, a result differs by more than rounding explains; OUT is written all the"
         " same.",
+        examples=(
+            "convert model.onnx model.safetensors --verify train.csv",
+            "convert torch.npz model.onnx --activation relu",
+        ),
+        common="--force --activation --input-range --verify --rows --labels --json",
     )
     parser.add_argument("model", type=file_name, metavar="IN", help="the file to read")
     parser.add_argument("target", type=file_name, metavar="OUT", help="the file to write")

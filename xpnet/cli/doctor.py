@@ -25,8 +25,13 @@ def add_parser(commands: Any) -> None:
         help="show whether a GPU is usable, and if not, why",
         description="Show whether a GPU is usable, and if not, why and how to fix it. A GPU that"
         " seems usable computes a matrix product, which is compared with that of the CPU.",
-        epilog="Exit codes: 0 the GPU is usable, 5 it is not, 2 usage; 3 data and 4 weights, which"
-        " --explain reads.",
+        epilog="Exit codes: 0 the GPU is usable, 5 it is not, 2 usage; 3 data and 4 weights,\n"
+        "which --explain reads.",
+        examples=(
+            "doctor",
+            "doctor --explain train.csv",
+        ),
+        common="--device --explain --model --rows --json",
     )
     add = partial(add_option, parser)
     text = "GPU to diagnose, N counts from 0; gpu is gpu:0"

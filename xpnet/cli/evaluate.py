@@ -22,6 +22,11 @@ def add_parser(commands: Any) -> None:
         "evaluate",
         help="classify images and compare with their labels",
         description="Classify images and compare with their labels.",
+        examples=(
+            "evaluate",
+            "evaluate train.csv --model model.safetensors --device gpu",
+        ),
+        common="--rows --labels --model --input-range --device --batch-size --reproducible --json",
     )
     add_data_arguments(parser)
     add_device_arguments(parser, reproducible=True, hashes=True)

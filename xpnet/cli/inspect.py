@@ -21,6 +21,10 @@ def add_parser(commands: Any) -> None:
         description="Summarize a file: the arrays of weights by name, dtype and shape, the"
         " operators of ONNX; or the images of a data set, their shape, dtype and labels. Large"
         " files are not loaded.",
+        examples=(
+            "inspect train.csv",
+            "inspect model.onnx --json",
+        ),
     )
     text = "any file of weights or images"
     parser.add_argument("file", type=file_name, metavar="FILE", help=text)

@@ -5,7 +5,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xpnet.cli.arguments import add_option, file_name, from_args, not_negative, positive
+from xpnet.cli.arguments import (
+    add_option,
+    file_name,
+    from_args,
+    missing_file_hint,
+    not_negative,
+    positive,
+)
 from xpnet.cli.device_choice import DeviceOptions, in_precision, open_device, reproducible
 from xpnet.cli.streams import print_note
 
@@ -116,7 +123,10 @@ def read_contents(options: ModelOptions) -> "ModelFile":
     try:
         return read_model(options.source, options.file)
     except OSError as error:
-        raise WeightsError(error.strerror or str(error), file=options.source) from error
+        what = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError):
+            what += missing_file_hint(options.source, ["sample", "random"])
+        raise WeightsError(what, file=options.source) from error
 
 
 def open_model(

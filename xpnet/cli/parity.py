@@ -45,6 +45,12 @@ def add_parser(commands: Any) -> None:
         " network in float64, against derived bounds of the rounding errors; or, with"
         " --reproducible, bit by bit. Exit code 1: a result is out of bound, too few results have a"
         " bound, or a bit differs.",
+        examples=(
+            "parity --devices cpu,gpu",
+            "parity train.csv --model model.onnx --libraries numpy,torch",
+        ),
+        common="--rows --model --devices --libraries --against --record --check --plot"
+        " --reproducible",
     )
     add_data_arguments(parser, rows=_ROWS)
     add_device_arguments(parser, batch_size=False, threads=False, reproducible=True)

@@ -16,6 +16,10 @@ def add_parser(commands: Any) -> None:
         help="draw the curves of activation functions",
         description="Draw the curves of activation functions from -5 to 5, such as: xpnet plot step"
         " sigmoid relu -o curves.png. Needs matplotlib.",
+        examples=(
+            "plot step sigmoid relu -o curves.png",
+            "plot gelu silu mish -o curves.svg",
+        ),
     )
     parser.add_argument(
         "functions",

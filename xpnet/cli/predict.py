@@ -25,6 +25,11 @@ def add_parser(commands: Any) -> None:
         help="write the predicted labels of images as CSV",
         description="Write the predicted labels of images as CSV in Kaggle's form: the columns"
         " ImageId, from 1, and Label; of a regression, ImageId and Value.",
+        examples=(
+            "predict test.csv --model model.safetensors -o labels.csv",
+            "predict sample --rows 5",
+        ),
+        common="--rows --model --input-range --device --batch-size --reproducible --output --force",
     )
     add_data_arguments(parser)
     add_device_arguments(parser, reproducible=True, hashes=True)

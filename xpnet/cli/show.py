@@ -27,6 +27,11 @@ def add_parser(commands: Any) -> None:
         help="draw images with their labels and predictions",
         description="Draw images with their labels, and with the predictions that differ from them."
         " Needs matplotlib.",
+        examples=(
+            "show -o digits.png",
+            "show train.csv --model model.safetensors --rows 100 -o digits.png",
+        ),
+        common="--rows --labels --model --input-range --output --force --device",
     )
     add_data_arguments(parser, rows=_ROWS)
     add_device_arguments(parser)

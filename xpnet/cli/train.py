@@ -48,6 +48,12 @@ def add_parser(commands: Any) -> None:
         description="Train a classifier. Raw bytes are scaled to 0..1 by the network itself; the"
         " scaling is stored with the weights. The state of the training is kept in"
         " MODEL.checkpoint: after an interruption, --resume continues from it.",
+        examples=(
+            "train train.csv -o model.safetensors",
+            "train sample -o model.npz --hidden 30 --activation relu --plot curve.png",
+        ),
+        common="--labels --hidden --activation --epochs --learning-rate"
+        " --augment --validation --seed --output --plot --resume --force --device",
     )
     add_data_arguments(parser)
     add_training_arguments(parser)

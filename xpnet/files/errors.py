@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ __all__ = [
     "FileError",
     "WeightsError",
     "as_line",
+    "nearest_hint",
     "printable",
     "quoted",
 ]
@@ -103,6 +105,15 @@ def quoted(text: str) -> str:
     # Shortened first: escaping a field of a gigabyte would take several gigabytes.
     head = printable(_shorten_end(text, _QUOTED_LIMIT))
     return f"'{_shorten_end(head, _QUOTED_LIMIT)}'"
+
+
+def nearest_hint(word: str, known: Iterable[str]) -> str:
+    """Return a hint such as "; did you mean relu?" for a mistyped word, or an empty string."""
+    from difflib import get_close_matches
+
+    names = {name.lower(): name for name in known}
+    nearest = get_close_matches(word.lower(), names, 1)
+    return f"; did you mean {names[nearest[0]]}?" if nearest else ""
 
 
 def printable(text: str) -> str:

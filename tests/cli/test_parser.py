@@ -1,0 +1,134 @@
+"""Help of one screen, all options on demand, nearest words, completion for shells."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from xpnet.cli.parser import build_parser, parse
+
+NAMES = ["evaluate", "predict", "train", "convert", "inspect", "parity", "bench", "show"]
+NAMES += ["plot", "doctor"]
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch):
+    """Have 80 columns, as argparse and textwrap see them."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture
+def help_of(xpnet):
+    """Return a function that returns the text of a help."""
+
+    def run(*words):
+        result = xpnet(*words)
+        assert (result.code, result.err) == (0, "")
+        return result.out
+
+    return run
+
+
+def options_in(text):
+    return set(re.findall(r"^  (?:-\w(?: \w+)?, )?(--[a-z-]+)", text, re.MULTILINE))
+
+
+def test_these_are_all_commands(help_of):
+    assert re.findall(r"^    ([a-z]+) ", help_of("--help"), re.MULTILINE) == [*NAMES, "help"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_help_of_a_command_fits_a_screen(help_of, name):
+    lines = help_of(name, "--help").splitlines()
+    assert len(lines) <= 45
+    assert max(map(len, lines)) <= 80
+    assert lines.index("examples:") < 15
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_are_valid_commands(help_of, name):
+    found = re.search(r"examples:\n((?:  .*\n)+)", help_of(name, "--help"))
+    examples = [shlex.split(line) for line in found[1].splitlines()]
+    assert len(examples) == 2
+    for program, *words in examples:
+        assert program == "xpnet"
+        assert parse(words).command == words[0] == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_options_are_shown_on_demand(help_of, name):
+    common, every = (options_in(help_of(name, word)) for word in ("--help", "--help-all"))
+    assert common <= every
+    assert "--debug" in every
+    listed = build_parser()[1][name].common
+    assert listed < every or not listed
+    assert listed <= common or common == every
+    assert (common == every) == (not listed)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "help"])
+def test_help_of_a_command_by_the_word_help(help_of, name):
+    assert help_of("help", name) == help_of(name, "--help")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["evalute"], "did you mean evaluate?"),
+        (["help", "evalute"], "did you mean evaluate?"),
+        (["evaluate", "--modle", "x"], "did you mean --model?"),
+        (["evaluate", "smaple"], "smaple: No such file or directory; did you mean sample?"),
+        (["evaluate", "--model", "smaple"], "smaple: No such file or directory; did you mean sam"),
+        (["evaluate", "--model", "radnom"], "radnom: No such file or directory; did you mean ran"),
+        (["train", "--activation", "rleu", "-o", "x.npz"], "'rleu'; did you mean relu?"),
+        (["train", "--optimizer", "adma", "-o", "x.npz"], "'adma'; did you mean adam?"),
+    ],
+    ids=" ".join,
+)
+def test_the_nearest_word(refused, words, hint):
+    assert hint in refused(*words)[1]
+
+
+def test_the_nearest_file(refused, tmp_path):
+    (tmp_path / "Train.csv").write_text("1,2\n")
+    code, line = refused("evaluate", tmp_path / "train.cvs")
+    assert (code, "train.cvs: No such file or directory; did you mean Train.csv?" in line) == (
+        3,
+        True,
+    )
+
+
+def test_no_word_is_near(refused):
+    assert "did you mean" not in refused("evaluate", "--model", "qqqqqq")[1]
+
+
+def test_a_missing_shtab(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    line = "xpnet: completion needs shtab: pip install shtab\n"
+    assert refused("--print-completion", "bash") == (2, line)
+
+
+def test_bash_completes_commands_and_options(help_of, tmp_path):
+    pytest.importorskip("shtab", reason="shtab is not installed")
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("there is no bash")
+    script = tmp_path / "completion.sh"
+    script.write_text(help_of("--print-completion", "bash"))
+
+    def complete(*words):
+        line = f"source {shlex.quote(str(script))}; COMP_WORDS=(xpnet {shlex.join(words)});"
+        line += f" COMP_CWORD={len(words)}; _shtab_xpnet; echo ${{COMPREPLY[@]}}"
+        result = subprocess.run([bash, "-c", line], capture_output=True, text=True, check=True)
+        return result.stdout.split()
+
+    assert complete("ev") == ["evaluate"]
+    assert complete("evaluate", "--mod") == ["--model"]
+
+
+def test_help_has_no_colour_in_a_pipe(help_of, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "")
+    assert "\x1b" not in help_of("--help") + help_of("train", "--help-all")

@@ -1,0 +1,177 @@
+"""Parser of command lines: short and full help, errors of one line, completion for shells."""
+
+import argparse
+import os
+from collections.abc import Iterable, Sequence
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import Any, NoReturn
+
+from xpnet.cli import bench, convert, doctor, evaluate, inspect, parity, plot, predict, show, train
+from xpnet.cli.arguments import file_name
+from xpnet.cli.report import print_line
+from xpnet.cli.streams import print_note, standard_output
+
+__all__ = ["build_parser", "parse"]
+
+_COMMANDS = (evaluate, predict, train, convert, inspect, parity, bench, show, plot, doctor)
+# Options that were removed, and those that took their place.
+_FORMER = dict.fromkeys(["--batch-invariant", "--batch-invariance"], "--reproducible")
+_HELP = frozenset({"--help", "--help-all"})
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser of a command, or of all commands.
+
+    Errors are one line, with the nearest valid word. `examples` are command lines without the word
+    xpnet. ``--help`` shows the required options and those in `common`, a string of their names;
+    ``--help-all`` shows all.
+    """
+
+    def __init__(self, *, examples: Sequence[str] = (), common: str = "", **options: Any) -> None:
+        style = argparse.RawDescriptionHelpFormatter
+        super().__init__(allow_abbrev=False, add_help=False, formatter_class=style, **options)
+        self.examples, self.common = tuple(examples), frozenset(common.split())
+        self.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help and exit")
+        text = "show all options and exit" if common else argparse.SUPPRESS
+        self.add_argument("--help-all", action=_Help, nargs=0, help=text)
+
+    def error(self, message: str) -> NoReturn:
+        print_note(f"{message} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+    def exit_with_help(self, *, is_full: bool = False) -> NoReturn:
+        """Print the help, with the common options or all, and exit."""
+        for action in self._actions:
+            if not is_full and not self._is_common(action):
+                action.help = argparse.SUPPRESS
+        names = (self._usage_of(action) for action in self._get_positional_actions())
+        self.usage = " ".join(["%(prog)s", *names, "[options]"])
+        parts = [fill(self.description or "", get_terminal_size().columns - 2)]  # as argparse
+        if self.examples:
+            parts.append("\n".join(["examples:", *(f"  xpnet {words}" for words in self.examples)]))
+        self.description = "\n\n".join(parts)
+        with standard_output() as output:  # argparse ignores errors in writing
+            output.write(self.format_help())
+        raise SystemExit(0)
+
+    def _is_common(self, action: argparse.Action) -> bool:
+        names = action.option_strings
+        is_listed = not (self.common | _HELP).isdisjoint(names)
+        return not self.common or is_listed or action.required or not names
+
+    @staticmethod
+    def _usage_of(action: argparse.Action) -> str:
+        name = str(action.metavar)
+        forms = {"?": f"[{name}]", "+": f"{name} ..."}
+        return forms.get(str(action.nargs), name)
+
+    def file_actions(self) -> list[Any]:
+        """Return the arguments that are names of files."""
+        return [action for action in self._actions if action.type is file_name]
+
+    def unrecognized(self, words: Sequence[str]) -> NoReturn:
+        """Raise a usage error for unknown arguments."""
+        from xpnet.files.errors import nearest_hint
+
+        options = [name for name in self._option_string_actions if name.startswith("--")]
+        option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
+        hint = nearest_hint(option, options)
+        if option in _FORMER:
+            hint = f"; use {_FORMER[option]} instead"
+        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # For "--rows=--", argparse would drop the value as if it ended the options.
+        if action.option_strings and "--" in arg_strings:
+            raise argparse.ArgumentError(action, "expected one argument; got '--'")
+        return super()._get_values(action, arg_strings)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        # The message of argparse depends on the version of Python.
+        if action.choices is not None and value not in action.choices:
+            from xpnet.files.errors import nearest_hint
+
+            choices = list(map(str, action.choices))
+            hint = f"{nearest_hint(value, choices)} (choose from {', '.join(choices)})"
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of a command line; exit after help, or after a usage error."""
+    parser, commands = build_parser()
+    for word in words:
+        try:
+            is_valid = b"\0" not in os.fsencode(word)
+        except UnicodeEncodeError:
+            is_valid = False
+        if not is_valid:
+            parser.error(f"arguments must not hold NUL or lone surrogates; got {word!r}")
+    args, others = parser.parse_known_args(words)
+    if others:
+        commands.get(args.command, parser).unrecognized(others)
+    if args.print_completion is not None:
+        _print_completion(parser, commands.values(), args.print_completion)
+        raise SystemExit(0)
+    if args.command is None or args.command == "help":
+        commands.get(str(getattr(args, "topic", None)), parser).exit_with_help()
+    return args
+
+
+def build_parser() -> tuple[_Parser, dict[str, _Parser]]:
+    """Return the parser of command lines, and the parser of each command by its name."""
+    parser = _Parser(
+        prog="xpnet",
+        description="Neural networks written once against the array API, on NumPy or CuPy.",
+        epilog="Exit codes: 0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device,\n"
+        "70 an internal error, 71 out of memory, 130 interrupted, 143 terminated.",
+        examples=("evaluate", "help evaluate", "train --hidden 30 -o model.safetensors"),
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    text = "print the completion of xpnet for bash, zsh or tcsh, and exit; needs shtab"
+    shells = ("bash", "zsh", "tcsh")
+    parser.add_argument("--print-completion", choices=shells, help=text)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    _add_help_command(commands)
+    return parser, commands.choices
+
+
+def _add_help_command(commands: Any) -> None:
+    text = "show the help of a command"
+    parser = commands.add_parser("help", help=text, description=text.capitalize() + ".")
+    names = list(commands.choices)
+    text = f"one of {', '.join(names[:-1])}"
+    parser.add_argument("topic", nargs="?", choices=names, metavar="COMMAND", help=text)
+
+
+class _Help(argparse.Action):
+    """Show the help; the option's name tells whether all of it."""
+
+    def __call__(self, parser: Any, _: Any, __: Any, option_string: str | None = None) -> None:
+        parser.exit_with_help(is_full=option_string == "--help-all")
+
+
+class _Version(argparse.Action):
+    """Show the version, which is looked up only for this option since that takes time."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        import xpnet
+
+        print_line(f"xpnet {xpnet.__version__}")
+        raise SystemExit(0)
+
+
+def _print_completion(parser: _Parser, commands: Iterable[_Parser], shell: str) -> None:
+    try:
+        import shtab
+    except ModuleNotFoundError as error:
+        msg = "completion needs shtab: pip install shtab"
+        raise ModuleNotFoundError(msg, name=error.name) from error
+
+    for command in commands:
+        for action in command.file_actions():
+            action.complete = shtab.FILE
+    with standard_output() as output:
+        output.write(shtab.complete(parser, shell) + "\n")
