@@ -3,18 +3,30 @@
 import argparse
 import os
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from shutil import get_terminal_size
 from textwrap import fill
 from typing import Any, NoReturn
 
-from xpnet.cli import bench, convert, doctor, evaluate, inspect, parity, plot, predict, show, train
 from xpnet.cli.arguments import file_name
 from xpnet.cli.report import print_line
 from xpnet.cli.streams import print_note, standard_output
 
 __all__ = ["build_parser", "parse"]
 
-_COMMANDS = (evaluate, predict, train, convert, inspect, parity, bench, show, plot, doctor)
+# Each is a module of this package.
+_COMMANDS = (
+    "evaluate",
+    "predict",
+    "train",
+    "convert",
+    "inspect",
+    "parity",
+    "bench",
+    "show",
+    "plot",
+    "doctor",
+)
 # Options that were removed, and those that took their place.
 _FORMER = dict.fromkeys(["--batch-invariant", "--batch-invariance"], "--reproducible")
 _HELP = frozenset({"--help", "--help-all"})
@@ -99,7 +111,9 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Return the arguments of a command line; exit after help, or after a usage error."""
-    parser, commands = build_parser()
+    # The modules of other commands take time to import.
+    is_command = bool(words) and words[0] in _COMMANDS
+    parser, commands = build_parser(words[:1] if is_command else _COMMANDS)
     for word in words:
         try:
             is_valid = b"\0" not in os.fsencode(word)
@@ -118,8 +132,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return args
 
 
-def build_parser() -> tuple[_Parser, dict[str, _Parser]]:
-    """Return the parser of command lines, and the parser of each command by its name."""
+def build_parser(names: Sequence[str] = _COMMANDS) -> tuple[_Parser, dict[str, _Parser]]:
+    """Return the parser of command lines, and the parsers of the commands `names` by name."""
     parser = _Parser(
         prog="xpnet",
         description="Neural networks written once against the array API, on NumPy or CuPy.",
@@ -132,8 +146,8 @@ def build_parser() -> tuple[_Parser, dict[str, _Parser]]:
     shells = ("bash", "zsh", "tcsh")
     parser.add_argument("--print-completion", choices=shells, help=text)
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
-    for command in _COMMANDS:
-        command.add_parser(commands)
+    for name in names:
+        import_module(f"xpnet.cli.{name}").add_parser(commands)
     _add_help_command(commands)
     return parser, commands.choices
 

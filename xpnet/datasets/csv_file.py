@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import Block, ImageBlocks, LabelBlocks
 from xpnet.datasets.csv_columns import CsvColumns, split_fields, unnamed_columns
+from xpnet.datasets.csv_digits import parse_digits
 from xpnet.datasets.csv_errors import check_first_line, field_error, find_error, header_error
 from xpnet.datasets.csv_header import (
     CERTAIN_WIDTH,
@@ -158,11 +159,27 @@ def _blocks(lines: Iterator[Line], columns: CsvColumns) -> Iterator[Block]:
 
 def _parse(lines: list[Line], columns: CsvColumns) -> NDArray[Any]:
     """Return the numbers of the lines, without an unwanted label."""
-    options, width = columns.options, columns.parsed_width
-    separator = None if options.delimiter == " " else options.delimiter
+    options = columns.options
     texts = [line for _, line in lines]
     if columns.header is not None and columns.header.is_among(texts):
         raise find_error(lines, columns)  # NumPy would accept a header of numbers
+    table = None
+    if not options.floating and options.delimiter != " ":
+        table = parse_digits(texts, options.delimiter, columns.width)
+    if table is None:
+        table = _parse_any(lines, texts, columns)
+    elif columns.parsed_width < columns.width:
+        table = table[:, 1:] if columns.label == 0 else table[:, :-1]
+    if options.header != "no" and len(headers := _counting_rows(table)):
+        number, line = lines[headers[0]]
+        raise header_error(line, number, columns)
+    return table
+
+
+def _parse_any(lines: list[Line], texts: list[str], columns: CsvColumns) -> NDArray[Any]:
+    """Return the same by NumPy's parser, which accepts quotes, blanks and fractions."""
+    options, width = columns.options, columns.parsed_width
+    separator = None if options.delimiter == " " else options.delimiter
     if width < columns.width:
         # The text of the label is removed before parsing: it may be anything.
         cut = str.split if columns.label == 0 else str.rsplit
@@ -180,9 +197,6 @@ def _parse(lines: list[Line], columns: CsvColumns) -> NDArray[Any]:
     # NumPy accepts an unclosed quote in the last line.
     if table is None or table.shape != (len(lines), width) or texts[-1].count('"') % 2:
         raise find_error(lines, columns)
-    if options.header != "no" and len(headers := _counting_rows(table)):
-        number, line = lines[headers[0]]
-        raise header_error(line, number, columns)
     return table
 
 
