@@ -1,4 +1,4 @@
-"""``xpnet convert``: conversion of a network to safetensors, npz or ONNX."""
+"""``xpnet convert``: conversion of a network to safetensors, npz or ONNX, or of images."""
 
 import argparse
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,7 @@ from xpnet.cli.arguments import (
     file_name,
     from_args,
 )
+from xpnet.cli.convert_data import convert_data, is_data
 from xpnet.cli.data_arguments import (
     DATA_HELP,
     Data,
@@ -44,15 +45,16 @@ def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "convert",
-        help="convert a network to safetensors, npz or ONNX",
+        help="convert a network to safetensors, npz or ONNX; or images to npz, npy or IDX",
         description="Read a network of any format and write it in the format of OUT's suffix:"
         " .safetensors, .npz or .onnx. The scaling of the pixels is written, too: a network from"
         " another program is assumed to expect 0..1, unless --input-range is given. Exit code 1:"
         " with --verify, a result differs by more than rounding explains; OUT is written all the"
-        " same.",
+        " same. If IN holds images (any DATA of the other commands), they are written with their"
+        " labels as .npz, .npy or IDX, such as train-images-idx3-ubyte.gz.",
         examples=(
             "convert model.onnx model.safetensors --verify train.csv",
-            "convert torch.npz model.onnx --activation relu",
+            "convert train.csv train.npz",
         ),
         common="--force --activation --input-range --verify --rows --labels --json",
     )
@@ -63,9 +65,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--uint8", action="store_true", help=text)
     add_file_arguments(parser)
     group = parser.add_argument_group("verification")
-    text = f"compare both files on these images: {DATA_HELP}"
+    text = f"compare both files on these images, the first {_ROWS:,} unless --rows: {DATA_HELP}"
     add_option(group, "--verify DATA", file_name, text, dest="path")
-    add_reading_arguments(parser, rows=_ROWS)
+    add_reading_arguments(parser)
     add_common_arguments(parser, run)
     parser.set_defaults(seed=0)
 
@@ -75,12 +77,19 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     from xpnet.formats.load_save import save
     from xpnet.inference.class_labels import as_class_ids
 
+    if is_data(args.model, args.target):
+        if args.path is not None or args.uint8:
+            msg = f"--verify and --uint8 are for networks; {args.model} holds images"
+            raise UsageError(msg)
+        images_data = replace(from_args(Data, args), path=args.model)
+        return convert_data(images_data, args.target, force=args.force)
     options, target = ModelOptions.from_args(args), Path(args.target)
     if args.uint8 and target.suffix != ".onnx":
         msg = f"--uint8 is for ONNX: OUT must end in .onnx; got {args.target!r}"
         raise UsageError(msg)
     check_output(args.target, force=args.force, kind="model")
     contents = read_contents(options)
+    args.rows = _ROWS if args.rows is None else args.rows
     data = None if args.path is None else from_args(Data, args)
     images: Any = None
     if data is not None:

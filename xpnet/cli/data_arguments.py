@@ -11,8 +11,8 @@ from typing import Any
 from xpnet.cli.arguments import UsageError, add_option, file_name, not_negative, positive
 
 DATA_HELP = (
-    "CSV, IDX, npz or npy file, gzipped or not; - for standard input; or the word sample, the"
-    " embedded digits"
+    "CSV, IDX, npz or npy file, gzipped or not; a PNG, JPEG or other picture; a folder of pictures,"
+    " or of one folder per class; - for standard input; or the word sample, the embedded digits"
 )
 
 
@@ -36,6 +36,8 @@ def add_reading_arguments(parser: argparse.ArgumentParser, *, rows: int | None =
     add_column_arguments(parser)
     text = "accept fractions in a CSV file"
     parser.add_argument("--float", action="store_true", dest="floating", help=text)
+    text = "invert bytes, for pictures with dark ink on paper: networks for MNIST expect light ink"
+    parser.add_argument("--invert", action=argparse.BooleanOptionalAction, help=text)
 
 
 def add_column_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +65,7 @@ class Data:
     delimiter: str = ","
     floating: bool = False
     max_data_bytes: int | None = None
+    invert: bool | None = None
 
     def read(self, **more: Any) -> tuple[Any, Any]:
         """Return all images and labels; raise UsageError if an option has an invalid value."""

@@ -95,6 +95,10 @@ def _labelled(
         if labels is None:
             what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
             raise DataError(what, file=data.path, hint=hint)
+        if network.classes is None and labels.dtype.kind == "U":
+            what = "folders of classes with names, but the classes of the network have none"
+            hint = "name the folders 0, 1, 2 ..., or train a network on such folders"
+            raise DataError(what, file=data.path, hint=hint)
         if network.classes is not None:
             as_data_error(data.labels or data.path, as_class_ids, network, labels)
         yield rows, labels

@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
             "inspect model.onnx --json",
         ),
     )
-    text = "any file of weights or images"
+    text = "any file of weights or images, or a folder of pictures"
     parser.add_argument("file", type=file_name, metavar="FILE", help=text)
     add_option(
         parser, "--max-bytes N", positive, "largest number of bytes of a pickle or ONNX file"
@@ -55,6 +55,8 @@ def _summary(path: Path, columns: dict[str, Any], *, max_bytes: int | None) -> d
     from xpnet.formats.load_save import summarize
     from xpnet.formats.model_file import LoadOptions
 
+    if path.is_dir():
+        return preview(path, **columns)
     try:
         name = detect_format(path).name
     except WeightsError as no_weights:

@@ -17,7 +17,7 @@ from xpnet.cli.signals import NAMES, Signals, signal_of
 from xpnet.cli.streams import flush_output, print_note, standard_output, write_error_text
 
 # Optional packages that a command imports only when it needs them.
-_EXTRAS = frozenset({"matplotlib", "onnx", "shtab"})
+_EXTRAS = frozenset({"PIL", "h5py", "matplotlib", "onnx", "pooch", "shtab"})
 # As in sysexits.h. Python's own code 1 would mean out of bound.
 _FAULT_OF_XPNET, _OUT_OF_MEMORY = 70, 71
 

@@ -74,8 +74,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             device = open_device(options, stopwatch)
         stopwatch.switch("loading")
         data = from_args(Data, args)
-        images, labels = read_examples(data, exclude=args.exclude, classes=args.classes)
-        start = _untrained(args, images, labels)
+        images, labels, names = read_examples(data, exclude=args.exclude, classes=args.classes)
+        start = _untrained(args, images, labels, names)
         if options.device == "auto":
             rows = args.epochs * len(images), images.dtype.itemsize
             device = open_device(options, stopwatch, start, rows=rows, passes=_PASSES)
@@ -100,9 +100,13 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
 
 def _untrained(
-    args: argparse.Namespace, images: "NDArray[Any]", labels: "NDArray[Any]"
+    args: argparse.Namespace,
+    images: "NDArray[Any]",
+    labels: "NDArray[Any]",
+    names: tuple[str, ...] | None,
 ) -> "Network":
     """Return a network with random parameters; raise, before the training, errors of options."""
+    from xpnet.files.errors import DataError
     from xpnet.formats.load_save import serialized
     from xpnet.networks.initializers import init_network
     from xpnet.training.augmentation import Augmentation, image_shape
@@ -121,7 +125,11 @@ def _untrained(
     if args.patience and not int(args.validation * len(images)):
         msg = "--patience needs held-out images: --validation must be larger"
         raise UsageError(msg)
-    sizes = prod(images.shape[1:]), *args.hidden, _n_classes(labels, args.classes)
+    n_classes = _n_classes(labels, args.classes)
+    if names is not None and len(names) != n_classes:
+        what, found = "folders of classes", f"{len(names)} of them: {', '.join(names)}"
+        raise DataError(what, file=args.path, found=found, expected=str(n_classes))
+    sizes = prod(images.shape[1:]), *args.hidden, n_classes
     scheme: Any = "he" if args.activation in _RECTIFIERS else "xavier"
     try:
         network = init_network(sizes, seed=args.seed, activation=args.activation, scheme=scheme)
@@ -130,7 +138,7 @@ def _untrained(
         raise MemoryError(msg) from error
     split = {"validation": args.validation, "seed": args.seed}
     steps = fitted(args.path, images, args.preprocessing, **split)
-    network = replace(network, preprocessing=steps)
+    network = replace(network, preprocessing=steps, classes=names)
     try:
         serialized(network, args.output)  # the format may not be able to hold the network
     except ValueError as error:

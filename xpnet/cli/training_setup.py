@@ -109,8 +109,12 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_examples(
     data: Data, *, exclude: str | None, classes: int | None
-) -> "tuple[NDArray[Any], NDArray[Any]]":
-    """Return the images and labels of DATA without the images of another data set."""
+) -> "tuple[NDArray[Any], NDArray[Any], tuple[str, ...] | None]":
+    """Return the images and labels of DATA without the images of another data set.
+
+    The last item is the names of the classes if DATA has some.
+    """
+    from xpnet.datasets.folders import number_labels
     from xpnet.files.errors import DataError
 
     images, labels = data.read(classes=classes)
@@ -127,7 +131,7 @@ def read_examples(
         what = f"{what} that are not in {exclude}"
     if not len(images):
         raise DataError(what, file=data.path)
-    return images, labels
+    return images, *number_labels(labels)
 
 
 def _images_like(data: Data, images: "NDArray[Any]") -> "NDArray[Any]":

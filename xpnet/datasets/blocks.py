@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Block", "ImageBlocks", "LabelBlocks", "pair_blocks"]
 
-Block: TypeAlias = tuple[NDArray[Any], NDArray[np.uint8] | None]
+# Labels are uint8, or strings where folders of classes have names.
+Block: TypeAlias = tuple[NDArray[Any], NDArray[Any] | None]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ImageBlocks:
     array: "StoredArray | None" = None  # None for a CSV file
     columns: "CsvColumns | None" = None  # None except for a CSV file
     unread: Iterable[object] = ()  # lines of a CSV file after the last block
+    place: str = "in the file"  # of the labels
 
 
 @dataclass(frozen=True)

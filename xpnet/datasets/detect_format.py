@@ -1,13 +1,16 @@
 """The data formats and their detection by the first bytes of a file, never by its name."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xpnet.datasets.array_checks import as_images, as_labels
 from xpnet.datasets.csv_file import open_csv_images, open_csv_labels
+from xpnet.datasets.folders import open_folder
 from xpnet.datasets.idx import open_idx
 from xpnet.datasets.npz import open_npy, open_npz_images, open_npz_labels
+from xpnet.datasets.picture_files import open_picture, picture_kind, refuse_labels
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ class DataFormat:
     """A file format of images and labels."""
 
     name: str  # the usual suffix
-    # Returns whether a file with these first bytes (8, or fewer at its end) has this format.
+    # Returns whether a file with these first bytes (12, or fewer at its end) has this format.
     matches: Callable[[bytes], bool]
     # Opens a file of images, with labels if it contains them.
     open_images: "Callable[[Source, ReadOptions], ImageBlocks]"
@@ -44,42 +47,49 @@ def array_format(
     )
 
 
+_HEAD_BYTES = 12
 # The first match counts. Text does not contain the first bytes of IDX files.
 FORMATS = (
     array_format("npy", lambda head: head.startswith(b"\x93NUMPY"), open_npy),
     DataFormat("npz", lambda head: head.startswith(b"PK"), open_npz_images, open_npz_labels),
+    # Before IDX: TIFF has a zero among its first four bytes.
+    DataFormat("picture", lambda head: bool(picture_kind(head)), open_picture, refuse_labels),
     array_format("idx", lambda head: min(head[:4]) < ord("\t"), open_idx),
     DataFormat("csv", lambda _: True, open_csv_images, open_csv_labels),
 )
-# Files of other formats, and their remedies.
+FOLDER = DataFormat("folder", lambda _: False, open_folder, refuse_labels)
+# Patterns of the first bytes of other files: what they are, and the remedy.
 _UNSUPPORTED = {
-    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
-    b"\x1f\x8b": "gzip in gzip: unpack it once",
-    b"BZh": "bzip2: unpack it first",
-    b"\xfd7zXZ": "xz: unpack it first",
-    b"\x28\xb5\x2f\xfd": "zstd: unpack it first",
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"\x89HDF": "HDF5: save its arrays as npz",
-    b"PAR1": "Parquet: save it as CSV",
-    b"\x80": "a pickle: save its arrays as npz",
-    b"<": "a web page or XML: download the file itself",
+    rb"\xff\xfe|\xfe\xff": "UTF-16 text; save it as UTF-8",
+    rb"\x1f\x8b": "gzip in gzip; unpack it once",
+    rb"BZh": "bzip2; unpack it first",
+    rb"\xfd7zXZ": "xz; unpack it first",
+    rb"\x28\xb5\x2f\xfd": "zstd; unpack it first",
+    rb"\x89HDF": "HDF5; save its arrays as npz",
+    rb"PAR1": "Parquet; save it as CSV",
+    rb"\x80": "a pickle; save its arrays as npz",
+    rb"<": "a web page or XML; download the file itself",
+    rb".{6}\0\0\{": "safetensors, a network; give it by --model",
+    rb"\x08[\0-\x3f]": "ONNX, a network; give it by --model",
+    rb"%PDF": "PDF; save its pages as PNG",
+    rb".{4}ftyp(hei|avi|mif|msf)": "a HEIC or AVIF picture; save it as PNG or JPEG",
 }
 
 
 def detect_format(source: "Source") -> DataFormat:
-    """Return the format of a file from which nothing has been read.
+    """Return the format of a file from which nothing has been read, or of a folder.
 
     Raise DataError if the file is empty, or in an unsupported format.
     """
-    head = source.peek(8)[:8]
+    if source.path is not None and source.path.is_dir():
+        return FOLDER
+    head = source.peek(_HEAD_BYTES)[:_HEAD_BYTES]
     expected = f"one of {', '.join(known.name for known in FORMATS)}, each plain or gzip"
     if not head:
         msg = "file is empty"
         raise DataError(msg, file=source.name, expected=expected)
-    for magic, hint in _UNSUPPORTED.items():
-        if head.startswith(magic):
-            msg, found = "unknown file format", magic.hex(" ")
-            raise DataError(msg, file=source.name, found=found, expected=expected, hint=hint)
+    for start, kind in _UNSUPPORTED.items():
+        if re.match(start, head, re.DOTALL):
+            msg = f"it is {kind}"
+            raise DataError(msg, file=source.name)
     return next(known for known in FORMATS if known.matches(head))

@@ -7,9 +7,8 @@ from typing import Any
 from xpnet.datasets.array_checks import image_dtype
 from xpnet.datasets.blocks import ImageBlocks
 from xpnet.datasets.detect_format import detect_format
-from xpnet.datasets.read import labels_beside
+from xpnet.datasets.read import labels_beside, open_data
 from xpnet.datasets.read_options import FilePath, ReadOptions
-from xpnet.datasets.sample import SAMPLE_IMAGES
 from xpnet.datasets.stored_array import format_shape
 from xpnet.files import DataError, open_source
 
@@ -33,7 +32,7 @@ def preview(
     `path` and the options are those of `xpnet.datasets.stream`. Raise OSError if the file cannot be
     read, and DataError if it does not contain images, or is damaged. The result has the keys:
 
-    - "format": "csv", "idx", "npy" or "npz";
+    - "format": "csv", "idx", "npy", "npz", "picture" or "folder";
     - "images": their number, or "not counted" if only reading to the end would show it;
     - "shape" and "dtype" of an image;
     - "range": the smallest and largest value in the rows read, or "not read" if a row costs as much
@@ -41,7 +40,6 @@ def preview(
     - "header": the header line of a CSV file, or "none"; missing for other formats;
     - "labels": their place, and the evidence for it.
     """
-    path = SAMPLE_IMAGES if path == "sample" else path
     options = ReadOptions(
         rows=_ROWS, delimiter=delimiter, label=label, header=header, max_data_bytes=max_data_bytes
     )
@@ -58,11 +56,13 @@ def preview(
 
 
 def _preview(path: FilePath, options: ReadOptions) -> dict[str, Any]:
-    with open_source(path) as source:
+    with open_data(path) as source:
         data_format = detect_format(source)
         images = data_format.open_images(source, options)
         count = "not counted" if images.count is None else images.count
-        found = {"format": data_format.name, "images": count, **_describe(images)}
+        found: dict[str, Any] = {"format": data_format.name, "images": count, **_describe(images)}
+        if data_format.name == "folder":
+            found["bytes"] = source.incoming.size
         beside = None if source.path is None else labels_beside(source.path)
     found.setdefault("labels", "none" if beside is None else str(beside))
     return found
@@ -91,7 +91,7 @@ def _describe(images: ImageBlocks) -> dict[str, str]:
     if labels is not None:
         shown = ", ".join(map(str, labels[:_LABELS_SHOWN].tolist()))
         evidence = f" ({columns.evidence})" if columns is not None and columns.evidence else ""
-        found["labels"] = f"in the file: {shown} ...{evidence}"
+        found["labels"] = f"{images.place}: {shown} ...{evidence}"
     return found
 
 
@@ -102,11 +102,10 @@ def count_images(path: FilePath, *, max_data_bytes: int | None = None) -> tuple[
     For a CSV file, it is an estimate from its size and the length of its first lines, and the bytes
     per value are 1. Raise OSError or DataError as `preview` does.
     """
-    path = SAMPLE_IMAGES if path == "sample" else path
     # Standard input and pipes can be read only once.
     if path == "-" or Path(path).is_fifo() or Path(path).is_char_device():
         return None, 1
-    with open_source(path) as source:
+    with open_data(path) as source:
         data_format = detect_format(source)
         if data_format.name != "csv":
             options = ReadOptions(want_labels=False, max_data_bytes=max_data_bytes)

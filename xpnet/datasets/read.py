@@ -14,13 +14,13 @@ from xpnet.datasets.detect_format import detect_format
 from xpnet.datasets.limits import check_data_size
 from xpnet.datasets.read_options import FilePath, ReadOptions
 from xpnet.datasets.sample import SAMPLE_IMAGES
-from xpnet.files import DataWarning, open_source
+from xpnet.files import DataError, DataWarning, open_folder_source, open_source
 from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
     from xpnet.files import Source
 
-__all__ = ["labels_beside", "read", "stream"]
+__all__ = ["labels_beside", "labels_name", "open_data", "read", "stream"]
 
 
 def read(
@@ -36,14 +36,16 @@ def read(
     classes: int | None = None,
     want_labels: bool = True,
     max_data_bytes: int | None = None,
-) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    invert: bool | None = None,
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Read a whole data set: images, and labels if available.
 
     Parameters
     ----------
     path : str or os.PathLike
-        A CSV, IDX, npy or npz file, plain or gzip, recognised by its content; ``"-"`` for
-        standard input, or ``"sample"`` for the embedded digits.
+        A CSV, IDX, npy or npz file, or a picture (PNG, JPEG, BMP, GIF, WebP, TIFF; needs
+        Pillow), plain or gzip, recognised by its content; a folder of pictures, or of one folder
+        per class; ``"-"`` for standard input, or ``"sample"`` for the embedded digits.
     labels : str or os.PathLike, optional
         A file of labels. By default, labels are searched in `path`, then in the file whose name
         has "labels" for "images" (and "idx1" for "idx3").
@@ -62,7 +64,8 @@ def read(
     floating : bool, default False
         If true, the pixels of a CSV file may be any finite numbers, and are returned as float32.
     features : int, optional
-        The required number of pixels in a CSV file.
+        The required number of pixels in a CSV file or picture. If it is the square of an
+        integer, pictures are resized to that square; otherwise all must have the same size.
     classes : int, optional
         Number of classes: labels are 0 to `classes` - 1. At most 256, the default.
     want_labels : bool, default True
@@ -70,6 +73,9 @@ def read(
     max_data_bytes : int, optional
         Limit on the bytes of images in memory. By default 100 times the size of the file, at
         least 16 MiB, and at most 4 GiB or the size of the file: only compressed files exceed it.
+    invert : bool, optional
+        If true, bytes x become 255 - x: for dark ink on paper. By default, bytes are unchanged,
+        and a picture with a bright background gives a warning; false avoids it.
 
     Returns
     -------
@@ -77,7 +83,8 @@ def read(
         uint8 with 0 for the least ink and 255 for the most; float32 or float64 from files of
         floating-point numbers.
     labels : ndarray of uint8, shape (n,), or None
-        The labels; None if the data set has no labels, or `want_labels` is false.
+        The labels, as strings if folders of classes have names; None if the data set has no
+        labels, or `want_labels` is false.
 
     Raises
     ------
@@ -92,7 +99,8 @@ def read(
     Warns
     -----
     xpnet.DataWarning
-        If a line of numbers is read as a header, unless `header` is "yes".
+        If a line of numbers is read as a header, unless `header` is "yes"; if a folder contains
+        other files; if a picture's background is bright.
 
     Examples
     --------
@@ -111,11 +119,12 @@ def read(
         classes=classes,
         want_labels=want_labels,
         max_data_bytes=max_data_bytes,
+        invert=invert,
     )
     images: list[NDArray[Any]] = []
-    values: list[NDArray[np.uint8]] = []
+    values: list[NDArray[Any]] = []
     n_bytes = 0
-    with _open(path) as source:
+    with open_data(path) as source:
         for image_block, label_block in _blocks(source, options):
             n_bytes += image_block.nbytes
             check_data_size("images", n_bytes, source, options, is_partial=True)
@@ -138,6 +147,7 @@ def stream(
     classes: int | None = None,
     want_labels: bool = True,
     max_data_bytes: int | None = None,
+    invert: bool | None = None,
     block_rows: int = 4096,
 ) -> Iterator[Block]:
     """Read a data set of any length in blocks of images and labels, in bounded memory.
@@ -162,21 +172,36 @@ def stream(
         classes=classes,
         want_labels=want_labels,
         max_data_bytes=max_data_bytes,
+        invert=invert,
         block_rows=block_rows,
     )
     return _stream(path, options)
 
 
 def _stream(path: FilePath, options: ReadOptions) -> Iterator[Block]:
-    with _open(path) as source:
+    with open_data(path) as source:
         yield from _blocks(source, options)
 
 
-def _open(path: FilePath) -> "Source":
-    return open_source(SAMPLE_IMAGES if path == "sample" else path)
+def open_data(path: FilePath) -> "Source":
+    """Open a file, a folder or the embedded sample."""
+    path = SAMPLE_IMAGES if path == "sample" else path
+    is_folder = path != "-" and Path(path).is_dir()
+    return open_folder_source(path) if is_folder else open_source(path)
 
 
 def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
+    if not options.invert:
+        yield from _blocks_as_stored(source, options)
+        return
+    for images, labels in _blocks_as_stored(source, options):
+        if images.dtype != np.uint8:
+            msg, found = "numbers that cannot be inverted", images.dtype
+            raise DataError(msg, file=source.name, found=found, expected="bytes, 0 to 255")
+        yield 255 - images, labels
+
+
+def _blocks_as_stored(source: "Source", options: ReadOptions) -> Iterator[Block]:
     images = detect_format(source).open_images(source, options)
     header = images.columns and images.columns.header
     if header and header.numbers and options.header == "auto":
@@ -185,8 +210,8 @@ def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
             f"{printable(source.name)}:{header.line}: numbers from {low} to {high} are read as a"
             " header; if they are values, use --header no (in Python header='no')"
         )
-        # The second caller of this generator is the caller of `read`, or iterates over `stream`.
-        warnings.warn(msg, DataWarning, stacklevel=3)
+        # The third caller of this generator is the caller of `read`, or iterates over `stream`.
+        warnings.warn(msg, DataWarning, stacklevel=4)
     path = _labels_path(source, images, options)
     if path is None:
         yield from images.blocks
@@ -211,12 +236,18 @@ def labels_beside(images: Path) -> Path | None:
     It is in the same folder, has "labels" for "images" and "idx1" for "idx3" in its name, and may
     differ in the suffix ``.gz``.
     """
-    name = images.name.replace("images", "labels").replace("idx3", "idx1")
-    if name == images.name:
+    labels = labels_name(images)
+    if labels is None:
         return None
-    plain = name.removesuffix(".gz")
-    paths = map(images.with_name, (name, plain, f"{plain}.gz"))
+    plain = labels.name.removesuffix(".gz")
+    paths = map(images.with_name, (labels.name, plain, f"{plain}.gz"))
     return next((path for path in paths if path.is_file()), None)
+
+
+def labels_name(images: Path) -> Path | None:
+    """Return the usual name of the labels of a file of images, or None if there is none."""
+    name = images.name.replace("images", "labels").replace("idx3", "idx1")
+    return None if name == images.name else images.with_name(name)
 
 
 def _concatenate(blocks: list[NDArray[Any]]) -> NDArray[Any]:

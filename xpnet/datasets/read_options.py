@@ -36,6 +36,7 @@ class ReadOptions:
     classes: int | None = None
     want_labels: bool = True
     max_data_bytes: int | None = None
+    invert: bool | None = None
     block_rows: int = 4096
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from xpnet.files.errors import DataError, FileError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Source", "open_source", "take"]
+__all__ = ["Source", "open_folder_source", "open_source", "take"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BUFFER_BYTES = 1 << 16
@@ -73,6 +73,15 @@ def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataEr
     incoming.size = status.st_size if status and stat.S_ISREG(status.st_mode) else None
     source.size = None if compressed else incoming.size
     source.file = None if source.size is None else stream
+    return source
+
+
+def open_folder_source(path: str | os.PathLike[str]) -> Source:
+    """Return a source without bytes for a folder, whose files are opened by its reader."""
+    raw = _RawSource(io.BytesIO(), os.fspath(path), DataError)
+    source = Source(raw)
+    source.path, source.size, source.file = Path(path), None, None
+    source.incoming, source.closing = raw, raw.closing
     return source
 
 
