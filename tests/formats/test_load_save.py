@@ -104,20 +104,22 @@ def test_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        pytest.param(b"", "an empty file", id="empty"),
-        pytest.param(b"{", "b'{'", id="one byte"),
-        pytest.param(b"label,pixel0\n", r"b'label,pixel0\\n'", id="text"),
-        pytest.param(b"\x1f\x8b" + bytes(60), r"b'\\x1f\\x8b.*: unpack it first", id="gzip"),
-        pytest.param(b"\x89HDF\r\n", r"b'\\x89HDF.*export the network to ONNX", id="Keras"),
-        pytest.param(b"<html>", "b'<html>'.*a web page", id="web page"),
-        pytest.param(bytes(100), r"b'\\x00", id="zeros"),
+        pytest.param(b"", ", found an empty file, expected safetensors, ", id="empty"),
+        pytest.param(b"{", r", found b'\{', expected safetensors, ", id="one byte"),
+        pytest.param(b"a,pixel0\n", r", found b'a,pixel0\\n', expected ", id="a short text"),
+        pytest.param(b"a,pixel0\n" * 99, ": it is text; .* give it as DATA$", id="text"),
+        pytest.param(b"\x1f\x8b" + bytes(60), ": it is gzip; unpack it first$", id="gzip"),
+        pytest.param(b"\x89HDF\r\n", ": it is HDF5, .*; export the network to ONNX$", id="Keras"),
+        pytest.param(b"<html>", ": it is a web page; download the file itself$", id="web page"),
+        pytest.param(b"\x89PNG", ": it is a PNG picture; give pictures as DATA$", id="PNG"),
+        pytest.param(b"\xff\xd8\xff\xe0", ": it is a JPEG picture; .* as DATA$", id="JPEG"),
+        pytest.param(b"\0\0\x08\x03", ": it is IDX; give images as DATA$", id="IDX"),
+        pytest.param(bytes(100), r", found b'\\x00", id="zeros"),
     ],
 )
 def test_other_files(path, content, found):
     path.write_bytes(content)
-    with pytest.raises(
-        WeightsError, match=f"not a file of weights that xpnet reads, found {found}"
-    ):
+    with pytest.raises(WeightsError, match=f"not a file of weights that xpnet reads{found}"):
         load(path)
 
 

@@ -1,5 +1,6 @@
 """Conversion of images and labels to npz, npy or IDX, as part of ``xpnet convert``."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,57 +18,44 @@ def is_data(source: str, target: str) -> bool:
     from xpnet.formats.format_table import detect_format
 
     kind = data_format(target)
-    if kind != "npz" or source == "-" or Path(source).is_dir():
-        return kind is not None
-    if source == "sample":  # the network; ./sample is a file
-        return False
+    if kind != "npz" or source in {"-", "sample"} or Path(source).is_dir():
+        return kind is not None and (kind, source) != ("npz", "sample")  # that is a network
     try:
-        if detect_format(Path(source)).name != "npz":
-            return False
-        preview(source)
+        if detect_format(Path(source)).name == "npz":
+            preview(source)
+            return True
     except WeightsError:
         return True
     except DataError:
-        return False
-    return True
+        pass
+    return False
 
 
 def convert_data(data: Data, target: str, *, force: bool) -> Outcome:
     """Write the images and labels of DATA to a file."""
-    from xpnet.datasets.stored_array import format_shape
     from xpnet.datasets.writing import write_data
     from xpnet.files.errors import FileError
 
     check_output(target, force=force)
-    with progress_bar(total=data.rows, desc="converting", delay=1.0) as bar:
-
-        def counted() -> Any:
-            for images, labels in data.stream():
-                yield images, labels
-                if bar is not None:
-                    bar.update(len(images))
-
-        try:
-            images, beside, names = write_data(Path(target), counted(), force=force)
-        except FileError:
-            raise
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-    facts: dict[str, Any] = {
-        "source": data.path,
-        "target": target,
-        "labels": None if beside is None else str(beside),
-        "images": len(images),
-        "shape": list(images.shape[1:]),
-        "dtype": str(images.dtype),
-        "classes": None if names is None else list(names),
-        "bytes": Path(target).stat().st_size,
-    }
-    shape = format_shape(images.shape[1:])
-    rows = {"read": f"{data.path} ({len(images):,} images, {shape}, {images.dtype})"}
+    try:
+        images, labels, names = write_data(Path(target), _counted(data), force=force)
+    except FileError:
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    n_bytes, shape = Path(target).stat().st_size, list(images.shape)
+    facts = {"source": data.path, "target": target, "bytes": n_bytes, "shape": shape}
+    facts |= {"dtype": str(images.dtype), "labels": labels and str(labels), "classes": names}
+    rows = {"read": f"{data.path} ({' x '.join(map(str, shape))}, {images.dtype})"}
     if names is not None:
         rows["labels"] = ", ".join(f"{i} {name}" for i, name in enumerate(names))
-    rows["wrote"] = f"{target} ({facts['bytes']:,} bytes)"
-    if beside is not None:
-        rows["wrote"] += f" and {beside}"
-    return Outcome(facts, table(rows))
+    beside = "" if labels is None else f" and {labels}"
+    return Outcome(facts, table({**rows, "wrote": f"{target} ({n_bytes:,} bytes){beside}"}))
+
+
+def _counted(data: Data) -> Iterator[tuple[Any, Any]]:
+    with progress_bar(total=data.rows, desc="converting", delay=1.0) as bar:
+        for images, labels in data.stream():
+            yield images, labels
+            if bar is not None:
+                bar.update(len(images))

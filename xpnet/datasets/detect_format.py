@@ -10,7 +10,7 @@ from xpnet.datasets.csv_file import open_csv_images, open_csv_labels
 from xpnet.datasets.folders import open_folder
 from xpnet.datasets.idx import open_idx
 from xpnet.datasets.npz import open_npy, open_npz_images, open_npz_labels
-from xpnet.datasets.picture_files import open_picture, picture_kind, refuse_labels
+from xpnet.datasets.picture_files import open_picture, picture_kind
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
@@ -47,17 +47,22 @@ def array_format(
     )
 
 
+def _refuse_labels(source: "Source", _: "ReadOptions", images: str) -> "LabelBlocks":
+    msg, hint = "not labels", f"is it swapped with the images {images}?"
+    raise DataError(msg, file=source.name, found="a picture", hint=hint)
+
+
 _HEAD_BYTES = 12
 # The first match counts. Text does not contain the first bytes of IDX files.
 FORMATS = (
     array_format("npy", lambda head: head.startswith(b"\x93NUMPY"), open_npy),
     DataFormat("npz", lambda head: head.startswith(b"PK"), open_npz_images, open_npz_labels),
     # Before IDX: TIFF has a zero among its first four bytes.
-    DataFormat("picture", lambda head: bool(picture_kind(head)), open_picture, refuse_labels),
+    DataFormat("picture", lambda head: bool(picture_kind(head)), open_picture, _refuse_labels),
     array_format("idx", lambda head: min(head[:4]) < ord("\t"), open_idx),
     DataFormat("csv", lambda _: True, open_csv_images, open_csv_labels),
 )
-FOLDER = DataFormat("folder", lambda _: False, open_folder, refuse_labels)
+FOLDER = DataFormat("folder", lambda _: False, open_folder, _refuse_labels)
 # Patterns of the first bytes of other files: what they are, and the remedy.
 _UNSUPPORTED = {
     rb"\xff\xfe|\xfe\xff": "UTF-16 text; save it as UTF-8",

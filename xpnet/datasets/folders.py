@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.blocks import Block, ImageBlocks
+from xpnet.datasets.blocks import ImageBlocks
 from xpnet.datasets.picture_files import PICTURES, picture_blocks, picture_kind
 from xpnet.files import DataError, DataWarning, open_source
 from xpnet.files.errors import printable
@@ -23,8 +22,6 @@ __all__ = ["number_labels", "open_folder"]
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 _HIDDEN = {"thumbs.db", "desktop.ini"}
-_MOST_CLASSES = 256
-_NAMES_SHOWN = 5
 
 
 def open_folder(source: "Source", options: "ReadOptions") -> ImageBlocks:
@@ -35,30 +32,31 @@ def open_folder(source: "Source", options: "ReadOptions") -> ImageBlocks:
     are different integers from 0 to 255, otherwise strings. Raise DataError if there are no
     pictures, or pictures and folders of pictures, or more than 256 classes.
     """
-    folder = Path(source.name)
-    paths, folders, n_others = _list_folder(folder)
+    paths, folders, n_others = _list_folder(Path(source.name))
     classes: dict[str, list[Path]] = {}
     for child in folders:
         pictures, below, n_beside = _list_folder(child)
         n_others += n_beside + len(below) + (not pictures)
         if pictures:
             classes[child.name] = pictures
-    names = [*classes]
-    shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
-    if bool(paths) == bool(names):
-        msg = "pictures beside folders of pictures" if names else "folder without pictures"
-        found = f"{len(paths)} beside {shown}" if names else f"{n_others} others"
-        rule = f"{PICTURES}, all in this folder, or all in one folder per class"
+    if bool(paths) == bool(classes):
+        msg = "pictures beside folders of pictures" if paths else "folder without pictures"
+        found = f"{len(paths)} pictures, {len(classes)} folders of pictures, {n_others} others"
+        rule = f"{PICTURES}, all in this folder or all in one folder per class"
         raise DataError(msg, file=source.name, found=found, expected=rule)
-    labels = _as_labels(names, source.name, options)
-    if names:
+    if n_others:
+        msg = f"{printable(source.name)}: what is not a picture is left out ({n_others:,})"
+        warnings.warn(msg, DataWarning, stacklevel=4)
+    labels = None
+    if classes:
         turns = zip_longest(*classes.values())
         pairs = [(x, i) for turn in turns for i, x in enumerate(turn) if x is not None]
-        paths, labels = [path for path, _ in pairs], labels[[i for _, i in pairs]]
+        paths = [path for path, _ in pairs]
+        if options.own_labels:
+            labels = _as_labels([*classes], source.name, options)[[i for _, i in pairs]]
     source.incoming.size = sum(path.stat().st_size for path in paths)
-    has_labels = bool(names) and options.own_labels
-    blocks = _blocks(paths, labels if has_labels else None, n_others, source.name, options)
-    return ImageBlocks(blocks, len(paths), has_labels, place="by folder")
+    blocks = picture_blocks(map(open_source, paths), source.name, labels, options)
+    return ImageBlocks(blocks, len(paths), labels is not None, place="by folder")
 
 
 def number_labels(labels: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[str, ...] | None]:
@@ -98,28 +96,11 @@ def _is_picture(path: Path) -> bool:
 
 def _as_labels(names: list[str], folder: str, options: "ReadOptions") -> NDArray[Any]:
     """Return the label of each class."""
-    numbers = [int(name) if re.fullmatch("[0-9]{1,9}", name) else -1 for name in names]
-    are_numbers = all(0 <= x < _MOST_CLASSES for x in numbers) and len(set(numbers)) == len(names)
-    n_classes = max(numbers, default=-1) + 1 if are_numbers else len(names)
-    most = options.classes or _MOST_CLASSES
-    if options.own_labels and n_classes > most:
-        msg, found = "names of the folders of classes", f"{len(names)} folders"
-        rule = f"integers from 0 to {most - 1}, or at most {most} names"
+    numbers = [int(name) if re.fullmatch("[0-9]{1,9}", name) else 256 for name in names]
+    are_numbers = max(numbers) <= 255 and len(set(numbers)) == len(names)
+    largest = max(numbers) if are_numbers else len(names) - 1
+    if largest > options.largest_label:
+        rule = f"integers from 0 to {options.largest_label}, or at most as many names"
+        msg, found = "folders of classes", f"{len(names)} from {names[0]} to {names[-1]}"
         raise DataError(msg, file=folder, found=found, expected=rule)
     return np.asarray(numbers, np.uint8) if are_numbers else np.asarray(names)
-
-
-def _blocks(
-    paths: list[Path],
-    labels: NDArray[Any] | None,
-    n_others: int,
-    folder: str,
-    options: "ReadOptions",
-) -> Iterator[Block]:
-    if n_others:
-        msg = f"{printable(folder)}: entries that are not pictures are left out ({n_others:,})"
-        warnings.warn(msg, DataWarning, stacklevel=4)
-    start = 0
-    for block in picture_blocks(map(open_source, paths), len(paths), options):
-        yield block, None if labels is None else labels[start : start + len(block)]
-        start += len(block)

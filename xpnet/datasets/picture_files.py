@@ -3,10 +3,10 @@
 import math
 import re
 import struct
+import sys
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from itertools import chain, islice
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.datasets.blocks import ImageBlocks, LabelBlocks
+from xpnet.datasets.blocks import Block, ImageBlocks
 from xpnet.datasets.limits import check_data_size, copy_to_temporary_file
 from xpnet.datasets.stored_array import BLOCK_BYTES
 from xpnet.files import DataError, DataWarning, quoted
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files import Source
 
-__all__ = ["PICTURES", "open_picture", "picture_blocks", "picture_kind", "refuse_labels"]
+__all__ = ["PICTURES", "open_picture", "picture_blocks", "picture_kind"]
 
 # The formats, by Pillow's names. These patterns match no text and no IDX file.
 _STARTS = {
@@ -36,8 +36,7 @@ _STARTS = {
     "TIFF": rb"II[*+]\0|MM\0[*+]",
 }
 PICTURES = f"{', '.join(_STARTS)} pictures"
-# Few, so that a progress bar moves.
-_BLOCK_PICTURES = 256
+_BLOCK_PICTURES = 256  # few, so that a progress bar moves
 _MIDDLE_GREY = 127
 # Errors of Pillow for damaged files, most of them undocumented.
 _FAULTS = (
@@ -48,66 +47,58 @@ _FAULTS = (
 
 def picture_kind(head: bytes) -> str | None:
     """Return the format of a picture with these first bytes (12), such as "PNG"; None of others."""
-    is_start = (kind for kind, start in _STARTS.items() if re.match(start, head, re.DOTALL))
-    return next(is_start, None)
+    kinds = (kind for kind, start in _STARTS.items() if re.match(start, head, re.DOTALL))
+    return next(kinds, None)
 
 
 def open_picture(source: "Source", options: "ReadOptions") -> ImageBlocks:
     """Open a picture as one image; see `picture_blocks`."""
-    blocks = ((block, None) for block in picture_blocks([source], 1, options))
-    return ImageBlocks(blocks, 1, labelled=False)
-
-
-def refuse_labels(source: "Source", _: "ReadOptions", images: str) -> LabelBlocks:
-    """Raise DataError: pictures are not labels."""
-    msg, hint = "not labels", f"is it swapped with the images file {images}?"
-    raise DataError(msg, file=source.name, found="a picture", hint=hint)
+    return ImageBlocks(picture_blocks([source], source.name, None, options), 1, labelled=False)
 
 
 def picture_blocks(
-    sources: "Iterable[Source]", count: int, options: "ReadOptions"
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield `count` pictures, at least one, as blocks of grey images; close their files.
+    sources: "Iterable[Source]",
+    name: str,
+    labels: NDArray[Any] | None,
+    options: "ReadOptions",
+) -> Iterator[Block]:
+    """Yield pictures, at least one, as blocks of grey images with their labels; close the sources.
 
-    If `features` is the square of an integer, pictures are resized to that square; otherwise they
-    must have the size of the first one. Transparent pixels are white. Raise DataError for a damaged
-    or too large picture, or one of another size; ModuleNotFoundError if Pillow is not installed.
-    Warn of a bright background unless `invert` is given.
+    Transparent pixels are white. If `features` is the square of an integer, pictures are resized to
+    that square; otherwise they must have one size. Warn of a bright background in `name` unless
+    `invert` is given. Raise DataError for a damaged or too large picture, or another size;
+    ModuleNotFoundError if Pillow is not installed.
     """
-    sources = iter(sources)
-    with closing(first_source := next(sources)):
-        first = _read(first_source, options)
-    name, shape = first_source.name, first.shape
-
-    def others() -> Iterator[NDArray[np.uint8]]:
-        for source in sources:
-            with closing(source):
-                image = _read(source, options)
-            if image.shape != shape:
-                rule = f"{_size(shape)} as in {printable(name)}"
-                msg = "pictures of different sizes"
-                hint = "resize them, or give features= in Python"
-                found = _size(image.shape)
-                raise DataError(msg, file=source.name, found=found, expected=rule, hint=hint)
-            yield image
-
-    images = chain([first], others())
-    wanted = count if options.rows is None else min(options.rows, count)
+    images = _same_size(sources, options)
+    first = next(images)
+    images = chain([first], islice(images, max((options.rows or sys.maxsize) - 1, 0)))
     step = max(1, min(options.block_rows, _BLOCK_PICTURES, BLOCK_BYTES // first.size))
-    for start in range(0, max(wanted, 1), step):
-        n_block = min(step, wanted - start)
-        block = np.stack(list(islice(images, max(n_block, 1))))[:n_block]
-        border = np.concatenate([block[:, (0, -1)].ravel(), block[:, :, (0, -1)].ravel()])
-        is_bright = border.size and np.median(border) > _MIDDLE_GREY
-        if start == 0 and is_bright and options.invert is None:
-            msg = f"{printable(name)}: its background is bright: give --invert (in Python"
-            msg += " invert=True) if the network expects light ink, as in MNIST, else --no-invert"
-            warnings.warn(msg, DataWarning, stacklevel=5)
-        yield block
+    border = np.concatenate([first[(0, -1), :].ravel(), first[:, (0, -1)].ravel()])
+    if options.invert is None and np.median(border) > _MIDDLE_GREY:
+        msg = f"{printable(name)}: its background is bright: give --invert (in Python"
+        msg += " invert=True) if the network expects light ink, as in MNIST, else --no-invert"
+        warnings.warn(msg, DataWarning, stacklevel=4)
+    start = 0
+    while found := list(islice(images, step)):
+        block = np.stack(found)[: options.rows]
+        yield block, None if labels is None else labels[start : start + len(block)]
+        start += len(block)
 
 
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]} x {shape[0]} pixels"
+def _same_size(sources: "Iterable[Source]", options: "ReadOptions") -> Iterator[NDArray[np.uint8]]:
+    shape = None
+    for source in sources:
+        with source:
+            image = _read(source, options)
+        shape = shape or image.shape
+        if image.shape != shape or options.features not in {None, image.size}:
+            msg, found = "size of the picture", f"{image.shape[1]} x {image.shape[0]} pixels"
+            rule = f"{shape[1]} x {shape[0]} as in the first one"
+            if options.features not in {None, image.size}:
+                rule = f"{options.features} pixels"
+            hint = "resize it, or in Python give the square of a number as features="
+            raise DataError(msg, file=source.name, found=found, expected=rule, hint=hint)
+        yield image
 
 
 def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
@@ -118,25 +109,18 @@ def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
         msg = f"{printable(source.name)}: pictures need Pillow: pip install Pillow"
         raise ModuleNotFoundError(msg, name=error.name) from error
     content = copy_to_temporary_file("picture", source, source, options)
-    bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+    bomb = Image.DecompressionBombWarning
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = _decode(Image, content, source, options)
+            warnings.simplefilter("error", bomb)
+            return _decode(Image, content, source, options)
     except DataError:
         raise
-    except bombs as error:
-        msg, rule = "picture too large", f"at most {Image.MAX_IMAGE_PIXELS:,} pixels"
-        raise DataError(msg, file=source.name, expected=rule) from error
-    except _FAULTS as error:
-        msg, hint = "damaged or truncated picture", "copy or download it again"
+    except (*_FAULTS, bomb, Image.DecompressionBombError) as error:
+        msg, hint = "damaged, truncated or too large picture", "copy it again, or make it smaller"
         found = quoted(str(error).partition(" <")[0])  # without the name of a temporary file
         raise DataError(msg, file=source.name, found=found, hint=hint) from error
-    if options.features not in {None, image.size}:
-        msg, found = "picture of another size", _size(image.shape)
-        raise DataError(msg, file=source.name, found=found, expected=f"{options.features} pixels")
-    return image
 
 
 def _decode(

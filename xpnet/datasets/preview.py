@@ -1,5 +1,6 @@
 """Previews of image files, from their headers and first rows."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from xpnet.datasets.detect_format import detect_format
 from xpnet.datasets.read import labels_beside, open_data
 from xpnet.datasets.read_options import FilePath, ReadOptions
 from xpnet.datasets.stored_array import format_shape
-from xpnet.files import DataError, open_source
+from xpnet.files import DataError, DataWarning, open_source
 
 __all__ = ["count_images", "preview"]
 
@@ -109,7 +110,9 @@ def count_images(path: FilePath, *, max_data_bytes: int | None = None) -> tuple[
         data_format = detect_format(source)
         if data_format.name != "csv":
             options = ReadOptions(want_labels=False, max_data_bytes=max_data_bytes)
-            images = data_format.open_images(source, options)
+            with warnings.catch_warnings():  # the reader gives them again
+                warnings.simplefilter("ignore", DataWarning)
+                images = data_format.open_images(source, options)
             return images.count, image_dtype(images.array).itemsize if images.array else 1
         if source.size is None:
             return None, 1

@@ -191,18 +191,9 @@ def open_data(path: FilePath) -> "Source":
 
 
 def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
-    if not options.invert:
-        yield from _blocks_as_stored(source, options)
-        return
-    for images, labels in _blocks_as_stored(source, options):
-        if images.dtype != np.uint8:
-            msg, found = "numbers that cannot be inverted", images.dtype
-            raise DataError(msg, file=source.name, found=found, expected="bytes, 0 to 255")
-        yield 255 - images, labels
-
-
-def _blocks_as_stored(source: "Source", options: ReadOptions) -> Iterator[Block]:
     images = detect_format(source).open_images(source, options)
+    if options.invert:
+        images = replace(images, blocks=_inverted(images.blocks, source.name))
     header = images.columns and images.columns.header
     if header and header.numbers and options.header == "auto":
         low, high = header.numbers
@@ -210,8 +201,8 @@ def _blocks_as_stored(source: "Source", options: ReadOptions) -> Iterator[Block]
             f"{printable(source.name)}:{header.line}: numbers from {low} to {high} are read as a"
             " header; if they are values, use --header no (in Python header='no')"
         )
-        # The third caller of this generator is the caller of `read`, or iterates over `stream`.
-        warnings.warn(msg, DataWarning, stacklevel=4)
+        # The second caller of this generator is the caller of `read`, or iterates over `stream`.
+        warnings.warn(msg, DataWarning, stacklevel=3)
     path = _labels_path(source, images, options)
     if path is None:
         yield from images.blocks
@@ -222,6 +213,14 @@ def _blocks_as_stored(source: "Source", options: ReadOptions) -> Iterator[Block]
         labels_format = detect_format(labels_source)
         labels = labels_format.open_labels(labels_source, all_rows, source.name)
         yield from pair_blocks(images, labels, (source.name, str(path)), options.rows)
+
+
+def _inverted(blocks: Iterator[Block], name: str) -> Iterator[Block]:
+    for images, labels in blocks:
+        if images.dtype != np.uint8:
+            msg = "only bytes can be inverted"
+            raise DataError(msg, file=name, found=images.dtype, expected="uint8")
+        yield 255 - images, labels
 
 
 def _labels_path(source: "Source", images: ImageBlocks, options: ReadOptions) -> FilePath | None:

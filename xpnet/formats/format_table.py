@@ -48,15 +48,19 @@ FORMATS = (
     WeightFormat("pickle", lambda head: head.startswith(_PICKLE_STARTS)),
 )
 _HEAD_BYTES = 16
-# Remedies for common files of other kinds.
-_HINTS = {
-    b"\x1f\x8b": "gzip: unpack it first",
-    b"\x89HDF": "HDF5, as Keras writes it: export the network to ONNX",
-    b"\x93NUMPY": "a single array: save all arrays as npz",
-    b"<!": "a web page: download the file itself",
-    b"<h": "a web page: download the file itself",
+# Common files of other kinds, and their remedies.
+_OTHERS = {
+    b"\x1f\x8b": "gzip; unpack it first",
+    b"\x89HDF": "HDF5, as Keras writes it; export the network to ONNX",
+    b"\x93NUMPY": "a single array; save all arrays as npz",
+    b"<!": "a web page; download the file itself",
+    b"<h": "a web page; download the file itself",
     b"<?xml": "XML",
+    b"\x89PNG": "a PNG picture; give pictures as DATA",
+    b"\xff\xd8\xff": "a JPEG picture; give pictures as DATA",
+    b"\0\0\x08": "IDX; give images as DATA",
 }
+_TEXT = bytes(range(32, 127)) + b"\t\r\n"
 
 
 def match_format(head: bytes) -> WeightFormat | None:
@@ -75,6 +79,11 @@ def detect_format(path: Path) -> WeightFormat:
     if found is not None:
         return found
     msg = "not a file of weights that xpnet reads"
-    hint = next((hint for start, hint in _HINTS.items() if head.startswith(start)), None)
+    other = next((kind for start, kind in _OTHERS.items() if head.startswith(start)), None)
+    if other is None and len(head) == _HEAD_BYTES and not head.strip(_TEXT):
+        other = "text; if it holds images, give it as DATA"
+    if other is not None:
+        msg = f"{msg}: it is {other}"
+        raise WeightsError(msg, file=path)
     expected = f"{', '.join(known.name for known in FORMATS)} of arrays by name"
-    raise WeightsError(msg, file=path, found=head or "an empty file", expected=expected, hint=hint)
+    raise WeightsError(msg, file=path, found=head or "an empty file", expected=expected)
