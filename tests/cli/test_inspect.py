@@ -54,7 +54,7 @@ def test_many_arrays_are_counted(xpnet, tmp_path):
     ("content", "text"),
     [
         (b"", "file is empty"),
-        (b"\x89PNG\r\n", "a PNG picture"),
+        (b"%PDF-1.7", "it is PDF; save its pages as PNG"),
         (b"PK\x03\x04" + bytes(40), "corrupt or truncated npz"),
         (b"\x10" + bytes(7) + b"{", "not valid safetensors"),
     ],

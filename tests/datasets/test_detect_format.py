@@ -9,7 +9,7 @@ from xpnet.datasets.preview import preview
 from xpnet.datasets.stored_array import StoredArray
 from xpnet.files import DataError
 
-KNOWN = "expected one of npy, npz, idx, csv, each plain or gzip"
+KNOWN = "expected one of npy, npz, picture, idx, csv, each plain or gzip"
 
 
 @pytest.mark.parametrize("content", [b"", gzip.compress(b"")], ids=["plain", "gzip"])
@@ -22,22 +22,31 @@ def test_empty_file(tmp_path, content, name):
 
 
 @pytest.mark.parametrize(
-    ("content", "shown", "hint"),
+    ("content", "kind"),
     [
-        ("1,2".encode("utf-16"), "ff fe", "UTF-16 text: save it as UTF-8"),
-        (b"\x89PNG\r\n\x1a\n", "89 50 4e 47", "a PNG picture"),
-        (gzip.compress(gzip.compress(b"1,2")), "1f 8b", "gzip in gzip: unpack it once"),
-        (b"BZh91AY", "42 5a 68", "bzip2: unpack it first"),
-        (b"\x80\x03}q\x00.", "80", "a pickle: save its arrays as npz"),
-        (b"<!DOCTYPE html>", "3c", "a web page or XML: download the file itself"),
+        ("1,2".encode("utf-16"), "UTF-16 text; save it as UTF-8"),
+        ("1,2".encode("utf-16-be"), None),  # without its mark, it is not recognised
+        (b"\xfe\xff\x001", "UTF-16 text; save it as UTF-8"),
+        (gzip.compress(gzip.compress(b"1,2")), "gzip in gzip; unpack it once"),
+        (b"BZh91AY", "bzip2; unpack it first"),
+        (b"\xfd7zXZ\0", "xz; unpack it first"),
+        (b"\x28\xb5\x2f\xfd", "zstd; unpack it first"),
+        (b"\x89HDF\r\n", "HDF5; save its arrays as npz"),
+        (b"PAR1", "Parquet; save it as CSV"),
+        (b"\x80\x03}q\x00.", "a pickle; save its arrays as npz"),
+        (b"<!DOCTYPE html>", "a web page or XML; download the file itself"),
+        (b"\x40\1\0\0\0\0\0\0{", "safetensors, a network; give it by --model"),
+        (b"\x08\x0a\x12\x05xpnet", "ONNX, a network; give it by --model"),
+        (b"%PDF-1.7", "PDF; save its pages as PNG"),
+        (b"\0\0\0\x18ftypheic", "a HEIC or AVIF picture; save it as PNG or JPEG"),
     ],
-    ids=["utf16", "png", "gzip", "bzip2", "pickle", "html"],
+    ids=str,
 )
-def test_other_kinds_of_files(tmp_path, content, shown, hint):
+def test_other_kinds_of_files(tmp_path, content, kind):
     path = tmp_path / "train.csv"
     path.write_bytes(content)
-    message = f": unknown file format, found {shown}, {KNOWN}, {hint}"
-    with pytest.raises(DataError, match=re.escape(message) + "$"):
+    message = "first bytes, found 00 31 00 2c" if kind is None else f"it is {kind}"
+    with pytest.raises(DataError, match=re.escape(f"train.csv: {message}")):
         read(path)
 
 

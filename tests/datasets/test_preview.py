@@ -87,7 +87,7 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"\x89PNG\r\n", "a PNG picture"), (b"\0\0\x08", "first bytes")]
+    ("content", "message"), [(b"%PDF-1.7", "it is PDF"), (b"\0\0\x08", "first bytes")]
 )
 @pytest.mark.parametrize("function", [preview, count_images])
 def test_not_images(
@@ -154,10 +154,9 @@ def test_count_ignores_labels(tmp_path: Path) -> None:
     assert count(tmp_path / "x.npz") == 7
 
 
-@pytest.mark.parametrize("name", ["missing.csv", "."])
-def test_count_of_an_unreadable_file(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OSError, match=r"No such file|directory|denied"):
-        count(tmp_path / name)
+def test_count_of_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        count(tmp_path / "missing.csv")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs named pipes")

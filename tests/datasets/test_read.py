@@ -77,11 +77,23 @@ def test_files_are_closed_when_the_iterator_is_dropped(tmp_path):
     assert not path.exists()
 
 
-def test_directory_and_missing_file(tmp_path):
+def test_folder_of_labels_and_missing_file(tmp_path):
     with pytest.raises(IsADirectoryError, match="Is a directory"):
-        read(tmp_path)
+        read("sample", labels=tmp_path)
     with pytest.raises(FileNotFoundError, match=r"No such file or directory: 'nowhere\.csv'"):
         read("nowhere.csv")
+
+
+def test_inverted_bytes(write):
+    path = write(np.array([[0, 1, 255]], np.uint8))
+    assert read(path, invert=True)[0].tolist() == [[255, 254, 0]]
+    assert read(path, invert=False)[0].tolist() == [[0, 1, 255]]
+
+
+def test_fractions_are_not_inverted(write, rejected):
+    path = write(np.array([[0.5, 1.0]]))
+    message = ": only bytes can be inverted, found float64, expected uint8"
+    rejected(path, message, invert=True)
 
 
 @pytest.fixture(scope="module")

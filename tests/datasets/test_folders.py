@@ -1,0 +1,174 @@
+"""Folders of pictures: order, classes, labels, and what is left out."""
+
+import re
+
+import numpy as np
+import pytest
+
+from xpnet.datasets import read, stream
+from xpnet.datasets.folders import number_labels
+from xpnet.datasets.preview import count_images, preview
+from xpnet.files import DataError, DataWarning
+
+Image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
+
+
+@pytest.fixture
+def fill(tmp_path):
+    """Write pictures whose pixels are all their number, from 0; return their folder."""
+
+    def write(*names, shape=(2, 3)):
+        for i, name in enumerate(names):
+            path = tmp_path / "data" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full(shape, i % 256, np.uint8)).save(path)
+        return tmp_path / "data"
+
+    return write
+
+
+def test_natural_order(fill):
+    images, labels = read(fill("a10.png", "a2.png", "A3.bmp", "b1.gif"))
+    assert images[:, 0, 0].tolist() == [1, 2, 0, 3]
+    assert images.shape == (4, 2, 3)
+    assert labels is None
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("0", "10", "2"), [0, 2, 10]),
+        (("00", "01"), [0, 1]),
+        (("cat", "Dog 2", "dog 10"), ["cat", "Dog 2", "dog 10"]),
+        (("0", "00"), ["0", "00"]),
+        (("1", "256"), ["1", "256"]),
+        (("1", "x"), ["1", "x"]),
+        (("-1", "1"), ["1", "-1"]),
+        (("²", "1"), ["1", "²"]),
+    ],
+)
+def test_labels_are_the_names_of_folders(fill, names, labels):
+    found = read(fill(*(f"{name}/a.png" for name in names)))[1]
+    assert found.tolist() == labels
+    assert found.dtype.kind == ("u" if isinstance(labels[0], int) else "U")
+
+
+def test_classes_take_turns(fill):
+    folder = fill("0/a.png", "0/b.png", "0/c.png", "1/d.png", "2/e.png", "2/f.png")
+    images, labels = read(folder)
+    assert labels.tolist() == [0, 1, 2, 0, 2, 0]
+    assert images[:, 0, 0].tolist() == [0, 3, 4, 1, 5, 2]
+    assert read(folder, rows=3)[1].tolist() == [0, 1, 2]
+    assert read(folder, want_labels=False)[1] is None
+
+
+def test_blocks(fill):
+    folder = fill(*(f"{i % 2}/{i}.png" for i in range(7)))
+    blocks = list(stream(folder, block_rows=3))
+    assert [len(images) for images, _ in blocks] == [3, 3, 1]
+    assert [labels.tolist() for _, labels in blocks] == [[0, 1, 0], [1, 0, 1], [0]]
+
+
+def test_labels_of_a_file(fill, tmp_path):
+    folder = fill("1.png", "2.png")
+    (tmp_path / "labels.csv").write_text("7\n4\n")
+    assert read(folder, labels=tmp_path / "labels.csv")[1].tolist() == [7, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "expected"),
+    [
+        ("3", 3, "2 from 0 to 3, expected integers from 0 to 2, or at most as many names"),
+        ("x", 1, "2 from 0 to x, expected integers from 0 to 0, or at most as many names"),
+    ],
+)
+def test_more_classes_than_wanted(fill, rejected, name, classes, expected):
+    folder = fill("0/a.png", f"{name}/a.png")
+    rejected(folder, f": folders of classes, found {expected}", classes=classes)
+    assert len(read(folder, classes=classes, want_labels=False)[0]) == 2
+
+
+def test_more_names_than_bytes(fill, rejected):
+    folder = fill(*(f"c{i}/a.png" for i in range(257)))
+    message = "257 from c0 to c256, expected integers from 0 to 255, or at most as many names"
+    rejected(folder, f": folders of classes, found {message}")
+
+
+def test_other_files_are_left_out_and_counted(fill):
+    folder = fill("a/1.png", "b/2.png", "b/.3.png", ".hidden/4.png")
+    for name in ("a/notes.txt", "a/Thumbs.db", "a/.DS_Store", "desktop.ini"):
+        (folder / name).write_text("text")
+    (folder / "empty").mkdir()
+    message = re.escape(f"{folder}: what is not a picture is left out (2)")
+    with pytest.warns(DataWarning, match=message):
+        assert read(folder)[1].tolist() == ["a", "b"]
+
+
+def test_a_picture_without_suffix_is_one(fill):
+    folder = fill("a.png", "b.png")
+    (folder / "b.png").rename(folder / "b")
+    assert len(read(folder)[0]) == 2
+
+
+def test_a_picture_by_its_name_alone_is_an_error(fill, rejected):
+    folder = fill("a.png")
+    (folder / "b.png").write_text("no picture")
+    message = (
+        "/b.png: damaged, truncated or too large picture, found 'cannot identify image file',"
+        " copy it again, or make it smaller"
+    )
+    rejected(folder, message)
+
+
+def test_pictures_of_different_sizes(fill, rejected):
+    folder = fill("a.png")
+    fill("b.png", shape=(3, 3))
+    message = (
+        "/b.png: size of the picture, found 3 x 3 pixels, expected 3 x 2 as in the first one,"
+        " resize it, or in Python give the square of a number as features="
+    )
+    rejected(folder, message)
+    assert read(folder, features=16)[0].shape == (2, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "folder without pictures, found 0 pictures, 0 folders of pictures, 1 others"),
+        (("a/b/c.png",), "folder without pictures, found 0 pictures, 0 folders of pictures, 3 ot"),
+        (("a.png", "b/c.png"), "pictures beside folders of pictures, found 1 pictures, 1 folders"),
+    ],
+    ids=["empty", "too deep", "both"],
+)
+def test_folders_that_are_unclear(fill, tmp_path, names, message):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "notes.txt").write_text("text")
+    folder = fill(*names)
+    with pytest.raises(DataError, match=message) as caught:
+        read(folder)
+    rule = "expected PNG, JPEG, BMP, GIF, WEBP, TIFF pictures, all in this folder or all in one"
+    assert f"{rule} folder per class" in str(caught.value)
+
+
+def test_preview_and_count(fill):
+    folder = fill("cat/1.png", "dog/2.png", "dog/3.png")
+    (folder / "notes.txt").write_text("text")
+    with pytest.warns(DataWarning, match="left out"):
+        found = preview(folder)
+    assert found == {
+        "format": "folder",
+        "images": 3,
+        "shape": "2 x 3",
+        "dtype": "uint8",
+        "range": "0 to 2",
+        "labels": "by folder: cat, dog, dog ...",
+        "bytes": sum(path.stat().st_size for path in folder.glob("*/*.png")),
+    }
+    assert count_images(folder) == (3, 1)
+
+
+def test_numbered_labels():
+    ids, names = number_labels(np.array(["c10", "c2", "c10"]))
+    assert (ids.tolist(), ids.dtype, names) == ([1, 0, 1], np.uint8, ("c2", "c10"))
+    same = np.array([3], np.uint8)
+    assert number_labels(same) == (same, None)

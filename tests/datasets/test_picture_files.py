@@ -1,0 +1,207 @@
+"""Pictures as grey images: formats, sizes, transparency, damage and limits."""
+
+import io
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from xpnet.datasets import read, stream
+from xpnet.datasets.picture_files import picture_kind
+from xpnet.files import DataError, DataWarning
+
+Image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
+GREY = np.arange(12 * 8, dtype=np.uint8).reshape(12, 8)
+KINDS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+
+
+def packed(picture, kind="PNG", **options):
+    content = io.BytesIO()
+    picture.save(content, kind, **options)
+    return content.getvalue()
+
+
+@pytest.fixture
+def draw(write):
+    """Write a picture of an array, and return its path."""
+
+    def draw_file(array, kind="PNG", name="a", **options):
+        return write(packed(Image.fromarray(array), kind, **options), name=name)
+
+    return draw_file
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_formats(draw, kind):
+    path = draw(GREY, kind)
+    images, labels = read(path)
+    assert labels is None
+    assert images.dtype == np.uint8
+    assert images.shape == (1, 12, 8)
+    assert abs(images[0].astype(int) - GREY).max() <= (0 if kind not in {"JPEG", "WEBP"} else 8)
+    assert picture_kind(path.read_bytes()[:12]) == kind
+
+
+def test_a_header_of_csv_is_no_bitmap():
+    assert picture_kind(b"BMI,age,fat\n") is None
+
+
+def test_big_endian_tiff_is_no_idx():
+    assert picture_kind(b"MM\0*\0\0\0\x08") == "TIFF"
+
+
+def test_first_frame_of_an_animation(write):
+    frames = [Image.fromarray(GREY + i) for i in (0, 50)]
+    path = write(packed(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert np.array_equal(read(path)[0][0], GREY)
+
+
+def test_colours_become_grey(draw):
+    colours = np.zeros((2, 3, 3), np.uint8)
+    colours[0, range(3), range(3)] = 255
+    assert read(draw(colours))[0][0, 0].tolist() == [76, 150, 29]  # ITU-R 601
+
+
+def test_sixteen_bits(draw):
+    assert np.array_equal(read(draw(GREY.astype(np.uint16) * 257))[0][0], GREY)
+
+
+def test_32_bits_are_rejected(draw, rejected):
+    path = draw(GREY.astype(np.float32), "TIFF")
+    rejected(path, ": picture of 32 bits per pixel, save it with 8 or 16 bits")
+
+
+def test_transparent_pixels_are_white(draw):
+    colours = np.zeros((2, 2, 4), np.uint8)
+    colours[0, :, 3] = 255, 51
+    assert read(draw(colours), invert=False)[0][0].tolist() == [[0, 204], [255, 255]]
+
+
+def test_transparent_colour_of_a_palette(write):
+    picture = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+    picture.putpalette([9, 9, 9, 8, 8, 8])
+    assert read(write(packed(picture, transparency=1)), invert=False)[0].tolist() == [[[9, 255]]]
+
+
+def test_orientation_of_a_camera(write):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned to the left
+    path = write(packed(Image.fromarray(GREY), exif=exif))
+    assert np.array_equal(read(path)[0][0], np.rot90(GREY, -1))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_resized_to_a_square(draw, kind):
+    pixels = np.full((300, 200), 40, np.uint8)
+    pixels[:150] = 200
+    images, _ = read(draw(pixels, kind), features=784, invert=False)
+    assert images.shape == (1, 28, 28)
+    assert abs(images[0, :11].astype(int) - 200).max() <= 2
+    assert abs(images[0, 17:].astype(int) - 40).max() <= 2
+
+
+def test_a_picture_of_the_right_size_is_unchanged(draw):
+    square = GREY.reshape(-1)[:81].reshape(9, 9)
+    assert np.array_equal(read(draw(square), features=81)[0][0], square)
+
+
+def test_a_number_of_pixels_that_is_no_square(draw, rejected):
+    path = draw(GREY)
+    assert read(path, features=96)[0].shape == (1, 12, 8)
+    rejected(
+        path,
+        ": size of the picture, found 8 x 12 pixels, expected 97 pixels, resize it, or in Python"
+        " give the square of a number as features=",
+        features=97,
+    )
+
+
+def test_bright_background(draw):
+    path = draw(255 - GREY)
+    message = "its background is bright: give --invert (in Python invert=True) if the network"
+    with pytest.warns(DataWarning, match=re.escape(f"{path}: {message}")):
+        read(path)
+    assert np.array_equal(read(path, invert=True)[0][0], GREY)
+    assert np.array_equal(read(path, invert=False)[0][0], 255 - GREY)
+
+
+def test_no_rows(draw):
+    assert read(draw(GREY), rows=0)[0].shape == (0, 12, 8)
+
+
+def test_every_truncation_is_one_error(draw):
+    path = draw(GREY)
+    content = path.read_bytes()
+    for n in range(8, len(content) - 12):
+        path.write_bytes(content[:n])
+        with pytest.raises(DataError, match=f"^{path}: damaged, truncated or too large picture, "):
+            read(path)
+
+
+def test_a_changed_bit_of_png_is_an_error_or_harmless(draw):
+    path = draw(GREY)
+    content = path.read_bytes()
+    n_accepted = 0
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            found, _ = read(path, header="no", label="none")
+        except DataError:
+            continue
+        assert np.array_equal(found[0], GREY)
+        n_accepted += 1
+    assert n_accepted <= 12  # the last chunk, which is empty
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_damage_is_one_line_or_a_picture(draw, kind):
+    path = draw(GREY, kind)
+    content = path.read_bytes()
+    n_rejected, random = 0, np.random.default_rng(0)
+    for place in random.integers(0, len(content), 300):
+        path.write_bytes(content[:place] + random.bytes(2) + content[place + 1 :])
+        try:
+            assert read(path, invert=False)[0].dtype == np.uint8
+        except DataError:
+            n_rejected += 1
+    assert n_rejected
+
+
+def test_a_picture_by_its_first_bytes_alone(write, rejected):
+    message = (
+        ": damaged, truncated or too large picture, found 'cannot identify image file', copy it"
+        " again, or make it smaller"
+    )
+    rejected(write(b"\x89PNG and nothing more"), message)
+
+
+@pytest.mark.parametrize("side", [40, 80], ids=["warning", "error"])
+def test_the_limit_of_pillow_is_an_error(draw, monkeypatch, side):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    path = draw(np.zeros((side, side), np.uint8))
+    with pytest.raises(DataError, match=rf"found 'Image size \({side**2} pixels\) exceeds limit"):
+        read(path)
+
+
+def test_max_data_bytes(draw):
+    path = draw(np.zeros((40, 40, 3), np.uint8))
+    with pytest.raises(DataError, match="picture too large to hold at once, found 4,800 bytes"):
+        read(path, max_data_bytes=4799)
+    assert read(path, max_data_bytes=4800)[0].shape == (1, 40, 40)
+
+
+def test_pictures_are_no_labels(draw):
+    path = draw(GREY, name="labels.png")
+    with pytest.raises(DataError) as caught:
+        read("sample", labels=path)
+    assert str(caught.value).startswith(f"{path}: not labels, found a picture, is it swapped with")
+
+
+def test_pillow_is_missing(draw, monkeypatch):
+    path = draw(GREY)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pictures need Pillow: pip install Pillow$"):
+        next(stream(path))
