@@ -99,7 +99,7 @@ def test_other_files_are_left_out_and_counted(fill):
     for name in ("a/notes.txt", "a/Thumbs.db", "a/.DS_Store", "desktop.ini"):
         (folder / name).write_text("text")
     (folder / "empty").mkdir()
-    message = re.escape(f"{folder}: what is not a picture is left out (2)")
+    message = re.escape(f"{folder}: other files and folders are left out (2)")
     with pytest.warns(DataWarning, match=message):
         assert read(folder)[1].tolist() == ["a", "b"]
 

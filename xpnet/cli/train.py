@@ -125,11 +125,10 @@ def _untrained(
     if args.patience and not int(args.validation * len(images)):
         msg = "--patience needs held-out images: --validation must be larger"
         raise UsageError(msg)
-    n_classes = _n_classes(labels, args.classes)
-    if names is not None and len(names) != n_classes:
-        what, found = "folders of classes", f"{len(names)} of them: {', '.join(names)}"
-        raise DataError(what, file=args.path, found=found, expected=str(n_classes))
-    sizes = prod(images.shape[1:]), *args.hidden, n_classes
+    if names and len(names) != (wanted := args.classes or max(len(names), 2)):
+        what, found = "folders of classes", f"{len(names)}: {', '.join(names)}"
+        raise DataError(what, file=args.path, found=found, expected=wanted)
+    sizes = prod(images.shape[1:]), *args.hidden, _n_classes(labels, args.classes)
     scheme: Any = "he" if args.activation in _RECTIFIERS else "xavier"
     try:
         network = init_network(sizes, seed=args.seed, activation=args.activation, scheme=scheme)

@@ -45,7 +45,7 @@ def open_folder(source: "Source", options: "ReadOptions") -> ImageBlocks:
         rule = f"{PICTURES}, all in this folder or all in one folder per class"
         raise DataError(msg, file=source.name, found=found, expected=rule)
     if n_others:
-        msg = f"{printable(source.name)}: what is not a picture is left out ({n_others:,})"
+        msg = f"{printable(source.name)}: other files and folders are left out ({n_others:,})"
         warnings.warn(msg, DataWarning, stacklevel=4)
     labels = None
     if classes:

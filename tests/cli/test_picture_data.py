@@ -1,0 +1,153 @@
+"""Pictures and folders of pictures as DATA of the commands."""
+
+import io
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from xpnet import load
+
+Image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
+NAMES = ("cat", "dog", "owl 2", "owl 10")
+
+
+@pytest.fixture
+def folder(digits, tmp_path):
+    """Write the digits into folders of their classes, by a function of the digit."""
+
+    def write(name_of=str, **options):
+        for i, (image, digit) in enumerate(zip(*digits, strict=True)):
+            if name_of(digit) is not None:
+                path = tmp_path / "digits" / name_of(digit) / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(path, **options)
+        return tmp_path / "digits"
+
+    return write
+
+
+def named(digit):
+    return NAMES[digit] if digit < len(NAMES) else None
+
+
+def ink_on_paper(image, size):
+    return Image.fromarray(255 - image).convert("RGB").resize(size, Image.Resampling.BICUBIC)
+
+
+def test_evaluate_a_folder_per_digit(xpnet, folder, labelled):
+    found = json.loads(xpnet("evaluate", folder(), "--json").out)
+    expected = json.loads(xpnet("evaluate", labelled, "--json").out)
+    assert found["confusion"] == expected["confusion"]
+
+
+def test_predict_in_natural_order(xpnet, digits, tmp_path):
+    (tmp_path / "d").mkdir()
+    for i, image in enumerate(digits[0][:12]):
+        Image.fromarray(image).save(tmp_path / "d" / f"{i}.png")
+    result = xpnet("predict", tmp_path / "d")
+    lines = [f"{i + 1},{i % 10}" for i in range(12)]
+    assert result.out.splitlines() == ["ImageId,Label", *lines]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_predict_a_photo(xpnet, digits, tmp_path, suffix):
+    path = tmp_path / f"seven.{suffix}"
+    ink_on_paper(digits[0][7], (640, 640)).save(path)
+    result = xpnet("predict", path, "--invert")
+    assert (result.out, result.err) == ("ImageId,Label\n1,7\n", "")
+    assert f"xpnet: {path}: its background is bright: give --invert" in xpnet("predict", path).err
+    assert xpnet("predict", path, "--no-invert").err == ""
+
+
+def test_predict_standard_input(xpnet, digits, monkeypatch):
+    content = io.BytesIO()
+    Image.fromarray(digits[0][3]).save(content, "PNG")
+    content.seek(0)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=content))
+    assert xpnet("predict", "-").out == "ImageId,Label\n1,3\n"
+
+
+def test_train_stores_the_names_of_folders(xpnet, folder, tmp_path):
+    pictures, model = folder(named), tmp_path / "m.safetensors"
+    options = ("--validation", "0", "--activation", "relu", "--epochs", "40")
+    assert xpnet("train", pictures, "-o", model, *options).code == 0
+    assert load(model).classes == NAMES
+    assert json.loads(xpnet("evaluate", pictures, "--model", model, "--json").out)["accuracy"] == 1
+    lines = xpnet("predict", pictures, "--model", model).out.splitlines()
+    assert lines[1:5] == ["1,cat", "2,dog", "3,owl 2", "4,owl 10"]
+    # A part of the classes is compared by name.
+    owls = tmp_path / "digits"
+    for name in NAMES[:2]:
+        for path in (owls / name).iterdir():
+            path.unlink()
+    result = xpnet("evaluate", owls, "--model", model, "--json")
+    assert json.loads(result.out)["accuracy"] == 1
+    assert "other files and folders are left out (2)" in result.err
+
+
+def test_names_for_a_network_without(refused, folder):
+    code, line = refused("evaluate", folder(named))
+    assert code == 3
+    assert line.endswith(
+        "digits: folders of classes with names, but the classes of the network have none, name the"
+        " folders 0, 1, 2 ..., or train a network on such folders\n"
+    )
+
+
+def test_names_that_the_network_lacks(refused, folder, save_network):
+    model = save_network(4, classes=["cat", "dog", "cow", "hen"])
+    code, line = refused("evaluate", folder(named), "--model", model)
+    assert code == 3
+    assert line.endswith(
+        "`labels` must be entries of the network's classes; got owl 2 at index 2\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "name_of", "expected"),
+    [
+        (("--classes", "5"), named, "found 4: cat, dog, owl 2, owl 10, expected 5"),
+        ((), {0: "cat"}.get, "found 1: cat, expected 2"),
+    ],
+)
+def test_another_number_of_classes(refused, folder, words, name_of, expected):
+    pictures = folder(name_of)
+    code, line = refused("train", pictures, "-o", pictures.with_name("m.npz"), *words)
+    assert code == 3
+    assert line.endswith(f"digits: folders of classes, {expected}\n")
+
+
+def test_show_what_the_network_sees(xpnet, folder, tmp_path):
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib")
+    target = tmp_path / "x.png"
+    assert xpnet("show", folder(named), "-o", target).out == f"wrote {target} (16 images)\n"
+
+
+def test_inspect(xpnet, folder):
+    found = json.loads(xpnet("inspect", folder(named), "--json").out)
+    assert (found["images"], found["labels"]) == (
+        16,
+        "by folder: cat, dog, owl 2, owl 10, cat, dog, owl 2, owl 10, cat, dog ...",
+    )
+    assert found["bytes"] == sum(x.stat().st_size for x in folder(named).rglob("*.png"))
+
+
+def test_parity(xpnet, folder):
+    assert json.loads(xpnet("parity", folder(), "--json").out)["rows"] == 40
+
+
+def test_device_auto_counts_the_pictures(xpnet, folder):
+    (folder() / "notes.txt").write_text("text")
+    result = xpnet("evaluate", folder(), "--device", "auto", "--json")
+    assert json.loads(result.out)["total"] == 40
+    assert result.err.count("are left out") == 1
+
+
+def test_pillow_is_missing(refused, folder, monkeypatch):
+    pictures = folder()
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    code, line = refused("evaluate", pictures)
+    assert code == 2
+    assert line.endswith("0.png: pictures need Pillow: pip install Pillow\n")
