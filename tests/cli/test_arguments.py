@@ -52,7 +52,7 @@ def test_defaults(parse):
 
 def test_options_of_the_reader(parse, monkeypatch):
     words = ["x.csv", "--rows=5", "--labels=y", "--label=last", "--header=no", "--delimiter=tab"]
-    data = parse(*words, "--float", "--max-data-bytes=99").data
+    data = parse(*words, "--float", "--max-data-bytes=99", "--no-invert").data
     given = {}
     monkeypatch.setattr("xpnet.datasets.read", lambda path, **more: given.update(more, path=path))
     data.read(features=7)
@@ -65,6 +65,7 @@ def test_options_of_the_reader(parse, monkeypatch):
         "delimiter": "tab",
         "floating": True,
         "max_data_bytes": 99,
+        "invert": False,
         "features": 7,
     }
 

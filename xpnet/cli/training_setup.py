@@ -114,7 +114,7 @@ def read_examples(
 
     The last item is the names of the classes if DATA has some.
     """
-    from xpnet.datasets.folders import number_labels
+    from xpnet.datasets.picture_folder import number_labels
     from xpnet.files.errors import DataError
 
     images, labels = data.read(classes=classes)

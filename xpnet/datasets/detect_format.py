@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from xpnet.datasets.array_checks import as_images, as_labels
 from xpnet.datasets.csv_file import open_csv_images, open_csv_labels
-from xpnet.datasets.folders import open_folder
 from xpnet.datasets.idx import open_idx
 from xpnet.datasets.npz import open_npy, open_npz_images, open_npz_labels
 from xpnet.datasets.picture_files import open_picture, picture_kind
+from xpnet.datasets.picture_folder import open_picture_folder
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ FORMATS = (
     array_format("idx", lambda head: min(head[:4]) < ord("\t"), open_idx),
     DataFormat("csv", lambda _: True, open_csv_images, open_csv_labels),
 )
-FOLDER = DataFormat("folder", lambda _: False, open_folder, _refuse_labels)
+FOLDER = DataFormat("folder", lambda _: False, open_picture_folder, _refuse_labels)
 # Patterns of the first bytes of other files: what they are, and the remedy.
 _UNSUPPORTED = {
     rb"\xff\xfe|\xfe\xff": "UTF-16 text; save it as UTF-8",

@@ -1,4 +1,4 @@
-"""Folders of images: pictures, alone or in one folder per class."""
+"""Folders of pictures, all in one or in a folder per class."""
 
 import re
 import warnings
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files import Source
 
-__all__ = ["number_labels", "open_folder"]
+__all__ = ["number_labels", "open_picture_folder"]
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 _HIDDEN = {"thumbs.db", "desktop.ini"}
 
 
-def open_folder(source: "Source", options: "ReadOptions") -> ImageBlocks:
+def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks:
     """Open the images in a folder.
 
     Pictures are in natural order (2.png before 10.png). In folders of classes they take turns, so
