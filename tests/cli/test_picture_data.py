@@ -57,7 +57,7 @@ def test_predict_a_photo(xpnet, digits, tmp_path, suffix):
     ink_on_paper(digits[0][7], (640, 640)).save(path)
     result = xpnet("predict", path, "--invert")
     assert (result.out, result.err) == ("ImageId,Label\n1,7\n", "")
-    assert f"xpnet: {path}: its background is bright: give --invert" in xpnet("predict", path).err
+    assert f"xpnet: {path}: bright background: give --invert" in xpnet("predict", path).err
     assert xpnet("predict", path, "--no-invert").err == ""
 
 

@@ -119,7 +119,7 @@ def test_a_number_of_pixels_that_is_no_square(draw, rejected):
 
 def test_bright_background(draw):
     path = draw(255 - GREY)
-    message = "its background is bright: give --invert (in Python invert=True) if the network"
+    message = "bright background: give --invert (in Python invert=True) if the network"
     with pytest.warns(DataWarning, match=re.escape(f"{path}: {message}")):
         read(path)
     assert np.array_equal(read(path, invert=True)[0][0], GREY)

@@ -1,5 +1,6 @@
 """Folders of pictures: order, classes, labels, and what is left out."""
 
+import os
 import re
 
 import numpy as np
@@ -92,6 +93,13 @@ def test_more_names_than_bytes(fill, rejected):
     folder = fill(*(f"c{i}/a.png" for i in range(257)))
     message = "257 from c0 to c256, expected integers from 0 to 255, or at most as many names"
     rejected(folder, f": folders of classes, found {message}")
+
+
+def test_a_name_that_is_not_utf_8(fill, rejected):
+    folder = fill("a/a.png", "b/a.png")
+    (folder / "b").rename(folder / os.fsdecode(b"caf\xe9"))
+    message = r"found 'caf\xe9', expected printable characters in UTF-8"
+    rejected(folder, f": name of a folder of a class, {message}")
 
 
 def test_other_files_are_left_out_and_counted(fill):

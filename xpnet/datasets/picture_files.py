@@ -75,7 +75,7 @@ def picture_blocks(
     step = max(1, min(options.block_rows, _BLOCK_PICTURES, BLOCK_BYTES // first.size))
     border = np.concatenate([first[(0, -1), :].ravel(), first[:, (0, -1)].ravel()])
     if options.invert is None and np.median(border) > _MIDDLE_GREY:
-        msg = f"{printable(name)}: its background is bright: give --invert (in Python"
+        msg = f"{printable(name)}: bright background: give --invert (in Python"
         msg += " invert=True) if the network expects light ink, as in MNIST, else --no-invert"
         warnings.warn(msg, DataWarning, stacklevel=4)
     start = 0

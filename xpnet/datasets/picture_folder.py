@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import ImageBlocks
 from xpnet.datasets.picture_files import PICTURES, picture_blocks, picture_kind
-from xpnet.files import DataError, DataWarning, open_source
+from xpnet.files import DataError, DataWarning, open_source, quoted
 from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
@@ -103,4 +103,7 @@ def _as_labels(names: list[str], folder: str, options: "ReadOptions") -> NDArray
         rule = f"integers from 0 to {options.largest_label}, or at most as many names"
         msg, found = "folders of classes", f"{len(names)} from {names[0]} to {names[-1]}"
         raise DataError(msg, file=folder, found=found, expected=rule)
+    if (name := next((name for name in names if not name.isprintable()), None)) is not None:
+        msg, found = "name of a folder of a class", quoted(name)
+        raise DataError(msg, file=folder, found=found, expected="printable characters in UTF-8")
     return np.asarray(numbers, np.uint8) if are_numbers else np.asarray(names)
