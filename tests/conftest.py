@@ -1,15 +1,23 @@
-"""Fixtures of all tests: backends of the pytest plugin, larger data sets, and interrupts."""
+"""Fixtures of all tests: backends of the pytest plugin, data sets, a server, and interrupts."""
 
+import gzip
+import hashlib
+import http.server
 import importlib
 import inspect
 import itertools
 import os
 import re
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from xpnet.datasets import sample
+from xpnet.datasets.catalog import FILES, DataSet
 
 pytest_plugins = ["xpnet.testing.plugin", "pytester"]
 
@@ -109,3 +117,88 @@ def interrupted_at():
             sys.settrace(before)
 
     return interrupt
+
+
+class MirrorHandler(http.server.BaseHTTPRequestHandler):
+    """Answers of a server of files; the folder in the path is the behaviour."""
+
+    def do_GET(self):
+        *_, word, name = self.path.split("/")
+        word = self.server.always or word
+        asked = self.headers.get("Range")
+        self.server.requests.append((self.path, asked))
+        content = self.server.files.get(name)
+        if word == "redirect":
+            self.answer(302, 0, ("Location", f"/ok/{name}"))
+        elif word == "forbidden" or content is None:
+            self.answer(403 if word == "forbidden" else 404, 0)
+        elif asked and word != "unranged":
+            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+            self.send_file(word, content[start:], 206 if start < len(content) else 416)
+        else:
+            self.send_file(word, bytes(len(content)) if word == "wrong" else content, 200)
+
+    def answer(self, status, n_bytes, *headers):
+        self.send_response(status)
+        for header in [("Content-Length", str(n_bytes)), *headers][n_bytes is None :]:
+            self.send_header(*header)
+        self.end_headers()
+
+    def send_file(self, word, content, status):
+        wrong = {"longer": 7, "shorter": -7}.get(word, 0)
+        self.answer(status, None if word == "endless" else len(content) + wrong)
+        if word in {"broken", "stalled"}:
+            content = content[: len(content) // 2]
+        step = 1 + len(content) // 8
+        with suppress(OSError):  # the client has left
+            for i in range(0, len(content), step):
+                self.wfile.write(content[i : i + step])
+                self.server.ended.wait(0.05 if word == "slow" else 0)
+            while word == "endless" and not self.server.ended.is_set():
+                self.wfile.write(bytes(1 << 16))
+        self.server.ended.wait(30 if word == "stalled" else 0)
+
+    def log_message(self, *_):
+        """Print nothing."""
+
+
+@pytest.fixture
+def mirror(monkeypatch):
+    """Return a local HTTP server of `files`, the contents by name.
+
+    ``url(word)`` is the address for a behaviour, `always` a behaviour for all addresses, and
+    `requests` are the paths that were asked for, each with the header Range.
+    """
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), MirrorHandler)
+    server.files, server.requests, server.always = {}, [], None
+    server.ended = threading.Event()
+    server.url = lambda word: f"http://127.0.0.1:{server.server_port}/{word}/"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.ended.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def published(mirror):
+    """Return a function: MNIST, with 3 training and 2 test images, on mirrors of given words."""
+    pytest.importorskip("pooch", reason="pooch is not installed")
+    images, labels = sample()
+    for part, rows in [("train", slice(3)), ("t10k", slice(3, 5))]:
+        for name, x, magic in [("images-idx3", images, 3), ("labels-idx1", labels, 1)]:
+            header = bytes([0, 0, 8, magic]) + np.asarray(x[rows].shape, ">u4").tobytes()
+            content = gzip.compress(header + x[rows].tobytes(), mtime=0)
+            mirror.files[f"{part}-{name}-ubyte.gz"] = content
+    contents = [mirror.files[name] for name in FILES]
+
+    def publish(*words):
+        hashes = ["md5:" + hashlib.md5(x).hexdigest() for x in contents]
+        unpacked = [hashlib.sha256(gzip.decompress(x)).hexdigest() for x in contents]
+        urls = tuple(map(mirror.url, words))
+        return DataSet("mnist", "MIT", urls, tuple(hashes), tuple(unpacked))
+
+    return publish

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         count_transfers as count_transfers,
     )
     from xpnet.datasets import read as read, sample as sample
+    from xpnet.datasets.fetch import fetch as fetch
     from xpnet.estimators import MLPClassifier as MLPClassifier, MLPRegressor as MLPRegressor
     from xpnet.files.errors import (
         DataError as DataError,
@@ -102,6 +103,7 @@ _PUBLIC = {
     "xpnet.arrays.matmul_precision": "matmul_precision",
     "xpnet.arrays.transfer_counts": "Transfers count_transfers",
     "xpnet.datasets": "read sample",
+    "xpnet.datasets.fetch": "fetch",
     "xpnet.estimators": "MLPClassifier MLPRegressor",
     "xpnet.files.errors": "DataError DataWarning WeightsError",
     "xpnet.formats.load_save": "load save",

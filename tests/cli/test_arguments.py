@@ -8,6 +8,7 @@ import pytest
 from xpnet.cli.arguments import UsageError, not_negative, positive, positive_numbers
 from xpnet.cli.data_arguments import Data, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions
+from xpnet.datasets.read_options import ReadOptions
 from xpnet.files.errors import DataError
 
 
@@ -52,22 +53,26 @@ def test_defaults(parse):
 
 def test_options_of_the_reader(parse, monkeypatch):
     words = ["x.csv", "--rows=5", "--labels=y", "--label=last", "--header=no", "--delimiter=tab"]
-    data = parse(*words, "--float", "--max-data-bytes=99", "--no-invert").data
-    given = {}
-    monkeypatch.setattr("xpnet.datasets.read", lambda path, **more: given.update(more, path=path))
+    data = parse(*words, "--float", "--max-data-bytes=99", "--split=train", "--no-invert").data
+    given = []
+    monkeypatch.setattr("xpnet.datasets.read_with", lambda *args: given.extend(args))
     data.read(features=7)
-    assert given == {
-        "path": "x.csv",
-        "rows": 5,
-        "labels": "y",
-        "label": "last",
-        "header": "no",
-        "delimiter": "tab",
-        "floating": True,
-        "max_data_bytes": 99,
-        "invert": False,
-        "features": 7,
-    }
+    assert given == [
+        "x.csv",
+        ReadOptions(
+            rows=5,
+            labels="y",
+            label="last",
+            header="no",
+            delimiter="tab",
+            floating=True,
+            max_data_bytes=99,
+            invert=False,
+            split="train",
+            default_split="test",
+            features=7,
+        ),
+    ]
 
 
 def test_an_activation_for_each_layer(parse):

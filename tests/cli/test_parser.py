@@ -10,7 +10,7 @@ import pytest
 
 from xpnet.cli.parser import build_parser, parse
 
-NAMES = ["evaluate", "predict", "train", "convert", "inspect", "parity", "bench", "show"]
+NAMES = ["evaluate", "predict", "train", "fetch", "convert", "inspect", "parity", "bench", "show"]
 NAMES += ["plot", "doctor"]
 
 

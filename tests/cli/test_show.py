@@ -46,6 +46,19 @@ def test_named_classes(xpnet, tmp_path, save_network, drawn):
     model = save_network(10, classes=names)
     assert xpnet("show", "--model", model, "-o", tmp_path / "digits.png").code == 0
     assert set(drawn["predictions"]) <= set(names)
+    assert drawn["labels"] == [f"name {i % 10}" for i in range(25)]
+
+
+def test_labels_stay_numbers_without_a_name(xpnet, tmp_path, save_network, drawn):
+    model = save_network(3, classes=["a", "b", "c"])
+    xpnet("show", "--model", model, "--rows", "5", "-o", tmp_path / "digits.png")
+    assert drawn["labels"] == ["a", "b", "c", "3", "4"]
+
+
+def test_labels_stay_numbers_if_classes_are_numbers(xpnet, tmp_path, save_network, drawn):
+    model = save_network(10, classes=range(1, 11))
+    xpnet("show", "--model", model, "--rows", "2", "-o", tmp_path / "digits.png")
+    assert drawn["labels"] == ["0", "1"]
 
 
 def test_a_regression_has_no_predictions_to_show(xpnet, tmp_path, save_network, drawn):

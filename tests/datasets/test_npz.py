@@ -161,7 +161,7 @@ def test_single_array(write, name):
 @pytest.mark.parametrize(
     ("members", "shown"),
     [
-        (("x_train", "x_test"), "x_test, x_train"),
+        (("X_train", "X_test"), "X_test, X_train"),
         (("images", "data"), "data, images"),
         (("x", "X", "y"), "X, x, y"),
         (("images", "labels", "y"), "images, labels, y"),

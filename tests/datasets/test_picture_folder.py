@@ -154,7 +154,7 @@ def test_folders_that_are_unclear(fill, tmp_path, names, message):
     folder = fill(*names)
     with pytest.raises(DataError, match=message) as caught:
         read(folder)
-    rule = "expected PNG, JPEG, BMP, GIF, WEBP, TIFF pictures, all in this folder or all in one"
+    rule = "expected IDX files; or PNG, JPEG, BMP, GIF, WEBP, TIFF pictures, all in this folder or all in one"
     assert f"{rule} folder per class" in str(caught.value)
 
 
@@ -166,10 +166,10 @@ def test_preview_and_count(fill):
     assert found == {
         "format": "folder",
         "images": 3,
-        "shape": "2 x 3",
+        "shape": [2, 3],
         "dtype": "uint8",
-        "range": "0 to 2",
-        "labels": "by folder: cat, dog, dog ...",
+        "range": [0, 2],
+        "labels": {"place": "by folder", "first": ["cat", "dog", "dog"]},
         "bytes": sum(path.stat().st_size for path in folder.glob("*/*.png")),
     }
     assert count_images(folder) == (3, 1)

@@ -20,7 +20,8 @@ def mnist(name):
 
 
 def test_the_public_names():
-    assert sorted(xpnet.datasets.__all__) == ["read", "sample", "stream"]
+    names = ["read", "read_with", "sample", "stream", "stream_with"]
+    assert sorted(xpnet.datasets.__all__) == names
     assert all(callable(getattr(xpnet.datasets, name)) for name in xpnet.datasets.__all__)
 
 

@@ -211,7 +211,6 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
         type=_device_word,
         default=default,
         metavar="cpu|gpu|gpu:N|auto",
-        help="device to compute on: cpu (NumPy); gpu or gpu:N (CuPy; an error if no GPU is usable,"
-        " never a fallback); auto (a usable GPU, unless the CPU is estimated to be faster)"
-        " (default: %(default)s)",
+        help="cpu (NumPy); gpu or gpu:N (CuPy; an error if it is unusable, never a fallback); auto"
+        " (the one estimated to be faster) (default: %(default)s)",
     )

@@ -6,31 +6,41 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError, add_option, file_name, not_negative, positive
+from xpnet.cli.fetch import fetch_word
+
+if TYPE_CHECKING:
+    from xpnet.datasets.read_options import ReadOptions
 
 DATA_HELP = (
-    "CSV, IDX, npz or npy file, gzipped or not; a PNG, JPEG or other picture; a folder of pictures,"
-    " or of one folder per class; - for standard input; or the word sample, the embedded digits"
+    "CSV, IDX, npz or npy file, gzipped or not; a picture; a folder of IDX files, of pictures or of"
+    " one folder per class; - for standard input; or a word: sample, the embedded digits, mnist or"
+    " fashion-mnist, downloaded once (./mnist is a file of that name)"
 )
 
 
-def add_data_arguments(parser: argparse.ArgumentParser, *, rows: int | None = None) -> None:
-    """Add DATA and the options for reading it, the fields of `Data`."""
+def add_data_arguments(
+    parser: argparse.ArgumentParser, *, rows: int | None = None, split: str = "test"
+) -> None:
+    """Add DATA and the options for reading it, the fields of `Data`; `split` is the usual part."""
     text = f"{DATA_HELP} (default)"
     parser.add_argument(
         "path", nargs="?", type=file_name, default="sample", metavar="DATA", help=text
     )
-    add_reading_arguments(parser, rows=rows)
+    add_reading_arguments(parser, rows=rows, split=split)
 
 
-def add_reading_arguments(parser: argparse.ArgumentParser, *, rows: int | None = None) -> None:
+def add_reading_arguments(
+    parser: argparse.ArgumentParser, *, rows: int | None = None, split: str = "test"
+) -> None:
     """Add the options for reading DATA; `rows` is the default of --rows, None for all."""
     add = partial(add_option, parser)
     text = f"read the first N images only (default: {'all' if rows is None else rows})"
     add("--rows N", not_negative, text)
     parser.set_defaults(rows=rows)
+    add_split_arguments(parser, split)
     text = "file of the labels (default: DATA itself, or the file beside it with the usual name)"
     add("--labels FILE", file_name, text)
     add_column_arguments(parser)
@@ -38,6 +48,15 @@ def add_reading_arguments(parser: argparse.ArgumentParser, *, rows: int | None =
     parser.add_argument("--float", action="store_true", dest="floating", help=text)
     text = "invert bytes, for pictures with dark ink on paper: networks for MNIST expect light ink"
     parser.add_argument("--invert", action=argparse.BooleanOptionalAction, help=text)
+
+
+def add_split_arguments(parser: argparse.ArgumentParser, usual: str = "test") -> None:
+    """Add --split, with a default for data of both parts, and --offline."""
+    text = f"part to read of data with both: mnist, a folder or an npz file (default: {usual})"
+    add_option(parser, "--split PART", str, text, choices=("train", "test"))
+    text = "do not download the data set that DATA names"
+    parser.add_argument("--offline", action="store_true", help=text)
+    parser.set_defaults(default_split=usual)
 
 
 def add_column_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,12 +85,15 @@ class Data:
     floating: bool = False
     max_data_bytes: int | None = None
     invert: bool | None = None
+    split: str | None = None
+    default_split: str | None = "test"
+    offline: bool = False
 
     def read(self, **more: Any) -> tuple[Any, Any]:
         """Return all images and labels; raise UsageError if an option has an invalid value."""
-        from xpnet.datasets import read
+        from xpnet.datasets import read_with
 
-        return read(self.path, **self._options(more))
+        return read_with(self.path, self._options(more))
 
     def read_rows(self, n_in: int, purpose: str, **more: Any) -> tuple[Any, Any]:
         """Return all images as rows, and labels; raise DataError if there are no images."""
@@ -86,29 +108,29 @@ class Data:
 
     def stream(self, **more: Any) -> Iterator[tuple[Any, Any]]:
         """Return an iterator over blocks of images and labels; otherwise as `read`."""
-        from xpnet.datasets import stream
+        from xpnet.datasets import stream_with
 
-        return stream(self.path, **self._options(more))
+        return stream_with(self.path, self._options(more))
 
     def count(self) -> tuple[int | None, int]:
         """Return the number of rows, None if only the end of DATA shows it, and bytes per value."""
         from xpnet.datasets.preview import count_images
 
-        counted, itemsize = count_images(self.path, max_data_bytes=self.max_data_bytes)
+        counted, itemsize = count_images(self.path, self._options({}))
         itemsize = 4 if self.floating else itemsize
         limits = [n for n in (counted, self.rows) if n is not None]
         return min(limits, default=None), itemsize
 
-    def _options(self, more: dict[str, Any]) -> dict[str, Any]:
+    def _options(self, more: dict[str, Any]) -> "ReadOptions":
+        """Return the options for reading the data set, which is downloaded if necessary."""
         from xpnet.datasets.read_options import ReadOptions
 
         options = asdict(self) | more
-        del options["path"]
+        fetch_word(options.pop("path"), offline=options.pop("offline"))
         try:
-            ReadOptions(**options)
+            return ReadOptions(**options)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        return options
 
 
 def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any:

@@ -1,12 +1,13 @@
 """``xpnet inspect``: summary of a file of weights or images."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from xpnet.cli.arguments import add_common_arguments, add_option, file_name, positive
-from xpnet.cli.data_arguments import add_column_arguments
+from xpnet.cli.data_arguments import add_column_arguments, add_split_arguments
+from xpnet.cli.fetch import fetch_word
 from xpnet.cli.report import Outcome, Stopwatch, table
 
 _SHOWN = 40
@@ -26,22 +27,31 @@ def add_parser(commands: Any) -> None:
             "inspect model.onnx --json",
         ),
     )
-    text = "any file of weights or images, or a folder of pictures"
+    text = "any file of weights or images, a folder of images, mnist or fashion-mnist"
     parser.add_argument("file", type=file_name, metavar="FILE", help=text)
     add_option(
         parser, "--max-bytes N", positive, "largest number of bytes of a pickle or ONNX file"
     )
     add_column_arguments(parser)
+    add_split_arguments(parser)
     add_common_arguments(parser, run)
 
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
+    from xpnet.datasets.locate import locate
+    from xpnet.datasets.read_options import ReadOptions
     from xpnet.formats.load_save import SAMPLE_PATH
 
-    path = SAMPLE_PATH if args.file == "sample" else Path(args.file)
     names = ("delimiter", "label", "header", "max_data_bytes")
     columns = {name: getattr(args, name) for name in names}
+    path = SAMPLE_PATH
+    if args.file != "sample":
+        fetch_word(args.file, offline=args.offline)
+        part = ReadOptions(split=args.split, default_split=args.default_split)
+        located, part = locate(args.file, part)
+        path = Path(located)
+        columns |= {"split": part.split, "default_split": part.default_split}
     facts = {"file": args.file, "bytes": path.stat().st_size}
     facts |= _summary(path, columns, max_bytes=args.max_bytes)
     return Outcome(facts, _lines(facts))
@@ -66,7 +76,7 @@ def _summary(path: Path, columns: dict[str, Any], *, max_bytes: int | None) -> d
             raise error from no_weights
     if name == "npz":  # may contain weights or images
         try:
-            images = preview(path, max_data_bytes=columns["max_data_bytes"])
+            images = preview(path, **columns)
             return {**summarize(path, LoadOptions()), **images}
         except DataError:
             pass
@@ -77,7 +87,7 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     rows = {"file": f"{facts['file']} ({facts['bytes']:,} bytes)"}
     for name, value in facts.items():
         if name not in {"file", "bytes", "arrays", "metadata"}:
-            rows[name] = _as_text(value)
+            rows[name] = _TEXTS.get(name, _as_text)(value)
     for name, text in facts.get("metadata", {}).items():
         shown = text if len(text) <= _METADATA_SHOWN else f"{text[:_METADATA_SHOWN]} ..."
         rows[f"metadata {name}"] = shown
@@ -88,6 +98,34 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
         yield f"  {name:{width}}  {dtype}  {' x '.join(map(str, shape)) or 'one number'}"
     if len(arrays) > _SHOWN:
         yield f"  ... and {len(arrays) - _SHOWN:,} more arrays"
+
+
+def _header_text(header: dict[str, Any] | None) -> str:
+    if header is None:
+        return "none"
+    numbers = header.get("numbers")
+    return f"line {header['line']}" + (f", numbers from {_range(numbers)}" if numbers else "")
+
+
+def _labels_text(labels: dict[str, Any] | None) -> str:
+    if labels is None:
+        return "none"
+    first = f": {', '.join(map(str, labels['first']))} ..." if "first" in labels else ""
+    return labels["place"] + first + (f" ({labels['evidence']})" if "evidence" in labels else "")
+
+
+def _range(limits: list[Any] | None) -> str:
+    return "not read" if limits is None else f"{limits[0]:g} to {limits[1]:g}"
+
+
+# Facts of which the text is not that of their values.
+_TEXTS: dict[str, Callable[[Any], str]] = {
+    "images": lambda n: "not counted" if n is None else f"{n:,}",
+    "shape": lambda shape: " x ".join(map(str, shape)),
+    "range": _range,
+    "header": _header_text,
+    "labels": _labels_text,
+}
 
 
 def _as_text(value: Any) -> str:

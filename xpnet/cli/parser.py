@@ -19,6 +19,7 @@ _COMMANDS = (
     "evaluate",
     "predict",
     "train",
+    "fetch",
     "convert",
     "inspect",
     "parity",

@@ -1,7 +1,7 @@
 """``xpnet show``: a picture of images with their labels and predictions."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
     UsageError,
@@ -16,6 +16,11 @@ from xpnet.cli.input_range import with_range
 from xpnet.cli.models import ModelOptions, add_model_arguments, open_model
 from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite
 from xpnet.cli.streams import print_note
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xpnet.networks.network import Network
 
 _ROWS = 25
 
@@ -68,8 +73,16 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     classes = network.classes or range(network.n_classes)
     figure = draw_images(
         as_data_error(data.path, as_images, images),
-        None if labels is None else list(map(str, labels.tolist())),
+        None if labels is None else _label_names(network, labels),
         None if network.output == "values" else [str(classes[i]) for i in predictions.tolist()],
     )
     save_figure(figure, args.output, force=args.force)
     return Outcome(lines=[f"wrote {args.output} ({len(images)} images)"])
+
+
+def _label_names(network: "Network", labels: "NDArray[Any]") -> list[str]:
+    """Return labels as text: their class names if all classes of the network have one."""
+    names = network.classes or ()
+    if not all(isinstance(name, str) for name in names):
+        names = ()
+    return [str(names[i] if i < len(names) else i) for i in labels.tolist()]

@@ -47,15 +47,15 @@ def add_parser(commands: Any) -> None:
         help="train a network on labelled images",
         description="Train a classifier. Raw bytes are scaled to 0..1 by the network itself; the"
         " scaling is stored with the weights. The state of the training is kept in"
-        " MODEL.checkpoint: after an interruption, --resume continues from it.",
+        " MODEL.checkpoint; after an interruption, --resume continues.",
         examples=(
             "train train.csv -o model.safetensors",
             "train sample -o model.npz --hidden 30 --activation relu --plot curve.png",
         ),
         common="--labels --hidden --activation --epochs --learning-rate"
-        " --augment --validation --seed --output --plot --resume --force --device",
+        " --augment --validation --output --plot --resume --force --device",
     )
-    add_data_arguments(parser)
+    add_data_arguments(parser, split="train")
     add_training_arguments(parser)
     add_device_argument(parser)
     text = "tf32 rounds the factors of products to 10 bits, on a GPU"
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         stopwatch.switch("loading")
         data = from_args(Data, args)
         images, labels, names = read_examples(data, exclude=args.exclude, classes=args.classes)
-        start = _untrained(args, images, labels, names)
+        start = _untrained(args, images, labels, names or _known_names(args, labels))
         if options.device == "auto":
             rows = args.epochs * len(images), images.dtype.itemsize
             device = open_device(options, stopwatch, start, rows=rows, passes=_PASSES)
@@ -97,6 +97,14 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         msg = f"{diverged}{kept}"
         raise UsageError(msg) from diverged
     return _outcome(args.output, device, trained, stopwatch)
+
+
+def _known_names(args: argparse.Namespace, labels: "NDArray[Any]") -> tuple[str, ...] | None:
+    """Return the names of the classes of a data set known by name."""
+    from xpnet.datasets.catalog import DATA_SETS
+
+    names = DATA_SETS[args.path].classes if args.path in DATA_SETS else None
+    return names if names and len(names) == _n_classes(labels, args.classes) else None
 
 
 def _untrained(

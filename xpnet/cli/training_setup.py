@@ -123,7 +123,7 @@ def read_examples(
         raise DataError(what, file=data.path, hint=hint)
     what = "no images to learn from"
     if exclude is not None:
-        excluded = replace(data, path=exclude, rows=None, labels=None)
+        excluded = replace(data, path=exclude, rows=None, labels=None, split=None)
         known = {image.tobytes() for image in _images_like(excluded, images)}
         kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
         print_note(f"left out {len(images) - len(kept):,} images of {exclude}")

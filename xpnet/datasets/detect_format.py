@@ -11,6 +11,7 @@ from xpnet.datasets.idx import open_idx
 from xpnet.datasets.npz import open_npy, open_npz_images, open_npz_labels
 from xpnet.datasets.picture_files import open_picture, picture_kind
 from xpnet.datasets.picture_folder import open_picture_folder
+from xpnet.datasets.splits import choose_split
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
@@ -81,10 +82,11 @@ _UNSUPPORTED = {
 }
 
 
-def detect_format(source: "Source") -> DataFormat:
+def detect_format(source: "Source", options: "ReadOptions | None" = None) -> DataFormat:
     """Return the format of a file from which nothing has been read, or of a folder.
 
-    Raise DataError if the file is empty, or in an unsupported format.
+    Raise DataError if the file is empty or in an unsupported format, or if `options` has a `split`
+    that the format cannot have.
     """
     if source.path is not None and source.path.is_dir():
         return FOLDER
@@ -97,4 +99,7 @@ def detect_format(source: "Source") -> DataFormat:
         if re.match(start, head, re.DOTALL):
             msg = f"it is {kind}"
             raise DataError(msg, file=source.name)
-    return next(known for known in FORMATS if known.matches(head))
+    data_format = next(known for known in FORMATS if known.matches(head))
+    if options is not None and data_format.name != "npz":
+        choose_split(source.name, {}, options)
+    return data_format

@@ -5,7 +5,8 @@ An array in column-major (Fortran) order is read in blocks of rows as well.
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from xpnet.datasets.array_checks import as_images, as_labels
 from xpnet.datasets.blocks import ImageBlocks, LabelBlocks, pair_blocks
 from xpnet.datasets.limits import check_data_size, copy_to_temporary_file
+from xpnet.datasets.splits import SPLITS, choose_split
 from xpnet.datasets.stored_array import BLOCK_BYTES, StoredArray
 from xpnet.files import DataError
 from xpnet.files.npy import read_npy_header
@@ -45,13 +47,19 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     """Open the images in an npz file, with labels if it contains them.
 
     Images are the array images, x, X or data, or the only array; labels are the array labels, y,
-    Y or target. Raise DataError if the file is not a zip archive of npy files, if the names are
+    Y or target. In a file of two parts, as of Keras, the names are x_train, y_train, x_test and
+    y_test. Raise DataError if the file is not a zip archive of npy files, if the names are
     others or ambiguous, or if the numbers of images and labels differ.
     """
     members = _open_members(source, options)
     names = set(members)
-    image_names = [name for name in _IMAGES if name in names] or list(names)
-    label_names = [name for name in _LABELS if name in names - set(image_names)]
+    image_names = [name for name in _IMAGES if name in names]
+    parts = {part: f"x_{part}" for part in SPLITS if f"x_{part}" in names and not image_names}
+    counts = {x: partial(_count_rows, members[name], source) for x, name in parts.items()}
+    part = choose_split(source.name, counts, options)
+    image_names = image_names or ([parts[part]] if part else list(names))
+    wanted = [f"y_{part}"] if part else _LABELS
+    label_names = [name for name in wanted if name in names - set(image_names)]
     label_names = label_names if options.own_labels else []
     if len(image_names) != 1 or len(label_names) > 1:
         expected = "one of images, x, X and data, and at most one of labels, y and target"
@@ -89,6 +97,10 @@ def _open_members(source: "Source", options: "ReadOptions") -> dict[str, NpzMemb
 
 def _open_member(member: NpzMember, source: "Source") -> StoredArray:
     return _open_array(member, source, member.size)
+
+
+def _count_rows(member: NpzMember, source: "Source") -> int:
+    return _open_member(replace(member), source).shape[0]  # a copy: the member is not read yet
 
 
 def _open_array(stream: "Source | NpzMember", source: "Source", size: int | None) -> StoredArray:

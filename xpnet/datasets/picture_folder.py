@@ -42,7 +42,7 @@ def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks
     if bool(paths) == bool(classes):
         msg = "pictures beside folders of pictures" if paths else "folder without pictures"
         found = f"{len(paths)} pictures, {len(classes)} folders of pictures, {n_others} others"
-        rule = f"{PICTURES}, all in this folder or all in one folder per class"
+        rule = f"IDX files; or {PICTURES}, all in this folder or all in one folder per class"
         raise DataError(msg, file=source.name, found=found, expected=rule)
     if n_others:
         msg = f"{printable(source.name)}: other files and folders are left out ({n_others:,})"

@@ -8,9 +8,9 @@ from typing import Any
 from xpnet.datasets.array_checks import image_dtype
 from xpnet.datasets.blocks import ImageBlocks
 from xpnet.datasets.detect_format import detect_format
+from xpnet.datasets.locate import locate
 from xpnet.datasets.read import labels_beside, open_data
 from xpnet.datasets.read_options import FilePath, ReadOptions
-from xpnet.datasets.stored_array import format_shape
 from xpnet.files import DataError, DataWarning, open_source
 
 __all__ = ["count_images", "preview"]
@@ -20,32 +20,26 @@ _LABELS_SHOWN = 10
 _PEEK_BYTES = 1 << 16
 
 
-def preview(
-    path: FilePath,
-    *,
-    delimiter: str = ",",
-    label: str = "auto",
-    header: str = "auto",
-    max_data_bytes: int | None = None,
-) -> dict[str, Any]:
+def preview(path: FilePath, **options: Any) -> dict[str, Any]:
     """Describe a file of images from its header and first 100 rows.
 
-    `path` and the options are those of `xpnet.datasets.stream`. Raise OSError if the file cannot be
-    read, and DataError if it does not contain images, or is damaged. The result has the keys:
+    `path` is that of `xpnet.datasets.stream`, and `options` are those of `ReadOptions`. Raise
+    OSError if the file cannot be read, and DataError if it does not contain images, or is damaged.
+    The result has the keys:
 
     - "format": "csv", "idx", "npy", "npz", "picture" or "folder";
-    - "images": their number, or "not counted" if only reading to the end would show it;
+    - "images": their number, None if only reading to the end would show it;
     - "shape" and "dtype" of an image;
-    - "range": the smallest and largest value in the rows read, or "not read" if a row costs as much
-      as the whole file;
-    - "header": the header line of a CSV file, or "none"; missing for other formats;
-    - "labels": their place, and the evidence for it.
+    - "range": the smallest and largest value in the rows read, None if there are none, or a row
+      costs as much as the whole file;
+    - "header" of a CSV file: None, or its "line", and the first and last of its "numbers", if it
+      consists of numbers;
+    - "labels": None, or their "place", the "first" ten, and the "evidence" for their column;
+    - "bytes" of all pictures in a folder.
     """
-    options = ReadOptions(
-        rows=_ROWS, delimiter=delimiter, label=label, header=header, max_data_bytes=max_data_bytes
-    )
+    path, located = locate(path, ReadOptions(rows=_ROWS, **options))
     try:
-        return _preview(path, options)
+        return _preview(path, located)
     except DataError:
         if not Path(path).is_file():  # a pipe cannot be read again
             raise
@@ -53,66 +47,67 @@ def preview(
             if detect_format(source).name != "csv":
                 raise
         # The file may contain fractions instead of integers.
-        return _preview(path, replace(options, floating=True))
+        return _preview(path, replace(located, floating=True))
 
 
 def _preview(path: FilePath, options: ReadOptions) -> dict[str, Any]:
     with open_data(path) as source:
-        data_format = detect_format(source)
+        data_format = detect_format(source, options)
         images = data_format.open_images(source, options)
-        count = "not counted" if images.count is None else images.count
-        found: dict[str, Any] = {"format": data_format.name, "images": count, **_describe(images)}
+        found: dict[str, Any] = {"format": data_format.name, "images": images.count}
+        found |= _describe(images)
         if data_format.name == "folder":
             found["bytes"] = source.incoming.size
         beside = None if source.path is None else labels_beside(source.path)
-    found.setdefault("labels", "none" if beside is None else str(beside))
+    if found["labels"] is None and beside is not None:
+        found["labels"] = {"place": str(beside)}
     return found
 
 
-def _describe(images: ImageBlocks) -> dict[str, str]:
-    if images.array is not None and images.array.is_copied:
-        return {
-            "shape": format_shape(images.array.shape[1:]),
-            "dtype": str(image_dtype(images.array)),
-            "range": "not read (column-major order)",
-        }
+def _describe(images: ImageBlocks) -> dict[str, Any]:
+    array = images.array
+    if array is not None and array.is_copied:
+        shape, dtype = list(array.shape[1:]), str(image_dtype(array))
+        return {"shape": shape, "dtype": dtype, "range": None, "labels": None}
     block, labels = next(images.blocks)
-    found = {
-        "shape": format_shape(block.shape[1:]),
-        "dtype": str(block.dtype),
-        "range": f"{block.min():g} to {block.max():g}" if block.size else "no images",
-    }
+    limits = [block.min().item(), block.max().item()] if block.size else None
+    found: dict[str, Any] = {"shape": list(block.shape[1:]), "dtype": str(block.dtype)}
+    found["range"] = limits
     columns = images.columns
     if columns is not None:
         header = columns.header
-        found["header"] = "none" if header is None else f"line {header.line}"
+        found["header"] = None if header is None else {"line": header.line}
         if header is not None and header.numbers is not None:
-            low, high = header.numbers
-            found["header"] += f", numbers from {low} to {high}"
+            found["header"]["numbers"] = list(header.numbers)
+    found["labels"] = None
     if labels is not None:
-        shown = ", ".join(map(str, labels[:_LABELS_SHOWN].tolist()))
-        evidence = f" ({columns.evidence})" if columns is not None and columns.evidence else ""
-        found["labels"] = f"{images.place}: {shown} ...{evidence}"
+        found["labels"] = {"place": images.place, "first": labels[:_LABELS_SHOWN].tolist()}
+        if columns is not None and columns.evidence:
+            found["labels"]["evidence"] = columns.evidence
     return found
 
 
-def count_images(path: FilePath, *, max_data_bytes: int | None = None) -> tuple[int | None, int]:
+def count_images(path: FilePath, options: ReadOptions | None = None) -> tuple[int | None, int]:
     """Return the number of images in a file and the bytes per value, from its beginning.
 
     The number is None for standard input and pipes, or if only reading to the end would show it.
     For a CSV file, it is an estimate from its size and the length of its first lines, and the bytes
     per value are 1. Raise OSError or DataError as `preview` does.
     """
+    options = replace(options or ReadOptions(), want_labels=False)
+    with warnings.catch_warnings():  # given when the data are read
+        warnings.simplefilter("ignore", DataWarning)
+        return _count_images(*locate(path, options))
+
+
+def _count_images(path: FilePath, options: ReadOptions) -> tuple[int | None, int]:
     # Standard input and pipes can be read only once.
     if path == "-" or Path(path).is_fifo() or Path(path).is_char_device():
         return None, 1
     with open_data(path) as source:
         data_format = detect_format(source)
         if data_format.name != "csv":
-            options = ReadOptions(want_labels=False, max_data_bytes=max_data_bytes)
-            with warnings.catch_warnings():  # the reader gives them again
-                warnings.simplefilter("ignore", DataWarning)
-                images = data_format.open_images(source, options)
+            images = data_format.open_images(source, options)
             return images.count, image_dtype(images.array).itemsize if images.array else 1
         if source.size is None:
             return None, 1

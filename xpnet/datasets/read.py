@@ -12,15 +12,23 @@ from numpy.typing import NDArray
 from xpnet.datasets.blocks import Block, ImageBlocks, pair_blocks
 from xpnet.datasets.detect_format import detect_format
 from xpnet.datasets.limits import check_data_size
+from xpnet.datasets.locate import locate
 from xpnet.datasets.read_options import FilePath, ReadOptions
-from xpnet.datasets.sample import SAMPLE_IMAGES
 from xpnet.files import DataError, DataWarning, open_folder_source, open_source
 from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
     from xpnet.files import Source
 
-__all__ = ["labels_beside", "labels_name", "open_data", "read", "stream"]
+__all__ = [
+    "labels_beside",
+    "labels_name",
+    "open_data",
+    "read",
+    "read_with",
+    "stream",
+    "stream_with",
+]
 
 
 def read(
@@ -37,6 +45,7 @@ def read(
     want_labels: bool = True,
     max_data_bytes: int | None = None,
     invert: bool | None = None,
+    split: str | None = None,
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Read a whole data set: images, and labels if available.
 
@@ -45,7 +54,9 @@ def read(
     path : str or os.PathLike
         A CSV, IDX, npy or npz file, or a picture (PNG, JPEG, BMP, GIF, WebP, TIFF; needs
         Pillow), plain or gzip, recognised by its content; a folder of pictures, or of one folder
-        per class; ``"-"`` for standard input, or ``"sample"`` for the embedded digits.
+        per class, or of IDX files as MNIST is distributed; ``"-"`` for standard input; or a word:
+        ``"sample"`` for the embedded digits, ``"mnist"`` and ``"fashion-mnist"`` for the data sets
+        of `xpnet.fetch`. (A file of that name is ``"./mnist"``.)
     labels : str or os.PathLike, optional
         A file of labels. By default, labels are searched in `path`, then in the file whose name
         has "labels" for "images" (and "idx1" for "idx3").
@@ -73,6 +84,9 @@ def read(
     max_data_bytes : int, optional
         Limit on the bytes of images in memory. By default 100 times the size of the file, at
         least 16 MiB, and at most 4 GiB or the size of the file: only compressed files exceed it.
+    split : {"train", "test"}, optional
+        The part to read, required for data with both: ``"mnist"``, a folder of IDX files, or an
+        npz file with x_train, y_train, x_test and y_test as Keras has it.
     invert : bool, optional
         If true, bytes x become 255 - x: for dark ink on paper. By default, bytes are unchanged,
         and a picture with a bright background gives a warning; false avoids it.
@@ -119,13 +133,20 @@ def read(
         classes=classes,
         want_labels=want_labels,
         max_data_bytes=max_data_bytes,
+        split=split,
         invert=invert,
     )
+    return read_with(path, options)
+
+
+def read_with(path: FilePath, options: ReadOptions) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Read a whole data set as `read` does, with its options as one object."""
     images: list[NDArray[Any]] = []
     values: list[NDArray[Any]] = []
     n_bytes = 0
+    path, options = locate(path, options)
     with open_data(path) as source:
-        for image_block, label_block in _blocks(source, options):
+        for image_block, label_block in _blocks(source, options, stacklevel=4):
             n_bytes += image_block.nbytes
             check_data_size("images", n_bytes, source, options, is_partial=True)
             images.append(image_block)
@@ -147,6 +168,7 @@ def stream(
     classes: int | None = None,
     want_labels: bool = True,
     max_data_bytes: int | None = None,
+    split: str | None = None,
     invert: bool | None = None,
     block_rows: int = 4096,
 ) -> Iterator[Block]:
@@ -172,26 +194,28 @@ def stream(
         classes=classes,
         want_labels=want_labels,
         max_data_bytes=max_data_bytes,
+        split=split,
         invert=invert,
         block_rows=block_rows,
     )
-    return _stream(path, options)
+    return stream_with(path, options)
 
 
-def _stream(path: FilePath, options: ReadOptions) -> Iterator[Block]:
+def stream_with(path: FilePath, options: ReadOptions) -> Iterator[Block]:
+    """Read a data set in blocks as `stream` does, with its options as one object."""
+    path, options = locate(path, options)
     with open_data(path) as source:
-        yield from _blocks(source, options)
+        yield from _blocks(source, options, stacklevel=3)
 
 
 def open_data(path: FilePath) -> "Source":
-    """Open a file, a folder or the embedded sample."""
-    path = SAMPLE_IMAGES if path == "sample" else path
+    """Open a file, or a folder of pictures."""
     is_folder = path != "-" and Path(path).is_dir()
     return open_folder_source(path) if is_folder else open_source(path)
 
 
-def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
-    images = detect_format(source).open_images(source, options)
+def _blocks(source: "Source", options: ReadOptions, *, stacklevel: int) -> Iterator[Block]:
+    images = detect_format(source, options).open_images(source, options)
     if options.invert:
         images = replace(images, blocks=_inverted(images.blocks, source.name))
     header = images.columns and images.columns.header
@@ -201,8 +225,8 @@ def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
             f"{printable(source.name)}:{header.line}: numbers from {low} to {high} are read as a"
             " header; if they are values, use --header no (in Python header='no')"
         )
-        # The second caller of this generator is the caller of `read`, or iterates over `stream`.
-        warnings.warn(msg, DataWarning, stacklevel=3)
+        # The place is where `read` is called, or where `stream` is iterated over.
+        warnings.warn(msg, DataWarning, stacklevel=stacklevel)
     path = _labels_path(source, images, options)
     if path is None:
         yield from images.blocks

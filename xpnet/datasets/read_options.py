@@ -8,7 +8,11 @@ __all__ = ["FilePath", "ReadOptions"]
 
 FilePath = str | os.PathLike[str]
 
-_WORDS = {"label": ("auto", "first", "last", "none"), "header": ("auto", "yes", "no")}
+_WORDS = {
+    "label": ("auto", "first", "last", "none"),
+    "header": ("auto", "yes", "no"),
+    "split": ("train", "test", None),
+}
 _RANGES = {
     "rows": (0, None),
     "features": (1, None),
@@ -37,12 +41,16 @@ class ReadOptions:
     want_labels: bool = True
     max_data_bytes: int | None = None
     invert: bool | None = None
+    split: str | None = None
     block_rows: int = 4096
+    # Read, with a DataWarning, if `split` is None and the data set has both parts.
+    default_split: str | None = None
 
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():
             if getattr(self, name) not in words:
-                msg = f"`{name}` must be one of {', '.join(words)}; got {getattr(self, name)!r}"
+                known = ", ".join(filter(None, words))
+                msg = f"`{name}` must be one of {known}; got {getattr(self, name)!r}"
                 raise ValueError(msg)
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)

@@ -1,0 +1,181 @@
+"""``xpnet fetch``, and the words mnist and fashion-mnist for DATA."""
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from xpnet import load, sample
+from xpnet.cli import fetch
+from xpnet.datasets.catalog import DATA_SETS, FILES
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Set the cache to a new folder and return it."""
+    monkeypatch.setenv("XPNET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def mnist(published, cache, monkeypatch):
+    """Let MNIST be a small data set of a local server; return its folder."""
+    monkeypatch.setitem(DATA_SETS, "mnist", published("ok"))
+    return cache / "mnist"
+
+
+def test_names():
+    assert tuple(DATA_SETS) == fetch.NAMES
+
+
+def test_help(xpnet):
+    result = xpnet("fetch", "--help")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("usage: xpnet fetch NAME [options]\n")
+    assert {"--offline", "--force", "--json", "--debug"} <= set(result.out.split())
+    assert "mnist or fashion-mnist" in result.out
+
+
+def test_the_report(xpnet, mirror, mnist):
+    n_bytes = sum(map(len, mirror.files.values()))
+    result = xpnet("fetch", "mnist")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
+        f"folder   {mnist} ({n_bytes:,} bytes)",
+        "source   127.0.0.1",
+        "licence  MIT",
+    ]
+    assert "source   already in the cache" in xpnet("fetch", "mnist", "--offline").out
+    again = json.loads(xpnet("fetch", "mnist", "--force", "--json").out)
+    assert again == {
+        "name": "mnist",
+        "folder": str(mnist),
+        "bytes": n_bytes,
+        "bytes_received": n_bytes,
+        "hosts": ["127.0.0.1"],
+        "licence": "MIT",
+    }
+
+
+def test_a_word_is_fetched_once(xpnet, mirror, mnist):
+    first, second = xpnet("evaluate", "mnist"), xpnet("evaluate", "mnist", "--split", "train")
+    n_bytes = sum(map(len, mirror.files.values()))
+    assert first.err.splitlines() == [
+        f"xpnet: fetched mnist from 127.0.0.1 ({n_bytes:,} bytes) into {mnist}",
+        "xpnet: mnist: its 2 test images; --split train for the others",
+    ]
+    assert "(2 of 2)" in first.out
+    assert (second.err, "(3 of 3)" in second.out) == ("", True)
+    assert len(mirror.requests) == len(FILES)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "--device", "auto"),
+        ("predict",),
+        ("inspect",),
+        ("parity",),
+        ("bench", "--batch-sizes", "1", "--rounds", "1"),
+    ],
+)
+@pytest.mark.usefixtures("mnist")
+def test_the_test_part_is_usual(xpnet, command):
+    xpnet("fetch", "mnist")
+    result = xpnet(command[0], "mnist", *command[1:])
+    assert result.code == 0
+    note = "xpnet: mnist: its 2 test images; --split train for the others\n"
+    assert result.err.count(note) == 1
+
+
+@pytest.mark.usefixtures("mnist")
+def test_the_training_part_is_usual_for_train(xpnet, tmp_path):
+    options = ["--epochs", "1", "--validation", "0", "--exclude", "sample"]
+    result = xpnet("train", "mnist", "-o", tmp_path / "a.npz", *options)
+    assert result.code == 3  # all of them are in the sample
+    assert "its 3 training images; --split test for the others" in result.err
+    assert "xpnet: mnist: no images to learn from that are not in sample\n" in result.err
+    options = ["--epochs", "1", "--validation", "0", "--split", "test"]
+    assert xpnet("train", "mnist", "-o", tmp_path / "a.npz", *options).code == 0
+
+
+def test_the_cache_alone(refused, cache):
+    rule = f"xpnet: mnist is not in the cache, {cache / 'mnist'}: run xpnet fetch mnist\n"
+    assert refused("fetch", "mnist", "--offline") == (3, rule)
+    assert refused("evaluate", "mnist", "--offline") == (3, rule)
+    assert refused("inspect", "mnist", "--offline") == (3, rule)
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("forbidden", "403 Forbidden"),
+        ("wrong", "wrong file, md5"),
+        ("broken", "connection lost after "),
+    ],
+)
+def test_failures_are_one_line(refused, mirror, mnist, word, reason):
+    mirror.always = word
+    code, line = refused("evaluate", "mnist")
+    assert (code, line.count(reason)) == (3, 1)
+    assert line.endswith(f"; files from elsewhere belong in {mnist}\n")
+
+
+def test_split_without_parts(refused, tmp_path):
+    np.savez(tmp_path / "a.npz", images=sample()[0][:3])
+    rule = "no test part, found no parts, leave out --split (split=)"
+    assert refused("evaluate", tmp_path / "a.npz", "--split", "test") == (
+        3,
+        f"xpnet: {tmp_path / 'a.npz'}: {rule}\n",
+    )
+
+
+def test_pooch_is_missing(refused, monkeypatch, cache):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    (cache / "mnist").mkdir(parents=True)
+    (cache / "mnist" / FILES[0]).touch()
+    rule = "xpnet: data sets by name need pooch: pip install pooch\n"
+    assert refused("fetch", "mnist") == (2, rule)
+
+
+def test_the_bar(xpnet, mirror, mnist, monkeypatch):
+    shown = []
+
+    class Bar:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def update(self, n):
+            shown[-1]["n"] = n
+
+    def bar(**options):
+        shown.append(options)
+        return Bar()
+
+    monkeypatch.setattr(fetch, "_progress", bar)
+    xpnet("fetch", "mnist")
+    first = {"desc": FILES[0], "total": len(mirror.files[FILES[0]]), "initial": 0}
+    assert shown[0] == {**first, "n": first["total"]}
+    assert (mnist / FILES[0]).exists()
+
+
+@pytest.mark.usefixtures("cache")
+def test_names_of_classes_are_stored(xpnet, published, monkeypatch, tmp_path):
+    names = DATA_SETS["fashion-mnist"].classes
+    data_set = replace(published("ok"), name="fashion-mnist", classes=names)
+    monkeypatch.setitem(DATA_SETS, "fashion-mnist", data_set)
+    model = tmp_path / "a.safetensors"
+    options = ["--epochs", "1", "--validation", "0", "--classes", "10"]
+    assert xpnet("train", "fashion-mnist", "-o", model, *options).code == 0
+    assert load(model).classes == names
+    lines = xpnet("predict", "fashion-mnist", "--model", model).out.splitlines()
+    assert {line.partition(",")[2] for line in lines[1:]} <= set(names)
+    assert " of 2)" in xpnet("evaluate", "fashion-mnist", "--model", model).out
+    options[-1] = "12"
+    assert xpnet("train", "fashion-mnist", "-o", model, "--force", *options).code == 0
+    assert load(model).classes is None

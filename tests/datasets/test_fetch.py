@@ -1,0 +1,304 @@
+"""Data sets from a local server, in a cache."""
+
+import gzip
+import hashlib
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+import xpnet
+from xpnet.datasets import download
+from xpnet.datasets.catalog import DATA_SETS, FILES
+from xpnet.datasets.download import FetchError
+from xpnet.datasets.fetch import _mismatch, fetch_files
+from xpnet.datasets.sample import SAMPLE_IMAGES
+
+FIRST = FILES[0]
+HOST = "127.0.0.1"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Set the cache to a new folder; return the folder of MNIST in it."""
+    monkeypatch.setenv("XPNET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "mnist"
+
+
+@pytest.fixture
+def failure(published, cache):
+    """Fetch from mirrors that fail; return the message without its beginning and its end."""
+
+    def fail(*words, **options):
+        with pytest.raises(FetchError) as caught:
+            fetch_files(published(*words), cache, **options)
+        message = str(caught.value)
+        start, end = (
+            f"mnist: {FIRST} cannot be fetched: ",
+            f"; files from elsewhere belong in {cache}",
+        )
+        assert message.startswith(start)
+        assert message.endswith(end)
+        assert not (cache / FIRST).exists()
+        return message.removeprefix(start).removesuffix(end)
+
+    return fail
+
+
+def test_files_are_verified_and_kept(mirror, published, cache):
+    n_bytes, hosts = fetch_files(published("ok"), cache)
+    assert (n_bytes, hosts) == (sum(map(len, mirror.files.values())), [HOST])
+    assert {path.name: path.read_bytes() for path in cache.iterdir()} == mirror.files
+    assert fetch_files(published("ok"), cache) == (0, [])
+    assert len(mirror.requests) == len(FILES)
+
+
+@pytest.mark.parametrize("word", ["ok", "unranged", "redirect", "slow"])
+def test_an_interrupted_download_is_continued(mirror, published, cache, word):
+    sizes = [len(mirror.files[name]) for name in FILES]
+    cache.mkdir(parents=True)
+    (cache / f"{FIRST}.part").write_bytes(mirror.files[FIRST][:100])
+    n_bytes, _ = fetch_files(published(word), cache)
+    assert n_bytes == sum(sizes) - (0 if word == "unranged" else 100)
+    assert mirror.requests[0][1] == "bytes=100-"
+    assert {path.name: path.read_bytes() for path in cache.iterdir()} == mirror.files
+
+
+def test_a_complete_part_is_taken(mirror, published, cache):
+    cache.mkdir(parents=True)
+    (cache / f"{FIRST}.part").write_bytes(mirror.files[FIRST])
+    n_bytes, _ = fetch_files(published("ok"), cache)
+    assert n_bytes == sum(len(mirror.files[name]) for name in FILES[1:])
+    assert (cache / FIRST).read_bytes() == mirror.files[FIRST]
+
+
+def test_the_next_mirror_continues(mirror, published, cache):
+    n_bytes, _ = fetch_files(published("broken", "ok"), cache)
+    assert n_bytes < 2 * sum(map(len, mirror.files.values()))
+    half = len(mirror.files[FIRST]) // 2
+    assert mirror.requests[1] == (f"/ok/{FIRST}", f"bytes={half}-")
+    assert (cache / FIRST).read_bytes() == mirror.files[FIRST]
+
+
+def test_a_wrong_beginning_is_dropped(mirror, published, cache):
+    cache.mkdir(parents=True)
+    (cache / f"{FIRST}.part").write_bytes(b"<html>")
+    fetch_files(published("ok"), cache)
+    assert [asked for _, asked in mirror.requests[:2]] == ["bytes=6-", None]
+    assert (cache / FIRST).read_bytes() == mirror.files[FIRST]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("forbidden", "403 Forbidden"),
+        ("broken", "connection lost after {half:,} of {size:,} bytes; the next call continues"),
+        ("longer", "connection lost after {size:,} of {longer:,} bytes; the next call continues"),
+    ],
+)
+def test_a_server_that_fails(mirror, failure, word, reason):
+    size = len(mirror.files[FIRST])
+    sizes = {"half": size // 2, "size": size, "longer": size + 7}
+    assert failure(word) == f"{HOST}: {reason.format(**sizes)}"
+
+
+def test_a_missing_file(mirror, failure):
+    del mirror.files[FIRST]
+    assert failure("ok", "forbidden") == f"{HOST}: 404 Not Found; {HOST}: 403 Forbidden"
+
+
+@pytest.mark.parametrize("word", ["wrong", "shorter"])
+def test_a_wrong_file_is_removed_and_both_sums_are_told(mirror, failure, cache, word):
+    content = mirror.files[FIRST]
+    known = hashlib.md5(content).hexdigest()
+    found = bytes(len(content)) if word == "wrong" else content[:-7]
+    found = hashlib.md5(found).hexdigest()
+    reason = f"wrong file, md5 {found[:16]}..., expected {known[:16]}..., removed"
+    assert failure(word) == f"{HOST}: {reason}"
+    assert list(cache.iterdir()) == []
+
+
+def test_a_server_that_stalls(mirror, failure, monkeypatch):
+    monkeypatch.setattr(download, "_CHUNK_BYTES", 16)
+    size = len(mirror.files[FIRST])
+    rest = f"after {size // 2:,} of {size:,} bytes; the next call continues"
+    assert failure("stalled", timeout=0.2) == f"{HOST}: no answer in time {rest}"
+
+
+def test_an_endless_file(failure, monkeypatch):
+    monkeypatch.setattr(download, "_MOST_BYTES", 1 << 17)
+    assert failure("endless").startswith(f"{HOST}: wrong size, more than 131,072 bytes")
+
+
+def test_no_network(published, cache):
+    data_set = replace(published("ok"), mirrors=("http://127.0.0.1:9/",))
+    with pytest.raises(FetchError, match=r"fetched: 127\.0\.0\.1: no connection; files from"):
+        fetch_files(data_set, cache)
+
+
+def test_a_proxy_is_used(mirror, published, cache, monkeypatch):
+    monkeypatch.setenv("http_proxy", mirror.url("ok"))
+    data_set = replace(published("ok"), mirrors=("http://xpnet.invalid/ok/",))
+    assert fetch_files(data_set, cache)[1] == ["xpnet.invalid"]
+    assert mirror.requests[0][0] == f"http://xpnet.invalid/ok/{FIRST}"
+
+
+def test_a_proxy_that_does_not_answer(published, cache, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9/")
+    data_set = replace(published("ok"), mirrors=("http://xpnet.invalid/",))
+    with pytest.raises(FetchError, match=r"xpnet\.invalid: no connection to the proxy"):
+        fetch_files(data_set, cache)
+
+
+def test_files_packed_anew_count_by_their_content(mirror, published, cache):
+    data_set = published("ok")
+    for name, content in mirror.files.items():
+        mirror.files[name] = gzip.compress(gzip.decompress(content), 1, mtime=7)
+    fetch_files(data_set, cache)
+    assert (cache / FIRST).read_bytes() == mirror.files[FIRST]
+    assert fetch_files(data_set, cache) == (0, [])
+    with pytest.raises(FetchError, match="wrong file, md5"):
+        fetch_files(replace(data_set, unpacked=()), cache)
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_anew(mirror, published, cache):
+    fetch_files(published("ok"), cache)
+    (cache / FIRST).write_bytes(mirror.files[FIRST][:-9])
+    assert fetch_files(published("ok"), cache)[0] == len(mirror.files[FIRST])
+
+
+def test_force_fetches_all_anew(mirror, published, cache):
+    fetch_files(published("ok"), cache)
+    (cache / f"{FIRST}.part").write_bytes(mirror.files[FIRST][:9])
+    assert fetch_files(published("ok"), cache, force=True)[0] == sum(
+        map(len, mirror.files.values())
+    )
+
+
+def test_offline(published, cache):
+    rule = f"mnist is not in the cache, {cache}: run xpnet fetch mnist"
+    with pytest.raises(FetchError) as caught:
+        xpnet.fetch("mnist", offline=True)
+    assert str(caught.value) == rule
+    fetch_files(published("ok"), cache)
+    assert xpnet.fetch("mnist", offline=True) == cache
+
+
+def test_fetches_at_once_download_each_file_once(mirror, published, cache):
+    found, data_set = [], published("slow")
+    threads = [
+        threading.Thread(target=lambda: found.append(fetch_files(data_set, cache)[0]))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(found) == sum(map(len, mirror.files.values()))
+    assert len(mirror.requests) == len(FILES)
+    assert {path.name for path in cache.iterdir()} == set(FILES)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /dev/full")
+def test_a_full_disk(published, cache):
+    cache.mkdir(parents=True)
+    (cache / f"{FIRST}.part").symlink_to("/dev/full")
+    with pytest.raises(FetchError) as caught:
+        fetch_files(published("ok"), cache)
+    hint = "the variable XPNET_CACHE can name another folder"
+    assert str(caught.value) == f"{cache}: cannot be written: No space left on device; {hint}"
+
+
+def test_a_cache_that_cannot_be_written(published, cache):
+    cache.parent.write_text("")
+    with pytest.raises(FetchError, match="cannot be written: Not a directory; the variable XPN"):
+        fetch_files(published("ok"), cache)
+
+
+def test_progress(mirror, published, cache):
+    shown = []
+
+    @contextmanager
+    def bar(**options):
+        shown.append([*options.values(), 0])
+        yield type(
+            "Bar", (), {"update": lambda _, n: shown[-1].__setitem__(-1, shown[-1][-1] + n)}
+        )()
+
+    cache.mkdir(parents=True)
+    (cache / f"{FIRST}.part").write_bytes(mirror.files[FIRST][:100])
+    fetch_files(published("ok"), cache, progress=bar)
+    size = len(mirror.files[FIRST])
+    assert shown[0] == [FIRST, size, 100, size - 100]
+    assert [name for name, *_ in shown] == list(FILES)
+
+
+@pytest.fixture
+def mnist(published, cache, monkeypatch):
+    """Let MNIST be a small data set of the local server; return its folder."""
+    monkeypatch.setitem(DATA_SETS, "mnist", published("ok"))
+    return cache
+
+
+def test_words(mnist):
+    images, labels = xpnet.read("mnist", split="train")
+    assert (images.tobytes(), labels.tolist()) == (xpnet.sample()[0][:3].tobytes(), [0, 1, 2])
+    images, labels = xpnet.read("mnist", split="test")
+    assert (images.tobytes(), labels.tolist()) == (xpnet.sample()[0][3:5].tobytes(), [3, 4])
+    assert xpnet.fetch("mnist") == mnist
+
+
+@pytest.mark.usefixtures("mnist")
+def test_a_word_is_no_file(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist").write_bytes(SAMPLE_IMAGES.read_bytes())
+    assert len(xpnet.read("mnist", split="test")[0]) == 2
+    assert len(xpnet.read("./mnist")[0]) == 1000
+
+
+@pytest.mark.usefixtures("mnist")
+def test_both_parts_need_a_choice():
+    with pytest.raises(xpnet.DataError) as caught:
+        xpnet.read("mnist")
+    found = "train (3 images) and test (2 images)"
+    hint = "choose one by --split test (in Python split='test')"
+    assert str(caught.value) == f"mnist: data of two parts, found {found}, {hint}"
+
+
+def test_unknown_name():
+    rule = r"^`name` must be one of mnist, fashion-mnist; got 'cifar'$"
+    with pytest.raises(ValueError, match=rule):
+        xpnet.fetch("cifar")
+
+
+def test_pooch_is_missing(monkeypatch):
+    monkeypatch.delenv("XPNET_CACHE", raising=False)
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"^data sets by name need pooch: pip install pooch$"
+    ):
+        xpnet.fetch("mnist")
+
+
+@pytest.mark.parametrize("i", [0, 1])
+def test_sums_of_training_files(shared_data, i):
+    pytest.importorskip("pooch", reason="pooch is not installed")
+    mnist, path = DATA_SETS["mnist"], shared_data / "mnist" / FILES[i]
+    assert _mismatch(path, (mnist.hashes[i], mnist.unpacked[i])) is None
+    assert (_mismatch(path, mnist.hashes[i : i + 1]) is None) == (i == 1)  # images are packed anew
+
+
+def test_the_catalog_is_complete():
+    for data_set in DATA_SETS.values():
+        assert len(data_set.hashes) == len(FILES)
+        assert len(data_set.mirrors) == 2
+        assert not any("yann.lecun.com" in mirror for mirror in data_set.mirrors)
+    assert len(DATA_SETS["fashion-mnist"].classes) == 10
+
+
+@pytest.mark.usefixtures("mnist")
+def test_labels_are_optional():
+    images, labels = xpnet.read("mnist", split="test", want_labels=False)
+    assert (images.shape, labels) == ((2, 28, 28), None)

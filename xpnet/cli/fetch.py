@@ -1,0 +1,68 @@
+"""``xpnet fetch``: download of a data set into the cache."""
+
+import argparse
+from functools import partial
+from typing import Any
+
+from xpnet.cli.arguments import add_common_arguments
+from xpnet.cli.report import Outcome, Stopwatch, table
+from xpnet.cli.streams import print_note, progress_bar
+
+NAMES = ("mnist", "fashion-mnist")
+_progress = partial(progress_bar, unit="B", unit_scale=True, delay=1.0)
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of argparse."""
+    parser = commands.add_parser(
+        "fetch",
+        help="download MNIST or Fashion-MNIST into the cache",
+        description="Download a data set, verify its checksums, and keep it in the user's cache"
+        " folder, or in the folder that the variable XPNET_CACHE names. An interrupted download is"
+        " continued. Afterwards its name stands for DATA: xpnet evaluate mnist. Needs pooch.",
+        examples=("fetch mnist", "fetch fashion-mnist --force"),
+    )
+    parser.add_argument("name", choices=NAMES, metavar="NAME", help=" or ".join(NAMES))
+    parser.add_argument("--offline", action="store_true", help="look in the cache only")
+    parser.add_argument("--force", action="store_true", help="download all files anew")
+    add_common_arguments(parser, run)
+
+
+def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
+    """Run the command."""
+    from xpnet.datasets.catalog import DATA_SETS, FILES
+    from xpnet.datasets.fetch import cache_folder, fetch_files
+
+    data_set, folder = DATA_SETS[args.name], cache_folder(args.name)
+    n_received, hosts = fetch_files(
+        data_set, folder, offline=args.offline, force=args.force, progress=_progress
+    )
+    facts = {
+        "name": args.name,
+        "folder": str(folder),
+        "bytes": sum((folder / name).stat().st_size for name in FILES),
+        "bytes_received": n_received,
+        "hosts": hosts,
+        "licence": data_set.licence,
+    }
+    rows = {
+        "folder": f"{folder} ({facts['bytes']:,} bytes)",
+        "source": ", ".join(hosts) or "already in the cache",
+        "licence": data_set.licence,
+    }
+    return Outcome(facts, table(rows))
+
+
+def fetch_word(path: str, *, offline: bool) -> None:
+    """Fetch the data set that DATA names, if it does, and print a note if it is downloaded."""
+    if path not in NAMES:
+        return
+    from xpnet.datasets.catalog import DATA_SETS
+    from xpnet.datasets.fetch import cache_folder, fetch_files, is_cached
+
+    if not is_cached(path):
+        folder = cache_folder(path)
+        n_received, hosts = fetch_files(
+            DATA_SETS[path], folder, offline=offline, progress=_progress
+        )
+        print_note(f"fetched {path} from {', '.join(hosts)} ({n_received:,} bytes) into {folder}")
