@@ -154,8 +154,10 @@ def test_folders_that_are_unclear(fill, tmp_path, names, message):
     folder = fill(*names)
     with pytest.raises(DataError, match=message) as caught:
         read(folder)
-    rule = "expected IDX files; or PNG, JPEG, BMP, GIF, WEBP, TIFF pictures, all in this folder or all in one"
-    assert f"{rule} folder per class" in str(caught.value)
+    rule = (
+        "expected IDX files; or PNG, JPEG, BMP, GIF, WEBP, TIFF pictures, all in this folder or all"
+    )
+    assert f"{rule} in one folder per class" in str(caught.value)
 
 
 def test_preview_and_count(fill):
