@@ -39,6 +39,12 @@ MOST_DIFFERENT = 5
 PACKAGES = ("scikit-learn", "torch", "onnxruntime", "openvino", "jax")
 PYTHON, TYPED, OWN = "python -c pass", "xpnet evaluate, as typed", "xpnet evaluate"
 PARTS = ("interpreter", "numpy", "library", "command", "loading", "computing", "exit")
+PART_NAMES = {
+    "interpreter": "Python itself",
+    "numpy": "import of NumPy",
+    "library": "import of the library",
+    "command": "command line",
+}
 LIBRARIES = (
     "xpnet",
     "NumPy by hand",
@@ -112,14 +118,21 @@ def main() -> int:
     _print_all(result)
     write_json(args.json, result)
     if args.output:
-        found = sorted(seconds.items(), key=lambda item: -item[1]["best"])
-        parts = {
-            part: {x: 1e3 * each["parts"].get(part, 0) for x, each in found if each["parts"]}
-            for part in PARTS
-        }
-        title = f"From nothing to 1,000 labels, whole processes; best of {rounds} rounds"
-        draw(args.output, result, title, "milliseconds", parts)
+        draw_result(args.output, result)
     return 0
+
+
+def draw_result(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
+    """Draw the results, as those of a JSON file of this script."""
+    found = sorted(result["seconds"].items(), key=lambda item: -item[1]["best"])
+    parts = {
+        PART_NAMES.get(part, part): {
+            x: 1e3 * each["parts"].get(part, 0) for x, each in found if each["parts"]
+        }
+        for part in PARTS
+    }
+    title = f"From nothing to 1,000 labels, whole processes; best of {result['rounds']} rounds"
+    draw(path, result, title, "milliseconds", parts)
 
 
 def _write_files(folder: Path, rivals: list[str]) -> None:

@@ -87,6 +87,8 @@ if TYPE_CHECKING:
         Standardize as Standardize,
         Whiten as Whiten,
     )
+    from xpnet.pictures.activation_curves import plot as plot
+    from xpnet.pictures.images import show as show
     from xpnet.training.optimizers import SGD as SGD, Adam as Adam, AdamW as AdamW
     from xpnet.training.run import Epoch as Epoch, Run as Run, RunawayError as RunawayError
     from xpnet.training.schedules import (
@@ -130,6 +132,8 @@ _PUBLIC = {
     "xpnet.networks.execution": "forward",
     "xpnet.networks.prepared": "prepare",
     "xpnet.networks.preprocessing": "Scale Standardize Whiten",
+    "xpnet.pictures.activation_curves": "plot",
+    "xpnet.pictures.images": "show",
     "xpnet.training.optimizers": "Adam AdamW SGD",
     "xpnet.training.run": "Epoch Run RunawayError",
     "xpnet.training.schedules": "Constant Cosine StepDecay",

@@ -34,24 +34,28 @@ def draw(
     unit: str,
     series: Mapping[str, Mapping[str, float]],
 ) -> None:
-    """Draw stacked bars: each series maps the names of bars to lengths."""
-    from matplotlib.figure import Figure
+    """Draw stacked bars: each series maps the names of bars to lengths, of which less is better."""
+    from xpnet.pictures.saving import new_figure
+    from xpnet.pictures.style import SERIES, picture_style
 
-    n_bars = max(map(len, series.values()))
-    figure = Figure(figsize=(6.0, 1.5 + max(2.0, 0.3 * n_bars)), layout="constrained")
-    about = result["about"]
-    figure.suptitle(f"{title}\n{about['hardware']}, {about['date']}")
-    axes: Any = figure.subplots()
-    axes.set_xlabel(unit)
     ends: dict[str, float] = {}
-    for label, each in series.items():
-        starts = [ends.get(x, 0.0) for x in each]
-        axes.barh(list(each), each.values(), 0.6, left=starts, label=label)
-        ends |= {x: start + each[x] for x, start in zip(each, starts, strict=True)}
-    for x, end in ends.items():
-        axes.text(end, x, f" {end:,.0f}", va="center", fontsize=7)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", alpha=0.3)
-    axes.margins(x=0.2, y=0.01)
-    figure.legend(loc="outside lower center", ncols=4)
-    figure.savefig(path, dpi=150)
+    with picture_style():
+        n_bars = max(map(len, series.values()))
+        figure = new_figure(7.2, 1.6 + max(2.0, 0.36 * n_bars), layout="constrained")
+        axes: Any = figure.subplots()
+        for (label, each), color in zip(series.items(), ["0.55", *SERIES, "0.85"], strict=False):
+            starts = [ends.get(x, 0.0) for x in each]
+            axes.barh(list(each), each.values(), 0.65, left=starts, label=label, color=color)
+            ends |= {x: start + each[x] for x, start in zip(each, starts, strict=True)}
+        # Numbers beside the names, where they hide nothing.
+        axes.set_yticks(range(len(ends)), [f"{x}   {end:,.0f}" for x, end in ends.items()])
+        axes.tick_params("y", length=0, labelsize=10)
+        axes.set_xlabel(f"{unit} (lower is better)")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.margins(y=0.01)
+        axes.grid(axis="x")
+        about = result["about"]
+        figure.suptitle(title, x=0.01, ha="left")
+        axes.set_title(f"{about['hardware']}, {about['date']}", fontsize=9, fontweight="normal")
+        figure.legend(loc="outside lower left", ncols=4)
+        figure.savefig(path, dpi=150)

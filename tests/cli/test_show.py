@@ -1,8 +1,13 @@
-"""``xpnet show``: pictures of images with labels and predictions."""
+"""``xpnet show``: images with labels and predictions, as pictures and as text."""
 
+import io
+import sys
 from typing import Any
 
+import numpy as np
 import pytest
+
+from xpnet import load, predict_proba, sample
 
 
 @pytest.fixture
@@ -13,24 +18,26 @@ def drawn(monkeypatch):
     arguments: dict[str, Any] = {}
 
     def draw(*given):
-        arguments.update(zip(("images", "labels", "predictions"), given, strict=True))
+        columns = [None if column is None else column.tolist() for column in given[1:]]
+        names = ("labels", "predictions", "probabilities")
+        arguments.update(zip(names, columns, strict=False), images=given[0])
         return original(*given)
 
-    original = images.draw_images
-    monkeypatch.setattr(images, "draw_images", draw)
+    original = images.show
+    monkeypatch.setattr(images, "show", draw)
     return arguments
 
 
 def test_25_images_by_default(xpnet, tmp_path, drawn):
     assert xpnet("show", "-o", tmp_path / "digits.png").code == 0
     assert drawn["images"].shape == (25, 28, 28)
-    assert drawn["labels"] == [str(i % 10) for i in range(25)]
+    assert drawn["labels"] == [i % 10 for i in range(25)]
     assert drawn["predictions"] == drawn["labels"]
 
 
 def test_predictions_that_differ(xpnet, tmp_path, drawn):
     xpnet("show", "--model", "random", "-o", tmp_path / "digits.png")
-    assert drawn["labels"] == [str(i % 10) for i in range(25)]
+    assert drawn["labels"] == [i % 10 for i in range(25)]
     assert drawn["predictions"] != drawn["labels"]
 
 
@@ -38,7 +45,7 @@ def test_rows_of_a_file(xpnet, tmp_path, unlabelled, drawn):
     assert xpnet("show", unlabelled, "--rows", "4", "-o", tmp_path / "digits.png").code == 0
     assert drawn["images"].shape == (4, 28, 28)
     assert drawn["labels"] is None
-    assert drawn["predictions"] == ["0", "1", "2", "3"]
+    assert drawn["predictions"] == [0, 1, 2, 3]
 
 
 def test_named_classes(xpnet, tmp_path, save_network, drawn):
@@ -49,19 +56,157 @@ def test_named_classes(xpnet, tmp_path, save_network, drawn):
     assert drawn["labels"] == [f"name {i % 10}" for i in range(25)]
 
 
-def test_labels_stay_numbers_without_a_name(xpnet, tmp_path, save_network, drawn):
+def test_labels_that_are_no_classes(xpnet, tmp_path, save_network, drawn):
     model = save_network(3, classes=["a", "b", "c"])
-    xpnet("show", "--model", model, "--rows", "5", "-o", tmp_path / "digits.png")
-    assert drawn["labels"] == ["a", "b", "c", "3", "4"]
-
-
-def test_labels_stay_numbers_if_classes_are_numbers(xpnet, tmp_path, save_network, drawn):
-    model = save_network(10, classes=range(1, 11))
-    xpnet("show", "--model", model, "--rows", "2", "-o", tmp_path / "digits.png")
-    assert drawn["labels"] == ["0", "1"]
+    assert xpnet("show", "--model", model, "-o", tmp_path / "digits.png").code == 0
+    assert drawn["labels"] == [i % 10 for i in range(25)]
 
 
 def test_a_regression_has_no_predictions_to_show(xpnet, tmp_path, save_network, drawn):
     model = save_network(2, output="values")
     assert xpnet("show", "--model", model, "-o", tmp_path / "digits.png").code == 0
     assert drawn["predictions"] is None
+
+
+@pytest.fixture
+def in_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+def mistakes_of(network):
+    """Return place, prediction and probability of the mistakes in the sample, best first."""
+    images, labels = sample()
+    shares = predict_proba(network, images)
+    found = shares.argmax(axis=1)
+    wrong = np.flatnonzero(found != labels)
+    wrong = wrong[np.argsort(-shares[wrong, found[wrong]], kind="stable")]
+    return wrong, found[wrong], shares[wrong, found[wrong]]
+
+
+@pytest.mark.usefixtures("in_folder")
+@pytest.mark.parametrize(
+    ("n_rows", "n_shown"),
+    [(25, 14), (5, 5), (14, 14)],
+)
+def test_the_most_probable_mistakes(xpnet, drawn, n_rows, n_shown):
+    result = xpnet("show", "--mistakes", "--rows", str(n_rows), "-o", "a.png")
+    counts = f"14 mistakes among 1,000 images; {n_shown} shown, the most probable first"
+    assert result.out == f"wrote a.png ({counts})\n"
+    wrong, found, shares = mistakes_of(load("sample"))
+    assert len(wrong) == 14
+    images, labels = sample()
+    assert drawn["images"].tolist() == images[wrong[:n_shown]].tolist()
+    assert drawn["labels"] == labels[wrong[:n_shown]].tolist()
+    assert drawn["predictions"] == found[:n_shown].tolist()
+    assert drawn["probabilities"] == pytest.approx(shares[:n_shown].tolist(), abs=1e-5)
+
+
+def test_mistakes_of_several_blocks(xpnet, tmp_path, drawn):
+    images, labels = (np.concatenate([x] * 6) for x in sample())  # more than a block of 4,096
+    np.savez(tmp_path / "many.npz", images=images, labels=labels)
+    result = xpnet(
+        "show", tmp_path / "many.npz", "--mistakes", "--rows", "20", "-o", tmp_path / "a.png"
+    )
+    assert "(84 mistakes among 6,000 images; 20 shown, the most probable first)" in result.out
+    shares = np.repeat(mistakes_of(load("sample"))[2], 6)[:20]
+    assert drawn["probabilities"] == pytest.approx(shares.tolist())
+
+
+def test_mistakes_of_named_classes(xpnet, tmp_path, save_network, drawn):
+    _, labels = sample()
+    names = np.array([f"digit {i}" for i in range(10)])
+    model = save_network(10, classes=names.tolist())
+    assert xpnet("show", "--mistakes", "--model", model, "-o", tmp_path / "a.png").code == 0
+    wrong, found, _ = mistakes_of(load(model))
+    assert drawn["labels"] == names[labels[wrong[:25]]].tolist()
+    assert drawn["predictions"] == names[found[:25]].tolist()
+
+
+def test_no_mistakes(xpnet, labelled):
+    result = xpnet("show", labelled, "--mistakes")
+    assert (result.code, result.out) == (0, "0 mistakes among 40 images\n")
+
+
+def test_one_mistake(xpnet, tmp_path):
+    images, labels = sample()
+    np.savez(tmp_path / "a.npz", images=images[:30], labels=np.where(np.arange(30), labels[:30], 5))
+    result = xpnet("show", tmp_path / "a.npz", "--mistakes")
+    assert result.out.splitlines()[:2] == ["5, predicted 0", "probability 1.000"]
+    assert result.out.endswith("\n\n1 mistake among 30 images; 1 shown, the most probable first\n")
+
+
+def test_ten_images_in_the_terminal(xpnet):
+    result = xpnet("show")
+    assert result.code == 0
+    shown = [word for line in result.out.splitlines() if "█" not in line for word in line.split()]
+    assert [word for word in shown if word.isdigit()] == list("0123456789")
+    assert max(map(len, result.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-1"])
+def test_a_terminal_without_blocks(xpnet, monkeypatch, encoding):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", stream)
+    assert xpnet("show", "--rows", "3").code == 0
+    stream.flush()
+    text = stream.buffer.getvalue().decode("ascii")
+    assert set(text) <= set("0123456789 .:-=+*#%@\n")
+    assert text.count("@") > 50
+
+
+def test_text_needs_no_matplotlib(xpnet, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert xpnet("show", "--mistakes").out.endswith("; 10 shown, the most probable first\n")
+
+
+@pytest.fixture
+def layers(monkeypatch):
+    """Return what the picture of the layers was made of."""
+    from xpnet.pictures import layers
+
+    given: dict[str, Any] = {}
+
+    def record(name):
+        original = getattr(layers, name)
+
+        def draw(*arguments):
+            given[name] = arguments
+            return original(*arguments)
+
+        monkeypatch.setattr(layers, name, draw)
+
+    record("draw_weights")
+    record("draw_outputs")
+    return given
+
+
+def test_weights_of_the_first_layer(xpnet, tmp_path, layers):
+    assert xpnet("show", "--weights", "-o", tmp_path / "a.png").out.endswith("(the first layer)\n")
+    (weight,) = layers["draw_weights"]
+    assert weight.tolist() == load("sample").layers[0].weight.tolist()
+
+
+@pytest.mark.parametrize(("words", "n_rows"), [([], 1000), (["--rows", "7"], 7)])
+def test_outputs_of_each_layer(xpnet, tmp_path, layers, words, n_rows):
+    result = xpnet("show", "--activations", *words, "-o", tmp_path / "a.png")
+    assert result.out.endswith(f"a.png ({n_rows:,} images, 3 layers)\n")
+    network, (given, results) = load("sample"), layers["draw_outputs"]
+    assert [layer.activation for layer in given] == ["sigmoid", "sigmoid", "identity"]
+    assert [y.shape for _, y in results] == [(n_rows, 50), (n_rows, 100), (n_rows, 10)]
+    expected = network(sample()[0][:n_rows].reshape(n_rows, -1))
+    assert results[-1][1] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.usefixtures("strict_gpu")
+@pytest.mark.parametrize("words", [["--mistakes"], ["--weights"], ["--activations"], []])
+def test_a_network_on_a_device(xpnet, tmp_path, words):
+    on_cpu = xpnet("show", *words, "-o", tmp_path / "cpu.svg")
+    on_gpu = xpnet("show", *words, "--device", "gpu", "-o", tmp_path / "gpu.svg")
+    assert (on_gpu.code, on_gpu.out) == (0, on_cpu.out.replace("cpu.svg", "gpu.svg"))
+
+
+def test_too_many_images_for_a_picture(refused, tmp_path):
+    np.save(tmp_path / "many.npy", np.zeros((2501, 784), np.uint8))
+    words = ("show", tmp_path / "many.npy", "--rows", "2501", "-o", tmp_path / "a.png")
+    assert refused(*words) == (2, "xpnet: a picture holds at most 2,500 images; got 2,501\n")
+    assert not (tmp_path / "a.png").exists()

@@ -75,7 +75,6 @@ def files(tmp_path_factory, as_csv):
     (folder / "old.npz").write_text("precious")
     np.savez(folder / "images.npz", images=images, labels=labels)
     np.save(folder / "lines.npy", np.zeros((3, 7), np.uint8))
-    np.save(folder / "many.npy", np.zeros((3000, 7), np.uint8))
     trained = load("sample")
     arrays = {f"W{i}": layer.weight for i, layer in enumerate(trained.layers, 1)}
     arrays |= {f"b{i}": layer.bias for i, layer in enumerate(trained.layers, 1)}

@@ -1,76 +1,155 @@
-"""Plot of activation functions: values, legend and arguments."""
+"""Plot of activation functions: values, derivatives, jumps and arguments."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+import xpnet
+from xpnet import plot
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.pictures.activation_curves import draw_activations
 
 ELEMENTWISE = sorted(name for name, row in ACTIVATIONS.items() if row.is_elementwise)
+OF_ROWS = sorted(set(ACTIVATIONS) - set(ELEMENTWISE))
+X = np.linspace(-5.0, 5.0, 2001)
 
 
-def lines(figure: Any) -> dict[str, Any]:
-    return {line.get_label(): line for line in figure.axes[0].get_lines()}
+def titles(figure: Any) -> list[str]:
+    return [axes.get_title("left") for axes in figure.axes]
+
+
+def curves(axes: Any) -> list[Any]:
+    """Return the curves of a panel, which are followed by the lines through 0."""
+    return axes.get_lines()[:-2]
+
+
+def gaps(line: Any) -> list[float]:
+    """Return the places where a line is interrupted."""
+    x, y = line.get_data()
+    return [round(float(x[i - 1]), 9) for i in np.flatnonzero(np.isnan(y))]
+
+
+def on_grid(line: Any) -> dict[float, float]:
+    return dict(zip(*(values.tolist() for values in line.get_data()), strict=True))
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_a_curve_is_its_function(name: str) -> None:
-    x, y = lines(draw_activations([name]))[name].get_data()
-    assert (x[0], x[-1], len(x)) == (-5.0, 5.0, 2001)
-    assert y.tolist() == ACTIVATIONS[name].function(np.asarray(x), np).tolist()
+def test_a_panel_has_the_function_and_its_derivative(name: str) -> None:
+    row = ACTIVATIONS[name]
+    function, derivative = curves(plot(name).axes[0])
+    y = row.function(X, np)
+    slope = np.zeros_like(X) if row.derivative is None else row.derivative(X, y, np)
+    for line, expected in ((function, y), (derivative, slope)):
+        found = on_grid(line)
+        assert [found[x] for x in X.tolist()] == expected.tolist()
+    assert (function.get_linestyle(), derivative.get_linestyle()) == ("-", "--")
 
 
-def test_values_that_are_known() -> None:
-    drawn = lines(draw_activations(["sigmoid", "relu", "step"]))
-    assert {name: float(line.get_ydata()[1000]) for name, line in drawn.items()} == {
-        "sigmoid": 0.5,
-        "relu": 0.0,
-        "step": 0.0,
-    }
-    assert [float(line.get_ydata()[-1]) for line in drawn.values()] == [
-        pytest.approx(0.99331, abs=1e-5),
-        5.0,
-        1.0,
-    ]
-
-
-def test_the_interval() -> None:
-    x = lines(draw_activations(["tanh"], start=-1.0, stop=2.0))["tanh"].get_xdata()
-    assert (x[0], x[-1]) == (-1.0, 2.0)
-
-
-def test_the_legend_names_each_once() -> None:
-    figure = draw_activations(["relu", "step", "relu"])
-    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert legend == ["relu", "step"]
-
-
-def test_curves_that_lie_on_each_other_differ_in_style_and_color() -> None:
-    drawn = lines(draw_activations(["identity", "linear", "relu"])).values()
-    assert len({line.get_linestyle() for line in drawn}) == 3
-    assert len({line.get_color() for line in drawn}) == 3
-
-
-def test_all_fit_into_the_figure() -> None:
-    figure = draw_activations(ELEMENTWISE)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    box = figure.axes[0].get_tightbbox(canvas.get_renderer())
-    assert (box.x0 >= 0, box.y0 >= 0) == (True, True)
-    assert (box.x1 <= figure.bbox.x1, box.y1 <= figure.bbox.y1) == (True, True)
-    assert np.asarray(canvas.buffer_rgba())[..., :3].min() < 50
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_a_function_of_rows_has_a_curve_for_each_element(name: str) -> None:
+    lines = curves(plot(name).axes[0])
+    rows = np.column_stack((X, np.zeros_like(X), np.full_like(X, -1.0)))
+    expected = ACTIVATIONS[name].function(rows, np)
+    assert [line.get_ydata().tolist() for line in lines] == expected.T.tolist()
 
 
 @pytest.mark.parametrize(
-    "names", [["bogus"], ["relu", "bogus"], ["softmax"], ["relu", "log_softmax"], ["sparsemax"]]
+    ("name", "of_function", "of_derivative"),
+    [
+        ("step", [0.0], []),
+        ("relu", [], [0.0]),
+        ("hard_shrink", [-0.5, 0.5], [-0.5, 0.5]),
+        ("threshold", [1.0], [1.0]),
+        ("selu", [], [0.0]),
+        ("hard_silu", [], [-3.0, 3.0]),
+        ("sigmoid", [], []),
+        ("softsign", [], []),
+        ("exponential", [], []),
+    ],
 )
-def test_unknown_names(names: list[str]) -> None:
-    message = f"`names` must be among {', '.join(ELEMENTWISE)}; got '{names[-1]}'"
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        draw_activations(names)
+def test_jumps_are_gaps(name: str, of_function: list[float], of_derivative: list[float]) -> None:
+    function, derivative = curves(plot(name).axes[0])
+    assert (gaps(function), gaps(derivative)) == (of_function, of_derivative)
+
+
+def test_a_curve_reaches_both_sides_of_a_jump() -> None:
+    x, y = curves(plot("threshold", start=-3.0, stop=4.0).axes[0])[0].get_data()
+    i = int(np.flatnonzero(np.isnan(y))[0])
+    assert (x[i - 1], y[i - 1]) == (pytest.approx(1.0), 0.0)
+    assert (x[i + 1], y[i + 1]) == (pytest.approx(1.0), pytest.approx(1.0))
+
+
+def test_steep_curves_have_no_gaps() -> None:
+    function, derivative = curves(plot("exponential", stop=600.0).axes[0])
+    assert (gaps(function), gaps(derivative)) == ([], [])
+
+
+def test_the_books_three_by_default() -> None:
+    assert titles(plot()) == ["step", "sigmoid", "relu"]
+    assert plot().get_suptitle() == "Activation functions"
+
+
+def test_the_interval() -> None:
+    axes = plot("tanh", start=-1.0, stop=2.0).axes[0]
+    x = curves(axes)[0].get_xdata()
+    assert (x[0], x[-1], axes.get_xlim()) == (-1.0, 2.0, (-1.0, 2.0))
+
+
+def test_each_name_has_one_panel() -> None:
+    assert titles(plot("relu", "step", xpnet.relu, "relu")) == ["relu", "step"]
+
+
+def test_the_legend_names_each_kind_of_curve_once() -> None:
+    legend = plot("softmax", "relu", "tanh", "log_softmax").legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "function",
+        "derivative",
+        "of x in (x, 0, -1)",
+        "of 0",
+        "of -1",
+    ]
+
+
+def test_functions_of_the_user() -> None:
+    figure = plot(np.sin, lambda x: x**2, xpnet.leaky_relu)
+    assert titles(figure) == ["sin", "<lambda>", "leaky_relu"]
+    assert [len(curves(axes)) for axes in figure.axes] == [1, 1, 2]
+    assert curves(figure.axes[0])[0].get_ydata().tolist() == np.sin(X).tolist()
+
+
+def test_a_jump_of_a_users_function() -> None:
+    assert gaps(curves(plot(np.floor, start=-0.5, stop=1.5).axes[0])[0]) == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("n_functions", [1, 2, 3, 4, len(ACTIVATIONS)])
+def test_panels_fit_into_the_figure(n_functions: int) -> None:
+    figure = plot(*list(ACTIVATIONS)[:n_functions])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert len(figure.axes) == n_functions
+    boxes = [part.get_tightbbox(canvas.get_renderer()) for part in (*figure.axes, *figure.legends)]
+    assert min(min(box.x0, box.y0) for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+    assert max(box.y1 for box in boxes) <= figure.bbox.y1
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[i + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("relo", "; did you mean relu?"), ("Sigmoid", "; did you mean sigmoid?"), ("qq", " (known: ")],
+)
+def test_unknown_names(name: str, hint: str) -> None:
+    message = re.escape(f"`functions` must be names of activations; got {name!r}{hint}")
+    with pytest.raises(ValueError, match=f"^{message}"):
+        plot("relu", name)
+
+
+def test_functions_that_are_not_elementwise() -> None:
+    message = "`functions` must be elementwise; got results of the shape (1,) for (2001,)"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        plot(lambda x: x[:1])
 
 
 @pytest.mark.parametrize(
@@ -78,4 +157,4 @@ def test_unknown_names(names: list[str]) -> None:
 )
 def test_an_empty_interval(start: float, stop: float) -> None:
     with pytest.raises(ValueError, match=f"`start` must be below `stop`; got {start} and {stop}"):
-        draw_activations(["relu"], start=start, stop=stop)
+        plot("relu", start=start, stop=stop)

@@ -21,23 +21,30 @@ DATA_HELP = (
 )
 
 
-def add_data_arguments(
-    parser: argparse.ArgumentParser, *, rows: int | None = None, split: str = "test"
-) -> None:
-    """Add DATA and the options for reading it, the fields of `Data`; `split` is the usual part."""
+def add_data_arguments(parser: argparse.ArgumentParser, **options: Any) -> None:
+    """Add DATA and the options for reading it, the fields of `Data`."""
     text = f"{DATA_HELP} (default)"
     parser.add_argument(
         "path", nargs="?", type=file_name, default="sample", metavar="DATA", help=text
     )
-    add_reading_arguments(parser, rows=rows, split=split)
+    add_reading_arguments(parser, **options)
 
 
 def add_reading_arguments(
-    parser: argparse.ArgumentParser, *, rows: int | None = None, split: str = "test"
+    parser: argparse.ArgumentParser,
+    *,
+    rows: int | None = None,
+    rows_text: str = "",
+    split: str = "test",
 ) -> None:
-    """Add the options for reading DATA; `rows` is the default of --rows, None for all."""
+    """Add the options for reading DATA.
+
+    `rows` is the default of --rows, None for all, and `rows_text` a help text instead of the usual
+    one; `split` is the default part.
+    """
     add = partial(add_option, parser)
     text = f"read the first N images only (default: {'all' if rows is None else rows})"
+    text = rows_text or text
     add("--rows N", not_negative, text)
     parser.set_defaults(rows=rows)
     add_split_arguments(parser, split)

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         )
         runner = options.hashed_runner(network)
         with stopwatch.measure("computing"):
-            pairs = stopwatch.measure_items(_labelled(data, network, blocks), "loading")
+            pairs = stopwatch.measure_items(labelled(data, network, blocks), "loading")
             if runner is None:
                 result = evaluate(network, pairs, **options.batching())
             else:
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     return Outcome(facts, table({**rows, **work_rows(work)}))
 
 
-def _labelled(
+def labelled(
     data: Data, network: "Network", blocks: Iterable[tuple[Any, Any]]
 ) -> Iterator[tuple[Any, Any]]:
     """Yield blocks with their labels; raise DataError if those are missing or unknown."""

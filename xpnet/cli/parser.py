@@ -30,6 +30,8 @@ _COMMANDS = (
 )
 # Options that were removed, and those that took their place.
 _FORMER = dict.fromkeys(["--batch-invariant", "--batch-invariance"], "--reproducible")
+# More choices are listed only if no one is near.
+_MOST_CHOICES = 20
 _HELP = frozenset({"--help", "--help-all"})
 
 
@@ -76,7 +78,7 @@ class _Parser(argparse.ArgumentParser):
     @staticmethod
     def _usage_of(action: argparse.Action) -> str:
         name = str(action.metavar)
-        forms = {"?": f"[{name}]", "+": f"{name} ..."}
+        forms = {"?": f"[{name}]", "+": f"{name} ...", "*": f"[{name} ...]"}
         return forms.get(str(action.nargs), name)
 
     def file_actions(self) -> list[Any]:
@@ -102,11 +104,14 @@ class _Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         # The message of argparse depends on the version of Python.
-        if action.choices is not None and value not in action.choices:
+        # Python 3.11 checks the empty list of a positional argument that is left out.
+        if action.choices is not None and value != [] and value not in action.choices:
             from xpnet.files.errors import nearest_hint
 
             choices = list(map(str, action.choices))
-            hint = f"{nearest_hint(value, choices)} (choose from {', '.join(choices)})"
+            hint = nearest_hint(value, choices)
+            if not hint or len(choices) <= _MOST_CHOICES:
+                hint += f" (choose from {', '.join(choices)})"
             raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
 
 

@@ -13,20 +13,17 @@ def add_parser(commands: Any) -> None:
 
     parser = commands.add_parser(
         "plot",
-        help="draw the curves of activation functions",
-        description="Draw the curves of activation functions from -5 to 5, such as: xpnet plot step"
-        " sigmoid relu -o curves.png. Needs matplotlib.",
-        examples=(
-            "plot step sigmoid relu -o curves.png",
-            "plot gelu silu mish -o curves.svg",
-        ),
+        help="draw activation functions and their derivatives",
+        description="Draw activation functions and their derivatives from -5 to 5. Needs"
+        " matplotlib.",
+        examples=("plot step sigmoid relu -o curves.png", "plot gelu softmax -o curves.svg"),
     )
     parser.add_argument(
         "functions",
-        nargs="+",
-        choices=sorted(name for name, row in ACTIVATIONS.items() if row.is_elementwise),
+        nargs="*",
+        choices=sorted(ACTIVATIONS),
         metavar="FUNCTION",
-        help="such as step, sigmoid or relu",
+        help=f"any of {', '.join(sorted(ACTIVATIONS))} (default: the book's three)",
     )
     add_output_arguments(parser, "a .png, .svg or .pdf file", required=True)
     add_common_arguments(parser, run, json=False)
@@ -34,9 +31,9 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.pictures.activation_curves import draw_activations
+    from xpnet.pictures.activation_curves import plot
     from xpnet.pictures.saving import save_figure
 
     check_output(args.output, force=args.force, kind="picture")
-    save_figure(draw_activations(args.functions), args.output, force=args.force)
+    save_figure(plot(*args.functions), args.output, force=args.force)
     return Outcome(lines=[f"wrote {args.output}"])

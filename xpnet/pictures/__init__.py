@@ -1,1 +1,1 @@
-"""Images and curves, drawn with matplotlib."""
+"""Images and curves, drawn with matplotlib or as text."""

@@ -1,50 +1,144 @@
-"""Plot of activation functions."""
+"""Plot of activation functions and their derivatives."""
 
 import math
-from collections.abc import Sequence
-from itertools import cycle
-from typing import Any
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.pictures.saving import new_figure
+from xpnet.pictures.saving import new_panels
+from xpnet.pictures.style import INK, MAIN, SECOND, SERIES, picture_style
 
-__all__ = ["draw_activations"]
+__all__ = ["plot"]
 
-_STYLES = ("-", "--", "-.", ":")
-_NAMES_PER_COLUMN = 16
+Function: TypeAlias = Callable[[Any], Any]
+_BOOK = ("step", "sigmoid", "relu")
+# For functions of whole rows: the elements beside x, and the labels of the curves.
+_OTHERS = (0.0, -1.0)
+_OF_ROW = ("of x in (x, 0, -1)", "of 0", "of -1")
+_STYLES: Mapping[str, Mapping[str, Any]] = {
+    "function": {"color": MAIN},
+    "derivative": {"color": SECOND, "linestyle": "--"},
+    **{label: {"color": color} for label, color in zip(_OF_ROW, SERIES, strict=False)},
+}
 
 
-def draw_activations(names: Sequence[str], /, *, start: float = -5.0, stop: float = 5.0) -> Any:
-    """Return a figure of elementwise activations on [start, stop].
+@picture_style()
+def plot(*functions: str | Function, start: float = -5.0, stop: float = 5.0) -> Any:
+    """Draw activation functions, a panel each: the function solid, its derivative dashed.
 
-    Raise ValueError if a name is not an elementwise activation, or the interval is empty.
+    Softmax and others that act on a row are drawn for the row (x, 0, -1), a curve for each element.
+    Curves are interrupted where they jump.
+
+    Parameters
+    ----------
+    *functions : str or callable
+        Names of activations, xpnet's functions, or other elementwise functions of a NumPy array,
+        which are drawn without a derivative. By default the book's: step, sigmoid and relu.
+    start, stop : float, default -5 and 5
+        The interval of x.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A notebook displays it as the last value of a cell; ``savefig`` writes it to a file.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, a function is not elementwise, or the interval is empty.
+    ModuleNotFoundError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import xpnet
+    >>> figure = xpnet.plot("sigmoid", xpnet.softmax, lambda x: x**2)
+    >>> [axes.get_title("left") for axes in figure.axes]
+    ['sigmoid', 'softmax', '<lambda>']
     """
-    known = sorted(name for name, row in ACTIVATIONS.items() if row.is_elementwise)
-    for name in names:
-        if name not in known:
-            msg = f"`names` must be among {', '.join(known)}; got {name!r}"
-            raise ValueError(msg)
     if not start < stop:
         msg = f"`start` must be below `stop`; got {start} and {stop}"
         raise ValueError(msg)
-    names = list(dict.fromkeys(names))
-    n_columns = math.ceil(len(names) / _NAMES_PER_COLUMN)
-    legend_width = 0.0 if n_columns == 1 else 1.8 * n_columns  # inches, beside the axes
-    figure = new_figure(6.4 + legend_width, 4.8, layout="constrained")
-    axes = figure.subplots()
-    x = np.linspace(start, stop, 2001)
-    # Where curves coincide, as relu and the identity do, the gaps of the upper show the lower.
-    for name, style in zip(names, cycle(_STYLES), strict=False):
-        order = 2 + _STYLES.index(style)
-        axes.plot(x, ACTIVATIONS[name].function(x, np), style, label=name, zorder=order)
-    axes.set_xlabel("x")
-    axes.set_ylabel("activation")
-    axes.margins(y=0.05)
-    axes.grid(alpha=0.3)
-    if n_columns == 1:
-        axes.legend()
-    else:
-        figure.legend(loc="outside right upper", ncols=n_columns)
+    given = list(dict.fromkeys(map(_known, functions or _BOOK)))
+    n_columns = max(3, min(math.ceil(len(given) ** 0.5), 6))
+    figure, panels = new_panels(len(given), 2.8, 2.4, n_columns=n_columns)
+    lines = {}
+    for axes, function in zip(panels, given, strict=True):
+        for label, curve in _curves_of(function).items():
+            lines[label] = _draw(axes, curve, np.linspace(start, stop, 2001), _STYLES[label])
+        name = function if isinstance(function, str) else _name(function)
+        axes.set_title(name, parse_math=False)
+        axes.axhline(0.0, color=INK, linewidth=0.8, zorder=1)
+        axes.axvline(0.0, color=INK, linewidth=0.8, zorder=1)
+        axes.set_xlim(start, stop)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        axes.grid()
+    figure.suptitle("Activation functions", x=0.01, ha="left")
+    labels = [label for label in _STYLES if label in lines]
+    n_side = len(_STYLES) if len(given) > 2 else 3
+    figure.legend([lines[x] for x in labels], labels, loc="outside lower left", ncols=n_side)
     return figure
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _known(function: str | Function) -> str | Function:
+    """Return the name of an activation, or a function that is none of xpnet's."""
+    if not isinstance(function, str):
+        is_own = str(getattr(function, "__module__", "")).startswith("xpnet.functions.")
+        return _name(function) if is_own and _name(function) in ACTIVATIONS else function
+    if function not in ACTIVATIONS:
+        near = get_close_matches(function.lower(), ACTIVATIONS, 1)
+        hint = f"; did you mean {near[0]}?" if near else f" (known: {', '.join(ACTIVATIONS)})"
+        msg = f"`functions` must be names of activations; got {function!r}{hint}"
+        raise ValueError(msg)
+    return function
+
+
+def _curves_of(function: str | Function) -> Mapping[str, Function]:
+    if not isinstance(function, str):
+        return {"function": function}
+    row = ACTIVATIONS[function]
+    if row.is_elementwise:
+        derivative = row.derivative or (lambda x, _y, _xp: 0.0 * x)
+        return {
+            "function": lambda x: row.function(x, np),
+            "derivative": lambda x: derivative(x, row.function(x, np), np),
+        }
+
+    def element(i: int) -> Function:
+        return lambda x: row.function(np.stack(np.broadcast_arrays(x, *_OTHERS), -1), np)[..., i]
+
+    return {label: element(i) for i, label in enumerate(_OF_ROW)}
+
+
+@np.errstate(invalid="ignore")  # inf - inf
+def _draw(axes: Any, curve: Function, x: NDArray[Any], style: Mapping[str, Any]) -> Any:
+    """Draw a curve, interrupted where it jumps; return its line.
+
+    Each interval between two points is halved many times, keeping the half in which the curve
+    changes more. What is left of the change is a jump.
+    """
+    y = np.asarray(curve(x))
+    if y.shape != x.shape:
+        msg = f"`functions` must be elementwise; got results of the shape {y.shape} for {x.shape}"
+        raise ValueError(msg)
+    low, high = np.stack((x, y))[:, :-1], np.stack((x, y))[:, 1:]
+    for _ in range(40):
+        middle = (low[0] + high[0]) / 2.0
+        point = np.stack((middle, curve(middle)))
+        is_left = abs(point[1] - low[1]) > abs(high[1] - point[1])
+        low, high = np.where(is_left, low, point), np.where(is_left, point, high)
+    jumps = np.flatnonzero(abs(high[1] - low[1]) > 1e-3 * np.maximum(abs(high[1]), 1.0))
+    gap = np.full((2, len(jumps)), np.nan)
+    ends = np.stack((low[:, jumps], gap, high[:, jumps]), axis=2).reshape(2, -1)
+    return axes.plot(
+        *np.insert(np.stack((x, y)), np.repeat(jumps + 1, 3), ends, axis=1), linewidth=1.8, **style
+    )[0]

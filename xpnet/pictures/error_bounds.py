@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 from xpnet.pictures.saving import new_figure, shorten_name
+from xpnet.pictures.style import SERIES, WRONG, picture_style
 
 __all__ = ["draw_agreement"]
 
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
-_COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:cyan")
-_EXCEEDED = "tab:red"
 _MAX_NAME_LENGTH = 32
 # Width of the points of one stage, where the distance of two stages is 1.
 _SPREAD = 0.5
@@ -19,6 +18,7 @@ _SPREAD = 0.5
 _NOT_FINITE, _EQUAL, _NO_BOUND = "NaN or infinite", "equal", "no bound"
 
 
+@picture_style()
 def draw_agreement(
     stages: Sequence[str], shares: Mapping[str, Sequence[float | None]], /, *, title: str = ""
 ) -> Any:
@@ -27,8 +27,8 @@ def draw_agreement(
     Stages are named in their order, such as "layer 1 sigmoid". `shares` maps each computation, such
     as "gpu:0 (cupy)", to the fraction of each stage: 0 if the results are equal, infinite or NaN if
     a result is, None if nothing has a bound. The line at 1 is the bound: a larger difference is not
-    explained by rounding, and the first one of each computation is marked with a ring. The scale is
-    logarithmic, with extra rows for other values.
+    explained by rounding. The first one of each computation is marked with a ring, and the legend
+    has its size. The scale is logarithmic, with extra rows for other values.
 
     Raise ValueError if there is no stage or no computation, the lengths differ, or a fraction is
     negative.
@@ -42,7 +42,7 @@ def draw_agreement(
     rows = _draw_scale(axes, [share for column in shares.values() for share in column])
     for i, (name, column) in enumerate(shares.items()):
         style = {
-            "color": _COLORS[i % len(_COLORS)],
+            "color": SERIES[i % len(SERIES)],
             "marker": _MARKERS[i % len(_MARKERS)],
             "markersize": 6.5 if len(shares) <= len(_MARKERS) else 5,
         }
@@ -58,8 +58,8 @@ def draw_agreement(
         for label in axes.get_xticklabels():
             label.set(horizontalalignment="right", rotation_mode="anchor")
     if title:
-        axes.set_title(title, loc="left", parse_math=False)
-    legend = figure.legend(loc="outside lower center", ncols=min(len(shares), 4), frameon=False)
+        axes.set_title(title, parse_math=False)
+    legend = figure.legend(loc="outside lower left", ncols=min(len(shares), 3))
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
@@ -117,13 +117,12 @@ def _draw_scale(axes: Any, shares: Sequence[float | None]) -> dict[str, float]:
     ticks |= {height: kind for kind, height in rows.items()}
     axes.set_yticks(list(ticks), list(ticks.values()))
     axes.set_ylim(bottom, top)
-    axes.set_ylabel("largest difference / bound")
-    axes.axhspan(0.0, top, color=_EXCEEDED, alpha=0.07, linewidth=0, zorder=0)
-    axes.axhline(0.0, color=_EXCEEDED, linewidth=1.5, zorder=2)
+    axes.set_ylabel("largest difference / bound (lower is better)")
+    axes.axhspan(0.0, top, color=WRONG, alpha=0.07, linewidth=0, zorder=0)
+    axes.axhline(0.0, color=WRONG, linewidth=1.5, zorder=2)
     beside = axes.get_yaxis_transform()
-    axes.text(1.01, 0.0, "bound", color=_EXCEEDED, transform=beside, verticalalignment="center")
-    axes.grid(axis="both", alpha=0.25)
-    axes.set_axisbelow(True)
+    axes.text(1.01, 0.0, "bound", color=WRONG, transform=beside, verticalalignment="center")
+    axes.grid()
     return rows
 
 
@@ -143,27 +142,16 @@ def _draw_computation(
     style: Mapping[str, Any],
 ) -> None:
     heights = [math.log10(x) if _is_on_scale(x) else math.nan for x in shares]
+    exceeded = [i for i, x in enumerate(shares) if x is not None and not x <= 1.0]
+    first, share = (exceeded[0], shares[exceeded[0]]) if exceeded else (None, None)
+    if _is_on_scale(share):
+        label += f" ({share:,.3g} times the bound)"
     axes.plot(places, heights, label=label, linewidth=1.4, zorder=4, **style)
     for place, share in zip(places, shares, strict=True):
         if not _is_on_scale(share):
             fill = "none" if share is None else "full"
             axes.plot([place], [rows[_row_of(share)]], zorder=4, fillstyle=fill, **style)
-
-    exceeded = [i for i, x in enumerate(shares) if x is not None and not x <= 1.0]
-    if not exceeded:
-        return
-    first, share = exceeded[0], shares[exceeded[0]]
-    height = heights[first] if _is_on_scale(share) else rows[_NOT_FINITE]
-    ring = {"marker": "o", "markersize": 13, "fillstyle": "none", "color": _EXCEEDED, "zorder": 5}
-    axes.plot([places[first]], [height], **ring)
-    if _is_on_scale(share):
-        axes.annotate(
-            f"{share:,.3g} x",
-            (places[first], height),
-            xytext=(-9, 3),
-            textcoords="offset points",
-            horizontalalignment="right",
-            color=style["color"],
-            fontsize=9,
-            zorder=6,
-        )
+    if first is not None:
+        height = heights[first] if _is_on_scale(share) else rows[_NOT_FINITE]
+        ring = {"marker": "o", "markersize": 13, "fillstyle": "none", "color": WRONG, "zorder": 5}
+        axes.plot([places[first]], [height], **ring)

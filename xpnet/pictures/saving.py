@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xpnet.files.writing import atomic_write
+from xpnet.pictures.style import check_matplotlib
 
-__all__ = ["SUFFIXES", "check_picture", "new_figure", "save_figure", "shorten_name"]
+__all__ = ["SUFFIXES", "check_picture", "new_figure", "new_panels", "save_figure", "shorten_name"]
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -19,16 +20,25 @@ def check_picture(path: str | os.PathLike[str], /) -> None:
 
 
 def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = None) -> Any:
-    """Return an empty matplotlib figure of a size in inches, without a window.
+    """Return an empty matplotlib figure of a size in inches, which notebooks display.
 
     Raise ModuleNotFoundError, with the remedy, if matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        msg = 'pictures need matplotlib: pip install "xpnet[plot]"'
-        raise ModuleNotFoundError(msg, name=error.name) from error
-    return Figure(figsize=(width, height), layout=layout)
+    check_matplotlib()
+    from xpnet.pictures.figures import Picture
+
+    return Picture(figsize=(width, height), layout=layout)
+
+
+def new_panels(n: int, width: float, height: float, *, n_columns: int) -> tuple[Any, list[Any]]:
+    """Return a figure of `n` panels of a size in inches, with room around them, and their axes."""
+    n_columns = min(n, n_columns)
+    n_rows = -(-n // n_columns)
+    figure = new_figure(max(width * n_columns, 4.5), height * n_rows + 0.9, layout="constrained")
+    axes = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+    for unused in axes[n:]:
+        unused.remove()
+    return figure, axes[:n]
 
 
 def save_figure(figure: Any, path: str | os.PathLike[str], *, force: bool = False) -> None:

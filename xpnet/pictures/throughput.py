@@ -6,12 +6,12 @@ from textwrap import shorten, wrap
 from typing import Any
 
 from xpnet.pictures.saving import new_figure
+from xpnet.pictures.style import GRAY, MAIN, SECOND, picture_style
 
 __all__ = ["draw_throughput"]
 
-_LINE, _BEST, _GRAY = "tab:blue", "tab:orange", "0.4"
 
-
+@picture_style()
 def draw_throughput(
     batch_sizes: Sequence[int],
     best: Sequence[float],
@@ -24,8 +24,8 @@ def draw_throughput(
     """Return a figure of images per second over the batch size, on logarithmic scales.
 
     `best` and `median` are images per second for each batch size, in the best and in the median
-    round. The fastest batch size is marked with its throughput, and with its speed-up over the
-    smallest batch size. Title and subtitle name the network and the device, for example.
+    round. The fastest batch size is marked; the legend has its throughput, and its speed-up over
+    the smallest batch size. Title and subtitle name the network and the device, for example.
 
     Raise ValueError if there is no batch size, the lengths differ, the batch sizes are not positive
     and ascending, or a speed is not positive and finite.
@@ -45,22 +45,21 @@ def draw_throughput(
             raise ValueError(msg)
     figure = new_figure(7.2, 4.8, layout="constrained")
     axes = figure.subplots()
-    axes.fill_between(batch_sizes, median, best, color=_LINE, alpha=0.2, linewidth=0)
-    axes.plot(batch_sizes, best, "o-", color=_LINE, linewidth=2, markersize=6, label="best round")
-    axes.plot(batch_sizes, median, "--", color=_LINE, linewidth=1, label="median round")
+    axes.fill_between(batch_sizes, median, best, color=MAIN, alpha=0.2, linewidth=0)
+    axes.plot(batch_sizes, best, "o-", color=MAIN, linewidth=2, markersize=6, label="best round")
+    axes.plot(batch_sizes, median, "--", color=MAIN, linewidth=1, label="median round")
     _draw_scales(axes, batch_sizes, [*best, *median])
     _mark_fastest(axes, batch_sizes, best)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    style = {"loc": "left", "fontsize": 11, "fontweight": "bold", "parse_math": False}
+    figure.legend(loc="outside lower left")
     lines = wrap(title, 64, max_lines=2, placeholder=" ...")
-    axes.set_title("\n".join(lines), pad=22 if subtitle else 8, **style)
+    axes.set_title("\n".join(lines), pad=22 if subtitle else 8, parse_math=False)
     axes.annotate(
         shorten(subtitle, 92, placeholder=" ..."),
         (0.0, 1.0),
         xycoords="axes fraction",
         xytext=(0, 7),
         textcoords="offset points",
-        color=_GRAY,
+        color=GRAY,
         fontsize=9,
         parse_math=False,
     )
@@ -70,7 +69,8 @@ def draw_throughput(
 def _draw_scales(axes: Any, batch_sizes: Sequence[int], speeds: Sequence[float]) -> None:
     from matplotlib.ticker import LogLocator
 
-    axes.set(xscale="log", yscale="log", xlabel="batch size", ylabel="images per second")
+    axes.set(xscale="log", yscale="log", xlabel="batch size")
+    axes.set_ylabel("images per second (higher is better)")
     left, right = math.log10(batch_sizes[0]), math.log10(batch_sizes[-1])
     width = max(right - left, 0.1)
     axes.set_xlim(10 ** (left - 0.06 * width), 10 ** (right + 0.06 * width))
@@ -79,56 +79,28 @@ def _draw_scales(axes: Any, batch_sizes: Sequence[int], speeds: Sequence[float])
         if not ticks or math.log10(size / ticks[-1]) >= 0.08 * width:
             ticks.append(size)
     axes.set_xticks(ticks, [f"{size:,}" for size in ticks])
-    # At least one decade, so that a small gain looks small, with room for the text above the
-    # fastest batch size.
+    # At least one decade, so that a small gain looks small.
     low, high = math.log10(min(speeds)), math.log10(max(speeds))
     height = max(high - low, 1.0)
     low = min(low, high - height)
-    axes.set_ylim(10 ** (low - 0.1 * height), 10 ** (high + 0.22 * height))
+    axes.set_ylim(10 ** (low - 0.1 * height), 10 ** (high + 0.1 * height))
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if height > 2.5 else (1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(
         lambda speed, _: f"{speed / 1e6:,g} million" if speed >= 1e6 else f"{speed:,g}"
     )
     axes.minorticks_off()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.3)
-    axes.set_axisbelow(True)
+    axes.grid()
 
 
 def _mark_fastest(axes: Any, batch_sizes: Sequence[int], best: Sequence[float]) -> None:
     smallest, fastest = batch_sizes[0], max(best)
     size = batch_sizes[list(best).index(fastest)]
-    ring = {"markersize": 14, "markeredgewidth": 2, "fillstyle": "none", "color": _BEST}
-    axes.plot([size], [fastest], "o", zorder=5, label="_best", **ring)
-    # At an edge of the axes, the text is aligned inwards.
-    side, shift = "center", 0
-    if size == batch_sizes[-1] != smallest:
-        side, shift = "right", 8
-    elif size == smallest != batch_sizes[-1]:
-        side, shift = "left", -8
-    axes.annotate(
-        f"{fastest:,.0f} images/s\nin batches of {size:,}",
-        (size, fastest),
-        xytext=(shift, 13),
-        textcoords="offset points",
-        horizontalalignment=side,
-        fontweight="bold",
-    )
-    if size == smallest:
-        return
-    axes.hlines(best[0], smallest, size, colors=_GRAY, linestyles=":", linewidth=1)
-    arrow = {"arrowstyle": "<->", "color": _BEST, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 8}
-    axes.annotate("", (size, fastest), xytext=(size, best[0]), arrowprops=arrow)
-    gain = fastest / best[0]
-    baseline = "one by one" if smallest == 1 else f"in batches of {smallest:,}"
-    is_beside = gain > 3.0  # below a smaller gain, so that the text does not hide the curve
-    axes.annotate(
-        f"{gain:,.{1 if gain < 100.0 else 0}f} times as fast\nas {baseline}",
-        (size, math.sqrt(best[0] * fastest) if is_beside else best[0]),
-        xytext=(-9, 0) if is_beside else (0, -9),
-        textcoords="offset points",
-        horizontalalignment="right" if is_beside else side,
-        verticalalignment="center" if is_beside else "top",
-        color="#b35900",
-        bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2},
-    )
+    label = f"fastest: {fastest:,.0f} images/s in batches of {size:,}"
+    if size != smallest:
+        gain = fastest / best[0]
+        baseline = "one by one" if smallest == 1 else f"in batches of {smallest:,}"
+        label += f", {gain:,.{1 if gain < 100.0 else 0}f} times as fast as {baseline}"
+        axes.hlines(best[0], smallest, size, colors=GRAY, linestyles=":", linewidth=1)
+        axes.vlines(size, best[0], fastest, colors=GRAY, linestyles=":", linewidth=1)
+    ring = {"markersize": 14, "markeredgewidth": 2, "fillstyle": "none", "color": SECOND}
+    axes.plot([size], [fastest], "o", zorder=5, label=label, **ring)

@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Select the backends; raise a usage error if a required one is unavailable."""
     config.addinivalue_line("markers", "gpu: needs a CUDA GPU")
     if importlib.util.find_spec("array_api_extra") is None:
-        msg = 'xpnet.testing.plugin needs array-api-extra; pip install "xpnet[testing]"'
+        msg = "xpnet.testing.plugin needs array-api-extra; pip install array-api-extra"
         raise pytest.UsageError(msg)
     try:
         names = _select(config.getoption("xp_backends", default=None))

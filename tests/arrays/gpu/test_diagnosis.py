@@ -198,7 +198,7 @@ INSUFFICIENT = CUDARuntimeError(35, "driver version is insufficient")
 KERNEL = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release\n"
 SWAP = (
     "pip uninstall -y cupy-cuda13x nvidia-cublas nvidia-cuda-nvrtc nvidia-cuda-runtime, then"
-    ' pip install "xpnet[cuda12]"'
+    ' pip install "cupy-cuda12x[ctk]"'
 )
 WHEEL = {"wheel": "cupy-cuda13x", "extra": "cuda13"}
 TOO_OLD_DRIVER = WHEEL | {"runtime": "13.2", "major": 13}
@@ -347,8 +347,8 @@ def test_each_cause_has_its_code_and_facts(
         (
             Machine(wheels=()),
             (
-                'CuPy is not installed; pip install "xpnet[cuda13]", or "xpnet[cuda12]" for a'
-                " driver older than 580"
+                'CuPy is not installed; pip install "cupy-cuda13x[ctk]", or "cupy-cuda12x[ctk]"'
+                " for a driver older than 580"
             ),
         ),
         (
@@ -494,12 +494,16 @@ def test_cublas_that_cannot_be_opened(become: Become, free: int, code: str) -> N
 @pytest.mark.parametrize(
     ("wheel", "libraries", "fix"),
     [
-        ("cupy-cuda13x", ("nvidia-cuda-runtime",), 'pip install "xpnet[cuda13]" and unset'),
-        ("cupy-cuda12x", ("nvidia-cuda-runtime-cu12",), 'pip install "xpnet[cuda12]" and unset'),
+        ("cupy-cuda13x", ("nvidia-cuda-runtime",), 'pip install "cupy-cuda13x[ctk]" and unset'),
+        (
+            "cupy-cuda12x",
+            ("nvidia-cuda-runtime-cu12",),
+            'pip install "cupy-cuda12x[ctk]" and unset',
+        ),
         (
             "cupy-cuda12x",
             ("nvidia-cuda-runtime",),
-            'pip uninstall -y nvidia-cuda-runtime, then pip install "xpnet[cuda12]" and unset',
+            'pip uninstall -y nvidia-cuda-runtime, then pip install "cupy-cuda12x[ctk]" and unset',
         ),
     ],
 )
@@ -547,27 +551,27 @@ def test_libraries_beside_site_packages(
     become(Machine(missing=("cuBLAS", "NVRTC")))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("target")
-    assert diagnose().fix == 'pip install "xpnet[cuda13]"'
+    assert diagnose().fix == 'pip install "cupy-cuda13x[ctk]"'
     folders = [Path("target", "nvidia", name, "lib") for name in ("cu13", "cublas")]
     for folder in folders:
         folder.mkdir(parents=True)
     for file in ("libcublas.so.12", "libnvrtc.so.13", "libcudart.so.13"):
         (folders[0] / file).touch()
-    assert diagnose().fix == 'pip install "xpnet[cuda13]"'  # cuBLAS is of another version
+    assert diagnose().fix == 'pip install "cupy-cuda13x[ctk]"'  # cuBLAS is of another version
     (folders[1] / "libcublas.so.13").touch()
     found = os.pathsep.join(map(str, reversed(folders)))
     add = f"add {found}, outside site-packages, to LD_LIBRARY_PATH"
-    assert diagnose().fix == f'{add}, or pip install "xpnet[cuda13]"'
+    assert diagnose().fix == f'{add}, or pip install "cupy-cuda13x[ctk]"'
     searched = [*site.getsitepackages(), "target"]
     monkeypatch.setattr("site.getsitepackages", lambda: searched)
-    assert diagnose().fix == 'pip install "xpnet[cuda13]"'  # found there, and cannot be loaded
+    assert diagnose().fix == 'pip install "cupy-cuda13x[ctk]"'  # found there, and cannot be loaded
 
 
 def test_folders_too_long_for_a_message_are_left_out(become: Become, monkeypatch: Any) -> None:
     become(Machine(missing=("NVRTC",)))
     folders = f"/{'f' * 80}:/{'g' * 80}"
     monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.library_folders", lambda *_: folders)
-    assert diagnose().fix == 'pip install "xpnet[cuda13]"'
+    assert diagnose().fix == 'pip install "cupy-cuda13x[ctk]"'
 
 
 def test_the_error_of_the_product_in_units_of_its_bound(become: Become) -> None:

@@ -165,7 +165,7 @@ def _insufficient_driver(wheels: tuple[str, ...], runtime: Any, error: Exception
 def _swap(wheels: tuple[str, ...]) -> str:
     """Return the commands that replace CUDA 13 by 12, including CUDA13_LIBRARIES."""
     names = " ".join((_wheel(wheels), *CUDA13_LIBRARIES))
-    return f'pip uninstall -y {names}, then pip install "xpnet[cuda12]"'
+    return f'pip uninstall -y {names}, then pip install "cupy-cuda12x[ctk]"'
 
 
 def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:

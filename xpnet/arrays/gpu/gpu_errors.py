@@ -6,7 +6,7 @@ from typing import Final
 
 __all__ = ["CAUSES", "DeviceError", "Diagnosis", "describe"]
 
-_INSTALL = 'pip install "xpnet[cuda13]", or "xpnet[cuda12]" for a driver older than 580'
+_INSTALL = 'pip install "cupy-cuda13x[ctk]", or "cupy-cuda12x[ctk]" for a driver older than 580'
 
 # code: (cause, fix). A new cause is a new row here, and a check in `diagnosis` or
 # `cupy_errors`.
@@ -28,7 +28,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "broken-install": (
         "CuPy is installed but cannot be imported ({error})",
-        'pip uninstall -y {names}, then pip install "xpnet[{extra}]"',
+        'pip uninstall -y {names}, then pip install "cupy-{extra}x[ctk]"',
     ),
     "stub-library": (
         "the driver library is a stub, made for linking only",
@@ -68,19 +68,19 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "libraries-missing": (
         "{libraries} cannot be loaded, but {wheel} needs them",
-        '{add_or}pip install "xpnet[{extra}]"',
+        '{add_or}pip install "cupy-{extra}x[ctk]"',
     ),
     "libraries-mixed": (
         "{wheel} finds the libraries of CUDA 13 before its own ({libraries} cannot be loaded)",
-        'pip uninstall -y {strangers}, then pip install "xpnet[cuda12]"',
+        'pip uninstall -y {strangers}, then pip install "cupy-cuda12x[ctk]"',
     ),
     "headers-missing": (
         "the CUDA headers cannot be found, but {wheel} needs them to compile",
-        'pip install "xpnet[{extra}]", or set CUDA_PATH to a toolkit that has them',
+        'pip install "cupy-{extra}x[ctk]", or set CUDA_PATH to a toolkit that has them',
     ),
     "headers-mixed": (
         "NVRTC of CUDA {nvrtc} cannot compile the headers of CUDA {headers} in {folder}",
-        '{uninstall}pip install "xpnet[{extra}]" and unset CUDA_PATH, for both of one version',
+        '{uninstall}pip install "cupy-{extra}x[ctk]" and unset CUDA_PATH, for both of one version',
     ),
     "device-too-old": (
         "GPU {index} has compute capability {capability}; {wheel} has NVRTC for {oldest} and newer",
@@ -104,7 +104,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "no-kernel": (
         "the CUDA libraries have no code for GPU {index} ({error})",
-        'pip install --upgrade --upgrade-strategy eager "xpnet[{extra}]", for newer GPUs',
+        'pip install --upgrade --upgrade-strategy eager "cupy-{extra}x[ctk]", for newer GPUs',
     ),
     "memory-fault": (
         "the memory of GPU {index} has an uncorrectable error ({error})",

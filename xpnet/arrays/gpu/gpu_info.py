@@ -172,7 +172,7 @@ def editions_of(name: str) -> list[tuple[str, str]]:
 
 
 def extra_of(wheels: tuple[str, ...]) -> str:
-    """Return the extra of xpnet that installs a CuPy like these wheels."""
+    """Return the CUDA of wheels, "cuda12" or "cuda13", as in the names of CuPy's wheels."""
     return "cuda12" if "cupy-cuda12x" in wheels else "cuda13"
 
 

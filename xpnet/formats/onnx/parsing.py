@@ -48,7 +48,7 @@ def onnx_library() -> ModuleType:
     try:
         import onnx
     except ModuleNotFoundError as error:
-        msg = "ONNX files need the package onnx: pip install 'xpnet[onnx]'"
+        msg = "ONNX files need the package onnx: pip install onnx"
         raise ModuleNotFoundError(msg, name="onnx") from error
     return onnx
 

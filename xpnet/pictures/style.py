@@ -1,0 +1,58 @@
+"""One style for all pictures: light, with colours that mean the same in each.
+
+The colours are those of Okabe and Ito, which the colour-blind can tell apart.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Final
+
+__all__ = ["GRAY", "INK", "MAIN", "RIGHT", "SECOND", "SERIES", "WEIGHTS", "WRONG"]
+__all__ += ["check_matplotlib", "picture_style"]
+
+INK: Final = "#222222"  # text and axes
+GRAY: Final = "#6b6b6b"  # context: subtitles, reference lines, others beside xpnet
+MAIN: Final = "#0072B2"  # the subject: xpnet, a function, training
+SECOND: Final = "#E69F00"  # its companion: held-out rows, a derivative, the best of several
+RIGHT: Final = "#009E73"  # right predictions
+WRONG: Final = "#D55E00"  # wrong predictions, and differences above a bound
+# Equals, none of them right or wrong.
+SERIES: Final = (MAIN, SECOND, "#CC79A7", "#56B4E9", INK)
+WEIGHTS: Final = "PuOr"  # a colormap of numbers around 0: orange is negative, purple is positive
+
+_INKED = "axes.edgecolor axes.labelcolor axes.titlecolor text.color xtick.color ytick.color"
+_PARAMETERS: Final = {
+    **dict.fromkeys(_INKED.split(), INK),
+    **dict.fromkeys(["figure.facecolor", "axes.facecolor"], "white"),
+    **dict.fromkeys(["figure.titlesize", "axes.titlesize"], 11),
+    **dict.fromkeys(["figure.titleweight", "axes.titleweight"], "bold"),
+    **dict.fromkeys(["axes.spines.top", "axes.spines.right", "legend.frameon"], False),
+    **dict.fromkeys(["xtick.labelsize", "ytick.labelsize"], 9),
+    "axes.titlelocation": "left",
+    "axes.axisbelow": True,
+    "font.size": 10,
+    "grid.color": "0.9",
+}
+
+
+def check_matplotlib() -> None:
+    """Raise ModuleNotFoundError, with the remedy, if matplotlib is not installed."""
+    try:
+        import_module("matplotlib.figure")
+    except ModuleNotFoundError as error:
+        msg = "pictures need matplotlib: pip install matplotlib"
+        raise ModuleNotFoundError(msg, name=error.name) from error
+
+
+@contextmanager
+def picture_style() -> Iterator[None]:
+    """Draw in this style; a context, or the decorator of a function that draws.
+
+    Settings that it does not name, such as fonts, stay the user's.
+    """
+    check_matplotlib()
+    from matplotlib import rc_context
+
+    with rc_context(_PARAMETERS):
+        yield
