@@ -106,6 +106,16 @@ def certificate_of(path):
     return stages, dict(found.network), dict(found.input), dict(found.facts)
 
 
+def torch_file(arrays):
+    """Return a file of torch before 1.6, which has no checksums."""
+    import torch
+
+    content = io.BytesIO()
+    tensors = {name: torch.from_numpy(x.T.copy()) for name, x in arrays.items()}
+    torch.save(tensors, content, _use_new_zipfile_serialization=False)
+    return content.getvalue()
+
+
 def kinds():
     arrays = {f"W{i}": layer.weight for i, layer in enumerate(NETWORK.layers, 1)}
     arrays |= {f"b{i}": layer.bias for i, layer in enumerate(NETWORK.layers, 1)}
@@ -120,6 +130,9 @@ def kinds():
     found = {name: Kind(bytes(x), *rest, len(x)) for name, (x, *rest) in guarded.items()}
     found["safetensors"] = Kind(native, weights_of, WeightsError, n_header)
     found["pickle"] = Kind(pickle.dumps(arrays, 3), book_weights_of, WeightsError, 0)
+    if importlib.util.find_spec("torch"):
+        content = torch_file({"W1": arrays["W1"], "b1": arrays["b1"]})
+        found["torch"] = Kind(content, book_weights_of, WeightsError, 0)
     if importlib.util.find_spec("onnx"):
         found["onnx"] = Kind(serialized(NETWORK, "x.onnx"), weights_of, WeightsError, 0)
     return found

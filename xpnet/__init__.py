@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         DataWarning as DataWarning,
         WeightsError as WeightsError,
     )
+    from xpnet.formats.keras import from_keras as from_keras
     from xpnet.formats.load_save import load as load, save as save
     from xpnet.formats.sklearn import from_sklearn as from_sklearn, to_sklearn as to_sklearn
     from xpnet.formats.torch import from_torch as from_torch
@@ -108,6 +109,7 @@ _PUBLIC = {
     "xpnet.datasets.fetch": "fetch",
     "xpnet.estimators": "MLPClassifier MLPRegressor",
     "xpnet.files.errors": "DataError DataWarning WeightsError",
+    "xpnet.formats.keras": "from_keras",
     "xpnet.formats.load_save": "load save",
     "xpnet.formats.sklearn": "from_sklearn to_sklearn",
     "xpnet.formats.torch": "from_torch",

@@ -102,12 +102,14 @@ def test_archives_that_are_refused(content: bytes, message: str, error: Any) -> 
     assert message in str(caught.value)
 
 
-def test_a_hint_by_the_name() -> None:
-    hints = {"b.pkl": "do this"}
-    with pytest.raises(DataError, match=r"not an npy file, found 'x/a\.pkl'$"):
-        names_of(zipped("x/a.pkl", "x/b.pkl"), hints=hints)
-    with pytest.raises(DataError, match=r"not an npy file, found 'x/b\.pkl', do this$"):
-        names_of(zipped("x/b.pkl"), hints=hints)
+def test_an_archive_of_another_kind() -> None:
+    assert names_of(zipped("x/a.pkl", "b"), kind="torch", suffix="") == ["x/a.pkl", "b"]
+    with pytest.raises(
+        DataError, match=r"torch member with a path outside its folder, found '\.\./"
+    ):
+        names_of(zipped("../b"), kind="torch", suffix="")
+    with pytest.raises(DataError, match="corrupt or truncated torch, found"):
+        names_of(b"PK", kind="torch", suffix="")
 
 
 @pytest.mark.parametrize("place", range(7))

@@ -109,7 +109,6 @@ def test_a_folder(tmp_path):
         pytest.param(b"a,pixel0\n", r", found b'a,pixel0\\n', expected ", id="a short text"),
         pytest.param(b"a,pixel0\n" * 99, ": it is text; .* give it as DATA$", id="text"),
         pytest.param(b"\x1f\x8b" + bytes(60), ": it is gzip; unpack it first$", id="gzip"),
-        pytest.param(b"\x89HDF\r\n", ": it is HDF5, .*; export the network to ONNX$", id="Keras"),
         pytest.param(b"<html>", ": it is a web page; download the file itself$", id="web page"),
         pytest.param(b"\x89PNG", ": it is a PNG picture; give pictures as DATA$", id="PNG"),
         pytest.param(b"\xff\xd8\xff\xe0", ": it is a JPEG picture; .* as DATA$", id="JPEG"),

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -42,6 +41,7 @@ class NpzMember:
     file: str
     closing: ExitStack
     error: type[FileError]
+    kind: str = "npz"
 
     @property
     def size(self) -> int:
@@ -50,7 +50,7 @@ class NpzMember:
 
     def read(self, size: int, /) -> bytes:
         """Return the next bytes, b"" at the end."""
-        with _zip_errors(self.file, self.error):
+        with _zip_errors(self.file, self.error, self.kind):
             return self._stream.read(size)
 
     def rest(self, n_bytes: int) -> bytearray:
@@ -59,7 +59,7 @@ class NpzMember:
         content = take(self, n_bytes + 1)
         if len(content) != n_bytes:
             more, name = "more" if len(content) > n_bytes else "less", self.info.orig_filename
-            what = f"npz member {quoted(name)} has {more} than its header declares"
+            what = f"{self.kind} member {quoted(name)} has {more} than its header declares"
             raise self.error(what, file=self.file, expected=f"{n_bytes:,} bytes of the array")
         return content
 
@@ -75,40 +75,40 @@ def open_npz_members(
     closing: ExitStack,
     *,
     error: type[FileError] = DataError,
-    hints: Mapping[str, str] = MappingProxyType({}),
+    kind: str = "npz",
+    suffix: str = ".npy",
 ) -> dict[str, NpzMember]:
     """Return the members of an npz file by name, without the suffix ``.npy`` and unread.
 
-    A stream must be seekable. `closing` closes the file and its members. `hints` are remedies for
-    members that are not npy files, by the last part of their name.
+    A stream must be seekable. `closing` closes the file and its members. Zip archives of another
+    `kind`, such as torch's, have another `suffix` of their members, or none.
 
     Raise `error`, with the file's `name`, if the file is not a zip archive of npy files, has bytes
     outside its members, has a directory that contradicts the local headers, lacks a member that
     xpnet wrote, or contains a duplicate name or a path outside its folder.
     """
     stream = closing.enter_context(opened.open("rb")) if isinstance(opened, Path) else opened
-    with _zip_errors(name, error):
+    with _zip_errors(name, error, kind):
         archive = closing.enter_context(zipfile.ZipFile(stream))
         check_structure(archive, stream)
     members: dict[str, NpzMember] = {}
     for info in archive.infolist():
         # Not `filename`, which some versions of Python read from an unchecked extra field.
         full_name = info.orig_filename
-        key = full_name.removesuffix(".npy")
+        key = full_name.removesuffix(suffix)
         found = quoted(full_name)
-        if key == full_name or key in members:
-            is_twice = key in members
-            what = "duplicate npz member" if is_twice else "npz member that is not an npy file"
-            hint = hints.get(full_name.rpartition("/")[2])
-            raise error(what, file=name, found=found, hint=hint)
+        is_twice = key in members
+        if is_twice or not full_name.endswith(suffix):
+            what = f"duplicate {kind} member" if is_twice else "npz member that is not an npy file"
+            raise error(what, file=name, found=found)
         if info.compress_type not in _COMPRESSIONS or info.flag_bits & _IS_ENCRYPTED:
-            what = "npz member with an unsupported compression, or encrypted"
+            what = f"{kind} member with an unsupported compression, or encrypted"
             raise error(what, file=name, found=found)
         path = PurePosixPath(full_name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
-            msg = "npz member with a path outside its folder"
+            msg = f"{kind} member with a path outside its folder"
             raise error(msg, file=name, found=found)
-        members[key] = NpzMember(archive, info, name, closing, error)
+        members[key] = NpzMember(archive, info, name, closing, error, kind)
     if not members:
         msg = "npz without arrays"
         raise error(msg, file=name)
@@ -121,16 +121,16 @@ def open_npz_members(
 
 
 @contextmanager
-def _zip_errors(name: str, error: type[FileError]) -> Iterator[None]:
+def _zip_errors(name: str, error: type[FileError], kind: str) -> Iterator[None]:
     try:
         yield
     except FileError:
         raise
     except RuntimeError as fault:  # includes NotImplementedError, for rare compressions
-        msg = "npz member cannot be read"
+        msg = f"{kind} member cannot be read"
         raise error(msg, file=name, found=fault) from None
     except (*_FAULTS, LookupError, ValueError, OverflowError) as fault:
-        what, found = "corrupt or truncated npz", str(fault) or type(fault).__name__
+        what, found = f"corrupt or truncated {kind}", str(fault) or type(fault).__name__
         raise error(what, file=name, found=found, hint="save or copy it again") from None
 
 

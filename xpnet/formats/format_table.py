@@ -27,7 +27,7 @@ class WeightFormat:
     """A format of model files; `suffix` is None if xpnet only reads it."""
 
     name: str  # in reports and error messages, and in lower case of the module
-    matches: Callable[[bytes], bool]  # given the first 16 bytes of a file
+    matches: Callable[[bytes], bool]  # given the first 128 bytes of a file
     suffix: str | None = None  # for which `save` writes the format
 
     @property
@@ -41,17 +41,37 @@ _PICKLE_STARTS = (b"\x80", b"(dp", b"(d", b"}q", b"}(", b"}.", b"ccollections")
 # The first field is the version of the format.
 _ONNX_STARTS = tuple(bytes([8, version]) for version in range(64))
 
+# The number with which torch's older files begin, as a pickle.
+_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+def _first_member(head: bytes) -> bytes:
+    """Return the name of the first member of a zip archive, b"" for other files."""
+    n_name = int.from_bytes(head[26:28], "little")
+    return head[30 : 30 + n_name] if head[:2] == b"PK" else b""
+
+
+def _is_torch(head: bytes) -> bool:
+    return _first_member(head).endswith(b"/data.pkl") or _TORCH_MAGIC in head[:20]
+
+
+def _is_keras(head: bytes) -> bool:
+    is_archive = _first_member(head) in {b"metadata.json", b"config.json", b"model.weights.h5"}
+    return is_archive or head[:8] == b"\x89HDF\r\n\x1a\n"
+
+
 FORMATS = (
     WeightFormat("safetensors", lambda head: head[8:9] == b"{", ".safetensors"),  # JSON after size
+    WeightFormat("torch", _is_torch),
+    WeightFormat("Keras", _is_keras),
     WeightFormat("npz", lambda head: head[:2] == b"PK", ".npz"),
     WeightFormat("ONNX", lambda head: head.startswith(_ONNX_STARTS), ".onnx"),
     WeightFormat("pickle", lambda head: head.startswith(_PICKLE_STARTS)),
 )
-_HEAD_BYTES = 16
+_HEAD_BYTES = 128
 # Common files of other kinds, and their remedies.
 _OTHERS = {
     b"\x1f\x8b": "gzip; unpack it first",
-    b"\x89HDF": "HDF5, as Keras writes it; export the network to ONNX",
     b"\x93NUMPY": "a single array; save all arrays as npz",
     b"<!": "a web page; download the file itself",
     b"<h": "a web page; download the file itself",
@@ -80,10 +100,10 @@ def detect_format(path: Path) -> WeightFormat:
         return found
     msg = "not a file of weights that xpnet reads"
     other = next((kind for start, kind in _OTHERS.items() if head.startswith(start)), None)
-    if other is None and len(head) == _HEAD_BYTES and not head.strip(_TEXT):
+    if other is None and len(head) >= 16 and not head.strip(_TEXT):
         other = "text; if it holds images, give it as DATA"
     if other is not None:
         msg = f"{msg}: it is {other}"
         raise WeightsError(msg, file=path)
     expected = f"{', '.join(known.name for known in FORMATS)} of arrays by name"
-    raise WeightsError(msg, file=path, found=head or "an empty file", expected=expected)
+    raise WeightsError(msg, file=path, found=head[:16] or "an empty file", expected=expected)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,9 @@ def load(
     ----------
     path : str or os.PathLike
         A file that `save` wrote; ONNX of fully connected layers; the book's pickle or npz (W1,
-        b1, W2 ...); or safetensors or npz of a torch ``state_dict`` (0.weight, 0.bias ...). Or
-        ``"sample"``: the embedded trained 784-50-100-10 network. (A file of that name is
-        ``"./sample"``.)
+        b1, W2 ...); a torch ``state_dict`` (0.weight, 0.bias ...), as a file of ``torch.save``,
+        safetensors or npz; or a ``.keras`` or ``.h5`` file of Keras. Or ``"sample"``: the embedded
+        trained 784-50-100-10 network. (A file of that name is ``"./sample"``.)
     device : str or Device, default "cpu"
         Device of the parameters: "cpu", "gpu", "gpu:N" or "auto".
     activation : str or sequence of str, optional
@@ -79,7 +80,7 @@ def load(
         If the file is damaged, is not a network of fully connected layers, or lacks the
         activations or the layout and they are not given.
     ModuleNotFoundError
-        If the file is ONNX and the package onnx is not installed.
+        If the file is ONNX and the package onnx is not installed, or Keras' and h5py is not.
     DeviceError
         If the device is not available; there is no fallback.
 
@@ -121,6 +122,7 @@ def _build(named: NamedArrays, format_name: str, options: LoadOptions) -> ModelF
         options.check_omitted()
         network = network_from_description(named.description, named.arrays)
         return ModelFile(network, format_name, is_own=True)
+    options = replace(options, layout=options.layout or named.layout)
     network, notes = infer_network(as_parameters(named.arrays), options)
     return ModelFile(network, format_name, is_own=False, notes=notes)
 

@@ -79,6 +79,7 @@ class NamedArrays:
 
     arrays: Mapping[str, NDArray[Any]]
     description: str | None = None
+    layout: WeightLayout | None = None  # if the format determines it
 
 
 @dataclass(frozen=True, eq=False)

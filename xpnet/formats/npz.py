@@ -15,7 +15,6 @@ from xpnet.files.npy import NpyHeader, read_npy_header
 from xpnet.files.npz import NpzMember, npz_bytes, open_npz_members
 from xpnet.formats.description import arrays_by_name, describe
 from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size
-from xpnet.formats.restricted_unpickler import TORCH_HINT
 from xpnet.networks.network import Network
 
 __all__ = ["read", "read_headers", "serialize"]
@@ -26,7 +25,6 @@ _LETTERS = {"weight": "W", "bias": "b"}
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
 # Every open member has buffers of its own.
 _MAX_ARRAYS = 4096
-_HINTS = {"data.pkl": f"if it is torch's, {TORCH_HINT}"}
 
 _Members = dict[str, tuple[NpzMember, NpyHeader]]
 
@@ -84,7 +82,7 @@ def read_headers(path: Path, _: LoadOptions) -> dict[str, Any]:
 
 
 def _open(path: Path, stack: ExitStack) -> _Members:
-    members = open_npz_members(path, str(path), stack, error=WeightsError, hints=_HINTS)
+    members = open_npz_members(path, str(path), stack, error=WeightsError)
     if len(members) > _MAX_ARRAYS:
         msg = "too many arrays in an npz file"
         found, expected = str(len(members)), f"at most {_MAX_ARRAYS}"

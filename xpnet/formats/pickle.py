@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from xpnet.files.errors import WeightsError, quoted
 from xpnet.files.opening import take
 from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size
-from xpnet.formats.restricted_unpickler import HINTS, TORCH_MAGIC, PickledArray, Unpickler
+from xpnet.formats.restricted_unpickler import PickledArray, Unpickler
 
 __all__ = ["read", "read_headers"]
 
@@ -52,9 +52,8 @@ def read_headers(path: Path, options: LoadOptions) -> dict[str, Any]:
 
 def _as_arrays(result: Any) -> dict[str, NDArray[Any]]:
     if not isinstance(result, dict):
-        hint = f", and {HINTS['torch']}" if result == TORCH_MAGIC else ""
         name = type(result).__name__.removeprefix("Pickled").strip("_").lower()
-        msg = f"it holds an object of type {name}{hint}"
+        msg = f"it holds an object of type {name}"
         raise TypeError(msg)
     arrays = {}
     for name, value in result.items():

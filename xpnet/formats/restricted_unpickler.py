@@ -18,18 +18,15 @@ from numpy.typing import NDArray
 
 from xpnet.files.errors import quoted
 
-__all__ = ["HINTS", "TORCH_HINT", "TORCH_MAGIC", "PickledArray", "Unpickler"]
+__all__ = ["Global", "PickledArray", "Unpickler", "check_string"]
 
 # An array takes about 40 instructions, each of which may create an object.
 _MAX_INSTRUCTIONS = 200_000
 _MAX_PROTOCOL = 5
 _MAX_DIMENSIONS, _MAX_LENGTH = 32, (1 << 63) - 1
-# The older files of torch begin with a pickle of this number, followed by more pickles.
-TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 # Remedies for pickles of other libraries.
-TORCH_HINT = "save the module's state_dict as safetensors"
-HINTS = {
-    "torch": f"it is torch's: {TORCH_HINT}",
+_HINTS = {
+    "torch": "it is torch's: save model.state_dict() with torch.save, or as safetensors",
     "sklearn": "it is scikit-learn's: give the estimator to xpnet.from_sklearn",
 }
 # NumPy 2 moved its modules, which changed the names.
@@ -63,10 +60,19 @@ class Unpickler:
         self.memo: dict[int, Any] = {}
         # Each array has bytes of its own in the file, which may be converted from a string.
         self.bytes_left = 2 * size
+        self.instructions = _INSTRUCTIONS
 
     def run(self, content: bytes) -> Any:
         """Return the object of a pickle; raise if anything follows the pickle."""
         stream = io.BytesIO(content)
+        result = self.run_next(stream)
+        if stream.read(1):
+            msg = "more data follows the pickle"
+            raise ValueError(msg)
+        return result
+
+    def run_next(self, stream: io.BytesIO) -> Any:
+        """Return the object of the next pickle in a stream."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in strings
             for i, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
@@ -75,17 +81,14 @@ class Unpickler:
                 if i >= _MAX_INSTRUCTIONS:
                     msg = f"more than {_MAX_INSTRUCTIONS:,} instructions"
                     raise ValueError(msg)
-                if opcode.name not in _INSTRUCTIONS:
+                if opcode.name not in self.instructions:
                     msg = f"instruction {opcode.name}, which no dictionary of arrays needs"
                     raise ValueError(msg)
                 if opcode.name == "PROTO" and int(argument or 0) > _MAX_PROTOCOL:
                     msg = f"its protocol must be at most {_MAX_PROTOCOL}; got {argument}"
                     raise ValueError(msg)
-                _INSTRUCTIONS[opcode.name](self, argument)
+                self.instructions[opcode.name](self, argument)
         (result,) = self.stack
-        if stream.read(1) and result != TORCH_MAGIC:
-            msg = "more data follows the pickle"
-            raise ValueError(msg)
         return result
 
     def push(self, value: Any) -> None:
@@ -123,9 +126,13 @@ class Unpickler:
         """Add alternating keys and values to the dictionary on top of the stack."""
         _set_items(self.stack[-1], items)
 
+    def find(self, module: Any, name: Any) -> None:
+        """Put a name of the file on the stack."""
+        self.push(Global(module, name))
+
     def reduce(self, function: Any, arguments: Any) -> None:
         """Put the result of a call on the stack."""
-        if not isinstance(function, _Global):
+        if not isinstance(function, Global):
             msg = "a call of an object that is not a name"
             raise TypeError(msg)
         self.push(function.call(arguments))
@@ -139,7 +146,7 @@ class Unpickler:
             top.value = _make_array(content, dtype, shape, "F" if is_fortran else "C")
         elif isinstance(top, _PickledDtype):
             # The byte order is the only relevant part of the state of a plain dtype.
-            order: Any = {"<": "<", ">": ">", "|": "=", "=": "="}[_check_string(state[1])]
+            order: Any = {"<": "<", ">": ">", "|": "=", "=": "="}[check_string(state[1])]
             top.dtype = top.dtype.newbyteorder(order)
         else:
             msg = "a state for an object without one"
@@ -158,13 +165,13 @@ class Unpickler:
             raise ValueError(msg)
 
 
-class _Global:
+class Global:
     """A name in the file that has a role in pickles of arrays."""
 
     def __init__(self, module: Any, name: Any) -> None:
-        full = f"{_check_string(module)}.{_check_string(name)}"
+        full = f"{check_string(module)}.{check_string(name)}"
         if full not in _ROLES:
-            hint = HINTS.get(full.partition(".")[0], "which no dictionary of arrays needs")
+            hint = _HINTS.get(full.partition(".")[0], "which no dictionary of arrays needs")
             msg = f"the name {quoted(full)}, {hint}"
             raise ValueError(msg)
         self.role = _ROLES[full]
@@ -182,7 +189,7 @@ class _Global:
             content, dtype, shape, order = arguments
             return PickledArray(_make_array(content, dtype, shape, order))
         if self.role == "encode" and arguments[1] == "latin1":  # bytes in the older protocols
-            return _check_string(arguments[0]).encode("latin-1")
+            return check_string(arguments[0]).encode("latin-1")
         if self.role == "dict":
             pairs = arguments[0] if arguments else ()
             if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
@@ -197,7 +204,7 @@ class _PickledDtype:
     """A dtype before and after its byte order is set."""
 
     def __init__(self, code: Any) -> None:
-        if not re.fullmatch(r"[fiu][1248]", _check_string(code)):
+        if not re.fullmatch(r"[fiu][1248]", check_string(code)):
             msg = f"arrays must hold plain numbers; got the dtype {quoted(code)}"
             raise ValueError(msg)
         self.dtype = np.dtype(code)
@@ -212,7 +219,7 @@ class PickledArray:
 
 def _make_array(content: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
     """Return an array of the given bytes; raise unless they fit its shape and dtype."""
-    if _check_string(order) not in {"C", "F"}:
+    if check_string(order) not in {"C", "F"}:
         msg = f"the order of an array must be C or F; got {order!r}"
         raise ValueError(msg)
     if isinstance(content, str):  # as Python 2 wrote bytes
@@ -232,7 +239,7 @@ def _make_array(content: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any
     return numbers.reshape(shape, order="F" if order == "F" else "C")
 
 
-def _check_string(value: Any) -> str:
+def check_string(value: Any) -> str:
     """Return a value if it is a string; the message does not contain other values."""
     if type(value) is not str:
         msg = f"an object of type {type(value).__name__} instead of a string"
@@ -246,7 +253,7 @@ def _set_items(target: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
         msg = "keys for an object that is not a dictionary"
         raise TypeError(msg)
     for key, value in zip(items[::2], items[1::2], strict=True):
-        if _check_string(key) in target:
+        if check_string(key) in target:
             msg = f"{quoted(key)} occurs twice"
             raise ValueError(msg)
         target[key] = value
@@ -281,8 +288,8 @@ _INSTRUCTIONS: dict[str, Callable[[Unpickler, Any], object]] = {
     **dict.fromkeys(
         ("GET", "BINGET", "LONG_BINGET"), lambda machine, index: machine.push(machine.memo[index])
     ),
-    "GLOBAL": lambda machine, name: machine.push(_Global(*name.split(" ", 1))),
-    "STACK_GLOBAL": lambda machine, _: machine.push(_Global(*machine.pop(2))),
+    "GLOBAL": lambda machine, name: machine.find(*name.split(" ", 1)),
+    "STACK_GLOBAL": lambda machine, _: machine.find(*machine.pop(2)),
     "REDUCE": lambda machine, _: machine.reduce(*machine.pop(2)),
     "BUILD": lambda machine, _: machine.build(*machine.pop(1)),
     **dict.fromkeys(("PROTO", "FRAME"), lambda *_: None),

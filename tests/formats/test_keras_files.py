@@ -1,0 +1,234 @@
+"""Files of Keras made by hand: foreign HDF5 and configurations are checked before they are used."""
+
+import io
+import json
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from xpnet import WeightsError, load
+from xpnet.formats.load_save import summarize
+from xpnet.formats.model_file import LoadOptions
+
+h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+
+KERNEL, BIAS = np.arange(6, dtype="f4").reshape(3, 2), np.ones(2, "f4")
+DENSE = {"name": "dense", "activation": "relu", "use_bias": True}
+
+
+def config(kind="Dense", **options):
+    layer = {"class_name": kind, "config": DENSE | options}
+    return {"class_name": "Sequential", "config": {"layers": [layer]}}
+
+
+def hdf5(change=lambda _: None, **attributes):
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        root = "model_weights/dense/dense/" if attributes else "layers/dense/vars/"
+        for name, array in zip(
+            ["kernel", "bias"] if attributes else "01", (KERNEL, BIAS), strict=True
+        ):
+            file[root + name] = array
+        file.attrs.update(attributes)
+        change(file)
+    return content.getvalue()
+
+
+def archive(model=None, weights=None, version="3.15.1", **others):
+    members = {"metadata.json": json.dumps({"keras_version": version})}
+    members["config.json"] = json.dumps(config() if model is None else model)
+    members["model.weights.h5"] = hdf5() if weights is None else weights
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name, x in (members | others).items():
+            if x:
+                file.writestr(name, x)
+    return content.getvalue()
+
+
+def older():
+    return hdf5(model_config=json.dumps(config()), keras_version="2.15.0")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("content", [archive(), older()], ids=["keras", "h5"])
+def test_a_model(opened, content):
+    network = opened(content)
+    assert repr(network) == "Network(3 -> 2 relu; logits; float32, numpy)"
+    assert network.layers[0].weight.tolist() == KERNEL.tolist()
+    assert network.layers[0].bias.tolist() == BIAS.tolist()
+
+
+def replace_kernel(make):
+    def change(file):
+        del file["layers/dense/vars/0"]
+        make(file["layers/dense/vars"], file)
+
+    return change
+
+
+def large(group, _):
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)  # its storage is never allocated
+    space = h5py.h5s.create_simple((1 << 20, 1 << 20))
+    h5py.h5d.create(group.id, b"0", h5py.h5t.IEEE_F32LE, space, plist)
+
+
+def virtual(group, _):
+    layout = h5py.VirtualLayout((3, 2), "f4")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (3, 2))
+    group.create_virtual_dataset("0", layout)
+
+
+def external(group, _):
+    group.create_dataset("0", (3, 2), "f4", external=[("/etc/passwd", 0, 24)])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda group, _: group.update({"0": h5py.SoftLink("/layers")}), "Keras writes it: a link"),
+        (lambda group, _: group.update({"0": h5py.ExternalLink("/etc/passwd", "x")}), "it: a link"),
+        (virtual, "storage of 'layers/dense/vars/0'"),
+        (external, "storage of 'layers/dense/vars/0'"),
+        (
+            lambda group, _: group.create_dataset("0", data=KERNEL, chunks=(1, 1)),
+            "storage of 'layers",
+        ),
+        (
+            lambda group, _: group.create_dataset("0", data=KERNEL, compression=9),
+            "storage of 'layers",
+        ),
+        (
+            lambda group, _: group.create_dataset("0", data=[b"abc"]),
+            "storage of 'layers/dense/vars/0",
+        ),
+        (large, "size of 'layers/dense/vars/0'"),
+        (lambda group, file: group.update({"0": file["layers"]}), "groups nested too deeply"),
+    ],
+    ids=["soft", "outside", "virtual", "external", "chunks", "packed", "strings", "large", "cycle"],
+)
+def test_hdf5_that_keras_does_not_write(opened, make, message):
+    weights = hdf5(replace_kernel(make))
+    for content in (archive(weights=weights), weights):
+        with pytest.raises(WeightsError, match=f"damaged, or no HDF5 file of Keras.*{message}"):
+            opened(content)
+
+
+TWO = config()
+TWO["config"]["layers"] *= 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (archive(config("Lambda")), "Keras layers must be of .*Softmax; got Lambda 'dense'"),
+        (
+            archive(config(activation="glu")),
+            "Dense 'dense' must have an activation of xpnet; got 'g",
+        ),
+        (
+            archive(config(activation="hard_sigmoid"), version="2.15.0"),
+            "another function in Keras 2",
+        ),
+        (archive(config(use_bias=False)), "Dense 'dense' must have 1 arrays; got 2"),
+        (archive(config("BatchNormalization", axis=2)), "must have axis=-1; got 2"),
+        (archive(config("Normalization", invert=True)), "must have invert=False; got True"),
+        (archive(config("Flatten", data_format="channels_first")), "got Flatten 'dense'"),
+        (archive(TWO), "layers must have different names; got two of 'dense'"),
+        (archive({"class_name": "Sequential"}), "invalid network: KeyError: 'config'"),
+        (archive([[]]), "invalid network: TypeError"),
+        (archive(**{"config.json": "{"}), "invalid network: JSONDecodeError"),
+        (archive(**{"config.json": "[" * 99999}), "invalid network: RecursionError"),
+        (
+            archive(**{"model.weights.h5": ""}),
+            "without a model of Keras, expected the member model.w",
+        ),
+        (archive(weights=b"HDF"), "damaged, or no HDF5 file of Keras"),
+        (hdf5(model_config=[1.0, 2.0]), "not as Keras writes it: attribute model_config"),
+    ],
+    ids=[
+        "Lambda",
+        "glu",
+        "sigmoid",
+        "bias",
+        "axis",
+        "invert",
+        "first",
+        "two",
+        "key",
+        "list",
+        "JSON",
+        "deep",
+        "member",
+        "HDF",
+        "attribute",
+    ],
+)
+def test_other_contents(opened, content, message):
+    with pytest.raises(WeightsError, match=message):
+        opened(content)
+
+
+def test_limits(opened):
+    content = archive()
+    with pytest.raises(WeightsError, match=r"files of Keras are too large, found .*, --max-b"):
+        opened(content, max_bytes=len(content) - 1)
+
+
+def test_nonfinite_weights(opened):
+    def change(file):
+        file["layers/dense/vars/1"][0] = np.inf
+
+    content = archive(weights=hdf5(change))
+    with pytest.raises(WeightsError, match=r"layers\.0\.bias must be finite; got 1 values"):
+        opened(content)
+    assert opened(content, allow_nonfinite=True).layers[0].bias[0] == np.inf
+
+
+def rejection(path, **options):
+    """Return the message about a file that is rejected, None for others."""
+    try:
+        load(path, **options)
+        summarize(path, LoadOptions())
+    except WeightsError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [(archive(), {}), (older(), {}), (hdf5(), {"activation": "relu"})],
+    ids=["keras", "h5", "weights"],
+)
+def test_any_byte_changed(path, content, options):
+    draw, messages = np.random.default_rng(0), []
+    for _ in range(400):
+        damaged = bytearray(content)
+        damaged[draw.integers(len(content))] ^= 1 << draw.integers(8)
+        path.write_bytes(damaged)
+        messages.append(rejection(path, **options) or "")
+    assert max(map(len, messages)) <= 390
+    assert 20 < sum(map(bool, messages)) < 400
+
+
+def test_a_heap_over_which_hdf5_would_loop(opened):
+    content = bytearray(older())
+    start = content.index(b"GCOL")
+    content[start + 24 : start + 32] = bytes([255] * 8)
+    with pytest.raises(WeightsError, match="not as Keras writes it: strings"):
+        opened(bytes(content))
+
+
+def test_h5py_is_missing(path, monkeypatch):
+    path.write_bytes(archive())
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(
+        ModuleNotFoundError, match="of Keras need the package h5py: pip install h5py"
+    ):
+        load(path)

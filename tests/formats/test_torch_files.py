@@ -1,0 +1,190 @@
+"""Files of torch.save: state_dicts are read without torch, everything else is rejected."""
+
+import io
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from xpnet import WeightsError, load
+from xpnet.formats.load_save import summarize
+from xpnet.formats.model_file import LoadOptions
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+nn = torch.nn
+FORMATS = pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "older"])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.pt"
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def module(dtype=torch.float32):
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4)).to(dtype)
+
+
+def saved(value, *, is_zip=True):
+    content = io.BytesIO()
+    torch.save(value, content, _use_new_zipfile_serialization=is_zip)
+    return content.getvalue()
+
+
+def assert_equal(network, expected):
+    for layer, linear in zip(network.layers, (expected[0], expected[2]), strict=True):
+        assert layer.weight.tolist() == linear.weight.T.tolist()
+        assert layer.bias.tolist() == linear.bias.tolist()
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("float16", "float16"), ("bfloat16", "float32"), ("float32",) * 2, ("float64",) * 2],
+)
+def test_a_state_dict(opened, is_zip, dtype, expected):
+    made = module(getattr(torch, dtype))
+    network = opened(saved(made.state_dict(), is_zip=is_zip), activation="relu")
+    # The square weight would be ambiguous; torch's files are (n_out, n_in).
+    assert repr(network) == f"Network(3 -> 4 relu -> 4 identity; logits; {expected}, numpy)"
+    assert_equal(network, made)
+
+
+@FORMATS
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+def test_a_checkpoint(opened, is_zip, key):
+    made = module()
+    optimizer = torch.optim.Adam(made.parameters())
+    made(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    checkpoint = {"epoch": 3, "loss": 0.5, key: made.state_dict(), "step": torch.tensor(7)}
+    checkpoint["optimizer_state_dict"] = optimizer.state_dict()
+    assert_equal(opened(saved(checkpoint, is_zip=is_zip), activation="relu"), made)
+
+
+@FORMATS
+def test_views_parameters_and_shared_storages(opened, is_zip):
+    whole = torch.randn(5, 9)
+    weight, bias = whole.T[2:5, 1:4], whole[1, 1:7:2]
+    tensors = {"0.weight": weight, "0.bias": nn.Parameter(bias), "1.weight": weight, "1.bias": bias}
+    layers = opened(saved(tensors, is_zip=is_zip), activation="relu").layers
+    for layer in layers:
+        assert layer.weight.tolist() == weight.T.tolist()
+        assert layer.bias.tolist() == bias.tolist()
+
+
+def test_a_summary(path):
+    path.write_bytes(saved(module(torch.bfloat16).state_dict()))
+    found = summarize(path, LoadOptions())
+    assert found["format"] == "torch"
+    assert found["arrays"][0] == ["0.weight", "bfloat16", [4, 3]]
+
+
+class Unpickled:
+    """An object whose unpickling would call a function."""
+
+    def __reduce__(self):
+        return print, ("unpickled",)
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (module(), "it holds 'torch.nn.modules.container.Sequential', not tensors alone: save mod"),
+        ({"a": Unpickled()}, r"it holds '(__builtin__|builtins)\.print', not tensors alone"),
+        ([torch.ones(2)], r"it holds an object of type list: save model\.state_dict\(\)"),
+        ({"epoch": 3}, r"the entry 'epoch' is not a tensor: save model\.state_dict\(\)"),
+        (
+            {"a": torch.ones(2, 2, dtype=torch.int64)},
+            "'a', found int64, expected float16, bfloat16",
+        ),
+    ],
+    ids=["module", "code", "list", "number", "integers"],
+)
+def test_other_objects(opened, capsys, is_zip, value, message):
+    with pytest.raises(WeightsError, match=message):
+        opened(saved(value, is_zip=is_zip), activation="relu")
+    assert capsys.readouterr().out == ""
+
+
+def repacked(content, change):
+    """Return an archive with changed members, and correct checksums."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(packed, "w") as new:
+        for info in old.infolist():
+            new.writestr(info.filename, change(info.filename, old.read(info)))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        # Lengths in the pickle, as bytes: a stride, an offset and a number of rows.
+        (
+            b"K\x03K\x01\x86",
+            b"K\x63K\x01\x86",
+            "a tensor must end in its storage of 12 numbers; got",
+        ),
+        (
+            b"QK\x00K\x04K\x03",
+            b"QK\x09K\x04K\x03",
+            "end in its storage of 12 numbers; got index 20",
+        ),
+        (b"K\x0ct", b"K\x0dt", "has less than its header declares, expected 52 bytes of the array"),
+        (b"FloatStorage", b"HalfwStorage", "an invalid instruction .KeyError"),
+        (b"_rebuild_tensor_v2", b"_rebuild_tensor_v3", "holds 'torch._utils._rebuild_tensor_v3'"),
+    ],
+    ids=["stride", "offset", "size", "type", "name"],
+)
+def test_tensors_outside_of_their_storage(opened, old, new, message):
+    def change(name, content):
+        assert old in content or not name.endswith("data.pkl")
+        return content.replace(old, new) if name.endswith("data.pkl") else content
+
+    content = saved(OrderedDict(module().state_dict()))
+    with pytest.raises(WeightsError, match=message):
+        opened(repacked(content, change), activation="relu")
+
+
+def test_a_view_that_is_far_larger_than_the_file(opened):
+    content = saved({"0.weight": torch.ones(1).expand(3000, 3000), "0.bias": torch.ones(3000)})
+    with pytest.raises(
+        WeightsError, match="tensors are too large, found 72,024,000 bytes, expected"
+    ):
+        opened(content, activation="relu")
+
+
+def test_a_big_endian_file(opened):
+    content = repacked(
+        saved(module().state_dict()), lambda name, x: b"big" if name.endswith("byteorder") else x
+    )
+    with pytest.raises(WeightsError, match="the byte order of the file must be little"):
+        opened(content, activation="relu")
+
+
+def rejection(path):
+    """Return the message about a file that is rejected, None for others."""
+    try:
+        load(path, activation="relu")
+    except WeightsError as error:
+        return str(error)
+    return None
+
+
+@FORMATS
+def test_any_byte_changed(path, is_zip):
+    content = saved(module().state_dict(), is_zip=is_zip)
+    draw, messages = np.random.default_rng(0), []
+    for _ in range(500):
+        damaged = bytearray(content)
+        damaged[draw.integers(len(content))] = draw.integers(256)
+        path.write_bytes(damaged)
+        messages.append(rejection(path) or "")
+    assert max(map(len, messages)) <= 390
+    assert sum(map(bool, messages)) > 200

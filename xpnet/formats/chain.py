@@ -1,0 +1,166 @@
+"""Chains of operations, as torch and Keras compute them, and the network of a chain."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.formats.checked_parameters import check_finite
+from xpnet.networks.dense import Dense, output_of
+from xpnet.networks.fingerprint import named_arrays
+from xpnet.networks.network import Network
+from xpnet.networks.preprocessing import Scale, Standardize, Step
+
+__all__ = ["Activate", "Affine", "Linear", "Part", "check_outputs", "network_of_chain"]
+
+_N_ROWS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """``x @ weight + bias`` with a weight of shape (n_in, n_out); the bias may be missing."""
+
+    weight: NDArray[Any]
+    bias: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """``x * factor + shift`` in float64: numbers, or arrays of one value per column."""
+
+    factor: Any = 1.0
+    shift: Any = 0.0
+
+    @classmethod
+    def normalization(
+        cls, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any
+    ) -> "Affine":
+        """Return ``(x - mean) / sqrt(variance + epsilon) * gamma + beta``."""
+        numbers = (np.asarray(x, np.float64) for x in (mean, variance, gamma, beta))
+        mean, variance, gamma, beta = numbers
+        factor = gamma / np.sqrt(variance + epsilon)
+        return cls(factor, beta - mean * factor)
+
+
+@dataclass(frozen=True)
+class Activate:
+    """An activation of xpnet, with its options."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+Part: TypeAlias = Linear | Affine | Activate
+
+
+def network_of_chain(
+    chain: Iterable[tuple[str, Part]], *, allow_nonfinite: bool = False
+) -> Network:
+    """Return the network of operations, each with its position, such as "Dense at fc1".
+
+    Affine operations before the first layer become preprocessing; others are folded into the layer
+    before them, or into the next one if they follow an activation. Raise ValueError if an operation
+    has no layer, the widths do not fit, or a parameter is infinite or NaN.
+    """
+    layers: list[Dense] = []
+    steps: list[Step] = []
+    waiting: list[tuple[str, Affine]] = []  # for the next layer
+    is_open = False  # whether the last layer lacks an activation
+    for where, part in chain:
+        if isinstance(part, Linear):
+            layers.append(_dense(part, waiting))
+            waiting, is_open = [], True
+        elif isinstance(part, Affine):
+            if is_open:
+                layers[-1] = _folded_into_outputs(layers[-1], part, where)
+            elif layers or waiting or not np.all(part.factor):
+                waiting.append((where, part))
+            else:
+                steps = _with_step(steps, part)
+        elif part.name not in {"identity", "linear"}:
+            if not is_open:
+                msg = f"{where} must follow a fully connected layer"
+                raise ValueError(msg)
+            layers[-1] = replace(layers[-1], activation=part.name, options=part.options)
+            is_open = False
+    if not layers or waiting:
+        where = f"a fully connected layer after {waiting[0][0]}" if waiting else "one at least"
+        msg = f"the model must have fully connected layers, {where}; got none"
+        raise ValueError(msg)
+    network = Network(layers, preprocessing=steps, output=output_of(layers))
+    if not allow_nonfinite:
+        check_finite(named_arrays(network))
+    return network
+
+
+def _dense(part: Linear, before: list[tuple[str, Affine]]) -> Dense:
+    """Return a layer of its own arrays, with operations on its inputs folded into it."""
+    dtype = part.weight.dtype
+    n_in, n_out = part.weight.shape
+    weight = np.asarray(part.weight, np.float64 if before else dtype)
+    bias = np.zeros(n_out, dtype) if part.bias is None else part.bias
+    for where, affine in reversed(before):
+        factor, shift = _columns(affine, n_in, where)
+        bias, weight = bias + shift @ weight, weight * factor[:, np.newaxis]
+    # Copies: training in the other library would change shared memory.
+    return Dense(np.array(weight, dtype, order="C"), np.array(bias, dtype))
+
+
+def _folded_into_outputs(layer: Dense, affine: Affine, where: str) -> Dense:
+    factor, shift = _columns(affine, layer.n_out, where)
+    weight, bias = layer.weight * factor, layer.bias * factor + shift
+    return Dense(weight.astype(layer.weight.dtype), bias.astype(layer.bias.dtype))
+
+
+def _columns(affine: Affine, width: int, where: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return factor and shift as arrays of one value per column."""
+    sizes = {np.size(affine.factor), np.size(affine.shift)}
+    if not sizes <= {1, width}:
+        msg = f"{where} must have {width} values; got {max(sizes)}"
+        raise ValueError(msg)
+    factor, shift = (np.asarray(x, np.float64) for x in (affine.factor, affine.shift))
+    return np.broadcast_to(factor, width), np.broadcast_to(shift, width)
+
+
+def _with_step(steps: list[Step], affine: Affine) -> list[Step]:
+    """Return preprocessing with an operation as its last step."""
+    factor, shift = (float(x) if np.ndim(x) == 0 else x for x in (affine.factor, affine.shift))
+    last = steps[-1] if steps and not np.any(shift) else None
+    if isinstance(last, Standardize) and isinstance(last.scale, float) and last.scale == 1.0:
+        return [*steps[:-1], Standardize(last.mean, 1.0 / factor)]  # x - mean, then / scale
+    if isinstance(factor, float) and not np.any(shift):
+        return [*steps, Scale(factor)]
+    return [*steps, Standardize(-shift / factor, 1.0 / factor)]
+
+
+def check_outputs(
+    network: Network, outputs: Callable[[NDArray[Any]], NDArray[Any]], *, epsilon: float
+) -> None:
+    """Raise ValueError unless `outputs` gives those of the network for random rows.
+
+    `epsilon` is that of the other program's dtype. Rounding in another order costs a few digits,
+    in deep and wide networks; a missing or wrong operation changes the first ones. So half of the
+    digits must agree, relative to the largest output.
+    """
+    draw = np.random.default_rng(0)
+    shape = (_N_ROWS, network.n_in)
+    for rows in (draw.standard_normal(shape), draw.uniform(0.0, 255.0, shape)):
+        x = rows.astype(network.dtype)
+        with np.errstate(all="ignore"):  # exp of large numbers
+            found, expected = network(x).astype(np.float64), outputs(x).astype(np.float64)
+        if found.size != expected.size:
+            msg = f"the network gives {found.shape} values, but the model {expected.shape}"
+            raise ValueError(msg)
+        expected = expected.reshape(found.shape)
+        is_finite = np.isfinite(found) & np.isfinite(expected)
+        difference = np.max(np.abs(found[is_finite] - expected[is_finite]), initial=0.0)
+        size = np.max(np.abs(expected[is_finite]), initial=0.0)
+        is_same = np.array_equal(np.isfinite(found), np.isfinite(expected))
+        if not is_same or not difference <= np.sqrt(epsilon) * size:
+            msg = (
+                f"the network must give the model's outputs for random rows; they differ by"
+                f" {difference:.2g}, where the largest is {size:.2g}"
+            )
+            raise ValueError(msg)

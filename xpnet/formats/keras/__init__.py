@@ -1,0 +1,10 @@
+"""Keras: models in memory, ``.keras`` files, whole models and weights in HDF5.
+
+`models` and `reading` find the configuration and the arrays, `layers` makes the network of both.
+`hdf5` reads arrays of foreign HDF5 files. Keras itself is never imported.
+"""
+
+from xpnet.formats.keras.models import from_keras
+from xpnet.formats.keras.reading import read, read_headers
+
+__all__ = ["from_keras", "read", "read_headers"]

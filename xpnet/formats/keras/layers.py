@@ -1,0 +1,231 @@
+"""Network of a Keras configuration: the layers in order, and the operations of each."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.files.errors import quoted
+from xpnet.formats.chain import Activate, Affine, Linear, Part
+
+__all__ = ["Layer", "chain_of_layers", "layers_of"]
+
+Config = Mapping[str, Any]
+# Names of Keras 3 that differ from xpnet's, and options whose default differs.
+_ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
+_DEFAULTS: dict[str, dict[str, Any]] = {"leaky_relu": {"negative_slope": 0.2}}
+# Not sparsemax: that of Keras 3.15 is not the projection, its results do not add up to 1.
+_ACTIVATIONS = frozenset(
+    {"celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh"}
+    | {"leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu"}
+    | {"sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus"}
+    | {"sparse_sigmoid", "squareplus", "tanh", "tanh_shrink"}
+)
+# Layers that leave the values of a row unchanged during inference.
+_NEUTRAL = frozenset(
+    {"ActivityRegularization", "AlphaDropout", "Dropout", "Flatten", "GaussianDropout"}
+    | {"GaussianNoise", "Identity", "InputLayer", "Reshape"}
+)
+_MODELS = ("Sequential", "Functional", "Model")
+# Keras' Normalization divides by at least this number.
+_MIN_DEVIATION = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer that is no model: its class, its options, and where its arrays are."""
+
+    kind: str
+    config: Config
+    names: tuple[str, ...]  # of the models around it, and its own
+    keys: tuple[str, ...]  # likewise in a file, where Keras counts the layers of each class
+
+    @property
+    def where(self) -> str:
+        """The layer in error messages."""
+        return f"{self.kind} {quoted('/'.join(self.names))}"
+
+
+def layers_of(
+    model: Config, names: tuple[str, ...] = (), keys: tuple[str, ...] = ()
+) -> Iterator[Layer]:
+    """Yield the layers of a serialized model in the order of computation, nested ones as well."""
+    counts: Counter[str] = Counter()
+    found = {}
+    for entry in model["config"]["layers"]:
+        kind, config = entry["class_name"], dict(entry["config"])
+        snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind))
+        key = snake.lower() + (f"_{counts[kind]}" if counts[kind] else "")
+        counts[kind] += 1
+        if config["name"] in found:
+            msg = f"layers must have different names; got two of {quoted(config['name'])}"
+            raise ValueError(msg)
+        found[config["name"]] = entry, (*names, config["name"]), (*keys, key)
+    is_graph = model["class_name"] != "Sequential"
+    for name in _order(model["config"]) if is_graph else found:
+        entry, names_of, keys_of = found[name]
+        kind = entry["class_name"]
+        if ">" in (entry.get("registered_name") or ""):
+            kind = entry["registered_name"]  # a class of the user's
+        if kind in _MODELS:
+            yield from layers_of(entry, names_of, keys_of)
+        else:
+            yield Layer(kind, dict(entry["config"]), names_of, keys_of)
+
+
+def _order(config: Config) -> list[str]:
+    """Return the names of the layers of a functional model, which must be a chain."""
+    following: dict[str, str] = {}
+    for entry in config["layers"]:
+        sources = list(_sources(entry["inbound_nodes"]))
+        if len(sources) > 1 or (sources and sources[0] in following):
+            name = quoted(entry["config"]["name"])
+            msg = f"layers must be a chain; {name} is part of a branch, or used twice"
+            raise ValueError(msg)
+        following |= dict.fromkeys(sources, entry["config"]["name"])
+    first, last = (config[key] for key in ("input_layers", "output_layers"))
+    while isinstance(first[0], list) and len(first) == len(last) == 1:
+        first, last = first[0], last[0]
+    order = [first[0]]
+    while order[-1] != last[0]:
+        order.append(following.pop(order[-1]))
+    return order
+
+
+def _sources(value: Any) -> Iterator[str]:
+    """Yield the names of the layers whose results are arguments, as Keras 3 or 2 wrote them."""
+    if isinstance(value, Mapping):
+        history = value.get("keras_history")
+        yield from [history[0]] if history else _sources(list(value.values()))
+    elif isinstance(value, list):
+        is_node = len(value) == 4 and isinstance(value[0], str) and isinstance(value[3], dict)
+        for x in [] if is_node else value:
+            yield from _sources(x)
+        if is_node:
+            yield value[0]
+
+
+def chain_of_layers(
+    layers: Sequence[Layer], arrays_of: Callable[[Layer], list[NDArray[Any]]], *, version: str
+) -> Iterator[tuple[str, Part]]:
+    """Yield the operations of layers, each with its position.
+
+    Raise TypeError, with its name, for a layer of another kind, and ValueError for options that
+    xpnet's function lacks. `version` is that of Keras.
+    """
+    for layer in layers:
+        if layer.kind in _NEUTRAL and layer.config.get("data_format") != "channels_first":
+            continue
+        if layer.kind not in _OPERATIONS:
+            known = ", ".join(sorted({*_NEUTRAL, *_OPERATIONS}))
+            msg = f"Keras layers must be of {known}; got {layer.where}"
+            raise TypeError(msg)
+        if version.startswith("2.") and "hard_sigmoid" in str(layer.config.get("activation")):
+            msg = f"{layer.where} must not use hard_sigmoid, which was another function in Keras 2"
+            raise ValueError(msg)
+        for part in _OPERATIONS[layer.kind](layer, arrays_of(layer)):
+            yield layer.where, part
+
+
+def _activation(layer: Layer, activation: Any) -> Activate:
+    """Return the activation of a name, or of a serialized layer or function."""
+    if isinstance(activation, Mapping):
+        kind, config = activation["class_name"], activation["config"]
+        if kind in _OPERATIONS and kind not in {"Dense", "Activation"}:
+            inner = Layer(kind, config, (*layer.names, str(config["name"])), layer.keys)
+            (part,) = _OPERATIONS[kind](inner, [])
+            if isinstance(part, Activate):
+                return part
+        activation = config if isinstance(config, str) else kind
+    name = _ALIASES.get(activation, activation)
+    if name not in _ACTIVATIONS:
+        msg = f"{layer.where} must have an activation of xpnet; got {quoted(str(name))}"
+        raise ValueError(msg)
+    return Activate(name, _DEFAULTS.get(name, {}))
+
+
+def _dense(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
+    has_bias = layer.config["use_bias"]
+    _check_count(layer, arrays, 1 + has_bias)
+    if arrays[0].ndim != 2:
+        msg = f"{layer.where} must have a kernel of two axes; got the shape {arrays[0].shape}"
+        raise ValueError(msg)
+    last = _activation(layer, layer.config["activation"] or "linear")
+    return [Linear(arrays[0], arrays[1] if has_bias else None), last]
+
+
+def _check_count(layer: Layer, arrays: list[NDArray[Any]], count: int) -> None:
+    if len(arrays) != count:
+        msg = f"{layer.where} must have {count} arrays; got {len(arrays)}"
+        raise ValueError(msg)
+
+
+def _relu(layer: Layer, _: Any) -> list[Part]:
+    names = ("max_value", "threshold", "negative_slope")
+    top, threshold, slope = (layer.config.get(name) or None for name in names)
+    if threshold or layer.config.get("max_value") not in {None, 6} or (top and slope):
+        msg = f"{layer.where} must be relu, relu6 or leaky_relu; got other options"
+        raise ValueError(msg)
+    if slope:
+        return [Activate("leaky_relu", {"negative_slope": slope})]
+    return [Activate("relu6" if top else "relu")]
+
+
+def _leaky_relu(layer: Layer, _: Any) -> list[Part]:
+    slope = layer.config.get("negative_slope", layer.config.get("alpha"))  # alpha in Keras 2
+    return [Activate("leaky_relu", {"negative_slope": slope})]
+
+
+def _softmax(layer: Layer, _: Any) -> list[Part]:
+    _check_axis(layer)
+    return [Activate("softmax")]
+
+
+def _check_axis(layer: Layer) -> None:
+    axis = layer.config["axis"]
+    if axis not in (-1, 1, [-1], [1]):
+        msg = f"{layer.where} must have axis=-1; got {axis}"
+        raise ValueError(msg)
+
+
+def _batch_normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
+    _check_axis(layer)
+    has_scale, has_center = layer.config["scale"], layer.config["center"]
+    _check_count(layer, arrays, 2 + has_scale + has_center)
+    mean, variance = arrays[-2:]
+    gamma = arrays[0] if has_scale else 1.0
+    beta = arrays[has_scale] if has_center else 0.0
+    return [Affine.normalization(mean, variance, layer.config["epsilon"], gamma, beta)]
+
+
+def _normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
+    if layer.config.get("invert"):
+        msg = f"{layer.where} must have invert=False; got True"
+        raise ValueError(msg)
+    given = [layer.config.get(name) for name in ("mean", "variance")]
+    numbers = arrays[:2] if given[0] is None else given
+    mean, variance = (np.squeeze(np.asarray(x, np.float64)) for x in numbers)
+    deviation = np.maximum(np.sqrt(variance), _MIN_DEVIATION)
+    return [Affine(1.0, -mean), Affine(1.0 / deviation)]
+
+
+def _rescaling(layer: Layer, _: Any) -> list[Part]:
+    numbers = (np.asarray(layer.config[name], np.float64) for name in ("scale", "offset"))
+    return [Affine(*numbers)]
+
+
+_OPERATIONS: dict[str, Callable[[Layer, list[NDArray[Any]]], list[Part]]] = {
+    "Activation": lambda layer, _: [_activation(layer, layer.config["activation"])],
+    "BatchNormalization": _batch_normalization,
+    "Dense": _dense,
+    "ELU": lambda layer, _: [Activate("elu", {"alpha": layer.config["alpha"]})],
+    "LeakyReLU": _leaky_relu,
+    "Normalization": _normalization,
+    "ReLU": _relu,
+    "Rescaling": _rescaling,
+    "Softmax": _softmax,
+}
