@@ -1,4 +1,4 @@
-"""Fixtures of all tests: backends of the pytest plugin, data sets, a server, and interrupts."""
+"""Fixtures of all tests: backends, data sets, a server, interrupts; a summary of skips."""
 
 import gzip
 import hashlib
@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import threading
+from collections import Counter
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -202,3 +203,24 @@ def published(mirror):
         return DataSet("mnist", "MIT", urls, tuple(hashes), tuple(unpacked))
 
     return publish
+
+
+@pytest.hookimpl(trylast=True)  # after the plugin, which needs the same options
+def pytest_terminal_summary(terminalreporter, config):
+    """Count skips and expected failures by their reason; `pytest -v` lists them one by one."""
+    if config.get_verbosity() > 0:
+        return
+    for verdict, group, option in (("SKIPPED", "skipped", "s"), ("XFAIL", "xfailed", "x")):
+        if terminalreporter.hasopt(option):
+            reports = terminalreporter.stats.get(group, [])
+            for reason, n_tests in Counter(map(reason_of, reports)).most_common():
+                terminalreporter.write_line(f"{verdict} [{n_tests}] {reason}")
+            terminalreporter.reportchars = terminalreporter.reportchars.replace(option, "")
+
+
+def reason_of(report):
+    """Return the reason of a skip or an expected failure, without the name of a backend."""
+    reason = report.wasxfail if hasattr(report, "wasxfail") else report.longrepr[2]
+    reason = reason.removeprefix("Skipped: ").removeprefix("reason: ")
+    name = f"{getattr(report, 'xp_backend', '')} "
+    return f"the backend {reason.removeprefix(name)}" if reason.startswith(name) else reason

@@ -22,6 +22,7 @@ ROOMS = (
     "networks.prepared",
     "networks.network",
     "networks.preprocessing",
+    "networks.rows",
     "networks.whitening",
     "networks.column_statistics",
     "training.examples",
@@ -90,6 +91,19 @@ def network(n_out, **options):
 @pytest.mark.parametrize("predict", [xpnet.predict, xpnet.predict_proba])
 def test_prediction(n_out, output, predict):
     predict(network(n_out, output=output), spied(np.ones((5, 2, 2))), batch_size=2)
+    assert Spy.outside == []
+
+
+def test_integer_labels():
+    labels = xpnet.predict(network(3, classes=(7, 8, 9)), spied(np.ones((5, 2, 2))))
+    assert labels.tolist() == [7] * 5
+    assert Spy.outside == []
+
+
+def test_a_layer():
+    layer = network(3).layers[0]
+    for method in (layer, layer.linear):
+        method(spied(np.ones((5, 2, 4))))
     assert Spy.outside == []
 
 

@@ -5,6 +5,8 @@ import importlib.metadata
 import importlib.util
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,18 @@ def test_public_names_of_parity(name):
 
 def test_the_version_is_the_installed_one():
     assert xpnet.__version__ == importlib.metadata.version("xpnet")
+
+
+def test_the_citation_is_of_this_version_and_its_authors():
+    folder = Path(__file__).parents[1]
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = (folder / "CITATION.cff").read_text("utf-8").splitlines()
+    assert f"version: {project['version']}" in lines
+    assert [f"  - name: {author['name']}" for author in project["authors"]] == [
+        line for line in lines if line.startswith("  - name: ")
+    ]
+    (licence,) = [line.removeprefix("license: ") for line in lines if line.startswith("license:")]
+    assert licence in project["license"].split(" AND ")
 
 
 def test_other_names_are_no_attributes():

@@ -19,7 +19,6 @@ from xpnet.arrays.namespace import (
     current_device,
     device_of,
     floating_dtype,
-    has_slow_rows,
     is_array,
     is_real,
     library_of,
@@ -314,27 +313,6 @@ def test_booleans_as_numbers(xp_backend, dtype, shape):
 def test_a_boolean_of_numpy_as_a_number():
     number = as_numbers(np.float32(3.0) > np.float32(2.0), np.float32(3.0), np)
     assert (number.dtype, float(number)) == (np.float32, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("shape", "axis", "slow"),
-    [
-        ((5, 10), -1, True),
-        ((5, 10), 1, True),
-        ((2, 5, 63), 2, True),
-        ((5, 64), -1, False),
-        ((5, 10), 0, False),
-        ((2, 5, 10), 1, False),
-        ((10,), -1, False),
-    ],
-)
-def test_numpys_short_rows_are_slow(shape, axis, slow):
-    assert has_slow_rows(np.zeros(shape), np, axis) is slow
-
-
-def test_rows_are_slow_in_numpy_alone(xp_backend):
-    x = xp_backend.asarray(np.zeros((5, 10)))
-    assert has_slow_rows(x, xp_backend.xp, -1) == (xp_backend.name == "numpy")
 
 
 def test_only_cupy_has_a_current_device(xp_backend):

@@ -98,7 +98,7 @@ def save(*_, **__):
 """
 PLACES = {
     "evaluate": "inference.evaluate.evaluate",
-    "predict": "inference.predict.predict",
+    "predict": "inference.predict.predict_ids",
     "train": "training.train.train",
 }
 
@@ -121,7 +121,7 @@ def test_a_full_disk_of_the_output_is_not_cupys(refused, monkeypatch, tmp_path):
     def predict(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("xpnet.inference.predict.predict", predict)
+    monkeypatch.setattr("xpnet.inference.predict.predict_ids", predict)
     code, line = refused("predict", "-o", tmp_path / "labels.csv")
     assert code == 3
     assert line.endswith("labels.csv: No space left on device\n")

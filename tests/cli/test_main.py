@@ -204,7 +204,7 @@ def test_out_of_memory(refused, monkeypatch, error, text):
 @pytest.mark.parametrize("command", ["predict", "show", "train"])
 def test_out_of_memory_in_batches(refused, empty_folder, monkeypatch, command):
     fail = raiser(MemoryError())
-    monkeypatch.setattr("xpnet.inference.predict.predict", fail)
+    monkeypatch.setattr("xpnet.inference.predict.predict_ids", fail)
     monkeypatch.setattr("xpnet.training.train.train", fail)
     output = {"predict": "o.csv", "show": "o.png", "train": "o.npz"}[command]
     code, line = refused(command, "--batch-size", "9999", "-o", output)
@@ -261,7 +261,7 @@ RUNTIME = "cupy_backends.cuda.api.runtime"
 )
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_errors_of_cupys_own_are_of_the_device(refused, monkeypatch, command, error, text):
-    place = {"evaluate": "evaluate.evaluate", "predict": "predict.predict"}[command]
+    place = {"evaluate": "evaluate.evaluate", "predict": "predict.predict_ids"}[command]
     monkeypatch.setattr(f"xpnet.inference.{place}", raiser(error))
     code, line = refused(command)
     assert code == 5

@@ -248,7 +248,7 @@ def test_a_device_is_warmed_up_with_the_options_of_the_computation(parse, monkey
     there = model.network.map_arrays(lambda x: move(x, strict, strict.Device("device1")))
     calls = []
     monkeypatch.setattr(
-        "xpnet.inference.predict.predict",
+        "xpnet.inference.predict.predict_ids",
         lambda _, images, **options: calls.append((images.shape, options)),
     )
     n_rows = sum(len(rows) for rows, _ in streamed(options, replace(model, network=there)))

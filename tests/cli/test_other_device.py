@@ -64,16 +64,16 @@ def test_show_draws(xpnet, tmp_path):
 
 @pytest.fixture
 def predictions(monkeypatch):
-    """Return how many rows each call of `predict` is given."""
+    """Return how many rows each call of `predict_ids` is given."""
     from xpnet.inference import predict as room
 
-    given, predict = [], room.predict
+    given, predict = [], room.predict_ids
 
     def counted(network, images, **options):
         given.append(len(images))
         return predict(network, images, **options)
 
-    monkeypatch.setattr(room, "predict", counted)
+    monkeypatch.setattr(room, "predict_ids", counted)
     return given
 
 

@@ -26,7 +26,7 @@ def networks(monkeypatch):
         total = sum(len(rows) for rows, _ in pairs)
         return Evaluation(0, total, np.zeros((10, 10), np.int64))
 
-    monkeypatch.setattr("xpnet.inference.predict.predict", predict)
+    monkeypatch.setattr("xpnet.inference.predict.predict_ids", predict)
     monkeypatch.setattr("xpnet.inference.evaluate.evaluate", evaluate)
     return found
 

@@ -394,9 +394,8 @@ def test_any_classes(classes):
     assert mlp.score(x, y) > 0.9
     assert mlp.predict(x).dtype == theirs(mlp).fit(x, y).predict(x).dtype
     np.testing.assert_array_equal(mlp.classes_, np.sort(classes))
-    names = mlp.network_.classes or range(len(classes))
     if classes.dtype.kind != "b":
-        assert [names[i] for i in xpnet.predict(mlp.network_, x)] == mlp.predict(x).tolist()
+        assert xpnet.predict(mlp.network_, x).tolist() == mlp.predict(x).tolist()
 
 
 def test_the_network_is_xpnets(tmp_path):

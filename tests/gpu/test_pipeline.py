@@ -4,6 +4,7 @@ import math
 import mmap
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -330,6 +331,26 @@ def test_what_is_on_the_device_stays_there(gpu, here, network, pixels, unstreame
         same_bits(here(found, dtype), expected)
         assert here(stream, dtype).shape == expected.shape
         assert here(none, dtype).shape == (0, *expected.shape[1:])
+
+
+@pytest.mark.parametrize("kind", ["integers", "strings"])
+def test_labels_of_named_classes(gpu, here, network, pixels, kind):
+    ids = xpnet.predict(network, pixels)
+    name = {"integers": lambda i: 7 - 3 * i, "strings": lambda i: f"class {i}"}[kind]
+    named = replace(network, classes=tuple(map(name, range(network.n_classes))))
+    expected = [name(i) for i in ids.tolist()]
+    from_host = xpnet.predict(named, pixels)
+    assert isinstance(from_host, np.ndarray)
+    assert from_host.tolist() == expected
+    rows = gpu.to_device(pixels)
+    if kind == "integers":
+        labels = xpnet.predict(named, rows, transfers="forbid")
+        assert here(labels, "int64").tolist() == expected
+        return
+    message = r"to stay on the device \(transfers='forbid'\); got 'class 0' in `network\.classes`"
+    with pytest.raises(ValueError, match=message):
+        xpnet.predict(named, rows, transfers="forbid")
+    assert xpnet.predict(named, rows).tolist() == expected
 
 
 def test_threads_at_once(network, pixels, unstreamed, chunk):

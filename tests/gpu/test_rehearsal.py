@@ -106,7 +106,7 @@ def test_a_gpu_without_tf32():
     where = {"XPNET_GPU_REHEARSAL": "cupy", "XPNET_STAND_IN_CAPABILITY": 75}
     done, counts = run_pytest(*files, "-k", "not bound or tf32", **where)
     assert done.returncode == 0, done.stdout[-4000:]
-    reason = r"SKIPPED \[(\d+)\] .*: TF32 came with compute capability 8.0\n"
+    reason = r"SKIPPED \[(\d+)\] TF32 came with compute capability 8.0\n"
     assert sum(map(int, re.findall(reason, done.stdout))) == 9
     assert counts["passed"] >= 5
 
@@ -187,4 +187,4 @@ def test_without_a_gpu_they_are_skipped_and_say_why():
     done, counts = run_pytest(FOLDER / "test_two_gpus.py", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 0, done.stdout[-4000:]
     assert counts.keys() == {"skipped"}
-    assert re.search(r"SKIPPED \[\d+\] .*: no GPU: \S+ .*\n", done.stdout)
+    assert re.search(r"SKIPPED \[\d+\] no GPU: \S+ .*\n", done.stdout)

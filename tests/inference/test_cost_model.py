@@ -80,7 +80,7 @@ def clock(monkeypatch):
         trials.append((network, rows, batch_size))
 
     monkeypatch.setattr(room, "perf_counter", lambda: next(times))
-    monkeypatch.setattr(room, "predict", predict)
+    monkeypatch.setattr(room, "predict_ids", predict)
     return trials
 
 

@@ -40,7 +40,7 @@ def machine(monkeypatch):
             machine.now += n_batches * machine.per_batch + len(rows) * machine.per_row
         return machine.answer(results, batch_size=batch_size)
 
-    monkeypatch.setattr(room, "predict", predict)
+    monkeypatch.setattr(room, "predict_ids", predict)
     monkeypatch.setattr(room, "perf_counter", lambda: machine.now)
     return machine
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.networks.stages import Stage
 
 CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]]
 GATES = {
@@ -25,6 +26,74 @@ def test_a_perceptron_is_a_gate(xp_backend, gate):
     y = xpnet.forward(xpnet.Network([layer]), xp_backend.asarray(CORNERS))
     values = xp_backend.check(y, dtype="float32", shape=(4, 1))
     np.testing.assert_array_equal(values[:, 0], expected)
+
+
+def book_layer(xp_backend, activation="sigmoid"):
+    """Return the first layer of the book's worked example."""
+    weight = xp_backend.asarray([[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]])
+    return xpnet.Dense(weight, xp_backend.asarray([0.1, 0.2, 0.3]), activation)
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2), (3, 2), (2, 3, 2), (0, 2)])
+def test_the_books_signals(xp_backend, shape):
+    layer = book_layer(xp_backend)
+    x = xp_backend.asarray(np.broadcast_to([1.0, 0.5], shape))
+    expected = (*shape[:-1], 3)
+    a1 = xp_backend.check(layer.linear(x), dtype="float32", shape=expected)
+    z1 = xp_backend.check(layer(x), dtype="float32", shape=expected)
+    np.testing.assert_allclose(a1, np.broadcast_to([0.3, 0.7, 1.1], expected), rtol=1e-6)
+    values = [0.57444252, 0.66818777, 0.75026011]
+    np.testing.assert_allclose(z1, np.broadcast_to(values, expected), rtol=1e-6)
+
+
+def test_inputs_are_cast_to_the_dtype_of_the_weight(xp_backend):
+    layer = book_layer(xp_backend, "identity")
+    x = xp_backend.asarray([[10, 5]], "uint8")
+    for y in (layer(x), layer.linear(x)):
+        values = xp_backend.check(y, dtype="float32", shape=(1, 3))
+        np.testing.assert_allclose(values, [[2.1, 5.2, 8.3]], rtol=1e-6)
+
+
+def test_layers_one_after_the_other_are_the_network(xp_backend):
+    network = xpnet.init_network([6, 5, 4], scheme="xavier").map_arrays(xp_backend.asarray)
+    x = xp_backend.asarray(np.random.default_rng(0).normal(size=(3, 6)))
+    y = x
+    for layer in network.layers:
+        y = layer(y)
+    values = xp_backend.check(y, dtype="float32", shape=(3, 4))
+    np.testing.assert_array_equal(
+        values, xp_backend.check(network(x), dtype="float32", shape=(3, 4))
+    )
+
+
+def test_a_bias_that_the_activation_adds_belongs_to_the_sum():
+    layer = xpnet.Dense([[1.0]], [0.5], "relu")
+    # As on a GPU, where one kernel adds the bias and computes the activation.
+    late = Stage(lambda x: x @ layer.weight, lambda x, _: xpnet.relu(x + 0.5), None, layer.bias)
+    vars(layer)["stage"] = late
+    assert layer.linear([-2.0]).tolist() == [-1.5]
+    assert layer([2.0]).tolist() == [2.5]
+
+
+@pytest.mark.parametrize("method", ["__call__", "linear"])
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.zeros((3, 5)), ValueError, r"`x` must have the shape \(..., 2\); got \(3, 5\)$"),
+        (np.zeros((3, 2), complex), TypeError, "`x` must hold real numbers; got dtype complex128"),
+        ("ab", TypeError, "`x` must be an array"),
+    ],
+)
+def test_inputs_that_do_not_fit(method, x, error, message):
+    with pytest.raises(error, match=message):
+        getattr(xpnet.Dense([[1.0], [2.0]], [0.5], "relu"), method)(x)
+
+
+@pytest.mark.parametrize("method", ["__call__", "linear"])
+def test_two_libraries_are_rejected(method):
+    strict = pytest.importorskip("array_api_strict")
+    with pytest.raises(TypeError, match="got array_api_strict and numpy"):
+        getattr(xpnet.Dense([[1.0]], [0.5]), method)(strict.ones((1, 1)))
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,24 @@ def test_one_activation_for_each_layer():
         xpnet.Network.from_arrays(BOOK, activation=["relu", "tanh"])
 
 
+@pytest.mark.parametrize(
+    ("activation", "n_layers", "names"),
+    [
+        ({}, 1, ["identity"]),
+        ({"activation": None}, 1, ["identity"]),
+        ({"activation": "step"}, 1, ["step"]),
+        ({"activation": "sigmoid"}, 1, ["sigmoid"]),
+        ({"activation": ["relu"]}, 1, ["relu"]),
+        ({}, 3, ["sigmoid", "sigmoid", "identity"]),
+        ({"activation": "relu"}, 3, ["relu", "relu", "identity"]),
+    ],
+)
+def test_a_single_name_is_that_of_hidden_layers_or_of_the_only_layer(activation, n_layers, names):
+    arrays = {name: w for name, w in BOOK.items() if int(name[1]) <= n_layers}
+    network = xpnet.Network.from_arrays(arrays, **activation)
+    assert [layer.activation for layer in network.layers] == names
+
+
 def test_properties_of_a_network(xp_backend):
     network = random_network(xp_backend)
     assert (network.n_in, network.n_out, network.n_classes) == (6, 4, 4)

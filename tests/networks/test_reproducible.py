@@ -266,6 +266,9 @@ def test_jax_without_64_bits_is_refused(network):
         jax.config.update("jax_enable_x64", val=before)
 
 
+TRACED = r"cannot be traced, by jax\.jit, torch\.compile or torch\.jit\.trace: a compiler may fuse"
+
+
 def test_tracing_by_jax_is_refused(network, program):
     jax = pytest.importorskip("jax")
     backend = program.open_backend("jax")
@@ -277,7 +280,7 @@ def test_tracing_by_jax_is_refused(network, program):
             return xpnet.forward(there, x, reproducible=True)
 
         for call in (jax.jit(forward), jax.vmap(forward), jax.grad(lambda x: forward(x).sum())):
-            with pytest.raises(TypeError, match=r"cannot be traced, by jax\.jit or torch\.compile"):
+            with pytest.raises(TypeError, match=TRACED):
                 call(x)
 
 
@@ -286,8 +289,21 @@ def test_compilation_by_torch_is_refused(network):
     torch = pytest.importorskip("torch")
     there = network.map_arrays(torch.asarray)
     compiled = torch.compile(lambda x: xpnet.forward(there, x, reproducible=True), backend="eager")
-    with pytest.raises(Exception, match=r"cannot be traced, by jax\.jit or torch\.compile"):
+    with pytest.raises(Exception, match=TRACED):
         compiled(torch.zeros((2, 48)))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_tracing_by_torch_is_refused(network):
+    torch = pytest.importorskip("torch")
+    there = network.map_arrays(torch.asarray)
+
+    def forward(x):
+        return xpnet.forward(there, x, reproducible=True)
+
+    with pytest.raises(TypeError, match=TRACED):
+        torch.jit.trace(forward, torch.zeros((2, 48)))
 
 
 def test_settings_of_torch_change_nothing(network, rows):

@@ -281,6 +281,13 @@ def test_skipped_tests_are_counted_with_their_reason(run):
     )
 
 
+@pytest.mark.parametrize("option", ["-rs", "-ra"])
+def test_skipped_tests_are_listed_once(run, option):
+    result = run("import pytest\n\ndef test_it(xp):\n    pytest.skip('not today')\n", LIGHT, option)
+    result.stdout.no_fnmatch_line("SKIPPED on xp backend *")
+    result.stdout.fnmatch_lines(["SKIPPED * not today"])
+
+
 @pytest.mark.usefixtures("no_torch")
 @pytest.mark.parametrize(
     ("options", "message"),

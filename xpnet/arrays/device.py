@@ -20,7 +20,7 @@ from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import move, to_numpy
 
-__all__ = ["Device", "OpenedDevice", "add_device_argument"]
+__all__ = ["Device", "OpenedDevice", "add_device_argument", "device_from_args"]
 
 _Weigh = Callable[[], tuple[bool, str]]
 _WORD = re.compile(r"(cpu|auto|(?:gpu|cuda)(?::([0-9]+))?)")
@@ -192,7 +192,7 @@ def _device_word(word: str) -> str:
 def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu") -> None:
     """Add ``--device cpu|gpu|gpu:N|auto`` to an argparse parser.
 
-    The parsed value is a valid argument of `Device`.
+    `device_from_args` opens the device. The parsed value is a valid argument of `Device`.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
     --------
     >>> parser = argparse.ArgumentParser()
     >>> add_device_argument(parser)
-    >>> Device(parser.parse_args(["--device", "cpu"]).device).name
+    >>> device_from_args(parser.parse_args(["--device", "cpu"])).name
     'cpu'
     """
     parser.add_argument(
@@ -214,3 +214,29 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
         help="cpu (NumPy); gpu or gpu:N (CuPy; an error if it is unusable, never a fallback); auto"
         " (the one estimated to be faster) (default: %(default)s)",
     )
+
+
+def device_from_args(args: argparse.Namespace, /) -> Device:
+    """Return the device of ``--device``, or end the script with one line on standard error.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of a parser with the option of `add_device_argument`, whose example uses this function.
+
+    Returns
+    -------
+    Device
+
+    Raises
+    ------
+    SystemExit
+        With code 5, if no GPU is usable that ``--device`` asks for. The line is
+        ``PROG: error: CAUSE``, as in argparse. ``Device(args.device)`` raises a `DeviceError`
+        instead.
+    """
+    try:
+        return Device(args.device)
+    except DeviceError as error:
+        parser = argparse.ArgumentParser()  # its name is that of the script
+        parser.exit(5, f"{parser.prog}: error: {' '.join(str(error).split())}\n")

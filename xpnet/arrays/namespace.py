@@ -24,11 +24,9 @@ __all__ = [
     "current_device",
     "device_of",
     "floating_dtype",
-    "has_slow_rows",
     "is_array",
     "is_kind",
     "is_real",
-    "is_traced",
     "largest",
     "library_of",
     "limits_of",
@@ -66,10 +64,32 @@ def as_array(x: Any, /, name: str = "x") -> Any:
 
 
 def array_namespace(*arrays: Any) -> Any:
-    """Return the common array-API namespace of `arrays`.
+    """Return the common array-API namespace of arrays, for a function that runs on every library.
 
-    Raise TypeError if an argument is not an array, or the arrays belong to two libraries, and
-    ValueError if they are on two devices. The unknown device ``None`` of a tracer matches any.
+    Parameters
+    ----------
+    *arrays : array
+        Arrays of one library on one device. The unknown device of a JAX tracer matches any.
+
+    Returns
+    -------
+    namespace
+        NumPy itself; for other libraries, their namespace in array-api-compat.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not an array, or two arrays belong to different libraries.
+    ValueError
+        If two arrays are on different devices.
+
+    Examples
+    --------
+    >>> def silu(x):
+    ...     xp = array_namespace(x)
+    ...     return x / (1.0 + xp.exp(-x))
+    >>> silu(np.asarray([0.0, 1.0]))
+    array([0.        , 0.73105858])
     """
     for x in arrays:
         if not isinstance(x, _NUMPY_TYPES):
@@ -118,20 +138,6 @@ def device_of(x: Any, /) -> Any:
     import array_api_compat
 
     return array_api_compat.device(x)
-
-
-def is_traced(x: Any, /) -> bool:
-    """Return whether `x` stands for the arrays of a computation that JAX or torch will compile."""
-    library = type(x).__module__.partition(".")[0]
-    if library == "jax":
-        import jax
-
-        return isinstance(x, jax.core.Tracer)
-    if library == "torch":
-        import torch
-
-        return torch.compiler.is_compiling()
-    return False
 
 
 def current_device(x: Any, /) -> AbstractContextManager[Any]:
@@ -290,11 +296,3 @@ def sign(x: Any, xp: Any) -> Any:
     # array-api-compat handles NaN by a mask there, which synchronizes.
     signs = as_numbers(x > 0.0, x, xp) - as_numbers(x < 0.0, x, xp)
     return signs + 0.0 * bounded(x, xp, -1.0, 1.0)
-
-
-def has_slow_rows(x: Any, xp: Any, axis: int) -> bool:
-    """Return whether a reduction along `axis` is faster over the columns of a transposed copy.
-
-    NumPy reduces rows one by one, which takes several times as long below about 64 columns.
-    """
-    return xp is np and x.ndim > 1 and axis in (-1, x.ndim - 1) and x.shape[-1] < 64

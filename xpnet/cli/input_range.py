@@ -64,11 +64,11 @@ def _warm_up(network: "Network", images: "NDArray[Any]", batching: Mapping[str, 
 
     from xpnet.arrays.namespace import without_warnings
     from xpnet.inference.nonfinite import count_nonfinite
-    from xpnet.inference.predict import predict
+    from xpnet.inference.predict import predict_ids
 
     def predict_once() -> None:
         with without_warnings(), count_nonfinite():
-            predict(network, images, **batching)
+            predict_ids(network, images, **batching)
 
     with suppress(ValueError):  # from rows that do not fit, which are reported later
         # In a context of its own, where transfers are not counted.

@@ -80,7 +80,7 @@ def _predict(
     """Write the predictions of all images; return the network, numbers of images and the hash."""
     from xpnet.arrays.ranges import counting_from
     from xpnet.inference.nonfinite import count_nonfinite, remove_marks
-    from xpnet.inference.predict import predict
+    from xpnet.inference.predict import predict_ids
 
     # Lines are written after each block, so that data with an error at the start give no output at
     # all, not even the header.
@@ -100,7 +100,7 @@ def _predict(
         for rows, _ in stopwatch.measure_items(blocks, "loading"):
             with stopwatch.measure("computing"), counting_from(n_images):
                 if runner is None:
-                    results = predict(network, rows, **options.batching())
+                    results = predict_ids(network, rows, **options.batching())
                 else:
                     results = remove_marks(runner.marked_class_ids(rows), network)
             found = results.tolist()

@@ -92,7 +92,7 @@ def _images(data: Data, model: Model, options: DeviceOptions, *, mistakes: bool)
     from xpnet.inference.batches import as_rows
     from xpnet.inference.class_labels import as_class_ids
     from xpnet.inference.nonfinite import count_nonfinite
-    from xpnet.inference.predict import predict, predict_proba
+    from xpnet.inference.predict import predict_ids, predict_proba
     from xpnet.pictures.images import as_images, show
 
     n_in, is_regression = model.network.n_in, model.network.output == "values"
@@ -114,7 +114,7 @@ def _images(data: Data, model: Model, options: DeviceOptions, *, mistakes: bool)
         for block, labels in labelled(data, network, blocks) if mistakes else blocks:
             rows = as_data_error(data.path, as_rows, block, n_in)
             images = as_data_error(data.path, as_images, block)
-            ids = predict(network, rows, **options.batching())
+            ids = predict_ids(network, rows, **options.batching())
             n_images += len(rows)
             names = labels
             if network.classes and labels is not None:

@@ -15,7 +15,7 @@ from xpnet.estimators.base import BaseMLP
 from xpnet.estimators.inputs import dense, on_host
 from xpnet.functions.sigmoids import log_sigmoid
 from xpnet.functions.softmax import log_softmax
-from xpnet.inference.predict import predict, predict_proba
+from xpnet.inference.predict import predict_ids, predict_proba
 from xpnet.networks.network import Network, Output
 from xpnet.training.backward import Objective
 
@@ -199,7 +199,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _predict_encoded(self, network: Network, rows: Any) -> Any:
         if not self._is_multilabel:
-            return predict(network, dense(rows), batch_size=self.predict_batch_size)
+            return predict_ids(network, dense(rows), batch_size=self.predict_batch_size)
         p = predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
         xp = array_namespace(p)
         with current_device(p):
@@ -232,7 +232,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Return the logarithm of `predict_proba`, accurate also for tiny probabilities."""
         network, rows = self._validate_prediction(X)
         scored = replace(Objective(network).scored, output="values", classes=None)
-        logits = predict(scored, dense(rows), batch_size=self.predict_batch_size)
+        logits = predict_ids(scored, dense(rows), batch_size=self.predict_batch_size)
         if self._is_multilabel:
             return log_sigmoid(logits)
         with current_device(logits):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from xpnet.arrays.namespace import has_slow_rows
+from xpnet.arrays.cpu.reductions import has_slow_rows
 
 __all__ = ["along_axis", "check_axis", "finite_or_nan", "lowest_below", "minus_peak"]
 __all__ += ["peak_of"]

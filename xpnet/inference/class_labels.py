@@ -1,4 +1,4 @@
-"""Class labels as class ids, and confusion matrices, on the device of the labels."""
+"""Class labels as class ids and back, and confusion matrices, on the device of the labels."""
 
 from typing import Any
 
@@ -6,10 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, as_array, current_device, device_of, library_of
-from xpnet.arrays.transfer import to_numpy
+from xpnet.arrays.tracing import is_traced
+from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
+from xpnet.inference.batches import TransferPolicy
+from xpnet.inference.dask import map_rows
 from xpnet.networks.network import Network
 
-__all__ = ["as_class_ids", "confusion_of", "stay_together"]
+__all__ = ["as_class_ids", "confusion_of", "labels_of", "stay_together"]
+
+_REMEDY = "for class ids, use argmax of predict_proba"
 
 
 def as_class_ids(network: Network, labels: Any) -> Any:
@@ -48,6 +53,31 @@ def as_class_ids(network: Network, labels: Any) -> Any:
             msg = f"`labels` must be {rule}; got {label} at index {i}"
             raise ValueError(msg)
     return found
+
+
+def labels_of(network: Network, ids: Any, transfers: TransferPolicy) -> Any:
+    """Return the entries of ``network.classes`` for class ids, as described in `xpnet.predict`."""
+    if library_of(ids) == "dask":
+        return map_rows(lambda block: labels_of(network, block, transfers), ids)
+    classes, xp = network.classes or (), array_namespace(ids)
+    strings = [name for name in classes if isinstance(name, str)]
+    if strings:
+        is_on_device = transfers == "forbid" and not is_in_host_memory(ids)
+        if is_on_device or is_traced(ids):
+            place = "to stay on the device (transfers='forbid')" if is_on_device else "to be traced"
+            found = f"got {strings[0]!r} in `network.classes`"
+            msg = f"labels must be integers {place}; {found}: {_REMEDY}"
+            raise ValueError(msg)
+        # Among objects, 0 and "0" remain two classes.
+        return np.asarray(classes, None if len(strings) == len(classes) else object)[to_numpy(ids)]
+    with current_device(ids):
+        integer = _integer_dtype(ids, xp)
+        limits = xp.iinfo(integer)
+        if outside := [x for x in map(int, classes) if not limits.min <= x <= limits.max]:
+            msg = f"labels must fit {integer}; got {outside[0]} in `network.classes`: {_REMEDY}"
+            raise ValueError(msg)
+        names = np.asarray(classes, str(integer).rpartition(".")[2])
+        return xp.take(move(names, xp, device_of(ids)), ids)
 
 
 def _integer_dtype(x: Any, xp: Any) -> Any:

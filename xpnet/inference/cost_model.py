@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
-from xpnet.inference.predict import predict
+from xpnet.inference.predict import predict_ids
 from xpnet.networks.network import Network
 
 __all__ = ["Crossover", "estimate"]
@@ -99,6 +99,6 @@ def _cpu_seconds(network: Network, batch_size: int | None) -> float:
     best = math.inf
     for _ in range(_N_TRIALS):
         start = perf_counter()
-        predict(network, rows, batch_size=batch_size)
+        predict_ids(network, rows, batch_size=batch_size)
         best = min(best, perf_counter() - start)
     return best / n_rows

@@ -93,7 +93,7 @@ def remove_marks(results: NDArray[Any], network: Network) -> NDArray[Any]:
     if not len(results) or results[results.argmax()] < n_classes:  # several times as fast as max
         return results
     is_marked = results >= n_classes
-    warn_nonfinite(int(np.count_nonzero(is_marked)), len(results), network, stacklevel=4)
+    warn_nonfinite(int(np.count_nonzero(is_marked)), len(results), network, stacklevel=5)
     return np.where(is_marked, results - n_classes, results)
 
 

@@ -1,4 +1,4 @@
-"""Class ids and probabilities of images."""
+"""Labels, class ids and probabilities of images."""
 
 from typing import Any
 
@@ -7,13 +7,14 @@ import numpy as np
 from xpnet.arrays.namespace import array_namespace, cast, current_device, largest
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
+from xpnet.inference.class_labels import labels_of
 from xpnet.inference.nonfinite import are_finite, mark_nonfinite, remove_marks
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible_network
 
-__all__ = ["class_ids", "marked_class_ids", "predict", "predict_proba"]
+__all__ = ["class_ids", "marked_class_ids", "predict", "predict_ids", "predict_proba"]
 
 
 def predict(
@@ -26,7 +27,7 @@ def predict(
     reproducible: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Any:
-    """Return the class id of each image: the index of the largest logit.
+    """Return the label of each image: the class of the largest logit.
 
     Parameters
     ----------
@@ -49,16 +50,19 @@ def predict(
         other parameters.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images that are not in the memory of the network (host or device) are
-        rejected, not copied.
+        rejected, not copied; so are labels that are strings, for images on a device.
 
     Returns
     -------
-    array of shape (n,), integers
-        Class ids, in the library and on the device of `images`. Of equal logits, the first wins.
-        NaN counts as the largest: an image with a NaN pixel, whose logits are all NaN, is class 0.
-        A single output unit gives 1 if its logit is above 0 (its probability above 0.5). For
-        ``output="values"``, the values, of shape (n, n_out), in the dtype of the network; for NumPy
-        images, bfloat16 becomes float32.
+    array of shape (n,)
+        For a network without ``classes``, class ids: integers in the library and on the device of
+        `images`. Entries of ``network.classes`` otherwise: integers in the library's default
+        integer dtype on that device, and strings in a NumPy array (of objects if some entries are
+        integers). Of equal logits, the first wins. NaN counts as the largest: an image with a NaN
+        pixel, whose logits are all NaN, is of the first class. A single output unit gives the
+        second class if its logit is above 0 (its probability above 0.5). For ``output="values"``,
+        the values, of shape (n, n_out), in the dtype of the network; for NumPy images, bfloat16
+        becomes float32.
 
     Raises
     ------
@@ -67,10 +71,11 @@ def predict(
         `reproducible`, also if the network is neither of float32 nor of float64, its device has no
         float64, or the computation is traced by ``jax.jit`` or ``torch.compile``.
     ValueError
-        If an image does not have the network's number of inputs, `batch_size` is below 1, or
-        `transfers` forbids copying the images; for NumPy images and a NumPy network, also if a
-        finite number overflows in the dtype of the network, unless `reproducible`. A network on a
-        device computes with infinity.
+        If an image does not have the network's number of inputs, `batch_size` is below 1,
+        `transfers` forbids copying the images or labels, labels exceed the default integer dtype,
+        or strings are the labels of images traced by ``jax.jit``; for NumPy images and a NumPy
+        network, also if a finite number overflows in the dtype of the network, unless
+        `reproducible`. A network on a device computes with infinity.
     DeviceError
         If the GPU has no memory for 1,024 rows at a time.
 
@@ -89,9 +94,8 @@ def predict(
 
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and for
     an iterator, the preprocessing of a NumPy network is folded automatically, unless the rows must
-    be preprocessed before they are cast. On a GPU, only whitening
-    takes longer than the bus, and `prepare` may fold it. Rows of a memory-mapped file that is open
-    for reading do not stay in memory.
+    be preprocessed before they are cast. On a GPU, only whitening takes longer than the bus, and
+    `prepare` may fold it. Rows of a memory-mapped file open for reading do not stay in memory.
 
     Examples
     --------
@@ -99,7 +103,25 @@ def predict(
     >>> images, labels = xpnet.sample()
     >>> xpnet.predict(xpnet.load("sample"), images[:5])
     array([0, 1, 2, 3, 4])
+    >>> gate = xpnet.Network([xpnet.Dense([[1.0], [1.0]], [-1.5])], classes=["low", "high"])
+    >>> xpnet.predict(gate, [[0, 1], [1, 1]])
+    array(['low', 'high'], dtype='<U4')
     """
+    ids = predict_ids(network, images, batch_size, threads, transfers, reproducible=reproducible)
+    return ids if network.classes is None else labels_of(network, ids, transfers)
+
+
+def predict_ids(
+    network: Network,
+    images: Any,
+    /,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    transfers: TransferPolicy = "allow",
+    *,
+    reproducible: bool = False,
+) -> Any:
+    """Return the class id of each image, or the values of a regression; as `predict` otherwise."""
     if reproducible:
         network = reproducible_network(network)
     if batch_size is None and transfers == "allow":

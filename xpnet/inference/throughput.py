@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, limits_of
 from xpnet.inference.batches import as_rows
-from xpnet.inference.predict import predict
+from xpnet.inference.predict import predict_ids
 from xpnet.networks.network import Network
 
 __all__ = [
@@ -129,7 +129,7 @@ class _Work(NamedTuple):
         """Return the results for the first rows, and the seconds of `n_calls` calls."""
         start = perf_counter()
         for _ in range(n_calls):
-            results = predict(
+            results = predict_ids(
                 self.network, self.rows[:n_rows], batch_size=size, threads=self.threads
             )
         return results, perf_counter() - start
@@ -161,7 +161,7 @@ def _warm_up_all(task: _Work, sizes: list[int], progress: Callable[[int], None])
     """Return the sizes that can be timed, after comparing their results."""
     found: list[_Timing] = []
     # The result for each row at the smallest size that computed it.
-    expected = predict(task.network, task.rows[:0])
+    expected = predict_ids(task.network, task.rows[:0])
     fastest = 0.0  # rows per second
     for size in sizes:
         if size > _MAX_SECONDS * fastest > 0.0:
@@ -220,8 +220,8 @@ def _count_clear(
 ) -> int:
     """Return the number of rows for which the outputs of the two labels are clearly different."""
     outputs = replace(task.network, output="values", classes=None)
-    usual = predict(outputs, task.rows[:_SCALE_ROWS])
-    y = predict(outputs, task.rows[indices])
+    usual = predict_ids(outputs, task.rows[:_SCALE_ROWS])
+    y = predict_ids(outputs, task.rows[indices])
     tolerance = task.tolerance * np.max(np.abs(usual), where=np.isfinite(usual), initial=0.0)
     if task.network.n_out == 1:
         gap = y[:, 0] - (0.0 if task.network.output == "logits" else 0.5)

@@ -1,13 +1,17 @@
 """A fully connected layer as data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
 from xpnet.arrays.cpu.blocked_matmul import constant, is_constant
 from xpnet.arrays.namespace import array_namespace, as_floating, device_of
 from xpnet.functions.activations import ACTIVATIONS
+from xpnet.networks.preprocessing import preprocessed
+from xpnet.networks.rows import over_rows
+from xpnet.networks.stages import Stage, stage_of
 
 __all__ = ["Dense", "output_of"]
 
@@ -15,6 +19,8 @@ __all__ = ["Dense", "output_of"]
 @dataclass(frozen=True, eq=False, repr=False)
 class Dense:
     """A fully connected layer: ``activation(x @ weight + bias)``.
+
+    ``layer(x)`` computes it, the book's Z1, and `linear` the sum before the activation, its A1.
 
     Parameters
     ----------
@@ -45,6 +51,14 @@ class Dense:
     >>> gate = xpnet.Network([Dense([[0.5], [0.5]], [-0.7], "step")])
     >>> gate(np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]))[:, 0]
     array([0., 0., 0., 1.])
+
+    The signals of the book's first layer before and after its activation, A1 and Z1:
+
+    >>> layer = Dense([[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]], [0.1, 0.2, 0.3], "sigmoid")
+    >>> layer.linear([1.0, 0.5])
+    array([0.3, 0.7, 1.1])
+    >>> layer([1.0, 0.5])
+    array([0.57444252, 0.66818777, 0.75026011])
     """
 
     weight: Any
@@ -82,6 +96,30 @@ class Dense:
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "bias", bias)
         object.__setattr__(self, "options", options)
+
+    def __call__(self, x: Any, /) -> Any:
+        """Return ``activation(x @ weight + bias)`` for `x`, of shape (..., n_in): the book's Z1.
+
+        Library, device, dtypes and errors are those of `xpnet.forward`. The preprocessing of a
+        network comes before its first layer, and is not computed here.
+        """
+        product, activate, _, _ = self.stage
+        return self._over_rows(lambda y, xp: activate(product(y), xp), x)
+
+    def linear(self, x: Any, /) -> Any:
+        """Return ``x @ weight + bias`` for `x`, of shape (..., n_in): the book's A1."""
+        product, _, _, bias = self.stage  # None if the product has it
+        return self._over_rows(lambda y, _: product(y) if bias is None else product(y) + bias, x)
+
+    def _over_rows(self, compute: Callable[[Any, Any], Any], x: Any) -> Any:
+        """Return the results of a function of rows in the dtype of the weight."""
+        dtype = self.weight.dtype
+        return over_rows(lambda y, xp: compute(preprocessed((), y, dtype, xp), xp), x, self.weight)
+
+    @cached_property
+    def stage(self) -> Stage:
+        """The layer, prepared for computation."""
+        return stage_of(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments: a read-only mapping cannot be pickled."""

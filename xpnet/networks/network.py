@@ -10,12 +10,10 @@ from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import (
     array_namespace,
-    as_array,
     cast,
     current_device,
     device_of,
     floating_dtype,
-    is_real,
     library_of,
     widest_floating,
 )
@@ -23,7 +21,8 @@ from xpnet.arrays.ranges import finite_cast
 from xpnet.networks.dense import Dense
 from xpnet.networks.network_checks import check_layers, checked_classes, checked_metadata
 from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
-from xpnet.networks.stages import Stage, stage_of
+from xpnet.networks.rows import over_rows
+from xpnet.networks.stages import Stage
 
 __all__ = ["OUTPUTS", "Network", "Output"]
 
@@ -146,7 +145,7 @@ class Network:
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """The layers, prepared for computation."""
-        return tuple(map(stage_of, self.layers))
+        return tuple(layer.stage for layer in self.layers)
 
     @classmethod
     def from_arrays(
@@ -154,7 +153,7 @@ class Network:
         arrays: Mapping[str, Array | Sequence[Any]],
         /,
         *,
-        activation: str | Sequence[str] = "sigmoid",
+        activation: str | Sequence[str] | None = None,
         preprocessing: Step | Sequence[Step] | None = None,
         output: Output = "logits",
         classes: Sequence[str | int] | None = None,
@@ -165,9 +164,10 @@ class Network:
         ----------
         arrays : mapping of str to array
             ``W1`` of shape (n_in, n_1), ``b1`` of shape (n_1,), ``W2`` ... without a gap.
-        activation : str or sequence of str, default "sigmoid"
-            The activation of the hidden layers (the last layer is the identity), or one name per
-            layer.
+        activation : str or sequence of str, optional
+            One name per layer; or the name for the hidden layers, by default "sigmoid", while the
+            last layer is the identity, as in the book. If there is one layer, a single name is its
+            own, such as "step" for a perceptron; the default is the identity.
         preprocessing, output, classes
             As for `Network`.
 
@@ -181,6 +181,8 @@ class Network:
         --------
         >>> Network.from_arrays({"W1": [[0.1, 0.2]], "b1": [0.0, 0.0]})
         Network(1 -> 2 identity; logits; float64, numpy)
+        >>> Network.from_arrays({"W1": [[0.5], [0.5]], "b1": [-0.7]}, activation="step")
+        Network(2 -> 1 step; logits; float64, numpy)
         """
         n_layers = max(len(arrays) // 2, 1)
         names = [f"{kind}{i}" for i in range(1, n_layers + 1) for kind in "Wb"]
@@ -190,8 +192,10 @@ class Network:
                 f" got {', '.join(sorted(map(str, arrays))) or 'nothing'}"
             )
             raise ValueError(msg)
-        if isinstance(activation, str):
-            activation = [activation] * (n_layers - 1) + ["identity"]
+        if isinstance(activation, str) and n_layers == 1:
+            activation = [activation]
+        elif activation is None or isinstance(activation, str):
+            activation = [activation or "sigmoid"] * (n_layers - 1) + ["identity"]
         if len(activation) != n_layers:
             msg = f"`activation` must name one for each of {n_layers} layers; got {len(activation)}"
             raise ValueError(msg)
@@ -245,20 +249,7 @@ class Network:
 
     def __call__(self, x: Any, /) -> Any:
         """Return the outputs for `x`; see `xpnet.forward`."""
-        x = as_array(x)
-        xp = array_namespace(x, self.layers[0].weight)
-        if not is_real(x, xp):
-            msg = f"`x` must hold real numbers; got dtype {x.dtype}"
-            raise TypeError(msg)
-        if x.ndim == 0 or x.shape[-1] != self.n_in:
-            msg = f"`x` must have the shape (..., {self.n_in}); got {tuple(x.shape)}"
-            raise ValueError(msg)
-        with current_device(x):
-            if x.ndim == 2:
-                return self.compute(x, xp)
-            # NumPy multiplies more dimensions matrix by matrix, and CuPy float16 in float32.
-            y = self.compute(xp.reshape(x, (-1, self.n_in)), xp)
-            return xp.reshape(y, (*x.shape[:-1], self.n_out))
+        return over_rows(self.compute, x, self.layers[0].weight)
 
     def compute(self, x: Any, xp: Any) -> Any:
         """Return the outputs for rows that need no check."""

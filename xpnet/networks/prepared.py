@@ -24,6 +24,7 @@ from xpnet.arrays.namespace import (
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step, map_arrays
+from xpnet.networks.reproducible import ReproducibleNetwork
 
 __all__ = ["fold_preprocessing", "prepare"]
 
@@ -57,6 +58,11 @@ def prepare(network: Network, /) -> Network:
     Network
         An ordinary network: it can be saved, moved and prepared again.
 
+    Raises
+    ------
+    TypeError
+        If `network` is a reproducible one, of `xpnet.networks.reproducible`.
+
     Notes
     -----
     The results are not the same bits, but stay within the error bounds derived for the given
@@ -85,6 +91,9 @@ def prepare(network: Network, /) -> Network:
     >>> xpnet.prepare(xpnet.load("sample"))
     Network(784 -> 50 tanh -> 100 tanh -> 10 identity; logits; float32, numpy)
     """
+    if isinstance(network, ReproducibleNetwork):
+        msg = "`network` must be ordinary; got a reproducible one: prepare what it was made of"
+        raise TypeError(msg)
     if network.library == "numpy":
         network = _with_tanh(network)
         if any(layer.activation == "sigmoid" for layer in network.layers[:-1]):

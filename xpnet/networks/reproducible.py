@@ -17,11 +17,11 @@ from xpnet.arrays.namespace import (
     as_numbers,
     cast,
     is_kind,
-    is_traced,
     limits_of,
     widest_floating,
     without_warnings,
 )
+from xpnet.arrays.tracing import is_traced
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_products import SlicedWeight
 from xpnet.functions.reproducible import reproducible_namespace
@@ -190,8 +190,8 @@ def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any], Any]:
 def _refuse_tracing(*arrays: Any) -> None:
     if any(map(is_traced, arrays)):
         msg = (
-            "reproducible results cannot be traced, by jax.jit or torch.compile: a compiler may"
-            " fuse a product with a sum, which changes bits"
+            "reproducible results cannot be traced, by jax.jit, torch.compile or torch.jit.trace: a"
+            " compiler may fuse a product with a sum, which changes bits"
         )
         raise TypeError(msg)
 

@@ -1,13 +1,15 @@
 """Layers prepared for computation: functions for their library and dtype, fused on a GPU."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpnet.arrays.cpu.blocked_matmul import affine
 from xpnet.arrays.gpu.fusion import with_bias
 from xpnet.arrays.namespace import array_namespace
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.networks.dense import Dense
+
+if TYPE_CHECKING:
+    from xpnet.networks.dense import Dense
 
 __all__ = ["Stage", "stage_of"]
 
@@ -26,7 +28,7 @@ class Stage(NamedTuple):
     fused_bias: Any = None
 
 
-def stage_of(layer: Dense) -> Stage:
+def stage_of(layer: "Dense") -> Stage:
     """Return a layer as functions that need no further look-ups."""
     weight, bias, activation = layer.weight, layer.bias, ACTIVATIONS[layer.activation]
     xp = array_namespace(weight)

@@ -182,6 +182,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     groups = terminalreporter.stats.values()
     reports = [x for group in groups for x in group if hasattr(x, "xp_backend")]
     for (verdict, name, reason), n_tests in _skips(reports).items():
+        if verdict == "SKIPPED on" and terminalreporter.hasopt("s"):
+            continue  # pytest itself lists them, by -rs or -ra
         # The count is 0 if tests use `assert_parity` only.
         count = f" ({n_tests} test{'' if n_tests == 1 else 's'})" if n_tests else ""
         terminalreporter.write_line(f"{verdict} xp backend {name}: {reason}{count}")
