@@ -9,6 +9,7 @@ import pytest
 
 import xpnet as package
 from xpnet.arrays.gpu.diagnosis import Diagnosis
+from xpnet.cli.report import network_text
 from xpnet.inference.cost_model import Crossover
 
 USABLE = Diagnosis("usable", "GPU 1 is usable", "", product_error=0.1234)
@@ -160,7 +161,7 @@ def test_what_auto_would_choose(xpnet, asked):
     assert found["explanation"] == {
         "data": "sample",
         "model": "sample",
-        "network": repr(package.load("sample")),
+        "network": network_text(package.load("sample")),
         "rows": 1000,
         "auto": "cpu",
         "reason": f"{SENTENCE} {FROM_500}",

@@ -145,3 +145,29 @@ def test_other_digits(xpnet, shared_data, name, least):
     result = xpnet("evaluate", shared_data / name, "--json")
     assert (result.code, result.err) == (0, "")
     assert json.loads(result.out)["accuracy"] >= least
+
+
+def test_a_picture_of_the_confusion_matrix(xpnet, tmp_path, monkeypatch):
+    from xpnet.pictures import confusion as room
+
+    given = []
+
+    def draw_confusion(*arguments):
+        given.append(arguments)
+        return original(*arguments)
+
+    original = room.draw_confusion
+    monkeypatch.setattr(room, "draw_confusion", draw_confusion)
+    path = tmp_path / "confusion.png"
+    result = xpnet("evaluate", "--plot", path)
+    ((confusion, classes),) = given
+    assert (result.code, result.err) == (0, "")
+    assert f"\nwrote     {path}\n\nclass" in result.out
+    assert (int(np.trace(confusion)), classes) == (986, list(range(10)))
+
+
+def test_no_picture_is_begun_without_images_to_compare(refused, save_network, tmp_path):
+    words = ("evaluate", "--model", save_network(1, output="values"), "--plot", tmp_path / "x.png")
+    code, line = refused(*words)
+    assert (code, "is a regression, which has no accuracy; use predict" in line) == (2, True)
+    assert not (tmp_path / "x.png").exists()

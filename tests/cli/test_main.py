@@ -196,7 +196,7 @@ def test_out_of_memory(refused, monkeypatch, error, text):
     hint = "in batches of 123,456: try a smaller --batch-size"
     assert refused("evaluate", "--batch-size", "123456") == (71, f"xpnet: {text}; {hint}\n")
     monkeypatch.setattr("xpnet.datasets.stream_with", raiser(second))
-    assert refused("evaluate") == (71, f"xpnet: {text}; {hint.replace('123,456', '668')}\n")
+    assert refused("evaluate") == (71, f"xpnet: {text}; {hint.replace('123,456', '704')}\n")
     monkeypatch.setattr("xpnet.datasets.preview.preview", raiser(third))
     assert refused("inspect", __file__) == (71, f"xpnet: {text}\n")
 

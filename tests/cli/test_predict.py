@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xpnet import load, predict, read, sample
+from xpnet import Dense, Network, load, predict, predict_proba, read, sample, save
 
 
 def labels_of(path):
@@ -198,3 +198,141 @@ def test_columns_of_a_compressed_file_have_a_limit(xpnet, refused, tmp_path):
     assert (code, "found 784,000 bytes, expected at most 783,999, --max-data" in line) == (3, True)
     result = xpnet("predict", path, "--max-data-bytes", "784000")
     assert (result.code, result.out) == (0, xpnet("predict").out)
+
+
+def rows_of(result):
+    assert (result.code, result.err) == (0, "")
+    return list(csv.reader(io.StringIO(result.out)))
+
+
+def test_the_most_probable_labels(xpnet):
+    header, *rows = rows_of(xpnet("predict", "--rows", "200", "--top", "3"))
+    names = ["Label1", "Probability1", "Label2", "Probability2", "Label3", "Probability3"]
+    assert header == ["ImageId", *names]
+    table = np.asarray(rows)
+    images = sample()[0][:200]
+    probabilities = predict_proba(load("sample"), images)
+    assert table[:, 0].tolist() == [str(i) for i in range(1, 201)]
+    assert table[:, 1].astype(int).tolist() == predict(load("sample"), images).tolist()
+    ids, shares = table[:, 1::2].astype(int), table[:, 2::2].astype(np.float32)
+    np.testing.assert_array_equal(shares, -np.sort(-probabilities, axis=1)[:, :3])
+    np.testing.assert_array_equal(shares, np.take_along_axis(probabilities, ids, axis=1))
+
+
+def test_all_probabilities_to_the_last_bit(xpnet, labelled, save_network):
+    names = [f"digit, {i}" for i in range(10)]
+    model = save_network(10, classes=names)
+    header, *rows = rows_of(xpnet("predict", labelled, "--model", model, "--proba"))
+    assert header == ["ImageId", *names]
+    found = np.asarray(rows)[:, 1:].astype(np.float32)
+    np.testing.assert_array_equal(found, predict_proba(load(model), read(labelled)[0]))
+
+
+@pytest.mark.parametrize(("words", "columns"), [("--top=2", [2, 4]), ("--proba", [1, 2])])
+def test_probabilities_of_a_single_unit(xpnet, labelled, save_network, words, columns):
+    rows = rows_of(xpnet("predict", labelled, "--model", save_network(1), words))[1:]
+    shares = np.asarray(rows)[:, columns].astype(float)
+    assert len(shares) == 40
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("words", [("--top", "2"), ("--proba",)], ids=" ".join)
+def test_probabilities_of_no_images(xpnet, words):
+    result = xpnet("predict", "--rows", "0", *words)
+    assert (result.code, len(result.out.splitlines())) == (0, 1)
+
+
+@pytest.mark.parametrize("option", ["--reproducible", "--hash"])
+def test_reproducible_probabilities(xpnet, option):
+    result = xpnet("predict", "--rows", "50", "--proba", option)
+    found = np.asarray([line.split(",")[1:] for line in result.out.splitlines()[1:]], np.float32)
+    expected = predict_proba(load("sample"), sample()[0][:50], reproducible=True)
+    np.testing.assert_array_equal(found, expected)
+    assert ("hash " in result.err) == (option == "--hash")
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [((), []), (("--top", "3"), ["probabilities"]), (("--proba",), ["probabilities"])],
+    ids=["labels", "top", "proba"],
+)
+def test_arrays(xpnet, tmp_path, words, more):
+    path = tmp_path / "predicted.npz"
+    result = xpnet("predict", *words, "-o", path, "--batch-size", "100")
+    assert result.out.startswith(f"wrote    {path} (1,000 images)\n")
+    network, images = load("sample"), sample()[0]
+    ids, expected = predict(network, images), predict_proba(network, images)
+    with np.load(path) as found:
+        assert list(found) == ["labels", *more, "nonfinite"]
+        assert found["nonfinite"].tolist() == []
+        labels = found["labels"]
+        if "--top" in words:
+            expected = np.take_along_axis(expected, labels, axis=1)
+            labels = labels[:, 0]
+        np.testing.assert_array_equal(labels, ids)
+        if more:
+            assert found["probabilities"].dtype == np.float32
+            np.testing.assert_allclose(found["probabilities"], expected, rtol=1e-5)
+
+
+def test_arrays_of_named_classes(xpnet, labelled, save_network, tmp_path):
+    path, images = tmp_path / "predicted.NPZ", read(labelled)[0]
+    model = save_network(10, classes=[f"digit {i}" for i in range(10)])
+    xpnet("predict", labelled, "--model", model, "-o", path)
+    with np.load(path) as found:
+        assert found["labels"].tolist() == [f"digit {i}" for i in predict(load(model), images)]
+
+
+def test_arrays_of_values(xpnet, labelled, save_network, tmp_path):
+    path, images = tmp_path / "predicted.npz", read(labelled)[0]
+    model = save_network(2, output="values")
+    xpnet("predict", labelled, "--model", model, "-o", path)
+    with np.load(path) as found:
+        assert list(found) == ["values", "nonfinite"]
+        np.testing.assert_array_equal(found["values"], predict(load(model), images))
+
+
+def test_labels_of_an_npz_file_can_be_compared(xpnet, tmp_path):
+    path = tmp_path / "predicted.npz"
+    xpnet("predict", "-o", path)
+    found = json.loads(xpnet("evaluate", "--labels", path, "--json").out)
+    assert (found["correct"], found["total"]) == (1000, 1000)
+
+
+def test_the_rows_of_nonfinite_outputs(xpnet, tmp_path):
+    images = np.zeros((9000, 4), np.float32)
+    lost = [3, 4097, 8999]  # in blocks of their own
+    images[lost] = 1e30
+    np.save(tmp_path / "images.npy", images)
+    layer = Dense(np.asarray([[1e30, 1.0]] * 4, np.float32), np.zeros(2, np.float32))
+    save(Network([layer]), tmp_path / "model.npz")
+    words = ("--model", tmp_path / "model.npz", "-o", tmp_path / "labels.npz")
+    result = xpnet("predict", tmp_path / "images.npy", *words, "--json")
+    assert json.loads(result.out)["nonfinite"] == 3
+    assert "images with NaN or infinite logits, whose labels are meaningless: 3 of 9,000" in (
+        result.err
+    )
+    with np.load(tmp_path / "labels.npz") as found:
+        assert found["nonfinite"].tolist() == lost
+
+
+@pytest.mark.parametrize(
+    ("network", "words", "text"),
+    [
+        ((10, "logits"), "--top 11", "has: 10"),
+        ((1, "logits"), "--top 3", "has: 2"),
+        ((3, "values"), "--top 1", "has: none, as it is a regression"),
+        ((3, "values"), "--proba", "has: none, as it is a regression"),
+    ],
+)
+def test_more_classes_than_there_are(refused, save_network, network, words, text):
+    model = save_network(network[0], output=network[1])
+    target = model.with_name("x.csv")
+    line = f"xpnet: {words} needs more classes than {model} {text}\n"
+    assert refused("predict", "--model", model, *words.split(), "-o", target) == (2, line)
+    assert not target.exists()
+
+
+def test_labels_or_probabilities(refused):
+    code, line = refused("predict", "--top", "2", "--proba")
+    assert (code, "argument --proba: not allowed with argument --top" in line) == (2, True)

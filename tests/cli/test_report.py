@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpnet import Device, load
+from xpnet import Dense, Device, Network, Scale, Standardize, load
 from xpnet.arrays.transfer_counts import Transfers
 from xpnet.cli import report
 from xpnet.cli.device_choice import DeviceOptions
 from xpnet.cli.report import (
     Outcome,
     Stopwatch,
+    network_text,
     print_line,
     print_outcome,
     table,
@@ -54,7 +55,7 @@ def test_what_was_computed_where():
     assert work_rows(facts)["transfers"] == text
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, 668), (7, 7), (10_000, 10_000)])
+@pytest.mark.parametrize(("given", "used"), [(None, 704), (7, 7), (10_000, 10_000)])
 def test_the_batch_size_that_is_used(given, used):
     assert work(10, batch_size=given)["batch_size"] == used
 
@@ -64,17 +65,17 @@ def test_reproducible_work(name):
     assert not work(10)["reproducible"]
     facts = work(10, **{name: True})
     assert facts["reproducible"]
-    assert work_rows(facts)["speed"].endswith(" images per second, in batches of 668, reproducible")
+    assert work_rows(facts)["batches"] == "up to 704 images, reproducible"
 
 
 def test_no_images_have_no_speed():
     facts = work(0)
     assert facts["images_per_second"] is None
-    assert work_rows(facts)["speed"] == "n/a images per second, in batches of 668"
+    assert "speed" not in work_rows({**facts, "seconds": {**facts["seconds"], "computing": 9.9}})
 
 
 WORK: dict[str, Any] = {
-    "network": "Network(2 -> 1 step; logits; float32, numpy)",
+    "network": "2 -> 1 step; logits; float32, numpy",
     "device": "cpu",
     "library": "numpy",
     "library_version": "2.4",
@@ -93,9 +94,24 @@ def test_rows_of_text():
     assert work_rows(WORK) == {
         "device": "cpu (numpy 2.4, 2 x x86_64)",
         "network": "2 -> 1 step; logits; float32, numpy",
-        "speed": "12,346 images per second, in batches of 1,000",
+        "batches": "up to 1,000 images",
         "seconds": "start-up 0.100, loading 0.020, computing 0.003",
     }
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(0.199, False), (0.2, True), (30.0, True)])
+def test_a_rate_is_told_after_enough_computing(seconds, is_told):
+    rows = work_rows({**WORK, "seconds": {**WORK["seconds"], "computing": seconds}})
+    assert rows.get("speed") == ("12,346 images per second" if is_told else None)
+
+
+def test_a_network_in_words():
+    steps = [Scale(1 / 255), Standardize(0.25, np.ones(2)), Scale(1 / 255)]
+    network = Network([Dense(np.ones((2, 1)), [0.0], "step")], steps, "values")
+    assert network_text(network) == (
+        "2 -> 1 step; pixels / 255; Standardize(mean=0.25, 2 scales); pixels / 255; values;"
+        " float64, numpy"
+    )
 
 
 def test_the_start_of_a_gpu_is_told_where_there_was_one():

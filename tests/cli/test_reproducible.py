@@ -103,7 +103,7 @@ def test_the_hash_in_words(xpnet, tmp_path, name):
     first, second, *others = xpnet(name, "--hash", *output).out.splitlines()
     assert first.split()[0] == {"evaluate": "accuracy", "predict": "wrote"}[name]
     assert second.split() == ["hash", HASH]
-    assert any(line.endswith(", in batches of 668, reproducible") for line in others)
+    assert any(line.endswith(" up to 704 images, reproducible") for line in others)
 
 
 def test_labels_alone_go_to_standard_output(xpnet):

@@ -1,6 +1,7 @@
 """``xpnet train``: the trained network, its files and its options."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from xpnet import load, predict, read, sample
+from xpnet.cli.report import network_text
 from xpnet.training.examples import split
 
 QUICK = ("--rows", "40", "--epochs", "2", "--batch-size", "10")
@@ -23,7 +25,7 @@ def test_a_network_that_loads(xpnet, output):
     result = xpnet("train", *QUICK, "-o", output)
     assert result.code == 0
     network = load(output)
-    assert repr(network).removeprefix("Network(").removesuffix(")") in result.out
+    assert f"\nnetwork   {network_text(network)}\n" in result.out
     assert [layer.activation for layer in network.layers] == ["sigmoid", "sigmoid", "identity"]
     assert [layer.n_out for layer in network.layers] == [50, 100, 10]
     assert [step.factor for step in network.preprocessing] == [1 / 255]
@@ -45,7 +47,7 @@ def test_json(xpnet, output):
     found = json.loads(result.out)
     assert result.code == 0
     assert (found["output"], found["epochs"]) == (str(output), 2)
-    assert found["network"] == repr(load(output))
+    assert found["network"] == network_text(load(output))
     assert found["validation_accuracy"] in {i / 10 for i in range(11)}
     assert found["loss"] > 0
     assert (found["device"], found["library"]) == ("cpu", "numpy")
@@ -56,6 +58,30 @@ def test_nothing_held_out(xpnet, output):
     result = xpnet("train", *QUICK, "-o", output, "--validation", "0", "--json")
     assert json.loads(result.out)["validation_accuracy"] is None
     assert "validation" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        pytest.param(("--validation", "0"), " on the training images", id="all"),
+        pytest.param(
+            ("--validation", "0.25"),
+            " on held-out images, NUMBER on the training images",
+            id="held out",
+        ),
+        pytest.param(
+            ("--validation", "0.375"),
+            " on held-out images, NUMBER on 5 of the training images",
+            id="a part",
+        ),
+    ],
+)
+def test_the_images_on_which_accuracy_is_measured(xpnet, output, monkeypatch, words, text):
+    if "0.375" in words:
+        monkeypatch.setattr("xpnet.training.run.MOST_MEASURED", 5)
+    out = xpnet("train", "--rows", "16", "--epochs", "1", *words, "-o", output).out
+    (line,) = (line for line in out.splitlines() if line.startswith("accuracy"))
+    assert re.sub(r"\d\.\d{4}", "NUMBER", line) == f"accuracy  NUMBER{text}"
 
 
 @pytest.mark.parametrize(

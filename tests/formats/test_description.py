@@ -92,9 +92,7 @@ def test_any_description(meaning, tmp_path_factory):
 
 def test_the_description_that_the_others_change(opened):
     found = opened(file_of(MEANING))
-    assert repr(found) == (
-        "Network(3 -> 4 relu -> 2 identity; Scale(factor=0.5); logits; float32, numpy)"
-    )
+    assert repr(found) == ("Network(3 -> 4 relu -> 2 identity; Scale(0.5); logits; float32, numpy)")
 
 
 @pytest.mark.parametrize(

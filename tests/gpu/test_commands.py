@@ -82,7 +82,7 @@ def test_all_kernels_are_compiled_before_the_time_counts(process, tmp_path, on_c
 
 
 def test_evaluate_tells_the_same_in_words(command, n_correct):
-    lines = command("evaluate", "--device", "gpu").out.splitlines()
+    lines = command("evaluate", "--device", "gpu").out.partition("\n\n")[0].splitlines()
     told = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}
     assert told["accuracy"] == f"{n_correct / 1000:.4f} ({n_correct} of 1,000)"
     assert told["device"].startswith("gpu:0 (")
@@ -101,6 +101,20 @@ def test_predict_writes_the_same_bytes(command, written, tmp_path, which):
         assert shown.out == path.read_text()
     assert files[0] == files[1]
     assert len(files[0].splitlines()) == 1001
+
+
+def test_predict_writes_the_same_probabilities(command, tmp_path):
+    written = []
+    for word in ("cpu", "gpu"):
+        path = tmp_path / f"{word}.npz"
+        result = command("predict", "--device", word, "--top", "3", "-o", path)
+        assert result.code == 0, result.err
+        with np.load(path) as file:
+            written.append({name: file[name] for name in file})
+    cpu, gpu = written
+    assert list(cpu) == list(gpu) == ["labels", "probabilities", "nonfinite"]
+    np.testing.assert_array_equal(cpu["labels"][:, 0], gpu["labels"][:, 0])
+    np.testing.assert_allclose(cpu["probabilities"], gpu["probabilities"], rtol=1e-3)
 
 
 @pytest.mark.parametrize("model", ["sample", "random"])

@@ -41,3 +41,29 @@ def test_blocks_are_not_read_ahead(monkeypatch):
     found = module._predict_stream(runner, pairs())  # noqa: SLF001
     assert next(found)[1] == 0
     assert asked == [0, 5]
+
+
+def evaluation(confusion):
+    counts = np.asarray(confusion, np.int64)
+    return module.Evaluation(int(np.trace(counts)), int(counts.sum()), counts)
+
+
+def test_precision_and_recall():
+    result = evaluation([[3, 1, 0], [0, 0, 0], [2, 3, 0]])
+    np.testing.assert_array_equal(result.precision, [3 / 5, 0.0, np.nan])
+    np.testing.assert_array_equal(result.recall, [3 / 4, np.nan, 0.0])
+    assert result.precision.dtype == result.recall.dtype == np.float64
+
+
+def test_precision_and_recall_without_images():
+    result = evaluation(np.zeros((2, 2)))
+    np.testing.assert_array_equal([result.precision, result.recall], np.full((2, 2), np.nan))
+    assert result.most_confused() == []
+
+
+def test_the_most_confused_pairs():
+    result = evaluation([[9, 1, 0], [4, 9, 1], [2, 4, 9]])
+    pairs = [(1, 0, 4), (2, 1, 4), (2, 0, 2), (0, 1, 1), (1, 2, 1)]
+    assert result.most_confused() == pairs
+    assert result.most_confused(2) == pairs[:2]
+    assert {type(x) for pair in result.most_confused() for x in pair} == {int}

@@ -228,3 +228,14 @@ def test_the_error_names_the_row_of_a_stream(tmp_path):
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     with pytest.raises(RangeError, match="in row 4321, column 0"):
         xpnet.predict(network_of(np.ones((2000, 2))), mapped)
+
+
+@pytest.mark.parametrize(
+    ("meaning", "rows"), [({}, [1, 3]), ({"output": "values"}, [1, 3])], ids=["labels", "values"]
+)
+def test_the_rows_of_the_last_call_are_known(meaning, rows):
+    network = network_of(**meaning)
+    with count_nonfinite() as count:
+        assert count.rows.tolist() == []
+        xpnet.predict(network, ROWS)
+        assert (count.n_images, count.rows.tolist()) == (N_LOST, rows)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.inference.predict import most_probable
 
 
 @pytest.fixture(scope="module")
@@ -331,3 +332,24 @@ def test_few_rows_have_the_errors_and_warnings_of_a_batch(trained, digits):
     layer = xpnet.Dense(np.full((784, 10), 1e37, np.float32), np.zeros(10, np.float32))
     with np.errstate(all="ignore"), pytest.warns(xpnet.NonfiniteWarning, match="2 of 3"):
         xpnet.predict(xpnet.Network([layer]), few * np.asarray([[0], [1], [1]]))
+
+
+def test_classes_by_rank():
+    probabilities = np.asarray([[0.1, 0.6, 0.3], [0.4, 0.2, 0.4]], np.float32)
+    ids, shares = most_probable(np.asarray([1, 0]), probabilities, 3)
+    assert ids.tolist() == [[1, 2, 0], [0, 2, 1]]
+    assert shares.dtype == np.float32
+    np.testing.assert_array_equal(shares, np.take_along_axis(probabilities, ids, axis=1))
+
+
+@pytest.mark.parametrize("values", [[0.5, 0.5], [np.nan, np.nan], [0.5, np.nan], [0.0, 1.0]])
+@pytest.mark.parametrize("predicted", [0, 1])
+def test_the_predicted_class_is_the_first(values, predicted):
+    ids, shares = most_probable(np.asarray([predicted]), np.asarray([values]), 2)
+    assert ids.tolist() == [[predicted, 1 - predicted]]
+    np.testing.assert_array_equal(shares, [[values[predicted], values[1 - predicted]]])
+
+
+def test_ranks_of_no_images():
+    ids, shares = most_probable(np.empty(0, np.int64), np.empty((0, 3)), 2)
+    assert ids.shape == shares.shape == (0, 2)

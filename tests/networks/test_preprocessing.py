@@ -28,7 +28,24 @@ def test_invalid_factors(factor):
 
 def test_steps_are_values():
     assert xpnet.Scale(2) == xpnet.Scale(2.0)
-    assert repr(xpnet.Scale(2)) == "Scale(factor=2.0)"
+
+
+@pytest.mark.parametrize(
+    ("factor", "representation", "text"),
+    [
+        (1 / 255, "Scale(1 / 255)", "pixels / 255"),
+        (1 / 49, "Scale(1 / 49)", "pixels / 49"),  # 1 / (1 / 49) is not 49
+        (-1 / 255, "Scale(1 / -255)", "pixels / -255"),
+        (np.nextafter(1 / 255, 1), "Scale(0.003921568627450981)", "pixels * 0.003921568627450981"),
+        (0.5, "Scale(0.5)", "pixels * 0.5"),
+        (2, "Scale(2.0)", "pixels * 2"),
+        (1e-16, "Scale(1e-16)", "pixels * 1e-16"),
+        (1e-320, "Scale(1e-320)", "pixels * 1e-320"),  # its reciprocal is infinite
+    ],
+)
+def test_a_scale_is_shown_to_the_last_bit(factor, representation, text):
+    step = xpnet.Scale(factor)
+    assert (repr(step), str(step)) == (representation, text)
 
 
 MEANS, SCALES = [1.0, -2.0, 0.5], [2.0, 0.5, -4.0]

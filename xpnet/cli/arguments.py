@@ -102,9 +102,11 @@ def add_common_arguments(
     parser.set_defaults(run=run)
 
 
-def add_output_arguments(parser: argparse.ArgumentParser, text: str, **more: Any) -> None:
-    """Add -o for a file, with its help text, and --force."""
-    add_option(parser, "-o --output FILE", file_name, text, **more)
+def add_output_arguments(
+    parser: argparse.ArgumentParser, text: str, names: str = "-o --output FILE", **more: Any
+) -> None:
+    """Add -o, or another option, for a file, with its help text, and --force."""
+    add_option(parser, names, file_name, text, **more)
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
 
 

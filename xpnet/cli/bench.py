@@ -89,7 +89,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     facts = {
         "data": name,
         "model": model.name,
-        "network": repr(network),
+        "network": network_text(network),
         "results": "values" if network.output == "values" else "labels",
         **where,
         "device_reason": device.reason,
@@ -157,12 +157,11 @@ def _draw(args: argparse.Namespace, facts: Mapping[str, Any], speeds: "list[Thro
     from xpnet.pictures.saving import save_figure
     from xpnet.pictures.throughput import draw_throughput
 
-    network = network_text(facts["network"]).partition(";")[0]
     figure = draw_throughput(
         [speed.batch_size for speed in speeds],
         [speed.best for speed in speeds],
         [speed.median for speed in speeds],
-        title=network.replace("->", "\N{RIGHTWARDS ARROW}"),
+        title=facts["network"].partition(";")[0].replace("->", "\N{RIGHTWARDS ARROW}"),
         subtitle=_device_text(facts),
     )
     save_figure(figure, args.output, force=args.force)
@@ -173,7 +172,7 @@ def _lines(facts: Mapping[str, Any], speeds: "list[Throughput]") -> Iterator[str
     repeated = ", repeated" if n_images < max(speed.n_rows for speed in speeds) else ""
     rows = {
         "device": _device_text(facts),
-        "network": network_text(facts["network"]),
+        "network": facts["network"],
         "data": f"{facts['data']}, {n_images:,} images{repeated}",
     }
     if facts["device_reason"].startswith("auto"):

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.parity_report import origin_text
-from xpnet.cli.report import network_text, table
+from xpnet.cli.report import table
 
 if TYPE_CHECKING:
     from xpnet.parity.same_bits import BitReport, StageBits
@@ -52,7 +52,7 @@ def _stage_facts(stage: "StageBits") -> dict[str, Any]:
 def bit_lines(facts: "Facts", report: "BitReport", where: "Mapping[str, Facts]") -> Iterator[str]:
     """Yield the lines of a report."""
     rows = {
-        "network": network_text(facts["network"]),
+        "network": facts["network"],
         "data": f"{facts['data']}, {report.n_rows:,} rows",
         "compared": f"to the bit, with reproducible results of NumPy in {report.dtype}",
         "hash": report.result_hash,

@@ -114,7 +114,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         ],
         "parameters": sum((layer.n_in + 1) * layer.n_out for layer in network.layers),
         "dtype": str(network.dtype),
-        "preprocessing": [repr(step) for step in network.preprocessing],
+        "preprocessing": [str(step) for step in network.preprocessing],
         "output": network.output,
         "classes": None if network.classes is None else list(network.classes),
     }

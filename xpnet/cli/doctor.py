@@ -84,7 +84,7 @@ def _explain(args: argparse.Namespace, gpu: int | None) -> dict[str, Any]:
     return {
         "data": args.path,
         "model": args.model,
-        "network": repr(network),
+        "network": network_text(network),
         "rows": n_rows,
         "auto": "gpu" if gpu is not None and is_worth_it else "cpu",
         "reason": crossover.sentence(n_rows),
@@ -149,7 +149,7 @@ def _explanation_rows(explained: Mapping[str, Any]) -> dict[str, str]:
     return {
         "auto": f"{explained['auto']} (data: {explained['data']}, model: {explained['model']})",
         "because": reason,
-        "network": network_text(explained["network"]),
+        "network": explained["network"],
         "time per row": f"CPU {per_row['cpu']:.3g} us, measured now; GPU {per_row['gpu']:.3g} us,"
         f" estimated, limited by its {explained['gpu_limit']}",
     }

@@ -2,9 +2,17 @@
 
 import argparse
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import UsageError, add_common_arguments, from_args
+from xpnet.cli.arguments import (
+    UsageError,
+    add_common_arguments,
+    add_output_arguments,
+    check_output,
+    from_args,
+)
+from xpnet.cli.class_report import class_facts, class_lines
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
@@ -21,16 +29,18 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="classify images and compare with their labels",
-        description="Classify images and compare with their labels.",
+        description="Classify images and compare with their labels, in all and class by class.",
         examples=(
             "evaluate",
             "evaluate train.csv --model model.safetensors --device gpu",
         ),
-        common="--rows --labels --model --input-range --device --batch-size --reproducible --json",
+        common="--rows --labels --model --input-range --device --batch-size --plot --json",
     )
     add_data_arguments(parser)
     add_device_arguments(parser, reproducible=True, hashes=True)
     add_model_arguments(parser)
+    text = "draw the confusion matrix: .png, .svg or .pdf"
+    add_output_arguments(parser, text, "--plot FILE")
     add_common_arguments(parser, run)
 
 
@@ -40,6 +50,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     from xpnet.inference.nonfinite import count_nonfinite
 
     data, options = from_args(Data, args), from_args(DeviceOptions, args)
+    if args.plot is not None:
+        check_output(args.plot, force=args.force, kind="picture")
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch, data)
     if model.network.output == "values":
         msg = f"{model.name} is a regression, which has no accuracy; use predict"
@@ -59,15 +71,14 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             else:
                 results = ((runner.marked_class_ids(rows), labels) for rows, labels in pairs)
                 result = compare_labels(network, results)
-    accuracy = result.accuracy if result.total else None
-    if accuracy is None:
+    if not result.total:
         print_note(f"{data.path} holds no images: no accuracy")
     note_nonfinite(network, nonfinite.n_images, result.total)
     total, moved = result.total, result.transfers
     batches = options.batch_facts(network)
     work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=moved)
     facts = {
-        "accuracy": accuracy,
+        "accuracy": result.accuracy,
         "correct": result.correct,
         "total": total,
         "nonfinite": nonfinite.n_images,
@@ -75,13 +86,23 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "data": data.path,
         "model": model.name,
         **work,
+        **class_facts(result, network.classes or range(network.n_classes)),
         "confusion": result.confusion.tolist(),
     }
-    share = "n/a" if accuracy is None else f"{accuracy:.4f}"
-    rows = {"accuracy": f"{share} ({result.correct:,} of {total:,})"}
+    rows = {
+        "accuracy": f"{result.accuracy:.4f} ({result.correct:,} of {total:,})".replace("nan", "n/a")
+    }
     if runner is not None:
         rows["hash"] = runner.hash.text()
-    return Outcome(facts, table({**rows, **work_rows(work)}))
+    rows |= work_rows(work)
+    if args.plot is not None:
+        from xpnet.pictures.confusion import draw_confusion
+        from xpnet.pictures.saving import save_figure
+
+        figure = draw_confusion(result.confusion, facts["classes"])
+        save_figure(figure, args.plot, force=args.force)
+        rows["wrote"] = args.plot
+    return Outcome(facts, chain(table(rows), class_lines(facts) if total else ()))
 
 
 def labelled(

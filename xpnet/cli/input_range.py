@@ -97,7 +97,7 @@ def blocks_in_range(
     """
     network, input_range = model.network, model.input_range
     if input_range is not None and model.is_own and network.preprocessing:
-        steps = ", ".join(map(repr, network.preprocessing))
+        steps = ", ".join(map(str, network.preprocessing))
         what = f"contains its preprocessing, {steps}"
         msg = f"{model.name} {what}: leave out --input-range {input_range}"
         raise UsageError(msg)
@@ -221,7 +221,7 @@ def _note_bytes(model: Model) -> None:
         what = "is assumed to expect pixels in 0..1, so raw bytes are divided by 255 before it"
         hint = "--input-range 0..255: as they are"
     elif not model.is_own:
-        what = f"starts with {steps[0]!r}" if steps else "expects integers"
+        what = f"starts with {steps[0]}" if steps else "expects integers"
         what += ", so raw bytes go in as they are"
     elif not steps:
         what = "has no preprocessing, and is given raw bytes"

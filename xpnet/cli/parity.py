@@ -23,7 +23,7 @@ from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.parity_candidates import open_candidates, record
 from xpnet.cli.parity_report import draw_report, report_facts, report_lines
-from xpnet.cli.report import Outcome, Stopwatch
+from xpnet.cli.report import Outcome, Stopwatch, network_text
 from xpnet.cli.streams import print_note, progress_bar
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         if options.device == "auto":
             print_note(device.reason)
         network, rows = _read_rows(data, model, stopwatch)
-        facts = {"data": data.path, "model": model.name, "network": repr(network)}
+        facts = {"data": data.path, "model": model.name, "network": network_text(network)}
         certificate = _read_certificate(args, network, rows)
         is_reproducible = args.reproducible or (certificate and certificate.result_hash)
         if is_reproducible:

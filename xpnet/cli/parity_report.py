@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.report import network_text, table
+from xpnet.cli.report import table
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
@@ -67,7 +67,7 @@ def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]")
     else:
         rule = f"{report.dtype}: no correct result is out of bound, confidence {report.confidence}"
     data = f"{facts['data']}, {report.n_rows:,} rows"
-    yield from table({"network": network_text(facts["network"]), "data": data, "bounds": rule})
+    yield from table({"network": facts["network"], "data": data, "bounds": rule})
     for name, found in report.candidates.items():
         yield ""
         yield origin_text(name, where[name])

@@ -2,11 +2,18 @@
 
 import argparse
 import csv
-from collections.abc import Callable
-from io import StringIO
+from itertools import chain
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import UsageError, add_common_arguments, add_output_arguments, from_args
+from xpnet.cli.arguments import (
+    UsageError,
+    add_common_arguments,
+    add_option,
+    add_output_arguments,
+    from_args,
+    positive,
+)
 from xpnet.cli.data_arguments import Data, add_data_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
@@ -22,19 +29,25 @@ def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "predict",
-        help="write the predicted labels of images as CSV",
+        help="write the predicted labels of images as CSV or npz",
         description="Write the predicted labels of images as CSV in Kaggle's form: the columns"
-        " ImageId, from 1, and Label; of a regression, ImageId and Value.",
+        " ImageId, from 1, and Label; of a regression, ImageId and Value. An npz file holds arrays:"
+        " labels or values, probabilities, and nonfinite (rows, from 0, with NaN or infinity).",
         examples=(
             "predict test.csv --model model.safetensors -o labels.csv",
             "predict sample --rows 5",
         ),
-        common="--rows --model --input-range --device --batch-size --reproducible --output --force",
+        common="--rows --model --device --top --proba --output --force",
     )
     add_data_arguments(parser)
     add_device_arguments(parser, reproducible=True, hashes=True)
     add_model_arguments(parser)
-    text = "the CSV file, such as labels.csv; - is standard output"
+    columns = parser.add_mutually_exclusive_group()
+    text = "write the N most probable labels and their probabilities, such as --top 3"
+    add_option(columns, "--top N", positive, text)
+    text = "write the probabilities of all classes, a column for each, instead of labels"
+    columns.add_argument("--proba", action="store_true", help=text)
+    text = "a CSV file, or an .npz file, whose arrays must fit into memory; - is standard output"
     add_output_arguments(parser, text, default="-")
     add_common_arguments(parser, run)
 
@@ -50,71 +63,106 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise UsageError(msg)
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch, data)
+    n_classes, n_wanted = model.network.n_classes, args.top or int(args.proba)
+    if n_wanted > n_classes:
+        option = "--proba" if args.proba else f"--top {n_wanted}"
+        has = n_classes or "none, as it is a regression"
+        msg = f"{option} needs more classes than {model.name} has: {has}"
+        raise UsageError(msg)
     if to_stdout:
         if options.device == "auto":
             print_note(device.reason)
-        _, facts = _predict(data, model, options, stopwatch, _write_output)
+        _, facts = _predict(args, model, stopwatch, SimpleNamespace(write=_write_output))
         if options.hash:
             print_note(f"hash {facts['hash']}")
         return Outcome()
     with atomic_write(args.output, force=args.force) as file, count_transfers() as transfers:
-        network, facts = _predict(data, model, options, stopwatch, file.write)
+        network, facts = _predict(args, model, stopwatch, file)
     total = facts["total"]
     batches = options.batch_facts(network)
     work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=transfers)
-    names = {"data": data.path, "model": model.name}
     rows = {"wrote": f"{args.output} ({total:,} images)"}
     if options.hash:
         rows["hash"] = facts["hash"]
-    facts = {"output": args.output, **facts, **names, **work}
+    facts = {"output": args.output, **facts, "data": data.path, "model": model.name, **work}
     return Outcome(facts, table({**rows, **work_rows(work)}))
 
 
 def _predict(
-    data: Data,
-    model: Model,
-    options: DeviceOptions,
-    stopwatch: Stopwatch,
-    write: Callable[[bytes], object],
+    args: argparse.Namespace, model: Model, stopwatch: Stopwatch, file: Any
 ) -> "tuple[Network, dict[str, Any]]":
     """Write the predictions of all images; return the network, numbers of images and the hash."""
+    import numpy as np
+
     from xpnet.arrays.ranges import counting_from
     from xpnet.inference.nonfinite import count_nonfinite, remove_marks
-    from xpnet.inference.predict import predict_ids
+    from xpnet.inference.predict import most_probable, predict_ids, predict_proba
 
+    data, options = from_args(Data, args), from_args(DeviceOptions, args)
     # Lines are written after each block, so that data with an error at the start give no output at
     # all, not even the header.
-    lines = StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    n_images = 0
+    lines: list[str] = []
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\n")
+    is_npz, n_images, n_nonfinite, shares = args.output.lower().endswith(".npz"), 0, 0, None
+    found: list[dict[str, Any]] = []
     size = options.used_batch_size(model.network)
-    with computation_errors(data.path, size), count_nonfinite() as nonfinite:
+    with computation_errors(data.path, size):
         network, blocks = stream_rows(
             data, model, options.batching(), "predicting", stopwatch, want_labels=False
         )
         runner = options.hashed_runner(network)
-        has_values, n_out = network.output == "values", network.n_out
-        names = ["Value"] if n_out == 1 else [f"Value{i + 1}" for i in range(n_out)]
-        writer.writerow(["ImageId", *(names if has_values else ["Label"])])
-        classes = network.classes or range(network.n_classes)
+        classes = np.asarray(network.classes or range(network.n_classes))
+        writer.writerow(["ImageId", *_column_names(network, args.top, proba=args.proba)])
         for rows, _ in stopwatch.measure_items(blocks, "loading"):
-            with stopwatch.measure("computing"), counting_from(n_images):
+            with stopwatch.measure("computing"), counting_from(n_images), count_nonfinite() as bad:
                 if runner is None:
                     results = predict_ids(network, rows, **options.batching())
                 else:
                     results = remove_marks(runner.marked_class_ids(rows), network)
-            found = results.tolist()
-            fields = found if has_values else [[classes[i]] for i in found]
-            writer.writerows([n, *row] for n, row in enumerate(fields, n_images + 1))
-            write(lines.getvalue().encode())
-            lines.seek(0)
-            lines.truncate()
+                if args.top or args.proba:  # computing twice takes less time than writing
+                    shares = predict_proba(network, rows, **options.batching())
+            if args.top:
+                results, shares = most_probable(results, shares, args.top)
+            labels = classes[results] if len(classes) else results
+            if is_npz:
+                block = {"labels" if len(classes) else "values": labels, "probabilities": shares}
+                found.append({**block, "nonfinite": n_images + bad.rows})
+            else:
+                fields = enumerate(_csv_fields(labels, shares), n_images + 1)
+                writer.writerows([n, *row] for n, row in fields)
+                file.write("".join(lines).encode())
+                lines.clear()
             n_images += len(rows)
+            n_nonfinite += bad.n_images
+    if is_npz:
+        names = [name for name, x in found[0].items() if x is not None]
+        arrays: Any = {name: np.concatenate([block[name] for block in found]) for name in names}
+        np.savez(file, **arrays)
     if not n_images:
         print_note(f"{data.path} holds no images: no predictions")
-    note_nonfinite(network, nonfinite.n_images, n_images)
+    note_nonfinite(network, n_nonfinite, n_images)
     text = None if runner is None else runner.hash.text()
-    return network, {"total": n_images, "nonfinite": nonfinite.n_images, "hash": text}
+    return network, {"total": n_images, "nonfinite": n_nonfinite, "hash": text}
+
+
+def _column_names(network: "Network", top: int | None, *, proba: bool) -> list[Any]:
+    """Return the names of the CSV columns after ImageId."""
+    if network.output == "values":
+        n_out = network.n_out
+        return ["Value"] if n_out == 1 else [f"Value{i + 1}" for i in range(n_out)]
+    if top:
+        return [f"{name}{i + 1}" for i in range(top) for name in ("Label", "Probability")]
+    return list(network.classes or range(network.n_classes)) if proba else ["Label"]
+
+
+def _csv_fields(labels: Any, probabilities: Any) -> list[Any]:
+    """Return rows of labels or values, of probabilities, or of labels with their probabilities."""
+    names: list[Any] = (labels if labels.ndim > 1 else labels[:, None]).tolist()
+    # No more digits than the dtype of probabilities needs.
+    texts = names if probabilities is None else probabilities.astype(str).tolist()
+    if probabilities is None or labels.ndim == 1:
+        return texts
+    return [list(chain(*zip(*row, strict=True))) for row in zip(names, texts, strict=True)]
 
 
 def _write_output(content: bytes) -> None:

@@ -65,7 +65,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.training.run import RunawayError
+    from xpnet.training.run import MOST_MEASURED, RunawayError
 
     options = DeviceOptions(args.device, args.precision, args.batch_size)
     diverged: RunawayError | None = None
@@ -96,7 +96,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         kept = "" if best is None else f"; {args.output} holds the weights of epoch {best.number}"
         msg = f"{diverged}{kept}"
         raise UsageError(msg) from diverged
-    return _outcome(args.output, device, trained, stopwatch)
+    n_learned = len(images) - int(args.validation * len(images))
+    part = f"{MOST_MEASURED:,} of " if n_learned > MOST_MEASURED else ""
+    return _outcome(args.output, device, trained, stopwatch, f"{part}the training images")
 
 
 def _known_names(args: argparse.Namespace, labels: "NDArray[Any]") -> tuple[str, ...] | None:
@@ -225,9 +227,11 @@ def _progress(
         yield None if bar is None else bar.update, show
 
 
-def _outcome(output: str, device: "Device", trained: "Run", stopwatch: Stopwatch) -> Outcome:
+def _outcome(
+    output: str, device: "Device", trained: "Run", stopwatch: Stopwatch, measured: str
+) -> Outcome:
     best: Any = trained.best  # not None: there is at least one epoch
-    network, transfers = repr(trained.network), asdict(trained.transfers)
+    network, transfers = network_text(trained.network), asdict(trained.transfers)
     facts = {
         "output": output,
         "network": network,
@@ -244,13 +248,16 @@ def _outcome(output: str, device: "Device", trained: "Run", stopwatch: Stopwatch
         "seconds": stopwatch.seconds(),
     }
     accuracy = best.validation_accuracy
+    measured = f"{best.accuracy:.4f} on {measured}"
     held_out = "" if accuracy is None else ", the best on held-out images"
     rows = {
         "wrote": output,
-        "network": network_text(network),
+        "network": network,
         "epoch": f"{best.number} of {len(trained.history)}{held_out}",
         "loss": f"{best.loss:.4f} nats on the training images",
-        "accuracy": "n/a" if accuracy is None else f"{accuracy:.4f} on held-out images",
+        "accuracy": measured
+        if accuracy is None
+        else f"{accuracy:.4f} on held-out images, {measured}",
         "device": f"{device.name} ({device.library}, {device.hardware}; {device.reason})",
     }
     if any(transfers.values()):

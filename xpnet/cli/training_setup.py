@@ -247,5 +247,5 @@ def write_run(trained: "Run", args: argparse.Namespace, *, force: bool) -> None:
         from xpnet.pictures.learning_curves import draw_learning
         from xpnet.pictures.saving import save_figure
 
-        title = network_text(repr(trained.network))
+        title = network_text(trained.network)
         save_figure(draw_learning(trained.history, title=title), args.plot, force=force)

@@ -92,8 +92,7 @@ def load(
     Examples
     --------
     >>> load("sample")
-    Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scale(factor=0.00392156862745098); \
-logits; float32, numpy)
+    Network(784 -> 50 sigmoid -> 100 sigmoid -> 10 identity; Scale(1 / 255); logits; float32, numpy)
     """
     options = LoadOptions(activation, layout, allow_nonfinite, allow_external, max_bytes)
     return read_model(path, options).network.to(device)

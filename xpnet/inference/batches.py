@@ -32,6 +32,9 @@ TransferPolicy = Literal["allow", "forbid"]
 _VALUES_IN_CACHE = 2**19
 _ROWS_ON_CPU = (512, 1024, 4096)
 _MOST_VALUES = 2**24
+# From 512 on, rounded up to a multiple of this, for people. Instead of 668, 784-50-100-10 takes 4%
+# longer in more tiles of 640, and 3% less in fewer of 704 (one thread; best of 25, interleaved).
+_ROUND_ROWS = 64
 # Fewest multiplications in a batch that is worth waking a thread, about 0.2 ms.
 MIN_WORK = 2 * 10**7
 # A GPU needs many rows per launch: 65,536 rows of 784 bytes are 51 MB, and the widest stage takes
@@ -91,7 +94,8 @@ def default_batch_size(network: Network) -> int:
         return max(min(_ROWS_ON_GPU, _VALUES_ON_GPU // widest), 1)
     fewest, usual, most = _ROWS_ON_CPU
     most = max(usual, min(MIN_WORK // network.multiplications, most))
-    return max(min(max(_VALUES_IN_CACHE // widest, fewest), most, _MOST_VALUES // widest), 1)
+    n_rows = max(min(max(_VALUES_IN_CACHE // widest, fewest), most, _MOST_VALUES // widest), 1)
+    return n_rows if n_rows < fewest else -(-n_rows // _ROUND_ROWS) * _ROUND_ROWS
 
 
 def is_stream(images: object) -> bool:

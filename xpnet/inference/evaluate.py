@@ -54,6 +54,25 @@ class Evaluation:
         """Correct / total, in 0..1; NaN without images."""
         return self.correct / self.total if self.total else float("nan")
 
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Share of correct ones among the images predicted as each class; NaN without images."""
+        n_images = self.confusion.sum(axis=0)
+        return np.diagonal(self.confusion) / np.where(n_images > 0, n_images, np.nan)
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """Share of correct ones among the images of each class; NaN without images."""
+        n_images = self.confusion.sum(axis=1)
+        return np.diagonal(self.confusion) / np.where(n_images > 0, n_images, np.nan)
+
+    def most_confused(self, n_pairs: int = 5) -> list[tuple[int, int, int]]:
+        """Return the most frequent mistakes: class id, predicted class id, number of images."""
+        mistakes = np.where(np.eye(len(self.confusion), dtype=bool), 0, self.confusion)
+        frequent = np.argsort(-mistakes, axis=None, kind="stable")[:n_pairs].tolist()
+        counts = ((*divmod(i, len(mistakes)), int(mistakes.flat[i])) for i in frequent)
+        return [pair for pair in counts if pair[2]]
+
 
 def evaluate(
     network: Network,
@@ -88,8 +107,8 @@ def evaluate(
     Returns
     -------
     Evaluation
-        With ``.accuracy``, ``.correct``, ``.total``, ``.confusion``, ``.transfers`` and
-        ``.n_nonfinite``.
+        With ``.accuracy``, ``.correct``, ``.total``, ``.confusion``, ``.precision`` and
+        ``.recall`` of each class, ``.most_confused()``, ``.transfers`` and ``.n_nonfinite``.
 
     Raises
     ------
@@ -109,8 +128,8 @@ def evaluate(
     --------
     >>> import xpnet
     >>> result = xpnet.evaluate(xpnet.load("sample"), *xpnet.sample())
-    >>> result.total, result.accuracy > 0.97
-    (1000, True)
+    >>> result.total, result.accuracy > 0.97, result.most_confused(1)
+    (1000, True, [(5, 3, 2)])
     """
     if reproducible:
         network = reproducible_network(network)

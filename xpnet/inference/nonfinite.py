@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,10 @@ class NonfiniteWarning(RuntimeWarning):
 
 @dataclass
 class NonfiniteCount:
-    """Number of images with outputs that are not finite."""
+    """Number of images with outputs that are not finite, and their rows in the last call."""
 
     n_images: int = 0
+    rows: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
 
 
 _count: ContextVar[NonfiniteCount | None] = ContextVar("_count", default=None)
@@ -87,12 +88,15 @@ def remove_marks(results: NDArray[Any], network: Network) -> NDArray[Any]:
     """Return class ids without marks, or values unchanged; warn about nonfinite outputs."""
     if network.output == "values":
         if (count := _count.get()) is not None:
-            count.n_images += int(np.count_nonzero(~np.isfinite(results).all(axis=1)))
+            count.rows = np.flatnonzero(~np.isfinite(results).all(axis=1))
+            count.n_images += len(count.rows)
         return results
     n_classes = network.n_classes
     if not len(results) or results[results.argmax()] < n_classes:  # several times as fast as max
         return results
     is_marked = results >= n_classes
+    if (count := _count.get()) is not None:
+        count.rows = np.flatnonzero(is_marked)
     warn_nonfinite(int(np.count_nonzero(is_marked)), len(results), network, stacklevel=5)
     return np.where(is_marked, results - n_classes, results)
 

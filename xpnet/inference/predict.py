@@ -14,7 +14,14 @@ from xpnet.inference.tiles import compute_few
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible_network
 
-__all__ = ["class_ids", "marked_class_ids", "predict", "predict_ids", "predict_proba"]
+__all__ = [
+    "class_ids",
+    "marked_class_ids",
+    "most_probable",
+    "predict",
+    "predict_ids",
+    "predict_proba",
+]
 
 
 def predict(
@@ -187,6 +194,14 @@ def predict_proba(
             return _probabilities(network, images, y)
     options = BatchOptions(batch_size, threads, transfers)
     return run(network, images, _probabilities, options)
+
+
+def most_probable(ids: Any, probabilities: Any, n_classes: int) -> tuple[Any, Any]:
+    """Return class ids and probabilities by rank, in NumPy; the predicted `ids` come first."""
+    keys = np.negative(probabilities, dtype=np.float64)
+    keys[np.arange(len(ids)), ids] = -np.inf  # others may be as probable, and all may be NaN
+    ranked = np.argsort(keys, axis=1, kind="stable")[:, :n_classes]
+    return ranked, np.take_along_axis(probabilities, ranked, axis=1)
 
 
 def marked_class_ids(network: Network, rows: Any, y: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import arrays_of
+from xpnet.networks.preprocessing import Scale, arrays_of
 
 __all__ = [
     "input_fingerprint",
@@ -58,7 +58,11 @@ def network_fingerprint(network: Network) -> dict[str, str]:
 
 def preprocessing_facts(network: Network) -> dict[str, str]:
     """Return the facts that identify the preprocessing: its steps, and the SHA-256 of arrays."""
-    facts = {"preprocessing": ", ".join(map(repr, network.preprocessing)) or "none"}
+    steps = (  # certificates hold these texts, which must never change
+        f"Scale(factor={step.factor!r})" if isinstance(step, Scale) else repr(step)
+        for step in network.preprocessing
+    )
+    facts = {"preprocessing": ", ".join(steps) or "none"}
     return facts | _array_facts(network, "preprocessing")
 
 

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scale:
     """Multiply the inputs by a number: ``Scale(1 / 255)`` maps raw bytes to 0..1.
 
@@ -48,6 +48,8 @@ class Scale:
     >>> import numpy as np
     >>> Scale(0.5)(np.asarray([2.0, 4.0]))
     array([1., 2.])
+    >>> Scale(1 / 255), str(Scale(1 / 255))
+    (Scale(1 / 255), 'pixels / 255')
     """
 
     factor: float
@@ -62,6 +64,17 @@ class Scale:
     def compute(self, x: Any, xp: Any) -> Any:
         """Return x * factor for a floating-point `x`."""
         return cast(x * self.factor, x.dtype, xp)  # CuPy multiplies bfloat16 in float32
+
+    def __repr__(self) -> str:
+        inverse = 1.0 / self.factor  # infinite for a subnormal factor
+        divisor = round(inverse) if math.isfinite(inverse) else 0
+        is_exact = divisor != 0 and 1.0 / divisor == self.factor
+        texts = [repr(self.factor), *([f"1 / {divisor}"] if is_exact else [])]
+        return f"Scale({min(texts, key=len)})"
+
+    def __str__(self) -> str:
+        factor = repr(self)[6:-1]  # of "Scale(1 / 255)" or "Scale(2.0)"
+        return f"pixels{factor[1:]}" if "/" in factor else f"pixels * {factor.removesuffix('.0')}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,6 +1,7 @@
 """Creation of figures, and figures as files."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +45,8 @@ def new_panels(n: int, width: float, height: float, *, n_columns: int) -> tuple[
 def save_figure(figure: Any, path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Write a figure to a file atomically, in the format of its suffix."""
     check_picture(path)
-    with atomic_write(path, force=force) as stream:
+    with atomic_write(path, force=force) as stream, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # drawn as a box
         figure.savefig(stream, format=Path(path).suffix[1:].lower(), dpi=150)
 
 

@@ -19,14 +19,11 @@ from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
 from xpnet.training.evaluation import loss_and_accuracy
 from xpnet.training.examples import Examples, batches, check_finite
 from xpnet.training.optimizers import State
-from xpnet.training.run import Epoch, Run, RunawayError
+from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
 from xpnet.training.trainer import Trainer
 
 __all__ = ["Loop", "TrainingOptions"]
-
-# Training accuracy is measured on this number of examples at most.
-_N_MEASURED = 2000
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Loop:
         self._trainer, self._options, self._transfers = trainer, options, transfers
         self._examples, self._kept, self._held_out = examples, kept, held_out
         self.n_steps = options.epochs * -(-len(kept) // options.batch_size)
-        self._measured = examples.take(kept[:_N_MEASURED])
+        self._measured = examples.take(kept[:MOST_MEASURED])
         weights = examples.weights
         self._total_weight = float(len(kept) if weights is None else weights[kept].sum())
         # State at the end of the last epoch, replaced by a single assignment: an interrupt leaves

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from xpnet.arrays.transfer_counts import Transfers
 from xpnet.networks.network import Network
 
-__all__ = ["Epoch", "Run", "RunawayError"]
+__all__ = ["MOST_MEASURED", "Epoch", "Run", "RunawayError"]
+
+# Training accuracy is measured on this number of examples at most.
+MOST_MEASURED = 2000
 
 
 @dataclass(frozen=True)

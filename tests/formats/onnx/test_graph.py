@@ -154,12 +154,12 @@ GRAPHS = {
     "Mul by a number": (
         [("Mul", "half x", "s"), ("Gemm", "s W b", "h"), LAST],
         {},
-        "2 identity; Scale(factor=0.5); logits",
+        "2 identity; Scale(0.5); logits",
     ),
     "Sub from a number, and Neg": (
         [("Sub", "half x", "s"), ("Neg", "s", "n"), ("Gemm", "n W b", "h"), LAST],
         {},
-        "Scale(factor=-1.0); Standardize(mean=-0.5, scale=1.0); Scale(factor=-1.0); logits",
+        "Scale(-1.0); Standardize(mean=-0.5, scale=1.0); Scale(-1.0); logits",
     ),
     "a mean for each row of a picture": (
         [("Sub", "x m", "s"), ("Flatten", "s", "f"), ("Gemm", "f u b", "h"), LAST],

@@ -1,0 +1,116 @@
+"""Scores by class and the most confused pairs, in words and as JSON."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from xpnet.cli.class_report import class_facts, class_lines
+from xpnet.inference.evaluate import Evaluation
+
+
+def lines_of(confusion, names=None):
+    confusion = np.asarray(confusion)
+    result = Evaluation(int(np.trace(confusion)), int(confusion.sum()), confusion)
+    return list(class_lines(class_facts(result, names or range(len(confusion)))))
+
+
+def test_a_table_and_pairs():
+    assert lines_of([[1990, 12], [1, 7]], ["cat", "a dog"]) == [
+        "",
+        "class  precision  recall  count",
+        "cat       0.9995  0.9940  2,002",
+        "a dog     0.3684  0.8750      8",
+        "",
+        "cat taken for a dog  12 times",
+        "a dog taken for cat   1 time",
+    ]
+
+
+def test_long_numbers_and_names():
+    lines = lines_of([[1234567, 0], [0, 3]], ["x" * 40, "two\nlines"])
+    assert lines == [
+        "",
+        "class                           precision  recall      count",
+        f"{'x' * 27}...     1.0000  1.0000  1,234,567",
+        "two\\nlines                         1.0000  1.0000          3",
+    ]
+
+
+def test_scores_that_are_undefined():
+    # No image of class 0, nothing predicted as class 1.
+    assert lines_of([[0, 0], [5, 0]], ["nan", "banana"])[2:4] == [
+        "nan        0.0000     n/a      0",
+        "banana        n/a  0.0000      5",
+    ]
+
+
+def test_the_worst_of_many_classes():
+    confusion = np.diag(np.full(15, 10))
+    confusion[3, 4], confusion[9, 4], confusion[14, 14] = 10, 1, 0
+    lines = lines_of(confusion)
+    shown = [line.split()[0] for line in lines[2:14]]
+    # By recall, then by precision; class 14 has no images and comes last.
+    assert shown == ["3", "9", "4", "0", "1", "2", "5", "6", "7", "8", "10", "11"]
+    assert lines[14:] == [
+        "... and 3 more, of no lower recall (--json prints all)",
+        "",
+        "3 taken for 4  10 times",
+        "9 taken for 4   1 time",
+    ]
+
+
+def test_twelve_classes_keep_their_order():
+    confusion = np.diag(np.arange(12))
+    confusion[11, 0] = 5
+    shown = [line.split()[0] for line in lines_of(confusion)[2:14]]
+    assert shown == list(map(str, range(12)))
+
+
+def test_names_that_standard_output_lacks(monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    lines = lines_of([[1, 1], [0, 2]], ["\N{SNOWMAN}", "b"])
+    assert lines[1:3] == [
+        "class   precision  recall  count",
+        "\\u2603     1.0000  0.5000      2",
+    ]
+    assert lines[-1] == "\\u2603 taken for b  1 time"
+
+
+def test_json(xpnet):
+    found = json.loads(xpnet("evaluate", "--json").out)
+    confusion = np.asarray(found["confusion"])
+    n_correct = np.diagonal(confusion)
+    assert found["classes"] == list(range(10))
+    assert found["count"] == [100] * 10
+    assert found["recall"] == (n_correct / 100).tolist()
+    assert found["precision"] == (n_correct / confusion.sum(axis=0)).tolist()
+    assert found["confused"][0] == [5, 3, 2]
+    assert [count for *_, count in found["confused"]] == [2, 1, 1, 1, 1]
+    assert all(confusion[i, j] == count for i, j, count in found["confused"])
+
+
+def test_json_of_named_classes_without_images(xpnet, labelled, save_network):
+    names = [f"digit {i}" for i in range(10)]
+    model = save_network(10, classes=names)
+    found = json.loads(xpnet("evaluate", labelled, "--rows", "1", "--model", model, "--json").out)
+    (label,) = (i for i in range(10) if found["count"][i])
+    assert found["classes"] == names
+    assert [x is None for x in found["recall"]] == [i != label for i in range(10)]
+    assert [x is None for x in found["precision"]].count(False) == 1
+    ((name, predicted, count),) = found["confused"]
+    assert (name, predicted in names, count) == (names[label], True, 1)
+
+
+def test_no_images_have_no_table(xpnet):
+    assert len(xpnet("evaluate", "--rows", "0").out.splitlines()) == 5
+
+
+@pytest.mark.parametrize("words", [(), ("--hash",)], ids=str)
+def test_the_table_is_below_the_accuracy(xpnet, words):
+    out = xpnet("evaluate", *words).out
+    head, table, pairs = out.split("\n\n")
+    assert head.startswith("accuracy  0.9860 (986 of 1,000)\n")
+    assert len(table.splitlines()) == 11
+    assert pairs.splitlines()[0] == "5 taken for 3  2 times"
