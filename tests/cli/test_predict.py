@@ -280,7 +280,7 @@ def test_arrays_of_named_classes(xpnet, labelled, save_network, tmp_path):
     model = save_network(10, classes=[f"digit {i}" for i in range(10)])
     xpnet("predict", labelled, "--model", model, "-o", path)
     with np.load(path) as found:
-        assert found["labels"].tolist() == [f"digit {i}" for i in predict(load(model), images)]
+        assert found["labels"].tolist() == predict(load(model), images).tolist()
 
 
 def test_arrays_of_values(xpnet, labelled, save_network, tmp_path):
