@@ -29,6 +29,61 @@ def test_json_is_one_object_and_nothing_else(xpnet):
     assert (int(np.trace(confusion)), int(confusion.sum())) == (found["correct"], 1000)
 
 
+TRAINED = "data      the training images of this network: its accuracy on others is lower"
+
+
+@pytest.fixture
+def model(xpnet, labelled, tmp_path):
+    """Return a network trained on the file `labelled`."""
+    path = tmp_path / "model.safetensors"
+    assert xpnet("train", labelled, "--epochs", "1", "--hidden", "5", "-o", path).code == 0
+    return path
+
+
+def test_the_training_images_are_recognised(xpnet, labelled, model):
+    assert xpnet("evaluate", labelled, "--model", model).out.splitlines()[1] == TRAINED
+    found = json.loads(xpnet("evaluate", labelled, "--model", model, "--json").out)
+    assert found["is_training_data"] is True
+
+
+@pytest.mark.parametrize("shape", [(-1, 784), (-1, 28, 28)], ids=str)
+@pytest.mark.parametrize("batch_size", ["1", "7", "1000"])
+def test_they_are_recognised_in_another_format(xpnet, digits, model, shape, batch_size):
+    images, labels = digits
+    path = model.with_name("same.npz")
+    np.savez(path, images=images.reshape(shape), labels=labels)
+    words = ("--model", model, "--batch-size", batch_size, "--json")
+    assert json.loads(xpnet("evaluate", path, *words).out)["is_training_data"] is True
+
+
+@pytest.mark.parametrize("first", [0, 1000])
+def test_they_are_recognised_by_the_first_thousand(xpnet, tmp_path, first):
+    random = np.random.default_rng(0)
+    images = random.normal(0, 1, (1200, 20))
+    path, model = tmp_path / "data.npz", tmp_path / "model.npz"
+    np.savez(path, images=images, labels=np.arange(1200) % 2)
+    excluded = tmp_path / "excluded.npy"
+    np.save(excluded, images[:50])  # left out of the training, but not of the hash
+    words = ("--epochs", "1", "--exclude", excluded, "-o", model)
+    assert xpnet("train", path, *words).code == 0
+    images[first] += 1
+    np.savez(path, images=images, labels=np.arange(1200) % 2)
+    found = json.loads(xpnet("evaluate", path, "--model", model, "--json").out)
+    assert found["is_training_data"] is (first == 1000)
+
+
+@pytest.mark.parametrize("words", [["sample"], ["labelled.csv", "--rows", "39"]], ids=" ".join)
+def test_others_and_fewer_are_not(xpnet, labelled, model, monkeypatch, words):
+    monkeypatch.chdir(labelled.parent)
+    assert "\ndata " not in xpnet("evaluate", *words, "--model", model).out
+    found = json.loads(xpnet("evaluate", *words, "--model", model, "--json").out)
+    assert found["is_training_data"] is False
+
+
+def test_a_network_of_unknown_origin(xpnet):
+    assert json.loads(xpnet("evaluate", "--json").out)["is_training_data"] is None
+
+
 @pytest.mark.parametrize("batch_size", ["1", "7", "100", "10000"])
 def test_the_batch_size_changes_no_count(xpnet, batch_size):
     whole = json.loads(xpnet("evaluate", "--json").out)

@@ -219,6 +219,7 @@ def test_a_second_training_is_refused_before_it_reads_anything(refused, xpnet, o
     command = [sys.executable, "-m", "xpnet", *map(str, words)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as first:
         assert first.stderr is not None
+        assert first.stderr.readline().startswith("training with --hidden 5 ")
         assert first.stderr.readline().startswith("epoch 1/")
         for again in ([], ["--resume"], ["--force"]):
             code, line = refused("train", "missing.csv", "-o", output, *again)

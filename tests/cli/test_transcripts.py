@@ -43,7 +43,7 @@ MASKS = [
     (r"(start-up|loading|computing) [\d.]+", r"\1 SECONDS"),
     (r", [\d.]+ s$", ", SECONDS"),
     (r"^speed +[\d,]+ images per second\n", ""),  # only on a slow machine
-    (r"loss( +)\d\.\d+", r"loss\1NUMBER"),
+    (r"loss( +)\d+\.\d+", r"loss\1NUMBER"),
     (r"accuracy( +)\d\.\d+( on|,|$)", r"accuracy\1NUMBER\2"),
     (r"held-out images, \d\.\d+ on", "held-out images, NUMBER on"),
     (r"^(  (preprocessing|layer \d+, \w+) ).*", r"\1 NUMBERS"),

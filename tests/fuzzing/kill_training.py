@@ -207,7 +207,8 @@ def _judge_interrupt(folder: Path, seen: Seen, before: set[str], log: list[Any])
     # What SIGKILL left may still be there, if the process has not come to the same file.
     new = {name for name in names - before if name.endswith(".tmp")}
     _check(not new, f"{new} left", folder, log)
-    others = [line for line in seen.lines[1:] if not line.startswith("epoch ")]
+    progress = ("training with ", "epoch ")
+    others = [line for line in seen.lines[1:] if not line.startswith(progress)]
     has_learned = len(others) < len(seen.lines) - 1
     if _KEPT in names and (has_learned or _HINT in others):
         # One that is interrupted while it reads the data need not tell of an earlier one.

@@ -1,10 +1,13 @@
 """Fingerprints of networks and arrays: equal on all backends, different for other values."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
 import xpnet
 from xpnet.networks.fingerprint import (
+    RowsFingerprint,
     input_fingerprint,
     named_arrays,
     network_fingerprint,
@@ -131,3 +134,46 @@ def test_arrays_have_names_and_an_order():
     arrays = named_arrays(network)
     assert list(arrays) == ["layers.0.weight", "layers.0.bias", "preprocessing.1.mean"]
     np.testing.assert_array_equal(arrays["layers.0.bias"], BIAS)
+
+
+def fingerprint_of(*blocks):
+    fingerprint = RowsFingerprint()
+    for block in blocks:
+        fingerprint.update(block)
+    return fingerprint.text()
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (1100, 3, 4), np.uint8)
+FIRST = hashlib.sha256(IMAGES[:1000].tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [IMAGES],
+        [IMAGES[:1000]],
+        [IMAGES.reshape(1100, 12)],
+        [np.asfortranarray(IMAGES)],
+        np.split(IMAGES, 11),
+        [IMAGES[:999], IMAGES[999:1001], np.zeros((5, 3, 4), np.uint8)],
+    ],
+    ids=["all", "first", "rows", "column-major", "blocks", "others"],
+)
+def test_the_first_thousand_rows_are_hashed(blocks):
+    assert fingerprint_of(*blocks) == FIRST
+
+
+def test_fewer_rows_have_another_hash():
+    assert fingerprint_of(IMAGES[:999]) == hashlib.sha256(IMAGES[:999].tobytes()).hexdigest()
+    assert fingerprint_of() == hashlib.sha256(b"").hexdigest()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", ">f8", "float16"])
+def test_floating_point_rows_are_hashed_as_float32(dtype):
+    rows = np.asarray([[0.5, -2.0, np.inf], [1.0, 0.0, 0.25]], dtype)
+    expected = hashlib.sha256(rows.astype("<f4").tobytes()).hexdigest()
+    assert fingerprint_of(rows) == expected
+
+
+def test_numbers_too_large_for_float32_are_hashed_without_a_warning():
+    assert fingerprint_of(np.asarray([[1e300]])) == fingerprint_of(np.asarray([[np.inf]]))

@@ -21,6 +21,7 @@ from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, table, work_fac
 from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:
+    from xpnet.networks.fingerprint import RowsFingerprint
     from xpnet.networks.network import Network
 
 
@@ -29,7 +30,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="classify images and compare with their labels",
-        description="Classify images and compare with their labels, in all and class by class.",
+        description="Classify images and compare with their labels, in all and class by class."
+        " The images that the network was trained on are recognised by a hash of the first 1,000.",
         examples=(
             "evaluate",
             "evaluate train.csv --model model.safetensors --device gpu",
@@ -48,6 +50,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.inference.evaluate import compare_labels, evaluate
     from xpnet.inference.nonfinite import count_nonfinite
+    from xpnet.networks.fingerprint import RowsFingerprint
 
     data, options = from_args(Data, args), from_args(DeviceOptions, args)
     if args.plot is not None:
@@ -56,6 +59,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     if model.network.output == "values":
         msg = f"{model.name} is a regression, which has no accuracy; use predict"
         raise UsageError(msg)
+    trained_on = model.network.metadata.get("trained_on")
+    fingerprint = None if trained_on is None else RowsFingerprint()
     # With named classes, the labels are names. No label of a file is above 255.
     n_classes = None if model.network.classes else min(model.network.n_classes, 256)
     size = options.used_batch_size(model.network)
@@ -65,7 +70,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         )
         runner = options.hashed_runner(network)
         with stopwatch.measure("computing"):
-            pairs = stopwatch.measure_items(labelled(data, network, blocks), "loading")
+            pairs = labelled(data, network, blocks, fingerprint)
+            pairs = stopwatch.measure_items(pairs, "loading")
             if runner is None:
                 result = evaluate(network, pairs, **options.batching())
             else:
@@ -77,6 +83,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     total, moved = result.total, result.transfers
     batches = options.batch_facts(network)
     work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=moved)
+    is_training_data = None if fingerprint is None else fingerprint.text() == trained_on
     facts = {
         "accuracy": result.accuracy,
         "correct": result.correct,
@@ -84,6 +91,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "nonfinite": nonfinite.n_images,
         "hash": None if runner is None else runner.hash.text(),
         "data": data.path,
+        "is_training_data": is_training_data,
         "model": model.name,
         **work,
         **class_facts(result, network.classes or range(network.n_classes)),
@@ -92,6 +100,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     rows = {
         "accuracy": f"{result.accuracy:.4f} ({result.correct:,} of {total:,})".replace("nan", "n/a")
     }
+    if is_training_data:
+        rows["data"] = "the training images of this network: its accuracy on others is lower"
     if runner is not None:
         rows["hash"] = runner.hash.text()
     rows |= work_rows(work)
@@ -106,9 +116,15 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
 
 def labelled(
-    data: Data, network: "Network", blocks: Iterable[tuple[Any, Any]]
+    data: Data,
+    network: "Network",
+    blocks: Iterable[tuple[Any, Any]],
+    fingerprint: "RowsFingerprint | None" = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield blocks with their labels; raise DataError if those are missing or unknown."""
+    """Yield blocks with their labels; raise DataError if those are missing or unknown.
+
+    The rows are added to the fingerprint, if there is one.
+    """
     from xpnet.files.errors import DataError
     from xpnet.inference.class_labels import as_class_ids
 
@@ -122,4 +138,6 @@ def labelled(
             raise DataError(what, file=data.path, hint=hint)
         if network.classes is not None:
             as_data_error(data.labels or data.path, as_class_ids, network, labels)
+        if fingerprint is not None:
+            fingerprint.update(rows)
         yield rows, labels

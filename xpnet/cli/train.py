@@ -11,8 +11,9 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, co
 from xpnet.cli.device_choice import DeviceOptions, open_device
 from xpnet.cli.report import Outcome, Stopwatch, network_text, table, transfers_text
 from xpnet.cli.streams import print_note, progress_bar, write_error_text
+from xpnet.cli.training_options import add_training_arguments, choose_options, options_text
 from xpnet.cli.training_setup import (
-    add_training_arguments,
+    Examples,
     fitted,
     name_checkpoint,
     read_examples,
@@ -21,7 +22,7 @@ from xpnet.cli.training_setup import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -74,8 +75,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             device = open_device(options, stopwatch)
         stopwatch.switch("loading")
         data = from_args(Data, args)
-        images, labels, names = read_examples(data, exclude=args.exclude, classes=args.classes)
-        start = _untrained(args, images, labels, names or _known_names(args, labels))
+        examples = read_examples(data, exclude=args.exclude, classes=args.classes)
+        images = examples.images
+        chosen, hint = choose_options(args, images)
+        start = _untrained(args, examples)
         if options.device == "auto":
             rows = args.epochs * len(images), images.dtype.itemsize
             device = open_device(options, stopwatch, start, rows=rows, passes=_PASSES)
@@ -84,7 +87,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         with name_checkpoint(checkpoint):
             try:
                 with stopwatch.measure("computing"):
-                    trained = _train(args, start, (images, labels), checkpoint)
+                    heading = f"training with {options_text(chosen)}{hint}"
+                    trained = _train(args, start, examples, checkpoint, heading)
             except RunawayError as error:
                 trained, diverged = error.run, error
             if trained.best is not None:
@@ -98,24 +102,13 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         raise UsageError(msg) from diverged
     n_learned = len(images) - int(args.validation * len(images))
     part = f"{MOST_MEASURED:,} of " if n_learned > MOST_MEASURED else ""
-    return _outcome(args.output, device, trained, stopwatch, f"{part}the training images")
+    measured = f"{part}the training images"
+    return _outcome(args.output, device, trained, stopwatch, options=chosen, measured=measured)
 
 
-def _known_names(args: argparse.Namespace, labels: "NDArray[Any]") -> tuple[str, ...] | None:
-    """Return the names of the classes of a data set known by name."""
-    from xpnet.datasets.catalog import DATA_SETS
-
-    names = DATA_SETS[args.path].classes if args.path in DATA_SETS else None
-    return names if names and len(names) == _n_classes(labels, args.classes) else None
-
-
-def _untrained(
-    args: argparse.Namespace,
-    images: "NDArray[Any]",
-    labels: "NDArray[Any]",
-    names: tuple[str, ...] | None,
-) -> "Network":
+def _untrained(args: argparse.Namespace, examples: Examples) -> "Network":
     """Return a network with random parameters; raise, before the training, errors of options."""
+    images, names = examples.images, examples.names
     from xpnet.files.errors import DataError
     from xpnet.formats.load_save import serialized
     from xpnet.networks.initializers import init_network
@@ -138,7 +131,11 @@ def _untrained(
     if names and len(names) != (wanted := args.classes or max(len(names), 2)):
         what, found = "folders of classes", f"{len(names)}: {', '.join(names)}"
         raise DataError(what, file=args.path, found=found, expected=wanted)
-    sizes = prod(images.shape[1:]), *args.hidden, _n_classes(labels, args.classes)
+    sizes = (
+        prod(images.shape[1:]),
+        *args.hidden,
+        _n_classes(examples.labels, args.classes or len(names or ())),
+    )
     scheme: Any = "he" if args.activation in _RECTIFIERS else "xavier"
     try:
         network = init_network(sizes, seed=args.seed, activation=args.activation, scheme=scheme)
@@ -147,7 +144,8 @@ def _untrained(
         raise MemoryError(msg) from error
     split = {"validation": args.validation, "seed": args.seed}
     steps = fitted(args.path, images, args.preprocessing, **split)
-    network = replace(network, preprocessing=steps, classes=names)
+    metadata = {"trained_on": examples.trained_on}
+    network = replace(network, preprocessing=steps, classes=names, metadata=metadata)
     try:
         serialized(network, args.output)  # the format may not be able to hold the network
     except ValueError as error:
@@ -158,27 +156,28 @@ def _untrained(
 def _train(
     args: argparse.Namespace,
     start: "Network",
-    examples: "tuple[NDArray[Any], NDArray[Any]]",
+    examples: Examples,
     checkpoint: "Path | None",
+    heading: str,
 ) -> "Run":
     from xpnet.training.optimizers import OPTIMIZERS
     from xpnet.training.schedules import SCHEDULES
     from xpnet.training.train import train
 
     optimizer: Any = OPTIMIZERS[args.optimizer]
-    if args.weight_decay is not None:
-        optimizer = replace(optimizer, weight_decay=args.weight_decay)
-    n_images = len(examples[0])
+    optimizer = replace(optimizer, weight_decay=args.weight_decay)
+    n_images = len(examples.images)
     n_learned = n_images - int(args.validation * n_images)
     same = ["epochs", "batch_size", "learning_rate", "patience", "augment", "distort", "seed"]
     same.append("reproducible")
     with (
         computation_errors(args.path, args.batch_size, has_precision=False),
-        _progress(args.epochs, n_learned) as (progress, on_epoch),
+        _progress(args.epochs, n_learned, heading) as (progress, on_epoch),
     ):
         return train(
             start,
-            *examples,
+            examples.images,
+            examples.labels,
             **{name: getattr(args, name) for name in same},
             validation=args.validation,
             optimizer=optimizer,
@@ -191,7 +190,7 @@ def _train(
         )
 
 
-def _n_classes(labels: "NDArray[Any]", n_classes: int | None) -> int:
+def _n_classes(labels: "NDArray[Any]", n_classes: int) -> int:
     """Return the number of classes; print a note about classes without images."""
     import numpy as np
 
@@ -205,9 +204,13 @@ def _n_classes(labels: "NDArray[Any]", n_classes: int | None) -> int:
 
 @contextmanager
 def _progress(
-    n_epochs: int, n_images: int
+    n_epochs: int, n_images: int, heading: str
 ) -> "Iterator[tuple[Callable[[int], None] | None, Callable[[Epoch], None]]]":
-    """Yield the callbacks that show the progress: a bar on a terminal, and a line per epoch."""
+    """Yield the callbacks that show the progress: a bar on a terminal, and a line per epoch.
+
+    The heading comes with the first epoch: an error of the data, before it, remains one line.
+    """
+    lines = [heading]
     with progress_bar(total=n_epochs * n_images, unit_scale=True) as bar:
 
         def show(epoch: "Epoch") -> None:
@@ -215,12 +218,14 @@ def _progress(
             held_out = epoch.validation_accuracy
             validation = "" if held_out is None else f", validation accuracy {held_out:.4f}"
             number = f"epoch {epoch.number}/{n_epochs}"
-            line = f"{number}: {learned}{validation}, {epoch.seconds:.1f} s"
+            lines.append(f"{number}: {learned}{validation}, {epoch.seconds:.1f} s")
+            text = "\n".join(lines)
+            lines.clear()
             if bar is None:
-                write_error_text(f"{line}\n")
+                write_error_text(f"{text}\n")
                 return
             bar.n = epoch.number * n_images  # includes epochs before an interruption
-            bar.write(line, file=bar.fp)
+            bar.write(text, file=bar.fp)
             accuracy = epoch.accuracy if held_out is None else held_out
             bar.set_postfix_str(f"loss {epoch.loss:.4f}, accuracy {accuracy:.4f}")
 
@@ -228,12 +233,19 @@ def _progress(
 
 
 def _outcome(
-    output: str, device: "Device", trained: "Run", stopwatch: Stopwatch, measured: str
+    output: str,
+    device: "Device",
+    trained: "Run",
+    stopwatch: Stopwatch,
+    *,
+    options: "Mapping[str, Any]",
+    measured: str,
 ) -> Outcome:
     best: Any = trained.best  # not None: there is at least one epoch
     network, transfers = network_text(trained.network), asdict(trained.transfers)
     facts = {
         "output": output,
+        "options": options,
         "network": network,
         "loss": best.loss,
         "accuracy": best.accuracy,

@@ -1,11 +1,11 @@
-"""Arguments and files of ``xpnet train``."""
+"""Examples and files of ``xpnet train``."""
 
 import argparse
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -13,15 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from xpnet.cli.arguments import (
     UsageError,
-    add_option,
     check_output,
-    file_name,
-    not_negative,
-    not_negative_number,
-    positive,
-    positive_number,
-    positive_numbers,
-    share,
 )
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.report import network_text
@@ -33,94 +25,32 @@ if TYPE_CHECKING:
     from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
-
 _Kind = Literal["standardize", "pca", "zca"]
 
 
-def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the training images."""
-    add = partial(add_option, parser)
-    add("--exclude DATA", file_name, "leave out the images of this data set, such as sample")
-    text = "shift each image at random by up to N pixels in each epoch"
-    add("--augment N", not_negative, text, default=0)
-    text = "rotate, scale and bend each image at random by about X pixels in each epoch"
-    add("--distort X", not_negative_number, text, default="0")
-    preprocessing = parser.add_mutually_exclusive_group()
-    text = "subtract each input's mean, divide by its standard deviation"
-    standardize: Any = {"action": "store_const", "const": "standardize", "dest": "preprocessing"}
-    preprocessing.add_argument("--standardize", help=text, **standardize)
-    text = "make the inputs uncorrelated and of equal variance, by pca or zca (default: zca)"
-    whiten = {"nargs": "?", "const": "zca", "choices": ("pca", "zca"), "dest": "preprocessing"}
-    add_option(preprocessing, "--whiten", str, text, **whiten)
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Images and labels to learn from, and facts that the network keeps."""
+
+    images: "NDArray[Any]"
+    labels: "NDArray[Any]"
+    names: tuple[str, ...] | None  # of the classes
+    trained_on: str  # fingerprint of DATA as it was read
 
 
-def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the images, the network, the training and the files."""
-    from xpnet.functions.activations import ACTIVATIONS
-    from xpnet.training.optimizers import OPTIMIZERS
-    from xpnet.training.schedules import SCHEDULES
-
-    _add_image_arguments(parser)
-    add = partial(add_option, parser)
-    add("--hidden N,N,...", positive_numbers, "widths of the hidden layers", default="50,100")
-    names = sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable)
-    text = "activation of the hidden layers, such as sigmoid, tanh, relu or gelu"
-    add("--activation NAME", str, text, choices=names, default="sigmoid")
-    add("--classes N", positive, "number of classes (default: the largest label + 1)")
-    add("--epochs N", positive, "epochs", default=20)
-    add("--batch-size N", positive, "images per update of the weights", default=100)
-    text = ", ".join(OPTIMIZERS)
-    add("--optimizer NAME", str, text, choices=list(OPTIMIZERS), default="adam")
-    text = "largest learning rate (default: 0.005 for adam and adamw, 0.1 for the others)"
-    add("--learning-rate X", positive_number, text)
-    add(
-        "--weight-decay X",
-        not_negative_number,
-        "strength of weight decay (default: 0; adamw: 0.01)",
-    )
-    text = f"schedule of the learning rate: {', '.join(SCHEDULES)}; cosine goes down to zero"
-    add("--schedule NAME", str, text, choices=list(SCHEDULES), default="cosine")
-    text = "share of the steps in which the learning rate rises at the start, such as 0.1"
-    add("--warmup SHARE", share, text, default="0")
-    text = "share of the images that is held out to find the best epoch, whose weights are kept"
-    add("--validation SHARE", share, text, default=0.1)
-    add("--patience N", positive, "stop after N epochs without a better one (default: never)")
-    add("--seed N", not_negative, "random seed", default=0)
-    text = "learn weights that have the same bits on every device and library; not with --distort,"
-    text += " --standardize and --whiten"
-    parser.add_argument("--reproducible", action="store_true", help=text)
-    _add_file_arguments(parser)
-
-
-def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the files to write, and for those of an earlier training."""
-    add = partial(add_option, parser)
-    add("-o --output MODEL", file_name, "a .safetensors, .npz or .onnx file", required=True)
-    text = "write the loss and accuracy of each epoch as JSON, such as history.json"
-    add("--history FILE", file_name, text)
-    add("--plot FILE", file_name, "draw loss and accuracy by epoch: .png, .svg or .pdf")
-    text = "continue from MODEL.checkpoint if it exists, with the same result to the bit; then"
-    text += " replace MODEL and the other files"
-    parser.add_argument("--resume", action="store_true", help=text)
-    text = "replace files if they exist; start anew, unless MODEL.checkpoint holds the end of the"
-    text += " same training"
-    parser.add_argument("--force", action="store_true", help=text)
-
-
-def read_examples(
-    data: Data, *, exclude: str | None, classes: int | None
-) -> "tuple[NDArray[Any], NDArray[Any], tuple[str, ...] | None]":
-    """Return the images and labels of DATA without the images of another data set.
-
-    The last item is the names of the classes if DATA has some.
-    """
+def read_examples(data: Data, *, exclude: str | None, classes: int | None) -> Examples:
+    """Return the images and labels of DATA without the images of another data set."""
+    from xpnet.datasets.catalog import DATA_SETS
     from xpnet.datasets.picture_folder import number_labels
     from xpnet.files.errors import DataError
+    from xpnet.networks.fingerprint import RowsFingerprint
 
     images, labels = data.read(classes=classes)
     if labels is None:
         what, hint = "no labels to learn from", "give them by --labels FILE"
         raise DataError(what, file=data.path, hint=hint)
+    fingerprint = RowsFingerprint()
+    fingerprint.update(images)
     what = "no images to learn from"
     if exclude is not None:
         excluded = replace(data, path=exclude, rows=None, labels=None, split=None)
@@ -131,7 +61,11 @@ def read_examples(
         what = f"{what} that are not in {exclude}"
     if not len(images):
         raise DataError(what, file=data.path)
-    return images, *number_labels(labels)
+    labels, names = number_labels(labels)
+    if names is None and data.path in DATA_SETS:
+        known = DATA_SETS[data.path].classes
+        names = known if known and classes in {None, len(known)} else None
+    return Examples(images, labels, names, fingerprint.text())
 
 
 def _images_like(data: Data, images: "NDArray[Any]") -> "NDArray[Any]":

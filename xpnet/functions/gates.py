@@ -237,6 +237,8 @@ def _glu(x: Any, xp: Any, *, axis: int = -1) -> Any:
         raise ValueError(msg)
     before = (slice(None),) * (axis % x.ndim)
     growth, rest = split_exp(-x[(*before, slice(half, None), ...)], xp)
-    value = x[(*before, slice(None, half), ...)] / (1.0 + growth)
-    # Not a product, which XLA may reassociate: infinity times 0 would be NaN.
-    return value / xp.exp(bounded(-rest, xp, high=constants_of(x, xp).safe_exponent - 1.0))
+    value = x[(*before, slice(None, half), ...)]
+    # Two divisions: infinity times exp(rest), which may be 0, would be NaN. `where` changes no
+    # value, but keeps XLA from merging them into one division by a product, which would overflow.
+    quotient = xp.where(xp.isinf(value), value, value / (1.0 + growth))
+    return quotient / xp.exp(bounded(-rest, xp, high=constants_of(x, xp).safe_exponent - 1.0))

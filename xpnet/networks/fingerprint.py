@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from xpnet.arrays.namespace import without_warnings
 from xpnet.arrays.transfer import to_numpy
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, arrays_of
 
 __all__ = [
+    "RowsFingerprint",
     "input_fingerprint",
     "named_arrays",
     "network_fingerprint",
@@ -17,6 +19,31 @@ __all__ = [
     "sha256",
     "sha256_of_array",
 ]
+
+_N_FIRST_ROWS = 1000
+
+
+class RowsFingerprint:
+    """SHA-256 of the first 1,000 rows of a data set, or of all if it has fewer.
+
+    It depends on the values alone: not on the shape of the images, the sizes of the blocks and the
+    format of the file. Bytes are hashed as they are, other numbers as float32.
+    """
+
+    def __init__(self) -> None:
+        self._sha256, self._n_rows = hashlib.sha256(), 0
+
+    def update(self, rows: Any) -> None:
+        """Add the next block of rows or images, a NumPy array of shape (n, ...)."""
+        first = rows[: _N_FIRST_ROWS - self._n_rows]
+        self._n_rows += len(first)
+        with without_warnings():  # float64 may be too large for float32
+            first = first if first.dtype.name == "uint8" else first.astype("<f4")
+        self._sha256.update(first.tobytes())
+
+    def text(self) -> str:
+        """Return the hash of the rows up to now, as hexadecimal digits."""
+        return self._sha256.hexdigest()
 
 
 def named_arrays(network: Network) -> dict[str, Any]:

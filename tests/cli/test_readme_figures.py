@@ -1,0 +1,120 @@
+"""Figures of README from training runs: its command lines are run, and must reach them."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from xpnet import read
+from xpnet.arrays.cpu.blas_threads import one_blas_thread
+
+pytestmark = pytest.mark.slow
+
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+# Another processor rounds differently: by as much, a result may be worse. There is no other limit.
+WORSE, WORSE_ON_FEW = 0.003, 0.008
+LONGEST_SECONDS = 60
+USPS = "usps_zip.{}.gz"
+MNIST = "train-{}-ubyte.gz"
+
+COMMENTS = re.findall(
+    r"^xpnet (train|evaluate) (.*?) +# (.*(?:0\.\d{2}|\d%).*)$", README, re.MULTILINE
+)
+TABLE = re.compile(
+    r"^\| `xpnet train (.*?)` \|.*\| (on .*?) \| seconds \|\n\|.*\n((?:\|.*\n)+)", re.MULTILINE
+)
+
+
+class Row(NamedTuple):
+    """A row of a table: the words of its command, and the figures."""
+
+    words: tuple[str, ...]
+    other: str
+    best: float
+    last: float
+    on_other: float
+    seconds: int
+
+
+def rows():
+    for words, other, lines in TABLE.findall(README):
+        for line in lines.splitlines():
+            options, *figures = line.strip("| ").split(" | ")
+            more = "".join(re.findall("`(.*?)`", options))
+            best, last, on_other, seconds = map(float, figures)
+            yield Row(
+                (*shlex.split(words), *shlex.split(more)), other, best, last, on_other, seconds
+            )
+
+
+ROWS = [row for row in rows() if row.seconds <= LONGEST_SECONDS]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Use one thread: two on a busy machine wait for each other, and are ten times slower."""
+    with one_blas_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(shared_data, as_csv, tmp_path_factory):
+    """Return a folder with the data sets under the names that README gives them."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("images-idx3", "labels-idx1"):
+        (folder / MNIST.format(name)).symlink_to(shared_data / "mnist" / MNIST.format(name))
+    for name in ("train", "test"):
+        (folder / USPS.format(name)).symlink_to(shared_data / "usps" / USPS.format(name))
+    images, labels = read(folder / MNIST.format("images-idx3"))
+    with (folder / "train.csv").open("w") as stream:
+        for part in np.split(np.arange(len(images)), 60):
+            header, end, lines = as_csv(images[part], labels[part]).partition("\n")
+            stream.write(lines if stream.tell() else header + end + lines)
+    return folder
+
+
+@pytest.fixture
+def run(xpnet, folder, monkeypatch):
+    """Return a function that runs a command line in that folder, and returns its JSON object."""
+    monkeypatch.chdir(folder)
+
+    def run(*words):
+        result = xpnet(*words, "--json", *(["--force"] if words[0] == "train" else []))
+        assert result.code == 0, result.err
+        return json.loads(result.out)
+
+    return run
+
+
+def test_readme_has_figures():
+    assert [command for command, _, _ in COMMENTS] == ["evaluate", "train"]
+    assert len(ROWS) >= 5
+    assert {row.other for row in ROWS} == {"on the embedded 1,000", "on the test images"}
+
+
+@pytest.mark.parametrize(("command", "words", "comment"), COMMENTS)
+def test_a_command_gives_what_its_comment_promises(run, command, words, comment):
+    found = run(command, *shlex.split(words))
+    accuracy = found["validation_accuracy" if command == "train" else "accuracy"]
+    if about := re.search(r"about (\d+)%", comment):
+        assert accuracy == pytest.approx(int(about[1]) / 100, abs=0.02)
+    else:
+        assert accuracy >= float(re.search(r"0\.\d+", comment)[0]) - WORSE
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(row.words))
+def test_a_row_of_a_table(run, folder, row):
+    found = run("train", *row.words, "--history", "history.json")
+    last = json.loads((folder / "history.json").read_text())[-1]["validation_accuracy"]
+    model = row.words[row.words.index("-o") + 1]
+    data = ["sample"]
+    if row.other == "on the test images":
+        data = [USPS.format("test"), "--delimiter", "space", "--label", "first", "--float"]
+    on_other = run("evaluate", *data, "--model", model)["accuracy"]
+    assert found["validation_accuracy"] >= row.best - WORSE
+    assert last >= row.last - WORSE
+    assert on_other >= row.on_other - WORSE_ON_FEW
