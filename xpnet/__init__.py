@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from xpnet.functions.sparsemax import sparsemax as sparsemax
     from xpnet.functions.special import erf as erf
     from xpnet.inference.evaluate import Evaluation as Evaluation, evaluate as evaluate
+    from xpnet.inference.input_scaling import ScalingWarning as ScalingWarning
     from xpnet.inference.nonfinite import NonfiniteWarning as NonfiniteWarning
     from xpnet.inference.predict import predict as predict, predict_proba as predict_proba
     from xpnet.inference.result_hash import result_hash as result_hash
@@ -131,6 +132,7 @@ _PUBLIC = {
     "xpnet.functions.sparsemax": "sparsemax",
     "xpnet.functions.special": "erf",
     "xpnet.inference.evaluate": "Evaluation evaluate",
+    "xpnet.inference.input_scaling": "ScalingWarning",
     "xpnet.inference.nonfinite": "NonfiniteWarning",
     "xpnet.inference.predict": "predict predict_proba",
     "xpnet.inference.result_hash": "result_hash",

@@ -103,7 +103,7 @@ def test_a_wrong_scaling_is_told(xpnet, book):
     words = ("--verify", "sample", "--input-range", "0..255")
     result = xpnet("convert", book, book.with_name("out.npz"), *words)
     assert "on sample with inputs 0..1" in result.err
-    assert "as written: see --input-range" in result.err
+    assert "as written: give --input-range 0..1\n" in result.err
     assert "0..255" in result.out
 
 

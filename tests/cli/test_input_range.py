@@ -20,7 +20,7 @@ CUTS = [(), (1,), (3,), (1, 2, 3, 4, 5, 6), (0, 0, 2, 5), (6,)]
 
 def model_of(steps=None, input_range=None, *, is_own=False):
     network = init_network([3, 2], preprocessing=steps)
-    return Model(network, "model.onnx", is_own, is_own, input_range)
+    return Model(network, "model.onnx", not is_own, is_own, input_range)
 
 
 def through(model, rows, cuts):
@@ -90,7 +90,11 @@ def test_a_row_that_contradicts_is_refused(rows, line, cuts):
         ([BLANK] * 6 + [DIM], ""),
         (
             [BLANK, DIM, BLANK, LIT, DIM, LIT, LIT],
-            "sample has values above 1 (3 in row 4), and model.onnx",
+            (
+                "sample has values above 1 (3 in row 4), and model.onnx is given them as they are"
+                " (--input-range 0..255: no note; 0..1: divided by 255, if the first image"
+                " that is not blank has such a value)"
+            ),
         ),
     ],
     ids=str,
@@ -110,7 +114,10 @@ def test_large_values_are_told_once(capsys, rows, told, cuts):
         ([BLANK] * 7, ""),
         (
             [BLANK] * 6 + [DIM],
-            "model.onnx divides its inputs by 255, but they are at most 1 already",
+            (
+                "model.onnx divides its inputs by 255, but those of sample are at most 1"
+                " already: give raw bytes, or multiply them by 255"
+            ),
         ),
         ([DIM] * 6 + [LIT], ""),
     ],

@@ -32,8 +32,8 @@ def ranged(options, model, images):
     return with_range(model, options.data.path, images)
 
 
-def model_of(network, *, is_range_known=True, is_own=True):
-    return Model(network, "model.onnx", is_range_known, is_own)
+def model_of(network, *, takes_unit_range=False, is_own=True):
+    return Model(network, "model.onnx", takes_unit_range, is_own)
 
 
 def test_the_books_network(parse):
@@ -157,7 +157,9 @@ TAKEN = "model.onnx is assumed to expect pixels in 0..1, so raw bytes are divide
 def test_the_inputs_of_a_network_from_elsewhere(parse, capsys, images, words, case):
     is_scaled, told = case
     inside = Standardize(0.1307, 0.3081)
-    model = model_of(init_network([2, 2], preprocessing=inside), is_range_known=False, is_own=False)
+    model = model_of(
+        init_network([2, 2], preprocessing=inside), takes_unit_range=True, is_own=False
+    )
     network = ranged(parse(*words), model, images)
     assert network.preprocessing[0] == (
         Scale(1 / 255) if is_scaled else model.network.preprocessing[0]
@@ -174,7 +176,14 @@ def test_the_inputs_of_a_network_from_elsewhere(parse, capsys, images, words, ca
         (BYTES, (), "model.onnx has no preprocessing, and is given raw bytes (--input-range 0..1"),
         (BYTES, Scale(1 / 255), ""),
         (FLOATS, (), ""),
-        (FLOATS, Scale(1 / 255), "divides its inputs by 255, but they are at most 1 already"),
+        (
+            FLOATS,
+            Scale(1 / 255),
+            (
+                "divides its inputs by 255, but those of sample are at most 1"
+                " already: give raw bytes, or multiply them by 255"
+            ),
+        ),
         (LARGE, Scale(1 / 255), ""),
         (0 * FLOATS, Scale(1 / 255), ""),
     ],
@@ -221,7 +230,7 @@ def test_a_network_from_elsewhere_that_divides_by_itself_is_given_raw_bytes(pars
     network = init_network([2, 2], preprocessing=step)
     contents = ModelFile(network, "ONNX", is_own=False)
     assert contents.declares_input_range
-    model = model_of(network, is_range_known=contents.declares_input_range, is_own=False)
+    model = model_of(network, takes_unit_range=not contents.declares_input_range, is_own=False)
     assert ranged(parse(), model, BYTES) is network
     assert "so raw bytes go in as they are" in capsys.readouterr().err
     scaled = ranged(parse("--input-range", "0..1"), model, BYTES)

@@ -1128,7 +1128,8 @@ def test_forbidden_images(bus, digits, tmp_path):
 
 def test_images_of_another_size(bus):
     network = network_there(xpnet.load("sample"))
-    for given in (np.ones((3, 27, 28)), iter([np.ones((3, 784)), np.ones((3, 785))])):
+    ones = np.ones((3, 784), np.uint8)
+    for given in (np.ones((3, 27, 28), np.uint8), iter([ones, np.ones((3, 785), np.uint8)])):
         with pytest.raises(ValueError, match="`images` must be rows of 784 values"):
             xpnet.predict(network, given)
     assert bus.is_idle

@@ -23,8 +23,9 @@ from xpnet.cli.data_arguments import (
     computation_errors,
 )
 from xpnet.cli.input_range import with_range
-from xpnet.cli.models import ModelOptions, add_file_arguments, model_of, read_contents
+from xpnet.cli.models import Model, ModelOptions, add_file_arguments, model_of, read_contents
 from xpnet.cli.report import Outcome, Stopwatch, table
+from xpnet.cli.standardization import RANGES
 from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from xpnet.formats.model_file import ModelFile
     from xpnet.networks.network import Network
-    from xpnet.networks.preprocessing import Step
     from xpnet.parity.verification import Verification
 
 _ROWS = 10_000
@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
             "convert model.onnx model.safetensors --verify train.csv",
             "convert train.csv train.npz",
         ),
-        common="--force --activation --input-range --verify --rows --labels --json",
+        common="--force --activation --input-range --verify --json",
     )
     parser.add_argument("model", type=file_name, metavar="IN", help="the file to read")
     parser.add_argument("target", type=file_name, metavar="OUT", help="the file to write")
@@ -96,7 +96,8 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         images, labels = data.read_rows(contents.network.n_in, "compare with")
         if labels is not None and contents.network.output != "values":
             as_data_error(data.labels or data.path, as_class_ids, contents.network, labels)
-    network = _in_range(contents, options, data, images)
+    model = model_of(contents, options)
+    network = _in_range(model, data, images)
     input_dtype = "uint8" if args.uint8 else None
     try:
         save(network, args.target, force=args.force, input_dtype=input_dtype)
@@ -116,37 +117,44 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         "dtype": str(network.dtype),
         "preprocessing": [str(step) for step in network.preprocessing],
         "output": network.output,
+        "metadata": dict(network.metadata),
         "classes": None if network.classes is None else list(network.classes),
     }
     if data is None:
         return Outcome(facts, _lines(facts))
     with computation_errors(data.path, has_precision=False):
         found = _verify(contents, options, network, target, images)
-        accuracies = _accuracies(contents, network, images, labels)
+        accuracies = _accuracies(model, network, images, labels)
     facts["verification"] = {name: x.to_json() for name, x in found.items()}
     facts |= {"rows": len(images), "accuracy": accuracies}
-    _note_better_scaling(facts, data.path, is_own=contents.is_own)
+    _note_better_scaling(facts, data.path, are_bytes=images.dtype.kind == "u")
     code = 0 if all(x.is_in_bound for x in found.values()) else 1
     return Outcome(facts, _lines(facts), code)
 
 
-def _in_range(
-    contents: "ModelFile", options: ModelOptions, data: Data | None, images: "NDArray[Any] | None"
-) -> "Network":
-    """Return the network to write: with a scale before it if it expects 0..1."""
+def _in_range(model: Model, data: Data | None, images: "NDArray[Any] | None") -> "Network":
+    """Return the network to write: with the steps for raw bytes, or 0..1 in its metadata."""
     import numpy as np
 
-    model, is_given = model_of(contents, options), options.input_range is not None
+    from xpnet.formats.model_file import expects_large
+
+    chosen, is_assumed = model.input_range, model.takes_unit_range and not model.is_own
     if data is None or images is None:
-        if model.is_range_known and not is_given:
-            return contents.network
-        return with_range(model, options.source, np.full((1, 1), 255, np.uint8))
-    if images.dtype.kind != "u" and not model.is_range_known and not is_given:
+        if chosen is None and not is_assumed:
+            return model.network
+        return with_range(model, model.name, np.full((1, 1), 255, np.uint8))
+    network = with_range(model, data.path, images)
+    if images.dtype.kind == "u" or chosen == "0..255" or not (chosen or is_assumed):
+        return network
+    if chosen is None:
         print_note(
-            f"{data.path} holds numbers rather than raw bytes: no scale is written (--input-range"
-            " 0..1 writes one for raw bytes)"
+            f"{data.path} holds numbers rather than raw bytes: no scale is written (it is without"
+            " --verify, and with raw bytes)"
         )
-    return with_range(model, data.path, images)
+    is_raw = any(map(expects_large, network.preprocessing[:1]))  # scaled or standardised
+    if is_raw or (chosen is None and not 0.0 <= np.min(images) <= np.max(images) <= 1.0):
+        return network
+    return replace(network, metadata={**network.metadata, "input_range": "0..1"})
 
 
 def _verify(
@@ -184,10 +192,8 @@ def _verify(
     return verify(network, rows, results, absolute_error=absolute)
 
 
-def _accuracies(
-    contents: "ModelFile", network: "Network", rows: "NDArray[Any]", labels: Any
-) -> list[dict[str, Any]]:
-    """Return the accuracy for each scaling that the network may have been trained with."""
+def _accuracies(model: Model, network: Any, rows: Any, labels: Any) -> list[dict[str, Any]]:
+    """Return the accuracy for each scaling, and its --input-range; `network` is written."""
     import numpy as np
 
     from xpnet.arrays.ranges import RangeError
@@ -198,38 +204,45 @@ def _accuracies(
 
     if labels is None or network.output == "values":
         return []
-    own = contents.network.preprocessing
-    to_unit = Scale(_TO_UNIT)
-    if own[:1] == (to_unit,):
-        own = own[1:]
+    own, to_unit = model.network.preprocessing, Scale(_TO_UNIT)
+    written = network.preprocessing[: len(network.preprocessing) - len(own)]
+    is_divided = own[:1] == (to_unit,)
     unit = (to_unit,) if float(np.max(rows)) > 1.0 else ()
     values = rows.astype(np.float64) * (_TO_UNIT if unit else 1.0)
-    standard = Standardize(float(np.mean(values)), float(np.std(values)) or 1.0)
-    scalings: dict[str, tuple[Step, ...]] = {
+    # A pasted value gives the same step.
+    mean, std = (float(f"{x:.4g}") for x in (np.mean(values), np.std(values) or 1.0))
+    scalings: dict[str, tuple[Any, ...]] = {
         "0..1": unit,
         "0..255": () if unit else (Scale(1.0 / _TO_UNIT),),
-        f"standardised by {standard.mean:.4f} and {standard.scale:.4f}": (*unit, standard),
+        f"{mean:g},{std:g}": (*unit, Standardize(mean, std)),
     }
+    if model.input_range is not None and written not in scalings.values():
+        scalings[model.input_range] = written
     found = []
-    for name, before in scalings.items():
-        other = replace(contents.network, preprocessing=(*before, *own))
+    for value, before in scalings.items():
+        other = replace(model.network, preprocessing=(*before, *own[is_divided:]))
         try:
             with count_nonfinite():
                 accuracy = evaluate(other, rows, labels).accuracy
         except RangeError:  # the network cannot have been trained with it
             continue
+        name = value if value in RANGES else f"standardised by {value.replace(',', ' and ')}"
+        can_choose = not is_divided and model.may_choose(value)
         is_written = preprocessing_facts(other) == preprocessing_facts(network)
-        found.append({"inputs": name, "accuracy": accuracy, "is_written": is_written})
+        entry = {"inputs": name, "input_range": value if can_choose else None}
+        found.append({**entry, "accuracy": accuracy, "is_written": is_written})
     return found
 
 
-def _note_better_scaling(facts: Mapping[str, Any], data: str, *, is_own: bool) -> None:
+def _note_better_scaling(facts: Mapping[str, Any], data: str, *, are_bytes: bool) -> None:
     """Print a note if another scaling gives a higher accuracy than the written one."""
     accuracies = facts["accuracy"] if facts["rows"] >= _ENOUGH else []
-    hint = "" if is_own else ": see --input-range"
     written = [x["accuracy"] for x in accuracies if x["is_written"]]
     best = max(accuracies, key=lambda x: x["accuracy"], default=None)
     if written and best is not None and best["accuracy"] > written[0] + _NOTICEABLE:
+        value = best["input_range"]
+        data_hint = "" if are_bytes or value != "0..255" else " and raw bytes"
+        hint = "" if value is None else f": give --input-range {value}{data_hint}"
         print_note(
             f"{facts['source']} has an accuracy of {best['accuracy']:.4f} on {data} with inputs"
             f" {best['inputs']}, and {written[0]:.4f} as written{hint}"
@@ -247,6 +260,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     }
     if facts["classes"] is not None:
         rows["classes"] = ", ".join(map(str, facts["classes"]))
+    rows |= {name.replace("_", " "): text for name, text in facts["metadata"].items()}
     rows["wrote"] = f"{facts['target']} ({facts['bytes']:,} bytes)"
     yield from table(rows)
     if "verification" in facts:

@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
             "evaluate",
             "evaluate train.csv --model model.safetensors --device gpu",
         ),
-        common="--rows --labels --model --input-range --device --batch-size --plot --json",
+        common="--rows --labels --model --input-range --device --plot --json",
     )
     add_data_arguments(parser)
     add_device_arguments(parser, reproducible=True, hashes=True)

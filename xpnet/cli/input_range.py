@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.models import Model
+from xpnet.cli.standardization import standardization
 from xpnet.cli.streams import print_note, progress_bar
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from xpnet.cli.report import Stopwatch
     from xpnet.networks.network import Network
+    from xpnet.networks.preprocessing import Step
 
 Block: TypeAlias = "tuple[NDArray[Any], NDArray[Any] | None]"
 _BRIGHTEST = 255
@@ -86,40 +88,56 @@ def with_range(model: Model, path: str, images: "NDArray[Any]") -> "Network":
 def blocks_in_range(
     model: Model, path: str, blocks: Iterable[Block]
 ) -> "tuple[Network, Iterator[Block]]":
-    """Return the network, with a scale before it if it needs one, and an iterator over the blocks.
+    """Return the network, with steps before it if it needs them, and an iterator over the blocks.
 
     A network for inputs in 0..1 is scaled for inputs in 0..255. The dtype of raw bytes determines
-    their range. Other numbers are scaled only for ``--input-range 0..1``, if the first row that is
-    not blank has a value above 1; otherwise the blocks raise DataError for a later value above 1.
-    Notes on standard error report any scaling that was not asked for, and values that look wrong.
-    There is at least one block; the result does not depend on their sizes. Raises UsageError if
-    --input-range is given for a file of xpnet's with preprocessing.
+    their range. Other numbers are scaled only for --input-range 0..1 or standardised pixels, if the
+    first row that is not blank has a value above 1; otherwise the blocks raise DataError for a
+    later value above 1. Notes on standard error report any scaling that was not asked for, and
+    values that look wrong. There is at least one block; the result does not depend on their sizes.
+    Raises UsageError if --input-range contradicts the preprocessing of a file.
     """
-    network, input_range = model.network, model.input_range
-    if input_range is not None and model.is_own and network.preprocessing:
+    from xpnet.formats.model_file import expects_large
+
+    network, chosen = model.network, model.input_range
+    if chosen is not None and not model.may_choose(chosen):
         steps = ", ".join(map(str, network.preprocessing))
-        what = f"contains its preprocessing, {steps}"
-        msg = f"{model.name} {what}: leave out --input-range {input_range}"
+        msg = f"{model.name} contains its preprocessing, {steps}: leave out --input-range {chosen}"
         raise UsageError(msg)
     blocks = iter(blocks)
     first = next(blocks)
     blocks = chain([first], blocks)
-    is_assumed = input_range is None and not model.is_range_known
-    if first[0].dtype.kind == "u":
-        if input_range is None:
-            _note_bytes(model)
-        return (_scaled(network) if is_assumed or input_range == "0..1" else network), blocks
-    if input_range == "0..1":
-        return _by_first_row(network, path, blocks)
-    if is_assumed:
-        return network, _noting_large(model, path, blocks)
-    return network, _note_small_values(model, blocks) if input_range is None else blocks
+    are_bytes = first[0].dtype.kind == "u"
+    if chosen is None and are_bytes:
+        _note_bytes(model)
+        return (_scaled(network) if model.takes_unit_range else network), blocks
+    if chosen is None:
+        check = _noting_large if model.takes_unit_range else _note_small_values
+        return network, check(model, path, blocks)
+    if chosen == "0..255":
+        return _with_first(network) if network.metadata else network, blocks
+    if chosen != "0..1":
+        network = _with_first(network, standardization(chosen, network))
+        if expects_large(network.preprocessing[0]):  # statistics of raw values
+            return network, blocks
+    if are_bytes:
+        return _scaled(network), blocks
+    scaled, blocks = _by_first_row(network, path, blocks)
+    if scaled is not network and chosen != "0..1":
+        print_note(f"{path} has values above 1: all are divided by 255 before --input-range")
+    return scaled, blocks
 
 
 def _scaled(network: "Network") -> "Network":
     from xpnet.networks.preprocessing import Scale
 
-    return replace(network, preprocessing=(Scale(1 / _BRIGHTEST), *network.preprocessing))
+    return _with_first(network, Scale(1 / _BRIGHTEST))
+
+
+def _with_first(network: "Network", *steps: "Step") -> "Network":
+    """Return the network with steps before its own, for inputs of another range."""
+    metadata = {name: text for name, text in network.metadata.items() if name != "input_range"}
+    return replace(network, preprocessing=(*steps, *network.preprocessing), metadata=metadata)
 
 
 def _by_first_row(
@@ -190,7 +208,8 @@ def _noting_large(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[
             row, _, value = found
             print_note(
                 f"{path} has values above 1 ({value:g} in row {row}), and {model.name} is given"
-                " them as they are (--input-range 0..1: divided by 255)"
+                " them as they are (--input-range 0..255: no note; 0..1: divided by 255, if"
+                " the first image that is not blank has such a value)"
             )
             yield block
             yield from blocks
@@ -198,27 +217,28 @@ def _noting_large(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[
         yield block
 
 
-def _note_small_values(model: Model, blocks: Iterator[Block]) -> Iterator[Block]:
+def _note_small_values(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
     """Yield blocks; print a note at the end if values that are divided by 255 are all in 0..1."""
-    from xpnet.networks.preprocessing import Scale
+    from xpnet.inference.input_scaling import divisor_of
 
-    steps, largest = model.network.preprocessing, 0.0
-    divides = steps[:1] == (Scale(1 / _BRIGHTEST),)
+    divisor, largest = divisor_of(model.network), 0.0
     for images, labels in blocks:
-        if divides and largest <= 1.0:
+        if divisor is not None and largest <= 1.0:
             largest = max(largest, float(images.max(initial=0.0)))
         yield images, labels
-    if divides and 0.0 < largest <= 1.0:
+    if divisor is not None and 0.0 < largest <= 1.0:
         print_note(
-            f"{model.name} divides its inputs by 255, but they are at most {largest:g} already"
+            f"{model.name} divides its inputs by {divisor:g}, but those of {path} are at most"
+            f" {largest:g} already: give raw bytes, or multiply them by {divisor:g}"
         )
 
 
 def _note_bytes(model: Model) -> None:
     """Print a note if raw bytes are scaled, or may not suit the preprocessing of a network."""
     steps, hint = model.network.preprocessing, "--input-range 0..1: divided by 255"
-    if not model.is_range_known:
-        what = "is assumed to expect pixels in 0..1, so raw bytes are divided by 255 before it"
+    if model.takes_unit_range:
+        verb = "expects" if model.is_own else "is assumed to expect"
+        what = f"{verb} pixels in 0..1, so raw bytes are divided by 255 before it"
         hint = "--input-range 0..255: as they are"
     elif not model.is_own:
         what = f"starts with {steps[0]}" if steps else "expects integers"

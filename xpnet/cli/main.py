@@ -67,8 +67,9 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
 
 @contextmanager
 def _data_warnings_as_notes() -> Iterator[None]:
-    """Print each warning about data as a note, independent of the warning filters."""
+    """Print each warning about data as a note, independent of the filters."""
     from xpnet.files.errors import DataWarning
+    from xpnet.inference.input_scaling import ScalingWarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, DataWarning):
@@ -80,6 +81,7 @@ def _data_warnings_as_notes() -> Iterator[None]:
         show_others = warnings.showwarning
         warnings.showwarning = show
         warnings.simplefilter("always", DataWarning)
+        warnings.simplefilter("ignore", ScalingWarning)
         yield
 
 

@@ -14,6 +14,7 @@ from xpnet.cli.arguments import (
     positive,
 )
 from xpnet.cli.device_choice import DeviceOptions, in_precision, open_device, reproducible
+from xpnet.cli.standardization import RANGES, input_range
 from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     text = "shape of the weights: in_out is (inputs, outputs), out_in is (outputs, inputs) as in"
     text += " torch; for a file that does not name it"
     add("--layout", str, text, choices=LAYOUTS)
-    text = (
-        "range of the pixels that the network expects (default: 0..1, to which raw bytes are"
-        " scaled); with 0..1, other numbers are scaled if the first image that is not blank has a"
-        " value above 1"
-    )
-    add("--input-range", str, text, choices=("0..1", "0..255"))
+    text = "inputs that the network expects (default: 0..1): 0..1, to which raw bytes are scaled;"
+    text += " 0..255, bytes as they are; MEAN,STD of pixels in 0..1, such as 0.1307,0.3081 for"
+    text += " torchvision's Normalize((0.1307,), (0.3081,)); or an npz file of the arrays mean and"
+    text += " std, one number for each input. With all but 0..255, other numbers than bytes are"
+    text += " scaled if the first image that is not blank has a value above 1"
+    add("--input-range RANGE", input_range, text)
     text = "accept infinite or NaN parameters"
     group.add_argument("--allow-nonfinite", action="store_true", help=text)
     text = "accept an ONNX file with weights in other files of its folder"
@@ -88,16 +89,22 @@ class ModelOptions:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network, the value of --model, and the range of its inputs by --input-range.
+    """A network, the value of --model, and the value of --input-range.
 
-    The range is known if the file determines it, and certain if xpnet wrote the file.
+    `takes_unit_range` is true if the inputs are in 0..1, by the metadata or, for a file of another
+    program, by assumption; `is_own` if xpnet wrote the file.
     """
 
     network: "Network"
     name: str
-    is_range_known: bool = True
+    takes_unit_range: bool = False
     is_own: bool = True
     input_range: str | None = None
+
+    def may_choose(self, input_range: str) -> bool:
+        """Return whether a value of --input-range does not contradict the steps of the file."""
+        is_open = input_range in RANGES and (self.takes_unit_range or not self.is_own)
+        return is_open or not self.network.preprocessing
 
 
 def read_model(options: ModelOptions) -> Model:
@@ -113,8 +120,11 @@ def read_model(options: ModelOptions) -> Model:
 
 def model_of(contents: "ModelFile", options: ModelOptions) -> Model:
     """Return the network of a file of weights, and its name and range."""
-    is_known, is_own = contents.declares_input_range, contents.is_own
-    return Model(contents.network, options.source, is_known, is_own, options.input_range)
+    from xpnet.inference.input_scaling import takes_unit_range
+
+    network, is_own = contents.network, contents.is_own
+    is_unit = not contents.declares_input_range or takes_unit_range(network)
+    return Model(network, options.source, is_unit, is_own, options.input_range)
 
 
 def read_contents(options: ModelOptions) -> "ModelFile":

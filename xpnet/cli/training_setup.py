@@ -63,8 +63,8 @@ def read_examples(data: Data, *, exclude: str | None, classes: int | None) -> Ex
         raise DataError(what, file=data.path)
     labels, names = number_labels(labels)
     if names is None and data.path in DATA_SETS:
-        known = DATA_SETS[data.path].classes
-        names = known if known and classes in {None, len(known)} else None
+        names = DATA_SETS[data.path].classes
+        names = names if names and classes in {None, len(names)} else None
     return Examples(images, labels, names, fingerprint.text())
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "NamedArrays",
     "WeightLayout",
     "check_size",
+    "expects_large",
 ]
 
 WeightLayout = Literal["in_out", "out_in"]
@@ -100,10 +101,10 @@ class ModelFile:
         expects inputs far beyond 1, such as a division by 255.
         """
         steps = self.network.preprocessing
-        return self.is_own or self.has_integer_input or (bool(steps) and _expects_large(steps[0]))
+        return self.is_own or self.has_integer_input or (bool(steps) and expects_large(steps[0]))
 
 
-def _expects_large(step: Step) -> bool:
+def expects_large(step: Step) -> bool:
     """Return whether a step is meaningful only for inputs far beyond 1."""
     if isinstance(step, Scale):
         return abs(step.factor) < _SMALL_FACTOR

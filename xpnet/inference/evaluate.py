@@ -13,6 +13,7 @@ from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer_counts import Transfers, count_transfers
 from xpnet.inference.batches import BatchOptions, TransferPolicy, check_transfer, is_stream
 from xpnet.inference.class_labels import as_class_ids, confusion_of
+from xpnet.inference.input_scaling import with_scaling_warning
 from xpnet.inference.nonfinite import warn_nonfinite
 from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.runner import Runner, run
@@ -123,6 +124,8 @@ def evaluate(
     -----
     NonfiniteWarning
         If ``.n_nonfinite`` is not 0; a RuntimeWarning.
+    ScalingWarning
+        As `predict`.
 
     Examples
     --------
@@ -140,6 +143,7 @@ def evaluate(
     if labels is None and not is_stream(images):
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)
+    images = with_scaling_warning(network, images)
     if labels is not None:
         results = ((run(network, images, marked_class_ids, options), x) for x in [labels])
         return compare_labels(network, results, transfers)

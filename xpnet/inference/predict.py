@@ -8,6 +8,7 @@ from xpnet.arrays.namespace import array_namespace, cast, current_device, larges
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.class_labels import labels_of
+from xpnet.inference.input_scaling import with_scaling_warning
 from xpnet.inference.nonfinite import are_finite, mark_nonfinite, remove_marks
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
@@ -92,6 +93,10 @@ def predict(
         If the layers overflow: the largest output of some images is NaN or infinite. The warning, a
         RuntimeWarning, states their number. It is not given for results on a device or of Dask, nor
         for NaN or infinite pixels in NumPy images with a NumPy network.
+    ScalingWarning
+        If the first 256 NumPy images are in 0..1 and the network divides by 255; or if they are
+        integers, and ``network.metadata["input_range"]`` is "0..1". Of an iterator, the first block
+        is examined.
 
     Notes
     -----
@@ -114,6 +119,7 @@ def predict(
     >>> xpnet.predict(gate, [[0, 1], [1, 1]])
     array(['low', 'high'], dtype='<U4')
     """
+    images = with_scaling_warning(network, images)
     ids = predict_ids(network, images, batch_size, threads, transfers, reproducible=reproducible)
     return ids if network.classes is None else labels_of(network, ids, transfers)
 
@@ -176,6 +182,11 @@ def predict_proba(
     TypeError, ValueError
         As `predict`; also if the network is a regression.
 
+    Warns
+    -----
+    ScalingWarning
+        As `predict`.
+
     Examples
     --------
     >>> import xpnet
@@ -186,6 +197,7 @@ def predict_proba(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
+    images = with_scaling_warning(network, images)
     if reproducible:
         network = reproducible_network(network)
     if batch_size is None and transfers == "allow":

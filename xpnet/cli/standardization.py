@@ -1,0 +1,54 @@
+"""Values of --input-range: a range of pixels, or the mean and deviation of standardised ones."""
+
+import argparse
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xpnet.networks.network import Network
+    from xpnet.networks.preprocessing import Standardize
+
+RANGES = ("0..1", "0..255")
+
+
+def input_range(text: str) -> str:
+    """Return a valid value, of which no file is read; an argparse type."""
+    if text in RANGES or text.endswith(".npz"):
+        return text
+    with suppress(ValueError):
+        mean, std = map(float, text.split(","))
+        if abs(mean) <= 1.0 and 0.0 < std <= 1.0:
+            return text
+    msg = "must be 0..1, 0..255, an npz file of the arrays mean and std, or MEAN,STD of pixels in"
+    msg += f" 0..1, such as 0.1307,0.3081: MEAN at most 1, STD above 0 and at most 1; got {text!r}"
+    raise argparse.ArgumentTypeError(msg)
+
+
+def standardization(text: str, network: "Network") -> "Standardize":
+    """Return the step of a value that is no range; raise WeightsError if a file does not fit."""
+    import numpy as np
+
+    from xpnet.files.errors import WeightsError
+    from xpnet.formats.model_file import LoadOptions
+    from xpnet.formats.npz import read
+    from xpnet.inference.batches import on_network_device
+    from xpnet.networks.preprocessing import Standardize
+
+    if not text.endswith(".npz"):
+        return Standardize(*map(float, text.split(",")))
+    arrays, n_in = read(Path(text), LoadOptions()).arrays, network.n_in
+    found = {name: x for name, x in arrays.items() if name in {"mean", "std"}}
+    if [x.size for x in found.values() if x.dtype.kind in "iuf"] != [n_in, n_in]:
+        what, shown = "--input-range", [f"{name} {x.dtype} {x.shape}" for name, x in arrays.items()]
+        rule = f"the arrays mean and std with one number for each of {n_in} inputs"
+        raise WeightsError(what, file=text, found=", ".join(shown), expected=rule)
+    for name, x in found.items():
+        is_valid = np.isfinite(x) & ((x > 0) | (name == "mean"))
+        if not is_valid.all():
+            i = int(np.argmin(is_valid))
+            what, rule = f"{name} of input {i + 1}", "a finite number"
+            rule += "" if name == "mean" else " above 0 (1 for an input that is always the same)"
+            raise WeightsError(what, file=text, found=x.flat[i], expected=rule)
+    mean, std = (found[name].astype(float).reshape(-1) for name in ("mean", "std"))
+    return Standardize(on_network_device(network, mean), on_network_device(network, std))
