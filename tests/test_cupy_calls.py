@@ -78,7 +78,11 @@ def run_everything():
     answers = np.column_stack([labels % 2, labels > 4, labels == 0]).astype(np.float32)
     for network, truth, options in (
         (xpnet.init_network([784, 1], output="values"), labels, {"optimizer": "sgd"}),
-        (xpnet.init_network([784, 1]), labels % 2, {"optimizer": xpnet.SGD(0.9, nesterov=True)}),
+        (
+            xpnet.init_network([784, 1]),
+            labels % 2,
+            {"optimizer": xpnet.SGD(momentum=0.9, nesterov=True)},
+        ),
         (several, answers, {"loss": "binary_cross_entropy", "optimizer": "adamw"}),
     ):
         xpnet.train(network, images, truth, epochs=1, validation=0.5, **options)

@@ -178,6 +178,7 @@ def test_the_message_shows_shapes_of_any_library_alike():
         as_examples(objective_of(3), ROWS[:2], torch.zeros(1, dtype=torch.int64))
 
 
+@pytest.mark.filterwarnings("ignore:images are in 0..1, but")
 def test_a_number_beyond_the_networks_dtype_raises_with_its_row() -> None:
     network = xpnet.init_network([2, 3])
     rows = np.ones((6000, 2))

@@ -11,24 +11,28 @@ from xpnet.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, State
 CASES = {
     "sgd": (SGD(), "SGD", {}),
     "sgd, decay": (SGD(weight_decay=0.1), "SGD", {"weight_decay": 0.1}),
-    "momentum": (SGD(0.9), "SGD", {"momentum": 0.9}),
-    "momentum, decay": (SGD(0.9, weight_decay=0.1), "SGD", {"momentum": 0.9, "weight_decay": 0.1}),
-    "nesterov": (SGD(0.8, nesterov=True), "SGD", {"momentum": 0.8, "nesterov": True}),
+    "momentum": (SGD(momentum=0.9), "SGD", {"momentum": 0.9}),
+    "momentum, decay": (
+        SGD(momentum=0.9, weight_decay=0.1),
+        "SGD",
+        {"momentum": 0.9, "weight_decay": 0.1},
+    ),
+    "nesterov": (SGD(momentum=0.8, nesterov=True), "SGD", {"momentum": 0.8, "nesterov": True}),
     "nesterov, decay": (
-        SGD(0.8, nesterov=True, weight_decay=0.1),
+        SGD(momentum=0.8, nesterov=True, weight_decay=0.1),
         "SGD",
         {"momentum": 0.8, "nesterov": True, "weight_decay": 0.1},
     ),
     "adam": (Adam(), "Adam", {}),
     "adam, options": (
-        Adam(0.8, 0.9, 1e-3, weight_decay=0.1),
+        Adam(beta1=0.8, beta2=0.9, epsilon=1e-3, weight_decay=0.1),
         "Adam",
         {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1},
     ),
-    "adam, no means": (Adam(0.0, 0.0), "Adam", {"betas": (0.0, 0.0)}),
+    "adam, no means": (Adam(beta1=0.0, beta2=0.0), "Adam", {"betas": (0.0, 0.0)}),
     "adamw": (AdamW(), "AdamW", {"weight_decay": 0.01}),
     "adamw, options": (
-        AdamW(0.8, 0.9, 1e-3, weight_decay=0.3),
+        AdamW(beta1=0.8, beta2=0.9, epsilon=1e-3, weight_decay=0.3),
         "AdamW",
         {"betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.3},
     ),
@@ -154,9 +158,9 @@ def test_a_gradient_of_zero_moves_nothing(name):
 def test_the_named_optimizers():
     assert dict(OPTIMIZERS) == {
         "adam": Adam(),
-        "adamw": AdamW(0.9, 0.999, 1e-8, 0.01),
-        "momentum": SGD(0.9),
-        "nesterov": SGD(0.9, nesterov=True),
+        "adamw": AdamW(beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.01),
+        "momentum": SGD(momentum=0.9),
+        "nesterov": SGD(momentum=0.9, nesterov=True),
         "sgd": SGD(),
     }
     rates = {name: optimizer.usual_rate for name, optimizer in OPTIMIZERS.items()}
@@ -166,8 +170,13 @@ def test_the_named_optimizers():
 @pytest.mark.parametrize(
     "optimizer",
     [
-        SGD(np.float64(0.5), weight_decay=np.float64(0.1)),
-        Adam(np.float64(0.9), np.float64(0.9), np.float64(1e-8), np.float64(0.1)),
+        SGD(momentum=np.float64(0.5), weight_decay=np.float64(0.1)),
+        Adam(
+            beta1=np.float64(0.9),
+            beta2=np.float64(0.9),
+            epsilon=np.float64(1e-8),
+            weight_decay=np.float64(0.1),
+        ),
         AdamW(weight_decay=np.float64(0.1)),
     ],
 )
@@ -181,9 +190,9 @@ def test_numpy_scalars_change_no_dtype(optimizer):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SGD(1.0), "`momentum` must be from 0 to below 1; got 1.0"),
-        (lambda: SGD(-0.1), "`momentum` must be from 0 to below 1; got -0.1"),
-        (lambda: SGD(nan), "`momentum` must be from 0 to below 1; got nan"),
+        (lambda: SGD(momentum=1.0), "`momentum` must be from 0 to below 1; got 1.0"),
+        (lambda: SGD(momentum=-0.1), "`momentum` must be from 0 to below 1; got -0.1"),
+        (lambda: SGD(momentum=nan), "`momentum` must be from 0 to below 1; got nan"),
         (lambda: SGD(nesterov=True), "`momentum` must be above 0 for nesterov=True; got 0"),
         (lambda: SGD(weight_decay=-1.0), "`weight_decay` must be 0 or more; got -1.0"),
         (lambda: SGD(weight_decay=inf), "`weight_decay` must be 0 or more; got inf"),

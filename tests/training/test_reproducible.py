@@ -67,7 +67,7 @@ def test_activations(same_everywhere, digits, activation):
         {"optimizer": "adamw", "schedule": "step"},
         {"optimizer": "nesterov", "dtype": "float64"},
         {"optimizer": xpnet.SGD(), "loss": "binary_cross_entropy"},
-        {"augment": 1, "schedule": xpnet.Cosine(0.1)},
+        {"augment": 1, "schedule": xpnet.Cosine(warmup=0.1)},
         {"sample_weight": np.linspace(0.0, 1.0, 200)},
     ],
     ids=["adamw", "nesterov", "binary", "shifted", "weighted"],

@@ -244,7 +244,7 @@ def test_every_backend_learns_alike(xp_backend, digits):
         ("nesterov", {"learning_rate": 0.2}),
         ("sgd", {"learning_rate": 0.5}),
         (Adam(beta1=0.8), {}),
-        (SGD(0.5, weight_decay=1e-4), {"learning_rate": 0.8, "schedule": "step"}),
+        (SGD(momentum=0.5, weight_decay=1e-4), {"learning_rate": 0.8, "schedule": "step"}),
         ("adam", {"schedule": xpnet.Cosine(warmup=0.2)}),
         ("adam", {"schedule": "constant"}),
     ],
@@ -641,3 +641,16 @@ def test_an_error_can_be_pickled():
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
     assert repr(again.run.network) == repr(caught.value.run.network)
+
+
+def test_images_in_another_range_than_the_network_takes():
+    images, labels = xpnet.sample()
+    start = xpnet.init_network([784, 10], preprocessing=xpnet.Scale(1 / 255))
+    with pytest.warns(xpnet.ScalingWarning, match="images are in 0..1, but the network divides"):
+        xpnet.train(start, images[:20] / 255, labels[:20], epochs=1)
+
+
+@pytest.mark.parametrize("kind", [xpnet.SGD, xpnet.Adam, xpnet.AdamW, xpnet.StepDecay])
+def test_no_option_is_taken_for_a_learning_rate(kind):
+    with pytest.raises(TypeError, match="positional argument"):
+        kind(0.1)

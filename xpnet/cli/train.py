@@ -181,7 +181,7 @@ def _train(
             **{name: getattr(args, name) for name in same},
             validation=args.validation,
             optimizer=optimizer,
-            schedule=SCHEDULES[args.schedule](args.warmup),
+            schedule=SCHEDULES[args.schedule](warmup=args.warmup),
             checkpoint=checkpoint,
             # Alone, --force keeps the result of the same training if that has ended.
             resume="finished" if args.force and not args.resume else args.resume,

@@ -79,10 +79,12 @@ class FitLoop:
     ) -> None:
         optimizer: Optimizer
         if mlp.solver == "adam":
-            optimizer = Adam(mlp.beta_1, mlp.beta_2, mlp.epsilon, weight_decay=mlp.alpha)
+            optimizer = Adam(
+                beta1=mlp.beta_1, beta2=mlp.beta_2, epsilon=mlp.epsilon, weight_decay=mlp.alpha
+            )
         else:
             is_nesterov = mlp.nesterovs_momentum and mlp.momentum > 0.0
-            optimizer = SGD(mlp.momentum, is_nesterov, weight_decay=mlp.alpha)
+            optimizer = SGD(momentum=mlp.momentum, nesterov=is_nesterov, weight_decay=mlp.alpha)
         self.trainer = Trainer(_Objective(network), optimizer)
         self._rate = float(mlp.learning_rate_init)
         self._mlp, self._examples, self._random, self._score = mlp, examples, random, score

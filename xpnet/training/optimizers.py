@@ -40,7 +40,7 @@ class Optimizer(Protocol):
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SGD:
     """Stochastic gradient descent, optionally with momentum.
 
@@ -109,7 +109,7 @@ class SGD:
         return State(state.n_steps + 1, (total,)), -rate * ahead
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adam:
     """Adam: running mean of the gradient over the root of its running mean square.
 
@@ -183,7 +183,7 @@ class Adam:
         return State(n_steps, (total, squares)), update
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdamW(Adam):
     """Adam with decoupled weight decay, which is not part of the gradient.
 

@@ -15,7 +15,7 @@ Schedule: TypeAlias = Callable[[int, int], float]
 """``schedule(n_done, n_steps)``: factor of the learning rate for the step after `n_done` steps."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Constant:
     """Constant learning rate.
 
@@ -45,7 +45,7 @@ class Constant:
         return 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cosine(Constant):
     """Learning rate that falls to zero along half a period of a cosine.
 
@@ -65,7 +65,7 @@ class Cosine(Constant):
         return 0.5 * (1.0 + cos(pi * n_done / n_steps))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReproducibleCosine(Cosine):
     """`Cosine` by a series, as the C library's cosine differs from machine to machine."""
 
@@ -76,7 +76,7 @@ class ReproducibleCosine(Cosine):
         return float(half * half)  # (1 + cos(2 x)) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepDecay(Constant):
     """Learning rate that falls in steps.
 

@@ -9,6 +9,7 @@ import numpy as np
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer_counts import count_transfers
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_transfers
+from xpnet.inference.input_scaling import with_scaling_warning
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible_network
 from xpnet.training.augmentation import Augmentation, image_shape
@@ -140,6 +141,11 @@ def train(
         If the loss or a parameter becomes NaN or infinite: a FloatingPointError whose ``.run``
         holds the result up to the last finite epoch.
 
+    Warns
+    -----
+    ScalingWarning
+        As raised by `xpnet.predict`: the images are in 0..1, and the network divides by 255.
+
     Examples
     --------
     >>> import xpnet
@@ -160,9 +166,9 @@ def train(
     if reproducible:
         _check_reproducible(optimizer, schedule, distort)
         if type(schedule) is Cosine:
-            schedule = ReproducibleCosine(schedule.warmup)
+            schedule = ReproducibleCosine(warmup=schedule.warmup)
     batch_size = check_batch_size(network, batch_size)
-    images = as_array(images, "images")
+    images = with_scaling_warning(network, as_array(images, "images"))
     is_augmented = augment > 0 or distort > 0
     shape = image_shape(tuple(images.shape)) if is_augmented else None
     with locked(checkpoint, resume=resume), count_transfers() as counted:
