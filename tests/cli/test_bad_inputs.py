@@ -305,6 +305,10 @@ def test_70_existing_output_and_output_over_input(refused, tmp_path):
         2,
         f"xpnet: {path}: already exists (--force or force=True replaces it)\n",
     )
+    line = f"xpnet: {path} would be replaced, but it is read as well: name another file\n"
+    assert refused("predict", path, "-o", path, "--force") == (2, line)
+    assert refused("train", path, "-o", path, "--force") == (2, line)
+    assert refused("train", path, "-o", path, "--resume") == (2, line)
     assert path.read_bytes() == NPZ
 
 

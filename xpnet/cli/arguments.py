@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 OptionsT = TypeVar("OptionsT")
 _MOST_DIGITS = 18
+# The arguments, of any command, that are files to read and to write.
+_INPUTS = frozenset({"path", "labels", "model", "exclude", "check"})
+_OUTPUTS = frozenset({"output", "target", "plot", "history", "record"})
 _MOST_FILES = 1000
 
 
@@ -30,10 +34,24 @@ def file_name(text: str) -> str:
     return text
 
 
+def check_distinct_files(args: argparse.Namespace) -> None:
+    """Raise UsageError if --force or --resume would replace a file that the command reads."""
+    if not (getattr(args, "force", False) or getattr(args, "resume", False)):
+        return
+    given = {name: x for name, x in vars(args).items() if isinstance(x, str)}
+    for target in (given[name] for name in _OUTPUTS & given.keys()):
+        for source in (given[name] for name in _INPUTS & given.keys()):
+            is_same = False
+            with suppress(OSError, ValueError):
+                is_same = Path(source).samefile(target) and Path(target).is_file()
+            if is_same:
+                msg = f"{target} would be replaced, but it is read as well: name another file"
+                raise UsageError(msg)
+
+
 def missing_file_hint(path: str, words: Iterable[str] = ()) -> str:
     """Return a hint at the nearest word, or at the nearest file in the folder of a missing one."""
     from itertools import islice
-    from pathlib import Path
 
     from xpnet.files.errors import nearest_hint, printable
 

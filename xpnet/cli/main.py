@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from xpnet.cli.arguments import UsageError, missing_file_hint
+from xpnet.cli.arguments import UsageError, check_distinct_files, missing_file_hint
 from xpnet.cli.data_arguments import is_memory_error
 from xpnet.cli.device_choice import chosen_precision
 from xpnet.cli.parser import parse
@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
             from xpnet.arrays.namespace import without_warnings
 
             # Commands themselves report results that are not finite.
+            check_distinct_files(args)
             with _data_warnings_as_notes(), without_warnings(), chosen_precision(args):
                 outcome = args.run(args, Stopwatch())
                 code = outcome.code
