@@ -36,24 +36,20 @@ def test_parts_of_an_npz_file(keras, split, rows):
 
 
 def test_a_choice_is_needed(keras, rejected):
-    found = "train (30 images) and test (20 images)"
+    found = "train and test"
     hint = "choose one by --split test (in Python split='test')"
     rejected(keras(), f": data of two parts, found {found}, {hint}")
 
 
 @pytest.mark.parametrize(
-    ("part", "words"),
-    [
-        ("test", "20 test images; --split train"),
-        ("train", "30 training images; --split test"),
-    ],
+    ("part", "other", "n_images"), [("test", "train", 20), ("train", "test", 30)]
 )
-def test_a_default_is_noted(keras, part, words):
-    path = keras()
-    with pytest.warns(DataWarning, match=f"mnist.npz: its {words} for the others$") as given:
-        images, _ = read_with(path, ReadOptions(default_split=part))
+def test_a_default_is_noted(keras, part, other, n_images):
+    message = f"mnist.npz: its {part} part; --split {other} for the other one$"
+    with pytest.warns(DataWarning, match=message) as given:
+        images, _ = read_with(keras(), ReadOptions(default_split=part))
     assert len(given) == 1
-    assert len(images) == int(words[:2])
+    assert len(images) == n_images
 
 
 def test_nothing_is_noted_for_a_count(keras):

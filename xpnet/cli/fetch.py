@@ -23,8 +23,9 @@ def add_parser(commands: Any) -> None:
         examples=("fetch mnist", "fetch fashion-mnist --force"),
     )
     parser.add_argument("name", choices=NAMES, metavar="NAME", help=" or ".join(NAMES))
-    parser.add_argument("--offline", action="store_true", help="look in the cache only")
-    parser.add_argument("--force", action="store_true", help="download all files anew")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--offline", action="store_true", help="look in the cache only")
+    group.add_argument("--force", action="store_true", help="download all files anew")
     add_common_arguments(parser, run)
 
 
@@ -34,19 +35,14 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     from xpnet.datasets.fetch import cache_folder, fetch_files
 
     data_set, folder = DATA_SETS[args.name], cache_folder(args.name)
-    n_received, hosts = fetch_files(
+    hosts = fetch_files(
         data_set, folder, offline=args.offline, force=args.force, progress=_progress
     )
-    facts = {
-        "name": args.name,
-        "folder": str(folder),
-        "bytes": sum((folder / name).stat().st_size for name in FILES),
-        "bytes_received": n_received,
-        "hosts": hosts,
-        "licence": data_set.licence,
-    }
+    n_bytes = sum((folder / name).stat().st_size for name in FILES)
+    facts = {"name": args.name, "folder": str(folder), "bytes": n_bytes, "hosts": hosts}
+    facts["licence"] = data_set.licence
     rows = {
-        "folder": f"{folder} ({facts['bytes']:,} bytes)",
+        "folder": f"{folder} ({n_bytes:,} bytes)",
         "source": ", ".join(hosts) or "already in the cache",
         "licence": data_set.licence,
     }
@@ -58,11 +54,9 @@ def fetch_word(path: str, *, offline: bool) -> None:
     if path not in NAMES:
         return
     from xpnet.datasets.catalog import DATA_SETS
-    from xpnet.datasets.fetch import cache_folder, fetch_files, is_cached
+    from xpnet.datasets.fetch import cache_folder, fetch_files
 
-    if not is_cached(path):
-        folder = cache_folder(path)
-        n_received, hosts = fetch_files(
-            DATA_SETS[path], folder, offline=offline, progress=_progress
-        )
-        print_note(f"fetched {path} from {', '.join(hosts)} ({n_received:,} bytes) into {folder}")
+    folder = cache_folder(path)
+    hosts = fetch_files(DATA_SETS[path], folder, offline=offline, progress=_progress)
+    if hosts:
+        print_note(f"fetched {path} from {', '.join(hosts)} into {folder}")

@@ -20,7 +20,6 @@ class DataSet:
     licence: str
     mirrors: tuple[str, ...]
     hashes: tuple[str, ...]  # of the compressed files, as pooch writes them
-    unpacked: tuple[str, ...] = ()  # SHA-256 of the contents, which count if files are packed anew
     classes: tuple[str, ...] | None = None
 
 
@@ -37,12 +36,6 @@ _MNIST = DataSet(
         "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
         "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     ),
-    (
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
 )
 _CLASSES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 _FASHION_MNIST = DataSet(
@@ -58,6 +51,6 @@ _FASHION_MNIST = DataSet(
         "md5:bef4ecab320f06d8554ea6380940ec79",
         "md5:bb300cfdad3c16e7a12a480ee83cd310",
     ),
-    classes=tuple(_CLASSES.split(",")),
+    tuple(_CLASSES.split(",")),
 )
 DATA_SETS = {data_set.name: data_set for data_set in (_MNIST, _FASHION_MNIST)}

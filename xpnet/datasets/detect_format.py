@@ -101,5 +101,5 @@ def detect_format(source: "Source", options: "ReadOptions | None" = None) -> Dat
             raise DataError(msg, file=source.name)
     data_format = next(known for known in FORMATS if known.matches(head))
     if options is not None and data_format.name != "npz":
-        choose_split(source.name, {}, options)
+        choose_split(source.name, (), options)
     return data_format

@@ -1,24 +1,27 @@
 """Data sets from the internet, verified and kept in a cache."""
 
-import hashlib
 import os
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from xpnet.datasets.catalog import DATA_SETS, FILES, DataSet
-from xpnet.datasets.download import FetchError, Progress, download
-from xpnet.files import DataError, open_source, take
 from xpnet.files.locking import exclusive
 
-__all__ = ["cache_folder", "fetch", "fetch_files", "is_cached"]
+__all__ = ["FetchError", "cache_folder", "fetch", "fetch_files"]
 
-_TIMEOUT, _POLL_SECONDS = 30.0, 0.1
-_MOST_UNPACKED_BYTES = 1 << 26
-_SHOWN_DIGITS = 16
+# Takes the options desc, total and initial of tqdm; returns a bar, or None, as a context.
+Progress: TypeAlias = Callable[..., AbstractContextManager[Any]]
+
+_TIMEOUT = 30.0  # seconds without a byte
+_CHUNK_BYTES = 1 << 13
+_PARTIAL, _UNSATISFIABLE = 206, 416
+
+
+class FetchError(OSError):
+    """A data set is not in the cache and cannot be fetched."""
 
 
 def fetch(name: str, /, *, offline: bool = False, force: bool = False) -> Path:
@@ -28,8 +31,10 @@ def fetch(name: str, /, *, offline: bool = False, force: bool = False) -> Path:
     ----------
     name : {"mnist", "fashion-mnist"}
         The data set: 60,000 training and 10,000 test images, in four IDX files.
-    offline, force : bool, default False
-        Whether to use the cache only, or to fetch all files anew.
+    offline : bool, default False
+        If true, raise OSError if a file is missing in the cache.
+    force : bool, default False
+        If true, fetch all files anew.
 
     Returns
     -------
@@ -45,12 +50,12 @@ def fetch(name: str, /, *, offline: bool = False, force: bool = False) -> Path:
     ModuleNotFoundError
         If pooch is not installed.
     ValueError
-        If `name` is unknown.
+        If `name` is unknown, or `offline` and `force` are both true.
 
     Notes
     -----
-    The next call continues an interrupted download. MNIST is licensed under CC BY-SA 3.0,
-    Fashion-MNIST under MIT.
+    The next call continues an interrupted download. Files in the cache are not verified again.
+    MNIST is licensed under CC BY-SA 3.0, Fashion-MNIST under MIT.
 
     Examples
     --------
@@ -69,15 +74,6 @@ def cache_folder(name: str) -> Path:
     return (Path(cache).expanduser() if cache else Path(_pooch().os_cache("xpnet"))) / name
 
 
-def is_cached(name: str) -> bool:
-    """Return whether all files of a data set are in the cache; they are not verified again."""
-    return _is_complete(cache_folder(name))
-
-
-def _is_complete(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in FILES)
-
-
 def fetch_files(
     data_set: DataSet,
     folder: Path,
@@ -85,99 +81,100 @@ def fetch_files(
     offline: bool = False,
     force: bool = False,
     progress: Progress = lambda **_: nullcontext(),
-    timeout: float = _TIMEOUT,
-) -> tuple[int, list[str]]:
-    """Fetch the files of a data set that are missing from a folder, or have another checksum.
+) -> list[str]:
+    """Fetch the files of a data set that are missing from a folder; return their hosts.
 
-    Return the number of bytes received and the hosts. The options are those of `fetch`; `progress`
-    makes the progress bar of a file, and a host fails if it sends nothing for `timeout` seconds.
+    The options and errors are those of `fetch`; `progress` makes the progress bar of a file.
     """
-    n_bytes, hosts = 0, list[str]()
-    if offline and _is_complete(folder):
-        return n_bytes, hosts
-    if offline:
-        name = data_set.name
-        msg = f"{name} is not in the cache, {folder}: run xpnet fetch {name}"
+    if offline and force:
+        msg = "`offline` and `force` must not both be true"
+        raise ValueError(msg)
+    missing = [name for name in FILES if force or not (folder / name).is_file()]
+    if missing and offline:
+        msg = f"{data_set.name} is not in the cache, {folder}: run xpnet fetch {data_set.name}"
         raise FetchError(msg)
+    hosts = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for i, name in enumerate(FILES):
+        for name in missing:
             target, part = folder / name, folder / f"{name}.part"
-            sums = data_set.hashes[i], *data_set.unpacked[i : i + 1]
-            with _alone(target):
-                if not force and target.is_file() and _mismatch(target, sums) is None:
-                    continue
+            with exclusive(target):
                 if force:
                     part.unlink(missing_ok=True)
                 urls = [mirror + name for mirror in data_set.mirrors]
-                n, host = _from_mirrors(urls, part, sums, progress, timeout)
+                known = data_set.hashes[FILES.index(name)]
+                hosts.append(_from_mirrors(urls, part, known, progress))
                 part.replace(target)
-            n_bytes, hosts = n_bytes + n, [*hosts, host]
-    except FetchError as error:
-        msg = f"{data_set.name}: {error}; files from elsewhere belong in {folder}"
-        raise FetchError(msg) from error
+    except FetchError:
+        raise
     except OSError as error:
         what = f"{folder}: cannot be written: {error.strerror or error}"
         msg = f"{what}; the variable XPNET_CACHE can name another folder"
         raise FetchError(msg) from error
-    return n_bytes, list(dict.fromkeys(hosts))
+    return list(dict.fromkeys(hosts))
 
 
-def _from_mirrors(
-    urls: list[str], part: Path, sums: Sequence[str], progress: Progress, timeout: float
-) -> tuple[int, str]:
-    """Download a file from the first URL that works; return the bytes received and the host.
+def _from_mirrors(urls: Sequence[str], part: Path, known: str, progress: Progress) -> str:
+    """Download a file from the first URL that works, and return the host.
 
     Since all URLs have the same file, one continues what another began.
     """
-    n_bytes, reasons = 0, []
+    pooch = _pooch()
+    from requests import RequestException
+
+    kind, _, checksum = known.partition(":")
+    reasons = []
     for url in urls:
-        host, is_continued = urlsplit(url).hostname or url, True
+        host = urlsplit(url).hostname or url
         try:
-            while is_continued:
-                is_continued = part.exists()
-                n_bytes += download(url, part, progress=progress, timeout=timeout)
-                reason = _mismatch(part, sums)
-                if reason is None:
-                    return n_bytes, host
-                part.unlink()  # if it was continued, the beginning may be at fault
-        except FetchError as error:
-            reason = str(error)
-        reasons.append(f"{host}: {reason}")
-    hint = "; the next call continues" if part.exists() else ""
-    msg = f"{urls[0].rpartition('/')[2]} cannot be fetched: {'; '.join(reasons)}{hint}"
+            while True:
+                is_continued = _size(part) > 0
+                _download(url, part, progress)
+                if pooch.file_hash(str(part), alg=kind) == checksum:
+                    return host
+                part.unlink()
+                if not is_continued:  # otherwise the beginning may be at fault
+                    reasons.append(f"{host}: wrong {kind} checksum")
+                    break
+        except RequestException as error:
+            reasons.append(f"{host}: {_reason(error)}")
+    hint = "; the next call continues" if _size(part) else ""
+    msg = f"{part.stem} cannot be fetched: {'; '.join(reasons)}{hint}"
+    msg += f"; files from elsewhere belong in {part.parent}"
     raise FetchError(msg)
 
 
-def _mismatch(path: Path, sums: Sequence[str]) -> str | None:
-    """Return a reason unless a file has the first of its sums, or its content the second."""
-    kind, _, known = sums[0].partition(":")
-    found = _pooch().file_hash(str(path), alg=kind)
-    if found == known or _unpacked_sum(path) in sums[1:]:
-        return None
-    shown, expected = found[:_SHOWN_DIGITS], known[:_SHOWN_DIGITS]
-    return f"wrong file, {kind} {shown}..., expected {expected}..., removed"
+def _download(url: str, part: Path, progress: Progress) -> None:
+    """Download a file to `part`, or the rest if that is its beginning; do not verify it."""
+    from requests import get
+
+    start = _size(part)
+    # The file as it is: a server must not compress it on the way.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+    with get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        if start and response.status_code == _UNSATISFIABLE:  # `part` is complete, or wrong
+            return
+        response.raise_for_status()
+        start = start if response.status_code == _PARTIAL else 0
+        length = response.headers.get("Content-Length", "")
+        total = start + int(length) if length.isdecimal() else None
+        bar = progress(desc=part.stem, total=total, initial=start)
+        with part.open("ab" if start else "wb") as file, bar as shown:
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                file.write(chunk)
+                if shown is not None:
+                    shown.update(len(chunk))
 
 
-def _unpacked_sum(path: Path) -> str | None:
-    try:
-        with open_source(path) as source:
-            return hashlib.sha256(take(source, _MOST_UNPACKED_BYTES)).hexdigest()
-    except DataError:  # damaged gzip
-        return None
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Reserve a path; wait while another process fetches it."""
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(exclusive(path))
-                break
-            except BlockingIOError:
-                time.sleep(_POLL_SECONDS)
-        yield
+def _reason(error: Any) -> str:
+    """Return the reason of an error of requests, whose own messages are long."""
+    if error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    return f"connection failed ({type(error).__name__})"
 
 
 def _pooch() -> Any:

@@ -5,8 +5,7 @@ An array in column-major (Fortran) order is read in blocks of rows as well.
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,10 +53,9 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     members = _open_members(source, options)
     names = set(members)
     image_names = [name for name in _IMAGES if name in names]
-    parts = {part: f"x_{part}" for part in SPLITS if f"x_{part}" in names and not image_names}
-    counts = {x: partial(_count_rows, members[name], source) for x, name in parts.items()}
-    part = choose_split(source.name, counts, options)
-    image_names = image_names or ([parts[part]] if part else list(names))
+    parts = [part for part in SPLITS if f"x_{part}" in names and not image_names]
+    part = choose_split(source.name, parts, options)
+    image_names = image_names or ([f"x_{part}"] if part else list(names))
     wanted = [f"y_{part}"] if part else _LABELS
     label_names = [name for name in wanted if name in names - set(image_names)]
     label_names = label_names if options.own_labels else []
@@ -97,10 +95,6 @@ def _open_members(source: "Source", options: "ReadOptions") -> dict[str, NpzMemb
 
 def _open_member(member: NpzMember, source: "Source") -> StoredArray:
     return _open_array(member, source, member.size)
-
-
-def _count_rows(member: NpzMember, source: "Source") -> int:
-    return _open_member(replace(member), source).shape[0]  # a copy: the member is not read yet
 
 
 def _open_array(stream: "Source | NpzMember", source: "Source", size: int | None) -> StoredArray:

@@ -1,7 +1,7 @@
 """The training and test part of a data set, and the choice between them."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from xpnet.files import DataError, DataWarning
@@ -15,13 +15,11 @@ __all__ = ["SPLITS", "choose_split"]
 SPLITS = ("train", "test")
 
 
-def choose_split(
-    name: str, parts: Mapping[str, Callable[[], int]], options: "ReadOptions"
-) -> str | None:
+def choose_split(name: str, parts: Collection[str], options: "ReadOptions") -> str | None:
     """Return the part of the data set `name` to read, or None if it has no `parts`.
 
-    `parts` are functions that return the number of images. If both exist and `default_split`
-    decides, DataWarning is given; if nothing decides, or `split` is missing, DataError is raised.
+    If it has both and `default_split` decides, DataWarning is given; if nothing decides, or `split`
+    is missing, DataError is raised.
     """
     if options.split in parts:
         return options.split
@@ -33,10 +31,9 @@ def choose_split(
         return next(iter(parts), None)
     part = options.default_split
     if part is None:
-        found = " and ".join(f"{part} ({parts[part]():,} images)" for part in SPLITS)
         msg, hint = "data of two parts", "choose one by --split test (in Python split='test')"
-        raise DataError(msg, file=name, found=found, hint=hint)
-    images, other = ("training images", "test") if part == "train" else ("test images", "train")
-    msg = f"{printable(name)}: its {parts[part]():,} {images}; --split {other} for the others"
+        raise DataError(msg, file=name, found="train and test", hint=hint)
+    other = "test" if part == "train" else "train"
+    msg = f"{printable(name)}: its {part} part; --split {other} for the other one"
     warnings.warn(msg, DataWarning, stacklevel=2)
     return part
