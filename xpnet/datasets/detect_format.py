@@ -9,7 +9,7 @@ from xpnet.datasets.array_checks import as_images, as_labels
 from xpnet.datasets.csv_file import open_csv_images, open_csv_labels
 from xpnet.datasets.idx import open_idx
 from xpnet.datasets.npz import open_npy, open_npz_images, open_npz_labels
-from xpnet.datasets.picture_files import open_picture, picture_kind
+from xpnet.datasets.picture_files import is_picture, open_picture
 from xpnet.datasets.picture_folder import open_picture_folder
 from xpnet.datasets.splits import choose_split
 from xpnet.files import DataError
@@ -59,7 +59,7 @@ FORMATS = (
     array_format("npy", lambda head: head.startswith(b"\x93NUMPY"), open_npy),
     DataFormat("npz", lambda head: head.startswith(b"PK"), open_npz_images, open_npz_labels),
     # Before IDX: TIFF has a zero among its first four bytes.
-    DataFormat("picture", lambda head: bool(picture_kind(head)), open_picture, _refuse_labels),
+    DataFormat("picture", is_picture, open_picture, _refuse_labels),
     array_format("idx", lambda head: min(head[:4]) < ord("\t"), open_idx),
     DataFormat("csv", lambda _: True, open_csv_images, open_csv_labels),
 )

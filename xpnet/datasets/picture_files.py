@@ -2,13 +2,9 @@
 
 import math
 import re
-import struct
-import sys
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,31 +20,19 @@ if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files import Source
 
-__all__ = ["PICTURES", "open_picture", "picture_blocks", "picture_kind"]
+__all__ = ["PICTURES", "is_picture", "open_picture", "picture_blocks"]
 
-# The formats, by Pillow's names. These patterns match no text and no IDX file.
-_STARTS = {
-    "PNG": rb"\x89PNG",
-    "JPEG": rb"\xff\xd8\xff",
-    "BMP": rb"BM.{4}\0{4}",
-    "GIF": rb"GIF8[79]a",
-    "WEBP": rb"RIFF.{4}WEBP",
-    "TIFF": rb"II[*+]\0|MM\0[*+]",
-}
-PICTURES = f"{', '.join(_STARTS)} pictures"
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+PICTURES = f"{', '.join(_FORMATS)} pictures"
+# The first bytes of these formats. They match no text and no IDX file.
+_START = rb"\x89PNG|\xff\xd8\xff|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]"
 _BLOCK_PICTURES = 256  # few, so that a progress bar moves
 _MIDDLE_GREY = 127
-# Errors of Pillow for damaged files, most of them undocumented.
-_FAULTS = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError, SyntaxError),
-    *(TypeError, ValueError, struct.error, zlib.error),
-)
 
 
-def picture_kind(head: bytes) -> str | None:
-    """Return the format of a picture with these first bytes (12), such as "PNG"; None of others."""
-    kinds = (kind for kind, start in _STARTS.items() if re.match(start, head, re.DOTALL))
-    return next(kinds, None)
+def is_picture(head: bytes) -> bool:
+    """Return whether a file with these first bytes (12) is a picture."""
+    return re.match(_START, head, re.DOTALL) is not None
 
 
 def open_picture(source: "Source", options: "ReadOptions") -> ImageBlocks:
@@ -69,9 +53,10 @@ def picture_blocks(
     `invert` is given. Raise DataError for a damaged or too large picture, or another size;
     ModuleNotFoundError if Pillow is not installed.
     """
-    images = _same_size(sources, options)
+    stop = None if options.rows is None else max(options.rows, 1)
+    images = _same_size(islice(sources, stop), options)
     first = next(images)
-    images = chain([first], islice(images, max((options.rows or sys.maxsize) - 1, 0)))
+    images = chain([first], images)
     step = max(1, min(options.block_rows, _BLOCK_PICTURES, BLOCK_BYTES // first.size))
     border = np.concatenate([first[(0, -1), :].ravel(), first[:, (0, -1)].ravel()])
     if options.invert is None and np.median(border) > _MIDDLE_GREY:
@@ -94,8 +79,7 @@ def _same_size(sources: "Iterable[Source]", options: "ReadOptions") -> Iterator[
         if image.shape != shape or options.features not in {None, image.size}:
             msg, found = "size of the picture", f"{image.shape[1]} x {image.shape[0]} pixels"
             rule = f"{shape[1]} x {shape[0]} as in the first one"
-            if options.features not in {None, image.size}:
-                rule = f"{options.features} pixels"
+            rule = f"{options.features} pixels" if image.shape == shape else rule
             hint = "resize it, or in Python give the square of a number as features="
             raise DataError(msg, file=source.name, found=found, expected=rule, hint=hint)
         yield image
@@ -109,29 +93,26 @@ def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
         msg = f"{printable(source.name)}: pictures need Pillow: pip install Pillow"
         raise ModuleNotFoundError(msg, name=error.name) from error
     content = copy_to_temporary_file("picture", source, source, options)
-    bomb = Image.DecompressionBombWarning
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", bomb)
-            return _decode(Image, content, source, options)
-    except DataError:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _decode(content, source, options)
+    except (DataError, MemoryError):
         raise
-    except (*_FAULTS, bomb, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow documents few of its errors for damaged files
         msg, hint = "damaged, truncated or too large picture", "copy it again, or make it smaller"
         found = quoted(str(error).partition(" <")[0])  # without the name of a temporary file
         raise DataError(msg, file=source.name, found=found, hint=hint) from error
 
 
-def _decode(
-    pillow: ModuleType, content: IO[bytes], source: "Source", options: "ReadOptions"
-) -> NDArray[np.uint8]:
-    from PIL import ImageOps
+def _decode(content: IO[bytes], source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps
 
     content.seek(0)
-    pillow.open(content, formats=list(_STARTS)).verify()  # the checksums of PNG
+    Image.open(content, formats=_FORMATS).verify()  # the checksums of PNG
     content.seek(0)
-    picture: Any = pillow.open(content, formats=list(_STARTS))
+    picture: Any = Image.open(content, formats=_FORMATS)
     if options.max_data_bytes is not None:
         n_bytes = math.prod(picture.size) * len(picture.getbands())
         check_data_size("picture", n_bytes, source, options)
@@ -142,15 +123,14 @@ def _decode(
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16"):
         values = np.asarray(picture, np.float64) / 257
-        picture = pillow.fromarray(values.round().astype(np.uint8))
+        picture = Image.fromarray(values.round().astype(np.uint8))
     elif picture.mode in {"I", "F"}:
         msg, hint = "picture of 32 bits per pixel", "save it with 8 or 16 bits"
         raise DataError(msg, file=source.name, hint=hint)
     elif picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        paper = pillow.new("RGBA", picture.size, "white")
-        picture = pillow.alpha_composite(paper, picture)
+        paper = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(paper, picture.convert("RGBA"))
     picture = picture.convert("L")
     if is_square and picture.size != (side, side):
-        picture = picture.resize((side, side), pillow.Resampling.LANCZOS)
+        picture = picture.resize((side, side), Image.Resampling.LANCZOS)
     return np.array(picture)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import ImageBlocks
-from xpnet.datasets.picture_files import PICTURES, picture_blocks, picture_kind
+from xpnet.datasets.picture_files import PICTURES, picture_blocks
 from xpnet.files import DataError, DataWarning, open_source, quoted
 from xpnet.files.errors import printable
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["number_labels", "open_picture_folder"]
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-_HIDDEN = {"thumbs.db", "desktop.ini"}
 
 
 def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks:
     """Open the images in a folder.
 
-    Pictures are in natural order (2.png before 10.png). In folders of classes they take turns, so
-    that the first rows show all classes. The labels are the names of these folders: uint8 if all
-    are different integers from 0 to 255, otherwise strings. Raise DataError if there are no
-    pictures, or pictures and folders of pictures, or more than 256 classes.
+    Pictures, known by their suffixes, are in natural order (2.png before 10.png). In folders of
+    classes they take turns, so that the first rows show all classes. The labels are the names of
+    these folders: uint8 if all are different integers from 0 to 255, otherwise strings. Raise
+    DataError if there are no pictures, or pictures and folders of pictures, or more than 256
+    classes.
     """
     paths, folders, n_others = _list_folder(Path(source.name))
     classes: dict[str, list[Path]] = {}
@@ -78,20 +78,15 @@ def _list_folder(folder: Path) -> tuple[list[Path], list[Path], int]:
     """Return the pictures, the folders and the number of other files that are not hidden."""
     pictures, folders, n_others = [], [], 0
     for path in sorted(folder.iterdir(), key=lambda path: _natural(path.name)):
-        if path.name.startswith(".") or path.name.lower() in _HIDDEN:
+        if path.name.startswith("."):
             continue
         if path.is_dir():
             folders.append(path)
-        elif path.is_file() and (path.suffix.lower() in _SUFFIXES or _is_picture(path)):
+        elif path.suffix.lower() in _SUFFIXES:
             pictures.append(path)
         else:
             n_others += 1
     return pictures, folders, n_others
-
-
-def _is_picture(path: Path) -> bool:
-    with path.open("rb") as file:
-        return picture_kind(file.read(12)) is not None
 
 
 def _as_labels(names: list[str], folder: str, options: "ReadOptions") -> NDArray[Any]:
