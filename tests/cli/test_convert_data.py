@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from xpnet import load, read, save
+from xpnet.datasets.catalog import DATA_SETS
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,22 @@ def test_an_npz_of_images_or_of_weights(xpnet, tmp_path):
     assert xpnet("convert", tmp_path / "images.npz", tmp_path / "a.npz").code == 0
     assert read(tmp_path / "a.npz")[1].tolist() == [1, 0]
     assert "layers" in xpnet("convert", tmp_path / "model.npz", tmp_path / "b.npz").out
+
+
+def test_a_part_of_an_npz_of_keras(xpnet, tmp_path):
+    arrays = {"x_train": np.zeros((3, 4), np.uint8), "x_test": np.zeros((2, 4), np.uint8)}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    for part, n_images in (("train", 3), ("test", 2)):
+        target = tmp_path / f"{part}.npz"
+        assert xpnet("convert", tmp_path / "mnist.npz", target, "--split", part).code == 0
+        assert len(read(target)[0]) == n_images
+
+
+def test_a_data_set_by_name(xpnet, published, tmp_path, monkeypatch):
+    monkeypatch.setenv("XPNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(DATA_SETS, "mnist", published("ok"))
+    assert xpnet("convert", "mnist", tmp_path / "a.npz", "--split", "train").code == 0
+    assert read(tmp_path / "a.npz")[1].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("name", "what"), [("a.npz", "layers"), ("images.npy", "(1000 x 28 x 28")])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from xpnet.datasets.preview import count_images, preview
+from xpnet.datasets.read_options import ReadOptions
 from xpnet.files.errors import DataError
 
 
@@ -54,7 +55,7 @@ def test_header_and_evidence(
     path = tmp_path / "x.csv"
     zeros = "0," * 16
     path.write_text("\n".join([first_line, *[f"{zeros}{i % 7}" for i in range(300)]]))
-    found = preview(path, header=header)
+    found = preview(path, ReadOptions(header=header))
     assert found["header"] == description
     assert found["labels"] == {
         "place": "in the file",
@@ -62,13 +63,13 @@ def test_header_and_evidence(
         "evidence": "column 17 holds 0 to 6 in 300 rows, and the corners of the pictures beside it"
         " are 0",
     }
-    assert preview(path, header=header, label="none")["shape"] == [17]
+    assert preview(path, ReadOptions(header=header, label="none"))["shape"] == [17]
 
 
 def test_fractions(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("0.5 -1 0 0\n0.25 1 0 0\n")
-    found = preview(path, delimiter="space")
+    found = preview(path, ReadOptions(delimiter="space"))
     assert (found["dtype"], found["range"], found["labels"]) == ("float32", [-1, 1], None)
 
 

@@ -59,7 +59,7 @@ def test_nothing_is_noted_for_a_count(keras):
 
 
 def test_preview(keras):
-    assert preview(keras(), split="test")["images"] == 20
+    assert preview(keras(), ReadOptions(split="test"))["images"] == 20
 
 
 def test_one_part_needs_no_choice(keras, rejected):

@@ -23,13 +23,12 @@ def blocks(images=IMAGES, labels=LABELS):
     [
         ("a.npz", "npz"),
         ("a.npy", "npy"),
-        ("a.npy.gz", "npy"),
-        ("a.idx", "idx"),
         ("train-images-idx3-ubyte", "idx"),
         ("train-images-idx3-ubyte.gz", "idx"),
         ("idx3-ubyte.safetensors", None),
         ("a.csv", None),
         ("a.npz.gz", None),
+        ("a.npy.gz", None),
     ],
 )
 def test_formats_by_name(name, kind):
@@ -41,7 +40,6 @@ def test_formats_by_name(name, kind):
     [
         ("a.npz", None),
         ("images.npy", "labels.npy"),
-        ("images.npy.gz", "labels.npy.gz"),
         ("t-images.idx3-ubyte", "t-labels.idx1-ubyte"),
         ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"),
     ],

@@ -6,29 +6,33 @@ from typing import Any
 
 from xpnet.cli.arguments import UsageError, check_output
 from xpnet.cli.data_arguments import Data
+from xpnet.cli.fetch import NAMES
 from xpnet.cli.report import Outcome, table
 from xpnet.cli.streams import progress_bar
 
 
 def is_data(source: str, target: str) -> bool:
     """Return whether to convert images: OUT can hold them, and IN is not a network."""
-    from xpnet.datasets.preview import preview
+    from xpnet.datasets.preview import count_images
+    from xpnet.datasets.read_options import ReadOptions
     from xpnet.datasets.writing import data_format
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.format_table import detect_format
 
     kind = data_format(target)
-    if kind != "npz" or source in {"-", "sample"} or Path(source).is_dir():
-        return kind is not None and (kind, source) != ("npz", "sample")  # that is a network
+    if kind != "npz" or source == "sample":  # the word means a network where it can
+        return kind not in {None, "npz"}
+    if source in {"-", *NAMES} or Path(source).is_dir():
+        return True
     try:
-        if detect_format(Path(source)).name == "npz":
-            preview(source)
-            return True
+        is_npz = detect_format(Path(source)).name == "npz"
+        if is_npz:  # of images, or of weights
+            count_images(source, ReadOptions(default_split="train"))
     except WeightsError:
         return True
     except DataError:
-        pass
-    return False
+        return False
+    return is_npz
 
 
 def convert_data(data: Data, target: str, *, force: bool) -> Outcome:
@@ -50,7 +54,8 @@ def convert_data(data: Data, target: str, *, force: bool) -> Outcome:
     if names is not None:
         rows["labels"] = ", ".join(f"{i} {name}" for i, name in enumerate(names))
     beside = "" if labels is None else f" and {labels}"
-    return Outcome(facts, table({**rows, "wrote": f"{target} ({n_bytes:,} bytes){beside}"}))
+    rows["wrote"] = f"{target} ({n_bytes:,} bytes){beside}"
+    return Outcome(facts, table(rows))
 
 
 def _counted(data: Data) -> Iterator[tuple[Any, Any]]:

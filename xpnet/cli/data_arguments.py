@@ -37,15 +37,10 @@ def add_reading_arguments(
     rows_text: str = "",
     split: str = "test",
 ) -> None:
-    """Add the options for reading DATA.
-
-    `rows` is the default of --rows, None for all, and `rows_text` a help text instead of the usual
-    one; `split` is the default part.
-    """
+    """Add the options for reading DATA, with default `rows`, None for all, and `split`."""
     add = partial(add_option, parser)
-    text = f"read the first N images only (default: {'all' if rows is None else rows})"
-    text = rows_text or text
-    add("--rows N", not_negative, text)
+    usual = f"read the first N images only (default: {'all' if rows is None else rows})"
+    add("--rows N", not_negative, rows_text or usual)
     parser.set_defaults(rows=rows)
     add_split_arguments(parser, split)
     text = "file of the labels (default: DATA itself, or the file beside it with the usual name)"
@@ -97,10 +92,10 @@ class Data:
     offline: bool = False
 
     def read(self, **more: Any) -> tuple[Any, Any]:
-        """Return all images and labels; raise UsageError if an option has an invalid value."""
+        """Return all images and labels; raise the errors of `options`."""
         from xpnet.datasets import read_with
 
-        return read_with(self.path, self._options(more))
+        return read_with(self.path, self.options(**more))
 
     def read_rows(self, n_in: int, purpose: str, **more: Any) -> tuple[Any, Any]:
         """Return all images as rows, and labels; raise DataError if there are no images."""
@@ -117,19 +112,22 @@ class Data:
         """Return an iterator over blocks of images and labels; otherwise as `read`."""
         from xpnet.datasets import stream_with
 
-        return stream_with(self.path, self._options(more))
+        return stream_with(self.path, self.options(**more))
 
     def count(self) -> tuple[int | None, int]:
         """Return the number of rows, None if only the end of DATA shows it, and bytes per value."""
         from xpnet.datasets.preview import count_images
 
-        counted, itemsize = count_images(self.path, self._options({}))
+        counted, itemsize = count_images(self.path, self.options())
         itemsize = 4 if self.floating else itemsize
         limits = [n for n in (counted, self.rows) if n is not None]
         return min(limits, default=None), itemsize
 
-    def _options(self, more: dict[str, Any]) -> "ReadOptions":
-        """Return the options for reading the data set, which is downloaded if necessary."""
+    def options(self, **more: Any) -> "ReadOptions":
+        """Return the options for reading the data set, which is downloaded if necessary.
+
+        Raise UsageError if an option has an invalid value.
+        """
         from xpnet.datasets.read_options import ReadOptions
 
         options = asdict(self) | more

@@ -3,12 +3,14 @@
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import add_common_arguments, add_option, file_name, positive
-from xpnet.cli.data_arguments import add_column_arguments, add_split_arguments
-from xpnet.cli.fetch import fetch_word
+from xpnet.cli.data_arguments import Data, add_column_arguments, add_split_arguments
 from xpnet.cli.report import Outcome, Stopwatch, table
+
+if TYPE_CHECKING:
+    from xpnet.datasets.read_options import ReadOptions
 
 _SHOWN = 40
 _METADATA_SHOWN = 200
@@ -40,24 +42,20 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.datasets.locate import locate
-    from xpnet.datasets.read_options import ReadOptions
     from xpnet.formats.load_save import SAMPLE_PATH
 
-    names = ("delimiter", "label", "header", "max_data_bytes")
-    columns = {name: getattr(args, name) for name in names}
-    path = SAMPLE_PATH
+    names = ("delimiter", "label", "header", "max_data_bytes", "split", "default_split", "offline")
+    options = Data(args.file, **{name: getattr(args, name) for name in names}).options()
+    located: Any = SAMPLE_PATH
     if args.file != "sample":
-        fetch_word(args.file, offline=args.offline)
-        part = ReadOptions(split=args.split, default_split=args.default_split)
-        located, part = locate(args.file, part)
-        path = Path(located)
-        columns |= {"split": part.split, "default_split": part.default_split}
+        located, options = locate(args.file, options)
+    path = Path(located)
     facts = {"file": args.file, "bytes": path.stat().st_size}
-    facts |= _summary(path, columns, max_bytes=args.max_bytes)
+    facts |= _summary(path, options, max_bytes=args.max_bytes)
     return Outcome(facts, _lines(facts))
 
 
-def _summary(path: Path, columns: dict[str, Any], *, max_bytes: int | None) -> dict[str, Any]:
+def _summary(path: Path, options: "ReadOptions", *, max_bytes: int | None) -> dict[str, Any]:
     """Return the facts about a file of weights, or else of images."""
     from xpnet.datasets.preview import preview
     from xpnet.files.errors import DataError, WeightsError
@@ -66,17 +64,17 @@ def _summary(path: Path, columns: dict[str, Any], *, max_bytes: int | None) -> d
     from xpnet.formats.model_file import LoadOptions
 
     if path.is_dir():
-        return preview(path, **columns)
+        return preview(path, options)
     try:
         name = detect_format(path).name
     except WeightsError as no_weights:
         try:
-            return preview(path, **columns)
+            return preview(path, options)
         except DataError as error:
             raise error from no_weights
     if name == "npz":  # may contain weights or images
         try:
-            images = preview(path, **columns)
+            images = preview(path, options)
             return {**summarize(path, LoadOptions()), **images}
         except DataError:
             pass

@@ -20,12 +20,11 @@ _LABELS_SHOWN = 10
 _PEEK_BYTES = 1 << 16
 
 
-def preview(path: FilePath, **options: Any) -> dict[str, Any]:
+def preview(path: FilePath, options: ReadOptions | None = None) -> dict[str, Any]:
     """Describe a file of images from its header and first 100 rows.
 
-    `path` is that of `xpnet.datasets.stream`, and `options` are those of `ReadOptions`. Raise
-    OSError if the file cannot be read, and DataError if it does not contain images, or is damaged.
-    The result has the keys:
+    `path` is that of `xpnet.datasets.stream`. Raise OSError if the file cannot be read, and
+    DataError if it does not contain images, or is damaged. The result has the keys:
 
     - "format": "csv", "idx", "npy", "npz", "picture" or "folder";
     - "images": their number, None if only reading to the end would show it;
@@ -37,7 +36,7 @@ def preview(path: FilePath, **options: Any) -> dict[str, Any]:
     - "labels": None, or their "place", the "first" ten, and the "evidence" for their column;
     - "bytes" of all pictures in a folder.
     """
-    path, located = locate(path, ReadOptions(rows=_ROWS, **options))
+    path, located = locate(path, replace(options or ReadOptions(), rows=_ROWS))
     try:
         return _preview(path, located)
     except DataError:

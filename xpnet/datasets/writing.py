@@ -19,8 +19,7 @@ from xpnet.files import atomic_write
 
 __all__ = ["data_format", "write_data"]
 
-_FORMATS = {".npz": "npz", ".npy": "npy", ".npy.gz": "npy"}
-_FORMATS |= dict.fromkeys(("ubyte", "ubyte.gz", ".idx", ".idx.gz"), "idx")
+_FORMATS = {".npz": "npz", ".npy": "npy", "ubyte": "idx", "ubyte.gz": "idx"}
 _STEP = 4096
 
 
@@ -43,10 +42,10 @@ def write_data(
     with ExitStack() as stack:
         # The number of rows, which precedes them in all formats, is known only at their end.
         images, labels = _gather(blocks, stack.enter_context(tempfile.TemporaryFile()))
-        ids, names = (None, None) if labels is None else number_labels(labels)
-        arrays: dict[str, Any] = (
-            {"images": images} if ids is None else {"images": images, "labels": ids}
-        )
+        arrays: dict[str, Any] = {"images": images}
+        names, beside, targets = None, None, [path]
+        if labels is not None:
+            arrays["labels"], names = number_labels(labels)
         if kind == "npz":
             file = stack.enter_context(atomic_write(path, force=force))
             np.savez_compressed(file, **arrays)
@@ -54,17 +53,22 @@ def write_data(
         if kind == "idx" and images.dtype != np.uint8:
             msg = f"IDX holds bytes, not {images.dtype}: OUT must end in .npz or .npy"
             raise ValueError(msg)
-        beside = None if ids is None else labels_name(path)
-        if ids is not None and beside is None:
-            msg = f"OUT must end in .npz, or have 'images' in its name, as in images{path.suffix}:"
-            msg += f" the file of the labels then has 'labels'; got {path.name!r}"
-            raise ValueError(msg)
-        for target, array in ((beside, ids), (path, images)):
-            if target is not None:
-                stream: Any = stack.enter_context(atomic_write(target, force=force))
-                if target.suffix == ".gz":
-                    stream = stack.enter_context(gzip.GzipFile("", "wb", 9, stream, 0))
-                _write_array(stream, array, is_npy=kind == "npy")
+        if labels is not None:
+            beside = labels_name(path)
+            if beside is None:
+                msg = "OUT must end in .npz, or have 'images' in its name, as in"
+                msg += f" images{path.suffix}: the file of the labels then has 'labels';"
+                msg += f" got {path.name!r}"
+                raise ValueError(msg)
+            targets.append(beside)
+        for target, array in zip(targets, arrays.values(), strict=True):
+            stream: Any = stack.enter_context(atomic_write(target, force=force))
+            if path.suffix == ".gz":
+                stream = stack.enter_context(gzip.GzipFile("", "wb", 9, stream, 0))
+            if kind == "npy":
+                np.save(stream, array)
+            else:
+                _write_idx(stream, array)
         return images, beside, names
 
 
@@ -81,10 +85,7 @@ def _gather(blocks: Iterable[Block], file: IO[bytes]) -> tuple[NDArray[Any], Any
     return rows, np.concatenate(labels) if labels else None
 
 
-def _write_array(stream: Any, array: Any, *, is_npy: bool) -> None:
-    if is_npy:
-        np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
-        return
+def _write_idx(stream: IO[bytes], array: NDArray[Any]) -> None:
     side = math.isqrt(math.prod(array.shape[1:]))
     if array.ndim == 2 and side**2 == array.shape[1]:  # of a CSV file
         array = array.reshape(-1, side, side)
