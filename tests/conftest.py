@@ -197,7 +197,7 @@ def published(mirror):
     def publish(*words):
         hashes = ["md5:" + hashlib.md5(x).hexdigest() for x in contents]
         urls = tuple(map(mirror.url, words))
-        return DataSet("mnist", "MIT", urls, tuple(hashes))
+        return DataSet(urls, tuple(hashes))
 
     return publish
 

@@ -11,11 +11,20 @@ import pytest
 import xpnet
 from xpnet.datasets import fetch
 from xpnet.datasets.catalog import DATA_SETS, FILES
-from xpnet.datasets.fetch import FetchError, fetch_files
+from xpnet.datasets.fetch import FetchError
 from xpnet.datasets.sample import SAMPLE_IMAGES
 
 FIRST = FILES[0]
 HOST = "127.0.0.1"
+
+
+def fetch_files(data_set, cache, **options):
+    """Fetch a data set as MNIST into a folder of the fixture `cache`; return the hosts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DATA_SETS, "mnist", data_set)
+        folder, hosts = fetch.fetch_files("mnist", **options)
+    assert folder == cache
+    return hosts
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """Conversion of images and labels to npz, npy or IDX, as part of ``xpnet convert``."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from xpnet.cli.arguments import UsageError, check_output
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.fetch import NAMES
 from xpnet.cli.report import Outcome, table
-from xpnet.cli.streams import progress_bar
 
 
 def is_data(source: str, target: str) -> bool:
@@ -42,7 +39,7 @@ def convert_data(data: Data, target: str, *, force: bool) -> Outcome:
 
     check_output(target, force=force)
     try:
-        images, labels, names = write_data(Path(target), _counted(data), force=force)
+        images, labels, names = write_data(Path(target), data.stream(), force=force)
     except FileError:
         raise
     except ValueError as error:
@@ -56,11 +53,3 @@ def convert_data(data: Data, target: str, *, force: bool) -> Outcome:
     beside = "" if labels is None else f" and {labels}"
     rows["wrote"] = f"{target} ({n_bytes:,} bytes){beside}"
     return Outcome(facts, table(rows))
-
-
-def _counted(data: Data) -> Iterator[tuple[Any, Any]]:
-    with progress_bar(total=data.rows, desc="converting", delay=1.0) as bar:
-        for images, labels in data.stream():
-            yield images, labels
-            if bar is not None:
-                bar.update(len(images))

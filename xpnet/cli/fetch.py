@@ -31,32 +31,22 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.datasets.catalog import DATA_SETS, FILES
-    from xpnet.datasets.fetch import cache_folder, fetch_files
+    from xpnet.datasets.fetch import fetch_files
 
-    data_set, folder = DATA_SETS[args.name], cache_folder(args.name)
-    hosts = fetch_files(
-        data_set, folder, offline=args.offline, force=args.force, progress=_progress
+    folder, hosts = fetch_files(
+        args.name, offline=args.offline, force=args.force, progress=_progress
     )
-    n_bytes = sum((folder / name).stat().st_size for name in FILES)
+    n_bytes = sum(path.stat().st_size for path in folder.glob("*.gz"))
     facts = {"name": args.name, "folder": str(folder), "bytes": n_bytes, "hosts": hosts}
-    facts["licence"] = data_set.licence
-    rows = {
-        "folder": f"{folder} ({n_bytes:,} bytes)",
-        "source": ", ".join(hosts) or "already in the cache",
-        "licence": data_set.licence,
-    }
-    return Outcome(facts, table(rows))
+    source = ", ".join(hosts) or "already in the cache"
+    return Outcome(facts, table({"folder": f"{folder} ({n_bytes:,} bytes)", "source": source}))
 
 
 def fetch_word(path: str, *, offline: bool) -> None:
     """Fetch the data set that DATA names, if it does, and print a note if it is downloaded."""
-    if path not in NAMES:
-        return
-    from xpnet.datasets.catalog import DATA_SETS
-    from xpnet.datasets.fetch import cache_folder, fetch_files
+    if path in NAMES:
+        from xpnet.datasets.fetch import fetch_files
 
-    folder = cache_folder(path)
-    hosts = fetch_files(DATA_SETS[path], folder, offline=offline, progress=_progress)
-    if hosts:
-        print_note(f"fetched {path} from {', '.join(hosts)} into {folder}")
+        folder, hosts = fetch_files(path, offline=offline, progress=_progress)
+        if hosts:
+            print_note(f"fetched {path} from {', '.join(hosts)} into {folder}")

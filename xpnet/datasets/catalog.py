@@ -1,4 +1,4 @@
-"""Data sets known by name: mirrors, checksums, licences and names of classes."""
+"""Data sets known by name: mirrors, checksums and names of classes."""
 
 from dataclasses import dataclass
 
@@ -16,41 +16,36 @@ FILES = (
 class DataSet:
     """A data set on mirrors, which are tried in this order, as the four `FILES`."""
 
-    name: str
-    licence: str
     mirrors: tuple[str, ...]
     hashes: tuple[str, ...]  # of the compressed files, as pooch writes them
     classes: tuple[str, ...] | None = None
 
 
-_MNIST = DataSet(
-    "mnist",
-    "CC BY-SA 3.0",
-    (
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    ),
-    (
-        "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    ),
-)
 _CLASSES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
-_FASHION_MNIST = DataSet(
-    "fashion-mnist",
-    "MIT",
-    (
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+DATA_SETS = {
+    "mnist": DataSet(
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        (
+            "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
     ),
-    (
-        "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "md5:25c81989df183df01b3e8a0aad5dffbe",
-        "md5:bef4ecab320f06d8554ea6380940ec79",
-        "md5:bb300cfdad3c16e7a12a480ee83cd310",
+    "fashion-mnist": DataSet(
+        (
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        ),
+        (
+            "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "md5:25c81989df183df01b3e8a0aad5dffbe",
+            "md5:bef4ecab320f06d8554ea6380940ec79",
+            "md5:bb300cfdad3c16e7a12a480ee83cd310",
+        ),
+        tuple(_CLASSES.split(",")),
     ),
-    tuple(_CLASSES.split(",")),
-)
-DATA_SETS = {data_set.name: data_set for data_set in (_MNIST, _FASHION_MNIST)}
+}

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from xpnet.datasets.catalog import DATA_SETS, FILES, DataSet
+from xpnet.datasets.catalog import DATA_SETS, FILES
 from xpnet.files.locking import exclusive
 
-__all__ = ["FetchError", "cache_folder", "fetch", "fetch_files"]
+__all__ = ["FetchError", "fetch", "fetch_files"]
 
 # Takes the options desc, total and initial of tqdm; returns a bar, or None, as a context.
 Progress: TypeAlias = Callable[..., AbstractContextManager[Any]]
@@ -61,48 +61,42 @@ def fetch(name: str, /, *, offline: bool = False, force: bool = False) -> Path:
     --------
     >>> images, labels = xpnet.read(xpnet.fetch("mnist"), split="test")  # doctest: +SKIP
     """
-    if name not in DATA_SETS:
-        msg = f"`name` must be one of {', '.join(DATA_SETS)}; got {name!r}"
-        raise ValueError(msg)
-    fetch_files(DATA_SETS[name], cache_folder(name), offline=offline, force=force)
-    return cache_folder(name)
-
-
-def cache_folder(name: str) -> Path:
-    """Return the folder of a data set in the cache, whether or not it exists."""
-    cache = os.environ.get("XPNET_CACHE")
-    return (Path(cache).expanduser() if cache else Path(_pooch().os_cache("xpnet"))) / name
+    return fetch_files(name, offline=offline, force=force)[0]
 
 
 def fetch_files(
-    data_set: DataSet,
-    folder: Path,
+    name: str,
     *,
     offline: bool = False,
     force: bool = False,
     progress: Progress = lambda **_: nullcontext(),
-) -> list[str]:
-    """Fetch the files of a data set that are missing from a folder; return their hosts.
+) -> tuple[Path, list[str]]:
+    """Fetch a data set as `fetch` does; return its folder, and the hosts of fetched files.
 
-    The options and errors are those of `fetch`; `progress` makes the progress bar of a file.
+    `progress` makes the progress bar of a file.
     """
+    if name not in DATA_SETS:
+        msg = f"`name` must be one of {', '.join(DATA_SETS)}; got {name!r}"
+        raise ValueError(msg)
     if offline and force:
         msg = "`offline` and `force` must not both be true"
         raise ValueError(msg)
-    missing = [name for name in FILES if force or not (folder / name).is_file()]
+    cache = os.environ.get("XPNET_CACHE") or _pooch().os_cache("xpnet")
+    folder = Path(cache).expanduser() / name
+    missing = [file for file in FILES if force or not (folder / file).is_file()]
     if missing and offline:
-        msg = f"{data_set.name} is not in the cache, {folder}: run xpnet fetch {data_set.name}"
+        msg = f"{name} is not in the cache, {folder}: run xpnet fetch {name}"
         raise FetchError(msg)
     hosts = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in missing:
-            target, part = folder / name, folder / f"{name}.part"
+        for file in missing:
+            target, part = folder / file, folder / f"{file}.part"
+            urls = [mirror + file for mirror in DATA_SETS[name].mirrors]
+            known = DATA_SETS[name].hashes[FILES.index(file)]
             with exclusive(target):
                 if force:
                     part.unlink(missing_ok=True)
-                urls = [mirror + name for mirror in data_set.mirrors]
-                known = data_set.hashes[FILES.index(name)]
                 hosts.append(_from_mirrors(urls, part, known, progress))
                 part.replace(target)
     except FetchError:
@@ -111,7 +105,7 @@ def fetch_files(
         what = f"{folder}: cannot be written: {error.strerror or error}"
         msg = f"{what}; the variable XPNET_CACHE can name another folder"
         raise FetchError(msg) from error
-    return list(dict.fromkeys(hosts))
+    return folder, list(dict.fromkeys(hosts))
 
 
 def _from_mirrors(urls: Sequence[str], part: Path, known: str, progress: Progress) -> str:
