@@ -60,7 +60,7 @@ def test_a_word_is_fetched_once(xpnet, mirror, mnist):
     first, second = xpnet("evaluate", "mnist"), xpnet("evaluate", "mnist", "--split", "train")
     assert first.err.splitlines() == [
         f"xpnet: fetched mnist from 127.0.0.1 into {mnist}",
-        "xpnet: mnist: its test part; --split train for the other one",
+        "xpnet: mnist: reading the test part; --split train reads the other",
     ]
     assert "(2 of 2)" in first.out
     assert (second.err, "(3 of 3)" in second.out) == ("", True)
@@ -82,7 +82,7 @@ def test_the_test_part_is_usual(xpnet, command):
     xpnet("fetch", "mnist")
     result = xpnet(command[0], "mnist", *command[1:])
     assert result.code == 0
-    note = "xpnet: mnist: its test part; --split train for the other one\n"
+    note = "xpnet: mnist: reading the test part; --split train reads the other\n"
     assert result.err.count(note) == 1
 
 
@@ -91,7 +91,7 @@ def test_the_training_part_is_usual_for_train(xpnet, tmp_path):
     options = ["--epochs", "1", "--validation", "0", "--exclude", "sample"]
     result = xpnet("train", "mnist", "-o", tmp_path / "a.npz", *options)
     assert result.code == 3  # all of them are in the sample
-    assert "its train part; --split test for the other one" in result.err
+    assert "reading the train part; --split test reads the other" in result.err
     assert "xpnet: mnist: no images to learn from that are not in sample\n" in result.err
     options = ["--epochs", "1", "--validation", "0", "--split", "test"]
     assert xpnet("train", "mnist", "-o", tmp_path / "a.npz", *options).code == 0

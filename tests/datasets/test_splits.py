@@ -45,7 +45,7 @@ def test_a_choice_is_needed(keras, rejected):
     ("part", "other", "n_images"), [("test", "train", 20), ("train", "test", 30)]
 )
 def test_a_default_is_noted(keras, part, other, n_images):
-    message = f"mnist.npz: its {part} part; --split {other} for the other one$"
+    message = f"mnist.npz: reading the {part} part; --split {other} reads the other$"
     with pytest.warns(DataWarning, match=message) as given:
         images, _ = read_with(keras(), ReadOptions(default_split=part))
     assert len(given) == 1

@@ -42,27 +42,22 @@ def add_reading_arguments(
     usual = f"read the first N images only (default: {'all' if rows is None else rows})"
     add("--rows N", not_negative, rows_text or usual)
     parser.set_defaults(rows=rows)
-    add_split_arguments(parser, split)
     text = "file of the labels (default: DATA itself, or the file beside it with the usual name)"
     add("--labels FILE", file_name, text)
-    add_column_arguments(parser)
+    add_format_arguments(parser, split)
     text = "accept fractions in a CSV file"
     parser.add_argument("--float", action="store_true", dest="floating", help=text)
     text = "invert bytes, for pictures with dark ink on paper: networks for MNIST expect light ink"
     parser.add_argument("--invert", action=argparse.BooleanOptionalAction, help=text)
 
 
-def add_split_arguments(parser: argparse.ArgumentParser, usual: str = "test") -> None:
-    """Add --split, with a default for data of both parts, and --offline."""
-    text = f"part to read of data with both: mnist, a folder or an npz file (default: {usual})"
+def add_format_arguments(parser: argparse.ArgumentParser, split: str = "test") -> None:
+    """Add the options for data of two parts, with the default `split`, and for CSV files."""
+    text = f"part to read of data with both: mnist, a folder or an npz file (default: {split})"
     add_option(parser, "--split PART", str, text, choices=("train", "test"))
     text = "do not download the data set that DATA names"
     parser.add_argument("--offline", action="store_true", help=text)
-    parser.set_defaults(default_split=usual)
-
-
-def add_column_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the columns of a CSV file, and the limit on the bytes of images."""
+    parser.set_defaults(default_split=split)
     add = partial(add_option, parser, default="auto")
     text = "label column of a CSV file without a header"
     add("--label", str, text, choices=("auto", "first", "last", "none"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import add_common_arguments, add_option, file_name, positive
-from xpnet.cli.data_arguments import Data, add_column_arguments, add_split_arguments
+from xpnet.cli.data_arguments import Data, add_format_arguments
 from xpnet.cli.report import Outcome, Stopwatch, table
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def add_parser(commands: Any) -> None:
     add_option(
         parser, "--max-bytes N", positive, "largest number of bytes of a pickle or ONNX file"
     )
-    add_column_arguments(parser)
-    add_split_arguments(parser)
+    add_format_arguments(parser)
     add_common_arguments(parser, run)
 
 

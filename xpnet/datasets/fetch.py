@@ -131,7 +131,10 @@ def _from_mirrors(urls: Sequence[str], part: Path, known: str, progress: Progres
                     reasons.append(f"{host}: wrong {kind} checksum")
                     break
         except RequestException as error:
-            reasons.append(f"{host}: {_reason(error)}")
+            reason = f"connection failed ({type(error).__name__})"  # their own messages are long
+            if error.response is not None:
+                reason = f"{error.response.status_code} {error.response.reason}"
+            reasons.append(f"{host}: {reason}")
     hint = "; the next call continues" if _size(part) else ""
     msg = f"{part.stem} cannot be fetched: {'; '.join(reasons)}{hint}"
     msg += f"; files from elsewhere belong in {part.parent}"
@@ -162,13 +165,6 @@ def _download(url: str, part: Path, progress: Progress) -> None:
 
 def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
-
-
-def _reason(error: Any) -> str:
-    """Return the reason of an error of requests, whose own messages are long."""
-    if error.response is not None:
-        return f"{error.response.status_code} {error.response.reason}"
-    return f"connection failed ({type(error).__name__})"
 
 
 def _pooch() -> Any:

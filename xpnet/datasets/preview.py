@@ -64,7 +64,7 @@ def _preview(path: FilePath, options: ReadOptions) -> dict[str, Any]:
 
 
 def _describe(images: ImageBlocks) -> dict[str, Any]:
-    array = images.array
+    array, columns = images.array, images.columns
     if array is not None and array.is_copied:
         shape, dtype = list(array.shape[1:]), str(image_dtype(array))
         return {"shape": shape, "dtype": dtype, "range": None, "labels": None}
@@ -72,17 +72,15 @@ def _describe(images: ImageBlocks) -> dict[str, Any]:
     limits = [block.min().item(), block.max().item()] if block.size else None
     found: dict[str, Any] = {"shape": list(block.shape[1:]), "dtype": str(block.dtype)}
     found["range"] = limits
-    columns = images.columns
     if columns is not None:
         header = columns.header
-        found["header"] = None if header is None else {"line": header.line}
-        if header is not None and header.numbers is not None:
-            found["header"]["numbers"] = list(header.numbers)
+        numbers = {"numbers": list(header.numbers)} if header and header.numbers else {}
+        found["header"] = {"line": header.line, **numbers} if header else None
     found["labels"] = None
     if labels is not None:
-        found["labels"] = {"place": images.place, "first": labels[:_LABELS_SHOWN].tolist()}
-        if columns is not None and columns.evidence:
-            found["labels"]["evidence"] = columns.evidence
+        evidence = {"evidence": columns.evidence} if columns and columns.evidence else {}
+        first = labels[:_LABELS_SHOWN].tolist()
+        found["labels"] = {"place": images.place, "first": first, **evidence}
     return found
 
 
@@ -96,20 +94,17 @@ def count_images(path: FilePath, options: ReadOptions | None = None) -> tuple[in
     options = replace(options or ReadOptions(), want_labels=False)
     with warnings.catch_warnings():  # given when the data are read
         warnings.simplefilter("ignore", DataWarning)
-        return _count_images(*locate(path, options))
-
-
-def _count_images(path: FilePath, options: ReadOptions) -> tuple[int | None, int]:
-    # Standard input and pipes can be read only once.
-    if path == "-" or Path(path).is_fifo() or Path(path).is_char_device():
-        return None, 1
-    with open_data(path) as source:
-        data_format = detect_format(source)
-        if data_format.name != "csv":
-            images = data_format.open_images(source, options)
-            return images.count, image_dtype(images.array).itemsize if images.array else 1
-        if source.size is None:
+        path, options = locate(path, options)
+        # Standard input and pipes can be read only once.
+        if path == "-" or Path(path).is_fifo() or Path(path).is_char_device():
             return None, 1
-        first = source.peek(_PEEK_BYTES)
-        n_lines = first.count(b"\n") or 1
-        return int(float(f"{source.size * n_lines / max(len(first), 1):.2g}")), 1
+        with open_data(path) as source:
+            data_format = detect_format(source)
+            if data_format.name != "csv":
+                images = data_format.open_images(source, options)
+                return images.count, image_dtype(images.array).itemsize if images.array else 1
+            if source.size is None:
+                return None, 1
+            first = source.peek(_PEEK_BYTES)
+    n_lines = first.count(b"\n") or 1
+    return int(float(f"{source.size * n_lines / max(len(first), 1):.2g}")), 1

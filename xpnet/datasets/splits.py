@@ -34,6 +34,6 @@ def choose_split(name: str, parts: Collection[str], options: "ReadOptions") -> s
         msg, hint = "data of two parts", "choose one by --split test (in Python split='test')"
         raise DataError(msg, file=name, found="train and test", hint=hint)
     other = "test" if part == "train" else "train"
-    msg = f"{printable(name)}: its {part} part; --split {other} for the other one"
+    msg = f"{printable(name)}: reading the {part} part; --split {other} reads the other"
     warnings.warn(msg, DataWarning, stacklevel=2)
     return part
