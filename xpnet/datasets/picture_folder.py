@@ -32,13 +32,15 @@ def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks
     DataError if there are no pictures, or pictures and folders of pictures, or more than 256
     classes.
     """
-    paths, folders, n_others = _list_folder(Path(source.name))
+    folder = Path(source.name)
+    children = _visible(folder)
+    entries = children + [path for child in children if child.is_dir() for path in _visible(child)]
+    pictures = [path for path in entries if path.suffix.lower() in _SUFFIXES and path.is_file()]
+    paths = [path for path in pictures if path.parent == folder]
     classes: dict[str, list[Path]] = {}
-    for child in folders:
-        pictures, below, n_beside = _list_folder(child)
-        n_others += n_beside + len(below) + (not pictures)
-        if pictures:
-            classes[child.name] = pictures
+    for path in pictures[len(paths) :]:
+        classes.setdefault(path.parent.name, []).append(path)
+    n_others = len(entries) - len(pictures) - len(classes)
     if bool(paths) == bool(classes):
         msg = "pictures beside folders of pictures" if paths else "folder without pictures"
         found = f"{len(paths)} pictures, {len(classes)} folders of pictures, {n_others} others"
@@ -74,19 +76,10 @@ def _natural(name: str) -> tuple[list[Any], str]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
 
-def _list_folder(folder: Path) -> tuple[list[Path], list[Path], int]:
-    """Return the pictures, the folders and the number of other files that are not hidden."""
-    pictures, folders, n_others = [], [], 0
-    for path in sorted(folder.iterdir(), key=lambda path: _natural(path.name)):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            folders.append(path)
-        elif path.suffix.lower() in _SUFFIXES:
-            pictures.append(path)
-        else:
-            n_others += 1
-    return pictures, folders, n_others
+def _visible(folder: Path) -> list[Path]:
+    """Return the files and folders in a folder in natural order, without hidden ones."""
+    paths = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(paths, key=lambda path: _natural(path.name))
 
 
 def _as_labels(names: list[str], folder: str, options: "ReadOptions") -> NDArray[Any]:
