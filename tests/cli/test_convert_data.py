@@ -94,7 +94,7 @@ def test_the_word_sample_is_the_network_where_it_can_be(xpnet, tmp_path, name, w
     [
         (("x.npz", "--uint8"), 2, "--verify and --uint8 are for networks; {} holds images"),
         (("x.npz", "--verify", "sample"), 2, "--verify and --uint8 are for networks; {} holds"),
-        (("x.npy",), 2, "OUT must end in .npz, or have 'images' in its name, as in images.npy:"),
+        (("x.npy",), 2, "OUT must end in .npz, or have 'images' in its name, and its labels"),
         (("images-ubyte", "--float"), 2, "IDX holds bytes, not float32: OUT must end in .npz"),
         (("x.npz", "--delimiter", ";;"), 2, "`delimiter` must be one character"),
         (("x.npz", "--label", "none"), 3, "{}:1"),

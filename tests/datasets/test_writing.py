@@ -87,7 +87,11 @@ def test_names_of_classes(tmp_path):
     ("name", "images", "message"),
     [
         ("a-images-idx3-ubyte", IMAGES / 2, r"IDX holds bytes, not float64: OUT must end in \.npz"),
-        ("a.npy", IMAGES, r"must end in \.npz, or have 'images' .* as in images\.npy: .* 'a\.npy'"),
+        (
+            "a.npy",
+            IMAGES,
+            r"must end in \.npz, or have 'images' in its name, and its labels .* 'a\.npy'",
+        ),
     ],
 )
 def test_what_a_format_cannot_hold(tmp_path, name, images, message):

@@ -56,9 +56,8 @@ def write_data(
         if labels is not None:
             beside = labels_name(path)
             if beside is None:
-                msg = "OUT must end in .npz, or have 'images' in its name, as in"
-                msg += f" images{path.suffix}: the file of the labels then has 'labels';"
-                msg += f" got {path.name!r}"
+                msg = "OUT must end in .npz, or have 'images' in its name, and its labels will have"
+                msg += f" 'labels'; got {path.name!r}"
                 raise ValueError(msg)
             targets.append(beside)
         for target, array in zip(targets, arrays.values(), strict=True):
