@@ -2,6 +2,9 @@
 
 import argparse
 import csv
+from collections import defaultdict
+from collections.abc import Iterable
+from io import StringIO
 from itertools import chain
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,7 @@ from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, table, work_fac
 from xpnet.cli.streams import print_note, standard_output
 
 if TYPE_CHECKING:
+    from xpnet.inference.result_hash import HashedRunner
     from xpnet.networks.network import Network
 
 
@@ -95,54 +99,61 @@ def _predict(
     import numpy as np
 
     from xpnet.arrays.ranges import counting_from
-    from xpnet.inference.nonfinite import count_nonfinite, remove_marks
-    from xpnet.inference.predict import most_probable, predict_ids, predict_proba
+    from xpnet.inference.nonfinite import count_nonfinite
 
     data, options = from_args(Data, args), from_args(DeviceOptions, args)
-    # Lines are written after each block, so that data with an error at the start give no output at
-    # all, not even the header.
-    lines: list[str] = []
-    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\n")
-    is_npz, n_images, n_nonfinite, shares = args.output.lower().endswith(".npz"), 0, 0, None
-    found: list[dict[str, Any]] = []
-    size = options.used_batch_size(model.network)
-    with computation_errors(data.path, size):
+    is_npz, n_images, n_nonfinite = args.output.lower().endswith(".npz"), 0, 0
+    arrays: defaultdict[str, list[Any]] = defaultdict(list)
+    with computation_errors(data.path, options.used_batch_size(model.network)):
         network, blocks = stream_rows(
             data, model, options.batching(), "predicting", stopwatch, want_labels=False
         )
         runner = options.hashed_runner(network)
-        classes = np.asarray(network.classes or range(network.n_classes))
-        writer.writerow(["ImageId", *_column_names(network, args.top, proba=args.proba)])
+        header = [["ImageId", *_column_names(network, args.top, proba=args.proba)]]
         for rows, _ in stopwatch.measure_items(blocks, "loading"):
             with stopwatch.measure("computing"), counting_from(n_images), count_nonfinite() as bad:
-                if runner is None:
-                    results = predict_ids(network, rows, **options.batching())
-                else:
-                    results = remove_marks(runner.marked_class_ids(rows), network)
-                if args.top or args.proba:  # computing twice takes less time than writing
-                    shares = predict_proba(network, rows, **options.batching())
-            if args.top:
-                results, shares = most_probable(results, shares, args.top)
-            labels = classes[results] if len(classes) else results
+                labels, shares = _labels_and_shares(args, network, rows, runner)
             if is_npz:
-                block = {"labels" if len(classes) else "values": labels, "probabilities": shares}
-                found.append({**block, "nonfinite": n_images + bad.rows})
+                arrays["labels" if network.n_classes else "values"].append(labels)
+                if shares is not None:
+                    arrays["probabilities"].append(shares)
+                arrays["nonfinite"].append(n_images + bad.rows)
             else:
+                # With the first block: an error at the start of the data leaves no output at all.
                 fields = enumerate(_csv_fields(labels, shares), n_images + 1)
-                writer.writerows([n, *row] for n, row in fields)
-                file.write("".join(lines).encode())
-                lines.clear()
+                file.write(_csv(chain(header, ([n, *row] for n, row in fields))))
+                header = []
             n_images += len(rows)
             n_nonfinite += bad.n_images
     if is_npz:
-        names = [name for name, x in found[0].items() if x is not None]
-        arrays: Any = {name: np.concatenate([block[name] for block in found]) for name in names}
-        np.savez(file, **arrays)
+        np.savez(file, **{name: np.concatenate(blocks) for name, blocks in arrays.items()})
     if not n_images:
         print_note(f"{data.path} holds no images: no predictions")
     note_nonfinite(network, n_nonfinite, n_images)
     text = None if runner is None else runner.hash.text()
     return network, {"total": n_images, "nonfinite": n_nonfinite, "hash": text}
+
+
+def _labels_and_shares(
+    args: argparse.Namespace, network: "Network", rows: Any, runner: "HashedRunner | None"
+) -> tuple[Any, Any]:
+    """Return labels, or values, and the probabilities that --top or --proba ask for."""
+    import numpy as np
+
+    from xpnet.inference.nonfinite import remove_marks
+    from xpnet.inference.predict import most_probable, predict_ids, predict_proba
+
+    batching = from_args(DeviceOptions, args).batching()
+    if runner is None:
+        ids = predict_ids(network, rows, **batching)
+    else:
+        ids = remove_marks(runner.marked_class_ids(rows), network)
+    shares = None
+    if args.top or args.proba:  # computing twice takes less time than writing
+        shares = predict_proba(network, rows, **batching)
+    if args.top:
+        ids, shares = most_probable(ids, shares, args.top)
+    return ids if network.classes is None else np.asarray(network.classes)[ids], shares
 
 
 def _column_names(network: "Network", top: int | None, *, proba: bool) -> list[Any]:
@@ -155,14 +166,21 @@ def _column_names(network: "Network", top: int | None, *, proba: bool) -> list[A
     return list(network.classes or range(network.n_classes)) if proba else ["Label"]
 
 
-def _csv_fields(labels: Any, probabilities: Any) -> list[Any]:
+def _csv_fields(labels: Any, shares: Any) -> list[Any]:
     """Return rows of labels or values, of probabilities, or of labels with their probabilities."""
     names: list[Any] = (labels if labels.ndim > 1 else labels[:, None]).tolist()
-    # No more digits than the dtype of probabilities needs.
-    texts = names if probabilities is None else probabilities.astype(str).tolist()
-    if probabilities is None or labels.ndim == 1:
+    if shares is None:
+        return names
+    texts: list[Any] = shares.astype(str).tolist()  # no more digits than the dtype needs
+    if labels.ndim == 1:
         return texts
     return [list(chain(*zip(*row, strict=True))) for row in zip(names, texts, strict=True)]
+
+
+def _csv(rows: Iterable[Any]) -> bytes:
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
 
 
 def _write_output(content: bytes) -> None:
