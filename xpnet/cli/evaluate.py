@@ -61,10 +61,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         raise UsageError(msg)
     trained_on = model.network.metadata.get("trained_on")
     fingerprint = None if trained_on is None else RowsFingerprint()
-    # With named classes, the labels are names. No label of a file is above 255.
-    n_classes = None if model.network.classes else min(model.network.n_classes, 256)
     size = options.used_batch_size(model.network)
     with computation_errors(data.path, size), count_nonfinite() as nonfinite:
+        n_classes = most_classes(model.network)
         network, blocks = stream_rows(
             data, model, options.batching(), "evaluating", stopwatch, classes=n_classes
         )
@@ -113,6 +112,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         save_figure(figure, args.plot, force=args.force)
         rows["wrote"] = args.plot
     return Outcome(facts, chain(table(rows), class_lines(facts) if total else ()))
+
+
+def most_classes(network: "Network") -> int | None:
+    """Return the number above all labels of a file, or None if the labels are names."""
+    return None if network.classes else min(network.n_classes, 256)  # no label is above 255
 
 
 def labelled(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from shutil import get_terminal_size
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xpnet.cli.arguments import (
     UsageError,
@@ -16,11 +16,14 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.evaluate import labelled
+from xpnet.cli.evaluate import labelled, most_classes
 from xpnet.cli.input_range import blocks_in_range, with_range
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite
-from xpnet.cli.streams import print_note, standard_output
+from xpnet.cli.report import Outcome, Stopwatch, as_printed, note_nonfinite
+from xpnet.cli.streams import print_note
+
+if TYPE_CHECKING:
+    from xpnet.networks.network import Network
 
 # A function that draws, its arguments, and a summary.
 _Drawing: TypeAlias = tuple[Callable[..., Any], Sequence[Any], str]
@@ -69,10 +72,14 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     if options.device == "auto":
         print_note(device.reason)
+    if args.mistakes and model.network.output == "values":
+        msg = f"{model.name} is a regression, which has no classes to mistake; omit --mistakes"
+        raise UsageError(msg)
     if draws_layers:
         draw, given, summary = _layers(data, model, weights=args.weights)
     else:
-        draw, given, summary = _images(data, model, options, mistakes=args.mistakes)
+        draw_images = _mistakes if args.mistakes else _first_images
+        draw, given, summary = draw_images(data, model, options)
         if args.output is None:
             return Outcome(lines=[*_as_text(*given), *[summary] * args.mistakes])
     from xpnet.pictures.saving import save_figure
@@ -85,8 +92,34 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     return Outcome(lines=[f"wrote {args.output} ({summary})"])
 
 
-def _images(data: Data, model: Model, options: DeviceOptions, *, mistakes: bool) -> _Drawing:
-    """Draw the first images of DATA, or the most probable wrong predictions of all."""
+def _first_images(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
+    """Draw the first images of DATA with their labels and predictions."""
+    from xpnet.inference.batches import as_rows
+    from xpnet.inference.class_labels import as_class_ids
+    from xpnet.inference.nonfinite import count_nonfinite
+    from xpnet.inference.predict import predict_ids
+    from xpnet.pictures.images import as_images, show
+
+    images, labels = data.read(features=model.network.n_in)
+    network = with_range(model, data.path, images)
+    size = options.used_batch_size(network)
+    with computation_errors(data.path, size), count_nonfinite() as nonfinite:
+        rows = as_data_error(data.path, as_rows, images, network.n_in)
+        ids = predict_ids(network, rows, **options.batching())
+    note_nonfinite(network, nonfinite.n_images, len(rows))
+    if not len(rows):
+        print_note(f"{data.path} holds no images: nothing to show")
+    names = _class_names(network)
+    if network.classes and labels is not None:
+        with suppress(ValueError):  # labels that are no classes are shown as they are
+            labels = names[as_class_ids(network, labels)]
+    predictions = None if network.output == "values" else names[ids]
+    images = as_data_error(data.path, as_images, images)
+    return show, [images, labels, predictions], f"{len(rows)} images"
+
+
+def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
+    """Draw the wrong predictions among all images of DATA that have the highest probability."""
     import numpy as np
 
     from xpnet.inference.batches import as_rows
@@ -95,62 +128,50 @@ def _images(data: Data, model: Model, options: DeviceOptions, *, mistakes: bool)
     from xpnet.inference.predict import predict_ids, predict_proba
     from xpnet.pictures.images import as_images, show
 
-    n_in, is_regression = model.network.n_in, model.network.output == "values"
-    if mistakes and is_regression:
-        msg = f"{model.name} is a regression, which has no classes to mistake; omit --mistakes"
-        raise UsageError(msg)
-    if mistakes:
-        n_classes = None if model.network.classes else min(model.network.n_classes, 256)
-        found = replace(data, rows=None).stream(features=n_in, classes=n_classes)
-    else:
-        found = iter([data.read(features=n_in)])
+    found = replace(data, rows=None).stream(
+        features=model.network.n_in, classes=most_classes(model.network)
+    )
     network, blocks = blocks_in_range(model, data.path, found)
-    classes = np.asarray(network.classes or range(network.n_classes))
-    labels: Any
+    size, batching = options.used_batch_size(network), options.batching()
     columns: list[Any] = []
     n_images = n_wrong = 0
-    size = options.used_batch_size(network)
     with computation_errors(data.path, size), count_nonfinite() as nonfinite:
-        for block, labels in labelled(data, network, blocks) if mistakes else blocks:
-            rows = as_data_error(data.path, as_rows, block, n_in)
+        for block, labels in labelled(data, network, blocks):
+            rows = as_data_error(data.path, as_rows, block, network.n_in)
             images = as_data_error(data.path, as_images, block)
-            ids = predict_ids(network, rows, **options.batching())
-            n_images += len(rows)
-            names = labels
-            if network.classes and labels is not None:
-                with suppress(ValueError):  # labels that are no classes are shown as they are
-                    names = classes[as_class_ids(network, labels)]
-            if not mistakes:
-                columns = [images, names, None if is_regression else classes[ids]]
-                continue
-            wrong = np.flatnonzero(ids != as_class_ids(network, labels))
-            n_wrong += len(wrong)
-            shares = predict_proba(network, rows[wrong], **options.batching())
-            shares = shares[np.arange(len(wrong)), ids[wrong]]
-            more = [images[wrong], names[wrong], classes[ids[wrong]], shares]
+            ids, expected = predict_ids(network, rows, **batching), as_class_ids(network, labels)
+            wrong = np.flatnonzero(ids != expected)
+            shares = predict_proba(network, rows[wrong], **batching)
+            more = [x[wrong] for x in (images, expected, ids)]
+            more.append(shares[range(len(wrong)), ids[wrong]])
             if columns:
                 more = [np.concatenate(pair) for pair in zip(columns, more, strict=True)]
             order = np.argsort(-more[-1], kind="stable")[: data.rows]
             columns = [column[order] for column in more]
+            n_images += len(rows)
+            n_wrong += len(wrong)
     note_nonfinite(network, nonfinite.n_images, n_images)
     if not n_images:
         print_note(f"{data.path} holds no images: nothing to show")
-    if not mistakes:
-        return show, columns, f"{n_images} images"
+    images, expected, ids, shares = columns
+    names = _class_names(network)
     summary = f"{n_wrong:,} mistake{'s' * (n_wrong != 1)} among {n_images:,} images"
-    summary += f"; {len(columns[0])} shown, the most probable first" * (n_wrong > 0)
-    return show, columns, summary
+    summary += f"; {len(ids)} shown, the most probable first" * (n_wrong > 0)
+    return show, [images, names[expected], names[ids], shares], summary
+
+
+def _class_names(network: "Network") -> Any:
+    import numpy as np
+
+    return np.asarray(network.classes or range(network.n_classes))
 
 
 def _as_text(images: Any, *columns: Any) -> list[str]:
     """Return images as lines that fit the terminal, in ASCII if its encoding has no blocks."""
     from xpnet.pictures.images import captions_of
-    from xpnet.pictures.text_images import text_images
+    from xpnet.pictures.text_images import BLOCKS, text_images
 
-    with standard_output() as output:
-        encoding = getattr(output, "encoding", None) or "ascii"
-    ascii_only = "?" in "▀▄█".encode(encoding, "replace").decode(encoding)
-    width = get_terminal_size().columns
+    width, ascii_only = get_terminal_size().columns, as_printed(BLOCKS) != BLOCKS
     return text_images(images, captions_of(images, *columns), width=width, ascii_only=ascii_only)
 
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from xpnet.pictures.images import Caption, as_images, gray_range
 
-__all__ = ["text_images"]
+__all__ = ["BLOCKS", "text_images"]
 
-_BLOCKS = np.array(list(" ▀▄█"))  # none, the upper, the lower or both of two pixels
-_RAMP = np.array(list(" .:-=+*#%@"))  # from the lightest to the darkest
+BLOCKS = " ▀▄█"  # none, the upper, the lower or both of two pixels
+_RAMP = " .:-=+*#%@"  # from the lightest to the darkest
 _GAP = 2
 
 
@@ -34,9 +34,10 @@ def text_images(
     images = np.pad(images, [(0, 0), (0, images.shape[1] % 2), (0, 0)])
     upper, lower = images[:, ::2], images[:, 1::2]
     if ascii_only:
-        drawn = _RAMP[((upper + lower) / 2 * (len(_RAMP) - 1)).round().astype(int)]
+        levels = ((upper + lower) / 2 * (len(_RAMP) - 1)).round().astype(int)
     else:
-        drawn = _BLOCKS[(upper >= 0.5) + 2 * (lower >= 0.5)]
+        levels = (upper >= 0.5) + 2 * (lower >= 0.5)
+    drawn = np.array(list(_RAMP if ascii_only else BLOCKS))[levels]
     cells = [
         [*caption, *map("".join, image)]
         for image, (caption, _) in zip(drawn, captions, strict=True)
