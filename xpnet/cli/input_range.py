@@ -1,10 +1,11 @@
 """Rows of DATA for a network, scaled to the range of inputs that it expects."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data, as_data_error
@@ -112,8 +113,9 @@ def blocks_in_range(
         _note_bytes(model)
         return (_scaled(network) if model.takes_unit_range else network), blocks
     if chosen is None:
-        check = _noting_large if model.takes_unit_range else _note_small_values
-        return network, check(model, path, blocks)
+        note = partial(_note_large, model, path)
+        is_unit = model.takes_unit_range
+        return network, _report_large(blocks, note) if is_unit else _note_small(model, path, blocks)
     if chosen == "0..255":
         return _with_first(network) if network.metadata else network, blocks
     if chosen != "0..1":
@@ -157,67 +159,53 @@ def _by_first_row(
             rest = chain([(images, labels)], blocks)
             if images[place].max() > 1.0:
                 return _scaled(network), chain(before, rest)
-            return network, chain(before, _at_most_one(path, rest, n_blank, n_blank + place + 1))
+            refuse = partial(_refuse_large, path, n_blank + place + 1)
+            return network, chain(before, _report_large(rest, refuse, n_blank))
         blank.append((images.shape, images.dtype, labels))
         n_blank += len(images)
     return network, before
 
 
-def _at_most_one(
-    path: str, blocks: Iterator[Block], n_rows: int, decided_by: int
+def _report_large(
+    blocks: Iterator[Block], report: Callable[[int, int, Any], None], n_rows: int = 0
 ) -> Iterator[Block]:
-    """Yield blocks after `n_rows` rows; raise DataError at the first value above 1.
+    """Yield blocks after `n_rows` rows; report the first value above 1.
 
-    `decided_by` is the number of the row, from 1, that is in 0..1.
+    `report` is called with its row and pixel, both from 1, and the value.
     """
-    from xpnet.files.errors import DataError
-
-    for block, found in _find_large(blocks, n_rows):
-        if found is not None:
-            row, pixel, value = found
-            what, rule = f"pixel {pixel} of row {row}", f"0 to 1, as in row {decided_by}"
-            hint = (
-                "convert the file to bytes, which are all divided by 255, or give --input-range"
-                " 0..255, which takes all values as they are"
-            )
-            raise DataError(what, file=path, found=value, expected=rule, hint=hint)
-        yield block
-
-
-def _find_large(
-    blocks: Iterator[Block], n_rows: int = 0
-) -> "Iterator[tuple[Block, tuple[int, int, Any] | None]]":
-    """Yield blocks, each with row, pixel (both from 1) and value of its first value above 1."""
     import numpy as np
 
     for images, labels in blocks:
         is_large = images > 1.0
-        found = None
         if is_large.any():
             place = int(np.argmax(is_large))
             row, pixel = divmod(place, images[0].size)
-            found = n_rows + row + 1, pixel + 1, images.flat[place]
-        yield (images, labels), found
+            report(n_rows + row + 1, pixel + 1, images.flat[place])
+            yield images, labels
+            yield from blocks
+            return
+        yield images, labels
         n_rows += len(images)
 
 
-def _noting_large(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield blocks; print a note at the first value above 1."""
-    for block, found in _find_large(blocks):
-        if found is not None:
-            row, _, value = found
-            print_note(
-                f"{path} has values above 1 ({value:g} in row {row}), and {model.name} is given"
-                " them as they are (--input-range 0..255: no note; 0..1: divided by 255, if"
-                " the first image that is not blank has such a value)"
-            )
-            yield block
-            yield from blocks
-            return
-        yield block
+def _refuse_large(path: str, decided_by: int, row: int, pixel: int, value: Any) -> NoReturn:
+    from xpnet.files.errors import DataError
+
+    what, rule = f"pixel {pixel} of row {row}", f"0 to 1, as in row {decided_by}"
+    hint = "convert the file to bytes, which are all divided by 255, or give --input-range 0..255,"
+    hint += " which takes all values as they are"
+    raise DataError(what, file=path, found=value, expected=rule, hint=hint)
 
 
-def _note_small_values(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
+def _note_large(model: Model, path: str, row: int, _: int, value: Any) -> None:
+    print_note(
+        f"{path} has values above 1 ({value:g} in row {row}), and {model.name} is given them as"
+        " they are (--input-range 0..255: no note; 0..1: divided by 255, if the first image that"
+        " is not blank has such a value)"
+    )
+
+
+def _note_small(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
     """Yield blocks; print a note at the end if values that are divided by 255 are all in 0..1."""
     from xpnet.inference.input_scaling import divisor_of
 
