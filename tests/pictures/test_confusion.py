@@ -124,7 +124,7 @@ def test_some_of_many_names(n_classes: int, step: int) -> None:
 )
 def test_the_title(confusion: NDArray[Any], title: str) -> None:
     figure = draw_confusion(confusion, range(len(confusion)))
-    assert figure.axes[0].get_title() == title
+    assert figure.axes[0].get_title("left") == title
     has_mistakes = bool(confusion.sum() > np.trace(confusion))
     assert len(figure.axes) == 1 + has_mistakes  # a scale
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from xpnet import sample
-from xpnet.pictures.images import MOST_IMAGES, as_images, show
+from xpnet.pictures.images import as_images, show
 from xpnet.pictures.style import INK, WRONG
 
 CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Ankle boot"]
@@ -171,13 +171,13 @@ def test_a_picture_is_not_empty() -> None:
 
 
 def test_the_largest_number_of_images() -> None:
-    figure = show(np.zeros((MOST_IMAGES, 1, 1), np.uint8))
+    figure = show(np.zeros((2500, 1, 1), np.uint8))
     assert len(figure.axes[0].images) == 2500
 
 
 def test_too_many() -> None:
     with pytest.raises(ValueError, match=r"holds at most 2,500 images; got 2,501"):
-        show(np.zeros((MOST_IMAGES + 1, 1, 1), np.uint8))
+        show(np.zeros((2501, 1, 1), np.uint8))
 
 
 @pytest.mark.parametrize("n_names", [0, 1, 3])

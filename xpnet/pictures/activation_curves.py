@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.files.errors import nearest_hint
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.pictures.saving import new_panels
 from xpnet.pictures.style import INK, MAIN, SECOND, SERIES, picture_style
@@ -95,8 +95,7 @@ def _known(function: str | Function) -> str | Function:
         is_own = str(getattr(function, "__module__", "")).startswith("xpnet.functions.")
         return _name(function) if is_own and _name(function) in ACTIVATIONS else function
     if function not in ACTIVATIONS:
-        near = get_close_matches(function.lower(), ACTIVATIONS, 1)
-        hint = f"; did you mean {near[0]}?" if near else f" (known: {', '.join(ACTIVATIONS)})"
+        hint = nearest_hint(function, ACTIVATIONS) or f" (known: {', '.join(ACTIVATIONS)})"
         msg = f"`functions` must be names of activations; got {function!r}{hint}"
         raise ValueError(msg)
     return function

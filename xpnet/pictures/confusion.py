@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.pictures.saving import new_figure, shorten_name
+from xpnet.pictures.style import picture_style
 
 __all__ = ["draw_confusion"]
 
@@ -16,6 +17,7 @@ _MOST_COUNTED, _MOST_NAMED, _MAX_NAME_LENGTH = 20, 50, 16
 _CELL, _SIDE, _LETTER, _BESIDE, _ABOVE = 0.42, 6.5, 0.08, 1.7, 1.0
 
 
+@picture_style()
 def draw_confusion(confusion: NDArray[Any], classes: Sequence[str | int], /) -> Any:
     """Return a figure of a confusion matrix: rows are labels, columns are predictions.
 
@@ -29,6 +31,7 @@ def draw_confusion(confusion: NDArray[Any], classes: Sequence[str | int], /) -> 
     room = side + _LETTER * max(map(len, names))
     figure = new_figure(room + _BESIDE, room + _ABOVE, layout="constrained")
     axes = figure.subplots()
+    axes.spines[:].set_visible(True)
     mistakes = np.where(np.eye(len(names), dtype=bool), 0, confusion)
     blues = ListedColormap(colormaps["Blues"](np.linspace(0.15, 1.0, 256)))  # 1 is not white
     colors = blues.with_extremes(under="0.9", bad="white")  # correct ones; none
@@ -43,16 +46,16 @@ def draw_confusion(confusion: NDArray[Any], classes: Sequence[str | int], /) -> 
         _write_counts(axes, confusion, image.to_rgba(shown), cell=side / len(names))
     correct, total = int(np.trace(confusion)), int(confusion.sum())
     title = f"accuracy {correct / total:.4f} ({correct:,} of {total:,})" if total else "no images"
-    axes.set_title(title, fontsize=11, fontweight="bold")
+    axes.set_title(title)
     return figure
 
 
 def _name_axes(axes: Any, names: Sequence[str]) -> None:
     step = -(-len(names) // _MOST_NAMED)
-    places, style = range(0, len(names), step), {"parse_math": False, "fontsize": 9}
+    places = range(0, len(names), step)
     is_tight = len(names) > _MOST_COUNTED or max(map(len, names)) > 3
-    axes.set_xticks(places, names[::step], rotation=90 if is_tight else 0, **style)
-    axes.set_yticks(places, names[::step], **style)
+    axes.set_xticks(places, names[::step], rotation=90 if is_tight else 0, parse_math=False)
+    axes.set_yticks(places, names[::step], parse_math=False)
     axes.set(xlabel="prediction", ylabel="label")
 
 

@@ -11,10 +11,10 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.pictures.saving import new_figure, shorten_name
 from xpnet.pictures.style import INK, WRONG, picture_style
 
-__all__ = ["MOST_IMAGES", "Caption", "as_images", "captions_of", "gray_range", "show"]
+__all__ = ["Caption", "as_images", "captions_of", "gray_range", "show"]
 
 # 50 x 50. A bitmap of more images would need gigabytes.
-MOST_IMAGES = 2500
+_MOST_IMAGES = 2500
 
 Caption: TypeAlias = tuple[list[str], bool]
 """The lines above an image, and whether its prediction differs from its label."""
@@ -68,8 +68,8 @@ def show(
     """
     images = as_images(to_numpy(as_array(images, "images")))
     n_images, height, width = images.shape
-    if n_images > MOST_IMAGES:
-        msg = f"a picture holds at most {MOST_IMAGES:,} images; got {n_images:,}"
+    if n_images > _MOST_IMAGES:
+        msg = f"a picture holds at most {_MOST_IMAGES:,} images; got {n_images:,}"
         raise ValueError(msg)
     captions = captions_of(images, labels, predictions, probabilities)
     figure = new_figure(_SIDE, _SIDE)

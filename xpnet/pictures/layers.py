@@ -31,10 +31,10 @@ def draw_weights(weight: NDArray[Any], /) -> Any:
     images = weight.T[order].reshape(len(order), side, side).astype(np.float64)
     n_columns = math.ceil(math.sqrt(len(images)))
     n_rows = math.ceil(len(images) / n_columns)
-    mosaic = np.full((n_rows * (side + 1), n_columns * (side + 1)), np.nan)
-    for i, image in enumerate(images):
-        top, left = (side + 1) * np.array(divmod(i, n_columns))
-        mosaic[top : top + side, left : left + side] = image
+    margins = [(0, n_rows * n_columns - len(images)), (0, 1), (0, 1)]
+    cells = np.pad(images, margins, constant_values=np.nan)
+    rows = cells.reshape(n_rows, n_columns, side + 1, side + 1).swapaxes(1, 2)
+    mosaic = rows.reshape(n_rows * (side + 1), -1)
     figure = new_figure(6.4, 5.4 * n_rows / n_columns + 0.5, layout="constrained")
     axes = figure.subplots()
     largest = float(np.quantile(abs(images), 0.998))  # an outlier would make all others pale

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from xpnet.pictures.saving import new_figure
+from xpnet.pictures.saving import new_panels
 from xpnet.pictures.style import MAIN, SECOND, picture_style
 
 __all__ = ["draw_learning"]
@@ -24,13 +24,11 @@ def draw_learning(history: Sequence[Any], /, *, title: str = "") -> Any:
         msg = "`history` must hold at least one epoch; got none"
         raise ValueError(msg)
     has_accuracy = history[0].accuracy is not None
-    figure = new_figure(9.6 if has_accuracy else 5.4, 3.9, layout="constrained")
-    axes = figure.subplots(1, 2 if has_accuracy else 1, squeeze=False)[0]
+    figure, axes = new_panels(2 if has_accuracy else 1, 4.8, 3.0, n_columns=2)
     _draw_curves(axes[0], history, "loss", "lower")
     axes[0].set(yscale="log")
     axes[0].minorticks_off()
     low, high = axes[0].get_ylim()
-    subs = (1.0, 2.0, 5.0) if high < 500 * low else (1.0,)
     subs = (1.0, 2.0, 5.0) if high < 500 * low else (1.0,)
     axes[0].yaxis.set_major_locator(LogLocator(subs=subs))
     axes[0].yaxis.set_major_formatter(lambda loss, _: f"{loss:g}")
