@@ -72,7 +72,7 @@ def full(strict_gpu, monkeypatch):
 def test_no_memory_to_open_cublas(refused, full, command, tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((5000, 784), np.uint8))
     np.save(tmp_path / "labels.npy", np.zeros(5000, np.uint8))
-    words = (tmp_path / "images.npy", "--labels", tmp_path / "labels.npy", "--device", "gpu")
+    words = (tmp_path / "images.npy", "--device", "gpu")  # labels.npy is beside it
     bus = full(2**20)
     code, line = refused(command, *words, "--batch-size", "2000")
     assert code == 5

@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> None:
     text = f"{DATA_HELP} (default: sample, or random bytes for a network that does not take"
     text += f" {_SAMPLE_INPUTS} inputs)"
     parser.add_argument("path", nargs="?", type=file_name, metavar="DATA", help=text)
-    add_reading_arguments(parser)
+    add_reading_arguments(parser, labels=False)
     add_device_arguments(parser, batch_size=False, reproducible=True)
     add_model_arguments(parser)
     text = "batch sizes to time (default: 1,10,100,1000,10000,100000)"

@@ -65,9 +65,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--uint8", action="store_true", help=text)
     add_file_arguments(parser)
     group = parser.add_argument_group("verification")
-    text = f"compare both files on these images, the first {_ROWS:,} unless --rows: {DATA_HELP}"
+    text = f"compare both files on these images: {DATA_HELP}"
     add_option(group, "--verify DATA", file_name, text, dest="path")
-    add_reading_arguments(parser)
+    text = f"read the first N images only (default: {_ROWS:,} of --verify, all of IN)"
+    add_reading_arguments(parser, rows_text=text)
     add_common_arguments(parser, run)
     parser.set_defaults(seed=0)
 

@@ -36,14 +36,19 @@ def add_reading_arguments(
     rows: int | None = None,
     rows_text: str = "",
     split: str = "test",
+    labels: bool = True,
 ) -> None:
-    """Add the options for reading DATA, with default `rows`, None for all, and `split`."""
+    """Add the options for reading DATA, with default `rows`, None for all, and `split`.
+
+    Without `labels`, --labels is not among them.
+    """
     add = partial(add_option, parser)
     usual = f"read the first N images only (default: {'all' if rows is None else rows})"
     add("--rows N", not_negative, rows_text or usual)
-    parser.set_defaults(rows=rows)
+    parser.set_defaults(rows=rows, labels=None)
     text = "file of the labels (default: DATA itself, or the file beside it with the usual name)"
-    add("--labels FILE", file_name, text)
+    if labels:
+        add("--labels FILE", file_name, text)
     add_format_arguments(parser, split)
     text = "accept fractions in a CSV file"
     parser.add_argument("--float", action="store_true", dest="floating", help=text)

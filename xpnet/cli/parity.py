@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
         common="--rows --model --devices --libraries --against --record --check --plot"
         " --reproducible",
     )
-    add_data_arguments(parser, rows=_ROWS)
+    add_data_arguments(parser, rows=_ROWS, labels=False)
     add_device_arguments(parser, batch_size=False, threads=False, reproducible=True)
     add_model_arguments(parser)
     add = partial(add_option, parser)

@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
         ),
         common="--rows --model --device --top --proba --output --force",
     )
-    add_data_arguments(parser)
+    add_data_arguments(parser, labels=False)
     add_device_arguments(parser, reproducible=True, hashes=True)
     add_model_arguments(parser)
     columns = parser.add_mutually_exclusive_group()

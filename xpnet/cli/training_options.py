@@ -56,7 +56,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     names = sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable)
     text = "activation of the hidden layers, such as sigmoid, tanh, relu or gelu"
     add("--activation NAME", str, text, choices=names, default="relu")
-    add("--classes N", positive, "number of classes (default: the largest label + 1)")
+    add("--classes N", positive, "number of classes (default: the largest label + 1, at least 2)")
     add("--epochs N", positive, "epochs", default=30)
     add("--batch-size N", positive, "images per update of the weights", default=100)
     text = ", ".join(OPTIMIZERS)
