@@ -1,7 +1,7 @@
 """``xpnet convert``: conversion of a network to safetensors, npz or ONNX, or of images."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from xpnet.cli.arguments import (
     from_args,
 )
 from xpnet.cli.convert_data import convert_data, is_data
+from xpnet.cli.convert_report import conversion_lines
 from xpnet.cli.data_arguments import (
     DATA_HELP,
     Data,
@@ -24,7 +25,7 @@ from xpnet.cli.data_arguments import (
 )
 from xpnet.cli.input_range import with_range
 from xpnet.cli.models import Model, ModelOptions, add_file_arguments, model_of, read_contents
-from xpnet.cli.report import Outcome, Stopwatch, table
+from xpnet.cli.report import Outcome, Stopwatch
 from xpnet.cli.standardization import RANGES
 from xpnet.cli.streams import print_note
 
@@ -122,7 +123,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         "classes": None if network.classes is None else list(network.classes),
     }
     if data is None:
-        return Outcome(facts, _lines(facts))
+        return Outcome(facts, conversion_lines(facts))
     with computation_errors(data.path, has_precision=False):
         found = _verify(contents, options, network, target, images)
         accuracies = _accuracies(model, network, images, labels)
@@ -130,7 +131,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     facts |= {"rows": len(images), "accuracy": accuracies}
     _note_better_scaling(facts, data.path, are_bytes=images.dtype.kind == "u")
     code = 0 if all(x.is_in_bound for x in found.values()) else 1
-    return Outcome(facts, _lines(facts), code)
+    return Outcome(facts, conversion_lines(facts), code)
 
 
 def _in_range(model: Model, data: Data | None, images: "NDArray[Any] | None") -> "Network":
@@ -248,57 +249,3 @@ def _note_better_scaling(facts: Mapping[str, Any], data: str, *, are_bytes: bool
             f"{facts['source']} has an accuracy of {best['accuracy']:.4f} on {data} with inputs"
             f" {best['inputs']}, and {written[0]:.4f} as written{hint}"
         )
-
-
-def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    layers = [f"{x['n_in']} -> {x['n_out']} {x['activation']}" for x in facts["layers"]]
-    rows = {
-        "read": f"{facts['source']} ({'; '.join([facts['format'], *facts['notes']])})",
-        "layers": ", ".join(layers),
-        "parameters": f"{facts['parameters']:,}, {facts['dtype']}",
-        "preprocessing": ", ".join(facts["preprocessing"]) or "none",
-        "output": facts["output"],
-    }
-    if facts["classes"] is not None:
-        rows["classes"] = ", ".join(map(str, facts["classes"]))
-    rows |= {name.replace("_", " "): text for name, text in facts["metadata"].items()}
-    rows["wrote"] = f"{facts['target']} ({facts['bytes']:,} bytes)"
-    yield from table(rows)
-    if "verification" in facts:
-        yield from _verification_lines(facts)
-
-
-def _verification_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    found = facts["verification"]
-    width = max(map(len, found))
-    yield ""
-    yield f"verified on {facts['rows']:,} rows"
-    head = f"{'':{width}}  {'against':{width}}  {facts['output']:>13}    of bound"
-    yield f"  {head}  probabilities    of bound  labels changed"
-    for name, x in found.items():
-        cells = _cells(x["outputs"]) + _cells(x["probabilities"])
-        yield f"  {name:{width}}  {x['against']:{width}}  {cells}{x['n_changed']:>14,}"
-    yield f"  {_verdict(found)}"
-    if facts["accuracy"]:
-        yield ""
-        yield "accuracy, if the inputs were"
-        width = max(len(x["inputs"]) for x in facts["accuracy"])
-        for x in facts["accuracy"]:
-            mark = "  as written" if x["is_written"] else ""
-            yield f"  {x['inputs']:{width}}  {x['accuracy']:.4f}{mark}"
-
-
-def _verdict(found: Mapping[str, Any]) -> str:
-    if all(x["in_bound"] for x in found.values()):
-        return "in bound"
-    n_unjudged = max(x["n_unjudged"] for x in found.values())
-    deviations = (x[kind] for x in found.values() for kind in ("outputs", "probabilities"))
-    if n_unjudged and all(x is None or x["share"] <= 1.0 for x in deviations):
-        return f"NOT JUDGED: predictions that differ and have no bound: {n_unjudged:,}"
-    return "OUT OF BOUND: rounding does not explain it"
-
-
-def _cells(deviation: Mapping[str, float] | None) -> str:
-    if deviation is None:
-        return f"{'':>27}"
-    return f"{deviation['difference']:>13.2e}{deviation['share']:>12.3g}  "

@@ -76,11 +76,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             else:
                 results = ((runner.marked_class_ids(rows), labels) for rows, labels in pairs)
                 result = compare_labels(network, results)
-    if not result.total:
+    total, moved, batches = result.total, result.transfers, options.batch_facts(network)
+    if not total:
         print_note(f"{data.path} holds no images: no accuracy")
-    note_nonfinite(network, nonfinite.n_images, result.total)
-    total, moved = result.total, result.transfers
-    batches = options.batch_facts(network)
+    note_nonfinite(network, nonfinite.n_images, total)
     work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=moved)
     is_training_data = None if fingerprint is None else fingerprint.text() == trained_on
     facts = {

@@ -126,7 +126,8 @@ def _predict(
             n_images += len(rows)
             n_nonfinite += bad.n_images
     if is_npz:
-        np.savez(file, **{name: np.concatenate(blocks) for name, blocks in arrays.items()})
+        joined: Any = {name: np.concatenate(parts) for name, parts in arrays.items()}
+        np.savez(file, **joined)
     if not n_images:
         print_note(f"{data.path} holds no images: no predictions")
     note_nonfinite(network, n_nonfinite, n_images)

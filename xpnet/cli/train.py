@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 # Each layer's products: forward, and backward to the weights and to the inputs.
 _PASSES = 3
+# Options that are arguments of `xpnet.train`.
+_SAME_NAMES = (
+    *("epochs", "batch_size", "learning_rate", "validation", "patience"),
+    *("augment", "distort", "seed", "reproducible"),
+)
 # He's scheme preserves the scale of their signals; Xavier's is for the others.
 _RECTIFIERS = frozenset(
     {"celu", "elu", "gelu", "hard_silu", "leaky_relu", "mish", "relu", "relu6", "silu"}
@@ -168,8 +173,6 @@ def _train(
     optimizer = replace(optimizer, weight_decay=args.weight_decay)
     n_images = len(examples.images)
     n_learned = n_images - int(args.validation * n_images)
-    same = ["epochs", "batch_size", "learning_rate", "patience", "augment", "distort", "seed"]
-    same.append("reproducible")
     with (
         computation_errors(args.path, args.batch_size, has_precision=False),
         _progress(args.epochs, n_learned, heading) as (progress, on_epoch),
@@ -178,8 +181,7 @@ def _train(
             start,
             examples.images,
             examples.labels,
-            **{name: getattr(args, name) for name in same},
-            validation=args.validation,
+            **{name: getattr(args, name) for name in _SAME_NAMES},
             optimizer=optimizer,
             schedule=SCHEDULES[args.schedule](warmup=args.warmup),
             checkpoint=checkpoint,

@@ -11,10 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from xpnet.cli.arguments import (
-    UsageError,
-    check_output,
-)
+from xpnet.cli.arguments import UsageError, check_output
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.report import network_text
 from xpnet.cli.streams import print_note

@@ -73,9 +73,9 @@ def show(
         raise ValueError(msg)
     captions = captions_of(images, labels, predictions, probabilities)
     figure = new_figure(_SIDE, _SIDE)
-    n_lines = max((len(lines) for lines, _ in captions), default=1)
+    n_lines = max([1, *(len(lines) for lines, _ in captions)])
     cell_width = max([_SIDE, *map(_width_of, {x for lines, _ in captions for x in lines})]) + _GAP
-    cell_height = _SIDE * height / width + _LINE * max(n_lines, 1) + _GAP
+    cell_height = _SIDE * height / width + _LINE * n_lines + _GAP
     n_columns = max(ceil(sqrt(n_images)), 1)
     n_rows = max(ceil(n_images / n_columns), 1)
     figure.set_size_inches(n_columns * cell_width, n_rows * cell_height)
@@ -121,19 +121,20 @@ def gray_range(images: NDArray[Any]) -> tuple[float, float]:
     return (0, 255) if are_bytes else (float(images.min()), float(images.max()))
 
 
-def captions_of(images: NDArray[Any], *columns: Any) -> list[Caption]:
+def captions_of(
+    images: NDArray[Any], labels: Any = None, predictions: Any = None, probabilities: Any = None
+) -> list[Caption]:
     """Return the caption of each image: its label, prediction and probability, each optional."""
-    found: list[Sequence[Any]] = [[None] * len(images)] * 3
-    for i, values in enumerate(columns):
+    given = {"labels": labels, "predictions": predictions, "probabilities": probabilities}
+    for name, values in given.items():
         if values is None:
-            continue
-        if len(values) != len(images):
-            name = ("labels", "predictions", "probabilities")[i]
+            given[name] = [None] * len(images)
+        elif len(values) != len(images):
             msg = f"`{name}` must be one for each image; got {len(values)} for {len(images)}"
             raise ValueError(msg)
-        # An array's own elements would be written with their type.
-        found[i] = values.tolist() if hasattr(values, "tolist") else values
-    return [_caption(*each) for each in zip(*found, strict=True)]
+        elif hasattr(values, "tolist"):  # an array's own elements have their type in a string
+            given[name] = values.tolist()
+    return [_caption(*each) for each in zip(*given.values(), strict=True)]
 
 
 def _caption(label: Any, prediction: Any, probability: float | None) -> Caption:

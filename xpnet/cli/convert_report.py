@@ -1,0 +1,61 @@
+"""Report of ``xpnet convert`` as text."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from xpnet.cli.report import table
+
+
+def conversion_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the facts of ``xpnet convert --json`` as text."""
+    layers = [f"{x['n_in']} -> {x['n_out']} {x['activation']}" for x in facts["layers"]]
+    rows = {
+        "read": f"{facts['source']} ({'; '.join([facts['format'], *facts['notes']])})",
+        "layers": ", ".join(layers),
+        "parameters": f"{facts['parameters']:,}, {facts['dtype']}",
+        "preprocessing": ", ".join(facts["preprocessing"]) or "none",
+        "output": facts["output"],
+    }
+    if facts["classes"] is not None:
+        rows["classes"] = ", ".join(map(str, facts["classes"]))
+    rows |= {name.replace("_", " "): text for name, text in facts["metadata"].items()}
+    rows["wrote"] = f"{facts['target']} ({facts['bytes']:,} bytes)"
+    yield from table(rows)
+    if "verification" in facts:
+        yield from _verification_lines(facts)
+
+
+def _verification_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    found = facts["verification"]
+    width = max(map(len, found))
+    yield ""
+    yield f"verified on {facts['rows']:,} rows"
+    head = f"{'':{width}}  {'against':{width}}  {facts['output']:>13}    of bound"
+    yield f"  {head}  probabilities    of bound  labels changed"
+    for name, x in found.items():
+        cells = _cells(x["outputs"]) + _cells(x["probabilities"])
+        yield f"  {name:{width}}  {x['against']:{width}}  {cells}{x['n_changed']:>14,}"
+    yield f"  {_verdict(found)}"
+    if facts["accuracy"]:
+        yield ""
+        yield "accuracy, if the inputs were"
+        width = max(len(x["inputs"]) for x in facts["accuracy"])
+        for x in facts["accuracy"]:
+            mark = "  as written" if x["is_written"] else ""
+            yield f"  {x['inputs']:{width}}  {x['accuracy']:.4f}{mark}"
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    if all(x["in_bound"] for x in found.values()):
+        return "in bound"
+    n_unjudged = max(x["n_unjudged"] for x in found.values())
+    deviations = (x[kind] for x in found.values() for kind in ("outputs", "probabilities"))
+    if n_unjudged and all(x is None or x["share"] <= 1.0 for x in deviations):
+        return f"NOT JUDGED: predictions that differ and have no bound: {n_unjudged:,}"
+    return "OUT OF BOUND: rounding does not explain it"
+
+
+def _cells(deviation: Mapping[str, float] | None) -> str:
+    if deviation is None:
+        return f"{'':>27}"
+    return f"{deviation['difference']:>13.2e}{deviation['share']:>12.3g}  "
