@@ -1,7 +1,6 @@
 """Plot of differences as fractions of their bounds: points, extra rows and marks."""
 
 import math
-import re
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -148,18 +147,3 @@ def test_long_names_are_shortened_and_no_name_is_a_formula():
     assert [label.get_text() for label in axes.get_xticklabels()] == [
         "$\\nosuch$ " + "x" * 19 + "..."
     ]
-
-
-@pytest.mark.parametrize(
-    ("stages", "shares", "message"),
-    [
-        ([], {"numpy": []}, "`stages` and `shares` must not be empty; got 0 and 1"),
-        (STAGES, {}, "`stages` and `shares` must not be empty; got 3 and 0"),
-        (STAGES, {"numpy": [0.5]}, "`shares` must have 3 numbers each; got 1 for 'numpy'"),
-        (["input"], {"numpy": [-0.5]}, "`shares` must not be negative; got -0.5 for 'numpy'"),
-        (["input"], {"numpy": [-math.inf]}, "must not be negative; got -inf for 'numpy'"),
-    ],
-)
-def test_invalid_arguments(stages, shares, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        draw_agreement(stages, shares)

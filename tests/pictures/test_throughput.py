@@ -1,7 +1,5 @@
 """Plot of throughput over the batch size."""
 
-import re
-
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -101,20 +99,3 @@ def test_a_long_title_is_cut_after_two_lines():
     lines = axes.get_title(loc="left").splitlines()
     assert (len(lines), lines[1].endswith(" ...")) == (2, True)
     assert max(map(len, [*lines, *texts(axes)])) <= 92
-
-
-@pytest.mark.parametrize(
-    ("sizes", "best", "message"),
-    [
-        ([], [], "same length of at least 1; got 0, 0 and 4"),
-        ([1, 2], [1.0], "same length of at least 1; got 2, 1 and 4"),
-        ([1, 2, 2, 3], BEST, "must be positive and ascending; got [1, 2, 2, 3]"),
-        ([0, 1, 2, 3], BEST, "must be positive and ascending; got [0, 1, 2, 3]"),
-        (SIZES, [0.0, *BEST[1:]], "must be positive and finite; got 0.0"),
-        (SIZES, [*BEST[:3], float("inf")], "must be positive and finite; got inf"),
-        (SIZES, [*BEST[:3], float("nan")], "must be positive and finite; got nan"),
-    ],
-)
-def test_invalid_arguments(sizes, best, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        draw_throughput(sizes, best, MEDIAN)

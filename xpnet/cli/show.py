@@ -17,7 +17,7 @@ from xpnet.cli.arguments import (
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.evaluate import labelled, most_classes
-from xpnet.cli.input_range import blocks_in_range, with_range
+from xpnet.cli.input_range import with_range
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.report import Outcome, Stopwatch, as_printed, note_nonfinite
 from xpnet.cli.streams import print_note
@@ -94,70 +94,59 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
 def _first_images(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
     """Draw the first images of DATA with their labels and predictions."""
-    from xpnet.inference.batches import as_rows
     from xpnet.inference.class_labels import as_class_ids
-    from xpnet.inference.nonfinite import count_nonfinite
-    from xpnet.inference.predict import predict_ids
-    from xpnet.pictures.images import as_images, show
+    from xpnet.pictures.images import show
 
-    images, labels = data.read(features=model.network.n_in)
-    network = with_range(model, data.path, images)
-    size = options.used_batch_size(network)
-    with computation_errors(data.path, size), count_nonfinite() as nonfinite:
-        rows = as_data_error(data.path, as_rows, images, network.n_in)
-        ids = predict_ids(network, rows, **options.batching())
-    note_nonfinite(network, nonfinite.n_images, len(rows))
-    if not len(rows):
-        print_note(f"{data.path} holds no images: nothing to show")
+    network, images, labels, ids = _predicted(data, model, options)
     names = _class_names(network)
     if network.classes and labels is not None:
         with suppress(ValueError):  # labels that are no classes are shown as they are
             labels = names[as_class_ids(network, labels)]
     predictions = None if network.output == "values" else names[ids]
-    images = as_data_error(data.path, as_images, images)
-    return show, [images, labels, predictions], f"{len(rows)} images"
+    return show, [images, labels, predictions], f"{len(ids)} images"
 
 
 def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
     """Draw the wrong predictions among all images of DATA that have the highest probability."""
     import numpy as np
 
-    from xpnet.inference.batches import as_rows
     from xpnet.inference.class_labels import as_class_ids
-    from xpnet.inference.nonfinite import count_nonfinite
-    from xpnet.inference.predict import predict_ids, predict_proba
-    from xpnet.pictures.images import as_images, show
+    from xpnet.inference.predict import predict_proba
+    from xpnet.pictures.images import show
 
-    found = replace(data, rows=None).stream(
-        features=model.network.n_in, classes=most_classes(model.network)
-    )
-    network, blocks = blocks_in_range(model, data.path, found)
-    size, batching = options.used_batch_size(network), options.batching()
-    columns: list[Any] = []
-    n_images = n_wrong = 0
+    n_classes, every = most_classes(model.network), replace(data, rows=None)
+    network, images, labels, ids = _predicted(every, model, options, classes=n_classes)
+    [(_, labels)] = labelled(data, network, [(images, labels)])
+    expected = as_class_ids(network, labels)
+    wrong = np.flatnonzero(ids != expected)
+    shares = predict_proba(network, images[wrong], **options.batching())
+    shares = shares[range(len(wrong)), ids[wrong]]
+    order = np.argsort(-shares, kind="stable")[: data.rows]
+    shown, names = wrong[order], _class_names(network)
+    summary = f"{len(wrong):,} mistake{'s' * (len(wrong) != 1)} among {len(ids):,} images"
+    summary += f"; {len(shown)} shown, the most probable first" * (len(wrong) > 0)
+    return show, [images[shown], names[expected[shown]], names[ids[shown]], shares[order]], summary
+
+
+def _predicted(
+    data: Data, model: Model, options: DeviceOptions, **reading: Any
+) -> "tuple[Network, Any, Any, Any]":
+    """Return the network for the images of DATA, the images, their labels and predictions."""
+    from xpnet.inference.batches import as_rows
+    from xpnet.inference.nonfinite import count_nonfinite
+    from xpnet.inference.predict import predict_ids
+    from xpnet.pictures.images import as_images
+
+    images, labels = data.read(features=model.network.n_in, **reading)
+    network = with_range(model, data.path, images)
+    size = options.used_batch_size(network)
     with computation_errors(data.path, size), count_nonfinite() as nonfinite:
-        for block, labels in labelled(data, network, blocks):
-            rows = as_data_error(data.path, as_rows, block, network.n_in)
-            images = as_data_error(data.path, as_images, block)
-            ids, expected = predict_ids(network, rows, **batching), as_class_ids(network, labels)
-            wrong = np.flatnonzero(ids != expected)
-            shares = predict_proba(network, rows[wrong], **batching)
-            more = [x[wrong] for x in (images, expected, ids)]
-            more.append(shares[range(len(wrong)), ids[wrong]])
-            if columns:
-                more = [np.concatenate(pair) for pair in zip(columns, more, strict=True)]
-            order = np.argsort(-more[-1], kind="stable")[: data.rows]
-            columns = [column[order] for column in more]
-            n_images += len(rows)
-            n_wrong += len(wrong)
-    note_nonfinite(network, nonfinite.n_images, n_images)
-    if not n_images:
+        rows = as_data_error(data.path, as_rows, images, network.n_in)
+        ids = predict_ids(network, rows, **options.batching())
+    note_nonfinite(network, nonfinite.n_images, len(ids))
+    if not len(ids):
         print_note(f"{data.path} holds no images: nothing to show")
-    images, expected, ids, shares = columns
-    names = _class_names(network)
-    summary = f"{n_wrong:,} mistake{'s' * (n_wrong != 1)} among {n_images:,} images"
-    summary += f"; {len(ids)} shown, the most probable first" * (n_wrong > 0)
-    return show, [images, names[expected], names[ids], shares], summary
+    return network, as_data_error(data.path, as_images, images), labels, ids
 
 
 def _class_names(network: "Network") -> Any:

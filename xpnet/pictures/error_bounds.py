@@ -29,11 +29,7 @@ def draw_agreement(
     a result is, None if nothing has a bound. The line at 1 is the bound: a larger difference is not
     explained by rounding. The first one of each computation is marked with a ring, and the legend
     has its size. The scale is logarithmic, with extra rows for other values.
-
-    Raise ValueError if there is no stage or no computation, the lengths differ, or a fraction is
-    negative.
     """
-    _validate(stages, shares)
     names = [shorten_name(name, _MAX_NAME_LENGTH) for name in stages]
     # Inches: enough for every point, up to a page that can be unfolded.
     width = min(max(7.2, 1.8 + max(0.4, 0.11 * len(shares)) * len(names)), 40.0)
@@ -63,20 +59,6 @@ def draw_agreement(
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
-
-
-def _validate(stages: Sequence[str], shares: Mapping[str, Sequence[float | None]]) -> None:
-    if not stages or not shares:
-        msg = f"`stages` and `shares` must not be empty; got {len(stages)} and {len(shares)}"
-        raise ValueError(msg)
-    for name, column in shares.items():
-        if len(column) != len(stages):
-            msg = f"`shares` must have {len(stages)} numbers each; got {len(column)} for {name!r}"
-            raise ValueError(msg)
-        for share in column:
-            if share is not None and share < 0.0:
-                msg = f"`shares` must not be negative; got {share} for {name!r}"
-                raise ValueError(msg)
 
 
 def _row_of(share: float | None) -> str:

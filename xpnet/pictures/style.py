@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Final
 
-__all__ = ["GRAY", "INK", "MAIN", "RIGHT", "SECOND", "SERIES", "WEIGHTS", "WRONG"]
+__all__ = ["GRAY", "INK", "MAIN", "SECOND", "SERIES", "WEIGHTS", "WRONG"]
 __all__ += ["check_matplotlib", "picture_style"]
 
 INK: Final = "#222222"  # text and axes
 GRAY: Final = "#6b6b6b"  # context: subtitles, reference lines, others beside xpnet
 MAIN: Final = "#0072B2"  # the subject: xpnet, a function, training
 SECOND: Final = "#E69F00"  # its companion: held-out rows, a derivative, the best of several
-RIGHT: Final = "#009E73"  # right predictions
 WRONG: Final = "#D55E00"  # wrong predictions, and differences above a bound
 # Equals, none of them right or wrong.
 SERIES: Final = (MAIN, SECOND, "#CC79A7", "#56B4E9", INK)

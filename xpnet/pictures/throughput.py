@@ -26,23 +26,7 @@ def draw_throughput(
     `best` and `median` are images per second for each batch size, in the best and in the median
     round. The fastest batch size is marked; the legend has its throughput, and its speed-up over
     the smallest batch size. Title and subtitle name the network and the device, for example.
-
-    Raise ValueError if there is no batch size, the lengths differ, the batch sizes are not positive
-    and ascending, or a speed is not positive and finite.
     """
-    if not batch_sizes or not len(batch_sizes) == len(best) == len(median):
-        msg = (
-            "`batch_sizes`, `best` and `median` must have the same length of at least 1; got"
-            f" {len(batch_sizes)}, {len(best)} and {len(median)}"
-        )
-        raise ValueError(msg)
-    if list(batch_sizes) != sorted({size for size in batch_sizes if size > 0}):
-        msg = f"`batch_sizes` must be positive and ascending; got {list(batch_sizes)}"
-        raise ValueError(msg)
-    for speed in (*best, *median):
-        if not 0.0 < speed < math.inf:
-            msg = f"`best` and `median` must be positive and finite; got {speed}"
-            raise ValueError(msg)
     figure = new_figure(7.2, 4.8, layout="constrained")
     axes = figure.subplots()
     axes.fill_between(batch_sizes, median, best, color=MAIN, alpha=0.2, linewidth=0)
