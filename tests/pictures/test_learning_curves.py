@@ -69,11 +69,6 @@ def test_a_single_epoch_is_a_point():
     assert curves(loss)["training"].get_marker() == "o"
 
 
-def test_no_epochs():
-    with pytest.raises(ValueError, match="`history` must hold at least one epoch; got none"):
-        draw_learning([])
-
-
 @pytest.mark.parametrize("losses", [[0.3, 0.301], [2.3, 0.004], [5.0, 5.0], [1e-9, 1e3]])
 def test_losses_have_legible_ticks(losses):
     history = [replace(epochs(1)[0], loss=loss, validation_loss=loss) for loss in losses]

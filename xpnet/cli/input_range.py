@@ -148,33 +148,28 @@ def _by_first_row(
     """Return the network, scaled depending on the first row that is not blank, and the blocks."""
     import numpy as np
 
-    # Blank rows, which are 0 in either range, are kept as their shape and dtype.
-    blank: list[tuple[tuple[int, ...], Any, Any]] = []
-    before = ((np.zeros(shape, dtype), labels) for shape, dtype, labels in blank)
+    taken: list[Block] = []
     n_blank = 0
     for images, labels in blocks:
+        taken.append((images, labels))
         is_lit = images.any(axis=tuple(range(1, images.ndim)))
         if is_lit.any():
             place = int(np.argmax(is_lit))
-            rest = chain([(images, labels)], blocks)
+            every = chain(taken, blocks)
             if images[place].max() > 1.0:
-                return _scaled(network), chain(before, rest)
-            refuse = partial(_refuse_large, path, n_blank + place + 1)
-            return network, chain(before, _report_large(rest, refuse, n_blank))
-        blank.append((images.shape, images.dtype, labels))
+                return _scaled(network), every
+            return network, _report_large(every, partial(_refuse_large, path, n_blank + place + 1))
         n_blank += len(images)
-    return network, before
+    return network, iter(taken)
 
 
 def _report_large(
-    blocks: Iterator[Block], report: Callable[[int, int, Any], None], n_rows: int = 0
+    blocks: Iterator[Block], report: Callable[[int, int, Any], None]
 ) -> Iterator[Block]:
-    """Yield blocks after `n_rows` rows; report the first value above 1.
-
-    `report` is called with its row and pixel, both from 1, and the value.
-    """
+    """Yield blocks; call `report` with row and pixel, from 1, and value of the first above 1."""
     import numpy as np
 
+    n_rows = 0
     for images, labels in blocks:
         is_large = images > 1.0
         if is_large.any():

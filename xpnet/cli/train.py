@@ -113,12 +113,12 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
 def _untrained(args: argparse.Namespace, examples: Examples) -> "Network":
     """Return a network with random parameters; raise, before the training, errors of options."""
-    images, names = examples.images, examples.names
     from xpnet.files.errors import DataError
     from xpnet.formats.load_save import serialized
     from xpnet.networks.initializers import init_network
     from xpnet.training.augmentation import Augmentation, image_shape
 
+    images, names = examples.images, examples.names
     if args.augment or args.distort:
         shape = as_data_error(args.path, image_shape, images.shape)
         try:
@@ -136,11 +136,8 @@ def _untrained(args: argparse.Namespace, examples: Examples) -> "Network":
     if names and len(names) != (wanted := args.classes or max(len(names), 2)):
         what, found = "folders of classes", f"{len(names)}: {', '.join(names)}"
         raise DataError(what, file=args.path, found=found, expected=wanted)
-    sizes = (
-        prod(images.shape[1:]),
-        *args.hidden,
-        _n_classes(examples.labels, args.classes or len(names or ())),
-    )
+    n_classes = _n_classes(examples.labels, args.classes or len(names or ()))
+    sizes = prod(images.shape[1:]), *args.hidden, n_classes
     scheme: Any = "he" if args.activation in _RECTIFIERS else "xavier"
     try:
         network = init_network(sizes, seed=args.seed, activation=args.activation, scheme=scheme)

@@ -20,9 +20,6 @@ def draw_learning(history: Sequence[Any], /, *, title: str = "") -> Any:
     """
     from matplotlib.ticker import LogLocator
 
-    if not history:
-        msg = "`history` must hold at least one epoch; got none"
-        raise ValueError(msg)
     has_accuracy = history[0].accuracy is not None
     figure, axes = new_panels(2 if has_accuracy else 1, 4.8, 3.0, n_columns=2)
     _draw_curves(axes[0], history, "loss", "lower")
