@@ -81,6 +81,11 @@ def test_a_curve_reaches_both_sides_of_a_jump() -> None:
     assert (x[i + 1], y[i + 1]) == (pytest.approx(1.0), pytest.approx(1.0))
 
 
+def test_a_pole_gives_no_warning() -> None:
+    (line,) = curves(plot(lambda x: 1.0 / x).axes[0])
+    assert np.isinf(line.get_ydata()).any()
+
+
 def test_steep_curves_have_no_gaps() -> None:
     function, derivative = curves(plot("exponential", stop=600.0).axes[0])
     assert (gaps(function), gaps(derivative)) == ([], [])
@@ -153,8 +158,10 @@ def test_functions_that_are_not_elementwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "stop"), [(1.0, 1.0), (2.0, 1.0), (float("nan"), 1.0), (0.0, float("nan"))]
+    ("start", "stop"),
+    [(1.0, 1.0), (2.0, 1.0), (np.nan, 1.0), (0.0, np.nan), (-np.inf, 1.0), (0.0, np.inf)],
 )
 def test_an_empty_interval(start: float, stop: float) -> None:
-    with pytest.raises(ValueError, match=f"`start` must be below `stop`; got {start} and {stop}"):
+    message = f"`start` must be below `stop`, both finite; got {start} and {stop}"
+    with pytest.raises(ValueError, match=message):
         plot("relu", start=start, stop=stop)

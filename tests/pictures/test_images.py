@@ -156,7 +156,7 @@ def test_bytes_are_shown_as_they_are() -> None:
 
 
 def test_other_numbers_from_the_smallest_to_the_largest() -> None:
-    images = np.array([[[-1.0, 0.0]], [[0.5, 1.0]]])
+    images = np.array([[[-1.0, np.nan]], [[0.5, 1.0]]])
     drawn = pixels(show(images))
     assert (drawn.min(), drawn.max()) == (0, 255)
     assert show(images).axes[0].images[0].get_clim() == (-1.0, 1.0)

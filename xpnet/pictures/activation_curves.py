@@ -49,7 +49,7 @@ def plot(*functions: str | Function, start: float = -5.0, stop: float = 5.0) -> 
     Raises
     ------
     ValueError
-        If a name is unknown, a function is not elementwise, or the interval is empty.
+        If a name is unknown, a function is not elementwise, or the interval is empty or infinite.
     ModuleNotFoundError
         If matplotlib is not installed.
 
@@ -60,8 +60,8 @@ def plot(*functions: str | Function, start: float = -5.0, stop: float = 5.0) -> 
     >>> [axes.get_title("left") for axes in figure.axes]
     ['sigmoid', 'softmax', '<lambda>']
     """
-    if not start < stop:
-        msg = f"`start` must be below `stop`; got {start} and {stop}"
+    if not -math.inf < start < stop < math.inf:
+        msg = f"`start` must be below `stop`, both finite; got {start} and {stop}"
         raise ValueError(msg)
     given = list(dict.fromkeys(map(_known, functions or _BOOK)))
     n_columns = max(3, min(math.ceil(len(given) ** 0.5), 6))
@@ -118,18 +118,16 @@ def _curves_of(function: str | Function) -> Mapping[str, Function]:
     return {label: element(i) for i, label in enumerate(_OF_ROW)}
 
 
-@np.errstate(invalid="ignore")  # inf - inf
+@np.errstate(all="ignore")  # inf - inf, poles
 def _draw(axes: Any, curve: Function, x: NDArray[Any], style: Mapping[str, Any]) -> Any:
-    """Draw a curve, interrupted where it jumps; return its line.
-
-    Each interval between two points is halved many times, keeping the half in which the curve
-    changes more. What is left of the change is a jump.
-    """
+    """Draw a curve, interrupted where it jumps; return its line."""
     y = np.asarray(curve(x))
     if y.shape != x.shape:
         msg = f"`functions` must be elementwise; got results of the shape {y.shape} for {x.shape}"
         raise ValueError(msg)
-    low, high = np.stack((x, y))[:, :-1], np.stack((x, y))[:, 1:]
+    points = np.stack((x, y))
+    low, high = points[:, :-1], points[:, 1:]
+    # Keep the half of each interval in which the curve changes more: what is left is a jump.
     for _ in range(40):
         middle = (low[0] + high[0]) / 2.0
         point = np.stack((middle, curve(middle)))
@@ -138,6 +136,5 @@ def _draw(axes: Any, curve: Function, x: NDArray[Any], style: Mapping[str, Any])
     jumps = np.flatnonzero(abs(high[1] - low[1]) > 1e-3 * np.maximum(abs(high[1]), 1.0))
     gap = np.full((2, len(jumps)), np.nan)
     ends = np.stack((low[:, jumps], gap, high[:, jumps]), axis=2).reshape(2, -1)
-    return axes.plot(
-        *np.insert(np.stack((x, y)), np.repeat(jumps + 1, 3), ends, axis=1), linewidth=1.8, **style
-    )[0]
+    points = np.insert(points, np.repeat(jumps + 1, 3), ends, axis=1)
+    return axes.plot(*points, linewidth=1.8, **style)[0]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import ceil, isqrt, sqrt
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import as_array
@@ -117,8 +118,9 @@ def as_images(images: NDArray[Any], /) -> NDArray[Any]:
 
 def gray_range(images: NDArray[Any]) -> tuple[float, float]:
     """Return the numbers that are drawn white and black."""
-    are_bytes = images.dtype.kind == "u" or not images.size
-    return (0, 255) if are_bytes else (float(images.min()), float(images.max()))
+    finite = images[np.isfinite(images)]
+    are_bytes = images.dtype.kind == "u" or not finite.size
+    return (0, 255) if are_bytes else (float(finite.min()), float(finite.max()))
 
 
 def captions_of(
