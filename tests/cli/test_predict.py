@@ -333,6 +333,11 @@ def test_more_classes_than_there_are(refused, save_network, network, words, text
     assert not target.exists()
 
 
+def test_labels_to_compare_with_are_for_evaluate(refused):
+    code, line = refused("predict", "--labels", "labels.npy")
+    assert (code, "unrecognized arguments: --labels" in line) == (2, True)
+
+
 def test_labels_or_probabilities(refused):
     code, line = refused("predict", "--top", "2", "--proba")
     assert (code, "argument --proba: not allowed with argument --top" in line) == (2, True)

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         print_note(f"{data.path} holds no images: no accuracy")
     note_nonfinite(network, nonfinite.n_images, total)
     work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=moved)
-    is_training_data = None if fingerprint is None else fingerprint.text() == trained_on
+    is_training_data = fingerprint is not None and fingerprint.text() == trained_on
     facts = {
         "accuracy": result.accuracy,
         "correct": result.correct,
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "nonfinite": nonfinite.n_images,
         "hash": None if runner is None else runner.hash.text(),
         "data": data.path,
-        "is_training_data": is_training_data,
+        "is_training_data": is_training_data or None,  # other data may contain some of them
         "model": model.name,
         **work,
         **class_facts(result, network.classes or range(network.n_classes)),
@@ -124,10 +124,7 @@ def labelled(
     blocks: Iterable[tuple[Any, Any]],
     fingerprint: "RowsFingerprint | None" = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield blocks with their labels; raise DataError if those are missing or unknown.
-
-    The rows are added to the fingerprint, if there is one.
-    """
+    """Yield blocks, added to a fingerprint; raise DataError if labels are missing or unknown."""
     from xpnet.files.errors import DataError
     from xpnet.inference.class_labels import as_class_ids
 

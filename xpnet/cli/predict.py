@@ -4,6 +4,7 @@ import argparse
 import csv
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import nullcontext
 from io import StringIO
 from itertools import chain
 from types import SimpleNamespace
@@ -73,15 +74,16 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         has = n_classes or "none, as it is a regression"
         msg = f"{option} needs more classes than {model.name} has: {has}"
         raise UsageError(msg)
+    if to_stdout and options.device == "auto":
+        print_note(device.reason)
+    stdout = nullcontext(SimpleNamespace(write=_write_output))
+    target = stdout if to_stdout else atomic_write(args.output, force=args.force)
+    with target as file, count_transfers() as transfers:
+        network, facts = _predict(args, model, stopwatch, file)
     if to_stdout:
-        if options.device == "auto":
-            print_note(device.reason)
-        _, facts = _predict(args, model, stopwatch, SimpleNamespace(write=_write_output))
         if options.hash:
             print_note(f"hash {facts['hash']}")
         return Outcome()
-    with atomic_write(args.output, force=args.force) as file, count_transfers() as transfers:
-        network, facts = _predict(args, model, stopwatch, file)
     total = facts["total"]
     batches = options.batch_facts(network)
     work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=transfers)
