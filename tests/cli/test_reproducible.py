@@ -186,23 +186,6 @@ def test_bench(xpnet):
     assert [x["reproducible"] for x in found] == [False, True]
 
 
-@pytest.mark.parametrize(
-    ("words", "option"),
-    [
-        (("evaluate", "--batch-invariant"), "--batch-invariant"),
-        (("predict", "--batch-size", "7", "--batch-invariant"), "--batch-invariant"),
-        (("parity", "--batch-invariance"), "--batch-invariance"),
-        (("parity", "--batch-invariance=1"), "--batch-invariance"),
-    ],
-    ids=" ".join,
-)
-def test_former_options_name_the_present_one(refused, words, option):
-    code, line = refused(*words)
-    assert code == 2
-    assert f"unrecognized arguments: {option}" in line
-    assert "; use --reproducible instead (see xpnet " in line
-
-
 def test_training(xpnet, tmp_path):
     words = ("train", "sample", "--epochs", "2", "--hidden", "12", "--augment", "1", "--json")
     first, second = tmp_path / "first.npz", tmp_path / "second.npz"

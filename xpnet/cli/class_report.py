@@ -15,13 +15,14 @@ _MOST_CLASSES, _MOST_LETTERS = 12, 30
 
 
 def class_facts(result: "Evaluation", names: Sequence[str | int]) -> dict[str, Any]:
-    """Return the scores of all classes, in the order of their ids, and the most confused pairs."""
+    """Return the scores of all classes, in the order of their ids, and the confusions."""
     return {
         "classes": list(names),
         "precision": result.precision.tolist(),
         "recall": result.recall.tolist(),
         "count": result.confusion.sum(axis=1).tolist(),
         "confused": [(names[i], names[j], count) for i, j, count in result.most_confused()],
+        "confusion": result.confusion.tolist(),
     }
 
 

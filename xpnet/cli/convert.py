@@ -15,7 +15,7 @@ from xpnet.cli.arguments import (
     from_args,
 )
 from xpnet.cli.convert_data import convert_data, is_data
-from xpnet.cli.convert_report import conversion_lines
+from xpnet.cli.convert_report import conversion_facts, conversion_lines
 from xpnet.cli.data_arguments import (
     DATA_HELP,
     Data,
@@ -105,23 +105,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         save(network, args.target, force=args.force, input_dtype=input_dtype)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
-    facts = {
-        "source": options.source,
-        "format": contents.format,
-        "notes": list(contents.notes),
-        "target": args.target,
-        "bytes": target.stat().st_size,
-        "layers": [
-            {"n_in": layer.n_in, "n_out": layer.n_out, "activation": layer.activation_text}
-            for layer in network.layers
-        ],
-        "parameters": sum((layer.n_in + 1) * layer.n_out for layer in network.layers),
-        "dtype": str(network.dtype),
-        "preprocessing": [str(step) for step in network.preprocessing],
-        "output": network.output,
-        "metadata": dict(network.metadata),
-        "classes": None if network.classes is None else list(network.classes),
-    }
+    facts = conversion_facts(contents, network, options.source, args.target)
     if data is None:
         return Outcome(facts, conversion_lines(facts))
     with computation_errors(data.path, has_precision=False):

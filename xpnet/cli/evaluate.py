@@ -93,7 +93,6 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "model": model.name,
         **work,
         **class_facts(result, network.classes or range(network.n_classes)),
-        "confusion": result.confusion.tolist(),
     }
     rows = {
         "accuracy": f"{result.accuracy:.4f} ({result.correct:,} of {total:,})".replace("nan", "n/a")

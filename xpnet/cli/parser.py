@@ -28,8 +28,6 @@ _COMMANDS = (
     "plot",
     "doctor",
 )
-# Options that were removed, and those that took their place.
-_FORMER = dict.fromkeys(["--batch-invariant", "--batch-invariance"], "--reproducible")
 # More choices are listed only if no one is near.
 _MOST_CHOICES = 20
 _HELP = frozenset({"--help", "--help-all"})
@@ -91,10 +89,7 @@ class _Parser(argparse.ArgumentParser):
 
         options = [name for name in self._option_string_actions if name.startswith("--")]
         option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
-        hint = nearest_hint(option, options)
-        if option in _FORMER:
-            hint = f"; use {_FORMER[option]} instead"
-        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
+        self.error(f"unrecognized arguments: {' '.join(words)}{nearest_hint(option, options)}")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         # For "--rows=--", argparse would drop the value as if it ended the options.
