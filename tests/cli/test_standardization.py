@@ -91,13 +91,13 @@ ONES = np.ones(784)
         (
             {"mean": ONES, "std": np.where(np.arange(784) == 2, 0.0, ONES)},
             (
-                "std of input 3, found 0.0, expected a finite number above 0 (1 for an input that"
-                " is always the same)"
+                "mean and std of input 3, found 1 and 0, expected finite numbers, std above 0 (1"
+                " for an input that is always the same)"
             ),
         ),
-        ({"mean": ONES, "std": -ONES}, "std of input 1, found -1.0, expected a finite number abo"),
-        ({"mean": ONES, "std": ONES * np.inf}, "std of input 1, found inf, expected a finite"),
-        ({"mean": ONES * np.nan, "std": ONES}, "mean of input 1, found nan, expected a finite nu"),
+        ({"mean": ONES, "std": -ONES}, "mean and std of input 1, found 1 and -1, expected finite"),
+        ({"mean": ONES, "std": ONES * np.inf}, "std of input 1, found 1 and inf, expected fin"),
+        ({"mean": ONES * np.nan, "std": ONES}, "std of input 1, found nan and 1, expected finite"),
     ],
     ids=range(8),
 )

@@ -145,7 +145,7 @@ def test_the_description_that_the_others_change(opened):
         ({"classes": [["a"], ["b"]]}, "`classes` must be strings or integers; got "),
         ({"classes": {"a": 0, "b": 1}}, "classes must be a list; got {'a': 0, 'b': 1}"),
         ({"metadata": "no"}, "`metadata` must map strings to strings; got 'no'"),
-        ({"metadata": {"a": 1}}, "`metadata` must map strings to strings; got 'a': 1"),
+        ({"metadata": {"a": 1}}, "`metadata` must map strings to strings; got {'a': 1}"),
         ({"metadata": []}, "`metadata` must map strings to strings; got []"),
         ({"output": "values", "classes": ["a", "b"]}, "`classes` must be None for output='values'"),
     ],

@@ -220,7 +220,7 @@ def layer(n_in, n_out, dtype="float32"):
         ([layer(2, 2)], {"classes": [True, 0.5]}, TypeError, r"integers; got \[True, 0.5\]"),
         ([layer(2, 2)], {"classes": ["a", "a"]}, ValueError, "got 2, 1 of them different"),
         ([layer(2, 2)], {"output": "values", "classes": ["a", "b"]}, ValueError, "no classes"),
-        ([layer(2, 2)], {"metadata": {"rows": 3}}, TypeError, "to strings; got 'rows': 3"),
+        ([layer(2, 2)], {"metadata": {"rows": 3}}, TypeError, "to strings; got {'rows': 3}"),
         ([layer(2, 2)], {"preprocessing": [0.5]}, TypeError, "must be steps such as Scale"),
     ],
 )

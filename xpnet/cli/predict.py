@@ -3,7 +3,6 @@
 import argparse
 import csv
 from collections import defaultdict
-from collections.abc import Iterable
 from contextlib import nullcontext
 from io import StringIO
 from itertools import chain
@@ -106,12 +105,15 @@ def _predict(
     data, options = from_args(Data, args), from_args(DeviceOptions, args)
     is_npz, n_images, n_nonfinite = args.output.lower().endswith(".npz"), 0, 0
     arrays: defaultdict[str, list[Any]] = defaultdict(list)
+    # Written block by block: an error at the start of the data leaves no output, not even a header.
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     with computation_errors(data.path, options.used_batch_size(model.network)):
         network, blocks = stream_rows(
             data, model, options.batching(), "predicting", stopwatch, want_labels=False
         )
         runner = options.hashed_runner(network)
-        header = [["ImageId", *_column_names(network, args.top, proba=args.proba)]]
+        writer.writerow(["ImageId", *_column_names(network, args.top, proba=args.proba)])
         for rows, _ in stopwatch.measure_items(blocks, "loading"):
             with stopwatch.measure("computing"), counting_from(n_images), count_nonfinite() as bad:
                 labels, shares = _labels_and_shares(args, network, rows, runner)
@@ -121,10 +123,11 @@ def _predict(
                     arrays["probabilities"].append(shares)
                 arrays["nonfinite"].append(n_images + bad.rows)
             else:
-                # With the first block: an error at the start of the data leaves no output at all.
                 fields = enumerate(_csv_fields(labels, shares), n_images + 1)
-                file.write(_csv(chain(header, ([n, *row] for n, row in fields))))
-                header = []
+                writer.writerows([n, *row] for n, row in fields)
+                file.write(text.getvalue().encode())
+                text.seek(0)
+                text.truncate()
             n_images += len(rows)
             n_nonfinite += bad.n_images
     if is_npz:
@@ -133,8 +136,8 @@ def _predict(
     if not n_images:
         print_note(f"{data.path} holds no images: no predictions")
     note_nonfinite(network, n_nonfinite, n_images)
-    text = None if runner is None else runner.hash.text()
-    return network, {"total": n_images, "nonfinite": n_nonfinite, "hash": text}
+    facts = {"total": n_images, "nonfinite": n_nonfinite}
+    return network, {**facts, "hash": None if runner is None else runner.hash.text()}
 
 
 def _labels_and_shares(
@@ -178,12 +181,6 @@ def _csv_fields(labels: Any, shares: Any) -> list[Any]:
     if labels.ndim == 1:
         return texts
     return [list(chain(*zip(*row, strict=True))) for row in zip(names, texts, strict=True)]
-
-
-def _csv(rows: Iterable[Any]) -> bytes:
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 def _write_output(content: bytes) -> None:

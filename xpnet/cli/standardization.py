@@ -43,12 +43,11 @@ def standardization(text: str, network: "Network") -> "Standardize":
         what, shown = "--input-range", [f"{name} {x.dtype} {x.shape}" for name, x in arrays.items()]
         rule = f"the arrays mean and std with one number for each of {n_in} inputs"
         raise WeightsError(what, file=text, found=", ".join(shown), expected=rule)
-    for name, x in found.items():
-        is_valid = np.isfinite(x) & ((x > 0) | (name == "mean"))
-        if not is_valid.all():
-            i = int(np.argmin(is_valid))
-            what, rule = f"{name} of input {i + 1}", "a finite number"
-            rule += "" if name == "mean" else " above 0 (1 for an input that is always the same)"
-            raise WeightsError(what, file=text, found=x.flat[i], expected=rule)
     mean, std = (found[name].astype(float).reshape(-1) for name in ("mean", "std"))
+    is_valid = np.isfinite(mean) & np.isfinite(std) & (std > 0)
+    if not is_valid.all():
+        i = int(np.argmin(is_valid))
+        what, given = f"mean and std of input {i + 1}", f"{mean[i]:g} and {std[i]:g}"
+        rule = "finite numbers, std above 0 (1 for an input that is always the same)"
+        raise WeightsError(what, file=text, found=given, expected=rule)
     return Standardize(on_network_device(network, mean), on_network_device(network, std))

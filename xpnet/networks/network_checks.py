@@ -58,12 +58,9 @@ def checked_classes(classes: Sequence[Any], n_classes: int) -> tuple[str | int, 
 
 def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
     """Return a read-only copy of a mapping of strings to strings; raise TypeError for others."""
-    entries = {} if metadata is None else metadata
-    if not isinstance(entries, Mapping):
-        msg = f"`metadata` must map strings to strings; got {entries!r}"
+    entries: Any = {} if metadata is None else metadata
+    pairs = entries.items() if isinstance(entries, Mapping) else [(entries, None)]
+    if not all(isinstance(x, str) for pair in pairs for x in pair):
+        msg = f"`metadata` must map strings to strings; got {metadata!r}"
         raise TypeError(msg)
-    for name, text in entries.items():
-        if not isinstance(name, str) or not isinstance(text, str):
-            msg = f"`metadata` must map strings to strings; got {name!r}: {text!r}"
-            raise TypeError(msg)
     return MappingProxyType(dict(entries))
