@@ -96,10 +96,11 @@ def test_force_replaces_it(xpnet, tmp_path):
     assert output.read_text() == "ImageId,Label\n1,0\n"
 
 
-def test_output_over_input(xpnet, unlabelled):
-    expected = xpnet("predict", unlabelled).out
-    assert xpnet("predict", unlabelled, "-o", unlabelled, "--force").code == 0
-    assert unlabelled.read_text() == expected
+def test_output_over_input(refused, unlabelled):
+    content = unlabelled.read_text()
+    code, line = refused("predict", unlabelled, "-o", unlabelled, "--force")
+    assert (code, "would be replaced, but it is read as well" in line) == (2, True)
+    assert unlabelled.read_text() == content
 
 
 @pytest.fixture
