@@ -1,13 +1,9 @@
 """Conversion from torch: modules of fully connected layers and activations."""
 
-import logging
 import sys
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from io import StringIO
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import isqrt
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -15,21 +11,13 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.chain import check_outputs, network_of_chain
-from xpnet.formats.torch.operators import (
-    FACT,
-    TORCH_ACTIVATIONS,
-    Rows,
-    call_function,
-    call_module,
-    reject,
-)
+from xpnet.formats.torch.trace import Chain, Trace, rejection
 from xpnet.networks.network import Network
 
-__all__ = ["TORCH_ACTIVATIONS", "from_torch"]
+__all__ = ["from_torch"]
 
-
-# Tracing raises many kinds, such as RuntimeError for a loop over values.
-_TRACE_ERRORS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+# What a forward raises for rows of another shape, or if it is missing.
+_FAULTS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def from_torch(module: Any, /) -> Network:
@@ -62,7 +50,7 @@ def from_torch(module: Any, /) -> Network:
 
     Notes
     -----
-    The forward is traced, by ``torch.fx`` or else by ``torch.export``, in evaluation mode; the
+    The functions of torch that the forward calls are recorded for two rows, in evaluation mode; the
     mode is restored afterwards. The network takes the module's inputs: for raw bytes and a module
     of pixels in 0..1, use ``dataclasses.replace(network, preprocessing=(xpnet.Scale(1 / 255),
     *network.preprocessing))``.
@@ -80,113 +68,71 @@ def from_torch(module: Any, /) -> Network:
         msg = f"`module` must be a torch.nn.Module; got {type(module).__name__}"
         raise TypeError(msg)
     module = getattr(module, "_orig_mod", module)  # of torch.compile
-    with _evaluating(module):
-        first = next(iter(module.parameters()), None)
-        if first is None:
-            reject(f"{type(module).__name__} without a Linear layer")
-        network = network_of_chain(_chain_of(torch, module, first))
+    first = next(iter(module.parameters()), None)
+    if first is None:
+        msg = f"{type(module).__name__} without a Linear layer"
+        raise rejection(msg)
+    with _evaluating(torch, module):
+        shape, chain = _record(torch, module, first)
+        network = network_of_chain(chain)
 
         def outputs(x: NDArray[Any]) -> NDArray[Any]:
-            rows = torch.asarray(x).to(first)
-            return np.asarray(to_numpy(_first_result(module, rows)))
+            rows = torch.asarray(x).to(first).reshape(len(x), *shape)
+            return np.asarray(to_numpy(module(rows)))
 
         check_outputs(network, outputs, epsilon=torch.finfo(first.dtype).eps)
     return network
 
 
 @contextmanager
-def _evaluating(module: Any) -> Iterator[None]:
-    """Set a module to evaluation mode, without messages, and restore the mode of each part."""
+def _evaluating(torch: Any, module: Any) -> Iterator[None]:
+    """Set a module to evaluation mode, and restore the mode of each part."""
     modes = [(part, part.training) for part in module.modules()]
-    level = logging.root.manager.disable
     module.eval()
-    logging.disable(logging.CRITICAL)  # torch.export logs pages about each failure
     try:
-        with warnings.catch_warnings(action="ignore"):  # of torch about itself
+        with torch.no_grad():
             yield
     finally:
-        logging.disable(level)
         for part, mode in modes:
             part.training = mode
 
 
-def _first_result(module: Any, rows: Any) -> Any:
-    """Return the outputs for rows in the first shape that the module accepts."""
-    for shape in _row_shapes(rows.shape[1]):
-        with suppress(*_TRACE_ERRORS):
-            return module(rows.reshape(len(rows), *shape)).detach()
-    return reject(f"a forward that rejects rows of {rows.shape[1]} numbers")
+def _record(torch: Any, module: Any, first: Any) -> tuple[tuple[int, ...], Chain]:
+    """Return the operations of a module, and the first shape of a row that its forward takes."""
+    reasons = []
+    for shape in _row_shapes(module):
+        rows = torch.zeros(2, *shape, dtype=first.dtype, device=first.device)
+        trace, chain = Trace(torch, module, rows), None
+        try:
+            with _function_mode(torch, trace):
+                chain = trace.chain_of(module(rows))
+        except _FAULTS as error:
+            reasons.append(f" ({str(error).partition(chr(10))[0]:.200})")
+        if trace.error:
+            raise trace.error
+        if chain is not None:
+            return shape, chain
+        reasons.append("")
+    msg = f"a forward that does not return one result of its layers for rows of numbers{reasons[0]}"
+    raise rejection(msg)
 
 
-def _row_shapes(n_in: int) -> list[tuple[int, ...]]:
-    """Return a row, and the shapes of a square image."""
-    side = isqrt(n_in)
-    return [(n_in,), *([(1, side, side), (side, side)] if side * side == n_in else [])]
+def _function_mode(torch: Any, trace: Trace) -> Any:
+    """Return the context in which a trace calls the functions of torch."""
+
+    def call(_: Any, function: Any, __: Any, args: Any = (), options: Any = None) -> Any:
+        return trace.call(function, args, options or {})
+
+    kind = torch.overrides.TorchFunctionMode
+    return type("Recording", (kind,), {"__torch_function__": call})()
 
 
-def _chain_of(torch: Any, module: Any, first: Any) -> Any:
-    """Return the operations of a module's forward, each with its position."""
-    # A Sequential calls its part with hooks and a replaced forward, which a trace would omit.
-    whole = torch.nn.Sequential(module)
-    tracer = torch.fx.Tracer()
-    tracer.is_leaf_module = _is_leaf
-    try:
-        graph, root = tracer.trace(whole), whole
-    except _TRACE_ERRORS as error:
-        n_in = next((x.in_features for x in whole.modules() if hasattr(x, "in_features")), None)
-        for shape in _row_shapes(first.shape[0] if n_in is None else n_in):
-            example = torch.zeros(2, *shape, dtype=first.dtype, device=first.device)
-            with suppress(*_TRACE_ERRORS), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-                root = torch.export.export(whole, (example,)).module()
-                break
-        else:
-            reason = str(error).partition("\n")[0][:200]
-            reject(f"a forward that torch cannot trace ({reason})", error)
-        graph = root.graph
-    return _chain_of_graph(torch, graph, root)
-
-
-def _is_leaf(part: Any, _: str) -> bool:
-    """Return whether the class of a module, one of torch's own, tells what it computes."""
-    state, kind = vars(part), type(part)
-    has_hooks = state["_forward_hooks"] or state["_forward_pre_hooks"] or "forward" in state
-    is_own = kind.__module__.startswith("torch.nn.modules.") and kind.__name__ != "Sequential"
-    return is_own and not has_hooks
-
-
-def _chain_of_graph(torch: Any, graph: Any, root: Any) -> Any:
-    """Return the operations between the input and the output of a graph."""
-    values: dict[Any, Any] = {}
-    *nodes, output = graph.nodes
-    for node in nodes:
-        if node.op == "placeholder" or node.users:  # not an assertion of torch.export
-            values[node] = _value(torch, node, root, values)
-    results = [values[x] for x in output.all_input_nodes]
-    if len(results) != 1 or not isinstance(results[0], Rows):
-        reject("a forward that does not return one result of its layers")
-    return results[0].chain
-
-
-def _value(torch: Any, node: Any, root: Any, values: Mapping[Any, Any]) -> Any:
-    """Return the value of a node: rows, a fact about them, or a constant."""
-    if node.op == "placeholder":
-        return Rows()
-    if node.op == "get_attr":
-        return attrgetter(node.target)(root)
-    args, options = torch.fx.node.map_arg((node.args, node.kwargs), values.get)
-    inputs = [values[x] for x in node.all_input_nodes]
-    n_rows = sum(isinstance(x, Rows) for x in inputs)
-    if n_rows > 1:
-        reject(f"several results together in {node.name}")
-    if node.op == "call_module":
-        where = node.target.removeprefix("0").removeprefix(".") or "the top"
-        return call_module(root.get_submodule(node.target), where, *args)
-    is_method = node.op == "call_method"
-    if n_rows:
-        name = node.target if is_method else node.target.__name__
-        where = node.name.removeprefix("_0_")
-        return call_function(name.split(".")[0], where, args, options, torch.nn)
-    if FACT in inputs:
-        return FACT
-    function = getattr(args[0], node.target) if is_method else node.target
-    return function(*args[is_method:], **options)
+def _row_shapes(module: Any) -> Iterator[tuple[int, ...]]:
+    """Yield the rows, and square images of as many numbers, that a module may take."""
+    # The weight of a Linear is (n_out, n_in).
+    widths = dict.fromkeys(n for x in module.parameters() for n in reversed(x.shape))
+    for width in widths:
+        yield (width,)
+        side = isqrt(width)
+        if side * side == width:
+            yield from [(1, side, side), (side, side)]
