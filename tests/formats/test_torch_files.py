@@ -13,7 +13,6 @@ from xpnet.formats.model_file import LoadOptions
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 nn = torch.nn
-FORMATS = pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "older"])
 
 
 @pytest.fixture
@@ -30,9 +29,9 @@ def module(dtype=torch.float32):
     return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4)).to(dtype)
 
 
-def saved(value, *, is_zip=True):
+def saved(value, **options):
     content = io.BytesIO()
-    torch.save(value, content, _use_new_zipfile_serialization=is_zip)
+    torch.save(value, content, **options)
     return content.getvalue()
 
 
@@ -42,37 +41,34 @@ def assert_equal(network, expected):
         assert layer.bias.tolist() == linear.bias.tolist()
 
 
-@FORMATS
 @pytest.mark.parametrize(
     ("dtype", "expected"),
     [("float16", "float16"), ("bfloat16", "float32"), ("float32",) * 2, ("float64",) * 2],
 )
-def test_a_state_dict(opened, is_zip, dtype, expected):
+def test_a_state_dict(opened, dtype, expected):
     made = module(getattr(torch, dtype))
-    network = opened(saved(made.state_dict(), is_zip=is_zip), activation="relu")
+    network = opened(saved(made.state_dict()), activation="relu")
     # The square weight would be ambiguous; torch's files are (n_out, n_in).
     assert repr(network) == f"Network(3 -> 4 relu -> 4 identity; logits; {expected}, numpy)"
     assert_equal(network, made)
 
 
-@FORMATS
 @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
-def test_a_checkpoint(opened, is_zip, key):
+def test_a_checkpoint(opened, key):
     made = module()
     optimizer = torch.optim.Adam(made.parameters())
     made(torch.ones(1, 3)).sum().backward()
     optimizer.step()
     checkpoint = {"epoch": 3, "loss": 0.5, key: made.state_dict(), "step": torch.tensor(7)}
     checkpoint["optimizer_state_dict"] = optimizer.state_dict()
-    assert_equal(opened(saved(checkpoint, is_zip=is_zip), activation="relu"), made)
+    assert_equal(opened(saved(checkpoint), activation="relu"), made)
 
 
-@FORMATS
-def test_views_parameters_and_shared_storages(opened, is_zip):
+def test_views_parameters_and_shared_storages(opened):
     whole = torch.randn(5, 9)
     weight, bias = whole.T[2:5, 1:4], whole[1, 1:7:2]
     tensors = {"0.weight": weight, "0.bias": nn.Parameter(bias), "1.weight": weight, "1.bias": bias}
-    layers = opened(saved(tensors, is_zip=is_zip), activation="relu").layers
+    layers = opened(saved(tensors), activation="relu").layers
     for layer in layers:
         assert layer.weight.tolist() == weight.T.tolist()
         assert layer.bias.tolist() == bias.tolist()
@@ -92,7 +88,6 @@ class Unpickled:
         return print, ("unpickled",)
 
 
-@FORMATS
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -107,9 +102,9 @@ class Unpickled:
     ],
     ids=["module", "code", "list", "number", "integers"],
 )
-def test_other_objects(opened, capsys, is_zip, value, message):
+def test_other_objects(opened, capsys, value, message):
     with pytest.raises(WeightsError, match=message):
-        opened(saved(value, is_zip=is_zip), activation="relu")
+        opened(saved(value), activation="relu")
     assert capsys.readouterr().out == ""
 
 
@@ -168,6 +163,12 @@ def test_a_big_endian_file(opened):
         opened(content, activation="relu")
 
 
+def test_the_format_before_torch_1_6(opened):
+    content = saved(module().state_dict(), _use_new_zipfile_serialization=False)
+    with pytest.raises(WeightsError, match=r"in the format of torch before 1\.6, load it in torch"):
+        opened(content, activation="relu")
+
+
 def rejection(path):
     """Return the message about a file that is rejected, None for others."""
     try:
@@ -177,9 +178,8 @@ def rejection(path):
     return None
 
 
-@FORMATS
-def test_any_byte_changed(path, is_zip):
-    content = saved(module().state_dict(), is_zip=is_zip)
+def test_any_byte_changed(path):
+    content = saved(module().state_dict())
     draw, messages = np.random.default_rng(0), []
     for _ in range(500):
         damaged = bytearray(content)

@@ -1,7 +1,8 @@
 """Loading by content, saving by suffix, and the summary of a model file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ def load(
     path : str or os.PathLike
         A file that `save` wrote; ONNX of fully connected layers; the book's pickle or npz (W1,
         b1, W2 ...); a torch ``state_dict`` (0.weight, 0.bias ...), as a file of ``torch.save``,
-        safetensors or npz; or a ``.keras`` or ``.h5`` file of Keras. Or ``"sample"``: the embedded
-        trained 784-50-100-10 network. (A file of that name is ``"./sample"``.)
+        safetensors or npz; or a ``.keras`` or ``.weights.h5`` file of Keras 3. Or ``"sample"``: the
+        embedded trained 784-50-100-10 network. (A file of that name is ``"./sample"``.)
     device : str or Device, default "cpu"
         Device of the parameters: "cpu", "gpu", "gpu:N" or "auto".
     activation : str or sequence of str, optional
@@ -102,13 +103,20 @@ def read_model(path: str | os.PathLike[str], options: LoadOptions) -> ModelFile:
     """Read a model file as `load` does, and return the network with facts about the file."""
     path = SAMPLE_PATH if path == "sample" else Path(path)
     detected = detect_format(path)
-    try:
+    with _as_weights_errors(path):
         found = detected.module.read(path, options)
         return found if isinstance(found, ModelFile) else _build(found, detected.name, options)
+
+
+@contextmanager
+def _as_weights_errors(path: Path) -> Iterator[None]:
+    """Convert what the parts of a network raise: they validate themselves."""
+    try:
+        yield
     except WeightsError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        # The network itself validates its parts. Messages about ONNX do not name the error's class.
+        # Messages about ONNX do not name the error's class.
         kind = "" if str(error).startswith("ONNX") else f"{type(error).__name__}: "
         msg = f"invalid network: {kind}{error}"
         raise WeightsError(msg, file=path) from error
@@ -137,7 +145,8 @@ def summarize(path: Path, options: LoadOptions) -> dict[str, Any]:
     unknown format.
     """
     detected = detect_format(path)
-    return {"format": detected.name, **detected.module.read_headers(path, options)}
+    with _as_weights_errors(path):
+        return {"format": detected.name, **detected.module.read_headers(path, options)}
 
 
 def save(

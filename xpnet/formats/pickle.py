@@ -1,6 +1,8 @@
 """pickle format: the book's dictionary of NumPy arrays, read without unpickling anything."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from xpnet.files.opening import take
 from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size
 from xpnet.formats.restricted_unpickler import PickledArray, Unpickler
 
-__all__ = ["read", "read_headers"]
+__all__ = ["pickle_errors", "read", "read_headers"]
 
 # Exceptions of an invalid pickle, besides TypeError and ValueError.
 _UNEXPLAINED = (LookupError, ArithmeticError, AttributeError, RecursionError)
@@ -27,13 +29,8 @@ def read(path: Path, options: LoadOptions) -> NamedArrays:
         check_size(path, "pickles", os.fstat(stream.fileno()).st_size, max_bytes)
         content = bytes(take(stream, max_bytes + 1))
     check_size(path, "pickles", len(content), max_bytes)  # the file may have grown
-    try:
+    with pickle_errors(path, "a pickle of a dictionary of arrays"):
         arrays = _as_arrays(Unpickler(len(content)).run(content))
-    except (TypeError, ValueError, *_UNEXPLAINED) as error:
-        is_explained = type(error) in {TypeError, ValueError}
-        reason = error if is_explained else f"an invalid instruction ({type(error).__name__})"
-        msg = f"not a pickle of a dictionary of arrays: {reason}"
-        raise WeightsError(msg, file=path) from error
     limit = min(max_bytes, max(_MAX_RATIO * len(content), _SMALL_BYTES))
     total = sum(array.nbytes for array in arrays.values())
     if total > limit:
@@ -62,3 +59,17 @@ def _as_arrays(result: Any) -> dict[str, NDArray[Any]]:
             raise TypeError(msg)
         arrays[name] = value.value
     return arrays
+
+
+@contextmanager
+def pickle_errors(path: Path, kind: str) -> Iterator[None]:
+    """Convert the errors of an invalid pickle to WeightsError."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except (TypeError, ValueError, *_UNEXPLAINED) as error:
+        is_explained = type(error) in {TypeError, ValueError}
+        reason = error if is_explained else f"an invalid instruction ({type(error).__name__})"
+        msg = f"not {kind}: {reason}"
+        raise WeightsError(msg, file=path) from error

@@ -65,14 +65,6 @@ class Unpickler:
     def run(self, content: bytes) -> Any:
         """Return the object of a pickle; raise if anything follows the pickle."""
         stream = io.BytesIO(content)
-        result = self.run_next(stream)
-        if stream.read(1):
-            msg = "more data follows the pickle"
-            raise ValueError(msg)
-        return result
-
-    def run_next(self, stream: io.BytesIO) -> Any:
-        """Return the object of the next pickle in a stream."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in strings
             for i, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
@@ -89,6 +81,9 @@ class Unpickler:
                     raise ValueError(msg)
                 self.instructions[opcode.name](self, argument)
         (result,) = self.stack
+        if stream.read(1):
+            msg = "more data follows the pickle"
+            raise ValueError(msg)
         return result
 
     def push(self, value: Any) -> None:

@@ -97,25 +97,21 @@ def _order(config: Config) -> list[str]:
 
 
 def _sources(value: Any) -> Iterator[str]:
-    """Yield the names of the layers whose results are arguments, as Keras 3 or 2 wrote them."""
-    if isinstance(value, Mapping):
-        history = value.get("keras_history")
-        yield from [history[0]] if history else _sources(list(value.values()))
-    elif isinstance(value, list):
-        is_node = len(value) == 4 and isinstance(value[0], str) and isinstance(value[3], dict)
-        for x in [] if is_node else value:
+    """Yield the names of the layers whose results are arguments."""
+    if isinstance(value, Mapping) and "keras_history" in value:
+        yield value["keras_history"][0]
+    elif isinstance(value, Mapping | list):
+        for x in value.values() if isinstance(value, Mapping) else value:
             yield from _sources(x)
-        if is_node:
-            yield value[0]
 
 
 def chain_of_layers(
-    layers: Sequence[Layer], arrays_of: Callable[[Layer], list[NDArray[Any]]], *, version: str
+    layers: Sequence[Layer], arrays_of: Callable[[Layer], list[NDArray[Any]]]
 ) -> Iterator[tuple[str, Part]]:
     """Yield the operations of layers, each with its position.
 
     Raise TypeError, with its name, for a layer of another kind, and ValueError for options that
-    xpnet's function lacks. `version` is that of Keras.
+    xpnet's function lacks.
     """
     for layer in layers:
         if layer.kind in _NEUTRAL and layer.config.get("data_format") != "channels_first":
@@ -124,9 +120,6 @@ def chain_of_layers(
             known = ", ".join(sorted({*_NEUTRAL, *_OPERATIONS}))
             msg = f"Keras layers must be of {known}; got {layer.where}"
             raise TypeError(msg)
-        if version.startswith("2.") and "hard_sigmoid" in str(layer.config.get("activation")):
-            msg = f"{layer.where} must not use hard_sigmoid, which was another function in Keras 2"
-            raise ValueError(msg)
         for part in _OPERATIONS[layer.kind](layer, arrays_of(layer)):
             yield layer.where, part
 
@@ -164,36 +157,30 @@ def _check_count(layer: Layer, arrays: list[NDArray[Any]], count: int) -> None:
         raise ValueError(msg)
 
 
-def _relu(layer: Layer, _: Any) -> list[Part]:
-    names = ("max_value", "threshold", "negative_slope")
-    top, threshold, slope = (layer.config.get(name) or None for name in names)
-    if threshold or layer.config.get("max_value") not in {None, 6} or (top and slope):
-        msg = f"{layer.where} must be relu, relu6 or leaky_relu; got other options"
+def _check_option(layer: Layer, name: str, *values: Any) -> None:
+    """Raise ValueError unless an option has one of the values that xpnet's function has."""
+    if layer.config.get(name) not in values:
+        msg = f"{layer.where} must have {name}={values[0]}; got {layer.config.get(name)}"
         raise ValueError(msg)
+
+
+def _relu(layer: Layer, _: Any) -> list[Part]:
+    _check_option(layer, "threshold", 0, None)
+    top, slope = layer.config.get("max_value"), layer.config.get("negative_slope")
     if slope:
+        _check_option(layer, "max_value", None)
         return [Activate("leaky_relu", {"negative_slope": slope})]
-    return [Activate("relu6" if top else "relu")]
-
-
-def _leaky_relu(layer: Layer, _: Any) -> list[Part]:
-    slope = layer.config.get("negative_slope", layer.config.get("alpha"))  # alpha in Keras 2
-    return [Activate("leaky_relu", {"negative_slope": slope})]
+    _check_option(layer, "max_value", None, 6)
+    return [Activate("relu" if top is None else "relu6")]
 
 
 def _softmax(layer: Layer, _: Any) -> list[Part]:
-    _check_axis(layer)
+    _check_option(layer, "axis", -1, 1, [-1], [1])
     return [Activate("softmax")]
 
 
-def _check_axis(layer: Layer) -> None:
-    axis = layer.config["axis"]
-    if axis not in (-1, 1, [-1], [1]):
-        msg = f"{layer.where} must have axis=-1; got {axis}"
-        raise ValueError(msg)
-
-
 def _batch_normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
-    _check_axis(layer)
+    _check_option(layer, "axis", -1, 1, [-1], [1])
     has_scale, has_center = layer.config["scale"], layer.config["center"]
     _check_count(layer, arrays, 2 + has_scale + has_center)
     mean, variance = arrays[-2:]
@@ -203,9 +190,7 @@ def _batch_normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]
 
 
 def _normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
-    if layer.config.get("invert"):
-        msg = f"{layer.where} must have invert=False; got True"
-        raise ValueError(msg)
+    _check_option(layer, "invert", False, None)
     given = [layer.config.get(name) for name in ("mean", "variance")]
     numbers = arrays[:2] if given[0] is None else given
     mean, variance = (np.squeeze(np.asarray(x, np.float64)) for x in numbers)
@@ -218,12 +203,17 @@ def _rescaling(layer: Layer, _: Any) -> list[Part]:
     return [Affine(*numbers)]
 
 
+def _with(activation: str, option: str) -> Callable[[Layer, Any], list[Part]]:
+    """Return the operation of a layer that is an activation with one option."""
+    return lambda layer, _: [Activate(activation, {option: layer.config[option]})]
+
+
 _OPERATIONS: dict[str, Callable[[Layer, list[NDArray[Any]]], list[Part]]] = {
     "Activation": lambda layer, _: [_activation(layer, layer.config["activation"])],
     "BatchNormalization": _batch_normalization,
     "Dense": _dense,
-    "ELU": lambda layer, _: [Activate("elu", {"alpha": layer.config["alpha"]})],
-    "LeakyReLU": _leaky_relu,
+    "ELU": _with("elu", "alpha"),
+    "LeakyReLU": _with("leaky_relu", "negative_slope"),
     "Normalization": _normalization,
     "ReLU": _relu,
     "Rescaling": _rescaling,

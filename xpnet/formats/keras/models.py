@@ -64,7 +64,7 @@ def from_keras(model: Any, /) -> Network:
             part = part.get_layer(name)
         return list(part.get_weights())
 
-    network = network_of_chain(chain_of_layers(layers, arrays_of, version="3"))
+    network = network_of_chain(chain_of_layers(layers, arrays_of))
 
     def outputs(x: NDArray[Any]) -> NDArray[Any]:
         rows = x.reshape(len(x), *model.input_shape[1:])

@@ -65,7 +65,6 @@ class TorchUnpickler(Unpickler):
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
-        self.storages: dict[str, Storage] = {}
         self.instructions = {**self.instructions, "BINPERSID": _load_storage}
 
     def find(self, module: Any, name: Any) -> None:
@@ -94,9 +93,7 @@ def _load_storage(machine: Any, _: Any) -> None:
     if not isinstance(kind, _TorchName) or not _is_lengths([size]):
         msg = "a storage without its type or size"
         raise TypeError(msg)
-    storage = Storage(_DTYPES[kind.role.removesuffix("Storage")], check_string(key), size)
-    machine.storages[storage.key] = storage
-    machine.push(storage)
+    machine.push(Storage(_DTYPES[kind.role.removesuffix("Storage")], check_string(key), size))
 
 
 class _TorchName(Global):
