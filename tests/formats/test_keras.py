@@ -131,6 +131,12 @@ def shared():
     return keras.Model(first, part(part(first)))
 
 
+def two_outputs():
+    first = keras.Input((6,))
+    x = layers.Dense(6, name="a")(first)
+    return keras.Model(first, [x, layers.Dense(6, name="b")(x)])
+
+
 def residual():
     first = keras.Input((6,))
     return keras.Model(first, layers.add([first, layers.Dense(6)(first)]))
@@ -149,6 +155,7 @@ def residual():
             ValueError,
             "layers must be a chain; 'add.*' is part of a branch, or used twice",
         ),
+        (two_outputs, ValueError, "must have one output, that of its last layer; got a, b"),
         (lambda: sequential(layers.Lambda(abs)), TypeError, "got Lambda 'lambda.*'"),
         (lambda: sequential(layers.PReLU()), TypeError, "got PReLU 'p_re_lu.*'"),
         (
@@ -164,7 +171,7 @@ def residual():
         ),
         (lambda: 3, TypeError, "must be a keras.Sequential or a functional .*; got builtins.int"),
     ],
-    ids=["shared", "residual", "Lambda", "PReLU", "ReLU", "alone", "unbuilt", "number"],
+    ids=["shared", "residual", "two", "Lambda", "PReLU", "ReLU", "alone", "unbuilt", "number"],
 )
 def test_other_models(make, error, message):
     with pytest.raises(error, match=message):
@@ -179,9 +186,7 @@ def test_a_model_that_computes_something_else():
             return 2.0 * super().call(x, training=training)
 
     Doubled.__name__ = "Dense"
-    with pytest.raises(
-        ValueError, match="must give the model's outputs for random rows; they differ"
-    ):
+    with pytest.raises(ValueError, match="must give the model's outputs for random rows; got "):
         from_keras(sequential(Doubled(3)))
 
 

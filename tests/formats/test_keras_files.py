@@ -114,10 +114,6 @@ def test_hdf5_that_keras_does_not_write(opened, make, message):
             opened(content)
 
 
-TWO = config()
-TWO["config"]["layers"] *= 2
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -135,7 +131,6 @@ TWO["config"]["layers"] *= 2
         (archive(config("BatchNormalization", axis=2)), "must have axis=-1; got 2"),
         (archive(config("Normalization", invert=True)), "must have invert=False; got True"),
         (archive(config("Flatten", data_format="channels_first")), "got Flatten 'dense'"),
-        (archive(TWO), "layers must have different names; got two of 'dense'"),
         (archive({"class_name": "Sequential"}), "invalid network: KeyError: 'config'"),
         (archive([[]]), "invalid network: TypeError"),
         (archive(**{"config.json": "{"}), "invalid network: JSONDecodeError"),
@@ -155,7 +150,6 @@ TWO["config"]["layers"] *= 2
         "axis",
         "invert",
         "first",
-        "two",
         "key",
         "list",
         "JSON",
@@ -225,7 +219,7 @@ def test_groups_with_many_paths(opened):
 @pytest.mark.parametrize("change", [{"config": {}}, {"config": {"layers": 3}}, []], ids=str)
 def test_a_summary_of_no_model(path, change):
     path.write_bytes(archive({"class_name": "Sequential", **change} if change else change))
-    with pytest.raises(WeightsError, match="invalid network: (KeyError|TypeError)"):
+    with pytest.raises(WeightsError, match=r"invalid network: (KeyError|TypeError)"):
         summarize(path, LoadOptions())
 
 

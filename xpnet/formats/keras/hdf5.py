@@ -31,7 +31,7 @@ def read_arrays(content: bytes | bytearray, path: Path) -> dict[str, NDArray[Any
             found = dict(_datasets(h5py, file))
             n_bytes = sum(math.prod(x.shape) * x.dtype.itemsize for x in found.values())
             _check("the size of the arrays", is_valid=n_bytes <= len(content))
-            return {name: np.asarray(dataset[()]) for name, dataset in found.items()}
+            return {name: np.asarray(dataset[()]) for name, dataset in sorted(found.items())}
     except (ValueError, *_FAULTS) as error:
         msg = "damaged, or no HDF5 file of Keras"
         raise WeightsError(msg, file=path, found=error, hint="save or copy it again") from error

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,60 +53,46 @@ class Layer:
 def layers_of(
     model: Config, names: tuple[str, ...] = (), keys: tuple[str, ...] = ()
 ) -> Iterator[Layer]:
-    """Yield the layers of a serialized model in the order of computation, nested ones as well."""
+    """Yield the layers of a serialized model, nested ones as well; raise if they are no chain."""
+    config = model["config"]
+    previous: list[str] = []
+    is_graph = model["class_name"] != "Sequential"
     counts: Counter[str] = Counter()
-    found = {}
-    for entry in model["config"]["layers"]:
-        kind, config = entry["class_name"], dict(entry["config"])
+    for entry in config["layers"]:
+        kind, name = entry["class_name"], entry["config"]["name"]
+        # Keras lists the layers of a graph in the order of computation.
+        if is_graph and list(_references(entry["inbound_nodes"])) != previous:
+            msg = f"layers must be a chain; {quoted(name)} is part of a branch, or used twice"
+            raise ValueError(msg)
+        previous = [name]
         snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind))
         key = snake.lower() + (f"_{counts[kind]}" if counts[kind] else "")
         counts[kind] += 1
-        if config["name"] in found:
-            msg = f"layers must have different names; got two of {quoted(config['name'])}"
-            raise ValueError(msg)
-        found[config["name"]] = entry, (*names, config["name"]), (*keys, key)
-    is_graph = model["class_name"] != "Sequential"
-    for name in _order(model["config"]) if is_graph else found:
-        entry, names_of, keys_of = found[name]
-        kind = entry["class_name"]
         if ">" in (entry.get("registered_name") or ""):
             kind = entry["registered_name"]  # a class of the user's
         if kind in _MODELS:
-            yield from layers_of(entry, names_of, keys_of)
+            yield from layers_of(entry, (*names, name), (*keys, key))
         else:
-            yield Layer(kind, dict(entry["config"]), names_of, keys_of)
+            yield Layer(kind, entry["config"], (*names, name), (*keys, key))
+    outputs = list(_references(config["output_layers"])) if is_graph else previous
+    if outputs != previous:
+        msg = f"the model must have one output, that of its last layer; got {', '.join(outputs)}"
+        raise ValueError(msg)
 
 
-def _order(config: Config) -> list[str]:
-    """Return the names of the layers of a functional model, which must be a chain."""
-    following: dict[str, str] = {}
-    for entry in config["layers"]:
-        sources = list(_sources(entry["inbound_nodes"]))
-        if len(sources) > 1 or (sources and sources[0] in following):
-            name = quoted(entry["config"]["name"])
-            msg = f"layers must be a chain; {name} is part of a branch, or used twice"
-            raise ValueError(msg)
-        following |= dict.fromkeys(sources, entry["config"]["name"])
-    first, last = (config[key] for key in ("input_layers", "output_layers"))
-    while isinstance(first[0], list) and len(first) == len(last) == 1:
-        first, last = first[0], last[0]
-    order = [first[0]]
-    while order[-1] != last[0]:
-        order.append(following.pop(order[-1]))
-    return order
-
-
-def _sources(value: Any) -> Iterator[str]:
-    """Yield the names of the layers whose results are arguments."""
-    if isinstance(value, Mapping) and "keras_history" in value:
+def _references(value: Any) -> Iterator[str]:
+    """Yield the names of layers in nested lists such as ["dense", 0, 0], or arguments of calls."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        yield value[0]
+    elif isinstance(value, Mapping) and "keras_history" in value:
         yield value["keras_history"][0]
     elif isinstance(value, Mapping | list):
         for x in value.values() if isinstance(value, Mapping) else value:
-            yield from _sources(x)
+            yield from _references(x)
 
 
 def chain_of_layers(
-    layers: Sequence[Layer], arrays_of: Callable[[Layer], list[NDArray[Any]]]
+    layers: Iterable[Layer], arrays_of: Callable[[Layer], list[NDArray[Any]]]
 ) -> Iterator[tuple[str, Part]]:
     """Yield the operations of layers, each with its position.
 
@@ -190,7 +176,7 @@ def _batch_normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]
 
 
 def _normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
-    _check_option(layer, "invert", False, None)
+    _check_option(layer, "invert", *(False, None))
     given = [layer.config.get(name) for name in ("mean", "variance")]
     numbers = arrays[:2] if given[0] is None else given
     mean, variance = (np.squeeze(np.asarray(x, np.float64)) for x in numbers)

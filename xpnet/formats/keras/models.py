@@ -1,6 +1,7 @@
 """Conversion from Keras: chains of Dense layers and activations."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -43,20 +44,13 @@ def from_keras(model: Any, /) -> Network:
     >>> from_keras(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))  # doctest: +SKIP
     Network(4 -> 2 identity; logits; float32, numpy)
     """
-    kind = type(model)
-    if not kind.__module__.startswith("keras.") or kind.__name__ not in {
-        "Sequential",
-        "Functional",
-    }:
-        msg = (
-            "`model` must be a keras.Sequential or a functional keras.Model; got"
-            f" {kind.__module__}.{kind.__name__}"
-        )
+    kind = f"{type(model).__module__}.{type(model).__name__}"
+    if not re.fullmatch(r"keras\..*\.(Sequential|Functional)", kind):
+        msg = f"`model` must be a keras.Sequential or a functional keras.Model; got {kind}"
         raise TypeError(msg)
     if not model.built:
         msg = "`model` must be built, with keras.Input as its first layer; got one without weights"
         raise ValueError(msg)
-    layers = list(layers_of(json.loads(model.to_json())))
 
     def arrays_of(layer: Layer) -> list[NDArray[Any]]:
         part = model
@@ -64,7 +58,7 @@ def from_keras(model: Any, /) -> Network:
             part = part.get_layer(name)
         return list(part.get_weights())
 
-    network = network_of_chain(chain_of_layers(layers, arrays_of))
+    network = network_of_chain(chain_of_layers(layers_of(json.loads(model.to_json())), arrays_of))
 
     def outputs(x: NDArray[Any]) -> NDArray[Any]:
         rows = x.reshape(len(x), *model.input_shape[1:])
