@@ -76,12 +76,11 @@ def open_npz_members(
     *,
     error: type[FileError] = DataError,
     kind: str = "npz",
-    suffix: str = ".npy",
 ) -> dict[str, NpzMember]:
     """Return the members of an npz file by name, without the suffix ``.npy`` and unread.
 
     A stream must be seekable. `closing` closes the file and its members. Zip archives of another
-    `kind`, such as torch's, have another `suffix` of their members, or none.
+    `kind`, such as torch's, may have members of any name.
 
     Raise `error`, with the file's `name`, if the file is not a zip archive of npy files, has bytes
     outside its members, has a directory that contradicts the local headers, lacks a member that
@@ -92,6 +91,7 @@ def open_npz_members(
         archive = closing.enter_context(zipfile.ZipFile(stream))
         check_structure(archive, stream)
     members: dict[str, NpzMember] = {}
+    suffix = ".npy" if kind == "npz" else ""
     for info in archive.infolist():
         # Not `filename`, which some versions of Python read from an unchecked extra field.
         full_name = info.orig_filename
@@ -110,11 +110,11 @@ def open_npz_members(
             raise error(msg, file=name, found=found)
         members[key] = NpzMember(archive, info, name, closing, error, kind)
     if not members:
-        msg = "npz without arrays"
+        msg = f"{kind} without arrays"
         raise error(msg, file=name)
     expected = _COMMENT % len(members)
     if archive.comment not in (b"", expected):
-        what = "comment of the npz archive, the number of its members"
+        what = f"comment of the {kind} archive, the number of its members"
         found = quoted(archive.comment.decode("utf-8", "surrogateescape"))
         raise error(what, file=name, found=found, expected=f"{quoted(expected.decode())} or none")
     return members

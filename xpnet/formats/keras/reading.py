@@ -56,9 +56,7 @@ def _read_parts(
         content = take(stream, limit)
         if content[:2] != b"PK":
             return None, read_arrays(content, path)
-        found = open_npz_members(
-            path, str(path), stack, error=WeightsError, kind="Keras", suffix=""
-        )
+        found = open_npz_members(path, str(path), stack, error=WeightsError, kind="Keras")
         if missing := set(_MEMBERS) - set(found):
             msg = "an archive without a model of Keras"
             raise WeightsError(msg, file=path, expected=f"the member {min(missing)}")

@@ -54,7 +54,7 @@ def _open(
             msg = "in the format of torch before 1.6"
             hint = "load it in torch and save model.state_dict() again"
             raise WeightsError(msg, file=path, hint=hint)
-    found = open_npz_members(path, str(path), stack, error=WeightsError, kind="torch", suffix="")
+    found = open_npz_members(path, str(path), stack, error=WeightsError, kind="torch")
     with pickle_errors(path, "a state_dict of torch"):
         folder = next(x for x in found if x.endswith("/data.pkl")).removesuffix("data.pkl")
         members = {name.removeprefix(folder): member for name, member in found.items()}
