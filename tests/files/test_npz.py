@@ -103,13 +103,13 @@ def test_archives_that_are_refused(content: bytes, message: str, error: Any) -> 
 
 
 def test_an_archive_of_another_kind() -> None:
-    assert names_of(zipped("x/a.pkl", "b"), kind="torch", suffix="") == ["x/a.pkl", "b"]
+    assert names_of(zipped("x/a.pkl", "b"), kind="torch") == ["x/a.pkl", "b"]
     with pytest.raises(
         DataError, match=r"torch member with a path outside its folder, found '\.\./"
     ):
-        names_of(zipped("../b"), kind="torch", suffix="")
+        names_of(zipped("../b"), kind="torch")
     with pytest.raises(DataError, match="corrupt or truncated torch, found"):
-        names_of(b"PK", kind="torch", suffix="")
+        names_of(b"PK", kind="torch")
 
 
 @pytest.mark.parametrize("place", range(7))

@@ -212,6 +212,11 @@ def that_looks_at_the_shape(m, x):
     return m.fc2(m.norm(functional.elu(m.fc1(x.reshape(len(x), -1)), 0.5)))
 
 
+def with_keywords(m, x):
+    x = functional.linear(functional.relu(input=m.fc1(x)), weight=m.fc2.weight, bias=m.fc2.bias)
+    return functional.softmax(input=x, dim=1)
+
+
 def without_modules(m, x):
     return functional.silu(x @ m.matrix + m.fc2.bias)
 
@@ -224,6 +229,7 @@ FORWARDS = {
     of_an_image: "9 -> 5 sigmoid -> 3 identity; Scale(2.0);"
     " Standardize(mean=0.25, scale=1.0); logits",
     that_looks_at_the_shape: "9 -> 5 elu(alpha=0.5) -> 3 identity; logits",
+    with_keywords: "9 -> 5 relu -> 3 softmax; probabilities",
     without_modules: "9 -> 3 silu; logits",
 }
 
@@ -257,6 +263,10 @@ def branches_on_values(m, x):
     return m.fc1(x) if x.sum() > 0 else m.fc1(-x)
 
 
+def names_the_input(m, x):
+    return m.fc2(torch.sigmoid(input=m.fc1(x)))
+
+
 def sorts(m, x):
     return m.fc2(torch.sort(m.fc1(x))[0])
 
@@ -267,6 +277,7 @@ def sorts(m, x):
         (returns_two, "a forward that does not return one result of its layers"),
         (adds_a_result, "several results together in add after fc1"),
         (branches_on_values, "the function sum at the front"),
+        (names_the_input, "the function sigmoid after fc1"),
         (sorts, "the function sort after fc1"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,

@@ -132,7 +132,7 @@ class Trace:
         self, where: str, name: str, args: Sequence[Any], options: Mapping[str, Any]
     ) -> Part | None:
         """Return the operation of a function; None if it leaves the values unchanged."""
-        is_first = id(args[0]) in self._chains
+        is_first = id(next(iter(args), None)) in self._chains
         part: Part | None = None
         if name in _NEUTRAL:
             return None
@@ -149,10 +149,10 @@ class Trace:
             part = Linear(to_numpy(args[1]))
         elif name == "batchnorm" and options.get("training") is False:
             part = _batch_norm(args[1], args[2], options)
-        elif (name.removeprefix("i"), is_first) in _ARITHMETIC and len(args) == 2 and not options:
+        elif (name, is_first) in _ARITHMETIC and len(args) == 2 and not options:
             other = args[is_first]
             number = to_numpy(other) if isinstance(other, self._torch.Tensor) else other
-            part = _arithmetic(_ARITHMETIC[name.removeprefix("i"), is_first], np.asarray(number))
+            part = _arithmetic(_ARITHMETIC[name, is_first], np.asarray(number))
         if part is None:
             msg = f"the function {where}"
             raise rejection(msg)
