@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xpnet.files.errors import quoted
 from xpnet.formats.chain import Activate, Affine, Linear, Part
+from xpnet.functions.activations import ACTIVATIONS
 
 __all__ = ["Layer", "chain_of_layers", "layers_of"]
 
@@ -18,13 +19,8 @@ Config = Mapping[str, Any]
 # Names of Keras 3 that differ from xpnet's, and options whose default differs.
 _ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 _DEFAULTS: dict[str, dict[str, Any]] = {"leaky_relu": {"negative_slope": 0.2}}
-# Not sparsemax: that of Keras 3.15 is not the projection, its results do not add up to 1.
-_ACTIVATIONS = frozenset(
-    {"celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh"}
-    | {"leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu"}
-    | {"sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus"}
-    | {"sparse_sigmoid", "squareplus", "tanh", "tanh_shrink"}
-)
+# Keras has other functions of these names: the results of its sparsemax do not add up to 1.
+_OTHERS = frozenset({"sparsemax", "threshold"})
 # Layers that leave the values of a row unchanged during inference.
 _NEUTRAL = frozenset(
     {"ActivityRegularization", "AlphaDropout", "Dropout", "Flatten", "GaussianDropout"}
@@ -121,7 +117,7 @@ def _activation(layer: Layer, activation: Any) -> Activate:
                 return part
         activation = config if isinstance(config, str) else kind
     name = _ALIASES.get(activation, activation)
-    if name not in _ACTIVATIONS:
+    if name in _OTHERS or name not in ACTIVATIONS:
         msg = f"{layer.where} must have an activation of xpnet; got {quoted(str(name))}"
         raise ValueError(msg)
     return Activate(name, _DEFAULTS.get(name, {}))
