@@ -263,6 +263,10 @@ def branches_on_values(m, x):
     return m.fc1(x) if x.sum() > 0 else m.fc1(-x)
 
 
+def concatenates(m, x):
+    return m.fc2(torch.cat([m.fc1(x)]))
+
+
 def names_the_input(m, x):
     return m.fc2(torch.sigmoid(input=m.fc1(x)))
 
@@ -277,6 +281,7 @@ def sorts(m, x):
         (returns_two, "a forward that does not return one result of its layers"),
         (adds_a_result, "several results together in add after fc1"),
         (branches_on_values, "the function sum at the front"),
+        (concatenates, "the function cat after fc1"),
         (names_the_input, "the function sigmoid after fc1"),
         (sorts, "the function sort after fc1"),
     ],
@@ -375,7 +380,7 @@ def test_classes_derived_from_those_of_torch():
             r"a forward that does not .* \(Module \[ModuleList\] is missing the required",
         ),
         (nn.Sequential(nn.Linear(2, 2), nn.RReLU()), "the function rrelu after 0"),
-        (nn.Sequential(nn.LSTM(5, 3)), "the function lstm at the front"),
+        (nn.Sequential(nn.LSTM(5, 3)), "the function lstm at 0"),
         (
             nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 3)),
             r"\(mat1 and mat2 shapes cannot be multip",
@@ -494,4 +499,13 @@ def test_parameters_that_are_no_numbers(name):
     with torch.no_grad():
         getattr(module, name)[0] = float("nan")
     with pytest.raises(ValueError, match=rf"layers.0.{name} must be finite; got . values"):
+        from_torch(module)
+
+
+def test_a_parameter_without_axes():
+    module = nn.Module()
+    module.scale = nn.Parameter(torch.tensor(2.0))
+    with pytest.raises(
+        TypeError, match=r"does not return one result of its layers for rows of num"
+    ):
         from_torch(module)

@@ -113,7 +113,8 @@ def _record(torch: Any, module: Any, first: Any) -> tuple[tuple[int, ...], Chain
         if chain is not None:
             return shape, chain
         reasons.append("")
-    msg = f"a forward that does not return one result of its layers for rows of numbers{reasons[0]}"
+    reason = "".join(reasons[:1])
+    msg = f"a forward that does not return one result of its layers for rows of numbers{reason}"
     raise rejection(msg)
 
 

@@ -100,14 +100,18 @@ class Trace:
 
     def call(self, function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """Return the result of a function; raise TypeError or ValueError if no chain has it."""
-        inputs = [x for x in (*args, *options.values()) if id(x) in self._chains]
+        values = [
+            x
+            for value in (*args, *options.values())
+            for x in (value if isinstance(value, list | tuple) else (value,))
+        ]
+        inputs = [x for x in values if id(x) in self._chains]
         name = function.__name__
         if name == "__get__":
             name = getattr(function.__self__, "__name__", "property")
         if not inputs or name.strip("_") in _FACTS:
             return function(*args, **options)
-        where = self._where(name.strip("_"), (*args, *options.values()))
-        _, chain = self._chains[id(inputs[0])]
+        where = self._where(name.strip("_"), values)
         try:
             if len(inputs) > 1:
                 msg = f"several results together in {where}"
@@ -117,7 +121,9 @@ class Trace:
             self.error = self.error or error
             raise
         result = function(*args, **options)
-        self._chains[id(result)] = result, chain if part is None else (*chain, (where, part))
+        before = self._chains[id(inputs[0])][1]
+        after = before if part is None else (*before, (where, part))
+        self._chains[id(result)] = result, after
         return result
 
     def _where(self, name: str, values: Sequence[Any]) -> str:
