@@ -107,13 +107,16 @@ def certificate_of(path):
 
 
 def torch_file(arrays):
-    """Return a file of torch before 1.6, which has no checksums."""
+    """Return a file of torch, without the padding between its members."""
     import torch
 
-    content = io.BytesIO()
+    content, packed = io.BytesIO(), io.BytesIO()
     tensors = {name: torch.from_numpy(x.T.copy()) for name, x in arrays.items()}
-    torch.save(tensors, content, _use_new_zipfile_serialization=False)
-    return content.getvalue()
+    torch.save(tensors, content)
+    with zipfile.ZipFile(content) as old, zipfile.ZipFile(packed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return packed.getvalue()
 
 
 def kinds():
@@ -132,7 +135,7 @@ def kinds():
     found["pickle"] = Kind(pickle.dumps(arrays, 3), book_weights_of, WeightsError, 0)
     if importlib.util.find_spec("torch"):
         content = torch_file({"W1": arrays["W1"], "b1": arrays["b1"]})
-        found["torch"] = Kind(content, book_weights_of, WeightsError, 0)
+        found["torch"] = Kind(content, book_weights_of, WeightsError, len(content))
     if importlib.util.find_spec("onnx"):
         found["onnx"] = Kind(serialized(NETWORK, "x.onnx"), weights_of, WeightsError, 0)
     return found
