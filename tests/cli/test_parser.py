@@ -132,3 +132,11 @@ def test_bash_completes_commands_and_options(help_of, tmp_path):
 def test_help_has_no_colour_in_a_pipe(help_of, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "")
     assert "\x1b" not in help_of("--help") + help_of("train", "--help-all")
+
+
+@pytest.mark.parametrize("option", ["--batch-invariant", "--batch-invariance"])
+def test_removed_options_name_those_that_took_their_place(refused, option):
+    assert (
+        f"unrecognized arguments: {option}; use --reproducible instead"
+        in refused("evaluate", option)[1]
+    )

@@ -28,6 +28,8 @@ _COMMANDS = (
     "plot",
     "doctor",
 )
+# Options that were removed, and those that took their place.
+_FORMER = dict.fromkeys(["--batch-invariant", "--batch-invariance"], "--reproducible")
 # More choices are listed only if no one is near.
 _MOST_CHOICES = 20
 _HELP = frozenset({"--help", "--help-all"})
@@ -89,7 +91,10 @@ class _Parser(argparse.ArgumentParser):
 
         options = [name for name in self._option_string_actions if name.startswith("--")]
         option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
-        self.error(f"unrecognized arguments: {' '.join(words)}{nearest_hint(option, options)}")
+        hint = nearest_hint(option, options)
+        if option in _FORMER:
+            hint = f"; use {_FORMER[option]} instead"
+        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         # For "--rows=--", argparse would drop the value as if it ended the options.
