@@ -122,7 +122,9 @@ def test_another_number_of_classes(refused, folder, words, name_of, expected):
 def test_show_what_the_network_sees(xpnet, folder, tmp_path):
     pytest.importorskip("matplotlib", reason="pictures need matplotlib")
     target = tmp_path / "x.png"
-    assert xpnet("show", folder(named), "-o", target).out == f"wrote {target} (16 images)\n"
+    result = xpnet("show", folder(named), "-o", target)
+    summary = "16 images; predicted by the embedded network for digits"
+    assert result.out == f"wrote {target} ({summary})\n"
 
 
 def test_inspect(xpnet, folder):

@@ -9,6 +9,8 @@ import pytest
 
 from xpnet import load, predict_proba, sample
 
+EMBEDDED = "; predicted by the embedded network for digits"
+
 
 @pytest.fixture
 def drawn(monkeypatch):
@@ -107,7 +109,7 @@ def test_mistakes_of_several_blocks(xpnet, tmp_path, drawn):
     result = xpnet(
         "show", tmp_path / "many.npz", "--mistakes", "--rows", "20", "-o", tmp_path / "a.png"
     )
-    assert "(84 mistakes among 6,000 images; 20 shown, the most probable first)" in result.out
+    assert "(84 mistakes among 6,000 images; 20 shown, the most probable first; " in result.out
     shares = np.repeat(mistakes_of(load("sample"))[2], 6)[:20]
     assert drawn["probabilities"] == pytest.approx(shares.tolist())
 
@@ -124,15 +126,16 @@ def test_mistakes_of_named_classes(xpnet, tmp_path, save_network, drawn):
 
 def test_no_mistakes(xpnet, labelled):
     result = xpnet("show", labelled, "--mistakes")
-    assert (result.code, result.out) == (0, "0 mistakes among 40 images\n")
+    assert (result.code, result.out) == (0, f"0 mistakes among 40 images{EMBEDDED}\n")
 
 
 def test_one_mistake(xpnet, tmp_path):
     images, labels = sample()
     np.savez(tmp_path / "a.npz", images=images[:30], labels=np.where(np.arange(30), labels[:30], 5))
     result = xpnet("show", tmp_path / "a.npz", "--mistakes")
-    assert result.out.splitlines()[:2] == ["5, predicted 0", "probability 1.000"]
-    assert result.out.endswith("\n\n1 mistake among 30 images; 1 shown, the most probable first\n")
+    assert result.out.splitlines()[:2] == ["5, predicted 0", "probability 0.999+"]
+    summary = "1 mistake among 30 images; 1 shown, the most probable first"
+    assert result.out.endswith(f"\n\n{summary}{EMBEDDED}\n")
 
 
 def test_ten_images_in_the_terminal(xpnet):

@@ -93,12 +93,22 @@ def test_orientation_of_a_camera(write):
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_resized_to_a_square(draw, kind):
-    pixels = np.full((300, 200), 40, np.uint8)
+    pixels = np.full((300, 300), 40, np.uint8)
     pixels[:150] = 200
     images, _ = read(draw(pixels, kind), features=784, invert=False)
     assert images.shape == (1, 28, 28)
     assert abs(images[0, :11].astype(int) - 200).max() <= 2
     assert abs(images[0, 17:].astype(int) - 40).max() <= 2
+
+
+def test_a_picture_that_is_no_square_keeps_its_form(draw):
+    pixels = np.full((280, 140), 10, np.uint8)
+    pixels[70:210, 35:105] = 250
+    (image,), _ = read(draw(pixels, "PNG"), features=784)
+    expected = np.full((28, 28), 10)
+    expected[7:21, 11:18] = 250  # half as wide as high
+    assert np.mean(abs(image.astype(int) - expected) > 60) < 0.05
+    assert image[:, (0, -1)].tolist() == [[10, 10]] * 28
 
 
 def test_a_picture_of_the_right_size_is_unchanged(draw):

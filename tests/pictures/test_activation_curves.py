@@ -111,9 +111,9 @@ def test_the_legend_names_each_kind_of_curve_once() -> None:
     assert [text.get_text() for text in legend.get_texts()] == [
         "function",
         "derivative",
-        "of x in (x, 0, -1)",
-        "of 0",
-        "of -1",
+        "output of x, in the row (x, 0, -1)",
+        "output of 0",
+        "output of -1",
     ]
 
 

@@ -63,7 +63,8 @@ def test_labels_and_predictions() -> None:
 @pytest.mark.parametrize("words", [(["a", "b"], None), (None, ["a", "b"])], ids=str)
 def test_one_of_both(words: tuple[list[str] | None, list[str] | None]) -> None:
     figure = show(np.zeros((2, 4, 4), np.uint8), *words)
-    assert titles(figure) == ["a", "b"]
+    predicted = "" if words[0] else "predicted "
+    assert titles(figure) == [f"{predicted}a", f"{predicted}b"]
     assert {text.get_color() for text in figure.axes[0].texts} == {INK}
 
 
@@ -191,7 +192,7 @@ def test_one_for_each_image(n_names: int, name: str) -> None:
 def test_probabilities_are_below() -> None:
     images = np.zeros((2, 4, 4), np.uint8)
     figure = show(images, [1, 2], [1, 7], [0.25, 0.9996])
-    assert titles(figure) == ["1\nprobability 0.250", "2, predicted 7\nprobability 1.000"]
+    assert titles(figure) == ["1\nprobability 0.250", "2, predicted 7\nprobability 0.999+"]
 
 
 def test_names_that_differ_beyond_their_shown_part_are_wrong() -> None:

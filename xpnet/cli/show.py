@@ -80,8 +80,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     else:
         draw_images = _mistakes if args.mistakes else _first_images
         draw, given, summary = draw_images(data, model, options)
+        is_foreign = model.name == "sample" != data.path
+        summary += "; predicted by the embedded network for digits" * is_foreign
         if args.output is None:
-            return Outcome(lines=[*_as_text(*given), *[summary] * args.mistakes])
+            return Outcome(lines=[*_as_text(*given), *[summary] * (args.mistakes or is_foreign)])
     from xpnet.pictures.saving import save_figure
 
     try:
@@ -103,7 +105,7 @@ def _first_images(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
         with suppress(ValueError):  # labels that are no classes are shown as they are
             labels = names[as_class_ids(network, labels)]
     predictions = None if network.output == "values" else names[ids]
-    return show, [images, labels, predictions], f"{len(ids)} images"
+    return show, [images, labels, predictions], f"{len(ids):,} image" + "s" * (len(ids) != 1)
 
 
 def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Drawing:

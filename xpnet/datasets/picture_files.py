@@ -49,17 +49,16 @@ def picture_blocks(
     """Yield pictures, at least one, as blocks of grey images with their labels; close the sources.
 
     Transparent pixels are white. If `features` is the square of an integer, pictures are resized to
-    that square; otherwise they must have one size. Warn of a bright background in `name` unless
-    `invert` is given. Raise DataError for a damaged or too large picture, or another size;
-    ModuleNotFoundError if Pillow is not installed.
+    that square, and keep their form; otherwise they must have one size. Warn of a bright background
+    in `name` unless `invert` is given. Raise DataError for a damaged or too large picture, or
+    another size; ModuleNotFoundError if Pillow is not installed.
     """
     stop = None if options.rows is None else max(options.rows, 1)
     images = _same_size(islice(sources, stop), options)
     first = next(images)
     images = chain([first], images)
     step = max(1, min(options.block_rows, _BLOCK_PICTURES, BLOCK_BYTES // first.size))
-    border = np.concatenate([first[(0, -1), :].ravel(), first[:, (0, -1)].ravel()])
-    if options.invert is None and np.median(border) > _MIDDLE_GREY:
+    if options.invert is None and np.median(_border(first)) > _MIDDLE_GREY:
         msg = f"{printable(name)}: bright background: give --invert (in Python"
         msg += " invert=True) if the network expects light ink, as in MNIST, else --no-invert"
         warnings.warn(msg, DataWarning, stacklevel=4)
@@ -132,5 +131,11 @@ def _decode(content: IO[bytes], source: "Source", options: "ReadOptions") -> NDA
         picture = Image.alpha_composite(paper, picture.convert("RGBA"))
     picture = picture.convert("L")
     if is_square and picture.size != (side, side):
-        picture = picture.resize((side, side), Image.Resampling.LANCZOS)
+        # A picture that is no square keeps its form, on the gray of its border.
+        gray = int(np.median(_border(np.asarray(picture))))
+        picture = ImageOps.pad(picture, (side, side), Image.Resampling.LANCZOS, color=gray)
     return np.array(picture)
+
+
+def _border(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.concatenate([image[(0, -1), :].ravel(), image[:, (0, -1)].ravel()])

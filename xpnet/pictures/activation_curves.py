@@ -18,11 +18,12 @@ Function: TypeAlias = Callable[[Any], Any]
 _BOOK = ("step", "sigmoid", "relu")
 # For functions of whole rows: the elements beside x, and the labels of the curves.
 _OTHERS = (0.0, -1.0)
-_OF_ROW = ("of x in (x, 0, -1)", "of 0", "of -1")
+_OF_ROW = ("output of x, in the row (x, 0, -1)", "output of 0", "output of -1")
 _STYLES: Mapping[str, Mapping[str, Any]] = {
     "function": {"color": MAIN},
     "derivative": {"color": SECOND, "linestyle": "--"},
-    **{label: {"color": color} for label, color in zip(_OF_ROW, SERIES, strict=False)},
+    # Other colors than those of functions and derivatives.
+    **{label: {"color": color} for label, color in zip(_OF_ROW, SERIES[2:], strict=False)},
 }
 
 

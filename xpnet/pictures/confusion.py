@@ -37,7 +37,7 @@ def draw_confusion(confusion: NDArray[Any], classes: Sequence[str | int], /) -> 
     colors = blues.with_extremes(under="0.9", bad="white")  # correct ones; none
     shown, most = np.ma.masked_array(mistakes, confusion == 0), int(mistakes.max())
     image = axes.imshow(shown, cmap=colors, vmin=1, vmax=max(most, 2))
-    if most:
+    if most and len(names) > _MOST_COUNTED:  # otherwise, each cell has its number
         label = "mistakes (gray: correct, not on this scale)"
         bar = figure.colorbar(image, ax=axes, shrink=0.7, label=label)
         bar.ax.yaxis.get_major_locator().set_params(integer=True)

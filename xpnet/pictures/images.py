@@ -143,13 +143,14 @@ def _caption(label: Any, prediction: Any, probability: float | None) -> Caption:
     names = [str(name) for name in (label, prediction) if name is not None]
     is_wrong = len(set(names)) == 2
     names = [shorten_name(name, _MAX_NAME_LENGTH) for name in names]
-    lines = names[:1]
+    lines = names[:1] if label is not None or not names else [f"predicted {names[0]}"]
     if is_wrong:
         lines = [f"{names[0]},", f"predicted {names[1]}"]
         if len(" ".join(lines)) <= _MAX_LINE_LENGTH:
             lines = [" ".join(lines)]
     if probability is not None:
-        lines.append(f"probability {probability:.3f}")
+        # Rounded up, 0.9999 would look certain.
+        lines.append(f"probability {min(probability, 0.999):.3f}" + "+" * (probability > 0.999))
     return lines, is_wrong
 
 

@@ -41,8 +41,8 @@ def draw_weights(weight: NDArray[Any], /) -> Any:
     drawn = axes.imshow(mosaic[:-1, :-1], cmap=WEIGHTS, vmin=-largest, vmax=largest)
     axes.set_axis_off()
     counts = f"{len(images)} of {weight.shape[1]:,} units"
-    axes.set_title(f"Weights of the first layer: {counts}, the largest first")
-    figure.colorbar(drawn, ax=axes, extend="both", label="weight")
+    axes.set_title(f"Weights of the first layer: {counts}, by size of the weights")
+    figure.colorbar(drawn, ax=axes, extend="both", label="weight", shrink=0.8)
     return figure
 
 

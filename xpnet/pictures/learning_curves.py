@@ -55,7 +55,8 @@ def _draw_curves(axes: Any, history: Sequence[Any], name: str, better: str) -> N
             style = {"marker": marker, "markersize": 4, "linewidth": 1.8}
             axes.plot(numbers, values, color=color, label=label, **style)
     axes.set(xlabel="epoch", ylabel=f"{name} ({better} is better)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(0.5, numbers[-1] + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid()
 
 
