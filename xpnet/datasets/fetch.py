@@ -82,7 +82,11 @@ def fetch_files(
         msg = "`offline` and `force` must not both be true"
         raise ValueError(msg)
     cache = os.environ.get("XPNET_CACHE") or _pooch().os_cache("xpnet")
-    folder = Path(cache).expanduser() / name
+    try:
+        folder = Path(cache).expanduser() / name
+    except RuntimeError as error:
+        msg = f"{cache}: no such user; XPNET_CACHE must name a folder"
+        raise FetchError(msg) from error
     missing = [file for file in FILES if force or not (folder / file).is_file()]
     if missing and offline:
         msg = f"{name} is not in the cache, {folder}: run xpnet fetch {name}"
