@@ -285,4 +285,4 @@ def test_labels_are_optional():
 def test_a_cache_of_an_unknown_user(monkeypatch):
     monkeypatch.setenv("XPNET_CACHE", "~no_such_user/x")
     with pytest.raises(OSError, match="~no_such_user/x: no such user; XPNET_CACHE must name"):
-        fetch("mnist", offline=True)
+        xpnet.fetch("mnist", offline=True)
