@@ -184,6 +184,16 @@ def test_what_is_refused_writes_nothing(refused, book, target, words, case):
     assert {path.name for path in book.parent.iterdir()} == {"book.npz", "old.npz"}
 
 
+def test_onnx_of_raw_bytes_is_verified_with_bytes(refused, book, tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.full((3, 784), 0.5, np.float32))
+    code, line = refused(
+        "convert", book, tmp_path / "a.onnx", "--uint8", "--verify", tmp_path / "a.npz"
+    )
+    assert code == 2
+    assert "a.npz holds float32 numbers: --uint8 is verified with raw bytes" in line
+    assert not (tmp_path / "a.onnx").exists()
+
+
 def test_an_activation_that_onnx_has_not(refused, tmp_path):
     source = tmp_path / "a.npz"
     save(init_network([4, 3, 2], activation="squareplus"), source)

@@ -76,6 +76,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
+    import numpy as np
+
     from xpnet.formats.load_save import save
     from xpnet.inference.class_labels import as_class_ids
 
@@ -96,6 +98,9 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     images: Any = None
     if data is not None:
         images, labels = data.read_rows(contents.network.n_in, "compare with")
+        if args.uint8 and images.dtype != np.uint8:
+            msg = f"{data.path} holds {images.dtype} numbers: --uint8 is verified with raw bytes"
+            raise UsageError(msg)
         if labels is not None and contents.network.output != "values":
             as_data_error(data.labels or data.path, as_class_ids, contents.network, labels)
     model = model_of(contents, options)
