@@ -51,15 +51,12 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     text = "shape of the weights: in_out is (inputs, outputs), out_in is (outputs, inputs) as in"
     text += " torch; for a file that does not name it"
     add("--layout", str, text, choices=LAYOUTS)
-    text = "inputs that the network expects (default: by the file, else 0..1): 0..1, to which raw"
-    text += " bytes are scaled; 0..255, bytes as they are; MEAN,STD of pixels in 0..1, such as"
-    text += (
-        " 0.1307,0.3081 for torchvision's Normalize((0.1307,), (0.3081,)); or an npz file of the"
-    )
-    text += (
-        " arrays mean and std, one number for each input. With all but 0..255, other numbers than"
-    )
-    text += " bytes are scaled if the first image that is not blank has a value above 1"
+    text = "inputs that the network expects (default: 0..1 for bytes; other numbers are taken as"
+    text += " they are): 0..1, to which raw bytes are scaled; 0..255, all as they are; MEAN,STD of"
+    text += " pixels in 0..1, such as 0.1307,0.3081 for torchvision's Normalize((0.1307,),"
+    text += " (0.3081,)); or an npz file of the arrays mean and std, one number for each input. If"
+    text += " given, and not 0..255, other numbers than bytes are scaled if the first image that is"
+    text += " not blank has a value above 1"
     add("--input-range RANGE", input_range, text)
     text = "accept infinite or NaN parameters"
     group.add_argument("--allow-nonfinite", action="store_true", help=text)
