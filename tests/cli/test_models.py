@@ -149,7 +149,11 @@ TAKEN = "model.onnx is assumed to expect pixels in 0..1, so raw bytes are divide
             [],
             (False, "sample has values above 1 (200 in row 1), and model.onnx is given them as"),
         ),
-        (LARGE, ["--input-range=0..1"], (True, "")),
+        (
+            LARGE,
+            ["--input-range=0..1"],
+            (True, "sample has values above 1: all are divided by 255"),
+        ),
         (BYTES[:0], [], (True, TAKEN)),
     ],
     ids=str,

@@ -133,7 +133,7 @@ def test_the_inputs_are_those_of_torchvision(capsys, statistics, dtype):
         for step in network.preprocessing:
             x = step(x)
         np.testing.assert_allclose(x, expected, rtol=1e-5, atol=1e-6)
-        note = "sample has values above 1: all are divided by 255 before --input-range"
+        note = "sample has values above 1: all are divided by 255 first (--input-range 0..255"
         assert (note in capsys.readouterr().err) == (dtype != "u1")
         (step,) = with_range(model_of(value), "sample", unit.astype("f4")).preprocessing
         np.testing.assert_allclose(step(unit), expected, rtol=1e-5, atol=1e-6)

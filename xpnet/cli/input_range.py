@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Block: TypeAlias = "tuple[NDArray[Any], NDArray[Any] | None]"
 _BRIGHTEST = 255
 _BLOCK_ROWS = 4096
+_AS_THEY_ARE = "--input-range 0..255, which takes all values as they are"
 
 
 def stream_rows(
@@ -94,9 +95,10 @@ def blocks_in_range(
     A network for inputs in 0..1 is scaled for inputs in 0..255. The dtype of raw bytes determines
     their range. Other numbers are scaled only for --input-range 0..1 or standardised pixels, if the
     first row that is not blank has a value above 1; otherwise the blocks raise DataError for a
-    later value above 1. Notes on standard error report any scaling that was not asked for, and
-    values that look wrong. There is at least one block; the result does not depend on their sizes.
-    Raises UsageError if --input-range contradicts the preprocessing of a file.
+    later value above 1. Notes on standard error report any scaling of numbers, or that was not
+    asked for, and values that look wrong. There is at least one block; the result does not depend
+    on their sizes. Raises UsageError if --input-range contradicts the preprocessing of a file, and
+    DataError if the row that decides has a negative value.
     """
     from xpnet.formats.model_file import expects_large
 
@@ -124,10 +126,7 @@ def blocks_in_range(
             return network, blocks
     if are_bytes:
         return _scaled(network), blocks
-    scaled, blocks = _by_first_row(network, path, blocks)
-    if scaled is not network and chosen != "0..1":
-        print_note(f"{path} has values above 1: all are divided by 255 before --input-range")
-    return scaled, blocks
+    return _by_first_row(network, path, blocks)
 
 
 def _scaled(network: "Network") -> "Network":
@@ -148,6 +147,8 @@ def _by_first_row(
     """Return the network, scaled depending on the first row that is not blank, and the blocks."""
     import numpy as np
 
+    from xpnet.files.errors import DataError
+
     taken: list[Block] = []
     n_blank = 0
     for images, labels in blocks:
@@ -155,10 +156,19 @@ def _by_first_row(
         is_lit = images.any(axis=tuple(range(1, images.ndim)))
         if is_lit.any():
             place = int(np.argmax(is_lit))
-            every = chain(taken, blocks)
+            every, number = chain(taken, blocks), n_blank + place + 1
+            if images[place].min() < 0.0:
+                pixel, smallest = images[place].argmin() + 1, images[place].min()
+                what, rule = f"pixel {pixel} of row {number}", "0 to 1, or 0 to 255"
+                hint = f"leave out --input-range, or give {_AS_THEY_ARE}"
+                raise DataError(what, file=path, found=smallest, expected=rule, hint=hint)
             if images[place].max() > 1.0:
+                print_note(
+                    f"{path} has values above 1: all are divided by 255 first (--input-range"
+                    " 0..255: as they are)"
+                )
                 return _scaled(network), every
-            return network, _report_large(every, partial(_refuse_large, path, n_blank + place + 1))
+            return network, _report_large(every, partial(_refuse_large, path, number))
         n_blank += len(images)
     return network, iter(taken)
 
