@@ -212,7 +212,7 @@ def test_conversion(xpnet, normalized, tmp_path, suffix):
     assert "accuracy  0.9860" in xpnet("evaluate", "--model", target).out
     without_data = xpnet("convert", *words[1:5], "--force")
     assert (without_data.code, without_data.err) == (0, "")
-    assert "preprocessing  pixels / 255, Standardize(mean=0.1307, scale=0" in (without_data.out)
+    assert "preprocessing  pixels / 255, Standardize(mean=0.1307, scale=0" in without_data.out
 
 
 @pytest.mark.parametrize("first", ["0..1", "0..255", "0.9,0.01"])
