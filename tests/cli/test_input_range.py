@@ -128,8 +128,8 @@ def test_large_values_are_told_once(capsys, rows, told, cuts):
         (
             [BLANK] * 6 + [DIM],
             (
-                "model.onnx divides its inputs by 255, but those of sample are at most 1"
-                " already: give raw bytes, or multiply them by 255"
+                "sample has values of at most 1, but the first step of model.onnx, pixels / 255,"
+                " expects larger numbers: give raw bytes, or multiply by 255"
             ),
         ),
         ([DIM] * 6 + [LIT], ""),

@@ -184,8 +184,8 @@ def test_the_inputs_of_a_network_from_elsewhere(parse, capsys, images, words, ca
             FLOATS,
             Scale(1 / 255),
             (
-                "divides its inputs by 255, but those of sample are at most 1"
-                " already: give raw bytes, or multiply them by 255"
+                "sample has values of at most 1, but the first step of model.onnx, pixels / 255,"
+                " expects larger numbers: give raw bytes, or multiply by 255"
             ),
         ),
         (LARGE, Scale(1 / 255), ""),

@@ -13,7 +13,8 @@ from xpnet.networks.initializers import init_network
 SAMPLE, LABELS = xpnet.sample()
 SMALL = (SAMPLE.reshape(len(SAMPLE), -1) / 255).astype(np.float32)
 DIVIDED = (
-    r"^images are in 0\.\.1, but the network divides by 255: give raw bytes, or multiply by 255$"
+    r"^images are in 0\.\.1, but the network's first step, .*, expects larger numbers: give raw"
+    r" bytes, or multiply by 255$"
 )
 UNIT = {"input_range": "0..1"}
 
@@ -66,14 +67,18 @@ def test_forward_never_looks_at_values(bytes_network, unit_network):
 @pytest.mark.parametrize(
     ("step", "text"),
     [
-        (xpnet.Scale(float(np.float32(1 / 255))), "divides by 255: give raw bytes, or"),
-        (xpnet.Standardize(0.0, 255.0), "divides by 255: give raw bytes, or multiply by 255"),
-        (xpnet.Scale(1 / 65535), "divides by 65535: give raw values, or multiply by 65535"),
+        (xpnet.Scale(float(np.float32(1 / 255))), DIVIDED),
+        (xpnet.Standardize(0.0, 255.0), r"Standardize\(mean=0.0, scale=255.0\), expects larger"),
+        (xpnet.Scale(1 / 65535), "pixels / 65535, .*: give raw values, or multiply by 65535"),
+        (xpnet.Scale(1 / 127.5), DIVIDED),
+        (xpnet.Standardize(127.5, 127.5), DIVIDED),
+        (xpnet.Standardize.fit(SAMPLE), DIVIDED),
+        (xpnet.Whiten.fit(SAMPLE), DIVIDED),
     ],
     ids=str,
 )
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
-def test_first_steps_that_divide(step, text, dtype):
+def test_first_steps_for_raw_pixels(step, text, dtype):
     network = init_network([784, 10], preprocessing=(step, xpnet.Standardize(0.1, 0.3)))
     with pytest.warns(ScalingWarning, match=text):
         xpnet.predict(network, SMALL.astype(dtype))
@@ -86,12 +91,19 @@ def test_first_steps_that_divide(step, text, dtype):
         xpnet.Scale(1 / 4),
         xpnet.Standardize(0.1307, 0.3081),
         (xpnet.Standardize(0.1307, 0.3081), xpnet.Scale(1 / 255)),
-        xpnet.Standardize(np.full(784, 300.0), np.full(784, 300.0)),  # of columns of a table
+        xpnet.Scale(1 / 16),
+        xpnet.Standardize.fit(SMALL),
+        xpnet.Standardize(np.eye(784)[0] * 40, np.ones(784)),  # of columns of a table
     ],
-    ids=str,
+    ids=range(7),
 )
-def test_networks_that_do_not_divide_first(steps):
+def test_networks_that_are_not_for_raw_pixels(steps):
     xpnet.predict(init_network([784, 10], preprocessing=steps), SMALL)
+
+
+def test_rows_of_a_table_have_few_columns():
+    for step in (xpnet.Standardize(np.full(63, 300.0), np.full(63, 300.0)), xpnet.Scale(1 / 100)):
+        xpnet.predict(init_network([63, 10], preprocessing=step), np.full((1, 63), 0.5))
 
 
 def changed(place, value, rows=SMALL):

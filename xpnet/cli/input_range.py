@@ -197,8 +197,7 @@ def _refuse_large(path: str, decided_by: int, row: int, pixel: int, value: Any) 
     from xpnet.files.errors import DataError
 
     what, rule = f"pixel {pixel} of row {row}", f"0 to 1, as in row {decided_by}"
-    hint = "convert the file to bytes, which are all divided by 255, or give --input-range 0..255,"
-    hint += " which takes all values as they are"
+    hint = f"convert the file to bytes, which are all divided by 255, or give {_AS_THEY_ARE}"
     raise DataError(what, file=path, found=value, expected=rule, hint=hint)
 
 
@@ -211,18 +210,19 @@ def _note_large(model: Model, path: str, row: int, _: int, value: Any) -> None:
 
 
 def _note_small(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield blocks; print a note at the end if values that are divided by 255 are all in 0..1."""
-    from xpnet.inference.input_scaling import divisor_of
+    """Yield blocks; print a note at the end if values for a network of bytes are all in 0..1."""
+    from xpnet.inference.input_scaling import factor_to_raw
 
-    divisor, largest = divisor_of(model.network), 0.0
+    factor, largest = factor_to_raw(model.network), 0.0
     for images, labels in blocks:
-        if divisor is not None and largest <= 1.0:
+        if factor is not None and largest <= 1.0:
             largest = max(largest, float(images.max(initial=0.0)))
         yield images, labels
-    if divisor is not None and 0.0 < largest <= 1.0:
+    if factor is not None and 0.0 < largest <= 1.0:
         print_note(
-            f"{model.name} divides its inputs by {divisor:g}, but those of {path} are at most"
-            f" {largest:g} already: give raw bytes, or multiply them by {divisor:g}"
+            f"{path} has values of at most {largest:g}, but the first step of {model.name},"
+            f" {model.network.preprocessing[0]}, expects larger numbers: give raw bytes, or"
+            f" multiply by {factor:g}"
         )
 
 

@@ -1,6 +1,7 @@
 """Warning about images that are not in the range of a network's inputs."""
 
 import warnings
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -9,32 +10,57 @@ from numpy.typing import NDArray
 
 from xpnet.inference.batches import is_stream
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, Standardize
+from xpnet.networks.preprocessing import Scale, Standardize, Step
 
-__all__ = ["ScalingWarning", "divisor_of", "takes_unit_range", "with_scaling_warning"]
+__all__ = ["ScalingWarning", "factor_to_raw", "takes_unit_range", "with_scaling_warning"]
 
 # A little below 255, which a file may contain as a factor of float32.
 _SMALLEST_DIVISOR = 250.0
 _MOST_ROWS = 256
+# Of rows with fewer columns, which may be a table, only a divisor of 255 or more tells the range.
+_FEWEST_PIXELS = 64
+# Mean or scale of bytes; those of digits are 33 and 78.
+_LARGE = 10.0
 
 
 class ScalingWarning(UserWarning):
     """Predictions are meaningless, because the images are not in the network's input range."""
 
 
-def divisor_of(network: Network) -> float | None:
-    """Return the number, of 255 or more, by which the first step divides, or None."""
-    step, divisor = network.preprocessing[0] if network.preprocessing else None, 1.0
+def factor_to_raw(network: Network) -> float | None:
+    """Return the factor, 255 or more, from pixels in 0..1 to the inputs, or None if unknown."""
+    if not network.preprocessing:
+        return None
+    step, divisor = network.preprocessing[0], 1.0
     if isinstance(step, Scale):
         divisor = 1.0 / step.factor
     elif isinstance(step, Standardize) and isinstance(step.scale, float):
         divisor = step.scale
-    return divisor if abs(divisor) >= _SMALLEST_DIVISOR else None
+    if abs(divisor) >= _SMALLEST_DIVISOR:
+        return divisor
+    return 255.0 if network.n_in >= _FEWEST_PIXELS and _expects_raw(step) else None
+
+
+@lru_cache(maxsize=16)
+def _expects_raw(step: Step) -> bool:
+    """Return whether a step suits bytes; statistics on another device are not looked at."""
+    if isinstance(step, Scale):
+        return 1.0 / abs(step.factor) > 100.0
+    numbers = [step.mean, getattr(step, "scale", 1.0)]
+    # Few columns of a table may have large values: the average counts.
+    return all(isinstance(x, float | np.ndarray) for x in numbers) and any(
+        float(np.mean(np.abs(x))) > _LARGE for x in numbers
+    )
 
 
 def takes_unit_range(network: Network) -> bool:
-    """Return whether the inputs are in 0..1 by the metadata, and no step divides them by 255."""
-    return network.metadata.get("input_range") == "0..1" and divisor_of(network) is None
+    """Return whether the metadata is for 0..1, and the first step is not for bytes."""
+    return network.metadata.get("input_range") == "0..1" and factor_to_raw(network) is None
+
+
+def first_step(network: Network) -> str:
+    """Return the subject of a sentence."""
+    return f"the network's first step, {network.preprocessing[0]},"
 
 
 def with_scaling_warning(network: Network, images: Any) -> Any:
@@ -55,11 +81,11 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
 def _scaling_fault(network: Network, images: NDArray[Any]) -> str | None:
     """Return a message with the remedy, or None if no fault is found."""
     if images.dtype.kind == "f" and images.ndim > 1:
-        divisor = divisor_of(network)
-        if divisor is not None and _are_in_unit_range(images[:_MOST_ROWS]):
-            text = f"{divisor:g}"
+        factor = factor_to_raw(network)
+        if factor is not None and _are_in_unit_range(images[:_MOST_ROWS]):
+            text = f"{factor:g}"
             raw = "bytes" if text == "255" else "values"
-            what = f"images are in 0..1, but the network divides by {text}"
+            what = f"images are in 0..1, but {first_step(network)} expects larger numbers"
             return f"{what}: give raw {raw}, or multiply by {text}"
     elif images.dtype.kind in "iu" and images.size and takes_unit_range(network):
         step = "xpnet.Scale(1/255)"

@@ -94,9 +94,9 @@ def predict(
         RuntimeWarning, states their number. It is not given for results on a device or of Dask, nor
         for NaN or infinite pixels in NumPy images with a NumPy network.
     ScalingWarning
-        If the first 256 NumPy images are in 0..1 and the network divides by 255; or if they are
-        integers, and ``network.metadata["input_range"]`` is "0..1". Of an iterator, the first block
-        is examined.
+        If the first 256 NumPy images are in 0..1, and the network's first step is for raw pixels:
+        it divides by 255, or has such means or scales (on the host); or if they are integers, and
+        ``network.metadata["input_range"]`` is "0..1". Of an iterator, the first block is examined.
 
     Notes
     -----

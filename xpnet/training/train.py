@@ -144,7 +144,7 @@ def train(
     Warns
     -----
     ScalingWarning
-        As raised by `xpnet.predict`: the images are in 0..1, and the network divides by 255.
+        As raised by `xpnet.predict`: the images are in 0..1, and the network is for bytes.
 
     Examples
     --------
