@@ -140,6 +140,29 @@ def test_the_inputs_are_those_of_torchvision(capsys, statistics, dtype):
         assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("step", "rows", "is_told"),
+    [
+        (Standardize(MEAN, STD), ROWS, True),
+        (Standardize.fit(ROWS / 255), ROWS, True),
+        (Standardize.fit(ROWS > 99), (ROWS > 99).astype("u1"), False),  # bits
+        (Standardize.fit(ROWS), ROWS, False),
+        (Standardize(MEAN, STD), ROWS / 255, False),
+    ],
+    ids=range(5),
+)
+def test_a_network_of_xpnet_that_standardises_small_pixels(xpnet, tmp_path, step, rows, is_told):
+    save(init_network([784, 10], preprocessing=step), tmp_path / "own.npz")
+    np.save(tmp_path / "rows.npy", rows)
+    words = ("predict", tmp_path / "rows.npy", "--model", tmp_path / "own.npz")
+    note = f"own.npz starts with {step}, so raw bytes go in as they are (--input-range 0..1: div"
+    assert (note in xpnet(*words).err) == is_told
+    if is_told:
+        scaled = xpnet(*words, "--input-range", "0..1")
+        assert (scaled.code, scaled.err) == (0, "")
+        assert scaled.out != xpnet(*words, "--input-range", "0..255").out
+
+
 def test_statistics_of_raw_values_apply_to_raw_values(statistics):
     value = str(statistics(mean=np.full(784, 33.3), std=np.full(784, 78.6)))
     for rows in (ROWS, ROWS.astype("f4"), ROWS / 255):

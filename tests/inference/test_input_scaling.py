@@ -201,6 +201,19 @@ def test_the_remedy_before_other_steps(unit_network):
     np.testing.assert_array_equal(xpnet.predict(scaled, SAMPLE), xpnet.predict(network, SMALL))
 
 
+@pytest.mark.parametrize(
+    "step", [xpnet.Standardize(0.1307, 0.3081), xpnet.Standardize.fit(SMALL)], ids=range(2)
+)
+def test_bytes_for_a_network_that_standardises_small_pixels(step):
+    network = init_network([784, 10], preprocessing=step)
+    with pytest.warns(ScalingWarning, match="^images are bytes, but the network's first") as caught:
+        xpnet.predict(network, SAMPLE)
+    steps = str(caught[0].message).partition("add preprocessing=")[2]
+    scaled = replace(network, preprocessing=eval(steps))
+    np.testing.assert_array_equal(xpnet.predict(scaled, SAMPLE), xpnet.predict(network, SMALL))
+    xpnet.predict(network, (SAMPLE > 99).astype(np.uint8))  # bits of a table
+
+
 @pytest.mark.parametrize("metadata", [{}, {"input_range": "0..255"}, {"trained_on": "0..1"}])
 def test_integers_without_a_warning(unit_network, metadata):
     xpnet.predict(replace(unit_network, metadata=metadata), SAMPLE)

@@ -112,7 +112,7 @@ def blocks_in_range(
     blocks = chain([first], blocks)
     are_bytes = first[0].dtype.kind == "u"
     if chosen is None and are_bytes:
-        _note_bytes(model)
+        _note_bytes(model, first[0])
         return (_scaled(network) if model.takes_unit_range else network), blocks
     if chosen is None:
         note = partial(_note_large, model, path)
@@ -226,14 +226,14 @@ def _note_small(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Bl
         )
 
 
-def _note_bytes(model: Model) -> None:
+def _note_bytes(model: Model, images: "NDArray[Any]") -> None:
     """Print a note if raw bytes are scaled, or may not suit the preprocessing of a network."""
     steps, hint = model.network.preprocessing, "--input-range 0..1: divided by 255"
     if model.takes_unit_range:
         verb = "expects" if model.is_own else "is assumed to expect"
         what = f"{verb} pixels in 0..1, so raw bytes are divided by 255 before it"
         hint = "--input-range 0..255: as they are"
-    elif not model.is_own:
+    elif not model.is_own or (model.standardizes_unit_range and images.max(initial=0) > 1):
         what = f"starts with {steps[0]}" if steps else "expects integers"
         what += ", so raw bytes go in as they are"
     elif not steps:

@@ -93,7 +93,8 @@ class Model:
     """A network, the value of --model, and the value of --input-range.
 
     `takes_unit_range` is true if the inputs are in 0..1, by the metadata or, for a file of another
-    program, by assumption; `is_own` if xpnet wrote the file.
+    program, by assumption; `is_own` if xpnet wrote the file; `standardizes_unit_range` if the
+    first step has the mean and scale of pixels in 0..1, which may also be those of a table.
     """
 
     network: "Network"
@@ -101,11 +102,12 @@ class Model:
     takes_unit_range: bool = False
     is_own: bool = True
     input_range: str | None = None
+    standardizes_unit_range: bool = False
 
     def may_choose(self, input_range: str) -> bool:
         """Return whether a value of --input-range does not contradict the steps of the file."""
-        is_open = input_range in RANGES and (self.takes_unit_range or not self.is_own)
-        return is_open or not self.network.preprocessing
+        is_vague = self.takes_unit_range or self.standardizes_unit_range or not self.is_own
+        return (input_range in RANGES and is_vague) or not self.network.preprocessing
 
 
 def read_model(options: ModelOptions) -> Model:
@@ -121,11 +123,12 @@ def read_model(options: ModelOptions) -> Model:
 
 def model_of(contents: "ModelFile", options: ModelOptions) -> Model:
     """Return the network of a file of weights, and its name and range."""
-    from xpnet.inference.input_scaling import takes_unit_range
+    from xpnet.inference.input_scaling import standardizes_unit_range, takes_unit_range
 
     network, is_own = contents.network, contents.is_own
     is_unit = not contents.declares_input_range or takes_unit_range(network)
-    return Model(network, options.source, is_unit, is_own, options.input_range)
+    standardizes = standardizes_unit_range(network)  # before it is moved to a device
+    return Model(network, options.source, is_unit, is_own, options.input_range, standardizes)
 
 
 def read_contents(options: ModelOptions) -> "ModelFile":

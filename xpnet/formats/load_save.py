@@ -71,7 +71,7 @@ def load(
     -------
     Network
         In the file's own dtype; bfloat16 becomes float32. No step is added: a foreign network for
-        pixels in 0..1 has no `Scale`.
+        pixels in 0..1 has no `Scale`, and nothing warns of raw bytes unless it standardises them.
 
     Raises
     ------

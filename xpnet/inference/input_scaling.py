@@ -12,7 +12,13 @@ from xpnet.inference.batches import is_stream
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
-__all__ = ["ScalingWarning", "factor_to_raw", "takes_unit_range", "with_scaling_warning"]
+__all__ = [
+    "ScalingWarning",
+    "factor_to_raw",
+    "standardizes_unit_range",
+    "takes_unit_range",
+    "with_scaling_warning",
+]
 
 # A little below 255, which a file may contain as a factor of float32.
 _SMALLEST_DIVISOR = 250.0
@@ -58,6 +64,18 @@ def takes_unit_range(network: Network) -> bool:
     return network.metadata.get("input_range") == "0..1" and factor_to_raw(network) is None
 
 
+def standardizes_unit_range(network: Network) -> bool:
+    """Return whether the first step, on the host, has the mean and scale of pixels in 0..1."""
+    return bool(network.preprocessing) and _has_unit_statistics(network.preprocessing[0])
+
+
+@lru_cache(maxsize=16)
+def _has_unit_statistics(step: Step) -> bool:
+    numbers = (step.mean, step.scale) if isinstance(step, Standardize) else ()
+    is_small = [isinstance(x, float | np.ndarray) and np.max(np.abs(x)) <= 1.0 for x in numbers]
+    return all(is_small) and bool(is_small)
+
+
 def first_step(network: Network) -> str:
     """Return the subject of a sentence."""
     return f"the network's first step, {network.preprocessing[0]},"
@@ -91,6 +109,14 @@ def _scaling_fault(network: Network, images: NDArray[Any]) -> str | None:
         step = "xpnet.Scale(1/255)"
         steps = f"({step}, *network.preprocessing)" if network.preprocessing else step
         what = f"images are integers ({images.dtype}), but the network takes 0..1"
+        return f"{what}: divide by 255, or add preprocessing={steps}"
+    elif (
+        images.dtype == np.uint8
+        and standardizes_unit_range(network)
+        and images[:_MOST_ROWS].max(initial=0) > 1  # not bits of a table
+    ):
+        what = f"images are bytes, but {first_step(network)} is for pixels in 0..1"
+        steps = "(xpnet.Scale(1/255), *network.preprocessing)"
         return f"{what}: divide by 255, or add preprocessing={steps}"
     return None
 

@@ -29,7 +29,9 @@ def from_keras(model: Any, /) -> Network:
     -------
     Network
         In the dtype of the weights, with ``output="probabilities"`` if the last activation is a
-        softmax, or the sigmoid of one unit.
+        softmax, or the sigmoid of one unit. It takes the model's inputs: for raw bytes and a model
+        of pixels in 0..1, add the step ``xpnet.Scale(1 / 255)``. Nothing warns without it, unless
+        the model normalizes pixels in 0..1.
 
     Raises
     ------

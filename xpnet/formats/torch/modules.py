@@ -53,7 +53,7 @@ def from_torch(module: Any, /) -> Network:
     The functions of torch that the forward calls are recorded for two rows, in evaluation mode; the
     mode is restored afterwards. The network takes the module's inputs: for raw bytes and a module
     of pixels in 0..1, use ``dataclasses.replace(network, preprocessing=(xpnet.Scale(1 / 255),
-    *network.preprocessing))``.
+    *network.preprocessing))``. Nothing warns without it, unless the module standardises pixels.
 
     torch's Softplus returns its input if ``beta * x`` is above 20. This is correctly rounded in
     float32, and has an error of 2e-9 in float64.
