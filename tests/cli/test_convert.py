@@ -6,7 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xpnet import Dense, Network, Scale, Standardize, evaluate, load, predict, sample, save
+from xpnet import (
+    Dense,
+    Network,
+    Scale,
+    ScalingWarning,
+    Standardize,
+    evaluate,
+    load,
+    predict,
+    sample,
+    save,
+)
 from xpnet.formats.onnx import serialize
 from xpnet.networks.initializers import init_network
 
@@ -150,6 +161,20 @@ def test_images_of_numbers_are_taken_as_they_are(xpnet, book, tmp_path):
     assert result.code == 0
     assert "holds numbers rather than raw bytes: no scale is written" in result.err
     assert load(target).preprocessing == ()
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
+def test_a_network_of_raw_bytes_keeps_its_range(xpnet, book, tmp_path, suffix):
+    target, small = tmp_path / f"out{suffix}", tmp_path / "small.npy"
+    images, _ = sample()
+    np.save(small, (images / 255).astype("f4"))
+    assert xpnet("convert", book, target, "--input-range", "0..255").code == 0
+    assert load(target).metadata["input_range"] == "0..255"
+    assert xpnet("predict", "--model", target).err == ""
+    told = "has values of at most 1, but the network expects larger numbers: give raw bytes, or"
+    assert told in xpnet("predict", small, "--model", target).err
+    with pytest.warns(ScalingWarning, match="^images are in 0..1, but the network expects larger"):
+        predict(load(target), np.load(small))
 
 
 def test_onnx_of_raw_bytes(xpnet, book):

@@ -128,7 +128,7 @@ def test_large_values_are_told_once(capsys, rows, told, cuts):
         (
             [BLANK] * 6 + [DIM],
             (
-                "sample has values of at most 1, but the first step of model.onnx, pixels / 255,"
+                "sample has values of at most 1, but the network's first step, pixels / 255,"
                 " expects larger numbers: give raw bytes, or multiply by 255"
             ),
         ),

@@ -184,7 +184,7 @@ def test_the_inputs_of_a_network_from_elsewhere(parse, capsys, images, words, ca
             FLOATS,
             Scale(1 / 255),
             (
-                "sample has values of at most 1, but the first step of model.onnx, pixels / 255,"
+                "sample has values of at most 1, but the network's first step, pixels / 255,"
                 " expects larger numbers: give raw bytes, or multiply by 255"
             ),
         ),

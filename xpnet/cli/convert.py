@@ -130,12 +130,14 @@ def _in_range(model: Model, data: Data | None, images: "NDArray[Any] | None") ->
     from xpnet.formats.model_file import expects_large
 
     chosen, is_assumed = model.input_range, model.takes_unit_range and not model.is_own
+    if chosen == "0..255" and model.may_choose(chosen):
+        return replace(model.network, metadata={**model.network.metadata, "input_range": chosen})
     if data is None or images is None:
         if chosen is None and not is_assumed:
             return model.network
         return with_range(model, model.name, np.full((1, 1), 255, np.uint8))
     network = with_range(model, data.path, images)
-    if images.dtype.kind == "u" or chosen == "0..255" or not (chosen or is_assumed):
+    if images.dtype.kind == "u" or not (chosen or is_assumed):
         return network
     if chosen is None:
         print_note(

@@ -211,7 +211,7 @@ def _note_large(model: Model, path: str, row: int, _: int, value: Any) -> None:
 
 def _note_small(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
     """Yield blocks; print a note at the end if values for a network of bytes are all in 0..1."""
-    from xpnet.inference.input_scaling import factor_to_raw
+    from xpnet.inference.input_scaling import factor_to_raw, first_step
 
     factor, largest = factor_to_raw(model.network), 0.0
     for images, labels in blocks:
@@ -220,9 +220,8 @@ def _note_small(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Bl
         yield images, labels
     if factor is not None and 0.0 < largest <= 1.0:
         print_note(
-            f"{path} has values of at most {largest:g}, but the first step of {model.name},"
-            f" {model.network.preprocessing[0]}, expects larger numbers: give raw bytes, or"
-            f" multiply by {factor:g}"
+            f"{path} has values of at most {largest:g}, but {first_step(model.network)} expects"
+            f" larger numbers: give raw bytes, or multiply by {factor:g}"
         )
 
 
@@ -236,7 +235,7 @@ def _note_bytes(model: Model, images: "NDArray[Any]") -> None:
     elif not model.is_own or (model.standardizes_unit_range and images.max(initial=0) > 1):
         what = f"starts with {steps[0]}" if steps else "expects integers"
         what += ", so raw bytes go in as they are"
-    elif not steps:
+    elif not steps and "input_range" not in model.network.metadata:
         what = "has no preprocessing, and is given raw bytes"
     else:
         return

@@ -35,6 +35,8 @@ class ScalingWarning(UserWarning):
 
 def factor_to_raw(network: Network) -> float | None:
     """Return the factor, 255 or more, from pixels in 0..1 to the inputs, or None if unknown."""
+    if network.metadata.get("input_range") == "0..255":
+        return 255.0
     if not network.preprocessing:
         return None
     step, divisor = network.preprocessing[0], 1.0
@@ -77,8 +79,9 @@ def _has_unit_statistics(step: Step) -> bool:
 
 
 def first_step(network: Network) -> str:
-    """Return the subject of a sentence."""
-    return f"the network's first step, {network.preprocessing[0]},"
+    """Return the subject of a sentence about the inputs."""
+    steps = network.preprocessing
+    return f"the network's first step, {steps[0]}," if steps else "the network"
 
 
 def with_scaling_warning(network: Network, images: Any) -> Any:
