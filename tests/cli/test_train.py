@@ -15,6 +15,8 @@ from xpnet.training.examples import split
 
 QUICK = ("--rows", "40", "--epochs", "2", "--batch-size", "10")
 
+SAMPLE, LABELS = sample()
+
 
 @pytest.fixture
 def output(tmp_path):
@@ -438,3 +440,47 @@ def test_the_remedy_is_one_that_the_command_has(refused, tmp_path):
         "x.npz: pixel 6 of row 8, found 1e+39, expected a number that the preprocessing leaves"
         " finite in float32, scale the values\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "case"),
+    [
+        (SAMPLE, ([], None, "")),
+        (SAMPLE / 255, ([], "0..1", "")),
+        (SAMPLE / 255, (["--standardize"], "0..1", "")),
+        (SAMPLE[:, :7, :7] / 255, ([], None, "")),  # perhaps a table
+        (SAMPLE[:, :, :27].reshape(len(SAMPLE), -1) / 255, ([], None, "")),
+        ((SAMPLE > 99) * 1.0, ([], None, "")),
+        (SAMPLE / 255 - 0.1, ([], None, "")),
+        (SAMPLE * 1.0, (["--standardize"], None, "")),
+        (SAMPLE / 15.9, ([], None, "")),
+        (
+            SAMPLE * 1.0,
+            (
+                [],
+                None,
+                (
+                    "a.npz has values up to 255, which are not scaled: save them as bytes, which"
+                    " are divided by 255, or give --standardize\n"
+                ),
+            ),
+        ),
+    ],
+    ids=range(10),
+)
+def test_the_range_of_pictures_is_kept(xpnet, output, tmp_path, images, case):
+    words, metadata, note = case
+    np.savez(tmp_path / "a.npz", images=images, labels=LABELS)
+    result = xpnet("train", tmp_path / "a.npz", "-o", output, "--epochs", "1", *words)
+    assert load(output).metadata.get("input_range") == metadata
+    assert note in result.err
+    assert ("not scaled" in result.err) == bool(note)
+
+
+def test_bytes_for_a_network_that_learned_from_numbers_in_0_to_1(xpnet, output, tmp_path):
+    np.savez(tmp_path / "a.npz", images=SAMPLE / 255, labels=LABELS)
+    xpnet("train", tmp_path / "a.npz", "-o", output, "--epochs", "1")
+    small, raw = (xpnet("evaluate", x, "--model", output) for x in (tmp_path / "a.npz", "sample"))
+    assert small.err == ""
+    assert "expects pixels in 0..1, so raw bytes are divided by 255 before it" in raw.err
+    assert raw.out.splitlines()[0] == small.out.splitlines()[0]

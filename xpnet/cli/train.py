@@ -16,6 +16,7 @@ from xpnet.cli.training_setup import (
     Examples,
     fitted,
     name_checkpoint,
+    range_metadata,
     read_examples,
     reserved_files,
     write_run,
@@ -146,7 +147,8 @@ def _untrained(args: argparse.Namespace, examples: Examples) -> "Network":
         raise MemoryError(msg) from error
     split = {"validation": args.validation, "seed": args.seed}
     steps = fitted(args.path, images, args.preprocessing, **split)
-    metadata = {"trained_on": examples.trained_on}
+    metadata = range_metadata(args.path, images, args.preprocessing)
+    metadata["trained_on"] = examples.trained_on
     network = replace(network, preprocessing=steps, classes=names, metadata=metadata)
     try:
         serialized(network, args.output)  # the format may not be able to hold the network

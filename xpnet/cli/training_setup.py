@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xpnet.training.run import Run
 
 _Kind = Literal["standardize", "pca", "zca"]
+_SMALLEST_SIDE, _BLOCK_ROWS = 8, 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +109,27 @@ def fitted(
         what = "numbers too large, or too small, for float32"
         raise DataError(what, file=path)
     return (step,)
+
+
+def range_metadata(path: str, images: "NDArray[Any]", kind: _Kind | None) -> dict[str, str]:
+    """Return the range of floating-point pictures in 0..1; print a note on unscaled ones of 255."""
+    from xpnet.training.augmentation import image_shape
+
+    try:
+        is_picture = min(image_shape(images.shape)) >= _SMALLEST_SIDE  # unlike most tables
+    except ValueError:
+        return {}
+    if images.dtype.kind != "f" or not is_picture or images.min() < 0.0:
+        return {}
+    some, largest = images[:_BLOCK_ROWS], float(images.max())
+    if largest <= 1.0 and ((some > 0.0) & (some < 1.0)).any():  # unlike bits
+        return {"input_range": "0..1"}
+    if kind is None and 128.0 <= largest <= 255.0:
+        print_note(
+            f"{path} has values up to {largest:g}, which are not scaled: save them as bytes, which"
+            " are divided by 255, or give --standardize"
+        )
+    return {}
 
 
 @contextmanager
