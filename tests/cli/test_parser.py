@@ -140,3 +140,8 @@ def test_removed_options_name_those_that_took_their_place(refused, option):
         f"unrecognized arguments: {option}; use --reproducible instead"
         in refused("evaluate", option)[1]
     )
+
+
+def test_the_default_of_data(help_of):
+    text = " ".join(help_of("evaluate", "--help").split())
+    assert "(./mnist is a file of that name) (default: sample)" in text

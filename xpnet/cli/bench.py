@@ -200,7 +200,7 @@ def _findings(facts: Mapping[str, Any], speeds: "list[Throughput]") -> dict[str,
     if others:
         worst = max(others, key=lambda speed: speed.n_differing)
         least = min(speed.n_compared for speed in others)
-        same = f"the same at all sizes (of {least:,} images or more)"
+        same = f"the same at all sizes, compared on at least {least:,} images"
         differ = f"{worst.n_differing:,} of {worst.n_compared:,} differ"
         differ += f" in batches of {worst.batch_size:,}"
         rows[facts["results"]] = differ if worst.n_differing else same

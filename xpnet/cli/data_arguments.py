@@ -23,7 +23,7 @@ DATA_HELP = (
 
 def add_data_arguments(parser: argparse.ArgumentParser, **options: Any) -> None:
     """Add DATA and the options for reading it, the fields of `Data`."""
-    text = f"{DATA_HELP} (default)"
+    text = f"{DATA_HELP} (default: %(default)s)"
     parser.add_argument(
         "path", nargs="?", type=file_name, default="sample", metavar="DATA", help=text
     )
