@@ -72,6 +72,7 @@ def test_all_options_are_shown_on_demand(help_of, name):
 @pytest.mark.parametrize("name", [*NAMES, "help"])
 def test_help_of_a_command_by_the_word_help(help_of, name):
     assert help_of("help", name) == help_of(name, "--help")
+    assert help_of("help", name, "--help-all") == help_of(name, "--help-all")
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,8 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Return the arguments of a command line; exit after help, or after a usage error."""
+    if words[:1] == ["help"] and "--help-all" in words[2:]:
+        words = [words[1], "--help-all"]
     # The modules of other commands take time to import.
     is_command = bool(words) and words[0] in _COMMANDS
     parser, commands = build_parser(words[:1] if is_command else _COMMANDS)
