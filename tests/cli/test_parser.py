@@ -96,10 +96,13 @@ def test_the_nearest_word(refused, words, hint):
 def test_the_nearest_file(refused, tmp_path):
     (tmp_path / "Train.csv").write_text("1,2\n")
     code, line = refused("evaluate", tmp_path / "train.cvs")
-    assert (code, "train.cvs: No such file or directory; did you mean Train.csv?" in line) == (
-        3,
-        True,
-    )
+    hint = "train.cvs: No such file or directory; did you mean Train.csv?"
+    assert (code, hint in line) == (3, True)
+
+
+def test_a_common_suffix_does_not_make_names_similar(refused, tmp_path):
+    (tmp_path / "idx.csv").write_text("1,2\n")
+    assert "did you mean" not in refused("evaluate", tmp_path / "tarin.csv")[1]
 
 
 def test_no_word_is_near(refused):

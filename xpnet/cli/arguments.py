@@ -58,7 +58,9 @@ def missing_file_hint(path: str, words: Iterable[str] = ()) -> str:
     files: list[str] = []
     with suppress(OSError, ValueError):
         files = [file.name for file in islice(Path(path).parent.iterdir(), _MOST_FILES)]
-    return printable(nearest_hint(Path(path).name, [*words, *files]))
+    # A common suffix does not make two names similar.
+    hint = nearest_hint(Path(path).name, [*files, *words], key=lambda x: Path(x).stem.lower())
+    return printable(hint)
 
 
 def _integer(text: str, smallest: int) -> int:

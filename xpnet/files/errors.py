@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -107,12 +107,15 @@ def quoted(text: str) -> str:
     return f"'{_shorten_end(head, _QUOTED_LIMIT)}'"
 
 
-def nearest_hint(word: str, known: Iterable[str]) -> str:
-    """Return a hint such as "; did you mean relu?" for a mistyped word, or an empty string."""
+def nearest_hint(word: str, known: Iterable[str], *, key: Callable[[str], str] = str.lower) -> str:
+    """Return a hint such as "; did you mean relu?" for a mistyped word, or an empty string.
+
+    The results of `key` are compared.
+    """
     from difflib import get_close_matches
 
-    names = {name.lower(): name for name in known}
-    nearest = get_close_matches(word.lower(), names, 1)
+    names = {key(name): name for name in known}
+    nearest = get_close_matches(key(word), names, 1)
     return f"; did you mean {names[nearest[0]]}?" if nearest else ""
 
 
