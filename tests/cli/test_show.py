@@ -85,6 +85,12 @@ def mistakes_of(network):
     return wrong, found[wrong], shares[wrong, found[wrong]]
 
 
+@pytest.mark.parametrize("words", [[], ["--mistakes"]], ids=str)
+def test_no_rows_to_show(refused, words):
+    message = "xpnet: --rows must be at least 1 to show images; got 0\n"
+    assert refused("show", "--rows", "0", *words) == (2, message)
+
+
 @pytest.mark.usefixtures("in_folder")
 @pytest.mark.parametrize(
     ("n_rows", "n_shown"),

@@ -66,6 +66,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     elif draws_layers:
         msg = f"--{'weights' if args.weights else 'activations'} needs -o FILE, a picture"
         raise UsageError(msg)
+    if data.rows == 0 and not args.weights:
+        msg = "--rows must be at least 1 to show images; got 0"
+        raise UsageError(msg)
     default = _IN_PICTURE if args.output else _IN_TERMINAL
     default = _IN_HISTOGRAMS if args.activations else default
     data = data if data.rows is not None else replace(data, rows=default)
