@@ -200,6 +200,12 @@ def test_hidden_layers(xpnet, output, hidden, widths):
     assert [layer.n_out for layer in load(output).layers] == widths
 
 
+def test_step_cannot_be_trained(refused, output):
+    code, line = refused("train", "--activation", "step", "-o", output)
+    message = "xpnet: argument --activation: step cannot be trained: its derivative is 0 (see "
+    assert (code, line.startswith(message)) == (2, True)
+
+
 @pytest.mark.parametrize("activation", ["identity", "linear", "relu", "sigmoid", "tanh"])
 def test_activations(xpnet, output, activation):
     assert xpnet("train", *QUICK, "--activation", activation, "-o", output).code == 0

@@ -44,6 +44,14 @@ def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
     add_option(preprocessing, "--whiten", str, text, **whiten)
 
 
+def _trainable(name: str) -> str:
+    """Return the name of an activation, which must not be step; an argparse type."""
+    if name == "step":
+        msg = "step cannot be trained: its derivative is 0"
+        raise argparse.ArgumentTypeError(msg)
+    return name
+
+
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the images, the network, the training and the files."""
     from xpnet.functions.activations import ACTIVATIONS
@@ -55,7 +63,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     add("--hidden N,N,...", positive_numbers, "widths of the hidden layers", default="100,100")
     names = sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable)
     text = "activation of the hidden layers, such as sigmoid, tanh, relu or gelu"
-    add("--activation NAME", str, text, choices=names, default="relu")
+    add("--activation NAME", _trainable, text, choices=names, default="relu")
     add("--classes N", positive, "number of classes (default: the largest label + 1, at least 2)")
     add("--epochs N", positive, "epochs", default=30)
     add("--batch-size N", positive, "images per update of the weights", default=100)
