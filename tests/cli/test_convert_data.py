@@ -84,6 +84,20 @@ def test_a_data_set_by_name(xpnet, published, tmp_path, monkeypatch):
     assert read(tmp_path / "a.npz")[1].tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((3, 4), np.uint8), "y": [1, 0]}, "3 images"),
+        ({"images": np.zeros((3, 4), "M8[s]")}, "datetime64"),
+    ],
+)
+def test_a_fault_of_an_npz_of_images(refused, tmp_path, arrays, message):
+    np.savez(tmp_path / "images.npz", **arrays)
+    code, line = refused("convert", tmp_path / "images.npz", tmp_path / "a.npz")
+    assert (code, message in line) == (3, True)
+    assert "invalid network" not in line
+
+
 @pytest.mark.parametrize(("name", "what"), [("a.npz", "layers"), ("images.npy", "(1000 x 28 x 28")])
 def test_the_word_sample_is_the_network_where_it_can_be(xpnet, tmp_path, name, what):
     assert what in xpnet("convert", "sample", tmp_path / name).out

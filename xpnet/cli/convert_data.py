@@ -10,8 +10,7 @@ from xpnet.cli.report import Outcome, table
 
 def is_data(source: str, target: str) -> bool:
     """Return whether to convert images: OUT can hold them, and IN is not a network."""
-    from xpnet.datasets.preview import count_images
-    from xpnet.datasets.read_options import ReadOptions
+    from xpnet.datasets.npz import has_image_names
     from xpnet.datasets.writing import data_format
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.format_table import detect_format
@@ -22,14 +21,11 @@ def is_data(source: str, target: str) -> bool:
     if source in {"-", *NAMES} or Path(source).is_dir():
         return True
     try:
-        is_npz = detect_format(Path(source)).name == "npz"
-        if is_npz:  # of images, or of weights
-            count_images(source, ReadOptions(default_split="train"))
+        return detect_format(Path(source)).name == "npz" and has_image_names(source)
     except WeightsError:
         return True
-    except DataError:
+    except DataError:  # a damaged npz file
         return False
-    return is_npz
 
 
 def convert_data(data: Data, target: str, *, force: bool) -> Outcome:

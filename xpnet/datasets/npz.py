@@ -5,7 +5,9 @@ An array in column-major (Fortran) order is read in blocks of rows as well.
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files import Source
 
-__all__ = ["open_npy", "open_npz_images", "open_npz_labels"]
+__all__ = ["has_image_names", "open_npy", "open_npz_images", "open_npz_labels"]
 
 _IMAGES, _LABELS = ("images", "x", "X", "data"), ("labels", "y", "Y", "target")
 _COLUMN_MAJOR = "array in column-major order,"
@@ -40,6 +42,18 @@ def open_npy(source: "Source") -> StoredArray:
     file has another size.
     """
     return _open_array(source, source, source.size)
+
+
+def has_image_names(path: str) -> bool:
+    """Return whether an npz file holds images, by the names of its arrays, and no weights.
+
+    Raise DataError if the file is damaged.
+    """
+    with ExitStack() as closing:
+        names = [*open_npz_members(Path(path), path, closing)]
+    known = {*_IMAGES, *(f"x_{part}" for part in SPLITS)}
+    is_only = len(names) == 1 and not names[0].endswith(("weight", "kernel"))
+    return is_only or not known.isdisjoint(names)
 
 
 def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
