@@ -178,6 +178,13 @@ def test_a_network_of_more_classes_than_labels_have(xpnet, labelled, save_networ
     assert (result.code, json.loads(result.out)["total"]) == (0, 40)
 
 
+def test_integer_labels_of_a_network_with_named_classes(xpnet, labelled, save_network):
+    names = ["eight", "five", "four", "nine", "one", "seven", "six", "three", "two", "zero"]
+    note = "xpnet: labels are class ids: 0 is eight, 1 is five, 2 is four, 3 is nine, 4 is one, ..."
+    result = xpnet("evaluate", labelled, "--model", save_network(10, classes=names))
+    assert (result.code, result.err) == (0, f"{note}\n")
+
+
 def test_named_classes(xpnet, labelled, save_network, tmp_path):
     model = save_network(10, classes=list(range(9, -1, -1)))
     predicted = tmp_path / "predicted.csv"

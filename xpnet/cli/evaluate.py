@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from xpnet.networks.fingerprint import RowsFingerprint
     from xpnet.networks.network import Network
 
+_NAMES_SHOWN = 5
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of argparse."""
@@ -124,9 +126,13 @@ def labelled(
     fingerprint: "RowsFingerprint | None" = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Yield blocks, added to a fingerprint; raise DataError if labels are missing or unknown."""
+    from xpnet.datasets.catalog import DATA_SETS
     from xpnet.files.errors import DataError
     from xpnet.inference.class_labels import as_class_ids
 
+    # In a known data set, the labels are class ids.
+    names = () if data.path in DATA_SETS else network.classes or ()
+    can_be_ids = bool(names) and all(isinstance(name, str) for name in names)
     for rows, labels in blocks:
         if labels is None:
             what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
@@ -137,6 +143,11 @@ def labelled(
             raise DataError(what, file=data.path, hint=hint)
         if network.classes is not None:
             as_data_error(data.labels or data.path, as_class_ids, network, labels)
+        if can_be_ids and labels.dtype.kind in "iu":
+            first = ", ".join(f"{i} is {name}" for i, name in enumerate(names[:_NAMES_SHOWN]))
+            more = ", ..." if len(names) > _NAMES_SHOWN else ""
+            print_note(f"labels are class ids: {first}{more}")
+            can_be_ids = False  # one note is enough
         if fingerprint is not None:
             fingerprint.update(rows)
         yield rows, labels
