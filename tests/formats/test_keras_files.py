@@ -132,7 +132,7 @@ def test_hdf5_that_keras_does_not_write(opened, make, message):
         (archive(config("Normalization", invert=True)), "must have invert=False; got True"),
         (archive(config("Flatten", data_format="channels_first")), "got Flatten 'dense'"),
         (archive({"class_name": "Sequential"}), "invalid network: KeyError: 'config'"),
-        (archive([[]]), "invalid network: TypeError"),
+        (archive([[]]), "invalid network: list indices must be integers"),
         (archive(**{"config.json": "{"}), "invalid network: JSONDecodeError"),
         (archive(**{"config.json": "[" * 99999}), "invalid network: RecursionError"),
         (
@@ -219,7 +219,7 @@ def test_groups_with_many_paths(opened):
 @pytest.mark.parametrize("change", [{"config": {}}, {"config": {"layers": 3}}, []], ids=str)
 def test_a_summary_of_no_model(path, change):
     path.write_bytes(archive({"class_name": "Sequential", **change} if change else change))
-    with pytest.raises(WeightsError, match=r"invalid network: (KeyError|TypeError)"):
+    with pytest.raises(WeightsError, match=r"invalid network: (KeyError: |list indices must|'int' object is not)"):
         summarize(path, LoadOptions())
 
 

@@ -116,8 +116,8 @@ def _as_weights_errors(path: Path) -> Iterator[None]:
     except WeightsError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        # Messages about ONNX do not name the error's class.
-        kind = "" if str(error).startswith("ONNX") else f"{type(error).__name__}: "
+        # The network itself validates its parts, by errors of these two classes.
+        kind = "" if type(error) in {TypeError, ValueError} else f"{type(error).__name__}: "
         msg = f"invalid network: {kind}{error}"
         raise WeightsError(msg, file=path) from error
 
