@@ -74,6 +74,7 @@ def test_the_last_layer_is_the_identity(activation):
 @pytest.mark.parametrize(
     ("activation", "message"),
     [
+        ("ReLU", "`activation` must be a known name; got 'ReLU'; did you mean relu?"),
         ("gauss", "`activation` must be a known name; got 'gauss'; known are celu, "),
         (["relu", "gauss"], "`activation` must be a known name; got 'gauss'; known are celu, "),
         (["relu"], "`activation` must have 2 names, one per layer; got 1"),

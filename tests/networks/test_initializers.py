@@ -50,8 +50,9 @@ def test_dtype_rounds_the_same_draws():
         ([3, 0], {}, ValueError, r"got \[3, 0\]"),
         ([3, 2], {"scheme": "uniform"}, ValueError, "`scheme` must be one of .*'uniform'"),
         ([3, 2], {"dtype": "int32"}, TypeError, "floating-point dtype; got int32"),
-        ([3, 2], {"activation": "sine"}, ValueError, "`activation` must be one of"),
-        ([3, 2, 1], {"activation": "sine"}, ValueError, "`activation` must be one of"),
+        ([3, 2], {"activation": "sine"}, ValueError, "must be a known name; got 'sine'"),
+        ([3, 2], {"activation": xpnet.relu}, TypeError, "must be a name, such as 'sigmoid'; got <"),
+        ([3, 2, 1], {"activation": "sine"}, ValueError, "must be a known name; got 'sine'"),
         ([3, 2], {"device": "tpu"}, ValueError, "`device` must be cpu, gpu.*got 'tpu'"),
     ],
 )

@@ -248,6 +248,8 @@ def test_one_activation_for_each_layer():
     assert [layer.activation for layer in network.layers] == ["relu", "tanh", "sigmoid"]
     with pytest.raises(ValueError, match="one for each of 3 layers; got 2"):
         xpnet.Network.from_arrays(BOOK, activation=["relu", "tanh"])
+    with pytest.raises(TypeError, match="must be a name, such as 'sigmoid'; got <function sigmoid"):
+        xpnet.Network.from_arrays(BOOK, activation=xpnet.sigmoid)
 
 
 @pytest.mark.parametrize(

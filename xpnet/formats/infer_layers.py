@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.formats.model_file import LoadOptions, WeightLayout
-from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.activations import check_activation
 from xpnet.networks.dense import Dense, output_of
 from xpnet.networks.network import Network
 
@@ -230,8 +230,5 @@ def _activation_names(activation: str | Sequence[str], n_layers: int) -> Sequenc
         msg = f"`activation` must have {n_layers} names, one per layer; got {len(activation)}"
         raise ValueError(msg)
     for name in activation:
-        if name not in ACTIVATIONS:
-            known = ", ".join(sorted(ACTIVATIONS))
-            msg = f"`activation` must be a known name; got {name!r}; known are {known}"
-            raise ValueError(msg)
+        check_activation(name)
     return activation

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
+from xpnet.files.errors import nearest_hint
 from xpnet.functions import (
     exponentials,
     gates,
@@ -17,7 +19,7 @@ from xpnet.functions import (
 )
 from xpnet.functions.activation import Activation
 
-__all__ = ["ACTIVATIONS"]
+__all__ = ["ACTIVATIONS", "check_activation"]
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {
@@ -55,3 +57,14 @@ ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
         "threshold": piecewise.THRESHOLD,
     }
 )
+
+
+def check_activation(name: Any) -> None:
+    """Raise TypeError unless a name is a string, and ValueError unless it is an activation's."""
+    if not isinstance(name, str):
+        msg = f"`activation` must be a name, such as 'sigmoid'; got {name!r}"
+        raise TypeError(msg)
+    if name not in ACTIVATIONS:
+        hint = nearest_hint(name, ACTIVATIONS) or f"; known are {', '.join(sorted(ACTIVATIONS))}"
+        msg = f"`activation` must be a known name; got {name!r}{hint}"
+        raise ValueError(msg)

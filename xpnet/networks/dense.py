@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from xpnet.arrays.cpu.blocked_matmul import constant, is_constant
 from xpnet.arrays.namespace import array_namespace, as_floating, device_of
-from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.activations import ACTIVATIONS, check_activation
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.networks.rows import over_rows
 from xpnet.networks.stages import Stage, stage_of
@@ -82,16 +82,10 @@ class Dense:
         if tuple(bias.shape) != (weight.shape[1],):
             msg = f"`bias` must have the shape ({weight.shape[1]},); got {tuple(bias.shape)}"
             raise ValueError(msg)
-        if not isinstance(self.activation, str):
-            msg = f"`activation` must be a name; got {self.activation!r}"
-            raise TypeError(msg)
+        check_activation(self.activation)
         if not isinstance(self.options, Mapping):
             msg = f"`options` must be a mapping of names to values; got {self.options!r}"
             raise TypeError(msg)
-        if self.activation not in ACTIVATIONS:
-            known = ", ".join(sorted(ACTIVATIONS))
-            msg = f"`activation` must be one of {known}; got {self.activation!r}"
-            raise ValueError(msg)
         options = MappingProxyType(ACTIVATIONS[self.activation].checked(self.options))
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "bias", bias)

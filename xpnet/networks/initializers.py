@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from xpnet.arrays.device import Device
-from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.activations import check_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
 from xpnet.networks.preprocessing import Scale
@@ -63,7 +63,7 @@ def init_network(
     ValueError
         If `sizes` has fewer than two numbers or one below 1, or a name is unknown.
     TypeError
-        If `dtype` is not a real floating-point dtype.
+        If `dtype` is not a real floating-point dtype, or `activation` is not a name.
     DeviceError
         If the device does not exist or cannot be used.
 
@@ -81,9 +81,7 @@ def init_network(
     if len(sizes) < 2 or any(size < 1 for size in sizes):
         msg = f"`sizes` must be two or more positive numbers; got {list(sizes)}"
         raise ValueError(msg)
-    if activation not in ACTIVATIONS:
-        msg = f"`activation` must be one of {', '.join(sorted(ACTIVATIONS))}; got {activation!r}"
-        raise ValueError(msg)
+    check_activation(activation)
     if scheme not in _DEVIATIONS:
         msg = f"`scheme` must be one of {', '.join(_DEVIATIONS)}; got {scheme!r}"
         raise ValueError(msg)

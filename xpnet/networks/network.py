@@ -18,6 +18,7 @@ from xpnet.arrays.namespace import (
     widest_floating,
 )
 from xpnet.arrays.ranges import finite_cast
+from xpnet.functions.activations import check_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network_checks import check_layers, checked_classes, checked_metadata
 from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
@@ -192,6 +193,8 @@ class Network:
                 f" got {', '.join(sorted(map(str, arrays))) or 'nothing'}"
             )
             raise ValueError(msg)
+        if callable(activation):
+            check_activation(activation)  # for its error
         if isinstance(activation, str) and n_layers == 1:
             activation = [activation]
         elif activation is None or isinstance(activation, str):
