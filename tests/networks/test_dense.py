@@ -102,6 +102,8 @@ def test_two_libraries_are_rejected(method):
         ([1.0], [1.0], "relu", ValueError, r"`weight` must have the shape \(n_in, n_out\)"),
         (np.zeros((0, 2)), [0, 0], "relu", ValueError, r"got \(0, 2\)"),
         ([[1.0, 2.0]], [1.0], "relu", ValueError, r"`bias` must have the shape \(2,\); got \(1,\)"),
+        ([[1.0, 2.0]], [1.0], "relu", ValueError, r"of shape \(1, 2\), .*, transposed\?"),
+        ([[1.0, 2.0]], [1.0] * 3, "relu", ValueError, r"got \(3,\)$"),
         ([[1.0]], 1.0, "relu", ValueError, r"`bias` must have the shape \(1,\); got \(\)"),
         ([[1.0]], [1.0], "qqq", ValueError, "must be a known name; got 'qqq'; known are celu, "),
         ([[1.0]], [1.0], "Sigmoid", ValueError, "got 'Sigmoid'; did you mean sigmoid?"),

@@ -1,6 +1,7 @@
 """Networks and the forward pass on every backend."""
 
 import dataclasses
+import re
 import typing
 from itertools import pairwise
 
@@ -241,6 +242,17 @@ def test_invalid_networks(layers, options, error, message):
 def test_missing_and_unknown_names(names, message):
     with pytest.raises(ValueError, match=message):
         xpnet.Network.from_arrays({name: [[1.0]] for name in names})
+
+
+def test_the_transposed_weight_is_named():
+    rows, bias = np.zeros((2, 3)), np.zeros(2)
+    arrays = {"W1": np.zeros((4, 3)), "b1": np.zeros(3), "W2": rows, "b2": bias}
+    message = (
+        "W2, b2: `bias` must have the shape (3,); got (2,);"
+        " is the weight of shape (2, 3), (n_in, n_out), transposed?"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        xpnet.Network.from_arrays(arrays)
 
 
 def test_one_activation_for_each_layer():

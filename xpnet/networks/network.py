@@ -202,10 +202,13 @@ class Network:
         if len(activation) != n_layers:
             msg = f"`activation` must name one for each of {n_layers} layers; got {len(activation)}"
             raise ValueError(msg)
-        layers = [
-            Dense(arrays[f"W{i}"], arrays[f"b{i}"], name)
-            for i, name in enumerate(activation, start=1)
-        ]
+        layers = []
+        for i, name in enumerate(activation, start=1):
+            try:
+                layers.append(Dense(arrays[f"W{i}"], arrays[f"b{i}"], name))
+            except ValueError as error:
+                msg = f"W{i}, b{i}: {error}"
+                raise ValueError(msg) from error
         return cls(layers, preprocessing=preprocessing, output=output, classes=classes)
 
     def to(self, device: str | Device, /) -> Self:
