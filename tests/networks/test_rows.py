@@ -34,3 +34,18 @@ def test_axes_that_hold_a_row_are_to_be_joined(n_in, shape, suggested):
     for function in (network, network.layers[0], network.layers[0].linear):
         with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
             function(np.zeros(shape))
+
+
+def test_another_library_is_rejected_with_the_remedy(xp_backend):
+    network = xpnet.init_network([3, 2])
+    x = xp_backend.asarray([[1.0, 2.0, 3.0]], "float32")
+    converted = network.map_arrays(xp_backend.asarray)
+    assert converted(x).shape == (1, 2)
+    for function in (network, network.layers[0]):
+        if xp_backend.name == "numpy":
+            assert function(x).shape == (1, 2)
+            continue
+        name = xp_backend.xp.__name__.removeprefix("array_api_compat.")
+        remedy = rf"; give numpy.asarray\(x\), or use network.map_arrays\({name}.asarray\)$"
+        with pytest.raises(TypeError, match=f"^all arrays must belong to one library; .*{remedy}"):
+            function(x)

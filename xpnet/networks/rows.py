@@ -8,6 +8,8 @@ from xpnet.arrays.namespace import array_namespace, as_array, current_device, is
 
 __all__ = ["over_rows"]
 
+_COMPAT = "array_api_compat."  # before the name of a wrapped library
+
 
 def over_rows(compute: Callable[[Any, Any], Any], x: Any, weight: Any) -> Any:
     """Return ``compute(rows, xp)`` for the rows of `x`, in the shape (..., n_out).
@@ -15,7 +17,13 @@ def over_rows(compute: Callable[[Any, Any], Any], x: Any, weight: Any) -> Any:
     Raise TypeError or ValueError unless `x` fits the first `weight`; see `xpnet.forward`.
     """
     x = as_array(x)
-    xp = array_namespace(x, weight)
+    try:
+        xp = array_namespace(x, weight)
+    except TypeError as error:
+        given, own = (array_namespace(y).__name__.removeprefix(_COMPAT) for y in (x, weight))
+        remedy = f"give {own}.asarray(x), or use network.map_arrays({given}.asarray)"
+        msg = f"{error}; {remedy}"
+        raise TypeError(msg) from error
     if not is_real(x, xp):
         msg = f"`x` must hold real numbers; got dtype {x.dtype}"
         raise TypeError(msg)
