@@ -188,8 +188,11 @@ def test_large_logits_do_not_overflow(xp_backend):
 
 
 def test_labels_must_be_integers():
-    with pytest.raises(TypeError, match="`labels` must be integers; got dtype float64"):
+    with pytest.raises(TypeError, match=r"`labels` must be integers; got dtype float64$"):
         xpnet.cross_entropy([[0.0, 1.0]], [1.0])
+    hint = r"got dtype float64; one-hot labels\? give labels.argmax\(axis=-1\)$"
+    with pytest.raises(TypeError, match=hint):
+        xpnet.cross_entropy([[0.0, 1.0]], [[1.0, 0.0]])
 
 
 def test_labels_must_fit_the_logits():

@@ -214,6 +214,8 @@ def test_labels_are_the_networks_classes(classes, labels, wrong):
         ([0, -1, 1], ValueError, "got -1 at index 1"),
         ([0, 1], ValueError, "one for each image"),
         ([[0], [1], [2]], ValueError, "one for each image"),
+        (np.eye(3), ValueError, r"got \(3, 3\); one-hot labels\? give labels.argmax\(axis=1\)$"),
+        (np.eye(3, dtype=int), ValueError, r"got \(3, 3\); one-hot labels\? give labels.argmax"),
         ([0.0, 1.0, 2.0], TypeError, "`labels` must be integers; got dtype float64"),
         (None, TypeError, "`labels` must be given"),
     ],

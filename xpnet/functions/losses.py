@@ -69,7 +69,9 @@ def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
     labels = as_array(labels, "labels")
     array_namespace(logits, labels)
     if not xp.isdtype(labels.dtype, "integral"):
-        msg = f"`labels` must be integers; got dtype {labels.dtype}"
+        is_one_hot = tuple(labels.shape) == tuple(logits.shape)
+        hint = f"; one-hot labels? give labels.argmax(axis={axis})" if is_one_hot else ""
+        msg = f"`labels` must be integers; got dtype {labels.dtype}{hint}"
         raise TypeError(msg)
     check_axis(logits, axis)
     kept = list(logits.shape)

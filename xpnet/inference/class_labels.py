@@ -22,9 +22,13 @@ def as_class_ids(network: Network, labels: Any) -> Any:
 
     Integers are class ids if all classes are strings. Labels on a device stay there; Dask arrays
     are computed. TypeError is raised if labels are not integers and the network has no ``classes``,
-    ValueError if a label is not a class of the network.
+    ValueError if a label is not a class of the network, or labels are one-hot.
     """
     labels = as_array(labels, "labels")
+    if labels.ndim == 2 and labels.shape[1] == network.n_classes:
+        hint = "one-hot labels? give labels.argmax(axis=1)"
+        msg = f"`labels` must be one for each image; got {tuple(labels.shape)}; {hint}"
+        raise ValueError(msg)
     if library_of(labels) == "dask":
         labels = to_numpy(labels)
     xp, classes = array_namespace(labels), network.classes or ()
