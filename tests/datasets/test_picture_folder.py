@@ -122,6 +122,12 @@ def test_a_picture_by_its_name_alone_is_an_error(fill, rejected):
     rejected(folder, message)
 
 
+def test_folders_of_parts_are_named(fill):
+    folder = fill("test/cat/1.png", "train/cat/2.png")
+    with pytest.raises(DataError, match=r"one folder per class, give its folder test or train$"):
+        read(folder)
+
+
 def test_pictures_of_different_sizes(fill, rejected):
     folder = fill("a.png")
     fill("b.png", shape=(3, 3))

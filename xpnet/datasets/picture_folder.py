@@ -45,7 +45,11 @@ def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks
         msg = "pictures beside folders of pictures" if paths else "folder without pictures"
         found = f"{len(paths)} pictures, {len(classes)} folders of pictures, {n_others} others"
         rule = f"IDX files; or {PICTURES}, all in this folder or all in one folder per class"
-        raise DataError(msg, file=source.name, found=found, expected=rule)
+        # Such as train and test, each with a folder per class.
+        below = [path for path in entries if path.parent != folder and path.is_dir()]
+        parts = dict.fromkeys(printable(path.parent.name) for path in below)
+        hint = f"give its folder {' or '.join([*parts][:2])}" if parts and not paths else None
+        raise DataError(msg, file=source.name, found=found, expected=rule, hint=hint)
     if n_others:
         msg = f"{printable(source.name)}: other files and folders are left out ({n_others:,})"
         warnings.warn(msg, DataWarning, stacklevel=4)
