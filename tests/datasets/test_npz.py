@@ -198,7 +198,7 @@ def test_more_labels_than_images(write):
         ([1, 2, 10], "label of row 3, found 10, expected an integer from 0 to 9"),
         ([0.5, 1, 2], "label of row 1, found 0.5, expected an integer from 0 to 9"),
         ([np.nan, 1, 2], "label of row 1, found nan, expected an integer from 0 to 9"),
-        (np.eye(3), "not labels, found shape 3 x 3, expected 1 dimension"),
+        (np.eye(3), r"found shape 3 x 3, expected 1 dimension, one-hot labels\? save labels.argm"),
         (["a", "b", "c"], "dtype of the array, found <U1"),
     ],
     ids=["negative", "large", "fraction", "nan", "one-hot", "text"],

@@ -48,12 +48,15 @@ def as_labels(array: StoredArray, options: "ReadOptions", images: str | None = N
     """
     if array.row_bytes != array.dtype.itemsize:
         msg = "not labels"
+        hint = None if images is None else f"is it swapped with the images file {images}?"
+        if len(array.shape) == 2:
+            hint = hint or "one-hot labels? save labels.argmax(axis=1)"
         raise DataError(
             msg,
             file=array.name,
             found=f"shape {format_shape(array.shape)}",
             expected="1 dimension",
-            hint=None if images is None else f"is it swapped with the images file {images}?",
+            hint=hint,
         )
     _check_dtype(array)
     return LabelBlocks(_checked_labels(array, options), array.shape[0])
