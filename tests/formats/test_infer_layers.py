@@ -65,6 +65,19 @@ def test_other_names_ask_for_the_activation():
         infer_network(arrays_of(TORCH), LoadOptions())
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("1.running_mean", "from the module: xpnet.from_torch(module)"),
+        ("bn/moving_mean:0", "from the whole model: model.save('model.keras')"),
+        ("layers/batch_normalization/vars/2", "from the whole model: model.save('model.keras')"),
+    ],
+)
+def test_batch_norm_needs_the_whole_model(name, remedy):
+    message = f"BatchNorm cannot be read from weights alone, only {remedy}; found {name}"
+    assert error_of({**TORCH, name: (4,)}) == message
+
+
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_the_last_layer_is_the_identity(activation):
     network = network_of(TORCH, activation=activation)

@@ -53,6 +53,13 @@ def test_a_state_dict(opened, dtype, expected):
     assert_equal(network, made)
 
 
+def test_batch_norm_asks_for_the_module(opened):
+    made = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 4))
+    message = r"BatchNorm .*: xpnet.from_torch\(module\); found 1.running_mean$"
+    with pytest.raises(WeightsError, match=message):
+        opened(saved(made.state_dict()), activation="relu")
+
+
 @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
 def test_a_checkpoint(opened, key):
     made = module()

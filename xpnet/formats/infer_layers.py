@@ -31,6 +31,8 @@ _NAME = re.compile(
 _NUMBER = re.compile(r"\d{1,9}")
 # A Sequential in a Sequential: 0.weight comes before 1.0.weight, which comes before 2.weight.
 _NUMBERS = re.compile(r"\d+(\.\d+)*")
+# As torch and Keras name arrays and layers.
+_BATCH_NORM = re.compile("running_mean|moving_mean|batch_normalization")
 # Limits of the search for an order.
 _MAX_STATES, _MAX_GROUPS = 10_000, 200
 
@@ -97,6 +99,7 @@ def infer_network(
 
 def _pair_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[list[_Layer], list[str]]:
     """Return weights with their biases, and one sentence per inferred fact."""
+    _check_no_batch_norm(arrays)
     pairs: dict[tuple[str, str], dict[str, str]] = {}
     for name in arrays:
         match = _NAME.fullmatch(name)
@@ -120,6 +123,17 @@ def _pair_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[list[_Layer], list
     if n_flat:
         notes.append(f"biases of two dimensions are flattened: {n_flat}")
     return layers, notes
+
+
+def _check_no_batch_norm(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Raise if arrays belong to BatchNorm, whose epsilon is not among them."""
+    for name in arrays:
+        if found := _BATCH_NORM.search(name):
+            is_torch = found[0] == "running_mean"
+            whole = "from the module: xpnet.from_torch(module)"
+            whole = whole if is_torch else "from the whole model: model.save('model.keras')"
+            msg = f"BatchNorm cannot be read from weights alone, only {whole}; found {name}"
+            raise ValueError(msg)
 
 
 def _pair_layer(arrays: Mapping[str, NDArray[Any]], pair: Mapping[str, str]) -> _Layer:

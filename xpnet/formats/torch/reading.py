@@ -21,12 +21,14 @@ _MAX_RATIO, _SMALL_BYTES, _ITEM_BYTES = 4, 1 << 24, 8
 def read(path: Path, options: LoadOptions) -> NamedArrays:
     """Read the tensors of a state_dict; bfloat16 becomes float32."""
     with ExitStack() as stack:
-        members, tensors = _open(path, options, stack)
+        members, found = _open(path, options, stack)
+        # A counter of BatchNorm, which `infer_network` rejects by its other arrays.
+        tensors = {x: y for x, y in found.items() if not x.endswith("num_batches_tracked")}
         for name, x in tensors.items():
             if "float" not in x.storage.dtype:
-                msg = f"tensor {quoted(name)}"
-                found, expected = x.storage.dtype, "float16, bfloat16, float32 or float64"
-                raise WeightsError(msg, file=path, found=found, expected=expected)
+                msg, kind = f"tensor {quoted(name)}", x.storage.dtype
+                expected = "float16, bfloat16, float32 or float64"
+                raise WeightsError(msg, file=path, found=kind, expected=expected)
         total = sum(prod(x.shape) * _ITEM_BYTES for x in tensors.values())
         limit = max(_MAX_RATIO * path.stat().st_size, _SMALL_BYTES)
         check_size(path, "tensors", total, min(options.byte_limit, limit))
