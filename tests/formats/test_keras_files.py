@@ -131,6 +131,10 @@ def test_hdf5_that_keras_does_not_write(opened, make, message):
         (archive(config("BatchNormalization", axis=2)), "must have axis=-1; got 2"),
         (archive(config("Normalization", invert=True)), "must have invert=False; got True"),
         (archive(config("Flatten", data_format="channels_first")), "got Flatten 'dense'"),
+        (
+            archive({"class_name": "Mine", "registered_name": "Custom>Mine", "config": {}}),
+            "a Keras model must be keras.Sequential or a functional keras.Model; got 'Custom>Mine'",
+        ),
         (archive({"class_name": "Sequential"}), "invalid network: KeyError: 'config'"),
         (archive([[]]), "invalid network: list indices must be integers"),
         (archive(**{"config.json": "{"}), "invalid network: JSONDecodeError"),
@@ -150,6 +154,7 @@ def test_hdf5_that_keras_does_not_write(opened, make, message):
         "axis",
         "invert",
         "first",
+        "subclass",
         "key",
         "list",
         "JSON",

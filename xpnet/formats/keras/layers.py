@@ -50,6 +50,10 @@ def layers_of(
     model: Config, names: tuple[str, ...] = (), keys: tuple[str, ...] = ()
 ) -> Iterator[Layer]:
     """Yield the layers of a serialized model, nested ones as well; raise if they are no chain."""
+    if model["class_name"] not in _MODELS:
+        kind = quoted(model.get("registered_name") or model["class_name"])
+        msg = f"a Keras model must be keras.Sequential or a functional keras.Model; got {kind}"
+        raise TypeError(msg)
     config = model["config"]
     previous: list[str] = []
     is_graph = model["class_name"] != "Sequential"
