@@ -279,7 +279,6 @@ def sorts(m, x):
     ("forward", "found"),
     [
         (returns_two, "a forward that does not return one result of its layers"),
-        (adds_a_result, "several results together in add after fc1"),
         (branches_on_values, "the function sum at the front"),
         (concatenates, "the function cat after fc1"),
         (names_the_input, "the function sigmoid after fc1"),
@@ -291,6 +290,37 @@ def test_a_forward_that_is_no_chain(forward, found, capfd):
     with pytest.raises(TypeError, match=rf"; got {found}.*: export it to ONNX and run `xpnet con"):
         from_torch(Model(forward))
     assert capfd.readouterr() == ("", "")
+
+
+def test_layers_side_by_side():
+    message = "several results together in add after fc1: xpnet has no layers side by side, such"
+    with pytest.raises(TypeError, match=message):
+        from_torch(Model(adds_a_result))
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.last = nn.LSTM(4, 3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.last(self.lstm(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten(), nn.Linear(9, 2)), "Conv2d"),
+        (nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3), nn.Linear(3, 2)), "LayerNorm"),
+        (nn.Sequential(nn.Embedding(4, 3), nn.LayerNorm(3)), "Embedding, LayerNorm"),
+        (Recurrent(), "LSTM"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_layers_that_xpnet_lacks(module, names):
+    rule = "`module` must be a chain of Linear layers and activations"
+    with pytest.raises(TypeError, match=f"^{rule}: xpnet has no {names}$"):
+        from_torch(module)
 
 
 def test_a_forward_that_changes_a_result_in_place():
@@ -373,14 +403,12 @@ def test_classes_derived_from_those_of_torch():
     ("module", "named"),
     [
         (nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.PReLU())), r"the function prelu at 0\.1"),
-        (nn.Sequential(nn.Conv2d(1, 1, 3)), "the function conv2d at 0"),
         (nn.Sequential(nn.Linear(2, 2), nn.Dropout1d()), "the function dropout1d after 0"),
         (
             nn.ModuleList([nn.Linear(2, 2)]),
             r"a forward that does not .* \(Module \[ModuleList\] is missing the required",
         ),
         (nn.Sequential(nn.Linear(2, 2), nn.RReLU()), "the function rrelu after 0"),
-        (nn.Sequential(nn.LSTM(5, 3)), "the function lstm at 0"),
         (
             nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 3)),
             r"\(mat1 and mat2 shapes cannot be multip",

@@ -16,6 +16,8 @@ from xpnet.networks.network import Network
 
 __all__ = ["from_torch"]
 
+# Modules that may have parameters; PReLU is read from ONNX.
+_KNOWN = frozenset({"BatchNorm1d", "Linear", "Module", "PReLU", "ParameterDict", "ParameterList"})
 # What a forward raises for rows of another shape, or if it is missing.
 _FAULTS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -73,8 +75,12 @@ def from_torch(module: Any, /) -> Network:
         msg = f"{type(module).__name__} without a Linear layer"
         raise rejection(msg)
     with _evaluating(torch, module):
-        shape, chain = _record(torch, module, first)
-        network = network_of_chain(chain)
+        try:
+            shape, chain = _record(torch, module, first)
+            network = network_of_chain(chain)
+        except (TypeError, ValueError) as error:
+            _reject_layers(module, error)
+            raise
 
         def outputs(x: NDArray[Any]) -> NDArray[Any]:
             rows = torch.asarray(x).to(first).reshape(len(x), *shape)
@@ -82,6 +88,17 @@ def from_torch(module: Any, /) -> Network:
 
         check_outputs(network, outputs, epsilon=torch.finfo(first.dtype).eps)
     return network
+
+
+def _reject_layers(module: Any, cause: Exception) -> None:
+    """Raise TypeError if a module has layers that xpnet lacks in every format, ONNX included."""
+    with_parameters = (x for x in module.modules() if [*x.parameters(recurse=False)])
+    kinds = [type(x) for x in with_parameters]
+    own = {kind.__name__ for kind in kinds if kind.__module__.startswith("torch.nn.modules.")}
+    if lacking := sorted(own - _KNOWN):
+        rule = "`module` must be a chain of Linear layers and activations"
+        msg = f"{rule}: xpnet has no {', '.join(lacking)}"
+        raise TypeError(msg) from cause
 
 
 @contextmanager

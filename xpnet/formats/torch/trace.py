@@ -70,9 +70,9 @@ _WAYS = (
 Chain: TypeAlias = tuple[tuple[str, Part], ...]
 
 
-def rejection(what: str) -> TypeError:
+def rejection(what: str, remedy: str = _WAYS) -> TypeError:
     """Return the error about a module that is not a chain of layers."""
-    msg = f"`module` must be a chain of Linear layers and activations; got {what}: {_WAYS}"
+    msg = f"`module` must be a chain of Linear layers and activations; got {what}: {remedy}"
     return TypeError(msg)
 
 
@@ -115,7 +115,8 @@ class Trace:
         try:
             if len(inputs) > 1:
                 msg = f"several results together in {where}"
-                raise rejection(msg)
+                remedy = "xpnet has no layers side by side, such as residual ones"
+                raise rejection(msg, remedy)
             part = self._part(where, name.replace("_", "").lower(), args, options)
         except (TypeError, ValueError) as error:
             self.error = self.error or error
