@@ -190,7 +190,7 @@ def test_onnx_of_raw_bytes(xpnet, book):
 @pytest.mark.parametrize(
     ("target", "words", "case"),
     [
-        ("out.txt", [], (2, "must end in .safetensors, .npz, .onnx; got ")),
+        ("out.txt", [], (2, "OUT must end in .safetensors, .npz or .onnx; for images")),
         ("out.npz", ["--uint8"], (2, "--uint8 is for ONNX: OUT must end in .onnx")),
         ("old.npz", [], (2, "already exists (--force")),
         ("missing/out.npz", [], (3, "no such folder")),

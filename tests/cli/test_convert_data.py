@@ -114,7 +114,7 @@ def test_the_word_sample_is_the_network_where_it_can_be(xpnet, tmp_path, name, w
         (("x.npz", "--label", "none"), 3, "{}:1"),
         (("missing/x.npz",), 3, "missing/x.npz: cannot be written: no such folder"),
         (("x.safetensors",), 4, "not a file of weights that xpnet reads: it is text; if it holds"),
-        (("x.csv",), 2, "`path` must end in .safetensors, .npz, .onnx"),
+        (("x.csv",), 2, "OUT must end in .safetensors, .npz or .onnx; for images, in .npz or .npy"),
     ],
 )
 def test_refusals(refused, labelled, words, code, message):

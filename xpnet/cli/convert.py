@@ -10,11 +10,10 @@ from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
     add_option,
-    check_output,
     file_name,
     from_args,
 )
-from xpnet.cli.convert_data import convert_data, is_data
+from xpnet.cli.convert_data import check_model_target, convert_data, is_data
 from xpnet.cli.convert_report import conversion_facts, conversion_lines
 from xpnet.cli.data_arguments import (
     DATA_HELP,
@@ -91,7 +90,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     if args.uint8 and target.suffix != ".onnx":
         msg = f"--uint8 is for ONNX: OUT must end in .onnx; got {args.target!r}"
         raise UsageError(msg)
-    check_output(args.target, force=args.force, kind="model")
+    check_model_target(args.target, force=args.force)
     contents = read_contents(options)
     args.rows = _ROWS if args.rows is None else args.rows
     data = None if args.path is None else from_args(Data, args)

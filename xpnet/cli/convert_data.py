@@ -28,6 +28,16 @@ def is_data(source: str, target: str) -> bool:
         return False
 
 
+def check_model_target(target: str, *, force: bool) -> None:
+    """Raise, before long work, an error if a network could not be written to OUT."""
+    try:
+        check_output(target, force=force, kind="model")
+    except UsageError as error:
+        rule = "OUT must end in .safetensors, .npz or .onnx; for images, in .npz or .npy, or be a"
+        msg = f"{rule} name of IDX, such as train-images-idx3-ubyte; got {target!r}"
+        raise UsageError(msg) from error
+
+
 def convert_data(data: Data, target: str, *, force: bool) -> Outcome:
     """Write the images and labels of DATA to a file."""
     from xpnet.datasets.writing import write_data
