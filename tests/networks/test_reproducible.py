@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import pickle
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -294,7 +295,6 @@ def test_compilation_by_torch_is_refused(network):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_tracing_by_torch_is_refused(network):
     torch = pytest.importorskip("torch")
     there = network.map_arrays(torch.asarray)
@@ -302,7 +302,8 @@ def test_tracing_by_torch_is_refused(network):
     def forward(x):
         return xpnet.forward(there, x, reproducible=True)
 
-    with pytest.raises(TypeError, match=TRACED):
+    with warnings.catch_warnings(), pytest.raises(TypeError, match=TRACED):
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         torch.jit.trace(forward, torch.zeros((2, 48)))
 
 
