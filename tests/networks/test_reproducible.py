@@ -302,9 +302,10 @@ def test_tracing_by_torch_is_refused(network):
     def forward(x):
         return xpnet.forward(there, x, reproducible=True)
 
-    with warnings.catch_warnings(), pytest.raises(TypeError, match=TRACED):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        torch.jit.trace(forward, torch.zeros((2, 48)))
+        with pytest.raises(TypeError, match=TRACED):
+            torch.jit.trace(forward, torch.zeros((2, 48)))
 
 
 def test_settings_of_torch_change_nothing(network, rows):
