@@ -646,7 +646,7 @@ def test_an_error_can_be_pickled():
 def test_images_in_another_range_than_the_network_takes():
     images, labels = xpnet.sample()
     start = xpnet.init_network([784, 10], preprocessing=xpnet.Scale(1 / 255))
-    with pytest.warns(xpnet.ScalingWarning, match="images are in 0..1, but the network's first step"):
+    with pytest.warns(xpnet.ScalingWarning, match="in 0..1, but the network's first step"):
         xpnet.train(start, images[:20] / 255, labels[:20], epochs=1)
 
 
