@@ -7,8 +7,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+from xpnet.datasets import csv_file
 
 FOLDER = Path(__file__).parent
 pytestmark = [
@@ -149,8 +150,8 @@ def test_a_reader_that_compares_no_checksum_is_found(judge, monkeypatch):
 def test_a_reader_that_is_wrong_about_a_good_file_is_found(judge, monkeypatch):
     case = case_of(judge, "csv")
     assert judge.judge(case).name == "same"
-    read = np.loadtxt
-    monkeypatch.setattr(np, "loadtxt", lambda *given, **options: read(*given, **options)[::-1])
+    read = csv_file.parse_digits
+    monkeypatch.setattr(csv_file, "parse_digits", lambda *given: read(*given)[::-1])
     outcome = judge.judge(case)
     assert (outcome.name, outcome.reason) == ("fault", "accepted with a wrong result")
 
