@@ -340,7 +340,7 @@ def test_another_dtype(xp_backend, dtype):
     network = preprocessed_network(xp_backend)
     if dtype == "bfloat16" and xp_backend.library == "cupy":
         pytest.importorskip("ml_dtypes", reason="CuPy has bfloat16 of ml_dtypes")
-    elif not xp_backend.has([dtype]):
+    elif not hasattr(xp_backend.xp, dtype):
         with pytest.raises(TypeError, match=f"^{network.library} has no floating-point dtype"):
             network.astype(dtype)
         return

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import array_namespace, device_of
+from xpnet.testing import registry
 from xpnet.testing.backends import Backend, dtype_name, open_backend
+from xpnet.testing.registry import backend_names, unavailable_reason
 
 strict = pytest.importorskip("array_api_strict")
 DEVICE1 = open_backend("array-api-strict:device1")
@@ -59,9 +61,163 @@ def test_jax_has_64_bits_while_it_is_in_use():
     backend = open_backend("jax")
     with backend.flags:
         with backend.flags:
-            assert backend.has_float64
+            assert backend.has(["float64", "int64"])
         assert backend.asarray([1.0], "float64").dtype == "float64"
-    assert jax.config.jax_enable_x64 == before
+    assert backend.has(["float64", "int64"]) == jax.config.jax_enable_x64 == before
+
+
+def opened(name):
+    """Return a backend, or skip the test."""
+    if unavailable_reason(name):
+        pytest.skip(unavailable_reason(name))
+    return open_backend(name)
+
+
+@pytest.mark.parametrize("name", backend_names())
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "bool", "complex128"])
+def test_every_backend_holds_every_array(name, dtype):
+    backend = opened(name)
+    values = np.asarray([[0, 1, 2], [3, 4, 5]], dtype)
+    narrow = {"float64": "float32", "int64": "int32", "complex128": "complex64"}
+    with backend.flags:
+        for array in (values, values[:0], values[0, 1], values.T):
+            host = np.asarray(array)
+            x = backend.make(host)
+            assert backend.owns(x)
+            wanted = dtype if backend.has([dtype]) else narrow[dtype]
+            assert list(backend.faults(x, dtypes=(wanted,), shape=host.shape)) == []
+            if backend.has_values:
+                np.testing.assert_array_equal(backend.values(x), host)
+
+
+@pytest.mark.parametrize("name", ["numpy", "numpy:readonly", "torch", "jax", "array-api-strict"])
+def test_arrays_share_no_memory_with_their_values(name):
+    backend = opened(name)
+    values = np.ones(3)
+    with backend.flags:
+        x = backend.make(values)
+        values[0] = 7.0
+        assert list(backend.values(x)) == [1.0, 1.0, 1.0]
+
+
+def test_variants_hold_arrays_as_they_say():
+    values = np.arange(12.0).reshape(2, 1, 6)
+    x = open_backend("numpy:readonly").make(values)
+    assert not x.flags.writeable
+    assert values.flags.writeable
+    x = open_backend("numpy:strided").make(values)
+    assert x.strides[0] == 2 * x.itemsize  # in Fortran's order
+    assert not x.flags.forc
+    assert x.flags.writeable
+    assert open_backend("numpy:strided").make(np.asarray(1.0)).shape == ()
+
+
+def test_dask_arrays_have_two_chunks_along_each_axis():
+    x = opened("dask:chunks").make(np.zeros((5, 1, 0, 2)))
+    assert x.chunks == ((3, 2), (1,), (0,), (1, 1))
+
+
+def test_torch_requires_gradients_of_numbers_that_have_them():
+    backend = opened("torch:grad")
+    assert backend.checks_gradients
+    for dtype, requires in {"float32": True, "complex64": True, "int64": False}.items():
+        assert backend.make(np.ones(2, dtype)).requires_grad == requires
+    assert backend.values(backend.make(np.ones(2)) * 2.0).tolist() == [2.0, 2.0]
+
+
+def test_values_of_conjugate_views_are_read():
+    backend = opened("torch")
+    x = backend.make(np.asarray([1.0 + 2.0j]))
+    assert backend.values(x.conj()).tolist() == [1.0 - 2.0j]
+    assert backend.values(x.conj().imag).tolist() == [-2.0]
+
+
+def test_arrays_of_torch_meta_have_no_values():
+    backend = opened("torch:meta")
+    x = backend.make(np.ones(2, "float32"))
+    assert not backend.has_values
+    with pytest.raises(unittest.SkipTest, match=r"^torch:meta has no values$"):
+        backend.check(x, dtype="float32", shape=(2,))
+
+
+def test_jax_without_64_bits_has_none_while_it_is_in_use():
+    backend = opened("jax:32")
+    with opened("jax").flags, backend.flags:
+        assert not backend.has_float64
+        assert not backend.has(["int64"])
+        assert backend.has(["int32", "float32"])
+        assert backend.make(np.ones(2)).dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_cpu", "is_lazy"),
+    [
+        ("numpy:readonly", True, False),
+        ("array-api-strict:device1", False, False),
+        ("array-api-strict:strictest", True, True),
+        ("dask:chunks", True, True),
+        ("torch:meta", False, False),
+        ("jax:cpu", True, True),
+    ],
+)
+def test_backends_are_on_the_cpu_or_lazy(name, is_cpu, is_lazy):
+    backend = opened(name)
+    assert (backend.is_cpu, backend.is_lazy) == (is_cpu, is_lazy)
+
+
+def test_a_version_of_the_standard_holds_while_it_is_in_use():
+    with open_backend("array-api-strict:2023.12").flags:
+        assert strict.__array_api_version__ == "2023.12"
+        with pytest.raises(RuntimeError, match=r"2024\.12"):
+            strict.count_nonzero(strict.zeros(2))
+    assert strict.__array_api_version__ > "2023.12"
+
+
+class Foreign:
+    """An array of a library that array-api-compat does not support."""
+
+    def __init__(self, values):
+        self.values = values
+        self.shape, self.dtype = values.shape, values.dtype
+
+
+class Library:
+    """Its namespace."""
+
+    float32 = np.float32
+
+    @staticmethod
+    def asarray(values):
+        return Foreign(np.asarray(values))
+
+    @staticmethod
+    def zeros(shape, device=None):
+        x = Foreign(np.zeros(shape))
+        x.device = device
+        return x
+
+
+@pytest.mark.parametrize("asarray", [None, Foreign])
+def test_arrays_of_an_unknown_library_are_recognized_by_their_class(monkeypatch, asarray):
+    monkeypatch.setattr(registry, "_specs", {"numpy": registry.spec_of("numpy")})
+    registry.register_backend("mine", lambda: Library, asarray=asarray, to_numpy=lambda x: x.values)
+    backend = open_backend("mine")
+    x = backend.asarray([1.0, 2.0])
+    assert backend.check(x, dtype="float32", shape=(2,)).tolist() == [1.0, 2.0]
+    assert backend.namespace is Library
+    faults = backend.faults(np.zeros(2), dtypes=("float64",), shape=(2,))
+    assert list(faults) == ["must be an array of mine; got one of numpy"]
+    with pytest.raises(unittest.SkipTest, match=r"^mine has no float64$"):
+        backend.asarray([1.0], "float64")
+
+
+def test_a_device_of_an_unknown_library_is_that_of_its_namespace(monkeypatch):
+    monkeypatch.setattr(registry, "_specs", {"numpy": registry.spec_of("numpy")})
+    registry.register_backend("mine:gpu", lambda: Library, device="gpu")
+    backend = open_backend("mine:gpu")
+    assert backend.device == "gpu"
+    assert backend.namespace.zeros(2).device == "gpu"
+    assert repr(backend.namespace) == "<namespace Library on mine:gpu>"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +253,7 @@ def test_testing_imports_arrays_only():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     rooms = {name.split(".")[1] for name in loaded if name.startswith("xpnet.")}
-    assert rooms == {"arrays", "testing"}
+    assert rooms == {"arrays", "files", "testing"}
     assert not {"torch", "jax", "dask", "cupy", "array_api_strict"} & set(loaded)
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import device_of, is_array
-from xpnet.testing.backends import open_backend
-from xpnet.testing.device_namespace import DeviceNamespace
+from xpnet.testing.backends import DeviceNamespace, open_backend
 
 strict = pytest.importorskip("array_api_strict")
 xpx = pytest.importorskip("array_api_extra")
@@ -50,6 +49,7 @@ def test_the_device_is_the_default_of_the_inspection(xp, xp_backend):
     assert ("float64" in info.dtypes()) == xp_backend.has_float64
     default = xp.zeros(1).dtype
     assert info.default_dtypes()["real floating"] == default
+    assert info.default_dtypes(device=None)["real floating"] == default
     assert info.capabilities()["max dimensions"] is not False
 
 
@@ -82,7 +82,6 @@ def test_it_equals_the_library_namespace(device1):
     assert device1.__name__ == "array_api_strict"
     assert device1.float32 is strict.float32
     assert device1.linalg is strict.linalg
-    assert set(dir(device1)) == set(dir(strict))
     assert repr(device1) == "<namespace array_api_strict on array-api-strict:device1>"
     with pytest.raises(AttributeError, match="swish"):
         operator.attrgetter("swish")(device1)
@@ -118,7 +117,5 @@ def test_functions_of_array_api_extra_take_it(xp, xp_device):
     assert device_of(xpx.atleast_nd(diagonal, ndim=3, xp=xp)) == xp_device
 
 
-def test_a_namespace_can_be_copied():
-    xp = open_backend("array-api-strict:device1").namespace
-    assert copy.copy(xp) == xp
-    assert copy.copy(xp).zeros(1).device == xp.zeros(1).device
+def test_it_can_be_copied(device1):
+    assert copy.copy(device1) == device1

@@ -1,12 +1,13 @@
 """The plugin in small repositories, tested by pytest within pytest."""
 
+import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from xpnet.testing import plugin
-from xpnet.testing.backend_choice import NAMES, selected_backends, unavailable_reason
+from xpnet.testing import plugin, registry
+from xpnet.testing.built_in import library_reason
+from xpnet.testing.registry import default_names, selected_backends, unavailable_reason
 
 # A session within a session unloads the modules that it was the first to import, and some cannot
 # be imported twice.
@@ -15,6 +16,7 @@ for module in ("array_api_compat.numpy", "array_api_extra.testing", "array_api_s
 
 # hypothesis would be imported again in each of them.
 WITH_PLUGIN = ("-p", "xpnet.testing.plugin", "-p", "no:hypothesispytest")
+LIGHT_PLUGIN = " ".join(WITH_PLUGIN)
 # The backends that are available wherever these tests run.
 LIGHT = "--xp-backends=numpy,array-api-strict"
 FUNCTIONS = """
@@ -74,7 +76,9 @@ def test_a_wrong_function_is_reported(run):
         ]
     )
     failed = {line.split()[1] for line in result.outlines if line.startswith("FAILED")}
-    at_home = (f"test_it.py::test_arrays_stay_at_home[center-{name}]" for name in NAMES[1:5])
+    at_home = (
+        f"test_it.py::test_arrays_stay_at_home[center-{name}]" for name in default_names()[1:5]
+    )
     assert failed == {"test_it.py::test_parity[center]", *at_home}
 
 
@@ -138,7 +142,7 @@ def test_an_own_xp_does_not_go_with_the_device_of_ours(run):
         """)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["*xp_device and xp_backend require the plugin's xp: this test has its own xp"]
+        ["*must be arguments of the test or its fixtures, not of * or beside an own xp"]
     )
 
 
@@ -159,22 +163,22 @@ def test_misuse_of_the_fixtures_is_reported(run):
             request.getfixturevalue("xp")
         """)
     result.assert_outcomes(errors=1, failed=1)
+    places = "of the test or its fixtures, not of a unittest.TestCase or beside an own xp"
     result.stdout.fnmatch_lines(
         [
-            "*xp, xp_device and xp_backend are not available in unittest.TestCase",
-            "*must be arguments of the test or of its fixtures",
+            f"*xp, xp_device and xp_backend must be arguments {places}",
+            f"*xp, xp_device and xp_backend must be arguments {places}",
         ]
     )
 
 
-@pytest.mark.parametrize("own", ["def xp_backend():", "def xp_backend(request):"])
-def test_an_own_fixture_called_xp_backend_wins(run, own):
-    result = run(f"""
+def test_an_own_fixture_called_xp_backend_wins_if_it_has_parameters(run):
+    result = run("""
         import pytest
 
-        @pytest.fixture{"(params=['mine'])" if "request" in own else ""}
-        {own}
-            return "mine"
+        @pytest.fixture(params=["mine"])
+        def xp_backend(request):
+            return request.param
 
         def test_own(xp_backend):
             assert xp_backend == "mine"
@@ -186,9 +190,12 @@ def test_an_own_fixture_called_xp_backend_wins(run, own):
     ("option", "names"),
     [
         ("numpy", ["numpy"]),
-        ("numpy, array-api-strict,-array-api-strict:device1", [*NAMES[:2], *NAMES[3:5]]),
+        (
+            "numpy, array-api-strict,-array-api-strict:device1",
+            [*default_names()[:2], *default_names()[3:5]],
+        ),
         ("array-api-strict:device1,numpy", ["numpy", "array-api-strict:device1"]),
-        ("array-api-strict", NAMES[1:5]),
+        ("array-api-strict", default_names()[1:5]),
     ],
 )
 def test_backends_are_chosen(run, option, names):
@@ -230,16 +237,20 @@ def test_a_test_may_name_no_unknown_backend(run):
             pass
         """)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*xp_backend must be*one of numpy, *, cupy; got cuppy"])
+    result.stdout.fnmatch_lines(["E *xp_backend must name backends; got 'cuppy', known are *"])
 
 
 @pytest.fixture
 def no_torch(monkeypatch):
     """Make torch unavailable."""
-    reasons = {"torch": "torch is not installed", "torch:cuda": "torch is not installed"}
-    monkeypatch.setattr(
-        plugin, "unavailable_reason", lambda name: reasons.get(name) or unavailable_reason(name)
-    )
+
+    def reason(library, module):
+        return "torch is not installed" if library == "torch" else library_reason(library, module)
+
+    monkeypatch.setattr(registry, "library_reason", reason)
+    unavailable_reason.cache_clear()
+    yield
+    unavailable_reason.cache_clear()
 
 
 @pytest.mark.usefixtures("no_torch")
@@ -302,8 +313,8 @@ def test_skipped_tests_are_listed_once(run, option):
             ["--xp-require=array-api-strict", "--xp-backends=numpy"],
             "--xp-require=array-api-strict: --xp-backends leaves it out",
         ),
-        (["--xp-require=torch", "--xp-require=numpy"], "--xp-require=torch: torch is not in*"),
         (["--xp-require=-torch"], "--xp-require must name backends; got '-torch', known are *"),
+        (["--xp-require=torch", "--xp-require=numpy"], "--xp-require=torch: torch is not in*"),
         (["--xp-require=cuppy"], "--xp-require must name backends; got 'cuppy', known are all, *"),
         (["--xp-backends=cuppy"], "--xp-backends must name backends; got 'cuppy', known are *"),
         (
@@ -319,22 +330,272 @@ def test_a_missing_required_backend_is_a_usage_error(run, options, message):
 
 
 def test_available_required_backends_change_nothing(run):
-    options = (LIGHT, "--xp-require=array-api-strict:no_float64, all", "--xp-require=numpy")
+    options = (LIGHT, "--xp-require=array-api-strict:no_float64, all,numpy")
     run("def test_it(xp):\n    pass", *options).assert_outcomes(passed=5)
 
 
 def test_array_api_extra_is_required(run, monkeypatch):
-    util = SimpleNamespace(find_spec=lambda _: None)
-    monkeypatch.setattr(plugin, "importlib", SimpleNamespace(util=util))
+    monkeypatch.setitem(sys.modules, "array_api_extra", None)
+    result = run("def test_it(xp):\n    pass", "--xp-backends=numpy")
+    result.assert_outcomes(errors=1)
+    rule = "xp_lazy_function must be the dotted name of a function; got array_api_extra.testing.*"
+    result.stdout.fnmatch_lines([f"E *Failed: {rule}; is it installed[?])"])
+
+
+def test_the_marks_are_known(run):
+    names = ("gpu", "uses_xp", "thread_unsafe", "skip_xp_backends", "xfail_xp_backends")
+    marks = "".join(f"@pytest.mark.{name}\n" for name in names)
+    tests = f"import pytest\n{marks}def test_it():\n    pass"
+    run(tests, "--strict-markers").assert_outcomes(passed=1)
+
+
+MARKED = """
+import pytest
+
+@pytest.mark.skip_xp_backends("array_api_strict", reason="slow")
+def test_skipped(xp):
+    assert xp.__name__ == "array_api_compat.numpy"
+
+@pytest.mark.xfail_xp_backends("array-api-strict:device1", reason="wrong")
+def test_fails(xp_backend):
+    assert xp_backend.name != "array-api-strict:device1"
+
+@pytest.mark.xfail_xp_backends(np_only=True, exceptions=["array-api-strict:device1"])
+class TestPasses:
+    @pytest.mark.skip_xp_backends("numpy")
+    def test_it(self, xp):
+        pass
+"""
+
+
+def test_marks_skip_tests_or_expect_failures(run):
+    result = run(MARKED, "--xp-backends=numpy,array-api-strict:device1,array-api-strict:no_float64")
+    result.assert_outcomes(passed=1 + 2 + 1, skipped=2 + 1, xfailed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*test_it[[]array-api-strict:no_float64]*",
+            "[[]XPASS(strict)] it runs on NumPy only",
+            "SKIPPED on xp backend array-api-strict:device1: slow (1 test)",
+        ]
+    )
+
+
+def test_marks_hold_within_assert_parity(run):
+    result = run(
+        """
+        import pytest
+        from functions import center
+        from xpnet.testing import assert_parity
+
+        @pytest.mark.skip_xp_backends(np_only=True, reason="it converts to NumPy")
+        def test_skipped():
+            assert_parity(center, [1.0, 2.0], backends="numpy")
+
+        @pytest.mark.xfail_xp_backends("array-api-strict", reason="it converts to NumPy")
+        def test_fails():
+            assert_parity(center, [1.0, 2.0])
+
+        def test_plain():
+            assert_parity(center, [1.0, 2.0])
+        """,
+        LIGHT,
+        functions=FUNCTIONS,
+    )
+    result.assert_outcomes(passed=2, failed=1)
+
+
+def test_an_invalid_mark_is_an_error(run):
+    result = run(
+        """
+        import pytest
+
+        @pytest.mark.skip_xp_backends("cuppy")
+        def test_it(xp):
+            pass
+        """,
+        "--xp-backends=numpy",
+    )
+    result.assert_outcomes(errors=1)
+    rule = "skip_xp_backends must name backends; got 'cuppy', known *"
+    result.stdout.fnmatch_lines([f"E *ValueError: {rule}"])
+
+
+@pytest.mark.parametrize(("expression", "n"), [("uses_xp", 5), ("not uses_xp", 2)])
+def test_tests_with_our_fixtures_are_marked(run, expression, n):
+    result = run(
+        """
+        import pytest
+
+        def test_plain():
+            pass
+
+        @pytest.mark.parametrize("xp", ["mine"])
+        def test_own(xp):
+            pass
+
+        def test_it(xp_device):
+            pass
+        """,
+        LIGHT,
+        "-m",
+        expression,
+    )
+    result.assert_outcomes(passed=n, deselected=7 - n)
+
+
+@pytest.mark.parametrize(
+    ("setting", "options", "names"),
+    [
+        ("numpy, array-api-strict", [], default_names()[:5]),
+        ("numpy:*", [], ["numpy:readonly", "numpy:strided"]),
+        ("numpy, array-api-strict", ["--xp-backends=-numpy"], default_names()[1:5]),
+        ("numpy", ["--xp-backends=array-api-strict:device1"], ["array-api-strict:device1"]),
+    ],
+)
+def test_the_setting_chooses_backends(run, pytester, setting, options, names):
+    pytester.makeini(f"[pytest]\naddopts = {LIGHT_PLUGIN}\nxp_backends = {setting}")
+    result = run("def test_it(xp):\n    pass", "-v", *options)
+    result.assert_outcomes(passed=len(names))
+    result.stdout.fnmatch_lines([f"*test_it[[]{name}] PASSED*" for name in names])
+
+
+def test_an_invalid_setting_is_a_usage_error(run, pytester):
+    pytester.makeini("[pytest]\nxp_backends = cuppy")
     result = run("def test_it(xp):\n    pass")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    mend = "needs array-api-extra; pip install array-api-extra"
-    result.stderr.fnmatch_lines([f"ERROR: xpnet.testing.plugin {mend}"])
+    result.stderr.fnmatch_lines(["ERROR: xp_backends must name backends; got 'cuppy', known *"])
 
 
-def test_the_mark_of_gpus_is_known(run):
-    marked = "import pytest\n@pytest.mark.gpu\ndef test_it():\n    pass"
-    run(marked, "--strict-markers").assert_outcomes(passed=1)
+HOOK = """
+import numpy
+from xpnet.testing import BackendSpec
+
+class Array:
+    def __init__(self, values):
+        self.values = values
+        self.shape, self.dtype = values.shape, values.dtype
+
+def pytest_xp_backends(config):
+    return [BackendSpec("mine", lambda: numpy, asarray=Array, to_numpy=lambda x: x.values)]
+"""
+
+
+@pytest.fixture
+def _own_backends(monkeypatch):
+    specs = {name: registry.spec_of(name) for name in registry.backend_names()}
+    monkeypatch.setattr(registry, "_specs", specs)
+
+
+@pytest.mark.usefixtures("_own_backends")
+def test_a_hook_adds_backends(run):
+    tests = """
+        def test_it(xp_backend):
+            x = xp_backend.asarray([1.0, 2.0])
+            assert type(x).__name__ == "Array"
+            assert list(xp_backend.check(x, dtype="float32", shape=(2,))) == [1.0, 2.0]
+        """
+    result = run(tests, "--xp-backends=mine", "-v", conftest=HOOK)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*test_it[[]mine] PASSED*"])
+
+
+def test_a_hook_that_pytest_finds_late_adds_backends(pytester, monkeypatch):
+    folder = pytester.mkpydir("late")
+    (folder / "conftest.py").write_text(HOOK)
+    (folder / "test_late.py").write_text("def test_it(xp_backend):\n    pass\n")
+    # In a separate process: the default backends must not be imported twice.
+    monkeypatch.setenv("PYTHONPATH", str(Path(plugin.__file__).parents[2]))
+    result = pytester.runpytest_subprocess(*WITH_PLUGIN, "-v", "-k", "mine")
+    result.stdout.fnmatch_lines(["*test_it[[]mine] PASSED*"])
+
+
+VENDORED = """
+import contextlib
+import array_api_compat
+import array_api_strict
+import types
+
+calls = []
+vendored = types.ModuleType("array_api_strict")
+vars(vendored).update(vars(array_api_strict))
+
+def array_namespace(x):
+    xp = array_api_compat.array_namespace(x)
+    return vendored if xp is array_api_strict else xp
+
+@contextlib.contextmanager
+def patch_lazy_xp_functions(request, *, xp):
+    calls.append(xp)
+    yield
+"""
+
+
+def test_a_vendored_namespace_is_that_of_the_fixture(run, pytester):
+    pytester.makeini("""
+        [pytest]
+        xp_array_namespace = mine.array_namespace
+        xp_lazy_function = mine.patch_lazy_xp_functions
+        """)
+    tests = """
+        import mine
+
+        def test_it(xp, xp_backend):
+            x = xp.zeros(3)
+            assert mine.array_namespace(x) == xp
+            assert mine.calls.pop() == xp
+            assert xp_backend.owns(x)
+            assert xp.asarray(x).device == xp_backend.device
+        """
+    run(tests, LIGHT, mine=VENDORED).assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize("path", ["no_such_module.function", "math.no_such_function"])
+@pytest.mark.parametrize("option", ["xp_array_namespace", "xp_lazy_function"])
+def test_settings_must_name_functions(run, pytester, option, path):
+    pytester.makeini(f"[pytest]\n{option} = {path}")
+    result = run("def test_it(xp):\n    pass", "--xp-backends=numpy")
+    result.assert_outcomes(errors=1)
+    rule = f"{option} must be the dotted name of a function; got {path}"
+    result.stdout.fnmatch_lines([f"E *Failed: {rule} (*)"])
+
+
+@pytest.mark.usefixtures("no_torch")
+def test_calls_of_assert_parity_are_counted(run):
+    result = run(
+        """
+        from functions import relu
+        from xpnet.testing import assert_parity
+
+        def test_parity():
+            assert_parity(relu, [1.0, 2.0])
+            assert_parity(relu, [3.0])
+
+        def test_both(xp):
+            assert_parity(relu, [1.0, 2.0])
+        """,
+        "--xp-backends=numpy,array-api-strict:device1,torch",
+        functions=FUNCTIONS,
+    )
+    result.assert_outcomes(passed=3)
+    lines = [line for line in result.outlines if line.startswith("NOT TESTED")]
+    assert lines == ["NOT TESTED xp backend torch: torch is not installed (2 tests)"]
+
+
+def test_hypothesis_runs_methods_on_every_backend(pytester, monkeypatch):
+    pytest.importorskip("hypothesis")
+    pytester.makepyfile("""
+        from hypothesis import HealthCheck, given, settings
+        from hypothesis.strategies import integers
+
+        class TestIt:
+            @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+            @given(n=integers(0, 3))
+            def test_it(self, xp, n):
+                assert xp.zeros(n).shape == (n,)
+        """)
+    monkeypatch.setenv("PYTHONPATH", str(Path(plugin.__file__).parents[2]))
+    result = pytester.runpytest_subprocess("-p", "xpnet.testing.plugin", LIGHT)
+    result.assert_outcomes(passed=5)
 
 
 LAZY = """

@@ -49,7 +49,7 @@ def is_array(x: object, /) -> bool:
         return True
     import array_api_compat
 
-    return bool(array_api_compat.is_array_api_obj(x))
+    return not isinstance(x, type) and bool(array_api_compat.is_array_api_obj(x))
 
 
 def as_array(x: Any, /, name: str = "x") -> Any:

@@ -66,17 +66,18 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
 
     from xpnet.networks.reproducible import ReproducibleNetwork
     from xpnet.parity.candidates import on_backend
-    from xpnet.testing.backend_choice import NAMES, unavailable_reason
     from xpnet.testing.backends import dtype_name, open_backend
+    from xpnet.testing.registry import default_names, unavailable_reason
 
-    reason = unavailable_reason(name) if name in NAMES else f"known are {', '.join(NAMES)}"
+    names = default_names()
+    reason = unavailable_reason(name) if name in names else f"known are {', '.join(names)}"
     if reason is not None:
         msg = f"--libraries: {name} cannot be used: {reason}"
         raise UsageError(msg)
     backend = open_backend(name)
     settings.enter_context(backend.flags)
     dtype = dtype_name(network.dtype)
-    if not backend.has([dtype]) or (dtype == "float64" and not backend.has_float64):
+    if not backend.has([dtype]):
         msg = f"--libraries: {name} lacks {dtype}, the dtype of the network"
         raise UsageError(msg)
     if isinstance(network, ReproducibleNetwork) and not backend.has_float64:

@@ -1,108 +1,196 @@
-"""Backends: the array libraries and devices that array code is tested on.
+"""Backends: the array libraries, devices and variants that array code is tested on."""
 
-pytest is not required. The plugin builds its fixtures on this module, `assert_parity` its
-comparison.
-"""
-
+import functools
 import importlib
 import unittest
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, device_of, is_array, library_of
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.testing.backend_choice import STRICTEST, module_of
-from xpnet.testing.device_namespace import DeviceNamespace
+from xpnet.testing.built_in import BackendSpec
+from xpnet.testing.registry import spec_of
 
-__all__ = ["Backend", "dtype_name", "open_backend"]
+__all__ = ["NARROW", "Backend", "DeviceNamespace", "dtype_name", "open_backend"]
+
+# dtypes that some devices lack, and those that replace them in the arrays of `Backend.make`.
+NARROW = {"float64": "float32", "complex128": "complex64", "int64": "int32", "uint64": "uint32"}
+# Functions of the standard and its fft extension that create on a default device.
+_CREATORS: Final = {
+    *("arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"),
+    *("fftfreq", "rfftfreq"),
+}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Backend:
     """An array library and a device: creation of arrays, and validation of results."""
 
-    name: str  # one of `backend_choice.NAMES`, for example "array-api-strict:device1"
+    name: str  # for example "array-api-strict:device1"
     xp: Any  # the library's own namespace, as `array_namespace` returns it
-    device: Any  # the library's device object
-    # Applies the library's settings; to be entered while the backend and its attributes are in
-    # use. For JAX they enable 64-bit numbers: otherwise its float64 arrays are float32, and its
-    # integers int32.
-    flags: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    device: Any  # the library's device object; None for a library without devices
+    test_namespace: Any = None  # that of a vendored array-api-compat, for tests
+    array_class: type | None = None  # of arrays whose library `array_namespace` cannot find
+
+    def __post_init__(self) -> None:
+        self.spec = spec_of(self.name)
+        self.library = self.spec.library  # for example "array-api-strict"
+        self.is_lazy = self.spec.is_lazy
+        # JAX's default device is a GPU if it finds one.
+        self.is_cpu = self.spec.is_cpu and (self.library != "jax" or self.device.platform == "cpu")
+        self.has_values = self.name != "torch:meta"  # whose arrays have a shape and a dtype only
+        self.checks_gradients = self.name == "torch:grad"
 
     @property
-    def library(self) -> str:
-        """The library's name, for example ``"array-api-strict"``."""
-        return self.name.partition(":")[0]
+    def flags(self) -> AbstractContextManager[Any]:
+        """A context with the library's settings, to be entered while the backend is in use."""
+        return self.spec.settings()
 
     @property
     def has_float64(self) -> bool:
         """True if the device supports float64."""
-        return "float64" in self.xp.__array_namespace_info__().dtypes(device=self.device)
+        return self.has(["float64"])
 
     def has(self, dtypes: Iterable[str], /) -> bool:
-        """Return whether the library has all these dtypes, for example ``"float16"``."""
-        return all(hasattr(self.xp, dtype) for dtype in dtypes)
+        """Return whether the device has these dtypes; JAX has ``"int64"`` within `flags` alone."""
+        return all(hasattr(self.xp, dtype) and not self.lacks(dtype) for dtype in dtypes)
+
+    def lacks(self, dtype: str, /) -> bool:
+        """Return whether the device lacks a dtype with 64-bit numbers, unlike other devices."""
+        if dtype not in NARROW or not hasattr(self.xp, "__array_namespace_info__"):
+            return False
+        return dtype not in self.xp.__array_namespace_info__().dtypes(device=self.device, kind=None)
 
     @property
     def namespace(self) -> Any:
-        """The namespace for tests: array-api-compat's, with creation functions on the device.
+        """The namespace for tests; a `DeviceNamespace` on a device other than the default."""
+        plain = self.test_namespace or self.xp
+        if plain is np:  # array-api-compat returns another one for NumPy arrays
+            plain = importlib.import_module("array_api_compat.numpy")
+        return plain if self.spec.device is None else DeviceNamespace(plain, self)
 
-        That is the plain namespace if the device is the library's default. Otherwise it is a
-        `DeviceNamespace`, which is equal to the plain one (``==``) but not the same object.
-        """
-        if self.library == "numpy":
-            # array-api-compat returns this one for NumPy arrays.
-            return importlib.import_module("array_api_compat.numpy")
-        if self.name in {"array-api-strict:device1", "array-api-strict:no_float64", "torch:cuda"}:
-            lacking = () if self.has_float64 else ("float64",)
-            return DeviceNamespace(self.xp, self.device, name=self.name, lacking=lacking)
-        return self.xp
+    def make(self, values: NDArray[Any], /) -> Any:
+        """Return a copy of a NumPy array, in 32-bit numbers if the device lacks 64-bit ones."""
+        name = values.dtype.name
+        copy = np.array(values, NARROW[name] if self.lacks(name) else name)
+        if self.spec.asarray is not None or self.array_class is not None:
+            return (self.spec.asarray or self.xp.asarray)(copy)
+        return move(copy, self.xp, self.device)
+
+    def values(self, x: Any, /) -> NDArray[Any]:
+        """Return an array of this backend as a NumPy array, without gradients."""
+        if self.spec.to_numpy is not None or self.array_class is not None:
+            return np.asarray(x if self.spec.to_numpy is None else self.spec.to_numpy(x))
+        # NumPy cannot read torch's views of conjugate and negative numbers.
+        return to_numpy(x.resolve_conj().resolve_neg() if hasattr(x, "resolve_conj") else x)
 
     def asarray(self, values: Any, dtype: Any = "float32") -> Any:
         """Return values (numbers, lists or a NumPy array) as an array of this backend.
 
-        `dtype` is the name of a dtype, or any library's dtype. If the device lacks it, raise
-        unittest.SkipTest, so that pytest skips the test.
+        If the device lacks the dtype (its name, or any library's), raise unittest.SkipTest.
         """
         name = dtype_name(dtype)
-        if not self.has([name]) or (name == "float64" and not self.has_float64):
+        if not self.has([name]):
             msg = f"{self.name} has no {name}"
             raise unittest.SkipTest(msg)
-        return move(np.asarray(values, name), self.xp, self.device)
+        return self.make(np.asarray(values, name))
+
+    def owns(self, x: Any, /) -> bool:
+        """Return whether an object is an array of this library, on any device."""
+        if self.array_class is not None:
+            return isinstance(x, self.array_class)
+        return is_array(x) and array_namespace(x) is self.xp
 
     def faults(
         self, result: Any, /, *, dtypes: Iterable[str], shape: tuple[int, ...]
     ) -> Iterator[str]:
         """Yield a message for a wrong library, device, dtype or shape of a result."""
-        if not is_array(result):
-            yield f"must be an array of {self.library}; got {type(result).__name__}"
+        if not self.owns(result):
+            got = f"one of {library_of(result)}" if is_array(result) else type(result).__name__
+            yield f"must be an array of {self.library}; got {got}"
             return
-        if array_namespace(result) is not self.xp:
-            yield f"must be an array of {self.library}; got one of {library_of(result)}"
-            return
-        if device_of(result) != self.device:
-            yield f"must be on device {self.device}; got {device_of(result)}"
+        device = device_of(result) if is_array(result) else getattr(result, "device", None)
+        if device != self.device:
+            yield f"must be on device {self.device}; got {device}"
         if dtype_name(result.dtype) not in set(dtypes):
             yield f"must be of dtype {' or '.join(dtypes)}; got {dtype_name(result.dtype)}"
         if tuple(result.shape) != shape:
             yield f"must have shape {shape}; got {tuple(result.shape)}"
 
     def check(self, result: Any, *, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return a result as a NumPy array, after validation of its dtype, shape and backend.
+        """Return a result as a NumPy array; raise AssertionError if a property is wrong.
 
-        `dtype` is the name of a dtype, or any library's dtype. If the library, device, dtype or
-        shape is wrong, raise AssertionError.
+        If arrays have no values, raise unittest.SkipTest.
         """
         __tracebackhide__ = True
         for fault in self.faults(result, dtypes=(dtype_name(dtype),), shape=shape):
             msg = f"on {self.name}, the result {fault}"
             raise AssertionError(msg)
-        return to_numpy(result)
+        if not self.has_values:
+            msg = f"{self.name} has no values"
+            raise unittest.SkipTest(msg)
+        return self.values(result)
+
+
+class DeviceNamespace:
+    """A library's namespace with a backend's device as the default of its creation functions.
+
+    An explicit ``device=`` takes precedence, and ``asarray`` of the library's array stays on the
+    array's device. A dtype that the device lacks raises ``unittest.SkipTest``. The object equals
+    the library's namespace: compare with ``array_namespace(x) == xp``, not ``is``.
+    """
+
+    def __init__(self, xp: Any, backend: Backend, /) -> None:
+        self._xp, self._backend = xp, backend
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute == "_xp":  # while a copy is made
+            raise AttributeError(attribute)
+        value = getattr(self._xp, attribute)
+        if attribute == "fft":
+            return DeviceNamespace(value, self._backend)
+        return self._on_device(value) if attribute in _CREATORS else value
+
+    def __array_namespace_info__(self) -> Any:
+        """Return the library's inspection object, with this device as the default."""
+        info = self._xp.__array_namespace_info__()
+        return SimpleNamespace(
+            capabilities=info.capabilities,
+            default_device=lambda: self._backend.device,
+            default_dtypes=self._on_device(info.default_dtypes),
+            devices=info.devices,
+            dtypes=self._on_device(info.dtypes),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self._xp is (other._xp if isinstance(other, DeviceNamespace) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._xp)
+
+    def __repr__(self) -> str:
+        return f"<namespace {self._xp.__name__} on {self._backend.name}>"
+
+    def _on_device(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def create(*args: Any, **options: Any) -> Any:
+            x, backend = args[0] if args else None, self._backend
+            is_kept = function.__name__ == "asarray" and backend.owns(x)
+            if options.get("device") is None and not is_kept:
+                name = dtype_name(options.get("dtype") or getattr(x, "dtype", None))
+                if backend.lacks(name):
+                    msg = f"{backend.name} has no {name}"
+                    raise unittest.SkipTest(msg)
+                options["device"] = backend.device
+            return function(*args, **options)
+
+        return create
 
 
 def dtype_name(dtype: Any, /) -> str:
@@ -112,37 +200,25 @@ def dtype_name(dtype: Any, /) -> str:
     return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
 
 
-def open_backend(name: str, /) -> Backend:
-    """Return the backend of this name; ModuleNotFoundError if its library is not installed.
+def open_backend(name: str, /, namespace_of: Callable[[Any], Any] | None = None) -> Backend:
+    """Return the backend of this name; raise ModuleNotFoundError if its library is not installed.
 
-    The library's settings do not change until `Backend.flags` is entered.
+    `namespace_of` is the function ``array_namespace`` of a vendored array-api-compat.
     """
-    library, _, variant = name.partition(":")
-    if library == "numpy":
-        return Backend(name, np, "cpu")
-    module = importlib.import_module(module_of(library))
-    if name == STRICTEST:
-        # Without features that lazy libraries lack. The extensions (linalg, fft) stay enabled:
-        # every library here has them.
-        flags = module.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False)
-        return Backend(name, module, module.Device("CPU_DEVICE"), flags)
-    if library == "array-api-strict":
-        return Backend(name, module, module.Device(variant or "CPU_DEVICE"))
-    example = module.zeros(1, device=variant) if variant else module.zeros(1)
-    settings = _Jax64Bit() if library == "jax" else nullcontext()
-    return Backend(name, array_namespace(example), device_of(example), settings)
+    return _open(spec_of(name), namespace_of)
 
 
-class _Jax64Bit(AbstractContextManager[None]):
-    """A context with JAX's 64-bit numbers enabled, which may be nested."""
-
-    def __init__(self) -> None:
-        self._config = importlib.import_module("jax").config
-        self._before: list[bool] = []
-
-    def __enter__(self) -> None:
-        self._before.append(self._config.jax_enable_x64)
-        self._config.update("jax_enable_x64", val=True)
-
-    def __exit__(self, *_: object) -> None:
-        self._config.update("jax_enable_x64", self._before.pop())
+@functools.cache
+def _open(spec: BackendSpec, namespace_of: Callable[[Any], Any] | None) -> Backend:
+    with spec.settings():
+        find, device = spec.namespace, spec.device
+        xp: Any = importlib.import_module(find) if isinstance(find, str) else find()
+        if spec.library == "array-api-strict" and device is not None:
+            device = xp.Device(device)
+        options = {} if device is None else {"device": device}
+        zeros = np.zeros(1, "float32")
+        example = xp.zeros(1, **options) if spec.asarray is None else spec.asarray(zeros)
+        for_tests = None if namespace_of is None else namespace_of(example)
+        if is_array(example):
+            return Backend(spec.name, array_namespace(example), device_of(example), for_tests)
+        return Backend(spec.name, xp, getattr(example, "device", None), for_tests, type(example))

@@ -1,156 +1,169 @@
-"""Calls of a function on one backend, and faults in its results."""
+"""One call of a function on one backend, and faults in its results."""
 
 import contextlib
-import importlib
 import math
-import unittest.mock
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xpnet.arrays.namespace import is_array
-from xpnet.arrays.transfer import move, to_numpy
-from xpnet.testing.backend_choice import STRICTEST
+from xpnet.testing.arguments import NUMBERS
 from xpnet.testing.backends import Backend
-from xpnet.testing.reference import ExpectedResult, Reference, as_results, one_line
-from xpnet.testing.tolerance import describe_deviation
+from xpnet.testing.gradients import gradient_fault
+from xpnet.testing.laziness import LAZY_HINT, Laziness, call_jitted, trace, without_values
+from xpnet.testing.outcomes import Outcome
+from xpnet.testing.reference import ExpectedResult, Reference, is_equal, one_line
 
-__all__ = ["find_faults"]
+__all__ = ["check_backend"]
 
-_LAZY_HINT = "lazy=False allows the function to read values"
-
-
-def find_faults(
-    backend: Backend, function: Callable[..., Any], reference: Reference, *, lazy: bool
-) -> tuple[list[str], Exception | None]:
-    """Return messages about faults of a function on a backend, and the error that it raised."""
-    where = ""
-    with backend.flags:
-        try:
-            expected = reference.call(backend).arguments
-            # Copies, because the function may write to its arguments.
-            arguments = [
-                move(x.copy(), backend.xp, backend.device) if isinstance(x, np.ndarray) else x
-                for x in expected
-            ]
-            with _without_values(backend) if lazy else contextlib.nullcontext():
-                returned = function(*arguments)
-            faults = list(_faults_of_results(returned, backend, reference))
-            faults += _faults_of_arguments(arguments, expected)
-            if lazy and backend.library == "jax" and not faults:
-                where = "under jax.jit: "
-                jitted = _call_jitted(function, arguments)
-                faults = [where + x for x in _faults_of_results(jitted, backend, reference)]
-        except Exception as error:  # noqa: BLE001 (any error of a user's function is a fault)
-            # JAX, or the flags of array-api-strict, report that values are unknown.
-            flags = ("boolean_indexing", "data_dependent_shapes")
-            is_of_jax = type(error).__module__.partition(".")[0] == "jax"
-            is_lazy = is_of_jax or any(flag in str(error) for flag in flags)
-            return [where + one_line(error) + f". {_LAZY_HINT}" * is_lazy], error
-    return faults, None
+_ROOT = str(Path(__file__).parent)
+_LIBRARIES = {"array_api_compat", "array_api_strict", "cupy", "dask", "jax", "numpy", "torch"}
+_FOREIGN = _LIBRARIES | sys.stdlib_module_names
 
 
-def _without_values(backend: Backend) -> AbstractContextManager[Any]:
-    """Return a context in which reading an array's values raises RuntimeError.
+def check_backend(
+    backend: Backend, reference: Reference, laziness: Laziness, *, is_variant: bool
+) -> Outcome:
+    """Return the outcome of a call on a backend, whose settings must be applied.
 
-    On Dask and the strictest backend; on others, nothing changes.
+    In a variant of a sweep, JAX traces the function but does not compile it.
     """
-
-    def fail(*_: Any, **__: Any) -> Any:
-        what, how = "an array's values were read", "float(), bool() or int()"
-        if backend.library == "dask":
-            what, how = "a Dask array was computed", "float(), bool(), numpy or compute"
-        msg = f"{what} inside the function, by {how}. {_LAZY_HINT}"
-        raise RuntimeError(msg)
-
-    context: AbstractContextManager[Any] = contextlib.nullcontext()
-    if backend.library == "dask":
-        context = importlib.import_module("dask").config.set(scheduler=fail)
-    elif backend.name == STRICTEST:
-        names = ("__bool__", "__complex__", "__float__", "__index__", "__int__")
-        methods: dict[str, Any] = dict.fromkeys(names, fail)
-        context = unittest.mock.patch.multiple(type(backend.asarray(0.0)), **methods)
-    return context
+    __tracebackhide__ = True
+    check = _Check(backend, reference, laziness)
+    escaped, raised = None, None
+    try:
+        faults = check.run(is_variant=is_variant)
+    except Exception as error:  # noqa: BLE001 (any error of a user's function is a fault)
+        # JAX, or the flags of array-api-strict, report that values are unknown.
+        flags = ("boolean_indexing", "data_dependent_shapes")
+        is_of_jax = type(error).__module__.partition(".")[0] == "jax"
+        is_lazy = is_of_jax or any(flag in str(error) for flag in flags)
+        faults = [check.where + one_line(error) + f". {LAZY_HINT}" * is_lazy]
+        escaped, raised = _line_of(error), error
+    results = tuple(check.results)
+    return Outcome(backend.name, tuple(faults), None, tuple(check.checks), escaped, results, raised)
 
 
-def _call_jitted(function: Callable[..., Any], arguments: list[Any]) -> Any:
-    """Return what a function returns under ``jax.jit``, which traces its array arguments.
+class _Check:
+    """The steps of a call on one backend: `checks` that were made, and `results`."""
 
-    Numbers are passed and returned unchanged.
-    """
-    jax = importlib.import_module("jax")
-    numbers: list[Any] = []
-    is_sequence = False
+    def __init__(self, backend: Backend, reference: Reference, laziness: Laziness) -> None:
+        self._backend, self._reference, self._laziness = backend, reference, laziness
+        self.checks: list[str] = []
+        self.results: list[Any] = []
+        self.where = ""  # precedes the messages of faults
 
-    def traced(arrays: list[Any]) -> list[Any]:
-        nonlocal is_sequence
-        rest = iter(arrays)
-        given = (next(rest) if is_array(x) else x for x in arguments)
-        results, is_sequence = as_results(function(*given))
-        numbers[:] = [None if is_array(y) else y for y in results]
-        return [y for y in results if is_array(y)]
+    def run(self, *, is_variant: bool) -> list[str]:
+        """Call the function, and return its faults."""
+        __tracebackhide__ = True
+        backend, reference = self._backend, self._reference
+        made = [backend.make(x) for x in reference.arguments.arrays]
+        arguments = reference.arguments.replace(made)
+        given = [x for _, x in arguments.leaves]
+        is_lazy = self._laziness.applies_to(backend)
+        context = without_values(backend, self._laziness) if is_lazy else contextlib.nullcontext()
+        if reference.options.raises is not None:
+            self.checks.append("raises")
+            with context:
+                return list(reference.faults_of_raising(arguments))
+        self.checks.append("lazy" if is_lazy and backend.library != "jax" else "eager")
+        with context:
+            leaves = arguments.call(reference.function)
+        faults = [*self._faults_of_leaves(leaves), *self._faults_of_arguments(made)]
+        after = [x for _, x in arguments.leaves]
+        if len(after) != len(given) or any(x is not y for x, y in zip(after, given, strict=True)):
+            faults.append("lists and dictionaries of arguments must not change; one has changed")
+        if is_lazy and backend.library == "jax" and not faults:
+            self.checks.append("jit")
+            self.where = "under jax.jit: "
+            if is_variant:
+                trace(reference.function, arguments)
+            else:
+                leaves = call_jitted(reference.function, arguments, backend)
+                faults += [self.where + x for x in self._faults_of_leaves(leaves)]
+        # A function that may read values may cut gradients off; sweeps put values at kinks.
+        is_differentiable = self._laziness.libraries and not is_variant
+        if backend.checks_gradients and is_differentiable and not faults:
+            self.checks.append("gradient")
+            self.where = "in the gradient: "
+            fault = gradient_fault(self._results_of, reference.arguments.arrays, backend)
+            faults += [] if fault is None else [fault]
+        return faults
 
-    compiled = iter(jax.jit(traced)([x for x in arguments if is_array(x)]))
-    results = [next(compiled) if number is None else number for number in numbers]
-    return results if is_sequence else results[0]
+    def _results_of(self, *arrays: Any) -> list[Any]:
+        arguments = self._reference.arguments.replace(arrays)
+        return [x for _, x in arguments.call(self._reference.function)]
 
-
-def _faults_of_results(returned: Any, backend: Backend, reference: Reference) -> Iterator[str]:
-    expected = reference.call(backend)
-    results, is_sequence = as_results(returned)
-    if is_sequence != expected.is_sequence or len(results) != len(expected.results):
-        counts = [
-            f"a sequence of {len(x)}" if is_list else "a single result"
-            for x, is_list in ((expected.results, expected.is_sequence), (results, is_sequence))
-        ]
-        yield f"the function must return {counts[0]}, as on numpy; got {counts[1]}"
-        return
-    for i, (result, wanted) in enumerate(zip(results, expected.results, strict=True), 1):
-        label = f"result {i}" if is_sequence else "the result"
-        for fault in _faults_of_result(result, wanted, backend, reference):
-            yield f"{label} {fault}"
-
-
-def _faults_of_result(
-    result: Any, expected: ExpectedResult, backend: Backend, reference: Reference
-) -> Iterator[str]:
-    if expected.is_number:
-        if is_array(result) or not isinstance(result, bool | int | float):
-            yield f"must be a number, as on numpy; got {type(result).__name__}"
+    def _faults_of_leaves(self, leaves: list[tuple[str, Any]]) -> Iterator[str]:
+        paths = [path for path, _ in leaves]
+        wanted = [x.path for x in self._reference.results]
+        if paths != wanted:
+            yield f"the function must return {_words(wanted)}, as on numpy; got {_words(paths)}"
             return
-        values = np.asarray(result)
-    else:
+        for (_, result), expected in zip(leaves, self._reference.results, strict=True):
+            judge = self._faults_of_value if expected.is_value else self._faults_of_array
+            for fault in judge(result, expected):
+                yield f"{expected.label} {fault}"
+
+    def _faults_of_value(self, result: Any, expected: ExpectedResult) -> Iterator[str]:
+        """Yield a message if a number, a string or None differs."""
+        wanted = expected.exact
+        if not isinstance(wanted, NUMBERS):
+            if type(result) is not type(wanted) or result != wanted:
+                yield f"must be {wanted!r}, as on numpy; got {result!r}"
+        elif is_array(result) or not isinstance(result, NUMBERS):
+            yield f"must be a number, as on numpy; got {type(result).__name__}"
+        else:
+            self.results += [] if self.where else [np.asarray(result)]
+            yield from self._reference.faults(np.asarray(result), expected, self._backend)
+
+    def _faults_of_array(self, result: Any, expected: ExpectedResult) -> Iterator[str]:
+        backend, reference = self._backend, self._reference
         # Dask determines the shape of a selection by computing it.
         if any(math.isnan(length) for length in getattr(result, "shape", ())):
             result = result.compute_chunk_sizes()
         dtypes = reference.expected_dtypes(expected, backend)
         faults = list(backend.faults(result, dtypes=dtypes, shape=expected.exact.shape))
         yield from faults
-        if faults:
-            return
-        values = to_numpy(result)
-    if expected.is_floating:
-        allowed, dtype = reference.allowed_error(expected, backend)
-        fault = describe_deviation(values, np.asarray(expected.exact), allowed, dtype)
-        if fault is not None:
-            yield f"is wrong: {fault}"
-        return
-    plain = np.asarray(expected.plain)
-    wrong = np.argwhere(values != plain)
-    if len(wrong):
-        first = tuple(int(i) for i in wrong[0])
-        place = f" at {list(first)}" if first else ""
-        yield (
-            f"is wrong: {len(wrong)} of {values.size} values differ, the first{place}:"
-            f" {values[first]} instead of {plain[first]}"
-        )
+        if backend.has_values and not faults:
+            values = backend.values(result)
+            self.results += [] if self.where else [values]
+            yield from reference.faults(values, expected, backend)
+
+    def _faults_of_arguments(self, made: list[Any]) -> Iterator[str]:
+        """Yield a message for each array that was changed, or not changed as on numpy."""
+        before, after = self._reference.arguments, self._reference.changed
+        rows = zip(before.labels, made, before.arrays, after, strict=True)
+        for label, array, old, new in rows if self._backend.has_values else ():
+            values = self._backend.values(array)
+            is_same = is_equal(values, old)
+            if label.partition("[")[0] not in self._reference.options.mutates:
+                if not is_same:
+                    yield f"{label} must not change; the function has modified it"
+                continue
+            # Arrays of lazy libraries are immutable.
+            is_kept = self._backend.is_lazy and is_same
+            self.results.append(new if is_kept else values)
+            if not (is_equal(values, new) or is_kept):
+                yield f"{label} must have numpy's values after the call; got others"
 
 
-def _faults_of_arguments(arguments: list[Any], expected: list[Any]) -> Iterator[str]:
-    for i, (x, before) in enumerate(zip(arguments, expected, strict=True), 1):
-        if isinstance(before, np.ndarray):
-            after = to_numpy(x)
-            if not np.array_equal(after, before, equal_nan=before.dtype.kind == "f"):
-                yield f"argument {i} must not change; the function has modified it"
+def _words(paths: list[str]) -> str:
+    return "a single result" if paths == [""] else f"results {', '.join(paths)}"
+
+
+def _line_of(error: Exception) -> str | None:
+    """Return file and line of the tested code where an error arose, such as ``"stats.py:12"``.
+
+    That is the last line outside the test kit, array libraries and Python's own library.
+    """
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        path, package = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
+        is_foreign = package.partition(".")[0] in _FOREIGN or path.startswith(_ROOT)
+        if not is_foreign:
+            return f"{Path(path).name}:{line}"
+    return None

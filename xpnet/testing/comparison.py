@@ -1,35 +1,54 @@
 """Comparison of a function's results on every array library and device."""
 
-import functools
+import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
-from xpnet.testing.backend_choice import (
-    STRICTEST,
-    select_backends,
-    selected_backends,
-    unavailable_reason,
-)
-from xpnet.testing.backends import Backend, dtype_name, open_backend
-from xpnet.testing.check_backend import find_faults
-from xpnet.testing.reference import Reference, host_value
-from xpnet.testing.tolerance import OUT_OF_BOUND, Tolerance
+import numpy as np
+
+from xpnet.testing.arguments import Arguments
+from xpnet.testing.backends import dtype_name
+from xpnet.testing.calls import Comparison
+from xpnet.testing.capabilities import capabilities_of
+from xpnet.testing.laziness import Laziness
+from xpnet.testing.marks import current_marks, verdicts_of
+from xpnet.testing.messages import collect_faults, lines_of
+from xpnet.testing.reference import Options
+from xpnet.testing.registry import select_backends, selected_backends
+from xpnet.testing.sweeps import sweep
+from xpnet.testing.tolerance import Tolerance
 
 __all__ = ["assert_parity"]
 
-_DTYPES = ("float16", "float32", "float64")
+_DTYPES: Final = {
+    **{name: name for name in ("float16", "float32", "float64")},
+    "complex64": "float32",
+    "complex128": "float64",
+}
+# Settings of libraries hold for the whole process: threads take turns.
+_ONE_AT_A_TIME: Final = threading.RLock()
 
 
 def assert_parity(
     function: Callable[..., Any],
     /,
     *arrays: Any,
+    kwargs: Mapping[str, Any] | None = None,
+    expected: Any = None,
+    compare: str | Callable[[Any], Any] | None = None,
+    raises: type[BaseException] | tuple[type[BaseException], ...] | None = None,
+    mutates: Iterable[int | str] = (),
     bound: Any = None,
     operations: int | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
     dtype: Any = None,
-    lazy: bool = True,
+    dtypes: str | Iterable[str] | None = None,
+    shapes: str | Iterable[str] | None = None,
+    specials: bool = False,
+    lazy: bool | Iterable[str] = True,
+    allow_dask_compute: int = 0,
     backends: str | Iterable[str] | None = None,
 ) -> None:
     r"""Assert that a function gives the same results on every available library and device.
@@ -41,11 +60,27 @@ def assert_parity(
     Parameters
     ----------
     function : callable
-        Takes `arrays`, returns an array, a number, or a tuple or list of them.
+        Takes `arrays` and `kwargs`. Returns arrays, numbers, strings, None, or tuples, lists,
+        named tuples and dictionaries of them.
     *arrays : array_like
-        NumPy arrays or lists with real or boolean dtypes, which are kept: ``[1.0, 2.0]`` is
-        float64. On a device without float64 they are rounded to float32, for the reference too.
-        Numbers, including NumPy scalars, are passed as Python numbers.
+        NumPy arrays and lists of numbers, which become arrays of each backend. Dtypes are kept:
+        ``[1.0, 2.0]`` is float64. On a device without float64 they are rounded to float32, for
+        the reference too. NumPy scalars become Python numbers. Numbers, strings, None, functions
+        and tuples of numbers are passed unchanged. Tuples, lists and dictionaries may hold arrays.
+    kwargs : dict, optional
+        Keyword arguments. NumPy arrays become arrays of each backend; lists stay lists.
+    expected : array_like or callable, optional
+        Independent results, or a function of the NumPy arguments that returns them. Without it,
+        the reference is the function itself, whose mistakes on NumPy remain undetected.
+    compare : {"sign", "order"} or callable, optional
+        ``"sign"``: each column (of a 1-d result: everything) may have the opposite sign, or phase.
+        ``"order"``: the order of the numbers along the last axis does not matter. A function is
+        applied to the actual and the expected NumPy array.
+    raises : exception or tuple of exceptions, optional
+        The function must raise one of them on every backend.
+    mutates : iterable of int or str, optional
+        Positions, from 0, or names of arguments that the function changes in place, as on NumPy.
+        All others must not change.
     bound : float or array_like, optional
         Largest allowed error of floating-point results. A number is in ULP, units in the last
         place of the result's dtype at the reference's value. An array or a list holds absolute
@@ -57,28 +92,38 @@ def assert_parity(
         is the largest finite magnitude among the result and the floating-point arrays (or all
         arrays, if all are integers). This bound is also the default, with n the length of the
         longest axis of arguments and result.
+    rtol, atol : float, optional
+        The bound is ``atol + rtol * abs(expected)``. One that is not given is 0; `rtol` is at
+        least ``4 * eps`` of the dtype.
     dtype : str or dtype, optional
         dtype of floating-point results. The default is the widest dtype of the floating-point
-        arguments, or the library's default dtype if there are none.
-    lazy : bool, default True
+        arguments, or the library's default dtype if there are none. Complex results have the
+        complex dtype of the same precision.
+    dtypes, shapes : str or iterable of str, optional
+        Sweeps: the call is repeated with the arrays in other dtypes (``"float,int,complex,bool"``
+        or names) and shapes (``"0d,empty,batched"``), as `xpnet.testing.sweeps.sweep` describes.
+    specials : bool, default False
+        If true, the call is repeated with NaN, infinities, negative zero and a subnormal number
+        among the floating-point arguments.
+    lazy : bool or set of str, default True
         If true, the function must not depend on values: it must run and agree under ``jax.jit``,
         compute nothing on Dask, and use no boolean masks, ``bool()``, ``float()`` and ``int()``
-        on ``array-api-strict:strictest``. If false, these three checks are left out. Dask arrays
-        have one chunk.
+        on ``array-api-strict:strictest``. If false, these three checks are left out. A set such
+        as ``{"jax", "dask"}`` names the libraries (``"array-api-strict"`` is the third). Tags of
+        array-api-extra's ``lazy_xp_function`` and `xp_capabilities` restrict the default.
+    allow_dask_compute : int, default 0
+        How often the function may compute Dask arrays.
     backends : str or iterable of str, optional
         Backends, as for ``--xp-backends``. The default is that option's selection, and without
-        pytest all that are available.
+        pytest all that are available. ``"all"`` includes those that are not on by default.
 
     Raises
     ------
     AssertionError
-        If the function fails or disagrees on a backend. The message lists the faults of every
-        backend. An error of the function itself is the cause.
-    TypeError
-        If an argument is of a wrong type, or the function returns something else.
-    ValueError
-        If a bound, a dtype or the name of a backend is invalid, a bound does not fit, or
-        `backends` is empty.
+        If the function fails or disagrees. The message lists the faults of every backend; an
+        error of the function itself is the cause.
+    TypeError, ValueError
+        If an argument or an option is invalid, or the function returns something else.
     RuntimeError
         If no library but NumPy is available, so that nothing can be compared.
 
@@ -86,35 +131,31 @@ def assert_parity(
     -----
     UserWarning
         If a bound from a count of operations, including the default one, is more than a tenth (in
-        float16 a half) of the largest result, or of the median magnitude. It then detects gross
-        faults only.
+        float16 a half) of the largest result, or of the median magnitude: it then detects gross
+        faults only. If `bound` is below 0.01 ULP, which looks like a relative error. If the
+        function fails on ``array-api-strict:strictest`` alone, while it is lazy on JAX and Dask.
 
     Notes
     -----
     The smallest normal number is added to every bound: results below it may be zero. NaN must be
     in the same places. A result may be infinite where the reference is, or exceeds the largest
     number of the dtype. Integers and booleans must equal those of NumPy with the same dtypes,
-    and have NumPy's dtype or the library's default integer dtype. Arguments must not change. In
-    float64 the reference is NumPy's result, so a bound in ULP must include NumPy's own error.
-    Output, warnings, strides, gradients and side effects are not compared.
+    and have NumPy's dtype or the library's default integer dtype. In float64 the reference is
+    NumPy's result, so a bound in ULP must include NumPy's own error. Output, warnings, strides
+    and side effects are not compared.
 
     The default bound is a rule of thumb: n rounding errors add up to about the square root of n
-    of them (Higham and Mary), 8 leaves room for chance, and ``scale`` represents the numbers that
-    are rounded. Functions with intermediate numbers that are larger than argument and result, or
-    that amplify rounding errors, need a bound of their own. So do functions whose results are far
-    smaller than their arguments, or with a few numbers far larger than the others, for which the
-    default is coarse. Values that depend on the dtype, such as ``finfo(x.dtype).eps``, differ in
-    float64.
-
-    References
-    ----------
-    N. J. Higham and T. Mary, A new approach to probabilistic rounding error analysis, SIAM
-    Journal on Scientific Computing 41(5), 2019, doi:10.1137/18M1226312.
+    of them (N. J. Higham and T. Mary, SIAM Journal on Scientific Computing 41(5), 2019,
+    doi:10.1137/18M1226312), 8 leaves room for chance, and ``scale`` represents the numbers that
+    are rounded. Functions need a bound of their own if intermediate numbers are larger than
+    arguments and result, if they amplify rounding errors, or if results are far smaller than
+    arguments. Values that depend on the dtype, such as ``finfo(x.dtype).eps``, differ in float64.
 
     Examples
     --------
     >>> assert_parity(lambda x, y: x * y + 1.0, [1.0, 2.0], [0.5, 0.25])
     >>> assert_parity(lambda x: x * x, [1.0, 3.0], bound=0.5)  # half an ULP
+    >>> assert_parity(lambda x: abs(x), [1.0, -3.0], dtypes="float,int", shapes="0d,empty")
     """
     __tracebackhide__ = True
     if not callable(function):
@@ -124,78 +165,70 @@ def assert_parity(
     if floating is not None and floating not in _DTYPES:
         msg = f"`dtype` must be one of {', '.join(_DTYPES)}; got {dtype!r}"
         raise ValueError(msg)
-    given = [host_value(x, i) for i, x in enumerate(arrays, 1)]
-    reference = Reference(function, given, Tolerance(bound, operations), floating)
-    for words in reference.coarse_bounds:
-        msg = f"the bound is coarse: {words}. An explicit `bound` detects smaller faults"
-        warnings.warn(msg, stacklevel=2)
+    if not (compare is None or callable(compare) or compare in {"sign", "order"}):
+        msg = f"`compare` must be 'sign', 'order' or a function; got {compare!r}"
+        raise ValueError(msg)
+    tolerance = Tolerance(bound, operations, rtol, atol)
     selected = selected_backends()
     names = selected if backends is None else select_backends(backends, start=selected)
     if not names:
         msg = f"`backends` must name at least one; got {backends!r}"
         raise ValueError(msg)
-    outcomes = {
-        backend.name: find_faults(backend, function, reference, lazy=lazy)
-        for backend in _open_backends(names, reference.dtypes, lazy=lazy)
-    }
-    faults = {name: faults for name, (faults, _) in outcomes.items()}
-    if any(faults.values()):
-        errors = [error for _, error in outcomes.values() if error is not None]
-        lines = _message(function, faults, is_default=bound is None and operations is None)
+    arguments = Arguments.of(arrays, kwargs)
+    declared = capabilities_of(function)
+    marks = [*current_marks(), *(declared.marks if declared else ())]
+    comparison = Comparison(
+        function,
+        Options(
+            tolerance,
+            dtype=None if floating is None else _DTYPES[floating],
+            expected=expected,
+            compare=compare,
+            raises=_checked_exceptions(raises),
+            mutates=_labels(mutates, arguments),
+        ),
+        Laziness.of(function, lazy, allow_dask_compute),
+        names,
+        verdicts_of(marks, names),
+    )
+    if isinstance(bound, float) and 0.0 < bound < 0.01:
+        msg = f"bound={bound:g} means ULP. A relative error is given by rtol={bound:g}"
+        warnings.warn(msg, stacklevel=2)
+    variants = list(sweep(arguments.arrays, dtypes=dtypes, shapes=shapes, specials=specials))
+    if not variants and (dtypes or shapes or specials):
+        warnings.warn("the sweeps change nothing for these arguments", stacklevel=2)
+    if variants and isinstance(expected, np.ndarray | list | tuple):
+        msg = "`expected` must be a function where sweeps vary the arguments; got arrays"
+        raise ValueError(msg)
+    with _ONE_AT_A_TIME:
+        calls = [comparison.call("", arguments)]
+        calls += [comparison.call(label, arguments.replace(x)) for label, x in variants]
+    for words in comparison.warnings:
+        warnings.warn(words, stacklevel=2)
+    faults = collect_faults(calls, comparison.verdicts.xfailed)
+    if faults:
+        lines = lines_of(
+            faults, calls, is_default=tolerance.is_default, has_expected=expected is not None
+        )
+        errors = [x.error for call in calls for x in call.outcomes.values() if x.error]
         raise AssertionError("\n".join(lines)) from next(iter(errors), None)
 
 
-def _open_backends(names: tuple[str, ...], dtypes: set[str], *, lazy: bool) -> list[Backend]:
-    """Return the backends that are available and support the dtypes."""
-    opened, reasons = [], {}
-    for name in names:
-        reason = unavailable_reason(name)
-        if name == STRICTEST and not lazy:
-            reason = "lazy=False leaves it out"
-        backend = open_backend(name) if reason is None else None
-        if backend is None or not backend.has(dtypes):
-            reasons[name] = reason or f"it has no {', '.join(sorted(dtypes))}"
-        else:
-            opened.append(backend)
-    if names != ("numpy",) and all(backend.library == "numpy" for backend in opened):
-        found = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        msg = f"assert_parity must have a library besides NumPy to compare with; got none ({found})"
-        raise RuntimeError(msg)
-    return opened
+def _labels(mutates: Any, arguments: Arguments) -> tuple[str, ...]:
+    """Return the labels of the arguments that a function changes."""
+    given = (mutates,) if isinstance(mutates, int | str) else tuple(mutates)
+    labels = tuple(f"`{x}`" if isinstance(x, str) else f"argument {x + 1}" for x in given)
+    known = {label.partition("[")[0] for label in arguments.labels}
+    if not known.issuperset(labels):
+        msg = f"`mutates` must hold positions, or names in `kwargs`, of arrays; got {mutates!r}"
+        raise ValueError(msg)
+    return labels
 
 
-def _message(
-    function: Callable[..., Any], faults: dict[str, list[str]], *, is_default: bool
-) -> Iterator[str]:
-    """Yield a line for each fault, with all its backends; then advice if only values are wrong."""
-    where: dict[str, list[str]] = {}
-    for backend, messages in faults.items():
-        for fault in messages:
-            where.setdefault(fault, []).append(backend)
-    agreeing = [backend for backend, messages in faults.items() if not messages]
-    n_failed = len(faults) - len(agreeing)
-    yield f"{_name_of(function)} fails on {n_failed} of {len(faults)} backends:"
-    for fault, backends in where.items():
-        yield f"  {', '.join(backends)}: {fault}"
-    if agreeing:
-        yield f"It is right on {', '.join(agreeing)}."
-    if not all(OUT_OF_BOUND in fault for fault in where):
-        return
-    if not agreeing:
-        yield (
-            "No backend agrees with float64: does the function depend on the dtype, as by"
-            " finfo(x.dtype), or lose digits?"
-        )
-    if is_default:
-        yield "If intermediate numbers are larger than arguments and result, give `bound`."
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    """Return a function's name; for a lambda, also its file and line."""
-    if isinstance(function, functools.partial):
-        return f"partial of {_name_of(function.func)}"
-    name = getattr(function, "__name__", type(function).__name__)
-    code = getattr(function, "__code__", None)
-    if name != "<lambda>" or code is None:
-        return str(name)
-    return f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})"
+def _checked_exceptions(raises: Any) -> Any:
+    classes = raises if isinstance(raises, tuple) else (raises,)
+    is_valid = bool(classes) and all(isinstance(x, type) for x in classes)
+    if raises is not None and not is_valid:
+        msg = f"`raises` must be a class of exceptions or a tuple of them; got {raises!r}"
+        raise TypeError(msg)
+    return raises

@@ -1,153 +1,189 @@
 """pytest plugin that runs tests with the fixture `xp` on every array library and device.
 
-Enable it by ``-p xpnet.testing.plugin`` or ``pytest_plugins = ["xpnet.testing.plugin"]``. It is
-the only module of the package that imports pytest.
-
-Fixtures: `xp`, `xp_device`, `xp_backend`. Options: ``--xp-backends``, ``--xp-require``.
+Enable it by ``addopts = "-p xpnet.testing.plugin"`` in pytest's settings. Its fixtures are `xp`,
+`xp_device` and `xp_backend`, its hook is ``pytest_xp_backends``; ``pytest --help`` describes its
+options and settings, ``pytest --markers`` its marks.
 """
 
 import contextlib
-import importlib.util
-import unittest
-from collections import Counter
-from collections.abc import Generator, Iterator
+import itertools
+import pkgutil
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import pytest
 
-from xpnet.testing.backend_choice import (
-    NAMES,
+from xpnet.testing.backends import Backend, open_backend
+from xpnet.testing.built_in import BackendSpec
+from xpnet.testing.marks import SKIP, XFAIL, current_marks, use_marks, verdicts_of
+from xpnet.testing.outcomes import Call, observe
+from xpnet.testing.registry import (
     backends_matching,
+    canonical_name,
+    default_names,
+    register_backend,
     select_backends,
     selected_backends,
+    spec_of,
     unavailable_reason,
     use_backends,
 )
-from xpnet.testing.backends import Backend, open_backend
 
 __all__ = ["xp", "xp_backend", "xp_device"]
 
-_GPU_BACKENDS = {"cupy", "torch:cuda"}
+pytest_plugins = ["xpnet.testing.plugin_records"]
+
+_MARKS = (
+    "gpu: needs a CUDA GPU",
+    "uses_xp: has a fixture of xpnet.testing.plugin (added to each such test)",
+    f"{SKIP}(*names, reason, cpu_only, np_only, eager_only, exceptions): skipped on backends",
+    f"{XFAIL}(*names, reason, cpu_only, np_only, eager_only, exceptions): must fail on backends",
+    "thread_unsafe: runs in one thread (of pytest-run-parallel)",
+)
+# Of a test: its backend, and those that calls of `assert_parity` left out, with reasons.
+_ON_REPORTS = pytest.StashKey[dict[str, Any]]()
+
+
+class _Hooks:
+    @pytest.hookspec(historic=True)  # also called for a conftest.py that pytest finds late
+    def pytest_xp_backends(self, config: pytest.Config) -> Any:
+        """Return further backends, a list of `xpnet.testing.BackendSpec`."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the hook for further backends."""
+    pluginmanager.add_hookspecs(_Hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the command-line options."""
+    """Add the command-line options and settings."""
     group = parser.getgroup("xp", "array libraries and devices (xpnet.testing.plugin)")
     group.addoption(
         "--xp-backends",
         metavar="NAMES",
-        help="backends to test on, such as numpy,cupy; a library stands for all its devices, and"
-        " -NAME leaves it out (--xp-backends=-jax: all but JAX). The default is all available"
-        f" backends of {', '.join(NAMES)}",
+        help="backends to test on, such as numpy,torch:*; a library stands for its default"
+        " backends, all for every backend, default for the default ones, and -NAME leaves one out"
+        f" (-jax: default without JAX); default is {', '.join(default_names())}",
     )
     group.addoption(
         "--xp-require",
         action="append",
         default=[],
         metavar="NAMES",
-        help="backends that must be available: if one is not, pytest stops with an error instead of"
-        " skipping tests. A library stands for its default device, all for everything in"
-        " --xp-backends. May be given more than once",
+        help="backends (all: those of --xp-backends) that must be available, or pytest stops with"
+        " an error instead of skipping tests; may be given more than once",
     )
+    parser.addini("xp_backends", "value of --xp-backends if that is not given")
+    parser.addini("xp_array_namespace", "name of a vendored array-api-compat's array_namespace")
+    path = "array_api_extra.testing.patch_lazy_xp_functions"
+    parser.addini("xp_lazy_function", f"name of {path}, if that is vendored", default=path)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Select the backends; raise a usage error if a required one is unavailable."""
-    config.addinivalue_line("markers", "gpu: needs a CUDA GPU")
-    if importlib.util.find_spec("array_api_extra") is None:
-        msg = "xpnet.testing.plugin needs array-api-extra; pip install array-api-extra"
-        raise pytest.UsageError(msg)
+    for mark in _MARKS:
+        config.addinivalue_line("markers", mark)
+    selection = contextlib.ExitStack()
+    config.add_cleanup(selection.close)
     try:
-        names = _select(config.getoption("xp_backends", default=None))
-        _require(config.getoption("xp_require", default=[]), names)
+        config.hook.pytest_xp_backends.call_historic(_register, {"config": config})
+        selection.enter_context(_use("xp_backends", config.getini("xp_backends")))
+        selection.enter_context(_use("--xp-backends", config.option.xp_backends))
+        _require(",".join(config.option.xp_require))
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
-    stack = contextlib.ExitStack()
-    stack.enter_context(use_backends(names))
-    config.add_cleanup(stack.close)
 
 
-def _select(option: str | None) -> tuple[str, ...]:
-    if option is None:
-        return NAMES
-    names = select_backends(option, "--xp-backends")
+def _register(specs: Iterable[BackendSpec]) -> None:
+    for spec in specs:
+        register_backend(**vars(spec))
+
+
+def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[None]:
+    if not words:
+        return contextlib.nullcontext()
+    names = select_backends(words, option, start=selected_backends())
     if all(unavailable_reason(name) for name in names):
         reasons = "; ".join(f"{name}: {unavailable_reason(name)}" for name in names)
-        msg = f"--xp-backends={option} leaves nothing to test on ({reasons})"
+        msg = f"{option}={words} leaves nothing to test on ({reasons})"
         raise ValueError(msg)
-    return names
+    return use_backends(names)
 
 
-def _require(options: list[str], names: tuple[str, ...]) -> None:
-    words = [word.strip() for option in options for word in option.split(",")]
-    for word in filter(None, words):
+def _require(words: str) -> None:
+    for word in filter(None, map(str.strip, words.split(","))):
         backends_matching(word, "--xp-require")
-        for name in names if word == "all" else (word,):
-            reason = unavailable_reason(name) if name in names else "--xp-backends leaves it out"
-            if reason is not None:
+        for name in selected_backends() if word == "all" else (canonical_name(word),):
+            if reason := _reason_left_out(name):
                 msg = f"--xp-require={name}: {reason}"
                 raise ValueError(msg)
+
+
+def _reason_left_out(name: str) -> str | None:
+    """Return the reason why tests do not run on a backend; None if they do."""
+    if name in selected_backends():
+        return unavailable_reason(name)
+    return "--xp-backends leaves it out"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize each test with `xp_backend` or `xp` over all available backends."""
-    if "xp_backend" not in metafunc.fixturenames or _is_parametrized(metafunc.definition):
-        return
-    # pytest has no public interface for values from other hooks, or for the origin of a fixture.
-    if any("xp" in call.params for call in getattr(metafunc, "_calls", ())):
-        return  # `xp` is the user's own
+    # The test's own `xp` or `xp_backend` wins; pytest has no public interface for such values.
+    own = {name for call in getattr(metafunc, "_calls", ()) for name in call.params}
     fixtures = getattr(metafunc, "_arg2fixturedefs", {}).get("xp_backend", ())
-    if any(fixture.func.__module__ != __name__ for fixture in fixtures[-1:]):
-        return  # and so is `xp_backend`
-    marked = [
-        pytest.param(name, marks=pytest.mark.gpu) if name in _GPU_BACKENDS else name
-        for name in selected_backends()
-        if unavailable_reason(name) is None
-    ]
-    metafunc.parametrize("xp_backend", marked, indirect=True)
+    own.update("xp" for x in fixtures[-1:] if x.func.__module__ != __name__)
+    if "xp_backend" not in metafunc.fixturenames or own & {"xp", "xp_backend"}:
+        return
+    params = []
+    for name in selected_backends():
+        if not _reason_left_out(name):
+            marks = [pytest.mark.gpu] * name.startswith(("cupy", "jax:cuda", "torch:cuda"))
+            marks += [pytest.mark.thread_unsafe] * (not spec_of(name).thread_safe)
+            params.append(pytest.param(name, marks=marks))
+    metafunc.parametrize("xp_backend", params, indirect=True)
 
 
-def _is_parametrized(item: Any) -> bool:
-    """Return whether a test has its own list of backends."""
-    for mark in item.iter_markers("parametrize"):
-        names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
-        split = names.split(",") if isinstance(names, str) else names
-        if "xp_backend" in map(str.strip, split):
-            return True
-    return False
+def pytest_itemcollected(item: Any) -> None:
+    """Mark tests with our fixtures, for ``-m uses_xp`` and for other plugins."""
+    name = str(getattr(getattr(item, "callspec", None), "params", {}).get("xp_backend", ""))
+    item.stash[_ON_REPORTS] = {"xp_backend": name or None, "xp_left_out": {}}
+    if name:
+        item.add_marker("uses_xp")
+        # Hypothesis looks for this mark: methods with @given run on one object for each backend.
+        item.add_marker(pytest.mark.parametrize("xp_backend", ["..."], indirect=True))
 
 
 @pytest.fixture
 def xp_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Yield each available array library and device as a `Backend`.
 
-    Functions tagged by array-api-extra's ``lazy_xp_function`` are compiled by ``jax.jit`` on JAX,
-    and must compute nothing on Dask.
+    On JAX and Dask, functions tagged by array-api-extra's ``lazy_xp_function`` must be lazy.
     """
-    from array_api_extra.testing import patch_lazy_xp_functions
-
     name = getattr(request, "param", None)
-    if name not in NAMES:
-        pytest.fail(_usage_error(request, name))
-    is_selected = name in selected_backends()
-    reason = unavailable_reason(name) if is_selected else "--xp-backends leaves it out"
-    if reason is not None:
+    if name is None:
+        places = "of the test or its fixtures, not of a unittest.TestCase or beside an own xp"
+        pytest.fail(f"xp, xp_device and xp_backend must be arguments {places}")
+    backends_matching(name, "xp_backend")  # the test's own list may have an unknown name
+    skipped, xfailed = verdicts_of(current_marks(), [name])
+    if reason := _reason_left_out(name) or skipped.get(name):
         pytest.skip(reason)
-    backend = open_backend(name)
-    with backend.flags, patch_lazy_xp_functions(request, xp=backend.xp):
+    if name in xfailed:
+        request.applymarker(pytest.mark.xfail(reason=xfailed[name], strict=True))
+    backend = open_backend(name, _setting(request.config, "xp_array_namespace"))
+    patch = _setting(request.config, "xp_lazy_function")
+    with backend.flags, patch(request, xp=backend.namespace):
         yield backend
 
 
-def _usage_error(request: pytest.FixtureRequest, name: object) -> str:
-    """Return the reason why a test cannot use the fixture."""
-    if name is not None:
-        return f"xp_backend must be one of {', '.join(NAMES)}; got {name}"
-    if "xp" in getattr(getattr(request.node, "callspec", None), "params", ()):
-        return "xp_device and xp_backend require the plugin's xp: this test has its own xp"
-    if issubclass(request.cls or object, unittest.TestCase):
-        return "xp, xp_device and xp_backend are not available in unittest.TestCase"
-    return "xp, xp_device and xp_backend must be arguments of the test or of its fixtures"
+def _setting(config: pytest.Config, option: str) -> Any:
+    """Return the function that a setting names; None if there is none."""
+    path = config.getini(option)
+    try:
+        return pkgutil.resolve_name(path) if path else None
+    except (AttributeError, ImportError, ValueError) as error:
+        got = f"{path} ({error}; is it installed?)"
+        pytest.fail(f"{option} must be the dotted name of a function; got {got}")
 
 
 @pytest.fixture
@@ -163,48 +199,51 @@ def xp_device(xp_backend: Backend) -> Any:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the backend to each report, for the counts in the summary."""
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Apply a test's marks to its fixtures and calls of `assert_parity`, and observe the calls."""
+    left_out = item.stash[_ON_REPORTS]["xp_left_out"]
+
+    def note(call: Call) -> list[str]:
+        left_out.update({x.backend: x.skipped for x in call.outcomes.values() if x.skipped})
+        return []
+
+    marks = [(x.name, x.args, x.kwargs) for x in item.iter_markers() if x.name in {SKIP, XFAIL}]
+    with use_marks(marks), observe(note):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: Any) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add backends to each report as plain values, which pytest-xdist can transfer."""
     report = yield
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    if "xp_backend" in params:
-        # Plain values, which pytest-xdist can transfer from its workers.
-        vars(report).update(
-            xp_backend=params["xp_backend"], xp_is_everywhere=not _is_parametrized(item)
-        )
+    vars(report).update(item.stash[_ON_REPORTS])
     return report
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the backends that were not tested, with the reason and the number of tests."""
-    groups = terminalreporter.stats.values()
-    reports = [x for group in groups for x in group if hasattr(x, "xp_backend")]
-    for (verdict, name, reason), n_tests in _skips(reports).items():
-        if verdict == "SKIPPED on" and terminalreporter.hasopt("s"):
-            continue  # pytest itself lists them, by -rs or -ra
-        # The count is 0 if tests use `assert_parity` only.
-        count = f" ({n_tests} test{'' if n_tests == 1 else 's'})" if n_tests else ""
-        terminalreporter.write_line(f"{verdict} xp backend {name}: {reason}{count}")
+    selected = selected_backends()
+    missing = {name: reason for name in selected if (reason := unavailable_reason(name))}
+    # An unavailable backend misses every test that runs on the first available one.
+    first = next((name for name in selected if name not in missing), None)
+    tests: dict[tuple[str, str, str], set[str]] = {}
 
+    def add(verdict: str, name: str, reason: str, *nodeids: str) -> None:
+        library = name.partition(":")[0]  # one line if it misses all its backends
+        label = library if missing.get(library) == reason == missing.get(name) else name
+        tests.setdefault((verdict, label, reason), set()).update(nodeids)
 
-def _skips(reports: list[Any]) -> Counter[tuple[str, str, str]]:
-    """Count the tests that were not run, by backend and reason."""
-    reasons = {name: unavailable_reason(name) for name in selected_backends()}
-    missing = {name: reason for name, reason in reasons.items() if reason is not None}
-    available = [name for name in reasons if name not in missing]
-    # An unavailable backend misses every test that runs on all available ones.
-    everywhere = [x for x in reports if x.xp_is_everywhere and x.xp_backend in available[:1]]
-    n_everywhere = len({report.nodeid for report in everywhere})
-    counts: Counter[tuple[str, str, str]] = Counter()
     for name, reason in missing.items():
-        library = name.partition(":")[0]
-        label = library if missing.get(library) == reason else name
-        counts["NOT TESTED", label, reason] = n_everywhere
-    for report in reports:
-        if report.skipped and isinstance(report.longrepr, tuple):
-            name, reason = report.xp_backend, report.longrepr[2].removeprefix("Skipped: ")
-            verdict = "NOT TESTED" if missing.get(name) == reason else "SKIPPED on"
-            counts[verdict, name, reason] += 1
-    return counts
+        add("NOT TESTED", name, reason)
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        backend = getattr(report, "xp_backend", None)
+        left_out = getattr(report, "xp_left_out", {}) | (missing if backend == first else {})
+        if backend in {None, first}:
+            for name, reason in left_out.items():
+                add("NOT TESTED", name, reason, report.nodeid)
+        if backend and report.skipped and isinstance(report.longrepr, tuple):
+            add("SKIPPED on", backend, report.longrepr[2].removeprefix("Skipped: "), report.nodeid)
+    for (verdict, name, reason), nodeids in tests.items():
+        if verdict == "NOT TESTED" or not terminalreporter.hasopt("s"):  # which lists them
+            count = f" ({len(nodeids)} test{'' if len(nodeids) == 1 else 's'})" if nodeids else ""
+            terminalreporter.write_line(f"{verdict} xp backend {name}: {reason}{count}")

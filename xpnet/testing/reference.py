@@ -1,108 +1,191 @@
 """Expected results of a function: those in NumPy with float64 arguments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import is_array
-from xpnet.testing.backends import Backend, dtype_name, open_backend
-from xpnet.testing.tolerance import AllowedError, Tolerance
+from xpnet.testing.arguments import NUMBERS, Arguments, leaves_of
+from xpnet.testing.backends import NARROW, Backend, dtype_name, open_backend
+from xpnet.testing.tolerance import Tolerance, canonical, describe_deviation
 
-__all__ = ["ExpectedResult", "Reference", "as_results", "host_value", "one_line"]
+__all__ = ["ROUNDED", "ExpectedResult", "Options", "Reference", "is_equal", "one_line", "rounded"]
 
-_NUMBERS = bool | int | float
 # Maximum length of the message of an error.
 _MAX_CHARACTERS = 240
+_COMPLEX: Final = {"float32": "complex64", "float64": "complex128"}
+ROUNDED: Final = ("float64", "complex128")
+_WIDENED: Final = {"f": "float64", "c": "complex128"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is expected of a function, besides the results of NumPy."""
+
+    tolerance: Tolerance
+    dtype: str | None = None  # of floating-point results
+    expected: Any = None  # independent results, or a function of the arguments that returns them
+    compare: Any = None  # "sign", "order", or a function that is applied to both sides
+    raises: Any = None  # a class of exceptions, or a tuple of them
+    mutates: tuple[str, ...] = ()  # labels of the arguments that the function changes
 
 
 @dataclass(frozen=True)
 class ExpectedResult:
-    """One expected result, a NumPy array or a number."""
+    """One expected result: a NumPy array, or a value that is the same on every backend."""
 
+    path: str  # within the function's result, such as "[0]"; "" if it is the only one
     exact: Any  # with floating-point arguments in float64
     plain: Any  # with arguments in their own dtypes
 
     @property
-    def is_number(self) -> bool:
-        """True for a Python number, false for an array."""
+    def label(self) -> str:
+        """The name of the result for messages."""
+        return f"result{self.path}" if self.path else "the result"
+
+    @property
+    def is_value(self) -> bool:
+        """True for a number, a string or None, false for an array."""
         return not is_array(self.exact)
 
     @property
     def is_floating(self) -> bool:
-        """True for floating-point values, which have a bound; all others must be equal."""
-        return bool(np.asarray(self.exact).dtype.kind == "f")
-
-
-@dataclass(frozen=True)
-class ExpectedCall:
-    """Arguments and expected results of one call."""
-
-    arguments: list[Any]  # NumPy arrays and numbers, in the precision of a backend
-    results: list[ExpectedResult]
-    is_sequence: bool  # whether the function returns a tuple or list
+        """True for real or complex floating-point values, which have a bound."""
+        return bool(np.asarray(self.exact).dtype.kind in "fc")
 
 
 class Reference:
-    """Expected results of a function on each backend.
+    """Expected results of a function, for arguments as a backend supports them.
 
-    `arguments` are as `host_value` returns them; `dtype` is that of floating-point results.
+    `is_rounded` means that float64 arguments were rounded to float32. Raise AssertionError if the
+    function fails on NumPy, is not deterministic, or does not raise what it must.
     """
 
     def __init__(
         self,
         function: Callable[..., Any],
-        arguments: list[Any],
-        tolerance: Tolerance,
-        dtype: str | None,
+        arguments: Arguments,
+        options: Options,
+        *,
+        is_rounded: bool = False,
     ) -> None:
         __tracebackhide__ = True
-        arrays = [x for x in arguments if isinstance(x, np.ndarray)]
-        if not arrays:
-            got = "numbers alone" if arguments else "none"
-            msg = f"`arrays` must hold an array or a list, to be made on each backend; got {got}"
-            raise TypeError(msg)
-        floating = [x.dtype for x in arrays if x.dtype.kind == "f"]
-        self._function, self._arguments = function, arguments
-        self._tolerance, self._dtype = tolerance, dtype
+        self.function, self.arguments, self.options = function, arguments, options
+        self._is_rounded = is_rounded
+        floating = [np.finfo(x.dtype).dtype for x in arguments.arrays if x.dtype.kind in "fc"]
         self._argument_dtype = np.result_type(*floating).name if floating else None
-        # A device without float64 supports float64 arguments, rounded to float32.
-        names = {x.dtype.name for x in arrays}
-        self.dtypes = {"float32" if name == "float64" else name for name in names}
-        self._call = cache(self._compute)
-        # A bound that does not fit is reported before all other errors.
-        allowed = [
-            tolerance.allowed_error(np.asarray(x.exact), self._narrowest("float64"), arguments)
-            for x in self._call(is_rounded=False).results
-            if x.is_floating
-        ]
-        self.coarse_bounds = [f"{np.max(x.error):.3g} ({x.words})" for x in allowed if x.is_coarse]
+        self.dtypes = {x.dtype.name for x in arguments.arrays}
+        own = arguments.map(np.copy)
+        self.changed = own.arrays  # the arrays of the arguments, which the function may change
+        self.results = self._expected_results(own) if options.raises is None else []
+        for fault in () if options.raises is None else self.faults_of_raising(own):
+            msg = f"on numpy, {fault}"
+            raise AssertionError(msg)
 
-    def call(self, backend: Backend) -> ExpectedCall:
-        """Return arguments and expected results on a backend."""
-        return self._call(is_rounded=self._is_rounded(backend))
+    def coarse_bounds(self) -> list[str]:
+        """Return the bounds that detect gross faults only; ValueError if a bound does not fit."""
+        dtype, arrays = self._narrowest("float64"), self.arguments.arrays
+        exact = [np.asarray(x.exact) for x in self.results if x.is_floating]
+        allowed = [self.options.tolerance.allowed_error(x, dtype, arrays) for x in exact]
+        return [f"{np.max(x.error):.3g} ({x.words})" for x in allowed if x.is_coarse]
 
     def expected_dtypes(self, expected: ExpectedResult, backend: Backend) -> tuple[str, ...]:
         """Return the dtypes that a result may have on a backend."""
-        if expected.is_floating:
-            return (self._floating_dtype(backend),)
+        kind = np.asarray(expected.exact).dtype.kind
+        if kind in "fc":
+            dtype = self._floating_dtype(backend)
+            return (_COMPLEX.get(dtype, "complex64") if kind == "c" else dtype,)
         name = np.asarray(expected.plain).dtype.name
         if name == "bool":
             return (name,)
-        defaults = (_default_dtype(backend, kind) for kind in ("integral", "indexing"))
-        return tuple(dict.fromkeys((name, *defaults)))
+        defaults = [_default_dtype(backend, kind) for kind in ("integral", "indexing")]
+        narrow = name if backend.has([name]) else NARROW.get(name, name)
+        return tuple(dict.fromkeys((narrow, *defaults)))
 
-    def allowed_error(self, expected: ExpectedResult, backend: Backend) -> tuple[AllowedError, str]:
-        """Return the largest allowed error of a result, and the dtype that it is valid for."""
-        dtype = self._narrowest(self._floating_dtype(backend))
-        exact, arguments = np.asarray(expected.exact), self.call(backend).arguments
-        is_rounded = self._is_rounded(backend)
-        return self._tolerance.allowed_error(exact, dtype, arguments, is_rounded=is_rounded), dtype
+    def faults(
+        self, values: NDArray[Any], expected: ExpectedResult, backend: Backend
+    ) -> Iterator[str]:
+        """Yield a message if the values of a result of a backend, in NumPy, are wrong."""
+        wanted = np.asarray(expected.exact if expected.is_floating else expected.plain)
+        values, wanted = canonical(values, wanted, self.options.compare)
+        if expected.is_floating:
+            dtype = self._narrowest(self._floating_dtype(backend))
+            allowed = self.options.tolerance.allowed_error(
+                wanted, dtype, self.arguments.arrays, is_rounded=self._is_rounded
+            )
+            fault = describe_deviation(values, wanted, allowed, dtype)
+            if fault is not None:
+                yield f"is wrong: {fault}"
+            return
+        wrong = np.argwhere(values != wanted)
+        if len(wrong):
+            first = tuple(int(i) for i in wrong[0])
+            place = f" at {list(first)}" if first else ""
+            yield (
+                f"is wrong: {len(wrong)} of {values.size} values differ, the first{place}:"
+                f" {values[first]} instead of {wanted[first]}"
+            )
+
+    @property
+    def all_expected(self) -> list[ExpectedResult]:
+        """Expected arrays and numbers, then the arguments that the function must change."""
+        judged = [x for x in self.results if isinstance(x.exact, NUMBERS) or not x.is_value]
+        for label, x in zip(self.arguments.labels, self.changed, strict=True):
+            if label.partition("[")[0] in self.options.mutates:
+                judged.append(ExpectedResult(f" in {label}", _widened(x), x))
+        return judged
+
+    def faults_of_all(self, results: Sequence[NDArray[Any]]) -> Iterator[str]:
+        """Yield messages about recorded arrays and numbers of a device with float64."""
+        expected, backend = self.all_expected, open_backend("numpy")
+        shapes, wanted = [x.shape for x in results], [np.shape(x.exact) for x in expected]
+        if shapes != wanted:
+            yield f"the results must have shapes {wanted}; got {shapes}"
+            return
+        for values, x in zip(results, expected, strict=True):
+            yield from (f"{x.label} {fault}" for fault in self.faults(values, x, backend))
+
+    def faults_of_raising(self, arguments: Arguments) -> Iterator[str]:
+        """Call a function that must raise an exception; yield a message if it does not."""
+        raises = self.options.raises
+        try:
+            arguments.call(self.function)
+        except raises:
+            return
+        except Exception as error:  # noqa: BLE001 (a user's function raises anything)
+            got = one_line(error)
+        else:
+            got = "a result"
+        names = [x.__name__ for x in (raises if isinstance(raises, tuple) else (raises,))]
+        yield f"the function must raise {' or '.join(names)}; got {got}"
+
+    def uncertainties(self) -> list[NDArray[Any]]:
+        """Return how far NumPy's float64 results move with the last digit of the arguments.
+
+        There is an array for each array of the results: if digits cancel, its numbers are large.
+        """
+        rng = np.random.default_rng(0)
+
+        def disturbed(x: NDArray[Any]) -> NDArray[Any]:
+            factors = 1.0 + rng.choice([-1.0, 1.0], x.shape) * 2.0**-52
+            return np.asarray(x * factors) if x.dtype.kind in "fc" else x
+
+        wide = self.arguments.map(_widened)
+        runs = [self._run(x) for x in (wide, *(wide.map(disturbed) for _ in range(3)))]
+        exact, *moved = [
+            [np.asarray(x) for _, x in run if is_array(x) or isinstance(x, NUMBERS)] for run in runs
+        ]
+        return [
+            np.max([np.abs(1.0 * x - y) for x in others], axis=0)
+            for y, *others in zip(exact, *moved, strict=True)
+        ]
 
     def _floating_dtype(self, backend: Backend) -> str:
-        name = self._dtype or self._argument_dtype or _default_dtype(backend, "real floating")
+        name = self.options.dtype or self._argument_dtype
+        name = name or _default_dtype(backend, "real floating")
         return "float32" if name == "float64" and not backend.has_float64 else name
 
     def _narrowest(self, dtype: str) -> str:
@@ -110,90 +193,107 @@ class Reference:
         names = filter(None, (dtype, self._argument_dtype))
         return max(names, key=lambda name: float(np.finfo(name).eps))
 
-    def _is_rounded(self, backend: Backend) -> bool:
-        return not backend.has_float64 and any(map(_is_float64, self._arguments))
-
-    def _compute(self, *, is_rounded: bool) -> ExpectedCall:
+    def _expected_results(self, own: Arguments) -> list[ExpectedResult]:
+        """Return the function's results in NumPy, or those of the caller."""
         __tracebackhide__ = True
-        own = [x.astype("float32") if is_rounded and _is_float64(x) else x for x in self._arguments]
-        wide = [
-            x.astype("float64") if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
-            for x in own
+        wide = self.arguments.map(_widened)
+        exact, plain = self._run(wide, "in float64 "), self._run(own)
+        results = [
+            ExpectedResult(path, x, y) for (path, x), (_, y) in zip(exact, plain, strict=True)
         ]
-        exact, is_sequence = self._run(wide, "in float64 ")
-        plain, _ = self._run(own, "")
-        for i, result in enumerate(exact, 1):
-            self._check(result, f"result {i}" if is_sequence else "the result")
-        pairs = zip(exact, plain, strict=True)
-        return ExpectedCall(own, [ExpectedResult(*pair) for pair in pairs], is_sequence)
+        for result in results:
+            self._check(result)
+        if all(x is None for _, x in exact) and not self.options.mutates:
+            msg = (
+                "`function` must return a result, or change arguments named by `mutates`; got None"
+            )
+            raise TypeError(msg)
+        again = self._run(self.arguments.map(np.copy))
+        if not all(is_equal(x, y) for (_, x), (_, y) in zip(plain, again, strict=True)):
+            msg = (
+                "the function is not deterministic: two calls on numpy with the same arguments give"
+                " different results. Use a fixed seed"
+            )
+            raise AssertionError(msg)
+        expected, is_single = self.options.expected, [x.path for x in results] == [""]
+        if expected is None:
+            return results
+        if callable(expected):
+            try:
+                values = [x for _, x in wide.call(expected)]
+            except Exception as error:
+                msg = f"`expected` fails for the arguments of the function: {one_line(error)}"
+                raise AssertionError(msg) from error
+        else:
+            values = [expected] if is_single else [x for _, x in leaves_of(expected)]
+        shapes, wanted = list(map(np.shape, values)), [np.shape(x.exact) for x in results]
+        if shapes != wanted and callable(expected):
+            msg = f"on numpy, results must have shapes {shapes}, as `expected`; got {wanted}"
+            raise AssertionError(msg)
+        if shapes != wanted:
+            msg = f"`expected` must hold results of shapes {wanted}; got {shapes}"
+            raise ValueError(msg)
+        return [
+            ExpectedResult(x.path, _like(value, x.exact), _like(value, x.plain))
+            for x, value in zip(results, values, strict=True)
+        ]
 
-    def _run(self, arguments: list[Any], where: str) -> tuple[list[Any], bool]:
+    def _run(self, arguments: Arguments, where: str = "") -> list[tuple[str, Any]]:
+        """Return paths and values of what the function returns."""
         __tracebackhide__ = True
-        copies = [x.copy() if isinstance(x, np.ndarray) else x for x in arguments]
         try:
-            returned = self._function(*copies)
+            return arguments.call(self.function)
         except Exception as error:
             msg = f"the function fails {where}on numpy: {one_line(error)}"
             raise AssertionError(msg) from error
-        return as_results(returned)
 
-    def _check(self, exact: Any, label: str) -> None:
+    def _check(self, result: ExpectedResult) -> None:
+        """Raise TypeError or AssertionError for results that cannot be compared."""
         __tracebackhide__ = True
-        if not is_array(exact):
-            if isinstance(exact, _NUMBERS):
+        exact = result.exact
+        if result.is_value:
+            if isinstance(exact, NUMBERS | str | bytes | None):
                 return
-            msg = f"`function` must return arrays or numbers; got {type(exact).__name__}"
+            rule = "arrays, numbers, strings, None, or lists or dictionaries of them"
+            msg = f"`function` must return {rule}; got {type(exact).__name__}"
             raise TypeError(msg)
         dtype = dtype_name(exact.dtype)
-        if dtype.startswith("complex"):
-            msg = f"`function` must return real arrays; got dtype {dtype}"
-            raise TypeError(msg)
-        if self._dtype is None and dtype.startswith("float"):
-            dtype = "float64"
-        for fault in open_backend("numpy").faults(exact, dtypes=(dtype,), shape=exact.shape):
+        wanted = _WIDENED.get(exact.dtype.kind, dtype) if self.options.dtype is None else dtype
+        for fault in open_backend("numpy").faults(exact, dtypes=(wanted,), shape=exact.shape):
             hint = '. If this is intended, give dtype="..."' if "dtype" in fault else ""
-            msg = f"on numpy in float64, {label} {fault}{hint}"
+            where = " in float64" if self._argument_dtype else ""
+            msg = f"on numpy{where}, {result.label} {fault}{hint}"
             raise AssertionError(msg)
 
 
-def as_results(returned: Any, /) -> tuple[list[Any], bool]:
-    """Return a function's results as a list, and whether it returned a tuple or list."""
-    is_sequence = isinstance(returned, tuple | list)
-    return list(returned) if is_sequence else [returned], is_sequence
+def one_line(error: BaseException, /) -> str:
+    """Return an error's type and its message, without the middle if it is long."""
+    words = " ".join(str(error).split())
+    if len(words) > _MAX_CHARACTERS:
+        words = f"{words[: _MAX_CHARACTERS // 2]} ... {words[-_MAX_CHARACTERS // 2 :]}"
+    return f"{type(error).__name__}: {words}".removesuffix(": ").removesuffix(".")
 
 
-def one_line(error: Exception, /) -> str:
-    """Return an error's type and the first line of its message."""
-    line = next(iter(str(error).strip().splitlines()), "")
-    text = f"{type(error).__name__}: {line}".removesuffix(": ").removesuffix(".")
-    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
+def is_equal(x: Any, y: Any) -> bool:
+    """Return whether two arrays or other values are equal, NaN included."""
+    equal_nan = np.asarray(y).dtype.kind in "fc"
+    return np.array_equal(np.asarray(x), np.asarray(y), equal_nan=equal_nan)
 
 
-def host_value(x: Any, i: int, /) -> Any:
-    """Return argument i as a NumPy array, or a number as Python's.
+def rounded(x: NDArray[Any]) -> NDArray[Any]:
+    """Return a float64 array in float32, and others unchanged."""
+    return x.astype(NARROW[x.dtype.name]) if x.dtype.name in ROUNDED else x
 
-    Raise TypeError if it is neither, or its dtype is complex or not numeric, or it is masked.
-    """
-    number = x.item() if isinstance(x, np.generic) else x
-    if isinstance(number, _NUMBERS):
-        return number
-    if not isinstance(x, np.ndarray | list | tuple) or isinstance(x, np.ma.MaskedArray):
-        msg = (
-            f"argument {i} must be a NumPy array, a list or a number, from which the arrays of"
-            f" each backend are made; got {type(x).__name__}"
-        )
-        raise TypeError(msg)
-    values = np.array(x)
-    if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
-        msg = f"argument {i} must hold real numbers of at most 64 bits; got dtype {values.dtype}"
-        raise TypeError(msg)
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+def _widened(x: NDArray[Any]) -> NDArray[Any]:
+    return x.astype(_WIDENED.get(x.dtype.kind, x.dtype))
+
+
+def _like(value: Any, x: Any) -> Any:
+    """Return an expected value in the dtype of a result."""
+    return np.asarray(value, np.asarray(x).dtype) if is_array(x) else value
 
 
 def _default_dtype(backend: Backend, kind: str) -> str:
     info = backend.xp.__array_namespace_info__()
     return dtype_name(info.default_dtypes(device=backend.device)[kind])
-
-
-def _is_float64(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype == "float64"

@@ -8,10 +8,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OUT_OF_BOUND", "AllowedError", "Tolerance", "describe_deviation"]
+__all__ = [
+    "OUT_OF_BOUND",
+    "AllowedError",
+    "Tolerance",
+    "canonical",
+    "describe_deviation",
+]
 
 # In every message about values.
-OUT_OF_BOUND: Final = "out of bound"
+OUT_OF_BOUND: Final = "values out of bound"
 
 
 @dataclass(frozen=True)
@@ -26,27 +32,28 @@ class AllowedError:
 
 
 class Tolerance:
-    """Tolerance of `assert_parity`: ULP, absolute errors, or a count of operations.
+    """Tolerance of `assert_parity`: ULP, absolute errors, a count of operations, or `rtol`.
 
-    Raise TypeError if both arguments are given, or one is of a wrong type; ValueError if `bound`
-    contains NaN or a negative number, or `operations` is below 1.
+    Raise TypeError if more than one is given, or one is of a wrong type; ValueError if a number is
+    NaN, infinite or negative, or `operations` is below 1.
     """
 
-    def __init__(self, bound: Any = None, operations: Any = None) -> None:
-        if bound is not None and operations is not None:
-            msg = "`bound` and `operations` must not both be given; got both. Each is a bound"
+    def __init__(
+        self, bound: Any = None, operations: Any = None, rtol: Any = None, atol: Any = None
+    ) -> None:
+        is_relative = None if rtol is None and atol is None else True
+        kinds = {"bound": bound, "operations": operations, "rtol` or `atol": is_relative}
+        given = [name for name, value in kinds.items() if value is not None]
+        if len(given) > 1:
+            msg = f"`{given[0]}` and `{given[1]}` must not both be given; got both. Each is a bound"
             raise TypeError(msg)
-        self._n, self._ulp, self._errors = None, None, None
-        is_number = isinstance(bound, int | float | np.integer | np.floating)
-        if operations is not None:
-            self._n = _checked_count(operations)
-        elif is_number and not isinstance(bound, bool):
-            if not 0 <= bound < math.inf:
-                msg = f"`bound` must be a finite number of ULP, 0 or more; got {bound}"
-                raise ValueError(msg)
-            self._ulp = float(bound)
-        elif bound is not None:
-            self._errors = _checked_errors(bound)
+        self.is_default = not given
+        is_ulp = isinstance(bound, int | float | np.number) and not isinstance(bound, bool)
+        self._n = None if operations is None else _checked_number(operations, "operations", 1)
+        self._ulp = _checked_number(bound, "bound") if is_ulp else None
+        self._errors = None if bound is None or is_ulp else _checked_errors(bound)
+        self._is_relative = is_relative
+        self._rtol, self._atol = _checked_number(rtol, "rtol"), _checked_number(atol, "atol")
 
     def allowed_error(
         self,
@@ -58,15 +65,19 @@ class Tolerance:
     ) -> AllowedError:
         """Return the largest allowed error of a result of `dtype`, for example ``"float32"``.
 
-        `exact` is the result in float64, `arguments` are the function's NumPy arrays and numbers.
-        `is_rounded` means that float64 arguments were rounded to float32, which raises absolute
-        errors. If their shape does not fit the result, raise ValueError.
+        `exact` is the result in float64, `arguments` are the function's NumPy arrays. `is_rounded`
+        means that float64 arguments were rounded to float32, which raises absolute errors. If
+        their shape does not fit the result, raise ValueError.
         """
         info = np.finfo(dtype)
         eps, tiny = float(info.eps), float(info.smallest_normal)
         if self._ulp is not None:
             words = f"{self._ulp:g} ULP of {dtype}"
             return AllowedError(self._ulp * spacing(exact, dtype) + tiny, words)
+        if self._is_relative:
+            rtol, atol = max(self._rtol, 4.0 * eps), self._atol
+            words = f"atol + rtol * |expected|, rtol = {rtol:.3g}, atol = {atol:.3g}"
+            return AllowedError(atol + rtol * np.abs(np.nan_to_num(exact)) + tiny, words)
         if self._errors is not None:
             try:
                 errors = np.broadcast_to(self._errors, exact.shape)
@@ -80,13 +91,13 @@ class Tolerance:
         # Numbers, such as the ends of a range, do not determine the size of what is rounded; nor
         # do integers beside floating-point arrays, such as indices.
         arrays = [x for x in arguments if isinstance(x, np.ndarray)]
-        floating = [x for x in arrays if x.dtype.kind == "f"] or arrays
+        floating = [x for x in arrays if x.dtype.kind in "fc"] or arrays
         n = self._n or max((length for x in (*arrays, exact) for length in x.shape), default=1) or 1
         scale = max(map(_magnitude, (*floating, exact)))
         word = "operations" if self._n else "the longest axis"
         words = f"8 * sqrt(n) * eps * scale, n = {n:g} ({word}), eps = {eps:.3g}, scale = {scale:g}"
         error = 8 * math.sqrt(n) * eps * scale
-        typical = min(_magnitude(exact), max(map(_median_magnitude, (*floating, exact))))
+        typical = _median_magnitude(exact)
         # float16 has few digits: a tenth is not unusual there.
         is_coarse = 0.0 < typical < error * min(10.0, 1.0 / (512.0 * eps))
         return AllowedError(np.full(exact.shape, error + tiny), words, is_coarse=is_coarse)
@@ -100,15 +111,18 @@ def describe_deviation(
     NaN must be in the same places. A result may be infinite where the exact one is, or exceeds
     the largest number of the dtype.
     """
-    actual, exact = np.asarray(actual, np.float64), np.asarray(exact, np.float64)
+    wide = np.complex128 if "c" in actual.dtype.kind + exact.dtype.kind else np.float64
+    actual, exact = np.asarray(actual, wide), np.asarray(exact, wide)
     with np.errstate(all="ignore"):
         error = np.abs(actual - exact)
         overflows = np.abs(exact) + allowed.error > float(np.finfo(dtype).max)
+        # The direction of a complex infinity depends on the library.
+        is_aligned = (np.sign(actual) == np.sign(exact)) | (wide is np.complex128)
         is_right = (
             (error <= allowed.error)
             | (actual == exact)
             | (np.isnan(actual) & np.isnan(exact))
-            | (np.isinf(actual) & (np.sign(actual) == np.sign(exact)) & overflows)
+            | (np.isinf(actual) & is_aligned & overflows)
         )
         excess = np.where(is_right, -1.0, np.nan_to_num(error / allowed.error, nan=np.inf))
     if is_right.all():
@@ -118,10 +132,33 @@ def describe_deviation(
     off, ulp = float(error[worst]), float(spacing(exact[worst], dtype))
     distance = f", off by {off:.3g} ({off / ulp:.3g} ULP)" if math.isfinite(off) else ""
     return (
-        f"{np.sum(~is_right)} of {actual.size} values {OUT_OF_BOUND}, the worst{place}:"
+        f"{np.sum(~is_right)} of {actual.size} {OUT_OF_BOUND}, the worst{place}:"
         f" {actual[worst]:.9g} instead of {exact[worst]:.9g}{distance}"
         f", the bound is {allowed.error[worst]:.3g} ({allowed.words})"
     )
+
+
+def canonical(
+    values: NDArray[Any], exact: NDArray[Any], compare: Any
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return a result and the expected one in a form that may be compared number by number.
+
+    `compare` is "sign", "order", a function that is applied to both, or None.
+    """
+    if compare is None:
+        return values, exact
+    if compare == "sign":  # of each column; of complex numbers, the phase
+        axis = -2 if exact.ndim > 1 else None
+        with np.errstate(all="ignore"):
+            product = np.sum(np.conj(values) * exact, axis=axis, keepdims=True)
+            phase = np.where(product == 0, 1, product / np.abs(product))
+        return np.asarray(values * phase), exact
+    function = _in_order if compare == "order" else compare
+    return np.asarray(function(values)), np.asarray(function(exact))
+
+
+def _in_order(x: NDArray[Any]) -> NDArray[Any]:
+    return np.sort(x, axis=-1) if x.ndim else x
 
 
 def spacing(exact: Any, dtype: str) -> Any:
@@ -136,24 +173,25 @@ def spacing(exact: Any, dtype: str) -> Any:
 
 
 def _magnitude(x: NDArray[Any]) -> float:
-    finite = np.abs(x[np.isfinite(x)].astype(np.float64))
-    return float(np.max(finite, initial=0.0))
+    return float(np.max(np.abs(1.0 * x[np.isfinite(x)]), initial=0.0))
 
 
 def _median_magnitude(x: NDArray[Any]) -> float:
     """Return the median magnitude of the finite nonzero numbers; 0 if there are none."""
-    sizes = np.abs(x[np.isfinite(x) & (x != 0)].astype(np.float64))
+    sizes = np.abs(1.0 * x[np.isfinite(x) & (x != 0)])
     return float(np.median(sizes)) if sizes.size else 0.0
 
 
-def _checked_count(operations: Any) -> int:
-    if isinstance(operations, bool) or not isinstance(operations, int | np.integer):
-        msg = f"`operations` must be an integer; got {type(operations).__name__}"
+def _checked_number(value: Any, name: str, least: int = 0) -> float:
+    """Return a finite number; 0 for None."""
+    number = 0.0 if value is None else value
+    if isinstance(number, bool) or not isinstance(number, int | float | np.number):
+        msg = f"`{name}` must be a number; got {type(value).__name__}"
         raise TypeError(msg)
-    if operations < 1:
-        msg = f"`operations` must be 1 or more; got {operations}"
+    if not least <= number < math.inf:
+        msg = f"`{name}` must be finite, {least} or more; got {value}"
         raise ValueError(msg)
-    return int(operations)
+    return float(number)
 
 
 def _checked_errors(bound: Any) -> NDArray[Any]:

@@ -1,0 +1,124 @@
+"""Declared capabilities: marks, lazy checks and a table."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from xpnet.testing import capabilities
+from xpnet.testing.capabilities import (
+    capabilities_of,
+    capabilities_table,
+    make_xp_pytest_param,
+    make_xp_test_case,
+    xp_capabilities,
+)
+from xpnet.testing.marks import verdicts_of
+
+DECLARED = {
+    "skip_backends": [("cupy", "slow")],
+    "xfail_backends": [("torch", "wrong | here")],
+    "jax_jit": False,
+    "allow_dask_compute": 1,
+}
+
+
+@pytest.fixture
+def scale():
+    @xp_capabilities(**DECLARED)
+    def scale(x):
+        return 2.0 * x
+
+    return scale
+
+
+def test_a_declared_function_is_unchanged(scale):
+    assert scale(1.0) == 2.0
+    assert scale.__name__ == "scale"
+
+
+def test_declarations_are_found_through_wrappers(scale):
+    class Model:
+        scale_it = scale
+
+    @functools.wraps(scale)
+    def wrapper(x):
+        return scale(x)
+
+    for function in (scale, wrapper, functools.partial(wrapper, 1.0), Model().scale_it):
+        assert capabilities_of(function).allow_dask_compute == 1
+    for function in (lambda x: x, len, np.add, 3, []):
+        assert capabilities_of(function) is None
+
+
+def test_ufuncs_may_be_declared(monkeypatch):
+    monkeypatch.setattr(capabilities, "_declared", {})
+    assert xp_capabilities(np_only=True)(np.add) is np.add
+    assert capabilities_of(np.add) == xp_capabilities(np_only=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "skipped"),
+    [
+        ({"np_only": True, "exceptions": ["jax"], "reason": "old"}, {"torch": "old"}),
+        ({"cpu_only": True}, {}),
+        (DECLARED, {}),
+    ],
+)
+def test_declarations_give_verdicts(options, skipped):
+    function = xp_capabilities(**options)(lambda x: x)
+    marks = capabilities_of(function).marks
+    assert verdicts_of(marks, ["numpy", "torch"]).skipped == skipped
+
+
+def test_declarations_give_marks_and_tags(scale):
+    pytest.importorskip("array_api_extra")
+
+    @make_xp_test_case(scale)
+    def test_it():
+        pass
+
+    marks = [(mark.name, mark.args, mark.kwargs) for mark in test_it.pytestmark]
+    assert marks == [
+        ("skip_xp_backends", ("cupy",), {"reason": "slow"}),
+        ("xfail_xp_backends", ("torch",), {"reason": "wrong | here"}),
+        (
+            "skip_xp_backends",
+            ("array-api-strict:strictest",),
+            {"reason": "the function need not be lazy"},
+        ),
+    ]
+    assert vars(scale)["_lazy_xp_function"] == {"allow_dask_compute": 1, "jax_jit": False}
+    param = make_xp_pytest_param(scale, 3)
+    assert (param.values, param.id) == ((scale, 3), "scale")
+    assert [mark.name for mark in param.marks] == [mark[0] for mark in marks]
+
+
+@pytest.mark.parametrize("option", ["skip_backends", "xfail_backends"])
+@pytest.mark.parametrize(("value", "pair"), [("torch", "'t'"), (["torch"], "'torch'")])
+def test_backends_without_reasons_are_rejected(option, value, pair):
+    with pytest.raises(TypeError, match=f"must hold pairs of a name and a reason; got {pair}"):
+        xp_capabilities(**{option: value})
+
+
+def test_the_table_shows_what_runs_where(scale):
+    @xp_capabilities(cpu_only=True, exceptions=["cupy"], skip_backends=[("torch", "slow")])
+    def shift():
+        pass
+
+    plain = xp_capabilities()(functools.reduce)
+    lines = capabilities_table(scale, shift, plain).splitlines()
+    assert lines == [
+        "| function | numpy | array-api-strict | dask | torch | jax | cupy |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| `scale` | yes | yes | eager only | no (wrong \\| here) | eager only | no (slow) |",
+        "| `shift` | yes | CPU only | yes | no (slow) | yes | yes |",
+        "| `reduce` | yes | yes | yes | yes | yes | yes |",
+    ]
+
+
+@pytest.mark.parametrize("use", [make_xp_test_case, make_xp_pytest_param, capabilities_table])
+def test_functions_must_be_declared(use):
+    message = r"^functions must be declared by @xp_capabilities\(...\); got <built-in function len>"
+    with pytest.raises(ValueError, match=message):
+        use(len)

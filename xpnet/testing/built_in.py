@@ -1,0 +1,187 @@
+"""Array libraries, devices and variants that xpnet knows, with their availability and settings."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from xpnet.arrays.gpu.diagnosis import diagnose
+
+__all__ = ["BUILT_IN", "STRICTEST", "BackendSpec", "library_reason"]
+
+# The backend that rejects all operations that lazy libraries do not support.
+STRICTEST: Final = "array-api-strict:strictest"
+_OF_JAX: Final = ("jax_enable_x64", "jax_default_device", "jax_default_matmul_precision")
+_lock: Final = threading.Lock()
+_Context = AbstractContextManager[None]
+# Of each library: the settings from before the first open context, then those of all open ones.
+_stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax": []}
+
+
+@dataclass(frozen=True)
+class BackendSpec:
+    """An array library, device or variant."""
+
+    name: str  # "library" or "library:variant"
+    namespace: str | Callable[[], Any]  # name of a module, or a function that returns the namespace
+    device: Any = None  # on which the fixture `xp` creates arrays, passed as `device=`
+    asarray: Callable[[Any], Any] | None = None  # makes an array from a NumPy array
+    to_numpy: Callable[[Any], Any] | None = None  # the reverse
+    unavailable: Callable[[], str | None] | None = None  # returns a reason to skip tests, or None
+    settings: Callable[[], AbstractContextManager[Any]] = nullcontext  # entered while tests run
+    is_cpu: bool = True  # arrays are in host memory: not excluded by `cpu_only` of marks
+    is_lazy: bool = False  # values may be unknown: excluded by `eager_only` of marks
+    thread_safe: bool = True  # false: tests carry the mark `thread_unsafe` of pytest-run-parallel
+    default: bool = True  # false: only tested if its name, a pattern or "all" selects it
+
+    @property
+    def library(self) -> str:
+        """The library's name, for example ``"array-api-strict"``."""
+        return self.name.partition(":")[0]
+
+
+def library_reason(library: str, module: str) -> str | None:
+    """Return the reason why a library is unavailable on any device; None if it is available."""
+    if library == "cupy":
+        diagnosis = diagnose()
+        return None if diagnosis.usable else str(diagnosis)
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        return f"{library} is not installed"
+    if library == "array-api-strict":
+        version = importlib.metadata.version(library)
+        # Older versions lack a device without float64, or promote float32 arguments to float64.
+        if tuple(map(int, re.findall(r"\d+", version))) < (2, 6, 1):
+            return f"array-api-strict {version} is too old: 2.6.1 or newer is needed"
+    return None
+
+
+def torch_reason(device: str) -> str | None:
+    """Return the reason why torch finds no GPU ("cuda" or "mps"); to import torch takes seconds."""
+    if device == "cuda" and importlib.metadata.version("torch").endswith("+cpu"):
+        return "this build of torch has no CUDA"
+    torch = importlib.import_module("torch")
+    devices = torch.cuda if device == "cuda" else torch.backends.mps
+    return None if devices.is_available() else f"torch finds no usable GPU ({device})"
+
+
+def strict_flags(**flags: Any) -> _Context:
+    """Return a context with flags of array-api-strict, such as ``boolean_indexing=False``."""
+    strict = importlib.import_module("array_api_strict")
+    read, write = strict.get_array_api_strict_flags, strict.set_array_api_strict_flags
+    return _applied("array-api-strict", flags, read, write)
+
+
+def jax_settings(*, has_64_bits: bool = True, platform: str | None = None) -> _Context:
+    """Return a context with or without JAX's 64-bit numbers, on a platform such as "cuda"."""
+    jax = importlib.import_module("jax")
+    values: dict[str, Any] = {"jax_enable_x64": has_64_bits}
+    if platform is not None:
+        values["jax_default_device"] = jax.devices(platform)[0]
+        values["jax_default_matmul_precision"] = "highest"  # a GPU's default drops digits
+
+    def write(**wanted: Any) -> None:
+        for name, value in wanted.items():
+            jax.config.update(name, value)
+
+    return _applied("jax", values, lambda: {x: getattr(jax.config, x) for x in _OF_JAX}, write)
+
+
+def cupy_device(number: int) -> Any:
+    """Return a context with a GPU as CuPy's current device."""
+    return importlib.import_module("cupy").cuda.Device(number)
+
+
+@contextmanager
+def _applied(library: str, values: Any, read: Any, write: Any) -> Iterator[None]:
+    """Apply settings that all threads share; threads may enter and leave in any order.
+
+    The last to enter decides; the last to leave restores the settings from before the first.
+    """
+    stack = _stacks[library]
+
+    def update() -> None:
+        wanted = stack[0] | stack[-1]
+        if wanted != read():
+            write(**wanted)
+
+    try:
+        with _lock:
+            if len(stack) <= 1:  # no context is open
+                stack[:] = [read()]
+            stack.append(values)
+            update()
+        yield
+    finally:
+        with _lock:
+            stack[:] = [x for x in stack if x is not values]
+            update()
+
+
+def _read_only(x: Any) -> Any:
+    x.flags.writeable = False
+    return x
+
+
+def _strided(x: Any) -> Any:
+    """Return every second number of a larger buffer, in Fortran's order; 0-d is unchanged."""
+    return np.repeat(x.T, 2, axis=-1)[..., ::2].T if x.ndim else x
+
+
+def _in_chunks(x: Any) -> Any:
+    """Return a Dask array in two chunks along each axis of two or more numbers."""
+    chunks = tuple((n - n // 2, n // 2) if n > 1 else (n,) for n in x.shape)
+    return importlib.import_module("dask.array").from_array(x, chunks)
+
+
+def _requiring_gradients(x: Any) -> Any:
+    return importlib.import_module("torch").asarray(x).requires_grad_(x.dtype.kind in "fc")
+
+
+_numpy = partial(BackendSpec, namespace="numpy")
+_strict = partial(BackendSpec, namespace="array_api_strict")
+_flags = partial(_strict, thread_safe=False, default=False)  # which all threads share
+_dask = partial(BackendSpec, namespace="dask.array", is_lazy=True, thread_safe=False)
+_torch = partial(BackendSpec, namespace="torch")
+_jax = partial(BackendSpec, namespace="jax.numpy", is_lazy=True, thread_safe=False)
+_cupy = partial(BackendSpec, namespace="cupy", is_cpu=False)
+_STRICTEST_FLAGS = partial(strict_flags, boolean_indexing=False, data_dependent_shapes=False)
+_NO_MPS = partial(torch_reason, "mps")
+
+# In the order in which tests run. Arrays of array-api-strict on other devices than its default one
+# count as arrays on a GPU: NumPy cannot read them.
+BUILT_IN: Final = (
+    _numpy("numpy"),
+    _numpy("numpy:readonly", asarray=_read_only, default=False),
+    _numpy("numpy:strided", asarray=_strided, default=False),
+    _strict("array-api-strict"),
+    _strict("array-api-strict:device1", device="device1", is_cpu=False),
+    _strict("array-api-strict:no_float64", device="no_float64", is_cpu=False),
+    # The extensions (linalg, fft) stay enabled: every library here has them.
+    _strict(STRICTEST, settings=_STRICTEST_FLAGS, is_lazy=True, thread_safe=False),
+    _flags("array-api-strict:no_extensions", settings=partial(strict_flags, enabled_extensions=())),
+    # The standard has inspection, which tests depend on, since 2023.12.
+    _flags("array-api-strict:2023.12", settings=partial(strict_flags, api_version="2023.12")),
+    _flags("array-api-strict:2024.12", settings=partial(strict_flags, api_version="2024.12")),
+    _dask("dask"),
+    _dask("dask:chunks", asarray=_in_chunks, default=False),
+    _torch("torch"),
+    _torch("torch:cuda", device="cuda", unavailable=partial(torch_reason, "cuda"), is_cpu=False),
+    _torch("torch:mps", device="mps", unavailable=_NO_MPS, is_cpu=False, default=False),
+    _torch("torch:meta", device="meta", is_cpu=False, default=False),
+    _torch("torch:grad", asarray=_requiring_gradients, default=False),
+    _jax("jax", settings=jax_settings),
+    _jax("jax:32", settings=partial(jax_settings, has_64_bits=False), default=False),
+    _jax("jax:cpu", settings=partial(jax_settings, platform="cpu"), default=False),
+    _jax("jax:cuda", settings=partial(jax_settings, platform="cuda"), is_cpu=False, default=False),
+    _cupy("cupy"),
+    _cupy("cupy:0", settings=partial(cupy_device, 0), default=False),
+    _cupy("cupy:1", settings=partial(cupy_device, 1), default=False),
+)

@@ -1,0 +1,148 @@
+"""Declared capabilities of functions: marks, lazy checks and a table from one declaration."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from xpnet.testing.built_in import STRICTEST
+from xpnet.testing.marks import SKIP, XFAIL, Mark, verdicts_of
+from xpnet.testing.registry import backends_matching, default_names, spec_of
+
+__all__ = [
+    "capabilities_of",
+    "capabilities_table",
+    "make_xp_pytest_param",
+    "make_xp_test_case",
+    "xp_capabilities",
+]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """Declaration of the backends that a function runs on, used as a decorator.
+
+    `assert_parity` and `make_xp_test_case` apply the declaration; the function is unchanged.
+
+    Parameters
+    ----------
+    skip_backends, xfail_backends : sequence of (str, str)
+        Backends or libraries on which tests are skipped, or must fail, each with its reason.
+    cpu_only, np_only : bool
+        Whether the function runs on the CPU only, or on NumPy only.
+    exceptions, reason : sequence of str, str
+        Backends or libraries that `cpu_only` or `np_only` does not exclude, and the reason.
+    jax_jit, allow_dask_compute : bool, bool or int
+        Whether it runs under ``jax.jit``; how often it may compute Dask arrays (True: any number).
+
+    Examples
+    --------
+    >>> @xp_capabilities(cpu_only=True, exceptions=["cupy", "jax"], jax_jit=False)
+    ... def median(x):
+    ...     return x
+    """
+
+    skip_backends: Sequence[tuple[str, str]] = ()
+    xfail_backends: Sequence[tuple[str, str]] = ()
+    cpu_only: bool = False
+    np_only: bool = False
+    exceptions: Sequence[str] = ()
+    reason: str | None = None
+    jax_jit: bool = True
+    allow_dask_compute: bool | int = 0
+
+    def __post_init__(self) -> None:
+        for pair in (*self.skip_backends, *self.xfail_backends):
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                rule = "pairs of a name and a reason"
+                msg = f"`skip_backends` and `xfail_backends` must hold {rule}; got {pair!r}"
+                raise TypeError(msg)
+
+    def __call__(self, function: _Function) -> _Function:
+        """Declare a function, and return it."""
+        _declared[function] = self
+        return function
+
+    @property
+    def marks(self) -> list[Mark]:
+        """The marks of a test of the function."""
+        marks: list[Mark] = [(SKIP, (name,), {"reason": x}) for name, x in self.skip_backends]
+        marks += [(XFAIL, (name,), {"reason": x}) for name, x in self.xfail_backends]
+        if not self.jax_jit:
+            marks.append((SKIP, (STRICTEST,), {"reason": "the function need not be lazy"}))
+        if self.cpu_only or self.np_only:
+            names = ("cpu_only", "np_only", "exceptions", "reason")
+            marks.append((SKIP, (), {name: getattr(self, name) for name in names}))
+        return marks
+
+
+xp_capabilities = Capabilities
+_declared: Final[dict[Any, Capabilities]] = {}
+
+
+def capabilities_of(function: Any, /) -> Capabilities | None:
+    """Return the declaration of a function, or of the function that it wraps or completes."""
+    while function is not None:
+        with contextlib.suppress(TypeError):  # it has no hash
+            if function in _declared:
+                return _declared[function]
+        inner = (getattr(function, x, None) for x in ("__wrapped__", "__func__", "func"))
+        function = next(filter(callable, inner), None)
+    return None
+
+
+def make_xp_test_case(*functions: Callable[..., Any]) -> Callable[[_Function], _Function]:
+    """Return a decorator that gives a test the marks and the lazy checks of `functions`."""
+    marks = [mark for function in functions for mark in _pytest_marks(function)]
+    return lambda test: functools.reduce(lambda x, mark: mark(x), marks, test)
+
+
+def make_xp_pytest_param(function: Callable[..., Any], *args: Any) -> Any:
+    """Return ``pytest.param(function, *args)`` with the marks of the function's declaration."""
+    import pytest
+
+    return pytest.param(function, *args, marks=_pytest_marks(function), id=function.__name__)
+
+
+def capabilities_table(*functions: Callable[..., Any]) -> str:
+    """Return a table in Markdown: a row for each function, a column for each library."""
+    libraries = list(dict.fromkeys(spec_of(name).library for name in default_names()))
+    rows = [["function", *libraries], ["---"] * (1 + len(libraries))]
+    for function in functions:
+        cells = [_cell(library, _declaration(function)) for library in libraries]
+        rows.append([f"`{function.__name__}`", *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _declaration(function: Any) -> Capabilities:
+    declared = capabilities_of(function)
+    if declared is None:
+        msg = f"functions must be declared by @xp_capabilities(...); got {function!r}"
+        raise ValueError(msg)
+    return declared
+
+
+def _pytest_marks(function: Any) -> list[Any]:
+    import pytest
+    from array_api_extra.testing import lazy_xp_function
+
+    x = _declaration(function)
+    lazy_xp_function(function, jax_jit=x.jax_jit, allow_dask_compute=x.allow_dask_compute)
+    return [getattr(pytest.mark, name)(*args, **kwargs) for name, args, kwargs in x.marks]
+
+
+def _cell(library: str, declared: Capabilities) -> str:
+    """Return how a function runs on a library."""
+    names = backends_matching(library)
+    on_gpu = {name for name in names if not spec_of(name).is_cpu}
+    skipped, xfailed = verdicts_of(declared.marks, names)
+    excluded = skipped | xfailed
+    if len(excluded) == len(names):
+        return f"no ({excluded[names[0]]})".replace("|", "\\|")
+    if on_gpu and on_gpu <= excluded.keys():
+        return "CPU only"
+    is_eager = {"jax": not declared.jax_jit, "dask": bool(declared.allow_dask_compute)}
+    return "eager only" if is_eager.get(library) else "yes"

@@ -1,0 +1,163 @@
+"""Checks of lazy libraries: no values read, few computations on Dask, and `jax.jit`."""
+
+import functools
+import importlib
+import threading
+import unittest.mock
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from xpnet.arrays.namespace import is_array
+from xpnet.testing.arguments import Arguments
+from xpnet.testing.backends import Backend
+from xpnet.testing.capabilities import capabilities_of
+from xpnet.testing.registry import STRICTEST
+
+__all__ = ["LAZY_HINT", "Laziness", "call_jitted", "trace", "without_values"]
+
+LAZY_HINT: Final = "lazy=False allows the function to read values"
+_LIBRARIES: Final = ("jax", "dask", "array-api-strict")
+
+
+@dataclass(frozen=True)
+class Laziness:
+    """The libraries on which a function must be lazy."""
+
+    libraries: frozenset[str]
+    n_dask_computes: int = 0  # allowed on Dask; -1 means any number
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], lazy: Any, allow_dask_compute: Any) -> "Laziness":
+        """Return the caller's choice, restricted by tags of array-api-extra's lazy_xp_function.
+
+        Raise TypeError or ValueError for anything but a boolean or names of libraries.
+        """
+        if not isinstance(allow_dask_compute, int):
+            kind = type(allow_dask_compute).__name__
+            msg = f"`allow_dask_compute` must be an integer; got {kind}"
+            raise TypeError(msg)
+        if not isinstance(lazy, Collection | bool) or isinstance(lazy, str):
+            msg = f"`lazy` must be true, false or a set of libraries; got {type(lazy).__name__}"
+            raise TypeError(msg)
+        libraries = set(lazy) if isinstance(lazy, Collection) else set(_LIBRARIES if lazy else ())
+        if not libraries.issubset(_LIBRARIES):
+            unknown = ", ".join(sorted(libraries.difference(_LIBRARIES)))
+            msg = f"`lazy` must hold {', '.join(_LIBRARIES)}; got {unknown}"
+            raise ValueError(msg)
+        tags = _tags(function) if lazy is True else {}
+        allowed = allow_dask_compute or tags.get("allow_dask_compute", 0)
+        if not tags.get("jax_jit", True):
+            libraries -= {"jax", "array-api-strict"}
+        if allowed:
+            libraries -= {"array-api-strict"}
+        return cls(frozenset(libraries), -1 if allowed is True else allowed)
+
+    def applies_to(self, backend: Backend) -> bool:
+        """Return whether the function must be lazy on a backend, in a way that is tested."""
+        is_strict = backend.library == "array-api-strict"
+        return backend.library in self.libraries and (not is_strict or backend.name == STRICTEST)
+
+
+def _tags(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the laziness that a function's declaration or its tag allows."""
+    declared = capabilities_of(function)
+    if declared is None:
+        return dict(getattr(function, "_lazy_xp_function", {}))
+    return {"jax_jit": declared.jax_jit, "allow_dask_compute": declared.allow_dask_compute}
+
+
+@contextmanager
+def without_values(backend: Backend, laziness: Laziness) -> Iterator[None]:
+    """Return a context in which reading an array's values raises RuntimeError.
+
+    On Dask and the strictest backend; on others, nothing changes. Other threads may read values:
+    both libraries keep their settings for the whole process.
+    """
+    if backend.library == "dask" and laziness.n_dask_computes >= 0:
+        dask = importlib.import_module("dask")
+        scheduler = dask.base.get_scheduler() or importlib.import_module("dask.threaded").get
+        n = laziness.n_dask_computes
+        words = f"a Dask array was computed{f' more than {n} times' * bool(n)}"
+        how = "float(), bool(), numpy or compute"
+        with dask.config.set(scheduler=_limited(scheduler, words, how, allowed=n)):
+            yield
+    elif backend.name == STRICTEST:
+        array, how = type(backend.asarray(0.0)), "float(), bool() or int()"
+        methods: dict[str, Any] = {
+            name: _limited(getattr(array, name), "an array's values were read", how)
+            for name in ("__bool__", "__complex__", "__float__", "__index__", "__int__")
+        }
+        with unittest.mock.patch.multiple(array, **methods):
+            yield
+    else:
+        yield
+
+
+def _limited(
+    function: Callable[..., Any], words: str, how: str, *, allowed: int = 0
+) -> Callable[..., Any]:
+    """Return a function that raises RuntimeError after a number of calls in this thread."""
+    owner = threading.get_ident()
+    n_calls = 0
+
+    @functools.wraps(function)
+    def limited(*args: Any, **options: Any) -> Any:
+        nonlocal n_calls
+        if threading.get_ident() == owner:
+            n_calls += 1
+            if n_calls > allowed:
+                msg = f"{words} inside the function, by {how}. {LAZY_HINT}"
+                raise RuntimeError(msg)
+        return function(*args, **options)
+
+    return limited
+
+
+_ARRAY: Final = object()  # the place of an array among the leaves of a result
+# Compilation takes most of the time of a test, and parametrized tests repeat it: compiled
+# functions with the leaves that tracing found.
+_compiled: Final[dict[Any, tuple[Any, list[tuple[str, Any]]]]] = {}
+_MAX_COMPILED: Final = 128
+
+
+def call_jitted(
+    function: Callable[..., Any], arguments: Arguments, backend: Backend
+) -> list[tuple[str, Any]]:
+    """Return paths and leaves of what a function returns under ``jax.jit``.
+
+    Arrays are traced; all other arguments and results are constants.
+    """
+    arrays = arguments.arrays
+    constants = repr(arguments.replace([_ARRAY] * len(arrays)))
+    shapes = tuple((x.shape, str(x.dtype)) for x in arrays)
+    # The kept function refers to this function and these arguments: no other has their id.
+    key = backend.name, id(function), constants, shapes
+    if key not in _compiled:
+        if len(_compiled) == _MAX_COMPILED:
+            _compiled.clear()
+        traced, leaves = _traceable(function, arguments)
+        _compiled[key] = importlib.import_module("jax").jit(traced), leaves
+    compiled, leaves = _compiled[key]
+    results = iter(compiled(arrays))
+    return [(path, next(results) if x is _ARRAY else x) for path, x in leaves]
+
+
+def trace(function: Callable[..., Any], arguments: Arguments) -> None:
+    """Run a function on JAX's tracers, which have no values, without compilation."""
+    importlib.import_module("jax").eval_shape(_traceable(function, arguments)[0], arguments.arrays)
+
+
+def _traceable(
+    function: Callable[..., Any], arguments: Arguments
+) -> tuple[Callable[[list[Any]], list[Any]], list[tuple[str, Any]]]:
+    """Return a function from arrays to arrays, and a list that its tracing fills with leaves."""
+    leaves: list[tuple[str, Any]] = []
+
+    def traced(arrays: list[Any]) -> list[Any]:
+        found = arguments.replace(arrays).call(function)
+        leaves[:] = [(path, _ARRAY if is_array(x) else x) for path, x in found]
+        return [x for _, x in found if is_array(x)]
+
+    return traced, leaves

@@ -1,0 +1,61 @@
+"""Outcomes of `assert_parity` on each backend, and listeners that receive them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+__all__ = ["Call", "Outcome", "notify", "observe"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of one call on one backend."""
+
+    backend: str
+    faults: tuple[str, ...] = ()
+    skipped: str | None = None  # the reason
+    # What was tested: "eager", "jit" (under `jax.jit`), "lazy" (no values read), "gradient".
+    checks: tuple[str, ...] = ()
+    escaped: str | None = None  # "file.py:12", the line of the tested code that raised an error
+    results: tuple[NDArray[Any], ...] = ()
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a function on all backends."""
+
+    function: Callable[..., Any]
+    name: str
+    variant: str  # of a sweep, such as "float32" or "empty"; "" for the arguments as given
+    arguments: list[NDArray[Any]]
+    outcomes: dict[str, Outcome]
+    reference: Any = None  # a `Reference`; None if the function failed on NumPy
+    constants: Sequence[tuple[str, Any]] = ()  # labels and values of the other arguments
+
+    def judge(self, results: Sequence[NDArray[Any]]) -> list[str]:
+        """Return faults of results from elsewhere, on a device with float64."""
+        return [] if self.reference is None else list(self.reference.faults_of_all(results))
+
+
+# Receives each call. Messages that it returns are faults.
+_Listener = Callable[[Call], Iterable[str]]
+_listeners: Final[list[_Listener]] = []
+
+
+@contextmanager
+def observe(listener: _Listener, /) -> Iterator[None]:
+    """Pass each call of `assert_parity` to a listener, within a context."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def notify(call: Call, /) -> list[str]:
+    """Pass a call to all listeners; return the faults that they report."""
+    return [fault for listener in tuple(_listeners) for fault in listener(call)]
