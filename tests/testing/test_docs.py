@@ -1,0 +1,104 @@
+"""The examples in docs/testing.md, run as they stand there."""
+
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xpnet.arrays.namespace import array_namespace
+from xpnet.testing import assert_parity
+from xpnet.testing.registry import backend_names
+
+for module in ("array_api_compat.numpy", "array_api_strict", "dask.array", "hypothesis"):
+    pytest.importorskip(module)
+
+PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
+FILES = dict(re.findall(r"```\w+\n# (\S+\.\w+)\n(.*?)```", PAGE, re.DOTALL))
+OPTIONS = ("--xp-backends=numpy,array-api-strict,dask", "-p", "no:cacheprovider")
+
+X = np.asarray([1.0, 2.0], "float32")
+
+
+@pytest.fixture
+def run(pytester):
+    """Run files of the page as a repository, in a process of their own."""
+
+    def run(*names, options=OPTIONS):
+        for name in ("pyproject.toml", *names):
+            (pytester.path / Path(name).name).write_text(FILES[name])
+        return pytester.runpytest_subprocess(*options)
+
+    return run
+
+
+def test_the_first_result(run):
+    result = run("scores.py", "test_scores.py")
+    # Of the backends, numpy, four devices of array-api-strict and dask.
+    result.assert_outcomes(passed=7, failed=1)
+    message = PAGE.partition("center fails on 7 of 8 backends:\n")[2].partition("  torch:")[0]
+    lines = [f"*{line}" for line in message.splitlines()]
+    assert len(lines) == 4
+    result.stdout.fnmatch_lines(["*center fails on 5 of 6 backends:", *lines])
+
+
+def test_marks_and_capabilities(run):
+    # Skipped: dask by the declaration, the two devices that are not the CPU by cpu_only.
+    run("test_median.py").assert_outcomes(passed=9, skipped=4)
+
+
+def test_estimators_random_numbers_and_properties(run):
+    run("test_estimators.py").assert_outcomes(passed=3)
+
+
+def test_a_library_of_your_own(run):
+    pytest.importorskip("sparse")
+    result = run("sparse/conftest.py", "scores.py", "test_scores.py", options=("-k", "sparse"))
+    result.stdout.fnmatch_lines(["*1 passed*"])
+
+
+def test_the_port_of_array_api_extra():
+    text = FILES["array_api_extra/conftest.py"]
+    compile(text, "conftest.py", "exec")
+    assert len([line for line in text.splitlines() if line]) <= 10
+
+
+def test_the_workflow():
+    yaml = pytest.importorskip("yaml")
+    jobs = yaml.safe_load(FILES[".github/workflows/array-api.yml"])["jobs"]
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    options = re.findall(r"--xp-\w+", " ".join(commands))
+    assert options == ["--xp-require", "--xp-record", "--xp-require", "--xp-check"]
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        (np.asarray, {}, "the result must be an array of array-api-strict; got one of numpy"),
+        (np.asarray, {}, "Can't convert array on the"),
+        (lambda x: x + array_namespace(x).ones(2), {}, "Arrays from two different devices"),
+        (lambda x: x + array_namespace(x).ones(2), {}, "must be of dtype float32; got float64"),
+        (lambda x: x * float(x[0]), {}, "a Dask array was computed inside the function"),
+        (lambda x: x[x > 0], {}, "The boolean_indexing flag has been disabled"),
+        (lambda x: x.__setitem__(0, 5.0) or x * 1.0, {}, "argument 1 must not change"),
+        (lambda x: x * np.random.default_rng().normal(), {}, "the function is not deterministic"),
+        (lambda x: x.nothing, {}, "the function fails in float64 on numpy"),
+        (lambda x: x / 3.0, {"bound": 0}, "values out of bound"),
+    ],
+)
+def test_messages(function, options, message):
+    assert message in PAGE
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        assert_parity(function, X, backends=["numpy", "array-api-strict", "dask"], **options)
+
+
+def test_every_option_is_in_the_table():
+    options = list(inspect.signature(assert_parity).parameters)[2:]
+    missing = [name for name in options if not re.search(rf"^\| `.*\b{name}=", PAGE, re.MULTILINE)]
+    assert missing == []
+
+
+def test_every_backend_is_in_the_table():
+    words = PAGE.replace("`:", "`array-api-strict:")
+    assert [name for name in backend_names() if f"`{name}`" not in words] == []
