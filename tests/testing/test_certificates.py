@@ -346,3 +346,12 @@ def test_other_constants_are_a_changed_input(path):
         assert_parity(scaled, X, 2.0, backends=HERE)
     with pytest.raises(AssertionError, match="the input must be that of the record"), check(path):
         assert_parity(scaled, X, 3.0, backends=HERE)
+
+
+def test_a_check_of_nothing_fails(run):
+    run(ON_GPU, "--xp-record=gpu.npz").assert_outcomes(passed=3)
+    renamed = TESTS.replace("def test_halve", "def test_half")
+    result = run(ON_CPU, "--xp-check=gpu.npz", tests=renamed)
+    result.assert_outcomes(passed=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert run(ON_CPU, "--xp-check=gpu.npz").ret == pytest.ExitCode.OK

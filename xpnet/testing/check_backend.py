@@ -136,20 +136,20 @@ class _Check:
 
     def _faults_of_arguments(self, made: list[Any]) -> Iterator[str]:
         """Yield a message for each array that was changed, or not changed as on numpy."""
-        before, after = self._reference.arguments, self._reference.changed
-        rows = zip(before.labels, made, before.arrays, after, strict=True)
-        for label, array, old, new in rows if self._backend.has_values else ():
-            values = self._backend.values(array)
+        before, changes = self._reference.arguments, self._reference.changes
+        rows = zip(before.labels, made, before.arrays, strict=True)
+        for label, array, old in rows if self._backend.has_values else ():
+            values, change = self._backend.values(array), changes.get(label)
             is_same = is_equal(values, old)
-            if label.partition("[")[0] not in self._reference.options.mutates:
+            if change is None:
                 if not is_same:
                     yield f"{label} must not change; the function has modified it"
-                continue
-            # Arrays of lazy libraries are immutable.
-            is_kept = self._backend.is_lazy and is_same
-            self.results.append(new if is_kept else values)
-            if not (is_equal(values, new) or is_kept):
-                yield f"{label} must have numpy's values after the call; got others"
+            elif self._backend.is_lazy and is_same:  # arrays of lazy libraries are immutable
+                self.results.append(np.asarray(change.plain))
+            else:
+                self.results.append(values)
+                faults = self._reference.faults(values, change, self._backend)
+                yield from (f"{label} {fault}" for fault in faults)
 
 
 def _words(paths: list[str]) -> str:

@@ -23,7 +23,7 @@ _WIDENED: Final = {"f": "float64", "c": "complex128"}
 
 @dataclass(frozen=True)
 class Options:
-    """What is expected of a function, besides the results of NumPy."""
+    """Expectations of a function, besides the results of NumPy."""
 
     tolerance: Tolerance
     dtype: str | None = None  # of floating-point results
@@ -79,7 +79,7 @@ class Reference:
         self._argument_dtype = np.result_type(*floating).name if floating else None
         self.dtypes = {x.dtype.name for x in arguments.arrays}
         own = arguments.map(np.copy)
-        self.changed = own.arrays  # the arrays of the arguments, which the function may change
+        self._changed = own.arrays  # the arrays of the arguments, which the function may change
         self.results = self._expected_results(own) if options.raises is None else []
         for fault in () if options.raises is None else self.faults_of_raising(own):
             msg = f"on numpy, {fault}"
@@ -133,10 +133,16 @@ class Reference:
     def all_expected(self) -> list[ExpectedResult]:
         """Expected arrays and numbers, then the arguments that the function must change."""
         judged = [x for x in self.results if isinstance(x.exact, NUMBERS) or not x.is_value]
-        for label, x in zip(self.arguments.labels, self.changed, strict=True):
-            if label.partition("[")[0] in self.options.mutates:
-                judged.append(ExpectedResult(f" in {label}", _widened(x), x))
-        return judged
+        return judged + list(self.changes.values())
+
+    @property
+    def changes(self) -> dict[str, ExpectedResult]:
+        """Expected values, by label, of the arguments that the function must change."""
+        return {
+            label: ExpectedResult(f" in {label}", _widened(x), x)
+            for label, x in zip(self.arguments.labels, self._changed, strict=True)
+            if label.partition("[")[0] in self.options.mutates
+        }
 
     def faults_of_all(self, results: Sequence[NDArray[Any]]) -> Iterator[str]:
         """Yield messages about recorded arrays and numbers of a device with float64."""

@@ -63,7 +63,8 @@ def _cell(rows: list[dict[str, Any]]) -> str:
     checks = [x for row in rows if row["variant"] not in failed for x in row["checks"]]
     parts = [", ".join(dict.fromkeys(checks))] if checks else []
     if failed:
-        parts.append(f"**fails**: {', '.join(filter(None, failed))}".removesuffix(": "))
+        variants = ", ".join(x or "as given" for x in failed)
+        parts.append("**fails**" if variants == "as given" else f"**fails**: {variants}")
     return "; ".join(parts)
 
 
