@@ -44,7 +44,8 @@ def test_a_platform_keeps_all_digits():
 def test_contexts_may_be_left_in_any_order(library, order):
     if library == "jax":
         config = pytest.importorskip("jax").config
-        contexts = jax_settings(has_64_bits=False), jax_settings()
+        is_on = config.jax_enable_x64  # which other tests may have changed
+        contexts = jax_settings(has_64_bits=is_on), jax_settings(has_64_bits=not is_on)
 
         def read():
             return config.jax_enable_x64
