@@ -1,4 +1,4 @@
-"""The message of a failed comparison."""
+"""Messages of failed comparisons, and names of functions and errors in them."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +10,10 @@ import numpy as np
 from xpnet.testing.outcomes import Call
 from xpnet.testing.tolerance import OUT_OF_BOUND
 
-__all__ = ["Faults", "collect_faults", "lines_of", "name_of"]
+__all__ = ["Faults", "collect_faults", "lines_of", "name_of", "one_line"]
 
+# Maximum length of the message of an error.
+_MAX_CHARACTERS = 240
 # For each text of a fault, the backends that have it, with the variants of sweeps.
 Faults: TypeAlias = dict[str, dict[str, list[str]]]
 
@@ -116,3 +118,11 @@ def name_of(function: Callable[..., Any]) -> str:
     if name != "<lambda>" or code is None:
         return str(name)
     return f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})"
+
+
+def one_line(error: BaseException, /) -> str:
+    """Return an error's type and its message, without the middle if it is long."""
+    words = " ".join(str(error).split())
+    if len(words) > _MAX_CHARACTERS:
+        words = f"{words[: _MAX_CHARACTERS // 2]} ... {words[-_MAX_CHARACTERS // 2 :]}"
+    return f"{type(error).__name__}: {words}".removesuffix(": ").removesuffix(".")

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import is_array
 from xpnet.testing.arguments import NUMBERS, Arguments, leaves_of
 from xpnet.testing.backends import NARROW, Backend, dtype_name, open_backend
+from xpnet.testing.messages import one_line
 from xpnet.testing.tolerance import Tolerance, canonical, describe_deviation
 
-__all__ = ["ROUNDED", "ExpectedResult", "Options", "Reference", "is_equal", "one_line", "rounded"]
+__all__ = ["ROUNDED", "ExpectedResult", "Options", "Reference", "is_equal", "rounded"]
 
-# Maximum length of the message of an error.
-_MAX_CHARACTERS = 240
 _COMPLEX: Final = {"float32": "complex64", "float64": "complex128"}
 ROUNDED: Final = ("float64", "complex128")
 _WIDENED: Final = {"f": "float64", "c": "complex128"}
@@ -270,14 +269,6 @@ class Reference:
             where = " in float64" if self._argument_dtype else ""
             msg = f"on numpy{where}, {result.label} {fault}{hint}"
             raise AssertionError(msg)
-
-
-def one_line(error: BaseException, /) -> str:
-    """Return an error's type and its message, without the middle if it is long."""
-    words = " ".join(str(error).split())
-    if len(words) > _MAX_CHARACTERS:
-        words = f"{words[: _MAX_CHARACTERS // 2]} ... {words[-_MAX_CHARACTERS // 2 :]}"
-    return f"{type(error).__name__}: {words}".removesuffix(": ").removesuffix(".")
 
 
 def is_equal(x: Any, y: Any) -> bool:
