@@ -9,7 +9,6 @@ from xpnet.arrays.namespace import array_namespace, as_array, current_device, de
 from xpnet.arrays.tracing import is_traced
 from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
 from xpnet.inference.batches import TransferPolicy
-from xpnet.inference.dask import map_rows
 from xpnet.networks.network import Network
 
 __all__ = ["as_class_ids", "confusion_of", "labels_of", "stay_together"]
@@ -61,8 +60,6 @@ def as_class_ids(network: Network, labels: Any) -> Any:
 
 def labels_of(network: Network, ids: Any, transfers: TransferPolicy) -> Any:
     """Return the entries of ``network.classes`` for class ids, as described in `xpnet.predict`."""
-    if library_of(ids) == "dask":
-        return map_rows(lambda block: labels_of(network, block, transfers), ids)
     classes, xp = network.classes or (), array_namespace(ids)
     strings = [name for name in classes if isinstance(name, str)]
     if strings:

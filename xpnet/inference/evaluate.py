@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.dask_blocks import is_dask, sum_over_blocks
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer_counts import Transfers, count_transfers
@@ -15,7 +16,7 @@ from xpnet.inference.batches import BatchOptions, TransferPolicy, check_transfer
 from xpnet.inference.class_labels import as_class_ids, confusion_of
 from xpnet.inference.input_scaling import with_scaling_warning
 from xpnet.inference.nonfinite import warn_nonfinite
-from xpnet.inference.predict import marked_class_ids
+from xpnet.inference.predict import block_function, marked_class_ids
 from xpnet.inference.runner import Runner, run
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible_network
@@ -94,11 +95,11 @@ def evaluate(
         With ``output="logits"`` or ``"probabilities"``.
     images : array, or iterator of pairs
         As for `predict`; or, without `labels`, an iterator of pairs (images, labels), which may
-        exceed the memory.
+        exceed the memory. Dask images are counted block by block, and only counts are returned.
     labels : array of shape (n,), optional
         Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` (both, if the entries are
         strings). If images and labels are on the network's device, they are compared there, and
-        only counts are copied back.
+        only counts are copied back. With Dask images, also a Dask array in any chunks.
     batch_size, threads, reproducible
         As for `predict`.
     transfers : {"allow", "forbid"}, default "allow"
@@ -143,6 +144,11 @@ def evaluate(
     if labels is None and not is_stream(images):
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)
+    if is_dask(images):
+        given = {"batch_size": batch_size, "threads": threads, "transfers": transfers}
+        count = block_function(_count_block, network, given, reproducible=reproducible)
+        counts = sum_over_blocks(count, images, as_array(labels, "labels"), _counts_shape(network))
+        return _evaluation(network, counts, Transfers())
     images = with_scaling_warning(network, images)
     if labels is not None:
         results = ((run(network, images, marked_class_ids, options), x) for x in [labels])
@@ -156,19 +162,40 @@ def compare_labels(
     network: Network, results: Iterator[tuple[Any, Any]], transfers: TransferPolicy = "allow"
 ) -> Evaluation:
     """Compare the results of `marked_class_ids` with labels, which come in pairs."""
-    n_classes = network.n_classes
-    counts = np.zeros((n_classes, 2 * n_classes), np.int64)
+    counts = np.zeros(_counts_shape(network), np.int64)
     with count_transfers() as counted:
-        for predicted, given in results:
-            given_labels = as_array(given, "labels")
-            check_transfer(given_labels, network, transfers, "labels")
-            expected = as_class_ids(network, given_labels)
-            counts += confusion_of(expected, predicted, n_classes, 2 * n_classes)  # with marks
+        for predicted, labels in results:
+            counts += _count(network, predicted, labels, transfers)
+    return _evaluation(network, counts, counted)
+
+
+def _counts_shape(network: Network) -> tuple[int, int]:
+    """Return the number of classes, and that of predicted classes with and without a mark."""
+    return network.n_classes, 2 * network.n_classes
+
+
+def _count(
+    network: Network, predicted: Any, given: Any, transfers: TransferPolicy
+) -> NDArray[np.int64]:
+    labels = as_array(given, "labels")
+    check_transfer(labels, network, transfers, "labels")
+    return confusion_of(as_class_ids(network, labels), predicted, *_counts_shape(network))
+
+
+def _count_block(network: Network, images: Any, labels: Any, **options: Any) -> NDArray[np.int64]:
+    """Return the counts for a block of Dask images."""
+    images = with_scaling_warning(network, images)
+    predicted = run(network, images, marked_class_ids, BatchOptions(**options))
+    return _count(network, predicted, labels, options["transfers"])
+
+
+def _evaluation(network: Network, counts: NDArray[np.int64], transfers: Transfers) -> Evaluation:
+    n_classes = network.n_classes
     marked = counts[:, n_classes:]
     confusion, n_nonfinite = counts[:, :n_classes] + marked, int(marked.sum())
     total = int(confusion.sum())
-    warn_nonfinite(n_nonfinite, total, network, stacklevel=4)
-    return Evaluation(int(np.trace(confusion)), total, confusion, counted, n_nonfinite)
+    warn_nonfinite(n_nonfinite, total, network, stacklevel=5)
+    return Evaluation(int(np.trace(confusion)), total, confusion, transfers, n_nonfinite)
 
 
 def _predict_blocks(runner: Runner, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:

@@ -1,9 +1,12 @@
 """Labels, class ids and probabilities of images."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from xpnet.arrays.dask_blocks import is_dask, map_blocks
 from xpnet.arrays.namespace import array_namespace, cast, current_device, largest
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
@@ -16,6 +19,7 @@ from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible_network
 
 __all__ = [
+    "block_function",
     "class_ids",
     "marked_class_ids",
     "most_probable",
@@ -43,14 +47,16 @@ def predict(
     images : array of shape (n, n_in), (n, height, width) ..., or iterator of such arrays
         NumPy images are copied to the network's device batch by batch, ``uint8`` without
         conversion. Images of another library must be on the network's device. Dask images give a
-        Dask array. The cast to the network's dtype is that of `forward`.
+        Dask array with the same chunks along the rows. The cast to the network's dtype is that of
+        `forward`.
     batch_size : int, optional
         Rows in a batch; chosen for the device by default.
     threads : int, optional
         Batches that a NumPy network computes at a time; by default the number of threads of its
         matrix products, which are limited to one meanwhile. It does not change the bits of the
         results. Rows that take less than about half a millisecond are one batch, and batches of
-        less than some 30 microseconds are computed by one thread.
+        less than some 30 microseconds are computed by one thread. Blocks of Dask images, of which
+        Dask computes several at a time, have one thread each by default.
     reproducible : bool, default False
         If true, an image's result has the same bits in every array library, on every processor and
         GPU, in any batch and with any number of threads; see `xpnet.networks.reproducible`. Many
@@ -91,19 +97,24 @@ def predict(
     -----
     NonfiniteWarning
         If the layers overflow: the largest output of some images is NaN or infinite. The warning, a
-        RuntimeWarning, states their number. It is not given for results on a device or of Dask, nor
-        for NaN or infinite pixels in NumPy images with a NumPy network.
+        RuntimeWarning, states their number. It is not given for results on a device, nor for NaN
+        or infinite pixels in NumPy images with a NumPy network.
     ScalingWarning
         If the first 256 NumPy images are in 0..1, and the network's first step is for raw pixels:
         it divides by 255, or has such means or scales (on the host); or if they are integers, and
         ``network.metadata["input_range"]`` is "0..1", or bytes for a first step that standardises
         pixels in 0..1. Of an iterator, the first block is examined.
+    dask.array.PerformanceWarning
+        If the values of a Dask image are in several chunks, which must be joined.
 
     Notes
     -----
     A CuPy network receives unconverted rows in pinned chunks of 65,536, halved if memory is short;
     one chunk is copied while the previous one is computed. Blocks of an iterator are joined to
     chunks. Pinned arrays are not copied on the host, and arrays on the GPU not at all.
+
+    Dask computes block by block, where the blocks are, and sends the network to each worker once.
+    The other warnings, and errors about values, come from the process of the worker.
 
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and for
     an iterator, the preprocessing of a NumPy network is folded automatically, unless the rows must
@@ -120,6 +131,11 @@ def predict(
     >>> xpnet.predict(gate, [[0, 1], [1, 1]])
     array(['low', 'high'], dtype='<U4')
     """
+    if is_dask(images):
+        options = {"batch_size": batch_size, "threads": threads, "transfers": transfers}
+        return map_blocks(
+            block_function(predict, network, options, reproducible=reproducible), images
+        )
     images = with_scaling_warning(network, images)
     ids = predict_ids(network, images, batch_size, threads, transfers, reproducible=reproducible)
     return ids if network.classes is None else labels_of(network, ids, transfers)
@@ -198,6 +214,11 @@ def predict_proba(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
+    if is_dask(images):
+        given = {"batch_size": batch_size, "threads": threads, "transfers": transfers}
+        return map_blocks(
+            block_function(predict_proba, network, given, reproducible=reproducible), images
+        )
     images = with_scaling_warning(network, images)
     if reproducible:
         network = reproducible_network(network)
@@ -207,6 +228,21 @@ def predict_proba(
             return _probabilities(network, images, y)
     options = BatchOptions(batch_size, threads, transfers)
     return run(network, images, _probabilities, options)
+
+
+def block_function(
+    function: Callable[..., Any], network: Network, options: dict[str, Any], *, reproducible: bool
+) -> Callable[..., Any]:
+    """Return a function of a network as one of blocks of Dask images.
+
+    Dask computes several blocks at a time, so each has one thread by default. A reproducible
+    network is prepared once by each worker.
+    """
+    if reproducible:
+        network = reproducible_network(network)
+    if options["threads"] is None and network.library == "numpy":
+        options = {**options, "threads": 1}
+    return partial(function, network, **options)
 
 
 def most_probable(ids: Any, probabilities: Any, n_classes: int) -> tuple[Any, Any]:

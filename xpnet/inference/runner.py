@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.memory import keep_freed_memory, release_pages, rows_in_file
+from xpnet.arrays.dask_blocks import is_dask, map_blocks
 from xpnet.arrays.gpu.cuda_streams import Bus, bus_to
-from xpnet.arrays.namespace import array_namespace, as_array, current_device, is_real, library_of
+from xpnet.arrays.namespace import array_namespace, as_array, current_device, is_real
 from xpnet.arrays.ranges import counting_from, dtype_before_cast, rounded
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import (
@@ -21,7 +22,6 @@ from xpnet.inference.batches import (
     is_stream,
     on_network_device,
 )
-from xpnet.inference.dask import map_rows
 from xpnet.inference.gpu_pipeline import in_chunks, streamed
 from xpnet.inference.tiles import compute_tiles, tile_bounds
 from xpnet.networks.network import Network
@@ -84,8 +84,8 @@ class Runner:
         """Return the results for an array or an iterator of arrays."""
         if not isinstance(images, np.ndarray) and not is_stream(images):
             images = as_array(images, "images")
-            if library_of(images) == "dask":
-                return map_rows(self.run, images)
+            if is_dask(images):
+                return map_blocks(self.run, images)
         weight = self._network.layers[0].weight
         bus = bus_to(weight)
         if bus is None and isinstance(images, np.memmap):

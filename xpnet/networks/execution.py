@@ -21,7 +21,8 @@ def forward(network: Network, x: Any, /, *, reproducible: bool = False) -> Any:
     x : array of shape (..., n_in)
         Real numbers, of the network's library and device. They are cast to the dtype of the
         parameters, so raw ``uint8`` pixels need no conversion. If the dtype of `x` has a wider
-        range, it is preprocessed in that dtype and cast afterwards.
+        range, it is preprocessed in that dtype and cast afterwards. A Dask array, of blocks of the
+        network's library, gives a Dask array with the same chunks along the leading axes.
     reproducible : bool, default False
         If true, the outputs have the same bits in every array library, on every processor and GPU;
         see `xpnet.networks.reproducible`.

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from xpnet._typing import Array
 from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
+from xpnet.arrays.dask_blocks import is_dask, map_blocks
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import (
     array_namespace,
@@ -255,6 +256,8 @@ class Network:
 
     def __call__(self, x: Any, /) -> Any:
         """Return the outputs for `x`; see `xpnet.forward`."""
+        if is_dask(x) and self.library != "dask":
+            return map_blocks(self, x, x.ndim - 1)
         return over_rows(self.compute, x, self.layers[0].weight)
 
     def compute(self, x: Any, xp: Any) -> Any:
