@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 OptionsT = TypeVar("OptionsT")
 _MOST_DIGITS = 18
 # The arguments, of any command, that are files to read and to write.
-_INPUTS = frozenset({"path", "labels", "model", "exclude", "check"})
+_INPUTS = frozenset({"path", "paths", "labels", "model", "exclude", "check"})
 _OUTPUTS = frozenset({"output", "target", "plot", "history", "record"})
 _MOST_FILES = 1000
 
@@ -38,9 +39,9 @@ def check_distinct_files(args: argparse.Namespace) -> None:
     """Raise UsageError if --force or --resume would replace a file that the command reads."""
     if not (getattr(args, "force", False) or getattr(args, "resume", False)):
         return
-    given = {name: x for name, x in vars(args).items() if isinstance(x, str)}
-    for target in (given[name] for name in _OUTPUTS & given.keys()):
-        for source in (given[name] for name in _INPUTS & given.keys()):
+    given = {name: [x] if isinstance(x, str) else x or [] for name, x in vars(args).items()}
+    for target in chain.from_iterable(given[name] for name in _OUTPUTS & given.keys()):
+        for source in chain.from_iterable(given[name] for name in _INPUTS & given.keys()):
             is_same = False
             with suppress(OSError, ValueError):
                 is_same = Path(source).samefile(target) and Path(target).is_file()

@@ -21,11 +21,14 @@ DATA_HELP = (
 )
 
 
-def add_data_arguments(parser: argparse.ArgumentParser, **options: Any) -> None:
-    """Add DATA and the options for reading it, the fields of `Data`."""
-    text = f"{DATA_HELP} (default: %(default)s)"
+def add_data_arguments(
+    parser: argparse.ArgumentParser, *, several: bool = False, **options: Any
+) -> None:
+    """Add DATA and the options for reading it, the fields of `Data`; `several` are `paths`."""
+    text = f"{DATA_HELP} (default: sample)"
+    name, nargs, default = ("paths", "*", ["sample"]) if several else ("path", "?", "sample")
     parser.add_argument(
-        "path", nargs="?", type=file_name, default="sample", metavar="DATA", help=text
+        name, nargs=nargs, type=file_name, default=default, metavar="DATA", help=text
     )
     add_reading_arguments(parser, **options)
 

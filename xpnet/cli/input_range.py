@@ -41,13 +41,7 @@ def stream_rows(
     `xpnet.predict` for batches, `task` is the text at the progress bar, which appears after a
     second, and `options` are further ones of `xpnet.datasets.stream`.
     """
-    from xpnet.inference.batches import as_rows, check_batch_size
-
-    n_in = model.network.n_in
-    n_batch = check_batch_size(model.network, batching.get("batch_size"))
-    block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
-    blocks = data.stream(block_rows=block_rows, features=n_in, **options)
-    network, blocks = blocks_in_range(model, data.path, blocks)
+    network, blocks = open_rows(data, model, batching.get("batch_size"), **options)
     first = next(blocks)
     if network.library != "numpy":
         with stopwatch.measure("device"):
@@ -55,12 +49,40 @@ def stream_rows(
 
     def counted() -> Iterator[Block]:
         with progress_bar(total=data.rows, desc=task, delay=1.0) as bar:
-            for images, labels in chain([first], blocks):
-                yield as_data_error(data.path, as_rows, images, n_in), labels
+            for block in chain([first], blocks):
+                yield block
                 if bar is not None:
-                    bar.update(len(images))
+                    bar.update(len(block[0]))
 
     return network, counted()
+
+
+def open_rows(
+    data: Data, model: Model, batch_size: int | None, **options: Any
+) -> "tuple[Network, Iterator[Block]]":
+    """Return what `stream_rows` does, without a progress bar."""
+    from xpnet.inference.batches import as_rows, check_batch_size
+
+    n_in = model.network.n_in
+    n_batch = check_batch_size(model.network, batch_size)
+    block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
+    blocks = data.stream(block_rows=block_rows, features=n_in, **options)
+    network, blocks = blocks_in_range(model, data.path, blocks)
+    rows = ((as_data_error(data.path, as_rows, x, n_in), labels) for x, labels in blocks)
+    return network, rows
+
+
+def depends_on_all_values(model: Model, itemsize: int) -> bool:
+    """Return whether the scaling of numbers of some bytes, or a note, depends on more than a block.
+
+    Then a file must be read from its first row to its last.
+    """
+    from xpnet.inference.input_scaling import factor_to_raw
+
+    if itemsize == 1 or model.input_range == "0..255":
+        return False
+    is_chosen = model.input_range is not None or model.takes_unit_range
+    return is_chosen or factor_to_raw(model.network) is not None
 
 
 def _warm_up(network: "Network", images: "NDArray[Any]", batching: Mapping[str, Any]) -> None:

@@ -3,10 +3,7 @@
 import argparse
 import sys
 import traceback
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 from xpnet.cli.arguments import UsageError, check_distinct_files, missing_file_hint
 from xpnet.cli.data_arguments import is_memory_error
@@ -14,10 +11,16 @@ from xpnet.cli.device_choice import chosen_precision
 from xpnet.cli.parser import parse
 from xpnet.cli.report import Stopwatch, print_outcome
 from xpnet.cli.signals import NAMES, Signals, signal_of
-from xpnet.cli.streams import flush_output, print_note, standard_output, write_error_text
+from xpnet.cli.streams import (
+    data_warnings_as_notes,
+    flush_output,
+    print_note,
+    standard_output,
+    write_error_text,
+)
 
 # Optional packages that a command imports only when it needs them.
-_EXTRAS = frozenset({"PIL", "h5py", "matplotlib", "onnx", "pooch", "shtab"})
+_EXTRAS = frozenset({"PIL", "distributed", "h5py", "matplotlib", "onnx", "pooch", "shtab"})
 # As in sysexits.h. Python's own code 1 would mean out of bound.
 _FAULT_OF_XPNET, _OUT_OF_MEMORY = 70, 71
 
@@ -39,7 +42,7 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
 
             # Commands themselves report results that are not finite.
             check_distinct_files(args)
-            with _data_warnings_as_notes(), without_warnings(), chosen_precision(args):
+            with data_warnings_as_notes(), without_warnings(), chosen_precision(args):
                 outcome = args.run(args, Stopwatch())
                 code = outcome.code
                 print_outcome(outcome, as_json=getattr(args, "json", False))
@@ -66,26 +69,6 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
     return code
 
 
-@contextmanager
-def _data_warnings_as_notes() -> Iterator[None]:
-    """Print each warning about data as a note, independent of the filters."""
-    from xpnet.files.errors import DataWarning
-    from xpnet.inference.input_scaling import ScalingWarning
-
-    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, DataWarning):
-            print_note(str(message))
-        else:
-            show_others(message, category, *place, **more)
-
-    with warnings.catch_warnings():
-        show_others = warnings.showwarning
-        warnings.showwarning = show
-        warnings.simplefilter("always", DataWarning)
-        warnings.simplefilter("ignore", ScalingWarning)
-        yield
-
-
 def _as_device_error(error: Exception, device: str) -> Exception:
     """Return an error of CuPy as a DeviceError with its cause; other errors unchanged."""
     from xpnet.arrays.gpu.cupy_errors import cause_of, is_from_cupy
@@ -101,8 +84,11 @@ def _exit_code(error: Exception) -> int:
     """Return the exit code of an error; 70 if the user cannot fix it."""
     from xpnet.arrays.gpu.gpu_errors import DeviceError
     from xpnet.files.errors import DataError, WeightsError
+    from xpnet.inference.cluster import ClusterError
 
-    if isinstance(error, DeviceError):  # before a MemoryError, which it may be as well
+    if isinstance(
+        error, DeviceError | ClusterError
+    ):  # before a MemoryError, which it may be as well
         return 5
     if is_memory_error(error):
         return _OUT_OF_MEMORY

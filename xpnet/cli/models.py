@@ -173,5 +173,10 @@ def open_model(
     if device.library != "numpy" and precision not in {None, "bfloat16"}:
         in_precision(model.network, precision)  # parameters that overflow are found on the host
     with stopwatch.measure("loading" if device.library == "numpy" else "device"):
-        network = in_precision(model.network.to(device), precision)
-    return replace(model, network=reproducible(network, device_options)), device
+        return place(model, device, device_options), device
+
+
+def place(model: Model, device: "Device", options: DeviceOptions) -> Model:
+    """Return the model with its network on a device, in --precision, reproducible if asked for."""
+    network = in_precision(model.network.to(device), options.precision)
+    return replace(model, network=reproducible(network, options))

@@ -2,7 +2,7 @@
 
 import argparse
 import csv
-from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from io import StringIO
 from itertools import chain
@@ -21,11 +21,11 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, computation_error
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
+from xpnet.cli.predicted import Predicted, Wanted, as_arrays, predicted_blocks
 from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, table, work_facts, work_rows
 from xpnet.cli.streams import print_note, standard_output
 
 if TYPE_CHECKING:
-    from xpnet.inference.result_hash import HashedRunner
     from xpnet.networks.network import Network
 
 
@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
         ),
         common="--rows --model --device --top --proba --output --force",
     )
-    add_data_arguments(parser, labels=False)
+    add_data_arguments(parser, several=True, labels=False)
     add_device_arguments(parser, reproducible=True, hashes=True)
     add_model_arguments(parser)
     columns = parser.add_mutually_exclusive_group()
@@ -53,6 +53,16 @@ def add_parser(commands: Any) -> None:
     columns.add_argument("--proba", action="store_true", help=text)
     text = "a CSV file, or an .npz file, whose arrays must fit into memory; - is standard output"
     add_output_arguments(parser, text, default="-")
+    group = parser.add_argument_group("several processes or machines, by Dask")
+    text = "start N processes, divide the images among them, and write into the folder -o FOLDER"
+    text += " an npz file for each DATA (also a pattern, such as 'images/*.npy'); what is there"
+    text += " already, from an interrupted run, is kept"
+    where = group.add_mutually_exclusive_group()
+    add_option(where, "--workers N", positive, text)
+    text = "the same on the cluster whose scheduler is there, such as tcp://10.0.0.1:8786"
+    add_option(where, "--cluster ADDRESS", str, text)
+    text = "images that a worker computes at a time"
+    add_option(group, "--piece-rows N", positive, text, default=50_000)
     add_common_arguments(parser, run)
 
 
@@ -61,24 +71,29 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     from xpnet.arrays.transfer_counts import count_transfers
     from xpnet.files.writing import atomic_write
 
+    if args.workers or args.cluster:
+        from xpnet.cli.predict_parts import run as run_parts
+
+        return run_parts(args, stopwatch)
+    args.path, *others = args.paths
+    if others:
+        msg = "more than one DATA needs --workers N or --cluster ADDRESS"
+        raise UsageError(msg)
     data, options = from_args(Data, args), from_args(DeviceOptions, args)
     to_stdout = args.output in {"-", "/dev/stdout"}
     if args.json and to_stdout:
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise UsageError(msg)
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch, data)
-    n_classes, n_wanted = model.network.n_classes, args.top or int(args.proba)
-    if n_wanted > n_classes:
-        option = "--proba" if args.proba else f"--top {n_wanted}"
-        has = n_classes or "none, as it is a regression"
-        msg = f"{option} needs more classes than {model.name} has: {has}"
-        raise UsageError(msg)
+    wanted = Wanted(args.top, args.proba, options)
+    wanted.check(model)
     if to_stdout and options.device == "auto":
         print_note(device.reason)
     stdout = nullcontext(SimpleNamespace(write=_write_output))
     target = stdout if to_stdout else atomic_write(args.output, force=args.force)
     with target as file, count_transfers() as transfers:
-        network, facts = _predict(args, model, stopwatch, file)
+        is_npz = args.output.lower().endswith(".npz")
+        network, facts = _predict(wanted, data, model, stopwatch, file, is_npz=is_npz)
     if to_stdout:
         if options.hash:
             print_note(f"hash {facts['hash']}")
@@ -94,82 +109,61 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
 
 def _predict(
-    args: argparse.Namespace, model: Model, stopwatch: Stopwatch, file: Any
+    wanted: Wanted, data: Data, model: Model, stopwatch: Stopwatch, file: Any, *, is_npz: bool
 ) -> "tuple[Network, dict[str, Any]]":
     """Write the predictions of all images; return the network, numbers of images and the hash."""
     import numpy as np
 
-    from xpnet.arrays.ranges import counting_from
-    from xpnet.inference.nonfinite import count_nonfinite
-
-    data, options = from_args(Data, args), from_args(DeviceOptions, args)
-    is_npz, n_images, n_nonfinite = args.output.lower().endswith(".npz"), 0, 0
-    arrays: defaultdict[str, list[Any]] = defaultdict(list)
-    # Written block by block: an error at the start of the data leaves no output, not even a header.
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    options, counts = wanted.device, {"total": 0, "nonfinite": 0}
     with computation_errors(data.path, options.used_batch_size(model.network)):
         network, blocks = stream_rows(
             data, model, options.batching(), "predicting", stopwatch, want_labels=False
         )
         runner = options.hashed_runner(network)
-        writer.writerow(["ImageId", *_column_names(network, args.top, proba=args.proba)])
-        for rows, _ in stopwatch.measure_items(blocks, "loading"):
-            with stopwatch.measure("computing"), counting_from(n_images), count_nonfinite() as bad:
-                labels, shares = _labels_and_shares(args, network, rows, runner)
-            if is_npz:
-                arrays["labels" if network.n_classes else "values"].append(labels)
-                if shares is not None:
-                    arrays["probabilities"].append(shares)
-                arrays["nonfinite"].append(n_images + bad.rows)
-            else:
-                fields = enumerate(_csv_fields(labels, shares), n_images + 1)
-                writer.writerows([n, *row] for n, row in fields)
-                file.write(text.getvalue().encode())
-                text.seek(0)
-                text.truncate()
-            n_images += len(rows)
-            n_nonfinite += bad.n_images
-    if is_npz:
-        joined: Any = {name: np.concatenate(parts) for name, parts in arrays.items()}
-        np.savez(file, **joined)
-    if not n_images:
+        loaded = stopwatch.measure_items(blocks, "loading")
+        predicted = predicted_blocks(wanted, network, loaded, runner)
+        counted = _counted(stopwatch.measure_items(predicted, "computing"), counts)
+        if is_npz:
+            arrays: Any = as_arrays(network, counted)
+            np.savez(file, **arrays)
+        else:
+            _write_csv(file, _column_names(network, wanted), counted)
+    if not counts["total"]:
         print_note(f"{data.path} holds no images: no predictions")
-    note_nonfinite(network, n_nonfinite, n_images)
-    facts = {"total": n_images, "nonfinite": n_nonfinite}
-    return network, {**facts, "hash": None if runner is None else runner.hash.text()}
+    note_nonfinite(network, counts["nonfinite"], counts["total"])
+    return network, {**counts, "hash": None if runner is None else runner.hash.text()}
 
 
-def _labels_and_shares(
-    args: argparse.Namespace, network: "Network", rows: Any, runner: "HashedRunner | None"
-) -> tuple[Any, Any]:
-    """Return labels, or values, and the probabilities that --top or --proba ask for."""
-    import numpy as np
-
-    from xpnet.inference.nonfinite import remove_marks
-    from xpnet.inference.predict import most_probable, predict_ids, predict_proba
-
-    batching = from_args(DeviceOptions, args).batching()
-    if runner is None:
-        ids = predict_ids(network, rows, **batching)
-    else:
-        ids = remove_marks(runner.marked_class_ids(rows), network)
-    shares = None
-    if args.top or args.proba:  # computing twice takes less time than writing
-        shares = predict_proba(network, rows, **batching)
-    if args.top:
-        ids, shares = most_probable(ids, shares, args.top)
-    return ids if network.classes is None else np.asarray(network.classes)[ids], shares
+def _counted(blocks: Iterable[Predicted], counts: dict[str, int]) -> Iterator[Predicted]:
+    """Yield blocks, whose images are counted."""
+    for block in blocks:
+        counts["total"] += len(block.labels)
+        counts["nonfinite"] += len(block.nonfinite)
+        yield block
 
 
-def _column_names(network: "Network", top: int | None, *, proba: bool) -> list[Any]:
+def _write_csv(file: Any, columns: list[Any], blocks: Iterable[Predicted]) -> None:
+    """Write block by block; an error in the first block leaves no output, not even a header."""
+    text, n_images = StringIO(), 0
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["ImageId", *columns])
+    for labels, shares, _ in blocks:
+        fields = enumerate(_csv_fields(labels, shares), n_images + 1)
+        writer.writerows([n, *row] for n, row in fields)
+        file.write(text.getvalue().encode())
+        text.seek(0)
+        text.truncate()
+        n_images += len(labels)
+
+
+def _column_names(network: "Network", wanted: Wanted) -> list[Any]:
     """Return the names of the CSV columns after ImageId."""
     if network.output == "values":
         n_out = network.n_out
         return ["Value"] if n_out == 1 else [f"Value{i + 1}" for i in range(n_out)]
-    if top:
-        return [f"{name}{i + 1}" for i in range(top) for name in ("Label", "Probability")]
-    return list(network.classes or range(network.n_classes)) if proba else ["Label"]
+    if wanted.top:
+        return [f"{name}{i + 1}" for i in range(wanted.top) for name in ("Label", "Probability")]
+    return list(network.classes or range(network.n_classes)) if wanted.proba else ["Label"]
 
 
 def _csv_fields(labels: Any, shares: Any) -> list[Any]:

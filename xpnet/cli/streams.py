@@ -2,11 +2,14 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 _LINE_LIMIT = 400
+_collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None)
 
 
 @contextmanager
@@ -33,7 +36,41 @@ def print_note(message: str) -> None:
     """Print a warning or an error to standard error, as one line of at most 400 characters."""
     from xpnet.files.errors import as_line
 
+    if (notes := _collected.get()) is not None:
+        notes.append(message)
+        return
     write_error_text(f"{as_line(f'xpnet: {message}', _LINE_LIMIT)}\n")
+
+
+@contextmanager
+def collected_notes() -> Iterator[list[str]]:
+    """Yield a list that gets the notes of this thread, instead of standard error."""
+    notes: list[str] = []
+    token = _collected.set(notes)
+    try:
+        yield notes
+    finally:
+        _collected.reset(token)
+
+
+@contextmanager
+def data_warnings_as_notes() -> Iterator[None]:
+    """Print each warning about data as a note, independent of the filters."""
+    from xpnet.files.errors import DataWarning
+    from xpnet.inference.input_scaling import ScalingWarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, DataWarning):
+            print_note(str(message))
+        else:
+            show_others(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        show_others = warnings.showwarning
+        warnings.showwarning = show
+        warnings.simplefilter("always", DataWarning)
+        warnings.simplefilter("ignore", ScalingWarning)
+        yield
 
 
 def write_error_text(text: str) -> None:

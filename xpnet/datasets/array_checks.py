@@ -78,7 +78,7 @@ def _check_dtype(array: StoredArray) -> None:
 
 
 def _checked_images(array: StoredArray, options: "ReadOptions") -> Iterator[NDArray[Any]]:
-    start = 0
+    start = options.first_row
     dtype = image_dtype(array)
     is_float = dtype.kind == "f"
     for block in array.blocks(options):

@@ -146,19 +146,23 @@ class ColumnMajorArray(StoredArray):
         """Whether reading the first row requires a temporary copy of the whole array."""
         return self.offset is None or self.source.file is None
 
+    @property
+    def can_skip(self) -> bool:
+        """Whether rows can be passed over without reading them, or the whole file."""
+        return not self.is_copied
+
     def blocks(self, options: "ReadOptions") -> Iterator[NDArray[Any]]:
         """Yield blocks of rows in row-major order, as `StoredArray.blocks` does.
 
         Raise DataError also if the file is too large for a copy.
         """
         file, offset = self._open_seekable(options)
-        count = self.shape[0]
-        wanted = count if options.rows is None else min(options.rows, count)
+        first, end = self.wanted(options)
         step = max(1, BLOCK_BYTES // self.row_bytes)
-        for start in range(0, max(wanted, 1), step):
-            block = self._read_rows(file, offset, start, min(step, wanted - start))
-            for first in range(0, max(len(block), 1), options.block_rows):
-                yield block[first : first + options.block_rows]
+        for start in range(first, max(end, first + 1), step):
+            rows = self._read_rows(file, offset, start, min(step, end - start))
+            for i in range(0, max(len(rows), 1), options.block_rows):
+                yield rows[i : i + options.block_rows]
 
     def _open_seekable(self, options: "ReadOptions") -> tuple[IO[bytes], int]:
         if self.offset is not None and self.source.file is not None:

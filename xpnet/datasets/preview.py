@@ -13,7 +13,7 @@ from xpnet.datasets.read import labels_beside, open_data
 from xpnet.datasets.read_options import FilePath, ReadOptions
 from xpnet.files import DataError, DataWarning, open_source
 
-__all__ = ["count_images", "preview"]
+__all__ = ["can_skip_rows", "count_images", "preview"]
 
 _ROWS = 100
 _LABELS_SHOWN = 10
@@ -108,3 +108,17 @@ def count_images(path: FilePath, options: ReadOptions | None = None) -> tuple[in
             first = source.peek(_PEEK_BYTES)
     n_lines = first.count(b"\n") or 1
     return int(float(f"{source.size * n_lines / max(len(first), 1):.2g}")), 1
+
+
+def can_skip_rows(path: FilePath, options: ReadOptions | None = None) -> bool:
+    """Return whether `first_row` may be given for a file: an npy or IDX file, not compressed.
+
+    Raise OSError or DataError as `preview` does.
+    """
+    path, options = locate(path, replace(options or ReadOptions(), want_labels=False))
+    with open_data(path) as source:
+        data_format = detect_format(source)
+        if data_format.name not in {"npy", "idx"}:
+            return False
+        array = data_format.open_images(source, options).array
+        return array is not None and array.can_skip

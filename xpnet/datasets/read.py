@@ -216,6 +216,9 @@ def open_data(path: FilePath) -> "Source":
 
 def _blocks(source: "Source", options: ReadOptions, *, stacklevel: int) -> Iterator[Block]:
     images = detect_format(source, options).open_images(source, options)
+    if options.first_row and not (images.array and images.array.can_skip):
+        msg = f"`first_row` must be 0 for {source.name}, whose rows cannot be skipped"
+        raise ValueError(msg)
     if options.invert:
         images = replace(images, blocks=_inverted(images.blocks, source.name))
     header = images.columns and images.columns.header

@@ -15,6 +15,7 @@ _WORDS = {
 }
 _RANGES = {
     "rows": (0, None),
+    "first_row": (0, None),
     "features": (1, None),
     "classes": (1, 256),
     "max_data_bytes": (1, None),
@@ -43,6 +44,8 @@ class ReadOptions:
     invert: bool | None = None
     split: str | None = None
     block_rows: int = 4096
+    # From 0; only for an array whose rows `StoredArray.can_skip`.
+    first_row: int = 0
     # Read, with a DataWarning, if `split` is None and the data set has both parts.
     default_split: str | None = None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.files import DataError, take
+from xpnet.files import DataError, Source, take
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
@@ -62,22 +62,34 @@ class StoredArray:
         """Whether reading the first row requires a temporary copy of the whole array."""
         return False
 
+    @property
+    def can_skip(self) -> bool:
+        """Whether rows can be passed over without reading them, or the whole file."""
+        return isinstance(self.stream, Source) and self.stream.file is not None
+
+    def wanted(self, options: "ReadOptions") -> tuple[int, int]:
+        """Return the first row that is wanted, and the row after the last one."""
+        count = self.shape[0]
+        first = min(options.first_row, count)
+        return first, count if options.rows is None else min(first + options.rows, count)
+
     def blocks(self, options: "ReadOptions") -> Iterator[NDArray[Any]]:
         """Yield at least one writable block of rows, with the shape ``(n, *shape[1:])``.
 
         Raise DataError if the file ends early or continues after the last row.
         """
-        count = self.shape[0]
-        wanted = count if options.rows is None else min(options.rows, count)
+        first, end = self.wanted(options)
+        if first and isinstance(self.stream, Source):
+            self.stream.skip(first * self.row_bytes)
         step = max(1, min(options.block_rows, BLOCK_BYTES // self.row_bytes))
-        for start in range(0, max(wanted, 1), step):
-            n_rows = min(step, wanted - start)
+        for start in range(first, max(end, first + 1), step):
+            n_rows = min(step, end - start)
             content = take(self.stream, n_rows * self.row_bytes)
             if len(content) < n_rows * self.row_bytes:
                 raise self.size_error(start * self.row_bytes + len(content))
             yield np.frombuffer(content, self.dtype).reshape(n_rows, *self.shape[1:])
         # One byte shows that there is more; the rest may be endless.
-        if wanted == count and self.stream.read(1):
+        if end == self.shape[0] and self.stream.read(1):
             raise self.size_error(None)
 
     def size_error(self, found: int | None) -> DataError:

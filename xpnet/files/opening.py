@@ -41,6 +41,16 @@ class Source(io.BufferedReader):
     # The file before decompression, with its `size`, and the number of bytes read, `n_read`.
     incoming: "_RawSource"
 
+    def skip(self, n_bytes: int) -> None:
+        """Pass over the next bytes; without reading them if `file` is not None."""
+        if self.file is None:
+            take(self, n_bytes)
+            return
+        n_buffered = min(len(self.peek(1)), n_bytes)
+        self.read(n_buffered)
+        if n_bytes > n_buffered:  # the buffer is empty
+            self.file.seek(n_bytes - n_buffered, os.SEEK_CUR)
+
 
 def open_source(path: str | os.PathLike[str], *, error: type[FileError] = DataError) -> Source:
     """Open a binary file for reading; gzip is recognised by its content, never by its name.

@@ -1,10 +1,11 @@
 """Host memory: reuse of freed memory, and rows of memory-mapped files."""
 
+import ctypes
 import functools
 import mmap
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 __all__ = ["FileRows", "keep_freed_memory", "release_pages", "rows_in_file"]
 
+# Numbers of options in glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
 
 @functools.cache
 def keep_freed_memory() -> None:
@@ -20,9 +24,15 @@ def keep_freed_memory() -> None:
 
     In a new process, glibc maps each array of more than 128 KB and unmaps it when it is freed, so
     every page of every result faults: elementwise code takes three to nine times as long. After the
-    first array of up to 32 MB has been freed, glibc keeps freed memory up to that size.
+    first array of up to 32 MB has been freed, glibc keeps freed memory up to that size. Dask sets a
+    variable for its workers that turns this off; there, glibc's own values are set.
     """
     np.empty(31 << 20, np.uint8)  # the pages are never touched
+    if "MALLOC_TRIM_THRESHOLD_" in os.environ:
+        with suppress(AttributeError, OSError, TypeError):  # without glibc
+            set_option = ctypes.CDLL(None).mallopt
+            set_option(_M_MMAP_THRESHOLD, 32 << 20)
+            set_option(_M_TRIM_THRESHOLD, 64 << 20)
 
 
 def release_pages(x: Any, /) -> None:

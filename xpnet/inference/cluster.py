@@ -1,0 +1,153 @@
+"""Calls of a function on the workers of a Dask cluster, each with the same large argument."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pkgutil import resolve_name
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+__all__ = ["Cluster", "ClusterError", "open_cluster"]
+
+KeyT = TypeVar("KeyT")
+
+# A cluster may start workers, or restart killed ones, for this time.
+_SECONDS_WITHOUT_WORKERS = 60.0
+_SECONDS_TO_CONNECT = 20.0
+_SECONDS_BETWEEN_CHECKS = 1.0
+# Calls in flight, for each thread of a worker: enough that no worker waits, and so few that results
+# do not pile up.
+_CALLS_PER_THREAD = 4
+_LOST = object()
+
+
+class ClusterError(RuntimeError):
+    """A cluster cannot be reached, has no workers, or loses each of those that make a call."""
+
+
+class Cluster:
+    """A client of a cluster."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def n_threads(self) -> dict[str, int]:
+        """Return the number of threads of each worker, by its address."""
+        try:
+            found: dict[str, int] = self._client.nthreads()
+        except (OSError, TimeoutError) as error:
+            msg = f"the scheduler is lost: {error or type(error).__name__}"
+            raise ClusterError(msg) from error
+        return found
+
+    def call_on_each(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Return the result of a call on each worker, or its exception, by address."""
+        found: dict[str, Any] = self._client.run(function, *arguments, on_error="return")
+        return found
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        shared: Any,
+        calls: Iterable[tuple[KeyT, tuple[Any, ...]]],
+    ) -> Iterator[tuple[KeyT, Any]]:
+        """Yield a key and the result of ``function(shared, *arguments)`` for each call, once.
+
+        Calls are pairs of a key and arguments; they are taken one by one, when workers have room.
+        The order of the results is that in which calls end. An exception of the function is yielded
+        like a result. `shared` is sent to each worker once, and again after the death of all that
+        hold it. ClusterError is raised if the scheduler is lost, no worker is there for a minute,
+        or several workers have died in one call.
+        """
+        waiting, running, done = iter(calls), dict[str, KeyT](), SimpleQueue[Any]()
+        sent = self._client.submit(_same, shared, pure=False)
+        n_seconds_alone, room = 0.0, self._room()
+        while True:
+            while len(running) < room and (call := next(waiting, None)) is not None:
+                key, arguments = call
+                future = self._client.submit(function, sent, *arguments, pure=False)
+                running[future.key] = key
+                future.add_done_callback(done.put)
+            if not running:
+                return
+            try:
+                future = done.get(timeout=_SECONDS_BETWEEN_CHECKS)
+            except Empty:
+                room = self._room()
+                n_seconds_alone = 0.0 if room else n_seconds_alone + _SECONDS_BETWEEN_CHECKS
+                if n_seconds_alone >= _SECONDS_WITHOUT_WORKERS:
+                    msg = f"no worker was there for {_SECONDS_WITHOUT_WORKERS:.0f} s"
+                    raise ClusterError(msg) from None
+                continue
+            result = _result_of(future)
+            if result is _LOST:
+                future.add_done_callback(done.put)
+            else:
+                yield running.pop(future.key), result
+
+    def _room(self) -> int:
+        return _CALLS_PER_THREAD * sum(self.n_threads().values())
+
+
+@contextmanager
+def open_cluster(
+    address: str | None, n_workers: int | None = None, *, has_gpus: bool = False
+) -> Iterator[Cluster]:
+    """Connect to the scheduler at an address, or start `n_workers` processes here.
+
+    Processes have one thread each; with `has_gpus` and dask-cuda, each has a GPU of its own. Raise
+    ModuleNotFoundError if Dask's scheduler is not installed, ClusterError if the cluster cannot be
+    reached or started, or has no worker for a minute.
+    """
+    try:
+        import dask
+        from distributed import Client
+    except ModuleNotFoundError as error:
+        msg = 'a cluster needs Dask: pip install "dask[array,distributed]"'
+        raise ModuleNotFoundError(msg, name="distributed") from error
+    # What it would log is raised as an error, and networks are larger than it thinks usual.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    settings = {"distributed.admin.large-graph-warning-threshold": "8 GiB"}
+    with dask.config.set(settings), ExitStack() as stack:
+        try:
+            if address is None:
+                address = stack.enter_context(_local_cluster(n_workers, has_gpus=has_gpus))
+            client = stack.enter_context(Client(address, timeout=_SECONDS_TO_CONNECT))
+            client.wait_for_workers(1, timeout=_SECONDS_WITHOUT_WORKERS)
+        except (OSError, RuntimeError, TimeoutError, ValueError) as error:
+            msg = f"no cluster with workers at {address or 'this machine'}: {error}"
+            raise ClusterError(msg) from error
+        yield Cluster(client)
+
+
+def _local_cluster(n_workers: int | None, *, has_gpus: bool) -> Any:
+    try:
+        name = "dask_cuda.LocalCUDACluster" if has_gpus else "distributed.LocalCluster"
+        kind = resolve_name(name)
+    except ModuleNotFoundError:
+        kind = resolve_name("distributed.LocalCluster")
+    silent = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+    return kind(n_workers=n_workers, threads_per_worker=1, **silent)
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _result_of(future: Any) -> Any:
+    """Return the result of a call, the exception of its function, or _LOST if it is made again."""
+    from distributed import CancelledError, KilledWorker
+
+    try:
+        if future.status != "error":
+            return future.result(timeout=_SECONDS_BETWEEN_CHECKS)
+    except TimeoutError:  # the worker died after the call
+        return _LOST
+    except (CancelledError, OSError) as error:
+        msg = "the scheduler is lost"
+        raise ClusterError(msg) from error
+    fault = future.exception()
+    if isinstance(fault, KilledWorker):
+        msg = "the workers that computed the same rows died one after another"
+        raise ClusterError(msg) from fault
+    return fault
