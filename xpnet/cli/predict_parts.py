@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +115,11 @@ def _files(args: argparse.Namespace, job: Job) -> list[_File]:
             msg = f"{path} and {files[target].data.path} would both be {target}: use two folders"
             raise UsageError(msg)
         files[target] = _File(one, Part(target, source, work))
-    for file in files.values():
+    inputs = {file.part.source.resolve() for file in files.values()}
+    for target, file in files.items():
+        if target.resolve() in inputs:
+            msg = f"{target} would be replaced, but it is read as well: name another folder"
+            raise UsageError(msg)
         file.manifest = None if args.force else file.part.manifest()
     folder.mkdir(parents=True, exist_ok=True)
     return list(files.values())
@@ -125,8 +128,9 @@ def _files(args: argparse.Namespace, job: Job) -> list[_File]:
 def _expanded(patterns: list[str]) -> Iterator[str]:
     """Yield the files that match each pattern in order; a name without a match as it is."""
     for pattern in patterns:
-        found = [] if Path(pattern).exists() else sorted(glob(pattern, recursive=True))  # noqa: PTH207
-        yield from found or [pattern]
+        path = Path(pattern)
+        found = [] if path.exists() else Path(path.anchor).glob(str(path.relative_to(path.anchor)))
+        yield from sorted(map(str, found)) or [pattern]
 
 
 def _work(args: argparse.Namespace, job: Job) -> dict[str, Any]:
@@ -154,8 +158,11 @@ def _noting_faults(file: _File) -> Iterator[None]:
 
     try:
         yield
-    except (DataError, OSError) as error:
+    except DataError as error:
         file.fault = str(error)
+    except OSError as error:
+        file.fault = f"{file.data.path}: {error.strerror or error}"
+    if file.fault:
         print_note(file.fault)
 
 
@@ -194,7 +201,9 @@ def _compute(cluster: "Cluster", job: Job, files: list[_File], *, force: bool) -
             with _noting_faults(file):
                 if isinstance(result, Exception):
                     raise result
-                file.found[i], notes = result
+            if file.fault:
+                continue
+            file.found[i], notes = result
             for note in notes:
                 if note not in seen:
                     print_note(note)
@@ -219,8 +228,9 @@ def _write(file: _File, *, force: bool) -> None:
             raise DataError(what, file=file.data.path)
     if not file.fault:
         counts = {"rows": _n_rows(arrays), "nonfinite": len(arrays["nonfinite"])}
-        file.manifest, file.is_new = {**file.facts, **counts}, True
-        file.part.write(arrays, file.manifest, force=force)
+        manifest = {**file.facts, **counts}
+        file.part.write(arrays, manifest, force=force)
+        file.manifest, file.is_new = manifest, True
     file.found.clear()
 
 
@@ -239,7 +249,7 @@ def _outcome(
     note_nonfinite(job.model.network, n_nonfinite, total)
     seconds = stopwatch.seconds()
     rate = n_computed / seconds["computing"] if n_computed else None
-    n_kept = len(files) - len(written) - len(failed)
+    n_kept = sum(file.manifest is not None and not file.is_new for file in files)
     facts = {
         "output": args.output,
         "parts": len(files),

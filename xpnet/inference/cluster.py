@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_CHECKS = 1.0
 # Calls in flight, for each thread of a worker: enough that no worker waits, and so few that results
 # do not pile up.
 _CALLS_PER_THREAD = 4
-_LOST = object()
+_LOST, _LOST_SCHEDULER = object(), "the scheduler is lost"
 
 
 class ClusterError(RuntimeError):
@@ -30,15 +30,6 @@ class Cluster:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-
-    def n_threads(self) -> dict[str, int]:
-        """Return the number of threads of each worker, by its address."""
-        try:
-            found: dict[str, int] = self._client.nthreads()
-        except (OSError, TimeoutError) as error:
-            msg = f"the scheduler is lost: {error or type(error).__name__}"
-            raise ClusterError(msg) from error
-        return found
 
     def call_on_each(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Return the result of a call on each worker, or its exception, by address."""
@@ -59,14 +50,14 @@ class Cluster:
         hold it. ClusterError is raised if the scheduler is lost, no worker is there for a minute,
         or several workers have died in one call.
         """
-        waiting, running, done = iter(calls), dict[str, KeyT](), SimpleQueue[Any]()
+        waiting, running, done = iter(calls), dict[Any, KeyT](), SimpleQueue[Any]()
         sent = self._client.submit(_same, shared, pure=False)
         n_seconds_alone, room = 0.0, self._room()
         while True:
-            while len(running) < room and (call := next(waiting, None)) is not None:
+            while len(running) < max(room, 1) and (call := next(waiting, None)) is not None:
                 key, arguments = call
                 future = self._client.submit(function, sent, *arguments, pure=False)
-                running[future.key] = key
+                running[future] = key
                 future.add_done_callback(done.put)
             if not running:
                 return
@@ -83,10 +74,14 @@ class Cluster:
             if result is _LOST:
                 future.add_done_callback(done.put)
             else:
-                yield running.pop(future.key), result
+                yield running.pop(future), result
 
     def _room(self) -> int:
-        return _CALLS_PER_THREAD * sum(self.n_threads().values())
+        """Return how many calls may be in flight, 0 without workers."""
+        try:
+            return _CALLS_PER_THREAD * sum(self._client.nthreads().values())
+        except (OSError, TimeoutError) as error:
+            raise ClusterError(_LOST_SCHEDULER) from error
 
 
 @contextmanager
@@ -106,7 +101,8 @@ def open_cluster(
         msg = 'a cluster needs Dask: pip install "dask[array,distributed]"'
         raise ModuleNotFoundError(msg, name="distributed") from error
     # What it would log is raised as an error, and networks are larger than it thinks usual.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {"distributed.admin.large-graph-warning-threshold": "8 GiB"}
     with dask.config.set(settings), ExitStack() as stack:
         try:
@@ -144,8 +140,7 @@ def _result_of(future: Any) -> Any:
     except TimeoutError:  # the worker died after the call
         return _LOST
     except (CancelledError, OSError) as error:
-        msg = "the scheduler is lost"
-        raise ClusterError(msg) from error
+        raise ClusterError(_LOST_SCHEDULER) from error
     fault = future.exception()
     if isinstance(fault, KilledWorker):
         msg = "the workers that computed the same rows died one after another"
