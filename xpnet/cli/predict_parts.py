@@ -69,8 +69,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
                 args.cluster, args.workers, has_gpus=options.device != "cpu"
             ) as cluster:
                 n_workers = _check_workers(cluster, options.device)
-                stopwatch.switch("computing")
-                _compute(cluster, job, unfinished, force=args.force)
+                with stopwatch.measure("computing"):
+                    _compute(cluster, job, unfinished, force=args.force)
         except ClusterError as error:
             n_done = sum(file.manifest is not None for file in files)
             msg = f"{error}; {n_done} of {len(files)} parts are written, and the next run goes on"
