@@ -1,33 +1,47 @@
-"""Parts: npz files of predictions, one for each input, each with a manifest of its origin."""
+"""Parts: npz files of predictions, one for each file of images, with a manifest of its origin."""
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
+from xpnet.cli.data_arguments import Data
+from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xpnet.cli.pieces import Piece
+
 _HASHED_BYTES = 1 << 20
+_FAULTS = (zipfile.BadZipFile, AttributeError, EOFError, LookupError, TypeError, ValueError)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Part:
-    """The file `path` with the predictions for the file `source`.
+    """The part `path` of the file `source`, which `data` names, and the predictions so far.
 
-    `work` are facts about the model and the options; parts with other facts are refused.
+    `work` are facts about the model and the options: parts with other facts are refused.
     """
 
     path: Path
+    data: Data
     source: Path
     work: Mapping[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)  # when the computation began
+    pieces: "list[Piece]" = field(default_factory=list)
+    found: "dict[int, dict[str, NDArray[Any]]]" = field(default_factory=dict)  # by piece
+    fault: str = ""  # of the file of images
+    manifest: Mapping[str, Any] | None = None  # of the written part
+    is_new: bool = False
 
-    def facts(self) -> dict[str, Any]:
+    def facts_now(self) -> dict[str, Any]:
         """Return the facts that identify the part: its work, and the input as it is now.
 
         An input is identified by its size, the time of its last change, and the SHA-256 of its
@@ -45,50 +59,66 @@ class Part:
             **self.work,
         }
 
-    def manifest(self) -> dict[str, Any] | None:
-        """Return the manifest of the file, or None if it does not exist.
-
-        Raise UsageError if it is not this part.
-        """
-        if not self.path.exists():
-            return None
-        found = _read_manifest(self.path)
-        differing = [name for name, fact in self.facts().items() if found.get(name) != fact]
-        if differing:
-            what = ", ".join(differing) if found else "it is not a part"
-            msg = f"{self.path} is not of this run: {what}; --force replaces it"
-            raise UsageError(msg)
-        return found
-
-    def write(
-        self, arrays: "Mapping[str, NDArray[Any]]", manifest: Mapping[str, Any], *, force: bool
-    ) -> None:
-        """Write the file, whole or not at all. If another run was faster, its file stays."""
+    def read_manifest(self) -> None:
+        """Read the manifest if the part exists; raise UsageError if it is another part."""
         import numpy as np
 
+        if not self.path.exists():
+            return
+        try:
+            with np.load(self.path) as stored:
+                manifest = dict(json.loads(str(stored["manifest"])))
+        except _FAULTS:
+            manifest = {}
+        differing = [name for name, x in self.facts_now().items() if manifest.get(name) != x]
+        if differing:
+            what = ", ".join(differing) if manifest else "it is not a part"
+            msg = f"{self.path} is not of this run: {what}; --force replaces it"
+            raise UsageError(msg)
+        self.manifest = manifest
+
+    def write(self, *, force: bool) -> None:
+        """Write the predictions for all pieces, whole or not at all.
+
+        If another run was faster, its part stays. A change of the input is noted as its fault.
+        """
+        import numpy as np
+
+        from xpnet.files.errors import DataError
         from xpnet.files.writing import atomic_write
 
-        stored: Any = {**arrays, "manifest": np.asarray(json.dumps(manifest))}
+        with self.noting_faults():
+            if self.facts_now() != self.facts:
+                what = "the file was changed while it was read"
+                raise DataError(what, file=self.data.path)
+        if self.fault:
+            return
+        pieces = [self.found[i] for i in range(len(self.pieces))]
+        arrays: Any = {name: np.concatenate([x[name] for x in pieces]) for name in pieces[0]}
+        manifest = {**self.facts, "rows": n_rows(arrays), "nonfinite": len(arrays["nonfinite"])}
+        self.found.clear()
         try:
             with atomic_write(self.path, force=force) as file:
-                np.savez(file, **stored)
+                np.savez(file, manifest=np.asarray(json.dumps(manifest)), **arrays)
+            self.manifest, self.is_new = manifest, True
         except FileExistsError:
-            self.manifest()
+            self.read_manifest()
 
+    @contextmanager
+    def noting_faults(self) -> Iterator[None]:
+        """Print and keep an error of reading the input, which must not stop the others."""
+        from xpnet.files.errors import DataError
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    """Return the manifest of a file, {} if it has none."""
-    from contextlib import ExitStack
-
-    from xpnet.files.errors import DataError
-    from xpnet.files.npy import read_npy_header
-    from xpnet.files.npz import open_npz_members
-
-    with ExitStack() as closing:
         try:
-            member = open_npz_members(path, str(path), closing)["manifest"]
-            header = read_npy_header(member, str(path))
-            text = member.rest(header.total).decode("utf-32-le")
-            return dict(json.loads(text))
-        except (DataError, LookupError, ValueError, TypeError):
-            return {}
+            yield
+        except DataError as error:
+            self.fault = str(error)
+        except OSError as error:
+            self.fault = f"{self.data.path}: {error.strerror or error}"
+        if self.fault:
+            print_note(self.fault)
+
+
+def n_rows(arrays: "Mapping[str, NDArray[Any]]") -> int:
+    """Return the number of rows whose predictions the arrays hold."""
+    return len(arrays["labels"] if "labels" in arrays else arrays["values"])
