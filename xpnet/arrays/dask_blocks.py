@@ -18,7 +18,7 @@ __all__ = ["is_dask", "map_blocks", "sum_over_blocks"]
 
 def is_dask(x: Any, /) -> bool:
     """Return whether `x` is a Dask array, without importing Dask."""
-    return type(x).__module__.startswith("dask.")
+    return type(x).__module__.startswith("dask.array.")
 
 
 def map_blocks(function: Callable[[Any], Any], x: Any, n_kept: int = 1) -> Any:
@@ -28,10 +28,9 @@ def map_blocks(function: Callable[[Any], Any], x: Any, n_kept: int = 1) -> Any:
     others. Its result for a block without rows gives shape, dtype and library of all results.
     """
     from dask import delayed
-    from dask.array.utils import meta_from_array
 
     x = _in_whole_rows(x, n_kept)
-    meta = function(np.zeros_like(meta_from_array(x), shape=(0,) * n_kept + x.shape[n_kept:]))
+    meta = _without_rows(function, n_kept, x)
     return x.map_blocks(
         _compute_block,
         delayed(function, pure=True),
@@ -45,9 +44,8 @@ def sum_over_blocks(
     function: Callable[[Any, Any], NDArray[np.int64]],
     images: Any,
     labels: Any,
-    shape: tuple[int, ...],
 ) -> NDArray[np.int64]:
-    """Compute the sum of ``function(images, labels)``, integers of a shape, over all blocks.
+    """Compute the sum of ``function(images, labels)``, integers, over all blocks.
 
     Labels get the chunks of the images. Sums of some blocks each are added where they are, and only
     the last one is brought here. ValueError is raised unless there is a label for each image, or a
@@ -56,19 +54,20 @@ def sum_over_blocks(
     import dask.array as da
     from dask import delayed
 
-    x, y = _in_whole_rows(images, 1), labels if is_dask(labels) else da.from_array(labels)
-    if math.isnan(x.shape[0] + y.shape[0]):
+    x, y = images, labels if is_dask(labels) else da.from_array(labels, chunks=-1)
+    x, y = _in_whole_rows(x, 1), _in_whole_rows(y, 1)
+    shape = _without_rows(function, 1, x, y).shape
+    if math.isnan(sum(x.shape[:1] + y.shape[:1])):
         if x.numblocks[0] != y.numblocks[0]:
             found = f"{y.numblocks[0]} for {x.numblocks[0]}: use compute_chunk_sizes()"
             msg = f"`labels` must have a chunk for each of unknown size of the images; got {found}"
             raise ValueError(msg)
-    elif x.shape[0] == y.shape[0]:
+    elif x.shape[:1] == y.shape[:1]:
         y = y.rechunk({0: x.chunks[0]})
     else:
         found = f"{y.shape} labels for {x.shape[0]} images"
         msg = f"`labels` must be one for each image; got {found}"
         raise ValueError(msg)
-    y = _in_whole_rows(y, 1)
     new = [f"new {i}" for i in range(len(shape))]
     sums = da.blockwise(
         _add_axis,
@@ -87,6 +86,23 @@ def sum_over_blocks(
     )
     total: NDArray[np.int64] = sums.sum(axis=0).compute()
     return total
+
+
+def _without_rows(function: Callable[..., Any], n_kept: int, *arrays: Any) -> Any:
+    """Return the result for blocks without rows; errors name the shapes of the arrays."""
+    from dask.array.utils import meta_from_array
+
+    shapes = [(0,) * n_kept + x.shape[n_kept:] for x in arrays]
+    blocks = [
+        np.zeros_like(meta_from_array(x), shape=shape)
+        for x, shape in zip(arrays, shapes, strict=True)
+    ]
+    try:
+        return function(*blocks)
+    except (TypeError, ValueError) as error:
+        given = " and ".join(str(x.shape) for x in arrays)
+        error.add_note(f"in a block without rows of Dask arrays of shape {given}")
+        raise
 
 
 def _compute_block(block: Any, function: Callable[[Any], Any]) -> Any:

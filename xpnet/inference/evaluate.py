@@ -147,8 +147,8 @@ def evaluate(
     if is_dask(images):
         given = {"batch_size": batch_size, "threads": threads, "transfers": transfers}
         count = block_function(_count_block, network, given, reproducible=reproducible)
-        counts = sum_over_blocks(count, images, as_array(labels, "labels"), _counts_shape(network))
-        return _evaluation(network, counts, Transfers())
+        counts = sum_over_blocks(count, images, as_array(labels, "labels"))
+        return _evaluation(network, counts, Transfers(), stacklevel=4)
     images = with_scaling_warning(network, images)
     if labels is not None:
         results = ((run(network, images, marked_class_ids, options), x) for x in [labels])
@@ -189,12 +189,14 @@ def _count_block(network: Network, images: Any, labels: Any, **options: Any) -> 
     return _count(network, predicted, labels, options["transfers"])
 
 
-def _evaluation(network: Network, counts: NDArray[np.int64], transfers: Transfers) -> Evaluation:
+def _evaluation(
+    network: Network, counts: NDArray[np.int64], transfers: Transfers, *, stacklevel: int = 5
+) -> Evaluation:
     n_classes = network.n_classes
     marked = counts[:, n_classes:]
     confusion, n_nonfinite = counts[:, :n_classes] + marked, int(marked.sum())
     total = int(confusion.sum())
-    warn_nonfinite(n_nonfinite, total, network, stacklevel=5)
+    warn_nonfinite(n_nonfinite, total, network, stacklevel=stacklevel)
     return Evaluation(int(np.trace(confusion)), total, confusion, transfers, n_nonfinite)
 
 
