@@ -1,8 +1,10 @@
-"""Files of memory-mapped arrays: identification, reads, closing."""
+"""Host memory: reuse, and files of memory-mapped arrays (identification, reads, closing)."""
 
 import mmap
 import os
+import platform
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -320,3 +322,25 @@ def test_reading_keeps_the_file_position(file):
     place = os.lseek(file.descriptor, 5, os.SEEK_SET)
     file.copy_to(np.empty((N_ROWS, N_IN), np.uint8))
     assert os.lseek(file.descriptor, 0, os.SEEK_CUR) == place
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_freed_memory_is_reused_by_a_worker_of_dask():
+    code = """
+import resource
+import numpy as np
+from xpnet.arrays.cpu.memory import keep_freed_memory
+def n_faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(16):
+        np.ones(2**17)  # 256 pages
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+before = n_faults()
+keep_freed_memory()
+n_faults()
+print(before, n_faults())
+"""
+    environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}  # as in Dask's configuration
+    command = [sys.executable, "-c", code]
+    before, after = subprocess.check_output(command, env=environment, text=True).split()
+    assert int(after) < 256 <= int(before)
