@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.cpu.blas_threads import one_blas_thread
+from xpnet.arrays.cpu.memory import keep_freed_memory
+
 __all__ = ["is_dask", "map_blocks", "sum_over_blocks"]
 
 
@@ -31,13 +34,16 @@ def map_blocks(function: Callable[[Any], Any], x: Any, n_kept: int = 1) -> Any:
 
     x = _in_whole_rows(x, n_kept)
     meta = _without_rows(function, n_kept, x)
-    return x.map_blocks(
+    # Dask fuses the tasks of loading and computing a block only if no axis is lost between them.
+    n_lost = x.ndim - meta.ndim
+    y = x.map_blocks(
         _compute_block,
         delayed(function, pure=True),
-        drop_axis=list(range(meta.ndim, x.ndim)),
-        chunks=(*x.chunks[:n_kept], *((n,) for n in meta.shape[n_kept:])),
-        meta=meta,
+        (..., *(None,) * n_lost),
+        chunks=(*x.chunks[:n_kept], *((n,) for n in meta.shape[n_kept:]), *((1,),) * n_lost),
+        meta=meta[(..., *(None,) * n_lost)],
     )
+    return y[(..., *(0,) * n_lost)]
 
 
 def sum_over_blocks(
@@ -68,23 +74,26 @@ def sum_over_blocks(
         found = f"{y.shape} labels for {x.shape[0]} images"
         msg = f"`labels` must be one for each image; got {found}"
         raise ValueError(msg)
+    axes = [f"axis {i}" for i in range(1, x.ndim)]  # as in `map_blocks`
     new = [f"new {i}" for i in range(len(shape))]
     sums = da.blockwise(
-        _add_axis,
-        ("row", *new),
+        _compute_block,
+        ("row", *axes, *new),
         x,
-        ("row", *(f"x {i}" for i in range(1, x.ndim))),
-        y,
-        ("row", *(f"y {i}" for i in range(1, y.ndim))),
+        ("row", *axes),
         delayed(function, pure=True),
         None,
+        (None,) * x.ndim,
+        None,
+        y,
+        ("row", *(f"labels {i}" for i in range(1, y.ndim))),
         new_axes=dict(zip(new, shape, strict=True)),
-        adjust_chunks={"row": 1},
+        adjust_chunks=dict.fromkeys(("row", *axes), 1),
         align_arrays=False,
         concatenate=True,
-        meta=np.empty((0,) * (len(shape) + 1), np.int64),
+        meta=np.empty((0,) * (x.ndim + len(shape)), np.int64),
     )
-    total: NDArray[np.int64] = sums.sum(axis=0).compute()
+    total: NDArray[np.int64] = sums.sum(axis=tuple(range(x.ndim))).compute()
     return total
 
 
@@ -92,29 +101,24 @@ def _without_rows(function: Callable[..., Any], n_kept: int, *arrays: Any) -> An
     """Return the result for blocks without rows; errors name the shapes of the arrays."""
     from dask.array.utils import meta_from_array
 
-    shapes = [(0,) * n_kept + x.shape[n_kept:] for x in arrays]
-    blocks = [
-        np.zeros_like(meta_from_array(x), shape=shape)
-        for x, shape in zip(arrays, shapes, strict=True)
-    ]
+    metas = [(meta_from_array(x), (0,) * n_kept + x.shape[n_kept:]) for x in arrays]
     try:
-        return function(*blocks)
+        return function(*(np.zeros_like(meta, shape=shape) for meta, shape in metas))
     except (TypeError, ValueError) as error:
         given = " and ".join(str(x.shape) for x in arrays)
         error.add_note(f"in a block without rows of Dask arrays of shape {given}")
         raise
 
 
-def _compute_block(block: Any, function: Callable[[Any], Any]) -> Any:
+def _compute_block(x: Any, function: Callable[..., Any], index: Any, *others: Any) -> Any:
+    """Return ``function(x, *others)[index]``, on one BLAS thread: Dask has its own threads."""
+    keep_freed_memory()
     try:
-        return function(block)
+        with one_blas_thread():
+            return function(x, *others)[index]
     except ValueError as error:
         error.add_note("in a block of a Dask array, whose own first row is row 0")
         raise
-
-
-def _add_axis(x: Any, y: Any, function: Callable[[Any, Any], Any]) -> Any:
-    return _compute_block(x, lambda block: function(block, y))[None]
 
 
 def _in_whole_rows(x: Any, n_kept: int) -> Any:
