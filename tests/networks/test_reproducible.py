@@ -173,7 +173,7 @@ def test_batches_and_threads(network, rows, threads, batch_size, tmp_path):
 def test_dask_rows(network, rows):
     da = pytest.importorskip("dask.array")
     expected = xpnet.predict_proba(network, rows, reproducible=True)
-    lazy = da.from_array(rows, chunks=(701, 10))
+    lazy = da.from_array(rows, chunks=(701, 48))
     same(xpnet.predict_proba(network, lazy, reproducible=True).compute(), expected)
 
 

@@ -42,7 +42,7 @@ def test_another_library_is_rejected_with_the_remedy(xp_backend):
     converted = network.map_arrays(xp_backend.asarray)
     assert converted(x).shape == (1, 2)
     for function in (network, network.layers[0]):
-        if xp_backend.name == "numpy":
+        if xp_backend.name == "numpy" or (xp_backend.name == "dask" and function is network):
             assert function(x).shape == (1, 2)
             continue
         name = xp_backend.xp.__name__.removeprefix("array_api_compat.")
