@@ -1,11 +1,28 @@
 """Inference on Dask arrays."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import xpnet
+from xpnet.inference import evaluate, predict
+from xpnet.networks.reproducible import ReproducibleNetwork
 
 da = pytest.importorskip("dask.array")
+# Compares dtype, shape, meta, chunks and values, computed on one thread.
+assert_eq = pytest.importorskip("dask.array.utils").assert_eq
+
+IMAGES, LABELS = (x[:200] for x in xpnet.sample())
+ROWS = IMAGES.reshape(200, 784)
+LAZY_ROWS = da.from_array(ROWS, chunks=(50, 784))
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+# Batches of other sizes are summed in another order: sums of 784 terms with a magnitude of some 20
+# differ by up to 8 * sqrt(784) * 2**-24 * 20, and so do logarithms of probabilities.
+CLOSE = {"rtol": 8 * 28 * 2**-24 * 20, "atol": 8 * 28 * 2**-24 * 20}
+of_each_function = pytest.mark.parametrize(
+    "function", [xpnet.predict, xpnet.predict_proba, xpnet.forward, xpnet.evaluate]
+)
 
 
 @pytest.fixture(scope="module")
@@ -13,31 +30,122 @@ def trained():
     return xpnet.load("sample")
 
 
-@pytest.mark.parametrize("chunks", [(300, 28, 28), (1000, 7, 28), (64, 28, 5)])
-def test_labels_stay_lazy_and_are_right(trained, chunks):
-    images, _ = xpnet.sample()
-    labels = xpnet.predict(trained, da.from_array(images, chunks=chunks))
-    assert isinstance(labels, da.Array)
-    assert (labels.shape, labels.dtype) == ((1000,), np.int64)
-    np.testing.assert_array_equal(labels.compute(), xpnet.predict(trained, images))
+def labels_for(function):
+    return [LABELS] if function is xpnet.evaluate else []
 
 
-def test_probabilities_of_rows(trained):
-    rows = xpnet.sample()[0].reshape(1000, 784)
-    lazy = xpnet.predict_proba(trained, da.from_array(rows, chunks=(256, 784)), batch_size=100)
-    assert (lazy.shape, lazy.dtype) == ((1000, 10), np.float32)
-    # Batches of other sizes are summed in another order: sums of 784 terms with a magnitude of
-    # some 20 differ by up to 8 * sqrt(784) * 2**-24 * 20, and so do logarithms of probabilities.
-    expected = xpnet.predict_proba(trained, rows)
-    np.testing.assert_allclose(lazy.compute(), expected, rtol=8 * 28 * 2**-24 * 20)
+@pytest.mark.parametrize("n_rows", [1, 7, 1_000_003])
+@pytest.mark.parametrize("convert", [np.asarray, np.asfortranarray, np.float64], ids=str)
+@pytest.mark.parametrize("shape", [(784,), (28, 28)])
+def test_blocks_of_any_size_and_order(trained, n_rows, convert, shape):
+    images = convert(ROWS[:50].reshape(-1, *shape))
+    x = da.from_array(images, chunks=(n_rows, *shape)).map_blocks(convert)
+    labels, probabilities = xpnet.predict(trained, x), xpnet.predict_proba(trained, x)
+    assert labels.chunks[0] == probabilities.chunks[0] == x.chunks[0]
+    assert_eq(labels, xpnet.predict(trained, images))
+    assert_eq(probabilities, xpnet.predict_proba(trained, images), **CLOSE)
+    result = xpnet.evaluate(trained, x, LABELS[:50])
+    assert (result.correct, result.total) == (np.sum(labels == LABELS[:50]), 50)
 
 
-def test_nothing_is_computed_early(trained):
+@pytest.mark.parametrize("shape", [(784,), (200, 784), (4, 50, 784)])
+@pytest.mark.parametrize("reproducible", [False, True])
+def test_forward(trained, shape, reproducible):
+    rows = ROWS[: np.prod(shape[:-1], dtype=int)].reshape(shape)
+    x = da.from_array(rows, chunks=(*[3] * (len(shape) - 1), 784))
+    lazy = xpnet.forward(trained, x, reproducible=reproducible)
+    assert lazy.chunks[:-1] == x.chunks[:-1]
+    assert_eq(lazy, xpnet.forward(trained, rows, reproducible=reproducible), **CLOSE)
+
+
+@of_each_function
+def test_features_in_several_chunks(trained, function):
+    cost = r"in 2 chunks, .* 1 / 2 of the array \(156,800 bytes\) move .*rechunk\({1: -1}\)"
+    with pytest.warns(da.PerformanceWarning, match=cost):
+        lazy = function(trained, LAZY_ROWS.rechunk((100, 392)), *labels_for(function))
+    if function is xpnet.evaluate:
+        assert lazy.correct == function(trained, ROWS, LABELS).correct
+    else:
+        assert_eq(lazy, function(trained, ROWS), **CLOSE)
+
+
+def test_unknown_sizes_of_chunks(trained):
+    labels = da.from_array(LABELS, chunks=50)
+    is_taken, expected = labels < 5, xpnet.predict(trained, ROWS)[LABELS < 5]
+    found = xpnet.predict(trained, LAZY_ROWS[is_taken])
+    np.testing.assert_array_equal(found.compute(), expected)
+    result = xpnet.evaluate(trained, LAZY_ROWS[is_taken], labels[is_taken])
+    assert (result.correct, result.total) == (np.sum(expected == LABELS[LABELS < 5]), len(expected))
+
+
+@of_each_function
+def test_nothing_is_computed_early(trained, function):
     def fail(_):
         msg = "computed too early"
         raise AssertionError(msg)
 
-    rows = da.zeros((4, 784), chunks=(2, 784)).map_blocks(fail, dtype=float, meta=np.empty((0, 0)))
-    labels = xpnet.predict(trained, rows)
+    rows = LAZY_ROWS.map_blocks(fail, dtype=float, meta=np.empty((0, 0)))
+    if function is xpnet.evaluate:
+        for options in ({"batch_size": 0}, {"threads": 0}, {"transfers": "no"}):
+            with pytest.raises(ValueError, match=next(iter(options))):
+                function(trained, rows, LABELS, **options)
+        return
+    lazy = function(trained, rows)
     with pytest.raises(AssertionError, match="computed too early"):
-        labels.compute()
+        lazy.compute()
+
+
+@pytest.mark.parametrize("classes", [NAMES, ["zero", 1, *NAMES[2:]], range(10, 20)], ids=str)
+def test_classes(trained, classes):
+    network = replace(trained, classes=classes)
+    expected = xpnet.predict(network, ROWS)
+    assert_eq(xpnet.predict(network, LAZY_ROWS), expected)
+    for labels in (expected, da.from_array(expected, chunks=33)):
+        assert xpnet.evaluate(network, LAZY_ROWS, labels).accuracy == 1.0
+
+
+def test_a_regression(trained):
+    network = replace(trained, output="values")
+    assert_eq(xpnet.predict(network, da.from_array(IMAGES)), trained(ROWS), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message", "note"),
+    [
+        (LABELS[1:], r"got \(199,\) labels for 200 images", None),
+        (np.eye(10)[LABELS], r"one-hot labels\? give labels.argmax", "(200, 784) and (200, 10)"),
+        (LABELS + 1, "class ids from 0 to 9; got 10 at index 9", "own first row is row 0"),
+    ],
+    ids=["number", "one-hot", "class"],
+)
+def test_wrong_labels(trained, labels, message, note):
+    with pytest.raises(ValueError, match=message) as caught:
+        xpnet.evaluate(trained, LAZY_ROWS, labels)
+    notes = getattr(caught.value, "__notes__", [])
+    assert [note in text for text in notes] == [True] * (note is not None)
+
+
+@pytest.mark.parametrize("shape", [(), (784,), (28, 28), (200, 783)])
+def test_wrong_images(trained, shape):
+    with pytest.raises(ValueError, match="must be rows of 784 values") as caught:
+        xpnet.predict(trained, da.zeros(shape))
+    assert caught.value.__notes__[0].endswith(f"of shape {shape}")
+    with pytest.raises(ValueError, match=r"`x` must have the shape \(..., 784\)"):
+        trained(da.zeros(shape)[..., :-1] if shape else da.zeros(shape))
+
+
+@pytest.mark.parametrize("function", [xpnet.predict, xpnet.predict_proba, xpnet.evaluate])
+def test_options_reach_the_blocks(trained, monkeypatch, function):
+    def spy(network, images, finish, options):
+        calls.append((type(network), options._asdict()))
+        return run(network, images, finish, options)
+
+    calls, run = [], predict.run
+    for module in (predict, evaluate):
+        monkeypatch.setattr(module, "run", spy)
+    options = {"batch_size": 30, "threads": 2, "transfers": "forbid"}
+    args = (trained, LAZY_ROWS, *labels_for(function))
+    da.compute(function(*args, **options, reproducible=True))
+    assert calls == [(ReproducibleNetwork, options)] * 5  # 4 blocks, and one without rows
+    da.compute(function(*args, batch_size=30))
+    assert calls[-1][1]["threads"] == 1  # Dask has its own

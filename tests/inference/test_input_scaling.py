@@ -1,6 +1,5 @@
 """Images in another range than the network's inputs: one warning, with a remedy that works."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
