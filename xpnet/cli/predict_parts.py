@@ -33,6 +33,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     _check_options(args)
     stopwatch.switch("loading")
     options, model = from_args(DeviceOptions, args), read_model(ModelOptions.from_args(args))
+    if options.device == "cpu":  # the workers of a machine compute at the same time
+        options = replace(options, threads=options.threads or 1)
     wanted = Wanted(args.top, args.proba, options)
     wanted.check(model)
     if options.precision != "bfloat16":  # which NumPy lacks
