@@ -113,7 +113,7 @@ def test_a_regression(trained):
     ("labels", "message", "note"),
     [
         (LABELS[1:], r"got \(199,\) labels for 200 images", None),
-        (np.eye(10)[LABELS], r"one-hot labels\? give labels.argmax", "(200, 784) and (200, 10)"),
+        (np.eye(10)[LABELS], r"one-hot labels\? give labels.argmax", None),
         (LABELS + 1, "class ids from 0 to 9; got 10 at index 9", "own first row is row 0"),
     ],
     ids=["number", "one-hot", "class"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -16,7 +17,7 @@ from xpnet.inference.batches import BatchOptions, TransferPolicy, check_transfer
 from xpnet.inference.class_labels import as_class_ids, confusion_of
 from xpnet.inference.input_scaling import with_scaling_warning
 from xpnet.inference.nonfinite import warn_nonfinite
-from xpnet.inference.predict import block_function, marked_class_ids
+from xpnet.inference.predict import marked_class_ids, predict_blocks
 from xpnet.inference.runner import Runner, run
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible_network
@@ -145,9 +146,9 @@ def evaluate(
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)
     if is_dask(images):
-        given = {"batch_size": batch_size, "threads": threads, "transfers": transfers}
-        count = block_function(_count_block, network, given, reproducible=reproducible)
-        counts = sum_over_blocks(count, images, as_array(labels, "labels"))
+        predicted = predict_blocks(_predict_block, network, images, options, reproducible=False)
+        count = partial(_count, transfers=transfers)
+        counts = sum_over_blocks(count, network, predicted, as_array(labels, "labels"))
         return _evaluation(network, counts, Transfers(), stacklevel=4)
     images = with_scaling_warning(network, images)
     if labels is not None:
@@ -182,11 +183,10 @@ def _count(
     return confusion_of(as_class_ids(network, labels), predicted, *_counts_shape(network))
 
 
-def _count_block(network: Network, images: Any, labels: Any, **options: Any) -> NDArray[np.int64]:
-    """Return the counts for a block of Dask images."""
+def _predict_block(network: Network, images: Any, **options: Any) -> Any:
+    """Return the predictions for a block of Dask images."""
     images = with_scaling_warning(network, images)
-    predicted = run(network, images, marked_class_ids, BatchOptions(**options))
-    return _count(network, predicted, labels, options["transfers"])
+    return run(network, images, marked_class_ids, BatchOptions(**options))
 
 
 def _evaluation(

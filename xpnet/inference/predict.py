@@ -19,11 +19,11 @@ from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible_network
 
 __all__ = [
-    "block_function",
     "class_ids",
     "marked_class_ids",
     "most_probable",
     "predict",
+    "predict_blocks",
     "predict_ids",
     "predict_proba",
 ]
@@ -132,10 +132,8 @@ def predict(
     array(['low', 'high'], dtype='<U4')
     """
     if is_dask(images):
-        options = {"batch_size": batch_size, "threads": threads, "transfers": transfers}
-        return map_blocks(
-            block_function(predict, network, options, reproducible=reproducible), images
-        )
+        options = BatchOptions(batch_size, threads, transfers)
+        return predict_blocks(predict, network, images, options, reproducible=reproducible)
     images = with_scaling_warning(network, images)
     ids = predict_ids(network, images, batch_size, threads, transfers, reproducible=reproducible)
     return ids if network.classes is None else labels_of(network, ids, transfers)
@@ -214,11 +212,9 @@ def predict_proba(
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: use predict"
         raise ValueError(msg)
+    options = BatchOptions(batch_size, threads, transfers)
     if is_dask(images):
-        given = {"batch_size": batch_size, "threads": threads, "transfers": transfers}
-        return map_blocks(
-            block_function(predict_proba, network, given, reproducible=reproducible), images
-        )
+        return predict_blocks(predict_proba, network, images, options, reproducible=reproducible)
     images = with_scaling_warning(network, images)
     if reproducible:
         network = reproducible_network(network)
@@ -226,23 +222,27 @@ def predict_proba(
         y = compute_few(network, images, threads)
         if y is not None:
             return _probabilities(network, images, y)
-    options = BatchOptions(batch_size, threads, transfers)
     return run(network, images, _probabilities, options)
 
 
-def block_function(
-    function: Callable[..., Any], network: Network, options: dict[str, Any], *, reproducible: bool
-) -> Callable[..., Any]:
-    """Return a function of a network as one of blocks of Dask images.
+def predict_blocks(
+    function: Callable[..., Any],
+    network: Network,
+    images: Any,
+    options: BatchOptions,
+    *,
+    reproducible: bool,
+) -> Any:
+    """Return ``function(network, block, **options)`` for blocks of Dask images, lazily.
 
     Dask computes several blocks at a time, so each has one thread by default. A reproducible
     network is prepared once by each worker.
     """
     if reproducible:
         network = reproducible_network(network)
-    if options["threads"] is None and network.library == "numpy":
-        options = {**options, "threads": 1}
-    return partial(function, network, **options)
+    if options.threads is None and network.library == "numpy":
+        options = options._replace(threads=1)
+    return map_blocks(partial(function, **options._asdict()), network, images)
 
 
 def most_probable(ids: Any, probabilities: Any, n_classes: int) -> tuple[Any, Any]:

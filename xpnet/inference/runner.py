@@ -85,7 +85,7 @@ class Runner:
         if not isinstance(images, np.ndarray) and not is_stream(images):
             images = as_array(images, "images")
             if is_dask(images):
-                return map_blocks(self.run, images)
+                return map_blocks(Runner.run, self, images)
         weight = self._network.layers[0].weight
         bus = bus_to(weight)
         if bus is None and isinstance(images, np.memmap):

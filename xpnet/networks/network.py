@@ -257,7 +257,7 @@ class Network:
     def __call__(self, x: Any, /) -> Any:
         """Return the outputs for `x`; see `xpnet.forward`."""
         if is_dask(x) and self.library != "dask":
-            return map_blocks(self, x, max(x.ndim - 1, 0))
+            return map_blocks(type(self).__call__, self, x, max(x.ndim - 1, 0))
         return over_rows(self.compute, x, self.layers[0].weight)
 
     def compute(self, x: Any, xp: Any) -> Any:
