@@ -92,7 +92,7 @@ def _parts(args: argparse.Namespace, job: Job) -> list[Part]:
         if source.is_dir():
             msg = f"{path} is a folder: give its files, such as '{path}/*.npy'"
             raise UsageError(msg)
-        target = folder / f"{Path(path).name.removesuffix('.gz').rpartition('.')[0] or path}.npz"
+        target = folder / f"{Path(Path(path).name.removesuffix('.gz')).stem}.npz"
         if target in parts:
             msg = f"{path} and {parts[target].data.path} would both be {target}: use two folders"
             raise UsageError(msg)
