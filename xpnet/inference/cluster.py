@@ -1,10 +1,14 @@
 """Calls of a function on the workers of a Dask cluster, each with the same large argument."""
 
 import logging
+import signal
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from pkgutil import resolve_name
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Any, TypeVar
 
 __all__ = ["Cluster", "ClusterError", "open_cluster"]
@@ -52,8 +56,15 @@ class Cluster:
         """
         waiting, running, done = iter(calls), dict[Any, KeyT](), SimpleQueue[Any]()
         sent = self._client.submit(_same, shared, pure=False)
-        n_seconds_alone, room = 0.0, self._room()
+        room, checked = 0, float("-inf")
+        seen = monotonic()  # the last time when there was a worker
         while True:
+            if monotonic() - checked >= _SECONDS_BETWEEN_CHECKS:
+                room, checked = self._room(), monotonic()
+                seen = checked if room else seen
+                if checked - seen >= _SECONDS_WITHOUT_WORKERS:
+                    msg = f"no worker was there for {_SECONDS_WITHOUT_WORKERS:.0f} s"
+                    raise ClusterError(msg)
             while len(running) < max(room, 1) and (call := next(waiting, None)) is not None:
                 key, arguments = call
                 future = self._client.submit(function, sent, *arguments, pure=False)
@@ -64,15 +75,10 @@ class Cluster:
             try:
                 future = done.get(timeout=_SECONDS_BETWEEN_CHECKS)
             except Empty:
-                room = self._room()
-                n_seconds_alone = 0.0 if room else n_seconds_alone + _SECONDS_BETWEEN_CHECKS
-                if n_seconds_alone >= _SECONDS_WITHOUT_WORKERS:
-                    msg = f"no worker was there for {_SECONDS_WITHOUT_WORKERS:.0f} s"
-                    raise ClusterError(msg) from None
                 continue
             result = _result_of(future)
             if result is _LOST:
-                future.add_done_callback(done.put)
+                done.put(future)
             else:
                 yield running.pop(future), result
 
@@ -101,7 +107,7 @@ def open_cluster(
         msg = 'a cluster needs Dask: pip install "dask[array,distributed]"'
         raise ModuleNotFoundError(msg, name="distributed") from error
     # What it would log is raised as an error, and networks are larger than it thinks usual.
-    for name in ("distributed", "distributed.client"):
+    for name in ("asyncio", "distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     settings = {"distributed.admin.large-graph-warning-threshold": "8 GiB"}
     with dask.config.set(settings), ExitStack() as stack:
@@ -116,14 +122,28 @@ def open_cluster(
         yield Cluster(client)
 
 
-def _local_cluster(n_workers: int | None, *, has_gpus: bool) -> Any:
+@contextmanager
+def _local_cluster(n_workers: int | None, *, has_gpus: bool) -> Iterator[str]:
+    """Start a cluster, yield its address and close it, also if an interrupt comes meanwhile."""
     try:
         name = "dask_cuda.LocalCUDACluster" if has_gpus else "distributed.LocalCluster"
         kind = resolve_name(name)
     except ModuleNotFoundError:
         kind = resolve_name("distributed.LocalCluster")
     silent = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-    return kind(n_workers=n_workers, threads_per_worker=1, **silent)
+    with ThreadPoolExecutor(1, initializer=_block_signals) as thread:
+        start = thread.submit(kind, n_workers=n_workers, threads_per_worker=1, **silent)
+        try:
+            yield start.result().scheduler_address
+        finally:
+            thread.submit(lambda: start.result().close()).result()
+
+
+def _block_signals() -> None:
+    """Block SIGINT and SIGTERM in this thread, and in the threads and processes it will start."""
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # would unblock them if it was started later
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 
 
 def _same(x: Any) -> Any:
@@ -136,8 +156,8 @@ def _result_of(future: Any) -> Any:
 
     try:
         if future.status != "error":
-            return future.result(timeout=_SECONDS_BETWEEN_CHECKS)
-    except TimeoutError:  # the worker died after the call
+            return future.result(timeout=_SECONDS_WITHOUT_WORKERS)
+    except TimeoutError:  # the worker died after the call, and no other one has made it again
         return _LOST
     except (CancelledError, OSError) as error:
         raise ClusterError(_LOST_SCHEDULER) from error
