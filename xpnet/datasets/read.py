@@ -234,6 +234,9 @@ def _blocks(source: "Source", options: ReadOptions, *, stacklevel: int) -> Itera
     if path is None:
         yield from images.blocks
         return
+    if options.first_row:  # which not every format of labels passes over
+        msg = f"`first_row` must be 0 with labels from {path}; got {options.first_row}"
+        raise ValueError(msg)
     # The labels of all images: their number must match the file's, whatever `rows` is.
     all_rows = replace(options, rows=None)
     with open_source(path) as labels_source:
