@@ -324,23 +324,31 @@ def test_reading_keeps_the_file_position(file):
     assert os.lseek(file.descriptor, 0, os.SEEK_CUR) == place
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-def test_freed_memory_is_reused_by_a_worker_of_dask():
-    code = """
+# Reuse of freed memory
+
+FAULTS = """
 import resource
 import numpy as np
 from xpnet.arrays.cpu.memory import keep_freed_memory
-def n_faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(16):
-        np.ones(2**17)  # 256 pages
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-before = n_faults()
-keep_freed_memory()
-n_faults()
-print(before, n_faults())
+
+if {keeps}:
+    keep_freed_memory()
+np.ones(3 << 20, np.uint8)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    np.ones(3 << 20, np.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-    environment = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}  # as in Dask's configuration
-    command = [sys.executable, "-c", code]
-    before, after = subprocess.check_output(command, env=environment, text=True).split()
-    assert int(after) < 256 <= int(before)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the malloc of glibc")
+@pytest.mark.parametrize("threshold", [None, "65536"], ids=["plain", "in a worker of Dask"])
+def test_pages_of_freed_arrays_do_not_fault_again(threshold):
+    environment = {name: x for name, x in os.environ.items() if not name.startswith("MALLOC_")}
+    environment |= {"MALLOC_TRIM_THRESHOLD_": threshold} if threshold else {}
+    n_faults = []
+    for keeps in (True, False):
+        command = [sys.executable, "-c", FAULTS.format(keeps=keeps)]
+        n_faults.append(int(subprocess.check_output(command, env=environment, timeout=60)))
+    assert n_faults[0] < 100
+    assert n_faults[1] > 500
