@@ -14,16 +14,11 @@ ROWS = np.arange(40 * 6, dtype=np.uint8).reshape(40, 2, 3)
 IDX = bytes([0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 3]) + ROWS.tobytes()
 WRITERS = {
     "bytes.npy": lambda path: np.save(path, ROWS),
-    "columns.npy": lambda path: np.save(path, np.asfortranarray(ROWS)),
     "float64.npy": lambda path: np.save(path, ROWS.astype(">f8")),
     "float16 columns.npy": lambda path: np.save(path, np.asfortranarray(ROWS.astype("f2"))),
     "images-idx3-ubyte": lambda path: path.write_bytes(IDX),
 }
-OTHER_WRITERS = {
-    "idx.gz": lambda path: path.write_bytes(gzip.compress(IDX)),
-    "a.npz": lambda path: np.savez(path, images=ROWS),
-    "a.csv": lambda path: path.write_text("pixel0,pixel1\n1,2\n3,4\n"),
-}
+CONTENTS = {"idx.gz": gzip.compress(IDX), "a.csv": b"pixel0,pixel1\n1,2\n3,4\n"}
 
 
 def read_from(path, first_row, rows=None, **options):
@@ -42,9 +37,9 @@ def test_rows(tmp_path, name):
         np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("name", OTHER_WRITERS)
+@pytest.mark.parametrize("name", CONTENTS)
 def test_rows_that_cannot_be_skipped(tmp_path, name):
-    OTHER_WRITERS[name](tmp_path / name)
+    (tmp_path / name).write_bytes(CONTENTS[name])
     assert not can_skip_rows(tmp_path / name)
     assert len(read_from(tmp_path / name, 0)) > 1
     with pytest.raises(ValueError, match=r"`first_row` must be 0 for .*, whose rows cannot be"):
@@ -63,20 +58,17 @@ def test_errors(tmp_path, order):
         read_from(path, 7, labels=path, want_labels=True)
     with pytest.raises(ValueError, match="`first_row` must be at least 0; got -1"):
         read_from(path, -1)
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match="truncated data, found 959 bytes, expected 960"):
-        read_from(path, 7)
 
 
-@pytest.mark.parametrize("n_read", [0, 5, 70_000])
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_skipped_bytes(tmp_path, compress, n_read):
+def test_skipped_bytes(tmp_path, compress):
     content = np.random.default_rng(0).bytes(1 << 20)
     (tmp_path / "x").write_bytes(compress(content))
-    with open_source(tmp_path / "x") as source:
-        assert source.read(n_read) == content[:n_read]
-        for n in (0, 3, 900_000):
-            source.skip(n)
-        assert source.read() == content[n_read + 900_003 :]
-        if compress is bytes:  # they are not read
-            assert source.incoming.n_read < 400_000
+    for n_read in (0, 5, 70_000):
+        with open_source(tmp_path / "x") as source:
+            assert source.read(n_read) == content[:n_read]
+            for n in (0, 3, 900_000):
+                source.skip(n)
+            assert source.read() == content[n_read + 900_003 :]
+            if compress is bytes:  # they are not read
+                assert source.incoming.n_read < 400_000
