@@ -342,3 +342,8 @@ def test_labels_to_compare_with_are_for_evaluate(refused):
 def test_labels_or_probabilities(refused):
     code, line = refused("predict", "--top", "2", "--proba")
     assert (code, "argument --proba: not allowed with argument --top" in line) == (2, True)
+
+
+def test_several_files_need_a_cluster(refused):
+    line = "xpnet: more than one DATA needs --workers N or --cluster ADDRESS\n"
+    assert refused("predict", "sample", "sample") == (2, line)
