@@ -41,7 +41,7 @@ def stream_rows(
     `xpnet.predict` for batches, `task` is the text at the progress bar, which appears after a
     second, and `options` are further ones of `xpnet.datasets.stream`.
     """
-    network, blocks = open_rows(data, model, batching.get("batch_size"), **options)
+    network, blocks = open_blocks(data, model, batching.get("batch_size"), **options)
     first = next(blocks)
     if network.library != "numpy":
         with stopwatch.measure("device"):
@@ -49,27 +49,32 @@ def stream_rows(
 
     def counted() -> Iterator[Block]:
         with progress_bar(total=data.rows, desc=task, delay=1.0) as bar:
-            for block in chain([first], blocks):
-                yield block
+            for images, labels in as_file_rows(data.path, network, chain([first], blocks)):
+                yield images, labels
                 if bar is not None:
-                    bar.update(len(block[0]))
+                    bar.update(len(images))
 
     return network, counted()
 
 
-def open_rows(
+def open_blocks(
     data: Data, model: Model, batch_size: int | None, **options: Any
 ) -> "tuple[Network, Iterator[Block]]":
-    """Return what `stream_rows` does, without a progress bar."""
-    from xpnet.inference.batches import as_rows, check_batch_size
+    """Return the network that takes the images of DATA, and an iterator over blocks of them."""
+    from xpnet.inference.batches import check_batch_size
 
-    n_in = model.network.n_in
     n_batch = check_batch_size(model.network, batch_size)
     block_rows = n_batch * -(-_BLOCK_ROWS // n_batch)
-    blocks = data.stream(block_rows=block_rows, features=n_in, **options)
-    network, blocks = blocks_in_range(model, data.path, blocks)
-    rows = ((as_data_error(data.path, as_rows, x, n_in), labels) for x, labels in blocks)
-    return network, rows
+    blocks = data.stream(block_rows=block_rows, features=model.network.n_in, **options)
+    return blocks_in_range(model, data.path, blocks)
+
+
+def as_file_rows(path: str, network: "Network", blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield blocks of images as rows; raise DataError if they do not fit the network."""
+    from xpnet.inference.batches import as_rows
+
+    for images, labels in blocks:
+        yield as_data_error(path, as_rows, images, network.n_in), labels
 
 
 def depends_on_all_values(model: Model, itemsize: int) -> bool:

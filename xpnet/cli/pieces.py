@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpnet.cli.data_arguments import Data, computation_errors
 from xpnet.cli.device_choice import chosen_precision
-from xpnet.cli.input_range import depends_on_all_values, open_rows
+from xpnet.cli.input_range import as_file_rows, depends_on_all_values, open_blocks
 from xpnet.cli.models import Model, place
 from xpnet.cli.predicted import Wanted, as_arrays, predicted_blocks
 from xpnet.cli.streams import collected_notes, data_warnings_as_notes
@@ -58,10 +58,11 @@ def predict_piece(
         chosen_precision(argparse.Namespace(**vars(options))),
         computation_errors(data.path, options.batch_size),
     ):
-        network, blocks = open_rows(
+        network, blocks = open_blocks(
             data, _placed(job), options.batch_size, first_row=first_row, want_labels=False
         )
-        predicted = predicted_blocks(job.wanted, network, blocks, first_row=first_row)
+        rows = as_file_rows(data.path, network, blocks)
+        predicted = predicted_blocks(job.wanted, network, rows, first_row=first_row)
         return as_arrays(network, predicted), notes
 
 
