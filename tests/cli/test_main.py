@@ -1,6 +1,5 @@
 """Exit codes, errors of one line, and the end of a process."""
 
-import copy
 import errno
 import os
 import subprocess
@@ -191,7 +190,7 @@ def test_an_interruption(refused, monkeypatch):
     ],
 )
 def test_out_of_memory(refused, monkeypatch, error, text):
-    first, second, third = (copy.copy(error) for _ in range(3))
+    first, second, third = (type(error)(*error.args) for _ in range(3))
     monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(first))
     hint = "in batches of 123,456: try a smaller --batch-size"
     assert refused("evaluate", "--batch-size", "123456") == (71, f"xpnet: {text}; {hint}\n")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     from xpnet.cli.pieces import Piece
 
 _HASHED_BYTES = 1 << 20
-_FAULTS = (zipfile.BadZipFile, AttributeError, EOFError, LookupError, TypeError, ValueError)
+_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    AttributeError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(eq=False)
