@@ -6,11 +6,12 @@ import logging
 import os
 import socket
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from xpnet import Dense, Device, DeviceError, Network, save
+from xpnet import Dense, Device, DeviceError, Network, load, save
 from xpnet.cli.pieces import pieces_of
 
 distributed = pytest.importorskip("distributed")
@@ -185,26 +186,48 @@ def test_a_second_run_computes_nothing(parts, inputs, monkeypatch):
     assert parts.contents() == before
 
 
-@pytest.mark.parametrize(
-    "reason", ["last change of the input", "it is not a part", "model", "--proba", "--reproducible"]
-)
-def test_parts_of_other_runs(parts, inputs, save_network, reason):
+DAMAGED = "it is damaged, or not a part"
+OTHERS = {
+    "changed": "last change of the input",
+    "foreign": DAMAGED,
+    "damaged": DAMAGED,
+    "model": "model and its --input-range",
+    "--proba": "--proba",
+    "--reproducible": "--reproducible",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_parts_of_other_runs(parts, inputs, save_network, other):
     source, path = inputs / "bytes.npy", parts.folder / "bytes.npz"
     assert parts.run(source, "sample").code == 0
-    options = [reason] if reason.startswith("--") else []
-    if reason == "last change of the input":
+    options = [other] if other.startswith("--") else []
+    if other == "changed":
         os.utime(source, (0, 0))
-    elif reason == "it is not a part":
+    elif other == "foreign":
         path.write_bytes(b"precious")
-    elif reason == "model":
+    elif other == "damaged":
+        content = bytearray(path.read_bytes())
+        content[200] ^= 1  # a label
+        path.write_bytes(content)
+    elif other == "model":
         options = ["--model", save_network(10)]
     before = parts.contents()
-    line = f"xpnet: {path} is not of this run: {reason}; --force replaces it\n"
-    assert parts.refuse(source, *options) == (2, line)
+    line = f"xpnet: {path} is not of this run: {OTHERS[other]}. Delete it, or give --force, which"
+    assert parts.refuse(source, *options) == (2, f"{line} replaces all parts\n")
     assert parts.contents() == before
     assert parts.run(source, *options, "--force").code == 0
     parts.check(source, *options)
     assert parts.contents()["sample.npz"] == before["sample.npz"]
+
+
+def test_the_file_of_a_standardization_belongs_to_the_model(parts, inputs, tmp_path):
+    network, path = load("sample"), tmp_path / "statistics.npz"
+    save(replace(network, preprocessing=()), tmp_path / "bare.npz")
+    words = [inputs / "bytes.npy", "--model", tmp_path / "bare.npz", "--input-range", path]
+    for mean, code in ((0.1, 0), (0.6, 2)):
+        np.savez(path, mean=np.full(784, mean), std=np.full(784, 0.3))
+        assert parts.run(*words).code == code
 
 
 def test_inputs_are_never_replaced(parts, inputs):
@@ -288,7 +311,7 @@ def test_nobody_listens(parts, monkeypatch):
         unused.bind(("127.0.0.1", 0))
         parts.words[1] = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
         code, line = parts.refuse("sample")
-    assert (code, f"no cluster with workers at {parts.words[1]}: " in line) == (5, True)
+    assert (code, f"no cluster with workers at '{parts.words[1]}' (" in line) == (5, True)
     assert line.endswith("; 0 of 1 parts are written, and the next run goes on\n")
 
 

@@ -56,7 +56,7 @@ def test_no_worker_is_left(local, monkeypatch):
         with pytest.raises(ClusterError, match="no worker was there for 0 s"):
             list(results)
     opening = open_cluster(local.scheduler_address)
-    with pytest.raises(ClusterError, match="no cluster with workers at inproc://"), opening:
+    with pytest.raises(ClusterError, match="no cluster with workers at 'inproc://"), opening:
         pass
 
 

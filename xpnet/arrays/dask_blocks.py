@@ -6,6 +6,7 @@ lost with their worker.)
 """
 
 import math
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +17,19 @@ from numpy.typing import NDArray
 from xpnet.arrays.cpu.blas_threads import one_blas_thread
 from xpnet.arrays.cpu.memory import keep_freed_memory
 
-__all__ = ["is_dask", "map_blocks", "sum_over_blocks"]
+__all__ = ["is_dask", "map_blocks", "sum_over_blocks", "warn"]
 
 
 def is_dask(x: Any, /) -> bool:
     """Return whether `x` is a Dask array, without importing Dask."""
     return type(x).__module__.startswith("dask.array.")
+
+
+def warn(message: str, category: type[Warning], *, stacklevel: int) -> None:
+    """Warn the caller; on a worker of a cluster, whose output nobody reads, also the client."""
+    distributed = sys.modules.get("distributed")
+    send = warnings.warn if distributed is None else distributed.warn
+    send(message, category, stacklevel + 1)
 
 
 def map_blocks(function: Callable[[Any, Any], Any], network: Any, x: Any, n_kept: int = 1) -> Any:

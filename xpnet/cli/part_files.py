@@ -75,14 +75,15 @@ class Part:
         if not self.path.exists():
             return
         try:
-            with np.load(self.path) as stored:
-                manifest = dict(json.loads(str(stored["manifest"])))
+            with np.load(self.path) as stored:  # all of it: a checksum shows damage
+                manifest = dict(json.loads(str(dict(stored.items())["manifest"])))
         except _FAULTS:
             manifest = {}
         differing = [name for name, x in self.facts_now().items() if manifest.get(name) != x]
         if differing:
-            what = ", ".join(differing) if manifest else "it is not a part"
-            msg = f"{self.path} is not of this run: {what}; --force replaces it"
+            what = ", ".join(differing) if manifest else "it is damaged, or not a part"
+            msg = f"{self.path} is not of this run: {what}. Delete it, or give --force, which"
+            msg += " replaces all parts"
             raise UsageError(msg)
         self.manifest = manifest
 

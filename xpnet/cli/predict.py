@@ -71,7 +71,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     from xpnet.arrays.transfer_counts import count_transfers
     from xpnet.files.writing import atomic_write
 
-    if args.workers or args.cluster:
+    if args.workers or args.cluster is not None:
         from xpnet.cli.predict_parts import run as run_parts
 
         return run_parts(args, stopwatch)

@@ -14,6 +14,7 @@ from xpnet.cli.part_files import Part, n_rows
 from xpnet.cli.pieces import Job, fault_of_worker, pieces_of, predict_piece
 from xpnet.cli.predicted import Wanted
 from xpnet.cli.report import Outcome, Stopwatch, network_text, note_nonfinite, table
+from xpnet.cli.standardization import RANGES, standardization
 from xpnet.cli.streams import print_note, progress_bar
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _WORDS = ("sample", "mnist", "fashion-mnist")
 _DATA_ERROR = 3
 # Options of `Data` that do not change what a part holds, or that parts do not have.
-_NOT_STORED = frozenset({"path", "rows", "labels", "max_data_bytes", "offline"})
+_NOT_STORED = frozenset({"default_split", "labels", "max_data_bytes", "offline", "path", "rows"})
 
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
@@ -63,12 +64,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 def _check_options(args: argparse.Namespace) -> None:
     """Raise UsageError for options that parts cannot have."""
     option = f"--workers {args.workers}" if args.workers else f"--cluster {args.cluster}"
-    if args.output in {"-", "/dev/stdout"}:
+    if args.output in {"-", "/dev/stdout"} or args.output.lower().endswith((".csv", ".npz")):
         msg = f"{option} needs -o FOLDER, in which each DATA gets a file"
         raise UsageError(msg)
     refused = {"--rows": args.rows is not None, "--hash": args.hash, "DATA -": "-" in args.paths}
-    refused["--device auto"] = args.device == "auto"
-    for name, is_given in refused.items():
+    for name, is_given in {**refused, "--device auto": args.device == "auto"}.items():
         if is_given:
             msg = f"{option} does not go with {name}"
             raise UsageError(msg)
@@ -93,10 +93,10 @@ def _parts(args: argparse.Namespace, job: Job) -> list[Part]:
             msg = f"{path} is a folder: give its files, such as '{path}/*.npy'"
             raise UsageError(msg)
         target = folder / f"{Path(Path(path).name.removesuffix('.gz')).stem}.npz"
-        if target in parts:
-            msg = f"{path} and {parts[target].data.path} would both be {target}: use two folders"
+        part = parts.setdefault(target, Part(target, one, source, work))
+        if part.source != source:
+            msg = f"{part.data.path} and {path} would both be {target}: use two folders"
             raise UsageError(msg)
-        parts[target] = Part(target, one, source, work)
     inputs = {part.source.resolve() for part in parts.values()}
     for target, part in parts.items():
         if target.resolve() in inputs:
@@ -121,14 +121,17 @@ def _work(args: argparse.Namespace, job: Job) -> dict[str, Any]:
     from xpnet.networks.fingerprint import network_fingerprint
 
     stored, takes = asdict(from_args(Data, args)), job.model.takes_unit_range
+    network, given = job.model.network, args.input_range
+    if given is not None and given not in RANGES:  # may be the name of a file
+        network = replace(network, preprocessing=(standardization(given, network),))
     return {
-        "model": network_fingerprint(job.model.network)["sha256"],
-        "range of inputs": job.model.input_range or ("0..1" if takes else "as they are"),
+        "model and its --input-range": network_fingerprint(network)["sha256"],
+        "range of inputs": given or ("0..1" if takes else "as they are"),
         "--precision": args.precision,
         "--reproducible": args.reproducible,
         "--top": args.top,
         "--proba": args.proba,
-        **{f"--{name}": stored[name] for name in stored.keys() - _NOT_STORED},
+        **{f"option {name}": stored[name] for name in stored.keys() - _NOT_STORED},
     }
 
 
@@ -141,7 +144,7 @@ def _check_workers(cluster: "Cluster", device: str) -> int:
     faults = cluster.call_on_each(fault_of_worker, device, xpnet.__version__)
     for address, fault in faults.items():
         if isinstance(fault, Exception):
-            msg = f"the worker {address} cannot use xpnet: {fault}"
+            msg = f"the worker {address} is lost or has no xpnet: {fault}"
             raise ClusterError(msg) from fault
         if fault is not None:
             cause = f"the worker {address} cannot compute: {fault}"
@@ -151,6 +154,8 @@ def _check_workers(cluster: "Cluster", device: str) -> int:
 
 def _compute(cluster: "Cluster", job: Job, parts: list[Part], *, force: bool) -> None:
     """Compute the pieces of parts and write each part as soon as it is whole."""
+    from xpnet.files.errors import DataError
+
     calls = (
         ((part, i), (part.data, piece))
         for part in parts
@@ -165,6 +170,9 @@ def _compute(cluster: "Cluster", job: Job, parts: list[Part], *, force: bool) ->
             if part.fault:
                 continue
             with part.noting_faults():
+                if isinstance(result, FileNotFoundError):
+                    what = "a worker does not find it; all must see it under this path"
+                    raise DataError(what, file=part.data.path)
                 if isinstance(result, Exception):
                     raise result
                 part.found[i], notes = result

@@ -116,8 +116,9 @@ def open_cluster(
                 address = stack.enter_context(_local_cluster(n_workers, has_gpus=has_gpus))
             client = stack.enter_context(Client(address, timeout=_SECONDS_TO_CONNECT))
             client.wait_for_workers(1, timeout=_SECONDS_WITHOUT_WORKERS)
-        except (OSError, RuntimeError, TimeoutError, ValueError) as error:
-            msg = f"no cluster with workers at {address or 'this machine'}: {error}"
+        except (OSError, RuntimeError, TimeoutError, TypeError, ValueError) as error:
+            place = "on this machine" if address is None else f"at {address!r}"
+            msg = f"no cluster with workers {place} (such as tcp://10.0.0.1:8786): {error}"
             raise ClusterError(msg) from error
         yield Cluster(client)
 

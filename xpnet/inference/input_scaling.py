@@ -1,6 +1,5 @@
 """Warning about images that are not in the range of a network's inputs."""
 
-import warnings
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.dask_blocks import warn
 from xpnet.inference.batches import is_stream
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step
@@ -95,7 +95,7 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
         first = first[0] if isinstance(first, tuple) else first  # images and labels
     message = _scaling_fault(network, first) if isinstance(first, np.ndarray) else None
     if message is not None:
-        warnings.warn(message, ScalingWarning, stacklevel=3)
+        warn(message, ScalingWarning, stacklevel=3)
     return images
 
 

@@ -5,7 +5,6 @@ are copied from a device with the ids, so counting them needs no transfer and no
 """
 
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.dask_blocks import warn
 from xpnet.arrays.namespace import array_namespace, cast, limits_of
 from xpnet.arrays.ranges import wider_dtypes
 from xpnet.networks.network import Network
@@ -107,7 +107,7 @@ def warn_nonfinite(n_images: int, total: int, network: Network, *, stacklevel: i
         count.n_images += n_images
     elif n_images:
         message = nonfinite_text(network, n_images, total, "try network.astype('{}')")
-        warnings.warn(message, NonfiniteWarning, stacklevel=stacklevel)
+        warn(message, NonfiniteWarning, stacklevel=stacklevel)
 
 
 def nonfinite_text(network: Network, n_images: int, total: int, remedy: str) -> str:

@@ -114,7 +114,7 @@ def predict(
     chunks. Pinned arrays are not copied on the host, and arrays on the GPU not at all.
 
     Dask computes block by block, where the blocks are, and sends the network to each worker once.
-    The other warnings, and errors about values, come from the process of the worker.
+    The other warnings are given for each block, and rows in errors are counted from its first.
 
     Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and for
     an iterator, the preprocessing of a NumPy network is folded automatically, unless the rows must
@@ -238,6 +238,10 @@ def predict_blocks(
     Dask computes several blocks at a time, so each has one thread by default. A reproducible
     network is prepared once by each worker.
     """
+    if network.library == "dask":
+        msg = "`network` must not be of Dask arrays for Dask images: use network.map_arrays"
+        msg += "(lambda x: x.compute())"
+        raise TypeError(msg)
     if reproducible:
         network = reproducible_network(network)
     if options.threads is None and network.library == "numpy":
