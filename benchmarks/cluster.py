@@ -26,7 +26,7 @@ from harness.reporting import markdown_table, replace_table
 
 import xpnet
 
-_PIECE, _BILLION = 50_000, 10**9
+_PIECE, _BILLION = 100_000, 10**9
 # Hidden layers and rows: some 7 and 20 seconds on two cores of an AMD EPYC (Zen 5).
 _WORK = {"50,100": 10_000_000, "512,512": 2_000_000}
 
@@ -60,7 +60,14 @@ def _measured(folder: Path, hidden: str, n_rows: int, args: argparse.Namespace) 
     _write_images(data, n_rows)
     n = n_cores()
     cases = {f"{n} threads": ["--threads", str(n)]}
-    for n_workers, piece in ((n, _PIECE), (n, 1000), (n, 5000), (n, 20 * _PIECE), (1, _PIECE)):
+    for n_workers, piece in (
+        (n, _PIECE),
+        (n, 2000),
+        (n, 10_000),
+        (n, 50_000),
+        (n, 10**6),
+        (1, _PIECE),
+    ):
         words = ["--workers", str(n_workers), "--piece-rows", str(piece)]
         cases[f"{n_workers} workers, {piece:,} rows"] = words
     seconds: dict[str, list[float]] = {name: [] for name in cases}

@@ -105,6 +105,8 @@ class Part:
             return
         pieces = [self.found[i] for i in range(len(self.pieces))]
         arrays: Any = {name: np.concatenate([x[name] for x in pieces]) for name in pieces[0]}
+        if "labels" in arrays and arrays["labels"].dtype.kind in "iu":
+            arrays["labels"] = arrays["labels"].astype(np.int64)  # sent in a smaller dtype
         manifest = {**self.facts, "rows": n_rows(arrays), "nonfinite": len(arrays["nonfinite"])}
         self.found.clear()
         try:

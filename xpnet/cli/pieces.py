@@ -47,6 +47,8 @@ def predict_piece(
     job: Job, data: Data, piece: Piece
 ) -> "tuple[dict[str, NDArray[Any]], list[str]]":
     """Return the predictions for a piece, as arrays by name, and notes."""
+    import numpy as np
+
     from xpnet.arrays.namespace import without_warnings
 
     first_row, options = piece.first_row, job.wanted.device
@@ -63,7 +65,14 @@ def predict_piece(
         )
         rows = as_file_rows(data.path, network, blocks)
         predicted = predicted_blocks(job.wanted, network, rows, first_row=first_row)
-        return as_arrays(network, predicted), notes
+        arrays = as_arrays(network, predicted)
+    labels = arrays.get("labels")
+    if labels is not None and labels.dtype.kind == "i":  # fewer bytes to send
+        small = np.result_type(
+            *map(np.min_scalar_type, (labels.min(initial=0), labels.max(initial=0)))
+        )
+        arrays["labels"] = labels.astype(small)
+    return arrays, notes
 
 
 @lru_cache(maxsize=1)  # a worker computes many pieces of one job

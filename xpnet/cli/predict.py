@@ -62,7 +62,7 @@ def add_parser(commands: Any) -> None:
     text = "the same on the cluster whose scheduler is there, such as tcp://10.0.0.1:8786"
     add_option(where, "--cluster ADDRESS", str, text)
     text = "images that a worker computes at a time"
-    add_option(group, "--piece-rows N", positive, text, default=50_000)
+    add_option(group, "--piece-rows N", positive, text, default=100_000)
     add_common_arguments(parser, run)
 
 
