@@ -115,13 +115,18 @@ def _table(results: list[dict[str, Any]]) -> list[str]:
 
 def _billion(work: dict[str, Any], case: str) -> list[str]:
     """Return a table of hours and bytes for a billion rows, at the speed of one case."""
-    rows: list[list[str]] = [["hours on one such machine"], ["such machines for one hour"]]
-    rows += [["read by each of them, MB per second"], ["images read, GB"], ["labels sent, GB"]]
+    names = [
+        "hours on one such machine",
+        "such machines for one hour",
+        "MB read per second by each",
+    ]
+    names += ["GB read", "GB of labels sent, a byte each", "GB of labels written, 8 bytes each"]
+    rows = [[name] for name in names]
     for found in work.values():
         rate = found["cases"][case]["median"]
-        hours, n = _BILLION / rate / 3600, math.ceil(_BILLION / rate / 3600)
-        read, sent = _BILLION * 784 / 1e9, _BILLION * 8 / 1e9
-        cells = [f"{hours:.2f}", f"{n}", f"{784 * rate / 1e6:,.0f}", f"{read:,.0f}", f"{sent:,.0f}"]
+        hours = _BILLION / rate / 3600
+        cells = [f"{hours:.2f}", f"{math.ceil(hours)}", f"{784 * rate / 1e6:,.0f}"]
+        cells += [f"{_BILLION * n_bytes / 1e9:,.0f}" for n_bytes in (784, 1, 8)]
         for row, cell in zip(rows, cells, strict=True):
             row.append(cell)
     return markdown_table([f"a billion rows, {case} in a piece", *work], rows)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What each worker needs once: the model, on the host, and what is wanted of it."""
+    """The model, on the host, and the kind of predictions; each worker gets it once."""
 
     model: Model
     wanted: Wanted

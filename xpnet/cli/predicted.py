@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is computed: labels or values, with some probabilities (--top) or all (--proba)."""
+    """The predictions wanted: labels or values, and some probabilities (--top) or all (--proba)."""
 
     top: int | None
     proba: bool
