@@ -230,7 +230,7 @@ def test_a_scheduler_killed(run, cluster):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ("import sys; sys.modules['xpnet'] = None", " cannot use xpnet: "),
+        ("import sys; sys.modules['xpnet'] = None", " is lost or has no xpnet: "),
         ("import xpnet; xpnet.__version__ = '0'", " cannot compute: it has xpnet 0 instead of "),
     ],
     ids=["missing", "version"],
