@@ -86,9 +86,8 @@ def _exit_code(error: Exception) -> int:
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.inference.cluster import ClusterError
 
-    if isinstance(
-        error, DeviceError | ClusterError
-    ):  # before a MemoryError, which it may be as well
+    # Before a MemoryError, which a DeviceError may be as well.
+    if isinstance(error, DeviceError | ClusterError):
         return 5
     if is_memory_error(error):
         return _OUT_OF_MEMORY
