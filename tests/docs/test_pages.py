@@ -1,0 +1,160 @@
+"""README and docs: every code block is run, and what it prints is what the page shows."""
+
+import contextlib
+import importlib.util
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from pages import blocks_of
+
+from xpnet.datasets.catalog import FILES
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+CHINESE = DOCS / "tutorial" / "zh"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+ENGLISH = [page for page in PAGES if CHINESE not in page.parents]
+PICTURES = DOCS / "pictures"
+NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.MULTILINE)
+LARGEST_PICTURE = 60_000  # bytes
+
+
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+def needs_of(page):
+    """Return what a page needs: modules, or "mnist", which makes it slow."""
+    found = NEEDS.search(page.read_text("utf-8"))
+    return found[1].split(", ") if found else []
+
+
+def parameters():
+    for page in ENGLISH:
+        if any(block.kind in {"python", "bash"} and not block.reason for block in blocks_of(page)):
+            marks = [pytest.mark.slow] if "mnist" in needs_of(page) else []
+            yield pytest.param(page, id=name_of(page), marks=marks)
+
+
+class Runner:
+    """The blocks of one page run in one folder, those of Python in one namespace."""
+
+    def __init__(self, folder):
+        self.folder, self.namespace = folder, {"__name__": "__main__"}
+
+    def run(self, block):
+        """Run a block, or write its file; return what it prints."""
+        if block.file:
+            path = self.folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, "utf-8")
+            return ""
+        return self.run_python(block) if block.kind == "python" else self.run_shell(block)
+
+    def run_python(self, block):
+        """Run Python in this process."""
+        code = compile("\n" * block.line + block.text, "page", "exec")
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(io.StringIO()) as output:
+            exec(code, self.namespace)
+        return output.getvalue()
+
+    def run_shell(self, block):
+        """Run commands with the Python that runs this test.
+
+        A page that shows an error ends its command with `; echo "exit code $?"`.
+        """
+        bin_ = str(Path(sys.executable).parent)
+        env = os.environ | {"PATH": os.pathsep.join([bin_, os.environ["PATH"]]), "COLUMNS": "100"}
+        fails = "; echo" in block.text
+        found = subprocess.run(
+            ["bash", "-e", "-c", block.text],
+            cwd=self.folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if fails else subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        assert fails or found.returncode == 0, found.stdout + found.stderr
+        return found.stdout
+
+
+@pytest.fixture
+def runner(tmp_path):
+    return Runner(tmp_path)
+
+
+@pytest.fixture
+def mnist(request, tmp_path_factory, monkeypatch):
+    """Put MNIST's training images into the cache; its test images are not here, so empty files."""
+    folder = tmp_path_factory.mktemp("cache") / "mnist"
+    folder.mkdir()
+    monkeypatch.setenv("XPNET_CACHE", str(folder.parent))
+    for name in FILES:
+        if name.startswith("train"):
+            (folder / name).symlink_to(request.getfixturevalue("shared_data") / "mnist" / name)
+        else:
+            (folder / name).touch()
+
+
+@pytest.mark.parametrize("page", list(parameters()))
+def test_a_page_does_what_it_says(page, runner, request):
+    for need in needs_of(page):
+        if need == "mnist":
+            request.getfixturevalue("mnist")
+        elif importlib.util.find_spec(need) is None:
+            pytest.skip(f"{name_of(page)} needs {need}")
+    blocks = [*blocks_of(page), None]
+    for block, after in pairwise(blocks):
+        if block.kind not in {"python", "bash", "toml"} or block.reason:
+            continue
+        printed = runner.run(block)
+        if after and after.kind == "text" and not after.reason:
+            assert after.matches(printed), f"line {block.line} prints\n{printed}"
+        elif block.kind == "python":
+            assert not printed, f"line {block.line} prints\n{printed}"
+    for drawn in runner.folder.glob("*.png"):
+        check_picture(drawn)
+
+
+def check_picture(drawn):
+    """Compare a picture with the committed one, or write that if XPNET_WRITE_PICTURES is set."""
+    committed = PICTURES / drawn.name
+    if "XPNET_WRITE_PICTURES" in os.environ:
+        shutil.copy(drawn, committed)
+    assert committed.stat().st_size <= LARGEST_PICTURE
+    # Width and height, in the header of a PNG; digits of a timing, and fonts, may differ.
+    sizes = [
+        [int.from_bytes(path.read_bytes()[i : i + 4]) for i in (16, 20)]
+        for path in (drawn, committed)
+    ]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, id=f"{name_of(page)}:{block.line}")
+        for page in ENGLISH
+        for block in blocks_of(page)
+        if block.reason
+    ],
+)
+def test_a_block_that_is_not_run(block):
+    assert block.kind in {"bash", "python"}
+    pytest.skip(f"not run: {block.reason}")
+
+
+@pytest.mark.parametrize("page", sorted(CHINESE.glob("*.md")), ids=name_of)
+def test_a_chinese_page_has_the_same_blocks(page):
+    def contents(path):
+        return [(block.kind, block.text, block.note) for block in blocks_of(path)]
+
+    assert contents(page) == contents(CHINESE.parent / page.name)
