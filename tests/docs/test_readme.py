@@ -1,0 +1,46 @@
+"""README: its length, and its figures, which are those of committed results."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import xpnet
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PROSE = re.sub(r"```.*?^```$|<!--.*?-->", "", README, flags=re.DOTALL | re.MULTILINE)
+RESULT = ROOT / "benchmarks" / "results" / "inference-amd-family-26-model-2.json"
+
+
+def test_readme_fits_two_screens():
+    assert len(PROSE.split()) <= 700
+    assert len(README.encode()) <= 7_000
+
+
+def test_accuracies():
+    images, labels = xpnet.sample()
+    untrained = xpnet.init_network([784, 50, 100, 10], preprocessing=xpnet.Scale(1 / 255), seed=0)
+    found = [
+        f"{100 * xpnet.evaluate(network, images, labels).accuracy:.3g}%"
+        for network in (untrained, xpnet.load("sample"))
+    ]
+    sentence = re.search(r"Untrained, it reads (\S+) .*?trained, (\S+)\.\n", README, re.DOTALL)
+    assert list(sentence.groups()) == found
+
+
+def test_speeds():
+    result = json.loads(RESULT.read_text("utf-8"))
+    (cell,) = [
+        cell["seconds"]
+        for cell in result["cells"]
+        if (cell["network"], cell["rows"], cell["threads"], cell["coretype"])
+        == ("784-50-100-10:sigmoid", 10_000, 1, None)
+    ]
+    ours = cell["xpnet, prepared"]["plain"]["best"]
+    assert float(re.search(r"([\d.]+) ms with one thread", README)[1]) == round(1000 * ours, 1)
+    for name in ("ONNX Runtime", "scikit-learn", "torch"):
+        times = re.search(rf"{name}\s+(?:takes\s+)?([\d.]+)\s+times", README)[1]
+        assert float(times) == pytest.approx(cell[name]["plain"]["best"] / ours, abs=0.005)
+    assert result["about"]["date"] in README
