@@ -1,7 +1,7 @@
 """Predictions by worker processes, beside one process with as many threads.
 
     python benchmarks/cluster.py --json benchmarks/results
-    python benchmarks/cluster.py --table benchmarks/results/cluster-*.json --readme docs/cluster.md
+    python benchmarks/cluster.py --table benchmarks/results/cluster-*.json --page docs/cluster.md
 
 A file of bytes is predicted by ``xpnet predict --threads N``, and by ``xpnet predict --workers N``
 with several numbers of workers and rows in a piece; all run in turn, round by round, and must give
@@ -36,8 +36,8 @@ def main() -> int:
     args = parse(make_parser(str(__doc__), 3, table=True))
     if args.table:
         lines = _table([json.loads(Path(path).read_text()) for path in args.table])
-        if args.readme:
-            replace_table(args.readme, "cluster.py", lines)
+        if args.page:
+            replace_table(args.page, "cluster.py", lines)
         print("\n".join(lines))
         return 0
     args.rounds = 1 if args.quick else args.rounds

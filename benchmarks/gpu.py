@@ -2,7 +2,7 @@
 
     python benchmarks/gpu.py --budget-s 340
     python benchmarks/gpu.py --quick --json gpu.json    # or a folder, for gpu-CARD-DATE.json in it
-    python benchmarks/gpu.py --table --readme README.md
+    python benchmarks/gpu.py --table --page docs/explanation/gpu-transfers.md
 
 Sections, in this order: cold_start, from a fresh process to the first labels; ceilings, the rates
 of copies and matrix products alone; checks, without which nothing is timed; end_to_end, from bytes
@@ -15,11 +15,12 @@ and listed under "skipped" with the reason. Without a usable GPU the exit code i
 and `--quick` without a GPU, rehearse everything with NumPy instead of CuPy: those numbers mean
 nothing.
 
-Do you have a card that README does not list? Install xpnet for it, `pip install '.[cuda13]'` or
-`'.[cuda12]'`, and torch and JAX with CUDA, if you can; run `python benchmarks/gpu.py` from a clean
-checkout, on a machine that does nothing else, and then the line with --table. Open a pull request
-that adds the new file benchmarks/results/gpu-*.json and the tables of README. In a short time, or
-without a network, benchmarks/first_card.sh runs the diagnosis, the tests and this benchmark.
+Do you have a card that is not in the table of docs/explanation/gpu-transfers.md? Install xpnet for
+it, `pip install '.[cuda13]'` or `'.[cuda12]'`, and torch and JAX with CUDA, if you can; run
+`python benchmarks/gpu.py` from a clean checkout, on a machine that does nothing else, and then the
+line with --table. Open a pull request that adds the new file benchmarks/results/gpu-*.json and the
+tables of the page. In a short time, or without a network, benchmarks/first_card.sh runs the
+diagnosis, the tests and this benchmark.
 """
 
 import argparse
@@ -160,22 +161,22 @@ def _number(entry: Mapping[str, Any] | None, key: str, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def write_tables(readme: str | None) -> int:
+def write_tables(page: str | None) -> int:
     """Print the tables of all results; replace those in a file, if one is given."""
     results, ignored = read_results(RESULTS)
     for name, why in ignored.items():
         print(f"ignored: {name}: {why}", file=sys.stderr)
     lines = markdown(results)
     print("\n".join(lines))
-    if readme:
-        replace_table(readme, "gpu.py", lines)
+    if page:
+        replace_table(page, "gpu.py", lines)
     return 0
 
 
 def main() -> int:
     """Run the benchmark."""
     args = parse_arguments()
-    return write_tables(args.readme) if args.table else run(args, SECTIONS, judge)
+    return write_tables(args.page) if args.table else run(args, SECTIONS, judge)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -187,10 +188,10 @@ def parse_arguments() -> argparse.Namespace:
     add("--sections", nargs="+", choices=names, default=names, metavar="SECTION", help=text)
     text = "measure nothing: use benchmarks/results/gpu-*.json"
     add("--table", action="store_true", help=text)
-    add("--readme", metavar="FILE", help="replace the tables in FILE")
+    add("--page", metavar="FILE", help="replace the tables in FILE")
     args = parser.parse_args()
-    if args.readme and not args.table:
-        parser.error("--readme needs --table")
+    if args.page and not args.table:
+        parser.error("--page needs --table")
     if any(SECTIONS[name].is_timing for name in args.sections):
         args.sections = [*args.sections, "checks"]
     return args

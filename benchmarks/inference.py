@@ -3,7 +3,7 @@
     python benchmarks/inference.py --json benchmarks/results   # inference-PROCESSOR.json, or a file
     python benchmarks/inference.py --networks 784-300-10:tanh --rows 7 1000 54321
     python benchmarks/inference.py --kernels Haswell Sandybridge Zen
-    python benchmarks/inference.py --table benchmarks/results/inference-*.json --readme README.md
+    python benchmarks/inference.py --table benchmarks/results/inference-*.json --page FILE
 
 Each rival runs in a process of its own, pinned to as many processors as there are threads. All are
 timed in turn, round by round. Each is called plainly, and in its best way: in chunks of 16 to 4,096
@@ -11,7 +11,7 @@ rows, computed one after the other, or several at a time on one thread each. Lab
 with those of float64 before anything is timed. The network's matrix products alone are timed as a
 limit: at once and in chunks, as they are, transposed, and in xpnet's blocks. Beside them run other
 libraries' networks without activations. OpenBLAS uses the kernel for the processor; --kernels
-measures xpnet, NumPy and ONNX Runtime with others, too.
+measures xpnet, NumPy and ONNX Runtime with others, too. docs/explanation/speed.md has the table.
 """
 
 import argparse
@@ -57,8 +57,8 @@ def main() -> int:
         write_json(args.json, results[0], "inference")
     lines = markdown(results)
     print("\n" + "\n".join(lines))
-    if args.readme:
-        replace_table(args.readme, "inference.py", lines)
+    if args.page:
+        replace_table(args.page, "inference.py", lines)
     return 0
 
 

@@ -1,11 +1,12 @@
 """Time of an epoch of Adam in batches of 100: xpnet beside other ways, with the same threads.
 
     python benchmarks/training.py --json benchmarks/results   # training-PROCESSOR.json, or a file
-    python benchmarks/training.py --table benchmarks/results/training-*.json --readme README.md
+    python benchmarks/training.py --table benchmarks/results/training-*.json --page FILE
 
 784-50-100-10 with sigmoids, float32. Each way runs in a process of its own, pinned to as many
 processors as there are threads; all are timed in turn, round by round. Before anything is timed,
 the ways that start from given weights take 20 steps, which must end where steps in float64 end.
+docs/explanation/speed.md has the table.
 """
 
 import argparse
@@ -46,8 +47,8 @@ def main() -> int:
         write_json(args.json, results[0], "training")
     lines = markdown(results)
     print("\n".join(lines))
-    if args.readme:
-        replace_table(args.readme, "training.py", lines)
+    if args.page:
+        replace_table(args.page, "training.py", lines)
     return 0
 
 

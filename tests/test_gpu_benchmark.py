@@ -192,11 +192,11 @@ def test_rehearsals_and_quick_runs_are_no_results(modules, tmp_path):
 
 def test_without_results_the_table_claims_nothing(modules, tmp_path, monkeypatch):
     marks = ("<!-- table of benchmarks/gpu.py -->", "<!-- end of the table -->")
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n" + "\nold\n".join(marks) + "\nafter\n", encoding="utf-8")
+    page = tmp_path / "page.md"
+    page.write_text("before\n" + "\nold\n".join(marks) + "\nafter\n", encoding="utf-8")
     monkeypatch.setattr(modules.gpu, "RESULTS", tmp_path)
-    assert modules.gpu.write_tables(str(readme)) == 0
-    found = readme.read_text(encoding="utf-8")
+    assert modules.gpu.write_tables(str(page)) == 0
+    found = page.read_text(encoding="utf-8")
     claim = "Run on: no GPU yet. Not yet run on: every GPU. So no speed on a GPU is claimed."
     assert found == f"before\n{marks[0]}\n\n{claim}\n\n{marks[1]}\nafter\n"
 

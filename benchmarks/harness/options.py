@@ -24,7 +24,7 @@ def make_parser(
 ) -> argparse.ArgumentParser:
     """Return a parser with the shared options, of a script with the docstring `about`.
 
-    The options --rounds, -o PICTURE, --table FILES and --readme FILE are those of some scripts.
+    The options --rounds, -o PICTURE, --table FILES and --page FILE are those of some scripts.
     """
     summary, _, details = about.partition("\n")
     parser = argparse.ArgumentParser(
@@ -40,7 +40,7 @@ def make_parser(
     if table:
         text = "measure nothing; use the results in files, such as one for each processor"
         add("--table", nargs="+", metavar="FILE", help=text)
-        add("--readme", metavar="FILE", help="replace the table in FILE")
+        add("--page", metavar="FILE", help="replace the table in FILE")
     if picture:
         add("-o", "--output", metavar="PICTURE", help="draw the results")
     return parser

@@ -3,14 +3,17 @@
     python benchmarks/studies/pictures.py
 
 writes startup.png, activations.png and scaling.png beside the JSON files in benchmarks/results,
-and docs/detection.png, again from these files.
+and detection.png and speed.png in docs/pictures, again from these files.
 """
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -20,14 +23,30 @@ from xpnet.pictures.saving import new_figure
 from xpnet.pictures.style import GRAY, INK, MAIN, SECOND, SERIES, picture_style
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-DOCS = RESULTS.parents[1] / "docs"
+PICTURES = RESULTS.parents[1] / "docs" / "pictures"
+# The processor of speed.png.
+INFERENCE = "inference-amd-family-26-model-2"
 # To what xpnet is compared, and its colour.
 RATIOS = {
     "xpnet_to_numpy": ("the best NumPy expression", SECOND),
     "xpnet_to_torch": ("torch", GRAY),
 }
-RIVALS = dict(zip(("xpnet, prepared", "NumPy by hand", "ONNX Runtime"), SERIES, strict=False))
+OURS = "xpnet, prepared"
+RIVALS = dict(zip((OURS, "NumPy by hand", "ONNX Runtime"), SERIES, strict=False))
 THREADS = {"1": "-", "2": "--"}
+# Of speed.png: colour and marker of each library, and rows (the last, if measured) and threads.
+LIBRARIES = {
+    "scikit-learn": ("#CC79A7", "v"),
+    "torch": ("#56B4E9", "s"),
+    "NumPy by hand": (SECOND, "D"),
+    "OpenVINO": (GRAY, "^"),
+    "ONNX Runtime": (INK, "o"),
+}
+PARTS = {
+    "1 row, 1 thread": ([1], 1),
+    "100 rows, 2 threads": ([100], 2),
+    "10,000 rows, 2 threads": ([3000, 10_000], 2),
+}
 JUDGED = {
     "caught": ("-", "judged from the inputs on, and each layer alone"),
     "from the inputs on": ("--", "judged from the inputs on only"),
@@ -37,24 +56,35 @@ JUDGED = {
 def main() -> None:
     """Draw all pictures."""
     pictures = {
-        RESULTS / "activations": draw_activations,
-        RESULTS / "scaling": draw_scaling,
-        DOCS / "detection": draw_detection,
+        RESULTS / "activations.png": (draw_activations, "activations"),
+        RESULTS / "scaling.png": (draw_scaling, "scaling"),
+        PICTURES / "detection.png": (draw_detection, "detection"),
+        PICTURES / "speed.png": (draw_speed, INFERENCE),
     }
-    for path, draw in pictures.items():
+    for path, (draw, name) in pictures.items():
         with picture_style():
-            draw(_read(path.name)).savefig(path.with_suffix(".png"), dpi=150)
+            _save(draw(_read(name)), path)
     draw_result(RESULTS / "startup.png", _read("startup"))
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write a PNG of 256 colours, which is a third as large."""
+    picture = BytesIO()
+    figure.savefig(picture, dpi=150)
+    image = Image.open(picture).convert("RGB").quantize(dither=Image.Dither.NONE)
+    image.save(path, optimize=True)
 
 
 def _read(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
 
 
-def _finish(figure: Any, title: str, result: Mapping[str, Any], **legend: Any) -> Any:
+def _finish(
+    figure: Any, title: str, result: Mapping[str, Any], handles: Sequence[Any] = (), **legend: Any
+) -> Any:
     about = result["about"]
     figure.suptitle(f"{title} ({about['hardware']}, {about['date']})", x=0.01, ha="left")
-    figure.legend(loc="outside lower left", **legend)
+    figure.legend(*handles, loc="outside lower left", **legend)
     return figure
 
 
@@ -151,6 +181,43 @@ def draw_detection(result: Mapping[str, Any]) -> Any:
     right.set_xscale("log", base=2)
     right.set_xticks([2.0**-exponent for exponent in range(0, 25, 4)])
     return _finish(figure, "Faults in one weight or bias", result, ncols=2)
+
+
+def draw_speed(result: Mapping[str, Any]) -> Any:
+    """Return a figure of the times of other libraries' plain calls, relative to xpnet."""
+    figure = new_figure(7.2, 3.6, layout="constrained")
+    parts = figure.subplots(1, len(PARTS), sharex=True, sharey=True)
+    for axes, (title, (sizes, threads)) in zip(parts, PARTS.items(), strict=True):
+        # The cell with the most rows of those that were measured.
+        cells = {
+            cell["network"]: cell
+            for cell in result["cells"]
+            if not cell["coretype"] and cell["rows"] in sizes and cell["threads"] == threads
+        }
+        axes.axvline(1.0, color=MAIN, linewidth=2, label="xpnet")
+        for name, (color, marker) in LIBRARIES.items():
+            ratios = [_plain(cell, name) / _plain(cell, OURS) for cell in cells.values()]
+            axes.plot(ratios, range(len(cells)), marker, color=color, markersize=6, label=name)
+        for i, cell in enumerate(cells.values()):
+            if cell["rows"] != sizes[-1]:
+                note = f"{cell['rows']:,} rows"
+                axes.text(3.0, i, note, size=9, va="center", backgroundcolor="white")
+        axes.set_title(title, fontweight="normal")
+        axes.grid()
+        axes.set(xscale="log", ylim=(len(cells) - 0.5, -0.5))
+        ticks = (0.5, 1, 2, 4, 8)
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set_yticks(range(len(cells)), [network.replace(":", "\n") for network in cells])
+        axes.tick_params("y", length=0)
+    parts[1].set_xlabel("time of a plain call / time of xpnet (below 1: faster than xpnet)")
+    handles = parts[0].get_legend_handles_labels()
+    spacing = {"columnspacing": 1.0, "handletextpad": 0.2}
+    return _finish(figure, "From raw bytes to labels", result, handles, ncols=6, **spacing)
+
+
+def _plain(cell: Mapping[str, Any], name: str) -> float:
+    return float(cell["seconds"][name]["plain"]["best"])
 
 
 if __name__ == "__main__":

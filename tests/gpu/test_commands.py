@@ -199,8 +199,8 @@ def test_two_devices_learn_nearly_the_same(learn, note, optimizer):
     assert np.all(np.isfinite(others))
     assert of_others[-1] < of_others[0]
     # Measured, without a bound: nothing is known of a GPU. Other libraries on a CPU differ by 4e-7
-    # after 100 steps (docs/learning.md). After the first run on a GPU, its numbers and those of
-    # other seeds give the bound, with the reason for the factor between them.
+    # after 100 steps (docs/explanation/training.md). After the first run on a GPU, its numbers and
+    # those of other seeds give the bound, with the reason for the factor between them.
     differences = np.abs(weights - others)
     name = f"learning with {optimizer}, differences of CPU and GPU"
     note(name, "parameters, median", float(np.median(differences)))

@@ -116,9 +116,10 @@ def error_bound(
 
     Notes
     -----
-    Derived in docs/parity.md from the model of Higham and Mary [1]_, to first order in the unit
-    roundoff. The bounds hold for every order of summation, with or without fused multiply-add,
-    and for a scale that is folded into the weights, as long as the weights stay normal numbers.
+    Derived in docs/explanation/error-bounds.md from the model of Higham and Mary [1]_, to first
+    order in the unit roundoff. The bounds hold for every order of summation, with or without fused
+    multiply-add, and for a scale that is folded into the weights, as long as the weights stay
+    normal numbers.
     The error of each activation function is taken from the measured bounds in
     `xpnet.functions`, the largest of all libraries. Not covered: units with equal weights,
     whose rounding errors are equal too, and equal terms that are added one by one.
