@@ -1,6 +1,7 @@
 """Largest error of every function of one variable, over all 2^32 inputs of float32.
 
     python benchmarks/studies/accuracy.py --json accuracy.json > accuracy.md
+    python benchmarks/studies/accuracy.py --table accuracy.json --page docs/explanation/accuracy.md
 
 xpnet's functions on arrays of NumPy, torch and JAX (with `--device gpu`: CuPy, torch and JAX), and
 the libraries' own, are compared with true values in float64, which have themselves been proved
@@ -17,6 +18,7 @@ rounds to infinity, infinity is required; NaN for a number, a number for NaN, an
 """
 
 import argparse
+import json
 import math
 import os
 import sys
@@ -32,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness.options import make_parser, parse, positive, write_json
 from harness.provenance import about, headline
-from harness.reporting import markdown_table
+from harness.reporting import markdown_table, replace_table
 
 from studies.sweep import MODULES, Record, Results, Selection, measure_all, merge_results
 from studies.truth import ROWS, prove
@@ -49,11 +51,18 @@ COLUMNS = {
     "torch": "torch's own",
     "jax": "JAX's own",
 }
+SHORT = ("xpnet numpy", "scipy", "torch", "jax")  # columns of the short table of stored results
 
 
 def main() -> int:
     """Run the study."""
     args = _parse_arguments()
+    if args.table:
+        lines = _short_table(json.loads(Path(args.table[-1]).read_text("utf-8")))
+        print("\n".join(lines))
+        if args.page:
+            replace_table(args.page, "studies/accuracy.py", lines)
+        return 0
     other = "numpy" if args.device == "gpu" else "cupy"
     modules = {name: module for name, module in MODULES.items() if name != other}
     missing = sorted(name for name in {*modules.values()} if not find_spec(name))
@@ -74,7 +83,7 @@ def main() -> int:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = make_parser(str(__doc__))
+    parser = make_parser(str(__doc__), table=True)
     add, n = parser.add_argument, os.cpu_count() or 1
     add("--functions", metavar="A,B", help=f"of {', '.join(ROWS)} (default: all)")
     add("--jobs", metavar="N", type=positive, default=n, help=f"processes (default: {n})")
@@ -123,13 +132,29 @@ def _markdown(facts: dict[str, Any], results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(record: Record | None) -> str:
+def _short_table(result: dict[str, Any]) -> list[str]:
+    """Return the lines of a table of stored results, without places and without exceptions."""
+    facts = result["about"]
+    versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("numpy", *PACKAGES[1:-1]))
+    functions = {name: found.get("results", found) for name, found in result["functions"].items()}
+    rows = [
+        [f"`{_label(name)}`", *(_cell(found.get(column), has_place=False) for column in SHORT)]
+        for name, found in functions.items()
+        if SHORT[0] in found
+    ]
+    header = ["function", *(COLUMNS[column] for column in SHORT)]
+    about = f"{facts['date']}, {facts['hardware']}, commit {facts['commit']}; {versions}."
+    return [about, "", *markdown_table(header, rows)]
+
+
+def _cell(record: Record | None, *, has_place: bool = True) -> str:
     if record is None:
         return ""
     worst, n_wrong = record.get("normal"), sum(each["count"] for each in record["wrong"].values())
     text = "no normal result"
     if worst:
-        text = "exact" if worst["error"] == 0 else f"{_short(worst['error'])}{_at(worst)}"
+        place = _at(worst) if has_place else ""
+        text = "exact" if worst["error"] == 0 else f"{_short(worst['error'])}{place}"
     return f"{text}; {n_wrong:,} wrong" if n_wrong else text
 
 
