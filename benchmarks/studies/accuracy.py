@@ -1,6 +1,6 @@
 """Largest error of every function of one variable, over all 2^32 inputs of float32.
 
-    python benchmarks/studies/accuracy.py --json accuracy.json > accuracy.md
+    python benchmarks/studies/accuracy.py --json accuracy.json > accuracy.txt
     python benchmarks/studies/accuracy.py --table accuracy.json --page docs/explanation/accuracy.md
 
 xpnet's functions on arrays of NumPy, torch and JAX (with `--device gpu`: CuPy, torch and JAX), and
