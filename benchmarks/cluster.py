@@ -1,7 +1,7 @@
 """Predictions by worker processes, beside one process with as many threads.
 
     python benchmarks/cluster.py --json benchmarks/results
-    python benchmarks/cluster.py --table benchmarks/results/cluster-*.json --page docs/cluster.md
+    python benchmarks/cluster.py --table FILES --page docs/how-to/dask-cluster.md
 
 A file of bytes is predicted by ``xpnet predict --threads N``, and by ``xpnet predict --workers N``
 with several numbers of workers and rows in a piece; all run in turn, round by round, and must give
