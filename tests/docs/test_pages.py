@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from pages import blocks_of
 
-from xpnet.datasets.catalog import FILES
-
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CHINESE = DOCS / "tutorial" / "zh"
@@ -90,19 +88,6 @@ class Runner:
 @pytest.fixture
 def runner(tmp_path):
     return Runner(tmp_path)
-
-
-@pytest.fixture
-def mnist(request, tmp_path_factory, monkeypatch):
-    """Put MNIST's training images into the cache; its test images are not here, so empty files."""
-    folder = tmp_path_factory.mktemp("cache") / "mnist"
-    folder.mkdir()
-    monkeypatch.setenv("XPNET_CACHE", str(folder.parent))
-    for name in FILES:
-        if name.startswith("train"):
-            (folder / name).symlink_to(request.getfixturevalue("shared_data") / "mnist" / name)
-        else:
-            (folder / name).touch()
 
 
 @pytest.mark.parametrize("page", list(parameters()))

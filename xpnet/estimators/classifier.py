@@ -109,7 +109,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of layers including the inputs, of output units, and of features.
     out_activation_ : str
         Activation of the outputs.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape ``(n_features_in_,)``
         Feature names, if X has any.
 
     Raises

@@ -1,0 +1,85 @@
+"""The site: `sphinx-build -W --keep-going docs OUT`, without a network."""
+
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.search.en import SearchEnglish
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+from command_line import commands_as_markdown  # noqa: E402 - the folder is on the path only now
+from public_names import lists_as_rst, write_stubs  # noqa: E402
+
+project = "xpnet"
+author = project_copyright = "The xpnet developers"
+release = metadata.version("xpnet")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["**/.ipynb_checkpoints"]
+myst_enable_extensions = ["deflist"]  # options of commands
+myst_heading_anchors = 3  # links to headings, as on GitHub
+smartquotes = False  # they would make a dash of "--json"
+default_role = "py:obj"  # `Network` in a docstring is a link, `x` is code
+autodoc_typehints = "none"  # the section Parameters names the types
+autosummary_generate = False  # its generator reads no Markdown: see write_stubs
+numpydoc_show_class_members = False  # a stub lists them
+
+html_theme = "pydata_sphinx_theme"
+html_title = "xpnet"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_sidebars: dict[str, list[str]] = {"index": []}
+
+
+def insert_generated(_: Sphinx, page: str, source: list[str]) -> None:
+    """Insert what the package itself tells: summaries of its names, options of its commands."""
+    if page.startswith("reference/"):
+        source[0] = lists_as_rst(source[0])
+    if page == "reference/command-line":
+        source[0] += commands_as_markdown()
+
+
+class Search(SearchEnglish):
+    """English search that finds Chinese, too: by the pairs of its characters."""
+
+    js_splitter_code = (DOCS / "static" / "split.js").read_text("utf-8")
+
+    def split(self, input: str) -> list[str]:  # noqa: A002 - the name in Sphinx
+        """Return the words of a text."""
+        words = []
+        for word in re.findall(r"[\u4e00-\u9fff]+|[^\W\u4e00-\u9fff]+", input):
+            is_chinese = word[0] >= "\u4e00" and len(word) > 1
+            words += [word[i : i + 2] for i in range(len(word) - 1)] if is_chinese else [word]
+        return words
+
+
+def name_language(_: Sphinx, page: str, __: str, context: dict[str, Any], ___: object) -> None:
+    """Name the language of a Chinese page, so that a browser takes Chinese glyphs."""
+    if page.startswith("tutorial/zh/"):
+        context["language"] = "zh-CN"
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the functions above."""
+    app.add_search_language(Search)
+    app.connect("builder-inited", lambda _: write_stubs(DOCS / "reference"))
+    app.connect("source-read", insert_generated)
+    app.connect("html-page-context", name_language)

@@ -1,0 +1,83 @@
+"""Write the ten pages of the tutorial as one notebook: `python docs/make_notebook.py`."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from nbformat import v4, writes
+from pages import Block, blocks_of
+
+__all__ = ["NOTEBOOK", "PAGES", "notebook_of"]
+
+TUTORIAL = Path(__file__).parent / "tutorial"
+PAGES = sorted(TUTORIAL.glob("[01][0-9]-*.md"))
+NOTEBOOK = TUTORIAL / "tutorial.ipynb"
+_TITLE = """\
+# The tutorial of xpnet
+
+The [ten pages of the tutorial](index.md) in one notebook. It needs xpnet with matplotlib,
+`pip install '.[plot]'` in the checkout, and the data set MNIST, `xpnet fetch mnist`."""
+_SAVED = re.compile(r'^(?P<figure>\w+)\.savefig\("(?P<file>[^"]+)".*\)$')
+
+
+def notebook_of(pages: Iterable[Path]) -> str:
+    """Return the notebook of some pages, without outputs."""
+    cells = [v4.new_markdown_cell(_TITLE), v4.new_code_cell("%matplotlib inline")]
+    for page in pages:
+        cells += cells_of(page)
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"  # nbformat's are random
+    spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    book = v4.new_notebook(cells=cells, metadata={"kernelspec": spec})
+    return str(writes(book)) + "\n"
+
+
+def cells_of(page: Path) -> Iterator[Any]:
+    """Yield the cells of a page: the blocks that are run, and the text between them."""
+    lines = page.read_text("utf-8").splitlines()
+    start, text, is_output, drawn = 0, "", False, ""
+    for block in blocks_of(page):
+        end = block.line + bool(block.note) + block.text.count("\n") + 1
+        text += "\n".join(lines[start : block.line - 1]) + "\n"
+        start = end
+        source = source_of(block)
+        if source:
+            yield from markdown(text, drawn)
+            code, drawn = shown(source) if block.kind == "python" else (source, "")
+            text = ""
+            yield v4.new_code_cell(code)
+        elif not (is_output and block.kind == "text"):
+            text += "\n".join(lines[block.line - 1 : end]) + "\n"
+        is_output = bool(source)
+    yield from markdown(text + "\n".join(lines[start:]), drawn)
+
+
+def source_of(block: Block) -> str:
+    """Return the source of the cell of a block, or "" if the block is not run."""
+    if block.reason:
+        return ""
+    magic = {"python": "", "bash": "%%bash\n"}.get(block.kind)
+    if block.file:
+        magic = f"%%writefile {block.file}\n"
+    return "" if magic is None else magic + block.text.rstrip("\n")
+
+
+def shown(source: str) -> tuple[str, str]:
+    """Return code that also shows the figure that it saves, and the name of the saved picture."""
+    found = _SAVED.match(source.splitlines()[-1])
+    return (f"{source}\n{found['figure']}", found["file"]) if found else (source, "")
+
+
+def markdown(text: str, drawn: str) -> Iterator[Any]:
+    """Yield a cell of text, without comments and without the picture that the code above draws."""
+    text = re.sub(r"^<!-- .*? -->\n", "", text, flags=re.MULTILINE)
+    if drawn:
+        text = re.sub(rf"^!\[[^\]]*\]\([^)]*\b{re.escape(drawn)}\)\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\n{3,}", "\n\n", text).strip()
+    if text:
+        yield v4.new_markdown_cell(text)
+
+
+if __name__ == "__main__":
+    NOTEBOOK.write_text(notebook_of(PAGES), "utf-8")

@@ -1,0 +1,58 @@
+"""Pages of public names, from the lists ```{autosummary} of the reference pages."""
+
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+__all__ = ["lists_as_rst", "write_stubs"]
+
+_LIST = re.compile(
+    r"^```\{autosummary\}\n(?P<options>(?::[^\n]*\n)*)\n(?P<names>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def write_stubs(folder: Path) -> None:
+    """Write the folder "generated": a page for each name in the lists of a folder's pages."""
+    generated = folder / "generated"
+    generated.mkdir(exist_ok=True)
+    for page in folder.glob("*.md"):
+        for block in _LIST.finditer(page.read_text("utf-8")):
+            for name in block["names"].split():
+                path, text = generated / f"{name}.rst", stub_of(name)
+                if not path.exists() or path.read_text("utf-8") != text:
+                    path.write_text(text, "utf-8")
+
+
+def stub_of(name: str) -> str:
+    """Return the page of a public name: of a class, with the members that xpnet defines."""
+    module, _, attribute = name.rpartition(".")
+    value = getattr(import_module(module), attribute)
+    head = [":orphan:", "", attribute, "=" * len(attribute), "", f".. currentmodule:: {module}", ""]
+    if not inspect.isclass(value):
+        return "\n".join([*head, f".. autofunction:: {attribute}", ""])
+    kind = "exception" if issubclass(value, Exception) else "class"
+    owners = (base for base in value.__mro__ if base.__module__.startswith("xpnet"))
+    members = [
+        name for owner in owners for name, member in vars(owner).items() if shown(name, member)
+    ]
+    lines = [f".. auto{kind}:: {attribute}", f"   :members: {', '.join(dict.fromkeys(members))}"]
+    return "\n".join([*head, *lines, ""])
+
+
+def shown(name: str, member: object) -> bool:
+    """Return whether a member of a class is public, a method or property, and documented."""
+    is_ours = not type(member).__module__.startswith("sklearn")  # it adds methods to subclasses
+    is_code = inspect.isroutine(member) or inspect.isdatadescriptor(member)
+    return is_ours and is_code and bool(member.__doc__) and not name.startswith("_")
+
+
+def lists_as_rst(page: str) -> str:
+    """Return a page whose lists are reStructuredText, the only form that autosummary reads."""
+    return _LIST.sub(_as_rst, page)
+
+
+def _as_rst(block: re.Match[str]) -> str:
+    lines = [".. autosummary::", *block["options"].splitlines(), "", *block["names"].splitlines()]
+    return "```{eval-rst}\n" + "\n   ".join(lines) + "\n```"
