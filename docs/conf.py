@@ -33,6 +33,8 @@ default_role = "py:obj"  # `Network` in a docstring is a link, `x` is code
 autodoc_typehints = "none"  # the section Parameters names the types
 autosummary_generate = False  # its generator reads no Markdown: see write_stubs
 numpydoc_show_class_members = False  # a stub lists them
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"  # not of outputs
+copybutton_prompt_text = ">>> "
 
 html_theme = "pydata_sphinx_theme"
 html_title = "xpnet"
@@ -41,7 +43,8 @@ html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
-    "show_prev_next": False,
+    "show_prev_next": False,  # the pages of the tutorial have links
+    "show_toc_level": 2,  # commands
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
@@ -53,6 +56,8 @@ def insert_generated(_: Sphinx, page: str, source: list[str]) -> None:
     """Insert what the package itself tells: summaries of its names, options of its commands."""
     if page.startswith("reference/"):
         source[0] = lists_as_rst(source[0])
+    if page == "reference/functions":  # docstrings say: see `xpnet.functions`
+        source[0] = source[0].replace("\n", "\n\n```{py:module} xpnet.functions\n```\n", 1)
     if page == "reference/command-line":
         source[0] += commands_as_markdown()
 

@@ -17,12 +17,14 @@ def write_stubs(folder: Path) -> None:
     """Write the folder "generated": a page for each name in the lists of a folder's pages."""
     generated = folder / "generated"
     generated.mkdir(exist_ok=True)
-    for page in folder.glob("*.md"):
-        for block in _LIST.finditer(page.read_text("utf-8")):
-            for name in block["names"].split():
-                path, text = generated / f"{name}.rst", stub_of(name)
-                if not path.exists() or path.read_text("utf-8") != text:
-                    path.write_text(text, "utf-8")
+    text = "\n".join(page.read_text("utf-8") for page in folder.glob("*.md"))
+    names = [name for block in _LIST.finditer(text) for name in block["names"].split()]
+    stubs = {generated / f"{name}.rst": stub_of(name) for name in names}
+    for path in {*generated.iterdir()} - {*stubs}:
+        path.unlink()
+    for path, stub in stubs.items():
+        if not path.exists() or path.read_text("utf-8") != stub:  # a newer file is read again
+            path.write_text(stub, "utf-8")
 
 
 def stub_of(name: str) -> str:
@@ -54,5 +56,6 @@ def lists_as_rst(page: str) -> str:
 
 
 def _as_rst(block: re.Match[str]) -> str:
-    lines = [".. autosummary::", *block["options"].splitlines(), "", *block["names"].splitlines()]
+    options = [":nosignatures:", *block["options"].splitlines()]  # a phone has no room for them
+    lines = [".. autosummary::", *options, "", *block["names"].splitlines()]
     return "```{eval-rst}\n" + "\n   ".join(lines) + "\n```"

@@ -85,7 +85,7 @@ def assert_parity(
         Largest allowed error of floating-point results. A number is in ULP, units in the last
         place of the result's dtype at the reference's value. An array or a list holds absolute
         errors that fit each result's shape (infinity: no bound). On a device without float64,
-        absolute errors for float64 are multiplied by :math:`2^{29}`, the ratio of the precisions.
+        absolute errors for float64 are multiplied by 2^29, the ratio of the precisions.
     operations : int, optional
         Number n of operations per number of the result. The bound is
         ``8 * sqrt(n) * eps * scale``, where ``eps`` belongs to the result's dtype and ``scale``
