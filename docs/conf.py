@@ -32,6 +32,7 @@ smartquotes = False  # they would make a dash of "--json"
 default_role = "py:obj"  # `Network` in a docstring is a link, `x` is code
 autodoc_typehints = "none"  # the section Parameters names the types
 autosummary_generate = False  # its generator reads no Markdown: see write_stubs
+toc_object_entries_show_parents = "hide"  # long names would be cut
 numpydoc_show_class_members = False  # a stub lists them
 copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"  # not of outputs
 copybutton_prompt_text = ">>> "
