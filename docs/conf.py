@@ -25,7 +25,6 @@ extensions = [
     "numpydoc",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["**/.ipynb_checkpoints"]
 myst_enable_extensions = ["deflist"]  # options of commands
 myst_heading_anchors = 3  # links to headings, as on GitHub
 smartquotes = False  # they would make a dash of "--json"
