@@ -1,4 +1,4 @@
-"""The examples in docs/testing.md, run as they stand there."""
+"""The pages about xpnet.testing: examples that tests/docs does not run, tables and messages."""
 
 import inspect
 import re
@@ -14,47 +14,20 @@ from xpnet.testing.registry import backend_names
 for module in ("array_api_compat.numpy", "array_api_strict", "dask.array", "hypothesis"):
     pytest.importorskip(module)
 
-PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
-FILES = dict(re.findall(r"```\w+\n# (\S+\.\w+)\n(.*?)```", PAGE, re.DOTALL))
-OPTIONS = ("--xp-backends=numpy,array-api-strict,dask", "-p", "no:cacheprovider")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "reference" / "testing.md").read_text("utf-8")
+GUIDES = [DOCS / "how-to" / f"{name}.md" for name in ("test-array-code", "gpu-certificate")]
+TEXT = "".join(page.read_text("utf-8") for page in GUIDES)
+FILES = dict(re.findall(r"```\w+\n# (\S+\.\w+)\n(.*?)```", TEXT, re.DOTALL))
 
 X = np.asarray([1.0, 2.0], "float32")
 
 
-@pytest.fixture
-def run(pytester):
-    """Run files of the page as a repository, in a process of their own."""
-
-    def run(*names, options=OPTIONS):
-        for name in ("pyproject.toml", *names):
-            (pytester.path / Path(name).name).write_text(FILES[name])
-        return pytester.runpytest_subprocess(*options)
-
-    return run
-
-
-def test_the_first_result(run):
-    result = run("scores.py", "test_scores.py")
-    # Of the backends, numpy, four devices of array-api-strict and dask.
-    result.assert_outcomes(passed=7, failed=1)
-    message = PAGE.partition("center fails on 7 of 8 backends:\n")[2].partition("  torch:")[0]
-    lines = [f"*{line}" for line in message.splitlines()]
-    assert len(lines) == 4
-    result.stdout.fnmatch_lines(["*center fails on 5 of 6 backends:", *lines])
-
-
-def test_marks_and_capabilities(run):
-    # Skipped: dask by the declaration, the two devices that are not the CPU by cpu_only.
-    run("test_median.py").assert_outcomes(passed=9, skipped=4)
-
-
-def test_estimators_random_numbers_and_properties(run):
-    run("test_estimators.py").assert_outcomes(passed=3)
-
-
-def test_a_library_of_your_own(run):
+def test_a_library_of_your_own(pytester):
     pytest.importorskip("sparse")
-    result = run("sparse/conftest.py", "scores.py", "test_scores.py", options=("-k", "sparse"))
+    for name in ("pyproject.toml", "sparse/conftest.py", "scores.py", "test_scores.py"):
+        (pytester.path / Path(name).name).write_text(FILES[name])
+    result = pytester.runpytest_subprocess("-k", "sparse")
     result.stdout.fnmatch_lines(["*1 passed*"])
 
 
@@ -88,7 +61,7 @@ def test_the_workflow():
     ],
 )
 def test_messages(function, options, message):
-    assert message in PAGE
+    assert message in PAGE + TEXT
     with pytest.raises(AssertionError, match=re.escape(message)):
         assert_parity(function, X, backends=["numpy", "array-api-strict", "dask"], **options)
 
