@@ -96,7 +96,7 @@ def test_json(xpnet, diagnosis):
         "usable": diagnosis.usable,
         "code": diagnosis.code,
         "message": diagnosis.message,
-        "mend": diagnosis.fix,
+        "fix": diagnosis.fix,
         "product_checked": diagnosis is not NO_DRIVER,
         "product_error_in_bounds": 0.1234 if diagnosis.usable else None,
     }

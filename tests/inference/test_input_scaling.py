@@ -52,6 +52,15 @@ def test_the_warning_points_at_the_caller(bytes_network):
         assert [warning.filename for warning in caught] == [__file__]
 
 
+@pytest.mark.parametrize("copy", [xpnet.prepare, lambda network: xpnet.prepare(network).to("cpu")])
+def test_a_prepared_network_warns_as_well(bytes_network, copy):
+    prepared = copy(bytes_network)
+    assert prepared.preprocessing == ()
+    with pytest.warns(ScalingWarning, match="multiply by 255$"):
+        xpnet.predict(prepared, SMALL)
+    assert xpnet.evaluate(prepared, SAMPLE, LABELS).correct == 986  # and no warning
+
+
 def test_both_remedies(bytes_network):
     assert xpnet.evaluate(bytes_network, SAMPLE, LABELS).correct == 986
     assert xpnet.evaluate(bytes_network, SMALL * 255, LABELS).correct == 986

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         "usable": diagnosis.usable,
         "code": diagnosis.code,
         "message": diagnosis.message,
-        "mend": diagnosis.fix,
+        "fix": diagnosis.fix,
         "product_checked": diagnosis.product_error is not None,
         "product_error_in_bounds": diagnosis.product_error,
     }
@@ -129,7 +129,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         **(_explanation_rows(report["explanation"]) if "explanation" in report else {}),
         "gpu": "usable" if report["usable"] else "not usable",
         "why": report["message"],
-        "fix": report["mend"] or "nothing to fix",
+        "fix": report["fix"] or "nothing to fix",
         "product": product,
     }
     for name, fact in report["facts"].items():

@@ -101,14 +101,17 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
 
 def _scaling_fault(network: Network, images: NDArray[Any]) -> str | None:
     """Return a message with the remedy, or None if no fault is found."""
-    if images.dtype.kind == "f" and images.ndim > 1:
+    kind = images.dtype.kind
+    if kind == "u" and not network.preprocessing and network.metadata.get("input_range") != "0..1":
+        return None  # the usual case, in little time: bytes for a prepared network
+    if kind == "f" and images.ndim > 1:
         factor = factor_to_raw(network)
         if factor is not None and _are_in_unit_range(images[:_MOST_ROWS]):
             text = f"{factor:g}"
             raw = "bytes" if text == "255" else "values"
             what = f"images are in 0..1, but {first_step(network)} expects larger numbers"
             return f"{what}: give raw {raw}, or multiply by {text}"
-    elif images.dtype.kind in "iu" and images.size and takes_unit_range(network):
+    elif kind in "iu" and images.size and takes_unit_range(network):
         step = "xpnet.Scale(1/255)"
         steps = f"({step}, *network.preprocessing)" if network.preprocessing else step
         what = f"images are integers ({images.dtype}), but the network takes 0..1"

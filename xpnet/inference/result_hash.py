@@ -65,7 +65,7 @@ def result_hash(
     threads: int | None = None,
     transfers: TransferPolicy = "allow",
 ) -> str:
-    """Return a hash of the reproducible outputs, short enough to read out over the telephone.
+    """Return a hash of the reproducible outputs: 16 hexadecimal digits in four groups.
 
     Two hashes are equal if the outputs for all images, ``xpnet.forward(..., reproducible=True)``,
     have the same bits, dtype and order. The hash does not depend on the library, the device, the

@@ -42,7 +42,8 @@ _GOLDEN_RATIO = 0.6180339887498949
 def prepare(network: Network, /) -> Network:
     """Return a network that computes the same function faster.
 
-    The preprocessing is folded into the first weights and biases. The arrays of a NumPy network are
+    The preprocessing is folded into the first weights and biases; the metadata say that the inputs
+    are in 0..255 if it was a division by 255. The arrays of a NumPy network are
     copied and read-only: later changes to the given network have no effect. So its products may
     keep one more copy of a weight, in the memory order that is fastest. Hidden sigmoids of a NumPy
     network become tanh; the rest of (1 + tanh(x / 2)) / 2 goes into the weights and biases around
@@ -98,7 +99,12 @@ def prepare(network: Network, /) -> Network:
         network = _with_tanh(network)
         if any(layer.activation == "sigmoid" for layer in network.layers[:-1]):
             return network.map_arrays(constant)
-    return fold_preprocessing(network)
+    prepared = fold_preprocessing(network)
+    folded = () if prepared.preprocessing else network.preprocessing
+    if folded and isinstance(folded[0], Scale) and round(1.0 / folded[0].factor) == _LARGEST_BYTE:
+        # Images in 0..1 still give a warning.
+        prepared = replace(prepared, metadata={**network.metadata, "input_range": "0..255"})
+    return prepared
 
 
 def fold_preprocessing(network: Network, /) -> Network:
