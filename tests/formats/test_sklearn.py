@@ -357,3 +357,18 @@ def test_networks_that_sklearn_has_not(network, message):
 def test_linear_is_the_identity():
     layers = [Dense([[1.0]], [0.0], name) for name in ("linear", "identity", "linear")]
     assert to_sklearn(Network(layers)).activation == "identity"
+
+
+@pytest.mark.parametrize("kind", [xpnet.MLPClassifier, xpnet.MLPRegressor])
+def test_estimators_of_xpnet(kind):
+    y = np.asarray(["a", "b", "c"])[IDS] if kind is xpnet.MLPClassifier else IDS / 2
+    pipeline = fitted(make_pipeline(StandardScaler(), kind(hidden_layer_sizes=(6, 5))), y=y)
+    network = from_sklearn(pipeline)
+    assert len(network.preprocessing) == 1
+    expected = pipeline.predict(X)
+    if kind is xpnet.MLPClassifier:
+        assert labels_of(network, X) == expected.tolist()
+    else:
+        assert_close(predict(network, X)[:, 0], expected)
+    with pytest.raises(TypeError, match=f"must be fitted; got {kind.__name__} before its fit"):
+        from_sklearn(kind())

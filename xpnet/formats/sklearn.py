@@ -3,6 +3,7 @@
 Estimators are recognised by the names of their classes; only `to_sklearn` imports scikit-learn.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ def from_sklearn(estimator: Any, /) -> Network:
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor, or Pipeline
-        The StandardScaler and MinMaxScaler steps of a Pipeline become the preprocessing.
+        Of scikit-learn or xpnet. The StandardScaler and MinMaxScaler steps of a Pipeline become the
+        preprocessing.
 
     Returns
     -------
@@ -51,6 +53,9 @@ def from_sklearn(estimator: Any, /) -> Network:
     if not _has_class(last, "MLPClassifier", "MLPRegressor"):
         msg = f"`estimator` must be an MLPClassifier or MLPRegressor; got {type(last).__name__}"
         raise TypeError(msg)
+    if type(last).__module__.startswith("xpnet."):
+        _check_fitted(last, "network_")
+        return replace(last.network_, preprocessing=[*steps, *last.network_.preprocessing])
     _check_fitted(last, "coefs_")
     classes = None
     final = "identity"
@@ -77,9 +82,9 @@ def from_sklearn(estimator: Any, /) -> Network:
 
 
 def _has_class(estimator: Any, *names: str) -> bool:
-    """Return whether an estimator is of one of scikit-learn's classes of these names."""
+    """Return whether an estimator is of one of these classes of scikit-learn or xpnet."""
     kind = type(estimator)
-    return kind.__name__ in names and kind.__module__.startswith("sklearn.")
+    return kind.__name__ in names and kind.__module__.startswith(("sklearn.", "xpnet."))
 
 
 def _check_fitted(estimator: Any, attribute: str) -> None:
