@@ -260,7 +260,7 @@ def test_the_doctor_gives_the_same_cause(on, cause):
     # A machine with a driver has told its number: then only the library is missing.
     assert found["code"].removesuffix("-library") == cause.code.removesuffix("-library")
     assert not found["usable"]
-    assert cause.words in f"{found['message']}; {found['mend']}"
+    assert cause.words in f"{found['message']}; {found['fix']}"
     assert (found["product_checked"], found["product_error_in_bounds"]) == (False, None)
 
 

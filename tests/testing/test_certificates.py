@@ -152,6 +152,12 @@ def test_a_missing_folder_is_reported_at_the_start(tmp_path):
         pytest.fail("the context must not begin")
 
 
+def changed_entry(content, offset, byte):
+    """Return the content of a zip file with a changed byte in its first directory entry."""
+    place = content.index(b"PK\x01\x02") + offset
+    return content[:place] + bytes([byte]) + content[place + 1 :]
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -159,9 +165,11 @@ def test_a_missing_folder_is_reported_at_the_start(tmp_path):
         (lambda x: x[:99] + b"9" + x[100:], "found "),
         (lambda _: b"", "found EOFError"),
         (lambda _: b"text", "found "),
+        (lambda x: changed_entry(x, 8, 1), "found RuntimeError"),  # a flag: encrypted
+        (lambda x: changed_entry(x, 10, 99), "found NotImplementedError"),  # the compression
         (None, r"found KeyError\('certificate'\)"),
     ],
-    ids=["truncated", "damaged", "empty", "text", "foreign"],
+    ids=["truncated", "damaged", "empty", "text", "encrypted", "unknown", "foreign"],
 )
 def test_broken_and_foreign_files_are_reported(path, damage, message):
     recorded(path, halve, X)

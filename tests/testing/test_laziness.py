@@ -6,12 +6,24 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.namespace import array_namespace
-from xpnet.testing import laziness
+from xpnet.testing import laziness, xp_capabilities
 from xpnet.testing.comparison import assert_parity
 
 X = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
 DASK = ["numpy", "dask"]
 JAX = ["numpy", "jax"]
+
+
+def reads(x):
+    return x * float(x[0])
+
+
+def test_a_function_that_may_read_all_values_is_not_called_without_values():
+    pytest.importorskip("torch", reason="torch is not installed")
+    declared = xp_capabilities(jax_jit=False, allow_dask_compute=True)(reads)
+    assert_parity(declared, X, backends=["numpy", "dask", "torch:meta", "torch:grad"])
+    with pytest.raises(AssertionError, match="torch:meta"):
+        assert_parity(reads, X, lazy={"dask"}, allow_dask_compute=1, backends=["torch:meta"])
 
 
 def looks(x):

@@ -212,7 +212,7 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
         default=default,
         metavar="cpu|gpu|gpu:N|auto",
         help="cpu (NumPy); gpu or gpu:N (CuPy; an error if it is unusable, never a fallback); auto"
-        " (the one estimated to be faster) (default: %(default)s)",
+        " (a usable GPU, or the CPU) (default: %(default)s)",
     )
 
 

@@ -28,6 +28,8 @@ from xpnet.testing.outcomes import Call, observe
 
 __all__ = ["Certificate", "check", "record"]
 
+# zipfile raises RuntimeError for entries that damage made encrypted, or of unknown compression.
+_DAMAGE = (EOFError, LookupError, RuntimeError, TypeError, ValueError, BadZipFile, zlib.error)
 _FORMAT = "xpnet.testing certificate 1"
 
 
@@ -173,7 +175,7 @@ class Certificate:
             calls = content["calls"].values() if found == _FORMAT else ()
             digests = {z for x in calls for y in x["backends"].values() for z in y["results"]}
             arrays = {digest: arrays[digest] for digest in digests}
-        except (EOFError, LookupError, TypeError, ValueError, BadZipFile, zlib.error) as error:
+        except _DAMAGE as error:
             found = repr(error)
         if found != _FORMAT:
             msg, hint = "not a certificate of tests", "record it again (pytest --xp-record)"

@@ -87,7 +87,7 @@ class _Check:
                 leaves = call_jitted(reference.function, arguments, backend)
                 faults += [self.where + x for x in self._faults_of_leaves(leaves)]
         # A function that may read values may cut gradients off; sweeps put values at kinks.
-        is_differentiable = self._laziness.libraries and not is_variant
+        is_differentiable = not self._laziness.allows_values and not is_variant
         if backend.checks_gradients and is_differentiable and not faults:
             self.checks.append("gradient")
             self.where = "in the gradient: "

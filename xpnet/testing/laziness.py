@@ -54,6 +54,11 @@ class Laziness:
             libraries -= {"array-api-strict"}
         return cls(frozenset(libraries), -1 if allowed is True else allowed)
 
+    @property
+    def allows_values(self) -> bool:
+        """Whether the function may read the values of every library."""
+        return not self.libraries or (self.libraries == {"dask"} and self.n_dask_computes < 0)
+
     def applies_to(self, backend: Backend) -> bool:
         """Return whether the function must be lazy on a backend, in a way that is tested."""
         is_strict = backend.library == "array-api-strict"
