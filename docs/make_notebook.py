@@ -16,14 +16,27 @@ NOTEBOOK = TUTORIAL / "tutorial.ipynb"
 _TITLE = """\
 # The tutorial of xpnet
 
-The [ten pages of the tutorial](index.md) in one notebook. It needs xpnet with matplotlib,
-`pip install '.[plot]'` in the checkout, and the data set MNIST, `xpnet fetch mnist`."""
+The [ten pages of the tutorial](index.md) in one notebook. In the folder that contains `pyproject.toml`, in a virtual
+environment, install what it needs, download MNIST (12 MB), and start Jupyter:
+
+```bash
+pip install notebook '.[plot,fetch,testing]'
+xpnet fetch mnist
+jupyter notebook docs/tutorial/tutorial.ipynb
+```"""
+# An empty folder: xpnet does not replace the files of an earlier run.
+_START = """\
+%matplotlib inline
+import os
+import tempfile
+
+os.chdir(tempfile.mkdtemp())  # files are written to a new folder"""
 _SAVED = re.compile(r'^(?P<figure>\w+)\.savefig\("(?P<file>[^"]+)".*\)$')
 
 
 def notebook_of(pages: Iterable[Path]) -> str:
     """Return the notebook of some pages, without outputs."""
-    cells = [v4.new_markdown_cell(_TITLE), v4.new_code_cell("%matplotlib inline")]
+    cells = [v4.new_markdown_cell(_TITLE), v4.new_code_cell(_START)]
     for page in pages:
         cells += cells_of(page)
     for number, cell in enumerate(cells):
