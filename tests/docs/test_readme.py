@@ -40,7 +40,7 @@ def test_speeds():
     ]
     ours = cell["xpnet, prepared"]["plain"]["best"]
     assert float(re.search(r"([\d.]+) ms on two cores", README)[1]) == round(1000 * ours, 1)
-    for name in ("ONNX Runtime", "scikit-learn", "torch"):
+    for name in ("OpenVINO", "ONNX Runtime", "scikit-learn", "torch"):
         times = re.search(rf"{name}\s+(?:takes\s+)?([\d.]+)\s+times", README)[1]
         assert float(times) == pytest.approx(cell[name]["plain"]["best"] / ours, abs=0.005)
     assert result["about"]["date"] in README

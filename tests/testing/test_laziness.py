@@ -15,7 +15,7 @@ JAX = ["numpy", "jax"]
 
 
 def reads(x):
-    return x * float(x[0])
+    return x * float(x[0, 0])
 
 
 def test_a_function_that_may_read_all_values_is_not_called_without_values():
