@@ -1,17 +1,15 @@
 """The site: `sphinx-build -W --keep-going docs OUT`, without a network."""
 
-import re
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
-from sphinx.search.en import SearchEnglish
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
-from command_line import commands_as_markdown  # noqa: E402 - the folder is on the path only now
+from chinese import Search, join_lines, name_language  # noqa: E402 - the folder is on the path
+from command_line import commands_as_markdown  # noqa: E402
 from public_names import lists_as_rst, write_stubs  # noqa: E402
 
 project = "xpnet"
@@ -51,35 +49,20 @@ html_theme_options = {
 }
 html_sidebars: dict[str, list[str]] = {"index": []}
 
+MODULES = {  # links in docstrings, such as: see `xpnet.functions`
+    "reference/functions": "xpnet.functions",
+    "explanation/same-bits": "xpnet.networks.reproducible",
+}
+
 
 def insert_generated(_: Sphinx, page: str, source: list[str]) -> None:
     """Insert what the package itself tells: summaries of its names, options of its commands."""
     if page.startswith("reference/"):
         source[0] = lists_as_rst(source[0])
-    if page == "reference/functions":  # docstrings say: see `xpnet.functions`
-        source[0] = source[0].replace("\n", "\n\n```{py:module} xpnet.functions\n```\n", 1)
+    if page in MODULES:
+        source[0] = source[0].replace("\n", f"\n\n```{{py:module}} {MODULES[page]}\n```\n", 1)
     if page == "reference/command-line":
         source[0] += commands_as_markdown()
-
-
-class Search(SearchEnglish):
-    """English search that finds Chinese, too: by the pairs of its characters."""
-
-    js_splitter_code = (DOCS / "static" / "split.js").read_text("utf-8")
-
-    def split(self, input: str) -> list[str]:  # noqa: A002 - the name in Sphinx
-        """Return the words of a text."""
-        words = []
-        for word in re.findall(r"[\u4e00-\u9fff]+|[^\W\u4e00-\u9fff]+", input):
-            is_chinese = word[0] >= "\u4e00" and len(word) > 1
-            words += [word[i : i + 2] for i in range(len(word) - 1)] if is_chinese else [word]
-        return words
-
-
-def name_language(_: Sphinx, page: str, __: str, context: dict[str, Any], ___: object) -> None:
-    """Name the language of a Chinese page, so that a browser takes Chinese glyphs."""
-    if page.startswith("tutorial/zh/"):
-        context["language"] = "zh-CN"
 
 
 def setup(app: Sphinx) -> None:
@@ -87,4 +70,5 @@ def setup(app: Sphinx) -> None:
     app.add_search_language(Search)
     app.connect("builder-inited", lambda _: write_stubs(DOCS / "reference"))
     app.connect("source-read", insert_generated)
+    app.connect("source-read", join_lines)
     app.connect("html-page-context", name_language)

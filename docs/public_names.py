@@ -7,6 +7,11 @@ from pathlib import Path
 
 __all__ = ["lists_as_rst", "write_stubs"]
 
+# Public methods that the package itself needs; readers do not.
+_INTERNAL = {
+    *("after", "activation_text", "add", "compute", "fields", "functions", "map_arrays", "rounded"),
+    *("rows_on_one_thread", "stage", "stages", "widened"),
+}
 _LIST = re.compile(
     r"^```\{autosummary\}\n(?P<options>(?::[^\n]*\n)*)\n(?P<names>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -32,14 +37,15 @@ def stub_of(name: str) -> str:
     module, _, attribute = name.rpartition(".")
     value = getattr(import_module(module), attribute)
     head = [":orphan:", "", attribute, "=" * len(attribute), "", f".. currentmodule:: {module}", ""]
-    if not inspect.isclass(value):
+    if not inspect.isclass(value) or value.__name__ != attribute:  # the text of an alias is lost
         return "\n".join([*head, f".. autofunction:: {attribute}", ""])
     kind = "exception" if issubclass(value, Exception) else "class"
     owners = (base for base in value.__mro__ if base.__module__.startswith("xpnet"))
     members = [
         name for owner in owners for name, member in vars(owner).items() if shown(name, member)
     ]
-    lines = [f".. auto{kind}:: {attribute}", f"   :members: {', '.join(dict.fromkeys(members))}"]
+    lines = [f".. auto{kind}:: {attribute}"]
+    lines += [f"   :members: {', '.join(dict.fromkeys(members))}"] if members else []
     return "\n".join([*head, *lines, ""])
 
 
@@ -47,7 +53,8 @@ def shown(name: str, member: object) -> bool:
     """Return whether a member of a class is public, a method or property, and documented."""
     is_ours = not type(member).__module__.startswith("sklearn")  # it adds methods to subclasses
     is_code = inspect.isroutine(member) or inspect.isdatadescriptor(member)
-    return is_ours and is_code and bool(member.__doc__) and not name.startswith("_")
+    is_public = not name.startswith("_") and name not in _INTERNAL
+    return is_ours and is_code and is_public and bool(member.__doc__)
 
 
 def lists_as_rst(page: str) -> str:

@@ -47,9 +47,11 @@ def matmul_precision(precision: MatmulPrecision, /) -> Iterator[None]:
 
     Examples
     --------
-    >>> with matmul_precision("tf32"):
-    ...     is_precision_chosen()
-    True
+    >>> import xpnet
+    >>> network, (images, labels) = xpnet.load("sample"), xpnet.sample()
+    >>> with matmul_precision("tf32"):  # no effect on a CPU
+    ...     xpnet.predict(network, images[:3])
+    array([0, 1, 2])
     """
     if precision not in get_args(MatmulPrecision):
         msg = f"`precision` must be float32 or tf32; got {precision!r}"

@@ -130,10 +130,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     References
     ----------
-    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010.
-    D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", arXiv 1412.6980.
-    F. Pedregosa et al., "Scikit-learn: machine learning in Python", JMLR 12, 2011.
+    Kingma, Ba, "Adam: a method for stochastic optimization", arXiv 1412.6980.
+    Pedregosa et al., "Scikit-learn: machine learning in Python", JMLR 12, 2011.
 
     Examples
     --------

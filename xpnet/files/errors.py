@@ -86,7 +86,17 @@ class FileError(ValueError):
 
 
 class DataError(FileError):
-    """Invalid content of a file of images or labels."""
+    """Invalid content of a file of images or labels.
+
+    It is a ValueError. The message is one line with the file, the position and a remedy.
+
+    Attributes
+    ----------
+    file : str
+        The file that was read.
+    line, column : int or None
+        Position in the file, counted from 1.
+    """
 
 
 class DataWarning(UserWarning):
@@ -94,7 +104,10 @@ class DataWarning(UserWarning):
 
 
 class WeightsError(FileError):
-    """Invalid content of a file of weights."""
+    """Invalid content of a file of weights.
+
+    It is a ValueError. Message and attributes are those of `DataError`.
+    """
 
 
 def quoted(text: str) -> str:

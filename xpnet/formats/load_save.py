@@ -165,7 +165,7 @@ def save(
         On any device.
     path : str or os.PathLike
         A name that ends in ``.safetensors``, ``.npz`` or ``.onnx``. The first two store every
-        network completely; ONNX stores what it has operators for (`xpnet.formats.onnx`).
+        network completely; ONNX stores what it has operators for.
     force : bool, default False
         Whether to replace an existing file.
     input_dtype : str, optional

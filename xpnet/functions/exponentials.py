@@ -152,7 +152,7 @@ CELU = Activation(
 
 
 def selu(x: ArrayT, /) -> ArrayT:
-    """Scaled exponential linear unit, 1.0507... * elu(x, alpha=1.6732...).
+    """Scaled exponential linear unit: elu(x, alpha=1.67326) times 1.05070, to six digits.
 
     Parameters
     ----------

@@ -69,8 +69,8 @@ def init_network(
 
     References
     ----------
-    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
-    networks", AISTATS 2010. K. He et al., "Delving deep into rectifiers", ICCV 2015,
+    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010. He et al., "Delving deep into rectifiers", ICCV 2015,
     DOI 10.1109/ICCV.2015.123.
 
     Examples

@@ -51,9 +51,9 @@ class Certificate:
         Stage 0: the preprocessed inputs, of shape (n_rows, n_in). Stage i: the outputs of layer
         i, of shape (n_rows, n_out). Of the network's dtype; bfloat16 as float32.
     network, input : mapping of str to str
-        Fingerprints as in `xpnet.networks.fingerprint`.
+        Fingerprints, by which `read_certificate` recognises both.
     facts : mapping of str to str
-        Device, versions and date, by the names in `FACTS`. "recorded" is a date in UTC, ISO 8601.
+        Device, versions and date, by name. "recorded" is a date in UTC, ISO 8601.
     result_hash : str or None
         That of the outputs, as `xpnet.result_hash` returns it, if the results are reproducible.
     """
@@ -96,7 +96,7 @@ def certify(
         The date; by default the present time.
     reproducible : bool, default False
         True for results of ``stage_results(..., reproducible=True)``. The certificate then holds
-        their hash, and `xpnet parity --check` compares bits.
+        their hash, and ``xpnet parity --check`` compares bits.
 
     Returns
     -------

@@ -28,19 +28,45 @@ _stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax"
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """An array library, device or variant."""
+    """An array library, device or variant.
 
-    name: str  # "library" or "library:variant"
-    namespace: str | Callable[[], Any]  # name of a module, or a function that returns the namespace
-    device: Any = None  # on which the fixture `xp` creates arrays, passed as `device=`
-    asarray: Callable[[Any], Any] | None = None  # makes an array from a NumPy array
-    to_numpy: Callable[[Any], Any] | None = None  # the reverse
-    unavailable: Callable[[], str | None] | None = None  # returns a reason to skip tests, or None
-    settings: Callable[[], AbstractContextManager[Any]] = nullcontext  # entered while tests run
-    is_cpu: bool = True  # arrays are in host memory: not excluded by `cpu_only` of marks
-    is_lazy: bool = False  # values may be unknown: excluded by `eager_only` of marks
-    thread_safe: bool = True  # false: tests carry the mark `thread_unsafe` of pytest-run-parallel
-    default: bool = True  # false: only tested if its name, a pattern or "all" selects it
+    Parameters
+    ----------
+    name : str
+        ``"library"`` or ``"library:variant"``.
+    namespace : str or callable
+        Name of a module, or a function that returns the namespace.
+    device : object, optional
+        Device on which the fixture ``xp`` creates arrays, passed as ``device=``.
+    asarray : callable, optional
+        Makes an array from a NumPy array.
+    to_numpy : callable, optional
+        The reverse.
+    unavailable : callable, optional
+        Returns the reason to skip tests, or None.
+    settings : callable, default contextlib.nullcontext
+        Returns a context that is entered while tests run.
+    is_cpu : bool, default True
+        Whether arrays are in host memory. If false, ``cpu_only`` of marks excludes the backend.
+    is_lazy : bool, default False
+        Whether values may be unknown. If true, ``eager_only`` of marks excludes the backend.
+    thread_safe : bool, default True
+        If false, tests carry the mark ``thread_unsafe`` of pytest-run-parallel.
+    default : bool, default True
+        If false, the backend is tested only if its name, a pattern or "all" selects it.
+    """
+
+    name: str
+    namespace: str | Callable[[], Any]
+    device: Any = None
+    asarray: Callable[[Any], Any] | None = None
+    to_numpy: Callable[[Any], Any] | None = None
+    unavailable: Callable[[], str | None] | None = None
+    settings: Callable[[], AbstractContextManager[Any]] = nullcontext
+    is_cpu: bool = True
+    is_lazy: bool = False
+    thread_safe: bool = True
+    default: bool = True
 
     @property
     def library(self) -> str:

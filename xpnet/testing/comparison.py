@@ -101,7 +101,7 @@ def assert_parity(
         complex dtype of the same precision.
     dtypes, shapes : str or iterable of str, optional
         Sweeps: the call is repeated with the arrays in other dtypes (``"float,int,complex,bool"``
-        or names) and shapes (``"0d,empty,batched"``), as `xpnet.testing.sweeps.sweep` describes.
+        or names) and shapes (``"0d,empty,batched"``), as in docs/reference/testing.md.
     specials : bool, default False
         If true, the call is repeated with NaN, infinities, negative zero and a subnormal number
         among the floating-point arguments.

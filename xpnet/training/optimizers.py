@@ -59,7 +59,7 @@ class SGD:
 
     References
     ----------
-    I. Sutskever et al., "On the importance of initialization and momentum in deep learning",
+    Sutskever et al., "On the importance of initialization and momentum in deep learning",
     ICML 2013.
     """
 
@@ -124,7 +124,7 @@ class Adam:
 
     References
     ----------
-    D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", arXiv 1412.6980.
+    Kingma, Ba, "Adam: a method for stochastic optimization", arXiv 1412.6980.
     """
 
     beta1: float = 0.9
@@ -196,7 +196,7 @@ class AdamW(Adam):
 
     References
     ----------
-    I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", arXiv 1711.05101.
+    Loshchilov, Hutter, "Decoupled weight decay regularization", arXiv 1711.05101.
     """
 
     weight_decay: float = 0.01

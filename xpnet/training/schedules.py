@@ -56,7 +56,7 @@ class Cosine(Constant):
 
     References
     ----------
-    I. Loshchilov, F. Hutter, "SGDR: stochastic gradient descent with warm restarts",
+    Loshchilov, Hutter, "SGDR: stochastic gradient descent with warm restarts",
     arXiv 1608.03983.
     """
 
