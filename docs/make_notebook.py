@@ -16,8 +16,9 @@ NOTEBOOK = TUTORIAL / "tutorial.ipynb"
 _TITLE = """\
 # The tutorial of xpnet
 
-The [ten pages of the tutorial](index.md) in one notebook. In the folder that contains `pyproject.toml`, in a virtual
-environment, install what it needs, download MNIST (12 MB), and start Jupyter:
+The [ten pages of the tutorial](index.md) in one notebook. In the folder that contains
+`pyproject.toml`, in a virtual environment, install what it needs, download MNIST (12 MB), and start
+Jupyter:
 
 ```bash
 pip install notebook '.[plot,fetch,testing]'

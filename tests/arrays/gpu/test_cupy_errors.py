@@ -1,6 +1,7 @@
 """Errors of CuPy, and errors of the system in CuPy's code."""
 
 import errno
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -61,21 +62,23 @@ def test_the_cause_names_the_folder_to_set(code):
     assert cause.fix.startswith("set CUPY_CACHE_DIR and TMPDIR to writable folders")
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """Let no file of this process grow above a kilobyte."""
+    """Let no file of this process grow above a kilobyte, nor the one that pytest may write to."""
     resource = pytest.importorskip("resource", reason="Windows has no limit on files")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_the_real_cupy_cannot_save_a_kernel(tmp_path):
     cache = pytest.importorskip("cupy.cuda._compiler_cache", reason="needs the real CuPy, 14.1")
     save = cache.DiskKernelCacheBackend(str(tmp_path)).save
-    error = caught(save, "kernel.cubin", bytes(100_000), "")
+    with small_files():
+        error = caught(save, "kernel.cubin", bytes(100_000), "")
     assert error.filename is None
     assert is_from_cupy(error)
     assert cause_of(error).code == "cache-unwritable"
