@@ -176,6 +176,15 @@ def test_the_format_before_torch_1_6(opened):
         opened(content, activation="relu")
 
 
+def test_torchscript(opened):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in ("data/0", "data.pkl", "code/__torch__/net.py", "version"):
+            archive.writestr(f"script/{name}", b"")
+    with pytest.raises(WeightsError, match="TorchScript: save the state_dict of the module"):
+        opened(content.getvalue(), activation="relu")
+
+
 def rejection(path):
     """Return the message about a file that is rejected, None for others."""
     try:

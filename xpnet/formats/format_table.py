@@ -52,7 +52,9 @@ def _first_member(head: bytes) -> bytes:
 
 
 def _is_torch(head: bytes) -> bool:
-    return _first_member(head).endswith(b"/data.pkl") or _TORCH_MAGIC in head[:20]
+    # TorchScript begins with a tensor.
+    is_archive = _first_member(head).endswith((b"/data.pkl", b"/data/0"))
+    return is_archive or _TORCH_MAGIC in head[:20]
 
 
 def _is_keras(head: bytes) -> bool:

@@ -60,6 +60,9 @@ def _open(
     with pickle_errors(path, "a state_dict of torch"):
         folder = next(x for x in found if x.endswith("/data.pkl")).removesuffix("data.pkl")
         members = {name.removeprefix(folder): member for name, member in found.items()}
+        if any(name.startswith("code/") for name in members):
+            msg = "it is TorchScript: save the state_dict of the module that it was made of"
+            raise ValueError(msg)
         order = members.get("byteorder")
         if order is not None and order.rest(order.size) != b"little":
             msg = "the byte order of the file must be little"
