@@ -5,7 +5,6 @@ import importlib.util
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -114,7 +113,10 @@ def check_picture(drawn):
     """Compare a picture with the committed one, or write that if XPNET_WRITE_PICTURES is set."""
     committed = PICTURES / drawn.name
     if "XPNET_WRITE_PICTURES" in os.environ:
-        shutil.copy(drawn, committed)
+        from PIL import Image
+
+        with Image.open(drawn) as picture:
+            picture.convert("RGB").quantize(64).save(committed, optimize=True)
     assert committed.stat().st_size <= LARGEST_PICTURE
     # Width and height, in the header of a PNG; digits of a timing, and fonts, may differ.
     sizes = [
