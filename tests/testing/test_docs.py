@@ -25,7 +25,7 @@ X = np.asarray([1.0, 2.0], "float32")
 
 def test_a_library_of_your_own(pytester):
     pytest.importorskip("sparse")
-    for name in ("pyproject.toml", "sparse/conftest.py", "scores.py", "test_scores.py"):
+    for name in ("pyproject.toml", "project/conftest.py", "scores.py", "test_scores.py"):
         (pytester.path / Path(name).name).write_text(FILES[name])
     result = pytester.runpytest_subprocess("-k", "sparse")
     result.stdout.fnmatch_lines(["*1 passed*"])
