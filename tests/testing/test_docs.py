@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import blocks_of
 
 from xpnet.arrays.namespace import array_namespace
 from xpnet.testing import assert_parity
@@ -18,7 +19,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "reference" / "testing.md").read_text("utf-8")
 GUIDES = [DOCS / "how-to" / f"{name}.md" for name in ("test-array-code", "gpu-certificate")]
 TEXT = "".join(page.read_text("utf-8") for page in GUIDES)
-FILES = dict(re.findall(r"```\w+\n# (\S+\.\w+)\n(.*?)```", TEXT, re.DOTALL))
+FILES = {
+    block.file: block.text.partition("\n")[2]
+    for page in GUIDES
+    for block in blocks_of(page)
+    if block.file
+}
 
 X = np.asarray([1.0, 2.0], "float32")
 
