@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.gpu.gpu_errors import DeviceError as DeviceError
     from xpnet.arrays.matmul_precision import matmul_precision as matmul_precision
     from xpnet.arrays.namespace import array_namespace as array_namespace
+    from xpnet.arrays.ranges import PrecisionWarning as PrecisionWarning
     from xpnet.arrays.transfer_counts import (
         Transfers as Transfers,
         count_transfers as count_transfers,
@@ -111,6 +112,7 @@ _PUBLIC = {
     "xpnet.arrays.gpu.gpu_errors": "DeviceError",
     "xpnet.arrays.matmul_precision": "matmul_precision",
     "xpnet.arrays.namespace": "array_namespace",
+    "xpnet.arrays.ranges": "PrecisionWarning",
     "xpnet.arrays.transfer_counts": "Transfers count_transfers",
     "xpnet.datasets": "read sample",
     "xpnet.datasets.fetch": "fetch",

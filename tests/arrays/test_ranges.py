@@ -25,18 +25,21 @@ F16, F32, F64 = np.float16, np.float32, np.float64
         ("float64", "float32", "float64"),
         ("float32", "float64", "float64"),
         ("uint8", "float32", "float32"),
-        ("uint64", "float32", "float32"),
+        ("int32", "float32", "float64"),  # digits of a mean would be lost
+        ("uint64", "float32", "float64"),
+        ("int64", "float64", "float64"),
+        ("int16", "float32", "float32"),
         ("bool", "float32", "float32"),
         ("float64", "float16", "float64"),
         ("float32", "float16", "float32"),
         ("int8", "float16", "float16"),
         ("int16", "float16", "float16"),
         ("uint16", "float16", "float32"),
-        ("int32", "float16", "float32"),
+        ("int32", "float16", "float64"),
         ("float16", "bfloat16", "bfloat16"),
         ("bfloat16", "float16", "bfloat16"),
         ("float32", "bfloat16", "float32"),
-        ("int64", "bfloat16", "bfloat16"),
+        ("int64", "bfloat16", "float64"),
     ],
 )
 def test_inputs_are_preprocessed_in_the_dtype_of_the_wider_range(
@@ -78,9 +81,12 @@ def test_wider_dtypes(dtype, wider):
 )
 def test_the_error_names_value_place_dtype_and_remedy(value, dtype, remedy):
     error = RangeError(value, 3, 12, dtype)
-    what = f"inputs must be finite in {dtype} after the preprocessing; got {value} in row 3,"
+    what = (
+        f"each input must be a number that the preprocessing leaves finite in {dtype}; got {value}"
+    )
     with pytest.raises(
-        ValueError, match=rf"^{what} column 12 \(counted from 0\){remedy}$".replace("+", r"\+")
+        ValueError,
+        match=rf"^{what} in row 3, column 12 \(counted from 0\){remedy}$".replace("+", r"\+"),
     ):
         raise error
     assert str(pickle.loads(pickle.dumps(error))) == str(error)

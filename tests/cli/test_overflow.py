@@ -125,8 +125,8 @@ def test_earlier_blocks_may_be_out_on_standard_output(xpnet, tmp_path):
 
 
 LOGITS = (
-    r"xpnet: images with NaN or infinite logits, whose labels are meaningless: (\d+) of 1,000"
-    r" \(try --precision float32\)\n"
+    r"xpnet: images with NaN or infinity in a layer, whose labels are meaningless: ([\d,]+) of"
+    r" 1,000 \(try --precision float32\)\n"
 )
 
 
@@ -136,15 +136,16 @@ def test_layers_that_overflow_are_told(xpnet, model, tmp_path):
     told = re.fullmatch(LOGITS, result.err)
     assert result.code == 0
     assert told is not None
+    count = int(told[1].replace(",", ""))
     found = json.loads(result.out)
-    assert found["nonfinite"] == int(told[1]) > 900
+    assert found["nonfinite"] == count > 900
     assert found["total"] == sum(map(sum, found["confusion"])) == 1000
     assert xpnet("evaluate", *words).err == result.err
     assert xpnet("evaluate", *words, "--batch-size", "7").err == result.err
     assert xpnet("predict", *words).err == result.err
     output = tmp_path / "labels.csv"
     written = xpnet("predict", *words, "--json", "-o", output)
-    assert (json.loads(written.out)["nonfinite"], written.err) == (int(told[1]), result.err)
+    assert (json.loads(written.out)["nonfinite"], written.err) == (count, result.err)
     labels = [int(line.split(",")[1]) for line in output.read_text().splitlines()[1:]]
     assert 0 <= min(labels) <= max(labels) < 10
     assert "(try --precision float32)" in xpnet("show", *words, "-o", tmp_path / "a.png").err
@@ -160,7 +161,7 @@ def test_values_that_overflow_are_told(xpnet, model):
     path = model(layers=overflowing(), output="values")
     result = xpnet("predict", "--model", path, "--precision", "float16")
     assert result.code == 0
-    assert re.match(r"xpnet: images with NaN or infinite values: \d+ of 1,000 \(try", result.err)
+    assert re.match(r"xpnet: images with NaN or infinite values: [\d,]+ of 1,000 \(try", result.err)
 
 
 def test_parameters_beyond_the_dtype(refused, model):

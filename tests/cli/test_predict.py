@@ -310,7 +310,7 @@ def test_the_rows_of_nonfinite_outputs(xpnet, tmp_path):
     words = ("--model", tmp_path / "model.npz", "-o", tmp_path / "labels.npz")
     result = xpnet("predict", tmp_path / "images.npy", *words, "--json")
     assert json.loads(result.out)["nonfinite"] == 3
-    assert "images with NaN or infinite logits, whose labels are meaningless: 3 of 9,000" in (
+    assert "images with NaN or infinity in a layer, whose labels are meaningless: 3 of 9,000" in (
         result.err
     )
     with np.load(tmp_path / "labels.npz") as found:

@@ -120,15 +120,18 @@ def test_values_of_a_regression(xpnet, labelled, save_network):
     assert hashed.err == f"xpnet: hash {result_hash(load(model), sample()[0][:40])}\n"
 
 
-@pytest.mark.parametrize("output", ["logits", "values"])
-def test_outputs_that_are_not_finite_are_noted(xpnet, tmp_path, output):
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [("logits", "NaN or infinity in a layer"), ("values", "NaN or infinite values")],
+)
+def test_outputs_that_are_not_finite_are_noted(xpnet, tmp_path, output, what):
     layer = Dense(np.full((1, 2), 3e38, np.float32), np.zeros(2, np.float32))
     save(Network([layer], output=output), tmp_path / "model.npz")
     np.save(tmp_path / "rows.npy", np.asarray([[0.5], [2.0], [3.0]], np.float32))
     words = ("predict", tmp_path / "rows.npy", "--model", tmp_path / "model.npz")
     result = xpnet(*words, "--hash")
     note, line = result.err.splitlines()
-    assert note.startswith(f"xpnet: images with NaN or infinite {output}")
+    assert note.startswith(f"xpnet: images with {what}")
     assert ": 2 of 3 " in note
     assert line.startswith("xpnet: hash ")
     assert result.out == xpnet(*words, "--reproducible").out

@@ -52,7 +52,7 @@ def test_host_rows_are_counted_by_every_library(xp_backend, options):
         pytest.skip("reproducible results need float64")
     network = on(xp_backend, network_of())
     message = (
-        r"^images with NaN or infinite logits, .*: 2 of 5 \(try network\.astype\('float64'\)\)$"
+        r"^images with NaN or infinity in a layer, .*: 2 of 5 \(try network\.astype\('float64'\)\)$"
     )
     with pytest.warns(NonfiniteWarning, match=message):
         found = xpnet.predict(network, ROWS, **options)
@@ -141,7 +141,7 @@ def test_one_unit(output, unit, label, n):
 def test_probabilities():
     network = network_of(output="probabilities")
     network = replace(network, layers=(replace(network.layers[0], activation="softmax"),))
-    with pytest.warns(NonfiniteWarning, match="NaN or infinite probabilities, whose labels"):
+    with pytest.warns(NonfiniteWarning, match="NaN or infinity in a layer, whose labels"):
         xpnet.predict(network, ROWS)
 
 
@@ -242,3 +242,45 @@ def test_the_rows_of_the_last_call_are_known(meaning, rows):
         assert count.rows.tolist() == []
         xpnet.predict(network, ROWS)
         assert (count.n_images, count.rows.tolist()) == (N_LOST, rows)
+
+
+def saturated(output="logits"):
+    """Return a network whose first layer overflows for rows from 1e9 on, which tanh hides."""
+    first = xpnet.Dense(np.asarray([[1e30]], F32), np.zeros(1, F32), "tanh")
+    last = xpnet.Dense(np.asarray([[1.0, -1.0]], F32), np.zeros(2, F32))
+    return xpnet.Network([first, last], output=output)
+
+
+@pytest.mark.parametrize("n_rows", [4, 4000])
+@pytest.mark.parametrize("options", [{}, {"batch_size": 3}, {"threads": 2}], ids=str)
+def test_an_overflow_that_a_saturating_activation_hides(n_rows, options):
+    rows = np.resize(np.asarray([1.0, -1e9, 2.0, 1e9], F32), (n_rows, 1))
+    with pytest.warns(NonfiniteWarning, match=f"infinity in a layer.*: {n_rows // 2:,} of"):
+        found = xpnet.predict(saturated(), rows, **options)
+    np.testing.assert_array_equal(found, np.resize([0, 1, 0, 0], n_rows))
+    with pytest.warns(NonfiniteWarning):
+        assert xpnet.evaluate(saturated(), rows, found, **options).n_nonfinite == n_rows // 2
+    is_lost = np.resize([False, True, False, True], n_rows)
+    for y in (
+        xpnet.predict_proba(saturated(), rows, **options),
+        xpnet.predict(saturated("values"), rows, **options),
+    ):
+        np.testing.assert_array_equal(np.isnan(y).all(axis=1), is_lost)
+        assert np.isfinite(y[~is_lost]).all()
+
+
+def test_units_of_infinite_parameters_are_no_overflow():
+    weight = np.asarray([[1e30, np.inf]], F32)
+    layers = [
+        xpnet.Dense(weight, np.zeros(2, F32), "tanh"),
+        xpnet.Dense(np.eye(2, dtype=F32), np.zeros(2, F32)),
+    ]
+    with count_nonfinite() as count:
+        xpnet.predict(xpnet.Network(layers), np.asarray([[1.0], [1e9]], F32))
+    assert count.rows.tolist() == [1]
+
+
+def test_bytes_overflow_too():
+    network = network_of(preprocessing=xpnet.Scale(1e38))
+    with pytest.raises(RangeError, match="got 255 in row 1"):
+        xpnet.predict(network, np.asarray([[0], [255]], np.uint8))

@@ -1,9 +1,13 @@
 """Inputs beyond the range of the network's dtype: scaled before the cast, or rejected."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import xpnet
+from xpnet.arrays.ranges import PrecisionWarning
 
 F16, F32, F64 = np.float16, np.float32, np.float64
 RNG = np.random.default_rng(0)
@@ -85,7 +89,7 @@ def test_overflow_is_an_error(dtype, steps, value):
     rows = np.zeros((3, 2), value.dtype)
     rows[1, 1] = value
     name = np.dtype(dtype).name
-    what = rf"finite in {name} after the preprocessing; got {value} in row 1, column 1 \(counted"
+    what = rf"leaves finite in {name}; got {value} in row 1, column 1 \(counted"
     with pytest.raises(ValueError, match=what.replace("+", r"\+")):
         network_of(dtype, *steps)(rows)
 
@@ -122,9 +126,13 @@ def test_other_libraries_compute_with_infinity(xp_backend):
 def test_parameters_beyond_the_dtype():
     network = network_of(F32, xpnet.Standardize(np.asarray([7e4, 0.0])))
     with pytest.raises(
-        ValueError, match=r"^`parameters` must be finite in float16; got numbers up to 7"
+        ValueError, match=r"^`preprocessing` must be finite in float16; got numbers up to 7"
     ):
         network.astype("float16")
+    with pytest.raises(
+        ValueError, match=r"^`parameters` must be finite in float16; got numbers up to 7"
+    ):
+        xpnet.Network([xpnet.Dense([[7e4]], [0.0])]).astype("float16")
     layers = network_of(F16).layers
     with pytest.raises(
         ValueError, match=r"^`preprocessing` must be finite in float16; got numbers up to 7"
@@ -132,3 +140,67 @@ def test_parameters_beyond_the_dtype():
         xpnet.Network(layers, xpnet.Standardize(np.asarray([7e4, 0.0])))
     wide = xpnet.Network([xpnet.Dense([[np.inf]], [1.0])])
     assert wide.astype("float16").layers[0].weight == np.inf
+
+
+INTEGERS = 10**9 + RNG.integers(-5, 6, (50, 4))
+NEAR = xpnet.Standardize(1e9, 2.0)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("n_rows", [50, 3000])
+def test_large_integers_keep_their_digits(xp_backend, dtype, n_rows):
+    # In float32 they would be multiples of 64. Without float64 on the device, the host has it.
+    network = on(xp_backend, network_of(F32, NEAR, n_in=4), "float32")
+    if xp_backend.name == "dask":
+        pytest.skip("Dask images meet a NumPy network")
+    rows = np.resize(INTEGERS, (n_rows, 4)).astype(dtype)
+    found = xpnet.predict(replace(network, output="values"), rows)
+    np.testing.assert_array_equal(found, (rows.astype(F64) - 1e9) / 2.0)
+
+
+def test_float64_rows_keep_their_digits_on_a_device_without_it(xp_backend):
+    if xp_backend.name == "dask":
+        pytest.skip("Dask images meet a NumPy network")
+    network = replace(on(xp_backend, network_of(F32, NEAR, n_in=4), "float32"), output="values")
+    found = xpnet.predict(network, iter([INTEGERS[:30] + 0.5, INTEGERS[30:] + 0.5]))
+    np.testing.assert_array_equal(found, (INTEGERS + 0.5 - 1e9) / 2.0)
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1])
+def test_integers_that_float64_rounds_are_rejected(xp_backend, value):
+    if xp_backend.name == "dask":
+        pytest.skip("Dask images meet a NumPy network")
+    rows = np.zeros((5000, 2), np.int64)
+    rows[4321, 1] = value
+    network = replace(on(xp_backend, network_of(F32, NEAR), "float32"), output="values")
+    what = rf"at most 2\^53 in size, .*; got {value} in row 4321, column 1"
+    for images in (rows, iter([rows[:3000], rows[3000:]])):
+        with pytest.raises(ValueError, match=what):
+            xpnet.predict(network, images)
+    rows[4321, 1] = 2**53
+    assert np.isfinite(xpnet.predict(network, rows)).all()
+    scaled = replace(network, preprocessing=xpnet.Scale(1e-9))  # loses no digits that count
+    assert np.isfinite(xpnet.predict(scaled, rows + 2)).all()
+
+
+def test_a_rounded_mean_gives_a_warning():
+    mean = np.asarray([1.7e9 + 12345.678, 0.0])
+    message = "means of the preprocessing are rounded to float32, which shifts its results by up to"
+    for step in (xpnet.Standardize(mean, 20.0), xpnet.Whiten(mean, np.eye(2))):
+        with pytest.warns(PrecisionWarning, match=message) as caught:
+            network_of(F32, step)
+        assert caught[0].filename == __file__
+        wide = network_of(F64, step)
+        with pytest.warns(PrecisionWarning, match=message):
+            wide.astype("float32")
+    network_of(F32, xpnet.Standardize(mean, 1e9))
+    network_of(F32, xpnet.Standardize(np.asarray([33.3, 0.1]), np.asarray([78.7, 0.3])))
+
+
+def test_whitening_that_overflows_in_another_thread_of_blas():
+    n_in = 256
+    network = network_of(F32, xpnet.Whiten(np.zeros(n_in), np.eye(n_in) * 1e30), n_in=n_in)
+    rows = np.ones((2000, n_in), F32)
+    rows[-1] = 1e9  # of the second half, computed by another thread
+    with threadpool_limits(2), pytest.raises(ValueError, match="in row 1999, column"):
+        network(rows)

@@ -170,9 +170,8 @@ def computation_errors(
         can_widen = has_precision and error.wider_dtype is not None
         wider = f"try --precision {error.wider_dtype}, or " if can_widen else ""
         what = f"pixel {error.column + 1} of row {error.row + 1}"
-        rule = f"a number that the preprocessing leaves finite in {error.dtype}"
-        hint = f"{wider}scale the values"
-        raise DataError(what, file=path, found=error.value, expected=rule, hint=hint) from error
+        found, rule, hint = error.value, error.rule, f"{wider}scale the values"
+        raise DataError(what, file=path, found=found, expected=rule, hint=hint) from error
     except (MemoryError, OSError) as error:
         from xpnet.arrays.gpu.cupy_errors import cause_of, is_from_cupy
         from xpnet.arrays.gpu.gpu_errors import DeviceError

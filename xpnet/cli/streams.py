@@ -55,12 +55,13 @@ def collected_notes() -> Iterator[list[str]]:
 
 @contextmanager
 def data_warnings_as_notes() -> Iterator[None]:
-    """Print each warning about data as a note, independent of the filters."""
+    """Print each warning about data or their preprocessing as a note, whatever the filters."""
+    from xpnet.arrays.ranges import PrecisionWarning
     from xpnet.files.errors import DataWarning
     from xpnet.inference.input_scaling import ScalingWarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, DataWarning):
+        if issubclass(category, DataWarning | PrecisionWarning):
             print_note(str(message))
         else:
             show_others(message, category, *place, **more)
@@ -69,6 +70,7 @@ def data_warnings_as_notes() -> Iterator[None]:
         show_others = warnings.showwarning
         warnings.showwarning = show
         warnings.simplefilter("always", DataWarning)
+        warnings.simplefilter("always", PrecisionWarning)
         warnings.simplefilter("ignore", ScalingWarning)
         yield
 

@@ -102,8 +102,8 @@ def fitted(
     fit = Standardize.fit if kind == "standardize" else partial(Whiten.fit, method=kind)
     step: Step = as_data_error(path, fit, rows)
     with without_warnings():
-        step = map_arrays(step, lambda x: x.astype(np.float32))
-    arrays = arrays_of(step)
+        narrow = map_arrays(step, lambda x: x.astype(np.float32))
+    arrays = arrays_of(narrow)
     is_finite = all(np.isfinite(x).all() for x in arrays.values())
     if not is_finite or not np.all(arrays.get("scale", 1.0)):
         what = "numbers too large, or too small, for float32"

@@ -41,9 +41,8 @@ class Evaluation:
     transfers : Transfers
         Copies between host and device.
     n_nonfinite : int
-        Number of images whose largest output is NaN or infinite because the layers overflow; their
-        predictions are meaningless. NumPy images with NaN or infinite pixels are not counted for a
-        NumPy network.
+        Number of images with meaningless predictions, since a layer gives NaN or infinity: see
+        ``NonfiniteWarning`` of `xpnet.predict`.
     """
 
     correct: int

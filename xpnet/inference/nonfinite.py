@@ -1,10 +1,11 @@
-"""Detection of outputs that are NaN or infinite because the layers overflow.
+"""Detection of images in which a layer overflows.
 
-The class id of an image with such an output is marked: the number of classes is added to it. Marks
-are copied from a device with the ids, so counting them needs no transfer and no synchronization.
+In a NumPy network, these are the images for which a layer sums up to NaN or infinity, although a
+sigmoid may hide it. In other libraries, their largest output is NaN or infinite. The class id of
+such an image is marked: the number of classes is added to it. Marks are copied from a device with
+the ids, so counting them needs no transfer and no synchronization.
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,30 +15,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.cpu.blas_threads import notices_overflow
 from xpnet.arrays.dask_blocks import warn
-from xpnet.arrays.namespace import array_namespace, cast, limits_of
-from xpnet.arrays.ranges import wider_dtypes
+from xpnet.arrays.namespace import array_namespace, cast, limits_of, without_warnings
+from xpnet.arrays.ranges import are_finite, unless_overflow, wider_dtypes
+from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
+from xpnet.networks.reproducible import ReproducibleNetwork
 
 __all__ = [
     "NonfiniteCount",
     "NonfiniteWarning",
-    "are_finite",
     "count_nonfinite",
-    "mark_nonfinite",
+    "lost_rows",
     "nonfinite_text",
+    "outputs_and_lost_rows",
     "remove_marks",
     "warn_nonfinite",
+    "without_lost",
 ]
 
 
 class NonfiniteWarning(RuntimeWarning):
-    """Predicted classes are meaningless, because the largest output is NaN or infinite."""
+    """Predicted classes are meaningless, because a layer gives NaN or infinity."""
 
 
 @dataclass
 class NonfiniteCount:
-    """Number of images with outputs that are not finite, and their rows in the last call."""
+    """Number of images in which a layer overflows, and their rows in the last call."""
 
     n_images: int = 0
     rows: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
@@ -60,28 +65,47 @@ def count_nonfinite() -> Iterator[NonfiniteCount]:
         _count.reset(token)
 
 
-def are_finite(y: NDArray[Any]) -> bool:
-    """Return whether all numbers are finite. A sum of squares that overflows also gives False.
+def outputs_and_lost_rows(network: Network, rows: NDArray[Any]) -> tuple[NDArray[Any], Any]:
+    """Return the outputs of a NumPy network, and in which rows a layer overflows, or None.
 
-    This is the fastest check of all numbers, and `numpy.vdot` does not warn.
+    Rows of NaN or infinity do not count, nor do units of such parameters. BLAS must have one
+    thread, in which NumPy notices overflow. A reproducible network computes with infinity.
     """
-    return math.isfinite(np.vdot(y, y))
+    if notices_overflow() or isinstance(network, ReproducibleNetwork):
+        y = unless_overflow(lambda: network.compute(rows, np))
+        if y is not None:
+            return y, lost_rows(network, rows, y)
+    is_lost = np.zeros(len(rows), np.bool_)
+    with without_warnings():
+        stages = layer_results(network, rows, np)
+        _, y = next(stages)
+        for layer, (sums, y) in zip(network.layers, stages, strict=True):  # noqa: B007 (returned)
+            if not are_finite(sums):
+                is_counted = np.isfinite(layer.weight).all(axis=0) & np.isfinite(layer.bias)
+                is_lost |= (~np.isfinite(sums) & is_counted).any(axis=1)
+    is_lost &= np.isfinite(rows).all(axis=1)
+    return y, is_lost if is_lost.any() else lost_rows(network, rows, y)
 
 
-def mark_nonfinite(ids: Any, rows: Any, y: Any, n_classes: int) -> Any:
-    """Return class ids, marked where finite inputs have a largest output that is not finite.
+def lost_rows(network: Network, rows: Any, y: Any) -> Any | None:
+    """Return in which rows of finite numbers the largest output is not finite; None if in none.
 
-    Only NumPy inputs are checked: in other libraries, a NaN among the inputs is marked as well.
+    Only NumPy rows are examined: in other libraries, rows of NaN count as well.
     """
-    if isinstance(y, np.ndarray) and are_finite(y):
-        return ids
+    if network.output == "values" or (isinstance(y, np.ndarray) and are_finite(y)):
+        return None
     xp = array_namespace(y)
     if limits_of(y.dtype, xp).bits < 32:
         y = cast(y, xp.float32, xp)  # CuPy lacks functions of bfloat16
-    is_marked = ~xp.isfinite(xp.max(y, axis=1))
+    is_lost = ~xp.isfinite(xp.max(y, axis=1))
     if isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
-        is_marked &= np.isfinite(rows).all(axis=1)
-    return xp.where(is_marked, ids + n_classes, ids)
+        is_lost &= np.isfinite(rows).all(axis=1)
+    return is_lost
+
+
+def without_lost(y: NDArray[Any], is_lost: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Return outputs with NaN for the finite ones of lost rows, which a layer's overflow made."""
+    return y if is_lost is None else np.where(is_lost[:, None] & np.isfinite(y), np.nan, y)
 
 
 def remove_marks(results: NDArray[Any], network: Network) -> NDArray[Any]:
@@ -112,7 +136,9 @@ def warn_nonfinite(n_images: int, total: int, network: Network, *, stacklevel: i
 
 def nonfinite_text(network: Network, n_images: int, total: int, remedy: str) -> str:
     """Return a message about nonfinite outputs; `remedy` is "try --precision {}", for example."""
-    effect = "" if network.output == "values" else ", whose labels are meaningless"
-    text = f"images with NaN or infinite {network.output}{effect}: {n_images:,} of {total:,}"
+    what = "NaN or infinity in a layer, whose labels are meaningless"
+    if network.output == "values":
+        what = "NaN or infinite values"
+    text = f"images with {what}: {n_images:,} of {total:,}"
     dtype = next(wider_dtypes(str(network.dtype).rpartition(".")[2]), None)
     return text if dtype is None else f"{text} ({remedy.format(dtype)})"

@@ -12,7 +12,7 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.class_labels import labels_of
 from xpnet.inference.input_scaling import with_scaling_warning
-from xpnet.inference.nonfinite import are_finite, mark_nonfinite, remove_marks
+from xpnet.inference.nonfinite import lost_rows, remove_marks, without_lost
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
 from xpnet.networks.network import Network
@@ -87,8 +87,9 @@ def predict(
     ValueError
         If an image does not have the network's number of inputs, `batch_size` is below 1,
         `transfers` forbids copying the images or labels, labels exceed the default integer dtype,
-        or strings are the labels of images traced by ``jax.jit``; for NumPy images and a NumPy
-        network, also if a finite number overflows in the dtype of the network, unless
+        or strings are the labels of images traced by ``jax.jit``. For NumPy images, also if they
+        are integers beyond 2^53 in size from which a mean is subtracted; with a NumPy network, also
+        if a finite number overflows in the preprocessing or in the dtype of the network, unless
         `reproducible`. A network on a device computes with infinity.
     DeviceError
         If the GPU has no memory for 1,024 rows at a time.
@@ -96,9 +97,10 @@ def predict(
     Warns
     -----
     NonfiniteWarning
-        If the layers overflow: the largest output of some images is NaN or infinite. The warning, a
-        RuntimeWarning, states their number. It is not given for results on a device, nor for NaN
-        or infinite pixels in NumPy images with a NumPy network.
+        If a layer gives NaN or infinity for some images; a RuntimeWarning with their number. In a
+        NumPy network, any sum of a layer counts, even if a sigmoid hides it, unless pixels or
+        parameters are NaN or infinite; in other libraries, the largest output. Instead of the
+        warning, values of such images are NaN. It is not given for results on a device.
     ScalingWarning
         If the first 256 NumPy images are in 0..1, and the network's first step is for raw pixels:
         it divides by 255, or has such means or scales (on the host); or if they are integers, and
@@ -153,14 +155,14 @@ def predict_ids(
     if reproducible:
         network = reproducible_network(network)
     if batch_size is None and transfers == "allow":
-        y = compute_few(network, images, threads)
-        if y is not None and are_finite(y):
-            return class_ids(network, y)
+        few = compute_few(network, images, threads)
+        if few is not None and few[1] is None:
+            return class_ids(network, few[0])
     # Marks of nonfinite outputs cannot be read on a device, or before Dask computes.
     is_marked = isinstance(images, np.ndarray | list | tuple) or is_stream(images)
     options = BatchOptions(batch_size, threads, transfers)
     if not is_marked:
-        return run(network, images, lambda network, _rows, y: class_ids(network, y), options)
+        return run(network, images, lambda network, y, _is_lost: class_ids(network, y), options)
     results = run(network, images, marked_class_ids, options)
     if isinstance(results, np.ndarray):
         return remove_marks(results, network)
@@ -202,6 +204,10 @@ def predict_proba(
     ScalingWarning
         As `predict`.
 
+    Notes
+    -----
+    Where a layer of a NumPy network gives NaN or infinity, the probabilities are NaN.
+
     Examples
     --------
     >>> import xpnet
@@ -219,9 +225,9 @@ def predict_proba(
     if reproducible:
         network = reproducible_network(network)
     if batch_size is None and transfers == "allow":
-        y = compute_few(network, images, threads)
-        if y is not None:
-            return _probabilities(network, images, y)
+        few = compute_few(network, images, threads)
+        if few is not None:
+            return _probabilities(network, *few)
     return run(network, images, _probabilities, options)
 
 
@@ -257,10 +263,18 @@ def most_probable(ids: Any, probabilities: Any, n_classes: int) -> tuple[Any, An
     return ranked, np.take_along_axis(probabilities, ranked, axis=1)
 
 
-def marked_class_ids(network: Network, rows: Any, y: Any) -> Any:
-    """Return class ids with marks of nonfinite outputs, or the values of a regression."""
+def marked_class_ids(network: Network, y: Any, is_lost: Any | None) -> Any:
+    """Return class ids, marked in lost rows, or the values of a regression, NaN there."""
+    if network.output == "values":
+        return without_lost(y, is_lost)
     ids = class_ids(network, y)
-    return ids if network.output == "values" else mark_nonfinite(ids, rows, y, network.n_classes)
+    if is_lost is None:
+        is_lost = None if isinstance(y, np.ndarray) else lost_rows(network, None, y)
+    return (
+        ids
+        if is_lost is None
+        else array_namespace(ids).where(is_lost, ids + network.n_classes, ids)
+    )
 
 
 def class_ids(network: Network, y: Any) -> Any:
@@ -275,7 +289,8 @@ def class_ids(network: Network, y: Any) -> Any:
     return largest(y, xp)
 
 
-def _probabilities(network: Network, _rows: Any, y: Any) -> Any:
+def _probabilities(network: Network, y: Any, is_lost: Any | None) -> Any:
+    y = without_lost(y, is_lost)
     xp = array_namespace(y)
     if network.n_out > 1:
         return _activated(network, "softmax", y) if network.output == "logits" else y

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
+from xpnet.inference.nonfinite import lost_rows
 from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.runner import Runner
 from xpnet.networks.network import Network
@@ -43,7 +44,7 @@ class HashedRunner:
     def __init__(self, network: Network, options: BatchOptions) -> None:
         self.hash = ResultHash()
         self._network = reproducible_network(network)
-        self._runner = Runner(self._network, lambda _network, _rows, y: y, options, folds=False)
+        self._runner = Runner(self._network, lambda _network, y, _: y, options, folds=False)
 
     def outputs(self, images: Any) -> NDArray[Any]:
         """Return the outputs for the next images, which are added to the hash."""
@@ -53,7 +54,8 @@ class HashedRunner:
 
     def marked_class_ids(self, rows: NDArray[Any]) -> Any:
         """Return the class ids for the next rows, as the function of that name."""
-        return marked_class_ids(self._network, rows, self.outputs(rows))
+        y = self.outputs(rows)
+        return marked_class_ids(self._network, y, lost_rows(self._network, rows, y))
 
 
 def result_hash(

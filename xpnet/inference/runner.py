@@ -1,6 +1,8 @@
 """Batched computation of a network over many images, in bounded memory."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby, pairwise
 from typing import Any, TypeAlias
@@ -11,8 +13,16 @@ from numpy.typing import NDArray
 from xpnet.arrays.cpu.memory import keep_freed_memory, release_pages, rows_in_file
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
 from xpnet.arrays.gpu.cuda_streams import Bus, bus_to
-from xpnet.arrays.namespace import array_namespace, as_array, current_device, is_real
-from xpnet.arrays.ranges import counting_from, dtype_before_cast, rounded
+from xpnet.arrays.namespace import (
+    array_namespace,
+    as_array,
+    current_device,
+    is_real,
+    limits_of,
+    widest_floating,
+    without_warnings,
+)
+from xpnet.arrays.ranges import are_finite, counting_from, dtype_before_cast, rounded
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import (
     BatchOptions,
@@ -23,15 +33,26 @@ from xpnet.inference.batches import (
     on_network_device,
 )
 from xpnet.inference.gpu_pipeline import in_chunks, streamed
+from xpnet.inference.nonfinite import outputs_and_lost_rows
 from xpnet.inference.tiles import compute_tiles, tile_bounds
 from xpnet.networks.network import Network
 from xpnet.networks.prepared import fold_preprocessing
-from xpnet.networks.preprocessing import Scale
+from xpnet.networks.preprocessing import (
+    Scale,
+    check_digits,
+    largest_results,
+    map_arrays,
+    preprocessed,
+)
 from xpnet.networks.reproducible import ReproducibleNetwork
 
 __all__ = ["Finish", "Runner", "run"]
 
 Finish: TypeAlias = Callable[[Network, Any, Any], Any]
+"""``finish(network, outputs, is_lost)``, an array with a result for each row.
+
+`is_lost` tells in which rows of a NumPy network a layer overflows, or is None.
+"""
 
 # From this number of rows on, folding the preprocessing saves more time than it takes on a CPU,
 # unless two more copies of the weights need too much memory. On a GPU the fold would compile
@@ -45,10 +66,9 @@ _MAPPED_BYTES = 2**26
 
 
 def run(network: Network, images: Any, finish: Finish, options: BatchOptions) -> Any:
-    """Return ``finish(network, rows, outputs)`` for all images, batch by batch.
+    """Return ``finish(network, outputs, is_lost)`` for all images, batch by batch.
 
-    Images, results and errors are those of `xpnet.predict`; `finish` returns an array with a result
-    for each row.
+    Images, results and errors are those of `xpnet.predict`.
     """
     if isinstance(images, np.ndarray):
         folds = images.ndim > 0 and len(images) >= _MANY_ROWS
@@ -72,11 +92,9 @@ class Runner:
         if options.threads is not None and not on_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)
-        folds = folds and on_host and bool(network.preprocessing)
-        folds = folds and not isinstance(network, ReproducibleNetwork)
-        if folds and network.multiplications <= _MANY_WEIGHTS:
+        if folds and on_host and _can_fold(network):
             self._network = fold_preprocessing(network)
-        self._compute = _computation(network, self._network, finish)
+        self._finish, self._compute = finish, _computation(network, self._network, finish)
         # 0 if tiles are chosen for the number of rows.
         self._batch_size = options.batch_size or (0 if on_host else default_batch_size(network))
 
@@ -113,11 +131,30 @@ class Runner:
                 with counting_from(n_before):
                     results = self.run(rows)
                 yield results
-                n_before += len(rows)
-                continue
-            for start, end in pairwise(self._bounds(rows.shape[0])):
-                result = self._compute(on_network_device(network, rows[start:end, :]))
-                yield to_numpy(result) if on_host else result
+            elif on_host:
+                for start, end in pairwise(self._bounds(len(rows))):
+                    with counting_from(n_before + start):
+                        yield to_numpy(self._compute_on_device(rows[start:end]))
+            else:
+                for start, end in pairwise(self._bounds(rows.shape[0])):
+                    yield self._compute(rows[start:end, :])
+            n_before += rows.shape[0]
+
+    def _compute_on_device(self, rows: NDArray[Any]) -> Any:
+        """Return the results for host rows, preprocessed on the host if only it has float64."""
+        network, weight = self._network, self._network.layers[0].weight
+        xp, steps = array_namespace(weight), network.preprocessing
+        check_digits(steps, rows, np)
+        narrow = np.dtype(np.float32)
+        is_wide = (
+            rows.dtype.kind in "iuf" and dtype_before_cast(rows.dtype, narrow, np) == np.float64
+        )
+        if not is_wide or widest_floating(weight, xp) == xp.float64:
+            return self._compute(on_network_device(network, rows))
+        steps = tuple(map_arrays(step, to_numpy) for step in steps)
+        rows = preprocessed(steps, rows, narrow, np)
+        plain = replace(network, preprocessing=())
+        return self._finish(plain, plain(on_network_device(plain, rows)), None)
 
     def _on_gpu(self, images: Any, bus: Bus) -> Iterator[Any]:
         """Yield the results of a CuPy network in one or more parts, possibly empty."""
@@ -149,6 +186,7 @@ class Runner:
             raise TypeError(msg)
         if len(rows):
             check_transfer(rows, self._network, self._options.transfers)
+        check_digits(self._network.preprocessing, rows, np)
         return rows
 
     def _blocks(self, images: Any) -> Iterator[Any]:
@@ -163,26 +201,50 @@ class Runner:
         return [*range(0, max(n_rows, 1), self._batch_size), n_rows]
 
 
-def _computation(network: Network, folded: Network, finish: Finish) -> Callable[[Any], Any]:
-    """Return the function from a batch of rows to its results.
+def _can_fold(network: Network) -> bool:
+    """Return whether the preprocessing of a NumPy network may be folded for many rows.
+
+    No step may overflow for numbers whose squares are finite: see `_for_folded`.
+    """
+    if network.multiplications > _MANY_WEIGHTS or isinstance(network, ReproducibleNetwork):
+        return False
+    most = float(limits_of(network.dtype, np).max)
+    with without_warnings():
+        sizes = largest_results(network.preprocessing, np.full(network.n_in, math.sqrt(most)))
+    return bool(network.preprocessing) and float(sizes.max()) < most / 2.0
+
+
+def _for_folded(network: Network, folded: Network, rows: NDArray[Any]) -> NDArray[Any] | None:
+    """Return rows for the network with its preprocessing folded, or None if they need the steps.
 
     Rows of a wider dtype than the network's must be preprocessed before they are cast. The folded
     network casts first: this loses no digits before a scaling, but does before a mean is
-    subtracted.
+    subtracted. Nor does it notice numbers that overflow in a step.
     """
-    on_host, is_folded = network.library == "numpy", folded is not network
-    is_scaled = is_folded and all(isinstance(step, Scale) for step in network.preprocessing)
-    may_round = is_scaled and not folded.preprocessing
+    factors = [step.factor for step in network.preprocessing if isinstance(step, Scale)]
+    is_scaled = len(factors) == len(network.preprocessing)
+    if dtype_before_cast(rows.dtype, network.dtype, np) != network.dtype:
+        narrow = rounded(rows, network.dtype) if is_scaled and not folded.preprocessing else None
+        if narrow is None:
+            return None
+        rows = narrow
+    shrinks = is_scaled and all(abs(factor) <= 1.0 for factor in factors)
+    is_bounded = shrinks or rows.dtype.kind != "f" or rows.itemsize < network.dtype.itemsize
+    return rows if is_bounded or are_finite(rows) else None
+
+
+def _computation(network: Network, folded: Network, finish: Finish) -> Callable[[Any], Any]:
+    """Return the function from a batch of rows to its results."""
 
     def compute(rows: Any) -> Any:
-        used, given = folded, rows
-        if is_folded and dtype_before_cast(rows.dtype, network.dtype, np) != network.dtype:
-            given = rounded(rows, network.dtype) if may_round else None
-            if given is None:
-                used, given = network, rows
-        if on_host and type(rows) is np.ndarray and rows.dtype.kind in "biuf":
-            return finish(used, rows, used.compute(given, np))
-        return finish(used, rows, used(given))
+        on_host = network.library == "numpy" and isinstance(rows, np.ndarray)
+        if not (on_host and rows.dtype.kind in "biuf"):
+            return finish(network, network(rows), None)
+        given = None if folded is network else _for_folded(network, folded, rows)
+        y, is_lost = outputs_and_lost_rows(*((network, rows) if given is None else (folded, given)))
+        if given is not None and is_lost is not None:
+            y, is_lost = outputs_and_lost_rows(network, rows)
+        return finish(network, y, is_lost)
 
     return compute
 

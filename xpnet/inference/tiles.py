@@ -16,6 +16,7 @@ from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.cpu.tuning import cuts
 from xpnet.arrays.ranges import counting_from
 from xpnet.inference.batches import MIN_WORK, default_batch_size
+from xpnet.inference.nonfinite import outputs_and_lost_rows
 from xpnet.inference.thread_pool import run_tasks
 from xpnet.networks.network import Network
 
@@ -45,8 +46,10 @@ def tile_bounds(network: Network, n_rows: int) -> Sequence[int]:
     return even_bounds(n_rows, min(fewest, most), most)
 
 
-def compute_few(network: Network, rows: Any, threads: int | None) -> NDArray[Any] | None:
-    """Return the outputs for few rows, computed in as few steps as by hand, or None.
+def compute_few(
+    network: Network, rows: Any, threads: int | None
+) -> tuple[NDArray[Any], Any] | None:
+    """Return `outputs_and_lost_rows` for few rows, in as few steps as by hand, or None.
 
     None is returned unless network and rows are NumPy's, the rows are of real numbers and take less
     than a millisecond, and `threads` is valid.
@@ -64,9 +67,9 @@ def compute_few(network: Network, rows: Any, threads: int | None) -> NDArray[Any
         return None
     keep_freed_memory()
     if n_rows <= network.rows_on_one_thread:
-        return network.compute(rows, np)
+        return outputs_and_lost_rows(network, rows)
     with one_blas_thread():
-        return network.compute(rows, np)
+        return outputs_and_lost_rows(network, rows)
 
 
 def even_bounds(n_rows: int, fewest: int, most: int) -> Sequence[int]:

@@ -21,7 +21,8 @@ def forward(network: Network, x: Any, /, *, reproducible: bool = False) -> Any:
     x : array of shape (..., n_in)
         Real numbers, of the network's library and device. They are cast to the dtype of the
         parameters, so raw ``uint8`` pixels need no conversion. If the dtype of `x` has a wider
-        range, it is preprocessed in that dtype and cast afterwards. A Dask array, of blocks of the
+        range, it is preprocessed in that dtype and cast afterwards; integers of 32 and 64 bits are
+        preprocessed in float64 if the device supports it. A Dask array, of blocks of the
         network's library, gives a Dask array with the same chunks along the leading axes.
     reproducible : bool, default False
         If true, the outputs have the same bits in every array library, on every processor and GPU;
@@ -42,7 +43,8 @@ def forward(network: Network, x: Any, /, *, reproducible: bool = False) -> Any:
     ValueError
         If the last axis of `x` is not `n_in` long, or `x` is on another device; for NumPy arrays,
         also if a finite input overflows in the dtype of the parameters, before or after the
-        preprocessing, unless `reproducible`. The values of other arrays are not checked.
+        preprocessing, unless `reproducible`, or a mean is subtracted from an integer beyond 2^53 in
+        size. The values of other arrays, and overflow in the layers, are not checked.
 
     Examples
     --------

@@ -5,14 +5,30 @@ It is stored with the weights because a wrong scaling raises no error: a network
 """
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply, array_namespace, as_floating, cast, current_device
-from xpnet.arrays.ranges import dtype_before_cast, finite_cast, is_far_below, without_overflow
+from xpnet.arrays.namespace import (
+    apply,
+    array_namespace,
+    as_floating,
+    cast,
+    current_device,
+    library_of,
+    limits_of,
+    widest_floating,
+)
+from xpnet.arrays.ranges import (
+    PrecisionWarning,
+    check_exact,
+    dtype_before_cast,
+    finite_cast,
+    without_overflow,
+)
 from xpnet.networks.column_statistics import standard_deviations
 from xpnet.networks.whitening import Whiten
 
@@ -23,7 +39,9 @@ __all__ = [
     "Step",
     "Whiten",
     "arrays_of",
+    "check_digits",
     "checked_steps",
+    "largest_results",
     "map_arrays",
     "preprocessed",
 ]
@@ -65,6 +83,10 @@ class Scale:
         """Return x * factor for a floating-point `x`."""
         return cast(x * self.factor, x.dtype, xp)  # CuPy multiplies bfloat16 in float32
 
+    def largest(self, sizes: Any) -> Any:
+        """Return bounds of the absolute results for inputs of up to these sizes."""
+        return sizes * abs(self.factor)
+
     def __repr__(self) -> str:
         inverse = 1.0 / self.factor  # infinite for a subnormal factor
         divisor = round(inverse) if math.isfinite(inverse) else 0
@@ -84,8 +106,8 @@ class Standardize:
     Parameters
     ----------
     mean, scale : float, or array of shape (n_in,)
-        One number for all inputs, or one for each. A network keeps arrays in its own dtype; they
-        must be of its library and device. No scale may be zero.
+        One number for all inputs, or one for each. A network keeps arrays in its own dtype, and
+        warns where that loses digits; they must be of its library and device. No scale may be zero.
 
     Raises
     ------
@@ -160,6 +182,10 @@ class Standardize:
         """Return (x - mean) / scale for a floating-point `x`."""
         return cast(xp.divide(x - self.mean, self.scale), x.dtype, xp)  # see `Scale.compute`
 
+    def largest(self, sizes: Any) -> Any:
+        """Return bounds of the absolute results for inputs of up to these sizes."""
+        return (sizes + abs(self.mean)) / abs(self.scale)
+
     def __repr__(self) -> str:
         parts = (
             f"{name}={value}" if isinstance(value, float) else f"{value.shape[0]} {name}s"
@@ -204,17 +230,48 @@ def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
                 raise ValueError(msg)
 
     def convert(x: Any) -> Any:
-        with current_device(x):
-            return finite_cast(x, weight.dtype, array_namespace(x), "preprocessing")
+        return finite_cast(x, weight.dtype, array_namespace(x), "preprocessing")
 
-    return tuple(map_arrays(step, convert) for step in steps)
+    with current_device(weight):
+        converted = tuple(map_arrays(step, convert) for step in steps)
+        for before, after in zip(steps, converted, strict=True):
+            _warn_of_rounded_mean(before, after)
+    return converted
+
+
+def _warn_of_rounded_mean(before: Step, after: Step) -> None:
+    """Warn if the cast of a NumPy mean costs results of about 1 half of their digits: sqrt(eps)."""
+    if isinstance(before, Scale) or isinstance(after, Scale) or isinstance(before.mean, float):
+        return
+    if library_of(before.mean) != "numpy" or before.mean.dtype == after.mean.dtype:
+        return
+    shift = float(replace(before, mean=before.mean - after.mean).largest(0.0).max())
+    if shift > math.sqrt(limits_of(after.mean.dtype, array_namespace(after.mean)).eps):
+        msg = (
+            f"means of the preprocessing are rounded to {after.mean.dtype}, which shifts its"
+            f" results by up to {shift:.2g}: use layers of float64, or subtract a constant from the"
+            " inputs first"
+        )
+        warnings.warn(msg, PrecisionWarning, stacklevel=4)
+
+
+def largest_results(steps: Sequence[Step], sizes: Any) -> Any:
+    """Return bounds of the absolute results of all steps, for inputs of up to these sizes."""
+    for step in steps:
+        sizes = step.largest(sizes)
+    return sizes
 
 
 def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
-    """Return rows that need no check, preprocessed and cast to a network's dtype."""
+    """Return rows that need no check, preprocessed and cast to a network's dtype.
+
+    In NumPy, RangeError is raised if a number overflows, or as by `check_digits`.
+    """
     before = dtype_before_cast(x.dtype, dtype, xp)
     if before == dtype and not steps:
         return cast(x, dtype, xp)
+    if before != x.dtype and before == xp.float64:
+        before = widest_floating(x, xp)
 
     def compute() -> Any:
         y = cast(x, before, xp)
@@ -222,11 +279,15 @@ def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
             y = step.compute(y, xp)
         return cast(y, dtype, xp)
 
-    # Detecting overflow takes a tenth of a row's time.
-    if before == dtype and is_far_below(x.dtype, dtype, xp):
-        return compute()
+    check_digits(steps, x, xp)
     is_mixed = any(isinstance(step, Whiten) for step in steps)
     return without_overflow(compute, x, xp, dtype, is_mixed=is_mixed)
+
+
+def check_digits(steps: Sequence[Step], x: Any, xp: Any) -> None:
+    """Raise RangeError if float64 would round NumPy integers before a mean is subtracted."""
+    if not all(isinstance(step, Scale) for step in steps):
+        check_exact(x, xp)
 
 
 def _checked_number(value: float, name: str) -> float:

@@ -142,6 +142,10 @@ class Whiten:
         y = x - self.mean
         return y @ cast(self.matrix, y.dtype, xp)
 
+    def largest(self, sizes: Any) -> Any:
+        """Return bounds of the absolute results for inputs of up to these sizes."""
+        return (sizes + abs(self.mean)) @ abs(self.matrix)
+
     def __repr__(self) -> str:
         return f"Whiten({self.mean.shape[0]} means, {' x '.join(map(str, self.matrix.shape))})"
 

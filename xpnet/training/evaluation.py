@@ -28,7 +28,7 @@ def loss_and_accuracy(
     """
     with current_device(parameters):
         network = with_parameters(objective.scored, parameters, array_namespace(parameters))
-    outputs = run(network, examples.rows, lambda _network, _rows, y: y, BatchOptions())
+    outputs = run(network, examples.rows, lambda _network, y, _: y, BatchOptions())
     answers = examples.answers
     if not stay_together(outputs, answers):
         outputs, answers = to_numpy(outputs), to_numpy(answers)

@@ -7,7 +7,11 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ["blas_threads", "one_blas_thread", "openblas_kernel"]
+import numpy as np
+
+from xpnet.arrays.ranges import unless_overflow
+
+__all__ = ["blas_threads", "notices_overflow", "one_blas_thread", "openblas_kernel"]
 
 # The first OpenBLAS for which limits and blocks were measured.
 _MEASURED_VERSION = [0, 3, 31]
@@ -84,6 +88,17 @@ def blas_threads() -> int:
         else:
             counts = [library.get_num_threads() or 1 for library in _libraries()]
     return max(counts, default=1)
+
+
+@functools.cache
+def notices_overflow() -> bool:
+    """Return whether NumPy notices overflow in a product that one BLAS thread computes.
+
+    It does since NumPy 2.2, by a flag of the calling thread, if the number of threads is known.
+    """
+    x = np.full((64, 64), 1e30, np.float32)
+    with one_blas_thread():
+        return bool(_libraries()) and unless_overflow(lambda: x.dot(x)) is None
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
