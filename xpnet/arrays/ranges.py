@@ -19,6 +19,7 @@ __all__ = [
     "counting_from",
     "dtype_before_cast",
     "finite_cast",
+    "is_wide_integer",
     "rounded",
     "unless_overflow",
     "wider_dtypes",
@@ -99,12 +100,18 @@ def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
     if given == dtype:
         return dtype
     largest = float(limits_of(dtype, xp).max)
+    if is_wide_integer(given, xp):
+        return xp.float64
     if is_kind(given, xp, "integral"):
-        if xp.iinfo(given).bits >= 32:
-            return xp.float64
         return xp.float32 if xp.iinfo(given).max > largest else dtype
     is_wider = is_kind(given, xp, "real floating") and float(limits_of(given, xp).max) > largest
     return given if is_wider else dtype
+
+
+@cache
+def is_wide_integer(dtype: Any, xp: Any) -> bool:
+    """Return whether integers of a dtype have more digits than float32 holds: 32 or 64 bits."""
+    return is_kind(dtype, xp, "integral") and xp.iinfo(dtype).bits >= 32
 
 
 def are_finite(y: NDArray[Any]) -> bool:

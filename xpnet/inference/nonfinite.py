@@ -72,7 +72,7 @@ def outputs_and_lost_rows(network: Network, rows: NDArray[Any]) -> tuple[NDArray
     thread, in which NumPy notices overflow. A reproducible network computes with infinity.
     """
     if notices_overflow() or isinstance(network, ReproducibleNetwork):
-        y = unless_overflow(lambda: network.compute(rows, np))
+        y = unless_overflow(lambda: network.compute(rows, np, watched=True))
         if y is not None:
             return y, lost_rows(network, rows, y)
     is_lost = np.zeros(len(rows), np.bool_)

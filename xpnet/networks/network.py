@@ -272,9 +272,9 @@ class Network:
             return map_blocks(type(self).__call__, self, x, max(x.ndim - 1, 0))
         return over_rows(self.compute, x, self.layers[0].weight)
 
-    def compute(self, x: Any, xp: Any) -> Any:
-        """Return the outputs for rows that need no check."""
-        y = preprocessed(self.preprocessing, x, self.dtype, xp)
+    def compute(self, x: Any, xp: Any, *, watched: bool = False) -> Any:
+        """Return the outputs for rows that need no check; `watched` as for `preprocessed`."""
+        y = preprocessed(self.preprocessing, x, self.dtype, xp, watched=watched)
         for product, activate, _, _ in self.stages:
             y = activate(product(y), xp)
         return y

@@ -27,6 +27,7 @@ from xpnet.arrays.ranges import (
     check_exact,
     dtype_before_cast,
     finite_cast,
+    is_wide_integer,
     without_overflow,
 )
 from xpnet.networks.column_statistics import standard_deviations
@@ -262,15 +263,19 @@ def largest_results(steps: Sequence[Step], sizes: Any) -> Any:
     return sizes
 
 
-def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
+def preprocessed(
+    steps: Sequence[Step], x: Any, dtype: Any, xp: Any, *, watched: bool = False
+) -> Any:
     """Return rows that need no check, preprocessed and cast to a network's dtype.
 
-    In NumPy, RangeError is raised if a number overflows, or as by `check_digits`.
+    In NumPy, RangeError is raised if a number overflows, unless the caller has `watched` for that,
+    or as by `check_digits`.
     """
     before = dtype_before_cast(x.dtype, dtype, xp)
     if before == dtype and not steps:
         return cast(x, dtype, xp)
-    if before != x.dtype and before == xp.float64:
+    if is_wide_integer(x.dtype, xp):
+        check_digits(steps, x, xp)
         before = widest_floating(x, xp)
 
     def compute() -> Any:
@@ -279,7 +284,8 @@ def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
             y = step.compute(y, xp)
         return cast(y, dtype, xp)
 
-    check_digits(steps, x, xp)
+    if watched:
+        return compute()
     is_mixed = any(isinstance(step, Whiten) for step in steps)
     return without_overflow(compute, x, xp, dtype, is_mixed=is_mixed)
 
