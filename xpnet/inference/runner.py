@@ -1,6 +1,5 @@
 """Batched computation of a network over many images, in bounded memory."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,11 +17,9 @@ from xpnet.arrays.namespace import (
     as_array,
     current_device,
     is_real,
-    limits_of,
     widest_floating,
-    without_warnings,
 )
-from xpnet.arrays.ranges import are_finite, counting_from, dtype_before_cast, rounded
+from xpnet.arrays.ranges import counting_from, dtype_before_cast
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import (
     BatchOptions,
@@ -36,15 +33,8 @@ from xpnet.inference.gpu_pipeline import in_chunks, streamed
 from xpnet.inference.nonfinite import outputs_and_lost_rows
 from xpnet.inference.tiles import compute_tiles, tile_bounds
 from xpnet.networks.network import Network
-from xpnet.networks.prepared import fold_preprocessing
-from xpnet.networks.preprocessing import (
-    Scale,
-    check_digits,
-    largest_results,
-    map_arrays,
-    preprocessed,
-)
-from xpnet.networks.reproducible import ReproducibleNetwork
+from xpnet.networks.prepared import can_fold, fold_preprocessing, rows_to_fold
+from xpnet.networks.preprocessing import check_digits, map_arrays, preprocessed
 
 __all__ = ["Finish", "Runner", "run"]
 
@@ -92,7 +82,7 @@ class Runner:
         if options.threads is not None and not on_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)
-        if folds and on_host and _can_fold(network):
+        if folds and on_host and network.multiplications <= _MANY_WEIGHTS and can_fold(network):
             self._network = fold_preprocessing(network)
         self._finish, self._compute = finish, _computation(network, self._network, finish)
         # 0 if tiles are chosen for the number of rows.
@@ -201,38 +191,6 @@ class Runner:
         return [*range(0, max(n_rows, 1), self._batch_size), n_rows]
 
 
-def _can_fold(network: Network) -> bool:
-    """Return whether the preprocessing of a NumPy network may be folded for many rows.
-
-    No step may overflow for numbers whose squares are finite: see `_for_folded`.
-    """
-    if network.multiplications > _MANY_WEIGHTS or isinstance(network, ReproducibleNetwork):
-        return False
-    most = float(limits_of(network.dtype, np).max)
-    with without_warnings():
-        sizes = largest_results(network.preprocessing, np.full(network.n_in, math.sqrt(most)))
-    return bool(network.preprocessing) and float(sizes.max()) < most / 2.0
-
-
-def _for_folded(network: Network, folded: Network, rows: NDArray[Any]) -> NDArray[Any] | None:
-    """Return rows for the network with its preprocessing folded, or None if they need the steps.
-
-    Rows of a wider dtype than the network's must be preprocessed before they are cast. The folded
-    network casts first: this loses no digits before a scaling, but does before a mean is
-    subtracted. Nor does it notice numbers that overflow in a step.
-    """
-    factors = [step.factor for step in network.preprocessing if isinstance(step, Scale)]
-    is_scaled = len(factors) == len(network.preprocessing)
-    if dtype_before_cast(rows.dtype, network.dtype, np) != network.dtype:
-        narrow = rounded(rows, network.dtype) if is_scaled and not folded.preprocessing else None
-        if narrow is None:
-            return None
-        rows = narrow
-    shrinks = is_scaled and all(abs(factor) <= 1.0 for factor in factors)
-    is_bounded = shrinks or rows.dtype.kind != "f" or rows.itemsize < network.dtype.itemsize
-    return rows if is_bounded or are_finite(rows) else None
-
-
 def _computation(network: Network, folded: Network, finish: Finish) -> Callable[[Any], Any]:
     """Return the function from a batch of rows to its results."""
 
@@ -240,7 +198,7 @@ def _computation(network: Network, folded: Network, finish: Finish) -> Callable[
         on_host = network.library == "numpy" and isinstance(rows, np.ndarray)
         if not (on_host and rows.dtype.kind in "biuf"):
             return finish(network, network(rows), None)
-        given = None if folded is network else _for_folded(network, folded, rows)
+        given = None if folded is network else rows_to_fold(network, folded, rows)
         y, is_lost = outputs_and_lost_rows(*((network, rows) if given is None else (folded, given)))
         if given is not None and is_lost is not None:
             y, is_lost = outputs_and_lost_rows(network, rows)

@@ -21,12 +21,19 @@ from xpnet.arrays.namespace import (
     widest_floating,
     without_warnings,
 )
+from xpnet.arrays.ranges import are_finite, dtype_before_cast, rounded
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, Standardize, Step, map_arrays
+from xpnet.networks.preprocessing import (
+    Scale,
+    Standardize,
+    Step,
+    largest_results,
+    map_arrays,
+)
 from xpnet.networks.reproducible import ReproducibleNetwork
 
-__all__ = ["fold_preprocessing", "prepare"]
+__all__ = ["can_fold", "fold_preprocessing", "prepare", "rows_to_fold"]
 
 # Means are folded for at least this many inputs, and up to this fraction of sqrt(n_in) standard
 # deviations from 0: 2 for 64 inputs, 7 for 784.
@@ -142,6 +149,39 @@ def fold_preprocessing(network: Network, /) -> Network:
             first = replace(first, weight=cast(weight, dtype, xp), bias=cast(bias, dtype, xp))
             network = replace(network, layers=(first, *others), preprocessing=steps)
     return network.map_arrays(constant)
+
+
+def can_fold(network: Network) -> bool:
+    """Return whether a NumPy network has preprocessing that may be folded for many rows.
+
+    No step may overflow for numbers whose squares are finite: see `rows_to_fold`.
+    """
+    if not network.preprocessing or isinstance(network, ReproducibleNetwork):
+        return False
+    xp = array_namespace(network.layers[0].weight)
+    most = float(limits_of(network.dtype, xp).max)
+    with without_warnings():
+        sizes = largest_results(network.preprocessing, xp.full(network.n_in, math.sqrt(most)))
+    return bool(xp.max(sizes) < most / 2.0)
+
+
+def rows_to_fold(network: Network, folded: Network, rows: Any) -> Any | None:
+    """Return NumPy rows for a folded network, or None if they need the steps of the given one.
+
+    Rows of a wider dtype than the network's must be preprocessed before they are cast. The folded
+    network casts first: this loses no digits before a scaling, but does before a mean is
+    subtracted. Nor does it notice numbers that overflow in a step.
+    """
+    dtype, steps, xp = network.dtype, network.preprocessing, array_namespace(rows)
+    factors = [step.factor for step in steps if isinstance(step, Scale)]
+    is_scaled = len(factors) == len(steps)
+    if dtype_before_cast(rows.dtype, dtype, xp) != dtype:
+        rows = rounded(rows, dtype) if is_scaled and not folded.preprocessing else None
+        if rows is None:
+            return None
+    shrinks = is_scaled and all(abs(factor) <= 1.0 for factor in factors)
+    is_bounded = shrinks or rows.dtype.kind != "f" or rows.itemsize < dtype.itemsize
+    return rows if is_bounded or are_finite(rows) else None
 
 
 def _fold_step(step: Step, weight: Any, bias: Any, xp: Any) -> tuple[Any, Any] | None:

@@ -26,7 +26,14 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_products import SlicedWeight
 from xpnet.functions.reproducible import reproducible_namespace
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, Step, Whiten, arrays_of, map_arrays
+from xpnet.networks.preprocessing import (
+    Scale,
+    Step,
+    Whiten,
+    arrays_of,
+    check_digits,
+    map_arrays,
+)
 
 __all__ = ["ReproducibleNetwork", "reproducible_network"]
 
@@ -127,6 +134,7 @@ class ReproducibleNetwork(Network):
     def _inputs(self, x: Any, xp: Any, prepared: _Prepared) -> Any:
         """Return preprocessed rows, except for the factor."""
         _refuse_tracing(x)
+        check_digits(self.preprocessing, x, xp)
         is_whole = is_kind(x.dtype, xp, ("bool", "integral"))
         y = x if is_whole else _widened(x, xp)
         if prepared.steps:
