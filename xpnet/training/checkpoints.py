@@ -106,10 +106,10 @@ class CheckpointFile:
         Raise WeightsError if the file is damaged, not a checkpoint, or one of another training run
         or version.
         """
-        if not self._path.exists():
+        if not os.path.lexists(self._path):
             return None
         what = "not a training checkpoint"
-        if not self._path.is_file():  # opening a pipe would wait for its writer
+        if not self._path.is_file():  # a broken link, or a pipe, which would wait for its writer
             raise self._error(what)
         arrays, metadata = read_arrays(self._path)
         try:
