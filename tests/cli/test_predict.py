@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -103,6 +105,30 @@ def test_output_over_input(refused, unlabelled):
     assert unlabelled.read_text() == content
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_output_over_standard_input(unlabelled, name):
+    content = unlabelled.read_bytes()
+    command = [sys.executable, "-m", "xpnet", "predict", name, "-o", str(unlabelled), "--force"]
+    with unlabelled.open("rb") as stdin:
+        result = subprocess.run(command, stdin=stdin, capture_output=True, check=False)
+    assert (result.returncode, b"it is read as well" in result.stderr) == (2, True)
+    assert unlabelled.read_bytes() == content
+
+
+def test_standard_input_that_is_closed(refused, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    closed = (3, "xpnet: standard input is closed\n")
+    assert refused("predict", "-", "-o", tmp_path / "labels.csv") == closed
+
+
+def test_a_link_into_a_missing_folder(refused, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to("missing/labels.csv")
+    line = f"xpnet: {link}: cannot be written: no such folder {tmp_path}/missing, to which it links"
+    assert refused("predict", "-o", link) == (3, f"{line}\n")
+    assert refused("predict", link) == (3, f"xpnet: {link}: No such file or directory\n")
+
+
 @pytest.fixture
 def broken_late(unlabelled):
     """Return a file that is good for more rows than are read at a time, and then is not.
@@ -189,6 +215,23 @@ def test_named_classes(xpnet, labelled, save_network, tmp_path, names):
     labels = predict(load(model), read(labelled)[0]).tolist()
     assert labels_of(output) == list(map(str, labels))
     assert 1 < len(set(labels)) <= len(set(labels) | set(names)) == 10
+
+
+CONTROLS = "\x1b[31m\x07\x7f\x9b\r\u202e\u2066"
+ESCAPED = r"\x1b[31m\x07\x7f\x9b\r\u202e\u2066"
+
+
+@pytest.mark.parametrize("words", [[], ["--top", "2"], ["--proba"]])
+def test_names_do_not_control_a_terminal(xpnet, labelled, save_network, tmp_path, words):
+    # Joiners and wide blanks are part of names.
+    classes = [f"{i} \u200d\u3000\t{CONTROLS}" for i in range(10)]
+    model, output = save_network(10, classes=classes), tmp_path / "labels.csv"
+    printed = xpnet("predict", labelled, "--model", model, *words).out
+    assert xpnet("predict", labelled, "--model", model, *words, "-o", output).code == 0
+    with output.open(newline="", encoding="utf-8") as file:
+        written = file.read()
+    assert CONTROLS in written
+    assert printed == written.replace(CONTROLS, ESCAPED)
 
 
 def test_columns_of_a_compressed_file_have_a_limit(xpnet, refused, tmp_path):

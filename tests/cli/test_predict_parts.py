@@ -186,11 +186,28 @@ def test_a_second_run_computes_nothing(parts, inputs, monkeypatch):
     assert parts.contents() == before
 
 
+# Arrays of an edited part, made from its arrays and its manifest.
+EDITS = {
+    "fewer labels": lambda part, _: {"labels": part["labels"][:10]},
+    "other dtype": lambda part, _: {"labels": part["labels"].astype(float)},
+    "no nonfinite": lambda *_: {"nonfinite": None},
+    "no rows": lambda _, facts: {
+        "manifest": json.dumps({name: x for name, x in facts.items() if name != "rows"})
+    },
+    "rows in words": lambda _, facts: {"manifest": json.dumps({**facts, "rows": "ten"})},
+    "deep": lambda *_: {"manifest": "[" * 100_000},
+}
 DAMAGED = "it is damaged, or not a part"
 OTHERS = {
     "changed": "last change of the input",
     "foreign": DAMAGED,
     "damaged": DAMAGED,
+    "fewer labels": DAMAGED,
+    "other dtype": DAMAGED,
+    "no nonfinite": DAMAGED,
+    "no rows": DAMAGED,
+    "rows in words": DAMAGED,
+    "deep": DAMAGED,
     "model": "model and its --input-range",
     "--proba": "--proba",
     "--reproducible": "--reproducible",
@@ -210,6 +227,10 @@ def test_parts_of_other_runs(parts, inputs, save_network, other):
         content = bytearray(path.read_bytes())
         content[200] ^= 1  # a label
         path.write_bytes(content)
+    elif other in EDITS:
+        with np.load(path) as part:
+            arrays = {**part, **EDITS[other](part, json.loads(str(part["manifest"])))}
+        np.savez(path, **{name: x for name, x in arrays.items() if x is not None})
     elif other == "model":
         options = ["--model", save_network(10)]
     before = parts.contents()

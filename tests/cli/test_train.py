@@ -371,6 +371,18 @@ def test_force_begins_anew(xpnet, output):
     assert not checkpoint.exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [([], (2, "unfinished")), (["--resume"], (4, "not a training checkpoint, remove it"))],
+)
+def test_a_broken_link_for_a_checkpoint_is_not_followed(xpnet, output, words, expected):
+    Path(f"{output}.checkpoint").symlink_to("elsewhere")
+    result = xpnet("train", *QUICK, "-o", output, *words)
+    assert (result.code, expected[1] in result.err) == (expected[0], True)
+    assert xpnet("train", *QUICK, "-o", output, "--force").code == 0
+    assert [*output.parent.iterdir()] == [output]
+
+
 def test_resume_without_a_checkpoint_begins(xpnet, output):
     assert xpnet("train", *QUICK, "-o", output, "--resume").code == 0
 

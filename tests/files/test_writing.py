@@ -112,6 +112,14 @@ def test_a_missing_folder_is_named_as_the_user_named_it(tmp_path):
     assert caught.value.filename == str(path)
 
 
+def test_a_link_into_a_missing_folder_is_named_with_the_folder(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "missing" / "a")
+    message = rf"cannot be written: no such folder {tmp_path}/missing, to which it links"
+    with pytest.raises(FileNotFoundError, match=message) as caught, atomic_write(tmp_path / "link"):
+        pytest.fail("the block must not run")
+    assert caught.value.filename == str(tmp_path / "link")
+
+
 def test_a_directory_is_refused_even_by_force(tmp_path):
     with pytest.raises(IsADirectoryError), atomic_write(tmp_path, force=True):
         pytest.fail("the block must not run")

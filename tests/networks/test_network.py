@@ -219,6 +219,7 @@ def layer(n_in, n_out, dtype="float32"):
         ([layer(2, 2)], {"output": "scores"}, ValueError, "`output` must be one of .*'scores'"),
         ([layer(2, 2)], {"classes": ["a"]}, ValueError, "must be 2 different names"),
         ([layer(2, 2)], {"classes": [True, 0.5]}, TypeError, r"integers; got \[True, 0.5\]"),
+        ([layer(2, 2)], {"classes": ["a", "\ud800"]}, ValueError, "surrogates not allowed"),
         ([layer(2, 2)], {"classes": ["a", "a"]}, ValueError, "got 2, 1 of them different"),
         ([layer(2, 2)], {"output": "values", "classes": ["a", "b"]}, ValueError, "no classes"),
         ([layer(2, 2)], {"metadata": {"rows": 3}}, TypeError, "to strings; got {'rows': 3}"),

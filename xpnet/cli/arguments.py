@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields
@@ -13,7 +14,7 @@ from typing import Any, TypeVar, cast
 OptionsT = TypeVar("OptionsT")
 _MOST_DIGITS = 18
 # The arguments, of any command, that are files to read and to write.
-_INPUTS = frozenset({"path", "paths", "labels", "model", "exclude", "check"})
+_INPUTS = frozenset({"path", "paths", "labels", "model", "input_range", "exclude", "check"})
 _OUTPUTS = frozenset({"output", "target", "plot", "history", "record"})
 _MOST_FILES = 1000
 
@@ -44,7 +45,8 @@ def check_distinct_files(args: argparse.Namespace) -> None:
         for source in chain.from_iterable(given[name] for name in _INPUTS & given.keys()):
             is_same = False
             with suppress(OSError, ValueError):
-                is_same = Path(source).samefile(target) and Path(target).is_file()
+                status = os.fstat(0) if source == "-" else Path(source).stat()
+                is_same = os.path.samestat(status, Path(target).stat()) and Path(target).is_file()
             if is_same:
                 msg = f"{target} would be replaced, but it is read as well: name another file"
                 raise UsageError(msg)
@@ -56,6 +58,8 @@ def missing_file_hint(path: str, words: Iterable[str] = ()) -> str:
 
     from xpnet.files.errors import nearest_hint, printable
 
+    if os.path.lexists(path):  # a link to a missing file, not a mistyped name
+        return ""
     files: list[str] = []
     with suppress(OSError, ValueError):
         files = [file.name for file in islice(Path(path).parent.iterdir(), _MOST_FILES)]

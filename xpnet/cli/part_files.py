@@ -3,10 +3,8 @@
 import hashlib
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.streams import print_note
+from xpnet.networks.fingerprint import sha256_of_record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,15 +20,6 @@ if TYPE_CHECKING:
     from xpnet.cli.pieces import Piece
 
 _HASHED_BYTES = 1 << 20
-_FAULTS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    AttributeError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
 
 
 @dataclass(eq=False)
@@ -74,11 +64,12 @@ class Part:
 
         if not self.path.exists():
             return
-        try:
-            with np.load(self.path) as stored:  # all of it: a checksum shows damage
-                manifest = dict(json.loads(str(dict(stored.items())["manifest"])))
-        except _FAULTS:
-            manifest = {}
+        manifest: dict[str, Any] = {}
+        with suppress(Exception), np.load(self.path) as stored:  # damage may raise any error
+            arrays = dict(stored.items())
+            found = json.loads(str(arrays.pop("manifest")))
+            if found.pop("sha256") == sha256_of_record(found, arrays):
+                manifest = found
         differing = [name for name, x in self.facts_now().items() if manifest.get(name) != x]
         if differing:
             what = ", ".join(differing) if manifest else "it is damaged, or not a part"
@@ -108,10 +99,11 @@ class Part:
         if "labels" in arrays and arrays["labels"].dtype.kind in "iu":
             arrays["labels"] = arrays["labels"].astype(np.int64)  # sent in a smaller dtype
         manifest = {**self.facts, "rows": n_rows(arrays), "nonfinite": len(arrays["nonfinite"])}
+        record = {**manifest, "sha256": sha256_of_record(manifest, arrays)}
         self.found.clear()
         try:
             with atomic_write(self.path, force=force) as file:
-                np.savez(file, manifest=np.asarray(json.dumps(manifest)), **arrays)
+                np.savez(file, manifest=np.asarray(json.dumps(record)), **arrays)
             self.manifest, self.is_new = manifest, True
         except FileExistsError:
             self.read_manifest()

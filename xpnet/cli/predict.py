@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from io import StringIO
@@ -27,6 +28,9 @@ from xpnet.cli.streams import print_note, standard_output
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
+
+# Control characters, except tabs and line ends, and characters that change the direction of text.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def add_parser(commands: Any) -> None:
@@ -178,5 +182,7 @@ def _csv_fields(labels: Any, shares: Any) -> list[Any]:
 
 
 def _write_output(content: bytes) -> None:
+    """Write to standard output; escape characters by which a name could control a terminal."""
+    text = _CONTROLS.sub(lambda x: x[0].encode("unicode_escape").decode(), content.decode())
     with standard_output() as output:
-        output.buffer.write(content)
+        output.buffer.write(text.encode())

@@ -161,7 +161,7 @@ def reserved_files(args: argparse.Namespace) -> Iterator[tuple[Path | None, bool
         replaces = args.force or (args.resume and checkpoint.exists())
         for path in written:
             check_output(path, force=replaces, kind=kinds[path])
-        if is_file and checkpoint.exists() and not (args.resume or args.force):
+        if is_file and os.path.lexists(checkpoint) and not (args.resume or args.force):
             what = "holds an unfinished training"
             msg = f"{checkpoint}: {what}: --resume continues it, --force starts anew"
             raise UsageError(msg)

@@ -100,7 +100,7 @@ class DataError(FileError):
 
 
 class DataWarning(UserWarning):
-    """An assumption about a file of images or labels, and the option that overrides it."""
+    """An assumption about a file, and the option that overrides it; or labels that are lost."""
 
 
 class WeightsError(FileError):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,8 +60,8 @@ def temporary_prefix(target: Path) -> str:
 def exclusive(path: str | os.PathLike[str]) -> "Iterator[None]":
     """Reserve a path for one thread of one process, whether or not the file exists.
 
-    Raise BlockingIOError if another process or thread has reserved the path, and another OSError
-    if the lock file cannot be created.
+    Raise BlockingIOError if another process or thread has reserved the path, FileExistsError if
+    another file has the name of the lock file, and another OSError if that cannot be created.
 
     The lock is held on a temporary file in the same folder, which is removed at the end. A killed
     process leaves the file behind, but not the lock; the next process that reserves the path
@@ -96,8 +97,7 @@ class _LockFile:
     def acquire(self) -> None:
         """Lock the file; raise BlockingIOError if another process or thread has locked it."""
         while True:
-            # Unbuffered: on a full disk, closing the file must not fail on buffered bytes.
-            self.file = file = self._name.open("a+b", buffering=0)
+            file = self._open()
             is_locked = try_lock(file)
             if is_locked is False:
                 raise BlockingIOError(errno.EWOULDBLOCK, _owner_message(file), str(self._path))
@@ -109,6 +109,20 @@ class _LockFile:
         with suppress(OSError):
             file.truncate(0)
             file.write(str(os.getpid()).encode())
+
+    def _open(self) -> IO[bytes]:
+        """Open the file, made if it is missing; raise FileExistsError if it is not a lock file."""
+        # O_NONBLOCK: opening a pipe may wait for its other end.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        if not self._name.is_symlink():
+            # Unbuffered: on a full disk, closing the file must not fail on buffered bytes.
+            self.file = file = os.fdopen(os.open(self._name, flags, 0o666), "r+b", buffering=0)
+            status, content = os.fstat(file.fileno()), file.read(_MAX_DIGITS)
+            is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink < 2
+            if is_plain and status.st_size <= _MAX_DIGITS and (not content or content.isdigit()):
+                return file
+            file.close()
+        raise FileExistsError(errno.EEXIST, "is not a lock file: remove it", str(self._name))
 
     def release(self) -> None:
         """Remove the file and release the lock, if held. A second call has no effect."""

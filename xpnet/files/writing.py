@@ -53,7 +53,7 @@ def atomic_write(path: str | os.PathLike[str], *, force: bool = False) -> "Itera
             temporary.remove()
     except OSError as error:
         # Name the target: a full disk's error names no file, and others the temporary one.
-        if error.filename is None or str(error.filename) == str(temporary.path):
+        if error.errno and str(error.filename) in {"None", str(temporary.path)}:
             error.filename, error.filename2 = str(path), None
         raise
     finally:
@@ -77,15 +77,16 @@ def _open_special(path: str) -> BinaryIO | None:
 
 def check_target(path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Raise the errors of `atomic_write`, except for a full disk, before long work."""
-    target = Path(path)
+    target, folder = Path(path), Path(os.path.realpath(path)).parent
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if not target.parent.is_dir():
-        text = "cannot be written: no such folder"
+    if not folder.is_dir():
+        where = f" {folder}, to which it links" if target.is_symlink() else ""
+        text = f"cannot be written: no such folder{where}"
         raise FileNotFoundError(errno.ENOENT, text, str(target))
     if not force and target.is_file():
         raise _exists(target)
-    if (target.is_file() or not target.exists()) and not os.access(target.parent, os.W_OK):
+    if (target.is_file() or not target.exists()) and not os.access(folder, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
 
 

@@ -72,6 +72,7 @@ def load(
     Network
         In the file's own dtype; bfloat16 becomes float32. No step is added: a foreign network for
         pixels in 0..1 has no `Scale`, and nothing warns of raw bytes unless it standardises them.
+        `DataWarning` is given if an ONNX file has labels that are not names of classes.
 
     Raises
     ------

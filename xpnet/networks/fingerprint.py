@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from xpnet.arrays.namespace import without_warnings
@@ -18,6 +19,7 @@ __all__ = [
     "preprocessing_facts",
     "sha256",
     "sha256_of_array",
+    "sha256_of_record",
 ]
 
 _N_FIRST_ROWS = 1000
@@ -124,6 +126,14 @@ def sha256_of_array(array: Any, /) -> str:
     form = f"{array.dtype.name} {_sizes(array.shape)}\n"
     rows = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     return sha256([form.encode(), rows.reshape(-1).view("uint8").data])
+
+
+def sha256_of_record(facts: Mapping[str, Any], arrays: Mapping[str, Any], /) -> str:
+    """Return the SHA-256 of facts and of NumPy arrays with their names, dtypes and shapes."""
+    named = sorted(arrays.items())
+    kinds = [(name, x.dtype.str, x.shape) for name, x in named]
+    head = json.dumps([facts, kinds], sort_keys=True).encode()
+    return sha256(chain([head], (x.tobytes() for _, x in named)))
 
 
 def sha256(parts: Iterable[Any], /) -> str:

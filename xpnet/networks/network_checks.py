@@ -44,6 +44,7 @@ def checked_classes(classes: Sequence[Any], n_classes: int) -> tuple[str | int, 
     if any(type(name) not in {str, int} for name in names):
         msg = f"`classes` must be strings or integers; got {list(names)}"
         raise TypeError(msg)
+    "".join(map(str, names)).encode()  # raises UnicodeEncodeError for lone surrogates
     if not n_classes:
         msg = "`classes` must be None for output='values'; a regression has no classes"
         raise ValueError(msg)

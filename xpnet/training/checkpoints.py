@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import WeightsError, quoted
@@ -19,7 +18,7 @@ from xpnet.files.locking import exclusive
 from xpnet.files.writing import atomic_write, check_target
 from xpnet.formats.description import describe
 from xpnet.formats.safetensors import read_arrays
-from xpnet.networks.fingerprint import named_arrays, sha256
+from xpnet.networks.fingerprint import named_arrays, sha256, sha256_of_record
 from xpnet.networks.network import Network
 from xpnet.training.run import Epoch
 
@@ -96,7 +95,7 @@ class CheckpointFile:
             "history": [asdict(epoch) for epoch in checkpoint.history],
         }
         arrays = {name: np.asarray(to_numpy(x)) for name, x in checkpoint.arrays.items()}
-        facts["sha256"] = _checksum(facts, arrays)
+        facts["sha256"] = sha256_of_record(facts, arrays)
         with atomic_write(self._path, force=True) as stream:
             stream.write(save(arrays, {_KEY: json.dumps(facts)}))
         self._written, self._n_epochs = perf_counter(), len(checkpoint.history)
@@ -107,16 +106,16 @@ class CheckpointFile:
         Raise WeightsError if the file is damaged, not a checkpoint, or one of another training run
         or version.
         """
-        if not self._path.exists():
+        if not os.path.lexists(self._path):
             return None
         what = "not a training checkpoint"
-        if not self._path.is_file():  # opening a pipe would wait for its writer
+        if not self._path.is_file():  # a broken link, or a pipe, which would wait for its writer
             raise self._error(what)
         arrays, metadata = read_arrays(self._path)
         try:
             facts = json.loads(metadata[_KEY])
             checksum = facts.pop("sha256", None)
-            is_whole = checksum == _checksum(facts, arrays)
+            is_whole = checksum == sha256_of_record(facts, arrays)
             version, training = facts["version"], facts["training"]
             history = tuple(Epoch(**epoch) for epoch in facts["history"])
             found = Checkpoint(arrays, facts["n_steps"], history, facts["best"])
@@ -147,14 +146,6 @@ class CheckpointFile:
 
     def _error(self, what: str, **facts: Any) -> WeightsError:
         return WeightsError(what, file=self._path, hint="remove it to start over", **facts)
-
-
-def _checksum(facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Return the SHA-256 of facts and of arrays with their names, dtypes and shapes."""
-    named = sorted(arrays.items())
-    kinds = [(name, x.dtype.str, x.shape) for name, x in named]
-    head = json.dumps([facts, kinds], sort_keys=True).encode()
-    return sha256([head, *(np.ascontiguousarray(x).data for _, x in named)])
 
 
 def fingerprint(

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from xpnet import DataWarning, predict
+
 FIRST = ("Gemm", "x W b", "h")
 LAST = ("Gemm", "h V c", "y")
 PLAIN = "3 -> 4 identity -> 2 identity; logits; float32, numpy"
@@ -293,18 +295,80 @@ CLASSIFIER = [
     ("Add", "m rowb", "h"),
     ("Softmax", "h", "y"),
     ("ArgMax", "y", "a", {"axis": 1}),
-    ("ArrayFeatureExtractor", "classes a", "label", {}, "ai.onnx.ml"),
+    ("ArrayFeatureExtractor", "classes a", "names", {}, "ai.onnx.ml"),
+    ("Reshape", "names flat", "label"),
 ]
+WHOLE = ("Cast", "label", "whole", {"to": 7})
+ZIPPED = ("ZipMap", "y", "map", {"classlabels_int64s": [3, 5, 7, 9]}, "ai.onnx.ml")
 
 
-@pytest.mark.parametrize("classes", [whole(3, 5, 7, 9), np.asarray(["a", "b", "c", "d"], object)])
-def test_a_classifier_of_scikit_learn(opened, model_of, check_agreement, numbers, classes):
-    constants = {"classes": classes, "rowb": numbers["b"][None].astype("f4")}
-    model = model_of(CLASSIFIER, outputs="y label", constants=constants)
-    (kind,) = [x.data_type for x in model.graph.initializer if x.name == "classes"]
-    model.graph.output[1].type.tensor_type.elem_type = kind
-    domain = model.opset_import.add()
-    domain.domain, domain.version = "ai.onnx.ml", 1
-    network = opened(model)
+@pytest.fixture
+def classifier(onnx, model_of, numbers):
+    """Return a classifier with its classes, more nodes and its outputs."""
+
+    def make(classes, outputs, *nodes):
+        constants = {"classes": classes, "rowb": numbers["b"][None].astype("f4"), "flat": whole(-1)}
+        model = model_of([*CLASSIFIER, *nodes], outputs=outputs, constants=constants)
+        (kind,) = [x.data_type for x in model.graph.initializer if x.name == "classes"]
+        for output in model.graph.output:
+            types = {"label": kind, "whole": onnx.TensorProto.INT64}
+            if output.name == "map":
+                output.type.sequence_type.elem_type.map_type.key_type = onnx.TensorProto.INT64
+            elif output.name in types:
+                output.type.tensor_type.elem_type = types[output.name]
+        model.opset_import.append(onnx.helper.make_opsetid("ai.onnx.ml", 1))
+        return model
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (whole(3, 5, 7, 9), (3, 5, 7, 9)),
+        (whole(3, 5, 7, 9)[None], (3, 5, 7, 9)),
+        (np.asarray(["a", "b", "c", "\N{SNOWMAN}"], object), ("a", "b", "c", "\N{SNOWMAN}")),
+        (whole(0, 1, 2, 3), None),
+    ],
+)
+@pytest.mark.parametrize("outputs", ["y label", "label y", "label", "label map"])
+def test_a_classifier_of_scikit_learn(opened, classifier, run, names, outputs):
+    classes, expected = names
+    network = opened(classifier(classes, outputs, *[ZIPPED] * outputs.endswith("map")))
     assert "4 softmax; Standardize(3 means, 3 scales); probabilities" in repr(network)
-    check_agreement(network, model)
+    assert network.classes == expected
+    x = np.random.default_rng(1).standard_normal((50, 3)).astype(np.float32)
+    labels = run(classifier(classes, "label"), x)[0]
+    assert predict(network, x).tolist() == labels.tolist()
+
+
+def test_the_outputs_of_a_classifier(opened, classifier, check_agreement):
+    model = classifier(whole(3, 5, 7, 9), "y label")
+    check_agreement(opened(model), model)
+
+
+def test_classes_that_are_cast(opened, classifier):
+    network = opened(classifier(np.float32([3, 5, 7, 9]), "y whole", WHOLE))
+    assert network.classes == (3, 5, 7, 9)
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        (("Gather", "classes a", "whole"), "Gather ('whole'): its inputs must be the numbers"),
+        (("ArrayFeatureExtractor", "classes a2", "whole", {}, "ai.onnx.ml"), "must choose once"),
+    ],
+)
+def test_labels_that_cannot_be_read(opened, classifier, node, text):
+    twice = ("ArrayFeatureExtractor", "classes a", "a2", {}, "ai.onnx.ml")
+    model = classifier(whole(3, 2, 1, 0), "y whole", twice, node)
+    with pytest.warns(
+        DataWarning, match="the labels are lost, and predict gives class ids"
+    ) as found:
+        assert opened(model).classes is None
+    assert text in str(found[0].message)
+
+
+def test_classes_that_do_not_fit(refusal, classifier):
+    assert "`classes` must be 4 different names" in refusal(classifier(whole(3, 5, 9), "y label"))
+    assert "got 4, 3 of them" in refusal(classifier(whole(3, 5, 9, 9), "y label"))

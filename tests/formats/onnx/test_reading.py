@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 import xpnet
 from xpnet import Dense, Network, Scale
-from xpnet.files.errors import WeightsError
+from xpnet.files.errors import DataWarning, WeightsError
 from xpnet.formats.load_save import read_model
 from xpnet.formats.model_file import LoadOptions
 from xpnet.formats.onnx import serialize
@@ -240,7 +240,10 @@ def test_a_note_of_labels_that_are_left_out(notes, model_of):
     model = model_of(nodes, outputs="h label", constants={"one": np.asarray([1])})
     model.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
     text = "the output 'label' is omitted: it holds labels, not values"
-    assert notes(model) == (text,)
+    with pytest.warns(
+        DataWarning, match=r"the labels are lost, .*: ONNX operator TopK \('label'\)"
+    ):
+        assert notes(model) == (text,)
 
 
 def test_the_name_of_a_node_in_a_message(refusal, model_of):

@@ -139,6 +139,21 @@ GRAPHS = {
         {"constants": {"slope": whole(0)}},
         "PRelu ('y'): nothing may follow an ArgMax",
     ),
+    "a choice of inputs": (
+        [("ArrayFeatureExtractor", "x two", "s", {}, "ai.onnx.ml"), ("Gemm", "s V c", "y")],
+        {"constants": {"two": whole(0, 1)}},
+        "ArrayFeatureExtractor ('s'): it must choose from a constant by the index of the largest",
+    ),
+    "a sum of strings": (
+        [("Add", "s s", "t"), ("Gemm", "x t b", "y")],
+        {"constants": {"s": np.asarray(["a" * 1000] * 2, object)}},
+        "Add ('t'): its constants must be numbers",
+    ),
+    "a weight of strings": (
+        [("Gemm", "x s b", "y")],
+        {"constants": {"s": np.asarray([["a"] * 4] * 3, object)}},
+        "Gemm ('y'): its weight and input must have one float dtype; got object, float32",
+    ),
     "rows that get into another": (
         [
             ("Transpose", "x", "t"),

@@ -45,7 +45,8 @@ def _cast(node: Node) -> Value:
             return x.astype(dtype)
     rows = node.input_rows()
     if rows.is_label:
-        return rows
+        names = np.asarray(rows.classes, object).astype(dtype)
+        return replace(rows, classes=tuple(names.tolist()))
     is_first = not rows.steps and not rows.layers
     is_wider = bool(rows.layers) and np.can_cast(rows.dtype, dtype)
     if dtype.kind != "f" or not (is_first or is_wider or dtype == rows.dtype):
@@ -78,6 +79,16 @@ def _argmax(node: Node) -> GraphRows:
     return replace(rows, shape=tuple(shape), dtype=dtype, is_label=True, gate=None)
 
 
+def _name_labels(node: Node) -> GraphRows:
+    """Return labels whose index chooses from a constant: the names of the classes."""
+    names, rows = node.inputs
+    if not isinstance(names, np.ndarray) or not isinstance(rows, GraphRows) or not rows.is_label:
+        node.reject("it must choose from a constant by the index of the largest output")
+    if rows.classes or names.shape[-1:] != (names.size,):
+        node.reject("it must choose once, and from a list")
+    return replace(rows, shape=(1, rows.n_rows), classes=tuple(names.reshape(-1).tolist()))
+
+
 OPERATORS: Mapping[str, Callable[[Node], Value]] = {
     **SHAPE_OPERATORS,
     **{operator.name: activation for operator in ACTIVATION_OPERATORS.values()},
@@ -92,5 +103,6 @@ OPERATORS: Mapping[str, Callable[[Node], Value]] = {
     "MatMul": matmul,
     "Neg": negative,
     "PRelu": prelu,
+    "ai.onnx.ml:ArrayFeatureExtractor": _name_labels,
     "ai.onnx.ml:Scaler": scaler,
 }

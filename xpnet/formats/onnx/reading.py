@@ -1,12 +1,14 @@
 """Network from an ONNX graph: selection of the output, layers, classes."""
 
 import json
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xpnet.files.errors import quoted
+from xpnet.files.errors import DataWarning, quoted
 from xpnet.formats.checked_parameters import as_parameters, check_finite
 from xpnet.formats.model_file import LoadOptions, ModelFile
 from xpnet.formats.onnx.graph import Graph
@@ -28,7 +30,7 @@ def read(path: Path, options: LoadOptions) -> ModelFile:
     options.check_omitted()
     model = parse(path, max_bytes=options.byte_limit)
     graph = Graph(model, Tensors(path, options))
-    rows, notes = _select_output(graph)
+    rows, notes = _select_output(graph, path)
     network = _build_network(rows, options)
     entries = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
     if len(entries) > 1:
@@ -42,8 +44,8 @@ def read(path: Path, options: LoadOptions) -> ModelFile:
     )
 
 
-def _select_output(graph: Graph) -> tuple[GraphRows, list[str]]:
-    """Return the numeric output of the network, if any, and notes on omitted outputs."""
+def _select_output(graph: Graph, path: Path) -> tuple[GraphRows, list[str]]:
+    """Return an output, the numeric one if any, with the names of the classes; and notes."""
     notes = []
     found: dict[bool, GraphRows] = {}
     first_error = None
@@ -68,7 +70,11 @@ def _select_output(graph: Graph) -> tuple[GraphRows, list[str]]:
         raise first_error or ValueError("ONNX must have an output; got none")
     if False not in found:
         notes.append("the final ArgMax is omitted: the network returns its input")
-    return found.get(False) or found[True], notes
+    labels = found.get(True) or found[False]
+    if first_error is not None and not labels.classes:
+        msg = f"{path}: the labels are lost, and predict gives class ids: {first_error}"
+        warnings.warn(msg, DataWarning, stacklevel=5)
+    return replace(found.get(False) or labels, classes=labels.classes), notes
 
 
 def _select_logits(one: GraphRows, other: GraphRows, graph: Graph) -> GraphRows:
@@ -108,7 +114,8 @@ def _build_network(rows: GraphRows, options: LoadOptions) -> Network:
     for i, layer in enumerate(rows.layers):
         weight, bias = arrays[f"layers.{i}.weight"], arrays[f"layers.{i}.bias"]
         layers.append(Dense(weight, bias, layer.activation, layer.options))
-    return Network(layers, preprocessing=rows.steps, output=output_of(layers))
+    classes = None if rows.classes == tuple(range(len(rows.classes))) else rows.classes
+    return Network(layers, preprocessing=rows.steps, output=output_of(layers), classes=classes)
 
 
 def _apply_metadata(network: Network, text: str) -> Network:

@@ -22,7 +22,7 @@ _ALIASES = {"ai.onnx": _OWN}
 _DESCRIPTIVE = frozenset({"name", "doc_string", "type", "ref_attr_name"})
 # Types whose field in an attribute is named by their first letter.
 _SINGLE = frozenset({"FLOAT", "INT", "STRING", "TENSOR", "GRAPH"})
-_TYPES = {"float32": "tensor(float)", "float64": "tensor(double)"}
+_TYPES = {"float32": "tensor(float)", "float64": "tensor(double)", "object": "tensor(string)"}
 
 
 class Schemas:

@@ -49,12 +49,15 @@ class Tensors:
         self._onnx = onnx_library()
 
     def array(self, tensor: Any) -> NDArray[Any]:
-        """Return a tensor as an array; bfloat16, which NumPy lacks, as float32.
+        """Return a tensor as an array: bfloat16, which NumPy lacks, as float32; strings as objects.
 
         Raise WeightsError if the tensor is in another file that must not or cannot be read, and
-        ValueError if the values are not numeric, or their number does not fit the shape.
+        ValueError if the values are neither numbers nor strings, or their number does not fit.
         """
         what = f"tensor {quoted(tensor.name)}"
+        if tensor.data_type == self._onnx.TensorProto.STRING and tensor.string_data:
+            strings = [string.decode() for string in tensor.string_data]
+            return np.asarray(strings, object).reshape(tensor.dims)
         dtype = _stored_dtype(tensor.data_type, what)
         n_bytes = math.prod(tensor.dims) * dtype.itemsize
         if any(length < 0 for length in tensor.dims):

@@ -62,7 +62,8 @@ class GraphRows:
     dtype: np.dtype[Any]
     steps: tuple[Step, ...] = ()
     layers: tuple[GraphLayer, ...] = ()
-    is_label: bool = False  # whether the value is the index of the largest output
+    is_label: bool = False  # whether the value is the index of the largest output, or its name
+    classes: tuple[Any, ...] = ()  # the names from which that index chooses
     # Argument of the sigmoid or hard sigmoid that gave this value; their product is silu.
     gate: "GraphRows | None" = None
 
