@@ -117,7 +117,7 @@ def test_a_picture_by_its_name_alone_is_an_error(fill, rejected):
     (folder / "b.png").write_text("no picture")
     message = (
         "/b.png: damaged, truncated or too large picture, found 'cannot identify image file',"
-        " copy it again, or make it smaller"
+        " copy it again, or convert it to a smaller PNG of 8 bits"
     )
     rejected(folder, message)
 

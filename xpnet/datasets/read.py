@@ -84,6 +84,7 @@ def read(
     max_data_bytes : int, optional
         Limit on the bytes of images in memory. By default 100 times the size of the file, at
         least 16 MiB, and at most 4 GiB or the size of the file: only compressed files exceed it.
+        A picture counts 4 to 24 bytes per pixel, of which 192 MiB are allowed by default.
     split : {"train", "test"}, optional
         The part to read, required for data with both: ``"mnist"``, a folder of IDX files, or an
         npz file with x_train, y_train, x_test and y_test as Keras has it.
