@@ -98,8 +98,8 @@ def read(
         uint8 with 0 for the least ink and 255 for the most; float32 or float64 from files of
         floating-point numbers.
     labels : ndarray of uint8, shape (n,), or None
-        The labels, as strings if folders of classes have names; None if the data set has no
-        labels, or `want_labels` is false.
+        The labels, as strings if they are names of folders, such as "0"; None if the data set has
+        no labels, or `want_labels` is false.
 
     Raises
     ------
