@@ -87,6 +87,35 @@ def test_train_stores_the_names_of_folders(xpnet, folder, tmp_path):
     assert "other files and folders are left out (2)" in result.err
 
 
+@pytest.mark.parametrize("names", [{1: "1", 2: "2", 3: "3"}, {1: "01", 2: "02", 3: "03"}])
+def test_numbers_that_are_names(xpnet, refused, folder, names):
+    """The digits 1, 2 and 3 without the class "other" keep their meaning, or are refused."""
+    pictures = folder((names | {8: "other"}).get)
+    model, npz = pictures.with_name("m.safetensors"), pictures.with_name("part.npz")
+    options = ("--validation", "0", "--activation", "relu", "--epochs", "40")
+    assert xpnet("train", pictures, "-o", model, *options).code == 0
+    assert load(model).classes == (*names.values(), "other")
+    pictures.rename(pictures.with_name("all"))
+    part = folder(names.get)
+    assert json.loads(xpnet("evaluate", part, "--model", model, "--json").out)["accuracy"] == 1
+    # These labels are 1, 2 and 3: the names, and the ids of 2, 3 and other.
+    assert xpnet("convert", part, npz).code == 0
+    for words in ((npz,), ("sample", "--rows", "9")):
+        code, line = refused("evaluate", *words, "--model", model)
+        assert code == 3
+        assert line.endswith(
+            f": 1 may be the class {names[1]!r} or the id of the class {names[2]!r}\n"
+        )
+
+
+def test_numbers_for_a_network_without_names(xpnet, folder, tmp_path):
+    model, pictures = tmp_path / "m.npz", folder("{:02}".format)
+    assert xpnet("train", pictures, "-o", model, "--epochs", "1").code == 0
+    assert load(model).classes is None
+    found = json.loads(xpnet("evaluate", pictures, "--json").out)
+    assert found["correct"] > 30  # of 40, by the embedded network
+
+
 def test_names_for_a_network_without(refused, folder):
     code, line = refused("evaluate", folder(named))
     assert code == 3

@@ -162,7 +162,19 @@ def test_offline(published, cache):
         xpnet.fetch("mnist", offline=True)
     assert str(caught.value) == rule
     fetch_files(published("ok"), cache)
-    assert xpnet.fetch("mnist", offline=True) == cache
+    assert fetch_files(published("ok"), cache, offline=True) == []
+
+
+@pytest.mark.parametrize("n_kept", [0, -1])
+def test_a_damaged_file_is_fetched_again(mirror, published, cache, n_kept):
+    fetch_files(published("ok"), cache)
+    (cache / FIRST).write_bytes(mirror.files[FIRST][:n_kept])
+    rule = f"mnist is damaged in the cache, {cache}: run xpnet fetch mnist"
+    with pytest.raises(FetchError) as caught:
+        fetch_files(published("ok"), cache, offline=True)
+    assert str(caught.value) == rule
+    assert fetch_files(published("ok"), cache) == [HOST]
+    assert (cache / FIRST).read_bytes() == mirror.files[FIRST]
 
 
 def test_offline_and_force():

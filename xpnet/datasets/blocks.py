@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Block", "ImageBlocks", "LabelBlocks", "pair_blocks"]
 
-# Labels are uint8, or strings where folders of classes have names.
+# Labels are uint8, or strings if they are names of folders.
 Block: TypeAlias = tuple[NDArray[Any], NDArray[Any] | None]
 
 

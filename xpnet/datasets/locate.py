@@ -27,9 +27,9 @@ def locate(path: "FilePath", options: "ReadOptions") -> "tuple[FilePath, ReadOpt
         return SAMPLE_IMAGES, options
     folder = Path(path)
     if path in DATA_SETS:
-        from xpnet.datasets.fetch import fetch
+        from xpnet.datasets.fetch import fetch_files
 
-        folder = fetch(str(path))
+        folder, _ = fetch_files(str(path), verify=False)
     elif path == "-" or not folder.is_dir():
         return path, options
     files = _idx_images(folder)

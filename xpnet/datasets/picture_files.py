@@ -28,6 +28,9 @@ PICTURES = f"{', '.join(_FORMATS)} pictures"
 _START = rb"\x89PNG|\xff\xd8\xff|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]"
 _BLOCK_PICTURES = 256  # few, so that a progress bar moves
 _MIDDLE_GREY = 127
+# Modes of Pillow that are known to be decoded correctly.
+_MODES = {"1", "L", "P", "LA", "PA", "RGB", "RGBA", "I;16", "I;16B"}
+_SMALL_BYTES = 3 << 26  # no bomb needs less: drawings compress well, and their copies count
 
 
 def is_picture(head: bytes) -> bool:
@@ -92,6 +95,7 @@ def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
         msg = f"{printable(source.name)}: pictures need Pillow: pip install Pillow"
         raise ModuleNotFoundError(msg, name=error.name) from error
     content = copy_to_temporary_file("picture", source, source, options)
+    source.incoming.size = source.incoming.n_read  # known at the end of a pipe, too
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -100,7 +104,8 @@ def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
     except (DataError, MemoryError):
         raise
     except Exception as error:  # Pillow documents few of its errors for damaged files
-        msg, hint = "damaged, truncated or too large picture", "copy it again, or make it smaller"
+        msg = "damaged, truncated or too large picture"
+        hint = "copy it again, or convert it to a smaller PNG of 8 bits"
         found = quoted(str(error).partition(" <")[0])  # without the name of a temporary file
         raise DataError(msg, file=source.name, found=found, hint=hint) from error
 
@@ -112,20 +117,21 @@ def _decode(content: IO[bytes], source: "Source", options: "ReadOptions") -> NDA
     Image.open(content, formats=_FORMATS).verify()  # the checksums of PNG
     content.seek(0)
     picture: Any = Image.open(content, formats=_FORMATS)
-    if options.max_data_bytes is not None:
-        n_bytes = math.prod(picture.size) * len(picture.getbands())
-        check_data_size("picture", n_bytes, source, options)
+    _check_kind(picture, source)
+    full_size = picture.size
     side = math.isqrt(options.features or 0)
     is_square = side**2 == options.features
     if is_square:
         picture.draft("L", (4 * side, 4 * side))  # a large JPEG is decoded at a fraction of it
+    is_small = picture.mode in {"1", "L", "P"} and not picture.has_transparency_data
+    n_bytes = math.prod(picture.size) * (4 if is_small else 16)  # with all copies
+    n_bytes += math.prod(full_size) * 8 * ("progressive" in picture.info)  # coefficients of JPEG
+    if n_bytes > _SMALL_BYTES or options.max_data_bytes is not None:
+        check_data_size("picture", n_bytes, source, options)
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I;16"):
-        values = np.asarray(picture, np.float64) / 257
+        values = np.asarray(picture, np.float32) / 257
         picture = Image.fromarray(values.round().astype(np.uint8))
-    elif picture.mode in {"I", "F"}:
-        msg, hint = "picture of 32 bits per pixel", "save it with 8 or 16 bits"
-        raise DataError(msg, file=source.name, hint=hint)
     elif picture.has_transparency_data:
         paper = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(paper, picture.convert("RGBA"))
@@ -135,6 +141,25 @@ def _decode(content: IO[bytes], source: "Source", options: "ReadOptions") -> NDA
         gray = int(np.median(_border(np.asarray(picture))))
         picture = ImageOps.pad(picture, (side, side), Image.Resampling.LANCZOS, color=gray)
     return np.array(picture)
+
+
+def _check_kind(picture: Any, source: "Source") -> None:
+    """Raise DataError unless Pillow is known to decode this kind of picture correctly."""
+    kind, is_known = f"{picture.format} of mode {picture.mode}", picture.mode in _MODES
+    if picture.format == "TIFF":
+        tags = picture.tag_v2
+        n_bits, sample_format = max(tags.get(258, (1,))), max(tags.get(339, (1,)))
+        photometric, is_planar = tags.get(262, 0), tags.get(284) == 2
+        kind = f"TIFF of {n_bits} bits, sample format {sample_format}, photometric {photometric}"
+        is_known &= n_bits <= 8 or (n_bits == 16 and photometric in {1, 2} and not is_planar)
+        is_known &= sample_format == 1  # unsigned
+        is_known &= photometric != 3 or max(tags[320]) > 255  # otherwise a palette of 8 bits
+    elif picture.format == "PNG" and "transparency" in picture.info and picture.mode != "P":
+        kind = f"PNG of mode {picture.tile[0][3]} with a transparent color"
+        is_known &= picture.tile[0][3] in {"1", "L", "RGB"}
+    if not is_known:
+        msg, hint = "kind of picture", "convert it to PNG of 8 bits"
+        raise DataError(msg, file=source.name, found=kind, hint=hint)
 
 
 def _border(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -28,9 +28,8 @@ def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks
 
     Pictures, known by their suffixes, are in natural order (2.png before 10.png). In folders of
     classes they take turns, so that the first rows show all classes. The labels are the names of
-    these folders: uint8 if all are different integers from 0 to 255, otherwise strings. Raise
-    DataError if there are no pictures, or pictures and folders of pictures, or more than 256
-    classes.
+    these folders, as strings. Raise DataError if there are no pictures, or pictures and folders of
+    pictures, or more than 256 classes.
     """
     folder = Path(source.name)
     children = _visible(folder)
@@ -59,19 +58,25 @@ def open_picture_folder(source: "Source", options: "ReadOptions") -> ImageBlocks
         pairs = [(x, i) for turn in turns for i, x in enumerate(turn) if x is not None]
         paths = [path for path, _ in pairs]
         if options.own_labels:
-            labels = _as_labels([*classes], source.name, options)[[i for _, i in pairs]]
+            labels = _checked_names([*classes], source.name, options)[[i for _, i in pairs]]
     source.incoming.size = sum(path.stat().st_size for path in paths)
     blocks = picture_blocks(map(open_source, paths), source.name, labels, options)
     return ImageBlocks(blocks, len(paths), labels is not None, place="by folder")
 
 
 def number_labels(labels: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[str, ...] | None]:
-    """Return labels that are names as indices, and the names in natural order; None of integers."""
+    """Return labels as class ids, and the names of the classes in natural order.
+
+    The names are None if labels are integers, or strings of different numbers from 0 to 255.
+    """
     if labels.dtype.kind != "U":
         return labels, None
     names = tuple(sorted(set(labels.tolist()), key=_natural))
-    ids = {name: i for i, name in enumerate(names)}
-    return np.asarray([ids[name] for name in labels.tolist()], np.uint8), names
+    numbers = [int(name) if re.fullmatch("[0-9]{1,9}", name) else 256 for name in names]
+    are_numbers = max(numbers, default=0) <= 255 and len(set(numbers)) == len(names)
+    ids = dict(zip(names, numbers if are_numbers else range(len(names)), strict=True))
+    found = np.asarray([ids[name] for name in labels.tolist()], np.uint8)
+    return found, None if are_numbers else names
 
 
 def _natural(name: str) -> tuple[list[Any], str]:
@@ -86,11 +91,11 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: _natural(path.name))
 
 
-def _as_labels(names: list[str], folder: str, options: "ReadOptions") -> NDArray[Any]:
-    """Return the label of each class."""
-    numbers = [int(name) if re.fullmatch("[0-9]{1,9}", name) else 256 for name in names]
-    are_numbers = max(numbers) <= 255 and len(set(numbers)) == len(names)
-    largest = max(numbers) if are_numbers else len(names) - 1
+def _checked_names(names: list[str], folder: str, options: "ReadOptions") -> NDArray[Any]:
+    """Return the names of the classes, which must be printable and not too many."""
+    labels, largest = np.asarray(names), len(names) - 1
+    if largest <= options.largest_label:
+        largest = number_labels(labels)[0].max()
     if largest > options.largest_label:
         rule = f"integers from 0 to {options.largest_label}, or at most as many names"
         msg, found = "folders of classes", f"{len(names)} from {names[0]} to {names[-1]}"
@@ -98,4 +103,4 @@ def _as_labels(names: list[str], folder: str, options: "ReadOptions") -> NDArray
     if (name := next((name for name in names if not name.isprintable()), None)) is not None:
         msg, found = "name of a folder of a class", quoted(name)
         raise DataError(msg, file=folder, found=found, expected="printable characters in UTF-8")
-    return np.asarray(numbers, np.uint8) if are_numbers else np.asarray(names)
+    return labels

@@ -84,6 +84,7 @@ def read(
     max_data_bytes : int, optional
         Limit on the bytes of images in memory. By default 100 times the size of the file, at
         least 16 MiB, and at most 4 GiB or the size of the file: only compressed files exceed it.
+        A picture counts 4 to 24 bytes per pixel, of which 192 MiB are allowed by default.
     split : {"train", "test"}, optional
         The part to read, required for data with both: ``"mnist"``, a folder of IDX files, or an
         npz file with x_train, y_train, x_test and y_test as Keras has it.
@@ -97,8 +98,8 @@ def read(
         uint8 with 0 for the least ink and 255 for the most; float32 or float64 from files of
         floating-point numbers.
     labels : ndarray of uint8, shape (n,), or None
-        The labels, as strings if folders of classes have names; None if the data set has no
-        labels, or `want_labels` is false.
+        The labels, as strings if they are names of folders, such as "0"; None if the data set has
+        no labels, or `want_labels` is false.
 
     Raises
     ------
@@ -155,50 +156,19 @@ def read_with(path: FilePath, options: ReadOptions) -> tuple[NDArray[Any], NDArr
     return _concatenate(images), _concatenate(values) if values else None
 
 
-def stream(
-    path: FilePath,
-    *,
-    labels: FilePath | None = None,
-    label: str = "auto",
-    header: str = "auto",
-    rows: int | None = None,
-    delimiter: str = ",",
-    floating: bool = False,
-    features: int | None = None,
-    classes: int | None = None,
-    want_labels: bool = True,
-    max_data_bytes: int | None = None,
-    split: str | None = None,
-    invert: bool | None = None,
-    block_rows: int = 4096,
-) -> Iterator[Block]:
+def stream(path: FilePath, **options: Any) -> Iterator[Block]:
     """Read a data set of any length in blocks of images and labels, in bounded memory.
 
-    The options are those of `read`; `block_rows` is the maximum number of rows per block (blocks of
-    very wide rows are smaller). `max_data_bytes` limits the bytes held at once: rows in row-major
-    order have no limit, while a zip file, or an array in column-major order, is held as a whole in
-    a temporary file if its file is compressed or a pipe.
+    The options are those of `read`; `block_rows`, 4096 by default, is the maximum number of rows
+    per block (blocks of very wide rows are smaller). `max_data_bytes` limits the bytes held at
+    once: rows in row-major order have no limit, while a zip file, or an array in column-major
+    order, is held as a whole in a temporary file if its file is compressed or a pipe.
 
     Invalid options are errors at once; the errors and warnings of `read` about data come from the
     iterator, where they are reached. It yields at least one block, which is empty if the file has
     no rows.
     """
-    options = ReadOptions(
-        labels=labels,
-        label=label,
-        header=header,
-        rows=rows,
-        delimiter=delimiter,
-        floating=floating,
-        features=features,
-        classes=classes,
-        want_labels=want_labels,
-        max_data_bytes=max_data_bytes,
-        split=split,
-        invert=invert,
-        block_rows=block_rows,
-    )
-    return stream_with(path, options)
+    return stream_with(path, ReadOptions(**options))
 
 
 def stream_with(path: FilePath, options: ReadOptions) -> Iterator[Block]:

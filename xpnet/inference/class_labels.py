@@ -19,9 +19,10 @@ _REMEDY = "for class ids, use argmax of predict_proba"
 def as_class_ids(network: Network, labels: Any) -> Any:
     """Return labels (class ids, or entries of ``network.classes``) as class ids.
 
-    Integers are class ids if all classes are strings. Labels on a device stay there; Dask arrays
-    are computed. TypeError is raised if labels are not integers and the network has no ``classes``,
-    ValueError if a label is not a class of the network, or labels are one-hot.
+    Integers are class ids if all classes are strings, and strings of digits are integers if none
+    is. Labels on a device stay there; Dask arrays are computed. TypeError is raised if labels are
+    not integers and the network has no ``classes``, ValueError if a label is not a class of the
+    network, or is the id of one class and the name of another, or labels are one-hot.
     """
     labels = as_array(labels, "labels")
     if labels.ndim == 2 and labels.shape[1] == network.n_classes:
@@ -30,13 +31,17 @@ def as_class_ids(network: Network, labels: Any) -> Any:
         raise ValueError(msg)
     if library_of(labels) == "dask":
         labels = to_numpy(labels)
-    xp, classes = array_namespace(labels), network.classes or ()
+    classes = network.classes or ()
+    if not any(isinstance(name, str) for name in classes):
+        labels = _as_integers(labels)
+    xp = array_namespace(labels)
     rule = "entries of the network's classes"
     with current_device(labels):
         if xp.isdtype(labels.dtype, "integral"):
             numbers = found = xp.astype(labels, _integer_dtype(labels, xp))
             if all(isinstance(name, str) for name in classes):
                 rule = f"class ids from 0 to {network.n_classes - 1}"
+                _check_meaning(numbers, classes, xp)
             else:
                 found = xp.zeros_like(numbers) - 1
                 for i, name in enumerate(classes):
@@ -56,6 +61,28 @@ def as_class_ids(network: Network, labels: Any) -> Any:
             msg = f"`labels` must be {rule}; got {label} at index {i}"
             raise ValueError(msg)
     return found
+
+
+def _as_integers(labels: Any) -> Any:
+    """Return strings that are numbers, such as the names of folders, as integers."""
+    if getattr(labels.dtype, "kind", None) != "U":
+        return labels
+    from xpnet.datasets.picture_folder import number_labels
+
+    numbers, names = number_labels(labels)
+    return numbers if names is None else labels
+
+
+def _check_meaning(numbers: Any, classes: Any, xp: Any) -> None:
+    """Raise ValueError if an integer is the id of one class and the name of another."""
+    for i, name in enumerate(classes):
+        number = int(name) if name.isdecimal() else i
+        if number != i and number < len(classes) and to_numpy(xp.any(numbers == number)):
+            msg = (
+                f"`labels` must be strings, such as names of folders: {number} may be the class"
+                f" {name!r} or the id of the class {classes[number]!r}"
+            )
+            raise ValueError(msg)
 
 
 def labels_of(network: Network, ids: Any, transfers: TransferPolicy) -> Any:

@@ -98,8 +98,9 @@ def evaluate(
         exceed the memory. Dask images are counted block by block, and only counts are returned.
     labels : array of shape (n,), optional
         Class ids in 0 .. n_classes - 1, or entries of ``network.classes`` (both, if the entries are
-        strings). If images and labels are on the network's device, they are compared there, and
-        only counts are copied back. With Dask images, also a Dask array in any chunks.
+        strings). Strings such as "7" are integers if no entry is a string. If images and labels are
+        on the network's device, they are compared there, and only counts are copied back. With Dask
+        images, also a Dask array in any chunks.
     batch_size, threads, reproducible
         As for `predict`.
     transfers : {"allow", "forbid"}, default "allow"
@@ -119,7 +120,7 @@ def evaluate(
         ``classes``.
     ValueError
         As `predict`; also if the numbers of images and labels differ, a label is not a class of the
-        network, or the network is a regression.
+        network or is the id and name of two classes, or the network is a regression.
 
     Warns
     -----
