@@ -29,8 +29,8 @@ LAYOUTS: tuple[WeightLayout, ...] = ("in_out", "out_in")
 
 # Default limit of the unpacked parameters.
 MAX_BYTES = 1 << 32
-# A file that unpacks to less is accepted, however well it is compressed.
-_SMALL_BYTES = 1 << 24
+# Weights hardly compress: a file that expands more than this, and beyond a small size, is a bomb.
+_MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
 # Thresholds above which a first preprocessing step indicates inputs far beyond 1.
 _SMALL_FACTOR, _LARGE_VALUE = 0.1, 1.5
 
@@ -66,14 +66,10 @@ class LoadOptions:
         """Maximum number of bytes of the unpacked parameters."""
         return MAX_BYTES if self.max_bytes is None else self.max_bytes
 
-    def unpacked_limit(self, path: Path, max_ratio: int) -> int:
-        """Return the maximum number of bytes that a compressed file may unpack to.
-
-        It is `max_bytes`, or by default `max_ratio` times the size of the file, at least 16 MiB.
-        """
-        if self.max_bytes is not None:
-            return self.max_bytes
-        return min(max(max_ratio * path.stat().st_size, _SMALL_BYTES), MAX_BYTES)
+    def unpacked_limit(self, path: Path, max_ratio: int = _MAX_RATIO) -> int:
+        """Return `max_bytes`; by default `max_ratio` times the size of a file, at least 16 MiB."""
+        default = min(max(max_ratio * path.stat().st_size, _SMALL_BYTES), MAX_BYTES)
+        return default if self.max_bytes is None else self.max_bytes
 
 
 def check_size(path: Path, subject: str, n_bytes: int, limit: int) -> None:

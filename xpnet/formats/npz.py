@@ -21,8 +21,6 @@ __all__ = ["read", "read_headers", "serialize"]
 
 _KEY = "xpnet"
 _LETTERS = {"weight": "W", "bias": "b"}
-# Weights hardly compress: a file that expands more than this, and beyond a small size, is a bomb.
-_MAX_RATIO = 100
 # Every open member has buffers of its own.
 _MAX_ARRAYS = 4096
 
@@ -52,7 +50,7 @@ def read(path: Path, options: LoadOptions) -> NamedArrays:
     with ExitStack() as stack:
         members = _open(path, stack)
         total = sum(header.total for _, header in members.values())
-        check_size(path, "unpacked arrays", total, options.unpacked_limit(path, _MAX_RATIO))
+        check_size(path, "unpacked arrays", total, options.unpacked_limit(path))
         arrays = {}
         for name, (member, header) in members.items():
             numbers = np.frombuffer(member.rest(header.total), header.dtype)
