@@ -45,6 +45,17 @@ def test_members(tmp_path: Path, is_stream: bool) -> None:  # noqa: FBT001 (a ca
     assert np.load(io.BytesIO(content)).tolist() == [0, 1, 2, 3, 4]
 
 
+def test_a_member_above_a_limit() -> None:
+    with ExitStack() as closing:
+        archive = io.BytesIO(zipped("a.json"))
+        member = open_npz_members(archive, "a.pt", closing, error=WeightsError, kind="torch")[
+            "a.json"
+        ]
+        with pytest.raises(WeightsError, match=r"'a\.json' is too large, found 7 .*, .* at most 6"):
+            member.read_all(6)
+        assert member.read_all(7) == b"content"
+
+
 def test_everything_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     path.write_bytes(GOOD)

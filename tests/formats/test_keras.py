@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from xpnet import WeightsError, from_keras, load
+from xpnet.formats.keras.layers import Layer, chain_of_layers
 from xpnet.formats.load_save import summarize
 from xpnet.formats.model_file import LoadOptions
+from xpnet.functions.activations import ACTIVATIONS
 
 pytest.importorskip("h5py", reason="h5py is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
@@ -59,11 +61,17 @@ def functional():
     return keras.Model(first, layers.Dense(2, activation=keras.activations.gelu)(x))
 
 
+def reshaped():
+    parts = [layers.Dense(6), layers.Reshape((3, -1)), layers.ReLU(), layers.Reshape((-1,))]
+    return sequential(*parts, layers.Dense(4), layers.Softmax(axis=1))
+
+
 MODELS = {
     mnist_example: "6 -> 9 relu -> 5 leaky_relu(negative_slope=0.3) -> 4 softmax;"
     " Scale(1 / 255); probabilities",
     functional: "6 -> 8 hard_sigmoid -> 4 relu6 -> 5 elu(alpha=0.5) -> 2 gelu(approximate=none);"
     " Standardize(6 means, 6 scales); logits",
+    reshaped: "6 -> 6 relu -> 4 softmax; probabilities",
 }
 
 
@@ -91,9 +99,18 @@ def test_every_activation_by_name(name):
 @pytest.mark.parametrize("name", ["glu", "sparsemax", "threshold"])
 def test_other_activations(name):
     with pytest.raises(
-        ValueError, match=rf"Dense 'dense.*' must have an activation of xpnet.*{name}"
+        ValueError, match=rf"Dense 'dense.*' must have an activation of Keras.*{name}"
     ):
         from_keras(sequential(layers.Dense(8, activation=name)))
+
+
+@pytest.mark.parametrize("name", sorted(set(ACTIVATIONS) - set(NAMES)))
+def test_activations_of_xpnet_alone(name):
+    layer = Layer("Activation", {"activation": name}, ("last",), ())
+    with pytest.raises(
+        ValueError, match=rf"'last' must have an activation of Keras and xpnet; got '{name}'"
+    ):
+        next(chain_of_layers([layer], lambda _: []))
 
 
 def test_a_whole_model_in_hdf5(tmp_path):
@@ -148,12 +165,12 @@ def residual():
         (
             shared,
             ValueError,
-            "layers must be a chain; 'dense.*' is part of a branch, or used twice",
+            "layers must be a chain; 'dense.*' is in a branch, used twice, or",
         ),
         (
             residual,
             ValueError,
-            "layers must be a chain; 'add.*' is part of a branch, or used twice",
+            "layers must be a chain; 'add.*' is in a branch, used twice, or t",
         ),
         (two_outputs, ValueError, "must have one output, that of its last layer; got a, b"),
         (lambda: sequential(layers.Lambda(abs)), TypeError, "got Lambda 'lambda.*'"),
@@ -178,25 +195,82 @@ def test_other_models(make, error, message):
         from_keras(make())
 
 
+def by_parts(*parts):
+    """Return a model that computes with rows of two axes."""
+    return lambda: sequential(layers.Dense(6), layers.Reshape((3, 2)), *parts)
+
+
+def statistics_of_a_batch():
+    first = keras.Input((6,))
+    return keras.Model(first, layers.BatchNormalization()(layers.Dense(3)(first), training=True))
+
+
+def own(parent):
+    """Return a class of the user's, with the name of one of Keras' and twice its outputs."""
+
+    def call(self, inputs):
+        return 2.0 * parent.call(self, inputs)
+
+    return type(parent.__name__, (parent,), {"call": call})
+
+
+def own_model():
+    first = keras.Input((6,))
+    return own(keras.Model)(first, layers.Dense(3)(first))
+
+
+def step(x):
+    return x
+
+
+FLATTEN, ONE_AXIS = layers.Flatten(), "must get rows of one axis, as after Flatten"
+OTHER_MODELS = {
+    "digits": (by_parts(layers.Softmax()), f"Softmax 'softmax.*' {ONE_AXIS}"),
+    "axis": (by_parts(layers.Softmax(axis=2), FLATTEN), r"'softmax.*' must have axis=-1; got 2"),
+    "softmax": (by_parts(layers.Activation("softmax"), FLATTEN), f"'activation.*' {ONE_AXIS}"),
+    "log": (by_parts(layers.Activation("log_softmax"), FLATTEN), f"'activation.*' {ONE_AXIS}"),
+    "norm": (by_parts(layers.BatchNormalization(axis=1), FLATTEN), f"Batch.*' {ONE_AXIS}"),
+    "rows": (by_parts(layers.Dense(2), FLATTEN), f"Dense 'dense.*' {ONE_AXIS}"),
+    "scales": (by_parts(layers.Rescaling([1.0, 2.0]), FLATTEN), f"Rescaling.*' {ONE_AXIS}"),
+    "outputs": (by_parts(), "the outputs of a Keras model must have one axis, as after Flatten"),
+    "first": (
+        by_parts(layers.Flatten(data_format="channels_first")),
+        "must have data_format=channels_last; got channels_first",
+    ),
+    "training": (statistics_of_a_batch, "'batch_normalization.*' is in a branch, .* or training"),
+    "Dense": (lambda: sequential(own(layers.Dense)(3)), "got .*Dense 'dense"),
+    "ReLU": (lambda: sequential(layers.Dense(3), own(layers.ReLU)()), "got .*ReLU 're_lu"),
+    "nested": (lambda: sequential(own(keras.Sequential)([layers.Dense(3)])), r"Sequential 's"),
+    "Sequential": (
+        lambda: own(keras.Sequential)([keras.Input((6,)), layers.Dense(3)]),
+        r"must be a? ?keras.Sequential or .* got .*\.Sequential",
+    ),
+    "Model": (own_model, r"must be a? ?keras.Sequential or .* got .*\.Model"),
+    "operation": (
+        lambda: keras.Model(x := keras.Input((6,)), keras.ops.reshape(layers.Dense(6)(x), (-1, 3))),
+        r"got keras\.src\.ops\.numpy\.Reshape 'reshape",
+    ),
+    "step": (lambda: sequential(layers.Dense(3, activation=step)), "got 'builtins.function step'"),
+    "erf": (lambda: sequential(layers.Dense(3, keras.ops.erf)), "got 'builtins.function erf'"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), OTHER_MODELS.values(), ids=OTHER_MODELS)
+def test_other_models_and_their_files(tmp_path, make, message):
+    model, path = make(), tmp_path / "model.keras"
+    with pytest.raises((TypeError, ValueError), match=message):
+        from_keras(model)
+    model.save(path)
+    with pytest.raises(WeightsError, match=message):
+        load(path)
+
+
 def test_a_model_that_computes_something_else():
-    class Doubled(layers.Dense):
-        """A layer of the user's, with the name of one of Keras'."""
+    def relu(x):  # Keras writes the name alone, as that of its own function
+        return 2.0 * x
 
-        def call(self, x, training=None):
-            return 2.0 * super().call(x, training=training)
-
-    Doubled.__name__ = "Dense"
     with pytest.raises(ValueError, match="must give the model's outputs for random rows; got "):
-        from_keras(sequential(Doubled(3)))
-
-
-def test_a_registered_layer_of_the_user():
-    @keras.saving.register_keras_serializable("mine")
-    class Dense(layers.Dense):
-        """A layer of the user's."""
-
-    with pytest.raises(TypeError, match=r"got mine>Dense 'dense.*'"):
-        from_keras(sequential(Dense(3)))
+        from_keras(sequential(layers.Dense(3, activation=relu)))
 
 
 def test_the_configuration_is_that_of_keras():

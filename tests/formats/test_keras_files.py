@@ -15,12 +15,14 @@ from xpnet.formats.model_file import LoadOptions
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
 KERNEL, BIAS = np.arange(6, dtype="f4").reshape(3, 2), np.ones(2, "f4")
-DENSE = {"name": "dense", "activation": "relu", "use_bias": True}
+DENSE = {"name": "dense", "units": 2, "activation": "relu", "use_bias": True}
 
 
-def config(kind="Dense", **options):
+def config(kind="Dense", row=(3,), module="keras.layers", **options):
+    start = {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": [None, *row]}}
     layer = {"class_name": kind, "config": DENSE | options}
-    return {"class_name": "Sequential", "config": {"layers": [layer]}}
+    layers = [{"module": module, **x} for x in (start | {"module": "keras.layers"}, layer)]
+    return {"module": "keras", "class_name": "Sequential", "config": {"layers": layers}}
 
 
 def hdf5(change=lambda _: None):
@@ -35,12 +37,12 @@ def older_weights():
     return hdf5(lambda file: file.update({"model_weights/dense/dense/kernel:0": KERNEL}))
 
 
-def archive(model=None, weights=None, version="3.15.1", **others):
+def archive(model=None, weights=None, version="3.15.1", compression=0, **others):
     members = {"metadata.json": json.dumps({"keras_version": version})}
     members["config.json"] = json.dumps(config() if model is None else model)
     members["model.weights.h5"] = hdf5() if weights is None else weights
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
+    with zipfile.ZipFile(content, "w", compression) as file:
         for name, x in (members | others).items():
             if x:
                 file.writestr(name, x)
@@ -120,7 +122,7 @@ def test_hdf5_that_keras_does_not_write(opened, make, message):
         (archive(config("Lambda")), "Keras layers must be of .*Softmax; got Lambda 'dense'"),
         (
             archive(config(activation="glu")),
-            "Dense 'dense' must have an activation of xpnet; got 'g",
+            "Dense 'dense' must have an activation of Keras and xpnet; got 'g",
         ),
         (
             archive(version="2.15.0"),
@@ -130,13 +132,19 @@ def test_hdf5_that_keras_does_not_write(opened, make, message):
         (archive(config(use_bias=False)), "Dense 'dense' must have 1 arrays; got 2"),
         (archive(config("BatchNormalization", axis=2)), "must have axis=-1; got 2"),
         (archive(config("Normalization", invert=True)), "must have invert=False; got True"),
-        (archive(config("Flatten", data_format="channels_first")), "got Flatten 'dense'"),
+        (
+            archive(config("Flatten", (3, 2), data_format="channels_first")),
+            "Flatten 'dense' must have data_format=channels_last; got channels_first",
+        ),
+        (archive(config(module="mine")), "Keras layers must be of .*; got mine.Dense 'dense'"),
+        (archive(config(activation="step")), "an activation of Keras and xpnet; got 'step'"),
+        (archive(config(units=3)), r"must have a kernel of 3 columns; got \(3, 2\)"),
+        (archive(config(row=(2, 3))), "Dense 'dense' must get rows of one axis, as after Flatten"),
         (
             archive({"class_name": "Mine", "registered_name": "Custom>Mine", "config": {}}),
-            "a Keras model must be keras.Sequential or a functional keras.Model; got 'Custom>Mine'",
+            "must be keras.Sequential or a functional keras.Model; got 'custom.Custom>Mine'",
         ),
-        (archive({"class_name": "Sequential"}), "invalid network: KeyError: 'config'"),
-        (archive([[]]), "invalid network: list indices must be integers"),
+        (archive([[]]), "invalid network: 'class_name' of a layer must be a str; got NoneType"),
         (archive(**{"config.json": "{"}), "invalid network: JSONDecodeError"),
         (archive(**{"config.json": "[" * 99999}), "invalid network: RecursionError"),
         (
@@ -154,8 +162,11 @@ def test_hdf5_that_keras_does_not_write(opened, make, message):
         "axis",
         "invert",
         "first",
+        "module",
+        "step",
+        "units",
+        "2-D",
         "subclass",
-        "key",
         "list",
         "JSON",
         "deep",
@@ -172,6 +183,25 @@ def test_limits(opened):
     content = archive()
     with pytest.raises(WeightsError, match=r"files of Keras are too large, found .*, --max-b"):
         opened(content, max_bytes=len(content) - 1)
+
+
+@pytest.mark.parametrize("name", ["config.json", "metadata.json"])
+def test_a_large_configuration(opened, name):
+    content = archive(compression=zipfile.ZIP_DEFLATED, **{name: " " * 4_194_305})
+    with pytest.raises(WeightsError, match=f"Keras member '{name}' is too large, .* 4,194,304"):
+        opened(content)
+
+
+def test_weights_that_unpack_to_much_more_than_the_file(opened):
+    content = archive(weights=hdf5() + bytes(1 << 24), compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(WeightsError, match=r"weights are too large, .* 16,777,216, --max-bytes"):
+        opened(content)
+    assert opened(content, max_bytes=1 << 25).n_out == 2
+
+
+def test_a_negative_variance(opened):
+    with pytest.raises(WeightsError, match="`factor` must be finite and not zero; got nan"):
+        opened(archive(config("Normalization", mean=0.0, variance=-1.0)))
 
 
 def test_nonfinite_weights(opened):
@@ -223,10 +253,29 @@ def test_groups_with_many_paths(opened):
 
 @pytest.mark.parametrize("change", [{"config": {}}, {"config": {"layers": 3}}, []], ids=str)
 def test_a_summary_of_no_model(path, change):
-    path.write_bytes(archive({"class_name": "Sequential", **change} if change else change))
-    fault = "(KeyError: |list indices must|'int' object is not)"
-    with pytest.raises(WeightsError, match=f"invalid network: {fault}"):
+    path.write_bytes(archive(config() | change if change else change))
+    with pytest.raises(WeightsError, match=r"invalid network: '.*' of a layer must be a "):
         summarize(path, LoadOptions())
+
+
+def places(value):
+    """Yield each entry of nested containers as its container and its key."""
+    for key, x in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(x, dict | list):
+            yield from places(x)
+
+
+@pytest.mark.parametrize("new", [None, True, 3, "x", [], ["x"], {}, {"class_name": []}], ids=str)
+def test_any_entry_of_the_configuration_changed(path, new):
+    model = config(activation={"module": "keras.layers", "class_name": "ReLU", "config": {}})
+    messages = []
+    for container, key in list(places(model)):
+        old, container[key] = container[key], new
+        path.write_bytes(archive(model))
+        messages.append(rejection(path) or "")
+        container[key] = old
+    assert 10 < sum(map(bool, messages)) < len(messages)
 
 
 def test_h5py_is_missing(path, monkeypatch):

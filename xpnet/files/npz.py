@@ -63,6 +63,14 @@ class NpzMember:
             raise self.error(what, file=self.file, expected=f"{n_bytes:,} bytes of the array")
         return content
 
+    def read_all(self, limit: int) -> bytearray:
+        """Return all bytes of an unread member; raise, before it is unpacked, if above `limit`."""
+        if self.size > limit:
+            what = f"{self.kind} member {quoted(self.info.orig_filename)} is too large"
+            found, expected = f"{self.size:,} bytes", f"at most {limit:,}"
+            raise self.error(what, file=self.file, found=found, expected=expected)
+        return self.rest(self.size)
+
     @cached_property
     def _stream(self) -> IO[bytes]:
         # `closing` keeps the archive open as long as its members.

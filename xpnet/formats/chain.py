@@ -55,6 +55,7 @@ class Activate:
 Part: TypeAlias = Linear | Affine | Activate
 
 
+@np.errstate(all="ignore")  # of a negative variance, for example: the results are checked
 def network_of_chain(
     chain: Iterable[tuple[str, Part]], *, allow_nonfinite: bool = False
 ) -> Network:

@@ -29,6 +29,8 @@ LAYOUTS: tuple[WeightLayout, ...] = ("in_out", "out_in")
 
 # Default limit of the unpacked parameters.
 MAX_BYTES = 1 << 32
+# Weights hardly compress: a file that expands more than this, and beyond a small size, is a bomb.
+_MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
 # Thresholds above which a first preprocessing step indicates inputs far beyond 1.
 _SMALL_FACTOR, _LARGE_VALUE = 0.1, 1.5
 
@@ -63,6 +65,11 @@ class LoadOptions:
     def byte_limit(self) -> int:
         """Maximum number of bytes of the unpacked parameters."""
         return MAX_BYTES if self.max_bytes is None else self.max_bytes
+
+    def unpacked_limit(self, path: Path, max_ratio: int = _MAX_RATIO) -> int:
+        """Return `max_bytes`; by default `max_ratio` times the size of a file, at least 16 MiB."""
+        default = min(max(max_ratio * path.stat().st_size, _SMALL_BYTES), MAX_BYTES)
+        return default if self.max_bytes is None else self.max_bytes
 
 
 def check_size(path: Path, subject: str, n_bytes: int, limit: int) -> None:

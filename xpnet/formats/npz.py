@@ -21,8 +21,6 @@ __all__ = ["read", "read_headers", "serialize"]
 
 _KEY = "xpnet"
 _LETTERS = {"weight": "W", "bias": "b"}
-# Weights hardly compress: a file that expands more than this, and beyond a small size, is a bomb.
-_MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
 # Every open member has buffers of its own.
 _MAX_ARRAYS = 4096
 
@@ -51,11 +49,8 @@ def read(path: Path, options: LoadOptions) -> NamedArrays:
     """Read the arrays of an npz file of plain numbers, if they do not unpack to too many bytes."""
     with ExitStack() as stack:
         members = _open(path, stack)
-        limit = options.byte_limit
-        if options.max_bytes is None:
-            limit = min(limit, max(_MAX_RATIO * path.stat().st_size, _SMALL_BYTES))
         total = sum(header.total for _, header in members.values())
-        check_size(path, "unpacked arrays", total, limit)
+        check_size(path, "unpacked arrays", total, options.unpacked_limit(path))
         arrays = {}
         for name, (member, header) in members.items():
             numbers = np.frombuffer(member.rest(header.total), header.dtype)

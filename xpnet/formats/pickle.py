@@ -17,9 +17,6 @@ __all__ = ["pickle_errors", "read", "read_headers"]
 
 # Exceptions of an invalid pickle, besides TypeError and ValueError.
 _UNEXPLAINED = (LookupError, ArithmeticError, AttributeError, RecursionError)
-# One array may have several names and is copied later, so the total is limited relative to the
-# size of the file, except for small totals.
-_MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
 
 
 def read(path: Path, options: LoadOptions) -> NamedArrays:
@@ -31,12 +28,9 @@ def read(path: Path, options: LoadOptions) -> NamedArrays:
     check_size(path, "pickles", len(content), max_bytes)  # the file may have grown
     with pickle_errors(path, "a pickle of a dictionary of arrays"):
         arrays = _as_arrays(Unpickler(len(content)).run(content))
-    limit = min(max_bytes, max(_MAX_RATIO * len(content), _SMALL_BYTES))
+    # One array may have several names and is copied later.
     total = sum(array.nbytes for array in arrays.values())
-    if total > limit:
-        msg = "arrays of a pickle are too large in total"
-        found, expected = f"{total:,} bytes", f"at most {limit:,}"
-        raise WeightsError(msg, file=path, found=found, expected=expected)
+    check_size(path, "arrays of a pickle", total, options.unpacked_limit(path))
     return NamedArrays(arrays)
 
 

@@ -14,7 +14,7 @@ from xpnet.files.errors import WeightsError, quoted
 __all__ = ["read_arrays"]
 
 # Keras nests models; hard links may form cycles.
-_MAX_DEPTH, _MAX_OBJECTS = 24, 20_000
+_MAX_DEPTH, _MAX_OBJECTS = 24, 10_000
 _FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError)
 
 

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,20 @@ from xpnet.functions.activations import ACTIVATIONS
 __all__ = ["Layer", "chain_of_layers", "layers_of"]
 
 Config = Mapping[str, Any]
+# Keras lacks these functions of xpnet, or has others: its sparsemax does not add up to 1.
+_OTHERS = frozenset({"erf", "identity", "sparsemax", "step", "threshold"})
 # Names of Keras 3 that differ from xpnet's, and options whose default differs.
 _ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 _DEFAULTS: dict[str, dict[str, Any]] = {"leaky_relu": {"negative_slope": 0.2}}
-# Keras has other functions of these names: the results of its sparsemax do not add up to 1.
-_OTHERS = frozenset({"sparsemax", "threshold"})
+_ACTIVATION_LAYERS = frozenset({"ELU", "LeakyReLU", "ReLU", "Softmax"})
 # Layers that leave the values of a row unchanged during inference.
 _NEUTRAL = frozenset(
     {"ActivityRegularization", "AlphaDropout", "Dropout", "Flatten", "GaussianDropout"}
     | {"GaussianNoise", "Identity", "InputLayer", "Reshape"}
 )
-_MODELS = ("Sequential", "Functional", "Model")
+_MODELS = frozenset({"Sequential", "Functional"})
+# The modules that Keras writes for its own classes.
+_MODULES = frozenset({"keras", "keras.layers", "keras.src.models.functional"})
 # Keras' Normalization divides by at least this number.
 _MIN_DEVIATION = 1e-7
 
@@ -47,37 +51,54 @@ class Layer:
 
 
 def layers_of(
-    model: Config, names: tuple[str, ...] = (), keys: tuple[str, ...] = ()
+    model: Any, names: tuple[str, ...] = (), keys: tuple[str, ...] = ()
 ) -> Iterator[Layer]:
     """Yield the layers of a serialized model, nested ones as well; raise if they are no chain."""
-    if model["class_name"] not in _MODELS:
-        kind = quoted(model.get("registered_name") or model["class_name"])
-        msg = f"a Keras model must be keras.Sequential or a functional keras.Model; got {kind}"
+    if (model_class := _class_of(model)) not in _MODELS:
+        found = quoted(model_class)
+        msg = f"a Keras model must be keras.Sequential or a functional keras.Model; got {found}"
         raise TypeError(msg)
-    config = model["config"]
+    config = _entry(model, "config", dict)
     previous: list[str] = []
-    is_graph = model["class_name"] != "Sequential"
+    is_graph = model_class != "Sequential"
     counts: Counter[str] = Counter()
-    for entry in config["layers"]:
-        kind, name = entry["class_name"], entry["config"]["name"]
+    for entry in _entry(config, "layers", list):
+        kind, options = _class_of(entry), _entry(entry, "config", dict)
+        name = _entry(options, "name", str)
         # Keras lists the layers of a graph in the order of computation.
-        if is_graph and list(_references(entry["inbound_nodes"])) != previous:
-            msg = f"layers must be a chain; {quoted(name)} is part of a branch, or used twice"
+        if is_graph and list(_references(entry.get("inbound_nodes"))) != previous:
+            msg = f"layers must be a chain; {quoted(name)} is in a branch, used twice, or training"
             raise ValueError(msg)
         previous = [name]
         snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind))
         key = snake.lower() + (f"_{counts[kind]}" if counts[kind] else "")
         counts[kind] += 1
-        if ">" in (entry.get("registered_name") or ""):
-            kind = entry["registered_name"]  # a class of the user's
         if kind in _MODELS:
             yield from layers_of(entry, (*names, name), (*keys, key))
         else:
-            yield Layer(kind, entry["config"], (*names, name), (*keys, key))
-    outputs = list(_references(config["output_layers"])) if is_graph else previous
+            yield Layer(kind, options, (*names, name), (*keys, key))
+    outputs = list(_references(config.get("output_layers"))) if is_graph else previous
     if outputs != previous:
         msg = f"the model must have one output, that of its last layer; got {', '.join(outputs)}"
         raise ValueError(msg)
+
+
+def _entry(config: Any, name: str, *types: type) -> Any:
+    """Return an entry of a configuration; raise TypeError unless it is of one of the types."""
+    value = config.get(name) if isinstance(config, Mapping) else None
+    if not isinstance(value, types):
+        msg = f"{name!r} of a layer must be a {types[0].__name__}; got {type(value).__name__}"
+        raise TypeError(msg)
+    return value
+
+
+def _class_of(config: Any) -> str:
+    """Return the class of a serialized object, with the module unless it is Keras' own."""
+    kind = str(_entry(config, "class_name", str))
+    module, registered = (_entry(config, x, str, NoneType) for x in ("module", "registered_name"))
+    if module in _MODULES and registered in {None, kind}:
+        return kind
+    return f"{module or 'custom'}.{registered or kind}"
 
 
 def _references(value: Any) -> Iterator[str]:
@@ -85,10 +106,12 @@ def _references(value: Any) -> Iterator[str]:
     if isinstance(value, list) and value and isinstance(value[0], str):
         yield value[0]
     elif isinstance(value, Mapping) and "keras_history" in value:
-        yield value["keras_history"][0]
+        yield from _references(value["keras_history"])
     elif isinstance(value, Mapping | list):
         for x in value.values() if isinstance(value, Mapping) else value:
             yield from _references(x)
+    elif value == 1:  # an argument such as training=True, which changes what a layer computes
+        yield "training"
 
 
 def chain_of_layers(
@@ -97,44 +120,67 @@ def chain_of_layers(
     """Yield the operations of layers, each with its position.
 
     Raise TypeError, with its name, for a layer of another kind, and ValueError for options that
-    xpnet's function lacks.
+    xpnet's function lacks, or for operations on parts of a row, such as one softmax per digit.
     """
+    is_flat = False  # whether rows have one axis
     for layer in layers:
-        if layer.kind in _NEUTRAL and layer.config.get("data_format") != "channels_first":
+        if layer.kind in _NEUTRAL:
+            is_flat = _is_flat_after(layer, is_flat=is_flat)
             continue
         if layer.kind not in _OPERATIONS:
             known = ", ".join(sorted({*_NEUTRAL, *_OPERATIONS}))
             msg = f"Keras layers must be of {known}; got {layer.where}"
             raise TypeError(msg)
         for part in _OPERATIONS[layer.kind](layer, arrays_of(layer)):
+            if not is_flat and not _is_elementwise(part):
+                msg = f"{layer.where} must get rows of one axis, as after Flatten; got several axes"
+                raise ValueError(msg)
             yield layer.where, part
-
-
-def _activation(layer: Layer, activation: Any) -> Activate:
-    """Return the activation of a name, or of a serialized layer or function."""
-    if isinstance(activation, Mapping):
-        kind, config = activation["class_name"], activation["config"]
-        if kind in _OPERATIONS and kind not in {"Dense", "Activation"}:
-            inner = Layer(kind, config, (*layer.names, str(config["name"])), layer.keys)
-            (part,) = _OPERATIONS[kind](inner, [])
-            if isinstance(part, Activate):
-                return part
-        activation = config if isinstance(config, str) else kind
-    name = _ALIASES.get(activation, activation)
-    if name in _OTHERS or name not in ACTIVATIONS:
-        msg = f"{layer.where} must have an activation of xpnet; got {quoted(str(name))}"
+    if not is_flat:
+        msg = "the outputs of a Keras model must have one axis, as after Flatten; got several axes"
         raise ValueError(msg)
-    return Activate(name, _DEFAULTS.get(name, {}))
+
+
+def _is_flat_after(layer: Layer, *, is_flat: bool) -> bool:
+    """Return whether rows have one axis after a neutral layer, and before it if `is_flat`."""
+    if layer.kind == "InputLayer":
+        return len(_entry(layer.config, "batch_shape", list)[1:]) == 1
+    if layer.kind == "Reshape":
+        return len(_entry(layer.config, "target_shape", list)) == 1
+    if layer.kind == "Flatten" and not is_flat:
+        _check_option(layer, "data_format", "channels_last", None)
+    return is_flat or layer.kind == "Flatten"
+
+
+def _is_elementwise(part: Part) -> bool:
+    if isinstance(part, Activate):
+        return ACTIVATIONS[part.name].is_elementwise
+    return isinstance(part, Affine) and np.ndim(part.factor) == np.ndim(part.shift) == 0
+
+
+def _activation(layer: Layer, activation: Any) -> list[Part]:
+    """Return the activation of a name, or of a serialized layer or function."""
+    name = "linear" if activation is None else _ALIASES.get(str(activation), str(activation))
+    if isinstance(activation, Mapping) and "class_name" in activation:
+        if (kind := _class_of(activation)) in _ACTIVATION_LAYERS:
+            options = _entry(activation, "config", dict)
+            return _OPERATIONS[kind](Layer(kind, options, layer.names, layer.keys), [])
+        name = f"{kind} {activation.get('config')}"  # such as a function of the user's
+    if name in _OTHERS or name not in ACTIVATIONS:
+        msg = f"{layer.where} must have an activation of Keras and xpnet; got {quoted(name)}"
+        raise ValueError(msg)
+    return [Activate(name, _DEFAULTS.get(name, {}))]
 
 
 def _dense(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
-    has_bias = layer.config["use_bias"]
+    has_bias = _entry(layer.config, "use_bias", bool)
     _check_count(layer, arrays, 1 + has_bias)
-    if arrays[0].ndim != 2:
-        msg = f"{layer.where} must have a kernel of two axes; got the shape {arrays[0].shape}"
+    units = layer.config.get("units")
+    if arrays[0].shape[1:] != (units,):
+        msg = f"{layer.where} must have a kernel of {units} columns; got {arrays[0].shape}"
         raise ValueError(msg)
-    last = _activation(layer, layer.config["activation"] or "linear")
-    return [Linear(arrays[0], arrays[1] if has_bias else None), last]
+    linear = Linear(arrays[0], arrays[1] if has_bias else None)
+    return [linear, *_activation(layer, layer.config.get("activation"))]
 
 
 def _check_count(layer: Layer, arrays: list[NDArray[Any]], count: int) -> None:
@@ -152,12 +198,11 @@ def _check_option(layer: Layer, name: str, *values: Any) -> None:
 
 def _relu(layer: Layer, _: Any) -> list[Part]:
     _check_option(layer, "threshold", 0, None)
-    top, slope = layer.config.get("max_value"), layer.config.get("negative_slope")
-    if slope:
+    if slope := _entry(layer.config, "negative_slope", float, int, NoneType):
         _check_option(layer, "max_value", None)
         return [Activate("leaky_relu", {"negative_slope": slope})]
     _check_option(layer, "max_value", None, 6)
-    return [Activate("relu" if top is None else "relu6")]
+    return [Activate("relu" if layer.config.get("max_value") is None else "relu6")]
 
 
 def _softmax(layer: Layer, _: Any) -> list[Part]:
@@ -167,12 +212,13 @@ def _softmax(layer: Layer, _: Any) -> list[Part]:
 
 def _batch_normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
     _check_option(layer, "axis", -1, 1, [-1], [1])
-    has_scale, has_center = layer.config["scale"], layer.config["center"]
+    has_scale, has_center = (_entry(layer.config, x, bool) for x in ("scale", "center"))
     _check_count(layer, arrays, 2 + has_scale + has_center)
     mean, variance = arrays[-2:]
     gamma = arrays[0] if has_scale else 1.0
     beta = arrays[has_scale] if has_center else 0.0
-    return [Affine.normalization(mean, variance, layer.config["epsilon"], gamma, beta)]
+    epsilon = _entry(layer.config, "epsilon", float, int)
+    return [Affine.normalization(mean, variance, epsilon, gamma, beta)]
 
 
 def _normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
@@ -180,22 +226,24 @@ def _normalization(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:
     given = [layer.config.get(name) for name in ("mean", "variance")]
     numbers = arrays[:2] if given[0] is None else given
     mean, variance = (np.squeeze(np.asarray(x, np.float64)) for x in numbers)
+    if mean.ndim:
+        _check_option(layer, "axis", -1, 1, [-1], [1])
     deviation = np.maximum(np.sqrt(variance), _MIN_DEVIATION)
     return [Affine(1.0, -mean), Affine(1.0 / deviation)]
 
 
 def _rescaling(layer: Layer, _: Any) -> list[Part]:
-    numbers = (np.asarray(layer.config[name], np.float64) for name in ("scale", "offset"))
-    return [Affine(*numbers)]
+    numbers = (_entry(layer.config, name, float, int, list) for name in ("scale", "offset"))
+    return [Affine(*(np.asarray(x, np.float64) for x in numbers))]
 
 
 def _with(activation: str, option: str) -> Callable[[Layer, Any], list[Part]]:
     """Return the operation of a layer that is an activation with one option."""
-    return lambda layer, _: [Activate(activation, {option: layer.config[option]})]
+    return lambda layer, _: [Activate(activation, {option: layer.config.get(option)})]
 
 
 _OPERATIONS: dict[str, Callable[[Layer, list[NDArray[Any]]], list[Part]]] = {
-    "Activation": lambda layer, _: [_activation(layer, layer.config["activation"])],
+    "Activation": lambda layer, _: _activation(layer, layer.config.get("activation")),
     "BatchNormalization": _batch_normalization,
     "Dense": _dense,
     "ELU": _with("elu", "alpha"),

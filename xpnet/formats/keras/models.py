@@ -21,9 +21,9 @@ def from_keras(model: Any, /) -> Network:
     Parameters
     ----------
     model : keras.Sequential or functional keras.Model
-        A chain of Dense layers and activations, in nested models as well. Flatten, Reshape, noise
-        and Dropout are skipped; BatchNormalization is folded into a neighbouring layer; Rescaling
-        and Normalization before the first layer become preprocessing.
+        A chain of Keras' own Dense layers and activations on whole rows, in nested models as well.
+        Flatten, Reshape, noise and Dropout are skipped; BatchNormalization is folded into a
+        neighbouring layer; Rescaling and Normalization at the start become preprocessing.
 
     Returns
     -------
@@ -36,10 +36,10 @@ def from_keras(model: Any, /) -> Network:
     Raises
     ------
     TypeError
-        If `model` is of another class, or contains another layer; the message names it.
+        If `model` or a layer is of another class, or of the user's; the message names it.
     ValueError
-        If the layers are not a chain, or have options that xpnet's functions lack; a parameter is
-        NaN or infinite; or the network differs from the model, evaluated on random rows.
+        If the layers are not a chain on whole rows, or have options that xpnet's functions lack; a
+        parameter is NaN or infinite; or the network differs from the model on random rows.
 
     Examples
     --------

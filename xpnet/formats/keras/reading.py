@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import ExitStack
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from xpnet.formats.model_file import LoadOptions, ModelFile, NamedArrays, check_
 __all__ = ["read", "read_headers"]
 
 _MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
+# Room for a mean and a scale of each input, which Keras writes into the configuration.
+_MAX_JSON_BYTES = 1 << 22
+# Keras does not compress weights, and other programs hardly can: more is a bomb.
+_MAX_RATIO = 10
 
 
 def read(path: Path, options: LoadOptions) -> NamedArrays | ModelFile:
@@ -31,7 +36,8 @@ def read(path: Path, options: LoadOptions) -> NamedArrays | ModelFile:
 
     def arrays_of(layer: Layer) -> list[NDArray[Any]]:
         prefix = "".join(f"layers/{key}/" for key in layer.keys) + "vars/"
-        return [arrays[f"{prefix}{i}"] for i in range(sum(x.startswith(prefix) for x in arrays))]
+        names = (f"{prefix}{i}" for i in count())
+        return [arrays[name] for name in takewhile(arrays.__contains__, names)]
 
     chain = chain_of_layers(layers, arrays_of)
     network = network_of_chain(chain, allow_nonfinite=options.allow_nonfinite)
@@ -50,23 +56,24 @@ def _read_parts(
     path: Path, options: LoadOptions
 ) -> tuple[list[Layer] | None, dict[str, NDArray[Any]]]:
     """Return the layers of an archive, None for weights alone, and the arrays by their paths."""
-    limit = options.byte_limit
-    check_size(path, "files of Keras", path.stat().st_size, limit)
+    check_size(path, "files of Keras", path.stat().st_size, options.byte_limit)
     with path.open("rb") as stream, ExitStack() as stack:
-        content = take(stream, limit)
-        if content[:2] != b"PK":
-            return None, read_arrays(content, path)
+        if stream.read(2) != b"PK":
+            stream.seek(0)
+            return None, read_arrays(take(stream, options.byte_limit), path)
         found = open_npz_members(path, str(path), stack, error=WeightsError, kind="Keras")
         if missing := set(_MEMBERS) - set(found):
             msg = "an archive without a model of Keras"
             raise WeightsError(msg, file=path, expected=f"the member {min(missing)}")
-        check_size(path, "members of the file", sum(x.size for x in found.values()), limit)
-        config, metadata, weights = (found[x].rest(found[x].size) for x in _MEMBERS)
+        config, metadata = (found[x].read_all(_MAX_JSON_BYTES) for x in _MEMBERS[:-1])
+        weights = found[_MEMBERS[-1]]
+        check_size(path, "weights", weights.size, options.unpacked_limit(path, _MAX_RATIO))
+        content = weights.read_all(weights.size)
     version = json.loads(metadata)["keras_version"]
     if not str(version).startswith("3."):
         raise _older(path, quoted(str(version)))
     layers = list(layers_of(json.loads(config, object_pairs_hook=unique_entries)))
-    return layers, read_arrays(weights, path)
+    return layers, read_arrays(content, path)
 
 
 def _older(path: Path, found: str) -> WeightsError:
