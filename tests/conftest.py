@@ -126,18 +126,14 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         *_, word, name = self.path.split("/")
         word = self.server.always or word
-        asked = self.headers.get("Range")
-        self.server.requests.append((self.path, asked))
+        self.server.requests.append(self.path)
         content = self.server.files.get(name)
         if word == "redirect":
             self.answer(302, 0, ("Location", f"/ok/{name}"))
         elif word == "forbidden" or content is None:
             self.answer(403 if word == "forbidden" else 404, 0)
-        elif asked and word != "unranged":
-            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
-            self.send_file(word, content[start:], 206 if start < len(content) else 416)
         else:
-            self.send_file(word, bytes(len(content)) if word == "wrong" else content, 200)
+            self.send_file(word, bytes(len(content)) if word == "wrong" else content)
 
     def answer(self, status, n_bytes, *headers):
         self.send_response(status)
@@ -145,9 +141,9 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
             self.send_header(*header)
         self.end_headers()
 
-    def send_file(self, word, content, status):
+    def send_file(self, word, content):
         wrong = {"longer": 7, "shorter": -7}.get(word, 0)
-        self.answer(status, len(content) + wrong)
+        self.answer(200, len(content) + wrong)
         if word in {"broken", "stalled"}:
             content = content[: len(content) // 2]
         step = 1 + len(content) // 8
@@ -166,7 +162,7 @@ def mirror(monkeypatch):
     """Return a local HTTP server of `files`, the contents by name.
 
     ``url(word)`` is the address for a behaviour, `always` a behaviour for all addresses, and
-    `requests` are the paths that were asked for, each with the header Range.
+    `requests` are the paths that were asked for.
     """
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), MirrorHandler)

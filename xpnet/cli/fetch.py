@@ -18,8 +18,8 @@ def add_parser(commands: Any) -> None:
         "fetch",
         help="download MNIST or Fashion-MNIST into the cache",
         description="Download a data set, verify its checksums, and keep it in the user's cache"
-        " folder, or in the folder that the variable XPNET_CACHE names. An interrupted download is"
-        " continued. Afterwards its name stands for DATA: xpnet evaluate mnist. Needs pooch.",
+        " folder, or in the folder that the variable XPNET_CACHE names. Afterwards its name"
+        " stands for DATA: xpnet evaluate mnist. Needs pooch.",
         examples=("fetch mnist", "fetch fashion-mnist --force"),
     )
     parser.add_argument("name", choices=NAMES, metavar="NAME", help=" or ".join(NAMES))

@@ -1,10 +1,10 @@
 """Data sets from the internet, verified and kept in a cache."""
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -13,12 +13,10 @@ from xpnet.files.locking import exclusive
 
 __all__ = ["FetchError", "fetch", "fetch_files"]
 
-# Takes the options desc, total and initial of tqdm; returns a bar, or None, as a context.
+# Takes the options desc and total of tqdm; returns a bar, or None, as a context.
 Progress: TypeAlias = Callable[..., AbstractContextManager[Any]]
 
 _TIMEOUT = 30.0  # seconds without a byte
-_CHUNK_BYTES = 1 << 13
-_PARTIAL, _UNSATISFIABLE = 206, 416
 
 
 class FetchError(OSError):
@@ -55,8 +53,8 @@ def fetch(name: str, /, *, offline: bool = False, force: bool = False) -> Path:
 
     Notes
     -----
-    The next call continues an interrupted download. `xpnet.read` does not verify files again.
-    MNIST is licensed under CC BY-SA 3.0, Fashion-MNIST under MIT.
+    `xpnet.read` does not verify files again. MNIST is licensed under CC BY-SA 3.0, Fashion-MNIST
+    under MIT.
 
     Examples
     --------
@@ -89,10 +87,10 @@ def fetch_files(
     except RuntimeError as error:
         msg = f"{cache}: no such user; XPNET_CACHE must name a folder"
         raise FetchError(msg) from error
-    hashes = dict(zip(FILES, DATA_SETS[name].hashes, strict=True))
     missing = [file for file in FILES if force or not (folder / file).is_file()]
+    known = dict(zip(FILES, DATA_SETS[name].hashes, strict=True))
     if verify:
-        missing += [x for x in FILES if x not in missing and not _has_hash(folder / x, hashes[x])]
+        missing += [x for x in FILES if x not in missing and not _has_hash(folder / x, known[x])]
     if missing and offline:
         what = "is damaged in" if (folder / missing[0]).is_file() else "is not in"
         msg = f"{name} {what} the cache, {folder}: run xpnet fetch {name}"
@@ -101,15 +99,13 @@ def fetch_files(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file in missing:
-            target, part = folder / file, folder / f"{file}.part"
-            urls = [mirror + file for mirror in DATA_SETS[name].mirrors]
-            with exclusive(target):
-                if force:
-                    part.unlink(missing_ok=True)
-                hosts.append(_from_mirrors(urls, part, hashes[file], progress))
-                part.replace(target)
-    except FetchError:
-        raise
+            with exclusive(folder / file), TemporaryDirectory(dir=folder, prefix=".xpnet-") as here:
+                part = Path(here) / file
+                hosts.append(_from_mirrors(DATA_SETS[name].mirrors, part, known[file], progress))
+                part.replace(folder / file)
+    except FetchError as error:
+        msg = f"{error}; files from elsewhere belong in {folder}"
+        raise FetchError(msg) from error
     except OSError as error:
         what = f"{folder}: cannot be written: {error.strerror or error}"
         msg = f"{what}; the variable XPNET_CACHE can name another folder"
@@ -117,68 +113,37 @@ def fetch_files(
     return folder, list(dict.fromkeys(hosts))
 
 
-def _from_mirrors(urls: Sequence[str], part: Path, known: str, progress: Progress) -> str:
-    """Download a file from the first URL that works, and return the host.
-
-    Since all URLs have the same file, one continues what another began.
-    """
-    _pooch()  # requires requests
+def _from_mirrors(mirrors: Sequence[str], path: Path, known: str, progress: Progress) -> str:
+    """Download a file from the first mirror that has it with the known hash; return the host."""
+    pooch = _pooch()
     from requests import RequestException
 
+    pooch.get_logger().setLevel("ERROR")  # it prints each download
+    # The file as it is: a server must not compress it on the way.
+    options = {"headers": {"Accept-Encoding": "identity"}, "timeout": _TIMEOUT}
     reasons = []
-    for url in urls:
-        host = urlsplit(url).hostname or url
+    for mirror in mirrors:
+        host = urlsplit(mirror).hostname or mirror
         try:
-            while True:
-                is_continued = _size(part) > 0
-                _download(url, part, progress)
-                if _has_hash(part, known):
-                    return host
-                part.unlink()
-                if not is_continued:  # otherwise the beginning may be at fault
-                    reasons.append(f"{host}: wrong {known.partition(':')[0]} checksum")
-                    break
+            with progress(desc=path.name, total=None) as bar:
+                downloader = pooch.HTTPDownloader(progressbar=bar or False, **options)
+                pooch.retrieve(mirror + path.name, known, path.name, path.parent, None, downloader)
         except RequestException as error:
             reason = f"connection failed ({type(error).__name__})"  # their own messages are long
             if error.response is not None:
                 reason = f"{error.response.status_code} {error.response.reason}"
             reasons.append(f"{host}: {reason}")
-    hint = "; the next call continues" if _size(part) else ""
-    msg = f"{part.stem} cannot be fetched: {'; '.join(reasons)}{hint}"
-    msg += f"; files from elsewhere belong in {part.parent}"
+        except ValueError:
+            reasons.append(f"{host}: wrong {known.partition(':')[0]} checksum")
+        else:
+            return host
+    msg = f"{path.name} cannot be fetched: {'; '.join(reasons)}"
     raise FetchError(msg)
-
-
-def _download(url: str, part: Path, progress: Progress) -> None:
-    """Download a file to `part`, or the rest if that is its beginning; do not verify it."""
-    from requests import get
-
-    start = _size(part)
-    # The file as it is: a server must not compress it on the way.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
-        if start and response.status_code == _UNSATISFIABLE:  # `part` is complete, or wrong
-            return
-        response.raise_for_status()
-        start = start if response.status_code == _PARTIAL else 0
-        length = response.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdecimal() else None
-        bar = progress(desc=part.stem, total=total, initial=start)
-        with part.open("ab" if start else "wb") as file, bar as shown:
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                file.write(chunk)
-                if shown is not None:
-                    shown.update(len(chunk))
 
 
 def _has_hash(path: Path, known: str) -> bool:
     kind, _, checksum = known.partition(":")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, kind).hexdigest() == checksum
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
+    return bool(_pooch().file_hash(str(path), alg=kind) == checksum)
 
 
 def _pooch() -> Any:
