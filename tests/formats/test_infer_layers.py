@@ -289,6 +289,23 @@ def test_arrays_that_are_no_network(change, message):
 
 
 @pytest.mark.parametrize(
+    "shapes",
+    [
+        # torch.nn.MultiheadAttention, which is no chain although the shapes fit.
+        {"in_proj_weight": (18, 6), "in_proj_bias": (18,)}
+        | {"out_proj.weight": (6, 6), "out_proj.bias": (6,)},
+        {"in_proj_weight": (18, 6), "out_proj.weight": (6, 6)},
+        {"attention.in_proj_weight": (18, 6), "attention.in_proj_bias": (18,)},
+        {"block/in_proj_weight": (18, 6), "block/in_proj_bias": (18,)},
+    ],
+    ids=["attention", "without biases", "inside", "slashes"],
+)
+def test_the_last_part_of_a_path_must_be_the_whole_name(shapes):
+    text = error_of(shapes, layout="out_in")
+    assert "in_proj_weight is not the weight or bias of a fully connected layer, such as" in text
+
+
+@pytest.mark.parametrize(
     ("old", "message"),
     [
         (("1", "2", "4"), "the weights must be W1 to W3, without a gap; found W1, W2, W4"),

@@ -338,6 +338,14 @@ DEEP = doubled(80)
             id="pairs that are long",
         ),
         pytest.param(
+            b"\x80\x02("
+            + b"".join(b"X\5\0\0\0%05dN\x86" % i for i in range(30_000))
+            + b"l\x85q\1ccollections\nOrderedDict\nq\2"
+            + b"h\2h\1R" * 1000
+            + b".",
+            id="dictionaries of the same pairs",
+        ),
+        pytest.param(
             b"\x80\x02X\x40\x42\x0f\0" + b"a" * 1_000_000 + b"q\1X\6\0\0\0latin1q\2"
             b"c_codecs\nencode\nq\3" + b"h\3h\1h\2\x86R" * 1000 + b".",
             id="text encoded again and again",

@@ -346,6 +346,27 @@ def test_a_forward_that_changes_what_it_is_a_view_of():
     assert module.training
 
 
+@pytest.mark.parametrize(
+    "is_other",
+    [lambda n: n == 1, lambda n: n % 2, lambda n: n > 16],
+    ids=["one", "odd", "many"],
+)
+def test_a_forward_that_depends_on_the_number_of_rows(is_other):
+    module = Model(lambda m, x: m.fc1(x).relu() if is_other(len(x)) else m.fc1(x))
+    with pytest.raises(ValueError, match="must give the model's outputs for random rows; got"):
+        from_torch(module)
+
+
+def test_a_forward_that_fails_for_some_numbers_of_rows():
+    def forward(m, x):
+        assert len(x) > 1, "rows"
+        return m.fc1(x)
+
+    message = "; got a forward that fails for 1 rows: export it to ONNX"
+    with pytest.raises(TypeError, match=message):
+        from_torch(Model(forward))
+
+
 def test_a_forward_that_gives_nan():
     def forward(m, x):
         x = m.fc1(x)

@@ -88,6 +88,41 @@ def test_a_summary(path):
     assert found["arrays"][0] == ["0.weight", "bfloat16", [4, 3]]
 
 
+def negative(tensor):
+    """Return a view with torch's negative bit, as ``x.conj().imag`` has."""
+    view = torch._neg_view(tensor)  # noqa: SLF001 (the only way for half precision)
+    assert view.is_neg()
+    return view
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_the_negative_bit(opened, dtype):
+    weight = negative(torch.randn(4, 4).to(getattr(torch, dtype)))[:, 1:]
+    tensors = {"0.weight": weight, "0.bias": nn.Parameter(weight[:, 0])}
+    (layer,) = opened(saved(tensors), activation="relu").layers
+    assert layer.weight.tolist() == weight.T.tolist()
+    assert layer.bias.tolist() == weight[:, 0].tolist()
+
+
+def test_other_metadata(opened):
+    content = saved({"0.weight": negative(torch.ones(2, 2))})
+    content = repacked(content, lambda _, x: x.replace(b"X\x03\0\0\0neg", b"X\x04\0\0\0conj"))
+    with pytest.raises(WeightsError, match=r"conjugate bit, or other metadata: save x\.resolve_"):
+        opened(content, activation="relu")
+
+
+def test_a_storage_has_the_first_of_two_dtypes(opened, path):
+    whole = torch.randn(2, 2, dtype=torch.float16)
+    second = b"(h\x03h\x04h\x05"
+    content = repacked(
+        saved({"0.weight": whole, "0.bias": whole[0]}),
+        lambda _, x: x.replace(second, b"(h\x03ctorch\nBFloat16Storage\nh\x05"),
+    )
+    (layer,) = opened(content, activation="relu").layers
+    expected = torch.load(path, weights_only=True)
+    assert layer.bias.tolist() == expected["0.bias"].tolist() == whole[0].tolist()
+
+
 class Unpickled:
     """An object whose unpickling would call a function."""
 
@@ -98,8 +133,11 @@ class Unpickled:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (module(), "it holds 'torch.nn.modules.container.Sequential', not tensors alone: save mod"),
-        ({"a": Unpickled()}, r"it holds '(__builtin__|builtins)\.print', not tensors alone"),
+        (
+            module(),
+            "it holds 'torch.nn.modules.container.Sequential', not real tensors alone: save mod",
+        ),
+        ({"a": Unpickled()}, r"it holds '(__builtin__|builtins)\.print', not real tensors alone"),
         ([torch.ones(2)], r"it holds an object of type list: save model\.state_dict\(\)"),
         ({"epoch": 3}, r"the entry 'epoch' is not a tensor: save model\.state_dict\(\)"),
         (
@@ -116,11 +154,14 @@ def test_other_objects(opened, capsys, value, message):
 
 
 def repacked(content, change):
-    """Return an archive with changed members, and correct checksums."""
+    """Return a compressed archive of changed members, without those that become None."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(packed, "w") as new:
+    method = zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(packed, "w", method) as new:
         for info in old.infolist():
-            new.writestr(info.filename, change(info.filename, old.read(info)))
+            member = change(info.filename, old.read(info))
+            if member is not None:
+                new.writestr(info.filename, member)
     return packed.getvalue()
 
 
@@ -139,7 +180,7 @@ def repacked(content, change):
             "end in its storage of 12 numbers; got index 20",
         ),
         (b"K\x0ct", b"K\x0dt", "has less than its header declares, expected 52 bytes of the array"),
-        (b"FloatStorage", b"HalfwStorage", "an invalid instruction .KeyError"),
+        (b"FloatStorage", b"ComplexFloatStorage", "holds 'torch.ComplexFloatStorage', not real t"),
         (b"_rebuild_tensor_v2", b"_rebuild_tensor_v3", "holds 'torch._utils._rebuild_tensor_v3'"),
     ],
     ids=["stride", "offset", "size", "type", "name"],
@@ -152,6 +193,50 @@ def test_tensors_outside_of_their_storage(opened, old, new, message):
     content = saved(OrderedDict(module().state_dict()))
     with pytest.raises(WeightsError, match=message):
         opened(repacked(content, change), activation="relu")
+
+
+def test_shapes_of_many_lengths(opened):
+    # Without a limit, each of many tensors would copy and check a list of thousands of lengths.
+    content = repacked(
+        saved(module().state_dict()),
+        lambda _, x: x.replace(b"K\x04K\x03\x86", b"(" + b"K\x01" * 33 + b"t"),
+    )
+    with pytest.raises(WeightsError, match="a call of _rebuild_tensor_v2 without a storage and l"):
+        opened(content, activation="relu")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda _: None, "numbers of a tensor are missing: no member 'data/0', save or copy it"),
+        (lambda x: x[:-4], "/data/0' has less than its header declares, expected 48 bytes"),
+        (lambda x: x + b"1234", "/data/0' has more than its header declares, expected 48 bytes"),
+    ],
+    ids=["missing", "shorter", "longer"],
+)
+def test_a_storage_that_is_not_whole(opened, change, message):
+    content = repacked(
+        saved(module().state_dict()), lambda name, x: change(x) if name.endswith("data/0") else x
+    )
+    with pytest.raises(WeightsError, match=message):
+        opened(content, activation="relu")
+
+
+@pytest.mark.parametrize(
+    ("member", "content", "message"),
+    [
+        ("data.pkl", b"N0" * (9 << 20) + b"}.", "/data.pkl' is too large, found 18,8"),
+        ("byteorder", b" " * (18 << 20), "/byteorder' is too large, found 18,874,368 bytes"),
+        ("data/0", bytes(18 << 20), "tensors are too large, found 18,874,368 bytes"),
+    ],
+    ids=["pickle", "byte order", "storage"],
+)
+def test_members_that_unpack_to_far_more(opened, member, content, message):
+    whole = saved({"0.weight": torch.zeros(9 << 20, dtype=torch.float16)[:4].view(2, 2)})
+    bomb = repacked(whole, lambda name, x: content if name.endswith(f"/{member}") else x)
+    assert len(bomb) < 1 << 19
+    with pytest.raises(WeightsError, match=message):
+        opened(bomb, activation="relu")
 
 
 def test_a_view_that_is_far_larger_than_the_file(opened):

@@ -190,6 +190,10 @@ def _in_json_header(content: bytearray, rng: Random, _: Sequence[bytes]) -> byte
     return struct.pack("<Q", len(header)) + header + content[8 + size :]
 
 
+def _in_json_text(content: bytearray, rng: Random, _: Sequence[bytes]) -> bytes:
+    return json.dumps(_in_json(json.loads(content), rng)).encode()
+
+
 def _in_json(value: Any, rng: Random) -> Any:
     """Return JSON in which one value is replaced, removed or renamed."""
     if isinstance(value, str) and value.startswith("{") and rng.random() < 0.9:
@@ -235,5 +239,6 @@ _STRUCTURES: tuple[tuple[Callable[[bytes], bool], Way], ...] = (
     (lambda content: content.startswith(b"PK"), _in_zip),
     (lambda content: content.startswith(b"\x93NUMPY"), _in_npy),
     (lambda content: content[8:9] == b"{", _in_json_header),
+    (lambda content: content.startswith(b"{"), _in_json_text),
     (lambda content: content.count(b",") > 10 and b"\0" not in content[:64], _in_text),
 )

@@ -15,7 +15,8 @@ from xpnet.networks.preprocessing import Scale, Standardize, Step
 
 __all__ = ["Activate", "Affine", "Linear", "Part", "check_outputs", "network_of_chain"]
 
-_N_ROWS = 16
+# Numbers of rows, on which no output may depend.
+_BATCHES = (1, 3, 16, 100)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,18 +140,19 @@ def _with_step(steps: list[Step], affine: Affine) -> list[Step]:
 def check_outputs(
     network: Network, outputs: Callable[[NDArray[Any]], NDArray[Any]], *, epsilon: float
 ) -> None:
-    """Raise ValueError unless `outputs` gives those of the network for random rows.
+    """Raise ValueError unless `outputs` gives those of the network for random rows, few and many.
 
     `epsilon` is that of the other program's dtype. Rounding in another order costs a few digits,
     in deep and wide networks; a missing or wrong operation changes the first ones. So half of the
     digits must agree, relative to the largest output.
     """
     draw = np.random.default_rng(0)
-    shape = (_N_ROWS, network.n_in)
+    shape = (sum(_BATCHES), network.n_in)
     for rows in (draw.standard_normal(shape), draw.uniform(0.0, 255.0, shape)):
         x = rows.astype(network.dtype)
         with np.errstate(all="ignore"):  # exp of large numbers
-            found, expected = (_finite(program(x)) for program in (network, outputs))
+            parts = [outputs(part).ravel() for part in np.split(x, np.cumsum(_BATCHES)[:-1])]
+            found, expected = (_finite(y) for y in (network(x), np.concatenate(parts)))
         size = np.nanmax(np.abs(expected), initial=0.0)
         is_close = np.isclose(found, expected, 0.0, np.sqrt(epsilon) * size, equal_nan=True)
         if not is_close.all():

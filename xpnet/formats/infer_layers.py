@@ -101,10 +101,15 @@ def _pair_arrays(arrays: Mapping[str, NDArray[Any]]) -> tuple[list[_Layer], list
     """Return weights with their biases, and one sentence per inferred fact."""
     _check_no_batch_norm(arrays)
     pairs: dict[tuple[str, str], dict[str, str]] = {}
+    has_paths = any("." in name or "/" in name for name in arrays)
     for name in arrays:
         match = _NAME.fullmatch(name)
         if match is None:
             raise _foreign_array(arrays, name)
+        if has_paths and match["before"][-1:] not in "./":
+            # A path ends in the whole name of an array: in_proj_weight belongs to no layer.
+            msg = f"{name} is not the weight or bias of a fully connected layer, such as fc1.weight"
+            raise ValueError(msg)
         pair = pairs.setdefault((match["before"], match["after"]), {})
         if pair.setdefault(_KINDS[match["kind"]], name) != name:
             raise _foreign_array(arrays, name)

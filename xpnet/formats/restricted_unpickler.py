@@ -24,6 +24,7 @@ __all__ = ["Global", "PickledArray", "Unpickler", "check_string"]
 _MAX_INSTRUCTIONS = 200_000
 _MAX_PROTOCOL = 5
 _MAX_DIMENSIONS, _MAX_LENGTH = 32, (1 << 63) - 1
+_ENTRY_BYTES = 64  # of a dictionary, which calls may make from the same pairs again and again
 # Remedies for pickles of other libraries.
 _HINTS = {
     "torch": "it is torch's: save model.state_dict() with torch.save, or as safetensors",
@@ -155,6 +156,8 @@ class Unpickler:
             self.bytes_left -= len(result)
         elif isinstance(result, PickledArray) and result.value is not None:
             self.bytes_left -= result.value.nbytes
+        elif isinstance(result, dict):
+            self.bytes_left -= _ENTRY_BYTES * len(result)
         if self.bytes_left < 0:
             msg = "it expands its bytes more than a dictionary of arrays does"
             raise ValueError(msg)

@@ -84,7 +84,11 @@ def from_torch(module: Any, /) -> Network:
 
         def outputs(x: NDArray[Any]) -> NDArray[Any]:
             rows = torch.asarray(x).to(first).reshape(len(x), *shape)
-            return np.asarray(to_numpy(module(rows)))
+            try:
+                return np.asarray(to_numpy(module(rows)))
+            except _FAULTS as error:
+                msg = f"a forward that fails for {len(x)} rows"
+                raise rejection(msg) from error
 
         check_outputs(network, outputs, epsilon=torch.finfo(first.dtype).eps)
     return network

@@ -1,7 +1,5 @@
 """Tensors in the pickles of ``torch.save``, by the restricted interpreter: no code runs."""
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -17,7 +15,9 @@ __all__ = ["PickledTensor", "TorchUnpickler"]
 _DTYPES = {"Half": "float16", "BFloat16": "bfloat16", "Float": "float32", "Double": "float64"}
 _DTYPES |= {"Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8"}
 _DTYPES |= {"Bool": "bool"}
-_NAMES = re.compile(r"torch\._utils\._rebuild_(tensor_v2|parameter)|torch\.[A-Z]\w*Storage")
+_NAMES = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"}
+_NAMES |= {f"torch.{x}Storage" for x in _DTYPES}
+_MAX_DIMENSIONS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,7 @@ class PickledTensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    is_negative: bool  # whether the numbers are those of the storage with the other sign
 
     def array(self, content: bytes | bytearray) -> NDArray[Any]:
         """Return the tensor of the bytes of its storage, as an array; bfloat16 as float32."""
@@ -56,8 +57,9 @@ class PickledTensor:
         strides = [step * dtype.itemsize for step in self.strides]
         view = np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides)
         array = view.copy(order="C")
-        # bfloat16 is the upper half of float32.
-        return (array.astype("<u4") << 16).view("<f4") if is_bfloat16 else array
+        if is_bfloat16:  # the upper half of float32
+            array = (array.astype("<u4") << 16).view("<f4")
+        return -array if self.is_negative else array
 
 
 class TorchUnpickler(Unpickler):
@@ -65,13 +67,14 @@ class TorchUnpickler(Unpickler):
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
+        self.storages: dict[str, Storage] = {}
         self.instructions = {**self.instructions, "BINPERSID": _load_storage}
 
     def find(self, module: Any, name: Any) -> None:
         """Put a name of torch's tensors, or of a dictionary, on the stack."""
         full = f"{check_string(module)}.{check_string(name)}"
-        if full != "collections.OrderedDict" and not _NAMES.fullmatch(full):
-            msg = f"it holds {quoted(full)}, not tensors alone: save model.state_dict()"
+        if full != "collections.OrderedDict" and full not in _NAMES:
+            msg = f"it holds {quoted(full)}, not real tensors alone: save model.state_dict()"
             raise ValueError(msg)
         self.push(_TorchName(full) if full.startswith("torch.") else Global(module, name))
 
@@ -89,11 +92,12 @@ class TorchUnpickler(Unpickler):
 def _load_storage(machine: Any, _: Any) -> None:
     """Replace the identifier on top of the stack by its storage."""
     (identifier,) = machine.pop(1)
-    _, kind, key, _, size, *_ = identifier
-    if not isinstance(kind, _TorchName) or not _is_lengths([size]):
+    _, kind, key, _, size = identifier
+    if not isinstance(kind, _TorchName) or not _is_lengths((size,)):
         msg = "a storage without its type or size"
         raise TypeError(msg)
-    machine.push(Storage(_DTYPES[kind.role.removesuffix("Storage")], check_string(key), size))
+    storage = Storage(_DTYPES[kind.role.removesuffix("Storage")], check_string(key), size)
+    machine.push(machine.storages.setdefault(key, storage))  # as torch does, the first dtype
 
 
 class _TorchName(Global):
@@ -106,13 +110,19 @@ class _TorchName(Global):
         """Return a tensor."""
         if self.role == "_rebuild_parameter" and isinstance(arguments[0], PickledTensor):
             return arguments[0]
-        storage, offset, shape, strides, *_ = arguments
+        storage, offset, shape, strides, _, _, *metadata = arguments
         is_tensor = self.role == "_rebuild_tensor_v2" and isinstance(storage, Storage)
-        if not is_tensor or not _is_lengths([offset, *shape, *strides]):
+        if not is_tensor or not all(map(_is_lengths, ((offset,), shape, strides))):
             msg = f"a call of {self.role} without a storage and lengths"
             raise TypeError(msg)
-        return PickledTensor(storage, offset, tuple(shape), tuple(strides))
+        is_negative = metadata == [{"neg": True}]
+        if not is_negative and metadata not in ([], [None], [{}]):
+            msg = "a tensor with torch's conjugate bit, or other metadata: save x.resolve_conj()"
+            raise ValueError(msg)
+        return PickledTensor(storage, offset, shape, strides, is_negative)
 
 
-def _is_lengths(values: Sequence[Any]) -> bool:
-    return all(type(n) is int and 0 <= n < 1 << 63 for n in values)
+def _is_lengths(values: Any) -> bool:
+    # A tuple, since a list of many lengths would be copied by each tensor that mentions it.
+    is_short = type(values) is tuple and len(values) <= _MAX_DIMENSIONS
+    return is_short and all(type(n) is int and 0 <= n < 1 << 63 for n in values)
