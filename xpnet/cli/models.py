@@ -62,7 +62,8 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--allow-nonfinite", action="store_true", help=text)
     text = "accept an ONNX file with weights in other files of its folder"
     group.add_argument("--allow-external", action="store_true", help=text)
-    text = "largest number of bytes of the parameters (default: 4 GiB; npz: 100 times the file)"
+    text = "largest number of bytes of the parameters (default: 4 GiB; compressed"
+    text += " formats: 100 times the size of the file, .keras 10 times, .pt 4 times)"
     add("--max-bytes N", positive, text)
 
 

@@ -64,8 +64,8 @@ def load(
     allow_external : bool, default False
         Whether an ONNX file may keep its weights in other files of its own folder.
     max_bytes : int, optional
-        Maximum size of the parameters in bytes; 4 GiB by default, and at most 100 times (``.keras``
-        10 times) the size of the file or 16 MiB for npz, pickles and ``.keras``.
+        Maximum size of the parameters in bytes; 4 GiB by default, and at most 100 times the size of
+        the file (``.keras`` 10 times, ``.pt`` 4 times) or 16 MiB for npz, pickles, Keras and torch.
 
     Returns
     -------
