@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.arrays.ranges import RangeError
 from xpnet.training import examples as module
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
@@ -183,8 +184,16 @@ def test_a_number_beyond_the_networks_dtype_raises_with_its_row() -> None:
     network = xpnet.init_network([2, 3])
     rows = np.ones((6000, 2))
     rows[4500, 1] = 1e39
-    with pytest.raises(ValueError, match=r"finite in float32 .*; got 1e\+39 in row 4500, column 1"):
+    with pytest.raises(ValueError, match=r"finite in float32; got 1e\+39 in row 4500, column 1"):
         xpnet.train(network, rows, np.zeros(6000, int), epochs=1)
     scaled = replace(network, preprocessing=(xpnet.Scale(1e-39),))
     run = xpnet.train(scaled, rows, np.zeros(6000, int), epochs=1, batch_size=1000)
     assert np.isfinite(run.history[0].loss)
+
+
+def test_a_large_integer_is_named_by_its_row():
+    network = xpnet.init_network([2, 3], preprocessing=xpnet.Standardize(1e9, 1.0))
+    rows = np.zeros((300, 2), np.int64)
+    rows[222, 1] = 2**53 + 1
+    with pytest.raises(RangeError, match=r"2\^53 in size.* in row 222, column 1"):
+        xpnet.train(network, rows, np.zeros(300, int), epochs=1)

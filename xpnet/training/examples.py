@@ -116,7 +116,7 @@ def as_examples(
         msg = f"`labels` must have the shape {shape} for these images; got {tuple(labels.shape)}"
         raise ValueError(msg)
     rows = rows if stay_together(rows, weight) and not on_host else to_numpy(rows)
-    if network.library == "numpy" and rows.dtype.kind == "f":
+    if network.library == "numpy" and rows.dtype.itemsize > 1:
         # Preprocess once in order: a RangeError then names the row, which a batch cannot.
         for start in range(0, len(rows), _ROWS_AT_A_TIME):
             with counting_from(start):
