@@ -15,7 +15,6 @@ import pytest
 import xpnet
 from xpnet.arrays import device as device_module
 from xpnet.arrays.gpu.gpu_errors import Diagnosis
-from xpnet.arrays.gpu.gpu_info import peak_rate
 
 NO_GPU = Diagnosis("no-driver", "no NVIDIA driver was found", "install one")
 GPU = Diagnosis("usable", "GPU 0 is usable", "")
@@ -48,17 +47,11 @@ class CudaDevice:
             raise self.error
 
 
-# Multiprocessors and clock rate in kilohertz, by CUDA's attribute numbers.
-ATTRIBUTES = {16: 108, 13: 1_410_000}
-
-
 @pytest.fixture
 def fake_gpu(monkeypatch):
     """Replace CuPy by a stand-in with two cards."""
     runtime = types.ModuleType("cupy.cuda.runtime")
     runtime.getDeviceProperties = lambda i: {"name": b"Card %d" % i}
-    runtime.cudaDevAttrMultiProcessorCount, runtime.cudaDevAttrClockRate = ATTRIBUTES
-    runtime.deviceGetAttribute = lambda attribute, index: ATTRIBUTES[attribute] * (index == 1)
     cuda = types.ModuleType("cupy.cuda")
     cuda.Device, cuda.runtime = CudaDevice, runtime
     cupy = types.ModuleType("cupy")
@@ -113,24 +106,6 @@ def test_the_reason_for_the_gpu():
 
 
 @pytest.mark.usefixtures("fake_gpu")
-@pytest.mark.parametrize("takes_gpu", [True, False])
-def test_auto_asks_weigh(takes_gpu):
-    device = xpnet.Device("auto", weigh=lambda: (takes_gpu, "so it is"))
-    word = "gpu" if takes_gpu else "cpu"
-    assert device.name.startswith(word)
-    assert device.reason == f"auto chose {word}: so it is"
-
-
-@pytest.mark.usefixtures("fake_gpu")
-@pytest.mark.parametrize("word", ["cpu", "gpu"])
-def test_other_words_do_not_ask_weigh(word):
-    def weigh():
-        raise AssertionError
-
-    assert xpnet.Device(word, weigh=weigh).reason == f"asked for {word}"
-
-
-@pytest.mark.usefixtures("fake_gpu")
 def test_auto_chooses_the_cpu_if_the_gpu_cannot_be_opened(monkeypatch):
     monkeypatch.setattr(CudaDevice, "error", CUDARuntimeError(46, "unavailable"))
     device = xpnet.Device("auto")
@@ -171,12 +146,6 @@ def test_the_variable_of_tf32_applies_without_a_choice(monkeypatch, word, precis
     with pytest.raises(xpnet.DeviceError) if word == "gpu" else contextlib.nullcontext():
         xpnet.Device(word)
     assert asked == [(0, precision is not None)]
-
-
-@pytest.mark.usefixtures("fake_gpu")
-def test_the_peak_rate():
-    assert peak_rate(1) == 108 * 1.41e9 * 256
-    assert peak_rate(0) is None  # a card without these attributes
 
 
 @pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda"])

@@ -70,7 +70,7 @@ def test_a_word_is_fetched_once(xpnet, mirror, mnist):
 @pytest.mark.parametrize(
     "command",
     [
-        ("evaluate", "--device", "auto"),
+        ("evaluate",),
         ("predict",),
         ("inspect",),
         ("parity",),

@@ -169,13 +169,6 @@ def test_parity(xpnet, folder):
     assert json.loads(xpnet("parity", folder(), "--json").out)["rows"] == 40
 
 
-def test_device_auto_counts_the_pictures(xpnet, folder):
-    (folder() / "notes.txt").write_text("text")
-    result = xpnet("evaluate", folder(), "--device", "auto", "--json")
-    assert json.loads(result.out)["total"] == 40
-    assert result.err.count("are left out") == 1
-
-
 def test_pillow_is_missing(refused, folder, monkeypatch):
     pictures = folder()
     monkeypatch.setitem(sys.modules, "PIL", None)

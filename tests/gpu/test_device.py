@@ -8,7 +8,6 @@ import pytest
 
 import xpnet
 from xpnet.arrays.gpu.diagnosis import diagnose, gpu_facts
-from xpnet.arrays.gpu.gpu_info import peak_rate
 
 pytestmark = pytest.mark.gpu
 
@@ -25,8 +24,6 @@ def test_its_facts(gpu, cupy):
     facts: dict[str, Any] = dict(gpu_facts())
     assert facts["cupy_version"] == gpu.version == cupy.__version__
     assert facts["devices"][0]["name"] == gpu.hardware
-    rate = peak_rate(0)
-    assert rate is None or rate > 1e11
     gpu.synchronize()
 
 

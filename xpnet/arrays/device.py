@@ -4,7 +4,6 @@ import argparse
 import os
 import platform
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,6 @@ from xpnet.arrays.transfer import move, to_numpy
 
 __all__ = ["Device", "OpenedDevice", "add_device_argument", "device_from_args"]
 
-_Weigh = Callable[[], tuple[bool, str]]
 _WORD = re.compile(r"(cpu|auto|(?:gpu|cuda)(?::([0-9]+))?)")
 _RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
 
@@ -49,8 +47,6 @@ class Device:
     word : str or Device, default "cpu"
         ``"cpu"`` (NumPy), ``"gpu"`` or ``"gpu:N"`` (CuPy; ``cuda`` is a synonym of ``gpu``), or
         ``"auto"``: the GPU if one is usable, otherwise the CPU; `reason` explains the choice.
-    weigh : callable, optional
-        For ``"auto"`` with a usable GPU: returns whether to use it, and the reason.
 
     Attributes
     ----------
@@ -85,9 +81,9 @@ class Device:
     array(3.)
     """
 
-    def __init__(self, word: "str | Device" = "cpu", *, weigh: _Weigh | None = None) -> None:
+    def __init__(self, word: "str | Device" = "cpu") -> None:
         opened: Device | OpenedDevice
-        opened, reason = (word, word.reason) if isinstance(word, Device) else _open(word, weigh)
+        opened, reason = (word, word.reason) if isinstance(word, Device) else _open(word)
         self.name: str = opened.name
         self.library: str = opened.library
         self.version: str = opened.version
@@ -124,7 +120,7 @@ class Device:
         return f"Device({self.name!r}, library={self.library!r}, hardware={self.hardware!r})"
 
 
-def _open(word: str, weigh: _Weigh | None) -> tuple[OpenedDevice, str]:
+def _open(word: str) -> tuple[OpenedDevice, str]:
     """Open a device by its word; return it with the reason for the choice."""
     kind, index = _parse(word)
     if kind == "cpu":
@@ -132,10 +128,8 @@ def _open(word: str, weigh: _Weigh | None) -> tuple[OpenedDevice, str]:
     if kind == "gpu":
         return _open_gpu(index), f"asked for {word}"
     diagnosis = diagnose(index, tf32=is_precision_chosen())
-    takes_gpu, reason = diagnosis.usable, str(diagnosis)
-    if takes_gpu and weigh is not None:
-        takes_gpu, reason = weigh()
-    if takes_gpu:
+    reason = str(diagnosis)
+    if diagnosis.usable:
         try:
             return _open_gpu(index), f"auto chose gpu: {reason}"
         except DeviceError as error:  # for example, another process has exclusive use of it

@@ -117,15 +117,6 @@ class Data:
 
         return stream_with(self.path, self.options(**more))
 
-    def count(self) -> tuple[int | None, int]:
-        """Return the number of rows, None if only the end of DATA shows it, and bytes per value."""
-        from xpnet.datasets.preview import count_images
-
-        counted, itemsize = count_images(self.path, self.options())
-        itemsize = 4 if self.floating else itemsize
-        limits = [n for n in (counted, self.rows) if n is not None]
-        return min(limits, default=None), itemsize
-
     def options(self, **more: Any) -> "ReadOptions":
         """Return the options for reading the data set, which is downloaded if necessary.
 

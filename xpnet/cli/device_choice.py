@@ -12,7 +12,6 @@ from xpnet.cli.arguments import UsageError, add_option, positive
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.cli.report import Stopwatch
-    from xpnet.inference.cost_model import Crossover
     from xpnet.inference.result_hash import HashedRunner
     from xpnet.networks.network import Network
 
@@ -115,53 +114,25 @@ def chosen_precision(args: argparse.Namespace) -> Iterator[None]:
         yield
 
 
-def open_device(
-    options: DeviceOptions,
-    stopwatch: "Stopwatch",
-    network: "Network | None" = None,
-    *,
-    rows: tuple[int | None, int] = (None, 1),
-    passes: int = 1,
-) -> "Device":
+def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":
     """Return the device of --device; raise DeviceError if it is not usable.
 
-    For auto, it is the faster one for a NumPy `network`, `rows` (number, None if unknown, and bytes
-    per value) and `passes` over the layers; without a network, a usable GPU. Raises UsageError if
-    --threads is given for a GPU.
+    With --threads, auto is the CPU. Raises UsageError if --threads is given for a GPU.
     """
     from xpnet.arrays.device import Device
 
-    n_rows, itemsize = rows
-
-    def weigh() -> tuple[bool, str]:
-        if network is None or options.threads is not None:
-            return False, "--threads is for it"
-        work = {"itemsize": itemsize, "batch_size": options.batch_size, "passes": passes}
-        crossover = crossover_of(network, index=0, **work)
-        is_worth_it = n_rows is not None and crossover.favours_gpu(n_rows)
-        return is_worth_it, crossover.sentence(n_rows)
-
-    has_reason = network is not None or options.threads is not None
+    is_auto = options.device == "auto"
+    wants_threads = options.threads is not None
     with stopwatch.measure("startup" if options.device == "cpu" else "device"):
-        device = Device(options.device, weigh=weigh if has_reason else None)
-    if device.name == "cpu" and options.device == "auto":
+        device = Device("cpu" if is_auto and wants_threads else options.device)
+    if is_auto and wants_threads:
+        device.reason = "auto chose cpu: --threads is for it"
+    if is_auto and device.name == "cpu":
         stopwatch.move("device", "startup")  # no GPU was started
-    if options.threads is not None and device.library != "numpy":
+    if wants_threads and device.library != "numpy":
         msg = f"--threads is for the CPU; got --device {options.device}"
         raise UsageError(msg)
     return device
-
-
-def crossover_of(network: "Network", *, index: int | None, **options: Any) -> "Crossover":
-    """Return the cost of a row on the CPU and on GPU `index`, None for a typical GPU.
-
-    `options` are the item size, batch size and passes of `estimate`.
-    """
-    from xpnet.arrays.gpu.gpu_info import peak_rate
-    from xpnet.inference.cost_model import estimate
-
-    rate = None if index is None else peak_rate(index)
-    return estimate(network, card_rate=rate, **options)
 
 
 def reproducible(network: "Network", options: DeviceOptions) -> "Network":

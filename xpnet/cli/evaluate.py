@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     data, options = from_args(Data, args), from_args(DeviceOptions, args)
     if args.plot is not None:
         check_output(args.plot, force=args.force, kind="picture")
-    model, device = open_model(ModelOptions.from_args(args), options, stopwatch, data)
+    model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     if model.network.output == "values":
         msg = f"{model.name} is a regression, which has no accuracy; use predict"
         raise UsageError(msg)

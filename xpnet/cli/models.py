@@ -19,7 +19,6 @@ from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
-    from xpnet.cli.data_arguments import Data
     from xpnet.cli.report import Stopwatch
     from xpnet.formats.model_file import LoadOptions, ModelFile
     from xpnet.networks.network import Network
@@ -147,30 +146,15 @@ def read_contents(options: ModelOptions) -> "ModelFile":
 
 
 def open_model(
-    options: ModelOptions,
-    device_options: DeviceOptions,
-    stopwatch: "Stopwatch",
-    data: "Data | None" = None,
+    options: ModelOptions, device_options: DeviceOptions, stopwatch: "Stopwatch"
 ) -> "tuple[Model, Device]":
-    """Return the network of --model on --device, in --precision, reproducible if asked for.
-
-    With `data`, --device auto compares the time that its rows take on the CPU and on a GPU.
-    """
-    is_auto, precision = device_options.device == "auto", device_options.precision
-    if not is_auto:  # errors of the device come first
-        device = open_device(device_options, stopwatch)
+    """Return the network of --model on --device, in --precision, reproducible if asked for."""
+    precision = device_options.precision
+    device = open_device(device_options, stopwatch)  # its errors come first
     stopwatch.switch("loading")
     model = read_model(options)
-    if is_auto:
-        weighed: Network | None = None
-        rows: tuple[int | None, int] = None, 1
-        if data is not None:
-            rows = data.count()
-            is_cpu_dtype = precision != "bfloat16"  # NumPy lacks it
-            weighed = in_precision(model.network, precision) if is_cpu_dtype else model.network
-        device = open_device(device_options, stopwatch, weighed, rows=rows)
-        if precision == "tf32" and device.library == "numpy":
-            print_note("the CPU computes in float32: TF32 needs a GPU")
+    if precision == "tf32" and device.library == "numpy":
+        print_note("the CPU computes in float32: TF32 needs a GPU")
     if device.library != "numpy" and precision not in {None, "bfloat16"}:
         in_precision(model.network, precision)  # parameters that overflow are found on the host
     with stopwatch.measure("loading" if device.library == "numpy" else "device"):

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     if args.json and to_stdout:
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise UsageError(msg)
-    model, device = open_model(ModelOptions.from_args(args), options, stopwatch, data)
+    model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     wanted = Wanted(args.top, args.proba, options)
     wanted.check(model)
     if to_stdout and options.device == "auto":

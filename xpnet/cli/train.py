@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from xpnet.networks.network import Network
     from xpnet.training.run import Epoch, Run
 
-# Each layer's products: forward, and backward to the weights and to the inputs.
-_PASSES = 3
 # Options that are arguments of `xpnet.train`.
 _SAME_NAMES = (
     *("epochs", "batch_size", "learning_rate", "validation", "patience"),
@@ -74,20 +72,16 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.training.run import MOST_MEASURED, RunawayError
 
-    options = DeviceOptions(args.device, args.precision, args.batch_size)
     diverged: RunawayError | None = None
     with reserved_files(args) as (checkpoint, replaces):
-        if options.device != "auto":  # errors of the device come first
-            device = open_device(options, stopwatch)
+        # The errors of the device come first.
+        device = open_device(DeviceOptions(args.device), stopwatch)
         stopwatch.switch("loading")
         data = from_args(Data, args)
         examples = read_examples(data, exclude=args.exclude, classes=args.classes)
         images = examples.images
         chosen, hint = choose_options(args, images)
         start = _untrained(args, examples)
-        if options.device == "auto":
-            rows = args.epochs * len(images), images.dtype.itemsize
-            device = open_device(options, stopwatch, start, rows=rows, passes=_PASSES)
         with stopwatch.measure("loading" if device.library == "numpy" else "device"):
             start = start.to(device)
         with name_checkpoint(checkpoint):

@@ -17,7 +17,6 @@ __all__ = ["can_skip_rows", "count_images", "preview"]
 
 _ROWS = 100
 _LABELS_SHOWN = 10
-_PEEK_BYTES = 1 << 16
 
 
 def preview(path: FilePath, options: ReadOptions | None = None) -> dict[str, Any]:
@@ -87,9 +86,8 @@ def _describe(images: ImageBlocks) -> dict[str, Any]:
 def count_images(path: FilePath, options: ReadOptions | None = None) -> tuple[int | None, int]:
     """Return the number of images in a file and the bytes per value, from its beginning.
 
-    The number is None for standard input and pipes, or if only reading to the end would show it.
-    For a CSV file, it is an estimate from its size and the length of its first lines, and the bytes
-    per value are 1. Raise OSError or DataError as `preview` does.
+    The number is None for standard input and pipes, or if only reading to the end would show it;
+    then the bytes per value are 1. Raise OSError or DataError as `preview` does.
     """
     options = replace(options or ReadOptions(), want_labels=False)
     with warnings.catch_warnings():  # given when the data are read
@@ -100,14 +98,10 @@ def count_images(path: FilePath, options: ReadOptions | None = None) -> tuple[in
             return None, 1
         with open_data(path) as source:
             data_format = detect_format(source)
-            if data_format.name != "csv":
-                images = data_format.open_images(source, options)
-                return images.count, image_dtype(images.array).itemsize if images.array else 1
-            if source.size is None:
+            if data_format.name == "csv":
                 return None, 1
-            first = source.peek(_PEEK_BYTES)
-    n_lines = first.count(b"\n") or 1
-    return int(float(f"{source.size * n_lines / max(len(first), 1):.2g}")), 1
+            images = data_format.open_images(source, options)
+            return images.count, image_dtype(images.array).itemsize if images.array else 1
 
 
 def can_skip_rows(path: FilePath, options: ReadOptions | None = None) -> bool:

@@ -29,7 +29,6 @@ __all__ = [
     "numpy_range",
     "nvrtc_version",
     "one_line",
-    "peak_rate",
     "result_or_error",
     "result_or_none",
     "tf32_value",
@@ -49,7 +48,6 @@ CUDA13_LIBRARIES: Final = ("nvidia-cublas", "nvidia-cuda-nvrtc", "nvidia-cuda-ru
 _DRIVER_FILE = Path("/proc/driver/nvidia/version")
 FIRST_WITH_TF32: Final = 80  # compute capability 8.0
 _VERSION_HEADER = "cuda_runtime_api.h"
-_PER_CYCLE = 256  # float32 operations per cycle of an NVIDIA multiprocessor
 # External strings are cut to this length, so that a message has at most 400 characters.
 _LONGEST_FACT = 140
 
@@ -70,19 +68,6 @@ def compute_capability(index: int) -> int:
 
     properties = cupy.cuda.runtime.getDeviceProperties(index)
     return int(properties["major"] * 10 + properties["minor"])
-
-
-def peak_rate(index: int) -> float | None:
-    """Return the peak float32 operations per second of a GPU; None if unknown."""
-
-    def rate() -> float:
-        from cupy.cuda import runtime
-
-        attributes = runtime.cudaDevAttrMultiProcessorCount, runtime.cudaDevAttrClockRate
-        n_processors, kilohertz = (runtime.deviceGetAttribute(each, index) for each in attributes)
-        return float(n_processors * kilohertz * 1000 * _PER_CYCLE)
-
-    return result_or_none(rate) or None
 
 
 def driver_number() -> str | None:

@@ -7,7 +7,6 @@ from cupy._recording import recorded
 
 CAPABILITY = int(os.environ.get("XPNET_STAND_IN_CAPABILITY", "90"))
 N_DEVICES = 2
-cudaDevAttrClockRate, cudaDevAttrMultiProcessorCount = 13, 16
 _VERSION, _TOTAL = 13000, 2**30
 
 
@@ -34,7 +33,6 @@ def pointerGetAttributes(ptr):
 
 
 for name, answer in {
-    "deviceGetAttribute": lambda _, device: 0,  # unknown, as is the peak rate
     "deviceGetPCIBusId": lambda device: f"rehearsal:{device}",
     "driverGetVersion": lambda: _VERSION,
     "getDeviceCount": lambda: N_DEVICES,
