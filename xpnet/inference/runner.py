@@ -1,6 +1,6 @@
 """Batched computation of a network over many images, in bounded memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby, pairwise
@@ -163,10 +163,19 @@ class Runner:
         groups = groupby(self._blocks(images), lambda block: isinstance(block, np.ndarray))
         for on_host, blocks in groups:
             if on_host:
-                yield stream(map(self._host_rows, blocks))
+                yield stream(self._host_blocks(blocks))
                 continue
             for block in blocks:
                 yield from in_chunks(as_rows(block, n_in), compute, bus, size)
+
+    def _host_blocks(self, blocks: Iterable[Any]) -> Iterator[NDArray[Any]]:
+        """Yield host images as rows, counted in errors from the first block on."""
+        n_before = 0
+        for block in blocks:
+            with counting_from(n_before):
+                rows = self._host_rows(block)
+            yield rows
+            n_before += len(rows)
 
     def _host_rows(self, images: NDArray[Any]) -> NDArray[Any]:
         """Return host images as rows that may be copied to the device."""
