@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import importlib
+import importlib.util
 import inspect
 import itertools
 import os
@@ -19,6 +20,15 @@ import pytest
 
 from xpnet.datasets import sample
 from xpnet.datasets.catalog import FILES, DataSet
+
+if importlib.util.find_spec("hypothesis") is not None:
+    from hypothesis import HealthCheck, settings
+
+    # An example may take any time on a slow or busy machine.
+    settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("any machine")
 
 pytest_plugins = ["xpnet.testing.plugin", "pytester"]
 

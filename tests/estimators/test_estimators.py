@@ -22,6 +22,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_limits
 
 from xpnet import MLPClassifier, MLPRegressor
 
@@ -301,6 +302,17 @@ def test_the_same_random_state_gives_the_same_bits():
     one, same, other = (small(random_state=seed).fit(X, IDS) for seed in (1, 1, 2))
     assert_same_bits(one, same)
     assert not np.array_equal(one.coefs_[0], other.coefs_[0])
+
+
+def test_small_batches_have_the_same_bits_with_any_number_of_threads():
+    fitted = []
+    for n_threads in (1, 2, 3):
+        with threadpool_limits(n_threads, "blas"):
+            model = small(hidden_layer_sizes=(300,), max_iter=2)
+            fitted.append(model.fit(*load_digits(return_X_y=True)))
+    for other in fitted[1:]:
+        assert_same_bits(fitted[0], other)
+        assert fitted[0].loss_curve_ == other.loss_curve_
 
 
 def test_the_loss_regressors_first_argument_is_scikit_learns():

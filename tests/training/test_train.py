@@ -6,8 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import xpnet
+from xpnet.arrays.cpu import blas_threads
 from xpnet.training.optimizers import SGD, Adam
 from xpnet.training.run import RunawayError
 from xpnet.training.trainer import Trainer
@@ -352,6 +354,51 @@ def test_callbacks_see_every_epoch_and_image(digits):
     )
     assert tuple(epochs) == run.history
     assert counts == [128, 128, 44] * 2
+
+
+@pytest.fixture
+def threads_of_blas():
+    """Give BLAS two threads, and return a function that returns their number."""
+    libraries = blas_threads._libraries()  # noqa: SLF001 (limits those that it found)
+    if not libraries:
+        pytest.skip("the threads of this BLAS cannot be set")
+    with threadpool_limits(2, "blas"):
+        yield lambda: {library.get_num_threads() for library in libraries}
+
+
+def test_small_batches_have_the_same_bits_with_any_number_of_threads(digits):
+    runs = []
+    for n_threads in (1, 2, 3):
+        with threadpool_limits(n_threads, "blas"):
+            runs.append(xpnet.train(start((784, 100, 10)), *digits, epochs=3, validation=0.2))
+    assert_same_bits(runs[0], runs[1])
+    assert_same_bits(runs[0], runs[2])
+
+
+@pytest.mark.parametrize(("width", "batch_size", "n_threads"), [(99, 100, 1), (500, 30, 2)])
+def test_only_small_batches_limit_blas(digits, threads_of_blas, width, batch_size, n_threads):
+    during, after = [], []
+    xpnet.train(
+        start((784, width, 10)),
+        *digits,
+        epochs=2,
+        batch_size=batch_size,
+        progress=lambda _: during.append(threads_of_blas()),
+        on_epoch=lambda _: after.append(threads_of_blas()),
+    )
+    assert during == [{n_threads}] * len(during)
+    assert after == [{2}, {2}]
+
+
+@pytest.mark.parametrize("callback", ["on_epoch", "progress"])
+@pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt, GeneratorExit])
+def test_an_error_in_a_callback_restores_the_threads(digits, threads_of_blas, callback, error):
+    def fail(_):
+        raise error
+
+    with pytest.raises(error):
+        xpnet.train(start(), *digits, **{callback: fail})
+    assert threads_of_blas() == {2}
 
 
 @pytest.mark.parametrize(

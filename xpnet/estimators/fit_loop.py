@@ -169,7 +169,8 @@ class FitLoop:
         """Update the parameters by each batch; return the sum of the losses of the rows."""
         trainer, alpha = self.trainer, self._mlp.alpha
         total: Any = 0.0
-        with current_device(trainer.parameters), without_warnings():
+        limit = trainer.blas_limit(self._batch_size)
+        with limit, current_device(trainer.parameters), without_warnings():
             for batch in batches(self._examples, self._order, trainer.objective, self._batch_size):
                 if not batch.total_weight:
                     continue

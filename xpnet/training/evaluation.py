@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from xpnet.arrays.cpu.blas_threads import one_blas_thread
 from xpnet.arrays.namespace import array_namespace, current_device, without_warnings
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import BatchOptions
@@ -33,7 +34,7 @@ def loss_and_accuracy(
     if not stay_together(outputs, answers):
         outputs, answers = to_numpy(outputs), to_numpy(answers)
     xp, weights = array_namespace(outputs), examples.weights
-    with current_device(outputs), without_warnings():
+    with one_blas_thread(), current_device(outputs), without_warnings():
         scores = network.widened(outputs, xp)
         targets = objective.targets(answers, scores.dtype, xp)
         column = None if weights is None else weight_column(weights, scores)

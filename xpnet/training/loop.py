@@ -98,10 +98,12 @@ class Loop:
         self, on_epoch: Callable[[Epoch], None] | None, progress: Callable[[int], None] | None
     ) -> Run:
         """Train until all epochs are done or patience is exhausted."""
-        options = self._options
+        options, trainer = self._options, self._trainer
+        batch_size = min(options.batch_size, len(self._kept))
         try:
             while not self._end.is_final(options.epochs, options.patience):
-                with without_warnings():  # the end of the epoch reports overflow
+                # The end of the epoch reports overflow.
+                with without_warnings(), trainer.blas_limit(batch_size):
                     loss, rate = self.run_batches(progress)
                 self.end_epoch(loss, rate)
                 self._save()

@@ -65,7 +65,8 @@ def train(
     epochs : int, default 10
         Number of passes over the training images.
     batch_size : int, default 100
-        Number of images per step.
+        Number of images per step. On NumPy, up to 10^7 multiplications (images times weights) use
+        one BLAS thread; the last digits of larger steps depend on the number of threads.
     loss : {"cross_entropy", "binary_cross_entropy", "mean_squared_error"}, optional
         The default is the cross-entropy of the softmax for a classifier, of the sigmoid for a
         single unit, and the mean squared error for a regression. The binary cross-entropy of
@@ -98,7 +99,7 @@ def train(
         an uninterrupted run, on the same machine and libraries. With "finished", only the end of
         the same training run is used, and any other file is replaced.
     on_epoch : callable, optional
-        Called with each `Epoch`.
+        Called with each `Epoch`; BLAS then has its usual number of threads.
     progress : callable, optional
         Called after each batch with its number of images.
     transfers : {"allow", "forbid"}, default "allow"

@@ -3,9 +3,11 @@
 The vector holds the weight and the bias of the first layer, then those of the second, and so on.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
+from xpnet.arrays.cpu.blas_threads import one_blas_thread
 from xpnet.arrays.cpu.memory import keep_freed_memory
 from xpnet.arrays.namespace import (
     array_namespace,
@@ -28,6 +30,10 @@ __all__ = [
     "weight_mask",
     "with_parameters",
 ]
+
+# The most multiplications of a forward pass of a batch on one thread. On two cores of a Zen 4, a
+# second thread shortens a step with fewer by 9%, and a step with twice as many by 25%.
+_SMALL_BATCH = 10**7
 
 
 def flatten_parameters(network: Network) -> Any:
@@ -117,6 +123,15 @@ class Trainer:
         with current_device(self.parameters):
             vectors = tuple(self._xp.asarray(x, copy=True) for x in state.vectors)
         return State(state.n_steps, vectors)
+
+    def blas_limit(self, batch_size: int) -> AbstractContextManager[None]:
+        """Limit NumPy's BLAS to one thread if the batches are small.
+
+        A second thread gains little, changes the last digits, and waits actively between products.
+        """
+        network = self.objective.network
+        is_small = batch_size * network.multiplications <= _SMALL_BATCH
+        return one_blas_thread() if is_small and network.library == "numpy" else nullcontext()
 
     def step(self, batch: Batch, rate: float, *, decay: float = 1.0) -> Any:
         """Update the parameters by the gradient of a batch; return its mean loss before the update.

@@ -132,8 +132,10 @@ class Steps:
         """Train on the images in this order."""
         from xpnet.training.examples import batches
 
-        for batch in batches(self._examples, order, self._trainer.objective, batch_size):
-            self._trainer.step(batch, rate)
+        trainer = self._trainer
+        with trainer.blas_limit(batch_size):
+            for batch in batches(self._examples, order, trainer.objective, batch_size):
+                trainer.step(batch, rate)
 
     def parameters(self) -> list[Array]:
         """Return all parameters as one vector."""

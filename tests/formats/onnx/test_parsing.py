@@ -1,6 +1,5 @@
 """Count of a model's fields before it is parsed."""
 
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -57,15 +56,13 @@ BOMBS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
-def test_many_small_parts_are_refused_at_once(tmp_path: Path, name: str) -> None:
+def test_many_small_parts_are_refused_in_little_memory(tmp_path: Path, name: str) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"\x08\x08" + BOMBS[name])
     tracemalloc.start()
-    start = time.process_time()
     try:
         with pytest.raises(WeightsError, match=r"ONNX with too many fields .* at most 200,000"):
             xpnet.load(path)
-        assert time.process_time() - start < 10
         # So much the places of 200,000 parts take, however large the file is.
         assert tracemalloc.get_traced_memory()[1] < 40_000_000
     finally:

@@ -10,8 +10,8 @@ pseudo-random generators with fixed seeds, so the files are the same on every ma
 only with this program.
 """
 
+import argparse
 import math
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -93,8 +93,14 @@ ROWS_OF_LENGTH = {2: 7, 3: 7, 7: 7, 12: 7, 40: 1, 101: 1}
 
 def main() -> None:
     """Write the tables of the command line."""
+    parser = argparse.ArgumentParser(description="Write the tables of true values.")
+    known = [*exact.ELEMENTWISE, *exact.ROWS]
+    parser.add_argument("names", metavar="NAME", nargs="*", help="a function (default: all)")
+    names = parser.parse_args().names
+    if unknown := set(names) - set(known):
+        parser.error(f"unknown function: {', '.join(sorted(unknown))}")
     folder = Path(__file__).parent
-    for name in sys.argv[1:] or [*exact.ELEMENTWISE, *exact.ROWS]:
+    for name in names or known:
         (folder / f"{name}.csv").write_text("".join([HEADER, *lines(name)]), newline="\n")
 
 
