@@ -41,6 +41,13 @@ def shared_data() -> Path:
     return Path(os.environ["XPNET_TEST_DATA"])
 
 
+@pytest.fixture
+def utf8_names() -> None:
+    """Skip a test of unusual file names unless the locale encodes names as UTF-8."""
+    if sys.getfilesystemencoding() != "utf-8":
+        pytest.skip(f"this locale encodes file names as {sys.getfilesystemencoding()}")
+
+
 def signature_of(function):
     """Return a signature; for Cython functions, from the first line of their docstring."""
     try:

@@ -367,6 +367,7 @@ def test_the_disk_is_full(words):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("utf8_names")
 @pytest.mark.parametrize("name", ["a b.csv", "\N{SNOWMAN}.csv", "quote'.csv", "-.csv"])
 def test_unusual_file_names(xpnet, tmp_path, labelled, name):
     path = labelled.rename(tmp_path / name)
@@ -376,6 +377,7 @@ def test_unusual_file_names(xpnet, tmp_path, labelled, name):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems want names of Unicode")
+@pytest.mark.usefixtures("utf8_names")
 def test_a_file_name_that_is_not_utf8(tmp_path, labelled):
     images = labelled.rename(tmp_path / os.fsdecode(b"\xff.csv"))
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}

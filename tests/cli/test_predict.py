@@ -15,7 +15,7 @@ from xpnet import Dense, Network, load, predict, predict_proba, read, sample, sa
 
 
 def labels_of(path):
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == ["ImageId", "Label"]
     assert [row[0] for row in rows] == [str(i) for i in range(1, len(rows) + 1)]

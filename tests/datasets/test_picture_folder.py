@@ -94,6 +94,7 @@ def test_more_names_than_bytes(fill, rejected):
     rejected(folder, f": folders of classes, found {message}")
 
 
+@pytest.mark.usefixtures("utf8_names")
 def test_a_name_that_is_not_utf_8(fill, rejected):
     folder = fill("a/a.png", "b/a.png")
     (folder / "b").rename(folder / os.fsdecode(b"caf\xe9"))

@@ -69,7 +69,11 @@ class Runner:
         A page that shows an error ends its command with `; echo "exit code $?"`.
         """
         bin_ = str(Path(sys.executable).parent)
-        env = os.environ | {"PATH": os.pathsep.join([bin_, os.environ["PATH"]]), "COLUMNS": "100"}
+        env = os.environ | {
+            "PATH": os.pathsep.join([bin_, os.environ["PATH"]]),
+            "COLUMNS": "100",
+            "PYTHONUTF8": "1",  # images in text are drawn with blocks
+        }
         fails = "; echo" in block.text
         found = subprocess.run(
             ["bash", *["-e"] * (not fails), "-c", block.text],
@@ -77,7 +81,7 @@ class Runner:
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if fails else subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         assert fails or found.returncode == 0, found.stdout + found.stderr

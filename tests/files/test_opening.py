@@ -137,6 +137,7 @@ def test_permission_denied_keeps_its_text(tmp_path):
         open_source(path)
 
 
+@pytest.mark.usefixtures("utf8_names")
 @pytest.mark.parametrize("content", [CONTENT, PACKED], ids=["plain", "packed"])
 def test_a_path_that_is_not_utf8(tmp_path, content):
     path = write(tmp_path, content, os.fsdecode(b"caf\xe9 1.gz"))

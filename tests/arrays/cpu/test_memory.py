@@ -121,6 +121,7 @@ def test_changes_through_the_mapping_are_read(path):
 
 
 @needs_maps
+@pytest.mark.usefixtures("utf8_names")
 @pytest.mark.parametrize("name", ["rows of mine.bin", "rows (deleted)", "rows é 数", "rows  x"])
 def test_any_name(tmp_path, name):
     rows_of().tofile(tmp_path / name)
