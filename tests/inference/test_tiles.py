@@ -218,7 +218,7 @@ def test_short_tiles_are_computed_by_one_thread(monkeypatch):
     )
     for widths, n_rows in (((20, 8, 3), 50_000), ((784, 50, 100, 10), 5000)):
         rows = np.zeros((n_rows, widths[0]), np.uint8)
-        run(network_of(*widths), rows, lambda *args: args[-1], BatchOptions(threads=2))
+        run(network_of(*widths), rows, lambda _network, y, _: y, BatchOptions(threads=2))
     assert seen == [1, 2]
 
 
@@ -251,9 +251,12 @@ def test_number_of_tiles_at_a_time(threads, n_expected):
 def test_predict_holds_blas_where_the_network_needs_it(widths, monkeypatch):
     network, seen = network_of(*widths), []
     compute = xpnet.Network.compute
-    monkeypatch.setattr(
-        xpnet.Network, "compute", lambda *args: seen.append(max(count())) or compute(*args)
-    )
+
+    def counted(*args, **options):
+        seen.append(max(count()))
+        return compute(*args, **options)
+
+    monkeypatch.setattr(xpnet.Network, "compute", counted)
     most = network.rows_on_one_thread
     assert most == min(rows_on_one_thread(layer.weight) for layer in network.layers)
     for n_rows in (1, most, most + 1, 1000):
