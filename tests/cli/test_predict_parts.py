@@ -242,6 +242,21 @@ def test_parts_of_other_runs(parts, inputs, save_network, other):
     assert parts.contents()["sample.npz"] == before["sample.npz"]
 
 
+@pytest.mark.parametrize("kind", ["pipe", "link", "compressed"])
+def test_other_files_with_the_name_of_a_part(parts, inputs, kind):
+    path = parts.folder / "bytes.npz"
+    if kind == "compressed":  # it may unpack to far more memory than its size
+        parts.run(inputs / "bytes.npy", "sample")
+        with np.load(path) as part:
+            np.savez_compressed(path, **part)
+    else:
+        parts.folder.mkdir()
+        os.mkfifo(path) if kind == "pipe" else path.symlink_to("elsewhere.npz")
+    result = parts.run(inputs / "bytes.npy", "sample")
+    assert (result.code, DAMAGED in result.err) == (2, True)
+    assert not (parts.folder / "elsewhere.npz").exists()
+
+
 def test_the_file_of_a_standardization_belongs_to_the_model(parts, inputs, tmp_path):
     network, path = load("sample"), tmp_path / "statistics.npz"
     save(replace(network, preprocessing=()), tmp_path / "bare.npz")

@@ -74,10 +74,12 @@ def test_evaluate_takes_what_predict_returns(xp_backend, classes):
     assert result.confusion.tolist() == np.eye(3).tolist()
 
 
-@pytest.mark.parametrize("classes", ["123", ("01", "2", "other"), ("other", "2", "1")])
+@pytest.mark.parametrize(
+    "classes", ["123", ("01", "2", "other"), ("1.0", "2.0", "3.0"), ("other", "2", "1")]
+)
 def test_an_integer_that_may_be_an_id_or_a_name(xp_backend, classes):
     network, rows = network_and_rows(xp_backend, classes)
-    name = next(name for name in classes if name in {"1", "01"})
+    name = next(name for name in classes if name in {"1", "01", "1.0"})
     message = (
         "`labels` must be strings, such as names of folders: 1 may be the class"
         f" {name!r} or the id of the class {classes[1]!r}"

@@ -280,6 +280,25 @@ def test_units_of_infinite_parameters_are_no_overflow():
     assert count.rows.tolist() == [1]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_an_activation_that_gives_infinity_without_a_signal(dtype):
+    first = xpnet.Dense(np.eye(1, dtype=dtype), np.zeros(1, dtype), "exponential")
+    second = xpnet.Dense(np.eye(1, dtype=dtype), np.zeros(1, dtype), "sigmoid")
+    last = xpnet.Dense(np.asarray([[1, -1]], dtype), np.zeros(2, dtype))
+    network = xpnet.Network([first, second, last])
+    rows = np.asarray([[95.0], [1.0]], dtype)  # exp(95) is above the largest float32
+    for part in (rows, rows[:1], np.tile(rows, (1500, 1))):
+        y = xpnet.predict_proba(network, part)
+        np.testing.assert_array_equal(np.isnan(y[:, 0]), np.resize([True, False], len(part)))
+
+
+def test_infinite_inputs_give_no_warning_of_numpys():
+    network = network_of([[1.0, -1.0, 0.0]])
+    with np.errstate(all="warn"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        xpnet.predict(network, np.asarray([[np.inf], [1.0]], F32))
+
+
 def test_bytes_overflow_too():
     network = network_of(preprocessing=xpnet.Scale(1e38))
     with pytest.raises(RangeError, match="got 255 in row 1"):

@@ -136,7 +136,7 @@ def check_exact(x: Any, xp: Any) -> None:
 def unless_overflow(compute: Callable[[], Any]) -> Any | None:
     """Return ``compute()``, or None if NumPy notices an overflow in this thread."""
     try:
-        with np.errstate(over="raise"):
+        with np.errstate(over="raise", invalid="ignore"):  # of infinite inputs
             return compute()
     except FloatingPointError as error:
         if "overflow" not in str(error):  # raised by the caller's own errstate

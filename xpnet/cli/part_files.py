@@ -62,11 +62,13 @@ class Part:
         """Read the manifest if the part exists; raise UsageError if it is another part."""
         import numpy as np
 
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return
         manifest: dict[str, Any] = {}
-        with suppress(Exception), np.load(self.path) as stored:  # damage may raise any error
-            arrays = dict(stored.items())
+        # Damage may raise any error. A part is not compressed; a pipe would wait for its writer.
+        with suppress(Exception), np.load(self.path if self.path.is_file() else "") as stored:
+            is_plain = not any(member.compress_type for member in stored.zip.infolist())
+            arrays = dict(stored.items()) if is_plain else {}
             found = json.loads(str(arrays.pop("manifest")))
             if found.pop("sha256") == sha256_of_record(found, arrays):
                 manifest = found

@@ -58,6 +58,8 @@ class Activation:
     # pullback(gradient, x, y, xp) of a function along the last axis: the gradient with respect to
     # x, given the one with respect to y. None for elementwise functions.
     pullback: Callable[..., Any] | None = None
+    # Whether finite numbers give finite results, in float32 and float64.
+    is_bounded: bool = True
     # Points where the absolute derivative may have a local maximum. Between them it is monotone.
     turns: tuple[float, ...] = ()
     # jumps(**options): the points where the function is not continuous.

@@ -1,5 +1,6 @@
 """Class labels as class ids and back, and confusion matrices, on the device of the labels."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -76,13 +77,21 @@ def _as_integers(labels: Any) -> Any:
 def _check_meaning(numbers: Any, classes: Any, xp: Any) -> None:
     """Raise ValueError if an integer is the id of one class and the name of another."""
     for i, name in enumerate(classes):
-        number = int(name) if name.isdecimal() else i
-        if number != i and number < len(classes) and to_numpy(xp.any(numbers == number)):
+        number = _number_of(name, i)
+        if number != i and 0 <= number < len(classes) and to_numpy(xp.any(numbers == number)):
             msg = (
                 f"`labels` must be strings, such as names of folders: {number} may be the class"
                 f" {name!r} or the id of the class {classes[number]!r}"
             )
             raise ValueError(msg)
+
+
+def _number_of(name: str, default: int) -> int:
+    """Return the whole number that a name such as "2" or "2.0" stands for."""
+    with suppress(ValueError):
+        if (number := float(name)).is_integer():
+            return int(number)
+    return default
 
 
 def labels_of(network: Network, ids: Any, transfers: TransferPolicy) -> Any:

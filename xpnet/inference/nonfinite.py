@@ -71,7 +71,8 @@ def outputs_and_lost_rows(network: Network, rows: NDArray[Any]) -> tuple[NDArray
     Rows of NaN or infinity do not count, nor do units of such parameters. BLAS must have one
     thread, in which NumPy notices overflow. A reproducible network computes with infinity.
     """
-    if notices_overflow() or isinstance(network, ReproducibleNetwork):
+    is_noticed = network.signals_overflow and notices_overflow()
+    if is_noticed or isinstance(network, ReproducibleNetwork):
         y = unless_overflow(lambda: network.compute(rows, np, watched=True))
         if y is not None:
             return y, lost_rows(network, rows, y)

@@ -16,10 +16,11 @@ from xpnet.arrays.namespace import (
     device_of,
     floating_dtype,
     library_of,
+    limits_of,
     widest_floating,
 )
 from xpnet.arrays.ranges import finite_cast
-from xpnet.functions.activations import check_activation
+from xpnet.functions.activations import ACTIVATIONS, check_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network_checks import check_layers, checked_classes, checked_metadata
 from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
@@ -150,6 +151,17 @@ class Network:
         if any(isinstance(step, Whiten) for step in self.preprocessing):
             return 0
         return min(rows_on_one_thread(layer.weight) for layer in self.layers)
+
+    @cached_property
+    def signals_overflow(self) -> bool:
+        """Whether infinity arises in NumPy's own operations only, which signal an overflow.
+
+        `exponential` gives infinity without a signal, and so do all functions in float16.
+        """
+        are_bounded = all(ACTIVATIONS[layer.activation].is_bounded for layer in self.layers)
+        return (
+            are_bounded and limits_of(self.dtype, array_namespace(self.layers[0].weight)).bits >= 32
+        )
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:

@@ -99,7 +99,8 @@ def train(
         an uninterrupted run, on the same machine and libraries. With "finished", only the end of
         the same training run is used, and any other file is replaced.
     on_epoch : callable, optional
-        Called with each `Epoch`; BLAS then has its usual number of threads.
+        Called with each `Epoch`. BLAS then has its usual number of threads, unless another thread
+        trains or predicts.
     progress : callable, optional
         Called after each batch with its number of images.
     transfers : {"allow", "forbid"}, default "allow"

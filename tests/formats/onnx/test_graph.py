@@ -369,6 +369,14 @@ def test_labels_that_cannot_be_read(opened, classifier, node, text):
     assert text in str(found[0].message)
 
 
+def test_labels_of_another_layer(onnx, opened, model_of):
+    nodes = [FIRST, LAST, ("ArgMax", "h", "label", {"axis": -1, "keepdims": 0})]
+    model = model_of(nodes, outputs="y label")
+    model.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    with pytest.warns(DataWarning, match="they come from other layers than the output"):
+        assert repr(opened(model)) == f"Network({PLAIN})"
+
+
 def test_classes_that_do_not_fit(refusal, classifier):
     assert "`classes` must be 4 different names" in refusal(classifier(whole(3, 5, 9), "y label"))
     assert "got 4, 3 of them" in refusal(classifier(whole(3, 5, 9, 9), "y label"))

@@ -70,19 +70,27 @@ def _select_output(graph: Graph, path: Path) -> tuple[GraphRows, list[str]]:
         raise first_error or ValueError("ONNX must have an output; got none")
     if False not in found:
         notes.append("the final ArgMax is omitted: the network returns its input")
-    labels = found.get(True) or found[False]
+    rows = found.get(False) or found[True]
+    labels = found.get(True, rows)
+    if not _have_same_layers(rows, labels):
+        first_error, labels = ValueError("they come from other layers than the output"), rows
     if first_error is not None and not labels.classes:
         msg = f"{path}: the labels are lost, and predict gives class ids: {first_error}"
         warnings.warn(msg, DataWarning, stacklevel=5)
-    return replace(found.get(False) or labels, classes=labels.classes), notes
+    return replace(rows, classes=labels.classes), notes
+
+
+def _have_same_layers(one: GraphRows, other: GraphRows) -> bool:
+    """Return whether two values have the same layers, except for their activations."""
+    pairs = zip(one.layers, other.layers, strict=False)
+    return len(one.layers) == len(other.layers) and all(
+        a.weight is b.weight and a.bias is b.bias for a, b in pairs
+    )
 
 
 def _select_logits(one: GraphRows, other: GraphRows, graph: Graph) -> GraphRows:
     """Return the logits of two outputs; raise unless the other output is their softmax."""
-    pairs = zip(one.layers, other.layers, strict=False)
-    is_same = len(one.layers) == len(other.layers) and all(
-        a.weight is b.weight and a.bias is b.bias for a, b in pairs
-    )
+    is_same = _have_same_layers(one, other)
     names = [rows.layers[-1].activation for rows in (one, other)]
     if not is_same or one.layers[:-1] != other.layers[:-1] or "identity" not in names:
         msg = f"ONNX must have one output; got {', '.join(map(quoted, graph.outputs))}"
