@@ -268,13 +268,11 @@ def marked_class_ids(network: Network, y: Any, is_lost: Any | None) -> Any:
     if network.output == "values":
         return without_lost(y, is_lost)
     ids = class_ids(network, y)
+    if is_lost is None and not isinstance(y, np.ndarray):
+        is_lost = lost_rows(network, None, y)
     if is_lost is None:
-        is_lost = None if isinstance(y, np.ndarray) else lost_rows(network, None, y)
-    return (
-        ids
-        if is_lost is None
-        else array_namespace(ids).where(is_lost, ids + network.n_classes, ids)
-    )
+        return ids
+    return array_namespace(ids).where(is_lost, ids + network.n_classes, ids)
 
 
 def class_ids(network: Network, y: Any) -> Any:

@@ -94,7 +94,7 @@ def blas_threads() -> int:
 def notices_overflow() -> bool:
     """Return whether NumPy notices overflow in a product that one BLAS thread computes.
 
-    It does since NumPy 2.2, by a flag of the calling thread, if the number of threads is known.
+    It does since NumPy 2.3, by a flag of the calling thread, if the number of threads is known.
     """
     x = np.full((64, 64), 1e30, np.float32)
     with one_blas_thread():
