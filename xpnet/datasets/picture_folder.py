@@ -95,7 +95,7 @@ def _checked_names(names: list[str], folder: str, options: "ReadOptions") -> NDA
     """Return the names of the classes, which must be printable and not too many."""
     labels, largest = np.asarray(names), len(names) - 1
     if largest <= options.largest_label:
-        largest = number_labels(labels)[0].max()
+        largest = int(number_labels(labels)[0].max())
     if largest > options.largest_label:
         rule = f"integers from 0 to {options.largest_label}, or at most as many names"
         msg, found = "folders of classes", f"{len(names)} from {names[0]} to {names[-1]}"
