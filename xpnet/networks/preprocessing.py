@@ -231,12 +231,12 @@ def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
                 raise ValueError(msg)
 
     def convert(x: Any) -> Any:
-        return finite_cast(x, weight.dtype, array_namespace(x), "preprocessing")
+        with current_device(x):
+            return finite_cast(x, weight.dtype, array_namespace(x), "preprocessing")
 
-    with current_device(weight):
-        converted = tuple(map_arrays(step, convert) for step in steps)
-        for before, after in zip(steps, converted, strict=True):
-            _warn_of_rounded_mean(before, after)
+    converted = tuple(map_arrays(step, convert) for step in steps)
+    for before, after in zip(steps, converted, strict=True):
+        _warn_of_rounded_mean(before, after)
     return converted
 
 
@@ -246,7 +246,8 @@ def _warn_of_rounded_mean(before: Step, after: Step) -> None:
         return
     if library_of(before.mean) != "numpy" or before.mean.dtype == after.mean.dtype:
         return
-    shift = float(replace(before, mean=before.mean - after.mean).largest(0.0).max())
+    with current_device(after.mean):
+        shift = float(replace(before, mean=before.mean - after.mean).largest(0.0).max())
     if shift > math.sqrt(limits_of(after.mean.dtype, array_namespace(after.mean)).eps):
         msg = (
             f"means of the preprocessing are rounded to {after.mean.dtype}, which shifts its"
