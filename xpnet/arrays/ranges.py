@@ -56,7 +56,7 @@ class RangeError(ValueError):
 
     @property
     def rule(self) -> str:
-        """What an input must be."""
+        """The rule for an input."""
         if isinstance(self.value, np.integer) and self.dtype == "float64":
             return "an integer of at most 2^53 in size, where a mean is subtracted"
         return f"a number that the preprocessing leaves finite in {self.dtype}"
