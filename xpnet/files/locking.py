@@ -61,17 +61,17 @@ def exclusive(path: str | os.PathLike[str]) -> "Iterator[None]":
     """Reserve a path for one thread of one process, whether or not the file exists.
 
     Raise BlockingIOError if another process or thread has reserved the path, FileExistsError if
-    another file has the name of the lock file, and another OSError if that cannot be created.
+    a link, pipe or device has the name of the lock file, and another OSError if that cannot be
+    opened.
 
     The lock is held on a temporary file in the same folder, which is removed at the end. A killed
-    process leaves the file behind, but not the lock; the next process that reserves the path
-    removes it. A thread may reserve a path several times. Child processes inherit no lock. Devices
-    and pipes are not locked. On Windows, and on file systems without locks, nothing is locked.
+    process leaves the file behind, but not the lock. A thread may reserve a path several times.
+    Child processes inherit no lock. Devices and pipes are not locked. On Windows, and on file
+    systems without locks, nothing is locked.
     """
     path = Path(os.path.realpath(path))
     lock = _LockFile(path)
-    holder = _held.get(path)
-    is_mine = holder is not None and holder.thread == lock.thread
+    is_mine = path in _held and _held[path].thread == lock.thread
     if is_mine or not HAS_LOCKS or (path.exists() and not path.is_file()):
         yield
         return
@@ -95,31 +95,29 @@ class _LockFile:
         self.file: IO[bytes] | None = None
 
     def acquire(self) -> None:
-        """Lock the file; raise BlockingIOError if another process or thread has locked it."""
         while True:
-            file = self._open()
-            is_locked = try_lock(file)
-            if is_locked is False:
-                raise BlockingIOError(errno.EWOULDBLOCK, _owner_message(file), str(self._path))
-            # The previous owner may have removed the file after it was opened here.
-            if is_locked is None or not is_removed(file):
+            self.file = file = self._open()
+            if try_lock(file) is False:
+                owner = file.read(_MAX_DIGITS).decode(errors="replace")
+                process = f"process {owner}" if owner.isdecimal() else "another process"
+                msg = f"in use by {process}: wait until it ends, or choose another file"
+                raise BlockingIOError(errno.EWOULDBLOCK, msg, str(self._path))
+            if not is_removed(file):
                 break
-            file.close()
+            file.close()  # The previous owner removed it after it was opened here.
         _held[self._path] = self
         with suppress(OSError):
             file.truncate(0)
             file.write(str(os.getpid()).encode())
 
     def _open(self) -> IO[bytes]:
-        """Open the file, made if it is missing; raise FileExistsError if it is not a lock file."""
         # O_NONBLOCK: opening a pipe may wait for its other end.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
         if not self._name.is_symlink():
             # Unbuffered: on a full disk, closing the file must not fail on buffered bytes.
             self.file = file = os.fdopen(os.open(self._name, flags, 0o666), "r+b", buffering=0)
-            status, content = os.fstat(file.fileno()), file.read(_MAX_DIGITS)
-            is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink < 2
-            if is_plain and status.st_size <= _MAX_DIGITS and (not content or content.isdigit()):
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_nlink < 2:
                 return file
             file.close()
         raise FileExistsError(errno.EEXIST, "is not a lock file: remove it", str(self._name))
@@ -135,13 +133,6 @@ class _LockFile:
             with suppress(OSError):
                 self._name.unlink()
         file.close()
-
-
-def _owner_message(file: IO[bytes]) -> str:
-    file.seek(0)
-    digits = file.read(_MAX_DIGITS).decode(errors="replace")
-    process = f"process {digits}" if digits.isdecimal() else "another process"
-    return f"in use by {process}: wait until it ends, or choose another file"
 
 
 def _forget_locks() -> None:
