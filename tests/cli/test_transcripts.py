@@ -112,7 +112,7 @@ def machine(monkeypatch):
 
     def measure(*_, batch_sizes, **__):
         sizes = [size for size in batch_sizes if size <= 10_000]
-        return [Throughput(n, 25e3 * n**0.5, 24e3 * n**0.5, 10 * n, 5000, n // 5000) for n in sizes]
+        return [Throughput(n, 25e3 * n**0.5, 24e3 * n**0.5, 10 * n) for n in sizes]
 
     monkeypatch.setattr(throughput, "measure_throughput", measure)
 

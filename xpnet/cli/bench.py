@@ -80,8 +80,6 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     where = device_facts(device, network)
     with computation_errors(name):
         speeds = _measure(args, sizes, network, images, stopwatch)
-    if speeds is None:
-        return Outcome(code=1)
     if not speeds:
         msg = f"--batch-sizes: no batch of {sizes[0]:,} images fits into 1 GB"
         raise UsageError(msg)
@@ -116,21 +114,17 @@ def _measure(
     network: "Network",
     images: "NDArray[Any]",
     stopwatch: Stopwatch,
-) -> "list[Throughput] | None":
-    """Return the speed at each batch size; None, after a note, if the results differ."""
+) -> "list[Throughput]":
+    """Return the speed at each batch size."""
     from xpnet.inference.nonfinite import count_nonfinite
-    from xpnet.inference.throughput import DifferingResultsError, measure_throughput
+    from xpnet.inference.throughput import measure_throughput
 
     total = len(sizes) * (args.rounds + 1)
     timing = progress_bar(total=total, desc="timing", unit=" rounds")
     with stopwatch.measure("computing"), count_nonfinite(), timing as bar:
         progress = None if bar is None else bar.update
         options = {"rounds": args.rounds, "threads": args.threads, "progress": progress}
-        try:
-            return measure_throughput(network, images, batch_sizes=sizes, **options)
-        except DifferingResultsError as error:
-            print_note(str(error))
-            return None
+        return measure_throughput(network, images, batch_sizes=sizes, **options)
 
 
 def _read_images(data: Data, model: Model, largest: int) -> "NDArray[Any]":
@@ -196,14 +190,6 @@ def _findings(facts: Mapping[str, Any], speeds: "list[Throughput]") -> dict[str,
         against = "one by one" if first == 1 else f"in batches of {first:,}"
         best += f", {facts['times_as_fast']:,.1f} times as fast as {against}"
     rows = {"best": best}
-    others = speeds[1:]
-    if others:
-        worst = max(others, key=lambda speed: speed.n_differing)
-        least = min(speed.n_compared for speed in others)
-        same = f"the same at all sizes, compared on at least {least:,} images"
-        differ = f"{worst.n_differing:,} of {worst.n_compared:,} differ"
-        differ += f" in batches of {worst.batch_size:,}"
-        rows[facts["results"]] = differ if worst.n_differing else same
     if facts["left_out"]:
         sizes = ", ".join(f"{size:,}" for size in facts["left_out"])
         rows["left out"] = f"{sizes} (a batch takes more than 1 GB or 5 seconds)"

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.deviation import deviation
 from xpnet.formats.checked_parameters import check_finite
 from xpnet.networks.dense import Dense, output_of
 from xpnet.networks.fingerprint import named_arrays
@@ -154,9 +155,9 @@ def check_outputs(
             parts = [outputs(part).ravel() for part in np.split(x, np.cumsum(_BATCHES)[:-1])]
             found, expected = (_finite(y) for y in (network(x), np.concatenate(parts)))
         size = np.nanmax(np.abs(expected), initial=0.0)
-        is_close = np.isclose(found, expected, 0.0, np.sqrt(epsilon) * size, equal_nan=True)
-        if not is_close.all():
-            i = int(np.argmin(is_close))
+        apart = deviation(found, expected, np.full(found.shape, np.sqrt(epsilon) * size))
+        if apart.n_out:
+            i = apart.worst
             msg = (
                 "the network must give the model's outputs for random rows; got"
                 f" {found[i]:.6g} instead of {expected[i]:.6g}"

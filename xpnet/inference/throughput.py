@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -16,7 +16,6 @@ from xpnet.networks.network import Network
 
 __all__ = [
     "BATCH_SIZES",
-    "DifferingResultsError",
     "Throughput",
     "measure_throughput",
     "rows_in_memory",
@@ -31,29 +30,19 @@ _MAX_SECONDS = 5.0
 _MAX_BYTES = 10**9
 # Rows in memory, even if no batch needs them: the rows of a round should not be in the cache.
 _MAX_ROWS = BATCH_SIZES[-1]
-_SCALE_ROWS = 1000
-# A step unit, or a network that magnifies errors, may turn rounding into larger differences.
-_MAX_UNEXPLAINED = 0.01
-
-
-class DifferingResultsError(ArithmeticError):
-    """The results for two batch sizes differ by more than rounding."""
 
 
 @dataclass(frozen=True)
 class Throughput:
     """Images per second in batches of one size, in the best and in the median round.
 
-    A round computes `n_rows` images, in whole batches. Of `n_compared` results that were compared
-    with those of smaller sizes, `n_differing` differ.
+    A round computes `n_rows` images, in whole batches.
     """
 
     batch_size: int
     best: float
     median: float
     n_rows: int
-    n_compared: int
-    n_differing: int
 
 
 def measure_throughput(
@@ -77,12 +66,6 @@ def measure_throughput(
 
     TypeError and ValueError are raised as by `xpnet.predict`; also if `images` is empty or not a
     NumPy array, or `rounds` is below 1.
-
-    Before anything is timed, the results for all sizes are compared, row by row. Two labels may
-    differ if the outputs of their classes are equal in half of the dtype's digits: up to sqrt(eps)
-    of the largest output. The same tolerance applies to the values of a regression. Up to 1 in 100
-    rows may differ by more, since a step unit turns rounding into a jump. With more of them,
-    DifferingResultsError is raised.
     """
     if rounds < 1:
         msg = f"`rounds` must be at least 1; got {rounds}"
@@ -105,7 +88,7 @@ def measure_throughput(
     timings = _warm_up_all(task, sizes, report)
     for _ in range(rounds):
         for timing in timings:
-            timing.seconds.append(task.run(timing.n_rows, timing.batch_size, timing.n_calls)[1])
+            timing.seconds.append(task.run(timing.n_rows, timing.batch_size, timing.n_calls))
             report(1)
     return [timing.throughput() for timing in timings]
 
@@ -125,107 +108,53 @@ class _Work(NamedTuple):
     rows: NDArray[Any]
     threads: int | None
 
-    def run(self, n_rows: int, size: int, n_calls: int = 1) -> tuple[NDArray[Any], float]:
-        """Return the results for the first rows, and the seconds of `n_calls` calls."""
+    def run(self, n_rows: int, size: int, n_calls: int = 1) -> float:
+        """Return the seconds of `n_calls` predictions for the first rows."""
         start = perf_counter()
         for _ in range(n_calls):
-            results = predict_ids(
-                self.network, self.rows[:n_rows], batch_size=size, threads=self.threads
-            )
-        return results, perf_counter() - start
-
-    @property
-    def tolerance(self) -> float:
-        """Half of the digits of the network's dtype: sqrt(eps)."""
-        xp = array_namespace(self.network.layers[0].weight)
-        return float(limits_of(self.network.dtype, xp).eps) ** 0.5
+            predict_ids(self.network, self.rows[:n_rows], batch_size=size, threads=self.threads)
+        return perf_counter() - start
 
 
 class _Timing(NamedTuple):
-    """The calls of a round at one batch size, their seconds, and the comparison of results."""
+    """The calls of a round at one batch size, and their seconds."""
 
     batch_size: int
     n_rows: int
     n_calls: int
-    n_compared: int
-    n_differing: int
     seconds: list[float]
 
     def throughput(self) -> Throughput:
         n_rows = self.n_rows * self.n_calls
         best, median = n_rows / min(self.seconds), n_rows / statistics.median(self.seconds)
-        return Throughput(self.batch_size, best, median, n_rows, self.n_compared, self.n_differing)
+        return Throughput(self.batch_size, best, median, n_rows)
 
 
 def _warm_up_all(task: _Work, sizes: list[int], progress: Callable[[int], None]) -> list[_Timing]:
-    """Return the sizes that can be timed, after comparing their results."""
+    """Return the sizes that can be timed."""
     found: list[_Timing] = []
-    # The result for each row at the smallest size that computed it.
-    expected = predict_ids(task.network, task.rows[:0])
     fastest = 0.0  # rows per second
     for size in sizes:
         if size > _MAX_SECONDS * fastest > 0.0:
             break
         try:
-            results, seconds = _warm_up(task, size)
+            n_done, seconds = _warm_up(task, size)
         except MemoryError:  # of the device
             break
-        n_done, n_compared = len(results), min(len(results), len(expected))
-        n_differing = _compare(task, size, expected[:n_compared], results[:n_compared])
-        expected = np.concatenate((expected, results[n_compared:]))
         wanted = int(_ROUND_SECONDS / seconds * n_done)
         n_rows = max(min(wanted, len(task.rows)) // size, 1) * size
-        n_calls = max(wanted // n_rows, 1)
-        found.append(_Timing(size, n_rows, n_calls, n_compared, n_differing, []))
+        found.append(_Timing(size, n_rows, max(wanted // n_rows, 1), []))
         fastest = max(fastest, n_done / seconds)
         progress(1)
     return found
 
 
-def _warm_up(task: _Work, size: int) -> tuple[NDArray[Any], float]:
-    """Return the results for enough rows to estimate the time of a row, and their seconds."""
+def _warm_up(task: _Work, size: int) -> tuple[int, float]:
+    """Return enough rows to estimate the time of a row, and their seconds."""
     task.run(size, size)  # compilations, imports and first allocations are not timed
     n_rows = size
     while True:
-        results, seconds = task.run(n_rows, size)
+        seconds = task.run(n_rows, size)
         if seconds >= _ROUND_SECONDS / 4 or 2 * n_rows > len(task.rows):
-            return results, seconds
+            return n_rows, seconds
         n_rows *= 2
-
-
-def _compare(task: _Work, size: int, expected: NDArray[Any], results: NDArray[Any]) -> int:
-    """Return the number of results that differ; raise an error if rounding does not explain it."""
-    if np.array_equal(expected, results):
-        return 0
-    if task.network.output == "values":
-        scale = np.max(np.abs(expected), axis=0, where=np.isfinite(expected), initial=0.0)
-        most = task.tolerance * scale
-        is_near = np.isclose(results, expected, rtol=0.0, atol=most, equal_nan=True)
-        n_differing = n_unexplained = int(np.sum(~np.all(is_near, axis=1)))
-    else:
-        differing = np.flatnonzero(expected != results)
-        n_differing = len(differing)
-        n_unexplained = _count_clear(task, differing, expected[differing], results[differing])
-    if n_unexplained > _MAX_UNEXPLAINED * len(results):
-        msg = (
-            f"batches of {size:,} give other results than smaller ones for {n_unexplained:,} of"
-            f" {len(results):,} images, by more than rounding: nothing was timed"
-        )
-        raise DifferingResultsError(msg)
-    return n_differing
-
-
-def _count_clear(
-    task: _Work, indices: NDArray[Any], expected: NDArray[Any], results: NDArray[Any]
-) -> int:
-    """Return the number of rows for which the outputs of the two labels are clearly different."""
-    outputs = replace(task.network, output="values", classes=None)
-    usual = predict_ids(outputs, task.rows[:_SCALE_ROWS])
-    y = predict_ids(outputs, task.rows[indices])
-    tolerance = task.tolerance * np.max(np.abs(usual), where=np.isfinite(usual), initial=0.0)
-    if task.network.n_out == 1:
-        gap = y[:, 0] - (0.0 if task.network.output == "logits" else 0.5)
-    else:
-        i = np.arange(len(y))
-        gap = y[i, expected] - y[i, results]
-    return int(np.sum(np.abs(gap) > tolerance))

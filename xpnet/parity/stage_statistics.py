@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.deviation import deviation
 from xpnet.inference.predict import class_ids
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.rounding import FloatFormat
@@ -135,39 +136,24 @@ def compare_stage(
     """
     if results.shape != values.shape:
         return no_results(name, f"shape {results.shape} instead of {values.shape}")
-    if not values.size:
-        return no_results(name)
-    n_unbounded, ulp = 0, 0.0
-    with np.errstate(all="ignore"):
-        difference = (results - values).astype(bound.dtype, copy=False)
-        np.abs(difference, out=difference)
-        largest = float(np.max(difference))
-        if not math.isfinite(largest):
-            is_same = (results == values) | (np.isnan(results) & np.isnan(values))
-            difference = np.where(is_same, 0.0, np.where(difference >= 0.0, difference, np.inf))
-            largest = float(np.max(difference))
-        if math.isinf(float(np.max(bound))):
-            n_unbounded = int(np.count_nonzero(np.isinf(bound)))
-            difference = np.where(np.isinf(bound), 0.0, difference)
-            largest = float(np.max(difference))
-        if largest > 0.0:
-            value = float(values.flat[int(np.argmax(difference))])
-            is_finite = math.isfinite(largest) and math.isfinite(value)
-            ulp = largest / precision.ulp(value) if is_finite else math.inf
-        # With a bound of 0, no difference is a share of 0, and any other a large share.
-        share = difference
-        share /= np.maximum(bound, np.finfo(bound.dtype).smallest_normal)
-    largest_share = float(np.max(share))
-    row, unit = divmod(int(np.argmax(share)), share.shape[1])
+    found = deviation(results, values, bound)
+    in_ulp, place = 0.0, None
+    if found.difference > 0.0:
+        value = float(values[found.furthest])
+        is_finite = math.isfinite(found.difference) and math.isfinite(value)
+        in_ulp = found.difference / precision.ulp(value) if is_finite else math.inf
+    if found.share > 0.0:
+        row, unit = found.worst
+        place = (first_row + row, unit)
     return StageAgreement(
         name,
         n_results=values.size,
-        difference=largest,
-        ulp=ulp,
-        share=largest_share,
-        place=(first_row + row, unit) if largest_share > 0.0 else None,
-        n_out=int(np.count_nonzero(share > 1.0)) if largest_share > 1.0 else 0,
-        n_unbounded=n_unbounded,
+        difference=found.difference,
+        ulp=in_ulp,
+        share=found.share,
+        place=place,
+        n_out=found.n_out,
+        n_unbounded=found.n_unbounded,
         fault="",
     )
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.deviation import deviation, ulp
+
 __all__ = [
     "OUT_OF_BOUND",
     "AllowedError",
@@ -114,25 +116,21 @@ def describe_deviation(
     wide = np.complex128 if "c" in actual.dtype.kind + exact.dtype.kind else np.float64
     actual, exact = np.asarray(actual, wide), np.asarray(exact, wide)
     with np.errstate(all="ignore"):
-        error = np.abs(actual - exact)
         overflows = np.abs(exact) + allowed.error > float(np.finfo(dtype).max)
         # The direction of a complex infinity depends on the library.
         is_aligned = (np.sign(actual) == np.sign(exact)) | (wide is np.complex128)
-        is_right = (
-            (error <= allowed.error)
-            | (actual == exact)
-            | (np.isnan(actual) & np.isnan(exact))
-            | (np.isinf(actual) & is_aligned & overflows)
-        )
-        excess = np.where(is_right, -1.0, np.nan_to_num(error / allowed.error, nan=np.inf))
-    if is_right.all():
+    bound = np.where(np.isinf(actual) & is_aligned & overflows, np.inf, allowed.error)
+    bound = np.where(np.isnan(actual) == np.isnan(exact), bound, 0.0)
+    found = deviation(actual, exact, bound)
+    if not found.n_out:
         return None
-    worst = np.unravel_index(int(np.argmax(excess)), excess.shape)
-    place = f" at {[int(i) for i in worst]}" if worst else ""
-    off, ulp = float(error[worst]), float(spacing(exact[worst], dtype))
-    distance = f", off by {off:.3g} ({off / ulp:.3g} ULP)" if math.isfinite(off) else ""
+    worst = found.worst
+    place = f" at {list(worst)}" if worst else ""
+    off = float(np.abs(actual[worst] - exact[worst]))
+    in_ulp = off / float(spacing(exact[worst], dtype))
+    distance = f", off by {off:.3g} ({in_ulp:.3g} ULP)" if math.isfinite(off) else ""
     return (
-        f"{np.sum(~is_right)} of {actual.size} {OUT_OF_BOUND}, the worst{place}:"
+        f"{found.n_out} of {actual.size} {OUT_OF_BOUND}, the worst{place}:"
         f" {actual[worst]:.9g} instead of {exact[worst]:.9g}{distance}"
         f", the bound is {allowed.error[worst]:.3g} ({allowed.words})"
     )
@@ -164,12 +162,9 @@ def _in_order(x: NDArray[Any]) -> NDArray[Any]:
 def spacing(exact: Any, dtype: str) -> Any:
     """Return the distance between neighbouring numbers of a dtype (one ULP) at float64 values."""
     info = np.finfo(dtype)
-    magnitude = np.nan_to_num(np.abs(exact), nan=0.0)
-    inside = np.clip(magnitude, float(info.smallest_normal), float(info.max)).astype(dtype)
-    # The largest number has no upper neighbour: its distance is that to the lower one.
-    ulp = np.where(inside == info.max, info.max - np.nextafter(info.max, info.max * 0), 0)
-    with np.errstate(all="ignore"):
-        return np.where(ulp > 0, ulp, np.spacing(inside)).astype(np.float64)
+    with np.errstate(over="ignore"):
+        rounded = np.abs(exact).astype(dtype).astype(np.float64)
+    return ulp(rounded, *map(float, (info.eps, info.smallest_normal, info.max)))
 
 
 def _magnitude(x: NDArray[Any]) -> float:

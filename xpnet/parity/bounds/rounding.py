@@ -1,12 +1,12 @@
 """Rounding errors of floating-point formats, and of activation functions computed in them."""
 
-import math
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from xpnet.arrays.deviation import ulp
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.softmax import log_softmax_bound, softmax_bound
@@ -41,7 +41,7 @@ class FloatFormat:
 
     def ulp(self, value: float) -> float:
         """Return the unit in the last place of a finite number, as if there were no subnormals."""
-        return math.ldexp(self.unit, math.frexp(max(abs(value), self.normal))[1])
+        return float(ulp(value, 2.0 * self.unit, self.normal, self.largest))
 
     def spread(self, n_roundings: Any, confidence_factor: float) -> Any:
         """Return the relative standard deviation of n independent roundings.
