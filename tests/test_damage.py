@@ -23,8 +23,7 @@ from hypothesis import given, settings, strategies as st
 from xpnet import DataError, Dense, Network, Scale, WeightsError, load, read
 from xpnet.formats.load_save import serialized
 from xpnet.networks.execution import layer_results
-from xpnet.parity.certificate import certify
-from xpnet.parity.certificate_file import read_certificate, write_certificate
+from xpnet.parity.certificate import certify, read_certificate, write_certificate
 
 NETWORK = Network(
     [

@@ -77,11 +77,8 @@ def _goods(kinds: Sequence[Kind]) -> Iterator[tuple[Kind, Good]]:
 
 
 def _n_places(good: Good) -> int:
-    """Return the number of bytes to change: the header of safetensors, or all of other files.
-
-    A checkpoint is also safetensors, but has a checksum of all bytes.
-    """
-    if _is_safetensors(good) and good.agrees is not None:
+    """Return the number of bytes to change: the header of safetensors, or all of other files."""
+    if _is_safetensors(good):
         return 8 + int.from_bytes(good.content[:8], "little")
     return len(good.content)
 

@@ -152,45 +152,22 @@ def test_a_missing_folder_is_reported_at_the_start(tmp_path):
         pytest.fail("the context must not begin")
 
 
-def changed_entry(content, offset, byte):
-    """Return the content of a zip file with a changed byte in its first directory entry."""
-    place = content.index(b"PK\x01\x02") + offset
-    return content[:place] + bytes([byte]) + content[place + 1 :]
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda x: x[:-99], r"found BadZipFile\('File is not a zip file"),
-        (lambda x: x[:99] + b"9" + x[100:], "found "),
-        (lambda _: b"", "found EOFError"),
-        (lambda _: b"text", "found "),
-        (lambda x: changed_entry(x, 8, 1), "found RuntimeError"),  # a flag: encrypted
-        (lambda x: changed_entry(x, 10, 99), "found NotImplementedError"),  # the compression
-        (None, r"found KeyError\('certificate'\)"),
+        (lambda x: x[:-99], "corrupt or truncated npz, found .*, save or copy it again"),
+        (
+            lambda _: b"text",
+            "not a certificate of tests of version 2, found first bytes 74 65 78 74, expected .*",
+        ),
     ],
-    ids=["truncated", "damaged", "empty", "text", "encrypted", "unknown", "foreign"],
+    ids=["damaged", "foreign"],
 )
 def test_broken_and_foreign_files_are_reported(path, damage, message):
     recorded(path, halve, X)
-    if damage is None:
-        np.savez(path, weights=X)
-    else:
-        path.write_bytes(damage(path.read_bytes()))
-    expected = r".*, expected 'xpnet.testing certificate 1', record it again"
-    with (
-        pytest.raises(DataError, match=f"gpu.npz: not a certificate of tests, {message}{expected}"),
-        check(path),
-    ):
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=f"gpu.npz: {message}$"), check(path):
         pytest.fail("the context must not begin")
-
-
-def test_another_format_is_reported(path):
-    certificate = recorded(path, halve, X)
-    certificate.content["format"] = "xpnet.testing certificate 0"
-    path.write_bytes(certificate.to_npz())
-    with pytest.raises(DataError, match=r"found xpnet.testing certificate 0, expected"):
-        read_file(path)
 
 
 TESTS = """
@@ -282,7 +259,7 @@ def test_random_inputs_are_not_recorded(run, pytester):
     ("option", "message"),
     [
         ("--xp-check=no.npz", "*No such file or directory: '*no.npz'"),
-        ("--xp-check=test_it.py", "*test_it.py: not a certificate of tests, *"),
+        ("--xp-check=test_it.py", "*test_it.py: not a certificate of tests of version 2, *"),
         ("--xp-record=no/gpu.npz", "*cannot be written: no such folder: '*gpu.npz'"),
         ("--xp-report=no/x.md", "*cannot be written: no such folder: '*x.md'"),
         ("--xp-report=x.txt", "--xp-report must be table, json, FILE.md or FILE.json; got x.txt"),

@@ -1,26 +1,23 @@
 """Tests of checkpoints: interrupted, killed and resumed training runs, and damaged files."""
 
 import errno
-import hashlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
 
 import xpnet
 from xpnet.arrays.cpu import blas_threads
 from xpnet.files import locking
 from xpnet.files.errors import WeightsError
-from xpnet.formats.safetensors import read_arrays
+from xpnet.formats.load_save import serialized
 from xpnet.training import checkpoints, loop, train
 from xpnet.training.optimizers import State
 from xpnet.training.run import RunawayError
@@ -292,80 +289,51 @@ EPOCH = {
     "number": 1, "loss": 1.0, "accuracy": 1.0, "validation_loss": 1.0,
     "validation_accuracy": 1.0, "learning_rate": 1.0, "seconds": 1.0,
 }  # fmt: skip
-FACTS = {"version": 2, "training": "a", "n_steps": 1, "best": 1, "history": [EPOCH]}
+FACTS = {"training": "a", "n_steps": 1, "best": 1, "history": [EPOCH]}
 ARRAYS = {"parameters": np.zeros(3), "best": np.zeros(3)}
 
 
-def made(arrays=ARRAYS, **changes):
-    """Return the bytes of a checkpoint of any content with a valid checksum."""
-    facts = {**FACTS, **changes}
-    names = sorted(arrays)
-    kinds = [(name, arrays[name].dtype.str, arrays[name].shape) for name in names]
-    content = json.dumps([facts, kinds], sort_keys=True).encode()
-    content += b"".join(arrays[name].tobytes() for name in names)
-    facts["sha256"] = hashlib.sha256(content).hexdigest()
-    return save(arrays, {"xpnet-checkpoint": json.dumps(facts)})
+def made(facts=FACTS, **changes):
+    """Return the bytes of a checkpoint of any content with the right digests."""
+    facts = {**facts, **changes} if changes else facts
+    return bytes(checkpoints.FORMAT.to_bytes(facts, ARRAYS, is_packed=False))
 
 
-def with_text(text):
-    return save(ARRAYS, {"xpnet-checkpoint": text})
-
-
-def with_header(*words):
-    """Return a function that replaces words in a file's header: old, new, old, new ..."""
-
-    def change(content):
-        n = 8 + int.from_bytes(content[:8], "little")
-        header = content[8:n]
-        for old, new in zip(words[::2], words[1::2], strict=True):
-            assert old in header
-            header = header.replace(old, new)
-        return len(header).to_bytes(8, "little") + header + content[n:]
-
-    return change
+def content_of(path):
+    """Return the facts and the arrays of a checkpoint."""
+    with ExitStack() as closing:
+        stream = closing.enter_context(path.open("rb"))
+        record = checkpoints.FORMAT.open(stream, path, closing)
+        return record.facts, record.arrays(1 << 20)
 
 
 NO_CHECKPOINT = "not a training checkpoint, remove it to start over"
-DAMAGED = "a damaged checkpoint, remove it to start over"
+NO_RECORD = (
+    "not a training checkpoint of version 3, found .*, expected a file that xpnet train wrote"
+)
 OTHER = "a checkpoint of another training run: data, options or initial network differ, remove it"
 FOREIGN = {
-    "a network": (save(ARRAYS), NO_CHECKPOINT),
+    "a checkpoint of an older version": (b"\x10" + bytes(7) + b'{"__metadata__":{}}', NO_RECORD),
+    "a network": (bytes(serialized(start(), "x.npz")), NO_RECORD),
     "no history": (made(history=None), NO_CHECKPOINT),
-    "an empty history": (made(history=[]), DAMAGED),
+    "an empty history": (made(history=[]), NO_CHECKPOINT),
     "an epoch of other things": (made(history=[{"epoch": 1}]), NO_CHECKPOINT),
     "epochs that are lists": (made(history=[[]]), NO_CHECKPOINT),
-    "best 0": (made(best=0), DAMAGED),
-    "an unknown best": (made(best=7), DAMAGED),
+    "best 0": (made(best=0), NO_CHECKPOINT),
+    "an unknown best": (made(best=7), NO_CHECKPOINT),
     "a best that is a string": (made(best="1"), NO_CHECKPOINT),
-    "an older version": (made(version=1), "version of xpnet, found '1', expected 2, remove it"),
-    "a newer version": (made(version=3), "a checkpoint of another version of xpnet, found '3'"),
-    "a version that is a list": (made(version=[2]), r"found '\[2\]', expected 2"),
     "another training": (made(training="b"), OTHER),
-    "a list": (with_text("[]"), NO_CHECKPOINT),
-    "a number": (with_text("1e999"), NO_CHECKPOINT),
-    "a string": (with_text('"sha256"'), NO_CHECKPOINT),
-    "no JSON": (with_text("{"), NO_CHECKPOINT),
-    "no facts": (with_text("{}"), NO_CHECKPOINT),
-    "JSON that is too deep": (with_text(100_000 * "["), NO_CHECKPOINT),
+    "a list": (made([]), NO_CHECKPOINT),
+    "a number": (made(1.5), NO_CHECKPOINT),
+    "no facts": (made(None), NO_CHECKPOINT),
 }
 DAMAGES = {
-    "empty": (lambda _: b"", "safetensors|empty"),
-    "half of it": (lambda content: content[: len(content) // 2], "safetensors"),
-    "one byte short": (lambda content: content[:-1], "safetensors"),
-    "no header": (lambda content: b"\xff" * 8 + content[8:], "safetensors"),
-    "a text": (lambda _: b"label,pixel0,pixel1\n1,2,3\n" * 100, "safetensors"),
-    "an archive": (lambda _: b"PK\x03\x04" + bytes(1000), "safetensors"),
-    "a flipped bit": (lambda x: x[:-5] + bytes([x[-5] ^ 1]) + x[-4:], DAMAGED),
-    "other steps": (with_header(b'\\"n_steps\\": ', b'\\"n_steps\\": 1'), DAMAGED),
-    "another best": (with_header(b'\\"best\\": 1', b'\\"best\\": 2'), DAMAGED),
-    "another loss": (with_header(b'\\"loss\\": 2', b'\\"loss\\": 3'), DAMAGED),
-    "another name": (with_header(b'"state.0"', b'"state.8"'), DAMAGED),
-    "names exchanged": (
-        with_header(b'"best"', b'"b"', b'"parameters"', b'"best"', b'"b"', b'"parameters"'),
-        DAMAGED,
-    ),
-    "another dtype": (with_header(b'"F32"', b'"I32"'), DAMAGED),
-    "another shape": (with_header(b'"shape":[', b'"shape":[1,'), DAMAGED),
+    "empty": (lambda _: b"", NO_RECORD),
+    "half of it": (lambda content: content[: len(content) // 2], "corrupt or truncated npz"),
+    "one byte short": (lambda content: content[:-1], "corrupt or truncated npz"),
+    "a text": (lambda _: b"label,pixel0,pixel1\n1,2,3\n" * 100, NO_RECORD),
+    "an archive": (lambda _: b"PK\x03\x04" + bytes(1000), "corrupt or truncated npz"),
+    "other steps": (lambda x: x.replace(b'"n_steps": ', b'"n_steps":1'), "corrupt or truncated"),
 }
 
 
@@ -409,33 +377,6 @@ def test_a_written_checkpoint_can_be_read(tmp_path):
     assert (found.n_steps, found.best, len(found.history)) == (1, 1, 1)
 
 
-def contents(found):
-    arrays = {name: (x.dtype, x.shape, x.tobytes()) for name, x in found.arrays.items()}
-    return arrays, found.n_steps, found.history, found.best
-
-
-def test_any_flipped_bit_of_the_header_raises_or_changes_nothing(tmp_path):
-    path = tmp_path / "one"
-    content = made({**ARRAYS, "state.0": np.ones(3)})
-    path.write_bytes(content)
-    file = checkpoints.CheckpointFile(path, "a")
-    expected = contents(file.read())
-    messages = []
-    for place in range(8 + int.from_bytes(content[:8], "little")):
-        for bit in range(8):
-            changed = bytearray(content)
-            changed[place] ^= 1 << bit
-            path.write_bytes(changed)
-            try:
-                found = file.read()
-            except WeightsError as error:
-                messages.append(str(error))
-            else:
-                assert contents(found) == expected, (place, bit)
-    assert len(messages) > 4000
-    assert not [message for message in messages if len(message.splitlines()) > 1]
-
-
 def interrupt_after(n):
     """Return a function that interrupts a training run at its n-th call."""
     calls = iter(range(1, 1000))
@@ -473,8 +414,7 @@ def test_an_interrupt_in_a_callback_keeps_the_epoch(tmp_path, digits, n, monkeyp
     path = tmp_path / "training.ckpt"
     with pytest.raises(KeyboardInterrupt):
         xpnet.train(start(), *digits, checkpoint=path, on_epoch=interrupt_after(n), **OPTIONS)
-    _, metadata = read_arrays(path)
-    assert len(json.loads(metadata["xpnet-checkpoint"])["history"]) == n
+    assert len(content_of(path)[0]["history"]) == n
 
 
 # A file that was just opened to look at is closed by Python, with a warning.
@@ -601,7 +541,7 @@ def test_divergence_keeps_the_last_finite_epoch(tmp_path, digits):
     options = {**OPTIONS, "schedule": schedule, "optimizer": "sgd"}
     with pytest.raises(RunawayError, match="diverged in epoch 3") as first:
         xpnet.train(start(), *digits, checkpoint=path, **options)
-    found, _ = read_arrays(path)
+    _, found = content_of(path)
     good = xpnet.train(start(), *digits, **{**options, "epochs": 2})
     assert facts(first.value.run) == facts(good)
     parameters = [
@@ -620,16 +560,14 @@ def test_files_are_written_once_a_second_at_most(tmp_path, digits, monkeypatch):
     path, written = tmp_path / "training.ckpt", []
 
     def on_epoch(epoch):
-        _, metadata = read_arrays(path)
-        written.append(len(json.loads(metadata["xpnet-checkpoint"])["history"]))
+        written.append(len(content_of(path)[0]["history"]))
         now[0] += 0.4
         del epoch
 
     options = {**OPTIONS, "epochs": 8}
     xpnet.train(start(), *digits, checkpoint=path, on_epoch=on_epoch, **options)
     assert written == [1, 1, 1, 4, 4, 4, 7, 7]
-    _, metadata = read_arrays(path)
-    assert len(json.loads(metadata["xpnet-checkpoint"])["history"]) == 8  # the end, always
+    assert len(content_of(path)[0]["history"]) == 8  # the end, always
 
 
 # A process that prints a line after each batch, and writes a file after each epoch of 36.
@@ -684,8 +622,7 @@ def test_a_killed_process_is_resumed_to_the_same_bits(tmp_path):
         code, _ = run_child(path, tmp_path / "never.npy", n_batches, delay)
         assert code == -signal.SIGKILL
         if path.exists():  # as a whole, and never less than before
-            arrays, metadata = read_arrays(path)
-            facts = json.loads(metadata["xpnet-checkpoint"])
+            facts, arrays = content_of(path)
             assert {*arrays} == {"parameters", "best", "state.0", "state.1"}
             assert facts["n_steps"] == N_BATCHES * len(facts["history"])
             assert len(facts["history"]) >= n_before

@@ -176,7 +176,7 @@ def _read_certificate(
     needs other results; UsageError for options that do not go with it.
     """
     from xpnet.files.errors import DataError
-    from xpnet.parity.certificate_file import read_certificate
+    from xpnet.parity.certificate import read_certificate
 
     if args.check is None:
         return None

@@ -114,8 +114,7 @@ def record(
 ) -> "Candidates":
     """Write the results of all stages to a certificate; return them as the only candidate."""
     from xpnet.parity.candidates import stage_results
-    from xpnet.parity.certificate import certify, check_size
-    from xpnet.parity.certificate_file import write_certificate
+    from xpnet.parity.certificate import certify, check_size, write_certificate
 
     try:
         check_size(network, len(rows))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.streams import print_note
-from xpnet.networks.fingerprint import sha256_of_record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +69,7 @@ class Part:
             is_plain = not any(member.compress_type for member in stored.zip.infolist())
             arrays = dict(stored.items()) if is_plain else {}
             found = json.loads(str(arrays.pop("manifest")))
-            if found.pop("sha256") == sha256_of_record(found, arrays):
+            if found.pop("sha256") == _sha256(found, arrays):
                 manifest = found
         differing = [name for name, x in self.facts_now().items() if manifest.get(name) != x]
         if differing:
@@ -101,7 +100,7 @@ class Part:
         if "labels" in arrays and arrays["labels"].dtype.kind in "iu":
             arrays["labels"] = arrays["labels"].astype(np.int64)  # sent in a smaller dtype
         manifest = {**self.facts, "rows": n_rows(arrays), "nonfinite": len(arrays["nonfinite"])}
-        record = {**manifest, "sha256": sha256_of_record(manifest, arrays)}
+        record = {**manifest, "sha256": _sha256(manifest, arrays)}
         self.found.clear()
         try:
             with atomic_write(self.path, force=force) as file:
@@ -128,3 +127,13 @@ class Part:
 def n_rows(arrays: "Mapping[str, NDArray[Any]]") -> int:
     """Return the number of rows whose predictions the arrays hold."""
     return len(arrays["labels"] if "labels" in arrays else arrays["values"])
+
+
+def _sha256(manifest: Mapping[str, Any], arrays: "Mapping[str, NDArray[Any]]") -> str:
+    """Return the SHA-256 of a manifest and of arrays with their names, dtypes and shapes."""
+    named = sorted(arrays.items())
+    kinds = [(name, x.dtype.str, x.shape) for name, x in named]
+    digest = hashlib.sha256(json.dumps([manifest, kinds], sort_keys=True).encode())
+    for _, x in named:
+        digest.update(x.tobytes())
+    return digest.hexdigest()

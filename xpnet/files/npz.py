@@ -142,8 +142,12 @@ def _zip_errors(name: str, error: type[FileError], kind: str) -> Iterator[None]:
         raise error(what, file=name, found=found, hint="save or copy it again") from None
 
 
-def npz_bytes(members: Mapping[str, NDArray[Any]]) -> memoryview:
-    """Return arrays by name as a compressed npz file; equal arrays give equal bytes."""
+def npz_bytes(members: Mapping[str, NDArray[Any]], *, is_packed: bool = True) -> memoryview:
+    """Return arrays by name as an npz file, compressed if `is_packed`.
+
+    Equal arrays give equal bytes.
+    """
+    compression = zipfile.ZIP_DEFLATED if is_packed else zipfile.ZIP_STORED
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
         for name, array in members.items():
@@ -152,6 +156,6 @@ def npz_bytes(members: Mapping[str, NDArray[Any]]) -> memoryview:
             content = io.BytesIO()
             little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
             np.lib.format.write_array(content, little, version=(1, 0), allow_pickle=False)
-            archive.writestr(info, content.getbuffer(), zipfile.ZIP_DEFLATED, _LEVEL)
+            archive.writestr(info, content.getbuffer(), compression, _LEVEL)
         archive.comment = _COMMENT % len(members)
     return whole.getbuffer()

@@ -1,13 +1,12 @@
-"""SHA-256 fingerprints of networks and arrays, the same on every library, device and machine."""
+"""SHA-256 fingerprints of networks and inputs, the same on every library, device and machine."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from itertools import chain
 from typing import Any
 
 from xpnet.arrays.namespace import without_warnings
 from xpnet.arrays.transfer import to_numpy
+from xpnet.files.record import sha256, sha256_of_array
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, arrays_of
 
@@ -17,9 +16,6 @@ __all__ = [
     "named_arrays",
     "network_fingerprint",
     "preprocessing_facts",
-    "sha256",
-    "sha256_of_array",
-    "sha256_of_record",
 ]
 
 _N_FIRST_ROWS = 1000
@@ -119,29 +115,6 @@ def input_fingerprint(x: Any, /) -> dict[str, str]:
         "dtype": _dtype_name(x, host),
         "sha256": sha256_of_array(host),
     }
-
-
-def sha256_of_array(array: Any, /) -> str:
-    """Return the SHA-256 of a NumPy array's dtype, shape and little-endian, row-major values."""
-    form = f"{array.dtype.name} {_sizes(array.shape)}\n"
-    rows = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-    return sha256([form.encode(), rows.reshape(-1).view("uint8").data])
-
-
-def sha256_of_record(facts: Mapping[str, Any], arrays: Mapping[str, Any], /) -> str:
-    """Return the SHA-256 of facts and of NumPy arrays with their names, dtypes and shapes."""
-    named = sorted(arrays.items())
-    kinds = [(name, x.dtype.str, x.shape) for name, x in named]
-    head = json.dumps([facts, kinds], sort_keys=True).encode()
-    return sha256(chain([head], (x.tobytes() for _, x in named)))
-
-
-def sha256(parts: Iterable[Any], /) -> str:
-    """Return the SHA-256 of bytes, which may come in parts, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
         error_bound as error_bound,
     )
     from xpnet.parity.candidates import stage_results as stage_results
-    from xpnet.parity.certificate import Certificate as Certificate, certify as certify
-    from xpnet.parity.certificate_file import (
+    from xpnet.parity.certificate import (
+        Certificate as Certificate,
+        certify as certify,
         read_certificate as read_certificate,
         write_certificate as write_certificate,
     )
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "bounds.error_bound": "ErrorBound StageBound error_bound",
     "candidates": "stage_results",
-    "certificate": "Certificate certify",
-    "certificate_file": "read_certificate write_certificate",
+    "certificate": "Certificate certify read_certificate write_certificate",
     "report": "Report compare",
     "same_bits": "BitReport StageBits compare_bits",
     "stage_statistics": "Agreement StageAgreement",

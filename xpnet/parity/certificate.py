@@ -1,11 +1,20 @@
-"""Certificates: recorded results of a device for one network and one input."""
+"""Certificates: recorded results of a device for one network and one input.
 
+The file is a record (`xpnet.files.record`), which ``numpy.load`` reads too. Its arrays are
+``stage_0``, the preprocessed inputs, and ``stage_1``, ``stage_2`` ..., the outputs of each layer,
+one row for each row of the input. The input is not in the file; its SHA-256 identifies it.
+"""
+
+import io
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from os import PathLike
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,21 +22,33 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import to_numpy
+from xpnet.files.errors import DataError, quoted
+from xpnet.files.opening import take
+from xpnet.files.record import FIRST_BYTES, Record, RecordFormat
+from xpnet.files.writing import atomic_write
 from xpnet.inference.result_hash import ResultHash
 from xpnet.networks.fingerprint import input_fingerprint, network_fingerprint
 from xpnet.networks.network import Network
 
 __all__ = [
     "FACTS",
-    "MAX_BYTES",
+    "FORMAT",
     "Certificate",
     "StageForm",
     "certify",
     "check_size",
-    "hash_of",
-    "is_printable",
+    "read_certificate",
     "stage_forms",
+    "write_certificate",
 ]
+
+FORMAT = RecordFormat(
+    "xpnet parity certificate",
+    version=2,
+    kind="certificate",
+    writer="xpnet parity --record",
+    remedy="record it again",
+)
 
 # Of all stages together; below the size at which zip files need zip64.
 MAX_BYTES = 1 << 30
@@ -45,7 +66,7 @@ StageForm: TypeAlias = tuple[str, tuple[int, ...]]
 class Certificate:
     """Results of one device for one network and one input.
 
-    Parameters
+    Attributes
     ----------
     stages : tuple of ndarray
         Stage 0: the preprocessed inputs, of shape (n_rows, n_in). Stage i: the outputs of layer
@@ -93,14 +114,10 @@ def certify(
     compute_type : str
         The precision of the computation, for example "float32" or "float32, TF32 enabled".
     recorded : str, optional
-        The date; by default the present time.
+        The date, ISO 8601; by default the present time.
     reproducible : bool, default False
         True for results of ``stage_results(..., reproducible=True)``. The certificate then holds
         their hash, and ``xpnet parity --check`` compares bits.
-
-    Returns
-    -------
-    Certificate
 
     Raises
     ------
@@ -112,26 +129,18 @@ def certify(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from xpnet import Network
-    >>> from xpnet.parity import stage_results
-    >>> network = Network.from_arrays({"W1": np.eye(2), "b1": np.zeros(2)})
-    >>> x = np.asarray([[1.0, 2.0]])
-    >>> where = {"device": "cpu", "hardware": "a processor", "library": "numpy"}
-    >>> how = {"library_version": np.__version__, "compute_type": "float64"}
-    >>> certificate = certify(network, x, stage_results(network, x), **where, **how)
-    >>> certificate.stages[1]
-    array([[1., 2.]])
-
-    Written to a file, it can be read only with the same network and input.
-
     >>> import tempfile
-    >>> from xpnet.parity import read_certificate, write_certificate
+    >>> import xpnet
+    >>> from xpnet.parity import read_certificate, stage_results, write_certificate
+    >>> network, x = xpnet.load("sample"), np.zeros((1, 784))
+    >>> where = {"device": "cpu", "hardware": "a processor", "compute_type": "float32"}
+    >>> which = {"library": "numpy", "library_version": np.__version__}
+    >>> certificate = certify(network, x, stage_results(network, x), **where, **which)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_certificate(f"{folder}/cpu.npz", certificate)
     ...     back = read_certificate(f"{folder}/cpu.npz", network, x)
-    >>> back.facts["device"], back.input["number of rows"]
-    ('cpu', '1')
+    >>> back.facts["device"], back.input["number of rows"], back.stages[-1].shape
+    ('cpu', '1', (1, 10))
     """
     x = as_array(x)
     _check_stages(network, x, stages)
@@ -141,31 +150,121 @@ def certify(
     datetime.fromisoformat(date)
     facts = dict(zip(FACTS, (*given, *versions, platform.platform(), date), strict=True))
     for name, fact in facts.items():
-        if not is_printable(fact):
+        if not _is_printable(fact):
             msg = f"`{name}` must be a printable string; got {fact!r}"
             raise ValueError(msg)
     kept = tuple(stage.copy() for stage in stages)
     prints = network_fingerprint(network), input_fingerprint(x)
-    return Certificate(kept, *prints, facts, hash_of(kept) if reproducible else None)
+    return Certificate(kept, *prints, facts, _hash_of(kept) if reproducible else None)
 
 
-def hash_of(stages: Sequence[NDArray[Any]]) -> str:
+def write_certificate(
+    path: str | PathLike[str], certificate: Certificate, *, force: bool = False
+) -> None:
+    """Write a certificate to a file, completely or not at all; equal ones give the same bytes.
+
+    The format is npz for any name. `force` replaces an existing file.
+
+    Raises
+    ------
+    OSError
+        If the file exists and `force` is false, or it cannot be written.
+    ValueError
+        If the network has too many layers for a description that can be read.
+    """
+    parts = ("facts", "network", "input")
+    facts: dict[str, Any] = {name: dict(getattr(certificate, name)) for name in parts}
+    facts["result_hash"] = certificate.result_hash
+    stages = {f"stage_{i}": stage for i, stage in enumerate(certificate.stages)}
+    content = FORMAT.to_bytes(facts, stages)
+    # In one piece: zipfile would seek, which a pipe cannot.
+    with atomic_write(path, force=force) as stream:
+        stream.write(content)
+
+
+def read_certificate(path: str | PathLike[str], network: Network, x: Any) -> Certificate:
+    """Read a certificate that was recorded with this network and this input.
+
+    Memory use is limited by the size of the file and of the stages of this network, of any
+    library, and this input, an array of shape (n_rows, n_in) before preprocessing.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read: it is missing, a directory, or not permitted.
+    DataError
+        If the file is not a certificate, is damaged or was changed, has another version of the
+        format, or was recorded with another network or input; the message names the first
+        difference.
+    """
+    x = as_array(x)
+    with Path(path).open("rb") as stream:  # which may be a pipe
+        content = take(stream, len(FIRST_BYTES))
+        content += take(stream, 2 * MAX_BYTES) if content == FIRST_BYTES else b""
+    if len(content) > 2 * MAX_BYTES:
+        msg = "too large for a certificate"
+        raise DataError(msg, file=path, expected=f"at most {2 * MAX_BYTES} bytes")
+    forms = {f"stage_{i}": form for i, form in enumerate(stage_forms(network, x.shape[0]))}
+    with ExitStack() as closing:
+        record = FORMAT.open(io.BytesIO(content), path, closing)
+        facts, of_network, of_input = (_part(record, x) for x in ("facts", "network", "input"))
+        record.check_names("facts", FACTS, facts)
+        _check_same(record, "network", of_network, network_fingerprint(network))
+        _check_same(record, "input", of_input, input_fingerprint(x))
+        record.check_names("stages", forms, record.members)
+        arrays = record.arrays(limit=_n_bytes(forms.values()))
+    found = {name: (stage.dtype.name, stage.shape) for name, stage in arrays.items()}
+    if found != forms:
+        what = "stages of a wrong dtype or shape"
+        raise DataError(what, file=path, found=list(found.values()), expected=list(forms.values()))
+    stages, recorded = tuple(arrays[name] for name in forms), record.facts.get("result_hash")
+    if recorded is not None and recorded != _hash_of(stages):
+        what, expected = "hash of other outputs", _hash_of(stages)
+        raise DataError(what, file=path, found=quoted(str(recorded)), expected=expected)
+    return Certificate(stages, of_network, of_input, facts, recorded)
+
+
+def _part(record: Record, name: str) -> dict[str, str]:
+    """Return a part of the facts, after validation that its values are printable."""
+    part = record.facts.get(name) if isinstance(record.facts, dict) else None
+    if not isinstance(part, dict) or not all(map(_is_printable, part.values())):
+        what, expected = f"{name!r} in the certificate", "a JSON object of printable strings"
+        raise DataError(what, file=record.file, expected=expected)
+    return part
+
+
+def _check_same(
+    record: Record, part: str, recorded: Mapping[str, str], present: Mapping[str, str]
+) -> None:
+    """Raise at the first fact in which two fingerprints differ."""
+    for name in (*present, *recorded):
+        if recorded.get(name) != present.get(name):
+            what = f"recorded with another {part}: {name.replace('sha256', 'values')}"
+            found, expected = (_shortened(x.get(name, "nothing")) for x in (recorded, present))
+            expected = f"{expected}, as the {part} given here has"
+            hint = f"give the {part} of the recording, or record again"
+            raise DataError(what, file=record.file, found=found, expected=expected, hint=hint)
+
+
+def _shortened(fact: str) -> str:
+    is_digest = len(fact) == 64 and not set(fact) - set("0123456789abcdef")
+    return f"SHA-256 {fact[:12]}" if is_digest else fact
+
+
+def _hash_of(stages: Sequence[NDArray[Any]]) -> str:
     """Return the hash of the outputs among the results of all stages."""
     digest = ResultHash()
     digest.update(stages[-1])
     return digest.text()
 
 
-def is_printable(text: Any, /) -> bool:
-    """Return whether the argument is a printable string that is not empty."""
+def _is_printable(text: Any, /) -> bool:
     return isinstance(text, str) and text != "" and text.isprintable()
 
 
 def check_size(network: Network, n_rows: int, /) -> None:
     """Raise ValueError if the stages of `n_rows` rows are too large for a certificate."""
-    n_bytes = sum(
-        np.dtype(dtype).itemsize * math.prod(x) for dtype, x in stage_forms(network, n_rows)
-    )
+    n_bytes = _n_bytes(stage_forms(network, n_rows))
     if n_bytes > MAX_BYTES:
         rule = f"must take at most {MAX_BYTES:,} bytes"
         msg = f"`stages` {rule}; got {n_bytes:,} for {n_rows:,} rows: give fewer rows"
@@ -173,10 +272,14 @@ def check_size(network: Network, n_rows: int, /) -> None:
 
 
 def stage_forms(network: Network, n_rows: int) -> list[StageForm]:
-    """Return the dtype on the host and the shape of each stage for `n_rows` rows."""
+    """Return the dtype on the host and the shape of each stage."""
     dtype = to_numpy(network.layers[0].bias).dtype.name
     widths = [network.n_in, *(layer.n_out for layer in network.layers)]
     return [(dtype, (n_rows, width)) for width in widths]
+
+
+def _n_bytes(forms: Iterable[StageForm]) -> int:
+    return sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in forms)
 
 
 def _check_stages(network: Network, x: Any, stages: Sequence[NDArray[Any]]) -> None:

@@ -1,36 +1,33 @@
 """Certificates of array code: results recorded on one machine, checked on another."""
 
-import hashlib
 import inspect
-import json
 import re
 import sys
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xpnet.files.errors import DataError
-from xpnet.files.npz import npz_bytes
+from xpnet.files.record import RecordFormat, sha256, sha256_of_array
 from xpnet.files.writing import atomic_write, check_target
 from xpnet.testing.backends import open_backend
 from xpnet.testing.outcomes import Call, observe
 
-__all__ = ["Certificate", "check", "record"]
+__all__ = ["FORMAT", "Certificate", "check", "record"]
 
-# zipfile raises RuntimeError for entries that damage made encrypted, or of unknown compression.
-_DAMAGE = (EOFError, LookupError, RuntimeError, TypeError, ValueError, BadZipFile, zlib.error)
-_FORMAT = "xpnet.testing certificate 1"
+FORMAT = RecordFormat(
+    "xpnet.testing certificate",
+    version=2,
+    kind="certificate of tests",
+    writer="pytest --xp-record",
+    remedy="record it again (pytest --xp-record)",
+)
+_MAX_BYTES = 1 << 32  # of all results
 
 
 @contextmanager
@@ -75,7 +72,7 @@ class Certificate:
 
     def __init__(self, test: str = "") -> None:
         date = f"{datetime.now(UTC):%Y-%m-%d}"
-        self.content: Any = {"format": _FORMAT, "date": date, "versions": {}, "calls": {}}
+        self.content: Any = {"date": date, "versions": {}, "calls": {}}
         self.arrays: dict[str, Any] = {}  # results, by SHA-256
         self.states: dict[str, str] = {}  # how calls here differ, by key
         self._counts, self._test = Counter[str](), test
@@ -87,12 +84,12 @@ class Certificate:
         label = f"{name} ({call.variant})" if call.variant else name
         self._counts[label] += 1
         try:
-            source = _sha256(np.asarray(inspect.getsource(call.function)))
+            source = sha256([inspect.getsource(call.function).encode()])
         except (OSError, TypeError):  # compiled, an object, or typed at a prompt
             source = None
         # Addresses of objects differ between runs.
         constants = re.sub(r" at 0x[0-9a-f]+", "", repr([x for _, x in call.constants]))
-        inputs = _sha256(*call.arguments, np.asarray(constants))
+        inputs = sha256(x.encode() for x in (*map(sha256_of_array, call.arguments), constants))
         results = [] if call.reference is None else call.reference.results
         # Integers, strings and None are compared here, arrays and other numbers by their bounds.
         kinds = [
@@ -111,7 +108,7 @@ class Certificate:
             with backend.flags:
                 has_float64 = backend.has_float64
             if has_float64 and name != "numpy":
-                digests = [_sha256(x) for x in outcome.results]
+                digests = [sha256_of_array(x) for x in outcome.results]
                 self.arrays.update(zip(digests, outcome.results, strict=True))
                 backends[name] = {"results": digests, "faults": outcome.faults}
         if backends:
@@ -163,35 +160,17 @@ class Certificate:
 
     def to_npz(self) -> bytes:
         """Return the content of an npz file."""
-        text = np.frombuffer(json.dumps(self.content).encode(), np.uint8)
-        return bytes(npz_bytes({"certificate": text, **self.arrays}))
+        return bytes(FORMAT.to_bytes(self.content, self.arrays))
 
     def load(self, npz: bytes, path: str | PathLike[str]) -> None:
         """Add the content of an npz file; raise DataError if it is damaged or foreign."""
-        try:
-            arrays = dict(np.load(BytesIO(npz)))
-            content = json.loads(arrays.pop("certificate").tobytes())
-            found = content["format"]
-            calls = content["calls"].values() if found == _FORMAT else ()
-            digests = {z for x in calls for y in x["backends"].values() for z in y["results"]}
-            arrays = {digest: arrays[digest] for digest in digests}
-        except _DAMAGE as error:
-            found = repr(error)
-        if found != _FORMAT:
-            msg, hint = "not a certificate of tests", "record it again (pytest --xp-record)"
-            raise DataError(msg, file=path, found=found, expected=repr(_FORMAT), hint=hint)
-        self.arrays.update(arrays)
+        with ExitStack() as closing:
+            record = FORMAT.open(BytesIO(npz), path, closing)
+            self.arrays.update(record.arrays(_MAX_BYTES))
+        content = dict(record.facts)
         for part in ("versions", "calls"):
             content[part] = self.content[part] | content[part]
         self.content = content
-
-
-def _sha256(*arrays: NDArray[Any]) -> str:
-    """Return the SHA-256 of dtype, shape and bytes of arrays."""
-    digest = hashlib.sha256()
-    for x in arrays:
-        digest.update(f"{x.dtype.str} {x.shape} ".encode() + x.tobytes())
-    return digest.hexdigest()
 
 
 def _version(library: str) -> str:

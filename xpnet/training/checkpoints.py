@@ -1,9 +1,8 @@
 """Checkpoints of training runs: a resumed run reaches the same bits."""
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -13,19 +12,27 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
-from xpnet.files.errors import WeightsError, quoted
+from xpnet.files.errors import WeightsError
 from xpnet.files.locking import exclusive
+from xpnet.files.record import RecordFormat, sha256, sha256_of_array
 from xpnet.files.writing import atomic_write, check_target
 from xpnet.formats.description import describe
-from xpnet.formats.safetensors import read_arrays
-from xpnet.networks.fingerprint import named_arrays, sha256, sha256_of_record
+from xpnet.networks.fingerprint import named_arrays
 from xpnet.networks.network import Network
 from xpnet.training.run import Epoch
 
-__all__ = ["Checkpoint", "CheckpointFile", "Resume", "fingerprint", "locked"]
+__all__ = ["FORMAT", "Checkpoint", "CheckpointFile", "Resume", "fingerprint", "locked"]
 
-_KEY = "xpnet-checkpoint"
-_VERSION = 2
+FORMAT = RecordFormat(
+    "xpnet training checkpoint",
+    version=3,
+    kind="training checkpoint",
+    writer="xpnet train",
+    remedy="remove it to start over",
+    error=WeightsError,
+)
+_FOREIGN = "not a training checkpoint"
+_OTHER = "a checkpoint of another training run: data, options or initial network differ"
 # Minimum interval between writes: writing a file takes longer than an epoch of a small network.
 _SECONDS_BETWEEN = 1.0
 
@@ -85,19 +92,16 @@ class CheckpointFile:
         is_early = not always and perf_counter() - self._written < _SECONDS_BETWEEN
         if is_early or len(checkpoint.history) == self._n_epochs:
             return
-        from safetensors.numpy import save
-
         facts = {
-            "version": _VERSION,
             "training": self._training,
             "n_steps": checkpoint.n_steps,
             "best": checkpoint.best,
             "history": [asdict(epoch) for epoch in checkpoint.history],
         }
         arrays = {name: np.asarray(to_numpy(x)) for name, x in checkpoint.arrays.items()}
-        facts["sha256"] = sha256_of_record(facts, arrays)
         with atomic_write(self._path, force=True) as stream:
-            stream.write(save(arrays, {_KEY: json.dumps(facts)}))
+            # Not packed: parameters hardly shrink, and packing takes longer than an epoch.
+            stream.write(FORMAT.to_bytes(facts, arrays, is_packed=False))
         self._written, self._n_epochs = perf_counter(), len(checkpoint.history)
 
     def read(self) -> Checkpoint | None:
@@ -108,31 +112,26 @@ class CheckpointFile:
         """
         if not os.path.lexists(self._path):
             return None
-        what = "not a training checkpoint"
         if not self._path.is_file():  # a broken link, or a pipe, which would wait for its writer
-            raise self._error(what)
-        arrays, metadata = read_arrays(self._path)
-        try:
-            facts = json.loads(metadata[_KEY])
-            checksum = facts.pop("sha256", None)
-            is_whole = checksum == sha256_of_record(facts, arrays)
-            version, training = facts["version"], facts["training"]
-            history = tuple(Epoch(**epoch) for epoch in facts["history"])
-            found = Checkpoint(arrays, facts["n_steps"], history, facts["best"])
-            has_best = 1 <= found.best <= len(history)
-        except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-            raise self._error(what) from error
-        if version != _VERSION:
-            what = "a checkpoint of another version of xpnet"
-            raise self._error(what, found=quoted(str(version)), expected=_VERSION)
-        if not (is_whole and has_best):
-            what = "a damaged checkpoint"
-            raise self._error(what)
-        if training != self._training:
-            what = "a checkpoint of another training run: data, options or initial network differ"
-            raise self._error(what)
+            raise self._error(_FOREIGN)
+        with ExitStack() as closing:
+            stream = closing.enter_context(self._path.open("rb"))
+            record = FORMAT.open(stream, self._path, closing)
+            try:
+                facts = record.facts
+                history = tuple(Epoch(**epoch) for epoch in facts["history"])
+                training, n_steps, best = facts["training"], facts["n_steps"], facts["best"]
+                is_valid = 1 <= best <= len(history)
+            except (LookupError, TypeError) as error:
+                raise self._error(_FOREIGN) from error
+            if not is_valid:
+                raise self._error(_FOREIGN)
+            if training != self._training:
+                raise self._error(_OTHER)
+            # The arrays are not packed: all bytes are in the file.
+            arrays = record.arrays(limit=self._path.stat().st_size)
         self._n_epochs = len(history)
-        return found
+        return Checkpoint(arrays, n_steps, history, best)
 
     def read_final(self, epochs: int, patience: int | None) -> Checkpoint | None:
         """Return the checkpoint if it is the end of this training run; else remove the file."""
@@ -144,24 +143,21 @@ class CheckpointFile:
         self._n_epochs = 0
         return None
 
-    def _error(self, what: str, **facts: Any) -> WeightsError:
-        return WeightsError(what, file=self._path, hint="remove it to start over", **facts)
+    def _error(self, what: str) -> WeightsError:
+        return WeightsError(what, file=self._path, hint=FORMAT.remedy)
 
 
 def fingerprint(
     network: Network, examples: Iterable[Iterable[Any]], options: Mapping[str, Any]
 ) -> str:
     """Return the SHA-256 of everything that a training run depends on."""
-
-    def parts() -> Iterator[Any]:
-        yield f"{describe(network)} {network.dtype} {network.library}".encode()
-        for x in chain(named_arrays(network).values(), *examples):
-            host = np.ascontiguousarray(to_numpy(x))
-            yield f"{host.dtype.str} {host.shape}".encode()
-            yield host.data
-        yield repr(sorted((name, _as_string(x)) for name, x in options.items())).encode()
-
-    return sha256(parts())
+    arrays = chain(named_arrays(network).values(), *examples)
+    parts = [
+        f"{describe(network)} {network.dtype} {network.library}",
+        *(sha256_of_array(np.asarray(to_numpy(x))) for x in arrays),
+        repr(sorted((name, _as_string(x)) for name, x in options.items())),
+    ]
+    return sha256(part.encode() for part in parts)
 
 
 def _as_string(option: Any) -> str:
