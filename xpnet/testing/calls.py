@@ -1,8 +1,8 @@
-"""Calls of one function on all backends."""
+"""Calls of one function on all backends, and the message if some of them fail."""
 
 import unittest
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,17 +15,17 @@ from xpnet.testing.backends import NARROW, Backend, open_backend
 from xpnet.testing.check_backend import check_backend
 from xpnet.testing.laziness import LAZY_HINT, Laziness
 from xpnet.testing.marks import Verdicts
-from xpnet.testing.messages import name_of
-from xpnet.testing.outcomes import Call, Outcome, notify
+from xpnet.testing.outcomes import Call, Outcome, name_of, notify
 from xpnet.testing.reference import ROUNDED, Options, Reference, rounded
 from xpnet.testing.registry import STRICTEST, unavailable_reason
+from xpnet.testing.tolerance import OUT_OF_BOUND
 
 __all__ = ["Comparison"]
 
 
 @dataclass
 class Comparison:
-    """A function, what is expected of it, and the backends that it is called on."""
+    """A function, what is expected of it, the backends, and its calls on them."""
 
     function: Callable[..., Any]
     options: Options
@@ -33,9 +33,10 @@ class Comparison:
     names: tuple[str, ...]
     verdicts: Verdicts  # of the marks of the running test, and of the function's capabilities
     warnings: list[str] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)  # the first one has the arguments as given
 
-    def call(self, variant: str, arguments: Arguments) -> Call:
-        """Return the outcomes of one call on all backends.
+    def call(self, variant: str, arguments: Arguments) -> None:
+        """Call the function on all backends, and keep the outcomes.
 
         Raise AssertionError if the function fails on NumPy with the arguments as given; in a
         variant of a sweep, that is a fault of the backend numpy.
@@ -68,7 +69,68 @@ class Comparison:
         found = notify(call)
         if found:
             outcomes["the record"] = Outcome("the record", tuple(found))
-        return call
+        self.calls.append(call)
+
+    def raise_faults(self) -> None:
+        """Raise AssertionError if a call has a fault."""
+        __tracebackhide__ = True
+        faults = self._faults()
+        if faults:
+            outcomes = [x for call in self.calls for x in call.outcomes.values()]
+            cause = next((x.error for x in outcomes if x.error), None)
+            raise AssertionError("\n".join(self._lines(faults))) from cause
+
+    def _faults(self) -> dict[str, dict[str, list[str]]]:
+        """Return the backends of each fault, with variants; also unexpected successes."""
+        faults: dict[str, dict[str, list[str]]] = {}
+        outcomes = [(call.variant, x) for call in self.calls for x in call.outcomes.values()]
+        for variant, outcome in outcomes:
+            for words in outcome.faults:
+                fault = f"{words} ({outcome.escaped})" if outcome.escaped else words
+                faults.setdefault(fault, {}).setdefault(outcome.backend, []).append(variant)
+        for name, reason in self.verdicts.xfailed.items():
+            # Expected failures are skipped.
+            if all(x.skipped is None for _, x in outcomes if x.backend == name):
+                fault = f"it passes, but is marked as an expected failure ({reason})"
+                faults.setdefault(fault, {})[name] = [""]
+        return faults
+
+    def _lines(self, faults: Mapping[str, Mapping[str, list[str]]]) -> Iterator[str]:
+        """Yield a line for each fault, with all its backends; then advice if values are wrong."""
+        call = self.calls[0]
+        tested = [name for name, x in call.outcomes.items() if x.skipped is None]
+        failed = {name for where in faults.values() for name in where}
+        yield f"{call.name} fails on {len(failed)} of {len(failed.union(tested))} backends:"
+        for fault, where in faults.items():
+            names = [name + self._variants(variants) for name, variants in where.items()]
+            yield f"  {', '.join(names)}: {fault}"
+        # Where the function fails on NumPy, no other backend was tried.
+        ran = [name for name in tested if all(name in x.outcomes for x in self.calls)]
+        agreeing = [name for name in ran if not any(x.outcomes[name].faults for x in self.calls)]
+        if agreeing:
+            yield f"It is right on {', '.join(agreeing)}."
+        if not all(OUT_OF_BOUND in fault for fault in faults):
+            return
+        has_expected = self.options.expected is not None
+        cancellation = None if call.reference is None else _cancellation(call)
+        if cancellation is not None:
+            yield cancellation
+        elif not agreeing and not has_expected:
+            yield (
+                "No backend agrees with float64: does the function depend on the dtype, as by"
+                " finfo(x.dtype), or lose digits?"
+            )
+        if self.options.tolerance.is_default:
+            yield "If intermediate numbers are larger than arguments and result, give `bound`."
+        if not has_expected:
+            yield "The reference is the function itself on numpy; `expected` gives another one."
+
+    def _variants(self, variants: list[str]) -> str:
+        labels = [x or "as given" for x in dict.fromkeys(variants)]
+        if labels == ["as given"]:
+            return ""
+        is_all = len(labels) == len(self.calls)
+        return " (all variants)" if is_all else f" ({', '.join(labels)})"
 
     def _outcome(self, name: str, reference: Reference, variant: str) -> Outcome:
         reason = self._reason_left_out(name)
@@ -156,3 +218,43 @@ def _is_beyond(x: NDArray[Any], backend: Backend) -> bool:
     if x.dtype.kind not in "iu" or not backend.lacks(x.dtype.name):
         return False
     return bool(np.any(x != x.astype(NARROW[x.dtype.name])))
+
+
+def _cancellation(call: Call) -> str | None:
+    """Return a message if the largest deviation is where one ULP of arguments moves results far."""
+    expected = [np.asarray(x.exact) for x in call.reference.all_expected]
+    # The precision of each failing backend, with tested and expected results.
+    pairs = [
+        (float(np.finfo(x.dtype).eps), x, y, i)
+        for outcome in call.outcomes.values()
+        for i, (x, y) in enumerate(zip(outcome.results, expected, strict=False))
+        if outcome.faults and x.shape == y.shape and x.dtype.kind in "fc" and x.size
+    ]
+    if not pairs:
+        return None
+    eps, x, y, i = min(pairs, key=lambda pair: pair[0])
+    deviation = np.nan_to_num(np.abs(x - y))
+    worst = np.unravel_index(int(np.argmax(deviation)), y.shape)
+    uncertainties = call.reference.uncertainties()
+    if i >= len(uncertainties):
+        return None  # a changed argument
+    moved = uncertainties[i][worst]
+    if not moved > 2.0**-48 * abs(y[worst]):
+        return None  # a few ULP of the result
+    for dtype, side, size in (
+        ("float64", "expected side is as uncertain as the tested one", moved),
+        ("the tested dtype", "tested side is the uncertain one", moved * eps * 2.0**52),
+    ):
+        if deviation[worst] < 10.0 * size:
+            return (
+                f"One ULP of {dtype} in the arguments moves the result by {size:.2g} there, as far"
+                f" as the deviation: digits cancel, and the {side}."
+            )
+    return None
+
+
+def _variants(variants: list[str], n_calls: int) -> str:
+    labels = [x or "as given" for x in dict.fromkeys(variants)]
+    if labels == ["as given"]:
+        return ""
+    return " (all variants)" if len(labels) == n_calls else f" ({', '.join(labels)})"

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from xpnet.testing.built_in import STRICTEST
 from xpnet.testing.marks import SKIP, XFAIL, Mark, verdicts_of
 from xpnet.testing.registry import backends_matching, default_names, spec_of
+from xpnet.testing.report import table_lines
 
 __all__ = [
     "capabilities_of",
@@ -110,11 +111,11 @@ def make_xp_pytest_param(function: Callable[..., Any], *args: Any) -> Any:
 def capabilities_table(*functions: Callable[..., Any]) -> str:
     """Return a table in Markdown: a row for each function, a column for each library."""
     libraries = list(dict.fromkeys(spec_of(name).library for name in default_names()))
-    rows = [["function", *libraries], ["---"] * (1 + len(libraries))]
-    for function in functions:
-        cells = [_cell(library, _declaration(function)) for library in libraries]
-        rows.append([f"`{function.__name__}`", *cells])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = [
+        [f"`{function.__name__}`", *(_support(x, _declaration(function)) for x in libraries)]
+        for function in functions
+    ]
+    return "\n".join(table_lines(["function", *libraries], rows))
 
 
 def _declaration(function: Any) -> Capabilities:
@@ -134,14 +135,14 @@ def _pytest_marks(function: Any) -> list[Any]:
     return [getattr(pytest.mark, name)(*args, **kwargs) for name, args, kwargs in x.marks]
 
 
-def _cell(library: str, declared: Capabilities) -> str:
+def _support(library: str, declared: Capabilities) -> str:
     """Return how a function runs on a library."""
     names = backends_matching(library)
     on_gpu = {name for name in names if not spec_of(name).is_cpu}
     skipped, xfailed = verdicts_of(declared.marks, names)
     excluded = skipped | xfailed
     if len(excluded) == len(names):
-        return f"no ({excluded[names[0]]})".replace("|", "\\|")
+        return f"no ({excluded[names[0]]})"
     if on_gpu and on_gpu <= excluded.keys():
         return "CPU only"
     is_eager = {"jax": not declared.jax_jit, "dask": bool(declared.allow_dask_compute)}

@@ -15,8 +15,7 @@ from xpnet.testing.arguments import NUMBERS
 from xpnet.testing.backends import Backend
 from xpnet.testing.gradients import gradient_fault
 from xpnet.testing.laziness import LAZY_HINT, Laziness, call_jitted, trace, without_values
-from xpnet.testing.messages import one_line
-from xpnet.testing.outcomes import Outcome
+from xpnet.testing.outcomes import Outcome, one_line
 from xpnet.testing.reference import ExpectedResult, Reference, is_equal
 
 __all__ = ["check_backend"]

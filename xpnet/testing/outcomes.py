@@ -1,13 +1,18 @@
 """Outcomes of `assert_parity` on each backend, and listeners that receive them."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from numpy.typing import NDArray
 
-__all__ = ["Call", "Outcome", "notify", "observe"]
+__all__ = ["Call", "Outcome", "name_of", "notify", "observe", "one_line"]
+
+# Maximum length of the message of an error.
+_MAX_CHARACTERS = 240
 
 
 @dataclass(frozen=True)
@@ -59,3 +64,22 @@ def observe(listener: _Listener, /) -> Iterator[None]:
 def notify(call: Call, /) -> list[str]:
     """Pass a call to all listeners; return the faults that they report."""
     return [fault for listener in tuple(_listeners) for fault in listener(call)]
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return a function's name; for a lambda, also its file and line."""
+    if isinstance(function, functools.partial):
+        return f"partial of {name_of(function.func)}"
+    name = getattr(function, "__name__", type(function).__name__)
+    code = getattr(function, "__code__", None)
+    if name != "<lambda>" or code is None:
+        return str(name)
+    return f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})"
+
+
+def one_line(error: BaseException, /) -> str:
+    """Return an error's type and its message, without the middle if it is long."""
+    words = " ".join(str(error).split())
+    if len(words) > _MAX_CHARACTERS:
+        words = f"{words[: _MAX_CHARACTERS // 2]} ... {words[-_MAX_CHARACTERS // 2 :]}"
+    return f"{type(error).__name__}: {words}".removesuffix(": ").removesuffix(".")

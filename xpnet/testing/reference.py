@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import is_array
 from xpnet.testing.arguments import NUMBERS, Arguments, leaves_of
 from xpnet.testing.backends import NARROW, Backend, dtype_name, open_backend
-from xpnet.testing.messages import one_line
+from xpnet.testing.outcomes import one_line
 from xpnet.testing.tolerance import Tolerance, canonical, describe_deviation
 
 __all__ = ["ROUNDED", "ExpectedResult", "Options", "Reference", "is_equal", "rounded"]
