@@ -156,43 +156,71 @@ def test_the_message_names_every_backend_and_the_cause():
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (lambda x: (x, x), "the function must return a single result, as on numpy; got results"),
-        (lambda x: x.shape[0], "the result must be an array of array-api-strict; got int"),
-        (lambda x: x > 0, "the result must be of dtype float32; got bool"),
-        (lambda x: x[:2, ...], r"the result must have shape \(5, 7\); got \(2, 7\)"),
-    ],
-)
-def test_other_kinds_of_results_fail(wrong, message):
-    function = only_on("strict", lambda x: x, wrong)
-    with pytest.raises(AssertionError, match=f"  array-api-strict, .*: {message}"):
-        assert_parity(function, X, backends=STRICT)
+# The right and the wrong function, and the message.
+WRONG_KINDS = {
+    "tuple": (
+        lambda x: x,
+        lambda x: (x, x),
+        "the function must return a single result, as on numpy; got results",
+    ),
+    "number": (
+        lambda x: x,
+        lambda x: x.shape[0],
+        "the result must be an array of array-api-strict; got int",
+    ),
+    "dtype": (lambda x: x, lambda x: x > 0, "the result must be of dtype float32; got bool"),
+    "shape": (
+        lambda x: x,
+        lambda x: x[:2, ...],
+        r"the result must have shape \(5, 7\); got \(2, 7\)",
+    ),
+    "second result": (
+        lambda x: (x, x > 0),
+        lambda x: (x, x <= 0),
+        r"result\[1\] is wrong: 35 of 35 values differ, the first at \[0, 0\]: False instead",
+    ),
+    "one result of two": (
+        lambda x: (x, x),
+        lambda x: (x,),
+        r"the function must return results .0., .1., as on numpy; got results",
+    ),
+    "another number": (
+        lambda x: x.shape[0],
+        lambda x: x.shape[1],
+        "the result is wrong: 1 of 1 values differ, the first: 7 instead of 5",
+    ),
+    "array, not number": (
+        lambda x: x.shape[0],
+        lambda x: x,
+        "the result must be a number, as on numpy; got Array",
+    ),
+    "another key": (
+        lambda x: {"a": x},
+        lambda x: {"a": x, "b": None},
+        r"the function must return results \['a'\], .* got results .*, \['b'\]",
+    ),
+    "a list more": (
+        lambda x: {"a": x},
+        lambda x: {"a": [x]},
+        r"the function must return results \['a'\], .*; got results \['a'\]\[0\]",
+    ),
+    "nested number": (
+        lambda x: {"a": x},
+        lambda x: {"a": len(x.shape)},
+        r"result\['a'\] must be an array of array-api-strict; got int",
+    ),
+    "string": (
+        lambda x: (x, "right"),
+        lambda x: (x, "wrong"),
+        r"result\[1\] must be 'right', as on numpy; got 'wrong'",
+    ),
+}
 
 
-def test_each_result_of_a_tuple_is_judged():
-    wrong = only_on("strict", lambda x: (x, x > 0), lambda x: (x, x <= 0))
-    message = (
-        r"array-api-strict:strictest: result\[1\] is wrong: 35 of 35 values differ,"
-        r" the first at \[0, 0\]: False instead of True"
-    )
-    with pytest.raises(AssertionError, match=message):
-        assert_parity(wrong, X, backends=STRICT)
-    short = only_on("strict", lambda x: (x, x), lambda x: (x,))
-    with pytest.raises(
-        AssertionError, match=r"must return results .0., .1., as on numpy; got results"
-    ):
-        assert_parity(short, X, backends=STRICT)
-
-
-def test_numbers_are_judged_too():
-    wrong = only_on("strict", lambda x: x.shape[0], lambda x: x.shape[1])
-    with pytest.raises(AssertionError, match="1 of 1 values differ, the first: 7 instead of 5"):
-        assert_parity(wrong, X, backends=STRICT)
-    array = only_on("strict", lambda x: x.shape[0], lambda x: x)
-    with pytest.raises(AssertionError, match="must be a number, as on numpy; got Array"):
-        assert_parity(array, X, backends=STRICT)
+@pytest.mark.parametrize(("right", "wrong", "message"), WRONG_KINDS.values(), ids=WRONG_KINDS)
+def test_other_kinds_of_results_fail(right, wrong, message):
+    with pytest.raises(AssertionError, match=f"  array-api-strict, .*strictest: {message}"):
+        assert_parity(only_on("strict", right, wrong), X, backends=STRICT)
 
 
 @pytest.mark.parametrize("look", [bool, complex, float, int])
@@ -428,38 +456,13 @@ def increase(x):
     return x
 
 
-def test_a_function_may_be_meant_to_change_an_argument(xp_backend):
-    assert_parity(
-        increase, X, mutates=[0], lazy=False, backends=[xp_backend.name, "array-api-strict"]
-    )
+@pytest.mark.parametrize("mutates", [[0], 0])
+def test_a_function_may_be_meant_to_change_an_argument(xp_backend, mutates):
+    names = [xp_backend.name, "array-api-strict"]
+    assert_parity(increase, X, mutates=mutates, lazy=False, backends=names)
     wrong = only_on("strict", increase, lambda x: x + 1.0)
     with pytest.raises(AssertionError, match="argument 1 is wrong: 35 of 35 values out of bound"):
         assert_parity(wrong, X, mutates=[0], lazy=False, backends=STRICT)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (lambda x: {"a": x, "b": None}, r"must return results \['a'\], .* got results .*, \['b'\]"),
-        (lambda x: {"a": [x]}, r"must return results \['a'\], .*; got results \['a'\]\[0\]"),
-        (
-            lambda x: {"a": len(x.shape)},
-            r"result\['a'\] must be an array of array-api-strict; got int",
-        ),
-    ],
-)
-def test_nested_results_are_judged(wrong, message):
-    function = only_on("strict", lambda x: {"a": x}, wrong)
-    with pytest.raises(AssertionError, match=message):
-        assert_parity(function, X, backends=STRICT)
-
-
-def test_strings_are_judged():
-    wrong = only_on("strict", lambda x: (x, "right"), lambda x: (x, "wrong"))
-    with pytest.raises(
-        AssertionError, match=r"result\[1\] must be 'right', as on numpy; got 'wrong'"
-    ):
-        assert_parity(wrong, X, backends=STRICT)
 
 
 def test_functions_with_random_results_are_rejected():
@@ -602,10 +605,6 @@ def test_options_that_do_not_fit_are_rejected(options, error, message):
         assert_parity(softmax, X, backends=STRICT, **options)
 
 
-def test_one_argument_may_be_named_alone():
-    assert_parity(increase, X, mutates=0, lazy=False, backends=STRICT)
-
-
 class Pair(NamedTuple):
     """A result of two arrays."""
 
@@ -684,16 +683,6 @@ def test_long_messages_of_errors_keep_both_ends():
         assert_parity(failing, X, backends=STRICT)
 
 
-def test_lists_of_arguments_must_not_change():
-    def appends(xs):
-        xs.append(xs[0])
-        return xs[0] * 1.0
-
-    message = "lists and dictionaries of arguments must not change; one has changed"
-    with pytest.raises(AssertionError, match=message):
-        assert_parity(appends, [X, X], backends=STRICT)
-
-
 def test_the_order_of_a_single_number_does_not_matter():
     assert_parity(lambda x: array_namespace(x).sum(x), X, compare="order", backends=STRICT)
 
@@ -716,13 +705,6 @@ def test_a_failure_of_the_expected_function_is_named():
         assert_parity(
             lambda x, axis: x * axis, X, kwargs={"axis": 1}, expected=np.exp, backends=STRICT
         )
-
-
-def test_integers_are_not_said_to_be_float64():
-    with pytest.raises(
-        AssertionError, match=r"^on numpy, the result must be of dtype float64; got"
-    ):
-        assert_parity(np.exp, np.arange(3, dtype="uint8"), backends=STRICT)
 
 
 def test_a_function_that_returns_nothing_is_rejected():
