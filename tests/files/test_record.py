@@ -107,6 +107,10 @@ def test_any_array(array):
     assert_same(arrays, {"x": array.astype(array.dtype.newbyteorder("="))})
 
 
+def test_facts_alone():
+    assert opened(bytes(FORMAT.to_bytes(FACTS, {})), limit=0) == (FACTS, {})
+
+
 def test_numpy_reads_it_and_may_write_it_again():
     with np.load(io.BytesIO(FORMAT.to_bytes(FACTS, ARRAYS))) as archive:
         members = dict(archive)
