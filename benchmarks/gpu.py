@@ -1,200 +1,276 @@
-"""A GPU tried from all sides: cold start, ceilings, checks, and speed beside other libraries.
+"""A GPU: copies and products alone, and the speed of xpnet beside torch.
 
-    python benchmarks/gpu.py --budget-s 340
-    python benchmarks/gpu.py --quick --json gpu.json    # or a folder, for gpu-CARD-DATE.json in it
+    python benchmarks/gpu.py                  # writes benchmarks/results/gpu-CARD-DATE.json
+    python benchmarks/gpu.py --quick --json gpu.json
     python benchmarks/gpu.py --table --page docs/explanation/gpu-transfers.md
 
-Sections, in this order: cold_start, from a fresh process to the first labels; ceilings, the rates
-of copies and matrix products alone; checks, without which nothing is timed; end_to_end, from bytes
-on the host to labels on the host; resident, from rows on the device to logits there. At the end the
-results are compared with the bars that xpnet wants to reach. Rates and shares are those of the best
-rounds.
-
-The file grows section by section. Whatever the budget does not allow is made smaller or left out,
-and listed under "skipped" with the reason. Without a usable GPU the exit code is 5. `--device cpu`,
-and `--quick` without a GPU, rehearse everything with NumPy instead of CuPy: those numbers mean
-nothing.
+First, networks on the GPU are compared with derived bounds, and labels with those of float64: if
+they are wrong, nothing is timed. Then come the rates that limit everything, of copies from pinned
+memory and of matrix products; the rows per second from bytes on the host to labels on the host; and
+the time from rows on the GPU to logits there. All of one question are timed in turn, round by
+round. The file is written after each question. Without a usable GPU the exit code is 5; with
+`--device cpu`, NumPy takes CuPy's part: a rehearsal, whose numbers mean nothing.
 
 Do you have a card that is not in the table of docs/explanation/gpu-transfers.md? Install xpnet for
-it, `pip install '.[cuda13]'` or `'.[cuda12]'`, and torch and JAX with CUDA, if you can; run
+it, `pip install '.[cuda13]'` or `'.[cuda12]'`, and torch with CUDA, if you can; run
 `python benchmarks/gpu.py` from a clean checkout, on a machine that does nothing else, and then the
-line with --table. Open a pull request that adds the new file benchmarks/results/gpu-*.json and the
-tables of the page. In a short time, or without a network, benchmarks/first_card.sh runs the
-diagnosis, the tests and this benchmark.
+line with --table. Open a pull request with the new file and the page.
 """
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness.options import make_parser
+import numpy as np
+from harness.measuring import mean_seconds, spread, turns, wall_seconds
+from harness.options import make_parser, parse, write_json
+from harness.provenance import about, file_name, headline
 from harness.reporting import markdown_table, replace_table
-from harness.session import MANY, NARROW, RESULTS, WIDE, Section, Session, run
-from sections.ceilings import measure_ceilings
-from sections.checks import check
-from sections.cold_start import measure_starts
-from sections.resident import measure_resident
-from sections.streams import measure_streams
+from harness.rivals.torch import Torch, module_of
+from harness.workload import Shape, Workload
 
+import xpnet
+
+RESULTS = Path(__file__).resolve().parent / "results"
 NOTHING = "Run on: no GPU yet. Not yet run on: every GPU. So no speed on a GPU is claimed."
-SECTIONS = {
-    "cold_start": Section(measure_starts, 15),
-    "ceilings": Section(measure_ceilings, 30),
-    "checks": Section(check, 25),
-    "end_to_end": Section(measure_streams, 60, is_timing=True),
-    "resident": Section(measure_resident, 60, is_timing=True),
-}
+TURN = 0.05  # seconds of calls that make one time
 
 
-def bars(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what xpnet wants to reach, what was measured, and whether that is enough."""
-    ends = {entry["source"]: entry for entry in content["end_to_end"]}
-    narrow, wide = (_resident(content, str(shape)) for shape in (NARROW, WIDE))
-    rows = f"{MANY:,} rows on the device"
-    compiled = "ratio_to_torch_compile"
-    wanted = (
-        ("pinned rows, share of the copy rate", ends.get("pinned"), "share_of_copy_rate", 0.92),
-        ("pageable rows, share of the copy rate", ends.get("pageable"), "share_of_copy_rate", 0.8),
-        ("pageable rows, times torch", ends.get("pageable"), "ratio_to_torch_naive", 3.0),
-        (f"{rows}, {NARROW}, times torch.compile", narrow, compiled, 0.95),
-        (f"{rows}, {WIDE}, times torch.compile", wide, compiled, 0.95),
-        (f"{rows}, {WIDE}, share of the products", wide, "share_of_product_rate", 0.9),
-        ("checks passed", content["checks"], "passed", True),
-    )
-    found = []
-    for name, entry, key, least in wanted:
-        value = None if entry is None else entry.get(key)
-        reached = value is not None and value >= least
-        found.append({"name": name, "value": value, "wanted": least, "reached": reached})
-    return found
+@dataclass(frozen=True)
+class Plan:
+    """Sizes: networks, rows on the host and on the device, bytes of a copy, and of a product."""
+
+    shapes: tuple[str, ...] = ("784-50-100-10:sigmoid", "784-4096-4096-10:relu")
+    host_rows: int = 2**22
+    device_rows: tuple[int, ...] = (65_536, 1024, 1)
+    copied: int = 2**30
+    product: int = 8192
 
 
-def _resident(content: Mapping[str, Any], network: str) -> Mapping[str, Any] | None:
-    """Return the entry of a network that its bars are for."""
-    wanted = {"network": network, "rows": MANY, "precision": "float32"}
-    return next((x for x in content["resident"] if wanted.items() <= x.items()), None)
-
-
-def judge(session: Session) -> None:
-    """Add the bars to the document, and print them."""
-    session.content["bar"] = bars(session.content)
-    for bar in [] if session.is_rehearsal else session.content["bar"]:
-        value = "not measured" if bar["value"] is None else bar["value"]
-        shown = f"{value:.3f}" if isinstance(value, float) else str(value)
-        verdict = "reached" if bar["reached"] else "NOT reached"
-        print(f"{bar['name']}: {shown}, wanted {bar['wanted']}: {verdict}")
-
-
-def read_results(folder: Path) -> tuple[list[Mapping[str, Any]], dict[str, str]]:
-    """Return the results of cards in a folder, and why other files do not count."""
-    found: list[Mapping[str, Any]] = []
-    ignored = {}
-    for path in sorted(folder.glob("gpu-*.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if result.get("rehearsal", True):
-            ignored[path.name] = "a rehearsal, which measures no card"
-        elif result.get("quick", True):
-            ignored[path.name] = "a quick run, which is too short"
-        else:
-            found.append(result)
-    return sorted(found, key=lambda result: (result["card"], result["date"])), ignored
-
-
-def markdown(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of both tables; one sentence without results."""
-    if not results:
-        return [NOTHING]
-    said = (
-        "Million rows per second, best of all rounds, from bytes on the host to labels on the host"
-        f" through {NARROW.plain}; in brackets, the share of what copying alone allows. And for"
-        f" {MANY:,} rows of float32 on the device, how many times as long as xpnet torch.compile"
-        " takes, everybody in float32 without TF32; and xpnet's share of the rate of a large"
-        " matrix product."
-    )
-    devices = ["run on", "driver", "CUDA", "CuPy", "date", "commit", "checks"]
-    speeds = [
-        *("card", "pinned", "pageable", "file", "times torch, pageable"),
-        *(f"times torch.compile, {shape.plain}" for shape in (NARROW, WIDE)),
-        *("of products", "bars reached"),
-    ]
-    return [
-        *markdown_table(devices, map(_device, results), left=len(devices)),
-        *("", "Not yet run on: every other GPU.", "", said, ""),
-        *markdown_table(speeds, map(_speed, results)),
-    ]
-
-
-def _device(result: Mapping[str, Any]) -> list[str]:
-    versions, each = result["versions"], result["checks"]["each"]
-    cells = [result["card"], result["driver"], versions["cuda"], versions["cupy"], result["date"]]
-    checked = f"{sum(x['passed'] for x in each)} of {len(each)} passed" if each else "not run"
-    # A bar would end the cell.
-    return [str(cell).replace("|", "/") for cell in (*cells, result["commit"], checked)]
-
-
-def _speed(result: Mapping[str, Any]) -> list[str]:
-    ends = {entry["source"]: entry for entry in result["end_to_end"]}
-    narrow, wide = (_resident(result, str(shape)) for shape in (NARROW, WIDE))
-    return [
-        str(result["card"]).replace("|", "/"),
-        *(_rate(ends.get(source)) for source in ("pinned", "pageable", "file")),
-        _number(ends.get("pageable"), "ratio_to_torch_naive", "{:.1f}"),
-        _number(narrow, "ratio_to_torch_compile", "{:.2f}"),
-        _number(wide, "ratio_to_torch_compile", "{:.2f}"),
-        _number(wide, "share_of_product_rate", "{:.0%}"),
-        f"{sum(bar['reached'] for bar in result['bar'])} of {len(result['bar'])}",
-    ]
-
-
-def _rate(entry: Mapping[str, Any] | None) -> str:
-    if entry is None:
-        return "-"
-    rate = f"{entry['rows_per_second']['best'] / 1e6:.1f}"
-    return f"{rate} ({_number(entry, 'share_of_copy_rate', '{:.0%}')})"
-
-
-def _number(entry: Mapping[str, Any] | None, key: str, form: str) -> str:
-    value = None if entry is None else entry.get(key)
-    return "-" if value is None else form.format(value)
-
-
-def write_tables(page: str | None) -> int:
-    """Print the tables of all results; replace those in a file, if one is given."""
-    results, ignored = read_results(RESULTS)
-    for name, why in ignored.items():
-        print(f"ignored: {name}: {why}", file=sys.stderr)
-    lines = markdown(results)
-    print("\n".join(lines))
-    if page:
-        replace_table(page, "gpu.py", lines)
-    return 0
+SMALL = Plan(("784-50-100-10:sigmoid", "784-64-64-10:relu"), 20_000, (256, 1), 2**20, 256)
 
 
 def main() -> int:
-    """Run the benchmark."""
-    args = parse_arguments()
-    return write_tables(args.page) if args.table else run(args, SECTIONS, judge)
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = make_parser(str(__doc__), device="gpu")
-    add, names = parser.add_argument, list(SECTIONS)
-    add("--budget-s", type=float, default=340.0, metavar="SECONDS", help="(default: 340)")
-    text = f"{', '.join(names)}; those that time xpnet include the checks"
-    add("--sections", nargs="+", choices=names, default=names, metavar="SECTION", help=text)
+    """Run the benchmark, or print the tables of earlier results."""
+    parser = make_parser(str(__doc__), 7, device="gpu")
     text = "measure nothing: use benchmarks/results/gpu-*.json"
-    add("--table", action="store_true", help=text)
-    add("--page", metavar="FILE", help="replace the tables in FILE")
-    args = parser.parse_args()
-    if args.page and not args.table:
-        parser.error("--page needs --table")
-    if any(SECTIONS[name].is_timing for name in args.sections):
-        args.sections = [*args.sections, "checks"]
-    return args
+    parser.add_argument("--table", action="store_true", help=text)
+    parser.add_argument("--page", metavar="FILE", help="replace the tables in FILE")
+    args = parse(parser)
+    if args.table:
+        lines = markdown(read_results(RESULTS))
+        print("\n".join(lines))
+        if args.page:
+            replace_table(args.page, "gpu.py", lines)
+        return 0
+    os.environ["CUPY_TF32"] = "0"  # float32 means float32
+    return measure(args, SMALL if args.quick else Plan())
+
+
+def measure(args: argparse.Namespace, plan: Plan) -> int:
+    """Answer one question after the other; return the exit code, 1 if a check failed."""
+    facts = about("cupy-cuda12x", "cupy-cuda13x", "torch", device=args.device)
+    card = facts["gpu"]["card"] if args.device == "gpu" else "none"
+    is_rehearsal = args.device == "cpu" or "rehearsal" in card
+    result: dict[str, Any] = {"about": facts, "card": card, "quick": args.quick}
+    result |= {"rehearsal": is_rehearsal, "rounds": args.rounds}
+    print(headline(facts))
+    path = Path(args.json) if args.json else RESULTS
+    if path.is_dir():
+        path /= f"gpu-{file_name(card)}-{facts['date']}.json"
+    device = xpnet.Device(args.device)
+    for name, question in QUESTIONS.items():
+        result[name] = question(device, plan, args.rounds)
+        write_json(path, result)
+        print(f"{name}: {json.dumps(result[name])}", flush=True)
+        if name == "checks" and not all(each["passed"] for each in result[name]):
+            print("a check failed, so nothing is timed", file=sys.stderr)
+            return 1
+    print(f"wrote {path}")
+    return 0
+
+
+def check(device: xpnet.Device, plan: Plan, _: int) -> list[dict[str, Any]]:
+    """Compare results with derived bounds, and labels of rows on the host with those of float64."""
+    found = []
+    for shape in map(Shape.parse, plan.shapes):
+        few, many = Workload(shape, 2048), Workload(shape, 20_001)
+        network = few.network.to(device)
+        report = xpnet.parity.compare(few.network, few.images, {"there": network})
+        share = report.candidates["there"].stages[-1].share
+        n_wrong = many.n_wrong(np.asarray(xpnet.predict(network, many.images)))
+        passed = report.is_in_bound and n_wrong == 0
+        entry = {"network": str(shape), "share_of_bound": share, "n_wrong": n_wrong}
+        found.append(entry | {"passed": passed})
+    return found
+
+
+def rates(device: xpnet.Device, plan: Plan, rounds: int) -> dict[str, Any]:
+    """Return the bytes per second of copies to the device, and the operations of products."""
+    host = pinned(device, (plan.copied,))
+    host[:] = np.random.default_rng(0).integers(0, 256, plan.copied, np.uint8)
+    draw = np.random.default_rng(0).standard_normal
+    a, b = (device.to_device(draw((plan.product,) * 2, np.float32)) for _ in range(2))
+    actions: dict[str, Callable[[], object]]
+    actions = {"bytes": partial(device.to_device, host), "operations": lambda: a @ b}
+    amounts = {"bytes": plan.copied, "operations": 2.0 * plan.product**3}
+    seconds = timed(device, actions, rounds)
+    return {name: amounts[name] / seconds[name]["best"] for name in actions}
+
+
+def end_to_end(device: xpnet.Device, plan: Plan, rounds: int) -> dict[str, Any]:
+    """Return the seconds from bytes on the host to labels there, of xpnet and of torch."""
+    block = Workload(Shape.parse(plan.shapes[0]), min(plan.host_rows, 2**18))
+    rows = np.resize(block.images, (plan.host_rows, block.images.shape[1]))
+    fixed = pinned(device, rows.shape)
+    np.copyto(fixed, rows)
+    network = block.network.to(device)
+    actions = {
+        "xpnet, pinned": partial(xpnet.predict, network, fixed),
+        "xpnet, pageable": partial(xpnet.predict, network, rows),
+    }
+    for torch in rivals(device):
+        actions["torch, pageable"] = partial(torch.labeller(block), rows)
+    return {"rows": plan.host_rows, "seconds": timed(device, actions, rounds, 0.0)}
+
+
+def resident(device: xpnet.Device, plan: Plan, rounds: int) -> list[dict[str, Any]]:
+    """Return the seconds from rows on the device to logits there, of xpnet and of torch."""
+    found = []
+    for shape in map(Shape.parse, plan.shapes):
+        for n_rows in plan.device_rows:
+            work = Workload(shape, n_rows)
+            network = work.network.to(device)
+            actions: dict[str, Callable[[], Any]] = {
+                "xpnet": partial(network, device.to_device(work.rows))
+            }
+            for torch in rivals(device):
+                actions |= torch_on_device(torch, work)
+            entry = {"network": str(shape), "rows": n_rows}
+            entry["operations"] = shape.operations * n_rows
+            found.append(entry | {"seconds": timed(device, actions, rounds)})
+    return found
+
+
+QUESTIONS: Mapping[str, Callable[[xpnet.Device, Plan, int], Any]] = {
+    "checks": check,
+    "rates": rates,
+    "end_to_end": end_to_end,
+    "resident": resident,
+}
+
+
+def pinned(device: xpnet.Device, shape: tuple[int, ...]) -> Any:
+    """Return host memory that the device can read directly."""
+    if device.name == "cpu":
+        return np.empty(shape, np.uint8)
+    import cupyx
+
+    return cupyx.empty_pinned(shape, np.uint8)
+
+
+def rivals(device: xpnet.Device) -> Iterator[Torch]:
+    """Yield torch, if it is installed and can use the device."""
+    if find_spec("torch"):
+        torch = Torch("cpu" if device.name == "cpu" else "gpu", 1)
+        if not torch.obstacle():
+            yield torch
+
+
+def torch_on_device(torch: Torch, work: Workload) -> dict[str, Callable[[], Any]]:
+    """Return torch's forward pass, as it is and compiled, with the scaling in the first weights."""
+    import torch as library
+
+    module = module_of(library, work.folded_parameters, work.shape.activation).to(torch.place)
+    rows = library.from_numpy(work.rows).to(torch.place)
+    ways = {"torch": module}
+    if torch.place == "cuda":
+        library.backends.cuda.matmul.allow_tf32 = False
+        for mode in ("default", "reduce-overhead"):
+            compiled = library.compile(module, mode=mode, dynamic=False)
+            ways[f"torch.compile, {mode}"] = compiled
+
+    def call(function: Callable[[Any], Any]) -> Any:
+        with library.no_grad():
+            return function(rows)
+
+    return {name: partial(call, function) for name, function in ways.items()}
+
+
+def timed(
+    device: xpnet.Device,
+    actions: Mapping[str, Callable[[], object]],
+    rounds: int,
+    turn: float = TURN,
+) -> dict[str, dict[str, float]]:
+    """Return the best and the median seconds of actions, until the device has done them."""
+
+    def clock(action: Callable[[], object]) -> float:
+        def until_done() -> None:
+            action()
+            device.synchronize()
+
+        return wall_seconds(until_done)
+
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for i, name in turns(range(-3, rounds), list(actions)):  # the first three are a warm-up
+        found = mean_seconds(actions[name], turn if i >= 0 else 0.0, clock)
+        seconds[name] += [found] * (i >= 0)
+    return {name: spread(each) for name, each in seconds.items()}
+
+
+def read_results(folder: Path) -> list[Mapping[str, Any]]:
+    """Return the results of cards in a folder; rehearsals and quick runs are none."""
+    paths = sorted(folder.glob("gpu-*.json"))
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return [each for each in found if not each["rehearsal"] and not each["quick"]]
+
+
+def markdown(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the provenance of results and a table with a line for each; or that there is none."""
+    if not results:
+        return [NOTHING]
+    said = (
+        "Million rows per second from bytes on the host to labels there; in brackets, the share of"
+        " what copying alone allows. For many rows on the card, the time of the fastest torch"
+        " divided by xpnet's, and xpnet's share of the rate of a large matrix product."
+    )
+    header = ["card", "pinned", "pageable", "times torch", "narrow", "wide", "of products"]
+    lines = [
+        f"{headline(result['about'])} Best of {result['rounds']} rounds." for result in results
+    ]
+    table = markdown_table(header, map(_line, results))
+    return [*lines, "", "Not yet run on: every other GPU.", "", said, "", *table]
+
+
+def _line(result: Mapping[str, Any]) -> list[str]:
+    end, rates = result["end_to_end"], result["rates"]
+    best = {name: each["best"] for name, each in end["seconds"].items()}
+    copied = end["rows"] * 784 / rates["bytes"]  # seconds
+    speeds = [
+        f"{end['rows'] / seconds / 1e6:.1f} ({copied / seconds:.0%})"
+        for seconds in (best["xpnet, pinned"], best["xpnet, pageable"])
+    ]
+    other = best.get("torch, pageable")
+    ratio = f"{other / best['xpnet, pageable']:.1f}" if other else "-"
+    most = max(each["rows"] for each in result["resident"])
+    narrow, wide = (each for each in result["resident"] if each["rows"] == most)
+    share = wide["operations"] / wide["seconds"]["xpnet"]["best"] / rates["operations"]
+    card = str(result["card"]).replace("|", "/")  # a bar would end the cell
+    return [card, *speeds, ratio, *map(_ratio, (narrow, wide)), f"{share:.0%}"]
+
+
+def _ratio(entry: Mapping[str, Any]) -> str:
+    best = {name: each["best"] for name, each in entry["seconds"].items()}
+    others = [seconds for name, seconds in best.items() if name != "xpnet"]
+    return f"{min(others) / best['xpnet']:.2f}" if others else "-"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     python benchmarks/inference.py --networks 784-300-10:tanh --rows 7 1000 54321
     python benchmarks/inference.py --kernels Haswell Sandybridge Zen
     python benchmarks/inference.py --table benchmarks/results/inference-*.json --page FILE
+    python benchmarks/inference.py --table FILE --picture docs/pictures/speed.png
 
 Each rival runs in a process of its own, pinned to as many processors as there are threads. All are
 timed in turn, round by round. Each is called plainly, and in its best way: in chunks of 16 to 4,096
@@ -41,7 +42,6 @@ LARGE = 2 * 10**6  # operations for a row: with more, 3,000 rows are enough
 PACKAGES = ("scikit-learn", "torch", "onnxruntime", "openvino", "jax", "threadpoolctl")
 BY_HAND = ("NumPy by hand", "NumPy in place")
 WITH_KERNELS = (OURS, *BY_HAND, "ONNX Runtime", *LIMITS)
-ELSEWHERE = ("torch.compile, CUDA graphs",)  # for rows on a GPU
 
 
 def main() -> int:
@@ -59,6 +59,10 @@ def main() -> int:
     print("\n" + "\n".join(lines))
     if args.page:
         replace_table(args.page, "inference.py", lines)
+    if args.picture:
+        from harness.pictures import draw_speed
+
+        draw_speed(args.picture, results[0])
     return 0
 
 
@@ -79,6 +83,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--threads", nargs="+", type=positive, default=(1, 2), help=text)
     text = "also measure these kernels of OpenBLAS, such as Haswell"
     add("--kernels", nargs="+", default=(), metavar="CORETYPE", help=text)
+    add("--picture", metavar="FILE", help="draw the results, the first of --table, as a PNG")
     args = parse(parser)
     if args.quick:
         args.networks, args.rows, args.rounds, args.threads = NETWORKS[:1], [20], 1, [2]
@@ -92,15 +97,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Time all rivals for each kernel, number of threads, network and number of rows."""
     facts, start = about_workers(*PACKAGES, device=args.device), time.monotonic()
     print(headline(facts))
-    entries = {name: each for name, each in ENTRIES.items() if name not in ELSEWHERE}
-    absent = missing(entries, args.device)
+    absent = missing(ENTRIES, args.device)
     for name, lack in absent.items():
         print(f"missing: {name} ({lack})")
     steps = list(product((None, *args.kernels), args.threads))
     total = sum(len(list(workloads(args, threads))) for _, threads in steps)
     cells: list[dict[str, Any]] = []
     for coretype, threads in steps:
-        names = entries if coretype is None else WITH_KERNELS
+        names = ENTRIES if coretype is None else WITH_KERNELS
         chosen = [name for name in names if name not in absent]
         environment = {} if coretype is None else {"OPENBLAS_CORETYPE": coretype}
         with serving(chosen, threads, args.device, environment) as workers:

@@ -8,7 +8,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-PARTS = ("contest", "options", "processes", "provenance", "registry", "server", "workload")
+PARTS = (
+    "contest",
+    "measuring",
+    "options",
+    "processes",
+    "provenance",
+    "registry",
+    "server",
+    "workload",
+)
 AMD = {"vendor": "AuthenticAMD", "family": "26", "model": "2"}
 INTEL = {"vendor": "GenuineIntel", "family": "6", "model": "143"}
 
@@ -127,7 +136,7 @@ def test_the_products_of_others_are_networks_without_activations(modules):
     assert list(entries) == ["torch, products", "ONNX Runtime, products", "OpenVINO, products"]
     for options in ({}, entries["torch, products"].options):
         entry = SimpleNamespace(load=lambda: Rival, options=options)
-        assert modules.server.Server({"a": entry}, "cpu", 1).prepare(workload) == 0
+        assert modules.server.Server(entry, "cpu", 1).prepare(workload) == 0
     assert seen == ["4-3-2:relu", "4-3-2:identity"]
 
 
@@ -217,3 +226,56 @@ def test_the_table_of_trainings_has_all_processors(modules):
         "| intel-family-6-model-143, 2 | 200 (250) | - |",
     ]
     assert lines[0].endswith("60,000 rows. Best of 3 rounds; in brackets, the median.")
+
+
+def test_contenders_take_turns_in_a_rotating_order(modules):
+    assert "".join(name for _, name in modules.measuring.turns(range(4), "abc")) == "abcbcacababc"
+
+
+@pytest.mark.parametrize(("turn", "n_calls"), [(1.0, 5), (0.1, 1)])
+def test_a_turn_has_as_many_calls_as_fit(modules, turn, n_calls):
+    calls = []
+
+    def seconds(action):
+        before = len(calls)
+        action()
+        return 0.25 * (len(calls) - before)
+
+    assert modules.measuring.mean_seconds(lambda: calls.append(1), turn, seconds) == 0.25
+    assert len(calls) == n_calls
+
+
+def test_wrong_labels_of_a_workload_are_counted(modules):
+    workload = modules.workload.Workload(modules.workload.Shape.parse("784-20-10:relu"), 50)
+    labels = workload.truth[0].copy()
+    assert workload.n_wrong(labels) == 0
+    clear = np.flatnonzero(workload.truth[1])[:2]
+    labels[clear] = (labels[clear] + 1) % 10
+    assert workload.n_wrong(labels) == 2
+
+
+def test_a_worker_answers_or_names_its_failure(modules):
+    with modules.processes.Worker("a list", list, (3, 1, 2), threads=1) as worker:
+        worker.ask("sort")
+        assert worker.ask("index", 3) == 2
+        with pytest.raises(modules.processes.WorkerError, match="a list: ValueError: 7 is not in"):
+            worker.ask("index", 7)
+
+
+def test_a_copy_without_git_has_the_commit_that_is_given(modules, monkeypatch):
+    monkeypatch.setattr(modules.provenance.shutil, "which", lambda _: None)
+    monkeypatch.delenv("XPNET_COMMIT", raising=False)
+    assert modules.provenance.about()["commit"] == "unknown"
+    monkeypatch.setenv("XPNET_COMMIT", "0123abc")
+    assert modules.provenance.about()["commit"] == "0123abc (given)"
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("NVIDIA GeForce RTX 4090 (Laptop)", "nvidia-geforce-rtx-4090-laptop"),
+        ("none (rehearsal)", "none-rehearsal"),
+    ],
+)
+def test_a_card_names_its_file(modules, name, slug):
+    assert modules.provenance.file_name(name) == slug

@@ -9,7 +9,6 @@ from typing import Any
 
 import xpnet
 from harness.provenance import processor_kind
-from harness.reporting import SUFFIXES
 
 NO_DEVICE = 5  # exit code, as of the command `xpnet`
 
@@ -20,11 +19,10 @@ def make_parser(
     *,
     device: str = "cpu",
     table: bool = False,
-    picture: bool = False,
 ) -> argparse.ArgumentParser:
     """Return a parser with the shared options, of a script with the docstring `about`.
 
-    The options --rounds, -o PICTURE, --table FILES and --page FILE are those of some scripts.
+    The options --rounds, --table FILES and --page FILE are those of some scripts.
     """
     summary, _, details = about.partition("\n")
     parser = argparse.ArgumentParser(
@@ -41,17 +39,12 @@ def make_parser(
         text = "measure nothing; use the results in files, such as one for each processor"
         add("--table", nargs="+", metavar="FILE", help=text)
         add("--page", metavar="FILE", help="replace the table in FILE")
-    if picture:
-        add("-o", "--output", metavar="PICTURE", help="draw the results")
     return parser
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Parse the command line; exit with code 5 if `--device gpu` has no usable GPU."""
     args = parser.parse_args()
-    picture = getattr(args, "output", None)
-    if picture and Path(picture).suffix.lower() not in SUFFIXES:
-        parser.error(f"PICTURE must end in {', '.join(SUFFIXES)}; got {picture!r}")
     if args.device == "gpu" and not getattr(args, "table", None):
         try:
             xpnet.Device("gpu")

@@ -1,9 +1,7 @@
-"""Worker processes, pinned to processors and limited in threads; and whole Python processes."""
+"""Worker processes, pinned to processors and limited in threads."""
 
 import multiprocessing
 import os
-import subprocess
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
@@ -25,11 +23,9 @@ class Worker:
     """An object in a process of its own, made by ``make(*arguments)``, whose methods are called.
 
     Separate processes share neither thread pools nor memory caches. The process may use `threads`
-    processors, and libraries `library_threads` threads. `environment` has variables for it. A
-    request that takes longer than ``patience`` seconds fails, and the process is killed.
+    processors, and libraries `library_threads` threads. `environment` has variables for it.
     """
 
-    patience: float | None = None
     is_shared = is_tiled = False  # set by harness.registry.serving
 
     def __init__(
@@ -70,11 +66,7 @@ class Worker:
         """Return the result of a method of the object, or raise WorkerError."""
         try:
             self._connection.send((method, arguments))
-            if self._connection.poll(self.patience):
-                is_answer, answer = self._connection.recv()
-            else:
-                self._process.kill()
-                is_answer, answer = False, f"no answer within {self.patience:.0f} s"
+            is_answer, answer = self._connection.recv()
         except (EOFError, OSError):
             is_answer, answer = False, "its process ended"
         if not is_answer:
@@ -105,29 +97,3 @@ def _serve(
             except Exception as error:  # noqa: BLE001 (reported to the caller)
                 traceback.print_exc()
                 connection.send((False, f"{type(error).__name__}: {error}"))
-
-
-def run_python(
-    *words: str,
-    environment: Mapping[str, str] | None = None,
-    timeout: float | None = None,
-    codes: tuple[int, ...] = (0,),
-) -> str:
-    """Run Python with these arguments in a process of its own; return what it prints.
-
-    An exit code that is not in `codes` raises RuntimeError with the last line of stderr. The
-    variables of `environment` are added to those of this process, with its search path for modules.
-    """
-    done = subprocess.run(  # noqa: S603 (our own code)
-        [sys.executable, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(environment or {})},
-        timeout=timeout,
-    )
-    if done.returncode not in codes:
-        *_, last = done.stderr.strip().splitlines() or ["no message"]
-        msg = f"exit code {done.returncode}: {last}"
-        raise RuntimeError(msg)
-    return done.stdout

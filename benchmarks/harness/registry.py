@@ -39,7 +39,6 @@ RIVALS: Mapping[str, Entry] = {
     "scikit-learn": Entry("scikit_learn:ScikitLearn", "sklearn.neural_network", is_host_only=True),
     "torch": Entry("torch:Torch", "torch"),
     "torch.compile": Entry("torch:Torch", "torch", {"mode": "default"}),
-    "torch.compile, CUDA graphs": Entry("torch:Torch", "torch", {"mode": "reduce-overhead"}),
     "ONNX Runtime": Entry("onnx:OnnxRuntime", "onnxruntime onnx"),
     "OpenVINO": Entry("onnx:OpenVino", "openvino onnx", is_host_only=True),
     "JAX jit": Entry("jax:Jax", "jax"),
@@ -97,7 +96,7 @@ def serving(
             is_tiled = entry.load().is_tiled
             may_share = device == "cpu" and threads > 1 and not is_tiled
             for n_threads, n_parallel in [(threads, 1)] + [(1, threads)] * may_share:
-                given = ({name: entry}, device, n_threads, n_parallel)
+                given = (entry, device, n_threads, n_parallel)
                 worker = Worker(name, Server, *given, library_threads=n_threads, **limits)
                 worker.is_shared, worker.is_tiled = n_parallel > 1, is_tiled
                 workers.append(stack.enter_context(worker))

@@ -1,9 +1,8 @@
 """Workloads: a network of random numbers, rows for it, and the true labels."""
 
-import pickle
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from harness.rivals.onnx import model_of
 
 _TILE = 2048  # rows at a time in float64
 # Labels need not agree where the two largest logits differ by less, relative to the largest.
-_TIES = {"float32": 1e-4, "tf32": 1e-2}
+_TIE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Workload:
-    """Rows of pixels for a network, and the precision of its products.
-
-    The numbers are the same in every process.
-    """
+    """Rows of pixels for a network; the numbers are the same in every process."""
 
     shape: Shape
     n_rows: int
-    precision: Literal["float32", "tf32"] = "float32"
 
     def __str__(self) -> str:
-        return f"{self.shape}, {self.n_rows:,} rows, {self.precision}"
+        return f"{self.shape}, {self.n_rows:,} rows"
 
     @property
     def network(self) -> xpnet.Network:
@@ -91,11 +86,6 @@ class Workload:
         return model_of(self)
 
     @property
-    def classifier(self) -> bytes:
-        """The pickle of scikit-learn's classifier, without scaling."""
-        return pickle.dumps(xpnet.to_sklearn(xpnet.Network(self.network.layers)))
-
-    @property
     def truth(self) -> tuple[NDArray[np.int64], NDArray[np.bool]]:
         """The true labels, and whether each is clear."""
         return _truth(self, self.n_rows)
@@ -109,7 +99,7 @@ class Workload:
 @lru_cache(4)
 def _truth(workload: Workload, n: int) -> tuple[NDArray[np.int64], NDArray[np.bool]]:
     logits = exact_logits(workload.network, workload.images[:n])
-    return clear_labels(logits, workload.precision)
+    return clear_labels(logits)
 
 
 @cache
@@ -135,27 +125,11 @@ def exact_logits(network: xpnet.Network, rows: NDArray[Any]) -> NDArray[np.float
     return np.concatenate([exact(rows[i : i + _TILE]) for i in range(0, len(rows), _TILE)])
 
 
-def clear_labels(
-    logits: NDArray[np.float64], precision: str = "float32"
-) -> tuple[NDArray[np.int64], NDArray[np.bool]]:
-    """Return the label of each row, and whether the precision suffices to find it."""
+def clear_labels(logits: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool]]:
+    """Return the label of each row, and whether float32 suffices to find it."""
     top = np.sort(logits, axis=1)
-    tie = _TIES[precision] * np.max(np.abs(logits), axis=1)
+    tie = _TIE * np.max(np.abs(logits), axis=1)
     return np.argmax(logits, axis=1), top[:, -1] - top[:, -2] > tie
-
-
-def n_unexplained(
-    network: xpnet.Network, rows: NDArray[Any], labels: NDArray[Any], others: NDArray[Any]
-) -> int:
-    """Return the number of differing labels whose margin exceeds the derived error bound."""
-    differing = np.flatnonzero(labels != others)
-    if not differing.size:
-        return 0
-    last = xpnet.parity.error_bound(network, rows[differing]).stages[-1]
-    best, each = np.argmax(last.values, axis=1), np.arange(len(differing))
-    lowest, highest = (last.values - last.bound)[each, best], last.values + last.bound
-    highest[each, best] = -np.inf
-    return int(np.count_nonzero(lowest > np.max(highest, axis=1)))
 
 
 def digits(n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

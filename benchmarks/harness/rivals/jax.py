@@ -1,16 +1,12 @@
 """JAX, compiled by its jit."""
 
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from harness.rivals.base import FACTOR, Array, Labeller, Rival
-
-# By default, JAX computes float32 products with TF32 on a GPU.
-_PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32"}
 
 
 def _import_jax(device: str) -> Any:
@@ -20,6 +16,7 @@ def _import_jax(device: str) -> Any:
         os.environ["JAX_PLATFORMS"] = "cpu"
     import jax
 
+    jax.config.update("jax_default_matmul_precision", "highest")  # not TF32 on a GPU
     return jax
 
 
@@ -29,7 +26,6 @@ class Jax(Rival):
     def __init__(self, device: str, threads: int, **options: Any) -> None:
         super().__init__(device, threads, **options)
         self._jax = _import_jax(device)
-        self._latest: Any = None
 
     def obstacle(self) -> str:
         """Return why it cannot use the device; an empty string if it can."""
@@ -49,19 +45,6 @@ class Jax(Rival):
         labels = self._jax.jit(label)
         return lambda images: np.asarray(labels(images))
 
-    def resident(self, workload: Any) -> Callable[[], Any]:
-        """Return the forward pass without scaling, which is folded into the first weights."""
-        # As arguments: constants would be compiled into the function.
-        layers = self._jax.device_put(workload.folded_parameters)
-        rows = self._jax.device_put(workload.rows)
-        function = self._jax.jit(self._forward(workload.shape.activation))
-
-        def call() -> Any:
-            self._latest = function(layers, rows)
-            return self._latest
-
-        return call
-
     def _forward(self, name: str) -> Callable[[Any, Any], Any]:
         nn = self._jax.nn
         kinds: dict[str, Callable[[Any], Any]] = {
@@ -78,21 +61,6 @@ class Jax(Rival):
             return x @ layers[-1][0] + layers[-1][1]
 
         return compute
-
-    def context(self, workload: Any) -> Any:
-        """Return the context for the precision; outside it, all would be compiled again."""
-        return self._jax.default_matmul_precision(_PRECISIONS[workload.precision])
-
-    def clock(self, action: Callable[[], object]) -> float:
-        """Return the seconds by the host's clock, until the latest result is complete.
-
-        JAX computes on a stream of its own, which events of others do not see; one device computes
-        in order.
-        """
-        start = time.perf_counter()
-        action()
-        self._jax.block_until_ready(self._latest)
-        return time.perf_counter() - start
 
 
 class Training:

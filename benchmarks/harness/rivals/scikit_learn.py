@@ -1,21 +1,37 @@
 """scikit-learn's MLPClassifier."""
 
 import importlib
-import pickle
 from typing import Any
 
 import numpy as np
 
 from harness.rivals.base import FACTOR, Array, Labeller, Rival
 
+_ACTIVATIONS = {"sigmoid": "logistic", "relu": "relu", "tanh": "tanh", "identity": "identity"}
+
 
 class ScikitLearn(Rival):
-    """A classifier with the same parameters, unpickled."""
+    """A classifier with the same parameters."""
 
     def labeller(self, workload: Any) -> Labeller:
         """Return its method `predict` behind scaling."""
-        classifier, factor = pickle.loads(workload.classifier), np.float32(FACTOR)  # noqa: S301
+        widths, name = workload.shape.widths, workload.shape.activation
+        if name not in _ACTIVATIONS:
+            msg = f"scikit-learn has no {name}"
+            raise LookupError(msg)
+        classifier, factor = _classifier(widths[1:-1], _ACTIVATIONS[name]), np.float32(FACTOR)
+        # One step makes all attributes; then the parameters are replaced.
+        classes = np.arange(widths[-1])
+        zeros = np.zeros((len(classes), widths[0]), np.float32)
+        classifier.partial_fit(zeros, classes, classes=classes)
+        weights, biases = zip(*workload.parameters, strict=True)
+        classifier.coefs_, classifier.intercepts_ = list(weights), list(biases)
         return lambda images: np.asarray(classifier.predict(images.astype(np.float32) * factor))
+
+
+def _classifier(hidden: tuple[int, ...], activation: str, **options: Any) -> Any:
+    neural_network = importlib.import_module("sklearn.neural_network")
+    return neural_network.MLPClassifier(hidden, activation=activation, **options)
 
 
 class Training:
@@ -32,12 +48,7 @@ class Training:
     def epoch(self, order: Array, batch_size: int, rate: float) -> None:
         """Train on all images."""
         if self._model is None:
-            self._model = importlib.import_module("sklearn.neural_network").MLPClassifier(
-                (50, 100),
-                activation="logistic",
-                batch_size=batch_size,
-                learning_rate_init=rate,
-                alpha=0.0,
-            )
+            options = {"batch_size": batch_size, "learning_rate_init": rate, "alpha": 0.0}
+            self._model = _classifier((50, 100), "logistic", **options)
         self._model.set_params(random_state=int(order[0]))
         self._model.partial_fit(self._rows, self._labels, classes=np.arange(10))

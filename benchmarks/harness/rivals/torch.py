@@ -17,7 +17,7 @@ class Torch(Rival):
         import torch
 
         super().__init__(device, threads, **options)
-        self._torch, self._place = torch, _PLACES[device]
+        self._torch, self.place = torch, _PLACES[device]
         torch.set_num_threads(threads)
 
     def obstacle(self) -> str:
@@ -27,11 +27,11 @@ class Torch(Rival):
 
     def labeller(self, workload: Any) -> Labeller:
         """Return the forward pass, from the cast to argmax, in inference mode."""
-        torch, place = self._torch, self._place
+        torch, place = self._torch, self.place
         if "mode" in self.options:
             # What was compiled for eight workloads would not be compiled for a ninth.
             torch.compiler.reset()
-        module = _module(torch, workload.parameters, workload.shape.activation).to(place)
+        module = module_of(torch, workload.parameters, workload.shape.activation).to(place)
         label = self._compiled(lambda images: module(images.float() * FACTOR).argmax(1))
 
         def predict(images: Array) -> Array:
@@ -40,54 +40,12 @@ class Torch(Rival):
 
         return predict
 
-    def resident(self, workload: Any) -> Callable[[], Any]:
-        """Return the forward pass without scaling, which is folded into the first weights."""
-        torch = self._torch
-        torch.backends.cuda.matmul.allow_tf32 = workload.precision == "tf32"
-        parameters, activation = workload.folded_parameters, workload.shape.activation
-        module = _module(torch, parameters, activation).to(self._place)
-        rows = torch.from_numpy(workload.rows).to(self._place)
-        function = self._compiled(module, dynamic=False)
-        return lambda: function(rows)
-
     def _compiled(self, function: Callable[[Any], Any], **options: Any) -> Any:
         mode = self.options.get("mode")
         return self._torch.compile(function, mode=mode, **options) if mode else function
 
-    def context(self, workload: Any) -> Any:
-        """Return the context without gradients."""
-        del workload
-        return self._torch.no_grad()
 
-    def to_numpy(self, logits: Any) -> Array:
-        """Return logits on the host."""
-        return np.asarray(logits.cpu())
-
-    def clock(self, action: Callable[[], object]) -> float:
-        """Return the seconds between two events on the device."""
-        if self.device == "cpu":
-            return super().clock(action)
-        begun, done = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begun.record()
-        action()
-        done.record()
-        done.synchronize()
-        return 1e-3 * float(begun.elapsed_time(done))
-
-    def pinned(self, shape: tuple[int, int]) -> Array:
-        """Return pinned memory."""
-        memory = self._torch.empty(shape, dtype=self._torch.uint8, pin_memory=self.device == "gpu")
-        return np.asarray(memory)
-
-    def release(self) -> None:
-        """Forget compiled functions, and free cached memory."""
-        if self.device == "gpu":
-            self._torch.compiler.reset()
-            self._torch.cuda.synchronize()
-            self._torch.cuda.empty_cache()
-
-
-def _module(torch: Any, parameters: Any, activation: str) -> Any:
+def module_of(torch: Any, parameters: Any, activation: str) -> Any:
     """Return a sequence of layers with these weights and biases."""
     nn = torch.nn
     kinds = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
@@ -111,12 +69,12 @@ class Training:
         from harness.workload import digits, untrained
 
         torch.set_num_threads(threads)
-        self._torch, self._place = torch, _PLACES[device]
+        self._torch, self.place = torch, _PLACES[device]
         images, labels = digits(n_rows)
-        self._rows = torch.from_numpy(images).to(self._place).to(torch.float32) * FACTOR
-        self._labels = torch.from_numpy(labels).to(self._place)
+        self._rows = torch.from_numpy(images).to(self.place).to(torch.float32) * FACTOR
+        self._labels = torch.from_numpy(labels).to(self.place)
         parameters = [(layer.weight, layer.bias) for layer in untrained().layers]
-        self._model = _module(torch, parameters, "sigmoid").train().to(self._place)
+        self._model = module_of(torch, parameters, "sigmoid").train().to(self.place)
         self._options = options
 
     def epoch(self, order: Array, batch_size: int, rate: float) -> None:
@@ -124,7 +82,7 @@ class Training:
         torch, model = self._torch, self._model
         if not hasattr(self, "_optimizer"):
             self._optimizer = torch.optim.Adam(model.parameters(), lr=rate, **self._options)
-        indices = torch.from_numpy(order).to(self._place)
+        indices = torch.from_numpy(order).to(self.place)
         for first in range(0, len(order), batch_size):
             chosen = indices[first : first + batch_size]
             loss = torch.nn.functional.cross_entropy(
@@ -133,7 +91,7 @@ class Training:
             self._optimizer.zero_grad()
             loss.backward()
             self._optimizer.step()
-        if self._place == "cuda":
+        if self.place == "cuda":
             torch.cuda.synchronize()
 
     def parameters(self) -> list[Array]:

@@ -1,8 +1,5 @@
 """xpnet itself."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,12 +23,6 @@ class Xpnet(Rival):
         super().__init__(device, threads, **options)
         self._xpnet, self._device, self._predict = xpnet, xpnet.Device(device), xpnet.predict
 
-    @cached_property
-    def _memory(self) -> Any:
-        from harness.devices import open_device
-
-        return open_device(self.device)
-
     def labeller(self, workload: Any) -> Labeller:
         """Return `predict`."""
         network = workload.network.to(self._device)
@@ -43,32 +34,6 @@ class Xpnet(Rival):
             how["reproducible"] = True
         predict = self._predict
         return lambda images: np.asarray(predict(network, images, **how))
-
-    def resident(self, workload: Any) -> Callable[[], Any]:
-        """Return the call of a prepared network."""
-        rows = self._device.to_device(workload.rows)
-        network = self._xpnet.prepare(workload.network.to(self._device))
-        return lambda: network(rows)
-
-    def context(self, workload: Any) -> AbstractContextManager[Any]:
-        """Return the context for the precision of products."""
-        return self._xpnet.matmul_precision(workload.precision)
-
-    def to_numpy(self, logits: Any) -> Array:
-        """Return logits on the host."""
-        return self._device.to_numpy(logits)
-
-    def clock(self, action: Callable[[], object]) -> float:
-        """Return the seconds between two events on the device."""
-        return self._memory.seconds(action)
-
-    def pinned(self, shape: tuple[int, int]) -> Array:
-        """Return pinned memory."""
-        return self._memory.pinned(shape[0] * shape[1]).reshape(shape)
-
-    def release(self) -> None:
-        """Free the memory pools."""
-        self._memory.release()
 
 
 class ProductsInBlocks(Products):

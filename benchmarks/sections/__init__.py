@@ -1,1 +1,0 @@
-"""Sections of benchmarks/gpu.py: one question each."""
