@@ -215,6 +215,15 @@ def published(mirror):
     return publish
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report, config):
+    """Print no letter for a test that passed or was skipped: so a file has one line."""
+    is_shown = config.get_verbosity() != 0 or hasattr(report, "wasxfail")
+    if not is_shown and (report.skipped or (report.passed and report.when == "call")):
+        return report.outcome, "", report.outcome.upper()
+    return None
+
+
 @pytest.hookimpl(trylast=True)  # after the plugin, which needs the same options
 def pytest_terminal_summary(terminalreporter, config):
     """Count skips and expected failures by their reason; `pytest -v` lists them one by one."""

@@ -40,6 +40,8 @@ def run(pytester):
     def run(*options):
         result = pytester.runpytest_subprocess(*OPTIONS, *options)
         result.assert_outcomes(passed=1, skipped=6, xfailed=2)
+        letters = [line.split()[1] for line in result.outlines if line.startswith("test_")]
+        assert letters == ["xx"] or "-v" in options
         starts = ("SKIPPED", "XFAIL", "NOT TESTED")
         return [line for line in result.outlines if line.startswith(starts)]
 
