@@ -47,8 +47,8 @@ def test_the_facts_of_a_certificate():
 
 def test_only_reproducible_results_have_a_hash():
     assert certify(NETWORK, X, STAGES, **PLACE).result_hash is None
-    stages = stage_results(NETWORK, X, reproducible=True)
-    certificate = certify(NETWORK, X, stages, **PLACE, reproducible=True)
+    stages = stage_results(xpnet.reproducible(NETWORK), X)
+    certificate = certify(xpnet.reproducible(NETWORK), X, stages, **PLACE)
     assert certificate.result_hash == xpnet.result_hash(NETWORK, X)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from xpnet._typing import Array
 from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
@@ -85,6 +85,7 @@ class Network:
     output: Output = "logits"
     classes: tuple[str | int, ...] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    is_reproducible: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -290,6 +291,11 @@ class Network:
         for product, activate, _, _ in self.stages:
             y = activate(product(y), xp)
         return y
+
+    @property
+    def ordinary(self) -> "Network":
+        """The network itself; of a reproducible one, that of the usual computation."""
+        return self
 
     def functions(self, xp: Any) -> Any:
         """Return the namespace of the functions by which the network is computed."""

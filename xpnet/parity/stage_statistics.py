@@ -17,6 +17,7 @@ __all__ = [
     "StageAgreement",
     "compare_predictions",
     "compare_stage",
+    "compare_stage_bits",
     "merge_agreements",
     "no_results",
 ]
@@ -49,7 +50,10 @@ class StageAgreement:
         A wrong library, device, dtype or shape of the results; empty if all are right.
     alone : StageAgreement or None
         The layer by itself, on some of the rows, judged from the inputs that the candidate gave
-        it: its bounds do not grow from layer to layer. None for the preprocessing.
+        it: its bounds do not grow from layer to layer. None for the preprocessing, and where bits
+        are compared.
+    found, expected : NumPy scalar or None
+        The results at `place`, where bits are compared and differ.
     """
 
     name: str
@@ -62,6 +66,8 @@ class StageAgreement:
     n_unbounded: int
     fault: str
     alone: "StageAgreement | None" = None
+    found: Any = None
+    expected: Any = None
 
     @property
     def is_in_bound(self) -> bool:
@@ -172,6 +178,42 @@ def compare_stage(
     )
 
 
+def compare_stage_bits(
+    name: str,
+    results: NDArray[Any],
+    expected: NDArray[Any],
+    precision: FloatFormat,
+    *,
+    first_row: int = 0,
+) -> StageAgreement:
+    """Return the agreement of a stage's results with expected ones, for a bound of 0.
+
+    Any other bit, also that of -0.0 or of another NaN, is a share of inf.
+    """
+    if results.dtype != expected.dtype:
+        return no_results(name, f"dtype {results.dtype} instead of {expected.dtype}")
+    agreement = compare_stage(name, results, expected, np.zeros(expected.shape), precision)
+    if agreement.fault:
+        return agreement
+    differs = _bits(results) != _bits(expected)
+    if not differs.any():
+        return agreement
+    row, unit = place = divmod(int(np.argmax(differs)), differs.shape[1])
+    return replace(
+        agreement,
+        share=math.inf,
+        place=(first_row + row, unit),
+        n_out=int(np.count_nonzero(differs)),
+        found=results[place],
+        expected=expected[place],
+    )
+
+
+def _bits(x: NDArray[Any]) -> NDArray[Any]:
+    """Return the bits of floating-point numbers as integers."""
+    return np.ascontiguousarray(x).view(f"u{x.itemsize}")
+
+
 def compare_predictions(
     stages: Iterable[StageAgreement],
     network: Network,
@@ -217,6 +259,8 @@ def merge_stages(a: StageAgreement, b: StageAgreement) -> StageAgreement:
         n_unbounded=a.n_unbounded + b.n_unbounded,
         fault=b.fault,
         alone=alone,
+        found=worst.found,
+        expected=worst.expected,
     )
 
 
