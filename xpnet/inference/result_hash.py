@@ -77,8 +77,8 @@ def result_hash(
     -------
     str
         The first 16 hexadecimal digits of the SHA-256 of the outputs: their little-endian values
-        row by row, and a line with dtype and shape, such as ``float32 1000 x 10``. Other outputs
-        have the same hash by an accident of probability 2^-64, or by somebody's purpose.
+        row by row, and a line with dtype and shape, such as ``float32 1000 x 10``. 64 bits
+        detect accidental differences, not forgery.
 
     Raises
     ------

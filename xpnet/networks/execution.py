@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from xpnet.arrays.cpu.blocked_matmul import affine
+from xpnet.networks.dense import Stage
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.networks.reproducible import ReproducibleNetwork
-from xpnet.networks.stages import Stage
 
 __all__ = ["forward", "layer_results"]
 

@@ -28,7 +28,6 @@ from xpnet.networks.preprocessing import (
     Scale,
     Standardize,
     Step,
-    largest_results,
     map_arrays,
 )
 
@@ -160,7 +159,9 @@ def can_fold(network: Network) -> bool:
     xp = array_namespace(network.layers[0].weight)
     most = float(limits_of(network.dtype, xp).max)
     with without_warnings():
-        sizes = largest_results(network.preprocessing, xp.full(network.n_in, math.sqrt(most)))
+        sizes = xp.full(network.n_in, math.sqrt(most))
+        for step in network.preprocessing:
+            sizes = step.largest(sizes)
     return bool(xp.max(sizes) < most / 2.0)
 
 
