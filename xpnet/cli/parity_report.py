@@ -20,11 +20,8 @@ _LITTLE = 10.0
 
 
 def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, Any]:
-    """Return a report, and where each candidate was computed, as numbers and strings by name.
-
-    If bits were compared, the bound is 0, and "same_bits" means the same as "in_bound".
-    """
-    compares_bits, is_in_bound = report.result_hash is not None, report.is_in_bound
+    """Return a report, and where each candidate was computed, as numbers and strings by name."""
+    is_in_bound, compares_bits = report.is_in_bound, report.result_hash is not None
     facts = {
         "rows": report.n_rows,
         "dtype": report.dtype,
@@ -35,7 +32,7 @@ def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, An
         "could_differ": report.n_could_differ,
         "disagree": report.n_disagree,
     }
-    if compares_bits:
+    if compares_bits:  # with a bound of 0
         facts |= {"same_bits": is_in_bound, "hash": report.result_hash}
     candidates = {
         name: {**where[name], **_candidate_facts(found, compares_bits=compares_bits)}
@@ -52,12 +49,16 @@ def _candidate_facts(found: "Agreement", *, compares_bits: bool) -> dict[str, An
         "first_out": found.first_out,
         "differ": found.n_differ,
         "unjudged": found.n_unjudged,
-        "stages": list(map(_stage_facts, found.stages)),
     }
-    if compares_bits:
-        facts |= {"same_bits": is_in_bound, "first_different": found.first_out}
-        facts["stages"] = [{**_stage_facts(x), **_bit_facts(x)} for x in found.stages]
-    return facts
+    if not compares_bits:
+        return {**facts, "stages": list(map(_stage_facts, found.stages))}
+    stages = [_stage_facts(stage) | _bit_facts(stage) for stage in found.stages]
+    return {
+        **facts,
+        "same_bits": is_in_bound,
+        "first_different": found.first_out,
+        "stages": stages,
+    }
 
 
 def _stage_facts(stage: "StageAgreement") -> dict[str, Any]:

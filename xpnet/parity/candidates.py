@@ -31,20 +31,20 @@ from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.stage_statistics import (
     Agreement,
+    compare_bits,
     compare_predictions,
     compare_stage,
-    compare_stage_bits,
     no_results,
 )
 from xpnet.testing.backends import Backend
 
 __all__ = [
+    "BitComparison",
     "Candidate",
     "CandidateComparison",
     "CandidateResults",
     "candidate_results",
     "check_candidate",
-    "compare_bits",
     "on_backend",
     "results_on_device",
     "stage_results",
@@ -171,27 +171,26 @@ class CandidateResults:
             return [to_numpy(y) for y in on_device], faults
 
 
-def compare_bits(
-    candidate: CandidateResults,
-    network: Network,
-    rows: NDArray[Any],
-    start: int,
-    stages: Sequence[NDArray[Any]],
-) -> tuple[NDArray[Any], Agreement]:
-    """Return what `CandidateComparison.compare` does, for a bound of 0: the same bits.
+class BitComparison:
+    """Comparison of one candidate with a reproducible network: as below, for a bound of 0."""
 
-    `stages` are the results of the reproducible `network`.
-    """
-    results, faults = candidate.compute(rows, start)
-    found, precision = [], format_of(network)
-    for i in candidate.compared:
-        k, name = i - len(stages), candidate.names[i]
-        agreement = no_results(name, faults[k])
-        if not faults[k]:
-            agreement = compare_stage_bits(name, results[k], stages[i], precision, first_row=start)
-        found.append(agreement)
-    bound = np.zeros(stages[-1].shape)
-    return compare_predictions(found, network, results[-1], stages[-1], bound)
+    def __init__(self, candidate: CandidateResults, network: Network) -> None:
+        self._candidate, self._network = candidate, network
+
+    def compare(
+        self, rows: NDArray[Any], start: int, stages: Sequence[StageReference], *, closely: bool
+    ) -> tuple[NDArray[Any], Agreement]:
+        """Return the predicted class ids of some rows, from index `start`, and their agreement."""
+        del closely
+        results, faults = self._candidate.compute(rows, start)
+        found, precision = [], format_of(self._network)
+        for i in self._candidate.compared:
+            k, name = i - len(stages), self._candidate.names[i]
+            agreement = no_results(name, faults[k])
+            if not faults[k]:
+                agreement = compare_bits(name, results[k], *stages[i], precision, first_row=start)
+            found.append(agreement)
+        return compare_predictions(found, self._network, results[-1], *stages[-1])
 
 
 class CandidateComparison:

@@ -1,8 +1,8 @@
 """Comparison of networks with the true values, and its effect on predictions."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.result_hash import ResultHash
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import (
+    StageReference,
     checked_confidence,
     count_results,
     reference_stages,
@@ -20,11 +21,10 @@ from xpnet.parity.bounds.error_bound import (
 from xpnet.parity.bounds.propagation import Propagation
 from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.candidates import (
+    BitComparison,
     Candidate,
     CandidateComparison,
-    CandidateResults,
     candidate_results,
-    compare_bits,
     results_on_device,
 )
 from xpnet.parity.stage_statistics import Agreement, merge_agreements
@@ -34,10 +34,6 @@ __all__ = ["Report", "compare"]
 # Number of chunks in which the inputs and each layer by itself are compared too, at an extra cost
 # of one half per chunk.
 _CLOSE_CHUNKS = 2
-
-# The number of rows of a chunk, the number of those whose class rounding may change, and the class
-# ids and the agreement of each candidate.
-_Chunk: TypeAlias = tuple[int, int, list[tuple[NDArray[Any], Agreement]]]
 
 
 @dataclass(frozen=True)
@@ -144,21 +140,28 @@ def compare(
     '1ead-dade-2a6e-6a97'
     """
     rows, results = candidate_results(network, x, candidates, outputs_only=outputs_only)
-    is_certain, digest = worst_case or network.is_reproducible, ResultHash()
-    confidence = 1.0 if is_certain else checked_confidence(confidence)
+    digest, comparisons = ResultHash(), list[BitComparison | CandidateComparison]()
     if network.is_reproducible:
-        chunks = _compared_bits(network, rows, results.values(), digest)
+        confidence, chunks = 1.0, _exact_stages(network, rows, digest)
+        comparisons += (BitComparison(x, network) for x in results.values())
     else:
-        chunks = _compared_with_bounds(network, rows, results.values(), confidence)
+        confidence = 1.0 if worst_case else checked_confidence(confidence)
+        # Each result is compared at most twice.
+        propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
+        chunks = reference_stages(propagation, rows)
+        comparisons += (CandidateComparison(x, propagation, network) for x in results.values())
     agreements: list[Agreement] = []
     n_could_differ = n_disagree = 0
-    for n_rows, n_close, found in chunks:
+    step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)
+    for i, (start, chunk, stages) in enumerate(chunks):
+        with counting_from(start):
+            found = [x.compare(chunk, start, stages, closely=i % step == 0) for x in comparisons]
         ids, parts = [ids for ids, _ in found], [part for _, part in found]
         agreements = list(map(merge_agreements, agreements, parts)) if agreements else parts
-        n_could_differ += n_close
+        n_could_differ += int(np.count_nonzero(_could_differ(network, *stages[-1])))
         n_disagree += int(np.count_nonzero(np.any(np.asarray(ids) != ids[0], axis=0)))
         if progress is not None:
-            progress(n_rows)
+            progress(len(chunk))
     classifies = network.output != "values"
     return Report(
         n_rows=len(rows),
@@ -171,34 +174,18 @@ def compare(
     )
 
 
-def _compared_with_bounds(
-    network: Network,
-    rows: NDArray[Any],
-    candidates: Iterable[CandidateResults],
-    confidence: float,
-) -> Iterator[_Chunk]:
-    # Each result is compared at most twice.
-    propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
-    comparisons = [CandidateComparison(x, propagation, network) for x in candidates]
-    step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)
-    for i, (start, chunk, stages) in enumerate(reference_stages(propagation, rows)):
-        with counting_from(start):
-            found = [x.compare(chunk, start, stages, closely=i % step == 0) for x in comparisons]
-        yield len(chunk), int(np.count_nonzero(_could_differ(network, *stages[-1]))), found
+def _exact_stages(
+    network: Network, rows: NDArray[Any], digest: ResultHash
+) -> Iterator[tuple[int, NDArray[Any], list[StageReference]]]:
+    """Yield what `reference_stages` does: the results of a reproducible network by NumPy, and 0.
 
-
-def _compared_bits(
-    network: Network,
-    rows: NDArray[Any],
-    candidates: Iterable[CandidateResults],
-    digest: ResultHash,
-) -> Iterator[_Chunk]:
-    """Compare with the reproducible results of NumPy, whose outputs are added to `digest`."""
-    reference = network.map_arrays(to_numpy)
+    The outputs are added to `digest`.
+    """
+    network = network.map_arrays(to_numpy)
     for start, chunk in row_chunks(rows):
-        stages = results_on_device(reference, chunk)
+        stages = results_on_device(network, chunk)
         digest.update(stages[-1])
-        yield len(chunk), 0, [compare_bits(x, network, chunk, start, stages) for x in candidates]
+        yield start, chunk, [(y, np.zeros(y.shape)) for y in stages]
 
 
 def _could_differ(

@@ -15,9 +15,9 @@ from xpnet.parity.bounds.rounding import FloatFormat
 __all__ = [
     "Agreement",
     "StageAgreement",
+    "compare_bits",
     "compare_predictions",
     "compare_stage",
-    "compare_stage_bits",
     "merge_agreements",
     "no_results",
 ]
@@ -178,21 +178,22 @@ def compare_stage(
     )
 
 
-def compare_stage_bits(
+def compare_bits(
     name: str,
     results: NDArray[Any],
     expected: NDArray[Any],
+    bound: NDArray[Any],
     precision: FloatFormat,
     *,
     first_row: int = 0,
 ) -> StageAgreement:
-    """Return the agreement of a stage's results with expected ones, for a bound of 0.
+    """Return what `compare_stage` does for a `bound` of 0, and the first result with other bits.
 
     Any other bit, also that of -0.0 or of another NaN, is a share of inf.
     """
     if results.dtype != expected.dtype:
         return no_results(name, f"dtype {results.dtype} instead of {expected.dtype}")
-    agreement = compare_stage(name, results, expected, np.zeros(expected.shape), precision)
+    agreement = compare_stage(name, results, expected, bound, precision)
     if agreement.fault:
         return agreement
     differs = _bits(results) != _bits(expected)
