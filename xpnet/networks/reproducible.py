@@ -83,7 +83,7 @@ def reproducible(network: Network, /) -> Network:
     Notes
     -----
     Overflow gives infinity, without an error. Outputs are neither subnormal nor -0.0, and a NaN has
-    always the same bits. docs/explanation/same-bits.md has the method and the error bounds.
+    always the same bits. See `xpnet.networks.reproducible` for the method.
 
     Examples
     --------
