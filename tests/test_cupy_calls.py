@@ -54,7 +54,7 @@ def run_everything():
     steps = [xpnet.Standardize.fit(images), xpnet.Whiten.fit(images, method="pca")]
     layer = xpnet.Dense(np.ones((784, 2), np.float32), np.zeros(2, np.float32))
     xpnet.prepare(xpnet.Network([layer], steps))(images.reshape(60, 784))
-    xpnet.forward(xpnet.Network([layer], steps), images.reshape(60, 784), reproducible=True)
+    xpnet.forward(xpnet.reproducible(xpnet.Network([layer], steps)), images.reshape(60, 784))
     xpnet.sigmoid(np.arange(3))
     xpnet.gelu(x, approximate="tanh")
     xpnet.celu(x, alpha=0.5)
@@ -64,7 +64,7 @@ def run_everything():
             [784, 5, 10], activation=name, preprocessing=xpnet.Scale(1 / 255)
         )
         network(np.zeros((2, 3, 784)))
-        xpnet.forward(network, np.zeros((2, 3, 784)), reproducible=True)
+        xpnet.forward(xpnet.reproducible(network), np.zeros((2, 3, 784)))
         xpnet.evaluate(network, images, labels, batch_size=25)
         xpnet.predict_proba(network, images, batch_size=25)
         if row.is_learnable:

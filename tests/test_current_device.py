@@ -22,7 +22,7 @@ ROOMS = (
     "networks.prepared",
     "networks.network",
     "networks.preprocessing",
-    "networks.rows",
+    "networks.dense",
     "networks.whitening",
     "networks.column_statistics",
     "training.examples",

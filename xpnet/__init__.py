@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         Standardize as Standardize,
         Whiten as Whiten,
     )
+    from xpnet.networks.reproducible import reproducible as reproducible
     from xpnet.pictures.activation_curves import plot as plot
     from xpnet.pictures.images import show as show
     from xpnet.training.optimizers import SGD as SGD, Adam as Adam, AdamW as AdamW
@@ -144,6 +145,7 @@ _PUBLIC = {
     "xpnet.networks.execution": "forward",
     "xpnet.networks.prepared": "prepare",
     "xpnet.networks.preprocessing": "Scale Standardize Whiten",
+    "xpnet.networks.reproducible": "reproducible",
     "xpnet.pictures.activation_curves": "plot",
     "xpnet.pictures.images": "show",
     "xpnet.training.optimizers": "Adam AdamW SGD",

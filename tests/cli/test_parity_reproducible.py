@@ -1,12 +1,13 @@
 """``xpnet parity --reproducible``: devices, libraries, files and certificates to the bit."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from xpnet import load, result_hash, sample, save
+from xpnet import load, reproducible, result_hash, sample, save
 from xpnet.networks.execution import layer_results
 from xpnet.parity import certify, stage_results, write_certificate
 
@@ -21,6 +22,7 @@ def test_json(xpnet):
     assert (report["rows"], report["dtype"]) == (50, "float32")
     assert (report["reproducible"], report["same_bits"]) == (True, True)
     assert report["hash"] == result_hash(load("sample"), sample()[0][:50])
+    assert (report["in_bound"], report["worst_case"], report["disagree"]) == (True, False, 0)
     (found,) = report["candidates"].values()
     assert (found["library"], found["same_bits"], found["first_different"]) == ("numpy", True, None)
     assert [stage["name"] for stage in found["stages"]] == STAGES
@@ -63,12 +65,13 @@ def test_one_bit_in_one_library_is_named(xpnet, monkeypatch):
     words = (*WORDS, "--libraries", "numpy,dask")
     result, report = xpnet(*words), json.loads(xpnet(*words, "--json").out)
     assert result.code == 1
-    expected = stage_results(load("sample"), sample()[0][:50].reshape(50, 784), reproducible=True)
+    expected = stage_results(reproducible(load("sample")), sample()[0][:50].reshape(50, 784))
     right = expected[2][3, 5]
     wrong = np.nextafter(right, np.float32(1.0))
     bits = [f"0x{int(x.view('u4')):08x}" for x in (right, wrong)]
     place = f"row 3, unit 5: {wrong!s} ({bits[1]}) instead of {right!s} ({bits[0]})"
-    assert f"  layer 2, sigmoid        5,000           1  first in {place}\n" in result.out
+    remark = f"OTHER BITS: 1 of 5,000, first in {place}"
+    assert re.search(rf"  layer 2, sigmoid  .* inf  .*  {re.escape(remark)}\n", result.out)
     assert result.out.endswith(f"verdict  DIFFERENT BITS, first in layer 2, sigmoid: {place}\n")
 
     assert report["same_bits"] is False
@@ -88,7 +91,7 @@ def test_a_wrong_library_is_named(xpnet, monkeypatch):
     monkeypatch.setattr("xpnet.parity.candidates.layer_results", on_the_host)
     result = xpnet(*WORDS, "--libraries", "dask")
     assert result.code == 1
-    assert "0           0  WRONG: library numpy instead of dask\n" in result.out
+    assert "  WRONG: library numpy instead of dask\n" in result.out
     assert result.out.endswith("first in preprocessing: library numpy instead of dask\n")
 
 
@@ -179,15 +182,18 @@ def test_a_certificate_without_reproducible_results(xpnet, refused, tmp_path):
     assert "recorded without --reproducible, record it again with --reproducible" in line
 
 
-def test_a_certificate_with_another_bit(xpnet, tmp_path):
-    network, rows = load("sample"), sample()[0][:20].reshape(20, 784)
-    stages = [stage.copy() for stage in stage_results(network, rows, reproducible=True)]
-    stages[3][11, 5] = np.nextafter(stages[3][11, 5], np.float32(0.0))
+@pytest.mark.parametrize(("dtype", "digits"), [("float32", 8), ("float64", 16)])
+def test_a_certificate_with_another_bit(xpnet, tmp_path, dtype, digits):
+    network, rows = load("sample").astype(dtype), sample()[0][:20].reshape(20, 784)
+    stages = [stage.copy() for stage in stage_results(reproducible(network), rows)]
+    stages[0][11, 0] = -0.0
     names = ("device", "hardware", "library", "library_version", "compute_type")
     where = dict.fromkeys(names, "elsewhere")
-    found = certify(network, rows, stages, **where, reproducible=True)
+    found = certify(reproducible(network), rows, stages, **where)
     write_certificate(tmp_path / "gpu.npz", found)
     np.save(tmp_path / "rows.npy", rows)
-    result = xpnet("parity", tmp_path / "rows.npy", "--check", tmp_path / "gpu.npz")
+    words = ("--check", tmp_path / "gpu.npz", "--precision", dtype)
+    result = xpnet("parity", tmp_path / "rows.npy", *words)
     assert result.code == 1
-    assert "DIFFERENT BITS, first in layer 3, identity: row 11, unit 5: " in result.out
+    bits = f"-0.0 (0x8{'0' * (digits - 1)}) instead of 0.0 (0x{'0' * digits})"
+    assert f"DIFFERENT BITS, first in preprocessing: row 11, unit 0: {bits}\n" in result.out

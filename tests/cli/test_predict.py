@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xpnet import Dense, Network, load, predict, predict_proba, read, sample, save
+from xpnet import Dense, Network, load, predict, predict_proba, read, reproducible, sample, save
 
 
 def labels_of(path):
@@ -290,7 +290,7 @@ def test_probabilities_of_no_images(xpnet, words):
 def test_reproducible_probabilities(xpnet, option):
     result = xpnet("predict", "--rows", "50", "--proba", option)
     found = np.asarray([line.split(",")[1:] for line in result.out.splitlines()[1:]], np.float32)
-    expected = predict_proba(load("sample"), sample()[0][:50], reproducible=True)
+    expected = predict_proba(reproducible(load("sample")), sample()[0][:50])
     np.testing.assert_array_equal(found, expected)
     assert ("hash " in result.err) == (option == "--hash")
 

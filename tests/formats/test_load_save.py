@@ -1,12 +1,13 @@
 """Loading by content, saving by suffix, and the embedded sample."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xpnet import Dense, Device, DeviceError, Network, evaluate, sample
+from xpnet import Dense, Device, DeviceError, Network, evaluate, reproducible, sample
 from xpnet.arrays.gpu.diagnosis import Diagnosis
 from xpnet.files.errors import WeightsError
 from xpnet.formats import safetensors
@@ -29,6 +30,21 @@ def test_what_was_saved_is_loaded(network, path):
     assert repr(loaded) == repr(network)
     assert loaded.layers[0].weight.tolist() == [[0.5], [0.25]]
     assert loaded.layers[0].bias.tolist() == [-0.7]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
+def test_a_reproducible_network_is_saved_as_the_ordinary_one(network, tmp_path, suffix):
+    if suffix == ".onnx":
+        pytest.importorskip("onnx", reason="the package onnx is not installed")
+        network = replace(network, layers=[replace(network.layers[0], activation="relu")])
+    paths = [tmp_path / f"{name}{suffix}" for name in ("ordinary", "exact")]
+    save(network, paths[0])
+    message = "^a file does not keep that a network is reproducible: use xpnet.reproducible after"
+    with pytest.warns(UserWarning, match=message) as caught:
+        save(reproducible(network), paths[1])
+    assert [x.filename for x in caught] == [__file__]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert not load(paths[1]).is_reproducible
 
 
 @pytest.mark.parametrize("kind", [str, Path])

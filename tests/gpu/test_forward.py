@@ -150,7 +150,7 @@ def test_networks_are_within_their_bounds(gpu, here, make_network, monkeypatch, 
         fused, plain = network.to(gpu), network.to(gpu)
         found = [here(fused(gpu.to_device(x))) for x in (rows, rows.astype(np.float32))]
         with monkeypatch.context() as patch:
-            patch.setattr("xpnet.networks.stages.with_bias", lambda *_: None)  # no fusion
+            patch.setattr("xpnet.networks.dense.with_bias", lambda *_: None)  # no fusion
             found.append(here(plain(gpu.to_device(rows))))
         for got in found:
             assert np.all((np.abs(got - last.values) <= last.bound) | (got == last.values))

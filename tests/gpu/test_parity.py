@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.parity import compare_bits, error_bound
-from xpnet.parity.report import compare
+from xpnet.parity import compare, error_bound
 
 pytestmark = pytest.mark.gpu
 
@@ -52,8 +51,8 @@ def test_in_bound(gpu, host, images):
 
 
 def test_reproducible_results_have_the_same_bits(gpu, host, images):
-    report = compare_bits(host, images, {"gpu": host.to(gpu)})
-    assert report.same_bits, report.candidates["gpu"]
+    report = compare(xpnet.reproducible(host), images, {"gpu": host.to(gpu)})
+    assert report.is_in_bound, report.candidates["gpu"]
     assert report.result_hash == xpnet.result_hash(host.to(gpu), images)
 
 

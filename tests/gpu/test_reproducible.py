@@ -36,10 +36,10 @@ def test_a_row_has_the_same_bits_in_any_batch(gpu, program, make_network, widths
     host = make_network(*widths, activation="sigmoid")
     there = host.to(gpu)
     rows = program.pixels(1025 if on_card else 100, widths[0])
-    expected = xpnet.predict_proba(host, rows, reproducible=True)
+    expected = xpnet.predict_proba(xpnet.reproducible(host), rows)
     for n in (1, 2, 3, 7, 100, 255, 256, 257, 1000, 1025):
         some = rows[-n:]
-        found = xpnet.predict_proba(there, some, reproducible=True)
+        found = xpnet.predict_proba(xpnet.reproducible(there), some)
         assert found.tobytes() == expected[-n:].tobytes()
-        found = xpnet.predict_proba(there, gpu.to_device(some), reproducible=True)
+        found = xpnet.predict_proba(xpnet.reproducible(there), gpu.to_device(some))
         assert gpu.to_numpy(found).tobytes() == expected[-n:].tobytes()

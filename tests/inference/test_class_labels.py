@@ -110,9 +110,14 @@ def test_other_names_for_a_network_without(labels):
         xpnet.evaluate(passing(), ROWS, np.array(labels))
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 1}, {"threads": 2}, {"reproducible": True}])
+@pytest.mark.parametrize("options", [{"batch_size": 1}, {"threads": 2}])
 def test_options(options):
     assert xpnet.predict(passing(classes="abc"), ROWS, **options).tolist() == ["c", "a", "b"]
+
+
+def test_labels_of_a_reproducible_network():
+    network = xpnet.reproducible(passing(classes="abc"))
+    assert xpnet.predict(network, ROWS).tolist() == ["c", "a", "b"]
 
 
 def test_one_unit_has_two_labels():

@@ -7,7 +7,6 @@ import pytest
 
 import xpnet
 from xpnet.inference import evaluate, predict
-from xpnet.networks.reproducible import ReproducibleNetwork
 
 da = pytest.importorskip("dask.array")
 # Compares dtype, shape, meta, chunks and values, computed on one thread.
@@ -49,13 +48,14 @@ def test_blocks_of_any_size_and_order(trained, n_rows, convert, shape):
 
 
 @pytest.mark.parametrize("shape", [(784,), (200, 784), (4, 50, 784)])
-@pytest.mark.parametrize("reproducible", [False, True])
-def test_forward(trained, shape, reproducible):
+@pytest.mark.parametrize("is_exact", [False, True])
+def test_forward(trained, shape, is_exact):
+    network = xpnet.reproducible(trained) if is_exact else trained
     rows = ROWS[: np.prod(shape[:-1], dtype=int)].reshape(shape)
     x = da.from_array(rows, chunks=(*[3] * (len(shape) - 1), 784))
-    lazy = xpnet.forward(trained, x, reproducible=reproducible)
+    lazy = xpnet.forward(network, x)
     assert lazy.chunks[:-1] == x.chunks[:-1]
-    assert_eq(lazy, xpnet.forward(trained, rows, reproducible=reproducible), **CLOSE)
+    assert_eq(lazy, xpnet.forward(network, rows), **CLOSE)
 
 
 @of_each_function
@@ -137,15 +137,15 @@ def test_wrong_images(trained, shape):
 @pytest.mark.parametrize("function", [xpnet.predict, xpnet.predict_proba, xpnet.evaluate])
 def test_options_reach_the_blocks(trained, monkeypatch, function):
     def spy(network, images, finish, options):
-        calls.append((type(network), options._asdict()))
+        calls.append((network.is_reproducible, options._asdict()))
         return run(network, images, finish, options)
 
     calls, run = [], predict.run
     for module in (predict, evaluate):
         monkeypatch.setattr(module, "run", spy)
     options = {"batch_size": 30, "threads": 2, "transfers": "forbid"}
-    args = (trained, LAZY_ROWS, *labels_for(function))
-    da.compute(function(*args, **options, reproducible=True))
-    assert calls == [(ReproducibleNetwork, options)] * 5  # 4 blocks, and one without rows
-    da.compute(function(*args, batch_size=30))
-    assert calls[-1][1]["threads"] == 1  # Dask has its own
+    args = (LAZY_ROWS, *labels_for(function))
+    da.compute(function(xpnet.reproducible(trained), *args, **options))
+    assert calls == [(True, options)] * 5  # 4 blocks, and one without rows
+    da.compute(function(trained, *args, batch_size=30))
+    assert calls[-1] == (False, {**calls[-1][1], "threads": 1})  # Dask has its own

@@ -962,13 +962,15 @@ FORMS = {  # of images, made from rows and from a file of them
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"batch_size": 30}, {"reproducible": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"batch_size": 30}, "reproducible"], ids=str)
 @pytest.mark.parametrize("form", FORMS)
 def test_predictions(bus, digits, form, options, tmp_path):
     images, _ = digits
     images.tofile(tmp_path / "images.bin")
     network = xpnet.load("sample")
     there = network_there(network)
+    if options == "reproducible":
+        there, options = xpnet.reproducible(there), {}
     given = [FORMS[form](images, tmp_path / "images.bin") for _ in range(2)]
     rows = images[::-1] if form == "reversed file" else images
     found = xpnet.predict(there, given[0], **options)

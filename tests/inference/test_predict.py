@@ -242,7 +242,7 @@ def _in_ways(network, x):
         + xpnet.predict(network, x[50:2000]).tolist()
         + xpnet.predict(network, x[2000:]).tolist()
     )
-    yield xpnet.predict(network, x, reproducible=True).tolist()
+    yield xpnet.predict(xpnet.reproducible(network), x).tolist()
 
 
 @pytest.mark.parametrize(

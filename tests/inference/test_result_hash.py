@@ -11,7 +11,6 @@ import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.result_hash import HashedRunner, ResultHash, result_hash
-from xpnet.networks.reproducible import reproducible_network
 from xpnet.parity.candidates import on_backend
 
 IMAGES, _ = xpnet.sample()
@@ -36,7 +35,7 @@ def test_the_hash_of_the_embedded_digits():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_is_hashed(dtype):
     network = TRAINED.astype(dtype)
-    y = xpnet.forward(network, IMAGES[:7].reshape(7, 784), reproducible=True)
+    y = xpnet.forward(xpnet.reproducible(network), IMAGES[:7].reshape(7, 784))
     form = f"{dtype} 7 x 10\n".encode()
     expected = hash_of(y.astype(y.dtype.newbyteorder("<")).tobytes(), form)
     assert result_hash(network, IMAGES[:7]) == expected
@@ -134,7 +133,7 @@ def test_the_text_of_a_part():
     network, rows = regression(), np.arange(30.0).reshape(10, 3)
     found = ResultHash()
     for n_rows in (4, 10):
-        found.update(xpnet.forward(network, rows[:n_rows][-6:], reproducible=True))
+        found.update(xpnet.forward(xpnet.reproducible(network), rows[:n_rows][-6:]))
         assert found.text() == found.text() == result_hash(network, rows[:n_rows])
 
 
@@ -148,7 +147,7 @@ def test_nan_and_infinity_are_hashed():
 
 @pytest.mark.parametrize("output", ["logits", "values"])
 def test_class_ids_beside_the_hash(output):
-    network = reproducible_network(replace(TRAINED, output=output))
+    network = xpnet.reproducible(replace(TRAINED, output=output))
     rows, runner = IMAGES.reshape(1000, 784), HashedRunner(network, BatchOptions(threads=2))
     parts = [runner.marked_class_ids(part) for part in (rows[:700], rows[700:])]
     assert runner.hash.text() == HASH

@@ -60,7 +60,7 @@ def test_predict_on_the_device_copies_nothing(digits):
     network, images = network_there(), there(digits[0])
     with count_transfers() as transfers:
         xpnet.predict(network, images, transfers="forbid")
-        xpnet.predict_proba(network, images, transfers="forbid", reproducible=True)
+        xpnet.predict_proba(xpnet.reproducible(network), images, transfers="forbid")
     assert transfers == Transfers()
 
 

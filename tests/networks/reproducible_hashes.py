@@ -208,7 +208,7 @@ def hashes(
     """Return the hash of each case, with all arrays converted to a library."""
     return {
         name: hash_of(
-            xpnet.forward(case.network.map_arrays(convert), convert(case.rows), reproducible=True)
+            xpnet.forward(xpnet.reproducible(case.network.map_arrays(convert)), convert(case.rows))
         )
         for name, case in found.items()
     }

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.networks.dense import Stage
 from xpnet.networks.execution import layer_results
 from xpnet.networks.preprocessing import arrays_of
-from xpnet.networks.stages import Stage
 
 BOOK = {
     "W1": [[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]],

@@ -12,7 +12,6 @@ from hypothesis import given, strategies as st
 import xpnet
 from xpnet.arrays.cpu.blocked_matmul import is_constant
 from xpnet.networks.prepared import fold_preprocessing
-from xpnet.networks.reproducible import reproducible_network
 from xpnet.parity.bounds.error_bound import error_bound
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (100, 784), np.uint8)
@@ -517,7 +516,7 @@ def test_changes_to_an_unprepared_network_have_effect(n_rows):
 
 
 def test_a_reproducible_network_is_rejected():
-    network = reproducible_network(network_of(784, 10))
+    network = xpnet.reproducible(network_of(784, 10))
     message = "^`network` must be ordinary; got a reproducible one: prepare what it was made of$"
     with pytest.raises(TypeError, match=message):
         xpnet.prepare(network)

@@ -13,7 +13,7 @@ import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.nonfinite import NonfiniteWarning
-from xpnet.networks.reproducible import ReproducibleNetwork, reproducible_network
+from xpnet.networks.reproducible import reproducible
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_result_is_the_one_in_float64_rounded(name):
     network = random_network("float32", name=name)
     x = np.random.default_rng(1).standard_normal((200, 60)).astype(np.float32)
     *_, expected = in_long_double(network, x)
-    found = xpnet.forward(network, x, reproducible=True)
+    found = reproducible(network)(x)
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = expected.astype(np.float32)
         plain = network(x)
@@ -81,10 +81,7 @@ def test_float64_is_at_least_as_accurate_as_the_plain_result():
     network = random_network("float64", name="tanh")
     x = np.random.default_rng(1).standard_normal((200, 60))
     *_, expected = in_long_double(network, x)
-    errors = [
-        float(np.max(np.abs(y - expected)))
-        for y in (xpnet.forward(network, x, reproducible=True), network(x))
-    ]
+    errors = [float(np.max(np.abs(y - expected))) for y in (reproducible(network)(x), network(x))]
     assert errors[0] <= errors[1] <= 1e-14
 
 
@@ -93,9 +90,9 @@ def test_float64_is_at_least_as_accurate_as_the_plain_result():
 
 def test_rows_of_nan_stay_alone(network, rows):
     given = rows[:99].astype(np.float32)
-    expected = xpnet.forward(network, given, reproducible=True)
+    expected = reproducible(network)(given)
     given[::2, 3] = np.nan
-    found = xpnet.forward(network, given, reproducible=True)
+    found = reproducible(network)(given)
     same(found[1::2], expected[1::2])
     assert np.isnan(found[::2]).all()
     same(found[::2], np.full_like(found[::2], np.nan))  # of one sign
@@ -105,7 +102,7 @@ def test_results_are_neither_subnormal_nor_negative_zero():
     for dtype, smallest in (("float32", 2.0**-126), ("float64", 2.0**-1000)):
         layer = xpnet.Dense(np.eye(1, dtype=dtype), np.zeros(1, dtype))
         x = np.asarray([[-0.0], [smallest / 2], [-smallest / 2], [-(2.0**-1021)]])
-        found = xpnet.forward(xpnet.Network([layer]), x, reproducible=True)
+        found = reproducible(xpnet.Network([layer]))(x)
         same(found, np.zeros((4, 1), dtype))
 
 
@@ -113,14 +110,14 @@ def test_results_are_neither_subnormal_nor_negative_zero():
 
 
 def test_dtypes_and_memory_orders_of_the_same_values(network, rows):
-    expected = xpnet.forward(network, rows, reproducible=True)
+    expected = reproducible(network)(rows)
     for dtype in ("float16", "float32", "float64", "int16", "int64", "uint16", ">f4", ">i8"):
         given = rows.astype(dtype)
-        same(xpnet.forward(network, given, reproducible=True), expected)
-        same(xpnet.forward(network, np.asfortranarray(given), reproducible=True), expected)
-    blocks = xpnet.forward(network, rows.reshape(30, 100, 48), reproducible=True)
+        same(reproducible(network)(given), expected)
+        same(reproducible(network)(np.asfortranarray(given)), expected)
+    blocks = reproducible(network)(rows.reshape(30, 100, 48))
     same(blocks.reshape(-1, 6), expected)
-    same(xpnet.forward(network, rows[7], reproducible=True), expected[7])
+    same(reproducible(network)(rows[7]), expected[7])
 
 
 @pytest.mark.parametrize("kind", ["bool", "int8", "uint8", "int16"])
@@ -137,25 +134,25 @@ def test_integers_beside_weights_of_the_largest_spread(program, kind):
         for dtype in ("float32", "float64"):
             layer = xpnet.Dense(weight.astype(dtype), bias.astype(dtype))
             net = xpnet.Network([layer], xpnet.Scale(0.3))
-            given = (xpnet.forward(net, x.astype(t), reproducible=True) for t in (kind, "float32"))
+            given = (reproducible(net)(x.astype(t)) for t in (kind, "float32"))
             same(*given)
 
 
 def test_booleans(network, rows):
     given = rows > 100
     same(
-        xpnet.forward(network, given, reproducible=True),
-        xpnet.forward(network, given.astype(np.float32), reproducible=True),
+        reproducible(network)(given),
+        reproducible(network)(given.astype(np.float32)),
     )
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [None, 1, 7, 777, 3000])
 def test_batches_and_threads(network, rows, threads, batch_size, tmp_path):
-    some = rows if batch_size != 1 else rows[:200]
-    options = {"threads": threads, "batch_size": batch_size, "reproducible": True}
-    expected = xpnet.predict_proba(network, some, reproducible=True)
-    logits = xpnet.forward(network, some, reproducible=True).astype(np.float64)
+    some, network = rows if batch_size != 1 else rows[:200], reproducible(network)
+    options = {"threads": threads, "batch_size": batch_size}
+    expected = xpnet.predict_proba(network, some)
+    logits = xpnet.forward(network, some).astype(np.float64)
     np.testing.assert_allclose(expected, xpnet.softmax(logits), rtol=2e-7)
     same(xpnet.predict_proba(network, some, **options), expected)
     ids = np.argmax(expected, axis=1)
@@ -172,9 +169,9 @@ def test_batches_and_threads(network, rows, threads, batch_size, tmp_path):
 
 def test_dask_rows(network, rows):
     da = pytest.importorskip("dask.array")
-    expected = xpnet.predict_proba(network, rows, reproducible=True)
+    expected = xpnet.predict_proba(reproducible(network), rows)
     lazy = da.from_array(rows, chunks=(701, 48))
-    same(xpnet.predict_proba(network, lazy, reproducible=True).compute(), expected)
+    same(xpnet.predict_proba(reproducible(network), lazy).compute(), expected)
 
 
 def test_probabilities_in_every_library(xp_backend, program):
@@ -186,15 +183,17 @@ def test_probabilities_in_every_library(xp_backend, program):
         there = network.map_arrays(lambda x: xp_backend.asarray(x, x.dtype))
         if xp_backend.library == "dask":
             there = network  # its rows are Dask's alone
-        found = xpnet.predict_proba(there, xp_backend.asarray(rows), reproducible=True)
-        same(to_numpy(found), xpnet.predict_proba(network, rows, reproducible=True))
+        found = xpnet.predict_proba(reproducible(there), xp_backend.asarray(rows))
+        same(to_numpy(found), xpnet.predict_proba(reproducible(network), rows))
 
 
 # --- the network
 
 
 def test_copies_are_reproducible_too(network, rows):
-    there = reproducible_network(network)
+    there = reproducible(network)
+    assert repr(there) == f"reproducible({network!r})"
+    assert (network.is_reproducible, network.ordinary) == (False, network)
     expected = there(rows)
     for made in (
         copy.copy(there),
@@ -204,55 +203,56 @@ def test_copies_are_reproducible_too(network, rows):
         there.map_arrays(np.copy),
         dataclasses.replace(there, output="values"),
     ):
-        assert type(made) is ReproducibleNetwork
+        assert made.is_reproducible
         same(made(rows), expected)
-    assert reproducible_network(there) is there
-    assert there.astype("float64")(rows).dtype == np.float64
+        with pytest.raises(ValueError, match="read-only"):
+            made.layers[0].weight[0, 0] = 1.0
+    assert reproducible(there) is there
+    double = there.astype("float64")
+    assert (double.is_reproducible, double(rows).dtype) == (True, np.float64)
 
 
-def test_constant_parameters_are_cut_once(network):
-    assert reproducible_network(network) is not reproducible_network(network)
-    constant = xpnet.prepare(network)
-    assert reproducible_network(constant) is reproducible_network(constant)
+def test_the_ordinary_network(network, rows):
+    ordinary = reproducible(network).ordinary
+    assert (type(ordinary), repr(ordinary)) == (xpnet.Network, repr(network))
+    assert (ordinary(rows) != reproducible(network)(rows)).any()
 
 
-def test_parameters_changed_in_place_count(rows):
+def test_later_changes_of_the_parameters_have_no_effect(rows):
     weight, bias = np.ones((48, 2), np.float32), np.zeros(2, np.float32)
-    network = xpnet.Network([xpnet.Dense(weight, bias)])
-    before = xpnet.forward(network, rows, reproducible=True)
-    network.layers[0].weight[:] *= 2
-    same(xpnet.forward(network, rows, reproducible=True), 2 * before)
-    network.layers[0].bias[:] += 1
-    same(xpnet.forward(network, rows, reproducible=True), 2 * before + 1)
+    step = xpnet.Standardize(np.zeros(48, np.float32), 1.0)
+    network = xpnet.Network([xpnet.Dense(weight, bias)], step)
+    used, unused = reproducible(network), reproducible(network)
+    before = used(rows)
+    for x in (network.layers[0].weight, network.layers[0].bias, network.preprocessing[0].mean):
+        x[:] += 1
+    assert (reproducible(network)(rows) != before).all()
+    same(used(rows), before)
+    same(unused(rows), before)
 
 
 # --- what is refused
 
 
-def test_float16_is_refused(network, rows):
+def test_float16_is_refused(network):
     narrow = network.astype("float16")
-    message = "must be of float32 or float64; got float16: use network"
-    for call in (xpnet.forward, xpnet.predict, xpnet.predict_proba):
-        with pytest.raises(TypeError, match=message):
-            call(narrow, rows, reproducible=True)
-    with pytest.raises(TypeError, match=message):
-        xpnet.evaluate(narrow, rows, np.zeros(len(rows), int), reproducible=True)
+    with pytest.raises(TypeError, match="must be of float32 or float64; got float16: use network"):
+        reproducible(narrow)
 
 
-def test_bfloat16_is_refused(network, rows):
+def test_bfloat16_is_refused(network):
     torch = pytest.importorskip("torch")
     there = network.map_arrays(torch.asarray).astype("bfloat16")
     with pytest.raises(TypeError, match=r"got torch\.bfloat16"):
-        xpnet.forward(there, torch.asarray(rows), reproducible=True)
+        reproducible(there)
 
 
 def test_devices_without_float64_are_refused(network):
     strict = pytest.importorskip("array_api_strict")
     device = strict.Device("no_float64")
     there = network.map_arrays(lambda x: strict.asarray(x, device=device))
-    x = strict.zeros((2, 48), dtype=strict.float32, device=device)
     with pytest.raises(TypeError, match="need float64, which array_api_strict lacks"):
-        xpnet.forward(there, x, reproducible=True)
+        reproducible(there)
 
 
 def test_jax_without_64_bits_is_refused(network):
@@ -262,7 +262,7 @@ def test_jax_without_64_bits_is_refused(network):
     try:
         there = network.map_arrays(jax.numpy.asarray)
         with pytest.raises(TypeError, match=r"need float64.*jax_enable_x64"):
-            xpnet.forward(there, jax.numpy.zeros((2, 48), "float32"), reproducible=True)
+            reproducible(there)
     finally:
         jax.config.update("jax_enable_x64", val=before)
 
@@ -274,22 +274,19 @@ def test_tracing_by_jax_is_refused(network, program):
     jax = pytest.importorskip("jax")
     backend = program.open_backend("jax")
     with backend.flags:
-        there = network.map_arrays(backend.asarray)
+        there = reproducible(network.map_arrays(backend.asarray))
         x = backend.asarray(np.zeros((2, 48)))
-
-        def forward(x):
-            return xpnet.forward(there, x, reproducible=True)
-
-        for call in (jax.jit(forward), jax.vmap(forward), jax.grad(lambda x: forward(x).sum())):
+        for call in (jax.jit(there), jax.vmap(there), jax.grad(lambda x: there(x).sum())):
             with pytest.raises(TypeError, match=TRACED):
                 call(x)
+        same(np.asarray(there(x)), reproducible(network)(np.zeros((2, 48))))  # nothing is kept
 
 
 @pytest.mark.filterwarnings("ignore:Dynamo detected:UserWarning")
 def test_compilation_by_torch_is_refused(network):
     torch = pytest.importorskip("torch")
-    there = network.map_arrays(torch.asarray)
-    compiled = torch.compile(lambda x: xpnet.forward(there, x, reproducible=True), backend="eager")
+    there = reproducible(network.map_arrays(torch.asarray))
+    compiled = torch.compile(lambda x: xpnet.forward(there, x), backend="eager")
     with pytest.raises(Exception, match=TRACED):
         compiled(torch.zeros((2, 48)))
 
@@ -297,25 +294,21 @@ def test_compilation_by_torch_is_refused(network):
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
 def test_tracing_by_torch_is_refused(network):
     torch = pytest.importorskip("torch")
-    there = network.map_arrays(torch.asarray)
-
-    def forward(x):
-        return xpnet.forward(there, x, reproducible=True)
-
+    there = reproducible(network.map_arrays(torch.asarray))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         with pytest.raises(TypeError, match=TRACED):
-            torch.jit.trace(forward, torch.zeros((2, 48)))
+            torch.jit.trace(lambda x: xpnet.forward(there, x), torch.zeros((2, 48)))
 
 
 def test_settings_of_torch_change_nothing(network, rows):
     torch = pytest.importorskip("torch")
     there, given = network.map_arrays(torch.asarray), torch.asarray(rows)
-    expected = xpnet.forward(network, rows, reproducible=True)
+    expected = reproducible(network)(rows)
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode():
-        same(xpnet.forward(there, given, reproducible=True).numpy(), expected)
+        same(reproducible(there)(given).numpy(), expected)
     learnable = there.map_arrays(lambda x: x.clone().requires_grad_())
-    same(xpnet.forward(learnable, given, reproducible=True).detach().numpy(), expected)
+    same(reproducible(learnable)(given).detach().numpy(), expected)
 
 
 def test_precision_of_jax_changes_nothing(network, rows, program):
@@ -323,11 +316,11 @@ def test_precision_of_jax_changes_nothing(network, rows, program):
     backend = program.open_backend("jax")
     with backend.flags, jax.default_matmul_precision("bfloat16"):
         there = network.map_arrays(backend.asarray)
-        found = xpnet.forward(there, backend.asarray(rows, "uint8"), reproducible=True)
-        same(to_numpy(found), xpnet.forward(network, rows, reproducible=True))
+        found = reproducible(there)(backend.asarray(rows, "uint8"))
+        same(to_numpy(found), reproducible(network)(rows))
 
 
 def test_overflow_warns_as_usual():
     layer = xpnet.Dense(np.full((1, 2), 3e38, np.float32), np.zeros(2, np.float32))
     with pytest.warns(NonfiniteWarning):
-        xpnet.predict(xpnet.Network([layer]), np.asarray([[10.0]]), reproducible=True)
+        xpnet.predict(reproducible(xpnet.Network([layer])), np.asarray([[10.0]]))

@@ -56,9 +56,9 @@ def stages_of(network, x):
 
 
 def record(network=NETWORK, x=X, **place):
-    """Return a certificate; with reproducible=True, of the same stages with their hash."""
+    """Return a certificate of the results of the ordinary network."""
     facts = {"recorded": "2025-06-01", **PLACE, **place}
-    return certify(network, x, stages_of(network, x), **facts)
+    return certify(network, x, stages_of(network.ordinary, x), **facts)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_written_certificate_is_read(tmp_path, dtype):
 
 
 def test_a_certificate_of_reproducible_results_holds_their_hash(tmp_path):
-    path, certificate = tmp_path / "gpu.npz", record(reproducible=True)
+    path, certificate = tmp_path / "gpu.npz", record(xpnet.reproducible(NETWORK))
     write_certificate(path, certificate)
     assert_same(read_certificate(path, NETWORK, X), certificate)
     assert re.fullmatch("([0-9a-f]{4}-){3}[0-9a-f]{4}", certificate.result_hash)
@@ -112,7 +112,7 @@ def test_a_certificate_of_reproducible_results_holds_their_hash(tmp_path):
 @pytest.mark.parametrize("text", ["0000-0000-0000-0000", "", "\x1b[2J", 1, [], True])
 def test_a_hash_of_other_outputs_is_rejected(path, text):
     changed(path, {"result_hash": text})
-    expected = record(reproducible=True).result_hash
+    expected = record(xpnet.reproducible(NETWORK)).result_hash
     refused(path, f"hash of other outputs, found '.*', expected {expected}")
 
 
@@ -316,8 +316,8 @@ def test_the_facts_of_a_certificate():
 
 def test_only_reproducible_results_have_a_hash():
     assert certify(ONES, X_ONES, STAGES, **PLACE).result_hash is None
-    stages = stage_results(ONES, X_ONES, reproducible=True)
-    certificate = certify(ONES, X_ONES, stages, **PLACE, reproducible=True)
+    stages = stage_results(xpnet.reproducible(ONES), X_ONES)
+    certificate = certify(xpnet.reproducible(ONES), X_ONES, stages, **PLACE)
     assert certificate.result_hash == xpnet.result_hash(ONES, X_ONES)
 
 

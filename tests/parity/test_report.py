@@ -324,7 +324,7 @@ def changing(change):
         return y if str(z.dtype).endswith("float64") else change(y)
 
     table = {**ACTIVATIONS, "tanh": replace(tanh, function=changed)}
-    return mock.patch("xpnet.networks.stages.ACTIVATIONS", table)
+    return mock.patch("xpnet.networks.dense.ACTIVATIONS", table)
 
 
 def test_a_result_of_another_dtype_is_a_fault():

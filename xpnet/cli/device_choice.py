@@ -135,17 +135,17 @@ def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":
     return device
 
 
-def reproducible(network: "Network", options: DeviceOptions) -> "Network":
+def exact_if_asked(network: "Network", options: DeviceOptions) -> "Network":
     """Return the network, reproducible if the options ask for it.
 
     Raises UsageError if its dtype or device has no reproducible results.
     """
     if not options.is_reproducible:
         return network
-    from xpnet.networks.reproducible import reproducible_network
+    from xpnet.networks.reproducible import reproducible
 
     try:
-        return reproducible_network(network)
+        return reproducible(network)
     except (TypeError, ValueError) as error:
         option = "--hash" if options.hash else "--reproducible"
         text = str(error).replace("network.astype('float32')", "--precision float32")

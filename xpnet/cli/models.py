@@ -13,7 +13,7 @@ from xpnet.cli.arguments import (
     not_negative,
     positive,
 )
-from xpnet.cli.device_choice import DeviceOptions, in_precision, open_device, reproducible
+from xpnet.cli.device_choice import DeviceOptions, exact_if_asked, in_precision, open_device
 from xpnet.cli.standardization import RANGES, input_range
 from xpnet.cli.streams import print_note
 
@@ -164,4 +164,4 @@ def open_model(
 def place(model: Model, device: "Device", options: DeviceOptions) -> Model:
     """Return the model with its network on a device, in --precision, reproducible if asked for."""
     network = in_precision(model.network.to(device), options.precision)
-    return replace(model, network=reproducible(network, options))
+    return replace(model, network=exact_if_asked(network, options))

@@ -16,7 +16,6 @@ from xpnet.cli.arguments import (
     from_args,
     number_type,
 )
-from xpnet.cli.bit_report import bit_facts, bit_lines
 from xpnet.cli.data_arguments import Data, add_data_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
@@ -91,9 +90,8 @@ def _words(text: str) -> list[str]:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.networks.reproducible import reproducible_network
+    from xpnet.networks.reproducible import reproducible
     from xpnet.parity.report import compare
-    from xpnet.parity.same_bits import compare_bits
 
     _check_arguments(args)
     data, options = from_args(Data, args), from_args(DeviceOptions, args)
@@ -104,9 +102,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         network, rows = _read_rows(data, model, stopwatch)
         facts = {"data": data.path, "model": model.name, "network": network_text(network)}
         certificate = _read_certificate(args, network, rows)
-        is_reproducible = args.reproducible or (certificate and certificate.result_hash)
-        if is_reproducible:
-            network = reproducible_network(network)
+        if certificate is not None and certificate.result_hash is not None:
+            network = reproducible(network)
         bar = settings.enter_context(progress_bar(total=len(rows), desc="comparing", delay=1.0))
         if args.record is None:
             candidates = open_candidates(
@@ -115,25 +112,23 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         else:
             candidates = record(args, network, device, rows)
         where = {name: where for name, (_, where) in candidates.items()}
-        given = network, rows, {name: candidate for name, (candidate, _) in candidates.items()}
-        more = {"outputs_only": args.outputs_only, "progress": None if bar is None else bar.update}
         stopwatch.switch("computing")
-        if is_reproducible:
-            bits = compare_bits(*given, **more)
-            found, lines = bit_facts(bits, where), bit_lines(facts, bits, where)
-            agrees = bits.same_bits
-        else:
-            bounds = {"confidence": args.confidence, "worst_case": args.worst_case}
-            report = compare(*given, **bounds, **more)
-            found, lines = report_facts(report, where), report_lines(facts, report, where)
-            agrees = report.is_in_bound
+        report = compare(
+            network,
+            rows,
+            {name: candidate for name, (candidate, _) in candidates.items()},
+            confidence=args.confidence,
+            worst_case=args.worst_case,
+            outputs_only=args.outputs_only,
+            progress=None if bar is None else bar.update,
+        )
     if args.plot is not None:
         draw_report(args.plot, facts, network, report, force=args.force)
     written = [f"wrote {path}" for path in (args.record, args.plot) if path is not None]
     return Outcome(
-        {**facts, **found, "seconds": stopwatch.seconds()},
-        chain(lines, written),
-        0 if agrees else 1,
+        {**facts, **report_facts(report, where), "seconds": stopwatch.seconds()},
+        chain(report_lines(facts, report, where), written),
+        0 if report.is_in_bound else 1,
     )
 
 

@@ -64,7 +64,6 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
     """Return the network on a library, such as "torch", or on one of the library's devices."""
     from importlib.metadata import version
 
-    from xpnet.networks.reproducible import ReproducibleNetwork
     from xpnet.parity.candidates import on_backend
     from xpnet.testing.backends import dtype_name, open_backend
     from xpnet.testing.registry import default_names, unavailable_reason
@@ -80,7 +79,7 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
     if not backend.has([dtype]):
         msg = f"--libraries: {name} lacks {dtype}, the dtype of the network"
         raise UsageError(msg)
-    if isinstance(network, ReproducibleNetwork) and not backend.has_float64:
+    if network.is_reproducible and not backend.has_float64:
         msg = f"--libraries: {name} lacks float64, which reproducible results need"
         raise UsageError(msg)
     return on_backend(network, backend), {
@@ -121,9 +120,7 @@ def record(
     except ValueError as error:
         msg = f"--record: {error} by --rows"
         raise UsageError(msg) from error
-    is_reproducible = bool(args.reproducible)
-    stages = stage_results(network, rows, reproducible=is_reproducible)
     where = device_facts(device, network)
-    certificate = certify(network, rows, stages, **where, reproducible=is_reproducible)
+    certificate = certify(network, rows, stage_results(network, rows), **where)
     write_certificate(args.record, certificate, force=args.force)
     return {device.name: (certificate.stages, dict(certificate.facts))}

@@ -21,27 +21,43 @@ _LITTLE = 10.0
 
 def report_facts(report: "Report", where: "Mapping[str, Facts]") -> dict[str, Any]:
     """Return a report, and where each candidate was computed, as numbers and strings by name."""
-    return {
+    is_in_bound, compares_bits = report.is_in_bound, report.result_hash is not None
+    facts = {
         "rows": report.n_rows,
         "dtype": report.dtype,
-        "reproducible": False,
-        "worst_case": report.confidence == 1.0,
+        "reproducible": compares_bits,
+        "worst_case": report.confidence == 1.0 and not compares_bits,
         "confidence": report.confidence,
-        "in_bound": report.is_in_bound,
+        "in_bound": is_in_bound,
         "could_differ": report.n_could_differ,
         "disagree": report.n_disagree,
-        "candidates": {
-            name: {
-                **where[name],
-                "in_bound": found.is_judged and found.first_out is None,
-                "judged": found.is_judged,
-                "first_out": found.first_out,
-                "differ": found.n_differ,
-                "unjudged": found.n_unjudged,
-                "stages": [_stage_facts(stage) for stage in found.stages],
-            }
-            for name, found in report.candidates.items()
-        },
+    }
+    if compares_bits:  # with a bound of 0
+        facts |= {"same_bits": is_in_bound, "hash": report.result_hash}
+    candidates = {
+        name: {**where[name], **_candidate_facts(found, compares_bits=compares_bits)}
+        for name, found in report.candidates.items()
+    }
+    return {**facts, "candidates": candidates}
+
+
+def _candidate_facts(found: "Agreement", *, compares_bits: bool) -> dict[str, Any]:
+    is_in_bound = found.is_judged and found.first_out is None
+    facts = {
+        "in_bound": is_in_bound,
+        "judged": found.is_judged,
+        "first_out": found.first_out,
+        "differ": found.n_differ,
+        "unjudged": found.n_unjudged,
+    }
+    if not compares_bits:
+        return {**facts, "stages": list(map(_stage_facts, found.stages))}
+    stages = [_stage_facts(stage) | _bit_facts(stage) for stage in found.stages]
+    return {
+        **facts,
+        "same_bits": is_in_bound,
+        "first_different": found.first_out,
+        "stages": stages,
     }
 
 
@@ -60,14 +76,32 @@ def _stage_facts(stage: "StageAgreement") -> dict[str, Any]:
     }
 
 
+def _bit_facts(stage: "StageAgreement") -> dict[str, Any]:
+    """Return the number of results with other bits, and the first of them."""
+    facts: dict[str, Any] = {"differ": stage.n_out}
+    for name, value in {"found": stage.found, "expected": stage.expected}.items():
+        facts[name] = None if value is None else float(value)
+        facts[f"{name}_bits"] = None if value is None else _bits(value)
+    return facts
+
+
+def _bits(x: Any) -> str:
+    """Return the bits of a NumPy scalar in hexadecimal, such as "0x3f800000" for 1.0."""
+    size = x.dtype.itemsize
+    return f"0x{int(x.view(f'u{size}')):0{2 * size}x}"
+
+
 def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]") -> Iterator[str]:
     """Yield the lines of a report."""
-    if report.confidence == 1.0:
+    if report.result_hash is not None:
+        rule = f"0: the same bits as reproducible results of NumPy in {report.dtype}"
+    elif report.confidence == 1.0:
         rule = f"worst case of {report.dtype}: a correct computation cannot be out of bound"
     else:
         rule = f"{report.dtype}: no correct result is out of bound, confidence {report.confidence}"
     data = f"{facts['data']}, {report.n_rows:,} rows"
-    yield from table({"network": facts["network"], "data": data, "bounds": rule})
+    rows = {"network": facts["network"], "data": data, "bounds": rule}
+    yield from table(rows | ({"hash": report.result_hash} if report.result_hash else {}))
     for name, found in report.candidates.items():
         yield ""
         yield origin_text(name, where[name])
@@ -87,6 +121,8 @@ def origin_text(name: str, origin: "Facts") -> str:
 def _verdict(report: "Report") -> str:
     for found in report.candidates.values():
         for stage in found.stages:
+            if not stage.is_in_bound and report.result_hash is not None:
+                return f"DIFFERENT BITS, first in {stage.name}: {stage.fault or _first_bits(stage)}"
             if not stage.is_in_bound:
                 is_little = report.confidence != 1.0 and (stage.largest_share or 0.0) <= _LITTLE
                 advice = "with many equal terms or units, --worst-case is the fair bound"
@@ -102,7 +138,14 @@ def _verdict(report: "Report") -> str:
             has_labels = found.n_differ is not None
             differ = f"; of their predictions, {found.n_unjudged:,} differ" if has_labels else ""
             return f"NOT JUDGED: no bound for {text}{differ}"
-    return "in bound"
+    return "in bound" if report.result_hash is None else "the same bits"
+
+
+def _first_bits(stage: "StageAgreement") -> str:
+    """Return the first result with other bits, as text."""
+    row, unit = stage.place or (0, 0)
+    found, expected = (f"{x!s} ({_bits(x)})" for x in (stage.found, stage.expected))
+    return f"row {row}, unit {unit}: {found} instead of {expected}"
 
 
 def _stage_lines(found: "Agreement") -> Iterator[str]:
@@ -119,6 +162,9 @@ def _stage_lines(found: "Agreement") -> Iterator[str]:
 def _remark(stage: "StageAgreement") -> str:
     if stage.fault:
         return f"WRONG: {stage.fault}"
+    if stage.found is not None:
+        of_all = f"{stage.n_out:,} of {stage.n_results:,}"
+        return f"OTHER BITS: {of_all}, first in {_first_bits(stage)}"
     remarks = []
     out = stage if stage.n_out else stage.alone
     if out is not None and out.n_out:
@@ -132,7 +178,7 @@ def _remark(stage: "StageAgreement") -> str:
 
 def _predictions(report: "Report") -> dict[str, str]:
     """Return a row of text about predictions that rounding can change."""
-    if report.n_could_differ is None:
+    if report.n_could_differ is None or report.result_hash is not None:
         return {}
     differ = max(found.n_differ or 0 for found in report.candidates.values())
     text = f"{report.n_could_differ:,} of {report.n_rows:,} can change by rounding"

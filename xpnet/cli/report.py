@@ -144,7 +144,7 @@ def work_rows(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def network_text(network: "Network") -> str:
     """Return a network in the words of a report: as its repr, the preprocessing as text."""
-    text = repr(network)
+    text = repr(network.ordinary)
     for step in network.preprocessing:
         text = text.replace(repr(step), str(step), 1)
     return text.removeprefix("Network(").removesuffix(")")

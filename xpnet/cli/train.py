@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Options that are arguments of `xpnet.train`.
 _SAME_NAMES = (
     *("epochs", "batch_size", "learning_rate", "validation", "patience"),
-    *("augment", "distort", "seed", "reproducible"),
+    *("augment", "distort", "seed"),
 )
 # He's scheme preserves the scale of their signals; Xavier's is for the others.
 _RECTIFIERS = frozenset(
@@ -160,6 +160,7 @@ def _train(
     checkpoint: "Path | None",
     heading: str,
 ) -> "Run":
+    from xpnet.networks.reproducible import reproducible
     from xpnet.training.optimizers import OPTIMIZERS
     from xpnet.training.schedules import SCHEDULES
     from xpnet.training.train import train
@@ -173,7 +174,7 @@ def _train(
         _progress(args.epochs, n_learned, heading) as (progress, on_epoch),
     ):
         return train(
-            start,
+            reproducible(start) if args.reproducible else start,
             examples.images,
             examples.labels,
             **{name: getattr(args, name) for name in _SAME_NAMES},

@@ -1,6 +1,7 @@
 """Loading by content, saving by suffix, and the summary of a model file."""
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -163,7 +164,8 @@ def save(
     Parameters
     ----------
     network : Network
-        On any device.
+        On any device. A file does not keep that a network is `reproducible`: a warning is given,
+        and the ordinary network is written.
     path : str or os.PathLike
         A name that ends in ``.safetensors``, ``.npz`` or ``.onnx``. The first two store every
         network completely; ONNX stores what it has operators for.
@@ -188,6 +190,11 @@ def save(
         If the file cannot be written; an existing file is left unchanged.
     """
     check_suffix(path)
+    if network.is_reproducible:
+        msg = (
+            "a file does not keep that a network is reproducible: use xpnet.reproducible after load"
+        )
+        warnings.warn(msg, UserWarning, stacklevel=2)
     with atomic_write(path, force=force) as stream:
         stream.write(serialized(network, path, input_dtype=input_dtype))
 
@@ -202,7 +209,7 @@ def serialized(
         msg = f"`input_dtype` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
         raise ValueError(msg)
     options = {} if input_dtype is None else {"input_dtype": input_dtype}
-    return _BY_SUFFIX[suffix].module.serialize(network, **options)
+    return _BY_SUFFIX[suffix].module.serialize(network.ordinary, **options)
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:

@@ -20,7 +20,6 @@ from xpnet.inference.nonfinite import warn_nonfinite
 from xpnet.inference.predict import marked_class_ids, predict_blocks
 from xpnet.inference.runner import Runner, run
 from xpnet.networks.network import Network
-from xpnet.networks.reproducible import reproducible_network
 
 __all__ = ["Evaluation", "compare_labels", "evaluate"]
 
@@ -84,7 +83,6 @@ def evaluate(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    reproducible: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Evaluation:
     """Classify images and compare the classes with labels.
@@ -101,7 +99,7 @@ def evaluate(
         strings). Strings such as "7" are integers if no entry is a string. If images and labels are
         on the network's device, they are compared there, and only counts are copied back. With Dask
         images, also a Dask array in any chunks.
-    batch_size, threads, reproducible
+    batch_size, threads
         As for `predict`.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images or labels that are not in the memory of the network (host or device)
@@ -136,8 +134,6 @@ def evaluate(
     >>> result.total, result.accuracy > 0.97, result.most_confused(1)
     (1000, True, [(5, 3, 2)])
     """
-    if reproducible:
-        network = reproducible_network(network)
     if network.output == "values":
         msg = "`network` must classify; got output='values', a regression: compare with predict"
         raise ValueError(msg)
@@ -146,7 +142,7 @@ def evaluate(
         msg = "`labels` must be given, unless `images` is an iterator of pairs (images, labels)"
         raise TypeError(msg)
     if is_dask(images):
-        predicted = predict_blocks(_predict_block, network, images, options, reproducible=False)
+        predicted = predict_blocks(_predict_block, network, images, options)
         count = partial(_count, transfers=transfers)
         counts = sum_over_blocks(count, network, predicted, as_array(labels, "labels"))
         return _evaluation(network, counts, Transfers(), stacklevel=4)

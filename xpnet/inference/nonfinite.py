@@ -21,7 +21,6 @@ from xpnet.arrays.namespace import array_namespace, cast, limits_of, without_war
 from xpnet.arrays.ranges import are_finite, unless_overflow, wider_dtypes
 from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
-from xpnet.networks.reproducible import ReproducibleNetwork
 
 __all__ = [
     "NonfiniteCount",
@@ -72,7 +71,7 @@ def outputs_and_lost_rows(network: Network, rows: NDArray[Any]) -> tuple[NDArray
     thread, in which NumPy notices overflow. A reproducible network computes with infinity.
     """
     is_noticed = network.signals_overflow and notices_overflow()
-    if is_noticed or isinstance(network, ReproducibleNetwork):
+    if is_noticed or network.is_reproducible:
         y = unless_overflow(lambda: network.compute(rows, np, watched=True))
         if y is not None:
             return y, lost_rows(network, rows, y)

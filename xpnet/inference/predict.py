@@ -16,7 +16,6 @@ from xpnet.inference.nonfinite import lost_rows, remove_marks, without_lost
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
 from xpnet.networks.network import Network
-from xpnet.networks.reproducible import reproducible_network
 
 __all__ = [
     "class_ids",
@@ -36,7 +35,6 @@ def predict(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    reproducible: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Any:
     """Return the label of each image: the class of the largest logit.
@@ -57,11 +55,6 @@ def predict(
         results. Rows that take less than about half a millisecond are one batch, and batches of
         less than some 30 microseconds are computed by one thread. Blocks of Dask images, of which
         Dask computes several at a time, have one thread each by default.
-    reproducible : bool, default False
-        If true, an image's result has the same bits in every array library, on every processor and
-        GPU, in any batch and with any number of threads; see `xpnet.networks.reproducible`. Many
-        rows take about seven times as long on a CPU. Give the network itself: a prepared one has
-        other parameters.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images that are not in the memory of the network (host or device) are
         rejected, not copied; so are labels that are strings, for images on a device.
@@ -81,16 +74,14 @@ def predict(
     Raises
     ------
     TypeError
-        If `images` is not an array, or belongs to another library than the network; with
-        `reproducible`, also if the network is neither of float32 nor of float64, its device has no
-        float64, or the computation is traced by ``jax.jit`` or ``torch.compile``.
+        If `images` is not an array, or belongs to another library than the network.
     ValueError
         If an image does not have the network's number of inputs, `batch_size` is below 1,
         `transfers` forbids copying the images or labels, labels exceed the default integer dtype,
         or strings are the labels of images traced by ``jax.jit``. For NumPy images, also if they
         are integers beyond 2^53 in size from which a mean is subtracted; with a NumPy network, also
-        if a finite number overflows in the preprocessing or in the dtype of the network, unless
-        `reproducible`. A network on a device computes with infinity.
+        if a finite number overflows in the preprocessing or in the dtype of the network. A network
+        on a device, and a `reproducible` one, compute with infinity.
     DeviceError
         If the GPU has no memory for 1,024 rows at a time.
 
@@ -135,9 +126,9 @@ def predict(
     """
     if is_dask(images):
         options = BatchOptions(batch_size, threads, transfers)
-        return predict_blocks(predict, network, images, options, reproducible=reproducible)
+        return predict_blocks(predict, network, images, options)
     images = with_scaling_warning(network, images)
-    ids = predict_ids(network, images, batch_size, threads, transfers, reproducible=reproducible)
+    ids = predict_ids(network, images, batch_size, threads, transfers)
     return ids if network.classes is None else labels_of(network, ids, transfers)
 
 
@@ -148,12 +139,8 @@ def predict_ids(
     batch_size: int | None = None,
     threads: int | None = None,
     transfers: TransferPolicy = "allow",
-    *,
-    reproducible: bool = False,
 ) -> Any:
     """Return the class id of each image, or the values of a regression; as `predict` otherwise."""
-    if reproducible:
-        network = reproducible_network(network)
     if batch_size is None and transfers == "allow":
         few = compute_few(network, images, threads)
         if few is not None and few[1] is None:
@@ -177,14 +164,13 @@ def predict_proba(
     *,
     batch_size: int | None = None,
     threads: int | None = None,
-    reproducible: bool = False,
     transfers: TransferPolicy = "allow",
 ) -> Any:
     """Return the probability of each class for each image.
 
     Parameters
     ----------
-    network, images, batch_size, threads, reproducible, transfers
+    network, images, batch_size, threads, transfers
         As for `predict`.
 
     Returns
@@ -220,10 +206,8 @@ def predict_proba(
         raise ValueError(msg)
     options = BatchOptions(batch_size, threads, transfers)
     if is_dask(images):
-        return predict_blocks(predict_proba, network, images, options, reproducible=reproducible)
+        return predict_blocks(predict_proba, network, images, options)
     images = with_scaling_warning(network, images)
-    if reproducible:
-        network = reproducible_network(network)
     if batch_size is None and transfers == "allow":
         few = compute_few(network, images, threads)
         if few is not None:
@@ -232,24 +216,16 @@ def predict_proba(
 
 
 def predict_blocks(
-    function: Callable[..., Any],
-    network: Network,
-    images: Any,
-    options: BatchOptions,
-    *,
-    reproducible: bool,
+    function: Callable[..., Any], network: Network, images: Any, options: BatchOptions
 ) -> Any:
     """Return ``function(network, block, **options)`` for blocks of Dask images, lazily.
 
-    Dask computes several blocks at a time, so each has one thread by default. A reproducible
-    network is prepared once by each worker.
+    Dask computes several blocks at a time, so each has one thread by default.
     """
     if network.library == "dask":
         msg = "`network` must not be of Dask arrays for Dask images: use network.map_arrays"
         msg += "(lambda x: x.compute())"
         raise TypeError(msg)
-    if reproducible:
-        network = reproducible_network(network)
     if options.threads is None and network.library == "numpy":
         options = options._replace(threads=1)
     return map_blocks(partial(function, **options._asdict()), network, images)

@@ -13,7 +13,7 @@ from xpnet.inference.nonfinite import lost_rows
 from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.runner import Runner
 from xpnet.networks.network import Network
-from xpnet.networks.reproducible import reproducible_network
+from xpnet.networks.reproducible import reproducible
 
 __all__ = ["HashedRunner", "ResultHash", "result_hash"]
 
@@ -42,8 +42,7 @@ class HashedRunner:
     """Computation of reproducible outputs, block by block, and of the hash of them all."""
 
     def __init__(self, network: Network, options: BatchOptions) -> None:
-        self.hash = ResultHash()
-        self._network = reproducible_network(network)
+        self.hash, self._network = ResultHash(), reproducible(network)
         self._runner = Runner(self._network, lambda _network, y, _: y, options, folds=False)
 
     def outputs(self, images: Any) -> NDArray[Any]:
@@ -67,37 +66,24 @@ def result_hash(
     threads: int | None = None,
     transfers: TransferPolicy = "allow",
 ) -> str:
-    """Return a hash of the reproducible outputs: 16 hexadecimal digits in four groups.
-
-    Two hashes are equal if the outputs for all images, ``xpnet.forward(..., reproducible=True)``,
-    have the same bits, dtype and order. The hash does not depend on the library, the device, the
-    batches and the number of threads.
+    """Return a hash of the outputs of the `reproducible` network, such as 9f3c-02ab-77d1-e05b.
 
     Parameters
     ----------
-    network : Network
-        Of float32 or float64.
-    images : array of shape (n, n_in), (n, height, width) ..., or iterator of such arrays
-        As for `predict`. Dask images are computed.
-    batch_size, threads, transfers
-        As for `predict`. Outputs on a device are copied back in any case.
+    network, images, batch_size, threads, transfers
+        As for `predict`. Dask images are computed, and outputs on a device are copied back.
 
     Returns
     -------
     str
-        The first 16 hexadecimal digits, in four groups, of the SHA-256 of the outputs: their
-        little-endian values row by row, and a line with dtype and shape, such as
-        ``float32 1000 x 10``.
+        The first 16 hexadecimal digits of the SHA-256 of the outputs: their little-endian values
+        row by row, and a line with dtype and shape, such as ``float32 1000 x 10``. 64 bits
+        detect accidental differences, not forgery.
 
     Raises
     ------
     TypeError, ValueError, DeviceError
-        As `predict` with ``reproducible=True``.
-
-    Notes
-    -----
-    64 bits detect accidental differences: two different results have the same hash with a
-    probability of 2^-64. They do not resist somebody who searches for a second result on purpose.
+        As `reproducible` and `predict`.
 
     Examples
     --------
@@ -106,8 +92,7 @@ def result_hash(
     >>> xpnet.result_hash(xpnet.load("sample"), images)
     '9189-73c3-8a45-d0ab'
     """
-    options = BatchOptions(batch_size, threads, transfers)
-    runner = HashedRunner(network, options)
+    runner = HashedRunner(network, BatchOptions(batch_size, threads, transfers))
     blocks = images if is_stream(images) else iter([images])
     no_rows = np.empty((0, network.n_in), np.uint8)
     for block in chain([next(blocks, no_rows)], blocks):

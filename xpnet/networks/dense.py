@@ -1,19 +1,42 @@
-"""A fully connected layer as data."""
+"""A fully connected layer as data, and its computation for inputs of any number of axes."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from xpnet.arrays.cpu.blocked_matmul import constant, is_constant
-from xpnet.arrays.namespace import array_namespace, as_floating, device_of
+from xpnet.arrays.cpu.blocked_matmul import affine, constant, is_constant
+from xpnet.arrays.gpu.fusion import with_bias
+from xpnet.arrays.namespace import (
+    array_namespace,
+    as_array,
+    as_floating,
+    current_device,
+    device_of,
+    is_real,
+)
 from xpnet.functions.activations import ACTIVATIONS, check_activation
 from xpnet.networks.preprocessing import preprocessed
-from xpnet.networks.rows import over_rows
-from xpnet.networks.stages import Stage, stage_of
 
-__all__ = ["Dense", "output_of"]
+__all__ = ["Dense", "Stage", "output_of", "over_rows"]
+
+_COMPAT = "array_api_compat."  # before the name of a wrapped library
+
+
+class Stage(NamedTuple):
+    """A layer as functions.
+
+    `product` maps x to x @ weight + bias, and `activate(product, xp)` gives the layer's results.
+    With a `fused_bias`, `activate` adds it instead of `product`, so one kernel reads and writes
+    a GPU's memory once. `activation` never adds a bias.
+    """
+
+    product: Callable[[Any], Any]
+    activate: Callable[[Any, Any], Any]
+    activation: Callable[[Any, Any], Any]
+    fused_bias: Any = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,8 +138,15 @@ class Dense:
 
     @cached_property
     def stage(self) -> Stage:
-        """The layer, prepared for computation."""
-        return stage_of(self)
+        """The layer as functions that need no further look-ups."""
+        weight, bias, activation = self.weight, self.bias, ACTIVATIONS[self.activation]
+        xp = array_namespace(weight)
+        activate = activation.prepared(xp, weight.dtype, **self.options)
+        if activation.is_elementwise:
+            fused = with_bias(activate, bias, xp)
+            if fused is not None:
+                return Stage(lambda x: x @ weight, fused, activate, bias)
+        return Stage(affine(weight, bias), activate, activate)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments: a read-only mapping cannot be pickled."""
@@ -158,3 +188,40 @@ def output_of(layers: Sequence[Dense], /) -> Literal["logits", "probabilities"]:
     last = layers[-1]
     is_share = last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
     return "probabilities" if is_share else "logits"
+
+
+def over_rows(compute: Callable[[Any, Any], Any], x: Any, weight: Any) -> Any:
+    """Return ``compute(rows, xp)`` for the rows of `x`, in the shape (..., n_out).
+
+    Raise TypeError or ValueError unless `x` fits the first `weight`; see `xpnet.forward`.
+    """
+    x = as_array(x)
+    try:
+        xp = array_namespace(x, weight)
+    except TypeError as error:
+        given, own = (array_namespace(y).__name__.removeprefix(_COMPAT) for y in (x, weight))
+        remedy = f"give {own}.asarray(x), or use network.map_arrays({given}.asarray)"
+        msg = f"{error}; {remedy}"
+        raise TypeError(msg) from error
+    if not is_real(x, xp):
+        msg = f"`x` must hold real numbers; got dtype {x.dtype}"
+        raise TypeError(msg)
+    n_in = int(weight.shape[0])
+    if x.ndim == 0 or x.shape[-1] != n_in:
+        msg = f"`x` must have the shape (..., {n_in}); got {tuple(x.shape)}{_remedy(x, n_in)}"
+        raise ValueError(msg)
+    with current_device(x):
+        if x.ndim == 2:
+            return compute(x, xp)
+        # NumPy multiplies more dimensions matrix by matrix, and CuPy float16 in float32.
+        y = compute(xp.reshape(x, (-1, n_in)), xp)
+        return xp.reshape(y, (*x.shape[:-1], y.shape[-1]))
+
+
+def _remedy(x: Any, n_in: int) -> str:
+    """Return a hint if the last axes of `x`, such as height and width, together hold a row."""
+    shape = tuple(x.shape)
+    for n_axes in range(len(shape), -1, -1):
+        if math.prod(shape[n_axes:]) == n_in:
+            return f". Reshape it to {(*shape[:n_axes], n_in)}"
+    return ""

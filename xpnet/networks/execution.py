@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from xpnet.arrays.cpu.blocked_matmul import affine
+from xpnet.networks.dense import Stage
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import preprocessed
-from xpnet.networks.reproducible import ReproducibleNetwork, reproducible_network
-from xpnet.networks.stages import Stage
+from xpnet.networks.reproducible import ReproducibleNetwork
 
 __all__ = ["forward", "layer_results"]
 
 
-def forward(network: Network, x: Any, /, *, reproducible: bool = False) -> Any:
+def forward(network: Network, x: Any, /) -> Any:
     """Return the outputs of a network: preprocessing, then activation(x @ weight + bias) by layer.
 
     Parameters
@@ -24,9 +24,6 @@ def forward(network: Network, x: Any, /, *, reproducible: bool = False) -> Any:
         range, it is preprocessed in that dtype and cast afterwards; integers of 32 and 64 bits are
         preprocessed in float64 if the device supports it. A Dask array, of blocks of the
         network's library, gives a Dask array with the same chunks along the leading axes.
-    reproducible : bool, default False
-        If true, the outputs have the same bits in every array library, on every processor and GPU;
-        see `xpnet.networks.reproducible`.
 
     Returns
     -------
@@ -37,14 +34,13 @@ def forward(network: Network, x: Any, /, *, reproducible: bool = False) -> Any:
     Raises
     ------
     TypeError
-        If `x` belongs to another library, is complex, or is not an array of numbers. With
-        `reproducible`, also if the network is neither of float32 nor of float64, its device has no
-        float64, or `x` is traced by ``jax.jit`` or ``torch.compile``.
+        If `x` belongs to another library, is complex, or is not an array of numbers.
     ValueError
         If the last axis of `x` is not `n_in` long, or `x` is on another device; for NumPy arrays,
         also if a finite input overflows in the dtype of the parameters, before or after the
-        preprocessing, unless `reproducible`, or a mean is subtracted from an integer beyond 2^53 in
-        size. The values of other arrays, and overflow in the layers, are not checked.
+        preprocessing (a `reproducible` network gives infinity), or a mean is subtracted from an
+        integer beyond 2^53 in size. The values of other arrays, and overflow in the layers, are not
+        checked.
 
     Examples
     --------
@@ -54,7 +50,7 @@ def forward(network: Network, x: Any, /, *, reproducible: bool = False) -> Any:
     >>> forward(network, np.asarray([1, 1]))
     array([3.5])
     """
-    return (reproducible_network(network) if reproducible else network)(x)
+    return network(x)
 
 
 def layer_results(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from xpnet._typing import Array
 from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
@@ -20,12 +20,15 @@ from xpnet.arrays.namespace import (
     widest_floating,
 )
 from xpnet.arrays.ranges import finite_cast
-from xpnet.functions.activations import ACTIVATIONS, check_activation
-from xpnet.networks.dense import Dense
-from xpnet.networks.network_checks import check_layers, checked_classes, checked_metadata
+from xpnet.functions.activations import ACTIVATIONS
+from xpnet.networks.dense import Dense, Stage, over_rows
+from xpnet.networks.network_arguments import (
+    check_layers,
+    checked_classes,
+    checked_metadata,
+    layers_from_arrays,
+)
 from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
-from xpnet.networks.rows import over_rows
-from xpnet.networks.stages import Stage
 
 __all__ = ["OUTPUTS", "Network", "Output"]
 
@@ -57,19 +60,16 @@ class Network:
     Raises
     ------
     TypeError
-        If a layer is not a `Dense`, two layers differ in library or dtype, the preprocessing
-        belongs to another library, a class is neither a string nor an integer, or `metadata` does
-        not map strings to strings.
+        If libraries or dtypes differ, or an argument is of another type.
     ValueError
-        If `layers` is empty, two widths do not fit, the devices differ, the preprocessing is for
-        another number of inputs, `output` is unknown, or `classes` does not name each class once.
+        If `layers` is empty, widths or numbers of inputs do not fit, devices differ, `output` is
+        unknown, or `classes` does not name each class once.
 
     Warns
     -----
     PrecisionWarning
-        If means of the preprocessing, NumPy arrays, are so far from 0 that their cast to the dtype
-        of the layers shifts preprocessed inputs by more than sqrt(eps), 0.0003 in float32. It is a
-        RuntimeWarning.
+        If the cast of NumPy means of the preprocessing to the dtype of the layers shifts inputs by
+        more than sqrt(eps), 0.0003 in float32. It is a RuntimeWarning.
 
     Examples
     --------
@@ -85,6 +85,7 @@ class Network:
     output: Output = "logits"
     classes: tuple[str | int, ...] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    is_reproducible: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -158,10 +159,9 @@ class Network:
 
         `exponential` gives infinity without a signal, and so do all functions in float16.
         """
+        xp = array_namespace(self.layers[0].weight)
         are_bounded = all(ACTIVATIONS[layer.activation].is_bounded for layer in self.layers)
-        return (
-            are_bounded and limits_of(self.dtype, array_namespace(self.layers[0].weight)).bits >= 32
-        )
+        return are_bounded and limits_of(self.dtype, xp).bits >= 32
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -205,31 +205,7 @@ class Network:
         >>> Network.from_arrays({"W1": [[0.5], [0.5]], "b1": [-0.7]}, activation="step")
         Network(2 -> 1 step; logits; float64, numpy)
         """
-        n_layers = max(len(arrays) // 2, 1)
-        names = [f"{kind}{i}" for i in range(1, n_layers + 1) for kind in "Wb"]
-        if set(names) != set(arrays):
-            msg = (
-                f"`arrays` must be named {', '.join(names)} (a weight and a bias for each layer);"
-                f" got {', '.join(sorted(map(str, arrays))) or 'nothing'}"
-            )
-            raise ValueError(msg)
-        if callable(activation):
-            check_activation(activation)  # for its error
-        if isinstance(activation, str) and n_layers == 1:
-            activation = [activation]
-        elif activation is None or isinstance(activation, str):
-            activation = [activation or "sigmoid"] * (n_layers - 1) + ["identity"]
-        if len(activation) != n_layers:
-            msg = f"`activation` must name one for each of {n_layers} layers; got {len(activation)}"
-            raise ValueError(msg)
-        layers = []
-        for i, name in enumerate(activation, start=1):
-            try:
-                layers.append(Dense(arrays[f"W{i}"], arrays[f"b{i}"], name))
-            except ValueError as error:
-                msg = f"W{i}, b{i}: {error}"
-                raise ValueError(msg) from error
-        return cls(layers, preprocessing=preprocessing, output=output, classes=classes)
+        return cls(layers_from_arrays(arrays, activation), preprocessing, output, classes)
 
     def to(self, device: str | Device, /) -> Self:
         """Return the network with its parameters on a device: "cpu", "gpu", "gpu:N" or "auto".
@@ -255,8 +231,7 @@ class Network:
             If `dtype` is another one, or the library or device does not support it: NumPy has no
             "bfloat16", and CuPy needs the package ml_dtypes for it.
         ValueError
-            If a finite parameter of a NumPy network overflows. The parameters of other libraries
-            are not checked.
+            If a finite parameter of a NumPy network overflows; others are not checked.
         """
         weight = self.layers[0].weight
         xp = array_namespace(weight)
@@ -290,6 +265,11 @@ class Network:
         for product, activate, _, _ in self.stages:
             y = activate(product(y), xp)
         return y
+
+    @property
+    def ordinary(self) -> "Network":
+        """The network itself, or for a reproducible one that of the usual computation."""
+        return self
 
     def functions(self, xp: Any) -> Any:
         """Return the namespace of the functions by which the network is computed."""

@@ -28,10 +28,8 @@ from xpnet.networks.preprocessing import (
     Scale,
     Standardize,
     Step,
-    largest_results,
     map_arrays,
 )
-from xpnet.networks.reproducible import ReproducibleNetwork
 
 __all__ = ["can_fold", "fold_preprocessing", "prepare", "rows_to_fold"]
 
@@ -69,7 +67,7 @@ def prepare(network: Network, /) -> Network:
     Raises
     ------
     TypeError
-        If `network` is a reproducible one, of `xpnet.networks.reproducible`.
+        If `network` is reproducible.
 
     Notes
     -----
@@ -99,7 +97,7 @@ def prepare(network: Network, /) -> Network:
     >>> xpnet.prepare(xpnet.load("sample"))
     Network(784 -> 50 tanh -> 100 tanh -> 10 identity; logits; float32, numpy)
     """
-    if isinstance(network, ReproducibleNetwork):
+    if network.is_reproducible:
         msg = "`network` must be ordinary; got a reproducible one: prepare what it was made of"
         raise TypeError(msg)
     if network.library == "numpy":
@@ -156,12 +154,14 @@ def can_fold(network: Network) -> bool:
 
     No step may overflow for numbers whose squares are finite: see `rows_to_fold`.
     """
-    if not network.preprocessing or isinstance(network, ReproducibleNetwork):
+    if not network.preprocessing or network.is_reproducible:
         return False
     xp = array_namespace(network.layers[0].weight)
     most = float(limits_of(network.dtype, xp).max)
     with without_warnings():
-        sizes = largest_results(network.preprocessing, xp.full(network.n_in, math.sqrt(most)))
+        sizes = xp.full(network.n_in, math.sqrt(most))
+        for step in network.preprocessing:
+            sizes = step.largest(sizes)
     return bool(xp.max(sizes) < most / 2.0)
 
 

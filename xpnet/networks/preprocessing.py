@@ -42,7 +42,6 @@ __all__ = [
     "arrays_of",
     "check_digits",
     "checked_steps",
-    "largest_results",
     "map_arrays",
     "preprocessed",
 ]
@@ -255,13 +254,6 @@ def _warn_of_rounded_mean(before: Step, after: Step) -> None:
             " inputs first"
         )
         warnings.warn(msg, PrecisionWarning, stacklevel=4)
-
-
-def largest_results(steps: Sequence[Step], sizes: Any) -> Any:
-    """Return bounds of the absolute results of all steps, for inputs of up to these sizes."""
-    for step in steps:
-        sizes = step.largest(sizes)
-    return sizes
 
 
 def preprocessed(

@@ -7,15 +7,14 @@ outputs are rounded once, to the dtype of the network.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
-from xpnet.arrays.cpu.blocked_matmul import is_constant
+from xpnet.arrays.cpu.blocked_matmul import constant
 from xpnet.arrays.namespace import (
     array_namespace,
     as_numbers,
     cast,
+    current_device,
     is_kind,
     limits_of,
     widest_floating,
@@ -35,10 +34,8 @@ from xpnet.networks.preprocessing import (
     map_arrays,
 )
 
-__all__ = ["ReproducibleNetwork", "reproducible_network"]
+__all__ = ["ReproducibleNetwork", "reproducible"]
 
-# Prepared networks, whose arrays cannot change, are cut into slices once.
-_PREPARED: "WeakKeyDictionary[Network, ReproducibleNetwork]" = WeakKeyDictionary()
 # The smallest results of float32 and float64 that are not 0: the smallest normal number, and one so
 # large that no factor of a result was flushed to 0.
 _SMALLEST = (2.0**-126, 2.0**-1000)
@@ -55,51 +52,69 @@ class _Prepared(NamedTuple):
     layers: list[tuple[SlicedWeight, Any]]
 
 
-def reproducible_network(network: Network) -> "ReproducibleNetwork":
+def reproducible(network: Network, /) -> Network:
     """Return the network whose results have the same bits everywhere.
 
-    Raise TypeError if its dtype is neither float32 nor float64, or its device has no float64.
+    The results of `forward`, `predict`, `predict_proba`, `evaluate` and `train` then do not depend
+    on the array library, the processor or GPU, the batch and the number of threads. On a CPU, many
+    rows take about seven times as long.
+
+    Parameters
+    ----------
+    network : Network
+        Of float32 or float64, not prepared: `prepare` changes the parameters. NumPy parameters are
+        copied, and the copies are read-only; those of other libraries must not change. A
+        reproducible network is returned itself.
+
+    Returns
+    -------
+    Network
+        With ``is_reproducible`` true. Its ``to``, ``astype``, copies and pickles are reproducible,
+        too. `save` writes the ordinary network, and `train` returns an ordinary one.
+
+    Raises
+    ------
+    TypeError
+        If the network is neither of float32 nor of float64, or its device has no float64. Calls
+        raise it if they are traced, by ``jax.jit`` or ``torch.compile`` for example.
+    ValueError
+        If a number of the preprocessing is below 2^-900 in size.
+
+    Notes
+    -----
+    Overflow gives infinity, without an error. Outputs are neither subnormal nor -0.0, and a NaN has
+    always the same bits. See `xpnet.networks.reproducible` for the method.
+
+    Examples
+    --------
+    >>> import xpnet
+    >>> exact = xpnet.reproducible(xpnet.Network([xpnet.Dense([[0.1], [0.2]], [0.3])]))
+    >>> exact
+    reproducible(Network(2 -> 1 identity; logits; float64, numpy))
+    >>> exact([0.1, 0.2])
+    array([0.35])
     """
-    if isinstance(network, ReproducibleNetwork):
+    if network.is_reproducible:
         return network
-    if network not in _PREPARED:
-        found = ReproducibleNetwork(*network.fields)
-        if not all(map(is_constant, _arrays(network))):
-            return found
-        _PREPARED[network] = found
-    return _PREPARED[network]
+    return ReproducibleNetwork(*network.fields)
 
 
 class ReproducibleNetwork(Network):
-    """A network that computes by the operations of this module; see `xpnet.Network`.
+    """A network that computes by the operations of this module; see `reproducible`."""
 
-    Its parameters must not change: they are cut into slices once.
-    """
+    is_reproducible = True
+    _prepared: _Prepared
 
     def __init__(self, *fields: Any, **named: Any) -> None:
         super().__init__(*fields, **named)
-        weight = self.layers[0].weight
-        xp = array_namespace(weight)
-        _refuse_tracing(*_arrays(self))
-        if self.dtype not in (xp.float32, xp.float64):
-            msg = (
-                f"a reproducible network must be of float32 or float64; got {self.dtype}: use"
-                " network.astype('float32'), which keeps every parameter"
-            )
-            raise TypeError(msg)
-        if widest_floating(weight, xp) != xp.float64:
-            msg = (
-                f"reproducible results need float64, which {self.library} lacks on this device or"
-                " with its present settings (JAX: jax_enable_x64)"
-            )
-            raise TypeError(msg)
-
-        values = (x for step in self.preprocessing for x in vars(step).values())
-        numbers = [x for x in values if isinstance(x, float) and x != 0.0]
-        numbers.append(math.prod(x.factor for x in self.preprocessing if isinstance(x, Scale)))
-        if min(map(abs, numbers)) < _SMALLEST_INPUT:
-            msg = f"a reproducible network needs preprocessing by numbers from {_SMALLEST_INPUT} on"
-            raise ValueError(msg)
+        _check(self)
+        # Slices are cut once: the parameters must not change.
+        steps = tuple(map_arrays(step, constant) for step in self.preprocessing)
+        object.__setattr__(self, "layers", self._converted(constant))
+        object.__setattr__(self, "preprocessing", steps)
+        with current_device(self.layers[0].weight), without_warnings():
+            prepared = self._cut([(layer.weight, layer.bias) for layer in self.layers])
+        object.__setattr__(self, "_prepared", prepared)
 
     def widened(self, y: Any, xp: Any) -> Any:
         """Return numbers in float64."""
@@ -118,9 +133,13 @@ class ReproducibleNetwork(Network):
                 y = result
         return self.rounded(y, xp)
 
+    @property
     def ordinary(self) -> Network:
-        """Return the network of these layers that computes in the usual way."""
+        """The network of these parameters that computes in the usual way."""
         return Network(*self.fields)
+
+    def __repr__(self) -> str:
+        return f"reproducible({super().__repr__()})"
 
     def results(
         self, x: Any, xp: Any, parameters: Sequence[tuple[Any, Any]] | None = None
@@ -160,10 +179,6 @@ class ReproducibleNetwork(Network):
             y = cast(xp.where(xp.abs(y) < smallest, 0.0, y), self.dtype, xp)
             return xp.where(xp.isnan(y), xp.nan, y)
 
-    @cached_property
-    def _prepared(self) -> _Prepared:
-        return self._cut([(layer.weight, layer.bias) for layer in self.layers])
-
     def _cut(self, parameters: Sequence[tuple[Any, Any]]) -> _Prepared:
         xp = array_namespace(parameters[0][0])
         dtype = str(self.dtype).rpartition(".")[2]
@@ -179,12 +194,30 @@ class ReproducibleNetwork(Network):
         return _Prepared(factor, steps, layers)
 
 
-def _arrays(network: Network) -> Iterator[Any]:
-    """Yield all arrays of a network."""
-    for layer in network.layers:
-        yield from (layer.weight, layer.bias)
-    for step in network.preprocessing:
-        yield from arrays_of(step).values()
+def _check(network: Network) -> None:
+    """Raise TypeError or ValueError for a network without reproducible results."""
+    weight = network.layers[0].weight
+    xp = array_namespace(weight)
+    _refuse_tracing(*(x for layer in network.layers for x in (layer.weight, layer.bias)))
+    _refuse_tracing(*(x for step in network.preprocessing for x in arrays_of(step).values()))
+    if network.dtype not in (xp.float32, xp.float64):
+        msg = (
+            f"a reproducible network must be of float32 or float64; got {network.dtype}: use"
+            " network.astype('float32'), which keeps every parameter"
+        )
+        raise TypeError(msg)
+    if widest_floating(weight, xp) != xp.float64:
+        msg = (
+            f"reproducible results need float64, which {network.library} lacks on this device or"
+            " with its present settings (JAX: jax_enable_x64)"
+        )
+        raise TypeError(msg)
+    values = (x for step in network.preprocessing for x in vars(step).values())
+    numbers = [x for x in values if isinstance(x, float) and x != 0.0]
+    numbers.append(math.prod(x.factor for x in network.preprocessing if isinstance(x, Scale)))
+    if min(map(abs, numbers)) < _SMALLEST_INPUT:
+        msg = f"a reproducible network needs preprocessing by numbers from {_SMALLEST_INPUT} on"
+        raise ValueError(msg)
 
 
 def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any], Any]:

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
         write_certificate as write_certificate,
     )
     from xpnet.parity.report import Report as Report, compare as compare
-    from xpnet.parity.same_bits import (
-        BitReport as BitReport,
-        StageBits as StageBits,
-        compare_bits as compare_bits,
-    )
     from xpnet.parity.stage_statistics import (
         Agreement as Agreement,
         StageAgreement as StageAgreement,
@@ -36,7 +31,6 @@ _PUBLIC = {
     "candidates": "stage_results",
     "certificate": "Certificate certify read_certificate write_certificate",
     "report": "Report compare",
-    "same_bits": "BitReport StageBits compare_bits",
     "stage_statistics": "Agreement StageAgreement",
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}

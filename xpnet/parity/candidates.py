@@ -20,7 +20,7 @@ from xpnet.arrays.transfer import move, to_numpy
 from xpnet.networks.execution import layer_results
 from xpnet.networks.fingerprint import preprocessing_facts
 from xpnet.networks.network import Network
-from xpnet.networks.reproducible import reproducible_network
+from xpnet.networks.reproducible import reproducible
 from xpnet.parity.bounds.error_bound import (
     StageReference,
     row_chunks,
@@ -28,8 +28,10 @@ from xpnet.parity.bounds.error_bound import (
     stage_names,
 )
 from xpnet.parity.bounds.propagation import Propagation
+from xpnet.parity.bounds.rounding import format_of
 from xpnet.parity.stage_statistics import (
     Agreement,
+    compare_bits,
     compare_predictions,
     compare_stage,
     no_results,
@@ -37,6 +39,7 @@ from xpnet.parity.stage_statistics import (
 from xpnet.testing.backends import Backend
 
 __all__ = [
+    "BitComparison",
     "Candidate",
     "CandidateComparison",
     "CandidateResults",
@@ -54,9 +57,7 @@ Candidate: TypeAlias = Network | Sequence[NDArray[Any]]
 _ROWS_IN_EXTENDED_PRECISION = 16
 
 
-def stage_results(
-    network: Network, rows: NDArray[Any], /, *, reproducible: bool = False
-) -> tuple[NDArray[Any], ...]:
+def stage_results(network: Network, rows: NDArray[Any], /) -> tuple[NDArray[Any], ...]:
     """Return the results of all stages of a network, computed on the network's device.
 
     Parameters
@@ -64,8 +65,6 @@ def stage_results(
     network : Network
     rows : array of shape (n, n_in)
         On the host.
-    reproducible : bool, default False
-        As for `xpnet.forward`.
 
     Returns
     -------
@@ -73,7 +72,6 @@ def stage_results(
         The preprocessed inputs, then the results of each layer, as NumPy arrays.
     """
     parts = []
-    network = reproducible_network(network) if reproducible else network
     for start, chunk in row_chunks(rows):
         with counting_from(start), without_warnings():
             parts.append([to_numpy(y) for y in results_on_device(network, chunk)])
@@ -116,7 +114,6 @@ def candidate_results(
     candidates: Mapping[str, Candidate],
     *,
     outputs_only: bool,
-    reproducible: bool = False,
 ) -> tuple[NDArray[Any], dict[str, "CandidateResults"]]:
     """Return the rows of `x` on the host, and the results of each candidate, after validation."""
     rows = rows_on_host(network, x)
@@ -127,9 +124,8 @@ def candidate_results(
     if not len(rows) or not candidates:
         msg = f"`x` and `candidates` must not be empty; got {len(rows)} rows and {len(candidates)}"
         raise ValueError(msg)
-    options = {"outputs_only": outputs_only, "reproducible": reproducible}
     return rows, {
-        name: CandidateResults(candidate, network, len(rows), **options)
+        name: CandidateResults(candidate, network, len(rows), outputs_only=outputs_only)
         for name, candidate in candidates.items()
     }
 
@@ -138,8 +134,8 @@ class CandidateResults:
     """Results of one candidate, chunk by chunk, and the stages in which it is compared.
 
     `n_rows` is the number of rows of all chunks together. With `outputs_only`, only the last stage
-    is compared; with `reproducible`, a network computes reproducible results. Raise TypeError for
-    a candidate that is neither a network nor a sequence of arrays, ValueError if it does not fit.
+    is compared. Raise TypeError for a candidate that is neither a network nor a sequence of arrays,
+    ValueError if it does not fit.
     """
 
     def __init__(
@@ -149,7 +145,6 @@ class CandidateResults:
         n_rows: int,
         *,
         outputs_only: bool,
-        reproducible: bool,
     ) -> None:
         self.names = stage_names(network)
         self.compared = range(len(self.names))
@@ -157,8 +152,8 @@ class CandidateResults:
             check_candidate(network, candidate, outputs_only=outputs_only)
             if preprocessing_facts(candidate) != preprocessing_facts(network):
                 self.compared = self.compared[1:]
-            if reproducible:
-                candidate = reproducible_network(candidate)
+            if network.is_reproducible:
+                candidate = reproducible(candidate)
         else:
             _check_recorded_stages(candidate, len(self.names), n_rows)
         if outputs_only:
@@ -174,6 +169,28 @@ class CandidateResults:
         faults = [_placement_fault(candidate, y) for y in on_device]
         with without_warnings():  # Dask computes here
             return [to_numpy(y) for y in on_device], faults
+
+
+class BitComparison:
+    """Comparison of one candidate with a reproducible network: as below, for a bound of 0."""
+
+    def __init__(self, candidate: CandidateResults, network: Network) -> None:
+        self._candidate, self._network = candidate, network
+
+    def compare(
+        self, rows: NDArray[Any], start: int, stages: Sequence[StageReference], *, closely: bool
+    ) -> tuple[NDArray[Any], Agreement]:
+        """Return the predicted class ids of some rows, from index `start`, and their agreement."""
+        del closely
+        results, faults = self._candidate.compute(rows, start)
+        found, precision = [], format_of(self._network)
+        for i in self._candidate.compared:
+            k, name = i - len(stages), self._candidate.names[i]
+            agreement = no_results(name, faults[k])
+            if not faults[k]:
+                agreement = compare_bits(name, results[k], *stages[i], precision, first_row=start)
+            found.append(agreement)
+        return compare_predictions(found, self._network, results[-1], *stages[-1])
 
 
 class CandidateComparison:

@@ -97,14 +97,14 @@ def certify(
     library_version: str,
     compute_type: str,
     recorded: str | None = None,
-    reproducible: bool = False,
 ) -> Certificate:
     """Return a certificate of the results of a device.
 
     Parameters
     ----------
     network : Network
-        Of any library, on any device.
+        Of any library, on any device. The certificate of a `reproducible` one holds the hash of its
+        outputs, and ``xpnet parity --check`` compares bits.
     x : array of shape (n_rows, n_in)
         The input, before preprocessing, of any library.
     stages : sequence of ndarray
@@ -115,9 +115,6 @@ def certify(
         The precision of the computation, for example "float32" or "float32, TF32 enabled".
     recorded : str, optional
         The date, ISO 8601; by default the present time.
-    reproducible : bool, default False
-        True for results of ``stage_results(..., reproducible=True)``. The certificate then holds
-        their hash, and ``xpnet parity --check`` compares bits.
 
     Raises
     ------
@@ -155,7 +152,7 @@ def certify(
             raise ValueError(msg)
     kept = tuple(stage.copy() for stage in stages)
     prints = network_fingerprint(network), input_fingerprint(x)
-    return Certificate(kept, *prints, facts, _hash_of(kept) if reproducible else None)
+    return Certificate(kept, *prints, facts, _hash_of(kept) if network.is_reproducible else None)
 
 
 def write_certificate(

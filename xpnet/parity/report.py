@@ -1,6 +1,6 @@
 """Comparison of networks with the true values, and its effect on predictions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.ranges import counting_from
+from xpnet.arrays.transfer import to_numpy
+from xpnet.inference.result_hash import ResultHash
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import (
+    StageReference,
     checked_confidence,
     count_results,
     reference_stages,
     row_chunks,
 )
 from xpnet.parity.bounds.propagation import Propagation
-from xpnet.parity.candidates import Candidate, CandidateComparison, candidate_results
+from xpnet.parity.bounds.rounding import format_of
+from xpnet.parity.candidates import (
+    BitComparison,
+    Candidate,
+    CandidateComparison,
+    candidate_results,
+    results_on_device,
+)
 from xpnet.parity.stage_statistics import Agreement, merge_agreements
 
 __all__ = ["Report", "compare"]
@@ -36,13 +46,16 @@ class Report:
     dtype : str
         The precision that the bounds hold for.
     confidence : float
-        Probability that no correct result exceeds its bound; 1.0 in the worst-case mode.
+        Probability that no correct result exceeds its bound; 1.0 in the worst-case mode, and for a
+        reproducible network.
     n_could_differ : int or None
         Number of rows for which two correct computations may predict different classes, because
         the bounds of the two largest outputs overlap. None for a regression.
     n_disagree : int or None
         Number of rows for which the candidates predict different classes.
     candidates : mapping of str to Agreement
+    result_hash : str or None
+        That of the outputs of a reproducible network, see `xpnet.result_hash`; None for others.
     """
 
     n_rows: int
@@ -51,6 +64,7 @@ class Report:
     n_could_differ: int | None
     n_disagree: int | None
     candidates: Mapping[str, Agreement]
+    result_hash: str | None = None
 
     @property
     def is_in_bound(self) -> bool:
@@ -78,13 +92,14 @@ def compare(
     Parameters
     ----------
     network : Network
-        The reference: its parameters in float64 give the true values, its dtype the bounds.
+        The reference: its parameters in float64 give the true values, its dtype the bounds. The
+        results of a `reproducible` one, by NumPy, are compared with a bound of 0: to the bit.
     x : array of shape (n, n_in)
         At least one row.
     candidates : mapping of str to Network or sequence of arrays
         By name: the same network on another device or of another library, or with the
         preprocessing folded into the weights; or the results of all its stages as NumPy arrays,
-        as returned by `stage_results`.
+        as returned by `stage_results`. For a reproducible network, all are computed reproducibly.
     confidence, worst_case
         As for `error_bound`.
     outputs_only : bool, default False
@@ -100,7 +115,8 @@ def compare(
     Raises
     ------
     TypeError
-        As `error_bound`; and if a candidate is neither a network nor a sequence of arrays.
+        As `error_bound`; if a candidate is neither a network nor a sequence of arrays; and as
+        `reproducible` for the candidates of a reproducible network.
     ValueError
         As `error_bound`; if there are no rows or candidates; if a candidate has other inputs,
         outputs, classes, layers or stages than the network; and as `forward` for a NumPy
@@ -120,16 +136,24 @@ def compare(
     >>> report = compare(network, images, {"cpu": network})
     >>> report.is_in_bound, report.n_could_differ
     (True, 0)
+    >>> compare(xpnet.reproducible(network), images[:50], {"cpu": network}).result_hash
+    '1ead-dade-2a6e-6a97'
     """
     rows, results = candidate_results(network, x, candidates, outputs_only=outputs_only)
-    confidence = 1.0 if worst_case else checked_confidence(confidence)
-    # Each result is compared at most twice.
-    propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
-    comparisons = [CandidateComparison(x, propagation, network) for x in results.values()]
+    digest, comparisons = ResultHash(), list[BitComparison | CandidateComparison]()
+    if network.is_reproducible:
+        confidence, chunks = 1.0, _exact_stages(network, rows, digest)
+        comparisons += (BitComparison(x, network) for x in results.values())
+    else:
+        confidence = 1.0 if worst_case else checked_confidence(confidence)
+        # Each result is compared at most twice.
+        propagation = Propagation(network, 2 * count_results(network, len(rows)), confidence)
+        chunks = reference_stages(propagation, rows)
+        comparisons += (CandidateComparison(x, propagation, network) for x in results.values())
     agreements: list[Agreement] = []
     n_could_differ = n_disagree = 0
     step = -(-len(list(row_chunks(rows))) // _CLOSE_CHUNKS)
-    for i, (start, chunk, stages) in enumerate(reference_stages(propagation, rows)):
+    for i, (start, chunk, stages) in enumerate(chunks):
         with counting_from(start):
             found = [x.compare(chunk, start, stages, closely=i % step == 0) for x in comparisons]
         ids, parts = [ids for ids, _ in found], [part for _, part in found]
@@ -141,12 +165,27 @@ def compare(
     classifies = network.output != "values"
     return Report(
         n_rows=len(rows),
-        dtype=propagation.precision.name,
+        dtype=format_of(network).name,
         confidence=confidence,
         n_could_differ=n_could_differ if classifies else None,
         n_disagree=n_disagree if classifies else None,
         candidates=dict(zip(candidates, agreements, strict=True)),
+        result_hash=digest.text() if network.is_reproducible else None,
     )
+
+
+def _exact_stages(
+    network: Network, rows: NDArray[Any], digest: ResultHash
+) -> Iterator[tuple[int, NDArray[Any], list[StageReference]]]:
+    """Yield what `reference_stages` does: the results of a reproducible network by NumPy, and 0.
+
+    The outputs are added to `digest`.
+    """
+    network = network.map_arrays(to_numpy)
+    for start, chunk in row_chunks(rows):
+        stages = results_on_device(network, chunk)
+        digest.update(stages[-1])
+        yield start, chunk, [(y, np.zeros(y.shape)) for y in stages]
 
 
 def _could_differ(

@@ -16,6 +16,7 @@ from xpnet.parity.bounds.rounding import FloatFormat
 __all__ = [
     "Agreement",
     "StageAgreement",
+    "compare_bits",
     "compare_predictions",
     "compare_stage",
     "merge_agreements",
@@ -50,7 +51,10 @@ class StageAgreement:
         A wrong library, device, dtype or shape of the results; empty if all are right.
     alone : StageAgreement or None
         The layer by itself, on some of the rows, judged from the inputs that the candidate gave
-        it: its bounds do not grow from layer to layer. None for the preprocessing.
+        it: its bounds do not grow from layer to layer. None for the preprocessing, and where bits
+        are compared.
+    found, expected : NumPy scalar or None
+        The results at `place`, where bits are compared and differ.
     """
 
     name: str
@@ -63,6 +67,8 @@ class StageAgreement:
     n_unbounded: int
     fault: str
     alone: "StageAgreement | None" = None
+    found: Any = None
+    expected: Any = None
 
     @property
     def is_in_bound(self) -> bool:
@@ -158,6 +164,43 @@ def compare_stage(
     )
 
 
+def compare_bits(
+    name: str,
+    results: NDArray[Any],
+    expected: NDArray[Any],
+    bound: NDArray[Any],
+    precision: FloatFormat,
+    *,
+    first_row: int = 0,
+) -> StageAgreement:
+    """Return what `compare_stage` does for a `bound` of 0, and the first result with other bits.
+
+    Any other bit, also that of -0.0 or of another NaN, is a share of inf.
+    """
+    if results.dtype != expected.dtype:
+        return no_results(name, f"dtype {results.dtype} instead of {expected.dtype}")
+    agreement = compare_stage(name, results, expected, bound, precision)
+    if agreement.fault:
+        return agreement
+    differs = _bits(results) != _bits(expected)
+    if not differs.any():
+        return agreement
+    row, unit = place = divmod(int(np.argmax(differs)), differs.shape[1])
+    return replace(
+        agreement,
+        share=math.inf,
+        place=(first_row + row, unit),
+        n_out=int(np.count_nonzero(differs)),
+        found=results[place],
+        expected=expected[place],
+    )
+
+
+def _bits(x: NDArray[Any]) -> NDArray[Any]:
+    """Return the bits of floating-point numbers as integers."""
+    return np.ascontiguousarray(x).view(f"u{x.itemsize}")
+
+
 def compare_predictions(
     stages: Iterable[StageAgreement],
     network: Network,
@@ -203,6 +246,8 @@ def merge_stages(a: StageAgreement, b: StageAgreement) -> StageAgreement:
         n_unbounded=a.n_unbounded + b.n_unbounded,
         fault=b.fault,
         alone=alone,
+        found=worst.found,
+        expected=worst.expected,
     )
 
 

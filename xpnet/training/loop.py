@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import array_namespace, current_device, device_of, without_warnings
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.arrays.transfer_counts import Transfers
-from xpnet.networks.reproducible import ReproducibleNetwork
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
 from xpnet.training.evaluation import loss_and_accuracy
@@ -164,9 +163,7 @@ class Loop:
 
     def result(self) -> Run:
         """Return the result so far: the initial network if no epoch is completed."""
-        network = self._trainer.objective.network
+        network = self._trainer.objective.network.ordinary
         if self.history:
             network = self._trainer.network(self._end.arrays["best"])
-        if isinstance(network, ReproducibleNetwork):
-            network = network.ordinary()
         return Run(network, self.history, self.best, self._transfers)

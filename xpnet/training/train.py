@@ -11,7 +11,6 @@ from xpnet.arrays.transfer_counts import count_transfers
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_transfers
 from xpnet.inference.input_scaling import with_scaling_warning
 from xpnet.networks.network import Network
-from xpnet.networks.reproducible import reproducible_network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import CheckpointFile, Resume, fingerprint, locked
@@ -48,14 +47,15 @@ def train(
     progress: Callable[[int], None] | None = None,
     transfers: TransferPolicy = "allow",
     sample_weight: Any = None,
-    reproducible: bool = False,
 ) -> Run:
     """Train a network on labelled examples by mini-batches.
 
     Parameters
     ----------
     network : Network
-        Initial network, on the device that computes; it is not modified.
+        Initial network, on the device that computes; it is not modified. With a `reproducible`
+        one, the trained network and its scores have the same bits everywhere. This needs an
+        optimizer and a schedule of xpnet, and no `distort`.
     images : array of shape (n, n_in), (n, height, width) ...
         Host images are copied to the network's device a few thousand at a time, ``uint8``
         without conversion. Images on the device stay there.
@@ -112,15 +112,11 @@ def train(
         the largest weight, is left out. Images held out by a share keep their weights: the
         validation loss and all accuracies are weighted means. Separate held-out examples count
         equally.
-    reproducible : bool, default False
-        If true, the trained network has the same bits in every array library, on every processor
-        and GPU, and so have the scores. Needs an optimizer and a schedule of xpnet, and no
-        `distort`. The order of the images is that of NumPy's random numbers.
 
     Returns
     -------
     Run
-        With ``.network``, ``.history``, ``.best`` and ``.transfers``.
+        With ``.network``, an ordinary one, ``.history``, ``.best`` and ``.transfers``.
 
     Raises
     ------
@@ -156,8 +152,6 @@ def train(
     >>> run.best.validation_accuracy > 0.8
     True
     """
-    if reproducible:
-        network = reproducible_network(network)
     objective = Objective(network, loss)
     optimizer, schedule = as_optimizer(optimizer), as_schedule(schedule)
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
@@ -165,7 +159,7 @@ def train(
     _check_integers(0, augment=augment, seed=seed)
     _check_numbers(rate, validation, distort)
     check_transfers(transfers)
-    if reproducible:
+    if network.is_reproducible:
         _check_reproducible(optimizer, schedule, distort)
         if type(schedule) is Cosine:
             schedule = ReproducibleCosine(warmup=schedule.warmup)
@@ -210,7 +204,7 @@ def train(
                 "schedule": [float(schedule(i * n_steps // 1000, n_steps)) for i in range(1000)],
                 "n_kept": len(kept),
             }
-            if reproducible:
+            if network.is_reproducible:
                 facts["reproducible"] = True
             key = fingerprint(network, (examples.arrays, held_out.arrays), facts)
             loop.use_file(CheckpointFile(checkpoint, key), resume)
@@ -222,10 +216,10 @@ def _check_reproducible(optimizer: Optimizer, schedule: Schedule, distort: float
     for name, value in (("optimizer", optimizer), ("schedule", schedule)):
         if type(value).__module__.partition(".")[0] != "xpnet":
             kind = type(value).__name__
-            msg = f"`{name}` must be one of xpnet for reproducible=True; got {kind}"
+            msg = f"`{name}` must be one of xpnet for a reproducible network; got {kind}"
             raise TypeError(msg)
     if distort:
-        rule = "must be 0 for reproducible=True: its result depends on the machine"
+        rule = "must be 0 for a reproducible network: its result depends on the machine"
         msg = f"`distort` {rule}; got {distort}"
         raise ValueError(msg)
 

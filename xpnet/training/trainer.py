@@ -157,7 +157,9 @@ class Trainer:
         return loss
 
     def network(self, parameters: Any | None = None) -> Network:
-        """Return the network with its current parameters, or with the given ones."""
+        """Return the ordinary network with its current parameters, or with the given ones."""
         parameters = self.parameters if parameters is None else parameters
+        network = self.objective.network
         with current_device(parameters):
-            return with_parameters(self.objective.network, parameters, self._xp)
+            parameters = network.rounded(parameters, self._xp)
+            return with_parameters(network.ordinary, parameters, self._xp)

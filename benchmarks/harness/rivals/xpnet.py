@@ -26,14 +26,12 @@ class Xpnet(Rival):
     def labeller(self, workload: Any) -> Labeller:
         """Return `predict`."""
         network = workload.network.to(self._device)
-        is_reproducible = self.options.get("is_reproducible", False)
-        if not is_reproducible and self.options.get("is_prepared", True):
+        if self.options.get("is_reproducible", False):
+            network = self._xpnet.reproducible(network)
+        elif self.options.get("is_prepared", True):
             network = self._xpnet.prepare(network)
-        how: dict[str, Any] = {"threads": self.threads if self.device == "cpu" else None}
-        if is_reproducible:
-            how["reproducible"] = True
-        predict = self._predict
-        return lambda images: np.asarray(predict(network, images, **how))
+        threads, predict = self.threads if self.device == "cpu" else None, self._predict
+        return lambda images: np.asarray(predict(network, images, threads=threads))
 
 
 class ProductsInBlocks(Products):

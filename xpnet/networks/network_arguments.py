@@ -1,14 +1,16 @@
-"""Checks of the arguments of a network."""
+"""The arguments of a network: their checks, and layers from a dictionary of arrays."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
+from xpnet._typing import Array
 from xpnet.arrays.namespace import array_namespace
+from xpnet.functions.activations import check_activation
 from xpnet.networks.dense import Dense
 
-__all__ = ["check_layers", "checked_classes", "checked_metadata"]
+__all__ = ["check_layers", "checked_classes", "checked_metadata", "layers_from_arrays"]
 
 
 def check_layers(layers: Sequence[Any]) -> None:
@@ -65,3 +67,34 @@ def checked_metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str]:
         msg = f"`metadata` must map strings to strings; got {metadata!r}"
         raise TypeError(msg)
     return MappingProxyType(dict(entries))
+
+
+def layers_from_arrays(
+    arrays: Mapping[str, Array | Sequence[Any]], activation: str | Sequence[str] | None
+) -> list[Dense]:
+    """Return the layers of W1, b1, W2, b2 ...; see `xpnet.Network.from_arrays`."""
+    n_layers = max(len(arrays) // 2, 1)
+    names = [f"{kind}{i}" for i in range(1, n_layers + 1) for kind in "Wb"]
+    if set(names) != set(arrays):
+        msg = (
+            f"`arrays` must be named {', '.join(names)} (a weight and a bias for each layer);"
+            f" got {', '.join(sorted(map(str, arrays))) or 'nothing'}"
+        )
+        raise ValueError(msg)
+    if callable(activation):
+        check_activation(activation)  # for its error
+    if isinstance(activation, str) and n_layers == 1:
+        activation = [activation]
+    elif activation is None or isinstance(activation, str):
+        activation = [activation or "sigmoid"] * (n_layers - 1) + ["identity"]
+    if len(activation) != n_layers:
+        msg = f"`activation` must name one for each of {n_layers} layers; got {len(activation)}"
+        raise ValueError(msg)
+    layers = []
+    for i, name in enumerate(activation, start=1):
+        try:
+            layers.append(Dense(arrays[f"W{i}"], arrays[f"b{i}"], name))
+        except ValueError as error:
+            msg = f"W{i}, b{i}: {error}"
+            raise ValueError(msg) from error
+    return layers
