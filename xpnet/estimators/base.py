@@ -1,9 +1,8 @@
-"""Base class of `MLPClassifier` and `MLPRegressor`."""
+"""Base class of `MLPClassifier` and `MLPRegressor`, which train by the loop of `xpnet.train`."""
 
 from abc import abstractmethod
-from dataclasses import KW_ONLY, dataclass
-from itertools import pairwise
-from math import inf, nan, sqrt
+from dataclasses import KW_ONLY, dataclass, replace
+from math import inf
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.estimators.fit_loop import FitLoop, FitState
+from xpnet.estimators.fitting import FitState, Fitting
 from xpnet.estimators.inputs import (
     dtype_of,
     is_other_library,
@@ -25,9 +24,10 @@ from xpnet.estimators.inputs import (
     validate_weights,
 )
 from xpnet.estimators.options import check_options, hidden_widths, xpnet_activation
-from xpnet.networks.dense import Dense
+from xpnet.networks.initializers import init_network
 from xpnet.networks.network import Network, Output
 from xpnet.training.examples import Examples
+from xpnet.training.run import Epoch
 
 __all__ = ["BaseMLP"]
 
@@ -62,13 +62,15 @@ class BaseMLP(BaseEstimator):
     beta_2: float = 0.999
     epsilon: float = 1e-8
     n_iter_no_change: float = 10
-    max_fun: int = 15000
     device: str | Device = "cpu"
     predict_batch_size: int | None = None
 
     @abstractmethod
     def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
-        """Validate targets; return class ids or values. If `is_first`, set the classes."""
+        """Validate targets; return class ids, or values of a floating-point dtype.
+
+        If `is_first`, set the classes.
+        """
 
     @abstractmethod
     def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
@@ -81,6 +83,10 @@ class BaseMLP(BaseEstimator):
     def _decode(self, found: Any) -> Any:
         """Return encoded predictions as targets."""
         return found
+
+    @abstractmethod
+    def _validation_score(self, epoch: Epoch, held_out: Examples) -> float:
+        """Return the score on the held-out rows after an epoch."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the network to rows and their targets.
@@ -101,8 +107,9 @@ class BaseMLP(BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If type, shape or values of an argument or an option are invalid, or if training
-            diverges.
+            If type, shape or values of an argument or an option are invalid.
+        RunawayError
+            If training diverges: lower `learning_rate_init`, or scale X.
         DeviceError
             If `device` is not available.
 
@@ -125,23 +132,26 @@ class BaseMLP(BaseEstimator):
         is_regression = isinstance(self, RegressorMixin)
         X, y = validate_examples(self, X, y, is_regression=is_regression, reset=is_first)
         answers = self._encode(y, classes, is_first=is_first)
-        answers = answers.astype(dtype_of(X)) if is_regression else answers
+        if answers.dtype.kind == "f":
+            answers = answers.astype(dtype_of(X))
         weights = validate_weights(sample_weight, len(answers))
         random = check_random_state(self.random_state)
         network = self._initial_network(X, answers, random) if is_first else self._fitted_network(X)
-        self._reset_records(is_first=is_first)
         if is_other_library(X):
             answers = move(answers, array_namespace(X), device_of(X))
-        loop = FitLoop(self, network, Examples(X, answers, weights), random, self._score_encoded)
-        if not is_first:
-            loop.resume(self._fit_state, with_optimizer=is_partial)
-        if is_partial:
-            self.n_iter_ = 0
-            loop.run_epoch()
-        else:
-            loop.run()
-        self.network_ = loop.trainer.network()
-        self._fit_state: FitState = loop.state
+        if is_first:
+            self.t_ = 0
+            self.loss_curve_: list[float] = []
+        if is_first or not is_partial:
+            self._fit_state = FitState()
+        if is_first or not is_partial or self.best_loss_ is None:
+            self.best_loss_: float | None = None if self.early_stopping else inf
+            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+            self.best_validation_score_ = -inf if self.early_stopping else None
+        fitting = Fitting(self, self._fit_state, self._validation_score)
+        self.network_ = fitting.run(
+            network, Examples(X, answers, weights), random, is_partial=is_partial
+        )
         self._is_on_host = not is_other_library(X)
         return self
 
@@ -149,16 +159,16 @@ class BaseMLP(BaseEstimator):
         self, X: Any, answers: NDArray[Any], random: np.random.RandomState
     ) -> Network:
         """Return a network with random weights, on the device that computes."""
-        activation = xpnet_activation(self.activation)
-        n_out, last, output, classes = self._output_layer(answers)
-        widths = [int(X.shape[1]), *hidden_widths(self.hidden_layer_sizes), n_out]
-        names = [*[activation] * (len(widths) - 2), last]
-        layers = []
-        for (n_in, n_units), name in zip(pairwise(widths), names, strict=True):
-            bound = sqrt((2.0 if activation == "sigmoid" else 6.0) / (n_in + n_units))
-            weight = random.uniform(-bound, bound, (n_in, n_units))
-            bias = random.uniform(-bound, bound, n_units)
-            layers.append(Dense(weight.astype(dtype_of(X)), bias.astype(dtype_of(X)), name))
+        n_out, activation, output, classes = self._output_layer(answers)
+        network = init_network(
+            [int(X.shape[1]), *hidden_widths(self.hidden_layer_sizes), n_out],
+            seed=int(random.randint(2**31 - 1)),
+            activation=xpnet_activation(self.activation),
+            scheme="xavier",
+            dtype=dtype_of(X),
+        )
+        *hidden, last = network.layers
+        layers = [*hidden, replace(last, activation=activation)]
         network = Network(layers, output=output, classes=classes)
         if not is_other_library(X):
             return network.to(self.device)
@@ -179,24 +189,6 @@ class BaseMLP(BaseEstimator):
             )
             raise ValueError(msg)
         return network
-
-    def _reset_records(self, *, is_first: bool) -> None:
-        """Initialize the losses and scores; in later calls only if their kind has changed."""
-        if is_first:
-            self.t_ = 0
-            self.loss_curve_: list[float] = []
-        if is_first or (getattr(self, "best_loss_", None) is None) != self.early_stopping:
-            self.best_loss_ = None if self.early_stopping else inf
-            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-            self.best_validation_score_ = -inf if self.early_stopping else None
-
-    def _score_encoded(self, network: Network, examples: Examples) -> float:
-        """Return the score of a network on held-out examples; NaN if a prediction is not finite."""
-        found = to_numpy(self._predict_encoded(network, examples.rows))
-        if not np.isfinite(found).all():
-            return nan
-        answers = to_numpy(examples.answers)
-        return float(self._metric(answers, found, sample_weight=examples.weights))
 
     def _validate_prediction(self, X: Any) -> tuple[Network, Any]:
         """Return the fitted network and the validated rows."""
