@@ -65,7 +65,7 @@ class Loop:
         shuffle: bool = True,
         n_measured: int = MOST_MEASURED,
     ) -> None:
-        self.trainer, self._options, self._transfers = trainer, options, transfers
+        self._trainer, self._options, self._transfers = trainer, options, transfers
         self._examples, self._kept, self._held_out = examples, kept, held_out
         self._shuffle = shuffle
         self.n_steps = options.epochs * -(-len(kept) // options.batch_size)
@@ -80,7 +80,7 @@ class Loop:
 
     def use_file(self, file: CheckpointFile, resume: Resume) -> None:
         """Write checkpoints to a file from now on; if `resume`, continue from its content."""
-        self._file, options, trainer = file, self._options, self.trainer
+        self._file, options, trainer = file, self._options, self._trainer
         if resume == "finished":
             found = file.read_final(options.epochs, options.patience)
         else:
@@ -119,7 +119,7 @@ class Loop:
 
     def epochs(self, progress: Callable[[int], None] | None = None) -> Iterator[Epoch]:
         """Train for an epoch at a time, and yield its scores."""
-        options, trainer = self._options, self.trainer
+        options, trainer = self._options, self._trainer
         batch_size = min(options.batch_size, len(self._kept))
         while not self._end.is_final(options.epochs, options.patience):
             # The end of the epoch reports overflow.
@@ -130,7 +130,7 @@ class Loop:
 
     def run_batches(self, progress: Callable[[int], None] | None) -> tuple[float, float]:
         """Train on each batch of an epoch; return the mean loss and the last learning rate."""
-        options, trainer = self._options, self.trainer
+        options, trainer = self._options, self._trainer
         random = np.random.default_rng([options.seed, len(self.history) + 1])
         order = random.permutation(self._kept) if self._shuffle else self._kept
         total: Any = 0.0
@@ -153,7 +153,7 @@ class Loop:
         Raise RunawayError if the loss or a parameter is NaN or infinite, ValueError if the
         training images contain NaN or infinity.
         """
-        trainer, number = self.trainer, len(self.history) + 1
+        trainer, number = self._trainer, len(self.history) + 1
         if not (isfinite(loss) and trainer.is_finite):
             check_finite(self._examples.rows)
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
@@ -175,7 +175,7 @@ class Loop:
         """Return the loss and the accuracy of examples, None if there are none."""
         if not examples.rows.shape[0]:
             return None, None
-        return loss_and_accuracy(self.trainer.objective, self.trainer.parameters, examples)
+        return loss_and_accuracy(self._trainer.objective, self._trainer.parameters, examples)
 
     def _save(self, *, always: bool = False) -> None:
         if self._file is not None:
@@ -183,9 +183,9 @@ class Loop:
 
     def result(self) -> Run:
         """Return the result so far: the initial network if no epoch is completed."""
-        network = self.trainer.objective.network
+        network = self._trainer.objective.network
         if self.history:
-            network = self.trainer.network(self._end.arrays["best"])
+            network = self._trainer.network(self._end.arrays["best"])
         if isinstance(network, ReproducibleNetwork):
             network = network.ordinary()
         return Run(network, self.history, self.best, self._transfers)
