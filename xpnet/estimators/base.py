@@ -26,7 +26,7 @@ from xpnet.estimators.inputs import (
 from xpnet.estimators.options import check_options, hidden_widths, xpnet_activation
 from xpnet.networks.initializers import init_network
 from xpnet.networks.network import Network, Output
-from xpnet.training.examples import Examples
+from xpnet.training.examples import Examples, dense
 from xpnet.training.run import Epoch
 
 __all__ = ["BaseMLP"]
@@ -77,12 +77,8 @@ class BaseMLP(BaseEstimator):
         """Return width and activation of the last layer, and output and classes of the network."""
 
     @abstractmethod
-    def _predict_encoded(self, network: Network, rows: Any) -> Any:
-        """Return predictions encoded as by `_encode`."""
-
-    def _decode(self, found: Any) -> Any:
-        """Return encoded predictions as targets."""
-        return found
+    def _predict(self, rows: Any) -> Any:
+        """Return the predictions for validated rows."""
 
     @abstractmethod
     def _validation_score(self, epoch: Epoch, held_out: Examples) -> float:
@@ -100,14 +96,10 @@ class BaseMLP(BaseEstimator):
         sample_weight : array of shape (n,), optional
             Weight of each row, 0 or more.
 
-        Returns
-        -------
-        self
-
         Raises
         ------
         TypeError, ValueError
-            If type, shape or values of an argument or an option are invalid.
+            If an argument or an option is invalid.
         RunawayError
             If training diverges: lower `learning_rate_init`, or scale X.
         DeviceError
@@ -152,8 +144,20 @@ class BaseMLP(BaseEstimator):
         self.network_ = fitting.run(
             network, Examples(X, answers, weights), random, is_partial=is_partial
         )
-        self._is_on_host = not is_other_library(X)
+        self._set_parameters(self.network_, is_on_host=not is_other_library(X))
         return self
+
+    def _set_parameters(self, network: Network, *, is_on_host: bool) -> None:
+        """Set the attributes that describe the network, with arrays in the library of X."""
+        in_library_of_x = to_numpy if is_on_host else (lambda x: x)
+        self.coefs_ = [in_library_of_x(layer.weight) for layer in network.layers]
+        self.intercepts_ = [in_library_of_x(layer.bias) for layer in network.layers]
+        self.n_layers_, self.n_outputs_ = len(network.layers) + 1, network.n_out
+        if network.output == "values":
+            self.out_activation_ = "identity"
+        else:
+            is_softmax = network.n_out > 1 and network.output == "logits"
+            self.out_activation_ = "softmax" if is_softmax else "logistic"
 
     def _initial_network(
         self, X: Any, answers: NDArray[Any], random: np.random.RandomState
@@ -190,10 +194,10 @@ class BaseMLP(BaseEstimator):
             raise ValueError(msg)
         return network
 
-    def _validate_prediction(self, X: Any) -> tuple[Network, Any]:
-        """Return the fitted network and the validated rows."""
+    def _rows(self, X: Any) -> Any:
+        """Return the validated rows to predict; sparse matrices as an iterator of dense parts."""
         check_is_fitted(self, "network_")
-        return self.network_, validate_rows(self, X)
+        return dense(validate_rows(self, X))
 
     def predict(self, X: Any) -> Any:
         """Return the class or the values of each row; for multilabel targets, 0 or 1 per label.
@@ -201,20 +205,19 @@ class BaseMLP(BaseEstimator):
         Parameters
         ----------
         X : array, data frame or sparse matrix of shape (n, n_features)
+            On the host, or in the library and on the device of the X of `fit`.
 
         Returns
         -------
         array of shape (n,) or (n, n_outputs)
-            In the library and on the device of X; values in its dtype; strings, which only NumPy
-            supports, on the host.
+            In the library and on the device of X; values in its dtype; strings on the host.
 
         Raises
         ------
         TypeError, ValueError
-            If X is on another device than the network (other than the host), or of another
-            library, has a wrong shape, or is not finite.
+            If X is elsewhere, has a wrong shape, or is not finite.
         """
-        return self._decode(self._predict_encoded(*self._validate_prediction(X)))
+        return self._predict(self._rows(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of a classifier, or the R^2 of a regressor.
@@ -223,38 +226,6 @@ class BaseMLP(BaseEstimator):
         """
         found, y, weights = to_numpy(self.predict(X)), on_host(y), on_host(sample_weight)
         return float(self._metric(y, found, sample_weight=weights))
-
-    @property
-    def coefs_(self) -> list[Any]:
-        """Weights of each layer, of shape (n_in, n_out), in the library of X."""
-        return self._in_library_of_x("weight")
-
-    @property
-    def intercepts_(self) -> list[Any]:
-        """Biases of each layer, of shape (n_out,), in the library of X."""
-        return self._in_library_of_x("bias")
-
-    def _in_library_of_x(self, name: str) -> list[Any]:
-        arrays = [getattr(layer, name) for layer in self.network_.layers]
-        return [to_numpy(x) for x in arrays] if self._is_on_host else arrays
-
-    @property
-    def n_layers_(self) -> int:
-        """Number of layers, including the inputs."""
-        return len(self.network_.layers) + 1
-
-    @property
-    def n_outputs_(self) -> int:
-        """Number of output units."""
-        return self.network_.n_out
-
-    @property
-    def out_activation_(self) -> str:
-        """Activation of the outputs: 'softmax', 'logistic' or 'identity'."""
-        network = self.network_
-        if network.output == "values":
-            return "identity"
-        return "softmax" if network.n_out > 1 and network.output == "logits" else "logistic"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -16,9 +16,9 @@ from xpnet.estimators.inputs import on_host
 from xpnet.functions.sigmoids import log_sigmoid
 from xpnet.functions.softmax import log_softmax
 from xpnet.inference.predict import predict_ids, predict_proba
-from xpnet.networks.network import Network, Output
+from xpnet.networks.network import Output
 from xpnet.training.backward import Objective
-from xpnet.training.examples import Examples, dense
+from xpnet.training.examples import Examples
 from xpnet.training.run import Epoch
 
 __all__ = ["MLPClassifier"]
@@ -153,29 +153,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_out = len(names) if len(names) > 2 else 1
         return n_out, "identity", "logits", names if is_valid else None
 
-    def _predict_encoded(self, network: Network, rows: Any) -> Any:
-        if not self._is_multilabel:
-            return predict_ids(network, dense(rows), batch_size=self.predict_batch_size)
-        p = predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
-        xp = array_namespace(p)
-        with current_device(p):
-            defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(p))
-            return xp.astype(p > 0.5, defaults["integral"])
-
-    def _validation_score(self, epoch: Epoch, held_out: Examples) -> float:
-        del held_out
-        return epoch.validation_accuracy or 0.0
-
-    def _decode(self, found: Any) -> Any:
+    def _predict(self, rows: Any) -> Any:
+        network, size = self.network_, self.predict_batch_size
         if self._is_multilabel:
-            return found
-        xp, classes = array_namespace(found), self.classes_
+            p = predict_proba(network, rows, batch_size=size)
+            xp = array_namespace(p)
+            with current_device(p):
+                defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(p))
+                return xp.astype(p > 0.5, defaults["integral"])
+        found, classes = predict_ids(network, rows, batch_size=size), self.classes_
+        xp = array_namespace(found)
         with current_device(found):
             if len(classes) == 1:
                 found = found * 0
             if xp is np or classes.dtype.kind not in "biuf":
                 return classes[to_numpy(found)]
             return xp.take(move(classes, xp, device_of(found)), found)
+
+    def _validation_score(self, epoch: Epoch, held_out: Examples) -> float:
+        del held_out
+        return epoch.validation_accuracy or 0.0
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probabilities of the classes for each row; X as for `predict`.
@@ -185,14 +182,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array of shape (n, n_classes)
             In the library, device and dtype of X. Rows sum to 1, except for multilabel targets.
         """
-        network, rows = self._validate_prediction(X)
-        return predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
+        rows = self._rows(X)
+        return predict_proba(self.network_, rows, batch_size=self.predict_batch_size)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`, accurate also for tiny probabilities."""
-        network, rows = self._validate_prediction(X)
+        rows, network = self._rows(X), self.network_
         scored = replace(Objective(network).scored, output="values", classes=None)
-        logits = predict_ids(scored, dense(rows), batch_size=self.predict_batch_size)
+        logits = predict_ids(scored, rows, batch_size=self.predict_batch_size)
         if self._is_multilabel:
             return log_sigmoid(logits)
         with current_device(logits):

@@ -13,8 +13,8 @@ from xpnet.arrays.namespace import array_namespace, current_device
 from xpnet.arrays.transfer import to_numpy
 from xpnet.estimators.base import BaseMLP
 from xpnet.inference.predict import predict
-from xpnet.networks.network import Network, Output
-from xpnet.training.examples import Examples, dense
+from xpnet.networks.network import Output
+from xpnet.training.examples import Examples
 from xpnet.training.run import Epoch
 
 __all__ = ["MLPRegressor"]
@@ -84,9 +84,9 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):
     def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
         return prod(answers.shape[1:]), "identity", "values", None
 
-    def _predict_encoded(self, network: Network, rows: Any) -> Any:
-        values = predict(network, dense(rows), batch_size=self.predict_batch_size)
-        if network.n_out > 1:
+    def _predict(self, rows: Any) -> Any:
+        values = predict(self.network_, rows, batch_size=self.predict_batch_size)
+        if self.network_.n_out > 1:
             return values
         with current_device(values):
             return array_namespace(values).reshape(values, (-1,))

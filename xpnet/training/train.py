@@ -153,7 +153,7 @@ def train(
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
     _check_integers(1, epochs=epochs, patience=patience)
     _check_integers(0, augment=augment, seed=seed)
-    _check_numbers(rate, validation, distort)
+    _check_numbers(rate, validation)
     check_transfers(transfers)
     if reproducible:
         _check_reproducible(optimizer, schedule, distort)
@@ -161,7 +161,7 @@ def train(
             schedule = ReproducibleCosine(warmup=schedule.warmup)
     batch_size = check_batch_size(network, batch_size)
     images = with_scaling_warning(network, as_array(images, "images"))
-    is_augmented = augment > 0 or distort > 0
+    is_augmented = bool(augment or distort)
     shape = image_shape(tuple(images.shape)) if is_augmented else None
     with locked(checkpoint, resume=resume), count_transfers() as counted:
         n = images.shape[0] if images.ndim else 0
@@ -233,9 +233,7 @@ def _check_integers(least: int, /, **options: int | None) -> None:
             raise ValueError(msg)
 
 
-def _check_numbers(
-    learning_rate: float, validation: float | tuple[Any, Any], distort: float
-) -> None:
+def _check_numbers(learning_rate: float, validation: float | tuple[Any, Any]) -> None:
     """Raise TypeError or ValueError if an option is of the wrong type or out of range."""
     if not 0 < learning_rate < float("inf"):
         msg = f"`learning_rate` must be positive and finite; got {learning_rate}"
@@ -250,7 +248,4 @@ def _check_numbers(
         raise TypeError(msg)
     elif not 0 <= validation < 1:
         msg = f"`validation` must be a share of the images, from 0 to below 1; got {validation}"
-        raise ValueError(msg)
-    if not 0 <= distort < float("inf"):
-        msg = f"`distort` must be a number of pixels, 0 or more; got {distort}"
         raise ValueError(msg)
