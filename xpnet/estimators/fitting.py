@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from xpnet.arrays.namespace import current_device
+from xpnet.arrays.namespace import current_device, without_warnings
 from xpnet.arrays.transfer import to_numpy
 from xpnet.arrays.transfer_counts import Transfers
 from xpnet.networks.network import Network
@@ -88,8 +88,6 @@ class Fitting:
             batch_size=min(size, len(kept)),
             rate=float(mlp.learning_rate_init),
             schedule=self._rate_factor,
-            patience=None,
-            augmentation=None,
             seed=int(random.randint(2**31 - 1)),
         )
         # The penalty is divided by the weight of the rows of a batch, here its mean.
@@ -200,6 +198,6 @@ class Fitting:
 
 def _sum_of_squares(trainer: Trainer) -> float:
     """Return the sum of the squared weights, without the biases."""
-    with current_device(trainer.parameters):
+    with current_device(trainer.parameters), without_warnings():
         weights = trainer.is_weight * trainer.parameters
         return float(to_numpy(weights @ weights))

@@ -67,7 +67,7 @@ def validate_examples(
     """Return rows as `validate_rows` does, and their targets on the host.
 
     If `is_regression`, targets must be numbers. If `reset`, number and names of the features are
-    set, else compared. Errors are those of scikit-learn.
+    set, else compared.
     """
     y = on_host(y)
     if y is None or not is_other_library(X):

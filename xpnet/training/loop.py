@@ -39,9 +39,9 @@ class TrainingOptions:
     batch_size: int
     rate: float
     schedule: Schedule
-    patience: int | None
-    augmentation: Augmentation | None
-    seed: int
+    patience: int | None = None
+    augmentation: Augmentation | None = None
+    seed: int = 0
 
 
 class Loop:
