@@ -1,8 +1,9 @@
 """Base class of `MLPClassifier` and `MLPRegressor`, which train by the loop of `xpnet.train`."""
 
 from abc import abstractmethod
-from dataclasses import KW_ONLY, dataclass, replace
-from math import inf
+from dataclasses import KW_ONLY, dataclass
+from itertools import pairwise
+from math import inf, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +25,7 @@ from xpnet.estimators.inputs import (
     validate_weights,
 )
 from xpnet.estimators.options import check_options, hidden_widths, xpnet_activation
-from xpnet.networks.initializers import init_network
+from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
 from xpnet.training.examples import Examples, dense
 from xpnet.training.run import Epoch
@@ -162,17 +163,17 @@ class BaseMLP(BaseEstimator):
     def _initial_network(
         self, X: Any, answers: NDArray[Any], random: np.random.RandomState
     ) -> Network:
-        """Return a network with random weights, on the device that computes."""
-        n_out, activation, output, classes = self._output_layer(answers)
-        network = init_network(
-            [int(X.shape[1]), *hidden_widths(self.hidden_layer_sizes), n_out],
-            seed=int(random.randint(2**31 - 1)),
-            activation=xpnet_activation(self.activation),
-            scheme="xavier",
-            dtype=dtype_of(X),
-        )
-        *hidden, last = network.layers
-        layers = [*hidden, replace(last, activation=activation)]
+        """Return a network on the device that computes, with the weights of scikit-learn's."""
+        activation = xpnet_activation(self.activation)
+        n_out, last, output, classes = self._output_layer(answers)
+        widths = [int(X.shape[1]), *hidden_widths(self.hidden_layer_sizes), n_out]
+        names = [*[activation] * (len(widths) - 2), last]
+        layers = []
+        for (n_in, n_units), name in zip(pairwise(widths), names, strict=True):
+            bound = sqrt((2.0 if activation == "sigmoid" else 6.0) / (n_in + n_units))
+            weight = random.uniform(-bound, bound, (n_in, n_units))
+            bias = random.uniform(-bound, bound, n_units)
+            layers.append(Dense(weight.astype(dtype_of(X)), bias.astype(dtype_of(X)), name))
         network = Network(layers, output=output, classes=classes)
         if not is_other_library(X):
             return network.to(self.device)

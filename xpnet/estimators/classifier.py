@@ -42,8 +42,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         L2 penalty: ``alpha / 2`` times the sum of squared weights is added to the loss, divided by
         the mean weight of the rows times their number in a full batch.
     random_state : int, numpy.random.RandomState or None, default None
-        Random state of the initial weights, the held-out rows and the order of the rows. All are
-        drawn on the host, but the numbers are not those of scikit-learn.
+        Random state of the initial weights, which are those of scikit-learn, the held-out rows and
+        the order of the rows. All are drawn on the host.
     tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction
         As in scikit-learn. With `early_stopping`, the share of each class that is held out is the
         same for any number of classes.
@@ -80,11 +80,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Notes
     -----
-    The network is trained by the loop of `xpnet.train`. It is as accurate as that of scikit-learn,
-    but has other weights. They start normally distributed with the variance 2 / (n_in + n_out),
-    and the biases start at zero. A change of the learning rate also changes the effect of the
-    momentum. With `warm_start`, each fit counts the epochs without improvement anew. An interrupted
-    fit keeps the network of the last complete epoch.
+    The network is trained by the loop of `xpnet.train`. It starts like that of scikit-learn and is
+    as accurate, but not the same: the rows are shuffled by other random numbers, and a change of
+    the learning rate also changes the effect of the momentum. With `warm_start`, each fit counts
+    the epochs without improvement anew. An interrupted fit keeps the network of the last complete
+    epoch.
 
     References
     ----------
