@@ -9,7 +9,7 @@ __all__ = ["lists_as_rst", "write_stubs"]
 
 # Public methods that the package itself needs; readers do not.
 _INTERNAL = {
-    *("after", "activation_text", "add", "compute", "fields", "functions", "map_arrays", "rounded"),
+    *("activation_text", "add", "compute", "fields", "functions", "map_arrays", "rounded"),
     *("rows_on_one_thread", "stage", "stages", "widened"),
 }
 _LIST = re.compile(

@@ -267,7 +267,7 @@ def test_a_training_that_runs_away_later_keeps_what_was_good(xpnet, output, monk
     from xpnet.training import schedules
 
     # The first epoch is fine; in the second one, everything is thrown away.
-    monkeypatch.setattr(schedules.Cosine, "after", lambda _, n, __: 1.0 if n < 5 else 1e39)
+    monkeypatch.setattr(schedules.Cosine, "_after_warmup", lambda _, n, __: 1.0 if n < 5 else 1e39)
     result = xpnet("train", *QUICK, "-o", output)
     assert result.code == 2
     assert " diverged in epoch 2" in result.err

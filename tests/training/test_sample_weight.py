@@ -171,11 +171,11 @@ def test_a_checkpoint_belongs_to_its_weights(tmp_path):
     [
         (np.ones(59), ValueError, r"must have the shape \(60,\), one weight per .*; got \(59,\)"),
         (np.ones((60, 1)), ValueError, r"must have the shape \(60,\), .*; got \(60, 1\)"),
-        (1.0, ValueError, r"must have the shape \(60,\), one weight per image; got \(\)"),
+        (1.0, ValueError, r"must have the shape \(60,\), one weight per row; got \(\)"),
         (np.where(IDS == 2, -0.5, 1), ValueError, "be finite and 0 or more; got -0.5 at index 2"),
         (np.where(IDS == 1, np.nan, 1), ValueError, "be finite and 0 or more; got nan at index 1"),
         (np.where(IDS == 1, np.inf, 1), ValueError, "be finite and 0 or more; got inf at index 1"),
-        (np.zeros(60), ValueError, "must be above 0 for at least one image; got 0 for all"),
+        (np.zeros(60), ValueError, "must be above 0 for at least one row; got zero for all"),
         (1j * np.ones(60), TypeError, "must hold real numbers; got dtype complex128"),
         ("balanced", TypeError, "`sample_weight` must be an array"),
     ],

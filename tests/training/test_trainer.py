@@ -6,8 +6,8 @@ import pytest
 import xpnet
 from xpnet.arrays.namespace import array_namespace
 from xpnet.training.backward import Objective
-from xpnet.training.evaluation import loss_and_accuracy
 from xpnet.training.examples import Batch, Examples, all_finite
+from xpnet.training.loop import loss_and_accuracy
 from xpnet.training.optimizers import SGD, Adam
 from xpnet.training.trainer import (
     Trainer,

@@ -1,9 +1,9 @@
-"""Base class of `MLPClassifier` and `MLPRegressor`."""
+"""Base class of `MLPClassifier` and `MLPRegressor`, which train by the loop of `xpnet.train`."""
 
 from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
-from math import inf, nan, sqrt
+from math import inf, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import move, to_numpy
-from xpnet.estimators.fit_loop import FitLoop, FitState
+from xpnet.estimators.fitting import FitState, Fitting
 from xpnet.estimators.inputs import (
     dtype_of,
     is_other_library,
@@ -27,7 +27,8 @@ from xpnet.estimators.inputs import (
 from xpnet.estimators.options import check_options, hidden_widths, xpnet_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
-from xpnet.training.examples import Examples
+from xpnet.training.examples import Examples, dense
+from xpnet.training.run import Epoch
 
 __all__ = ["BaseMLP"]
 
@@ -62,25 +63,27 @@ class BaseMLP(BaseEstimator):
     beta_2: float = 0.999
     epsilon: float = 1e-8
     n_iter_no_change: float = 10
-    max_fun: int = 15000
     device: str | Device = "cpu"
     predict_batch_size: int | None = None
 
     @abstractmethod
     def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
-        """Validate targets; return class ids or values. If `is_first`, set the classes."""
+        """Validate targets; return class ids, or values of a floating-point dtype.
+
+        If `is_first`, set the classes.
+        """
 
     @abstractmethod
     def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
         """Return width and activation of the last layer, and output and classes of the network."""
 
     @abstractmethod
-    def _predict_encoded(self, network: Network, rows: Any) -> Any:
-        """Return predictions encoded as by `_encode`."""
+    def _predict(self, rows: Any) -> Any:
+        """Return the predictions for validated rows."""
 
-    def _decode(self, found: Any) -> Any:
-        """Return encoded predictions as targets."""
-        return found
+    @abstractmethod
+    def _validation_score(self, epoch: Epoch, held_out: Examples) -> float:
+        """Return the score on the held-out rows after an epoch."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the network to rows and their targets.
@@ -94,15 +97,12 @@ class BaseMLP(BaseEstimator):
         sample_weight : array of shape (n,), optional
             Weight of each row, 0 or more.
 
-        Returns
-        -------
-        self
-
         Raises
         ------
         TypeError, ValueError
-            If type, shape or values of an argument or an option are invalid, or if training
-            diverges.
+            If an argument or an option is invalid.
+        RunawayError
+            If training diverges: lower `learning_rate_init`, or scale X.
         DeviceError
             If `device` is not available.
 
@@ -125,30 +125,45 @@ class BaseMLP(BaseEstimator):
         is_regression = isinstance(self, RegressorMixin)
         X, y = validate_examples(self, X, y, is_regression=is_regression, reset=is_first)
         answers = self._encode(y, classes, is_first=is_first)
-        answers = answers.astype(dtype_of(X)) if is_regression else answers
+        if answers.dtype.kind == "f":
+            answers = answers.astype(dtype_of(X))
         weights = validate_weights(sample_weight, len(answers))
         random = check_random_state(self.random_state)
         network = self._initial_network(X, answers, random) if is_first else self._fitted_network(X)
-        self._reset_records(is_first=is_first)
         if is_other_library(X):
             answers = move(answers, array_namespace(X), device_of(X))
-        loop = FitLoop(self, network, Examples(X, answers, weights), random, self._score_encoded)
-        if not is_first:
-            loop.resume(self._fit_state, with_optimizer=is_partial)
-        if is_partial:
-            self.n_iter_ = 0
-            loop.run_epoch()
-        else:
-            loop.run()
-        self.network_ = loop.trainer.network()
-        self._fit_state: FitState = loop.state
-        self._is_on_host = not is_other_library(X)
+        if is_first:
+            self.t_ = 0
+            self.loss_curve_: list[float] = []
+        if is_first or not is_partial:
+            self._fit_state = FitState()
+        if is_first or not is_partial or self.best_loss_ is None:
+            self.best_loss_: float | None = None if self.early_stopping else inf
+            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+            self.best_validation_score_ = -inf if self.early_stopping else None
+        fitting = Fitting(self, self._fit_state, self._validation_score)
+        self.network_ = fitting.run(
+            network, Examples(X, answers, weights), random, is_partial=is_partial
+        )
+        self._set_parameters(self.network_, is_on_host=not is_other_library(X))
         return self
+
+    def _set_parameters(self, network: Network, *, is_on_host: bool) -> None:
+        """Set the attributes that describe the network, with arrays in the library of X."""
+        in_library_of_x = to_numpy if is_on_host else (lambda x: x)
+        self.coefs_ = [in_library_of_x(layer.weight) for layer in network.layers]
+        self.intercepts_ = [in_library_of_x(layer.bias) for layer in network.layers]
+        self.n_layers_, self.n_outputs_ = len(network.layers) + 1, network.n_out
+        if network.output == "values":
+            self.out_activation_ = "identity"
+        else:
+            is_softmax = network.n_out > 1 and network.output == "logits"
+            self.out_activation_ = "softmax" if is_softmax else "logistic"
 
     def _initial_network(
         self, X: Any, answers: NDArray[Any], random: np.random.RandomState
     ) -> Network:
-        """Return a network with random weights, on the device that computes."""
+        """Return a network on the device that computes, with the weights of scikit-learn's."""
         activation = xpnet_activation(self.activation)
         n_out, last, output, classes = self._output_layer(answers)
         widths = [int(X.shape[1]), *hidden_widths(self.hidden_layer_sizes), n_out]
@@ -180,28 +195,10 @@ class BaseMLP(BaseEstimator):
             raise ValueError(msg)
         return network
 
-    def _reset_records(self, *, is_first: bool) -> None:
-        """Initialize the losses and scores; in later calls only if their kind has changed."""
-        if is_first:
-            self.t_ = 0
-            self.loss_curve_: list[float] = []
-        if is_first or (getattr(self, "best_loss_", None) is None) != self.early_stopping:
-            self.best_loss_ = None if self.early_stopping else inf
-            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-            self.best_validation_score_ = -inf if self.early_stopping else None
-
-    def _score_encoded(self, network: Network, examples: Examples) -> float:
-        """Return the score of a network on held-out examples; NaN if a prediction is not finite."""
-        found = to_numpy(self._predict_encoded(network, examples.rows))
-        if not np.isfinite(found).all():
-            return nan
-        answers = to_numpy(examples.answers)
-        return float(self._metric(answers, found, sample_weight=examples.weights))
-
-    def _validate_prediction(self, X: Any) -> tuple[Network, Any]:
-        """Return the fitted network and the validated rows."""
+    def _rows(self, X: Any) -> Any:
+        """Return the validated rows to predict; sparse matrices as an iterator of dense parts."""
         check_is_fitted(self, "network_")
-        return self.network_, validate_rows(self, X)
+        return dense(validate_rows(self, X))
 
     def predict(self, X: Any) -> Any:
         """Return the class or the values of each row; for multilabel targets, 0 or 1 per label.
@@ -209,20 +206,19 @@ class BaseMLP(BaseEstimator):
         Parameters
         ----------
         X : array, data frame or sparse matrix of shape (n, n_features)
+            On the host, or in the library and on the device of the X of `fit`.
 
         Returns
         -------
         array of shape (n,) or (n, n_outputs)
-            In the library and on the device of X; values in its dtype; strings, which only NumPy
-            supports, on the host.
+            In the library and on the device of X; values in its dtype; strings on the host.
 
         Raises
         ------
         TypeError, ValueError
-            If X is on another device than the network (other than the host), or of another
-            library, has a wrong shape, or is not finite.
+            If X is elsewhere, has a wrong shape, or is not finite.
         """
-        return self._decode(self._predict_encoded(*self._validate_prediction(X)))
+        return self._predict(self._rows(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of a classifier, or the R^2 of a regressor.
@@ -231,38 +227,6 @@ class BaseMLP(BaseEstimator):
         """
         found, y, weights = to_numpy(self.predict(X)), on_host(y), on_host(sample_weight)
         return float(self._metric(y, found, sample_weight=weights))
-
-    @property
-    def coefs_(self) -> list[Any]:
-        """Weights of each layer, of shape (n_in, n_out), in the library of X."""
-        return self._in_library_of_x("weight")
-
-    @property
-    def intercepts_(self) -> list[Any]:
-        """Biases of each layer, of shape (n_out,), in the library of X."""
-        return self._in_library_of_x("bias")
-
-    def _in_library_of_x(self, name: str) -> list[Any]:
-        arrays = [getattr(layer, name) for layer in self.network_.layers]
-        return [to_numpy(x) for x in arrays] if self._is_on_host else arrays
-
-    @property
-    def n_layers_(self) -> int:
-        """Number of layers, including the inputs."""
-        return len(self.network_.layers) + 1
-
-    @property
-    def n_outputs_(self) -> int:
-        """Number of output units."""
-        return self.network_.n_out
-
-    @property
-    def out_activation_(self) -> str:
-        """Activation of the outputs: 'softmax', 'logistic' or 'identity'."""
-        network = self.network_
-        if network.output == "values":
-            return "identity"
-        return "softmax" if network.n_out > 1 and network.output == "logits" else "logistic"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -12,73 +12,43 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from xpnet.arrays.namespace import array_namespace, current_device, device_of
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.estimators.base import BaseMLP
-from xpnet.estimators.inputs import dense, on_host
+from xpnet.estimators.inputs import on_host
 from xpnet.functions.sigmoids import log_sigmoid
 from xpnet.functions.softmax import log_softmax
 from xpnet.inference.predict import predict_ids, predict_proba
-from xpnet.networks.network import Network, Output
+from xpnet.networks.network import Output
 from xpnet.training.backward import Objective
+from xpnet.training.examples import Examples
+from xpnet.training.run import Epoch
 
 __all__ = ["MLPClassifier"]
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Drop-in replacement for scikit-learn's classifier on any array library and device.
+    """scikit-learn's classifier on any array library and device.
 
-    With the same ``random_state``, initial weights and batches are those of scikit-learn. With
-    SGD, the network is the same up to rounding; with Adam or held-out rows, it is equally good
-    (see the notes).
+    Options, methods and attributes are as in scikit-learn, except for the following.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default (100,)
-        Number of units of each hidden layer.
+    hidden_layer_sizes, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle
+        As in scikit-learn.
     activation : str, default "relu"
         Activation of the hidden layers: "identity", "logistic", "tanh", "relu", or another
         differentiable activation of xpnet, such as "gelu" or "silu".
     solver : {"adam", "sgd"}, default "adam"
-        Optimizer; scikit-learn's "lbfgs" is not supported.
+        Optimizer. "lbfgs" and its option `max_fun` are not supported.
     alpha : float, default 0.0001
-        L2 penalty: ``alpha / 2`` times the sum of squared weights, divided by the number of rows
-        of a batch, is added to the loss.
-    batch_size : int or "auto", default "auto"
-        Rows per step; "auto" is 200, or all rows if there are fewer.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
-        Schedule of "sgd". "invscaling" sets ``learning_rate_init / (t_ + 1) ** power_t`` after
-        each epoch; "adaptive" divides the rate by 5 when training would stop, down to 1e-6.
-    learning_rate_init : float, default 0.001
-        Initial learning rate.
-    power_t : float, default 0.5
-        Exponent of "invscaling".
-    max_iter : int, default 200
-        Maximum number of epochs.
-    shuffle : bool, default True
-        Whether to shuffle the rows in each epoch.
+        L2 penalty: ``alpha / 2`` times the sum of squared weights is added to the loss, divided by
+        the mean weight of the rows times their number in a full batch.
     random_state : int, numpy.random.RandomState or None, default None
-        Random state of the initial weights, the held-out rows and the order of the rows. All are
-        drawn on the host; an integer gives the same bits each time.
-    tol : float, default 1e-4
-        Training stops after `n_iter_no_change` epochs whose loss or validation score did not
-        improve by at least this.
-    verbose : bool, default False
-        Whether to print the loss of each epoch.
-    warm_start : bool, default False
-        Whether `fit` continues from the fitted weights.
-    momentum : float, default 0.9
-        Momentum of "sgd", from 0 to below 1.
-    nesterovs_momentum : bool, default True
-        Whether "sgd" uses Nesterov momentum.
-    early_stopping : bool, default False
-        Whether to hold out rows, the same share of each class, and to keep the network of the
-        epoch with the best score on them.
-    validation_fraction : float, default 0.1
-        Share of the rows to hold out.
-    beta_1, beta_2, epsilon : float
-        Options of "adam".
-    n_iter_no_change : int, default 10
-        Maximum number of epochs without improvement.
-    max_fun : int, default 15000
-        Option of "lbfgs", without effect.
+        Random state of the initial weights, which are those of scikit-learn, the held-out rows and
+        the order of the rows. All are drawn on the host.
+    tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction
+        As in scikit-learn. With `early_stopping`, the share of each class that is held out is the
+        same for any number of classes.
+    beta_1, beta_2, epsilon, n_iter_no_change
+        As in scikit-learn. Epsilon is added to the root of the bias-corrected mean.
     device : {"cpu", "gpu", "gpu:N", "auto"}, default "cpu"
         Device that computes NumPy arrays, lists, data frames and sparse matrices; results are
         returned on the host. Arrays of other libraries are computed on their own device.
@@ -89,28 +59,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ----------
     network_ : Network
         Fitted network, for `xpnet.save`, `xpnet.predict` and all other functions.
-    classes_ : array of shape (n_classes,)
-        Sorted classes, on the host.
     coefs_, intercepts_ : list of arrays
-        Weights and biases of each layer.
-    loss_, best_loss_ : float
-        Loss of the last and of the best epoch; with `early_stopping`, the latter is None.
-    loss_curve_ : list of float
-        Loss of each epoch.
-    validation_scores_ : list of float or None
-        With `early_stopping`, accuracy on the held-out rows after each epoch.
-    best_validation_score_ : float or None
-        Highest of the validation scores.
-    n_iter_ : int
-        Number of epochs of the last fit.
+        Weights and biases of each layer, in the library of X.
+    loss_, best_loss_, loss_curve_
+        As in scikit-learn, with the penalty at the end of the epoch.
     t_ : int
-        Number of rows processed, summed over all epochs.
-    n_layers_, n_outputs_, n_features_in_ : int
-        Number of layers including the inputs, of output units, and of features.
-    out_activation_ : str
-        Activation of the outputs.
-    feature_names_in_ : array of shape ``(n_features_in_,)``
-        Feature names, if X has any.
+        Number of rows processed, without rows of weight 0.
+    classes_, validation_scores_, best_validation_score_, n_iter_, n_layers_, n_outputs_,
+    n_features_in_, out_activation_, feature_names_in_
+        As in scikit-learn.
 
     Raises
     ------
@@ -123,17 +80,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Notes
     -----
-    Four details differ from scikit-learn. Held-out rows are stratified for any number of
-    classes, and not only for two. Training that diverges ends in that epoch with an error. Adam's
-    `epsilon` is added to the root of the bias-corrected mean, as in the paper. Logarithms of
-    probabilities are computed from the logits, so they are accurate for tiny probabilities.
+    The network is trained by the loop of `xpnet.train`. It starts like that of scikit-learn and is
+    as accurate, but not the same: the rows are shuffled by other random numbers, and a change of
+    the learning rate also changes the effect of the momentum. With `warm_start`, each fit counts
+    the epochs without improvement anew. An interrupted fit keeps the network of the last complete
+    epoch.
 
     References
     ----------
     Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural
     networks", AISTATS 2010.
-    Kingma, Ba, "Adam: a method for stochastic optimization", arXiv 1412.6980.
-    Pedregosa et al., "Scikit-learn: machine learning in Python", JMLR 12, 2011.
 
     Examples
     --------
@@ -185,7 +141,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if len(unknown) or is_multilabel != self._is_multilabel:
             msg = f"`y` must hold classes of the first call, {self.classes_}; got {found}"
             raise ValueError(msg)
-        return (y != 0).astype(np.int64) if is_multilabel else np.searchsorted(self.classes_, y)
+        return (y != 0).astype(np.float64) if is_multilabel else np.searchsorted(self.classes_, y)
 
     def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
         if self._is_multilabel:
@@ -197,25 +153,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_out = len(names) if len(names) > 2 else 1
         return n_out, "identity", "logits", names if is_valid else None
 
-    def _predict_encoded(self, network: Network, rows: Any) -> Any:
-        if not self._is_multilabel:
-            return predict_ids(network, dense(rows), batch_size=self.predict_batch_size)
-        p = predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
-        xp = array_namespace(p)
-        with current_device(p):
-            defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(p))
-            return xp.astype(p > 0.5, defaults["integral"])
-
-    def _decode(self, found: Any) -> Any:
+    def _predict(self, rows: Any) -> Any:
+        network, size = self.network_, self.predict_batch_size
         if self._is_multilabel:
-            return found
-        xp, classes = array_namespace(found), self.classes_
+            p = predict_proba(network, rows, batch_size=size)
+            xp = array_namespace(p)
+            with current_device(p):
+                defaults = xp.__array_namespace_info__().default_dtypes(device=device_of(p))
+                return xp.astype(p > 0.5, defaults["integral"])
+        found, classes = predict_ids(network, rows, batch_size=size), self.classes_
+        xp = array_namespace(found)
         with current_device(found):
             if len(classes) == 1:
                 found = found * 0
             if xp is np or classes.dtype.kind not in "biuf":
                 return classes[to_numpy(found)]
             return xp.take(move(classes, xp, device_of(found)), found)
+
+    def _validation_score(self, epoch: Epoch, held_out: Examples) -> float:
+        del held_out
+        return epoch.validation_accuracy or 0.0
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probabilities of the classes for each row; X as for `predict`.
@@ -225,14 +182,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array of shape (n, n_classes)
             In the library, device and dtype of X. Rows sum to 1, except for multilabel targets.
         """
-        network, rows = self._validate_prediction(X)
-        return predict_proba(network, dense(rows), batch_size=self.predict_batch_size)
+        rows = self._rows(X)
+        return predict_proba(self.network_, rows, batch_size=self.predict_batch_size)
 
     def predict_log_proba(self, X: Any) -> Any:
         """Return the logarithm of `predict_proba`, accurate also for tiny probabilities."""
-        network, rows = self._validate_prediction(X)
+        rows, network = self._rows(X), self.network_
         scored = replace(Objective(network).scored, output="values", classes=None)
-        logits = predict_ids(scored, dense(rows), batch_size=self.predict_batch_size)
+        logits = predict_ids(scored, rows, batch_size=self.predict_batch_size)
         if self._is_multilabel:
             return log_sigmoid(logits)
         with current_device(logits):

@@ -4,7 +4,6 @@ NumPy arrays, lists, data frames and sparse matrices are validated by scikit-lea
 libraries stay on their device, and need none of scikit-learn's array-API settings.
 """
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,9 @@ from xpnet.arrays.namespace import (
     widest_floating,
 )
 from xpnet.arrays.transfer import to_numpy
-from xpnet.training.examples import all_finite
+from xpnet.training.examples import all_finite, as_sample_weight
 
 __all__ = [
-    "dense",
     "dtype_of",
     "is_other_library",
     "on_host",
@@ -35,8 +33,6 @@ __all__ = [
 ]
 
 _FLOATING = (np.float64, np.float32)
-# Number of rows of a sparse matrix that are converted to a dense array at a time.
-_ROWS_AT_A_TIME = 4096
 
 
 def dtype_of(x: Any) -> np.dtype[Any]:
@@ -52,14 +48,6 @@ def is_other_library(x: Any) -> bool:
 def on_host(x: Any) -> Any:
     """Return an array of any library as a NumPy array, and other objects unchanged."""
     return to_numpy(x) if is_array(x) and library_of(x) != "numpy" else x
-
-
-def dense(rows: Any) -> Any:
-    """Return a sparse matrix as an iterator of dense parts, and other rows unchanged."""
-    if not hasattr(rows, "toarray"):
-        return rows
-    starts = range(0, rows.shape[0], _ROWS_AT_A_TIME)
-    return (rows[start : start + _ROWS_AT_A_TIME].toarray() for start in starts)
 
 
 def validate_rows(estimator: Any, X: Any) -> Any:
@@ -79,7 +67,7 @@ def validate_examples(
     """Return rows as `validate_rows` does, and their targets on the host.
 
     If `is_regression`, targets must be numbers. If `reset`, number and names of the features are
-    set, else compared. Errors are those of scikit-learn.
+    set, else compared.
     """
     y = on_host(y)
     if y is None or not is_other_library(X):
@@ -131,14 +119,7 @@ def validate_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     """Return the weights of `n` rows on the host; None if none are given."""
     if sample_weight is None:
         return None
-    weights = on_host(sample_weight)
-    if isinstance(weights, Real):
-        weights = np.full(n, weights)
-    weights = check_array(weights, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
-    if weights.shape != (n,):
-        msg = f"`sample_weight` must have the shape ({n},); got {weights.shape}"
-        raise ValueError(msg)
-    if weights.min() < 0.0 or not weights.any():
-        msg = f"`sample_weight` must be 0 or more, and not all zero; got {weights.min()}"
-        raise ValueError(msg)
-    return weights
+    weights = np.asarray(on_host(sample_weight))
+    weights = np.full(n, weights) if weights.ndim == 0 else weights
+    # Unlike in `xpnet.train`, their size counts: the penalty is divided by it.
+    return as_sample_weight(weights, n) * weights.max()

@@ -1,7 +1,7 @@
 """Options of the estimators: validation, and conversion to xpnet's options."""
 
-import math
 from collections.abc import Callable, Mapping
+from math import inf
 from numbers import Integral, Real
 from typing import Any
 
@@ -33,24 +33,13 @@ def check_options(estimator: Any) -> None:
                 raise ValueError(msg)
 
 
-def _is_number(
-    kind: type, low: float, high: float = math.inf, *, without: tuple[float, ...] = ()
-) -> Callable[[Any], bool]:
-    """Return a function that returns whether a number is in [low, high], but not in `without`."""
-
-    def is_valid(x: Any) -> bool:
-        is_kind = isinstance(x, kind) and not isinstance(x, bool)
-        return is_kind and bool(low <= x <= high) and x not in without
-
-    return is_valid
+def _is_number(kind: type, is_in_range: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return a function that returns whether an option is a number of a kind and in a range."""
+    return lambda x: isinstance(x, kind) and not isinstance(x, bool) and bool(is_in_range(x))
 
 
 def _is_one_of(*names: str) -> Callable[[Any], bool]:
     return lambda x: isinstance(x, str) and x in names
-
-
-def _are_widths(x: Any) -> bool:
-    return all(_is_number(Integral, 1)(size) for size in (x if np.iterable(x) else [x]))
 
 
 def _is_trainable(x: Any) -> bool:
@@ -58,15 +47,18 @@ def _is_trainable(x: Any) -> bool:
     return row is not None and row.is_learnable
 
 
-_COUNT = _is_number(Integral, 1), "an integer of at least 1"
-_NOT_NEGATIVE = _is_number(Real, 0.0), "0 or more"
-_POSITIVE = _is_number(Real, 0.0, without=(0.0, math.inf)), "positive"
-_SHARE = _is_number(Real, 0.0, 1.0, without=(1.0,)), "from 0 to below 1"
+_COUNT = _is_number(Integral, lambda x: x >= 1), "an integer of at least 1"
+_NOT_NEGATIVE = _is_number(Real, lambda x: 0 <= x < inf), "0 or more"
+_POSITIVE = _is_number(Real, lambda x: 0 < x < inf), "positive"
+_SHARE = _is_number(Real, lambda x: 0 <= x < 1), "from 0 to below 1"
 _FLAG = (lambda x: isinstance(x, bool | np.bool_)), "True or False"
 
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "loss": (_is_one_of("squared_error"), "'squared_error' ('poisson' is not supported)"),
-    "hidden_layer_sizes": (_are_widths, "integers of at least 1"),
+    "hidden_layer_sizes": (
+        lambda x: all(map(_COUNT[0], x if np.iterable(x) else [x])),
+        "integers of at least 1",
+    ),
     "activation": (
         _is_trainable,
         "logistic, or an activation of xpnet.functions.activations that has a derivative",
@@ -91,6 +83,6 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "beta_1": _SHARE,
     "beta_2": _SHARE,
     "epsilon": _POSITIVE,
-    "n_iter_no_change": (lambda x: x == math.inf or _COUNT[0](x), f"{_COUNT[1]}, or infinity"),
+    "n_iter_no_change": (lambda x: x == inf or _COUNT[0](x), f"{_COUNT[1]}, or infinity"),
     "predict_batch_size": (lambda x: x is None or _COUNT[0](x), f"None or {_COUNT[1]}"),
 }

@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from xpnet.arrays.namespace import array_namespace, current_device
+from xpnet.arrays.transfer import to_numpy
 from xpnet.estimators.base import BaseMLP
-from xpnet.estimators.inputs import dense
 from xpnet.inference.predict import predict
-from xpnet.networks.network import Network, Output
+from xpnet.networks.network import Output
+from xpnet.training.examples import Examples
+from xpnet.training.run import Epoch
 
 __all__ = ["MLPRegressor"]
 
@@ -26,36 +29,33 @@ class _Loss:
 
 @dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, BaseMLP, _Loss):
-    """Drop-in replacement for scikit-learn's regressor on any array library and device.
+    """scikit-learn's regressor on any array library and device.
+
+    Options, methods and attributes are as in scikit-learn, except for the following.
 
     Parameters
     ----------
     loss : {"squared_error"}, default "squared_error"
-        Half the squared error; scikit-learn's "poisson" is not supported.
+        Half the squared error, the mean over the outputs; "poisson" is not supported.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init,
     power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum,
     nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon,
-    n_iter_no_change, max_fun, device, predict_batch_size
-        See `MLPClassifier`. With `early_stopping`, rows are held out at random, and scored by
-        R^2.
+    n_iter_no_change, device, predict_batch_size
+        As for `MLPClassifier`. With `early_stopping`, rows are held out at random.
 
     Attributes
     ----------
-    network_ : Network
-        Fitted network, whose outputs are values.
-    coefs_, intercepts_, loss_, best_loss_, loss_curve_, validation_scores_,
-    best_validation_score_, n_iter_, t_, n_layers_, n_outputs_, n_features_in_, out_activation_,
-    feature_names_in_
-        See `MLPClassifier`. The loss is the mean over the outputs, as in scikit-learn.
+    validation_scores_ : list of float or None
+        With `early_stopping`, R^2 of the held-out rows after each epoch: one minus the squared
+        error over the variance, both summed over the outputs.
+    network_, coefs_, intercepts_, loss_, best_loss_, loss_curve_, best_validation_score_, n_iter_,
+    t_, n_layers_, n_outputs_, n_features_in_, out_activation_, feature_names_in_
+        As for `MLPClassifier`.
 
     Raises
     ------
     ModuleNotFoundError
         If scikit-learn is not installed.
-
-    References
-    ----------
-    See `MLPClassifier`.
 
     Examples
     --------
@@ -79,17 +79,24 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):
         if not is_first and (n_out := prod(y.shape[1:])) != self.network_.n_out:
             msg = f"`y` must have {self.network_.n_out} outputs, as before; got {n_out}"
             raise ValueError(msg)
-        return y
+        return y.astype(np.float64)
 
     def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
         return prod(answers.shape[1:]), "identity", "values", None
 
-    def _predict_encoded(self, network: Network, rows: Any) -> Any:
-        values = predict(network, dense(rows), batch_size=self.predict_batch_size)
-        if network.n_out > 1:
+    def _predict(self, rows: Any) -> Any:
+        values = predict(self.network_, rows, batch_size=self.predict_batch_size)
+        if self.network_.n_out > 1:
             return values
         with current_device(values):
             return array_namespace(values).reshape(values, (-1,))
+
+    def _validation_score(self, epoch: Epoch, held_out: Examples) -> float:
+        y, weights = to_numpy(held_out.answers).astype(np.float64), held_out.weights
+        squares = (y - np.average(y, axis=0, weights=weights)) ** 2
+        variance = float(np.mean(np.average(squares, axis=0, weights=weights)))
+        error = 2.0 * (epoch.validation_loss or 0.0)
+        return 1.0 - error / max(variance, float(np.finfo(np.float64).tiny))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -31,6 +31,8 @@ __all__ = [
     "as_sample_weight",
     "batches",
     "check_finite",
+    "dense",
+    "is_sparse",
     "split",
     "weight_column",
 ]
@@ -61,7 +63,7 @@ class Examples(NamedTuple):
         moved: Any = order
         taken = []
         for x in self.arrays:
-            if hasattr(x, "toarray"):
+            if is_sparse(x):
                 taken.append(x[order])
                 continue
             xp, index = array_namespace(x), order
@@ -158,7 +160,7 @@ def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     weights = np.asarray(to_numpy(given), np.float64)
     if weights.shape != (n,):
         found = weights.shape
-        msg = f"`sample_weight` must have the shape ({n},), one weight per image; got {found}"
+        msg = f"`sample_weight` must have the shape ({n},), one weight per row; got {found}"
         raise ValueError(msg)
     is_wrong = ~np.isfinite(weights) | (weights < 0.0)
     if is_wrong.any():
@@ -166,7 +168,7 @@ def as_sample_weight(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
         msg = f"`sample_weight` must be finite and 0 or more; got {weights[i]} at index {i}"
         raise ValueError(msg)
     if n and not weights.any():
-        msg = "`sample_weight` must be above 0 for at least one image; got 0 for all"
+        msg = "`sample_weight` must be above 0 for at least one row; got zero for all"
         raise ValueError(msg)
     weights = weights / weights.max(initial=np.finfo(np.float64).smallest_subnormal)
     return np.where(weights < np.finfo(np.float32).tiny, 0.0, weights)
@@ -189,9 +191,24 @@ def all_finite(x: Any) -> bool:
 
 def check_finite(rows: Any) -> None:
     """Raise ValueError if rows hold NaN or infinity."""
-    if array_namespace(rows).isdtype(rows.dtype, "real floating") and not all_finite(rows):
+    values = rows.data if is_sparse(rows) else rows
+    xp = array_namespace(values)
+    if xp.isdtype(values.dtype, "real floating") and not all_finite(values):
         msg = "`images` must be finite numbers; got NaN or infinity"
         raise ValueError(msg)
+
+
+def is_sparse(rows: Any) -> bool:
+    """Return whether rows are a sparse matrix of SciPy, which the estimators accept."""
+    return hasattr(rows, "toarray")
+
+
+def dense(rows: Any) -> Any:
+    """Return a sparse matrix as an iterator of dense parts, and other rows unchanged."""
+    if not is_sparse(rows):
+        return rows
+    starts = range(0, rows.shape[0], _ROWS_AT_A_TIME)
+    return (rows[start : start + _ROWS_AT_A_TIME].toarray() for start in starts)
 
 
 def split(n: int, validation: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -217,7 +234,7 @@ def batches(
     n_at_a_time = max(_ROWS_AT_A_TIME // batch_size, 1) * batch_size
     for start in range(0, len(order), n_at_a_time):
         rows, answers, weights = examples.take(order[start : start + n_at_a_time])
-        if hasattr(rows, "toarray"):
+        if is_sparse(rows):
             rows = rows.toarray()
         if augment is not None:
             rows = augment(rows)

@@ -1,6 +1,6 @@
 """Training loop over epochs: batches, evaluation, checkpoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
@@ -10,19 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.cpu.blas_threads import one_blas_thread
 from xpnet.arrays.namespace import array_namespace, current_device, device_of, without_warnings
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.arrays.transfer_counts import Transfers
+from xpnet.inference.batches import BatchOptions
+from xpnet.inference.class_labels import stay_together
+from xpnet.inference.predict import class_ids
+from xpnet.inference.runner import run
 from xpnet.training.augmentation import Augmentation
+from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
-from xpnet.training.evaluation import loss_and_accuracy
-from xpnet.training.examples import Examples, batches, check_finite
+from xpnet.training.examples import Examples, batches, check_finite, dense, weight_column
 from xpnet.training.optimizers import State
 from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
-from xpnet.training.trainer import Trainer
+from xpnet.training.trainer import Trainer, with_parameters
 
-__all__ = ["Loop", "TrainingOptions"]
+__all__ = ["Loop", "TrainingOptions", "loss_and_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -33,16 +38,18 @@ class TrainingOptions:
     batch_size: int
     rate: float
     schedule: Schedule
-    patience: int | None
-    augmentation: Augmentation | None
-    seed: int
+    patience: int | None = None
+    augmentation: Augmentation | None = None
+    seed: int = 0
 
 
 class Loop:
     """Training loop over epochs, of ``n_steps`` batches in all.
 
     `kept` holds the indices of the training examples. Unless `held_out` is empty, it
-    determines the best epoch. `transfers` counts the copies, for the result.
+    determines the best epoch. `transfers` counts the copies, for the result. If `shuffle` is
+    false, each epoch has the order of `kept`. The accuracy of each epoch is measured on
+    `n_measured` training examples at most.
     """
 
     def __init__(
@@ -54,11 +61,14 @@ class Loop:
         *,
         options: TrainingOptions,
         transfers: Transfers,
+        shuffle: bool = True,
+        n_measured: int = MOST_MEASURED,
     ) -> None:
         self._trainer, self._options, self._transfers = trainer, options, transfers
         self._examples, self._kept, self._held_out = examples, kept, held_out
+        self._shuffle = shuffle
         self.n_steps = options.epochs * -(-len(kept) // options.batch_size)
-        self._measured = examples.take(kept[:MOST_MEASURED])
+        self._measured = examples.take(kept[:n_measured])
         weights = examples.weights
         self._total_weight = float(len(kept) if weights is None else weights[kept].sum())
         # State at the end of the last epoch, replaced by a single assignment: an interrupt leaves
@@ -97,26 +107,31 @@ class Loop:
         self, on_epoch: Callable[[Epoch], None] | None, progress: Callable[[int], None] | None
     ) -> Run:
         """Train until all epochs are done or patience is exhausted."""
-        options, trainer = self._options, self._trainer
-        batch_size = min(options.batch_size, len(self._kept))
         try:
-            while not self._end.is_final(options.epochs, options.patience):
-                # The end of the epoch reports overflow.
-                with without_warnings(), trainer.blas_limit(batch_size):
-                    loss, rate = self.run_batches(progress)
-                self.end_epoch(loss, rate)
+            for epoch in self.epochs(progress):
                 self._save()
                 if on_epoch is not None:
-                    on_epoch(self.history[-1])
+                    on_epoch(epoch)
         finally:
             self._save(always=True)
         return self.result()
+
+    def epochs(self, progress: Callable[[int], None] | None = None) -> Iterator[Epoch]:
+        """Train for an epoch at a time, and yield its scores."""
+        options, trainer = self._options, self._trainer
+        batch_size = min(options.batch_size, len(self._kept))
+        while not self._end.is_final(options.epochs, options.patience):
+            # The end of the epoch reports overflow.
+            with without_warnings(), trainer.blas_limit(batch_size):
+                loss, rate = self.run_batches(progress)
+            self.end_epoch(loss, rate)
+            yield self.history[-1]
 
     def run_batches(self, progress: Callable[[int], None] | None) -> tuple[float, float]:
         """Train on each batch of an epoch; return the mean loss and the last learning rate."""
         options, trainer = self._options, self._trainer
         random = np.random.default_rng([options.seed, len(self.history) + 1])
-        order = random.permutation(self._kept)
+        order = random.permutation(self._kept) if self._shuffle else self._kept
         total: Any = 0.0
         rate = 0.0
         augment = partial(options.augmentation, random=random) if options.augmentation else None
@@ -143,19 +158,23 @@ class Loop:
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
             msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
             raise RunawayError(msg, self.result())
-        score = partial(loss_and_accuracy, trainer.objective, trainer.parameters)
-        has_held_out = self._held_out.rows.shape[0] > 0
-        validation = score(self._held_out) if has_held_out else (None, None)
-        accuracy = score(self._measured)[1]
+        validation_loss, validation_accuracy = self._scores(self._held_out)
+        accuracy = self._scores(self._measured)[1]
         seconds = perf_counter() - self._start
-        epoch = Epoch(number, loss, accuracy, validation[0], validation[1], rate, seconds)
-        if not has_held_out or epoch.is_better_than(self.best):
+        epoch = Epoch(number, loss, accuracy, validation_loss, validation_accuracy, rate, seconds)
+        if validation_loss is None or epoch.is_better_than(self.best):
             best, best_parameters = number, trainer.parameters
         else:
             best, best_parameters = self._end.best, self._end.arrays["best"]
         arrays = {"parameters": trainer.parameters, "best": best_parameters}
         arrays |= {f"state.{i}": x for i, x in enumerate(trainer.state.vectors)}
         self._end = Checkpoint(arrays, trainer.n_steps, (*self.history, epoch), best)
+
+    def _scores(self, examples: Examples) -> tuple[float | None, float | None]:
+        """Return the loss and the accuracy of examples, None if there are none."""
+        if not examples.rows.shape[0]:
+            return None, None
+        return loss_and_accuracy(self._trainer.objective, self._trainer.parameters, examples)
 
     def _save(self, *, always: bool = False) -> None:
         if self._file is not None:
@@ -167,3 +186,38 @@ class Loop:
         if self.history:
             network = self._trainer.network(self._end.arrays["best"])
         return Run(network, self.history, self.best, self._transfers)
+
+
+def loss_and_accuracy(
+    objective: Objective, parameters: Any, examples: Examples
+) -> tuple[float, float | None]:
+    """Return the mean loss of examples, and the share of correct predictions, 0..1.
+
+    Both are weighted means if the examples have weights. The share is ``None`` for a regression.
+    With independent yes/no targets, a row is correct if all its units are. `parameters` is a vector
+    as returned by `flatten_parameters`.
+    """
+    with current_device(parameters):
+        network = with_parameters(objective.scored, parameters, array_namespace(parameters))
+    outputs = run(network, dense(examples.rows), lambda _network, y, _: y, BatchOptions())
+    answers = examples.answers
+    if not stay_together(outputs, answers):
+        outputs, answers = to_numpy(outputs), to_numpy(answers)
+    xp, weights = array_namespace(outputs), examples.weights
+    with one_blas_thread(), current_device(outputs), without_warnings():
+        scores = network.widened(outputs, xp)
+        targets = objective.targets(answers, scores.dtype, xp)
+        column = None if weights is None else weight_column(weights, scores)
+        mean_loss, _ = objective.mean_loss(scores, targets, network.functions(xp), column)
+        loss = float(to_numpy(mean_loss))
+        if network.output == "values":
+            return loss, None
+        if objective.has_classes:
+            is_correct = class_ids(network, outputs) == answers
+        else:
+            half = 0.5
+            is_correct = xp.all((outputs > 0.0) == (answers > half), axis=1)
+        if weights is not None:
+            return loss, float(np.average(to_numpy(is_correct), weights=weights))
+        n_correct = int(to_numpy(xp.sum(xp.astype(is_correct, xp.int32))))
+        return loss, n_correct / outputs.shape[0]

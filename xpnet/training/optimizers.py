@@ -1,6 +1,6 @@
 """Optimizers as functions: (state, gradient) -> (state, update)."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
@@ -40,8 +40,56 @@ class Optimizer(Protocol):
         """
 
 
+class _Descent(ABC):
+    """Step common to the optimizers of xpnet: weight decay around an update of their own."""
+
+    weight_decay: float
+    # Whether the decay is a part of the update rather than of the gradient.
+    _is_decoupled: ClassVar[bool] = False
+
+    def step(
+        self,
+        state: State,
+        gradient: Any,
+        parameters: Any,
+        *,
+        rate: float,
+        decayed: Any = 1.0,
+        xp: Any = None,
+    ) -> tuple[State, Any]:
+        """Return the state after a step, and the update to add to the parameters.
+
+        The vectors of the given state are overwritten where the library can. `xp` is the namespace
+        to compute with, by default that of the vectors.
+        """
+        decay = self.weight_decay
+        if decay and not self._is_decoupled:
+            gradient = gradient + decay * (decayed * parameters)
+        state, update = self._update(state, gradient, rate, xp)
+        if decay and self._is_decoupled:
+            update = update + -rate * decay * (decayed * parameters)
+        return state, update
+
+    @abstractmethod
+    def _update(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
+        """Return the state after a step, and the update without decoupled weight decay."""
+
+    def _check_options(self, **rules: tuple[bool, str]) -> None:
+        """Raise ValueError if an option is invalid; convert the options to Python floats.
+
+        A Python float, unlike a NumPy scalar, never changes the dtype of an array operand.
+        """
+        rules["weight_decay"] = (0.0 <= self.weight_decay < inf, "0 or more")
+        for name, (is_valid, rule) in rules.items():
+            value = getattr(self, name)
+            if not is_valid:
+                msg = f"`{name}` must be {rule}; got {value}"
+                raise ValueError(msg)
+            object.__setattr__(self, name, float(value))
+
+
 @dataclass(frozen=True, kw_only=True)
-class SGD:
+class SGD(_Descent):
     """Stochastic gradient descent, optionally with momentum.
 
     Parameters
@@ -70,11 +118,7 @@ class SGD:
     usual_rate: ClassVar[float] = 0.1
 
     def __post_init__(self) -> None:
-        rules = {
-            "momentum": (0.0 <= self.momentum < 1.0, "from 0 to below 1"),
-            "weight_decay": (0.0 <= self.weight_decay < inf, "0 or more"),
-        }
-        _check_options(self, rules)
+        self._check_options(momentum=(0.0 <= self.momentum < 1.0, "from 0 to below 1"))
         if self.nesterov and self.momentum == 0.0:
             msg = "`momentum` must be above 0 for nesterov=True; got 0"
             raise ValueError(msg)
@@ -83,23 +127,8 @@ class SGD:
         """Return the state before the first step, without vectors if there is no momentum."""
         return State(0, (parameters * 0.0,) if self.momentum else ())
 
-    def step(
-        self,
-        state: State,
-        gradient: Any,
-        parameters: Any,
-        *,
-        rate: float,
-        decayed: Any = 1.0,
-        xp: Any = None,
-    ) -> tuple[State, Any]:
-        """Return the state after a step, and the update to add to the parameters.
-
-        The vectors of the given state are overwritten where the library can. `xp` is the namespace
-        to compute with, by default that of the vectors.
-        """
+    def _update(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
         del xp  # products and sums are the same in all namespaces
-        gradient = _with_decay(gradient, parameters, self.weight_decay, decayed)
         if not self.momentum:
             return State(state.n_steps + 1, ()), -rate * gradient
         (total,) = state.vectors
@@ -110,7 +139,7 @@ class SGD:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam:
+class Adam(_Descent):
     """Adam: running mean of the gradient over the root of its running mean square.
 
     Parameters
@@ -135,37 +164,17 @@ class Adam:
     usual_rate: ClassVar[float] = 0.005
 
     def __post_init__(self) -> None:
-        rules = {
-            "beta1": (0.0 <= self.beta1 < 1.0, "from 0 to below 1"),
-            "beta2": (0.0 <= self.beta2 < 1.0, "from 0 to below 1"),
-            "weight_decay": (0.0 <= self.weight_decay < inf, "0 or more"),
-            "epsilon": (0.0 < self.epsilon < inf, "positive"),
-        }
-        _check_options(self, rules)
+        self._check_options(
+            beta1=(0.0 <= self.beta1 < 1.0, "from 0 to below 1"),
+            beta2=(0.0 <= self.beta2 < 1.0, "from 0 to below 1"),
+            epsilon=(0.0 < self.epsilon < inf, "positive"),
+        )
 
     def start(self, parameters: Any) -> State:
         """Return the state before the first step."""
         return State(0, (parameters * 0.0, parameters * 0.0))
 
-    def step(
-        self,
-        state: State,
-        gradient: Any,
-        parameters: Any,
-        *,
-        rate: float,
-        decayed: Any = 1.0,
-        xp: Any = None,
-    ) -> tuple[State, Any]:
-        """Return the state after a step, and the update to add to the parameters.
-
-        The vectors of the given state are overwritten where the library can. `xp` is the namespace
-        to compute with, by default that of the vectors.
-        """
-        gradient = _with_decay(gradient, parameters, self.weight_decay, decayed)
-        return self._adam_step(state, gradient, rate, xp)
-
-    def _adam_step(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
+    def _update(self, state: State, gradient: Any, rate: float, xp: Any) -> tuple[State, Any]:
         n_steps = state.n_steps + 1
         total, squares = state.vectors
         total *= self.beta1
@@ -201,23 +210,7 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def step(
-        self,
-        state: State,
-        gradient: Any,
-        parameters: Any,
-        *,
-        rate: float,
-        decayed: Any = 1.0,
-        xp: Any = None,
-    ) -> tuple[State, Any]:
-        """Return the state after a step, and the update to add to the parameters.
-
-        The vectors of the given state are overwritten where the library can. `xp` is the namespace
-        to compute with, by default that of the vectors.
-        """
-        state, update = self._adam_step(state, gradient, rate, xp)
-        return state, _with_decay(update, parameters, -rate * self.weight_decay, decayed)
+    _is_decoupled: ClassVar[bool] = True
 
 
 def _power(x: float, n: int) -> float:
@@ -227,23 +220,6 @@ def _power(x: float, n: int) -> float:
         y = y * x if n % 2 else y
         x, n = x * x, n // 2
     return y
-
-
-def _with_decay(x: Any, parameters: Any, decay: float, decayed: Any) -> Any:
-    return x + decay * (decayed * parameters) if decay else x
-
-
-def _check_options(optimizer: Optimizer, rules: Mapping[str, tuple[bool, str]]) -> None:
-    """Raise ValueError if an option is invalid; convert the options to Python floats.
-
-    A Python float, unlike a NumPy scalar, never changes the dtype of an array operand.
-    """
-    for name, (is_valid, rule) in rules.items():
-        value = getattr(optimizer, name)
-        if not is_valid:
-            msg = f"`{name}` must be {rule}; got {value}"
-            raise ValueError(msg)
-        object.__setattr__(optimizer, name, float(value))
 
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(

@@ -37,10 +37,10 @@ class Constant:
         n_warmup = round(self.warmup * n_steps)
         if n_done < n_warmup:
             return (n_done + 1) / n_warmup
-        return self.after(n_done - n_warmup, n_steps - n_warmup)
+        return self._after_warmup(n_done - n_warmup, n_steps - n_warmup)
 
-    def after(self, n_done: int, n_steps: int) -> float:
-        """Return the factor for a step after the warm-up, counted from its end."""
+    def _after_warmup(self, n_done: int, n_steps: int) -> float:
+        """Return the factor for a step after the warm-up; steps are counted from its end."""
         del n_done, n_steps
         return 1.0
 
@@ -60,8 +60,7 @@ class Cosine(Constant):
     arXiv 1608.03983.
     """
 
-    def after(self, n_done: int, n_steps: int) -> float:
-        """Return the factor for a step after the warm-up, counted from its end."""
+    def _after_warmup(self, n_done: int, n_steps: int) -> float:
         return 0.5 * (1.0 + cos(pi * n_done / n_steps))
 
 
@@ -69,8 +68,7 @@ class Cosine(Constant):
 class ReproducibleCosine(Cosine):
     """`Cosine` by a series, as the C library's cosine differs from machine to machine."""
 
-    def after(self, n_done: int, n_steps: int) -> float:
-        """Return the factor for a step after the warm-up, counted from its end."""
+    def _after_warmup(self, n_done: int, n_steps: int) -> float:
         x = pi * n_done / (2 * n_steps)
         half = polynomial([(-1) ** k / factorial(2 * k) for k in range(12)], x * x)
         return float(half * half)  # (1 + cos(2 x)) / 2
@@ -102,8 +100,7 @@ class StepDecay(Constant):
             msg = f"`factor` must be above 0 and at most 1; got {self.factor}"
             raise ValueError(msg)
 
-    def after(self, n_done: int, n_steps: int) -> float:
-        """Return the factor for a step after the warm-up, counted from its end."""
+    def _after_warmup(self, n_done: int, n_steps: int) -> float:
         return prod([self.factor] * (n_done * self.n_stages // n_steps), start=1.0)
 
 

@@ -57,27 +57,24 @@ def train(
         one, the trained network and its scores have the same bits everywhere. This needs an
         optimizer and a schedule of xpnet, and no `distort`.
     images : array of shape (n, n_in), (n, height, width) ...
-        Host images are copied to the network's device a few thousand at a time, ``uint8``
-        without conversion. Images on the device stay there.
+        Copied to the network's device a few thousand at a time, unless they are there.
     labels : array of shape (n,), or of shape (n, n_out)
-        Class ids in 0 .. n_classes - 1 or entries of ``network.classes``; for a regression, the
-        target values.
+        Class ids or entries of ``network.classes``; for a regression, the target values.
     epochs : int, default 10
-        Number of passes over the training images.
     batch_size : int, default 100
-        Number of images per step. On NumPy, up to 10^7 multiplications (images times weights) use
-        one BLAS thread; the last digits of larger steps depend on the number of threads.
+        Images per step. On NumPy, up to 10^7 multiplications (images times weights) use one BLAS
+        thread; the last digits of larger steps depend on the number of threads.
     loss : {"cross_entropy", "binary_cross_entropy", "mean_squared_error"}, optional
-        The default is the cross-entropy of the softmax for a classifier, of the sigmoid for a
-        single unit, and the mean squared error for a regression. The binary cross-entropy of
-        several units takes labels of shape (n, n_out), each 0 or 1.
+        The default suits the network: the first for a classifier, the second for a single unit,
+        the third for a regression. For the second, several units take labels of shape (n, n_out),
+        each 0 or 1.
     optimizer : {"adam", "adamw", "momentum", "nesterov", "sgd"} or Optimizer, default "adam"
         `xpnet.Adam`, `xpnet.AdamW` and `xpnet.SGD` take options of their own.
     learning_rate : float, optional
         Highest learning rate; the default is 0.005 for Adam and AdamW, 0.1 for SGD.
     schedule : {"cosine", "constant", "step"} or callable, default "cosine"
-        Learning-rate schedule: `xpnet.Cosine`, `xpnet.Constant`, `xpnet.StepDecay`, or a function
-        ``schedule(n_done, n_steps)`` that returns the factor of the learning rate for a step.
+        `xpnet.Cosine`, `xpnet.Constant`, `xpnet.StepDecay`, or a function ``schedule(n_done,
+        n_steps)`` that returns the factor of the learning rate for a step.
     validation : float or (images, labels), default 0
         Share of the examples to hold out, from 0 to below 1, or separate held-out examples. The
         result is the network of the epoch with the best score on them.
@@ -88,30 +85,26 @@ def train(
     distort : float, default 0
         Rotate, stretch and bend each image in each epoch by about this number of pixels.
     seed : int, default 0
-        Random seed of the held-out images, the order of the others, and their augmentation. All
-        are drawn on the host and the same on every device.
+        Random seed of the held-out images, the order of the others, and their augmentation; the
+        same on every device.
     checkpoint : str or os.PathLike, optional
-        File for the state of the training run, written at most once a second and at the end. After
-        an interrupt it holds the last complete epoch. It is locked against other training runs,
-        except on Windows.
+        File for the last complete epoch, written at most once a second and at the end. It is locked
+        against other training runs, except on Windows.
     resume : bool or "finished", default False
-        Whether to continue from the checkpoint file if it exists. The result has the same bits as
-        an uninterrupted run, on the same machine and libraries. With "finished", only the end of
-        the same training run is used, and any other file is replaced.
+        Whether to continue from the checkpoint file if it exists, to the same bits as without an
+        interrupt on the same machine and libraries. With "finished", only the end of the same
+        training run is used, and any other file is replaced.
     on_epoch : callable, optional
-        Called with each `Epoch`. BLAS then has its usual number of threads, unless another thread
-        trains or predicts.
+        Called with each `Epoch`, with BLAS's usual number of threads.
     progress : callable, optional
         Called after each batch with its number of images.
     transfers : {"allow", "forbid"}, default "allow"
         With "forbid", images or labels that are not on the network's device raise an error. The
-        order of the images and the losses are still copied, and so are sample weights.
+        order of the images, losses and sample weights are still copied.
     sample_weight : array of shape (n,), optional
-        Weight of each image, finite and 0 or more. A batch's loss is the weighted mean of its rows,
-        so only the ratios of weights matter. An image of weight 0, or of less than 1.2e-38 times
-        the largest weight, is left out. Images held out by a share keep their weights: the
-        validation loss and all accuracies are weighted means. Separate held-out examples count
-        equally.
+        Weight of each image, finite and 0 or more; only ratios matter. Losses and accuracies are
+        weighted means, except of separate held-out examples. An image of weight 0, or of less than
+        1.2e-38 times the largest weight, is left out.
 
     Returns
     -------
@@ -120,19 +113,16 @@ def train(
 
     Raises
     ------
-    TypeError
-        If images, labels or weights are not arrays of the right kind, or an option has the wrong
-        type.
-    ValueError
-        If shapes do not match, a label is not a class, a weight is negative or not finite, no
-        images are left to train on, an option is out of range, an activation has no derivative,
-        or `transfers` forbids a copy of images or labels (augmentation needs images on the host).
+    TypeError, ValueError
+        If images, labels, weights or options have a wrong type, shape or value, no images are left
+        to train on, an activation has no derivative, or `transfers` forbids a copy (augmentation
+        needs images on the host).
     FileExistsError
         If the checkpoint file exists and `resume` is false.
     BlockingIOError
         If another training run uses the checkpoint file.
     WeightsError
-        If the checkpoint is damaged or belongs to another training run, and `resume` is true.
+        If `resume` is true, and the checkpoint is damaged or of another training run.
     OSError
         If the checkpoint cannot be written; the previous one is kept.
     RunawayError
@@ -157,7 +147,7 @@ def train(
     rate = float(optimizer.usual_rate if learning_rate is None else learning_rate)
     _check_integers(1, epochs=epochs, patience=patience)
     _check_integers(0, augment=augment, seed=seed)
-    _check_numbers(rate, validation, distort)
+    _check_numbers(rate, validation)
     check_transfers(transfers)
     if network.is_reproducible:
         _check_reproducible(optimizer, schedule, distort)
@@ -165,7 +155,7 @@ def train(
             schedule = ReproducibleCosine(warmup=schedule.warmup)
     batch_size = check_batch_size(network, batch_size)
     images = with_scaling_warning(network, as_array(images, "images"))
-    is_augmented = augment > 0 or distort > 0
+    is_augmented = bool(augment or distort)
     shape = image_shape(tuple(images.shape)) if is_augmented else None
     with locked(checkpoint, resume=resume), count_transfers() as counted:
         n = images.shape[0] if images.ndim else 0
@@ -237,9 +227,7 @@ def _check_integers(least: int, /, **options: int | None) -> None:
             raise ValueError(msg)
 
 
-def _check_numbers(
-    learning_rate: float, validation: float | tuple[Any, Any], distort: float
-) -> None:
+def _check_numbers(learning_rate: float, validation: float | tuple[Any, Any]) -> None:
     """Raise TypeError or ValueError if an option is of the wrong type or out of range."""
     if not 0 < learning_rate < float("inf"):
         msg = f"`learning_rate` must be positive and finite; got {learning_rate}"
@@ -254,7 +242,4 @@ def _check_numbers(
         raise TypeError(msg)
     elif not 0 <= validation < 1:
         msg = f"`validation` must be a share of the images, from 0 to below 1; got {validation}"
-        raise ValueError(msg)
-    if not 0 <= distort < float("inf"):
-        msg = f"`distort` must be a number of pixels, 0 or more; got {distort}"
         raise ValueError(msg)

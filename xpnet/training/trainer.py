@@ -133,11 +133,11 @@ class Trainer:
         is_small = batch_size * network.multiplications <= _SMALL_BATCH
         return one_blas_thread() if is_small and network.library == "numpy" else nullcontext()
 
-    def step(self, batch: Batch, rate: float, *, decay: float = 1.0) -> Any:
+    def step(self, batch: Batch, rate: float) -> Any:
         """Update the parameters by the gradient of a batch; return its mean loss before the update.
 
         The loss stays on the device: reading it here would wait for each batch. `rate` is the
-        learning rate, `decay` a factor of the optimizer's weight decay.
+        learning rate.
         """
         xp, network = self._xp, self.objective.network
         # The caller checks once per epoch that the parameters are finite.
@@ -148,9 +148,13 @@ class Trainer:
             )
             loss, gradient = without_graph(loss), without_graph(gradient)
             gradient = cast(gradient, self.parameters.dtype, xp)
-            decayed = self.is_weight if decay == 1.0 else decay * self.is_weight
             self._state, update = self._optimizer.step(
-                self._state, gradient, self.parameters, rate=rate, decayed=decayed, **self._options
+                self._state,
+                gradient,
+                self.parameters,
+                rate=rate,
+                decayed=self.is_weight,
+                **self._options,
             )
             update += self.parameters  # in place if the library supports it
             self.parameters = update
