@@ -174,7 +174,7 @@ def test_preview_and_count(fill):
         "labels": {"place": "by folder", "first": ["cat", "dog", "dog"]},
         "bytes": sum(path.stat().st_size for path in folder.glob("*/*.png")),
     }
-    assert count_images(folder) == (3, 1)
+    assert count_images(folder)[:2] == (3, 1)
 
 
 def test_numbered_labels():

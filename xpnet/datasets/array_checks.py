@@ -13,7 +13,6 @@ from xpnet.files import DataError
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
-    from xpnet.files import Source
 
 __all__ = ["as_images", "as_labels", "image_dtype"]
 
@@ -21,7 +20,7 @@ _FLOAT_BYTES = (2, 4, 8)
 _LARGEST_PIXEL = 255
 
 
-def as_images(array: StoredArray, source: "Source", options: "ReadOptions") -> ImageBlocks:
+def as_images(array: StoredArray, options: "ReadOptions") -> ImageBlocks:
     """Read an array of 2 to 4 dimensions as images: uint8, float32 or float64.
 
     float16 is converted to float32, and integers to uint8. Raise DataError if the array has other
@@ -33,12 +32,14 @@ def as_images(array: StoredArray, source: "Source", options: "ReadOptions") -> I
         if options.labels is not None:
             hint = f"is it swapped with the labels file {options.labels}?"
         msg = "not images"
-        raise DataError(msg, file=array.name, found="1 dimension", expected="2 to 4", hint=hint)
+        raise DataError(
+            msg, file=array.source.name, found="1 dimension", expected="2 to 4", hint=hint
+        )
     if len(array.shape) > 4:
         msg, found, hint = "not images", f"{len(array.shape)} dimensions", "save (n, n_pixels)"
-        raise DataError(msg, file=array.name, found=found, expected="2 to 4", hint=hint)
+        raise DataError(msg, file=array.source.name, found=found, expected="2 to 4", hint=hint)
     _check_dtype(array)
-    check_data_size("image", array.row_bytes, source, options)
+    check_data_size("image", array.row_bytes, array.source, options)
     blocks = ((block, None) for block in _checked_images(array, options))
     return ImageBlocks(blocks, array.shape[0], labelled=False, array=array)
 
@@ -56,7 +57,7 @@ def as_labels(array: StoredArray, options: "ReadOptions", images: str | None = N
             hint = hint or "one-hot labels? save labels.argmax(axis=1)"
         raise DataError(
             msg,
-            file=array.name,
+            file=array.source.name,
             found=f"shape {format_shape(array.shape)}",
             expected="1 dimension",
             hint=hint,
@@ -77,7 +78,7 @@ def _check_dtype(array: StoredArray) -> None:
     if kind not in "uif" or (kind == "f" and size not in _FLOAT_BYTES):
         expected = "uint8, float32, float64, or integers from 0 to 255"
         msg = "dtype of the array"
-        raise DataError(msg, file=array.name, found=array.dtype, expected=expected)
+        raise DataError(msg, file=array.source.name, found=array.dtype, expected=expected)
 
 
 def _checked_images(array: StoredArray, options: "ReadOptions") -> Iterator[NDArray[Any]]:
@@ -93,7 +94,7 @@ def _checked_images(array: StoredArray, options: "ReadOptions") -> Iterator[NDAr
                 msg = f"pixel {place} of row {start + row + 1}"
                 raise DataError(
                     msg,
-                    file=array.name,
+                    file=array.source.name,
                     found=block[row, *pixel],
                     expected="a finite number" if is_float else "0 to 255",
                 )
@@ -112,6 +113,6 @@ def _checked_labels(array: StoredArray, options: "ReadOptions") -> Iterator[NDAr
             row = int(np.argmin(is_valid))
             expected = f"an integer from 0 to {largest}"
             msg = f"label of row {start + row + 1}"
-            raise DataError(msg, file=array.name, found=values[row], expected=expected)
+            raise DataError(msg, file=array.source.name, found=values[row], expected=expected)
         yield values.astype(np.uint8, copy=False)
         start += len(values)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from xpnet.datasets.array_checks import as_images, as_labels
 from xpnet.datasets.csv_file import open_csv_images, open_csv_labels
 from xpnet.datasets.idx import open_idx
+from xpnet.datasets.locate import choose_split
 from xpnet.datasets.npz import open_npy, open_npz_images, open_npz_labels
 from xpnet.datasets.picture_files import is_picture, open_picture
 from xpnet.datasets.picture_folder import open_picture_folder
-from xpnet.datasets.splits import choose_split
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def array_format(
     return DataFormat(
         name,
         matches,
-        lambda source, options: as_images(open_array(source), source, options),
+        lambda source, options: as_images(open_array(source), options),
         lambda source, options, images: as_labels(open_array(source), options, images),
     )
 

@@ -94,7 +94,7 @@ def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
     except ModuleNotFoundError as error:
         msg = f"{printable(source.name)}: pictures need Pillow: pip install Pillow"
         raise ModuleNotFoundError(msg, name=error.name) from error
-    content = copy_to_temporary_file("picture", source, source, options)
+    content = copy_to_temporary_file("picture", source, options)
     source.incoming.size = source.incoming.n_read  # known at the end of a pipe, too
     try:
         with warnings.catch_warnings():

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from xpnet.datasets.blocks import Block, ImageBlocks, pair_blocks
 from xpnet.datasets.detect_format import detect_format
 from xpnet.datasets.limits import check_data_size
 from xpnet.datasets.locate import locate
-from xpnet.datasets.read_options import FilePath, ReadOptions
+from xpnet.datasets.read_options import FilePath, ReadKeywords, ReadOptions
 from xpnet.files import DataError, DataWarning, open_folder_source, open_source
 from xpnet.files.errors import printable
 
@@ -32,20 +32,7 @@ __all__ = [
 
 
 def read(
-    path: FilePath,
-    *,
-    labels: FilePath | None = None,
-    label: str = "auto",
-    header: str = "auto",
-    rows: int | None = None,
-    delimiter: str = ",",
-    floating: bool = False,
-    features: int | None = None,
-    classes: int | None = None,
-    want_labels: bool = True,
-    max_data_bytes: int | None = None,
-    invert: bool | None = None,
-    split: str | None = None,
+    path: FilePath, **options: Unpack[ReadKeywords]
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Read a whole data set: images, and labels if available.
 
@@ -123,21 +110,7 @@ def read(
     >>> images.shape, images.dtype, labels[:4]
     ((20, 28, 28), dtype('uint8'), array([0, 1, 2, 3], dtype=uint8))
     """
-    options = ReadOptions(
-        labels=labels,
-        label=label,
-        header=header,
-        rows=rows,
-        delimiter=delimiter,
-        floating=floating,
-        features=features,
-        classes=classes,
-        want_labels=want_labels,
-        max_data_bytes=max_data_bytes,
-        split=split,
-        invert=invert,
-    )
-    return read_with(path, options)
+    return read_with(path, ReadOptions(**options))
 
 
 def read_with(path: FilePath, options: ReadOptions) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -156,13 +129,13 @@ def read_with(path: FilePath, options: ReadOptions) -> tuple[NDArray[Any], NDArr
     return _concatenate(images), _concatenate(values) if values else None
 
 
-def stream(path: FilePath, **options: Any) -> Iterator[Block]:
+def stream(path: FilePath, **options: Unpack[ReadKeywords]) -> Iterator[Block]:
     """Read a data set of any length in blocks of images and labels, in bounded memory.
 
     The options are those of `read`; `block_rows`, 4096 by default, is the maximum number of rows
     per block (blocks of very wide rows are smaller). `max_data_bytes` limits the bytes held at
-    once: rows in row-major order have no limit, while a zip file, or an array in column-major
-    order, is held as a whole in a temporary file if its file is compressed or a pipe.
+    once: rows in row-major order have no limit, while an array in column-major order is held as a
+    whole in memory, and a compressed or piped zip file in a temporary file.
 
     Invalid options are errors at once; the errors and warnings of `read` about data come from the
     iterator, where they are reached. It yields at least one block, which is empty if the file has
