@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xpnet.datasets import read, stream
-from xpnet.datasets.picture_folder import number_labels
+from xpnet.datasets.picture_files import number_labels
 from xpnet.datasets.preview import count_images, preview
 from xpnet.files import DataError, DataWarning
 

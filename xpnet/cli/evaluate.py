@@ -127,7 +127,7 @@ def labelled(
 ) -> Iterator[tuple[Any, Any]]:
     """Yield blocks, added to a fingerprint; raise DataError if labels are missing or unknown."""
     from xpnet.datasets.fetch import DATA_SETS
-    from xpnet.datasets.picture_folder import number_labels
+    from xpnet.datasets.picture_files import number_labels
     from xpnet.files.errors import DataError
     from xpnet.inference.class_labels import as_class_ids
 

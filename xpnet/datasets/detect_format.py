@@ -5,13 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xpnet.datasets.array_checks import as_images, as_labels
 from xpnet.datasets.csv_file import open_csv_images, open_csv_labels
 from xpnet.datasets.idx import open_idx
 from xpnet.datasets.locate import choose_split
 from xpnet.datasets.npz import open_npy, open_npz_images, open_npz_labels
-from xpnet.datasets.picture_files import is_picture, open_picture
-from xpnet.datasets.picture_folder import open_picture_folder
+from xpnet.datasets.picture_files import is_picture, open_picture, open_picture_folder
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
@@ -43,8 +41,8 @@ def array_format(
     return DataFormat(
         name,
         matches,
-        lambda source, options: as_images(open_array(source), options),
-        lambda source, options, images: as_labels(open_array(source), options, images),
+        lambda source, options: open_array(source).as_images(options),
+        lambda source, options, images: open_array(source).as_labels(options, images),
     )
 
 

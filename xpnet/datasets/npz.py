@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from xpnet.datasets.array_checks import as_images, as_labels
 from xpnet.datasets.blocks import ImageBlocks, LabelBlocks, pair_blocks
 from xpnet.datasets.limits import copy_to_temporary_file
 from xpnet.datasets.locate import SPLITS, choose_split
@@ -66,10 +65,10 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
         expected = "one of images, x, X and data, and at most one of labels, y and target"
         raise _names_error(members, source.name, expected)
     array = _open_array(source, members[image_names[0]])
-    images = as_images(array, options)
+    images = array.as_images(options)
     if not label_names:
         return images
-    labels = as_labels(_open_array(source, members[label_names[0]]), options)
+    labels = _open_array(source, members[label_names[0]]).as_labels(options)
     pairs = pair_blocks(images, labels, (source.name, f"its {label_names[0]!r}"), options.rows)
     return ImageBlocks(pairs, images.count, labelled=True, array=array)
 
@@ -84,7 +83,7 @@ def open_npz_labels(source: "Source", options: "ReadOptions", images: str) -> La
     if len(names) != 1 and len(members) != 1:
         raise _names_error(members, source.name, "one of labels, y and target")
     member = members[(names or list(members))[0]]
-    return as_labels(_open_array(source, member), options, images)
+    return _open_array(source, member).as_labels(options, images)
 
 
 def _open_members(source: "Source", options: "ReadOptions") -> dict[str, NpzMember]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xpnet.datasets.array_checks import image_dtype
 from xpnet.datasets.detect_format import detect_format
 from xpnet.datasets.locate import locate
 from xpnet.datasets.read import labels_beside, open_data
@@ -55,7 +54,7 @@ def _preview(path: FilePath, options: ReadOptions) -> dict[str, Any]:
         if array is not None and array.is_fortran and array.total > BLOCK_BYTES:
             found |= {
                 "shape": list(array.shape[1:]),
-                "dtype": str(image_dtype(array)),
+                "dtype": str(array.image_dtype),
                 "range": None,
             }
         else:
@@ -101,4 +100,4 @@ def count_images(
             images = data_format.open_images(source, options)
             if images.array is None:
                 return images.count, 1, False
-            return images.count, image_dtype(images.array).itemsize, images.array.can_skip
+            return images.count, images.array.image_dtype.itemsize, images.array.can_skip
