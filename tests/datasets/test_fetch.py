@@ -12,7 +12,7 @@ import pytest
 import xpnet
 from xpnet.datasets import fetch
 from xpnet.datasets.fetch import DATA_SETS, FILES, FetchError
-from xpnet.datasets.sample import SAMPLE_IMAGES
+from xpnet.datasets.locate import SAMPLE_IMAGES
 
 FIRST = FILES[0]
 HOST = "127.0.0.1"

@@ -64,7 +64,7 @@ def find_columns(
     Raise DataError if the first line may be a header or a row of values, and the option `header` is
     "auto"; if a name is unknown, out of order or repeated; and as `unnamed_columns` does.
     """
-    fields = split_fields(first, options.delimiter)
+    fields = split_fields(first.rstrip("\n"), options.delimiter)
     header = _find_header(first, fields, number, name, options)
     if header is not None and _are_names(fields, options):
         return _named_columns(fields, header, name, options)

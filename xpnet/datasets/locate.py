@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xpnet.datasets.fetch import DATA_SETS, fetch_files
-from xpnet.datasets.sample import SAMPLE_IMAGES
 from xpnet.files import DataError, DataWarning
 from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import FilePath, ReadOptions
 
-__all__ = ["SPLITS", "choose_split", "locate"]
+__all__ = ["SAMPLE_IMAGES", "SPLITS", "choose_split", "locate"]
 
+SAMPLE_IMAGES = Path(__file__).parent / "sample" / "images-idx3-ubyte.gz"
 SPLITS = ("train", "test")
 
 _PREFIXES = {"train": "train", "test": "t10k"}

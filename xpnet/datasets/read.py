@@ -1,10 +1,10 @@
-"""Images and labels from files of any supported format, whole or in blocks."""
+"""Images and labels from files of any supported format, whole or in blocks; the sample."""
 
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ __all__ = [
     "open_data",
     "read",
     "read_with",
+    "sample",
     "stream",
     "stream_with",
 ]
@@ -127,6 +128,29 @@ def read_with(path: FilePath, options: ReadOptions) -> tuple[NDArray[Any], NDArr
             if label_block is not None:
                 values.append(label_block)
     return _concatenate(images), _concatenate(values) if values else None
+
+
+def sample() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return 1,000 handwritten digits of MNIST, 100 of each; row i shows the digit i % 10.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (1000, 28, 28)
+        The images, 0 for the background and 255 for full ink.
+    labels : ndarray of uint8, shape (1000,)
+        The digits, 0 to 9.
+
+    Notes
+    -----
+    Sources and licences are in the file NOTICE beside the data.
+
+    Examples
+    --------
+    >>> images, labels = sample()
+    >>> images.shape, labels[:3]
+    ((1000, 28, 28), array([0, 1, 2], dtype=uint8))
+    """
+    return cast("tuple[NDArray[np.uint8], NDArray[np.uint8]]", read("sample"))
 
 
 def stream(path: FilePath, **options: Unpack[ReadKeywords]) -> Iterator[Block]:
