@@ -6,9 +6,8 @@ import io
 import numpy as np
 import pytest
 
+from xpnet.datasets import stream
 from xpnet.datasets.preview import count_images
-from xpnet.datasets.read import stream_with
-from xpnet.datasets.read_options import ReadOptions
 from xpnet.files import DataError, open_source
 
 ROWS = np.arange(40 * 6, dtype=np.uint8).reshape(40, 2, 3)
@@ -29,8 +28,8 @@ CONTENTS = {
 
 def read_from(path, first_row, rows=None, **options):
     given = {"block_rows": 3, "want_labels": False, **options}
-    options = ReadOptions(first_row=first_row, rows=rows, **given)
-    return np.concatenate([block for block, _ in stream_with(path, options)])
+    blocks = stream(path, first_row=first_row, rows=rows, **given)
+    return np.concatenate([block for block, _ in blocks])
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -24,22 +24,17 @@ if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.files import Source
 
-__all__ = ["is_picture", "number_labels", "open_picture", "open_picture_folder"]
+__all__ = ["PICTURE_START", "number_labels", "open_picture", "open_picture_folder"]
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 # The first bytes of these formats. They match no text and no IDX file.
-_START = rb"\x89PNG|\xff\xd8\xff|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]"
+PICTURE_START = rb"\x89PNG|\xff\xd8\xff|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]"
 _BLOCK_PICTURES = 256  # few, so that a progress bar moves
 _MIDDLE_GREY = 127
 # Modes of Pillow that are known to be decoded correctly.
 _MODES = {"1", "L", "P", "LA", "PA", "RGB", "RGBA", "I;16", "I;16B"}
 _SMALL_BYTES = 3 << 26  # no bomb needs less: drawings compress well, and their copies count
-
-
-def is_picture(head: bytes) -> bool:
-    """Return whether a file with these first bytes (12) is a picture."""
-    return re.match(_START, head, re.DOTALL) is not None
 
 
 def open_picture(source: "Source", options: "ReadOptions") -> ImageBlocks:

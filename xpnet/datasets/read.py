@@ -25,10 +25,8 @@ __all__ = [
     "labels_name",
     "open_data",
     "read",
-    "read_with",
     "sample",
     "stream",
-    "stream_with",
 ]
 
 
@@ -111,23 +109,18 @@ def read(
     >>> images.shape, images.dtype, labels[:4]
     ((20, 28, 28), dtype('uint8'), array([0, 1, 2, 3], dtype=uint8))
     """
-    return read_with(path, ReadOptions(**options))
-
-
-def read_with(path: FilePath, options: ReadOptions) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Read a whole data set as `read` does, with its options as one object."""
+    checked = ReadOptions(**options)
     images: list[NDArray[Any]] = []
-    values: list[NDArray[Any]] = []
+    labels: list[NDArray[Any]] = []
     n_bytes = 0
-    path, options = locate(path, options)
-    with open_data(path) as source:
-        for image_block, label_block in _blocks(source, options, stacklevel=4):
-            n_bytes += image_block.nbytes
-            check_data_size("images", n_bytes, source, options, is_partial=True)
-            images.append(image_block)
-            if label_block is not None:
-                values.append(label_block)
-    return _concatenate(images), _concatenate(values) if values else None
+    file, checked = locate(path, checked)
+    with open_data(file) as source:
+        for block, values in _blocks(source, checked):
+            n_bytes += block.nbytes
+            check_data_size("images", n_bytes, source, checked, is_partial=True)
+            images.append(block)
+            labels += [] if values is None else [values]
+    return _concatenate(images), _concatenate(labels) if labels else None
 
 
 def sample() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -165,14 +158,13 @@ def stream(path: FilePath, **options: Unpack[ReadKeywords]) -> Iterator[Block]:
     iterator, where they are reached. It yields at least one block, which is empty if the file has
     no rows.
     """
-    return stream_with(path, ReadOptions(**options))
+    return _stream(path, ReadOptions(**options))
 
 
-def stream_with(path: FilePath, options: ReadOptions) -> Iterator[Block]:
-    """Read a data set in blocks as `stream` does, with its options as one object."""
+def _stream(path: FilePath, options: ReadOptions) -> Iterator[Block]:
     path, options = locate(path, options)
     with open_data(path) as source:
-        yield from _blocks(source, options, stacklevel=3)
+        yield from _blocks(source, options)
 
 
 def open_data(path: FilePath) -> "Source":
@@ -181,7 +173,7 @@ def open_data(path: FilePath) -> "Source":
     return open_folder_source(path) if is_folder else open_source(path)
 
 
-def _blocks(source: "Source", options: ReadOptions, *, stacklevel: int) -> Iterator[Block]:
+def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
     images = detect_format(source, options).open_images(source, options)
     if options.first_row and not (images.array and images.array.can_skip):
         msg = f"`first_row` must be 0 for {source.name}, whose rows cannot be skipped"
@@ -196,7 +188,7 @@ def _blocks(source: "Source", options: ReadOptions, *, stacklevel: int) -> Itera
             " header; if they are values, use --header no (in Python header='no')"
         )
         # The place is where `read` is called, or where `stream` is iterated over.
-        warnings.warn(msg, DataWarning, stacklevel=stacklevel)
+        warnings.warn(msg, DataWarning, stacklevel=3)
     path = _labels_path(source, images, options)
     if path is None:
         yield from images.blocks
