@@ -265,10 +265,7 @@ def test_another_input_is_rejected(path, x, message):
         (b"a,b\n", "not a certificate, found first bytes 61 2c 62 0a, expected an npz file"),
         (npy(np.zeros(3)), "not a certificate, found first bytes 93 4e 55 4d, expected"),
         (b"PK\x03\x04" + bytes(50), "corrupt or truncated npz, found File is not a zip file, save"),
-        (
-            b"PK\x03\x04" + b"PK\x05\x06" + bytes(18),
-            "found a directory whose offset differs from the",
-        ),
+        (b"PK\x03\x04" + b"PK\x05\x06" + bytes(18), "npz without arrays"),
         (b"PK\x03\x04" + b"PK\x05\x06" + b"\1" * 16 + bytes(2), "found Bad offset for central di"),
     ],
 )
