@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from xpnet.datasets import sample
-from xpnet.datasets.catalog import FILES, DataSet
+from xpnet.datasets.fetch import FILES, DataSet
 
 if importlib.util.find_spec("hypothesis") is not None:
     from hypothesis import HealthCheck, settings

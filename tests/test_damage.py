@@ -189,8 +189,9 @@ def first_difference(damaged, good):
 def test_every_guarded_byte_changed(tmp_path, kind, mask):
     damaged = changed(kind.content, range(kind.n_guarded), lambda byte: byte ^ mask)
     n_rejected, _ = check(kind, damaged, tmp_path)
-    # Dates, versions, permissions and unused bits of the packed data change nothing.
-    assert n_rejected > 0.75 * kind.n_guarded
+    # Dates, versions, permissions and unused bits of the packed data change nothing, nor do sizes
+    # and checksums beside the content of a zip archive: those in its directory are used.
+    assert n_rejected > 0.5 * kind.n_guarded
 
 
 @pytest.mark.slow

@@ -54,10 +54,8 @@ def test_defaults(parse):
 def test_options_of_the_reader(parse, monkeypatch):
     words = ["x.csv", "--rows=5", "--labels=y", "--label=last", "--header=no", "--delimiter=tab"]
     data = parse(*words, "--float", "--max-data-bytes=99", "--split=train", "--no-invert").data
-    given = []
-    monkeypatch.setattr("xpnet.datasets.read_with", lambda *args: given.extend(args))
-    data.read(features=7)
-    assert given == [
+    monkeypatch.setattr("xpnet.datasets.read", lambda path, **given: (path, ReadOptions(**given)))
+    assert data.read(features=7) == (
         "x.csv",
         ReadOptions(
             rows=5,
@@ -72,7 +70,7 @@ def test_options_of_the_reader(parse, monkeypatch):
             default_split="test",
             features=7,
         ),
-    ]
+    )
 
 
 def test_an_activation_for_each_layer(parse):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpnet import load, read, save
-from xpnet.datasets.catalog import DATA_SETS
+from xpnet.datasets.fetch import DATA_SETS
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from xpnet import load, sample
 from xpnet.cli import fetch
-from xpnet.datasets.catalog import DATA_SETS, FILES
+from xpnet.datasets.fetch import DATA_SETS, FILES
 
 
 @pytest.fixture

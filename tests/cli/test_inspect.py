@@ -27,12 +27,12 @@ def test_onnx(xpnet, tmp_path):
     assert "  layers.2.weight  FLOAT  100 x 10" in lines
 
 
-def test_columns_in_a_compressed_file_are_not_read(xpnet, tmp_path):
+def test_long_columns_are_not_read(xpnet, tmp_path):
     path = tmp_path / "x.npy.gz"
-    with gzip.open(path, "wb") as file:
-        np.save(file, np.asfortranarray(np.zeros((5, 2, 3))))
+    with gzip.open(path, "wb", 1) as file:
+        np.save(file, np.zeros((700_000, 2, 3), order="F"))
     out = xpnet("inspect", path).out
-    assert "images  5\nshape   2 x 3\ndtype   float64\nrange   not read" in out
+    assert "images  700,000\nshape   2 x 3\ndtype   float64\nrange   not read" in out
 
 
 def test_how_much_is_held_at_once_is_limited(xpnet, refused, tmp_path):

@@ -194,7 +194,7 @@ def test_out_of_memory(refused, monkeypatch, error, text):
     monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(first))
     hint = "in batches of 123,456: try a smaller --batch-size"
     assert refused("evaluate", "--batch-size", "123456") == (71, f"xpnet: {text}; {hint}\n")
-    monkeypatch.setattr("xpnet.datasets.stream_with", raiser(second))
+    monkeypatch.setattr("xpnet.datasets.stream", raiser(second))
     assert refused("evaluate") == (71, f"xpnet: {text}; {hint.replace('123,456', '704')}\n")
     monkeypatch.setattr("xpnet.datasets.preview.preview", raiser(third))
     assert refused("inspect", __file__) == (71, f"xpnet: {text}\n")

@@ -107,7 +107,7 @@ def number(request):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "module",
-    ["xpnet.cli.main", "argparse", "numpy", "xpnet.inference.evaluate", "xpnet.datasets.sample"],
+    ["xpnet.cli.main", "argparse", "numpy", "xpnet.inference.evaluate", "xpnet.datasets.idx"],
 )
 def test_a_signal_during_an_import(with_hook, number, module, way):
     done = run(*WAYS[way], "evaluate", env=with_hook(module, number))

@@ -241,7 +241,7 @@ def test_an_existing_file_is_refused_before_the_training(refused, output, monkey
     def fail(*_, **__):
         pytest.fail("data was read, or the training started")
 
-    monkeypatch.setattr("xpnet.datasets.read_with", fail)
+    monkeypatch.setattr("xpnet.datasets.read", fail)
     monkeypatch.setattr("xpnet.training.train.train", fail)
     output.write_bytes(b"precious")
     code, line = refused("train", *QUICK, "-o", output)

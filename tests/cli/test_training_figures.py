@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from xpnet.arrays.cpu.blas_threads import one_blas_thread
-from xpnet.datasets.catalog import FILES
+from xpnet.datasets.fetch import FILES
 
 pytestmark = pytest.mark.slow
 

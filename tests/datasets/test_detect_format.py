@@ -53,9 +53,9 @@ def test_other_kinds_of_files(tmp_path, content, kind):
 def test_format_is_one_function_and_one_entry(write, monkeypatch):
     def open_raw(source):
         n_rows, n_columns = source.read(6)[-2:]
-        return StoredArray(source.name, source, (n_rows, n_columns), np.dtype(np.uint8), None)
+        return StoredArray(source, source, (n_rows, n_columns), np.dtype(np.uint8), None)
 
-    entry = detect_format.array_format("raw", lambda head: head.startswith(b"RAW1"), open_raw)
+    entry = detect_format.array_format("raw", rb"RAW1", open_raw)
     monkeypatch.setattr(detect_format, "FORMATS", (entry, *detect_format.FORMATS))
     path = write(b"RAW1\2\3" + bytes(range(6)), name="images")
     write(b"RAW1\2\1\7\0", name="labels")

@@ -96,13 +96,6 @@ def test_extra_gzip_data_is_not_unpacked(tmp_path, rejected):
     ("shape", "message"),
     [
         (
-            (2**32 - 1,) * 3,
-            (
-                "too large, found shape 4294967295 x 4294967295 x 4294967295, "
-                "expected at most 268435456 bytes per row"
-            ),
-        ),
-        (
             (2**31, 28, 28),
             "truncated data, found 2 bytes, expected 1683627180032 bytes (2147483648 rows of 784)",
         ),
@@ -116,6 +109,15 @@ def test_huge_shapes_take_no_memory(write, shape, message, rejected):
     path = write(idx(*shape, content=b"12"))
     with memory_at_most(1 << 22):
         rejected(path, f": {message}")
+
+
+def test_huge_rows_take_no_memory(tmp_path, rejected):
+    path = tmp_path / "a"
+    path.write_bytes(gzip.compress(idx(*(2**32 - 1,) * 3, content=b"12")))
+    message = "image too large to hold at once, found 18,446,744,065,119,617,025 bytes, expected"
+    hint = "--max-data-bytes (max_data_bytes=) raises the limit"
+    with memory_at_most(1 << 22):
+        rejected(path, f": {message} at most 16,777,216, {hint}")
 
 
 def test_labels_instead_of_images(write, rejected):

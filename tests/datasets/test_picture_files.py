@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xpnet.datasets import read, stream
-from xpnet.datasets.picture_files import is_picture
+from xpnet.datasets.preview import preview
 from xpnet.files import DataError, DataWarning
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need Pillow")
@@ -43,15 +43,17 @@ def test_formats(draw, kind):
     assert images.dtype == np.uint8
     assert images.shape == (1, 12, 8)
     assert abs(images[0].astype(int) - GREY).max() <= (0 if kind not in {"JPEG", "WEBP"} else 8)
-    assert is_picture(path.read_bytes()[:12])
+    assert preview(path)["format"] == "picture"
 
 
-def test_a_header_of_csv_is_no_bitmap():
-    assert not is_picture(b"BMI,age,fat\n")
+def test_a_header_of_csv_is_no_bitmap(write):
+    with pytest.raises(DataError, match=r":1:1: column name, found 'BMI'"):
+        read(write(b"BMI,age,fat\n"))
 
 
-def test_big_endian_tiff_is_no_idx():
-    assert is_picture(b"MM\0*\0\0\0\x08")
+def test_big_endian_tiff_is_no_idx(write):
+    with pytest.raises(DataError, match="damaged, truncated or too large picture"):
+        read(write(b"MM\0*\0\0\0\x08"))
 
 
 def test_first_frame_of_an_animation(write):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xpnet.datasets import read, stream
-from xpnet.datasets.picture_folder import number_labels
+from xpnet.datasets.picture_files import number_labels
 from xpnet.datasets.preview import count_images, preview
 from xpnet.files import DataError, DataWarning
 
@@ -174,7 +174,7 @@ def test_preview_and_count(fill):
         "labels": {"place": "by folder", "first": ["cat", "dog", "dog"]},
         "bytes": sum(path.stat().st_size for path in folder.glob("*/*.png")),
     }
-    assert count_images(folder) == (3, 1)
+    assert count_images(folder)[:2] == (3, 1)
 
 
 def test_numbered_labels():

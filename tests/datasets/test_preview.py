@@ -119,20 +119,20 @@ def test_count_from_the_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize("n_images", [0, 7])
 def test_bytes_per_value(tmp_path: Path, dtype: str, itemsize: int, n_images: int) -> None:
     np.save(tmp_path / "x.npy", np.zeros((n_images, 2, 2), dtype))
-    assert count_images(tmp_path / "x.npy") == (n_images, itemsize)
+    assert count_images(tmp_path / "x.npy")[:2] == (n_images, itemsize)
 
 
 def test_csv_is_not_counted(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(b"7,0\n" * 300)
-    assert count_images(path) == (None, 1)
+    assert count_images(path)[:2] == (None, 1)
 
 
 def test_a_compressed_zip_is_counted_within_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, images=np.zeros((50, 4), np.float32))
     path.write_bytes(gzip.compress(path.read_bytes()))
-    assert count_images(path) == (50, 4)
+    assert count_images(path)[:2] == (50, 4)
     with pytest.raises(DataError, match=r"too large to hold at once.* expected at most 300, --max"):
         count_images(path, ReadOptions(max_data_bytes=300))
 

@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import os
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import xpnet.datasets
 from xpnet.datasets import read, stream
+from xpnet.datasets.read_options import ReadKeywords
 
 shared = pytest.mark.skipif(
     "XPNET_TEST_DATA" not in os.environ, reason="XPNET_TEST_DATA is not set"
@@ -20,9 +22,14 @@ def mnist(name):
 
 
 def test_the_public_names():
-    names = ["read", "read_with", "sample", "stream", "stream_with"]
-    assert sorted(xpnet.datasets.__all__) == names
+    assert sorted(xpnet.datasets.__all__) == ["read", "sample", "stream"]
     assert all(callable(getattr(xpnet.datasets, name)) for name in xpnet.datasets.__all__)
+
+
+def test_every_keyword_is_documented():
+    documented = re.findall(r"^ {4}(\w+) : ", read.__doc__.partition("Returns")[0], re.MULTILINE)
+    assert {"path", *ReadKeywords.__annotations__} == {*documented, "block_rows"}
+    assert "`block_rows`" in stream.__doc__
 
 
 @pytest.mark.parametrize(

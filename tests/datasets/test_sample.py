@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 
 from xpnet.datasets import read, sample
-from xpnet.datasets.sample import SAMPLE_IMAGES
+from xpnet.datasets.locate import SAMPLE_IMAGES
 
 
 def test_a_hundred_of_each_digit_in_turn():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xpnet.datasets.catalog import FILES
+from xpnet.datasets.fetch import FILES
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """npz archives: validation of the directory before the members, and reproducible bytes."""
 
 import io
+import shutil
 import struct
+import subprocess
 import zipfile
 import zlib
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -87,10 +90,14 @@ def test_the_same_arrays_give_the_same_bytes(order: Any) -> None:
     ("content", "message"),
     [
         (b"", "corrupt or truncated npz, found File is not a zip file"),
-        (GOOD[:-1], "corrupt or truncated npz, found a truncated end record, save or copy it"),
+        (GOOD[:-1], "corrupt or truncated npz, found an end that is cut, or other data after"),
         (GOOD[:-30], "corrupt or truncated npz, found File is not a zip file, save or copy it"),
-        (GOOD + b"\n", "found other data after the archive, save or copy it again"),
-        (b"\n" + GOOD, "found other data before the archive, save or copy it again"),
+        (GOOD + b"\n", "found an end that is cut, or other data after it, save or copy it again"),
+        (b"\n" + GOOD, "found other data before or among the members, save or copy it again"),
+        (
+            GOOD.replace(b"b.npyPK", b"c.npyPK"),
+            "File name in directory 'c.npy' and header b'b.npy' differ",
+        ),
         (zipped(), "npz without arrays"),
         (zipped("a.npy", "b.txt"), "npz member that is not an npy file, found 'b.txt'"),
         (zipped("a.npy", "b/"), "npz member that is not an npy file, found 'b/'"),
@@ -102,8 +109,8 @@ def test_the_same_arrays_give_the_same_bytes(order: Any) -> None:
         (zipped("a.npy", compression=zipfile.ZIP_BZIP2), "npz member with an unsupported comp"),
     ],
     ids=[
-        "nothing", "cut", "no end", "behind", "before", "empty", "text", "folder", "parent",
-        "detour", "backslash", "absolute", "lzma", "bz2",
+        "nothing", "cut", "no end", "behind", "before", "renamed", "empty", "text",
+        "folder", "parent", "detour", "backslash", "absolute", "lzma", "bz2",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("error", [DataError, WeightsError])
@@ -173,3 +180,98 @@ def test_a_name_in_an_extra_field_is_not_taken() -> None:
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr(info, b"content")
     assert names_of(content.getvalue()) == ["a"]
+
+
+class Pipe(io.BytesIO):
+    """A stream that cannot seek, for which zipfile writes other records."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise io.UnsupportedOperation
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
+@pytest.mark.parametrize("limit", [zipfile.ZIP_FILECOUNT_LIMIT, 1], ids=["usual", "zip64 end"])
+@pytest.mark.parametrize("stream", [io.BytesIO, Pipe])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_archives_of_numpy(
+    monkeypatch: pytest.MonkeyPatch, save: Any, stream: type[io.BytesIO], limit: int
+) -> None:
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", limit)
+    content = stream()
+    save(content, a=ARRAYS["b"], b=ARRAYS["a/c"])
+    assert names_of(content.getvalue()) == ["a", "b"]
+
+
+def test_archives_of_zipfile(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(__file__, "a.npy")
+        archive.mkdir("folder")
+        info = zipfile.ZipInfo("größe.npy", (2001, 2, 3, 4, 5, 6))
+        info.extra = struct.pack("<2H8x", 0x4246, 8)  # as other writers use to align members
+        info.comment = b"a comment"
+        archive.writestr(info, b"")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("later.npy", b"content")
+    expected = ["a.npy", "folder/", "größe.npy", "later.npy"]
+    assert names_of(path.read_bytes(), kind="torch") == expected
+
+
+@pytest.mark.skipif(shutil.which("zip") is None, reason="the program zip is missing")
+@pytest.mark.parametrize(
+    "command",
+    ["zip a.zip a b", "zip -0 a.zip a b", "zip -X -9 a.zip a b", "zip -fz a.zip a b",
+     "zip - a b | cat >a.zip", "zip -0 - a b | cat >a.zip", "zip a.zip a c b; zip -d a.zip c"],
+)  # fmt: skip
+def test_archives_of_zip(tmp_path: Path, command: str) -> None:
+    for name in "abc":
+        (tmp_path / name).write_bytes(b"content" * 100)
+    subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, check=True, capture_output=True)
+    assert names_of((tmp_path / "a.zip").read_bytes(), kind="torch") == ["a", "b"]
+
+
+# Two members, "a" at 0 and "b" at 38; the directory is at 76, its second entry at 123.
+SECOND, DIRECTORY, ENTRY, END = 38, 76, 47, 170
+
+
+def changed(place: int, layout: str, number: Any) -> Callable[[bytearray], bytearray]:
+    def change(content: bytearray) -> bytearray:
+        struct.pack_into(layout, content, place, number)
+        return content
+
+    return change
+
+
+def inserted(place: int) -> Callable[[bytearray], bytearray]:
+    return lambda content: content[:place] + b"more" + content[place:]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (inserted(0), "other data before or among the members"),
+        (inserted(SECOND), "other data before or among the members"),
+        (inserted(DIRECTORY), "other data before or among the members"),
+        (inserted(END), "Bad magic number for central directory"),
+        (inserted(END + 22), "an end that is cut, or other data after it"),
+        (changed(END + 20, "<H", 1), "an end that is cut, or other data after it"),
+        (changed(END + 10, "<H", 1), "2 members, but 1 in the end record"),
+        (changed(DIRECTORY + 32, "<H", ENTRY), "1 members, but 2 in the end record"),
+        (changed(END + 16, "<L", DIRECTORY - 1), "other data before or among the members"),
+        (changed(DIRECTORY + 42, "<L", SECOND), "other data before or among the members"),
+        (changed(0, "<L", 0), "Bad magic number for file header"),
+        (changed(SECOND + 30, "<c", b"c"), "name in directory 'b' and header b'c' differ"),
+        (changed(DIRECTORY + 46, "<c", b"c"), "name in directory 'c' and header b'a' differ"),
+    ],
+    ids=map(str, range(13)),
+)
+def test_other_bytes_and_members(change: Callable[[bytearray], bytearray], message: str) -> None:
+    content = bytearray(zipped("a", "b"))
+    assert names_of(bytes(content), kind="torch") == ["a", "b"]
+    with pytest.raises(DataError, match=f"corrupt or truncated torch, found .*{message}"):
+        names_of(bytes(change(content)), kind="torch")

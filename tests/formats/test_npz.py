@@ -159,8 +159,8 @@ def test_members_that_are_refused(error, member, message):
     [
         (foreign()[:-1], "corrupt or truncated npz, found File is not a zip file"),
         (foreign()[:100], "corrupt or truncated npz, found File is not a zip file"),
-        (foreign() + b"\0", "found other data after the archive"),
-        (b"PK" + foreign(), "found other data before the archive"),
+        (foreign() + b"\0", "found an end that is cut, or other data after it"),
+        (b"PK" + foreign(), "found other data before or among the members"),
         (zipped({}), "npz without arrays"),
         (zipped({"../W1": npy(BOOK["W1"])}), "npz member with a path outside its folder, found"),
         (zipped({"/tmp/W1": npy(BOOK["W1"])}), "npz member with a path outside its folder"),

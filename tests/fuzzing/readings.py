@@ -153,35 +153,35 @@ def _labels(array: Array) -> Array:
 
 
 def _zip_members(content: bytes) -> dict[str, Callable[[], bytes]]:
-    """Return readers of the members of a zip of npy files, all of whose bytes are validated."""
+    """Return readers of the members of a zip of npy files, which fill all of the file.
+
+    Flags, sizes and checksums are those of the directory, without those beside the members.
+    """
     end = content.rindex(b"PK\5\6")
-    *facts, count, size, start, n_comment = struct.unpack("<4x4H2LH", content[end : end + 22])
+    count, size, directory, n_comment = struct.unpack("<10xH2LH", content[end : end + 22])
     comment = content[end + 22 :]
-    require(facts == [0, 0, count] and n_comment == len(comment), "last record")
+    require(n_comment == len(comment), "last record")
     require(comment in (b"", b"xpnet members: %d" % count), "number of members")
-    require(start + size == end, "place of the directory")
+    require(directory + size == end, "place of the directory")
     members: dict[str, Callable[[], bytes]] = {}
-    place = 0
+    place, start = 0, directory
     for _ in range(count):
         record, _, _, *facts = struct.unpack("<4s6H3L5H2L", content[start : start + 46])
         flags, method, _, _, crc, packed, unpacked, n_name, n_extra, n_comment = facts[:10]
         name = content[start + 46 : start + 46 + n_name]
         start += 46 + n_name + n_extra + n_comment
-        require(record == b"PK\1\2" and facts[-1] == place and not flags & 9, "directory")
-        record, _, *local = struct.unpack("<4s5H3L2H", content[place : place + 30])
-        place += 30 + local[-2] + local[-1]
-        if local[5:7] == [0xFFFFFFFF] * 2:  # NumPy keeps the sizes of 64 bits behind the name
-            local[5:7] = struct.unpack("<4xQQ", content[place - local[-1] : place])[::-1]
-        require(content[place - local[-1] - local[-2] : place - local[-1]] == name, "name")
-        require(record == b"PK\3\4" and local[:2] == [flags, method], "local header")
-        require(local[4:7] == [crc, packed, unpacked], "sizes of the local header")
+        require(record == b"PK\1\2" and facts[-1] == place and not flags & 1, "directory")
+        record, *lengths = struct.unpack("<4s22x2H", content[place : place + 30])
+        require(record == b"PK\3\4", "local header")
+        require(content[place + 30 : place + 30 + lengths[0]] == name, "name")
+        place += 30 + sum(lengths)
         member = content[place : place + packed]
         place += packed
         require(method in (0, 8), "compression")
         key = name.decode().removesuffix(".npy")
         require(key not in members and name.endswith(b".npy"), "name of a member")
         members[key] = partial(_unpacked_member, member, method, unpacked, crc)
-    require(place == start - size == end - size, "bytes between the members")
+    require(place == directory, "bytes between the members")
     return members
 
 

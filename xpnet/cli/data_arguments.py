@@ -96,9 +96,9 @@ class Data:
 
     def read(self, **more: Any) -> tuple[Any, Any]:
         """Return all images and labels; raise the errors of `options`."""
-        from xpnet.datasets import read_with
+        from xpnet.datasets import read
 
-        return read_with(self.path, self.options(**more))
+        return read(self.path, **vars(self.options(**more)))
 
     def read_rows(self, n_in: int, purpose: str, **more: Any) -> tuple[Any, Any]:
         """Return all images as rows, and labels; raise DataError if there are no images."""
@@ -113,9 +113,9 @@ class Data:
 
     def stream(self, **more: Any) -> Iterator[tuple[Any, Any]]:
         """Return an iterator over blocks of images and labels; otherwise as `read`."""
-        from xpnet.datasets import stream_with
+        from xpnet.datasets import stream
 
-        return stream_with(self.path, self.options(**more))
+        return stream(self.path, **vars(self.options(**more)))
 
     def options(self, **more: Any) -> "ReadOptions":
         """Return the options for reading the data set, which is downloaded if necessary.

@@ -126,8 +126,8 @@ def labelled(
     fingerprint: "RowsFingerprint | None" = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Yield blocks, added to a fingerprint; raise DataError if labels are missing or unknown."""
-    from xpnet.datasets.catalog import DATA_SETS
-    from xpnet.datasets.picture_folder import number_labels
+    from xpnet.datasets.fetch import DATA_SETS
+    from xpnet.datasets.picture_files import number_labels
     from xpnet.files.errors import DataError
     from xpnet.inference.class_labels import as_class_ids
 

@@ -33,12 +33,10 @@ class Piece(NamedTuple):
 
 def pieces_of(data: Data, job: Job, piece_rows: int) -> list[Piece]:
     """Return the pieces of a file: one, unless rows can be read without those before them."""
-    from xpnet.datasets.preview import can_skip_rows, count_images
+    from xpnet.datasets.preview import count_images
 
-    options = data.options()
-    n_rows, itemsize = count_images(data.path, options)
-    whole = depends_on_all_values(job.model, itemsize)
-    if whole or not n_rows or not can_skip_rows(data.path, options):
+    n_rows, itemsize, can_skip = count_images(data.path, data.options())
+    if not n_rows or not can_skip or depends_on_all_values(job.model, itemsize):
         return [Piece()]
     starts = range(0, n_rows, piece_rows)
     return [Piece(start, min(piece_rows, n_rows - start)) for start in starts]

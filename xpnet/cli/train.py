@@ -108,7 +108,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
 def _untrained(args: argparse.Namespace, examples: Examples) -> "Network":
     """Return a network with random parameters; raise, before the training, errors of options."""
-    from xpnet.datasets.picture_folder import number_labels
+    from xpnet.datasets.picture_files import number_labels
     from xpnet.files.errors import DataError
     from xpnet.formats.load_save import serialized
     from xpnet.networks.initializers import init_network

@@ -38,8 +38,8 @@ class Examples:
 
 def read_examples(data: Data, *, exclude: str | None, classes: int | None) -> Examples:
     """Return the images and labels of DATA without the images of another data set."""
-    from xpnet.datasets.catalog import DATA_SETS
-    from xpnet.datasets.picture_folder import number_labels
+    from xpnet.datasets.fetch import DATA_SETS
+    from xpnet.datasets.picture_files import number_labels
     from xpnet.files.errors import DataError
     from xpnet.networks.fingerprint import RowsFingerprint
 

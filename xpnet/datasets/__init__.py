@@ -1,6 +1,5 @@
 """Images and labels on disk, a file per format, and the embedded sample."""
 
-from xpnet.datasets.read import read, read_with, stream, stream_with
-from xpnet.datasets.sample import sample
+from xpnet.datasets.read import read, sample, stream
 
-__all__ = ["read", "read_with", "sample", "stream", "stream_with"]
+__all__ = ["read", "sample", "stream"]

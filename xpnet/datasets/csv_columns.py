@@ -2,19 +2,17 @@
 
 import csv
 import math
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
     from xpnet.datasets.read_options import ReadOptions
 
 __all__ = ["CsvColumns", "CsvHeader", "split_fields", "unnamed_columns"]
@@ -70,35 +68,24 @@ def split_fields(line: str, delimiter: str) -> list[str]:
     return line.rstrip("\n").split(delimiter)
 
 
-def unnamed_columns(
-    lines: "Iterable[str]",
-    width: int,
-    number: int,
-    name: str,
-    options: "ReadOptions",
-    *,
-    header: CsvHeader | None,
-) -> CsvColumns:
-    """Find the label column of a CSV file without column names.
+def unnamed_columns(rows: Iterable[str], number: int, columns: CsvColumns) -> CsvColumns:
+    """Return columns without names, which begin in line `number`, with their label column.
 
-    The first rows, `lines`, are used unless `width`, the number of columns, or the options decide;
-    more rows give a surer answer. Raise DataError if the number of columns does not fit an image,
-    or the label may be first or last.
+    The first `rows` are used unless the number of columns or the options decide; more rows give a
+    surer answer. Raise DataError if the number of columns does not fit an image, or the label may
+    be first or last.
 
     A label column is accepted only if the four corners of the images beside it are 0 in all rows,
     and if its values are class numbers, some different and some repeated: row numbers never
     repeat. The label can be at the other end only if all labels are 0, and a corner pixel is lit
     in some row while its neighbors are dark in all rows.
     """
-    labelled = _has_label(width, options)
-    if labelled is None:
-        raise _width_error(width, number, name, options)
-    if not labelled:
-        return CsvColumns(name, options, width, None, header)
+    width, options = columns.width, columns.options
+    if not _has_label(width, number, columns):
+        return columns
     if options.label != "auto":
-        label = 0 if options.label == "first" else width - 1
-        return CsvColumns(name, options, width, label, header)
-    edges = _edge_columns(lines, width, options.delimiter)
+        return replace(columns, label=0 if options.label == "first" else width - 1)
+    edges = _edge_columns(rows, width, options.delimiter)
     # The image corners: after a first label column, or before a last one.
     sides = {0: edges[:, [1, 3, 5, 7]], width - 1: edges[:, [0, 2, 4, 6]]}
     is_image = math.isqrt(width - 1) ** 2 == width - 1 >= _SMALLEST_SIDE**2
@@ -109,37 +96,30 @@ def unnamed_columns(
                 f"column {label + 1} holds {_format_range(values)} in {len(values)} rows, and the"
                 " corners of the pictures beside it are 0"
             )
-            return CsvColumns(name, options, width, label, header, evidence)
+            return replace(columns, label=label, evidence=evidence)
     first, last = _format_range(edges[:, 0]), _format_range(edges[:, -1])
     found = f"{width} values per row, {first} in column 1 and {last} in column {width}"
     msg, found = "ambiguous label column, first or last", f"{found}, of {len(edges)} rows"
-    raise DataError(msg, file=name, line=number, found=found, hint=_LABEL_HINT)
+    raise DataError(msg, file=columns.name, line=number, found=found, hint=_LABEL_HINT)
 
 
-def _has_label(width: int, options: "ReadOptions") -> bool | None:
-    """Return whether one column is a label, or None if the number of columns does not fit."""
-    if options.label != "auto":
-        labelled = options.label != "none"
-        n_pixels = width - labelled
-        return labelled if n_pixels == (options.features or max(n_pixels, 1)) else None
-    n_pixels = options.features or math.isqrt(width) ** 2
-    return {n_pixels: False, n_pixels + 1: True}.get(width)
+def _has_label(width: int, number: int, columns: CsvColumns) -> bool:
+    """Return whether a column is a label; raise DataError if the number of columns does not fit."""
+    options = columns.options
+    choices = {"none": (False,), "auto": (False, True)}.get(options.label, (True,))
+    fitting = math.isqrt(width) ** 2 if options.label == "auto" else max(width - choices[0], 1)
+    labelled = [x for x in choices if (options.features or fitting) + x == width]
+    if not labelled:
+        labels = {"none": "without a label", "auto": "with or without a label"}
+        pixels = options.features or "a square number of"
+        rule = f"{pixels} pixels, {labels.get(options.label, 'and a label')}"
+        found, hint = f"{width} values per row", None if options.features else _LABEL_HINT
+        msg, name = "row", columns.name
+        raise DataError(msg, file=name, line=number, found=found, expected=rule, hint=hint)
+    return labelled[0]
 
 
-def _width_error(width: int, number: int, name: str, options: "ReadOptions") -> DataError:
-    labels = {"none": "without a label", "auto": "with or without a label"}
-    pixels = options.features or "a square number of"
-    return DataError(
-        "row",
-        file=name,
-        line=number,
-        found=f"{width} values per row",
-        expected=f"{pixels} pixels, {labels.get(options.label, 'and a label')}",
-        hint=_LABEL_HINT if options.features is None else None,
-    )
-
-
-def _edge_columns(lines: "Iterable[str]", width: int, delimiter: str) -> "NDArray[np.float64]":
+def _edge_columns(lines: Iterable[str], width: int, delimiter: str) -> NDArray[np.float64]:
     """Return the columns that are image corners beside a label, in the order of the file.
 
     For images of `side` pixels per row: columns 0, 1, side - 1, side, and the same from the end.
@@ -158,7 +138,7 @@ def _edge_columns(lines: "Iterable[str]", width: int, delimiter: str) -> "NDArra
     return np.asarray(rows).reshape(-1, 8)
 
 
-def _are_labels(values: "NDArray[np.float64]", largest: int) -> bool:
+def _are_labels(values: NDArray[np.float64], largest: int) -> bool:
     """Return whether values are class numbers, some different and some repeated."""
     is_valid = (values >= 0) & (values <= largest) & (values == np.floor(values))
     n_different = len(np.unique(values))
@@ -167,7 +147,7 @@ def _are_labels(values: "NDArray[np.float64]", largest: int) -> bool:
     return bool(is_valid.all()) and 1 < n_different < len(values) and not is_index
 
 
-def _format_range(values: "NDArray[np.float64]") -> str:
+def _format_range(values: NDArray[np.float64]) -> str:
     if not len(values):
         return "nothing"
     low, high = f"{values.min():g}", f"{values.max():g}"

@@ -4,7 +4,9 @@ If NumPy rejects a block, the line and column of the error are located afterward
 """
 
 import io
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice, tee
@@ -14,16 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import Block, ImageBlocks, LabelBlocks
-from xpnet.datasets.csv_columns import CsvColumns, split_fields, unnamed_columns
-from xpnet.datasets.csv_digits import parse_digits
-from xpnet.datasets.csv_errors import check_first_line, field_error, find_error, header_error
+from xpnet.datasets.csv_columns import CsvColumns, split_fields
 from xpnet.datasets.csv_header import (
     CERTAIN_WIDTH,
-    find_header,
-    has_names,
+    check_first_line,
+    comment_error,
+    find_columns,
     is_header,
     is_zero,
-    named_columns,
 )
 from xpnet.datasets.limits import check_data_size
 from xpnet.files import DataError, quoted
@@ -45,6 +45,12 @@ _BLANK_LINES = 1 << 20
 _BLOCK_CHARACTERS = 1 << 25
 # Pixel columns count up from 0 or 1, perhaps after a label column that counts, too.
 _MAX_FIRST_INNER = 2
+_LARGEST_PIXEL = 255
+_FLOAT32_END = 3.4028235677973366e38  # smaller numbers round to finite ones
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+_NOT_FINITE = {"nan", "inf", "infinity"}
+# A lookup is fast, and nearly all of thousands of fields are in this set.
+_VALID_PIXELS = frozenset(map(str, range(_LARGEST_PIXEL + 1)))
 
 
 def open_csv_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
@@ -55,17 +61,12 @@ def open_csv_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     """
     lines = _numbered_lines(source, options)
     number, first = _first_line(lines, source.name, options)
-    header = find_header(first, number, source.name, options)
-    if header is None:
+    # `rows` is ignored: the meaning of columns must not depend on it.
+    lines, ahead = tee(lines)
+    texts = (line for _, line in _take_lines(ahead, _LABEL_SEARCH_LINES))
+    columns = find_columns(first, number, texts, source.name, options)
+    if columns.header is None:
         lines = chain([(number, first)], lines)
-    if header is not None and has_names(header, options):
-        columns = named_columns(header, source.name, options)
-    else:
-        # `rows` is ignored: the meaning of columns must not depend on it.
-        lines, ahead = tee(lines)
-        texts = (line for _, line in _take_lines(ahead, _LABEL_SEARCH_LINES))
-        width = len(split_fields(first, options.delimiter))
-        columns = unnamed_columns(texts, width, number, source.name, options, header=header)
     labelled = columns.label is not None and options.own_labels
     return ImageBlocks(_blocks(lines, columns), None, labelled, columns=columns, unread=lines)
 
@@ -151,52 +152,38 @@ def _blocks(lines: Iterator[Line], columns: CsvColumns) -> Iterator[Block]:
         dtype = np.float32 if options.floating else np.uint8
         yield _split_label(np.empty((0, columns.parsed_width), dtype), columns)
     while block:
-        table = _parse(block, columns)
-        _check_values(table, block, columns)
-        yield _split_label(table, columns)
+        yield _split_label(_parse(block, columns), columns)
         block = list(_take_lines(lines, options.block_rows))
 
 
 def _parse(lines: list[Line], columns: CsvColumns) -> NDArray[Any]:
     """Return the numbers of the lines, without an unwanted label."""
-    options = columns.options
-    texts = [line for _, line in lines]
-    if columns.header is not None and columns.header.is_among(texts):
-        raise find_error(lines, columns)  # NumPy would accept a header of numbers
-    table = None
-    if not options.floating and options.delimiter != " ":
-        table = parse_digits(texts, options.delimiter, columns.width)
-    if table is None:
-        table = _parse_any(lines, texts, columns)
-    elif columns.parsed_width < columns.width:
-        table = table[:, 1:] if columns.label == 0 else table[:, :-1]
-    if options.header != "no" and len(headers := _counting_rows(table)):
-        number, line = lines[headers[0]]
-        raise header_error(line, number, columns)
-    return table
-
-
-def _parse_any(lines: list[Line], texts: list[str], columns: CsvColumns) -> NDArray[Any]:
-    """Return the same by NumPy's parser, which accepts quotes, blanks and fractions."""
     options, width = columns.options, columns.parsed_width
+    texts = [line for _, line in lines]
+    # NumPy would accept a header of numbers, and an unclosed quote in the last line.
+    may_be_valid = columns.header is None or not columns.header.is_among(texts)
     separator = None if options.delimiter == " " else options.delimiter
     if width < columns.width:
         # The text of the label is removed before parsing: it may be anything.
         cut = str.split if columns.label == 0 else str.rsplit
         kept = slice(1, None) if columns.label == 0 else slice(None, -1)
         texts = ["".join(cut(line, separator, 1)[kept]) for line in texts]
-    dtype = np.float32 if options.floating else np.uint8
-    table = None
-    if any(text.strip() for text in texts):  # NumPy warns of input without numbers
-        try:
+    may_be_valid &= texts[-1].count('"') % 2 == 0
+    may_be_valid &= any(text.strip() for text in texts)  # NumPy warns of input without numbers
+    table = np.empty((0, 0))
+    if may_be_valid:
+        dtype = np.float32 if options.floating else np.uint8
+        with suppress(ValueError):
             table = np.loadtxt(
                 texts, dtype, comments=None, delimiter=separator, quotechar='"', ndmin=2
             )
-        except ValueError:
-            table = None
-    # NumPy accepts an unclosed quote in the last line.
-    if table is None or table.shape != (len(lines), width) or texts[-1].count('"') % 2:
-        raise find_error(lines, columns)
+    if table.shape != (len(lines), width):
+        raise _find_error(lines, columns)
+    if options.header != "no" and len(headers := _counting_rows(table)):
+        number, line = lines[headers[0]]
+        raise _header_error(number, line, columns)
+    if not _are_valid(table, columns):
+        raise _find_error(lines, columns)
     return table
 
 
@@ -205,30 +192,21 @@ def _counting_rows(table: NDArray[Any]) -> NDArray[np.intp]:
     if table.shape[1] < CERTAIN_WIDTH:
         return np.empty(0, np.intp)
     inner = table[:, 1:-1]
-    first, last = inner[:, 0].astype(np.float32), inner[:, -1].astype(np.float32)
-    is_candidate = (first <= _MAX_FIRST_INNER) & (last - first == inner.shape[1] - 1)
-    rows = np.flatnonzero(is_candidate)
+    rise = inner[:, -1].astype(np.float32) - inner[:, 0]
+    rows = np.flatnonzero((inner[:, 0] <= _MAX_FIRST_INNER) & (rise == inner.shape[1] - 1))
     counting: NDArray[np.intp] = rows[(np.diff(inner[rows], axis=1) == 1).all(axis=1)]
     return counting
 
 
-def _check_values(table: NDArray[Any], lines: list[Line], columns: CsvColumns) -> None:
-    """Raise DataError for the first infinite or NaN value, or label out of range."""
-    options, label = columns.options, columns.label
-    invalid: list[tuple[int, int]] = []
-    if options.floating and not (is_finite := np.isfinite(table)).all():
-        row, index = divmod(int(np.argmin(is_finite)), table.shape[1])
-        invalid.append((row, index + (label == 0 and not options.own_labels)))
-    if label is not None and options.own_labels:
-        labels = table[:, label]
-        is_valid = (labels >= 0) & (labels <= options.largest_label)
-        is_valid &= labels == np.floor(labels)
-        if not is_valid.all():
-            invalid.append((int(np.argmin(is_valid)), label))
-    if invalid:
-        row, index = min(invalid)
-        number, line = lines[row]
-        raise field_error(split_fields(line, options.delimiter)[index], number, index, columns)
+def _are_valid(table: NDArray[Any], columns: CsvColumns) -> bool:
+    """Return whether all values are finite, and wanted labels are integers in their range."""
+    options = columns.options
+    is_valid = np.isfinite(table).all() if options.floating else True
+    if columns.label is not None and options.own_labels:
+        labels = table[:, columns.label]
+        is_valid &= bool(np.all((labels >= 0) & (labels <= options.largest_label)))
+        is_valid &= bool(np.all(labels == np.floor(labels)))
+    return bool(is_valid)
 
 
 def _split_label(table: NDArray[Any], columns: CsvColumns) -> Block:
@@ -237,3 +215,84 @@ def _split_label(table: NDArray[Any], columns: CsvColumns) -> Block:
     pixels = slice(1, None) if columns.label == 0 else slice(None, -1)
     labels = table[:, columns.label].astype(np.uint8)
     return np.ascontiguousarray(table[:, pixels]), labels
+
+
+def _find_error(lines: list[Line], columns: CsvColumns) -> DataError:
+    """Return the error in the first invalid line of a block of numbered lines."""
+    first, last = None, None
+    for number, line in lines:
+        error = _line_error(number, line, columns)
+        if error is not None:
+            return error
+        first, last = first or number, number
+    what = f"rows up to line {last} cannot be read as numbers"
+    return DataError(what, file=columns.name, line=first)
+
+
+def _header_error(number: int, line: str, columns: CsvColumns) -> DataError:
+    what = "header line" if columns.header is None else "repeated header line"
+    found, rule = quoted(line.strip()), "a row of values"
+    hint = "was the file concatenated from several?"
+    return DataError(what, file=columns.name, line=number, found=found, expected=rule, hint=hint)
+
+
+def _line_error(number: int, line: str, columns: CsvColumns) -> DataError | None:
+    name, width = columns.name, columns.width
+    fields = split_fields(line, columns.options.delimiter)
+    if line.lstrip().startswith("#"):
+        return comment_error(line, number, name)
+    if columns.header is not None and columns.header.is_among([line]):
+        return _header_error(number, line, columns)
+    if line.count('"') % 2:
+        what = "quote is not closed on its line"
+        return DataError(what, file=name, line=number, column=len(fields))
+    if len(fields) != width:
+        what = f"row is too {'short' if len(fields) < width else 'long'}"
+        found, hint = f"{len(fields)} values", None
+        if len(fields) == width + 1 and not fields[-1].strip():
+            hint = "the line ends in a delimiter"
+        return DataError(what, file=name, line=number, found=found, expected=width, hint=hint)
+    for index, field in enumerate(fields):
+        if field not in _VALID_PIXELS or index == columns.label:
+            error = _field_error(field.strip(), number, index, columns)
+            if error is not None:
+                return error
+    return None
+
+
+def _field_error(field: str, number: int, index: int, columns: CsvColumns) -> DataError | None:
+    """Return the error in the field at `index` of a line, or None if it is valid."""
+    options, is_label = columns.options, index == columns.label
+    if is_label and not options.own_labels:
+        return None
+    largest = options.largest_label if is_label else _LARGEST_PIXEL
+    what, rule = "label" if is_label else "pixel", f"an integer from 0 to {largest}"
+    value = float(field) if _NUMBER.fullmatch(field) else None
+    is_in_range = value is not None and 0 <= value <= largest
+    is_integer = value is not None and value.is_integer()
+    if options.floating and not is_label:
+        rule = "a finite number of float32" if value else "a finite number"
+        is_valid = value is not None and abs(value) < _FLOAT32_END
+    else:
+        is_valid = is_in_range and is_integer
+        is_valid &= options.floating or field.removeprefix("+").isdigit()
+    if is_valid:
+        return None
+    has_hint = is_in_range and not options.floating and (is_integer or not is_label)
+    if not field:
+        what += " is missing"
+    elif "\0" in field:
+        what += " contains a NUL byte"
+    elif any("\udc80" <= character <= "\udcff" for character in field):
+        what += " is not UTF-8 text"
+    elif value is None and field.lower().strip("+-") not in _NOT_FINITE:
+        what += " is not a number"
+    return DataError(
+        what,
+        file=columns.name,
+        line=number,
+        column=index + 1,
+        found=quoted(field),
+        expected=rule,
+        hint="try --float (in Python floating=True)" if has_hint else None,
+    )

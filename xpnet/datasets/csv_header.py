@@ -1,20 +1,27 @@
-"""The header of a CSV file: detection, and the meaning of column names."""
+"""The first line of a CSV file: detection of a header, and the meaning of column names."""
 
 import math
 import re
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
-from xpnet.datasets.csv_columns import CsvColumns, CsvHeader, split_fields
+from xpnet.datasets.csv_columns import CsvColumns, CsvHeader, split_fields, unnamed_columns
 from xpnet.files import DataError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from xpnet.datasets.read_options import ReadOptions
 
-__all__ = ["CERTAIN_WIDTH", "find_header", "has_names", "is_header", "is_zero", "named_columns"]
+__all__ = [
+    "CERTAIN_WIDTH",
+    "check_first_line",
+    "comment_error",
+    "find_columns",
+    "is_header",
+    "is_zero",
+]
 
+_DELIMITERS = {";": "';'", "\t": "tab", "|": "'|'", ",": "comma", " ": "space"}
 _LABEL_NAMES = ("label", "class", "target", "y")
 _PIXEL_NAME = re.compile(r"(?:pixel)?\d+|\d+x\d+", re.IGNORECASE | re.ASCII)
 _PIXEL_WORD = re.compile(r"pixel\d+|\d+x\d+", re.ASCII)
@@ -26,14 +33,50 @@ _KNOWN_NAMES = "label, then pixel0 ... or pixel1 ... or 1x1, 1x2 ... in order"
 CERTAIN_WIDTH = 16
 
 
-def find_header(line: str, number: int, name: str, options: "ReadOptions") -> CsvHeader | None:
-    """Return the header of the file `name` if its first line is one, and None for values.
+def check_first_line(line: str, number: int, name: str, options: "ReadOptions") -> None:
+    """Raise DataError if the first line of the file `name` is a comment or has another delimiter.
 
-    Raise DataError if the line may be either, and the option `header` is "auto".
+    The message contains the delimiter to use.
     """
+    if line.lstrip().startswith("#"):
+        raise comment_error(line, number, name)
+    if len(split_fields(line, options.delimiter)) > 1:
+        return
+    for delimiter, word in _DELIMITERS.items():
+        if delimiter != options.delimiter and delimiter in line.strip():
+            used = _DELIMITERS.get(options.delimiter, quoted(options.delimiter))
+            msg = f"no {used} between the values"
+            hint = f"try --delimiter {word} (in Python delimiter={delimiter!r})"
+            raise DataError(msg, file=name, line=number, found=quoted(line.strip()), hint=hint)
+
+
+def comment_error(line: str, number: int, name: str) -> DataError:
+    """Return the error for a comment line."""
+    found, rule, hint = quoted(line.strip()), "a row of values", "remove the line"
+    return DataError("comment line", file=name, line=number, found=found, expected=rule, hint=hint)
+
+
+def find_columns(
+    first: str, number: int, following: Iterable[str], name: str, options: "ReadOptions"
+) -> CsvColumns:
+    """Return the columns of the file `name` from its first line and the lines after it.
+
+    Raise DataError if the first line may be a header or a row of values, and the option `header` is
+    "auto"; if a name is unknown, out of order or repeated; and as `unnamed_columns` does.
+    """
+    fields = split_fields(first.rstrip("\n"), options.delimiter)
+    header = _find_header(first, fields, number, name, options)
+    if header is not None and _are_names(fields, options):
+        return _named_columns(fields, header, name, options)
+    rows = chain([first], following) if header is None else following
+    return unnamed_columns(rows, number, CsvColumns(name, options, len(fields), None, header))
+
+
+def _find_header(
+    line: str, fields: Sequence[str], number: int, name: str, options: "ReadOptions"
+) -> CsvHeader | None:
     if options.header == "no":
         return None
-    fields = split_fields(line, options.delimiter)
     is_long = len(fields) >= CERTAIN_WIDTH
     numbers = _counted_numbers(fields)
     certain_numbers = numbers if is_long else None
@@ -48,30 +91,29 @@ def find_header(line: str, number: int, name: str, options: "ReadOptions") -> Cs
     return None
 
 
-def has_names(header: CsvHeader, options: "ReadOptions") -> bool:
-    """Return whether `named_columns` applies to a header.
+def _are_names(fields: Sequence[str], options: "ReadOptions") -> bool:
+    """Return whether the fields of a header name the columns.
 
-    Otherwise it contains numbers in order, or unknown words that the caller accepts.
+    Otherwise they are numbers in order, or unknown words that the caller accepts.
     """
-    fields = split_fields(header.text, options.delimiter)
     names = list(map(_normalize, fields))
     if _is_index(fields[0]) or any(x in _LABEL_NAMES or _PIXEL_WORD.fullmatch(x) for x in names):
         return True
     numbers = _counted_numbers(fields)
-    if all(map(_is_number, fields)):  # numbers out of order are rejected as names
+    if None not in map(_number, fields):  # numbers out of order are rejected as names
         return numbers is None and _are_column_numbers(fields) and not _increase(fields)
     # header="yes" asserts that columns with unknown names are in order.
     return numbers is not None or options.header == "auto"
 
 
-def is_header(fields: "Sequence[str]") -> bool:
+def is_header(fields: Sequence[str]) -> bool:
     """Return whether most fields are words, or the first or last is the name of a label.
 
     A row of values with one invalid field is not a header.
     """
     if not {fields[0].strip().casefold(), fields[-1].strip().casefold()}.isdisjoint(_LABEL_NAMES):
         return True
-    words = sum(_WORD.match(field) is not None and not _is_number(field) for field in fields)
+    words = sum(_WORD.match(field) is not None and _number(field) is None for field in fields)
     return 2 * words > len(fields)
 
 
@@ -80,13 +122,10 @@ def is_zero(field: str) -> bool:
     return _number(field) == 0
 
 
-def named_columns(header: CsvHeader, name: str, options: "ReadOptions") -> CsvColumns:
-    """Return the columns of the file `name` from the names in its header.
-
-    Raise DataError if a name is unknown, out of order or repeated, if the number of pixels is not
-    `features`, or if the header contradicts `label`.
-    """
-    number, fields = header.line, split_fields(header.text, options.delimiter)
+def _named_columns(
+    fields: Sequence[str], header: CsvHeader, name: str, options: "ReadOptions"
+) -> CsvColumns:
+    number = header.line
     if _is_index(fields[0]) and options.label != "first":
         hint = (
             "if it is a pandas index, write the file with to_csv(index=False); if it is the label,"
@@ -98,21 +137,10 @@ def named_columns(header: CsvHeader, name: str, options: "ReadOptions") -> CsvCo
     label = _label_column(names, number, name, options)
     pixels = [index for index in range(len(names)) if index != label]
     expected = _pixel_names({names[index] for index in pixels}, len(pixels))
-    if expected or options.header != "yes":
-        _check_names(fields, pixels, expected, number, name)
-    if not pixels or (options.features or len(pixels)) != len(pixels):
-        msg, found = "header", f"{len(pixels)} pixel columns"
-        rule = options.features or "at least 1"
-        raise DataError(msg, file=name, line=number, found=found, expected=rule)
-    return CsvColumns(name, options, len(names), label, header)
-
-
-def _check_names(
-    fields: list[str], pixels: list[int], expected: list[str], number: int, name: str
-) -> None:
-    """Raise DataError unless the fields at `pixels` have the expected names, which must exist."""
-    for index, rule in zip(pixels, expected or [_KNOWN_NAMES] * len(pixels), strict=True):
-        if _normalize(fields[index]) != rule:
+    rules = expected or [_KNOWN_NAMES] * len(pixels)
+    accepted = not expected and options.header == "yes"
+    for index, rule in zip(pixels, rules, strict=True):
+        if names[index] != rule and not accepted:
             hint = "or use --header yes if the columns are in order"
             raise DataError(
                 "column name out of order" if expected else "column name",
@@ -121,13 +149,18 @@ def _check_names(
                 column=index + 1,
                 found=quoted(fields[index]),
                 expected=rule,
-                hint=_label_hint(fields, index) if expected else hint,
+                hint=_label_hint(names, index) if expected else hint,
             )
+    if not pixels or (options.features or len(pixels)) != len(pixels):
+        msg, found = "header", f"{len(pixels)} pixel columns"
+        n_expected = options.features or "at least 1"
+        raise DataError(msg, file=name, line=number, found=found, expected=n_expected)
+    return CsvColumns(name, options, len(names), label, header)
 
 
-def _label_hint(fields: list[str], index: int) -> str | None:
-    side = {0: "first", len(fields) - 1: "last"}.get(index)
-    if side is None or _PIXEL_NAME.fullmatch(_normalize(fields[index])):
+def _label_hint(names: list[str], index: int) -> str | None:
+    side = {0: "first", len(names) - 1: "last"}.get(index)
+    if side is None or _PIXEL_NAME.fullmatch(names[index]):
         return None
     return f"if it is the label, use --label {side} (in Python label='{side}')"
 
@@ -160,32 +193,24 @@ def _pixel_names(names: set[str], count: int) -> list[str]:
     return best if names.intersection(best) else []
 
 
-def _counted_numbers(fields: "Sequence[str]") -> tuple[int, int] | None:
+def _counted_numbers(fields: Sequence[str]) -> tuple[int, int] | None:
     """Return the first and last of numbers that count up from 0 or 1 in all columns.
 
     The first or the last column is ignored if it contains a word or 0.
     """
-    if _count_up(fields):
-        counted = fields
-    elif _may_be_label_name(fields[0]) and _count_up(fields[1:]):
-        counted = fields[1:]
-    elif _may_be_label_name(fields[-1]) and _count_up(fields[:-1]):
-        counted = fields[:-1]
-    else:
-        return None
-    return int(float(counted[0])), int(float(counted[-1]))
+    parts = [fields]
+    parts += [fields[1:]] * (_number(fields[0]) in {None, 0})
+    parts += [fields[:-1]] * (_number(fields[-1]) in {None, 0})
+    counted = next(filter(_count_up, parts), None)
+    return None if counted is None else (int(float(counted[0])), int(float(counted[-1])))
 
 
-def _count_up(fields: "Sequence[str]") -> bool:
+def _count_up(fields: Sequence[str]) -> bool:
     start = _number(fields[0]) if fields else None
     return start in {0, 1} and all(_number(x) == i for i, x in enumerate(fields, int(start)))
 
 
-def _may_be_label_name(field: str) -> bool:
-    return is_zero(field) or not _is_number(field)
-
-
-def _are_column_numbers(fields: "Sequence[str]") -> bool:
+def _are_column_numbers(fields: Sequence[str]) -> bool:
     """Return whether fields are increasing integers, or those from 0 or 1 to n in any order."""
     numbers = list(map(_number, fields))
     if not all(number is not None and number.is_integer() for number in numbers):
@@ -193,7 +218,7 @@ def _are_column_numbers(fields: "Sequence[str]") -> bool:
     return _increase(fields) or _count_up(sorted(fields, key=float))
 
 
-def _increase(fields: "Sequence[str]") -> bool:
+def _increase(fields: Sequence[str]) -> bool:
     return all(float(a) < float(b) for a, b in pairwise(fields))
 
 
@@ -207,10 +232,6 @@ def _normalize(field: str) -> str:
     if number is None or not number.is_integer():
         return field.strip().casefold()
     return str(int(number))
-
-
-def _is_number(field: str) -> bool:
-    return _number(field) is not None
 
 
 def _number(field: str) -> float | None:

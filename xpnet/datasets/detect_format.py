@@ -1,20 +1,19 @@
 """The data formats and their detection by the first bytes of a file, never by its name."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xpnet.datasets.array_checks import as_images, as_labels
 from xpnet.datasets.csv_file import open_csv_images, open_csv_labels
 from xpnet.datasets.idx import open_idx
+from xpnet.datasets.locate import choose_split
 from xpnet.datasets.npz import open_npy, open_npz_images, open_npz_labels
-from xpnet.datasets.picture_files import is_picture, open_picture
-from xpnet.datasets.picture_folder import open_picture_folder
-from xpnet.datasets.splits import choose_split
+from xpnet.datasets.picture_files import PICTURE_START, open_picture, open_picture_folder
 from xpnet.files import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xpnet.datasets.blocks import ImageBlocks, LabelBlocks
     from xpnet.datasets.read_options import ReadOptions
     from xpnet.datasets.stored_array import StoredArray
@@ -28,8 +27,7 @@ class DataFormat:
     """A file format of images and labels."""
 
     name: str  # the usual suffix
-    # Returns whether a file with these first bytes (12, or fewer at its end) has this format.
-    matches: Callable[[bytes], bool]
+    start: bytes  # regular expression of the first bytes
     # Opens a file of images, with labels if it contains them.
     open_images: "Callable[[Source, ReadOptions], ImageBlocks]"
     # Opens a file of labels. The last argument is the file of the images, for errors.
@@ -37,14 +35,14 @@ class DataFormat:
 
 
 def array_format(
-    name: str, matches: Callable[[bytes], bool], open_array: "Callable[[Source], StoredArray]"
+    name: str, start: bytes, open_array: "Callable[[Source], StoredArray]"
 ) -> DataFormat:
     """Return a format whose files contain one array, of images or of labels."""
     return DataFormat(
         name,
-        matches,
-        lambda source, options: as_images(open_array(source), source, options),
-        lambda source, options, images: as_labels(open_array(source), options, images),
+        start,
+        lambda source, options: open_array(source).as_images(options),
+        lambda source, options, images: open_array(source).as_labels(options, images),
     )
 
 
@@ -56,14 +54,14 @@ def _refuse_labels(source: "Source", _: "ReadOptions", images: str) -> "LabelBlo
 _HEAD_BYTES = 12
 # The first match counts. Text does not contain the first bytes of IDX files.
 FORMATS = (
-    array_format("npy", lambda head: head.startswith(b"\x93NUMPY"), open_npy),
-    DataFormat("npz", lambda head: head.startswith(b"PK"), open_npz_images, open_npz_labels),
+    array_format("npy", rb"\x93NUMPY", open_npy),
+    DataFormat("npz", rb"PK", open_npz_images, open_npz_labels),
     # Before IDX: TIFF has a zero among its first four bytes.
-    DataFormat("picture", is_picture, open_picture, _refuse_labels),
-    array_format("idx", lambda head: min(head[:4]) < ord("\t"), open_idx),
-    DataFormat("csv", lambda _: True, open_csv_images, open_csv_labels),
+    DataFormat("picture", PICTURE_START, open_picture, _refuse_labels),
+    array_format("idx", rb".{0,3}[\0-\x08]", open_idx),
+    DataFormat("csv", rb"", open_csv_images, open_csv_labels),
 )
-FOLDER = DataFormat("folder", lambda _: False, open_picture_folder, _refuse_labels)
+FOLDER = DataFormat("folder", rb"", open_picture_folder, _refuse_labels)
 # Patterns of the first bytes of other files: what they are, and the remedy.
 _UNSUPPORTED = {
     rb"\xff\xfe|\xfe\xff": "UTF-16 text; save it as UTF-8",
@@ -99,7 +97,7 @@ def detect_format(source: "Source", options: "ReadOptions | None" = None) -> Dat
         if re.match(start, head, re.DOTALL):
             msg = f"it is {kind}"
             raise DataError(msg, file=source.name)
-    data_format = next(known for known in FORMATS if known.matches(head))
+    data_format = next(known for known in FORMATS if re.match(known.start, head, re.DOTALL))
     if options is not None and data_format.name != "npz":
         choose_split(source.name, (), options)
     return data_format

@@ -1,22 +1,65 @@
-"""Data sets from the internet, verified and kept in a cache."""
+"""Data sets known by name: downloaded from mirrors, verified and kept in a cache."""
 
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from xpnet.datasets.catalog import DATA_SETS, FILES
-from xpnet.files.locking import exclusive
-
-__all__ = ["FetchError", "fetch", "fetch_files"]
+__all__ = ["DATA_SETS", "FILES", "DataSet", "FetchError", "fetch", "fetch_files"]
 
 # Takes the options desc and total of tqdm; returns a bar, or None, as a context.
 Progress: TypeAlias = Callable[..., AbstractContextManager[Any]]
 
 _TIMEOUT = 30.0  # seconds without a byte
+FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set on mirrors, which are tried in this order, as the four `FILES`."""
+
+    mirrors: tuple[str, ...]
+    hashes: tuple[str, ...]  # of the compressed files, as pooch writes them
+    classes: tuple[str, ...] | None = None
+
+
+_CLASSES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+DATA_SETS = {
+    "mnist": DataSet(
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        (
+            "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+    ),
+    "fashion-mnist": DataSet(
+        (
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        ),
+        (
+            "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "md5:25c81989df183df01b3e8a0aad5dffbe",
+            "md5:bef4ecab320f06d8554ea6380940ec79",
+            "md5:bb300cfdad3c16e7a12a480ee83cd310",
+        ),
+        tuple(_CLASSES.split(",")),
+    ),
+}
 
 
 class FetchError(OSError):
@@ -87,21 +130,23 @@ def fetch_files(
     except RuntimeError as error:
         msg = f"{cache}: no such user; XPNET_CACHE must name a folder"
         raise FetchError(msg) from error
-    missing = [file for file in FILES if force or not (folder / file).is_file()]
-    known = dict(zip(FILES, DATA_SETS[name].hashes, strict=True))
-    if verify:
-        missing += [x for x in FILES if x not in missing and not _has_hash(folder / x, known[x])]
+    data_set = DATA_SETS[name]
+    missing = {
+        file: known
+        for file, known in zip(FILES, data_set.hashes, strict=True)
+        if force or not _is_whole(folder / file, known if verify else None)
+    }
     if missing and offline:
-        what = "is damaged in" if (folder / missing[0]).is_file() else "is not in"
+        what = "is damaged in" if (folder / next(iter(missing))).is_file() else "is not in"
         msg = f"{name} {what} the cache, {folder}: run xpnet fetch {name}"
         raise FetchError(msg)
     hosts = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in missing:
-            with exclusive(folder / file), TemporaryDirectory(dir=folder, prefix=".xpnet-") as here:
+        for file, known in missing.items():
+            with TemporaryDirectory(dir=folder, prefix=".xpnet-") as here:
                 part = Path(here) / file
-                hosts.append(_from_mirrors(DATA_SETS[name].mirrors, part, known[file], progress))
+                hosts.append(_from_mirrors(data_set.mirrors, part, known, progress))
                 part.replace(folder / file)
     except FetchError as error:
         msg = f"{error}; files from elsewhere belong in {folder}"
@@ -111,6 +156,14 @@ def fetch_files(
         msg = f"{what}; the variable XPNET_CACHE can name another folder"
         raise FetchError(msg) from error
     return folder, list(dict.fromkeys(hosts))
+
+
+def _is_whole(path: Path, known: str | None) -> bool:
+    """Return whether a file exists and, if it is given, has the known hash."""
+    if known is None or not path.is_file():
+        return path.is_file()
+    kind, _, checksum = known.partition(":")
+    return bool(_pooch().file_hash(str(path), alg=kind) == checksum)
 
 
 def _from_mirrors(mirrors: Sequence[str], path: Path, known: str, progress: Progress) -> str:
@@ -139,11 +192,6 @@ def _from_mirrors(mirrors: Sequence[str], path: Path, known: str, progress: Prog
             return host
     msg = f"{path.name} cannot be fetched: {'; '.join(reasons)}"
     raise FetchError(msg)
-
-
-def _has_hash(path: Path, known: str) -> bool:
-    kind, _, checksum = known.partition(":")
-    return bool(_pooch().file_hash(str(path), alg=kind) == checksum)
 
 
 def _pooch() -> Any:

@@ -43,4 +43,4 @@ def open_idx(source: "Source") -> StoredArray:
         raise DataError(msg, file=source.name, found=found, expected=n_bytes)
     shape = tuple(np.frombuffer(lengths, ">u4").tolist())
     size = None if source.size is None else source.size - n_bytes
-    return StoredArray(source.name, source, shape, np.dtype(np.uint8), size)
+    return StoredArray(source, source, shape, np.dtype(np.uint8), size)

@@ -4,6 +4,7 @@ Rows read one block after another have no limit.
 """
 
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from xpnet.files import Source
     from xpnet.files.opening import Readable
 
-__all__ = ["check_data_size", "copy_to_temporary_file"]
+__all__ = ["check_data_size", "copy_to_temporary_file", "limited_chunks"]
 
 # A compressed file that exceeds both the ratio and the size is a decompression bomb.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
@@ -55,30 +56,29 @@ def _default_limit(source: "Source", *, is_partial: bool) -> int:
     return max(min(proportional, _MAX_BYTES), source.size or 0)
 
 
-def copy_to_temporary_file(
-    what: str,
-    stream: "Readable",
-    source: "Source",
-    options: "ReadOptions",
-    stop: int | None = None,
-) -> IO[bytes]:
-    """Copy a stream that cannot seek to a temporary file, which is closed with `source`.
-
-    Copying stops after about `stop` bytes. The copy is returned positioned at its end. Raise
-    DataError as `check_data_size` does if the content exceeds the limit.
-    """
-    spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 -- closed with the source
-    copy = cast("IO[bytes]", source.closing.enter_context(spool))
+def limited_chunks(
+    what: str, stream: "Readable", source: "Source", options: "ReadOptions"
+) -> Iterator[bytes]:
+    """Yield the content of a stream; raise DataError when it exceeds the limit, as above."""
     n_bytes = 0
     for chunk in iter(partial(stream.read, _CHUNK_BYTES), b""):
         n_bytes += len(chunk)
         check_data_size(what, n_bytes, source, options, is_partial=True)
+        yield chunk
+
+
+def copy_to_temporary_file(what: str, source: "Source", options: "ReadOptions") -> IO[bytes]:
+    """Copy a source that cannot seek to a temporary file, which is closed with it.
+
+    Raise DataError as `limited_chunks` does.
+    """
+    spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 -- closed with the source
+    copy = cast("IO[bytes]", source.closing.enter_context(spool))
+    for chunk in limited_chunks(what, source, source, options):
         try:
             copy.write(chunk)
             copy.flush()
         except OSError as error:  # a full disk is reported without its folder
             error.filename = error.filename or tempfile.tempdir
             raise
-        if stop is not None and n_bytes >= stop:
-            break
     return copy

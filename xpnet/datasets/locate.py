@@ -1,17 +1,22 @@
-"""The file of images for a word, a folder or a file name."""
+"""The file and the part of a data set for a word, a folder or a file name."""
 
+import warnings
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xpnet.datasets.catalog import DATA_SETS
-from xpnet.datasets.sample import SAMPLE_IMAGES
-from xpnet.datasets.splits import choose_split
+from xpnet.datasets.fetch import DATA_SETS, fetch_files
+from xpnet.files import DataError, DataWarning
+from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import FilePath, ReadOptions
 
-__all__ = ["locate"]
+__all__ = ["SAMPLE_IMAGES", "SPLITS", "choose_split", "locate"]
+
+SAMPLE_IMAGES = Path(__file__).parent / "sample" / "images-idx3-ubyte.gz"
+SPLITS = ("train", "test")
 
 _PREFIXES = {"train": "train", "test": "t10k"}
 
@@ -27,8 +32,6 @@ def locate(path: "FilePath", options: "ReadOptions") -> "tuple[FilePath, ReadOpt
         return SAMPLE_IMAGES, options
     folder = Path(path)
     if path in DATA_SETS:
-        from xpnet.datasets.fetch import fetch_files
-
         folder, _ = fetch_files(str(path), verify=False)
     elif path == "-" or not folder.is_dir():
         return path, options
@@ -52,3 +55,27 @@ def _idx_images(folder: Path) -> dict[str, Path]:
                 if path.is_file():
                     found[part] = path
     return found
+
+
+def choose_split(name: str, parts: Collection[str], options: "ReadOptions") -> str | None:
+    """Return the part of the data set `name` to read, or None if it has no `parts`.
+
+    If it has both and `default_split` decides, DataWarning is given; if nothing decides, or `split`
+    is missing, DataError is raised.
+    """
+    if options.split in parts:
+        return options.split
+    if options.split is not None:
+        msg, found = f"no {options.split} part", ", ".join(parts) or "no parts"
+        hint = None if parts else "leave out --split (split=)"
+        raise DataError(msg, file=name, found=found, hint=hint)
+    if len(parts) < len(SPLITS):
+        return next(iter(parts), None)
+    part = options.default_split
+    if part is None:
+        msg, hint = "data of two parts", "choose one by --split test (in Python split='test')"
+        raise DataError(msg, file=name, found="train and test", hint=hint)
+    other = "test" if part == "train" else "train"
+    msg = f"{printable(name)}: reading the {part} part; --split {other} reads the other"
+    warnings.warn(msg, DataWarning, stacklevel=2)
+    return part

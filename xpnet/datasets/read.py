@@ -1,10 +1,10 @@
-"""Images and labels from files of any supported format, whole or in blocks."""
+"""Images and labels from files of any supported format, whole or in blocks; the sample."""
 
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from xpnet.datasets.blocks import Block, ImageBlocks, pair_blocks
 from xpnet.datasets.detect_format import detect_format
 from xpnet.datasets.limits import check_data_size
 from xpnet.datasets.locate import locate
-from xpnet.datasets.read_options import FilePath, ReadOptions
+from xpnet.datasets.read_options import FilePath, ReadKeywords, ReadOptions
 from xpnet.files import DataError, DataWarning, open_folder_source, open_source
 from xpnet.files.errors import printable
 
@@ -25,27 +25,13 @@ __all__ = [
     "labels_name",
     "open_data",
     "read",
-    "read_with",
+    "sample",
     "stream",
-    "stream_with",
 ]
 
 
 def read(
-    path: FilePath,
-    *,
-    labels: FilePath | None = None,
-    label: str = "auto",
-    header: str = "auto",
-    rows: int | None = None,
-    delimiter: str = ",",
-    floating: bool = False,
-    features: int | None = None,
-    classes: int | None = None,
-    want_labels: bool = True,
-    max_data_bytes: int | None = None,
-    invert: bool | None = None,
-    split: str | None = None,
+    path: FilePath, **options: Unpack[ReadKeywords]
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Read a whole data set: images, and labels if available.
 
@@ -123,59 +109,62 @@ def read(
     >>> images.shape, images.dtype, labels[:4]
     ((20, 28, 28), dtype('uint8'), array([0, 1, 2, 3], dtype=uint8))
     """
-    options = ReadOptions(
-        labels=labels,
-        label=label,
-        header=header,
-        rows=rows,
-        delimiter=delimiter,
-        floating=floating,
-        features=features,
-        classes=classes,
-        want_labels=want_labels,
-        max_data_bytes=max_data_bytes,
-        split=split,
-        invert=invert,
-    )
-    return read_with(path, options)
-
-
-def read_with(path: FilePath, options: ReadOptions) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Read a whole data set as `read` does, with its options as one object."""
+    checked = ReadOptions(**options)
     images: list[NDArray[Any]] = []
-    values: list[NDArray[Any]] = []
+    labels: list[NDArray[Any]] = []
     n_bytes = 0
-    path, options = locate(path, options)
-    with open_data(path) as source:
-        for image_block, label_block in _blocks(source, options, stacklevel=4):
-            n_bytes += image_block.nbytes
-            check_data_size("images", n_bytes, source, options, is_partial=True)
-            images.append(image_block)
-            if label_block is not None:
-                values.append(label_block)
-    return _concatenate(images), _concatenate(values) if values else None
+    file, checked = locate(path, checked)
+    with open_data(file) as source:
+        for block, values in _blocks(source, checked):
+            n_bytes += block.nbytes
+            check_data_size("images", n_bytes, source, checked, is_partial=True)
+            images.append(block)
+            labels += [] if values is None else [values]
+    return _concatenate(images), _concatenate(labels) if labels else None
 
 
-def stream(path: FilePath, **options: Any) -> Iterator[Block]:
+def sample() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return 1,000 handwritten digits of MNIST, 100 of each; row i shows the digit i % 10.
+
+    Returns
+    -------
+    images : ndarray of uint8, shape (1000, 28, 28)
+        The images, 0 for the background and 255 for full ink.
+    labels : ndarray of uint8, shape (1000,)
+        The digits, 0 to 9.
+
+    Notes
+    -----
+    Sources and licences are in the file NOTICE beside the data.
+
+    Examples
+    --------
+    >>> images, labels = sample()
+    >>> images.shape, labels[:3]
+    ((1000, 28, 28), array([0, 1, 2], dtype=uint8))
+    """
+    return cast("tuple[NDArray[np.uint8], NDArray[np.uint8]]", read("sample"))
+
+
+def stream(path: FilePath, **options: Unpack[ReadKeywords]) -> Iterator[Block]:
     """Read a data set of any length in blocks of images and labels, in bounded memory.
 
     The options are those of `read`; `block_rows`, 4096 by default, is the maximum number of rows
     per block (blocks of very wide rows are smaller). `max_data_bytes` limits the bytes held at
-    once: rows in row-major order have no limit, while a zip file, or an array in column-major
-    order, is held as a whole in a temporary file if its file is compressed or a pipe.
+    once: rows in row-major order have no limit, while an array in column-major order is held as a
+    whole in memory, and a compressed or piped zip file in a temporary file.
 
     Invalid options are errors at once; the errors and warnings of `read` about data come from the
     iterator, where they are reached. It yields at least one block, which is empty if the file has
     no rows.
     """
-    return stream_with(path, ReadOptions(**options))
+    return _stream(path, ReadOptions(**options))
 
 
-def stream_with(path: FilePath, options: ReadOptions) -> Iterator[Block]:
-    """Read a data set in blocks as `stream` does, with its options as one object."""
+def _stream(path: FilePath, options: ReadOptions) -> Iterator[Block]:
     path, options = locate(path, options)
     with open_data(path) as source:
-        yield from _blocks(source, options, stacklevel=3)
+        yield from _blocks(source, options)
 
 
 def open_data(path: FilePath) -> "Source":
@@ -184,7 +173,7 @@ def open_data(path: FilePath) -> "Source":
     return open_folder_source(path) if is_folder else open_source(path)
 
 
-def _blocks(source: "Source", options: ReadOptions, *, stacklevel: int) -> Iterator[Block]:
+def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
     images = detect_format(source, options).open_images(source, options)
     if options.first_row and not (images.array and images.array.can_skip):
         msg = f"`first_row` must be 0 for {source.name}, whose rows cannot be skipped"
@@ -199,7 +188,7 @@ def _blocks(source: "Source", options: ReadOptions, *, stacklevel: int) -> Itera
             " header; if they are values, use --header no (in Python header='no')"
         )
         # The place is where `read` is called, or where `stream` is iterated over.
-        warnings.warn(msg, DataWarning, stacklevel=stacklevel)
+        warnings.warn(msg, DataWarning, stacklevel=3)
     path = _labels_path(source, images, options)
     if path is None:
         yield from images.blocks

@@ -3,8 +3,9 @@
 import os
 from dataclasses import dataclass
 from operator import index
+from typing import TypedDict
 
-__all__ = ["FilePath", "ReadOptions"]
+__all__ = ["FilePath", "ReadKeywords", "ReadOptions"]
 
 FilePath = str | os.PathLike[str]
 
@@ -24,9 +25,27 @@ _RANGES = {
 _DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
 
 
+class ReadKeywords(TypedDict, total=False):
+    """Keywords of `xpnet.datasets.read`, which documents them, and of `xpnet.datasets.stream`."""
+
+    labels: FilePath | None
+    label: str
+    header: str
+    rows: int | None
+    delimiter: str
+    floating: bool
+    features: int | None
+    classes: int | None
+    want_labels: bool
+    max_data_bytes: int | None
+    invert: bool | None
+    split: str | None
+    block_rows: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """The options of `xpnet.datasets.read`, which documents them, and of `xpnet.datasets.stream`.
+    """`ReadKeywords` with their defaults, and two options of the command line.
 
     Raise TypeError if a number is not an integer, and ValueError if an option has an invalid value.
     """

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import Block
-from xpnet.datasets.picture_folder import number_labels
+from xpnet.datasets.picture_files import number_labels
 from xpnet.datasets.read import labels_name
 from xpnet.files import atomic_write
 

@@ -1,6 +1,11 @@
-"""Strict reading and deterministic writing of npz files."""
+"""Strict reading and deterministic writing of npz files.
+
+``zipfile`` checks each member against its checksum, but accepts bytes before and after an archive,
+and a directory of fewer members than the archive has. Both are rejected here.
+"""
 
 import io
+import os
 import struct
 import zipfile
 import zlib
@@ -16,7 +21,6 @@ from numpy.typing import NDArray
 
 from xpnet.files.errors import DataError, FileError, quoted
 from xpnet.files.opening import take
-from xpnet.files.zip_structure import check_structure
 
 __all__ = ["NpzMember", "npz_bytes", "open_npz_members"]
 
@@ -30,6 +34,9 @@ _UNIX, _MODE = 3, 0o644 << 16
 _LEVEL = 1
 # xpnet alone writes this comment; tools that remove a member keep it.
 _COMMENT = b"xpnet members: %d"
+# The last record, of PKWARE's APPNOTE.TXT, section 4.3.16.
+_END = struct.Struct("<4s6xH8xH")
+_MOST_IN_END = 0xFFFF
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def open_npz_members(
     stream = closing.enter_context(opened.open("rb")) if isinstance(opened, Path) else opened
     with _zip_errors(name, error, kind):
         archive = closing.enter_context(zipfile.ZipFile(stream))
-        check_structure(archive, stream)
+        _check_ends(archive, stream)
     members: dict[str, NpzMember] = {}
     suffix = ".npy" if kind == "npz" else ""
     for info in archive.infolist():
@@ -112,6 +119,8 @@ def open_npz_members(
         if info.compress_type not in _COMPRESSIONS or info.flag_bits & _IS_ENCRYPTED:
             what = f"{kind} member with an unsupported compression, or encrypted"
             raise error(what, file=name, found=found)
+        with _zip_errors(name, error, kind):
+            archive.open(info).close()  # compares the name with the one beside the content
         path = PurePosixPath(full_name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             msg = f"{kind} member with a path outside its folder"
@@ -126,6 +135,23 @@ def open_npz_members(
         found = quoted(archive.comment.decode("utf-8", "surrogateescape"))
         raise error(what, file=name, found=found, expected=f"{quoted(expected.decode())} or none")
     return members
+
+
+def _check_ends(archive: zipfile.ZipFile, stream: IO[bytes]) -> None:
+    """Raise BadZipFile if an archive is not all of its file, or its directory is not whole."""
+    members, comment = archive.infolist(), archive.comment
+    stream.seek(-_END.size - len(comment), os.SEEK_END)
+    signature, n_members, n_comment = _END.unpack(stream.read(_END.size))
+    if signature != b"PK\5\6" or n_comment != len(comment):
+        msg = "an end that is cut, or other data after it"
+        raise zipfile.BadZipFile(msg)
+    if n_members != min(len(members), _MOST_IN_END):
+        msg = f"{len(members)} members, but {n_members} in the end record"
+        raise zipfile.BadZipFile(msg)
+    # `zipfile` corrects all offsets if the directory is not where the end record expects it.
+    if min((info.header_offset for info in members), default=0) != 0:
+        msg = "other data before or among the members"
+        raise zipfile.BadZipFile(msg)
 
 
 @contextmanager

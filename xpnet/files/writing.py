@@ -138,27 +138,14 @@ def _publish(temporary: Path, target: Path, *, force: bool) -> None:
     if force:
         with suppress(FileNotFoundError):
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
-        return
-    try:
-        os.link(temporary, target)  # fails if the target exists
-    except FileExistsError:
-        raise _exists(target) from None
-    except OSError:  # some file systems have no hard links
-        _claim(temporary, target)
-
-
-def _claim(temporary: Path, target: Path) -> None:
-    """Create the target exclusively as an empty file, then replace it."""
-    claim = None
-    try:
-        claim = target.open("xb")
-        claim.close()
-        temporary.replace(target)
-    except BaseException as error:
-        if claim is not None:
-            claim.close()
-            target.unlink(missing_ok=True)
-        elif isinstance(error, FileExistsError):
+    else:
+        try:
+            os.link(temporary, target)  # fails if the target exists
+        except FileExistsError:
             raise _exists(target) from None
-        raise
+        except OSError:  # some file systems have no hard links
+            if target.exists():
+                raise _exists(target) from None
+        else:
+            return  # the first name is removed at the end
+    temporary.replace(target)

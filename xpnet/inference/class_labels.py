@@ -68,7 +68,7 @@ def _as_integers(labels: Any) -> Any:
     """Return strings that are numbers, such as the names of folders, as integers."""
     if getattr(labels.dtype, "kind", None) != "U":
         return labels
-    from xpnet.datasets.picture_folder import number_labels
+    from xpnet.datasets.picture_files import number_labels
 
     numbers, names = number_labels(labels)
     return numbers if names is None else labels
