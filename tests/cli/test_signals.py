@@ -9,9 +9,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from xpnet.__main__ import main as main_of_process
 from xpnet.cli.main import main
-from xpnet.cli.signals import Signals, Terminated
+from xpnet.cli.signals import Signals
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs the signals of POSIX")
 
@@ -187,76 +186,32 @@ def test_a_signal_while_output_waits(number, full_pipe, unbuffered):
 
 
 def test_a_signal_that_comes_twice(monkeypatch, number):
-    kind = Terminated if number == signal.SIGTERM else KeyboardInterrupt
     signals, times = Signals(), iter([20.0, 20.9, 21.1, 22.0])
     monkeypatch.setattr("time.monotonic", lambda: next(times))
-    signals.begin()
     for _ in range(2):  # the second time it is of a user who lost patience
-        with pytest.raises(kind):
+        with pytest.raises(KeyboardInterrupt):
             signals._handle(number, None)  # noqa: SLF001 (what the system calls)
         signals._handle(number, None)  # noqa: SLF001
     assert signals.received == number
 
 
-LOST = """
-import os, time
-from xpnet.cli.signals import Signals, signal_of
-
-class Deleted:
-    def __del__(self):
-        os.kill(os.getpid(), {number})
-        time.sleep(0)
-
-signals = Signals()
-signals.install()
-signals.begin()
-try:
-    Deleted()
-    time.sleep(10)
-except KeyboardInterrupt as interrupt:
-    print(int(signal_of(interrupt)), int(signals.received), flush=True)
-signals.end(7)
-os.kill(os.getpid(), {number})
-"""
-
-
-def test_an_interrupt_is_not_lost_where_none_can_be_raised(number):
-    done = run("-c", LOST.format(number=int(number)))
-    assert done == (7, f"{number} {number}\n", "")
-
-
-def test_errors_where_none_can_be_raised_are_shown():
-    script = "from xpnet.cli.signals import Signals\nSignals().install()\n"
-    script += "class A:\n    def __del__(self): 1 / 0\nA()\n"
-    assert "ZeroDivisionError" in run("-c", script)[2]
-
-
-def test_termination_cleans_up_as_an_interrupt_does(refused, monkeypatch):
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemError("an exception set")], ids=repr)
+def test_an_interrupt_and_an_error_that_a_library_makes_of_it(capsys, monkeypatch, number, error):
     def fail(*_, **__):
-        raise Terminated
-
-    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", fail)
-    assert refused("evaluate") == (143, "xpnet: terminated\n")
-
-
-def test_an_error_that_a_library_makes_of_an_interrupt(capsys, monkeypatch):
-    def fail(*_, **__):
-        signals.received = signal.SIGTERM
-        msg = "a module was initialized with an exception set"
-        raise SystemError(msg)
+        signals.received = number
+        raise error
 
     signals = Signals()
     monkeypatch.setattr("xpnet.inference.evaluate.evaluate", fail)
-    assert main(["evaluate"], signals=signals) == 143
-    assert capsys.readouterr().err == "xpnet: terminated\n"
+    code, line = CODES[number]
+    assert main(["evaluate"], signals=signals) == code
+    assert capsys.readouterr().err == line
 
 
-@pytest.mark.parametrize("run_command", [main, main_of_process], ids=["cli", "process"])
-def test_handlers_of_a_caller_stay(capsys, run_command):
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-    before = [signal.getsignal(number) for number in numbers], sys.unraisablehook
-    assert run_command(["evaluate", "--rows", "5"]) == 0
-    assert ([signal.getsignal(number) for number in numbers], sys.unraisablehook) == before
+def test_handlers_of_a_caller_stay(capsys):
+    before = [signal.getsignal(number) for number in CODES]
+    assert main(["evaluate", "--rows", "5"]) == 0
+    assert [signal.getsignal(number) for number in CODES] == before
     assert "accuracy" in capsys.readouterr().out
 
 
@@ -265,8 +220,7 @@ import builtins, os, signal, sys
 execute = builtins.exec
 
 def with_signal(source, *more, **options):
-    handler = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
-    if isinstance(source, str) and getattr(handler, "_is_running", False):
+    if isinstance(source, str) and "xpnet.cli.report" in sys.modules:
         builtins.exec = execute
         source = "import os, signal; os.kill(os.getpid(), signal.SIGINT)\\n" + source
     return execute(source, *more, **options)

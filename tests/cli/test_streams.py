@@ -122,26 +122,6 @@ def test_a_verdict_stays_if_nobody_reads_it(unread, buffering):
     assert (done.returncode, done.stderr) == (5, b"")
 
 
-NUMBERS = """
-import os, sys
-from xpnet.__main__ import main
-sys.argv = ["xpnet", "evaluate", "--fast"]
-assert main() == 2
-for read_or_write, number in (os.read, 0), (os.write, 1), (os.write, 2):
-    try:
-        read_or_write(number, 1 if number == 0 else b"x")
-        os._exit(1)
-    except OSError:
-        pass
-os._exit(0 if os.open(os.devnull, os.O_RDONLY) > 2 else 1)
-"""
-
-
-def test_no_file_takes_the_number_of_a_closed_stream():
-    line = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", NUMBERS]
-    assert subprocess.run(line, check=False, timeout=60).returncode == 0
-
-
 @pytest.mark.parametrize(
     "path", sorted(Path(cli.__file__).parent.glob("*.py")), ids=lambda path: path.stem
 )

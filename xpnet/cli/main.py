@@ -10,7 +10,7 @@ from xpnet.cli.data_arguments import is_memory_error
 from xpnet.cli.device_choice import chosen_precision
 from xpnet.cli.parser import parse
 from xpnet.cli.report import Stopwatch, print_outcome
-from xpnet.cli.signals import NAMES, Signals, signal_of
+from xpnet.cli.signals import Signals
 from xpnet.cli.streams import (
     data_warnings_as_notes,
     flush_output,
@@ -29,19 +29,19 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
     """Run a command line; return its exit code, one of those in ``xpnet --help``.
 
     An error is one line of at most 400 characters on standard error; ``--debug`` shows the
-    traceback.
+    traceback. `signals` are installed by the caller.
     """
     args, code = argparse.Namespace(debug=False), 0
-    signals = signals or Signals()  # a caller has its own handlers
+    signals = signals or Signals()
     try:
         try:
             args = parse(sys.argv[1:] if argv is None else argv)
             with standard_output():  # if it is closed, fail before any work
-                signals.begin()
+                pass
+            check_distinct_files(args)
             from xpnet.arrays.namespace import without_warnings
 
             # Commands themselves report results that are not finite.
-            check_distinct_files(args)
             with data_warnings_as_notes(), without_warnings(), chosen_precision(args):
                 outcome = args.run(args, Stopwatch())
                 code = outcome.code
@@ -51,17 +51,16 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
         flush_output()
     except BrokenPipeError:  # the reader has closed the pipe, as head(1) does
         return code
-    except KeyboardInterrupt as interrupt:
-        number = signal_of(interrupt)
-        code = 128 + number
-        print_note(NAMES[number])
+    except KeyboardInterrupt:
+        code = signals.exit_code
+        print_note(signals.message)
     except Exception as caught:  # noqa: BLE001 (described, or shown with its traceback)
         error = _as_device_error(caught, str(getattr(args, "device", "")))
         code = _exit_code(error)
         if code == _FAULT_OF_XPNET and signals.received is not None:
             # A library may turn an interrupt into another error, such as an ImportError.
-            code = 128 + signals.received
-            print_note(NAMES[signals.received])
+            code = signals.exit_code
+            print_note(signals.message)
         elif args.debug or code == _FAULT_OF_XPNET:
             write_error_text(traceback.format_exc())
         else:

@@ -114,34 +114,12 @@ class _ErrorStream:
         return sys.stderr.fileno()
 
 
-def fill_descriptors() -> None:
-    """Open the null device for each closed standard stream.
-
-    Otherwise the next file opened would get the descriptor of a standard stream. The null device is
-    opened with the wrong mode, so that using the stream still fails.
-    """
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDONLY if descriptor else os.O_WRONLY)
-
-
-def flush_streams(*, discards_output: bool = False) -> None:
-    """Flush both streams or discard their buffers, so that Python does not fail at exit."""
-    if discards_output:
-        _redirect_to_null(sys.stdout)
+def flush_streams() -> None:
+    """Flush both streams; discard what cannot be written, so that Python does not fail at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except OSError:
-            _redirect_to_null(stream)
-
-
-def _redirect_to_null(stream: TextIO | None) -> None:
-    if stream is not None:
-        with suppress(OSError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
