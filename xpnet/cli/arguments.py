@@ -23,9 +23,13 @@ class UsageError(ValueError):
     """Arguments that do not fit together: exit code 2."""
 
 
-def from_args(kind: type[OptionsT], args: argparse.Namespace) -> OptionsT:
-    """Return a dataclass of options from the arguments with the names of its fields."""
-    return kind(**{field.name: getattr(args, field.name) for field in fields(cast("Any", kind))})
+def from_args(kind: type[OptionsT], args: argparse.Namespace, **more: Any) -> OptionsT:
+    """Return a dataclass of options from `more` and the arguments with the names of its fields.
+
+    A field that is not an argument of the command has its default.
+    """
+    names = (field.name for field in fields(cast("Any", kind)))
+    return kind(**{name: getattr(args, name) for name in names if hasattr(args, name)}, **more)
 
 
 def file_name(text: str) -> str:

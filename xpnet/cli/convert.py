@@ -6,15 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import (
-    UsageError,
-    add_common_arguments,
-    add_option,
-    file_name,
-    from_args,
-)
+from xpnet.cli.arguments import UsageError, add_common_arguments, add_option, file_name
 from xpnet.cli.convert_data import check_model_target, convert_data, is_data
-from xpnet.cli.convert_report import conversion_facts, conversion_lines
+from xpnet.cli.convert_report import conversion_facts, conversion_rows, verification_lines
 from xpnet.cli.data_arguments import (
     DATA_HELP,
     Data,
@@ -70,7 +64,6 @@ def add_parser(commands: Any) -> None:
     text = f"read the first N images only (default: {_ROWS:,} of --verify, all of IN)"
     add_reading_arguments(parser, rows_text=text)
     add_common_arguments(parser, run)
-    parser.set_defaults(seed=0)
 
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
@@ -80,46 +73,45 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     from xpnet.formats.load_save import save
     from xpnet.inference.class_labels import as_class_ids
 
-    if is_data(args.model, args.target):
-        if args.path is not None or args.uint8:
+    target, force, input_dtype = args.target, args.force, "uint8" if args.uint8 else None
+    if is_data(args.model, target):
+        if args.path is not None or input_dtype:
             msg = f"--verify and --uint8 are for networks; {args.model} holds images"
             raise UsageError(msg)
-        images_data = replace(from_args(Data, args), path=args.model)
-        return convert_data(images_data, args.target, force=args.force)
-    options, target = ModelOptions.from_args(args), Path(args.target)
-    if args.uint8 and target.suffix != ".onnx":
-        msg = f"--uint8 is for ONNX: OUT must end in .onnx; got {args.target!r}"
+        return convert_data(Data.from_args(args, args.model), target, force=force)
+    options = ModelOptions.from_args(args)
+    data = None if args.path is None else Data.from_args(args, args.path)
+    if input_dtype and Path(target).suffix != ".onnx":
+        msg = f"--uint8 is for ONNX: OUT must end in .onnx; got {target!r}"
         raise UsageError(msg)
-    check_model_target(args.target, force=args.force)
+    check_model_target(target, force=force)
     contents = read_contents(options)
-    args.rows = _ROWS if args.rows is None else args.rows
-    data = None if args.path is None else from_args(Data, args)
     images: Any = None
     if data is not None:
+        data = data if data.rows is not None else data.with_options(rows=_ROWS)
         images, labels = data.read_rows(contents.network.n_in, "compare with")
-        if args.uint8 and images.dtype != np.uint8:
+        if input_dtype and images.dtype != np.uint8:
             msg = f"{data.path} holds {images.dtype} numbers: --uint8 is verified with raw bytes"
             raise UsageError(msg)
         if labels is not None and contents.network.output != "values":
-            as_data_error(data.labels or data.path, as_class_ids, contents.network, labels)
+            as_data_error(data.labels_path, as_class_ids, contents.network, labels)
     model = model_of(contents, options)
     network = _in_range(model, data, images)
-    input_dtype = "uint8" if args.uint8 else None
     try:
-        save(network, args.target, force=args.force, input_dtype=input_dtype)
+        save(network, target, force=force, input_dtype=input_dtype)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
-    facts = conversion_facts(contents, network, options.source, args.target)
+    facts = conversion_facts(contents, network, options.source, target)
     if data is None:
-        return Outcome(facts, conversion_lines(facts))
+        return Outcome(facts, conversion_rows(facts))
     with computation_errors(data.path, has_precision=False):
-        found = _verify(contents, options, network, target, images)
+        found = _verify(contents, options, network, Path(target), images)
         accuracies = _accuracies(model, network, images, labels)
     facts["verification"] = {name: x.to_json() for name, x in found.items()}
     facts |= {"rows": len(images), "accuracy": accuracies}
     _note_better_scaling(facts, data.path, are_bytes=images.dtype.kind == "u")
     code = 0 if all(x.is_in_bound for x in found.values()) else 1
-    return Outcome(facts, conversion_lines(facts), code)
+    return Outcome(facts, conversion_rows(facts), verification_lines(facts), code)
 
 
 def _in_range(model: Model, data: Data | None, images: "NDArray[Any] | None") -> "Network":

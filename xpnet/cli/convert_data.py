@@ -5,7 +5,7 @@ from pathlib import Path
 from xpnet.cli.arguments import UsageError, check_output
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.fetch import NAMES
-from xpnet.cli.report import Outcome, table
+from xpnet.cli.report import Outcome
 
 
 def is_data(source: str, target: str) -> bool:
@@ -53,9 +53,11 @@ def convert_data(data: Data, target: str, *, force: bool) -> Outcome:
     n_bytes, shape = Path(target).stat().st_size, list(images.shape)
     facts = {"source": data.path, "target": target, "bytes": n_bytes, "shape": shape}
     facts |= {"dtype": str(images.dtype), "labels": labels and str(labels), "classes": names}
-    rows = {"read": f"{data.path} ({' x '.join(map(str, shape))}, {images.dtype})"}
-    if names is not None:
-        rows["labels"] = ", ".join(f"{i} {name}" for i, name in enumerate(names))
+    numbered = (f"{i} {name}" for i, name in enumerate(names or ()))
     beside = "" if labels is None else f" and {labels}"
-    rows["wrote"] = f"{target} ({n_bytes:,} bytes){beside}"
-    return Outcome(facts, table(rows))
+    rows = {
+        "read": f"{data.path} ({' x '.join(map(str, shape))}, {images.dtype})",
+        "labels": None if names is None else ", ".join(numbered),
+        "wrote": f"{target} ({n_bytes:,} bytes){beside}",
+    }
+    return Outcome(facts, rows)

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.report import table
-
 if TYPE_CHECKING:
     from xpnet.formats.model_file import ModelFile
     from xpnet.networks.network import Network
@@ -34,26 +32,24 @@ def conversion_facts(
     }
 
 
-def conversion_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the facts, and those of the verification, as text."""
+def conversion_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the facts as rows of a table."""
     layers = [f"{x['n_in']} -> {x['n_out']} {x['activation']}" for x in facts["layers"]]
-    rows = {
+    classes = facts["classes"]
+    return {
         "read": f"{facts['source']} ({'; '.join([facts['format'], *facts['notes']])})",
         "layers": ", ".join(layers),
         "parameters": f"{facts['parameters']:,}, {facts['dtype']}",
         "preprocessing": ", ".join(facts["preprocessing"]) or "none",
         "output": facts["output"],
+        "classes": None if classes is None else ", ".join(map(str, classes)),
+        **{name.replace("_", " "): text for name, text in facts["metadata"].items()},
+        "wrote": f"{facts['target']} ({facts['bytes']:,} bytes)",
     }
-    if facts["classes"] is not None:
-        rows["classes"] = ", ".join(map(str, facts["classes"]))
-    rows |= {name.replace("_", " "): text for name, text in facts["metadata"].items()}
-    rows["wrote"] = f"{facts['target']} ({facts['bytes']:,} bytes)"
-    yield from table(rows)
-    if "verification" in facts:
-        yield from _verification_lines(facts)
 
 
-def _verification_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+def verification_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the verification, a table of results, and the accuracy for each scaling."""
     found = facts["verification"]
     width = max(map(len, found))
     yield ""

@@ -4,11 +4,18 @@ import argparse
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import UsageError, add_option, file_name, not_negative, positive
+from xpnet.cli.arguments import (
+    UsageError,
+    add_option,
+    file_name,
+    from_args,
+    not_negative,
+    positive,
+)
 from xpnet.cli.fetch import fetch_word
 
 if TYPE_CHECKING:
@@ -48,7 +55,7 @@ def add_reading_arguments(
     add = partial(add_option, parser)
     usual = f"read the first N images only (default: {'all' if rows is None else rows})"
     add("--rows N", not_negative, rows_text or usual)
-    parser.set_defaults(rows=rows, labels=None)
+    parser.set_defaults(rows=rows)
     text = "file of the labels (default: DATA itself, or the file beside it with the usual name)"
     if labels:
         add("--labels FILE", file_name, text)
@@ -79,26 +86,49 @@ def add_format_arguments(parser: argparse.ArgumentParser, split: str = "test") -
 
 @dataclass(frozen=True)
 class Data:
-    """A data set and the options for reading it, which `xpnet.read` documents."""
+    """A data set and the options for reading it; its files are downloaded when it is read."""
 
     path: str
-    rows: int | None = None
-    labels: str | None = None
-    label: str = "auto"
-    header: str = "auto"
-    delimiter: str = ","
-    floating: bool = False
-    max_data_bytes: int | None = None
-    invert: bool | None = None
-    split: str | None = None
-    default_split: str | None = "test"
+    options: "ReadOptions"
     offline: bool = False
 
+    @classmethod
+    def from_args(cls, args: argparse.Namespace, path: str) -> "Data":
+        """Return the data set `path`, with the parsed options; raise UsageError if one is invalid.
+
+        The options are fields of `ReadOptions`; a command may lack some of them.
+        """
+        from xpnet.datasets.read_options import ReadOptions
+
+        try:
+            return cls(path, from_args(ReadOptions, args), args.offline)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+    @property
+    def rows(self) -> int | None:
+        """The number of rows to read, from the first; None for all."""
+        return self.options.rows
+
+    @property
+    def labels_path(self) -> Any:
+        """The file of the labels, as far as is known before it is read."""
+        return self.options.labels or self.path
+
+    def with_options(self, **options: Any) -> "Data":
+        """Return the data set with other options for reading it."""
+        return replace(self, options=replace(self.options, **options))
+
+    def fetched(self) -> "ReadOptions":
+        """Download the data set if it is a word for one, and return the options for reading it."""
+        fetch_word(self.path, offline=self.offline)
+        return self.options
+
     def read(self, **more: Any) -> tuple[Any, Any]:
-        """Return all images and labels; raise the errors of `options`."""
+        """Return all images and labels; `more` are further options."""
         from xpnet.datasets import read
 
-        return read(self.path, **vars(self.options(**more)))
+        return read(self.path, **vars(replace(self.fetched(), **more)))
 
     def read_rows(self, n_in: int, purpose: str, **more: Any) -> tuple[Any, Any]:
         """Return all images as rows, and labels; raise DataError if there are no images."""
@@ -115,21 +145,7 @@ class Data:
         """Return an iterator over blocks of images and labels; otherwise as `read`."""
         from xpnet.datasets import stream
 
-        return stream(self.path, **vars(self.options(**more)))
-
-    def options(self, **more: Any) -> "ReadOptions":
-        """Return the options for reading the data set, which is downloaded if necessary.
-
-        Raise UsageError if an option has an invalid value.
-        """
-        from xpnet.datasets.read_options import ReadOptions
-
-        options = asdict(self) | more
-        fetch_word(options.pop("path"), offline=options.pop("offline"))
-        try:
-            return ReadOptions(**options)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        return stream(self.path, **vars(replace(self.fetched(), **more)))
 
 
 def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any:

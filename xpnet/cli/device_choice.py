@@ -1,7 +1,6 @@
 """Choice of the device, the precision and the batches of a computation."""
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from xpnet.cli.arguments import UsageError, add_option, positive
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from xpnet.arrays.device import Device
     from xpnet.cli.report import Stopwatch
     from xpnet.inference.result_hash import HashedRunner
@@ -19,7 +20,7 @@ _PRECISIONS = ("float16", "bfloat16", "float32", "tf32", "float64")
 
 
 def add_device_arguments(
-    parser: argparse.ArgumentParser,
+    parser: "ArgumentParser",
     *,
     batch_size: bool = True,
     threads: bool = True,
@@ -34,8 +35,6 @@ def add_device_arguments(
     text = "dtype of the computation (default: that of the file); tf32 rounds the factors of"
     text += " float32 products to 10 bits, on a GPU"
     add("--precision", str, text, choices=_PRECISIONS)
-    # The values of options that the command lacks.
-    parser.set_defaults(batch_size=None, threads=None, reproducible=False, hash=False)
     if batch_size:
         text = "images computed at a time (default: chosen for the device)"
         add("--batch-size N", positive, text)
@@ -53,9 +52,10 @@ def add_device_arguments(
 
 @dataclass(frozen=True)
 class DeviceOptions:
-    """The values of `add_device_arguments`."""
+    """The values of `add_device_arguments`, and those of --devices of ``xpnet parity``."""
 
     device: str = "cpu"
+    devices: Sequence[str] = ()
     precision: str | None = None
     batch_size: int | None = None
     threads: int | None = None
@@ -91,21 +91,20 @@ class DeviceOptions:
 
 
 @contextmanager
-def chosen_precision(args: argparse.Namespace) -> Iterator[None]:
-    """Set the precision of matrix products on GPUs to --precision, if a command has it.
+def chosen_precision(options: DeviceOptions) -> Iterator[None]:
+    """Set the precision of matrix products on GPUs to --precision.
 
     Raises UsageError for TF32 on a CPU alone, by --device or --devices, or in reproducible results.
     """
-    precision = getattr(args, "precision", None)
+    precision: Any = options.precision
     if precision not in {"float32", "tf32"}:
         yield
         return
-    is_on_cpu = set(getattr(args, "devices", None) or [args.device]) == {"cpu"}
+    is_on_cpu = set(options.devices or [options.device]) == {"cpu"}
     if precision == "tf32" and is_on_cpu:
-        msg = f"--precision tf32 is for a GPU; got --device {args.device}"
+        msg = f"--precision tf32 is for a GPU; got --device {options.device}"
         raise UsageError(msg)
-    is_reproducible = getattr(args, "reproducible", False) or getattr(args, "hash", False)
-    if precision == "tf32" and is_reproducible:
+    if precision == "tf32" and options.is_reproducible:
         msg = "--precision tf32 does not go with --reproducible or --hash, whose products are exact"
         raise UsageError(msg)
     from xpnet.arrays.matmul_precision import matmul_precision

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         "product_error_in_bounds": diagnosis.product_error,
         "facts": {**gpu_facts(checked=index), **_host_facts()},
     }
-    return Outcome(report, _lines(report), 0 if diagnosis.usable else 5)
+    return Outcome(report, lines=_lines(report), code=0 if diagnosis.usable else 5)
 
 
 def _host_facts() -> dict[str, Any]:

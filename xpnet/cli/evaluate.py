@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
@@ -17,7 +16,7 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, co
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import ModelOptions, add_model_arguments, open_model
-from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, table, work_facts, work_rows
+from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, work_facts, work_rows
 from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:
@@ -54,9 +53,10 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.networks.fingerprint import RowsFingerprint
 
-    data, options = from_args(Data, args), from_args(DeviceOptions, args)
-    if args.plot is not None:
-        check_output(args.plot, force=args.force, kind="picture")
+    data, options = Data.from_args(args, args.path), from_args(DeviceOptions, args)
+    plot, force = args.plot, args.force
+    if plot is not None:
+        check_output(plot, force=force, kind="picture")
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     if model.network.output == "values":
         msg = f"{model.name} is a regression, which has no accuracy; use predict"
@@ -78,12 +78,12 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             else:
                 results = ((runner.marked_class_ids(rows), labels) for rows, labels in pairs)
                 result = compare_labels(network, results)
-    total, moved, batches = result.total, result.transfers, options.batch_facts(network)
+    total, batches = result.total, options.batch_facts(network)
     if not total:
         print_note(f"{data.path} holds no images: no accuracy")
     note_nonfinite(network, nonfinite.n_images, total)
-    work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=moved)
     is_training_data = fingerprint is not None and fingerprint.text() == trained_on
+    moved = result.transfers
     facts = {
         "accuracy": result.accuracy,
         "correct": result.correct,
@@ -93,25 +93,24 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "data": data.path,
         "is_training_data": is_training_data or None,  # other data may contain some of them
         "model": model.name,
-        **work,
+        **work_facts(network, device, batches, stopwatch, n_images=total, transfers=moved),
         **class_facts(result, network.classes or range(network.n_classes)),
     }
-    rows = {
-        "accuracy": f"{result.accuracy:.4f} ({result.correct:,} of {total:,})".replace("nan", "n/a")
-    }
-    if is_training_data:
-        rows["data"] = "the training images of this network: its accuracy on others is lower"
-    if runner is not None:
-        rows["hash"] = runner.hash.text()
-    rows |= work_rows(work)
-    if args.plot is not None:
+    if plot is not None:
         from xpnet.pictures.confusion import draw_confusion
         from xpnet.pictures.saving import save_figure
 
-        figure = draw_confusion(result.confusion, facts["classes"])
-        save_figure(figure, args.plot, force=args.force)
-        rows["wrote"] = args.plot
-    return Outcome(facts, chain(table(rows), class_lines(facts) if total else ()))
+        save_figure(draw_confusion(result.confusion, facts["classes"]), plot, force=force)
+    accuracy = f"{result.accuracy:.4f} ({result.correct:,} of {total:,})".replace("nan", "n/a")
+    known = "the training images of this network: its accuracy on others is lower"
+    rows = {
+        "accuracy": accuracy,
+        "data": known if is_training_data else None,
+        "hash": facts["hash"],
+        **work_rows(facts),
+        "wrote": plot,
+    }
+    return Outcome(facts, rows, class_lines(facts) if total else ())
 
 
 def most_classes(network: "Network") -> int | None:
@@ -143,7 +142,7 @@ def labelled(
             hint = "name the folders 0, 1, 2 ..., or train a network on such folders"
             raise DataError(what, file=data.path, hint=hint)
         if network.classes is not None:
-            as_data_error(data.labels or data.path, as_class_ids, network, labels)
+            as_data_error(data.labels_path, as_class_ids, network, labels)
         if can_be_ids and labels.dtype.kind in "iu":
             first = ", ".join(f"{i} is {name}" for i, name in enumerate(names[:_NAMES_SHOWN]))
             more = ", ..." if len(names) > _NAMES_SHOWN else ""

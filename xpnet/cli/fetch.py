@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from xpnet.cli.arguments import add_common_arguments
-from xpnet.cli.report import Outcome, Stopwatch, table
+from xpnet.cli.report import Outcome, Stopwatch
 from xpnet.cli.streams import print_note, progress_bar
 
 NAMES = ("mnist", "fashion-mnist")
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     n_bytes = sum(path.stat().st_size for path in folder.glob("*.gz"))
     facts = {"name": args.name, "folder": str(folder), "bytes": n_bytes, "hosts": hosts}
     source = ", ".join(hosts) or "already in the cache"
-    return Outcome(facts, table({"folder": f"{folder} ({n_bytes:,} bytes)", "source": source}))
+    return Outcome(facts, {"folder": f"{folder} ({n_bytes:,} bytes)", "source": source})
 
 
 def fetch_word(path: str, *, offline: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import add_common_arguments, add_option, file_name, positive
 from xpnet.cli.data_arguments import Data, add_format_arguments
-from xpnet.cli.report import Outcome, Stopwatch, table
+from xpnet.cli.report import Outcome, Stopwatch
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
@@ -43,15 +43,14 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     from xpnet.datasets.locate import locate
     from xpnet.formats.load_save import SAMPLE_PATH
 
-    names = ("delimiter", "label", "header", "max_data_bytes", "split", "default_split", "offline")
-    options = Data(args.file, **{name: getattr(args, name) for name in names}).options()
     located: Any = SAMPLE_PATH
+    options = Data.from_args(args, args.file).fetched()
     if args.file != "sample":
         located, options = locate(args.file, options)
     path = Path(located)
     facts = {"file": args.file, "bytes": path.stat().st_size}
     facts |= _summary(path, options, max_bytes=args.max_bytes)
-    return Outcome(facts, _lines(facts))
+    return Outcome(facts, _rows(facts), _array_lines(facts.get("arrays", [])))
 
 
 def _summary(path: Path, options: "ReadOptions", *, max_bytes: int | None) -> dict[str, Any]:
@@ -80,7 +79,7 @@ def _summary(path: Path, options: "ReadOptions", *, max_bytes: int | None) -> di
     return summarize(path, LoadOptions(max_bytes=max_bytes))
 
 
-def _lines(facts: dict[str, Any]) -> Iterator[str]:
+def _rows(facts: dict[str, Any]) -> dict[str, str]:
     rows = {"file": f"{facts['file']} ({facts['bytes']:,} bytes)"}
     for name, value in facts.items():
         if name not in {"file", "bytes", "arrays", "metadata"}:
@@ -88,13 +87,19 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     for name, text in facts.get("metadata", {}).items():
         shown = text if len(text) <= _METADATA_SHOWN else f"{text[:_METADATA_SHOWN]} ..."
         rows[f"metadata {name}"] = shown
-    yield from table(rows)
-    arrays = facts.get("arrays", [])
+    return rows
+
+
+def _array_lines(arrays: list[Any]) -> Iterator[str]:
     width = max((len(name) for name, *_ in arrays[:_SHOWN]), default=0)
     for name, dtype, shape in arrays[:_SHOWN]:
-        yield f"  {name:{width}}  {dtype}  {' x '.join(map(str, shape)) or 'one number'}"
+        yield f"  {name:{width}}  {dtype}  {_shape_text(shape) or 'one number'}"
     if len(arrays) > _SHOWN:
         yield f"  ... and {len(arrays) - _SHOWN:,} more arrays"
+
+
+def _shape_text(shape: list[Any]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _header_text(header: dict[str, Any] | None) -> str:
@@ -118,7 +123,7 @@ def _range(limits: list[Any] | None) -> str:
 # Facts of which the text is not that of their values.
 _TEXTS: dict[str, Callable[[Any], str]] = {
     "images": lambda n: "not counted" if n is None else f"{n:,}",
-    "shape": lambda shape: " x ".join(map(str, shape)),
+    "shape": _shape_text,
     "range": _range,
     "header": _header_text,
     "labels": _labels_text,
@@ -132,7 +137,7 @@ def _as_text(value: Any) -> str:
         # A list holds words, or names with a shape.
         named = (x if isinstance(x, list) else (x, None) for x in value)
         return ", ".join(
-            str(name) if shape is None else f"{name} ({' x '.join(map(str, shape))})"
+            str(name) if shape is None else f"{name} ({_shape_text(shape)})"
             for name, shape in named
         )
     return f"{value:,}" if isinstance(value, int) else str(value)

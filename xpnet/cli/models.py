@@ -76,8 +76,8 @@ class ModelOptions:
     """The values of `add_model_arguments`; `file` holds the options of `xpnet.load`."""
 
     source: str
-    seed: int
     file: "LoadOptions"
+    seed: int = 0
     input_range: str | None = None
 
     @classmethod
@@ -85,7 +85,7 @@ class ModelOptions:
         """Return the values of `add_model_arguments`."""
         from xpnet.formats.model_file import LoadOptions
 
-        return cls(args.model, args.seed, from_args(LoadOptions, args), args.input_range)
+        return from_args(cls, args, source=args.model, file=from_args(LoadOptions, args))
 
 
 @dataclass(frozen=True, eq=False)

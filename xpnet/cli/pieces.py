@@ -1,7 +1,6 @@
 """Pieces of a file of rows, computed by the workers of a cluster."""
 
-import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +34,7 @@ def pieces_of(data: Data, job: Job, piece_rows: int) -> list[Piece]:
     """Return the pieces of a file: one, unless rows can be read without those before them."""
     from xpnet.datasets.preview import count_images
 
-    n_rows, itemsize, can_skip = count_images(data.path, data.options())
+    n_rows, itemsize, can_skip = count_images(data.path, data.fetched())
     if not n_rows or not can_skip or depends_on_all_values(job.model, itemsize):
         return [Piece()]
     starts = range(0, n_rows, piece_rows)
@@ -51,12 +50,12 @@ def predict_piece(
     from xpnet.arrays.namespace import without_warnings
 
     first_row, options = piece.first_row, job.wanted.device
-    data = replace(data, rows=piece.n_rows)
+    data = data.with_options(rows=piece.n_rows)
     with (
         collected_notes() as notes,
         data_warnings_as_notes(),
         without_warnings(),
-        chosen_precision(argparse.Namespace(**vars(options))),
+        chosen_precision(options),
         computation_errors(data.path, options.batch_size),
     ):
         network, blocks = open_blocks(

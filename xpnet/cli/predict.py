@@ -23,7 +23,7 @@ from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.predicted import Predicted, Wanted, as_arrays, predicted_blocks
-from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, table, work_facts, work_rows
+from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, work_facts, work_rows
 from xpnet.cli.streams import print_note, standard_output
 
 if TYPE_CHECKING:
@@ -75,41 +75,40 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     from xpnet.arrays.transfer_counts import count_transfers
     from xpnet.files.writing import atomic_write
 
+    options, model_options = from_args(DeviceOptions, args), ModelOptions.from_args(args)
+    path, *others = args.paths
+    data, wanted = Data.from_args(args, path), Wanted(args.top, args.proba, options)
+    output, force = args.output, args.force
     if args.workers or args.cluster is not None:
-        from xpnet.cli.predict_parts import run as run_parts
+        from xpnet.cli.predict_parts import ClusterOptions, predict_parts
 
-        return run_parts(args, stopwatch)
-    args.path, *others = args.paths
+        where = from_args(ClusterOptions, args)
+        return predict_parts(data, model_options, wanted, where, stopwatch)
     if others:
         msg = "more than one DATA needs --workers N or --cluster ADDRESS"
         raise UsageError(msg)
-    data, options = from_args(Data, args), from_args(DeviceOptions, args)
-    to_stdout = args.output in {"-", "/dev/stdout"}
+    to_stdout = output in {"-", "/dev/stdout"}
     if args.json and to_stdout:
         msg = "--json needs -o FILE: standard output cannot hold both"
         raise UsageError(msg)
-    model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
-    wanted = Wanted(args.top, args.proba, options)
+    model, device = open_model(model_options, options, stopwatch)
     wanted.check(model)
     if to_stdout and options.device == "auto":
         print_note(device.reason)
     stdout = nullcontext(SimpleNamespace(write=_write_output))
-    target = stdout if to_stdout else atomic_write(args.output, force=args.force)
+    target = stdout if to_stdout else atomic_write(output, force=force)
     with target as file, count_transfers() as transfers:
-        is_npz = args.output.lower().endswith(".npz")
-        network, facts = _predict(wanted, data, model, stopwatch, file, is_npz=is_npz)
+        is_npz = output.lower().endswith(".npz")
+        network, found = _predict(wanted, data, model, stopwatch, file, is_npz=is_npz)
     if to_stdout:
         if options.hash:
-            print_note(f"hash {facts['hash']}")
+            print_note(f"hash {found['hash']}")
         return Outcome()
-    total = facts["total"]
-    batches = options.batch_facts(network)
+    total, batches = found["total"], options.batch_facts(network)
     work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=transfers)
-    rows = {"wrote": f"{args.output} ({total:,} images)"}
-    if options.hash:
-        rows["hash"] = facts["hash"]
-    facts = {"output": args.output, **facts, "data": data.path, "model": model.name, **work}
-    return Outcome(facts, table({**rows, **work_rows(work)}))
+    facts = {"output": output, **found, "data": data.path, "model": model.name, **work}
+    wrote = f"{output} ({total:,} images)"
+    return Outcome(facts, {"wrote": wrote, "hash": found["hash"], **work_rows(work)})
 
 
 def _predict(

@@ -1,19 +1,17 @@
 """``xpnet predict`` on a cluster: a folder of parts, one for each file of images."""
 
-import argparse
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import UsageError, from_args
+from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
-from xpnet.cli.device_choice import DeviceOptions
 from xpnet.cli.models import ModelOptions, place, read_model
 from xpnet.cli.part_files import Part, n_rows
 from xpnet.cli.pieces import Job, fault_of_worker, pieces_of, predict_piece
 from xpnet.cli.predicted import Wanted
-from xpnet.cli.report import Outcome, Stopwatch, network_text, note_nonfinite, table
+from xpnet.cli.report import Outcome, Stopwatch, network_text, note_nonfinite
 from xpnet.cli.standardization import RANGES, standardization
 from xpnet.cli.streams import print_note, progress_bar
 
@@ -22,59 +20,82 @@ if TYPE_CHECKING:
 
 _WORDS = ("sample", "mnist", "fashion-mnist")
 _DATA_ERROR = 3
-# Options of `Data` that do not change what a part holds, or that parts do not have.
-_NOT_STORED = frozenset({"default_split", "labels", "max_data_bytes", "offline", "path", "rows"})
+# Options for reading that change what a part holds.
+_STORED = ("delimiter", "floating", "header", "invert", "label", "split")
 
 
-def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
-    """Run the command with --workers or --cluster."""
+@dataclass(frozen=True)
+class ClusterOptions:
+    """The files of images, the folder of the parts, and the processes that compute them."""
+
+    paths: Sequence[str]
+    output: str
+    force: bool
+    workers: int | None
+    cluster: str | None
+    piece_rows: int
+
+
+def predict_parts(
+    data: Data,
+    model_options: ModelOptions,
+    wanted: Wanted,
+    where: ClusterOptions,
+    stopwatch: Stopwatch,
+) -> Outcome:
+    """Run the command with --workers or --cluster; `data` is the first file of images."""
     from xpnet.arrays.device import Device
     from xpnet.inference.cluster import ClusterError, open_cluster
 
-    _check_options(args)
+    _check_options(data, wanted, where)
     stopwatch.switch("loading")
-    options, model = from_args(DeviceOptions, args), read_model(ModelOptions.from_args(args))
+    options, model = wanted.device, read_model(model_options)
     if options.device == "cpu":  # the workers of a machine compute at the same time
         options = replace(options, threads=options.threads or 1)
-    wanted = Wanted(args.top, args.proba, options)
+    wanted = replace(wanted, device=options)
     wanted.check(model)
     if options.precision != "bfloat16":  # which NumPy lacks
         model = place(model, Device("cpu"), replace(options, device="cpu"))
     job = Job(model, wanted)
-    parts = _parts(args, job)
+    parts = _parts(data, where, job)
     missing = [part for part in parts if part.manifest is None]
     for part in missing:
         with part.noting_faults():
-            part.facts, part.pieces = part.facts_now(), pieces_of(part.data, job, args.piece_rows)
+            part.facts, part.pieces = part.facts_now(), pieces_of(part.data, job, where.piece_rows)
     n_workers, has_gpus = 0, options.device != "cpu"
     if any(part.pieces for part in missing):
         stopwatch.switch("startup")
         try:
-            with open_cluster(args.cluster, args.workers, has_gpus=has_gpus) as cluster:
+            with open_cluster(where.cluster, where.workers, has_gpus=has_gpus) as cluster:
                 n_workers = _check_workers(cluster, options.device)
                 with stopwatch.measure("computing"):
-                    _compute(cluster, job, missing, force=args.force)
+                    _compute(cluster, job, missing, force=where.force)
         except ClusterError as error:
             n_done = sum(part.manifest is not None for part in parts)
             msg = f"{error}; {n_done} of {len(parts)} parts are written, and the next run goes on"
             raise ClusterError(msg) from error
-    return _outcome(args, job, parts, n_workers, stopwatch)
+    return _outcome(where.output, job, parts, n_workers, stopwatch)
 
 
-def _check_options(args: argparse.Namespace) -> None:
+def _check_options(data: Data, wanted: Wanted, where: ClusterOptions) -> None:
     """Raise UsageError for options that parts cannot have."""
-    option = f"--workers {args.workers}" if args.workers else f"--cluster {args.cluster}"
-    if args.output in {"-", "/dev/stdout"} or args.output.lower().endswith((".csv", ".npz")):
+    option = f"--workers {where.workers}" if where.workers else f"--cluster {where.cluster}"
+    if where.output in {"-", "/dev/stdout"} or where.output.lower().endswith((".csv", ".npz")):
         msg = f"{option} needs -o FOLDER, in which each DATA gets a file"
         raise UsageError(msg)
-    refused = {"--rows": args.rows is not None, "--hash": args.hash, "DATA -": "-" in args.paths}
-    for name, is_given in {**refused, "--device auto": args.device == "auto"}.items():
+    refused = {
+        "--rows": data.rows is not None,
+        "--hash": wanted.device.hash,
+        "DATA -": "-" in where.paths,
+        "--device auto": wanted.device.device == "auto",
+    }
+    for name, is_given in refused.items():
         if is_given:
             msg = f"{option} does not go with {name}"
             raise UsageError(msg)
 
 
-def _parts(args: argparse.Namespace, job: Job) -> list[Part]:
+def _parts(data: Data, where: ClusterOptions, job: Job) -> list[Part]:
     """Return the parts, with the manifests of those that exist; make their folder.
 
     Raise FileNotFoundError if an input is missing, UsageError if two would have the same part, or a
@@ -82,12 +103,11 @@ def _parts(args: argparse.Namespace, job: Job) -> list[Part]:
     """
     from xpnet.datasets.locate import locate
 
-    args.path = ""  # of each input in turn
-    data, folder, work = from_args(Data, args), Path(args.output), _work(args, job)
+    folder, work = Path(where.output), _work(data, job)
     parts: dict[Path, Part] = {}
-    for path in _expanded(args.paths):
+    for path in _expanded(where.paths):
         one = replace(data, path=path if path in _WORDS else str(Path(path).absolute()))
-        source = Path(locate(one.path, one.options())[0])
+        source = Path(locate(one.path, one.fetched())[0])
         source.stat()  # raises if it is missing
         if source.is_dir():
             msg = f"{path} is a folder: give its files, such as '{path}/*.npy'"
@@ -102,13 +122,13 @@ def _parts(args: argparse.Namespace, job: Job) -> list[Part]:
         if target.resolve() in inputs:
             msg = f"{target} would be replaced, but it is read as well: name another folder"
             raise UsageError(msg)
-        if not args.force:
+        if not where.force:
             part.read_manifest()
     folder.mkdir(parents=True, exist_ok=True)
     return list(parts.values())
 
 
-def _expanded(patterns: list[str]) -> Iterator[str]:
+def _expanded(patterns: Iterable[str]) -> Iterator[str]:
     """Yield the files that match each pattern in order; a name without a match as it is."""
     for pattern in patterns:
         path = Path(pattern)
@@ -116,22 +136,22 @@ def _expanded(patterns: list[str]) -> Iterator[str]:
         yield from sorted(map(str, found)) or [pattern]
 
 
-def _work(args: argparse.Namespace, job: Job) -> dict[str, Any]:
+def _work(data: Data, job: Job) -> dict[str, Any]:
     """Return the facts about model and options that a part depends on."""
     from xpnet.networks.fingerprint import network_fingerprint
 
-    stored, takes = asdict(from_args(Data, args)), job.model.takes_unit_range
-    network, given = job.model.network, args.input_range
+    model, wanted = job.model, job.wanted
+    network, given = model.network, model.input_range
     if given is not None and given not in RANGES:  # may be the name of a file
         network = replace(network, preprocessing=(standardization(given, network),))
     return {
         "model and its --input-range": network_fingerprint(network)["sha256"],
-        "range of inputs": given or ("0..1" if takes else "as they are"),
-        "--precision": args.precision,
-        "--reproducible": args.reproducible,
-        "--top": args.top,
-        "--proba": args.proba,
-        **{f"option {name}": stored[name] for name in stored.keys() - _NOT_STORED},
+        "range of inputs": given or ("0..1" if model.takes_unit_range else "as they are"),
+        "--precision": wanted.device.precision,
+        "--reproducible": wanted.device.reproducible,
+        "--top": wanted.top,
+        "--proba": wanted.proba,
+        **{f"option {name}": getattr(data.options, name) for name in _STORED},
     }
 
 
@@ -187,35 +207,38 @@ def _compute(cluster: "Cluster", job: Job, parts: list[Part], *, force: bool) ->
 
 
 def _outcome(
-    args: argparse.Namespace, job: Job, parts: list[Part], n_workers: int, stopwatch: Stopwatch
+    output: str, job: Job, parts: list[Part], n_workers: int, stopwatch: Stopwatch
 ) -> Outcome:
+    options, network = job.wanted.device, job.model.network
     manifests = [part.manifest for part in parts if part.manifest is not None]
     new = [part.manifest for part in parts if part.manifest is not None and part.is_new]
     failed = {part.data.path: part.fault for part in parts if part.fault}
     total, n_computed = (sum(found["rows"] for found in each) for each in (manifests, new))
     n_nonfinite = sum(found["nonfinite"] for found in manifests)
-    note_nonfinite(job.model.network, n_nonfinite, total)
+    note_nonfinite(network, n_nonfinite, total)
     seconds = stopwatch.seconds()
+    rate = n_computed / seconds["computing"] if n_computed else None
+    n_parts = {"computed": len(new), "kept": len(manifests) - len(new), "failed": len(failed)}
     facts = {
-        "output": args.output,
-        "parts": {"computed": len(new), "kept": len(manifests) - len(new), "failed": len(failed)},
+        "output": output,
+        "parts": n_parts,
         "failed": failed,
         "total": total,
         "nonfinite": n_nonfinite,
         "model": job.model.name,
-        "network": network_text(job.model.network),
-        "device": args.device,
-        "reproducible": args.reproducible,
+        "network": network_text(network),
+        "device": options.device,
+        "reproducible": options.reproducible,
         "workers": n_workers,
-        "images_per_second": n_computed / seconds["computing"] if n_computed else None,
+        "images_per_second": rate,
         "seconds": seconds,
     }
-    counts = ", ".join(f"{n} {name}" for name, n in facts["parts"].items() if n)
+    counts = ", ".join(f"{n} {name}" for name, n in n_parts.items() if n)
+    workers = f"{n_workers} ({options.device}), {seconds['computing']:.1f} s"
     rows = {
-        "wrote": f"{args.output} ({total:,} images; parts: {counts})",
+        "wrote": f"{output} ({total:,} images; parts: {counts})",
         "network": facts["network"],
+        "workers": workers if n_computed else None,
+        "speed": None if rate is None else f"{rate:,.0f} images per second",
     }
-    if n_computed:
-        rows["workers"] = f"{n_workers} ({args.device}), {seconds['computing']:.1f} s"
-        rows["speed"] = f"{facts['images_per_second']:,.0f} images per second"
-    return Outcome(facts, table(rows), _DATA_ERROR if failed else 0)
+    return Outcome(facts, rows, code=_DATA_ERROR if failed else 0)

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from xpnet.cli.streams import print_note, standard_output
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from xpnet.arrays.transfer_counts import Transfers
     from xpnet.networks.network import Network
 
+# Texts of a table by name; those that are None are not shown.
+Rows: TypeAlias = Mapping[str, str | None]
 Phase = Literal["startup", "device", "loading", "computing"]
 ItemT = TypeVar("ItemT")
 _PHASE_NAMES: Final[dict[Phase, str]] = {
@@ -33,20 +36,21 @@ _START = time.perf_counter()
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a command: facts for ``--json``, lines of text, and the exit code."""
+    """The result of a command: facts for ``--json``, a table and lines of text, the exit code."""
 
     facts: Mapping[str, Any] = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
     lines: Iterable[str] = ()
     code: int = 0
 
 
-def print_outcome(report: Outcome, *, as_json: bool) -> None:
-    """Print the facts of a report as one JSON object, or its lines."""
+def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """Print the facts as one JSON object, or the rows and lines."""
     if not as_json:
-        for line in report.lines:
+        for line in chain(table(outcome.rows), outcome.lines):
             print_line(line)
-    elif report.facts:
-        line = json.dumps(_without_nonfinite(report.facts), allow_nan=False)
+    elif outcome.facts:
+        line = json.dumps(_without_nonfinite(outcome.facts), allow_nan=False)
         with standard_output() as output:
             print(line, file=output)
 
@@ -75,10 +79,11 @@ def as_printed(text: str) -> str:
     return printable(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
-def table(rows: Mapping[str, str]) -> Iterator[str]:
-    """Yield lines of a name and a text, the texts aligned."""
-    width = max(map(len, rows))
-    for name, text in rows.items():
+def table(rows: Rows) -> Iterator[str]:
+    """Yield lines of a name and a text, the texts aligned; a text of None has no line."""
+    shown = {name: text for name, text in rows.items() if text is not None}
+    width = max(map(len, shown), default=0)
+    for name, text in shown.items():
         yield f"{name:{width}}  {text}"
 
 
@@ -118,28 +123,33 @@ def work_facts(
     }
 
 
-def work_rows(facts: Mapping[str, Any]) -> dict[str, str]:
+def work_rows(facts: Mapping[str, Any]) -> dict[str, str | None]:
     """Return the facts of `work_facts` as rows of a table."""
-    seconds = facts["seconds"]
+    seconds, rate, precision = facts["seconds"], facts["images_per_second"], facts["compute_type"]
     shown = {name: seconds[name] for name in _PHASE_NAMES if seconds[name] or name != "device"}
-    rate = facts["images_per_second"]
-    rows = {
-        "device": f"{facts['device']} ({facts['library']} {facts['library_version']},"
-        f" {facts['hardware']})",
+    is_telling = rate is not None and seconds["computing"] >= _TELLING_SECONDS
+    return {
+        "device": device_text(facts),
         "network": facts["network"],
         "batches": f"up to {facts['batch_size']:,} images"
         + ", reproducible" * facts["reproducible"],
         "seconds": ", ".join(f"{_PHASE_NAMES[name]} {s:.3f}" for name, s in shown.items()),
+        "speed": f"{rate:,.0f} images per second" if is_telling else None,
+        "precision": precision if precision.endswith("TF32") else None,
+        "transfers": transfers_text(facts["transfers"]),
+        "chosen": chosen_text(facts["device_reason"]),
     }
-    if rate is not None and seconds["computing"] >= _TELLING_SECONDS:
-        rows["speed"] = f"{rate:,.0f} images per second"
-    if facts["compute_type"].endswith("TF32"):
-        rows["precision"] = facts["compute_type"]
-    if any(facts["transfers"].values()):
-        rows["transfers"] = transfers_text(facts["transfers"])
-    if facts["device_reason"].startswith("auto"):
-        rows["chosen"] = facts["device_reason"]
-    return rows
+
+
+def device_text(facts: Mapping[str, Any], *more: str) -> str:
+    """Return the facts of `device_facts`, and `more` about the computation, as text."""
+    library = f"{facts['library']} {facts['library_version']}"
+    return f"{facts['device']} ({', '.join([library, facts['hardware'], *more])})"
+
+
+def chosen_text(reason: str) -> str | None:
+    """Return the reason for the choice of a device, or None if it was asked for."""
+    return reason if reason.startswith("auto") else None
 
 
 def network_text(network: "Network") -> str:
@@ -150,8 +160,10 @@ def network_text(network: "Network") -> str:
     return text.removeprefix("Network(").removesuffix(")")
 
 
-def transfers_text(transfers: Mapping[str, int]) -> str:
-    """Return the transfers between host and device as text."""
+def transfers_text(transfers: Mapping[str, int]) -> str | None:
+    """Return the transfers between host and device as text, or None if there were none."""
+    if not any(transfers.values()):
+        return None
     return (
         f"{transfers['bytes_to_device']:,} bytes to the device"
         f" in {transfers['copies_to_device']:,} copies,"

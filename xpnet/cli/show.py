@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -59,7 +58,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    data, options = from_args(Data, args), from_args(DeviceOptions, args)
+    data, options = Data.from_args(args, args.path), from_args(DeviceOptions, args)
     draws_layers = args.weights or args.activations
     if args.output is not None:
         check_output(args.output, force=args.force, kind="picture")
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         raise UsageError(msg)
     default = _IN_PICTURE if args.output else _IN_TERMINAL
     default = _IN_HISTOGRAMS if args.activations else default
-    data = data if data.rows is not None else replace(data, rows=default)
+    data = data if data.rows is not None else data.with_options(rows=default)
     model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
     if options.device == "auto":
         print_note(device.reason)
@@ -119,7 +118,7 @@ def _mistakes(data: Data, model: Model, options: DeviceOptions) -> _Drawing:
     from xpnet.inference.predict import predict_proba
     from xpnet.pictures.images import show
 
-    n_classes, every = most_classes(model.network), replace(data, rows=None)
+    n_classes, every = most_classes(model.network), data.with_options(rows=None)
     network, images, labels, ids = _predicted(every, model, options, classes=n_classes)
     [(_, labels)] = labelled(data, network, [(images, labels)])
     expected = as_class_ids(network, labels)

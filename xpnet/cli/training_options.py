@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from xpnet.cli.arguments import (
     add_option,
@@ -24,6 +25,13 @@ _PRINTED = (
     *("hidden", "activation", "optimizer", "learning_rate", "weight_decay", "schedule"),
     *("epochs", "batch_size", "validation", "seed", "augment"),
 )
+# Options that are arguments of `xpnet.train`.
+_SAME_NAMES = (
+    *("epochs", "batch_size", "learning_rate", "validation", "patience"),
+    *("augment", "distort", "seed"),
+)
+_SHIFTED = " (images with blank edges: shifted in each epoch, unless --augment 0)"
+_NOT_SHIFTED = " (no images with blank edges: not shifted)"
 
 
 def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,26 +113,66 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help=text)
 
 
-def choose_options(args: argparse.Namespace, images: "NDArray[Any]") -> tuple[dict[str, Any], str]:
-    """Set the options whose defaults depend on others or on the data.
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The options of the images, the network and the training.
 
-    Returns the main options by name, and the reason for the default of --augment.
+    The defaults of some depend on the optimizer or on the images, see `completed`.
     """
-    from xpnet.training.augmentation import has_blank_edges
-    from xpnet.training.optimizers import OPTIMIZERS
 
-    optimizer: Any = OPTIMIZERS[args.optimizer]
-    if args.learning_rate is None:
-        args.learning_rate = optimizer.usual_rate
-    if args.weight_decay is None:
-        args.weight_decay = optimizer.weight_decay
-    hint = ""
-    if args.augment is None:
-        args.augment = int(has_blank_edges(images))
-        hint = " (no images with blank edges: not shifted)"
-        if args.augment:
-            hint = " (images with blank edges: shifted in each epoch, unless --augment 0)"
-    return {name: getattr(args, name) for name in _PRINTED}, hint
+    hidden: tuple[int, ...]
+    activation: str
+    optimizer: str
+    learning_rate: float | None
+    weight_decay: float | None
+    schedule: str
+    warmup: float
+    epochs: int
+    batch_size: int
+    validation: float
+    patience: int | None
+    seed: int
+    augment: int | None
+    distort: float
+    classes: int | None
+    exclude: str | None
+    preprocessing: Literal["standardize", "pca", "zca"] | None
+    reproducible: bool
+
+    def n_held_out(self, n_images: int) -> int:
+        """Return the number of images that are held out."""
+        return int(self.validation * n_images)
+
+    def completed(self, images: "NDArray[Any]") -> "tuple[TrainingOptions, str]":
+        """Return the options with all defaults, and the reason for the default of --augment."""
+        from xpnet.training.augmentation import has_blank_edges
+        from xpnet.training.optimizers import OPTIMIZERS
+
+        optimizer: Any = OPTIMIZERS[self.optimizer]
+        augment, hint = self.augment, ""
+        if augment is None:
+            augment = int(has_blank_edges(images))
+            hint = _SHIFTED if augment else _NOT_SHIFTED
+        rate, decay = self.learning_rate, self.weight_decay
+        rate = optimizer.usual_rate if rate is None else rate
+        decay = optimizer.weight_decay if decay is None else decay
+        return replace(self, learning_rate=rate, weight_decay=decay, augment=augment), hint
+
+    def keywords(self) -> dict[str, Any]:
+        """Return the arguments of `xpnet.train`."""
+        from xpnet.training.optimizers import OPTIMIZERS
+        from xpnet.training.schedules import SCHEDULES
+
+        optimizer: Any = OPTIMIZERS[self.optimizer]
+        return {
+            **{name: getattr(self, name) for name in _SAME_NAMES},
+            "optimizer": replace(optimizer, weight_decay=self.weight_decay),
+            "schedule": SCHEDULES[self.schedule](warmup=self.warmup),
+        }
+
+    def printed(self) -> dict[str, Any]:
+        """Return the options that are printed when the training begins."""
+        return {name: getattr(self, name) for name in _PRINTED}
 
 
 def options_text(options: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """Examples and files of ``xpnet train``."""
 
-import argparse
 import json
 import os
 from collections.abc import Iterator
@@ -9,12 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError, check_output
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.report import network_text
 from xpnet.cli.streams import print_note
+from xpnet.cli.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from xpnet.networks.preprocessing import Step
     from xpnet.training.run import Run
 
-_Kind = Literal["standardize", "pca", "zca"]
 _SMALLEST_SIDE, _BLOCK_ROWS = 8, 256
 
 
@@ -36,14 +35,14 @@ class Examples:
     trained_on: str  # fingerprint of DATA as it was read
 
 
-def read_examples(data: Data, *, exclude: str | None, classes: int | None) -> Examples:
+def read_examples(data: Data, *, exclude: str | None) -> Examples:
     """Return the images and labels of DATA without the images of another data set."""
     from xpnet.datasets.fetch import DATA_SETS
     from xpnet.datasets.picture_files import number_labels
     from xpnet.files.errors import DataError
     from xpnet.networks.fingerprint import RowsFingerprint
 
-    images, labels = data.read(classes=classes)
+    images, labels = data.read()
     if labels is None:
         what, hint = "no labels to learn from", "give them by --labels FILE"
         raise DataError(what, file=data.path, hint=hint)
@@ -51,8 +50,9 @@ def read_examples(data: Data, *, exclude: str | None, classes: int | None) -> Ex
     fingerprint.update(images)
     what = "no images to learn from"
     if exclude is not None:
-        excluded = replace(data, path=exclude, rows=None, labels=None, split=None)
-        known = {image.tobytes() for image in _images_like(excluded, images)}
+        other = replace(data, path=exclude)
+        other = other.with_options(rows=None, labels=None, split=None, classes=None)
+        known = {image.tobytes() for image in _images_like(other, images)}
         kept = [i for i, image in enumerate(images) if image.tobytes() not in known]
         print_note(f"left out {len(images) - len(kept):,} images of {exclude}")
         images, labels = images[kept], labels[kept]
@@ -63,7 +63,7 @@ def read_examples(data: Data, *, exclude: str | None, classes: int | None) -> Ex
     labels = numbers if names is None else labels
     if names is None and data.path in DATA_SETS:
         names = DATA_SETS[data.path].classes
-        names = names if names and classes in {None, len(names)} else None
+        names = names if names and data.options.classes in {None, len(names)} else None
     return Examples(images, labels, names, fingerprint.text())
 
 
@@ -81,9 +81,7 @@ def _images_like(data: Data, images: "NDArray[Any]") -> "NDArray[Any]":
     return excluded.astype(images.dtype)
 
 
-def fitted(
-    path: str, images: "NDArray[Any]", kind: _Kind | None, *, validation: float, seed: int
-) -> "tuple[Step, ...]":
+def fitted(path: str, images: "NDArray[Any]", options: TrainingOptions) -> "tuple[Step, ...]":
     """Return the preprocessing: standardize, pca or zca is fitted to images not held out."""
     import numpy as np
 
@@ -92,9 +90,10 @@ def fitted(
     from xpnet.networks.preprocessing import Scale, Standardize, Whiten, arrays_of, map_arrays
     from xpnet.training.examples import split
 
+    kind = options.preprocessing
     if kind is None:
         return (Scale(1 / 255),) if images.dtype.kind == "u" else ()
-    kept, _ = split(len(images), validation, seed)
+    kept, _ = split(len(images), options.validation, options.seed)
     rows = images.reshape(len(images), -1)[kept]
     n_constant = int((rows == rows[0]).all(axis=0).sum())
     if n_constant:
@@ -112,7 +111,7 @@ def fitted(
     return (step,)
 
 
-def range_metadata(path: str, images: "NDArray[Any]", kind: _Kind | None) -> dict[str, str]:
+def range_metadata(path: str, images: "NDArray[Any]", kind: str | None) -> dict[str, str]:
     """Return the range of floating-point pictures in 0..1; print a note on unscaled ones of 255."""
     from xpnet.training.augmentation import image_shape
 
@@ -133,40 +132,72 @@ def range_metadata(path: str, images: "NDArray[Any]", kind: _Kind | None) -> dic
     return {}
 
 
-@contextmanager
-def reserved_files(args: argparse.Namespace) -> Iterator[tuple[Path | None, bool]]:
-    """Raise, before the training, an error if a file could not be written after it.
+@dataclass(frozen=True)
+class TrainingFiles:
+    """The files to write, and whether they may exist or continue an earlier training."""
 
-    Yields the checkpoint, which is locked in the ``with`` block (None if the output is a device or
-    a pipe), and whether to replace files: also those of the training that is resumed.
-    """
-    from xpnet.files.locking import exclusive
-    from xpnet.files.writing import check_target
+    output: str
+    history: str | None
+    plot: str | None
+    force: bool
+    resume: bool
 
-    output, written = args.output, [x for x in (args.output, args.history, args.plot) if x]
-    # A link and its file share a checkpoint, which is in the folder of the file.
-    is_link, is_file = Path(output).is_symlink(), Path(output).is_file()
-    is_file = is_file or not Path(output).exists()
-    checkpoint = Path(f"{os.path.realpath(output) if is_link else output}.checkpoint")
-    kinds = {output: "model", args.history: "file", args.plot: "picture"}
-    if args.history == "-":
-        msg = "--history must name a file; got -"
-        raise UsageError(msg)
-    if len({os.path.realpath(path) for path in (*written, str(checkpoint))}) <= len(written):
-        msg = f"{', '.join(written)} and {checkpoint} must be different files"
-        raise UsageError(msg)
-    check_output(output, force=True, kind="model")
-    if is_file:
-        check_target(checkpoint, force=True)
-    with exclusive(checkpoint) if is_file else nullcontext():
-        replaces = args.force or (args.resume and checkpoint.exists())
-        for path in written:
-            check_output(path, force=replaces, kind=kinds[path])
-        if is_file and os.path.lexists(checkpoint) and not (args.resume or args.force):
-            what = "holds an unfinished training"
-            msg = f"{checkpoint}: {what}: --resume continues it, --force starts anew"
+    @contextmanager
+    def reserved(self) -> Iterator[tuple[Path | None, bool]]:
+        """Raise, before the training, an error if a file could not be written after it.
+
+        Yields the checkpoint, which is locked in the ``with`` block (None if the output is a device
+        or a pipe), and whether to replace files: also those of the training that is resumed.
+        """
+        from xpnet.files.locking import exclusive
+        from xpnet.files.writing import check_target
+
+        output, written = self.output, [x for x in (self.output, self.history, self.plot) if x]
+        # A link and its file share a checkpoint, which is in the folder of the file.
+        is_link, is_file = Path(output).is_symlink(), Path(output).is_file()
+        is_file = is_file or not Path(output).exists()
+        checkpoint = Path(f"{os.path.realpath(output) if is_link else output}.checkpoint")
+        kinds = {output: "model", self.history: "file", self.plot: "picture"}
+        if self.history == "-":
+            msg = "--history must name a file; got -"
             raise UsageError(msg)
-        yield checkpoint if is_file else None, replaces
+        if len({os.path.realpath(path) for path in (*written, str(checkpoint))}) <= len(written):
+            msg = f"{', '.join(written)} and {checkpoint} must be different files"
+            raise UsageError(msg)
+        check_output(output, force=True, kind="model")
+        if is_file:
+            check_target(checkpoint, force=True)
+        with exclusive(checkpoint) if is_file else nullcontext():
+            replaces = self.force or (self.resume and checkpoint.exists())
+            for path in written:
+                check_output(path, force=replaces, kind=kinds[path])
+            if is_file and os.path.lexists(checkpoint) and not (self.resume or self.force):
+                what = "holds an unfinished training"
+                msg = f"{checkpoint}: {what}: --resume continues it, --force starts anew"
+                raise UsageError(msg)
+            yield checkpoint if is_file else None, replaces
+
+    def continues(self) -> Any:
+        """Return the value of `resume` of `xpnet.train`."""
+        # Alone, --force keeps the result of the same training if that has ended.
+        return "finished" if self.force and not self.resume else self.resume
+
+    def write(self, trained: "Run", *, force: bool) -> None:
+        """Write the model, its history and its picture."""
+        from xpnet.files.writing import atomic_write
+        from xpnet.formats.load_save import save
+
+        save(trained.network, self.output, force=force)
+        if self.history is not None:
+            with atomic_write(self.history, force=force) as stream:
+                epochs = [asdict(epoch) for epoch in trained.history]
+                stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
+        if self.plot is not None:
+            from xpnet.pictures.learning_curves import draw_learning
+            from xpnet.pictures.saving import save_figure
+
+            title = network_text(trained.network)
+            save_figure(draw_learning(trained.history, title=title), self.plot, force=force)
 
 
 @contextmanager
@@ -185,21 +216,3 @@ def name_checkpoint(checkpoint: Path | None) -> Iterator[None]:
         if isinstance(error, FileExistsError):
             what, text = "already exists", f"{text} and replaces the file"
         raise OSError(error.errno, f"{what}; {text}", error.filename) from error
-
-
-def write_run(trained: "Run", args: argparse.Namespace, *, force: bool) -> None:
-    """Write the model, its history and its picture."""
-    from xpnet.files.writing import atomic_write
-    from xpnet.formats.load_save import save
-
-    save(trained.network, args.output, force=force)
-    if args.history is not None:
-        with atomic_write(args.history, force=force) as stream:
-            epochs = [asdict(epoch) for epoch in trained.history]
-            stream.write(json.dumps(epochs, indent=1).encode() + b"\n")
-    if args.plot is not None:
-        from xpnet.pictures.learning_curves import draw_learning
-        from xpnet.pictures.saving import save_figure
-
-        title = network_text(trained.network)
-        save_figure(draw_learning(trained.history, title=title), args.plot, force=force)
