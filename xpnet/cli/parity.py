@@ -20,7 +20,7 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, computation_error
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.parity_candidates import open_candidates, record
+from xpnet.cli.parity_candidates import ParityOptions, Reference, open_candidates, record
 from xpnet.cli.parity_report import draw_report, report_facts, report_lines
 from xpnet.cli.report import Outcome, Stopwatch, network_text
 from xpnet.cli.streams import print_note, progress_bar
@@ -93,77 +93,83 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     from xpnet.networks.reproducible import reproducible
     from xpnet.parity.report import compare
 
-    _check_arguments(args)
-    data, options = from_args(Data, args), from_args(DeviceOptions, args)
+    data, place = Data.from_args(args, args.path), from_args(DeviceOptions, args)
+    options, model_options = from_args(ParityOptions, args), ModelOptions.from_args(args)
+    _check_options(options, place)
     with ExitStack() as settings, computation_errors(data.path):
-        model, device = open_model(ModelOptions.from_args(args), options, stopwatch)
-        if options.device == "auto":
+        model, device = open_model(model_options, place, stopwatch)
+        if place.device == "auto":
             print_note(device.reason)
         network, rows = _read_rows(data, model, stopwatch)
         facts = {"data": data.path, "model": model.name, "network": network_text(network)}
-        certificate = _read_certificate(args, network, rows)
+        certificate = _read_certificate(options, place, network, rows)
         if certificate is not None and certificate.result_hash is not None:
             network = reproducible(network)
         bar = settings.enter_context(progress_bar(total=len(rows), desc="comparing", delay=1.0))
-        if args.record is None:
-            candidates = open_candidates(
-                args, network, device, rows, certificate, settings=settings
-            )
+        reference = Reference(network, rows, device, data.path, model_options, place)
+        if options.record is None:
+            candidates = open_candidates(options, reference, certificate, settings=settings)
         else:
-            candidates = record(args, network, device, rows)
+            candidates = record(options.record, reference, force=options.force)
         where = {name: where for name, (_, where) in candidates.items()}
         stopwatch.switch("computing")
         report = compare(
             network,
             rows,
             {name: candidate for name, (candidate, _) in candidates.items()},
-            confidence=args.confidence,
-            worst_case=args.worst_case,
-            outputs_only=args.outputs_only,
+            confidence=options.confidence,
+            worst_case=options.worst_case,
+            outputs_only=options.outputs_only,
             progress=None if bar is None else bar.update,
         )
-    if args.plot is not None:
-        draw_report(args.plot, facts, network, report, force=args.force)
-    written = [f"wrote {path}" for path in (args.record, args.plot) if path is not None]
+    if options.plot is not None:
+        draw_report(options.plot, facts, network, report, force=options.force)
+    written = [f"wrote {path}" for path in (options.record, options.plot) if path is not None]
     return Outcome(
         {**facts, **report_facts(report, where), "seconds": stopwatch.seconds()},
-        chain(report_lines(facts, report, where), written),
-        0 if report.is_in_bound else 1,
+        lines=chain(report_lines(facts, report, where), written),
+        code=0 if report.is_in_bound else 1,
     )
 
 
-def _check_arguments(args: argparse.Namespace) -> None:
-    """Raise, before any work, an error for arguments that exclude each other, or an output file."""
-    for name in ("devices", "libraries", "against"):
-        if args.record is not None and getattr(args, name):
+def _check_options(options: ParityOptions, place: DeviceOptions) -> None:
+    """Raise, before any work, an error for options that exclude each other, or an output file."""
+    compared = {
+        "devices": place.devices,
+        "libraries": options.libraries,
+        "against": options.against,
+    }
+    for name, given in compared.items():
+        if options.record is not None and given:
             msg = f"--{name} does not go with --record, which writes the results of --device"
             raise UsageError(msg)
-    if args.record and args.plot and Path(args.record).resolve() == Path(args.plot).resolve():
-        msg = f"--record and --plot must be two files; got {args.plot} for both"
+    record, plot = options.record, options.plot
+    if record and plot and Path(record).resolve() == Path(plot).resolve():
+        msg = f"--record and --plot must be two files; got {plot} for both"
         raise UsageError(msg)
-    if args.reproducible:
-        _check_no_bounds(args, "--reproducible")
-    if args.plot is not None:
-        check_output(args.plot, force=args.force, kind="picture")
-    if args.record is not None:
-        check_output(args.record, force=args.force)
+    if place.reproducible:
+        _check_no_bounds(options, "--reproducible")
+    if plot is not None:
+        check_output(plot, force=options.force, kind="picture")
+    if record is not None:
+        check_output(record, force=options.force)
 
 
-def _check_no_bounds(args: argparse.Namespace, why: str) -> None:
+def _check_no_bounds(options: ParityOptions, why: str) -> None:
     """Raise UsageError if an option for bounds is given although bits are compared."""
-    options = {
-        "--confidence": args.confidence != _CONFIDENCE,
-        "--worst-case": args.worst_case,
-        "--plot": args.plot is not None,
+    given = {
+        "--confidence": options.confidence != _CONFIDENCE,
+        "--worst-case": options.worst_case,
+        "--plot": options.plot is not None,
     }
-    for name, is_given in options.items():
+    for name, is_given in given.items():
         if is_given:
             msg = f"{name} is for error bounds; {why} compares bits: leave one out"
             raise UsageError(msg)
 
 
 def _read_certificate(
-    args: argparse.Namespace, network: "Network", rows: "NDArray[Any]"
+    options: ParityOptions, place: DeviceOptions, network: "Network", rows: "NDArray[Any]"
 ) -> "Certificate | None":
     """Return the certificate of --check, None without the option.
 
@@ -173,16 +179,17 @@ def _read_certificate(
     from xpnet.files.errors import DataError
     from xpnet.parity.certificate import read_certificate
 
-    if args.check is None:
+    path = options.check
+    if path is None:
         return None
-    certificate = read_certificate(args.check, network, rows)
+    certificate = read_certificate(path, network, rows)
     if certificate.result_hash is not None:
-        if not args.reproducible:
-            print_note(f"{args.check} holds reproducible results: bits are compared")
-        _check_no_bounds(args, f"--check {args.check}, recorded with --reproducible,")
-    elif args.reproducible:
+        if not place.reproducible:
+            print_note(f"{path} holds reproducible results: bits are compared")
+        _check_no_bounds(options, f"--check {path}, recorded with --reproducible,")
+    elif place.reproducible:
         what, hint = "recorded without --reproducible", "record it again with --reproducible"
-        raise DataError(what, file=args.check, hint=hint)
+        raise DataError(what, file=path, hint=hint)
     return certificate
 
 

@@ -1,11 +1,11 @@
 """The candidates that ``xpnet parity`` compares: devices, libraries, files and certificates."""
 
-import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import UsageError, from_args
+from xpnet.cli.arguments import UsageError
 from xpnet.cli.device_choice import DeviceOptions
 from xpnet.cli.input_range import with_range
 from xpnet.cli.models import ModelOptions, open_model
@@ -22,11 +22,36 @@ if TYPE_CHECKING:
     Candidates = dict[str, tuple[Any, dict[str, str]]]
 
 
+@dataclass(frozen=True)
+class ParityOptions:
+    """The options of ``xpnet parity``: what is compared, by which bounds, and the files."""
+
+    libraries: Sequence[str]
+    against: Sequence[str]
+    outputs_only: bool
+    confidence: float
+    worst_case: bool
+    record: str | None
+    check: str | None
+    plot: str | None
+    force: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The network and the rows that are compared, where they are from, and the options of both."""
+
+    network: "Network"
+    rows: "NDArray[Any]"
+    device: "Device"
+    path: str  # of the rows
+    model_options: ModelOptions
+    place: DeviceOptions
+
+
 def open_candidates(
-    args: argparse.Namespace,
-    network: "Network",
-    device: "Device",
-    rows: "NDArray[Any]",
+    options: ParityOptions,
+    reference: Reference,
     certificate: "Certificate | None",
     *,
     settings: ExitStack,
@@ -40,20 +65,21 @@ def open_candidates(
     from xpnet.arrays.device import Device
 
     candidates: Candidates = {}
+    network, device = reference.network, reference.device
     if certificate is not None:
         name = f"{certificate.facts['device']}, recorded"
         candidates[name] = certificate.stages, dict(certificate.facts)
     try:
-        devices = [Device(word) for word in args.devices] or [device]
+        devices = [Device(word) for word in reference.place.devices] or [device]
     except ValueError as error:
         msg = f"--devices: {error}"
         raise UsageError(msg) from error
     for other in devices:
         candidates[other.name] = network.to(other), device_facts(other, network)
-    for library in args.libraries:
+    for library in options.libraries:
         candidates[library] = _on_library(library, network, settings)
-    for path in args.against:
-        candidate = _open_file(path, args, network, rows)
+    for path in options.against:
+        candidate = _open_file(path, reference, outputs_only=options.outputs_only)
         # A file may have the name of a device or library.
         name = f"file {path}" if path in candidates else path
         candidates[name] = candidate, device_facts(device, candidate)
@@ -90,17 +116,15 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
     }
 
 
-def _open_file(
-    path: str, args: argparse.Namespace, network: "Network", rows: "NDArray[Any]"
-) -> "Network":
+def _open_file(path: str, reference: Reference, *, outputs_only: bool) -> "Network":
     from xpnet.files.errors import WeightsError
     from xpnet.parity.candidates import check_candidate
 
-    model_options = replace(ModelOptions.from_args(args), source=path)
-    model, _ = open_model(model_options, from_args(DeviceOptions, args), Stopwatch())
-    candidate = with_range(model, args.path, rows)
+    model_options = replace(reference.model_options, source=path)
+    model, _ = open_model(model_options, reference.place, Stopwatch())
+    candidate = with_range(model, reference.path, reference.rows)
     try:
-        check_candidate(network, candidate, outputs_only=args.outputs_only)
+        check_candidate(reference.network, candidate, outputs_only=outputs_only)
     except ValueError as error:
         text = str(error).replace("outputs_only=True", "--outputs-only")
         what, hint = "not the same network", text.replace("`candidates`", "it")
@@ -108,13 +132,12 @@ def _open_file(
     return candidate
 
 
-def record(
-    args: argparse.Namespace, network: "Network", device: "Device", rows: "NDArray[Any]"
-) -> "Candidates":
+def record(path: str, reference: Reference, *, force: bool) -> "Candidates":
     """Write the results of all stages to a certificate; return them as the only candidate."""
     from xpnet.parity.candidates import stage_results
     from xpnet.parity.certificate import certify, check_size, write_certificate
 
+    network, rows, device = reference.network, reference.rows, reference.device
     try:
         check_size(network, len(rows))
     except ValueError as error:
@@ -122,5 +145,5 @@ def record(
         raise UsageError(msg) from error
     where = device_facts(device, network)
     certificate = certify(network, rows, stage_results(network, rows), **where)
-    write_certificate(args.record, certificate, force=args.force)
+    write_certificate(path, certificate, force=force)
     return {device.name: (certificate.stages, dict(certificate.facts))}
