@@ -195,6 +195,16 @@ def test_tensors_outside_of_their_storage(opened, old, new, message):
         opened(repacked(content, change), activation="relu")
 
 
+def test_a_state_that_would_replace_the_checked_lengths(opened):
+    state = b"}X\x06\0\0\0offsetM\xff\xffsb"
+    content = repacked(
+        saved({"0.weight": torch.ones(2, 2)}),
+        lambda _, x: x.replace(b"Rq\rs.", b"R" + state + b"s."),
+    )
+    with pytest.raises(WeightsError, match="a state for an object without one"):
+        opened(content, activation="relu")
+
+
 def test_shapes_of_many_lengths(opened):
     # Without a limit, each of many tensors would copy and check a list of thousands of lengths.
     content = repacked(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_parameters", "check_finite", "check_floating", "count_nonfinite"]
+__all__ = ["as_parameters", "check_finite", "check_floating", "count_nonfinite", "widen_bfloat16"]
 
 _FLOATING = ("float16", "float32", "float64")
 # Number of values that fit into the caches of a core.
@@ -71,3 +71,8 @@ def count_nonfinite(array: NDArray[Any]) -> int:
                 continue
         count += block.size - int(np.count_nonzero(np.isfinite(block)))
     return count
+
+
+def widen_bfloat16(array: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return the float32 numbers whose upper halves are given, as bfloat16 in little-endian."""
+    return (array.astype("<u4") << 16).view("<f4")
