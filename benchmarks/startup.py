@@ -12,7 +12,6 @@ a reboot. The parts are those of the best round.
 
 import json
 import os
-import pickle
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from harness.provenance import about, headline, n_processors
 from harness.registry import RIVALS, missing
 from harness.reporting import draw
 from harness.rivals.onnx import model_of
+from harness.rivals.scikit_learn import classifier_of
 from harness.workload import Shape, digits
 
 import xpnet
@@ -149,8 +149,7 @@ def _write_files(folder: Path, rivals: list[str]) -> None:
         model = model_of(SimpleNamespace(shape=shape, parameters=parameters))
         (folder / "network.onnx").write_bytes(model)
     if "scikit-learn" in rivals:
-        classifier = xpnet.to_sklearn(xpnet.Network(network.layers))
-        (folder / "classifier.pickle").write_bytes(pickle.dumps(classifier))
+        (folder / "classifier.pickle").write_bytes(classifier_of(network))
 
 
 def _words(name: str, folder: str, device: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Workloads: a network of random numbers, rows for it, and the true labels."""
 
-import pickle
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Any, Literal, Self
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 import xpnet
 from harness.rivals.base import FACTOR
 from harness.rivals.onnx import model_of
+from harness.rivals.scikit_learn import classifier_of
 
 _TILE = 2048  # rows at a time in float64
 # Labels need not agree where the two largest logits differ by less, relative to the largest.
@@ -93,7 +93,7 @@ class Workload:
     @property
     def classifier(self) -> bytes:
         """The pickle of scikit-learn's classifier, without scaling."""
-        return pickle.dumps(xpnet.to_sklearn(xpnet.Network(self.network.layers)))
+        return classifier_of(self.network)
 
     @property
     def truth(self) -> tuple[NDArray[np.int64], NDArray[np.bool]]:

@@ -6,7 +6,23 @@ from typing import Any
 
 import numpy as np
 
+import xpnet
 from harness.rivals.base import FACTOR, Array, Labeller, Rival
+
+_ACTIVATIONS = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+
+
+def classifier_of(network: xpnet.Network) -> bytes:
+    """Return the pickle of a classifier with the weights of a network, without scaling."""
+    widths = [layer.n_out for layer in network.layers]
+    model = importlib.import_module("sklearn.neural_network").MLPClassifier(
+        widths[:-1], activation=_ACTIVATIONS[network.layers[0].activation]
+    )
+    row = np.zeros((1, network.n_in), np.float32)
+    model.partial_fit(row, [0], classes=np.arange(network.n_out))  # sets what is no weight
+    model.coefs_ = [layer.weight for layer in network.layers]
+    model.intercepts_ = [layer.bias for layer in network.layers]
+    return pickle.dumps(model)
 
 
 class ScikitLearn(Rival):
