@@ -92,7 +92,7 @@ def load(
 
     Notes
     -----
-    No file can run code: pickles are interpreted by a restricted machine that makes only arrays;
+    No file can run code: of a pickle, only instructions that make arrays are carried out;
     activations and preprocessing are names in a table.
 
     Examples

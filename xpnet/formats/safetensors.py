@@ -1,7 +1,7 @@
 """safetensors format: parameters as tensors, and xpnet's description in the metadata.
 
-The library safetensors checks the header before any tensor is read. The files are read, not
-mapped: a process that uses a mapped file dies if the file is truncated.
+The library safetensors checks the header before any tensor is read. Tensors are read, not mapped:
+a process that uses a mapped file dies if the file is truncated.
 
 xpnet's metadata is one entry, ``xpnet``, so that the same network always gives the same bytes. It
 is the description of `xpnet.formats.description`, and ends with ``crc32``, a checksum of the
