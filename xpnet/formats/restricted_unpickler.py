@@ -11,6 +11,7 @@ import pickletools
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pickle import UnpicklingError, _Unpickler
 from types import FunctionType
 from typing import Any, ClassVar, TypeAlias
@@ -66,14 +67,11 @@ class PickledDict(dict[Any, Any]):
         """Ignore the versions of torch's modules."""
 
 
+@dataclass(eq=False)
 class PickledDtype:
     """A dtype before and after its byte order is set."""
 
-    def __init__(self, code: Any) -> None:
-        if not re.fullmatch(r"[fiu][1248]", check_string(code)):
-            msg = f"arrays must hold plain numbers; got the dtype {quoted(code)}"
-            raise ValueError(msg)
-        self.dtype = np.dtype(code)
+    dtype: np.dtype[Any]
 
     def set_state(self, state: Any) -> None:
         """Set the byte order, the only relevant part of the state of a plain dtype."""
@@ -94,7 +92,7 @@ class PickledArray:
     def set(self, content: Any, dtype: Any, shape: Any, order: Any) -> None:
         """Set the bytes, a string in older protocols; raise unless they fit shape and dtype."""
         if check_string(order) not in {"C", "F"}:
-            msg = f"the order of an array must be C or F; got {order!r}"
+            msg = f"the order of an array must be C or F; got {quoted(order)}"
             raise ValueError(msg)
         if not isinstance(dtype, PickledDtype) or not isinstance(content, bytes | bytearray | str):
             msg = "arrays must be made of bytes and a dtype"
@@ -120,7 +118,10 @@ class PickledArray:
 
 
 def _dtype(code: Any, _align: Any = None, _copy: Any = None) -> PickledDtype:
-    return PickledDtype(code)
+    if not re.fullmatch(r"[fiu][1248]", check_string(code)):
+        msg = f"arrays must hold plain numbers; got the dtype {quoted(code)}"
+        raise ValueError(msg)
+    return PickledDtype(np.dtype(code))
 
 
 def _ndarray() -> None:
@@ -174,13 +175,13 @@ def _methods(own: Mapping[str, _Method]) -> dict[int, _Method]:
     return methods | {code: _Unpickler.dispatch[code] for code in allowed}
 
 
-# The Unpickler in Python, on which joblib builds, too: that in C hashes any key of a dictionary,
-# and a few instructions make a tuple that contains itself twice per level.
+# The base class is the Unpickler in Python, as in joblib. The Unpickler in C would hash the keys of
+# dictionaries before they can be checked.
 class ArrayUnpickler(_Unpickler):
     """Unpickler of a dictionary of arrays.
 
-    The type of a value is checked before it is compared or printed, which would take forever for
-    such a tuple.
+    The type of a value is checked before the value is hashed, compared or printed: a few
+    instructions make a tuple that contains itself twice per level, for which this takes forever.
     """
 
     # NumPy 2 moved its modules, which changed the names.
@@ -206,28 +207,22 @@ class ArrayUnpickler(_Unpickler):
 
     def load(self) -> Any:
         """Return the object of a pickle; raise if anything follows the pickle."""
+        stream = io.BytesIO(self._content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in strings
-            self._check_sizes()
+            # This also raises if a value is longer than the file.
+            for i, _ in enumerate(pickletools.genops(stream)):
+                if i >= _MAX_INSTRUCTIONS:
+                    msg = f"more than {_MAX_INSTRUCTIONS:,} instructions"
+                    raise ValueError(msg)
             try:
                 result = super().load()
             except UnpicklingError as error:
                 raise ValueError(*error.args) from error
-        if self.stack or self.metastack:
-            msg = "too many values"
+        if stream.read(1) or self.stack or self.metastack:
+            msg = "more data follows the pickle, or too many values are in it"
             raise ValueError(msg)
         return result
-
-    def _check_sizes(self) -> None:
-        """Raise unless the instructions are few, and the values in them end in the file."""
-        stream = io.BytesIO(self._content)
-        for i, _ in enumerate(pickletools.genops(stream)):
-            if i >= _MAX_INSTRUCTIONS:
-                msg = f"more than {_MAX_INSTRUCTIONS:,} instructions"
-                raise ValueError(msg)
-        if stream.read(1):
-            msg = "more data follows the pickle"
-            raise ValueError(msg)
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the function of a name in the file."""

@@ -130,7 +130,9 @@ def _read_header(stream: FileIO, path: Path) -> tuple[dict[str, str], list[_Tens
         with safe_open(path, framework="numpy"):  # checks the header, and that it fits the file
             _check_same(path, os.fstat(stream.fileno()), path.stat())
     except SafetensorError as error:
-        raise ValueError(str(error).removeprefix("Error while deserializing header: ")) from error
+        reason = str(error).removeprefix("Error while deserializing header: ")
+        msg = f"{_INVALID}: {reason}"
+        raise WeightsError(msg, file=path, hint="save or copy it again") from error
     header = json.loads(text, object_pairs_hook=unique_entries)
     metadata = header.pop("__metadata__", None) or {}
     for name, entry in header.items():
