@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from xpnet.formats.keras import from_keras as from_keras
     from xpnet.formats.load_save import load as load, save as save
-    from xpnet.formats.sklearn import from_sklearn as from_sklearn, to_sklearn as to_sklearn
+    from xpnet.formats.sklearn import from_sklearn as from_sklearn
     from xpnet.formats.torch import from_torch as from_torch
     from xpnet.functions.exponentials import (
         celu as celu,
@@ -121,7 +121,7 @@ _PUBLIC = {
     "xpnet.files.errors": "DataError DataWarning WeightsError",
     "xpnet.formats.keras": "from_keras",
     "xpnet.formats.load_save": "load save",
-    "xpnet.formats.sklearn": "from_sklearn to_sklearn",
+    "xpnet.formats.sklearn": "from_sklearn",
     "xpnet.formats.torch": "from_torch",
     "xpnet.functions.exponentials": "celu elu exponential selu",
     "xpnet.functions.gates": "gelu glu mish silu",

@@ -24,14 +24,6 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
-def test_what_was_saved_is_loaded(network, path):
-    save(network, path)
-    loaded = load(path)
-    assert repr(loaded) == repr(network)
-    assert loaded.layers[0].weight.tolist() == [[0.5], [0.25]]
-    assert loaded.layers[0].bias.tolist() == [-0.7]
-
-
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".onnx"])
 def test_a_reproducible_network_is_saved_as_the_ordinary_one(network, tmp_path, suffix):
     if suffix == ".onnx":
