@@ -108,7 +108,7 @@ def test_numbers_that_are_listed_as_inputs(opened, model_of):
         ([-1, 4], "tensor 'W' must have lengths of 0 and more; got [-1, 4]"),
         ([0, 4], "tensor 'W' must have 0 bytes; got 48"),
         ([12], "its weight must be a matrix; got the shape (12,)"),
-        ([4, 3], "its weight of shape (4, 3) does not fit rows of shape (N, 3)"),
+        ([4, 3], "its weight for 4 values does not fit the shape of the input 'x'"),
         ([3, 4, 1], "its weight must be a matrix; got the shape (3, 4, 1)"),
         ([1] * 100 + [3, 4], "tensor 'W' must have values for the shape [1, 1, 1"),
     ],

@@ -111,6 +111,22 @@ Gemm x W b -> h; PRelu h ones:5,1,1 -> y
     PRelu ('y'): its constant of shape (5, 1, 1) does not fit a row of shape (1, 4)
 Gemm x W b -> h; PRelu h ones:1,1,1 -> y
     PRelu ('y'): its slope of shape (1, 1, 1) must not add axes
+N,2,3 | Transpose(perm=[0, 2, 1]) x -> t; Flatten t -> f; Gemm f ones:6,4 b -> y
+    Transpose ('t'): it must not move the values of a row
+Gemm x W b -> h; BatchNormalization(training_mode=1) h b b b b -> y m v
+    BatchNormalization ('y'): it must not be in training mode
+Gemm x W b -> h; Relu h -> r; BatchNormalization r b b b ones:4 -> y
+    a fully connected layer after ONNX operator BatchNormalization ('y')
+Gemm x W b -> h; BatchNormalization h half half half half -> y
+    BatchNormalization ('y'):
+ml:Scaler(offset=[1.0], scale=[2.0]) x -> s; Neg s -> n; Gemm n strings -> y
+    Gemm ('y'): B typestr: T, has unsupported type: tensor(string)
+Gemm x W b -> h; Neg h -> y
+    Neg ('y'): it is not preprocessing here
+dtype=float64 | ml:Scaler(offset=[1.0], scale=[2.0]) x -> s; Gemm s W b -> y
+    has inconsistent type
+Gemm x W b -> h; ArgMax(axis=1) h -> a; Neg a -> y
+    Neg ('y'): nothing may follow an ArgMax
 Gemm x W b -> h; Clip h zero half -> y
     Clip ('y'): xpnet has no activation that clips to 0.0 .. 0.5
 Gemm x W b -> h; HardSigmoid(alpha=0.3) h -> y

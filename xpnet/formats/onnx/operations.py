@@ -25,7 +25,6 @@ WHITENING = "xpnet_whiten"
 _NEUTRAL = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 _AFTER_ARGMAX = _NEUTRAL | {"Cast", "ai.onnx.ml:ArrayFeatureExtractor"}
 
-
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 
@@ -82,10 +81,8 @@ class ChainBuilder:
 
     def operand(self, link: Link) -> NDArray[Any]:
         """Return the other one of two inputs, of the floating dtype of the rows."""
-        x, dtype = (
-            self.constants[link.node.proto.input[link.comes_first]],
-            self.specs[link.rows].dtype,
-        )
+        x = self.constants[link.node.proto.input[link.comes_first]]
+        dtype = self.specs[link.rows].dtype
         if dtype.kind != "f" or x.dtype != dtype:
             reason = "its constants and input must have one float dtype"
             link.node.reject(f"{reason}; got {x.dtype}, {dtype}")
@@ -228,6 +225,14 @@ def _dropout(link: Link, chain: ChainBuilder) -> None:
         link.node.reject("it must not be in training mode")
 
 
+def _transpose(link: Link, chain: ChainBuilder) -> None:
+    shape = chain.specs[link.rows].shape
+    order = link.node.attributes.get("perm") or list(reversed(range(len(shape))))
+    kept = [axis for axis in order if shape[axis] != 1]
+    if kept != sorted(kept):
+        link.node.reject("it must not move the values of a row")
+
+
 def _cast(link: Link, chain: ChainBuilder) -> None:
     before, after = (chain.specs[x].dtype for x in (link.rows, link.node.proto.output[0]))
     if chain.is_label:
@@ -338,6 +343,7 @@ _READERS: Mapping[str, Callable[[Link, ChainBuilder], None]] = {
     "Dropout": _dropout,
     "Neg": _negative,
     "PRelu": _prelu,
+    "Transpose": _transpose,
     "ai.onnx.ml:ArrayFeatureExtractor": _name_labels,
     "ai.onnx.ml:Scaler": _scaler,
 }

@@ -77,7 +77,8 @@ def _select_output(graph: Graph, path: Path, options: LoadOptions) -> tuple[Netw
             notes.append(f"the output {quoted(name)} {note}")
             continue
         first = found.setdefault(result.is_label, result)
-        if not result.is_label and not _are_same(first.network, result.network):
+        pairs = ((f(first.network), f(result.network)) for f in (_activations, _parameters))
+        if not result.is_label and any(x != y for x, y in pairs):
             found[False] = _select_logits(first, result, graph)
             notes.append("the softmax output is omitted, because another output has its logits")
         lifted = f"the fixed batch of {result.fixed_batch} is lifted"
@@ -89,7 +90,7 @@ def _select_output(graph: Graph, path: Path, options: LoadOptions) -> tuple[Netw
         notes.append("the final ArgMax is omitted: the network returns its input")
     network = (found.get(False) or found[True]).network
     classes = found[True].classes if True in found else ()
-    if True in found and not _have_same_layers(network, found[True].network):
+    if True in found and _parameters(network) != _parameters(found[True].network):
         first_error, classes = ValueError("they come from other layers than the output"), ()
     if first_error is not None and not classes:
         msg = f"{path}: the labels are lost, and predict gives class ids: {first_error}"
@@ -170,18 +171,8 @@ def _compare(
     check_outputs(network.astype("float64"), outputs, epsilon=float(epsilon), batches=_BATCHES)
 
 
-def _have_same_layers(one: Network, other: Network) -> bool:
-    """Return whether two networks have the same layers, except for their activations."""
-    pairs = zip(one.layers, other.layers, strict=False)
-    return len(one.layers) == len(other.layers) and all(
-        np.array_equal(a.weight, b.weight, equal_nan=True)
-        and np.array_equal(a.bias, b.bias, equal_nan=True)
-        for a, b in pairs
-    )
-
-
-def _are_same(one: Network, other: Network) -> bool:
-    return _have_same_layers(one, other) and _activations(one) == _activations(other)
+def _parameters(network: Network) -> list[bytes]:
+    return [x.tobytes() for layer in network.layers for x in (layer.weight, layer.bias)]
 
 
 def _activations(network: Network) -> list[tuple[str, dict[str, Any]]]:
@@ -190,11 +181,9 @@ def _activations(network: Network) -> list[tuple[str, dict[str, Any]]]:
 
 def _select_logits(one: _Result, other: _Result, graph: Graph) -> _Result:
     """Return the logits of two outputs; raise unless the other output is their softmax."""
-    before, last = zip(
-        *((x[:-1], x[-1][0]) for x in map(_activations, (one.network, other.network))), strict=True
-    )
-    is_same = _have_same_layers(one.network, other.network) and before[0] == before[1]
-    if not is_same or "identity" not in last:
+    (*before, last), (*others, end) = (_activations(x.network) for x in (one, other))
+    is_same = _parameters(one.network) == _parameters(other.network) and before == others
+    if not is_same or "identity" not in {last[0], end[0]}:
         msg = f"ONNX must have one output; got {', '.join(map(quoted, graph.outputs))}"
         raise ValueError(msg)
     return one if last[0] == "identity" else other
