@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import quoted
-from xpnet.formats.onnx.operations import FOLDED, KNOWN, Arrays, Link, gated
+from xpnet.formats.onnx.chain_builder import Arrays, Link
+from xpnet.formats.onnx.operations import FOLDED, KNOWN, gated
 from xpnet.formats.onnx.parsing import onnx_library
 from xpnet.formats.onnx.schemas import Operation, Schemas, Spec
 from xpnet.formats.onnx.tensors import Tensors, numpy_dtype

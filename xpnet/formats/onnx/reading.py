@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from xpnet.files.errors import DataWarning, quoted
 from xpnet.formats.chain import check_outputs, network_of_chain
 from xpnet.formats.model_file import LoadOptions, ModelFile
+from xpnet.formats.onnx.chain_builder import ChainBuilder, Link, weight_of
 from xpnet.formats.onnx.graph import Graph, Layout
-from xpnet.formats.onnx.operations import ChainBuilder, Link, weight_of
+from xpnet.formats.onnx.operations import read_operation
 from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library, parse
 from xpnet.formats.onnx.schemas import Operation, ShapeError
 from xpnet.formats.onnx.tensors import Tensors
@@ -133,7 +134,7 @@ def _result_of(
     path = graph.path(name, values)
     chain = ChainBuilder(values, specs, graph.count)
     for link in path:
-        chain.read(link)
+        read_operation(link, chain)
     network = network_of_chain(chain.parts, allow_nonfinite=options.allow_nonfinite)
     argmax = next((x.rows for x in path if x.node.operator == "ArgMax"), None)
     ends = [name] if argmax is None else [argmax, name]
