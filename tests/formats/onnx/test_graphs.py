@@ -16,6 +16,8 @@ Gemm x W -> h; Gemm h V c -> y
     PLAIN
 Gemm(beta=0.0) x W b -> h; Gemm h V c -> y
     PLAIN
+Gemm(beta=0.0) x ones:3,3 nan -> y
+    3 -> 3 identity; logits
 Gemm x W half -> h; Gemm h V c -> y
     PLAIN
 Gemm x W -> g; Add g b -> h; Gemm h V c -> y

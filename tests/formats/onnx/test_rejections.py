@@ -82,7 +82,7 @@ Gemm x float64:3,4 b -> y
 Gemm x W float64:4 -> y
     Gemm ('y'): C has inconsistent type tensor(double)
 input=uint8 | Sub x uint8:3 -> s; Cast(to=1) s -> f; Gemm f W b -> y
-    Sub ('s'): its constants and input must have one float dtype; got uint8, uint8
+    Sub ('s'): its inputs must be floating-point numbers; got uint8
 Sub x mean -> s; Cast(to=10) s -> h; Gemm h float16:3,4 -> y
     Cast ('h'): it rounds from float32 to float16 within the network
 input=float16 | Sub x float16:3 -> s; Cast(to=1) s -> h; Gemm h W b -> y
@@ -127,6 +127,14 @@ dtype=float64 | ml:Scaler(offset=[1.0], scale=[2.0]) x -> s; Gemm s W b -> y
     has inconsistent type
 Gemm x W b -> h; ArgMax(axis=1) h -> a; Neg a -> y
     Neg ('y'): nothing may follow an ArgMax
+opset=11 | Gemm x W b -> h; Softmax(axis=7) h -> y
+    Softmax ('y'):
+opset=11 | Gemm x W b -> h; Gemm h W b -> y
+    Gemm ('y'): its weight of shape (3, 4) does not fit a row of shape (1, 4)
+N,4 | Gemm x V c -> h; Reshape h int:1,4 -> r; Gemm r V c -> y
+    Reshape ('r'): its sizes must fit; its inputs have the shapes (1, 2), (2,)
+result=7 | Gemm x ones:3,1 -> h; ArgMax(axis=0) h -> y
+    ONNX's labels must be those of the largest outputs for random rows
 Gemm x W b -> h; Clip h zero half -> y
     Clip ('y'): xpnet has no activation that clips to 0.0 .. 0.5
 Gemm x W b -> h; HardSigmoid(alpha=0.3) h -> y
