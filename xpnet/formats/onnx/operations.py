@@ -207,7 +207,7 @@ def _check_axis(link: Link, chain: ChainBuilder, *, and_following: bool = False)
     axis, shape = link.node.attributes["axis"], chain.specs[link.rows].shape
     first = axis % max(1, len(shape))
     along = shape[first:] if and_following else shape[first : first + 1]
-    if not -len(shape) <= axis < len(shape) or math.prod(along) != math.prod(shape):
+    if math.prod(along) != math.prod(shape):
         link.node.reject(f"its axis {axis} must be that of the units; a row has the shape {shape}")
 
 
