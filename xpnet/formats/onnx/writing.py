@@ -8,7 +8,7 @@ import numpy as np
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.description import arrays_by_name, metadata_entry
 from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS, ActivationOperator
-from xpnet.formats.onnx.arithmetic import WHITENING
+from xpnet.formats.onnx.operations import WHITENING
 from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
