@@ -7,8 +7,7 @@ from hypothesis.extra import numpy as hnp
 
 import xpnet
 from xpnet.arrays.namespace import library_of
-from xpnet.functions.softmax import log_softmax_bound, softmax_bound
-from xpnet.functions.sparsemax import sparsemax_bound
+from xpnet.functions.softmax import log_softmax_bound, softmax_bound, sparsemax_bound
 
 EPS = float(np.finfo(np.float32).eps)
 

@@ -18,8 +18,12 @@ import pytest
 import xpnet
 from xpnet.arrays.namespace import library_of
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.softmax import log_softmax_bound, logsumexp_bound, softmax_bound
-from xpnet.functions.sparsemax import sparsemax_bound
+from xpnet.functions.softmax import (
+    log_softmax_bound,
+    logsumexp_bound,
+    softmax_bound,
+    sparsemax_bound,
+)
 
 TABLES = Path(__file__).parent / "tables"
 ALONG_AXIS = ("glu", "log_softmax", "logsumexp", "softmax", "sparsemax")
