@@ -1,5 +1,6 @@
 """Derivatives against difference quotients, automatic differentiation and torch's functions."""
 
+import importlib
 import itertools
 
 import numpy as np
@@ -82,21 +83,27 @@ def test_at_zero_it_is_the_slope_on_one_side(xp_backend, subtests):
 
 
 def by_torch(name, x, **options):
-    torch = pytest.importorskip("torch", reason="differentiates by torch")
+    torch = importlib.import_module("torch")
     x = torch.asarray(x).requires_grad_()
     getattr(xpnet, ACTIVATIONS[name].name)(x, **options).sum().backward()
     return x.grad.numpy()
 
 
 def by_jax(name, x, **options):
-    jax = pytest.importorskip("jax", reason="differentiates by JAX")
+    jax = importlib.import_module("jax")
     jax.config.update("jax_enable_x64", val=True)
     function = getattr(xpnet, ACTIVATIONS[name].name)
     slope = jax.jit(jax.vmap(jax.grad(lambda x: function(x, **options))))
     return np.asarray(slope(jax.numpy.asarray(x)))
 
 
-@pytest.mark.parametrize("differentiate", [by_torch, by_jax])
+@pytest.fixture(params=["torch", "jax"])
+def differentiate(request):
+    """Return the function that differentiates by a library."""
+    pytest.importorskip(request.param, reason=f"differentiates by {request.param}")
+    return {"torch": by_torch, "jax": by_jax}[request.param]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_automatic_differentiation_at_zero(dtype, differentiate, assert_near, subtests):
     zeros = np.zeros(2, dtype)
@@ -107,7 +114,6 @@ def test_automatic_differentiation_at_zero(dtype, differentiate, assert_near, su
             assert_near(zeros, differentiate(name, zeros), mean, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("differentiate", [by_torch, by_jax])
 def test_automatic_differentiation_elsewhere(
     differentiable, points, differentiate, assert_near, subtests
 ):
@@ -141,7 +147,6 @@ FORMULA_ENDS = [
 ]
 
 
-@pytest.mark.parametrize("differentiate", [by_torch, by_jax])
 def test_automatic_differentiation_where_a_formula_ends(differentiate, assert_near, subtests):
     for name, dtype, ends in FORMULA_ENDS:
         with subtests.test(name=name, dtype=dtype):
@@ -152,7 +157,7 @@ def test_automatic_differentiation_where_a_formula_ends(differentiate, assert_ne
 
 def slopes_in_torch(name, x, **options):
     """Return the derivative of torch's own function by torch."""
-    torch = pytest.importorskip("torch", reason="differentiates by torch")
+    torch = importlib.import_module("torch")
     row = ACTIVATIONS[name]
     named = {row.torch_names.get(key, key): value for key, value in row.checked(options).items()}
     function = torch.erf if name == "erf" else getattr(torch.nn, row.torch)(**named)
@@ -164,6 +169,7 @@ def slopes_in_torch(name, x, **options):
 @pytest.fixture
 def assert_slopes_of_torch(assert_near):
     """Return a function that compares a derivative with torch's."""
+    pytest.importorskip("torch", reason="differentiates by torch")
 
     def check(name, x, **options):
         # torch has 1 / 6, the slope of its hardsigmoid, in float32.
