@@ -13,8 +13,12 @@ import pytest
 import xpnet
 from xpnet.arrays.namespace import largest
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.softmax import log_softmax_bound, logsumexp_bound, softmax_bound
-from xpnet.functions.sparsemax import sparsemax_bound
+from xpnet.functions.softmax import (
+    log_softmax_bound,
+    logsumexp_bound,
+    softmax_bound,
+    sparsemax_bound,
+)
 
 pytestmark = [
     pytest.mark.gpu,
