@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.gpu.diagnosis import diagnose, gpu_facts
+from xpnet.arrays.gpu.diagnosis import diagnose
+from xpnet.arrays.gpu.gpu_facts import gpu_facts
 
 pytestmark = pytest.mark.gpu
 

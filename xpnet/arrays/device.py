@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.processors import cpu_facts
-from xpnet.arrays.gpu.cupy_errors import cause_of
 from xpnet.arrays.gpu.diagnosis import diagnose
-from xpnet.arrays.gpu.gpu_errors import DeviceError
-from xpnet.arrays.gpu.gpu_info import result_or_error
+from xpnet.arrays.gpu.gpu_errors import DeviceError, cause_of
+from xpnet.arrays.gpu.gpu_facts import result_or_error
 from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import move, to_numpy

@@ -366,7 +366,7 @@ class CUBLASError(RuntimeError):
     [(3, 2**33, True), (13, 0, False), (1, 2**20, True), (1, 2**33, False)],
 )
 def test_errors_of_cublas(real, monkeypatch, status, free, is_full):
-    monkeypatch.setattr("xpnet.arrays.gpu.cupy_errors.free_bytes", lambda _: free)
+    monkeypatch.setattr("xpnet.arrays.gpu.gpu_errors.free_bytes", lambda _: free)
     try:
         kind = real["cupy"].cuda.cublas.CUBLASError
     except ImportError:
