@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import array_namespace, as_array, current_device, device_of, library_of
-from xpnet.arrays.tracing import is_traced
-from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
+from xpnet.arrays.transfer import is_in_host_memory, is_traced, move, to_numpy
 from xpnet.inference.batches import TransferPolicy
 from xpnet.inference.nonfinite import split_complements
 from xpnet.networks.network import Network

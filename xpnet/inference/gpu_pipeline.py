@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.processors import count_processors
+from xpnet.arrays.cpu.thread_pool import start_tasks
 from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, Streams
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer_counts import record
@@ -28,7 +29,6 @@ from xpnet.inference.host_rows import (
     native_dtype,
     rows_between,
 )
-from xpnet.inference.thread_pool import start_tasks
 
 __all__ = ["in_chunks", "streamed"]
 

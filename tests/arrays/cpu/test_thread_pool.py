@@ -14,8 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from xpnet.inference import thread_pool
-from xpnet.inference.thread_pool import run_tasks, start_tasks
+from xpnet.arrays.cpu import thread_pool
+from xpnet.arrays.cpu.thread_pool import (
+    _current_processor,
+    _keep_off_processor,
+    run_tasks,
+    start_tasks,
+)
 
 WORD = contextvars.ContextVar("WORD", default="nothing")
 
@@ -405,7 +410,7 @@ def run(script):
 
 START = """
 import os, signal, sys, threading, time
-from xpnet.inference.thread_pool import start_tasks, run_tasks
+from xpnet.arrays.cpu.thread_pool import start_tasks, run_tasks
 
 def work(seconds=0.002, n_threads=3):
     caller, names, end = threading.current_thread().name, set(), time.monotonic() + 20
@@ -491,3 +496,59 @@ def test_idle_threads_do_not_keep_the_process_alive():
 def test_tasks_run_while_the_process_ends():
     script = "import atexit\natexit.register(lambda: print(len(work(n_threads=3)) > 1))\n"
     assert run(START + script) == "True\n"
+
+
+# Affinity of threads
+
+
+NEEDS_AFFINITY = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this system has no thread affinity"
+)
+
+
+@pytest.fixture
+def thread():
+    """Yield the id of a waiting thread."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    yield thread.native_id
+    end.set()
+    thread.join()
+
+
+@NEEDS_AFFINITY
+@pytest.mark.parametrize("place", [0, -1])
+def test_the_callers_processor_is_excluded(monkeypatch, thread, place):
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) == 1:
+        pytest.skip("needs two processors")
+    monkeypatch.setattr(thread_pool, "_current_processor", lambda: lambda: mine[place])
+    _keep_off_processor([thread, None])
+    assert os.sched_getaffinity(thread) == set(mine) - {mine[place]}
+    assert os.sched_getaffinity(0) == set(mine)
+
+
+@NEEDS_AFFINITY
+def test_the_only_processor_is_kept(monkeypatch, thread):
+    before = os.sched_getaffinity(thread)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    monkeypatch.setattr(thread_pool, "_current_processor", lambda: lambda: 3)
+    _keep_off_processor([thread])
+    monkeypatch.undo()
+    assert os.sched_getaffinity(thread) == before
+
+
+@NEEDS_AFFINITY
+def test_a_thread_that_has_ended(monkeypatch):
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    _keep_off_processor([thread.native_id])
+    monkeypatch.setattr(thread_pool, "_current_processor", lambda: None)
+    _keep_off_processor([thread.native_id])  # and if the processor is unknown
+
+
+def test_the_current_processor():
+    current = _current_processor()
+    assert current is None or current() in range(os.cpu_count())
