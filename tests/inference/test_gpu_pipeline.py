@@ -18,12 +18,13 @@ import pytest
 from hypothesis import given as each, settings, strategies as st
 
 import xpnet
+from xpnet.arrays.cpu import memory
 from xpnet.arrays.cpu.memory import FileRows, rows_in_file
 from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
 from xpnet.arrays.gpu.gpu_errors import DeviceError
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.arrays.transfer_counts import Transfers, count_transfers
-from xpnet.inference import gpu_pipeline, runner
+from xpnet.inference import runner
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.gpu_pipeline import in_chunks, streamed
 from xpnet.inference.predict import marked_class_ids
@@ -80,8 +81,8 @@ def guard():
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Let several threads copy parts of small chunks."""
-    monkeypatch.setattr(gpu_pipeline, "_PART_BYTES", 100)
-    monkeypatch.setattr(gpu_pipeline, "count_processors", lambda: N_PARTS)
+    monkeypatch.setattr(memory, "_PART_BYTES", 100)
+    monkeypatch.setattr(memory, "count_processors", lambda: N_PARTS)
 
 
 @pytest.fixture(params=SCHEDULES)
@@ -501,9 +502,8 @@ def test_the_last_half_is_the_floor(batch_size):
 @pytest.mark.parametrize("kind", ["there", "iterator"])
 def test_memory_that_cannot_be_pinned(schedule, kind, n_bytes, monkeypatch):
     """Chunks of 1,024 rows need 12,288 pinned bytes; waiting rows hold no larger buffer."""
-    monkeypatch.setattr(
-        gpu_pipeline, "count_processors", lambda: 1
-    )  # threads drop their references later
+    # Threads drop their references later.
+    monkeypatch.setattr(memory, "count_processors", lambda: 1)
     x, bus = rows_of(20 * FLOOR + 7), LateBus(schedule, most_pinned=n_bytes)
     given = [x] if kind == "there" else iter(blocks_of(x, [5000, 3]))
     check(run(bus, given, 8 * FLOOR, is_dark, is_stable=kind == "there"), x, is_dark)
@@ -673,7 +673,7 @@ def test_an_error_of_the_source(schedule, error, n):
 
 def failing_copy(monkeypatch, n, error, seconds=0.0):
     """Let the n-th copy into pinned memory fail, and each copy take some time."""
-    original, lock, calls = gpu_pipeline.copy_rows, threading.Lock(), []
+    original, lock, calls = memory.copy_rows, threading.Lock(), []
 
     def slow(target, rows):
         with lock:
@@ -684,7 +684,7 @@ def failing_copy(monkeypatch, n, error, seconds=0.0):
         time.sleep(seconds)
         original(target, rows)
 
-    monkeypatch.setattr(gpu_pipeline, "copy_rows", slow)
+    monkeypatch.setattr(memory, "copy_rows", slow)
     return calls
 
 
@@ -787,25 +787,6 @@ def test_a_slow_source(schedule):
             yield part
 
     check(run(bus, blocks()), x)
-
-
-def test_rows_are_copied_while_the_chunk_before_is_launched(monkeypatch):
-    copying = failing_copy(monkeypatch, 0, None)
-    n_parts, n_chunks = N_PARTS, 6
-
-    class Launching(LateBus):
-        def copy_in(self, *args):
-            # Threads copy the next chunk meanwhile, although nothing waits for them here.
-            n_launched = self.calls.count("copy_in") + 1
-            if n_launched < n_chunks:
-                end = time.monotonic() + 20
-                while len(copying) <= n_parts * n_launched and time.monotonic() < end:
-                    time.sleep(0.001)
-                assert len(copying) > n_parts * n_launched
-            super().copy_in(*args)
-
-    x = rows_of(n_chunks * CHUNK)
-    check(run(Launching(), [x], is_stable=True), x)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.0005])

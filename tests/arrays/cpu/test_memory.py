@@ -277,13 +277,13 @@ needs_preadv = pytest.mark.skipif(not hasattr(os, "preadv"), reason="this system
 @needs_preadv
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (0, N_ROWS), (17, 18), (999, 1000), (5, 600)])
 def test_parts(file, start, end):
-    part = file.part(start, end)
+    part = file[start:end]
     assert (part.shape, part.dtype) == ((end - start, N_IN), np.uint8)
     target = np.full((end - start + 2, N_IN), 99, np.uint8)
     part.copy_to(target[1:-1])
     np.testing.assert_array_equal(target[1:-1], rows_of()[start:end])
     assert np.all(target[[0, -1]] == 99)
-    first = part.part(0, 1)
+    first = part[:1]
     first.copy_to(target[:1])
     np.testing.assert_array_equal(target[0], rows_of()[start])
 
@@ -293,7 +293,7 @@ def test_parts(file, start, end):
 def test_parts_of_larger_numbers(tmp_path, dtype):
     (tmp_path / "rows.bin").write_bytes(b"123" + rows_of(dtype).tobytes())
     descriptor = os.open(tmp_path / "rows.bin", os.O_RDONLY)
-    part = FileRows(descriptor, 3, (N_ROWS, N_IN), np.dtype(dtype)).part(100, 900).part(10, 20)
+    part = FileRows(descriptor, 3, (N_ROWS, N_IN), np.dtype(dtype))[100:900][10:20]
     target = np.empty((10, N_IN), dtype)
     part.copy_to(target)
     os.close(descriptor)
@@ -306,7 +306,7 @@ def test_short_reads(file, most, monkeypatch):
     original = os.preadv
     monkeypatch.setattr(os, "preadv", lambda fd, buffers, at: original(fd, [buffers[0][:most]], at))
     target = np.empty((30, N_IN), np.uint8)
-    file.part(5, 35).copy_to(target)
+    file[5:35].copy_to(target)
     np.testing.assert_array_equal(target, rows_of()[5:35])
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-__all__ = ["run_tasks", "start_tasks"]
+__all__ = ["run_tasks"]
 
 
 class _Pool:
@@ -98,26 +98,15 @@ def run_tasks(function: Callable[[Any], None], arguments: Iterable[Any], n_threa
     The caller is one of the threads; the others use its context variables, NumPy's `errstate`
     included. Tasks may run tasks themselves: a thread only waits for tasks that have begun.
     """
-    start_tasks(function, arguments, n_threads)()
-
-
-def start_tasks(
-    function: Callable[[Any], None], arguments: Iterable[Any], n_threads: int
-) -> Callable[[], None]:
-    """Start `run_tasks` in other threads, and return the function that finishes it."""
     tasks = _Tasks(function, arguments)
     contexts = [contextvars.copy_context() for _ in range(n_threads - 1)]
-    _pool.submit([partial(context.run, tasks.work) for context in contexts])
-
-    def finish() -> None:
-        try:
-            tasks.work()
-            tasks.wait()
-        except BaseException:  # also an interrupt between two tasks
-            tasks.end = 0
-            raise
-
-    return finish
+    try:
+        _pool.submit([partial(context.run, tasks.work) for context in contexts])
+        tasks.work()
+        tasks.wait()
+    except BaseException:  # also an interrupt between two tasks
+        tasks.end = 0
+        raise
 
 
 @functools.cache
