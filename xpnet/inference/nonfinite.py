@@ -30,8 +30,8 @@ __all__ = [
     "lost_rows",
     "nonfinite_text",
     "outputs_and_lost_rows",
-    "split_complements",
     "warn_nonfinite",
+    "without_complements",
     "without_lost",
 ]
 
@@ -109,10 +109,9 @@ def without_lost(y: NDArray[Any], is_lost: NDArray[np.bool_] | None) -> NDArray[
     return y if is_lost is None else np.where(is_lost[:, None] & np.isfinite(y), np.nan, y)
 
 
-def split_complements(ids: Any) -> tuple[Any, Any]:
-    """Return class ids without complements, and in which rows they were."""
-    is_lost = ids < 0
-    return array_namespace(ids).where(is_lost, ~ids, ids), is_lost
+def without_complements(ids: Any) -> Any:
+    """Return class ids with those of lost rows instead of their complements."""
+    return array_namespace(ids).where(ids < 0, ~ids, ids)
 
 
 def checked_results(results: NDArray[Any], network: Network) -> NDArray[Any]:
@@ -122,7 +121,7 @@ def checked_results(results: NDArray[Any], network: Network) -> NDArray[Any]:
     elif not len(results) or results[results.argmin()] >= 0:  # several times as fast as min
         is_lost = None
     else:
-        results, is_lost = split_complements(results)
+        results, is_lost = without_complements(results), results < 0
     if is_lost is not None:
         rows = np.flatnonzero(is_lost)
         if (count := _count.get()) is not None:

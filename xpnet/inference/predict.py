@@ -15,7 +15,7 @@ from xpnet.inference.input_scaling import with_scaling_warning
 from xpnet.inference.nonfinite import (
     checked_results,
     lost_rows,
-    split_complements,
+    without_complements,
     without_lost,
 )
 from xpnet.inference.runner import run
@@ -171,7 +171,7 @@ def predict_ids(
     if isinstance(results, np.ndarray):
         return checked_results(results, network)
     with current_device(results):  # from an iterator of blocks on a device
-        return results if network.output == "values" else split_complements(results)[0]
+        return results if network.output == "values" else without_complements(results)
 
 
 def predict_proba(
