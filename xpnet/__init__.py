@@ -9,11 +9,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from xpnet import parity as parity, testing as testing
-    from xpnet.arrays.device import (
-        Device as Device,
-        add_device_argument as add_device_argument,
-        device_from_args as device_from_args,
-    )
+    from xpnet.arrays.device import Device as Device
     from xpnet.arrays.gpu.gpu_errors import DeviceError as DeviceError
     from xpnet.arrays.matmul_precision import matmul_precision as matmul_precision
     from xpnet.arrays.namespace import array_namespace as array_namespace
@@ -21,6 +17,10 @@ if TYPE_CHECKING:
     from xpnet.arrays.transfer_counts import (
         Transfers as Transfers,
         count_transfers as count_transfers,
+    )
+    from xpnet.cli.device_argument import (
+        add_device_argument as add_device_argument,
+        device_from_args as device_from_args,
     )
     from xpnet.datasets import read as read, sample as sample
     from xpnet.datasets.fetch import fetch as fetch
@@ -73,12 +73,13 @@ if TYPE_CHECKING:
 
 # The public names of each module.
 _PUBLIC = {
-    "xpnet.arrays.device": "Device add_device_argument device_from_args",
+    "xpnet.arrays.device": "Device",
     "xpnet.arrays.gpu.gpu_errors": "DeviceError",
     "xpnet.arrays.matmul_precision": "matmul_precision",
     "xpnet.arrays.namespace": "array_namespace",
     "xpnet.arrays.ranges": "PrecisionWarning",
     "xpnet.arrays.transfer_counts": "Transfers count_transfers",
+    "xpnet.cli.device_argument": "add_device_argument device_from_args",
     "xpnet.datasets": "read sample",
     "xpnet.datasets.fetch": "fetch",
     "xpnet.estimators": "MLPClassifier MLPRegressor",

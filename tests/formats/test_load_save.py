@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Device, DeviceError, Network, evaluate, reproducible, sample
-from xpnet.arrays.gpu.diagnosis import Diagnosis
+from xpnet.arrays.gpu.gpu_errors import Diagnosis
 from xpnet.files.errors import WeightsError
 from xpnet.formats import safetensors
 from xpnet.formats.load_save import check_suffix, load, save

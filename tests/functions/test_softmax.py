@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.functions.along_axis import _has_slow_rows
 
 INF, NAN = math.inf, math.nan
 LARGEST = float(np.finfo(np.float32).max)
@@ -159,3 +160,24 @@ def test_a_number_has_no_axis(subtests):
 def test_an_axis_is_an_integer(axis):
     with pytest.raises(TypeError, match="`axis` must be an integer; got"):
         xpnet.softmax(np.zeros((2, 2)), axis=axis)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "slow"),
+    [
+        ((5, 10), -1, True),
+        ((5, 10), 1, True),
+        ((2, 5, 63), 2, True),
+        ((5, 64), -1, False),
+        ((5, 10), 0, False),
+        ((2, 5, 10), 1, False),
+        ((10,), -1, False),
+    ],
+)
+def test_numpys_short_rows_are_slow(shape, axis, slow):
+    assert _has_slow_rows(np.zeros(shape), np, axis) is slow
+
+
+def test_rows_are_slow_in_numpy_alone(xp_backend):
+    x = xp_backend.asarray(np.zeros((5, 10)))
+    assert _has_slow_rows(x, xp_backend.xp, -1) == (xp_backend.name == "numpy")
