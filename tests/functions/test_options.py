@@ -1,5 +1,6 @@
 """Options of the functions: valid and invalid values, error messages and effects."""
 
+import math
 import re
 from fractions import Fraction
 
@@ -22,10 +23,10 @@ RULES = {
     if check in WORDING
 }
 OUTSIDE = {
-    POSITIVE: [0, -1.0, 9e-7, 1.1e6],
-    NOT_NEGATIVE: [-1, -1e-300, 1e31],
-    SHARE: [-0.01, 1.01, 2, 1e-31],
-    FINITE: [-1e31, 1e300],
+    POSITIVE: [0, -1.0, math.nextafter(1e-6, 0), math.nextafter(1e6, math.inf)],
+    NOT_NEGATIVE: [-1, -1e-300, math.nextafter(1e30, math.inf)],
+    SHARE: [-0.01, math.nextafter(1, 2), 2, math.nextafter(1e-30, 0)],
+    FINITE: [math.nextafter(-1e30, -math.inf), 1e300],
 }
 INSIDE = {
     POSITIVE: [1e-6, 1, 1e6],
