@@ -1,11 +1,14 @@
-"""Pages of public names, from the lists ```{autosummary} of the reference pages."""
+"""Pages of public names, from the lists ```{autosummary} of the reference pages.
+
+A line such as ``xpnet.functions.gates.*`` stands for the names in the module's `__all__`.
+"""
 
 import inspect
 import re
 from importlib import import_module
 from pathlib import Path
 
-__all__ = ["lists_as_rst", "write_stubs"]
+__all__ = ["lists_as_rst", "names_of", "write_stubs"]
 
 # Public methods that the package itself needs; readers do not.
 _INTERNAL = {
@@ -18,12 +21,22 @@ _LIST = re.compile(
 )
 
 
+def names_of(lines: str) -> list[str]:
+    """Return the public names of a list."""
+    names: list[str] = []
+    for line in lines.split():
+        module = line.removesuffix(".*")
+        public = import_module(module).__all__ if line.endswith(".*") else []
+        names += [f"xpnet.{name}" for name in public] or [line]
+    return names
+
+
 def write_stubs(folder: Path) -> None:
     """Write the folder "generated": a page for each name in the lists of a folder's pages."""
     generated = folder / "generated"
     generated.mkdir(exist_ok=True)
     text = "\n".join(page.read_text("utf-8") for page in folder.glob("*.md"))
-    names = [name for block in _LIST.finditer(text) for name in block["names"].split()]
+    names = [name for block in _LIST.finditer(text) for name in names_of(block["names"])]
     stubs = {generated / f"{name}.rst": stub_of(name) for name in names}
     for path in {*generated.iterdir()} - {*stubs}:
         path.unlink()
@@ -64,5 +77,5 @@ def lists_as_rst(page: str) -> str:
 
 def _as_rst(block: re.Match[str]) -> str:
     options = [":nosignatures:", *block["options"].splitlines()]  # a phone has no room for them
-    lines = [".. autosummary::", *options, "", *block["names"].splitlines()]
+    lines = [".. autosummary::", *options, "", *names_of(block["names"])]
     return "```{eval-rst}\n" + "\n   ".join(lines) + "\n```"

@@ -9,11 +9,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from xpnet import parity as parity, testing as testing
-    from xpnet.arrays.device import (
-        Device as Device,
-        add_device_argument as add_device_argument,
-        device_from_args as device_from_args,
-    )
+    from xpnet.arrays.device import Device as Device
     from xpnet.arrays.gpu.gpu_errors import DeviceError as DeviceError
     from xpnet.arrays.matmul_precision import matmul_precision as matmul_precision
     from xpnet.arrays.namespace import array_namespace as array_namespace
@@ -21,6 +17,10 @@ if TYPE_CHECKING:
     from xpnet.arrays.transfer_counts import (
         Transfers as Transfers,
         count_transfers as count_transfers,
+    )
+    from xpnet.cli.device_argument import (
+        add_device_argument as add_device_argument,
+        device_from_args as device_from_args,
     )
     from xpnet.datasets import read as read, sample as sample
     from xpnet.datasets.fetch import fetch as fetch
@@ -32,54 +32,18 @@ if TYPE_CHECKING:
     )
     from xpnet.formats.keras import from_keras as from_keras
     from xpnet.formats.load_save import load as load, save as save
-    from xpnet.formats.sklearn import from_sklearn as from_sklearn, to_sklearn as to_sklearn
+    from xpnet.formats.sklearn import from_sklearn as from_sklearn
     from xpnet.formats.torch import from_torch as from_torch
-    from xpnet.functions.exponentials import (
-        celu as celu,
-        elu as elu,
-        exponential as exponential,
-        selu as selu,
-    )
-    from xpnet.functions.gates import gelu as gelu, glu as glu, mish as mish, silu as silu
-    from xpnet.functions.hard import (
-        hard_sigmoid as hard_sigmoid,
-        hard_silu as hard_silu,
-        hard_tanh as hard_tanh,
-        sparse_plus as sparse_plus,
-        sparse_sigmoid as sparse_sigmoid,
-    )
-    from xpnet.functions.losses import (
-        binary_cross_entropy as binary_cross_entropy,
-        cross_entropy as cross_entropy,
-        mean_squared_error as mean_squared_error,
-    )
-    from xpnet.functions.piecewise import (
-        identity as identity,
-        leaky_relu as leaky_relu,
-        relu as relu,
-        relu6 as relu6,
-        step as step,
-        threshold as threshold,
-    )
-    from xpnet.functions.rectifiers import softplus as softplus, squareplus as squareplus
-    from xpnet.functions.shrinkage import (
-        hard_shrink as hard_shrink,
-        soft_shrink as soft_shrink,
-        tanh_shrink as tanh_shrink,
-    )
-    from xpnet.functions.sigmoids import (
-        log_sigmoid as log_sigmoid,
-        sigmoid as sigmoid,
-        softsign as softsign,
-        tanh as tanh,
-    )
-    from xpnet.functions.softmax import (
-        log_softmax as log_softmax,
-        logsumexp as logsumexp,
-        softmax as softmax,
-    )
-    from xpnet.functions.sparsemax import sparsemax as sparsemax
-    from xpnet.functions.special import erf as erf
+    from xpnet.functions.exponentials import *
+    from xpnet.functions.gates import *
+    from xpnet.functions.hard import *
+    from xpnet.functions.losses import *
+    from xpnet.functions.piecewise import *
+    from xpnet.functions.rectifiers import *
+    from xpnet.functions.shrinkage import *
+    from xpnet.functions.sigmoids import *
+    from xpnet.functions.softmax import *
+    from xpnet.functions.special import *
     from xpnet.inference.evaluate import Evaluation as Evaluation, evaluate as evaluate
     from xpnet.inference.input_scaling import ScalingWarning as ScalingWarning
     from xpnet.inference.nonfinite import NonfiniteWarning as NonfiniteWarning
@@ -109,31 +73,21 @@ if TYPE_CHECKING:
 
 # The public names of each module.
 _PUBLIC = {
-    "xpnet.arrays.device": "Device add_device_argument device_from_args",
+    "xpnet.arrays.device": "Device",
     "xpnet.arrays.gpu.gpu_errors": "DeviceError",
     "xpnet.arrays.matmul_precision": "matmul_precision",
     "xpnet.arrays.namespace": "array_namespace",
     "xpnet.arrays.ranges": "PrecisionWarning",
     "xpnet.arrays.transfer_counts": "Transfers count_transfers",
+    "xpnet.cli.device_argument": "add_device_argument device_from_args",
     "xpnet.datasets": "read sample",
     "xpnet.datasets.fetch": "fetch",
     "xpnet.estimators": "MLPClassifier MLPRegressor",
     "xpnet.files.errors": "DataError DataWarning WeightsError",
     "xpnet.formats.keras": "from_keras",
     "xpnet.formats.load_save": "load save",
-    "xpnet.formats.sklearn": "from_sklearn to_sklearn",
+    "xpnet.formats.sklearn": "from_sklearn",
     "xpnet.formats.torch": "from_torch",
-    "xpnet.functions.exponentials": "celu elu exponential selu",
-    "xpnet.functions.gates": "gelu glu mish silu",
-    "xpnet.functions.hard": "hard_sigmoid hard_silu hard_tanh sparse_plus sparse_sigmoid",
-    "xpnet.functions.losses": "binary_cross_entropy cross_entropy mean_squared_error",
-    "xpnet.functions.piecewise": "identity leaky_relu relu relu6 step threshold",
-    "xpnet.functions.rectifiers": "softplus squareplus",
-    "xpnet.functions.shrinkage": "hard_shrink soft_shrink tanh_shrink",
-    "xpnet.functions.sigmoids": "log_sigmoid sigmoid softsign tanh",
-    "xpnet.functions.softmax": "log_softmax logsumexp softmax",
-    "xpnet.functions.sparsemax": "sparsemax",
-    "xpnet.functions.special": "erf",
     "xpnet.inference.evaluate": "Evaluation evaluate",
     "xpnet.inference.input_scaling": "ScalingWarning",
     "xpnet.inference.nonfinite": "NonfiniteWarning",
@@ -154,8 +108,18 @@ _PUBLIC = {
     "xpnet.training.train": "train",
 }
 _MODULE_OF = {name: module for module, names in _PUBLIC.items() for name in names.split()}
-# Estimators are left out, so that `from xpnet import *` does not need scikit-learn.
-__all__ = [name for name, module in _MODULE_OF.items() if module != "xpnet.estimators"]
+# `from xpnet import *` does not need scikit-learn.
+_WITHOUT_ESTIMATORS = [x for x, module in _MODULE_OF.items() if module != "xpnet.estimators"]
+# Modules of functions; all names in their `__all__` are public.
+_FAMILIES = "exponentials gates hard losses piecewise rectifiers shrinkage sigmoids softmax special"
+
+
+def _functions() -> dict[str, object]:
+    """Return the public functions of arrays, by name."""
+    from importlib import import_module
+
+    modules = [import_module(f"xpnet.functions.{family}") for family in _FAMILIES.split()]
+    return {name: vars(module)[name] for module in modules for name in module.__all__}
 
 
 def __getattr__(name: str) -> object:
@@ -170,6 +134,10 @@ def __getattr__(name: str) -> object:
         value = import_module(f"xpnet.{name}")
     elif name in _MODULE_OF:
         value = getattr(import_module(_MODULE_OF[name]), name)
+    elif name == "__all__":
+        value = [*_WITHOUT_ESTIMATORS, *_functions()]
+    elif not name.startswith("_") and name in (functions := _functions()):
+        value = functions[name]
     else:
         msg = f"module 'xpnet' has no attribute {name!r}"
         raise AttributeError(msg)
@@ -180,5 +148,5 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     from importlib.util import find_spec
 
-    names = [*_MODULE_OF] if find_spec("sklearn") else __all__
-    return [*names, "__version__", "parity", "testing"]
+    names = _MODULE_OF if find_spec("sklearn") else _WITHOUT_ESTIMATORS
+    return [*names, *_functions(), "__version__", "parity", "testing"]

@@ -1,9 +1,9 @@
 """True values of the functions in float64, and the same functions in other libraries.
 
-No formula is taken from xpnet; those of one variable are proved against mpmath. Every function of
-one variable is a row of the table: its formula for NumPy in float64 at finite `x`; its definition
-for mpmath; its values at -inf and inf; and calls of other libraries, where `F` is
-torch.nn.functional and `nn` is jax.nn.
+A function of one variable is a row of the table: its formula for NumPy in float64 at finite `x`,
+independent of xpnet's; its values at -inf and inf; and calls of other libraries, where `F` is
+torch.nn.functional and `nn` is jax.nn. A function without a row is computed by xpnet in float64.
+Both are proved against the definitions of ``tests/functions/tables/exact.py``.
 """
 
 import math
@@ -11,67 +11,62 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import xpnet
+from xpnet.functions.activations import ACTIVATIONS
+
 F64 = NDArray[np.float64]
 
 # These have no types.
 special = import_module("scipy.special")
-mp = import_module("mpmath").mp.clone()
-mp.dps = 130  # x - tanh(x) and x + sqrt(x^2 + 4) cancel up to 90 and 77 digits
+mp = import_module("mpmath").mp
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "functions" / "tables"))
+definitions = import_module("exact")
 
 # xpnet is built upon the first four.
 _TABLE = """
-exp | exp(x) | exp(x) | 0, inf | numpy.exp torch.exp jax.numpy.exp
-expm1 | expm1(x) | expm1(x) | -1, inf | numpy.expm1 torch.expm1 jax.numpy.expm1
-log | log(x) | log(x) | nan, inf | numpy.log torch.log jax.numpy.log
-log1p | log1p(x) | log1p(x) | nan, inf | numpy.log1p torch.log1p jax.numpy.log1p
+exp | exp(x) | 0, inf | numpy.exp torch.exp jax.numpy.exp
+expm1 | expm1(x) | -1, inf | numpy.expm1 torch.expm1 jax.numpy.expm1
+log | log(x) | nan, inf | numpy.log torch.log jax.numpy.log
+log1p | log1p(x) | nan, inf | numpy.log1p torch.log1p jax.numpy.log1p
 
-step | (x > 0).astype(float) | int(x > 0) | 0, 1
-    | numpy.heaviside(x,numpy.float32(0)) jax.numpy.heaviside(x,0.0)
-sigmoid | sigmoid(x) | 1 / (1 + exp(-x)) | 0, 1 | scipy.special.expit torch.sigmoid nn.sigmoid
-relu | maximum(x, 0.0) | max(x, 0) | 0, inf | F.relu nn.relu
-identity | x | x | -inf, inf |
-tanh | tanh(x) | tanh(x) | -1, 1 | numpy.tanh torch.tanh jax.numpy.tanh
-exponential | exp(x) | exp(x) | 0, inf |
-leaky_relu | where(x > 0, x, 0.01 * x) | x if x > 0 else x * mpf(0.01) | -inf, inf
-    | F.leaky_relu nn.leaky_relu
-elu | where(x > 0, x, expm1(x)) | x if x > 0 else expm1(x) | -1, inf | F.elu nn.elu
-selu | SCALE * where(x > 0, x, ALPHA * expm1(x))
-    | mpf(SCALE) * (x if x > 0 else mpf(ALPHA) * expm1(x)) | -SCALE * ALPHA, inf | F.selu nn.selu
-celu | where(x > 0, x, expm1(x)) | x if x > 0 else expm1(x) | -1, inf | F.celu nn.celu
-gelu | 0.5 * x * erfc(x * -math.sqrt(0.5)) | x * ncdf(x) | 0, inf
-    | F.gelu nn.gelu(x,approximate=False)
-gelu_tanh | x * sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x * x * x))
-    | x / (1 + exp(-sqrt(8 / pi) * (x + mpf(0.044715) * x**3))) | 0, inf
+step | (x > 0).astype(float) | 0, 1 | numpy.heaviside(x,numpy.float32(0)) jax.numpy.heaviside(x,0.0)
+sigmoid | sigmoid(x) | 0, 1 | scipy.special.expit torch.sigmoid nn.sigmoid
+relu | maximum(x, 0.0) | 0, inf | F.relu nn.relu
+identity | x | -inf, inf |
+tanh | tanh(x) | -1, 1 | numpy.tanh torch.tanh jax.numpy.tanh
+exponential | exp(x) | 0, inf |
+leaky_relu | where(x > 0, x, 0.01 * x) | -inf, inf | F.leaky_relu nn.leaky_relu
+elu | where(x > 0, x, expm1(x)) | -1, inf | F.elu nn.elu
+selu | SCALE * where(x > 0, x, ALPHA * expm1(x)) | -SCALE * ALPHA, inf | F.selu nn.selu
+celu | where(x > 0, x, expm1(x)) | -1, inf | F.celu nn.celu
+gelu | 0.5 * x * erfc(x * -math.sqrt(0.5)) | 0, inf | F.gelu nn.gelu(x,approximate=False)
+gelu_tanh | x * sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x * x * x)) | 0, inf
     | F.gelu(x,approximate='tanh') nn.gelu(x,approximate=True)
-silu | x * sigmoid(x) | x / (1 + exp(-x)) | 0, inf | F.silu nn.silu
-mish | mish(x) | x * tanh(log1p(exp(x))) | 0, inf | F.mish nn.mish
-softplus | maximum(x, 0.0) + log1p(exp(-abs(x))) | log1p(exp(x)) | 0, inf
+silu | x * sigmoid(x) | 0, inf | F.silu nn.silu
+mish | mish(x) | 0, inf | F.mish nn.mish
+softplus | maximum(x, 0.0) + log1p(exp(-abs(x))) | 0, inf
     | numpy.logaddexp(x,numpy.float32(0)) F.softplus nn.softplus
-log_sigmoid | minimum(x, 0.0) - log1p(exp(-abs(x))) | -log1p(exp(-x)) | -inf, 0
+log_sigmoid | minimum(x, 0.0) - log1p(exp(-abs(x))) | -inf, 0
     | scipy.special.log_expit F.logsigmoid nn.log_sigmoid
-softsign | x / (1.0 + abs(x)) | x / (1 + abs(x)) | -1, 1 | F.softsign nn.soft_sign
-erf | erf(x) | erf(x) | -1, 1 | scipy.special.erf torch.erf jax.scipy.special.erf
-relu6 | clip(x, 0.0, 6.0) | min(max(x, 0), 6) | 0, 6 | F.relu6 nn.relu6
-squareplus | squareplus(x) | (x + sqrt(x * x + 4)) / 2 | 0, inf | nn.squareplus
-hard_sigmoid | clip(x + 3.0, 0.0, 6.0) / 6.0 | min(max((x + 3) / 6, 0), 1) | 0, 1
-    | F.hardsigmoid nn.hard_sigmoid
-hard_silu | x * (clip(x + 3.0, 0.0, 6.0) / 6.0) | x * min(max((x + 3) / 6, 0), 1) | 0, inf
-    | F.hardswish nn.hard_silu
-hard_tanh | clip(x, -1.0, 1.0) | min(max(x, -1), 1) | -1, 1 | F.hardtanh nn.hard_tanh
-hard_shrink | where(abs(x) > 0.5, x, 0.0) | x if abs(x) > 0.5 else 0 | -inf, inf | F.hardshrink
-soft_shrink | x - clip(x, -0.5, 0.5) | max(x - 0.5, 0) + min(x + 0.5, 0) | -inf, inf | F.softshrink
-tanh_shrink | tanh_shrink(x) | x - tanh(x) | -inf, inf | F.tanhshrink
-threshold | where(x > 1.0, x, 0.25) | x if x > 1 else mpf(0.25) | 0.25, inf
-    | F.threshold(x,1.0,0.25)
-sparse_plus | where(x >= 1, x, (clip(x, -1.0, 1.0) + 1.0) ** 2 / 4.0)
-    | 0 if x <= -1 else x if x >= 1 else (x + 1) ** 2 / 4 | 0, inf | nn.sparse_plus
-sparse_sigmoid | (clip(x, -1.0, 1.0) + 1.0) / 2.0 | min(max((x + 1) / 2, 0), 1) | 0, 1
-    | nn.sparse_sigmoid
+softsign | x / (1.0 + abs(x)) | -1, 1 | F.softsign nn.soft_sign
+erf | erf(x) | -1, 1 | scipy.special.erf torch.erf jax.scipy.special.erf
+relu6 | clip(x, 0.0, 6.0) | 0, 6 | F.relu6 nn.relu6
+squareplus | squareplus(x) | 0, inf | nn.squareplus
+hard_sigmoid | clip(x + 3.0, 0.0, 6.0) / 6.0 | 0, 1 | F.hardsigmoid nn.hard_sigmoid
+hard_silu | x * (clip(x + 3.0, 0.0, 6.0) / 6.0) | 0, inf | F.hardswish nn.hard_silu
+hard_tanh | clip(x, -1.0, 1.0) | -1, 1 | F.hardtanh nn.hard_tanh
+hard_shrink | where(abs(x) > 0.5, x, 0.0) | -inf, inf | F.hardshrink
+soft_shrink | x - clip(x, -0.5, 0.5) | -inf, inf | F.softshrink
+tanh_shrink | tanh_shrink(x) | -inf, inf | F.tanhshrink
+threshold | where(x > 1.0, x, 0.25) | 0.25, inf | F.threshold(x,1.0,0.25)
+sparse_plus | where(x >= 1, x, (clip(x, -1.0, 1.0) + 1.0) ** 2 / 4.0) | 0, inf | nn.sparse_plus
+sparse_sigmoid | (clip(x, -1.0, 1.0) + 1.0) / 2.0 | 0, 1 | nn.sparse_sigmoid
 """
 # xpnet's name and options, where they are not those of the row.
 _XPNET: dict[str, tuple[str, dict[str, Any]]] = {
@@ -105,14 +100,9 @@ def tanh_shrink(x: F64) -> F64:
     return values
 
 
-_NUMPY = {**vars(np), **_CONSTANTS, "math": math, "sigmoid": special.expit}
+_NUMPY = {**vars(np), **_CONSTANTS, "math": math, "xpnet": xpnet, "sigmoid": special.expit}
 _NUMPY |= {"erf": special.erf, "erfc": special.erfc}
 _NUMPY |= {"mish": mish, "squareplus": squareplus, "tanh_shrink": tanh_shrink}
-_MPMATH = {
-    x: getattr(mp, x)
-    for x in ["erf", "exp", "expm1", "log", "log1p", "mpf", "ncdf", "pi", "sqrt", "tanh"]
-}
-_MPMATH |= _CONSTANTS
 
 
 @dataclass(frozen=True)
@@ -120,8 +110,7 @@ class Row:
     """A function of one variable; calls of other libraries are expressions of ``x``."""
 
     formula: Any
-    exact: Callable[[Any], Any]
-    limits: tuple[float, float]
+    limits: tuple[float, float] | None
     calls: tuple[str, ...]
     xpnet: str
     options: dict[str, Any]
@@ -129,18 +118,24 @@ class Row:
     def values(self, x: F64) -> F64:
         """Return the true values."""
         values: F64 = eval(self.formula, _NUMPY, {"x": x})  # noqa: S307 (our own)
-        if np.isfinite(x).all():
+        if self.limits is None or np.isfinite(x).all():
             return values
         conditions = [x == -math.inf, x == math.inf, np.isnan(x)]
         return np.select(conditions, [*self.limits, math.nan], values)
 
+    def exact(self, x: float) -> Any:
+        """Return the value by definition, for mpmath."""
+        if self.xpnet in definitions.ELEMENTWISE:
+            return definitions.value(self.xpnet, x, **self.options)
+        with mp.workdps(60):
+            return getattr(mp, self.xpnet)(mp.mpf(x))
 
-def _row(name: str, formula: str, exact: str, limits: str, calls: str) -> Row:
+
+def _row(name: str, formula: str, limits: str, calls: str = "") -> Row:
     calls = f" {calls}".replace(" F.", " torch.nn.functional.").replace(" nn.", " jax.nn.")
     return Row(
         compile(formula, name, "eval"),
-        eval(f"lambda x: {exact}", _MPMATH),  # noqa: S307 (our own)
-        eval(limits, _CONSTANTS),  # noqa: S307 (our own)
+        eval(limits, _CONSTANTS) if limits else None,  # noqa: S307 (our own)
         tuple(x.replace(",", ", ") if "(" in x else f"{x}(x)" for x in calls.split()),
         *_XPNET.get(name, (name, {})),
     )
@@ -152,6 +147,12 @@ ROWS = {
     if line
 }
 PRIMITIVES = tuple(ROWS)[:4]
+_OF_A_ROW = {row.xpnet for row in ROWS.values()}
+ROWS |= {
+    name: _row(name, f"xpnet.{name}(x)", "")
+    for name, activation in ACTIVATIONS.items()
+    if activation.is_elementwise and name == activation.name and name not in _OF_A_ROW
+}
 
 
 def library_of(call: str) -> str:
@@ -178,7 +179,7 @@ def prove(names: Iterable[str]) -> None:
         with np.errstate(all="ignore"):
             values = ROWS[name].values(points)
         for x, value in zip(points.tolist(), values.tolist(), strict=True):
-            exact = ROWS[name].exact(mp.mpf(x))
+            exact = ROWS[name].exact(x)
             if not _agree(value, exact):
                 msg = f"{name} at {x!r} is {mp.nstr(exact, 20)}; its formula is wrong: {value!r}"
                 raise ValueError(msg)

@@ -1,6 +1,5 @@
 """Devices by name."""
 
-import argparse
 import contextlib
 import copy
 import pickle
@@ -196,50 +195,3 @@ def test_arrays_to_the_device_and_back(xp_backend):
     assert isinstance(here, np.ndarray)
     np.testing.assert_array_equal(device.to_numpy(xp_backend.asarray([1.0, 2.0])), here)
     np.testing.assert_array_equal(device.to_device([1.0, 2.0]), here)
-
-
-def parse(*words):
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    xpnet.add_device_argument(parser)
-    return parser.parse_args(words).device
-
-
-@pytest.mark.parametrize("word", ["cpu", "gpu", "gpu:3", "cuda", "auto"])
-def test_the_argument_gives_the_word(word):
-    assert parse("--device", word) == word
-
-
-def test_the_argument_defaults_to_the_cpu():
-    assert parse() == "cpu"
-
-
-@pytest.mark.parametrize(
-    ("words", "name"), [((), "cpu"), (("--device", "cpu"), "cpu"), (("--device", "gpu:1"), "gpu:1")]
-)
-@pytest.mark.usefixtures("fake_gpu")
-def test_arguments_open_the_device(words, name):
-    parser = argparse.ArgumentParser()
-    xpnet.add_device_argument(parser)
-    assert xpnet.device_from_args(parser.parse_args(words)).name == name
-
-
-def test_without_a_gpu_a_script_ends_with_one_line(monkeypatch, capsys):
-    cause = Diagnosis("no-driver", "no driver:\nline 2", "install one")
-    monkeypatch.setattr(device_module, "diagnose", lambda _, **__: cause)
-    monkeypatch.setattr(sys, "argv", ["/home/me/script.py"])
-    with pytest.raises(SystemExit) as ending:
-        xpnet.device_from_args(argparse.Namespace(device="gpu"))
-    assert ending.value.code == 5
-    expected = "script.py: error: no driver: line 2; install one\n"
-    assert capsys.readouterr() == ("", expected)
-
-
-@pytest.mark.usefixtures("no_gpu")
-def test_auto_needs_no_gpu(capsys):
-    assert xpnet.device_from_args(argparse.Namespace(device="auto")).name == "cpu"
-    assert capsys.readouterr() == ("", "")
-
-
-def test_the_argument_rejects_other_words():
-    with pytest.raises(argparse.ArgumentError, match=r"must be cpu, gpu, .*got 'gpus'"):
-        parse("--device", "gpus")

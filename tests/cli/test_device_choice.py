@@ -1,12 +1,13 @@
 """Choice of device and precision; a device of array-api-strict stands in for a GPU."""
 
+import argparse
 import json
 import sys
 from typing import Any
 
 import pytest
 
-from xpnet import load
+from xpnet import add_device_argument, device_from_args, load
 from xpnet.arrays.gpu.gpu_errors import Diagnosis
 from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.cli.arguments import UsageError
@@ -209,3 +210,53 @@ def test_a_network_in_a_precision_that_is_none():
     ) as caught:
         in_precision(load("sample"), "bfloat16")
     assert isinstance(caught.value.__cause__, TypeError)
+
+
+# The option in other programs
+
+
+def parse(*words):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_device_argument(parser)
+    return parser.parse_args(words).device
+
+
+@pytest.mark.parametrize("word", ["cpu", "gpu", "gpu:3", "cuda", "auto"])
+def test_the_argument_gives_the_word(word):
+    assert parse("--device", word) == word
+
+
+def test_the_argument_defaults_to_the_cpu():
+    assert parse() == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [((), "cpu"), (("--device", "cpu"), "cpu"), (("--device", "gpu:1"), "gpu:1")]
+)
+@pytest.mark.usefixtures("strict_gpu")
+def test_arguments_open_the_device(words, name):
+    parser = argparse.ArgumentParser()
+    add_device_argument(parser)
+    assert device_from_args(parser.parse_args(words)).name == name
+
+
+def test_without_a_gpu_a_script_ends_with_one_line(monkeypatch, capsys):
+    cause = Diagnosis("no-driver", "no driver:\nline 2", "install one")
+    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda _, **__: cause)
+    monkeypatch.setattr(sys, "argv", ["/home/me/script.py"])
+    with pytest.raises(SystemExit) as ending:
+        device_from_args(argparse.Namespace(device="gpu"))
+    assert ending.value.code == 5
+    expected = "script.py: error: no driver: line 2; install one\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+@pytest.mark.usefixtures("missing_gpu")
+def test_auto_needs_no_gpu(capsys):
+    assert device_from_args(argparse.Namespace(device="auto")).name == "cpu"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_argument_rejects_other_words():
+    with pytest.raises(argparse.ArgumentError, match=r"must be cpu, gpu, .*got 'gpus'"):
+        parse("--device", "gpus")

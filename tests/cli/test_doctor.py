@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet as package
-from xpnet.arrays.gpu.diagnosis import Diagnosis
+from xpnet.arrays.gpu.gpu_errors import Diagnosis
 
 USABLE = Diagnosis("usable", "GPU 1 is usable", "", product_error=0.1234)
 NO_DRIVER = Diagnosis("no-driver", "no NVIDIA driver was found", "install one")
@@ -44,7 +44,7 @@ def diagnosis(request, monkeypatch):
         assert (index, check) == (1, True)
         return found
 
-    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.gpu_facts", gpu_facts)
+    monkeypatch.setattr("xpnet.arrays.gpu.gpu_facts.gpu_facts", gpu_facts)
     monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", diagnose)
     return found
 

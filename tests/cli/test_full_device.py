@@ -62,7 +62,7 @@ def full(strict_gpu, monkeypatch):
 
     def become(free):
         monkeypatch.setattr("xpnet.inference.runner.bus_to", lambda _: bus)
-        monkeypatch.setattr("xpnet.arrays.gpu.cupy_errors.free_bytes", lambda _: free)
+        monkeypatch.setattr("xpnet.arrays.gpu.gpu_errors.free_bytes", lambda _: free)
         return bus
 
     return become

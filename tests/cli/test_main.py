@@ -11,7 +11,7 @@ import pytest
 
 import xpnet as package
 from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
-from xpnet.arrays.gpu.diagnosis import Diagnosis
+from xpnet.arrays.gpu.gpu_errors import Diagnosis
 
 COMMANDS = ("evaluate", "predict", "train", "parity", "show", "plot", "doctor")
 # With -P the working directory is not searched: what is tested is the package, not the checkout.

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import xpnet as package
-from xpnet.arrays.gpu.gpu_info import CUDA13_LIBRARIES, WHEELS, installed, one_line
+from xpnet.arrays.gpu.gpu_facts import CUDA13_LIBRARIES, WHEELS, installed, one_line
 
 FAKE_DRIVER = Path(__file__).parents[1] / "arrays" / "gpu" / "fake_driver.c"
 _FOUND = installed(WHEELS)

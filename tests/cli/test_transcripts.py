@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Device, Network, Scale, load, sample, save
-from xpnet.arrays.gpu.diagnosis import Diagnosis
+from xpnet.arrays.gpu.gpu_errors import Diagnosis
 from xpnet.inference import throughput
 from xpnet.inference.throughput import Throughput
 
@@ -108,7 +108,7 @@ def machine(monkeypatch):
     """Make this a machine of known speed without a usable GPU."""
     monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: NO_CUPY)
     monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: NO_CUPY)
-    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.gpu_facts", lambda **_: GPU_FACTS)
+    monkeypatch.setattr("xpnet.arrays.gpu.gpu_facts.gpu_facts", lambda **_: GPU_FACTS)
 
     def measure(*_, batch_sizes, **__):
         sizes = [size for size in batch_sizes if size <= 10_000]

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from public_names import names_of
 
 import xpnet
 import xpnet.parity
@@ -17,7 +18,7 @@ NAMES = re.compile(
 
 
 def listed(page):
-    return [name for names in NAMES.findall(page.read_text("utf-8")) for name in names.split()]
+    return [name for names in NAMES.findall(page.read_text("utf-8")) for name in names_of(names)]
 
 
 def public():

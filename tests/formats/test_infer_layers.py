@@ -1,7 +1,5 @@
 """Inference of layers, their order and their layout from arrays by name."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -64,19 +62,6 @@ def test_other_names_ask_for_the_activation():
         infer_network(arrays_of(TORCH), LoadOptions())
 
 
-@pytest.mark.parametrize(
-    ("name", "remedy"),
-    [
-        ("1.running_mean", "from the module: xpnet.from_torch(module)"),
-        ("bn/moving_mean:0", "from the whole model: model.save('model.keras')"),
-        ("layers/batch_normalization/vars/2", "from the whole model: model.save('model.keras')"),
-    ],
-)
-def test_batch_norm_needs_the_whole_model(name, remedy):
-    message = f"BatchNorm cannot be read from weights alone, only {remedy}; found {name}"
-    assert error_of({**TORCH, name: (4,)}) == message
-
-
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_the_last_layer_is_the_identity(activation):
     network = network_of(TORCH, activation=activation)
@@ -87,8 +72,8 @@ def test_the_last_layer_is_the_identity(activation):
     ("activation", "message"),
     [
         ("ReLU", "`activation` must be a known name; got 'ReLU'; did you mean relu?"),
-        ("gauss", "`activation` must be a known name; got 'gauss'; known are celu, "),
-        (["relu", "gauss"], "`activation` must be a known name; got 'gauss'; known are celu, "),
+        ("gauss", "`activation` must be a known name; got 'gauss'; known are [a-z]"),
+        (["relu", "gauss"], "`activation` must be a known name; got 'gauss'; known are [a-z]"),
         (["relu"], "`activation` must have 2 names, one per layer; got 1"),
         ([], "`activation` must have 2 names, one per layer; got 0"),
     ],
@@ -137,12 +122,6 @@ def square(*names, n=3):
     }
 
 
-def test_square_layers_ask_for_the_layout():
-    text = error_of(square("0", "2"))
-    assert "not determine the layout of the weights: 0.weight (3, 3), 2.weight (3, 3); give" in text
-    assert "layout='out_in' (--layout out_in)" in text
-
-
 @pytest.mark.parametrize(
     ("layout", "expected"), [("in_out", [[0, 1], [2, 3]]), ("out_in", [[0, 2], [1, 3]])]
 )
@@ -154,18 +133,6 @@ def test_square_layers_with_the_layout(layout, expected):
 def test_one_layer_tells_of_the_square_ones():
     shapes = {**square("0"), "1.weight": (2, 3), "1.bias": (2,)}
     assert network_of(shapes).layers[0].weight[0].tolist() == [0, 3, 6]
-
-
-@pytest.mark.parametrize(
-    ("shapes", "layout", "message"),
-    [
-        (BOOK, "out_in", "layout must be in_out for the weights W1 (3, 4), W2 (4, 2); got out_in"),
-        (TORCH, "in_out", "layout must be out_in for the weights 0.weight (4, 3), 2.weight (2, 4)"),
-    ],
-    ids=["book", "torch"],
-)
-def test_a_layout_that_is_wrong(shapes, layout, message):
-    assert message in error_of(shapes, layout=layout)
 
 
 @pytest.mark.parametrize("layout", [None, "in_out", "out_in"])
@@ -211,30 +178,6 @@ def test_shapes_that_leave_one_order(shapes):
     assert any("the shapes permit only one order of the layers: " in note for note in notes)
 
 
-def test_shapes_that_leave_two_orders():
-    text = error_of(square("hidden", "out"), layout="in_out")
-    assert (
-        "permit several orders of the layers: out.weight, hidden.weight or hidden.weight, out"
-        in (text)
-    )
-    assert "number them" in text
-
-
-def test_shapes_that_leave_no_order():
-    text = error_of({**BOOK, "W2": (5, 2)})
-    assert text == "the layers do not fit in the order of their numbers: W1 (3, 4), W2 (5, 2)"
-
-
-def test_numbers_go_before_the_shapes():
-    turned = {"0.weight": (4, 2), "0.bias": (2,), "1.weight": (3, 4), "1.bias": (4,)}
-    assert "the layers do not fit in the order of their numbers" in error_of(turned)
-
-
-def test_one_number_in_two_ways():
-    text = error_of(square("fc1", "fc01"), layout="in_out")
-    assert text == "the names permit several orders of the layers; number them"
-
-
 @pytest.mark.parametrize("n_layers", [60, 3000])
 @pytest.mark.parametrize("with_biases", [True, False])
 def test_many_equal_layers_without_numbers(n_layers, with_biases):
@@ -255,6 +198,75 @@ def test_layers_that_nearly_fit_in_many_orders():
     }
     text = error_of(shapes, layout="in_out")
     assert text == "the names permit several orders of the layers; number them"
+
+
+def book(*numbers):
+    """Return square layers with the book's names and these numbers."""
+    return {f"{letter}{i}": (3, 3)[: 2 - (letter == "b")] for i in numbers for letter in "Wb"}
+
+
+def batch_norm(name, remedy):
+    message = f"BatchNorm cannot be read from weights alone, only from {remedy}; found {name}"
+    return {**TORCH, name: (4,)}, message
+
+
+MODULE = "the module: xpnet.from_torch(module)"
+MODEL = "the whole model: model.save('model.keras')"
+SEVERAL = "the names permit several orders of the layers"
+GAP = "the weights must be W1 to W3, without a gap; found"
+PATH = "in_proj_weight is not the weight or bias of a fully connected layer, such as fc1.weight"
+SQUARE = "the biases do not determine the layout of the weights:"
+REJECTED = [
+    ({}, "no weights, such as W1 and b1, or 0.weight and 0.bias"),
+    batch_norm("1.running_mean", MODULE),
+    batch_norm("bn/moving_mean:0", MODEL),
+    batch_norm("layers/batch_normalization/vars/2", MODEL),
+    ({**BOOK, "W2": (5, 2)}, "the layers do not fit in the order of their numbers: W1 (3, 4), W2"),
+    # Numbers go before shapes.
+    (
+        {"0.weight": (4, 2), "0.bias": (2,), "1.weight": (3, 4), "1.bias": (4,)},
+        "the layers do not fit in the order of their numbers",
+    ),
+    (book("1", "2", "4"), f"{GAP} W1, W2, W4"),
+    (book("2", "3", "4"), f"{GAP} W2, W3, W4"),
+    (book("1", "01", "2"), f"{GAP} W01, W1, W2"),
+    # torch.nn.MultiheadAttention, which is no chain although the shapes fit.
+    (
+        {"in_proj_weight": (18, 6), "in_proj_bias": (18,)}
+        | {"out_proj.weight": (6, 6), "out_proj.bias": (6,)},
+        PATH,
+    ),
+    ({"in_proj_weight": (18, 6), "out_proj.weight": (6, 6)}, PATH),
+    ({"attention.in_proj_weight": (18, 6), "attention.in_proj_bias": (18,)}, f"attention.{PATH}"),
+    ({"block/in_proj_weight": (18, 6), "block/in_proj_bias": (18,)}, f"block/{PATH}"),
+    (square("0", "2"), f"{SQUARE} 0.weight (3, 3), 2.weight (3, 3); give layout='out_in' (--lay"),
+    ({"0.weight": (4, 3)}, f"{SQUARE} 0.weight (4, 3)"),
+    ({"a.weight": (4, 4), "b.weight": (4, 4)}, SQUARE),
+]
+REJECTED_WITH_LAYOUT = [
+    (BOOK, "out_in", "layout must be in_out for the weights W1 (3, 4), W2 (4, 2); got out_in"),
+    (TORCH, "in_out", "layout must be out_in for the weights 0.weight (4, 3), 2.weight (2, 4)"),
+    (square("fc1", "fc01"), "in_out", f"{SEVERAL}; number them"),
+    (
+        square("hidden", "out"),
+        "in_out",
+        f"{SEVERAL}: out.weight, hidden.weight or hidden.weight, out.weight; number them",
+    ),
+    (
+        {"fc3.weight": (12, 16), "fc2.weight": (5, 12), "fc1.weight": (16, 5)},
+        "out_in",
+        "the layers do not fit in the order of their numbers: fc3",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "layout", "message"),
+    [*((shapes, None, message) for shapes, message in REJECTED), *REJECTED_WITH_LAYOUT],
+    ids=str,
+)
+def test_arrays_that_are_rejected(shapes, layout, message):
+    assert error_of(shapes, layout=layout).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -284,47 +296,12 @@ def test_arrays_that_are_no_network(change, message):
     assert message in error_of(shapes)
 
 
-@pytest.mark.parametrize(
-    "shapes",
-    [
-        # torch.nn.MultiheadAttention, which is no chain although the shapes fit.
-        {"in_proj_weight": (18, 6), "in_proj_bias": (18,)}
-        | {"out_proj.weight": (6, 6), "out_proj.bias": (6,)},
-        {"in_proj_weight": (18, 6), "out_proj.weight": (6, 6)},
-        {"attention.in_proj_weight": (18, 6), "attention.in_proj_bias": (18,)},
-        {"block/in_proj_weight": (18, 6), "block/in_proj_bias": (18,)},
-    ],
-    ids=["attention", "without biases", "inside", "slashes"],
-)
-def test_the_last_part_of_a_path_must_be_the_whole_name(shapes):
-    text = error_of(shapes, layout="out_in")
-    assert "in_proj_weight is not the weight or bias of a fully connected layer, such as" in text
-
-
-@pytest.mark.parametrize(
-    ("old", "message"),
-    [
-        (("1", "2", "4"), "the weights must be W1 to W3, without a gap; found W1, W2, W4"),
-        (("2", "3", "4"), "the weights must be W1 to W3, without a gap; found W2, W3, W4"),
-        (("1", "01", "2"), "the weights must be W1 to W3, without a gap; found W01, W1, W2"),
-    ],
-    ids=str,
-)
-def test_gaps_in_the_book(old, message):
-    shapes = {f"W{i}": (3, 3) for i in old} | {f"b{i}": (3,) for i in old}
-    assert error_of(shapes, layout="in_out") == message
-
-
 @pytest.mark.parametrize("first", [0, 1])
 def test_numbers_of_the_book_begin_at_0_or_1(first):
     shapes = {f"W{i}": (3, 3) for i in (first, first + 1)} | {
         f"b{i}": (3,) for i in (first, first + 1)
     }
     assert len(network_of(shapes, layout="in_out").layers) == 2
-
-
-def test_no_layers():
-    assert error_of({}) == "no weights, such as W1 and b1, or 0.weight and 0.bias"
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (4, 1)])
@@ -366,37 +343,3 @@ def test_biases_are_zero_whatever_the_weights_are(number):
     bias = network.layers[0].bias
     assert (bias.dtype, bias.tolist()) == (np.float16, [0.0, 0.0, 0.0])
     assert not np.signbit(bias).any()
-
-
-def test_one_layer_without_a_bias_asks_for_the_layout():
-    assert re.search(
-        r"not determine the layout of the weights: 0\.weight \(4, 3\)",
-        error_of({"0.weight": (4, 3)}),
-    )
-    assert network_of({"0.weight": (4, 3)}, layout="out_in").n_in == 3
-
-
-def test_layers_without_biases_that_do_not_fit():
-    shapes = {"fc3.weight": (12, 16), "fc2.weight": (5, 12), "fc1.weight": (16, 5)}
-    with pytest.raises(ValueError, match="do not fit in the order of their numbers: fc3"):
-        infer_network(arrays_of(shapes), LoadOptions(activation="relu", layout="out_in"))
-
-
-def test_rings_without_biases_ask_for_the_layout():
-    shapes = {"a.weight": (4, 4), "b.weight": (4, 4)}
-    assert "not determine the layout of the weights" in error_of(shapes)
-
-
-@pytest.mark.parametrize(
-    ("last", "n_out", "output"),
-    [
-        ("softmax", 3, "probabilities"),
-        ("sigmoid", 1, "probabilities"),
-        ("sigmoid", 3, "logits"),
-        ("identity", 3, "logits"),
-    ],
-)
-def test_what_the_outputs_mean(last, n_out, output):
-    shapes = {"W1": (4, 2), "b1": (2,), "W2": (2, n_out), "b2": (n_out,)}
-    network, _ = infer_network(arrays_of(shapes), LoadOptions(activation=["relu", last]))
-    assert network.output == output

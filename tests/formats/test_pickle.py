@@ -32,14 +32,14 @@ GOOD = pickle.dumps(book(), 3)
 
 
 def of_numpy_1(content):
-    """Return a pickle with the names of NumPy 1, which have other lengths."""
-    for new, old in (("numpy._core.multiarray", "numpy.core.multiarray"),):
-        content = content.replace(f"c{new}\n".encode(), f"c{old}\n".encode())
-        for length in (b"\x8c%c", b"X%c\0\0\0"):
-            content = content.replace(
-                length % len(new) + new.encode(), length % len(old) + old.encode()
-            )
-    return content
+    """Return a pickle, without its frame, with the names of NumPy 1, which have other lengths."""
+    new, old = "numpy._core.multiarray", "numpy.core.multiarray"
+    content = content.replace(f"c{new}\n".encode(), f"c{old}\n".encode())
+    for length in (b"\x8c%c", b"X%c\0\0\0"):
+        content = content.replace(
+            length % len(new) + new.encode(), length % len(old) + old.encode()
+        )
+    return content[:2] + content[11:] if content[2:3] == b"\x95" else content
 
 
 @pytest.fixture
@@ -106,12 +106,14 @@ def test_the_convolutions_of_the_book(shared_data):
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("rename", [bytes, of_numpy_1], ids=["numpy 2", "numpy 1"])
-def test_identical_bits(opened, dtype, protocol, rename):
-    content = rename(pickle.dumps(book(dtype), protocol))
+@pytest.mark.parametrize("change", [bytes, of_numpy_1, pickletools.optimize])
+def test_identical_bits(opened, dtype, protocol, change):
+    content = change(pickle.dumps(book(dtype), protocol))
     # Protocol 5 names another function in a module whose name is as new.
-    assert (b"numpy.core" in content) == (rename is of_numpy_1 and protocol < 5)
-    assert bits(opened(content)) == bits_of(book(dtype))
+    assert (b"numpy.core" in content) == (change is of_numpy_1 and protocol < 5)
+    network = opened(content)
+    assert bits(network) == bits_of(book(dtype))
+    assert all(x.weight.flags.writeable and x.bias.flags.writeable for x in network.layers)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -121,18 +123,6 @@ def test_other_orders(opened, protocol, change):
     network = opened(content)
     assert bits(network) == bits_of(book())
     assert all(layer.weight.flags.c_contiguous for layer in network.layers)
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_arrays_may_be_written_to(opened, protocol):
-    network = opened(pickle.dumps(book(), protocol))
-    assert all(x.weight.flags.writeable and x.bias.flags.writeable for x in network.layers)
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_pickles_without_what_is_not_needed(opened, protocol):
-    content = pickletools.optimize(pickle.dumps(book(), protocol))
-    assert bits(opened(content)) == bits_of(book())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -203,12 +193,16 @@ def test_names_that_are_not_known(error, module, name):
         (call("numpy", "dtype", b"X\2\0\0\0f1\x85"), "not a pickle of a dictionary of arrays"),
         (call("numpy", "dtype", b"K\1\x85"), "an object of type int instead of a string"),
         (call("numpy", "dtype", b"N"), "arguments must be a tuple"),
-        (call("numpy", "dtype"), "an invalid instruction"),
+        (call("numpy", "dtype"), "missing 1 required positional argument: 'code'"),
+        (call("_codecs", "encode", b"X\2\0\0\0ab"), "arguments must be a tuple"),
         (b"K\1)R", "a call of an object that is not a name"),
         (b"K\1}b", "a state for an object without one"),
-        (b"K\1K\1a", "items for an object that is not a list"),
-        (b"K\1K\1K\1s", "keys for an object that is not a dictionary"),
-        (call("collections", "OrderedDict", b"]]K\1aa\x85"), "a dictionary must be made of pairs"),
+        (b"K\1K\1a", "'int' object has no attribute 'append'"),
+        (b"K\1K\1K\1s", "object does not support item assignment"),
+        (call("collections", "OrderedDict", b"]]K\1aa\x85"), "not enough values to unpack"),
+        (call("collections", "OrderedDict", b")\x85"), "a dictionary must be made of a list of"),
+        # A state would set the attributes of a function of xpnet.
+        (b"cnumpy\ndtype\nN}X\x0c\0\0\0__defaults__Ns\x86b", "a state for an object without one"),
     ],
     ids=str,
 )
@@ -354,6 +348,11 @@ DEEP = doubled(80)
             + b".",
             id="bytes of many arrays",
         ),
+        pytest.param(
+            b"\x80\x02(" + b"N" * 90_000 + b"tq\1cnumpy.core.multiarray\n_reconstruct\nq\2"
+            b"" + b"h\2h\1R" * 30_000 + b".",
+            id="many arguments again and again",
+        ),
     ],
 )
 def test_bombs(error, content):
@@ -380,7 +379,7 @@ def test_containers_that_hold_themselves(error):
         (b"\x80\x02\x83\x01\x01.", "instruction EXT2"),
         (b"\x80\x02\x84\x01\x01\x01\x01.", "instruction EXT4"),
         (b"\x80\x02Pid\n.", "instruction PERSID"),
-        (b"\x80\x02K\1Q.", "instruction BINPERSID"),
+        (b"\x80\x02K\1Q.", "unsupported persistent id encountered"),
         (b"\x80\x02)cos\nsystem\n\x81.", "os.system"),
         (b"\x80\x02)\x81.", "instruction NEWOBJ"),
         (b"\x80\x02(ios\nsystem\n.", "instruction INST"),
@@ -388,13 +387,15 @@ def test_containers_that_hold_themselves(error):
         (b"\x80\x05\x97.", "instruction NEXT_BUFFER"),
         (b"\x80\x022.", "instruction DUP"),
         (b"\x80\x02\xff.", "unknown"),
-        (b"\x80\x02.", "not enough values"),
-        (b"\x80\x02NN.", "too many values"),
-        (b"\x80\x02t.", "an invalid instruction"),
-        (b"\x80\x02}(K\1u.", "argument"),
-        (b"\x80\x02h\7.", "an invalid instruction"),
+        (b"\x80\x02.", "IndexError: pop from empty list"),
+        (b"\x80\x02NN.", "too many values are in it"),
+        (b"\x80\x02(NN.", "too many values are in it"),
+        (b"\x80\x02t.", "IndexError: pop from empty list"),
+        (b"\x80\x02}(K\1u.", "IndexError: list index out of range"),
+        (b"\x80\x02(K\1d.", "zip() argument 2 is shorter than argument 1"),
+        (b"\x80\x02h\7.", "Memo value not found at index 7"),
         (b"\x80\x02I" + b"9" * 5000 + b"\n.", "not a pickle of a dictionary of arrays"),
-        (b"\x80\x02X\1\0\0\0\xff.", "an invalid instruction"),
+        (b"\x80\x02X\1\0\0\0\xff.", "UnicodeDecodeError: 'utf-8' codec can't decode"),
         (b"\x80\x02U\1\\S'\\8'\n\x86.", "it holds an object of type tuple"),
     ],
 )
@@ -407,6 +408,10 @@ def test_a_name_twice(error, protocol):
     arrays = {"W1": np.ones((2, 2)), "V1": np.ones((2, 2))}
     content = pickle.dumps(arrays, protocol).replace(b"V1", b"W1")
     assert "'W1' occurs twice" in error(content)
+
+
+def test_a_name_twice_in_one_instruction(error):
+    assert "'a' occurs twice" in error(b"\x80\x02(" + b"X\1\0\0\0aN" * 2 + b"d.")
 
 
 @pytest.mark.parametrize("more", [b"\0", GOOD], ids=["byte", "pickle"])
@@ -433,7 +438,7 @@ def test_an_order_that_is_not_known(error):
 
 
 def test_a_protocol_that_is_not_known(error):
-    assert "its protocol must be at most 5; got 35" in error(b"\x80\x23" + GOOD[2:])
+    assert "unsupported pickle protocol: 35" in error(b"\x80\x23" + GOOD[2:])
 
 
 @pytest.mark.parametrize("module", ["sklearn.pipeline", "sklearn.neural_network._perceptron"])

@@ -1,6 +1,5 @@
-"""safetensors: headers, validated as strictly as by the format's own library; checksums."""
+"""safetensors: headers that the library checks, what xpnet refuses beyond it, and checksums."""
 
-import io
 import json
 import os
 import random
@@ -9,7 +8,8 @@ import struct
 
 import numpy as np
 import pytest
-from safetensors import SafetensorError, deserialize
+import safetensors as library
+from safetensors import deserialize
 from safetensors.numpy import save
 
 from xpnet import Dense, Network, Scale
@@ -17,7 +17,6 @@ from xpnet.files.errors import WeightsError
 from xpnet.formats import safetensors
 from xpnet.formats.description import arrays_by_name
 from xpnet.formats.model_file import LoadOptions
-from xpnet.formats.safetensors import parse_header
 
 TENSORS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -37,21 +36,39 @@ def tensor(dtype="F32", shape=(1,), offsets=(0, 4)):
     return {"x": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
 
 
-def parsed(content):
-    return parse_header(io.BytesIO(content), len(content))
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(GOOD)
+    return path
 
 
-def test_what_the_library_writes():
-    metadata, tensors = parsed(GOOD)
-    assert metadata == {"xpnet": "{}", "more": "text"}
-    assert {x.name: (x.dtype, x.shape) for x in tensors} == {
-        "a": ("F32", (2, 3)),
-        "b": ("F16", (0, 3)),
-        "c": ("I64", (3,)),
-        "d": ("U8", ()),
-    }
-    for x in tensors:
-        assert GOOD[x.start : x.end] == TENSORS[x.name].tobytes()
+@pytest.fixture
+def headers(path):
+    """Return the headers of a file of the given bytes."""
+
+    def go(content):
+        path.write_bytes(content)
+        return safetensors.read_headers(path, LoadOptions())
+
+    return go
+
+
+def test_what_the_library_writes(headers, path):
+    found = headers(GOOD)
+    assert found["metadata"] == {"xpnet": "{}", "more": "text"}
+    shapes = {"a": ("F32", [2, 3]), "b": ("F16", [0, 3]), "c": ("I64", [3]), "d": ("U8", [])}
+    assert {name: (dtype, shape) for name, dtype, shape in found["arrays"]} == shapes
+    arrays, _ = safetensors.read_arrays(path)
+    assert arrays.keys() == TENSORS.keys()
+    for name, x in TENSORS.items():
+        assert (arrays[name].dtype, arrays[name].shape) == (x.dtype, x.shape)
+        assert arrays[name].tolist() == x.tolist()
+
+
+def test_tensors_are_listed_in_the_order_of_the_file(headers):
+    header = {"y": tensor(offsets=[4, 8])["x"], **tensor()}
+    assert [name for name, *_ in headers(file_of(header, 8))["arrays"]] == ["x", "y"]
 
 
 @pytest.mark.parametrize(
@@ -68,100 +85,68 @@ def test_what_the_library_writes():
         file_of(b'{"\\ud83d\\ude00":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1),
     ],
 )
-def test_headers_that_are_unusual(content):
-    assert len(parsed(content)[1]) == len(deserialize(content))
+def test_headers_that_are_unusual(headers, content):
+    assert len(headers(content)["arrays"]) == len(deserialize(content))
 
 
+ENTRY = b'{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
 LONE = rb'{"__metadata__":{"a":"\ud800\u0041"}}'
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "the header must end within the file's 0 bytes; got 0"),
-        (b"1234567", "the header must end within the file's 7 bytes; got 15,540,725,856,023,089"),
-        (file_of(b"{}")[:-1], "the header must end within the file's 9 bytes; got 2"),
-        (struct.pack("<Q", 2**64 - 1) + b"{}", "file's 10 bytes; got 18,446,744,073,709,551,615"),
+        (b"", "header too small"),
+        (file_of(b"{}")[:-1], "invalid header length"),
+        (b"1234567", "must have at most 8,388,608 bytes; got 15,540,725,856,023,089"),
         (file_of(b" " * (1 << 23) + b"{}"), "must have at most 8,388,608 bytes; got 8,388,610"),
-        (file_of(b""), "Expecting value"),
-        (file_of(b"{}x"), "Extra data"),
-        (file_of(b"{}\0"), "Extra data"),
-        (file_of(b'{"\xff":1}'), "'utf-8' codec can't decode byte 0xff in position 2"),
-        (file_of("\ufeff{}".encode()), "BOM"),
-        (file_of("{}".encode("utf-16")), "codec can't decode byte"),
-        (file_of(b"[" * 100_000), "recursion"),
-        (file_of(b"[1]"), r"the header must be a JSON object; got \[1\]"),
-        (file_of(LONE), "surrogates not allowed"),
-        (file_of({"__metadata__": {"a": 1}}), "__metadata__ must be .* strings; got {'a': 1}"),
-        (file_of({"__metadata__": {"a": None}}), "object of strings; got {'a': None}"),
-        (file_of({"__metadata__": []}), r"__metadata__ must be a JSON object of strings; got \[\]"),
-        (file_of({"__metadata__": 0}), "__metadata__ must be a JSON object of strings; got 0"),
+        (file_of(b""), "EOF while parsing a value"),
+        (file_of(b'{"\xff":1}'), "invalid utf-8 sequence"),
+        (file_of(b"[" * 100_000), "invalid JSON in header"),
+        (file_of(LONE), "lone leading surrogate"),
+        (file_of({"__metadata__": {"a": 1}}), "integer `1`, expected a string"),
+        # The library takes the last of two entries.
         (file_of(b'{"__metadata__":{"a":"b","a":"b"}}'), "'a' occurs twice"),
-        (file_of(b'{"a":0,"a":0}'), "'a' occurs twice"),
-        (file_of({"x": None}), "'x' must be an object of dtype, shape, data_offsets; got None"),
-        (file_of({"x": ["F32", [1], [0, 4]]}, 4), "'x' must be an object of dtype, shape, data_"),
-        (file_of({"x": {**tensor()["x"], "y": 1}}, 4), "must be an object of .*; got {.*'y': 1}"),
-        (file_of({"x": {"dtype": "F32", "shape": []}}), "must be an object of dtype, shape, data_"),
-        (file_of(tensor("F99"), 4), "dtype of 'x' must be one of F4, .*, C64; got 'F99'"),
-        (file_of(tensor("f32"), 4), "dtype of 'x' must be one of F4, .*, C64; got 'f32'"),
-        (file_of(tensor({"F32": None}), 4), "dtype of 'x' must be one of .*; got {'F32': None}"),
+        (file_of(b'{"x":%s,"x":%s}' % (ENTRY, ENTRY)), "'x' occurs twice"),
+        (file_of({"x": {**tensor()["x"], "y": 1}}, 4), "'x' must be an object of data_offsets, d"),
         (
-            file_of(tensor(shape=1), 4),
-            "shape of 'x' must be a list of at most 64 integers; got 1",
+            file_of({"x": ["F32", [1], [0, 4]]}, 4),
+            "'x' must be an object of data_offsets, dtype, s",
         ),
-        (file_of(tensor(shape=[1.0]), 4), r"at most 64 integers; got \[1.0\]"),
-        (file_of(tensor(shape=[True]), 4), r"at most 64 integers; got \[True\]"),
-        (file_of(tensor(shape=["1"]), 4), r"at most 64 integers; got \['1'\]"),
-        (file_of(tensor(shape=[1] * 65), 4), "shape of 'x' must be a list of at most 64 integers"),
-        (file_of(tensor(shape=[-1]), 4), "numbers must not be negative; got -1"),
-        (file_of(b'{"x":{"dtype":"U8","shape":[-0],"data_offsets":[0,0]}}'), "negative; got -0"),
-        (file_of(b"9" * 5000), "4300 digits"),
-        (file_of(tensor(offsets=[0, 4, 4]), 4), r"two integers; got \[0, 4, 4\]"),
-        (file_of(tensor(offsets=[0, 4.0]), 4), r"two integers; got \[0, 4.0\]"),
-        (file_of(tensor(offsets=[False, 4]), 4), r"two integers; got \[False, 4\]"),
-        (file_of(tensor(offsets=None), 4), "data_offsets of 'x' must be two .*; got None"),
-        (file_of(tensor(offsets=[0, 8]), 8), r"data_offsets of 'x' must fit F32 \[1\]; got \[0, 8"),
-        (file_of(tensor(offsets=[8, 4]), 8), r"data_offsets of 'x' must fit F32 \[1\]; got \[8, 4"),
-        (
-            file_of(tensor("F4", [1], [0, 0])),
-            r"data_offsets of 'x' must fit F4 \[1\]; got \[0, 0\]",
-        ),
-        (file_of(tensor(shape=[2**32, 2**32]), 4), "data_offsets of 'x' must fit F32"),
-        (
-            file_of(tensor(shape=[2**62, 0], offsets=[0, 0])),
-            r"be smaller; got \[4611686018427387904",
-        ),
-        (file_of(tensor(shape=[0, 2**70], offsets=[0, 0])), "shape of 'x' must be smaller; got"),
-        (file_of(tensor(offsets=[4, 8]), 8), "'x' must begin at offset 0; got 4"),
-        (
-            file_of({**tensor(), "y": tensor(offsets=[8, 12])["x"]}, 12),
-            "'y' must begin at offset 4; got 8",
-        ),
-        (
-            file_of({**tensor(), "y": tensor("F16", [1], [2, 4])["x"]}, 4),
-            "'y' must begin at offset 4; got 2",
-        ),
-        (file_of(tensor(), 5), "the tensors must fill the 5 bytes after the header; got 4"),
-        (file_of(tensor(), 3), "the tensors must fill the 3 bytes after the header; got 4"),
-        (file_of({}, 1000), "the tensors must fill the 1,000 bytes after the header; got 0"),
+        (file_of(tensor("F99"), 4), "unknown variant `F99`, expected one of"),
+        (file_of(tensor(shape=[-1]), 4), "invalid value: integer `-1`"),
+        (file_of(tensor(shape=[2**32, 2**32]), 4), "overflow computing buffer size"),
+        (file_of(tensor(offsets=[0, 8]), 8), "invalid shape, data type, or offset"),
+        (file_of(tensor(offsets=[8, 4]), 8), "invalid offset for tensor `x`"),
+        (file_of(tensor(offsets=[4, 8]), 8), "invalid offset for tensor `x`"),
+        (file_of({**tensor(), "y": tensor("F16", [1], [2, 4])["x"]}, 4), "offset for tensor `y`"),
+        (file_of({**tensor(), "y": tensor(offsets=[8, 12])["x"]}, 12), "offset for tensor `y`"),
+        (file_of(tensor(), 5), "incomplete metadata, file not fully covered"),
+        (file_of(tensor(), 3), "file not fully covered, save or copy it again$"),
     ],
 )
-def test_headers_that_break_a_rule(tmp_path, content, message):
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(content)
-    for function in (safetensors.read_headers, safetensors.read):
+def test_headers_that_break_a_rule(path, headers, content, message):
+    for function in (headers, lambda _: safetensors.read(path, LoadOptions())):
         with pytest.raises(WeightsError, match=f"not valid safetensors: .*{message}") as caught:
-            function(path, LoadOptions())
+            function(content)
         assert caught.value.file == str(path)
         assert len(str(caught.value)) <= 390
 
 
-# Headers that xpnet rejects and the library accepts: duplicate names, an entry as a list or with
-# additional values, a dtype as an object, and shapes that NumPy arrays cannot have.
-STRICTER = re.compile(
-    r"occurs twice|must be an object of dtype|dtype of .* must be one of .*; got {"
-    r"|list of at most 64 .*; got \[(\d+, ){64,}\d+\]|must be smaller"
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (tensor(shape=[0] * 65, offsets=[0, 0]), "not valid safetensors: maximum supported dimens"),
+        (tensor(shape=[0, 2**62], offsets=[0, 0]), "not valid safetensors: array is too big"),
+        (tensor({"F32": None}, [0], [0, 0]), "a dtype that NumPy lacks, found x of {'F32': None}"),
+    ],
 )
+def test_shapes_and_dtypes_that_no_array_has(path, header, message):
+    path.write_bytes(file_of(header))
+    with pytest.raises(WeightsError, match=message):
+        safetensors.read_arrays(path)
+
+
 PIECES = [
     b"0", b"1", b"-0", b"-1", b"3", b"4", b"8", b"24", b"25", b"1.0", b"1e1", b"true", b"null",
     b"NaN", b"18446744073709551616", b"4294967296", b"[]", b"{}", b"[0,4]", b'""', b'"F32"',
@@ -173,102 +158,58 @@ WORDS = re.compile(rb'"[^"]*"|\d+|[\[\]{}:,]')
 
 
 def mutated(draw):
-    """Return the valid file with some words or bytes of its header replaced."""
+    """Return the valid file with some words of its header replaced."""
     length = struct.unpack("<Q", GOOD[:8])[0]
     header, content = GOOD[8 : 8 + length], GOOD[8 + length :]
     for _ in range(draw.choice([1, 1, 2, 3])):
         words = list(WORDS.finditer(header))
         start, end = draw.choice(words).span() if words else (0, 0)
-        piece = draw.choice(PIECES)
-        kind = draw.choice(["word", "exchange", "insert", "byte"])
-        if kind == "exchange" and words:
-            piece = draw.choice(words).group()
-        elif kind == "insert":
-            end = start
-        elif kind == "byte":
-            start = draw.randrange(len(header) + 1)
-            end, piece = start + 1, bytes([draw.randrange(256)])
-        header = header[:start] + piece + header[end:]
+        piece = draw.choice(words).group() if words and draw.random() < 0.3 else draw.choice(PIECES)
+        header = header[:start] + piece + header[end if draw.random() < 0.7 else start :]
     return struct.pack("<Q", len(header)) + header + content
 
 
-ENTRY = b'{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
-
-
-def verdict(content):
-    """Return the shapes by name, or the text of the error."""
-    try:
-        return {x.name: x.shape for x in parsed(content)[1]}
-    except (ValueError, RecursionError) as error:
-        return str(error)
-
-
-def test_the_library_judges_the_same():
+def test_the_arrays_are_those_of_the_library_or_none(headers, path):
     draw = random.Random(0)
     n_good = 0
-    for _ in range(6000):
+    for _ in range(1000):
         content = mutated(draw)
-        found = verdict(content)
         try:
-            expected = {name: tuple(x["shape"]) for name, x in deserialize(content)}
-        except SafetensorError:
-            assert isinstance(found, str), content
+            headers(content)
+            found = safetensors.read(path, LoadOptions()).arrays
+        except WeightsError:
             continue
-        if isinstance(found, str):
-            assert STRICTER.search(found), (found, content)
-        else:
-            assert found == expected
-            n_good += 1
-    assert n_good > 150
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        file_of(b'{"x":%s,"x":%s}' % (ENTRY, ENTRY)),
-        file_of(b'{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"y":0}}'),
-        file_of(b'{"x":["U8",[0],[0,0]]}'),
-        file_of(b'{"x":{"dtype":{"U8":null},"shape":[0],"data_offsets":[0,0]}}'),
-        file_of(tensor(shape=[0] * 65, offsets=[0, 0])),
-        file_of(tensor(shape=[0, 2**60], offsets=[0, 0])),
-    ],
-    ids=["twice", "more", "list", "object", "dimensions", "size"],
-)
-def test_what_the_library_takes_and_xpnet_refuses(content):
-    deserialize(content)
-    assert STRICTER.search(str(verdict(content)))
-
-
-def test_every_dtype_of_the_library_is_known():
-    with pytest.raises(SafetensorError, match="unknown variant") as caught:
-        deserialize(file_of(tensor("none"), 4))
-    names = re.findall(r"`(\w+)`", str(caught.value).partition("expected one of")[2])
-    assert "F32" in names
-    for name in names:
-        (found,) = parsed(file_of(tensor(name, [0], [0, 0])))[1]
-        assert found.dtype == name
+        expected = dict(deserialize(content))
+        assert {name: list(x.shape) for name, x in found.items()} == {
+            name: x["shape"] for name, x in expected.items()
+        }
+        assert all(x.tobytes() == expected[name]["data"] for name, x in found.items())
+        n_good += 1
+    assert n_good > 20
 
 
 @pytest.fixture
 def between(monkeypatch):
-    """Run a function after the header is read and before the tensors are."""
+    """Run a function after the header is read, before or after the library reads it."""
 
-    def go(action):
-        def parse(*arguments):
-            found = parse_header(*arguments)
-            action()
-            return found
+    def go(action, *, is_before=False):
+        open_file = library.safe_open
 
-        monkeypatch.setattr(safetensors, "parse_header", parse)
+        def opening(*arguments, **options):
+            if is_before:
+                action()
+            return open_file(*arguments, **options)
+
+        def check(*arguments):
+            checked(*arguments)
+            if not is_before:
+                action()
+
+        checked = safetensors._check_same  # noqa: SLF001
+        monkeypatch.setattr(library, "safe_open", opening)
+        monkeypatch.setattr(safetensors, "_check_same", check)
 
     return go
-
-
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(GOOD)
-    return path
 
 
 CHANGED = "model.safetensors: the file changed while it was read, read it again$"
@@ -288,22 +229,17 @@ def test_a_file_that_is_overwritten_while_it_is_read(path, between):
         safetensors.read(path, LoadOptions())
 
 
-def test_a_file_that_is_replaced_while_it_is_read(path, between):
+@pytest.mark.parametrize("is_before", [False, True])
+def test_a_file_that_is_replaced_while_it_is_read(path, between, is_before):
     other = path.with_name("other")
-    other.write_bytes(b"")
-    between(lambda: other.replace(path))
-    assert safetensors.read(path, LoadOptions()).arrays["a"].tolist() == TENSORS["a"].tolist()
-
-
-def test_a_tensor_does_not_alias_its_bytes_in_the_file(path):
-    # A copy to an address a few bytes above its source, modulo the size of a page, is slow.
-    path.write_bytes(GOOD)
-    arrays, _ = safetensors.read_arrays(path)
-    _, tensors = parsed(GOOD)
-    for x in (x for x in tensors if x.end > x.start):
-        address = arrays[x.name].ctypes.data
-        assert address % 64 == 0
-        assert (address - x.start) % 4096 >= 64
+    other.write_bytes(file_of({}))
+    between(lambda: other.exists() and other.replace(path), is_before=is_before)
+    if is_before:
+        with pytest.raises(WeightsError, match=CHANGED):
+            safetensors.read(path, LoadOptions())
+    else:
+        found = safetensors.read(path, LoadOptions()).arrays
+        assert found["a"].tolist() == TENSORS["a"].tolist()
 
 
 NETWORK = Network(

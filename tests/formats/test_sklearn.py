@@ -1,4 +1,4 @@
-"""Conversion from and to scikit-learn: the same predictions, or an error with the reason."""
+"""Conversion from scikit-learn: the same predictions, or an error with the reason."""
 
 import warnings
 from collections.abc import Callable
@@ -9,18 +9,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet import (
-    Dense,
-    Network,
-    Scale,
-    Standardize,
-    Whiten,
-    from_sklearn,
-    predict,
-    predict_proba,
-    prepare,
-    to_sklearn,
-)
+from xpnet import from_sklearn, predict, predict_proba
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
@@ -252,111 +241,6 @@ def test_classes_that_are_no_names(classes):
     estimator.classes_ = np.asarray(classes)
     with pytest.raises(TypeError, match="must be strings or integers; got "):
         from_sklearn(estimator)
-
-
-def network_of(widths, hidden="relu", dtype="float64", **meaning):
-    draw = np.random.default_rng(1).standard_normal
-    names = [hidden] * (len(widths) - 2) + ["identity"]
-    layers = [
-        Dense(draw((a, b)).astype(dtype), draw(b).astype(dtype), name)
-        for a, b, name in zip(widths[:-1], widths[1:], names, strict=True)
-    ]
-    return Network(layers, **meaning)
-
-
-NETWORKS = [
-    network_of((4, 3)),
-    network_of((4, 5, 1), "tanh"),
-    network_of((4, 5, 6, 3), "sigmoid", classes=["a", "b", "c"]),
-    network_of((4, 5, 1), classes=[3, 7], preprocessing=Scale(1 / 255)),
-    network_of((4, 5, 2), "identity", output="values"),
-    network_of((4, 5, 1), output="values", preprocessing=Standardize(0.5, 2.0)),
-    network_of((4, 5, 3), preprocessing=(Scale(0.1), Standardize(np.arange(4.0), 2.0))),
-    network_of((4, 5, 3), "tanh", "float32", preprocessing=Standardize(np.ones(4, "f4"))),
-]
-
-
-def test_no_estimator_whitens():
-    network = network_of((4, 3), preprocessing=Whiten(np.zeros(4), np.eye(4)))
-    with pytest.raises(ValueError, match=r"must not whiten .*; xpnet.prepare\(network\) folds"):
-        to_sklearn(network)
-    assert to_sklearn(prepare(network)).coefs_[0].shape == (4, 3)
-
-
-@pytest.mark.parametrize("network", NETWORKS, ids=repr)
-def test_there_and_back(network):
-    estimator = to_sklearn(network)
-    again = from_sklearn(estimator)
-    assert again.output == network.output
-    assert [layer.activation for layer in again.layers] == [
-        layer.activation for layer in network.layers
-    ]
-    for found, expected in zip(again.layers, network.layers, strict=True):
-        assert np.array_equal(found.weight, expected.weight)
-        assert np.array_equal(found.bias, expected.bias)
-        assert found.weight.dtype == expected.weight.dtype
-    if network.output == "logits":
-        assert again.classes == (network.classes or tuple(range(network.n_classes)))
-    x = np.random.default_rng(2).standard_normal((50, 4)).astype(network.dtype)
-    np.testing.assert_allclose(again(x), network(x), rtol=ULPS * np.finfo(network.dtype).eps)
-
-
-@pytest.mark.parametrize("network", NETWORKS, ids=repr)
-def test_the_estimator_predicts_as_the_network(network):
-    estimator = to_sklearn(network)
-    x = np.random.default_rng(2).standard_normal((50, 4)).astype(network.dtype)
-    tolerance = ULPS * np.finfo(network.dtype).eps
-    if network.output == "values":
-        expected = network(x)
-        found = estimator.predict(x).reshape(expected.shape)
-        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
-    else:
-        found = estimator.predict_proba(x)
-        np.testing.assert_allclose(found, predict_proba(network, x), rtol=tolerance, atol=tolerance)
-        assert estimator.predict(x).tolist() == labels_of(network, x)
-
-
-@pytest.mark.parametrize("network", NETWORKS, ids=repr)
-def test_the_estimator_can_go_on_learning(network):
-    estimator = to_sklearn(network)
-    mlp = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    x = np.random.default_rng(2).standard_normal((30, 4)).astype(network.dtype)
-    labels = np.resize(mlp.classes_, 30) if network.output == "logits" else network(x) + 1
-    before = [weight.copy() for weight in mlp.coefs_]
-    mlp.partial_fit(x, labels.ravel() if network.n_out == 1 else labels)
-    mlp.partial_fit(x, labels.ravel() if network.n_out == 1 else labels)
-    assert all(not np.array_equal(a, b) for a, b in zip(mlp.coefs_, before, strict=True))
-    assert np.isfinite(mlp.loss_)
-    # The network keeps its own weights.
-    assert np.array_equal(network.layers[0].weight, before[0])
-
-
-@pytest.mark.parametrize(
-    ("network", "message"),
-    [
-        (network_of((4, 5, 3), "gelu"), r"one activation for all hidden layers, .*; got gelu\("),
-        (network_of((4, 5, 3), "leaky_relu"), "one activation .*; got leaky_relu"),
-        (
-            Network([*network_of((4, 5), "relu").layers, *network_of((5, 5, 3), "tanh").layers]),
-            "one activation for all hidden layers, .*; got identity, tanh",
-        ),
-        (network_of((4, 3), output="probabilities"), "must give logits or values of an identity"),
-        (Network([Dense([[1.0]], [0.0], "softmax")]), "got logits of softmax"),
-        (Network([Dense([[1.0]], [0.0], "sigmoid")], output="values"), "got values of sigmoid"),
-        (network_of((4, 2), classes=["b", "a"]), r"must be sorted and .*; got \['b', 'a'\]"),
-        (network_of((4, 2), classes=[0, "0"]), r"of one type, .*; got \[0, '0'\]"),
-        (network_of((4, 2), preprocessing=Scale(1e-310)), "`factor` must have an inverse"),
-    ],
-    ids=["options", "leaky", "two", "output", "softmax", "sigmoid", "order", "types", "factor"],
-)
-def test_networks_that_sklearn_has_not(network, message):
-    with pytest.raises(ValueError, match=message):
-        to_sklearn(network)
-
-
-def test_linear_is_the_identity():
-    layers = [Dense([[1.0]], [0.0], name) for name in ("linear", "identity", "linear")]
-    assert to_sklearn(Network(layers)).activation == "identity"
 
 
 @pytest.mark.parametrize("kind", [xpnet.MLPClassifier, xpnet.MLPRegressor])

@@ -1,4 +1,4 @@
-"""Activations and options as parameters of tests, taken from the table of activations."""
+"""Activations and options from the table of activations, and a comparison that names entries."""
 
 from typing import Any
 
@@ -8,10 +8,6 @@ import pytest
 from xpnet.functions.activation import finite, not_negative, positive, share
 from xpnet.functions.activations import ACTIVATIONS
 
-# Names in the table without the alias "linear".
-ELEMENTWISE = tuple(
-    name for name, row in ACTIVATIONS.items() if row.is_elementwise and name == row.name
-)
 # Values other than the defaults, by the check of the option, or by its name.
 VALUES: dict[Any, list[Any]] = {
     finite: [-0.5, 7.0],
@@ -20,47 +16,60 @@ VALUES: dict[Any, list[Any]] = {
     share: [0.0, 0.25, 1.0],
     "approximate": ["tanh"],
 }
-CASES = [
-    (name, options)
-    for name, row in ACTIVATIONS.items()
-    for options in (
-        {},
-        *(
-            {key: value}
-            for key, check in row.options.items()
-            for value in VALUES[check if check in VALUES else key]
-        ),
-    )
-]
 
 
-def as_id(value: Any) -> str:
-    """Return a name, or options as a string such as alpha=0.5."""
-    if isinstance(value, dict):
-        return ";".join(f"{key}={option}" for key, option in value.items()) or "defaults"
-    return str(value)
+def options_of(name: str) -> list[dict[str, Any]]:
+    """Return no options, and each option alone with each of its values."""
+    options: list[dict[str, Any]] = [{}]
+    for key, check in ACTIVATIONS[name].options.items():
+        rule = check if check in VALUES else key
+        assert rule in VALUES, f"add values of {name}'s option {key!r} to VALUES in {__file__}"
+        options += [{key: value} for value in VALUES[rule]]
+    return options
 
 
-def kinds_of(name: str, options: dict[str, Any]) -> set[str]:
-    """Return the parameters that a case is a value of."""
-    row = ACTIVATIONS[name]
-    if not row.is_elementwise or name != row.name:
-        return set()
-    kinds = {"jumping_case" if row.jumps(**options) else "continuous_case"}
-    return kinds | ({"differentiable_case"} if row.derivative is not None else set())
+@pytest.fixture(scope="session")
+def elementwise() -> list[str]:
+    """Return the names of the elementwise functions, without the alias "linear"."""
+    return [name for name, row in ACTIVATIONS.items() if row.is_elementwise and name == row.name]
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test with one of these parameters for every case: a name, and options."""
-    for kind in ("continuous_case", "differentiable_case", "jumping_case"):
-        if kind in metafunc.fixturenames:
-            cases = [case for case in CASES if kind in kinds_of(*case)]
-            metafunc.parametrize(kind, cases, ids=["-".join(map(as_id, case)) for case in cases])
-    if "elementwise" in metafunc.fixturenames:
-        metafunc.parametrize("elementwise", ELEMENTWISE)
+@pytest.fixture(scope="session")
+def cases(elementwise: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return every elementwise function with each of its options."""
+    return [(name, options) for name in elementwise for options in options_of(name)]
+
+
+@pytest.fixture(scope="session")
+def differentiable(cases: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the cases whose function has a derivative."""
+    return [case for case in cases if ACTIVATIONS[case[0]].derivative is not None]
 
 
 @pytest.fixture(scope="session")
 def points() -> Any:
     """Return float64 numbers at which no function with any of the options has a corner."""
     return np.concatenate([np.linspace(-9.03, 9.07, 182), [-40.1, -30.3, 30.7, 50.9]])
+
+
+@pytest.fixture(scope="session")
+def assert_near() -> Any:
+    """Return a function: all results are within limits, or its message lists the worst entries."""
+
+    def check(x: Any, got: Any, expected: Any, *, rtol: Any = 0.0, atol: Any = 0.0) -> None:
+        x, got, expected, rtol, atol = np.broadcast_arrays(x, got, expected, rtol, atol)
+        with np.errstate(all="ignore"):
+            error = np.abs(got.astype(np.float64) - expected)
+            limit = atol + rtol * np.abs(expected)
+            is_same = (got == expected) | (np.isnan(got) & np.isnan(expected))
+            wrong = np.flatnonzero(~(is_same | (np.isfinite(error) & (error <= limit))))
+            ulps = error / np.spacing(np.abs(expected).astype(got.dtype))
+        worst = wrong[np.argsort(-np.nan_to_num(ulps.flat[wrong], nan=np.inf))][:10]
+        lines = [
+            f"x = {x.flat[i]!r} gave {got.flat[i]!r}, not {expected.flat[i]!r}:"
+            f" {ulps.flat[i]:.3g} ULP, error {error.flat[i]:.3g}, allowed {limit.flat[i]:.3g}"
+            for i in worst
+        ]
+        assert wrong.size == 0, "\n".join([f"{wrong.size} of {got.size} are wrong", *lines])
+
+    return check

@@ -15,47 +15,81 @@ ALONG_AXIS = ("log_softmax", "softmax", "sparsemax")
 NOT_LEARNABLE = ("step",)
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (3, 0), (2, 3, 4)])
-def test_shape_is_kept(xp_backend, elementwise, shape):
-    result = getattr(xpnet, elementwise)(xp_backend.asarray(np.ones(shape)))
-    xp_backend.check(result, dtype="float32", shape=shape)
+def test_shape_is_kept(xp_backend, elementwise, subtests):
+    for name in elementwise:
+        for shape in [(), (0,), (3, 0), (2, 3, 4)]:
+            with subtests.test(name=name, shape=shape):
+                result = getattr(xpnet, name)(xp_backend.asarray(np.ones(shape)))
+                xp_backend.check(result, dtype="float32", shape=shape)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64"])
-def test_integers_become_the_default_floating_dtype(xp_backend, elementwise, dtype):
-    default = xp_backend.xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
-    result = getattr(xpnet, elementwise)(xp_backend.asarray([0, 1], dtype))
-    assert result.dtype == default["real floating"]
-    floats = xp_backend.xp.astype(xp_backend.asarray([0, 1], dtype), default["real floating"])
-    expected = to_numpy(getattr(xpnet, elementwise)(floats))
-    np.testing.assert_array_equal(to_numpy(result), expected)
+def test_integers_become_the_default_floating_dtype(xp_backend, elementwise, subtests):
+    info = xp_backend.xp.__array_namespace_info__()
+    default = info.default_dtypes(device=xp_backend.device)["real floating"]
+    for name in elementwise:
+        for dtype in ["bool", "uint8", "int32", "int64"]:
+            with subtests.test(name=name, dtype=dtype):
+                x = xp_backend.asarray([0, 1], dtype)
+                result = getattr(xpnet, name)(x)
+                assert result.dtype == default
+                expected = getattr(xpnet, name)(xp_backend.xp.astype(x, default))
+                np.testing.assert_array_equal(to_numpy(result), to_numpy(expected))
 
 
-def test_complex_numbers_are_rejected(elementwise):
-    with pytest.raises(TypeError, match="`x` must hold real numbers; got dtype complex128"):
-        getattr(xpnet, elementwise)(np.asarray([1j]))
+def test_nothing_is_written_into_the_argument(xp_backend, elementwise, subtests):
+    x = np.linspace(-3, 3, 13, dtype=np.float32)
+    for name in elementwise:
+        with subtests.test(name=name):
+            argument = xp_backend.asarray(x)
+            getattr(xpnet, name)(argument)
+            np.testing.assert_array_equal(
+                xp_backend.check(argument, dtype="float32", shape=(13,)), x
+            )
+
+
+def test_a_row_is_its_public_function(xp_backend, subtests):
+    xp, x = xp_backend.xp, xp_backend.asarray([-2.0, 0.0, 0.5, 4.0])
+    for name, row in ACTIVATIONS.items():
+        with subtests.test(name=name):
+            public = xp_backend.check(getattr(xpnet, row.name)(x), dtype="float32", shape=(4,))
+            for result in (row(x, xp), row.prepared(xp, x.dtype)(x, xp)):
+                values = xp_backend.check(result, dtype="float32", shape=(4,))
+                np.testing.assert_array_equal(values, public)
+
+
+def test_complex_numbers_are_rejected(elementwise, subtests):
+    for name in elementwise:
+        message = "`x` must hold real numbers; got dtype complex128"
+        with subtests.test(name=name), pytest.raises(TypeError, match=message):
+            getattr(xpnet, name)(np.asarray([1j]))
 
 
 @pytest.mark.parametrize("x", [0.5, [0.5, -1], (1, 2), True, [[1.5], [2.5]]])
-def test_numbers_and_lists_become_numpy(elementwise, x):
-    result = getattr(xpnet, elementwise)(x)
-    assert isinstance(result, np.ndarray | np.float64)
-    assert (result.dtype, np.shape(result)) == (np.float64, np.shape(x))
-    np.testing.assert_array_equal(result, getattr(xpnet, elementwise)(np.asarray(x, float)))
+def test_numbers_and_lists_become_numpy(elementwise, subtests, x):
+    for name in elementwise:
+        with subtests.test(name=name):
+            result = getattr(xpnet, name)(x)
+            assert isinstance(result, np.ndarray | np.float64)
+            assert (result.dtype, np.shape(result)) == (np.float64, np.shape(x))
+            np.testing.assert_array_equal(result, getattr(xpnet, name)(np.asarray(x, float)))
 
 
 @pytest.mark.parametrize("x", ["0.5", None, {1: 2}, object()])
-def test_other_objects_are_rejected(elementwise, x):
-    with pytest.raises(TypeError, match=rf"`x` must be an array.*got {type(x).__name__}"):
-        getattr(xpnet, elementwise)(x)
+def test_other_objects_are_rejected(elementwise, subtests, x):
+    for name in elementwise:
+        message = rf"`x` must be an array.*got {type(x).__name__}"
+        with subtests.test(name=name), pytest.raises(TypeError, match=message):
+            getattr(xpnet, name)(x)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_numpy_scalars(elementwise, dtype):
+def test_numpy_scalars(elementwise, subtests, dtype):
     x = np.dtype(dtype).type(0.625)
-    result = getattr(xpnet, elementwise)(x)
-    assert (result.dtype, np.shape(result)) == (x.dtype, ())
-    assert result == getattr(xpnet, elementwise)(np.asarray([0.625], dtype))[0]
+    for name in elementwise:
+        with subtests.test(name=name):
+            result = getattr(xpnet, name)(x)
+            assert (result.dtype, np.shape(result)) == (x.dtype, ())
+            assert result == getattr(xpnet, name)(np.asarray([0.625], dtype))[0]
 
 
 @pytest.mark.parametrize(
@@ -63,21 +97,15 @@ def test_numpy_scalars(elementwise, dtype):
     [lambda x: x[::-2], lambda x: x.T, lambda x: x[:, 1], lambda x: np.broadcast_to(x[0], (3, 4))],
     ids=["reversed", "transposed", "column", "broadcast"],
 )
-def test_views_and_read_only_arrays(elementwise, view):
+def test_views_and_read_only_arrays(elementwise, subtests, view):
     x = np.random.default_rng(1).normal(0, 2, (6, 4))
     x.flags.writeable = False
     before, seen = x.copy(), view(x)
-    np.testing.assert_array_equal(
-        getattr(xpnet, elementwise)(seen), getattr(xpnet, elementwise)(seen.copy())
-    )
-    np.testing.assert_array_equal(x, before)
-
-
-def test_nothing_is_written_into_the_argument(xp_backend, elementwise):
-    x = np.linspace(-3, 3, 13, dtype=np.float32)
-    argument = xp_backend.asarray(x)
-    getattr(xpnet, elementwise)(argument)
-    np.testing.assert_array_equal(xp_backend.check(argument, dtype="float32", shape=(13,)), x)
+    for name in elementwise:
+        with subtests.test(name=name):
+            function = getattr(xpnet, name)
+            np.testing.assert_array_equal(function(seen), function(seen.copy()))
+            np.testing.assert_array_equal(x, before)
 
 
 def test_sigmoid_keeps_the_digits_of_its_negative_tail(xp_backend):
@@ -86,26 +114,17 @@ def test_sigmoid_keeps_the_digits_of_its_negative_tail(xp_backend):
     np.testing.assert_allclose(result, [math.exp(-30), math.exp(-80)], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
-def test_a_row_is_its_public_function(xp_backend, name):
-    row = ACTIVATIONS[name]
-    x = xp_backend.asarray([-2.0, 0.0, 0.5, 4.0])
-    public = xp_backend.check(getattr(xpnet, row.name)(x), dtype="float32", shape=(4,))
-    for result in (row(x, xp_backend.xp), row.prepared(xp_backend.xp, x.dtype)(x, xp_backend.xp)):
-        np.testing.assert_array_equal(xp_backend.check(result, dtype="float32", shape=(4,)), public)
-
-
-@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
-def test_a_rows_options_are_its_functions(name):
-    row = ACTIVATIONS[name]
-    public = inspect.signature(getattr(xpnet, row.name)).parameters
-    defaults = {
-        key: parameter.default
-        for key, parameter in public.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and key != "axis"
-    }
-    assert row.checked({}) == defaults
-    assert dict(row.options).keys() == defaults.keys()
+def test_a_rows_options_are_its_functions(subtests):
+    for name, row in ACTIVATIONS.items():
+        with subtests.test(name=name):
+            public = inspect.signature(getattr(xpnet, row.name)).parameters
+            defaults = {
+                key: parameter.default
+                for key, parameter in public.items()
+                if parameter.kind is parameter.KEYWORD_ONLY and key != "axis"
+            }
+            assert row.checked({}) == defaults
+            assert dict(row.options).keys() == defaults.keys()
 
 
 def test_the_table_lists_every_activation():

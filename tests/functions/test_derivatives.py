@@ -1,5 +1,8 @@
 """Derivatives against difference quotients, automatic differentiation and torch's functions."""
 
+import importlib
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,31 +12,7 @@ from xpnet.functions.activations import ACTIVATIONS
 
 ALONG_AXIS = [name for name, row in ACTIVATIONS.items() if not row.is_elementwise]
 DIFFERENTIABLE = [name for name, row in ACTIVATIONS.items() if row.derivative is not None]
-# Functions in torch: their names there, and the names of their options.
-IN_TORCH = {
-    "celu": ("celu", {"alpha": "alpha"}),
-    "elu": ("elu", {"alpha": "alpha"}),
-    "erf": ("erf", {}),
-    "gelu": ("gelu", {"approximate": "approximate"}),
-    "hard_shrink": ("hardshrink", {"threshold": "lambd"}),
-    "hard_sigmoid": ("hardsigmoid", {}),
-    "hard_silu": ("hardswish", {}),
-    "hard_tanh": ("hardtanh", {}),
-    "leaky_relu": ("leaky_relu", {"negative_slope": "negative_slope"}),
-    "log_sigmoid": ("logsigmoid", {}),
-    "mish": ("mish", {}),
-    "relu": ("relu", {}),
-    "relu6": ("relu6", {}),
-    "selu": ("selu", {}),
-    "sigmoid": ("sigmoid", {}),
-    "silu": ("silu", {}),
-    "soft_shrink": ("softshrink", {"threshold": "lambd"}),
-    "softplus": ("softplus", {"beta": "beta"}),
-    "softsign": ("softsign", {}),
-    "tanh": ("tanh", {}),
-    "tanh_shrink": ("tanhshrink", {}),
-    "threshold": ("threshold", {"threshold": "threshold", "value": "value"}),
-}
+IN_TORCH = [name for name in DIFFERENTIABLE if ACTIVATIONS[name].torch] + ["erf"]
 
 
 def derivative(name, x, xp=np, **options):
@@ -45,37 +24,44 @@ def values(name, *x, **options):
     return [float(y) for y in ACTIVATIONS[name].function(np.asarray(x), np, **options)]
 
 
-def test_difference_quotients(xp_backend, differentiable_case, points):
-    name, options = differentiable_case
+def test_difference_quotients(xp_backend, differentiable, points, assert_near, subtests):
     h = 1e-5
     ahead, behind = points + h, points - h
-    y, before = (ACTIVATIONS[name].function(x, np, **options) for x in (ahead, behind))
-    quotient = (y - before) / (ahead - behind)
-    slope = derivative(name, xp_backend.asarray(points, "float64"), xp_backend.xp, **options)
-    found = xp_backend.check(slope, dtype="float64", shape=points.shape)
-    # The quotient errs by h^2 / 6 times the third derivative, and by eps / h times the value.
-    assert np.all(np.abs(found - quotient) <= 1e-9 + 1e-10 * np.abs(y))
+    argument, xp = xp_backend.asarray(points, "float64"), xp_backend.xp
+    for name, options in differentiable:
+        with subtests.test(name=name, **options):
+            y, before = (ACTIVATIONS[name].function(x, np, **options) for x in (ahead, behind))
+            slope = derivative(name, argument, xp, **options)
+            found = xp_backend.check(slope, dtype="float64", shape=points.shape)
+            # The quotient errs by h^2 / 6 times the third derivative, and eps / h times the value.
+            limit = 1e-9 + 1e-10 * np.abs(y)
+            assert_near(points, found, (y - before) / (ahead - behind), atol=limit)
 
 
-def test_float32_is_near_float64(xp_backend, differentiable_case, points):
-    name, options = differentiable_case
-    slope = derivative(name, xp_backend.asarray(points), xp_backend.xp, **options)
-    found = xp_backend.check(slope, dtype="float32", shape=points.shape)
-    exact = derivative(name, points.astype(np.float32).astype(np.float64), **options)
-    np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-5)
+def test_float32_is_near_float64(xp_backend, differentiable, points, assert_near, subtests):
+    rounded, argument = points.astype(np.float32), xp_backend.asarray(points)
+    for name, options in differentiable:
+        with subtests.test(name=name, **options):
+            slope = derivative(name, argument, xp_backend.xp, **options)
+            found = xp_backend.check(slope, dtype="float32", shape=points.shape)
+            exact = derivative(name, rounded.astype(np.float64), **options)
+            assert_near(rounded, found, exact, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", DIFFERENTIABLE)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_infinities_and_the_ends_of_the_dtype(xp_backend, name, dtype):
-    # Far from 0 every function but exp is linear; there is no limit at inf for exp.
-    below, above = values(name, -1e6, -1.001e6), values(name, 1e6, 1.001e6)
-    low = round((below[0] - below[1]) / 1e3, 9)
-    high = np.inf if name == "exponential" else round((above[1] - above[0]) / 1e3, 9)
+def test_infinities_and_the_ends_of_the_dtype(xp_backend, dtype, assert_near, subtests):
     limits = np.finfo(dtype)
-    x = xp_backend.asarray(np.asarray([-np.inf, limits.min, limits.max, np.inf], dtype), dtype)
-    found = xp_backend.check(derivative(name, x, xp_backend.xp), dtype=dtype, shape=(4,))
-    np.testing.assert_allclose(found, [low, low, high, high], rtol=1e-6, atol=limits.tiny)
+    x = np.asarray([-np.inf, limits.min, limits.max, np.inf], dtype)
+    argument = xp_backend.asarray(x, dtype)
+    for name in DIFFERENTIABLE:
+        with subtests.test(name=name):
+            # Far from 0 every function but exp is linear; there is no limit at inf for exp.
+            below, above = values(name, -1e6, -1.001e6), values(name, 1e6, 1.001e6)
+            low = round((below[0] - below[1]) / 1e3, 9)
+            high = np.inf if name == "exponential" else round((above[1] - above[0]) / 1e3, 9)
+            slope = derivative(name, argument, xp_backend.xp)
+            found = xp_backend.check(slope, dtype=dtype, shape=(4,))
+            assert_near(x, found, [low, low, high, high], rtol=1e-6, atol=limits.tiny)
 
 
 def slopes_at_zero(name):
@@ -85,124 +71,137 @@ def slopes_at_zero(name):
     return (middle - before) / h, (after - middle) / h
 
 
-@pytest.mark.parametrize("name", DIFFERENTIABLE)
-def test_at_zero_it_is_the_slope_on_one_side(xp_backend, name):
-    slope = derivative(name, xp_backend.asarray([0.0, -0.0]), xp_backend.xp)
-    found = xp_backend.check(slope, dtype="float32", shape=(2,))
-    assert found[0] == found[1]
-    below, above = slopes_at_zero(name)
-    assert any(float(found[0]) == pytest.approx(s, abs=1e-6) for s in (below, above))
+def test_at_zero_it_is_the_slope_on_one_side(xp_backend, subtests):
+    zeros = xp_backend.asarray([0.0, -0.0])
+    for name in DIFFERENTIABLE:
+        with subtests.test(name=name):
+            slope = derivative(name, zeros, xp_backend.xp)
+            found = xp_backend.check(slope, dtype="float32", shape=(2,))
+            assert found[0] == found[1]
+            sides = slopes_at_zero(name)
+            assert any(float(found[0]) == pytest.approx(side, abs=1e-6) for side in sides)
 
 
 def by_torch(name, x, **options):
-    torch = pytest.importorskip("torch", reason="differentiates by torch")
+    torch = importlib.import_module("torch")
     x = torch.asarray(x).requires_grad_()
     getattr(xpnet, ACTIVATIONS[name].name)(x, **options).sum().backward()
     return x.grad.numpy()
 
 
 def by_jax(name, x, **options):
-    jax = pytest.importorskip("jax", reason="differentiates by JAX")
+    jax = importlib.import_module("jax")
     jax.config.update("jax_enable_x64", val=True)
     function = getattr(xpnet, ACTIVATIONS[name].name)
     slope = jax.jit(jax.vmap(jax.grad(lambda x: function(x, **options))))
     return np.asarray(slope(jax.numpy.asarray(x)))
 
 
-@pytest.mark.parametrize("differentiate", [by_torch, by_jax])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", DIFFERENTIABLE)
-def test_automatic_differentiation_at_zero(name, dtype, differentiate):
-    # At a corner, JAX and torch share the gradient of a minimum or maximum between both sides.
-    mean = sum(slopes_at_zero(name)) / 2
-    np.testing.assert_allclose(differentiate(name, np.zeros(2, dtype)), mean, rtol=1e-6, atol=1e-7)
+@pytest.fixture(params=["torch", "jax"])
+def differentiate(request):
+    """Return the function that differentiates by a library."""
+    pytest.importorskip(request.param, reason=f"differentiates by {request.param}")
+    return {"torch": by_torch, "jax": by_jax}[request.param]
 
 
-@pytest.mark.parametrize("differentiate", [by_torch, by_jax])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_automatic_differentiation_elsewhere(differentiable_case, points, dtype, differentiate):
-    name, options = differentiable_case
+def test_automatic_differentiation_at_zero(dtype, differentiate, assert_near, subtests):
+    zeros = np.zeros(2, dtype)
+    for name in DIFFERENTIABLE:
+        with subtests.test(name=name):
+            # At a corner, JAX and torch share the gradient of a minimum between both sides.
+            mean = sum(slopes_at_zero(name)) / 2
+            assert_near(zeros, differentiate(name, zeros), mean, rtol=1e-6, atol=1e-7)
+
+
+def test_automatic_differentiation_elsewhere(
+    differentiable, points, differentiate, assert_near, subtests
+):
     far = [81.0, 95.0, 200.0, 1e3, 1e5, 1e10, 1e30]
-    x = np.concatenate([points, far, np.negative(far)]).astype(dtype)
-    if name == "exponential":  # constant beyond its range, in automatic differentiation
-        x = x[x <= 81.0]
-    expected = derivative(name, x.astype(np.float64), **options)
-    tolerance = 1e-5 if dtype == "float32" else 1e-11
-    np.testing.assert_allclose(
-        differentiate(name, x, **options), expected, rtol=tolerance, atol=tolerance
-    )
+    everywhere = np.concatenate([points, far, np.negative(far)])
+    for (name, options), dtype in itertools.product(differentiable, ["float32", "float64"]):
+        with subtests.test(name=name, **options, dtype=dtype):
+            # exp is constant beyond its range, in automatic differentiation.
+            chosen = everywhere[everywhere <= 81.0] if name == "exponential" else everywhere
+            x = chosen.astype(dtype)
+            expected = derivative(name, x.astype(np.float64), **options)
+            tolerance = 1e-5 if dtype == "float32" else 1e-11
+            found = differentiate(name, x, **options)
+            assert_near(x, found, expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("differentiate", [by_torch, by_jax])
-@pytest.mark.parametrize(
-    ("name", "dtype", "ends"),
-    [
-        ("erf", "float32", [3.92]),
-        ("erf", "float64", [5.95]),
-        ("gelu", "float64", [40.0]),
-        ("log_sigmoid", "float32", [20.0, 88.0]),
-        ("log_sigmoid", "float64", [40.0, 709.0]),
-        ("mish", "float32", [88.0, 1000.0]),
-        ("sigmoid", "float32", [88.0]),
-        ("sigmoid", "float64", [709.0]),
-        ("silu", "float32", [88.0, 1000.0]),
-        ("softplus", "float32", [20.0]),
-        ("softplus", "float64", [40.0]),
-        ("squareplus", "float64", [1e15]),
-        ("tanh_shrink", "float64", [1.0]),
-    ],
-)
-def test_automatic_differentiation_where_a_formula_ends(name, dtype, ends, differentiate):
-    x = np.asarray([*np.negative(ends), *ends], dtype)
-    expected = derivative(name, x.astype(np.float64))
-    np.testing.assert_allclose(differentiate(name, x), expected, rtol=1e-5, atol=1e-6)
+FORMULA_ENDS = [
+    ("erf", "float32", [3.92]),
+    ("erf", "float64", [5.95]),
+    ("gelu", "float64", [40.0]),
+    ("log_sigmoid", "float32", [20.0, 88.0]),
+    ("log_sigmoid", "float64", [40.0, 709.0]),
+    ("mish", "float32", [88.0, 1000.0]),
+    ("sigmoid", "float32", [88.0]),
+    ("sigmoid", "float64", [709.0]),
+    ("silu", "float32", [88.0, 1000.0]),
+    ("softplus", "float32", [20.0]),
+    ("softplus", "float64", [40.0]),
+    ("squareplus", "float64", [1e15]),
+    ("tanh_shrink", "float64", [1.0]),
+]
+
+
+def test_automatic_differentiation_where_a_formula_ends(differentiate, assert_near, subtests):
+    for name, dtype, ends in FORMULA_ENDS:
+        with subtests.test(name=name, dtype=dtype):
+            x = np.asarray([*np.negative(ends), *ends], dtype)
+            expected = derivative(name, x.astype(np.float64))
+            assert_near(x, differentiate(name, x), expected, rtol=1e-5, atol=1e-6)
 
 
 def slopes_in_torch(name, x, **options):
     """Return the derivative of torch's own function by torch."""
-    torch = pytest.importorskip("torch", reason="differentiates by torch")
-    torch_name, words = IN_TORCH[name]
-    function = getattr(torch.nn.functional, torch_name, None) or getattr(torch, torch_name)
+    torch = importlib.import_module("torch")
+    row = ACTIVATIONS[name]
+    named = {row.torch_names.get(key, key): value for key, value in row.checked(options).items()}
+    function = torch.erf if name == "erf" else getattr(torch.nn, row.torch)(**named)
     x = torch.asarray(x, dtype=torch.float64).requires_grad_()
-    all_options = ACTIVATIONS[name].checked(options)
-    function(x, **{words[key]: value for key, value in all_options.items()}).sum().backward()
+    function(x).sum().backward()
     return x.grad.numpy()
 
 
-def assert_slopes_of_torch(name, x, **options):
-    # torch has 1 / 6, the slope of its hardsigmoid, in float32.
-    rtol = 1e-7 if name == "hard_sigmoid" else 1e-8
-    expected = slopes_in_torch(name, x, **options)
-    np.testing.assert_allclose(derivative(name, x, **options), expected, rtol=rtol, atol=1e-12)
+@pytest.fixture
+def assert_slopes_of_torch(assert_near):
+    """Return a function that compares a derivative with torch's."""
+    pytest.importorskip("torch", reason="differentiates by torch")
+
+    def check(name, x, **options):
+        # torch has 1 / 6, the slope of its hardsigmoid, in float32.
+        rtol = 1e-7 if name == "hard_sigmoid" else 1e-8
+        expected = slopes_in_torch(name, x, **options)
+        assert_near(x, derivative(name, x, **options), expected, rtol=rtol, atol=1e-12)
+
+    return check
 
 
-def test_derivatives_of_torch(differentiable_case, points):
-    name, options = differentiable_case
-    if name not in IN_TORCH:
-        pytest.skip(f"torch has no {name}")
-    assert_slopes_of_torch(name, points, **options)
+def test_derivatives_of_torch(differentiable, points, assert_slopes_of_torch, subtests):
+    for name, options in differentiable:
+        if name in IN_TORCH:
+            with subtests.test(name=name, **options):
+                assert_slopes_of_torch(name, points, **options)
 
 
-@pytest.mark.parametrize("name", IN_TORCH)
-def test_where_pieces_meet_it_is_the_derivative_of_torch(name):
+def test_where_pieces_meet_it_is_the_derivative_of_torch(assert_slopes_of_torch, subtests):
     corners = np.asarray([-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0])
-    if name == "hard_silu":  # the derivative is largest at -3 and 3, where torch's jumps
-        assert derivative(name, corners[[0, 6]]).tolist() == [-0.5, 1.5]
-        corners = corners[1:6]
-    assert_slopes_of_torch(name, corners)
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
+    # The derivative is largest at -3 and 3, where torch's jumps.
+    assert derivative("hard_silu", corners[[0, 6]]).tolist() == [-0.5, 1.5]
+    for name in IN_TORCH:
+        with subtests.test(name=name):
+            assert_slopes_of_torch(name, corners[1:6] if name == "hard_silu" else corners)
+    for name, options in [
         ("hard_shrink", {"threshold": 1.25}),
         ("leaky_relu", {"negative_slope": 0.25}),
         ("soft_shrink", {"threshold": 1.25}),
         ("threshold", {"threshold": -0.5, "value": -3.0}),
-    ],
-)
-def test_where_pieces_meet_with_options(name, options):
-    assert_slopes_of_torch(name, np.asarray([-1.25, -0.5, 0.0, 1.25]), **options)
+    ]:
+        with subtests.test(name=name, **options):
+            assert_slopes_of_torch(name, np.asarray([-1.25, -0.5, 0.0, 1.25]), **options)
 
 
 @pytest.mark.parametrize("name", ALONG_AXIS)
@@ -234,21 +233,22 @@ def test_pullbacks_equal_automatic_differentiation(name):
         np.testing.assert_allclose(ours, point.grad.numpy(), rtol=1e-10, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", [name for name, row in ACTIVATIONS.items() if row.is_learnable])
 @pytest.mark.parametrize(
     ("library", "dtype"), [("numpy", "float16"), ("torch", "float16"), ("torch", "bfloat16")]
 )
-def test_gradients_in_short_dtypes(name, library, dtype):
+def test_gradients_in_short_dtypes(library, dtype, assert_near, subtests):
     module = pytest.importorskip(library, reason=f"needs {library}")
+    xp = np if library == "numpy" else pytest.importorskip("array_api_compat.torch")
     x, gradient = np.asarray([[-1.5, -0.25, 0.75, 2.25], [1.0, -0.5, 0.25, 2.0]])
     short, pulled = (module.asarray(a, dtype=getattr(module, dtype)) for a in (x, gradient))
-    row = ACTIVATIONS[name]
-    xp = np if library == "numpy" else pytest.importorskip("array_api_compat.torch")
-    ours = row.gradient(pulled, short, row(short, xp), xp)
-    assert ours.dtype == short.dtype
-    exact = row.gradient(gradient, x, row(x, np), np)
     eps = {"float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
-    np.testing.assert_allclose(ours.tolist(), exact, rtol=8 * eps, atol=8 * eps)
+    for name, row in ACTIVATIONS.items():
+        if row.is_learnable:
+            with subtests.test(name=name):
+                ours = row.gradient(pulled, short, row(short, xp), xp)
+                assert ours.dtype == short.dtype
+                exact = row.gradient(gradient, x, row(x, np), np)
+                assert_near(x, np.asarray(ours.tolist()), exact, rtol=8 * eps, atol=8 * eps)
 
 
 def test_a_step_has_no_gradient(xp_backend):
@@ -264,14 +264,10 @@ def test_options_reach_the_gradient(xp_backend):
     np.testing.assert_array_equal(to_numpy(gradient), [1.0, 4.0])
 
 
-@pytest.mark.parametrize("x", [1e-30, 1e-9, 6 - 1e-6])
-def test_relu6_near_its_corners(x):
-    assert derivative("relu6", np.asarray([x])).tolist() == [1.0]
+def test_relu6_near_its_corners():
+    assert derivative("relu6", np.asarray([1e-30, 1e-9, 6 - 1e-6])).tolist() == [1.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize(
-    ("x", "exact"),
-    [(-5.5, -5.73347239874e-7), (-8.0, -3.97960726109e-14), (-10.0, -7.61840009646e-22)],
-)
-def test_gelu_far_below_zero(x, exact):
-    assert derivative("gelu", np.asarray([x])) == pytest.approx([exact], rel=1e-6)
+def test_gelu_far_below_zero():
+    exact = [-5.73347239874e-7, -3.97960726109e-14, -7.61840009646e-22]
+    assert derivative("gelu", np.asarray([-5.5, -8.0, -10.0])) == pytest.approx(exact, rel=1e-6)

@@ -1,5 +1,7 @@
 """Elementwise functions at extreme options and arguments."""
 
+import functools
+import itertools
 import math
 import warnings
 
@@ -35,44 +37,55 @@ OPTIONS_AT_EDGES = [
 ]
 
 
-def check(name, options, edges, compute):
-    """Compare the values at the edges, -0.0 and NaN in float32."""
+X = np.asarray(
+    [-INF, np.finfo(np.float32).min, 0.0, np.finfo(np.float32).max, INF, -0.0, NAN], np.float32
+)
+
+
+def expected_at(edges):
+    """Return the values at the edges, -0.0 and NaN in float32."""
     limits = np.finfo(np.float32)
-    x = np.asarray([-INF, limits.min, 0.0, limits.max, INF, -0.0, NAN], np.float32)
-    got = compute(lambda x: getattr(xpnet, name)(x, **options), x)
     numbers = [float({LOW: limits.min, HIGH: limits.max}.get(value, value)) for value in edges]
-    expected = [*numbers, numbers[2], NAN]
-    # The square plus of the lowest number is subnormal, and may be flushed to 0.
-    np.testing.assert_allclose(got, expected, rtol=4 * float(limits.eps), atol=float(limits.tiny))
+    return [*numbers, numbers[2], NAN]
 
 
-@pytest.mark.parametrize(("name", "options", "edges"), OPTIONS_AT_EDGES)
-def test_extreme_options(xp_backend, name, options, edges):
-    def compute(function, x):
-        return xp_backend.check(function(xp_backend.asarray(x)), dtype="float32", shape=x.shape)
-
-    check(name, options, edges, compute)
+# The square plus of the lowest number is subnormal, and may be flushed to 0.
+NEAR = {"rtol": 4 * float(np.finfo(np.float32).eps), "atol": float(np.finfo(np.float32).tiny)}
 
 
-@pytest.mark.parametrize(("name", "options", "edges"), OPTIONS_AT_EDGES)
-def test_extreme_options_compiled_by_jax(name, options, edges):
+def test_extreme_options(xp_backend, assert_near, subtests):
+    for name, options, edges in OPTIONS_AT_EDGES:
+        with subtests.test(name=name, **options):
+            result = getattr(xpnet, name)(xp_backend.asarray(X), **options)
+            got = xp_backend.check(result, dtype="float32", shape=X.shape)
+            assert_near(X, got, expected_at(edges), **NEAR)
+
+
+def test_extreme_options_compiled_by_jax(assert_near, subtests):
     jax = pytest.importorskip("jax", reason="compiles by JAX")
-    check(name, options, edges, lambda function, x: np.asarray(jax.jit(function)(x)))
+    for name, options, edges in OPTIONS_AT_EDGES:
+        with subtests.test(name=name, **options):
+            got = jax.jit(functools.partial(getattr(xpnet, name), **options))(X)
+            assert_near(X, np.asarray(got), expected_at(edges), **NEAR)
 
 
-@pytest.mark.parametrize("name", ["erf", "identity", "tanh", "softsign", "hard_tanh"])
-def test_the_sign_of_zero_is_kept(xp_backend, name):
-    result = getattr(xpnet, name)(xp_backend.asarray([-0.0, 0.0]))
-    values = xp_backend.check(result, dtype="float32", shape=(2,))
-    np.testing.assert_array_equal(np.signbit(values), [True, False])
+def test_the_sign_of_zero_is_kept(xp_backend):
+    for name in ["erf", "identity", "tanh", "softsign", "hard_tanh"]:
+        result = getattr(xpnet, name)(xp_backend.asarray([-0.0, 0.0]))
+        values = xp_backend.check(result, dtype="float32", shape=(2,))
+        assert np.signbit(values).tolist() == [True, False], name
 
 
 @pytest.mark.parametrize("shape", [(), (5,)])
-@pytest.mark.parametrize("value", [-INF, -1e30, 0.0, 1e30, INF, NAN])
-def test_numpy_does_not_warn(elementwise, value, shape):
-    x = np.full(shape, value, np.float32)
-    with np.errstate(over="raise", invalid="raise", divide="raise"), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        y = getattr(xpnet, elementwise)(x)
-    assert np.shape(y) == shape
-    assert np.all(np.isnan(y)) == math.isnan(value)
+def test_numpy_does_not_warn(elementwise, shape, subtests):
+    for name, value in itertools.product(elementwise, [-INF, -1e30, 0.0, 1e30, INF, NAN]):
+        x = np.full(shape, value, np.float32)
+        with (
+            subtests.test(name=name, value=value),
+            np.errstate(over="raise", invalid="raise", divide="raise"),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("error")
+            y = getattr(xpnet, name)(x)
+            assert np.shape(y) == shape
+            assert np.all(np.isnan(y)) == math.isnan(value)

@@ -1,5 +1,6 @@
 """Options of the functions: valid and invalid values, error messages and effects."""
 
+import math
 import re
 from fractions import Fraction
 
@@ -22,10 +23,10 @@ RULES = {
     if check in WORDING
 }
 OUTSIDE = {
-    POSITIVE: [0, -1.0, 9e-7, 1.1e6],
-    NOT_NEGATIVE: [-1, -1e-300, 1e31],
-    SHARE: [-0.01, 1.01, 2, 1e-31],
-    FINITE: [-1e31, 1e300],
+    POSITIVE: [0, -1.0, math.nextafter(1e-6, 0), math.nextafter(1e6, math.inf)],
+    NOT_NEGATIVE: [-1, -1e-300, math.nextafter(1e30, math.inf)],
+    SHARE: [-0.01, math.nextafter(1, 2), 2, math.nextafter(1e-30, 0)],
+    FINITE: [math.nextafter(-1e30, -math.inf), 1e300],
 }
 INSIDE = {
     POSITIVE: [1e-6, 1, 1e6],
@@ -48,51 +49,48 @@ def message_of(rule, name, value):
     return f"^{re.escape(f'`{name}` must be {rule}; got {value!r}')}$"
 
 
-@pytest.mark.parametrize(("name", "option", "value", "rule"), WRONG_NUMBERS)
-def test_numbers_out_of_range(name, option, value, rule):
-    message = message_of(rule, option, value)
-    with pytest.raises(ValueError, match=message):
+def assert_rejected(error, message, name, option, value):
+    with pytest.raises(error, match=message):
         getattr(xpnet, name)(np.zeros(2), **{option: value})
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(error, match=message):
         xpnet.Dense([[1.0]], [0.0], name, {option: value})
 
 
-@pytest.mark.parametrize(("name", "option"), RULES)
+def test_numbers_out_of_range(subtests):
+    for name, option, value, rule in WRONG_NUMBERS:
+        with subtests.test(name=name, option=option, value=value):
+            message = message_of(rule, option, value)
+            assert_rejected(ValueError, message, name, option, value)
+
+
 @pytest.mark.parametrize("value", WRONG_TYPES, ids=repr)
-def test_values_that_are_not_numbers(name, option, value):
-    message = message_of(RULES[name, option], option, value)
-    with pytest.raises(TypeError, match=message):
-        getattr(xpnet, name)(np.zeros(2), **{option: value})
-    with pytest.raises(TypeError, match=message):
-        xpnet.Dense([[1.0]], [0.0], name, {option: value})
+def test_values_that_are_not_numbers(value, subtests):
+    for (name, option), rule in RULES.items():
+        with subtests.test(name=name, option=option):
+            assert_rejected(TypeError, message_of(rule, option, value), name, option, value)
 
 
-@pytest.mark.parametrize(("name", "option"), RULES)
-def test_an_integer_beyond_all_floats(name, option):
-    with pytest.raises(
-        ValueError, match=f"`{option}` must be {re.escape(RULES[name, option])}; got 1000"
-    ):
-        getattr(xpnet, name)(np.zeros(2), **{option: 10**400})
+def test_an_integer_beyond_all_floats(subtests):
+    for (name, option), rule in RULES.items():
+        message = f"`{option}` must be {re.escape(rule)}; got 1000"
+        with subtests.test(name=name, option=option), pytest.raises(ValueError, match=message):
+            getattr(xpnet, name)(np.zeros(2), **{option: 10**400})
 
 
 @pytest.mark.parametrize("value", ["Tanh", "", None, True, 1, ["none"]])
 def test_unknown_strings(value):
     message = message_of("'none' or 'tanh'", "approximate", value)
-    with pytest.raises(ValueError, match=message):
-        xpnet.gelu(np.zeros(2), approximate=value)
-    with pytest.raises(ValueError, match=message):
-        xpnet.Dense([[1.0]], [0.0], "gelu", {"approximate": value})
+    assert_rejected(ValueError, message, "gelu", "approximate", value)
 
 
-@pytest.mark.parametrize(
-    ("name", "option", "value"),
-    [(*key, value) for key, rule in RULES.items() for value in INSIDE[rule]],
-)
-def test_allowed_numbers(xp_backend, name, option, value):
+def test_allowed_numbers(xp_backend, subtests):
     x = xp_backend.asarray([-2.0, 0.0, 0.5, 3.0])
-    result = getattr(xpnet, name)(x, **{option: value})
-    values = xp_backend.check(result, dtype="float32", shape=(4,))
-    assert np.all(np.isfinite(values))
+    for (name, option), rule in RULES.items():
+        for value in INSIDE[rule]:
+            with subtests.test(name=name, option=option, value=value):
+                result = getattr(xpnet, name)(x, **{option: value})
+                values = xp_backend.check(result, dtype="float32", shape=(4,))
+                assert np.all(np.isfinite(values))
 
 
 @pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), Fraction(1, 2)])
@@ -150,16 +148,13 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "options", "x", "expected"), OPTIONS)
-def test_options_have_their_effect(xp_backend, name, options, x, expected):
-    argument = xp_backend.asarray([x])
-    public = xp_backend.check(
-        getattr(xpnet, name)(argument, **options), dtype="float32", shape=(1,)
-    )
-    assert float(public[0]) == pytest.approx(expected, rel=1e-6)
+def test_options_have_their_effect(xp_backend, subtests):
     weight, bias = xp_backend.asarray([[1.0]]), xp_backend.asarray([0.0])
-    network = xpnet.Network([xpnet.Dense(weight, bias, name, options)])
-    values = xp_backend.check(
-        xpnet.forward(network, xp_backend.asarray([[x]])), dtype="float32", shape=(1, 1)
-    )
-    assert float(values[0, 0]) == pytest.approx(expected, rel=1e-6)
+    for name, options, x, expected in OPTIONS:
+        with subtests.test(name=name, **options):
+            public = getattr(xpnet, name)(xp_backend.asarray([x]), **options)
+            network = xpnet.Network([xpnet.Dense(weight, bias, name, options)])
+            forward = xpnet.forward(network, xp_backend.asarray([[x]]))
+            for result, shape in ((public, (1,)), (forward, (1, 1))):
+                values = xp_backend.check(result, dtype="float32", shape=shape)
+                assert float(values.flat[0]) == pytest.approx(expected, rel=1e-6)

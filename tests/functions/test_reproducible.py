@@ -132,6 +132,7 @@ def test_sums(n, axis):
     kept = FUNCTIONS.sum(x, axis=axis, keepdims=True)
     np.testing.assert_array_equal(kept, x.sum(axis, keepdims=True))
     np.testing.assert_array_equal(FUNCTIONS.cumulative_sum(x, axis=axis), x.cumsum(axis))
+    np.testing.assert_array_equal(FUNCTIONS.mean(x, axis=axis), x.sum(axis) / n)
 
 
 def test_sums_have_the_errors_of_a_tree():

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import xpnet
 from xpnet.arrays.device import OpenedDevice
-from xpnet.arrays.gpu.gpu_info import FIRST_WITH_TF32, compute_capability
+from xpnet.arrays.gpu.gpu_facts import FIRST_WITH_TF32, compute_capability
 from xpnet.arrays.namespace import device_of, library_of
 from xpnet.cli.main import main
 from xpnet.inference.batches import default_batch_size

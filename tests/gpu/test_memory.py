@@ -79,16 +79,6 @@ def test_fewer_rows_of_an_iterator(pool, network, pixels):
     check(xpnet.predict_proba(network, blocks()), expected)
 
 
-def test_fewer_rows_of_an_evaluation(pool, network, pixels):
-    truth = np.random.default_rng(2).integers(0, 10, len(pixels))
-    xpnet.evaluate(network, pixels, truth)
-    expected, need = need_of(pool, xpnet.evaluate, network, pixels, truth)
-    leave(pool, need // 5)
-    found = xpnet.evaluate(network, pixels, truth)
-    assert found.total == expected.total
-    assert abs(found.correct - expected.correct) <= 3
-
-
 def test_fewer_rows_that_are_there(pool, gpu, network, pixels):
     x = gpu.to_device(pixels)
     expected, need = need_of(pool, xpnet.predict_proba, network, x)

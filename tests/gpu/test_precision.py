@@ -114,31 +114,3 @@ def test_bfloat16_of_host_rows(gpu, in_bfloat16, n_correct, batch_size):
     result = xpnet.evaluate(in_bfloat16, images, labels, **options)
     assert result.correct == np.count_nonzero(ids == labels)
     assert xpnet.predict_proba(in_bfloat16, images[:0], **options).dtype == np.float32
-
-
-@pytest.mark.parametrize("output", ["logits", "probabilities", "values"])
-def test_one_unit_of_bfloat16(gpu, in_bfloat16, output):
-    assert in_bfloat16 is not None
-    layer = xpnet.Dense(np.array([[1.0], [-1.0]], np.float32), np.zeros(1, np.float32), "sigmoid")
-    network = xpnet.Network([layer], output=output).to(gpu).astype("bfloat16")
-    x = np.array([[4.0, 0.0], [0.0, 4.0], [1.0, 1.0]], np.float32)
-    found = xpnet.predict(network, x)
-    if output == "values":
-        assert found.dtype == np.float32
-        assert (found > 0.5).ravel().tolist() == [True, False, False]
-        return
-    # A logit that comes from a sigmoid is above 0.
-    assert found.tolist() == ([1, 1, 1] if output == "logits" else [1, 0, 0])
-    np.testing.assert_allclose(xpnet.predict_proba(network, x).sum(axis=1), 1.0, atol=0.01)
-
-
-def test_commands_in_bfloat16(command, in_bfloat16, n_correct):
-    assert in_bfloat16 is not None
-    words = ("--device", "gpu", "--precision", "bfloat16")
-    result = command("evaluate", *words, "--json")
-    assert (result.code, result.err) == (0, "")
-    report = json.loads(result.out)
-    assert report["compute_type"] == "bfloat16"
-    assert abs(report["correct"] - n_correct) <= 5
-    labels = [command("predict", *more).out.splitlines() for more in (words, ())]
-    assert sum(label != other for label, other in zip(*labels, strict=True)) <= 5

@@ -17,9 +17,9 @@ FOLDER = Path(__file__).parent
 STAND_IN = FOLDER / "stand_in"
 OURS = ("XPNET_GPU", "XPNET_STAND_IN", "PYTEST", "COV", "CUPY_")
 # So many of these tests need no more of a GPU than that it is another device.
-FEWEST = 650
+FEWEST = 430
 # With the stand-in, all but those that need more than this machine has installed.
-MOST = 2400
+MOST = 1900
 
 
 def run_python(*words, path=(), **variables):
@@ -107,7 +107,7 @@ def test_a_gpu_without_tf32():
     done, counts = run_pytest(*files, "-k", "not bound or tf32", **where)
     assert done.returncode == 0, done.stdout[-4000:]
     reason = r"SKIPPED \[(\d+)\] TF32 came with compute capability 8.0\n"
-    assert sum(map(int, re.findall(reason, done.stdout))) == 9
+    assert sum(map(int, re.findall(reason, done.stdout))) == 8
     assert counts["passed"] >= 5
 
 

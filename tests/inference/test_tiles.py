@@ -17,11 +17,11 @@ from threadpoolctl import ThreadpoolController
 import xpnet
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
-from xpnet.arrays.cpu.tuning import Cuts, cuts
+from xpnet.arrays.cpu.processors import Cuts, cuts
+from xpnet.arrays.cpu.thread_pool import run_tasks
 from xpnet.inference.batches import BatchOptions, default_batch_size
 from xpnet.inference.nonfinite import NonfiniteWarning
 from xpnet.inference.runner import run
-from xpnet.inference.thread_pool import run_tasks
 from xpnet.inference.tiles import compute_tiles, even_bounds, tile_bounds
 from xpnet.networks.prepared import fold_preprocessing
 

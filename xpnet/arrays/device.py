@@ -1,6 +1,5 @@
 """Devices by name: cpu, gpu, gpu:N, auto."""
 
-import argparse
 import os
 import platform
 import re
@@ -11,18 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.processors import cpu_facts
-from xpnet.arrays.gpu.cupy_errors import cause_of
 from xpnet.arrays.gpu.diagnosis import diagnose
-from xpnet.arrays.gpu.gpu_errors import DeviceError
-from xpnet.arrays.gpu.gpu_info import result_or_error
+from xpnet.arrays.gpu.gpu_errors import DeviceError, cause_of
+from xpnet.arrays.gpu.gpu_facts import result_or_error
 from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer import move, to_numpy
 
-__all__ = ["Device", "OpenedDevice", "add_device_argument", "device_from_args"]
+__all__ = ["DEVICE_RULE", "Device", "OpenedDevice", "parse_device"]
 
 _WORD = re.compile(r"(cpu|auto|(?:gpu|cuda)(?::([0-9]+))?)")
-_RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
+DEVICE_RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class Device:
 
 def _open(word: str) -> tuple[OpenedDevice, str]:
     """Open a device by its word; return it with the reason for the choice."""
-    kind, index = _parse(word)
+    kind, index = parse_device(word)
     if kind == "cpu":
         return _open_cpu(), f"asked for {word}"
     if kind == "gpu":
@@ -164,73 +162,11 @@ def _connect(index: int) -> OpenedDevice:
     return OpenedDevice(f"gpu:{index}", "cupy", cupy.__version__, xp, device, hardware)
 
 
-def _parse(word: str) -> tuple[str, int]:
+def parse_device(word: str) -> tuple[str, int]:
     """Return the kind ('cpu', 'gpu' or 'auto') and the GPU's index of a device word."""
     match = _WORD.fullmatch(word) if isinstance(word, str) else None
     if match is None:
-        msg = f"`device` {_RULE}; got {word!r}"
+        msg = f"`device` {DEVICE_RULE}; got {word!r}"
         raise ValueError(msg)
     kind = match[1].partition(":")[0]
     return "gpu" if kind == "cuda" else kind, int(match[2] or 0)
-
-
-def _device_word(word: str) -> str:
-    try:
-        _parse(word)
-    except ValueError:
-        msg = f"{_RULE}; got {word!r}"
-        raise argparse.ArgumentTypeError(msg) from None
-    return word
-
-
-def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu") -> None:
-    """Add ``--device cpu|gpu|gpu:N|auto`` to an argparse parser.
-
-    `device_from_args` opens the device. The parsed value is a valid argument of `Device`.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-    default : str, default "cpu"
-
-    Examples
-    --------
-    >>> parser = argparse.ArgumentParser()
-    >>> add_device_argument(parser)
-    >>> device_from_args(parser.parse_args(["--device", "cpu"])).name
-    'cpu'
-    """
-    parser.add_argument(
-        "--device",
-        type=_device_word,
-        default=default,
-        metavar="cpu|gpu|gpu:N|auto",
-        help="cpu (NumPy); gpu or gpu:N (CuPy; an error if it is unusable, never a fallback); auto"
-        " (a usable GPU, or the CPU) (default: %(default)s)",
-    )
-
-
-def device_from_args(args: argparse.Namespace, /) -> Device:
-    """Return the device of ``--device``, or end the script with one line on standard error.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-        Of a parser with the option of `add_device_argument`, whose example uses this function.
-
-    Returns
-    -------
-    Device
-
-    Raises
-    ------
-    SystemExit
-        With code 5, if no GPU is usable that ``--device`` asks for. The line is
-        ``PROG: error: CAUSE``, as in argparse. ``Device(args.device)`` raises a `DeviceError`
-        instead.
-    """
-    try:
-        return Device(args.device)
-    except DeviceError as error:
-        parser = argparse.ArgumentParser()  # its name is that of the script
-        parser.exit(5, f"{parser.prog}: error: {' '.join(str(error).split())}\n")

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from xpnet.arrays.gpu.gpu_errors import DeviceError, Diagnosis
-from xpnet.arrays.gpu.gpu_info import import_cupy, result_or_error
+from xpnet.arrays.gpu.gpu_facts import import_cupy, result_or_error
 
 __all__ = ["MatmulPrecision", "compute_type", "is_precision_chosen", "matmul_precision"]
 

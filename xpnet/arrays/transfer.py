@@ -9,7 +9,14 @@ from xpnet.arrays.gpu.cuda_streams import Bus
 from xpnet.arrays.namespace import array_namespace, device_of, library_of
 from xpnet.arrays.transfer_counts import record
 
-__all__ = ["host_dtype", "is_in_host_memory", "move", "to_numpy", "without_graph"]
+__all__ = [
+    "host_dtype",
+    "is_in_host_memory",
+    "is_traced",
+    "move",
+    "to_numpy",
+    "without_graph",
+]
 
 
 def is_in_host_memory(x: Any, /) -> bool:
@@ -27,6 +34,20 @@ def is_in_host_memory(x: Any, /) -> bool:
     if library == "jax":
         return device is None or getattr(device, "platform", "cpu") == "cpu"
     return bool(device == array_namespace(x).__array_namespace_info__().default_device())
+
+
+def is_traced(x: Any, /) -> bool:
+    """Return whether JAX or torch record computations of `x` for a compiler: it has no values."""
+    library = type(x).__module__.partition(".")[0]
+    if library == "jax":
+        import jax
+
+        return isinstance(x, jax.core.Tracer)
+    if library == "torch":
+        import torch
+
+        return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return False
 
 
 def to_numpy(x: Any, /) -> NDArray[Any]:

@@ -1,1 +1,1 @@
-"""Command line of xpnet: a file for each command; no names are public, so `__all__` is absent."""
+"""Command line of xpnet: a file for each command; only `device_argument` has public names."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError, add_option, positive
+from xpnet.cli.device_argument import add_device_argument
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -28,8 +29,6 @@ def add_device_arguments(
     hashes: bool = False,
 ) -> None:
     """Add --device, --precision and the options for batches and bits that a command has."""
-    from xpnet.arrays.device import add_device_argument
-
     add_device_argument(parser)
     add = partial(add_option, parser)
     text = "dtype of the computation (default: that of the file); tf32 rounds the factors of"

@@ -39,7 +39,8 @@ def _gpu_index(word: str) -> int:
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.arrays.gpu.diagnosis import diagnose, gpu_facts
+    from xpnet.arrays.gpu.diagnosis import diagnose
+    from xpnet.arrays.gpu.gpu_facts import gpu_facts
 
     index: int = args.device
     diagnosis = diagnose(index, check=True)
@@ -61,7 +62,7 @@ def _host_facts() -> dict[str, Any]:
     from threadpoolctl import threadpool_info
 
     import xpnet
-    from xpnet.arrays.gpu.gpu_info import result_or_none
+    from xpnet.arrays.gpu.gpu_facts import result_or_none
 
     return {
         "xpnet": result_or_none(lambda: str(xpnet.__version__)),  # a source tree has no version

@@ -71,8 +71,7 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
 
 def _as_device_error(error: Exception, device: str) -> Exception:
     """Return an error of CuPy as a DeviceError with its cause; other errors unchanged."""
-    from xpnet.arrays.gpu.cupy_errors import cause_of, is_from_cupy
-    from xpnet.arrays.gpu.gpu_errors import DeviceError
+    from xpnet.arrays.gpu.gpu_errors import DeviceError, cause_of, is_from_cupy
 
     if not is_from_cupy(error):
         return error

@@ -80,14 +80,14 @@ def _labels_and_shares(
 ) -> tuple[Any, Any]:
     import numpy as np
 
-    from xpnet.inference.nonfinite import remove_marks
+    from xpnet.inference.nonfinite import checked_results
     from xpnet.inference.predict import most_probable, predict_ids, predict_proba
 
     batching = wanted.device.batching()
     if runner is None:
         ids = predict_ids(network, rows, **batching)
     else:
-        ids = remove_marks(runner.marked_class_ids(rows), network)
+        ids = checked_results(runner.marked_class_ids(rows), network)
     shares = None
     if wanted.top or wanted.proba:  # computing twice takes less time than writing
         shares = predict_proba(network, rows, **batching)

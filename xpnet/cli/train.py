@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError, add_common_arguments, from_args
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
+from xpnet.cli.device_argument import add_device_argument
 from xpnet.cli.device_choice import DeviceOptions, open_device
 from xpnet.cli.report import Outcome, Stopwatch, network_text, transfers_text
 from xpnet.cli.streams import print_note, progress_bar, write_error_text
@@ -37,8 +38,6 @@ _RECTIFIERS = frozenset(
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of argparse."""
-    from xpnet.arrays.device import add_device_argument
-
     parser = commands.add_parser(
         "train",
         help="train a network on labelled images",

@@ -1,6 +1,6 @@
-"""Chains of operations, as torch and Keras compute them, and the network of a chain."""
+"""Chains of operations, as torch, Keras and ONNX compute them, and the network of a chain."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -54,7 +54,7 @@ class Activate:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-Part: TypeAlias = Linear | Affine | Activate
+Part: TypeAlias = Linear | Affine | Activate | Step
 
 
 @np.errstate(all="ignore")  # of a negative variance, for example: the results are checked
@@ -64,8 +64,9 @@ def network_of_chain(
     """Return the network of operations, each with its position, such as "Dense at fc1".
 
     Affine operations before the first layer become preprocessing; others are folded into the layer
-    before them, or into the next one if they follow an activation. Raise ValueError if an operation
-    has no layer, the widths do not fit, or a parameter is infinite or NaN.
+    before them, or into the next one if they follow an activation. Steps of preprocessing must come
+    before the layers. Raise ValueError if an operation has no layer, the widths do not fit, or a
+    parameter is infinite or NaN.
     """
     layers: list[Dense] = []
     steps: list[Step] = []
@@ -75,13 +76,12 @@ def network_of_chain(
         if isinstance(part, Linear):
             layers.append(_dense(part, waiting))
             waiting, is_open = [], True
-        elif isinstance(part, Affine):
-            if is_open:
-                layers[-1] = _folded_into_outputs(layers[-1], part, where)
-            elif layers or waiting or not np.all(part.factor):
-                waiting.append((where, part))
-            else:
-                steps = _with_step(steps, part)
+        elif isinstance(part, Affine) and is_open:
+            layers[-1] = _folded_into_outputs(layers[-1], part, where)
+        elif isinstance(part, Affine) and (layers or waiting or not np.all(part.factor)):
+            waiting.append((where, part))
+        elif not isinstance(part, Activate):
+            steps = _with_step(steps, part)
         elif part.name not in {"identity", "linear"}:
             if not is_open:
                 msg = f"{where} must follow a fully connected layer"
@@ -127,8 +127,10 @@ def _columns(affine: Affine, width: int, where: str) -> tuple[NDArray[Any], NDAr
     return np.broadcast_to(factor, width), np.broadcast_to(shift, width)
 
 
-def _with_step(steps: list[Step], affine: Affine) -> list[Step]:
+def _with_step(steps: list[Step], affine: Affine | Step) -> list[Step]:
     """Return preprocessing with an operation as its last step."""
+    if not isinstance(affine, Affine):
+        return [*steps, affine]
     factor, shift = (float(x) if np.ndim(x) == 0 else x for x in (affine.factor, affine.shift))
     last = steps[-1] if steps and not np.any(shift) else None
     if isinstance(last, Standardize) and isinstance(last.scale, float) and last.scale == 1.0:
@@ -139,20 +141,24 @@ def _with_step(steps: list[Step], affine: Affine) -> list[Step]:
 
 
 def check_outputs(
-    network: Network, outputs: Callable[[NDArray[Any]], NDArray[Any]], *, epsilon: float
+    network: Network,
+    outputs: Callable[[NDArray[Any]], NDArray[Any]],
+    *,
+    epsilon: float,
+    batches: Sequence[int] = _BATCHES,
 ) -> None:
     """Raise ValueError unless `outputs` gives those of the network for random rows, few and many.
 
-    `epsilon` is that of the other program's dtype. Rounding in another order costs a few digits,
-    in deep and wide networks; a missing or wrong operation changes the first ones. So half of the
-    digits must agree, relative to the largest output.
+    `epsilon` is that of the other program's dtype, and `batches` are numbers of rows. Rounding in
+    another order costs a few digits, in deep and wide networks; a missing or wrong operation
+    changes the first ones. So half of the digits must agree, relative to the largest output.
     """
     draw = np.random.default_rng(0)
-    shape = (sum(_BATCHES), network.n_in)
+    shape = (sum(batches), network.n_in)
     for rows in (draw.standard_normal(shape), draw.uniform(0.0, 255.0, shape)):
         x = rows.astype(network.dtype)
         with np.errstate(all="ignore"):  # exp of large numbers
-            parts = [outputs(part).ravel() for part in np.split(x, np.cumsum(_BATCHES)[:-1])]
+            parts = [outputs(part).ravel() for part in np.split(x, np.cumsum(batches)[:-1])]
             found, expected = (_finite(y) for y in (network(x), np.concatenate(parts)))
         size = np.nanmax(np.abs(expected), initial=0.0)
         apart = deviation(found, expected, np.full(found.shape, np.sqrt(epsilon) * size))

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.formats.model_file import LoadOptions, WeightLayout
-from xpnet.functions.activations import check_activation
 from xpnet.networks.dense import Dense, output_of
 from xpnet.networks.network import Network
 
@@ -88,11 +87,7 @@ def infer_network(
     dense = []
     for layer, name in zip(ordered, _activation_names(activation, len(ordered)), strict=True):
         weight = layer.oriented(layout)
-        n_out = weight.shape[1]
-        bias = np.zeros(n_out, weight.dtype) if layer.bias is None else layer.bias
-        if bias.size != n_out:
-            msg = f"the bias of {layer.weight_name} must have {n_out} values; got {bias.size}"
-            raise ValueError(msg)
+        bias = np.zeros(weight.shape[1], weight.dtype) if layer.bias is None else layer.bias
         dense.append(Dense(weight, bias, name))
     return Network(dense, output=output_of(dense)), tuple(notes)
 
@@ -248,6 +243,4 @@ def _activation_names(activation: str | Sequence[str], n_layers: int) -> Sequenc
     if len(activation) != n_layers:
         msg = f"`activation` must have {n_layers} names, one per layer; got {len(activation)}"
         raise ValueError(msg)
-    for name in activation:
-        check_activation(name)
     return activation

@@ -2,20 +2,24 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from xpnet.arrays.device import Device
-from xpnet.files.errors import WeightsError
 from xpnet.files.writing import atomic_write
 from xpnet.formats.checked_parameters import as_parameters, check_finite
 from xpnet.formats.description import network_from_description
 from xpnet.formats.format_table import FORMATS, detect_format
 from xpnet.formats.infer_layers import infer_network
-from xpnet.formats.model_file import LoadOptions, ModelFile, NamedArrays, WeightLayout
+from xpnet.formats.model_file import (
+    LoadOptions,
+    ModelFile,
+    NamedArrays,
+    WeightLayout,
+    weights_errors,
+)
 from xpnet.networks.network import Network
 
 __all__ = [
@@ -89,7 +93,7 @@ def load(
 
     Notes
     -----
-    No file can run code: pickles are interpreted by a restricted machine that makes only arrays;
+    No file can run code: of a pickle, only instructions that make arrays are carried out;
     activations and preprocessing are names in a table.
 
     Examples
@@ -105,23 +109,9 @@ def read_model(path: str | os.PathLike[str], options: LoadOptions) -> ModelFile:
     """Read a model file as `load` does, and return the network with facts about the file."""
     path = SAMPLE_PATH if path == "sample" else Path(path)
     detected = detect_format(path)
-    with _as_weights_errors(path):
+    with weights_errors(path, "invalid network"):
         found = detected.module.read(path, options)
         return found if isinstance(found, ModelFile) else _build(found, detected.name, options)
-
-
-@contextmanager
-def _as_weights_errors(path: Path) -> Iterator[None]:
-    """Convert what the parts of a network raise: they validate themselves."""
-    try:
-        yield
-    except WeightsError:
-        raise
-    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        # The network itself validates its parts, by errors of these two classes.
-        kind = "" if type(error) in {TypeError, ValueError} else f"{type(error).__name__}: "
-        msg = f"invalid network: {kind}{error}"
-        raise WeightsError(msg, file=path) from error
 
 
 def _build(named: NamedArrays, format_name: str, options: LoadOptions) -> ModelFile:
@@ -147,7 +137,7 @@ def summarize(path: Path, options: LoadOptions) -> dict[str, Any]:
     unknown format.
     """
     detected = detect_format(path)
-    with _as_weights_errors(path):
+    with weights_errors(path, "invalid network"):
         return {"format": detected.name, **detected.module.read_headers(path, options)}
 
 

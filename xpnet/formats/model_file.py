@@ -1,6 +1,7 @@
 """Options for reading a model file, and the result: a network, or arrays by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ __all__ = [
     "WeightLayout",
     "check_size",
     "expects_large",
+    "weights_errors",
 ]
 
 WeightLayout = Literal["in_out", "out_in"]
@@ -31,6 +33,10 @@ LAYOUTS: tuple[WeightLayout, ...] = ("in_out", "out_in")
 MAX_BYTES = 1 << 32
 # Weights hardly compress: a file that expands more than this, and beyond a small size, is a bomb.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
+_CONTENT_ERRORS = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, RecursionError),
+    *(TypeError, ValueError),
+)
 # Thresholds above which a first preprocessing step indicates inputs far beyond 1.
 _SMALL_FACTOR, _LARGE_VALUE = 0.1, 1.5
 
@@ -79,6 +85,20 @@ def check_size(path: Path, subject: str, n_bytes: int, limit: int) -> None:
         found, expected = f"{n_bytes:,} bytes", f"at most {limit:,}"
         msg = f"{subject} are too large"
         raise WeightsError(msg, file=path, found=found, expected=expected, hint=hint)
+
+
+@contextmanager
+def weights_errors(path: Path, rule: str) -> Iterator[None]:
+    """Convert the errors of invalid content to WeightsError: the rule, and the reason."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except _CONTENT_ERRORS as error:
+        # Checks raise errors of these two classes, with a message that explains itself.
+        kind = "" if type(error) in {TypeError, ValueError} else f"{type(error).__name__}: "
+        msg = f"{rule}: {kind}{error}"
+        raise WeightsError(msg, file=path) from error
 
 
 @dataclass(frozen=True, eq=False)

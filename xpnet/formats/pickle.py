@@ -1,22 +1,15 @@
-"""pickle format: the book's dictionary of NumPy arrays, read without unpickling anything."""
+"""pickle format: the book's dictionary of NumPy arrays, read without running any code."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
-from xpnet.files.errors import WeightsError, quoted
+from xpnet.files.errors import quoted
 from xpnet.files.opening import take
-from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size
-from xpnet.formats.restricted_unpickler import PickledArray, Unpickler
+from xpnet.formats.model_file import LoadOptions, NamedArrays, check_size, weights_errors
+from xpnet.formats.restricted_unpickler import ArrayUnpickler, PickledArray, check_string
 
-__all__ = ["pickle_errors", "read", "read_headers"]
-
-# Exceptions of an invalid pickle, besides TypeError and ValueError.
-_UNEXPLAINED = (LookupError, ArithmeticError, AttributeError, RecursionError)
+__all__ = ["read", "read_headers"]
 
 
 def read(path: Path, options: LoadOptions) -> NamedArrays:
@@ -26,12 +19,12 @@ def read(path: Path, options: LoadOptions) -> NamedArrays:
         check_size(path, "pickles", os.fstat(stream.fileno()).st_size, max_bytes)
         content = bytes(take(stream, max_bytes + 1))
     check_size(path, "pickles", len(content), max_bytes)  # the file may have grown
-    with pickle_errors(path, "a pickle of a dictionary of arrays"):
-        arrays = _as_arrays(Unpickler(len(content)).run(content))
-    # One array may have several names and is copied later.
-    total = sum(array.nbytes for array in arrays.values())
-    check_size(path, "arrays of a pickle", total, options.unpacked_limit(path))
-    return NamedArrays(arrays)
+    with weights_errors(path, "not a pickle of a dictionary of arrays"):
+        found = _entries(ArrayUnpickler(content).load())
+        # One array may have several names and is copied later.
+        total = sum(x.n_bytes or 0 for x in found.values())
+        check_size(path, "arrays of a pickle", total, options.unpacked_limit(path))
+        return NamedArrays({name: x.array() for name, x in found.items()})
 
 
 def read_headers(path: Path, options: LoadOptions) -> dict[str, Any]:
@@ -41,29 +34,13 @@ def read_headers(path: Path, options: LoadOptions) -> dict[str, Any]:
     return {"arrays": arrays, "metadata": {}}
 
 
-def _as_arrays(result: Any) -> dict[str, NDArray[Any]]:
+def _entries(result: Any) -> dict[str, PickledArray]:
     if not isinstance(result, dict):
         name = type(result).__name__.removeprefix("Pickled").strip("_").lower()
         msg = f"it holds an object of type {name}"
         raise TypeError(msg)
-    arrays = {}
     for name, value in result.items():
-        if not isinstance(value, PickledArray) or value.value is None:
-            msg = f"the entry {quoted(name)} is not an array"
+        if not isinstance(value, PickledArray) or value.n_bytes is None:
+            msg = f"the entry {quoted(check_string(name))} is not an array"
             raise TypeError(msg)
-        arrays[name] = value.value
-    return arrays
-
-
-@contextmanager
-def pickle_errors(path: Path, kind: str) -> Iterator[None]:
-    """Convert the errors of an invalid pickle to WeightsError."""
-    try:
-        yield
-    except WeightsError:
-        raise
-    except (TypeError, ValueError, *_UNEXPLAINED) as error:
-        is_explained = type(error) in {TypeError, ValueError}
-        reason = error if is_explained else f"an invalid instruction ({type(error).__name__})"
-        msg = f"not {kind}: {reason}"
-        raise WeightsError(msg, file=path) from error
+    return {check_string(name): value for name, value in result.items()}

@@ -1,7 +1,8 @@
-"""Restricted interpreter of pickles, which makes dictionaries of arrays and runs no code.
+"""Restricted reading of pickles: dictionaries of arrays, and no code that runs.
 
-Unpickling calls whatever a file names. This interpreter makes arrays, numbers, strings, tuples,
-lists and dictionaries only, and never imports a name of the file.
+Unpickling calls whatever a file names. Here, the Unpickler of the standard library carries out only
+the instructions that make arrays, numbers, strings, tuples, lists and dictionaries, and each name
+in the file stands for a function of this package.
 """
 
 import io
@@ -9,232 +10,37 @@ import math
 import pickletools
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pickle import UnpicklingError, _Unpickler
+from types import FunctionType
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import quoted
 
-__all__ = ["Global", "PickledArray", "Unpickler", "check_string"]
+__all__ = ["ArrayUnpickler", "PickledArray", "check_string"]
 
 # An array takes about 40 instructions, each of which may create an object.
 _MAX_INSTRUCTIONS = 200_000
-_MAX_PROTOCOL = 5
 _MAX_DIMENSIONS, _MAX_LENGTH = 32, (1 << 63) - 1
-_ENTRY_BYTES = 64  # of a dictionary, which calls may make from the same pairs again and again
+_ALLOWED = frozenset(
+    {"PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE"}
+    | {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT"}
+    | {"STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"}
+    | {"BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
+    | {"EMPTY_TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "TUPLE", "EMPTY_LIST", "LIST"}
+    | {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "GLOBAL", "STACK_GLOBAL", "BINPERSID"}
+    | {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "GET", "BINGET", "LONG_BINGET"}
+)
+_Method: TypeAlias = Callable[[Any], None]
 # Remedies for pickles of other libraries.
 _HINTS = {
     "torch": "it is torch's: save model.state_dict() with torch.save, or as safetensors",
     "sklearn": "it is scikit-learn's: give the estimator to xpnet.from_sklearn",
 }
-# NumPy 2 moved its modules, which changed the names.
-_ROLES = {
-    "numpy.dtype": "dtype",
-    "numpy.ndarray": "ndarray",
-    "numpy.core.multiarray._reconstruct": "reconstruct",
-    "numpy._core.multiarray._reconstruct": "reconstruct",
-    "numpy.core.numeric._frombuffer": "frombuffer",
-    "numpy._core.numeric._frombuffer": "frombuffer",
-    "_codecs.encode": "encode",
-    "collections.OrderedDict": "dict",
-}
-_LITERALS = (
-    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT"),
-    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
-    *("BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
-)
-_MARK = object()
-
-
-class Unpickler:
-    """Interpreter of the instructions that make a dictionary of arrays.
-
-    The type of a value is checked before anything else: a few instructions make a tuple that
-    contains itself twice per level, which takes forever to hash, compare or print.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
-        # Each array has bytes of its own in the file, which may be converted from a string.
-        self.bytes_left = 2 * size
-        self.instructions = _INSTRUCTIONS
-
-    def run(self, content: bytes) -> Any:
-        """Return the object of a pickle; raise if anything follows the pickle."""
-        stream = io.BytesIO(content)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in strings
-            for i, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-                if opcode.name == "STOP":
-                    break
-                if i >= _MAX_INSTRUCTIONS:
-                    msg = f"more than {_MAX_INSTRUCTIONS:,} instructions"
-                    raise ValueError(msg)
-                if opcode.name not in self.instructions:
-                    msg = f"instruction {opcode.name}, which no dictionary of arrays needs"
-                    raise ValueError(msg)
-                if opcode.name == "PROTO" and int(argument or 0) > _MAX_PROTOCOL:
-                    msg = f"its protocol must be at most {_MAX_PROTOCOL}; got {argument}"
-                    raise ValueError(msg)
-                self.instructions[opcode.name](self, argument)
-        (result,) = self.stack
-        if stream.read(1):
-            msg = "more data follows the pickle"
-            raise ValueError(msg)
-        return result
-
-    def push(self, value: Any) -> None:
-        """Put a value on the stack."""
-        self.stack.append(value)
-
-    def pop(self, count: int) -> list[Any]:
-        """Remove `count` values from the stack and return them."""
-        if len(self.stack) < count:
-            msg = "an instruction without its values"
-            raise ValueError(msg)
-        values = self.stack[-count:]
-        del self.stack[-count:]
-        return values
-
-    def pop_to_mark(self) -> list[Any]:
-        """Remove the last mark and the values above it from the stack; return the values."""
-        count = 0
-        while self.stack[-1 - count] is not _MARK:
-            count += 1
-        return self.pop(count + 1)[1:]
-
-    def memoize(self, index: int) -> None:
-        """Store the value on top of the stack in the memo."""
-        self.memo[index] = self.stack[-1]
-
-    def extend(self, items: list[Any]) -> None:
-        """Append items to the list on top of the stack."""
-        if type(self.stack[-1]) is not list:
-            msg = "items for an object that is not a list"
-            raise TypeError(msg)
-        self.stack[-1].extend(items)
-
-    def set_items(self, items: list[Any]) -> None:
-        """Add alternating keys and values to the dictionary on top of the stack."""
-        _set_items(self.stack[-1], items)
-
-    def find(self, module: Any, name: Any) -> None:
-        """Put a name of the file on the stack."""
-        self.push(Global(module, name))
-
-    def reduce(self, function: Any, arguments: Any) -> None:
-        """Put the result of a call on the stack."""
-        if not isinstance(function, Global):
-            msg = "a call of an object that is not a name"
-            raise TypeError(msg)
-        self.push(function.call(arguments))
-        self.count_bytes()
-
-    def build(self, state: Any) -> None:
-        """Set the state of the value on top of the stack."""
-        top = self.stack[-1]
-        if isinstance(top, PickledArray):
-            _, shape, dtype, is_fortran, content = state
-            top.value = _make_array(content, dtype, shape, "F" if is_fortran else "C")
-        elif isinstance(top, _PickledDtype):
-            # The byte order is the only relevant part of the state of a plain dtype.
-            order: Any = {"<": "<", ">": ">", "|": "=", "=": "="}[check_string(state[1])]
-            top.dtype = top.dtype.newbyteorder(order)
-        else:
-            msg = "a state for an object without one"
-            raise TypeError(msg)
-        self.count_bytes()
-
-    def count_bytes(self) -> None:
-        """Raise ValueError if the results of calls are too large for the size of the file."""
-        result = self.stack[-1]
-        if isinstance(result, bytes):
-            self.bytes_left -= len(result)
-        elif isinstance(result, PickledArray) and result.value is not None:
-            self.bytes_left -= result.value.nbytes
-        elif isinstance(result, dict):
-            self.bytes_left -= _ENTRY_BYTES * len(result)
-        if self.bytes_left < 0:
-            msg = "it expands its bytes more than a dictionary of arrays does"
-            raise ValueError(msg)
-
-
-class Global:
-    """A name in the file that has a role in pickles of arrays."""
-
-    def __init__(self, module: Any, name: Any) -> None:
-        full = f"{check_string(module)}.{check_string(name)}"
-        if full not in _ROLES:
-            hint = _HINTS.get(full.partition(".")[0], "which no dictionary of arrays needs")
-            msg = f"the name {quoted(full)}, {hint}"
-            raise ValueError(msg)
-        self.role = _ROLES[full]
-
-    def call(self, arguments: Any) -> Any:
-        """Return the result of a call with plain arguments."""
-        if not isinstance(arguments, tuple):
-            msg = "arguments must be a tuple"
-            raise TypeError(msg)
-        if self.role == "dtype":
-            return _PickledDtype(arguments[0])
-        if self.role == "reconstruct":
-            return PickledArray()
-        if self.role == "frombuffer":
-            content, dtype, shape, order = arguments
-            return PickledArray(_make_array(content, dtype, shape, order))
-        if self.role == "encode" and arguments[1] == "latin1":  # bytes in the older protocols
-            return check_string(arguments[0]).encode("latin-1")
-        if self.role == "dict":
-            pairs = arguments[0] if arguments else ()
-            if not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
-                msg = "a dictionary must be made of pairs"
-                raise TypeError(msg)
-            return _set_items({}, [x for pair in pairs for x in pair])
-        msg = f"a call of {self.role}, which no dictionary of arrays needs"
-        raise ValueError(msg)
-
-
-class _PickledDtype:
-    """A dtype before and after its byte order is set."""
-
-    def __init__(self, code: Any) -> None:
-        if not re.fullmatch(r"[fiu][1248]", check_string(code)):
-            msg = f"arrays must hold plain numbers; got the dtype {quoted(code)}"
-            raise ValueError(msg)
-        self.dtype = np.dtype(code)
-
-
-@dataclass(eq=False)
-class PickledArray:
-    """An array; `value` is None before its state is set."""
-
-    value: NDArray[Any] | None = None
-
-
-def _make_array(content: Any, dtype: Any, shape: Any, order: Any) -> NDArray[Any]:
-    """Return an array of the given bytes; raise unless they fit its shape and dtype."""
-    if check_string(order) not in {"C", "F"}:
-        msg = f"the order of an array must be C or F; got {order!r}"
-        raise ValueError(msg)
-    if isinstance(content, str):  # as Python 2 wrote bytes
-        content = content.encode("latin-1")
-    if not isinstance(dtype, _PickledDtype) or not isinstance(content, bytes | bytearray):
-        msg = "arrays must be made of bytes and a dtype"
-        raise TypeError(msg)
-    is_shape = isinstance(shape, tuple) and len(shape) <= _MAX_DIMENSIONS
-    if not is_shape or not all(type(n) is int and 0 <= n <= _MAX_LENGTH for n in shape):
-        msg = "the shape of an array must be a tuple of a few integers"
-        raise ValueError(msg)
-    n_bytes = math.prod(shape) * dtype.dtype.itemsize
-    if n_bytes != len(content):
-        msg = f"an array of shape {shape} must have {n_bytes} bytes; got {len(content)}"
-        raise ValueError(msg)
-    numbers = np.frombuffer(bytearray(content), dtype.dtype)  # a writable copy
-    return numbers.reshape(shape, order="F" if order == "F" else "C")
 
 
 def check_string(value: Any) -> str:
@@ -245,50 +51,216 @@ def check_string(value: Any) -> str:
     return value
 
 
-def _set_items(target: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
-    """Add alternating keys and values to a dictionary; raise if a key is present."""
-    if type(target) is not dict:
-        msg = "keys for an object that is not a dictionary"
-        raise TypeError(msg)
-    for key, value in zip(items[::2], items[1::2], strict=True):
-        if check_string(key) in target:
-            msg = f"{quoted(key)} occurs twice"
+class PickledDict(dict[Any, Any]):
+    """A dictionary of strings or integers, each once; a state of its own is ignored."""
+
+    __slots__ = ()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Add an entry."""
+        if (type(key) is int or check_string(key)) and key in self:
+            msg = f"{quoted(str(key))} occurs twice"
             raise ValueError(msg)
-        target[key] = value
-    return target
+        super().__setitem__(key, value)
+
+    def set_state(self, _: Any) -> None:
+        """Ignore the versions of torch's modules."""
 
 
-def _push_constant(value: Any) -> Callable[[Unpickler, Any], None]:
-    return lambda machine, _: machine.push(value)
+@dataclass(eq=False)
+class PickledDtype:
+    """A dtype before and after its byte order is set."""
+
+    dtype: np.dtype[Any]
+
+    def set_state(self, state: Any) -> None:
+        """Set the byte order, the only relevant part of the state of a plain dtype."""
+        order: Any = {"<": "<", ">": ">", "|": "=", "=": "="}[check_string(state[1])]
+        self.dtype = self.dtype.newbyteorder(order)
 
 
-_INSTRUCTIONS: dict[str, Callable[[Unpickler, Any], object]] = {
-    **dict.fromkeys(_LITERALS, Unpickler.push),
-    "NONE": _push_constant(None),
-    "NEWTRUE": _push_constant(value=True),
-    "NEWFALSE": _push_constant(value=False),
-    "EMPTY_DICT": lambda machine, _: machine.push({}),
-    "EMPTY_LIST": lambda machine, _: machine.push([]),
-    "EMPTY_TUPLE": _push_constant(()),
-    "MARK": _push_constant(_MARK),
-    "TUPLE1": lambda machine, _: machine.push(tuple(machine.pop(1))),
-    "TUPLE2": lambda machine, _: machine.push(tuple(machine.pop(2))),
-    "TUPLE3": lambda machine, _: machine.push(tuple(machine.pop(3))),
-    "TUPLE": lambda machine, _: machine.push(tuple(machine.pop_to_mark())),
-    "LIST": lambda machine, _: machine.push(machine.pop_to_mark()),
-    "DICT": lambda machine, _: machine.push(_set_items({}, machine.pop_to_mark())),
-    "APPEND": lambda machine, _: machine.extend(machine.pop(1)),
-    "APPENDS": lambda machine, _: machine.extend(machine.pop_to_mark()),
-    "SETITEM": lambda machine, _: machine.set_items(machine.pop(2)),
-    "SETITEMS": lambda machine, _: machine.set_items(machine.pop_to_mark()),
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), Unpickler.memoize),
-    "MEMOIZE": lambda machine, _: machine.memoize(len(machine.memo)),
-    **dict.fromkeys(
-        ("GET", "BINGET", "LONG_BINGET"), lambda machine, index: machine.push(machine.memo[index])
-    ),
-    "GLOBAL": lambda machine, name: machine.find(*name.split(" ", 1)),
-    "STACK_GLOBAL": lambda machine, _: machine.find(*machine.pop(2)),
-    "REDUCE": lambda machine, _: machine.reduce(*machine.pop(2)),
-    "BUILD": lambda machine, _: machine.build(*machine.pop(1)),
-    **dict.fromkeys(("PROTO", "FRAME"), lambda *_: None),
-}
+class PickledArray:
+    """An array that is checked, and made by `array` alone: many names may share its bytes."""
+
+    n_bytes: int | None = None  # None before the state is set
+
+    def set_state(self, state: Any) -> None:
+        """Set shape, dtype and bytes, as NumPy stores them."""
+        _, shape, dtype, is_fortran, content = state
+        self.set(content, dtype, shape, "F" if is_fortran else "C")
+
+    def set(self, content: Any, dtype: Any, shape: Any, order: Any) -> None:
+        """Set the bytes, a string in older protocols; raise unless they fit shape and dtype."""
+        if check_string(order) not in {"C", "F"}:
+            msg = f"the order of an array must be C or F; got {quoted(order)}"
+            raise ValueError(msg)
+        if not isinstance(dtype, PickledDtype) or not isinstance(content, bytes | bytearray | str):
+            msg = "arrays must be made of bytes and a dtype"
+            raise TypeError(msg)
+        is_shape = isinstance(shape, tuple) and len(shape) <= _MAX_DIMENSIONS
+        if not is_shape or not all(type(n) is int and 0 <= n <= _MAX_LENGTH for n in shape):
+            msg = "the shape of an array must be a tuple of a few integers"
+            raise ValueError(msg)
+        self.n_bytes = math.prod(shape) * dtype.dtype.itemsize
+        if self.n_bytes != len(content):
+            msg = f"an array of shape {shape} must have {self.n_bytes} bytes; got {len(content)}"
+            raise ValueError(msg)
+        self._parts = content, dtype.dtype, shape, order
+
+    def array(self) -> NDArray[Any]:
+        """Return the array, writable."""
+        content, dtype, shape, order = self._parts
+        content = content.encode("latin-1") if isinstance(content, str) else content
+        return np.frombuffer(bytearray(content), dtype).reshape(shape, order=order)
+
+
+# The functions take few arguments: many would be copied by each call.
+
+
+def _dtype(code: Any, _align: Any = None, _copy: Any = None) -> PickledDtype:
+    if not re.fullmatch(r"[fiu][1248]", check_string(code)):
+        msg = f"arrays must hold plain numbers; got the dtype {quoted(code)}"
+        raise ValueError(msg)
+    return PickledDtype(np.dtype(code))
+
+
+def _ndarray() -> None:
+    msg = "a call of ndarray, which no dictionary of arrays needs"
+    raise ValueError(msg)
+
+
+def _reconstruct(_class: Any, _shape: Any, _code: Any) -> PickledArray:
+    return PickledArray()
+
+
+def _frombuffer(content: Any, dtype: Any, shape: Any, order: Any) -> PickledArray:
+    result = PickledArray()
+    result.set(content, dtype, shape, order)
+    return result
+
+
+def _encode(text: Any, encoding: Any) -> str:
+    """Return the string: older protocols store bytes so, and `PickledArray` converts them once."""
+    if encoding != "latin1":
+        msg = "a call of encode, which no dictionary of arrays needs"
+        raise ValueError(msg)
+    return check_string(text)
+
+
+def _ordered_dict(pairs: Any = None) -> PickledDict:
+    """Return a dictionary, of a list of pairs if Python 2 wrote it."""
+    result = PickledDict()
+    if pairs is not None:
+        if type(pairs) is not list:
+            msg = "a dictionary must be made of a list of pairs"
+            raise TypeError(msg)
+        for key, value in pairs:
+            result[key] = value
+        pairs.clear()  # no other call takes time or memory for the same list
+    return result
+
+
+def _methods(own: Mapping[str, _Method]) -> dict[int, _Method]:
+    """Return the method of each instruction by its code: its own, the library's, or an error."""
+
+    def rejection(name: str) -> _Method:
+        def load(_: Any) -> None:
+            msg = f"instruction {name}, which no dictionary of arrays needs"
+            raise ValueError(msg)
+
+        return load
+
+    allowed = {ord(x.code): x.name for x in pickletools.opcodes if x.name in _ALLOWED}
+    methods = {ord(x.code): own.get(x.name, rejection(x.name)) for x in pickletools.opcodes}
+    return methods | {code: _Unpickler.dispatch[code] for code in allowed}
+
+
+# The base class is the Unpickler in Python, as in joblib. The Unpickler in C would hash the keys of
+# dictionaries before they can be checked.
+class ArrayUnpickler(_Unpickler):
+    """Unpickler of a dictionary of arrays.
+
+    The type of a value is checked before the value is hashed, compared or printed: a few
+    instructions make a tuple that contains itself twice per level, for which this takes forever.
+    """
+
+    # NumPy 2 moved its modules, which changed the names.
+    functions: ClassVar[Mapping[str, Any]] = {
+        "numpy.dtype": _dtype,
+        "numpy.ndarray": _ndarray,
+        "numpy.core.multiarray._reconstruct": _reconstruct,
+        "numpy._core.multiarray._reconstruct": _reconstruct,
+        "numpy.core.numeric._frombuffer": _frombuffer,
+        "numpy._core.numeric._frombuffer": _frombuffer,
+        "_codecs.encode": _encode,
+        "collections.OrderedDict": _ordered_dict,
+    }
+
+    stack: list[Any]
+    metastack: list[list[Any]]
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin-1")
+        self._content = content
+
+    def load(self) -> Any:
+        """Return the object of a pickle; raise if anything follows the pickle."""
+        stream = io.BytesIO(self._content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes in strings
+            # This also raises if a value is longer than the file.
+            for i, _ in enumerate(pickletools.genops(stream)):
+                if i >= _MAX_INSTRUCTIONS:
+                    msg = f"more than {_MAX_INSTRUCTIONS:,} instructions"
+                    raise ValueError(msg)
+            try:
+                result = super().load()
+            except UnpicklingError as error:
+                raise ValueError(*error.args) from error
+        if stream.read(1) or self.stack or self.metastack:
+            msg = "more data follows the pickle, or too many values are in it"
+            raise ValueError(msg)
+        return result
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the function of a name in the file."""
+        full = f"{module}.{name}"
+        if full not in self.functions:
+            hint = _HINTS.get(full.partition(".")[0], "which no dictionary of arrays needs")
+            msg = f"the name {quoted(full)}, {hint}"
+            raise ValueError(msg)
+        return self.functions[full]
+
+    def _load_reduce(self) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        if not isinstance(function, FunctionType):
+            msg = "a call of an object that is not a name"
+            raise TypeError(msg)
+        if type(arguments) is not tuple:
+            msg = "arguments must be a tuple"
+            raise TypeError(msg)
+        self.append(function(*arguments))
+
+    def _load_build(self) -> None:
+        state, top = self.stack.pop(), self.stack[-1]
+        if not isinstance(top, PickledArray | PickledDict | PickledDtype):
+            msg = "a state for an object without one"
+            raise TypeError(msg)
+        top.set_state(state)
+
+    def _load_dict(self) -> None:
+        result, items = PickledDict(), self.pop_mark()
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            result[key] = value
+        self.append(result)
+
+    dispatch = _methods(
+        {
+            "REDUCE": _load_reduce,
+            "BUILD": _load_build,
+            "DICT": _load_dict,
+            "EMPTY_DICT": lambda self: self.append(PickledDict()),
+        }
+    )

@@ -1,9 +1,15 @@
 """Functions of arrays: activations, softmax and losses.
 
-Rules of the activations and of softmax and its relatives, for arrays of every library:
+Rules of the activations and of softmax and its relatives, which their docstrings do not repeat:
 
-- The result is an array of the same library, on the same device. Floating-point dtypes are kept;
+- `x` is an array of real numbers of any shape and any array-API library, or a number or nested
+  lists, which become NumPy arrays. Functions along an axis need at least one axis.
+- The result has the shape of `x`, its library and device, and its dtype if that is floating-point;
   booleans and integers are converted to the library's default floating dtype.
+- NaN gives NaN. An infinity gives the limit of the function, up to rounding. No input gives a
+  floating-point warning. Empty arrays give empty arrays.
+- Errors are in ULP (units in the last place), for float32 and float64; see
+  `xpnet.functions.activation.UlpBounds` for what they include and how they were measured.
 - TypeError is raised if `x` is complex, wider than 64 bits or not numeric, if a numeric option is
   not a number, or if `axis` is not an integer.
 - ValueError is raised if an option is not among the values that its description lists, or if `x`
@@ -15,5 +21,7 @@ is written for float32 and float64; `xpnet.arrays.namespace.compute` computes sm
 float32. Formulas never overflow, and use `bounded` rather than a selection by a mask.
 
 Each activation is one block: the public function, its mathematics, and an `Activation` with the
-derivative, the options and the error bounds. `xpnet.functions.activations.ACTIVATIONS` lists them.
+derivative, the options, the error bounds, and its names in ONNX, torch and Keras. The `__all__` of
+a module lists its public functions, which `xpnet` exports.
+`xpnet.functions.activations.ACTIVATIONS` finds the blocks.
 """

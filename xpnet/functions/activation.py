@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from xpnet.arrays.namespace import as_numbers, compute, device_of, limits_of
 
-__all__ = ["EXACT", "Activation", "UlpBounds", "finite", "not_negative", "one_of", "positive"]
-__all__ += ["share"]
+__all__ = ["EXACT", "Activation", "OnnxOperator", "UlpBounds", "finite", "not_negative", "one_of"]
+__all__ += ["positive", "share"]
 
 Check: TypeAlias = Callable[[Any, str], Any]
 """``check(value, name)``: the value of an option as a Python float or string."""
@@ -19,17 +20,15 @@ class UlpBounds(NamedTuple):
     """Error bounds of an elementwise function in float32 and float64, in units in the last place.
 
     Dask and array-api-strict share the bounds of NumPy. The default for CuPy is 1 ULP larger in
-    float64, unless the function is exact. `extra` is added for every library and dtype.
-
-    The bounds hold where the true value is a normal number. Where it is smaller, the error is at
-    most the smallest normal number, and the result may be flushed to zero.
+    float64, unless the function is exact. `extra` is added for every library and dtype. The bounds
+    hold where the true value is a normal number. Where it is smaller, the error is at most the
+    smallest normal number, and the result may be flushed to zero.
 
     Bounds in float32 are the largest errors over all 2^32 inputs, found by
-    ``benchmarks/studies/accuracy.py`` and rounded up. They also hold for other options, which are
-    first rounded to the dtype. Bounds in float64 exceed the largest errors at a million random
-    points and at the points of the test tables. They include the library's own error in exp, expm1,
-    log1p or tanh, with NumPy 2.4 on x86-64 (with and without AVX2 and AVX-512), torch 2.13 and JAX
-    0.10.
+    ``benchmarks/studies/accuracy.py`` and rounded up; other options are first rounded to the dtype.
+    Bounds in float64 exceed the largest errors at a million random points and at the points of the
+    test tables. They include the library's own error in exp, expm1, log1p or tanh, with NumPy 2.4
+    on x86-64 (with and without AVX2 and AVX-512), torch 2.13 and JAX 0.10.
 
     Bounds for CuPy are not measured on a GPU; compiled kernels, translated to C, are within them.
     CUDA states at most 2 ULP for exp and tanh, and 1 for expm1 and log1p, in float32, which the
@@ -44,6 +43,18 @@ class UlpBounds(NamedTuple):
 
 
 EXACT = UlpBounds(numpy=(0, 0), torch=(0, 0), jax=(0, 0))
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class OnnxOperator(NamedTuple):
+    """Operator of ONNX for an activation."""
+
+    name: str
+    since: int = 6  # version of ONNX's operators that introduced it
+    options: Mapping[str, str] = _NONE  # free attribute -> option of the activation
+    fixed: Mapping[str, float] = _NONE  # attributes with a required value
+    defaults: Mapping[str, Any] = _NONE  # ONNX's values of omitted attributes
+    given: Mapping[str, float] = _NONE  # options with a required value, without an attribute
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +78,17 @@ class Activation:
     options: Mapping[str, Check] = field(default_factory=dict)
     # Error bounds of an elementwise function, or ulp(**options) that returns them.
     ulp: UlpBounds | Callable[..., UlpBounds] | None = None
+    # The same function elsewhere: an operator of ONNX; the bounds of ONNX's Clip; the activation
+    # whose product with x it is, which is two nodes in ONNX.
+    onnx: OnnxOperator | None = None
+    onnx_clip: tuple[float, float] | None = None
+    onnx_gate: str | None = None
+    # Class in torch.nn, and option -> its attribute where the names differ.
+    torch: str | None = None
+    torch_names: Mapping[str, str] = field(default_factory=dict)
+    # Name in Keras, and the options whose defaults differ in Keras.
+    keras: str | None = None
+    keras_defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -14,48 +14,17 @@ from xpnet.functions import (
     shrinkage,
     sigmoids,
     softmax,
-    sparsemax,
     special,
 )
 from xpnet.functions.activation import Activation
 
 __all__ = ["ACTIVATIONS", "check_activation"]
 
+_FAMILIES = (exponentials, gates, hard, piecewise, rectifiers, shrinkage, sigmoids, softmax)
+_FOUND = [x for family in (*_FAMILIES, special) for x in vars(family).values()]
+_ROWS = {row.name: row for row in _FOUND if isinstance(row, Activation)}
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
-    {
-        "celu": exponentials.CELU,
-        "elu": exponentials.ELU,
-        "erf": special.ERF,
-        "exponential": exponentials.EXPONENTIAL,
-        "gelu": gates.GELU,
-        "hard_shrink": shrinkage.HARD_SHRINK,
-        "hard_sigmoid": hard.HARD_SIGMOID,
-        "hard_silu": hard.HARD_SILU,
-        "hard_tanh": hard.HARD_TANH,
-        "identity": piecewise.IDENTITY,
-        "leaky_relu": piecewise.LEAKY_RELU,
-        "linear": piecewise.IDENTITY,
-        "log_sigmoid": sigmoids.LOG_SIGMOID,
-        "log_softmax": softmax.LOG_SOFTMAX,
-        "mish": gates.MISH,
-        "relu": piecewise.RELU,
-        "relu6": piecewise.RELU6,
-        "selu": exponentials.SELU,
-        "sigmoid": sigmoids.SIGMOID,
-        "silu": gates.SILU,
-        "soft_shrink": shrinkage.SOFT_SHRINK,
-        "softmax": softmax.SOFTMAX,
-        "softplus": rectifiers.SOFTPLUS,
-        "softsign": sigmoids.SOFTSIGN,
-        "sparse_plus": hard.SPARSE_PLUS,
-        "sparse_sigmoid": hard.SPARSE_SIGMOID,
-        "sparsemax": sparsemax.SPARSEMAX,
-        "squareplus": rectifiers.SQUAREPLUS,
-        "step": piecewise.STEP,
-        "tanh": sigmoids.TANH,
-        "tanh_shrink": shrinkage.TANH_SHRINK,
-        "threshold": piecewise.THRESHOLD,
-    }
+    dict(sorted({**_ROWS, "linear": piecewise.IDENTITY}.items()))
 )
 
 

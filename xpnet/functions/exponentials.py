@@ -4,10 +4,10 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.activation import Activation, UlpBounds, positive
+from xpnet.functions.activation import Activation, OnnxOperator, UlpBounds, positive
 from xpnet.functions.dtype_constants import constants_of
 
-__all__ = ["CELU", "ELU", "EXPONENTIAL", "SELU", "celu", "elu", "exponential", "selu"]
+__all__ = ["celu", "elu", "exponential", "selu"]
 
 # Constants of SELU: a layer of many standard normal inputs has outputs of mean 0 and variance 1.
 _SELU_ALPHA = 1.6732632423543772
@@ -15,21 +15,8 @@ _SELU_SCALE = 1.0507009873554805
 
 
 def exponential(x: ArrayT, /) -> ArrayT:
-    """Exponential function, exp(x).
+    """Exponential function, exp(x): inf above the logarithm of the dtype's largest number.
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, inf above the logarithm of the dtype's largest number. -inf
-        gives 0, NaN gives NaN.
-
-    Notes
-    -----
     Computed by the array library, without overflow and its warning. The error is at most, in
     float32 and float64: 3 and 1 ULP on NumPy, 1 and 1 on torch, 6 and 2 on JAX.
 
@@ -51,30 +38,22 @@ EXPONENTIAL = Activation(
     derivative=lambda _x, y, _xp: y,
     is_bounded=False,
     ulp=UlpBounds(numpy=(3, 1), torch=(1, 1), jax=(6, 2)),
+    onnx=OnnxOperator("Exp"),
+    keras="exponential",
 )
 
 
 def elu(x: ArrayT, /, *, alpha: float = 1.0) -> ArrayT:
     """Exponential linear unit: x where x > 0, alpha * (exp(x) - 1) elsewhere.
 
+    expm1 keeps the digits that exp(x) - 1 loses near 0. The error is at most, in float32 and
+    float64: 4 and 2 ULP on NumPy, 2 and 2 on torch, 6 and 5 on JAX.
+
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
     alpha : float, default 1.0
         From 1e-6 to 1e6.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. -inf gives -alpha, inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
-    Computed with expm1, which keeps the digits that exp(x) - 1 loses near 0.
-
-    The error is at most, in float32 and float64: 4 and 2 ULP on NumPy, 2 and 2 on torch, 6 and
-    5 on JAX.
 
     Examples
     --------
@@ -100,30 +79,23 @@ ELU = Activation(
     turns=(0.0,),
     options={"alpha": positive},
     ulp=UlpBounds(numpy=(4, 2), torch=(2, 2), jax=(6, 5)),
+    onnx=OnnxOperator("Elu", options={"alpha": "alpha"}, defaults={"alpha": 1.0}),
+    torch="ELU",
+    keras="elu",
 )
 
 
 def celu(x: ArrayT, /, *, alpha: float = 1.0) -> ArrayT:
     """Continuously differentiable ELU: x where x > 0, alpha * (exp(x / alpha) - 1) elsewhere.
 
+    If x / alpha is below the smallest normal number, the result may be 0. The error is at most, in
+    float32 and float64: 4 and 2 ULP on NumPy, 2 and 2 on torch, 6 and 5 on JAX.
+
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
     alpha : float, default 1.0
         From 1e-6 to 1e6.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. -inf gives -alpha, inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
-    If x / alpha is below the smallest normal number, the result may be 0.
-
-    The error is at most, in float32 and float64: 4 and 2 ULP on NumPy, 2 and 2 on torch, 6 and
-    5 on JAX.
 
     Examples
     --------
@@ -149,31 +121,17 @@ CELU = Activation(
     derivative=_celu_derivative,
     options={"alpha": positive},
     ulp=UlpBounds(numpy=(4, 2), torch=(2, 2), jax=(6, 5)),
+    onnx=OnnxOperator("Celu", 12, {"alpha": "alpha"}, defaults={"alpha": 1.0}),
+    torch="CELU",
+    keras="celu",
 )
 
 
 def selu(x: ArrayT, /) -> ArrayT:
     """Scaled exponential linear unit: elu(x, alpha=1.67326) times 1.05070, to six digits.
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. -inf gives -1.7580..., inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
-    The error is at most, in float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 7 and
-    7 on JAX.
-
-    References
-    ----------
-    Klambauer, Unterthiner, Mayr and Hochreiter (2017), "Self-normalizing neural networks",
-    arXiv:1706.02515.
+    Klambauer, Unterthiner, Mayr and Hochreiter (2017), arXiv:1706.02515. The error is at most, in
+    float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 7 and 7 on JAX.
 
     Examples
     --------
@@ -191,9 +149,13 @@ def _selu(x: Any, xp: Any) -> Any:
     return xp.where(x > top, xp.inf, growing + below)
 
 
+_ONNX_SELU = {"alpha": _SELU_ALPHA, "gamma": _SELU_SCALE}
 SELU = Activation(
     _selu,
     derivative=lambda x, y, xp: _SELU_SCALE * _elu_derivative(x, y, xp, alpha=_SELU_ALPHA),
     turns=(0.0,),
     ulp=UlpBounds(numpy=(4, 3), torch=(3, 3), jax=(7, 7)),
+    onnx=OnnxOperator("Selu", fixed=_ONNX_SELU, defaults=_ONNX_SELU),
+    torch="SELU",
+    keras="selu",
 )

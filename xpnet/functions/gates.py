@@ -5,36 +5,22 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.activation import Activation, UlpBounds, one_of
+from xpnet.functions.activation import Activation, OnnxOperator, UlpBounds, one_of
 from xpnet.functions.along_axis import check_axis
 from xpnet.functions.dtype_constants import constants_of
 from xpnet.functions.rectifiers import _softplus
 from xpnet.functions.sigmoids import _sigmoid
 from xpnet.functions.special import logistic_tail, normal_tail, split_exp
 
-__all__ = ["GELU", "MISH", "SILU", "gelu", "glu", "mish", "silu"]
+__all__ = ["gelu", "glu", "mish", "silu"]
 
 
 def silu(x: ArrayT, /) -> ArrayT:
-    """Sigmoid linear unit, x * sigmoid(x); also called swish.
+    """Sigmoid linear unit, x * sigmoid(x), at least -0.2785; also called swish.
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, at least -0.2785. -inf gives 0 (the limit; NaN in torch and
-        JAX), inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
-    Computed as x / (1 + exp(-x)), with the exponential in two factors where it would overflow.
-
-    The error is at most, in float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and
-    3 on JAX.
+    Computed as x / (1 + exp(-x)), with the exponential in two factors where it would overflow. -inf
+    gives 0, the limit, where torch and JAX give NaN. The error is at most, in float32 and float64:
+    4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and 3 on JAX.
 
     Examples
     --------
@@ -60,35 +46,18 @@ SILU = Activation(
     derivative=_silu_derivative,
     turns=(-2.3993572805154677, 2.3993572805154677),
     ulp=UlpBounds(numpy=(4, 3), torch=(3, 3), jax=(3, 3)),
+    onnx_gate="sigmoid",
+    torch="SiLU",
+    keras="silu",
 )
 
 
 def mish(x: ArrayT, /) -> ArrayT:
-    """Return x * tanh(softplus(x)).
+    """Return x * tanh(softplus(x)), at least -0.3089 (Misra 2019, arXiv:1908.08681).
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, at least -0.3089. -inf gives 0 (the limit), inf gives inf, NaN
-        gives NaN.
-
-    Notes
-    -----
-    With w = exp(-x), tanh(softplus(x)) is 1 / (1 + 2 w^2 / (1 + 2 w)), and the inner fraction is
-    w - w / (1 + 2 w): one exponential, and no square that could overflow.
-
-    The error is at most, in float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and
-    3 on JAX.
-
-    References
-    ----------
-    Misra (2019), "Mish: a self regularized non-monotonic activation function",
-    arXiv:1908.08681.
+    With w = exp(-x), tanh(softplus(x)) is 1 / (1 + 2 w^2 / (1 + 2 w)), whose inner fraction is
+    w - w / (1 + 2 w): one exponential, and no square that could overflow. -inf gives 0. The error
+    is at most, in float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and 3 on JAX.
 
     Examples
     --------
@@ -115,39 +84,31 @@ MISH = Activation(
     derivative=_mish_derivative,
     turns=(-2.2563763963607931, 1.4905711794854285),
     ulp=UlpBounds(numpy=(4, 3), torch=(3, 3), jax=(3, 3)),
+    onnx=OnnxOperator("Mish", 18),
+    torch="Mish",
+    keras="mish",
 )
 
 
 def gelu(x: ArrayT, /, *, approximate: str = "none") -> ArrayT:
     """Gaussian error linear unit, x * Phi(x), where Phi is the standard normal CDF.
 
+    At least -0.17; -inf gives 0. Both forms are computed as max(x, 0) minus abs(x) times a tail,
+    which keeps all digits far below 0, where 1 + erf and 1 + tanh lose them. The rounding error of
+    the exponent, which exp would amplify, is corrected for (Hendrycks and Gimpel 2016,
+    arXiv:1606.08415).
+
+    The error is at most, in float32 and float64: 6 and 4 ULP on NumPy, 5 and 4 on torch, 5 and 4 on
+    JAX. With approximate="tanh", the error is at most, in float32 and float64: 4 and 3 ULP on
+    NumPy, 4 and 3 on torch, 4 and 4 on JAX.
+
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
     approximate : {"none", "tanh"}, default "none"
-        "tanh" for x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), which differs by less
-        than 5e-4. The strings and the default are those of torch. Keras has a boolean, and the
-        default of JAX is the tanh form.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, at least -0.17. -inf gives 0 (the limit), inf and NaN are kept.
-
-    Notes
-    -----
-    Both forms are computed as max(x, 0) minus abs(x) times a tail, which keeps all digits far
-    below 0, where 1 + erf and 1 + tanh lose them. The rounding error of the exponent, which exp
-    would amplify, is corrected for.
-
-    The error is at most, in float32 and float64: 6 and 4 ULP on NumPy, 5 and 4 on torch, 5 and
-    4 on JAX. With approximate="tanh", the error is at most, in float32 and float64: 4 and 3 ULP
-    on NumPy, 4 and 3 on torch, 4 and 4 on JAX.
-
-    References
-    ----------
-    Hendrycks and Gimpel (2016), "Gaussian error linear units", arXiv:1606.08415.
+        "tanh" for x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), which differs by less than
+        5e-4. The strings and the default are those of torch. Keras has a boolean, and the default
+        of JAX is the tanh form.
 
     Examples
     --------
@@ -193,33 +154,25 @@ GELU = Activation(
     turns=(-math.sqrt(2.0), -1.4185040087908284, 1.4185040087908284, math.sqrt(2.0)),
     options={"approximate": _is_form},
     ulp=_gelu_ulp,
+    onnx=OnnxOperator("Gelu", 20, {"approximate": "approximate"}, defaults={"approximate": "none"}),
+    torch="GELU",
+    keras="gelu",
 )
 
 
 def glu(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
     """Gated linear unit: the first half along an axis times the sigmoid of the second.
 
+    An infinity in the first half is kept; NaN in either half gives NaN. The error in ULP is at most
+    twice that of `sigmoid` plus 0.5: 8.5 in float32 on NumPy. Dauphin, Fan, Auli and Grangier
+    (2017), arXiv:1612.08083.
+
     Parameters
     ----------
     x : array of real numbers
-        Of even length along `axis`. See `xpnet.functions` for dtypes and errors.
+        Of even length along `axis`.
     axis : int, default -1
-        Axis to split.
-
-    Returns
-    -------
-    array
-        Same dtype as `x`, half as long along `axis`. An infinity in the first half is kept; NaN in
-        either half gives NaN.
-
-    Notes
-    -----
-    The error in ULP is at most twice that of `sigmoid` plus 0.5: 8.5 in float32 on NumPy.
-
-    References
-    ----------
-    Dauphin, Fan, Auli and Grangier (2017), "Language modeling with gated convolutional
-    networks", arXiv:1612.08083.
+        Axis to split; half as long in the result.
 
     Examples
     --------

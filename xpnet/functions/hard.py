@@ -4,31 +4,16 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.activation import EXACT, Activation, UlpBounds
+from xpnet.functions.activation import EXACT, Activation, OnnxOperator, UlpBounds
 
-__all__ = ["HARD_SIGMOID", "HARD_SILU", "HARD_TANH", "SPARSE_PLUS", "SPARSE_SIGMOID"]
-__all__ += ["hard_sigmoid", "hard_silu", "hard_tanh", "sparse_plus", "sparse_sigmoid"]
+__all__ = ["hard_sigmoid", "hard_silu", "hard_tanh", "sparse_plus", "sparse_sigmoid"]
 
 
 def hard_sigmoid(x: ArrayT, /) -> ArrayT:
-    """Piecewise linear sigmoid, min(max(x + 3, 0), 6) / 6.
+    """Piecewise linear sigmoid, min(max(x + 3, 0), 6) / 6, in [0, 1].
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Notes
-    -----
-    The slope is 1/6 as in torch, Keras 3 and JAX; it is 0.2 in Keras 2 and ONNX.
-
-    The error is at most, in float32 and float64: 1 and 1 ULP on NumPy, 1 and 1 on torch, 2 and
-    2 on JAX.
+    The slope is 1/6 as in torch, Keras 3 and JAX; it is 0.2 in Keras 2 and ONNX. The error is at
+    most, in float32 and float64: 1 and 1 ULP on NumPy, 1 and 1 on torch, 2 and 2 on JAX.
 
     Examples
     --------
@@ -47,26 +32,19 @@ HARD_SIGMOID = Activation(
     derivative=lambda x, _y, xp: xp.divide(as_numbers(xp.abs(x) < 3.0, x, xp), 6.0),
     turns=(0.0,),
     ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(2, 2)),
+    onnx=OnnxOperator(
+        "HardSigmoid", fixed={"alpha": 1.0 / 6.0, "beta": 0.5}, defaults={"alpha": 0.2, "beta": 0.5}
+    ),
+    torch="Hardsigmoid",
+    keras="hard_sigmoid",
 )
 
 
 def hard_silu(x: ArrayT, /) -> ArrayT:
     """Piecewise sigmoid linear unit, x * hard_sigmoid(x); also called hard swish.
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
-    The error is at most, in float32 and float64: 2 and 2 ULP on NumPy, 2 and 2 on torch, 3 and
-    3 on JAX.
+    -inf gives 0. The error is at most, in float32 and float64: 2 and 2 ULP on NumPy, 2 and 2 on
+    torch, 3 and 3 on JAX.
 
     Examples
     --------
@@ -93,25 +71,15 @@ HARD_SILU = Activation(
     derivative=_hard_silu_derivative,
     turns=(-3.0, 3.0),
     ulp=UlpBounds(numpy=(2, 2), torch=(2, 2), jax=(3, 3)),
+    onnx=OnnxOperator("HardSwish", 14),
+    onnx_gate="hard_sigmoid",
+    torch="Hardswish",
+    keras="hard_silu",
 )
 
 
 def hard_tanh(x: ArrayT, /) -> ArrayT:
-    """Piecewise linear hyperbolic tangent, min(max(x, -1), 1).
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, in [-1, 1]. The infinities give -1 and 1, NaN gives NaN.
-
-    Notes
-    -----
-    The result is exact.
+    """Piecewise linear hyperbolic tangent, min(max(x, -1), 1). The result is exact.
 
     Examples
     --------
@@ -130,24 +98,15 @@ HARD_TANH = Activation(
     derivative=lambda x, _y, xp: as_numbers(xp.abs(x) < 1.0, x, xp),
     turns=(0.0,),
     ulp=EXACT,
+    onnx_clip=(-1.0, 1.0),
+    torch="Hardtanh",
+    keras="hard_tanh",
 )
 
 
 def sparse_sigmoid(x: ArrayT, /) -> ArrayT:
     """Piecewise linear sigmoid, min(max((x + 1) / 2, 0), 1), the derivative of `sparse_plus`.
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Notes
-    -----
     The error is at most 1 ULP in float32 and float64.
 
     Examples
@@ -167,24 +126,13 @@ SPARSE_SIGMOID = Activation(
     derivative=lambda x, _y, xp: 0.5 * as_numbers(xp.abs(x) < 1.0, x, xp),
     turns=(0.0,),
     ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(1, 1)),
+    keras="sparse_sigmoid",
 )
 
 
 def sparse_plus(x: ArrayT, /) -> ArrayT:
     """Softplus with a finite tail: 0 up to -1, (x + 1)^2 / 4 from -1 to 1, x from 1 on.
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
     The error is at most 2 ULP in float32 and float64.
 
     Examples
@@ -204,4 +152,5 @@ SPARSE_PLUS = Activation(
     _sparse_plus,
     derivative=lambda x, _y, xp: _sparse_sigmoid(x, xp),
     ulp=UlpBounds(numpy=(2, 2), torch=(2, 2), jax=(2, 2)),
+    keras="sparse_plus",
 )

@@ -21,8 +21,7 @@ from xpnet.functions.rectifiers import _softplus
 from xpnet.functions.sigmoids import _sigmoid
 from xpnet.functions.softmax import log_softmax
 
-__all__ = ["LOSSES", "Loss", "binary_cross_entropy", "cross_entropy", "mean_squared_error"]
-__all__ += ["one_hot"]
+__all__ = ["binary_cross_entropy", "cross_entropy", "mean_squared_error"]
 
 Loss: TypeAlias = Callable[[Any, Any, Any], tuple[Any, Any]]
 """``loss(outputs, targets, xp)``, both of shape (n, n_out): the loss of each row, of shape (n, 1),
@@ -30,7 +29,11 @@ and its derivative with respect to the outputs."""
 
 
 def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
-    """Mean cross-entropy between softmax probabilities and integer labels.
+    """Mean cross-entropy between softmax probabilities and integer labels, in nats.
+
+    The mean of -log(softmax(logits)[label]), computed with `log_softmax`: 0-dimensional, in the
+    dtype of `logits`. A label out of range gives inf: array functions do not inspect values, and so
+    cannot raise. NaN logits and empty arrays give NaN.
 
     Parameters
     ----------
@@ -41,24 +44,12 @@ def cross_entropy(logits: Any, labels: Any, /, *, axis: int = -1) -> Any:
     axis : int, default -1
         Axis of the classes.
 
-    Returns
-    -------
-    array
-        Mean of -log(softmax(logits)[label]), in nats; 0-dimensional, in the dtype of `logits`. A
-        label out of range gives inf: array functions do not inspect values, and so cannot raise.
-        NaN logits and empty arrays give NaN.
-
     Raises
     ------
     TypeError
         If `labels` are not integers, or the arrays belong to different libraries.
     ValueError
         If the shapes do not match, or `logits` has no axis `axis`.
-
-    Notes
-    -----
-    Computed with `log_softmax`: nothing overflows, and no logarithm of an underflowed probability
-    is taken.
 
     Examples
     --------
@@ -113,19 +104,20 @@ def _cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]:
 def binary_cross_entropy(logits: Any, targets: Any, /) -> Any:
     """Mean elementwise cross-entropy between sigmoid probabilities and target probabilities.
 
+    The mean of -t log(p) - (1 - t) log(1 - p), in nats: 0-dimensional, in the dtype of `logits`.
+    The loss of an infinite logit is 0 for the target of its side, 0 or 1, and inf otherwise. NaN
+    logits and empty arrays give NaN.
+
+    Computed as softplus(-abs(logit)) + w * abs(logit), where w is t or 1 - t, the weight of the
+    less likely side. Both terms are positive: nothing cancels or overflows, and no logarithm of an
+    underflowed probability is taken.
+
     Parameters
     ----------
     logits : array of real numbers
         In nats: the logarithm of p / (1 - p).
     targets : array of numbers or booleans
-        True probabilities p, mostly 0 or 1, in the shape of `logits`.
-
-    Returns
-    -------
-    array
-        Mean of -t log(p) - (1 - t) log(1 - p) over all elements, in nats; 0-dimensional, in the
-        dtype of `logits`. The loss of an infinite logit is 0 for the target of its side, 0 or 1,
-        and inf otherwise. NaN logits and empty arrays give NaN.
+        True probabilities t, mostly 0 or 1, in the shape of `logits`.
 
     Raises
     ------
@@ -133,12 +125,6 @@ def binary_cross_entropy(logits: Any, targets: Any, /) -> Any:
         If an argument is complex or not numeric, or the arrays belong to different libraries.
     ValueError
         If the shapes differ.
-
-    Notes
-    -----
-    Computed as softplus(-abs(logit)) + w * abs(logit), where w is t or 1 - t, the weight of the
-    less likely side. Both terms are positive: nothing cancels or overflows, and no logarithm of an
-    underflowed probability is taken.
 
     Examples
     --------
@@ -162,27 +148,16 @@ def _binary_cross_entropy(logits: Any, targets: Any, xp: Any) -> tuple[Any, Any]
 
 
 def mean_squared_error(outputs: Any, targets: Any, /) -> Any:
-    """Mean squared difference between outputs and targets.
+    """Mean squared difference between outputs and targets, in the squared unit of `outputs`.
+
+    0-dimensional, in the dtype of `outputs`, and inf beyond its range. NaN, infinity minus infinity
+    and empty arrays give NaN. Raise as `binary_cross_entropy` does.
 
     Parameters
     ----------
     outputs : array of real numbers
     targets : array of numbers
         In the shape of `outputs`.
-
-    Returns
-    -------
-    array
-        Mean of (output - target)^2 over all elements, in the squared unit of `outputs`;
-        0-dimensional, in the dtype of `outputs`. It is inf beyond the range of the dtype. NaN,
-        infinity minus infinity and empty arrays give NaN.
-
-    Raises
-    ------
-    TypeError
-        If an argument is complex or not numeric, or the arrays belong to different libraries.
-    ValueError
-        If the shapes differ.
 
     Examples
     --------

@@ -4,31 +4,19 @@ Pieces are joined by minimum and maximum, which in NumPy are many times faster t
 a mask.
 """
 
+import math
 from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded, sign
-from xpnet.functions.activation import EXACT, Activation, UlpBounds, finite, share
+from xpnet.functions.activation import EXACT, Activation, OnnxOperator, UlpBounds, finite, share
 
-__all__ = ["IDENTITY", "LEAKY_RELU", "RELU", "RELU6", "STEP", "THRESHOLD"]
-__all__ += ["identity", "leaky_relu", "relu", "relu6", "step", "threshold"]
+__all__ = ["identity", "leaky_relu", "relu", "relu6", "step", "threshold"]
 
 
 def step(x: ArrayT, /) -> ArrayT:
     """Heaviside step: 1 where x > 0, 0 where x <= 0 (the book's ``step_function``).
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Notes
-    -----
     Networks with this activation cannot be trained: its derivative is 0. The result is exact.
 
     Examples
@@ -49,19 +37,7 @@ STEP = Activation(_step, jumps=lambda: (0.0,), ulp=EXACT)
 def identity(x: ArrayT, /) -> ArrayT:
     """Return x itself (the book's ``identity_function``; also called "linear" in layers).
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        `x`, not copied if it is float32 or float64.
-
-    Notes
-    -----
-    The result is exact.
+    float32 and float64 arrays are not copied. The result is exact.
 
     Examples
     --------
@@ -75,28 +51,21 @@ def _identity(x: Any, _xp: Any) -> Any:
     return x
 
 
-IDENTITY = Activation(_identity, derivative=lambda x, _y, xp: xp.ones_like(x), ulp=EXACT)
+IDENTITY = Activation(
+    _identity,
+    derivative=lambda x, _y, xp: xp.ones_like(x),
+    ulp=EXACT,
+    onnx=OnnxOperator("Identity", 1),
+    torch="Identity",
+    keras="linear",
+)
 
 
 def relu(x: ArrayT, /) -> ArrayT:
     """Rectified linear unit, max(0, x).
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
     x * (x > 0) would be NaN at -inf. At 0, which has no derivative, automatic differentiation by
-    JAX and torch gives 0.5; training with xpnet uses 0.
-
-    The result is exact.
+    JAX and torch gives 0.5; training with xpnet uses 0. The result is exact.
 
     Examples
     --------
@@ -110,27 +79,28 @@ def _relu(x: Any, xp: Any) -> Any:
     return bounded(x, xp, low=0.0)
 
 
-RELU = Activation(_relu, derivative=lambda x, _y, xp: as_numbers(x > 0.0, x, xp), ulp=EXACT)
+RELU = Activation(
+    _relu,
+    derivative=lambda x, _y, xp: as_numbers(x > 0.0, x, xp),
+    ulp=EXACT,
+    onnx=OnnxOperator("Relu"),
+    onnx_clip=(0.0, math.inf),
+    torch="ReLU",
+    keras="relu",
+)
 
 
 def leaky_relu(x: ArrayT, /, *, negative_slope: float = 0.01) -> ArrayT:
     """Leaky rectified linear unit: x where x > 0, negative_slope * x elsewhere.
 
+    The error is at most 1 ULP in float32 and float64.
+
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
     negative_slope : float, default 0.01
-        0, or from 1e-30 to 1. The default is that of torch and JAX; it is 0.2 in Keras.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. -inf gives -inf (0 for a slope of 0), inf and NaN are kept.
-
-    Notes
-    -----
-    Computed as max(x, negative_slope * x). The error is at most 1 ULP in float32 and float64.
+        0, or from 1e-30 to 1. The default is that of torch and JAX; it is 0.2 in Keras. For a slope
+        of 0, -inf gives 0.
 
     Examples
     --------
@@ -156,25 +126,15 @@ LEAKY_RELU = Activation(
     derivative=_leaky_relu_derivative,
     options={"negative_slope": share},
     ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(1, 1)),
+    onnx=OnnxOperator("LeakyRelu", options={"alpha": "negative_slope"}, defaults={"alpha": 0.01}),
+    torch="LeakyReLU",
+    keras="leaky_relu",
+    keras_defaults={"negative_slope": 0.2},
 )
 
 
 def relu6(x: ArrayT, /) -> ArrayT:
-    """Rectified linear unit limited to 6, min(max(0, x), 6).
-
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, in [0, 6]. -inf gives 0, inf gives 6, NaN gives NaN.
-
-    Notes
-    -----
-    The result is exact.
+    """Rectified linear unit limited to 6, min(max(0, x), 6). The result is exact.
 
     Examples
     --------
@@ -193,29 +153,22 @@ RELU6 = Activation(
     derivative=lambda x, _y, xp: as_numbers((x > 0.0) & (x < 6.0), x, xp),
     turns=(3.0,),
     ulp=EXACT,
+    onnx_clip=(0.0, 6.0),
+    torch="ReLU6",
+    keras="relu6",
 )
 
 
 def threshold(x: ArrayT, /, *, threshold: float = 1.0, value: float = 0.0) -> ArrayT:
-    """Return x where x > threshold, and `value` elsewhere.
+    """Return x where x > threshold, and `value` elsewhere. The result is exact.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
     threshold : float, default 1.0
     value : float, default 0.0
         From -1e30 to 1e30. The names are those of torch (``default_value`` in Keras), the defaults
         those of ONNX's ThresholdedRelu.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. -inf gives `value`, inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
-    The result is exact.
 
     Examples
     --------
@@ -238,4 +191,8 @@ THRESHOLD = Activation(
     jumps=lambda threshold=1.0, value=0.0: () if value == threshold else (threshold,),
     options={"threshold": finite, "value": finite},
     ulp=EXACT,
+    onnx=OnnxOperator(
+        "ThresholdedRelu", 10, {"alpha": "threshold"}, {}, {"alpha": 1.0}, given={"value": 0.0}
+    ),
+    torch="Threshold",
 )

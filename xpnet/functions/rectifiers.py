@@ -4,37 +4,27 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, bounded
-from xpnet.functions.activation import Activation, UlpBounds, positive
+from xpnet.functions.activation import Activation, OnnxOperator, UlpBounds, positive
 from xpnet.functions.sigmoids import _sigmoid
 from xpnet.functions.special import product
 
-__all__ = ["SOFTPLUS", "SQUAREPLUS", "softplus", "squareplus"]
+__all__ = ["softplus", "squareplus"]
 
 
 def softplus(x: ArrayT, /, *, beta: float = 1.0) -> ArrayT:
-    """Smooth rectifier, log(1 + exp(beta * x)) / beta.
+    """Smooth rectifier, log(1 + exp(beta * x)) / beta, at least 0.
+
+    Computed as max(x, 0) + log(1 + exp(-beta * abs(x))) / beta, where exp cannot overflow;
+    logaddexp takes ten times as long in NumPy. If exp(beta * x) is below the smallest normal
+    number, the result may be 0. The error is at most, in float32 and float64: 4 and 2 ULP on NumPy,
+    2 and 2 on torch, 3 and 3 on JAX. With a `beta` other than 1, it is 2 ULP larger.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
     beta : float, default 1.0
-        From 1e-6 to 1e6, as in torch; it is always 1 in Keras and JAX. torch's ``threshold``,
-        above which x is returned, is not needed.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, at least 0. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
-    Computed as max(x, 0) + log(1 + exp(-beta * abs(x))) / beta, where exp cannot overflow;
-    logaddexp takes ten times as long in NumPy. If exp(beta * x) is below the smallest normal
-    number, the result may be 0.
-
-    The error is at most, in float32 and float64: 4 and 2 ULP on NumPy, 2 and 2 on torch, 3 and
-    3 on JAX. With a `beta` other than 1, it is 2 ULP larger.
+        From 1e-6 to 1e6, as in torch; it is always 1 in Keras and JAX. torch's ``threshold``, above
+        which x is returned, is not needed.
 
     Examples
     --------
@@ -65,31 +55,28 @@ def _softplus_ulp(beta: float = 1.0) -> UlpBounds:
 
 
 SOFTPLUS = Activation(
-    _softplus, derivative=_softplus_derivative, options={"beta": positive}, ulp=_softplus_ulp
+    _softplus,
+    derivative=_softplus_derivative,
+    options={"beta": positive},
+    ulp=_softplus_ulp,
+    onnx=OnnxOperator("Softplus", 1, given={"beta": 1.0}),
+    torch="Softplus",
+    keras="softplus",
 )
 
 
 def squareplus(x: ArrayT, /, *, b: float = 4.0) -> ArrayT:
-    """Smooth rectifier without an exponential, (x + sqrt(x^2 + b)) / 2.
+    """Smooth rectifier without an exponential, (x + sqrt(x^2 + b)) / 2, at least 0.
+
+    Computed as max(x, 0) + b / 2 / (sqrt(x^2 + b) + abs(x)), without cancellation below 0. The
+    error is at most, in float32 and float64: 4 and 4 ULP on NumPy, 5 and 4 on torch, 4 and 4 on
+    JAX.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
     b : float, default 4.0
         From 1e-6 to 1e6; a larger value widens the bend. The default is that of Keras and JAX.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, at least 0. -inf gives 0, inf gives inf, NaN gives NaN.
-
-    Notes
-    -----
-    Computed as max(x, 0) + b / 2 / (sqrt(x^2 + b) + abs(x)), without cancellation below 0.
-
-    The error is at most, in float32 and float64: 4 and 4 ULP on NumPy, 5 and 4 on torch, 4 and
-    4 on JAX.
 
     Examples
     --------
@@ -118,4 +105,5 @@ SQUAREPLUS = Activation(
     derivative=_squareplus_derivative,
     options={"b": positive},
     ulp=UlpBounds(numpy=(4, 4), torch=(5, 4), jax=(4, 4)),
+    keras="squareplus",
 )

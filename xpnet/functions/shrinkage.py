@@ -4,32 +4,23 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.activation import EXACT, Activation, UlpBounds, not_negative
+from xpnet.functions.activation import EXACT, Activation, OnnxOperator, UlpBounds, not_negative
 from xpnet.functions.dtype_constants import constants_of
 from xpnet.functions.special import polynomial
 
-__all__ = ["HARD_SHRINK", "SOFT_SHRINK", "TANH_SHRINK"]
-__all__ += ["hard_shrink", "soft_shrink", "tanh_shrink"]
+__all__ = ["hard_shrink", "soft_shrink", "tanh_shrink"]
+
+_ONNX_SHRINK = {"lambd": 0.5, "bias": 0.0}
 
 
 def hard_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
-    """Return x where abs(x) > threshold, 0 elsewhere.
+    """Return x where abs(x) > threshold, 0 elsewhere. The result is exact.
 
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
     threshold : float, default 0.5
         From 0 to 1e30 (``lambd`` in torch).
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. Infinities and NaN are kept.
-
-    Notes
-    -----
-    The result is exact.
 
     Examples
     --------
@@ -51,27 +42,23 @@ HARD_SHRINK = Activation(
     jumps=lambda threshold=0.5: (-threshold, threshold) if threshold else (),
     options={"threshold": not_negative},
     ulp=EXACT,
+    onnx=OnnxOperator("Shrink", 9, {"lambd": "threshold"}, {"bias": 0.0}, _ONNX_SHRINK),
+    torch="Hardshrink",
+    torch_names={"threshold": "lambd"},
+    keras="hard_shrink",
 )
 
 
 def soft_shrink(x: ArrayT, /, *, threshold: float = 0.5) -> ArrayT:
     """Shrink towards 0: sign(x) * max(abs(x) - threshold, 0).
 
+    The error is at most 1 ULP in float32 and float64.
+
     Parameters
     ----------
     x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
     threshold : float, default 0.5
         From 0 to 1e30 (``lambd`` in torch).
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`. Infinities and NaN are kept.
-
-    Notes
-    -----
-    The error is at most 1 ULP in float32 and float64.
 
     Examples
     --------
@@ -90,28 +77,18 @@ SOFT_SHRINK = Activation(
     derivative=lambda x, _y, xp, threshold=0.5: as_numbers(xp.abs(x) > threshold, x, xp),
     options={"threshold": not_negative},
     ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(1, 1)),
+    onnx=OnnxOperator("Shrink", 9, dict.fromkeys(_ONNX_SHRINK, "threshold"), defaults=_ONNX_SHRINK),
+    torch="Softshrink",
+    torch_names={"threshold": "lambd"},
+    keras="soft_shrink",
 )
 
 
 def tanh_shrink(x: ArrayT, /) -> ArrayT:
     """Return x - tanh(x).
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, odd. Infinities and NaN are kept.
-
-    Notes
-    -----
-    From -1 to 1, where the difference would lose digits, a polynomial is used.
-
-    The error is at most, in float32 and float64: 4 and 6 ULP on NumPy, 5 and 5 on torch, 9 and
-    13 on JAX.
+    From -1 to 1, where the difference would lose digits, a polynomial is used. The error is at
+    most, in float32 and float64: 4 and 6 ULP on NumPy, 5 and 5 on torch, 9 and 13 on JAX.
 
     Examples
     --------
@@ -138,4 +115,6 @@ TANH_SHRINK = Activation(
     derivative=_tanh_shrink_derivative,
     # An error of 2 ULP in CUDA's tanh becomes four times as large at 1.
     ulp=UlpBounds(numpy=(4, 6), torch=(5, 5), jax=(9, 13), cupy=(10, 7)),
+    torch="Tanhshrink",
+    keras="tanh_shrink",
 )

@@ -4,34 +4,19 @@ from typing import Any
 
 from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, as_numbers, bounded
-from xpnet.functions.activation import Activation, UlpBounds
+from xpnet.functions.activation import Activation, OnnxOperator, UlpBounds
 from xpnet.functions.dtype_constants import constants_of
 
-__all__ = ["LOG_SIGMOID", "SIGMOID", "SOFTSIGN", "TANH"]
-__all__ += ["log_sigmoid", "sigmoid", "softsign", "tanh"]
+__all__ = ["log_sigmoid", "sigmoid", "softsign", "tanh"]
 
 
 def sigmoid(x: ArrayT, /) -> ArrayT:
-    """Logistic sigmoid, 1 / (1 + exp(-x)).
+    """Logistic sigmoid, 1 / (1 + exp(-x)), in [0, 1]; `x` are logits in nats.
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Logits, in nats, of any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, in [0, 1]. -inf gives 0, inf gives 1, NaN gives NaN.
-
-    Notes
-    -----
     The exponent is limited to where exp is finite, and the result is 0 below that, where it would
-    be subnormal. Nothing overflows, and the negative tail keeps its digits, which
-    0.5 * (1 + tanh(x / 2)) loses. Automatic differentiation by JAX and torch is correct at 0, too.
-
-    The error is at most, in float32 and float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and
-    3 on JAX.
+    be subnormal. The negative tail keeps its digits, which 0.5 * (1 + tanh(x / 2)) loses. Automatic
+    differentiation by JAX and torch is correct at 0, too. The error is at most, in float32 and
+    float64: 4 and 3 ULP on NumPy, 3 and 3 on torch, 3 and 3 on JAX.
 
     Examples
     --------
@@ -51,29 +36,18 @@ SIGMOID = Activation(
     derivative=lambda _x, y, _xp: y * (1.0 - y),
     turns=(0.0,),
     ulp=UlpBounds(numpy=(4, 3), torch=(3, 3), jax=(3, 3)),
+    onnx=OnnxOperator("Sigmoid"),
+    torch="Sigmoid",
+    keras="sigmoid",
 )
 
 
 def log_sigmoid(x: ArrayT, /) -> ArrayT:
-    """Logarithm of the logistic sigmoid, -log(1 + exp(-x)).
+    """Logarithm of the logistic sigmoid, -log(1 + exp(-x)): log-probabilities, in nats.
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Logits, in nats, of any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Log-probabilities in nats, same shape and dtype as `x`, at most 0. -inf gives -inf, inf
-        gives 0, NaN gives NaN.
-
-    Notes
-    -----
-    log(sigmoid(x)) would be -inf where the probability underflows, and lose all digits near 1.
-
-    The error is at most, in float32 and float64: 4 and 2 ULP on NumPy, 2 and 2 on torch, 3 and
-    3 on JAX.
+    log(sigmoid(x)) would be -inf where the probability underflows, and lose all digits near 1. The
+    error is at most, in float32 and float64: 4 and 2 ULP on NumPy, 2 and 2 on torch, 3 and 3 on
+    JAX.
 
     Examples
     --------
@@ -91,26 +65,16 @@ LOG_SIGMOID = Activation(
     _log_sigmoid,
     derivative=lambda x, _y, xp: _sigmoid(-x, xp),
     ulp=UlpBounds(numpy=(4, 2), torch=(2, 2), jax=(3, 3)),
+    torch="LogSigmoid",
+    keras="log_sigmoid",
 )
 
 
 def tanh(x: ArrayT, /) -> ArrayT:
-    """Hyperbolic tangent.
+    """Hyperbolic tangent, in [-1, 1], computed by the array library.
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, in [-1, 1], odd. The infinities give -1 and 1, NaN gives NaN.
-
-    Notes
-    -----
-    Computed by the array library. The error is at most, in float32 and float64: 2 and 3 ULP on
-    NumPy, 1 and 1 on torch, 5 and 8 on JAX.
+    The error is at most, in float32 and float64: 2 and 3 ULP on NumPy, 1 and 1 on torch, 5 and 8 on
+    JAX.
 
     Examples
     --------
@@ -129,24 +93,15 @@ TANH = Activation(
     derivative=lambda _x, y, _xp: 1.0 - y * y,
     turns=(0.0,),
     ulp=UlpBounds(numpy=(2, 3), torch=(1, 1), jax=(5, 8)),
+    onnx=OnnxOperator("Tanh"),
+    torch="Tanh",
+    keras="tanh",
 )
 
 
 def softsign(x: ArrayT, /) -> ArrayT:
-    """Return x / (1 + abs(x)).
+    """Return x / (1 + abs(x)), in [-1, 1].
 
-    Parameters
-    ----------
-    x : array of real numbers, or number
-        Any shape. See `xpnet.functions` for dtypes and errors.
-
-    Returns
-    -------
-    array
-        Same shape and dtype as `x`, in [-1, 1], odd. The infinities give -1 and 1, NaN gives NaN.
-
-    Notes
-    -----
     The error is at most 2 ULP in float32 and float64.
 
     Examples
@@ -172,4 +127,7 @@ SOFTSIGN = Activation(
     derivative=_softsign_derivative,
     turns=(0.0,),
     ulp=UlpBounds(numpy=(2, 2), torch=(2, 2), jax=(2, 2)),
+    onnx=OnnxOperator("Softsign", 1),
+    torch="Softsign",
+    keras="softsign",
 )

@@ -1,11 +1,11 @@
-"""Softmax, its logarithm, and logsumexp, with their error bounds."""
+"""Softmax and its relatives along an axis, with their error bounds."""
 
 import math
 from typing import Any
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.namespace import apply, bounded
-from xpnet.functions.activation import Activation
+from xpnet.arrays.namespace import apply, as_numbers, bounded
+from xpnet.functions.activation import Activation, OnnxOperator
 from xpnet.functions.along_axis import (
     along_axis,
     check_axis,
@@ -16,34 +16,27 @@ from xpnet.functions.along_axis import (
 )
 from xpnet.functions.exponentials import EXPONENTIAL
 
-__all__ = ["LOG_SOFTMAX", "SOFTMAX", "log_softmax", "log_softmax_bound", "logsumexp"]
-__all__ += ["logsumexp_bound", "softmax", "softmax_bound"]
+__all__ = ["log_softmax", "logsumexp", "softmax", "sparsemax"]
 
 
 def softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
-    """Softmax, exp(x) / sum(exp(x)) along an axis.
+    """Softmax, exp(x) / sum(exp(x)) along an axis: probabilities.
 
-    Parameters
-    ----------
-    x : array of real numbers
-        Logits, in nats. See `xpnet.functions` for dtypes and errors.
-    axis : int, default -1
-        Axis of the classes.
+    They sum to 1 within n * eps. -inf gives 0. A row with NaN or inf, or of -inf only, gives NaN,
+    as in SciPy and torch.
 
-    Returns
-    -------
-    array
-        Probabilities, same shape and dtype as `x`. They sum to 1 along `axis` within n * eps. -inf
-        gives 0. A row with NaN or inf, or of -inf only, gives NaN, as in SciPy and torch. An empty
-        axis gives an empty array.
-
-    Notes
-    -----
     The largest logit is subtracted first, so that exp cannot overflow. exp amplifies the rounding
     of that difference: the relative error of a probability whose logit is d below the largest of n
     is at most (d + log(n) + n + 12) * eps / 2 in float32 on NumPy; see
     `xpnet.functions.softmax.softmax_bound` for other libraries. The term n of the sum is the worst
     case; one or two is usual. A probability below the smallest normal number may be 0.
+
+    Parameters
+    ----------
+    x : array of real numbers
+        Logits, in nats.
+    axis : int, default -1
+        Axis of the classes.
 
     Examples
     --------
@@ -65,7 +58,13 @@ def _softmax_pullback(gradient: Any, _x: Any, y: Any, xp: Any) -> Any:
     return y * (gradient - xp.sum(gradient * y, axis=-1, keepdims=True))
 
 
-SOFTMAX = Activation(_softmax, pullback=_softmax_pullback)
+SOFTMAX = Activation(
+    _softmax,
+    pullback=_softmax_pullback,
+    onnx=OnnxOperator("Softmax", 13, fixed={"axis": -1}),
+    torch="Softmax",
+    keras="softmax",
+)
 
 
 def softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
@@ -82,26 +81,17 @@ def softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
 
 
 def log_softmax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
-    """Logarithm of softmax, x - logsumexp(x) along an axis.
+    """Logarithm of softmax, x - logsumexp(x) along an axis: log-probabilities, in nats.
+
+    -inf gives -inf. A row with NaN or inf, or of -inf only, gives NaN. log(softmax(x)) would be
+    -inf where a probability underflows. The absolute error of a result whose logit is d below the
+    largest of n is at most (2 d + 10 log(n) + n + 5) * eps / 2 nats in float32 on NumPy; see
+    `xpnet.functions.softmax.log_softmax_bound` for other libraries.
 
     Parameters
     ----------
-    x : array of real numbers
-        Logits, in nats. See `xpnet.functions` for dtypes and errors.
-    axis : int, default -1
-        Axis of the classes.
-
-    Returns
-    -------
-    array
-        Log-probabilities in nats, same shape and dtype as `x`, at most 0. -inf gives -inf. A row
-        with NaN or inf, or of -inf only, gives NaN. An empty axis gives an empty array.
-
-    Notes
-    -----
-    log(softmax(x)) would be -inf where a probability underflows. The absolute error of a result
-    whose logit is d below the largest of n is at most (2 d + 10 log(n) + n + 5) * eps / 2 nats in
-    float32 on NumPy; see `xpnet.functions.softmax.log_softmax_bound` for other libraries.
+    x, axis
+        As for `softmax`.
 
     Examples
     --------
@@ -130,7 +120,13 @@ def _log_softmax_pullback(gradient: Any, _x: Any, y: Any, xp: Any) -> Any:
     return gradient - xp.exp(y) * xp.sum(gradient, axis=-1, keepdims=True)
 
 
-LOG_SOFTMAX = Activation(_log_softmax, pullback=_log_softmax_pullback)
+LOG_SOFTMAX = Activation(
+    _log_softmax,
+    pullback=_log_softmax_pullback,
+    onnx=OnnxOperator("LogSoftmax", 13, fixed={"axis": -1}),
+    torch="LogSoftmax",
+    keras="log_softmax",
+)
 
 
 def log_softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
@@ -145,27 +141,18 @@ def log_softmax_bound(below: Any, n: int, library: str, dtype: str) -> Any:
 
 
 def logsumexp(x: ArrayT, /, *, axis: int = -1, keepdims: bool = False) -> ArrayT:
-    """Logarithm of the sum of exponentials, log(sum(exp(x))) along an axis.
+    """Logarithm of the sum of exponentials, log(sum(exp(x))) along an axis, in nats.
+
+    A row with inf gives inf; a row of -inf only, or an empty one, gives -inf. The absolute error of
+    a result y over n logits is at most (abs(y) + 9 log(n) + n + 5) * eps / 2 nats in float32 on
+    NumPy; see `xpnet.functions.softmax.logsumexp_bound` for other libraries.
 
     Parameters
     ----------
-    x : array of real numbers
-        Logits, in nats. See `xpnet.functions` for dtypes and errors.
-    axis : int, default -1
-        Axis to sum over.
+    x, axis
+        As for `softmax`.
     keepdims : bool, default False
         If true, the axis is kept with length 1.
-
-    Returns
-    -------
-    array
-        In nats. A row with inf gives inf; a row of -inf only, or an empty one, gives -inf; NaN
-        gives NaN.
-
-    Notes
-    -----
-    The absolute error of a result y over n logits is at most (abs(y) + 9 log(n) + n + 5) * eps / 2
-    nats in float32 on NumPy; see `xpnet.functions.softmax.logsumexp_bound` for other libraries.
 
     Examples
     --------
@@ -195,6 +182,60 @@ def logsumexp_bound(result: Any, n: int, library: str, dtype: str) -> Any:
     """Return the bound of the absolute error of the results, in nats, as `softmax_bound` does."""
     own = 8.0 * math.log(n) * _unit(dtype) + _sum_error(n, library, dtype)
     return own + _rounding(dtype) * abs(result)
+
+
+def sparsemax(x: ArrayT, /, *, axis: int = -1) -> ArrayT:
+    """Sparsemax: the probability vector nearest to x along an axis, computed by sorting.
+
+    Probabilities far below the largest are exactly 0. -inf gives 0. A row with NaN or inf, or of
+    -inf only, gives NaN. The absolute error over n numbers is at most (n + 2) * eps / 2. Martins
+    and Astudillo (2016), arXiv:1602.02068.
+
+    Parameters
+    ----------
+    x, axis
+        As for `softmax`.
+
+    Examples
+    --------
+    >>> sparsemax([0.0, 1.0, 1.5])
+    array([0.  , 0.25, 0.75])
+    """
+    return apply(_sparsemax, x, axis=axis)
+
+
+def _sparsemax(x: Any, xp: Any, *, axis: int = -1) -> Any:
+    def along(x: Any, axis: int) -> Any:
+        # A number 1 or more below the largest has a probability of 0.
+        shifted = bounded(minus_peak(x, peak_of(x, xp, axis), xp), xp, low=-2.0)
+        descending = -xp.sort(-shifted, axis=axis)
+        sums = xp.cumulative_sum(descending, axis=axis)
+        ranks = xp.cumulative_sum(xp.ones_like(x), axis=axis)
+        # The level is largest at the true number of positive probabilities.
+        level = xp.max((sums - 1.0) / ranks, axis=axis, keepdims=True)
+        return bounded(shifted - level, xp, low=0.0)
+
+    return along_axis(along, x, xp, axis)
+
+
+def _sparsemax_pullback(gradient: Any, _x: Any, y: Any, xp: Any) -> Any:
+    """Return the gradient minus its mean where y > 0, and 0 elsewhere."""
+    is_positive = as_numbers(y > 0.0, y, xp)
+    total = xp.sum(gradient * is_positive, axis=-1, keepdims=True)
+    return is_positive * (gradient - total / xp.sum(is_positive, axis=-1, keepdims=True))
+
+
+# Without a name in Keras, whose sparsemax does not add up to 1.
+SPARSEMAX = Activation(_sparsemax, pullback=_sparsemax_pullback)
+
+
+def sparsemax_bound(n: int, dtype: str) -> float:
+    """Return the bound of the absolute error of sparsemax over rows of n numbers.
+
+    The level that is subtracted is a mean of at most n differences, each of them rounded. The
+    result is at most 1, and is rounded.
+    """
+    return (n + 1) * _unit(dtype) + _rounding(dtype)
 
 
 def _sum_error(n: int, library: str, dtype: str) -> float:

@@ -6,10 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import array_namespace, as_array, current_device, device_of, library_of
-from xpnet.arrays.tracing import is_traced
-from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
+from xpnet.arrays.namespace import (
+    array_namespace,
+    as_array,
+    cast,
+    current_device,
+    device_of,
+    library_of,
+)
+from xpnet.arrays.transfer import is_in_host_memory, is_traced, move, to_numpy
 from xpnet.inference.batches import TransferPolicy
+from xpnet.inference.nonfinite import without_complements
 from xpnet.networks.network import Network
 
 __all__ = ["as_class_ids", "confusion_of", "labels_of", "stay_together"]
@@ -131,12 +138,11 @@ def stay_together(x: Any, y: Any) -> bool:
     )
 
 
-def confusion_of(
-    expected: Any, predicted: Any, n_classes: int, n_predicted: int
-) -> NDArray[np.int64]:
+def confusion_of(expected: Any, predicted: Any, n_classes: int) -> tuple[NDArray[np.int64], int]:
     """Return the number of each pair of class (row) and predicted class (column), on the host.
 
-    If the class ids `expected` and `predicted` are on one device, they are counted there, and only
+    The second result is the number of `predicted` ids that are complements (see
+    `xpnet.inference.nonfinite`). If both arrays are on one device, they are counted there, and only
     the counts are copied to the host. ValueError is raised if they differ in number.
     """
     if not stay_together(predicted, expected):
@@ -150,8 +156,11 @@ def confusion_of(
     xp = array_namespace(expected)
     with current_device(expected):
         dtype = _integer_dtype(expected, xp)
-        pairs = xp.sort(xp.astype(expected, dtype) * n_predicted + xp.astype(predicted, dtype))
+        n_lost = int(to_numpy(xp.sum(cast(predicted < 0, dtype, xp))))
+        if n_lost:
+            predicted = without_complements(predicted)
+        pairs = xp.sort(cast(expected, dtype, xp) * n_classes + cast(predicted, dtype, xp))
         # The array API has no bincount: find where each pair starts in the sorted ones.
-        pair = xp.arange(n_classes * n_predicted + 1, dtype=dtype, device=device_of(expected))
+        pair = xp.arange(n_classes**2 + 1, dtype=dtype, device=device_of(expected))
         starts = to_numpy(xp.searchsorted(pairs, pair)).astype(np.int64)
-    return np.diff(starts).reshape(n_classes, n_predicted)
+    return np.diff(starts).reshape(n_classes, n_classes), n_lost

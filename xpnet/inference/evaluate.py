@@ -159,24 +159,20 @@ def compare_labels(
     network: Network, results: Iterator[tuple[Any, Any]], transfers: TransferPolicy = "allow"
 ) -> Evaluation:
     """Compare the results of `marked_class_ids` with labels, which come in pairs."""
-    counts = np.zeros(_counts_shape(network), np.int64)
+    counts = np.zeros(network.n_classes**2 + 1, np.int64)
     with count_transfers() as counted:
         for predicted, labels in results:
             counts += _count(network, predicted, labels, transfers)
     return _evaluation(network, counts, counted)
 
 
-def _counts_shape(network: Network) -> tuple[int, int]:
-    """Return the number of classes, and that of predicted classes with and without a mark."""
-    return network.n_classes, 2 * network.n_classes
-
-
 def _count(
     network: Network, predicted: Any, given: Any, transfers: TransferPolicy
 ) -> NDArray[np.int64]:
+    """Return the confusion matrix as a vector, and the number of lost rows after it."""
     labels = as_array(given, "labels")
     check_transfer(labels, network, transfers, "labels")
-    return confusion_of(as_class_ids(network, labels), predicted, *_counts_shape(network))
+    return np.append(*confusion_of(as_class_ids(network, labels), predicted, network.n_classes))
 
 
 def _predict_block(network: Network, images: Any, **options: Any) -> Any:
@@ -188,9 +184,8 @@ def _predict_block(network: Network, images: Any, **options: Any) -> Any:
 def _evaluation(
     network: Network, counts: NDArray[np.int64], transfers: Transfers, *, stacklevel: int = 5
 ) -> Evaluation:
-    n_classes = network.n_classes
-    marked = counts[:, n_classes:]
-    confusion, n_nonfinite = counts[:, :n_classes] + marked, int(marked.sum())
+    n_classes, n_nonfinite = network.n_classes, int(counts[-1])
+    confusion = counts[:-1].reshape(n_classes, n_classes)
     total = int(confusion.sum())
     warn_nonfinite(n_nonfinite, total, network, stacklevel=stacklevel)
     return Evaluation(int(np.trace(confusion)), total, confusion, transfers, n_nonfinite)

@@ -11,35 +11,26 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import cycle
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.processors import count_processors
+from xpnet.arrays.cpu.memory import HostRows, copy_by_threads
 from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, Streams
 from xpnet.arrays.namespace import array_namespace, device_of
+from xpnet.arrays.transfer import host_dtype
 from xpnet.arrays.transfer_counts import record
-from xpnet.inference.host_rows import (
-    HostRows,
-    ResultBuffer,
-    RowQueue,
-    copy_rows,
-    native_dtype,
-    rows_between,
-)
-from xpnet.inference.thread_pool import start_tasks
 
 __all__ = ["in_chunks", "streamed"]
 
 _N_BUFFERS = 2
 # Chunks are halved down to this size; a GPU is slow with fewer rows.
 _MIN_ROWS = 1024
-# Fewest bytes that a thread copies: giving it a part takes about 10 microseconds.
-_PART_BYTES = 2**20
-_MAX_THREADS = 16
 
 Compute: TypeAlias = Callable[[Any], Any]
+
+_T = TypeVar("_T")
 
 
 class _FullMemoryError(Exception):
@@ -67,37 +58,34 @@ def streamed(
     """
     n_expected = 0
     if is_stable:
-        n_expected = sum(block.shape[0] for block in blocks)
+        n_expected = sum(len(block) for block in blocks)
         batch_size = min(batch_size, max(n_expected, 1))
-    queue, results = RowQueue(blocks), ResultBuffer(n_expected)
+    queue, results = _RowQueue(blocks), _Results(n_expected)
 
     def run(n_rows: int) -> None:
         with bus.streams() as streams:
             shape = n_rows, n_in
             _Pipeline(compute, bus, streams, results, shape, is_stable=is_stable).run(queue)
 
-    def compute_one() -> Any:
-        # For its shape and dtype: CuPy computes no empty arrays (cupy#266).
-        found: list[Any] = []
-
-        def run(n_rows: int) -> None:
-            with bus.streams() as (_, stream):
-                with _detect_full_memory(bus):
-                    row = bus.allocate((n_rows, n_in), queue.dtype, stream)
-                    found.append(bus.compute(compute, row, stream))
-                bus.wait(bus.record(stream))
-
-        _halve_until_it_fits(run, 1, bus)
-        return found[0]
+    def compute_one(n_rows: int) -> Any:
+        with bus.streams() as (_, stream):
+            with _detect_full_memory(bus):
+                row = bus.allocate((n_rows, n_in), queue.dtype, stream)
+                result = bus.compute(compute, row, stream)
+            bus.wait(bus.record(stream))
+        return result
 
     _halve_until_it_fits(run, batch_size, bus)
-    return results.array(compute_one)
+    if results.rows is None:  # CuPy computes no empty arrays (cupy#266)
+        one = _halve_until_it_fits(compute_one, 1, bus)
+        return np.empty((0, *one.shape[1:]), host_dtype(one.dtype))
+    return results.rows[: results.n_rows]
 
 
 def in_chunks(x: Any, compute: Compute, bus: Bus, batch_size: int) -> list[Any]:
     """Return the results for rows on the device, chunk by chunk; see `streamed`."""
     n_rows, n_in = x.shape
-    if not n_rows:  # CuPy computes no empty arrays
+    if not n_rows:
         row = array_namespace(x).zeros((1, n_in), dtype=x.dtype, device=device_of(x))
         return [compute(row)[:0, ...]]
     results: list[Any] = []
@@ -125,15 +113,13 @@ def _detect_full_memory(bus: Bus) -> Iterator[None]:
         raise
 
 
-def _halve_until_it_fits(run: Callable[[int], None], n_rows: int, bus: Bus) -> None:
-    """Call ``run(n_rows)``, and again with half as many rows each time that memory is short."""
+def _halve_until_it_fits(run: Callable[[int], _T], n_rows: int, bus: Bus) -> _T:
+    """Return ``run(n_rows)``, with half as many rows each time that memory is short."""
     while True:
         try:
-            run(n_rows)
+            return run(n_rows)
         except _FullMemoryError as error:
             reason = str(error)
-        else:
-            return
         gc.collect()  # an error, its context and arrays may form a cycle
         if n_rows <= _MIN_ROWS:
             raise DeviceMemoryError.of_rows(n_rows, reason)
@@ -141,17 +127,74 @@ def _halve_until_it_fits(run: Callable[[int], None], n_rows: int, bus: Bus) -> N
         n_rows = max(n_rows // 2, _MIN_ROWS)
 
 
+class _RowQueue:
+    """A queue of rows from blocks of any size; `dtype` is that of the last block taken."""
+
+    def __init__(self, blocks: Iterable[HostRows]) -> None:
+        self._blocks, self._waiting = iter(blocks), deque[HostRows]()
+        self.dtype: Any = np.dtype(np.uint8)
+
+    def first(self) -> HostRows | None:
+        """Return the first rows, which stay in the queue, or None at the end."""
+        while not self._waiting:
+            block = next(self._blocks, None)
+            if block is None:
+                return None
+            self.dtype = _native_dtype(block)
+            if len(block):
+                self._waiting.append(block)
+        return self._waiting[0]
+
+    def take(self, most: int) -> HostRows:
+        """Remove and return the first rows, up to `most`."""
+        rows = self._waiting.popleft()
+        if len(rows) > most:
+            self._waiting.appendleft(rows[most:])
+        return rows[:most]
+
+    def put_back(self, rows: HostRows) -> None:
+        """Insert rows at the front of the queue."""
+        self._waiting.appendleft(rows)
+
+
+def _native_dtype(rows: HostRows) -> Any:
+    """Return the dtype of rows in the byte order of this machine."""
+    return rows.dtype.newbyteorder("=")
+
+
+class _Results:
+    """Host array for results, of `n_expected` rows at first; it grows if necessary.
+
+    bfloat16, which NumPy lacks, becomes float32, as in `xpnet.arrays.transfer.to_numpy`.
+    """
+
+    def __init__(self, n_expected: int) -> None:
+        self.rows: NDArray[Any] | None = None
+        self.n_rows, self._n_expected = 0, n_expected
+
+    def append(self, results: NDArray[Any]) -> None:
+        """Copy the next results from pinned memory."""
+        start, end = self.n_rows, self.n_rows + len(results)
+        if self.rows is None:
+            shape = max(self._n_expected, end), *results.shape[1:]
+            self.rows = np.empty(shape, host_dtype(results.dtype))
+        elif len(self.rows) < end:
+            more = np.empty_like(self.rows, shape=(end, *self.rows.shape[1:]))
+            self.rows = np.concatenate((self.rows, more))
+        self.rows[start:end] = results
+        self.n_rows = end
+        record("host", results.nbytes)
+
+
 class _Buffer:
     """Memory of one chunk in the pipeline, and the events after which it can be reused."""
 
     def __init__(self) -> None:
-        self.dtype: Any = None
         self.pinned: Any = None
         self.device: Any = None
         self.results: Any = None
         self.rows: Any = None  # on the host: `pinned`, or an array that is itself pinned
-        self.n_rows = 0  # not launched yet
-        self.n_results = 0  # launched, and not collected yet
+        self.n_results = 0
         self.copied: Any = None
         self.returned: Any = None
 
@@ -164,32 +207,31 @@ class _Pipeline:
         compute: Compute,
         bus: Bus,
         streams: Streams,
-        results: ResultBuffer,
+        results: _Results,
         shape: tuple[int, int],
         *,
         is_stable: bool,
     ) -> None:
         self._compute, self._bus, self._results, self._shape = compute, bus, results, shape
         self._is_stable = is_stable
-        self._dtype: Any = None  # of the previous rows
         self._copying, self._computing = streams
-        self._buffers = cycle([_Buffer() for _ in range(_N_BUFFERS)])
-        self._filling = next(self._buffers)
-        self._full: _Buffer | None = None
         self._launched: deque[_Buffer] = deque()
 
-    def run(self, queue: RowQueue) -> None:
+    def run(self, queue: _RowQueue) -> None:
         """Compute all rows of a queue; if memory is short, return the remaining ones to it."""
-        rows: HostRows | None = None
+        buffers = cycle([_Buffer() for _ in range(_N_BUFFERS)])
         try:
-            while (rows := queue.take(self._shape[0] - self._filling.n_rows)) is not None:
-                self._add(rows)
-            self._flush()
+            while (first := queue.first()) is not None:
+                buffer = next(buffers)
+                self._fill(buffer, first, queue)
+                try:
+                    self._launch(buffer)
+                except _FullMemoryError:
+                    # A view would keep a whole pinned buffer, perhaps the memory that is missing.
+                    queue.put_back(buffer.rows.copy())
+                    raise
+            self._collect_all()
         except _FullMemoryError:
-            waiting = [buffer for buffer in (self._full, self._filling) if buffer is not None]
-            # Copied: a view would keep a whole pinned buffer, perhaps the memory that is missing.
-            parts = [buffer.rows[: buffer.n_rows].copy() for buffer in waiting if buffer.n_rows]
-            queue.put_back(*parts, *([] if rows is None else [rows]))
             self._collect_all()
             raise
         finally:
@@ -198,66 +240,44 @@ class _Pipeline:
             self._bus.wait(self._bus.record(self._copying), self._computing)
             self._bus.wait(self._bus.record(self._computing))
 
-    def _add(self, rows: HostRows) -> None:
-        """Append rows to the buffer; meanwhile, launch the previous chunk."""
-        dtype = native_dtype(rows)
-        if self._dtype is not None and dtype != self._dtype:
-            self._flush()
-        self._dtype = dtype
-        buffer = self._filling
-        # The device can read pinned rows without a copy on the host.
-        is_full = (
-            buffer.n_rows == 0
-            and self._is_stable
-            and isinstance(rows, np.ndarray)
-            and rows.flags.c_contiguous
-            and rows.dtype.isnative
-            and self._bus.is_pinned(rows)
-        )
-        if is_full:
-            buffer.rows = rows
-            self._launch()
-        else:
-            finish = self._fill(buffer, rows)
-            try:
-                self._launch()
-            finally:
-                finish()
-        buffer.dtype = dtype
-        buffer.n_rows += rows.shape[0]
-        if is_full or buffer.n_rows == self._shape[0]:
-            self._full, self._filling = buffer, next(self._buffers)
+    def _fill(self, buffer: _Buffer, first: HostRows, queue: _RowQueue) -> None:
+        """Take the rows of a chunk, which have one dtype; `first` is the first block of the queue.
 
-    def _fill(self, buffer: _Buffer, rows: HostRows) -> Callable[[], None]:
-        """Start to copy rows into pinned memory; return the function that finishes it."""
-        dtype, n_rows = native_dtype(rows), rows.shape[0]
+        The device can read pinned rows without a copy on the host. They are a chunk by themselves.
+        """
+        n_rows, n_most, dtype = 0, self._shape[0], _native_dtype(first)
+        if buffer.copied is not None:
+            self._bus.wait(buffer.copied)
+        if (
+            self._is_stable
+            and isinstance(first, np.ndarray)
+            and first.flags.c_contiguous
+            and first.dtype.isnative
+            and self._bus.is_pinned(first)
+        ):
+            buffer.rows = queue.take(n_most)
+            return
         if buffer.pinned is None or buffer.pinned.dtype != dtype:
             with _detect_full_memory(self._bus):
                 buffer.pinned = self._bus.pinned(self._shape, dtype)
-        if buffer.copied is not None:
-            self._bus.wait(buffer.copied)
-        buffer.rows = buffer.pinned
-        target = buffer.pinned[buffer.n_rows : buffer.n_rows + n_rows]
-        n_threads = min(count_processors(), _MAX_THREADS, max(target.nbytes // _PART_BYTES, 1))
-        size = -(-n_rows // n_threads)
+        while (
+            n_rows < n_most and (rows := queue.first()) is not None and _native_dtype(rows) == dtype
+        ):
+            rows = queue.take(n_most - n_rows)
+            copy_by_threads(buffer.pinned[n_rows : n_rows + len(rows)], rows)
+            n_rows += len(rows)
+        buffer.rows = buffer.pinned[:n_rows]
 
-        def copy_part(start: int) -> None:
-            end = min(start + size, n_rows)
-            copy_rows(target[start:end], rows_between(rows, start, end))
-
-        return start_tasks(copy_part, range(0, n_rows, size), n_threads)
-
-    def _launch(self) -> None:
-        """Put the full chunk on the streams."""
-        if self._full is None:
-            return
-        buffer, bus, n_rows = self._full, self._bus, self._full.n_rows
-        self._collect(buffer)  # its memory on the device is then free as well
+    def _launch(self, buffer: _Buffer) -> None:
+        """Put a chunk on the streams."""
+        bus, rows, n_rows = self._bus, buffer.rows, len(buffer.rows)
+        if len(self._launched) == _N_BUFFERS:
+            self._collect()  # this buffer's results: its memory on the device is then free as well
         with _detect_full_memory(bus):
-            if buffer.device is None or buffer.device.dtype != buffer.dtype:
-                buffer.device = bus.allocate(self._shape, buffer.dtype, self._copying)
-            bus.copy_in(buffer.device[:n_rows], buffer.rows[:n_rows], self._copying)
-            record("device", buffer.rows[:n_rows].nbytes)
+            if buffer.device is None or buffer.device.dtype != rows.dtype:
+                buffer.device = bus.allocate(self._shape, rows.dtype, self._copying)
+            bus.copy_in(buffer.device[:n_rows], rows, self._copying)
+            record("device", rows.nbytes)
             buffer.copied = bus.record(self._copying)
             bus.wait(buffer.copied, self._computing)
             results = bus.compute(self._compute, buffer.device[:n_rows], self._computing)
@@ -266,25 +286,15 @@ class _Pipeline:
                 buffer.results = bus.pinned(shape, results.dtype)
         bus.copy_out(buffer.results[:n_rows], results, self._computing)
         buffer.returned = bus.record(self._computing)
-        self._full, buffer.n_rows, buffer.n_results = None, 0, n_rows
+        buffer.n_results = n_rows
         self._launched.append(buffer)
 
-    def _collect(self, buffer: _Buffer) -> None:
-        """Wait for the results of a chunk, unless they have been collected."""
-        if buffer.n_results:
-            self._bus.wait(buffer.returned)
-            self._results.append(buffer.results[: buffer.n_results])
-            buffer.n_results = 0
-            self._launched.remove(buffer)
+    def _collect(self) -> None:
+        """Wait for the results of the chunk that was launched first."""
+        buffer = self._launched.popleft()
+        self._bus.wait(buffer.returned)
+        self._results.append(buffer.results[: buffer.n_results])
 
     def _collect_all(self) -> None:
         while self._launched:
-            self._collect(self._launched[0])
-
-    def _flush(self) -> None:
-        """Launch the waiting rows, and collect all results."""
-        self._launch()
-        if self._filling.n_rows:
-            self._full, self._filling = self._filling, next(self._buffers)
-            self._launch()
-        self._collect_all()
+            self._collect()

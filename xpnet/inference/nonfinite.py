@@ -1,9 +1,9 @@
 """Detection of images in which a layer overflows.
 
 In a NumPy network, these are the images for which a layer sums up to NaN or infinity, although a
-sigmoid may hide it. In other libraries, their largest output is NaN or infinite. The class id of
-such an image is marked: the number of classes is added to it. Marks are copied from a device with
-the ids, so counting them needs no transfer and no synchronization.
+sigmoid may hide it. In other libraries, their largest output is NaN or infinite. Between a batch
+and the end of a call, the complement ``~id``, a negative number, stands for the class id of such an
+image: it comes from a device with the other ids, without another transfer.
 """
 
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
 
 __all__ = [
-    "NonfiniteCount",
     "NonfiniteWarning",
+    "checked_results",
     "count_nonfinite",
     "lost_rows",
     "nonfinite_text",
     "outputs_and_lost_rows",
-    "remove_marks",
     "warn_nonfinite",
+    "without_complements",
     "without_lost",
 ]
 
@@ -108,24 +108,28 @@ def without_lost(y: NDArray[Any], is_lost: NDArray[np.bool_] | None) -> NDArray[
     return y if is_lost is None else np.where(is_lost[:, None] & np.isfinite(y), np.nan, y)
 
 
-def remove_marks(results: NDArray[Any], network: Network) -> NDArray[Any]:
-    """Return class ids without marks, or values unchanged; warn about nonfinite outputs."""
+def without_complements(ids: Any) -> Any:
+    """Return class ids with those of lost rows instead of their complements."""
+    return array_namespace(ids).where(ids < 0, ~ids, ids)
+
+
+def checked_results(results: NDArray[Any], network: Network) -> NDArray[Any]:
+    """Return class ids without complements, or values; warn about the lost rows, or count them."""
     if network.output == "values":
+        is_lost = None if _count.get() is None else ~np.isfinite(results).all(axis=1)
+    elif not len(results) or results[results.argmin()] >= 0:  # several times as fast as min
+        is_lost = None
+    else:
+        results, is_lost = without_complements(results), results < 0
+    if is_lost is not None:
+        rows = np.flatnonzero(is_lost)
         if (count := _count.get()) is not None:
-            count.rows = np.flatnonzero(~np.isfinite(results).all(axis=1))
-            count.n_images += len(count.rows)
-        return results
-    n_classes = network.n_classes
-    if not len(results) or results[results.argmax()] < n_classes:  # several times as fast as max
-        return results
-    is_marked = results >= n_classes
-    if (count := _count.get()) is not None:
-        count.rows = np.flatnonzero(is_marked)
-    warn_nonfinite(int(np.count_nonzero(is_marked)), len(results), network, stacklevel=5)
-    return np.where(is_marked, results - n_classes, results)
+            count.rows = rows
+        warn_nonfinite(len(rows), len(results), network, stacklevel=5)
+    return results
 
 
-def warn_nonfinite(n_images: int, total: int, network: Network, *, stacklevel: int = 3) -> None:
+def warn_nonfinite(n_images: int, total: int, network: Network, *, stacklevel: int) -> None:
     """Warn at the location of the caller's caller, or count inside of `count_nonfinite`."""
     if (count := _count.get()) is not None:
         count.n_images += n_images

@@ -12,7 +12,12 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.class_labels import labels_of
 from xpnet.inference.input_scaling import with_scaling_warning
-from xpnet.inference.nonfinite import lost_rows, remove_marks, without_lost
+from xpnet.inference.nonfinite import (
+    checked_results,
+    lost_rows,
+    without_complements,
+    without_lost,
+)
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
 from xpnet.networks.network import Network
@@ -145,16 +150,15 @@ def predict_ids(
         few = compute_few(network, images, threads)
         if few is not None and few[1] is None:
             return class_ids(network, few[0])
-    # Marks of nonfinite outputs cannot be read on a device, or before Dask computes.
-    is_marked = isinstance(images, np.ndarray | list | tuple) or is_stream(images)
     options = BatchOptions(batch_size, threads, transfers)
-    if not is_marked:
+    # Lost rows cannot be counted on a device, or before Dask computes.
+    if not (isinstance(images, np.ndarray | list | tuple) or is_stream(images)):
         return run(network, images, lambda network, y, _is_lost: class_ids(network, y), options)
     results = run(network, images, marked_class_ids, options)
     if isinstance(results, np.ndarray):
-        return remove_marks(results, network)
+        return checked_results(results, network)
     with current_device(results):  # from an iterator of blocks on a device
-        return results if network.output == "values" else results % network.n_classes
+        return results if network.output == "values" else without_complements(results)
 
 
 def predict_proba(
@@ -240,15 +244,13 @@ def most_probable(ids: Any, probabilities: Any, n_classes: int) -> tuple[Any, An
 
 
 def marked_class_ids(network: Network, y: Any, is_lost: Any | None) -> Any:
-    """Return class ids, marked in lost rows, or the values of a regression, NaN there."""
+    """Return class ids, complements in lost rows, or the values of a regression, NaN there."""
     if network.output == "values":
         return without_lost(y, is_lost)
     ids = class_ids(network, y)
     if is_lost is None and not isinstance(y, np.ndarray):
         is_lost = lost_rows(network, None, y)
-    if is_lost is None:
-        return ids
-    return array_namespace(ids).where(is_lost, ids + network.n_classes, ids)
+    return ids if is_lost is None else array_namespace(ids).where(is_lost, ~ids, ids)
 
 
 def class_ids(network: Network, y: Any) -> Any:

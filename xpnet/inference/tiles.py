@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.cpu.memory import keep_freed_memory
-from xpnet.arrays.cpu.tuning import cuts
+from xpnet.arrays.cpu.processors import cuts
+from xpnet.arrays.cpu.thread_pool import run_tasks
 from xpnet.arrays.ranges import counting_from
 from xpnet.inference.batches import MIN_WORK, default_batch_size
 from xpnet.inference.nonfinite import outputs_and_lost_rows
-from xpnet.inference.thread_pool import run_tasks
 from xpnet.networks.network import Network
 
 __all__ = ["compute_few", "compute_tiles", "even_bounds", "tile_bounds"]

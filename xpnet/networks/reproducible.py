@@ -20,7 +20,7 @@ from xpnet.arrays.namespace import (
     widest_floating,
     without_warnings,
 )
-from xpnet.arrays.tracing import is_traced
+from xpnet.arrays.transfer import is_traced
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.exact_products import SlicedWeight
 from xpnet.functions.reproducible import reproducible_namespace

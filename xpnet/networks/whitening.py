@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from xpnet._typing import ArrayT
-from xpnet.arrays.linalg import eigh
-from xpnet.arrays.namespace import apply, array_namespace, as_floating, cast, current_device
+from xpnet.arrays.namespace import (
+    apply,
+    array_namespace,
+    as_floating,
+    cast,
+    current_device,
+    device_of,
+    library_of,
+)
+from xpnet.arrays.transfer import move, to_numpy
 from xpnet.networks.column_statistics import covariances
 
 __all__ = ["Whiten"]
@@ -121,7 +129,7 @@ class Whiten:
         mean, unit, covariance = covariances(x)
         with current_device(mean):
             xp = array_namespace(mean)
-            variances, components = eigh(covariance)
+            variances, components = _eigenvalues(covariance)
             variances = xp.maximum(variances, 0.0)
             raised = variances + epsilon * xp.mean(variances)
             least = raised.shape[0] * float(xp.finfo(raised.dtype).eps) * float(xp.max(variances))
@@ -148,6 +156,18 @@ class Whiten:
 
     def __repr__(self) -> str:
         return f"Whiten({self.mean.shape[0]} means, {' x '.join(map(str, self.matrix.shape))})"
+
+
+def _eigenvalues(x: Any) -> tuple[Any, Any]:
+    """Return the ascending eigenvalues and the eigenvectors (columns) of a symmetric matrix.
+
+    CuPy arrays are computed on the host, because CuPy needs cuSOLVER, a library of some hundred
+    megabytes, for one small matrix per network.
+    """
+    host = to_numpy(x) if library_of(x) == "cupy" else x
+    values, vectors = array_namespace(host).linalg.eigh(host)
+    xp, device = array_namespace(x), device_of(x)
+    return move(values, xp, device), move(vectors, xp, device)
 
 
 def _signs(components: Any, xp: Any) -> Any:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.cpu.memory import keep_freed_memory
-from xpnet.inference.thread_pool import run_tasks
+from xpnet.arrays.cpu.thread_pool import run_tasks
 
 __all__ = ["Augmentation", "distort", "has_blank_edges", "image_shape", "shift"]
 

@@ -9,7 +9,7 @@ from threadpoolctl import ThreadpoolController
 
 from xpnet.arrays.cpu import blocked_matmul
 from xpnet.arrays.cpu.blocked_matmul import affine, constant, rows_on_one_thread
-from xpnet.arrays.cpu.tuning import Cuts
+from xpnet.arrays.cpu.processors import Cuts
 
 POOLS = ThreadpoolController().select(user_api="blas")
 # Two to the power of -k is the unit roundoff.

@@ -63,50 +63,29 @@ def read(x):
         return target
 
 
+PARTS = (np.s_[:], np.s_[1:], np.s_[:1], np.s_[-1:], np.s_[100:900], np.s_[3:-3])
+
+
 @needs_maps
 @pytest.mark.parametrize("mode", ["r", "r+"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_mapped_file(tmp_path, dtype, mode):
-    rows_of(dtype).tofile(tmp_path / "rows.bin")
-    x = mapped(tmp_path / "rows.bin", mode, dtype)
-    np.testing.assert_array_equal(read(x), rows_of(dtype))
+@pytest.mark.parametrize("offset", [0, 1, 80, 4096, 8192 + 3 * 24])
+def test_parts_of_a_mapped_file(tmp_path, offset, dtype, mode):
+    path, rows = tmp_path / "rows.bin", rows_of(dtype)
+    path.write_bytes(b"\x99" * offset + rows.tobytes() + b"the end")
+    x = np.memmap(path, dtype, mode, offset, shape=rows.shape)
+    for part in PARTS:
+        np.testing.assert_array_equal(read(x[part]), rows[part])
 
 
 @needs_maps
-@pytest.mark.parametrize(
-    "part",
-    [np.s_[1:], np.s_[:1], np.s_[-1:], np.s_[100:900], np.s_[990:]],
-    ids=str,
-)
-def test_a_part_of_a_mapped_file(path, part):
-    np.testing.assert_array_equal(read(mapped(path)[part]), rows_of()[part])
-    np.testing.assert_array_equal(read(mapped(path)[3:-3][part]), rows_of()[3:-3][part])
-
-
-@needs_maps
-@pytest.mark.parametrize("offset", [0, 1, 24, 80, 4096, 4097, 8192 + 3 * 24])
-def test_a_header_before_the_rows(tmp_path, offset):
-    (tmp_path / "rows.bin").write_bytes(b"\x99" * offset + rows_of().tobytes() + b"the end")
-    x = mapped(tmp_path / "rows.bin", offset=offset, shape=(N_ROWS, N_IN))
-    np.testing.assert_array_equal(read(x), rows_of())
-    np.testing.assert_array_equal(read(x[300:]), rows_of()[300:])
-
-
-@needs_maps
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_file_of_numpy(tmp_path, dtype):
-    np.save(tmp_path / "rows.npy", rows_of(dtype))
+def test_images_of_a_file_of_numpy(tmp_path):
+    np.save(tmp_path / "rows.npy", rows_of().reshape(N_ROWS, 4, 6))
     x = np.load(tmp_path / "rows.npy", mmap_mode="r")
-    np.testing.assert_array_equal(read(x), rows_of(dtype))
-    np.testing.assert_array_equal(read(x[7:]), rows_of(dtype)[7:])
-
-
-@needs_maps
-def test_images_as_rows(path):
-    x = np.memmap(path, np.uint8, "r", shape=(N_ROWS, 4, 6))
-    np.testing.assert_array_equal(read(np.reshape(x, (-1, N_IN))), rows_of())
-    np.testing.assert_array_equal(read(np.reshape(x[5:], (-1, N_IN))), rows_of()[5:])
-    np.testing.assert_array_equal(read(x.view(np.ndarray).reshape(-1, N_IN)), rows_of())
+    for images in (x, x[5:], x.view(np.ndarray)):
+        np.testing.assert_array_equal(
+            read(images.reshape(-1, N_IN)), np.asarray(images).reshape(-1, N_IN)
+        )
 
 
 @needs_maps
@@ -277,13 +256,13 @@ needs_preadv = pytest.mark.skipif(not hasattr(os, "preadv"), reason="this system
 @needs_preadv
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (0, N_ROWS), (17, 18), (999, 1000), (5, 600)])
 def test_parts(file, start, end):
-    part = file.part(start, end)
+    part = file[start:end]
     assert (part.shape, part.dtype) == ((end - start, N_IN), np.uint8)
     target = np.full((end - start + 2, N_IN), 99, np.uint8)
     part.copy_to(target[1:-1])
     np.testing.assert_array_equal(target[1:-1], rows_of()[start:end])
     assert np.all(target[[0, -1]] == 99)
-    first = part.part(0, 1)
+    first = part[:1]
     first.copy_to(target[:1])
     np.testing.assert_array_equal(target[0], rows_of()[start])
 
@@ -293,7 +272,7 @@ def test_parts(file, start, end):
 def test_parts_of_larger_numbers(tmp_path, dtype):
     (tmp_path / "rows.bin").write_bytes(b"123" + rows_of(dtype).tobytes())
     descriptor = os.open(tmp_path / "rows.bin", os.O_RDONLY)
-    part = FileRows(descriptor, 3, (N_ROWS, N_IN), np.dtype(dtype)).part(100, 900).part(10, 20)
+    part = FileRows(descriptor, 3, (N_ROWS, N_IN), np.dtype(dtype))[100:900][10:20]
     target = np.empty((10, N_IN), dtype)
     part.copy_to(target)
     os.close(descriptor)
@@ -306,7 +285,7 @@ def test_short_reads(file, most, monkeypatch):
     original = os.preadv
     monkeypatch.setattr(os, "preadv", lambda fd, buffers, at: original(fd, [buffers[0][:most]], at))
     target = np.empty((30, N_IN), np.uint8)
-    file.part(5, 35).copy_to(target)
+    file[5:35].copy_to(target)
     np.testing.assert_array_equal(target, rows_of()[5:35])
 
 

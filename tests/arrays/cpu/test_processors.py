@@ -1,63 +1,11 @@
-"""Facts about processors; exclusion of the caller's from the affinity of threads."""
-
-import os
-import threading
+"""Facts about processors, and cuts by kind of processor: only what was measured."""
 
 import pytest
 
 from xpnet.arrays.cpu import processors
-from xpnet.arrays.cpu.processors import cpu_facts, current_processor, keep_off_processor
+from xpnet.arrays.cpu.processors import Cuts, cpu_facts, cuts
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity"), reason="this system has no thread affinity"
-)
-
-
-@pytest.fixture
-def thread():
-    """Yield the id of a waiting thread."""
-    end = threading.Event()
-    thread = threading.Thread(target=end.wait)
-    thread.start()
-    yield thread.native_id
-    end.set()
-    thread.join()
-
-
-@pytest.mark.parametrize("place", [0, -1])
-def test_the_callers_processor_is_excluded(monkeypatch, thread, place):
-    mine = sorted(os.sched_getaffinity(0))
-    if len(mine) == 1:
-        pytest.skip("needs two processors")
-    monkeypatch.setattr(processors, "current_processor", lambda: lambda: mine[place])
-    keep_off_processor([thread, None])
-    assert os.sched_getaffinity(thread) == set(mine) - {mine[place]}
-    assert os.sched_getaffinity(0) == set(mine)
-
-
-def test_the_only_processor_is_kept(monkeypatch, thread):
-    before = os.sched_getaffinity(thread)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
-    monkeypatch.setattr(processors, "current_processor", lambda: lambda: 3)
-    keep_off_processor([thread])
-    monkeypatch.undo()
-    assert os.sched_getaffinity(thread) == before
-
-
-def test_a_thread_that_has_ended(monkeypatch):
-    thread = threading.Thread(target=int)
-    thread.start()
-    thread.join()
-    keep_off_processor([thread.native_id])
-    monkeypatch.setattr(processors, "current_processor", lambda: None)
-    keep_off_processor([thread.native_id])  # and if the processor is unknown
-
-
-def test_the_current_processor():
-    current = current_processor()
-    assert current is None or current() in range(os.cpu_count())
-
-
+AMD, INTEL = "AuthenticAMD", "GenuineIntel"
 CPUINFO = """processor\t: 0
 vendor_id\t: AuthenticAMD
 model name\t: AMD EPYC: 9B14
@@ -75,3 +23,25 @@ def test_facts_are_those_of_the_first_processor(monkeypatch, tmp_path):
     path.write_text(CPUINFO, encoding="utf-8")
     facts = {"processor": "0", "vendor_id": "AuthenticAMD", "model name": "AMD EPYC: 9B14"}
     assert cpu_facts.__wrapped__() == facts | {"flags": ""}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "facts", "expected"),
+    [
+        ("SkylakeX", {"vendor_id": AMD, "cpu family": "25"}, Cuts(1024, 48)),
+        ("SkylakeX", {"vendor_id": AMD, "cpu family": "26"}, Cuts(1024, 48)),
+        ("SkylakeX", {"vendor_id": INTEL, "cpu family": "6"}, Cuts(12)),
+        ("Haswell", {"vendor_id": AMD, "cpu family": "26"}, Cuts()),
+        ("SkylakeX", {"vendor_id": AMD, "cpu family": "27"}, Cuts()),
+        ("", {"vendor_id": INTEL, "cpu family": "6"}, Cuts()),
+        ("SkylakeX", {}, Cuts()),
+    ],
+)
+def test_unknown_processors_get_the_simple_way(monkeypatch, kernel, facts, expected):
+    monkeypatch.setattr(processors, "openblas_kernel", lambda: kernel)
+    monkeypatch.setattr(processors, "cpu_facts", lambda: facts)
+    assert cuts.__wrapped__() == expected
+
+
+def test_the_simple_way_cuts_no_product():
+    assert Cuts().block_rows == 0

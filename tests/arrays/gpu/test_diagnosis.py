@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpnet.arrays.gpu import gpu_info as gpu_info_module
-from xpnet.arrays.gpu.cupy_errors import cause_of
+from xpnet.arrays.gpu import gpu_facts as gpu_facts_module
 from xpnet.arrays.gpu.diagnosis import diagnose
-from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis, describe
-from xpnet.arrays.gpu.gpu_facts import gpu_facts
-from xpnet.arrays.gpu.gpu_info import WHEELS, installed, one_line
+from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis, cause_of, describe
+from xpnet.arrays.gpu.gpu_facts import WHEELS, gpu_facts, installed, one_line
 
 
 class CUDARuntimeError(RuntimeError):
@@ -160,7 +158,7 @@ def become(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Become:
         kernel = tmp_path / "version"
         if machine.kernel:
             kernel.write_text(machine.kernel, encoding="utf-8")
-        monkeypatch.setattr(gpu_info_module, "_DRIVER_FILE", kernel)
+        monkeypatch.setattr(gpu_facts_module, "_DRIVER_FILE", kernel)
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in machine.environ.items():
@@ -217,7 +215,7 @@ CASES: list[tuple[str, Machine, dict[str, object]]] = [
     (
         "broken-install",
         Machine(wheels=("cupy-cuda12x",), cupy_source=BROKEN),
-        {"error": "libfoo.so: no such file", "names": "cupy-cuda12x", "extra": "cuda12"},
+        {"error": "libfoo.so: no such file", "wheel": "cupy-cuda12x", "extra": "cuda12"},
     ),
     (
         "numpy-unsupported",

@@ -1,4 +1,7 @@
-"""Small graphs of ONNX, read by xpnet and run by ONNX Runtime."""
+"""Small graphs of ONNX, written as text, read by xpnet and run by ONNX Runtime."""
+
+import ast
+import re
 
 import numpy as np
 import pytest
@@ -18,18 +21,81 @@ NUMBERS = {
     "scale": np.exp2([1, -2, 3]),
     "half": np.asarray(0.5),
     "zero": np.asarray(0.0),
+    "six": np.asarray(6.0),
 }
 NUMBERS["WT"], NUMBERS["VT"] = NUMBERS["W"].T, NUMBERS["V"].T
 NUMBERS["columnb"], NUMBERS["columnc"] = NUMBERS["b"][:, None], NUMBERS["c"][:, None]
 
 
-def node_of(onnx, operator, inputs, outputs, *rest):
-    """Return a node; the names of its inputs are one string, with - for an omitted input."""
-    names = [name.replace("-", "") for name in inputs.split()]
-    attributes = rest[0] if rest else {}
-    result = onnx.helper.make_node(operator, names, outputs.split(), **attributes)
-    result.domain = rest[1] if rest[1:] else ""
-    return result
+NUMBERS |= {
+    "tiny": np.asarray([1.0, 1e-40, 1.0], "f4"),
+    "nan": np.asarray([0.0, np.nan, 0.0], "f4"),
+    "many": np.arange(100_000),
+    "strings": np.asarray([["a"] * 4] * 3, object),
+    "yes": np.asarray(1, bool),
+}
+_OWN_DTYPE = {"tiny", "nan", "strings", "yes", "many"}
+_NODE = re.compile(r"(?:(?P<domain>[a-z.]+):)?(?P<operator>\w+)(?P<options>\(.*\))?(?P<inputs>.*)")
+_DOMAINS = {"ml": "ai.onnx.ml"}
+
+
+def nodes_of(onnx, text):
+    """Return nodes such as ``Gemm(transB=1) x WT b -> h; Relu h -> y``; - is an omitted input."""
+    nodes = []
+    for part in text.split("; "):
+        before, outputs = part.split("->")
+        match = _NODE.fullmatch(before)
+        call = ast.parse(f"f{match['options'] or '()'}", mode="eval").body
+        inputs = [
+            name.replace("-", "") if name == "-" else name for name in match["inputs"].split()
+        ]
+        attributes = {x.arg: ast.literal_eval(x.value) for x in call.keywords}
+        node = onnx.helper.make_node(match["operator"], inputs, outputs.split(), **attributes)
+        node.domain = _DOMAINS.get(match["domain"], match["domain"] or "")
+        nodes.append(node)
+    return nodes
+
+
+def constant_of(name, dtype):
+    """Return a named constant, or one such as ``int:-1,3``, ``scalar:0`` or ``ones:3,4``."""
+    kind, _, numbers = name.partition(":")
+    if not _:
+        return NUMBERS[name] if name in _OWN_DTYPE else NUMBERS[name].astype(dtype)
+    values = [int(x) for x in numbers.split(",") if x]
+    if kind == "ones":
+        return np.ones(values, "f4")
+    if kind == "int":
+        return np.asarray(values, np.int64)
+    return np.asarray(values[0]) if kind == "scalar" else np.ones(values, kind)
+
+
+def parts_of(text):
+    """Return the arguments of `model_of` before the bar: a shape, and options such as opset=11."""
+    parts = {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        if not _:
+            lengths = [] if name == "scalar" else name.split(",")
+            numbers = [int(x) if x.isdigit() else x for x in lengths]
+            parts["shape"] = None if name == "?" else numbers
+        else:
+            parts[name] = int(value) if value.isdigit() else value.replace("+", " ")
+    return parts
+
+
+def cases(text):
+    """Return the lines of a table in pairs: a graph, and below it the expected text.
+
+    A line that ends with a semicolon goes on in the next one.
+    """
+    lines = [line.strip() for line in text.strip().replace(";\n", "; ").splitlines()]
+    return list(zip(lines[::2], lines[1::2], strict=True))
+
+
+def pytest_generate_tests(metafunc):
+    """Parametrize tests of `graph` and `text` with the table `GRAPHS` of their module."""
+    if {"graph", "text"} <= set(metafunc.fixturenames):
+        metafunc.parametrize(("graph", "text"), cases(metafunc.module.GRAPHS))
 
 
 @pytest.fixture(scope="session")
@@ -44,28 +110,32 @@ def onnx():
 
 @pytest.fixture(scope="session")
 def model_of(onnx):
-    """Return a model of nodes, each as operator, names of inputs and outputs, and attributes."""
+    """Return a model of nodes, with a shape and options before a bar or as arguments."""
 
-    def make(nodes, *, shape=("N", 3), outputs="y", opset=17, dtype="float32", **parts):
-        constants = {name: array.astype(dtype) for name, array in NUMBERS.items()}
-        constants |= parts.get("constants", {})
-        nodes = [node_of(onnx, *node) for node in nodes]
-        used = {name for node in nodes for name in node.input}
-        kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(parts.get("input_dtype", dtype)))
-        of_floats = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        results = parts.get("result", of_floats)
+    def make(text, **given):
+        before, _, after = text.rpartition(" | ")
+        parts = {"shape": ("N", 3), "outputs": "y", "opset": 17, "dtype": "float32"}
+        parts |= {**parts_of(before), **given}
+        dtype, constants = parts["dtype"], parts.get("constants", {})
+        nodes = nodes_of(onnx, after)
+        used = dict.fromkeys(name for node in nodes for name in node.input)
+        known = {x: constant_of(x, dtype) for x in used if ":" in x or x in NUMBERS} | constants
+        type_of = onnx.helper.np_dtype_to_tensor_dtype
+        kind = type_of(np.dtype(parts.get("input", dtype)))
+        result = parts.get("result", type_of(np.dtype(dtype)))
+        describe = onnx.helper.make_tensor_value_info
         graph = onnx.helper.make_graph(
             nodes,
             "graph",
-            [onnx.helper.make_tensor_value_info("x", kind, shape)],
-            [onnx.helper.make_tensor_value_info(name, results, None) for name in outputs.split()],
+            [describe("x", kind, parts["shape"])],
+            [describe(name, result, None) for name in parts["outputs"].split()],
             [
-                onnx.numpy_helper.from_array(np.asarray(array), name)
-                for name, array in constants.items()
-                if name in used
+                onnx.numpy_helper.from_array(np.asarray(known[name]), name)
+                for name in used
+                if name in known
             ],
         )
-        opsets = [onnx.helper.make_opsetid("", opset)]
+        opsets = [onnx.helper.make_opsetid("", parts["opset"])]
         return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
     return make

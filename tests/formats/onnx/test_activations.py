@@ -5,19 +5,17 @@ import pytest
 
 from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
 
-FIRST = ("Gemm", "x W b", "h")
+FIRST = "Gemm x W b -> h; "
 ACTIVATIONS = {
-    **{name: (operator.name, {}) for name, operator in ACTIVATION_OPERATORS.items()},
-    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6}),
-    "soft_shrink": ("Shrink", {"lambd": 0.25, "bias": 0.25}),
+    **{name: operator.name for name, operator in ACTIVATION_OPERATORS.items()},
+    "hard_sigmoid": "HardSigmoid(alpha=0.16666667)",
+    "soft_shrink": "Shrink(lambd=0.25, bias=0.25)",
 }
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations(opened, model_of, check_agreement, name):
-    operator, attributes = ACTIVATIONS[name]
-    nodes = [FIRST, (operator, "h", "a", attributes), ("Gemm", "a V c", "y")]
-    model = model_of(nodes, opset=20)
+    model = model_of(f"opset=20 | {FIRST}{ACTIVATIONS[name]} h -> a; Gemm a V c -> y")
     network = opened(model)
     assert network.layers[0].activation == name
     if name != "hard_shrink":  # jumps, so that there is no bound
@@ -25,18 +23,18 @@ def test_activations(opened, model_of, check_agreement, name):
 
 
 @pytest.mark.parametrize(
-    ("operator", "attributes", "text"),
+    ("call", "text"),
     [
-        ("Elu", {"alpha": 0.3}, "elu(alpha=0.3)"),
-        ("Celu", {"alpha": 0.3}, "celu(alpha=0.3)"),
-        ("LeakyRelu", {"alpha": 0.3}, "leaky_relu(negative_slope=0.3)"),
-        ("Shrink", {"lambd": 0.3}, "hard_shrink(threshold=0.3)"),
-        ("ThresholdedRelu", {"alpha": 0.3}, "threshold(threshold=0.3, value=0.0)"),
-        ("Gelu", {"approximate": "tanh"}, "gelu(approximate=tanh)"),
+        ("Elu(alpha=0.3)", "elu(alpha=0.3)"),
+        ("Celu(alpha=0.3)", "celu(alpha=0.3)"),
+        ("LeakyRelu(alpha=0.3)", "leaky_relu(negative_slope=0.3)"),
+        ("Shrink(lambd=0.3)", "hard_shrink(threshold=0.3)"),
+        ("ThresholdedRelu(alpha=0.3)", "threshold(threshold=0.3, value=0.0)"),
+        ("Gelu(approximate='tanh')", "gelu(approximate=tanh)"),
     ],
 )
-def test_options(opened, model_of, operator, attributes, text):
-    network = opened(model_of([FIRST, (operator, "h", "y", attributes)], opset=20))
+def test_options(opened, model_of, call, text):
+    network = opened(model_of(f"opset=20 | {FIRST}{call} h -> y"))
     assert repr(network) == f"Network(3 -> 4 {text}; logits; float32, numpy)"
 
 
@@ -45,8 +43,7 @@ def test_clips(opened, model_of, check_agreement, name):
     low, high = CLIP_BOUNDS[name]
     names = f"h low {'-' if high == np.inf else 'high'}"
     constants = {"low": np.float32(low), "high": np.float32(high)}
-    nodes = [FIRST, ("Clip", names, "a"), ("Gemm", "a V c", "y")]
-    model = model_of(nodes, constants=constants)
+    model = model_of(f"{FIRST}Clip {names} -> a; Gemm a V c -> y", constants=constants)
     network = opened(model)
     assert network.layers[0].activation == name
     check_agreement(network, model)
@@ -54,25 +51,23 @@ def test_clips(opened, model_of, check_agreement, name):
 
 def test_an_old_clip(opened, model_of):
     largest = float(np.finfo(np.float32).max)
-    nodes = [FIRST, ("Clip", "h", "y", {"min": 0.0, "max": largest})]
-    assert "4 relu; logits" in repr(opened(model_of(nodes, opset=7)))
+    model = model_of(f"opset=7 | {FIRST}Clip(min=0.0, max={largest}) h -> y")
+    assert "4 relu; logits" in repr(opened(model))
 
 
 @pytest.mark.parametrize("inputs", ["h s", "s h"])
 @pytest.mark.parametrize("activation", ["silu", "hard_silu"])
 def test_gates(opened, model_of, check_agreement, inputs, activation):
-    gate = ("Sigmoid", "h", "s")
-    if activation == "hard_silu":
-        gate = ("HardSigmoid", "h", "s", {"alpha": 1 / 6})
-    model = model_of([FIRST, gate, ("Mul", inputs, "a"), ("Gemm", "a V c", "y")])
+    gate = "HardSigmoid(alpha=0.16666667)" if activation == "hard_silu" else "Sigmoid"
+    model = model_of(f"{FIRST}{gate} h -> s; Mul {inputs} -> a; Gemm a V c -> y")
     network = opened(model)
     assert network.layers[0].activation == activation
     check_agreement(network, model)
 
 
 def test_prelu_of_one_slope(opened, model_of, check_agreement):
-    nodes = [FIRST, ("PRelu", "h slope", "a"), ("Gemm", "a V c", "y")]
-    model = model_of(nodes, constants={"slope": np.full(4, 0.25, "f4")})
+    constants = {"slope": np.full(4, 0.25, "f4")}
+    model = model_of(f"{FIRST}PRelu h slope -> a; Gemm a V c -> y", constants=constants)
     network = opened(model)
     assert "leaky_relu(negative_slope=0.25)" in repr(network)
     check_agreement(network, model)

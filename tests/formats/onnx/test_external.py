@@ -30,7 +30,7 @@ def load(folder, model_of, numbers):
     (folder / "weights.bin").write_bytes(b"12345678" + numbers["W"].astype("<f4").tobytes())
 
     def go(location="weights.bin", *, allow_external=True, max_bytes=None, dims=(3, 4), **entries):
-        model = model_of([("Gemm", "x W b", "y")])
+        model = model_of("Gemm x W b -> y")
         tensor = next(x for x in model.graph.initializer if x.name == "W")
         tensor.ClearField("raw_data")
         tensor.dims[:] = dims

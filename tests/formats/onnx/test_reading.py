@@ -14,8 +14,7 @@ from xpnet.formats.onnx.parsing import METADATA_KEY
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-FIRST = ("Gemm", "x W b", "h")
-LAST = ("Gemm", "h V c", "y")
+FIRST, LAST = "Gemm x W b -> h; ", "Gemm h V c -> y"
 _draw = np.random.default_rng(0).standard_normal
 GOOD = serialize(
     Network(
@@ -69,7 +68,7 @@ def test_a_limit(opened, refusal):
 @pytest.fixture
 def tensor_of(model_of):
     """Return a valid model and its first weight, to be changed."""
-    model = model_of([FIRST, LAST])
+    model = model_of(FIRST + LAST)
     return model, next(x for x in model.graph.initializer if x.name == "W")
 
 
@@ -82,20 +81,18 @@ def test_numbers_in_a_field_of_their_own(opened, tensor_of, numbers):
 
 def test_numbers_in_a_node(opened, model_of, numbers):
     value = onnx.numpy_helper.from_array(numbers["W"].astype("f4"))
-    nodes = [
-        ("Constant", "", "w", {"value": value}),
-        ("Constant", "", "d", {"value_floats": [1.0, 2.0, 3.0, 4.0]}),
-        ("Constant", "", "to", {"value_ints": [-1, 3]}),
-        ("Reshape", "x to", "r"),
-        ("Gemm", "r w d", "y"),
-    ]
-    (layer,) = opened(model_of(nodes)).layers
+    model = model_of(
+        "Constant(value_floats=[1.0, 2.0, 3.0, 4.0]) -> d; Constant(value_ints=[-1, 3]) -> to;"
+        " Reshape x to -> r; Gemm r w d -> y"
+    )
+    model.graph.node.append(onnx.helper.make_node("Constant", [], ["w"], value=value))
+    (layer,) = opened(model).layers
     assert np.array_equal(layer.weight, numbers["W"].astype("f4"))
     assert np.array_equal(layer.bias, [1, 2, 3, 4])
 
 
 def test_numbers_that_are_listed_as_inputs(opened, model_of):
-    model = model_of([FIRST, LAST])
+    model = model_of(FIRST + LAST)
     for tensor in model.graph.initializer:
         info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         model.graph.input.insert(0, info)
@@ -111,7 +108,7 @@ def test_numbers_that_are_listed_as_inputs(opened, model_of):
         ([-1, 4], "tensor 'W' must have lengths of 0 and more; got [-1, 4]"),
         ([0, 4], "tensor 'W' must have 0 bytes; got 48"),
         ([12], "its weight must be a matrix; got the shape (12,)"),
-        ([4, 3], "its weight of shape (4, 3) does not fit rows of shape (N, 3)"),
+        ([4, 3], "its weight for 4 values does not fit the shape of the input 'x'"),
         ([3, 4, 1], "its weight must be a matrix; got the shape (3, 4, 1)"),
         ([1] * 100 + [3, 4], "tensor 'W' must have values for the shape [1, 1, 1"),
     ],
@@ -145,14 +142,14 @@ def test_a_type_that_is_none(refusal, tensor_of):
 
 @pytest.mark.parametrize("kind", ["STRING", "UNDEFINED", "COMPLEX64"])
 def test_inputs_that_are_no_numbers(refusal, model_of, kind):
-    model = model_of([FIRST, LAST])
+    model = model_of(FIRST + LAST)
     tensor_type = model.graph.input[0].type.tensor_type
     tensor_type.elem_type = onnx.TensorProto.DataType.Value(kind)
     assert f"input 'x' must hold numbers; got type {kind}" in refusal(model)
 
 
 def test_sparse_weights(refusal, model_of):
-    model = model_of([FIRST, LAST])
+    model = model_of(FIRST + LAST)
     model.graph.sparse_initializer.add().values.name = "W"
     assert "ONNX must have dense weights; got sparse ones" in refusal(model)
 
@@ -168,16 +165,16 @@ def test_a_weight_that_is_given_twice(refusal, tensor_of):
 def test_numbers_that_are_not_finite(opened, model_of, numbers, number, name):
     damaged = numbers[name].astype("f4")
     damaged.flat[-1] = number
-    model = model_of([FIRST, LAST], constants={name: damaged})
+    model = model_of(FIRST + LAST, constants={name: damaged})
     place = {"W": "layers.0.weight", "c": "layers.1.bias"}[name]
     assert f"{place} must be finite; got 1 values" in str(opened(model))
     assert isinstance(opened(model, allow_nonfinite=True), Network)
 
 
-@pytest.mark.parametrize("factor", [1e30, float("nan")])
+@pytest.mark.parametrize("factor", [1e30, 1e39])
 def test_numbers_that_a_factor_makes_infinite(refusal, model_of, factor):
     constants = {"W": np.full((3, 4), 1e20, "f4")}
-    model = model_of([("Gemm", "x W b", "y", {"alpha": factor})], constants=constants)
+    model = model_of(f"Gemm(alpha={factor}) x W b -> y", constants=constants)
     assert "layers.0.weight must be finite; got 12 values" in refusal(model)
 
 
@@ -225,29 +222,28 @@ def notes(tmp_path):
 
 
 def test_notes(notes, model_of):
-    nodes = [FIRST, ("ArgMax", "h", "y", {"axis": 1})]
+    nodes = f"{FIRST}ArgMax(axis=1) h -> y"
     assert notes(model_of(nodes)) == ("the final ArgMax is omitted: the network returns its input",)
     assert notes(model_of(nodes, shape=(5, 3)))[0] == "the fixed batch of 5 is lifted"
-    assert notes(model_of([FIRST], outputs="h")) == ()
+    assert notes(model_of("Gemm x W b -> h", outputs="h")) == ()
 
 
 def test_a_column_is_no_batch(notes, model_of):
-    assert notes(model_of([("MatMul", "WT x", "y")], shape=(3, 1))) == ()
+    assert notes(model_of("3,1 | MatMul WT x -> y")) == ()
 
 
 def test_a_note_of_labels_that_are_left_out(notes, model_of):
-    nodes = [FIRST, ("TopK", "h one", "- label")]
-    model = model_of(nodes, outputs="h label", constants={"one": np.asarray([1])})
+    model = model_of(f"outputs=h+label | {FIRST}TopK h int:1 -> values label")
     model.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
     text = "the output 'label' is omitted: it holds labels, not values"
     with pytest.warns(
-        DataWarning, match=r"the labels are lost, .*: ONNX operator TopK \('label'\)"
+        DataWarning, match=r"the labels are lost, .*: ONNX operator TopK \('values'\)"
     ):
         assert notes(model) == (text,)
 
 
 def test_the_name_of_a_node_in_a_message(refusal, model_of):
-    model = model_of([("Conv", "x W", "y")])
+    model = model_of("Conv x W -> y")
     model.graph.node[0].name = "a\nb\x1b" + "c" * 1000
     assert r"ONNX operator Conv ('a\nb\x1bccc" in refusal(model)
 

@@ -24,69 +24,6 @@ from rounding import FORMATS, from_bits, nearest, to_bits
 N_POINTS = 120
 HEADER = "options,dtype,x,nearest,rest\n"
 
-# Options of the functions that have some, the defaults first.
-OPTIONS: dict[str, list[dict[str, Any]]] = {
-    "leaky_relu": [{}, {"negative_slope": 0.25}],
-    "elu": [{}, {"alpha": 1.5}],
-    "gelu": [{}, {"approximate": "tanh"}],
-    "softplus": [{}, {"beta": 2.0}],
-    "celu": [{}, {"alpha": 0.75}],
-    "squareplus": [{}, {"b": 0.25}],
-    "hard_shrink": [{}, {"threshold": 1.25}],
-    "soft_shrink": [{}, {"threshold": 1.25}],
-    "threshold": [{"threshold": 0.5, "value": -20.0}, {"threshold": -1.25, "value": 0.0}],
-}
-# Points other than 0 where the formula of a function changes.
-KINKS = {
-    "relu6": [6.0],
-    "hard_sigmoid": [-3.0, 3.0],
-    "hard_silu": [-3.0, 3.0],
-    "hard_tanh": [-1.0, 1.0],
-    "hard_shrink": [-0.5, 0.5, -1.25, 1.25],
-    "soft_shrink": [-0.5, 0.5, -1.25, 1.25],
-    "threshold": [0.5, -1.25],
-    "sparse_plus": [-1.0, 1.0],
-    "sparse_sigmoid": [-1.0, 1.0],
-}
-# Intervals where well-known formulas lose digits, overflow or vanish too early.
-HARD = {
-    "sigmoid": [(-104, -86), (-90, -87), (14, 40)],
-    "tanh": [(-1e-3, 1e-3), (0.5, 0.7), (7, 10), (16, 20)],
-    "exponential": [(-104, -86), (85, 89), (-1e-3, 1e-3)],
-    "elu": [(-1e-3, 0), (-20, -14), (-40, -33)],
-    "selu": [(-1e-3, 0), (-20, -14), (-40, -33)],
-    "celu": [(-1e-3, 0), (-15, -10), (-30, -24)],
-    "gelu": [(-14.5, -12.5), (-6, -3), (-1e-3, 1e-3), (-11, -8)],
-    "silu": [(-93, -86), (-104, -92), (-1e-3, 1e-3)],
-    "mish": [(-93, -86), (-104, -92), (-1e-3, 1e-3)],
-    "softplus": [(-104, -86), (-52, -43), (-18, -14), (10, 20)],
-    "log_sigmoid": [(86, 104), (14, 18), (33, 40), (-20, -10)],
-    "erf": [(-1e-3, 1e-3), (3, 4), (5, 6), (0.8, 0.9)],
-    "squareplus": [(-1e4, -1e2), (-1e8, -1e4), (-1e20, -1e18), (1e18, 1e20)],
-    "tanh_shrink": [(-1e-3, 1e-3), (-0.05, 0.05), (-0.6, 0.6), (7, 10)],
-}
-# Bits of the float32 numbers at which NumPy, torch or JAX had the largest errors among 3 million.
-WORST = {
-    "sigmoid": "bf8f86e3 bffe69dd c185428d",
-    "tanh": "3f000857 409a44b0 c0a51de0 bbfe5d20",
-    "exponential": "41638857 41bf5da6 421b1fd9 42b1715a 42b16c93",
-    "leaky_relu": "febc3769 9747680f",
-    "elu": "bc3446df bc28937a c185178e bec3a1a1 be026903 becea443",
-    "selu": "bc0ca892 b79154b3 bc8c73d2 bd141f1c",
-    "gelu": "bd83b2d9 bbfe91ad bd7e4e32 c0f090ad c14a9b5c c14fcb76 c0af3ff9 c104708c",
-    "silu": "c1374acf c18b7e2f c1859d52",
-    "mish": "c17fd458 c18008e5 c0068802",
-    "softplus": "bf7854a6 beb94634 c001c5c9 c2adfa51 bf2a4e93 beac492c",
-    "log_sigmoid": "4001433f 3f730655 42adbaa9 3f2eb47a",
-    "softsign": "42fe7f01 43fff33d",
-    "erf": "b760a49c bd5fc676 bce06917 bc5e43e5",
-    "celu": "bc3446df bbfe91ad c185178e b841ae99 be026903 bc781c84",
-    "squareplus": "baf3c3fe b94ad7e0 bd379d9e bc7236e0",
-    "hard_sigmoid": "4036a273 be11b1a8 beecede4",
-    "hard_silu": "3fadad86 3faa1846 3c7d6c82",
-    "tanh_shrink": "3f81818d bf80cd90 3f807605 bf81c5fc",
-    "sparse_plus": "3ed165c2 3ed3569a",
-}
 # Number of rows of each length.
 ROWS_OF_LENGTH = {2: 7, 3: 7, 7: 7, 12: 7, 40: 1, 101: 1}
 
@@ -106,7 +43,7 @@ def main() -> None:
 
 def lines(name: str) -> Iterator[str]:
     """Yield the lines of a function's table."""
-    for options in OPTIONS.get(name, [{}]):
+    for options in exact.ELEMENTWISE[name].options if name in exact.ELEMENTWISE else [{}]:
         for dtype in FORMATS:
             draw = Random(f"{name} {as_text(options)} {dtype}")
             rows = draw_rows(name, dtype, draw) if name in exact.ROWS else None
@@ -147,13 +84,13 @@ def neighbour(number: float, steps: int, dtype: str) -> float:
 
 def draw_points(name: str, options: dict[str, Any], dtype: str, draw: Random) -> list[float]:
     """Return `N_POINTS` numbers of the dtype, in ascending order."""
-    form = FORMATS[dtype]
+    form, definition = FORMATS[dtype], exact.ELEMENTWISE[name]
     edges = find_edges(lambda x: exact.value(name, x, **options), dtype)
     points = {0.0}
     for number in (form.largest, form.largest / 2, form.tiny, form.smallest):
         points |= {number, -number}
     points |= {as_number(form.tiny * draw.uniform(-1, 1), dtype) for _ in range(4)}
-    for kink in KINKS.get(name, []):
+    for kink in definition.kinks:
         points |= {kink, neighbour(kink, -1, dtype), neighbour(kink, 1, dtype)}
         points |= {
             as_number(kink + sign(draw) * power(10, -draw.uniform(0, 4)), dtype) for _ in "ab"
@@ -161,10 +98,10 @@ def draw_points(name: str, options: dict[str, Any], dtype: str, draw: Random) ->
     for edge in edges:
         points |= {edge, neighbour(edge, -1, dtype), neighbour(edge, 1, dtype)}
         points |= {as_number(edge * draw.uniform(0.85, 1.02), dtype) for _ in range(4)}
-    for low, high in HARD.get(name, []):
+    for low, high in definition.hard:
         points |= {as_number(draw.uniform(low, high), dtype) for _ in range(6)}
     if dtype == "float32":
-        points |= {from_bits(bits, dtype) for bits in WORST.get(name, "").split()}
+        points |= {from_bits(bits, dtype) for bits in definition.worst.split()}
     fillings = fill(edges, dtype, draw)
     while len(points) < N_POINTS:
         points.add(as_number(next(fillings), dtype))

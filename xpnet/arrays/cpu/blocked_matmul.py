@@ -2,8 +2,8 @@
 
 OpenBLAS packs both matrices (copies them into its own order) before it multiplies them. With its
 kernels for AVX-512, it multiplies matrices with up to a million multiplications without packing.
-Where that pays (see `tuning`), weights that do not change are kept in blocks of columns, and rows
-are multiplied by one block at a time.
+Where that pays (see `processors.cuts`), weights that do not change are kept in blocks of columns,
+and rows are multiplied by one block at a time.
 """
 
 import functools
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import openblas_kernel
-from xpnet.arrays.cpu.tuning import cuts
+from xpnet.arrays.cpu.processors import cuts
 
 __all__ = ["affine", "constant", "is_constant", "rows_on_one_thread"]
 

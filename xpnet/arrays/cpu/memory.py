@@ -6,13 +6,28 @@ import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FileRows", "keep_freed_memory", "release_pages", "rows_in_file"]
+from xpnet.arrays.cpu.processors import count_processors
+from xpnet.arrays.cpu.thread_pool import run_tasks
+
+__all__ = [
+    "FileRows",
+    "HostRows",
+    "copy_by_threads",
+    "keep_freed_memory",
+    "release_pages",
+    "rows_in_file",
+]
+
+# Fewest bytes that a thread copies: giving it a part takes about 10 microseconds.
+_PART_BYTES = 2**20
+_MAX_THREADS = 16
 
 # Numbers of options in glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -50,7 +65,8 @@ def release_pages(x: Any, /) -> None:
     mapping.madvise(mmap.MADV_DONTNEED, first, start + x.nbytes - first)
 
 
-class FileRows(NamedTuple):
+@dataclass(frozen=True)
+class FileRows:
     """Contiguous rows of numbers in an open file."""
 
     descriptor: int
@@ -58,10 +74,13 @@ class FileRows(NamedTuple):
     shape: tuple[int, int]
     dtype: np.dtype[Any]
 
-    def part(self, start: int, end: int) -> "FileRows":
-        """Return the rows ``start:end``."""
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> "FileRows":
+        start, end, _ = rows.indices(len(self))
         offset = self.offset + start * self.shape[1] * self.dtype.itemsize
-        return self._replace(offset=offset, shape=(end - start, self.shape[1]))
+        return replace(self, offset=offset, shape=(max(end - start, 0), self.shape[1]))
 
     def copy_to(self, target: NDArray[Any]) -> None:
         """Read all rows into an array of their shape and dtype; raise OSError if truncated."""
@@ -74,6 +93,30 @@ class FileRows(NamedTuple):
                 msg = "the file became shorter while it was read"
                 raise OSError(msg)
             left, offset = left[n_read:], offset + n_read
+
+
+HostRows: TypeAlias = NDArray[Any] | FileRows
+
+
+def copy_by_threads(target: NDArray[Any], rows: HostRows) -> None:
+    """Copy rows of an array or a file to an array, a part by each thread."""
+    n_rows = len(rows)
+    n_threads = min(count_processors(), _MAX_THREADS, max(target.nbytes // _PART_BYTES, 1))
+    size = -(-n_rows // n_threads)
+
+    def copy_part(start: int) -> None:
+        part = slice(start, min(start + size, n_rows))
+        copy_rows(target[part], rows[part])
+
+    run_tasks(copy_part, range(0, n_rows, size), n_threads)
+
+
+def copy_rows(target: NDArray[Any], rows: HostRows) -> None:
+    """Copy rows of an array or a file to an array."""
+    if isinstance(rows, np.ndarray):
+        np.copyto(target, rows)
+    else:
+        rows.copy_to(target)
 
 
 @contextmanager

@@ -16,17 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xpnet.arrays.gpu.cupy_errors import cause_of
-from xpnet.arrays.gpu.gpu_errors import Diagnosis, describe
-from xpnet.arrays.gpu.gpu_facts import gpu_facts
-from xpnet.arrays.gpu.gpu_info import (
+from xpnet.arrays.gpu.gpu_errors import Diagnosis, cause_of, describe
+from xpnet.arrays.gpu.gpu_facts import (
     CUDA13_LIBRARIES,
     FIRST_WITH_TF32,
     WHEELS,
     compiler_options,
     compute_capability,
     driver_number,
-    extra_of,
     import_cupy,
     installed,
     library_folders,
@@ -36,9 +33,10 @@ from xpnet.arrays.gpu.gpu_info import (
     result_or_none,
     tf32_value,
     version_text,
+    wheel_facts,
 )
 
-__all__ = ["diagnose", "gpu_facts"]
+__all__ = ["diagnose"]
 
 # CUDA encodes version 12.4 as 12040. A driver supports all minor versions of its major version.
 _CUDA12, _CUDA13 = 12000, 13000
@@ -54,12 +52,11 @@ def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diag
     the host's; the first call takes seconds, to open a context and to compile. Unless `tf32` was
     requested, a CUPY_TF32 that enables it is reported as a cause.
     """
-    wheels = installed(WHEELS)
     cause = (
-        _in_installation(wheels)
-        or _in_driver(wheels, index)
-        or _in_libraries(wheels)
-        or _in_device(wheels, index)
+        _in_installation()
+        or _in_driver(index)
+        or _in_libraries()
+        or _in_device(index)
         or (None if tf32 else _in_tf32(index))
     )
     if cause is not None or not check:
@@ -72,9 +69,10 @@ def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diag
     return replace(describe(code, index=index, excess=error), product_error=error)
 
 
-def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
+def _in_installation() -> Diagnosis | None:
     import importlib.util
 
+    wheels = installed(WHEELS)
     # Before the import, whose error depends on which of two wheels was installed last.
     if len(wheels) > 1:
         return describe("two-wheels", wheels=" and ".join(wheels), names=" ".join(wheels))
@@ -93,22 +91,22 @@ def _in_installation(wheels: tuple[str, ...]) -> Diagnosis | None:
         if not wheels:
             return describe("no-wheel" if sys.platform == "darwin" else "not-installed")
         error = FileNotFoundError("its files are gone")
-    return _in_import(error, wheels)
+    return _in_import(error)
 
 
-def _in_import(error: Exception, wheels: tuple[str, ...]) -> Diagnosis:
+def _in_import(error: Exception) -> Diagnosis:
     """Return the cause of a failed import of an installed CuPy."""
     import numpy as np
 
     if isinstance(error, OSError) and error.filename:  # the import creates this folder
         return cause_of(error)
+    facts = wheel_facts()
     # CuPy wraps the error in a page of advice; the reason is its cause.
-    reason, wheel = one_line(error.__cause__ or error), _wheel(wheels)
-    needed = numpy_range(wheels)
+    facts["error"] = one_line(error.__cause__ or error)
+    needed = numpy_range(facts["wheel"])
     if needed and not _is_within(np.__version__, needed):
-        facts = {"wheel": wheel, "range": needed, "numpy": np.__version__}
-        return describe("numpy-unsupported", error=reason, **facts)
-    return describe("broken-install", error=reason, names=wheel, extra=extra_of(wheels))
+        return describe("numpy-unsupported", range=needed, numpy=np.__version__, **facts)
+    return describe("broken-install", **facts)
 
 
 def _is_within(version: str, versions: str) -> bool:
@@ -121,7 +119,7 @@ def _is_within(version: str, versions: str) -> bool:
     return all((numbers(version) < numbers(bound)) == (sign == "<") for sign, bound in bounds)
 
 
-def _in_driver(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
+def _in_driver(index: int) -> Diagnosis | None:
     import cupy
 
     runtime = cupy.cuda.runtime
@@ -129,7 +127,7 @@ def _in_driver(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
     if isinstance(n_devices, Exception):
         status = getattr(n_devices, "status", None)
         if status == _INSUFFICIENT_DRIVER:
-            return _insufficient_driver(wheels, runtime, n_devices)
+            return _insufficient_driver(runtime, n_devices)
         if status != _NO_DEVICE:
             return cause_of(n_devices, index)
         n_devices = 0
@@ -144,7 +142,7 @@ def _in_driver(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
     return None
 
 
-def _insufficient_driver(wheels: tuple[str, ...], runtime: Any, error: Exception) -> Diagnosis:
+def _insufficient_driver(runtime: Any, error: Exception) -> Diagnosis:
     """Distinguish no driver from an old one: CUDA raises error 35 for both."""
     driver, needed = result_or_error(runtime.driverGetVersion), runtime.runtimeGetVersion()
     if driver == 0 or isinstance(driver, Exception):
@@ -152,23 +150,20 @@ def _insufficient_driver(wheels: tuple[str, ...], runtime: Any, error: Exception
         return describe("no-driver-library" if number else "no-driver", number=number)
     if driver // 1000 >= needed // 1000:
         return cause_of(error)
+    facts: dict[str, Any] = {"driver": version_text(driver), "runtime": version_text(needed)}
+    or_swap = f"; or {_swap()}" if needed >= _CUDA13 > driver >= _CUDA12 else ""
     return describe(
-        "driver-too-old",
-        driver=version_text(driver),
-        runtime=version_text(needed),
-        wheel=_wheel(wheels),
-        major=needed // 1000,
-        or_swap=f"; or {_swap(wheels)}" if needed >= _CUDA13 > driver >= _CUDA12 else "",
+        "driver-too-old", major=needed // 1000, or_swap=or_swap, **facts, **wheel_facts()
     )
 
 
-def _swap(wheels: tuple[str, ...]) -> str:
+def _swap() -> str:
     """Return the commands that replace CUDA 13 by 12, including CUDA13_LIBRARIES."""
-    names = " ".join((_wheel(wheels), *CUDA13_LIBRARIES))
+    names = " ".join((wheel_facts()["wheel"], *CUDA13_LIBRARIES))
     return f'pip uninstall -y {names}, then pip install "cupy-cuda12x[ctk]"'
 
 
-def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
+def _in_libraries() -> Diagnosis | None:
     import cupy
 
     # CuPy loads these at first use; cudart is built in.
@@ -177,22 +172,20 @@ def _in_libraries(wheels: tuple[str, ...]) -> Diagnosis | None:
         "NVRTC": result_or_error(cupy.cuda.nvrtc.getVersion),
     }
     failed = [name for name, outcome in loaded.items() if isinstance(outcome, Exception)]
-    wheel, extra = _wheel(wheels), extra_of(wheels)
     if failed:
-        strangers = " ".join(installed(CUDA13_LIBRARIES))
-        code = "libraries-mixed" if strangers and extra == "cuda12" else "libraries-missing"
-        facts = {"libraries": ", ".join(failed), "strangers": strangers}
+        facts = wheel_facts()
         folders = library_folders(failed, cupy.cuda.runtime.runtimeGetVersion() // 1000)
         add = f"add {folders}, outside site-packages, to LD_LIBRARY_PATH, or "
         # Of several long folders, a part would help nobody.
         facts["add_or"] = add if folders and folders == one_line(folders) else ""
-        return describe(code, wheel=wheel, extra=extra, **facts)
+        code = "libraries-mixed" if facts["strangers"] else "libraries-missing"
+        return describe(code, libraries=", ".join(failed), **facts)
     if type(result_or_error(compiler_options)) is RuntimeError:
-        return describe("headers-missing", wheel=wheel, extra=extra)
+        return describe("headers-missing", **wheel_facts())
     return None
 
 
-def _in_device(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
+def _in_device(index: int) -> Diagnosis | None:
     import cupy
 
     capability = result_or_error(lambda: compute_capability(index))
@@ -201,15 +194,11 @@ def _in_device(wheels: tuple[str, ...], index: int) -> Diagnosis | None:
     oldest = min(result_or_none(cupy.cuda.nvrtc.getSupportedArchs) or (0,))
     if capability >= oldest:
         return None
-    or_swap = f", or {_swap(wheels)}" if capability >= _OLDEST_OF_CUDA12 else ""
-    return describe(
-        "device-too-old",
-        index=index,
-        capability=capability / 10,
-        wheel=_wheel(wheels),
-        oldest=oldest / 10,
-        or_swap=or_swap if extra_of(wheels) == "cuda13" else "",
-    )
+    facts = wheel_facts()
+    can_swap = capability >= _OLDEST_OF_CUDA12 and facts["extra"] == "cuda13"
+    facts["or_swap"] = f", or {_swap()}" if can_swap else ""
+    numbers = {"capability": capability / 10, "oldest": oldest / 10}
+    return describe("device-too-old", index=index, **numbers, **facts)
 
 
 def _in_tf32(index: int) -> Diagnosis | None:
@@ -248,7 +237,3 @@ def _product_error(index: int, *, tf32: bool) -> float:
         gamma += 2.0**-9 + 2.0**-20
     bound = gamma * (abs(x) @ abs(weight) + abs(bias))
     return float(np.max(abs(computed - exact) / bound))
-
-
-def _wheel(wheels: tuple[str, ...]) -> str:
-    return wheels[0] if wheels else "cupy"

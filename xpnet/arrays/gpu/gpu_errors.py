@@ -1,15 +1,35 @@
-"""Causes of an unusable GPU: a code, a sentence and a fix for each."""
+"""Causes of an unusable GPU, and of errors of CuPy: a code, a sentence and a fix for each."""
 
+import re
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-__all__ = ["CAUSES", "DeviceError", "Diagnosis", "describe"]
+from xpnet.arrays.gpu.gpu_facts import (
+    free_bytes,
+    header_folder,
+    header_version,
+    nvrtc_version,
+    one_line,
+    result_or_none,
+    wheel_facts,
+)
+
+__all__ = [
+    "CAUSES",
+    "DeviceError",
+    "Diagnosis",
+    "cause_of",
+    "code_of",
+    "describe",
+    "is_from_cupy",
+]
 
 _INSTALL = 'pip install "cupy-cuda13x[ctk]", or "cupy-cuda12x[ctk]" for a driver older than 580'
 
-# code: (cause, fix). A new cause is a new row here, and a check in `diagnosis` or
-# `cupy_errors`.
+# code: (cause, fix). A new cause is a new row here, and a check in `diagnose` or `code_of`.
 CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     "usable": ("GPU {index} is usable", ""),
     "no-wheel": (
@@ -28,7 +48,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "broken-install": (
         "CuPy is installed but cannot be imported ({error})",
-        'pip uninstall -y {names}, then pip install "cupy-{extra}x[ctk]"',
+        'pip uninstall -y {wheel}, then pip install "cupy-{extra}x[ctk]"',
     ),
     "stub-library": (
         "the driver library is a stub, made for linking only",
@@ -123,6 +143,27 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
         "run nvidia-smi; if it fails too, restart the machine or reinstall the driver",
     ),
 }
+# Values of cudaError_t and CUresult, which agree in these, and of cublasStatus_t.
+_CUDA_CODES: Final[dict[int | None, str]] = {
+    2: "out-of-memory",
+    34: "stub-library",
+    46: "device-busy",
+    209: "no-kernel",
+    214: "memory-fault",
+    802: "not-ready",
+    803: "driver-mismatch",
+}
+_CODES: Final[dict[str, dict[int | None, str]]] = {
+    "CUDARuntimeError": _CUDA_CODES,
+    "CUDADriverError": _CUDA_CODES,
+    "CUBLASError": {3: "out-of-memory", 8: "no-kernel"},
+    "OutOfMemoryError": {None: "out-of-memory"},
+}
+# NVRTC's message: the file, the line and the error.
+_FIRST_ERROR = re.compile(r"^(.*)\([0-9]+\): (?:catastrophic )?error", re.MULTILINE)
+_NOT_INITIALIZED = "CUBLASError", 1
+# Opening cuBLAS takes its kernels and a workspace of at most 32 MiB: estimated, with a margin.
+_CUBLAS_BYTES = 2**29
 
 
 @dataclass(frozen=True)
@@ -166,3 +207,48 @@ def describe(code: str, **facts: object) -> Diagnosis:
     """Return the diagnosis of a code, with the facts inserted."""
     cause, fix = CAUSES[code]
     return Diagnosis(code, cause.format(**facts), fix.format(**facts))
+
+
+def is_from_cupy(error: BaseException) -> bool:
+    """Return whether CuPy raised an error, or the system did in a call by CuPy.
+
+    For example, the disk may be full when CuPy saves a compiled kernel.
+    """
+    if not isinstance(error, OSError):
+        return type(error).__module__.startswith("cupy")
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    packages = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
+    return [name for name in packages if name in {"cupy", "xpnet"}][-1:] == ["cupy"]
+
+
+def code_of(error: BaseException, index: int | None = None) -> str:
+    """Return the code of the cause of an error of CuPy on a GPU, the current one by default."""
+    name, status = type(error).__name__, getattr(error, "status", None)
+    if isinstance(error, OSError) and error.errno is not None:  # none if a library cannot be loaded
+        return "cache-unwritable"
+    if (name, status) == _NOT_INITIALIZED:
+        # On a full GPU, cuBLAS cannot be opened (cupy#3935), nor its free memory be asked for in a
+        # new context. There are other reasons where memory is free.
+        free = result_or_none(lambda: free_bytes(index)) or 0
+        return "cuda-error" if free > _CUBLAS_BYTES else "out-of-memory"
+    if name == "CompileException" and _is_by_headers(error):
+        return "headers-mixed"
+    return _CODES.get(name, {}).get(status, "cuda-error")
+
+
+def _is_by_headers(error: BaseException) -> bool:
+    """Return whether a compilation failed in headers of another CUDA, not in the kernel."""
+    found = _FIRST_ERROR.search(str(error))
+    in_header = found is not None and Path(found[1]).suffix not in {"", ".cu"}
+    return in_header and len({nvrtc_version(), header_version()} - {None}) > 1
+
+
+def cause_of(error: Exception, index: int = 0) -> Diagnosis:
+    """Return the cause of an error that CuPy raised on a GPU."""
+    code, facts = code_of(error, index), wheel_facts()
+    if code == "headers-mixed":
+        strangers = facts["strangers"]
+        facts["uninstall"] = f"pip uninstall -y {strangers}, then " if strangers else ""
+        facts["folder"] = one_line(header_folder())
+        facts |= {"nvrtc": str(nvrtc_version()), "headers": str(header_version())}
+    return describe(code, index=index, error=one_line(error), **facts)

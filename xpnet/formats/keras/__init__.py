@@ -1,7 +1,7 @@
 """Keras 3: models in memory, ``.keras`` files, and HDF5 files of weights.
 
 `models` and `reading` find the configuration and the arrays, `layers` makes the network of both.
-`hdf5` reads arrays of foreign HDF5 files. Keras itself is never imported.
+Keras itself is never imported.
 """
 
 from xpnet.formats.keras.models import from_keras

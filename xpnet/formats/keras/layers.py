@@ -17,11 +17,9 @@ from xpnet.functions.activations import ACTIVATIONS
 __all__ = ["Layer", "chain_of_layers", "layers_of"]
 
 Config = Mapping[str, Any]
-# Keras lacks these functions of xpnet, or has others: its sparsemax does not add up to 1.
-_OTHERS = frozenset({"erf", "identity", "sparsemax", "step", "threshold"})
-# Names of Keras 3 that differ from xpnet's, and options whose default differs.
-_ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
-_DEFAULTS: dict[str, dict[str, Any]] = {"leaky_relu": {"negative_slope": 0.2}}
+# Names of Keras 3, and further names of the same functions. "linear", the last of two, stays so.
+_ACTIVATIONS = {row.keras: name for name, row in ACTIVATIONS.items() if row.keras}
+_ACTIVATIONS |= {"swish": "silu", "hard_swish": "hard_silu"}
 _ACTIVATION_LAYERS = frozenset({"ELU", "LeakyReLU", "ReLU", "Softmax"})
 # Layers that leave the values of a row unchanged during inference.
 _NEUTRAL = frozenset(
@@ -160,16 +158,17 @@ def _is_elementwise(part: Part) -> bool:
 
 def _activation(layer: Layer, activation: Any) -> list[Part]:
     """Return the activation of a name, or of a serialized layer or function."""
-    name = "linear" if activation is None else _ALIASES.get(str(activation), str(activation))
+    name = "linear" if activation is None else str(activation)
     if isinstance(activation, Mapping) and "class_name" in activation:
         if (kind := _class_of(activation)) in _ACTIVATION_LAYERS:
             options = _entry(activation, "config", dict)
             return _OPERATIONS[kind](Layer(kind, options, layer.names, layer.keys), [])
         name = f"{kind} {activation.get('config')}"  # such as a function of the user's
-    if name in _OTHERS or name not in ACTIVATIONS:
+    if name not in _ACTIVATIONS:
         msg = f"{layer.where} must have an activation of Keras and xpnet; got {quoted(name)}"
         raise ValueError(msg)
-    return [Activate(name, _DEFAULTS.get(name, {}))]
+    found = _ACTIVATIONS[name]
+    return [Activate(found, ACTIVATIONS[found].keras_defaults)]
 
 
 def _dense(layer: Layer, arrays: list[NDArray[Any]]) -> list[Part]:

@@ -1,12 +1,16 @@
-"""Files of Keras 3: ``.keras`` archives, and HDF5 files of weights alone."""
+"""Files of Keras 3: ``.keras`` archives, and HDF5 files of weights alone, read by h5py."""
 
+import io
 import json
+import math
 import re
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.files.errors import WeightsError, quoted
@@ -14,7 +18,6 @@ from xpnet.files.npz import open_npz_members
 from xpnet.files.opening import take
 from xpnet.formats.chain import network_of_chain
 from xpnet.formats.description import unique_entries
-from xpnet.formats.keras.hdf5 import read_arrays
 from xpnet.formats.keras.layers import Layer, chain_of_layers, layers_of
 from xpnet.formats.model_file import LoadOptions, ModelFile, NamedArrays, check_size
 
@@ -25,6 +28,9 @@ _MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _MAX_JSON_BYTES = 1 << 22
 # Keras does not compress weights, and other programs hardly can: more is a bomb.
 _MAX_RATIO = 10
+# Of groups in HDF5: Keras nests models; hard links may form cycles.
+_MAX_DEPTH, _MAX_OBJECTS = 24, 10_000
+_FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError)
 
 
 def read(path: Path, options: LoadOptions) -> NamedArrays | ModelFile:
@@ -60,7 +66,7 @@ def _read_parts(
     with path.open("rb") as stream, ExitStack() as stack:
         if stream.read(2) != b"PK":
             stream.seek(0)
-            return None, read_arrays(take(stream, options.byte_limit), path)
+            return None, _read_arrays(take(stream, options.byte_limit), path)
         found = open_npz_members(path, str(path), stack, error=WeightsError, kind="Keras")
         if missing := set(_MEMBERS) - set(found):
             msg = "an archive without a model of Keras"
@@ -73,7 +79,7 @@ def _read_parts(
     if not str(version).startswith("3."):
         raise _older(path, quoted(str(version)))
     layers = list(layers_of(json.loads(config, object_pairs_hook=unique_entries)))
-    return layers, read_arrays(content, path)
+    return layers, _read_arrays(content, path)
 
 
 def _older(path: Path, found: str) -> WeightsError:
@@ -92,3 +98,58 @@ def _with_kinds(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArra
         if not name.startswith("optimizer/"):
             named[f"{found[1]}{found[2] or '_0'}/{kind}" if found else name] = array
     return named
+
+
+def _read_arrays(content: bytes | bytearray, path: Path) -> dict[str, NDArray[Any]]:
+    """Return all arrays of an HDF5 file by their paths in it; raise WeightsError if it is damaged.
+
+    Only hard links to datasets of the file itself are followed, and the bytes that they declare
+    must be in the file: no filter, no chunks, no virtual or external storage. Attributes are not
+    read: HDF5 2.0 may loop forever over their strings.
+    """
+    h5py = _h5py_library()
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            found = dict(_datasets(h5py, file))
+            n_bytes = sum(math.prod(x.shape) * x.dtype.itemsize for x in found.values())
+            _check("the size of the arrays", is_valid=n_bytes <= len(content))
+            return {name: np.asarray(dataset[()]) for name, dataset in sorted(found.items())}
+    except (ValueError, *_FAULTS) as error:
+        msg = "damaged, or no HDF5 file of Keras"
+        raise WeightsError(msg, file=path, found=error, hint="save or copy it again") from error
+
+
+def _datasets(h5py: Any, file: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the datasets of a file with their paths."""
+    layouts = (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT)
+    entries = [("", file)]
+    for path, entry in entries:  # grows
+        is_small = len(entries) <= _MAX_OBJECTS and path.count("/") <= _MAX_DEPTH
+        _check("too many groups, or nested too deeply", is_valid=is_small)
+        if isinstance(entry, h5py.Dataset):
+            creation = entry.id.get_create_plist()
+            is_plain = creation.get_layout() in layouts and creation.get_external_count() == 0
+            is_plain = is_plain and entry.dtype.kind in "fiu"
+            _check(f"storage of {quoted(path[1:])}", is_valid=is_plain)
+            yield path[1:], entry
+            continue
+        for name in entry:
+            is_hard = isinstance(entry.get(name, getlink=True), h5py.HardLink)
+            _check("a link", is_valid=is_hard)
+            entries.append((f"{path}/{name}", entry[name]))
+
+
+def _check(what: str, *, is_valid: bool) -> None:
+    if not is_valid:
+        msg = f"not as Keras writes it: {what}"
+        raise ValueError(msg)
+
+
+def _h5py_library() -> Any:
+    """Import h5py; raise ModuleNotFoundError, with the remedy, if it is missing."""
+    try:
+        import h5py
+    except ModuleNotFoundError as error:
+        msg = "files of Keras need the package h5py: pip install h5py"
+        raise ModuleNotFoundError(msg, name="h5py") from error
+    return h5py

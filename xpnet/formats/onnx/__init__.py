@@ -1,9 +1,9 @@
 """ONNX format: networks of fully connected layers, as graphs of operators.
 
-Reading: `parsing` reads the file with bounded memory, `schemas` validates its nodes, and `graph`
-follows the input through the operators of `operator_table` (`arithmetic`, `activations`,
-`shape_operators`), with the values of `values` and the constants of `tensors`. `reading` builds a
-network from the result, and rejects every graph that is not exactly such a network.
+Reading: `parsing` reads the file with bounded memory, and `tensors` its constants. `graph` puts the
+operations in order, with the operators of `schemas`. `operations` reads those between input and
+output into a chain (`chain_builder`). `reading` compares the network of the chain with ONNX's
+reference evaluator, and rejects every graph that is not exactly such a network.
 
 Writing: `writing` builds a graph from a network, with the activations of `activations`.
 """

@@ -1,115 +1,32 @@
-"""Activations as ONNX operators: a table for reading and writing, and their reading."""
+"""Activations as ONNX operators: a table for reading and writing."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import replace
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from xpnet.formats.onnx.values import GraphRows, Node, broadcast_to_row, format_shape
+from xpnet.functions.activation import OnnxOperator
+from xpnet.functions.activations import ACTIVATIONS
 
 __all__ = [
     "ACTIVATION_OPERATORS",
     "CLIP_BOUNDS",
     "GATES",
-    "ActivationOperator",
-    "activation",
-    "check_axis",
-    "clip",
-    "prelu",
-    "with_activation",
+    "options_of",
 ]
 
-
-_NONE: Mapping[str, Any] = MappingProxyType({})
-
-
-class ActivationOperator(NamedTuple):
-    """Operator of ONNX for an activation."""
-
-    name: str
-    since: int = 6  # version of ONNX's operators that introduced it
-    options: Mapping[str, str] = _NONE  # free attribute -> option of the activation
-    fixed: Mapping[str, float] = _NONE  # attributes with a required value
-    defaults: Mapping[str, Any] = _NONE  # ONNX's values of omitted attributes
-    given: Mapping[str, float] = _NONE  # options with a required value, without an attribute
-
-
-_HARD_SIGMOID = {"alpha": 1.0 / 6.0, "beta": 0.5}
-_SELU = {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}
-_SHRINK = {"lambd": 0.5, "bias": 0.0}
-ACTIVATION_OPERATORS: Mapping[str, ActivationOperator] = {
-    "celu": ActivationOperator("Celu", 12, {"alpha": "alpha"}, defaults={"alpha": 1.0}),
-    "elu": ActivationOperator("Elu", options={"alpha": "alpha"}, defaults={"alpha": 1.0}),
-    "erf": ActivationOperator("Erf", 9),
-    "exponential": ActivationOperator("Exp"),
-    "gelu": ActivationOperator(
-        "Gelu", 20, {"approximate": "approximate"}, defaults={"approximate": "none"}
-    ),
-    "hard_shrink": ActivationOperator("Shrink", 9, {"lambd": "threshold"}, {"bias": 0.0}, _SHRINK),
-    "hard_sigmoid": ActivationOperator(
-        "HardSigmoid", fixed=_HARD_SIGMOID, defaults={"alpha": 0.2, "beta": 0.5}
-    ),
-    "hard_silu": ActivationOperator("HardSwish", 14),
-    "identity": ActivationOperator("Identity", 1),
-    "leaky_relu": ActivationOperator(
-        "LeakyRelu", options={"alpha": "negative_slope"}, defaults={"alpha": 0.01}
-    ),
-    "log_softmax": ActivationOperator("LogSoftmax", 13, fixed={"axis": -1}),
-    "mish": ActivationOperator("Mish", 18),
-    "relu": ActivationOperator("Relu"),
-    "selu": ActivationOperator("Selu", fixed=_SELU, defaults=_SELU),
-    "sigmoid": ActivationOperator("Sigmoid"),
-    "soft_shrink": ActivationOperator(
-        "Shrink", 9, dict.fromkeys(_SHRINK, "threshold"), defaults=_SHRINK
-    ),
-    "softmax": ActivationOperator("Softmax", 13, fixed={"axis": -1}),
-    "softplus": ActivationOperator("Softplus", 1, given={"beta": 1.0}),
-    "softsign": ActivationOperator("Softsign", 1),
-    "tanh": ActivationOperator("Tanh"),
-    "threshold": ActivationOperator(
-        "ThresholdedRelu", 10, {"alpha": "threshold"}, {}, {"alpha": 1.0}, given={"value": 0.0}
-    ),
-}
+_ROWS = {name: row for name, row in ACTIVATIONS.items() if name == row.name}
+ACTIVATION_OPERATORS = {name: row.onnx for name, row in _ROWS.items() if row.onnx}
 # Activations that are a Clip between two bounds.
-CLIP_BOUNDS: Mapping[str, tuple[float, float]] = {
-    "hard_tanh": (-1.0, 1.0),
-    "relu": (0.0, np.inf),
-    "relu6": (0.0, 6.0),
-}
+CLIP_BOUNDS = {name: row.onnx_clip for name, row in _ROWS.items() if row.onnx_clip}
 # Activation -> activation of its product with its own argument.
-GATES = {"sigmoid": "silu", "hard_sigmoid": "hard_silu"}
+GATES = {row.onnx_gate: name for name, row in _ROWS.items() if row.onnx_gate}
 
-# Version of ONNX's operators from which on softmax works along one axis.
-_SINGLE_AXIS = 13
 # Attributes are float32, in which 1/6 is rounded differently.
 _TOLERANCE = 1e-6
 
 
-def activation(node: Node) -> GraphRows:
-    """Return rows after the activation of an operator."""
-    rows = node.rows()
-    attributes = dict(node.attributes)
-    if node.operator in {"Softmax", "LogSoftmax"}:
-        # Earlier versions combine the given axis and all that follow.
-        is_single = node.version >= _SINGLE_AXIS
-        axis = attributes.pop("axis", -1 if is_single else 1)
-        check_axis(node, rows, axis, and_following=not is_single)
-    for name, operator in ACTIVATION_OPERATORS.items():
-        if operator.name == node.operator:
-            options = _read_options(operator, attributes)
-            if options is not None:
-                found = with_activation(node, rows, name, options)
-                return replace(found, gate=rows if name in GATES else None)
-    given = ", ".join(f"{name}={value}" for name, value in attributes.items()) or "its defaults"
-    return node.reject(f"xpnet does not support it with {given}")
-
-
-def _read_options(
-    operator: ActivationOperator, attributes: Mapping[str, Any]
-) -> dict[str, Any] | None:
+def options_of(operator: OnnxOperator, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the options of an activation; None if the attributes do not match it."""
     values = {**operator.defaults, **attributes}
     if set(values) - set(operator.options) - set(operator.fixed):
@@ -126,52 +43,3 @@ def _read_options(
         if options.setdefault(option, value) != value:
             return None
     return {**options, **operator.given}
-
-
-def check_axis(node: Node, rows: GraphRows, axis: int, *, and_following: bool = False) -> None:
-    """Raise if a function works along an axis that is not a whole row."""
-    shape = rows.shape or ()
-    first = node.axis(axis, len(shape))
-    along = shape[first:] if and_following else shape[first : first + 1]
-    if math.prod(along) != rows.size:
-        found = format_shape(shape)
-        node.reject(f"its axis {axis} must be that of the units; rows have shape {found}")
-
-
-def with_activation(
-    node: Node, rows: GraphRows, name: str, options: Mapping[str, Any] | None = None
-) -> GraphRows:
-    """Return rows after an activation, which the last layer must not have yet."""
-    if not rows.layers or not rows.layers[-1].is_open:
-        node.reject("an activation must follow a fully connected layer")
-    last = replace(rows.layers[-1], activation=name, options=options or {}, is_open=False)
-    return rows.with_layers(node, rows.shape or (), *rows.layers[:-1], last)
-
-
-def prelu(node: Node) -> GraphRows:
-    """Return rows after leaky ReLU, whose slope is an input."""
-    rows, slope, comes_first = node.rows_and_constant()
-    slopes = np.unique(slope)
-    if not comes_first or slopes.size != 1:
-        node.reject("its slope must be the same for all units")
-    _, shape = broadcast_to_row(node, rows, slope)
-    if shape != rows.shape:
-        node.reject(f"its slope of shape {slope.shape} must not add axes")
-    return with_activation(node, rows, "leaky_relu", {"negative_slope": float(slopes[0])})
-
-
-def clip(node: Node) -> GraphRows:
-    """Return rows after the activation that clips between the given bounds."""
-    rows = node.rows()
-    bounds = [node.attributes.get("min"), node.attributes.get("max")]
-    for i, x in enumerate(node.inputs[1:3]):
-        if isinstance(x, np.ndarray) and x.ndim > 1:
-            node.reject(f"its bounds must be scalars; got the shape {x.shape}")
-        bounds[i] = None if x is None else float(np.asarray(x).reshape(()))
-    low = -np.inf if bounds[0] is None else bounds[0]
-    high = np.inf if bounds[1] is None else bounds[1]
-    largest = float(np.finfo(np.float32).max)  # old exporters write it for a missing bound
-    for name, known in CLIP_BOUNDS.items():
-        if low == known[0] and (high == known[1] or (high >= largest and known[1] == np.inf)):
-            return with_activation(node, rows, name)
-    return node.reject(f"xpnet has no activation that clips to {low} .. {high}")

@@ -7,9 +7,10 @@ import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.description import arrays_by_name, metadata_entry
-from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS, ActivationOperator
-from xpnet.formats.onnx.arithmetic import WHITENING
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
+from xpnet.formats.onnx.operations import WHITENING
 from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library
+from xpnet.functions.activation import OnnxOperator
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Step, Whiten
@@ -146,7 +147,7 @@ class _GraphBuilder:
         return model
 
 
-def _attributes(operator: ActivationOperator, layer: Dense) -> dict[str, Any]:
+def _attributes(operator: OnnxOperator, layer: Dense) -> dict[str, Any]:
     for option, value in operator.given.items():
         if layer.options[option] != value:
             given = layer.options[option]

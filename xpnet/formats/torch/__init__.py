@@ -1,7 +1,7 @@
 """torch: modules in memory, and files of a ``state_dict``.
 
 `modules` returns the network of a module, recorded by `trace`. `reading` reads the files of
-``torch.save`` with the restricted interpreter of `pickles`. torch itself is never imported.
+``torch.save``. torch itself is never imported.
 """
 
 from xpnet.formats.torch.modules import from_torch

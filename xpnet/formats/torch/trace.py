@@ -8,35 +8,15 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.chain import Activate, Affine, Linear, Part
+from xpnet.functions.activations import ACTIVATIONS
 
 __all__ = ["TORCH_ACTIVATIONS", "Trace", "rejection"]
 
 # Class in torch.nn -> activation, and for each of its options the attribute of the module.
 TORCH_ACTIVATIONS: dict[str, tuple[str, dict[str, str]]] = {
-    "CELU": ("celu", {"alpha": "alpha"}),
-    "ELU": ("elu", {"alpha": "alpha"}),
-    "GELU": ("gelu", {"approximate": "approximate"}),
-    "Hardshrink": ("hard_shrink", {"threshold": "lambd"}),
-    "Hardsigmoid": ("hard_sigmoid", {}),
-    "Hardswish": ("hard_silu", {}),
-    "Hardtanh": ("hard_tanh", {}),
-    "Identity": ("identity", {}),
-    "LeakyReLU": ("leaky_relu", {"negative_slope": "negative_slope"}),
-    "LogSigmoid": ("log_sigmoid", {}),
-    "LogSoftmax": ("log_softmax", {}),
-    "Mish": ("mish", {}),
-    "ReLU": ("relu", {}),
-    "ReLU6": ("relu6", {}),
-    "SELU": ("selu", {}),
-    "SiLU": ("silu", {}),
-    "Sigmoid": ("sigmoid", {}),
-    "Softmax": ("softmax", {}),
-    "Softplus": ("softplus", {"beta": "beta"}),
-    "Softshrink": ("soft_shrink", {"threshold": "lambd"}),
-    "Softsign": ("softsign", {}),
-    "Tanh": ("tanh", {}),
-    "Tanhshrink": ("tanh_shrink", {}),
-    "Threshold": ("threshold", {"threshold": "threshold", "value": "value"}),
+    row.torch: (row.name, {option: row.torch_names.get(option, option) for option in row.options})
+    for row in ACTIVATIONS.values()
+    if row.torch
 }
 # Values of the attributes for which xpnet's function has no option.
 _FIXED: dict[str, dict[str, tuple[Any, ...]]] = {

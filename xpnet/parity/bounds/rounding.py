@@ -9,8 +9,7 @@ import numpy as np
 from xpnet.arrays.deviation import ulp
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.softmax import log_softmax_bound, softmax_bound
-from xpnet.functions.sparsemax import sparsemax_bound
+from xpnet.functions.softmax import log_softmax_bound, softmax_bound, sparsemax_bound
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from xpnet.arrays.gpu.cupy_errors import cause_of, is_from_cupy
+from xpnet.arrays.gpu.gpu_errors import cause_of, is_from_cupy
 
 
 def function_of(module, source):

@@ -14,8 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from xpnet.inference import thread_pool
-from xpnet.inference.thread_pool import run_tasks, start_tasks
+from xpnet.arrays.cpu import thread_pool
+from xpnet.arrays.cpu.thread_pool import (
+    _current_processor,
+    _keep_off_processor,
+    run_tasks,
+)
 
 WORD = contextvars.ContextVar("WORD", default="nothing")
 
@@ -47,17 +51,9 @@ def soon(is_so, seconds=10):
     return is_so()
 
 
-def start_and_finish(*arguments):
-    assert start_tasks(*arguments)() is None
-
-
-BOTH = pytest.mark.parametrize("run_tasks", [run_tasks, start_and_finish])
-
-
-@BOTH
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 8, 50])
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 1000])
-def test_each_task_runs_once(run_tasks, n, n_threads):
+def test_each_task_runs_once(n, n_threads):
     done = []
     run_tasks(done.append, iter(range(n)), n_threads)
     assert sorted(done) == list(range(n))
@@ -114,10 +110,9 @@ def test_threads_are_reused(pool):
 ERRORS = [ArithmeticError, KeyboardInterrupt, SystemExit, GeneratorExit, StopIteration]
 
 
-@BOTH
 @pytest.mark.parametrize("n_threads", [1, 2, 4])
 @pytest.mark.parametrize("error", ERRORS)
-def test_an_error_stops_the_tasks_and_is_raised(run_tasks, error, n_threads):
+def test_an_error_stops_the_tasks_and_is_raised(error, n_threads):
     started = []
 
     def fail_at_three(i):
@@ -133,7 +128,7 @@ def test_an_error_stops_the_tasks_and_is_raised(run_tasks, error, n_threads):
     assert n_started < 1900
     time.sleep(0.01)
     assert len(started) == n_started  # no thread continues
-    test_each_task_runs_once(run_tasks, 100, n_threads)  # the threads are still alive
+    test_each_task_runs_once(100, n_threads)  # the threads are still alive
 
 
 def test_the_first_of_several_errors_is_raised():
@@ -291,85 +286,6 @@ def test_a_busy_thread_blocks_no_other_call():
         slow.result(20)
 
 
-# Tasks that are started, and finished later
-
-
-def test_tasks_start_before_they_are_finished():
-    done, caller = [], threading.current_thread()
-
-    def do(_):
-        done.append(threading.current_thread())
-
-    finish = start_tasks(do, range(20), 3)
-    assert soon(lambda: len(done) == 20)
-    assert caller not in done
-    finish()
-    assert len(done) == 20
-
-
-def test_one_thread_runs_tasks_when_they_are_finished():
-    done = []
-    finish = start_tasks(done.append, iter(range(5)), 1)
-    time.sleep(0.01)
-    assert done == []
-    finish()
-    assert done == list(range(5))
-
-
-def test_finishing_waits_for_running_tasks():
-    may_go, is_busy, done = threading.Event(), threading.Event(), []
-
-    def do(i):
-        is_busy.set()
-        assert may_go.wait(20)
-        done.append(i)
-
-    finish = start_tasks(do, range(2), 3)
-    assert is_busy.wait(20)
-    threading.Timer(0.05, may_go.set).start()
-    finish()
-    assert sorted(done) == [0, 1]
-
-
-def test_an_error_between_start_and_finish():
-    done = []
-
-    def call():
-        finish = start_tasks(done.append, range(100), 3)
-        try:
-            raise ArithmeticError
-        finally:
-            finish()
-
-    with pytest.raises(ArithmeticError):
-        call()
-    assert sorted(done) == list(range(100))
-
-
-def test_several_starts_are_finished_in_any_order():
-    done = [[] for _ in range(6)]
-    finishes = [start_tasks(part.append, range(50), 3) for part in done]
-    for i in (3, 0, 5, 1, 4, 2):
-        finishes[i]()
-        assert sorted(done[i]) == list(range(50))
-
-
-def test_the_context_is_that_of_the_start():
-    seen, caller = [], threading.current_thread()
-
-    def look(_):
-        if threading.current_thread() is not caller:
-            seen.append((WORD.get(), np.geterr()["over"]))
-
-    token = WORD.set("then")
-    with np.errstate(over="raise"):
-        finish = start_tasks(look, range(10), 3)
-    WORD.reset(token)
-    assert soon(lambda: len(seen) == 10)
-    finish()
-    assert set(seen) == {("then", "raise")}
-
-
 @pytest.mark.parametrize("n_helpers", [0, 1])
 def test_without_threads_the_caller_runs_the_tasks(n_helpers, monkeypatch, pool):
     original, done = threading.Thread.start, []
@@ -382,18 +298,10 @@ def test_without_threads_the_caller_runs_the_tasks(n_helpers, monkeypatch, pool)
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", start)
-        finish = start_tasks(done.append, range(50), 8)
-    assert ends(lambda: finish() or True)
+        run_tasks(done.append, range(50), 8)
     assert sorted(done) == list(range(50))
     assert len(pool._threads) == n_helpers  # noqa: SLF001 (else they would be missing for ever)
     test_the_caller_is_one_of_the_threads(3)
-
-
-def test_unfinished_tasks_block_no_other_call():
-    done = []
-    start_tasks(done.append, range(100), 3)
-    assert ends(lambda: run_tasks(lambda _: None, range(50), 3) or True)
-    assert soon(lambda: len(done) == 100)
 
 
 def run(script):
@@ -405,7 +313,7 @@ def run(script):
 
 START = """
 import os, signal, sys, threading, time
-from xpnet.inference.thread_pool import start_tasks, run_tasks
+from xpnet.arrays.cpu.thread_pool import run_tasks
 
 def work(seconds=0.002, n_threads=3):
     caller, names, end = threading.current_thread().name, set(), time.monotonic() + 20
@@ -491,3 +399,59 @@ def test_idle_threads_do_not_keep_the_process_alive():
 def test_tasks_run_while_the_process_ends():
     script = "import atexit\natexit.register(lambda: print(len(work(n_threads=3)) > 1))\n"
     assert run(START + script) == "True\n"
+
+
+# Affinity of threads
+
+
+NEEDS_AFFINITY = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this system has no thread affinity"
+)
+
+
+@pytest.fixture
+def thread():
+    """Yield the id of a waiting thread."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    yield thread.native_id
+    end.set()
+    thread.join()
+
+
+@NEEDS_AFFINITY
+@pytest.mark.parametrize("place", [0, -1])
+def test_the_callers_processor_is_excluded(monkeypatch, thread, place):
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) == 1:
+        pytest.skip("needs two processors")
+    monkeypatch.setattr(thread_pool, "_current_processor", lambda: lambda: mine[place])
+    _keep_off_processor([thread, None])
+    assert os.sched_getaffinity(thread) == set(mine) - {mine[place]}
+    assert os.sched_getaffinity(0) == set(mine)
+
+
+@NEEDS_AFFINITY
+def test_the_only_processor_is_kept(monkeypatch, thread):
+    before = os.sched_getaffinity(thread)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    monkeypatch.setattr(thread_pool, "_current_processor", lambda: lambda: 3)
+    _keep_off_processor([thread])
+    monkeypatch.undo()
+    assert os.sched_getaffinity(thread) == before
+
+
+@NEEDS_AFFINITY
+def test_a_thread_that_has_ended(monkeypatch):
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    _keep_off_processor([thread.native_id])
+    monkeypatch.setattr(thread_pool, "_current_processor", lambda: None)
+    _keep_off_processor([thread.native_id])  # and if the processor is unknown
+
+
+def test_the_current_processor():
+    current = _current_processor()
+    assert current is None or current() in range(os.cpu_count())

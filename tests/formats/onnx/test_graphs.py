@@ -1,0 +1,162 @@
+"""Graphs of fully connected layers in all equivalent forms."""
+
+import numpy as np
+import pytest
+
+PLAIN = "3 -> 4 identity -> 2 identity; logits; float32, numpy"
+# Graphs, each with a part of the expected network below it.
+GRAPHS = """
+Gemm x W b -> h; Gemm h V c -> y
+    PLAIN
+Gemm(transB=1) x WT b -> h; Gemm(transB=1) h VT c -> y
+    PLAIN
+Gemm(alpha=0.5, beta=4.0) x W b -> h; Gemm h V c -> y
+    PLAIN
+Gemm x W -> h; Gemm h V c -> y
+    PLAIN
+Gemm(beta=0.0) x W b -> h; Gemm h V c -> y
+    PLAIN
+Gemm(beta=0.0) x ones:3,3 nan -> y
+    3 -> 3 identity; logits
+Gemm x W half -> h; Gemm h V c -> y
+    PLAIN
+Gemm x W -> g; Add g b -> h; Gemm h V c -> y
+    PLAIN
+Transpose x -> t; Gemm(transA=1) t W b -> h; Gemm h V c -> y
+    PLAIN
+Transpose(perm=[1, 0]) x -> t; Gemm(transA=1) W t columnb -> h; Gemm VT h columnc -> u;
+Transpose u -> y
+    PLAIN
+MatMul x W -> m; Add m b -> h; Gemm h V c -> y
+    PLAIN
+MatMul x W -> m; Add b m -> h; Gemm h V c -> y
+    PLAIN
+MatMul x W -> m; Sub m b -> h; Gemm h V c -> y
+    PLAIN
+MatMul x W -> h; Gemm h V c -> y
+    PLAIN
+Transpose x -> t; MatMul WT t -> m; Add m columnb -> h; Transpose h -> k; Gemm k V c -> y
+    PLAIN
+N,1,3 | MatMul x W -> m; Add m b -> h; MatMul h V -> n; Add n c -> y
+    PLAIN
+N,1,3,1 | Flatten x -> f; Gemm f W b -> h; Gemm h V c -> y
+    PLAIN
+N,3,1 | Reshape x int:-1,3 -> f; Gemm f W b -> h; Gemm h V c -> y
+    PLAIN
+N,3,1 | Reshape x int:0,-1 -> f; Gemm f W b -> h; Gemm h V c -> y
+    PLAIN
+N,1,3 | Shape x -> s; Gather(axis=0) s scalar:0 -> n; Unsqueeze n int:0 -> u;
+Concat(axis=0) u int:-1 -> to; Reshape x to -> f; Gemm f W b -> h; Gemm h V c -> y
+    PLAIN
+N,3,1 | Div int:-3,7 int:2,2 -> to; Reshape x to -> f; Gemm f W b -> h; Gemm h V c -> y
+    PLAIN
+7,1,3 | Reshape x int:7,3 -> f; Gemm f W b -> h; Gemm h V c -> y
+    PLAIN
+N,1,3 | Squeeze x int:1 -> s; MatMul s W -> h; Unsqueeze h int:1 -> u; MatMul u V -> m;
+Squeeze m int:1 -> y
+    PLAIN
+Identity x -> i; Gemm i W b -> g; Dropout g -> d; Identity V -> v; Cast(to=1) d -> h;
+Gemm h v c -> y
+    PLAIN
+Gemm h V c -> y; Identity g -> h; Gemm x W b -> g
+    PLAIN
+Gemm x W b -> h; Gemm h V c -> y; Sin x -> unused
+    PLAIN
+Mul W half -> v; Gemm x v b -> h; Gemm h V c -> y
+    PLAIN
+Sub x mean -> s; Div s scale -> d; Gemm d W b -> h; Gemm h V c -> y
+    3 -> 4 identity -> 2 identity; Standardize(3 means, 3 scales); logits; float32, numpy
+Add x mean -> s; Mul scale s -> d; Gemm d W b -> h; Gemm h V c -> y
+    3 -> 4 identity -> 2 identity; Standardize(3 means, 3 scales); logits; float32, numpy
+Mul half x -> s; Gemm s W b -> h; Gemm h V c -> y
+    2 identity; Scale(0.5); logits
+Sub half x -> s; Neg s -> n; Gemm n W b -> h; Gemm h V c -> y
+    Scale(-1.0); Standardize(mean=-0.5, scale=1.0); Scale(-1.0); logits
+N,2,3 | Sub x float32:2,1 -> s; Flatten s -> f; Gemm f ones:6,4 b -> h; Gemm h V c -> y
+    6 -> 4 identity -> 2 identity; Standardize(6 means, scale=1.0); logits
+Gemm x W b -> h; Gemm h V c -> l; Softmax l -> y
+    2 softmax; probabilities
+Gemm x W b -> h; Gemm h V c -> l; Softmax(axis=1) l -> y
+    2 softmax; probabilities
+opset=11 | Gemm x W b -> h; Gemm h V c -> l; Softmax l -> y
+    2 softmax; probabilities
+opset=11 | Gemm x W b -> h; Gemm h V c -> l; Reshape l int:-1,2,1 -> r; Softmax(axis=1) r -> y
+    2 softmax; probabilities
+Gemm x ones:3,1 -> l; Sigmoid l -> y
+    3 -> 1 sigmoid; probabilities
+dtype=float64 | Gemm x W b -> h; Gemm h V c -> y
+    2 identity; logits; float64, numpy
+dtype=float16 | Gemm x W b -> h; Gemm h V c -> y
+    2 identity; logits; float16, numpy
+input=uint8 | Cast(to=1) x -> f; Gemm f W b -> h; Gemm h V c -> y
+    PLAIN
+opset=11 | Gemm x W b -> h; Reshape h int:-1,2,2 -> r; Softmax(axis=1) r -> s; Flatten s -> y
+    4 softmax; probabilities
+BatchNormalization x scale mean mean scale -> n; Gemm n W b -> h; Gemm h V c -> y
+    2 identity; Standardize(3 means, 3 scales); logits
+MatMul x W -> m; BatchNormalization m ones:4 b b ones:4 -> h; Gemm h V c -> y
+    PLAIN
+Gemm x W b -> h; Relu h -> r; BatchNormalization r ones:4 b b ones:4 -> n; Gemm n V c -> y
+    3 -> 4 relu -> 2 identity; logits
+"""
+
+
+def test_graphs(opened, model_of, check_agreement, graph, text):
+    model = model_of(graph)
+    network = opened(model)
+    assert (PLAIN if text == "PLAIN" else text) in repr(network)
+    shape = [n for n in model_shape(model)[1:] if n]
+    kind = model.graph.input[0].type.tensor_type.elem_type
+    check_agreement(network, model, shape=shape, dtype={2: "uint8"}.get(kind))
+
+
+def model_shape(model):
+    """Return the shape of the input, 0 where it is free."""
+    return [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
+
+
+def test_bfloat16_becomes_float32(opened, model_of, numbers):
+    bfloat16 = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed").bfloat16
+    network = opened(model_of("Cast(to=16) x -> h; Gemm h W b -> y", dtype=bfloat16))
+    assert network.dtype == np.float32
+    expected = numbers["W"].astype(bfloat16).astype(np.float32)
+    assert np.array_equal(network.layers[0].weight, expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (3, "N"), (3,), (1, 3, 1), ("N", 3, 1)])
+def test_inputs_that_are_columns(opened, model_of, run, shape):
+    bias = "b" if len(shape) == 1 else "columnb"
+    model = model_of(f"MatMul WT x -> m; Add m {bias} -> y", shape=shape)
+    row = np.asarray([0.5, -1.0, 2.0], np.float32)
+    given = row.reshape([1 if n == "N" else n for n in shape])
+    assert np.allclose(run(model, given)[0].reshape(-1), opened(model)(row), rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_rows", [1, 7])
+def test_a_fixed_batch_is_lifted(opened, model_of, check_agreement, n_rows):
+    model = model_of(f"{n_rows},3 | Gemm x W b -> h; Relu h -> a; Gemm a V c -> y")
+    network = opened(model)
+    assert network(np.zeros((5, 3), np.float32)).shape == (5, 2)
+    check_agreement(network, model, n_rows=n_rows)
+
+
+def test_a_free_batch_of_a_graph_that_works_for_one_row(opened, model_of, check_agreement):
+    model = model_of("Flatten(axis=0) x -> f; Gemm f W b -> y")
+    check_agreement(opened(model), model, n_rows=1)
+
+
+@pytest.mark.parametrize(
+    "shape", [None, ("N", "m"), (1, "m"), (7, "m"), ("N", "a", "b"), ("N", 3, "a"), (1, "N", 3)]
+)
+def test_inputs_of_unknown_length(opened, model_of, shape):
+    model = model_of("Flatten x -> f; MatMul f W -> m; Add m b -> y", shape=shape)
+    assert "Network(3 -> 4 identity; " in repr(opened(model))
+
+
+def test_folded_normalization_is_that_of_torch(opened, model_of, numbers):
+    """It is folded in float64, from an epsilon of float32."""
+    (layer,) = opened(model_of("Gemm x W b -> h; BatchNormalization h b b b ones:4 -> y")).layers
+    weight, b = (numbers[name].astype("f4").astype("f8") for name in "Wb")
+    factor = b / np.sqrt(1 + np.float64(np.float32(1e-5)))
+    assert np.array_equal(layer.weight, (weight * factor).astype("f4"))
+    np.testing.assert_allclose(layer.bias, (b - b) * factor + b, rtol=1e-6, atol=1e-7)
