@@ -99,9 +99,8 @@ def parse() -> Callable[..., Options]:
         add_device_arguments(parser, reproducible=True, hashes=True)
         add_model_arguments(parser)
         args = parser.parse_args([str(word) for word in words])
-        return Options(
-            from_args(Data, args), ModelOptions.from_args(args), from_args(DeviceOptions, args)
-        )
+        data, place = Data.from_args(args, args.path), from_args(DeviceOptions, args)
+        return Options(data, ModelOptions.from_args(args), place)
 
     return run
 

@@ -39,7 +39,7 @@ def test_lists_of_numbers():
 
 def test_defaults(parse):
     options = parse()
-    assert options.data == Data("sample")
+    assert options.data == Data("sample", ReadOptions(default_split="test"))
     assert options.device == DeviceOptions()
     assert (options.model.source, options.model.seed, options.model.input_range) == (
         "sample",
@@ -80,7 +80,7 @@ def test_an_activation_for_each_layer(parse):
 
 def test_options_that_the_reader_rejects():
     with pytest.raises(UsageError, match="`classes` must be 1 to 256; got 300"):
-        Data("sample").read(classes=300)
+        Data.from_args(argparse.Namespace(classes=300, offline=False), "sample")
 
 
 def test_the_error_of_a_check_names_the_file():

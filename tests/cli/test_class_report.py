@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from xpnet.cli.class_report import class_facts, class_lines
+from xpnet.cli.evaluate import class_facts, class_lines
 from xpnet.inference.evaluate import Evaluation
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Device, DeviceError, Network, load, save
-from xpnet.cli.pieces import pieces_of
+from xpnet.cli.predicted import pieces_of
 
 distributed = pytest.importorskip("distributed")
 

@@ -31,7 +31,7 @@ def work(n_images, **options):
     return work_facts(
         network,
         Device("cpu"),
-        DeviceOptions(**options).batch_facts(network),
+        DeviceOptions(**options),
         stopwatch,
         n_images=n_images,
         transfers=Transfers(1, 784, 2, 16),
@@ -71,7 +71,7 @@ def test_reproducible_work(name):
 def test_no_images_have_no_speed():
     facts = work(0)
     assert facts["images_per_second"] is None
-    assert "speed" not in work_rows({**facts, "seconds": {**facts["seconds"], "computing": 9.9}})
+    assert work_rows({**facts, "seconds": {**facts["seconds"], "computing": 9.9}})["speed"] is None
 
 
 WORK: dict[str, Any] = {
@@ -96,6 +96,7 @@ def test_rows_of_text():
         "network": "2 -> 1 step; logits; float32, numpy",
         "batches": "up to 1,000 images",
         "seconds": "start-up 0.100, loading 0.020, computing 0.003",
+        **dict.fromkeys(["speed", "precision", "transfers", "chosen"]),
     }
 
 
@@ -131,12 +132,14 @@ def test_a_choice_is_explained():
 
 
 def test_a_table():
-    assert list(table({"a": "one", "long": "two"})) == ["a     one", "long  two"]
+    rows = {"a": "one", "missing": None, "long": "two", "empty": ""}
+    assert list(table(rows)) == ["a      one", "long   two", "empty  "]
+    assert list(table({})) == []
 
 
 def test_lines(capsys):
-    print_outcome(Outcome({"a": 1}, iter(["one", "two"])), as_json=False)
-    assert capsys.readouterr().out == "one\ntwo\n"
+    print_outcome(Outcome({"a": 1}, {"name": "x"}, iter(["one", "two"])), as_json=False)
+    assert capsys.readouterr().out == "name  x\none\ntwo\n"
 
 
 def test_json_on_one_line(capsys):

@@ -83,11 +83,6 @@ class DeviceOptions:
 
         return check_batch_size(network, self.batch_size)
 
-    def batch_facts(self, network: "Network") -> dict[str, int | bool]:
-        """Return the facts about batches for `work_facts`."""
-        size = self.used_batch_size(network)
-        return {"batch_size": size, "reproducible": self.is_reproducible}
-
 
 @contextmanager
 def chosen_precision(options: DeviceOptions) -> Iterator[None]:

@@ -1,7 +1,8 @@
 """``xpnet evaluate``: accuracy and speed of a network on labelled images."""
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import (
@@ -11,19 +12,22 @@ from xpnet.cli.arguments import (
     check_output,
     from_args,
 )
-from xpnet.cli.class_report import class_facts, class_lines
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import ModelOptions, add_model_arguments, open_model
-from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, work_facts, work_rows
+from xpnet.cli.report import Outcome, Stopwatch, as_printed, note_nonfinite, work_facts, work_rows
 from xpnet.cli.streams import print_note
+from xpnet.pictures.saving import shorten_name
 
 if TYPE_CHECKING:
+    from xpnet.inference.evaluate import Evaluation
     from xpnet.networks.fingerprint import RowsFingerprint
     from xpnet.networks.network import Network
 
 _NAMES_SHOWN = 5
+# Of more classes, the table shows those of lowest recall.
+_MOST_CLASSES, _MOST_LETTERS = 12, 30
 
 
 def add_parser(commands: Any) -> None:
@@ -78,12 +82,11 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
             else:
                 results = ((runner.marked_class_ids(rows), labels) for rows, labels in pairs)
                 result = compare_labels(network, results)
-    total, batches = result.total, options.batch_facts(network)
+    total, moved = result.total, result.transfers
     if not total:
         print_note(f"{data.path} holds no images: no accuracy")
     note_nonfinite(network, nonfinite.n_images, total)
     is_training_data = fingerprint is not None and fingerprint.text() == trained_on
-    moved = result.transfers
     facts = {
         "accuracy": result.accuracy,
         "correct": result.correct,
@@ -93,7 +96,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         "data": data.path,
         "is_training_data": is_training_data or None,  # other data may contain some of them
         "model": model.name,
-        **work_facts(network, device, batches, stopwatch, n_images=total, transfers=moved),
+        **work_facts(network, device, options, stopwatch, n_images=total, transfers=moved),
         **class_facts(result, network.classes or range(network.n_classes)),
     }
     if plot is not None:
@@ -151,3 +154,41 @@ def labelled(
         if fingerprint is not None:
             fingerprint.update(rows)
         yield rows, labels
+
+
+def class_facts(result: "Evaluation", names: Sequence[str | int]) -> dict[str, Any]:
+    """Return the scores of all classes, in the order of their ids, and the confusions."""
+    return {
+        "classes": list(names),
+        "precision": result.precision.tolist(),
+        "recall": result.recall.tolist(),
+        "count": result.confusion.sum(axis=1).tolist(),
+        "confused": [(names[i], names[j], count) for i, j, count in result.most_confused()],
+        "confusion": result.confusion.tolist(),
+    }
+
+
+def class_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the facts of `class_facts` as a table, and a line for each pair."""
+    columns = (facts[name] for name in ("recall", "precision", "count", "classes"))
+    scores = list(zip(*columns, strict=True))
+    if len(scores) > _MOST_CLASSES:
+        scores.sort(key=lambda row: [inf if isnan(x) else x for x in row[:2]])
+    shown = [(*row, _short(name)) for *row, name in scores[:_MOST_CLASSES]]
+    width, digits = max(5, *(len(row[3]) for row in shown)), len(f"{max(facts['count']):,}")
+    yield from ("", f"{'class':{width}}  precision  recall  {'count':>{digits}}")
+    for recall, precision, count, name in shown:
+        numbers = f"{precision:9.4f}  {recall:6.4f}  {count:>{max(digits, 5)},}"
+        yield f"{name:{width}}  {numbers.replace('   nan', '   n/a')}"
+    if n_left := len(scores) - len(shown):
+        yield f"... and {n_left:,} more, of no lower recall (--json prints all)"
+    pairs = [(f"{_short(x)} taken for {_short(y)}", n) for x, y, n in facts["confused"]]
+    width = max((len(text) for text, _ in pairs), default=0)
+    digits = max((len(f"{count:,}") for _, count in pairs), default=0)
+    lines = [f"{text:{width}}  {count:{digits},} time{'s' * (count > 1)}" for text, count in pairs]
+    yield from ["", *lines] if lines else []
+
+
+def _short(name: str | int) -> str:
+    """Return the name of a class as standard output can show it, shortened."""
+    return shorten_name(as_printed(str(name)), _MOST_LETTERS)

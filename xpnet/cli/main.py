@@ -56,8 +56,7 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
         code = signals.exit_code
         print_note(signals.message)
     except Exception as caught:  # noqa: BLE001 (described, or shown with its traceback)
-        error = _as_device_error(caught, str(getattr(args, "device", "")))
-        code = _exit_code(error)
+        code, message = _code_and_message(caught, str(getattr(args, "device", "")))
         if code == _FAULT_OF_XPNET and signals.received is not None:
             # A library may turn an interrupt into another error, such as an ImportError.
             code = signals.exit_code
@@ -65,52 +64,35 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
         elif args.debug or code == _FAULT_OF_XPNET:
             write_error_text(traceback.format_exc())
         else:
-            print_note(_describe(error))
+            print_note(message)
     return code
 
 
-def _as_device_error(error: Exception, device: str) -> Exception:
-    """Return an error of CuPy as a DeviceError with its cause; other errors unchanged."""
+def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
+    """Return the exit code and the message of an error; code 70 if the user cannot fix it."""
     from xpnet.arrays.gpu.gpu_errors import DeviceError, cause_of, is_from_cupy
-
-    if not is_from_cupy(error):
-        return error
-    index = device.rpartition(":")[2]
-    return DeviceError(cause_of(error, int(index) if index.isdigit() else 0))
-
-
-def _exit_code(error: Exception) -> int:
-    """Return the exit code of an error; 70 if the user cannot fix it."""
-    from xpnet.arrays.gpu.gpu_errors import DeviceError
     from xpnet.files.errors import DataError, WeightsError
     from xpnet.inference.cluster import ClusterError
 
+    if is_from_cupy(error):
+        index = device.rpartition(":")[2]
+        error = DeviceError(cause_of(error, int(index) if index.isdigit() else 0))
+    message = str(error)
     # Before a MemoryError, which a DeviceError may be as well.
     if isinstance(error, DeviceError | ClusterError):
-        return 5
-    if is_memory_error(error):
-        return _OUT_OF_MEMORY
-    is_extra = isinstance(error, ModuleNotFoundError) and str(error.name).split(".")[0] in _EXTRAS
-    if is_extra or isinstance(error, UsageError | FileExistsError):
-        return 2
-    if isinstance(error, DataError | OSError):
-        return 3
-    return 4 if isinstance(error, WeightsError) else _FAULT_OF_XPNET
-
-
-def _describe(error: Exception) -> str:
-    from xpnet.arrays.gpu.gpu_errors import DeviceError
-
-    if isinstance(error, DeviceError):  # may quote many lines of a compiler
-        return " ".join(str(error).split())
-    message = str(error)
+        return 5, " ".join(message.split())  # it may quote many lines of a compiler
     if isinstance(error, OSError):
         message = error.strerror or message
         if error.filename is not None:
             message = f"{error.filename}: {message}"
         if isinstance(error, FileNotFoundError):
             message += missing_file_hint(str(error.filename), ["sample"])
-    if not is_memory_error(error):
-        return message
-    text = f"out of memory: {message}" if message else "out of memory"
-    return "; ".join([text, *getattr(error, "__notes__", [])])
+    if is_memory_error(error):
+        text = f"out of memory: {message}" if message else "out of memory"
+        return _OUT_OF_MEMORY, "; ".join([text, *getattr(error, "__notes__", [])])
+    is_extra = isinstance(error, ModuleNotFoundError) and str(error.name).split(".")[0] in _EXTRAS
+    if is_extra or isinstance(error, UsageError | FileExistsError):
+        return 2, message
+    if isinstance(error, DataError | OSError):
+        return 3, message
+    return 4 if isinstance(error, WeightsError) else _FAULT_OF_XPNET, message

@@ -100,14 +100,14 @@ def report_lines(facts: "Facts", report: "Report", where: "Mapping[str, Facts]")
     else:
         rule = f"{report.dtype}: no correct result is out of bound, confidence {report.confidence}"
     data = f"{facts['data']}, {report.n_rows:,} rows"
-    rows = {"network": facts["network"], "data": data, "bounds": rule}
-    yield from table(rows | ({"hash": report.result_hash} if report.result_hash else {}))
+    rows = {"network": facts["network"], "data": data, "bounds": rule, "hash": report.result_hash}
+    yield from table(rows)
     for name, found in report.candidates.items():
         yield ""
         yield origin_text(name, where[name])
         yield from _stage_lines(found)
     yield ""
-    yield from table({**_predictions(report), "verdict": _verdict(report)})
+    yield from table({"predictions": _predictions(report), "verdict": _verdict(report)})
 
 
 def origin_text(name: str, origin: "Facts") -> str:
@@ -176,16 +176,16 @@ def _remark(stage: "StageAgreement") -> str:
     return "; ".join(remarks)
 
 
-def _predictions(report: "Report") -> dict[str, str]:
-    """Return a row of text about predictions that rounding can change."""
+def _predictions(report: "Report") -> str | None:
+    """Return a text about predictions that rounding can change, or None without such."""
     if report.n_could_differ is None or report.result_hash is not None:
-        return {}
+        return None
     differ = max(found.n_differ or 0 for found in report.candidates.values())
     text = f"{report.n_could_differ:,} of {report.n_rows:,} can change by rounding"
     text += f"; {differ:,} differ from float64"
     if len(report.candidates) > 1:
         text += f", {report.n_disagree:,} between the candidates"
-    return {"predictions": text}
+    return text
 
 
 def draw_report(

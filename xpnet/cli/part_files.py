@@ -16,7 +16,7 @@ from xpnet.cli.streams import print_note
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xpnet.cli.pieces import Piece
+    from xpnet.cli.predicted import Piece
 
 _HASHED_BYTES = 1 << 20
 

@@ -104,8 +104,8 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         if options.hash:
             print_note(f"hash {found['hash']}")
         return Outcome()
-    total, batches = found["total"], options.batch_facts(network)
-    work = work_facts(network, device, batches, stopwatch, n_images=total, transfers=transfers)
+    total = found["total"]
+    work = work_facts(network, device, options, stopwatch, n_images=total, transfers=transfers)
     facts = {"output": output, **found, "data": data.path, "model": model.name, **work}
     wrote = f"{output} ({total:,} images)"
     return Outcome(facts, {"wrote": wrote, "hash": found["hash"], **work_rows(work)})

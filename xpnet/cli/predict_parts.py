@@ -9,8 +9,7 @@ from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.models import ModelOptions, place, read_model
 from xpnet.cli.part_files import Part, n_rows
-from xpnet.cli.pieces import Job, fault_of_worker, pieces_of, predict_piece
-from xpnet.cli.predicted import Wanted
+from xpnet.cli.predicted import Job, Wanted, fault_of_worker, pieces_of, predict_piece
 from xpnet.cli.report import Outcome, Stopwatch, network_text, note_nonfinite
 from xpnet.cli.standardization import RANGES, standardization
 from xpnet.cli.streams import print_note, progress_bar

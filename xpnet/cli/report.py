@@ -14,6 +14,7 @@ from xpnet.cli.streams import print_note, standard_output
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.arrays.transfer_counts import Transfers
+    from xpnet.cli.device_choice import DeviceOptions
     from xpnet.networks.network import Network
 
 # Texts of a table by name; those that are None are not shown.
@@ -103,7 +104,7 @@ def device_facts(device: "Device", network: "Network") -> dict[str, str]:
 def work_facts(
     network: "Network",
     device: "Device",
-    batch_facts: Mapping[str, int | bool],
+    options: "DeviceOptions",
     stopwatch: "Stopwatch",
     *,
     n_images: int,
@@ -116,7 +117,8 @@ def work_facts(
         "network": network_text(network),
         **device_facts(device, network),
         "device_reason": device.reason,
-        **batch_facts,
+        "batch_size": options.used_batch_size(network),
+        "reproducible": options.is_reproducible,
         "transfers": asdict(transfers),
         "images_per_second": n_images / computing if n_images and computing else None,
         "seconds": seconds,
