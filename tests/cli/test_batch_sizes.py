@@ -3,6 +3,7 @@
 import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -126,3 +127,18 @@ def test_the_batch_size_does_not_matter(folder, data):
             np.testing.assert_allclose(*values, rtol=1e-3)
         else:
             assert found == expected
+
+
+@pytest.mark.parametrize("place", ["evaluate.evaluate", "predict.predict_ids"])
+def test_the_batch_size_is_used(xpnet, monkeypatch, place):
+    room, name = place.split(".")
+    module = import_module(f"xpnet.inference.{room}")
+    sizes, original = [], getattr(module, name)
+
+    def spy(*given, batch_size, **options):
+        sizes.append(batch_size)
+        return original(*given, batch_size=batch_size, **options)
+
+    monkeypatch.setattr(module, name, spy)
+    assert xpnet(room, "--batch-size", "7").code == xpnet(room).code == 0
+    assert sizes == [7, None]

@@ -187,28 +187,6 @@ def test_onnx_of_raw_bytes(xpnet, book):
     assert np.argmax(logits, axis=1).tolist() == predict(load("sample"), images).tolist()
 
 
-@pytest.mark.parametrize(
-    ("target", "words", "case"),
-    [
-        ("out.txt", [], (2, "OUT must end in .safetensors, .npz or .onnx; for images")),
-        ("out.npz", ["--uint8"], (2, "--uint8 is for ONNX: OUT must end in .onnx")),
-        ("old.npz", [], (2, "already exists (--force")),
-        ("missing/out.npz", [], (3, "no such folder")),
-        ("out.npz", ["--activation", "gauss"], (4, "got 'gauss'")),
-        ("out.npz", ["--layout", "out_in"], (4, "layout must be in_out")),
-        ("out.npz", ["--verify", "nothing.csv"], (3, "nothing.csv")),
-    ],
-    ids=str,
-)
-def test_what_is_refused_writes_nothing(refused, book, target, words, case):
-    old = book.with_name("old.npz")
-    old.write_bytes(b"precious")
-    code, line = refused("convert", book, book.parent / target, *words)
-    assert (code, case[1] in line) == (case[0], True), line
-    assert old.read_bytes() == b"precious"
-    assert {path.name for path in book.parent.iterdir()} == {"book.npz", "old.npz"}
-
-
 def test_onnx_of_raw_bytes_is_verified_with_bytes(refused, book, tmp_path):
     np.savez(tmp_path / "a.npz", images=np.full((3, 784), 0.5, np.float32))
     code, line = refused(
@@ -225,13 +203,6 @@ def test_an_activation_that_onnx_has_not(refused, tmp_path):
     code, line = refused("convert", source, tmp_path / "a.onnx")
     assert code == 2
     assert "ONNX has no operator for the activation 'squareplus'" in line
-
-
-def test_force(xpnet, book):
-    target = book.with_name("old.npz")
-    target.write_bytes(b"old")
-    assert xpnet("convert", book, target, "--force").code == 0
-    assert load(target).n_in == 784
 
 
 def test_what_is_written_is_marked_beside_preprocessing_of_the_file(xpnet, trained, tmp_path):

@@ -49,12 +49,6 @@ def test_a_note_tells_what_was_chosen(xpnet, command):
     assert (result.code, result.err) == (0, "xpnet: auto chose gpu: GPU 0 is usable\n")
 
 
-@pytest.mark.usefixtures("strict_gpu")
-def test_the_text_tells_what_was_chosen(xpnet):
-    lines = xpnet("evaluate", "--rows", "5", "--device", "auto").out.splitlines()
-    assert "chosen     auto chose gpu: GPU 0 is usable" in lines
-
-
 @pytest.fixture
 def missing_gpu(monkeypatch):
     """Let there be no usable GPU."""

@@ -80,34 +80,6 @@ def test_others_and_fewer_are_unknown(xpnet, labelled, model, monkeypatch, words
     assert found["is_training_data"] is None
 
 
-def test_a_network_of_unknown_origin(xpnet):
-    assert json.loads(xpnet("evaluate", "--json").out)["is_training_data"] is None
-
-
-@pytest.mark.parametrize("batch_size", ["1", "7", "100", "10000"])
-def test_the_batch_size_changes_no_count(xpnet, batch_size):
-    whole = json.loads(xpnet("evaluate", "--json").out)
-    parts = json.loads(xpnet("evaluate", "--json", "--batch-size", batch_size).out)
-    assert parts["confusion"] == whole["confusion"]
-    assert parts["batch_size"] == int(batch_size)
-
-
-def test_the_batch_size_is_used(xpnet, monkeypatch):
-    from xpnet.inference import evaluate as room
-
-    sizes = []
-
-    def evaluate(*given, batch_size, **options):
-        sizes.append(batch_size)
-        return original(*given, batch_size=batch_size, **options)
-
-    original = room.evaluate
-    monkeypatch.setattr(room, "evaluate", evaluate)
-    assert xpnet("evaluate", "--batch-size", "7").code == 0
-    assert xpnet("evaluate").code == 0
-    assert sizes == [7, None]
-
-
 def test_only_some_rows(xpnet):
     found = json.loads(xpnet("evaluate", "--rows", "25", "--json").out)
     assert found["total"] == 25
@@ -120,22 +92,6 @@ def test_an_untrained_network_guesses(xpnet, seed):
     found = json.loads(xpnet(*words).out)
     assert 0.05 <= found["accuracy"] <= 0.15
     assert found["confusion"] == json.loads(xpnet(*words).out)["confusion"]
-
-
-def test_seeds_differ(xpnet):
-    zero, one = (
-        json.loads(xpnet("evaluate", "--model", "random", "--seed", seed, "--json").out)
-        for seed in ("0", "1")
-    )
-    assert zero["confusion"] != one["confusion"]
-
-
-def test_the_seed_is_0_by_default(xpnet):
-    default, zero = (
-        json.loads(xpnet("evaluate", "--model", "random", "--json", *seed).out)
-        for seed in ((), ("--seed", "0"))
-    )
-    assert default["confusion"] == zero["confusion"]
 
 
 def test_labels_in_the_file(xpnet, labelled):
@@ -154,23 +110,6 @@ def test_data_from_standard_input(xpnet, labelled, monkeypatch):
     stream = SimpleNamespace(buffer=io.BytesIO(labelled.read_bytes()))
     monkeypatch.setattr("sys.stdin", stream)
     assert json.loads(xpnet("evaluate", "-", "--json").out)["correct"] == 40
-
-
-@pytest.mark.parametrize(
-    ("line", "text"),
-    [
-        pytest.param("3,1,2", "labelled.csv:3: row is too short, found 3 values", id="short"),
-        pytest.param("3" + ",0" * 783 + ",256", "labelled.csv:3:785: ", id="pixel"),
-        pytest.param("11" + ",0" * 784, "labelled.csv:3:1: ", id="label"),
-        pytest.param("x" * 2000, "labelled.csv:3: ", id="long"),
-    ],
-)
-def test_a_bad_line(refused, labelled, line, text):
-    header, first, *_ = labelled.read_text().splitlines()
-    labelled.write_text(f"{header}\n{first}\n{line}")
-    code, message = refused("evaluate", labelled)
-    assert code == 3
-    assert text in message
 
 
 def test_a_network_of_more_classes_than_labels_have(xpnet, labelled, save_network):

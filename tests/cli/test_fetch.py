@@ -30,14 +30,6 @@ def test_names():
     assert tuple(DATA_SETS) == fetch.NAMES
 
 
-def test_help(xpnet):
-    result = xpnet("fetch", "--help")
-    assert (result.code, result.err) == (0, "")
-    assert result.out.startswith("usage: xpnet fetch NAME [options]\n")
-    assert {"--offline", "--force", "--json", "--debug"} <= set(result.out.split())
-    assert "mnist or fashion-mnist" in result.out
-
-
 def test_the_report(xpnet, mirror, mnist):
     n_bytes = sum(map(len, mirror.files.values()))
     result = xpnet("fetch", "mnist")

@@ -66,9 +66,3 @@ def test_files_that_are_nothing(refused, tmp_path, content, text):
     code, line = refused("inspect", path)
     assert code in {3, 4}
     assert text in line
-
-
-def test_an_option_with_an_invalid_value(refused, labelled):
-    code, line = refused("inspect", labelled, "--delimiter", ";;")
-    assert code == 2
-    assert line.startswith("xpnet: `delimiter` must be one character that cannot be part of a numb")

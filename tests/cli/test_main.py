@@ -11,12 +11,10 @@ import pytest
 
 import xpnet as package
 from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
-from xpnet.arrays.gpu.gpu_errors import Diagnosis
 
 COMMANDS = ("evaluate", "predict", "train", "parity", "show", "plot", "doctor")
 # With -P the working directory is not searched: what is tested is the package, not the checkout.
 PROCESS = (sys.executable, "-P", "-W", "error", "-m", "xpnet")
-NOT_INSTALLED = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
 
 
 def run_process(*words, **options):
@@ -53,13 +51,6 @@ def test_help_names_every_command(xpnet, words):
     codes = "0 done, 1 out of bound, 2 usage, 3 data, 4 weights, 5 device or cluster,"
     codes += " 70 an internal error, 71 out of memory, 130 interrupted, 143 terminated."
     assert codes in " ".join(result.out.split())
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_a_command(xpnet, command):
-    result = xpnet(command, "--help")
-    assert (result.code, result.err) == (0, "")
-    assert result.out.startswith(f"usage: xpnet {command} ")
 
 
 @pytest.mark.parametrize("word", ["a\0b", "\ud800"])
@@ -121,58 +112,6 @@ def test_a_long_name_leaves_room_for_the_reason(refused, words, code, name):
     assert found == code
     assert line.startswith("xpnet: x")
     assert line.endswith(": File name too long\n")
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        pytest.param(b"", "found an empty file", id="empty"),
-        pytest.param(b"step,0.5,0.5\n", "not a file of weights that xpnet reads", id="text"),
-        pytest.param(b"PK\x03\x04" + bytes(100), "corrupt or truncated npz", id="zip"),
-        pytest.param(b"\x10" + bytes(7) + b"{damaged}      ", "not valid safetensors", id="damage"),
-        pytest.param(b"\x02" + bytes(7) + b"{}", "no weights, such as W1 and b1", id="no network"),
-    ],
-)
-def test_files_that_are_no_weights(refused, tmp_path, content, text):
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(content)
-    code, line = refused("evaluate", "--model", path)
-    assert code == 4
-    assert text in line
-    assert "model.safetensors" in line
-
-
-@pytest.fixture(
-    params=[
-        NOT_INSTALLED,
-        Diagnosis("no-driver", "no NVIDIA driver was found", "install one"),
-        Diagnosis("no-device", "the NVIDIA driver finds no GPU", "see that nvidia-smi lists one"),
-    ],
-    ids=lambda diagnosis: diagnosis.code,
-)
-def no_gpu(request, monkeypatch):
-    """Make this a machine without a usable GPU, whatever it is; return why."""
-    diagnosis: Diagnosis = request.param
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: diagnosis)
-    return diagnosis
-
-
-@pytest.mark.parametrize("device", ["gpu", "gpu:1", "cuda"])
-@pytest.mark.parametrize(
-    "command",
-    [["evaluate"], ["predict"], ["show", "-o", "o.png"], ["train", "-o", "o.safetensors"]],
-    ids=lambda words: words[0],
-)
-def test_a_gpu_that_cannot_be_used(refused, empty_folder, no_gpu, command, device):
-    code, line = refused(*command, "--device", device)
-    assert code == 5
-    assert line == f"xpnet: {no_gpu.message}; {no_gpu.fix}\n"
-    assert list(empty_folder.iterdir()) == []
-
-
-def test_an_interruption(refused, monkeypatch):
-    monkeypatch.setattr("xpnet.inference.evaluate.evaluate", raiser(KeyboardInterrupt()))
-    assert refused("evaluate") == (130, "xpnet: interrupted\n")
 
 
 @pytest.mark.parametrize(

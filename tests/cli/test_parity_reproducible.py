@@ -110,31 +110,6 @@ def test_files(xpnet, tmp_path):
     assert (result.code, [stage["name"] for stage in stages]) == (0, STAGES[-1:])
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--worst-case"], "--worst-case is for error bounds; --reproducible compares bits: leave"),
-        (["--confidence", "0.9"], "--confidence is for error bounds; --reproducible compares bits"),
-        (
-            ["--plot", "x.png"],
-            "--plot is for error bounds; --reproducible compares bits: leave one",
-        ),
-        (
-            ["--precision", "float16"],
-            "must be of float32 or float64; got float16: use --precision float32",
-        ),
-        (
-            ["--libraries", "array-api-strict:no_float64"],
-            "array-api-strict:no_float64 lacks float64, which reproducible results need",
-        ),
-    ],
-)
-def test_what_does_not_go_with_it(refused, words, message):
-    code, line = refused(*WORDS, *words)
-    assert code == 2
-    assert message in line
-
-
 def test_a_file_of_another_dtype(refused, tmp_path):
     save(load("sample").astype("float16"), tmp_path / "half.npz")
     code, line = refused(*WORDS, "--against", tmp_path / "half.npz")

@@ -43,6 +43,7 @@ def test_these_are_all_commands(help_of):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_help_of_a_command_fits_a_screen(help_of, name):
     lines = help_of(name, "--help").splitlines()
+    assert lines[0].startswith(f"usage: xpnet {name} ")
     assert len(lines) <= 45
     assert max(map(len, lines)) <= 80
     assert lines.index("examples:") < 15
@@ -136,14 +137,6 @@ def test_bash_completes_commands_and_options(help_of, tmp_path):
 def test_help_has_no_colour_in_a_pipe(help_of, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "")
     assert "\x1b" not in help_of("--help") + help_of("train", "--help-all")
-
-
-@pytest.mark.parametrize("option", ["--batch-invariant", "--batch-invariance"])
-def test_removed_options_name_those_that_took_their_place(refused, option):
-    assert (
-        f"unrecognized arguments: {option}; use --reproducible instead"
-        in refused("evaluate", option)[1]
-    )
 
 
 def test_the_default_of_data(help_of):

@@ -6,7 +6,6 @@ import io
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,27 +28,6 @@ def test_a_file(xpnet, tmp_path):
     assert result.out.startswith(f"wrote    {output} (1,000 images)\n")
     assert f"cpu (numpy {np.__version__}, " in result.out
     assert labels_of(output) == [str(i) for i in predict(load("sample"), sample()[0]).tolist()]
-
-
-@pytest.mark.parametrize("batch_size", ["1", "7", "100", "10000"])
-def test_the_batch_size_changes_no_label(xpnet, batch_size):
-    assert xpnet("predict", "--batch-size", batch_size).out == xpnet("predict").out
-
-
-def test_the_batch_size_is_used(xpnet, monkeypatch):
-    from xpnet.inference import predict
-
-    sizes = []
-
-    def spy(*given, batch_size, **options):
-        sizes.append(batch_size)
-        return original(*given, batch_size=batch_size, **options)
-
-    original = predict.predict_ids
-    monkeypatch.setattr(predict, "predict_ids", spy)
-    assert xpnet("predict", "--batch-size", "7").code == 0
-    assert xpnet("predict").code == 0
-    assert sizes == [7, None]
 
 
 def test_more_images_than_are_read_at_a_time(xpnet, tmp_path, save_network):
@@ -84,25 +62,11 @@ def test_labels_are_not_looked_at(xpnet, labelled):
     assert xpnet("predict", labelled).out == good
 
 
-def test_data_from_standard_input(xpnet, unlabelled, monkeypatch):
-    expected = xpnet("predict", unlabelled).out
-    stream = SimpleNamespace(buffer=io.BytesIO(unlabelled.read_bytes()))
-    monkeypatch.setattr("sys.stdin", stream)
-    assert xpnet("predict", "-").out == expected
-
-
 def test_force_replaces_it(xpnet, tmp_path):
     output = tmp_path / "labels.csv"
     output.write_text("precious")
     assert xpnet("predict", "--rows", "1", "-o", output, "--force").code == 0
     assert output.read_text() == "ImageId,Label\n1,0\n"
-
-
-def test_output_over_input(refused, unlabelled):
-    content = unlabelled.read_text()
-    code, line = refused("predict", unlabelled, "-o", unlabelled, "--force")
-    assert (code, "would be replaced, but it is read as well" in line) == (2, True)
-    assert unlabelled.read_text() == content
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
@@ -358,35 +322,3 @@ def test_the_rows_of_nonfinite_outputs(xpnet, tmp_path):
     )
     with np.load(tmp_path / "labels.npz") as found:
         assert found["nonfinite"].tolist() == lost
-
-
-@pytest.mark.parametrize(
-    ("network", "words", "text"),
-    [
-        ((10, "logits"), "--top 11", "has: 10"),
-        ((1, "logits"), "--top 3", "has: 2"),
-        ((3, "values"), "--top 1", "has: none, as it is a regression"),
-        ((3, "values"), "--proba", "has: none, as it is a regression"),
-    ],
-)
-def test_more_classes_than_there_are(refused, save_network, network, words, text):
-    model = save_network(network[0], output=network[1])
-    target = model.with_name("x.csv")
-    line = f"xpnet: {words} needs more classes than {model} {text}\n"
-    assert refused("predict", "--model", model, *words.split(), "-o", target) == (2, line)
-    assert not target.exists()
-
-
-def test_labels_to_compare_with_are_for_evaluate(refused):
-    code, line = refused("predict", "--labels", "labels.npy")
-    assert (code, "unrecognized arguments: --labels" in line) == (2, True)
-
-
-def test_labels_or_probabilities(refused):
-    code, line = refused("predict", "--top", "2", "--proba")
-    assert (code, "argument --proba: not allowed with argument --top" in line) == (2, True)
-
-
-def test_several_files_need_a_cluster(refused):
-    line = "xpnet: more than one DATA needs --workers N or --cluster ADDRESS\n"
-    assert refused("predict", "sample", "sample") == (2, line)

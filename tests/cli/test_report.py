@@ -115,20 +115,20 @@ def test_a_network_in_words():
     )
 
 
-def test_the_start_of_a_gpu_is_told_where_there_was_one():
-    rows = work_rows({**WORK, "seconds": {**WORK["seconds"], "device": 2.5}})
-    assert rows["seconds"] == (
-        "start-up 0.100, start of the GPU 2.500, loading 0.020, computing 0.003"
-    )
-
-
-def test_tf32_is_told():
-    assert work_rows({**WORK, "compute_type": "float32, TF32"})["precision"] == "float32, TF32"
-
-
-def test_a_choice_is_explained():
-    reason = "auto chose cpu: CuPy is not installed"
-    assert work_rows({**WORK, "device_reason": reason})["chosen"] == reason
+@pytest.mark.parametrize(
+    ("changes", "name", "text"),
+    [
+        (
+            {"seconds": {**WORK["seconds"], "device": 2.5}},
+            "seconds",
+            "start-up 0.100, start of the GPU 2.500, loading 0.020, computing 0.003",
+        ),
+        ({"compute_type": "float32, TF32"}, "precision", "float32, TF32"),
+        ({"device_reason": "auto chose cpu: no CuPy"}, "chosen", "auto chose cpu: no CuPy"),
+    ],
+)
+def test_rows_that_some_computations_have(changes, name, text):
+    assert work_rows({**WORK, **changes})[name] == text
 
 
 def test_a_table():

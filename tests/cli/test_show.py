@@ -85,12 +85,6 @@ def mistakes_of(network):
     return wrong, found[wrong], shares[wrong, found[wrong]]
 
 
-@pytest.mark.parametrize("words", [[], ["--mistakes"]], ids=str)
-def test_no_rows_to_show(refused, words):
-    message = "xpnet: --rows must be at least 1 to show images; got 0\n"
-    assert refused("show", "--rows", "0", *words) == (2, message)
-
-
 @pytest.mark.usefixtures("in_folder")
 @pytest.mark.parametrize(
     ("n_rows", "n_shown"),
@@ -128,11 +122,6 @@ def test_mistakes_of_named_classes(xpnet, tmp_path, save_network, drawn):
     wrong, found, _ = mistakes_of(load(model))
     assert drawn["labels"] == names[labels[wrong[:25]]].tolist()
     assert drawn["predictions"] == names[found[:25]].tolist()
-
-
-def test_no_mistakes(xpnet, labelled):
-    result = xpnet("show", labelled, "--mistakes")
-    assert (result.code, result.out) == (0, f"0 mistakes among 40 images{EMBEDDED}\n")
 
 
 def test_one_mistake(xpnet, tmp_path):

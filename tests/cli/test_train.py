@@ -200,12 +200,6 @@ def test_hidden_layers(xpnet, output, hidden, widths):
     assert [layer.n_out for layer in load(output).layers] == widths
 
 
-def test_step_cannot_be_trained(refused, output):
-    code, line = refused("train", "--activation", "step", "-o", output)
-    message = "xpnet: argument --activation: step cannot be trained: its derivative is 0 (see "
-    assert (code, line.startswith(message)) == (2, True)
-
-
 @pytest.mark.parametrize("activation", ["identity", "linear", "relu", "sigmoid", "tanh"])
 def test_activations(xpnet, output, activation):
     assert xpnet("train", *QUICK, "--activation", activation, "-o", output).code == 0
@@ -248,12 +242,6 @@ def test_an_existing_file_is_refused_before_the_training(refused, output, monkey
     assert code == 2
     assert line == f"xpnet: {output}: already exists (--force or force=True replaces it)\n"
     assert output.read_bytes() == b"precious"
-
-
-def test_force_replaces_it(xpnet, output):
-    output.write_bytes(b"precious")
-    assert xpnet("train", *QUICK, "-o", output, "--force").code == 0
-    assert load(output).n_in == 784
 
 
 def test_a_training_that_runs_away_at_once(refused, output):
