@@ -1,13 +1,17 @@
 """Shared arguments and their values, without a command line."""
 
 import argparse
+import ast
 import re
+from pathlib import Path
 
 import pytest
 
+from xpnet import cli
 from xpnet.cli.arguments import UsageError, not_negative, positive, positive_numbers
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.device_choice import DeviceOptions
+from xpnet.cli.parser import build_parser
 from xpnet.datasets.read_options import ReadOptions
 from xpnet.files.errors import DataError
 
@@ -93,3 +97,18 @@ def test_the_error_of_a_check_names_the_file():
     assert as_data_error("x.csv", check, 1) == 2
     with pytest.raises(DataError, match=re.escape("x.csv: must not be negative; got -1")):
         as_data_error("x.csv", check, -1)
+
+
+def test_who_sees_the_parsed_words():
+    """Words become values in the first lines of a command; nothing below sees the namespace."""
+    found: dict[str, set[str]] = {}
+    for path in Path(cli.__file__).parent.glob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef) and "Namespace" in ast.unparse(function.args):
+                found.setdefault(function.name, set()).add(path.stem)
+    assert found == {
+        "run": build_parser()[1].keys() - {"help"},
+        "check_distinct_files": {"arguments"},
+        "from_args": {"arguments", "data_arguments", "models"},
+        "device_from_args": {"device_argument"},
+    }

@@ -15,7 +15,7 @@ from xpnet.cli.arguments import (
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
-from xpnet.cli.models import ModelOptions, add_model_arguments, open_model
+from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.report import Outcome, Stopwatch, as_printed, note_nonfinite, work_facts, work_rows
 from xpnet.cli.streams import print_note
 from xpnet.pictures.saving import shorten_name
@@ -53,8 +53,6 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.inference.evaluate import compare_labels, evaluate
-    from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.networks.fingerprint import RowsFingerprint
 
     data, options = Data.from_args(args, args.path), from_args(DeviceOptions, args)
@@ -67,32 +65,18 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         raise UsageError(msg)
     trained_on = model.network.metadata.get("trained_on")
     fingerprint = None if trained_on is None else RowsFingerprint()
-    size = options.used_batch_size(model.network)
-    with computation_errors(data.path, size), count_nonfinite() as nonfinite:
-        n_classes = most_classes(model.network)
-        network, blocks = stream_rows(
-            data, model, options.batching(), "evaluating", stopwatch, classes=n_classes
-        )
-        runner = options.hashed_runner(network)
-        with stopwatch.measure("computing"):
-            pairs = labelled(data, network, blocks, fingerprint)
-            pairs = stopwatch.measure_items(pairs, "loading")
-            if runner is None:
-                result = evaluate(network, pairs, **options.batching())
-            else:
-                results = ((runner.marked_class_ids(rows), labels) for rows, labels in pairs)
-                result = compare_labels(network, results)
+    network, result, hash_text = _compare(data, model, options, stopwatch, fingerprint)
     total, moved = result.total, result.transfers
     if not total:
         print_note(f"{data.path} holds no images: no accuracy")
-    note_nonfinite(network, nonfinite.n_images, total)
+    note_nonfinite(network, result.n_nonfinite, total)
     is_training_data = fingerprint is not None and fingerprint.text() == trained_on
     facts = {
         "accuracy": result.accuracy,
         "correct": result.correct,
         "total": total,
-        "nonfinite": nonfinite.n_images,
-        "hash": None if runner is None else runner.hash.text(),
+        "nonfinite": result.n_nonfinite,
+        "hash": hash_text,
         "data": data.path,
         "is_training_data": is_training_data or None,  # other data may contain some of them
         "model": model.name,
@@ -109,11 +93,37 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     rows = {
         "accuracy": accuracy,
         "data": known if is_training_data else None,
-        "hash": facts["hash"],
+        "hash": hash_text,
         **work_rows(facts),
         "wrote": plot,
     }
     return Outcome(facts, rows, class_lines(facts) if total else ())
+
+
+def _compare(
+    data: Data,
+    model: Model,
+    options: DeviceOptions,
+    stopwatch: Stopwatch,
+    fingerprint: "RowsFingerprint | None",
+) -> "tuple[Network, Evaluation, str | None]":
+    """Return the network for the images of DATA, the result, and the hash that --hash prints."""
+    from xpnet.inference.evaluate import compare_labels, evaluate
+    from xpnet.inference.nonfinite import count_nonfinite
+
+    size, n_classes = options.used_batch_size(model.network), most_classes(model.network)
+    with computation_errors(data.path, size), count_nonfinite():
+        network, blocks = stream_rows(
+            data, model, options.batching(), "evaluating", stopwatch, classes=n_classes
+        )
+        runner = options.hashed_runner(network)
+        with stopwatch.measure("computing"):
+            pairs = labelled(data, network, blocks, fingerprint)
+            pairs = stopwatch.measure_items(pairs, "loading")
+            if runner is None:
+                return network, evaluate(network, pairs, **options.batching()), None
+            results = ((runner.marked_class_ids(rows), labels) for rows, labels in pairs)
+            return network, compare_labels(network, results), runner.hash.text()
 
 
 def most_classes(network: "Network") -> int | None:
