@@ -11,6 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from xpnet.files.errors import nearest_hint, printable
+from xpnet.files.writing import check_target
+
 OptionsT = TypeVar("OptionsT")
 _MOST_DIGITS = 18
 # The arguments, of any command, that are files to read and to write.
@@ -59,8 +62,6 @@ def check_distinct_files(args: argparse.Namespace) -> None:
 def missing_file_hint(path: str, words: Iterable[str] = ()) -> str:
     """Return a hint at the nearest word, or at the nearest file in the folder of a missing one."""
     from itertools import islice
-
-    from xpnet.files.errors import nearest_hint, printable
 
     if os.path.lexists(path):  # a link to a missing file, not a mistyped name
         return ""
@@ -145,8 +146,6 @@ def check_output(path: str, *, force: bool, kind: str = "file") -> None:
     With `force`, the file may exist. The suffix of a "model" or "picture" must be known, and a
     picture needs matplotlib.
     """
-    from xpnet.files.writing import check_target
-
     try:
         if kind == "model":
             from xpnet.formats.load_save import check_suffix

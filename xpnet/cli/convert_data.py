@@ -6,13 +6,13 @@ from xpnet.cli.arguments import UsageError, check_output
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.fetch import NAMES
 from xpnet.cli.report import Outcome
+from xpnet.files.errors import DataError, FileError, WeightsError
 
 
 def is_data(source: str, target: str) -> bool:
     """Return whether to convert images: OUT can hold them, and IN is not a network."""
     from xpnet.datasets.npz import has_image_names
     from xpnet.datasets.writing import data_format
-    from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.format_table import detect_format
 
     kind = data_format(target)
@@ -41,7 +41,6 @@ def check_model_target(target: str, *, force: bool) -> None:
 def convert_data(data: Data, target: str, *, force: bool) -> Outcome:
     """Write the images and labels of DATA to a file."""
     from xpnet.datasets.writing import write_data
-    from xpnet.files.errors import FileError
 
     check_output(target, force=force)
     try:

@@ -17,6 +17,7 @@ from xpnet.cli.arguments import (
     positive,
 )
 from xpnet.cli.fetch import fetch_word
+from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
@@ -132,7 +133,6 @@ class Data:
 
     def read_rows(self, n_in: int, purpose: str, **more: Any) -> tuple[Any, Any]:
         """Return all images as rows, and labels; raise DataError if there are no images."""
-        from xpnet.files.errors import DataError
         from xpnet.inference.batches import as_rows
 
         images, labels = self.read(features=n_in, **more)
@@ -150,8 +150,6 @@ class Data:
 
 def as_data_error(path: str, check: Callable[..., Any], /, *checked: Any) -> Any:
     """Return ``check(*checked)``; raise its ValueError as a DataError of the file."""
-    from xpnet.files.errors import DataError
-
     try:
         return check(*checked)
     except ValueError as error:
@@ -169,7 +167,6 @@ def computation_errors(
     CuPy cannot write its cache, DeviceError is raised.
     """
     from xpnet.arrays.ranges import RangeError
-    from xpnet.files.errors import DataError
 
     try:
         yield

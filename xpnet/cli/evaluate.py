@@ -18,6 +18,7 @@ from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.report import Outcome, Stopwatch, as_printed, note_nonfinite, work_facts, work_rows
 from xpnet.cli.streams import print_note
+from xpnet.files.errors import DataError
 from xpnet.pictures.saving import shorten_name
 
 if TYPE_CHECKING:
@@ -140,7 +141,6 @@ def labelled(
     """Yield blocks, added to a fingerprint; raise DataError if labels are missing or unknown."""
     from xpnet.datasets.fetch import DATA_SETS
     from xpnet.datasets.picture_files import number_labels
-    from xpnet.files.errors import DataError
     from xpnet.inference.class_labels import as_class_ids
 
     # In a known data set, the labels are class ids.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xpnet.cli.arguments import add_common_arguments, add_option, file_name, positive
 from xpnet.cli.data_arguments import Data, add_format_arguments
 from xpnet.cli.report import Outcome, Stopwatch
+from xpnet.files.errors import DataError, WeightsError
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
@@ -56,7 +57,6 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
 def _summary(path: Path, options: "ReadOptions", *, max_bytes: int | None) -> dict[str, Any]:
     """Return the facts about a file of weights, or else of images."""
     from xpnet.datasets.preview import preview
-    from xpnet.files.errors import DataError, WeightsError
     from xpnet.formats.format_table import detect_format
     from xpnet.formats.load_save import summarize
     from xpnet.formats.model_file import LoadOptions

@@ -18,6 +18,7 @@ from xpnet.cli.streams import (
     standard_output,
     write_error_text,
 )
+from xpnet.files.errors import DataError, WeightsError
 
 # Optional packages that a command imports only when it needs them.
 _EXTRAS = frozenset({"PIL", "distributed", "h5py", "matplotlib", "onnx", "pooch", "shtab"})
@@ -71,7 +72,6 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
 def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
     """Return the exit code and the message of an error; code 70 if the user cannot fix it."""
     from xpnet.arrays.gpu.gpu_errors import DeviceError, cause_of, is_from_cupy
-    from xpnet.files.errors import DataError, WeightsError
     from xpnet.inference.cluster import ClusterError
 
     if is_from_cupy(error):

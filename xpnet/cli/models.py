@@ -16,6 +16,7 @@ from xpnet.cli.arguments import (
 from xpnet.cli.device_choice import DeviceOptions, exact_if_asked, in_precision, open_device
 from xpnet.cli.standardization import RANGES, input_range
 from xpnet.cli.streams import print_note
+from xpnet.files.errors import WeightsError
 
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
@@ -133,7 +134,6 @@ def model_of(contents: "ModelFile", options: ModelOptions) -> Model:
 
 def read_contents(options: ModelOptions) -> "ModelFile":
     """Return the contents of a file of weights; raise a WeightsError also if it cannot be read."""
-    from xpnet.files.errors import WeightsError
     from xpnet.formats.load_save import read_model
 
     try:

@@ -24,6 +24,7 @@ from xpnet.cli.parity_candidates import ParityOptions, Reference, open_candidate
 from xpnet.cli.parity_report import draw_report, report_facts, report_lines
 from xpnet.cli.report import Outcome, Stopwatch, network_text
 from xpnet.cli.streams import print_note, progress_bar
+from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -176,7 +177,6 @@ def _read_certificate(
     Raises DataError if it is damaged, belongs to another network or input, or if --reproducible
     needs other results; UsageError for options that do not go with it.
     """
-    from xpnet.files.errors import DataError
     from xpnet.parity.certificate import read_certificate
 
     path = options.check
@@ -195,8 +195,6 @@ def _read_certificate(
 
 def _read_rows(data: Data, model: Model, stopwatch: Stopwatch) -> "tuple[Network, NDArray[Any]]":
     import numpy as np
-
-    from xpnet.files.errors import DataError
 
     network, stream = stream_rows(data, model, {}, "reading", stopwatch, want_labels=False)
     blocks = [rows for rows, _ in stream]

@@ -10,6 +10,7 @@ from xpnet.cli.device_choice import DeviceOptions
 from xpnet.cli.input_range import with_range
 from xpnet.cli.models import ModelOptions, open_model
 from xpnet.cli.report import Stopwatch, device_facts
+from xpnet.files.errors import WeightsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,7 +118,6 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
 
 
 def _open_file(path: str, reference: Reference, *, outputs_only: bool) -> "Network":
-    from xpnet.files.errors import WeightsError
     from xpnet.parity.candidates import check_candidate
 
     model_options = replace(reference.model_options, source=path)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from xpnet.cli.arguments import file_name
 from xpnet.cli.report import print_line
 from xpnet.cli.streams import print_note, standard_output
+from xpnet.files.errors import nearest_hint
 
 __all__ = ["build_parser", "parse"]
 
@@ -87,8 +88,6 @@ class _Parser(argparse.ArgumentParser):
 
     def unrecognized(self, words: Sequence[str]) -> NoReturn:
         """Raise a usage error for unknown arguments."""
-        from xpnet.files.errors import nearest_hint
-
         options = [name for name in self._option_string_actions if name.startswith("--")]
         option = next((word.partition("=")[0] for word in words if word.startswith("-")), "")
         hint = nearest_hint(option, options)
@@ -106,8 +105,6 @@ class _Parser(argparse.ArgumentParser):
         # The message of argparse depends on the version of Python.
         # Python 3.11 checks the empty list of a positional argument that is left out.
         if action.choices is not None and value != [] and value not in action.choices:
-            from xpnet.files.errors import nearest_hint
-
             choices = list(map(str, action.choices))
             hint = nearest_hint(value, choices)
             if not hint or len(choices) <= _MOST_CHOICES:

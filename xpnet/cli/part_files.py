@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.streams import print_note
+from xpnet.files.errors import DataError
+from xpnet.files.writing import atomic_write
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,9 +88,6 @@ class Part:
         """
         import numpy as np
 
-        from xpnet.files.errors import DataError
-        from xpnet.files.writing import atomic_write
-
         with self.noting_faults():
             if self.facts_now() != self.facts:
                 what = "the file was changed while it was read"
@@ -112,8 +111,6 @@ class Part:
     @contextmanager
     def noting_faults(self) -> Iterator[None]:
         """Print and keep an error of reading the input, which must not stop the others."""
-        from xpnet.files.errors import DataError
-
         try:
             yield
         except DataError as error:

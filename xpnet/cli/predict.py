@@ -25,6 +25,7 @@ from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_mode
 from xpnet.cli.predicted import Predicted, Wanted, as_arrays, predicted_blocks
 from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, work_facts, work_rows
 from xpnet.cli.streams import print_note, standard_output
+from xpnet.files.writing import atomic_write
 
 if TYPE_CHECKING:
     from xpnet.networks.network import Network
@@ -73,7 +74,6 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
     from xpnet.arrays.transfer_counts import count_transfers
-    from xpnet.files.writing import atomic_write
 
     options, model_options = from_args(DeviceOptions, args), ModelOptions.from_args(args)
     path, *others = args.paths

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
+from xpnet.cli.fetch import NAMES
 from xpnet.cli.models import ModelOptions, place, read_model
 from xpnet.cli.part_files import Part, n_rows
 from xpnet.cli.predicted import Job, Wanted, fault_of_worker, pieces_of, predict_piece
 from xpnet.cli.report import Outcome, Stopwatch, network_text, note_nonfinite
 from xpnet.cli.standardization import RANGES, standardization
 from xpnet.cli.streams import print_note, progress_bar
+from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
     from xpnet.inference.cluster import Cluster
 
-_WORDS = ("sample", "mnist", "fashion-mnist")
+_WORDS = ("sample", *NAMES)
 _DATA_ERROR = 3
 # Options for reading that change what a part holds.
 _STORED = ("delimiter", "floating", "header", "invert", "label", "split")
@@ -173,8 +175,6 @@ def _check_workers(cluster: "Cluster", device: str) -> int:
 
 def _compute(cluster: "Cluster", job: Job, parts: list[Part], *, force: bool) -> None:
     """Compute the pieces of parts and write each part as soon as it is whole."""
-    from xpnet.files.errors import DataError
-
     calls = (
         ((part, i), (part.data, piece))
         for part in parts

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from xpnet.cli.streams import print_note, standard_output
+from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
@@ -73,8 +74,6 @@ def print_line(text: str) -> None:
 
 def as_printed(text: str) -> str:
     """Return a string with characters escaped that standard output cannot show."""
-    from xpnet.files.errors import printable
-
     with standard_output() as output:
         encoding = getattr(output, "encoding", None) or "utf-8"
     return printable(text).encode(encoding, "backslashreplace").decode(encoding)

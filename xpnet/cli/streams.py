@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, TextIO
 
+from xpnet.files.errors import DataWarning, as_line
+
 _LINE_LIMIT = 400
 _collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None)
 
@@ -34,8 +36,6 @@ def flush_output() -> None:
 
 def print_note(message: str) -> None:
     """Print a warning or an error to standard error, as one line of at most 400 characters."""
-    from xpnet.files.errors import as_line
-
     if (notes := _collected.get()) is not None:
         notes.append(message)
         return
@@ -57,7 +57,6 @@ def collected_notes() -> Iterator[list[str]]:
 def data_warnings_as_notes() -> Iterator[None]:
     """Print each warning about data or their preprocessing as a note, whatever the filters."""
     from xpnet.arrays.ranges import PrecisionWarning
-    from xpnet.files.errors import DataWarning
     from xpnet.inference.input_scaling import ScalingWarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

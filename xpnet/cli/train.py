@@ -22,6 +22,7 @@ from xpnet.cli.training_setup import (
     range_metadata,
     read_examples,
 )
+from xpnet.files.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +109,6 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 def _untrained(data: Data, options: TrainingOptions, examples: Examples, output: str) -> "Network":
     """Return a network with random parameters; raise, before the training, errors of options."""
     from xpnet.datasets.picture_files import number_labels
-    from xpnet.files.errors import DataError
     from xpnet.formats.load_save import serialized
     from xpnet.networks.initializers import init_network
     from xpnet.training.augmentation import Augmentation, image_shape

@@ -15,6 +15,9 @@ from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.report import network_text
 from xpnet.cli.streams import print_note
 from xpnet.cli.training_options import TrainingOptions
+from xpnet.files.errors import DataError
+from xpnet.files.locking import exclusive
+from xpnet.files.writing import atomic_write, check_target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +42,6 @@ def read_examples(data: Data, *, exclude: str | None) -> Examples:
     """Return the images and labels of DATA without the images of another data set."""
     from xpnet.datasets.fetch import DATA_SETS
     from xpnet.datasets.picture_files import number_labels
-    from xpnet.files.errors import DataError
     from xpnet.networks.fingerprint import RowsFingerprint
 
     images, labels = data.read()
@@ -69,8 +71,6 @@ def read_examples(data: Data, *, exclude: str | None) -> Examples:
 
 def _images_like(data: Data, images: "NDArray[Any]") -> "NDArray[Any]":
     """Return the images of a data set in the dtype of other images of the same size."""
-    from xpnet.files.errors import DataError
-
     excluded, _ = data.read(want_labels=False)
     n_pixels, n_expected = prod(excluded.shape[1:]), prod(images.shape[1:])
     if n_pixels != n_expected:
@@ -86,7 +86,6 @@ def fitted(path: str, images: "NDArray[Any]", options: TrainingOptions) -> "tupl
     import numpy as np
 
     from xpnet.arrays.namespace import without_warnings
-    from xpnet.files.errors import DataError
     from xpnet.networks.preprocessing import Scale, Standardize, Whiten, arrays_of, map_arrays
     from xpnet.training.examples import split
 
@@ -149,9 +148,6 @@ class TrainingFiles:
         Yields the checkpoint, which is locked in the ``with`` block (None if the output is a device
         or a pipe), and whether to replace files: also those of the training that is resumed.
         """
-        from xpnet.files.locking import exclusive
-        from xpnet.files.writing import check_target
-
         output, written = self.output, [x for x in (self.output, self.history, self.plot) if x]
         # A link and its file share a checkpoint, which is in the folder of the file.
         is_link, is_file = Path(output).is_symlink(), Path(output).is_file()
@@ -184,7 +180,6 @@ class TrainingFiles:
 
     def write(self, trained: "Run", *, force: bool) -> None:
         """Write the model, its history and its picture."""
-        from xpnet.files.writing import atomic_write
         from xpnet.formats.load_save import save
 
         save(trained.network, self.output, force=force)
