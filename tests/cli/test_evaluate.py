@@ -117,10 +117,12 @@ def test_a_network_of_more_classes_than_labels_have(xpnet, labelled, save_networ
     assert (result.code, json.loads(result.out)["total"]) == (0, 40)
 
 
-def test_integer_labels_of_a_network_with_named_classes(xpnet, labelled, save_network):
+def test_integer_labels_of_a_network_with_named_classes(xpnet, save_network, tmp_path):
     names = ["eight", "five", "four", "nine", "one", "seven", "six", "three", "two", "zero"]
     note = "xpnet: labels are class ids: 0 is eight, 1 is five, 2 is four, 3 is nine, 4 is one, ..."
-    result = xpnet("evaluate", labelled, "--model", save_network(10, classes=names))
+    model, path = save_network(10, n_in=1, classes=names), tmp_path / "two blocks.npz"
+    np.savez(path, images=np.zeros((5000, 1), np.uint8), labels=np.zeros(5000, np.uint8))
+    result = xpnet("evaluate", path, "--model", model)
     assert (result.code, result.err) == (0, f"{note}\n")
 
 

@@ -137,20 +137,13 @@ def test_an_interruption_leaves_no_file(refused, unlabelled, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == [unlabelled]
 
 
-def test_a_regression(xpnet, labelled, save_network):
-    model = save_network(1, output="values")
-    header, *lines = xpnet("predict", labelled, "--model", model).out.splitlines()
-    written = np.asarray([float(line.split(",")[1]) for line in lines], np.float32)
-    assert header == "ImageId,Value"
-    assert lines[-1].startswith("40,")
-    assert written.tolist() == predict(load(model), read(labelled)[0])[:, 0].tolist()
-
-
-def test_a_regression_of_several_values(xpnet, labelled, save_network):
-    model = save_network(3, output="values")
+@pytest.mark.parametrize("names", [["Value"], ["Value1", "Value2", "Value3"]], ids=len)
+def test_a_regression(xpnet, labelled, save_network, names):
+    model = save_network(len(names), output="values")
     header, *lines = xpnet("predict", labelled, "--model", model).out.splitlines()
     written = np.asarray([line.split(",") for line in lines], np.float32)
-    assert header == "ImageId,Value1,Value2,Value3"
+    assert header == ",".join(["ImageId", *names])
+    assert written[:, 0].tolist() == list(range(1, 41))
     assert written[:, 1:].tolist() == predict(load(model), read(labelled)[0]).tolist()
 
 
@@ -283,21 +276,18 @@ def test_arrays(xpnet, tmp_path, words, more):
             np.testing.assert_allclose(found["probabilities"], expected, rtol=1e-5)
 
 
-def test_arrays_of_named_classes(xpnet, labelled, save_network, tmp_path):
-    path, images = tmp_path / "predicted.NPZ", read(labelled)[0]
-    model = save_network(10, classes=[f"digit {i}" for i in range(10)])
+@pytest.mark.parametrize(
+    "meaning",
+    [{"classes": [f"digit {i}" for i in range(10)]}, {"output": "values"}],
+    ids=["labels", "values"],
+)
+def test_arrays_of_other_predictions(xpnet, labelled, save_network, tmp_path, meaning):
+    path, model = tmp_path / "predicted.NPZ", save_network(10, **meaning)
     xpnet("predict", labelled, "--model", model, "-o", path)
     with np.load(path) as found:
-        assert found["labels"].tolist() == predict(load(model), images).tolist()
-
-
-def test_arrays_of_values(xpnet, labelled, save_network, tmp_path):
-    path, images = tmp_path / "predicted.npz", read(labelled)[0]
-    model = save_network(2, output="values")
-    xpnet("predict", labelled, "--model", model, "-o", path)
-    with np.load(path) as found:
-        assert list(found) == ["values", "nonfinite"]
-        np.testing.assert_array_equal(found["values"], predict(load(model), images))
+        name = meaning.get("output", "labels")
+        assert list(found) == [name, "nonfinite"]
+        np.testing.assert_array_equal(found[name], predict(load(model), read(labelled)[0]))
 
 
 def test_labels_of_an_npz_file_can_be_compared(xpnet, tmp_path):
