@@ -9,7 +9,7 @@ import pytest
 
 from xpnet import cli
 from xpnet.cli.arguments import UsageError, not_negative, positive, positive_numbers
-from xpnet.cli.data_arguments import Data, as_data_error
+from xpnet.cli.data_arguments import Data, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions
 from xpnet.cli.parser import build_parser
 from xpnet.datasets.read_options import ReadOptions
@@ -97,6 +97,21 @@ def test_the_error_of_a_check_names_the_file():
     assert as_data_error("x.csv", check, 1) == 2
     with pytest.raises(DataError, match=re.escape("x.csv: must not be negative; got -1")):
         as_data_error("x.csv", check, -1)
+
+
+@pytest.mark.parametrize(
+    ("error", "notes"),
+    [
+        (MemoryError(), ["in batches of 1,000: try a smaller --batch-size"]),
+        (OSError(12, "no memory"), ["in batches of 1,000: try a smaller --batch-size"]),
+        (OSError(2, "missing"), []),
+    ],
+    ids=str,
+)
+def test_a_lack_of_memory_has_the_batch_size(error, notes):
+    with pytest.raises(type(error)) as caught, computation_errors("x.csv", 1000):
+        raise error
+    assert getattr(caught.value, "__notes__", []) == notes
 
 
 def test_who_sees_the_parsed_words():
