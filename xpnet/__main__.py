@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 try:
     from xpnet.cli.signals import Signals
@@ -27,10 +28,8 @@ def main() -> int:
             flush_streams()
     except KeyboardInterrupt:  # just before or just after the command
         code = signals.exit_code
-        try:
+        with suppress(OSError):
             os.write(2, f"xpnet: {signals.message}\n".encode())
-        except OSError:
-            pass
     except Exception:  # noqa: BLE001 (from an incomplete installation)
         sys.excepthook(*sys.exc_info())
         code = _FAULT_OF_XPNET

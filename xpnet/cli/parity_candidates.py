@@ -39,7 +39,7 @@ class ParityOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class ParityInputs:
     """The network and the rows that are compared, where they are from, and the options of both."""
 
     network: "Network"
@@ -52,7 +52,7 @@ class Reference:
 
 def open_candidates(
     options: ParityOptions,
-    reference: Reference,
+    inputs: ParityInputs,
     certificate: "Certificate | None",
     *,
     settings: ExitStack,
@@ -66,12 +66,12 @@ def open_candidates(
     from xpnet.arrays.device import Device
 
     candidates: Candidates = {}
-    network, device = reference.network, reference.device
+    network, device = inputs.network, inputs.device
     if certificate is not None:
         name = f"{certificate.facts['device']}, recorded"
         candidates[name] = certificate.stages, dict(certificate.facts)
     try:
-        devices = [Device(word) for word in reference.place.devices] or [device]
+        devices = [Device(word) for word in inputs.place.devices] or [device]
     except ValueError as error:
         msg = f"--devices: {error}"
         raise UsageError(msg) from error
@@ -80,7 +80,7 @@ def open_candidates(
     for library in options.libraries:
         candidates[library] = _on_library(library, network, settings)
     for path in options.against:
-        candidate = _open_file(path, reference, outputs_only=options.outputs_only)
+        candidate = _open_file(path, inputs, outputs_only=options.outputs_only)
         # A file may have the name of a device or library.
         name = f"file {path}" if path in candidates else path
         candidates[name] = candidate, device_facts(device, candidate)
@@ -117,14 +117,14 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
     }
 
 
-def _open_file(path: str, reference: Reference, *, outputs_only: bool) -> "Network":
+def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Network":
     from xpnet.parity.candidates import check_candidate
 
-    model_options = replace(reference.model_options, source=path)
-    model, _ = open_model(model_options, reference.place, Stopwatch())
-    candidate = with_range(model, reference.path, reference.rows)
+    model_options = replace(inputs.model_options, source=path)
+    model, _ = open_model(model_options, inputs.place, Stopwatch())
+    candidate = with_range(model, inputs.path, inputs.rows)
     try:
-        check_candidate(reference.network, candidate, outputs_only=outputs_only)
+        check_candidate(inputs.network, candidate, outputs_only=outputs_only)
     except ValueError as error:
         text = str(error).replace("outputs_only=True", "--outputs-only")
         what, hint = "not the same network", text.replace("`candidates`", "it")
@@ -132,12 +132,12 @@ def _open_file(path: str, reference: Reference, *, outputs_only: bool) -> "Netwo
     return candidate
 
 
-def record(path: str, reference: Reference, *, force: bool) -> "Candidates":
+def record(path: str, inputs: ParityInputs, *, force: bool) -> "Candidates":
     """Write the results of all stages to a certificate; return them as the only candidate."""
     from xpnet.parity.candidates import stage_results
     from xpnet.parity.certificate import certify, check_size, write_certificate
 
-    network, rows, device = reference.network, reference.rows, reference.device
+    network, rows, device = inputs.network, inputs.rows, inputs.device
     try:
         check_size(network, len(rows))
     except ValueError as error:

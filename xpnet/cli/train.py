@@ -13,9 +13,9 @@ from xpnet.cli.device_argument import add_device_argument
 from xpnet.cli.device_choice import DeviceOptions, open_device
 from xpnet.cli.report import Outcome, Stopwatch, network_text, transfers_text
 from xpnet.cli.streams import print_note, progress_bar, write_error_text
-from xpnet.cli.training_options import TrainingOptions, add_training_arguments, options_text
+from xpnet.cli.training_options import TrainArguments, add_training_arguments, options_text
 from xpnet.cli.training_setup import (
-    Examples,
+    LabelledImages,
     TrainingFiles,
     fitted,
     name_checkpoint,
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     from xpnet.training.run import MOST_MEASURED, RunawayError
     from xpnet.training.train import train
 
-    data, options = Data.from_args(args, args.path), from_args(TrainingOptions, args)
+    data, options = Data.from_args(args, args.path), from_args(TrainArguments, args)
     files, place = from_args(TrainingFiles, args), DeviceOptions(args.device)
     diverged: RunawayError | None = None
     with files.reserved() as (checkpoint, replaces):
@@ -106,7 +106,9 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     return _outcome(files.output, device, trained, options, stopwatch, measured=measured)
 
 
-def _untrained(data: Data, options: TrainingOptions, examples: Examples, output: str) -> "Network":
+def _untrained(
+    data: Data, options: TrainArguments, examples: LabelledImages, output: str
+) -> "Network":
     """Return a network with random parameters; raise, before the training, errors of options."""
     from xpnet.datasets.picture_files import number_labels
     from xpnet.formats.load_save import serialized
@@ -166,7 +168,7 @@ def _n_classes(labels: "NDArray[Any]", n_classes: int) -> int:
 
 
 @contextmanager
-def _progress(options: TrainingOptions, n_images: int, hint: str) -> Iterator[dict[str, Any]]:
+def _progress(options: TrainArguments, n_images: int, hint: str) -> Iterator[dict[str, Any]]:
     """Yield the callbacks that show the progress: a bar on a terminal, and a line per epoch.
 
     The heading comes with the first epoch: an error of the data, before it, remains one line.
@@ -198,7 +200,7 @@ def _outcome(
     output: str,
     device: "Device",
     trained: "Run",
-    options: TrainingOptions,
+    options: TrainArguments,
     stopwatch: Stopwatch,
     *,
     measured: str,

@@ -114,7 +114,7 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainArguments:
     """The options of the images, the network and the training.
 
     The defaults of some depend on the optimizer or on the images, see `completed`.
@@ -143,7 +143,7 @@ class TrainingOptions:
         """Return the number of images that are held out."""
         return int(self.validation * n_images)
 
-    def completed(self, images: "NDArray[Any]") -> "tuple[TrainingOptions, str]":
+    def completed(self, images: "NDArray[Any]") -> "tuple[TrainArguments, str]":
         """Return the options with all defaults, and the reason for the default of --augment."""
         from xpnet.training.augmentation import has_blank_edges
         from xpnet.training.optimizers import OPTIMIZERS

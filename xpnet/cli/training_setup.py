@@ -1,4 +1,4 @@
-"""Examples and files of ``xpnet train``."""
+"""Images, labels and files of ``xpnet train``."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from xpnet.cli.arguments import UsageError, check_output
 from xpnet.cli.data_arguments import Data, as_data_error
 from xpnet.cli.report import network_text
 from xpnet.cli.streams import print_note
-from xpnet.cli.training_options import TrainingOptions
+from xpnet.cli.training_options import TrainArguments
 from xpnet.files.errors import DataError
 from xpnet.files.locking import exclusive
 from xpnet.files.writing import atomic_write, check_target
@@ -29,7 +29,7 @@ _SMALLEST_SIDE, _BLOCK_ROWS = 8, 256
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class LabelledImages:
     """Images and labels to learn from, and facts that the network keeps."""
 
     images: "NDArray[Any]"
@@ -38,7 +38,7 @@ class Examples:
     trained_on: str  # fingerprint of DATA as it was read
 
 
-def read_examples(data: Data, *, exclude: str | None) -> Examples:
+def read_examples(data: Data, *, exclude: str | None) -> LabelledImages:
     """Return the images and labels of DATA without the images of another data set."""
     from xpnet.datasets.fetch import DATA_SETS
     from xpnet.datasets.picture_files import number_labels
@@ -66,7 +66,7 @@ def read_examples(data: Data, *, exclude: str | None) -> Examples:
     if names is None and data.path in DATA_SETS:
         names = DATA_SETS[data.path].classes
         names = names if names and data.options.classes in {None, len(names)} else None
-    return Examples(images, labels, names, fingerprint.text())
+    return LabelledImages(images, labels, names, fingerprint.text())
 
 
 def _images_like(data: Data, images: "NDArray[Any]") -> "NDArray[Any]":
@@ -81,7 +81,7 @@ def _images_like(data: Data, images: "NDArray[Any]") -> "NDArray[Any]":
     return excluded.astype(images.dtype)
 
 
-def fitted(path: str, images: "NDArray[Any]", options: TrainingOptions) -> "tuple[Step, ...]":
+def fitted(path: str, images: "NDArray[Any]", options: TrainArguments) -> "tuple[Step, ...]":
     """Return the preprocessing: standardize, pca or zca is fitted to images not held out."""
     import numpy as np
 
