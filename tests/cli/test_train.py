@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -373,35 +371,6 @@ def test_a_broken_link_for_a_checkpoint_is_not_followed(xpnet, output, words, ex
 
 def test_resume_without_a_checkpoint_begins(xpnet, output):
     assert xpnet("train", *QUICK, "-o", output, "--resume").code == 0
-
-
-@pytest.mark.slow
-def test_killed_again_and_again(tmp_path):
-    images, labels = sample()
-    data, output = tmp_path / "data.npz", tmp_path / "model.safetensors"
-    np.savez(data, images=np.tile(images, (4, 1, 1)), labels=np.tile(labels, 4))
-    words = ["train", data, "--epochs", "150", "--distort", "1", "--hidden", "30"]
-    command = [sys.executable, "-m", "xpnet", *map(str, words)]
-    whole = tmp_path / "whole.safetensors"
-    subprocess.run([*command, "-o", whole], check=True, capture_output=True)
-    n_kills = 0
-    for delay in [*np.random.default_rng(0).uniform(0.5, 2.5, 6), None]:
-        process = subprocess.Popen(
-            [*command, "-o", output, "--resume"], stderr=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        try:
-            _, errors = process.communicate(timeout=delay)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            n_kills += 1
-            if output.exists() and not Path(f"{output}.checkpoint").exists():
-                break  # it was killed on its way out
-            continue
-        assert process.returncode == 0, errors
-        break
-    assert n_kills > 0
-    assert output.read_bytes() == whole.read_bytes()
 
 
 def test_a_model_that_cannot_be_written_is_refused_before_the_training(refused, output):
