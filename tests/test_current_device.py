@@ -26,7 +26,6 @@ ROOMS = (
     "networks.whitening",
     "networks.column_statistics",
     "training.examples",
-    "training.evaluation",
     "training.loop",
     "training.trainer",
 )
