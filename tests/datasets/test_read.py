@@ -3,6 +3,7 @@ import hashlib
 import os
 import re
 import tracemalloc
+from inspect import getdoc
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_the_public_names():
 
 
 def test_every_keyword_is_documented():
-    documented = re.findall(r"^ {4}(\w+) : ", read.__doc__.partition("Returns")[0], re.MULTILINE)
+    documented = re.findall(r"^(\w+) : ", getdoc(read).partition("Returns")[0], re.MULTILINE)
     assert {"path", *ReadKeywords.__annotations__} == {*documented, "block_rows"}
     assert "`block_rows`" in stream.__doc__
 
