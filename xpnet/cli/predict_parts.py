@@ -119,14 +119,15 @@ def _expanded(patterns: list[str]) -> Iterator[str]:
 def _work(args: argparse.Namespace, job: Job) -> dict[str, Any]:
     """Return the facts about model and options that a part depends on."""
     from xpnet.networks.fingerprint import network_fingerprint
+    from xpnet.networks.input_range import InputRange
 
-    stored, takes = asdict(from_args(Data, args)), job.model.takes_unit_range
+    stored, is_unit = asdict(from_args(Data, args)), job.model.expects is InputRange.UNIT
     network, given = job.model.network, args.input_range
     if given is not None and given not in RANGES:  # may be the name of a file
-        network = replace(network, preprocessing=(standardization(given, network),))
+        network = replace(network, preprocessing=(standardization(given, network.n_in),))
     return {
         "model and its --input-range": network_fingerprint(network)["sha256"],
-        "range of inputs": given or ("0..1" if takes else "as they are"),
+        "range of inputs": given or ("0..1" if is_unit else "as they are"),
         "--precision": args.precision,
         "--reproducible": args.reproducible,
         "--top": args.top,

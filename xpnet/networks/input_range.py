@@ -1,0 +1,212 @@
+"""Range of pixels: of the inputs that a network expects, and of rows of images.
+
+A wrong range raises no error, but makes predictions meaningless. The metadata of a network declare
+its range, or the first step indicates it. The range of rows follows from their dtype or values.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from enum import Enum
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+from xpnet.arrays.dask_blocks import warn
+from xpnet.arrays.namespace import is_array, library_of
+from xpnet.networks.network import Network
+from xpnet.networks.preprocessing import Scale, Standardize, Step
+
+__all__ = [
+    "InputRange",
+    "ScalingWarning",
+    "expected_range",
+    "factor_to_raw",
+    "fit",
+    "plausible_steps",
+    "range_of",
+    "range_of_step",
+    "too_small",
+    "with_scaling_warning",
+]
+
+_BRIGHTEST = 255.0
+# A step is for numbers far beyond 1 if it divides by more than 10, or subtracts or divides by one
+# of more than 1.5. The means and scales of pixels in 0..1 are at most 1.
+_FAR_DIVISOR, _FAR_STATISTIC = 10.0, 1.5
+# It is for bytes if these are exceeded on average, since a few columns of a table may have large
+# values. The mean of digits is 33, their deviation 78.
+_BYTE_DIVISOR, _BYTE_STATISTIC = 100.0, 10.0
+# Rows with fewer columns may be a table: only a division by 255 or more indicates the range. A file
+# may contain a little less, as a factor of float32.
+_FEWEST_PIXELS, _SMALLEST_DIVISOR = 64, 250.0
+_MOST_ROWS = 256
+
+
+class ScalingWarning(UserWarning):
+    """Predictions are meaningless, because the images are not in the network's input range."""
+
+
+class InputRange(Enum):
+    """A range of pixels. UNIT and BYTES are named as in ``network.metadata["input_range"]``.
+
+    BYTES includes other numbers far beyond 1. STANDARDIZED rows have negative numbers. A network
+    is STANDARDIZED if its first step has statistics of pixels in 0..1, or of a table like them.
+    """
+
+    UNIT = "0..1"
+    BYTES = "0..255"
+    STANDARDIZED = "standardized"
+    UNKNOWN = "unknown"
+
+
+def range_of(rows: Any) -> InputRange:
+    """Return the range of NumPy rows; unknown if all are blank, or a number is NaN.
+
+    Unsigned integers are bytes, whatever their values.
+    """
+    if rows.dtype.kind == "u":
+        return InputRange.BYTES
+    smallest, largest = (rows.min(), rows.max()) if rows.size else (0, 0)
+    if smallest < 0:
+        return InputRange.STANDARDIZED
+    if largest > 1:
+        return InputRange.BYTES
+    return InputRange.UNIT if largest > 0 else InputRange.UNKNOWN
+
+
+def expected_range(network: Network) -> InputRange:
+    """Return the range of a network's inputs: as declared in the metadata, or by its first step.
+
+    If they contradict each other, the step counts: it was added to scale bytes for inputs in 0..1,
+    or shows that a declaration of bytes is doubtful.
+    """
+    steps, declared = network.preprocessing, network.metadata.get("input_range")
+    found = range_of_step(steps[0], network.n_in)[0] if steps else InputRange.UNKNOWN
+    if declared == InputRange.UNIT.value and factor_to_raw(network) is None:
+        return InputRange.UNIT
+    is_doubtful = found is InputRange.STANDARDIZED
+    return InputRange.BYTES if declared == InputRange.BYTES.value and not is_doubtful else found
+
+
+def factor_to_raw(network: Network) -> float | None:
+    """Return the factor, 250 or more, from pixels in 0..1 to the inputs, or None if unknown."""
+    if network.metadata.get("input_range") == InputRange.BYTES.value:
+        return _BRIGHTEST
+    steps = network.preprocessing
+    return range_of_step(steps[0], network.n_in)[1] if steps else None
+
+
+@lru_cache(maxsize=16)
+def range_of_step(step: Step, n_in: int) -> tuple[InputRange, float | None]:
+    """Return the range of the inputs of a first step, and the factor from 0..1 to it if known.
+
+    Statistics on another device are not looked at.
+    """
+    if isinstance(step, Scale):
+        numbers = [1.0 / step.factor]
+        far, typical_of_bytes = _FAR_DIVISOR, _BYTE_DIVISOR
+    else:
+        numbers = [step.mean, getattr(step, "scale", 1.0)]
+        far, typical_of_bytes = _FAR_STATISTIC, _BYTE_STATISTIC
+    divisor = numbers[-1]
+    if isinstance(divisor, float) and abs(divisor) >= _SMALLEST_DIVISOR:
+        return InputRange.BYTES, abs(divisor)
+    if not all(isinstance(x, float) or library_of(x) == "numpy" for x in numbers):
+        return InputRange.UNKNOWN, None
+    sizes = [abs(x) for x in numbers]
+    largest = max(x if isinstance(x, float) else float(x.max()) for x in sizes)
+    typical = max(x if isinstance(x, float) else float(x.mean()) for x in sizes)
+    if largest > far:
+        is_of_bytes = n_in >= _FEWEST_PIXELS and typical > typical_of_bytes
+        return InputRange.BYTES, _BRIGHTEST if is_of_bytes else None
+    return InputRange.UNKNOWN if isinstance(step, Scale) else InputRange.STANDARDIZED, None
+
+
+def fit(network: Network, found: InputRange, *steps: Step) -> Network:
+    """Return a network with the steps before it that rows of a range need: `steps`, for 0..1.
+
+    Bytes are divided by 255 first; rows of other ranges are not changed. Unless no step is needed
+    for rows in 0..1, the result has no range in its metadata.
+    """
+    if found is InputRange.UNIT and not steps:
+        return network
+    scale = (Scale(1 / _BRIGHTEST),) if found is InputRange.BYTES else ()
+    metadata = {name: text for name, text in network.metadata.items() if name != "input_range"}
+    steps = (*scale, *steps, *network.preprocessing)
+    return replace(network, preprocessing=steps, metadata=metadata)
+
+
+def plausible_steps(rows: Any) -> dict[str, tuple[Step, ...]]:
+    """Return the steps before a network for 0..1, 0..255, and rows standardised as a whole.
+
+    The keys are values of ``--input-range``.
+    """
+    is_unit = range_of(rows) in {InputRange.UNIT, InputRange.UNKNOWN}
+    unit = () if is_unit else (Scale(1 / _BRIGHTEST),)
+    values = rows.astype("float64") * (1.0 if is_unit else 1 / _BRIGHTEST)
+    # Rounded, so that a pasted value gives the same step.
+    mean, deviation = (float(f"{x:.4g}") for x in (values.mean(), values.std() or 1.0))
+    return {
+        InputRange.UNIT.value: unit,
+        InputRange.BYTES.value: (Scale(_BRIGHTEST),) if is_unit else (),
+        f"{mean:g},{deviation:g}": (*unit, Standardize(mean, deviation)),
+    }
+
+
+def with_scaling_warning(network: Network, images: Any) -> Any:
+    """Return the images; warn the caller's caller of a wrong range of NumPy images (or blocks)."""
+    if not (network.preprocessing or network.metadata):
+        return images
+    first = images
+    if isinstance(images, Iterator):
+        first = next(images, None)
+        images = images if first is None else chain([first], images)
+        first = first[0] if isinstance(first, tuple) else first  # images and labels
+    is_numpy = is_array(first) and library_of(first) == "numpy"
+    message = _scaling_fault(network, first) if is_numpy else None
+    if message is not None:
+        warn(message, ScalingWarning, stacklevel=3)
+    return images
+
+
+def _scaling_fault(network: Network, images: Any) -> str | None:
+    """Return a message with the remedy, or None if the first rows show no fault."""
+    kind, expected = images.dtype.kind, expected_range(network)
+    if images.ndim < 2 or not images.size:
+        return None
+    rows = images[:_MOST_ROWS]
+    if kind == "f":
+        factor = factor_to_raw(network)
+        if factor is None or not _are_in_unit_range(rows):
+            return None
+        return too_small(network, factor, "images are in 0..1")
+    is_other = expected is InputRange.UNIT and kind in "iu"
+    if is_other and range_of(rows) in {InputRange.BYTES, InputRange.STANDARDIZED}:
+        what = f"images are integers ({images.dtype}), but the network takes 0..1"
+    elif expected is InputRange.STANDARDIZED and kind == "u" and rows.max() > 1:  # unlike bits
+        what = f"images are bytes, but {_subject(network)} is for pixels in 0..1"
+    else:
+        return None
+    step = "xpnet.Scale(1/255)"
+    steps = f"({step}, *network.preprocessing)" if network.preprocessing else step
+    return f"{what}: divide by 255, or add preprocessing={steps}"
+
+
+def _are_in_unit_range(rows: Any) -> bool:
+    """Return whether rows are in 0..1, and not all blank; most are not, by their first row."""
+    ranges = (range_of(row) for row in rows)
+    first = next((x for x in ranges if x is not InputRange.UNKNOWN), None)
+    return first is InputRange.UNIT and range_of(rows) is InputRange.UNIT
+
+
+def too_small(network: Network, factor: float, what: str) -> str:
+    """Return the message that `what`, a clause, is wrong for a network of larger inputs."""
+    text = f"{factor:g}"
+    raw = "bytes" if text == "255" else "values"
+    subject = _subject(network)
+    return f"{what}, but {subject} expects larger numbers: give raw {raw}, or multiply by {text}"
+
+
+def _subject(network: Network) -> str:
+    steps = network.preprocessing
+    return f"the network's first step, {steps[0]}," if steps else "the network"
