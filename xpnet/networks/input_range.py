@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from xpnet.arrays.dask_blocks import warn
-from xpnet.arrays.namespace import is_array, library_of
+from xpnet.arrays.namespace import array_namespace, is_array, library_of
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
@@ -125,15 +125,16 @@ def range_of_step(step: Step, n_in: int) -> tuple[InputRange, float | None]:
 def fit(network: Network, found: InputRange, *steps: Step) -> Network:
     """Return a network with the steps before it that rows of a range need: `steps`, for 0..1.
 
-    Bytes are divided by 255 first; rows of other ranges are not changed. Unless no step is needed
-    for rows in 0..1, the result has no range in its metadata.
+    Bytes are divided by 255 first; rows of other ranges are not changed. The result declares no
+    range, unless the rows are in 0..1 and need no step.
     """
-    if found is InputRange.UNIT and not steps:
+    if found is InputRange.BYTES:
+        steps = (Scale(1 / _BRIGHTEST), *steps)
+    is_declared = "input_range" in network.metadata and found is not InputRange.UNIT
+    if not (steps or is_declared):
         return network
-    scale = (Scale(1 / _BRIGHTEST),) if found is InputRange.BYTES else ()
     metadata = {name: text for name, text in network.metadata.items() if name != "input_range"}
-    steps = (*scale, *steps, *network.preprocessing)
-    return replace(network, preprocessing=steps, metadata=metadata)
+    return replace(network, preprocessing=(*steps, *network.preprocessing), metadata=metadata)
 
 
 def plausible_steps(rows: Any) -> dict[str, tuple[Step, ...]]:
@@ -141,14 +142,14 @@ def plausible_steps(rows: Any) -> dict[str, tuple[Step, ...]]:
 
     The keys are values of ``--input-range``.
     """
-    is_unit = range_of(rows) in {InputRange.UNIT, InputRange.UNKNOWN}
-    unit = () if is_unit else (Scale(1 / _BRIGHTEST),)
-    values = rows.astype("float64") * (1.0 if is_unit else 1 / _BRIGHTEST)
+    are_large = rows.dtype.kind == "u" or float(rows.max()) > 1.0
+    unit = (Scale(1 / _BRIGHTEST),) if are_large else ()
+    values = rows.astype("float64") * (1 / _BRIGHTEST if are_large else 1.0)
     # Rounded, so that a pasted value gives the same step.
     mean, deviation = (float(f"{x:.4g}") for x in (values.mean(), values.std() or 1.0))
     return {
         InputRange.UNIT.value: unit,
-        InputRange.BYTES.value: (Scale(_BRIGHTEST),) if is_unit else (),
+        InputRange.BYTES.value: () if are_large else (Scale(_BRIGHTEST),),
         f"{mean:g},{deviation:g}": (*unit, Standardize(mean, deviation)),
     }
 
@@ -162,8 +163,9 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
         first = next(images, None)
         images = images if first is None else chain([first], images)
         first = first[0] if isinstance(first, tuple) else first  # images and labels
-    is_numpy = is_array(first) and library_of(first) == "numpy"
-    message = _scaling_fault(network, first) if is_numpy else None
+    if not (is_array(first) and library_of(first) == "numpy" and first.ndim > 1 and first.size):
+        return images
+    message = _scaling_fault(network, first)
     if message is not None:
         warn(message, ScalingWarning, stacklevel=3)
     return images
@@ -171,15 +173,13 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
 
 def _scaling_fault(network: Network, images: Any) -> str | None:
     """Return a message with the remedy, or None if the first rows show no fault."""
-    kind, expected = images.dtype.kind, expected_range(network)
-    if images.ndim < 2 or not images.size:
-        return None
-    rows = images[:_MOST_ROWS]
+    kind, rows = images.dtype.kind, images[:_MOST_ROWS]
     if kind == "f":
         factor = factor_to_raw(network)
         if factor is None or not _are_in_unit_range(rows):
             return None
         return too_small(network, factor, "images are in 0..1")
+    expected = expected_range(network)
     is_other = expected is InputRange.UNIT and kind in "iu"
     if is_other and range_of(rows) in {InputRange.BYTES, InputRange.STANDARDIZED}:
         what = f"images are integers ({images.dtype}), but the network takes 0..1"
@@ -193,10 +193,15 @@ def _scaling_fault(network: Network, images: Any) -> str | None:
 
 
 def _are_in_unit_range(rows: Any) -> bool:
-    """Return whether rows are in 0..1, and not all blank; most are not, by their first row."""
-    ranges = (range_of(row) for row in rows)
-    first = next((x for x in ranges if x is not InputRange.UNKNOWN), None)
-    return first is InputRange.UNIT and range_of(rows) is InputRange.UNIT
+    """Return whether floating-point rows are in 0..1, and not all blank."""
+    xp = array_namespace(rows)
+    for row in rows:
+        total = xp.vdot(row, row)  # the fastest check, which shows that most images are not
+        if total > row.size:
+            return False
+        if total != 0.0:
+            return range_of(rows) is InputRange.UNIT
+    return False
 
 
 def too_small(network: Network, factor: float, what: str) -> str:

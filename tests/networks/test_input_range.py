@@ -1,4 +1,4 @@
-"""Images in another range than the network's inputs: one warning, with a remedy that works."""
+"""Range of inputs and of rows; one warning if they differ, with a remedy that works."""
 
 from dataclasses import replace
 
@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.inference.input_scaling import ScalingWarning
+from xpnet import ScalingWarning
 from xpnet.networks.initializers import init_network
+from xpnet.networks.input_range import (
+    InputRange,
+    expected_range,
+    factor_to_raw,
+    fit,
+    plausible_steps,
+    range_of,
+)
 
 SAMPLE, LABELS = xpnet.sample()
 SMALL = (SAMPLE.reshape(len(SAMPLE), -1) / 255).astype(np.float32)
@@ -23,6 +31,124 @@ def evaluate(network, images, **options):
 
 
 CALLS = [xpnet.predict, xpnet.predict_proba, evaluate]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (SAMPLE, InputRange.BYTES),
+        (SAMPLE[:0], InputRange.BYTES),
+        (SAMPLE > 99, InputRange.UNIT),
+        ((SAMPLE > 99).astype("u1"), InputRange.BYTES),
+        ((SAMPLE > 99).astype("i8"), InputRange.UNIT),
+        (SAMPLE.astype("i8"), InputRange.BYTES),
+        (SMALL, InputRange.UNIT),
+        (SMALL * 1.01, InputRange.BYTES),
+        (SMALL - 0.01, InputRange.STANDARDIZED),
+        (SMALL * 255 - 1, InputRange.STANDARDIZED),
+        (0 * SMALL, InputRange.UNKNOWN),
+        (SMALL[:0], InputRange.UNKNOWN),
+        (np.where(SMALL == 1.0, np.nan, SMALL), InputRange.UNKNOWN),
+    ],
+    ids=range(13),
+)
+def test_the_range_of_rows(rows, expected):
+    assert range_of(rows) is expected
+
+
+COLUMNS = np.linspace(0.0, 1.5, 784)
+
+
+@pytest.mark.parametrize(
+    ("step", "declared", "case"),
+    [
+        (None, None, (InputRange.UNKNOWN, None)),
+        (None, "0..16", (InputRange.UNKNOWN, None)),
+        (None, "0..1", (InputRange.UNIT, None)),
+        (None, "0..255", (InputRange.BYTES, 255)),
+        (xpnet.Scale(0.1), None, (InputRange.UNKNOWN, None)),
+        (xpnet.Scale(0.1), "0..1", (InputRange.UNIT, None)),
+        (xpnet.Scale(0.1), "0..255", (InputRange.BYTES, 255)),
+        (xpnet.Scale(1 / 11), None, (InputRange.BYTES, None)),
+        (xpnet.Scale(1 / 11), "0..1", (InputRange.UNIT, None)),
+        (xpnet.Scale(1 / 100), None, (InputRange.BYTES, None)),
+        (xpnet.Scale(1 / 101), None, (InputRange.BYTES, 255)),
+        (xpnet.Scale(-1 / 250), None, (InputRange.BYTES, 250)),
+        (xpnet.Scale(1 / 255), "0..1", (InputRange.BYTES, 255)),  # added by a remedy
+        (xpnet.Standardize(0.5, 1.5), None, (InputRange.STANDARDIZED, None)),
+        (xpnet.Standardize(-0.5, 0.5), "0..1", (InputRange.UNIT, None)),
+        (xpnet.Standardize(0.5, 0.5), "0..255", (InputRange.STANDARDIZED, 255)),  # doubtful
+        (xpnet.Standardize(0.5, 1.6), None, (InputRange.BYTES, None)),
+        (xpnet.Standardize(-11.0, 1.0), None, (InputRange.BYTES, 255)),
+        (xpnet.Standardize(COLUMNS, COLUMNS + 1e-3), None, (InputRange.BYTES, None)),
+        (xpnet.Standardize(COLUMNS, 0.5), None, (InputRange.STANDARDIZED, None)),
+        (xpnet.Standardize(13.3 * COLUMNS, 0.5), None, (InputRange.BYTES, None)),
+        (xpnet.Standardize(13.4 * COLUMNS, 0.5), None, (InputRange.BYTES, 255)),
+        (xpnet.Standardize(40 * np.eye(784)[0], np.ones(784)), None, (InputRange.BYTES, None)),
+        (
+            (xpnet.Standardize(0.1, 0.3), xpnet.Scale(1 / 255)),
+            None,
+            (InputRange.STANDARDIZED, None),
+        ),
+        (xpnet.Whiten(COLUMNS, np.eye(784)), None, (InputRange.STANDARDIZED, None)),
+        (xpnet.Whiten(33 * COLUMNS, np.eye(784)), None, (InputRange.BYTES, 255)),
+    ],
+    ids=range(26),
+)
+def test_the_range_of_a_network(step, declared, case):
+    metadata = {} if declared is None else {"input_range": declared}
+    network = init_network([784, 10], preprocessing=step, dtype="float64")
+    network = replace(network, metadata=metadata)
+    assert (expected_range(network), factor_to_raw(network)) == case
+
+
+def test_statistics_on_another_device_are_not_looked_at():
+    strict = pytest.importorskip("array_api_strict")
+    network = init_network([784, 10], preprocessing=xpnet.Standardize.fit(SAMPLE))
+    there = network.map_arrays(strict.asarray)
+    assert (expected_range(there), factor_to_raw(there)) == (InputRange.UNKNOWN, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "before", "metadata"),
+    [
+        (InputRange.UNIT, [], {"input_range": "0..1", "origin": "here"}),
+        (InputRange.UNKNOWN, [], {"origin": "here"}),
+        (InputRange.BYTES, [xpnet.Scale(1 / 255)], {"origin": "here"}),
+    ],
+    ids=str,
+)
+def test_a_network_fitted_to_rows(found, before, metadata):
+    step, inside = xpnet.Standardize(0.1, 0.3), xpnet.Scale(0.5)
+    network = init_network([784, 10], preprocessing=inside)
+    network = replace(network, metadata={"input_range": "0..1", "origin": "here"})
+    fitted = fit(network, found)
+    assert (fitted.preprocessing, dict(fitted.metadata)) == ((*before, inside), metadata)
+    fitted = fit(network, found, step)
+    assert str(fitted.preprocessing) == str((*before, step, inside))
+    assert dict(fitted.metadata) == {"origin": "here"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "unit", "raw"),
+    [
+        (np.uint8([[0, 255]]), [xpnet.Scale(1 / 255)], []),
+        (np.uint8([[0, 1]]), [xpnet.Scale(1 / 255)], []),  # bits, as --input-range scales them
+        (np.asarray([[0.0, 255.0]]), [xpnet.Scale(1 / 255)], []),
+        (np.asarray([[0.0, 1.0]]), [], [xpnet.Scale(255)]),
+        (np.asarray([[0.25, 0.25]]), [], [xpnet.Scale(255)]),
+    ],
+    ids=str,
+)
+def test_plausible_steps(rows, unit, raw):
+    found = plausible_steps(rows)
+    assert (list(found["0..1"]), list(found["0..255"])) == (unit, raw)
+    value, (*before, step) = list(found.items())[2]
+    assert before == unit
+    assert value == f"{step.mean:g},{step.scale:g}"
+    x = step(before[0](1.0 * rows) if before else rows)
+    assert np.mean(x) == pytest.approx(0.0, abs=1e-3)
+    assert np.std(x) == pytest.approx(float(np.ptp(rows) > 0), abs=1e-3)
 
 
 @pytest.fixture
@@ -92,23 +218,6 @@ def test_first_steps_for_raw_pixels(step, text, dtype):
     network = init_network([784, 10], preprocessing=(step, xpnet.Standardize(0.1, 0.3)))
     with pytest.warns(ScalingWarning, match=text):
         xpnet.predict(network, SMALL.astype(dtype))
-
-
-@pytest.mark.parametrize(
-    "steps",
-    [
-        (),
-        xpnet.Scale(1 / 4),
-        xpnet.Standardize(0.1307, 0.3081),
-        (xpnet.Standardize(0.1307, 0.3081), xpnet.Scale(1 / 255)),
-        xpnet.Scale(1 / 16),
-        xpnet.Standardize.fit(SMALL),
-        xpnet.Standardize(np.eye(784)[0] * 40, np.ones(784)),  # of columns of a table
-    ],
-    ids=range(7),
-)
-def test_networks_that_are_not_for_raw_pixels(steps):
-    xpnet.predict(init_network([784, 10], preprocessing=steps), SMALL)
 
 
 def test_rows_of_a_table_have_few_columns():
@@ -212,7 +321,13 @@ def test_the_remedy_before_other_steps(unit_network):
 
 
 @pytest.mark.parametrize(
-    "step", [xpnet.Standardize(0.1307, 0.3081), xpnet.Standardize.fit(SMALL)], ids=range(2)
+    "step",
+    [
+        xpnet.Standardize(0.1307, 0.3081),
+        xpnet.Standardize.fit(SMALL),
+        xpnet.Whiten(np.ones(784), np.eye(784)),
+    ],
+    ids=range(3),
 )
 def test_bytes_for_a_network_that_standardises_small_pixels(step):
     network = init_network([784, 10], preprocessing=step)
@@ -228,6 +343,7 @@ def test_bytes_for_a_network_that_standardises_small_pixels(step):
 def test_integers_without_a_warning(unit_network, metadata):
     xpnet.predict(replace(unit_network, metadata=metadata), SAMPLE)
     xpnet.predict(unit_network, SAMPLE > 100)
+    xpnet.predict(unit_network, (SAMPLE > 100).astype(int))
     xpnet.predict(unit_network, SAMPLE[:0])
 
 
