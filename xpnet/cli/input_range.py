@@ -118,13 +118,11 @@ def blocks_in_range(
 ) -> "tuple[Network, Iterator[Block]]":
     """Return the network, with steps before it if it needs them, and an iterator over the blocks.
 
-    A network for inputs in 0..1 is scaled for inputs in 0..255. The dtype of raw bytes determines
-    their range. Other numbers are scaled only for --input-range 0..1 or standardised pixels, if the
-    first row that is not blank has a value above 1; otherwise the blocks raise DataError for a
-    later value above 1. Notes on standard error report any scaling of numbers, or that was not
-    asked for, and values that look wrong. There is at least one block; the result does not depend
-    on their sizes. Raises UsageError if --input-range contradicts the preprocessing of a file, and
-    DataError if the row that decides has a negative value.
+    Raw bytes are scaled for a network of 0..1. Other numbers are scaled only if --input-range asks
+    for it, and the first row that is not blank has a value above 1; otherwise the blocks raise
+    DataError for a later one. There is at least one block; the result does not depend on their
+    sizes. Raises UsageError if --input-range contradicts the preprocessing of a file, and DataError
+    if the row that decides has a negative value.
     """
     from xpnet.inference.batches import on_network_device
     from xpnet.networks.input_range import InputRange, fit, range_of_step
@@ -163,13 +161,12 @@ def _by_first_row(path: str, blocks: Iterator[Block]) -> "tuple[InputRange, Iter
 
     taken: list[Block] = []
     n_rows = 0
-    for block in blocks:
-        taken.append(block)
-        for row in block[0]:
-            n_rows += 1
+    for images, labels in blocks:
+        taken.append((images, labels))
+        for number, row in enumerate(images if images.any() else [], n_rows + 1):
             found = range_of(row)
             if found is InputRange.STANDARDIZED:
-                what, rule = f"pixel {row.argmin() + 1} of row {n_rows}", "0 to 1, or 0 to 255"
+                what, rule = f"pixel {row.argmin() + 1} of row {number}", "0 to 1, or 0 to 255"
                 hint = f"leave out --input-range, or give {_AS_THEY_ARE}"
                 raise DataError(what, file=path, found=row.min(), expected=rule, hint=hint)
             if found is InputRange.BYTES:
@@ -180,7 +177,8 @@ def _by_first_row(path: str, blocks: Iterator[Block]) -> "tuple[InputRange, Iter
                 return found, chain(taken, blocks)
             if found is InputRange.UNIT:
                 every = chain(taken, blocks)
-                return found, _report_large(every, partial(_refuse_large, path, n_rows))
+                return found, _report_large(every, partial(_refuse_large, path, number))
+        n_rows += len(images)
     return InputRange.UNIT, iter(taken)
 
 

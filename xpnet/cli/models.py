@@ -126,11 +126,10 @@ def read_model(options: ModelOptions) -> Model:
 
 def model_of(contents: "ModelFile", options: ModelOptions) -> Model:
     """Return the network of a file of weights, and its name and range."""
-    from xpnet.networks.input_range import factor_to_raw
+    from xpnet.networks.input_range import expected_range
 
     network, expects = contents.network, contents.input_range
-    # Statistics on a device would not be looked at.
-    factor = factor_to_raw(network)
+    _, factor = expected_range(network)  # before it is moved to a device
     return Model(network, options.source, expects, factor, contents.is_own, options.input_range)
 
 

@@ -118,7 +118,7 @@ class ModelFile:
     @property
     def input_range(self) -> InputRange:
         """The range of the inputs; 0..1 if a file of another program leaves it open."""
-        found = expected_range(self.network)
+        found, _ = expected_range(self.network)
         if self.is_own or found is InputRange.BYTES:
             return found
         return InputRange.BYTES if self.has_integer_input else InputRange.UNIT

@@ -101,7 +101,7 @@ def predict(
         If the first 256 NumPy images are in 0..1, and the network's first step is for raw pixels:
         it divides by 255, or has such means or scales (on the host); or if they are integers, and
         ``network.metadata["input_range"]`` is "0..1", or bytes for a first step that standardises
-        pixels in 0..1. Of an iterator, the first block is examined.
+        or whitens pixels in 0..1. Of an iterator, the first block is examined.
     dask.array.PerformanceWarning
         If the values of a Dask image are in several chunks, which must be joined.
 

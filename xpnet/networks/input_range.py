@@ -20,7 +20,6 @@ __all__ = [
     "InputRange",
     "ScalingWarning",
     "expected_range",
-    "factor_to_raw",
     "fit",
     "plausible_steps",
     "range_of",
@@ -30,12 +29,10 @@ __all__ = [
 ]
 
 _BRIGHTEST = 255.0
-# A step is for numbers far beyond 1 if it divides by more than 10, or subtracts or divides by one
-# of more than 1.5. The means and scales of pixels in 0..1 are at most 1.
-_FAR_DIVISOR, _FAR_STATISTIC = 10.0, 1.5
-# It is for bytes if these are exceeded on average, since a few columns of a table may have large
-# values. The mean of digits is 33, their deviation 78.
-_BYTE_DIVISOR, _BYTE_STATISTIC = 100.0, 10.0
+# A first step is for numbers far beyond 1 above the first of these limits, and for bytes if it is
+# above the second on average: a few columns of a table may have large values. The means and scales
+# of pixels in 0..1 are at most 1. The mean of digits as bytes is 33, their deviation 78.
+_DIVISORS, _STATISTICS = (10.0, 100.0), (1.5, 10.0)
 # Rows with fewer columns may be a table: only a division by 255 or more indicates the range. A file
 # may contain a little less, as a factor of float32.
 _FEWEST_PIXELS, _SMALLEST_DIVISOR = 64, 250.0
@@ -74,52 +71,45 @@ def range_of(rows: Any) -> InputRange:
     return InputRange.UNIT if largest > 0 else InputRange.UNKNOWN
 
 
-def expected_range(network: Network) -> InputRange:
-    """Return the range of a network's inputs: as declared in the metadata, or by its first step.
+def expected_range(network: Network) -> tuple[InputRange, float | None]:
+    """Return the range of a network's inputs, and the factor from 0..1 to them, or None if unknown.
 
-    If they contradict each other, the step counts: it was added to scale bytes for inputs in 0..1,
-    or shows that a declaration of bytes is doubtful.
+    The first step counts if it contradicts the metadata: it was added to scale bytes for a network
+    of 0..1, or makes a declaration of bytes doubtful.
     """
-    steps, declared = network.preprocessing, network.metadata.get("input_range")
-    found = range_of_step(steps[0], network.n_in)[0] if steps else InputRange.UNKNOWN
-    if declared == InputRange.UNIT.value and factor_to_raw(network) is None:
-        return InputRange.UNIT
-    is_doubtful = found is InputRange.STANDARDIZED
-    return InputRange.BYTES if declared == InputRange.BYTES.value and not is_doubtful else found
-
-
-def factor_to_raw(network: Network) -> float | None:
-    """Return the factor, 250 or more, from pixels in 0..1 to the inputs, or None if unknown."""
-    if network.metadata.get("input_range") == InputRange.BYTES.value:
-        return _BRIGHTEST
-    steps = network.preprocessing
-    return range_of_step(steps[0], network.n_in)[1] if steps else None
+    declared, steps = network.metadata.get("input_range"), network.preprocessing
+    found, factor = InputRange.UNKNOWN, None
+    if steps:
+        found, factor = range_of_step(steps[0], network.n_in)
+    if declared == InputRange.BYTES.value:
+        is_doubtful = found is InputRange.STANDARDIZED
+        return found if is_doubtful else InputRange.BYTES, _BRIGHTEST
+    is_unit = declared == InputRange.UNIT.value and factor is None
+    return InputRange.UNIT if is_unit else found, factor
 
 
 @lru_cache(maxsize=16)
 def range_of_step(step: Step, n_in: int) -> tuple[InputRange, float | None]:
-    """Return the range of the inputs of a first step, and the factor from 0..1 to it if known.
+    """Return the range of the inputs of a first step, and the factor from 0..1, as for a network.
 
     Statistics on another device are not looked at.
     """
-    if isinstance(step, Scale):
+    if is_scale := isinstance(step, Scale):
         numbers = [1.0 / step.factor]
-        far, typical_of_bytes = _FAR_DIVISOR, _BYTE_DIVISOR
     else:
         numbers = [step.mean, getattr(step, "scale", 1.0)]
-        far, typical_of_bytes = _FAR_STATISTIC, _BYTE_STATISTIC
-    divisor = numbers[-1]
-    if isinstance(divisor, float) and abs(divisor) >= _SMALLEST_DIVISOR:
+    if isinstance(divisor := numbers[-1], float) and abs(divisor) >= _SMALLEST_DIVISOR:
         return InputRange.BYTES, abs(divisor)
     if not all(isinstance(x, float) or library_of(x) == "numpy" for x in numbers):
         return InputRange.UNKNOWN, None
     sizes = [abs(x) for x in numbers]
     largest = max(x if isinstance(x, float) else float(x.max()) for x in sizes)
     typical = max(x if isinstance(x, float) else float(x.mean()) for x in sizes)
-    if largest > far:
-        is_of_bytes = n_in >= _FEWEST_PIXELS and typical > typical_of_bytes
-        return InputRange.BYTES, _BRIGHTEST if is_of_bytes else None
-    return InputRange.UNKNOWN if isinstance(step, Scale) else InputRange.STANDARDIZED, None
+    far, typical_of_bytes = _DIVISORS if is_scale else _STATISTICS
+    if largest <= far:
+        return InputRange.UNKNOWN if is_scale else InputRange.STANDARDIZED, None
+    are_pixels = n_in >= _FEWEST_PIXELS and typical > typical_of_bytes
+    return InputRange.BYTES, _BRIGHTEST if are_pixels else None
 
 
 def fit(network: Network, found: InputRange, *steps: Step) -> Network:
@@ -174,12 +164,11 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
 def _scaling_fault(network: Network, images: Any) -> str | None:
     """Return a message with the remedy, or None if the first rows show no fault."""
     kind, rows = images.dtype.kind, images[:_MOST_ROWS]
+    expected, factor = expected_range(network)
     if kind == "f":
-        factor = factor_to_raw(network)
         if factor is None or not _are_in_unit_range(rows):
             return None
         return too_small(network, factor, "images are in 0..1")
-    expected = expected_range(network)
     is_other = expected is InputRange.UNIT and kind in "iu"
     if is_other and range_of(rows) in {InputRange.BYTES, InputRange.STANDARDIZED}:
         what = f"images are integers ({images.dtype}), but the network takes 0..1"

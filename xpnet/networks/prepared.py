@@ -23,7 +23,7 @@ from xpnet.arrays.namespace import (
 )
 from xpnet.arrays.ranges import are_finite, dtype_before_cast, rounded
 from xpnet.networks.dense import Dense
-from xpnet.networks.input_range import InputRange, factor_to_raw
+from xpnet.networks.input_range import InputRange, expected_range
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import (
     Scale,
@@ -107,7 +107,7 @@ def prepare(network: Network, /) -> Network:
             return network.map_arrays(constant)
     prepared = fold_preprocessing(network)
     is_folded = bool(network.preprocessing) and not prepared.preprocessing
-    if is_folded and round(factor_to_raw(network) or 0.0) == _LARGEST_BYTE:
+    if is_folded and round(expected_range(network)[1] or 0.0) == _LARGEST_BYTE:
         # Images in 0..1 still give a warning.
         metadata = {**network.metadata, "input_range": InputRange.BYTES.value}
         prepared = replace(prepared, metadata=metadata)
