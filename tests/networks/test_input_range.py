@@ -148,6 +148,7 @@ def test_plausible_steps(rows, unit, raw):
     x = step(before[0](1.0 * rows) if before else rows)
     assert np.mean(x) == pytest.approx(0.0, abs=1e-3)
     assert np.std(x) == pytest.approx(float(np.ptp(rows) > 0), abs=1e-3)
+    assert np.ptp(rows) > 0 or step.scale == 1.0
 
 
 @pytest.fixture
@@ -188,6 +189,13 @@ def test_a_prepared_network_warns_as_well(bytes_network, copy):
     assert xpnet.evaluate(prepared, SAMPLE, LABELS).correct == 986  # and no warning
 
 
+@pytest.mark.parametrize("step", [xpnet.Scale(1 / 127.5), xpnet.Standardize.fit(SAMPLE)], ids=str)
+def test_any_first_step_for_bytes_is_declared_when_it_is_folded(step):
+    prepared = xpnet.prepare(init_network([784, 10], preprocessing=step))
+    assert prepared.preprocessing == ()
+    assert dict(prepared.metadata) == {"input_range": "0..255"}
+
+
 def test_both_remedies(bytes_network):
     assert xpnet.evaluate(bytes_network, SAMPLE, LABELS).correct == 986
     assert xpnet.evaluate(bytes_network, SMALL * 255, LABELS).correct == 986
@@ -220,6 +228,8 @@ def test_first_steps_for_raw_pixels(step, text, dtype):
 def test_rows_of_a_table_have_few_columns():
     for step in (xpnet.Standardize(np.full(63, 300.0), np.full(63, 300.0)), xpnet.Scale(1 / 100)):
         xpnet.predict(init_network([63, 10], preprocessing=step), np.full((1, 63), 0.5))
+    picture = init_network([64, 10], preprocessing=xpnet.Scale(1 / 101))
+    assert expected_range(picture) == (InputRange.BYTES, 255)
 
 
 def changed(place, value, rows=SMALL):
@@ -265,6 +275,11 @@ def test_images_without_a_warning(bytes_network, rows):
 def test_images_with_a_warning(bytes_network, rows):
     with pytest.warns(ScalingWarning, match=DIVIDED):
         xpnet.predict(bytes_network, rows)
+
+
+def test_a_single_row_is_an_error_instead(bytes_network):
+    with pytest.raises(ValueError, match=r"rows of 784 values.*give images\[None\]"):
+        xpnet.predict(bytes_network, SMALL[0])
 
 
 def test_a_mapped_file(bytes_network, tmp_path):
