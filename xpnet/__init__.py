@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from xpnet.functions.softmax import *
     from xpnet.functions.special import *
     from xpnet.inference.evaluate import Evaluation as Evaluation, evaluate as evaluate
-    from xpnet.inference.input_scaling import ScalingWarning as ScalingWarning
     from xpnet.inference.nonfinite import NonfiniteWarning as NonfiniteWarning
     from xpnet.inference.predict import predict as predict, predict_proba as predict_proba
     from xpnet.inference.result_hash import result_hash as result_hash
     from xpnet.networks.dense import Dense as Dense
     from xpnet.networks.execution import forward as forward
     from xpnet.networks.initializers import init_network as init_network
+    from xpnet.networks.input_range import ScalingWarning as ScalingWarning
     from xpnet.networks.network import Network as Network
     from xpnet.networks.prepared import prepare as prepare
     from xpnet.networks.preprocessing import (
@@ -89,12 +89,12 @@ _PUBLIC = {
     "xpnet.formats.sklearn": "from_sklearn",
     "xpnet.formats.torch": "from_torch",
     "xpnet.inference.evaluate": "Evaluation evaluate",
-    "xpnet.inference.input_scaling": "ScalingWarning",
     "xpnet.inference.nonfinite": "NonfiniteWarning",
     "xpnet.inference.predict": "predict predict_proba",
     "xpnet.inference.result_hash": "result_hash",
     "xpnet.networks.dense": "Dense",
     "xpnet.networks.initializers": "init_network",
+    "xpnet.networks.input_range": "ScalingWarning",
     "xpnet.networks.network": "Network",
     "xpnet.networks.execution": "forward",
     "xpnet.networks.prepared": "prepare",

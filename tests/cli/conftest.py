@@ -17,7 +17,8 @@ from xpnet.cli.arguments import from_args
 from xpnet.cli.data_arguments import Data, add_data_arguments
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.main import main
-from xpnet.cli.models import ModelOptions, add_model_arguments
+from xpnet.cli.models import Model, ModelOptions, add_model_arguments, model_of as model_of_file
+from xpnet.formats.model_file import LoadOptions, ModelFile
 
 N_DIGITS = 40
 
@@ -32,6 +33,7 @@ class Result:
 
 
 Command = Callable[..., Result]
+ModelOf = Callable[..., Model]
 Refusal = Callable[..., tuple[int, str]]
 
 
@@ -47,6 +49,18 @@ def xpnet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         return Result(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def model_of() -> ModelOf:
+    """Return a function that returns the model of a file called model.onnx."""
+
+    def model(network: Network, input_range: str | None = None, **facts: bool) -> Model:
+        contents = ModelFile(network, "ONNX", **({"is_own": True} | facts))
+        options = ModelOptions("model.onnx", 0, LoadOptions(), input_range)
+        return model_of_file(contents, options)
+
+    return model
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 
 from xpnet import Scale
 from xpnet.cli.input_range import blocks_in_range
-from xpnet.cli.models import Model
 from xpnet.files.errors import DataError
 from xpnet.networks.initializers import init_network
 
@@ -16,11 +15,6 @@ BLANK, DIM, LIT = [0.0, 0.0, 0.0], [0.0, 1.0, 0.5], [0.0, 3.0, 200.0]
 NEGATIVE = [0.0, -2.0, 0.0]
 # Where blocks of seven rows are cut.
 CUTS = [(), (1,), (3,), (1, 2, 3, 4, 5, 6), (0, 0, 2, 5), (6,)]
-
-
-def model_of(steps=None, input_range=None, *, is_own=False):
-    network = init_network([3, 2], preprocessing=steps)
-    return Model(network, "model.onnx", not is_own, is_own, input_range)
 
 
 def through(model, rows, cuts):
@@ -48,9 +42,11 @@ def through(model, rows, cuts):
     ],
     ids=str,
 )
-def test_the_first_row_that_is_not_blank_decides(capsys, rows, is_scaled, cuts):
+def test_the_first_row_that_is_not_blank_decides(model_of, capsys, rows, is_scaled, cuts):
     inside = Scale(0.7)
-    network, found = through(model_of(inside, "0..1"), rows, cuts)
+    network, found = through(
+        model_of(init_network([3, 2], preprocessing=inside), "0..1", is_own=False), rows, cuts
+    )
     assert network.preprocessing == (*[Scale(1 / 255)] * is_scaled, inside)
     np.testing.assert_array_equal(found, np.asarray(rows, np.float32))
     note = "xpnet: sample has values above 1: all are divided by 255 first (--input-range"
@@ -74,9 +70,9 @@ def test_the_first_row_that_is_not_blank_decides(capsys, rows, is_scaled, cuts):
     ],
     ids=str,
 )
-def test_a_row_that_contradicts_is_refused(rows, line, cuts):
+def test_a_row_that_contradicts_is_refused(model_of, rows, line, cuts):
     with pytest.raises(DataError) as caught:
-        through(model_of(None, "0..1"), rows, cuts)
+        through(model_of(init_network([3, 2]), "0..1", is_own=False), rows, cuts)
     assert str(caught.value) == (
         f"{line}, convert the file to bytes, which are all divided by 255, or give"
         " --input-range 0..255, which takes all values as they are"
@@ -85,10 +81,10 @@ def test_a_row_that_contradicts_is_refused(rows, line, cuts):
 
 @pytest.mark.parametrize("cuts", CUTS, ids=str)
 @pytest.mark.parametrize("input_range", ["0..1", "0.1307,0.3081"])
-def test_standardised_values_are_refused(input_range, cuts):
+def test_standardised_values_are_refused(model_of, input_range, cuts):
     rows = [BLANK] * 2 + [[-0.42, 2.8, -0.5]] + [NEGATIVE] * 4
     with pytest.raises(DataError) as caught:
-        through(model_of(None, input_range), rows, cuts)
+        through(model_of(init_network([3, 2]), input_range, is_own=False), rows, cuts)
     assert str(caught.value) == (
         "sample: pixel 3 of row 3, found -0.5, expected 0 to 1, or 0 to 255, leave out"
         " --input-range, or give --input-range 0..255, which takes all values as they are"
@@ -112,8 +108,8 @@ def test_standardised_values_are_refused(input_range, cuts):
     ],
     ids=str,
 )
-def test_large_values_are_told_once(capsys, rows, told, cuts):
-    network, _ = through(model_of(), rows, cuts)
+def test_large_values_are_told_once(model_of, capsys, rows, told, cuts):
+    network, _ = through(model_of(init_network([3, 2]), is_own=False), rows, cuts)
     assert network.preprocessing == ()
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == bool(told)
@@ -136,8 +132,8 @@ def test_large_values_are_told_once(capsys, rows, told, cuts):
     ],
     ids=str,
 )
-def test_small_values_are_told_once(capsys, rows, told, cuts):
-    model = model_of(Scale(1 / 255), is_own=True)
+def test_small_values_are_told_once(model_of, capsys, rows, told, cuts):
+    model = model_of(init_network([3, 2], preprocessing=Scale(1 / 255)))
     network, _ = through(model, rows, cuts)
     assert network is model.network
     lines = capsys.readouterr().err.splitlines()

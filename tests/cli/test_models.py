@@ -10,11 +10,11 @@ from xpnet import Scale, Standardize, sample
 from xpnet.arrays.transfer import move
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.input_range import stream_rows, with_range
-from xpnet.cli.models import Model, open_model
+from xpnet.cli.models import open_model
 from xpnet.cli.report import Stopwatch
 from xpnet.files.errors import DataError, WeightsError
-from xpnet.formats.model_file import ModelFile
 from xpnet.networks.initializers import init_network
+from xpnet.networks.input_range import InputRange
 
 
 def opened(options, stopwatch=None):
@@ -30,10 +30,6 @@ def streamed(options, model):
 def ranged(options, model, images):
     model = replace(model, input_range=options.model.input_range)
     return with_range(model, options.data.path, images)
-
-
-def model_of(network, *, takes_unit_range=False, is_own=True):
-    return Model(network, "model.onnx", takes_unit_range, is_own)
 
 
 def test_the_books_network(parse):
@@ -100,7 +96,7 @@ def test_what_the_start_of_a_gpu_is(parse, device, phases):
     ("batch_size", "blocks"), [(None, [1000]), (300, [1000]), (1, [1000]), (10_000, [1000])]
 )
 def test_the_sample_is_one_block_on_a_terminal_or_not(
-    parse, monkeypatch, is_terminal, batch_size, blocks
+    model_of, parse, monkeypatch, *, is_terminal, batch_size, blocks
 ):
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal, raising=False)
     options = parse(*([] if batch_size is None else ["--batch-size", batch_size]))
@@ -113,7 +109,7 @@ def test_the_sample_is_one_block_on_a_terminal_or_not(
     ("batch_size", "blocks"),
     [(1, [4096, 4096, 1808]), (3000, [6000, 4000]), (10_000, [10_000]), (20_000, [10_000])],
 )
-def test_a_block_is_a_number_of_whole_batches(parse, tmp_path, batch_size, blocks):
+def test_a_block_is_a_number_of_whole_batches(model_of, parse, tmp_path, batch_size, blocks):
     path = tmp_path / "images.npy"
     np.save(path, np.zeros((10_000, 4), np.uint8))
     options = parse(path, "--batch-size", batch_size)
@@ -121,7 +117,7 @@ def test_a_block_is_a_number_of_whole_batches(parse, tmp_path, batch_size, block
     assert [len(block) for block, _ in rows] == blocks
 
 
-def test_rows_that_do_not_fit_are_the_files_fault(parse, tmp_path):
+def test_rows_that_do_not_fit_are_the_files_fault(model_of, parse, tmp_path):
     path = tmp_path / "images.npy"
     np.save(path, np.zeros((3, 4), np.uint8))
     rows = streamed(parse(path), model_of(init_network([784, 2])))
@@ -158,12 +154,10 @@ TAKEN = "model.onnx is assumed to expect pixels in 0..1, so raw bytes are divide
     ],
     ids=str,
 )
-def test_the_inputs_of_a_network_from_elsewhere(parse, capsys, images, words, case):
+def test_the_inputs_of_a_network_from_elsewhere(model_of, parse, capsys, images, *, words, case):
     is_scaled, told = case
     inside = Standardize(0.1307, 0.3081)
-    model = model_of(
-        init_network([2, 2], preprocessing=inside), takes_unit_range=True, is_own=False
-    )
+    model = model_of(init_network([2, 2], preprocessing=inside), is_own=False)
     network = ranged(parse(*words), model, images)
     assert network.preprocessing[0] == (
         Scale(1 / 255) if is_scaled else model.network.preprocessing[0]
@@ -180,21 +174,11 @@ def test_the_inputs_of_a_network_from_elsewhere(parse, capsys, images, words, ca
         (BYTES, (), "model.onnx has no preprocessing, and is given raw bytes (--input-range 0..1"),
         (BYTES, Scale(1 / 255), ""),
         (FLOATS, (), ""),
-        (
-            FLOATS,
-            Scale(1 / 255),
-            (
-                "sample has values of at most 1, but the network's first step, pixels / 255,"
-                " expects larger numbers: give raw bytes, or multiply by 255"
-            ),
-        ),
-        (LARGE, Scale(1 / 255), ""),
-        (0 * FLOATS, Scale(1 / 255), ""),
     ],
     ids=str,
 )
 def test_a_network_that_says_how_it_takes_its_inputs_is_left_alone(
-    parse, capsys, images, steps, told
+    model_of, parse, capsys, images, *, steps, told
 ):
     model = model_of(init_network([2, 2], preprocessing=steps))
     assert ranged(parse(), model, images) is model.network
@@ -203,13 +187,13 @@ def test_a_network_that_says_how_it_takes_its_inputs_is_left_alone(
     assert bool(line) == bool(told)
 
 
-def test_a_network_that_xpnet_wrote_without_preprocessing_can_be_given_a_range(parse):
+def test_a_network_that_xpnet_wrote_without_preprocessing_can_be_given_a_range(model_of, parse):
     options = parse("--input-range", "0..1")
     network = ranged(options, model_of(init_network([2, 2])), BYTES)
     assert network.preprocessing == (Scale(1 / 255),)
 
 
-def test_a_range_against_what_the_file_says(parse):
+def test_a_range_against_what_the_file_says(model_of, parse):
     options = parse("--input-range", "0..1")
     model = model_of(init_network([2, 2], preprocessing=Scale(0.5)))
     with pytest.raises(UsageError, match=r"contains its preprocessing, pixels \* 0\.5: leave"):
@@ -230,11 +214,12 @@ def test_the_range_changes_the_results(xpnet, tmp_path):
 
 
 @pytest.mark.parametrize("step", [Scale(1 / 255), Standardize(0.0, 255.0), Standardize(33.3)])
-def test_a_network_from_elsewhere_that_divides_by_itself_is_given_raw_bytes(parse, capsys, step):
+def test_a_network_from_elsewhere_that_divides_by_itself_is_given_raw_bytes(
+    model_of, parse, capsys, step
+):
     network = init_network([2, 2], preprocessing=step)
-    contents = ModelFile(network, "ONNX", is_own=False)
-    assert contents.declares_input_range
-    model = model_of(network, takes_unit_range=not contents.declares_input_range, is_own=False)
+    model = model_of(network, is_own=False)
+    assert model.expects is InputRange.BYTES
     assert ranged(parse(), model, BYTES) is network
     assert "so raw bytes go in as they are" in capsys.readouterr().err
     scaled = ranged(parse("--input-range", "0..1"), model, BYTES)
@@ -242,15 +227,15 @@ def test_a_network_from_elsewhere_that_divides_by_itself_is_given_raw_bytes(pars
 
 
 @pytest.mark.parametrize("steps", [(), Scale(2.0), Standardize(0.5, 0.5), Standardize(0.1307, 0.3)])
-def test_a_network_from_elsewhere_that_takes_0_to_1(steps):
-    assert not ModelFile(
-        init_network([2, 2], preprocessing=steps), "ONNX", is_own=False
-    ).declares_input_range
+def test_a_network_from_elsewhere_that_takes_0_to_1(model_of, steps):
+    network = init_network([2, 2], preprocessing=steps)
+    assert model_of(network, is_own=False).expects is InputRange.UNIT
+    assert model_of(network).expects is not InputRange.UNIT
 
 
-def test_inputs_that_are_declared_as_whole_numbers_tell_their_range():
-    contents = ModelFile(init_network([2, 2]), "ONNX", is_own=False, has_integer_input=True)
-    assert contents.declares_input_range
+def test_inputs_that_are_declared_as_whole_numbers_tell_their_range(model_of):
+    model = model_of(init_network([2, 2]), is_own=False, has_integer_input=True)
+    assert model.expects is InputRange.BYTES
 
 
 def test_a_device_is_warmed_up_with_the_options_of_the_computation(parse, monkeypatch):

@@ -9,7 +9,6 @@ import pytest
 
 from xpnet import Scale, Standardize, load, sample, save
 from xpnet.cli.input_range import with_range
-from xpnet.cli.models import Model
 from xpnet.cli.standardization import input_range
 from xpnet.networks.initializers import init_network
 
@@ -116,18 +115,13 @@ def test_a_file_that_cannot_be_read(refused, normalized, tmp_path, content, case
     assert (code, case[1] in line) == (case[0], True), line
 
 
-def model_of(value, *, steps=None, takes_unit_range=True):
-    network = init_network([784, 3], preprocessing=steps)
-    return Model(network, "model.onnx", takes_unit_range, is_own=False, input_range=value)
-
-
 @pytest.mark.parametrize("dtype", ["u1", "f4", "f8"])
-def test_the_inputs_are_those_of_torchvision(capsys, statistics, dtype):
+def test_the_inputs_are_those_of_torchvision(model_of, capsys, statistics, dtype):
     unit = ROWS / 255
     expected = (unit - MEAN) / STD
     columns = statistics(mean=np.full((28, 28), MEAN), std=np.full((28, 28), STD, "f4"))
     for value in (NORMALIZE, str(columns)):
-        network = with_range(model_of(value), "sample", ROWS.astype(dtype))
+        network = with_range(model_of(init_network([784, 3]), value), "sample", ROWS.astype(dtype))
         assert network.preprocessing[0] == Scale(1 / 255)
         x = ROWS.astype("f8")
         for step in network.preprocessing:
@@ -135,7 +129,9 @@ def test_the_inputs_are_those_of_torchvision(capsys, statistics, dtype):
         np.testing.assert_allclose(x, expected, rtol=1e-5, atol=1e-6)
         note = "sample has values above 1: all are divided by 255 first (--input-range 0..255"
         assert (note in capsys.readouterr().err) == (dtype != "u1")
-        (step,) = with_range(model_of(value), "sample", unit.astype("f4")).preprocessing
+        (step,) = with_range(
+            model_of(init_network([784, 3]), value), "sample", unit.astype("f4")
+        ).preprocessing
         np.testing.assert_allclose(step(unit), expected, rtol=1e-5, atol=1e-6)
         assert capsys.readouterr().err == ""
 
@@ -163,10 +159,10 @@ def test_a_network_of_xpnet_that_standardises_small_pixels(xpnet, tmp_path, step
         assert scaled.out != xpnet(*words, "--input-range", "0..255").out
 
 
-def test_statistics_of_raw_values_apply_to_raw_values(statistics):
+def test_statistics_of_raw_values_apply_to_raw_values(model_of, statistics):
     value = str(statistics(mean=np.full(784, 33.3), std=np.full(784, 78.6)))
     for rows in (ROWS, ROWS.astype("f4"), ROWS / 255):
-        (step,) = with_range(model_of(value), "sample", rows).preprocessing
+        (step,) = with_range(model_of(init_network([784, 3]), value), "sample", rows).preprocessing
         np.testing.assert_allclose(step(np.full(784, 111.9)), 1.0, rtol=1e-6)
 
 

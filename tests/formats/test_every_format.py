@@ -291,7 +291,7 @@ def test_nonfinite_parameters_are_not_written(tmp_path, suffix, number):
 def test_own_files_are_complete(path, suffix, option):
     path.write_bytes(serialized(make(), f"model{suffix}"))
     found = read_model(path, LoadOptions())
-    assert (found.is_own, found.notes, found.declares_input_range) == (True, (), True)
+    assert (found.is_own, found.notes) == (True, ())
     message = f"`{next(iter(option))}` must be left out for a file that contains it; got '"
     with pytest.raises(WeightsError, match=message):
         load(path, **option)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from xpnet.parity.verification import Verification
 
 _ROWS = 10_000
-_TO_UNIT = 1 / 255
 # A difference in accuracy that is too large for chance.
 _NOTICEABLE, _ENOUGH = 0.01, 100
 
@@ -118,9 +117,10 @@ def _in_range(model: Model, data: Data | None, images: "NDArray[Any] | None") ->
     """Return the network to write: with the steps for raw bytes, or 0..1 in its metadata."""
     import numpy as np
 
-    from xpnet.formats.model_file import expects_large
+    from xpnet.networks.input_range import InputRange, range_of, range_of_step
 
-    chosen, is_assumed = model.input_range, model.takes_unit_range and not model.is_own
+    is_assumed = model.expects is InputRange.UNIT and not model.is_own
+    chosen = model.input_range
     if chosen == "0..255" and model.may_choose(chosen):
         return replace(model.network, metadata={**model.network.metadata, "input_range": chosen})
     if data is None or images is None:
@@ -135,8 +135,9 @@ def _in_range(model: Model, data: Data | None, images: "NDArray[Any] | None") ->
             f"{data.path} holds numbers rather than raw bytes: no scale is written (it is without"
             " --verify, and with raw bytes)"
         )
-    is_raw = any(map(expects_large, network.preprocessing[:1]))  # scaled or standardised
-    if is_raw or (chosen is None and not 0.0 <= np.min(images) <= np.max(images) <= 1.0):
+    are_unit = chosen is not None or range_of(images) is InputRange.UNIT
+    found = [range_of_step(step, network.n_in)[0] for step in network.preprocessing[:1]]
+    if not are_unit or InputRange.BYTES in found:  # scaled or standardised
         return network
     return replace(network, metadata={**network.metadata, "input_range": "0..1"})
 
@@ -178,28 +179,18 @@ def _verify(
 
 def _accuracies(model: Model, network: Any, rows: Any, labels: Any) -> list[dict[str, Any]]:
     """Return the accuracy for each scaling, and its --input-range; `network` is written."""
-    import numpy as np
-
     from xpnet.arrays.ranges import RangeError
     from xpnet.inference.evaluate import evaluate
     from xpnet.inference.nonfinite import count_nonfinite
     from xpnet.networks.fingerprint import preprocessing_facts
-    from xpnet.networks.preprocessing import Scale, Standardize
+    from xpnet.networks.input_range import plausible_steps
+    from xpnet.networks.preprocessing import Scale
 
     if labels is None or network.output == "values":
         return []
-    own, to_unit = model.network.preprocessing, Scale(_TO_UNIT)
+    own, scalings = model.network.preprocessing, plausible_steps(rows)
     written = network.preprocessing[: len(network.preprocessing) - len(own)]
-    is_divided = own[:1] == (to_unit,)
-    unit = (to_unit,) if float(np.max(rows)) > 1.0 else ()
-    values = rows.astype(np.float64) * (_TO_UNIT if unit else 1.0)
-    # A pasted value gives the same step.
-    mean, std = (float(f"{x:.4g}") for x in (np.mean(values), np.std(values) or 1.0))
-    scalings: dict[str, tuple[Any, ...]] = {
-        "0..1": unit,
-        "0..255": () if unit else (Scale(1.0 / _TO_UNIT),),
-        f"{mean:g},{std:g}": (*unit, Standardize(mean, std)),
-    }
+    is_divided = own[:1] == (Scale(1 / 255),)
     if model.input_range is not None and written not in scalings.values():
         scalings[model.input_range] = written
     found = []

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xpnet.cli.report import Stopwatch
+    from xpnet.networks.input_range import InputRange
     from xpnet.networks.network import Network
     from xpnet.networks.preprocessing import Step
 
 Block: TypeAlias = "tuple[NDArray[Any], NDArray[Any] | None]"
-_BRIGHTEST = 255
 _BLOCK_ROWS = 4096
 _AS_THEY_ARE = "--input-range 0..255, which takes all values as they are"
 
@@ -82,12 +81,12 @@ def depends_on_all_values(model: Model, itemsize: int) -> bool:
 
     Then a file must be read from its first row to its last.
     """
-    from xpnet.inference.input_scaling import factor_to_raw
+    from xpnet.networks.input_range import InputRange
 
     if itemsize == 1 or model.input_range == "0..255":
         return False
-    is_chosen = model.input_range is not None or model.takes_unit_range
-    return is_chosen or factor_to_raw(model.network) is not None
+    is_unit = model.expects is InputRange.UNIT
+    return is_unit or model.input_range is not None or model.factor is not None
 
 
 def _warm_up(network: "Network", images: "NDArray[Any]", batching: Mapping[str, Any]) -> None:
@@ -119,15 +118,15 @@ def blocks_in_range(
 ) -> "tuple[Network, Iterator[Block]]":
     """Return the network, with steps before it if it needs them, and an iterator over the blocks.
 
-    A network for inputs in 0..1 is scaled for inputs in 0..255. The dtype of raw bytes determines
-    their range. Other numbers are scaled only for --input-range 0..1 or standardised pixels, if the
-    first row that is not blank has a value above 1; otherwise the blocks raise DataError for a
-    later value above 1. Notes on standard error report any scaling of numbers, or that was not
-    asked for, and values that look wrong. There is at least one block; the result does not depend
-    on their sizes. Raises UsageError if --input-range contradicts the preprocessing of a file, and
-    DataError if the row that decides has a negative value.
+    Raw bytes are scaled for a network of 0..1. Other numbers are scaled only if --input-range asks
+    for it, and the first row that is not blank has a value above 1; otherwise the blocks raise
+    DataError for a later one. There is at least one block; the result does not depend on their
+    sizes. Raises UsageError if --input-range contradicts the preprocessing of a file, and DataError
+    if the row that decides has a negative value.
     """
-    from xpnet.formats.model_file import expects_large
+    from xpnet.inference.batches import on_network_device
+    from xpnet.networks.input_range import InputRange, fit, range_of_step
+    from xpnet.networks.preprocessing import map_arrays
 
     network, chosen = model.network, model.input_range
     if chosen is not None and not model.may_choose(chosen):
@@ -136,68 +135,51 @@ def blocks_in_range(
         raise UsageError(msg)
     blocks = iter(blocks)
     first = next(blocks)
-    blocks = chain([first], blocks)
-    are_bytes = first[0].dtype.kind == "u"
-    if chosen is None and are_bytes:
-        _note_bytes(model, first[0])
-        return (_scaled(network) if model.takes_unit_range else network), blocks
+    blocks, are_bytes = chain([first], blocks), first[0].dtype.kind == "u"
     if chosen is None:
-        note = partial(_note_large, model, path)
-        is_unit = model.takes_unit_range
-        return network, _report_large(blocks, note) if is_unit else _note_small(model, path, blocks)
+        if not are_bytes:
+            return network, _with_notes(model, path, blocks)
+        _note_bytes(model, first[0])
+        is_unit = model.expects is InputRange.UNIT
+        return fit(network, InputRange.BYTES) if is_unit else network, blocks
     if chosen == "0..255":
-        return _with_first(network) if network.metadata else network, blocks
+        return fit(network, InputRange.UNKNOWN), blocks
+    before: list[Step] = []
     if chosen != "0..1":
-        network = _with_first(network, standardization(chosen, network))
-        if expects_large(network.preprocessing[0]):  # statistics of raw values
-            return network, blocks
-    if are_bytes:
-        return _scaled(network), blocks
-    return _by_first_row(network, path, blocks)
+        step = standardization(chosen, network.n_in)
+        before.append(map_arrays(step, partial(on_network_device, network)))
+        if range_of_step(step, network.n_in)[0] is InputRange.BYTES:  # statistics of raw values
+            return fit(network, InputRange.UNKNOWN, *before), blocks
+    found, blocks = (InputRange.BYTES, blocks) if are_bytes else _by_first_row(path, blocks)
+    return fit(network, found, *before), blocks
 
 
-def _scaled(network: "Network") -> "Network":
-    from xpnet.networks.preprocessing import Scale
-
-    return _with_first(network, Scale(1 / _BRIGHTEST))
-
-
-def _with_first(network: "Network", *steps: "Step") -> "Network":
-    """Return the network with steps before its own, for inputs of another range."""
-    metadata = {name: text for name, text in network.metadata.items() if name != "input_range"}
-    return replace(network, preprocessing=(*steps, *network.preprocessing), metadata=metadata)
-
-
-def _by_first_row(
-    network: "Network", path: str, blocks: Iterator[Block]
-) -> "tuple[Network, Iterator[Block]]":
-    """Return the network, scaled depending on the first row that is not blank, and the blocks."""
-    import numpy as np
-
+def _by_first_row(path: str, blocks: Iterator[Block]) -> "tuple[InputRange, Iterator[Block]]":
+    """Return the range by the first row that is not blank, and the blocks, which are checked."""
     from xpnet.files.errors import DataError
+    from xpnet.networks.input_range import InputRange, range_of
 
     taken: list[Block] = []
-    n_blank = 0
+    n_rows = 0
     for images, labels in blocks:
         taken.append((images, labels))
-        is_lit = images.any(axis=tuple(range(1, images.ndim)))
-        if is_lit.any():
-            place = int(np.argmax(is_lit))
-            every, number = chain(taken, blocks), n_blank + place + 1
-            if images[place].min() < 0.0:
-                pixel, smallest = images[place].argmin() + 1, images[place].min()
-                what, rule = f"pixel {pixel} of row {number}", "0 to 1, or 0 to 255"
+        for number, row in enumerate(images if images.any() else [], n_rows + 1):
+            found = range_of(row)
+            if found is InputRange.STANDARDIZED:
+                what, rule = f"pixel {row.argmin() + 1} of row {number}", "0 to 1, or 0 to 255"
                 hint = f"leave out --input-range, or give {_AS_THEY_ARE}"
-                raise DataError(what, file=path, found=smallest, expected=rule, hint=hint)
-            if images[place].max() > 1.0:
+                raise DataError(what, file=path, found=row.min(), expected=rule, hint=hint)
+            if found is InputRange.BYTES:
                 print_note(
                     f"{path} has values above 1: all are divided by 255 first (--input-range"
                     " 0..255: as they are)"
                 )
-                return _scaled(network), every
-            return network, _report_large(every, partial(_refuse_large, path, number))
-        n_blank += len(images)
-    return network, iter(taken)
+                return found, chain(taken, blocks)
+            if found is InputRange.UNIT:
+                every = chain(taken, blocks)
+                return found, _report_large(every, partial(_refuse_large, path, number))
+        n_rows += len(images)
+    return InputRange.UNIT, iter(taken)
 
 
 def _report_large(
@@ -228,6 +210,23 @@ def _refuse_large(path: str, decided_by: int, row: int, pixel: int, value: Any) 
     raise DataError(what, file=path, found=value, expected=rule, hint=hint)
 
 
+def _with_notes(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield blocks of numbers; print a note if they seem to be in another range than the inputs."""
+    from xpnet.networks.input_range import InputRange, too_small
+
+    if model.expects is InputRange.UNIT:
+        yield from _report_large(blocks, partial(_note_large, model, path))
+        return
+    largest = 0.0
+    for images, labels in blocks:
+        if model.factor is not None and largest <= 1.0:
+            largest = max(largest, float(images.max(initial=0.0)))
+        yield images, labels
+    if model.factor is not None and 0.0 < largest <= 1.0:
+        what = f"{path} has values of at most {largest:g}"
+        print_note(too_small(model.network, model.factor, what))
+
+
 def _note_large(model: Model, path: str, row: int, _: int, value: Any) -> None:
     print_note(
         f"{path} has values above 1 ({value:g} in row {row}), and {model.name} is given them as"
@@ -236,30 +235,17 @@ def _note_large(model: Model, path: str, row: int, _: int, value: Any) -> None:
     )
 
 
-def _note_small(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield blocks; print a note at the end if values for a network of bytes are all in 0..1."""
-    from xpnet.inference.input_scaling import factor_to_raw, first_step
-
-    factor, largest = factor_to_raw(model.network), 0.0
-    for images, labels in blocks:
-        if factor is not None and largest <= 1.0:
-            largest = max(largest, float(images.max(initial=0.0)))
-        yield images, labels
-    if factor is not None and 0.0 < largest <= 1.0:
-        print_note(
-            f"{path} has values of at most {largest:g}, but {first_step(model.network)} expects"
-            f" larger numbers: give raw bytes, or multiply by {factor:g}"
-        )
-
-
 def _note_bytes(model: Model, images: "NDArray[Any]") -> None:
     """Print a note if raw bytes are scaled, or may not suit the preprocessing of a network."""
+    from xpnet.networks.input_range import InputRange
+
     steps, hint = model.network.preprocessing, "--input-range 0..1: divided by 255"
-    if model.takes_unit_range:
+    is_standardized = model.expects is InputRange.STANDARDIZED
+    if model.expects is InputRange.UNIT:
         verb = "expects" if model.is_own else "is assumed to expect"
         what = f"{verb} pixels in 0..1, so raw bytes are divided by 255 before it"
         hint = "--input-range 0..255: as they are"
-    elif not model.is_own or (model.standardizes_unit_range and images.max(initial=0) > 1):
+    elif not model.is_own or (is_standardized and images.max(initial=0) > 1):
         what = f"starts with {steps[0]}" if steps else "expects integers"
         what += ", so raw bytes go in as they are"
     elif not steps and "input_range" not in model.network.metadata:

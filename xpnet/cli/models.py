@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.device import Device
     from xpnet.cli.report import Stopwatch
     from xpnet.formats.model_file import LoadOptions, ModelFile
+    from xpnet.networks.input_range import InputRange
     from xpnet.networks.network import Network
 
 _BOOK_SIZES = (784, 50, 100, 10)
@@ -93,21 +94,22 @@ class ModelOptions:
 class Model:
     """A network, the value of --model, and the value of --input-range.
 
-    `takes_unit_range` is true if the inputs are in 0..1, by the metadata or, for a file of another
-    program, by assumption; `is_own` if xpnet wrote the file; `standardizes_unit_range` if the
-    first step has the mean and scale of pixels in 0..1, which may also be those of a table.
+    `expects` is the range of the inputs, and `factor` the factor from 0..1 to them, if they are
+    known to be larger; `is_own` is true if xpnet wrote the file.
     """
 
     network: "Network"
     name: str
-    takes_unit_range: bool = False
+    expects: "InputRange"
+    factor: float | None = None
     is_own: bool = True
     input_range: str | None = None
-    standardizes_unit_range: bool = False
 
     def may_choose(self, input_range: str) -> bool:
         """Return whether a value of --input-range does not contradict the steps of the file."""
-        is_vague = self.takes_unit_range or self.standardizes_unit_range or not self.is_own
+        from xpnet.networks.input_range import InputRange
+
+        is_vague = self.expects in {InputRange.UNIT, InputRange.STANDARDIZED} or not self.is_own
         return (input_range in RANGES and is_vague) or not self.network.preprocessing
 
 
@@ -115,21 +117,21 @@ def read_model(options: ModelOptions) -> Model:
     """Return the network of --model on the CPU."""
     if options.source != "random":
         return model_of(read_contents(options), options)
+    from xpnet.formats.model_file import ModelFile
     from xpnet.networks.initializers import init_network
     from xpnet.networks.preprocessing import Scale
 
     network = init_network(_BOOK_SIZES, seed=options.seed, preprocessing=Scale(1 / 255))
-    return Model(network, "random", input_range=options.input_range)
+    return model_of(ModelFile(network, "random", is_own=True), options)
 
 
 def model_of(contents: "ModelFile", options: ModelOptions) -> Model:
     """Return the network of a file of weights, and its name and range."""
-    from xpnet.inference.input_scaling import standardizes_unit_range, takes_unit_range
+    from xpnet.networks.input_range import expected_range
 
-    network, is_own = contents.network, contents.is_own
-    is_unit = not contents.declares_input_range or takes_unit_range(network)
-    standardizes = standardizes_unit_range(network)  # before it is moved to a device
-    return Model(network, options.source, is_unit, is_own, options.input_range, standardizes)
+    network, expects = contents.network, contents.input_range
+    _, factor = expected_range(network)  # before it is moved to a device
+    return Model(network, options.source, expects, factor, contents.is_own, options.input_range)
 
 
 def read_contents(options: ModelOptions) -> "ModelFile":

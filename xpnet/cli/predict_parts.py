@@ -140,14 +140,15 @@ def _expanded(patterns: Iterable[str]) -> Iterator[str]:
 def _work(data: Data, job: Job) -> dict[str, Any]:
     """Return the facts about model and options that a part depends on."""
     from xpnet.networks.fingerprint import network_fingerprint
+    from xpnet.networks.input_range import InputRange
 
     model, wanted = job.model, job.wanted
     network, given = model.network, model.input_range
     if given is not None and given not in RANGES:  # may be the name of a file
-        network = replace(network, preprocessing=(standardization(given, network),))
+        network = replace(network, preprocessing=(standardization(given, network.n_in),))
     return {
         "model and its --input-range": network_fingerprint(network)["sha256"],
-        "range of inputs": given or ("0..1" if model.takes_unit_range else "as they are"),
+        "range of inputs": given or ("0..1" if model.expects is InputRange.UNIT else "as they are"),
         "--precision": wanted.device.precision,
         "--reproducible": wanted.device.reproducible,
         "--top": wanted.top,

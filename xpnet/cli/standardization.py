@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xpnet.networks.network import Network
     from xpnet.networks.preprocessing import Standardize
 
 RANGES = ("0..1", "0..255")
@@ -25,19 +24,18 @@ def input_range(text: str) -> str:
     raise argparse.ArgumentTypeError(msg)
 
 
-def standardization(text: str, network: "Network") -> "Standardize":
-    """Return the step of a value that is no range; raise WeightsError if a file does not fit."""
+def standardization(text: str, n_in: int) -> "Standardize":
+    """Return the step of another value, on the host; raise WeightsError if a file does not fit."""
     import numpy as np
 
     from xpnet.files.errors import WeightsError
     from xpnet.formats.model_file import LoadOptions
     from xpnet.formats.npz import read
-    from xpnet.inference.batches import on_network_device
     from xpnet.networks.preprocessing import Standardize
 
     if not text.endswith(".npz"):
         return Standardize(*map(float, text.split(",")))
-    arrays, n_in = read(Path(text), LoadOptions()).arrays, network.n_in
+    arrays = read(Path(text), LoadOptions()).arrays
     found = {name: x for name, x in arrays.items() if name in {"mean", "std"}}
     if [x.size for x in found.values() if x.dtype.kind in "iuf"] != [n_in, n_in]:
         what, shown = "--input-range", [f"{name} {x.dtype} {x.shape}" for name, x in arrays.items()]
@@ -50,4 +48,4 @@ def standardization(text: str, network: "Network") -> "Standardize":
         what, given = f"mean and std of input {i + 1}", f"{mean[i]:g} and {std[i]:g}"
         rule = "finite numbers, std above 0 (1 for an input that is always the same)"
         raise WeightsError(what, file=text, found=given, expected=rule)
-    return Standardize(on_network_device(network, mean), on_network_device(network, std))
+    return Standardize(mean, std)

@@ -57,7 +57,7 @@ def collected_notes() -> Iterator[list[str]]:
 def data_warnings_as_notes() -> Iterator[None]:
     """Print each warning about data or their preprocessing as a note, whatever the filters."""
     from xpnet.arrays.ranges import PrecisionWarning
-    from xpnet.inference.input_scaling import ScalingWarning
+    from xpnet.networks.input_range import ScalingWarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, DataWarning | PrecisionWarning):

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.transfer import to_numpy
 from xpnet.files.errors import WeightsError
+from xpnet.networks.input_range import InputRange, expected_range
 from xpnet.networks.network import Network
-from xpnet.networks.preprocessing import Scale, Step, Whiten
 
 __all__ = [
     "LAYOUTS",
@@ -22,7 +20,6 @@ __all__ = [
     "NamedArrays",
     "WeightLayout",
     "check_size",
-    "expects_large",
     "weights_errors",
 ]
 
@@ -37,8 +34,6 @@ _CONTENT_ERRORS = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, RecursionError),
     *(TypeError, ValueError),
 )
-# Thresholds above which a first preprocessing step indicates inputs far beyond 1.
-_SMALL_FACTOR, _LARGE_VALUE = 0.1, 1.5
 
 
 @dataclass(frozen=True)
@@ -121,21 +116,9 @@ class ModelFile:
     has_integer_input: bool = False  # whether the inputs are declared as integers, such as bytes
 
     @property
-    def declares_input_range(self) -> bool:
-        """Whether the file determines the range of its inputs; if not, pixels are in 0..1.
-
-        This holds for xpnet's own files, for integer inputs, and for networks whose first step
-        expects inputs far beyond 1, such as a division by 255.
-        """
-        steps = self.network.preprocessing
-        return self.is_own or self.has_integer_input or (bool(steps) and expects_large(steps[0]))
-
-
-def expects_large(step: Step) -> bool:
-    """Return whether a step is meaningful only for inputs far beyond 1."""
-    if isinstance(step, Scale):
-        return abs(step.factor) < _SMALL_FACTOR
-    # The mean of inputs in 0..1 is in 0..1, and no scale exceeds it.
-    numbers = (step.mean,) if isinstance(step, Whiten) else (step.mean, step.scale)
-    sizes = (np.abs(x if isinstance(x, float) else to_numpy(x)) for x in numbers)
-    return any(float(np.max(size)) > _LARGE_VALUE for size in sizes)
+    def input_range(self) -> InputRange:
+        """The range of the inputs; 0..1 if a file of another program leaves it open."""
+        found, _ = expected_range(self.network)
+        if self.is_own or found is InputRange.BYTES:
+            return found
+        return InputRange.BYTES if self.has_integer_input else InputRange.UNIT

@@ -15,10 +15,10 @@ from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer_counts import Transfers, count_transfers
 from xpnet.inference.batches import BatchOptions, TransferPolicy, check_transfer, is_stream
 from xpnet.inference.class_labels import as_class_ids, confusion_of
-from xpnet.inference.input_scaling import with_scaling_warning
 from xpnet.inference.nonfinite import warn_nonfinite
 from xpnet.inference.predict import marked_class_ids, predict_blocks
 from xpnet.inference.runner import Runner, run
+from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
 
 __all__ = ["Evaluation", "compare_labels", "evaluate"]

@@ -11,7 +11,6 @@ from xpnet.arrays.namespace import array_namespace, cast, current_device, larges
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.class_labels import labels_of
-from xpnet.inference.input_scaling import with_scaling_warning
 from xpnet.inference.nonfinite import (
     checked_results,
     lost_rows,
@@ -20,6 +19,7 @@ from xpnet.inference.nonfinite import (
 )
 from xpnet.inference.runner import run
 from xpnet.inference.tiles import compute_few
+from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
 
 __all__ = [
@@ -101,7 +101,7 @@ def predict(
         If the first 256 NumPy images are in 0..1, and the network's first step is for raw pixels:
         it divides by 255, or has such means or scales (on the host); or if they are integers, and
         ``network.metadata["input_range"]`` is "0..1", or bytes for a first step that standardises
-        pixels in 0..1. Of an iterator, the first block is examined.
+        or whitens pixels in 0..1. Of an iterator, the first block is examined.
     dask.array.PerformanceWarning
         If the values of a Dask image are in several chunks, which must be joined.
 

@@ -23,6 +23,7 @@ from xpnet.arrays.namespace import (
 )
 from xpnet.arrays.ranges import are_finite, dtype_before_cast, rounded
 from xpnet.networks.dense import Dense
+from xpnet.networks.input_range import InputRange, expected_range
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import (
     Scale,
@@ -47,9 +48,9 @@ _GOLDEN_RATIO = 0.6180339887498949
 def prepare(network: Network, /) -> Network:
     """Return a network that computes the same function faster.
 
-    The preprocessing is folded into the first weights and biases; the metadata say that the inputs
-    are in 0..255 if it was a division by 255. The arrays of a NumPy network are
-    copied and read-only: later changes to the given network have no effect. So its products may
+    The preprocessing is folded into the first weights and biases; the metadata declare that the
+    inputs are in 0..255 if its first step was for bytes. The arrays of a NumPy network are copied
+    and read-only: later changes to the given network have no effect. So its products may
     keep one more copy of a weight, in the memory order that is fastest. Hidden sigmoids of a NumPy
     network become tanh; the rest of (1 + tanh(x / 2)) / 2 goes into the weights and biases around
     them.
@@ -105,10 +106,11 @@ def prepare(network: Network, /) -> Network:
         if any(layer.activation == "sigmoid" for layer in network.layers[:-1]):
             return network.map_arrays(constant)
     prepared = fold_preprocessing(network)
-    folded = () if prepared.preprocessing else network.preprocessing
-    if folded and isinstance(folded[0], Scale) and round(1.0 / folded[0].factor) == _LARGEST_BYTE:
+    is_folded = bool(network.preprocessing) and not prepared.preprocessing
+    if is_folded and round(expected_range(network)[1] or 0.0) == _LARGEST_BYTE:
         # Images in 0..1 still give a warning.
-        prepared = replace(prepared, metadata={**network.metadata, "input_range": "0..255"})
+        metadata = {**network.metadata, "input_range": InputRange.BYTES.value}
+        prepared = replace(prepared, metadata=metadata)
     return prepared
 
 

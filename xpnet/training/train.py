@@ -9,7 +9,7 @@ import numpy as np
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.transfer_counts import count_transfers
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_transfers
-from xpnet.inference.input_scaling import with_scaling_warning
+from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective

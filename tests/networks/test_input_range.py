@@ -1,4 +1,4 @@
-"""Images in another range than the network's inputs: one warning, with a remedy that works."""
+"""Range of inputs and of rows; one warning if they differ, with a remedy that works."""
 
 from dataclasses import replace
 
@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.inference.input_scaling import ScalingWarning
+from xpnet import ScalingWarning
 from xpnet.networks.initializers import init_network
+from xpnet.networks.input_range import (
+    InputRange,
+    expected_range,
+    fit,
+    plausible_steps,
+    range_of,
+)
 
 SAMPLE, LABELS = xpnet.sample()
 SMALL = (SAMPLE.reshape(len(SAMPLE), -1) / 255).astype(np.float32)
@@ -23,6 +30,125 @@ def evaluate(network, images, **options):
 
 
 CALLS = [xpnet.predict, xpnet.predict_proba, evaluate]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (SAMPLE, InputRange.BYTES),
+        (SAMPLE[:0], InputRange.BYTES),
+        (SAMPLE > 99, InputRange.UNIT),
+        ((SAMPLE > 99).astype("u1"), InputRange.BYTES),
+        ((SAMPLE > 99).astype("i8"), InputRange.UNIT),
+        (SAMPLE.astype("i8"), InputRange.BYTES),
+        (SMALL, InputRange.UNIT),
+        (SMALL * 1.01, InputRange.BYTES),
+        (SMALL - 0.01, InputRange.STANDARDIZED),
+        (SMALL * 255 - 1, InputRange.STANDARDIZED),
+        (0 * SMALL, InputRange.UNKNOWN),
+        (SMALL[:0], InputRange.UNKNOWN),
+        (np.where(SMALL == 1.0, np.nan, SMALL), InputRange.UNKNOWN),
+    ],
+    ids=range(13),
+)
+def test_the_range_of_rows(rows, expected):
+    assert range_of(rows) is expected
+
+
+COLUMNS = np.linspace(0.0, 1.5, 784)
+
+
+@pytest.mark.parametrize(
+    ("step", "declared", "case"),
+    [
+        (None, None, (InputRange.UNKNOWN, None)),
+        (None, "0..16", (InputRange.UNKNOWN, None)),
+        (None, "0..1", (InputRange.UNIT, None)),
+        (None, "0..255", (InputRange.BYTES, 255)),
+        (xpnet.Scale(0.1), None, (InputRange.UNKNOWN, None)),
+        (xpnet.Scale(0.1), "0..1", (InputRange.UNIT, None)),
+        (xpnet.Scale(0.1), "0..255", (InputRange.BYTES, 255)),
+        (xpnet.Scale(1 / 11), None, (InputRange.BYTES, None)),
+        (xpnet.Scale(1 / 11), "0..1", (InputRange.UNIT, None)),
+        (xpnet.Scale(1 / 100), None, (InputRange.BYTES, None)),
+        (xpnet.Scale(1 / 101), None, (InputRange.BYTES, 255)),
+        (xpnet.Scale(-1 / 250), None, (InputRange.BYTES, 250)),
+        (xpnet.Scale(1 / 255), "0..1", (InputRange.BYTES, 255)),  # added by a remedy
+        (xpnet.Standardize(0.5, 1.5), None, (InputRange.STANDARDIZED, None)),
+        (xpnet.Standardize(-0.5, 0.5), "0..1", (InputRange.UNIT, None)),
+        (xpnet.Standardize(0.5, 0.5), "0..255", (InputRange.STANDARDIZED, 255)),  # doubtful
+        (xpnet.Standardize(0.5, 1.6), None, (InputRange.BYTES, None)),
+        (xpnet.Standardize(-11.0, 1.0), None, (InputRange.BYTES, 255)),
+        (xpnet.Standardize(COLUMNS, COLUMNS + 1e-3), None, (InputRange.BYTES, None)),
+        (xpnet.Standardize(COLUMNS, 0.5), None, (InputRange.STANDARDIZED, None)),
+        (xpnet.Standardize(13.3 * COLUMNS, 0.5), None, (InputRange.BYTES, None)),
+        (xpnet.Standardize(13.4 * COLUMNS, 0.5), None, (InputRange.BYTES, 255)),
+        (xpnet.Standardize(40 * np.eye(784)[0], np.ones(784)), None, (InputRange.BYTES, None)),
+        (
+            (xpnet.Standardize(0.1, 0.3), xpnet.Scale(1 / 255)),
+            None,
+            (InputRange.STANDARDIZED, None),
+        ),
+        (xpnet.Whiten(COLUMNS, np.eye(784)), None, (InputRange.STANDARDIZED, None)),
+        (xpnet.Whiten(33 * COLUMNS, np.eye(784)), None, (InputRange.BYTES, 255)),
+    ],
+    ids=range(26),
+)
+def test_the_range_of_a_network(step, declared, case):
+    metadata = {} if declared is None else {"input_range": declared}
+    network = init_network([784, 10], preprocessing=step, dtype="float64")
+    network = replace(network, metadata=metadata)
+    assert expected_range(network) == case
+
+
+def test_statistics_on_another_device_are_not_looked_at():
+    strict = pytest.importorskip("array_api_strict")
+    network = init_network([784, 10], preprocessing=xpnet.Standardize.fit(SAMPLE))
+    there = network.map_arrays(strict.asarray)
+    assert expected_range(there) == (InputRange.UNKNOWN, None)
+
+
+@pytest.mark.parametrize(
+    ("found", "before", "metadata"),
+    [
+        (InputRange.UNIT, [], {"input_range": "0..1", "origin": "here"}),
+        (InputRange.UNKNOWN, [], {"origin": "here"}),
+        (InputRange.BYTES, [xpnet.Scale(1 / 255)], {"origin": "here"}),
+    ],
+    ids=str,
+)
+def test_a_network_fitted_to_rows(found, before, metadata):
+    step, inside = xpnet.Standardize(0.1, 0.3), xpnet.Scale(0.5)
+    network = init_network([784, 10], preprocessing=inside)
+    network = replace(network, metadata={"input_range": "0..1", "origin": "here"})
+    fitted = fit(network, found)
+    assert (fitted.preprocessing, dict(fitted.metadata)) == ((*before, inside), metadata)
+    fitted = fit(network, found, step)
+    assert str(fitted.preprocessing) == str((*before, step, inside))
+    assert dict(fitted.metadata) == {"origin": "here"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "unit", "raw"),
+    [
+        (np.uint8([[0, 255]]), [xpnet.Scale(1 / 255)], []),
+        (np.uint8([[0, 1]]), [xpnet.Scale(1 / 255)], []),  # bits, as --input-range scales them
+        (np.asarray([[0.0, 255.0]]), [xpnet.Scale(1 / 255)], []),
+        (np.asarray([[0.0, 1.0]]), [], [xpnet.Scale(255)]),
+        (np.asarray([[0.25, 0.25]]), [], [xpnet.Scale(255)]),
+    ],
+    ids=str,
+)
+def test_plausible_steps(rows, unit, raw):
+    found = plausible_steps(rows)
+    assert (list(found["0..1"]), list(found["0..255"])) == (unit, raw)
+    value, (*before, step) = list(found.items())[2]
+    assert before == unit
+    assert value == f"{step.mean:g},{step.scale:g}"
+    x = step(before[0](1.0 * rows) if before else rows)
+    assert np.mean(x) == pytest.approx(0.0, abs=1e-3)
+    assert np.std(x) == pytest.approx(float(np.ptp(rows) > 0), abs=1e-3)
+    assert np.ptp(rows) > 0 or step.scale == 1.0
 
 
 @pytest.fixture
@@ -63,6 +189,13 @@ def test_a_prepared_network_warns_as_well(bytes_network, copy):
     assert xpnet.evaluate(prepared, SAMPLE, LABELS).correct == 986  # and no warning
 
 
+@pytest.mark.parametrize("step", [xpnet.Scale(1 / 127.5), xpnet.Standardize.fit(SAMPLE)], ids=str)
+def test_any_first_step_for_bytes_is_declared_when_it_is_folded(step):
+    prepared = xpnet.prepare(init_network([784, 10], preprocessing=step))
+    assert prepared.preprocessing == ()
+    assert dict(prepared.metadata) == {"input_range": "0..255"}
+
+
 def test_both_remedies(bytes_network):
     assert xpnet.evaluate(bytes_network, SAMPLE, LABELS).correct == 986
     assert xpnet.evaluate(bytes_network, SMALL * 255, LABELS).correct == 986
@@ -80,40 +213,23 @@ def test_forward_never_looks_at_values(bytes_network, unit_network):
         (xpnet.Scale(float(np.float32(1 / 255))), DIVIDED),
         (xpnet.Standardize(0.0, 255.0), r"Standardize\(mean=0.0, scale=255.0\), expects larger"),
         (xpnet.Scale(1 / 65535), "pixels / 65535, .*: give raw values, or multiply by 65535"),
-        (xpnet.Scale(1 / 127.5), DIVIDED),
-        (xpnet.Standardize(127.5, 127.5), DIVIDED),
         (xpnet.Standardize.fit(SAMPLE), DIVIDED),
         (xpnet.Whiten.fit(SAMPLE), DIVIDED),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, ">f4"])
 def test_first_steps_for_raw_pixels(step, text, dtype):
     network = init_network([784, 10], preprocessing=(step, xpnet.Standardize(0.1, 0.3)))
     with pytest.warns(ScalingWarning, match=text):
         xpnet.predict(network, SMALL.astype(dtype))
 
 
-@pytest.mark.parametrize(
-    "steps",
-    [
-        (),
-        xpnet.Scale(1 / 4),
-        xpnet.Standardize(0.1307, 0.3081),
-        (xpnet.Standardize(0.1307, 0.3081), xpnet.Scale(1 / 255)),
-        xpnet.Scale(1 / 16),
-        xpnet.Standardize.fit(SMALL),
-        xpnet.Standardize(np.eye(784)[0] * 40, np.ones(784)),  # of columns of a table
-    ],
-    ids=range(7),
-)
-def test_networks_that_are_not_for_raw_pixels(steps):
-    xpnet.predict(init_network([784, 10], preprocessing=steps), SMALL)
-
-
 def test_rows_of_a_table_have_few_columns():
     for step in (xpnet.Standardize(np.full(63, 300.0), np.full(63, 300.0)), xpnet.Scale(1 / 100)):
         xpnet.predict(init_network([63, 10], preprocessing=step), np.full((1, 63), 0.5))
+    picture = init_network([64, 10], preprocessing=xpnet.Scale(1 / 101))
+    assert expected_range(picture) == (InputRange.BYTES, 255)
 
 
 def changed(place, value, rows=SMALL):
@@ -159,6 +275,11 @@ def test_images_without_a_warning(bytes_network, rows):
 def test_images_with_a_warning(bytes_network, rows):
     with pytest.warns(ScalingWarning, match=DIVIDED):
         xpnet.predict(bytes_network, rows)
+
+
+def test_a_single_row_is_an_error_instead(bytes_network):
+    with pytest.raises(ValueError, match=r"rows of 784 values.*give images\[None\]"):
+        xpnet.predict(bytes_network, SMALL[0])
 
 
 def test_a_mapped_file(bytes_network, tmp_path):
@@ -212,7 +333,13 @@ def test_the_remedy_before_other_steps(unit_network):
 
 
 @pytest.mark.parametrize(
-    "step", [xpnet.Standardize(0.1307, 0.3081), xpnet.Standardize.fit(SMALL)], ids=range(2)
+    "step",
+    [
+        xpnet.Standardize(0.1307, 0.3081),
+        xpnet.Standardize.fit(SMALL),
+        xpnet.Whiten(np.ones(784), np.eye(784)),
+    ],
+    ids=range(3),
 )
 def test_bytes_for_a_network_that_standardises_small_pixels(step):
     network = init_network([784, 10], preprocessing=step)
@@ -228,6 +355,7 @@ def test_bytes_for_a_network_that_standardises_small_pixels(step):
 def test_integers_without_a_warning(unit_network, metadata):
     xpnet.predict(replace(unit_network, metadata=metadata), SAMPLE)
     xpnet.predict(unit_network, SAMPLE > 100)
+    xpnet.predict(unit_network, (SAMPLE > 100).astype(int))
     xpnet.predict(unit_network, SAMPLE[:0])
 
 
