@@ -64,7 +64,7 @@ def test_no_labels_beside(write, name):
     ("name", "content"),
     [
         ("idx", idx([3, 4, 5])),
-        ("packed", gzip.compress(idx([3, 4, 5]))),
+        ("packed", gzip.compress(idx([3, 4, 5]), mtime=0)),
         ("values.npy", np.array([3, 4, 5])),
         ("column.npy", np.array([[3.0], [4.0], [5.0]])),
         ("labels.npz", npz(x=IMAGES, y=[3, 4, 5])),
