@@ -10,6 +10,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pages import Block, blocks_of
 
@@ -59,7 +60,10 @@ class Runner:
     def run_python(self, block):
         """Run Python in this process."""
         code = compile("\n" * block.line + block.text, "page", "exec")
-        with contextlib.chdir(self.folder), contextlib.redirect_stdout(io.StringIO()) as output:
+        output = io.StringIO()
+        # NumPy warns, as in a new process: a test of interrupts may have left its errors ignored.
+        new = np.errstate(all="warn", under="ignore")
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(output), new:
             exec(code, self.namespace)
         return output.getvalue()
 
