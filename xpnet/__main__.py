@@ -26,13 +26,15 @@ def main() -> int:
         code = run(signals=signals)
         if signals.received is None:  # otherwise, the output may wait for its reader
             flush_streams()
-    except KeyboardInterrupt:  # just before or just after the command
-        code = signals.exit_code
-        with suppress(OSError):
-            os.write(2, f"xpnet: {signals.message}\n".encode())
-    except Exception:  # noqa: BLE001 (from an incomplete installation)
-        sys.excepthook(*sys.exc_info())
-        code = _FAULT_OF_XPNET
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 (see below)
+        if isinstance(error, KeyboardInterrupt) or signals.received is not None:
+            # Just before or just after the command. An import may turn it into another error.
+            code = signals.exit_code
+            with suppress(OSError):
+                os.write(2, f"xpnet: {signals.message}\n".encode())
+        else:  # from an incomplete installation
+            sys.excepthook(*sys.exc_info())
+            code = _FAULT_OF_XPNET
     signals.ignore()
     if signals.received is not None:
         # After an interrupt in generated code, such as that of `dataclass`, Python would end

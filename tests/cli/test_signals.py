@@ -23,7 +23,11 @@ class Sender:
     # Sends a signal at the beginning of the import of a module.
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:
-            os.kill(os.getpid(), {number})
+            {send}
+
+class Named:
+    def __set_name__(self, *_):
+        os.kill(os.getpid(), {number})
 
 sys.meta_path.insert(0, Sender())
 if {module!r} == "atexit":
@@ -88,8 +92,9 @@ def run(*words, **options):
 def with_hook(tmp_path):
     """Return an environment in which a process sends itself a signal."""
 
-    def write(module, number):
-        (tmp_path / "sitecustomize.py").write_text(HOOK.format(module=module, number=int(number)))
+    def write(module, number, send="Named().__set_name__()"):
+        hook = HOOK.format(module=module, number=int(number), send=send)
+        (tmp_path / "sitecustomize.py").write_text(hook)
         paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
@@ -112,6 +117,13 @@ def test_a_signal_during_an_import(with_hook, number, module, way):
     done = run(*WAYS[way], "evaluate", env=with_hook(module, number))
     code, line = CODES[number]
     assert done == (code, "", line)
+
+
+def test_an_interrupt_that_an_import_turns_into_another_error(with_hook, number):
+    # As Python 3.11 does in a class body.
+    environment = with_hook("xpnet.cli.main", number, send="type('C', (), {'name': Named()})")
+    code, line = CODES[number]
+    assert run("-m", "xpnet", "evaluate", env=environment) == (code, "", line)
 
 
 @pytest.mark.parametrize("way", WAYS)
