@@ -118,6 +118,8 @@ _RAW: tuple[Way, ...] = (_flip, _set, _number, _cut, _insert, _remove, _repeat, 
 
 def _in_gzip(content: bytearray, rng: Random, others: Sequence[bytes]) -> bytes:
     unpacked = gzip.decompress(content)
+    if len(unpacked) >> 20 >= _N_MEGABYTES:  # it has grown already
+        return bytes(content)
     if rng.random() < 0.03 and (grown := _grown(unpacked)):
         return gzip.compress(grown, 1, mtime=0) + _megabyte() * _N_MEGABYTES
     inner = [gzip.decompress(x) if x.startswith(b"\x1f\x8b") else x for x in others]
