@@ -59,13 +59,13 @@ def test_versions_of_the_other_domain(refusal, opened, model_of, check_agreement
     assert f"{expected}{onnx.defs.onnx_ml_opset_version()}; got {version}" in refusal(model)
 
 
-def test_a_format_that_is_newer_than_the_package(refusal, opened, model_of):
+@pytest.mark.parametrize(("version", "other"), [(3, 2), (onnx.IR_VERSION, onnx.IR_VERSION + 1)])
+def test_a_format_too_old_or_newer_than_the_package(refusal, opened, model_of, version, other):
     model = model_of(f"{FIRST}{LAST}")
-    model.ir_version = onnx.IR_VERSION
+    model.ir_version = version
     assert isinstance(opened(model), Network)
-    model.ir_version += 1
-    expected = f"of format version {onnx.IR_VERSION} or older; got {onnx.IR_VERSION + 1}"
-    assert expected in refusal(model)
+    model.ir_version = other
+    assert f"of format version 3 to {onnx.IR_VERSION}; got {other}" in refusal(model)
 
 
 def attribute(name, **fields):

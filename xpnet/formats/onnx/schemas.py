@@ -20,6 +20,8 @@ __all__ = ["SINGLE_AXIS", "Operation", "Schemas", "ShapeError", "Spec"]
 
 # ONNX Runtime does not support older versions, whose operators have other attributes.
 _OLDEST = 7
+# Older files have no versions of operators.
+_OLDEST_FORMAT = 3
 _OWN, _ML = "", "ai.onnx.ml"
 _ALIASES = {"ai.onnx": _OWN}
 _PLAIN = frozenset({"FLOAT", "FLOATS", "INT", "INTS", "STRING", "UNDEFINED"})
@@ -82,9 +84,9 @@ class Schemas:
 
     def __init__(self, model: Any) -> None:
         self._onnx = onnx = onnx_library()
-        if model.ir_version > onnx.IR_VERSION:
-            newest, found = onnx.IR_VERSION, model.ir_version
-            msg = f"ONNX must be of format version {newest} or older; got {found}"
+        newest, found = onnx.IR_VERSION, model.ir_version
+        if not _OLDEST_FORMAT <= found <= newest:
+            msg = f"ONNX must be of format version {_OLDEST_FORMAT} to {newest}; got {found}"
             raise ValueError(msg)
         newest_ml = onnx.defs.onnx_ml_opset_version()
         version = _version_of(model, _OWN, _OLDEST, onnx.defs.onnx_opset_version(), None)
