@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.gpu.cuda_streams import Bus
 from xpnet.arrays.namespace import array_namespace, device_of, library_of
-from xpnet.arrays.transfer_counts import record
+from xpnet.arrays.transfer_counts import count_copy
 
 __all__ = [
     "host_dtype",
@@ -59,7 +59,7 @@ def to_numpy(x: Any, /) -> NDArray[Any]:
         return np.asarray(x)
     host = _copied_to_host(x)
     if not is_in_host_memory(x):
-        record("host", int(getattr(x, "nbytes", host.nbytes)))
+        count_copy("host", int(getattr(x, "nbytes", host.nbytes)))
     return host.astype(host_dtype(host.dtype), copy=False)
 
 
@@ -119,5 +119,5 @@ def _recorded(x: Any, moved: Any) -> Any:
         host = moved if is_on_host else x
         # Arrays without `nbytes` are in host memory, where NumPy reads them without a copy.
         n_bytes = host.nbytes if hasattr(host, "nbytes") else np.asarray(host).nbytes
-        record("host" if is_on_host else "device", int(n_bytes))
+        count_copy("host" if is_on_host else "device", int(n_bytes))
     return moved

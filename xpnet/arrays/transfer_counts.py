@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Transfers", "count_transfers", "record"]
+__all__ = ["Transfers", "count_copy", "count_transfers"]
 
 
 @dataclass
@@ -71,7 +71,7 @@ def count_transfers() -> Iterator[Transfers]:
             outer.add(transfers)
 
 
-def record(side: Literal["device", "host"], n_bytes: int) -> None:
+def count_copy(side: Literal["device", "host"], n_bytes: int) -> None:
     """Count one copy of `n_bytes` bytes to `side`."""
     transfers = _CURRENT.get()
     if transfers is not None:

@@ -83,13 +83,13 @@ def _integer(text: str, smallest: int) -> int:
     return int(text)
 
 
-positive = partial(_integer, smallest=1)
-not_negative = partial(_integer, smallest=0)
+positive_integer = partial(_integer, smallest=1)
+not_negative_integer = partial(_integer, smallest=0)
 
 
-def positive_numbers(text: str) -> tuple[int, ...]:
+def positive_integers(text: str) -> tuple[int, ...]:
     """Return the integers of a list such as "50,100"; an argparse type."""
-    return tuple(map(positive, text.split(",")))
+    return tuple(map(positive_integer, text.split(",")))
 
 
 def number_type(fits: Callable[[float], bool], rule: str) -> Callable[[str], float]:
@@ -107,7 +107,7 @@ def number_type(fits: Callable[[float], bool], rule: str) -> Callable[[str], flo
 
 positive_number = number_type(lambda x: 0 < x < math.inf, "a positive number")
 not_negative_number = number_type(lambda x: 0 <= x < math.inf, "a number of 0 or more")
-share = number_type(lambda x: 0 <= x < 1, "a number from 0 to below 1")
+fraction = number_type(lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
 
 def add_option(parser: Any, names: str, kind: Callable[[str], Any], text: str, **more: Any) -> None:

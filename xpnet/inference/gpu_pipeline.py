@@ -20,7 +20,7 @@ from xpnet.arrays.cpu.memory import HostRows, copy_by_threads
 from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, Streams
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import host_dtype
-from xpnet.arrays.transfer_counts import record
+from xpnet.arrays.transfer_counts import count_copy
 
 __all__ = ["in_chunks", "streamed"]
 
@@ -183,7 +183,7 @@ class _Results:
             self.rows = np.concatenate((self.rows, more))
         self.rows[start:end] = results
         self.n_rows = end
-        record("host", results.nbytes)
+        count_copy("host", results.nbytes)
 
 
 class _Buffer:
@@ -277,7 +277,7 @@ class _Pipeline:
             if buffer.device is None or buffer.device.dtype != rows.dtype:
                 buffer.device = bus.allocate(self._shape, rows.dtype, self._copying)
             bus.copy_in(buffer.device[:n_rows], rows, self._copying)
-            record("device", rows.nbytes)
+            count_copy("device", rows.nbytes)
             buffer.copied = bus.record(self._copying)
             bus.wait(buffer.copied, self._computing)
             results = bus.compute(self._compute, buffer.device[:n_rows], self._computing)

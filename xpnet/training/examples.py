@@ -30,7 +30,7 @@ __all__ = [
     "as_examples",
     "as_sample_weight",
     "batches",
-    "check_finite",
+    "check_finite_rows",
     "dense",
     "is_sparse",
     "split",
@@ -189,7 +189,7 @@ def all_finite(x: Any) -> bool:
         return float(to_numpy(array_namespace(x).sum(x - x))) == 0.0
 
 
-def check_finite(rows: Any) -> None:
+def check_finite_rows(rows: Any) -> None:
     """Raise ValueError if rows hold NaN or infinity."""
     values = rows.data if is_sparse(rows) else rows
     xp = array_namespace(values)

@@ -21,7 +21,7 @@ from xpnet.inference.runner import run
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
-from xpnet.training.examples import Examples, batches, check_finite, dense, weight_column
+from xpnet.training.examples import Examples, batches, check_finite_rows, dense, weight_column
 from xpnet.training.optimizers import State
 from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
@@ -154,7 +154,7 @@ class Loop:
         """
         trainer, number = self._trainer, len(self.history) + 1
         if not (isfinite(loss) and trainer.is_finite):
-            check_finite(self._examples.rows)
+            check_finite_rows(self._examples.rows)
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
             msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
             raise RunawayError(msg, self.result())

@@ -14,7 +14,7 @@ from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import CheckpointFile, Resume, fingerprint, locked
-from xpnet.training.examples import as_examples, as_sample_weight, check_finite, split
+from xpnet.training.examples import as_examples, as_sample_weight, check_finite_rows, split
 from xpnet.training.loop import Loop, TrainingOptions
 from xpnet.training.optimizers import Optimizer, as_optimizer
 from xpnet.training.run import Epoch, Run
@@ -168,7 +168,7 @@ def train(
         kept, others = (used[part] for part in split(len(used), share, seed))
         if isinstance(validation, tuple):
             held_out = as_examples(objective, *validation, transfers)
-            check_finite(held_out.rows)
+            check_finite_rows(held_out.rows)
         else:
             held_out = examples.take(others)
         if not len(kept):
