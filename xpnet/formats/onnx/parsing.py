@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from xpnet.files.errors import WeightsError
+from xpnet.files.optional import import_optional
 from xpnet.formats.model_file import LoadOptions, check_size
 
 __all__ = ["METADATA_KEY", "METADATA_VERSION", "count_fields", "onnx_library", "parse_model"]
@@ -43,14 +43,9 @@ _MESSAGE_FIELDS: Mapping[str, Mapping[int, str]] = {
 }
 
 
-def onnx_library() -> ModuleType:
-    """Import the package onnx; raise ModuleNotFoundError, with the remedy, if it is missing."""
-    try:
-        import onnx
-    except ModuleNotFoundError as error:
-        msg = "ONNX files need the package onnx: pip install onnx"
-        raise ModuleNotFoundError(msg, name="onnx") from error
-    return onnx
+def onnx_library() -> Any:
+    """Import the package onnx; raise MissingPackageError if it is not installed."""
+    return import_optional("onnx", "ONNX files need the package onnx")
 
 
 def parse_model(path: Path, *, max_bytes: int) -> Any:
