@@ -16,6 +16,7 @@ __all__ = [
     "TransferPolicy",
     "as_rows",
     "check_batch_size",
+    "check_integer",
     "check_transfer",
     "check_transfers",
     "default_batch_size",
@@ -57,21 +58,22 @@ class BatchOptions(NamedTuple):
         is unknown.
         """
         if self.threads is not None:
-            _check_count("threads", self.threads)
+            check_integer("threads", self.threads, kind="an integer or None")
         if self.transfers != "allow":
             check_transfers(self.transfers)
         if self.batch_size is None:
             return self
-        _check_count("batch_size", self.batch_size)
+        check_integer("batch_size", self.batch_size, kind="an integer or None")
         return self._replace(batch_size=operator.index(self.batch_size))
 
 
-def _check_count(name: str, value: Any) -> None:
+def check_integer(name: str, value: Any, least: int = 1, kind: str = "an integer") -> None:
+    """Raise TypeError if an option is not an integer, ValueError if it is below `least`."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        msg = f"`{name}` must be an integer or None; got {value!r}"
+        msg = f"`{name}` must be {kind}; got {value!r}"
         raise TypeError(msg)
-    if value < 1:
-        msg = f"`{name}` must be at least 1; got {value}"
+    if value < least:
+        msg = f"`{name}` must be at least {least}; got {value}"
         raise ValueError(msg)
 
 
