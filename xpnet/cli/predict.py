@@ -73,7 +73,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.arrays.transfer_counts import count_transfers
+    from xpnet.arrays.transfer import count_transfers
 
     options, model_options = from_args(DeviceOptions, args), ModelOptions.from_args(args)
     path, *others = args.paths

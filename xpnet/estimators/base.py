@@ -16,15 +16,17 @@ from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.estimators.fitting import FitState, Fitting
-from xpnet.estimators.inputs import (
+from xpnet.estimators.validation import (
+    check_options,
     dtype_of,
+    hidden_widths,
     is_other_library,
     on_host,
     validate_examples,
     validate_rows,
     validate_weights,
+    xpnet_activation,
 )
-from xpnet.estimators.options import check_options, hidden_widths, xpnet_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
 from xpnet.training.examples import Examples, dense

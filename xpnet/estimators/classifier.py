@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from xpnet.arrays.namespace import array_namespace, current_device, device_of
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.estimators.base import BaseMLP
-from xpnet.estimators.inputs import on_host
+from xpnet.estimators.validation import on_host
 from xpnet.functions.sigmoids import log_sigmoid
 from xpnet.functions.softmax import log_softmax
 from xpnet.inference.predict import predict_ids, predict_proba

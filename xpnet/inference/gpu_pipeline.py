@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.cpu.memory import HostRows, copy_by_threads
 from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, Streams
 from xpnet.arrays.namespace import array_namespace, device_of
-from xpnet.arrays.transfer import host_dtype
-from xpnet.arrays.transfer_counts import count_copy
+from xpnet.arrays.transfer import count_copy, host_dtype
 
 __all__ = ["in_chunks", "streamed"]
 

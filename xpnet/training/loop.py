@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import one_blas_thread
 from xpnet.arrays.namespace import array_namespace, current_device, device_of, without_warnings
-from xpnet.arrays.transfer import move, to_numpy
-from xpnet.arrays.transfer_counts import Transfers
+from xpnet.arrays.transfer import Transfers, move, to_numpy
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import class_ids

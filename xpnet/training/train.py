@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.namespace import as_array
-from xpnet.arrays.transfer_counts import count_transfers
+from xpnet.arrays.transfer import count_transfers
 from xpnet.inference.batches import TransferPolicy, check_batch_size, check_integer, check_transfers
 from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
