@@ -71,6 +71,8 @@ class Activation:
     pullback: Callable[..., Any] | None = None
     # Whether finite numbers give finite results, in float32 and float64.
     is_bounded: bool = True
+    # Whether it is close to max(x, 0), so that He's scheme preserves the scale of its signals.
+    is_rectifier: bool = False
     # Points where the absolute derivative may have a local maximum. Between them it is monotone.
     turns: tuple[float, ...] = ()
     # jumps(**options): the points where the function is not continuous.
