@@ -27,10 +27,7 @@ class UsageError(ValueError):
 
 
 def from_args(kind: type[OptionsT], args: argparse.Namespace, **more: Any) -> OptionsT:
-    """Return a dataclass of options from `more` and the arguments with the names of its fields.
-
-    A field that is not an argument of the command has its default.
-    """
+    """Return a dataclass of options from `more`, the arguments of the same names, and defaults."""
     names = (field.name for field in fields(cast("Any", kind)))
     return kind(**{name: getattr(args, name) for name in names if hasattr(args, name)}, **more)
 
@@ -111,10 +108,7 @@ fraction = number_type(lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
 
 def add_option(parser: Any, names: str, kind: Callable[[str], Any], text: str, **more: Any) -> None:
-    """Add an option, such as "-o --output FILE" with its metavar, to a parser or group.
-
-    The help text ends with the default, if `more` has one.
-    """
+    """Add an option, such as "-o --output FILE" with its metavar, and its default to the help."""
     words = names.split()
     flags = [word for word in words if word.startswith("-")]
     metavar = None if words == flags else words[-1]

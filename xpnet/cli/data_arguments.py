@@ -49,10 +49,7 @@ def add_reading_arguments(
     split: str = "test",
     labels: bool = True,
 ) -> None:
-    """Add the options for reading DATA, with default `rows`, None for all, and `split`.
-
-    Without `labels`, --labels is not among them.
-    """
+    """Add the options for reading DATA; `rows` (None: all) and `split` are defaults."""
     add = partial(add_option, parser)
     usual = f"read the first N images only (default: {'all' if rows is None else rows})"
     add("--rows N", not_negative_integer, rows_text or usual)
@@ -95,10 +92,7 @@ class Data:
 
     @classmethod
     def from_args(cls, args: argparse.Namespace, path: str) -> "Data":
-        """Return the data set `path`, with the parsed options; raise UsageError if one is invalid.
-
-        The options are fields of `ReadOptions`; a command may lack some of them.
-        """
+        """Return the data set `path` with the parsed options; UsageError if one is invalid."""
         from xpnet.datasets.read_options import ReadOptions
 
         try:

@@ -129,10 +129,7 @@ def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":
 
 
 def exact_if_asked(network: "Network", options: DeviceOptions) -> "Network":
-    """Return the network, reproducible if the options ask for it.
-
-    Raises UsageError if its dtype or device has no reproducible results.
-    """
+    """Return the network, reproducible if the options ask for it; UsageError if it cannot be."""
     if not options.is_reproducible:
         return network
     from xpnet.networks.reproducible import reproducible

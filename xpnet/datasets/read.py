@@ -126,16 +126,14 @@ def read(
 def sample() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return 1,000 handwritten digits of MNIST, 100 of each; row i shows the digit i % 10.
 
+    Sources and licences are in the file NOTICE beside the data.
+
     Returns
     -------
     images : ndarray of uint8, shape (1000, 28, 28)
         The images, 0 for the background and 255 for full ink.
     labels : ndarray of uint8, shape (1000,)
         The digits, 0 to 9.
-
-    Notes
-    -----
-    Sources and licences are in the file NOTICE beside the data.
 
     Examples
     --------

@@ -70,10 +70,7 @@ class BaseMLP(BaseEstimator):
 
     @abstractmethod
     def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
-        """Validate targets; return class ids, or values of a floating-point dtype.
-
-        If `is_first`, set the classes.
-        """
+        """Validate targets; return class ids, or values. If `is_first`, set the classes."""
 
     @abstractmethod
     def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
@@ -223,10 +220,7 @@ class BaseMLP(BaseEstimator):
         return self._predict(self._rows(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy of a classifier, or the R^2 of a regressor.
-
-        Arguments are as for `fit`. Predictions are copied to the host to be scored.
-        """
+        """Return the accuracy of a classifier, or the R^2 of a regressor, computed on the host."""
         found, y, weights = to_numpy(self.predict(X)), on_host(y), on_host(sample_weight)
         return float(self._metric(y, found, sample_weight=weights))
 

@@ -86,11 +86,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     the epochs without improvement anew. An interrupted fit keeps the network of the last complete
     epoch.
 
-    References
-    ----------
-    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural
-    networks", AISTATS 2010.
-
     Examples
     --------
     >>> from sklearn.datasets import load_iris

@@ -134,11 +134,7 @@ def on_host(x: Any) -> Any:
 
 
 def validate_rows(estimator: Any, X: Any) -> Any:
-    """Return rows to predict, as a float32 or float64 array or sparse matrix.
-
-    Raise TypeError or ValueError if they are not finite numbers, or the number of features differs
-    from that in `fit`.
-    """
+    """Return rows to predict, as a float32 or float64 array or sparse matrix, after validation."""
     if is_other_library(X):
         return _validate_array(estimator, X, reset=False)
     return validate_data(estimator, on_host(X), accept_sparse="csr", dtype=_FLOATING, reset=False)

@@ -52,11 +52,7 @@ class BatchOptions(NamedTuple):
     transfers: TransferPolicy = "allow"
 
     def checked(self) -> Self:
-        """Return the validated options, with `batch_size` as an int.
-
-        Raise TypeError if a number is not an integer; ValueError if it is below 1, or `transfers`
-        is unknown.
-        """
+        """Return the options, after validation, with `batch_size` as an int."""
         if self.threads is not None:
             check_integer("threads", self.threads, kind="an integer or None")
         if self.transfers != "allow":
@@ -106,10 +102,7 @@ def is_stream(images: object) -> bool:
 
 
 def as_rows(images: Any, n_in: int) -> Any:
-    """Return images of shape (n, n_in), (n, height, width) ... as rows, (n, n_in).
-
-    Raise TypeError if `images` is not an array, ValueError unless an image has `n_in` values.
-    """
+    """Return images of shape (n, n_in), (n, height, width) ... as rows, after validation."""
     if type(images) is not np.ndarray:
         images = as_array(images, "images")
     shape = images.shape

@@ -162,10 +162,7 @@ def _native_dtype(rows: HostRows) -> Any:
 
 
 class _Results:
-    """Host array for results, of `n_expected` rows at first; it grows if necessary.
-
-    bfloat16, which NumPy lacks, becomes float32, as in `xpnet.arrays.transfer.to_numpy`.
-    """
+    """Host array for results, first of `n_expected` rows; bfloat16 becomes float32."""
 
     def __init__(self, n_expected: int) -> None:
         self.rows: NDArray[Any] | None = None

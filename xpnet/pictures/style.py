@@ -43,10 +43,7 @@ def check_matplotlib() -> None:
 
 @contextmanager
 def picture_style() -> Iterator[None]:
-    """Draw in this style; a context, or the decorator of a function that draws.
-
-    Settings that it does not name, such as fonts, stay the user's.
-    """
+    """Draw in this style, with the user's other settings; a context or a decorator."""
     check_matplotlib()
     from matplotlib import rc_context
 

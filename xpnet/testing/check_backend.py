@@ -159,10 +159,7 @@ def _words(paths: list[str]) -> str:
 
 
 def _line_of(error: Exception) -> str | None:
-    """Return file and line of the tested code where an error arose, such as ``"stats.py:12"``.
-
-    That is the last line outside the test kit, array libraries and Python's own library.
-    """
+    """Return the last line of the user's code where an error arose, such as ``"stats.py:12"``."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         path, package = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
         is_foreign = package.partition(".")[0] in _FOREIGN or path.startswith(_ROOT)

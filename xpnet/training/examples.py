@@ -226,10 +226,7 @@ def batches(
     *,
     augment: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
 ) -> Iterator[Batch]:
-    """Yield the examples in this order as batches on the network's device.
-
-    `augment` is applied to rows on the host, a few thousand at a time.
-    """
+    """Yield the examples in this order as batches on the device, `augment` applied on the host."""
     network = objective.network
     n_at_a_time = max(_ROWS_AT_A_TIME // batch_size, 1) * batch_size
     for start in range(0, len(order), n_at_a_time):

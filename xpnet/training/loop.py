@@ -146,11 +146,7 @@ class Loop:
         return float(to_numpy(total)) / self._total_weight, rate
 
     def end_epoch(self, loss: float, rate: float) -> None:
-        """Evaluate the network, and add the epoch to the history.
-
-        Raise RunawayError if the loss or a parameter is NaN or infinite, ValueError if the
-        training images contain NaN or infinity.
-        """
+        """Evaluate the network and add the epoch to the history, or raise RunawayError."""
         trainer, number = self._trainer, len(self.history) + 1
         if not (isfinite(loss) and trainer.is_finite):
             check_finite_rows(self._examples.rows)

@@ -210,10 +210,7 @@ def diagnosis_of(code: str, **facts: object) -> Diagnosis:
 
 
 def is_from_cupy(error: BaseException) -> bool:
-    """Return whether CuPy raised an error, or the system did in a call by CuPy.
-
-    For example, the disk may be full when CuPy saves a compiled kernel.
-    """
+    """Return whether CuPy raised an error, or the system did (a full disk) in a call by CuPy."""
     if not isinstance(error, OSError):
         return type(error).__module__.startswith("cupy")
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
