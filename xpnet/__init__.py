@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xpnet.arrays.matmul_precision import matmul_precision as matmul_precision
     from xpnet.arrays.namespace import array_namespace as array_namespace
     from xpnet.arrays.ranges import PrecisionWarning as PrecisionWarning
-    from xpnet.arrays.transfer_counts import (
+    from xpnet.arrays.transfer import (
         Transfers as Transfers,
         count_transfers as count_transfers,
     )
@@ -78,7 +78,7 @@ _PUBLIC = {
     "xpnet.arrays.matmul_precision": "matmul_precision",
     "xpnet.arrays.namespace": "array_namespace",
     "xpnet.arrays.ranges": "PrecisionWarning",
-    "xpnet.arrays.transfer_counts": "Transfers count_transfers",
+    "xpnet.arrays.transfer": "Transfers count_transfers",
     "xpnet.cli.device_argument": "add_device_argument device_from_args",
     "xpnet.datasets": "read sample",
     "xpnet.datasets.fetch": "fetch",

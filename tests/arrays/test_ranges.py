@@ -10,7 +10,7 @@ from xpnet.arrays.ranges import (
     counting_from,
     dtype_before_cast,
     finite_cast,
-    rounded,
+    narrowed,
     wider_dtypes,
     without_overflow,
 )
@@ -163,7 +163,7 @@ def test_parameters_must_stay_finite():
 )
 def test_rounding_without_overflow_and_underflow(numbers, is_rounded):
     x = np.asarray(numbers)
-    found = rounded(x, F32)
+    found = narrowed(x, F32)
     assert (found is not None) == is_rounded
     if is_rounded:
         np.testing.assert_array_equal(found, x.astype(F32))

@@ -6,8 +6,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from xpnet.arrays.transfer import is_in_host_memory, move, to_numpy
-from xpnet.arrays.transfer_counts import Transfers, count_transfers
+from xpnet.arrays.transfer import Transfers, count_transfers, is_in_host_memory, move, to_numpy
 
 strict = pytest.importorskip("array_api_strict")
 DEVICE = strict.Device("device1")

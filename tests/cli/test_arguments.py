@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from xpnet import cli
-from xpnet.cli.arguments import UsageError, not_negative, positive, positive_numbers
+from xpnet.cli.arguments import (
+    UsageError,
+    not_negative_integer,
+    positive_integer,
+    positive_integers,
+)
 from xpnet.cli.data_arguments import Data, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions
 from xpnet.cli.parser import build_parser
@@ -18,7 +23,7 @@ from xpnet.files.errors import DataError
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("007", 7), ("9" * 18, 10**18 - 1)])
 def test_positive(text, number):
-    assert positive(text) == number
+    assert positive_integer(text) == number
 
 
 @pytest.mark.parametrize(
@@ -26,19 +31,19 @@ def test_positive(text, number):
 )
 def test_not_positive(text):
     with pytest.raises(argparse.ArgumentTypeError, match=rf"at least 1.*{re.escape(repr(text))}"):
-        positive(text)
+        positive_integer(text)
 
 
 def test_not_negative():
-    assert not_negative("0") == 0
+    assert not_negative_integer("0") == 0
     with pytest.raises(argparse.ArgumentTypeError, match="at least 0; got '-1'"):
-        not_negative("-1")
+        not_negative_integer("-1")
 
 
 def test_lists_of_numbers():
-    assert positive_numbers("50,100") == (50, 100)
+    assert positive_integers("50,100") == (50, 100)
     with pytest.raises(argparse.ArgumentTypeError, match="at least 1; got ''"):
-        positive_numbers("5,,5")
+        positive_integers("5,,5")
 
 
 def test_defaults(parse):

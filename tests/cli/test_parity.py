@@ -273,7 +273,7 @@ def test_a_certificate(xpnet, refused, save_changed, tmp_path):
 
 
 def test_a_certificate_that_would_be_too_large(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("xpnet.parity.certificate.MAX_BYTES", 1000)
+    monkeypatch.setattr("xpnet.parity.certificate.MAX_STAGE_BYTES", 1000)
     code, line = refused("parity", "--rows", "30", "--record", tmp_path / "cpu.npz")
     assert (code, line.endswith("give fewer rows by --rows\n")) == (2, True)
     assert list(tmp_path.iterdir()) == []

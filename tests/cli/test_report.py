@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Device, Network, Scale, Standardize, load
-from xpnet.arrays.transfer_counts import Transfers
+from xpnet.arrays.transfer import Transfers
 from xpnet.cli import report
 from xpnet.cli.device_choice import DeviceOptions
 from xpnet.cli.report import (

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xpnet import load, predict, read, sample
+from xpnet import init_network, load, predict, read, sample
 from xpnet.cli.report import network_text
 from xpnet.training.examples import split
 
@@ -33,6 +33,14 @@ def test_a_network_that_loads(xpnet, output):
     assert list(rows) == ["wrote", "network", "epoch", "loss", "accuracy", "device"]
     assert rows["wrote"] == str(output)
     assert rows["device"].startswith("cpu (numpy, ")
+
+
+@pytest.mark.parametrize(("activation", "scheme"), [("relu", "he"), ("tanh", "xavier")])
+def test_initial_weights_suit_the_activation(xpnet, output, activation, scheme):
+    words = ("--hidden", "100", "--activation", activation, "--learning-rate", "1e-30")
+    assert xpnet("train", *QUICK, *words, "-o", output).code == 0
+    start = init_network([784, 100, 10], activation=activation, scheme=scheme)
+    np.testing.assert_allclose(load(output).layers[0].weight, start.layers[0].weight, rtol=1e-6)
 
 
 def test_the_options_are_printed_with_the_first_epoch(xpnet, output):

@@ -56,7 +56,7 @@ def test_format_is_one_function_and_one_entry(write, monkeypatch):
         return StoredArray(source, source, (n_rows, n_columns), np.dtype(np.uint8), None)
 
     entry = detect_format.array_format("raw", rb"RAW1", open_raw)
-    monkeypatch.setattr(detect_format, "FORMATS", (entry, *detect_format.FORMATS))
+    monkeypatch.setattr(detect_format, "DATA_FORMATS", (entry, *detect_format.DATA_FORMATS))
     path = write(b"RAW1\2\3" + bytes(range(6)), name="images")
     write(b"RAW1\2\1\7\0", name="labels")
     images, values = read(path)

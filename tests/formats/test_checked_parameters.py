@@ -9,7 +9,7 @@ from xpnet.formats.checked_parameters import (
     as_parameters,
     check_finite,
     check_floating,
-    count_nonfinite,
+    n_nonfinite,
 )
 
 BLOCK = 1 << 16
@@ -24,7 +24,7 @@ repeatable = settings(derandomize=True, deadline=None, database=None, max_exampl
     )
 )
 def test_the_count_is_the_one_of_numpy(x):
-    assert count_nonfinite(x) == np.count_nonzero(~np.isfinite(x))
+    assert n_nonfinite(x) == np.count_nonzero(~np.isfinite(x))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -32,10 +32,10 @@ def test_the_count_is_the_one_of_numpy(x):
 @pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 1])
 def test_numbers_at_the_ends_of_blocks(dtype, number, size):
     x = np.ones(size, dtype)
-    assert count_nonfinite(x) == 0
+    assert n_nonfinite(x) == 0
     places = sorted({0, size - 1, *(i for i in (BLOCK - 1, BLOCK, 2 * BLOCK) if i < size)})
     x[places] = number
-    assert count_nonfinite(x) == len(places)
+    assert n_nonfinite(x) == len(places)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -54,7 +54,7 @@ def test_numbers_at_the_ends_of_blocks(dtype, number, size):
 def test_other_orders_of_memory(dtype, view):
     x = np.ones((7, 9), dtype)
     x[0, 3] = x[2, 8] = x[5, 5] = np.nan
-    assert count_nonfinite(view(x)) == np.count_nonzero(np.isnan(view(x)))
+    assert n_nonfinite(view(x)) == np.count_nonzero(np.isnan(view(x)))
 
 
 def test_the_error_names_the_array():

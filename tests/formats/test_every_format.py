@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import save as pack_safetensors
 
 from xpnet import Dense, Network, Scale, Standardize, WeightsError, Whiten, load, save
-from xpnet.formats.format_table import FORMATS, match_format
+from xpnet.formats.format_table import WEIGHT_FORMATS, match_format
 from xpnet.formats.load_save import read_model, serialized, summarize
 from xpnet.formats.model_file import LoadOptions
 from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
@@ -308,8 +308,8 @@ CONTENTS = {
 
 
 def test_every_format_is_tested():
-    assert [known.name for known in FORMATS] == list(CONTENTS)
-    assert [known.suffix for known in FORMATS if known.suffix] == WRITTEN
+    assert [known.name for known in WEIGHT_FORMATS] == list(CONTENTS)
+    assert [known.suffix for known in WEIGHT_FORMATS if known.suffix] == WRITTEN
 
 
 @pytest.mark.parametrize("name", CONTENTS)

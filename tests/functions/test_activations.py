@@ -57,6 +57,15 @@ def test_a_row_is_its_public_function(xp_backend, subtests):
                 np.testing.assert_array_equal(values, public)
 
 
+def test_rectifiers_are_close_to_the_larger_of_0_and_x(elementwise, subtests):
+    for name in elementwise:
+        with subtests.test(name=name):
+            row = ACTIVATIONS[name]
+            below, zero, above = row(np.asarray([-3.0, 0.0, 3.0]), np)
+            is_close = abs(below) < 1.0 and zero == 0.0 and above > 2.0 and not row.jumps()
+            assert row.is_rectifier == is_close
+
+
 def test_complex_numbers_are_rejected(elementwise, subtests):
     for name in elementwise:
         message = "`x` must hold real numbers; got dtype complex128"

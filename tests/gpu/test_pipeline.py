@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import xpnet
-from xpnet.arrays.transfer_counts import Transfers
+from xpnet.arrays.transfer import Transfers
 
 pytestmark = pytest.mark.gpu
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.transfer_counts import Transfers, count_transfers
+from xpnet.arrays.transfer import Transfers, count_transfers
 from xpnet.inference.predict import predict_ids
 
 # The ids of these rows of `passing` are 2, 0 and 1.

@@ -22,8 +22,7 @@ from xpnet.arrays.cpu import memory
 from xpnet.arrays.cpu.memory import FileRows, rows_in_file
 from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
 from xpnet.arrays.gpu.gpu_errors import DeviceError
-from xpnet.arrays.transfer import move, to_numpy
-from xpnet.arrays.transfer_counts import Transfers, count_transfers
+from xpnet.arrays.transfer import Transfers, count_transfers, move, to_numpy
 from xpnet.inference import runner
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.gpu_pipeline import in_chunks, streamed

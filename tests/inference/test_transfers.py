@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.transfer import move
-from xpnet.arrays.transfer_counts import Transfers, count_transfers
+from xpnet.arrays.transfer import Transfers, count_transfers, move
 
 strict = pytest.importorskip("array_api_strict")
 DEVICE = strict.Device("device1")

@@ -70,10 +70,10 @@ def path(tmp_path):
 def changed(path, facts=None, stages=None):
     """Write a certificate again with other facts and stages, and the right digests."""
     with ExitStack() as closing:
-        found = room.FORMAT.open(io.BytesIO(path.read_bytes()), path, closing)
+        found = room.CERTIFICATE_FORMAT.open(io.BytesIO(path.read_bytes()), path, closing)
         arrays = found.arrays(1 << 20) | (stages or {})
     arrays = {name: x for name, x in arrays.items() if x is not None}
-    path.write_bytes(room.FORMAT.to_bytes({**found.facts, **(facts or {})}, arrays))
+    path.write_bytes(room.CERTIFICATE_FORMAT.to_bytes({**found.facts, **(facts or {})}, arrays))
 
 
 def assert_same(certificate, other):
@@ -221,12 +221,12 @@ def test_other_files_are_rejected(tmp_path):
 
 
 def test_too_large_files_are_rejected(path, monkeypatch):
-    monkeypatch.setattr(room, "MAX_BYTES", 100)
+    monkeypatch.setattr(room, "MAX_STAGE_BYTES", 100)
     refused(path, "too large for a certificate, expected at most 200 bytes")
 
 
 def test_a_file_without_end_that_is_no_certificate_is_not_read(monkeypatch):
-    monkeypatch.setattr(room, "MAX_BYTES", 1 << 62)
+    monkeypatch.setattr(room, "MAX_STAGE_BYTES", 1 << 62)
     refused("/dev/zero", "found first bytes 00 00 00 00")
 
 
@@ -265,7 +265,7 @@ def test_invalid_facts_are_rejected(path, facts, message):
 @pytest.mark.parametrize("facts", [[], None, "facts", 1])
 def test_facts_that_are_no_object_are_rejected(path, facts):
     stages = {f"stage_{i}": x for i, x in enumerate(record().stages)}
-    path.write_bytes(room.FORMAT.to_bytes(facts, stages))
+    path.write_bytes(room.CERTIFICATE_FORMAT.to_bytes(facts, stages))
     refused(path, "'facts' in the certificate, expected a JSON object of printable strings")
 
 
@@ -350,7 +350,7 @@ def test_wrong_stages_are_rejected(stages, shown):
 
 
 def test_too_many_rows_are_rejected(monkeypatch):
-    monkeypatch.setattr("xpnet.parity.certificate.MAX_BYTES", 359)
+    monkeypatch.setattr("xpnet.parity.certificate.MAX_STAGE_BYTES", 359)
     message = "`stages` must take at most 359 bytes; got 360 for 5 rows: give fewer rows"
     with pytest.raises(ValueError, match=message):
         certify(ONES, X_ONES, STAGES, **PLACE)

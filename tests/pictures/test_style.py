@@ -118,7 +118,8 @@ def test_no_series_looks_wrong() -> None:
 @pytest.mark.parametrize("name", ["matplotlib", "matplotlib.figure"])
 def test_matplotlib_is_missing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "matplotlib.figure") if name == "matplotlib" else None
+    if name == "matplotlib":
+        monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
     message = "^pictures need matplotlib: pip install matplotlib$"
     with pytest.raises(ModuleNotFoundError, match=message) as caught:
         plot("relu")

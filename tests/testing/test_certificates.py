@@ -13,7 +13,7 @@ from array_api_compat import device
 
 from xpnet.files import DataError
 from xpnet.testing import assert_parity, certificates, check, record
-from xpnet.testing.certificates import Certificate
+from xpnet.testing.certificates import CallCertificate
 
 pytest.importorskip("array_api_strict")
 
@@ -30,7 +30,7 @@ def path(tmp_path):
 
 
 def read_file(path):
-    certificate = Certificate()
+    certificate = CallCertificate()
     certificate.load(path.read_bytes(), path)
     return certificate
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xpnet.testing import assert_parity
-from xpnet.testing.outcomes import Call, Outcome, observe
+from xpnet.testing.outcomes import BackendOutcome, Call, observe
 from xpnet.testing.report import markdown, rows_of
 
 pytest.importorskip("array_api_strict")
@@ -22,21 +22,28 @@ def rows(name, variant, *outcomes):
 
 
 def passed(backend, *checks):
-    return Outcome(backend, checks=("eager", *checks))
+    return BackendOutcome(backend, checks=("eager", *checks))
 
 
 @pytest.fixture
 def mixed():
     """Return rows of three functions, with all kinds of outcomes."""
-    wrong = Outcome("jax", ("is wrong: nan",), checks=("eager",))
-    escaped = Outcome("strict", (CONVERTED,), escaped="scores.py:12")
-    host = Outcome("torch", ("the result must be an array of torch; got one of numpy",))
-    absent = Outcome("cupy", skipped="no GPU")
+    wrong = BackendOutcome("jax", ("is wrong: nan",), checks=("eager",))
+    escaped = BackendOutcome("strict", (CONVERTED,), escaped="scores.py:12")
+    host = BackendOutcome("torch", ("the result must be an array of torch; got one of numpy",))
+    absent = BackendOutcome("cupy", skipped="no GPU")
     return [
         *rows("scale", "float32", passed("strict"), passed("torch"), passed("jax", "jit"), absent),
         *rows("scale", "nan", passed("strict"), passed("torch"), wrong, absent),
-        *rows("center", "", escaped, host, Outcome("jax", ("no",), escaped="scores.py:12"), absent),
-        *rows("other", "", Outcome("strict", ("no",), escaped="a.py:1"), passed("torch")),
+        *rows(
+            "center",
+            "",
+            escaped,
+            host,
+            BackendOutcome("jax", ("no",), escaped="scores.py:12"),
+            absent,
+        ),
+        *rows("other", "", BackendOutcome("strict", ("no",), escaped="a.py:1"), passed("torch")),
     ]
 
 
@@ -84,19 +91,21 @@ def test_rows_are_plain_values(mixed):
 
 
 def test_bars_and_line_breaks_do_not_break_the_table():
-    table = markdown(rows("a|b", "", passed("x"), Outcome("y", ("one\ntwo",))))
+    table = markdown(rows("a|b", "", passed("x"), BackendOutcome("y", ("one\ntwo",))))
     assert r"| `a\|b` | eager | **fails** |  |" in table.splitlines()
     assert "- 1 x `a|b`: one two (y)" in table.splitlines()
 
 
 def test_a_variant_that_fails_once_is_no_pass():
-    wrong = Outcome("x", ("wrong",))
+    wrong = BackendOutcome("x", ("wrong",))
     both = [*rows("f", "nan", passed("x")), *rows("f", "nan", wrong)]
     assert markdown(both).splitlines()[2] == "| `f` | **fails**: nan |  |"
 
 
 def test_frequent_reasons_are_first():
-    failures = [Outcome(name, ("no",), escaped=f"{name[0]}.py:1") for name in ("a", "b1", "b2")]
+    failures = [
+        BackendOutcome(name, ("no",), escaped=f"{name[0]}.py:1") for name in ("a", "b1", "b2")
+    ]
     lines = markdown(rows("f", "", *failures)).splitlines()
     assert lines[-2:] == ["- 2 x b.py:1 (f on b1; f on b2)", "- 1 x a.py:1 (f on a)"]
 

@@ -296,14 +296,14 @@ ARRAYS = {"parameters": np.zeros(3), "best": np.zeros(3)}
 def made(facts=FACTS, **changes):
     """Return the bytes of a checkpoint of any content with the right digests."""
     facts = {**facts, **changes} if changes else facts
-    return bytes(checkpoints.FORMAT.to_bytes(facts, ARRAYS, is_packed=False))
+    return bytes(checkpoints.CHECKPOINT_FORMAT.to_bytes(facts, ARRAYS, is_packed=False))
 
 
 def content_of(path):
     """Return the facts and the arrays of a checkpoint."""
     with ExitStack() as closing:
         stream = closing.enter_context(path.open("rb"))
-        record = checkpoints.FORMAT.open(stream, path, closing)
+        record = checkpoints.CHECKPOINT_FORMAT.open(stream, path, closing)
         return record.facts, record.arrays(1 << 20)
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.transfer import move, to_numpy
-from xpnet.arrays.transfer_counts import Transfers, count_transfers
+from xpnet.arrays.transfer import Transfers, count_transfers, move, to_numpy
 from xpnet.training import examples
 from xpnet.training.run import RunawayError
 

@@ -12,31 +12,16 @@ __all__ = ["Deviation", "deviation", "ulp"]
 
 @dataclass(frozen=True)
 class Deviation:
-    """Largest deviations of an array from its expected values.
+    """Largest deviations of an array from its expected values."""
 
-    Attributes
-    ----------
-    n_out : int
-        Number of values out of bound.
-    n_unbounded : int
-        Number of values with an infinite bound, which are not compared.
-    difference : float
-        Largest absolute difference; inf if a value is NaN or infinite and the expected one is
-        not, or vice versa.
-    furthest : tuple of int
-        Index of the largest difference.
-    share : float
-        Largest difference as a share of its bound; above 1, it is out of bound.
-    worst : tuple of int
-        Index of the largest share.
-    """
-
-    n_out: int = 0
-    n_unbounded: int = 0
+    n_out: int = 0  # number of values out of bound
+    n_unbounded: int = 0  # number of values with an infinite bound, which are not compared
+    # Largest absolute difference; inf if a value is NaN or infinite and the expected one is not,
+    # or vice versa.
     difference: float = 0.0
-    furthest: tuple[int, ...] = ()
-    share: float = 0.0
-    worst: tuple[int, ...] = ()
+    furthest: tuple[int, ...] = ()  # index of the largest difference
+    share: float = 0.0  # largest difference as a share of its bound; out of bound above 1
+    worst: tuple[int, ...] = ()  # index of the largest share
 
 
 def deviation(

@@ -229,10 +229,7 @@ def floating_dtype(dtype: Any, xp: Any) -> Any:
 
 
 def apply(function: Callable[..., Any], x: Any, /, **options: Any) -> Any:
-    """Return ``function(x, xp, **options)`` for `x` converted to floating-point.
-
-    Public functions of one array consist of this call.
-    """
+    """Return ``function(x, xp, **options)`` for `x` converted to floating-point."""
     x, xp = as_floating(x)
     with current_device(x):
         return compute(function, x, xp=xp, **options)

@@ -20,7 +20,7 @@ __all__ = [
     "dtype_before_cast",
     "finite_cast",
     "is_wide_integer",
-    "rounded",
+    "narrowed",
     "unless_overflow",
     "wider_dtypes",
     "without_overflow",
@@ -174,7 +174,7 @@ def without_overflow(
     return y
 
 
-def rounded(x: NDArray[Any], dtype: Any) -> NDArray[Any] | None:
+def narrowed(x: NDArray[Any], dtype: Any) -> NDArray[Any] | None:
     """Return an array in a narrower dtype; None if a number overflows or underflows."""
     try:
         with np.errstate(over="raise", under="raise"):

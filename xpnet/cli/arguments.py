@@ -27,10 +27,7 @@ class UsageError(ValueError):
 
 
 def from_args(kind: type[OptionsT], args: argparse.Namespace, **more: Any) -> OptionsT:
-    """Return a dataclass of options from `more` and the arguments with the names of its fields.
-
-    A field that is not an argument of the command has its default.
-    """
+    """Return a dataclass of options from `more`, the arguments of the same names, and defaults."""
     names = (field.name for field in fields(cast("Any", kind)))
     return kind(**{name: getattr(args, name) for name in names if hasattr(args, name)}, **more)
 
@@ -83,13 +80,13 @@ def _integer(text: str, smallest: int) -> int:
     return int(text)
 
 
-positive = partial(_integer, smallest=1)
-not_negative = partial(_integer, smallest=0)
+positive_integer = partial(_integer, smallest=1)
+not_negative_integer = partial(_integer, smallest=0)
 
 
-def positive_numbers(text: str) -> tuple[int, ...]:
+def positive_integers(text: str) -> tuple[int, ...]:
     """Return the integers of a list such as "50,100"; an argparse type."""
-    return tuple(map(positive, text.split(",")))
+    return tuple(map(positive_integer, text.split(",")))
 
 
 def number_type(fits: Callable[[float], bool], rule: str) -> Callable[[str], float]:
@@ -107,14 +104,11 @@ def number_type(fits: Callable[[float], bool], rule: str) -> Callable[[str], flo
 
 positive_number = number_type(lambda x: 0 < x < math.inf, "a positive number")
 not_negative_number = number_type(lambda x: 0 <= x < math.inf, "a number of 0 or more")
-share = number_type(lambda x: 0 <= x < 1, "a number from 0 to below 1")
+fraction = number_type(lambda x: 0 <= x < 1, "a number from 0 to below 1")
 
 
 def add_option(parser: Any, names: str, kind: Callable[[str], Any], text: str, **more: Any) -> None:
-    """Add an option, such as "-o --output FILE" with its metavar, to a parser or group.
-
-    The help text ends with the default, if `more` has one.
-    """
+    """Add an option, such as "-o --output FILE" with its metavar, and its default to the help."""
     words = names.split()
     flags = [word for word in words if word.startswith("-")]
     metavar = None if words == flags else words[-1]

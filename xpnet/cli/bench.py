@@ -13,8 +13,8 @@ from xpnet.cli.arguments import (
     check_output,
     file_name,
     from_args,
-    positive,
-    positive_numbers,
+    positive_integer,
+    positive_integers,
 )
 from xpnet.cli.data_arguments import DATA_HELP, Data, add_reading_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
@@ -58,9 +58,9 @@ def add_parser(commands: Any) -> None:
     add_device_arguments(parser, batch_size=False, reproducible=True)
     add_model_arguments(parser)
     text = "batch sizes to time (default: 1,10,100,1000,10000,100000)"
-    add_option(parser, "--batch-sizes N,N,...", positive_numbers, text)
+    add_option(parser, "--batch-sizes N,N,...", positive_integers, text)
     text = "number of measurements of each batch size"
-    add_option(parser, "--rounds N", positive, text, default=5)
+    add_option(parser, "--rounds N", positive_integer, text, default=5)
     add_output_arguments(parser, "draw the speeds: a .png, .svg or .pdf file")
     add_common_arguments(parser, run)
 

@@ -13,7 +13,7 @@ def is_data(source: str, target: str) -> bool:
     """Return whether to convert images: OUT can hold them, and IN is not a network."""
     from xpnet.datasets.npz import has_image_names
     from xpnet.datasets.writing import data_format
-    from xpnet.formats.format_table import detect_format
+    from xpnet.formats.format_table import detect_weight_format
 
     kind = data_format(target)
     if kind != "npz" or source == "sample":  # the word means a network where it can
@@ -21,7 +21,7 @@ def is_data(source: str, target: str) -> bool:
     if source in {"-", *NAMES} or Path(source).is_dir():
         return True
     try:
-        return detect_format(Path(source)).name == "npz" and has_image_names(source)
+        return detect_weight_format(Path(source)).name == "npz" and has_image_names(source)
     except WeightsError:
         return True
     except DataError:  # a damaged npz file

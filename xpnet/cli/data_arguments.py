@@ -13,8 +13,8 @@ from xpnet.cli.arguments import (
     add_option,
     file_name,
     from_args,
-    not_negative,
-    positive,
+    not_negative_integer,
+    positive_integer,
 )
 from xpnet.cli.fetch import fetch_word
 from xpnet.files.errors import DataError
@@ -49,13 +49,10 @@ def add_reading_arguments(
     split: str = "test",
     labels: bool = True,
 ) -> None:
-    """Add the options for reading DATA, with default `rows`, None for all, and `split`.
-
-    Without `labels`, --labels is not among them.
-    """
+    """Add the options for reading DATA; `rows` (None: all) and `split` are defaults."""
     add = partial(add_option, parser)
     usual = f"read the first N images only (default: {'all' if rows is None else rows})"
-    add("--rows N", not_negative, rows_text or usual)
+    add("--rows N", not_negative_integer, rows_text or usual)
     parser.set_defaults(rows=rows)
     text = "file of the labels (default: DATA itself, or the file beside it with the usual name)"
     if labels:
@@ -82,7 +79,7 @@ def add_format_arguments(parser: argparse.ArgumentParser, split: str = "test") -
     add("--delimiter C", str, "delimiter of a CSV file, such as ';' or tab", default=",")
     text = "largest number of bytes of images in memory (default: 100 times a compressed file);"
     text += " streamed rows have no limit"
-    add_option(parser, "--max-data-bytes N", positive, text)
+    add_option(parser, "--max-data-bytes N", positive_integer, text)
 
 
 @dataclass(frozen=True)
@@ -95,10 +92,7 @@ class Data:
 
     @classmethod
     def from_args(cls, args: argparse.Namespace, path: str) -> "Data":
-        """Return the data set `path`, with the parsed options; raise UsageError if one is invalid.
-
-        The options are fields of `ReadOptions`; a command may lack some of them.
-        """
+        """Return the data set `path` with the parsed options; UsageError if one is invalid."""
         from xpnet.datasets.read_options import ReadOptions
 
         try:

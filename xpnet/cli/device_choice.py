@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import UsageError, add_option, positive
+from xpnet.cli.arguments import UsageError, add_option, positive_integer
 from xpnet.cli.device_argument import add_device_argument
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ def add_device_arguments(
     add("--precision", str, text, choices=_PRECISIONS)
     if batch_size:
         text = "images computed at a time (default: chosen for the device)"
-        add("--batch-size N", positive, text)
+        add("--batch-size N", positive_integer, text)
     if threads:
         text = "batches computed at a time on a CPU (default: the number of cores)"
-        add("--threads N", positive, text)
+        add("--threads N", positive_integer, text)
     if reproducible:
         text = "compute results that have the same bits on every device and library, in any batch"
         parser.add_argument("--reproducible", action="store_true", help=text)
@@ -129,10 +129,7 @@ def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":
 
 
 def exact_if_asked(network: "Network", options: DeviceOptions) -> "Network":
-    """Return the network, reproducible if the options ask for it.
-
-    Raises UsageError if its dtype or device has no reproducible results.
-    """
+    """Return the network, reproducible if the options ask for it; UsageError if it cannot be."""
     if not options.is_reproducible:
         return network
     from xpnet.networks.reproducible import reproducible

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data, as_data_error
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xpnet.cli.report import Stopwatch
+    from xpnet.datasets.blocks import Block
     from xpnet.networks.input_range import InputRange
     from xpnet.networks.network import Network
     from xpnet.networks.preprocessing import Step
 
-Block: TypeAlias = "tuple[NDArray[Any], NDArray[Any] | None]"
 _BLOCK_ROWS = 4096
 _AS_THEY_ARE = "--input-range 0..255, which takes all values as they are"
 
@@ -46,7 +46,7 @@ def stream_rows(
         with stopwatch.measure("device"):
             _warm_up(network, first[0], batching)
 
-    def counted() -> Iterator[Block]:
+    def counted() -> "Iterator[Block]":
         with progress_bar(total=data.rows, desc=task, delay=1.0) as bar:
             for images, labels in as_file_rows(data.path, network, chain([first], blocks)):
                 yield images, labels
@@ -68,7 +68,7 @@ def open_blocks(
     return blocks_in_range(model, data.path, blocks)
 
 
-def as_file_rows(path: str, network: "Network", blocks: Iterable[Block]) -> Iterator[Block]:
+def as_file_rows(path: str, network: "Network", blocks: "Iterable[Block]") -> "Iterator[Block]":
     """Yield blocks of images as rows; raise DataError if they do not fit the network."""
     from xpnet.inference.batches import as_rows
 
@@ -114,7 +114,7 @@ def with_range(model: Model, path: str, images: "NDArray[Any]") -> "Network":
 
 
 def blocks_in_range(
-    model: Model, path: str, blocks: Iterable[Block]
+    model: Model, path: str, blocks: "Iterable[Block]"
 ) -> "tuple[Network, Iterator[Block]]":
     """Return the network, with steps before it if it needs them, and an iterator over the blocks.
 
@@ -154,7 +154,7 @@ def blocks_in_range(
     return fit(network, found, *before), blocks
 
 
-def _by_first_row(path: str, blocks: Iterator[Block]) -> "tuple[InputRange, Iterator[Block]]":
+def _by_first_row(path: str, blocks: "Iterator[Block]") -> "tuple[InputRange, Iterator[Block]]":
     """Return the range by the first row that is not blank, and the blocks, which are checked."""
     from xpnet.files.errors import DataError
     from xpnet.networks.input_range import InputRange, range_of
@@ -183,8 +183,8 @@ def _by_first_row(path: str, blocks: Iterator[Block]) -> "tuple[InputRange, Iter
 
 
 def _report_large(
-    blocks: Iterator[Block], report: Callable[[int, int, Any], None]
-) -> Iterator[Block]:
+    blocks: "Iterator[Block]", report: Callable[[int, int, Any], None]
+) -> "Iterator[Block]":
     """Yield blocks; call `report` with row and pixel, from 1, and value of the first above 1."""
     import numpy as np
 
@@ -210,7 +210,7 @@ def _refuse_large(path: str, decided_by: int, row: int, pixel: int, value: Any) 
     raise DataError(what, file=path, found=value, expected=rule, hint=hint)
 
 
-def _with_notes(model: Model, path: str, blocks: Iterator[Block]) -> Iterator[Block]:
+def _with_notes(model: Model, path: str, blocks: "Iterator[Block]") -> "Iterator[Block]":
     """Yield blocks of numbers; print a note if they seem to be in another range than the inputs."""
     from xpnet.networks.input_range import InputRange, too_small
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpnet.cli.arguments import add_common_arguments, add_option, file_name, positive
+from xpnet.cli.arguments import add_common_arguments, add_option, file_name, positive_integer
 from xpnet.cli.data_arguments import Data, add_format_arguments
 from xpnet.cli.report import Outcome, Stopwatch
 from xpnet.files.errors import DataError, WeightsError
@@ -33,7 +33,10 @@ def add_parser(commands: Any) -> None:
     text = "any file of weights or images, a folder of images, mnist or fashion-mnist"
     parser.add_argument("file", type=file_name, metavar="FILE", help=text)
     add_option(
-        parser, "--max-bytes N", positive, "largest number of bytes of a pickle or ONNX file"
+        parser,
+        "--max-bytes N",
+        positive_integer,
+        "largest number of bytes of a pickle or ONNX file",
     )
     add_format_arguments(parser)
     add_common_arguments(parser, run)
@@ -57,14 +60,14 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
 def _summary(path: Path, options: "ReadOptions", *, max_bytes: int | None) -> dict[str, Any]:
     """Return the facts about a file of weights, or else of images."""
     from xpnet.datasets.preview import preview
-    from xpnet.formats.format_table import detect_format
+    from xpnet.formats.format_table import detect_weight_format
     from xpnet.formats.load_save import summarize
     from xpnet.formats.model_file import LoadOptions
 
     if path.is_dir():
         return preview(path, options)
     try:
-        name = detect_format(path).name
+        name = detect_weight_format(path).name
     except WeightsError as no_weights:
         try:
             return preview(path, options)

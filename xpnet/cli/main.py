@@ -19,9 +19,8 @@ from xpnet.cli.streams import (
     write_error_text,
 )
 from xpnet.files.errors import DataError, WeightsError
+from xpnet.files.optional import MissingPackageError
 
-# Optional packages that a command imports only when it needs them.
-_EXTRAS = frozenset({"PIL", "distributed", "h5py", "matplotlib", "onnx", "pooch", "shtab"})
 # As in sysexits.h. Python's own code 1 would mean out of bound.
 _FAULT_OF_XPNET, _OUT_OF_MEMORY = 70, 71
 
@@ -90,8 +89,7 @@ def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
     if is_memory_error(error):
         text = f"out of memory: {message}" if message else "out of memory"
         return _OUT_OF_MEMORY, "; ".join([text, *getattr(error, "__notes__", [])])
-    is_extra = isinstance(error, ModuleNotFoundError) and str(error.name).split(".")[0] in _EXTRAS
-    if is_extra or isinstance(error, UsageError | FileExistsError):
+    if isinstance(error, UsageError | FileExistsError | MissingPackageError):
         return 2, message
     if isinstance(error, DataError | OSError):
         return 3, message

@@ -10,8 +10,8 @@ from xpnet.cli.arguments import (
     file_name,
     from_args,
     missing_file_hint,
-    not_negative,
-    positive,
+    not_negative_integer,
+    positive_integer,
 )
 from xpnet.cli.device_choice import DeviceOptions, exact_if_asked, in_precision, open_device
 from xpnet.cli.standardization import RANGES, input_range
@@ -36,7 +36,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     text += " sample, the embedded trained network, or random, the book's untrained network"
     add("--model MODEL", file_name, text, default="sample")
-    add("--seed N", not_negative, "random seed for --model random", default=0)
+    add("--seed N", not_negative_integer, "random seed for --model random", default=0)
     add_file_arguments(parser)
 
 
@@ -65,7 +65,7 @@ def add_file_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--allow-external", action="store_true", help=text)
     text = "largest number of bytes of the parameters (default: 4 GiB; compressed"
     text += " formats: 100 times the size of the file, .keras 10 times, .pt 4 times)"
-    add("--max-bytes N", positive, text)
+    add("--max-bytes N", positive_integer, text)
 
 
 def _activation(text: str) -> str | list[str]:
@@ -113,7 +113,7 @@ class Model:
         return (input_range in RANGES and is_vague) or not self.network.preprocessing
 
 
-def read_model(options: ModelOptions) -> Model:
+def load_model(options: ModelOptions) -> Model:
     """Return the network of --model on the CPU."""
     if options.source != "random":
         return model_of(read_contents(options), options)
@@ -154,7 +154,7 @@ def open_model(
     precision = device_options.precision
     device = open_device(device_options, stopwatch)  # its errors come first
     stopwatch.switch("loading")
-    model = read_model(options)
+    model = load_model(options)
     if precision == "tf32" and device.library == "numpy":
         print_note("the CPU computes in float32: TF32 needs a GPU")
     if device.library != "numpy" and precision not in {None, "bfloat16"}:

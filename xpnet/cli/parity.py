@@ -20,7 +20,12 @@ from xpnet.cli.data_arguments import Data, add_data_arguments, computation_error
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
-from xpnet.cli.parity_candidates import ParityInputs, ParityOptions, open_candidates, record
+from xpnet.cli.parity_candidates import (
+    ParityInputs,
+    ParityOptions,
+    open_candidates,
+    record_certificate,
+)
 from xpnet.cli.parity_report import draw_report, report_facts, report_lines
 from xpnet.cli.report import Outcome, Stopwatch, network_text
 from xpnet.cli.streams import print_note, progress_bar
@@ -111,7 +116,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         if options.record is None:
             candidates = open_candidates(options, inputs, certificate, settings=settings)
         else:
-            candidates = record(options.record, inputs, force=options.force)
+            candidates = record_certificate(options.record, inputs, force=options.force)
         where = {name: where for name, (_, where) in candidates.items()}
         stopwatch.switch("computing")
         report = compare(

@@ -132,14 +132,14 @@ def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Netwo
     return candidate
 
 
-def record(path: str, inputs: ParityInputs, *, force: bool) -> "Candidates":
+def record_certificate(path: str, inputs: ParityInputs, *, force: bool) -> "Candidates":
     """Write the results of all stages to a certificate; return them as the only candidate."""
     from xpnet.parity.candidates import stage_results
-    from xpnet.parity.certificate import certify, check_size, write_certificate
+    from xpnet.parity.certificate import certify, check_stage_size, write_certificate
 
     network, rows, device = inputs.network, inputs.rows, inputs.device
     try:
-        check_size(network, len(rows))
+        check_stage_size(network, len(rows))
     except ValueError as error:
         msg = f"--record: {error} by --rows"
         raise UsageError(msg) from error

@@ -12,6 +12,7 @@ from xpnet.cli.arguments import file_name
 from xpnet.cli.report import print_line
 from xpnet.cli.streams import print_note, standard_output
 from xpnet.files.errors import nearest_hint
+from xpnet.files.optional import import_optional
 
 __all__ = ["build_parser", "parse"]
 
@@ -184,12 +185,7 @@ class _Version(argparse.Action):
 
 
 def _print_completion(parser: _Parser, commands: Iterable[_Parser], shell: str) -> None:
-    try:
-        import shtab
-    except ModuleNotFoundError as error:
-        msg = "completion needs shtab: pip install shtab"
-        raise ModuleNotFoundError(msg, name=error.name) from error
-
+    shtab = import_optional("shtab", "completion needs shtab")
     for command in commands:
         for action in command.file_actions():
             action.complete = shtab.FILE

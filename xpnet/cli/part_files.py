@@ -24,7 +24,7 @@ _HASHED_BYTES = 1 << 20
 
 
 @dataclass(eq=False)
-class Part:
+class PartFile:
     """The part `path` of the file `source`, which `data` names, and the predictions so far.
 
     `work` are facts about the model and the options: parts with other facts are refused.

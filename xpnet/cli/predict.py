@@ -16,7 +16,7 @@ from xpnet.cli.arguments import (
     add_option,
     add_output_arguments,
     from_args,
-    positive,
+    positive_integer,
 )
 from xpnet.cli.data_arguments import Data, add_data_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
@@ -53,7 +53,7 @@ def add_parser(commands: Any) -> None:
     add_model_arguments(parser)
     columns = parser.add_mutually_exclusive_group()
     text = "write the N most probable labels and their probabilities, such as --top 3"
-    add_option(columns, "--top N", positive, text)
+    add_option(columns, "--top N", positive_integer, text)
     text = "write the probabilities of all classes, a column for each, instead of labels"
     columns.add_argument("--proba", action="store_true", help=text)
     text = "a CSV file, or an .npz file, whose arrays must fit into memory; - is standard output"
@@ -63,17 +63,17 @@ def add_parser(commands: Any) -> None:
     text += " an npz file for each DATA (also a pattern, such as 'images/*.npy'); what is there"
     text += " already, from an interrupted run, is kept"
     where = group.add_mutually_exclusive_group()
-    add_option(where, "--workers N", positive, text)
+    add_option(where, "--workers N", positive_integer, text)
     text = "the same on the cluster whose scheduler is there, such as tcp://10.0.0.1:8786"
     add_option(where, "--cluster ADDRESS", str, text)
     text = "images that a worker computes at a time"
-    add_option(group, "--piece-rows N", positive, text, default=100_000)
+    add_option(group, "--piece-rows N", positive_integer, text, default=100_000)
     add_common_arguments(parser, run)
 
 
 def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     """Run the command."""
-    from xpnet.arrays.transfer_counts import count_transfers
+    from xpnet.arrays.transfer import count_transfers
 
     options, model_options = from_args(DeviceOptions, args), ModelOptions.from_args(args)
     path, *others = args.paths

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.fetch import NAMES
-from xpnet.cli.models import ModelOptions, place, read_model
-from xpnet.cli.part_files import Part, n_rows
+from xpnet.cli.models import ModelOptions, load_model, place
+from xpnet.cli.part_files import PartFile, n_rows
 from xpnet.cli.predicted import Job, Wanted, fault_of_worker, pieces_of, predict_piece
 from xpnet.cli.report import Outcome, Stopwatch, network_text, note_nonfinite
 from xpnet.cli.standardization import RANGES, standardization
@@ -50,7 +50,7 @@ def predict_parts(
 
     _check_options(data, wanted, where)
     stopwatch.switch("loading")
-    options, model = wanted.device, read_model(model_options)
+    options, model = wanted.device, load_model(model_options)
     if options.device == "cpu":  # the workers of a machine compute at the same time
         options = replace(options, threads=options.threads or 1)
     wanted = replace(wanted, device=options)
@@ -96,7 +96,7 @@ def _check_options(data: Data, wanted: Wanted, where: ClusterOptions) -> None:
             raise UsageError(msg)
 
 
-def _parts(data: Data, where: ClusterOptions, job: Job) -> list[Part]:
+def _parts(data: Data, where: ClusterOptions, job: Job) -> list[PartFile]:
     """Return the parts, with the manifests of those that exist; make their folder.
 
     Raise FileNotFoundError if an input is missing, UsageError if two would have the same part, or a
@@ -105,7 +105,7 @@ def _parts(data: Data, where: ClusterOptions, job: Job) -> list[Part]:
     from xpnet.datasets.locate import locate
 
     folder, work = Path(where.output), _work(data, job)
-    parts: dict[Path, Part] = {}
+    parts: dict[Path, PartFile] = {}
     for path in _expanded(where.paths):
         one = replace(data, path=path if path in _WORDS else str(Path(path).absolute()))
         source = Path(locate(one.path, one.fetched())[0])
@@ -114,7 +114,7 @@ def _parts(data: Data, where: ClusterOptions, job: Job) -> list[Part]:
             msg = f"{path} is a folder: give its files, such as '{path}/*.npy'"
             raise UsageError(msg)
         target = folder / f"{Path(Path(path).name.removesuffix('.gz')).stem}.npz"
-        part = parts.setdefault(target, Part(target, one, source, work))
+        part = parts.setdefault(target, PartFile(target, one, source, work))
         if part.source != source:
             msg = f"{part.data.path} and {path} would both be {target}: use two folders"
             raise UsageError(msg)
@@ -174,7 +174,7 @@ def _check_workers(cluster: "Cluster", device: str) -> int:
     return len(faults)
 
 
-def _compute(cluster: "Cluster", job: Job, parts: list[Part], *, force: bool) -> None:
+def _compute(cluster: "Cluster", job: Job, parts: list[PartFile], *, force: bool) -> None:
     """Compute the pieces of parts and write each part as soon as it is whole."""
     calls = (
         ((part, i), (part.data, piece))
@@ -207,7 +207,7 @@ def _compute(cluster: "Cluster", job: Job, parts: list[Part], *, force: bool) ->
 
 
 def _outcome(
-    output: str, job: Job, parts: list[Part], n_workers: int, stopwatch: Stopwatch
+    output: str, job: Job, parts: list[PartFile], n_workers: int, stopwatch: Stopwatch
 ) -> Outcome:
     options, network = job.wanted.device, job.model.network
     manifests = [part.manifest for part in parts if part.manifest is not None]

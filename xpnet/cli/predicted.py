@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, chosen_precision
-from xpnet.cli.input_range import Block, as_file_rows, depends_on_all_values, open_blocks
+from xpnet.cli.input_range import as_file_rows, depends_on_all_values, open_blocks
 from xpnet.cli.models import Model, place
 from xpnet.cli.streams import collected_notes, data_warnings_as_notes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xpnet.datasets.blocks import Block
     from xpnet.inference.result_hash import HashedRunner
     from xpnet.networks.network import Network
 
@@ -49,7 +50,7 @@ class Predicted(NamedTuple):
 def predicted_blocks(
     wanted: Wanted,
     network: "Network",
-    blocks: Iterable[Block],
+    blocks: "Iterable[Block]",
     runner: "HashedRunner | None" = None,
     *,
     first_row: int = 0,

@@ -14,7 +14,7 @@ from xpnet.files.errors import printable
 
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
-    from xpnet.arrays.transfer_counts import Transfers
+    from xpnet.arrays.transfer import Transfers
     from xpnet.cli.device_choice import DeviceOptions
     from xpnet.networks.network import Network
 

@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from xpnet.networks.network import Network
     from xpnet.training.run import Epoch, Run
 
-# He's scheme preserves the scale of their signals; Xavier's is for the others.
-_RECTIFIERS = frozenset(
-    {"celu", "elu", "gelu", "hard_silu", "leaky_relu", "mish", "relu", "relu6", "silu"}
-)
-
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of argparse."""
@@ -112,6 +107,7 @@ def _untrained(
     """Return a network with random parameters; raise, before the training, errors of options."""
     from xpnet.datasets.picture_files import number_labels
     from xpnet.formats.load_save import serialized
+    from xpnet.functions.activations import ACTIVATIONS
     from xpnet.networks.initializers import init_network
     from xpnet.training.augmentation import Augmentation, image_shape
 
@@ -136,7 +132,7 @@ def _untrained(
     ids, _ = number_labels(examples.labels)
     n_classes = _n_classes(ids, options.classes or len(names or ()))
     sizes = prod(images.shape[1:]), *options.hidden, n_classes
-    scheme: Any = "he" if options.activation in _RECTIFIERS else "xavier"
+    scheme: Any = "he" if ACTIVATIONS[options.activation].is_rectifier else "xavier"
     try:
         network = init_network(
             sizes, seed=options.seed, activation=options.activation, scheme=scheme

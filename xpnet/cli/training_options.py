@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from xpnet.cli.arguments import (
     add_option,
     file_name,
-    not_negative,
+    fraction,
+    not_negative_integer,
     not_negative_number,
-    positive,
+    positive_integer,
+    positive_integers,
     positive_number,
-    positive_numbers,
-    share,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _add_image_arguments(parser: argparse.ArgumentParser) -> None:
     add("--exclude DATA", file_name, "leave out the images of this data set, such as sample")
     text = "shift each image at random by up to N pixels in each epoch (default: 1 for images of"
     text += " bytes, of at least 16 x 16 pixels, with blank edges; 0 for other data)"
-    add("--augment N", not_negative, text)
+    add("--augment N", not_negative_integer, text)
     text = "rotate, scale and bend each image at random by about X pixels in each epoch"
     add("--distort X", not_negative_number, text, default="0")
     preprocessing = parser.add_mutually_exclusive_group()
@@ -68,13 +68,17 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
 
     _add_image_arguments(parser)
     add = partial(add_option, parser)
-    add("--hidden N,N,...", positive_numbers, "widths of the hidden layers", default="100,100")
+    add("--hidden N,N,...", positive_integers, "widths of the hidden layers", default="100,100")
     names = sorted(name for name, row in ACTIVATIONS.items() if row.is_learnable)
     text = "activation of the hidden layers, such as sigmoid, tanh, relu or gelu"
     add("--activation NAME", _trainable, text, choices=names, default="relu")
-    add("--classes N", positive, "number of classes (default: the largest label + 1, at least 2)")
-    add("--epochs N", positive, "epochs", default=30)
-    add("--batch-size N", positive, "images per update of the weights", default=100)
+    add(
+        "--classes N",
+        positive_integer,
+        "number of classes (default: the largest label + 1, at least 2)",
+    )
+    add("--epochs N", positive_integer, "epochs", default=30)
+    add("--batch-size N", positive_integer, "images per update of the weights", default=100)
     text = ", ".join(OPTIMIZERS)
     add("--optimizer NAME", str, text, choices=list(OPTIMIZERS), default="adamw")
     text = "largest learning rate (default: 0.005 for adam and adamw, 0.1 for the others)"
@@ -87,11 +91,15 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     text = f"schedule of the learning rate: {', '.join(SCHEDULES)}; cosine goes down to zero"
     add("--schedule NAME", str, text, choices=list(SCHEDULES), default="cosine")
     text = "share of the steps in which the learning rate rises at the start, such as 0.1"
-    add("--warmup SHARE", share, text, default="0")
+    add("--warmup SHARE", fraction, text, default="0")
     text = "share of the images that is held out to find the best epoch, whose weights are kept"
-    add("--validation SHARE", share, text, default=0.1)
-    add("--patience N", positive, "stop after N epochs without a better one (default: never)")
-    add("--seed N", not_negative, "random seed", default=0)
+    add("--validation SHARE", fraction, text, default=0.1)
+    add(
+        "--patience N",
+        positive_integer,
+        "stop after N epochs without a better one (default: never)",
+    )
+    add("--seed N", not_negative_integer, "random seed", default=0)
     text = "learn weights that have the same bits on every device and library; not with --distort,"
     text += " --standardize and --whiten"
     parser.add_argument("--reproducible", action="store_true", help=text)

@@ -34,10 +34,7 @@ CERTAIN_WIDTH = 16
 
 
 def check_first_line(line: str, number: int, name: str, options: "ReadOptions") -> None:
-    """Raise DataError if the first line of the file `name` is a comment or has another delimiter.
-
-    The message contains the delimiter to use.
-    """
+    """Raise DataError, with the right delimiter, if a line is a comment or has another one."""
     if line.lstrip().startswith("#"):
         raise comment_error(line, number, name)
     if len(split_fields(line, options.delimiter)) > 1:

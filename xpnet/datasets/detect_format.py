@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xpnet.datasets.stored_array import StoredArray
     from xpnet.files import Source
 
-__all__ = ["FORMATS", "DataFormat", "array_format", "detect_format"]
+__all__ = ["DATA_FORMATS", "DataFormat", "array_format", "detect_data_format"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def _refuse_labels(source: "Source", _: "ReadOptions", images: str) -> "LabelBlo
 
 _HEAD_BYTES = 12
 # The first match counts. Text does not contain the first bytes of IDX files.
-FORMATS = (
+DATA_FORMATS = (
     array_format("npy", rb"\x93NUMPY", open_npy),
     DataFormat("npz", rb"PK", open_npz_images, open_npz_labels),
     # Before IDX: TIFF has a zero among its first four bytes.
@@ -80,7 +80,7 @@ _UNSUPPORTED = {
 }
 
 
-def detect_format(source: "Source", options: "ReadOptions | None" = None) -> DataFormat:
+def detect_data_format(source: "Source", options: "ReadOptions | None" = None) -> DataFormat:
     """Return the format of a file from which nothing has been read, or of a folder.
 
     Raise DataError if the file is empty or in an unsupported format, or if `options` has a `split`
@@ -89,7 +89,7 @@ def detect_format(source: "Source", options: "ReadOptions | None" = None) -> Dat
     if source.path is not None and source.path.is_dir():
         return FOLDER
     head = source.peek(_HEAD_BYTES)[:_HEAD_BYTES]
-    expected = f"one of {', '.join(known.name for known in FORMATS)}, each plain or gzip"
+    expected = f"one of {', '.join(known.name for known in DATA_FORMATS)}, each plain or gzip"
     if not head:
         msg = "file is empty"
         raise DataError(msg, file=source.name, expected=expected)
@@ -97,7 +97,7 @@ def detect_format(source: "Source", options: "ReadOptions | None" = None) -> Dat
         if re.match(start, head, re.DOTALL):
             msg = f"it is {kind}"
             raise DataError(msg, file=source.name)
-    data_format = next(known for known in FORMATS if re.match(known.start, head, re.DOTALL))
+    data_format = next(known for known in DATA_FORMATS if re.match(known.start, head, re.DOTALL))
     if options is not None and data_format.name != "npz":
         choose_split(source.name, (), options)
     return data_format

@@ -4,10 +4,13 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
+
+from xpnet.files.optional import import_optional
 
 __all__ = ["DATA_SETS", "FILES", "DataSet", "FetchError", "fetch", "fetch_files"]
 
@@ -60,6 +63,7 @@ DATA_SETS = {
         tuple(_CLASSES.split(",")),
     ),
 }
+_pooch = partial(import_optional, "pooch", "data sets by name need pooch")
 
 
 class FetchError(OSError):
@@ -192,13 +196,3 @@ def _from_mirrors(mirrors: Sequence[str], path: Path, known: str, progress: Prog
             return host
     msg = f"{path.name} cannot be fetched: {'; '.join(reasons)}"
     raise FetchError(msg)
-
-
-def _pooch() -> Any:
-    """Import pooch; raise ModuleNotFoundError, with the remedy, if it is missing."""
-    try:
-        import pooch
-    except ModuleNotFoundError as error:
-        msg = "data sets by name need pooch: pip install pooch"
-        raise ModuleNotFoundError(msg, name=error.name) from error
-    return pooch

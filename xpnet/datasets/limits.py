@@ -68,10 +68,7 @@ def limited_chunks(
 
 
 def copy_to_temporary_file(what: str, source: "Source", options: "ReadOptions") -> IO[bytes]:
-    """Copy a source that cannot seek to a temporary file, which is closed with it.
-
-    Raise DataError as `limited_chunks` does.
-    """
+    """Copy a source that cannot seek to a temporary file, closed with it; see `limited_chunks`."""
     spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 -- closed with the source
     copy = cast("IO[bytes]", source.closing.enter_context(spool))
     for chunk in limited_chunks(what, source, source, options):

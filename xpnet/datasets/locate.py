@@ -43,10 +43,7 @@ def locate(path: "FilePath", options: "ReadOptions") -> "tuple[FilePath, ReadOpt
 
 
 def _idx_images(folder: Path) -> dict[str, Path]:
-    """Return the files of images by their part, under the names with which MNIST is distributed.
-
-    The files of labels beside them are found by `labels_beside`.
-    """
+    """Return the files of images by their part, under the names with which MNIST is distributed."""
     found = {}
     for part, prefix in _PREFIXES.items():
         for end in (".gz", ""):  # an unpacked file comes first

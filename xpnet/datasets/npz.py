@@ -33,10 +33,7 @@ def open_npy(source: "Source") -> StoredArray:
 
 
 def has_image_names(path: str) -> bool:
-    """Return whether an npz file holds images, by the names of its arrays, and no weights.
-
-    Raise DataError if the file is damaged.
-    """
+    """Return whether an npz file holds images, by the names of its arrays, and no weights."""
     with ExitStack() as closing:
         names = [*open_npz_members(Path(path), path, closing)]
     known = {*_IMAGES, *(f"x_{part}" for part in SPLITS)}
@@ -74,10 +71,7 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
 
 
 def open_npz_labels(source: "Source", options: "ReadOptions", images: str) -> LabelBlocks:
-    """Open the labels in an npz file: the array labels, y, Y or target, or the only one.
-
-    Raise DataError if the array is missing or ambiguous, or does not contain labels.
-    """
+    """Open the labels in an npz file: the array labels, y, Y or target, or the only one."""
     members = _open_members(source, options)
     names = [name for name in _LABELS if name in members]
     if len(names) != 1 and len(members) != 1:

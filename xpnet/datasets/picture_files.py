@@ -19,6 +19,7 @@ from xpnet.datasets.limits import check_data_size, copy_to_temporary_file
 from xpnet.datasets.stored_array import BLOCK_BYTES
 from xpnet.files import DataError, DataWarning, open_source, quoted
 from xpnet.files.errors import printable
+from xpnet.files.optional import import_optional
 
 if TYPE_CHECKING:
     from xpnet.datasets.read_options import ReadOptions
@@ -172,11 +173,9 @@ def _same_size(sources: "Iterable[Source]", options: "ReadOptions") -> Iterator[
 
 def _read(source: "Source", options: "ReadOptions") -> NDArray[np.uint8]:
     """Return a picture as a grey image."""
-    try:
-        from PIL import Image
-    except ModuleNotFoundError as error:
-        msg = f"{printable(source.name)}: pictures need Pillow: pip install Pillow"
-        raise ModuleNotFoundError(msg, name=error.name) from error
+    import_optional("PIL", f"{printable(source.name)}: pictures need Pillow", "Pillow")
+    from PIL import Image
+
     content = copy_to_temporary_file("picture", source, options)
     source.incoming.size = source.incoming.n_read  # known at the end of a pipe, too
     try:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xpnet.datasets.detect_format import detect_format
+from xpnet.datasets.detect_format import detect_data_format
 from xpnet.datasets.locate import locate
 from xpnet.datasets.read import labels_beside, open_data
 from xpnet.datasets.read_options import FilePath, ReadOptions
@@ -46,7 +46,7 @@ def preview(path: FilePath, options: ReadOptions | None = None) -> dict[str, Any
 
 def _preview(path: FilePath, options: ReadOptions) -> dict[str, Any]:
     with open_data(path) as source:
-        data_format = detect_format(source, options)
+        data_format = detect_data_format(source, options)
         images = data_format.open_images(source, options)
         found: dict[str, Any] = {"format": data_format.name, "images": images.count}
         array, columns = images.array, images.columns
@@ -94,7 +94,7 @@ def count_images(
         if path == "-" or Path(path).is_fifo() or Path(path).is_char_device():
             return None, 1, False
         with open_data(path) as source:
-            data_format = detect_format(source)
+            data_format = detect_data_format(source)
             if data_format.name == "csv":
                 return None, 1, False
             images = data_format.open_images(source, options)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.datasets.blocks import Block, ImageBlocks, pair_blocks
-from xpnet.datasets.detect_format import detect_format
+from xpnet.datasets.detect_format import detect_data_format
 from xpnet.datasets.limits import check_data_size
 from xpnet.datasets.locate import locate
 from xpnet.datasets.read_options import FilePath, ReadKeywords, ReadOptions
@@ -126,16 +126,14 @@ def read(
 def sample() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return 1,000 handwritten digits of MNIST, 100 of each; row i shows the digit i % 10.
 
+    Sources and licences are in the file NOTICE beside the data.
+
     Returns
     -------
     images : ndarray of uint8, shape (1000, 28, 28)
         The images, 0 for the background and 255 for full ink.
     labels : ndarray of uint8, shape (1000,)
         The digits, 0 to 9.
-
-    Notes
-    -----
-    Sources and licences are in the file NOTICE beside the data.
 
     Examples
     --------
@@ -174,7 +172,7 @@ def open_data(path: FilePath) -> "Source":
 
 
 def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
-    images = detect_format(source, options).open_images(source, options)
+    images = detect_data_format(source, options).open_images(source, options)
     if options.first_row and not (images.array and images.array.can_skip):
         msg = f"`first_row` must be 0 for {source.name}, whose rows cannot be skipped"
         raise ValueError(msg)
@@ -199,7 +197,7 @@ def _blocks(source: "Source", options: ReadOptions) -> Iterator[Block]:
     # The labels of all images: their number must match the file's, whatever `rows` is.
     all_rows = replace(options, rows=None)
     with open_source(path) as labels_source:
-        labels_format = detect_format(labels_source)
+        labels_format = detect_data_format(labels_source)
         labels = labels_format.open_labels(labels_source, all_rows, source.name)
         yield from pair_blocks(images, labels, (source.name, str(path)), options.rows)
 

@@ -16,15 +16,17 @@ from xpnet.arrays.device import Device
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.estimators.fitting import FitState, Fitting
-from xpnet.estimators.inputs import (
+from xpnet.estimators.validation import (
+    check_options,
     dtype_of,
+    hidden_widths,
     is_other_library,
     on_host,
     validate_examples,
     validate_rows,
     validate_weights,
+    xpnet_activation,
 )
-from xpnet.estimators.options import check_options, hidden_widths, xpnet_activation
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network, Output
 from xpnet.training.examples import Examples, dense
@@ -68,10 +70,7 @@ class BaseMLP(BaseEstimator):
 
     @abstractmethod
     def _encode(self, y: NDArray[Any], classes: Any, *, is_first: bool) -> NDArray[Any]:
-        """Validate targets; return class ids, or values of a floating-point dtype.
-
-        If `is_first`, set the classes.
-        """
+        """Validate targets; return class ids, or values. If `is_first`, set the classes."""
 
     @abstractmethod
     def _output_layer(self, answers: NDArray[Any]) -> tuple[int, str, Output, Any]:
@@ -221,10 +220,7 @@ class BaseMLP(BaseEstimator):
         return self._predict(self._rows(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy of a classifier, or the R^2 of a regressor.
-
-        Arguments are as for `fit`. Predictions are copied to the host to be scored.
-        """
+        """Return the accuracy of a classifier, or the R^2 of a regressor, computed on the host."""
         found, y, weights = to_numpy(self.predict(X)), on_host(y), on_host(sample_weight)
         return float(self._metric(y, found, sample_weight=weights))
 

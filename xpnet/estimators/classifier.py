@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from xpnet.arrays.namespace import array_namespace, current_device, device_of
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.estimators.base import BaseMLP
-from xpnet.estimators.inputs import on_host
+from xpnet.estimators.validation import on_host
 from xpnet.functions.sigmoids import log_sigmoid
 from xpnet.functions.softmax import log_softmax
 from xpnet.inference.predict import predict_ids, predict_proba
@@ -85,11 +85,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     the learning rate also changes the effect of the momentum. With `warm_start`, each fit counts
     the epochs without improvement anew. An interrupted fit keeps the network of the last complete
     epoch.
-
-    References
-    ----------
-    Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural
-    networks", AISTATS 2010.
 
     Examples
     --------

@@ -52,11 +52,6 @@ class MLPRegressor(RegressorMixin, BaseMLP, _Loss):
     t_, n_layers_, n_outputs_, n_features_in_, out_activation_, feature_names_in_
         As for `MLPClassifier`.
 
-    Raises
-    ------
-    ModuleNotFoundError
-        If scikit-learn is not installed.
-
     Examples
     --------
     >>> import numpy as np

@@ -28,21 +28,9 @@ _ELLIPSIS = "..."
 class FileError(ValueError):
     """An error in a file: ``FILE:LINE:COLUMN: what, found X, expected Y, hint``.
 
-    Parts that are None are omitted. The message is one line of at most 400 characters: long paths
-    and values are shortened, control characters are escaped.
-
-    Parameters
-    ----------
-    what : str
-        Subject of the error, in a few words.
-    file : str or os.PathLike
-        The file that was read; its name is the attribute `file`.
-    line, column : int, optional
-        Position in the file, counted from 1; a column is a field of a table. Attributes, too.
-    found, expected : object, optional
-        Actual and allowed values. Strings from the file must be passed through `quoted` first.
-    hint : str, optional
-        The remedy.
+    Parts that are None are omitted. Line and column are counted from 1; a column is a field of a
+    table. The message is one line of at most 400 characters: long paths and values are shortened,
+    control characters are escaped. Other strings from the file must be passed through `quoted`.
     """
 
     def __init__(
@@ -121,10 +109,7 @@ def quoted(text: str) -> str:
 
 
 def nearest_hint(word: str, known: Iterable[str], *, key: Callable[[str], str] = str.lower) -> str:
-    """Return a hint such as "; did you mean relu?" for a mistyped word, or an empty string.
-
-    The results of `key` are compared.
-    """
+    """Return "; did you mean relu?" or "" for a mistyped word; results of `key` are compared."""
     from difflib import get_close_matches
 
     names = {key(name): name for name in known}

@@ -47,10 +47,7 @@ def is_removed(file: IO[Any]) -> bool:
 
 
 def temporary_prefix(target: Path) -> str:
-    """Return the prefix of the names of a target's temporary files.
-
-    A hash replaces the name of the target, which may have the maximum length already.
-    """
+    """Return the prefix of a target's temporary files: a hash, since its name may be too long."""
     import hashlib  # The import takes 2 ms, and most commands write no file.
 
     return f".xpnet-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:12]}-"

@@ -169,10 +169,7 @@ def _zip_errors(name: str, error: type[FileError], kind: str) -> Iterator[None]:
 
 
 def npz_bytes(members: Mapping[str, NDArray[Any]], *, is_packed: bool = True) -> memoryview:
-    """Return arrays by name as an npz file, compressed if `is_packed`.
-
-    Equal arrays give equal bytes.
-    """
+    """Return arrays by name as npz, compressed if `is_packed`; equal arrays give equal bytes."""
     compression = zipfile.ZIP_DEFLATED if is_packed else zipfile.ZIP_STORED
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_parameters", "check_finite", "check_floating", "count_nonfinite", "widen_bfloat16"]
+__all__ = ["as_parameters", "check_finite", "check_floating", "n_nonfinite", "widen_bfloat16"]
 
 _FLOATING = ("float16", "float32", "float64")
 # Number of values that fit into the caches of a core.
@@ -52,13 +52,13 @@ def check_floating(arrays: Mapping[str, NDArray[Any]]) -> None:
 def check_finite(arrays: Mapping[str, NDArray[Any]]) -> None:
     """Raise ValueError, with name and count, if an array holds NaN or infinity."""
     for name, array in arrays.items():
-        count = count_nonfinite(array) if array.dtype.kind == "f" else 0
+        count = n_nonfinite(array) if array.dtype.kind == "f" else 0
         if count:
             msg = f"{name} must be finite; got {count} values that are infinite or NaN"
             raise ValueError(msg)
 
 
-def count_nonfinite(array: NDArray[Any]) -> int:
+def n_nonfinite(array: NDArray[Any]) -> int:
     """Return the number of floating-point values that are infinite or NaN."""
     numbers = array.ravel(order="K")  # copies neither C nor Fortran order
     blocks = (numbers[i : i + _BLOCK_SIZE] for i in range(0, numbers.size, _BLOCK_SIZE))

@@ -1,6 +1,6 @@
 """Table of the formats of model files, and detection of a format by content.
 
-To add a format, write its module and add an entry to `FORMATS`. The module has the functions
+To add a format, write its module and add an entry to `WEIGHT_FORMATS`. The module has the functions
 
 - ``read(path, options)``, which returns `NamedArrays`, or a `ModelFile` if the format stores more
   than arrays by name (`xpnet.formats.model_file`);
@@ -19,7 +19,7 @@ from typing import Any
 
 from xpnet.files.errors import WeightsError
 
-__all__ = ["FORMATS", "WeightFormat", "detect_format", "match_format"]
+__all__ = ["WEIGHT_FORMATS", "WeightFormat", "detect_weight_format", "match_format"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _is_keras(head: bytes) -> bool:
     return is_archive or head[:8] == b"\x89HDF\r\n\x1a\n"
 
 
-FORMATS = (
+WEIGHT_FORMATS = (
     WeightFormat("safetensors", lambda head: head[8:9] == b"{", ".safetensors"),  # JSON after size
     WeightFormat("torch", _is_torch),
     WeightFormat("Keras", _is_keras),
@@ -87,10 +87,10 @@ _TEXT = bytes(range(32, 127)) + b"\t\r\n"
 
 def match_format(head: bytes) -> WeightFormat | None:
     """Return the format that matches the first bytes of a file; None for an unknown format."""
-    return next((known for known in FORMATS if known.matches(head)), None)
+    return next((known for known in WEIGHT_FORMATS if known.matches(head)), None)
 
 
-def detect_format(path: Path) -> WeightFormat:
+def detect_weight_format(path: Path) -> WeightFormat:
     """Return the format of a file; raise WeightsError if it is unknown, or no regular file."""
     if path.exists() and not path.is_file() and not path.is_dir():
         msg = "weights must be in a regular file, which can be read more than once"
@@ -107,5 +107,5 @@ def detect_format(path: Path) -> WeightFormat:
     if other is not None:
         msg = f"{msg}: it is {other}"
         raise WeightsError(msg, file=path)
-    expected = f"{', '.join(known.name for known in FORMATS)} of arrays by name"
+    expected = f"{', '.join(known.name for known in WEIGHT_FORMATS)} of arrays by name"
     raise WeightsError(msg, file=path, found=head[:16] or "an empty file", expected=expected)

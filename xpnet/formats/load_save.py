@@ -11,7 +11,7 @@ from xpnet.arrays.device import Device
 from xpnet.files.writing import atomic_write
 from xpnet.formats.checked_parameters import as_parameters, check_finite
 from xpnet.formats.description import network_from_description
-from xpnet.formats.format_table import FORMATS, detect_format
+from xpnet.formats.format_table import WEIGHT_FORMATS, detect_weight_format
 from xpnet.formats.infer_layers import infer_network
 from xpnet.formats.model_file import (
     LoadOptions,
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 SAMPLE_PATH = Path(__file__).parent / "sample" / "model.safetensors"
-_BY_SUFFIX = {known.suffix: known for known in FORMATS if known.suffix is not None}
+_BY_SUFFIX = {known.suffix: known for known in WEIGHT_FORMATS if known.suffix is not None}
 
 
 def load(
@@ -108,7 +108,7 @@ def load(
 def read_model(path: str | os.PathLike[str], options: LoadOptions) -> ModelFile:
     """Read a model file as `load` does, and return the network with facts about the file."""
     path = SAMPLE_PATH if path == "sample" else Path(path)
-    detected = detect_format(path)
+    detected = detect_weight_format(path)
     with weights_errors(path, "invalid network"):
         found = detected.module.read(path, options)
         return found if isinstance(found, ModelFile) else _build(found, detected.name, options)
@@ -136,7 +136,7 @@ def summarize(path: Path, options: LoadOptions) -> dict[str, Any]:
     whole. Raise OSError if the file cannot be read, and WeightsError if it is damaged, or of an
     unknown format.
     """
-    detected = detect_format(path)
+    detected = detect_weight_format(path)
     with weights_errors(path, "invalid network"):
         return {"format": detected.name, **detected.module.read_headers(path, options)}
 

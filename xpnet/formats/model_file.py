@@ -14,7 +14,7 @@ from xpnet.networks.network import Network
 
 __all__ = [
     "LAYOUTS",
-    "MAX_BYTES",
+    "MAX_PARAMETER_BYTES",
     "LoadOptions",
     "ModelFile",
     "NamedArrays",
@@ -27,7 +27,7 @@ WeightLayout = Literal["in_out", "out_in"]
 LAYOUTS: tuple[WeightLayout, ...] = ("in_out", "out_in")
 
 # Default limit of the unpacked parameters.
-MAX_BYTES = 1 << 32
+MAX_PARAMETER_BYTES = 1 << 32
 # Weights hardly compress: a file that expands more than this, and beyond a small size, is a bomb.
 _MAX_RATIO, _SMALL_BYTES = 100, 1 << 24
 _CONTENT_ERRORS = (
@@ -65,11 +65,11 @@ class LoadOptions:
     @property
     def byte_limit(self) -> int:
         """Maximum number of bytes of the unpacked parameters."""
-        return MAX_BYTES if self.max_bytes is None else self.max_bytes
+        return MAX_PARAMETER_BYTES if self.max_bytes is None else self.max_bytes
 
     def unpacked_limit(self, path: Path, max_ratio: int = _MAX_RATIO) -> int:
         """Return `max_bytes`; by default `max_ratio` times the size of a file, at least 16 MiB."""
-        default = min(max(max_ratio * path.stat().st_size, _SMALL_BYTES), MAX_BYTES)
+        default = min(max(max_ratio * path.stat().st_size, _SMALL_BYTES), MAX_PARAMETER_BYTES)
         return default if self.max_bytes is None else self.max_bytes
 
 

@@ -28,7 +28,7 @@ from xpnet.files.opening import take
 from xpnet.formats.checked_parameters import widen_bfloat16
 from xpnet.formats.description import arrays_by_name, describe, unique_entries
 from xpnet.formats.model_file import (
-    MAX_BYTES,
+    MAX_PARAMETER_BYTES,
     LoadOptions,
     NamedArrays,
     check_size,
@@ -100,7 +100,7 @@ def read_headers(path: Path, _: LoadOptions) -> dict[str, Any]:
 
 
 def read_arrays(
-    path: Path, *, max_bytes: int = MAX_BYTES
+    path: Path, *, max_bytes: int = MAX_PARAMETER_BYTES
 ) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Read the tensors directly into arrays, and the metadata; bfloat16 becomes float32.
 

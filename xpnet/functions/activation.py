@@ -71,6 +71,8 @@ class Activation:
     pullback: Callable[..., Any] | None = None
     # Whether finite numbers give finite results, in float32 and float64.
     is_bounded: bool = True
+    # Whether it is close to max(x, 0), so that He's scheme preserves the scale of its signals.
+    is_rectifier: bool = False
     # Points where the absolute derivative may have a local maximum. Between them it is monotone.
     turns: tuple[float, ...] = ()
     # jumps(**options): the points where the function is not continuous.
@@ -117,10 +119,7 @@ class Activation:
         return (lambda x, xp: function(x, xp, **options)) if options else function
 
     def gradient(self, gradient: Any, x: Any, y: Any, xp: Any, /, **options: Any) -> Any:
-        """Return the gradient with respect to `x`, given the one with respect to y = f(x).
-
-        Raise ValueError if the function has neither a derivative nor a pullback.
-        """
+        """Return the gradient with respect to `x`, given the one with respect to y = f(x)."""
         if self.pullback is not None:
             return compute(self.pullback, gradient, x, y, xp=xp)
         if self.derivative is None:
@@ -180,10 +179,7 @@ class Activation:
         return float(by_dtype.get(dtype, min(1, single)) + bounds.extra)
 
     def checked(self, options: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """Return all options of the function: the given ones, validated, and the defaults.
-
-        Raise ValueError if an option is unknown, and TypeError or ValueError if a value is invalid.
-        """
+        """Return the given options, after validation, and the defaults of the others."""
         unknown = sorted(map(str, set(options) - set(self.options)))
         if unknown:
             known = ", ".join(self.options) or "none"

@@ -76,6 +76,7 @@ def _elu_derivative(x: Any, _y: Any, xp: Any, *, alpha: float = 1.0) -> Any:
 ELU = Activation(
     _elu,
     derivative=_elu_derivative,
+    is_rectifier=True,
     turns=(0.0,),
     options={"alpha": positive},
     ulp=UlpBounds(numpy=(4, 2), torch=(2, 2), jax=(6, 5)),
@@ -119,6 +120,7 @@ def _celu_derivative(x: Any, _y: Any, xp: Any, *, alpha: float = 1.0) -> Any:
 CELU = Activation(
     _celu,
     derivative=_celu_derivative,
+    is_rectifier=True,
     options={"alpha": positive},
     ulp=UlpBounds(numpy=(4, 2), torch=(2, 2), jax=(6, 5)),
     onnx=OnnxOperator("Celu", 12, {"alpha": "alpha"}, defaults={"alpha": 1.0}),

@@ -44,6 +44,7 @@ def _silu_derivative(x: Any, y: Any, xp: Any) -> Any:
 SILU = Activation(
     _silu,
     derivative=_silu_derivative,
+    is_rectifier=True,
     turns=(-2.3993572805154677, 2.3993572805154677),
     ulp=UlpBounds(numpy=(4, 3), torch=(3, 3), jax=(3, 3)),
     onnx_gate="sigmoid",
@@ -82,6 +83,7 @@ def _mish_derivative(x: Any, _y: Any, xp: Any) -> Any:
 MISH = Activation(
     _mish,
     derivative=_mish_derivative,
+    is_rectifier=True,
     turns=(-2.2563763963607931, 1.4905711794854285),
     ulp=UlpBounds(numpy=(4, 3), torch=(3, 3), jax=(3, 3)),
     onnx=OnnxOperator("Mish", 18),
@@ -150,6 +152,7 @@ _is_form = one_of("none", "tanh")
 GELU = Activation(
     _gelu,
     derivative=_gelu_derivative,
+    is_rectifier=True,
     # Of the exact form, at sqrt(2), and of the tanh form.
     turns=(-math.sqrt(2.0), -1.4185040087908284, 1.4185040087908284, math.sqrt(2.0)),
     options={"approximate": _is_form},

@@ -69,6 +69,7 @@ def _hard_silu_derivative(x: Any, _y: Any, xp: Any) -> Any:
 HARD_SILU = Activation(
     _hard_silu,
     derivative=_hard_silu_derivative,
+    is_rectifier=True,
     turns=(-3.0, 3.0),
     ulp=UlpBounds(numpy=(2, 2), torch=(2, 2), jax=(3, 3)),
     onnx=OnnxOperator("HardSwish", 14),

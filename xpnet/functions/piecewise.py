@@ -82,6 +82,7 @@ def _relu(x: Any, xp: Any) -> Any:
 RELU = Activation(
     _relu,
     derivative=lambda x, _y, xp: as_numbers(x > 0.0, x, xp),
+    is_rectifier=True,
     ulp=EXACT,
     onnx=OnnxOperator("Relu"),
     onnx_clip=(0.0, math.inf),
@@ -124,6 +125,7 @@ def _leaky_relu_derivative(x: Any, _y: Any, xp: Any, *, negative_slope: float = 
 LEAKY_RELU = Activation(
     _leaky_relu,
     derivative=_leaky_relu_derivative,
+    is_rectifier=True,
     options={"negative_slope": share},
     ulp=UlpBounds(numpy=(1, 1), torch=(1, 1), jax=(1, 1)),
     onnx=OnnxOperator("LeakyRelu", options={"alpha": "negative_slope"}, defaults={"alpha": 0.01}),
@@ -151,6 +153,7 @@ def _relu6(x: Any, xp: Any) -> Any:
 RELU6 = Activation(
     _relu6,
     derivative=lambda x, _y, xp: as_numbers((x > 0.0) & (x < 6.0), x, xp),
+    is_rectifier=True,
     turns=(3.0,),
     ulp=EXACT,
     onnx_clip=(0.0, 6.0),

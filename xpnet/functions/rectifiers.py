@@ -6,7 +6,7 @@ from xpnet._typing import ArrayT
 from xpnet.arrays.namespace import apply, bounded
 from xpnet.functions.activation import Activation, OnnxOperator, UlpBounds, positive
 from xpnet.functions.sigmoids import _sigmoid
-from xpnet.functions.special import product
+from xpnet.functions.special import product_with_error
 
 __all__ = ["softplus", "squareplus"]
 
@@ -40,7 +40,7 @@ def _softplus(x: Any, xp: Any, *, beta: float = 1.0) -> Any:
         tail = xp.log1p(xp.exp(negative))
     else:
         # beta * x could overflow, and exp would amplify its rounding error.
-        exponent, rest = product(beta, bounded(negative, xp, low=-1e4 / beta), xp)
+        exponent, rest = product_with_error(beta, bounded(negative, xp, low=-1e4 / beta), xp)
         tail = xp.divide(xp.log1p(xp.exp(exponent) * (1.0 + rest)), beta)
     return bounded(x, xp, low=0.0) + tail
 

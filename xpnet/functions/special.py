@@ -61,7 +61,7 @@ def polynomial(coefficients: Sequence[float], x: Any) -> Any:
     return y
 
 
-def product(factor: float, x: Any, xp: Any) -> tuple[Any, Any]:
+def product_with_error(factor: float, x: Any, xp: Any) -> tuple[Any, Any]:
     """Return factor * x as the rounded product and its rounding error.
 
     Dekker's algorithm: both factors are split into halves whose products are exact.

@@ -16,6 +16,7 @@ __all__ = [
     "TransferPolicy",
     "as_rows",
     "check_batch_size",
+    "check_integer",
     "check_transfer",
     "check_transfers",
     "default_batch_size",
@@ -51,27 +52,24 @@ class BatchOptions(NamedTuple):
     transfers: TransferPolicy = "allow"
 
     def checked(self) -> Self:
-        """Return the validated options, with `batch_size` as an int.
-
-        Raise TypeError if a number is not an integer; ValueError if it is below 1, or `transfers`
-        is unknown.
-        """
+        """Return the options, after validation, with `batch_size` as an int."""
         if self.threads is not None:
-            _check_count("threads", self.threads)
+            check_integer("threads", self.threads, kind="an integer or None")
         if self.transfers != "allow":
             check_transfers(self.transfers)
         if self.batch_size is None:
             return self
-        _check_count("batch_size", self.batch_size)
+        check_integer("batch_size", self.batch_size, kind="an integer or None")
         return self._replace(batch_size=operator.index(self.batch_size))
 
 
-def _check_count(name: str, value: Any) -> None:
+def check_integer(name: str, value: Any, least: int = 1, kind: str = "an integer") -> None:
+    """Raise TypeError if an option is not an integer, ValueError if it is below `least`."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        msg = f"`{name}` must be an integer or None; got {value!r}"
+        msg = f"`{name}` must be {kind}; got {value!r}"
         raise TypeError(msg)
-    if value < 1:
-        msg = f"`{name}` must be at least 1; got {value}"
+    if value < least:
+        msg = f"`{name}` must be at least {least}; got {value}"
         raise ValueError(msg)
 
 
@@ -104,10 +102,7 @@ def is_stream(images: object) -> bool:
 
 
 def as_rows(images: Any, n_in: int) -> Any:
-    """Return images of shape (n, n_in), (n, height, width) ... as rows, (n, n_in).
-
-    Raise TypeError if `images` is not an array, ValueError unless an image has `n_in` values.
-    """
+    """Return images of shape (n, n_in), (n, height, width) ... as rows, after validation."""
     if type(images) is not np.ndarray:
         images = as_array(images, "images")
     shape = images.shape

@@ -11,6 +11,8 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, TypeVar
 
+from xpnet.files.optional import import_optional
+
 __all__ = ["Cluster", "ClusterError", "open_cluster"]
 
 KeyT = TypeVar("KeyT")
@@ -100,12 +102,10 @@ def open_cluster(
     ModuleNotFoundError if Dask's scheduler is not installed, ClusterError if the cluster cannot be
     reached or started, or has no worker for a minute.
     """
-    try:
-        import dask
-        from distributed import Client
-    except ModuleNotFoundError as error:
-        msg = 'a cluster needs Dask: pip install "dask[array,distributed]"'
-        raise ModuleNotFoundError(msg, name="distributed") from error
+    import_optional("distributed", "a cluster needs Dask", '"dask[array,distributed]"')
+    import dask
+    from distributed import Client
+
     # What it would log is raised as an error, and networks are larger than it thinks usual.
     for name in ("asyncio", "distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

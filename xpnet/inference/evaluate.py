@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.dask_blocks import is_dask, sum_over_blocks
 from xpnet.arrays.namespace import as_array
 from xpnet.arrays.ranges import counting_from
-from xpnet.arrays.transfer_counts import Transfers, count_transfers
+from xpnet.arrays.transfer import Transfers, count_transfers
 from xpnet.inference.batches import BatchOptions, TransferPolicy, check_transfer, is_stream
 from xpnet.inference.class_labels import as_class_ids, confusion_of
 from xpnet.inference.nonfinite import warn_nonfinite

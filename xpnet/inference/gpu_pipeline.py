@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.cpu.memory import HostRows, copy_by_threads
 from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, Streams
 from xpnet.arrays.namespace import array_namespace, device_of
-from xpnet.arrays.transfer import host_dtype
-from xpnet.arrays.transfer_counts import record
+from xpnet.arrays.transfer import count_copy, host_dtype
 
 __all__ = ["in_chunks", "streamed"]
 
@@ -163,10 +162,7 @@ def _native_dtype(rows: HostRows) -> Any:
 
 
 class _Results:
-    """Host array for results, of `n_expected` rows at first; it grows if necessary.
-
-    bfloat16, which NumPy lacks, becomes float32, as in `xpnet.arrays.transfer.to_numpy`.
-    """
+    """Host array for results, first of `n_expected` rows; bfloat16 becomes float32."""
 
     def __init__(self, n_expected: int) -> None:
         self.rows: NDArray[Any] | None = None
@@ -183,7 +179,7 @@ class _Results:
             self.rows = np.concatenate((self.rows, more))
         self.rows[start:end] = results
         self.n_rows = end
-        record("host", results.nbytes)
+        count_copy("host", results.nbytes)
 
 
 class _Buffer:
@@ -277,7 +273,7 @@ class _Pipeline:
             if buffer.device is None or buffer.device.dtype != rows.dtype:
                 buffer.device = bus.allocate(self._shape, rows.dtype, self._copying)
             bus.copy_in(buffer.device[:n_rows], rows, self._copying)
-            record("device", rows.nbytes)
+            count_copy("device", rows.nbytes)
             buffer.copied = bus.record(self._copying)
             bus.wait(buffer.copied, self._computing)
             results = bus.compute(self._compute, buffer.device[:n_rows], self._computing)

@@ -52,10 +52,7 @@ _count: ContextVar[NonfiniteCount | None] = ContextVar("_count", default=None)
 
 @contextmanager
 def count_nonfinite() -> Iterator[NonfiniteCount]:
-    """Count images instead of warning of them in `predict` and `evaluate`.
-
-    For regressions, images with NaN or infinite values are counted.
-    """
+    """Count images with meaningless predictions or values instead of warning of them."""
     count = NonfiniteCount()
     token = _count.set(count)
     try:

@@ -182,7 +182,7 @@ def predict_proba(
     array of shape (n, n_classes)
         In the library and on the device of `images`, and in the dtype of the network; for NumPy
         images, bfloat16 becomes float32. Rows sum to 1. A single output unit gives two classes:
-        [1 - p, p].
+        [1 - p, p]. Where a layer of a NumPy network gives NaN or infinity, they are NaN.
 
     Raises
     ------
@@ -193,10 +193,6 @@ def predict_proba(
     -----
     ScalingWarning
         As `predict`.
-
-    Notes
-    -----
-    Where a layer of a NumPy network gives NaN or infinity, the probabilities are NaN.
 
     Examples
     --------
@@ -222,10 +218,7 @@ def predict_proba(
 def predict_blocks(
     function: Callable[..., Any], network: Network, images: Any, options: BatchOptions
 ) -> Any:
-    """Return ``function(network, block, **options)`` for blocks of Dask images, lazily.
-
-    Dask computes several blocks at a time, so each has one thread by default.
-    """
+    """Return ``function(network, block, **options)`` for blocks of Dask images, lazily."""
     if network.library == "dask":
         msg = "`network` must not be of Dask arrays for Dask images: use network.map_arrays"
         msg += "(lambda x: x.compute())"

@@ -56,10 +56,7 @@ _MAPPED_BYTES = 2**26
 
 
 def run(network: Network, images: Any, finish: Finish, options: BatchOptions) -> Any:
-    """Return ``finish(network, outputs, is_lost)`` for all images, batch by batch.
-
-    Images, results and errors are those of `xpnet.predict`.
-    """
+    """Return ``finish(network, outputs, is_lost)``, batch by batch, of images as for `predict`."""
     if isinstance(images, np.ndarray):
         folds = images.ndim > 0 and len(images) >= _MANY_ROWS
     else:
@@ -217,10 +214,7 @@ def _computation(network: Network, folded: Network, finish: Finish) -> Callable[
 
 
 def _parts_of_file(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]] | NDArray[Any]:
-    """Return an iterator over parts of a memory-mapped file, or an array if it is small.
-
-    The memory of a part is freed after its use.
-    """
+    """Return parts of a memory-mapped file, each freed after its use; a small file as one array."""
     if images.nbytes <= _MAPPED_BYTES:
         return images.view(np.ndarray)
 

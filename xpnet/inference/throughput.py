@@ -34,10 +34,7 @@ _MAX_ROWS = BATCH_SIZES[-1]
 
 @dataclass(frozen=True)
 class Throughput:
-    """Images per second in batches of one size, in the best and in the median round.
-
-    A round computes `n_rows` images, in whole batches.
-    """
+    """Images per second in batches of one size, in the best and the median round of `n_rows`."""
 
     batch_size: int
     best: float

@@ -1,4 +1,4 @@
-"""Few rows in as few steps as by hand; many in tiles that fit into caches, by a thread per core.
+"""Batched inference on a CPU: few rows at once, many in tiles, with one thread per core.
 
 A matrix product that BLAS divides among threads waits for the slowest one, and the operations
 between products run on one core. So each core computes its own tiles, with one BLAS thread.
@@ -36,10 +36,7 @@ _TILE_GROUP = 16
 
 
 def tile_bounds(network: Network, n_rows: int) -> Sequence[int]:
-    """Return the first row of each tile, and the number of rows.
-
-    They depend on the network and the machine, but not on the number of threads.
-    """
+    """Return the first row of each tile, and the number of rows, for any number of threads."""
     share = n_rows // (os.cpu_count() or 1)
     fewest = max(min(share, _USUAL_ROWS), cuts().tile_rows, MIN_WORK // network.multiplications)
     most = default_batch_size(network)

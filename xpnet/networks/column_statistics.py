@@ -25,14 +25,9 @@ _CHUNK = 1 << 19
 
 
 def standard_deviations(x: Any, /) -> tuple[Any, Any]:
-    """Return the mean and the standard deviation of each column, of shape (n_in,).
+    """Return the mean and the standard deviation of each column, as for `Standardize.fit`.
 
-    Each row of `x`, of shape (n, ...), is flattened to n_in columns. The results are in float64
-    where the device supports it, else in float32. The deviation is the root of the mean square, and
-    exactly 0 for a column of equal numbers.
-
-    TypeError is raised if `x` is not an array of real numbers in memory, ValueError if it has no
-    rows or no columns, or a number or a sum is infinite or NaN.
+    The deviation is the root of the mean square, and exactly 0 for a column of equal numbers.
     """
     columns = _Columns(x)
     xp, spread = columns.xp, columns.spread
@@ -43,10 +38,7 @@ def standard_deviations(x: Any, /) -> tuple[Any, Any]:
 
 
 def covariances(x: Any, /) -> tuple[Any, float, Any]:
-    """Return the mean of each column, a unit, and the covariances divided by ``unit * unit``.
-
-    As `standard_deviations`; also, ValueError is raised if all rows are equal.
-    """
+    """Return the mean of each column, a unit, and the covariances divided by ``unit * unit``."""
     columns = _Columns(x)
     with current_device(columns.x), without_warnings():
         unit = float(columns.xp.max(columns.spread))

@@ -67,14 +67,6 @@ class Dense:
 
     Examples
     --------
-    A perceptron with a step function computes AND.
-
-    >>> import numpy as np
-    >>> import xpnet
-    >>> gate = xpnet.Network([Dense([[0.5], [0.5]], [-0.7], "step")])
-    >>> gate(np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]))[:, 0]
-    array([0., 0., 0., 1.])
-
     The signals of the book's first layer before and after its activation, A1 and Z1:
 
     >>> layer = Dense([[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]], [0.1, 0.2, 0.3], "sigmoid")
@@ -181,20 +173,14 @@ def _restored(arrays: list[Any], kept: list[bool], activation: str, options: Any
 
 
 def output_of(layers: Sequence[Dense], /) -> Literal["logits", "probabilities"]:
-    """Return the kind of output where a file does not state it.
-
-    It is "probabilities" after a softmax, or a sigmoid of a single unit, and "logits" otherwise.
-    """
+    """Return "probabilities" after a softmax, or a sigmoid of a single unit, else "logits"."""
     last = layers[-1]
     is_share = last.activation == "softmax" or (last.activation == "sigmoid" and last.n_out == 1)
     return "probabilities" if is_share else "logits"
 
 
 def over_rows(compute: Callable[[Any, Any], Any], x: Any, weight: Any) -> Any:
-    """Return ``compute(rows, xp)`` for the rows of `x`, in the shape (..., n_out).
-
-    Raise TypeError or ValueError unless `x` fits the first `weight`; see `xpnet.forward`.
-    """
+    """Return ``compute(rows, xp)``, of shape (..., n_out), after validation as in `forward`."""
     x = as_array(x)
     try:
         xp = array_namespace(x, weight)

@@ -45,10 +45,7 @@ class RowsFingerprint:
 
 
 def named_arrays(network: Network) -> dict[str, Any]:
-    """Return the arrays of a network by name, in the order in which they are stored and hashed.
-
-    ``layers.0.weight``, ``layers.0.bias``, ``layers.1.weight`` ..., ``preprocessing.0.mean`` ...
-    """
+    """Return the arrays by name, in order: ``layers.0.weight`` ..., ``preprocessing.0.mean`` ..."""
     arrays: dict[str, Any] = {}
     for i, layer in enumerate(network.layers):
         arrays[f"layers.{i}.weight"] = layer.weight
@@ -104,10 +101,7 @@ def _array_facts(network: Network, part: str) -> dict[str, str]:
 
 
 def input_fingerprint(x: Any, /) -> dict[str, str]:
-    """Return the facts that identify an input: number of rows, shape, dtype, SHA-256 of the values.
-
-    They do not depend on the library, the device and the memory order of the array.
-    """
+    """Return the facts that identify an input on any library and device, in any memory order."""
     host = to_numpy(x)
     return {
         "number of rows": str(host.shape[0]),

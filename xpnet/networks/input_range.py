@@ -57,10 +57,7 @@ class InputRange(Enum):
 
 
 def range_of(rows: Any) -> InputRange:
-    """Return the range of NumPy rows; unknown if all are blank, or a number is NaN.
-
-    Unsigned integers are bytes, whatever their values.
-    """
+    """Return the range of NumPy rows, bytes if unsigned; unknown if all are blank, or any NaN."""
     if rows.dtype.kind == "u":
         return InputRange.BYTES
     smallest, largest = (rows.min(), rows.max()) if rows.size else (0, 0)
@@ -128,10 +125,7 @@ def fit(network: Network, found: InputRange, *steps: Step) -> Network:
 
 
 def plausible_steps(rows: Any) -> dict[str, tuple[Step, ...]]:
-    """Return the steps before a network for 0..1, 0..255, and rows standardised as a whole.
-
-    The keys are values of ``--input-range``.
-    """
+    """Return the steps that rows may need before a network, by the values of ``--input-range``."""
     are_large = rows.dtype.kind == "u" or float(rows.max()) > 1.0
     unit = (Scale(1 / _BRIGHTEST),) if are_large else ()
     values = rows.astype("float64") * (1 / _BRIGHTEST if are_large else 1.0)

@@ -21,7 +21,7 @@ from xpnet.arrays.namespace import (
     widest_floating,
     without_warnings,
 )
-from xpnet.arrays.ranges import are_finite, dtype_before_cast, rounded
+from xpnet.arrays.ranges import are_finite, dtype_before_cast, narrowed
 from xpnet.networks.dense import Dense
 from xpnet.networks.input_range import InputRange, expected_range
 from xpnet.networks.network import Network
@@ -178,7 +178,7 @@ def rows_to_fold(network: Network, folded: Network, rows: Any) -> Any | None:
     factors = [step.factor for step in steps if isinstance(step, Scale)]
     is_scaled = len(factors) == len(steps)
     if dtype_before_cast(rows.dtype, dtype, xp) != dtype:
-        rows = rounded(rows, dtype) if is_scaled and not folded.preprocessing else None
+        rows = narrowed(rows, dtype) if is_scaled and not folded.preprocessing else None
         if rows is None:
             return None
     shrinks = is_scaled and all(abs(factor) <= 1.0 for factor in factors)

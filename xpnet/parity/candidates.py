@@ -194,10 +194,7 @@ class BitComparison:
 
 
 class CandidateComparison:
-    """Comparison of one candidate with the true values of a network, chunk by chunk.
-
-    `propagation` gives the bounds of `network`.
-    """
+    """Comparison of a candidate with the true values of a network, which `propagation` bounds."""
 
     def __init__(
         self, candidate: CandidateResults, propagation: Propagation, network: Network

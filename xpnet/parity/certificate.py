@@ -31,18 +31,18 @@ from xpnet.networks.fingerprint import input_fingerprint, network_fingerprint
 from xpnet.networks.network import Network
 
 __all__ = [
+    "CERTIFICATE_FORMAT",
     "FACTS",
-    "FORMAT",
     "Certificate",
     "StageForm",
     "certify",
-    "check_size",
+    "check_stage_size",
     "read_certificate",
     "stage_forms",
     "write_certificate",
 ]
 
-FORMAT = RecordFormat(
+CERTIFICATE_FORMAT = RecordFormat(
     "xpnet parity certificate",
     version=2,
     kind="certificate",
@@ -51,7 +51,7 @@ FORMAT = RecordFormat(
 )
 
 # Of all stages together; below the size at which zip files need zip64.
-MAX_BYTES = 1 << 30
+MAX_STAGE_BYTES = 1 << 30
 
 FACTS = (
     *("device", "hardware", "library", "library_version", "compute_type"),
@@ -173,7 +173,7 @@ def write_certificate(
     facts: dict[str, Any] = {name: dict(getattr(certificate, name)) for name in parts}
     facts["result_hash"] = certificate.result_hash
     stages = {f"stage_{i}": stage for i, stage in enumerate(certificate.stages)}
-    content = FORMAT.to_bytes(facts, stages)
+    content = CERTIFICATE_FORMAT.to_bytes(facts, stages)
     # In one piece: zipfile would seek, which a pipe cannot.
     with atomic_write(path, force=force) as stream:
         stream.write(content)
@@ -197,13 +197,13 @@ def read_certificate(path: str | PathLike[str], network: Network, x: Any) -> Cer
     x = as_array(x)
     with Path(path).open("rb") as stream:  # which may be a pipe
         content = take(stream, len(FIRST_BYTES))
-        content += take(stream, 2 * MAX_BYTES) if content == FIRST_BYTES else b""
-    if len(content) > 2 * MAX_BYTES:
+        content += take(stream, 2 * MAX_STAGE_BYTES) if content == FIRST_BYTES else b""
+    if len(content) > 2 * MAX_STAGE_BYTES:
         msg = "too large for a certificate"
-        raise DataError(msg, file=path, expected=f"at most {2 * MAX_BYTES} bytes")
+        raise DataError(msg, file=path, expected=f"at most {2 * MAX_STAGE_BYTES} bytes")
     forms = {f"stage_{i}": form for i, form in enumerate(stage_forms(network, x.shape[0]))}
     with ExitStack() as closing:
-        record = FORMAT.open(io.BytesIO(content), path, closing)
+        record = CERTIFICATE_FORMAT.open(io.BytesIO(content), path, closing)
         facts, of_network, of_input = (_part(record, x) for x in ("facts", "network", "input"))
         record.check_names("facts", FACTS, facts)
         _check_same(record, "network", of_network, network_fingerprint(network))
@@ -259,11 +259,11 @@ def _is_printable(text: Any, /) -> bool:
     return isinstance(text, str) and text != "" and text.isprintable()
 
 
-def check_size(network: Network, n_rows: int, /) -> None:
+def check_stage_size(network: Network, n_rows: int, /) -> None:
     """Raise ValueError if the stages of `n_rows` rows are too large for a certificate."""
     n_bytes = _n_bytes(stage_forms(network, n_rows))
-    if n_bytes > MAX_BYTES:
-        rule = f"must take at most {MAX_BYTES:,} bytes"
+    if n_bytes > MAX_STAGE_BYTES:
+        rule = f"must take at most {MAX_STAGE_BYTES:,} bytes"
         msg = f"`stages` {rule}; got {n_bytes:,} for {n_rows:,} rows: give fewer rows"
         raise ValueError(msg)
 
@@ -294,4 +294,4 @@ def _check_stages(network: Network, x: Any, stages: Sequence[NDArray[Any]]) -> N
         forms = [", ".join(f"{dtype} {shape}" for dtype, shape in x) for x in (expected, found)]
         msg = f"`stages` must be {forms[0]}; got {forms[1] or 'none'}"
         raise ValueError(msg)
-    check_size(network, x.shape[0])
+    check_stage_size(network, x.shape[0])

@@ -136,8 +136,6 @@ def compare(
     >>> report = compare(network, images, {"cpu": network})
     >>> report.is_in_bound, report.n_could_differ
     (True, 0)
-    >>> compare(xpnet.reproducible(network), images[:50], {"cpu": network}).result_hash
-    '1ead-dade-2a6e-6a97'
     """
     rows, results = candidate_results(network, x, candidates, outputs_only=outputs_only)
     digest, comparisons = ResultHash(), list[BitComparison | CandidateComparison]()

@@ -21,10 +21,7 @@ def check_picture(path: str | os.PathLike[str], /) -> None:
 
 
 def new_figure(width: float, height: float, *, layout: Literal["constrained"] | None = None) -> Any:
-    """Return an empty matplotlib figure of a size in inches, which notebooks display.
-
-    Raise ModuleNotFoundError, with the remedy, if matplotlib is not installed.
-    """
+    """Return an empty matplotlib figure of a size in inches, which notebooks display."""
     check_matplotlib()
     from xpnet.pictures.figures import Picture
 

@@ -5,8 +5,9 @@ The colours are those of Okabe and Ito, which the colour-blind can tell apart.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Final
+
+from xpnet.files.optional import import_optional
 
 __all__ = ["GRAY", "INK", "MAIN", "SECOND", "SERIES", "WEIGHTS", "WRONG"]
 __all__ += ["check_matplotlib", "picture_style"]
@@ -37,19 +38,12 @@ _PARAMETERS: Final = {
 
 def check_matplotlib() -> None:
     """Raise ModuleNotFoundError, with the remedy, if matplotlib is not installed."""
-    try:
-        import_module("matplotlib.figure")
-    except ModuleNotFoundError as error:
-        msg = "pictures need matplotlib: pip install matplotlib"
-        raise ModuleNotFoundError(msg, name=error.name) from error
+    import_optional("matplotlib.figure", "pictures need matplotlib")
 
 
 @contextmanager
 def picture_style() -> Iterator[None]:
-    """Draw in this style; a context, or the decorator of a function that draws.
-
-    Settings that it does not name, such as fonts, stay the user's.
-    """
+    """Draw in this style, with the user's other settings; a context or a decorator."""
     check_matplotlib()
     from matplotlib import rc_context
 

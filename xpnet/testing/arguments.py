@@ -25,11 +25,7 @@ class Arguments:
 
     @classmethod
     def of(cls, positional: tuple[Any, ...], keywords: Any) -> "Arguments":
-        """Return validated copies of a caller's arguments, with lists of numbers as arrays.
-
-        Raise TypeError for other libraries' arrays, unsupported dtypes and unknown objects, and if
-        there is no array.
-        """
+        """Return validated copies of a caller's arguments, with lists of numbers as arrays."""
         if not isinstance(keywords, Mapping | None):
             msg = f"`kwargs` must be a dictionary; got {type(keywords).__name__}"
             raise TypeError(msg)
@@ -83,10 +79,7 @@ class Arguments:
 
 
 def leaves_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield path and value of everything in nested lists, tuples and mappings.
-
-    Named tuples count as tuples: some libraries return these, others those.
-    """
+    """Yield path and value of everything in nested lists, tuples (also named ones) and mappings."""
     if isinstance(value, Mapping):
         for key, x in value.items():
             yield from leaves_of(x, f"{path}[{key!r}]")

@@ -15,7 +15,7 @@ from xpnet.testing.backends import NARROW, Backend, open_backend
 from xpnet.testing.check_backend import check_backend
 from xpnet.testing.laziness import LAZY_HINT, Laziness
 from xpnet.testing.marks import Verdicts
-from xpnet.testing.outcomes import Call, Outcome, name_of, notify
+from xpnet.testing.outcomes import BackendOutcome, Call, name_of, notify
 from xpnet.testing.reference import ROUNDED, Options, Reference, rounded
 from xpnet.testing.registry import STRICTEST, unavailable_reason
 from xpnet.testing.tolerance import OUT_OF_BOUND
@@ -42,14 +42,14 @@ class Comparison:
         variant of a sweep, that is a fault of the backend numpy.
         """
         __tracebackhide__ = True
-        reference, outcomes = None, dict[str, Outcome]()
+        reference, outcomes = None, dict[str, BackendOutcome]()
         with _no_warnings(is_active=bool(variant)):
             try:
                 reference = Reference(self.function, arguments, self.options)
             except AssertionError as error:
                 if not variant:
                     raise
-                outcomes["numpy"] = Outcome("numpy", (str(error),), error=error)
+                outcomes["numpy"] = BackendOutcome("numpy", (str(error),), error=error)
             else:
                 coarse = "the bound is coarse: {}. An explicit `bound` detects smaller faults"
                 bounds = reference.coarse_bounds()  # raises ValueError if a bound does not fit
@@ -68,7 +68,7 @@ class Comparison:
         call = Call(self.function, name, variant, arrays, outcomes, reference, constants)
         found = notify(call)
         if found:
-            outcomes["the record"] = Outcome("the record", tuple(found))
+            outcomes["the record"] = BackendOutcome("the record", tuple(found))
         self.calls.append(call)
 
     def raise_faults(self) -> None:
@@ -132,10 +132,10 @@ class Comparison:
         is_all = len(labels) == len(self.calls)
         return " (all variants)" if is_all else f" ({', '.join(labels)})"
 
-    def _outcome(self, name: str, reference: Reference, variant: str) -> Outcome:
+    def _outcome(self, name: str, reference: Reference, variant: str) -> BackendOutcome:
         reason = self._reason_left_out(name)
         if reason is not None:
-            return Outcome(name, skipped=reason)
+            return BackendOutcome(name, skipped=reason)
         backend = open_backend(name)
         with backend.flags:
             if not backend.has_float64 and not reference.dtypes.isdisjoint(ROUNDED):
@@ -144,9 +144,11 @@ class Comparison:
             needed = {NARROW.get(dtype, dtype) for dtype in reference.dtypes}
             needed |= {"float64"} if self.options.dtype == "float64" else set()
             if not backend.has(needed):
-                return Outcome(name, skipped=f"it has no {', '.join(sorted(needed))}")
+                return BackendOutcome(name, skipped=f"it has no {', '.join(sorted(needed))}")
             if any(_is_beyond(x, backend) for x in reference.arguments.arrays):
-                return Outcome(name, skipped="it has no 64-bit integers, which the arguments need")
+                return BackendOutcome(
+                    name, skipped="it has no 64-bit integers, which the arguments need"
+                )
             outcome = check_backend(backend, reference, self.laziness, is_variant=bool(variant))
             flushes = backend.library == "jax" or not backend.is_cpu
             if not (variant == "subnormal" and outcome.faults and flushes):
@@ -165,7 +167,7 @@ class Comparison:
             return "torch cannot change arrays that require gradients"
         return self.verdicts.skipped.get(name) or unavailable_reason(name)
 
-    def _check_others(self, outcomes: dict[str, Outcome]) -> None:
+    def _check_others(self, outcomes: dict[str, BackendOutcome]) -> None:
         """Raise SkipTest or RuntimeError if nothing besides NumPy can be compared."""
         __tracebackhide__ = True
         if any(x.skipped is None and name != "numpy" for name, x in outcomes.items()):
@@ -180,7 +182,7 @@ class Comparison:
             msg = f"assert_parity must have {rule}; got none ({found})"
             raise RuntimeError(msg)
 
-    def _forgive_strictest(self, outcomes: dict[str, Outcome]) -> None:
+    def _forgive_strictest(self, outcomes: dict[str, BackendOutcome]) -> None:
         """Turn faults of the strictest backend alone into a warning, if lazy libraries agree."""
         strictest = outcomes.get(STRICTEST)
         others = [x for name, x in outcomes.items() if name != STRICTEST]

@@ -18,9 +18,9 @@ from xpnet.files.writing import atomic_write, check_target
 from xpnet.testing.backends import open_backend
 from xpnet.testing.outcomes import Call, observe
 
-__all__ = ["FORMAT", "Certificate", "check", "record"]
+__all__ = ["_FORMAT", "CallCertificate", "check", "record"]
 
-FORMAT = RecordFormat(
+_FORMAT = RecordFormat(
     "xpnet.testing certificate",
     version=2,
     kind="certificate of tests",
@@ -38,7 +38,7 @@ def record(path: str | PathLike[str]) -> Iterator[None]:
     replaced at the end. In pytest: ``--xp-record=FILE.npz``.
     """
     check_target(path, force=True)
-    certificate = Certificate()
+    certificate = CallCertificate()
     with observe(certificate.add):
         yield
     if not certificate.content["calls"]:
@@ -59,7 +59,7 @@ def check(path: str | PathLike[str]) -> Iterator[None]:
     Not seen are faults that came after the recording, of libraries, drivers and the functions that
     the tested one calls. What the tests do not call is not checked. The file is trusted.
     """
-    certificate = Certificate()
+    certificate = CallCertificate()
     certificate.load(Path(path).read_bytes(), path)
     with observe(certificate.judge):
         yield
@@ -67,7 +67,7 @@ def check(path: str | PathLike[str]) -> Iterator[None]:
         warnings.warn(f"{fspath(path)}: {line}", stacklevel=3)
 
 
-class Certificate:
+class CallCertificate:
     """Results of calls on the backends of one machine, and their comparison with calls here."""
 
     def __init__(self, test: str = "") -> None:
@@ -160,12 +160,12 @@ class Certificate:
 
     def to_npz(self) -> bytes:
         """Return the content of an npz file."""
-        return bytes(FORMAT.to_bytes(self.content, self.arrays))
+        return bytes(_FORMAT.to_bytes(self.content, self.arrays))
 
     def load(self, npz: bytes, path: str | PathLike[str]) -> None:
         """Add the content of an npz file; raise DataError if it is damaged or foreign."""
         with ExitStack() as closing:
-            record = FORMAT.open(BytesIO(npz), path, closing)
+            record = _FORMAT.open(BytesIO(npz), path, closing)
             self.arrays.update(record.arrays(_MAX_BYTES))
         content = dict(record.facts)
         for part in ("versions", "calls"):

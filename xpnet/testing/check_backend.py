@@ -15,7 +15,7 @@ from xpnet.testing.arguments import NUMBERS
 from xpnet.testing.backends import Backend
 from xpnet.testing.gradients import gradient_fault
 from xpnet.testing.laziness import LAZY_HINT, Laziness, call_jitted, trace, without_values
-from xpnet.testing.outcomes import Outcome, one_line
+from xpnet.testing.outcomes import BackendOutcome, error_line
 from xpnet.testing.reference import ExpectedResult, Reference, is_equal
 
 __all__ = ["check_backend"]
@@ -27,7 +27,7 @@ _FOREIGN = _LIBRARIES | sys.stdlib_module_names
 
 def check_backend(
     backend: Backend, reference: Reference, laziness: Laziness, *, is_variant: bool
-) -> Outcome:
+) -> BackendOutcome:
     """Return the outcome of a call on a backend, whose settings must be applied.
 
     In a variant of a sweep, JAX traces the function but does not compile it.
@@ -42,10 +42,12 @@ def check_backend(
         flags = ("boolean_indexing", "data_dependent_shapes")
         is_of_jax = type(error).__module__.partition(".")[0] == "jax"
         is_lazy = is_of_jax or any(flag in str(error) for flag in flags)
-        faults = [check.where + one_line(error) + f". {LAZY_HINT}" * is_lazy]
+        faults = [check.where + error_line(error) + f". {LAZY_HINT}" * is_lazy]
         escaped, raised = _line_of(error), error
     results = tuple(check.results)
-    return Outcome(backend.name, tuple(faults), None, tuple(check.checks), escaped, results, raised)
+    return BackendOutcome(
+        backend.name, tuple(faults), None, tuple(check.checks), escaped, results, raised
+    )
 
 
 class _Check:
@@ -157,10 +159,7 @@ def _words(paths: list[str]) -> str:
 
 
 def _line_of(error: Exception) -> str | None:
-    """Return file and line of the tested code where an error arose, such as ``"stats.py:12"``.
-
-    That is the last line outside the test kit, array libraries and Python's own library.
-    """
+    """Return the last line of the user's code where an error arose, such as ``"stats.py:12"``."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         path, package = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
         is_foreign = package.partition(".")[0] in _FOREIGN or path.startswith(_ROOT)

@@ -30,10 +30,7 @@ class Laziness:
 
     @classmethod
     def of(cls, function: Callable[..., Any], lazy: Any, allow_dask_compute: Any) -> "Laziness":
-        """Return the caller's choice, restricted by tags of array-api-extra's lazy_xp_function.
-
-        Raise TypeError or ValueError for anything but a boolean or names of libraries.
-        """
+        """Return the caller's choice, validated, and restricted by tags of ``lazy_xp_function``."""
         if not isinstance(allow_dask_compute, int):
             kind = type(allow_dask_compute).__name__
             msg = f"`allow_dask_compute` must be an integer; got {kind}"
@@ -130,10 +127,7 @@ _MAX_COMPILED: Final = 128
 def call_jitted(
     function: Callable[..., Any], arguments: Arguments, backend: Backend
 ) -> list[tuple[str, Any]]:
-    """Return paths and leaves of what a function returns under ``jax.jit``.
-
-    Arrays are traced; all other arguments and results are constants.
-    """
+    """Return paths and leaves of a function's result under ``jax.jit``; only arrays are traced."""
     arrays = arguments.arrays
     constants = repr(arguments.replace([_ARRAY] * len(arrays)))
     shapes = tuple((x.shape, str(x.dtype)) for x in arrays)

@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-__all__ = ["Call", "Outcome", "name_of", "notify", "observe", "one_line"]
+__all__ = ["BackendOutcome", "Call", "error_line", "name_of", "notify", "observe"]
 
 # Maximum length of the message of an error.
 _MAX_CHARACTERS = 240
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BackendOutcome:
     """The outcome of one call on one backend."""
 
     backend: str
@@ -37,7 +37,7 @@ class Call:
     name: str
     variant: str  # of a sweep, such as "float32" or "empty"; "" for the arguments as given
     arguments: list[NDArray[Any]]
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, BackendOutcome]
     reference: Any = None  # a `Reference`; None if the function failed on NumPy
     constants: Sequence[tuple[str, Any]] = ()  # labels and values of the other arguments
 
@@ -77,7 +77,7 @@ def name_of(function: Callable[..., Any]) -> str:
     return f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})"
 
 
-def one_line(error: BaseException, /) -> str:
+def error_line(error: BaseException, /) -> str:
     """Return an error's type and its message, without the middle if it is long."""
     words = " ".join(str(error).split())
     if len(words) > _MAX_CHARACTERS:

@@ -10,7 +10,7 @@ import pytest
 
 from xpnet.files import DataError
 from xpnet.files.writing import atomic_write, check_target
-from xpnet.testing.certificates import Certificate
+from xpnet.testing.certificates import CallCertificate
 from xpnet.testing.outcomes import Call, observe
 from xpnet.testing.report import markdown, rows_of
 
@@ -46,10 +46,10 @@ class _Records:
         for file in filter(None, (option.xp_report, option.xp_record)):
             check_target(folder / file, force=True)
         # Of the running test.
-        self._new, self._checked, self._new_rows = Certificate(), Certificate(), list[Any]()
+        self._new, self._checked, self._new_rows = CallCertificate(), CallCertificate(), list[Any]()
         self._is_random = False
         # Of all tests, and the file to check.
-        self._record, self._rows, self._file = Certificate(), list[Any](), Certificate()
+        self._record, self._rows, self._file = CallCertificate(), list[Any](), CallCertificate()
         if option.xp_check:
             self._file.load((folder / option.xp_check).read_bytes(), option.xp_check)
 
@@ -57,7 +57,7 @@ class _Records:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         # The inputs of hypothesis are random: they have no record.
         self._is_random = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        self._new, self._checked = Certificate(item.nodeid), Certificate(item.nodeid)
+        self._new, self._checked = CallCertificate(item.nodeid), CallCertificate(item.nodeid)
         self._checked.content, self._checked.arrays = self._file.content, self._file.arrays
 
     @pytest.hookimpl(wrapper=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xpnet.arrays.namespace import is_array
 from xpnet.testing.arguments import NUMBERS, Arguments, leaves_of
 from xpnet.testing.backends import NARROW, Backend, dtype_name, open_backend
-from xpnet.testing.outcomes import one_line
+from xpnet.testing.outcomes import error_line
 from xpnet.testing.tolerance import Tolerance, canonical, describe_deviation
 
 __all__ = ["ROUNDED", "ExpectedResult", "Options", "Reference", "is_equal", "rounded"]
@@ -161,7 +161,7 @@ class Reference:
         except raises:
             return
         except Exception as error:  # noqa: BLE001 (a user's function raises anything)
-            got = one_line(error)
+            got = error_line(error)
         else:
             got = "a result"
         names = [x.__name__ for x in (raises if isinstance(raises, tuple) else (raises,))]
@@ -227,7 +227,7 @@ class Reference:
             try:
                 values = [x for _, x in wide.call(expected)]
             except Exception as error:
-                msg = f"`expected` fails for the arguments of the function: {one_line(error)}"
+                msg = f"`expected` fails for the arguments of the function: {error_line(error)}"
                 raise AssertionError(msg) from error
         else:
             values = [expected] if is_single else [x for _, x in leaves_of(expected)]
@@ -249,7 +249,7 @@ class Reference:
         try:
             return arguments.call(self.function)
         except Exception as error:
-            msg = f"the function fails {where}on numpy: {one_line(error)}"
+            msg = f"the function fails {where}on numpy: {error_line(error)}"
             raise AssertionError(msg) from error
 
     def _check(self, result: ExpectedResult) -> None:

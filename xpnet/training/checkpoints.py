@@ -21,9 +21,9 @@ from xpnet.networks.fingerprint import named_arrays
 from xpnet.networks.network import Network
 from xpnet.training.run import Epoch
 
-__all__ = ["FORMAT", "Checkpoint", "CheckpointFile", "Resume", "fingerprint", "locked"]
+__all__ = ["CHECKPOINT_FORMAT", "Checkpoint", "CheckpointFile", "Resume", "fingerprint", "locked"]
 
-FORMAT = RecordFormat(
+CHECKPOINT_FORMAT = RecordFormat(
     "xpnet training checkpoint",
     version=3,
     kind="training checkpoint",
@@ -101,7 +101,7 @@ class CheckpointFile:
         arrays = {name: np.asarray(to_numpy(x)) for name, x in checkpoint.arrays.items()}
         with atomic_write(self._path, force=True) as stream:
             # Not packed: parameters hardly shrink, and packing takes longer than an epoch.
-            stream.write(FORMAT.to_bytes(facts, arrays, is_packed=False))
+            stream.write(CHECKPOINT_FORMAT.to_bytes(facts, arrays, is_packed=False))
         self._written, self._n_epochs = perf_counter(), len(checkpoint.history)
 
     def read(self) -> Checkpoint | None:
@@ -116,7 +116,7 @@ class CheckpointFile:
             raise self._error(_FOREIGN)
         with ExitStack() as closing:
             stream = closing.enter_context(self._path.open("rb"))
-            record = FORMAT.open(stream, self._path, closing)
+            record = CHECKPOINT_FORMAT.open(stream, self._path, closing)
             try:
                 facts = record.facts
                 history = tuple(Epoch(**epoch) for epoch in facts["history"])
@@ -144,7 +144,7 @@ class CheckpointFile:
         return None
 
     def _error(self, what: str) -> WeightsError:
-        return WeightsError(what, file=self._path, hint=FORMAT.remedy)
+        return WeightsError(what, file=self._path, hint=CHECKPOINT_FORMAT.remedy)
 
 
 def fingerprint(

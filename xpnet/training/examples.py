@@ -30,7 +30,7 @@ __all__ = [
     "as_examples",
     "as_sample_weight",
     "batches",
-    "check_finite",
+    "check_finite_rows",
     "dense",
     "is_sparse",
     "split",
@@ -189,7 +189,7 @@ def all_finite(x: Any) -> bool:
         return float(to_numpy(array_namespace(x).sum(x - x))) == 0.0
 
 
-def check_finite(rows: Any) -> None:
+def check_finite_rows(rows: Any) -> None:
     """Raise ValueError if rows hold NaN or infinity."""
     values = rows.data if is_sparse(rows) else rows
     xp = array_namespace(values)
@@ -226,10 +226,7 @@ def batches(
     *,
     augment: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
 ) -> Iterator[Batch]:
-    """Yield the examples in this order as batches on the network's device.
-
-    `augment` is applied to rows on the host, a few thousand at a time.
-    """
+    """Yield the examples in this order as batches on the device, `augment` applied on the host."""
     network = objective.network
     n_at_a_time = max(_ROWS_AT_A_TIME // batch_size, 1) * batch_size
     for start in range(0, len(order), n_at_a_time):

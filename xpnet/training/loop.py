@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import one_blas_thread
 from xpnet.arrays.namespace import array_namespace, current_device, device_of, without_warnings
-from xpnet.arrays.transfer import move, to_numpy
-from xpnet.arrays.transfer_counts import Transfers
+from xpnet.arrays.transfer import Transfers, move, to_numpy
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import class_ids
@@ -21,7 +20,7 @@ from xpnet.inference.runner import run
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
-from xpnet.training.examples import Examples, batches, check_finite, dense, weight_column
+from xpnet.training.examples import Examples, batches, check_finite_rows, dense, weight_column
 from xpnet.training.optimizers import State
 from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
@@ -147,14 +146,10 @@ class Loop:
         return float(to_numpy(total)) / self._total_weight, rate
 
     def end_epoch(self, loss: float, rate: float) -> None:
-        """Evaluate the network, and add the epoch to the history.
-
-        Raise RunawayError if the loss or a parameter is NaN or infinite, ValueError if the
-        training images contain NaN or infinity.
-        """
+        """Evaluate the network and add the epoch to the history, or raise RunawayError."""
         trainer, number = self._trainer, len(self.history) + 1
         if not (isfinite(loss) and trainer.is_finite):
-            check_finite(self._examples.rows)
+            check_finite_rows(self._examples.rows)
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
             msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
             raise RunawayError(msg, self.result())

@@ -57,11 +57,7 @@ class _Descent(ABC):
         decayed: Any = 1.0,
         xp: Any = None,
     ) -> tuple[State, Any]:
-        """Return the state after a step, and the update to add to the parameters.
-
-        The vectors of the given state are overwritten where the library can. `xp` is the namespace
-        to compute with, by default that of the vectors.
-        """
+        """As `Optimizer.step`; the default of `xp` is the namespace of the vectors."""
         decay = self.weight_decay
         if decay and not self._is_decoupled:
             gradient = gradient + decay * (decayed * parameters)
@@ -95,15 +91,12 @@ class SGD(_Descent):
     Parameters
     ----------
     momentum : float, default 0
-        Share of the running sum of gradients that each step keeps, from 0 to below 1.
+        Share of the running sum of gradients that each step keeps, from 0 to below 1. As in torch,
+        the sum is multiplied by the learning rate afterwards.
     nesterov : bool, default False
         Whether to use Nesterov momentum; `momentum` must be above 0.
     weight_decay : float, default 0
         L2 penalty: the loss gets ``weight_decay / 2`` times the sum of squared weights.
-
-    Notes
-    -----
-    As in torch, the running sum is of gradients, and is multiplied by the learning rate afterwards.
 
     References
     ----------

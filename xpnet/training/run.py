@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from xpnet.arrays.transfer_counts import Transfers
+from xpnet.arrays.transfer import Transfers
 from xpnet.networks.network import Network
 
 __all__ = ["MOST_MEASURED", "Epoch", "Run", "RunawayError"]

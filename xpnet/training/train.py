@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.namespace import as_array
-from xpnet.arrays.transfer_counts import count_transfers
-from xpnet.inference.batches import TransferPolicy, check_batch_size, check_transfers
+from xpnet.arrays.transfer import count_transfers
+from xpnet.inference.batches import TransferPolicy, check_batch_size, check_integer, check_transfers
 from xpnet.networks.input_range import with_scaling_warning
 from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation, image_shape
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import CheckpointFile, Resume, fingerprint, locked
-from xpnet.training.examples import as_examples, as_sample_weight, check_finite, split
+from xpnet.training.examples import as_examples, as_sample_weight, check_finite_rows, split
 from xpnet.training.loop import Loop, TrainingOptions
 from xpnet.training.optimizers import Optimizer, as_optimizer
 from xpnet.training.run import Epoch, Run
@@ -168,7 +168,7 @@ def train(
         kept, others = (used[part] for part in split(len(used), share, seed))
         if isinstance(validation, tuple):
             held_out = as_examples(objective, *validation, transfers)
-            check_finite(held_out.rows)
+            check_finite_rows(held_out.rows)
         else:
             held_out = examples.take(others)
         if not len(kept):
@@ -217,14 +217,8 @@ def _check_reproducible(optimizer: Optimizer, schedule: Schedule, distort: float
 def _check_integers(least: int, /, **options: int | None) -> None:
     """Raise TypeError if an option is not an integer or None, ValueError if it is too small."""
     for name, number in options.items():
-        if number is None:
-            continue
-        if isinstance(number, bool) or not hasattr(number, "__index__"):
-            msg = f"`{name}` must be an integer; got {number!r}"
-            raise TypeError(msg)
-        if number < least:
-            msg = f"`{name}` must be at least {least}; got {number}"
-            raise ValueError(msg)
+        if number is not None:
+            check_integer(name, number, least)
 
 
 def _check_numbers(learning_rate: float, validation: float | tuple[Any, Any]) -> None:

@@ -134,11 +134,7 @@ class Trainer:
         return one_blas_thread() if is_small and network.library == "numpy" else nullcontext()
 
     def step(self, batch: Batch, rate: float) -> Any:
-        """Update the parameters by the gradient of a batch; return its mean loss before the update.
-
-        The loss stays on the device: reading it here would wait for each batch. `rate` is the
-        learning rate.
-        """
+        """Update the parameters by the gradient of a batch; return its mean loss, on the device."""
         xp, network = self._xp, self.objective.network
         # The caller checks once per epoch that the parameters are finite.
         with current_device(self.parameters), without_warnings():

@@ -19,7 +19,7 @@ import pytest
 
 from xpnet.arrays.gpu import gpu_facts as gpu_facts_module
 from xpnet.arrays.gpu.diagnosis import diagnose
-from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis, cause_of, describe
+from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis, cause_of, diagnosis_of
 from xpnet.arrays.gpu.gpu_facts import WHEELS, gpu_facts, installed, one_line
 
 
@@ -333,7 +333,7 @@ def test_each_cause_has_its_code_and_facts(
     become(machine)
     diagnosis = diagnose(1, check=True)
     assert diagnosis.code == code
-    assert str(diagnosis) == str(describe(code, index=1, **facts))
+    assert str(diagnosis) == str(diagnosis_of(code, index=1, **facts))
     assert diagnosis.usable == (code == "usable") == (not diagnosis.fix)
     assert capfd.readouterr() == ("", "")
 

@@ -95,11 +95,7 @@ def _shape_of_blocks(weight: NDArray[Any]) -> tuple[int, int]:
 
 
 def _in_blocks(weight: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Return the function ``x -> x @ weight``, computed in blocks.
-
-    Each product has `size` rows and `width` columns, and reads its rows and its block of weights
-    from the cache.
-    """
+    """Return ``x -> x @ weight``, in blocks of rows and columns that the cache holds."""
     n_in, n_out = weight.shape
     n_blocks, width = _shape_of_blocks(weight)
     size = _UNPACKED // (n_in * width) // _STEP * _STEP

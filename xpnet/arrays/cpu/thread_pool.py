@@ -28,10 +28,7 @@ class _Pool:
         self._threads: list[threading.Thread] = []
 
     def submit(self, calls: list[Callable[[], None]]) -> None:
-        """Queue calls, which must not raise errors, one for each thread.
-
-        If the system starts fewer threads, fewer calls are queued: one per existing thread.
-        """
+        """Queue calls, which must not raise errors: one per thread that the system can start."""
         with self._lock:
             try:
                 while len(self._threads) < len(calls):
@@ -82,10 +79,7 @@ class _Tasks:
             self._ended.put((index, error))
 
     def wait(self) -> None:
-        """Wait for all tasks, and raise the error of the first one that failed.
-
-        All tasks before it have run, so the error does not depend on the number of threads.
-        """
+        """Wait for all tasks; raise the error of the first failed one, for any `n_threads`."""
         ended = [self._ended.get() for _ in range(self._n_tasks)]
         errors = {index: error for index, error in ended if error is not None}
         if errors:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xpnet.arrays.gpu.gpu_errors import Diagnosis, cause_of, describe
+from xpnet.arrays.gpu.gpu_errors import Diagnosis, cause_of, diagnosis_of
 from xpnet.arrays.gpu.gpu_facts import (
     CUDA13_LIBRARIES,
     FIRST_WITH_TF32,
@@ -60,13 +60,13 @@ def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diag
         or (None if tf32 else _in_tf32(index))
     )
     if cause is not None or not check:
-        return cause or describe("usable", index=index)
+        return cause or diagnosis_of("usable", index=index)
     error = result_or_error(lambda: _product_error(index, tf32=tf32))
     if isinstance(error, Exception):
         return cause_of(error, index)
     # `error <= 1` is false for NaN, which is wrong as well.
     code = "usable" if error <= 1 else "wrong-product"
-    return replace(describe(code, index=index, excess=error), product_error=error)
+    return replace(diagnosis_of(code, index=index, excess=error), product_error=error)
 
 
 def _in_installation() -> Diagnosis | None:
@@ -75,7 +75,7 @@ def _in_installation() -> Diagnosis | None:
     wheels = installed(WHEELS)
     # Before the import, whose error depends on which of two wheels was installed last.
     if len(wheels) > 1:
-        return describe("two-wheels", wheels=" and ".join(wheels), names=" ".join(wheels))
+        return diagnosis_of("two-wheels", wheels=" and ".join(wheels), names=" ".join(wheels))
     error = result_or_error(import_cupy)
     if not isinstance(error, Exception):
         return None
@@ -85,11 +85,11 @@ def _in_installation() -> Diagnosis | None:
         spec = result_or_none(lambda: importlib.util.find_spec("cupy"))
         file = spec.origin if spec and Path(spec.origin or "").name == "cupy.py" else None
     if file:
-        return describe("shadowed", file=one_line(file))
+        return diagnosis_of("shadowed", file=one_line(file))
     is_absent = isinstance(error, ModuleNotFoundError) and error.name == "cupy"
     if module is not None or is_absent:
         if not wheels:
-            return describe("no-wheel" if sys.platform == "darwin" else "not-installed")
+            return diagnosis_of("no-wheel" if sys.platform == "darwin" else "not-installed")
         error = FileNotFoundError("its files are gone")
     return _in_import(error)
 
@@ -105,8 +105,8 @@ def _in_import(error: Exception) -> Diagnosis:
     facts["error"] = one_line(error.__cause__ or error)
     needed = numpy_range(facts["wheel"])
     if needed and not _is_within(np.__version__, needed):
-        return describe("numpy-unsupported", range=needed, numpy=np.__version__, **facts)
-    return describe("broken-install", **facts)
+        return diagnosis_of("numpy-unsupported", range=needed, numpy=np.__version__, **facts)
+    return diagnosis_of("broken-install", **facts)
 
 
 def _is_within(version: str, versions: str) -> bool:
@@ -134,11 +134,11 @@ def _in_driver(index: int) -> Diagnosis | None:
     if n_devices == 0:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         if visible is None:
-            return describe("no-device")
-        return describe("hidden-device", visible=repr(one_line(visible)))
+            return diagnosis_of("no-device")
+        return diagnosis_of("hidden-device", visible=repr(one_line(visible)))
     if not 0 <= index < n_devices:
         last = n_devices - 1
-        return describe("no-such-device", index=index, n_devices=n_devices, last=last)
+        return diagnosis_of("no-such-device", index=index, n_devices=n_devices, last=last)
     return None
 
 
@@ -147,12 +147,12 @@ def _insufficient_driver(runtime: Any, error: Exception) -> Diagnosis:
     driver, needed = result_or_error(runtime.driverGetVersion), runtime.runtimeGetVersion()
     if driver == 0 or isinstance(driver, Exception):
         number = driver_number()
-        return describe("no-driver-library" if number else "no-driver", number=number)
+        return diagnosis_of("no-driver-library" if number else "no-driver", number=number)
     if driver // 1000 >= needed // 1000:
         return cause_of(error)
     facts: dict[str, Any] = {"driver": version_text(driver), "runtime": version_text(needed)}
     or_swap = f"; or {_swap()}" if needed >= _CUDA13 > driver >= _CUDA12 else ""
-    return describe(
+    return diagnosis_of(
         "driver-too-old", major=needed // 1000, or_swap=or_swap, **facts, **wheel_facts()
     )
 
@@ -179,9 +179,9 @@ def _in_libraries() -> Diagnosis | None:
         # Of several long folders, a part would help nobody.
         facts["add_or"] = add if folders and folders == one_line(folders) else ""
         code = "libraries-mixed" if facts["strangers"] else "libraries-missing"
-        return describe(code, libraries=", ".join(failed), **facts)
+        return diagnosis_of(code, libraries=", ".join(failed), **facts)
     if type(result_or_error(compiler_options)) is RuntimeError:
-        return describe("headers-missing", **wheel_facts())
+        return diagnosis_of("headers-missing", **wheel_facts())
     return None
 
 
@@ -198,15 +198,15 @@ def _in_device(index: int) -> Diagnosis | None:
     can_swap = capability >= _OLDEST_OF_CUDA12 and facts["extra"] == "cuda13"
     facts["or_swap"] = f", or {_swap()}" if can_swap else ""
     numbers = {"capability": capability / 10, "oldest": oldest / 10}
-    return describe("device-too-old", index=index, **numbers, **facts)
+    return diagnosis_of("device-too-old", index=index, **numbers, **facts)
 
 
 def _in_tf32(index: int) -> Diagnosis | None:
     value, text = tf32_value(), one_line(os.environ.get("CUPY_TF32"))
     if value is None:
-        return describe("tf32-unreadable", value=repr(text))
+        return diagnosis_of("tf32-unreadable", value=repr(text))
     if value > 0 and compute_capability(index) >= FIRST_WITH_TF32:
-        return describe("tf32-unasked", value=text)
+        return diagnosis_of("tf32-unasked", value=text)
     return None
 
 

@@ -23,7 +23,7 @@ __all__ = [
     "Diagnosis",
     "cause_of",
     "code_of",
-    "describe",
+    "diagnosis_of",
     "is_from_cupy",
 ]
 
@@ -203,17 +203,14 @@ class DeviceError(RuntimeError):
         self.code = diagnosis.code
 
 
-def describe(code: str, **facts: object) -> Diagnosis:
+def diagnosis_of(code: str, **facts: object) -> Diagnosis:
     """Return the diagnosis of a code, with the facts inserted."""
     cause, fix = CAUSES[code]
     return Diagnosis(code, cause.format(**facts), fix.format(**facts))
 
 
 def is_from_cupy(error: BaseException) -> bool:
-    """Return whether CuPy raised an error, or the system did in a call by CuPy.
-
-    For example, the disk may be full when CuPy saves a compiled kernel.
-    """
+    """Return whether CuPy raised an error, or the system did (a full disk) in a call by CuPy."""
     if not isinstance(error, OSError):
         return type(error).__module__.startswith("cupy")
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
@@ -251,4 +248,4 @@ def cause_of(error: Exception, index: int = 0) -> Diagnosis:
         facts["uninstall"] = f"pip uninstall -y {strangers}, then " if strangers else ""
         facts["folder"] = one_line(header_folder())
         facts |= {"nvrtc": str(nvrtc_version()), "headers": str(header_version())}
-    return describe(code, index=index, error=one_line(error), **facts)
+    return diagnosis_of(code, index=index, error=one_line(error), **facts)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xpnet.files.errors import WeightsError, quoted
 from xpnet.files.npz import open_npz_members
 from xpnet.files.opening import take
+from xpnet.files.optional import import_optional
 from xpnet.formats.chain import network_of_chain
 from xpnet.formats.description import unique_entries
 from xpnet.formats.keras.layers import Layer, chain_of_layers, layers_of
@@ -107,7 +108,7 @@ def _read_arrays(content: bytes | bytearray, path: Path) -> dict[str, NDArray[An
     must be in the file: no filter, no chunks, no virtual or external storage. Attributes are not
     read: HDF5 2.0 may loop forever over their strings.
     """
-    h5py = _h5py_library()
+    h5py = import_optional("h5py", "files of Keras need the package h5py")
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
             found = dict(_datasets(h5py, file))
@@ -143,13 +144,3 @@ def _check(what: str, *, is_valid: bool) -> None:
     if not is_valid:
         msg = f"not as Keras writes it: {what}"
         raise ValueError(msg)
-
-
-def _h5py_library() -> Any:
-    """Import h5py; raise ModuleNotFoundError, with the remedy, if it is missing."""
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        msg = "files of Keras need the package h5py: pip install h5py"
-        raise ModuleNotFoundError(msg, name="h5py") from error
-    return h5py

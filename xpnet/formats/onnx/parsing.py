@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from xpnet.files.errors import WeightsError
+from xpnet.files.optional import import_optional
 from xpnet.formats.model_file import LoadOptions, check_size
 
-__all__ = ["METADATA_KEY", "METADATA_VERSION", "count_fields", "onnx_library", "parse"]
+__all__ = ["METADATA_KEY", "METADATA_VERSION", "count_fields", "onnx_library", "parse_model"]
 
 # Entry of a model's metadata for facts about a network that a graph cannot express.
 METADATA_KEY = "xpnet"
@@ -43,17 +43,12 @@ _MESSAGE_FIELDS: Mapping[str, Mapping[int, str]] = {
 }
 
 
-def onnx_library() -> ModuleType:
-    """Import the package onnx; raise ModuleNotFoundError, with the remedy, if it is missing."""
-    try:
-        import onnx
-    except ModuleNotFoundError as error:
-        msg = "ONNX files need the package onnx: pip install onnx"
-        raise ModuleNotFoundError(msg, name="onnx") from error
-    return onnx
+def onnx_library() -> Any:
+    """Import the package onnx; raise MissingPackageError if it is not installed."""
+    return import_optional("onnx", "ONNX files need the package onnx")
 
 
-def parse(path: Path, *, max_bytes: int) -> Any:
+def parse_model(path: Path, *, max_bytes: int) -> Any:
     """Return the ``onnx.ModelProto`` of a file, without its external data.
 
     Raise WeightsError if the file is larger than `max_bytes`, is damaged, or has no graph.
@@ -142,8 +137,8 @@ def _read_varint(content: bytes, position: int, end: int) -> tuple[int, int]:
 
 
 def read_headers(path: Path, options: LoadOptions) -> dict[str, Any]:
-    """Return arrays, inputs, outputs and operators of a graph; raise as `parse`."""
-    model = parse(path, max_bytes=options.byte_limit)
+    """Return arrays, inputs, outputs and operators of a graph; raise as `parse_model`."""
+    model = parse_model(path, max_bytes=options.byte_limit)
     graph = model.graph
     dtypes = {number: name for name, number in onnx_library().TensorProto.DataType.items()}
     constants = {x.name for x in graph.initializer}

@@ -16,7 +16,7 @@ from xpnet.formats.model_file import LoadOptions, ModelFile
 from xpnet.formats.onnx.chain_builder import ChainBuilder, Link, weight_of
 from xpnet.formats.onnx.graph import Graph, Layout
 from xpnet.formats.onnx.operations import read_operation
-from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library, parse
+from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library, parse_model
 from xpnet.formats.onnx.schemas import Operation, ShapeError
 from xpnet.formats.onnx.tensors import Tensors
 from xpnet.networks.network import Network
@@ -44,7 +44,7 @@ def read(path: Path, options: LoadOptions) -> ModelFile:
     read, and TypeError or ValueError, with operator and node, for any other graph.
     """
     options.check_omitted()
-    model = parse(path, max_bytes=options.byte_limit)
+    model = parse_model(path, max_bytes=options.byte_limit)
     graph = Graph(model, Tensors(path, options))
     try:
         network, notes = _select_output(graph, path, options)

@@ -7,10 +7,11 @@ import numpy as np
 
 from xpnet.arrays.transfer import to_numpy
 from xpnet.formats.description import arrays_by_name, metadata_entry
-from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS
+from xpnet.formats.onnx.activations import ACTIVATION_OPERATORS, CLIP_BOUNDS, GATES
 from xpnet.formats.onnx.operations import WHITENING
 from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library
 from xpnet.functions.activation import OnnxOperator
+from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.dense import Dense
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Step, Whiten
@@ -114,18 +115,18 @@ class _GraphBuilder:
         name = layer.activation
         if name in {"identity", "linear"}:
             return
-        if name == "silu":
-            before = self._last
-            self._add("Sigmoid")
-            self._add("Mul", beside=before)
-        elif name in ACTIVATION_OPERATORS:
+        if name in ACTIVATION_OPERATORS:
             operator = ACTIVATION_OPERATORS[name]
             self._add(operator.name, **_attributes(operator, layer))
             self._since = max(self._since, operator.since)
         elif name in CLIP_BOUNDS:
             self._add("Clip", *CLIP_BOUNDS[name])
+        elif gate := ACTIVATIONS[name].onnx_gate:
+            before, operator = self._last, ACTIVATION_OPERATORS[gate]
+            self._add(operator.name, **dict[str, Any](operator.fixed))
+            self._add("Mul", beside=before)
         else:
-            known = ", ".join(sorted({*ACTIVATION_OPERATORS, *CLIP_BOUNDS, "silu"}))
+            known = ", ".join(sorted({*ACTIVATION_OPERATORS, *CLIP_BOUNDS, *GATES.values()}))
             msg = f"ONNX has no operator for the activation {name!r}, only for {known}"
             raise ValueError(msg)
 

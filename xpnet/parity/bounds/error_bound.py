@@ -169,11 +169,7 @@ def checked_confidence(confidence: float) -> float:
 
 
 def rows_on_host(network: Network, x: Any) -> NDArray[Any]:
-    """Return the inputs of a network as a NumPy array of shape (n, n_in), after validation.
-
-    Raise TypeError if `network` is not a Network, or `x` is not an array of real numbers;
-    ValueError if a parameter is NaN or infinite, or the rows do not have `n_in` numbers.
-    """
+    """Return the inputs of a network as a NumPy array of shape (n, n_in), after validation."""
     if not isinstance(network, Network):
         msg = f"`network` must be a Network; got {type(network).__name__}"
         raise TypeError(msg)

@@ -15,7 +15,7 @@ __all__ = [
     "StageErrors",
     "WeightNorms",
     "count_nonzero",
-    "finite",
+    "finite_or_zero",
     "lengths",
     "product",
     "root_of_squares",
@@ -80,7 +80,7 @@ def product(slope: Floats, bound: Floats) -> Floats:
     return moved if np.max(moved, initial=0.0) < np.inf else np.where(bound > 0.0, moved, 0.0)
 
 
-def finite(x: Floats) -> Floats:
+def finite_or_zero(x: Floats) -> Floats:
     """Return x with NaN and infinities replaced by 0."""
     return x if math.isfinite(float(np.sum(x))) else np.where(np.isfinite(x), x, 0.0)
 

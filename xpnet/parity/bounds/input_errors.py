@@ -39,10 +39,7 @@ def relative_input_error(
 
 
 def cast_error(rows: NDArray[Any], precision: FloatFormat) -> Floats:
-    """Return the error of a cast to the precision; inf for rows that overflow.
-
-    The error of NaN and infinite inputs is arbitrary.
-    """
+    """Return the error of a cast to the precision: inf for overflow, arbitrary if not finite."""
     x = _without_infinities(rows.astype(np.float64))
     relative = 0.0 if _is_exact(rows, precision) else precision.unit
     return _rounded(x, np.abs(x) * relative, precision)

@@ -27,7 +27,7 @@ from xpnet.parity.bounds.error_terms import (
     StageErrors,
     WeightNorms,
     count_nonzero,
-    finite,
+    finite_or_zero,
     lengths,
     product,
     root_of_squares,
@@ -143,14 +143,14 @@ class Propagation:
         """Return the errors of inputs if only a bound is known."""
         bound = error.astype(self._dtype)
         errors = self._undetermined_errors(y, bound)
-        return replace(errors, n_live=count_nonzero(errors.sizes + finite(bound)))
+        return replace(errors, n_live=count_nonzero(errors.sizes + finite_or_zero(bound)))
 
     def _undetermined_errors(self, y: Floats, bound: Floats) -> StageErrors:
         """Return the errors of values if only a bound is known."""
         sizes, is_finite = self._magnitudes(y)
         bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
         n_live, zeros = count_nonzero(bound), np.zeros((len(y), 1), self._dtype)
-        return StageErrors(sizes, bound, n_live, None, zeros, 0.0, lengths(finite(bound)))
+        return StageErrors(sizes, bound, n_live, None, zeros, 0.0, lengths(finite_or_zero(bound)))
 
     def _layer_errors(
         self, weights: WeightNorms, z: Floats, y: Floats, before: StageErrors
@@ -204,7 +204,7 @@ class Propagation:
         own, relative, absolute = self._function_error(layer, y, sizes)
         bound = product(slope, before.bound) + own
         bound = self._with_limits(y, bound, sizes, is_finite=is_finite)
-        slope = finite(slope)
+        slope = finite_or_zero(slope)
         steepest = np.max(slope, axis=1, keepdims=True)
         common = steepest * before.common
         if before.spreads is not None:

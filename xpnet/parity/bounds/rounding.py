@@ -91,10 +91,7 @@ def format_before_cast(dtype: np.dtype[Any], precision: FloatFormat) -> FloatFor
 
 
 def in_float64(network: Network) -> Network:
-    """Return the reference network: on the host, in float64.
-
-    The options of its activations are rounded as in the precision of the network.
-    """
+    """Return the network in NumPy's float64, with options as rounded in its own precision."""
     is_double = format_of(network).name == "float64"
     network = network.map_arrays(lambda x: to_numpy(x).astype(np.float64))
     if is_double:

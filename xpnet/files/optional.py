@@ -1,0 +1,23 @@
+"""Optional packages, imported only where they are needed."""
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["MissingPackageError", "import_optional"]
+
+
+class MissingPackageError(ModuleNotFoundError):
+    """An optional package is not installed; the message names the command that installs it."""
+
+
+def import_optional(name: str, need: str, requirement: str | None = None) -> Any:
+    """Import an optional package and return it.
+
+    If it is missing, raise MissingPackageError with `need`, such as "pictures need matplotlib", and
+    the `requirement` for ``pip install``, by default the name.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        msg = f"{need}: pip install {requirement or name.partition('.')[0]}"
+        raise MissingPackageError(msg, name=error.name) from error
