@@ -11,12 +11,13 @@ from xpnet.functions import exact_products
 from xpnet.functions.exact_products import SlicedWeight
 
 # Odd numbers show a lost bit: sums of an even number of equal terms end with zeros.
-WIDTHS = (1, 2, 3, 31, 63, 255, 511, 783, 1023, 1999)
+WIDTHS = (1, 2, 3, 31, 63, 255, 511, 783, 1999)
 LARGEST = 2.0**400
+SCALE = 2.0**200  # makes integers of all operands here
 UNITS = {"float32": 2.0**-40, "float64": 2.0**-55}
 
 
-def operands(n_in, n=3, n_out=2):
+def operands(n_in, n=2, n_out=2):
     """Yield inputs and weights that fill the bits of the slices."""
     full = 1.0 - 2.0**-53
     yield np.full((n, n_in), full), np.full((n_in, n_out), full)
@@ -30,10 +31,10 @@ def operands(n_in, n=3, n_out=2):
 
 
 def exact(x, weight):
-    """Return x @ weight as fractions."""
-    rows = [[Fraction(number) for number in row] for row in x.tolist()]
-    columns = [[Fraction(number) for number in column] for column in weight.T.tolist()]
-    return [[sum(map(Fraction.__mul__, a, b)) for b in columns] for a in rows]
+    """Return x @ weight as fractions, by way of integers."""
+    rows, columns = (np.vectorize(int, otypes=[object])(a * SCALE).tolist() for a in (x, weight.T))
+    sums = [[sum(map(int.__mul__, a, b)) for b in columns] for a in rows]
+    return [[Fraction(number, int(SCALE) ** 2) for number in row] for row in sums]
 
 
 def n_inexact(module, n_in, dtype="float32"):
