@@ -116,8 +116,7 @@ def test_calls_use_the_memory_of_calls_before(pool, network, pixels):
 
 def test_a_command_says_it_in_one_line(process):
     done = process(
-        *("-m", "xpnet", "evaluate", "--device", "gpu", "--json"),
-        CUPY_GPU_MEMORY_LIMIT=str(2**20),
+        *("-m", "xpnet", "evaluate", "--device", "gpu", "--json"), CUPY_GPU_MEMORY_LIMIT=str(2**20)
     )
     assert (done.code, done.out) == (5, "")
     assert len(done.err.splitlines()) == 1

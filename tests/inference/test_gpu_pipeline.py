@@ -772,8 +772,15 @@ FORMS = {  # of images, made from rows and from a file of them
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"batch_size": 30}, "reproducible"], ids=str)
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        *((form, {}) for form in FORMS),
+        *((form, {"batch_size": 30}) for form in ("rows", "iterator", "file")),
+        *((form, "reproducible") for form in ("rows", "iterator", "file")),
+    ],
+    ids=str,
+)
 def test_predictions(bus, digits, form, options, tmp_path):
     images, _ = digits
     images.tofile(tmp_path / "images.bin")

@@ -96,7 +96,7 @@ def dispatched_features():
 
 
 @pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("features", ["all", "baseline"])
+@pytest.mark.parametrize("features", [pytest.param("all", marks=pytest.mark.slow), "baseline"])
 @pytest.mark.parametrize(
     "kernel",
     [
@@ -182,10 +182,7 @@ MISTAKES = {
         *("rest, scale = self._reduced(x)\n        rest += 1.0", "return self._xp.exp(x)"),
         *("numpy", "exponential of many numbers"),
     ),
-    "sum of the library": (
-        *("def sum(", "def unused("),
-        *("numpy", "softmax, float64"),
-    ),
+    "sum of the library": (*("def sum(", "def unused("), *("numpy", "softmax, float64")),
 }
 
 

@@ -15,11 +15,7 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.cpu import thread_pool
-from xpnet.arrays.cpu.thread_pool import (
-    _current_processor,
-    _keep_off_processor,
-    run_tasks,
-)
+from xpnet.arrays.cpu.thread_pool import _current_processor, _keep_off_processor, run_tasks
 
 WORD = contextvars.ContextVar("WORD", default="nothing")
 

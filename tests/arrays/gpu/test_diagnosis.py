@@ -295,11 +295,7 @@ CASES: list[tuple[str, Machine, dict[str, object]]] = [
         Machine(to_device=raising(CUDARuntimeError(214, "cudaErrorECCUncorrectable"))),
         {"error": "cudaErrorECCUncorrectable"},
     ),
-    (
-        "wrong-product",
-        Machine(to_device=lambda x: x * np.float32("nan")),
-        {"excess": float("nan")},
-    ),
+    ("wrong-product", Machine(to_device=lambda x: x * np.float32("nan")), {"excess": float("nan")}),
     (
         "cuda-error",
         Machine(error=CUDARuntimeError(999, "unknown\nerror")),
@@ -454,8 +450,7 @@ def test_an_error_in_the_product(become, error, code):
 
 
 @pytest.mark.parametrize(
-    ("free", "code"),
-    [(0, "out-of-memory"), (100 << 20, "out-of-memory"), (6 << 30, "cuda-error")],
+    ("free", "code"), [(0, "out-of-memory"), (100 << 20, "out-of-memory"), (6 << 30, "cuda-error")]
 )
 def test_cublas_that_cannot_be_opened(become, free, code):
     become(Machine(to_device=raising(CUBLASError(1, "CUBLAS_STATUS_NOT_INITIALIZED"))))
