@@ -90,8 +90,10 @@ def dispatched_features():
     return " ".join(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name])
 
 
-@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("features", [pytest.param("all", marks=pytest.mark.slow), "baseline"])
+@pytest.mark.parametrize(
+    ("features", "threads"),
+    [("baseline", 1), *(pytest.param("all", n, marks=pytest.mark.slow) for n in (1, 2))],
+)
 @pytest.mark.parametrize(
     "kernel",
     [
@@ -116,8 +118,9 @@ def test_hashes_of_every_kernel(kernel, features, threads, committed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("capability", ["default", "avx2", "avx512"])
+@pytest.mark.parametrize(
+    ("capability", "threads"), [("default", 1), ("default", 2), ("avx2", 1), ("avx512", 2)]
+)
 def test_hashes_of_torch_with_other_instructions(capability, threads, committed):
     pytest.importorskip("torch", reason="torch is not installed")
     variables = {"ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": str(threads)}
