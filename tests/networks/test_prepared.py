@@ -92,6 +92,7 @@ def test_results_are_within_the_bounds_of_the_original(steps, dtype):
             seed=seed,
         )
         rows = PIXELS / 255 if steps == "none" else PIXELS
+        rows = rows[:10] if dtype == "float16" else rows  # NumPy multiplies it slowly
         assert share_of_bound(xpnet.prepare(network), network, rows) <= 1
         assert share_of_bound(fold_preprocessing(network), network, rows) <= 1
 

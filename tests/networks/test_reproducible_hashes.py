@@ -65,6 +65,8 @@ def test_hashes_of_few_networks_in_every_library(xp_backend, program, cases, com
 # Dask computes later, outside of the forward pass, where nothing holds NumPy's warnings back.
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_hashes_in_every_library(xp_backend, program, cases, committed):
+    if xp_backend.is_lazy:  # takes a second for each: each activation in one network
+        cases = {name: case for name, case in cases.items() if " and tanh" not in name}
     assert different(hashes_on(xp_backend, program, cases), committed) == []
 
 
@@ -118,9 +120,7 @@ def test_hashes_of_every_kernel(kernel, features, threads, committed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("capability", "threads"), [("default", 1), ("default", 2), ("avx2", 1), ("avx512", 2)]
-)
+@pytest.mark.parametrize(("capability", "threads"), [("default", 2), ("avx2", 1), ("avx512", 1)])
 def test_hashes_of_torch_with_other_instructions(capability, threads, committed):
     pytest.importorskip("torch", reason="torch is not installed")
     variables = {"ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": str(threads)}
