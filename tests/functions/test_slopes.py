@@ -77,7 +77,10 @@ def test_an_interval_of_one_point(continuous, subtests):
 
 
 def test_every_backend_gives_the_same(xp_backend, continuous, assert_near, subtests):
-    low, high = (ends.astype(np.float32) for ends in intervals())
+    low, high = (
+        np.append(ends, end).astype(np.float32)
+        for ends, end in zip(intervals(), (-INF, INF), strict=True)
+    )
     ends, xp = (xp_backend.asarray(low), xp_backend.asarray(high)), xp_backend.xp
     # All in one array: Dask computes it faster than many.
     results = xp.stack([slope(case, *ends, xp) for case in continuous])
@@ -88,14 +91,12 @@ def test_every_backend_gives_the_same(xp_backend, continuous, assert_near, subte
             assert_near(low, found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_all_numbers(xp_backend, subtests):
-    low, high, xp = xp_backend.asarray([-INF]), xp_backend.asarray([INF]), xp_backend.xp
-    results = xp.stack([ACTIVATIONS[name].slope(low, high, xp) for name in SLOPING])
-    values = xp_backend.check(results, dtype="float32", shape=(len(SLOPING), 1))
+def test_all_numbers(subtests):
     # Every maximum is on the grid, or a limit at infinity.
     x = np.concatenate([np.linspace(-10, 10, 20_001), [-INF, INF]])
-    for name, value in zip(SLOPING, values[:, 0].tolist(), strict=True):
+    for name in SLOPING:
         with subtests.test(name=name):
+            (value,) = ACTIVATIONS[name].slope(-INF * np.ones(1), INF * np.ones(1), np)
             assert value == pytest.approx(np.max(steepness((name, {}), x)), rel=1e-4)
 
 
