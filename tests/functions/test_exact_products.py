@@ -9,7 +9,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.exact_products import SlicedWeight
 
 # Odd numbers show a lost bit: sums of an even number of equal terms end with zeros.
-WIDTHS = (1, 2, 3, 31, 63, 255, 511, 783, 1999)
+WIDTHS = (1, 2, 3, 31, 63, 255, 511, 783, 1023, 1999)
 LARGEST = 2.0**400
 SCALE = 2.0**200  # makes integers of all operands here
 UNITS = {"float32": 2.0**-40, "float64": 2.0**-55}
