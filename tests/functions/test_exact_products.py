@@ -55,6 +55,12 @@ def test_products_of_slices_are_exact(n_in, dtype):
     assert n_inexact(n_in, dtype) == 0
 
 
+@pytest.mark.parametrize("n_in", [*WIDTHS, 512, 513, 1024, 1025])
+def test_a_slice_holds_as_many_bits_as_sums_allow(n_in):
+    bits = SlicedWeight(np.ones((n_in, 1)), "float64", np)._bits  # noqa: SLF001 - as above
+    assert n_in * 4**bits <= 2**53 < n_in * 4 ** (bits + 1)
+
+
 def worst_error(x, weight, dtype):
     """Return the largest error per term, relative to the largest input times weight of a row."""
     found = SlicedWeight(weight, dtype, np).multiply(x, np)
