@@ -132,13 +132,6 @@ def test_apply_gives_the_function_its_namespace_and_options():
     assert result == (3.0, "a", "b")
 
 
-def test_apply_converts_integers(xp_backend):
-    default = xp_backend.xp.__array_namespace_info__().default_dtypes(device=xp_backend.device)
-    result = apply(lambda x, _: x / 2, xp_backend.asarray([1, 2], "int32"))
-    assert result.dtype == default["real floating"]
-    np.testing.assert_array_equal(to_numpy(result), [0.5, 1.0])
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_long_dtypes_are_computed_as_they_are(xp_backend, dtype):
     x = xp_backend.asarray([1.0], dtype)

@@ -20,6 +20,13 @@ def derivative(name, x, xp=np, **options):
     return row.derivative(x, row.function(x, xp, **options), xp, **options)
 
 
+def derivatives(xp_backend, cases, x, dtype):
+    """Return the derivatives of cases, computed as one array: faster in Dask than many."""
+    argument, xp = xp_backend.asarray(x, dtype), xp_backend.xp
+    slopes = xp.stack([derivative(name, argument, xp, **options) for name, options in cases])
+    return xp_backend.check(slopes, dtype=dtype, shape=(len(cases), *x.shape))
+
+
 def values(name, *x, **options):
     return [float(y) for y in ACTIVATIONS[name].function(np.asarray(x), np, **options)]
 
@@ -27,23 +34,20 @@ def values(name, *x, **options):
 def test_difference_quotients(xp_backend, differentiable, points, assert_near, subtests):
     h = 1e-5
     ahead, behind = points + h, points - h
-    argument, xp = xp_backend.asarray(points, "float64"), xp_backend.xp
-    for name, options in differentiable:
+    slopes = derivatives(xp_backend, differentiable, points, "float64")
+    for (name, options), found in zip(differentiable, slopes, strict=True):
         with subtests.test(name=name, **options):
             y, before = (ACTIVATIONS[name].function(x, np, **options) for x in (ahead, behind))
-            slope = derivative(name, argument, xp, **options)
-            found = xp_backend.check(slope, dtype="float64", shape=points.shape)
             # The quotient errs by h^2 / 6 times the third derivative, and eps / h times the value.
             limit = 1e-9 + 1e-10 * np.abs(y)
             assert_near(points, found, (y - before) / (ahead - behind), atol=limit)
 
 
 def test_float32_is_near_float64(xp_backend, differentiable, points, assert_near, subtests):
-    rounded, argument = points.astype(np.float32), xp_backend.asarray(points)
-    for name, options in differentiable:
+    rounded = points.astype(np.float32)
+    slopes = derivatives(xp_backend, differentiable, rounded, "float32")
+    for (name, options), found in zip(differentiable, slopes, strict=True):
         with subtests.test(name=name, **options):
-            slope = derivative(name, argument, xp_backend.xp, **options)
-            found = xp_backend.check(slope, dtype="float32", shape=points.shape)
             exact = derivative(name, rounded.astype(np.float64), **options)
             assert_near(rounded, found, exact, rtol=1e-5, atol=1e-5)
 
@@ -52,15 +56,13 @@ def test_float32_is_near_float64(xp_backend, differentiable, points, assert_near
 def test_infinities_and_the_ends_of_the_dtype(xp_backend, dtype, assert_near, subtests):
     limits = np.finfo(dtype)
     x = np.asarray([-np.inf, limits.min, limits.max, np.inf], dtype)
-    argument = xp_backend.asarray(x, dtype)
-    for name in DIFFERENTIABLE:
+    slopes = derivatives(xp_backend, [(name, {}) for name in DIFFERENTIABLE], x, dtype)
+    for name, found in zip(DIFFERENTIABLE, slopes, strict=True):
         with subtests.test(name=name):
             # Far from 0 every function but exp is linear; there is no limit at inf for exp.
             below, above = values(name, -1e6, -1.001e6), values(name, 1e6, 1.001e6)
             low = round((below[0] - below[1]) / 1e3, 9)
             high = np.inf if name == "exponential" else round((above[1] - above[0]) / 1e3, 9)
-            slope = derivative(name, argument, xp_backend.xp)
-            found = xp_backend.check(slope, dtype=dtype, shape=(4,))
             assert_near(x, found, [low, low, high, high], rtol=1e-6, atol=limits.tiny)
 
 
@@ -72,11 +74,10 @@ def slopes_at_zero(name):
 
 
 def test_at_zero_it_is_the_slope_on_one_side(xp_backend, subtests):
-    zeros = xp_backend.asarray([0.0, -0.0])
-    for name in DIFFERENTIABLE:
+    cases = [(name, {}) for name in DIFFERENTIABLE]
+    slopes = derivatives(xp_backend, cases, np.asarray([0.0, -0.0]), "float32")
+    for name, found in zip(DIFFERENTIABLE, slopes, strict=True):
         with subtests.test(name=name):
-            slope = derivative(name, zeros, xp_backend.xp)
-            found = xp_backend.check(slope, dtype="float32", shape=(2,))
             assert found[0] == found[1]
             sides = slopes_at_zero(name)
             assert any(float(found[0]) == pytest.approx(side, abs=1e-6) for side in sides)

@@ -39,10 +39,7 @@ WRONG_NUMBERS = [
     for key, rule in RULES.items()
     for value in [float("nan"), float("inf"), -float("inf"), *OUTSIDE[rule]]
 ]
-WRONG_TYPES = [
-    *("0.5", None, [0.5], 1j, True, b"1", np.True_, np.complex64(1)),
-    np.asarray([0.5]),
-]
+WRONG_TYPES = [*("0.5", None, [0.5], 1j, True, b"1", np.True_, np.complex64(1)), np.asarray([0.5])]
 
 
 def message_of(rule, name, value):

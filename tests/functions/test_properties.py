@@ -29,7 +29,9 @@ numbers = hnp.arrays(
 MONOTONE = [
     name
     for name, row in ACTIVATIONS.items()
-    if row.is_elementwise and np.all(np.diff(row.function(np.linspace(-9, 9, 99), np)) >= 0)
+    if row.is_elementwise
+    and name == row.name  # not an alias
+    and np.all(np.diff(row.function(np.linspace(-9, 9, 99), np)) >= 0)
 ]
 ODD = ("erf", "hard_shrink", "hard_tanh", "identity", "soft_shrink", "softsign", "tanh")
 ODD += ("tanh_shrink",)
@@ -60,25 +62,31 @@ RANGES = {
 }
 
 
-def compute(xp_backend, name, x, **options):
-    """Return a function's values in float64, and how far each may be from the true one.
+def compute(xp_backend, names, x, **options):
+    """Yield names, values in float64, and how far each may be from the true one.
 
     Below the smallest normal number a library may take a number for 0.
     """
     argument = xp_backend.asarray(x)
-    result = getattr(xpnet, name)(argument, **options)
-    values = xp_backend.check(result, dtype="float32", shape=x.shape)
-    spacing = np.spacing(np.minimum(np.abs(values), np.float32(MAX / 2))).astype(np.float64)
-    bound = ACTIVATIONS[name].ulp_bound(library_of(argument), "float32", **options)
-    return values.astype(np.float64), np.maximum(bound * spacing, TINY)
+    # All in one array: Dask computes it faster than many.
+    results = xp_backend.xp.stack([getattr(xpnet, name)(argument, **options) for name in names])
+    values = xp_backend.check(results, dtype="float32", shape=(len(names), *x.shape))
+    for name, y in zip(names, values, strict=True):
+        spacing = np.spacing(np.minimum(np.abs(y), np.float32(MAX / 2))).astype(np.float64)
+        bound = ACTIVATIONS[name].ulp_bound(library_of(argument), "float32", **options)
+        yield name, y.astype(np.float64), np.maximum(bound * spacing, TINY)
+
+
+def opposites(x):
+    """Return the numbers and their opposites, as two rows."""
+    return np.stack([x, -x])
 
 
 @few
 @given(x=numbers)
 def test_functions_are_monotone_up_to_their_bounds(xp_backend, x):
     x = np.sort(x)
-    for name in MONOTONE:
-        y, error = compute(xp_backend, ACTIVATIONS[name].name, x)
+    for name, y, error in compute(xp_backend, MONOTONE, x):
         is_falling = y[:-1] - error[:-1] > y[1:] + error[1:]
         assert x[1:][is_falling].tolist() == [], name
 
@@ -86,26 +94,22 @@ def test_functions_are_monotone_up_to_their_bounds(xp_backend, x):
 @few
 @given(x=numbers)
 def test_values_stay_in_their_range(xp_backend, x):
-    for name, (low, high) in RANGES.items():
-        y, _ = compute(xp_backend, name, x)
+    for name, y, _ in compute(xp_backend, RANGES, x):
+        low, high = RANGES[name]
         assert x[~((low <= y) & (y <= high))].tolist() == [], name
 
 
 @few
 @given(x=numbers)
 def test_odd_functions_are_odd(xp_backend, x):
-    for name in ODD:
-        positive, _ = compute(xp_backend, name, x)
-        negative, _ = compute(xp_backend, name, -x)
+    for name, (positive, negative), _ in compute(xp_backend, ODD, opposites(x)):
         np.testing.assert_array_equal(negative, -positive, name)
 
 
 @few
 @given(x=numbers)
 def test_complements_sum_to_one(xp_backend, x):
-    for name in COMPLEMENTARY:
-        one, _ = compute(xp_backend, name, x)
-        other, _ = compute(xp_backend, name, -x)
+    for name, (one, other), _ in compute(xp_backend, COMPLEMENTARY, opposites(x)):
         assert x[~(np.abs(one + other - 1) <= 2 * EPS)].tolist() == [], name
 
 
@@ -113,10 +117,8 @@ def test_complements_sum_to_one(xp_backend, x):
 @given(x=numbers)
 def test_rectifiers_of_opposites_differ_by_the_number(xp_backend, x):
     x = np.clip(x, -MAX / 2, MAX / 2)
-    for name in RECTIFYING:
-        one, error = compute(xp_backend, name, x)
-        other, other_error = compute(xp_backend, name, -x)
-        is_near = np.abs(one - other - x.astype(np.float64)) <= error + other_error
+    for name, (one, other), errors in compute(xp_backend, RECTIFYING, opposites(x)):
+        is_near = np.abs(one - other - x.astype(np.float64)) <= np.sum(errors, axis=0)
         assert x[~is_near].tolist() == [], name
 
 
@@ -124,17 +126,17 @@ def test_rectifiers_of_opposites_differ_by_the_number(xp_backend, x):
 @given(x=numbers)
 def test_the_logarithm_of_sigmoid_is_minus_the_softplus_of_the_opposite(xp_backend, x):
     x = np.clip(x, -MAX / 2, MAX / 2)
-    logs, error = compute(xp_backend, "log_sigmoid", x)
-    other, other_error = compute(xp_backend, "softplus", -x)
-    assert np.all(np.abs(logs + other) <= error + other_error)
+    pair = compute(xp_backend, ["log_sigmoid", "softplus"], opposites(x))
+    (_, logs, error), (_, other, other_error) = pair
+    assert np.all(np.abs(logs[0] + other[1]) <= error[0] + other_error[1])
 
 
 @few
 @given(x=numbers)
 def test_the_forms_of_gelu_are_near_each_other(xp_backend, x):
     x = np.clip(x, -MAX / 2, MAX / 2)
-    exact, error = compute(xp_backend, "gelu", x)
-    near, other_error = compute(xp_backend, "gelu", x, approximate="tanh")
+    ((_, exact, error),) = compute(xp_backend, ["gelu"], x)
+    ((_, near, other_error),) = compute(xp_backend, ["gelu"], x, approximate="tanh")
     assert np.all(np.abs(exact - near) <= 5e-4 + error + other_error)
 
 
@@ -142,7 +144,7 @@ def test_the_forms_of_gelu_are_near_each_other(xp_backend, x):
 @given(x=numbers)
 def test_shrinking_takes_at_most_the_threshold(xp_backend, x):
     x = np.clip(x, -MAX / 2, MAX / 2)
-    soft, error = compute(xp_backend, "soft_shrink", x, threshold=2.0)
+    ((_, soft, error),) = compute(xp_backend, ["soft_shrink"], x, threshold=2.0)
     taken = x.astype(np.float64) - soft
     assert np.all(np.abs(taken) <= 2.0 + error)
     assert np.all(taken * x >= 0)

@@ -1,6 +1,5 @@
 """Functions with the same bits in every library: values, special values, and bits."""
 
-import inspect
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 
 from xpnet.arrays.namespace import array_namespace
 from xpnet.arrays.transfer import to_numpy
-from xpnet.functions import reproducible
 from xpnet.functions.reproducible import power_of_two, reproducible_namespace
 
 FUNCTIONS = reproducible_namespace(np)
@@ -106,22 +104,10 @@ def test_power_of_two():
     np.testing.assert_array_equal(power_of_two(x, np), 2.0 ** (np.frexp(x)[1] - 1))
 
 
-def wrong_exponents(functions):
-    x, exponents = powers_near(np.arange(-500, 501))
-    return int(np.sum(functions._exponent(x) != exponents))  # noqa: SLF001 - log and sqrt rest on it
-
-
 def test_exponents():
-    assert wrong_exponents(FUNCTIONS) == 0
-
-
-def test_a_planted_logarithm_is_found():
-    right = "xp.round(self._xp.log2(power_of_two(x, self._xp)))"
-    source = inspect.getsource(reproducible)
-    assert source.count(right) == 1
-    planted = {"__name__": reproducible.__name__}
-    exec(source.replace(right, "xp.floor(self._xp.log2(x))"), planted)
-    assert wrong_exponents(planted["reproducible_namespace"](np)) > 0
+    x, exponents = powers_near(np.arange(-500, 501))
+    found = FUNCTIONS._exponent(x)  # noqa: SLF001 - log and sqrt rest on it
+    np.testing.assert_array_equal(found, exponents)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 13, 100, 257])

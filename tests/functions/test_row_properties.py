@@ -9,6 +9,7 @@ from xpnet.arrays.namespace import library_of
 from xpnet.functions.softmax import log_softmax_bound, softmax_bound, sparsemax_bound
 
 EPS = float(np.finfo(np.float32).eps)
+ALONG_AXIS = ("softmax", "log_softmax", "sparsemax")
 
 # A backend is the same for all examples.
 few = settings(
@@ -36,11 +37,18 @@ def compute(xp_backend, name, x, **options):
     return values.astype(np.float64), library_of(argument)
 
 
+def compute_each(xp_backend, names, x):
+    """Return pairs of names and values, computed as one array: faster in Dask than many."""
+    argument = xp_backend.asarray(x)
+    results = xp_backend.xp.stack([getattr(xpnet, name)(argument) for name in names])
+    values = xp_backend.check(results, dtype="float32", shape=(len(names), *x.shape))
+    return zip(names, values.astype(np.float64), strict=True)
+
+
 @few
 @given(x=rows(10_000))
 def test_probabilities_sum_to_one(xp_backend, x):
-    for name in ["softmax", "sparsemax"]:
-        y, _ = compute(xp_backend, name, x)
+    for name, y in compute_each(xp_backend, ["softmax", "sparsemax"], x):
         assert np.min(y) >= 0
         n = x.shape[-1]
         # Sparsemax subtracts one rounded level from all numbers: their errors add up.
@@ -58,19 +66,17 @@ def test_log_probabilities_are_at_most_zero(xp_backend, x):
 @few
 @given(x=rows(10_000))
 def test_the_order_is_kept(xp_backend, x):
-    for name in ["softmax", "log_softmax", "sparsemax"]:
-        order = np.argsort(x, axis=-1)
-        y, _ = compute(xp_backend, name, x)
+    order = np.argsort(x, axis=-1)
+    for _, y in compute_each(xp_backend, ALONG_AXIS, x):
         assert np.all(np.diff(np.take_along_axis(y, order, axis=-1), axis=-1) >= 0)
 
 
 @few
 @given(x=rows(1_000), shift=st.integers(-64, 64))
 def test_a_shift_that_rounds_nothing_changes_nothing(xp_backend, x, shift):
-    for name in ["softmax", "log_softmax", "sparsemax"]:
-        whole = np.round(x)
-        y, _ = compute(xp_backend, name, whole)
-        shifted, _ = compute(xp_backend, name, whole + np.float32(shift))
+    whole = np.round(x)
+    both = np.stack([whole, whole + np.float32(shift)])
+    for _, (y, shifted) in compute_each(xp_backend, ALONG_AXIS, both):
         np.testing.assert_array_equal(shifted, y)
 
 

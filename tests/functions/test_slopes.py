@@ -60,7 +60,7 @@ def test_no_two_points_are_further_apart(continuous, subtests):
 
 def test_the_bound_is_reached(continuous, subtests):
     low, high = intervals()
-    x = low + np.linspace(0, 1, 20_001)[:, None] * (high - low)
+    x = low + np.linspace(0, 1, 2001)[:, None] * (high - low)
     for case in continuous:
         with subtests.test(name=case[0], **case[1]):
             largest = np.max(steepness(case, x), 0)
@@ -77,24 +77,26 @@ def test_an_interval_of_one_point(continuous, subtests):
 
 
 def test_every_backend_gives_the_same(xp_backend, continuous, assert_near, subtests):
-    low, high = (ends.astype(np.float32) for ends in intervals())
-    ends = xp_backend.asarray(low), xp_backend.asarray(high)
-    for case in continuous:
+    low, high = (
+        np.append(ends, end).astype(np.float32)
+        for ends, end in zip(intervals(), (-INF, INF), strict=True)
+    )
+    ends, xp = (xp_backend.asarray(low), xp_backend.asarray(high)), xp_backend.xp
+    # All in one array: Dask computes it faster than many.
+    results = xp.stack([slope(case, *ends, xp) for case in continuous])
+    values = xp_backend.check(results, dtype="float32", shape=(len(continuous), low.size))
+    for case, found in zip(continuous, values, strict=True):
         with subtests.test(name=case[0], **case[1]):
             expected = slope(case, low.astype(np.float64), high.astype(np.float64))
-            result = slope(case, *ends, xp_backend.xp)
-            values = xp_backend.check(result, dtype="float32", shape=low.shape)
-            assert_near(low, values, expected, rtol=1e-5, atol=1e-5)
+            assert_near(low, found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_all_numbers(xp_backend, subtests):
-    low, high = xp_backend.asarray([-INF]), xp_backend.asarray([INF])
+def test_all_numbers(subtests):
     # Every maximum is on the grid, or a limit at infinity.
     x = np.concatenate([np.linspace(-10, 10, 20_001), [-INF, INF]])
     for name in SLOPING:
         with subtests.test(name=name):
-            result = ACTIVATIONS[name].slope(low, high, xp_backend.xp)
-            value = float(xp_backend.check(result, dtype="float32", shape=(1,))[0])
+            (value,) = ACTIVATIONS[name].slope(-INF * np.ones(1), INF * np.ones(1), np)
             assert value == pytest.approx(np.max(steepness((name, {}), x)), rel=1e-4)
 
 

@@ -57,34 +57,32 @@ ROWS = {
 }
 
 
-def row_and_result(name, row):
-    x, *results = ROWS[row]
-    column = {"softmax": 0, "sparsemax": 0, "log_softmax": 1, "logsumexp": 2}[name]
-    return x, np.asarray(results[column], np.float32)
+# With a plain row, which the others must not affect.
+X = [*(x for x, *_ in ROWS.values()), [0.0, 0.0]]
+
+
+def check_edges(name, values, subtests):
+    plain = {"log_softmax": LOGS, "logsumexp": math.log(2)}.get(name, HALVES)
+    np.testing.assert_allclose(values[-1], plain, rtol=1e-6)
+    column = {"log_softmax": 2, "logsumexp": 3}.get(name, 1)
+    for row, value in zip(ROWS, values[:-1], strict=True):
+        with subtests.test(name=name, row=row):
+            expected = np.asarray(ROWS[row][column], np.float32)
+            np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
 def test_edges(xp_backend, subtests):
-    for name, row in itertools.product(NAMES, ROWS):
-        with subtests.test(name=name, row=row):
-            numbers, expected = row_and_result(name, row)
-            # A second, plain row must not be affected.
-            x = xp_backend.asarray([numbers, [0.0, 0.0]])
-            shape = (2,) if name == "logsumexp" else (2, 2)
-            values = xp_backend.check(getattr(xpnet, name)(x), dtype="float32", shape=shape)
-            np.testing.assert_allclose(values[0], expected, rtol=1e-6)
-            plain = {"log_softmax": -math.log(2), "logsumexp": math.log(2)}.get(name, 0.5)
-            np.testing.assert_allclose(values[1], plain, rtol=1e-6)
+    for name in NAMES:
+        shape = (len(X),) if name == "logsumexp" else (len(X), 2)
+        result = getattr(xpnet, name)(xp_backend.asarray(X))
+        check_edges(name, xp_backend.check(result, dtype="float32", shape=shape), subtests)
 
 
 def test_edges_compiled_by_jax(subtests):
     jax = pytest.importorskip("jax", reason="compiles by JAX")
+    x = jax.numpy.asarray(X, dtype="float32")
     for name in NAMES:
-        function = jax.jit(getattr(xpnet, name))
-        for row in ROWS:
-            with subtests.test(name=name, row=row):
-                numbers, expected = row_and_result(name, row)
-                result = function(jax.numpy.asarray(numbers, dtype="float32"))
-                np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-6)
+        check_edges(name, np.asarray(jax.jit(getattr(xpnet, name))(x)), subtests)
 
 
 def project(row):

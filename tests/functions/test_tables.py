@@ -7,7 +7,6 @@ import csv
 import functools
 import importlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,16 +51,16 @@ class Truth:
     rest: Any
 
     @property
-    def _is_nearer_to_zero(self) -> Any:
+    def _is_nearer_to_zero(self):
         return np.signbit(self.nearest) != np.signbit(self.rest)
 
     @property
-    def tiny(self) -> float:
+    def tiny(self):
         """Smallest normal number of the dtype."""
         return math.ldexp(1.0, DTYPES[self.dtype][1])
 
     @property
-    def is_subnormal(self) -> Any:
+    def is_subnormal(self):
         """Whether a library may return 0: never in float16, which is computed in float32."""
         if self.dtype == "float16":
             return np.zeros_like(self.nearest, bool)
@@ -69,14 +68,14 @@ class Truth:
         return (size < self.tiny) | ((size == self.tiny) & self._is_nearer_to_zero)
 
     @property
-    def ulp(self) -> Any:
+    def ulp(self):
         digits, lowest, _ = DTYPES[self.dtype]
         significand, exponent = np.frexp(self.nearest)
         exponent -= 1 + (self._is_nearer_to_zero & (np.abs(significand) == 0.5))
         exponent = np.where(self.nearest == 0, lowest, np.maximum(exponent, lowest))
         return np.ldexp(1.0, exponent - digits + 1)
 
-    def error(self, result: Any) -> Any:
+    def error(self, result):
         """Return the absolute errors of results, to a thousandth of an ULP.
 
         An infinity counts as the number that would follow the largest.
@@ -99,13 +98,13 @@ class Table:
     x: Any
     truth: Truth
 
-    def rows(self, chosen: Any) -> "Table":
+    def rows(self, chosen):
         """Return a table of the chosen rows."""
         nearest, rest = self.truth.nearest[chosen], self.truth.rest[chosen]
         truth = Truth(self.truth.dtype, nearest, rest)
         return Table(self.name, self.options, self.x[chosen], truth)
 
-    def compute(self, xp_backend: Any) -> tuple[Any, str]:
+    def compute(self, xp_backend):
         """Return the function's values on a backend, in float64, and the name of its library."""
         dtype, shape = self.truth.dtype, self.truth.nearest.shape
         x = xp_backend.asarray(self.x, "float32" if dtype == "bfloat16" else dtype)
@@ -116,7 +115,7 @@ class Table:
         values = xp_backend.check(result, dtype=dtype, shape=shape)
         return values.astype(np.float64), library_of(x)
 
-    def check(self, got: Any, limit: Any) -> None:
+    def check(self, got, limit):
         """Assert that every error is within its limit; list the ten worst that are not."""
         nearest = self.truth.nearest
         with np.errstate(invalid="ignore"):
@@ -139,7 +138,7 @@ class Table:
 
 
 @functools.cache
-def read_tables(name: str, dtype: str) -> list[Table]:
+def read_tables(name, dtype):
     """Return the tables of a function, one for each set of options and length of rows."""
     groups: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
     with (TABLES / f"{name}.csv").open(encoding="ascii", newline="") as lines:
@@ -159,7 +158,7 @@ def read_tables(name: str, dtype: str) -> list[Table]:
     return tables
 
 
-def from_bits(words: str, dtype: str) -> Any:
+def from_bits(words, dtype):
     """Return the numbers with these bits, in float64."""
     whole = [int(word, 16) for word in words.split()]
     if dtype == "bfloat16":
@@ -167,20 +166,20 @@ def from_bits(words: str, dtype: str) -> Any:
     return np.asarray(whole, dtype.replace("float", "uint")).view(dtype).astype(np.float64)
 
 
-def from_text(options: str) -> dict[str, Any]:
+def from_text(options):
     """Return the keywords for a string such as threshold=0.5;value=-20.0."""
     pairs = (option.split("=") for option in options.split(";") if option)
     return {key: text if text.isalpha() else float(text) for key, text in pairs}
 
 
-def elementwise_limit(table: Table, library: str) -> Any:
+def elementwise_limit(table, library):
     """Return the largest absolute errors allowed in the results of an elementwise function."""
     truth = table.truth
     bound = ACTIVATIONS[table.name].ulp_bound(library, truth.dtype, **table.options)
     return np.where(truth.is_subnormal, truth.tiny, bound * truth.ulp)
 
 
-def compiled_by_jax(table: Table) -> Any:
+def compiled_by_jax(table):
     """Return the values of a function compiled by JAX, in float64."""
     jax = importlib.import_module("jax")
     jax.config.update("jax_enable_x64", val=True)
@@ -190,13 +189,13 @@ def compiled_by_jax(table: Table) -> Any:
     return np.asarray(result, np.float64)
 
 
-def finite_rows(name: str, dtype: str) -> Iterator[Table]:
+def finite_rows(name, dtype):
     """Yield the tables of a function without the rows whose true value is beyond the dtype."""
     for table in read_tables(name, dtype):
         yield table.rows(np.isfinite(table.truth.nearest[:, 0]))
 
 
-def check_elementwise(table: Table, got: Any, library: str) -> None:
+def check_elementwise(table, got, library):
     # A library may flush a subnormal x to 0, which makes a difference for step only.
     at_zero = table.truth.nearest[table.x == 0]
     is_flushed = (np.abs(table.x) < table.truth.tiny) & (got == at_zero)
@@ -204,7 +203,7 @@ def check_elementwise(table: Table, got: Any, library: str) -> None:
     table.check(got, elementwise_limit(table, library))
 
 
-def special_rows(name: str, dtype: str) -> Iterator[Table]:
+def special_rows(name, dtype):
     """Yield tables of infinities, NaN, -0.0, and the rows whose true value is infinite."""
     for table in read_tables(name, dtype):
         x, nearest = table.x, table.truth.nearest
@@ -219,12 +218,12 @@ def special_rows(name: str, dtype: str) -> Iterator[Table]:
         yield Table(name, table.options, np.concatenate([special, x[is_infinite]]), truth)
 
 
-def check_special(table: Table, got: Any) -> None:
+def check_special(table, got):
     eps = 2.0 ** (1 - DTYPES[table.truth.dtype][0])
     table.check(got, 4 * eps * np.abs(table.truth.nearest) + table.truth.tiny)
 
 
-def has_dtype(xp_backend: Any, dtype: str) -> bool:
+def has_dtype(xp_backend, dtype):
     """Return whether a backend has a dtype; the dtypes left out are skips of another test."""
     return hasattr(xp_backend.xp, dtype) and "no_" + dtype not in xp_backend.name
 
@@ -251,7 +250,7 @@ def test_elementwise_compiled_by_jax(name, subtests):
                 check_special(table, compiled_by_jax(table))
 
 
-def row_limit(table: Table, library: str) -> Any:
+def row_limit(table, library):
     """Return the largest absolute errors allowed in the results of rows."""
     truth, n = table.truth, table.x.shape[-1]
     below = np.max(table.x, axis=-1, keepdims=True) - table.x

@@ -12,15 +12,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import xpnet
 from xpnet.arrays.device import OpenedDevice
@@ -42,7 +39,7 @@ if REHEARSAL == "cupy":
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [stand_in, os.getenv("PYTHONPATH")]))
 
 
-def open_strict(index: int) -> OpenedDevice:
+def open_strict(index):
     """Open one of array-api-strict's devices as a stand-in for a GPU."""
     strict = pytest.importorskip("array_api_strict")
     handle = strict.Device(f"device{index + 1}")
@@ -50,7 +47,7 @@ def open_strict(index: int) -> OpenedDevice:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def rehearsal() -> Iterator[None]:
+def rehearsal():
     """Replace GPUs by stand-in devices, in a rehearsal."""
     with pytest.MonkeyPatch.context() as patch:
         if REHEARSAL == "array-api-strict":
@@ -65,7 +62,7 @@ def rehearsal() -> Iterator[None]:
 
 
 @functools.cache
-def why_no_gpu() -> str | None:
+def why_no_gpu():
     """Return the reason why no GPU is usable; None if one is."""
     try:
         xpnet.Device("gpu")
@@ -74,26 +71,26 @@ def why_no_gpu() -> str | None:
     return None
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
+def pytest_runtest_setup(item):
     """Skip tests that need a GPU on machines without one, with xpnet's own reason."""
     if item.get_closest_marker("gpu") and REHEARSAL != "array-api-strict" and why_no_gpu():
         pytest.skip(f"no GPU: {why_no_gpu()}")
 
 
 @pytest.fixture(scope="session")
-def gpu() -> xpnet.Device:
+def gpu():
     """Return the first GPU, or its stand-in."""
     return xpnet.Device("gpu")
 
 
 @pytest.fixture(scope="session")
-def on_card() -> bool:
+def on_card():
     """Return whether a GPU computes; a rehearsal computes with fewer numbers."""
     return not REHEARSAL
 
 
 @pytest.fixture
-def cupy() -> Any:
+def cupy():
     """Return CuPy, or its stand-in."""
     if REHEARSAL == "array-api-strict":
         pytest.skip("a rehearsal with array-api-strict has no CuPy")
@@ -101,7 +98,7 @@ def cupy() -> Any:
 
 
 @pytest.fixture
-def tf32(gpu: xpnet.Device, cupy: Any) -> None:
+def tf32(gpu, cupy):
     """Skip tests of TF32 on a GPU that lacks it."""
     assert gpu.library == cupy.__name__
     if compute_capability(gpu.handle.id) < FIRST_WITH_TF32:
@@ -109,10 +106,10 @@ def tf32(gpu: xpnet.Device, cupy: Any) -> None:
 
 
 @pytest.fixture
-def here(gpu: xpnet.Device) -> Callable[..., NDArray[Any]]:
+def here(gpu):
     """Return a result's values, after validation of its device and dtype."""
 
-    def check(result: Any, dtype: Any = "float32", device: xpnet.Device = gpu) -> NDArray[Any]:
+    def check(result, dtype="float32", device=gpu):
         assert library_of(result) == device.library
         assert device_of(result) == device.handle
         assert str(result.dtype).rpartition(".")[2] == str(dtype)
@@ -121,9 +118,7 @@ def here(gpu: xpnet.Device) -> Callable[..., NDArray[Any]]:
     return check
 
 
-def make_random_network(
-    *widths: int, activation: str = "relu", seed: int = 0, **more: Any
-) -> xpnet.Network:
+def make_random_network(*widths, activation="relu", seed=0, **more):
     """Return a float32 network whose layers preserve the magnitude of their inputs."""
     rng = np.random.default_rng(seed)
     layers = [
@@ -138,31 +133,31 @@ def make_random_network(
 
 
 @pytest.fixture(scope="session")
-def make_network() -> Callable[..., xpnet.Network]:
+def make_network():
     """Make a network of these widths and random parameters, on the host."""
     return make_random_network
 
 
 @pytest.fixture(scope="session")
-def narrow() -> xpnet.Network:
+def narrow():
     """Return a network of 64 inputs, on the host."""
     return make_random_network(N_IN, 32, 10)
 
 
 @pytest.fixture(scope="session")
-def chunk(narrow: Any, gpu: xpnet.Device) -> int:
+def chunk(narrow, gpu):
     """Return the default batch size on a GPU."""
     return default_batch_size(narrow.to(gpu))
 
 
 @pytest.fixture(scope="session")
-def pixels(chunk: int) -> NDArray[np.uint8]:
+def pixels(chunk):
     """Return rows for slightly more than three chunks."""
     return np.random.default_rng(1).integers(0, 256, (3 * chunk + 7, N_IN), np.uint8)
 
 
 @pytest.fixture(scope="session")
-def n_correct() -> int:
+def n_correct():
     """Return the number of embedded digits that the embedded network classifies correctly."""
     return xpnet.evaluate(xpnet.load("sample"), *xpnet.sample()).correct
 
@@ -177,13 +172,13 @@ class Result:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+def command(capsys, monkeypatch):
     """Run a command line in this process, without colors."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("PYTHON_COLORS", "0")
     monkeypatch.setitem(vars(xpnet), "__version__", "0")  # it may be run without being installed
 
-    def run(*words: str | Path) -> Result:
+    def run(*words):
         capsys.readouterr()
         code = main([str(word) for word in words])
         return Result(code, *capsys.readouterr())
@@ -192,12 +187,12 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def process() -> Any:
+def process():
     """Run Python in a process of its own, with variables of the environment."""
     if REHEARSAL == "array-api-strict":
         pytest.skip("array-api-strict cannot stand in for a GPU in another process")
 
-    def run(*words: str, **variables: str) -> Result:
+    def run(*words, **variables):
         kept = {k: v for k, v in os.environ.items() if k not in {"CUPY_TF32", "PYTHONWARNINGS"}}
         done = subprocess.run(
             [sys.executable, *words],
@@ -213,18 +208,18 @@ def process() -> Any:
 
 
 @pytest.fixture
-def note(request: pytest.FixtureRequest) -> Callable[[str, str, float], None]:
+def note(request):
     """Record a measured number by two names, for the summary; of several, the largest."""
     measured = request.config.stash.setdefault(MEASURED, {})
 
-    def record(name: str, part: str, number: float) -> None:
+    def record(name, part, number):
         numbers = measured.setdefault(name, {})
         numbers[part] = max(number, numbers.get(part, 0.0))
 
     return record
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter, config):
     """Print the measured numbers."""
     measured = config.stash.get(MEASURED, {})
     if not measured:

@@ -1,14 +1,10 @@
 """Pipeline through a GPU, compared with rows that are moved there at once."""
 
-import math
 import mmap
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import xpnet
 from xpnet.arrays.transfer import Transfers
@@ -87,13 +83,6 @@ def test_the_preprocessing_is_not_folded(network, pixels, monkeypatch):
     xpnet.evaluate(network, iter([(pixels, np.zeros(len(pixels), int))]))
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 1000, 10**7])
-def test_a_batch_size(network, pixels, unstreamed, batch_size):
-    rows = pixels[: 50 if batch_size == 1 else 4007]
-    found = xpnet.predict_proba(network, rows, batch_size=batch_size)
-    same_bits(found, unstreamed(rows, size=batch_size))
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_of_any_dtype(gpu, network, pixels, unstreamed, dtype):
     if not hasattr(gpu.xp, np.dtype(dtype).name):
@@ -103,26 +92,6 @@ def test_rows_of_any_dtype(gpu, network, pixels, unstreamed, dtype):
     if gpu.library != "cupy" and not rows.dtype.isnative:
         pytest.skip(f"{gpu.library} has no other order of bytes")
     same_bits(xpnet.predict_proba(network, rows), unstreamed(native))
-
-
-LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    "every other column": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
-    "every other row": lambda x: np.repeat(x, 2, axis=0)[::2],
-    "by columns": np.asfortranarray,
-    "images": lambda x: x.reshape(-1, 8, 8),
-    "a part of images": lambda x: np.pad(x.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))[
-        :, 1:-1, 1:-1
-    ],
-    "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
-    "one row for all": lambda x: np.broadcast_to(x[:1], x.shape),
-}
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_rows_in_any_order_of_memory(network, pixels, unstreamed, layout):
-    rows = LAYOUTS[layout](pixels)
-    plain = np.ascontiguousarray(rows).reshape(-1, network.n_in)
-    same_bits(xpnet.predict_proba(network, rows), unstreamed(plain))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -175,22 +144,6 @@ def blocks_of(rows, sizes):
         start, i = start + size, i + 1
 
 
-SIZES = {
-    "odd": (1, 0, 333, 17, 1001, 2),
-    "one": (101,),
-    "many chunks": (10**9,),
-}
-
-
-@pytest.mark.parametrize("sizes", SIZES)
-def test_an_iterator_of_blocks(network, pixels, unstreamed, sizes):
-    expected = unstreamed(pixels)
-    found = xpnet.predict_proba(network, blocks_of(pixels, SIZES[sizes]))
-    nearly_the_same(found, expected)
-    labels = xpnet.predict(network, blocks_of(pixels, SIZES[sizes]))
-    np.testing.assert_array_equal(labels, found.argmax(axis=1))
-
-
 def test_an_iterator_may_use_its_memory_again(network, pixels, unstreamed):
     memory = np.empty((101, network.n_in), np.uint8)
 
@@ -201,21 +154,6 @@ def test_an_iterator_may_use_its_memory_again(network, pixels, unstreamed):
             memory[...] = 255
 
     expected = unstreamed(pixels)
-    nearly_the_same(xpnet.predict_proba(network, blocks()), expected)
-
-
-def test_an_iterator_of_several_dtypes_and_shapes(network, pixels, unstreamed):
-    rows = pixels[:600]
-
-    def blocks():
-        yield rows[:100]
-        yield rows[100:201].astype(np.float32)
-        yield rows[201:300].reshape(-1, 8, 8)
-        yield rows[300:300]
-        yield rows[300:450].astype(np.float64)
-        yield rows[450:]
-
-    expected = unstreamed(rows)
     nearly_the_same(xpnet.predict_proba(network, blocks()), expected)
 
 
@@ -235,25 +173,6 @@ def test_evaluation_counts_the_same(gpu, network, pixels, unstreamed):
     np.testing.assert_array_equal(there.confusion, confusion)
     assert there.transfers.bytes_to_device == 0
     assert there.transfers.bytes_to_host < 2000
-
-
-@pytest.mark.parametrize(
-    "meaning",
-    [
-        {"n_out": 1},
-        {"n_out": 1, "output": "probabilities"},
-        {"n_out": 3, "output": "values"},
-        {"n_out": 3, "classes": ("a", "b", "c")},
-    ],
-    ids=str,
-)
-def test_what_the_outputs_are(gpu, make_network, pixels, unstreamed, meaning):
-    more = dict(meaning)
-    network = make_network(64, 20, more.pop("n_out"), **more).to(gpu)
-    for call in CALLS[:1] if more.get("output") == "values" else CALLS:
-        expected = unstreamed(pixels, call, on=network)
-        same_bits(call(network, pixels), expected)
-        assert call(network, pixels[:0]).shape == (0, *expected.shape[1:])
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float64", "bool"])
@@ -313,16 +232,3 @@ def test_after_an_interruption_all_is_well(network, pixels, unstreamed, n_blocks
         with pytest.raises(error):
             xpnet.predict_proba(network, blocks())
         same_bits(xpnet.predict_proba(network, pixels), expected)
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, in a rehearsal
-def test_nan_and_infinite_pixels_stay_in_their_rows(network, pixels, unstreamed):
-    rows = pixels.astype(np.float32)
-    rows[3, 5], rows[10, 0], rows[-1, -1] = math.nan, math.inf, -math.inf
-    found = xpnet.predict_proba(network, rows)
-    same_bits(
-        np.delete(found, [3, 10, -1], 0),
-        np.delete(unstreamed(pixels), [3, 10, -1], 0),
-    )
-    assert np.all(np.isnan(found[3]))
-    assert xpnet.predict(network, rows)[3] == 0

@@ -61,8 +61,7 @@ def bytes_sent(client):
     return total
 
 
-@pytest.mark.parametrize("n_blocks", [10, 80])
-@pytest.mark.parametrize("function", [xpnet.predict, xpnet.evaluate])
+@pytest.mark.parametrize(("function", "n_blocks"), [(xpnet.predict, 80), (xpnet.evaluate, 10)])
 def test_the_network_moves_once_to_each_process(bytes_sent, function, n_blocks):
     network = xpnet.init_network([64, 2000, 1000, 10], seed=n_blocks)
     size = sum(layer.weight.nbytes + layer.bias.nbytes for layer in network.layers)

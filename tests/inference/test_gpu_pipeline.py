@@ -4,11 +4,11 @@ import gc
 import importlib.util
 import os
 import pickle
+import re
 import signal
 import threading
 import time
 import weakref
-from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -126,7 +126,6 @@ def blocks_of(x, sizes):
 
 
 LAYOUTS = {
-    "C": lambda x: x,
     "Fortran": np.asfortranarray,
     "strided": lambda x: np.repeat(np.repeat(x, 2, axis=0), 3, axis=1)[::2, ::3],
     "reversed": lambda x: x[::-1].copy()[::-1],
@@ -136,10 +135,12 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("dtype", "layout"), [*((dtype, "C") for dtype in DTYPES), *(("i2", name) for name in LAYOUTS)]
+)
 def test_any_array(schedule, dtype, layout):
-    x = LAYOUTS[layout](rows_of(3 * CHUNK + 7, dtype))
+    x = rows_of(3 * CHUNK + 7, dtype)
+    x = LAYOUTS[layout](x) if layout in LAYOUTS else x
     bus = LateBus(schedule)
     check(run(bus, [x], is_stable=True), x)
     assert bus.is_idle
@@ -166,17 +167,13 @@ def test_any_number_of_rows(schedule, kind, n, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, ">i2", ">f4"])
-@pytest.mark.parametrize(
-    "blocks", [[], [0], [0, 0, 0]], ids=["no_block", "an_empty_one", "several"]
-)
+@pytest.mark.parametrize("n_blocks", [0, 1, 3])
 @pytest.mark.parametrize("is_stable", [False, True])
-def test_no_rows(blocks, dtype, is_stable):
-    given = [rows_of(n, dtype) for n in blocks]
+def test_no_rows(n_blocks, dtype, is_stable):
+    given = [rows_of(0, dtype)] * n_blocks
     for function in (compute, labels):
-        bus = LateBus()
-        found = run(
-            bus, given if is_stable else iter(given), function=function, is_stable=is_stable
-        )
+        bus, blocks = LateBus(), given if is_stable else iter(given)
+        found = run(bus, blocks, function=function, is_stable=is_stable)
         check(found, rows_of(0, dtype), function)
         assert bus.is_idle
 
@@ -242,12 +239,6 @@ def mapped(folder, x):
     return np.memmap(folder / "rows.bin", x.dtype, "r", shape=x.shape)
 
 
-@pytest.fixture
-def needs_maps():
-    if not Path("/proc/self/smaps").exists():
-        pytest.skip("the system does not tell which files are mapped")
-
-
 def resident(path):
     """Return the resident kB of a mapped file in this process."""
     lines = Path("/proc/self/smaps").read_text(encoding="ascii").splitlines()
@@ -255,13 +246,14 @@ def resident(path):
     return int(next(line for line in lines[start:] if line.startswith("Rss:")).split()[1])
 
 
-@pytest.mark.usefixtures("needs_maps")
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_file_is_read_and_not_its_mapping(schedule, dtype, tmp_path, monkeypatch):
+@pytest.mark.skipif(
+    not Path("/proc/self/smaps").exists(), reason="the system does not tell which files are mapped"
+)
+def test_a_file_is_read_and_not_its_mapping(schedule, tmp_path, monkeypatch):
     read = []
     original = FileRows.copy_to
     monkeypatch.setattr(FileRows, "copy_to", lambda a, b: read.append(a) or original(a, b))
-    x = rows_of(3 * CHUNK + 7, dtype)
+    x = rows_of(3 * CHUNK + 7, "f4")
     images, bus = mapped(tmp_path, x), LateBus(schedule)
     with rows_in_file(images[5:]) as file:
         check(run(bus, [file], is_stable=True), x[5:])
@@ -335,24 +327,6 @@ def test_memory_that_is_freed_too_early_is_detected(side):
 # Memory is short
 
 
-def several_ways(bus, x, tmp_path):
-    """Yield the results of rows from several kinds of sources."""
-    yield run(bus, [x], 8 * FLOOR, is_stable=True)
-    yield run(bus, iter(blocks_of(x, [1, 5000, 0, 20_000, 7])), 8 * FLOOR)
-    yield run(bus, [bus.pin(x)], 8 * FLOOR, is_stable=True)
-    with rows_in_file(mapped(tmp_path, x)) as file:
-        yield run(bus, [x if file is None else file], 8 * FLOOR, is_stable=True)
-    buffer = np.empty((777, N_IN), x.dtype)
-
-    def blocks():
-        for part in blocks_of(x, [777] * (len(x) // 777)):
-            buffer[: len(part)] = part
-            yield buffer[: len(part)]
-            buffer[:] = 99
-
-    yield run(bus, blocks(), 8 * FLOOR)
-
-
 BUDGETS = {  # in bytes; a row has 5 bytes, and its results have 24
     "of_the_device": {"most_bytes": 2 * FLOOR * (N_IN + 24) + 30_000},
     "of_a_computation": {"most_bytes": 2**20, "workspace": 2**8},
@@ -371,11 +345,15 @@ def nothing_is_taken(bus):
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
-def test_a_full_device_halves_the_rows(schedule, budget, tmp_path):
+@pytest.mark.parametrize("kind", ["there", "pinned", "iterator"])
+def test_a_full_device_halves_the_rows(schedule, kind, budget):
     x, bus = rows_of(30 * FLOOR + 77), LateBus(schedule, **BUDGETS[budget])
-    for found in several_ways(bus, x, tmp_path):
-        check(found, x)
-        assert bus.is_idle
+    blocks = [bus.pin(x) if kind == "pinned" else x]
+    if kind == "iterator":
+        blocks = iter(blocks_of(x, [1, 5000, 0, 20_000, 7]))
+    check(run(bus, blocks, 8 * FLOOR, is_stable=kind != "iterator"), x)
+    blocks = None
+    assert bus.is_idle
     assert bus.at_free
     assert nothing_is_taken(bus)
     assert FLOOR <= max(bus.sizes) < 8 * FLOOR
@@ -407,14 +385,6 @@ def is_dark(x):
     return x[:, 0] < 100
 
 
-def emptied(source, bus, n, **most):
-    """Yield blocks; shrink the memory before the n-th."""
-    for i, block in enumerate(source):
-        if i == n:
-            bus.most.update(most)
-        yield block
-
-
 @pytest.mark.parametrize("most", [{"device": 100_000}, {"pinned": 300_000}], ids=str)
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 6, 7, 29])
 def test_memory_becomes_short_in_the_middle(schedule, n, most):
@@ -422,12 +392,14 @@ def test_memory_becomes_short_in_the_middle(schedule, n, most):
     buffer = np.empty((FLOOR, N_IN), x.dtype)
 
     def blocks():
-        for part in blocks_of(x, [FLOOR] * 29):
+        for i, part in enumerate(blocks_of(x, [FLOOR] * 29)):
+            if i == n:
+                bus.most.update(most)
             buffer[:] = part
             yield buffer
             buffer[:] = 99
 
-    check(run(bus, emptied(blocks(), bus, n, **most), 3 * FLOOR), x)
+    check(run(bus, blocks(), 3 * FLOOR), x)
     assert bus.is_idle
     if "device" in most:
         assert bus.at_free
@@ -532,15 +504,11 @@ def test_rows_without_memory_are_counted_once(schedule):
 # Faults
 
 
-class BrokenError(Exception):
-    """An error of a source of rows."""
-
-
-ERRORS = [BrokenError, MemoryError, OSError, KeyboardInterrupt, GeneratorExit]
+ERRORS = [MemoryError, OSError, KeyboardInterrupt]
 
 
 @pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("n", [0, 2, 7])
 def test_an_error_of_the_source(schedule, error, n):
     def blocks():
         yield from blocks_of(rows_of(n * 50), [50] * n)
@@ -573,7 +541,7 @@ def failing_copy(monkeypatch, n, error, seconds=0.0):
 
 
 @pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("n", [1, 4, 10, 17])
+@pytest.mark.parametrize("n", [1, 4, 17])
 def test_an_error_while_rows_are_copied(schedule, error, n, monkeypatch):
     x, bus = rows_of(6 * CHUNK), LateBus(schedule)
     with monkeypatch.context() as patch:
@@ -586,7 +554,7 @@ def test_an_error_while_rows_are_copied(schedule, error, n, monkeypatch):
     check(run(bus, [x], is_stable=True), x)
 
 
-@pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt, ZeroDivisionError])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_an_error_in_a_computation(schedule, error, n):
     calls = []
@@ -720,7 +688,7 @@ ANYTHING = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @each(ANYTHING)
 def test_random_sources(options):
     blocks, batch_size, kind = (options.pop(key) for key in ("blocks", "batch_size", "kind"))
@@ -803,8 +771,15 @@ FORMS = {  # of images, made from rows and from a file of them
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"batch_size": 30}, "reproducible"], ids=str)
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        *((form, {}) for form in FORMS),
+        *((form, {"batch_size": 30}) for form in ("rows", "iterator", "file")),
+        *((form, "reproducible") for form in ("rows", "iterator", "file")),
+    ],
+    ids=str,
+)
 def test_predictions(bus, digits, form, options, tmp_path):
     images, _ = digits
     images.tofile(tmp_path / "images.bin")
@@ -884,9 +859,9 @@ class TorchBus(LateBus):
 
 @pytest.mark.parametrize("n_out", [1, 10])
 @pytest.mark.parametrize("output", ["logits", "probabilities", "values"])
-def test_bfloat16_becomes_float32(schedule, monkeypatch, output, n_out):
+def test_bfloat16_becomes_float32(monkeypatch, output, n_out):
     torch = pytest.importorskip("torch", reason="only torch has bfloat16 without a GPU")
-    random, bus = np.random.default_rng(2), TorchBus(schedule)
+    random, bus = np.random.default_rng(2), TorchBus()
     layers = [
         xpnet.Dense(random.normal(size=(N_IN, 8)) / 100, np.zeros(8), "relu"),
         xpnet.Dense(random.normal(size=(8, n_out)), np.zeros(n_out)),
@@ -895,7 +870,7 @@ def test_bfloat16_becomes_float32(schedule, monkeypatch, output, n_out):
         layers[1] = replace(layers[1], activation="sigmoid" if n_out == 1 else "softmax")
     network = xpnet.Network(layers, output=output)
     there = network.map_arrays(lambda x: torch.from_numpy(x).bfloat16())
-    x, labels = rows_of(300), random.integers(0, 2, 300)
+    x = rows_of(300)
     methods = [xpnet.predict] if output == "values" else [xpnet.predict, xpnet.predict_proba]
     # Computed there without a pipeline, and for no rows.
     expected = [method(there, torch.from_numpy(x)) for method in methods]
@@ -907,34 +882,18 @@ def test_bfloat16_becomes_float32(schedule, monkeypatch, output, n_out):
         assert empty.shape == (0, *found.shape[1:])
         np.testing.assert_array_equal(found, to_numpy(exact))
     if output != "values":
-        confusion = xpnet.evaluate(there, x, labels, batch_size=CHUNK).confusion
-        pairs = zip(labels, to_numpy(expected[0]), strict=True)
-        counts = Counter((int(true), int(found)) for true, found in pairs)
-        assert {pair: confusion[pair] for pair in counts} == counts
-        assert confusion.sum() == len(x)
+        labels = to_numpy(expected[0])
+        assert xpnet.evaluate(there, x, labels, batch_size=CHUNK).accuracy == 1.0
         with pytest.warns(xpnet.NonfiniteWarning, match="300 of 300"):
             xpnet.predict(there, x * np.float32("nan"))
     assert bus.is_idle
 
 
-REFUSED = {
-    "complex": (
-        np.ones((3, 784), complex),
-        "real numbers of at most 64 bits; got dtype complex128",
-    ),
-    "texts": (np.full((3, 784), "a"), "real numbers of at most 64 bits; got dtype <U1"),
-    "objects": (np.full((3, 784), None), "real numbers of at most 64 bits; got dtype object"),
-    "times": (
-        np.zeros((3, 784), "m8[s]"),
-        r"real numbers of at most 64 bits; got dtype timedelta64\[s\]",
-    ),
-}
-
-
 @pytest.mark.parametrize("call", [xpnet.predict, xpnet.predict_proba])
-@pytest.mark.parametrize("name", REFUSED)
-def test_images_of_unsupported_dtypes(bus, call, name):
-    network, (images, message) = network_there(xpnet.load("sample")), REFUSED[name]
+@pytest.mark.parametrize("dtype", ["complex128", "<U1", "object", "timedelta64[s]"])
+def test_images_of_unsupported_dtypes(bus, call, dtype):
+    network, images = network_there(xpnet.load("sample")), np.zeros((3, 784), dtype)
+    message = re.escape(f"real numbers of at most 64 bits; got dtype {dtype}")
     for given in (images, images[:0], iter([images]), iter([images.reshape(3, 28, 28)])):
         with pytest.raises(TypeError, match=message):
             call(network, given)

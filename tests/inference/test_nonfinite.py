@@ -192,9 +192,6 @@ def test_the_remedy_is_a_wider_dtype(dtype, output, text):
     assert nonfinite_text(network, 1, 1000, "use {}") == text
 
 
-SCALE = xpnet.Scale(1e-39)
-
-
 @pytest.mark.parametrize("n_rows", [1, 2047, 2048, 5000])
 @pytest.mark.parametrize("is_stream", [False, True])
 @pytest.mark.parametrize("options", [{}, {"batch_size": 100}, "reproducible"], ids=str)

@@ -29,11 +29,10 @@ def test_the_batch_size_does_not_matter(trained, digits, batch_size):
     )
 
 
-@pytest.mark.parametrize("shape", [(-1, 784), (-1, 28, 28), (-1, 1, 28, 28)])
-def test_host_bytes_meet_a_network_on_any_device(xp_backend, trained, digits, shape):
+def test_host_bytes_meet_a_network_on_any_device(xp_backend, trained, digits):
     if xp_backend.name == "dask":
         pytest.skip("Dask is not a device: Dask images meet a NumPy network, see test_lazy")
-    images = digits[0][:60].reshape(shape)
+    images = digits[0][:60]
     labels = xpnet.predict(trained.map_arrays(xp_backend.asarray), images, batch_size=25)
     assert isinstance(labels, np.ndarray)
     assert labels.dtype.kind == "i"
@@ -296,7 +295,7 @@ FEW_ROWS = {
 }
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 7, 100, 1000])
+@pytest.mark.parametrize("n", [0, 1, 2, 100])
 @pytest.mark.parametrize("form", FEW_ROWS)
 @pytest.mark.parametrize("is_prepared", [False, True])
 def test_few_rows_have_the_results_of_a_batch(trained, digits, is_prepared, form, n):
@@ -309,8 +308,7 @@ def test_few_rows_have_the_results_of_a_batch(trained, digits, is_prepared, form
         np.testing.assert_array_equal(found, expected)
         assert found.dtype == expected.dtype
     np.testing.assert_array_equal(
-        xpnet.predict_proba(network, rows),
-        xpnet.predict_proba(network, rows, batch_size=max(n, 1)),
+        xpnet.predict_proba(network, rows), xpnet.predict_proba(network, rows, batch_size=max(n, 1))
     )
 
 

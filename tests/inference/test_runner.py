@@ -37,8 +37,16 @@ def network_of(*widths, dtype="float32", preprocessing=None, output="values"):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("widths", [(784, 50, 100, 10), (784, 300, 10)], ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "widths"),
+    [
+        ("float16", (784, 50, 100, 10)),
+        ("float32", (784, 50, 100, 10)),
+        ("float32", (784, 300, 10)),
+        ("float64", (784, 300, 10)),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize(
     "preprocessing",
     [

@@ -7,16 +7,7 @@ import pytest
 
 import xpnet
 from xpnet.inference import throughput as room
-from xpnet.inference.throughput import (
-    BATCH_SIZES,
-    measure_throughput,
-    rows_in_memory,
-)
-
-
-@pytest.fixture(scope="module")
-def trained():
-    return xpnet.load("sample")
+from xpnet.inference.throughput import BATCH_SIZES, measure_throughput, rows_in_memory
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +40,14 @@ def network_of(weight):
     return xpnet.Network([xpnet.Dense(weight, np.zeros(weight.shape[1], np.float32))])
 
 
-def test_the_speeds(machine, trained, images):
-    found = measure_throughput(trained, images, batch_sizes=[100, 1, 10, 10], rounds=3)
+@pytest.fixture(scope="module")
+def network():
+    """Return a network of 784 inputs that computes little."""
+    return network_of(np.zeros((784, 2)))
+
+
+def test_the_speeds(machine, network, images):
+    found = measure_throughput(network, images, batch_sizes=[100, 1, 10, 10], rounds=3)
     assert [speed.batch_size for speed in found] == [1, 10, 100]
     expected = [1 / 1.01e-3, 10 / 1.1e-3, 100 / 2e-3]
     assert [speed.best for speed in found] == pytest.approx(expected)
@@ -58,33 +55,32 @@ def test_the_speeds(machine, trained, images):
     assert len(machine.calls) > 9
 
 
-def test_a_round_takes_whole_batches_for_a_fifth_of_a_second(machine, trained, images):
-    found = measure_throughput(trained, images, batch_sizes=[1, 7, 100], rounds=1)
+def test_a_round_takes_whole_batches_for_a_fifth_of_a_second(machine, network, images):
+    found = measure_throughput(network, images, batch_sizes=[1, 7, 100], rounds=1)
     for speed in found:
         assert speed.n_rows % speed.batch_size == 0
         assert 0.19 <= speed.n_rows / speed.best <= 0.2 + 1e-9
     # A batch that takes longer is a whole round.
     machine.per_batch = 0.5
-    assert [speed.n_rows for speed in measure_throughput(trained, images, batch_sizes=[9])] == [9]
+    assert [speed.n_rows for speed in measure_throughput(network, images, batch_sizes=[9])] == [9]
 
 
-def test_a_fast_network_is_called_several_times(machine, images, monkeypatch):
+def test_a_fast_network_is_called_several_times(machine, network, images, monkeypatch):
     monkeypatch.setattr(room, "_MAX_ROWS", 100)
-    network = network_of(np.zeros((784, 2)))
     (speed,) = measure_throughput(network, images, batch_sizes=[40], rounds=1)
     assert speed.n_rows % 80 == 0  # two batches are in memory
     assert 0.19 <= speed.n_rows / speed.best <= 0.2 + 1e-9
     assert {n_rows for n_rows, *_ in machine.calls} == {40, 80}
 
 
-def test_each_round_times_all_sizes(machine, trained, images):
-    measure_throughput(trained, images, batch_sizes=[1, 10, 100], rounds=4, threads=1)
+def test_each_round_times_all_sizes(machine, network, images):
+    measure_throughput(network, images, batch_sizes=[1, 10, 100], rounds=4, threads=1)
     rounds = machine.calls[-12:]
     assert [size for _, size, _ in rounds] == [1, 10, 100] * 4
     assert {threads for *_, threads in machine.calls} == {1}
 
 
-def test_best_and_median(machine, trained, images):
+def test_best_and_median(machine, network, images):
     slowness = iter([1.0, 1.0, 4.0, 2.0, 3.0])  # two for the warm-up, and three rounds
     machine.per_row = 0.0
 
@@ -94,37 +90,37 @@ def test_best_and_median(machine, trained, images):
         return results
 
     machine.answer = turn
-    (speed,) = measure_throughput(trained, images, batch_sizes=[5], rounds=3)
+    (speed,) = measure_throughput(network, images, batch_sizes=[5], rounds=3)
     assert (speed.best, speed.median) == (pytest.approx(5 / 2.0), pytest.approx(5 / 3.0))
 
 
-def test_images_are_repeated(machine, trained, images):
-    (speed,) = measure_throughput(trained, images[:3], batch_sizes=[2000], rounds=1)
+def test_images_are_repeated(machine, network, images):
+    (speed,) = measure_throughput(network, images[:3], batch_sizes=[2000], rounds=1)
     assert speed.n_rows % 2000 == 0
     assert max(n_rows for n_rows, *_ in machine.calls) >= 2000
 
 
-def test_progress(machine, trained, images):
+def test_progress(machine, network, images):
     steps = []
-    measure_throughput(trained, images, batch_sizes=[10, 100], rounds=3, progress=steps.append)
+    measure_throughput(network, images, batch_sizes=[10, 100], rounds=3, progress=steps.append)
     assert steps == [1] * 8  # a warm-up and three rounds per size
     assert machine.calls
 
 
-def test_a_size_that_would_take_too_long_is_left_out(machine, trained, images):
+def test_a_size_that_would_take_too_long_is_left_out(machine, network, images):
     machine.per_row = 1.0
-    found = measure_throughput(trained, images, batch_sizes=[1, 4, 10], rounds=1)
+    found = measure_throughput(network, images, batch_sizes=[1, 4, 10], rounds=1)
     assert [speed.batch_size for speed in found] == [1, 4]
 
 
-def test_a_size_that_the_device_has_no_memory_for_is_left_out(machine, trained, images):
+def test_a_size_that_the_device_has_no_memory_for_is_left_out(machine, network, images):
     def fail(results, *, batch_size):
         if batch_size == 100:
             raise MemoryError
         return results
 
     machine.answer = fail
-    found = measure_throughput(trained, images, batch_sizes=[1, 10, 100], rounds=1)
+    found = measure_throughput(network, images, batch_sizes=[1, 10, 100], rounds=1)
     assert [speed.batch_size for speed in found] == [1, 10]
 
 
@@ -150,16 +146,15 @@ def test_a_size_that_does_not_fit_is_left_out(machine):
     assert machine.calls
 
 
-def test_the_usual_sizes_fit_the_books_network(trained):
-    assert rows_in_memory(trained) >= BATCH_SIZES[-1] == 100_000
+def test_the_usual_sizes_fit_the_books_network():
+    assert rows_in_memory(xpnet.load("sample")) >= BATCH_SIZES[-1] == 100_000
 
 
-def test_every_library(machine, xp_backend, trained, images):
+def test_every_library(machine, xp_backend, network, images):
     if xp_backend.name == "dask":
         pytest.skip("Dask is not a device")
-    network = trained.map_arrays(xp_backend.asarray)
-    machine.per_batch = 0.1
-    found = measure_throughput(network, images, batch_sizes=[10, 200], rounds=1)
+    machine.per_batch, there = 0.1, network.map_arrays(xp_backend.asarray)
+    found = measure_throughput(there, images, batch_sizes=[10, 200], rounds=1)
     assert [speed.batch_size for speed in found] == [10, 200]
 
 
@@ -171,16 +166,16 @@ def test_every_library(machine, xp_backend, trained, images):
         ({"threads": 0}, "`threads` must be at least 1; got 0"),
     ],
 )
-def test_wrong_options(trained, images, options, message):
+def test_wrong_options(network, images, options, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        measure_throughput(trained, images, **options)
+        measure_throughput(network, images, **options)
 
 
-def test_wrong_images(trained, images):
+def test_wrong_images(network, images):
     with pytest.raises(ValueError, match=r"must hold at least one; got the shape \(0, 784\)"):
-        measure_throughput(trained, images[:0])
+        measure_throughput(network, images[:0])
     with pytest.raises(ValueError, match="must be rows of 784 values"):
-        measure_throughput(trained, images[:, :5])
+        measure_throughput(network, images[:, :5])
     strict = pytest.importorskip("array_api_strict")
     with pytest.raises(TypeError, match="must be in host memory, a NumPy array; got Array"):
-        measure_throughput(trained, strict.zeros((2, 784)))
+        measure_throughput(network, strict.zeros((2, 784)))

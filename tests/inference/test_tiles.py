@@ -15,7 +15,6 @@ from hypothesis import given, strategies as st
 from threadpoolctl import ThreadpoolController
 
 import xpnet
-from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
 from xpnet.arrays.cpu.processors import Cuts, cuts
 from xpnet.arrays.cpu.thread_pool import run_tasks
@@ -100,7 +99,7 @@ def test_no_bit_depends_on_threads(widths, dtype, kind):
         shares = xpnet.predict_proba(network, rows)
         for n_of_blas in (1, 2):
             with POOLS.limit(limits=n_of_blas):
-                for threads in (1, 2, 3, 7, None):
+                for threads in (1, 3, None):
                     found = xpnet.predict(values, rows, threads=threads)
                     np.testing.assert_array_equal(found, expected)
                 found = xpnet.predict_proba(network, rows, threads=threads)
@@ -132,10 +131,7 @@ def test_rows_keep_their_order():
     assert sorted(seen) == [0, 3, *[10] * 100]
 
 
-@given(
-    st.lists(st.integers(0, 50), min_size=1, max_size=40),
-    st.sampled_from([None, 1, 2, 5, 100]),
-)
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.sampled_from([None, 1, 2, 5, 100]))
 def test_tiles_of_any_lengths_make_up_the_rows(lengths, threads):
     bounds = [0, *np.cumsum(lengths).tolist()]
     rows = np.arange(3.0 * bounds[-1]).reshape(-1, 3)
@@ -332,13 +328,14 @@ def test_several_threads_predict_with_one_network(network):
 @pytest.mark.parametrize("widths", [(784, 50, 10), (784, 1024, 10)], ids=str)
 def test_several_threads_predict_with_one_network_that_is_new(widths):
     values = dataclasses.replace(network_of(*widths), output="values")
-    expected = xpnet.predict(values, PIXELS)
+    rows = PIXELS[:2100]  # so many that the preprocessing is folded
+    expected = xpnet.predict(values, rows)
     for is_prepared in (False, True):
         new = dataclasses.replace(values)  # without cached properties
         if is_prepared:
             new = fold_preprocessing(new)
         with ThreadPoolExecutor(6) as pool:
-            found = list(pool.map(lambda _, new=new: xpnet.predict(new, PIXELS), range(6)))
+            found = list(pool.map(lambda _, new=new: xpnet.predict(new, rows), range(6)))
         assert all(np.array_equal(results, found[0]) for results in found)
         np.testing.assert_array_equal(found[0], expected)
 
@@ -353,28 +350,6 @@ def test_predictions_inside_of_tiles(network, threads):
     run_tasks(predict, range(12), 3)
     assert sorted(found) == list(range(12))
     assert all(np.array_equal(labels, expected) for labels in found.values())
-
-
-def test_predictions_while_another_is_interrupted(network):
-    expected = xpnet.predict(network, X, batch_size=50)
-
-    def fail_or_predict(i):
-        if i % 2:
-            with pytest.raises(ValueError, match="rows of 784"):
-                xpnet.predict(network, X[:, :5], batch_size=50)
-            return True
-        return np.array_equal(xpnet.predict(network, X, batch_size=50), expected)
-
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(fail_or_predict, range(40)))
-
-
-def test_nested_limits_are_restored():
-    with one_blas_thread():
-        with one_blas_thread():
-            assert max(count()) == 1
-        assert max(count()) == 1
-        assert blas_threads() == 2
 
 
 FORK = """

@@ -100,8 +100,3 @@ def test_wrong_labels_on_the_device(digits):
 def test_images_on_the_device_and_labels_on_the_host(digits):
     result = xpnet.evaluate(network_there(), there(digits[0]), digits[1])
     assert result.transfers == Transfers(0, 0, 1, 20 * 8)
-
-
-def test_train_rejects_other_words(digits):
-    with pytest.raises(ValueError, match="`transfers` must be allow or forbid; got 'never'"):
-        xpnet.train(xpnet.load("sample"), *digits, transfers="never")

@@ -8,13 +8,7 @@ import pytest
 import xpnet
 from xpnet import ScalingWarning
 from xpnet.networks.initializers import init_network
-from xpnet.networks.input_range import (
-    InputRange,
-    expected_range,
-    fit,
-    plausible_steps,
-    range_of,
-)
+from xpnet.networks.input_range import InputRange, expected_range, fit, plausible_steps, range_of
 
 SAMPLE, LABELS = xpnet.sample()
 SMALL = (SAMPLE.reshape(len(SAMPLE), -1) / 255).astype(np.float32)

@@ -79,9 +79,9 @@ PREPROCESSING = {
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", PREPROCESSING)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("activations", ["sigmoid", "relu", "tanh"])
-def test_results_are_within_the_bounds_of_the_original(steps, dtype, activations):
-    for seed, hidden in enumerate([(50, 100), (30,), (200, 20, 60)]):
+def test_results_are_within_the_bounds_of_the_original(steps, dtype):
+    hidden_layers = {"sigmoid": (50, 100), "relu": (30,), "tanh": (200, 20, 60)}
+    for seed, (activations, hidden) in enumerate(hidden_layers.items()):
         network = network_of(
             784,
             *hidden,
@@ -92,6 +92,7 @@ def test_results_are_within_the_bounds_of_the_original(steps, dtype, activations
             seed=seed,
         )
         rows = PIXELS / 255 if steps == "none" else PIXELS
+        rows = rows[:10] if dtype == "float16" else rows  # NumPy multiplies it slowly
         assert share_of_bound(xpnet.prepare(network), network, rows) <= 1
         assert share_of_bound(fold_preprocessing(network), network, rows) <= 1
 

@@ -138,14 +138,6 @@ def test_integers_beside_weights_of_the_largest_spread(program, kind):
             same(*given)
 
 
-def test_booleans(network, rows):
-    given = rows > 100
-    same(
-        reproducible(network)(given),
-        reproducible(network)(given.astype(np.float32)),
-    )
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [None, 1, 7, 777, 3000])
 def test_batches_and_threads(network, rows, threads, batch_size, tmp_path):

@@ -1,17 +1,13 @@
-"""One hash for each network, whatever computes it; and planted mistakes, which change it."""
+"""One hash for each network, whatever computes it."""
 
-import inspect
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
-
-from xpnet.functions import reproducible
 
 # Kernels of OpenBLAS, and the NumPy feature of the processors that can run them.
 KERNELS = {
@@ -23,7 +19,6 @@ KERNELS = {
 }
 # Of one shape, as JAX compiles each operation for each shape.
 FEW = ("hard_sigmoid, float64", "softmax, float64", "sparsemax, float32", "erf and tanh, float32")
-# Dask computes when the warnings of the package are no longer ignored.
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +65,8 @@ def test_hashes_of_few_networks_in_every_library(xp_backend, program, cases, com
 # Dask computes later, outside of the forward pass, where nothing holds NumPy's warnings back.
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_hashes_in_every_library(xp_backend, program, cases, committed):
+    if xp_backend.is_lazy:  # takes a second for each: each activation in one network
+        cases = {name: case for name, case in cases.items() if " and tanh" not in name}
     assert different(hashes_on(xp_backend, program, cases), committed) == []
 
 
@@ -95,8 +92,10 @@ def dispatched_features():
     return " ".join(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name])
 
 
-@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("features", ["all", "baseline"])
+@pytest.mark.parametrize(
+    ("features", "threads"),
+    [("baseline", 1), *(pytest.param("all", n, marks=pytest.mark.slow) for n in (1, 2))],
+)
 @pytest.mark.parametrize(
     "kernel",
     [
@@ -121,8 +120,7 @@ def test_hashes_of_every_kernel(kernel, features, threads, committed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("capability", ["default", "avx2", "avx512"])
+@pytest.mark.parametrize(("capability", "threads"), [("default", 2), ("avx2", 1), ("avx512", 1)])
 def test_hashes_of_torch_with_other_instructions(capability, threads, committed):
     pytest.importorskip("torch", reason="torch is not installed")
     variables = {"ATEN_CPU_CAPABILITY": capability, "OMP_NUM_THREADS": str(threads)}
@@ -138,73 +136,3 @@ def test_hashes_with_subnormal_numbers_flushed_to_zero(program, cases, committed
         assert different(program.hashes(cases), committed) == []
     finally:
         torch.set_flush_denormal(False)
-
-
-def planted(module, right, wrong):
-    """Return a copy of a module with one mistake."""
-    source = inspect.getsource(module)
-    assert source.count(right) == 1
-    copy = ModuleType(module.__name__)
-    exec(source.replace(right, wrong), vars(copy))
-    return copy
-
-
-def fused(a, b, c):
-    """Return a * b + c with a product that is not rounded to float64."""
-    return (np.asarray(a, np.longdouble) * b + c).astype(np.float64)
-
-
-HORNER = """        y = y * r
-        for coefficient in reversed(series[1:]):
-            y += coefficient
-            y *= r
-"""
-FUSED = """        for coefficient in reversed(series[1:]):
-            y = fused(y, r, coefficient)
-        y *= r
-"""
-# Right lines, wrong lines, a library, and a network whose results differ.
-MISTAKES = {
-    "fused multiply-add": (HORNER, FUSED, "numpy", "exponential of many numbers"),
-    "division by a row": (
-        *("xp.divide(*xp.broadcast_arrays(x, y))", "xp.divide(x, y)"),
-        *("jax", "Standardize, columns, float64"),
-    ),
-    "division by a number": (
-        *('like = x if hasattr(x, "shape") else y', "return xp.divide(x, y)"),
-        *("jax", "hard_sigmoid, float64"),
-    ),
-    "square root of the library": (
-        *("half = self._power(", "return self._xp.sqrt(x)\n        half = self._power("),
-        *("torch", "squareplus of many numbers"),
-    ),
-    "exponential function of the library": (
-        *("rest, scale = self._reduced(x)\n        rest += 1.0", "return self._xp.exp(x)"),
-        *("numpy", "exponential of many numbers"),
-    ),
-    "sum of the library": (
-        *("def sum(", "def unused("),
-        *("numpy", "softmax, float64"),
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    "mistake",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name == "division by a row" else name
-        for name in MISTAKES
-    ],
-)
-def test_a_mistake_in_a_function_changes_a_hash(mistake, program, cases, committed, monkeypatch):
-    right, wrong, library, name = MISTAKES[mistake]
-    pytest.importorskip(library)
-    copy = planted(reproducible, right, wrong)
-    copy.fused = fused
-    monkeypatch.setattr(
-        "xpnet.networks.reproducible.reproducible_namespace", copy.reproducible_namespace
-    )
-    backend = program.open_backend(library)
-    with backend.flags:
-        found = hashes_on(backend, program, {name: cases[name]})
-    assert different(found, committed) == [name]

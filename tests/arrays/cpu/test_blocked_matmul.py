@@ -177,12 +177,7 @@ def test_results_are_new_memory(n_rows, n_out):
 @pytest.mark.parametrize("n_out", [1, 50, 300])
 @pytest.mark.parametrize(
     "as_given",
-    [
-        np.array,
-        np.asfortranarray,
-        in_columns,
-        lambda weight: weight.T.copy().T,
-    ],
+    [np.array, np.asfortranarray, in_columns, lambda weight: weight.T.copy().T],
     ids=["owner", "fortran", "columns", "transposed"],
 )
 @pytest.mark.parametrize("is_read_only_view", [False, True])

@@ -3,7 +3,6 @@
 import mmap
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -230,16 +229,6 @@ def test_the_file_is_open_inside_the_block_only(path, error):
     assert descriptors() == before
 
 
-@needs_maps
-def test_a_replaced_file_is_closed_at_once(path):
-    x, before = mapped(path), descriptors()
-    shutil.copy(path, path.with_name(f"{path.name} (deleted)"))
-    path.unlink()
-    for _ in range(20):
-        assert read(x) is None
-    assert descriptors() == before
-
-
 # Rows of an open file
 
 
@@ -256,7 +245,7 @@ needs_preadv = pytest.mark.skipif(not hasattr(os, "preadv"), reason="this system
 @needs_preadv
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (0, N_ROWS), (17, 18), (999, 1000), (5, 600)])
 def test_parts(file, start, end):
-    part = file[start:end]
+    part = file[start // 2 :][start - start // 2 : end - start // 2]
     assert (part.shape, part.dtype) == ((end - start, N_IN), np.uint8)
     target = np.full((end - start + 2, N_IN), 99, np.uint8)
     part.copy_to(target[1:-1])
@@ -265,18 +254,6 @@ def test_parts(file, start, end):
     first = part[:1]
     first.copy_to(target[:1])
     np.testing.assert_array_equal(target[0], rows_of()[start])
-
-
-@needs_preadv
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_parts_of_larger_numbers(tmp_path, dtype):
-    (tmp_path / "rows.bin").write_bytes(b"123" + rows_of(dtype).tobytes())
-    descriptor = os.open(tmp_path / "rows.bin", os.O_RDONLY)
-    part = FileRows(descriptor, 3, (N_ROWS, N_IN), np.dtype(dtype))[100:900][10:20]
-    target = np.empty((10, N_IN), dtype)
-    part.copy_to(target)
-    os.close(descriptor)
-    np.testing.assert_array_equal(target, rows_of(dtype)[110:120])
 
 
 @needs_preadv

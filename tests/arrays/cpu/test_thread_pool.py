@@ -15,11 +15,7 @@ import numpy as np
 import pytest
 
 from xpnet.arrays.cpu import thread_pool
-from xpnet.arrays.cpu.thread_pool import (
-    _current_processor,
-    _keep_off_processor,
-    run_tasks,
-)
+from xpnet.arrays.cpu.thread_pool import _current_processor, _keep_off_processor, run_tasks
 
 WORD = contextvars.ContextVar("WORD", default="nothing")
 
@@ -194,21 +190,6 @@ def test_threads_have_a_copy_of_the_context():
         WORD.reset(token)
 
 
-def test_errstate_holds_in_all_threads():
-    caller, both = threading.current_thread(), threading.Barrier(2, timeout=20)
-
-    def divide(_):
-        both.wait()
-        if threading.current_thread() is not caller:
-            np.float32([1]) / np.float32([0])
-
-    with np.errstate(divide="raise"), pytest.raises(FloatingPointError, match="divide by zero"):
-        run_tasks(divide, range(2), 2)
-    both.reset()
-    with np.errstate(divide="ignore"):
-        run_tasks(divide, range(2), 2)
-
-
 @pytest.mark.parametrize("n_threads", [2, 3, 5])
 def test_tasks_may_run_tasks(n_threads):
     def count(depth):
@@ -219,21 +200,6 @@ def test_tasks_may_run_tasks(n_threads):
         return sum(found)
 
     assert ends(lambda: count(4)) == 4**4
-
-
-def test_an_error_passes_through_all_levels():
-    def fail(depth):
-        if depth == 0:
-            msg = "at the bottom"
-            raise ArithmeticError(msg)
-        run_tasks(lambda _: fail(depth - 1), range(3), 3)
-
-    def call():
-        with pytest.raises(ArithmeticError, match="at the bottom"):
-            fail(3)
-        return True
-
-    assert ends(call)
 
 
 def test_many_callers_at_once():

@@ -1,11 +1,9 @@
-"""Diagnosis of each cause, with a fake CuPy and, if installed, the real one on a fake driver."""
+"""Diagnosis of each cause, with a fake CuPy; `tests/cli/test_no_gpu.py` has the real one."""
 
 import importlib.metadata
 import os
 import pickle
-import shutil
 import site
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,13 +18,13 @@ import pytest
 from xpnet.arrays.gpu import gpu_facts as gpu_facts_module
 from xpnet.arrays.gpu.diagnosis import diagnose
 from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis, cause_of, diagnosis_of
-from xpnet.arrays.gpu.gpu_facts import WHEELS, gpu_facts, installed, one_line
+from xpnet.arrays.gpu.gpu_facts import gpu_facts, one_line
 
 
 class CUDARuntimeError(RuntimeError):
     """CuPy's error of this name, which is recognized by its name and status."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status, text):
         super().__init__(text)
         self.status = status
 
@@ -43,8 +41,8 @@ class CompileException(Exception):  # noqa: N818 (CuPy's name)
     pass
 
 
-def raising(error: Exception) -> Callable[..., Any]:
-    def fail(*_: object) -> None:
+def raising(error):
+    def fail(*_):
         raise error
 
     return fail
@@ -72,13 +70,13 @@ class Machine:
     to_device: Callable[[Any], Any] = np.asarray
     environ: dict[str, str] = field(default_factory=dict)
 
-    def cupy(self) -> Any:
-        def get_device_properties(index: int) -> dict[str, Any]:
+    def cupy(self):
+        def get_device_properties(index):
             major, minor = self.capability
             name = f"Fake {index}".encode()
             return {"name": name, "totalGlobalMem": 8 << 30, "major": major, "minor": minor}
 
-        def assemble_cupy_compiler_options(options: tuple[str, ...]) -> tuple[str, ...]:
+        def assemble_cupy_compiler_options(options):
             if isinstance(self.headers, Exception):
                 raise self.headers
             return options if self.headers is None else ("-std=c++17", f"-I{self.headers}")
@@ -100,7 +98,7 @@ class Machine:
         )
         return module
 
-    def distributions(self, name: str) -> list[Any]:
+    def distributions(self, name):
         first = {*self.wheels, *self.libraries} & {name}
         return [
             SimpleNamespace(version=version, locate_file=lambda _, folder=folder: folder)
@@ -116,7 +114,7 @@ class FakeCuda:
 
     runtime: Any
 
-    def __init__(self, missing: tuple[str, ...]) -> None:
+    def __init__(self, missing):
         self.missing = missing
         self.nvrtc = SimpleNamespace(
             getVersion=lambda: self.load("NVRTC") and (13, 2),
@@ -124,34 +122,33 @@ class FakeCuda:
         )
 
     @property
-    def cublas(self) -> str:
+    def cublas(self):
         return self.load("cuBLAS")
 
-    def load(self, name: str) -> str:
+    def load(self, name):
         if name in self.missing:
             raise ImportError(name)
         return name
 
     class Device:
-        def __init__(self, index: int | None = None) -> None:
+        def __init__(self, index=None):
             self.index = index
 
-        def __enter__(self) -> None:
+        def __enter__(self):
             assert self.index in {None, 0, 1}
 
-        def __exit__(self, *exception: object) -> None:
+        def __exit__(self, *exception):
             pass
 
 
-Become = Callable[[Machine], None]
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE", "CUDA_PATH")
 
 
 @pytest.fixture
-def become(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Become:
+def become(monkeypatch, tmp_path):
     """Return a function that simulates a machine in this process."""
 
-    def become(machine: Machine) -> None:
+    def become(machine):
         monkeypatch.setattr(importlib.metadata, "distributions", machine.distributions)
         monkeypatch.setattr(importlib.metadata, "requires", lambda _: list(machine.requires))
         monkeypatch.setattr(sys, "platform", machine.platform)
@@ -176,7 +173,7 @@ def become(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Become:
     return become
 
 
-def as_tf32(x: np.ndarray) -> np.ndarray:
+def as_tf32(x):
     """Round to 10 bits after the point towards zero, as tensor cores do."""
     bits = x.view(np.uint32) & np.uint32(0xFFFFE000)
     return bits.view(np.float32)
@@ -298,11 +295,7 @@ CASES: list[tuple[str, Machine, dict[str, object]]] = [
         Machine(to_device=raising(CUDARuntimeError(214, "cudaErrorECCUncorrectable"))),
         {"error": "cudaErrorECCUncorrectable"},
     ),
-    (
-        "wrong-product",
-        Machine(to_device=lambda x: x * np.float32("nan")),
-        {"excess": float("nan")},
-    ),
+    ("wrong-product", Machine(to_device=lambda x: x * np.float32("nan")), {"excess": float("nan")}),
     (
         "cuda-error",
         Machine(error=CUDARuntimeError(999, "unknown\nerror")),
@@ -317,19 +310,13 @@ CASES: list[tuple[str, Machine, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize("code", CAUSES)
-def test_every_row_of_the_table_has_a_case(code: str) -> None:
+def test_every_row_of_the_table_has_a_case(code):
     # These have their own tests, because the names of files vary.
     assert code in {"shadowed", "headers-mixed", *(case[0] for case in CASES)}
 
 
 @pytest.mark.parametrize(("code", "machine", "facts"), CASES)
-def test_each_cause_has_its_code_and_facts(
-    become: Become,
-    capfd: pytest.CaptureFixture[str],
-    code: str,
-    machine: Machine,
-    facts: dict[str, object],
-) -> None:
+def test_each_cause_has_its_code_and_facts(become, capfd, code, machine, facts):
     become(machine)
     diagnosis = diagnose(1, check=True)
     assert diagnosis.code == code
@@ -366,13 +353,13 @@ def test_each_cause_has_its_code_and_facts(
         ),
     ],
 )
-def test_a_sentence_is_cause_and_fix(become: Become, machine: Machine, sentence: str) -> None:
+def test_a_sentence_is_cause_and_fix(become, machine, sentence):
     become(machine)
     with np.errstate(invalid="ignore"):
         assert str(diagnose(check=True)) == sentence
 
 
-def test_no_two_causes_share_a_sentence() -> None:
+def test_no_two_causes_share_a_sentence():
     messages = [message for message, _ in CAUSES.values()]
     assert len(set(messages)) == len(messages)
     fixes = [fix for _, fix in CAUSES.values()]
@@ -391,7 +378,7 @@ def test_no_two_causes_share_a_sentence() -> None:
         Machine(cupy_source=f"raise ImportError('{'long ' * 200}')", requires=("numpy<1",)),
     ],
 )
-def test_a_long_fact_leaves_a_short_line(become: Become, machine: Machine) -> None:
+def test_a_long_fact_leaves_a_short_line(become, machine):
     become(machine)
     diagnosis = diagnose()
     assert len(str(diagnosis).splitlines()) == 1
@@ -399,7 +386,7 @@ def test_a_long_fact_leaves_a_short_line(become: Become, machine: Machine) -> No
     assert diagnosis.fix in str(diagnosis)
 
 
-def test_warnings_of_the_import_are_suppressed(become: Become) -> None:
+def test_warnings_of_the_import_are_suppressed(become):
     become(
         Machine(cupy_source="import warnings\nwarnings.warn('noise')\nclass cuda:\n  runtime = 0")
     )
@@ -410,14 +397,8 @@ def test_warnings_of_the_import_are_suppressed(become: Become) -> None:
     assert facts["wheels"] == ["cupy-cuda13x"]
 
 
-def test_the_product_is_checked_only_on_request(become: Become) -> None:
-    become(Machine(to_device=lambda x: x + 1))
-    assert diagnose().usable
-    assert diagnose(check=True).code == "wrong-product"
-
-
 @pytest.mark.parametrize("source", ["answer = 42", "import cupy as cp\nx = cp.arange(10)"])
-def test_a_file_that_shadows_cupy_is_named(become: Become, tmp_path: Path, source: str) -> None:
+def test_a_file_that_shadows_cupy_is_named(become, tmp_path, source):
     become(Machine(cupy_source=source, cupy_file="cupy.py"))
     diagnosis = diagnose()
     assert diagnosis.code == "shadowed"
@@ -427,13 +408,7 @@ def test_a_file_that_shadows_cupy_is_named(become: Become, tmp_path: Path, sourc
 
 @pytest.mark.parametrize("leaves_folders", [False, True])
 @pytest.mark.parametrize("wheels", [(), ("cupy-cuda13x",)])
-def test_remains_of_an_uninstallation(
-    become: Become,
-    monkeypatch: pytest.MonkeyPatch,
-    wheels: tuple[str, ...],
-    *,
-    leaves_folders: bool,
-) -> None:
+def test_remains_of_an_uninstallation(become, monkeypatch, wheels, *, leaves_folders):
     become(Machine(wheels=wheels))
     monkeypatch.setitem(sys.modules, "cupy", ModuleType("cupy") if leaves_folders else None)
     diagnosis = diagnose()
@@ -444,7 +419,7 @@ def test_remains_of_an_uninstallation(
         assert diagnosis.code == "not-installed"
 
 
-def test_a_missing_dependency_of_cupy(become: Become) -> None:
+def test_a_missing_dependency_of_cupy(become):
     become(Machine(cupy_source="import no_such_module"))
     assert "(No module named 'no_such_module')" in diagnose().message
 
@@ -464,7 +439,7 @@ def test_a_missing_dependency_of_cupy(become: Become) -> None:
         (CUDARuntimeError(719, "launch\nfailure"), "cuda-error"),
     ],
 )
-def test_an_error_in_the_product(become: Become, error: Exception, code: str) -> None:
+def test_an_error_in_the_product(become, error, code):
     become(Machine(to_device=raising(error)))
     diagnosis = diagnose(check=True)
     assert diagnosis == cause_of(error)
@@ -475,10 +450,9 @@ def test_an_error_in_the_product(become: Become, error: Exception, code: str) ->
 
 
 @pytest.mark.parametrize(
-    ("free", "code"),
-    [(0, "out-of-memory"), (100 << 20, "out-of-memory"), (6 << 30, "cuda-error")],
+    ("free", "code"), [(0, "out-of-memory"), (100 << 20, "out-of-memory"), (6 << 30, "cuda-error")]
 )
-def test_cublas_that_cannot_be_opened(become: Become, free: int, code: str) -> None:
+def test_cublas_that_cannot_be_opened(become, free, code):
     become(Machine(to_device=raising(CUBLASError(1, "CUBLAS_STATUS_NOT_INITIALIZED"))))
     runtime = sys.modules["cupy"].cuda.runtime
     runtime.memGetInfo = lambda: (free, 8 << 30)
@@ -505,9 +479,7 @@ def test_cublas_that_cannot_be_opened(become: Become, free: int, code: str) -> N
         ),
     ],
 )
-def test_headers_of_another_cuda(
-    become: Become, tmp_path: Path, wheel: str, libraries: tuple[str, ...], fix: str
-) -> None:
+def test_headers_of_another_cuda(become, tmp_path, wheel, libraries, fix):
     header = tmp_path / "cuda_runtime_api.h"
     header.write_text("/* CUDART_VERSION 1 */\n#define CUDART_VERSION  12040\n", encoding="ascii")
     compiler = CompileException('storage.h(137): error: incomplete type "__nv_fp8_e8m0"')
@@ -533,19 +505,17 @@ def test_headers_of_another_cuda(
     assert diagnose(check=True).code == "cuda-error"
 
 
-def test_the_check_computes_a_reduction(become: Become) -> None:
+def test_the_check_computes_a_reduction(become):
     # CuPy compiles it with CUB, which fails with some headers where a product does not.
     class Array(np.ndarray):
-        def any(self, *_: object, **__: object) -> Any:
+        def any(self, *_, **__):
             raise CompileException
 
     become(Machine(to_device=lambda x: x.view(Array)))
     assert diagnose(check=True).code == "cuda-error"
 
 
-def test_libraries_beside_site_packages(
-    become: Become, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_libraries_beside_site_packages(become, monkeypatch, tmp_path):
     become(Machine(missing=("cuBLAS", "NVRTC")))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("target")
@@ -565,14 +535,14 @@ def test_libraries_beside_site_packages(
     assert diagnose().fix == 'pip install "cupy-cuda13x[ctk]"'  # found there, and cannot be loaded
 
 
-def test_folders_too_long_for_a_message_are_left_out(become: Become, monkeypatch: Any) -> None:
+def test_folders_too_long_for_a_message_are_left_out(become, monkeypatch):
     become(Machine(missing=("NVRTC",)))
     folders = f"/{'f' * 80}:/{'g' * 80}"
     monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.library_folders", lambda *_: folders)
     assert diagnose().fix == 'pip install "cupy-cuda13x[ctk]"'
 
 
-def test_the_error_of_the_product_in_units_of_its_bound(become: Become) -> None:
+def test_the_error_of_the_product_in_units_of_its_bound(become):
     become(Machine())
     assert diagnose().product_error is None
     error = diagnose(check=True).product_error
@@ -584,7 +554,7 @@ def test_the_error_of_the_product_in_units_of_its_bound(become: Become) -> None:
     assert np.isnan(diagnose(check=True).product_error)
 
 
-def test_tf32_is_wrong_unless_requested(become: Become) -> None:
+def test_tf32_is_wrong_unless_requested(become):
     become(Machine(to_device=as_tf32))
     assert diagnose(check=True).code == "wrong-product"
     assert diagnose(check=True, tf32=True).usable
@@ -603,27 +573,25 @@ def test_tf32_is_wrong_unless_requested(become: Become) -> None:
         ("1.0", "tf32-unreadable", "not an integer (CUPY_TF32=1.0)"),
     ],
 )
-def test_the_variable_is_parsed_like_in_cupy(
-    become: Become, value: str, code: str, text: str
-) -> None:
+def test_the_variable_is_parsed_like_in_cupy(become, value, code, text):
     become(Machine(environ={"CUPY_TF32": value}))
     assert (diagnose().code, gpu_facts()["tf32"]) == (code, text)
     assert diagnose(tf32=True).usable  # CuPy does not read it if a precision is chosen
 
 
-def test_a_gpu_without_tf32_must_not_round(become: Become) -> None:
+def test_a_gpu_without_tf32_must_not_round(become):
     become(Machine(capability=(7, 5), environ={"CUPY_TF32": "1"}))
     assert diagnose(check=True).usable
     become(Machine(capability=(7, 5), to_device=as_tf32))
     assert diagnose(check=True, tf32=True).code == "wrong-product"
 
 
-def test_a_negative_index_is_no_device(become: Become) -> None:
+def test_a_negative_index_is_no_device(become):
     become(Machine())
     assert diagnose(-1).code == "no-such-device"
 
 
-def test_facts_of_a_machine_with_gpus(become: Become) -> None:
+def test_facts_of_a_machine_with_gpus(become):
     kernel = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54.03  Tue Jun  6\nGCC 12.2.0\n"
     environ = {"CUDA_VISIBLE_DEVICES": "0,1", "CUPY_TF32": "1"}
     become(Machine(environ=environ, kernel=kernel, libraries=("numpy", "nvidia-cublas")))
@@ -658,13 +626,13 @@ def test_facts_of_a_machine_with_gpus(become: Become) -> None:
     }
 
 
-def test_facts_open_no_context(become: Become) -> None:
+def test_facts_open_no_context(become):
     become(Machine())
     sys.modules["cupy"].cuda.Device = raising(AssertionError("a context"))
     assert [device["free_bytes"] for device in gpu_facts()["devices"]] == [None, None]
 
 
-def test_duplicate_installations(become: Become) -> None:
+def test_duplicate_installations(become):
     become(
         Machine(
             wheels=("cupy-cuda12x", "cupy-cuda13x"),
@@ -680,16 +648,14 @@ def test_duplicate_installations(become: Become) -> None:
     ]
 
 
-def test_a_folder_found_twice_is_no_duplicate(
-    become: Become, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_found_twice_is_no_duplicate(become, monkeypatch):
     become(Machine())
     once = Machine().distributions
     monkeypatch.setattr(importlib.metadata, "distributions", lambda name: once(name) * 2)
     assert gpu_facts()["duplicates"] == []
 
 
-def test_unknown_facts_are_none(become: Become) -> None:
+def test_unknown_facts_are_none(become):
     become(Machine(wheels=()))
     facts = gpu_facts()
     empty = ("wheels", "devices", "distributions", "duplicates")
@@ -698,99 +664,8 @@ def test_unknown_facts_are_none(become: Become) -> None:
     assert set(facts.values()) == {None}
 
 
-def test_the_error_carries_the_code_and_survives_pickling() -> None:
+def test_the_error_carries_the_code_and_survives_pickling():
     error = DeviceError(Diagnosis("no-driver", "no driver", "install one"))
     again = pickle.loads(pickle.dumps(error))
     assert (again.code, str(again)) == ("no-driver", "no driver; install one")
     assert isinstance(again, RuntimeError)
-
-
-def run_python(program: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    inherited = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        env={**inherited, **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_importing_the_module_imports_no_cupy() -> None:
-    program = "import sys, xpnet.arrays.gpu.diagnosis; print('cupy' in sys.modules)"
-    result = run_python(program)
-    assert (result.stdout, result.stderr) == ("False\n", "")
-
-
-needs_cupy = pytest.mark.skipif(
-    len(installed(WHEELS)) != 1, reason="needs the real CuPy, one wheel of it"
-)
-
-
-@pytest.fixture(scope="module")
-def fake_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a libcuda.so.1 that the environment controls."""
-    gcc = shutil.which("gcc")
-    if gcc is None or sys.platform != "linux":
-        pytest.skip("needs gcc on Linux, to build the fake driver")
-    folder = tmp_path_factory.mktemp("driver")
-    source = Path(__file__).with_name("fake_driver.c")
-    library = folder / "libcuda.so.1"
-    subprocess.run([gcc, "-shared", "-fPIC", "-o", library, source], check=True)
-    return folder
-
-
-@needs_cupy
-@pytest.mark.parametrize(
-    ("version", "error", "code", "words"),
-    [
-        (0, 0, "no-driver", "NVIDIA driver"),
-        (11040, 0, "driver-too-old", "supports CUDA 11.4, too old for CUDA 1"),
-        (13020, 100, "no-device", "finds no GPU"),
-        (13020, 34, "stub-library", "is a stub"),
-        (13020, 803, "driver-mismatch", "(error 803)"),
-        (13020, 802, "not-ready", "(error 802)"),
-        (13020, 2, "out-of-memory", "(cudaErrorMemoryAllocation: out of memory)"),
-        (13020, 46, "device-busy", "GPU 0 is busy"),
-        (13020, 209, "no-kernel", "(cudaErrorNoKernelImageForDevice: no kernel image"),
-        (13020, 214, "memory-fault", "(cudaErrorECCUncorrectable: uncorrectable ECC error"),
-        (13020, 999, "cuda-error", "cudaErrorUnknown: unknown error"),
-    ],
-)
-def test_real_cupy_on_a_fake_driver(
-    fake_driver: Path, version: int, error: int, code: str, words: str
-) -> None:
-    result = run_python(
-        "from xpnet.arrays.gpu.diagnosis import diagnose\n"
-        "diagnosis = diagnose(check=True)\n"
-        "print(diagnosis.code, diagnosis)",
-        LD_LIBRARY_PATH=str(fake_driver),
-        FAKE_DRIVER_VERSION=str(version),
-        FAKE_DRIVER_ERROR=str(error),
-    )
-    assert (result.returncode, result.stderr) == (0, "")
-    # On a machine with a driver in the kernel, only its library is missing.
-    codes = {code, f"{code}-library"} if version == 0 else {code}
-    assert result.stdout.split()[0] in codes
-    assert words in result.stdout
-
-
-WITHOUT_LIBRARIES = """
-import cupy
-from cuda import pathfinder
-from xpnet.arrays.gpu.diagnosis import diagnose
-
-def find_nothing(name):
-    raise pathfinder.DynamicLibNotFoundError(name)
-
-cupy.cuda.runtime.getDeviceCount = lambda: 1
-pathfinder.load_nvidia_dynamic_lib = find_nothing
-print(diagnose())
-"""
-
-
-@needs_cupy
-def test_real_cupy_without_cuda_libraries() -> None:
-    result = run_python(WITHOUT_LIBRARIES)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("cuBLAS, NVRTC cannot be loaded, but cupy")
