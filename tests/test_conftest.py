@@ -38,7 +38,7 @@ def run(pytester):
     pytester.makepyfile(TESTS)
 
     def run(*options):
-        result = pytester.runpytest_subprocess(*OPTIONS, *options)
+        result = pytester.runpytest_inprocess(*OPTIONS, *options)
         result.assert_outcomes(passed=1, skipped=6, xfailed=2)
         letters = [line.split()[1] for line in result.outlines if line.startswith("test_")]
         assert letters == ["xx"] or "-v" in options

@@ -120,7 +120,10 @@ def test_an_interrupt_before_the_handlers(with_hook, way):
     assert run(*WAYS[way], "evaluate", env=environment) == (130, "", "")
 
 
-@pytest.mark.parametrize(("words", "code"), [(["evaluate"], 0), (["evaluate", "--fast"], 2)])
+@pytest.mark.parametrize(
+    ("number", "words", "code"),
+    [(signal.SIGTERM, ["evaluate"], 0), (signal.SIGINT, ["evaluate", "--fast"], 2)],
+)
 def test_a_signal_at_the_end(with_hook, number, words, code):
     found, out, err = run("-m", "xpnet", *words, env=with_hook("atexit", number))
     assert found == code
@@ -128,7 +131,9 @@ def test_a_signal_at_the_end(with_hook, number, words, code):
     assert len(err.splitlines()) == (code != 0)
 
 
-@pytest.mark.parametrize("point", LAST_POINTS)
+@pytest.mark.parametrize(
+    ("number", "point"), [(signal.SIGINT, "threads"), (signal.SIGTERM, "modules")]
+)
 def test_a_signal_after_the_command(number, point):
     hook = LAST_POINTS[point].format(number=int(number))
     code, out, err = run("-c", f"{hook}\n{SCRIPT}", "evaluate", "--fast")
@@ -136,7 +141,9 @@ def test_a_signal_after_the_command(number, point):
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("module", ["numpy", "xpnet.inference.evaluate", "atexit"])
+@pytest.mark.parametrize(
+    ("number", "module"), [(signal.SIGINT, "numpy"), (signal.SIGTERM, "atexit")]
+)
 def test_an_ignored_signal_stays_ignored(with_hook, number, module):
     code, out, err = run(
         *("-m", "xpnet", "evaluate"), env=with_hook(module, number), action="SIG_IGN"
