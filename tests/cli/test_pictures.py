@@ -45,4 +45,3 @@ def test_a_picture_without_matplotlib(refused, tmp_path, monkeypatch, words):
     line = "xpnet: pictures need matplotlib: pip install matplotlib\n"
     assert refused(*words, "picture.png") == (2, line)
     assert list(tmp_path.iterdir()) == []
-

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from xpnet.datasets import read, stream
@@ -46,6 +46,7 @@ FORMATS = {
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_round_trip(tmp_path_factory, name, pack, data):
     block_rows = data.draw(st.integers(1, 8))
