@@ -320,7 +320,7 @@ def test_the_disk_is_full(words, buffering):
 
 
 @pytest.mark.usefixtures("utf8_names")
-@pytest.mark.parametrize("name", ["a b.csv", "\N{SNOWMAN}.csv", "quote'.csv", "-.csv"])
+@pytest.mark.parametrize("name", ["a b.csv", "\N{SNOWMAN}.csv", "quote'.csv", "-.csv", "x" * 200])
 def test_unusual_file_names(xpnet, tmp_path, labelled, name):
     path = labelled.rename(tmp_path / name)
     output = tmp_path / f"out {name}"

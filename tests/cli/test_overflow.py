@@ -125,21 +125,21 @@ def test_earlier_blocks_may_be_out_on_standard_output(xpnet, tmp_path):
 
 
 LOGITS = (
-    r"xpnet: images with NaN or infinity in a layer, whose labels are meaningless: ([\d,]+) of"
-    r" 1,000 \(try --precision float32\)\n"
+    r"xpnet: images with NaN or infinity in a layer, whose labels are meaningless: (\d+) of"
+    r" 100 \(try --precision float32\)\n"
 )
 
 
 def test_layers_that_overflow_are_told(xpnet, model, tmp_path):
-    words = ("--model", model(layers=overflowing()), "--precision", "float16")
+    words = ("--model", model(layers=overflowing()), "--precision", "float16", "--rows", "100")
     result = xpnet("evaluate", *words, "--json")
     told = re.fullmatch(LOGITS, result.err)
     assert result.code == 0
     assert told is not None
-    count = int(told[1].replace(",", ""))
+    count = int(told[1])
     found = json.loads(result.out)
-    assert found["nonfinite"] == count > 900
-    assert found["total"] == sum(map(sum, found["confusion"])) == 1000
+    assert found["nonfinite"] == count > 90
+    assert found["total"] == sum(map(sum, found["confusion"])) == 100
     assert xpnet("evaluate", *words).err == result.err
     assert xpnet("evaluate", *words, "--batch-size", "7").err == result.err
     assert xpnet("predict", *words).err == result.err
@@ -159,9 +159,9 @@ def test_finite_logits_are_not_told(xpnet):
 
 def test_values_that_overflow_are_told(xpnet, model):
     path = model(layers=overflowing(), output="values")
-    result = xpnet("predict", "--model", path, "--precision", "float16")
+    result = xpnet("predict", "--model", path, "--precision", "float16", "--rows", "100")
     assert result.code == 0
-    assert re.match(r"xpnet: images with NaN or infinite values: [\d,]+ of 1,000 \(try", result.err)
+    assert re.match(r"xpnet: images with NaN or infinite values: \d+ of 100 \(try", result.err)
 
 
 def test_parameters_beyond_the_dtype(refused, model):

@@ -166,7 +166,7 @@ def test_force_begins_another_training_anew(xpnet, output, checkpoint, words):
     assert [*output.parent.iterdir()] == [output]
 
 
-def test_force_begins_an_unfinished_training_anew(xpnet, output, checkpoint, whole, monkeypatch):
+def test_an_unfinished_training(xpnet, output, checkpoint, whole, monkeypatch):
     from xpnet.training.loop import Loop
 
     original = Loop.end_epoch
@@ -184,6 +184,11 @@ def test_force_begins_an_unfinished_training_anew(xpnet, output, checkpoint, who
     assert f"{checkpoint} holds the training so far: --resume continues it\n" in result.err
     assert [*output.parent.iterdir()] == [checkpoint]
     content = checkpoint.read_bytes()
+    result = xpnet("train", *WORDS, "-o", output)
+    assert result.code == 2
+    assert "holds an unfinished training: --resume continues it, --force starts" in result.err
+    result = xpnet("train", *WORDS, "--seed", "1", "-o", output, "--resume")
+    assert (result.code, "a checkpoint of another training" in result.err) == (4, True)
     result = xpnet("train", *WORDS, "-o", output, "--force")
     assert (result.code, n_epochs(result.err)) == (0, 3)
     assert output.read_bytes() == whole
@@ -192,6 +197,7 @@ def test_force_begins_an_unfinished_training_anew(xpnet, output, checkpoint, who
     result = xpnet("train", *WORDS, "-o", output, "--resume")
     assert (result.code, n_epochs(result.err)) == (0, 1)
     assert output.read_bytes() == whole
+    assert not checkpoint.exists()
 
 
 def test_an_interrupt_before_the_first_epoch_leaves_nothing(refused, output, monkeypatch):
