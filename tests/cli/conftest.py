@@ -55,6 +55,7 @@ def xpnet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time a hundredth of the usual number of images: no test needs exact speeds."""
     monkeypatch.setattr("xpnet.inference.throughput._ROUND_SECONDS", 0.002)
+    monkeypatch.setattr("xpnet.inference.throughput._MAX_ROWS", 1000)
 
 
 @pytest.fixture

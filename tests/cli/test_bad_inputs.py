@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -249,15 +250,16 @@ def test_70_existing_output_and_output_over_input(refused, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
-def test_29_named_pipe_and_standard_input(tmp_path, predictions):
-    pipe, command = tmp_path / "pipe", [sys.executable, "-m", "xpnet", "predict"]
+def test_29_named_pipe_and_standard_input(xpnet, tmp_path, predictions):
+    pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with subprocess.Popen([*command, str(pipe)], stdout=subprocess.PIPE, text=True) as process:
-        pipe.write_bytes(table())
-        assert process.communicate(timeout=60)[0].splitlines()[1:] == predictions
-    for name in ("-", "/dev/stdin"):
-        result = subprocess.run([*command, name], input=table(), capture_output=True, check=True)
-        assert result.stdout.decode().splitlines()[1:] == predictions
+    writer = Thread(target=pipe.write_bytes, args=[table()])
+    writer.start()
+    assert xpnet("predict", pipe).out.splitlines()[1:] == predictions
+    writer.join()
+    command = [sys.executable, "-m", "xpnet", "predict", "/dev/stdin"]
+    result = subprocess.run(command, input=table(), capture_output=True, check=True)
+    assert result.stdout.decode().splitlines()[1:] == predictions
 
 
 def test_54_number_of_inputs(refused, tmp_path):

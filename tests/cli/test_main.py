@@ -243,19 +243,6 @@ def test_debug_shows_where_an_error_came_from(xpnet, tmp_path):
     assert "missing.csv" in result.err
 
 
-def test_the_process():
-    done = run_process("evaluate", "--rows", "5", stdout=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert b"accuracy" in done.stdout
-
-
-def test_an_error_of_the_process():
-    done = run_process("evaluate", "missing.csv", stdout=subprocess.PIPE)
-    assert (done.returncode, done.stdout) == (3, b"")
-    assert done.stderr.startswith(b"xpnet: missing.csv: ")
-    assert len(done.stderr.splitlines()) == 1
-
-
 # A process meets a closed or full standard output at its end, or, unbuffered, at each line.
 BUFFERED, UNBUFFERED = ({"PYTHONUNBUFFERED": text} for text in ("", "1"))
 

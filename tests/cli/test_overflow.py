@@ -164,20 +164,15 @@ def test_values_that_overflow_are_told(xpnet, model):
     assert re.match(r"xpnet: images with NaN or infinite values: \d+ of 100 \(try", result.err)
 
 
-def test_parameters_beyond_the_dtype(refused, model):
+@pytest.mark.usefixtures("strict_gpu")
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_parameters_beyond_the_dtype(refused, model, device):
     first, *others = load("sample").layers
     path = model(layers=(replace(first, weight=first.weight * np.float32(1e6)), *others))
-    code, line = refused("evaluate", "--model", path, "--precision", "float16")
+    words = ("--model", path, "--precision", "float16", "--device", device)
+    code, line = refused("evaluate", *words)
     assert code == 2
     assert "--precision float16: `parameters` must be finite in float16; got numbers up to" in line
-
-
-@pytest.mark.usefixtures("strict_gpu")
-def test_parameters_beyond_the_dtype_on_a_device(refused, model):
-    first, *others = load("sample").layers
-    path = model(layers=(replace(first, weight=first.weight * np.float32(1e6)), *others))
-    words = ("evaluate", "--model", path, "--precision", "float16", "--device", "gpu")
-    assert "`parameters` must be finite in float16" in refused(*words)[1]
 
 
 @pytest.mark.slow

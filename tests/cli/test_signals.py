@@ -103,10 +103,16 @@ def number(request):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    "module",
-    ["xpnet.cli.main", "argparse", "numpy", "xpnet.inference.evaluate", "xpnet.datasets.idx"],
+    ("module", "way"),
+    [
+        ("xpnet.cli.main", "module"),
+        ("xpnet.cli.main", "script"),
+        ("argparse", "script"),
+        ("numpy", "module"),
+        ("xpnet.inference.evaluate", "script"),
+        ("xpnet.datasets.idx", "module"),
+    ],
 )
 def test_a_signal_during_an_import(with_hook, number, module, way):
     done = run(*WAYS[way], "evaluate", env=with_hook(module, number))

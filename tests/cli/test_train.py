@@ -85,13 +85,6 @@ def test_a_table_is_not_shifted(xpnet, output, tmp_path):
     assert line.endswith(" --augment 0 (no images with blank edges: not shifted)")
 
 
-def test_it_learns(xpnet, output):
-    words = ("--rows", "200", "--hidden", "20", "--activation", "relu", "--validation", "0")
-    assert xpnet("train", *words, "-o", output).code == 0
-    found = json.loads(xpnet("evaluate", "--rows", "200", "--model", output, "--json").out)
-    assert found["accuracy"] >= 0.9
-
-
 def test_json(xpnet, output):
     result = xpnet("train", *QUICK, "-o", output, "--json", "--validation", "0.25")
     found = json.loads(result.out)
@@ -311,13 +304,6 @@ def test_preprocessing_is_fitted_to_what_is_learned_from(xpnet, output):
     assert evaluated["accuracy"] > 0.1
 
 
-def test_force_begins_anew(xpnet, output):
-    checkpoint = Path(f"{output}.checkpoint")
-    checkpoint.write_bytes(b"of another time")
-    assert xpnet("train", *QUICK, "-o", output, "--force").code == 0
-    assert not checkpoint.exists()
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [([], (2, "unfinished")), (["--resume"], (4, "not a training checkpoint, remove it"))],
@@ -328,10 +314,6 @@ def test_a_broken_link_for_a_checkpoint_is_not_followed(xpnet, output, words, ex
     assert (result.code, expected[1] in result.err) == (expected[0], True)
     assert xpnet("train", *QUICK, "-o", output, "--force").code == 0
     assert [*output.parent.iterdir()] == [output]
-
-
-def test_resume_without_a_checkpoint_begins(xpnet, output):
-    assert xpnet("train", *QUICK, "-o", output, "--resume").code == 0
 
 
 def test_a_model_that_cannot_be_written_is_refused_before_the_training(refused, output):
