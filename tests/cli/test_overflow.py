@@ -65,7 +65,8 @@ def test_pixels_of_16_bits_are_scaled_before_the_cast(xpnet, digits_as, model):
     usual = accuracy(xpnet(*words))
     assert usual > 0.97
     assert accuracy(xpnet(*words, "--precision", "float16")) == pytest.approx(usual, abs=0.005)
-    result = xpnet("parity", data, "--model", path, "--precision", "float16", "--json")
+    options = ("--precision", "float16", "--rows", "100", "--json")
+    result = xpnet("parity", data, "--model", path, *options)
     report = json.loads(result.out)
     assert (result.code, result.err, report["in_bound"]) == (0, "", True)
     assert all(x["no_bound"] == 0 for x in report["candidates"]["cpu"]["stages"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from xpnet import load
+from xpnet.cli.main import main
 from xpnet.files import locking
 from xpnet.training import train as training
 
@@ -28,14 +29,12 @@ def checkpoint(output):
     return Path(f"{output}.checkpoint")
 
 
-@pytest.fixture
-def whole(xpnet, tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
     """Return the model of a training that nothing disturbs."""
-    path = tmp_path / "whole.safetensors"
-    assert xpnet("train", *WORDS, "-o", path).code == 0
-    content = path.read_bytes()
-    path.unlink()
-    return content
+    path = tmp_path_factory.mktemp("whole") / "model.safetensors"
+    assert main(["train", *WORDS, "-o", str(path)]) == 0
+    return path.read_bytes()
 
 
 @contextmanager
@@ -61,8 +60,9 @@ def n_epochs(err):
     return sum(line.startswith("epoch ") for line in err.splitlines())
 
 
-@pytest.mark.parametrize("again", ["--resume", "--force"])
-@pytest.mark.parametrize("option", ["-o", "--history", "--plot"])
+@pytest.mark.parametrize(
+    ("option", "again"), [("-o", "--resume"), ("--history", "--force"), ("--plot", "--resume")]
+)
 def test_a_file_that_appears_meanwhile_costs_nothing(xpnet, tmp_path, whole, option, again):
     names = {"-o": "model.safetensors", "--history": "history.json", "--plot": "curve.png"}
     files = {word: tmp_path / name for word, name in names.items()}
