@@ -167,7 +167,7 @@ class MirrorHandler(http.server.BaseHTTPRequestHandler):
         with suppress(OSError):  # the client has left
             for i in range(0, len(content), step):
                 self.wfile.write(content[i : i + step])
-                self.server.ended.wait(0.05 if word == "slow" else 0)
+                self.server.ended.wait(0.01 if word == "slow" else 0)
         self.server.ended.wait(30 if word == "stalled" else 0)
 
     def log_message(self, *_):

@@ -166,7 +166,8 @@ def wrapped_python(tmp_path):
 def test_tests_skipped_on_a_card_are_a_failure(out, wrapped_python):
     python = wrapped_python(
         'case "$*" in'
-        ' *"xpnet doctor"*) echo "why  usable" ;; benchmarks/gpu.py*) ;; *) exec PYTHON "$@" ;;'
+        ' *"xpnet doctor"*) echo "why  usable" ;; *provenance* | benchmarks/gpu.py*) ;;'
+        ' *) exec PYTHON "$@" ;;'
         " esac"
     )
     code, output = run(out, "tests/gpu/test_two_gpus.py", python=python)
@@ -182,7 +183,7 @@ def test_a_gpu_that_opens_is_tested_whatever_the_doctor_finds(out, wrapped_pytho
     python = wrapped_python(
         'case "$*" in'
         ' *"xpnet doctor"*) echo "why  a wrong product"; exit 5 ;;'
-        ' *"Device("* | benchmarks/gpu.py*) ;; *) exec PYTHON "$@" ;;'
+        ' *"Device("* | *provenance* | *pytest* | benchmarks/gpu.py*) ;; *) exec PYTHON "$@" ;;'
         " esac"
     )
     code, _ = run(out, "tests/gpu/test_two_gpus.py", python=python)
@@ -211,7 +212,7 @@ def test_missing_and_old_packages_are_named(out, tmp_path, wrapped_python):
     assert "pip download --no-deps " in output
 
 
-def test_wheels_are_installed_for_the_run(out, tmp_path):
+def test_wheels_are_installed_for_the_run(out, tmp_path, wrapped_python):
     if not list(Path(sys.prefix).glob("lib/python3*/site-packages/pip")):
         pytest.skip("needs pip")
     old, text = distribution(tmp_path, "tqdm", "4.7")
@@ -228,7 +229,9 @@ def test_wheels_are_installed_for_the_run(out, tmp_path):
         tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         wheel.writestr(str(member.with_name("WHEEL")), tags)
         wheel.writestr(str(member.with_name("RECORD")), "")
-    code, output = run(out, "--wheels", str(wheels), path=[tmp_path])
+    doctors = 'case "$*" in *"xpnet doctor"* | *"Device("*) exit 5 ;; *) exec PYTHON "$@" ;; esac'
+    python = wrapped_python(doctors)
+    code, output = run(out, "--wheels", str(wheels), path=[tmp_path], python=python)
     assert code == 5, output
 
 

@@ -51,6 +51,13 @@ def xpnet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     return run
 
 
+@pytest.fixture(autouse=True)
+def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time a hundredth of the usual number of images: no test needs exact speeds."""
+    monkeypatch.setattr("xpnet.inference.throughput._ROUND_SECONDS", 0.002)
+    monkeypatch.setattr("xpnet.inference.throughput._MAX_ROWS", 1000)
+
+
 @pytest.fixture
 def model_of() -> ModelOf:
     """Return a function that returns the model of a file called model.onnx."""

@@ -10,8 +10,8 @@ import os
 import struct
 import subprocess
 import sys
-import warnings
 import zipfile
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -42,9 +42,9 @@ def with_value(value, place=100):
     return table(rows=[*ROWS[:4], ",".join(fields), *ROWS[5:]])
 
 
-def idx(array, code=b"\0\0\x08"):
+def idx(array):
     sizes = struct.pack(f">{array.ndim}I", *array.shape)
-    return code + bytes([array.ndim]) + sizes + array.tobytes()
+    return b"\0\0\x08" + bytes([array.ndim]) + sizes + array.tobytes()
 
 
 def npy(array):
@@ -53,13 +53,10 @@ def npy(array):
     return stream.getvalue()
 
 
-def npy_of(header, version=b"\1\0"):
+def npy_of(shape="(20, 28, 28)", descr="'|u1'"):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}"
     content = header.encode().ljust(118) + b"\n"
-    return b"\x93NUMPY" + version + struct.pack("<H", len(content)) + content + IMAGES.tobytes()
-
-
-def header_of(shape="(20, 28, 28)", descr="'|u1'", more=""):
-    return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, {more}}}"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(content)) + content + IMAGES.tobytes()
 
 
 def npz(**arrays):
@@ -70,8 +67,7 @@ def npz(**arrays):
 
 def archive(*members):
     stream = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(stream, "w") as file:
-        warnings.simplefilter("ignore")  # of duplicate names
+    with zipfile.ZipFile(stream, "w") as file:
         for name, content in members:
             file.writestr(name, content)
     return stream.getvalue()
@@ -90,60 +86,30 @@ def flipped(content, place):
 
 IDX, NPZ = idx(IMAGES), npz(images=IMAGES, labels=LABELS)
 PACKED = gzip.compress(IDX)
-NO_NUMBER = "an integer from 0 to 255"
 
 ACCEPTED = {
-    "1-crlf": text(HEADER, *ROWS, end="\r\n"),
     "1-cr": text(HEADER, *ROWS, end="\r"),
-    "1-no-final-newline": table()[:-1],
-    "2-byte-order-mark": b"\xef\xbb\xbf" + table(),
-    "4-blank-lines": text(HEADER, *ROWS[:7], "", "", *ROWS[7:], ""),
     "14-no-labels": text(",".join(PIXELS), *(row.partition(",")[2] for row in ROWS)),
     "15-no-header": text(*ROWS),
     "17-names-from-1": table(header=",".join(["label", *PIXELS[1:], "pixel784"])),
     "17-names-by-row-and-column": table(
         header=",".join(["label", *(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))])
     ),
-    "21-quoted-number": table(rows=[ROWS[0].replace(",0,", ',"0",', 1), *ROWS[1:]]),
-    "22-blanks": table(rows=[row.replace(",", ", ") for row in ROWS]),
     "26-gzip": gzip.compress(table()),
-    "32-gzip-found-by-content": PACKED,
-    "39-zeros-after-gzip": PACKED + b"\0" * 100,
-    "39-gzip-of-several-members": gzip.compress(IDX[:500]) + gzip.compress(IDX[500:]),
-    "48-big-endian": npz(images=IMAGES.astype(">f4")),
     "48-column-major": npz(images=np.asfortranarray(IMAGES)),
     "49-float64": npz(images=IMAGES.astype("float64")),
     "62-npz-of-any-name": NPZ,
 }
 REFUSED = {
-    "4-line-numbers-are-physical": (text(HEADER, *ROWS[:2], "", "", "1,2"), ":6: row is too short"),
     "5-short-row": (
         table(rows=[ROWS[0], ROWS[1][:-2]]),
         ":3: row is too short, found 784 values, expected 785",
     ),
-    "6-long-row": (table(rows=[ROWS[0], ROWS[1] + ",0"]), ":3: row is too long, found 786 values"),
     "6-trailing-commas": (text(HEADER + ",", *(f"{row}," for row in ROWS)), ":1:786: column name"),
-    "7-empty-field": (with_value(""), f":6:101: pixel is missing, found '', expected {NO_NUMBER}"),
-    "8-nan": (with_value("nan"), f":6:101: pixel, found 'nan', expected {NO_NUMBER}"),
-    "8-inf": (with_value("inf"), f":6:101: pixel, found 'inf', expected {NO_NUMBER}"),
-    "9-text": (with_value("abc"), ":6:101: pixel is not a number, found 'abc'"),
-    "9-underscore": (with_value("1_0"), ":6:101: pixel is not a number, found '1_0'"),
-    "9-full-width": (
-        with_value("\uff11\uff12"),
-        ":6:101: pixel is not a number, found '\uff11\uff12'",
-    ),
-    "10-integral-fraction": (
-        with_value("12.0"),
-        "found '12.0', expected an integer from 0 to 255,",
-    ),
     "11-fraction": (
         with_value("12.5"),
         "found '12.5', expected an integer from 0 to 255, try --flo",
     ),
-    "12-256": (with_value("256"), f":6:101: pixel, found '256', expected {NO_NUMBER}"),
-    "12-negative": (with_value("-1"), f":6:101: pixel, found '-1', expected {NO_NUMBER}"),
-    "12-1e30": (with_value("1e30"), f":6:101: pixel, found '1e30', expected {NO_NUMBER}"),
-    "12-20-digits": (with_value("9" * 20), f"found '{'9' * 20}', expected {NO_NUMBER}"),
     "16-permuted-columns": (
         table(header=HEADER.replace("pixel7,pixel8", "pixel8,pixel7")),
         ":1:9: column name out of order, found 'pixel8', expected pixel7",
@@ -155,53 +121,30 @@ REFUSED = {
     "18-repeated-header": (text(HEADER, *ROWS, HEADER, *ROWS), ":22: repeated header line"),
     "20-empty-file": (b"", ": file is empty"),
     "23-semicolons": (table().replace(b",", b";"), "try --delimiter ';'"),
-    "23-tabs": (table().replace(b",", b"\t"), "try --delimiter tab"),
-    "24-comment": (text(HEADER, *ROWS[:4], "# no", *ROWS[4:]), ":6: comment line, found '# no'"),
     "26-truncated-gzip": (gzip.compress(table())[:3000], ": truncated gzip"),
     "31-short-magic": (IDX[:3], "first bytes, found 00 00 08"),
-    "31-first-byte": (b"\1" + IDX[1:], "found 01 00 08 03, expected 00 00 08"),
-    "31-type-code": (idx(IMAGES, b"\0\0\x0d"), "IDX type code, found 0d"),
     "33-truncated": (IDX[:-5], "truncated data, found 15675 bytes, expected 15680 bytes"),
-    "33-extra": (IDX + b"12345", "extra data after the last row, found 15685 bytes"),
     "34-huge-shape": (b"\0\0\x08\3" + b"\xff" * 12, "truncated data, found 0 bytes, expected 79"),
-    "34-huge-count": (struct.pack(">4I", 0x803, 2**31, 28, 28), "expected 1683627180032 bytes"),
-    "36-no-dimension": (b"\0\0\x08\0", "number of dimensions, found 0"),
-    "36-255-dimensions": (b"\0\0\x08\xff" + b"\0\0\0\1" * 255, "number of dimensions, found 255"),
     "38-labels-for-images": (idx(LABELS), "not images, found 1 dimension, expected 2 to 4"),
-    "39-garbage-after-gzip": (PACKED + b"garbage", "gzip data followed by other data, found b'ga'"),
     "39-checksum": (PACKED[:-8] + b"\0" * 4 + PACKED[-4:], "corrupt gzip, found CRC check failed"),
-    "39-trailer-cut": (PACKED[:-4], "truncated gzip"),
-    "39-more-than-declared": (gzip.compress(IDX + b"\0"), "extra data after the last row"),
     "40-gzip-bomb": (gzip.compress(IDX + b"\0" * 2**27), "extra data after the last row"),
     "42-huge-shape": (
-        npy_of(header_of("(999999999999, 28, 28)")),
+        npy_of("(999999999999, 28, 28)"),
         "expected 783999999999216 bytes",
     ),
-    "44-long-header": (npy_of(header_of() + " " * 20000), "expected at most 10000 bytes"),
-    "44-code-in-header": (npy_of(header_of(descr="open('x')")), "npy header, found malformed node"),
-    "44-extra-key": (npy_of(header_of(more="'more': 1")), "does not contain the correct keys"),
-    "44-version": (npy_of(header_of(), b"\7\0"), "npy version, found 93 4e 55 4d 50 59 07 00"),
-    "45-negative": (npy_of(header_of("(-20, 28, 28)")), "found (-20, 28, 28)"),
+    "44-code-in-header": (npy_of(descr="open('x')"), "npy header, found malformed node"),
     "45-overflow": (
-        npy_of(header_of(f"({'9' * 20}, 28, 28)")),
+        npy_of(f"({'9' * 20}, 28, 28)"),
         "lengths that are nonnegative integ",
     ),
-    "45-bool": (npy_of(header_of("(True, 28, 28)")), "found (True, 28, 28)"),
-    "46-trailing-bytes": (npy(IMAGES) + b"more", "extra data after the last row"),
     "46-other-member": (
         archive(("x.npy", npy(IMAGES)), ("a.txt", "a")),
         "not an npy file, found 'a.t",
     ),
     "46-path-outside": (archive(("../x.npy", npy(IMAGES))), "outside its folder, found '../x.npy'"),
-    "46-duplicate": (archive(*[("x.npy", npy(IMAGES))] * 2), "duplicate npz member, found 'x.npy'"),
     "47-checksum": (flipped(NPZ, 9000), "Bad CRC-32 for file 'images.npy'"),
-    "47-truncated": (NPZ[: len(NPZ) // 2], "corrupt or truncated npz"),
     "47-encrypted": (encrypted(archive(("x.npy", npy(IMAGES)))), "or encrypted, found 'x.npy'"),
-    "48-one-number": (npy(np.asarray(3, "uint8")), "npy shape, found (), expected rows of pixels"),
     "48-structured": (npy(np.zeros(3, [("a", "u1")])), "expected plain numbers"),
-    "48-string": (npy(np.asarray([["a"]])), "dtype of the array, found <U1"),
-    "48-bool": (npy(IMAGES > 0), "dtype of the array, found bool"),
-    "48-complex": (npy(IMAGES.astype(complex)), "dtype of the array, found complex128"),
     "65-not-finite": (npy(np.where(IMAGES, IMAGES, np.nan)), "found nan, expected a finite number"),
 }
 
@@ -285,12 +228,6 @@ def test_38_numbers_of_images_and_labels(refused, tmp_path):
     assert (code, f"found 20 images, expected 15 as in {labels}" in line) == (3, True)
 
 
-@pytest.mark.parametrize("size", ["0", "-1", "abc"])
-def test_63_batch_size(refused, size):
-    code, line = refused("predict", "sample", f"--batch-size={size}")
-    assert (code, f"must be an integer of at least 1; got '{size}'" in line) == (2, True)
-
-
 @pytest.mark.parametrize("size", ["1", "7", "1000"])
 def test_63_batches_that_do_not_divide_the_rows(xpnet, tmp_path, predictions, size):
     (tmp_path / "data.npz").write_bytes(NPZ)
@@ -312,27 +249,17 @@ def test_70_existing_output_and_output_over_input(refused, tmp_path):
     assert path.read_bytes() == NPZ
 
 
-@pytest.mark.parametrize("name", ["with blank.csv", "Zahl\u00fcberblick.csv", "x" * 200 + ".csv"])
-def test_71_names_of_files(xpnet, tmp_path, predictions, name):
-    (tmp_path / name).write_bytes(table())
-    assert xpnet("predict", tmp_path / name).out.splitlines()[1:] == predictions
-
-
-def test_29_missing_file(refused, tmp_path):
-    path = tmp_path / "none.csv"
-    assert refused("predict", path) == (3, f"xpnet: {path}: No such file or directory\n")
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
-def test_29_named_pipe_and_standard_input(tmp_path, predictions):
-    pipe, command = tmp_path / "pipe", [sys.executable, "-m", "xpnet", "predict"]
+def test_29_named_pipe_and_standard_input(xpnet, tmp_path, predictions):
+    pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with subprocess.Popen([*command, str(pipe)], stdout=subprocess.PIPE, text=True) as process:
-        pipe.write_bytes(table())
-        assert process.communicate(timeout=60)[0].splitlines()[1:] == predictions
-    for name in ("-", "/dev/stdin"):
-        result = subprocess.run([*command, name], input=table(), capture_output=True, check=True)
-        assert result.stdout.decode().splitlines()[1:] == predictions
+    writer = Thread(target=pipe.write_bytes, args=[table()])
+    writer.start()
+    assert xpnet("predict", pipe).out.splitlines()[1:] == predictions
+    writer.join()
+    command = [sys.executable, "-m", "xpnet", "predict", "/dev/stdin"]
+    result = subprocess.run(command, input=table(), capture_output=True, check=True)
+    assert result.stdout.decode().splitlines()[1:] == predictions
 
 
 def test_54_number_of_inputs(refused, tmp_path):
@@ -340,10 +267,3 @@ def test_54_number_of_inputs(refused, tmp_path):
     code, line = refused("predict", tmp_path / "data.npy")
     message = "rows of 784 values, the inputs of the network; got the shape (20, 8, 8)"
     assert (code, message in line) == (3, True)
-
-
-def test_41_arrays_are_writable_copies(tmp_path):
-    (tmp_path / "data").write_bytes(IDX)
-    images, _ = package.read(tmp_path / "data")
-    images[0] = 7
-    assert package.read(tmp_path / "data")[0][0].max() > 7

@@ -4,7 +4,6 @@ import io
 import json
 
 import numpy as np
-import pytest
 
 from xpnet.cli.evaluate import class_facts, class_lines
 from xpnet.inference.evaluate import Evaluation
@@ -101,16 +100,3 @@ def test_json_of_named_classes_without_images(xpnet, labelled, save_network):
     assert [x is None for x in found["precision"]].count(False) == 1
     ((name, predicted, count),) = found["confused"]
     assert (name, predicted in names, count) == (names[label], True, 1)
-
-
-def test_no_images_have_no_table(xpnet):
-    assert len(xpnet("evaluate", "--rows", "0").out.splitlines()) == 5
-
-
-@pytest.mark.parametrize("words", [(), ("--hash",)], ids=str)
-def test_the_table_is_below_the_accuracy(xpnet, words):
-    out = xpnet("evaluate", *words).out
-    head, table, pairs = out.split("\n\n")
-    assert head.startswith("accuracy  0.9860 (986 of 1,000)\n")
-    assert len(table.splitlines()) == 11
-    assert pairs.splitlines()[0] == "5 taken for 3  2 times"

@@ -215,13 +215,9 @@ def parse(*words):
     return parser.parse_args(words).device
 
 
-@pytest.mark.parametrize("word", ["cpu", "gpu", "gpu:3", "cuda", "auto"])
-def test_the_argument_gives_the_word(word):
-    assert parse("--device", word) == word
-
-
-def test_the_argument_defaults_to_the_cpu():
-    assert parse() == "cpu"
+@pytest.mark.parametrize("words", [("gpu",), ("gpu:3",), ("cuda",), ("auto",), ()])
+def test_the_argument_gives_the_word(words):
+    assert parse(*["--device"] * len(words), *words) == (words[0] if words else "cpu")
 
 
 @pytest.mark.parametrize(

@@ -243,46 +243,40 @@ def test_debug_shows_where_an_error_came_from(xpnet, tmp_path):
     assert "missing.csv" in result.err
 
 
-def test_the_process():
-    done = run_process("evaluate", "--rows", "5", stdout=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert b"accuracy" in done.stdout
-
-
-def test_an_error_of_the_process():
-    done = run_process("evaluate", "missing.csv", stdout=subprocess.PIPE)
-    assert (done.returncode, done.stdout) == (3, b"")
-    assert done.stderr.startswith(b"xpnet: missing.csv: ")
-    assert len(done.stderr.splitlines()) == 1
-
-
-@pytest.fixture(params=["buffered", "unbuffered"])
-def buffering(request, monkeypatch):
-    """Let a process meet a closed or full standard output at its end, or at each line."""
-    monkeypatch.setenv("PYTHONUNBUFFERED", "1" if request.param == "unbuffered" else "")
+# A process meets a closed or full standard output at its end, or, unbuffered, at each line.
+BUFFERED, UNBUFFERED = ({"PYTHONUNBUFFERED": text} for text in ("", "1"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Windows close in another way")
-@pytest.mark.usefixtures("buffering")
-@pytest.mark.parametrize("words", [["evaluate"], ["evaluate", "--json"], ["predict"], ["--help"]])
-def test_nobody_reads_the_output(words):
+@pytest.mark.parametrize(
+    ("words", "buffering"),
+    [
+        (["evaluate"], BUFFERED),
+        (["evaluate", "--json"], UNBUFFERED),
+        (["predict"], BUFFERED),
+        (["predict"], UNBUFFERED),
+        (["--help"], BUFFERED),
+    ],
+)
+def test_nobody_reads_the_output(words, buffering):
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = run_process(*words, stdout=writer)
+        done = run_process(*words, stdout=writer, env=os.environ | buffering)
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.usefixtures("buffering")
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Windows close in another way")
-def test_the_reader_leaves_early(tmp_path, save_network):
+@pytest.mark.parametrize("buffering", [BUFFERED, UNBUFFERED])
+def test_the_reader_leaves_early(tmp_path, save_network, buffering):
     # Far more output than a pipe holds, so that writing must fail.
     np.save(tmp_path / "many.npy", np.zeros((200_000, 1), np.uint8))
     words = ["predict", tmp_path / "many.npy", "--model", save_network(2, n_in=1)]
     command = [*PROCESS, *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    streams = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=os.environ | buffering, **streams) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         first = process.stdout.readline()
@@ -293,13 +287,19 @@ def test_the_reader_leaves_early(tmp_path, save_network):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.usefixtures("buffering")
 @pytest.mark.parametrize(
-    "words", [["evaluate"], ["evaluate", "--json"], ["predict"], ["predict", "-o", "/dev/full"]]
+    ("words", "buffering"),
+    [
+        (["evaluate"], BUFFERED),
+        (["evaluate", "--json"], UNBUFFERED),
+        (["predict"], BUFFERED),
+        (["predict"], UNBUFFERED),
+        (["predict", "-o", "/dev/full"], BUFFERED),
+    ],
 )
-def test_the_disk_is_full(words):
+def test_the_disk_is_full(words, buffering):
     with Path("/dev/full").open("wb") as full:
-        done = run_process(*words, stdout=full)
+        done = run_process(*words, stdout=full, env=os.environ | buffering)
     assert done.returncode == 3
     assert done.stderr.startswith(b"xpnet: ")
     assert done.stderr.endswith(b"No space left on device\n")
@@ -307,7 +307,7 @@ def test_the_disk_is_full(words):
 
 
 @pytest.mark.usefixtures("utf8_names")
-@pytest.mark.parametrize("name", ["a b.csv", "\N{SNOWMAN}.csv", "quote'.csv", "-.csv"])
+@pytest.mark.parametrize("name", ["a b.csv", "\N{SNOWMAN}.csv", "quote'.csv", "-.csv", "x" * 200])
 def test_unusual_file_names(xpnet, tmp_path, labelled, name):
     path = labelled.rename(tmp_path / name)
     output = tmp_path / f"out {name}"

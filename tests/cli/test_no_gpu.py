@@ -296,17 +296,6 @@ def test_the_fix_for_libraries_beside_site_packages(on, libraries, tmp_path):
     assert_refused(on(found, "evaluate", "--device", "gpu"), found)
 
 
-@pytest.mark.parametrize("cause", ANY, ids=named)
-def test_the_doctor_in_words(on, cause):
-    result = on(cause, "doctor")
-    assert (result.returncode, result.stderr) == (5, "")
-    verdict = result.stdout.partition("\n\n")[0]
-    rows = dict(line.split(None, 1) for line in verdict.splitlines())
-    assert list(rows) == ["gpu", "why", "fix", "product"]
-    assert (rows["gpu"], rows["product"]) == ("not usable", "not computed")
-    assert cause.words in f"{rows['why']}; {rows['fix']}"
-
-
 @pytest.mark.parametrize(
     "words",
     [

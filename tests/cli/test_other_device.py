@@ -58,10 +58,6 @@ def test_train_gives_nearly_the_same_weights(xpnet, tmp_path):
     np.testing.assert_allclose(*weights, atol=1e-4)
 
 
-def test_show_draws(xpnet, tmp_path):
-    assert xpnet("show", "--device", "gpu", "-o", tmp_path / "digits.png").code == 0
-
-
 @pytest.fixture
 def predictions(monkeypatch):
     """Return how many rows each call of `predict_ids` is given."""

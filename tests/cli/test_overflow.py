@@ -65,7 +65,8 @@ def test_pixels_of_16_bits_are_scaled_before_the_cast(xpnet, digits_as, model):
     usual = accuracy(xpnet(*words))
     assert usual > 0.97
     assert accuracy(xpnet(*words, "--precision", "float16")) == pytest.approx(usual, abs=0.005)
-    result = xpnet("parity", data, "--model", path, "--precision", "float16", "--json")
+    options = ("--precision", "float16", "--rows", "100", "--json")
+    result = xpnet("parity", data, "--model", path, *options)
     report = json.loads(result.out)
     assert (result.code, result.err, report["in_bound"]) == (0, "", True)
     assert all(x["no_bound"] == 0 for x in report["candidates"]["cpu"]["stages"])
@@ -125,21 +126,21 @@ def test_earlier_blocks_may_be_out_on_standard_output(xpnet, tmp_path):
 
 
 LOGITS = (
-    r"xpnet: images with NaN or infinity in a layer, whose labels are meaningless: ([\d,]+) of"
-    r" 1,000 \(try --precision float32\)\n"
+    r"xpnet: images with NaN or infinity in a layer, whose labels are meaningless: (\d+) of"
+    r" 100 \(try --precision float32\)\n"
 )
 
 
 def test_layers_that_overflow_are_told(xpnet, model, tmp_path):
-    words = ("--model", model(layers=overflowing()), "--precision", "float16")
+    words = ("--model", model(layers=overflowing()), "--precision", "float16", "--rows", "100")
     result = xpnet("evaluate", *words, "--json")
     told = re.fullmatch(LOGITS, result.err)
     assert result.code == 0
     assert told is not None
-    count = int(told[1].replace(",", ""))
+    count = int(told[1])
     found = json.loads(result.out)
-    assert found["nonfinite"] == count > 900
-    assert found["total"] == sum(map(sum, found["confusion"])) == 1000
+    assert found["nonfinite"] == count > 90
+    assert found["total"] == sum(map(sum, found["confusion"])) == 100
     assert xpnet("evaluate", *words).err == result.err
     assert xpnet("evaluate", *words, "--batch-size", "7").err == result.err
     assert xpnet("predict", *words).err == result.err
@@ -159,25 +160,20 @@ def test_finite_logits_are_not_told(xpnet):
 
 def test_values_that_overflow_are_told(xpnet, model):
     path = model(layers=overflowing(), output="values")
-    result = xpnet("predict", "--model", path, "--precision", "float16")
+    result = xpnet("predict", "--model", path, "--precision", "float16", "--rows", "100")
     assert result.code == 0
-    assert re.match(r"xpnet: images with NaN or infinite values: [\d,]+ of 1,000 \(try", result.err)
-
-
-def test_parameters_beyond_the_dtype(refused, model):
-    first, *others = load("sample").layers
-    path = model(layers=(replace(first, weight=first.weight * np.float32(1e6)), *others))
-    code, line = refused("evaluate", "--model", path, "--precision", "float16")
-    assert code == 2
-    assert "--precision float16: `parameters` must be finite in float16; got numbers up to" in line
+    assert re.match(r"xpnet: images with NaN or infinite values: \d+ of 100 \(try", result.err)
 
 
 @pytest.mark.usefixtures("strict_gpu")
-def test_parameters_beyond_the_dtype_on_a_device(refused, model):
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_parameters_beyond_the_dtype(refused, model, device):
     first, *others = load("sample").layers
     path = model(layers=(replace(first, weight=first.weight * np.float32(1e6)), *others))
-    words = ("evaluate", "--model", path, "--precision", "float16", "--device", "gpu")
-    assert "`parameters` must be finite in float16" in refused(*words)[1]
+    words = ("--model", path, "--precision", "float16", "--device", device)
+    code, line = refused("evaluate", *words)
+    assert code == 2
+    assert "--precision float16: `parameters` must be finite in float16; got numbers up to" in line
 
 
 @pytest.mark.slow

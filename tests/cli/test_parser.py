@@ -79,9 +79,7 @@ def test_help_of_a_command_by_the_word_help(help_of, name):
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["evalute"], "did you mean evaluate?"),
         (["help", "evalute"], "did you mean evaluate?"),
-        (["evaluate", "--modle", "x"], "did you mean --model?"),
         (["evaluate", "smaple"], "smaple: No such file or directory; did you mean sample?"),
         (["evaluate", "--model", "smaple"], "smaple: No such file or directory; did you mean sam"),
         (["evaluate", "--model", "radnom"], "radnom: No such file or directory; did you mean ran"),

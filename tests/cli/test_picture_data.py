@@ -156,15 +156,6 @@ def test_show_what_the_network_sees(xpnet, folder, tmp_path):
     assert result.out == f"wrote {target} ({summary})\n"
 
 
-def test_inspect(xpnet, folder):
-    found = json.loads(xpnet("inspect", folder(named), "--json").out)
-    assert (found["images"], found["labels"]) == (
-        16,
-        {"place": "by folder", "first": ["cat", "dog", "owl 2", "owl 10"] * 2 + ["cat", "dog"]},
-    )
-    assert found["bytes"] == sum(x.stat().st_size for x in folder(named).rglob("*.png"))
-
-
 def test_parity(xpnet, folder):
     assert json.loads(xpnet("parity", folder(), "--json").out)["rows"] == 40
 

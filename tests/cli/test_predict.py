@@ -39,16 +39,6 @@ def test_more_images_than_are_read_at_a_time(xpnet, tmp_path, save_network):
     assert labels_of(output) == list(map(str, predict(load(model), images).tolist()))
 
 
-def test_evaluate_agrees(xpnet, tmp_path):
-    output = tmp_path / "labels.csv"
-    xpnet("predict", "-o", output)
-    n_right = sum(
-        predicted == str(label)
-        for predicted, label in zip(labels_of(output), sample()[1], strict=True)
-    )
-    assert n_right == json.loads(xpnet("evaluate", "--json").out)["correct"]
-
-
 def test_data_with_and_without_labels(xpnet, labelled, unlabelled):
     result = xpnet("predict", unlabelled)
     assert (result.code, result.err) == (0, "")
@@ -60,13 +50,6 @@ def test_labels_are_not_looked_at(xpnet, labelled):
     good = xpnet("predict", labelled).out
     labelled.write_text(labelled.read_text().replace("\n3,", "\nthree,"))
     assert xpnet("predict", labelled).out == good
-
-
-def test_force_replaces_it(xpnet, tmp_path):
-    output = tmp_path / "labels.csv"
-    output.write_text("precious")
-    assert xpnet("predict", "--rows", "1", "-o", output, "--force").code == 0
-    assert output.read_text() == "ImageId,Label\n1,0\n"
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])

@@ -96,21 +96,6 @@ def test_rows_are_hashed_block_by_block(as_json, tmp_path, save_network, name):
     assert few == result_hash(load(model), images[:5000]) != expected
 
 
-@pytest.mark.parametrize("name", ["evaluate", "predict"])
-def test_the_hash_in_words(xpnet, tmp_path, name):
-    output = ("-o", tmp_path / "labels.csv") if name == "predict" else ()
-    first, second, *others = xpnet(name, "--hash", *output).out.splitlines()
-    assert first.split()[0] == {"evaluate": "accuracy", "predict": "wrote"}[name]
-    assert second.split() == ["hash", HASH]
-    assert any(line.endswith(" up to 704 images, reproducible") for line in others)
-
-
-def test_labels_alone_go_to_standard_output(xpnet):
-    plain, hashed = xpnet("predict"), xpnet("predict", "--hash")
-    assert hashed.out == plain.out
-    assert hashed.err == f"xpnet: hash {HASH}\n"
-
-
 def test_values_of_a_regression(xpnet, labelled, save_network):
     model = save_network(3, output="values")
     words = ("predict", labelled, "--model", model)

@@ -196,7 +196,11 @@ def test_outputs_of_each_layer(xpnet, tmp_path, layers, words, n_rows):
 
 
 @pytest.mark.usefixtures("strict_gpu")
-@pytest.mark.parametrize("words", [["--mistakes"], ["--weights"], ["--activations"], []])
+@pytest.mark.parametrize(
+    "words",
+    [["--mistakes", "--rows", "3"], ["--weights"], ["--activations", "--rows", "9"], ["--rows=3"]],
+    ids=" ".join,
+)
 def test_a_network_on_a_device(xpnet, tmp_path, words):
     on_cpu = xpnet("show", *words, "-o", tmp_path / "cpu.svg")
     on_gpu = xpnet("show", *words, "--device", "gpu", "-o", tmp_path / "gpu.svg")

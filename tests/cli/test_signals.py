@@ -108,10 +108,16 @@ def number(request):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    "module",
-    ["xpnet.cli.main", "argparse", "numpy", "xpnet.inference.evaluate", "xpnet.datasets.idx"],
+    ("module", "way"),
+    [
+        ("xpnet.cli.main", "module"),
+        ("xpnet.cli.main", "script"),
+        ("argparse", "script"),
+        ("numpy", "module"),
+        ("xpnet.inference.evaluate", "script"),
+        ("xpnet.datasets.idx", "module"),
+    ],
 )
 def test_a_signal_during_an_import(with_hook, number, module, way):
     done = run(*WAYS[way], "evaluate", env=with_hook(module, number))
@@ -132,7 +138,10 @@ def test_an_interrupt_before_the_handlers(with_hook, way):
     assert run(*WAYS[way], "evaluate", env=environment) == (130, "", "")
 
 
-@pytest.mark.parametrize(("words", "code"), [(["evaluate"], 0), (["evaluate", "--fast"], 2)])
+@pytest.mark.parametrize(
+    ("number", "words", "code"),
+    [(signal.SIGTERM, ["evaluate"], 0), (signal.SIGINT, ["evaluate", "--fast"], 2)],
+)
 def test_a_signal_at_the_end(with_hook, number, words, code):
     found, out, err = run("-m", "xpnet", *words, env=with_hook("atexit", number))
     assert found == code
@@ -140,7 +149,9 @@ def test_a_signal_at_the_end(with_hook, number, words, code):
     assert len(err.splitlines()) == (code != 0)
 
 
-@pytest.mark.parametrize("point", LAST_POINTS)
+@pytest.mark.parametrize(
+    ("number", "point"), [(signal.SIGINT, "threads"), (signal.SIGTERM, "modules")]
+)
 def test_a_signal_after_the_command(number, point):
     hook = LAST_POINTS[point].format(number=int(number))
     code, out, err = run("-c", f"{hook}\n{SCRIPT}", "evaluate", "--fast")
@@ -148,7 +159,9 @@ def test_a_signal_after_the_command(number, point):
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("module", ["numpy", "xpnet.inference.evaluate", "atexit"])
+@pytest.mark.parametrize(
+    ("number", "module"), [(signal.SIGINT, "numpy"), (signal.SIGTERM, "atexit")]
+)
 def test_an_ignored_signal_stays_ignored(with_hook, number, module):
     code, out, err = run(
         *("-m", "xpnet", "evaluate"), env=with_hook(module, number), action="SIG_IGN"

@@ -263,7 +263,8 @@ def test_the_note_for_numbers_can_be_pasted(xpnet, tmp_path):
 
 @pytest.mark.parametrize(("value", "steps"), [("0..1", 0), (NORMALIZE, 1), (None, 0)])
 def test_numbers_in_0_to_1_are_declared(xpnet, normalized, tmp_path, value, steps):
-    np.savez(tmp_path / "floats.npz", images=ROWS / np.float32(255), labels=LABELS)
+    few = ("--rows", "100")
+    np.savez(tmp_path / "floats.npz", images=ROWS[:100] / np.float32(255), labels=LABELS[:100])
     target, floats = tmp_path / "out.safetensors", tmp_path / "floats.npz"
     option = () if value is None else ("--input-range", value)
     result = xpnet("convert", normalized, target, "--verify", floats, *option)
@@ -271,7 +272,7 @@ def test_numbers_in_0_to_1_are_declared(xpnet, normalized, tmp_path, value, step
     assert "input range    0..1\n" in result.out
     network = load(target)
     assert (dict(network.metadata), len(network.preprocessing)) == ({"input_range": "0..1"}, steps)
-    raw = xpnet("evaluate", "--model", target)
+    raw = xpnet("evaluate", "--model", target, *few)
     note = "expects pixels in 0..1, so raw bytes are divided by 255 before it (--input-range 0..255"
     assert note in raw.err
     assert len(raw.err.splitlines()) == 1
@@ -280,7 +281,7 @@ def test_numbers_in_0_to_1_are_declared(xpnet, normalized, tmp_path, value, step
     assert raw.out.splitlines()[0] == small.out.splitlines()[0]
     for chosen, n_steps in (("0..255", 0), ("0..1", 1)):
         again = tmp_path / "again.npz"
-        words = ("--verify", "sample", "--input-range", chosen, "--force")
+        words = ("--verify", "sample", "--input-range", chosen, "--force", *few)
         assert xpnet("convert", target, again, *words).code == 0
         network = load(again)
         metadata = {} if n_steps else {"input_range": "0..255"}
@@ -296,6 +297,7 @@ def test_other_numbers_are_not_declared_without_the_option(xpnet, normalized, tm
     assert dict(load(tmp_path / "out.npz").metadata) == {}
 
 
+@pytest.mark.slow
 def test_a_network_trained_by_torch(xpnet, shared_data, tmp_path):
     """Normalize((0.1307,), (0.3081,)), as in torch's own example of MNIST."""
     torch = pytest.importorskip("torch", reason="torch is not installed")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from xpnet import load
+from xpnet.cli.main import main
 from xpnet.files import locking
 from xpnet.training import train as training
 
@@ -28,14 +29,12 @@ def checkpoint(output):
     return Path(f"{output}.checkpoint")
 
 
-@pytest.fixture
-def whole(xpnet, tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
     """Return the model of a training that nothing disturbs."""
-    path = tmp_path / "whole.safetensors"
-    assert xpnet("train", *WORDS, "-o", path).code == 0
-    content = path.read_bytes()
-    path.unlink()
-    return content
+    path = tmp_path_factory.mktemp("whole") / "model.safetensors"
+    assert main(["train", *WORDS, "-o", str(path)]) == 0
+    return path.read_bytes()
 
 
 @contextmanager
@@ -61,8 +60,9 @@ def n_epochs(err):
     return sum(line.startswith("epoch ") for line in err.splitlines())
 
 
-@pytest.mark.parametrize("again", ["--resume", "--force"])
-@pytest.mark.parametrize("option", ["-o", "--history", "--plot"])
+@pytest.mark.parametrize(
+    ("option", "again"), [("-o", "--resume"), ("--history", "--force"), ("--plot", "--resume")]
+)
 def test_a_file_that_appears_meanwhile_costs_nothing(xpnet, tmp_path, whole, option, again):
     names = {"-o": "model.safetensors", "--history": "history.json", "--plot": "curve.png"}
     files = {word: tmp_path / name for word, name in names.items()}
@@ -166,7 +166,7 @@ def test_force_begins_another_training_anew(xpnet, output, checkpoint, words):
     assert [*output.parent.iterdir()] == [output]
 
 
-def test_force_begins_an_unfinished_training_anew(xpnet, output, checkpoint, whole, monkeypatch):
+def test_an_unfinished_training(xpnet, output, checkpoint, whole, monkeypatch):
     from xpnet.training.loop import Loop
 
     original = Loop.end_epoch
@@ -184,6 +184,11 @@ def test_force_begins_an_unfinished_training_anew(xpnet, output, checkpoint, who
     assert f"{checkpoint} holds the training so far: --resume continues it\n" in result.err
     assert [*output.parent.iterdir()] == [checkpoint]
     content = checkpoint.read_bytes()
+    result = xpnet("train", *WORDS, "-o", output)
+    assert result.code == 2
+    assert "holds an unfinished training: --resume continues it, --force starts" in result.err
+    result = xpnet("train", *WORDS, "--seed", "1", "-o", output, "--resume")
+    assert (result.code, "a checkpoint of another training" in result.err) == (4, True)
     result = xpnet("train", *WORDS, "-o", output, "--force")
     assert (result.code, n_epochs(result.err)) == (0, 3)
     assert output.read_bytes() == whole
@@ -192,6 +197,7 @@ def test_force_begins_an_unfinished_training_anew(xpnet, output, checkpoint, who
     result = xpnet("train", *WORDS, "-o", output, "--resume")
     assert (result.code, n_epochs(result.err)) == (0, 1)
     assert output.read_bytes() == whole
+    assert not checkpoint.exists()
 
 
 def test_an_interrupt_before_the_first_epoch_leaves_nothing(refused, output, monkeypatch):

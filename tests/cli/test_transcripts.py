@@ -164,11 +164,7 @@ def test_a_command_line(xpnet, folder, path, line):
 
 
 PROCESSORS = [
-    "Intel(R) Xeon(R) Processor",
     "Intel(R) Core(TM) i7-8550U CPU @ 1.80GHz",
-    "AMD EPYC",
-    "AMD Ryzen 9 5950X 16-Core Processor",
-    "Apple M2 Pro",
     "Common KVM processor (x64), 2 threads; rev. 3, float32",
     "",  # as on ARM, where Linux gives no name
 ]

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from xpnet.datasets import read, stream
+from xpnet.datasets import read
 from xpnet.datasets.preview import count_images
 from xpnet.files import DataError
 
@@ -18,24 +18,6 @@ def npy(array):
     content = io.BytesIO()
     np.save(content, array)
     return content.getvalue()
-
-
-def npz(array):
-    content = io.BytesIO()
-    np.savez_compressed(content, images=array)
-    return content.getvalue()
-
-
-@pytest.mark.parametrize("pack", [npy, lambda x: gzip.compress(npy(x)), npz], ids=["", "gz", "npz"])
-@pytest.mark.parametrize("dtype", ["u1", ">i4", "f2", ">f8"])
-@pytest.mark.parametrize(("block_rows", "rows"), [(1, None), (7, 20), (4096, None), (7, 0)])
-def test_rows_in_blocks(tmp_path, pack, dtype, block_rows, rows):
-    path = tmp_path / "images"
-    path.write_bytes(pack(IMAGES.astype(dtype)))
-    blocks = [images for images, _ in stream(path, block_rows=block_rows, rows=rows)]
-    assert np.array_equal(np.concatenate(blocks), IMAGES[:rows])
-    assert all(len(block) <= block_rows for block in blocks)
-    assert all(block.flags.c_contiguous and block.flags.writeable for block in blocks)
 
 
 @pytest.mark.parametrize(

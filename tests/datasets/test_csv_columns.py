@@ -78,8 +78,8 @@ def test_ambiguous_label_column(write_table, images, labels, side):
     path = write_table(images, labels, side)
     with pytest.raises(DataError, match=":1: ambiguous label column, first or last"):
         read(path)
-    images, values = read(path, label=side, want_labels=max(labels) < 256 and min(labels) >= 0)
-    assert np.array_equal(images, images)
+    found, values = read(path, label=side, want_labels=max(labels) < 256 and min(labels) >= 0)
+    assert np.array_equal(found, images)
     assert values is None or values.tolist() == list(labels)
 
 

@@ -264,12 +264,6 @@ def test_the_catalog_is_complete():
     assert len(DATA_SETS["fashion-mnist"].classes) == 10
 
 
-@pytest.mark.usefixtures("mnist")
-def test_labels_are_optional():
-    images, labels = xpnet.read("mnist", split="test", want_labels=False)
-    assert (images.shape, labels) == ((2, 28, 28), None)
-
-
 def test_a_cache_of_an_unknown_user(monkeypatch):
     monkeypatch.setenv("XPNET_CACHE", "~no_such_user/x")
     with pytest.raises(OSError, match="~no_such_user/x: no such user; XPNET_CACHE must name"):

@@ -125,28 +125,16 @@ GOOD = npy(IMAGES)
         (GOOD + b"1", "extra data after the last row, found 13 bytes, expected 12 bytes"),
         (npy(np.asfortranarray(IMAGES)) + b"1", "extra data after the last row, found 13 bytes"),
         (GOOD[:20], "npy header, found EOF"),
-        (GOOD[:9], "npy header, found EOF"),
-        (GOOD[:6], "npy version, found 93 4e 55 4d 50 59, expected 1.0 or 2.0"),
-        (GOOD[:6] + b"\x09" + GOOD[7:], "npy version, found 93 4e 55 4d 50 59 09 00, expected"),
-        (GOOD[:8] + b"\xff\xff" + GOOD[10:], "npy header, found 65535 bytes, expected at most"),
-        (GOOD.replace(b"(3, 2, 2)", b"(-3,2, 2)"), r"npy shape, found \(-3, 2, 2\)"),
-        (GOOD.replace(b"(3, 2, 2)", b"(True, 2)"), r"npy shape, found \(True, 2\)"),
         (GOOD.replace(b"(3, 2, 2)", b"(3, 2,99)"), "truncated data, found 12 bytes, expected 594"),
-        (GOOD.replace(b"'shape'", b"'shxpe'"), "npy header, found Header does not contain"),
-        (GOOD.replace(b"}", b"("), "npy header, found "),
-        (GOOD.replace(b"|u1", b"|zz"), "npy header, found "),
     ],
-    ids=[
-        "cut", "longer", "longer-columns", "header-cut", "length-cut", "magic-only", "version",
-        "header-length", "negative", "bool", "huge", "keys", "syntax", "dtype",
-    ],
-)  # fmt: skip
+    ids=["cut", "longer", "longer-columns", "header-cut", "huge"],
+)
 def test_damaged_npy(write, content, message):
     check_error(write(content), message)
 
 
 @pytest.mark.parametrize("images", ["images", "x", "X", "data"])
-@pytest.mark.parametrize("labels", ["labels", "y", "target"])
+@pytest.mark.parametrize("labels", ["labels", "y", "Y", "target"])
 def test_names_of_images_and_labels(write, images, labels):
     path = write(npz(**{images: IMAGES, labels: LABELS}))
     found, values = read(path)
@@ -242,12 +230,10 @@ PACKED = npz(images=IMAGES, labels=LABELS)
     [
         (PACKED[:-10], "corrupt or truncated npz, found File is not a zip file"),
         (PACKED[:60] + bytes([PACKED[60] ^ 255]) + PACKED[61:], "corrupt or truncated npz, found "),
-        (zipped(), "npz without arrays"),
-        (zipped(("a.txt", "x")), r"npz member that is not an npy file, found 'a\.txt'"),
         (zipped(("a.npy", "x")), "npy version, found 78, expected 1.0 or 2.0"),
         (zipped(("a.npy", GOOD + b"1")), "extra data after the last row, found 13 bytes"),
     ],
-    ids=["cut", "corrupt", "empty", "text", "not-npy", "longer"],
+    ids=["cut", "corrupt", "not-npy", "longer"],
 )
 def test_damaged_npz(write, content, message):
     check_error(write(content), message)
@@ -294,9 +280,3 @@ def test_ambiguous_names_in_a_labels_file(write, tmp_path):
         DataError, match="found first, second, expected one of labels, y and target"
     ):
         read(write(GOOD), labels=labels)
-
-
-def test_capital_names(tmp_path):
-    path = tmp_path / "a.npz"
-    np.savez(path, X=np.zeros((2, 4), np.uint8), Y=np.arange(2))
-    assert read(path)[1].tolist() == [0, 1]

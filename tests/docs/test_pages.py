@@ -23,6 +23,8 @@ ENGLISH = [page for page in PAGES if CHINESE not in page.parents]
 PICTURES = DOCS / "pictures"
 NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.MULTILINE)
 LARGEST_PICTURE = 60_000  # bytes
+SLOW = ["how-to/gpu-certificate", "how-to/test-array-code", "how-to/web-service"]
+SLOW += ["how-to/your-own-images", "tutorial/07-batches"]
 
 
 def name_of(page):
@@ -38,7 +40,8 @@ def needs_of(page):
 def parameters():
     for page in ENGLISH:
         if any(block.kind in {"python", "bash"} and not block.reason for block in blocks_of(page)):
-            marks = [pytest.mark.slow] if "mnist" in needs_of(page) else []
+            is_slow = "mnist" in needs_of(page) or page in [DOCS / f"{name}.md" for name in SLOW]
+            marks = [pytest.mark.slow] if is_slow else []
             yield pytest.param(page, id=name_of(page), marks=marks)
 
 

@@ -58,7 +58,7 @@ def test_a_header_of_python_2() -> None:
     assert read_npy_header(described("(3L, 4L)"), "a.npy").shape == (3, 4)
 
 
-@pytest.mark.parametrize("shape", ["(-1,)", "(True,)", "(2, False)"])
+@pytest.mark.parametrize("shape", ["(-1,)", "(True,)", "(2, False)", "(-3, 2, 2)"])
 def test_lengths_that_are_none(shape: str) -> None:
     with pytest.raises(DataError, match=r"a\.npy: npy shape, found .*expected lengths that are"):
         read_npy_header(described(shape), "a.npy")
@@ -123,7 +123,9 @@ def test_a_header_that_is_cut_off(length: int) -> None:
         read_npy_header(io.BytesIO(content), "a.npy")
 
 
-@pytest.mark.parametrize("version", [b"\x00\x00", b"\x03\x00", b"\x01\x01", b"\x02\x07"])
+@pytest.mark.parametrize(
+    "version", [b"\x00\x00", b"\x03\x00", b"\x01\x01", b"\x02\x07", b"\x09\x00"]
+)
 def test_other_versions(version: bytes) -> None:
     shown = (b"\x93NUMPY" + version).hex(" ")
     with pytest.raises(DataError, match=f"npy version, found {shown}, expected 1.0 or 2.0"):

@@ -31,14 +31,20 @@ def gaps(line: Any) -> list[float]:
     return [round(float(x[i - 1]), 9) for i in np.flatnonzero(np.isnan(y))]
 
 
+@pytest.fixture(scope="module")
+def panels() -> dict[str, Any]:
+    """Return the axes of each activation, by its name."""
+    return dict(zip(ACTIVATIONS, plot(*ACTIVATIONS).axes, strict=True))
+
+
 def on_grid(line: Any) -> dict[float, float]:
     return dict(zip(*(values.tolist() for values in line.get_data()), strict=True))
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_a_panel_has_the_function_and_its_derivative(name: str) -> None:
+def test_a_panel_has_the_function_and_its_derivative(panels: dict[str, Any], name: str) -> None:
     row = ACTIVATIONS[name]
-    function, derivative = curves(plot(name).axes[0])
+    function, derivative = curves(panels[name])
     y = row.function(X, np)
     slope = np.zeros_like(X) if row.derivative is None else row.derivative(X, y, np)
     for line, expected in ((function, y), (derivative, slope)):
@@ -48,8 +54,8 @@ def test_a_panel_has_the_function_and_its_derivative(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OF_ROWS)
-def test_a_function_of_rows_has_a_curve_for_each_element(name: str) -> None:
-    lines = curves(plot(name).axes[0])
+def test_a_function_of_rows_has_a_curve_for_each_element(panels: dict[str, Any], name: str) -> None:
+    lines = curves(panels[name])
     rows = np.column_stack((X, np.zeros_like(X), np.full_like(X, -1.0)))
     expected = ACTIVATIONS[name].function(rows, np)
     assert [line.get_ydata().tolist() for line in lines] == expected.T.tolist()
@@ -69,8 +75,10 @@ def test_a_function_of_rows_has_a_curve_for_each_element(name: str) -> None:
         ("exponential", [], []),
     ],
 )
-def test_jumps_are_gaps(name: str, of_function: list[float], of_derivative: list[float]) -> None:
-    function, derivative = curves(plot(name).axes[0])
+def test_jumps_are_gaps(
+    panels: dict[str, Any], name: str, of_function: list[float], of_derivative: list[float]
+) -> None:
+    function, derivative = curves(panels[name])
     assert (gaps(function), gaps(derivative)) == (of_function, of_derivative)
 
 
@@ -128,7 +136,9 @@ def test_a_jump_of_a_users_function() -> None:
     assert gaps(curves(plot(np.floor, start=-0.5, stop=1.5).axes[0])[0]) == [0.0, 1.0]
 
 
-@pytest.mark.parametrize("n_functions", [1, 2, 3, 4, len(ACTIVATIONS)])
+@pytest.mark.parametrize(
+    "n_functions", [1, 3, 4, pytest.param(len(ACTIVATIONS), marks=pytest.mark.slow)]
+)
 def test_panels_fit_into_the_figure(n_functions: int) -> None:
     figure = plot(*list(ACTIVATIONS)[:n_functions])
     canvas = FigureCanvasAgg(figure)

@@ -47,7 +47,7 @@ PICTURES = {
 }
 
 
-@pytest.fixture(params=PICTURES)
+@pytest.fixture(params=PICTURES, scope="module")
 def figure(request: pytest.FixtureRequest) -> Any:
     """Return each picture, rendered."""
     found = PICTURES[request.param]()
