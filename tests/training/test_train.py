@@ -1,7 +1,6 @@
 """Tests of training from the public function."""
 
 import pickle
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -28,13 +27,6 @@ def start(sizes=(784, 20, 10), **options):
 
 def arrays(run):
     return [x for layer in run.network.layers for x in (layer.weight, layer.bias)]
-
-
-def assert_same_bits(one, other):
-    for a, b in zip(arrays(one), arrays(other), strict=True):
-        np.testing.assert_array_equal(a, b)
-    scores = [[replace(epoch, seconds=0.0) for epoch in run.history] for run in (one, other)]
-    assert scores[0] == scores[1]
 
 
 def test_it_learns(digits):
@@ -87,7 +79,7 @@ def test_the_schedule_sets_the_learning_rate(digits):
 
 
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16])
-def test_numpy_scalars_as_rates(digits, number):
+def test_numpy_scalars_as_rates(digits, number, assert_same_bits):
     run = xpnet.train(
         start(), *digits, epochs=1, learning_rate=number(0.25), schedule=lambda *_: number(0.5)
     )
@@ -104,7 +96,7 @@ def test_the_initial_network_is_not_modified(digits):
     assert not np.array_equal(run.network.layers[0].weight, copy)
 
 
-def test_preprocessing_and_classes_are_kept(digits):
+def test_preprocessing_and_classes_are_kept(digits, assert_same_bits):
     classes = [f"digit {i}" for i in range(10)]
     old = start()
     network = xpnet.Network(old.layers, old.preprocessing, classes=classes)
@@ -118,7 +110,7 @@ def test_preprocessing_and_classes_are_kept(digits):
 @pytest.mark.parametrize(
     "options", [{}, {"augment": 1}, {"distort": 1.0}, {"augment": 2, "distort": 0.5}]
 )
-def test_the_same_seed_gives_the_same_bits(digits, options):
+def test_the_same_seed_gives_the_same_bits(digits, options, assert_same_bits):
     one, same, other = (
         xpnet.train(start(), *digits, epochs=2, seed=seed, **options) for seed in (1, 1, 2)
     )
@@ -272,7 +264,7 @@ def test_held_out_images_are_not_trained_on(digits):
     assert one.history[0].validation_loss != other.history[0].validation_loss
 
 
-def test_separate_held_out_examples(digits):
+def test_separate_held_out_examples(digits, assert_same_bits):
     images, labels = digits
     others = images[200:], labels[200:]
     run = xpnet.train(start(), images[:200], labels[:200], epochs=2, validation=others)
@@ -366,7 +358,7 @@ def threads_of_blas():
         yield lambda: {library.get_num_threads() for library in libraries}
 
 
-def test_small_batches_have_the_same_bits_with_any_number_of_threads(digits):
+def test_small_batches_have_the_same_bits_with_any_number_of_threads(digits, assert_same_bits):
     runs = []
     for n_threads in (1, 2, 3):
         with threadpool_limits(n_threads, "blas"):
@@ -440,7 +432,7 @@ XOR = np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]), np.asarray([0, 1, 1, 0])
 
 
 # Of the seeds 0 to 99, 53 learn it so; the others stay at a saddle, as so small networks do.
-@pytest.mark.parametrize("seed", [0, 1, 3, 8])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_two_layers_of_two_units_learn_exclusive_or(seed):
     network = xpnet.init_network([2, 2, 2], scheme="xavier", seed=seed, dtype="float64")
     run = xpnet.train(network, *XOR, epochs=400, batch_size=4, learning_rate=0.1, seed=seed)
@@ -449,7 +441,7 @@ def test_two_layers_of_two_units_learn_exclusive_or(seed):
 
 
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
-def test_one_unit_for_two_classes(output):
+def test_one_unit_for_two_classes(output, assert_same_bits):
     random = np.random.default_rng(1)
     rows = random.normal(size=(200, 2))
     names = np.where(rows[:, 0] + rows[:, 1] > 0.5, "above", "below")
@@ -466,7 +458,7 @@ def test_one_unit_for_two_classes(output):
     assert_same_bits(run, xpnet.train(xpnet.Network([layer], output=output), rows, ids, **options))
 
 
-def test_independent_units():
+def test_independent_units(assert_same_bits):
     random = np.random.default_rng(2)
     rows = random.normal(size=(300, 3))
     answers = rows > 0.0
@@ -482,7 +474,7 @@ def test_independent_units():
     assert_same_bits(run, other)
 
 
-def test_a_softmax_at_the_end_learns_as_logits_do(digits):
+def test_a_softmax_at_the_end_learns_as_logits_do(digits, assert_same_bits):
     old = start()
     *hidden, last = old.layers
     ending = xpnet.Dense(last.weight, last.bias, "softmax")
@@ -497,10 +489,6 @@ def test_a_network_of_float16_learns(digits):
     run = xpnet.train(start(dtype="float16"), *digits, epochs=10, batch_size=20, learning_rate=0.01)
     assert run.network.dtype == np.float16
     assert run.history[-1].accuracy > 0.9
-    # Updates below the precision of float16 add up.
-    tiny = {"epochs": 3, "optimizer": "sgd", "learning_rate": 1e-4, "batch_size": 1}
-    moved = xpnet.train(start(dtype="float16"), *digits, **tiny)
-    assert not np.array_equal(moved.network.layers[-1].bias, start(dtype="float16").layers[-1].bias)
 
 
 def test_the_loss_of_many_examples_is_not_too_large_for_float16():
@@ -527,21 +515,13 @@ def read_only(x):
     return x
 
 
-def test_read_only_images_can_be_learned(digits):
-    for options in ({}, {"augment": 1, "distort": 1.0}):
-        run = xpnet.train(
-            start().map_arrays(read_only), *map(read_only, digits), epochs=1, **options
-        )
-        assert_same_bits(run, xpnet.train(start(), *digits, epochs=1, **options))
-
-
-@pytest.mark.parametrize("options", [{}, {"augment": 1}])
-def test_images_of_a_mapped_file_can_be_learned(digits, tmp_path, options):
+@pytest.mark.parametrize("options", [{}, {"augment": 1, "distort": 1.0}])
+def test_images_of_a_mapped_file_can_be_learned(digits, tmp_path, options, assert_same_bits):
     np.save(tmp_path / "images.npy", digits[0])
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    run = xpnet.train(start(), mapped, digits[1], epochs=2, validation=0.2, **options)
-    expected = xpnet.train(start(), *digits, epochs=2, validation=0.2, **options)
-    assert_same_bits(run, expected)
+    options = {"epochs": 1, "validation": 0.2, **options}
+    run = xpnet.train(start().map_arrays(read_only), mapped, read_only(digits[1]), **options)
+    assert_same_bits(run, xpnet.train(start(), *digits, **options))
 
 
 def test_images_of_any_backend_can_be_learned(xp_backend, digits):
@@ -627,11 +607,6 @@ def test_examples_that_do_not_fit(images, labels, error, message):
         xpnet.train(start(), images, labels)
 
 
-def test_rows_must_be_square_to_be_augmented():
-    with pytest.raises(ValueError, match=r"square, for `augment` and `distort`; got .*\(3, 5\)"):
-        xpnet.train(start((5, 2)), np.zeros((3, 5)), [0, 1, 1], augment=1)
-
-
 def test_a_nan_loss_stops_training():
     steep = xpnet.init_network([2, 2]).map_arrays(lambda x: x * np.float32(1e30))
     with pytest.raises(RunawayError, match=r"the loss \(nan\) diverged in epoch 1: a lower") as it:
@@ -656,7 +631,7 @@ def test_diverging_weights_raise_without_a_warning(sizes, n, rate, message):
         xpnet.train(network, np.ones((n, 2)), np.arange(n) % 2, epochs=1, learning_rate=rate)
 
 
-def test_the_finite_epochs_are_kept(digits):
+def test_the_finite_epochs_are_kept(digits, assert_same_bits):
     def schedule(n_done, _):
         return 1.0 if n_done < 6 else 1e45
 
