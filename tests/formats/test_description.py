@@ -12,7 +12,7 @@ from xpnet import Network, WeightsError, load
 from xpnet.functions.activations import ACTIVATIONS
 
 NAN = float("nan")
-repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=150)
+repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=60)
 
 
 TENSORS = {
@@ -49,11 +49,10 @@ def file_of(meaning, tensors=None):
     return bytes(save_tensors(chosen, {"xpnet": json.dumps(meaning)}))
 
 
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_a_plain_name_means_the_defaults(opened, activation):
-    network = opened(file_of({**MEANING, "activations": [activation, "identity"]}))
-    assert network.layers[0].activation == activation
-    assert network.layers[0].options == ACTIVATIONS[activation].checked({})
+def test_a_plain_name_means_the_defaults(opened):
+    for activation, row in ACTIVATIONS.items():
+        layer = opened(file_of({**MEANING, "activations": [activation, "identity"]})).layers[0]
+        assert (layer.activation, layer.options) == (activation, row.checked({}))
 
 
 def test_some_options_mean_the_defaults_of_the_others(opened):
@@ -108,10 +107,7 @@ def test_the_description_that_the_others_change(opened):
         ({"activations": [{"name": "relu", "alpha": 1}, "relu"]}, "'relu' has no option 'alpha'"),
         ({"activations": [{"name": "elu", "alpha": 0}, "relu"]}, "`alpha` must be a number from "),
         ({"activations": [{"name": "elu", "alpha": NAN}, "relu"]}, "from 1e-6 to 1e6; got nan"),
-        (
-            {"activations": [{"name": "elu", "alpha": "1"}, "relu"]},
-            "invalid network: `alpha` must be ",
-        ),
+        ({"activations": [{"name": "elu", "alpha": "1"}, "relu"]}, "network: `alpha` must be "),
         ({"activations": [{"name": "elu", "alpha": True}, "relu"]}, "from 1e-6 to 1e6; got True"),
         ({"activations": [{"name": "elu", "alpha": None}, "relu"]}, "from 1e-6 to 1e6; got None"),
         ({"activations": [{"name": "elu", "alpha": 10**400}, "relu"]}, "invalid network: "),
@@ -208,13 +204,12 @@ def test_tensors_that_do_not_fit(error, name, tensor, text):
 
 
 @pytest.mark.parametrize("name", sorted(TENSORS))
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite(error, name, number):
+def test_numbers_that_are_not_finite(error, name):
     damaged = TENSORS[name].copy()
-    damaged.flat[-1] = number
-    assert f"{name} must be finite; got 1 values" in error(
-        file_of(MEANING, {**TENSORS, name: damaged})
-    )
+    for number in (np.nan, np.inf, -np.inf):
+        damaged.flat[-1] = number
+        text = error(file_of(MEANING, {**TENSORS, name: damaged}))
+        assert f"{name} must be finite; got 1 values" in text
 
 
 def test_safetensors_of_others(error):
@@ -239,10 +234,7 @@ def test_the_error_is_one_line(error):
     ("change", "text"),
     [
         ({"extra": 1}, "entries must be activations, classes, .*; got 'extra'"),
-        (
-            {"preprocessing": [{"step": "scale", "factor": 0.5}] * 1001},
-            "at most 1000 steps; got 1001",
-        ),
+        ({"preprocessing": [{"step": "scale", "factor": 0.5}] * 1001}, "1000 steps; got 1001"),
         ({"preprocessing": [{"step": "scale", "factor": True}]}, "factor of step 0 .* a number"),
         ({"classes": ["x" * 2**22, "y"]}, "at most 4,194,304 characters"),
     ],
@@ -295,12 +287,7 @@ MEAN, MATRIX = np.zeros(3, "f4"), np.eye(3, dtype="f4")
         ({"matrix": None}, MEAN, None, "`matrix` must be an array, .*; got NoneType"),
         ({"matrix": "eye"}, MEAN, None, "matrix of step 0 of preprocessing must be a number"),
         ({"matrix": [[1, 0, 0]] * 3}, MEAN, None, "preprocessing must have 2 tensors; got"),
-        (
-            {"matrix": [[1, 0]]},
-            MEAN,
-            MATRIX,
-            r"`matrix` must have the shape \(3, 3\); got \(1, 2\)",
-        ),
+        ({"matrix": [[1, 0]]}, MEAN, MATRIX, r"`matrix` .* shape \(3, 3\); got \(1, 2\)"),
         ({}, MEAN, MATRIX[:2], r"`matrix` must have the shape \(3, 3\); got \(2, 3\)"),
         ({}, MEAN, MATRIX[0], r"`matrix` must have the shape \(3, 3\); got \(3,\)"),
         ({}, MATRIX, MATRIX, r"`mean` must have the shape \(n_in,\); got \(3, 3\)"),

@@ -61,14 +61,16 @@ RIGHT = {
 }
 
 
-@pytest.mark.parametrize(("function", "arrays"), RIGHT.values(), ids=RIGHT)
-def test_right_functions_pass(xp_backend, function, arrays):
-    assert_parity(function, *arrays, backends=[xp_backend.name, "numpy"])
+def test_right_functions_pass(xp_backend, subtests):
+    for name, (function, arrays) in RIGHT.items():
+        with subtests.test(name):
+            assert_parity(function, *arrays, backends=[xp_backend.name, "numpy"])
 
 
-@pytest.mark.parametrize(("function", "arrays"), RIGHT.values(), ids=RIGHT)
-def test_right_functions_pass_with_no_backend_in_use(function, arrays):
-    assert_parity(function, *arrays)
+def test_right_functions_pass_with_no_backend_in_use(subtests):
+    for name, (function, arrays) in RIGHT.items():
+        with subtests.test(name):
+            assert_parity(function, *arrays)
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in multiply")
@@ -158,22 +160,10 @@ def test_the_message_names_every_backend_and_the_cause():
 
 # The right and the wrong function, and the message.
 WRONG_KINDS = {
-    "tuple": (
-        lambda x: x,
-        lambda x: (x, x),
-        "the function must return a single result, as on numpy; got results",
-    ),
-    "number": (
-        lambda x: x,
-        lambda x: x.shape[0],
-        "the result must be an array of array-api-strict; got int",
-    ),
+    "tuple": (lambda x: x, lambda x: (x, x), "the function must return a single result, as on"),
+    "number": (lambda x: x, lambda x: x.shape[0], "the result must be an array of .*; got int"),
     "dtype": (lambda x: x, lambda x: x > 0, "the result must be of dtype float32; got bool"),
-    "shape": (
-        lambda x: x,
-        lambda x: x[:2, ...],
-        r"the result must have shape \(5, 7\); got \(2, 7\)",
-    ),
+    "shape": (lambda x: x, lambda x: x[:2, ...], r"the result must have shape \(5, 7\); got \(2, "),
     "second result": (
         lambda x: (x, x > 0),
         lambda x: (x, x <= 0),
@@ -456,10 +446,10 @@ def increase(x):
     return x
 
 
-@pytest.mark.parametrize("mutates", [[0], 0])
-def test_a_function_may_be_meant_to_change_an_argument(xp_backend, mutates):
+def test_a_function_may_be_meant_to_change_an_argument(xp_backend):
     names = [xp_backend.name, "array-api-strict"]
-    assert_parity(increase, X, mutates=mutates, lazy=False, backends=names)
+    for mutates in ([0], 0):
+        assert_parity(increase, X, mutates=mutates, lazy=False, backends=names)
     wrong = only_on("strict", increase, lambda x: x + 1.0)
     with pytest.raises(AssertionError, match="argument 1 is wrong: 35 of 35 values out of bound"):
         assert_parity(wrong, X, mutates=[0], lazy=False, backends=STRICT)
@@ -547,10 +537,7 @@ def test_a_bound_that_looks_relative_causes_a_warning():
 @pytest.mark.parametrize(
     ("dtype", "message"),
     [
-        (
-            "float64",
-            "float64 in .*: digits cancel, and the expected side is as uncertain as the te",
-        ),
+        ("float64", "float64 in .*: digits cancel, and the expected side is as uncertain as the"),
         ("float32", "the tested dtype in .*: digits cancel, and the tested side is the uncertain"),
     ],
 )
