@@ -52,18 +52,6 @@ def test_arrays_stay_at_home(function, xp, xp_device):
 """
 
 
-@pytest.fixture
-def run(pytester):
-    """Write the files of a repository and run its tests with the plugin."""
-
-    def run(tests, *options, **files):
-        pytester.makepyfile(test_it=tests, **files)
-        pytester.syspathinsert()
-        return pytester.runpytest_inprocess(*WITH_PLUGIN, *options)
-
-    return run
-
-
 def test_a_wrong_function_is_reported(run):
     result = run(TESTS, LIGHT, "-rA", functions=FUNCTIONS)
     result.assert_outcomes(passed=2 + 2 * 5 + 1, failed=1 + 4)
@@ -477,12 +465,13 @@ def test_a_hook_adds_backends(run):
     result.stdout.fnmatch_lines(["*test_it[[]mine] PASSED*"])
 
 
-@pytest.mark.usefixtures("_own_backends")
-def test_a_hook_that_pytest_finds_late_adds_backends(pytester):
+def test_a_hook_that_pytest_finds_late_adds_backends(pytester, monkeypatch):
     folder = pytester.mkpydir("late")
     (folder / "conftest.py").write_text(HOOK)
     (folder / "test_late.py").write_text("def test_it(xp_backend):\n    pass\n")
-    result = pytester.runpytest_inprocess(*WITH_PLUGIN, "-v", "-k", "mine")
+    # In a separate process: the default backends must not be imported twice.
+    monkeypatch.setenv("PYTHONPATH", str(Path(plugin.__file__).parents[2]))
+    result = pytester.runpytest_subprocess(*WITH_PLUGIN, "-v", "-k", "mine")
     result.stdout.fnmatch_lines(["*test_it[[]mine] PASSED*"])
 
 
