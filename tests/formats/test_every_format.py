@@ -256,7 +256,7 @@ def networks(draw):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["any.safetensors", "any.npz"])
-@settings(derandomize=True, deadline=None, database=None, max_examples=150)
+@settings(derandomize=True, deadline=None, database=None, max_examples=75)
 @given(network=networks())
 def test_any_network(network, name, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / name
