@@ -19,11 +19,13 @@ from typing import Any
 
 import numpy as np
 import threadpoolctl
-from harness.measuring import keep_freed_memory, mean_seconds, spread, turns, wall_seconds
+from harness.measuring import mean_seconds, spread, turns, wall_seconds
 from harness.options import make_parser, parse, write_json
 from harness.provenance import about, headline
+from harness.reporting import markdown_table
 
 import xpnet
+from xpnet.arrays.cpu.memory import keep_freed_memory
 
 SIZE, WIDTH = 100_000, 10  # numbers; those of a row, for functions along an axis
 TURN = 1e-3  # seconds of calls that make one time
@@ -138,15 +140,12 @@ def _report(row: Sequence[str], seconds: Mapping[tuple[str, str], list[float]]) 
 
 def _print_table(found: Mapping[str, Any]) -> None:
     print(f"{SIZE:,} float32 numbers, one thread; ratios of the best rounds (of the median)")
-    print(f"{'function':<45} {'microsec':>8} {'to NumPy':>15} {'to torch':>15}")
+    rows = []
     for name, row in found.items():
-        cells = [
-            "{best:.2f} ({median:.2f})".format(**row["ratios"][x]) if x in row["ratios"] else "-"
-            for x in LIBRARIES[1:]
-        ]
-        print(
-            f"{name:<45} {1e6 * row['seconds']['xpnet']['best']:8.1f} {cells[0]:>15} {cells[1]:>15}"
-        )
+        rows.append([name, f"{1e6 * row['seconds']['xpnet']['best']:.1f}"])
+        for ratio in map(row["ratios"].get, LIBRARIES[1:]):
+            rows[-1].append("{best:.2f} ({median:.2f})".format(**ratio) if ratio else "-")
+    print("\n".join(markdown_table(["function", "microsec", "to NumPy", "to torch"], rows)))
     for x in LIBRARIES[1:]:
         medians = [row["ratios"][x]["median"] for row in found.values() if x in row["ratios"]]
         if medians:

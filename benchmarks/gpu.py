@@ -19,6 +19,7 @@ line with --table. Open a pull request with the new file and the page.
 
 import argparse
 import json
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ import numpy as np
 from harness.measuring import mean_seconds, spread, turns, wall_seconds
 from harness.options import make_parser, parse, write_json
 from harness.provenance import about, file_name, headline
-from harness.reporting import markdown_table, replace_table
+from harness.reporting import markdown_table, show_table
 from harness.rivals.torch import Torch, module_of
 from harness.workload import Shape, Workload
 
@@ -65,10 +66,7 @@ def main() -> int:
     parser.add_argument("--page", metavar="FILE", help="replace the tables in FILE")
     args = parse(parser)
     if args.table:
-        lines = markdown(read_results(RESULTS))
-        print("\n".join(lines))
-        if args.page:
-            replace_table(args.page, "gpu.py", lines)
+        show_table(args.page, "gpu.py", markdown(read_results(RESULTS)))
         return 0
     os.environ["CUPY_TF32"] = "0"  # float32 means float32
     return measure(args, SMALL if args.quick else Plan())
@@ -106,9 +104,8 @@ def check(device: xpnet.Device, plan: Plan, _: int) -> list[dict[str, Any]]:
         report = xpnet.parity.compare(few.network, few.images, {"there": network})
         share = report.candidates["there"].stages[-1].share
         n_wrong = many.n_wrong(np.asarray(xpnet.predict(network, many.images)))
-        passed = report.is_in_bound and n_wrong == 0
         entry = {"network": str(shape), "share_of_bound": share, "n_wrong": n_wrong}
-        found.append(entry | {"passed": passed})
+        found.append(entry | {"passed": report.is_in_bound and n_wrong == 0})
     return found
 
 
@@ -118,8 +115,10 @@ def rates(device: xpnet.Device, plan: Plan, rounds: int) -> dict[str, Any]:
     host[:] = np.random.default_rng(0).integers(0, 256, plan.copied, np.uint8)
     draw = np.random.default_rng(0).standard_normal
     a, b = (device.to_device(draw((plan.product,) * 2, np.float32)) for _ in range(2))
-    actions: dict[str, Callable[[], object]]
-    actions = {"bytes": partial(device.to_device, host), "operations": lambda: a @ b}
+    actions = {
+        "bytes": partial(device.to_device, host),
+        "operations": partial(operator.matmul, a, b),
+    }
     amounts = {"bytes": plan.copied, "operations": 2.0 * plan.product**3}
     seconds = timed(device, actions, rounds)
     return {name: amounts[name] / seconds[name]["best"] for name in actions}
@@ -148,9 +147,7 @@ def resident(device: xpnet.Device, plan: Plan, rounds: int) -> list[dict[str, An
         for n_rows in plan.device_rows:
             work = Workload(shape, n_rows)
             network = work.network.to(device)
-            actions: dict[str, Callable[[], Any]] = {
-                "xpnet": partial(network, device.to_device(work.rows))
-            }
+            actions = {"xpnet": partial(network, device.to_device(work.rows))}
             for torch in rivals(device):
                 actions |= torch_on_device(torch, work)
             entry = {"network": str(shape), "rows": n_rows}
@@ -184,7 +181,7 @@ def rivals(device: xpnet.Device) -> Iterator[Torch]:
             yield torch
 
 
-def torch_on_device(torch: Torch, work: Workload) -> dict[str, Callable[[], Any]]:
+def torch_on_device(torch: Torch, work: Workload) -> dict[str, partial[Any]]:
     """Return torch's forward pass, as it is and compiled, with the scaling in the first weights."""
     import torch as library
 
@@ -243,9 +240,7 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> list[str]:
         " divided by xpnet's, and xpnet's share of the rate of a large matrix product."
     )
     header = ["card", "pinned", "pageable", "times torch", "narrow", "wide", "of products"]
-    lines = [
-        f"{headline(result['about'])} Best of {result['rounds']} rounds." for result in results
-    ]
+    lines = [f"{headline(x['about'])} Best of {x['rounds']} rounds." for x in results]
     table = markdown_table(header, map(_line, results))
     return [*lines, "", "Not yet run on: every other GPU.", "", said, "", *table]
 

@@ -21,14 +21,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from harness.contest import play
-from harness.options import make_parser, parse, positive, write_json
+from harness.options import make_parser, parse, positive, results_of
 from harness.provenance import about_workers, headline, processor_kind
 from harness.registry import ENTRIES, LIMITS, OTHER_PRODUCTS, OURS, RIVALS, missing, serving
-from harness.reporting import markdown_table, replace_table
+from harness.reporting import markdown_table, show_table
 from harness.workload import Shape, Workload
 
 NETWORKS = (
@@ -47,18 +46,11 @@ WITH_KERNELS = (OURS, *BY_HAND, "ONNX Runtime", *LIMITS)
 def main() -> int:
     """Run the benchmark."""
     args = parse_arguments()
-    if args.table:
-        results = [json.loads(Path(path).read_text(encoding="utf-8")) for path in args.table]
-        if args.rows:
-            for result in results:
-                result["cells"] = [x for x in result["cells"] if x["rows"] in args.rows]
-    else:
-        results = [measure(args)]
-        write_json(args.json, results[0], "inference")
-    lines = markdown(results)
-    print("\n" + "\n".join(lines))
-    if args.page:
-        replace_table(args.page, "inference.py", lines)
+    results = results_of(args, measure, "inference")
+    if args.rows:
+        for result in results:
+            result["cells"] = [x for x in result["cells"] if x["rows"] in args.rows]
+    show_table(args.page, "inference.py", markdown(results))
     if args.picture:
         from harness.pictures import draw_speed
 
@@ -70,13 +62,8 @@ def parse_arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(str(__doc__), 8, table=True)
     add = parser.add_argument
-    add(
-        "--networks",
-        nargs="+",
-        default=NETWORKS,
-        metavar="WIDTHS:ACTIVATION",
-        help=f"sigmoid, tanh, relu or gelu (default: {' '.join(NETWORKS)})",
-    )
+    text = f"sigmoid, tanh, relu or gelu (default: {' '.join(NETWORKS)})"
+    add("--networks", nargs="+", default=NETWORKS, metavar="WIDTHS:ACTIVATION", help=text)
     text = f"(default: {' '.join(map(str, ROWS))}; at most 3000 in wide networks)"
     add("--rows", nargs="+", type=positive, help=text)
     text = "one row is measured with 1 only (default: 1 2)"
@@ -122,9 +109,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                     "unable": unable,
                 }
                 cells.append(cell)
-                print(f"\n{len(cells)} of {total} after {time.monotonic() - start:.0f} s")
-                print_cell(cell)
-                sys.stdout.flush()
+                done = f"{len(cells)} of {total} after {time.monotonic() - start:.0f} s"
+                print(f"\n{done}: {json.dumps(cell)}", flush=True)
     absent = {name: lack for name, lack in absent.items() if name in RIVALS}
     return {"about": facts, "rounds": args.rounds, "missing": absent, "cells": cells}
 
@@ -141,22 +127,6 @@ def workloads(args: argparse.Namespace, threads: int) -> Iterator[Workload]:
 def ratio(cell: Mapping[str, Any], name: str, way: str = "plain") -> float:
     """Return the time of a rival as a multiple of xpnet's."""
     return float(cell["seconds"][name][way]["best"] / cell["seconds"][OURS]["plain"]["best"])
-
-
-def print_cell(cell: Mapping[str, Any]) -> None:
-    """Print all times for one network and number of rows and threads."""
-    print(f"{place(cell)} threads, kernel {cell['kernel']}")
-    print(f"  {'':<22} {'plainly, microsec':>20} {'to xpnet':>9} {'best way':>20} {'to xpnet':>9}")
-    for name, found in cell["seconds"].items():
-        shown = []
-        for key, way in found.items():
-            times = f"{1e6 * way['best']:,.1f} ({1e6 * way['median']:,.1f})"
-            shown.append(f"{times:>20} {ratio(cell, name, key):>9.2f}")
-        way = found["best way"]
-        chunk = "all at once" if way["chunk"] is None else f"{way['chunk']} rows"
-        print(f"  {name:<22} {' '.join(shown)}  {chunk}{', shared out' * way['shared']}")
-    for name, why in cell["unable"].items():
-        print(f"  {name:<22} {why}")
 
 
 def place(cell: Mapping[str, Any]) -> str:

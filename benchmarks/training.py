@@ -16,16 +16,15 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from harness.measuring import spread, turns, wall_seconds
-from harness.options import make_parser, parse, positive, write_json
+from harness.options import make_parser, parse, positive, results_of
 from harness.processes import Worker
 from harness.provenance import about_workers, headline, processor_kind
 from harness.registry import TRAININGS, missing
-from harness.reporting import markdown_table, replace_table
+from harness.reporting import markdown_table, show_table
 
 OURS = "xpnet"
 PACKAGES = ("scikit-learn", "torch", "jax", "threadpoolctl")
@@ -40,15 +39,8 @@ PAUSE = 0.03  # seconds, in which threads of libraries stop spinning
 def main() -> int:
     """Run the benchmark."""
     args = parse_arguments()
-    if args.table:
-        results = [json.loads(Path(path).read_text(encoding="utf-8")) for path in args.table]
-    else:
-        results = [measure(args)]
-        write_json(args.json, results[0], "training")
-    lines = markdown(results)
-    print("\n".join(lines))
-    if args.page:
-        replace_table(args.page, "training.py", lines)
+    results = results_of(args, measure, "training")
+    show_table(args.page, "training.py", markdown(results))
     return 0
 
 
@@ -76,20 +68,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     cells = []
     for threads in args.threads:
         check(names, args.device, threads)
-        seconds = timed(names, threads, args)
-        cells.append({"threads": threads, "seconds": seconds})
-        print(f"{threads} threads, an epoch of {args.rows:,} rows: best (median) in ms, to xpnet")
-        for name, found in seconds.items():
-            best, median = 1e3 * found["best"], 1e3 * found["median"]
-            ratio = found["best"] / seconds[OURS]["best"]
-            print(f"  {name:<24} {best:>8.1f} ({median:.1f}) {ratio:>6.2f}")
-    return {
-        "about": facts,
-        "rows": args.rows,
-        "rounds": args.rounds,
-        "missing": absent,
-        "cells": cells,
-    }
+        cells.append({"threads": threads, "seconds": timed(names, threads, args)})
+        print(json.dumps(cells[-1]), flush=True)
+    result = {"about": facts, "rows": args.rows, "rounds": args.rounds}
+    return result | {"missing": absent, "cells": cells}
 
 
 def make(name: str, n_rows: int, device: str, threads: int) -> Any:
@@ -122,12 +104,9 @@ def timed(names: list[str], threads: int, args: argparse.Namespace) -> dict[str,
     seconds: dict[str, list[float]] = {name: [] for name in names}
     orders = [np.random.default_rng((1, i)).permutation(args.rows) for i in range(args.rounds + 1)]
     with ExitStack() as stack:
-        workers = [
-            stack.enter_context(
-                Worker(name, make, name, args.rows, args.device, threads, threads=threads)
-            )
-            for name in names
-        ]
+        given = (args.rows, args.device, threads)
+        made = [Worker(name, make, name, *given, threads=threads) for name in names]
+        workers = [stack.enter_context(worker) for worker in made]
         for i, worker in turns(range(args.rounds + 1), workers):
             taken = wall_seconds(partial(worker.ask, "epoch", orders[i], BATCH_SIZE, RATE))
             if i > 0:
@@ -138,9 +117,7 @@ def timed(names: list[str], threads: int, args: argparse.Namespace) -> dict[str,
 
 def markdown(results: Sequence[dict[str, Any]]) -> list[str]:
     """Return the provenance of results, and the table of times as multiples of xpnet's."""
-    cells = [
-        (processor_kind(result["about"]), cell) for result in results for cell in result["cells"]
-    ]
+    cells = [(processor_kind(x["about"]), cell) for x in results for cell in x["cells"]]
     others = dict.fromkeys(name for _, cell in cells for name in cell["seconds"] if name != OURS)
     rows = []
     for kind, cell in cells:

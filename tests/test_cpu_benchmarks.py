@@ -121,7 +121,7 @@ def test_numpy_in_place_computes_the_labels_and_keeps_its_arguments(modules, act
 
 def test_numpy_in_place_lacks_gelu(modules):
     workload = modules.workload.Workload(modules.workload.Shape((4, 3, 2), "gelu"), 1)
-    with pytest.raises(LookupError, match="gelu is not written in place"):
+    with pytest.raises(LookupError, match="InPlace has no gelu"):
         modules.registry.RIVALS["NumPy in place"].load()("cpu", 1).labeller(workload)
 
 

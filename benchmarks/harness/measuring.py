@@ -5,16 +5,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-import numpy as np
-
 T = TypeVar("T")
 Action = Callable[[], object]
 MOST_CALLS = 10_000
-
-
-def keep_freed_memory() -> None:
-    """Make glibc's malloc keep freed arrays, as in a program that used some of 32 MB before."""
-    np.empty(31 << 20, np.uint8)
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:

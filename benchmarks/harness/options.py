@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,17 @@ def positive(text: str) -> int:
         msg = f"must be positive; got {text}"
         raise argparse.ArgumentTypeError(msg)
     return number
+
+
+def results_of(
+    args: argparse.Namespace, measure: Callable[[argparse.Namespace], dict[str, Any]], script: str
+) -> list[dict[str, Any]]:
+    """Return the results in the files of --table, or measure and write them."""
+    if args.table:
+        return [json.loads(Path(path).read_text(encoding="utf-8")) for path in args.table]
+    result = measure(args)
+    write_json(args.json, result, script)
+    return [result]
 
 
 def write_json(path: str | os.PathLike[str] | None, result: Any, script: str = "") -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,14 @@ import xpnet
 from harness.processes import KERNEL_VARIABLES, Worker
 from xpnet.arrays.cpu.processors import cpu_facts
 
+# Environment variables that may change the speed of products or functions, by how they begin.
+VARIABLES = ("OMP_NUM_THREADS", "NPY_DISABLE_CPU_FEATURES", "OPENBLAS_", "MKL_")
+
 
 def about(*packages: str, device: str = "cpu") -> dict[str, Any]:
     """Return the provenance of a run: xpnet, NumPy, other packages, and the GPU if it is used."""
+    config: Any = np.show_config(mode="dicts")
+    extensions = config["SIMD Extensions"]
     found: dict[str, Any] = {
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "commit": _commit(),
@@ -29,11 +35,9 @@ def about(*packages: str, device: str = "cpu") -> dict[str, Any]:
         "machine": platform.machine(),
         "hardware": xpnet.Device("cpu").hardware,
         "processor": processor(),
-        "cpu features": {"numpy": _cpu_features()},
+        "cpu features": {"numpy": [*extensions["baseline"], *extensions.get("found", [])]},
         "blas": blas(),
-        "environment": {
-            name: os.environ[name] for name in sorted(os.environ) if _is_recorded(name)
-        },
+        "environment": {x: os.environ[x] for x in sorted(os.environ) if x.startswith(VARIABLES)},
         "versions": _versions("xpnet", "numpy", *packages),
     }
     return found if device == "cpu" else found | {"gpu": gpu_facts()}
@@ -95,7 +99,8 @@ def gpu_facts() -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 (our own)
     found = json.loads(done.stdout)["facts"]
     cards = [card or {"name": "unknown"} for card in found["devices"]] or [{"name": "none"}]
-    driver = _read(Path("/sys/module/nvidia/version")) or "unknown"
+    file = Path("/sys/module/nvidia/version")
+    driver = file.read_text("utf-8").strip() if file.exists() else "unknown"
     return {
         "card": cards[0]["name"],
         "driver": f"{driver} (CUDA {found['driver_version']})",
@@ -105,27 +110,12 @@ def gpu_facts() -> dict[str, Any]:
     }
 
 
-def _is_recorded(variable: str) -> bool:
-    """Return whether an environment variable may change the speed of products or functions."""
-    names = {"OMP_NUM_THREADS", "NPY_DISABLE_CPU_FEATURES"}
-    return variable in names or variable.startswith(("OPENBLAS_", "MKL_"))
-
-
 def _versions(*packages: str) -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), **dict.fromkeys(packages, "missing")}
     for package in packages:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "missing"
     return found
-
-
-def _cpu_features() -> list[str]:
-    """Return the CPU features that NumPy uses."""
-    config: Any = np.show_config(mode="dicts")
-    extensions = config["SIMD Extensions"]
-    return [*extensions["baseline"], *extensions.get("found", [])]
 
 
 def _commit() -> str:
@@ -139,10 +129,3 @@ def _commit() -> str:
         [git, "-C", str(Path(__file__).parent), *words], capture_output=True, text=True, check=False
     )
     return done.stdout.strip() or unknown
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""

@@ -5,8 +5,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
-def replace_table(path: str | os.PathLike[str], script: str, lines: Sequence[str]) -> None:
-    """Replace the lines between the marks for a script's table in a file, which must have them."""
+def show_table(path: str | os.PathLike[str] | None, script: str, lines: Sequence[str]) -> None:
+    """Print a script's table; in a file, if given, replace the lines between the table's marks."""
+    print("\n".join(lines))
+    if path is None:
+        return
     start, end = f"<!-- table of benchmarks/{script} -->", "<!-- end of the table -->"
     before, mark, rest = Path(path).read_text(encoding="utf-8").partition(start)
     if not mark:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 import xpnet
 from harness.rivals.base import FACTOR
-from harness.rivals.onnx import model_of
 
 _TILE = 2048  # rows at a time in float64
 # Labels need not agree where the two largest logits differ by less, relative to the largest.
@@ -31,11 +30,6 @@ class Shape:
 
     def __str__(self) -> str:
         return f"{'-'.join(map(str, self.widths))}:{self.activation}"
-
-    @property
-    def plain(self) -> str:
-        """The shape as tables have it: ``784-50-10 relu``."""
-        return str(self).replace(":", " ")
 
     @property
     def operations(self) -> int:
@@ -81,11 +75,6 @@ class Workload:
         return [((FACTOR * weight.astype(np.float64)).astype(np.float32), bias), *others]
 
     @property
-    def onnx(self) -> bytes:
-        """The network from raw bytes to labels as ONNX."""
-        return model_of(self)
-
-    @property
     def truth(self) -> tuple[NDArray[np.int64], NDArray[np.bool]]:
         """The true labels, and whether each is clear."""
         return _truth(self, self.n_rows)
@@ -98,8 +87,12 @@ class Workload:
 
 @lru_cache(4)
 def _truth(workload: Workload, n: int) -> tuple[NDArray[np.int64], NDArray[np.bool]]:
-    logits = exact_logits(workload.network, workload.images[:n])
-    return clear_labels(logits)
+    exact = workload.network.map_arrays(lambda x: x.astype(np.float64))
+    rows = workload.images[:n]
+    logits = np.concatenate([exact(rows[i : i + _TILE]) for i in range(0, n, _TILE)])
+    top = np.sort(logits, axis=1)
+    tie = _TIE * np.max(np.abs(logits), axis=1)
+    return np.argmax(logits, axis=1), top[:, -1] - top[:, -2] > tie
 
 
 @cache
@@ -117,19 +110,6 @@ def _network(shape: Shape) -> xpnet.Network:
         for layer in start.layers
     ]
     return xpnet.Network(layers, preprocessing=start.preprocessing)
-
-
-def exact_logits(network: xpnet.Network, rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the outputs of a network on the host in float64."""
-    exact = network.map_arrays(lambda x: x.astype(np.float64))
-    return np.concatenate([exact(rows[i : i + _TILE]) for i in range(0, len(rows), _TILE)])
-
-
-def clear_labels(logits: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool]]:
-    """Return the label of each row, and whether float32 suffices to find it."""
-    top = np.sort(logits, axis=1)
-    tie = _TIE * np.max(np.abs(logits), axis=1)
-    return np.argmax(logits, axis=1), top[:, -1] - top[:, -2] > tie
 
 
 def digits(n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness.options import make_parser, parse, positive, write_json
 from harness.provenance import about, headline
-from harness.reporting import markdown_table, replace_table
+from harness.reporting import markdown_table, show_table
 
 from studies.sweep import MODULES, Record, Results, Selection, measure_all, merge_results
 from studies.truth import ROWS, prove
@@ -59,9 +59,7 @@ def main() -> int:
     args = _parse_arguments()
     if args.table:
         lines = _short_table(json.loads(Path(args.table[-1]).read_text("utf-8")))
-        print("\n".join(lines))
-        if args.page:
-            replace_table(args.page, "studies/accuracy.py", lines)
+        show_table(args.page, "studies/accuracy.py", lines)
         return 0
     other = "numpy" if args.device == "gpu" else "cupy"
     modules = {name: module for name, module in MODULES.items() if name != other}

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import xpnet
-from studies.truth import PRIMITIVES, ROWS, library_of, resolve
+from studies.truth import PRIMITIVES, ROWS, resolve
 
 # The columns of xpnet, and the modules that they need; `jit` is xpnet in jax.jit.
 MODULES = {"numpy": "numpy", "cupy": "cupy", "torch": "torch", "jax": "jax", "jit": "jax"}
@@ -73,7 +73,7 @@ def _candidates(name: str, selection: Selection) -> list[tuple[str, str, Any]]:
             function = import_module("jax").jit(ours) if library == "jit" else ours
             found.append((f"xpnet {library}", MODULES[library], function))
     for call in ROWS[name].calls:
-        column = library_of(call)
+        column = call.partition(".")[0]
         library = "numpy" if column == "scipy" else column
         if library in selection.libraries:
             found.append((column, library, resolve(call)))

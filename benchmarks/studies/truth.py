@@ -155,15 +155,11 @@ ROWS |= {
 }
 
 
-def library_of(call: str) -> str:
-    """Return the library that an expression calls."""
-    return call.partition(".")[0]
-
-
 def resolve(call: str) -> Callable[[Any], Any]:
     """Return the function of ``x`` for an expression."""
     import_module(call.partition("(")[0].rpartition(".")[0])
-    names = {"numpy": np, library_of(call): sys.modules[library_of(call)]}
+    library = call.partition(".")[0]
+    names = {"numpy": np, library: sys.modules[library]}
     function: Callable[[Any], Any] = eval(f"lambda x: {call}", names)  # noqa: S307 (our own)
     return function
 

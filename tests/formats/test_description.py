@@ -12,7 +12,7 @@ from xpnet import Network, WeightsError, load
 from xpnet.functions.activations import ACTIVATIONS
 
 NAN = float("nan")
-repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=150)
+repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=60)
 
 
 TENSORS = {
@@ -49,11 +49,10 @@ def file_of(meaning, tensors=None):
     return bytes(save_tensors(chosen, {"xpnet": json.dumps(meaning)}))
 
 
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_a_plain_name_means_the_defaults(opened, activation):
-    network = opened(file_of({**MEANING, "activations": [activation, "identity"]}))
-    assert network.layers[0].activation == activation
-    assert network.layers[0].options == ACTIVATIONS[activation].checked({})
+def test_a_plain_name_means_the_defaults(opened):
+    for activation, row in ACTIVATIONS.items():
+        layer = opened(file_of({**MEANING, "activations": [activation, "identity"]})).layers[0]
+        assert (layer.activation, layer.options) == (activation, row.checked({}))
 
 
 def test_some_options_mean_the_defaults_of_the_others(opened):
@@ -101,6 +100,7 @@ def test_the_description_that_the_others_change(opened):
         ({"version": 2}, "version of the format must be 1; got 2"),
         ({"version": "1"}, "version of the format must be 1; got 1"),
         ({"version": None}, "version of the format must be 1; got None"),
+        ({"activations": ["relu", "a\nb" * 500]}, "must be a known name; got 'a\\nb"),
         ({"activations": ["relu", "gauss"]}, "must be a known name; got 'gauss'; known"),
         ({"activations": ["relu", None]}, "must be a name, such as 'sigmoid'; got None"),
         ({"activations": ["relu", ["step"]]}, "must be a name, such as 'sigmoid'; got ['step']"),
@@ -108,10 +108,7 @@ def test_the_description_that_the_others_change(opened):
         ({"activations": [{"name": "relu", "alpha": 1}, "relu"]}, "'relu' has no option 'alpha'"),
         ({"activations": [{"name": "elu", "alpha": 0}, "relu"]}, "`alpha` must be a number from "),
         ({"activations": [{"name": "elu", "alpha": NAN}, "relu"]}, "from 1e-6 to 1e6; got nan"),
-        (
-            {"activations": [{"name": "elu", "alpha": "1"}, "relu"]},
-            "invalid network: `alpha` must be ",
-        ),
+        ({"activations": [{"name": "elu", "alpha": "1"}, "relu"]}, "network: `alpha` must be "),
         ({"activations": [{"name": "elu", "alpha": True}, "relu"]}, "from 1e-6 to 1e6; got True"),
         ({"activations": [{"name": "elu", "alpha": None}, "relu"]}, "from 1e-6 to 1e6; got None"),
         ({"activations": [{"name": "elu", "alpha": 10**400}, "relu"]}, "invalid network: "),
@@ -174,18 +171,15 @@ def test_descriptions_that_are_none(error, text):
     assert "invalid network" in error(bytes(save_tensors(TENSORS, {"xpnet": text})))
 
 
-@pytest.mark.parametrize("name", sorted(TENSORS))
-def test_a_tensor_that_is_missing(error, name):
-    assert f"tensors must be {', '.join(sorted(TENSORS))}; got " in error(
-        file_of(MEANING, {key: TENSORS[key] for key in TENSORS if key != name})
-    )
+MORE = ["layers.2.weight", "layers.0.Weight", "", "../../etc/passwd"]
 
 
-@pytest.mark.parametrize("name", ["layers.2.weight", "layers.0.Weight", "", "../../etc/passwd"])
-def test_a_tensor_too_many(error, name):
-    assert f"tensors must be {', '.join(sorted(TENSORS))}; got " in error(
-        file_of(MEANING, {**TENSORS, name: np.zeros(1, np.float32)})
-    )
+@pytest.mark.parametrize("name", [*sorted(TENSORS), *MORE])
+def test_tensors_that_are_missing_or_too_many(error, name):
+    tensors = {**TENSORS, name: np.zeros(1, np.float32)}
+    if name in TENSORS:
+        del tensors[name]
+    assert f"tensors must be {', '.join(sorted(TENSORS))}; got " in error(file_of(MEANING, tensors))
 
 
 @pytest.mark.parametrize(
@@ -208,19 +202,12 @@ def test_tensors_that_do_not_fit(error, name, tensor, text):
 
 
 @pytest.mark.parametrize("name", sorted(TENSORS))
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite(error, name, number):
+def test_numbers_that_are_not_finite(error, name):
     damaged = TENSORS[name].copy()
-    damaged.flat[-1] = number
-    assert f"{name} must be finite; got 1 values" in error(
-        file_of(MEANING, {**TENSORS, name: damaged})
-    )
-
-
-def test_safetensors_of_others(error):
-    assert "the biases do not determine the layout of the weights: fc1.weight (2, 2)" in error(
-        bytes(save_tensors({"fc1.weight": np.ones((2, 2), np.float32)}))
-    )
+    for number in (np.nan, np.inf, -np.inf):
+        damaged.flat[-1] = number
+        text = error(file_of(MEANING, {**TENSORS, name: damaged}))
+        assert f"{name} must be finite; got 1 values" in text
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "complex64"])
@@ -230,19 +217,11 @@ def test_tensors_that_are_no_real_numbers(error, dtype):
     assert re.search(text, error(file_of(MEANING, tensors)))
 
 
-def test_the_error_is_one_line(error):
-    change = {"activations": ["relu", "a\nb" * 500]}
-    assert "invalid network" in error(file_of({**MEANING, **change}))
-
-
 @pytest.mark.parametrize(
     ("change", "text"),
     [
         ({"extra": 1}, "entries must be activations, classes, .*; got 'extra'"),
-        (
-            {"preprocessing": [{"step": "scale", "factor": 0.5}] * 1001},
-            "at most 1000 steps; got 1001",
-        ),
+        ({"preprocessing": [{"step": "scale", "factor": 0.5}] * 1001}, "1000 steps; got 1001"),
         ({"preprocessing": [{"step": "scale", "factor": True}]}, "factor of step 0 .* a number"),
         ({"classes": ["x" * 2**22, "y"]}, "at most 4,194,304 characters"),
     ],
@@ -295,12 +274,7 @@ MEAN, MATRIX = np.zeros(3, "f4"), np.eye(3, dtype="f4")
         ({"matrix": None}, MEAN, None, "`matrix` must be an array, .*; got NoneType"),
         ({"matrix": "eye"}, MEAN, None, "matrix of step 0 of preprocessing must be a number"),
         ({"matrix": [[1, 0, 0]] * 3}, MEAN, None, "preprocessing must have 2 tensors; got"),
-        (
-            {"matrix": [[1, 0]]},
-            MEAN,
-            MATRIX,
-            r"`matrix` must have the shape \(3, 3\); got \(1, 2\)",
-        ),
+        ({"matrix": [[1, 0]]}, MEAN, MATRIX, r"`matrix` .* shape \(3, 3\); got \(1, 2\)"),
         ({}, MEAN, MATRIX[:2], r"`matrix` must have the shape \(3, 3\); got \(2, 3\)"),
         ({}, MEAN, MATRIX[0], r"`matrix` must have the shape \(3, 3\); got \(3,\)"),
         ({}, MATRIX, MATRIX, r"`mean` must have the shape \(n_in,\); got \(3, 3\)"),

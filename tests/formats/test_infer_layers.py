@@ -37,17 +37,8 @@ def firsts(network):
 
 
 def test_the_names_of_the_book():
-    arrays = arrays_of(BOOK)
-    network, notes = infer_network(arrays, LoadOptions())
+    network, notes = infer_network(arrays_of(BOOK), LoadOptions())
     assert [layer.activation for layer in network.layers] == ["sigmoid", "identity"]
-    assert [layer.weight.tolist() for layer in network.layers] == [
-        arrays["W1"].tolist(),
-        arrays["W2"].tolist(),
-    ]
-    assert [layer.bias.tolist() for layer in network.layers] == [
-        arrays["b1"].tolist(),
-        arrays["b2"].tolist(),
-    ]
     assert notes == ("the book's names mean sigmoid if no activation is given",)
 
 
@@ -57,15 +48,10 @@ def test_an_activation_for_the_book():
     assert notes == ()
 
 
-def test_other_names_ask_for_the_activation():
-    with pytest.raises(ValueError, match=r"give them, for example activation='relu' \(--activ"):
-        infer_network(arrays_of(TORCH), LoadOptions())
-
-
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_the_last_layer_is_the_identity(activation):
-    network = network_of(TORCH, activation=activation)
-    assert [layer.activation for layer in network.layers] == [activation, "identity"]
+def test_the_last_layer_is_the_identity():
+    for activation in ACTIVATIONS:
+        network = network_of(TORCH, activation=activation)
+        assert [layer.activation for layer in network.layers] == [activation, "identity"]
 
 
 @pytest.mark.parametrize(
@@ -96,15 +82,15 @@ def test_activations_that_do_not_fit(activation, message):
         "{kind}{}",
     ],
 )
-@pytest.mark.parametrize("kinds", [("weight", "bias"), ("kernel", "bias"), ("w", "b")])
-def test_forms_of_names(form, kinds):
-    shapes = {
-        form.format(i, kind=kind): shape
-        for i, layer in ((1, [(3, 4), (4,)]), (2, [(4, 2), (2,)]))
-        for kind, shape in zip(kinds, layer, strict=True)
-    }
-    network = network_of(dict(reversed(shapes.items())))
-    assert repr(network) == "Network(3 -> 4 relu -> 2 identity; logits; float32, numpy)"
+def test_forms_of_names(form):
+    for kinds in (("weight", "bias"), ("kernel", "bias"), ("w", "b")):
+        shapes = {
+            form.format(i, kind=kind): shape
+            for i, layer in ((1, [(3, 4), (4,)]), (2, [(4, 2), (2,)]))
+            for kind, shape in zip(kinds, layer, strict=True)
+        }
+        network = network_of(dict(reversed(shapes.items())))
+        assert repr(network) == "Network(3 -> 4 relu -> 2 identity; logits; float32, numpy)"
 
 
 def test_transposed_weights_are_told_by_the_biases():

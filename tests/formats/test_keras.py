@@ -162,24 +162,12 @@ def residual():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (
-            shared,
-            ValueError,
-            "layers must be a chain; 'dense.*' is in a branch, used twice, or",
-        ),
-        (
-            residual,
-            ValueError,
-            "layers must be a chain; 'add.*' is in a branch, used twice, or t",
-        ),
+        (shared, ValueError, "layers must be a chain; 'dense.*' is in a branch, used twice, or"),
+        (residual, ValueError, "layers must be a chain; 'add.*' is in a branch, used twice, or t"),
         (two_outputs, ValueError, "must have one output, that of its last layer; got a, b"),
         (lambda: sequential(layers.Lambda(abs)), TypeError, "got Lambda 'lambda.*'"),
         (lambda: sequential(layers.PReLU()), TypeError, "got PReLU 'p_re_lu.*'"),
-        (
-            lambda: sequential(layers.ReLU(threshold=1.0)),
-            ValueError,
-            r"must have threshold=0; got 1\.0",
-        ),
+        (lambda: sequential(layers.ReLU(threshold=1.0)), ValueError, r"threshold=0; got 1\.0"),
         (lambda: sequential(layers.ReLU()), ValueError, "must follow a fully connected layer"),
         (
             lambda: keras.Sequential([layers.Dense(2)]),

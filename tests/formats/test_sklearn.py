@@ -47,18 +47,18 @@ def assert_close(found, expected, dtype=np.float64):
     np.testing.assert_allclose(found, expected, rtol=ULPS * np.finfo(dtype).eps, atol=1e-14)
 
 
-@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+# Each kind of classes, and each activation twice.
 @pytest.mark.parametrize(
-    "classes",
+    ("classes", "activation"),
     [
-        [0, 1],
-        [0, 1, 2],
-        [-3, 7],
-        [10, 5, 20],
-        ["no", "yes"],
-        ["cat", "dog", "bird"],
-        [False, True],
-        [1.0, 2.0, 3.0],
+        ([0, 1], "identity"),
+        ([0, 1, 2], "logistic"),
+        ([-3, 7], "tanh"),
+        ([10, 5, 20], "relu"),
+        (["no", "yes"], "logistic"),
+        (["cat", "dog", "bird"], "identity"),
+        ([False, True], "relu"),
+        ([1.0, 2.0, 3.0], "tanh"),
     ],
     ids=str,
 )

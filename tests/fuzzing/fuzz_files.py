@@ -2,7 +2,6 @@
 
     python tests/fuzzing/fuzz_files.py --seconds 60
     python tests/fuzzing/fuzz_files.py --seed 7 --case 1234
-    python tests/fuzzing/fuzz_files.py --exhaustive --kinds npz,certificate
 
 A case is a damaged copy of a good file, and a command that reads it. Its outcome is one of
 
@@ -29,7 +28,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
-from dataclasses import replace
 from functools import partial
 from itertools import count, islice, takewhile
 from pathlib import Path
@@ -39,12 +37,11 @@ from random import Random
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from damage import damaged
-from good import Good, Kind
+from good import Kind
 from judging import Case, Outcome
 from kinds import make_kinds
 from workers import judged
 
-_N_CHANGES = 255  # other values that a byte can have
 _MOST_KEPT = 3  # faults of one sort
 _MEMORY = Path("/dev/shm")  # to write a file safely takes long on a disk
 
@@ -56,35 +53,6 @@ def random_case(kinds: Sequence[Kind], seed: int, number: int) -> Case:
     good = rng.choice(kind.goods)
     content = damaged(good.content, rng, [other.content for other in kind.goods])
     return Case(number, kind, good, rng.choice(good.commands), content)
-
-
-def single_byte_case(kinds: Sequence[Kind], number: int) -> Case:
-    """Return the case of a good file with one changed byte."""
-    place, change = divmod(number, _N_CHANGES)
-    for kind, good in _goods(kinds):
-        if place < _n_places(good):
-            content = bytearray(good.content)
-            content[place] ^= change + 1
-            # A changed byte of a header may be harmless, but must not change the network.
-            strict = replace(good, agrees=None) if _is_safetensors(good) else good
-            return Case(number, kind, strict, good.commands[0], bytes(content))
-        place -= _n_places(good)
-    raise IndexError(number)
-
-
-def _goods(kinds: Sequence[Kind]) -> Iterator[tuple[Kind, Good]]:
-    return ((kind, good) for kind in kinds for good in kind.goods)
-
-
-def _n_places(good: Good) -> int:
-    """Return the number of bytes to change: the header of safetensors, or all of other files."""
-    if _is_safetensors(good):
-        return 8 + int.from_bytes(good.content[:8], "little")
-    return len(good.content)
-
-
-def _is_safetensors(good: Good) -> bool:
-    return good.content[8:9] == b"{"
 
 
 class Report:
@@ -151,7 +119,8 @@ def main(arguments: list[str] | None = None) -> int:
         with chdir(files), redirect_stdout(silent), redirect_stderr(silent):
             kinds = make_kinds()
         wanted = _wanted(args.kinds, kinds)
-        case, numbers = _asked_for(args, kinds, wanted)
+        case = partial(random_case, kinds, args.seed)
+        numbers = _asked_for(args, kinds, wanted)
         report = Report(case, files, args.keep.absolute())
         with suppress(KeyboardInterrupt):  # the report so far is printed
             for number, outcome in judged(numbers, case, wanted, files, args.jobs):
@@ -165,26 +134,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     what = parser.add_mutually_exclusive_group()
-    what.add_argument(
-        "--seconds", type=float, default=60, help="duration of random damage (default: 60)"
-    )
-    what.add_argument(
-        "--cases", type=int, metavar="N", help="run the first N cases of random damage"
-    )
-    what.add_argument("--case", type=int, metavar="N", help="repeat one case of random damage")
-    what.add_argument("--exhaustive", action="store_true", help="run every change of one byte")
-    parser.add_argument("--seed", type=int, default=0, help="seed of random damage (default: 0)")
-    parser.add_argument(
-        "--kinds", metavar="LIST", help="kinds of files, separated by commas (default: all)"
-    )
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of processes")
-    parser.add_argument(
-        "--keep",
-        type=Path,
-        default="faults",
-        metavar="FOLDER",
-        help="folder of kept files (default: faults)",
-    )
+    what.add_argument("--seconds", type=float, default=60, help="duration (default: 60)")
+    what.add_argument("--cases", type=int, metavar="N", help="run the first N cases")
+    what.add_argument("--case", type=int, metavar="N", help="repeat one case")
+    add = parser.add_argument
+    add("--seed", type=int, default=0, help="seed of the damage (default: 0)")
+    add("--kinds", metavar="LIST", help="kinds of files, separated by commas (default: all)")
+    add("--jobs", type=int, default=os.cpu_count(), help="number of processes")
+    text = "folder of kept files (default: faults)"
+    add("--keep", type=Path, default="faults", metavar="FOLDER", help=text)
     return parser
 
 
@@ -199,20 +157,16 @@ def _wanted(names: str | None, kinds: Sequence[Kind]) -> list[Kind]:
 
 def _asked_for(
     args: argparse.Namespace, kinds: Sequence[Kind], wanted: Sequence[Kind]
-) -> tuple[Callable[[int], Case], Iterator[int]]:
-    """Return the function from a number to its case, and the numbers of the cases to run."""
-    if args.exhaustive:
-        n_places = sum(_n_places(good) for _, good in _goods(wanted))
-        return partial(single_byte_case, wanted), iter(range(_N_CHANGES * n_places))
-    case = partial(random_case, kinds, args.seed)
+) -> Iterator[int]:
+    """Return the numbers of the cases to run."""
     if args.case is not None:
-        return case, iter([args.case])
+        return iter([args.case])
     # The number of a case does not depend on the omitted kinds.
     numbers = (number for number in count() if kinds[number % len(kinds)] in wanted)
     if args.cases is not None:
-        return case, islice(numbers, args.cases)
+        return islice(numbers, args.cases)
     end = time.monotonic() + args.seconds
-    return case, takewhile(lambda _: time.monotonic() < end, numbers)
+    return takewhile(lambda _: time.monotonic() < end, numbers)
 
 
 if __name__ == "__main__":

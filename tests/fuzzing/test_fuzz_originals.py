@@ -24,13 +24,6 @@ def fuzz(monkeypatch):
     return fuzz_originals
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Keras about NumPy
-@pytest.mark.parametrize("start", [0, 1], ids=["keras", "torch"])
-def test_the_readers(fuzz, tmp_path, start):
-    found = {x for n in range(start, 12, 2) for _, _, x in fuzz.files(0, n, tmp_path)}
-    assert {"read alike", "refused"} <= found <= set(fuzz.OUTCOMES)
-
-
 def with_another_sign(network):
     first, *others = network.layers
     return replace(network, layers=[replace(first, weight=-first.weight), *others])

@@ -245,7 +245,7 @@ def test_networks_of_other_layers_are_compared_by_their_outputs():
         (random_network(output="values"), "output logits, as the network; got values"),
         (
             random_network(classes=range(10, 20)),
-            r"classes \[0, 1, .*, 9\], as the network; got \[10, 11, .*, 19\]",
+            r"classes \[0, 1, .*, 9\], as .* got \[10, .*, 19\]",
         ),
         (
             random_network((20, 17, 10)),
@@ -434,16 +434,18 @@ def test_wrong_nan_rules_are_caught(activation, value, wrong):
 
 
 @pytest.mark.parametrize("kind", ["weight", "bias"])
-@pytest.mark.parametrize("exponent", range(1, 21))
-def test_faults_of_one_parameter_are_caught_by_their_effect(kind, exponent):
+def test_faults_of_one_parameter_are_caught_by_their_effect(kind, subtests):
     network, rows = random_network(), random_rows()
-    values = getattr(network.layers[0], kind).copy()
-    values.flat[5] *= F32(1.0 + 2.0**-exponent)
-    faulty = with_layer(network, 0, **{kind: values})
-    found = compare(network, rows, {"faulty": faulty}).candidates["faulty"]
-    # The effect of the fault in float64, as a share of the bounds of both networks.
-    pairs = zip(error_bound(faulty, rows).stages, error_bound(network, rows).stages, strict=True)
-    _, *layers = [np.abs(x.values - y.values) / (x.bound + y.bound + 1e-300) for x, y in pairs]
-    effect = max(map(np.max, layers))
-    assert (found.first_out is not None) or effect <= 1.0
-    assert (found.first_out is None) or effect >= 0.25
+    right = error_bound(network, rows).stages
+    for exponent in range(1, 21):
+        values = getattr(network.layers[0], kind).copy()
+        values.flat[5] *= F32(1.0 + 2.0**-exponent)
+        faulty = with_layer(network, 0, **{kind: values})
+        found = compare(network, rows, {"faulty": faulty}).candidates["faulty"]
+        # The effect of the fault in float64, as a share of the bounds of both networks.
+        pairs = zip(error_bound(faulty, rows).stages, right, strict=True)
+        _, *layers = [np.abs(x.values - y.values) / (x.bound + y.bound + 1e-300) for x, y in pairs]
+        effect = max(map(np.max, layers))
+        with subtests.test(exponent=exponent):
+            assert (found.first_out is not None) or effect <= 1.0
+            assert (found.first_out is None) or effect >= 0.25

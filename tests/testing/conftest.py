@@ -7,6 +7,8 @@ imported twice.
 import contextlib
 import importlib
 
+import pytest
+
 for module in (
     "array_api_compat.numpy",
     "array_api_extra.testing",
@@ -17,3 +19,17 @@ for module in (
 ):
     with contextlib.suppress(ImportError):
         importlib.import_module(module)
+
+
+@pytest.fixture
+def run(pytester):
+    """Write the files of a repository and run its tests with the plugin."""
+
+    def run(tests, *options, **files):
+        pytester.makepyfile(test_it=tests, **files)
+        pytester.syspathinsert()
+        # hypothesis would be imported again in each of them.
+        plugins = ("-p", "xpnet.testing.plugin", "-p", "no:hypothesispytest")
+        return pytester.runpytest_inprocess(*plugins, *options, no_reraise_ctrlc=True)
+
+    return run

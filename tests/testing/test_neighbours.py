@@ -131,11 +131,9 @@ def run(pytester):
         ("xdist", ["-n2"]),
         ("pytest_cov", ["--cov=test_it", "--cov-report=term-missing"]),
         ("pytest_randomly", ["--randomly-seed=3"]),
-        ("pytest", ["-W", "error"]),
-        ("pytest", ["--strict-markers", "--strict-config"]),
+        ("pytest", ["-W", "error", "--strict-markers", "--strict-config"]),
         ("pytest", ["--import-mode=importlib"]),
-        ("pytest", ["--import-mode=append"]),
-        ("pytest", ["-p", "no:cacheprovider", "--tb=native"]),
+        ("pytest", ["--import-mode=append", "-p", "no:cacheprovider", "--tb=native"]),
     ],
 )
 def test_neighbours(run, module, options):
@@ -159,9 +157,8 @@ def test_layouts(pytester, layout):
     (pytester.path / layout / "test_it.py").write_text(TESTS)
     (pytester.path / "pyproject.toml").write_text(PYPROJECT.format(more=""))
     pytester.runpytest_subprocess().assert_outcomes(passed=N_PASSED)
-    pytester.runpytest_subprocess(f"{layout}/test_it.py").assert_outcomes(passed=N_PASSED)
-    result = pytester.runpytest_subprocess("--xp-backends=numpy", "-k", "fixture")
-    result.assert_outcomes(passed=1, deselected=2)
+    options = (f"{layout}/test_it.py", "--xp-backends=numpy", "-k", "fixture")
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=1, deselected=2)
 
 
 def test_hypothesis(run):

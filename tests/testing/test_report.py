@@ -11,7 +11,6 @@ from xpnet.testing.report import markdown, rows_of
 
 pytest.importorskip("array_api_strict")
 
-WITH_PLUGIN = ("-p", "xpnet.testing.plugin", "-p", "no:hypothesispytest")
 LIGHT = "--xp-backends=numpy,array-api-strict,array-api-strict:device1"
 CONVERTED = "RuntimeError: Can't convert array on the 'device1' device to a NumPy array"
 
@@ -143,18 +142,8 @@ def center(x):
 """
 
 
-@pytest.fixture
-def run(pytester):
-    def run(*options):
-        pytester.makepyfile(functions=FUNCTIONS, test_it=TESTS)
-        pytester.syspathinsert()
-        return pytester.runpytest_inprocess(*WITH_PLUGIN, LIGHT, *options)
-
-    return run
-
-
 def test_pytest_prints_a_table_of_functions(run):
-    result = run("--xp-report=table")
+    result = run(TESTS, LIGHT, "--xp-report=table", functions=FUNCTIONS)
     result.stdout.fnmatch_lines(
         [
             "*= --xp-report =*",
@@ -170,7 +159,7 @@ def test_pytest_prints_a_table_of_functions(run):
 
 @pytest.mark.parametrize("name", ["report.json", "report.md"])
 def test_pytest_writes_a_file(run, pytester, name):
-    result = run(f"--xp-report={name}")
+    result = run(TESTS, LIGHT, f"--xp-report={name}", functions=FUNCTIONS)
     text = (pytester.path / name).read_text("utf-8")
     if name.endswith("json"):
         found = json.loads(text)

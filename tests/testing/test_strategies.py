@@ -79,7 +79,6 @@ def test_the_reason_why_no_backend_is_available_is_in_the_message():
 
 
 @given(backend=backends(), data=st.data())
-@settings(deadline=None)
 def test_arrays_are_on_the_backend(backend, data):
     kind = data.draw(st.sampled_from(["bool", "integral", "real floating", "complex floating"]))
     dtype = data.draw(dtypes(backend, kind))
@@ -90,7 +89,7 @@ def test_arrays_are_on_the_backend(backend, data):
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_arrays_of_the_fixture_have_the_elements(xp_backend, data):
     x = data.draw(arrays(xp_backend, np.float32, 3, st.sampled_from([1.0, 2.0])))
     assert set(to_numpy(x).tolist()) <= {1.0, 2.0}

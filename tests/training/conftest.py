@@ -1,6 +1,7 @@
 """Fixtures of the tests of training."""
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 
@@ -17,3 +18,25 @@ def _one_thread_of_torch():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def facts():
+    """Return a function: the bytes of a run's parameters, and its epochs without times."""
+
+    def facts_of(run):
+        arrays = [x for layer in run.network.layers for x in (layer.weight, layer.bias)]
+        epochs = [replace(epoch, seconds=0.0) for epoch in (*run.history, run.best)]
+        return [x.tobytes() for x in arrays], epochs
+
+    return facts_of
+
+
+@pytest.fixture(scope="session")
+def assert_same_bits(facts):
+    """Return a function that compares the facts of two runs."""
+
+    def compare(one, other):
+        assert facts(one) == facts(other)
+
+    return compare

@@ -1,5 +1,7 @@
 """Tests of augmentation."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -121,15 +123,15 @@ def drawn(n, shape, dtype, seed=0):
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 3), (28, 28), (13, 40)]
 
 
-@pytest.mark.parametrize("dtype", [*DTYPES, "float16", "bool"])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_without_strength_nothing_bends(shape, dtype):
-    rows = drawn(5, shape, dtype)
-    result = bent(rows, shape, 0.0)
-    assert (result.dtype, result.shape) == (rows.dtype, rows.shape)
-    # Numbers between pixels are of float32.
-    tolerance = 2.0**-23 if dtype == "float64" else 0.0
-    np.testing.assert_allclose(result, rows, rtol=tolerance)
+def test_without_strength_nothing_bends(subtests):
+    for shape, dtype in product(SHAPES, [*DTYPES, "float16", "bool"]):
+        with subtests.test(shape=shape, dtype=dtype):
+            rows = drawn(5, shape, dtype)
+            result = bent(rows, shape, 0.0)
+            assert (result.dtype, result.shape) == (rows.dtype, rows.shape)
+            # Numbers between pixels are of float32.
+            tolerance = 2.0**-23 if dtype == "float64" else 0.0
+            np.testing.assert_allclose(result, rows, rtol=tolerance)
 
 
 def test_little_strength_bends_little():
@@ -144,30 +146,27 @@ def test_little_strength_bends_little():
     assert 0.001 < np.abs(result - rows.reshape(shape))[inner].max() < 1.0
 
 
-@pytest.mark.parametrize("strength", [0.3, 2.0, 50.0, 1e6])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_values_stay_between_those_of_the_image_and_zero(shape, dtype, strength):
-    rows = drawn(20, shape, dtype)
-    if dtype != "uint8":
-        rows = rows - 100  # below zero, too
-    result = bent(rows, shape, strength)
-    assert (result.dtype, result.shape) == (rows.dtype, rows.shape)
-    assert np.all(np.isfinite(result))
-    low = np.minimum(rows.min(axis=1, keepdims=True), 0)
-    high = np.maximum(rows.max(axis=1, keepdims=True), 0)
+def test_values_stay_between_those_of_the_image_and_zero(dtype, subtests):
     slack = 0 if dtype in {"uint8", "int16"} else 1e-4  # some roundings of float32
-    assert np.all(result >= low - slack)
-    assert np.all(result <= high + slack)
+    for shape, strength in product(SHAPES, [0.3, 2.0, 50.0, 1e6]):
+        with subtests.test(shape=shape, strength=strength):
+            rows = drawn(20, shape, dtype)
+            if dtype != "uint8":
+                rows = rows - 100  # below zero, too
+            result = bent(rows, shape, strength)
+            assert (result.dtype, result.shape) == (rows.dtype, rows.shape)
+            assert np.all(np.isfinite(result))
+            assert np.all(result >= np.minimum(rows.min(axis=1, keepdims=True), 0) - slack)
+            assert np.all(result <= np.maximum(rows.max(axis=1, keepdims=True), 0) + slack)
 
 
-@pytest.mark.parametrize("strength", [0.5, 1e6, 1e30])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_nothing_bends_into_nothing(dtype, strength):
+def test_nothing_bends_into_nothing(dtype):
     rows = np.zeros((10, 28 * 28), dtype)
-    result = bent(rows, (28, 28), strength)
-    np.testing.assert_array_equal(result, 0)
-    assert result.dtype == rows.dtype
+    for strength in (0.5, 1e6, 1e30):
+        result = bent(rows, (28, 28), strength)
+        np.testing.assert_array_equal(result, rows, strict=True)
 
 
 def test_places_far_away_are_outside():
@@ -194,14 +193,14 @@ def test_waves_do_not_shift(shape):
 
 
 def test_waves_move_as_much_as_they_say():
-    shape = (28, 28)
+    shape = (14, 14)
     down, right = Waves(shape).coordinates(20_000, 2.0, np.random.default_rng(6))
     places = np.indices(shape).reshape(2, -1)
     # Over many images, each pixel is moved neither way; at its corner by the sum of all waves.
     orders = np.arange(4)
     sizes = 1 / (1 + orders[:, None] ** 2 + orders**2)
     sizes[0, 0] = 0
-    near_one = np.cos(np.pi * orders * 0.5 / 28)
+    near_one = np.cos(np.pi * orders * 0.5 / 14)
     expected = 2.0 * np.linalg.norm(sizes * near_one[:, None] * near_one)
     for moved, place in zip((down, right), places, strict=True):
         moves = moved - place

@@ -1,6 +1,6 @@
 """Tests of gradients: against finite differences, and against torch in both precisions."""
 
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import numpy as np
 import pytest
@@ -111,9 +111,18 @@ def gradient_there(objective, rows, answers, xp_backend, dtype):
     )
 
 
+def frozen(x):
+    x = np.array(x)
+    x.flags.writeable = False
+    return x
+
+
 def gradient_here(objective, rows, answers):
-    targets = objective.targets(answers, rows.dtype, np)
-    return loss_and_gradient(objective, pairs_of(objective.network), rows, targets, np)
+    """Return the loss and the gradient in NumPy, of arrays that cannot be modified."""
+    objective = Objective(objective.network.map_arrays(frozen), objective.loss)
+    targets = frozen(objective.targets(answers, rows.dtype, np))
+    pairs = [tuple(map(frozen, pair)) for pair in pairs_of(objective.network)]
+    return loss_and_gradient(objective, pairs, frozen(rows), targets, np)
 
 
 def assert_equals_differences(objective, rows, answers, found, tolerance):
@@ -140,35 +149,39 @@ def precision(xp_backend):
     return ("float64", 1e-6) if xp_backend.has_float64 else ("float32", 2e-4)
 
 
-@pytest.mark.parametrize(("activation", "options"), CASES)
-def test_each_activation_on_every_backend(xp_backend, activation, options):
-    random = np.random.default_rng(7)
-    case = draw("classes", [5, (4, activation, options)], 6, random)
+def test_each_activation_on_every_backend(xp_backend, subtests):
     dtype, tolerance = precision(xp_backend)
-    assert_equals_differences(*case, gradient_there(*case, xp_backend, dtype), tolerance)
+    for activation, options in CASES:
+        with subtests.test(activation=activation, **options):
+            case = draw("classes", [5, (4, activation, options)], 6, np.random.default_rng(7))
+            assert_equals_differences(*case, gradient_there(*case, xp_backend, dtype), tolerance)
+
+
+def test_each_loss_on_every_backend(xp_backend, subtests):
+    dtype, tolerance = precision(xp_backend)
+    for kind in KINDS:
+        with subtests.test(kind=kind):
+            case = draw(kind, [5, (4, "tanh", {}), (3, "sigmoid", {})], 6, np.random.default_rng(8))
+            assert_equals_differences(*case, gradient_there(*case, xp_backend, dtype), tolerance)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_loss_on_every_backend(xp_backend, kind):
-    case = draw(kind, [5, (4, "tanh", {}), (3, "sigmoid", {})], 6, np.random.default_rng(8))
-    dtype, tolerance = precision(xp_backend)
-    assert_equals_differences(*case, gradient_there(*case, xp_backend, dtype), tolerance)
+def test_each_activation_with_each_loss(kind, subtests):
+    for activation, options in CASES:
+        with subtests.test(activation=activation, **options):
+            case = draw(kind, [4, (5, activation, options)], 7, np.random.default_rng(9))
+            assert_equals_differences(*case, gradient_here(*case), 1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("activation", "options"), CASES)
-def test_each_activation_with_each_loss(activation, options, kind):
-    case = draw(kind, [4, (5, activation, options)], 7, np.random.default_rng(9))
-    assert_equals_differences(*case, gradient_here(*case), 1e-6)
-
-
-@pytest.mark.parametrize(("activation", "options"), CASES)
-def test_the_outputs_of_a_regression_may_have_an_activation(activation, options):
+def test_the_outputs_of_a_regression_may_have_an_activation(subtests):
     random = np.random.default_rng(10)
     weight, bias = random.normal(size=(4, 3)), random.normal(size=3)
-    network = xpnet.Network([xpnet.Dense(weight, bias, activation, options)], output="values")
-    case = Objective(network), random.normal(size=(6, 4)), random.normal(size=(6, 3))
-    assert_equals_differences(*case, gradient_here(*case), 1e-6)
+    rows, answers = random.normal(size=(6, 4)), random.normal(size=(6, 3))
+    for activation, options in CASES:
+        with subtests.test(activation=activation, **options):
+            layer = xpnet.Dense(weight, bias, activation, options)
+            case = Objective(xpnet.Network([layer], output="values")), rows, answers
+            assert_equals_differences(*case, gradient_here(*case), 1e-6)
 
 
 def by_torch(objective, rows, answers):
@@ -195,35 +208,29 @@ def by_torch(objective, rows, answers):
     return float(loss.detach()), gradient
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("activation", "options"), CASES)
-def test_gradients_equal_torchs(activation, options, kind):
-    layers = [5, (4, activation, options), (3, "tanh", {})]
-    case = draw(kind, layers, 6, np.random.default_rng(12))
-    loss, gradient = by_torch(*case)
-    ours = gradient_here(*case)
-    assert float(ours[0]) == pytest.approx(loss, rel=1e-13)
-    np.testing.assert_allclose(ours[1], gradient, rtol=1e-10, atol=1e-14)
+def any_shape(kind, first, others, random):
+    """Return an objective of 2 to 4 layers of 1 to 20 units, and 1 to 50 rows.
 
-
-def any_shape(seed, activations):
-    """Return an objective of 1 to 4 layers of 1 to 20 units, and 1 to 50 rows."""
-    random = np.random.default_rng([13, seed])
-    kind = random.choice([*KINDS])
-    n_in, *widths = (int(n) for n in random.integers(1, 21, random.integers(1, 5)))
-    hidden = [(width, str(random.choice(activations)), {}) for width in widths]
+    `first` is the activation of the first layer, with its options; `others` are those of the next.
+    """
+    n_in, *widths = (int(n) for n in random.integers(1, 21, random.integers(2, 5)))
+    activations = [first, *(others[i] for i in random.integers(len(others), size=3))]
+    hidden = [(width, *pair) for width, pair in zip(widths, activations, strict=False)]
     return draw(kind, [n_in, *hidden], int(random.integers(1, 51)), random)
 
 
-@pytest.mark.parametrize("seed", range(250))
-def test_any_shape_equals_torchs(seed):
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_shape_equals_torchs(kind, subtests):
     # Weight and bias of the first layer, of the second ...: the order is part of the comparison.
-    case = any_shape(seed, LEARNABLE)
-    loss, gradient = by_torch(*case)
-    ours = gradient_here(*case)
-    assert float(ours[0]) == pytest.approx(loss, rel=1e-12)
-    # Elements that cancel are as wrong as the largest ones.
-    np.testing.assert_allclose(ours[1], gradient, rtol=1e-10, atol=1e-12 * np.abs(gradient).max())
+    for i, (activation, options) in enumerate(CASES):
+        with subtests.test(activation=activation, **options):
+            case = any_shape(kind, CASES[i], CASES, np.random.default_rng([13, i]))
+            loss, gradient = by_torch(*case)
+            ours = gradient_here(*case)
+            assert float(ours[0]) == pytest.approx(loss, rel=1e-12)
+            # Elements that cancel are as wrong as the largest ones.
+            largest = np.abs(gradient).max()
+            np.testing.assert_allclose(ours[1], gradient, rtol=1e-10, atol=1e-12 * largest)
 
 
 # How steep each activation and its derivative are at most.
@@ -294,9 +301,16 @@ def float32_bound(objective, rows, answers):
     return np.concatenate([part.reshape(-1) for part in parts])
 
 
-@pytest.mark.parametrize("seed", range(250))
-def test_float32_is_as_near_as_its_roundings(seed):
-    objective, rows, answers = any_shape(seed, [*STEEPEST])
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_is_as_near_as_its_roundings(kind, subtests):
+    cases = [(activation, {}) for activation in STEEPEST]
+    for seed, first in enumerate(cases * 3):
+        with subtests.test(activation=first[0], seed=seed):
+            random = np.random.default_rng([14, seed])
+            assert_rounded_as_bounded(*any_shape(kind, first, cases, random))
+
+
+def assert_rounded_as_bounded(objective, rows, answers):
     # The same numbers in both precisions.
     network = objective.network.map_arrays(lambda x: x.astype(np.float32).astype(np.float64))
     objective = Objective(network, objective.loss)
@@ -331,26 +345,6 @@ def test_the_order_of_the_gradient_is_that_of_the_layout():
     np.testing.assert_allclose(bias1, slope.sum(axis=0), rtol=1e-12)
 
 
-def frozen(x):
-    x = np.array(x)
-    x.flags.writeable = False
-    return x
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("activation", LEARNABLE)
-def test_arguments_are_not_modified(activation, kind):
-    case = draw(kind, [5, (4, activation, {})], 6, np.random.default_rng(2))
-    objective, rows, answers = case
-    objective = Objective(objective.network.map_arrays(frozen), objective.loss)
-    targets = frozen(objective.targets(answers, rows.dtype, np))
-    pairs = [tuple(map(frozen, pair)) for pair in pairs_of(objective.network)]
-    loss, gradient = loss_and_gradient(objective, pairs, frozen(rows), targets, np)
-    expected = gradient_here(*case)
-    assert loss == expected[0]
-    np.testing.assert_array_equal(gradient, expected[1])
-
-
 def test_the_given_parameters_are_used():
     objective, rows, answers = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(3))
     other, _, _ = draw("values", [3, (4, "tanh", {})], 6, np.random.default_rng(4))
@@ -360,8 +354,8 @@ def test_the_given_parameters_are_used():
     np.testing.assert_array_equal(given[1], expected[1])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", OPTIMIZERS)
+# Each optimizer and each loss, in pairs.
+@pytest.mark.parametrize(("name", "kind"), [*zip(cycle(OPTIMIZERS), KINDS, strict=False)])
 def test_a_step_never_synchronizes(name, kind):
     jax = pytest.importorskip("jax", reason="JAX traces synchronizations")
     from xpnet.arrays.namespace import array_namespace
@@ -419,18 +413,20 @@ def assert_slopes_of_huge_logits(kind, xp_backend, dtype, huge):
 
 
 @pytest.mark.parametrize("dtype", HUGE)
-@pytest.mark.parametrize("kind", ["classes", "one_unit", "questions"])
-def test_huge_logits_have_a_slope(xp_backend, kind, dtype):
+def test_huge_logits_have_a_slope(xp_backend, dtype, subtests):
     xp_backend.asarray(0.0, dtype)  # skips if the backend lacks the dtype
-    assert_slopes_of_huge_logits(kind, xp_backend, dtype, HUGE[dtype])
+    for kind in ("classes", "one_unit", "questions"):
+        with subtests.test(kind=kind):
+            assert_slopes_of_huge_logits(kind, xp_backend, dtype, HUGE[dtype])
 
 
-@pytest.mark.parametrize("kind", ["classes", "one_unit", "questions"])
-def test_huge_logits_of_bfloat16_have_a_slope(kind):
+def test_huge_logits_of_bfloat16_have_a_slope(subtests):
     pytest.importorskip("torch", reason="only torch has a bfloat16 to learn in")
     from xpnet.testing.backends import open_backend
 
-    assert_slopes_of_huge_logits(kind, open_backend("torch"), "bfloat16", 1e30)
+    for kind in ("classes", "one_unit", "questions"):
+        with subtests.test(kind=kind):
+            assert_slopes_of_huge_logits(kind, open_backend("torch"), "bfloat16", 1e30)
 
 
 def test_the_loss_of_float16_is_float32():

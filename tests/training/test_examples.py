@@ -36,8 +36,8 @@ def test_a_split_is_a_seeded_order(share):
     assert not np.array_equal(other[0][: len(kept)], kept) or len(kept) < 2
 
 
-@pytest.mark.parametrize("batch_size", [1, 5, 12, 100, 10_000])
-@pytest.mark.parametrize("at_a_time", [1, 4, 8, 4096])
+@pytest.mark.parametrize("batch_size", [1, 5, 12, 100])
+@pytest.mark.parametrize("at_a_time", [1, 4, 4096])
 @pytest.mark.parametrize("augment", [0, 1])
 def test_batches_are_the_rows_in_their_order(monkeypatch, batch_size, at_a_time, augment):
     monkeypatch.setattr(module, "_ROWS_AT_A_TIME", at_a_time)
@@ -140,20 +140,8 @@ def test_answers_of_every_kind(n_out, options, labels, expected):
         (3, {}, [[0], [1]], ValueError, r"the shape \(2,\) for these images; got \(2, 1\)"),
         (1, {}, [0, 2], ValueError, "class ids from 0 to 1; got 2 at index 1"),
         (3, {"classes": ["a", "b", "c"]}, np.asarray(["a", "d"]), ValueError, "got d at index 1"),
-        (
-            2,
-            {"output": "values"},
-            [1.0, 2.0],
-            ValueError,
-            r"shape \(2, 2\) for these images; got \(2,\)",
-        ),
-        (
-            1,
-            {"output": "values"},
-            [1.0],
-            ValueError,
-            r"shape \(2, 1\) for these images; got \(1,\)",
-        ),
+        (2, {"output": "values"}, [1.0, 2.0], ValueError, r"shape \(2, 2\) .*; got \(2,\)"),
+        (1, {"output": "values"}, [1.0], ValueError, r"shape \(2, 1\) for these .*; got \(1,\)"),
         (1, {"output": "values"}, [1.0, np.nan], ValueError, "`labels` must be finite"),
         (1, {"output": "values"}, [1.0, np.inf], ValueError, "`labels` must be finite"),
         (1, {"output": "values"}, [1.0, 1j], TypeError, "`labels` must hold real numbers"),

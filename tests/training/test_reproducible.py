@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -26,9 +27,9 @@ def digits():
     return images[:200], labels[:200]
 
 
-def start(activation="sigmoid", **options):
+def start(activation="sigmoid", n_in=784, **options):
     scale = xpnet.Scale(1 / 255)
-    sizes, dtype = [784, 12, 10], options.pop("dtype", "float32")
+    sizes, dtype = [n_in, 12, 10], options.pop("dtype", "float32")
     network = xpnet.init_network(sizes, scheme="xavier", activation=activation, preprocessing=scale)
     return replace(network.astype(dtype), **options)
 
@@ -45,48 +46,46 @@ def result_of(network, images, labels, **options):
     return [to_numpy(x).tobytes() for x in arrays], scores
 
 
-@pytest.fixture
-def same_everywhere(xp_backend):
-    """Return a function that trains with NumPy and with the backend, and compares."""
+N_FEW = 50
+OPTIONS = {
+    "adamw": {"optimizer": "adamw", "schedule": "step"},
+    "nesterov": {"optimizer": "nesterov"},
+    "binary": {"optimizer": xpnet.SGD(), "loss": "binary_cross_entropy"},
+    "shifted": {"augment": 1, "schedule": xpnet.Cosine(warmup=0.1)},
+    "weighted": {"sample_weight": np.linspace(0.0, 1.0, N_FEW)},
+    "regression": {},
+}
+CASES = [*LEARNABLE, *OPTIONS]
+
+
+def arguments_of(case):
+    """Return a network, few small images, their answers, and the options of a training."""
+    images, labels = (part[:N_FEW] for part in xpnet.sample())
+    images, n_in = images[:, ::4, ::4], 7 * 7
+    if case == "regression":
+        answers = np.linspace(-1.0, 1.0, 10)[labels][:, None] * np.ones(10)
+        return start("tanh", n_in, output="values"), images, answers, {}
+    if case == "binary":
+        labels = np.eye(10, dtype=np.float32)[labels]
+    activation = case if case in LEARNABLE else "sigmoid"
+    network = start(activation, n_in, dtype="float64" if case == "nesterov" else "float32")
+    return network, images, labels, OPTIONS.get(case, {"epochs": 1})
+
+
+@cache
+def result_here(case):
+    *given, options = arguments_of(case)
+    return result_of(*given, batch_size=20, **options)
+
+
+def test_every_backend_has_the_same_bits(xp_backend, subtests):
     if not xp_backend.has_float64 or xp_backend.name == "dask":
         pytest.skip(f"{xp_backend.name} does not train in float64")
-
-    def check(network, images, labels, **options):
-        expected = result_of(network, images, labels, **options)
-        assert result_of(on_backend(network, xp_backend), images, labels, **options) == expected
-
-    return check
-
-
-@pytest.mark.parametrize("activation", LEARNABLE)
-def test_activations(same_everywhere, digits, activation):
-    same_everywhere(start(activation), *digits, epochs=1)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"optimizer": "adamw", "schedule": "step"},
-        {"optimizer": "nesterov", "dtype": "float64"},
-        {"optimizer": xpnet.SGD(), "loss": "binary_cross_entropy"},
-        {"augment": 1, "schedule": xpnet.Cosine(warmup=0.1)},
-        {"sample_weight": np.linspace(0.0, 1.0, 200)},
-    ],
-    ids=["adamw", "nesterov", "binary", "shifted", "weighted"],
-)
-def test_options(same_everywhere, digits, options):
-    images, labels = digits
-    options = dict(options)
-    network = start(dtype=options.pop("dtype", "float32"))
-    if "loss" in options:
-        labels = np.eye(10, dtype=np.float32)[labels]
-    same_everywhere(network, images, labels, **options)
-
-
-def test_a_regression(same_everywhere, digits):
-    images, labels = digits
-    values = np.linspace(-1.0, 1.0, 10)[labels][:, None] * np.ones(10)
-    same_everywhere(start("tanh", output="values"), images, values)
+    for case in CASES:
+        with subtests.test(case=case):
+            network, *given, options = arguments_of(case)
+            there = on_backend(network, xp_backend)
+            assert result_of(there, *given, batch_size=20, **options) == result_here(case)
 
 
 def test_the_usual_training_is_close(digits):

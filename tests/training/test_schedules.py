@@ -28,10 +28,10 @@ def by_torch(make, n_steps):
     return rates
 
 
-@pytest.mark.parametrize("n_steps", LENGTHS)
-def test_the_cosine_equals_torchs(n_steps):
-    expected = by_torch(lambda of, opt: of.CosineAnnealingLR(opt, n_steps), n_steps)
-    np.testing.assert_allclose(factors(Cosine(), n_steps), expected, rtol=1e-12, atol=1e-14)
+def test_the_cosine_equals_torchs():
+    for n in LENGTHS:
+        expected = by_torch(lambda of, opt, n=n: of.CosineAnnealingLR(opt, n), n)
+        np.testing.assert_allclose(factors(Cosine(), n), expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("n_steps", [3, 12, 99, 600])
@@ -58,16 +58,15 @@ def test_the_warm_up_equals_torchs(kind, n_steps):
 
 
 @pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize("n_steps", LENGTHS)
-def test_nothing_but_warm_up(kind, n_steps):
-    expected = [(i + 1) / n_steps for i in range(n_steps)]
-    assert factors(kind(warmup=1.0), n_steps) == expected
+def test_nothing_but_warm_up(kind):
+    for n_steps in LENGTHS:
+        expected = [(i + 1) / n_steps for i in range(n_steps)]
+        assert factors(kind(warmup=1.0), n_steps) == expected
 
 
 @pytest.mark.parametrize("kind", ALL)
-@pytest.mark.parametrize("warmup", [0.0, 0.4, 0.6, 1.0])
-def test_a_single_step_is_at_full_height(kind, warmup):
-    assert kind(warmup=warmup)(0, 1) == 1.0
+def test_a_single_step_is_at_full_height(kind):
+    assert [kind(warmup=warmup)(0, 1) for warmup in (0.0, 0.4, 0.6, 1.0)] == [1.0] * 4
 
 
 def test_the_ends():
@@ -99,15 +98,9 @@ def test_the_named_schedules():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (
-            lambda: Constant(warmup=-0.1),
-            "`warmup` must be a share of the steps, .*; got -0.1",
-        ),
+        (lambda: Constant(warmup=-0.1), "`warmup` must be a share of the steps, .*; got -0.1"),
         (lambda: Cosine(warmup=1.1), "`warmup` must be a share of the steps, from 0 to 1; got 1.1"),
-        (
-            lambda: StepDecay(warmup=nan),
-            "`warmup` must be .*, from 0 to 1; got nan",
-        ),
+        (lambda: StepDecay(warmup=nan), "`warmup` must be .*, from 0 to 1; got nan"),
         (lambda: StepDecay(n_stages=0), "`n_stages` must be at least 1; got 0"),
         (lambda: StepDecay(factor=0.0), "`factor` must be above 0 and at most 1; got 0.0"),
         (lambda: StepDecay(factor=1.5), "`factor` must be above 0 and at most 1; got 1.5"),

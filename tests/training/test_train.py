@@ -1,7 +1,6 @@
 """Tests of training from the public function."""
 
 import pickle
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -30,13 +29,6 @@ def arrays(run):
     return [x for layer in run.network.layers for x in (layer.weight, layer.bias)]
 
 
-def assert_same_bits(one, other):
-    for a, b in zip(arrays(one), arrays(other), strict=True):
-        np.testing.assert_array_equal(a, b)
-    scores = [[replace(epoch, seconds=0.0) for epoch in run.history] for run in (one, other)]
-    assert scores[0] == scores[1]
-
-
 def test_it_learns(digits):
     before = xpnet.evaluate(start(), *digits).accuracy
     run = xpnet.train(start(), *digits, epochs=15, batch_size=20, learning_rate=0.01)
@@ -46,6 +38,8 @@ def test_it_learns(digits):
     assert losses[-1] < losses[0] / 5
     assert [epoch.number for epoch in run.history] == list(range(1, 16))
     assert all(a.seconds < b.seconds for a, b in pairwise(run.history))
+    assert {(e.validation_accuracy, e.validation_loss) for e in run.history} == {(None, None)}
+    assert run.best is run.history[-1]
 
 
 def test_the_history(digits):
@@ -87,7 +81,7 @@ def test_the_schedule_sets_the_learning_rate(digits):
 
 
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16])
-def test_numpy_scalars_as_rates(digits, number):
+def test_numpy_scalars_as_rates(digits, number, assert_same_bits):
     run = xpnet.train(
         start(), *digits, epochs=1, learning_rate=number(0.25), schedule=lambda *_: number(0.5)
     )
@@ -104,7 +98,7 @@ def test_the_initial_network_is_not_modified(digits):
     assert not np.array_equal(run.network.layers[0].weight, copy)
 
 
-def test_preprocessing_and_classes_are_kept(digits):
+def test_preprocessing_and_classes_are_kept(digits, assert_same_bits):
     classes = [f"digit {i}" for i in range(10)]
     old = start()
     network = xpnet.Network(old.layers, old.preprocessing, classes=classes)
@@ -118,7 +112,7 @@ def test_preprocessing_and_classes_are_kept(digits):
 @pytest.mark.parametrize(
     "options", [{}, {"augment": 1}, {"distort": 1.0}, {"augment": 2, "distort": 0.5}]
 )
-def test_the_same_seed_gives_the_same_bits(digits, options):
+def test_the_same_seed_gives_the_same_bits(digits, options, assert_same_bits):
     one, same, other = (
         xpnet.train(start(), *digits, epochs=2, seed=seed, **options) for seed in (1, 1, 2)
     )
@@ -275,15 +269,11 @@ def test_held_out_images_are_not_trained_on(digits):
 def test_separate_held_out_examples(digits):
     images, labels = digits
     others = images[200:], labels[200:]
-    run = xpnet.train(start(), images[:200], labels[:200], epochs=2, validation=others)
+    options, seen = {"epochs": 2, "validation": others}, []
+    run = xpnet.train(start(), images[:200], labels[:200], progress=seen.append, **options)
     result = xpnet.evaluate(run.network, *others)
     assert run.best.validation_accuracy == pytest.approx(result.accuracy)
-    seen = []
-    again = xpnet.train(
-        start(), images[:200], labels[:200], epochs=2, validation=others, progress=seen.append
-    )
     assert sum(seen) == 2 * 200
-    assert_same_bits(run, again)
 
 
 def test_the_accuracy_is_not_that_of_the_first_examples():
@@ -297,13 +287,6 @@ def test_the_accuracy_is_not_that_of_the_first_examples():
             network, rows, labels, epochs=1, validation=validation, learning_rate=1e-9
         )
         assert run.history[0].accuracy == pytest.approx(0.5, abs=0.06)  # five deviations
-
-
-def test_without_validation_there_is_no_accuracy_of_it(digits):
-    run = xpnet.train(start(), *digits, epochs=2)
-    assert run.history[0].validation_accuracy is None
-    assert run.history[0].validation_loss is None
-    assert run.best is run.history[-1]
 
 
 def worsening(**options):
@@ -347,15 +330,6 @@ def test_patience_continues_with_improvement():
     assert len(run.history) == 20
 
 
-def test_callbacks_see_every_epoch_and_image(digits):
-    epochs, counts = [], []
-    run = xpnet.train(
-        start(), *digits, epochs=2, batch_size=128, on_epoch=epochs.append, progress=counts.append
-    )
-    assert tuple(epochs) == run.history
-    assert counts == [128, 128, 44] * 2
-
-
 @pytest.fixture
 def threads_of_blas():
     """Give BLAS two threads, and return a function that returns their number."""
@@ -366,7 +340,7 @@ def threads_of_blas():
         yield lambda: {library.get_num_threads() for library in libraries}
 
 
-def test_small_batches_have_the_same_bits_with_any_number_of_threads(digits):
+def test_small_batches_have_the_same_bits_with_any_number_of_threads(digits, assert_same_bits):
     runs = []
     for n_threads in (1, 2, 3):
         with threadpool_limits(n_threads, "blas"):
@@ -406,11 +380,12 @@ def test_an_error_in_a_callback_restores_the_threads(digits, threads_of_blas, ca
     [(5, 100, [5]), (1, 100, [1]), (1, 1, [1]), (7, 3, [3, 3, 1]), (6, 3, [3, 3]), (3, 1, [1] * 3)],
 )
 def test_sizes_of_batches(digits, n, batch_size, counts):
-    seen = []
-    run = xpnet.train(
-        start(), digits[0][:n], digits[1][:n], epochs=1, batch_size=batch_size, progress=seen.append
-    )
-    assert seen == counts
+    seen, epochs = [], []
+    options = {"epochs": 2, "batch_size": batch_size}
+    options |= {"progress": seen.append, "on_epoch": epochs.append}
+    run = xpnet.train(start(), digits[0][:n], digits[1][:n], **options)
+    assert seen == counts * 2
+    assert tuple(epochs) == run.history
     assert np.isfinite(run.history[0].loss)
 
 
@@ -440,7 +415,7 @@ XOR = np.asarray([[0, 0], [0, 1], [1, 0], [1, 1]]), np.asarray([0, 1, 1, 0])
 
 
 # Of the seeds 0 to 99, 53 learn it so; the others stay at a saddle, as so small networks do.
-@pytest.mark.parametrize("seed", [0, 1, 3, 8])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_two_layers_of_two_units_learn_exclusive_or(seed):
     network = xpnet.init_network([2, 2, 2], scheme="xavier", seed=seed, dtype="float64")
     run = xpnet.train(network, *XOR, epochs=400, batch_size=4, learning_rate=0.1, seed=seed)
@@ -449,7 +424,7 @@ def test_two_layers_of_two_units_learn_exclusive_or(seed):
 
 
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
-def test_one_unit_for_two_classes(output):
+def test_one_unit_for_two_classes(output, assert_same_bits):
     random = np.random.default_rng(1)
     rows = random.normal(size=(200, 2))
     names = np.where(rows[:, 0] + rows[:, 1] > 0.5, "above", "below")
@@ -466,7 +441,7 @@ def test_one_unit_for_two_classes(output):
     assert_same_bits(run, xpnet.train(xpnet.Network([layer], output=output), rows, ids, **options))
 
 
-def test_independent_units():
+def test_independent_units(assert_same_bits):
     random = np.random.default_rng(2)
     rows = random.normal(size=(300, 3))
     answers = rows > 0.0
@@ -482,7 +457,7 @@ def test_independent_units():
     assert_same_bits(run, other)
 
 
-def test_a_softmax_at_the_end_learns_as_logits_do(digits):
+def test_a_softmax_at_the_end_learns_as_logits_do(digits, assert_same_bits):
     old = start()
     *hidden, last = old.layers
     ending = xpnet.Dense(last.weight, last.bias, "softmax")
@@ -497,10 +472,6 @@ def test_a_network_of_float16_learns(digits):
     run = xpnet.train(start(dtype="float16"), *digits, epochs=10, batch_size=20, learning_rate=0.01)
     assert run.network.dtype == np.float16
     assert run.history[-1].accuracy > 0.9
-    # Updates below the precision of float16 add up.
-    tiny = {"epochs": 3, "optimizer": "sgd", "learning_rate": 1e-4, "batch_size": 1}
-    moved = xpnet.train(start(dtype="float16"), *digits, **tiny)
-    assert not np.array_equal(moved.network.layers[-1].bias, start(dtype="float16").layers[-1].bias)
 
 
 def test_the_loss_of_many_examples_is_not_too_large_for_float16():
@@ -527,21 +498,13 @@ def read_only(x):
     return x
 
 
-def test_read_only_images_can_be_learned(digits):
-    for options in ({}, {"augment": 1, "distort": 1.0}):
-        run = xpnet.train(
-            start().map_arrays(read_only), *map(read_only, digits), epochs=1, **options
-        )
-        assert_same_bits(run, xpnet.train(start(), *digits, epochs=1, **options))
-
-
-@pytest.mark.parametrize("options", [{}, {"augment": 1}])
-def test_images_of_a_mapped_file_can_be_learned(digits, tmp_path, options):
+@pytest.mark.parametrize("options", [{}, {"augment": 1, "distort": 1.0}])
+def test_images_of_a_mapped_file_can_be_learned(digits, tmp_path, options, assert_same_bits):
     np.save(tmp_path / "images.npy", digits[0])
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    run = xpnet.train(start(), mapped, digits[1], epochs=2, validation=0.2, **options)
-    expected = xpnet.train(start(), *digits, epochs=2, validation=0.2, **options)
-    assert_same_bits(run, expected)
+    options = {"epochs": 1, "validation": 0.2, **options}
+    run = xpnet.train(start().map_arrays(read_only), mapped, read_only(digits[1]), **options)
+    assert_same_bits(run, xpnet.train(start(), *digits, **options))
 
 
 def test_images_of_any_backend_can_be_learned(xp_backend, digits):
@@ -627,11 +590,6 @@ def test_examples_that_do_not_fit(images, labels, error, message):
         xpnet.train(start(), images, labels)
 
 
-def test_rows_must_be_square_to_be_augmented():
-    with pytest.raises(ValueError, match=r"square, for `augment` and `distort`; got .*\(3, 5\)"):
-        xpnet.train(start((5, 2)), np.zeros((3, 5)), [0, 1, 1], augment=1)
-
-
 def test_a_nan_loss_stops_training():
     steep = xpnet.init_network([2, 2]).map_arrays(lambda x: x * np.float32(1e30))
     with pytest.raises(RunawayError, match=r"the loss \(nan\) diverged in epoch 1: a lower") as it:
@@ -656,7 +614,7 @@ def test_diverging_weights_raise_without_a_warning(sizes, n, rate, message):
         xpnet.train(network, np.ones((n, 2)), np.arange(n) % 2, epochs=1, learning_rate=rate)
 
 
-def test_the_finite_epochs_are_kept(digits):
+def test_the_finite_epochs_are_kept(digits, assert_same_bits):
     def schedule(n_done, _):
         return 1.0 if n_done < 6 else 1e45
 

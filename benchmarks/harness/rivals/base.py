@@ -1,10 +1,6 @@
-"""Base class of rivals.
+"""Base class of rivals. Their files import other libraries than NumPy where they are used."""
 
-The files of rivals import at the top only what NumPy imports, too: some of their functions are
-timed from the start of a process.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Array = Any
@@ -26,6 +22,13 @@ class Rival:
     def obstacle(self) -> str:
         """Return why it cannot use the device; an empty string if it can."""
         return ""
+
+    def activation(self, workload: Any, known: Mapping[str, Any]) -> Any:
+        """Return what `known` has for the activation of a network, or raise LookupError."""
+        if (name := workload.shape.activation) not in known:
+            msg = f"{type(self).__name__} has no {name}"
+            raise LookupError(msg)
+        return known[name]
 
     def inputs(self, workload: Any) -> Array:
         """Return the rows that the labeller takes: raw bytes on the host."""

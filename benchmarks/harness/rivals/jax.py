@@ -1,12 +1,13 @@
 """JAX, compiled by its jit."""
 
 import os
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from harness.rivals.base import FACTOR, Array, Labeller, Rival
+from harness.workload import digits, untrained
 
 
 def _import_jax(device: str) -> Any:
@@ -36,31 +37,24 @@ class Jax(Rival):
         """Return the forward pass, from the cast to argmax."""
         import jax.numpy as jnp
 
-        compute = self._forward(workload.shape.activation)
-        layers = [(jnp.asarray(weight), jnp.asarray(bias)) for weight, bias in workload.parameters]
+        nn = self._jax.nn
+        known = {
+            "sigmoid": nn.sigmoid,
+            "relu": nn.relu,
+            "tanh": jnp.tanh,
+            "gelu": partial(nn.gelu, approximate=False),
+        }
+        activation = self.activation(workload, known)
+        *hidden, last = [tuple(map(jnp.asarray, pair)) for pair in workload.parameters]
 
         def label(images: Any) -> Any:
-            return compute(layers, images.astype(jnp.float32) * FACTOR).argmax(axis=1)
+            x = images.astype(jnp.float32) * FACTOR
+            for weight, bias in hidden:
+                x = activation(x @ weight + bias)
+            return (x @ last[0] + last[1]).argmax(axis=1)
 
         labels = self._jax.jit(label)
         return lambda images: np.asarray(labels(images))
-
-    def _forward(self, name: str) -> Callable[[Any, Any], Any]:
-        nn = self._jax.nn
-        kinds: dict[str, Callable[[Any], Any]] = {
-            "sigmoid": nn.sigmoid,
-            "relu": nn.relu,
-            "tanh": self._jax.numpy.tanh,
-            "gelu": lambda x: nn.gelu(x, approximate=False),
-        }
-        activation = kinds[name]
-
-        def compute(layers: Any, x: Any) -> Any:
-            for weight, bias in layers[:-1]:
-                x = activation(x @ weight + bias)
-            return x @ layers[-1][0] + layers[-1][1]
-
-        return compute
 
 
 class Training:
@@ -70,8 +64,6 @@ class Training:
         del threads
         jax = _import_jax(device)
         import jax.numpy as jnp
-
-        from harness.workload import digits, untrained
 
         images, labels = digits(n_rows)
         rows, all_labels = jnp.asarray(images, jnp.float32) * FACTOR, jnp.asarray(labels)

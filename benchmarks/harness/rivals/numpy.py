@@ -1,11 +1,13 @@
 """NumPy by hand: the book's code, float32 code, code in place, and matrix products alone."""
 
+from functools import reduce
 from math import sqrt
 from typing import Any
 
 import numpy as np
 
 from harness.rivals.base import FACTOR, Array, Labeller, Rival
+from harness.workload import digits, untrained
 
 
 class Book(Rival):
@@ -15,15 +17,12 @@ class Book(Rival):
         """Return its function `predict`."""
         # Its pickle has float32 weights in Fortran order.
         network = [(np.asfortranarray(weight), bias) for weight, bias in workload.parameters]
-        activations: dict[str, Any] = {
+        known = {
             "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
             "relu": lambda x: np.maximum(0, x),
             "tanh": np.tanh,
         }
-        activation = activations.get(workload.shape.activation)
-        if activation is None:
-            msg = f"the book has no {workload.shape.activation}"
-            raise LookupError(msg)
+        activation = self.activation(workload, known)
 
         def predict(images: Array) -> Array:
             z = images / 255.0
@@ -43,14 +42,14 @@ class ByHand(Rival):
     def labeller(self, workload: Any) -> Labeller:
         """Return a function of a few lines."""
         half_root = np.float32(0.7978845608)
-        activations: dict[str, Any] = {
+        known = {
             "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
             "relu": lambda x: np.maximum(x, 0),
             "tanh": np.tanh,
             # NumPy has no erf: the usual substitute.
             "gelu": lambda x: 0.5 * x * (1 + np.tanh(half_root * (x + 0.044715 * (x * x * x)))),
         }
-        activation = activations[workload.shape.activation]
+        activation = self.activation(workload, known)
         *hidden, last = workload.parameters
         factor = np.float32(FACTOR)
 
@@ -68,15 +67,12 @@ class InPlace(Rival):
 
     def labeller(self, workload: Any) -> Labeller:
         """Return a function of a few lines."""
-        activations: dict[str, Any] = {
+        known = {
             "sigmoid": _sigmoid,
             "relu": lambda x: np.maximum(x, 0, out=x),
             "tanh": lambda x: np.tanh(x, out=x),
         }
-        activation = activations.get(workload.shape.activation)
-        if activation is None:
-            msg = f"{workload.shape.activation} is not written in place"
-            raise LookupError(msg)
+        activation = self.activation(workload, known)
         *hidden, last = workload.folded_parameters
 
         def predict(images: Array) -> Array:
@@ -109,13 +105,7 @@ class Products(Rival):
     def labeller(self, workload: Any) -> Labeller:
         """Return the products."""
         weights = [weight for weight, _ in workload.parameters]
-
-        def multiply(x: Array) -> Array:
-            for weight in weights:
-                x = x @ weight
-            return x
-
-        return multiply
+        return lambda x: reduce(np.matmul, weights, x)
 
 
 class TransposedProducts(Products):
@@ -124,22 +114,13 @@ class TransposedProducts(Products):
     def labeller(self, workload: Any) -> Labeller:
         """Return the products."""
         weights = [np.asfortranarray(weight).T for weight, _ in workload.parameters]
-
-        def multiply(x: Array) -> Array:
-            x = x.T
-            for weight in weights:
-                x = weight @ x
-            return x.T
-
-        return multiply
+        return lambda x: reduce(lambda y, weight: weight @ y, weights, x.T).T
 
 
 class Training:
     """Training written for speed: one vector of parameters, updated in place."""
 
     def __init__(self, n_rows: int, device: str, threads: int) -> None:
-        from harness.workload import digits, untrained
-
         del device, threads
         self._images, self._labels = digits(n_rows)
         arrays = [p for layer in untrained().layers for p in (layer.weight, layer.bias)]

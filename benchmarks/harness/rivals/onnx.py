@@ -11,17 +11,6 @@ from harness.rivals.base import FACTOR, Labeller, Rival
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
 
 
-def session(model: str | bytes, device: str, threads: int) -> Any:
-    """Return a session of ONNX Runtime that reports nothing but errors."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model, options, providers=[_PROVIDERS[device]])
-
-
 class OnnxRuntime(Rival):
     """ONNX Runtime, with scaling and ArgMax in its graph."""
 
@@ -33,8 +22,15 @@ class OnnxRuntime(Rival):
         return "" if has_device else "this ONNX Runtime has no CUDA provider"
 
     def labeller(self, workload: Any) -> Labeller:
-        """Return the call of a session."""
-        run = session(workload.onnx, self.device, self.threads).run
+        """Return the call of a session that reports nothing but errors."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        providers = [_PROVIDERS[self.device]]
+        run = onnxruntime.InferenceSession(model_of(workload), options, providers=providers).run
         return lambda images: np.asarray(run(None, {"images": images})[0])
 
 
@@ -45,7 +41,7 @@ class OpenVino(Rival):
         """Return the call of a request."""
         core = importlib.import_module("openvino").Core()
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
-            file.write(workload.onnx)
+            file.write(model_of(workload))
             file.flush()
             model = core.read_model(file.name)
         options = {
@@ -71,10 +67,8 @@ def model_of(workload: Any) -> bytes:
         helper.make_node("Mul", ["numbers", "factor"], ["x0"]),
     ]
     for i, (weight, bias) in enumerate(workload.parameters):
-        tensors += [
-            numpy_helper.from_array(weight, f"W{i}"),
-            numpy_helper.from_array(bias, f"b{i}"),
-        ]
+        tensors.append(numpy_helper.from_array(weight, f"W{i}"))
+        tensors.append(numpy_helper.from_array(bias, f"b{i}"))
         nodes.append(helper.make_node("Gemm", [f"x{i}", f"W{i}", f"b{i}"], [f"z{i}"]))
         nodes.append(helper.make_node(kind, [f"z{i}"], [f"x{i + 1}"]))
     nodes[-1] = helper.make_node("ArgMax", [nodes[-2].output[0]], ["labels"], axis=1, keepdims=0)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from harness.rivals.base import FACTOR, Array, Labeller, Rival
+from harness.workload import digits
 
 _ACTIVATIONS = {"sigmoid": "logistic", "relu": "relu", "tanh": "tanh", "identity": "identity"}
 
@@ -15,11 +16,8 @@ class ScikitLearn(Rival):
 
     def labeller(self, workload: Any) -> Labeller:
         """Return its method `predict` behind scaling."""
-        widths, name = workload.shape.widths, workload.shape.activation
-        if name not in _ACTIVATIONS:
-            msg = f"scikit-learn has no {name}"
-            raise LookupError(msg)
-        classifier, factor = _classifier(widths[1:-1], _ACTIVATIONS[name]), np.float32(FACTOR)
+        widths, name = workload.shape.widths, self.activation(workload, _ACTIVATIONS)
+        classifier, factor = _classifier(widths[1:-1], name), np.float32(FACTOR)
         # One step makes all attributes; then the parameters are replaced.
         classes = np.arange(widths[-1])
         zeros = np.zeros((len(classes), widths[0]), np.float32)
@@ -38,8 +36,6 @@ class Training:
     """Training with `partial_fit`, which shuffles by itself."""
 
     def __init__(self, n_rows: int, device: str, threads: int) -> None:
-        from harness.workload import digits
-
         del device, threads
         images, self._labels = digits(n_rows)
         self._rows = images.astype(np.float32) * np.float32(FACTOR)

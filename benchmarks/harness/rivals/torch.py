@@ -1,11 +1,11 @@
 """PyTorch: eager and compiled, on the CPU and on CUDA."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from harness.rivals.base import FACTOR, Array, Labeller, Rival
+from harness.workload import digits, untrained
 
 _PLACES = {"cpu": "cpu", "gpu": "cuda"}
 
@@ -28,21 +28,21 @@ class Torch(Rival):
     def labeller(self, workload: Any) -> Labeller:
         """Return the forward pass, from the cast to argmax, in inference mode."""
         torch, place = self._torch, self.place
+        module = module_of(torch, workload.parameters, workload.shape.activation).to(place)
+
+        def label(images: Any) -> Any:
+            return module(images.float() * FACTOR).argmax(1)
+
         if "mode" in self.options:
             # What was compiled for eight workloads would not be compiled for a ninth.
             torch.compiler.reset()
-        module = module_of(torch, workload.parameters, workload.shape.activation).to(place)
-        label = self._compiled(lambda images: module(images.float() * FACTOR).argmax(1))
+            label = torch.compile(label, mode=self.options["mode"])
 
         def predict(images: Array) -> Array:
             with torch.inference_mode():
                 return np.asarray(label(torch.from_numpy(images).to(place)).cpu())
 
         return predict
-
-    def _compiled(self, function: Callable[[Any], Any], **options: Any) -> Any:
-        mode = self.options.get("mode")
-        return self._torch.compile(function, mode=mode, **options) if mode else function
 
 
 def module_of(torch: Any, parameters: Any, activation: str) -> Any:
@@ -65,8 +65,6 @@ class Training:
 
     def __init__(self, n_rows: int, device: str, threads: int, **options: Any) -> None:
         import torch
-
-        from harness.workload import digits, untrained
 
         torch.set_num_threads(threads)
         self._torch, self.place = torch, _PLACES[device]

@@ -26,7 +26,6 @@ NUMBERS = {
 NUMBERS["WT"], NUMBERS["VT"] = NUMBERS["W"].T, NUMBERS["V"].T
 NUMBERS["columnb"], NUMBERS["columnc"] = NUMBERS["b"][:, None], NUMBERS["c"][:, None]
 
-
 NUMBERS |= {
     "tiny": np.asarray([1.0, 1e-40, 1.0], "f4"),
     "nan": np.asarray([0.0, np.nan, 0.0], "f4"),
@@ -92,10 +91,10 @@ def cases(text):
     return list(zip(lines[::2], lines[1::2], strict=True))
 
 
-def pytest_generate_tests(metafunc):
-    """Parametrize tests of `graph` and `text` with the table `GRAPHS` of their module."""
-    if {"graph", "text"} <= set(metafunc.fixturenames):
-        metafunc.parametrize(("graph", "text"), cases(metafunc.module.GRAPHS))
+@pytest.fixture
+def graphs(request):
+    """Return the pairs of the table `GRAPHS` of a module."""
+    return cases(request.module.GRAPHS)
 
 
 @pytest.fixture(scope="session")

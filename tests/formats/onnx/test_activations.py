@@ -13,13 +13,14 @@ ACTIVATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations(opened, model_of, check_agreement, name):
-    model = model_of(f"opset=20 | {FIRST}{ACTIVATIONS[name]} h -> a; Gemm a V c -> y")
-    network = opened(model)
-    assert network.layers[0].activation == name
-    if name != "hard_shrink":  # jumps, so that there is no bound
-        check_agreement(network, model)
+def test_activations(opened, model_of, check_agreement, subtests):
+    for name, call in ACTIVATIONS.items():
+        with subtests.test(name):
+            model = model_of(f"opset=20 | {FIRST}{call} h -> a; Gemm a V c -> y")
+            network = opened(model)
+            assert network.layers[0].activation == name
+            if name != "hard_shrink":  # jumps, so that there is no bound
+                check_agreement(network, model)
 
 
 @pytest.mark.parametrize(

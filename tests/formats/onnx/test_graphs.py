@@ -101,18 +101,16 @@ Gemm x W b -> h; Relu h -> r; BatchNormalization r ones:4 b b ones:4 -> n; Gemm 
 """
 
 
-def test_graphs(opened, model_of, check_agreement, graph, text):
-    model = model_of(graph)
-    network = opened(model)
-    assert (PLAIN if text == "PLAIN" else text) in repr(network)
-    shape = [n for n in model_shape(model)[1:] if n]
-    kind = model.graph.input[0].type.tensor_type.elem_type
-    check_agreement(network, model, shape=shape, dtype={2: "uint8"}.get(kind))
-
-
-def model_shape(model):
-    """Return the shape of the input, 0 where it is free."""
-    return [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
+def test_graphs(opened, model_of, check_agreement, graphs, subtests):
+    for graph, text in graphs:
+        with subtests.test(graph):
+            model = model_of(graph)
+            network = opened(model)
+            assert (PLAIN if text == "PLAIN" else text) in repr(network)
+            kind = model.graph.input[0].type.tensor_type
+            shape = [dim.dim_value for dim in kind.shape.dim][1:]
+            dtype = {2: "uint8"}.get(kind.elem_type)
+            check_agreement(network, model, shape=[n for n in shape if n], dtype=dtype)
 
 
 def test_bfloat16_becomes_float32(opened, model_of, numbers):

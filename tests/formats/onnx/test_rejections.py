@@ -206,8 +206,10 @@ outputs= | Gemm x W b -> h
 """
 
 
-def test_graphs_that_are_refused(refusal, model_of, graph, text):
-    assert text in refusal(model_of(graph))
+def test_graphs_that_are_refused(refusal, model_of, graphs, subtests):
+    for graph, text in graphs:
+        with subtests.test(graph):
+            assert text in refusal(model_of(graph))
 
 
 def test_two_inputs(refusal, model_of):

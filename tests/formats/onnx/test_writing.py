@@ -61,31 +61,28 @@ def test_bytes_as_inputs():
     assert parts(network, input_dtype="uint8") == (operators, 17, "uint8")
 
 
-@pytest.mark.parametrize(
-    ("activation", "dtype"),
-    [
-        *[(name, "float32") for name in KNOWN],
-        *[(name, dtype) for name in KNOWN for dtype in ["float16", "float64"] if name != "celu"],
-    ],
-)
-def test_files_are_valid(activation, dtype):
-    model = onnx.ModelProto.FromString(serialize(make(activation, dtype=dtype)))
-    onnx.checker.check_model(model, full_check=True)
-    assert [dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim] == [
-        "batch",
-        "",
-    ]
-    assert model.graph.output[0].name == "logits"
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_files_are_valid(dtype, subtests):
+    for activation in KNOWN:
+        if (activation, dtype) in {("celu", "float16"), ("celu", "float64")}:
+            continue
+        with subtests.test(activation=activation):
+            model = onnx.ModelProto.FromString(serialize(make(activation, dtype=dtype)))
+            onnx.checker.check_model(model, full_check=True)
+            given = model.graph.input[0].type.tensor_type.shape
+            assert [dim.dim_param for dim in given.dim] == ["batch", ""]
+            assert model.graph.output[0].name == "logits"
 
 
-@pytest.mark.parametrize("activation", KNOWN)
-def test_agreement_with_onnxruntime(check_agreement, run, activation):
-    network = make(activation, preprocessing=Standardize(0.5, np.asarray([1, 2, 3], "f4")))
-    model = serialize(network)
-    if activation not in JUMPS:
-        check_agreement(network, model, n_rows=100)
+def test_agreement_with_onnxruntime(check_agreement, run, subtests):
     x = np.random.default_rng(3).standard_normal((500, 3)).astype(np.float32)
-    assert np.array_equal(run(model, x)[0].argmax(axis=1), network(x).argmax(axis=1))
+    for activation in KNOWN:
+        with subtests.test(activation=activation):
+            network = make(activation, preprocessing=Standardize(0.5, np.float32([1, 2, 3])))
+            model = serialize(network)
+            if activation not in JUMPS:
+                check_agreement(network, model, n_rows=100)
+            assert np.array_equal(run(model, x)[0].argmax(axis=1), network(x).argmax(axis=1))
 
 
 def test_whitening_by_onnxruntime(check_agreement):
@@ -167,11 +164,13 @@ def test_probabilities(check_agreement):
     check_agreement(network, model)
 
 
-@pytest.mark.parametrize("activation", sorted(set(ACTIVATIONS) - {*KNOWN, "linear"}))
-def test_activations_that_onnx_has_not(activation):
-    rule = f"ONNX has no operator for .* '{activation}', only for .*, sigmoid, silu, soft_shrink"
-    with pytest.raises(ValueError, match=rule):
-        serialize(make(activation))
+def test_activations_that_onnx_has_not():
+    for activation in sorted(set(ACTIVATIONS) - {*KNOWN, "linear"}):
+        rule = (
+            f"ONNX has no operator for .* '{activation}', only for .*, sigmoid, silu, soft_shrink"
+        )
+        with pytest.raises(ValueError, match=rule):
+            serialize(make(activation))
 
 
 @pytest.mark.parametrize(

@@ -38,28 +38,28 @@ def shares(network, rows, *, worst_case=False):
         ]
 
 
+STEPS = [
+    (xpnet.Standardize(0.1307, 0.3081),),
+    (xpnet.Scale(1 / 255), xpnet.Standardize(0.1307, 0.3081)),
+    (ARRAYS,),
+    (xpnet.Scale(0.1), ARRAYS, xpnet.Scale(-3.0)),
+    (xpnet.Standardize(1000000.1, 1.0),),
+    (xpnet.Standardize(0.0, 3.0), xpnet.Standardize(0.7)),
+    (WHITEN,),
+    (xpnet.Scale(1 / 255), WHITEN),
+    (xpnet.Standardize(0.1307, 0.3081), WHITEN, ARRAYS),
+]
+
+
 @MODES
-@pytest.mark.parametrize(
-    "steps",
-    [
-        (xpnet.Standardize(0.1307, 0.3081),),
-        (xpnet.Scale(1 / 255), xpnet.Standardize(0.1307, 0.3081)),
-        (ARRAYS,),
-        (xpnet.Scale(0.1), ARRAYS, xpnet.Scale(-3.0)),
-        (xpnet.Standardize(1000000.1, 1.0),),
-        (xpnet.Standardize(0.0, 3.0), xpnet.Standardize(0.7)),
-        (WHITEN,),
-        (xpnet.Scale(1 / 255), WHITEN),
-        (xpnet.Standardize(0.1307, 0.3081), WHITEN, ARRAYS),
-    ],
-    ids=str,
-)
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_rounding_of_inputs_is_in_bound(steps, dtype, worst_case):
+def test_rounding_of_inputs_is_in_bound(dtype, worst_case, subtests):
     rows = RNG.uniform(0, 255, (500, 6)).astype(dtype)
-    first, last = shares(network_of(*steps), rows, worst_case=worst_case)
-    assert 0.05 < first <= 1.0
-    assert last <= 1.0
+    for steps in STEPS:
+        with subtests.test(str(steps)):
+            first, last = shares(network_of(*steps), rows, worst_case=worst_case)
+            assert 0.05 < first <= 1.0
+            assert last <= 1.0
 
 
 def test_a_fault_of_preprocessing_is_out_of_bound():
@@ -86,29 +86,27 @@ def test_cancellation_before_the_cast_costs_one_rounding():
 
 
 OF_16_BITS = xpnet.Scale(1 / 65535)
+STEPS_OF_16_BITS = [
+    (OF_16_BITS,),
+    (xpnet.Standardize(30000.0, 20000.0),),
+    (OF_16_BITS, ARRAYS),
+    (OF_16_BITS, WHITEN),
+    (OF_16_BITS, WHITEN, ARRAYS),
+]
 
 
 @MODES
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "float64"])
-@pytest.mark.parametrize(
-    "steps",
-    [
-        (OF_16_BITS,),
-        (xpnet.Standardize(30000.0, 20000.0),),
-        (OF_16_BITS, ARRAYS),
-        (OF_16_BITS, WHITEN),
-        (OF_16_BITS, WHITEN, ARRAYS),
-    ],
-    ids=str,
-)
-def test_inputs_beyond_float16_have_a_sharp_bound(steps, dtype, worst_case):
+def test_inputs_beyond_float16_have_a_sharp_bound(dtype, worst_case, subtests):
     rows = RNG.integers(0, 65536, (200, 6)).astype(dtype)
-    network = network_of(*steps).astype("float16")
-    stages = error_bound(network, rows, worst_case=worst_case).stages
-    assert all(np.isfinite(stage.bound).all() for stage in stages)
-    first, last = shares(network, rows, worst_case=worst_case)
-    assert 0.9 < first <= 1.0
-    assert last <= 1.0
+    for steps in STEPS_OF_16_BITS:
+        with subtests.test(str(steps)):
+            network = network_of(*steps).astype("float16")
+            stages = error_bound(network, rows, worst_case=worst_case).stages
+            assert all(np.isfinite(stage.bound).all() for stage in stages)
+            first, last = shares(network, rows, worst_case=worst_case)
+            assert 0.9 < first <= 1.0
+            assert last <= 1.0
 
 
 @MODES
