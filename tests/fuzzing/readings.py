@@ -153,9 +153,10 @@ def _labels(array: Array) -> Array:
 
 
 def _zip_members(content: bytes) -> dict[str, Callable[[], bytes]]:
-    """Return readers of the members of a zip of npy files, which fill all of the file.
+    """Return readers of the members of a zip of npy files, which begins and ends with the file.
 
-    Flags, sizes and checksums are those of the directory, without those beside the members.
+    Flags, sizes and checksums are those of the directory, without those beside the members. Packed
+    sizes are not needed: a stream ends by itself, and the checksum tells whether it is whole.
     """
     end = content.rindex(b"PK\5\6")
     count, size, directory, n_comment = struct.unpack("<10xH2LH", content[end : end + 22])
@@ -164,30 +165,29 @@ def _zip_members(content: bytes) -> dict[str, Callable[[], bytes]]:
     require(comment in (b"", b"xpnet members: %d" % count), "number of members")
     require(directory + size == end, "place of the directory")
     members: dict[str, Callable[[], bytes]] = {}
-    place, start = 0, directory
+    places, start = [], directory
     for _ in range(count):
         record, _, _, *facts = struct.unpack("<4s6H3L5H2L", content[start : start + 46])
-        flags, method, _, _, crc, packed, unpacked, n_name, n_extra, n_comment = facts[:10]
-        name = content[start + 46 : start + 46 + n_name]
+        flags, method, _, _, crc, _, unpacked, n_name, n_extra, n_comment = facts[:10]
+        name = content[start + 46 : min(start + 46 + n_name, end)]
         start += 46 + n_name + n_extra + n_comment
-        require(record == b"PK\1\2" and facts[-1] == place and not flags & 1, "directory")
+        require(record == b"PK\1\2" and not flags & 1, "directory")
+        place = facts[-1]
+        places.append(place)
         record, *lengths = struct.unpack("<4s22x2H", content[place : place + 30])
         require(record == b"PK\3\4", "local header")
         require(content[place + 30 : place + 30 + lengths[0]] == name, "name")
-        place += 30 + sum(lengths)
-        member = content[place : place + packed]
-        place += packed
+        member = content[place + 30 + sum(lengths) : directory]
         require(method in (0, 8), "compression")
         key = name.decode().removesuffix(".npy")
         require(key not in members and name.endswith(b".npy"), "name of a member")
         members[key] = partial(_unpacked_member, member, method, unpacked, crc)
-    require(place == directory, "bytes between the members")
+    require(min(places, default=0) == 0, "bytes before the members")
     return members
 
 
 def _unpacked_member(member: bytes, method: int, size: int, crc: int) -> bytes:
-    # Without the end of its stream, a member may be whole all the same: the checksum tells.
-    content = zlib.decompressobj(-15).decompress(member) if method else member
+    content = zlib.decompressobj(-15).decompress(member) if method else member[:size]
     require(len(content) == size and zlib.crc32(content) == crc, "checksum")
     return content
 
