@@ -23,8 +23,10 @@ ENGLISH = [page for page in PAGES if CHINESE not in page.parents]
 PICTURES = DOCS / "pictures"
 NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.MULTILINE)
 LARGEST_PICTURE = 60_000  # bytes
-SLOW = ["how-to/gpu-certificate", "how-to/test-array-code", "how-to/web-service"]
-SLOW += ["how-to/your-own-images", "tutorial/07-batches"]
+# Pages whose code takes more than two seconds.
+SLOW = ["how-to/bring-a-network", "how-to/gpu-certificate", "how-to/scikit-learn"]
+SLOW += ["how-to/test-array-code", "how-to/web-service", "how-to/your-own-images"]
+SLOW += ["tutorial/07-batches"]
 
 
 def name_of(page):
