@@ -217,11 +217,18 @@ def published(mirror):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report, config):
-    """Print no letter for a test that passed or was skipped: so a file has one line."""
+    """Print no letter for a test that passed or was skipped: so a file has one line.
+
+    With ``-n``, where files have no lines, print a dot for every 50 tests that passed.
+    """
     is_shown = config.get_verbosity() != 0 or hasattr(report, "wasxfail")
-    if not is_shown and (report.skipped or (report.passed and report.when == "call")):
-        return report.outcome, "", report.outcome.upper()
-    return None
+    if is_shown or not (report.skipped or (report.passed and report.when == "call")):
+        return None
+    letter = ""
+    if report.passed and config.getoption("numprocesses", None):
+        n_passed = len(config.pluginmanager.get_plugin("terminalreporter").stats.get("passed", ()))
+        letter = "." if n_passed % 50 == 0 else ""
+    return report.outcome, letter, report.outcome.upper()
 
 
 @pytest.hookimpl(trylast=True)  # after the plugin, which needs the same options
