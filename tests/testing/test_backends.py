@@ -8,9 +8,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from xpnet.arrays.namespace import array_namespace, device_of
+from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
 from xpnet.testing import registry
-from xpnet.testing.backends import Backend, dtype_name, open_backend
+from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.registry import backend_names, unavailable_reason
 
 strict = pytest.importorskip("array_api_strict")

@@ -9,6 +9,7 @@ import numpy as np
 
 from xpnet.arrays.gpu.gpu_errors import DeviceError, Diagnosis
 from xpnet.arrays.gpu.gpu_facts import import_cupy, result_or_error
+from xpnet.arrays.namespace import dtype_name
 
 __all__ = ["MatmulPrecision", "compute_type", "is_precision_chosen", "matmul_precision"]
 
@@ -73,7 +74,7 @@ def is_precision_chosen() -> bool:
 
 def compute_type(x: Any, /) -> str:
     """Return the precision of products of arrays like `x`, such as "float32, TF32"."""
-    dtype = str(x.dtype).rpartition(".")[2]
+    dtype = dtype_name(x.dtype)
     if dtype != "float32" or type(x).__module__.partition(".")[0] != "cupy":
         return dtype
     from cupy._core import get_compute_type

@@ -23,6 +23,7 @@ __all__ = [
     "compute",
     "current_device",
     "device_of",
+    "dtype_name",
     "floating_dtype",
     "is_array",
     "is_kind",
@@ -106,9 +107,8 @@ def array_namespace(*arrays: Any) -> Any:
             msg = f"all arrays must belong to one library; got {libraries}"
             raise TypeError(msg)
         other = array_api_compat.device(x)
-        if device is None:
-            device = other
-        elif other is not None and other != device:
+        device = other if device is None else device
+        if other is not None and other != device:
             msg = f"all arrays must be on one device; got {device} and {other}"
             raise ValueError(msg)
     return xp
@@ -205,13 +205,19 @@ def limits_of(dtype: Any, xp: Any) -> Any:
     return xp.finfo(dtype)
 
 
+def dtype_name(dtype: Any, /) -> str:
+    """Return the name of any library's dtype in the array-API standard, such as ``"float32"``."""
+    if isinstance(dtype, type):  # as in NumPy and JAX
+        return dtype.__name__
+    return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
+
+
 def floating_dtype(dtype: Any, xp: Any) -> Any:
     """Return a library's floating-point dtype by its name or any dtype of that name.
 
     Raise TypeError if `dtype` is not floating-point, or the library lacks it.
     """
-    name = getattr(dtype, "__name__", str(dtype).rpartition(".")[2])
-    library = _library_name(xp)
+    name, library = dtype_name(dtype), _library_name(xp)
     if name not in _FLOATING:
         msg = f"`dtype` must be one of {', '.join(_FLOATING)}; got {dtype!r}"
         raise TypeError(msg)
@@ -282,14 +288,13 @@ def as_numbers(condition: Any, like: Any, xp: Any) -> Any:
 
     In NumPy, multiplication by the result is several times as fast as `where`.
     """
-    # In NumPy the method is faster than the function, and scalars have it, too.
+    # As in `cast`; scalars have the method, too.
     return condition.astype(like.dtype) if xp is np else xp.astype(condition, like.dtype)
 
 
 def sign(x: Any, xp: Any) -> Any:
     """Return the sign of each number: -1, 0 or 1 in the dtype of `x`; NaN stays NaN."""
-    if xp.__name__ != "array_api_compat.cupy":
+    if xp.__name__ != "array_api_compat.cupy":  # which handles NaN by a mask, which synchronizes
         return xp.sign(x)
-    # array-api-compat handles NaN by a mask there, which synchronizes.
     signs = as_numbers(x > 0.0, x, xp) - as_numbers(x < 0.0, x, xp)
     return signs + 0.0 * bounded(x, xp, -1.0, 1.0)

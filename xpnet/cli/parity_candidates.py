@@ -91,8 +91,9 @@ def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any
     """Return the network on a library, such as "torch", or on one of the library's devices."""
     from importlib.metadata import version
 
+    from xpnet.arrays.namespace import dtype_name
     from xpnet.parity.candidates import on_backend
-    from xpnet.testing.backends import dtype_name, open_backend
+    from xpnet.testing.backends import open_backend
     from xpnet.testing.registry import default_names, unavailable_reason
 
     names = default_names()

@@ -18,6 +18,7 @@ from xpnet.arrays.namespace import (
     array_namespace,
     cast,
     current_device,
+    dtype_name,
     is_array,
     is_real,
     library_of,
@@ -120,7 +121,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 def dtype_of(x: Any) -> np.dtype[Any]:
     """Return the NumPy dtype that corresponds to that of a float32 or float64 array."""
-    return np.dtype(str(x.dtype).rpartition(".")[2])
+    return np.dtype(dtype_name(x.dtype))
 
 
 def is_other_library(x: Any) -> bool:

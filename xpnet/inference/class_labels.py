@@ -12,6 +12,7 @@ from xpnet.arrays.namespace import (
     cast,
     current_device,
     device_of,
+    dtype_name,
     library_of,
 )
 from xpnet.arrays.transfer import is_in_host_memory, is_traced, move, to_numpy
@@ -120,7 +121,7 @@ def labels_of(network: Network, ids: Any, transfers: TransferPolicy) -> Any:
         if outside := [x for x in map(int, classes) if not limits.min <= x <= limits.max]:
             msg = f"labels must fit {integer}; got {outside[0]} in `network.classes`: {_REMEDY}"
             raise ValueError(msg)
-        names = np.asarray(classes, str(integer).rpartition(".")[2])
+        names = np.asarray(classes, dtype_name(integer))
         return xp.take(move(names, xp, device_of(ids)), ids)
 
 

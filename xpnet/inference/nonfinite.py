@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import notices_overflow
 from xpnet.arrays.dask_blocks import warn
-from xpnet.arrays.namespace import array_namespace, cast, limits_of, without_warnings
+from xpnet.arrays.namespace import array_namespace, cast, dtype_name, limits_of, without_warnings
 from xpnet.arrays.ranges import are_finite, unless_overflow, wider_dtypes
 from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
@@ -141,5 +141,5 @@ def nonfinite_text(network: Network, n_images: int, total: int, remedy: str) -> 
     if network.output == "values":
         what = "NaN or infinite values"
     text = f"images with {what}: {n_images:,} of {total:,}"
-    dtype = next(wider_dtypes(str(network.dtype).rpartition(".")[2]), None)
+    dtype = next(wider_dtypes(dtype_name(network.dtype)), None)
     return text if dtype is None else f"{text} ({remedy.format(dtype)})"

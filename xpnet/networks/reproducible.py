@@ -15,6 +15,7 @@ from xpnet.arrays.namespace import (
     as_numbers,
     cast,
     current_device,
+    dtype_name,
     is_kind,
     limits_of,
     widest_floating,
@@ -181,7 +182,7 @@ class ReproducibleNetwork(Network):
 
     def _cut(self, parameters: Sequence[tuple[Any, Any]]) -> _Prepared:
         xp = array_namespace(parameters[0][0])
-        dtype = str(self.dtype).rpartition(".")[2]
+        dtype = dtype_name(self.dtype)
         factors = [step.factor for step in self.preprocessing if isinstance(step, Scale)]
         is_scaled = len(factors) == len(self.preprocessing)
         steps = [] if is_scaled else [_step(step, dtype, xp) for step in self.preprocessing]

@@ -12,12 +12,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import array_namespace, device_of, is_array, library_of
+from xpnet.arrays.namespace import array_namespace, device_of, dtype_name, is_array, library_of
 from xpnet.arrays.transfer import move, to_numpy
 from xpnet.testing.built_in import BackendSpec
 from xpnet.testing.registry import spec_of
 
-__all__ = ["NARROW", "Backend", "DeviceNamespace", "dtype_name", "open_backend"]
+__all__ = ["NARROW", "Backend", "DeviceNamespace", "open_backend"]
 
 # dtypes that some devices lack, and those that replace them in the arrays of `Backend.make`.
 NARROW = {"float64": "float32", "complex128": "complex64", "int64": "int32", "uint64": "uint32"}
@@ -191,13 +191,6 @@ class DeviceNamespace:
             return function(*args, **options)
 
         return create
-
-
-def dtype_name(dtype: Any, /) -> str:
-    """Return the name of any library's dtype in the array-API standard, such as ``"float32"``."""
-    if isinstance(dtype, type):  # as in NumPy and JAX
-        return dtype.__name__
-    return dtype.name if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
 
 
 def open_backend(name: str, /, namespace_of: Callable[[Any], Any] | None = None) -> Backend:

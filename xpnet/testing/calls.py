@@ -253,10 +253,3 @@ def _cancellation(call: Call) -> str | None:
                 f" as the deviation: digits cancel, and the {side}."
             )
     return None
-
-
-def _variants(variants: list[str], n_calls: int) -> str:
-    labels = [x or "as given" for x in dict.fromkeys(variants)]
-    if labels == ["as given"]:
-        return ""
-    return " (all variants)" if len(labels) == n_calls else f" ({', '.join(labels)})"

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from xpnet.arrays.namespace import dtype_name
 from xpnet.testing.arguments import Arguments
-from xpnet.testing.backends import dtype_name
 from xpnet.testing.calls import Comparison
 from xpnet.testing.capabilities import capabilities_of
 from xpnet.testing.laziness import Laziness

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.control import cleanup
 from hypothesis.extra import numpy as of_numpy
 
-from xpnet.testing.backends import Backend, dtype_name, open_backend
+from xpnet.arrays.namespace import dtype_name
+from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.registry import select_backends, selected_backends, unavailable_reason
 
 __all__ = ["arrays", "backends", "dtypes"]

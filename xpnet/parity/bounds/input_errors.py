@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.namespace import dtype_name
 from xpnet.networks.preprocessing import Scale, Standardize, Step, Whiten
 from xpnet.parity.bounds.error_terms import Floats
 from xpnet.parity.bounds.rounding import FloatFormat, format_before_cast
@@ -101,7 +102,7 @@ def _rounded(y: Floats, error: Floats, precision: FloatFormat) -> Floats:
 
 def _is_exact(rows: Any, precision: FloatFormat) -> bool:
     """Return whether the dtype of the rows is cast to the precision without rounding."""
-    name = str(rows.dtype).rpartition(".")[2]
+    name = dtype_name(rows.dtype)
     exact = {"bool", "uint8", "int8", precision.name}
     if precision.unit < 2.0**-11:
         exact |= {"uint16", "int16", "float16", "bfloat16"}

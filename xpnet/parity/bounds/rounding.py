@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.deviation import ulp
+from xpnet.arrays.namespace import dtype_name
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.softmax import log_softmax_bound, softmax_bound, sparsemax_bound
@@ -70,7 +71,7 @@ _FORMATS = {
 
 def format_of(network: Network) -> FloatFormat:
     """Return the format that a network of any library computes in; raise TypeError if unknown."""
-    name = str(network.dtype).rpartition(".")[2]
+    name = dtype_name(network.dtype)
     if name not in _FORMATS:
         msg = f"`network` must be of {', '.join(_FORMATS)}; got {network.dtype}"
         raise TypeError(msg)
