@@ -5,14 +5,12 @@ import sys
 from contextlib import suppress
 
 try:
+    from xpnet.cli.exit_codes import INTERNAL
     from xpnet.cli.signals import Signals
 except KeyboardInterrupt:  # raised by Python's handler, which `Signals` replaces
     sys.exit(130)
 
 __all__ = ["main"]
-
-# As in sysexits.h, since Python's own code 1 would mean out of bound.
-_FAULT_OF_XPNET = 70
 
 
 def main() -> int:
@@ -34,7 +32,7 @@ def main() -> int:
                 os.write(2, f"xpnet: {signals.message}\n".encode())
         else:  # from an incomplete installation
             sys.excepthook(*sys.exc_info())
-            code = _FAULT_OF_XPNET
+            code = INTERNAL
     signals.ignore()
     if signals.received is not None:
         # After an interrupt in generated code, such as that of `dataclass`, Python would end

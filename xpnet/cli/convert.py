@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xpnet.cli import exit_codes
 from xpnet.cli.arguments import UsageError, add_common_arguments, add_option, file_name
 from xpnet.cli.convert_data import check_model_target, convert_data, is_data
 from xpnet.cli.convert_report import conversion_facts, conversion_rows, verification_lines
@@ -109,7 +110,8 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     facts["verification"] = {name: x.to_json() for name, x in found.items()}
     facts |= {"rows": len(images), "accuracy": accuracies}
     _note_better_scaling(facts, data.path, are_bytes=images.dtype.kind == "u")
-    code = 0 if all(x.is_in_bound for x in found.values()) else 1
+    is_in_bound = all(x.is_in_bound for x in found.values())
+    code = exit_codes.DONE if is_in_bound else exit_codes.OUT_OF_BOUND
     return Outcome(facts, conversion_rows(facts), verification_lines(facts), code)
 
 

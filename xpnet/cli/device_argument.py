@@ -3,6 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from xpnet.cli.exit_codes import DEVICE
+
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
 
@@ -62,7 +64,7 @@ def device_from_args(args: argparse.Namespace, /) -> "Device":
         return Device(args.device)
     except DeviceError as error:
         parser = argparse.ArgumentParser()  # its name is that of the script
-        parser.exit(5, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
+        parser.exit(DEVICE, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
 
 
 def _device_word(word: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from xpnet.cli import exit_codes
 from xpnet.cli.arguments import add_common_arguments, add_option
 from xpnet.cli.report import Outcome, Stopwatch, table
 
@@ -53,7 +54,8 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
         "product_error_in_bounds": diagnosis.product_error,
         "facts": {**gpu_facts(checked=index), **_host_facts()},
     }
-    return Outcome(report, lines=_lines(report), code=0 if diagnosis.usable else 5)
+    code = exit_codes.DONE if diagnosis.usable else exit_codes.DEVICE
+    return Outcome(report, lines=_lines(report), code=code)
 
 
 def _host_facts() -> dict[str, Any]:

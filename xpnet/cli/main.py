@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from xpnet.cli import exit_codes
 from xpnet.cli.arguments import UsageError, check_distinct_files, from_args, missing_file_hint
 from xpnet.cli.data_arguments import is_memory_error
 from xpnet.cli.device_choice import DeviceOptions, chosen_precision
@@ -21,9 +22,6 @@ from xpnet.cli.streams import (
 from xpnet.files.errors import DataError, WeightsError
 from xpnet.files.optional import MissingPackageError
 
-# As in sysexits.h. Python's own code 1 would mean out of bound.
-_FAULT_OF_XPNET, _OUT_OF_MEMORY = 70, 71
-
 
 def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -> int:
     """Run a command line; return its exit code, one of those in ``xpnet --help``.
@@ -31,7 +29,7 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
     An error is one line of at most 400 characters on standard error; ``--debug`` shows the
     traceback. `signals` are installed by the caller.
     """
-    args, code = argparse.Namespace(debug=False), 0
+    args, code = argparse.Namespace(debug=False), exit_codes.DONE
     signals = signals or Signals()
     try:
         try:
@@ -57,11 +55,11 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
         print_note(signals.message)
     except Exception as caught:  # noqa: BLE001 (described, or shown with its traceback)
         code, message = _code_and_message(caught, str(getattr(args, "device", "")))
-        if code == _FAULT_OF_XPNET and signals.received is not None:
+        if code == exit_codes.INTERNAL and signals.received is not None:
             # A library may turn an interrupt into another error, such as an ImportError.
             code = signals.exit_code
             print_note(signals.message)
-        elif args.debug or code == _FAULT_OF_XPNET:
+        elif args.debug or code == exit_codes.INTERNAL:
             write_error_text(traceback.format_exc())
         else:
             print_note(message)
@@ -69,7 +67,7 @@ def main(argv: Sequence[str] | None = None, *, signals: Signals | None = None) -
 
 
 def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
-    """Return the exit code and the message of an error; code 70 if the user cannot fix it."""
+    """Return the exit code and the message of an error; INTERNAL if the user cannot fix it."""
     from xpnet.arrays.gpu.gpu_errors import DeviceError, cause_of, is_from_cupy
     from xpnet.inference.cluster import ClusterError
 
@@ -79,7 +77,7 @@ def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
     message = str(error)
     # Before a MemoryError, which a DeviceError may be as well.
     if isinstance(error, DeviceError | ClusterError):
-        return 5, " ".join(message.split())  # it may quote many lines of a compiler
+        return exit_codes.DEVICE, " ".join(message.split())  # it may quote many lines of a compiler
     if isinstance(error, OSError):
         message = error.strerror or message
         if error.filename is not None:
@@ -88,9 +86,10 @@ def _code_and_message(error: Exception, device: str) -> tuple[int, str]:
             message += missing_file_hint(str(error.filename), ["sample"])
     if is_memory_error(error):
         text = f"out of memory: {message}" if message else "out of memory"
-        return _OUT_OF_MEMORY, "; ".join([text, *getattr(error, "__notes__", [])])
+        return exit_codes.OUT_OF_MEMORY, "; ".join([text, *getattr(error, "__notes__", [])])
     if isinstance(error, UsageError | FileExistsError | MissingPackageError):
-        return 2, message
+        return exit_codes.USAGE, message
     if isinstance(error, DataError | OSError):
-        return 3, message
-    return 4 if isinstance(error, WeightsError) else _FAULT_OF_XPNET, message
+        return exit_codes.DATA, message
+    is_known = isinstance(error, WeightsError)
+    return exit_codes.WEIGHTS if is_known else exit_codes.INTERNAL, message

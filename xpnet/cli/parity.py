@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xpnet.cli import exit_codes
 from xpnet.cli.arguments import (
     UsageError,
     add_common_arguments,
@@ -134,7 +135,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
     return Outcome(
         {**facts, **report_facts(report, where), "seconds": stopwatch.seconds()},
         lines=chain(report_lines(facts, report, where), written),
-        code=0 if report.is_in_bound else 1,
+        code=exit_codes.DONE if report.is_in_bound else exit_codes.OUT_OF_BOUND,
     )
 
 

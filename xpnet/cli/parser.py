@@ -8,6 +8,7 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import Any, NoReturn
 
+from xpnet.cli import exit_codes
 from xpnet.cli.arguments import file_name
 from xpnet.cli.report import print_line
 from xpnet.cli.streams import print_note, standard_output
@@ -55,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         print_note(f"{message} (see {self.prog} --help)")
-        raise SystemExit(2)
+        raise SystemExit(exit_codes.USAGE)
 
     def exit_with_help(self, *, is_full: bool = False) -> NoReturn:
         """Print the help, with the common options or all, and exit."""
@@ -70,7 +71,7 @@ class _Parser(argparse.ArgumentParser):
         self.description = "\n\n".join(parts)
         with standard_output() as output:  # argparse ignores errors in writing
             output.write(self.format_help())
-        raise SystemExit(0)
+        raise SystemExit(exit_codes.DONE)
 
     def _is_common(self, action: argparse.Action) -> bool:
         names = action.option_strings
@@ -132,7 +133,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         commands.get(args.command, parser).unrecognized(others)
     if args.print_completion is not None:
         _print_completion(parser, commands.values(), args.print_completion)
-        raise SystemExit(0)
+        raise SystemExit(exit_codes.DONE)
     if args.command is None or args.command == "help":
         commands.get(str(getattr(args, "topic", None)), parser).exit_with_help()
     return args
@@ -181,7 +182,7 @@ class _Version(argparse.Action):
         import xpnet
 
         print_line(f"xpnet {xpnet.__version__}")
-        raise SystemExit(0)
+        raise SystemExit(exit_codes.DONE)
 
 
 def _print_completion(parser: _Parser, commands: Iterable[_Parser], shell: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xpnet.cli import exit_codes
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.fetch import NAMES
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from xpnet.inference.cluster import Cluster
 
 _WORDS = ("sample", *NAMES)
-_DATA_ERROR = 3
 # Options for reading that change what a part holds.
 _STORED = ("delimiter", "floating", "header", "invert", "label", "split")
 
@@ -241,4 +241,4 @@ def _outcome(
         "workers": workers if n_computed else None,
         "speed": None if rate is None else f"{rate:,.0f} images per second",
     }
-    return Outcome(facts, rows, code=_DATA_ERROR if failed else 0)
+    return Outcome(facts, rows, code=exit_codes.DATA if failed else exit_codes.DONE)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
+from xpnet.cli import exit_codes
 from xpnet.cli.streams import print_note, standard_output
 from xpnet.files.errors import printable
 
@@ -43,7 +44,7 @@ class Outcome:
     facts: Mapping[str, Any] = field(default_factory=dict)
     rows: Rows = field(default_factory=dict)
     lines: Iterable[str] = ()
-    code: int = 0
+    code: int = exit_codes.DONE
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
