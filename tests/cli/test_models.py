@@ -9,9 +9,9 @@ import pytest
 from xpnet import Scale, Standardize
 from xpnet.arrays.transfer import move
 from xpnet.cli.arguments import UsageError
-from xpnet.cli.input_range import stream_rows, with_range
 from xpnet.cli.models import open_model
 from xpnet.cli.report import Stopwatch
+from xpnet.cli.scaled_rows import stream_rows, with_range
 from xpnet.files.errors import DataError, WeightsError
 from xpnet.networks.initializers import init_network
 from xpnet.networks.input_range import InputRange

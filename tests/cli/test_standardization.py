@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from xpnet import Scale, Standardize, load, sample, save
-from xpnet.cli.input_range import with_range
-from xpnet.cli.standardization import input_range
+from xpnet.cli.input_range import input_range
+from xpnet.cli.scaled_rows import with_range
 from xpnet.networks.initializers import init_network
 
 IMAGES, LABELS = sample()

@@ -18,7 +18,6 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.data_arguments import DATA_HELP, Data, add_reading_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.input_range import with_range
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.report import (
     Outcome,
@@ -29,6 +28,7 @@ from xpnet.cli.report import (
     network_text,
     table,
 )
+from xpnet.cli.scaled_rows import with_range
 from xpnet.cli.streams import print_note, progress_bar
 
 if TYPE_CHECKING:

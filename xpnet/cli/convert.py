@@ -17,10 +17,10 @@ from xpnet.cli.data_arguments import (
     as_data_error,
     computation_errors,
 )
-from xpnet.cli.input_range import with_range
+from xpnet.cli.input_range import RANGES
 from xpnet.cli.models import Model, ModelOptions, add_file_arguments, model_of, read_contents
 from xpnet.cli.report import Outcome, Stopwatch
-from xpnet.cli.standardization import RANGES
+from xpnet.cli.scaled_rows import with_range
 from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:

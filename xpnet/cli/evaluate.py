@@ -14,9 +14,9 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.report import Outcome, Stopwatch, as_printed, note_nonfinite, work_facts, work_rows
+from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note
 from xpnet.files.errors import DataError
 from xpnet.pictures.saving import shorten_name

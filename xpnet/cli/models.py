@@ -14,7 +14,7 @@ from xpnet.cli.arguments import (
     positive_integer,
 )
 from xpnet.cli.device_choice import DeviceOptions, exact_if_asked, in_precision, open_device
-from xpnet.cli.standardization import RANGES, input_range
+from xpnet.cli.input_range import RANGES, input_range
 from xpnet.cli.streams import print_note
 from xpnet.files.errors import WeightsError
 

@@ -19,7 +19,6 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.data_arguments import Data, add_data_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.parity_candidates import (
     ParityInputs,
@@ -29,6 +28,7 @@ from xpnet.cli.parity_candidates import (
 )
 from xpnet.cli.parity_report import draw_report, report_facts, report_lines
 from xpnet.cli.report import Outcome, Stopwatch, network_text
+from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note, progress_bar
 from xpnet.files.errors import DataError
 

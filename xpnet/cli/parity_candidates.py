@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.device_choice import DeviceOptions
-from xpnet.cli.input_range import with_range
 from xpnet.cli.models import ModelOptions, open_model
 from xpnet.cli.report import Stopwatch, device_facts
+from xpnet.cli.scaled_rows import with_range
 from xpnet.files.errors import WeightsError
 
 if TYPE_CHECKING:

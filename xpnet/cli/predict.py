@@ -20,10 +20,10 @@ from xpnet.cli.arguments import (
 )
 from xpnet.cli.data_arguments import Data, add_data_arguments, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
-from xpnet.cli.input_range import stream_rows
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.predicted import Predicted, Wanted, as_arrays, predicted_blocks
 from xpnet.cli.report import Outcome, Stopwatch, note_nonfinite, work_facts, work_rows
+from xpnet.cli.scaled_rows import stream_rows
 from xpnet.cli.streams import print_note, standard_output
 from xpnet.files.writing import atomic_write
 

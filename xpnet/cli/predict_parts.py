@@ -9,11 +9,11 @@ from xpnet.cli import exit_codes
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data
 from xpnet.cli.fetch import NAMES
+from xpnet.cli.input_range import RANGES, standardization
 from xpnet.cli.models import ModelOptions, load_model, place
 from xpnet.cli.part_files import PartFile, n_rows
 from xpnet.cli.predicted import Job, Wanted, fault_of_worker, pieces_of, predict_piece
 from xpnet.cli.report import Outcome, Stopwatch, network_text, note_nonfinite
-from xpnet.cli.standardization import RANGES, standardization
 from xpnet.cli.streams import print_note, progress_bar
 from xpnet.files.errors import DataError
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.data_arguments import Data, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, chosen_precision
-from xpnet.cli.input_range import as_file_rows, depends_on_all_values, open_blocks
 from xpnet.cli.models import Model, place
+from xpnet.cli.scaled_rows import as_file_rows, depends_on_all_values, open_blocks
 from xpnet.cli.streams import collected_notes, data_warnings_as_notes
 
 if TYPE_CHECKING:

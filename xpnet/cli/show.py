@@ -16,9 +16,9 @@ from xpnet.cli.arguments import (
 from xpnet.cli.data_arguments import Data, add_data_arguments, as_data_error, computation_errors
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
 from xpnet.cli.evaluate import labelled, most_classes
-from xpnet.cli.input_range import with_range
 from xpnet.cli.models import Model, ModelOptions, add_model_arguments, open_model
 from xpnet.cli.report import Outcome, Stopwatch, as_printed, note_nonfinite
+from xpnet.cli.scaled_rows import with_range
 from xpnet.cli.streams import print_note
 
 if TYPE_CHECKING:

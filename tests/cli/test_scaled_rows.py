@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xpnet import Scale
-from xpnet.cli.input_range import blocks_in_range
+from xpnet.cli.scaled_rows import blocks_in_range
 from xpnet.files.errors import DataError
 from xpnet.networks.initializers import init_network
 
