@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -279,6 +280,17 @@ def test_the_numbers_of_the_preprocessing_count():
 
     assert key(0.0) == key(0.0)
     assert key(0.0) != key(1e-9)
+
+
+def test_all_numbers_of_an_array_in_an_option_count():
+    def key(decay):
+        decays = np.zeros(2000)  # NumPy's repr abbreviates it
+        decays[1000] = decay
+        network = xpnet.Network([xpnet.Dense(np.ones((2, 2)), np.zeros(2))])
+        return checkpoints.fingerprint(network, (), {"optimizer": SimpleNamespace(decays=decays)})
+
+    assert key(0.1) == key(0.1)
+    assert key(0.1) != key(0.1 + 1e-12)
 
 
 def test_a_schedule_is_recognized_by_its_values(tmp_path, digits, facts):

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
+from sys import maxsize
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
@@ -161,7 +162,11 @@ def fingerprint(
 
 
 def _as_string(option: Any) -> str:
-    """Return an option as a string that is the same in another process."""
-    if f"at {id(option):#x}" in repr(option):  # Python's default, which holds the memory address
-        return f"{type(option).__qualname__} {sorted(vars(option).items())}"
-    return repr(option)
+    """Return an option as a string, with all numbers of NumPy arrays.
+
+    If the repr of a nested object holds a memory address, the string differs in each process.
+    """
+    with np.printoptions(threshold=maxsize, floatmode="unique"):
+        if f"at {id(option):#x}" in repr(option):  # Python's default, with the memory address
+            return f"{type(option).__qualname__} {sorted(vars(option).items())}"
+        return repr(option)
