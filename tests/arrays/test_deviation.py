@@ -56,7 +56,7 @@ def test_an_infinite_bound_accepts_any_value(found):
 
 def test_a_difference_with_a_bound_of_zero():
     found = judged([1.0, 1.0 + 1e-15], [1.0, 1.0], [0.0, 0.0])
-    assert (found.n_out, found.worst) == (1, (1,))
+    assert (found.n_exceeding, found.worst) == (1, (1,))
     assert 1.0 < found.share < INF
 
 

@@ -14,7 +14,7 @@ __all__ = ["Deviation", "deviation", "ulp"]
 class Deviation:
     """Largest deviations of an array from its expected values."""
 
-    n_out: int = 0  # number of values out of bound
+    n_exceeding: int = 0  # number of values out of bound
     n_unbounded: int = 0  # number of values with an infinite bound, which are not compared
     # Largest absolute difference; inf if a value is NaN or infinite and the expected one is not,
     # or vice versa.
@@ -48,8 +48,8 @@ def deviation(
         # With a bound of 0, no difference is a share of 0, and any other a large share.
         difference /= np.maximum(bound, np.finfo(bound.dtype).smallest_normal)
     share, worst = _largest(difference)
-    n_out = int(np.count_nonzero(difference > 1.0)) if share > 1.0 else 0
-    return Deviation(n_out, n_unbounded, largest, furthest, share, worst)
+    n_exceeding = int(np.count_nonzero(difference > 1.0)) if share > 1.0 else 0
+    return Deviation(n_exceeding, n_unbounded, largest, furthest, share, worst)
 
 
 def ulp(values: Any, eps: float, smallest: float, largest: float) -> Any:

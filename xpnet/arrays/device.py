@@ -25,7 +25,7 @@ DEVICE_RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
 
 @dataclass(frozen=True)
 class OpenedDevice:
-    """An open device, with its array library."""
+    """Fields of an open device; see `Device`."""
 
     name: str
     library: str

@@ -115,9 +115,9 @@ def is_wide_integer(dtype: Any, xp: Any) -> bool:
 
 
 def are_finite(y: NDArray[Any]) -> bool:
-    """Return whether all numbers are finite. A sum of squares that overflows also gives False.
+    """Return whether the sum of squares is finite; if it is, all numbers are finite.
 
-    This is the fastest check of all numbers, and `numpy.vdot` does not warn.
+    This is faster than a check of each number, and `numpy.vdot` does not warn.
     """
     return math.isfinite(np.vdot(y, y))
 

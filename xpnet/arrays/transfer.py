@@ -126,9 +126,10 @@ def is_traced(x: Any, /) -> bool:
 
 
 def to_numpy(x: Any, /) -> NDArray[Any]:
-    """Return an array of any library as a NumPy array, without a copy if it is one.
+    """Return an array of any library as a NumPy array; NumPy arrays are returned unchanged.
 
-    Synchronizes the device, and computes lazy arrays. bfloat16, which NumPy lacks, becomes float32.
+    Lazy arrays are computed, and bfloat16 of other libraries becomes float32. Copies from a device
+    are counted (see `count_transfers`).
     """
     if isinstance(x, np.ndarray | np.generic):
         return np.asarray(x)

@@ -49,7 +49,10 @@ def add_reading_arguments(
     split: str = "test",
     labels: bool = True,
 ) -> None:
-    """Add the options for reading DATA; `rows` (None: all) and `split` are defaults."""
+    """Add the options for reading DATA; `rows` (None: all) and `split` are defaults.
+
+    `rows_text` replaces the help of --rows. If `labels` is false, --labels is not added.
+    """
     add = partial(add_option, parser)
     usual = f"read the first N images only (default: {'all' if rows is None else rows})"
     add("--rows N", not_negative_integer, rows_text or usual)
@@ -65,8 +68,8 @@ def add_reading_arguments(
 
 
 def add_format_arguments(parser: argparse.ArgumentParser, split: str = "test") -> None:
-    """Add the options for data of two parts, with the default `split`, and for CSV files."""
-    text = f"part to read of data with both: mnist, a folder or an npz file (default: {split})"
+    """Add --split (default `split`), --offline, --max-data-bytes and the options of CSV files."""
+    text = f"train or test, for mnist, a folder or an npz file with both parts (default: {split})"
     add_option(parser, "--split PART", str, text, choices=("train", "test"))
     text = "do not download the data set that DATA names"
     parser.add_argument("--offline", action="store_true", help=text)

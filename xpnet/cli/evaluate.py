@@ -138,7 +138,7 @@ def labelled(
     blocks: Iterable[tuple[Any, Any]],
     fingerprint: "RowsFingerprint | None" = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield blocks, added to a fingerprint; raise DataError if labels are missing or unknown."""
+    """Yield `blocks`, and update `fingerprint`; raise DataError for missing or unknown labels."""
     from xpnet.datasets.fetch import DATA_SETS
     from xpnet.datasets.picture_files import number_labels
     from xpnet.inference.class_labels import as_class_ids

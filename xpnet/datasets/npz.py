@@ -45,9 +45,9 @@ def open_npz_images(source: "Source", options: "ReadOptions") -> ImageBlocks:
     """Open the images in an npz file, with labels if it contains them.
 
     Images are the array images, x, X or data, or the only array; labels are the array labels, y,
-    Y or target. In a file of two parts, as of Keras, the names are x_train, y_train, x_test and
-    y_test. Raise DataError if the file is not a zip archive of npy files, if the names are
-    others or ambiguous, or if the numbers of images and labels differ.
+    Y or target. In a file of two parts, such as Keras's mnist.npz, the names are x_train, y_train,
+    x_test and y_test. Raise DataError as `choose_split` does; also if the file is not a zip archive
+    of npy files, no or several arrays have such names, or the numbers of images and labels differ.
     """
     members = _open_members(source, options)
     names = set(members)

@@ -39,7 +39,7 @@ class Affine:
     def normalization(
         cls, mean: Any, variance: Any, epsilon: float, gamma: Any, beta: Any
     ) -> "Affine":
-        """Return ``(x - mean) / sqrt(variance + epsilon) * gamma + beta``."""
+        """Return the `Affine` that is ``(x - mean) / sqrt(variance + epsilon) * gamma + beta``."""
         numbers = (np.asarray(x, np.float64) for x in (mean, variance, gamma, beta))
         mean, variance, gamma, beta = numbers
         factor = gamma / np.sqrt(variance + epsilon)
@@ -162,7 +162,7 @@ def check_outputs(
             found, expected = (_finite(y) for y in (network(x), np.concatenate(parts)))
         size = np.nanmax(np.abs(expected), initial=0.0)
         apart = deviation(found, expected, np.full(found.shape, np.sqrt(epsilon) * size))
-        if apart.n_out:
+        if apart.n_exceeding:
             i = apart.worst
             msg = (
                 "the network must give the model's outputs for random rows; got"

@@ -1,4 +1,4 @@
-"""Inference of layers from arrays that have names but no description.
+"""Inference of layers from named arrays without a description, such as a ``state_dict``.
 
 Known names are the book's (W1, b1, W2 ...) and those that end in weight or kernel and in bias,
 such as torch's (0.weight, fc1.bias). Numbers in the names determine the order of the layers;

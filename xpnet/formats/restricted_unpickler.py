@@ -80,7 +80,7 @@ class PickledDtype:
 
 
 class PickledArray:
-    """An array that is checked, and made by `array` alone: many names may share its bytes."""
+    """A checked array of a pickle. `array` creates it, as a file may name its bytes many times."""
 
     n_bytes: int | None = None  # None before the state is set
 

@@ -117,7 +117,7 @@ def read_arrays(
 
 
 def _read_header(stream: FileIO, path: Path) -> tuple[dict[str, str], list[_Tensor]]:
-    """Return metadata and tensors, in the order of the file, whose next bytes are theirs."""
+    """Return metadata and tensors in file order; the stream is then at the first tensor."""
     from safetensors import SafetensorError, safe_open
 
     n_header = int.from_bytes(take(stream, _LENGTH_BYTES), "little")

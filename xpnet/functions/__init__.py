@@ -8,8 +8,8 @@ Rules of the activations and of softmax and its relatives, which their docstring
   booleans and integers are converted to the library's default floating dtype.
 - NaN gives NaN. An infinity gives the limit of the function, up to rounding. No input gives a
   floating-point warning. Empty arrays give empty arrays.
-- Errors are in ULP (units in the last place), for float32 and float64; see
-  `xpnet.functions.activation.UlpBounds` for what they include and how they were measured.
+- Errors are in ULP (units in the last place), for float32 and float64 on NumPy, torch and JAX.
+  `xpnet.functions.activation.UlpBounds` states CuPy's, what they include and how all were measured.
 - TypeError is raised if `x` is complex, wider than 64 bits or not numeric, if a numeric option is
   not a number, or if `axis` is not an integer.
 - ValueError is raised if an option is not among the values that its description lists, or if `x`

@@ -179,7 +179,10 @@ def _logsumexp(x: Any, xp: Any, *, axis: int = -1, keepdims: bool = False) -> An
 
 
 def logsumexp_bound(result: Any, n: int, library: str, dtype: str) -> Any:
-    """Return the bound of the absolute error of the results, in nats, as `softmax_bound` does."""
+    """Return the bound of the absolute error of logsumexp, in nats.
+
+    `result` are the results, in nats; `n`, `library` and `dtype` are as for `softmax_bound`.
+    """
     own = 8.0 * math.log(n) * _unit(dtype) + _sum_error(n, library, dtype)
     return own + _rounding(dtype) * abs(result)
 

@@ -28,7 +28,7 @@ _LOST, _LOST_SCHEDULER = object(), "the scheduler is lost"
 
 
 class ClusterError(RuntimeError):
-    """A cluster cannot be reached, has no workers, or loses each of those that make a call."""
+    """A cluster cannot be reached, lacks workers, or loses its scheduler or several in one call."""
 
 
 class Cluster:

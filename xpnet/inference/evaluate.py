@@ -158,7 +158,7 @@ def evaluate(
 def compare_labels(
     network: Network, results: Iterator[tuple[Any, Any]], transfers: TransferPolicy = "allow"
 ) -> Evaluation:
-    """Compare the results of `marked_class_ids` with labels, which come in pairs."""
+    """Return the evaluation of pairs of class ids, from `marked_class_ids`, and labels."""
     counts = np.zeros(network.n_classes**2 + 1, np.int64)
     with count_transfers() as counted:
         for predicted, labels in results:

@@ -103,7 +103,7 @@ def in_chunks(x: Any, compute: Compute, bus: Bus, batch_size: int) -> list[Any]:
 
 @contextmanager
 def _detect_full_memory(bus: Bus) -> Iterator[None]:
-    """Convert out-of-memory errors to `_FullMemoryError`, without references to arrays."""
+    """Convert out-of-memory errors to `_FullMemoryError`."""
     try:
         yield
     except Exception as error:

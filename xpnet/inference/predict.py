@@ -145,7 +145,7 @@ def predict_ids(
     threads: int | None = None,
     transfers: TransferPolicy = "allow",
 ) -> Any:
-    """Return the class id of each image, or the values of a regression; as `predict` otherwise."""
+    """Return class ids of images, or values of a regression; arguments are as for `predict`."""
     if batch_size is None and transfers == "allow":
         few = compute_few(network, images, threads)
         if few is not None and few[1] is None:

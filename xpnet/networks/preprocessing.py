@@ -290,7 +290,7 @@ def check_digits(steps: Sequence[Step], x: Any, xp: Any) -> None:
 
 
 def _checked_number(value: float, name: str) -> float:
-    """Return a finite number, which is not zero unless it is a mean."""
+    """Return `value`; raise ValueError if it is not finite, or is zero and not a mean."""
     is_divisor = name != "mean"
     if not math.isfinite(value) or (is_divisor and value == 0.0):
         msg = f"`{name}` must be finite{' and not zero' if is_divisor else ''}; got {value}"

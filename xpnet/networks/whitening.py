@@ -142,7 +142,7 @@ class Whiten:
             return cls(mean, xp.flip(matrix * _signs(components, xp), axis=1))
 
     def __call__(self, x: ArrayT, /) -> ArrayT:
-        """Return (x - mean) @ matrix."""
+        """Return (x - mean) @ matrix for `x` of shape (..., n_in); integers become floating."""
         return apply(self.compute, x)
 
     def compute(self, x: Any, xp: Any) -> Any:
@@ -171,7 +171,7 @@ def _eigenvalues(x: Any) -> tuple[Any, Any]:
 
 
 def _signs(components: Any, xp: Any) -> Any:
-    """Return 1 or -1 for each column, by which its first large number becomes positive."""
+    """Return the sign, 1 or -1, of the first large number of each column."""
     sizes = xp.abs(components)
     # All libraries choose the same of two numbers that differ only by rounding.
     is_large = sizes >= _LARGE * xp.max(sizes, axis=0)

@@ -233,7 +233,7 @@ def _part(record: Record, name: str) -> dict[str, str]:
 def _check_same(
     record: Record, part: str, recorded: Mapping[str, str], present: Mapping[str, str]
 ) -> None:
-    """Raise at the first fact in which two fingerprints differ."""
+    """Raise DataError about the first entry in which two fingerprints differ, if any."""
     for name in (*present, *recorded):
         if recorded.get(name) != present.get(name):
             what = f"recorded with another {part}: {name.replace('sha256', 'values')}"

@@ -72,7 +72,7 @@ class StageAgreement:
 
     @property
     def is_in_bound(self) -> bool:
-        """True if no result is out of bound and nothing else is wrong."""
+        """True if all judged results are in bound and `fault` is empty, also those of `alone`."""
         is_alone_in_bound = self.alone is None or self.alone.is_in_bound
         return not self.n_out and not self.fault and is_alone_in_bound
 
@@ -158,7 +158,7 @@ def compare_stage(
         ulp=in_ulp,
         share=found.share,
         place=place,
-        n_out=found.n_out,
+        n_out=found.n_exceeding,
         n_unbounded=found.n_unbounded,
         fault="",
     )

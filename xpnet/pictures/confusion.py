@@ -21,7 +21,8 @@ _CELL, _SIDE, _LETTER, _BESIDE, _ABOVE = 0.42, 6.5, 0.08, 1.7, 1.0
 def draw_confusion(confusion: NDArray[Any], classes: Sequence[str | int], /) -> Any:
     """Return a figure of a confusion matrix: rows are labels, columns are predictions.
 
-    The color shows mistakes alone: beside the counts of the diagonal, all would look like none.
+    `confusion` has the shape (n_classes, n_classes), and `classes` are the names. Only mistakes are
+    colored by their number: on one scale with the much larger diagonal, they would all look alike.
     """
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap

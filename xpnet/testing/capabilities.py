@@ -96,7 +96,11 @@ def capabilities_of(function: Any, /) -> Capabilities | None:
 
 
 def make_xp_test_case(*functions: Callable[..., Any]) -> Callable[[_Function], _Function]:
-    """Return a decorator that gives a test the marks and the lazy checks of `functions`."""
+    """Return a decorator that gives a test the marks and the lazy checks of `functions`.
+
+    For the lazy checks, array-api-extra's `lazy_xp_function` tags the functions. Raise ValueError
+    if one is not declared by `xp_capabilities`.
+    """
     marks = [mark for function in functions for mark in _pytest_marks(function)]
     return lambda test: functools.reduce(lambda x, mark: mark(x), marks, test)
 
@@ -136,7 +140,7 @@ def _pytest_marks(function: Any) -> list[Any]:
 
 
 def _support(library: str, declared: Capabilities) -> str:
-    """Return how a function runs on a library."""
+    """Return "yes", "eager only", "CPU only" or "no (reason)" for a library."""
     names = backends_matching(library)
     on_gpu = {name for name in names if not spec_of(name).is_cpu}
     skipped, xfailed = verdicts_of(declared.marks, names)

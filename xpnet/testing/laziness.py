@@ -57,7 +57,7 @@ class Laziness:
         return not self.libraries or (self.libraries == {"dask"} and self.n_dask_computes < 0)
 
     def applies_to(self, backend: Backend) -> bool:
-        """Return whether the function must be lazy on a backend, in a way that is tested."""
+        """Return whether laziness is checked on a backend (`STRICTEST` of array-api-strict)."""
         is_strict = backend.library == "array-api-strict"
         return backend.library in self.libraries and (not is_strict or backend.name == STRICTEST)
 
@@ -72,10 +72,10 @@ def _tags(function: Callable[..., Any]) -> dict[str, Any]:
 
 @contextmanager
 def without_values(backend: Backend, laziness: Laziness) -> Iterator[None]:
-    """Return a context in which reading an array's values raises RuntimeError.
+    """Raise RuntimeError if this thread reads an array's values inside a ``with`` block.
 
-    On Dask and the strictest backend; on others, nothing changes. Other threads may read values:
-    both libraries keep their settings for the whole process.
+    Dask arrays may be computed ``laziness.n_dask_computes`` times. Only Dask and the strictest
+    backend are checked. Their settings are global, so other threads are exempt.
     """
     if backend.library == "dask" and laziness.n_dask_computes >= 0:
         dask = importlib.import_module("dask")

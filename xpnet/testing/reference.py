@@ -1,4 +1,4 @@
-"""Expected results of a function: those in NumPy with float64 arguments."""
+"""Expected results of a function: computed by NumPy in float64, or given by the caller."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -144,7 +144,7 @@ class Reference:
         }
 
     def faults_of_all(self, results: Sequence[NDArray[Any]]) -> Iterator[str]:
-        """Yield messages about recorded arrays and numbers of a device with float64."""
+        """Yield the faults of recorded results, arrays and numbers, of a device with float64."""
         expected, backend = self.all_expected, open_backend("numpy")
         shapes, wanted = [x.shape for x in results], [np.shape(x.exact) for x in expected]
         if shapes != wanted:

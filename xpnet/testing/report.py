@@ -75,7 +75,7 @@ def _cell(rows: list[dict[str, Any]]) -> str:
 
 
 def _variants(rows: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """Return the variants that passed, but for the given arguments, and those that failed."""
+    """Return the variants that passed, except "" (arguments as given), and those that failed."""
     failed = list(dict.fromkeys(row["variant"] for row in rows if row["faults"]))
     names = dict.fromkeys(row["variant"] for row in rows)
     return [x for x in names if x and x not in failed], failed

@@ -122,7 +122,7 @@ def describe_deviation(
     bound = np.where(np.isinf(actual) & is_aligned & overflows, np.inf, allowed.error)
     bound = np.where(np.isnan(actual) == np.isnan(exact), bound, 0.0)
     found = deviation(actual, exact, bound)
-    if not found.n_out:
+    if not found.n_exceeding:
         return None
     worst = found.worst
     place = f" at {list(worst)}" if worst else ""
@@ -130,7 +130,7 @@ def describe_deviation(
     in_ulp = off / float(spacing(exact[worst], dtype))
     distance = f", off by {off:.3g} ({in_ulp:.3g} ULP)" if math.isfinite(off) else ""
     return (
-        f"{found.n_out} of {actual.size} {OUT_OF_BOUND}, the worst{place}:"
+        f"{found.n_exceeding} of {actual.size} {OUT_OF_BOUND}, the worst{place}:"
         f" {actual[worst]:.9g} instead of {exact[worst]:.9g}{distance}"
         f", the bound is {allowed.error[worst]:.3g} ({allowed.words})"
     )

@@ -59,13 +59,13 @@ class Run:
     Attributes
     ----------
     network : Network
-        The network with the parameters of the best epoch.
+        The network with the parameters of the best epoch, or the initial one if there is none.
     history : tuple of Epoch
         One entry per epoch.
     best : Epoch or None
-        Epoch with the highest validation accuracy; among equals, the one with the lowest
-        validation loss. Without held-out examples, the last epoch. ``None`` if no epoch was
-        completed.
+        Epoch with the highest validation accuracy; among equals, or for a regression, the one with
+        the lowest validation loss. Without held-out examples, the last epoch. ``None`` if no epoch
+        was completed.
     transfers : Transfers
         Copies between host and device.
     """

@@ -128,7 +128,7 @@ def constant(x: Any, /) -> Any:
 
 
 def is_constant(x: Any, /) -> bool:
-    """Return whether an array is a NumPy array that cannot change."""
+    """Return whether an array is a read-only NumPy array that owns its memory."""
     return type(x) is np.ndarray and x.base is None and not x.flags.writeable
 
 

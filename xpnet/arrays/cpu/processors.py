@@ -35,7 +35,7 @@ def cpu_facts() -> Mapping[str, str]:
 
 
 class Cuts(NamedTuple):
-    """The most rows that are multiplied in blocks, and the fewest rows of a tile."""
+    """Largest number of rows to multiply in blocks, and smallest number of rows of a tile."""
 
     block_rows: int = 0
     tile_rows: int = 128
@@ -56,7 +56,7 @@ _MEASURED = {
 
 @functools.cache
 def cuts() -> Cuts:
-    """Return what was measured for this processor, or the simple way."""
+    """Return the cuts measured for this kind of processor, or the defaults."""
     facts = cpu_facts()
     kind = (openblas_kernel(), facts.get("vendor_id", ""), facts.get("cpu family", ""))
     return _MEASURED.get(kind, Cuts())

@@ -46,11 +46,11 @@ _INSUFFICIENT_DRIVER, _NO_DEVICE = 35, 100
 
 
 def diagnose(index: int = 0, *, check: bool = False, tf32: bool = False) -> Diagnosis:
-    """Return whether GPU `index` (from 0) is usable, or the first cause found and its fix.
+    """Return a `Diagnosis`: GPU `index` (from 0) is usable, or the first cause found and its fix.
 
     Nothing is raised, warned or printed. With `check`, a small product on the GPU is compared with
     the host's; the first call takes seconds, to open a context and to compile. Unless `tf32` was
-    requested, a CUPY_TF32 that enables it is reported as a cause.
+    requested, a CUPY_TF32 that enables it or cannot be read is reported as a cause.
     """
     cause = (
         _in_installation()
