@@ -215,6 +215,15 @@ def published(mirror):
     return publish
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items):
+    """Mark tests as slow on the backends that `slow_on` names."""
+    for item in items:
+        mark = item.get_closest_marker("slow_on")
+        if mark is not None and any(name in item.callspec.id for name in mark.args):
+            item.add_marker("slow")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report, config):
     """Print no letter for a test that passed or was skipped: so a file has one line.

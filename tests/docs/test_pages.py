@@ -23,10 +23,11 @@ ENGLISH = [page for page in PAGES if CHINESE not in page.parents]
 PICTURES = DOCS / "pictures"
 NEEDS = re.compile(r"^<!-- needs: (.*) -->$", re.MULTILINE)
 LARGEST_PICTURE = 60_000  # bytes
-# Pages whose code takes more than two seconds.
+# Pages whose code takes more than a second.
 SLOW = ["how-to/bring-a-network", "how-to/gpu-certificate", "how-to/scikit-learn"]
 SLOW += ["how-to/test-array-code", "how-to/web-service", "how-to/your-own-images"]
-SLOW += ["tutorial/07-batches"]
+SLOW += ["how-to/reproducible-results", "how-to/write-a-function", "how-to/dask-cluster"]
+SLOW += ["tutorial/07-batches", "reference/testing"]
 
 
 def name_of(page):

@@ -27,6 +27,7 @@ def test_shape_is_kept(xp_backend, elementwise, subtests):
         xp_backend.check(whole, dtype="float32", shape=(len(results), *shape))
 
 
+@pytest.mark.slow_on("dask")
 def test_integers_become_the_default_floating_dtype(xp_backend, elementwise, subtests):
     info = xp_backend.xp.__array_namespace_info__()
     default = info.default_dtypes(device=xp_backend.device)["real floating"]
@@ -53,6 +54,7 @@ def test_nothing_is_written_into_the_argument(xp_backend, elementwise, subtests)
             )
 
 
+@pytest.mark.slow_on("dask")
 def test_a_row_is_its_public_function(xp_backend, subtests):
     xp, x = xp_backend.xp, xp_backend.asarray([-2.0, 0.0, 0.5, 4.0])
     for name, row in ACTIVATIONS.items():

@@ -95,6 +95,7 @@ ELEMENTS = [
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.slow_on("dask")
 def test_means_over_all_elements(xp_backend, dtype, subtests):
     for shape, kind in ELEMENTS:
         if kind in xp_backend.name:  # a backend without float64

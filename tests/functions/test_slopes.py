@@ -76,6 +76,7 @@ def test_an_interval_of_one_point(continuous, subtests):
             np.testing.assert_array_equal(slope(case, x, x), steepness(case, x))
 
 
+@pytest.mark.slow_on("dask")
 def test_every_backend_gives_the_same(xp_backend, continuous, assert_near, subtests):
     low, high = (
         np.append(ends, end).astype(np.float32)

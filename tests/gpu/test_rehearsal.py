@@ -19,7 +19,7 @@ OURS = ("XPNET_GPU", "XPNET_STAND_IN", "PYTEST", "COV", "CUPY_")
 # So many of these tests need no more of a GPU than that it is another device.
 FEWEST = 400
 # With the stand-in, all but those that need more than this machine has installed.
-MOST = 1120
+MOST = 1000
 
 
 def run_python(*words, path=(), **variables):

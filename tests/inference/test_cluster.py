@@ -68,6 +68,7 @@ class Slow:
         return Slow, ()
 
 
+@pytest.mark.slow
 @in_processes
 def test_slow_results(local):
     cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -149,6 +149,7 @@ def precision(xp_backend):
     return ("float64", 1e-6) if xp_backend.has_float64 else ("float32", 2e-4)
 
 
+@pytest.mark.slow_on("dask")
 def test_each_activation_on_every_backend(xp_backend, subtests):
     dtype, tolerance = precision(xp_backend)
     for activation, options in CASES:

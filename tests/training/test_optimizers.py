@@ -83,6 +83,7 @@ def test_each_step_equals_torchs(case):
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow_on("dask")
 def test_every_backend_agrees(xp_backend, subtests):
     random = np.random.default_rng(1)
     start, noise = random.normal(size=4), random.normal(size=(10, 4))

@@ -78,6 +78,7 @@ def result_here(case):
     return result_of(*given, batch_size=20, **options)
 
 
+@pytest.mark.slow_on("device1", "strictest")
 def test_every_backend_has_the_same_bits(xp_backend, subtests):
     if not xp_backend.has_float64 or xp_backend.name == "dask":
         pytest.skip(f"{xp_backend.name} does not train in float64")

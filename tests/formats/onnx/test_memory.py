@@ -74,11 +74,13 @@ def join(node, count):
             "Gemm x one -> h0; " + join("Gemm h{i} one -> h{j}", 3000) + "Identity h3000 -> y",
             {"one": float32(1, 1)},
             id="very many layers",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             "Neg x -> h0; " + join("Neg h{i} -> h{j}", 3000) + "Gemm h3000 one -> y",
             {"one": float32(1, 1)},
             id="very many steps",
+            marks=pytest.mark.slow,
         ),
     ],
 )
