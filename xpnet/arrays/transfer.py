@@ -18,6 +18,7 @@ __all__ = [
     "count_transfers",
     "host_dtype",
     "is_in_host_memory",
+    "is_numpy",
     "is_traced",
     "move",
     "to_numpy",
@@ -92,6 +93,11 @@ def count_copy(side: Literal["device", "host"], n_bytes: int) -> None:
     transfers = _CURRENT.get()
     if transfers is not None:
         transfers.add(Transfers(1, n_bytes) if side == "device" else Transfers(0, 0, 1, n_bytes))
+
+
+def is_numpy(x: object, /) -> bool:
+    """Return whether `x` is a NumPy array."""
+    return isinstance(x, np.ndarray)
 
 
 def is_in_host_memory(x: Any, /) -> bool:

@@ -6,13 +6,14 @@ its range, or the first step indicates it. The range of rows follows from their 
 
 from collections.abc import Iterator
 from dataclasses import replace
-from enum import Enum
+from enum import StrEnum
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 from xpnet.arrays.dask_blocks import warn
-from xpnet.arrays.namespace import array_namespace, is_array, library_of
+from xpnet.arrays.namespace import array_namespace, library_of
+from xpnet.arrays.transfer import is_numpy
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, Standardize, Step
 
@@ -43,7 +44,7 @@ class ScalingWarning(UserWarning):
     """Predictions are meaningless, because the images are not in the network's input range."""
 
 
-class InputRange(Enum):
+class InputRange(StrEnum):
     """A range of pixels. UNIT and BYTES are named as in ``network.metadata["input_range"]``.
 
     BYTES includes other numbers far beyond 1. STANDARDIZED rows have negative numbers. A network
@@ -78,10 +79,10 @@ def expected_range(network: Network) -> tuple[InputRange, float | None]:
     found, factor = InputRange.UNKNOWN, None
     if steps:
         found, factor = range_of_step(steps[0], network.n_in)
-    if declared == InputRange.BYTES.value:
+    if declared == InputRange.BYTES:
         is_doubtful = found is InputRange.STANDARDIZED
         return found if is_doubtful else InputRange.BYTES, _BRIGHTEST
-    is_unit = declared == InputRange.UNIT.value and factor is None
+    is_unit = declared == InputRange.UNIT and factor is None
     return InputRange.UNIT if is_unit else found, factor
 
 
@@ -143,13 +144,14 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
     if not (network.preprocessing or network.metadata):
         return images
     first = images
-    if isinstance(images, Iterator):
-        first = next(images, None)
-        images = images if first is None else chain([first], images)
-        first = first[0] if isinstance(first, tuple) else first  # images and labels
-    if not (is_array(first) and library_of(first) == "numpy" and first.ndim > 1 and first.size):
-        return images
-    message = _scaling_fault(network, first)
+    if not is_numpy(images):
+        if isinstance(images, Iterator):
+            first = next(images, None)
+            images = images if first is None else chain([first], images)
+            first = first[0] if isinstance(first, tuple) else first  # images and labels
+        if not is_numpy(first):
+            return images
+    message = _scaling_fault(network, first) if first.ndim > 1 and first.size else None
     if message is not None:
         warn(message, ScalingWarning, stacklevel=3)
     return images
@@ -157,16 +159,15 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
 
 def _scaling_fault(network: Network, images: Any) -> str | None:
     """Return a message with the remedy, or None if the first rows show no fault."""
-    kind, rows = images.dtype.kind, images[:_MOST_ROWS]
-    expected, factor = expected_range(network)
+    kind, (expected, factor) = images.dtype.kind, expected_range(network)
     if kind == "f":
-        if factor is None or not _are_in_unit_range(rows):
+        if factor is None or not _are_in_unit_range(images[:_MOST_ROWS]):
             return None
         return too_small(network, factor, "images are in 0..1")
     is_other = expected is InputRange.UNIT and kind in "iu"
-    if is_other and range_of(rows) in {InputRange.BYTES, InputRange.STANDARDIZED}:
+    if is_other and range_of(images[:_MOST_ROWS]) in {InputRange.BYTES, InputRange.STANDARDIZED}:
         what = f"images are integers ({images.dtype}), but the network takes 0..1"
-    elif expected is InputRange.STANDARDIZED and kind == "u" and rows.max() > 1:  # unlike bits
+    elif expected is InputRange.STANDARDIZED and kind == "u" and images[:_MOST_ROWS].max() > 1:
         what = f"images are bytes, but {_subject(network)} is for pixels in 0..1"
     else:
         return None
