@@ -158,7 +158,10 @@ def with_scaling_warning(network: Network, images: Any) -> Any:
 
 
 def _scaling_fault(network: Network, images: Any) -> str | None:
-    """Return a message with the remedy, or None if the first rows show no fault."""
+    """Return a message with the remedy, or None if the first rows show no fault.
+
+    Bytes of at most 1 are none: they may be the bits of a table.
+    """
     kind, (expected, factor) = images.dtype.kind, expected_range(network)
     if kind == "f":
         if factor is None or not _are_in_unit_range(images[:_MOST_ROWS]):
