@@ -52,16 +52,16 @@ def test_evaluate(both, written, n_correct, batch):
 KERNELS = """
 import os, sys
 from pathlib import Path
-from xpnet.cli import input_range, main
+from xpnet.cli import main, scaled_rows
 
 def print_number():
     print(len([path for path in Path(os.environ["CUPY_CACHE_DIR"]).rglob("*") if path.is_file()]))
 
-def warm_up(*args, before=input_range._warm_up):
+def warm_up(*args, before=scaled_rows._warm_up):
     before(*args)
     print_number()
 
-input_range._warm_up = warm_up
+scaled_rows._warm_up = warm_up
 code = main.main(sys.argv[1:])
 print_number()
 sys.exit(code)
