@@ -226,6 +226,15 @@ def test_unclosed_quote(write, row, rejected):
     rejected(write(HEADER + row), ":2:5: quote is not closed on its line")
 
 
+@pytest.mark.parametrize(
+    ("row", "side"), [('2,3,4,5,"', "last"), ('",2,3,4,5', "first")], ids=["last", "first"]
+)
+def test_unclosed_quote_in_an_unwanted_label(write, row, side):
+    text = f"1,2,3,4,5\n{row}\n6,7,8,9,0\n"
+    with pytest.raises(DataError, match=r":2:[15]: quote is not closed on its line"):
+        read(write(text), label=side, header="no", want_labels=False)
+
+
 def test_line_is_too_long(write, rejected):
     text = gzip.compress(HEADER.encode() + b"1" * (1 << 24), compresslevel=1)
     rejected(write(text), ":2: line is too long, expected at most 16777216 characters")

@@ -164,10 +164,12 @@ def _parse(lines: list[Line], columns: CsvColumns) -> NDArray[Any]:
     may_be_valid = columns.header is None or not columns.header.is_among(texts)
     separator = None if options.delimiter == " " else options.delimiter
     if width < columns.width:
-        # The text of the label is removed before parsing: it may be anything.
-        cut = str.split if columns.label == 0 else str.rsplit
-        kept = slice(1, None) if columns.label == 0 else slice(None, -1)
-        texts = ["".join(cut(line, separator, 1)[kept]) for line in texts]
+        # The text of the label is removed before parsing: it may be anything on one line.
+        cut, label = (str.split, 0) if columns.label == 0 else (str.rsplit, -1)
+        parts = [cut(line, separator, 1) for line in texts]
+        removed = [part.pop(label) for part in parts]
+        may_be_valid &= not any(text.count('"') % 2 for text in removed)
+        texts = list(map("".join, parts))
     may_be_valid &= texts[-1].count('"') % 2 == 0
     may_be_valid &= any(text.strip() for text in texts)  # NumPy warns of input without numbers
     table = np.empty((0, 0))

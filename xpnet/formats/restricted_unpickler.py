@@ -211,9 +211,13 @@ class ArrayUnpickler(_Unpickler):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in strings
             # This also raises if a value is longer than the file.
-            for i, _ in enumerate(pickletools.genops(stream)):
+            number: Any
+            for i, (instruction, number, _) in enumerate(pickletools.genops(stream)):
                 if i >= _MAX_INSTRUCTIONS:
                     msg = f"more than {_MAX_INSTRUCTIONS:,} instructions"
+                    raise ValueError(msg)
+                if instruction.name.endswith("PUT") and number > i:  # it numbers an earlier object
+                    msg = f"an object of the number {number}, after {i} instructions"
                     raise ValueError(msg)
             try:
                 result = super().load()
