@@ -245,19 +245,16 @@ def test_debug_shows_where_an_error_came_from(xpnet, tmp_path):
 
 # A process meets a closed or full standard output at its end, or, unbuffered, at each line.
 BUFFERED, UNBUFFERED = ({"PYTHONUNBUFFERED": text} for text in ("", "1"))
+WRITERS = [
+    (["evaluate"], BUFFERED),
+    (["evaluate", "--json"], UNBUFFERED),
+    (["predict"], BUFFERED),
+    (["predict"], UNBUFFERED),
+]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Windows close in another way")
-@pytest.mark.parametrize(
-    ("words", "buffering"),
-    [
-        (["evaluate"], BUFFERED),
-        (["evaluate", "--json"], UNBUFFERED),
-        (["predict"], BUFFERED),
-        (["predict"], UNBUFFERED),
-        (["--help"], BUFFERED),
-    ],
-)
+@pytest.mark.parametrize(("words", "buffering"), [*WRITERS, (["--help"], BUFFERED)])
 def test_nobody_reads_the_output(words, buffering):
     reader, writer = os.pipe()
     os.close(reader)
@@ -288,14 +285,7 @@ def test_the_reader_leaves_early(tmp_path, save_network, buffering):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize(
-    ("words", "buffering"),
-    [
-        (["evaluate"], BUFFERED),
-        (["evaluate", "--json"], UNBUFFERED),
-        (["predict"], BUFFERED),
-        (["predict"], UNBUFFERED),
-        (["predict", "-o", "/dev/full"], BUFFERED),
-    ],
+    ("words", "buffering"), [*WRITERS, (["predict", "-o", "/dev/full"], BUFFERED)]
 )
 def test_the_disk_is_full(words, buffering):
     with Path("/dev/full").open("wb") as full:

@@ -294,7 +294,7 @@ def as_numbers(condition: Any, like: Any, xp: Any) -> Any:
 
 def sign(x: Any, xp: Any) -> Any:
     """Return the sign of each number: -1, 0 or 1 in the dtype of `x`; NaN stays NaN."""
-    if xp.__name__ != "array_api_compat.cupy":  # which handles NaN by a mask, which synchronizes
+    if xp.__name__ != "array_api_compat.cupy":  # whose `sign` uses a mask, which synchronizes
         return xp.sign(x)
     signs = as_numbers(x > 0.0, x, xp) - as_numbers(x < 0.0, x, xp)
     return signs + 0.0 * bounded(x, xp, -1.0, 1.0)

@@ -18,7 +18,7 @@ from xpnet.files.writing import atomic_write, check_target
 from xpnet.testing.backends import open_backend
 from xpnet.testing.outcomes import Call, observe
 
-__all__ = ["_FORMAT", "CallCertificate", "check", "record"]
+__all__ = ["CallCertificate", "check", "record"]
 
 _FORMAT = RecordFormat(
     "xpnet.testing certificate",

@@ -79,7 +79,7 @@ class _Tasks:
             self._ended.put((index, error))
 
     def wait(self) -> None:
-        """Wait for all tasks; raise the error of the first failed one, for any `n_threads`."""
+        """Wait for all tasks; raise the error of the first that failed, in their order."""
         ended = [self._ended.get() for _ in range(self._n_tasks)]
         errors = {index: error for index, error in ended if error is not None}
         if errors:
