@@ -11,7 +11,6 @@ import pytest
 
 import xpnet
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.networks.prepared import fold_preprocessing
 
 ROOMS = (
     "arrays.namespace",
@@ -19,7 +18,6 @@ ROOMS = (
     "inference.class_labels",
     "inference.predict",
     "inference.runner",
-    "networks.prepared",
     "networks.network",
     "networks.preprocessing",
     "networks.dense",
@@ -123,7 +121,7 @@ def test_preprocessing():
     x = np.random.default_rng(0).normal(size=(20, 4)).astype("f4")
     steps = [xpnet.Standardize.fit(spied(x)), xpnet.Whiten.fit(spied(x), method="pca")]
     one = network(3, preprocessing=[*steps, xpnet.Whiten.fit(spied(x)), xpnet.Scale(2.0)])
-    fold_preprocessing(one)(spied(x))
+    one(spied(x))
     assert Spy.outside == []
 
 

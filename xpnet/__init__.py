@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from xpnet.networks.initializers import init_network as init_network
     from xpnet.networks.input_range import ScalingWarning as ScalingWarning
     from xpnet.networks.network import Network as Network
-    from xpnet.networks.prepared import prepare as prepare
     from xpnet.networks.preprocessing import (
         Scale as Scale,
         Standardize as Standardize,
@@ -97,7 +96,6 @@ _PUBLIC = {
     "xpnet.networks.input_range": "ScalingWarning",
     "xpnet.networks.network": "Network",
     "xpnet.networks.execution": "forward",
-    "xpnet.networks.prepared": "prepare",
     "xpnet.networks.preprocessing": "Scale Standardize Whiten",
     "xpnet.networks.reproducible": "reproducible",
     "xpnet.pictures.activation_curves": "plot",

@@ -10,7 +10,6 @@ from xpnet.arrays.ranges import (
     counting_from,
     dtype_before_cast,
     finite_cast,
-    narrowed,
     wider_dtypes,
     without_overflow,
 )
@@ -150,20 +149,3 @@ def test_parameters_must_stay_finite():
     assert finite_cast(x[2:], F16, np, "mean") == np.inf
     with np.errstate(all="raise"):  # underflow to 0 is accepted
         assert finite_cast(np.asarray([1e-30]), F16, np, "mean") == 0.0
-
-
-@pytest.mark.parametrize(
-    ("numbers", "is_rounded"),
-    [
-        ([0.1, 255.0, 0.0, -1e38], True),
-        ([0.1, 1e39], False),
-        ([0.1, 1e-40], False),
-        ([np.nan, np.inf], True),
-    ],
-)
-def test_rounding_without_overflow_and_underflow(numbers, is_rounded):
-    x = np.asarray(numbers)
-    found = narrowed(x, F32)
-    assert (found is not None) == is_rounded
-    if is_rounded:
-        np.testing.assert_array_equal(found, x.astype(F32))

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,13 +20,15 @@ def save_changed(tmp_path):
 
     def write(change, **more):
         network = load("sample")
-        layers = [
-            replace(layer, weight=layer.weight.copy(), bias=layer.bias.copy())
+        arrays = [
+            SimpleNamespace(weight=layer.weight.copy(), bias=layer.bias.copy())
             for layer in network.layers
         ]
-        change(layers)
+        change(arrays)
+        pairs = zip(network.layers, arrays, strict=True)
+        layers = tuple(replace(layer, **vars(changed)) for layer, changed in pairs)
         path = tmp_path / "changed.safetensors"
-        save(replace(network, layers=tuple(layers), **more), path)
+        save(replace(network, layers=layers, **more), path)
         return path
 
     return write

@@ -143,7 +143,7 @@ def test_layers_are_one_kernel_where_they_can(gpu, cupy, make_network):
     assert cupy is not None
     for name in NAMES:
         there = make_network(64, 10, 10, activation=name).to(gpu)
-        late = [stage.fused_bias is not None for stage in there.stages]
+        late = [layer.stage.fused_bias is not None for layer in there.layers]
         assert late == [ACTIVATIONS[name].is_elementwise, True]
 
 
@@ -180,9 +180,10 @@ def test_any_layout_and_number_of_axes(gpu, here, make_network):
         assert got.shape == values.shape
 
 
-def test_a_prepared_network_is_within_the_bounds(gpu, here, make_network):
+def test_scaled_bytes_are_within_the_bounds(gpu, here, make_network):
     network = make_network(64, 50, 10, activation="sigmoid")
+    assert network.to(gpu).plan is None
     rows = np.random.default_rng(3).integers(0, 256, (300, 64), np.uint8)
     last = error_bound(network, rows).stages[-1]
-    got = here(xpnet.prepare(network.to(gpu))(gpu.to_device(rows)))
+    got = here(network.to(gpu)(gpu.to_device(rows)))
     assert np.all(np.abs(got - last.values) <= last.bound)

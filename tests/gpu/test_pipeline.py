@@ -74,15 +74,6 @@ def test_any_number_of_rows(network, pixels, unstreamed, chunk, length):
         same_bits(call(network, rows), unstreamed(rows, call))
 
 
-def test_the_preprocessing_is_not_folded(network, pixels, monkeypatch):
-    # This would compile kernels of float64, for less than the bus needs anyway.
-    monkeypatch.delattr("xpnet.inference.runner.fold_preprocessing")
-    many = np.broadcast_to(pixels[:1], (2**18, pixels.shape[1]))
-    for rows in (many, iter([pixels])):
-        xpnet.predict(network, rows)
-    xpnet.evaluate(network, iter([(pixels, np.zeros(len(pixels), int))]))
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rows_of_any_dtype(gpu, network, pixels, unstreamed, dtype):
     if not hasattr(gpu.xp, np.dtype(dtype).name):

@@ -64,7 +64,6 @@ def test_rows_of_each(networks, gpu, other, here, pixels):
         labels = here(found, "int64", device)
         result = xpnet.evaluate(network, x, device.to_device(labels), transfers="forbid")
         assert result.accuracy == 1.0
-        here(xpnet.prepare(network)(x), "float32", device)
 
 
 def test_rows_of_the_other_are_refused(networks, gpu, other, pixels):

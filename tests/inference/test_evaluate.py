@@ -20,7 +20,7 @@ def test_each_block_gets_its_own_predictions(monkeypatch, most, sizes):
     pairs = ((images[block].tolist() if most == 7 else images[block], block) for block in blocks)
     if most == 7:  # an empty list would have no pixels
         pairs = ((rows if len(rows) else images[:0], block) for rows, block in pairs)
-    runner = Runner(network, marked_class_ids, BatchOptions(), folds=True)
+    runner = Runner(network, marked_class_ids, BatchOptions())
     found = list(module._predict_stream(runner, pairs))  # noqa: SLF001 (a GPU's way, without one)
     assert [block for _, block in found] == blocks
     for predicted, block in found:
@@ -37,7 +37,7 @@ def test_blocks_are_not_read_ahead(monkeypatch):
             yield images[i : i + 5], i
 
     network = xpnet.load("sample")
-    runner = Runner(network, marked_class_ids, BatchOptions(), folds=True)
+    runner = Runner(network, marked_class_ids, BatchOptions())
     found = module._predict_stream(runner, pairs())  # noqa: SLF001
     assert next(found)[1] == 0
     assert asked == [0, 5]

@@ -929,7 +929,7 @@ def test_blocks_here_and_there(bus, digits):
     given = [
         part if i in {0, 3} else move(part, strict, there.device) for i, part in enumerate(parts)
     ]
-    of_blocks = runner.Runner(there, marked_class_ids, BatchOptions(batch_size=10), folds=False)
+    of_blocks = runner.Runner(there, marked_class_ids, BatchOptions(batch_size=10))
     found = list(of_blocks._on_gpu(iter(given), bus))  # noqa: SLF001 (they are not joined)
     host = strict.Device("CPU_DEVICE")
     on_host = [isinstance(part, np.ndarray) for part in found]

@@ -47,17 +47,17 @@ def clear_rows(network, rows):
         return y[:, -1] - y[:, -2] > 1e-3 * y[:, -1]
 
 
-def outcome(network, is_clear, images, **options):
-    """Return labels and lost rows, each row repeated, or the error."""
+def outcome(network, is_clear, images, n=FEW, **options):
+    """Return labels and lost rows of `n` rows, repeated, or the error."""
     with count_nonfinite() as count:
         try:
             labels = xpnet.predict(network, images, **options)
         except RangeError as error:
             return type(error), error.row, error.column, error.value
-    is_lost = np.isin(np.arange(len(labels)), count.rows).reshape(-1, FEW)
+    is_lost = np.isin(np.arange(len(labels)), count.rows).reshape(-1, n)
     assert (is_lost == is_lost[0]).all()
     is_compared = is_clear & ~is_lost[0]
-    labels = np.where(is_compared, labels.reshape(-1, FEW), -1)
+    labels = np.where(is_compared, labels.reshape(-1, n), -1)
     assert (labels == labels[0]).all()
     return labels[0].tolist(), is_lost[0].tolist()
 
@@ -76,11 +76,26 @@ def test_a_prediction_does_not_depend_on_other_rows(seed):
 
 @pytest.mark.filterwarnings("ignore::xpnet.ScalingWarning")
 @pytest.mark.parametrize("seed", range(150))
-def test_sums_are_inspected_where_numpy_does_not_notice_overflow(seed, monkeypatch):
+def test_a_prediction_does_not_depend_on_a_row_of_nan(seed):
+    network, rows = random_case(seed)
+    if rows.dtype.kind != "f":
+        rows = rows.astype("float32")
+    is_clear, added = clear_rows(network, rows), np.full_like(rows, np.nan)
+    found = outcome(network, is_clear, rows)
+    both = outcome(network, np.r_[is_clear, np.zeros(FEW, bool)], np.r_[rows, added], n=2 * FEW)
+    if found[0] is RangeError:
+        assert both == found
+    else:
+        assert [part[:FEW] for part in both] == list(found)
+
+
+@pytest.mark.filterwarnings("ignore::xpnet.ScalingWarning")
+@pytest.mark.parametrize("seed", range(150))
+def test_sums_are_inspected_where_there_is_no_plan(seed, monkeypatch):
     network, rows = random_case(seed)
     many, is_clear = np.tile(rows, (500, 1)), clear_rows(network, rows)
     expected = outcome(network, is_clear, rows)
-    monkeypatch.setattr("xpnet.inference.nonfinite.notices_overflow", lambda: False)
+    monkeypatch.setattr(xpnet.Network, "plan", None)
     assert outcome(network, is_clear, rows) == expected
     assert outcome(network, is_clear, many, threads=2) == expected
 

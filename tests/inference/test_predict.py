@@ -297,18 +297,16 @@ FEW_ROWS = {
 
 @pytest.mark.parametrize("n", [0, 1, 2, 100])
 @pytest.mark.parametrize("form", FEW_ROWS)
-@pytest.mark.parametrize("is_prepared", [False, True])
-def test_few_rows_have_the_results_of_a_batch(trained, digits, is_prepared, form, n):
-    network = xpnet.prepare(trained) if is_prepared else trained
+def test_few_rows_have_the_results_of_a_batch(trained, digits, form, n):
     rows = FEW_ROWS[form](digits[0].reshape(-1, 784)[:n])
     for output in ("logits", "values"):
-        asked = dataclasses.replace(network, output=output)
+        asked = dataclasses.replace(trained, output=output)
         found = xpnet.predict(asked, rows)
         expected = xpnet.predict(asked, rows, batch_size=max(n, 1))
         np.testing.assert_array_equal(found, expected)
         assert found.dtype == expected.dtype
     np.testing.assert_array_equal(
-        xpnet.predict_proba(network, rows), xpnet.predict_proba(network, rows, batch_size=max(n, 1))
+        xpnet.predict_proba(trained, rows), xpnet.predict_proba(trained, rows, batch_size=max(n, 1))
     )
 
 

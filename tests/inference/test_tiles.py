@@ -7,7 +7,9 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,13 +18,12 @@ from threadpoolctl import ThreadpoolController
 
 import xpnet
 from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
-from xpnet.arrays.cpu.processors import Cuts, cuts
 from xpnet.arrays.cpu.thread_pool import run_tasks
 from xpnet.inference.batches import BatchOptions, default_batch_size
 from xpnet.inference.nonfinite import NonfiniteWarning
 from xpnet.inference.runner import run
-from xpnet.inference.tiles import compute_tiles, even_bounds, tile_bounds
-from xpnet.networks.prepared import fold_preprocessing
+from xpnet.inference.tiles import compute_tiles, tile_bounds
+from xpnet.networks.plan import Plan
 
 POOLS = ThreadpoolController().select(user_api="blas")
 X = np.random.default_rng(0).integers(0, 256, (1000, 784), np.uint8)
@@ -59,12 +60,12 @@ def test_the_results_do_not_depend_on_the_number_of_threads(network, function, n
     np.testing.assert_array_equal(one, np.concatenate(alone))
 
 
-def network_of(*widths, dtype="float32", order="C"):
+def network_of(*widths, dtype="float32"):
     """Return a network of random weights with hidden sigmoids."""
     random = np.random.default_rng(sum(widths))
     layers = [
         xpnet.Dense(
-            np.asarray(random.normal(size=(n_in, n_out)) / n_in**0.5, dtype, order=order),
+            (random.normal(size=(n_in, n_out)) / n_in**0.5).astype(dtype),
             random.normal(size=n_out).astype(dtype),
             "sigmoid",
         )
@@ -72,6 +73,13 @@ def network_of(*widths, dtype="float32", order="C"):
     ]
     layers[-1] = dataclasses.replace(layers[-1], activation="identity")
     return xpnet.Network(layers, xpnet.Scale(1 / 255))
+
+
+@cache
+def network_of_zeros(*widths):
+    return xpnet.Network(
+        [xpnet.Dense(np.zeros(shape), np.zeros(shape[1])) for shape in pairwise(widths)]
+    )
 
 
 NUMBERS_OF_ROWS = {
@@ -85,13 +93,10 @@ PIXELS = np.random.default_rng(1).integers(0, 256, (5000, 784), np.uint8)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["as_it_is", "fortran", "prepared"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("widths", NUMBERS_OF_ROWS, ids=str)
-def test_no_bit_depends_on_threads(widths, dtype, kind):
-    network = network_of(*widths, dtype=dtype, order="F" if kind == "fortran" else "C")
-    if kind == "prepared":
-        network = xpnet.prepare(network)
+def test_no_bit_depends_on_threads(widths, dtype):
+    network = network_of(*widths, dtype=dtype)
     values = dataclasses.replace(network, output="values")
     for n_rows in NUMBERS_OF_ROWS[widths]:
         rows = np.resize(PIXELS, (n_rows, network.n_in))
@@ -139,72 +144,52 @@ def test_tiles_of_any_lengths_make_up_the_rows(lengths, threads):
     np.testing.assert_array_equal(found, rows[:, ::2] - 1)
 
 
-SIZES = (st.integers(0, 200_000), st.integers(24, 10_000), st.integers(24, 50_000))
-
-
-@given(*SIZES)
-def test_even_tiles_cover_all_rows_and_are_about_equal(n_rows, fewest, most):
-    bounds = even_bounds(n_rows, fewest, most)
+@given(
+    st.sampled_from([(784, 50, 100, 10), (784, 1024, 10), (784, 1), (300_000, 1)]),
+    st.integers(0, 50_000),
+    st.integers(1, 20),
+)
+def test_tiles_cover_all_rows_and_are_about_equal(widths, n_rows, n_processors):
+    network = network_of_zeros(*widths)
+    with patch("xpnet.inference.tiles.os.cpu_count", lambda: n_processors):
+        bounds = tile_bounds(network, n_rows)
     lengths = np.diff(bounds)
     assert (bounds[0], bounds[-1]) == (0, n_rows)
-    if n_rows == 0:
-        assert len(lengths) == 1
-        return
-    n_tiles = len(lengths)
-    assert min(lengths) > 0
-    assert n_tiles in {1, 2, 4, 8} or n_tiles % 16 == 0
+    assert len(lengths) == 1 or min(lengths) >= 20
     # Starts are rounded to multiples of 4 rows, or of 24 where a tile has at least 96.
-    unit = 24 if n_rows >= 96 * n_tiles else 4
+    unit = 24 if n_rows >= 96 * len(lengths) else 4
     assert all(start % unit == 0 for start in bounds[:-1])
-    assert max(lengths) <= -(-n_rows // n_tiles) + unit
-    assert max(lengths) <= most + unit
-    if n_tiles > 1:
-        assert n_rows / n_tiles >= min(fewest, most / 2)
-
-
-@pytest.mark.parametrize("n_rows", [0, 1, 47, 48, 49, 100, 1000, 5000, 100_000])
-@pytest.mark.parametrize("widths", [(784, 50, 100, 10), (784, 1), (300_000, 1)], ids=str)
-def test_tiles_fit_the_network(widths, n_rows):
-    layers = [
-        xpnet.Dense(np.zeros(shape, np.float32), np.zeros(shape[1], np.float32))
-        for shape in pairwise(widths)
-    ]
-    network = xpnet.Network(layers)
-    bounds = tile_bounds(network, n_rows)
-    assert (bounds[0], bounds[-1]) == (0, n_rows)
-    lengths = np.diff(bounds)
-    most = default_batch_size(network)
-    if len(lengths) == 1:  # too little work for two tiles, or too few rows
-        assert n_rows < 2 * min(most, max(256, 2 * 10**7 // network.multiplications))
-    else:
-        assert max(lengths) <= most + 24
-        assert min(lengths) >= min(48, cuts().tile_rows) - 24
-    with POOLS.limit(limits=1):
-        assert list(tile_bounds(network, n_rows)) == list(bounds)
+    assert max(lengths) - min(lengths) <= 2 * unit
+    assert max(lengths) <= default_batch_size(network) + unit
+    if n_rows * network.multiplications >= n_processors * 2 * 10**7 and n_rows >= 24 * n_processors:
+        assert len(lengths) % n_processors == 0
 
 
 @pytest.mark.parametrize(
-    ("widths", "n_rows", "machine", "n_expected"),
+    ("widths", "n_rows", "n_processors", "n_expected"),
     [
-        ((784, 1024, 1024, 10), 100, (2, 128), 1),  # whole products of few rows are slow
-        ((784, 1024, 1024, 10), 100, (2, 48), 2),
-        ((784, 1024, 1024, 10), 300, (2, 128), 2),
-        ((784, 1024, 1024, 10), 300, (None, 128), 1),
-        ((784, 1024, 1024, 10), 1000, (2, 48), 2),
-        ((784, 1024, 1024, 10), 1000, (16, 48), 16),
-        ((784, 1024, 1024, 10), 1000, (16, 128), 4),
-        ((784, 300, 10), 100, (2, 48), 1),  # too short for two threads
-        ((784, 50, 100, 10), 1000, (2, 128), 2),
-        ((784, 50, 100, 10), 10_000, (2, 128), 16),
-        ((20, 40, 3), 1000, (2, 48), 1),
-        ((20, 40, 3), 50_000, (2, 48), 16),
+        ((784, 1024, 1024, 10), 47, 2, 1),  # too few rows for two threads
+        ((784, 1024, 1024, 10), 48, 2, 2),
+        ((784, 1024, 1024, 10), 300, 2, 2),
+        ((784, 1024, 1024, 10), 300, None, 1),
+        ((784, 1024, 1024, 10), 1000, 16, 16),
+        ((784, 300, 10), 50, 2, 1),  # too little work for two threads
+        ((784, 300, 10), 300, 2, 2),
+        ((784, 50, 100, 10), 1000, 2, 2),
+        ((784, 50, 100, 10), 10_000, 2, 16),
+        ((20, 40, 3), 1000, 2, 1),
+        ((20, 40, 3), 50_000, 2, 14),
     ],
 )
-def test_tiles_by_shape_and_machine(monkeypatch, widths, n_rows, machine, n_expected):
-    n_processors, tile_rows = machine
-    monkeypatch.setattr("xpnet.inference.tiles.cuts", lambda: Cuts(tile_rows=tile_rows))
+def test_tiles_by_shape_and_machine(monkeypatch, widths, n_rows, n_processors, n_expected):
     monkeypatch.setattr("xpnet.inference.tiles.os.cpu_count", lambda: n_processors)
-    assert len(tile_bounds(network_of(*widths), n_rows)) - 1 == n_expected
+    assert len(tile_bounds(network_of_zeros(*widths), n_rows)) - 1 == n_expected
+
+
+def test_tiles_do_not_depend_on_the_threads_of_blas(network):
+    bounds = tile_bounds(network, 5000)
+    with POOLS.limit(limits=1):
+        assert list(tile_bounds(network, 5000)) == list(bounds)
 
 
 def test_short_tiles_are_computed_by_one_thread(monkeypatch):
@@ -246,14 +231,14 @@ def test_number_of_tiles_at_a_time(threads, n_expected):
 @pytest.mark.parametrize("widths", [(784, 50, 10), (784, 1024, 10)], ids=str)
 def test_predict_holds_blas_where_the_network_needs_it(widths, monkeypatch):
     network, seen = network_of(*widths), []
-    compute = xpnet.Network.compute
+    outputs = Plan.outputs
 
-    def counted(*args, **options):
+    def counted(*args):
         seen.append(max(count()))
-        return compute(*args, **options)
+        return outputs(*args)
 
-    monkeypatch.setattr(xpnet.Network, "compute", counted)
-    most = network.rows_on_one_thread
+    monkeypatch.setattr(Plan, "outputs", counted)
+    most = network.plan.rows_on_one_thread
     assert most == min(rows_on_one_thread(layer.weight) for layer in network.layers)
     for n_rows in (1, most, most + 1, 1000):
         seen.clear()
@@ -282,14 +267,14 @@ def test_an_error_ends_it_and_gives_blas_back(threads):
 class Interrupting:
     """Simulate Ctrl-C in the middle of the work."""
 
-    def __init__(self):
-        self.n_left = 5
+    def __init__(self, compute):
+        self.compute, self.n_left = compute, 5
 
-    def __call__(self, x, _):
+    def __call__(self, rows):
         self.n_left -= 1
         if self.n_left == 0:
             raise KeyboardInterrupt
-        return x.argmax(axis=1)
+        return self.compute(rows)
 
 
 @pytest.mark.parametrize("threads", [1, 2, None])
@@ -298,7 +283,7 @@ def test_an_interrupt_surfaces_and_the_next_call_is_right(widths, threads, monke
     network = network_of(*widths)
     expected = xpnet.predict(network, X, batch_size=50)
     with monkeypatch.context() as patched:
-        patched.setattr("xpnet.inference.predict.largest", Interrupting())
+        patched.setattr(Plan, "outputs", Interrupting(network.plan.outputs))
         with pytest.raises(KeyboardInterrupt):
             xpnet.predict(network, X, batch_size=50, threads=threads)
     assert max(count()) == 2
@@ -328,16 +313,12 @@ def test_several_threads_predict_with_one_network(network):
 @pytest.mark.parametrize("widths", [(784, 50, 10), (784, 1024, 10)], ids=str)
 def test_several_threads_predict_with_one_network_that_is_new(widths):
     values = dataclasses.replace(network_of(*widths), output="values")
-    rows = PIXELS[:2100]  # so many that the preprocessing is folded
+    rows = PIXELS[:2100]
     expected = xpnet.predict(values, rows)
-    for is_prepared in (False, True):
-        new = dataclasses.replace(values)  # without cached properties
-        if is_prepared:
-            new = fold_preprocessing(new)
-        with ThreadPoolExecutor(6) as pool:
-            found = list(pool.map(lambda _, new=new: xpnet.predict(new, rows), range(6)))
-        assert all(np.array_equal(results, found[0]) for results in found)
-        np.testing.assert_array_equal(found[0], expected)
+    new = dataclasses.replace(values)  # without cached properties
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: xpnet.predict(new, rows), range(6)))
+    assert all(np.array_equal(results, expected) for results in found)
 
 
 @pytest.mark.parametrize("threads", [None, 1, 3])

@@ -174,22 +174,6 @@ def test_the_warning_points_at_the_caller(bytes_network):
         assert [warning.filename for warning in caught] == [__file__]
 
 
-@pytest.mark.parametrize("copy", [xpnet.prepare, lambda network: xpnet.prepare(network).to("cpu")])
-def test_a_prepared_network_warns_as_well(bytes_network, copy):
-    prepared = copy(bytes_network)
-    assert prepared.preprocessing == ()
-    with pytest.warns(ScalingWarning, match="multiply by 255$"):
-        xpnet.predict(prepared, SMALL)
-    assert xpnet.evaluate(prepared, SAMPLE, LABELS).correct == 986  # and no warning
-
-
-@pytest.mark.parametrize("step", [xpnet.Scale(1 / 127.5), xpnet.Standardize.fit(SAMPLE)], ids=str)
-def test_any_first_step_for_bytes_is_declared_when_it_is_folded(step):
-    prepared = xpnet.prepare(init_network([784, 10], preprocessing=step))
-    assert prepared.preprocessing == ()
-    assert dict(prepared.metadata) == {"input_range": "0..255"}
-
-
 def test_both_remedies(bytes_network):
     assert xpnet.evaluate(bytes_network, SAMPLE, LABELS).correct == 986
     assert xpnet.evaluate(bytes_network, SMALL * 255, LABELS).correct == 986

@@ -368,7 +368,7 @@ def test_a_network_whitens(xp_backend):
     values = xp_backend.check(network(xp_backend.asarray(TABLE)), dtype="float32", shape=(40, 2))
     np.testing.assert_allclose(values, ((TABLE - step.mean) @ step.matrix)[:, :2], atol=1e-4)
     assert host.multiplications == 25 + 10
-    assert host.rows_on_one_thread == 0
+    assert host.plan.rows_on_one_thread == 0
 
 
 MATRIX = np.asarray([[2.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 1.0]])

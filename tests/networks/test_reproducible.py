@@ -216,9 +216,10 @@ def test_later_changes_of_the_parameters_have_no_effect(rows):
     network = xpnet.Network([xpnet.Dense(weight, bias)], step)
     used, unused = reproducible(network), reproducible(network)
     before = used(rows)
-    for x in (network.layers[0].weight, network.layers[0].bias, network.preprocessing[0].mean):
+    for x in (weight, bias, step.mean):
         x[:] += 1
-    assert (reproducible(network)(rows) != before).all()
+    other = xpnet.Network([xpnet.Dense(weight, bias)], step)
+    assert (reproducible(other)(rows) != before).all()
     same(used(rows), before)
     same(unused(rows), before)
 

@@ -1,6 +1,7 @@
 """compare: correct and faulty computations, and predictions that could differ."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import replace
 from unittest import mock
 
@@ -314,17 +315,21 @@ def test_progress_is_called_with_all_rows():
     assert len(counts) > 1
 
 
+@contextmanager
 def changing(change):
     """Change the results of tanh, except in the float64 reference."""
-
     tanh = ACTIVATIONS["tanh"]
 
     def changed(z, xp):
         y = tanh.function(z, xp)
         return y if str(z.dtype).endswith("float64") else change(y)
 
-    table = {**ACTIVATIONS, "tanh": replace(tanh, function=changed)}
-    return mock.patch("xpnet.networks.dense.ACTIVATIONS", table)
+    table = {**ACTIVATIONS, "tanh": replace(tanh, function=changed, overwriting=None)}
+    with (
+        mock.patch("xpnet.networks.dense.ACTIVATIONS", table),
+        mock.patch("xpnet.networks.plan.ACTIVATIONS", table),
+    ):
+        yield
 
 
 def test_a_result_of_another_dtype_is_a_fault():

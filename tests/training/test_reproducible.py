@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.cpu.blocked_matmul import is_constant
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.parity.candidates import on_backend
@@ -41,7 +40,6 @@ def result_of(network, images, labels, **options):
     assert type(run.network) is xpnet.Network
     assert run.network.dtype == network.dtype
     arrays = [x for layer in run.network.layers for x in (layer.weight, layer.bias)]
-    assert not any(map(is_constant, arrays))
     scores = [replace(epoch, seconds=0.0) for epoch in run.history]
     return [to_numpy(x).tobytes() for x in arrays], scores
 

@@ -177,22 +177,22 @@ def test_infinity_and_nan_are_found(xp_backend):
 
 def scores_of(network, answers, xp_backend, kind, loss=None):
     objective = Objective(network.map_arrays(xp_backend.asarray), loss)
-    parameters = Trainer(objective, SGD()).parameters
+    scored = Trainer(objective, SGD()).scored_network()
     rows, there = xp_backend.asarray(ROWS), xp_backend.asarray(answers, kind)
     ones = np.ones(8)
-    expected = loss_and_accuracy(objective, parameters, Examples(ROWS, answers))
+    expected = loss_and_accuracy(objective, scored, Examples(ROWS, answers))
     for examples in (
         Examples(rows, there),
         Examples(rows, answers),
         Examples(ROWS, answers, ones),
         Examples(rows, there, ones),
     ):
-        assert loss_and_accuracy(objective, parameters, examples) == pytest.approx(expected)
+        assert loss_and_accuracy(objective, scored, examples) == pytest.approx(expected)
     # A weight of 3 equals three rows.
     weights = np.asarray([3.0, 1, 1, 1, 2, 1, 1, 1])
-    weighted = loss_and_accuracy(objective, parameters, Examples(rows, there, weights))
+    weighted = loss_and_accuracy(objective, scored, Examples(rows, there, weights))
     index = np.repeat(np.arange(8), weights.astype(int))
-    repeated = loss_and_accuracy(objective, parameters, Examples(ROWS[index], answers[index]))
+    repeated = loss_and_accuracy(objective, scored, Examples(ROWS[index], answers[index]))
     assert weighted == pytest.approx(repeated)
     return expected
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.frozen import freeze
 from xpnet.arrays.namespace import cast, is_kind, limits_of, without_warnings
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "dtype_before_cast",
     "finite_cast",
     "is_wide_integer",
-    "narrowed",
     "unless_overflow",
     "wider_dtypes",
     "without_overflow",
@@ -174,22 +174,14 @@ def without_overflow(
     return y
 
 
-def narrowed(x: NDArray[Any], dtype: Any) -> NDArray[Any] | None:
-    """Return an array in a narrower dtype; None if a number overflows or underflows."""
-    try:
-        with np.errstate(over="raise", under="raise"):
-            return x.astype(dtype, copy=False)
-    except FloatingPointError:
-        return None
-
-
 def finite_cast(x: Any, dtype: Any, xp: Any, name: str) -> Any:
     """Return `x` in a dtype; raise ValueError if a finite number of a NumPy array overflows."""
     if xp is not np:
         return cast(x, dtype, xp)
     try:
         with np.errstate(all="ignore", over="raise"):
-            return cast(x, dtype, xp)
+            y = cast(x, dtype, xp)
+        return y if y is x else freeze(y)
     except FloatingPointError:
         largest = np.max(np.abs(x), where=np.isfinite(x), initial=0.0)
         msg = f"`{name}` must be finite in {np.dtype(dtype).name}; got numbers up to {largest}"

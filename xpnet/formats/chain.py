@@ -107,8 +107,7 @@ def _dense(part: Linear, before: list[tuple[str, Affine]]) -> Dense:
     for where, affine in reversed(before):
         factor, shift = _columns(affine, n_in, where)
         bias, weight = bias + shift @ weight, weight * factor[:, np.newaxis]
-    # Copies: training in the other library would change shared memory.
-    return Dense(np.array(weight, dtype, order="C"), np.array(bias, dtype))
+    return Dense(weight.astype(dtype, copy=False), bias.astype(dtype, copy=False))
 
 
 def _folded_into_outputs(layer: Dense, affine: Affine, where: str) -> Dense:

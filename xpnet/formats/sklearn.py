@@ -70,8 +70,7 @@ def from_sklearn(estimator: Any, /) -> Network:
         final = _LAST[last.out_activation_]
     names = [_ACTIVATIONS[last.activation]] * (len(last.coefs_) - 1) + [final]
     layers = [
-        # Copies: partial_fit writes into the estimator's own arrays.
-        Dense(weight.copy(order="C"), bias.copy(), name)
+        Dense(weight, bias, name)
         for weight, bias, name in zip(last.coefs_, last.intercepts_, names, strict=True)
     ]
     output: Output = "values" if classes is None else "logits"

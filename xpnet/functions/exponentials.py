@@ -36,7 +36,6 @@ def _exponential(x: Any, xp: Any) -> Any:
 EXPONENTIAL = Activation(
     _exponential,
     derivative=lambda _x, y, _xp: y,
-    is_bounded=False,
     ulp=UlpBounds(numpy=(3, 1), torch=(1, 1), jax=(6, 2)),
     onnx=OnnxOperator("Exp"),
     keras="exponential",

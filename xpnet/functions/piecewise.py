@@ -5,6 +5,7 @@ a mask.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from xpnet._typing import ArrayT
@@ -12,6 +13,8 @@ from xpnet.arrays.namespace import apply, as_numbers, bounded, sign
 from xpnet.functions.activation import EXACT, Activation, OnnxOperator, UlpBounds, finite, share
 
 __all__ = ["identity", "leaky_relu", "relu", "relu6", "step", "threshold"]
+
+_FEW = 2**10
 
 
 def step(x: ArrayT, /) -> ArrayT:
@@ -79,8 +82,19 @@ def _relu(x: Any, xp: Any) -> Any:
     return bounded(x, xp, low=0.0)
 
 
+def _overwriting_relu(xp: Any, dtype: Any) -> Callable[[Any], Any]:
+    zero, infinity = xp.zeros((), dtype=dtype), xp.full((), math.inf, dtype=dtype)
+
+    def overwrite(y: Any) -> Any:
+        # Of 129,024 numbers, clip takes 14 microseconds and maximum 51; of 100, 0.6 and 0.3.
+        return xp.maximum(zero, y, out=y) if y.size <= _FEW else y.clip(zero, infinity, out=y)
+
+    return overwrite
+
+
 RELU = Activation(
     _relu,
+    overwriting=_overwriting_relu,
     derivative=lambda x, _y, xp: as_numbers(x > 0.0, x, xp),
     is_rectifier=True,
     ulp=EXACT,

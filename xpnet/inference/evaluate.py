@@ -150,7 +150,7 @@ def evaluate(
     if labels is not None:
         results = ((run(network, images, marked_class_ids, options), x) for x in [labels])
         return compare_labels(network, results, transfers)
-    runner = Runner(network, marked_class_ids, options, folds=True)
+    runner = Runner(network, marked_class_ids, options)
     predict_pairs = _predict_stream if network.library == "cupy" else _predict_blocks
     return compare_labels(network, predict_pairs(runner, images), transfers)
 

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.blas_threads import notices_overflow
 from xpnet.arrays.dask_blocks import warn
 from xpnet.arrays.namespace import array_namespace, cast, dtype_name, limits_of, without_warnings
-from xpnet.arrays.ranges import are_finite, unless_overflow, wider_dtypes
+from xpnet.arrays.ranges import are_finite, wider_dtypes
 from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
 
@@ -64,23 +63,30 @@ def count_nonfinite() -> Iterator[NonfiniteCount]:
 def outputs_and_lost_rows(network: Network, rows: NDArray[Any]) -> tuple[NDArray[Any], Any]:
     """Return the outputs of a NumPy network, and in which rows a layer overflows, or None.
 
-    Rows of NaN or infinity do not count, nor do units of such parameters. BLAS must have one
-    thread, in which NumPy notices overflow. A reproducible network computes with infinity.
+    Rows of NaN or infinity do not count, nor do units of such parameters and those behind them. A
+    reproducible network computes with infinity: only its outputs count.
     """
-    is_noticed = network.signals_overflow and notices_overflow()
-    if is_noticed or network.is_reproducible:
-        y = unless_overflow(lambda: network.compute(rows, np, watched=True))
-        if y is not None:
-            return y, lost_rows(network, rows, y)
+    if network.is_reproducible:
+        y = network.compute(rows, np)
+        return y, lost_rows(network, rows, y)
+    plan = network.plan
+    if plan is not None and (y := plan.outputs(rows)) is not None:
+        return y, None
     is_lost = np.zeros(len(rows), np.bool_)
     with without_warnings():
         stages = layer_results(network, rows, np)
         _, y = next(stages)
-        for layer, (sums, y) in zip(network.layers, stages, strict=True):  # noqa: B007 (returned)
-            if not are_finite(sums):
+        for layer, (sums, results) in zip(network.layers, stages, strict=True):
+            if not (are_finite(sums) and are_finite(results)):
                 is_counted = np.isfinite(layer.weight).all(axis=0) & np.isfinite(layer.bias)
-                is_lost |= (~np.isfinite(sums) & is_counted).any(axis=1)
-    is_lost &= np.isfinite(rows).all(axis=1)
+                is_infinite = ~np.isfinite(sums) | ~np.isfinite(results)
+                is_lost |= (is_infinite & is_counted).any(axis=1) & np.isfinite(y).all(axis=1)
+            y = results
+    is_finite = np.isfinite(rows).all(axis=1)
+    if plan is not None and not is_finite.all():  # others get the bits that they have without them
+        others = plan.outputs(np.where(is_finite[:, None], rows, np.zeros_like(rows)))
+        y = y if others is None else np.where(is_finite[:, None], others, y)
+    is_lost &= is_finite
     return y, is_lost if is_lost.any() else lost_rows(network, rows, y)
 
 

@@ -114,10 +114,9 @@ def predict(
     Dask computes block by block, where the blocks are, and sends the network to each worker once.
     The other warnings are given for each block, and rows in errors are counted from its first.
 
-    Many calls with few rows are faster with ``xpnet.prepare(network)``. From 2,048 rows on, and for
-    an iterator, the preprocessing of a NumPy network is folded automatically, unless the rows must
-    be preprocessed before they are cast. On a GPU, only whitening takes longer than the bus, and
-    `prepare` may fold it. Rows of a memory-mapped file open for reading do not stay in memory.
+    A NumPy network folds its preprocessing into the first layer at its first use, unless the layer
+    is wide, the rows must be preprocessed before they are cast, or too few digits would be left.
+    Rows of a memory-mapped file open for reading do not stay in memory.
 
     Examples
     --------
@@ -129,11 +128,17 @@ def predict(
     >>> xpnet.predict(gate, [[0, 1], [1, 1]])
     array(['low', 'high'], dtype='<U4')
     """
-    if is_dask(images):
+    if type(images) is not np.ndarray and is_dask(images):
         options = BatchOptions(batch_size, threads, transfers)
         return predict_blocks(predict, network, images, options)
     images = with_scaling_warning(network, images)
-    ids = predict_ids(network, images, batch_size, threads, transfers)
+    y = None
+    if batch_size is None and transfers == "allow":
+        y = compute_few(network, images, threads)
+    if y is None:
+        ids = predict_ids(network, images, batch_size, threads, transfers)
+    else:
+        ids = class_ids(network, y)
     return ids if network.classes is None else labels_of(network, ids, transfers)
 
 
@@ -146,10 +151,6 @@ def predict_ids(
     transfers: TransferPolicy = "allow",
 ) -> Any:
     """Return class ids of images, or values of a regression; arguments are as for `predict`."""
-    if batch_size is None and transfers == "allow":
-        few = compute_few(network, images, threads)
-        if few is not None and few[1] is None:
-            return class_ids(network, few[0])
     options = BatchOptions(batch_size, threads, transfers)
     # Lost rows cannot be counted on a device, or before Dask computes.
     if not (isinstance(images, np.ndarray | list | tuple) or is_stream(images)):
@@ -209,9 +210,9 @@ def predict_proba(
         return predict_blocks(predict_proba, network, images, options)
     images = with_scaling_warning(network, images)
     if batch_size is None and transfers == "allow":
-        few = compute_few(network, images, threads)
-        if few is not None:
-            return _probabilities(network, *few)
+        y = compute_few(network, images, threads)
+        if y is not None:
+            return _probabilities(network, y, None)
     return run(network, images, _probabilities, options)
 
 
@@ -250,6 +251,8 @@ def class_ids(network: Network, y: Any) -> Any:
     """Return the class ids of outputs, or the outputs themselves for a regression."""
     if network.output == "values":
         return y
+    if type(y) is np.ndarray and network.n_out > 1:
+        return y.argmax(axis=1)
     xp = array_namespace(y)
     if network.n_out == 1:
         # The unit represents class 1. Class 0 wins if both are equal.

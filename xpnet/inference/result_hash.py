@@ -43,7 +43,7 @@ class HashedRunner:
 
     def __init__(self, network: Network, options: BatchOptions) -> None:
         self.hash, self._network = ResultHash(), reproducible(network)
-        self._runner = Runner(self._network, lambda _network, y, _: y, options, folds=False)
+        self._runner = Runner(self._network, lambda _network, y, _: y, options)
 
     def outputs(self, images: Any) -> NDArray[Any]:
         """Return the outputs for the next images, which are added to the hash."""

@@ -33,7 +33,6 @@ from xpnet.inference.gpu_pipeline import in_chunks, streamed
 from xpnet.inference.nonfinite import outputs_and_lost_rows
 from xpnet.inference.tiles import compute_tiles, tile_bounds
 from xpnet.networks.network import Network
-from xpnet.networks.prepared import can_fold, fold_preprocessing, rows_to_fold
 from xpnet.networks.preprocessing import check_digits, map_arrays, preprocessed
 
 __all__ = ["Finish", "Runner", "run"]
@@ -44,11 +43,6 @@ Finish: TypeAlias = Callable[[Network, Any, Any], Any]
 `is_lost` tells in which rows of a NumPy network a layer overflows, or is None.
 """
 
-# From this number of rows on, folding the preprocessing saves more time than it takes on a CPU,
-# unless two more copies of the weights need too much memory. On a GPU the fold would compile
-# float64 kernels, and save nothing: the bus takes longer for a row than its scaling.
-_MANY_ROWS = 2**11
-_MANY_WEIGHTS = 2**24
 # Multiplications in a tile, some 30 microseconds, below which threads only wait for each other.
 _SHORT_WORK = 2_500_000
 # Bytes of a memory-mapped file that are in memory at a time.
@@ -57,31 +51,19 @@ _MAPPED_BYTES = 2**26
 
 def run(network: Network, images: Any, finish: Finish, options: BatchOptions) -> Any:
     """Return ``finish(network, outputs, is_lost)``, batch by batch, of images as for `predict`."""
-    if isinstance(images, np.ndarray):
-        folds = images.ndim > 0 and len(images) >= _MANY_ROWS
-    else:
-        folds = is_stream(images)
-    return Runner(network, finish, options, folds=folds).run(images)
+    return Runner(network, finish, options).run(images)
 
 
 class Runner:
-    """The computation of `run`, reusable for several arrays.
+    """The computation of `run`, reusable for several arrays."""
 
-    If `folds`, the preprocessing of a NumPy network is folded into the first layer, unless the
-    network is too large or reproducible.
-    """
-
-    def __init__(
-        self, network: Network, finish: Finish, options: BatchOptions, *, folds: bool
-    ) -> None:
+    def __init__(self, network: Network, finish: Finish, options: BatchOptions) -> None:
         self._network, on_host = network, network.library == "numpy"
         self._options = options = options.checked()
         if options.threads is not None and not on_host:
             msg = f"`threads` must be None for a network of {network.library}, which has its own"
             raise ValueError(msg)
-        if folds and on_host and network.multiplications <= _MANY_WEIGHTS and can_fold(network):
-            self._network = fold_preprocessing(network)
-        self._finish, self._compute = finish, _computation(network, self._network, finish)
+        self._finish = finish
         # 0 if tiles are chosen for the number of rows.
         self._batch_size = options.batch_size or (0 if on_host else default_batch_size(network))
 
@@ -105,6 +87,13 @@ class Runner:
                 return compute_tiles(self._compute, rows, bounds, threads)
             parts = list(self._in_batches(images) if bus is None else self._on_gpu(images, bus))
             return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts)
+
+    def _compute(self, rows: Any) -> Any:
+        """Return the results for a batch of rows."""
+        network = self._network
+        if network.library == "numpy" and isinstance(rows, np.ndarray) and is_real(rows, np):
+            return self._finish(network, *outputs_and_lost_rows(network, rows))
+        return self._finish(network, network(rows), None)
 
     def _in_batches(self, images: Any) -> Iterator[Any]:
         """Yield the results in one or more parts, possibly empty."""
@@ -195,22 +184,6 @@ class Runner:
         if not self._batch_size:
             return tile_bounds(self._network, n_rows)
         return [*range(0, max(n_rows, 1), self._batch_size), n_rows]
-
-
-def _computation(network: Network, folded: Network, finish: Finish) -> Callable[[Any], Any]:
-    """Return the function from a batch of rows to its results."""
-
-    def compute(rows: Any) -> Any:
-        on_host = network.library == "numpy" and isinstance(rows, np.ndarray)
-        if not (on_host and rows.dtype.kind in "biuf"):
-            return finish(network, network(rows), None)
-        given = None if folded is network else rows_to_fold(network, folded, rows)
-        y, is_lost = outputs_and_lost_rows(*((network, rows) if given is None else (folded, given)))
-        if given is not None and is_lost is not None:
-            y, is_lost = outputs_and_lost_rows(network, rows)
-        return finish(network, y, is_lost)
-
-    return compute
 
 
 def _parts_of_file(images: "np.memmap[Any, Any]") -> Iterator[NDArray[Any]] | NDArray[Any]:

@@ -12,73 +12,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
-from xpnet.arrays.cpu.memory import keep_freed_memory
-from xpnet.arrays.cpu.processors import cuts
 from xpnet.arrays.cpu.thread_pool import run_tasks
 from xpnet.arrays.ranges import counting_from
-from xpnet.inference.batches import MIN_WORK, default_batch_size
-from xpnet.inference.nonfinite import outputs_and_lost_rows
+from xpnet.inference.batches import default_batch_size
 from xpnet.networks.network import Network
 
-__all__ = ["compute_few", "compute_tiles", "even_bounds", "tile_bounds"]
+__all__ = ["compute_few", "compute_tiles", "tile_bounds"]
 
-# Fewest rows of a tile, unless the rows are divided among the machine's processors. With shorter
-# tiles threads wait for each other to run Python: 54,321 rows of 64-128-128-64-10 took two threads
-# 61 ms in tiles of 96 rows, and 30 ms in tiles of 300.
-_USUAL_ROWS = 256
-# The most rows of `compute_few`.
-_FEW_ROWS = 2**10
-# BLAS computes 4 rows at a time. Multiples of 24 rows are whole blocks for many widths.
+# Fewest multiplications of a tile for a thread, some 0.2 ms: another thread starts within 0.05 ms,
+# and after a pause within 0.2 ms. Fewest rows, which BLAS computes in whole blocks.
+_FEWEST_MULTIPLICATIONS, _FEWEST_ROWS = 10**7, 24
+# BLAS computes 4 rows at a time.
 _BLAS_ROWS = 4
-_BLOCK_ROWS = 24
-# The number of tiles is a power of 2 up to this number, and a multiple of it above.
-_TILE_GROUP = 16
 
 
 def tile_bounds(network: Network, n_rows: int) -> Sequence[int]:
-    """Return the first row of each tile, and the number of rows, for any number of threads."""
-    share = n_rows // (os.cpu_count() or 1)
-    fewest = max(min(share, _USUAL_ROWS), cuts().tile_rows, MIN_WORK // network.multiplications)
-    most = default_batch_size(network)
-    return even_bounds(n_rows, min(fewest, most), most)
+    """Return the first row of each tile, and the number of rows, for any number of threads.
 
-
-def compute_few(
-    network: Network, rows: Any, threads: int | None
-) -> tuple[NDArray[Any], Any] | None:
-    """Return `outputs_and_lost_rows` for few rows, in as few steps as by hand, or None.
-
-    None is returned unless network and rows are NumPy's, the rows are of real numbers and take less
-    than a millisecond, and `threads` is valid.
+    The tiles are about equally long, and divide among the machine's processors if there is enough
+    work for them.
     """
-    if type(rows) is not np.ndarray or rows.ndim != 2 or network.library != "numpy":
-        return None
-    n_rows, n_in = rows.shape
-    if (
-        n_in != network.n_in
-        or n_rows >= _FEW_ROWS
-        or n_rows * network.multiplications >= 2 * MIN_WORK
-        or rows.dtype.kind not in "biuf"
-        or not (threads is None or (type(threads) is int and threads > 0))
-    ):
-        return None
-    keep_freed_memory()
-    if n_rows <= network.rows_on_one_thread:
-        return outputs_and_lost_rows(network, rows)
-    with one_blas_thread():
-        return outputs_and_lost_rows(network, rows)
-
-
-def even_bounds(n_rows: int, fewest: int, most: int) -> Sequence[int]:
-    """Return the bounds of tiles of about equal size, whose number divides among the cores."""
-    n_tiles = 1
-    while n_tiles < _TILE_GROUP and n_rows >= 2 * n_tiles * fewest:
-        n_tiles *= 2
-    while n_rows > n_tiles * most:
-        n_tiles += min(n_tiles, _TILE_GROUP)
-    unit = _BLOCK_ROWS if n_rows >= 4 * n_tiles * _BLOCK_ROWS else _BLAS_ROWS
+    n_tiles = -(-n_rows // default_batch_size(network)) or 1
+    most = min(n_rows * network.multiplications // _FEWEST_MULTIPLICATIONS, n_rows // _FEWEST_ROWS)
+    n_parallel = max(min(os.cpu_count() or 1, most), 1)
+    n_tiles = -(-n_tiles // n_parallel) * n_parallel
+    unit = _FEWEST_ROWS if n_rows >= 4 * n_tiles * _FEWEST_ROWS else _BLAS_ROWS
     inner = (round(i * n_rows / (n_tiles * unit)) * unit for i in range(1, n_tiles))
     return [0, *inner, n_rows]
+
+
+def compute_few(network: Network, rows: Any, threads: int | None) -> NDArray[Any] | None:
+    """Return the outputs of a NumPy network for few rows, in as few steps as by hand, or None.
+
+    None is returned unless the rows are NumPy's, of real numbers of a size for which no layer can
+    overflow, and take less than a millisecond, and `threads` is valid.
+    """
+    plan = network.plan
+    if plan is None or type(rows) is not np.ndarray or rows.ndim != 2:
+        return None
+    n_rows, n_in = rows.shape
+    is_usual = n_in == plan.n_in and n_rows <= plan.few_rows and rows.dtype.kind in "biuf"
+    if not (is_usual and (threads is None or (type(threads) is int and threads > 0))):
+        return None
+    if n_rows <= plan.rows_on_one_thread:
+        return plan.outputs(rows)
+    with one_blas_thread():
+        return plan.outputs(rows)
 
 
 def compute_tiles(

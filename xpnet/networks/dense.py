@@ -7,7 +7,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from xpnet.arrays.cpu.blocked_matmul import affine, constant, is_constant
+from xpnet.arrays.cpu.blocked_matmul import affine
+from xpnet.arrays.frozen import frozen, loaded
 from xpnet.arrays.gpu.fusion import with_bias
 from xpnet.arrays.namespace import (
     array_namespace,
@@ -16,7 +17,9 @@ from xpnet.arrays.namespace import (
     current_device,
     device_of,
     is_real,
+    limits_of,
 )
+from xpnet.arrays.transfer import is_numpy
 from xpnet.functions.activations import ACTIVATIONS, check_activation
 from xpnet.networks.preprocessing import preprocessed
 
@@ -48,9 +51,10 @@ class Dense:
     Parameters
     ----------
     weight : array of shape (n_in, n_out)
-        An array of any library. Nested lists become a NumPy array.
+        An array of any library. Nested lists become a NumPy array. Of a NumPy array, the layer
+        keeps a read-only copy, unless it is already read-only and owns its memory.
     bias : array of shape (n_out,)
-        In the library, device and dtype of `weight`.
+        In the library, device and dtype of `weight`; kept like it.
     activation : str, default "identity"
         A name in `xpnet.functions.activations.ACTIVATIONS`.
     options : mapping of str to number or string, optional
@@ -105,8 +109,8 @@ class Dense:
             msg = f"`options` must be a mapping of names to values; got {self.options!r}"
             raise TypeError(msg)
         options = MappingProxyType(ACTIVATIONS[self.activation].checked(self.options))
-        object.__setattr__(self, "weight", weight)
-        object.__setattr__(self, "bias", bias)
+        object.__setattr__(self, "weight", frozen(weight))
+        object.__setattr__(self, "bias", frozen(bias))
         object.__setattr__(self, "options", options)
 
     def __call__(self, x: Any, /) -> Any:
@@ -131,7 +135,7 @@ class Dense:
     @cached_property
     def stage(self) -> Stage:
         """The layer as functions that need no further look-ups."""
-        weight, bias, activation = self.weight, self.bias, ACTIVATIONS[self.activation]
+        weight, bias, activation = *self.parameters, ACTIVATIONS[self.activation]
         xp = array_namespace(weight)
         activate = activation.prepared(xp, weight.dtype, **self.options)
         if activation.is_elementwise:
@@ -140,11 +144,31 @@ class Dense:
                 return Stage(lambda x: x @ weight, fused, activate, bias)
         return Stage(affine(weight, bias), activate, activate)
 
+    @cached_property
+    def overwrite(self) -> Callable[[Any], Any]:
+        """The activation of sums of which only the results are needed.
+
+        NumPy may overwrite the sums, and may warn where exp overflows.
+        """
+        activation, activate = ACTIVATIONS[self.activation], self.stage.activation
+        xp, dtype = array_namespace(self.weight), self.weight.dtype
+        if (
+            activation.overwriting is None
+            or not is_numpy(self.weight)
+            or limits_of(dtype, xp).bits < 32
+        ):
+            return lambda y: activate(y, xp)
+        overwrite = activation.overwriting(xp, dtype)
+        return (lambda y: overwrite(xp.negative(y, y))) if activation.is_opposite else overwrite
+
+    @cached_property
+    def parameters(self) -> tuple[Any, Any]:
+        """Weight and bias; read-only memory maps are read into memory."""
+        return loaded(self.weight), loaded(self.bias)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy the arguments: a read-only mapping cannot be pickled."""
-        arrays = [self.weight, self.bias]
-        kept = [is_constant(x) for x in arrays]  # pickled arrays are writable again
-        return _restored, (arrays, kept, self.activation, dict(self.options))
+        return type(self), (self.weight, self.bias, self.activation, dict(self.options))
 
     @property
     def n_in(self) -> int:
@@ -164,12 +188,6 @@ class Dense:
 
     def __repr__(self) -> str:
         return f"Dense({self.n_in} -> {self.n_out}, {self.activation_text})"
-
-
-def _restored(arrays: list[Any], kept: list[bool], activation: str, options: Any) -> Dense:
-    pairs = zip(arrays, kept, strict=True)
-    weight, bias = (constant(x) if is_kept else x for x, is_kept in pairs)
-    return Dense(weight, bias, activation, options)
 
 
 def output_of(layers: Sequence[Dense], /) -> Literal["logits", "probabilities"]:

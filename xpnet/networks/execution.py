@@ -1,10 +1,9 @@
 """The forward pass, and the results of its steps."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from xpnet.arrays.cpu.blocked_matmul import affine
-from xpnet.networks.dense import Stage
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.networks.reproducible import ReproducibleNetwork
@@ -68,15 +67,15 @@ def layer_results(
         for given, y in network.results(x, xp, parameters):
             yield given, network.rounded(y, xp) if parameters is None else y
         return
-    stages: Iterable[Stage] = network.stages
-    if parameters is not None:
-        stages = (
-            Stage(affine(weight, bias), stage.activation, stage.activation)
-            for (weight, bias), stage in zip(parameters, network.stages, strict=True)
-        )
     y = preprocessed(network.preprocessing, x, network.dtype, xp)
     yield x, y
-    for product, activate, _, fused_bias in stages:
+    if parameters is not None:
+        for layer, (weight, bias) in zip(network.layers, parameters, strict=True):
+            weighted = affine(weight, bias)(y)
+            y = layer.overwrite(weighted)
+            yield weighted, y
+        return
+    for product, activate, _, fused_bias in (layer.stage for layer in network.layers):
         weighted = product(y)
         y = activate(weighted, xp)
         yield weighted if fused_bias is None else weighted + fused_bias, y

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
 from xpnet._typing import Array
-from xpnet.arrays.cpu.blocked_matmul import rows_on_one_thread
 from xpnet.arrays.dask_blocks import is_dask, map_blocks
 from xpnet.arrays.device import Device
+from xpnet.arrays.frozen import writable
 from xpnet.arrays.namespace import (
     array_namespace,
     cast,
@@ -16,19 +16,26 @@ from xpnet.arrays.namespace import (
     device_of,
     floating_dtype,
     library_of,
-    limits_of,
     widest_floating,
+    without_warnings,
 )
 from xpnet.arrays.ranges import finite_cast
-from xpnet.functions.activations import ACTIVATIONS
-from xpnet.networks.dense import Dense, Stage, over_rows
+from xpnet.networks.dense import Dense, over_rows
 from xpnet.networks.network_arguments import (
     check_layers,
     checked_classes,
     checked_metadata,
     layers_from_arrays,
 )
-from xpnet.networks.preprocessing import Step, Whiten, checked_steps, map_arrays, preprocessed
+from xpnet.networks.plan import Plan, plan_of
+from xpnet.networks.preprocessing import (
+    Scale,
+    Step,
+    Whiten,
+    checked_steps,
+    map_arrays,
+    preprocessed,
+)
 
 __all__ = ["OUTPUTS", "Network", "Output"]
 
@@ -147,26 +154,15 @@ class Network:
         return n_whiten * self.n_in**2 + sum(layer.n_in * layer.n_out for layer in self.layers)
 
     @cached_property
-    def rows_on_one_thread(self) -> int:
-        """Number of rows up to which NumPy's BLAS uses one thread for each matrix product."""
-        if any(isinstance(step, Whiten) for step in self.preprocessing):
-            return 0
-        return min(rows_on_one_thread(layer.weight) for layer in self.layers)
+    def suits_bytes(self) -> bool:
+        """Whether bytes are surely in the range of the inputs; see `input_range`."""
+        is_scaled = self.preprocessing and isinstance(self.preprocessing[0], Scale)
+        return bool(is_scaled) and self.metadata.get("input_range") != "0..1"
 
     @cached_property
-    def signals_overflow(self) -> bool:
-        """Whether infinity arises in NumPy's own operations only, which signal an overflow.
-
-        `exponential` gives infinity without a signal, and so do all functions in float16.
-        """
-        xp = array_namespace(self.layers[0].weight)
-        are_bounded = all(ACTIVATIONS[layer.activation].is_bounded for layer in self.layers)
-        return are_bounded and limits_of(self.dtype, xp).bits >= 32
-
-    @cached_property
-    def stages(self) -> tuple[Stage, ...]:
-        """The layers, prepared for computation."""
-        return tuple(layer.stage for layer in self.layers)
+    def plan(self) -> Plan | None:
+        """What a NumPy network keeps to be fast; None for other libraries."""
+        return plan_of(self.layers, self.preprocessing, self.__dict__)
 
     @classmethod
     def from_arrays(
@@ -215,7 +211,7 @@ class Network:
         DeviceError
             If the device does not exist or cannot be used.
         """
-        return self.map_arrays(Device(device).to_device)
+        return self._mapped(Device(device).to_device)
 
     def astype(self, dtype: Any, /) -> Self:
         """Return the network with its parameters in another floating-point dtype.
@@ -240,18 +236,17 @@ class Network:
             msg = f"{self.library} has no float64 on this device or with its present settings"
             raise TypeError(msg)
         with current_device(weight):
-            layers = self._converted(lambda x: finite_cast(x, target, xp, "parameters"))
-            return replace(self, layers=layers)  # it casts the preprocessing, and warns
+            # The new network casts its preprocessing, and warns.
+            return self._mapped(lambda x: finite_cast(x, target, xp, "parameters"), steps=False)
 
     def map_arrays(self, convert: Callable[[Any], Any], /) -> Self:
-        """Return the network with all its arrays converted, including those of preprocessing."""
-        steps = [map_arrays(step, convert) for step in self.preprocessing]
-        return replace(self, layers=self._converted(convert), preprocessing=tuple(steps))
+        """Return the network with all its arrays converted; `convert` may keep its argument."""
+        return self._mapped(lambda x: convert(writable(x)))
 
-    def _converted(self, convert: Callable[[Any], Any]) -> tuple[Dense, ...]:
-        return tuple(
-            replace(x, weight=convert(x.weight), bias=convert(x.bias)) for x in self.layers
-        )
+    def _mapped(self, convert: Callable[[Any], Any], *, steps: bool = True) -> Self:
+        layers = (replace(x, weight=convert(x.weight), bias=convert(x.bias)) for x in self.layers)
+        mapped = (map_arrays(x, convert) if steps else x for x in self.preprocessing)
+        return replace(self, layers=tuple(layers), preprocessing=tuple(mapped))
 
     def __call__(self, x: Any, /) -> Any:
         """Return the outputs for `x`; see `xpnet.forward`."""
@@ -259,11 +254,14 @@ class Network:
             return map_blocks(type(self).__call__, self, x, max(x.ndim - 1, 0))
         return over_rows(self.compute, x, self.layers[0].weight)
 
-    def compute(self, x: Any, xp: Any, *, watched: bool = False) -> Any:
-        """Return the outputs for rows that need no check; `watched` as for `preprocessed`."""
-        y = preprocessed(self.preprocessing, x, self.dtype, xp, watched=watched)
-        for product, activate, _, _ in self.stages:
-            y = activate(product(y), xp)
+    def compute(self, x: Any, xp: Any) -> Any:
+        """Return the outputs for rows that need no check."""
+        if self.plan and (y := self.plan.outputs(x)) is not None:
+            return y
+        y = preprocessed(self.preprocessing, x, self.dtype, xp)
+        with without_warnings():
+            for layer in self.layers:
+                y = layer.stage.activate(layer.stage.product(y), xp)
         return y
 
     @property

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 from xpnet._typing import ArrayT
+from xpnet.arrays.frozen import frozen
 from xpnet.arrays.namespace import (
     apply,
     array_namespace,
@@ -42,6 +43,7 @@ __all__ = [
     "arrays_of",
     "check_digits",
     "checked_steps",
+    "computed",
     "map_arrays",
     "preprocessed",
 ]
@@ -231,7 +233,7 @@ def checked_steps(steps: Sequence[Any], weight: Any) -> tuple[Step, ...]:
 
     def convert(x: Any) -> Any:
         with current_device(x):
-            return finite_cast(x, weight.dtype, array_namespace(x), "preprocessing")
+            return frozen(finite_cast(x, weight.dtype, array_namespace(x), "preprocessing"))
 
     converted = tuple(map_arrays(step, convert) for step in steps)
     for before, after in zip(steps, converted, strict=True):
@@ -256,13 +258,10 @@ def _warn_of_rounded_mean(before: Step, after: Step) -> None:
         warnings.warn(msg, PrecisionWarning, stacklevel=4)
 
 
-def preprocessed(
-    steps: Sequence[Step], x: Any, dtype: Any, xp: Any, *, watched: bool = False
-) -> Any:
+def preprocessed(steps: Sequence[Step], x: Any, dtype: Any, xp: Any) -> Any:
     """Return rows that need no check, preprocessed and cast to a network's dtype.
 
-    In NumPy, RangeError is raised if a number overflows, unless the caller has `watched` for that,
-    or as by `check_digits`.
+    In NumPy, RangeError is raised if a number overflows, or as by `check_digits`.
     """
     before = dtype_before_cast(x.dtype, dtype, xp)
     if before == dtype and not steps:
@@ -272,15 +271,21 @@ def preprocessed(
         before = widest_floating(x, xp)
 
     def compute() -> Any:
-        y = cast(x, before, xp)
-        for step in steps:
-            y = step.compute(y, xp)
-        return cast(y, dtype, xp)
+        return cast(computed(steps, cast(x, before, xp), xp, is_new=x.dtype != before), dtype, xp)
 
-    if watched:
-        return compute()
     is_mixed = any(isinstance(step, Whiten) for step in steps)
     return without_overflow(compute, x, xp, dtype, is_mixed=is_mixed)
+
+
+def computed(steps: Sequence[Step], y: Any, xp: Any, *, is_new: bool) -> Any:
+    """Return floating-point rows, which may be overwritten if they are new, after all steps."""
+    for step in steps:
+        if is_new and isinstance(step, Scale):
+            y *= step.factor
+        else:
+            y = step.compute(y, xp)
+        is_new = True
+    return y
 
 
 def check_digits(steps: Sequence[Step], x: Any, xp: Any) -> None:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from xpnet.arrays.cpu.blocked_matmul import constant
 from xpnet.arrays.namespace import (
     array_namespace,
     as_numbers,
@@ -63,8 +62,7 @@ def reproducible(network: Network, /) -> Network:
     Parameters
     ----------
     network : Network
-        Of float32 or float64, not prepared: `prepare` changes the parameters. NumPy parameters are
-        copied, and the copies are read-only; those of other libraries must not change. A
+        Of float32 or float64. Parameters of other libraries than NumPy must not change. A
         reproducible network is returned itself.
 
     Returns
@@ -104,15 +102,13 @@ class ReproducibleNetwork(Network):
     """A network that computes by the operations of this module; see `reproducible`."""
 
     is_reproducible = True
+    plan = None
     _prepared: _Prepared
 
     def __init__(self, *fields: Any, **named: Any) -> None:
         super().__init__(*fields, **named)
         _check(self)
         # Slices are cut once: the parameters must not change.
-        steps = tuple(map_arrays(step, constant) for step in self.preprocessing)
-        object.__setattr__(self, "layers", self._converted(constant))
-        object.__setattr__(self, "preprocessing", steps)
         with current_device(self.layers[0].weight), without_warnings():
             prepared = self._cut([(layer.weight, layer.bias) for layer in self.layers])
         object.__setattr__(self, "_prepared", prepared)
@@ -125,9 +121,8 @@ class ReproducibleNetwork(Network):
         """Return the namespace of the functions by which the network is computed."""
         return reproducible_namespace(xp)
 
-    def compute(self, x: Any, xp: Any, *, watched: bool = False) -> Any:
+    def compute(self, x: Any, xp: Any) -> Any:
         """Return the outputs for rows that need no check; an overflow gives infinity."""
-        del watched
         with without_warnings():
             y = self._inputs(x, xp, self._prepared)
             for _, result in self._layer_results(y, xp, self._prepared):

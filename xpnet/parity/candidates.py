@@ -83,7 +83,11 @@ def results_on_device(network: Network, rows: NDArray[Any], /) -> list[Any]:
     weight = network.layers[0].weight
     xp = array_namespace(weight)
     with current_device(weight), without_warnings():
-        return [y for _, y in layer_results(network, move(rows, xp, network.device), xp)]
+        rows = move(rows, xp, network.device)
+        results = [y for _, y in layer_results(network, rows, xp)]
+        if network.plan is not None:  # the outputs are those that `predict` computes
+            results[-1] = network.compute(rows, xp)
+        return results
 
 
 def on_backend(network: Network, backend: Backend, /) -> Network:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from xpnet.arrays.namespace import cast, device_of, limits_of
+from xpnet.arrays.namespace import array_namespace, cast, device_of, limits_of
+from xpnet.arrays.transfer import is_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.losses import LOSSES, one_hot
 from xpnet.networks.execution import layer_results
 from xpnet.networks.network import Network
 
-__all__ = ["Objective", "loss_and_gradient"]
+__all__ = ["Objective", "loss_and_gradient", "unflatten_parameters"]
 
 # Default loss by the output of a network or, for probabilities, by its last activation.
 _DEFAULT_LOSS = {
@@ -119,6 +120,18 @@ class Objective:
         return losses, xp.astype(slope, dtype)
 
 
+def unflatten_parameters(network: Network, vector: Any, xp: Any) -> list[tuple[Any, Any]]:
+    """Return the weight and the bias of each layer, in the dtype of the network."""
+    vector = network.rounded(vector, xp)
+    pairs, start = [], 0
+    for layer in network.layers:
+        shape = (n_in, n_out) = layer.n_in, layer.n_out
+        middle, end = start + n_in * n_out, start + (n_in + 1) * n_out
+        pairs.append((xp.reshape(vector[start:middle], shape), vector[middle:end]))
+        start = end
+    return pairs
+
+
 def loss_and_gradient(
     objective: Objective,
     parameters: Sequence[tuple[Any, Any]],
@@ -139,14 +152,21 @@ def loss_and_gradient(
     stages = list(layer_results(network, rows, xp, parameters))
     loss, slope = objective.mean_loss(stages[-1][1], targets, xp, weights)
     ones = xp.ones((rows.shape[0],), dtype=slope.dtype, device=device_of(slope))
+    gradient = None
+    options: list[Any] = [({}, {})] * len(parameters)
+    if is_numpy(slope) and xp is array_namespace(slope):  # products go where they belong
+        gradient = xp.empty(sum(x.size for pair in parameters for x in pair), dtype=slope.dtype)
+        places = unflatten_parameters(network, gradient, xp)
+        options = [({"out": weight}, {"out": bias}) for weight, bias in places]
     parts: list[Any] = []
     for i in reversed(range(len(parameters))):
         layer, inputs, (weighted, y) = network.layers[i], stages[i][1], stages[i + 1]
         if layer.activation != "identity":
             activation = ACTIVATIONS[layer.activation]
             slope = activation.gradient(slope, weighted, y, xp, **layer.options)
+        of_weight, of_bias = options[i]
         # A product with ones is faster than NumPy's sum.
-        parts[:0] = [xp.matmul(inputs.T, slope), xp.matmul(ones, slope)]
+        parts[:0] = [xp.matmul(inputs.T, slope, **of_weight), xp.matmul(ones, slope, **of_bias)]
         if i > 0:
             slope = xp.matmul(slope, parameters[i][0].T)
-    return loss, xp.concat(parts, axis=None)
+    return loss, xp.concat(parts, axis=None) if gradient is None else gradient

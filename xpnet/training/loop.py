@@ -17,6 +17,7 @@ from xpnet.inference.batches import BatchOptions
 from xpnet.inference.class_labels import stay_together
 from xpnet.inference.predict import class_ids
 from xpnet.inference.runner import run
+from xpnet.networks.network import Network
 from xpnet.training.augmentation import Augmentation
 from xpnet.training.backward import Objective
 from xpnet.training.checkpoints import Checkpoint, CheckpointFile, Resume
@@ -24,7 +25,7 @@ from xpnet.training.examples import Examples, batches, check_finite_rows, dense,
 from xpnet.training.optimizers import State
 from xpnet.training.run import MOST_MEASURED, Epoch, Run, RunawayError
 from xpnet.training.schedules import Schedule
-from xpnet.training.trainer import Trainer, with_parameters
+from xpnet.training.trainer import Trainer
 
 __all__ = ["Loop", "TrainingOptions", "loss_and_accuracy"]
 
@@ -153,8 +154,9 @@ class Loop:
             what = "the weights" if isfinite(loss) else f"the loss ({loss})"
             msg = f"{what} diverged in epoch {number}: a lower learning rate may help"
             raise RunawayError(msg, self.result())
-        validation_loss, validation_accuracy = self._scores(self._held_out)
-        accuracy = self._scores(self._measured)[1]
+        network = trainer.scored_network()
+        validation_loss, validation_accuracy = self._scores(network, self._held_out)
+        accuracy = self._scores(network, self._measured)[1]
         seconds = perf_counter() - self._start
         epoch = Epoch(number, loss, accuracy, validation_loss, validation_accuracy, rate, seconds)
         if validation_loss is None or epoch.is_better_than(self.best):
@@ -165,11 +167,11 @@ class Loop:
         arrays |= {f"state.{i}": x for i, x in enumerate(trainer.state.vectors)}
         self._end = Checkpoint(arrays, trainer.n_steps, (*self.history, epoch), best)
 
-    def _scores(self, examples: Examples) -> tuple[float | None, float | None]:
+    def _scores(self, network: Network, examples: Examples) -> tuple[float | None, float | None]:
         """Return the loss and the accuracy of examples, None if there are none."""
         if not examples.rows.shape[0]:
             return None, None
-        return loss_and_accuracy(self._trainer.objective, self._trainer.parameters, examples)
+        return loss_and_accuracy(self._trainer.objective, network, examples)
 
     def _save(self, *, always: bool = False) -> None:
         if self._file is not None:
@@ -184,16 +186,14 @@ class Loop:
 
 
 def loss_and_accuracy(
-    objective: Objective, parameters: Any, examples: Examples
+    objective: Objective, network: Network, examples: Examples
 ) -> tuple[float, float | None]:
     """Return the mean loss of examples, and the share of correct predictions, 0..1.
 
     Both are weighted means if the examples have weights. The share is ``None`` for a regression.
-    With independent yes/no targets, a row is correct if all its units are. `parameters` is a vector
-    as returned by `flatten_parameters`.
+    With independent yes/no targets, a row is correct if all its units are. `network` gives the
+    inputs of the loss, as ``objective.scored`` does.
     """
-    with current_device(parameters):
-        network = with_parameters(objective.scored, parameters, array_namespace(parameters))
     outputs = run(network, dense(examples.rows), lambda _network, y, _: y, BatchOptions())
     answers = examples.answers
     if not stay_together(outputs, answers):

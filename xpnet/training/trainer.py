@@ -19,14 +19,13 @@ from xpnet.arrays.namespace import (
 )
 from xpnet.arrays.transfer import without_graph
 from xpnet.networks.network import Network
-from xpnet.training.backward import Objective, loss_and_gradient
+from xpnet.training.backward import Objective, loss_and_gradient, unflatten_parameters
 from xpnet.training.examples import Batch, all_finite
 from xpnet.training.optimizers import Optimizer, State
 
 __all__ = [
     "Trainer",
     "flatten_parameters",
-    "unflatten_parameters",
     "weight_mask",
     "with_parameters",
 ]
@@ -47,18 +46,6 @@ def flatten_parameters(network: Network) -> Any:
     vector = xp.concat([xp.reshape(without_graph(p), (-1,)) for p in parameters])
     vector = network.widened(vector, xp)
     return vector if limits_of(vector.dtype, xp).bits >= 32 else xp.astype(vector, xp.float32)
-
-
-def unflatten_parameters(network: Network, vector: Any, xp: Any) -> list[tuple[Any, Any]]:
-    """Return the weight and the bias of each layer, in the dtype of the network."""
-    vector = network.rounded(vector, xp)
-    pairs, start = [], 0
-    for layer in network.layers:
-        shape = (n_in, n_out) = layer.n_in, layer.n_out
-        middle, end = start + n_in * n_out, start + (n_in + 1) * n_out
-        pairs.append((xp.reshape(vector[start:middle], shape), vector[middle:end]))
-        start = end
-    return pairs
 
 
 def with_parameters(network: Network, vector: Any, xp: Any) -> Network:
@@ -155,6 +142,12 @@ class Trainer:
             update += self.parameters  # in place if the library supports it
             self.parameters = update
         return loss
+
+    def scored_network(self) -> Network:
+        """Return the network up to the inputs of the loss, with its current parameters."""
+        with current_device(self.parameters):
+            xp = array_namespace(self.parameters)
+            return with_parameters(self.objective.scored, self.parameters, xp)
 
     def network(self, parameters: Any | None = None) -> Network:
         """Return the ordinary network with its current parameters, or with the given ones."""

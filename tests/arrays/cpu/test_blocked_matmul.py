@@ -8,13 +8,13 @@ from hypothesis import given, strategies as st
 from threadpoolctl import ThreadpoolController
 
 from xpnet.arrays.cpu import blocked_matmul
-from xpnet.arrays.cpu.blocked_matmul import affine, constant, rows_on_one_thread
-from xpnet.arrays.cpu.processors import Cuts
+from xpnet.arrays.cpu.blocked_matmul import affine, rows_on_one_thread
+from xpnet.arrays.frozen import frozen
 
 POOLS = ThreadpoolController().select(user_api="blas")
 # Two to the power of -k is the unit roundoff.
 DIGITS = {"float16": 11, "float32": 24, "float64": 53}
-ALL = Cuts(block_rows=10**9)
+ALL = 10**9
 
 N_ROWS = [0, 1, 2, 3, 4, 5, 7, 11, 12, 13, 47, 100, 257, 1000]
 N_IN = [1, 3, 784, 4000, 16_000]
@@ -26,7 +26,7 @@ MOST_WORK = 4 * 10**7
 @pytest.fixture(params=[0, 12, 10**9], ids=["whole", "few_rows_in_blocks", "all_in_blocks"])
 def block_rows(request, monkeypatch):
     """Choose what is computed in blocks, regardless of the processor."""
-    monkeypatch.setattr(blocked_matmul, "cuts", lambda: Cuts(request.param))
+    monkeypatch.setattr(blocked_matmul, "rows_in_blocks", lambda: request.param)
 
 
 def whole(shape, dtype="float32", seed=0):
@@ -54,7 +54,7 @@ def test_products_of_integers_are_exact(n_in, n_out):
     for dtype in ("float32", "float64"):
         rows, addend = x.astype(dtype), bias.astype(dtype)
         plain = weight.astype(dtype)
-        for weights in (plain, constant(plain), in_columns(plain)):
+        for weights in (plain, frozen(plain), in_columns(plain)):
             product = affine(weights, addend)
             for n_rows in N_ROWS:
                 y = product(rows[:n_rows])
@@ -85,7 +85,7 @@ def test_the_error_is_within_its_bound(dtype, n_in, n_out, numbers_of_rows):
     # reference in float64 may have the same error.
     rounding = (n_in + 1) * 2.0 ** -DIGITS[dtype]
     gamma = rounding / (1 - rounding) * (2 if dtype == "float64" else 1)
-    for weights in (weight, constant(weight), np.asfortranarray(weight)):
+    for weights in (weight, frozen(weight), np.asfortranarray(weight)):
         product = affine(weights, bias)
         for n_rows in numbers_of_rows:
             x = random.normal(size=(n_rows, n_in)).astype(dtype)
@@ -101,14 +101,14 @@ SHAPES = st.tuples(st.integers(0, 400), st.integers(1, 70), st.integers(1, 300))
 
 
 @given(SHAPES, st.integers(1_100, 50_000), st.booleans(), st.booleans())
-def test_blocks_of_any_size_make_up_the_matrix(shape, most, is_constant, has_order_of_columns):
+def test_blocks_of_any_size_make_up_the_matrix(shape, most, is_frozen, has_order_of_columns):
     n_rows, n_in, n_out = shape
     weight, bias, x = whole((n_in, n_out)), whole(n_out, seed=1), whole((n_rows, n_in), seed=2)
     expected = x @ weight + bias
     if has_order_of_columns:
         x = np.asfortranarray(x)
-    with patch.multiple(blocked_matmul, cuts=lambda: ALL, _UNPACKED=most):
-        product = affine(constant(weight) if is_constant else weight, bias)
+    with patch.multiple(blocked_matmul, rows_in_blocks=lambda: ALL, _UNPACKED=most):
+        product = affine(frozen(weight) if is_frozen else weight, bias)
         np.testing.assert_array_equal(product(x), expected)
 
 
@@ -134,7 +134,7 @@ def test_the_order_in_memory_does_not_matter(layout, n_rows):
     expected = x @ weight + bias
     laid_out = LAYOUTS[layout]
     np.testing.assert_array_equal(laid_out(weight), weight)
-    for weights in (weight, constant(weight), laid_out(weight), constant(laid_out(weight))):
+    for weights in (weight, frozen(weight), laid_out(weight), frozen(laid_out(weight))):
         for rows in (x, laid_out(x)):
             np.testing.assert_array_equal(affine(weights, bias)(rows), expected)
 
@@ -149,7 +149,7 @@ def test_nonfinite_inputs_affect_their_row_only(n_out, bad):
     places = [0, 11, 12, 150, 299]
     x[places, 7] = bad
     expected[places] = bad * weight[7]
-    for weights in (weight, constant(weight)):
+    for weights in (weight, frozen(weight)):
         for n_rows in (1, 12, 13, 47, 300):
             # OpenBLAS pads registers with zeros, whose products with infinity are NaN.
             with np.errstate(invalid="ignore"):
@@ -163,7 +163,7 @@ def test_nonfinite_inputs_affect_their_row_only(n_out, bad):
 def test_results_are_new_memory(n_rows, n_out):
     weight, bias, x = whole((784, n_out)), whole(n_out, seed=1), whole((n_rows, 784), seed=2)
     expected = x @ weight + bias
-    for weights in (weight, constant(weight)):
+    for weights in (weight, frozen(weight)):
         product = affine(weights, bias)
         first, second = product(x), product(x)
         given = (x, weights, bias, second)
@@ -195,25 +195,12 @@ def test_later_changes_take_effect(as_given, n_out, n_rows, is_read_only_view):
     np.testing.assert_array_equal(product(x), x @ weight + bias)
 
 
-def test_a_constant_is_a_read_only_copy_in_c_order():
-    x = np.asfortranarray(whole((7, 5)))
-    kept = constant(x)
-    x[...] = 99
-    np.testing.assert_array_equal(kept, whole((7, 5)))
-    assert kept.dtype == x.dtype
-    assert kept.flags.c_contiguous
-    assert kept.base is None
-    with pytest.raises(ValueError, match="read-only"):
-        kept[0, 0] = 1
-
-
 def test_arrays_of_other_libraries(xp_backend):
     weight, bias, x = whole((7, 5)), whole(5, seed=1), whole((3, 7), seed=2)
     there = xp_backend.asarray(weight)
     if xp_backend.library != "numpy":
-        assert constant(there) is there
         assert rows_on_one_thread(there) == 0
-    y = affine(constant(there), xp_backend.asarray(bias))(xp_backend.asarray(x))
+    y = affine(frozen(there), xp_backend.asarray(bias))(xp_backend.asarray(x))
     values = xp_backend.check(y, dtype="float32", shape=(3, 5))
     np.testing.assert_array_equal(values, x @ weight + bias)
 
@@ -237,8 +224,8 @@ class Counted(np.ndarray):
 @pytest.mark.parametrize("n_out", N_OUT)
 @pytest.mark.parametrize("n_in", N_IN)
 def test_blocks_are_multiplied_without_packing(monkeypatch, n_in, n_out, dtype):
-    monkeypatch.setattr(blocked_matmul, "cuts", lambda: ALL)
-    weight = constant(np.zeros((n_in, n_out), dtype))
+    monkeypatch.setattr(blocked_matmul, "rows_in_blocks", lambda: ALL)
+    weight = frozen(np.zeros((n_in, n_out), dtype))
     product = affine(weight, np.zeros(n_out, dtype))
     width = 256 // weight.itemsize
     width = width if 8 * n_in * width <= 10**6 else width // 2
@@ -265,7 +252,7 @@ def test_threads_change_no_bit_up_to_the_number_of_rows(n_in, n_out, dtype):
     random = np.random.default_rng(4)
     weight = random.normal(size=(n_in, n_out)).astype(dtype)
     bias = random.normal(size=n_out).astype(dtype)
-    for weights in (weight, constant(weight), in_columns(weight)):
+    for weights in (weight, frozen(weight), in_columns(weight)):
         most = min(rows_on_one_thread(weights), 20_000)
         product = affine(weights, bias)
         for n_rows in {*N_ROWS, most}:
@@ -284,7 +271,7 @@ def test_how_many_rows_are_computed_on_one_thread(monkeypatch, kernel):
     monkeypatch.setattr(blocked_matmul, "openblas_kernel", lambda: kernel)
     small, wide = np.zeros((784, 50), np.float32), np.zeros((784, 1024), np.float32)
     expected = 6 if kernel in {"SkylakeX", "Haswell"} else 0
-    assert rows_on_one_thread(small) == rows_on_one_thread(constant(small)) == expected
+    assert rows_on_one_thread(small) == rows_on_one_thread(frozen(small)) == expected
     long = np.zeros((4097, 1), np.float32)
     for never in (wide, long, small.astype(np.float16), small.astype(">f4")):
         assert rows_on_one_thread(never) == 0
@@ -292,9 +279,9 @@ def test_how_many_rows_are_computed_on_one_thread(monkeypatch, kernel):
 
 def test_the_largest_weights_are_not_copied(monkeypatch):
     monkeypatch.setattr(blocked_matmul, "_LARGEST", 784 * 128)
-    monkeypatch.setattr(blocked_matmul, "cuts", lambda: ALL)
+    monkeypatch.setattr(blocked_matmul, "rows_in_blocks", lambda: ALL)
     for n_out, n_expected in ((128, 2), (256, 1)):
         Counted.seen = []
-        product = affine(constant(whole((784, n_out))), whole(n_out))
+        product = affine(frozen(whole((784, n_out))), whole(n_out))
         product(np.zeros((30, 784), np.float32).view(Counted))
         assert len(Counted.seen) == n_expected

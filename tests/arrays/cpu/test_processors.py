@@ -1,9 +1,9 @@
-"""Facts about processors, and cuts by kind of processor: only what was measured."""
+"""Facts about processors, and products in blocks by kind of processor: only what was measured."""
 
 import pytest
 
 from xpnet.arrays.cpu import processors
-from xpnet.arrays.cpu.processors import Cuts, cpu_facts, cuts
+from xpnet.arrays.cpu.processors import cpu_facts, rows_in_blocks
 
 AMD, INTEL = "AuthenticAMD", "GenuineIntel"
 CPUINFO = """processor\t: 0
@@ -28,20 +28,16 @@ def test_facts_are_those_of_the_first_processor(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("kernel", "facts", "expected"),
     [
-        ("SkylakeX", {"vendor_id": AMD, "cpu family": "25"}, Cuts(1024, 48)),
-        ("SkylakeX", {"vendor_id": AMD, "cpu family": "26"}, Cuts(1024, 48)),
-        ("SkylakeX", {"vendor_id": INTEL, "cpu family": "6"}, Cuts(12)),
-        ("Haswell", {"vendor_id": AMD, "cpu family": "26"}, Cuts()),
-        ("SkylakeX", {"vendor_id": AMD, "cpu family": "27"}, Cuts()),
-        ("", {"vendor_id": INTEL, "cpu family": "6"}, Cuts()),
-        ("SkylakeX", {}, Cuts()),
+        ("SkylakeX", {"vendor_id": AMD, "cpu family": "25"}, 1024),
+        ("SkylakeX", {"vendor_id": AMD, "cpu family": "26"}, 1024),
+        ("SkylakeX", {"vendor_id": INTEL, "cpu family": "6"}, 12),
+        ("Haswell", {"vendor_id": AMD, "cpu family": "26"}, 0),
+        ("SkylakeX", {"vendor_id": AMD, "cpu family": "27"}, 0),
+        ("", {"vendor_id": INTEL, "cpu family": "6"}, 0),
+        ("SkylakeX", {}, 0),
     ],
 )
 def test_unknown_processors_get_the_simple_way(monkeypatch, kernel, facts, expected):
     monkeypatch.setattr(processors, "openblas_kernel", lambda: kernel)
     monkeypatch.setattr(processors, "cpu_facts", lambda: facts)
-    assert cuts.__wrapped__() == expected
-
-
-def test_the_simple_way_cuts_no_product():
-    assert Cuts().block_rows == 0
+    assert rows_in_blocks.__wrapped__() == expected

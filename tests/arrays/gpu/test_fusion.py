@@ -32,7 +32,7 @@ def test_the_activation_of_the_sum(on_cupy):
 def fused_biases(on_cupy, activation):
     """Return the biases that a network adds inside of its activations' kernels."""
     network = xpnet.init_network([4, 3, 2], activation=activation).map_arrays(on_cupy)
-    return [stage.fused_bias for stage in network.stages]
+    return [layer.stage.fused_bias for layer in network.layers]
 
 
 @pytest.mark.parametrize(("activation", "is_fused"), [("sigmoid", True), ("softmax", False)])

@@ -7,11 +7,7 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
-
-from xpnet.arrays.ranges import unless_overflow
-
-__all__ = ["blas_threads", "notices_overflow", "one_blas_thread", "openblas_kernel"]
+__all__ = ["blas_threads", "one_blas_thread", "openblas_kernel"]
 
 # The first OpenBLAS for which limits and blocks were measured.
 _MEASURED_VERSION = [0, 3, 31]
@@ -27,15 +23,17 @@ class _OneThread:
     def __enter__(self) -> None:
         with self.lock:
             if self.n_open == 0:
-                counts = [(library, library.get_num_threads() or 1) for library in _libraries()]
-                self.before = [(library, count) for library, count in counts if count > 1]
-                self._set([(library, 1) for library, _ in self.before])
+                for library in _libraries():
+                    count = library.get_num_threads() or 1
+                    if count > 1:
+                        self.before.append((library, count))
+                        self._set([(library, 1)])
             self.n_open += 1
 
     def __exit__(self, *_: object) -> None:
         with self.lock:
             self.n_open -= 1
-            if self.n_open == 0:
+            if self.n_open == 0 and self.before:
                 self._set(self.before)
                 self.before = []
 
@@ -88,17 +86,6 @@ def blas_threads() -> int:
         else:
             counts = [library.get_num_threads() or 1 for library in _libraries()]
     return max(counts, default=1)
-
-
-@functools.cache
-def notices_overflow() -> bool:
-    """Return whether NumPy notices overflow in a product that one BLAS thread computes.
-
-    It does since NumPy 2.3, by a flag of the calling thread, if the number of threads is known.
-    """
-    x = np.full((64, 64), 1e30, np.float32)
-    with one_blas_thread():
-        return bool(_libraries()) and unless_overflow(lambda: x.dot(x)) is None
 
 
 def one_blas_thread() -> AbstractContextManager[None]:

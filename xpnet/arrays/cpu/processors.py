@@ -1,7 +1,7 @@
-"""Processors: their number, their kind, and cuts of products and rows that suit the kind.
+"""Processors: their number, their kind, and the products in blocks that suit the kind.
 
-Whole products and tiles of many rows are the default. Nothing is timed at run time, so the same
-machine always gives the same bits.
+Whole products are the default. Nothing is timed at run time, so the same machine always gives the
+same bits.
 """
 
 import functools
@@ -9,11 +9,10 @@ import os
 from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
 
 from xpnet.arrays.cpu.blas_threads import openblas_kernel
 
-__all__ = ["Cuts", "count_processors", "cpu_facts", "cuts"]
+__all__ = ["count_processors", "cpu_facts", "rows_in_blocks"]
 
 
 def count_processors() -> int:
@@ -34,29 +33,22 @@ def cpu_facts() -> Mapping[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-class Cuts(NamedTuple):
-    """Largest number of rows to multiply in blocks, and smallest number of rows of a tile."""
-
-    block_rows: int = 0
-    tile_rows: int = 128
-
-
 # By the kernel that OpenBLAS chose, and the vendor and family of the processor. All figures are
 # GFLOP/s of one thread in float32: whole products, then blocks (see `blocked_matmul`).
-_MEASURED = {
+_ROWS_IN_BLOCKS = {
     # Zen 4. 784 x 1024: 18 and 102 for 4 rows, 89 and 112 for 100. 784 x 50: 91 and 100 for 1,000.
-    ("SkylakeX", "AuthenticAMD", "25"): Cuts(block_rows=1024, tile_rows=48),
+    ("SkylakeX", "AuthenticAMD", "25"): 1024,
     # Zen 5. 784 x 1024: 22 and 200 for 4 rows, 190 and 250 for 100, 218 and 235 for 512. 784 x 128:
     # 228 and 246 for 1,000. 784 x 50: 180 and 187 for 1,000.
-    ("SkylakeX", "AuthenticAMD", "26"): Cuts(block_rows=1024, tile_rows=48),
+    ("SkylakeX", "AuthenticAMD", "26"): 1024,
     # Sapphire Rapids. 784 x 1024: 18 and 52 for 4 rows, but 119 and 99 for 100.
-    ("SkylakeX", "GenuineIntel", "6"): Cuts(block_rows=12),
+    ("SkylakeX", "GenuineIntel", "6"): 12,
 }
 
 
 @functools.cache
-def cuts() -> Cuts:
-    """Return the cuts measured for this kind of processor, or the defaults."""
+def rows_in_blocks() -> int:
+    """Return the largest number of rows to multiply in blocks, 0 unless it was measured."""
     facts = cpu_facts()
     kind = (openblas_kernel(), facts.get("vendor_id", ""), facts.get("cpu family", ""))
-    return _MEASURED.get(kind, Cuts())
+    return _ROWS_IN_BLOCKS.get(kind, 0)
