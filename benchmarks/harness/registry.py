@@ -10,7 +10,7 @@ from typing import Any
 from harness.processes import Worker
 from harness.server import Server
 
-OURS = "xpnet, prepared"
+OURS = "xpnet"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,6 @@ class Entry:
 # From rows to labels or logits; xpnet comes first.
 RIVALS: Mapping[str, Entry] = {
     OURS: Entry("xpnet:Xpnet"),
-    "xpnet": Entry("xpnet:Xpnet", options={"is_prepared": False}),
     "xpnet, reproducible": Entry("xpnet:Xpnet", options={"is_reproducible": True}),
     "the book's code": Entry("numpy:Book", is_host_only=True),
     "NumPy by hand": Entry("numpy:ByHand", is_host_only=True),

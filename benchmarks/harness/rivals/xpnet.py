@@ -14,11 +14,7 @@ from xpnet.training.trainer import Trainer
 
 
 class Xpnet(Rival):
-    """`xpnet.predict`, and a prepared network that is called.
-
-    The options ``is_prepared`` and ``is_reproducible`` are for `predict`; with the latter, networks
-    are not prepared.
-    """
+    """`xpnet.predict`; with the option ``is_reproducible``, of a reproducible network."""
 
     is_tiled = True
 
@@ -27,8 +23,6 @@ class Xpnet(Rival):
         network = workload.network.to(self.device)
         if self.options.get("is_reproducible", False):
             network = xpnet.reproducible(network)
-        elif self.options.get("is_prepared", True):
-            network = xpnet.prepare(network)
         threads = self.threads if self.device == "cpu" else None
         return lambda images: np.asarray(xpnet.predict(network, images, threads=threads))
 
@@ -39,7 +33,7 @@ class ProductsInBlocks(Products):
     def labeller(self, workload: Any) -> Labeller:
         """Return the products."""
         layers = [xpnet.Dense(w, np.zeros_like(b)) for w, b in workload.parameters]
-        network = xpnet.prepare(xpnet.Network(layers))
+        network = xpnet.Network(layers)
         return lambda x: np.asarray(network(x))
 
 
