@@ -28,7 +28,10 @@ from xpnet.arrays.namespace import array_namespace, cast, limits_of, without_war
 from xpnet.networks.dense import Dense
 from xpnet.networks.preprocessing import Scale, Standardize, Step, Whiten, map_arrays
 
-__all__ = ["folded_layer"]
+__all__ = ["LARGEST", "folded_layer"]
+
+# A step is folded only if it does not overflow for inputs of up to this size.
+LARGEST = 2.0**60
 
 # Multiplications for which folding is worthwhile at the first use: less than a millisecond.
 _MOST_WEIGHTS, _MOST_WORK = 2**18, 2**25
@@ -45,10 +48,9 @@ _MOST_DRIFT = 4.0
 def folded_layer(steps: Sequence[Step], layer: Dense) -> Dense | None:
     """Return the first layer of a NumPy network with all steps before it, or None.
 
-    None is returned for float16, for a step whose means are too far from 0, if a parameter would
-    leave the range of normal numbers or roundings would add up, and for a weight so large that
-    folding takes longer than it saves in a few calls: a wide layer takes so long that its
-    preprocessing hardly counts.
+    None is returned for float16, for a step that might overflow or whose means are too far from 0,
+    if a parameter would leave the range of normal numbers or roundings would add up, and for wide
+    layers: they take so long that their preprocessing hardly counts.
     """
     (weight, bias), dtype = layer.parameters, layer.weight.dtype
     xp = array_namespace(weight)
@@ -60,6 +62,11 @@ def folded_layer(steps: Sequence[Step], layer: Dense) -> Dense | None:
         return None
     with without_warnings():
         weight, bias = (cast(x, xp.float64, xp) for x in (weight, bias))
+        sizes = xp.full(layer.n_in, LARGEST)
+        for step in steps:
+            sizes = step.largest(sizes)
+        if not xp.max(sizes) < float(xp.finfo(dtype).max) / 4.0:
+            return None
         for given in reversed(steps):
             step = map_arrays(given, lambda x: cast(x, xp.float64, xp))
             changed = _fold_step(step, weight, bias, xp)

@@ -22,7 +22,7 @@ from xpnet.arrays.ranges import dtype_before_cast
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.functions.dtype_constants import constants_of
 from xpnet.networks.dense import Dense
-from xpnet.networks.folding import folded_layer
+from xpnet.networks.folding import LARGEST, folded_layer
 from xpnet.networks.preprocessing import (
     Scale,
     Step,
@@ -36,7 +36,7 @@ __all__ = ["Plan", "plan_of"]
 
 _LARGEST_BYTE = 255.0
 # Sizes of inputs for which a proof is tried: hardly any row exceeds the first.
-_SIZES = (2.0**60, 2.0**40, 2.0**20)
+_SIZES = (LARGEST, 2.0**40, 2.0**20)
 # Larger weights are bounded by their largest number instead of the sums of their columns, and not
 # copied with the opposite sign.
 _SMALL = 2**18
@@ -82,50 +82,34 @@ class Plan:
 
     def __init__(self, layers: Sequence[Dense], steps: Sequence[Step]) -> None:
         keep_freed_memory()
-        self._xp, self.dtype = array_namespace(layers[0].weight), layers[0].weight.dtype
-        self.n_in, self._given = layers[0].n_in, steps
+        self._xp = xp = array_namespace(layers[0].weight)
+        self.dtype, self.n_in, self._given = layers[0].weight.dtype, layers[0].n_in, steps
         # Numbers of a wider dtype than the network's may be cast first if they only get smaller.
         self._shrinks = all(isinstance(x, Scale) and abs(x.factor) <= 1.0 for x in steps)
+        self._operands: dict[int, list[Any]] = {}
+        most = float(limits_of(self.dtype, xp).max) / 4.0
         with without_warnings():
             first = folded_layer(steps, layers[0])
             self._steps = steps if first is None else ()
-            kept = [first or layers[0], *layers[1:]]
-            self._layers = [_planned(layer, self._xp) for layer in kept]
-            self._prove()
-        self._operands: dict[int, list[Any]] = {}
+            self._layers = [_planned(x, xp) for x in (first or layers[0], *layers[1:])]
+            numbers = xp.full(self.n_in, _LARGEST_BYTE)
+            for step in self._steps:
+                numbers = step.largest(numbers)
+            usual = float(xp.max(numbers))
+            sums = _sums(self._layers, usual)
+            self._takes_bytes = max(sums) < most
+            # Sizes, sums of squares, of rows up to which no sum overflows, and no exponential.
+            fitting = (x * x for x in _SIZES if max(_sums(self._layers, x)) < most)
+            self._size_of_bytes, self._limit, self._calm = usual * usual, next(fitting, -1.0), -1.0
+        calm = [layer.calm for layer in self._layers]
+        if all(map(operator.le, sums, calm)):
+            self._calm = self._size_of_bytes if min(calm) < math.inf else math.inf
         #: Largest number of rows to compute in one piece.
         self.few_rows = min(_FEW_ROWS, _FEW_WORK // sum(layer.weight.size for layer in layers))
         #: Number of rows up to which BLAS uses one thread for each matrix product.
         self.rows_on_one_thread = min(rows_on_one_thread(layer.weight) for layer in layers)
         if any(isinstance(step, Whiten) for step in self._steps):
             self.rows_on_one_thread = 0
-
-    def _prove(self) -> None:
-        """Find sizes of rows, sums of squares, up to which nothing overflows."""
-        most, is_folded = float(limits_of(self.dtype, self._xp).max) / 4.0, not self._steps
-        bytes_after = self._after_steps(_LARGEST_BYTE)
-        usual = _LARGEST_BYTE if is_folded else bytes_after[-1]
-        sums = _sums(self._layers, usual)
-        self._takes_bytes = max(*bytes_after, *sums) < most
-
-        def fits(size: float) -> bool:
-            before = self._after_steps(size) if is_folded else []
-            return max(*before, *_sums(self._layers, size)) < most
-
-        self._limit = next((x * x for x in _SIZES if fits(x)), -1.0)
-        # Below it, no exponential overflows either.
-        calm = [layer.calm for layer in self._layers]
-        self._size_of_bytes, is_calm = usual * usual, all(map(operator.le, sums, calm))
-        is_always_calm = min(calm) == math.inf
-        self._calm = math.inf if is_always_calm else self._size_of_bytes if is_calm else -1.0
-
-    def _after_steps(self, size: float) -> list[float]:
-        """Return bounds of numbers of up to a size, and of the results of each given step."""
-        numbers, sizes = self._xp.full(self.n_in, size), [size]
-        for step in self._given:
-            numbers = step.largest(numbers)
-            sizes.append(min(math.inf, float(self._xp.max(numbers))))  # inf for NaN
-        return sizes
 
     def outputs(self, x: Any) -> Any | None:
         """Return the outputs for rows that need no check; None if a sum might overflow.

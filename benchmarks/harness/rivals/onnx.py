@@ -2,11 +2,12 @@
 
 import importlib
 import tempfile
+import threading
 from typing import Any
 
 import numpy as np
 
-from harness.rivals.base import FACTOR, Labeller, Rival
+from harness.rivals.base import FACTOR, Array, Labeller, Rival
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
 
@@ -38,7 +39,7 @@ class OpenVino(Rival):
     """OpenVINO on the same graph, in float32, where its default may be bfloat16."""
 
     def labeller(self, workload: Any) -> Labeller:
-        """Return the call of a request."""
+        """Return the call of a request of the calling thread."""
         core = importlib.import_module("openvino").Core()
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
             file.write(model_of(workload))
@@ -49,10 +50,15 @@ class OpenVino(Rival):
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
         }
-        request = core.compile_model(model, "CPU", options).create_infer_request()
-        return lambda images: np.asarray(
-            request.infer({0: images}, share_inputs=True, share_outputs=False)[0]
-        )
+        compiled, local = core.compile_model(model, "CPU", options), threading.local()
+
+        def label(images: Array) -> Array:
+            if not hasattr(local, "request"):  # a request is for one thread
+                local.request = compiled.create_infer_request()
+            found = local.request.infer({0: images}, share_inputs=True, share_outputs=False)
+            return np.asarray(found[0])
+
+        return label
 
 
 def model_of(workload: Any) -> bytes:
