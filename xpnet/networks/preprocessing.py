@@ -65,8 +65,7 @@ class Scale:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> Scale(0.5)(np.asarray([2.0, 4.0]))
+    >>> Scale(0.5)([2.0, 4.0])
     array([1., 2.])
     >>> Scale(1 / 255), str(Scale(1 / 255))
     (Scale(1 / 255), 'pixels / 255')
@@ -120,8 +119,7 @@ class Standardize:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> Standardize(3.0, np.asarray([0.5, 2.0]))(np.asarray([4.0, 1.0]))
+    >>> Standardize(3.0, [0.5, 2.0])([4.0, 1.0])
     array([ 2., -1.])
     """
 
@@ -166,8 +164,7 @@ class Standardize:
 
         Examples
         --------
-        >>> import numpy as np
-        >>> step = Standardize.fit(np.asarray([[1, 7], [3, 7]]))
+        >>> step = Standardize.fit([[1, 7], [3, 7]])
         >>> step.mean, step.scale
         (array([2., 7.]), array([1., 1.]))
         """
