@@ -11,7 +11,6 @@ from xpnet.arrays.transfer import is_in_host_memory, move
 from xpnet.networks.network import Network
 
 __all__ = [
-    "MIN_WORK",
     "BatchOptions",
     "TransferPolicy",
     "as_rows",
@@ -37,7 +36,7 @@ _MOST_VALUES = 2**24
 # longer in more tiles of 640, and 3% less in fewer of 704 (one thread; best of 25, interleaved).
 _ROUND_ROWS = 64
 # Fewest multiplications in a batch that is worth waking a thread, about 0.2 ms.
-MIN_WORK = 2 * 10**7
+_MIN_WORK = 2 * 10**7
 # A GPU needs many rows per launch: 65,536 rows of 784 bytes are 51 MB, and the widest stage takes
 # at most 1 GB of float32.
 _ROWS_ON_GPU = 2**16
@@ -91,7 +90,7 @@ def default_batch_size(network: Network) -> int:
     if network.library == "cupy":
         return max(min(_ROWS_ON_GPU, _VALUES_ON_GPU // widest), 1)
     fewest, usual, most = _ROWS_ON_CPU
-    most = max(usual, min(MIN_WORK // network.multiplications, most))
+    most = max(usual, min(_MIN_WORK // network.multiplications, most))
     n_rows = max(min(max(_VALUES_IN_CACHE // widest, fewest), most, _MOST_VALUES // widest), 1)
     return n_rows if n_rows < fewest else -(-n_rows // _ROUND_ROWS) * _ROUND_ROWS
 

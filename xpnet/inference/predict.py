@@ -115,8 +115,8 @@ def predict(
     The other warnings are given for each block, and rows in errors are counted from its first.
 
     A NumPy network folds its preprocessing into the first layer at its first use, unless the layer
-    is wide, the rows must be preprocessed before they are cast, or too few digits would be left.
-    Rows of a memory-mapped file open for reading do not stay in memory.
+    is wide, or the result could exceed the error bounds. Rows of a memory-mapped file open for
+    reading do not stay in memory.
 
     Examples
     --------

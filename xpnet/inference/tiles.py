@@ -19,8 +19,8 @@ from xpnet.networks.network import Network
 
 __all__ = ["compute_few", "compute_tiles", "tile_bounds"]
 
-# Fewest multiplications of a tile for a thread, some 0.2 ms: another thread starts within 0.05 ms,
-# and after a pause within 0.2 ms. Fewest rows, which BLAS computes in whole blocks.
+# Fewest multiplications of a tile for a thread, some 0.2 ms, and fewest rows, which BLAS computes
+# in whole blocks.
 _FEWEST_MULTIPLICATIONS, _FEWEST_ROWS = 10**7, 24
 # BLAS computes 4 rows at a time.
 _BLAS_ROWS = 4
@@ -45,7 +45,7 @@ def compute_few(network: Network, rows: Any, threads: int | None) -> NDArray[Any
     """Return the outputs of a NumPy network for few rows, in as few steps as by hand, or None.
 
     None is returned unless the rows are NumPy's, of real numbers of a size for which no layer can
-    overflow, and take less than a millisecond, and `threads` is valid.
+    overflow, and take less than about half a millisecond, and `threads` is valid.
     """
     plan = network.plan
     if plan is None or type(rows) is not np.ndarray or rows.ndim != 2:

@@ -59,9 +59,9 @@ def layer_results(
 
     The first pair is the preprocessing: x, and x preprocessed in the network's dtype. A pair for
     each layer follows: x @ weight + bias, and its activation. Pairs (weight, bias) in `parameters`
-    are used instead of the network's own. With them, the results of a reproducible network are in
-    float64; without, they are rounded to the network's dtype, from which the next step does not
-    start.
+    are used instead of the network's own. With them, NumPy may overwrite a sum by its activation
+    and warn where exp overflows, and the results of a reproducible network are in float64; without,
+    they are rounded to the network's dtype, from which the next step does not start.
     """
     if isinstance(network, ReproducibleNetwork):
         for given, y in network.results(x, xp, parameters):

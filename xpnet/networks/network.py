@@ -161,7 +161,7 @@ class Network:
 
     @cached_property
     def plan(self) -> Plan | None:
-        """What a NumPy network keeps to be fast; None for other libraries."""
+        """The plan of a NumPy network, made at the first use; None for other libraries."""
         return plan_of(self.layers, self.preprocessing, self.__dict__)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a NumPy network keeps to be fast.
+"""Plan of a NumPy network: functions and bounds that it keeps for later calls.
 
 The parameters of a NumPy network cannot change, so a plan is made once, at the first use. In it,
 the preprocessing is folded into the first layer, weights are in the memory order that is fastest
@@ -51,7 +51,7 @@ if hasattr(os, "register_at_fork"):  # a child has no other thread that could re
 
 
 def plan_of(layers: Sequence[Dense], steps: Sequence[Step], kept: dict[str, Any]) -> "Plan | None":
-    """Return ``kept["plan"]``, made once; None unless the arrays are frozen, and can be planned."""
+    """Return ``kept["plan"]``, made once; None unless all arrays are frozen, of 32 or 64 bits."""
     with _LOCK:
         if "plan" not in kept:
             weight, xp = layers[0].parameters[0], array_namespace(layers[0].weight)
