@@ -112,7 +112,7 @@ def main() -> int:
 def _names(device: xpnet.Device, torch: Any) -> dict[str, dict[str, Any]]:
     """Return the names that the expressions of each library may use."""
     x = np.random.default_rng(0).standard_normal(SIZE, np.float32) * np.float32(3)
-    here = device.to_device(x)
+    here = device.asarray(x)
     arrays = {"x": here, "rows": here.reshape(-1, WIDTH)}
     numpy = vars(np if device.name == "cpu" else import_module("cupy"))
     found = {"xpnet": {"xpnet": xpnet, **arrays}, "numpy": {**numpy, **arrays}}

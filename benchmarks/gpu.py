@@ -114,9 +114,9 @@ def rates(device: xpnet.Device, plan: Plan, rounds: int) -> dict[str, Any]:
     host = pinned(device, (plan.copied,))
     host[:] = np.random.default_rng(0).integers(0, 256, plan.copied, np.uint8)
     draw = np.random.default_rng(0).standard_normal
-    a, b = (device.to_device(draw((plan.product,) * 2, np.float32)) for _ in range(2))
+    a, b = (device.asarray(draw((plan.product,) * 2, np.float32)) for _ in range(2))
     actions = {
-        "bytes": partial(device.to_device, host),
+        "bytes": partial(device.asarray, host),
         "operations": partial(operator.matmul, a, b),
     }
     amounts = {"bytes": plan.copied, "operations": 2.0 * plan.product**3}
@@ -147,7 +147,7 @@ def resident(device: xpnet.Device, plan: Plan, rounds: int) -> list[dict[str, An
         for n_rows in plan.device_rows:
             work = Workload(shape, n_rows)
             network = work.network.to(device)
-            actions = {"xpnet": partial(network, device.to_device(work.rows))}
+            actions = {"xpnet": partial(network, device.asarray(work.rows))}
             for torch in rivals(device):
                 actions |= torch_on_device(torch, work)
             entry = {"network": str(shape), "rows": n_rows}

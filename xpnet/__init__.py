@@ -10,7 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from xpnet import parity as parity, testing as testing
     from xpnet.arrays.device import Device as Device
-    from xpnet.arrays.gpu.gpu_errors import DeviceError as DeviceError
+    from xpnet.arrays.device_errors import DeviceError as DeviceError
+    from xpnet.arrays.libraries import register_library as register_library
     from xpnet.arrays.matmul_precision import matmul_precision as matmul_precision
     from xpnet.arrays.namespace import array_namespace as array_namespace
     from xpnet.arrays.ranges import PrecisionWarning as PrecisionWarning
@@ -73,7 +74,8 @@ if TYPE_CHECKING:
 # The public names of each module.
 _PUBLIC = {
     "xpnet.arrays.device": "Device",
-    "xpnet.arrays.gpu.gpu_errors": "DeviceError",
+    "xpnet.arrays.device_errors": "DeviceError",
+    "xpnet.arrays.libraries": "register_library",
     "xpnet.arrays.matmul_precision": "matmul_precision",
     "xpnet.arrays.namespace": "array_namespace",
     "xpnet.arrays.ranges": "PrecisionWarning",

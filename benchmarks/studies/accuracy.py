@@ -3,10 +3,11 @@
     python benchmarks/studies/accuracy.py --json accuracy.json > accuracy.txt
     python benchmarks/studies/accuracy.py --table accuracy.json --page docs/explanation/accuracy.md
 
-xpnet's functions on arrays of NumPy, torch and JAX (with `--device gpu`: CuPy, torch and JAX), and
-the libraries' own, are compared with true values in float64, which have themselves been proved
-against mpmath. SciPy and mpmath are needed; torch and JAX are measured if they are installed. All
-inputs take 40 minutes on two cores; `--quick` takes a sample of them.
+xpnet's functions on arrays of NumPy, torch and JAX (with `--device gpu`: CuPy, torch and JAX; with
+`--devices`: of any libraries, such as dpnp), and the libraries' own, are compared with true values
+in float64, which have themselves been proved against mpmath. SciPy and mpmath are needed; torch and
+JAX are measured if they are installed. All inputs take 40 minutes on two cores; `--quick` takes a
+sample of them.
 
 The error is the distance of the float32 result from the true value, in units in the last place
 (ULP): 2^(e - 23), where 2^e is the largest power of two that is not above the true value. A
@@ -36,7 +37,7 @@ from harness.options import make_parser, parse, positive, write_json
 from harness.provenance import about, headline
 from harness.reporting import markdown_table, show_table
 
-from studies.sweep import MODULES, Record, Results, Selection, measure_all, merge_results
+from studies.sweep import PIECES, Record, Results, Selection, measure_all, merge_results
 from studies.truth import ROWS, prove
 
 PACKAGES = ("array-api-compat", "scipy", "mpmath", "torch", "jax", "jaxlib")
@@ -46,35 +47,46 @@ COLUMNS = {
     "xpnet torch": "xpnet, torch",
     "xpnet jax": "xpnet, JAX",
     "xpnet jit": "xpnet, jax.jit",
+    "xpnet dpnp": "xpnet, dpnp",
     "numpy": "NumPy's own",
     "scipy": "SciPy's own",
     "torch": "torch's own",
     "jax": "JAX's own",
 }
-SHORT = ("xpnet numpy", "scipy", "torch", "jax")  # columns of the short table of stored results
+USUAL = {"cpu": ("cpu", "torch:cpu", "jax:cpu"), "gpu": ("gpu", "torch:cuda", "jax:cuda")}
+SHORT = (
+    "xpnet numpy",
+    "xpnet dpnp",
+    "scipy",
+    "torch",
+    "jax",
+)  # columns of the short table of stored results
 
 
 def main() -> int:
     """Run the study."""
     args = _parse_arguments()
     if args.table:
-        lines = _short_table(json.loads(Path(args.table[-1]).read_text("utf-8")))
+        lines = _short_table([json.loads(Path(path).read_text("utf-8")) for path in args.table])
         show_table(args.page, "studies/accuracy.py", lines)
         return 0
-    other = "numpy" if args.device == "gpu" else "cupy"
-    modules = {name: module for name, module in MODULES.items() if name != other}
-    missing = sorted(name for name in {*modules.values()} if not find_spec(name))
-    for name in missing:
-        print(f"{name} is missing, so it is not measured", file=sys.stderr)
-    libraries = tuple(name for name, module in modules.items() if module not in missing)
-    selection = Selection(args.functions, libraries, args.device, args.quick)
+    words = args.devices.split(",") if args.devices else USUAL[args.device]
+    libraries = {word: word.partition(":")[0] for word in words if ":" in word}
+    missing = [word for word, library in libraries.items() if not find_spec(library)]
+    for word in missing:
+        print(f"{word} is missing, so it is not measured", file=sys.stderr)
+    devices = tuple(word for word in words if word not in missing)
+    selection = Selection(args.functions, devices, args.quick, args.pieces)
     prove(selection.functions)
     results: Results = {}
     pieces = measure_all(selection, args.jobs)
     for piece in tqdm(pieces, total=len(selection.pieces), mininterval=1.0):
         merge_results(results, piece)
     results = {name: results[name] for name in args.functions if name in results}
-    facts = about(*PACKAGES, device=args.device) | {"missing": missing, "sample": args.quick}
+    packages = {*PACKAGES, *(word.partition(":")[0] for word in devices)} - {"cpu", "gpu"}
+    facts = about(*sorted(packages), device=args.device)
+    is_sample = args.quick or args.pieces < PIECES
+    facts |= {"missing": missing, "sample": is_sample, "pieces": args.pieces}
     print(_markdown(facts, results), end="")
     write_json(args.json, {"about": facts, "functions": _readable(results)})
     return 0
@@ -84,6 +96,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser = make_parser(str(__doc__), table=True)
     add, n = parser.add_argument, os.cpu_count() or 1
     add("--functions", metavar="A,B", help=f"of {', '.join(ROWS)} (default: all)")
+    add("--devices", metavar="A,B", help="words as for `xpnet --device`, instead of --device")
+    text = "scattered pieces of the inputs, each with 2^22 of them (default: all)"
+    add("--pieces", metavar="N", type=positive, default=PIECES, help=text)
     add("--jobs", metavar="N", type=positive, default=n, help=f"processes (default: {n})")
     args = parse(parser)
     args.functions = tuple(args.functions.split(",") if args.functions else ROWS)
@@ -130,19 +145,23 @@ def _markdown(facts: dict[str, Any], results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _short_table(result: dict[str, Any]) -> list[str]:
+def _short_table(stored: list[dict[str, Any]]) -> list[str]:
     """Return the lines of a table of stored results, without places and without exceptions."""
-    facts = result["about"]
-    versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("numpy", *PACKAGES[1:-1]))
-    functions = {name: found.get("results", found) for name, found in result["functions"].items()}
+    functions: Results = {}
+    about = []
+    for result in stored:
+        facts = result["about"]
+        versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+        about.append(f"{facts['date']}, {facts['hardware']}, commit {facts['commit']}; {versions}.")
+        for name, found in result["functions"].items():
+            functions.setdefault(name, {}).update(found.get("results", found))
     rows = [
         [f"`{_label(name)}`", *(_cell(found.get(column), has_place=False) for column in SHORT)]
         for name, found in functions.items()
         if SHORT[0] in found
     ]
     header = ["function", *(COLUMNS[column] for column in SHORT)]
-    about = f"{facts['date']}, {facts['hardware']}, commit {facts['commit']}; {versions}."
-    return [about, "", *markdown_table(header, rows)]
+    return [*about, "", *markdown_table(header, rows)]
 
 
 def _cell(record: Record | None, *, has_place: bool = True) -> str:

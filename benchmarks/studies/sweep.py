@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 import xpnet
 from studies.truth import PRIMITIVES, ROWS, resolve
 
-# The columns of xpnet, and the modules that they need; `jit` is xpnet in jax.jit.
-MODULES = {"numpy": "numpy", "cupy": "cupy", "torch": "torch", "jax": "jax", "jit": "jax"}
 SMALLEST = 2.0**-126  # normal number
 # Exponent fields of float64: the mask, that of 2^-126, and the sum of two that cancel each other.
 EXPONENT, OF_SMALLEST, OF_INVERSE = (np.uint64(x << 52) for x in (0x7FF, 1023 - 126, 2 * 1023 + 23))
@@ -40,17 +38,22 @@ Results = dict[str, dict[str, Record]]  # by the row's name, and by column
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of the table, columns of xpnet, and inputs: all, or a sample in one piece."""
+    """Rows of the table, words of devices, and inputs: some or all pieces, or a small sample."""
 
     functions: tuple[str, ...]
-    libraries: tuple[str, ...]
-    device: str
+    devices: tuple[str, ...]
     sample: bool
+    n_pieces: int = PIECES
+
+    @property
+    def opened(self) -> dict[str, xpnet.Device]:
+        """The devices by their libraries."""
+        return {device.library: device for device in map(xpnet.Device, self.devices)}
 
     @property
     def pieces(self) -> list[int]:
         """The numbers of the pieces, in the order of work."""
-        return [0] if self.sample else [i * PIECE_STEP % PIECES for i in range(PIECES)]
+        return [0] if self.sample else [i * PIECE_STEP % PIECES for i in range(self.n_pieces)]
 
     def blocks(self, piece: int) -> Iterator[NDArray[np.uint32]]:
         """Yield the bit patterns of a piece, block by block."""
@@ -67,29 +70,18 @@ class Selection:
 def _candidates(name: str, selection: Selection) -> list[tuple[str, str, Any]]:
     """Return the column, the library and the function of all candidates for a row."""
     found: list[tuple[str, str, Any]] = []
+    libraries = selection.opened
     if name not in PRIMITIVES:
         ours = partial(getattr(xpnet, ROWS[name].xpnet), **ROWS[name].options)
-        for library in selection.libraries:
-            function = import_module("jax").jit(ours) if library == "jit" else ours
-            found.append((f"xpnet {library}", MODULES[library], function))
+        found += [(f"xpnet {library}", library, ours) for library in libraries]
+        if "jax" in libraries:
+            found.append(("xpnet jit", "jax", import_module("jax").jit(ours)))
     for call in ROWS[name].calls:
         column = call.partition(".")[0]
         library = "numpy" if column == "scipy" else column
-        if library in selection.libraries:
+        if library in libraries:
             found.append((column, library, resolve(call)))
     return found
-
-
-def _to_library(x: NDArray[np.float32], library: str, device: str) -> Any:
-    if library == "torch":
-        return import_module("torch").from_numpy(x).to("cuda" if device == "gpu" else "cpu")
-    if library == "jax":
-        return import_module("jax.numpy").asarray(x)
-    return xpnet.Device(device).to_device(x)
-
-
-def _to_numpy(y: Any, library: str) -> NDArray[np.float32]:
-    return np.asarray(y.get() if library == "cupy" else y.cpu() if library == "torch" else y)
 
 
 class _Truth:
@@ -181,14 +173,14 @@ def _measure(selection: Selection, piece: int) -> Results:
         msg = "a library has made NumPy flush subnormal numbers, so the truth is lost"
         raise RuntimeError(msg)
     results: Results = {}
-    libraries = {library for found in candidates.values() for _, library, _ in found}
+    devices = selection.opened
     for bits in selection.blocks(piece):
         x = bits.view(np.float32)
-        arguments = {library: _to_library(x, library, selection.device) for library in libraries}
+        arguments = {library: device.asarray(x) for library, device in devices.items()}
         for name, found in candidates.items():
             truth = _Truth(name, bits, x.astype(np.float64))
             for column, library, function in found:
-                y = _to_numpy(function(arguments[library]), library)
+                y = devices[library].to_numpy(function(arguments[library]))
                 if y.dtype != np.float32 or y.shape != bits.shape:
                     msg = f"{name}, {column}: {y.dtype}{y.shape} for {bits.shape}"
                     raise TypeError(msg)
@@ -196,9 +188,9 @@ def _measure(selection: Selection, piece: int) -> Results:
     return results
 
 
-def _set_up(libraries: tuple[str, ...]) -> None:
+def _set_up(devices: tuple[str, ...]) -> None:
     np.seterr(all="ignore")
-    if "torch" in libraries:
+    if any(word.startswith("torch") for word in devices):
         import_module("torch").set_num_threads(1)
 
 
@@ -209,7 +201,7 @@ def measure_all(selection: Selection, n_processes: int) -> Iterator[Results]:
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     context = get_context("spawn")  # a fork would break the threads of JAX and torch
-    with ProcessPoolExecutor(n_processes, context, _set_up, (selection.libraries,)) as pool:
+    with ProcessPoolExecutor(n_processes, context, _set_up, (selection.devices,)) as pool:
         pending = [pool.submit(_measure, selection, piece) for piece in selection.pieces]
         for future in as_completed(pending):
             yield future.result()

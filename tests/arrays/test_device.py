@@ -4,24 +4,59 @@ import contextlib
 import copy
 import pickle
 import re
+import subprocess
 import sys
+import threading
 import types
+from collections import namedtuple
 
 import array_api_compat
 import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays import device as device_module
-from xpnet.arrays.gpu.gpu_errors import Diagnosis
+from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
+from xpnet.testing.built_in import jax_settings
 
 NO_GPU = Diagnosis("no-driver", "no NVIDIA driver was found", "install one")
 GPU = Diagnosis("usable", "GPU 0 is usable", "")
+DIAGNOSE = "xpnet.arrays.gpu.diagnosis.diagnose"
+WORDS = (
+    "cpu",
+    "array-api-strict",
+    "array-api-strict:device1",
+    "array-api-strict:no_float64",
+    "dask",
+    "torch",
+    "torch:cpu",
+    "jax",
+    "jax:cpu:0",
+    "dpnp",
+    "dpnp:cpu.1",
+    "mlx",
+)
+Pair = namedtuple("Pair", ["x", "y"])  # noqa: PYI024 (a typed one could hold no arrays of any kind)
+
+
+def opened(word):
+    """Return a device; skip the test where its library is not installed."""
+    try:
+        return xpnet.Device(word)
+    except xpnet.DeviceError as error:
+        if error.code != "not-installed":
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=WORDS)
+def device(request):
+    return opened(request.param)
 
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    monkeypatch.setattr(device_module, "diagnose", lambda _, **__: NO_GPU)
+    monkeypatch.setattr(DIAGNOSE, lambda *_, **__: NO_GPU)
 
 
 class CUDARuntimeError(RuntimeError):
@@ -36,6 +71,7 @@ class CudaDevice:
     """A stand-in for CuPy's device."""
 
     error = None
+    entered: list = []  # noqa: RUF012 (of the class, on purpose)
 
     def __init__(self, index):
         self.id, self.n_waits = index, 0
@@ -44,6 +80,12 @@ class CudaDevice:
         self.n_waits += 1
         if self.error is not None:
             raise self.error
+
+    def __enter__(self):
+        self.entered.append(self)
+
+    def __exit__(self, *_):
+        self.entered.remove(self)
 
 
 @pytest.fixture
@@ -55,13 +97,20 @@ def fake_gpu(monkeypatch):
     cuda.Device, cuda.runtime = CudaDevice, runtime
     cupy = types.ModuleType("cupy")
     cupy.cuda, cupy.__version__ = cuda, "14.0"
-    monkeypatch.setattr(device_module, "diagnose", lambda _, **__: GPU)
+    monkeypatch.setattr(DIAGNOSE, lambda *_, **__: GPU)
+    bus = types.SimpleNamespace(
+        upload=lambda _: types.SimpleNamespace(device=CudaDevice.entered[-1])
+    )
+    monkeypatch.setattr("xpnet.arrays.gpu.cuda_streams.Bus", lambda: bus)
     modules = {"cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.runtime": runtime}
     modules["array_api_compat.cupy"] = types.ModuleType("fake")
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     # If another test has imported the real namespace, it is an attribute of its package.
     monkeypatch.setattr(array_api_compat, "cupy", modules["array_api_compat.cupy"], raising=False)
+
+
+# Words
 
 
 def test_the_cpu():
@@ -77,6 +126,27 @@ def test_the_default_is_the_cpu():
     assert xpnet.Device().name == "cpu"
 
 
+def test_numpy_is_the_cpu():
+    assert xpnet.Device("numpy") == xpnet.Device("cpu")
+    assert xpnet.Device("numpy").name == "cpu"
+
+
+def test_a_word_opens_a_device_of_its_library(device, request):
+    word = request.node.callspec.params["device"]
+    assert device.name == str(device) == word
+    assert device.library == ("numpy" if word == "cpu" else word.partition(":")[0])
+    assert device.reason == f"asked for {word}"
+    assert device.version[0].isdigit()
+    assert device.hardware
+    x = device.asarray([1.0, 2.0])
+    assert array_namespace(x) == device.xp
+    assert device_of(x) == device.handle
+    assert (
+        repr(device)
+        == f"Device({word!r}, library={device.library!r}, hardware={device.hardware!r})"
+    )
+
+
 @pytest.mark.parametrize(
     ("word", "name", "card"),
     [
@@ -84,6 +154,8 @@ def test_the_default_is_the_cpu():
         ("gpu:1", "gpu:1", "Card 1"),
         ("cuda", "gpu:0", "Card 0"),
         ("cuda:1", "gpu:1", "Card 1"),
+        ("cupy", "gpu:0", "Card 0"),
+        ("cupy:1", "gpu:1", "Card 1"),
         ("auto", "gpu:0", "Card 0"),
     ],
 )
@@ -140,14 +212,15 @@ def test_the_variable_of_tf32_applies_without_a_choice(monkeypatch, word, precis
         asked.append((index, tf32))
         return NO_GPU
 
-    monkeypatch.setattr(device_module, "diagnose", diagnose)
-    monkeypatch.setattr(device_module, "is_precision_chosen", lambda: precision is not None)
+    monkeypatch.setattr(DIAGNOSE, diagnose)
+    is_chosen = precision is not None
+    monkeypatch.setattr("xpnet.arrays.matmul_precision.is_precision_chosen", lambda: is_chosen)
     with pytest.raises(xpnet.DeviceError) if word == "gpu" else contextlib.nullcontext():
         xpnet.Device(word)
-    assert asked == [(0, precision is not None)]
+    assert asked == [(0, is_chosen)]
 
 
-@pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda"])
+@pytest.mark.parametrize("word", ["gpu", "gpu:1", "cuda", "cupy", "cupy:1"])
 @pytest.mark.usefixtures("no_gpu")
 def test_no_gpu_is_an_error_with_its_cause_and_fix(word):
     with pytest.raises(
@@ -164,10 +237,79 @@ def test_the_reason_for_the_cpu():
     assert device.reason.startswith("auto chose cpu: no NVIDIA driver was found")
 
 
-@pytest.mark.parametrize("word", ["", "GPU", "gpu:", "gpu:-1", "gpu:x", "cpu:0", "auto:1", "tpu"])
-def test_other_words_are_rejected(word):
-    with pytest.raises(ValueError, match=r"`device` must be cpu, gpu, gpu:N .* or auto; got"):
+@pytest.mark.parametrize(
+    ("word", "code", "text"),
+    [
+        ("tpu", "unknown-library", "no array library 'tpu' is known; use cpu, gpu, auto or one"),
+        ("jax.numpy", "unknown-library", "no array library 'jax.numpy' is known; use cpu, gpu,"),
+        ("numpy:0", "unusable", "numpy:0 is not usable (it has no devices to choose from); "),
+        ("dask:x", "unusable", "dask:x is not usable (it has no devices to choose from); "),
+        ("torch:tpu", "unusable", "torch:tpu is not usable (Expected one of cpu, cuda,"),
+        ("jax:tpv", "unusable", "jax:tpv is not usable (Unknown backend tpv"),
+        ("jax:cpu:77", "unusable", "jax:cpu:77 is not usable (list index out of range); "),
+        ("dpnp:tpu", "no-device", "dpnp finds no device tpu; use one of "),
+        ("dpnp:cpu.9", "unusable", "dpnp:cpu.9 is not usable (list index out of range); "),
+        (
+            "array-api-strict:device9",
+            "unusable",
+            "array-api-strict:device9 is not usable (The device 'device9' is not a valid",
+        ),
+    ],
+)
+def test_there_is_no_fallback_but_one_line_with_cause_and_remedy(word, code, text):
+    if code != "unknown-library":
+        opened(word.partition(":")[0])
+    with pytest.raises(xpnet.DeviceError) as caught:
         xpnet.Device(word)
+    message = str(caught.value)
+    assert message.startswith(text)
+    assert "; " in message
+    assert "\n" not in message
+    assert caught.value.code == code
+
+
+@pytest.mark.usefixtures("fake_gpu")
+@pytest.mark.parametrize("word", ["cupy:x", "cupy:0:1"])
+def test_a_gpu_has_a_number(word):
+    with pytest.raises(xpnet.DeviceError, match=rf"^{word} is not usable \(.*\); "):
+        xpnet.Device(word)
+
+
+@pytest.mark.parametrize("word", ["torch", "jax:cpu", "dpnp:0", "mlx", "dask"])
+def test_a_missing_library_is_an_error_with_the_command_that_installs_it(monkeypatch, word):
+    name = word.partition(":")[0]
+    monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    with pytest.raises(xpnet.DeviceError) as caught:
+        xpnet.Device(word)
+    assert str(caught.value) == f"{name} is not installed; pip install {name}"
+    assert caught.value.code == "not-installed"
+
+
+def test_a_broken_library_is_an_error_with_its_cause(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
+    with pytest.raises(
+        xpnet.DeviceError, match=r"^torch:cpu is not usable \(import of torch halted"
+    ):
+        xpnet.Device("torch:cpu")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("", "GPU", "gpu:", "gpu:-1", "gpu:+1", "gpu:x", "gpu:\uff11", "cpu:0", "auto:1"),
+        *("Torch", "torch:", "torch::", "torch: cuda", "torch:cuda\n", ":cuda", "1d", "-torch"),
+        *("cpu\n", " cpu", "cpu,gpu", "torch:*", None, 3, b"cpu"),
+    ],
+)
+def test_malformed_words_are_rejected(word):
+    rule = r"`device` must be cpu, gpu, gpu:N .*, auto, or LIBRARY\[:DEVICE\] such as torch:cuda"
+    with pytest.raises(ValueError, match=f"^{rule}; got {re.escape(repr(word))}$"):
+        xpnet.Device(word)
+
+
+# A device is a value
 
 
 def test_a_device_from_a_device():
@@ -175,23 +317,351 @@ def test_a_device_from_a_device():
     assert xpnet.Device(device).__dict__ == device.__dict__
 
 
-def test_a_device_is_a_value():
-    device = xpnet.Device("cpu")
-    assert device == xpnet.Device(device)
-    assert device != "cpu"
-    assert len({device, xpnet.Device("cpu")}) == 1
-    assert pickle.loads(pickle.dumps(device)).__dict__ == device.__dict__
-    assert copy.deepcopy(device) == device
+def test_a_device_is_a_value(device):
+    for same in (
+        xpnet.Device(device),
+        xpnet.Device(device.name),
+        copy.copy(device),
+        copy.deepcopy(device),
+        pickle.loads(pickle.dumps(device)),
+    ):
+        assert same == device
+        assert hash(same) == hash(device)
+        assert str(same) == str(device)
+        assert same.xp == device.xp
+    assert device != device.name
 
 
-@pytest.mark.parametrize("x", [1.0, np.float32(1), [1.0], np.zeros((2, 2))])
-def test_numbers_and_lists_to_the_device(x):
-    assert isinstance(xpnet.Device("cpu").to_device(x), np.ndarray)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cpu", "numpy"),
+        ("array-api-strict", "array-api-strict:CPU_DEVICE"),
+        ("torch", "torch:cpu", "torch:cpu:0"),
+        ("jax:cpu", "jax:cpu:0"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_words_for_one_device_are_equal(words):
+    assert len({opened(word) for word in words}) == 1
+
+
+def test_devices_of_different_libraries_differ():
+    pytest.importorskip("dask")
+    pytest.importorskip("array_api_strict")
+    words = ("cpu", "dask", "array-api-strict:device1", "array-api-strict:device2")
+    assert len({xpnet.Device(word) for word in words}) == 4
+
+
+# The current device of a thread
+
+
+@pytest.fixture
+def meta():
+    """Yield a device of torch on which there are no values, and a function: the current one."""
+    torch = pytest.importorskip("torch")
+    yield xpnet.Device("torch:meta"), lambda: torch.zeros(1).device.type
+    assert torch.zeros(1).device.type == "cpu"
+
+
+def test_blocks_are_nested(meta):
+    device, current = meta
+    cpu = xpnet.Device("torch:cpu")
+    with device as entered:
+        assert entered is device
+        assert current() == "meta"
+        with cpu, cpu:
+            assert current() == "cpu"
+            with device:
+                assert current() == "meta"
+            assert current() == "cpu"
+        assert current() == "meta"
+        with xpnet.Device("cpu"):  # of another library
+            assert current() == "meta"
+    assert current() == "cpu"
+
+
+def test_an_exception_ends_the_block(meta):
+    device, current = meta
+    with pytest.raises(ZeroDivisionError), device, device:
+        _ = 1 / 0
+    assert current() == "cpu"
+
+
+def test_an_explicit_device_wins(meta):
+    device, _ = meta
+    with device:
+        assert xpnet.Device("torch:cpu").xp.zeros(2).device.type == "cpu"
+        assert xpnet.Device("torch:cpu").asarray([1.0]).device.type == "cpu"
+
+
+def test_threads_may_enter_one_object_in_any_order(meta):
+    device, current = meta
+    found, first, second = [], threading.Event(), threading.Event()
+
+    def work():
+        with device:
+            first.set()
+            second.wait()
+            found.append(current())
+        found.append(current())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    first.wait()
+    found.append(current())  # the other thread's block is no business of this one
+    with device:
+        second.set()
+        thread.join()
+        found.append(current())
+    assert found == ["cpu", "meta", "cpu", "meta"]
+
+
+@pytest.mark.usefixtures("fake_gpu")
+def test_each_block_has_an_object_of_cupy_of_its_own():
+    device = xpnet.Device("gpu:1")
+    with device, device, xpnet.Device("gpu:0"):
+        assert [x.id for x in CudaDevice.entered] == [1, 1, 0]
+        assert len({id(x) for x in CudaDevice.entered}) == 3
+        assert device.handle not in CudaDevice.entered
+    assert CudaDevice.entered == []
+
+
+def test_blocks_of_libraries_without_a_current_device_change_nothing():
+    strict = pytest.importorskip("array_api_strict")
+    device = xpnet.Device("array-api-strict:device1")
+    with device, device:
+        assert strict.zeros(1).device == strict.Device("CPU_DEVICE")
+        assert device.xp.zeros(1).device == strict.Device("device1")
+
+
+ON_TWO_DEVICES_OF_JAX = """
+import threading
+import jax
+import numpy as np
+import xpnet
+
+def current():
+    return jax.numpy.zeros(1).device.id
+
+first, second = xpnet.Device("jax:cpu:1"), xpnet.Device("jax:cpu:2")
+assert first != second
+assert (first.xp.zeros(2).device.id, second.xp.ones(2).device.id) == (1, 2)
+assert second.asarray(first.asarray([1.0])).device.id == 2
+found = []
+with first:
+    thread = threading.Thread(target=lambda: found.append(current()))
+    thread.start()
+    thread.join()
+    found.append(current())
+    with second, first, second:
+        found.append(current())
+    found.append(current())
+    found.append(int(second.asarray([1.0]).device.id))
+print(*found, current())
+"""
+
+
+@pytest.mark.slow
+def test_blocks_of_jax_hold_in_their_thread():
+    pytest.importorskip("jax")
+    env = {"XLA_FLAGS": "--xla_force_host_platform_device_count=3", "PATH": ""}
+    env["PYTHONPATH"] = ":".join(sys.path)
+    command = [sys.executable, "-c", ON_TWO_DEVICES_OF_JAX]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert result.stdout.split() == ["0", "1", "2", "1", "2", "0"], result.stderr
+
+
+# Creation and transfers
+
+
+def test_the_namespace_creates_on_the_device(device):
+    xp = device.xp
+    for x in (
+        xp.zeros(2),
+        xp.ones((2, 2), dtype=xp.float32),
+        xp.full((2,), 3.0),
+        xp.arange(3),
+        xp.linspace(0.0, 1.0, 3),
+        xp.asarray([1.0, 2.0]),
+        xp.asarray(np.ones(2, "float32")),
+    ):
+        assert array_namespace(x) == xp
+        assert device_of(x) == device.handle
+
+
+@pytest.mark.parametrize("x", [1.0, np.float32(1), [1.0], np.zeros((2, 2), np.float32)])
+def test_numbers_and_lists_to_the_device(device, x):
+    moved = device.asarray(x)
+    assert device_of(moved) == device.handle
+    assert tuple(moved.shape) == np.shape(x)
+    np.testing.assert_array_equal(device.to_numpy(moved), np.asarray(x))
 
 
 def test_arrays_to_the_device_and_back(xp_backend):
     device = xpnet.Device("cpu")
-    here = device.to_device(xp_backend.asarray([1.0, 2.0]))
+    here = device.asarray(xp_backend.asarray([1.0, 2.0]))
     assert isinstance(here, np.ndarray)
     np.testing.assert_array_equal(device.to_numpy(xp_backend.asarray([1.0, 2.0])), here)
-    np.testing.assert_array_equal(device.to_device([1.0, 2.0]), here)
+    np.testing.assert_array_equal(device.asarray([1.0, 2.0]), here)
+
+
+def test_an_array_of_the_device_is_not_copied(device):
+    x = device.asarray([1.0, 2.0])
+    assert device.asarray(x) is x
+    assert device.asarray(x, x.dtype) is x
+
+
+@pytest.mark.parametrize("x", [None, "text", {"x": 1.0}, np.ma.masked_array([1.0], [True])])
+def test_what_is_no_array_is_refused(device, x):
+    with pytest.raises(
+        TypeError, match=r"^`x` must be an array, a number or a list of numbers; got"
+    ):
+        device.asarray(x)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", np.float32, np.dtype("float32")], ids=["name", "type", "dtype"]
+)
+@pytest.mark.parametrize("x", [2, [1.5, 2.5], np.asarray([1, 2]), np.float16(3)])
+def test_an_array_is_made_in_a_dtype(device, dtype, x):
+    moved = device.asarray(x, dtype)
+    assert dtype_name(moved.dtype) == "float32"
+    assert device_of(moved) == device.handle
+    again = device.asarray(moved, "int32")  # of an array that is there
+    assert dtype_name(again.dtype) == "int32"
+    assert device_of(again) == device.handle
+    np.testing.assert_array_equal(device.to_numpy(again), np.asarray(x).astype("int32"))
+
+
+@pytest.mark.parametrize("dtype", ["float99", "nonsense"])
+def test_an_unknown_dtype_is_refused(device, dtype):
+    with pytest.raises(TypeError):
+        device.asarray(device.asarray([1.0]), dtype)
+
+
+def test_64_bits_that_a_device_lacks_are_refused():
+    pytest.importorskip("array_api_strict")
+    device = xpnet.Device("array-api-strict:no_float64")
+    assert not device.has("float64")
+    assert device.has("float32")
+    for x in (1.0, [1.0], np.ones(2), device.asarray([1.0])):
+        rule = "^array-api-strict:no_float64 has no float64; use float32$"
+        with pytest.raises(TypeError, match=rule):
+            device.asarray(x, "float64")
+    with pytest.raises(TypeError, match=r"has no complex128; use complex64$"):
+        device.asarray([1.0], "complex128")
+    assert dtype_name(device.asarray([1], "int64").dtype) == "int64"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128", "int64"])
+def test_jax_refuses_64_bits_unless_it_has_them(dtype):
+    pytest.importorskip("jax")
+    device = xpnet.Device("jax")
+    with jax_settings(has_64_bits=False):
+        hint = r"\(set JAX_ENABLE_X64=1\)"
+        with pytest.raises(TypeError, match=f"^jax has no {dtype} {hint}; use "):
+            device.asarray([1], dtype)
+        assert not device.has(dtype)
+    with jax_settings(has_64_bits=True):
+        assert dtype_name(device.asarray([1], dtype).dtype) == dtype
+
+
+def test_numbers_of_python_need_no_64_bits(device):
+    for x, wide, narrow in (
+        (1.5, "float64", "float32"),
+        ([1.5], "float64", "float32"),
+        (2, "int64", "int32"),
+        (2.0j, "complex128", "complex64"),
+    ):
+        moved = device.asarray(x)
+        assert dtype_name(moved.dtype) == (wide if device.has(wide) else narrow)
+        np.testing.assert_array_equal(device.to_numpy(moved), x)
+
+
+def test_integers_beyond_32_bits_are_refused_and_not_wrapped():
+    pytest.importorskip("jax")
+    device = xpnet.Device("jax")
+    with jax_settings(has_64_bits=False):
+        for make in (
+            lambda: device.asarray([2**40]),
+            lambda: device.asarray(np.asarray([2**40])),
+            lambda: device.random(0).integers(2**40, 2**41, size=2),
+        ):
+            with pytest.raises(ValueError, match="int64"):
+                make()
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_bfloat16(library):
+    pytest.importorskip(library)
+    device = xpnet.Device(library)
+    x = device.asarray([1.5, -2.0], "bfloat16")
+    assert dtype_name(x.dtype) == "bfloat16"
+    assert device.asarray(x) is x
+    assert device.asarray(x, "bfloat16") is x
+    assert dtype_name(device.asarray(x, "float32").dtype) == "float32"
+    host = xpnet.Device("cpu").asarray(x)
+    assert host.dtype == np.float32
+    assert host.tolist() == [1.5, -2.0]
+    with pytest.raises(TypeError, match="numpy has no floating-point dtype bfloat16"):
+        xpnet.Device("cpu").asarray(x, "bfloat16")
+
+
+def test_bfloat16_on_a_device_without_float64():
+    pytest.importorskip("array_api_strict")
+    with pytest.raises(TypeError, match="has no floating-point dtype bfloat16"):
+        xpnet.Device("array-api-strict:no_float64").asarray([1.5], "bfloat16")
+
+
+def test_nested_containers_move_with_their_arrays(device):
+    one = np.ones(2, np.float32)
+    x = {"a": [one, 1.5, None], "b": Pair(one, (one, "text")), "c": {3: np.float32(4)}}
+    moved = device.move(x)
+    assert (moved["a"][1:], moved["b"].y[1]) == ([1.5, None], "text")
+    for y in (moved["a"][0], moved["b"].x, moved["b"].y[0], moved["c"][3]):
+        assert array_namespace(y) == device.xp
+        assert device_of(y) == device.handle
+    back = device.to_numpy(moved)
+    assert isinstance(back["b"], Pair)
+    for y in (back["a"][0], back["b"].x, back["b"].y[0]):
+        assert isinstance(y, np.ndarray)
+        assert y.tolist() == [1.0, 1.0]
+    assert back["a"][1:] == [1.5, None]
+    assert back["c"][3].shape == ()
+    assert x["a"][0] is one
+
+
+def test_an_array_moves_alone(device):
+    assert device_of(device.move(np.ones(2, np.float32))) == device.handle
+    assert device.move("text") == "text"
+
+
+def test_random_numbers_are_the_same_on_every_device(device):
+    wanted, got = np.random.default_rng(7), device.random(7)
+    for name, options in (
+        ("normal", {"size": (2, 3)}),
+        ("random", {"size": 5, "dtype": np.float32}),
+        ("integers", {"low": 100, "size": 4}),
+        ("permutation", {"x": 6}),
+        ("uniform", {}),
+    ):
+        numbers = getattr(got, name)(**options)
+        assert device_of(numbers) == device.handle
+        expected = np.asarray(getattr(wanted, name)(**options))
+        values = device.to_numpy(numbers)
+        assert values.shape == expected.shape
+        np.testing.assert_array_equal(values, expected.astype(values.dtype))
+
+
+def test_a_generator_goes_on_where_it_was():
+    generator = xpnet.Device("cpu").random(0)
+    assert generator.random() != generator.random()
+    assert xpnet.Device("cpu").random().random() != xpnet.Device("cpu").random().random()
+
+
+def test_the_timer_measures(device):
+    with device.timer() as time:
+        assert np.isnan(time.seconds)
+        device.xp.sum(device.xp.ones((100, 100)))
+    assert 0.0 < time.seconds < 600.0

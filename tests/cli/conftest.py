@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from xpnet import Dense, Network, Scale, sample, save
-from xpnet.arrays.device import OpenedDevice
-from xpnet.arrays.gpu.gpu_errors import Diagnosis
+from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import Library
 from xpnet.cli.arguments import from_args
 from xpnet.cli.data_arguments import Data, add_data_arguments
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments
@@ -89,16 +89,20 @@ def refused(xpnet: Command) -> Refusal:
 
 @pytest.fixture
 def strict_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Open array-api-strict's device1 where a GPU is asked for, and call it usable."""
+    """Open array-api-strict's device1 where a GPU is asked for."""
     strict = pytest.importorskip("array_api_strict")
-    usable = Diagnosis("usable", "GPU 0 is usable", "")
+    monkeypatch.setitem(KNOWN, "cupy", stand_in("array-api-strict", strict.Device("device1")))
 
-    def open_strict(index: int) -> OpenedDevice:
-        name, handle = f"gpu:{index}", strict.Device("device1")
-        return OpenedDevice(name, "array_api_strict", "0", strict, handle, "a device for tests")
 
-    monkeypatch.setattr("xpnet.arrays.device._open_gpu", open_strict)
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: usable)
+def stand_in(library: str, device: Any) -> Library:
+    """Return a library's entry, in which this device is every GPU."""
+    return replace(
+        KNOWN[library],
+        name="cupy",
+        open=lambda _: device,
+        hardware=lambda _: "a device for tests",
+        check=lambda _: None,
+    )
 
 
 @dataclass(frozen=True)

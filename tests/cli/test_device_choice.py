@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from xpnet import add_device_argument, device_from_args, load
-from xpnet.arrays.gpu.gpu_errors import Diagnosis
+from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.matmul_precision import is_precision_chosen
 from xpnet.cli.arguments import UsageError
 from xpnet.cli.device_choice import in_precision
@@ -53,7 +53,7 @@ def test_a_note_tells_what_was_chosen(xpnet, command):
 def missing_gpu(monkeypatch):
     """Let there be no usable GPU."""
     missing = Diagnosis("not-installed", "CuPy is not installed", "pip install it")
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: missing)
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: missing)
 
 
 @pytest.mark.usefixtures("missing_gpu")
@@ -232,7 +232,7 @@ def test_arguments_open_the_device(words, name):
 
 def test_without_a_gpu_a_script_ends_with_one_line(monkeypatch, capsys):
     cause = Diagnosis("no-driver", "no driver:\nline 2", "install one")
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda _, **__: cause)
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda _, **__: cause)
     monkeypatch.setattr(sys, "argv", ["/home/me/script.py"])
     with pytest.raises(SystemExit) as ending:
         device_from_args(argparse.Namespace(device="gpu"))
@@ -248,5 +248,5 @@ def test_auto_needs_no_gpu(capsys):
 
 
 def test_the_argument_rejects_other_words():
-    with pytest.raises(argparse.ArgumentError, match=r"must be cpu, gpu, .*got 'gpus'"):
-        parse("--device", "gpus")
+    with pytest.raises(argparse.ArgumentError, match=r"must be cpu, gpu, .*got 'gpu:x'"):
+        parse("--device", "gpu:x")

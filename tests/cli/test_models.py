@@ -88,7 +88,7 @@ def test_what_the_start_of_a_gpu_is(parse, device, phases):
     stopwatch = Phases()
     model, used = opened(parse("--device", device), stopwatch)
     assert stopwatch.seen == phases
-    assert model.network.library == used.library
+    assert model.network.device == used.handle
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])

@@ -1,12 +1,13 @@
 """Commands on a device whose arrays NumPy cannot read: array-api-strict for a GPU."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from xpnet import Dense, Network, load, save
-from xpnet.arrays.device import OpenedDevice
+from xpnet.arrays.known_libraries import KNOWN
 
 pytestmark = pytest.mark.usefixtures("strict_gpu")
 
@@ -120,13 +121,9 @@ def test_the_table_tells_the_start_of_a_gpu(xpnet):
 def torch_gpu(strict_gpu, monkeypatch):
     """Open torch's CPU where a GPU is asked for: it computes in bfloat16, which NumPy lacks."""
     assert strict_gpu is None  # this comes after it
-    torch = pytest.importorskip("array_api_compat.torch", reason="only torch has bfloat16")
-
-    def open_torch(index):
-        device = torch.device("cpu")
-        return OpenedDevice(f"gpu:{index}", "torch", "0", torch, device, "a device for tests")
-
-    monkeypatch.setattr("xpnet.arrays.device._open_gpu", open_torch)
+    torch = pytest.importorskip("torch", reason="only torch has bfloat16")
+    gpu = replace(KNOWN["torch"], name="cupy", open=lambda _: torch.device("cpu"))
+    monkeypatch.setitem(KNOWN, "cupy", gpu)
 
 
 @pytest.mark.usefixtures("torch_gpu")

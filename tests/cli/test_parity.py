@@ -1,6 +1,7 @@
-"""``xpnet parity``: devices, libraries, files and certificates against the derived bounds."""
+"""``xpnet parity``: devices, files and certificates against the derived bounds."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Network, Scale, load, save
+from xpnet.testing.built_in import jax_settings
 
 STAGES = ["preprocessing", "layer 1, sigmoid", "layer 2, sigmoid", "layer 3, identity"]
 
@@ -51,8 +53,8 @@ def test_json(xpnet):
         assert (stage["out_of_bound"], stage["no_bound"], stage["fault"]) == (0, 0, None)
 
 
-def test_libraries(xpnet):
-    words = ("--libraries", "array-api-strict:device1, dask", "--rows", "20")
+def test_devices_of_other_libraries(xpnet):
+    words = ("--devices", "cpu,array-api-strict:device1, dask", "--rows", "20")
     report = json.loads(xpnet("parity", *words, "--json").out)
     assert list(report["candidates"]) == ["cpu", "array-api-strict:device1", "dask"]
     assert report["candidates"]["dask"]["library"] == "dask"
@@ -61,12 +63,13 @@ def test_libraries(xpnet):
 
 
 @pytest.mark.parametrize("library", ["jax", "torch", "dask"])
-def test_libraries_compute_in_float64(xpnet, tmp_path, library):
+def test_other_libraries_compute_in_float64(xpnet, tmp_path, library):
     pytest.importorskip(library)
     path = tmp_path / "float64.safetensors"
     save(load("sample").astype("float64"), path)
-    words = ("--model", path, "--libraries", library, "--rows", "20", "--json")
-    report = json.loads(xpnet("parity", *words).out)
+    words = ("--model", path, "--devices", f"cpu,{library}", "--rows", "20", "--json")
+    with jax_settings() if library == "jax" else nullcontext():
+        report = json.loads(xpnet("parity", *words).out)
     assert (report["dtype"], report["in_bound"]) == ("float64", True)
     assert report["candidates"][library]["compute_type"] == "float64"
 

@@ -1,7 +1,8 @@
-"""``xpnet parity --reproducible``: devices, libraries, files and certificates to the bit."""
+"""``xpnet parity --reproducible``: devices, files and certificates to the bit."""
 
 import json
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from xpnet import load, reproducible, result_hash, sample, save
 from xpnet.networks.execution import layer_results
 from xpnet.parity import certify, stage_results, write_certificate
+from xpnet.testing.built_in import jax_settings
 
 STAGES = ["preprocessing", "layer 1, sigmoid", "layer 2, sigmoid", "layer 3, identity"]
 WORDS = ("parity", "--reproducible", "--rows", "50")
@@ -36,8 +38,8 @@ def test_bounds_are_not_reproducible(xpnet):
     assert json.loads(xpnet("parity", "--rows", "5", "--json").out)["reproducible"] is False
 
 
-def test_libraries(xpnet):
-    result = xpnet(*WORDS, "--libraries", "array-api-strict:device1,dask")
+def test_devices_of_other_libraries(xpnet):
+    result = xpnet(*WORDS, "--devices", "cpu,array-api-strict:device1,dask")
     assert result.code == 0
     assert result.out.count("layer 3, identity") == 3
     assert result.out.endswith("verdict  the same bits\n")
@@ -47,8 +49,9 @@ def test_libraries(xpnet):
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_optional_libraries(xpnet, library, precision):
     pytest.importorskip(library)
-    words = ("--libraries", library, "--precision", precision)
-    report = json.loads(xpnet(*WORDS, *words, "--json").out)
+    words = ("--devices", library, "--precision", precision)
+    with jax_settings() if library == "jax" else nullcontext():
+        report = json.loads(xpnet(*WORDS, *words, "--json").out)
     assert (report["same_bits"], report["dtype"]) == (True, precision)
 
 
@@ -62,7 +65,7 @@ def test_one_bit_in_one_library_is_named(xpnet, monkeypatch):
         return [(x, y) for y in found]
 
     monkeypatch.setattr("xpnet.parity.candidates.layer_results", with_another_bit)
-    words = (*WORDS, "--libraries", "numpy,dask")
+    words = (*WORDS, "--devices", "numpy,dask")
     result, report = xpnet(*words), json.loads(xpnet(*words, "--json").out)
     assert result.code == 1
     expected = stage_results(reproducible(load("sample")), sample()[0][:50].reshape(50, 784))
@@ -76,7 +79,7 @@ def test_one_bit_in_one_library_is_named(xpnet, monkeypatch):
 
     assert report["same_bits"] is False
     found = report["candidates"]["dask"]
-    assert report["candidates"]["numpy"]["same_bits"]
+    assert report["candidates"]["cpu"]["same_bits"]
     assert (found["same_bits"], found["first_different"]) == (False, "layer 2, sigmoid")
     stage = found["stages"][2]
     assert (stage["differ"], stage["row_and_unit"]) == (1, [3, 5])
@@ -89,7 +92,7 @@ def test_a_wrong_library_is_named(xpnet, monkeypatch):
         return [(x, np.asarray(y)) for x, y in layer_results(*given)]
 
     monkeypatch.setattr("xpnet.parity.candidates.layer_results", on_the_host)
-    result = xpnet(*WORDS, "--libraries", "dask")
+    result = xpnet(*WORDS, "--devices", "dask")
     assert result.code == 1
     assert "  WRONG: library numpy instead of dask\n" in result.out
     assert result.out.endswith("first in preprocessing: library numpy instead of dask\n")

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Device, Network, Scale, load, sample, save
-from xpnet.arrays.gpu.gpu_errors import Diagnosis
+from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.known_libraries import KNOWN
 from xpnet.inference import throughput
 from xpnet.inference.throughput import Throughput
 
@@ -47,7 +48,7 @@ MASKS = [
     (r"held-out images, \d\.\d+ on", "held-out images, NUMBER on"),
     (r"^(  (preprocessing|layer \d+, \w+) ).*", r"\1 NUMBERS"),
     (r"\d{4}-\d\d-\d\dT[\d:+]+", "DATE"),
-    (r"^(xpnet|python|platform|numpy|blas|executable)( +)\S.*", r"\1\2VERSION"),
+    (r"^(xpnet|python|platform|numpy|blas|executable|version)( +)\S.*", r"\1\2VERSION"),
 ]
 
 
@@ -106,9 +107,10 @@ def folder(files, tmp_path, monkeypatch):
 @pytest.fixture
 def machine(monkeypatch):
     """Make this a machine of known speed without a usable GPU."""
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: NO_CUPY)
     monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: NO_CUPY)
     monkeypatch.setattr("xpnet.arrays.gpu.gpu_facts.gpu_facts", lambda **_: GPU_FACTS)
+    two = {name: KNOWN[name] for name in ("numpy", "cupy")}
+    monkeypatch.setattr("xpnet.arrays.libraries.libraries", lambda: two)
 
     def measure(*_, batch_sizes, **__):
         sizes = [size for size in batch_sizes if size <= 10_000]
@@ -173,7 +175,7 @@ PROCESSORS = [
 @pytest.mark.usefixtures("folder", "machine")
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_any_name_of_a_processor_is_masked(xpnet, monkeypatch, processor):
-    monkeypatch.setattr("xpnet.arrays.device.cpu_facts", lambda: {"model name": processor})
+    monkeypatch.setattr("xpnet.arrays.cpu.processors.cpu_facts", lambda: {"model name": processor})
     cases = read_cases(TRANSCRIPTS / "results.txt")
     for line in (
         "xpnet evaluate --rows 5 --device auto",

@@ -508,7 +508,7 @@ def test_activations_beyond_scikit_learns():
         (MLPClassifier, {"tol": float("nan")}, "`tol` must be 0 or more; got nan"),
         (MLPClassifier, {"n_iter_no_change": 0}, "at least 1, or infinity; got 0"),
         (MLPClassifier, {"predict_batch_size": 0}, "None or an integer of at least 1; got 0"),
-        (MLPClassifier, {"device": "tpu"}, "`device` must be cpu, gpu, gpu:N"),
+        (MLPClassifier, {"device": "gpu:x"}, "`device` must be cpu, gpu, gpu:N"),
         (
             MLPClassifier,
             {"early_stopping": True, "validation_fraction": 0.01},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from xpnet import Dense, Device, DeviceError, Network, evaluate, reproducible, sample
-from xpnet.arrays.gpu.gpu_errors import Diagnosis
+from xpnet.arrays.device_errors import Diagnosis
 from xpnet.files.errors import WeightsError
 from xpnet.formats import safetensors
 from xpnet.formats.load_save import check_suffix, load, save
@@ -155,20 +155,20 @@ def test_a_file_called_sample(network, tmp_path, monkeypatch, name):
     assert load(name).n_in == 2
 
 
-@pytest.mark.parametrize("device", ["cpu", Device("cpu")], ids=str)
+@pytest.mark.parametrize("device", ["cpu", Device("cpu")], ids=repr)
 def test_devices(device):
     assert load("sample", device=device).library == "numpy"
 
 
 def test_a_gpu_that_cannot_be_used(monkeypatch):
     diagnosis = Diagnosis("no-driver", "no NVIDIA driver was found", "install one")
-    monkeypatch.setattr("xpnet.arrays.device.diagnose", lambda *_, **__: diagnosis)
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: diagnosis)
     with pytest.raises(DeviceError, match="no NVIDIA driver was found; install one"):
         load("sample", device="gpu")
 
 
 def test_an_unknown_device():
-    with pytest.raises(ValueError, match="got 'tpu'"):
+    with pytest.raises(DeviceError, match="no array library 'tpu' is known"):
         load("sample", device="tpu")
 
 

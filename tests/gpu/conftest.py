@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.arrays.device import OpenedDevice
 from xpnet.arrays.gpu.gpu_facts import FIRST_WITH_TF32, compute_capability
-from xpnet.arrays.namespace import device_of, library_of
+from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.cli.main import main
 from xpnet.inference.batches import default_batch_size
 
@@ -39,11 +39,9 @@ if REHEARSAL == "cupy":
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [stand_in, os.getenv("PYTHONPATH")]))
 
 
-def open_strict(index):
+def open_strict(part):
     """Open one of array-api-strict's devices as a stand-in for a GPU."""
-    strict = pytest.importorskip("array_api_strict")
-    handle = strict.Device(f"device{index + 1}")
-    return OpenedDevice(f"gpu:{index}", "array_api_strict", "0", strict, handle, "a rehearsal")
+    return KNOWN["array-api-strict"].open(f"device{int(part or 0) + 1}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,7 +49,8 @@ def rehearsal():
     """Replace GPUs by stand-in devices, in a rehearsal."""
     with pytest.MonkeyPatch.context() as patch:
         if REHEARSAL == "array-api-strict":
-            patch.setattr("xpnet.arrays.device._open_gpu", open_strict)
+            strict = KNOWN["array-api-strict"]
+            patch.setitem(KNOWN, "cupy", replace(strict, name="cupy", open=open_strict))
             # Chunks of 128 rows, so that a few rows are several chunks.
             patch.setattr("xpnet.inference.batches._VALUES_IN_CACHE", 128 * N_IN)
         if REHEARSAL == "cupy":
@@ -110,7 +109,7 @@ def here(gpu):
     """Return a result's values, after validation of its device and dtype."""
 
     def check(result, dtype="float32", device=gpu):
-        assert library_of(result) == device.library
+        assert array_namespace(result) == device.xp
         assert device_of(result) == device.handle
         assert str(result.dtype).rpartition(".")[2] == str(dtype)
         return device.to_numpy(result)

@@ -39,7 +39,7 @@ def test_another_process_opens_its_own(gpu, narrow, here, pixels):
     assert pickle.loads(pickle.dumps(gpu)) == gpu
     network = narrow.to(gpu)
     again = pickle.loads(pickle.dumps(narrow)).to(gpu)
-    x = gpu.to_device(pixels[:5])
+    x = gpu.asarray(pixels[:5])
     np.testing.assert_array_equal(here(again(x)), here(network(x)))
 
 

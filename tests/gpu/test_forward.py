@@ -62,7 +62,7 @@ def dtype(request, gpu):
 def passing(gpu, name, dtype, biases=(0.0, 0.0, 0.0), **options):
     """Return a layer on the GPU that computes activation(x + bias) of each number x."""
     weight, bias = np.ones((1, len(biases)), dtype), np.asarray(biases, dtype)
-    layer = xpnet.Dense(gpu.to_device(weight), gpu.to_device(bias), name, options)
+    layer = xpnet.Dense(gpu.asarray(weight), gpu.asarray(bias), name, options)
     return xpnet.Network([layer], output="values")
 
 
@@ -70,7 +70,7 @@ def passing(gpu, name, dtype, biases=(0.0, 0.0, 0.0), **options):
 def test_the_tables_of_true_values(gpu, here, note, name, dtype):
     for whole in tables().read_tables(name, dtype):
         table = whole.rows(np.isfinite(whole.truth.nearest[:, 0]))
-        x, truth = gpu.to_device(table.x.astype(dtype)), table.truth
+        x, truth = gpu.asarray(table.x.astype(dtype)), table.truth
         known_as = "gelu_tanh" if table.options.get("approximate") == "tanh" else name
         alone = here(getattr(xpnet, name)(x, **table.options), dtype)
         columns = here(passing(gpu, name, dtype, **table.options)(x), dtype)
@@ -92,7 +92,7 @@ def test_each_unit_adds_its_bias(gpu, here, note, name, dtype):
     # Sums of these numbers and biases are exact in every dtype.
     x = np.arange(-16, 8, 2.0**-5)[:, None]
     network = passing(gpu, name, dtype, BIASES)
-    got = here(network(gpu.to_device(x.astype(dtype))), dtype).astype(np.float64)
+    got = here(network(gpu.asarray(x.astype(dtype))), dtype).astype(np.float64)
     exact = getattr(xpnet, name)(x + np.asarray(BIASES))
     # The error of the true values themselves.
     slack = ACTIVATIONS[name].ulp_bound("numpy", dtype) if dtype == "float64" else 1e-6
@@ -110,7 +110,7 @@ def test_options_do_not_mix(gpu, here, name, option, values):
         options = {option: value}
         if name == "threshold":
             options["value"] = -7.0 * value
-        got = here(passing(gpu, name, "float32", **options)(gpu.to_device(x)))[:, 0]
+        got = here(passing(gpu, name, "float32", **options)(gpu.asarray(x)))[:, 0]
         np.testing.assert_allclose(got, getattr(xpnet, name)(x, **options)[:, 0], rtol=1e-5)
 
 
@@ -128,10 +128,10 @@ def test_networks_are_within_their_bounds(gpu, here, make_network, monkeypatch, 
         last = error_bound(network, rows).stages[-1]
         assert np.mean(np.isfinite(last.bound)) > 0.5 or name in {"step", "exponential"}
         fused, plain = network.to(gpu), network.to(gpu)
-        found = [here(fused(gpu.to_device(x))) for x in (rows, rows.astype(np.float32))]
+        found = [here(fused(gpu.asarray(x))) for x in (rows, rows.astype(np.float32))]
         with monkeypatch.context() as patch:
             patch.setattr("xpnet.networks.dense.with_bias", lambda *_: None)  # no fusion
-            found.append(here(plain(gpu.to_device(rows))))
+            found.append(here(plain(gpu.asarray(rows))))
         for got in found:
             assert np.all((np.abs(got - last.values) <= last.bound) | (got == last.values))
         # Layer by layer; nothing has a bound beyond a step.
@@ -151,11 +151,11 @@ def test_networks_may_be_first_used_by_threads_at_once(gpu, make_network):
     rows = np.random.default_rng(3).integers(0, 256, (300, 64), np.uint8)
     for name in ("sigmoid", "gelu", "leaky_relu"):
         host = make_network(64, 50, 10, activation=name)
-        expected = gpu.to_numpy(host.to(gpu)(gpu.to_device(rows)))
+        expected = gpu.to_numpy(host.to(gpu)(gpu.asarray(rows)))
         one, several = host.to(gpu), [host.to(gpu) for _ in range(4)]
         for networks_of_threads in ([one] * 4, several):
             with ThreadPoolExecutor(4) as pool:
-                found = pool.map(lambda net: net(gpu.to_device(rows)), networks_of_threads)
+                found = pool.map(lambda net: net(gpu.asarray(rows)), networks_of_threads)
                 for got in found:
                     np.testing.assert_array_equal(gpu.to_numpy(got), expected)
 
@@ -163,14 +163,14 @@ def test_networks_may_be_first_used_by_threads_at_once(gpu, make_network):
 def test_any_layout_and_number_of_axes(gpu, here, make_network):
     network = make_network(64, 50, 10, activation="tanh").to(gpu)
     rows = np.random.default_rng(5).normal(0, 50, (12, 64)).astype(np.float32)
-    x = gpu.to_device(rows)
+    x = gpu.asarray(rows)
     expected = here(network(x))
     views = {
         "one row": (x[3, :], expected[3]),
         "more axes": (gpu.xp.reshape(x, (2, 3, 2, 64)), expected.reshape(2, 3, 2, 10)),
         "every other row": (x[::2, :], expected[::2]),
         "from the last": (x[::-1, :], expected[::-1]),
-        "by columns": (gpu.to_device(rows.T.copy()).T, expected),
+        "by columns": (gpu.asarray(rows.T.copy()).T, expected),
         "no rows": (x[:0, :], expected[:0]),
     }
     for name, (view, values) in views.items():
@@ -185,5 +185,5 @@ def test_scaled_bytes_are_within_the_bounds(gpu, here, make_network):
     assert network.to(gpu).plan is None
     rows = np.random.default_rng(3).integers(0, 256, (300, 64), np.uint8)
     last = error_bound(network, rows).stages[-1]
-    got = here(network.to(gpu)(gpu.to_device(rows)))
+    got = here(network.to(gpu)(gpu.asarray(rows)))
     assert np.all(np.abs(got - last.values) <= last.bound)

@@ -68,7 +68,7 @@ def test_fewer_rows_at_a_time(pool, network, pixels, chunk, divisor):
 
 
 def test_fewer_rows_that_are_there(pool, gpu, network, pixels):
-    x = gpu.to_device(pixels)
+    x = gpu.asarray(pixels)
     expected, need = need_of(pool, xpnet.predict_proba, network, x)
     expected = gpu.to_numpy(expected)
     # The results stay there.

@@ -36,7 +36,7 @@ def unstreamed(gpu, network, chunk):
 
     def compute(rows, call=xpnet.predict_proba, size=chunk, on=network):
         starts = range(0, max(len(rows), 1), size)
-        parts = [gpu.to_device(np.ascontiguousarray(rows[i : i + size])) for i in starts]
+        parts = [gpu.asarray(np.ascontiguousarray(rows[i : i + size])) for i in starts]
         return np.concatenate([gpu.to_numpy(call(on, part, batch_size=size)) for part in parts])
 
     return compute
@@ -160,7 +160,7 @@ def test_evaluation_counts_the_same(gpu, network, pixels, unstreamed):
     stream = xpnet.evaluate(network, pairs)
     assert (stream.total, whole.total) == (len(pixels),) * 2
     assert abs(stream.correct - whole.correct) <= 3  # batches of another size
-    there = xpnet.evaluate(network, gpu.to_device(pixels), gpu.to_device(truth))
+    there = xpnet.evaluate(network, gpu.asarray(pixels), gpu.asarray(truth))
     np.testing.assert_array_equal(there.confusion, confusion)
     assert there.transfers.bytes_to_device == 0
     assert there.transfers.bytes_to_host < 2000
@@ -182,7 +182,7 @@ def test_every_byte_is_counted(network, pixels, dtype, batch_size):
 
 
 def test_what_is_on_the_device_stays_there(gpu, here, network, pixels, unstreamed):
-    x = gpu.to_device(pixels)
+    x = gpu.asarray(pixels)
     for call, dtype in zip(CALLS, ("int64", "float32"), strict=True):
         expected = unstreamed(pixels, call)
         with xpnet.count_transfers() as transfers:

@@ -106,7 +106,7 @@ def test_bfloat16_of_host_rows(gpu, in_bfloat16, n_correct, batch_size):
     assert found.dtype == np.float32  # NumPy lacks bfloat16
     # 0.005 and the same labels as measured with torch on a CPU.
     np.testing.assert_allclose(found, xpnet.predict_proba(xpnet.load("sample"), images), atol=0.02)
-    there = xpnet.predict_proba(in_bfloat16, gpu.to_device(images), **options)
+    there = xpnet.predict_proba(in_bfloat16, gpu.asarray(images), **options)
     assert there.dtype.name == "bfloat16"
     np.testing.assert_allclose(found, gpu.to_numpy(there), atol=0.02)
     ids = xpnet.predict(in_bfloat16, images, **options)

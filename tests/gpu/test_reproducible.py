@@ -27,7 +27,7 @@ def program():
 
 def test_hashes_are_those_of_a_cpu(gpu, program):
     committed = json.loads(program.COMMITTED.read_text(encoding="utf-8"))
-    found = program.hashes(program.cases(), gpu.to_device)
+    found = program.hashes(program.cases(), gpu.asarray)
     assert [name for name in found if found[name] != committed[name]] == []
 
 
@@ -41,5 +41,5 @@ def test_a_row_has_the_same_bits_in_any_batch(gpu, program, make_network, widths
         some = rows[-n:]
         found = xpnet.predict_proba(xpnet.reproducible(there), some)
         assert found.tobytes() == expected[-n:].tobytes()
-        found = xpnet.predict_proba(xpnet.reproducible(there), gpu.to_device(some))
+        found = xpnet.predict_proba(xpnet.reproducible(there), gpu.asarray(some))
         assert gpu.to_numpy(found).tobytes() == expected[-n:].tobytes()

@@ -32,13 +32,13 @@ def test_each_has_its_name(gpu, other):
 @pytest.mark.parametrize("name", sorted({*(row.name for row in ACTIVATIONS.values()), "glu"}))
 def test_functions_stay_on_the_device_of_their_argument(gpu, other, here, name):
     x = np.linspace(-3, 3, 40, dtype=np.float32).reshape(4, 10)
-    first, second = (getattr(xpnet, name)(device.to_device(x)) for device in (gpu, other))
+    first, second = (getattr(xpnet, name)(device.asarray(x)) for device in (gpu, other))
     np.testing.assert_array_equal(here(first), here(second, device=other))
     for device in (gpu, other):
         info = device.xp.__array_namespace_info__()
         default = info.default_dtypes(device=device.handle)["real floating"]
         dtype = str(default).rpartition(".")[2]
-        here(getattr(xpnet, name)(device.to_device(x > 0)), dtype, device)
+        here(getattr(xpnet, name)(device.asarray(x > 0)), dtype, device)
 
 
 def test_host_rows(networks, pixels, chunk):
@@ -54,7 +54,7 @@ def test_host_rows(networks, pixels, chunk):
 
 def test_rows_of_each(networks, gpu, other, here, pixels):
     for network, device in zip(networks, (gpu, other), strict=True):
-        x = device.to_device(pixels)
+        x = device.asarray(pixels)
         with xpnet.count_transfers() as transfers:
             found = xpnet.predict(network, x, transfers="forbid")
         assert not transfers.bytes_to_host
@@ -62,14 +62,14 @@ def test_rows_of_each(networks, gpu, other, here, pixels):
             here(found, "int64", device), here(network(x), "float32", device).argmax(axis=1)
         )
         labels = here(found, "int64", device)
-        result = xpnet.evaluate(network, x, device.to_device(labels), transfers="forbid")
+        result = xpnet.evaluate(network, x, device.asarray(labels), transfers="forbid")
         assert result.accuracy == 1.0
 
 
 def test_rows_of_the_other_are_refused(networks, gpu, other, pixels):
     for network, device in zip(networks, (other, gpu), strict=True):
         with pytest.raises(ValueError, match="all arrays must be on one device"):
-            xpnet.predict(network, device.to_device(pixels[:10]))
+            xpnet.predict(network, device.asarray(pixels[:10]))
 
 
 def test_training_stays_there(other, here, make_network, pixels):

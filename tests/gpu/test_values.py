@@ -95,7 +95,7 @@ def in_ulp(got, exact, dtype):
 def test_elementwise(gpu, here, note, name, numbers):
     x, short_dtype = numbers, numbers.dtype.name
     tiny = float(np.finfo(short_dtype).tiny)
-    got = here(compute(name, gpu.to_device(x)), short_dtype).astype(np.float64)
+    got = here(compute(name, gpu.asarray(x)), short_dtype).astype(np.float64)
     # NumPy's float64 values err by some ULP of float64, which are none of float32.
     exact = compute(name, x.astype(np.float64))
     if short_dtype == "float32":  # where a subnormal number may be taken for 0
@@ -142,10 +142,10 @@ def special_rows(n, dtype):
 @pytest.mark.parametrize("n", LENGTHS)
 def test_the_largest_number_of_special_rows(gpu, here, n, dtype):
     names, rows = special_rows(n, dtype)
-    x = gpu.to_device(rows)
+    x = gpu.asarray(rows)
     highest = here(gpu.xp.max(x, axis=-1, keepdims=True), dtype)
     np.testing.assert_array_equal(highest, np.max(rows, axis=-1, keepdims=True))
-    across = here(gpu.xp.max(gpu.to_device(rows.T.copy()), axis=0), dtype)
+    across = here(gpu.xp.max(gpu.asarray(rows.T.copy()), axis=0), dtype)
     np.testing.assert_array_equal(across, np.max(rows, axis=-1))
     places = here(largest(x, gpu.xp), "int64")
     expected = np.argmax(rows, axis=-1)
@@ -178,8 +178,8 @@ def test_functions_of_special_rows(gpu, here, name, n, dtype):
     function = getattr(xpnet, name)
     exact = function(rows.astype(np.float64))
     limit = row_limit(name, rows, exact, gpu.library, dtype)
-    along = here(function(gpu.to_device(rows)), dtype)
-    across = here(function(gpu.to_device(rows.T.copy()), axis=0), dtype)
+    along = here(function(gpu.asarray(rows)), dtype)
+    across = here(function(gpu.asarray(rows.T.copy()), axis=0), dtype)
     for got in (along, across if name == "logsumexp" else across.T):
         beyond = np.abs(exact) + limit > float(np.finfo(dtype).max)
         is_right = (got == exact) | (np.isnan(got) & np.isnan(exact))

@@ -20,8 +20,8 @@ from hypothesis import given as each, settings, strategies as st
 import xpnet
 from xpnet.arrays.cpu import memory
 from xpnet.arrays.cpu.memory import FileRows, rows_in_file
+from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.gpu.cuda_streams import DeviceMemoryError
-from xpnet.arrays.gpu.gpu_errors import DeviceError
 from xpnet.arrays.transfer import Transfers, count_transfers, move, to_numpy
 from xpnet.inference import runner
 from xpnet.inference.batches import BatchOptions

@@ -11,7 +11,6 @@ import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import BatchOptions
 from xpnet.inference.result_hash import HashedRunner, ResultHash, result_hash
-from xpnet.parity.candidates import on_backend
 
 IMAGES, _ = xpnet.sample()
 TRAINED = xpnet.load("sample")
@@ -67,7 +66,7 @@ def test_the_library_does_not_matter(xp_backend):
     if xp_backend.name == "dask" or not xp_backend.has_float64:
         pytest.skip("reproducible results need a device with float64")
     # One shape: JAX compiles for each.
-    network, first, second = on_backend(TRAINED, xp_backend), IMAGES[:60], IMAGES[60:120]
+    network, first, second = TRAINED.map_arrays(xp_backend.make), IMAGES[:60], IMAGES[60:120]
     second = xp_backend.asarray(second, "uint8")
     assert result_hash(network, iter([first, second])) == result_hash(TRAINED, IMAGES[:120])
 

@@ -68,7 +68,7 @@ def test_forbidden_images(call, digits):
     arguments = digits if call is xpnet.evaluate else digits[:1]
     message = (
         r"`images` of shape \(20, 784\) would be copied from the host to .*device1.*: move them"
-        r" once with array_api_strict\.asarray\(images, device=\.\.\.\), or give transfers='allow'"
+        r" once with xpnet\.Device\(\.\.\.\)\.asarray\(images\), or give transfers=.allow."
     )
     with count_transfers() as transfers, pytest.raises(ValueError, match=message):
         call(network_there(), *arguments, transfers="forbid")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.gpu.diagnosis import diagnose
-from xpnet.arrays.gpu.gpu_errors import DeviceError
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_dtype_rounds_the_same_draws():
         ([3, 2], {"activation": "sine"}, ValueError, "must be a known name; got 'sine'"),
         ([3, 2], {"activation": xpnet.relu}, TypeError, "must be a name, such as 'sigmoid'; got <"),
         ([3, 2, 1], {"activation": "sine"}, ValueError, "must be a known name; got 'sine'"),
-        ([3, 2], {"device": "tpu"}, ValueError, "`device` must be cpu, gpu.*got 'tpu'"),
+        ([3, 2], {"device": "gpu:x"}, ValueError, "`device` must be cpu, gpu.*got 'gpu:x'"),
     ],
 )
 def test_invalid_options(sizes, options, error, message):

@@ -254,7 +254,7 @@ def test_jax_without_64_bits_is_refused(network):
     jax.config.update("jax_enable_x64", val=False)
     try:
         there = network.map_arrays(jax.numpy.asarray)
-        with pytest.raises(TypeError, match=r"need float64.*jax_enable_x64"):
+        with pytest.raises(TypeError, match=r"need float64.*JAX_ENABLE_X64=1"):
             reproducible(there)
     finally:
         jax.config.update("jax_enable_x64", val=before)

@@ -13,7 +13,7 @@ from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.execution import layer_results
 from xpnet.parity.bounds.error_bound import error_bound
-from xpnet.parity.candidates import on_backend, stage_results
+from xpnet.parity.candidates import stage_results
 from xpnet.parity.report import compare
 
 F32 = np.float32
@@ -65,7 +65,7 @@ def with_layer(network, i, **changes):
 
 def test_every_backend_is_in_bound(xp_backend):
     network, rows = random_network(activations=["gelu", "softmax"]), random_rows()
-    report = compare(network, rows, {"candidate": on_backend(network, xp_backend)})
+    report = compare(network, rows, {"candidate": network.map_arrays(xp_backend.make)})
     stages_of = report.candidates["candidate"].stages
     assert report.is_in_bound
     assert [stage.name for stage in stages_of] == [
@@ -298,7 +298,7 @@ def test_stages_of_another_shape_are_a_fault():
 
 def test_recorded_stages_are_judged_as_the_network_itself(xp_backend):
     network, rows = random_network(), random_rows(700)
-    moved = on_backend(network, xp_backend)
+    moved = network.map_arrays(xp_backend.make)
     recorded = stage_results(moved, rows)
     found = compare(network, rows, {"recorded": recorded, "live": moved}).candidates
     for stage, other in zip(found["recorded"].stages, found["live"].stages, strict=True):
@@ -342,7 +342,7 @@ def test_a_result_of_another_dtype_is_a_fault():
 
 
 def test_a_result_of_another_library_is_a_fault(xp_backend):
-    network = on_backend(random_network(), xp_backend)
+    network = random_network().map_arrays(xp_backend.make)
     with changing(to_numpy):
         found = compare(random_network(), random_rows(), {"host": network}).candidates["host"]
     is_numpy = xp_backend.library == "numpy"

@@ -15,7 +15,6 @@ from xpnet.inference.result_hash import result_hash
 from xpnet.networks.execution import layer_results
 from xpnet.networks.reproducible import reproducible
 from xpnet.parity import compare, stage_results
-from xpnet.parity.candidates import on_backend
 from xpnet.testing.backends import open_backend
 
 STAGES = ["preprocessing", "layer 1, softplus", "layer 2, tanh"]
@@ -45,7 +44,7 @@ NETWORK, ROWS = make_network(), make_rows()
 def strict():
     """Return a function that copies a network to array-api-strict."""
     pytest.importorskip("array_api_strict")
-    return lambda network: on_backend(network, open_backend("array-api-strict"))
+    return lambda network: network.map_arrays(open_backend("array-api-strict").make)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -54,7 +53,7 @@ def test_every_backend_has_the_same_bits(xp_backend, dtype):
         pytest.skip("no float64")
     network, rows = make_network(dtype), make_rows(dtype=dtype)
     rows[:5, 0] = np.nan, np.inf, -np.inf, -0.0, 1e-40
-    report = compare(reproducible(network), rows, {"other": on_backend(network, xp_backend)})
+    report = compare(reproducible(network), rows, {"other": network.map_arrays(xp_backend.make)})
     stages = report.candidates["other"].stages
     assert report.is_in_bound
     assert (report.n_rows, report.dtype) == (700, dtype)
@@ -66,7 +65,7 @@ def test_every_backend_has_the_same_bits(xp_backend, dtype):
 
 def test_a_device_without_float64_is_rejected():
     pytest.importorskip("array_api_strict")
-    there = on_backend(NETWORK, open_backend("array-api-strict:no_float64"))
+    there = NETWORK.map_arrays(open_backend("array-api-strict:no_float64").make)
     message = "reproducible results need float64, which array_api_strict lacks on this device"
     with pytest.raises(TypeError, match=message):
         compare(reproducible(NETWORK), ROWS, {"there": there})

@@ -5,9 +5,13 @@ imported twice.
 """
 
 import contextlib
+import functools
 import importlib
+import inspect
 
 import pytest
+
+from xpnet.testing import registry
 
 for module in (
     "array_api_compat.numpy",
@@ -19,6 +23,13 @@ for module in (
 ):
     with contextlib.suppress(ImportError):
         importlib.import_module(module)
+
+
+@pytest.fixture
+def fresh_reasons(monkeypatch):
+    """Forget, for a test, the reasons why backends are unavailable."""
+    reason = inspect.unwrap(vars(registry)["_reason"])
+    monkeypatch.setattr(registry, "_reason", functools.cache(reason))
 
 
 @pytest.fixture

@@ -3,13 +3,17 @@
 import subprocess
 import sys
 import unittest
+from importlib.machinery import ModuleSpec
 from itertools import product
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+import xpnet
+from xpnet.arrays import libraries as libraries_module
+from xpnet.arrays.device_namespace import DeviceNamespace
 from xpnet.arrays.namespace import array_namespace, device_of, dtype_name
-from xpnet.testing import registry
 from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.registry import backend_names, unavailable_reason
 
@@ -182,43 +186,61 @@ class Foreign:
         self.shape, self.dtype = values.shape, values.dtype
 
 
-class Library:
-    """Its namespace."""
+@pytest.fixture
+def library(monkeypatch):
+    """Return the importable namespace of this library; remove libraries that a test adds."""
 
-    float32 = np.float32
-
-    @staticmethod
-    def asarray(values):
-        return Foreign(np.asarray(values))
-
-    @staticmethod
     def zeros(shape, device=None):
         x = Foreign(np.zeros(shape))
         x.device = device
         return x
 
+    module = ModuleType("mine")
+    module.__spec__ = ModuleSpec("mine", None)
+    module.float32, module.zeros = np.float32, zeros
+    module.asarray = lambda values, device=None: Foreign(np.asarray(values))  # noqa: ARG005
+    monkeypatch.setitem(sys.modules, "mine", module)
+    monkeypatch.setattr(libraries_module, "_registered", {})
+    return module
 
-@pytest.mark.parametrize("asarray", [None, Foreign])
-def test_arrays_of_an_unknown_library_are_recognized_by_their_class(monkeypatch, asarray):
-    monkeypatch.setattr(registry, "_specs", {"numpy": registry.spec_of("numpy")})
-    registry.register_backend("mine", lambda: Library, asarray=asarray, to_numpy=lambda x: x.values)
+
+@pytest.mark.parametrize("asarray", [None, lambda x, _: Foreign(x)], ids=["module", "own"])
+def test_arrays_of_an_unknown_library_are_recognized_by_their_class(library, asarray):
+    xpnet.register_library("mine", "mine", asarray=asarray, to_numpy=lambda x: x.values)
     backend = open_backend("mine")
     x = backend.asarray([1.0, 2.0])
     assert backend.check(x, dtype="float32", shape=(2,)).tolist() == [1.0, 2.0]
-    assert backend.namespace is Library
+    assert backend.namespace is library
     faults = backend.faults(np.zeros(2), dtypes=("float64",), shape=(2,))
     assert list(faults) == ["must be an array of mine; got one of numpy"]
     with pytest.raises(unittest.SkipTest, match=r"^mine has no float64$"):
         backend.asarray([1.0], "float64")
 
 
-def test_a_device_of_an_unknown_library_is_that_of_its_namespace(monkeypatch):
-    monkeypatch.setattr(registry, "_specs", {"numpy": registry.spec_of("numpy")})
-    registry.register_backend("mine:gpu", lambda: Library, device="gpu")
+@pytest.mark.usefixtures("library")
+def test_the_namespace_of_an_unknown_library_creates_on_the_device():
+    def asarray(x, device):
+        made = Foreign(x)
+        made.device = device
+        return made
+
+    xpnet.register_library("mine", "mine", open=str.upper, asarray=asarray)
     backend = open_backend("mine:gpu")
-    assert backend.device == "gpu"
-    assert backend.namespace.zeros(2).device == "gpu"
-    assert repr(backend.namespace) == "<namespace Library on mine:gpu>"
+    assert backend.device == "GPU"
+    assert backend.namespace.zeros(2).device == "GPU"
+    assert repr(backend.namespace) == "<namespace mine on mine:gpu>"
+
+
+@pytest.mark.parametrize("name", ["array-api-strict:device2", "torch:cpu", "jax:cpu:0", "dpnp:cpu"])
+def test_any_device_of_a_known_library_is_a_backend(name):
+    backend = opened(name)
+    with backend.flags:
+        x = backend.asarray([1.0, 2.0])
+        assert list(backend.faults(x, dtypes=("float32",), shape=(2,))) == []
+        assert isinstance(backend.namespace, DeviceNamespace)
+        assert device_of(backend.namespace.zeros(2)) == backend.device
+        assert backend.values(x).tolist() == [1.0, 2.0]
+        assert backend.has_float64  # with JAX's setting
 
 
 @pytest.mark.parametrize(

@@ -109,11 +109,11 @@ def test_the_table_shows_what_runs_where(scale):
     plain = xp_capabilities()(functools.reduce)
     lines = capabilities_table(scale, shift, plain).splitlines()
     assert lines == [
-        "| function | numpy | array-api-strict | dask | torch | jax | cupy |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        "| `scale` | yes | yes | eager only | no (wrong \\| here) | eager only | no (slow) |",
-        "| `shift` | yes | CPU only | yes | no (slow) | yes | yes |",
-        "| `reduce` | yes | yes | yes | yes | yes | yes |",
+        "| function | numpy | array-api-strict | dask | torch | jax | cupy | dpnp |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| `scale` | yes | yes | eager only | no (wrong \\| here) | eager only | no (slow) | yes |",
+        "| `shift` | yes | CPU only | yes | no (slow) | yes | yes | no (it runs on the CPU only) |",
+        "| `reduce` | yes | yes | yes | yes | yes | yes | yes |",
     ]
 
 

@@ -16,7 +16,7 @@ from xpnet.testing.marks import (
 )
 from xpnet.testing.registry import default_names
 
-GPU = {"torch:cuda", "cupy", "array-api-strict:device1", "array-api-strict:no_float64"}
+GPU = {"torch:cuda", "cupy", "dpnp", "array-api-strict:device1", "array-api-strict:no_float64"}
 LAZY = {"dask", "jax", "array-api-strict:strictest"}
 STRICT = {name for name in default_names() if name.startswith("array-api-strict")}
 NOT_NUMPY = set(default_names()) - {"numpy"}
@@ -42,7 +42,7 @@ def skip(*names, **options):
         ([skip(cpu_only=False)], set()),
         ([skip("torch:meta", "dask", eager_only=True, exceptions=["jax"])], LAZY - {"jax"}),
         ([skip(cpu_only=True), skip("torch:meta")], GPU),
-        ([skip(cpu_only=True, exceptions=["cupy", "array-api-strict"])], {"torch:cuda"}),
+        ([skip(cpu_only=True, exceptions=["cupy", "array-api-strict"])], {"torch:cuda", "dpnp"}),
     ],
 )  # fmt: skip
 def test_marks_skip_backends(marks, names):

@@ -1,12 +1,15 @@
 """The plugin in small repositories, tested by pytest within pytest."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from xpnet.testing import plugin, registry
-from xpnet.testing.built_in import library_reason
+from xpnet.arrays import libraries as libraries_module
+from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.known_libraries import KNOWN
+from xpnet.testing import plugin
 from xpnet.testing.registry import default_names, selected_backends, unavailable_reason
 
 # A session within a session unloads the modules that it was the first to import, and some cannot
@@ -215,16 +218,12 @@ def test_a_test_may_name_its_backends(run):
 
 
 @pytest.fixture
-def no_torch(monkeypatch):
+def no_torch(monkeypatch, fresh_reasons):
     """Make torch unavailable."""
+    del fresh_reasons
 
-    def reason(library, module):
-        return "torch is not installed" if library == "torch" else library_reason(library, module)
-
-    monkeypatch.setattr(registry, "library_reason", reason)
-    unavailable_reason.cache_clear()
-    yield
-    unavailable_reason.cache_clear()
+    cause = Diagnosis("not-installed", "torch is not installed", "pip install torch")
+    monkeypatch.setitem(KNOWN, "torch", replace(KNOWN["torch"], check=lambda _: cause))
 
 
 @pytest.mark.usefixtures("no_torch")
@@ -236,7 +235,9 @@ def test_missing_backends_are_counted_with_their_reason(run):
     result.assert_outcomes(passed=6)
     # One line for a library if all its devices are missing.
     lines = [line for line in result.outlines if line.startswith("NOT TESTED")]
-    assert lines == ["NOT TESTED xp backend torch: torch is not installed (3 tests)"]
+    assert lines == [
+        "NOT TESTED xp backend torch: torch is not installed; pip install torch (3 tests)"
+    ]
 
 
 def test_skipped_tests_are_counted_with_their_reason(run):
@@ -277,11 +278,14 @@ def test_skipped_tests_are_listed_once(run, option):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--xp-require=torch"], "--xp-require=torch: torch is not installed"),
-        (["--xp-require=numpy,torch:cuda"], "--xp-require=torch:cuda: torch is not installed"),
+        (["--xp-require=torch"], "--xp-require=torch: torch is not installed; pip install torch"),
+        (
+            ["--xp-require=numpy,torch:cuda"],
+            "--xp-require=torch:cuda: torch is not installed; pip install torch",
+        ),
         (
             ["--xp-require=all", "--xp-backends=numpy,torch"],
-            "--xp-require=torch: torch is not installed",
+            "--xp-require=torch: torch is not installed; pip install torch",
         ),
         (
             ["--xp-require=array-api-strict", "--xp-backends=numpy"],
@@ -293,7 +297,7 @@ def test_skipped_tests_are_listed_once(run, option):
         (["--xp-backends=cuppy"], "--xp-backends must name backends; got 'cuppy', known are *"),
         (
             ["--xp-backends=torch"],
-            "--xp-backends=torch leaves nothing to test on (torch: torch is not installed; torch:*",
+            "--xp-backends=torch leaves nothing to test on (torch: torch is not installed; pip *",
         ),
     ],
 )
@@ -432,42 +436,34 @@ def test_an_invalid_setting_is_a_usage_error(run, pytester):
     result.stderr.fnmatch_lines(["ERROR: xp_backends must name backends; got 'cuppy', known *"])
 
 
-HOOK = """
-import numpy
-from xpnet.testing import BackendSpec
+CONFTEST = """
+import xpnet
 
 class Array:
     def __init__(self, values):
         self.values = values
         self.shape, self.dtype = values.shape, values.dtype
 
-def pytest_xp_backends(config):
-    return [BackendSpec("mine", lambda: numpy, asarray=Array, to_numpy=lambda x: x.values)]
+xpnet.register_library("mine", "numpy", asarray=lambda x, _: Array(x), to_numpy=lambda x: x.values)
 """
 
 
-@pytest.fixture
-def _own_backends(monkeypatch):
-    specs = {name: registry.spec_of(name) for name in registry.backend_names()}
-    monkeypatch.setattr(registry, "_specs", specs)
-
-
-@pytest.mark.usefixtures("_own_backends")
-def test_a_hook_adds_backends(run):
+def test_a_conftest_adds_a_library(run, monkeypatch):
+    monkeypatch.setattr(libraries_module, "_registered", {})
     tests = """
         def test_it(xp_backend):
             x = xp_backend.asarray([1.0, 2.0])
             assert type(x).__name__ == "Array"
             assert list(xp_backend.check(x, dtype="float32", shape=(2,))) == [1.0, 2.0]
         """
-    result = run(tests, "--xp-backends=mine", "-v", conftest=HOOK)
+    result = run(tests, "--xp-backends=mine", "-v", conftest=CONFTEST)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*test_it[[]mine] PASSED*"])
 
 
-def test_a_hook_that_pytest_finds_late_adds_backends(pytester, monkeypatch):
+def test_a_conftest_that_pytest_finds_late_adds_a_library(pytester, monkeypatch):
     folder = pytester.mkpydir("late")
-    (folder / "conftest.py").write_text(HOOK)
+    (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_late.py").write_text("def test_it(xp_backend):\n    pass\n")
     # In a separate process: the default backends must not be imported twice.
     monkeypatch.setenv("PYTHONPATH", str(Path(plugin.__file__).parents[2]))
@@ -544,7 +540,9 @@ def test_calls_of_assert_parity_are_counted(run):
     )
     result.assert_outcomes(passed=3)
     lines = [line for line in result.outlines if line.startswith("NOT TESTED")]
-    assert lines == ["NOT TESTED xp backend torch: torch is not installed (2 tests)"]
+    assert lines == [
+        "NOT TESTED xp backend torch: torch is not installed; pip install torch (2 tests)"
+    ]
 
 
 def test_hypothesis_runs_methods_on_every_backend(pytester, monkeypatch):

@@ -1,15 +1,18 @@
 """Names of the backends, words that select them, and libraries that users add."""
 
 import sys
-from types import SimpleNamespace
 
 import pytest
 
-from xpnet.testing import registry
+import xpnet
+from xpnet.arrays import libraries as libraries_module
+from xpnet.arrays.device_errors import Diagnosis
+from xpnet.testing.backends import open_backend
+from xpnet.testing.built_in import BackendSpec
+from xpnet.testing.marks import verdicts_of
 from xpnet.testing.registry import (
     backend_names,
     default_names,
-    register_backend,
     select_backends,
     selected_backends,
     spec_of,
@@ -20,6 +23,7 @@ from xpnet.testing.registry import (
 NUMPY = ("numpy:readonly", "numpy:strided")
 TORCH = ("torch:cuda", "torch:mps", "torch:meta", "torch:grad")
 CUPY = ("cupy:0", "cupy:1")
+DPNP = ("dpnp:cpu.0", "dpnp:cpu.1")
 DEFAULT = (
     "numpy",
     "array-api-strict",
@@ -31,15 +35,15 @@ DEFAULT = (
     "torch:cuda",
     "jax",
     "cupy",
+    "dpnp",
 )
 
 
 @pytest.fixture
-def own(monkeypatch):
-    """Remove the backends that a test adds."""
-    monkeypatch.setattr(registry, "_specs", {name: spec_of(name) for name in backend_names()})
-    yield
-    unavailable_reason.cache_clear()
+def own(monkeypatch, fresh_reasons):
+    """Remove the libraries that a test adds."""
+    del fresh_reasons
+    monkeypatch.setattr(libraries_module, "_registered", {})
 
 
 def test_the_default_backends_are_these():
@@ -60,10 +64,20 @@ def test_the_default_backends_are_these():
         ("jax.numpy,dask.array", ("dask", "jax")),
         ("array_api_strict:device1", ("array-api-strict:device1",)),
         ("torch,-torch:cuda", ("torch",)),
-        ("-array-api-strict,-cupy", ("numpy", "dask", "torch", "torch:cuda", "jax")),
+        ("-array-api-strict,-cupy", ("numpy", "dask", "torch", "torch:cuda", "jax", "dpnp")),
+        # Any device of a known library is a backend; those without a place in the order are last.
+        ("torch:xpu:1,numpy,torch:cuda:1", ("numpy", "torch:cuda:1", "torch:xpu:1")),
+        ("jax.numpy:cpu:1", ("jax:cpu:1",)),
+        ("dpnp:gpu,dpnp", ("dpnp", "dpnp:gpu")),
+        ("torch,torch:cpu,-torch:cuda", ("torch", "torch:cpu")),
+        ("torch:cpu,numpy,-torch", ("numpy",)),
+        ("mlx", ("mlx",)),
         ("torch:*", TORCH),
         ("numpy*,-numpy:strided", ("numpy", "numpy:readonly")),
-        ("all,-default,-torch:*,-jax:*,-array-api-strict:*", (*NUMPY, "dask:chunks", *CUPY)),
+        (
+            "all,-default,-torch:*,-jax:*,-array-api-strict:*",
+            (*NUMPY, "dask:chunks", *CUPY, *DPNP, "mlx"),
+        ),
         ("torch*,numpy:*,-torch", NUMPY),
         ("cupy:*,array-api-strict:2024.12,jax", ("array-api-strict:2024.12", "jax", *CUPY)),
         ([], ()),
@@ -73,7 +87,7 @@ def test_words_stand_for_backends(words, names):
     assert select_backends(words) == names
 
 
-@pytest.mark.parametrize("word", ["cuppy", "cuppy:*", "cupy:x", "-cuppy"])
+@pytest.mark.parametrize("word", ["cuppy", "cuppy:*", "cuppy:x", "-cuppy", "torch:"])
 def test_unknown_words_are_rejected_with_the_known_ones(word):
     got = word.removeprefix("-").replace("*", r"\*")
     message = f"^--xp must name backends; got '{got}', known are all, default, numpy, .*, cupy:1,"
@@ -105,64 +119,88 @@ def test_settings_of_all_threads_are_no_business_of_threads():
 
 @pytest.mark.usefixtures("own")
 def test_a_library_is_added():
-    register_backend("mine", "no_such_module", is_lazy=True, thread_safe=False)
-    register_backend("mine:gpu", "numpy", device="gpu", is_cpu=False, default=False)
+    xpnet.register_library("mine", "no_such_module", is_lazy=True, thread_safe=False)
     assert default_names() == (*DEFAULT, "mine")
-    assert select_backends("mine") == ("mine",)
-    assert select_backends("mine:*") == ("mine:gpu",)
-    assert select_backends("all,array-api-strict:20*,-mine") == backend_names()[:-2]
-    assert unavailable_reason("mine") == "mine is not installed"
-    assert unavailable_reason("mine:gpu") is None
-    assert (spec_of("mine").is_lazy, spec_of("mine").thread_safe) == (True, False)
-    assert (spec_of("mine:gpu").device, spec_of("mine:gpu").is_cpu) == ("gpu", False)
+    assert select_backends("mine,mine:gpu") == ("mine", "mine:gpu")
+    assert select_backends("all,array-api-strict:20*,-mine") == backend_names()[:-1]
+    assert unavailable_reason("mine") == "mine is not installed; pip install mine"
+    assert spec_of("mine") == BackendSpec("mine", is_lazy=True, thread_safe=False)
+    assert (spec_of("mine:gpu").device, spec_of("mine:gpu").default) == ("gpu", False)
+    assert (spec_of("mine:gpu").is_lazy, spec_of("mine:gpu").thread_safe) == (True, False)
 
 
 @pytest.mark.usefixtures("own")
 def test_a_second_registration_replaces_the_first():
-    register_backend("mine", "numpy")
+    xpnet.register_library("mine", "numpy")
     assert unavailable_reason("mine") is None
-    register_backend("mine", "numpy", unavailable=lambda: "not today")
-    assert unavailable_reason("mine") == "not today"
+    cause = Diagnosis("asleep", "not today", "wait")
+    xpnet.register_library("mine", "numpy", check=lambda _: cause)
+    assert unavailable_reason("mine") == "not today; wait"
 
 
 @pytest.mark.usefixtures("own")
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(ImportError("mine needs yours"), "mine needs yours"), (ImportError(), "ImportError")],
+    [(RuntimeError("no such device"), "no such device"), (KeyError(), "KeyError")],
 )
-def test_a_function_may_find_the_namespace(error, reason):
-    def find():
+def test_a_device_that_cannot_be_opened_is_unavailable(error, reason):
+    def refuse(_):
         raise error
 
-    register_backend("mine", find)
-    assert unavailable_reason("mine") == reason
-    register_backend("mine", lambda: registry)
-    assert unavailable_reason("mine") is None
+    xpnet.register_library("mine", "numpy", open=refuse)
+    assert unavailable_reason("mine:gpu").startswith(f"mine:gpu is not usable ({reason}); ")
+
+
+def test_every_device_of_a_known_library_may_be_available():
+    pytest.importorskip("array_api_strict")
+    assert unavailable_reason("array-api-strict:device2") is None
+    assert unavailable_reason("array-api-strict:device9").startswith(
+        "array-api-strict:device9 is not usable (The device 'device9' is not a valid choice.)"
+    )
+
+
+def test_settings_that_a_variant_cannot_have_are_its_reason():
+    jax = pytest.importorskip("jax")
+    if jax.default_backend() != "cpu":
+        pytest.skip("JAX has a GPU")
+    assert unavailable_reason("jax:cuda").startswith("Unknown backend cuda")
+
+
+@pytest.mark.usefixtures("fresh_reasons")
+def test_a_device_without_a_driver_is_unavailable(monkeypatch):
+    cause = Diagnosis("no-driver", "no driver", "buy one")
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: cause)
+    for name in ("cupy", "cupy:1", "cupy:7"):
+        assert unavailable_reason(name) == "no driver; buy one"
 
 
 @pytest.mark.usefixtures("own")
-def test_settings_that_a_variant_cannot_have_are_its_reason():
-    def refuse():
-        msg = "no such device"
-        raise RuntimeError(msg)
-
-    register_backend("mine:gpu", "numpy", settings=refuse)
-    assert unavailable_reason("mine:gpu") == "no such device"
-
-
-def test_jax_needs_a_device(monkeypatch):
-    def devices(platform):
-        raise RuntimeError(platform)
-
-    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=devices))
-    monkeypatch.setattr(registry, "library_reason", lambda *_: None)
-    unavailable_reason.cache_clear()
-    assert unavailable_reason("jax:cuda") == "cuda"
-    unavailable_reason.cache_clear()
+def test_a_broken_torch_is_unavailable(monkeypatch):
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2.9.0")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in ("torch:mps", "torch:cpu", "torch:cuda"):
+        assert unavailable_reason(name).startswith(f"{name} is not usable (import of torch halted")
 
 
-@pytest.mark.parametrize("name", ["torch:meta", "numpy", "", "a,b", "all", "-a", "a:b:c", "a b"])
-def test_names_are_new_and_like_those_of_libraries(name):
-    message = f"^`name` must be like 'library' or 'library:variant', and not xpnet's; got '{name}'$"
-    with pytest.raises(ValueError, match=message):
-        register_backend(name, "numpy")
+@pytest.mark.parametrize("name", ["torch", "torch:cpu", "jax:cpu:0", "numpy", "array-api-strict"])
+def test_a_device_of_the_processor_is_on_the_cpu(name):
+    if unavailable_reason(name):
+        pytest.skip(unavailable_reason(name))
+    assert open_backend(name).is_cpu
+    assert verdicts_of([("skip_xp_backends", (), {"cpu_only": True})], [name]).skipped == {}
+
+
+@pytest.mark.parametrize("name", ["array-api-strict:device2", "torch:meta", "dpnp:cpu", "dpnp:0"])
+def test_a_device_in_its_own_memory_is_not_on_the_cpu(name):
+    if unavailable_reason(name):
+        pytest.skip(unavailable_reason(name))
+    assert not open_backend(name).is_cpu
+    marks = [("skip_xp_backends", (), {"cpu_only": True})]
+    assert verdicts_of(marks, [name]).skipped == {name: "it runs on the CPU only"}
+
+
+@pytest.mark.parametrize("name", ["cuppy", "cuppy:0", ""])
+def test_an_unknown_library_has_no_backend(name):
+    with pytest.raises(KeyError):
+        spec_of(name)

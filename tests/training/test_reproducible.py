@@ -10,7 +10,6 @@ import pytest
 import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.parity.candidates import on_backend
 from xpnet.training.run import RunawayError
 
 TRAINED = (
@@ -83,7 +82,7 @@ def test_every_backend_has_the_same_bits(xp_backend, subtests):
     for case in CASES:
         with subtests.test(case=case):
             network, *given, options = arguments_of(case)
-            there = on_backend(network, xp_backend)
+            there = network.map_arrays(xp_backend.make)
             assert result_of(there, *given, batch_size=20, **options) == result_here(case)
 
 

@@ -1,61 +1,76 @@
-"""Devices by name: cpu, gpu, gpu:N, auto."""
+"""Devices by name: cpu, gpu, gpu:N, auto, and LIBRARY[:DEVICE] for other array libraries."""
 
-import os
-import platform
 import re
-from dataclasses import dataclass
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.cpu.processors import cpu_facts
-from xpnet.arrays.gpu.diagnosis import diagnose
-from xpnet.arrays.gpu.gpu_errors import DeviceError, cause_of
-from xpnet.arrays.gpu.gpu_facts import result_or_error
-from xpnet.arrays.matmul_precision import is_precision_chosen
-from xpnet.arrays.namespace import as_array
+from xpnet.arrays.device_errors import DeviceError, Diagnosis
+from xpnet.arrays.libraries import Library, libraries, library_named
+from xpnet.arrays.namespace import (
+    array_namespace,
+    as_array,
+    cast,
+    dtype_name,
+    floating_dtype,
+    is_array,
+)
 from xpnet.arrays.transfer import move, to_numpy
 
-__all__ = ["DEVICE_RULE", "Device", "OpenedDevice", "parse_device"]
+__all__ = ["DEVICE_RULE", "Device", "check_word"]
 
-_WORD = re.compile(r"(cpu|auto|(?:gpu|cuda)(?::([0-9]+))?)")
-DEVICE_RULE = "must be cpu, gpu, gpu:N (N counts from 0) or auto"
-
-
-@dataclass(frozen=True)
-class OpenedDevice:
-    """Fields of an open device; see `Device`."""
-
-    name: str
-    library: str
-    version: str
-    xp: Any
-    handle: Any
-    hardware: str
+_WORD = re.compile(
+    r"cpu|auto|(?:gpu|cuda)(?::[0-9]+)?"
+    r"|(?!(?:cpu|auto|gpu|cuda)(?::|$))[a-z]\w*(?:[.-]\w+)*(?::\w[\w.:-]*)?"
+)
+DEVICE_RULE = (
+    "must be cpu, gpu, gpu:N (N counts from 0), auto, or LIBRARY[:DEVICE] such as torch:cuda"
+)
+_SYNONYMS: Final = {"cpu": "numpy", "gpu": "cupy", "cuda": "cupy"}
+# Of a device that lacks 64-bit numbers.
+_NARROW: Final = {
+    "float64": "float32",
+    "complex128": "complex64",
+    "int64": "int32",
+    "uint64": "uint32",
+}
+_thread = threading.local()
 
 
 class Device:
     """A device by name: its array library, and transfers of arrays.
 
-    ``gpu`` never falls back to the CPU: the constructor raises if no GPU is usable.
+    A device that was asked for is opened or an error is raised: there is no fallback.
+
+    In a ``with`` block, it is the library's current device for this thread: new arrays of this
+    library are on it, and CuPy computes on it. Libraries without a current device, such as dpnp,
+    are left alone; `xp` creates on the device everywhere. xpnet's own functions need no ``with``.
 
     Parameters
     ----------
     word : str or Device, default "cpu"
-        ``"cpu"`` (NumPy), ``"gpu"`` or ``"gpu:N"`` (CuPy; ``cuda`` is a synonym of ``gpu``), or
+        ``"cpu"`` (NumPy); ``"gpu"`` or ``"gpu:N"`` (CuPy; ``cuda`` is a synonym of ``gpu``);
         ``"auto"``: the GPU if one is usable, otherwise the CPU; `reason` explains the choice.
+        Other libraries are ``"LIBRARY"`` or ``"LIBRARY:DEVICE"``, in the library's own words:
+        ``"torch:cuda:1"``, ``"torch:mps"``, ``"jax:cpu"``, ``"dpnp:gpu"``, ``"dpnp:0"``, ``"mlx"``,
+        ``"array-api-strict:device1"``, or a library of `register_library`.
 
     Attributes
     ----------
     name : str
-        ``"cpu"`` or ``"gpu:N"``, never ``"auto"``.
+        ``"cpu"``, ``"gpu:N"`` or the word, never ``"auto"``.
     library : str
-        ``"numpy"`` or ``"cupy"``.
+        ``"numpy"``, ``"cupy"``, ``"torch"`` ...
     version : str
         Version of the library.
     xp : namespace
-        The library's array-API namespace.
+        The library's array-API namespace; its creation functions create on the device.
     handle : object
         Device object of the library, for its ``device=`` arguments.
     hardware : str
@@ -66,107 +81,230 @@ class Device:
     Raises
     ------
     ValueError
-        If `word` is not one of these.
+        If `word` is not like one of these.
     DeviceError
-        If `word` asks for a GPU and none is usable; the message states the cause and the fix.
+        If the library is unknown or not installed, or the device is not usable; the message states
+        the cause and the fix.
 
     Examples
     --------
-    >>> device = Device("cpu")
-    >>> device.name, device.library
-    ('cpu', 'numpy')
-    >>> device.to_numpy(device.xp.sum(device.to_device([1.0, 2.0])))
-    array(3.)
+    >>> with Device("cpu") as device:
+    ...     x = device.asarray([1.0, 2.0])
+    >>> str(device), device.library, device.to_numpy(device.xp.sum(x))
+    ('cpu', 'numpy', array(3.))
     """
 
     def __init__(self, word: "str | Device" = "cpu") -> None:
-        opened: Device | OpenedDevice
-        opened, reason = (word, word.reason) if isinstance(word, Device) else _open(word)
-        self.name: str = opened.name
-        self.library: str = opened.library
-        self.version: str = opened.version
-        self.xp: Any = opened.xp
-        self.handle: Any = opened.handle
-        self.hardware: str = opened.hardware
-        self.reason: str = reason
+        if isinstance(word, Device):
+            vars(self).update(vars(word))
+            return
+        self.reason = f"asked for {word}"
+        check_word(word)
+        if word == "auto":
+            try:
+                self._open("gpu")
+            except DeviceError as error:
+                self.reason = f"auto chose cpu: {error}"
+                self._open("cpu")
+            else:
+                self.reason = "auto chose gpu: GPU 0 is usable"
+        else:
+            self._open(word)
+
+    def _open(self, word: str) -> None:
+        name, _, part = word.partition(":")
+        self._library = library = _known(_SYNONYMS.get(name, name))
+        self.library: str = library.name
+        self.handle: Any = library.opened(part)
+        self._xp: Any = library.namespace
+        self.version: str = library.version
+        self.name: str = word
+        if library.name == "cupy":
+            self.name = f"gpu:{int(part or 0)}"
+        elif library.name == "numpy":
+            self.name = "cpu"
+
+    @property
+    def hardware(self) -> str:
+        """Name of the processor or card."""
+        return self._library.hardware_of(self.handle)
+
+    @property
+    def xp(self) -> Any:
+        """The library's array-API namespace; its creation functions create on the device."""
+        if self._xp is np or self.handle is None:
+            return self._xp
+        from xpnet.arrays.device_namespace import DeviceNamespace
+
+        return DeviceNamespace(self._xp, self.handle, self.name, current=self._context)
+
+    def _context(self) -> AbstractContextManager[Any]:
+        current = self._library.current
+        return nullcontext() if current is None else current(self.handle)
+
+    def __enter__(self) -> Self:
+        context = self._context()
+        context.__enter__()
+        stacks = vars(_thread).setdefault("stacks", {})
+        stacks.setdefault(self, []).append(context)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _thread.stacks[self].pop().__exit__(*error)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Device) and self.name == other.name
+        if not isinstance(other, Device):
+            return False
+        return self.library == other.library and bool(self.handle == other.handle)
 
     def __hash__(self) -> int:
-        return hash(self.name)
+        return hash(self.library)  # device objects of some libraries have no hash
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A namespace is a module and cannot be pickled: unpickling opens the device again.
         return Device, (self.name,)
 
-    def to_device(self, x: Any, /) -> Any:
-        """Return an array of any library, a number or a nested list as an array on the device."""
-        x = as_array(x)
-        return move(np.asarray(x) if isinstance(x, np.generic) else x, self.xp, self.handle)
+    def asarray(self, x: Any, /, dtype: Any = None) -> Any:
+        """Return an array of any library, a number or a nested list as an array on the device.
 
-    def to_numpy(self, x: Any, /) -> NDArray[Any]:
-        """Return an array of any library as a NumPy array."""
-        return to_numpy(x)
+        Parameters
+        ----------
+        x : array, number or nested list
+            If the device has no 64-bit numbers, NumPy's and Python's become 32-bit ones.
+        dtype : str or dtype of any library, optional
+            Default: that of `x`.
+
+        Raises
+        ------
+        TypeError
+            If the device lacks `dtype`.
+        ValueError
+            If an integer needs 64 bits, which the device lacks.
+        """
+        x = as_array(x)
+        is_here = array_namespace(x) is self._xp and self._xp is not np
+        x = x if is_here else to_numpy(x)
+        if dtype is None:
+            return move(x if is_here else self._narrowed(x), self._xp, self.handle)
+        name = dtype_name(dtype)
+        if name in _NARROW and not self.has(name):
+            hint = " (set JAX_ENABLE_X64=1)" if self.library == "jax" else ""
+            msg = f"{self} has no {name}{hint}; use {_NARROW[name]}"
+            raise TypeError(msg)
+        if not is_here:
+            x = x.astype("float32" if name == "bfloat16" else name, copy=False)
+        x = move(x, self._xp, self.handle)
+        if dtype_name(x.dtype) == name:
+            return x
+        with self._context():
+            return cast(
+                x, getattr(self._xp, name, None) or floating_dtype(name, self._xp), self._xp
+            )
+
+    def _narrowed(self, x: NDArray[Any]) -> NDArray[Any]:
+        name = x.dtype.name
+        if name not in _NARROW or self.has(name):
+            return x
+        narrow = x.astype(_NARROW[name])
+        if x.dtype.kind in "iu" and not np.array_equal(narrow, x):
+            msg = f"{self} has no {name}, which these numbers need"
+            raise ValueError(msg)
+        return narrow
+
+    def has(self, dtype: str, /) -> bool:
+        """Return whether the device has a dtype of the array API, such as ``"float64"``."""
+        info = getattr(self._xp, "__array_namespace_info__", None)
+        return info is None or dtype in info().dtypes(device=self.handle, kind=None)
+
+    def move(self, x: Any, /) -> Any:
+        """Return dicts, lists and tuples, nested in any way, with their arrays on the device."""
+        return _mapped(self.asarray, x)
+
+    def to_numpy(self, x: Any, /) -> Any:
+        """Return an array of any library as a NumPy array; in dicts, lists and tuples, each one."""
+        return _mapped(to_numpy, x) if isinstance(x, dict | list | tuple) else to_numpy(x)
+
+    def random(self, seed: int | None = None, /) -> Any:
+        """Return NumPy's random generator for `seed`, whose methods return arrays on the device.
+
+        The numbers are drawn on the host, so they are the same on every device. 64-bit numbers
+        become 32-bit ones if the device lacks 64-bit ones.
+
+        Examples
+        --------
+        >>> Device("cpu").random(0).normal(size=2)
+        array([ 0.12573022, -0.13210486])
+        """
+        return _Random(np.random.default_rng(seed), self)
 
     def synchronize(self) -> None:
         """Wait until the device has finished its work; call this before reading a clock."""
-        if self.library == "cupy":
-            self.handle.synchronize()
+        self._library.synchronize(self.handle)
+
+    @contextmanager
+    def timer(self) -> Iterator[SimpleNamespace]:
+        """Measure a ``with`` block, from and to the end of the device's work.
+
+        Yields
+        ------
+        SimpleNamespace
+            After the block, its attribute ``seconds`` is the time.
+        """
+        found = SimpleNamespace(seconds=float("nan"))
+        self.synchronize()
+        start = time.perf_counter()
+        yield found
+        self.synchronize()
+        found.seconds = time.perf_counter() - start
+
+    def __str__(self) -> str:
+        return self.name
 
     def __repr__(self) -> str:
         return f"Device({self.name!r}, library={self.library!r}, hardware={self.hardware!r})"
 
 
-def _open(word: str) -> tuple[OpenedDevice, str]:
-    """Open a device by its word; return it with the reason for the choice."""
-    kind, index = parse_device(word)
-    if kind == "cpu":
-        return _open_cpu(), f"asked for {word}"
-    if kind == "gpu":
-        return _open_gpu(index), f"asked for {word}"
-    diagnosis = diagnose(index, tf32=is_precision_chosen())
-    reason = str(diagnosis)
-    if diagnosis.usable:
-        try:
-            return _open_gpu(index), f"auto chose gpu: {reason}"
-        except DeviceError as error:  # for example, another process has exclusive use of it
-            reason = str(error)
-    return _open_cpu(), f"auto chose cpu: {reason}"
+class _Random:
+    """NumPy's random generator with results on a device."""
+
+    def __init__(self, generator: np.random.Generator, device: Device) -> None:
+        self._generator, self._device = generator, device
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # while a copy is made
+            raise AttributeError(name)
+        value, device = getattr(self._generator, name), self._device
+        if not callable(value):
+            return value
+
+        def draw(*args: Any, **options: Any) -> Any:
+            drawn = value(*args, **options)
+            return None if drawn is None else device.asarray(np.asarray(drawn))
+
+        return draw
 
 
-def _open_cpu() -> OpenedDevice:
-    processor = cpu_facts().get("model name") or platform.processor() or platform.machine()
-    hardware = f"{os.cpu_count()} x {processor}"
-    return OpenedDevice("cpu", "numpy", np.__version__, np, "cpu", hardware)
+def _known(name: str) -> Library:
+    library = library_named(name)
+    if library is None:
+        message = f"no array library {name!r} is known"
+        fix = f"use cpu, gpu, auto or one of {', '.join(libraries())}, or xpnet.register_library"
+        raise DeviceError(Diagnosis("unknown-library", message, fix))
+    return library
 
 
-def _open_gpu(index: int) -> OpenedDevice:
-    diagnosis = diagnose(index, tf32=is_precision_chosen())
-    if not diagnosis.usable:
-        raise DeviceError(diagnosis)
-    opened = result_or_error(lambda: _connect(index))
-    if isinstance(opened, Exception):
-        raise DeviceError(cause_of(opened, index)) from opened
-    return opened
+def _mapped(function: Callable[[Any], Any], x: Any) -> Any:
+    """Return nested dicts, lists and tuples with `function` applied to their arrays."""
+    if isinstance(x, dict):
+        return {key: _mapped(function, value) for key, value in x.items()}
+    if isinstance(x, list | tuple):
+        values = [_mapped(function, value) for value in x]
+        return type(x)(*values) if hasattr(x, "_fields") else type(x)(values)
+    return function(x) if is_array(x) else x
 
 
-def _connect(index: int) -> OpenedDevice:
-    """Open the CUDA context of a GPU, so that its errors are raised here."""
-    import cupy
-    from array_api_compat import cupy as xp
-
-    hardware = cupy.cuda.runtime.getDeviceProperties(index)["name"].decode()
-    device = cupy.cuda.Device(index)
-    device.synchronize()
-    return OpenedDevice(f"gpu:{index}", "cupy", cupy.__version__, xp, device, hardware)
-
-
-def parse_device(word: str) -> tuple[str, int]:
-    """Return the kind ('cpu', 'gpu' or 'auto') and the GPU's index of a device word."""
-    match = _WORD.fullmatch(word) if isinstance(word, str) else None
-    if match is None:
+def check_word(word: object) -> None:
+    """Raise ValueError if a word cannot name a device."""
+    if not isinstance(word, str) or _WORD.fullmatch(word) is None:
         msg = f"`device` {DEVICE_RULE}; got {word!r}"
         raise ValueError(msg)
-    kind = match[1].partition(":")[0]
-    return "gpu" if kind == "cuda" else kind, int(match[2] or 0)

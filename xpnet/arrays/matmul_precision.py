@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from xpnet.arrays.gpu.gpu_errors import DeviceError, Diagnosis
+from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.arrays.gpu.gpu_facts import import_cupy, result_or_error
 from xpnet.arrays.namespace import dtype_name
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from xpnet.arrays.device_errors import device_text
+from xpnet.arrays.libraries import namespace_of
+
 __all__ = [
     "apply",
     "array_namespace",
@@ -97,19 +100,18 @@ def array_namespace(*arrays: Any) -> Any:
             break
     else:
         return np
-    import array_api_compat
-
     first = arrays[0]
-    xp, device = _namespace(first), array_api_compat.device(first)
+    xp, device = _namespace(first), device_of(first)
     for x in arrays[1:]:
         if _namespace(x) is not xp:
             libraries = f"{library_of(first)} and {library_of(x)}"
             msg = f"all arrays must belong to one library; got {libraries}"
             raise TypeError(msg)
-        other = array_api_compat.device(x)
+        other = device_of(x)
         device = other if device is None else device
         if other is not None and other != device:
-            msg = f"all arrays must be on one device; got {device} and {other}"
+            places = f"{device_text(device)} and {device_text(other)}"
+            msg = f"all arrays must be on one device; got {places}"
             raise ValueError(msg)
     return xp
 
@@ -119,7 +121,7 @@ def _namespace(x: Any) -> Any:
         return np
     import array_api_compat
 
-    return array_api_compat.array_namespace(x)
+    return namespace_of(array_api_compat.array_namespace(x))
 
 
 def library_of(x: Any, /) -> str:
@@ -137,7 +139,10 @@ def device_of(x: Any, /) -> Any:
         return "cpu"
     import array_api_compat
 
-    return array_api_compat.device(x)
+    try:
+        return array_api_compat.device(x)
+    except AttributeError:  # arrays of MLX have no device
+        return None
 
 
 def current_device(x: Any, /) -> AbstractContextManager[Any]:

@@ -111,7 +111,7 @@ def dtype_before_cast(given: Any, dtype: Any, xp: Any) -> Any:
 @cache
 def is_wide_integer(dtype: Any, xp: Any) -> bool:
     """Return whether integers of a dtype have more digits than float32 holds: 32 or 64 bits."""
-    return is_kind(dtype, xp, "integral") and xp.iinfo(dtype).bits >= 32
+    return is_kind(dtype, xp, "integral") and xp.iinfo(dtype).max >= 2**31 - 1
 
 
 def are_finite(y: NDArray[Any]) -> bool:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.gpu.cuda_streams import Bus
-from xpnet.arrays.namespace import array_namespace, device_of, library_of
+from xpnet.arrays.libraries import library_with
+from xpnet.arrays.namespace import array_namespace, device_of
 
 __all__ = [
     "Transfers",
@@ -107,14 +107,7 @@ def is_in_host_memory(x: Any, /) -> bool:
     """
     if isinstance(x, np.ndarray | np.generic):
         return True
-    library, device = library_of(x), device_of(x)
-    if library in {"cupy", "dask"}:
-        return library == "dask"
-    if library == "torch":
-        return bool(device.type == "cpu")
-    if library == "jax":
-        return device is None or getattr(device, "platform", "cpu") == "cpu"
-    return bool(device == array_namespace(x).__array_namespace_info__().default_device())
+    return library_with(array_namespace(x)).is_on_host(device_of(x))
 
 
 def is_traced(x: Any, /) -> bool:
@@ -139,7 +132,7 @@ def to_numpy(x: Any, /) -> NDArray[Any]:
     """
     if isinstance(x, np.ndarray | np.generic):
         return np.asarray(x)
-    host = _copied_to_host(x)
+    host = library_with(array_namespace(x)).numpy(x)
     if not is_in_host_memory(x):
         count_copy("host", int(getattr(x, "nbytes", host.nbytes)))
     return host.astype(host_dtype(host.dtype), copy=False)
@@ -148,21 +141,6 @@ def to_numpy(x: Any, /) -> NDArray[Any]:
 def host_dtype(dtype: Any, /) -> Any:
     """Return a NumPy dtype, but float32 for bfloat16."""
     return np.dtype(np.float32) if dtype.name == "bfloat16" else dtype
-
-
-def _copied_to_host(x: Any) -> NDArray[Any]:
-    import array_api_compat as compat
-
-    if compat.is_cupy_array(x):
-        return np.asarray(x.get())
-    if compat.is_torch_array(x):
-        x = x.detach().cpu()
-        return np.asarray(x.float() if str(x.dtype) == "torch.bfloat16" else x)
-    if not (compat.is_jax_array(x) or compat.is_dask_array(x)):
-        # An unknown library: NumPy can read arrays on its default device.
-        host = compat.array_namespace(x).__array_namespace_info__().default_device()
-        x = compat.to_device(x, host)
-    return np.asarray(x)
 
 
 def without_graph(x: Any, /) -> Any:
@@ -181,17 +159,12 @@ def move(x: Any, xp: Any, device: Any, /) -> Any:
         return x
     if xp is np:
         return to_numpy(x)
-    import array_api_compat as compat
-
     if is_same_library:
-        return _recorded(x, compat.to_device(x, device))
+        import array_api_compat
+
+        return _recorded(x, array_api_compat.to_device(x, device))
     host = to_numpy(x)
-    if compat.is_cupy_namespace(xp):
-        with device:
-            return _recorded(host, Bus().upload(host))
-    if compat.is_torch_namespace(xp) and not host.flags.writeable:
-        host = host.copy()  # torch warns about read-only memory
-    return _recorded(host, xp.asarray(host, device=device))
+    return _recorded(host, library_with(xp).array(host, device))
 
 
 def _recorded(x: Any, moved: Any) -> Any:

@@ -174,7 +174,8 @@ def computation_errors(
         found, rule, hint = error.value, error.rule, f"{wider}scale the values"
         raise DataError(what, file=path, found=found, expected=rule, hint=hint) from error
     except (MemoryError, OSError) as error:
-        from xpnet.arrays.gpu.gpu_errors import DeviceError, cause_of, is_from_cupy
+        from xpnet.arrays.device_errors import DeviceError
+        from xpnet.arrays.gpu.gpu_errors import cause_of, is_from_cupy
 
         if batch_size is not None and is_memory_error(error):
             error.add_note(f"in batches of {batch_size:,}: try a smaller --batch-size")

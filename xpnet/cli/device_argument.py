@@ -8,11 +8,11 @@ from xpnet.cli.exit_codes import DEVICE
 if TYPE_CHECKING:
     from xpnet.arrays.device import Device
 
-__all__ = ["add_device_argument", "device_from_args"]
+__all__ = ["add_device_argument", "device_from_args", "device_word"]
 
 
 def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu") -> None:
-    """Add ``--device cpu|gpu|gpu:N|auto`` to an argparse parser.
+    """Add ``--device`` with the words of `Device` to an argparse parser.
 
     `device_from_args` opens the device. The parsed value is a valid argument of `Device`.
 
@@ -30,16 +30,20 @@ def add_device_argument(parser: argparse.ArgumentParser, *, default: str = "cpu"
     """
     parser.add_argument(
         "--device",
-        type=_device_word,
+        type=device_word,
         default=default,
-        metavar="cpu|gpu|gpu:N|auto",
-        help="cpu (NumPy); gpu or gpu:N (CuPy; an error if it is unusable, never a fallback); auto"
-        " (a usable GPU, or the CPU) (default: %(default)s)",
+        metavar="DEVICE",
+        help="cpu (NumPy); gpu or gpu:N (CuPy); auto (a usable GPU, or the CPU); or another library"
+        " and its device, such as torch:cuda, jax:cpu or dpnp; an unusable one is an error, there"
+        " is no fallback (default: %(default)s)",
     )
 
 
 def device_from_args(args: argparse.Namespace, /) -> "Device":
     """Return the device of ``--device``, or end the script with one line on standard error.
+
+    It becomes the current device of this thread (see `Device`) for the rest of the script; other
+    threads enter it themselves, by ``with device``.
 
     Parameters
     ----------
@@ -53,25 +57,26 @@ def device_from_args(args: argparse.Namespace, /) -> "Device":
     Raises
     ------
     SystemExit
-        With code 5, if no GPU is usable that ``--device`` asks for. The line is
+        With code 5, if the device that ``--device`` asks for is not usable. The line is
         ``PROG: error: CAUSE``, as in argparse. ``Device(args.device)`` raises a `DeviceError`
         instead.
     """
     from xpnet.arrays.device import Device
-    from xpnet.arrays.gpu.gpu_errors import DeviceError
+    from xpnet.arrays.device_errors import DeviceError
 
     try:
-        return Device(args.device)
+        return Device(args.device).__enter__()
     except DeviceError as error:
         parser = argparse.ArgumentParser()  # its name is that of the script
         parser.exit(DEVICE, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
 
 
-def _device_word(word: str) -> str:
-    from xpnet.arrays.device import DEVICE_RULE, parse_device
+def device_word(word: str) -> str:
+    """Return a word for `Device`, or raise argparse's error; an argparse type."""
+    from xpnet.arrays.device import DEVICE_RULE, check_word
 
     try:
-        parse_device(word)
+        check_word(word)
     except ValueError:
         msg = f"{DEVICE_RULE}; got {word!r}"
         raise argparse.ArgumentTypeError(msg) from None

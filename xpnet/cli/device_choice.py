@@ -32,7 +32,7 @@ def add_device_arguments(
     add_device_argument(parser)
     add = partial(add_option, parser)
     text = "dtype of the computation (default: that of the file); tf32 rounds the factors of"
-    text += " float32 products to 10 bits, on a GPU"
+    text += " float32 products to 10 bits, by CuPy on a GPU"
     add("--precision", str, text, choices=_PRECISIONS)
     if batch_size:
         text = "images computed at a time (default: chosen for the device)"
@@ -94,8 +94,9 @@ def chosen_precision(options: DeviceOptions) -> Iterator[None]:
     if precision not in {"float32", "tf32"}:
         yield
         return
-    is_on_cpu = set(options.devices or [options.device]) == {"cpu"}
-    if precision == "tf32" and is_on_cpu:
+    words = options.devices or [options.device]
+    is_on_gpu = any(word.startswith(("auto", "cuda", "cupy", "gpu")) for word in words)
+    if precision == "tf32" and not is_on_gpu:
         msg = f"--precision tf32 is for a GPU; got --device {options.device}"
         raise UsageError(msg)
     if precision == "tf32" and options.is_reproducible:
@@ -103,7 +104,7 @@ def chosen_precision(options: DeviceOptions) -> Iterator[None]:
         raise UsageError(msg)
     from xpnet.arrays.matmul_precision import matmul_precision
 
-    with nullcontext() if is_on_cpu else matmul_precision(precision):
+    with matmul_precision(precision) if is_on_gpu else nullcontext():
         yield
 
 
@@ -126,6 +127,15 @@ def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":
         msg = f"--threads is for the CPU; got --device {options.device}"
         raise UsageError(msg)
     return device
+
+
+def on_device(network: "Network", device: "Device") -> "Network":
+    """Return the network on a device; raise UsageError if the device lacks its dtype."""
+    try:
+        return network.to(device)
+    except TypeError as error:
+        msg = f"--device {device}: {error}"
+        raise UsageError(msg) from error
 
 
 def exact_if_asked(network: "Network", options: DeviceOptions) -> "Network":

@@ -1,41 +1,43 @@
-"""``xpnet doctor``: diagnosis of a GPU."""
+"""``xpnet doctor``: devices that are usable here, diagnosis of a GPU, checks of a device."""
 
 import argparse
 import platform
-import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from xpnet.cli import exit_codes
 from xpnet.cli.arguments import add_common_arguments, add_option
+from xpnet.cli.device_argument import device_word
 from xpnet.cli.report import Outcome, Stopwatch, table
 
+if TYPE_CHECKING:
+    from xpnet.arrays.device_errors import Diagnosis
+
 # A group of rows starts with each of these.
-_FIRST_OF_GROUP: Final = frozenset({"gpu", "device_count", "cupy_version", "tf32", "xpnet"})
+_FIRST_OF_GROUP: Final = frozenset(
+    {"cpu", "device", "device_count", "cupy_version", "library", "tf32", "transfers", "xpnet"}
+)
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of argparse."""
     parser = commands.add_parser(
         "doctor",
-        help="show whether a GPU is usable, and if not, why",
-        description="Show whether a GPU is usable, and if not, why and how to fix it. A GPU that"
-        " seems usable computes a matrix product, which is compared with that of the CPU.",
-        epilog="Exit codes: 0 the GPU is usable, 5 it is not, 2 usage.",
-        examples=("doctor", "doctor --device gpu:1"),
+        help="show which devices are usable, and if a GPU is not, why",
+        description="Show which devices are usable here, whether a GPU is, and if not, why and how"
+        " to fix it. A GPU that seems usable computes a matrix product, which is compared with that"
+        " of the CPU.",
+        epilog="Exit codes: 0 usable, 5 not usable, 1 a check of --verify failed, 2 usage.",
+        examples=("doctor", "doctor --device torch:cuda --verify"),
     )
-    text = "GPU to diagnose, N counts from 0; gpu is gpu:0"
-    add_option(parser, "--device gpu|gpu:N", _gpu_index, text, default="gpu")
+    text = "device to diagnose, as in other commands"
+    add_option(parser, "--device DEVICE", device_word, text, default="gpu")
+    text = "compare what the device computes with the CPU: transfers, functions, a network, a"
+    text += " training, and exact bits"
+    parser.add_argument("--verify", action="store_true", help=text)
     add_common_arguments(parser, run)
-
-
-def _gpu_index(word: str) -> int:
-    match = re.fullmatch(r"(?:gpu|cuda)(?::([0-9]{1,9}))?", word)
-    if match is None:
-        msg = f"must be gpu or gpu:N (N counts from 0); got {word!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return int(match[1] or 0)
 
 
 def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
@@ -43,19 +45,74 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     from xpnet.arrays.gpu.diagnosis import diagnose
     from xpnet.arrays.gpu.gpu_facts import gpu_facts
 
-    index: int = args.device
-    diagnosis = diagnose(index, check=True)
+    kind, _, index = args.device.partition(":")
+    on_gpu, card = kind in {"cuda", "cupy", "gpu"}, int(index) if index.isdigit() else 0
+    diagnosis = diagnose(card, check=True) if on_gpu else _diagnosis_of(args.device)
     report = {
+        "device": args.device,
         "usable": diagnosis.usable,
         "code": diagnosis.code,
         "message": diagnosis.message,
         "fix": diagnosis.fix,
         "product_checked": diagnosis.product_error is not None,
         "product_error_in_bounds": diagnosis.product_error,
-        "facts": {**gpu_facts(checked=index), **_host_facts()},
     }
     code = exit_codes.DONE if diagnosis.usable else exit_codes.DEVICE
+    if args.verify and diagnosis.usable:
+        report["checks"] = checks = _verified(args.device)
+        if not all(check["passed"] for check in checks):
+            code = exit_codes.OUT_OF_BOUND
+    elif not args.verify:
+        report["devices"] = _listed()
+    facts = gpu_facts(checked=card) if on_gpu else _device_facts(args.device, diagnosis)
+    report["facts"] = {**facts, **_host_facts()}
     return Outcome(report, lines=_lines(report), code=code)
+
+
+def _diagnosis_of(word: str) -> "Diagnosis":
+    from xpnet.arrays.device import Device
+    from xpnet.arrays.device_errors import DeviceError, Diagnosis
+
+    try:
+        device = Device(word)
+    except DeviceError as error:
+        return error.diagnosis
+    return Diagnosis("usable", f"usable: {device.hardware}", "")
+
+
+def _device_facts(word: str, diagnosis: "Diagnosis") -> dict[str, Any]:
+    """Return the library of a usable device, its version and the hardware."""
+    if not diagnosis.usable:
+        return {}
+    from xpnet.arrays.device import Device
+
+    device = Device(word)
+    return {"library": device.library, "version": device.version, "hardware": device.hardware}
+
+
+def _listed() -> dict[str, str]:
+    """Return whether the default device of each library is usable, as text."""
+    from xpnet.arrays.libraries import libraries
+
+    words = {"numpy": "cpu", "cupy": "gpu"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries that import each other
+        found = [words.get(name, name) for name in libraries()]
+        return {word: str(_diagnosis_of(word)) for word in found}
+
+
+def _verified(word: str) -> list[dict[str, Any]]:
+    from xpnet.arrays.device import Device
+    from xpnet.cli.streams import progress_bar
+    from xpnet.parity.device_checks import check_device
+
+    checks = []
+    with progress_bar(unit=" checks", desc=f"verifying {word}") as bar:
+        for check in check_device(Device(word)):
+            checks.append(check.facts())
+            if bar is not None:
+                bar.update()
+    return checks
 
 
 def _host_facts() -> dict[str, Any]:
@@ -87,11 +144,13 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     if error is not None:
         product = f"x @ weight + bias was computed; its largest error is {error:.3g} of its bound"
     rows = {
-        "gpu": "usable" if report["usable"] else "not usable",
+        "device": f"{report['device']}: {'usable' if report['usable'] else 'not usable'}",
         "why": report["message"],
         "fix": report["fix"] or "nothing to fix",
-        "product": product,
+        "product": product if "cupy_version" in report["facts"] else None,
     }
+    rows.update(report.get("devices", {}))
+    rows.update({check["name"]: _check_text(check) for check in report.get("checks", ())})
     for name, fact in report["facts"].items():
         is_unset = name.isupper() and fact is None  # in capitals: an environment variable
         rows[name] = "not set" if is_unset else _as_text(fact)
@@ -99,6 +158,13 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         if i and line.split(maxsplit=1)[0] in _FIRST_OF_GROUP:
             yield ""
         yield line
+
+
+def _check_text(check: Mapping[str, Any]) -> str:
+    if not check["passed"]:
+        return f"WRONG: {check['fault'] or format(check['share_of_bound'], '.3g') + ' of bound'}"
+    share = check["share_of_bound"]
+    return "passed" if share is None else f"passed, {share:.3g} of bound"
 
 
 def _as_text(fact: Any) -> str:

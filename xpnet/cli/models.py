@@ -13,7 +13,13 @@ from xpnet.cli.arguments import (
     not_negative_integer,
     positive_integer,
 )
-from xpnet.cli.device_choice import DeviceOptions, exact_if_asked, in_precision, open_device
+from xpnet.cli.device_choice import (
+    DeviceOptions,
+    exact_if_asked,
+    in_precision,
+    on_device,
+    open_device,
+)
 from xpnet.cli.input_range import RANGES, input_range
 from xpnet.cli.streams import print_note
 from xpnet.files.errors import WeightsError
@@ -158,12 +164,13 @@ def open_model(
     if precision == "tf32" and device.library == "numpy":
         print_note("the CPU computes in float32: TF32 needs a GPU")
     if device.library != "numpy" and precision not in {None, "bfloat16"}:
-        in_precision(model.network, precision)  # parameters that overflow are found on the host
+        # On the host, parameters that overflow are found.
+        model = replace(model, network=in_precision(model.network, precision))
     with stopwatch.measure("loading" if device.library == "numpy" else "device"):
         return place(model, device, device_options), device
 
 
 def place(model: Model, device: "Device", options: DeviceOptions) -> Model:
     """Return the model with its network on a device, in --precision, reproducible if asked for."""
-    network = in_precision(model.network.to(device), options.precision)
+    network = in_precision(on_device(model.network, device), options.precision)
     return replace(model, network=exact_if_asked(network, options))

@@ -53,18 +53,17 @@ def add_parser(commands: Any) -> None:
         " bound, or a bit differs.",
         examples=(
             "parity --devices cpu,gpu",
-            "parity train.csv --model model.onnx --libraries numpy,torch",
+            "parity train.csv --model model.onnx --devices cpu,torch:cpu,jax",
         ),
-        common="--rows --model --devices --libraries --against --record --check --plot"
-        " --reproducible",
+        common="--rows --model --devices --against --record --check --plot --reproducible",
     )
     add_data_arguments(parser, rows=_ROWS, labels=False)
     add_device_arguments(parser, batch_size=False, threads=False, reproducible=True)
     add_model_arguments(parser)
     add = partial(add_option, parser)
-    parser.set_defaults(devices=[], libraries=[], against=[])
-    add("--devices LIST", _words, "devices to compare, such as cpu,gpu (default: that of --device)")
-    add("--libraries LIST", _words, "libraries to compare as well, such as numpy,torch,jax")
+    parser.set_defaults(devices=[], against=[])
+    text = "devices to compare, such as cpu,gpu or cpu,torch:cpu,dpnp (default: that of --device)"
+    add("--devices LIST", _words, text)
     text = "another file of the same network to compare as well, such as one with the scale folded"
     text += " into the weights; may be repeated"
     add("--against MODEL", file_name, text, action="append")
@@ -115,7 +114,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
         bar = settings.enter_context(progress_bar(total=len(rows), desc="comparing", delay=1.0))
         inputs = ParityInputs(network, rows, device, data.path, model_options, place)
         if options.record is None:
-            candidates = open_candidates(options, inputs, certificate, settings=settings)
+            candidates = open_candidates(options, inputs, certificate)
         else:
             candidates = record_certificate(options.record, inputs, force=options.force)
         where = {name: where for name, (_, where) in candidates.items()}
@@ -141,11 +140,7 @@ def run(args: argparse.Namespace, stopwatch: Stopwatch) -> Outcome:
 
 def _check_options(options: ParityOptions, place: DeviceOptions) -> None:
     """Raise, before any work, an error for options that exclude each other, or an output file."""
-    compared = {
-        "devices": place.devices,
-        "libraries": options.libraries,
-        "against": options.against,
-    }
+    compared = {"devices": place.devices, "against": options.against}
     for name, given in compared.items():
         if options.record is not None and given:
             msg = f"--{name} does not go with --record, which writes the results of --device"

@@ -1,12 +1,11 @@
-"""The candidates that ``xpnet parity`` compares: devices, libraries, files and certificates."""
+"""The candidates that ``xpnet parity`` compares: devices, files and certificates."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
-from xpnet.cli.device_choice import DeviceOptions
+from xpnet.cli.device_choice import DeviceOptions, on_device
 from xpnet.cli.models import ModelOptions, open_model
 from xpnet.cli.report import Stopwatch, device_facts
 from xpnet.cli.scaled_rows import with_range
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 class ParityOptions:
     """The options of ``xpnet parity``: what is compared, by which bounds, and the files."""
 
-    libraries: Sequence[str]
     against: Sequence[str]
     outputs_only: bool
     confidence: float
@@ -51,17 +49,12 @@ class ParityInputs:
 
 
 def open_candidates(
-    options: ParityOptions,
-    inputs: ParityInputs,
-    certificate: "Certificate | None",
-    *,
-    settings: ExitStack,
+    options: ParityOptions, inputs: ParityInputs, certificate: "Certificate | None"
 ) -> "Candidates":
-    """Return the candidates of a certificate, of devices, libraries and files.
+    """Return the candidates of a certificate, of devices and files.
 
-    Settings that the libraries need are entered into `settings`. Raises UsageError for a device or
-    library that is unknown or not installed, DeviceError for a device that is not usable, and
-    WeightsError for a file of another network.
+    Raises UsageError for a word that names no device, DeviceError for a device that is not usable,
+    and WeightsError for a file of another network.
     """
     from xpnet.arrays.device import Device
 
@@ -76,46 +69,14 @@ def open_candidates(
         msg = f"--devices: {error}"
         raise UsageError(msg) from error
     for other in devices:
-        candidates[other.name] = network.to(other), device_facts(other, network)
-    for library in options.libraries:
-        candidates[library] = _on_library(library, network, settings)
+        there = on_device(network, other)
+        candidates[other.name] = there, device_facts(other, there)
     for path in options.against:
         candidate = _open_file(path, inputs, outputs_only=options.outputs_only)
-        # A file may have the name of a device or library.
+        # A file may have the name of a device.
         name = f"file {path}" if path in candidates else path
         candidates[name] = candidate, device_facts(device, candidate)
     return candidates
-
-
-def _on_library(name: str, network: "Network", settings: ExitStack) -> tuple[Any, dict[str, str]]:
-    """Return the network on a library, such as "torch", or on one of the library's devices."""
-    from importlib.metadata import version
-
-    from xpnet.arrays.namespace import dtype_name
-    from xpnet.parity.candidates import on_backend
-    from xpnet.testing.backends import open_backend
-    from xpnet.testing.registry import default_names, unavailable_reason
-
-    names = default_names()
-    reason = unavailable_reason(name) if name in names else f"known are {', '.join(names)}"
-    if reason is not None:
-        msg = f"--libraries: {name} cannot be used: {reason}"
-        raise UsageError(msg)
-    backend = open_backend(name)
-    settings.enter_context(backend.flags)
-    dtype = dtype_name(network.dtype)
-    if not backend.has([dtype]):
-        msg = f"--libraries: {name} lacks {dtype}, the dtype of the network"
-        raise UsageError(msg)
-    if network.is_reproducible and not backend.has_float64:
-        msg = f"--libraries: {name} lacks float64, which reproducible results need"
-        raise UsageError(msg)
-    return on_backend(network, backend), {
-        "device": str(backend.device),
-        "library": backend.library,
-        "library_version": version(backend.library),
-        "compute_type": dtype,
-    }
 
 
 def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Network":

@@ -160,7 +160,7 @@ def _work(data: Data, job: Job) -> dict[str, Any]:
 def _check_workers(cluster: "Cluster", device: str) -> int:
     """Return the number of workers; raise an error if one of them cannot compute."""
     import xpnet
-    from xpnet.arrays.gpu.gpu_errors import DeviceError, Diagnosis
+    from xpnet.arrays.device_errors import DeviceError, Diagnosis
     from xpnet.inference.cluster import ClusterError
 
     faults = cluster.call_on_each(fault_of_worker, device, xpnet.__version__)

@@ -49,9 +49,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         same for any number of classes.
     beta_1, beta_2, epsilon, n_iter_no_change
         As in scikit-learn. Epsilon is added to the root of the bias-corrected mean.
-    device : {"cpu", "gpu", "gpu:N", "auto"}, default "cpu"
-        Device that computes NumPy arrays, lists, data frames and sparse matrices; results are
-        returned on the host. Arrays of other libraries are computed on their own device.
+    device : str or Device, default "cpu"
+        Device, by a word of `Device`, that computes NumPy arrays, lists, data frames and sparse
+        matrices; results are returned on the host. Arrays of other libraries are computed on
+        their own device.
     predict_batch_size : int, optional
         Rows per batch in predictions; the default suits the device.
 

@@ -57,7 +57,7 @@ def load(
         safetensors or npz; or a ``.keras`` or ``.weights.h5`` file of Keras 3. Or ``"sample"``: the
         embedded trained 784-50-100-10 network. (A file of that name is ``"./sample"``.)
     device : str or Device, default "cpu"
-        Device of the parameters: "cpu", "gpu", "gpu:N" or "auto".
+        Device of the parameters, by a word of `Device`: "cpu", "gpu", "torch:cuda" ...
     activation : str or sequence of str, optional
         Activation of the hidden layers (the last layer is the identity), or one per layer, if the
         file does not contain it. By default sigmoid for the book's names.

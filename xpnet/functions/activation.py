@@ -40,9 +40,12 @@ class UlpBounds(NamedTuple):
     torch: tuple[float, float]
     jax: tuple[float, float]
     cupy: tuple[float, float] | None = None
+    dpnp: tuple[float, float] | None = None
     extra: float = 0.0
 
 
+# Libraries whose error bounds are known.
+BOUNDED = UlpBounds._fields[:-1]
 EXACT = UlpBounds(numpy=(0, 0), torch=(0, 0), jax=(0, 0))
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -178,15 +181,11 @@ class Activation:
         bounds = self.ulp(**options) if callable(self.ulp) else self.ulp
         name = "numpy" if library in {"array_api_strict", "dask"} else library
         is_known = dtype in {"float16", "bfloat16", "float32", "float64"}
-        if bounds is None or name not in {"cupy", "jax", "numpy", "torch"} or not is_known:
+        if bounds is None or name not in BOUNDED or not is_known:
             msg = f"no error bound is known for {self.name!r} of {library!r} arrays of {dtype}"
             raise ValueError(msg)
-        single, double = bounds.numpy
-        if name != "cupy":
-            single, double = getattr(bounds, name)
-        elif bounds.cupy is not None:
-            single, double = bounds.cupy
-        elif double:
+        single, double = getattr(bounds, name) or bounds.numpy
+        if name == "cupy" and bounds.cupy is None and double:
             double += 1
         by_dtype = {"float32": single, "float64": double}
         return float(by_dtype.get(dtype, min(1, single)) + bounds.extra)

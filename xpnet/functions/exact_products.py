@@ -60,7 +60,10 @@ class SlicedWeight:
         """
         if is_kind(x.dtype, xp, ("bool", "integral")):
             scaled = xp.astype(x, xp.float64) * self._powers
-            n_bits = 1 if is_kind(x.dtype, xp, "bool") else xp.iinfo(x.dtype).bits
+            n_bits = 1
+            if not is_kind(x.dtype, xp, "bool"):
+                limits = xp.iinfo(x.dtype)
+                n_bits = int(limits.max - limits.min).bit_length()  # MLX has no `bits`
             fits = 2.0**n_bits * self._spread(xp) <= 2.0**self._bits
             slices = [scaled] if fits else self._cut(scaled, 1, _SMALLEST_SUM, xp)
         else:

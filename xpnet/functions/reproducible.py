@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from xpnet.arrays.namespace import as_numbers, bounded, device_of
+from xpnet.arrays.transfer import is_numpy
 from xpnet.functions.exact_products import SlicedWeight, power_of_two
 from xpnet.functions.special import polynomial
 
@@ -51,7 +52,7 @@ def reproducible_namespace(xp: Any) -> Any:
 class _ReproducibleNamespace:
     def __init__(self, xp: Any) -> None:
         self._xp, self.__name__ = xp, xp.__name__
-        self._tables: dict[str, Any] = {}
+        self._tables: list[tuple[Any, Any]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._xp, name)
@@ -150,10 +151,14 @@ class _ReproducibleNamespace:
         exponent = bounded(exponent, xp, _LEAST_EXPONENT, _MOST_EXPONENT)
         place = xp.astype(exponent - _LEAST_EXPONENT, xp.int64)
         device = device_of(exponent)
-        if (key := str(device)) not in self._tables:  # CuPy's devices have no hash
-            self._tables[key] = xp.asarray(_POWERS, dtype=xp.float64, device=device)
-        # Flat, as Dask wants it; `take` takes several times as long in NumPy.
-        powers = self._tables[key][xp.reshape(place, (-1,))]
+        # Not a dict: the devices of some libraries have no hash.
+        table = next((table for where, table in self._tables if where == device), None)
+        if table is None:
+            table = xp.asarray(_POWERS, dtype=xp.float64, device=device)
+            self._tables.append((device, table))
+        flat = xp.reshape(place, (-1,))  # as Dask wants it
+        # In NumPy, `take` takes several times as long.
+        powers = table[flat] if is_numpy(table) else xp.take(table, flat, axis=0)
         return xp.reshape(powers, place.shape)
 
     def _reduced(self, x: Any) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 
+from xpnet.arrays.device_errors import device_text
 from xpnet.arrays.namespace import array_namespace, as_array, device_of, library_of
 from xpnet.arrays.transfer import is_in_host_memory, move
 from xpnet.networks.network import Network
@@ -87,7 +88,7 @@ def check_batch_size(network: Network, batch_size: int | None) -> int:
 def default_batch_size(network: Network) -> int:
     """Return the number of rows in a batch that suits the network's device."""
     widest = max(network.n_in, *(layer.n_out for layer in network.layers))
-    if network.library == "cupy":
+    if not is_in_host_memory(network.layers[0].weight):
         return max(min(_ROWS_ON_GPU, _VALUES_ON_GPU // widest), 1)
     fewest, usual, most = _ROWS_ON_CPU
     most = max(usual, min(_MIN_WORK // network.multiplications, most))
@@ -130,14 +131,15 @@ def check_transfer(x: Any, network: Network, transfers: str, name: str = "images
     weight = network.layers[0].weight
     if transfers == "allow" or is_in_host_memory(x) == is_in_host_memory(weight):
         return
-    source, target, library = _place(x), _place(weight), library_of(weight)
-    call = f"{library}.asarray({name}, device=...)"
-    if library in {"numpy", "cupy"}:
-        word = "cpu" if library == "numpy" else target
-        call = f"xpnet.Device({word!r}).to_device({name})"
+    source, target = _place(x), _place(weight)
+    word = (
+        repr({"the host": "cpu"}.get(target, target))
+        if library_of(weight) in {"cupy", "numpy"}
+        else "..."
+    )
     msg = (
         f"`{name}` of shape {tuple(x.shape)} would be copied from {source} to {target}: move them"
-        f" once with {call}, or give transfers='allow'"
+        f" once with xpnet.Device({word}).asarray({name}), or give transfers='allow'"
     )
     raise ValueError(msg)
 
@@ -145,4 +147,4 @@ def check_transfer(x: Any, network: Network, transfers: str, name: str = "images
 def _place(x: Any) -> str:
     if is_in_host_memory(x):
         return "the host"
-    return f"gpu:{x.device.id}" if library_of(x) == "cupy" else str(device_of(x))
+    return f"gpu:{x.device.id}" if library_of(x) == "cupy" else device_text(device_of(x))

@@ -14,6 +14,7 @@ from xpnet.arrays.namespace import (
     cast,
     current_device,
     device_of,
+    dtype_name,
     floating_dtype,
     library_of,
     widest_floating,
@@ -204,14 +205,18 @@ class Network:
         return cls(layers_from_arrays(arrays, activation), preprocessing, output, classes)
 
     def to(self, device: str | Device, /) -> Self:
-        """Return the network with its parameters on a device: "cpu", "gpu", "gpu:N" or "auto".
+        """Return the network with its parameters on a device, by a word of `xpnet.Device`.
 
         Raises
         ------
         DeviceError
             If the device does not exist or cannot be used.
+        TypeError
+            If the network is of float64, which the device lacks.
         """
-        return self._mapped(Device(device).to_device)
+        place, is_double = Device(device), dtype_name(self.dtype) == "float64"
+        wanted = "float64" if is_double else None  # bfloat16 may become float32
+        return self._mapped(lambda x: place.asarray(x, dtype=wanted))
 
     def astype(self, dtype: Any, /) -> Self:
         """Return the network with its parameters in another floating-point dtype.
@@ -295,4 +300,4 @@ class Network:
     def __repr__(self) -> str:
         widths = " -> ".join(f"{layer.n_out} {layer.activation_text}" for layer in self.layers)
         parts = [f"{self.n_in} -> {widths}", *map(repr, self.preprocessing), self.output]
-        return f"Network({'; '.join(parts)}; {self.dtype}, {self.library})"
+        return f"Network({'; '.join(parts)}; {dtype_name(self.dtype)}, {self.library})"

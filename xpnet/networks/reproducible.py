@@ -205,7 +205,7 @@ def _check(network: Network) -> None:
     if widest_floating(weight, xp) != xp.float64:
         msg = (
             f"reproducible results need float64, which {network.library} lacks on this device or"
-            " with its present settings (JAX: jax_enable_x64)"
+            " with its present settings (for JAX, set JAX_ENABLE_X64=1)"
         )
         raise TypeError(msg)
     values = (x for step in network.preprocessing for x in vars(step).values())

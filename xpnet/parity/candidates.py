@@ -36,7 +36,6 @@ from xpnet.parity.stage_statistics import (
     compare_stage,
     no_results,
 )
-from xpnet.testing.backends import Backend
 
 __all__ = [
     "BitComparison",
@@ -45,7 +44,6 @@ __all__ = [
     "CandidateResults",
     "candidate_results",
     "check_candidate",
-    "on_backend",
     "results_on_device",
     "stage_results",
 ]
@@ -88,11 +86,6 @@ def results_on_device(network: Network, rows: NDArray[Any], /) -> list[Any]:
         if network.plan is not None:  # the outputs are those that `predict` computes
             results[-1] = network.compute(rows, xp)
         return results
-
-
-def on_backend(network: Network, backend: Backend, /) -> Network:
-    """Return the network with its parameters as arrays of a backend."""
-    return network.map_arrays(lambda x: move(x, backend.xp, backend.device))
 
 
 def check_candidate(network: Network, candidate: Network, *, outputs_only: bool = False) -> None:

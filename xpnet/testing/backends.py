@@ -6,26 +6,28 @@ import unittest
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import array_namespace, device_of, dtype_name, is_array, library_of
-from xpnet.arrays.transfer import move, to_numpy
+from xpnet.arrays.device_errors import device_text
+from xpnet.arrays.device_namespace import DeviceNamespace
+from xpnet.arrays.libraries import Library, libraries
+from xpnet.arrays.namespace import (
+    array_namespace,
+    device_of,
+    dtype_name,
+    is_array,
+    library_of,
+)
 from xpnet.testing.built_in import BackendSpec
 from xpnet.testing.registry import spec_of
 
-__all__ = ["NARROW", "Backend", "DeviceNamespace", "open_backend"]
+__all__ = ["NARROW", "Backend", "open_backend"]
 
 # dtypes that some devices lack, and those that replace them in the arrays of `Backend.make`.
 NARROW = {"float64": "float32", "complex128": "complex64", "int64": "int32", "uint64": "uint32"}
-# Functions of the standard and its fft extension that create on a default device.
-_CREATORS: Final = {
-    *("arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"),
-    *("fftfreq", "rfftfreq"),
-}
 
 
 @dataclass(eq=False)
@@ -41,9 +43,10 @@ class Backend:
     def __post_init__(self) -> None:
         self.spec = spec_of(self.name)
         self.library = self.spec.library  # for example "array-api-strict"
+        self._library = libraries()[self.library]
         self.is_lazy = self.spec.is_lazy
         # JAX's default device is a GPU if it finds one.
-        self.is_cpu = self.spec.is_cpu and (self.library != "jax" or self.device.platform == "cpu")
+        self.is_cpu = self.spec.is_cpu and self._library.is_on_host(self.device)
         self.has_values = self.name != "torch:meta"  # whose arrays have a shape and a dtype only
         self.checks_gradients = self.name == "torch:grad"
 
@@ -73,22 +76,26 @@ class Backend:
         plain = self.test_namespace or self.xp
         if plain is np:  # array-api-compat returns another one for NumPy arrays
             plain = importlib.import_module("array_api_compat.numpy")
-        return plain if self.spec.device is None else DeviceNamespace(plain, self)
+        if not self.spec.device:
+            return plain
+        return DeviceNamespace(plain, self.device, self.name, check=self._check_dtype)
+
+    def _check_dtype(self, name: str | None) -> None:
+        if name is not None and self.lacks(name):
+            msg = f"{self.name} has no {name}"
+            raise unittest.SkipTest(msg)
 
     def make(self, values: NDArray[Any], /) -> Any:
         """Return a copy of a NumPy array, in 32-bit numbers if the device lacks 64-bit ones."""
         name = values.dtype.name
         copy = np.array(values, NARROW[name] if self.lacks(name) else name)
-        if self.spec.asarray is not None or self.array_class is not None:
-            return (self.spec.asarray or self.xp.asarray)(copy)
-        return move(copy, self.xp, self.device)
+        if self.spec.asarray is not None:
+            return self.spec.asarray(copy)
+        return self._library.array(copy, self.device)
 
     def values(self, x: Any, /) -> NDArray[Any]:
         """Return an array of this backend as a NumPy array, without gradients."""
-        if self.spec.to_numpy is not None or self.array_class is not None:
-            return np.asarray(x if self.spec.to_numpy is None else self.spec.to_numpy(x))
-        # NumPy cannot read torch's views of conjugate and negative numbers.
-        return to_numpy(x.resolve_conj().resolve_neg() if hasattr(x, "resolve_conj") else x)
+        return self._library.numpy(x)
 
     def asarray(self, values: Any, dtype: Any = "float32") -> Any:
         """Return values (numbers, lists or a NumPy array) as an array of this backend.
@@ -117,7 +124,7 @@ class Backend:
             return
         device = device_of(result) if is_array(result) else getattr(result, "device", None)
         if device != self.device:
-            yield f"must be on device {self.device}; got {device}"
+            yield f"must be on device {device_text(self.device)}; got {device_text(device)}"
         if dtype_name(result.dtype) not in set(dtypes):
             yield f"must be of dtype {' or '.join(dtypes)}; got {dtype_name(result.dtype)}"
         if tuple(result.shape) != shape:
@@ -138,79 +145,23 @@ class Backend:
         return self.values(result)
 
 
-class DeviceNamespace:
-    """A library's namespace with a backend's device as the default of its creation functions.
-
-    An explicit ``device=`` takes precedence, and ``asarray`` of the library's array stays on the
-    array's device. A dtype that the device lacks raises ``unittest.SkipTest``. The object equals
-    the library's namespace: compare with ``array_namespace(x) == xp``, not ``is``.
-    """
-
-    def __init__(self, xp: Any, backend: Backend, /) -> None:
-        self._xp, self._backend = xp, backend
-
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute == "_xp":  # while a copy is made
-            raise AttributeError(attribute)
-        value = getattr(self._xp, attribute)
-        if attribute == "fft":
-            return DeviceNamespace(value, self._backend)
-        return self._on_device(value) if attribute in _CREATORS else value
-
-    def __array_namespace_info__(self) -> Any:
-        """Return the library's inspection object, with this device as the default."""
-        info = self._xp.__array_namespace_info__()
-        return SimpleNamespace(
-            capabilities=info.capabilities,
-            default_device=lambda: self._backend.device,
-            default_dtypes=self._on_device(info.default_dtypes),
-            devices=info.devices,
-            dtypes=self._on_device(info.dtypes),
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return self._xp is (other._xp if isinstance(other, DeviceNamespace) else other)
-
-    def __hash__(self) -> int:
-        return hash(self._xp)
-
-    def __repr__(self) -> str:
-        return f"<namespace {self._xp.__name__} on {self._backend.name}>"
-
-    def _on_device(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def create(*args: Any, **options: Any) -> Any:
-            x, backend = args[0] if args else None, self._backend
-            is_kept = function.__name__ == "asarray" and backend.owns(x)
-            if options.get("device") is None and not is_kept:
-                name = dtype_name(options.get("dtype") or getattr(x, "dtype", None))
-                if backend.lacks(name):
-                    msg = f"{backend.name} has no {name}"
-                    raise unittest.SkipTest(msg)
-                options["device"] = backend.device
-            return function(*args, **options)
-
-        return create
-
-
 def open_backend(name: str, /, namespace_of: Callable[[Any], Any] | None = None) -> Backend:
     """Return the backend of this name; raise ModuleNotFoundError if its library is not installed.
 
     `namespace_of` is the function ``array_namespace`` of a vendored array-api-compat.
     """
-    return _open(spec_of(name), namespace_of)
+    spec = spec_of(name)
+    return _open(spec, libraries()[spec.library], namespace_of)
 
 
 @functools.cache
-def _open(spec: BackendSpec, namespace_of: Callable[[Any], Any] | None) -> Backend:
+def _open(
+    spec: BackendSpec, library: Library, namespace_of: Callable[[Any], Any] | None
+) -> Backend:
     with spec.settings():
-        find, device = spec.namespace, spec.device
-        xp: Any = importlib.import_module(find) if isinstance(find, str) else find()
-        if spec.library == "array-api-strict" and device is not None:
-            device = xp.Device(device)
-        options = {} if device is None else {"device": device}
-        zeros = np.zeros(1, "float32")
-        example = xp.zeros(1, **options) if spec.asarray is None else spec.asarray(zeros)
+        xp, zeros = library.namespace, np.zeros(1, "float32")
+        device = library.open(spec.device)
+        example = spec.asarray(zeros) if spec.asarray else library.array(zeros, device)
         for_tests = None if namespace_of is None else namespace_of(example)
         if is_array(example):
             return Backend(spec.name, array_namespace(example), device_of(example), for_tests)

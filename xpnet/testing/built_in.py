@@ -1,9 +1,6 @@
-"""Array libraries, devices and variants that xpnet knows, with their availability and settings."""
+"""Backends that xpnet knows: libraries, devices and variants, with their settings."""
 
 import importlib
-import importlib.metadata
-import importlib.util
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,9 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from xpnet.arrays.gpu.diagnosis import diagnose
-
-__all__ = ["BUILT_IN", "STRICTEST", "BackendSpec", "library_reason"]
+__all__ = ["BUILT_IN", "STRICTEST", "BackendSpec"]
 
 # The backend that rejects all operations that lazy libraries do not support.
 STRICTEST: Final = "array-api-strict:strictest"
@@ -28,22 +23,16 @@ _stacks: Final[dict[str, list[dict[str, Any]]]] = {"array-api-strict": [], "jax"
 
 @dataclass(frozen=True)
 class BackendSpec:
-    """An array library, device or variant.
+    """An array library on a device, or a variant: its settings, or how it holds arrays.
 
     Parameters
     ----------
     name : str
-        ``"library"`` or ``"library:variant"``.
-    namespace : str or callable
-        Name of a module, or a function that returns the namespace.
-    device : object, optional
-        Device on which the fixture ``xp`` creates arrays, passed as ``device=``.
+        ``"library"`` or ``"library:variant"``; the library is one that `Device` knows.
+    device : str, default ""
+        The device, as after the colon of a word for `Device`; the default one if empty.
     asarray : callable, optional
-        Makes an array from a NumPy array.
-    to_numpy : callable, optional
-        The reverse.
-    unavailable : callable, optional
-        Returns the reason to skip tests, or None.
+        Makes an array of the variant from a NumPy array.
     settings : callable, default contextlib.nullcontext
         Returns a context that is entered while tests run.
     is_cpu : bool, default True
@@ -57,11 +46,8 @@ class BackendSpec:
     """
 
     name: str
-    namespace: str | Callable[[], Any]
-    device: Any = None
+    device: str = ""
     asarray: Callable[[Any], Any] | None = None
-    to_numpy: Callable[[Any], Any] | None = None
-    unavailable: Callable[[], str | None] | None = None
     settings: Callable[[], AbstractContextManager[Any]] = nullcontext
     is_cpu: bool = True
     is_lazy: bool = False
@@ -72,30 +58,6 @@ class BackendSpec:
     def library(self) -> str:
         """The library's name, for example ``"array-api-strict"``."""
         return self.name.partition(":")[0]
-
-
-def library_reason(library: str, module: str) -> str | None:
-    """Return the reason why a library is unavailable on any device; None if it is available."""
-    if library == "cupy":
-        diagnosis = diagnose()
-        return None if diagnosis.usable else str(diagnosis)
-    if importlib.util.find_spec(module.partition(".")[0]) is None:
-        return f"{library} is not installed"
-    if library == "array-api-strict":
-        version = importlib.metadata.version(library)
-        # Older versions lack a device without float64, or promote float32 arguments to float64.
-        if tuple(map(int, re.findall(r"\d+", version))) < (2, 6, 1):
-            return f"array-api-strict {version} is too old: 2.6.1 or newer is needed"
-    return None
-
-
-def torch_reason(device: str) -> str | None:
-    """Return the reason why torch finds no GPU ("cuda" or "mps"); to import torch takes seconds."""
-    if device == "cuda" and importlib.metadata.version("torch").endswith("+cpu"):
-        return "this build of torch has no CUDA"
-    torch = importlib.import_module("torch")
-    devices = torch.cuda if device == "cuda" else torch.backends.mps
-    return None if devices.is_available() else f"torch finds no usable GPU ({device})"
 
 
 def strict_flags(**flags: Any) -> _Context:
@@ -171,43 +133,45 @@ def _requiring_gradients(x: Any) -> Any:
     return importlib.import_module("torch").asarray(x).requires_grad_(x.dtype.kind in "fc")
 
 
-_numpy = partial(BackendSpec, namespace="numpy")
-_strict = partial(BackendSpec, namespace="array_api_strict")
-_flags = partial(_strict, thread_safe=False, default=False)  # which all threads share
-_dask = partial(BackendSpec, namespace="dask.array", is_lazy=True, thread_safe=False)
-_torch = partial(BackendSpec, namespace="torch")
-_jax = partial(BackendSpec, namespace="jax.numpy", is_lazy=True, thread_safe=False)
-_cupy = partial(BackendSpec, namespace="cupy", is_cpu=False)
+_flags = partial(BackendSpec, thread_safe=False, default=False)  # which all threads share
+_dask = partial(BackendSpec, is_lazy=True, thread_safe=False)
+_jax = partial(BackendSpec, is_lazy=True, thread_safe=False)
+_variant = partial(BackendSpec, default=False)
+_device = partial(BackendSpec, is_cpu=False)
 _STRICTEST_FLAGS = partial(strict_flags, boolean_indexing=False, data_dependent_shapes=False)
-_NO_MPS = partial(torch_reason, "mps")
+_ON_CUDA = partial(jax_settings, platform="cuda")
 
 # In the order in which tests run. Arrays of array-api-strict on other devices than its default one
 # count as arrays on a GPU: NumPy cannot read them.
 BUILT_IN: Final = (
-    _numpy("numpy"),
-    _numpy("numpy:readonly", asarray=_read_only, default=False),
-    _numpy("numpy:strided", asarray=_strided, default=False),
-    _strict("array-api-strict"),
-    _strict("array-api-strict:device1", device="device1", is_cpu=False),
-    _strict("array-api-strict:no_float64", device="no_float64", is_cpu=False),
+    BackendSpec("numpy"),
+    _variant("numpy:readonly", asarray=_read_only),
+    _variant("numpy:strided", asarray=_strided),
+    BackendSpec("array-api-strict"),
+    _device("array-api-strict:device1", "device1"),
+    _device("array-api-strict:no_float64", "no_float64"),
     # The extensions (linalg, fft) stay enabled: every library here has them.
-    _strict(STRICTEST, settings=_STRICTEST_FLAGS, is_lazy=True, thread_safe=False),
+    BackendSpec(STRICTEST, settings=_STRICTEST_FLAGS, is_lazy=True, thread_safe=False),
     _flags("array-api-strict:no_extensions", settings=partial(strict_flags, enabled_extensions=())),
     # The standard has inspection, which tests depend on, since 2023.12.
     _flags("array-api-strict:2023.12", settings=partial(strict_flags, api_version="2023.12")),
     _flags("array-api-strict:2024.12", settings=partial(strict_flags, api_version="2024.12")),
     _dask("dask"),
     _dask("dask:chunks", asarray=_in_chunks, default=False),
-    _torch("torch"),
-    _torch("torch:cuda", device="cuda", unavailable=partial(torch_reason, "cuda"), is_cpu=False),
-    _torch("torch:mps", device="mps", unavailable=_NO_MPS, is_cpu=False, default=False),
-    _torch("torch:meta", device="meta", is_cpu=False, default=False),
-    _torch("torch:grad", asarray=_requiring_gradients, default=False),
+    BackendSpec("torch"),
+    _device("torch:cuda", "cuda"),
+    _device("torch:mps", "mps", default=False),
+    _device("torch:meta", "meta", default=False),
+    _variant("torch:grad", asarray=_requiring_gradients),
     _jax("jax", settings=jax_settings),
     _jax("jax:32", settings=partial(jax_settings, has_64_bits=False), default=False),
     _jax("jax:cpu", settings=partial(jax_settings, platform="cpu"), default=False),
-    _jax("jax:cuda", settings=partial(jax_settings, platform="cuda"), is_cpu=False, default=False),
-    _cupy("cupy"),
-    _cupy("cupy:0", settings=partial(cupy_device, 0), default=False),
-    _cupy("cupy:1", settings=partial(cupy_device, 1), default=False),
+    _jax("jax:cuda", "cuda", settings=_ON_CUDA, is_cpu=False, default=False),
+    _device("cupy"),
+    _device("cupy:0", "0", settings=partial(cupy_device, 0), default=False),
+    _device("cupy:1", "1", settings=partial(cupy_device, 1), default=False),
+    _device("dpnp"),
+    _device("dpnp:cpu.0", "cpu.0", default=False),
+    _device("dpnp:cpu.1", "cpu.1", default=False),
+    _variant("mlx"),
 )

@@ -82,7 +82,7 @@ def xp_backends_mark(
     if np_only and spec.library != "numpy":
         return reason or "it runs on NumPy only"
     is_cpu = spec.is_cpu
-    if backend == "jax" and cpu_only and unavailable_reason(backend) is None:
+    if is_cpu and cpu_only and unavailable_reason(backend) is None:
         is_cpu = open_backend(backend).is_cpu  # JAX's default device is a GPU if it finds one
     if cpu_only and not is_cpu:
         return reason or "it runs on the CPU only"

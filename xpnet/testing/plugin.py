@@ -1,27 +1,25 @@
 """pytest plugin that runs tests with the fixture `xp` on every array library and device.
 
 Enable it by ``addopts = "-p xpnet.testing.plugin"`` in pytest's settings. Its fixtures are `xp`,
-`xp_device` and `xp_backend`, its hook is ``pytest_xp_backends``; ``pytest --help`` describes its
-options and settings, ``pytest --markers`` its marks.
+`xp_device` and `xp_backend`; ``pytest --help`` describes its options and settings, ``pytest
+--markers`` its marks. A conftest.py adds a library by `xpnet.register_library`.
 """
 
 import contextlib
 import itertools
 import pkgutil
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from xpnet.testing.backends import Backend, open_backend
-from xpnet.testing.built_in import BackendSpec
 from xpnet.testing.marks import SKIP, XFAIL, current_marks, use_marks, verdicts_of
 from xpnet.testing.outcomes import Call, observe
 from xpnet.testing.registry import (
     backends_matching,
     canonical_name,
     default_names,
-    register_backend,
     select_backends,
     selected_backends,
     spec_of,
@@ -42,17 +40,6 @@ _MARKS = (
 )
 # Of a test: its backend, and those that calls of `assert_parity` left out, with reasons.
 _ON_REPORTS = pytest.StashKey[dict[str, Any]]()
-
-
-class _Hooks:
-    @pytest.hookspec(historic=True)  # also called for a conftest.py that pytest finds late
-    def pytest_xp_backends(self, config: pytest.Config) -> Any:
-        """Return further backends, a list of `xpnet.testing.BackendSpec`."""
-
-
-def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Add the hook for further backends."""
-    pluginmanager.add_hookspecs(_Hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,17 +73,11 @@ def pytest_configure(config: pytest.Config) -> None:
     selection = contextlib.ExitStack()
     config.add_cleanup(selection.close)
     try:
-        config.hook.pytest_xp_backends.call_historic(_register, {"config": config})
         selection.enter_context(_use("xp_backends", config.getini("xp_backends")))
         selection.enter_context(_use("--xp-backends", config.option.xp_backends))
         _require(",".join(config.option.xp_require))
     except ValueError as error:
         raise pytest.UsageError(*error.args) from None
-
-
-def _register(specs: Iterable[BackendSpec]) -> None:
-    for spec in specs:
-        register_backend(**vars(spec))
 
 
 def _use(option: str, words: str | None) -> contextlib.AbstractContextManager[None]:

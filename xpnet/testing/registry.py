@@ -2,12 +2,17 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-from xpnet.testing.built_in import BUILT_IN, STRICTEST, BackendSpec, library_reason
+from xpnet.arrays.device_errors import DeviceError
+from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import Library, libraries
+from xpnet.testing.built_in import BUILT_IN, STRICTEST, BackendSpec, cupy_device
 
 __all__ = [
     "STRICTEST",
@@ -15,7 +20,6 @@ __all__ = [
     "backends_matching",
     "canonical_name",
     "default_names",
-    "register_backend",
     "select_backends",
     "selected_backends",
     "spec_of",
@@ -24,50 +28,35 @@ __all__ = [
 ]
 
 # Libraries by the names of their modules, which SciPy's marks use.
-_LIBRARIES: Final = {str(spec.namespace): spec.library for spec in BUILT_IN}
-_specs: Final = {spec.name: spec for spec in BUILT_IN}
-_TAKEN: Final = {"all", "default", *_specs}
+_LIBRARIES: Final = {x.module: x.name for x in KNOWN.values()} | {
+    "array_api_strict": "array-api-strict"
+}
+_BUILT_IN: Final = {spec.name: spec for spec in BUILT_IN}
 _selections: Final[list[tuple[str, ...]]] = []  # a stack, for a pytest session within another
 
 
-def register_backend(name: str, namespace: str | Callable[[], Any], **options: Any) -> None:
-    """Add an array library, or a device or variant of one, to the backends that tests run on.
-
-    Parameters
-    ----------
-    name : str
-        A library's name, or ``"library:variant"``. A second call replaces the first.
-    namespace : str or callable
-        Name of the module with the library's functions, or a function that returns it.
-    **options
-        The other fields of `BackendSpec`.
-
-    Examples
-    --------
-    >>> register_backend(  # doctest: +SKIP
-    ...     "sparse", "sparse", asarray=sparse.COO.from_numpy, to_numpy=lambda x: x.todense()
-    ... )
-    """
-    if name in _TAKEN or re.fullmatch(r"\w[\w.-]*(:[\w.-]+)?", name) is None:
-        msg = f"`name` must be like 'library' or 'library:variant', and not xpnet's; got {name!r}"
-        raise ValueError(msg)
-    _specs[name] = BackendSpec(name, namespace, **options)
-    unavailable_reason.cache_clear()
-
-
 def spec_of(name: str, /) -> BackendSpec:
-    """Return the specification of a backend; raise KeyError if the name is unknown."""
-    return _specs[name]
+    """Return the specification of a backend; raise KeyError if its library is unknown."""
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    library, _, device = name.partition(":")
+    found = libraries()[library]
+    if library in _BUILT_IN:
+        settings = partial(cupy_device, int(device)) if library == "cupy" else None
+        base = _BUILT_IN[library]
+        return replace(base, name=name, device=device, settings=settings or base.settings)
+    lazy, safe = found.is_lazy, found.thread_safe
+    return BackendSpec(name, device, is_lazy=lazy, thread_safe=safe, default=not device)
 
 
 def backend_names() -> tuple[str, ...]:
-    """Return the names of all backends."""
-    return tuple(_specs)
+    """Return the names of all backends; every other device of their libraries is one, too."""
+    return (*_BUILT_IN, *(name for name in libraries() if name not in _BUILT_IN))
 
 
 def default_names() -> tuple[str, ...]:
     """Return the names of the backends that tests run on by default."""
-    return tuple(name for name, spec in _specs.items() if spec.default)
+    return tuple(name for name in backend_names() if spec_of(name).default)
 
 
 def canonical_name(word: str, /) -> str:
@@ -88,6 +77,12 @@ def backends_matching(word: str, /, argument: str = "`backends`") -> tuple[str, 
     name = canonical_name(word)
     found = tuple(x for x in default_names() if spec_of(x).library == name)
     found = found or tuple(x for x in backend_names() if fnmatchcase(x, name))
+    if (
+        not found
+        and re.fullmatch(r"[^:*?]+:[^*?]+", name)
+        and name.partition(":")[0] in libraries()
+    ):
+        return (name,)
     if not found:
         known = f"known are all, default, {', '.join(backend_names())}, and patterns like torch:*"
         msg = f"{argument} must name backends; got {word!r}, {known}"
@@ -113,7 +108,8 @@ def select_backends(
     for word in left_out:
         names.difference_update(backends_matching(word, argument))
         names = {x for x in names if spec_of(x).library != canonical_name(word)}
-    return tuple(x for x in backend_names() if x in names)
+    known = backend_names()
+    return (*(x for x in known if x in names), *sorted(names.difference(known)))
 
 
 def selected_backends() -> tuple[str, ...]:
@@ -131,20 +127,25 @@ def use_backends(names: tuple[str, ...], /) -> Iterator[None]:
         _selections.pop()
 
 
-@functools.cache
 def unavailable_reason(name: str, /) -> str | None:
-    """Return the reason why a backend is unavailable on this machine; None if it is available."""
-    spec, reason = spec_of(name), None
-    try:
-        if isinstance(spec.namespace, str):
-            reason = library_reason(spec.library, spec.namespace)
-        else:
-            spec.namespace()
-        if reason is None and spec.unavailable is not None:
-            reason = spec.unavailable()
-        if reason is None and ":" in name:
+    """Return the reason why a backend is unavailable on this machine; None if it is available.
+
+    A library on its default device is not imported for this, which would take seconds.
+    """
+    spec = spec_of(name)
+    library = libraries()[spec.library]
+    return _reason(spec, library)
+
+
+@functools.cache
+def _reason(spec: BackendSpec, library: Library) -> str | None:
+    cause = library.cause(spec.device)
+    if cause is not None:
+        return str(cause)
+    if ":" in spec.name:
+        try:
             with spec.settings():  # which refuse missing devices, for example
-                pass
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        return str(error) or type(error).__name__
-    return reason
+                library.opened(spec.device)
+        except (DeviceError, ImportError, OSError, RuntimeError, ValueError) as error:
+            return str(error) or type(error).__name__
+    return None

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.gpu.cuda_streams import Bus, DeviceMemoryError, bus_to
-from xpnet.arrays.gpu.gpu_errors import DeviceError
 
 
 class Recorder:

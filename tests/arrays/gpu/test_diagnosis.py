@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from xpnet.arrays.device_errors import DeviceError, Diagnosis
 from xpnet.arrays.gpu import gpu_facts as gpu_facts_module
 from xpnet.arrays.gpu.diagnosis import diagnose
-from xpnet.arrays.gpu.gpu_errors import CAUSES, DeviceError, Diagnosis, cause_of, diagnosis_of
+from xpnet.arrays.gpu.gpu_errors import CAUSES, cause_of, diagnosis_of
 from xpnet.arrays.gpu.gpu_facts import gpu_facts, one_line
 
 

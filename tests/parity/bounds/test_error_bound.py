@@ -13,7 +13,6 @@ from xpnet.functions.activations import ACTIVATIONS
 from xpnet.networks.execution import layer_results
 from xpnet.parity.bounds.error_bound import StageBound, error_bound
 from xpnet.parity.bounds.rounding import format_of
-from xpnet.parity.candidates import on_backend
 from xpnet.parity.stage_statistics import compare_stage
 
 F32 = np.float32
@@ -117,7 +116,7 @@ def test_every_library_has_the_same_bound(xp_backend):
     network = random_network(0, [6, 5, 4], ["gelu", "softmax"], preprocessing=xpnet.Scale(0.1))
     x = np.random.default_rng(1).normal(size=(3, 6)).astype(F32)
     expected = error_bound(network, x)
-    found = error_bound(on_backend(network, xp_backend), xp_backend.asarray(x))
+    found = error_bound(network.map_arrays(xp_backend.make), xp_backend.asarray(x))
     for stage, other in zip(expected.stages, found.stages, strict=True):
         assert type(other.bound) is np.ndarray
         np.testing.assert_array_equal(other.values, stage.values)

@@ -165,14 +165,13 @@ def test_nan_and_infinity_stay_in_their_column(number):
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_other_libraries_are_in_bound(library):
     pytest.importorskip(library, reason=f"{library} is not installed")
-    from xpnet.parity.candidates import on_backend
     from xpnet.testing.backends import open_backend
 
     network = network_of(xpnet.Scale(1 / 255), ARRAYS, WHITEN)
     rows = RNG.uniform(0, 255, (300, 6)).astype("uint8")
     backend = open_backend(library)
     with backend.flags:
-        other = on_backend(network, backend)
+        other = network.map_arrays(backend.make)
         report = xpnet.parity.compare(network, rows, {library: other})
     assert report.is_in_bound
     assert report.candidates[library].stages[0].name == "preprocessing"

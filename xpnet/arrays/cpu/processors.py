@@ -6,13 +6,14 @@ same bits.
 
 import functools
 import os
+import platform
 from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 
 from xpnet.arrays.cpu.blas_threads import openblas_kernel
 
-__all__ = ["count_processors", "cpu_facts", "rows_in_blocks"]
+__all__ = ["count_processors", "cpu_facts", "processor_name", "rows_in_blocks"]
 
 
 def count_processors() -> int:
@@ -31,6 +32,12 @@ def cpu_facts() -> Mapping[str, str]:
     except OSError:
         return {}
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def processor_name() -> str:
+    """Return the number and the name of the machine's processors."""
+    name = cpu_facts().get("model name") or platform.processor() or platform.machine()
+    return f"{os.cpu_count()} x {name}"
 
 
 # By the kernel that OpenBLAS chose, and the vendor and family of the processor. All figures are

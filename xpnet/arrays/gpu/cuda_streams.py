@@ -7,7 +7,8 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from xpnet.arrays.gpu.gpu_errors import DeviceError, Diagnosis, code_of
+from xpnet.arrays.device_errors import DeviceError, Diagnosis
+from xpnet.arrays.gpu.gpu_errors import code_of
 from xpnet.arrays.gpu.gpu_facts import one_line
 
 __all__ = ["Bus", "DeviceMemoryError", "Streams", "bus_to"]

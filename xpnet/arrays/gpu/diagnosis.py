@@ -16,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xpnet.arrays.gpu.gpu_errors import Diagnosis, cause_of, diagnosis_of
+from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.gpu.gpu_errors import cause_of, diagnosis_of
 from xpnet.arrays.gpu.gpu_facts import (
     CUDA13_LIBRARIES,
     FIRST_WITH_TF32,

@@ -3,10 +3,10 @@
 import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.gpu.gpu_facts import (
     free_bytes,
     header_folder,
@@ -19,8 +19,6 @@ from xpnet.arrays.gpu.gpu_facts import (
 
 __all__ = [
     "CAUSES",
-    "DeviceError",
-    "Diagnosis",
     "cause_of",
     "code_of",
     "diagnosis_of",
@@ -164,43 +162,6 @@ _FIRST_ERROR = re.compile(r"^(.*)\([0-9]+\): (?:catastrophic )?error", re.MULTIL
 _NOT_INITIALIZED = "CUBLASError", 1
 # Opening cuBLAS takes its kernels and a workspace of at most 32 MiB: estimated, with a margin.
 _CUBLAS_BYTES = 2**29
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """The cause of an unusable GPU: its short code ("usable" without a cause), message and fix.
-
-    The fix is empty if the GPU is usable. `product_error` is the largest error of the GPU's test
-    product, in units of its bound; None if not computed.
-    """
-
-    code: str
-    message: str
-    fix: str
-    product_error: float | None = None
-
-    @property
-    def usable(self) -> bool:
-        """Whether the GPU can be used."""
-        return self.code == "usable"
-
-    def __str__(self) -> str:
-        """Return the cause and its fix, in one line of at most 400 characters."""
-        return f"{self.message}; {self.fix}" if self.fix else self.message
-
-
-class DeviceError(RuntimeError):
-    """No GPU is usable; the message is one line with the cause and its fix.
-
-    Attributes
-    ----------
-    code : str
-        Code of the cause, such as ``"no-driver"``.
-    """
-
-    def __init__(self, diagnosis: Diagnosis, /) -> None:
-        super().__init__(diagnosis)
-        self.code = diagnosis.code
 
 
 def diagnosis_of(code: str, **facts: object) -> Diagnosis:

@@ -1,0 +1,208 @@
+"""What runs on each array library: xpnet's functions, networks, training, exact bits, test kit.
+
+    python benchmarks/studies/libraries.py --devices dpnp,dpnp:cpu.1 --json results/libraries.json
+    python benchmarks/studies/libraries.py --table libraries.json --page docs/reference/libraries.md
+
+Each word of `--devices` is measured in a process of its own, and replaces its entry in the file of
+`--json`, so that libraries in several environments fill one table. A library that is not known to
+xpnet is registered here. CuPy needs a GPU; without one, its entry tells that.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness.options import write_json
+from harness.provenance import about
+from harness.reporting import markdown_table, show_table
+
+import xpnet
+from xpnet.testing import assert_parity
+
+WORDS = (
+    *("cpu", "array-api-strict", "torch:cpu", "jax:cpu", "dask", "cupy", "dpnp", "dpnp:cpu.1"),
+    *("ndonnx", "cubed", "mlx", "mparray"),
+)
+FAMILIES = (
+    *("exponentials", "gates", "hard", "losses", "piecewise", "rectifiers", "shrinkage"),
+    *("sigmoids", "softmax", "special"),
+)
+COLUMNS = ("functions", "forward", "predict", "train", "same bits", "test kit")
+NOT_KNOWN: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "ndonnx": ("ndonnx", lambda x: x.unwrap_numpy()),
+    "cubed": ("cubed", lambda x: x.compute()),
+    "mparray": ("mparray", lambda x: np.asarray(x._data, dtype=np.float64)),  # noqa: SLF001
+}
+X = np.linspace(-4.0, 4.0, 24, dtype=np.float32).reshape(4, 6)
+
+
+def main() -> int:
+    """Run the study."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    add = parser.add_argument
+    add("--devices", metavar="A,B", default=",".join(WORDS), help="(default: %(default)s)")
+    add("--json", metavar="FILE", help="add the results to FILE")
+    add("--table", metavar="FILE", help="measure nothing; use the results in FILE")
+    add("--page", metavar="FILE", help="replace the table in FILE")
+    add("--one", metavar="WORD", help="measure one device in this process; print JSON")
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(measure(args.one)))
+        return 0
+    if args.table:
+        found = json.loads(Path(args.table).read_text("utf-8"))
+        show_table(args.page, "studies/libraries.py", table(found))
+        return 0
+    path = Path(args.json) if args.json else None
+    found = json.loads(path.read_text("utf-8")) if path is not None and path.exists() else {}
+    for word in args.devices.split(","):
+        command = [sys.executable, __file__, "--one", word]
+        env = os.environ | {"JAX_ENABLE_X64": "1"}  # for exact bits
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)  # noqa: S603
+        found[word] = json.loads(done.stdout.splitlines()[-1])
+        print("\n".join(table({word: found[word]})), flush=True)
+    write_json(args.json, {word: found[word] for word in WORDS if word in found})
+    return 0
+
+
+def measure(word: str) -> dict[str, Any]:
+    """Return the version of a device's library, and what runs on it."""
+    facts = about()
+    kept = ("date", "commit", "hardware")
+    result = {name: facts[name] for name in kept} | {"python": platform.python_version()}
+    if word in NOT_KNOWN:
+        module, to_numpy = NOT_KNOWN[word]
+        xpnet.register_library(word, module, to_numpy=to_numpy)
+    try:
+        device = xpnet.Device(word)
+    except xpnet.DeviceError as error:
+        return result | {"unusable": str(error)}
+    result["version"] = importlib.metadata.version(device.library)
+    checks = (_functions, _forward, _predict, _train, _same_bits, _kit)
+    return result | {
+        column: _answer(check, device) for column, check in zip(COLUMNS, checks, strict=True)
+    }
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    """Return the lines of the table, and of the reasons in words."""
+    rows: list[list[str]] = []
+    reasons: list[str] = []
+    for word, result in found.items():
+        cells = []
+        for column in COLUMNS:
+            # For example "yes", "33 of 33", or "32 of 33: reason".
+            answer, _, reason = result.get(column, "").partition(": ")
+            if "unusable" in result:
+                answer, reason = "not run", result["unusable"]
+            if reason:
+                reason = (
+                    f"`{word}`: {reason}"
+                    if answer == "not run"
+                    else f"`{word}`, {column}: {reason}"
+                )
+                reasons += [reason] * (reason not in reasons)
+                answer += f" ({reasons.index(reason) + 1})"
+            cells.append(answer)
+        rows.append([f"`{word}`", result.get("version", "not run"), *cells])
+    lines = markdown_table(["device", "version", *COLUMNS], rows, left=len(COLUMNS) + 2)
+    return [*lines, "", *(f"{i}. {reason}" for i, reason in enumerate(reasons, 1))]
+
+
+def _answer(check: Callable[[xpnet.Device], str], device: xpnet.Device) -> str:
+    try:
+        return check(device)
+    except Exception as error:  # noqa: BLE001 - the reason is the result
+        text = " ".join(str(error).split())
+        return f"no: {type(error).__name__}: {text[:200]}"
+
+
+def _functions(device: xpnet.Device) -> str:
+    right, names, reasons = 0, [], {}
+    for family in FAMILIES:
+        module = importlib.import_module(f"xpnet.functions.{family}")
+        for name in module.__all__:
+            try:
+                expected = vars(module)[name](X)
+            except TypeError:  # it needs two arrays
+                continue
+            if isinstance(expected, np.ndarray):
+                names.append(name)
+                reason = _answer(lambda d: _one(d, vars(module)[name], expected), device)  # noqa: B023
+                right += reason == "yes"
+                reasons[reason] = name
+    wrong = "; ".join(
+        f"{name}: {reason[4:]}" for reason, name in reasons.items() if reason != "yes"
+    )
+    return f"{right} of {len(names)}{f': {wrong}' if wrong else ''}"
+
+
+def _one(device: xpnet.Device, function: Callable[[Any], Any], expected: Any) -> str:
+    y = function(device.asarray(X))
+    if xpnet.array_namespace(y) != device.xp:
+        return "no: the result is of another library"
+    error = np.max(np.abs(device.to_numpy(y) - expected))
+    return "yes" if error < 1e-5 else f"no: off by {error:.3g}"
+
+
+def _forward(device: xpnet.Device) -> str:
+    rows = _images()[:200].astype(np.float32)
+    here = xpnet.load("sample")
+    there = device.to_numpy(here.to(device)(device.asarray(rows)))
+    error = np.max(np.abs(there - here(rows)))
+    return "yes" if error < 1e-3 else f"no: off by {error:.3g}"
+
+
+def _predict(device: xpnet.Device) -> str:
+    network = xpnet.load("sample")
+    labels = device.to_numpy(xpnet.predict(network.to(device), _images()))
+    n = np.count_nonzero(labels != xpnet.predict(network, _images()))
+    return "yes" if n == 0 else f"no: {n} of 1,000 labels differ"
+
+
+def _train(device: xpnet.Device) -> str:
+    images, labels = xpnet.sample()
+    start = xpnet.init_network([784, 20, 10], scheme="xavier", preprocessing=xpnet.Scale(1 / 255))
+    runs = [xpnet.train(start.to(place), images, labels, epochs=2) for place in ("cpu", device)]
+    here, there = (xpnet.evaluate(run.network, images, labels).accuracy for run in runs)
+    return "yes" if abs(there - here) <= 0.01 else f"no: accuracy {there:.3f} instead of {here:.3f}"
+
+
+def _same_bits(device: xpnet.Device) -> str:
+    network = xpnet.load("sample")
+    here, there = (xpnet.result_hash(network.to(place), _images()) for place in ("cpu", device))
+    return "yes" if there == here else f"no: hash {there} instead of {here}"
+
+
+def _kit(device: xpnet.Device) -> str:
+    """Test a right function, and one that converts to NumPy, with the kit."""
+    name = {"cpu": "numpy"}.get(device.name, device.name)
+    assert_parity(xpnet.softmax, X, backends=["numpy", name], lazy=False)
+    if name == "numpy":
+        return "yes"
+    try:
+        assert_parity(lambda x: np.asarray(device.to_numpy(x)), X, backends=[name], lazy=False)
+    except AssertionError:
+        return "yes"
+    return "no: a function that converts to NumPy passes"
+
+
+def _images() -> Any:
+    images = xpnet.sample()[0]
+    return images.reshape(len(images), -1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

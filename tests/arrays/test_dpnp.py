@@ -1,0 +1,327 @@
+"""Inference, training and the kit on dpnp, whose arrays are in the memory of a device.
+
+A processor with Intel's OpenCL driver is a device, and its halves are two more.
+"""
+
+import importlib.util
+import os
+import pickle
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays.namespace import array_namespace, device_of
+from xpnet.arrays.transfer import Transfers, is_in_host_memory
+from xpnet.testing import assert_parity
+from xpnet.testing.backends import open_backend
+
+try:
+    xpnet.Device("dpnp")
+except xpnet.DeviceError as missing:
+    if missing.code not in {"not-installed", "no-device"}:
+        raise
+    pytest.skip(str(missing), allow_module_level=True)
+pytest.importorskip("array_api_extra")
+
+HALVES = ("dpnp:cpu.0", "dpnp:cpu.1")
+WORDS = ("dpnp", "dpnp:cpu", *HALVES)
+BACKENDS = "numpy,dpnp:cpu.1"
+
+
+@cache
+def digits():
+    return xpnet.sample()
+
+
+@pytest.fixture(params=WORDS)
+def device(request):
+    return xpnet.Device(request.param)
+
+
+@pytest.fixture
+def network():
+    return xpnet.load("sample")
+
+
+# Words
+
+
+def test_words_for_the_whole_processor_are_equal():
+    words = ("dpnp", "dpnp:cpu", "dpnp:0", "dpnp:cpu:0", "dpnp:opencl:cpu")
+    assert len({xpnet.Device(word) for word in words}) == 1
+
+
+def test_the_halves_are_two_devices():
+    devices = [xpnet.Device(word) for word in (*HALVES, "dpnp")]
+    assert len(set(devices)) == 3
+    for word, device in zip(HALVES, devices, strict=False):
+        assert xpnet.Device(word) == device
+        assert pickle.loads(pickle.dumps(device)) == device
+        assert str(device) == word
+        assert device.hardware == devices[-1].hardware
+        assert word in repr(device)
+
+
+def test_halves_are_the_same_by_any_name_of_their_processor():
+    assert xpnet.Device("dpnp:cpu.1") == xpnet.Device("dpnp:0.1")
+
+
+@pytest.mark.parametrize("word", ["dpnp:gpu", "dpnp:1", "dpnp:level_zero", "dpnp:tpu.1"])
+def test_a_device_that_is_not_there_names_those_that_are(word):
+    import dpctl
+
+    part = word.removeprefix("dpnp:").partition(".")[0]
+    if part != "tpu" and any(
+        part in (x.device_type.name, x.backend.name) for x in dpctl.get_devices()
+    ):
+        pytest.skip(f"{word} is here")
+    message = rf"^dpnp finds no device {part}; use one of .*opencl:cpu:0"
+    with pytest.raises(xpnet.DeviceError, match=message) as caught:
+        xpnet.Device(word)
+    assert caught.value.code == "no-device"
+
+
+FIRST_LINES = "import os, sys, xpnet; device = xpnet.Device('dpnp'); "
+PRINT = (
+    "print(device.asarray([1.0]).sycl_device.filter_string, os.environ.get('OCL_ICD_FILENAMES'))"
+)
+
+OPENED_AT_ONCE = """
+import threading
+import xpnet
+
+def work(word):
+    barrier.wait()
+    found.append(xpnet.Device(word))
+
+for word in ("dpnp:cpu.0", "dpnp:cpu.1", "dpnp:0.0", "dpnp:0.1"):
+    barrier, found = threading.Barrier(8), []
+    threads = [threading.Thread(target=work, args=[word]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(len(set(found)))
+"""
+
+
+def output_of(code, **variables):
+    env = {x: value for x, value in os.environ.items() if x != "OCL_ICD_FILENAMES"} | variables
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+
+
+def test_threads_that_open_a_half_at_once_open_the_same():
+    result = output_of(OPENED_AT_ONCE)
+    assert result.stdout.split() == ["1"] * 4, result.stderr
+
+
+def test_the_driver_that_pip_installs_is_found():
+    driver = Path(sys.prefix) / "lib" / "libintelocl.so"
+    if not driver.exists():
+        pytest.skip("pip did not install the driver")
+    result = output_of(FIRST_LINES + PRINT)
+    assert result.stdout.split() == ["opencl:cpu:0", str(driver)], result.stderr
+
+
+def test_a_driver_that_the_user_names_is_kept():
+    result = output_of(FIRST_LINES + PRINT, OCL_ICD_FILENAMES="/nowhere/libother.so")
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert "dpnp finds no device; set OCL_ICD_FILENAMES=" in last
+    assert last.endswith("libintelocl.so before Python starts")
+
+
+def test_a_backend_without_a_driver_is_unavailable():
+    code = "from xpnet.testing.registry import unavailable_reason as f; print(f('dpnp'))"
+    result = output_of(code, OCL_ICD_FILENAMES="/nowhere/libother.so")
+    assert result.stdout.startswith("dpnp finds no device; set OCL_ICD_FILENAMES="), result.stderr
+
+
+# Transfers
+
+
+def test_there_and_back(device):
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    with xpnet.count_transfers() as transfers:
+        there = device.asarray(x)
+        values = device.to_numpy(there)
+    assert device_of(there) == device.handle
+    assert not is_in_host_memory(there)
+    np.testing.assert_array_equal(values, x)
+    assert transfers == Transfers(1, 24, 1, 24)
+    with pytest.raises(TypeError, match="Implicit conversion to a NumPy array is not allowed"):
+        np.asarray(there)
+
+
+def test_from_one_half_to_the_other_without_the_host():
+    first, second = map(xpnet.Device, HALVES)
+    x = first.asarray([1.0, 2.0])
+    with xpnet.count_transfers() as transfers:
+        moved = second.asarray(x)
+    assert device_of(moved) == second.handle
+    assert transfers == Transfers()
+    assert second.to_numpy(moved).tolist() == [1.0, 2.0]
+
+
+def test_arrays_of_both_halves_do_not_mix(network):
+    first, second = map(xpnet.Device, HALVES)
+    images, labels = digits()
+    x, y = first.asarray(images[:2]), second.asarray(labels[:2])
+    for call in (
+        lambda: array_namespace(x, y),
+        lambda: xpnet.cross_entropy(first.asarray(np.ones((2, 3))), y),
+        lambda: xpnet.predict(network.to(second), x),
+        lambda: network.to(second)(first.asarray(images[:2].reshape(2, -1).astype("float32"))),
+        lambda: xpnet.Dense(first.asarray([[1.0]]), second.asarray([1.0])),
+    ):
+        with pytest.raises(
+            ValueError, match="must be on one device; got part of a device and part"
+        ):
+            call()
+
+
+# The sample network
+
+
+def test_labels_are_those_of_the_cpu(device, network):
+    images, labels = digits()
+    expected = xpnet.predict(network, images)
+    there = network.to(device)
+    assert there.device == device.handle
+    with xpnet.count_transfers() as transfers:
+        found = xpnet.predict(there, images)
+    assert transfers == Transfers(1, images.nbytes, 1, expected.nbytes)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, expected)
+    assert xpnet.evaluate(there, images, labels).correct == 986
+
+
+def test_rows_that_are_there_give_results_there(device, network):
+    images, labels = digits()
+    there, x = network.to(device), device.asarray(images)
+    with xpnet.count_transfers() as transfers:
+        found = xpnet.predict(there, x, transfers="forbid")
+    assert transfers == Transfers()
+    assert device_of(found) == device.handle
+    np.testing.assert_array_equal(device.to_numpy(found), xpnet.predict(network, images))
+    result = xpnet.evaluate(there, x, device.asarray(labels), transfers="forbid")
+    assert result.correct == 986
+    assert (result.transfers.copies_to_device, result.transfers.bytes_to_device) == (0, 0)
+
+
+def test_probabilities_are_close_to_those_of_the_cpu(device, network):
+    images, _ = digits()
+    found = xpnet.predict_proba(network.to(device), images[:50])
+    np.testing.assert_allclose(found, xpnet.predict_proba(network, images[:50]), atol=1e-6)
+
+
+def test_forbidden_transfers_are_an_error(device, network):
+    images, labels = digits()
+    there = network.to(device)
+    for call in (
+        lambda: xpnet.predict(there, images, transfers="forbid"),
+        lambda: xpnet.evaluate(there, images, labels, transfers="forbid"),
+        lambda: xpnet.train(there, images, labels, epochs=1, transfers="forbid"),
+    ):
+        with pytest.raises(ValueError, match=r"would be copied from .*transfers='allow'"):
+            call()
+
+
+@pytest.mark.parametrize("word", ["dpnp", "dpnp:cpu.1"])
+def test_results_that_are_reproducible_have_the_hash_of_the_cpu(word, network):
+    images, _ = digits()
+    there = network.to(word)
+    assert there.layers[0].weight.dtype == np.float32
+    assert xpnet.result_hash(there, images[:200]) == xpnet.result_hash(network, images[:200])
+
+
+@pytest.mark.parametrize("word", HALVES)
+def test_training_learns_as_much_as_on_the_cpu(word):
+    images, labels = digits()
+    scale = xpnet.Scale(1 / 255)
+    start = xpnet.init_network([784, 20, 10], scheme="xavier", preprocessing=scale)
+    options = {"epochs": 6, "batch_size": 50, "learning_rate": 0.01}
+    here = xpnet.evaluate(xpnet.train(start, images, labels, **options).network, images, labels)
+    device = xpnet.Device(word)
+    run = xpnet.train(start.to(device), images, labels, **options)
+    assert device_of(run.network.layers[0].weight) == device.handle
+    assert run.transfers.copies_to_device > 0
+    there = xpnet.evaluate(run.network, images, labels)
+    assert here.accuracy > 0.85
+    assert abs(there.accuracy - here.accuracy) <= 0.01
+
+
+def test_training_on_rows_that_are_there_copies_only_losses():
+    images, labels = digits()
+    device = xpnet.Device("dpnp:cpu.1")
+    start = xpnet.init_network([784, 10], scheme="xavier", device=device)
+    x, y = device.asarray(images.astype("float32")), device.asarray(labels)
+    run = xpnet.train(start, x, y, epochs=2, transfers="forbid")
+    assert run.transfers.bytes_to_host < 1000
+
+
+# The kit
+
+
+def mistakes_of(*labels):
+    """Return the kept mistakes of these labels, and all of array-api-strict's second device."""
+    path = Path(__file__).parents[1] / "testing" / "planted_mistakes.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    kept = {label: case for group in module.MISTAKES.values() for label, case in group.items()}
+    labels = (*module.MISTAKES["array-api-strict:device1"], *labels)
+    return [pytest.param(*kept[label], module.X, id=label) for label in labels]
+
+
+MISTAKES = mistakes_of("np.asarray", "np.exp", "weights of NumPy", "isinstance of np.ndarray")
+
+
+@pytest.mark.parametrize(("wrong", "right", "x"), MISTAKES)
+def test_a_mistake_that_a_device_reveals_is_found(wrong, right, x):
+    with pytest.raises(AssertionError) as caught:
+        assert_parity(wrong, x, backends=BACKENDS)
+    faults = [line for line in str(caught.value).splitlines() if line.startswith("  ")]
+    assert [line.split(":")[0].strip() for line in faults] == ["dpnp"]
+    assert "dpnp:cpu.1" in faults[0]
+    assert_parity(right, x, backends=BACKENDS)
+
+
+def test_a_missing_device_is_found_beside_arrays_of_the_argument():
+    def with_a_place(x):
+        xp = array_namespace(x)
+        return xp.concat([x, xp.zeros(1, dtype=x.dtype)])
+
+    x = np.ones(3, np.float32)
+    with pytest.raises(AssertionError, match=r"dpnp:cpu\.1: ValueError: .*queue") as caught:
+        assert_parity(with_a_place, x, backends="numpy,dpnp,dpnp:cpu.1")
+    assert "It is right on numpy, dpnp." in str(caught.value)
+
+
+def test_a_result_on_the_default_device_is_found():
+    x = np.ones(3, np.float32)
+    with pytest.raises(
+        AssertionError, match="the result must be on device part of a device; got Device"
+    ):
+        assert_parity(lambda x: array_namespace(x).ones(3, dtype=x.dtype), x, backends=BACKENDS)
+
+
+def test_functions_of_xpnet_are_right_on_a_half():
+    x = np.linspace(-3, 3, 12, dtype=np.float32).reshape(3, 4)
+    for function in (xpnet.relu, xpnet.gelu, xpnet.softmax, xpnet.logsumexp):
+        assert_parity(function, x, backends=BACKENDS)
+
+
+def test_the_namespace_of_a_test_creates_on_a_half():
+    backend = open_backend("dpnp:cpu.1")
+    xp = backend.namespace
+    assert not backend.is_cpu
+    for x in (xp.zeros(2), xp.arange(3), xp.asarray([1.0]), xp.fft.fftfreq(4)):
+        assert device_of(x) == backend.device
+    assert "dpnp:cpu.1" in repr(xp)

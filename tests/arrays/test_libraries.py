@@ -1,0 +1,559 @@
+"""The table of array libraries, and libraries that users and packages add."""
+
+import copy
+import functools
+import importlib.machinery
+import inspect
+import pickle
+import subprocess
+import sys
+import time
+import types
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.arrays import libraries as libraries_module
+from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.libraries import Library, libraries, library_named, library_with
+from xpnet.arrays.namespace import array_namespace, device_of
+from xpnet.arrays.transfer import Transfers, count_transfers, is_in_host_memory, move, to_numpy
+from xpnet.testing import assert_parity, backends, registry
+from xpnet.testing.backends import open_backend
+from xpnet.testing.registry import default_names, select_backends, unavailable_reason
+
+X = np.asarray([[1.0, -2.0, 3.0]], np.float32)
+SHAPE = ("shape", "dtype", "ndim")
+
+
+class Foreign:
+    """An array in the memory of a device, which NumPy cannot read."""
+
+    def __init__(self, values, device):
+        self.values, self.device = np.asarray(values), device
+        self.shape, self.dtype, self.ndim = (getattr(self.values, x) for x in SHAPE)
+
+    def __array_namespace__(self, api_version=None):
+        del api_version
+        return sys.modules["foreign.arrays"]
+
+    def __array__(self, dtype=None, copy=None):
+        msg = "it is on a device"
+        raise TypeError(msg)
+
+    def __mul__(self, number):
+        return Foreign(self.values * number, self.device)
+
+    def to_device(self, device, *, stream=None):
+        del stream
+        return Foreign(self.values, device)
+
+
+def asarray(x, *, dtype=None, device=None):
+    return Foreign(np.asarray(x.values if isinstance(x, Foreign) else x, dtype), device or "main")
+
+
+def zeros(shape, *, dtype=None, device=None):
+    return Foreign(np.zeros(shape, dtype), device or "main")
+
+
+def astype(x, dtype, *, copy=True):
+    return Foreign(x.values.astype(dtype, copy=copy), x.device)
+
+
+def open_foreign(part):
+    if part not in {"", "main", "second"}:
+        msg = "it has two devices:\nmain and second"
+        raise RuntimeError(msg)
+    return part or "main"
+
+
+def add_module(monkeypatch, name, **contents):
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+    vars(module).update(contents)
+    monkeypatch.setitem(sys.modules, name, module)
+    return module
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """Remove the libraries that a test adds."""
+    monkeypatch.setattr(libraries_module, "_registered", {})
+
+
+@pytest.fixture
+def foreign(monkeypatch, table):
+    """Return the namespace of a library that xpnet does not know; its module is importable."""
+    del table
+    add_module(monkeypatch, "foreign", __version__="1.2")
+    dtypes = {"float32": np.float32, "float64": np.float64}
+    functions = {"asarray": asarray, "zeros": zeros, "astype": astype}
+    return add_module(monkeypatch, "foreign.arrays", **dtypes, **functions)
+
+
+@pytest.fixture
+def registered(foreign):
+    """Register this library, whose arrays are not in host memory."""
+    xpnet.register_library(
+        "foreign",
+        "foreign.arrays",
+        open=open_foreign,
+        to_numpy=lambda x: x.values,
+        on_host=lambda _: False,
+    )
+    return foreign
+
+
+# The libraries that xpnet knows
+
+
+def test_each_library_has_its_name():
+    assert [library.name for library in KNOWN.values()] == list(KNOWN)
+    assert set(KNOWN) <= set(libraries())
+    for name in KNOWN:
+        assert library_named(name) is KNOWN[name]
+    assert library_named("cuppy") is None
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_arrays_go_there_and_back(name):
+    library = KNOWN[name]
+    cause = library.cause()
+    if cause is not None:
+        pytest.skip(str(cause))
+    x = library.array(X, library.opened())
+    assert array_namespace(x) is library.namespace
+    assert library_with(array_namespace(x)) is library
+    assert device_of(x) == library.opened()
+    assert library.numpy(x).tolist() == X.tolist()
+    library.synchronize(library.opened())
+
+
+@pytest.mark.parametrize("name", ["torch", "jax", "dask", "array-api-strict", "dpnp", "mlx"])
+def test_a_library_that_is_not_installed(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, KNOWN[name].root, None)
+    cause = KNOWN[name].cause()
+    assert cause.code == "not-installed"
+    assert str(cause) == f"{name} is not installed; pip install {name}"
+    assert not cause.usable
+
+
+def test_cupy_is_diagnosed(monkeypatch):
+    found = [Diagnosis("no-driver", "no driver", "buy one"), Diagnosis("usable", "GPU 1 runs", "")]
+    monkeypatch.setattr("xpnet.arrays.gpu.diagnosis.diagnose", lambda *_, **__: found.pop(0))
+    assert str(KNOWN["cupy"].cause("1")) == "no driver; buy one"
+    assert KNOWN["cupy"].cause("1") is None
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.6.0", "2.4.1.dev3"])
+def test_an_old_array_api_strict_is_unusable(monkeypatch, version):
+    pytest.importorskip("array_api_strict")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
+    cause = KNOWN["array-api-strict"].cause()
+    needed = "2.6.1 or newer is needed; pip install -U array-api-strict"
+    assert str(cause) == f"array-api-strict {version} is too old: {needed}"
+
+
+@pytest.mark.parametrize("version", ["2.6.1", "3.0", "2.7rc1", "2.7.dev0+g1234", "2.6.1.post1"])
+def test_a_new_array_api_strict_is_usable(monkeypatch, version):
+    pytest.importorskip("array_api_strict")
+    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
+    assert KNOWN["array-api-strict"].cause() is None
+
+
+@pytest.mark.parametrize(
+    ("version", "part", "code"),
+    [
+        ("2.9.0+cpu", "cuda", "no-cuda"),
+        ("2.9.0+cpu", "cuda:1", "no-cuda"),
+        ("2.9.0+cu130", "cuda", None),
+        ("2.9.0", "cuda", None),
+        ("2.9.0+cpu", "mps", None),  # to open it shows the cause
+        ("2.9.0+cpu", "", None),
+    ],
+)
+def test_torch_is_not_imported_to_find_that_it_has_no_cuda(monkeypatch, version, part, code):
+    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert getattr(KNOWN["torch"].cause(part), "code", None) == code
+
+
+def test_a_device_is_opened_without_other_libraries():
+    code = "import sys, xpnet; xpnet.Device(); print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    others = {"torch", "jax", "dask", "cupy", "array_api_strict", "dpnp", "mlx"}
+    assert not others & set(result.stdout.split())
+
+
+# Libraries of users
+
+
+def test_a_library_that_nobody_registered_is_read_if_numpy_can(foreign, monkeypatch):
+    monkeypatch.setattr(Foreign, "__array__", lambda x, **_: x.values)
+    x = foreign.zeros((2, 3))
+    assert is_in_host_memory(x)
+    assert to_numpy(x).tolist() == [[0.0] * 3] * 2
+    library = library_with(foreign)
+    assert (library.name, library.module) == ("foreign", "foreign.arrays")
+
+
+@pytest.mark.parametrize("error", [TypeError, RuntimeError, ValueError, BufferError])
+def test_an_unknown_array_on_a_device_is_refused_with_a_remedy(foreign, monkeypatch, error):
+    def refuse(*_, **__):
+        msg = "copy it first"
+        raise error(msg)
+
+    monkeypatch.setattr(Foreign, "__array__", refuse)
+    remedy = r"xpnet.register_library\('foreign', 'foreign.arrays', to_numpy=...\) tells how"
+    message = rf"^NumPy cannot read an array of foreign \(copy it first\); {remedy}$"
+    for convert in (to_numpy, xpnet.Device("cpu").asarray, xpnet.Device("cpu").to_numpy):
+        with pytest.raises(TypeError, match=message):
+            convert(foreign.zeros(2))
+
+
+def test_an_array_that_is_no_array_for_numpy_is_refused_with_a_remedy(foreign, monkeypatch):
+    monkeypatch.delattr(Foreign, "__array__")  # numpy.asarray wraps the whole object
+    with pytest.raises(TypeError, match=r"xpnet\.register_library\('foreign'"):
+        to_numpy(foreign.zeros(2))
+
+
+def test_a_registered_library_is_a_device(registered):
+    device = xpnet.Device("foreign")
+    assert (device.name, device.library, device.version) == ("foreign", "foreign", "1.2")
+    assert (device.handle, device.hardware) == ("main", "main")
+    assert device.xp == registered
+    assert device == xpnet.Device("foreign:main")
+    assert device != xpnet.Device("foreign:second")
+    assert pickle.loads(pickle.dumps(device)) == device
+    assert xpnet.Device("foreign:second").xp.zeros(2).device == "second"
+    assert xpnet.Device("foreign:second").asarray(X, "float64").dtype == np.float64
+
+
+@pytest.mark.usefixtures("registered")
+def test_transfers_of_a_registered_library_are_counted():
+    device = xpnet.Device("foreign")
+    with count_transfers() as transfers:
+        x = device.asarray(X)
+        assert not is_in_host_memory(x)
+        y = xpnet.Device("foreign:second").asarray(x)  # from device to device
+        values = to_numpy(y)
+    assert y.device == "second"
+    assert values.tolist() == X.tolist()
+    assert transfers == Transfers(1, X.nbytes, 1, X.nbytes)
+    moved = device.move({"x": [X, 1.0]})
+    assert moved["x"][0].device == "main"
+    assert device.to_numpy(moved)["x"][0].tolist() == X.tolist()
+
+
+def test_arrays_of_a_registered_library_move(registered):
+    there = move(X, registered, "second")
+    assert there.device == "second"
+    assert move(there, registered, "second") is there
+    assert move(there, np, "cpu").tolist() == X.tolist()
+    strict = pytest.importorskip("array_api_strict")
+    assert move(there, strict, strict.Device("device1")).device == strict.Device("device1")
+
+
+def test_arrays_of_two_devices_do_not_mix(registered):
+    one, other = (registered.zeros(2, device=x) for x in ("main", "second"))
+    message = "^all arrays must be on one device; got main and second$"
+    with pytest.raises(ValueError, match=message):
+        array_namespace(one, other)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_registered_library_is_a_backend():
+    pytest.importorskip("array_api_extra")
+    assert default_names()[-1] == "foreign"
+    assert select_backends("foreign,foreign:second") == ("foreign", "foreign:second")
+    assert unavailable_reason("foreign:second") is None
+    assert unavailable_reason("foreign:third").startswith("foreign:third is not usable (it has two")
+    options = {"backends": "numpy,foreign,foreign:second"}
+    assert_parity(lambda x: x * 2.0, X, **options)
+    with pytest.raises(AssertionError) as caught:
+        assert_parity(lambda x: np.asarray(x) * 2.0, X, **options)
+    assert "foreign, foreign:second: TypeError: it is on a device" in str(caught.value)
+
+
+def test_a_result_on_another_device_is_found(registered):
+    def make_there(x):
+        return x * 1.0 if isinstance(x, np.ndarray) else registered.zeros(x.shape, dtype=x.dtype)
+
+    with pytest.raises(AssertionError) as caught:
+        assert_parity(make_there, 0.0 * X, backends="numpy,foreign:second")
+    message = "foreign:second: the result must be on device second; got main"
+    assert message in str(caught.value)
+
+
+def test_a_device_that_cannot_be_opened_is_an_error_of_one_line(registered):
+    del registered
+    with pytest.raises(xpnet.DeviceError) as caught:
+        xpnet.Device("foreign:third")
+    message = str(caught.value)
+    assert message.startswith("foreign:third is not usable (it has two devices: main and second); ")
+    assert "\n" not in message
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+@pytest.mark.usefixtures("foreign")
+def test_a_check_finds_the_cause_before_the_device_is_opened():
+    cause = Diagnosis("asleep", "foreign sleeps", "wake it")
+    xpnet.register_library("foreign", "foreign.arrays", open=None, check=lambda _: cause)
+    with pytest.raises(xpnet.DeviceError, match=r"^foreign sleeps; wake it$") as caught:
+        xpnet.Device("foreign")
+    assert caught.value.code == "asleep"
+
+
+@pytest.mark.usefixtures("foreign")
+def test_a_check_that_fails_is_a_cause():
+    def fail(_):
+        msg = "no metadata"
+        raise LookupError(msg)
+
+    xpnet.register_library("foreign", "foreign.arrays", check=fail)
+    with pytest.raises(xpnet.DeviceError, match=r"^foreign is not usable \(.*no metadata"):
+        xpnet.Device("foreign")
+    assert "no metadata" in unavailable_reason("foreign")
+
+
+@pytest.mark.usefixtures("table")
+def test_a_library_without_its_module():
+    xpnet.register_library("mine", "no_such_module.arrays")
+    with pytest.raises(xpnet.DeviceError, match=r"^mine is not installed; pip install mine$"):
+        xpnet.Device("mine")
+    xpnet.register_library("mine", "numpy.no_such_module")
+    with pytest.raises(xpnet.DeviceError, match=r"^mine is not usable \(No module named 'numpy.no"):
+        xpnet.Device("mine")
+
+
+def test_a_module_without_a_specification_can_be_registered(registered, monkeypatch):
+    monkeypatch.setattr(sys.modules["foreign"], "__spec__", None)  # as that of __main__
+    assert xpnet.Device("foreign").xp == registered
+
+
+@pytest.mark.usefixtures("foreign")
+def test_a_library_without_devices_has_no_words_for_them():
+    xpnet.register_library("foreign", "foreign.arrays")
+    assert xpnet.Device("foreign").handle == "main"
+    with pytest.raises(xpnet.DeviceError, match="it has no devices to choose from"):
+        xpnet.Device("foreign:main")
+
+
+def test_a_second_registration_replaces_the_first(registered):
+    del registered
+    open_backend("foreign")
+    xpnet.register_library("foreign", "foreign.arrays", asarray=lambda x, _: asarray(x + 1.0))
+    assert xpnet.Device("foreign").asarray(X).values.tolist() == (X + 1.0).tolist()
+    assert open_backend("foreign").make(X).values.tolist() == (X + 1.0).tolist()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(*KNOWN, "all", "auto", "cpu", "cuda", "default", "gpu"),
+        *("Mine", "a:b", "", "a b", "-a", "1a", "a\n"),
+    ],
+)
+def test_names_are_new_and_like_those_of_libraries(name):
+    message = f"^`name` must be like 'library', and not xpnet's; got {name!r}$"
+    with pytest.raises(ValueError, match=message.replace("\\", r"\\")):
+        xpnet.register_library(name, "numpy")
+
+
+@pytest.mark.usefixtures("table")
+def test_unknown_options_are_refused():
+    with pytest.raises(TypeError, match="unavailable"):
+        xpnet.register_library("mine", "numpy", unavailable=None)
+    assert "mine" not in libraries()
+
+
+def test_libraries_of_one_package_are_told_apart(monkeypatch, table):
+    del table
+    add_module(monkeypatch, "pair")
+    modules = [add_module(monkeypatch, f"pair.{x}", asarray=asarray) for x in ("a", "b")]
+    for module in modules:
+        xpnet.register_library(module.__name__.replace(".", "-"), module.__name__)
+    assert [library_with(module).name for module in modules] == ["pair-a", "pair-b"]
+
+
+@pytest.mark.usefixtures("foreign")
+def test_a_block_makes_the_device_current_and_the_timer_waits_for_it():
+    events = []
+
+    class Current:
+        def __init__(self, device):
+            self.device = device
+
+        def __enter__(self):
+            events.append(f"enter {self.device}")
+
+        def __exit__(self, *_):
+            events.append(f"leave {self.device}")
+
+    def synchronize(device):
+        time.sleep(0.01)
+        events.append(f"wait for {device}")
+
+    options = {"open": open_foreign, "current": Current, "synchronize": synchronize}
+    xpnet.register_library("foreign", "foreign.arrays", **options)
+    device = xpnet.Device("foreign:second")
+    with device:
+        events.append("work")
+    assert events == ["enter second", "work", "leave second"]
+    events.clear()
+    with device.timer() as measured:
+        events.append("work")
+    assert events == ["wait for second", "work", "wait for second"]
+    assert measured.seconds >= 0.01
+    events.clear()
+    device.xp.zeros(2)
+    assert events == ["enter second", "leave second"]
+
+
+# Libraries of packages
+
+
+@pytest.fixture
+def entry_points(monkeypatch, table):
+    """Return a function that sets the entry points of the group xpnet.libraries."""
+    del table
+
+    def install(**objects):
+        def points(*, group):
+            assert group == "xpnet.libraries"
+            return [types.SimpleNamespace(name=x, load=load) for x, load in objects.items()]
+
+        monkeypatch.setattr("importlib.metadata.entry_points", points)
+        read = inspect.unwrap(vars(libraries_module)["_from_entry_points"])
+        monkeypatch.setattr(libraries_module, "_from_entry_points", functools.cache(read))
+
+    return install
+
+
+@pytest.mark.usefixtures("foreign")
+def test_a_package_adds_a_library(entry_points):
+    library = Library("foreign", "foreign.arrays", open_foreign, to_numpy=lambda x: x.values)
+    entry_points(foreign=lambda: library)
+    assert libraries()["foreign"] is library
+    assert library_named("foreign") is library
+    assert xpnet.Device("foreign:second").handle == "second"
+    assert to_numpy(asarray(X)).tolist() == X.tolist()
+    assert "foreign" in default_names()
+
+
+@pytest.mark.usefixtures("foreign")
+def test_a_registered_library_replaces_that_of_a_package(entry_points):
+    entry_points(foreign=lambda: Library("foreign", "no_such_module"))
+    xpnet.register_library("foreign", "foreign.arrays")
+    assert xpnet.Device("foreign").library == "foreign"
+
+
+def test_a_package_cannot_replace_a_library_that_xpnet_knows(entry_points):
+    entry_points(numpy=lambda: Library("numpy", "no_such_module"))
+    assert library_named("numpy") is KNOWN["numpy"]
+    assert libraries()["numpy"] is KNOWN["numpy"]
+
+
+def test_a_broken_package_is_no_fault_of_other_libraries(entry_points):
+    def fail():
+        msg = "broken needs repair"
+        raise ImportError(msg)
+
+    entry_points(broken=fail)
+    assert xpnet.Device("cpu").name == "cpu"
+    with pytest.raises(xpnet.DeviceError, match="no array library 'other' is known"):
+        xpnet.Device("other")
+    with pytest.raises(xpnet.DeviceError, match="broken needs repair"):
+        xpnet.Device("broken")
+    assert "numpy" in default_names()
+
+
+# Libraries like MLX: arrays without a device, functions without `device` and `copy`
+
+
+class Mlx:
+    """An array of MLX has no device."""
+
+    def __init__(self, values, dtype=None):
+        self.values = np.asarray(values, dtype)
+        self.shape, self.dtype, self.ndim = (getattr(self.values, x) for x in SHAPE)
+        self.size, self.nbytes = self.values.size, self.values.nbytes
+
+    def __array_namespace__(self, api_version=None):
+        del api_version
+        return sys.modules["mlx.core"]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+    def __mul__(self, other):
+        return Mlx(self.values * (other.values if isinstance(other, Mlx) else other))
+
+
+@pytest.fixture
+def mlx(monkeypatch):
+    """Return a stand-in for MLX."""
+    add_module(monkeypatch, "mlx", __version__="0.32")
+    core = add_module(
+        monkeypatch,
+        "mlx.core",
+        array=Mlx,
+        asarray=lambda x, dtype=None: Mlx(np.asarray(getattr(x, "values", x), dtype)),
+        astype=lambda x, dtype: Mlx(x.values.astype(dtype)),
+        zeros=lambda shape, dtype=None: Mlx(np.zeros(shape, dtype)),
+        multiply=lambda x, y: x * y,
+        synchronize=lambda: None,
+        float32=np.float32,
+        int32=np.int32,
+    )
+    caches = (libraries_module.namespace_of, registry._reason, backends._open)  # noqa: SLF001
+    for cache in caches:
+        cache.cache_clear()
+    yield core
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.usefixtures("mlx")
+def test_functions_without_a_device_take_one():
+    device = xpnet.Device("mlx")
+    assert device.handle is None
+    xp = device.xp
+    x = xp.zeros(3, dtype=xp.float32, device=None)
+    assert device_of(x) is None
+    assert xp.asarray(x, copy=True, device=device.handle).shape == (3,)
+    assert xp.astype(x, xp.int32, copy=False).dtype == np.int32
+    assert xp.multiply(x, x).shape == (3,)
+    assert array_namespace(x) == xp
+    assert copy.copy(xp).zeros(3).shape == (3,)
+
+
+@pytest.mark.usefixtures("mlx")
+def test_arrays_without_a_device_move():
+    device = xpnet.Device("mlx")
+    with count_transfers() as transfers, device, device.timer():
+        x = device.asarray(X)
+        assert device.asarray(x) is x
+        assert device.asarray(x, "int32").dtype == np.int32
+        assert device.to_numpy(x).tolist() == X.tolist()
+        assert device.move([X])[0].shape == X.shape
+    assert is_in_host_memory(x)
+    assert transfers == Transfers()
+    assert device == xpnet.Device("mlx") == copy.copy(device)
+    assert device.asarray(device.random(0).normal(size=2)).shape == (2,)
+    with pytest.raises(xpnet.DeviceError, match="it has no devices to choose from"):
+        xpnet.Device("mlx:gpu")
+
+
+@pytest.mark.usefixtures("mlx")
+def test_arrays_without_a_device_are_a_backend():
+    pytest.importorskip("array_api_extra")
+    assert_parity(lambda x: x * array_namespace(x).asarray(x), X, backends="numpy,mlx")
+    with pytest.raises(AssertionError, match="mlx: the result must be an array of mlx"):
+        assert_parity(lambda x: np.asarray(x) * 2.0, X, backends="numpy,mlx")

@@ -1,0 +1,51 @@
+"""The cause of an unusable device, the error that names it, and devices as text."""
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["DeviceError", "Diagnosis", "device_text"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The cause of an unusable device: its short code ("usable" without a cause), message and fix.
+
+    The fix is empty if the device is usable. `product_error` is the largest error of a test product
+    on a GPU, in units of its bound; None if not computed.
+    """
+
+    code: str
+    message: str
+    fix: str
+    product_error: float | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the device can be used."""
+        return self.code == "usable"
+
+    def __str__(self) -> str:
+        """Return the cause and its fix, in one line of at most 400 characters."""
+        return f"{self.message}; {self.fix}" if self.fix else self.message
+
+
+class DeviceError(RuntimeError):
+    """A device is not usable; the message is one line with the cause and its fix.
+
+    Attributes
+    ----------
+    code : str
+        Code of the cause, such as ``"no-driver"``.
+    """
+
+    def __init__(self, diagnosis: Diagnosis, /) -> None:
+        super().__init__(diagnosis)
+        self.diagnosis, self.code = diagnosis, diagnosis.code
+
+
+def device_text(device: Any, /) -> str:
+    """Return a device as text; dpnp has none for a part of a processor."""
+    try:
+        return str(device)
+    except ValueError:
+        return "part of a device"

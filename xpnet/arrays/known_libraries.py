@@ -1,0 +1,227 @@
+"""The array libraries that xpnet knows."""
+
+import os
+import re
+import sys
+import threading
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.cpu.processors import processor_name
+from xpnet.arrays.device_errors import DeviceError, Diagnosis
+from xpnet.arrays.libraries import Library, no_devices
+
+__all__ = ["KNOWN"]
+
+_halves: Final[dict[tuple[str, int], Any]] = {}
+_lock: Final = threading.Lock()  # in several threads at once, the first use of dpnp may never end
+
+
+def _check_cupy(part: str) -> Diagnosis | None:
+    from xpnet.arrays.gpu.diagnosis import diagnose
+    from xpnet.arrays.matmul_precision import is_precision_chosen
+
+    diagnosis = diagnose(int(part or 0), tf32=is_precision_chosen())
+    return None if diagnosis.usable else diagnosis
+
+
+def _open_cupy(part: str) -> Any:
+    """Open the CUDA context of a GPU, so that its errors are raised here."""
+    from xpnet.arrays.gpu.gpu_errors import cause_of
+
+    try:
+        device = import_module("cupy").cuda.Device(int(part or 0))
+        device.synchronize()
+    except Exception as error:
+        raise DeviceError(cause_of(error, int(part or 0))) from error
+    return device
+
+
+def _to_cupy(x: NDArray[Any], device: Any) -> Any:
+    from xpnet.arrays.gpu.cuda_streams import Bus
+
+    with device:
+        return Bus().upload(x)
+
+
+def _cupy_card(device: Any) -> str:
+    properties = import_module("cupy").cuda.runtime.getDeviceProperties(device.id)
+    return str(properties["name"].decode())
+
+
+def _check_torch(part: str) -> Diagnosis | None:
+    """Find a build without CUDA by its version, since importing torch takes seconds."""
+    if part.startswith("cuda") and metadata.version("torch").endswith("+cpu"):
+        fix = "install one with CUDA: pytorch.org/get-started"
+        return Diagnosis("no-cuda", "this build of torch has no CUDA", fix)
+    return None
+
+
+def _open_torch(part: str) -> Any:
+    torch = import_module("torch")
+    return torch.device(part) if part else torch.get_default_device()
+
+
+def _to_torch(x: NDArray[Any], device: Any) -> Any:
+    x = x if x.flags.writeable else x.copy()  # torch warns about read-only memory
+    return import_module("torch").asarray(x, device=device)
+
+
+def _from_torch(x: Any) -> NDArray[Any]:
+    x = x.detach().resolve_conj().resolve_neg().cpu()
+    return np.asarray(x.float() if str(x.dtype) == "torch.bfloat16" else x)
+
+
+def _wait_for_torch(device: Any) -> None:
+    if device.type != "cpu":
+        import_module(f"torch.{device.type}").synchronize()
+
+
+def _torch_card(device: Any) -> str:
+    if device.type == "cpu":
+        return processor_name()
+    name_of = getattr(import_module(f"torch.{device.type}"), "get_device_name", str)
+    return str(name_of(device))
+
+
+def _open_jax(part: str) -> Any:
+    jax = import_module("jax")
+    name, _, index = part.partition(":")
+    return jax.devices(name)[int(index or 0)] if part else jax.numpy.zeros(1).device
+
+
+def _wait_for_jax(_: Any) -> None:
+    jax = import_module("jax")
+    jax.block_until_ready(jax.live_arrays())
+
+
+def _check_dpnp(_: str) -> Diagnosis | None:
+    """Name Intel's OpenCL driver for processors, which pip installs where no loader looks."""
+    name, driver = "OCL_ICD_FILENAMES", Path(sys.prefix) / "lib" / "libintelocl.so"
+    if "dpctl" not in sys.modules and name not in os.environ and driver.exists():
+        os.environ[name] = str(driver)
+    if import_module("dpctl").get_devices():
+        return None
+    fix = f"set {name}={driver} before Python starts"
+    return Diagnosis("no-device", "dpnp finds no device", fix)
+
+
+def _open_dpnp(part: str) -> Any:
+    """Return a device by a filter such as "gpu" or "0"; "cpu.1" is the second half of "cpu"."""
+    with _lock:
+        dpctl, dpnp = import_module("dpctl"), import_module("dpnp")
+        word, _, half = part.partition(".")
+        try:
+            device = dpctl.SyclDevice(word) if word else dpctl.SyclDevice()
+        except dpctl.SyclDeviceCreationError as error:
+            found = ", ".join(x.filter_string for x in dpctl.get_devices())
+            message = f"dpnp finds no device {word or 'by default'}"
+            raise DeviceError(Diagnosis("no-device", message, f"use one of {found}")) from error
+        if not half:
+            return dpnp.zeros(1, device=device).device
+        key = device.filter_string, int(half)
+        if key not in _halves:  # another queue of the same half would be another device
+            halves = device.create_sub_devices(partition=max(1, device.max_compute_units // 2))
+            _halves[key] = dpnp.zeros(1, sycl_queue=dpctl.SyclQueue(halves[int(half)])).device
+        return _halves[key]
+
+
+def _open_strict(part: str) -> Any:
+    return import_module("array_api_strict").Device(part or "CPU_DEVICE")
+
+
+def _check_strict(_: str) -> Diagnosis | None:
+    name = "array-api-strict"
+    version = metadata.version(name)
+    # Older versions lack a device without float64, or promote float32 arguments to float64.
+    if tuple(map(int, re.findall(r"\d+", version)[:3])) >= (2, 6, 1):
+        return None
+    message = f"{name} {version} is too old: 2.6.1 or newer is needed"
+    return Diagnosis("too-old", message, f"pip install -U {name}")
+
+
+def _to_mlx(x: NDArray[Any], _: Any) -> Any:
+    mx = import_module("mlx.core")
+    dtype = getattr(mx, "bool_" if x.dtype == bool else x.dtype.name, None)
+    return mx.array(x, dtype)  # without it, float64 becomes float32
+
+
+def _from_mlx(x: Any) -> NDArray[Any]:
+    mx, is_short = import_module("mlx.core"), str(x.dtype).endswith("bfloat16")
+    return np.asarray(mx.astype(x, mx.float32) if is_short else x)
+
+
+def _numpy_device(part: str) -> str:
+    no_devices(part)
+    return "cpu"
+
+
+_LIST = (
+    Library("numpy", "numpy", _numpy_device, lambda x, _: x, np.asarray, on_host=lambda _: True),
+    Library(
+        "array-api-strict",
+        "array_api_strict",
+        _open_strict,
+        to_numpy=lambda x: x.to_device(_open_strict("")),
+        check=_check_strict,
+    ),
+    Library("dask", "dask.array", on_host=lambda _: True, is_lazy=True, thread_safe=False),
+    Library(
+        "torch",
+        "torch",
+        _open_torch,
+        _to_torch,
+        _from_torch,
+        on_host=lambda device: device.type == "cpu",
+        synchronize=_wait_for_torch,
+        current=lambda device: device,
+        hardware=_torch_card,
+        check=_check_torch,
+    ),
+    Library(
+        "jax",
+        "jax.numpy",
+        _open_jax,
+        on_host=lambda device: getattr(device, "platform", "cpu") == "cpu",
+        synchronize=_wait_for_jax,
+        current=lambda device: import_module("jax").default_device(device),
+        hardware=lambda device: device.device_kind,
+        is_lazy=True,
+        thread_safe=False,
+    ),
+    Library(
+        "cupy",
+        "cupy",
+        _open_cupy,
+        _to_cupy,
+        lambda x: x.get(),
+        on_host=lambda _: False,
+        synchronize=lambda device: device.synchronize(),
+        # A new object: it keeps which GPU was current before.
+        current=lambda device: import_module("cupy").cuda.Device(device.id),
+        hardware=_cupy_card,
+        check=_check_cupy,
+    ),
+    Library(
+        "dpnp",
+        "dpnp",
+        _open_dpnp,
+        to_numpy=lambda x: import_module("dpnp").asnumpy(x),
+        on_host=lambda _: False,
+        synchronize=lambda device: device.sycl_queue.wait(),
+        hardware=lambda device: device.sycl_device.name,
+        check=_check_dpnp,
+    ),
+    Library(
+        "mlx",
+        "mlx.core",
+        asarray=_to_mlx,
+        to_numpy=_from_mlx,
+        synchronize=lambda _: import_module("mlx.core").synchronize(),
+    ),
+)
+KNOWN: Final = {library.name: library for library in _LIST}
