@@ -2,6 +2,7 @@
 
 With ``XPNET_GPU_REHEARSAL=1``, array-api-strict's devices stand in for GPUs in the tests that only
 need another library on another device: their logic is tested on machines without a GPU. With
+``XPNET_GPU_REHEARSAL=dpnp``, the halves of a processor do, whose arrays are in device memory. With
 ``XPNET_GPU_REHEARSAL=cupy``, the package in stand_in/ replaces CuPy, in subprocesses as well.
 ``XPNET_GPU_ULP=FILE`` writes what is measured as JSON: the largest errors of functions in ULP, and
 numbers whose bounds are to be set after the first run on a GPU.
@@ -27,7 +28,7 @@ from xpnet.cli.main import main
 from xpnet.inference.batches import default_batch_size
 
 # What stands in for a GPU; empty on a card.
-STAND_INS = {"0": "", "1": "array-api-strict", "cupy": "cupy"}
+STAND_INS = {"0": "", "1": "array-api-strict", "cupy": "cupy", "dpnp": "dpnp"}
 REHEARSAL = STAND_INS[os.environ.get("XPNET_GPU_REHEARSAL", "0")]
 # By name and, for example, dtype: the largest number.
 MEASURED: pytest.StashKey[dict[str, dict[str, float]]] = pytest.StashKey()
@@ -39,18 +40,24 @@ if REHEARSAL == "cupy":
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [stand_in, os.getenv("PYTHONPATH")]))
 
 
-def open_strict(part):
-    """Open one of array-api-strict's devices as a stand-in for a GPU."""
-    return KNOWN["array-api-strict"].open(f"device{int(part or 0) + 1}")
+def stand_in():
+    """Return the entry of a library whose devices stand in for GPUs."""
+    library = KNOWN[REHEARSAL]
+    words = {"array-api-strict": "device{}", "dpnp": "cpu.{}"}
+    first = 1 if REHEARSAL == "array-api-strict" else 0
+
+    def open_device(part):
+        return library.open(words[REHEARSAL].format(int(part or 0) + first))
+
+    return replace(library, name="cupy", open=open_device)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def rehearsal():
     """Replace GPUs by stand-in devices, in a rehearsal."""
     with pytest.MonkeyPatch.context() as patch:
-        if REHEARSAL == "array-api-strict":
-            strict = KNOWN["array-api-strict"]
-            patch.setitem(KNOWN, "cupy", replace(strict, name="cupy", open=open_strict))
+        if REHEARSAL in {"array-api-strict", "dpnp"}:
+            patch.setitem(KNOWN, "cupy", stand_in())
             # Chunks of 128 rows, so that a few rows are several chunks.
             patch.setattr("xpnet.inference.batches._VALUES_IN_CACHE", 128 * N_IN)
         if REHEARSAL == "cupy":
@@ -72,7 +79,7 @@ def why_no_gpu():
 
 def pytest_runtest_setup(item):
     """Skip tests that need a GPU on machines without one, with xpnet's own reason."""
-    if item.get_closest_marker("gpu") and REHEARSAL != "array-api-strict" and why_no_gpu():
+    if item.get_closest_marker("gpu") and REHEARSAL in {"", "cupy"} and why_no_gpu():
         pytest.skip(f"no GPU: {why_no_gpu()}")
 
 
@@ -91,8 +98,8 @@ def on_card():
 @pytest.fixture
 def cupy():
     """Return CuPy, or its stand-in."""
-    if REHEARSAL == "array-api-strict":
-        pytest.skip("a rehearsal with array-api-strict has no CuPy")
+    if REHEARSAL in {"array-api-strict", "dpnp"}:
+        pytest.skip(f"a rehearsal with {REHEARSAL} has no CuPy")
     return pytest.importorskip("cupy", reason="needs CuPy")
 
 
@@ -188,8 +195,8 @@ def command(capsys, monkeypatch):
 @pytest.fixture
 def process():
     """Run Python in a process of its own, with variables of the environment."""
-    if REHEARSAL == "array-api-strict":
-        pytest.skip("array-api-strict cannot stand in for a GPU in another process")
+    if REHEARSAL in {"array-api-strict", "dpnp"}:
+        pytest.skip(f"{REHEARSAL} cannot stand in for a GPU in another process")
 
     def run(*words, **variables):
         kept = {k: v for k, v in os.environ.items() if k not in {"CUPY_TF32", "PYTHONWARNINGS"}}

@@ -80,10 +80,14 @@ def test_they_pass_on_array_api_strict(tmp_path):
 
 @pytest.fixture(scope="module")
 def on_stand_in(tmp_path_factory):
-    """Return a run of all tests with the stand-in, its counts, and the file of its calls."""
+    """Return a run of the tests with the stand-in, its counts, and the file of its calls.
+
+    Left out are those that need no more than device memory, which dpnp has.
+    """
     file = tmp_path_factory.mktemp("stand_in") / "calls.txt"
     where = {"XPNET_GPU_REHEARSAL": "cupy", "XPNET_STAND_IN_CALLS": file}
-    return *run_pytest(FOLDER.parent, path=[STAND_IN], **where), file
+    left_out = (f"--ignore={FOLDER}/test_{name}.py" for name in ("parity", "reproducible"))
+    return *run_pytest(FOLDER.parent, *left_out, path=[STAND_IN], **where), file
 
 
 @pytest.mark.slow
@@ -91,8 +95,6 @@ def test_they_pass_on_a_stand_in_for_cupy(on_stand_in):
     done, counts, _ = on_stand_in
     assert done.returncode == 0, done.stdout[-4000:]
     assert counts["passed"] >= MOST, last_line(done.stdout)
-    assert "  learning with adam, differences of CPU and GPU: losses" in done.stdout
-    assert "  TF32, fractions of the bounds: layer 1, relu" in done.stdout
 
 
 @pytest.mark.slow

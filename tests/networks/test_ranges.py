@@ -43,6 +43,8 @@ MATRIX = xpnet.Whiten(np.asarray([0.25, 0.5]), np.asarray([[1.0, 0.5], [0.0, 2.0
 def test_the_preprocessing_comes_before_the_cast(xp_backend, given, dtype, factor, others):
     if not xp_backend.has([given, dtype]):
         pytest.skip(f"{xp_backend.name} lacks one of these dtypes")
+    if xp_backend.library == "dpnp" and dtype == "float16":
+        pytest.skip("dpnp's products in float16 are wrong for subnormal numbers")
     steps = (xpnet.Scale(factor), *others)
     network = on(xp_backend, network_of("float32", *steps), "float32").astype(dtype)
     values = np.asarray([[1.0 / factor, 0.25 / factor], [0.0, 0.5 / factor]])

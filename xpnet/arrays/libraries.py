@@ -114,6 +114,7 @@ class Library:
 
     def array(self, x: NDArray[Any], device: Any, /) -> Any:
         """Return a NumPy array as an array on a device."""
+        x = x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
         if self.asarray is not None:
             return self.asarray(x, device)
         xp = self.namespace
