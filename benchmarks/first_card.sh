@@ -69,8 +69,8 @@ limited() {
     [ "$status" = 0 ] || code=1
 }
 
-doctor() { limited 60 "$python" -m xpnet doctor "$@"; }
-doctor --json > "$out/doctor.json"
+doctor() { limited 120 "$python" -m xpnet doctor "$@"; }
+doctor --verify --json > "$out/doctor.json"
 doctor > "$out/doctor.txt" 2>&1
 cat "$out/doctor.txt"
 say "doctor: exit code $status: $(sed -n 's/^why  *//p' "$out/doctor.txt")"

@@ -82,3 +82,23 @@ def test_training_stays_there(other, here, make_network, pixels):
 def test_the_first_is_current_still(other, cupy, narrow, pixels):
     xpnet.predict(narrow.to(other), pixels)
     assert cupy.cuda.Device().id == 0
+
+
+SCRIPT = """
+import argparse
+import xpnet
+
+parser = argparse.ArgumentParser()
+xpnet.add_device_argument(parser)
+device = xpnet.device_from_args(parser.parse_args())
+x = device.asarray([1.0, 2.0]) * 2.0 + device.xp.ones(2)
+with xpnet.Device("gpu:0") as first:
+    y = first.asarray([3.0]) + first.xp.ones(1)
+z = x + device.random(0).normal(size=2)
+print([a.device.id for a in (x, y, z, device.xp.zeros(1))], device.to_numpy(x).tolist())
+"""
+
+
+def test_a_script_of_ones_own_runs_on_the_other(process, other):
+    done = process("-c", SCRIPT, "--device", other.name)
+    assert (done.code, done.out) == (0, "[1, 0, 1, 1] [3.0, 5.0]\n"), done.err
