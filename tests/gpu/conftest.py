@@ -40,7 +40,7 @@ if REHEARSAL == "cupy":
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [stand_in, os.getenv("PYTHONPATH")]))
 
 
-def stand_in():
+def substitute():
     """Return the entry of a library whose devices stand in for GPUs."""
     library = KNOWN[REHEARSAL]
     words = {"array-api-strict": "device{}", "dpnp": "cpu.{}"}
@@ -57,7 +57,7 @@ def rehearsal():
     """Replace GPUs by stand-in devices, in a rehearsal."""
     with pytest.MonkeyPatch.context() as patch:
         if REHEARSAL in {"array-api-strict", "dpnp"}:
-            patch.setitem(KNOWN, "cupy", stand_in())
+            patch.setitem(KNOWN, "cupy", substitute())
             # Chunks of 128 rows, so that a few rows are several chunks.
             patch.setattr("xpnet.inference.batches._VALUES_IN_CACHE", 128 * N_IN)
         if REHEARSAL == "cupy":

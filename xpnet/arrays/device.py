@@ -34,12 +34,8 @@ DEVICE_RULE = (
 )
 _SYNONYMS: Final = {"cpu": "numpy", "gpu": "cupy", "cuda": "cupy"}
 # Of a device that lacks 64-bit numbers.
-_NARROW: Final = {
-    "float64": "float32",
-    "complex128": "complex64",
-    "int64": "int32",
-    "uint64": "uint32",
-}
+_NARROW: Final = {f"{kind}64": f"{kind}32" for kind in ("float", "int", "uint")}
+_NARROW["complex128"] = "complex64"
 _thread = threading.local()
 
 
@@ -98,18 +94,17 @@ class Device:
         if isinstance(word, Device):
             vars(self).update(vars(word))
             return
-        self.reason = f"asked for {word}"
         check_word(word)
-        if word == "auto":
-            try:
-                self._open("gpu")
-            except DeviceError as error:
-                self.reason = f"auto chose cpu: {error}"
-                self._open("cpu")
-            else:
-                self.reason = "auto chose gpu: GPU 0 is usable"
-        else:
+        if word != "auto":
+            self.reason = f"asked for {word}"
             self._open(word)
+            return
+        try:
+            self._open("gpu")
+            self.reason = "auto chose gpu: GPU 0 is usable"
+        except DeviceError as error:
+            self._open("cpu")
+            self.reason = f"auto chose cpu: {error}"
 
     def _open(self, word: str) -> None:
         name, _, part = word.partition(":")
@@ -118,11 +113,9 @@ class Device:
         self.handle: Any = library.opened(part)
         self._xp: Any = library.namespace
         self.version: str = library.version
-        self.name: str = word
+        self.name: str = "cpu" if library.name == "numpy" else word
         if library.name == "cupy":
             self.name = f"gpu:{int(part or 0)}"
-        elif library.name == "numpy":
-            self.name = "cpu"
 
     @property
     def hardware(self) -> str:
@@ -196,10 +189,9 @@ class Device:
         x = move(x, self._xp, self.handle)
         if dtype_name(x.dtype) == name:
             return x
+        target = getattr(self._xp, name, None) or floating_dtype(name, self._xp)
         with self._context():
-            return cast(
-                x, getattr(self._xp, name, None) or floating_dtype(name, self._xp), self._xp
-            )
+            return cast(x, target, self._xp)
 
     def _narrowed(self, x: NDArray[Any]) -> NDArray[Any]:
         name = x.dtype.name

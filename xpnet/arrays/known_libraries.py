@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import threading
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +55,9 @@ def _cupy_card(device: Any) -> str:
 
 def _check_torch(part: str) -> Diagnosis | None:
     """Find a build without CUDA by its version, since importing torch takes seconds."""
-    if part.startswith("cuda") and metadata.version("torch").endswith("+cpu"):
+    from importlib.metadata import version  # takes 15 ms to import
+
+    if part.startswith("cuda") and version("torch").endswith("+cpu"):
         fix = "install one with CUDA: pytorch.org/get-started"
         return Diagnosis("no-cuda", "this build of torch has no CUDA", fix)
     return None
@@ -135,12 +137,14 @@ def _open_strict(part: str) -> Any:
 
 
 def _check_strict(_: str) -> Diagnosis | None:
+    from importlib.metadata import version
+
     name = "array-api-strict"
-    version = metadata.version(name)
+    found = version(name)
     # Older versions lack a device without float64, or promote float32 arguments to float64.
-    if tuple(map(int, re.findall(r"\d+", version)[:3])) >= (2, 6, 1):
+    if tuple(map(int, re.findall(r"\d+", found)[:3])) >= (2, 6, 1):
         return None
-    message = f"{name} {version} is too old: 2.6.1 or newer is needed"
+    message = f"{name} {found} is too old: 2.6.1 or newer is needed"
     return Diagnosis("too-old", message, f"pip install -U {name}")
 
 

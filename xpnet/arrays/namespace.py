@@ -100,8 +100,7 @@ def array_namespace(*arrays: Any) -> Any:
             break
     else:
         return np
-    first = arrays[0]
-    xp, device = _namespace(first), device_of(first)
+    xp, device = _namespace(first := arrays[0]), device_of(first)
     for x in arrays[1:]:
         if _namespace(x) is not xp:
             libraries = f"{library_of(first)} and {library_of(x)}"
@@ -110,7 +109,7 @@ def array_namespace(*arrays: Any) -> Any:
         other = device_of(x)
         device = other if device is None else device
         if other is not None and other != device:
-            places = f"{device_text(device)} and {device_text(other)}"
+            places = " and ".join(map(device_text, (device, other)))
             msg = f"all arrays must be on one device; got {places}"
             raise ValueError(msg)
     return xp

@@ -13,6 +13,7 @@ from xpnet.cli.device_argument import device_word
 from xpnet.cli.report import Outcome, Stopwatch, table
 
 if TYPE_CHECKING:
+    from xpnet.arrays.device import Device
     from xpnet.arrays.device_errors import Diagnosis
 
 # A group of rows starts with each of these.
@@ -47,7 +48,12 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
 
     kind, _, index = args.device.partition(":")
     on_gpu, card = kind in {"cuda", "cupy", "gpu"}, int(index) if index.isdigit() else 0
-    diagnosis = diagnose(card, check=True) if on_gpu else _diagnosis_of(args.device)
+    if on_gpu:
+        diagnosis, facts = diagnose(card, check=True), gpu_facts(checked=card)
+    else:
+        diagnosis, device = _examined(args.device)
+        fields = ("library", "version", "hardware") if device is not None else ()
+        facts = {name: getattr(device, name) for name in fields}
     report = {
         "device": args.device,
         "usable": diagnosis.usable,
@@ -64,30 +70,20 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
             code = exit_codes.OUT_OF_BOUND
     elif not args.verify:
         report["devices"] = _listed()
-    facts = gpu_facts(checked=card) if on_gpu else _device_facts(args.device, diagnosis)
     report["facts"] = {**facts, **_host_facts()}
     return Outcome(report, lines=_lines(report), code=code)
 
 
-def _diagnosis_of(word: str) -> "Diagnosis":
+def _examined(word: str) -> "tuple[Diagnosis, Device | None]":
+    """Return a diagnosis of a device, and the device if it is usable."""
     from xpnet.arrays.device import Device
     from xpnet.arrays.device_errors import DeviceError, Diagnosis
 
     try:
         device = Device(word)
     except DeviceError as error:
-        return error.diagnosis
-    return Diagnosis("usable", f"usable: {device.hardware}", "")
-
-
-def _device_facts(word: str, diagnosis: "Diagnosis") -> dict[str, Any]:
-    """Return the library of a usable device, its version and the hardware."""
-    if not diagnosis.usable:
-        return {}
-    from xpnet.arrays.device import Device
-
-    device = Device(word)
-    return {"library": device.library, "version": device.version, "hardware": device.hardware}
+        return error.diagnosis, None
+    return Diagnosis("usable", f"usable: {device.hardware}", ""), device
 
 
 def _listed() -> dict[str, str]:
@@ -98,7 +94,7 @@ def _listed() -> dict[str, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries that import each other
         found = [words.get(name, name) for name in libraries()]
-        return {word: str(_diagnosis_of(word)) for word in found}
+        return {word: str(_examined(word)[0]) for word in found}
 
 
 def _verified(word: str) -> list[dict[str, Any]]:

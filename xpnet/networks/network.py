@@ -214,9 +214,9 @@ class Network:
         TypeError
             If the network is of float64, which the device lacks.
         """
-        place, is_double = Device(device), dtype_name(self.dtype) == "float64"
-        wanted = "float64" if is_double else None  # bfloat16 may become float32
-        return self._mapped(lambda x: place.asarray(x, dtype=wanted))
+        place = Device(device)
+        dtype = "float64" if dtype_name(self.dtype) == "float64" else None  # others may change
+        return self._mapped(lambda x: place.asarray(x, dtype=dtype))
 
     def astype(self, dtype: Any, /) -> Self:
         """Return the network with its parameters in another floating-point dtype.
