@@ -246,7 +246,7 @@ def test_the_reason_for_the_cpu():
         ("dask:x", "unusable", "dask:x is not usable (it has no devices to choose from); "),
         ("torch:tpu", "unusable", "torch:tpu is not usable (Expected one of cpu, cuda,"),
         ("jax:tpv", "unusable", "jax:tpv is not usable (Unknown backend tpv"),
-        ("jax:cpu:77", "unusable", "jax:cpu:77 is not usable (list index out of range); "),
+        ("jax:cpu:77", "unusable", "jax:cpu:77 is not usable (there is no such device); "),
         ("dpnp:tpu", "no-device", "dpnp finds no device tpu; use one of "),
         ("dpnp:cpu.9", "unusable", "dpnp:cpu.9 is not usable (list index out of range); "),
         (
@@ -665,3 +665,49 @@ def test_the_timer_measures(device):
         assert np.isnan(time.seconds)
         device.xp.sum(device.xp.ones((100, 100)))
     assert 0.0 < time.seconds < 600.0
+
+
+PLACES = ["cpu", "torch:cpu", "array-api-strict:device1"]
+
+
+@pytest.mark.parametrize("word", PLACES)
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(float, "float64"), (int, "int64"), ("double", "float64"), (bool, "bool")]
+)
+def test_dtypes_of_python_and_c_are_those_of_numpy(word, dtype, name):
+    device = opened(word)
+    assert dtype_name(device.asarray([0.0, 1.0], dtype).dtype).strip("_") == name
+    assert dtype_name(device.random(0).integers(2, size=2, dtype=int).dtype) == "int64"
+
+
+@pytest.mark.parametrize("word", PLACES)
+def test_reversed_rows_move(word):
+    x = np.arange(6.0).reshape(2, 3)[::-1]
+    device = opened(word)
+    np.testing.assert_array_equal(device.to_numpy(device.asarray(x)), x)
+
+
+@pytest.mark.parametrize("word", PLACES)
+def test_random_numbers_take_arrays_of_the_device(word):
+    device, rng = opened(word), np.random.default_rng(0)
+    x = device.asarray([1.0, 2.0, 3.0])
+    drawn = device.random(0)
+    np.testing.assert_array_equal(device.to_numpy(drawn.permutation(x)), rng.permutation([1, 2, 3]))
+    np.testing.assert_array_equal(device.to_numpy(drawn.normal(x)), rng.normal([1, 2, 3]))
+    with pytest.raises(AttributeError, match="use `permutation`"):
+        drawn.shuffle(x)
+    assert len(drawn.spawn(2)) == 2
+    assert drawn.bytes(3) == rng.bytes(3)
+
+
+def test_numbers_beyond_float32_are_refused():
+    device = opened("array-api-strict:no_float64")
+    with pytest.raises(ValueError, match="has no float64, which these numbers need"):
+        device.asarray([1e300])
+    assert device.to_numpy(device.asarray([np.inf, 1.5])).tolist() == [np.inf, 1.5]
+
+
+def test_torch_has_one_cpu():
+    pytest.importorskip("torch")
+    with pytest.raises(xpnet.DeviceError, match="there is one cpu"):
+        xpnet.Device("torch:cpu:1")

@@ -250,3 +250,12 @@ def test_auto_needs_no_gpu(capsys):
 def test_the_argument_rejects_other_words():
     with pytest.raises(argparse.ArgumentError, match=r"must be cpu, gpu, .*got 'gpu:x'"):
         parse("--device", "gpu:x")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "train", "doctor"])
+def test_a_device_without_values_is_not_usable(xpnet, tmp_path, command):
+    pytest.importorskip("torch")
+    options = ("-o", tmp_path / "x.npz") if command == "train" else ()
+    result = xpnet(command, *options, "--device", "torch:meta")
+    assert result.code == 5
+    assert "arrays on torch:meta have no values" in result.out + result.err

@@ -46,7 +46,8 @@ class Device:
 
     In a ``with`` block, it is the library's current device for this thread: new arrays of this
     library are on it, and CuPy computes on it. Libraries without a current device, such as dpnp,
-    are left alone; `xp` creates on the device everywhere. xpnet's own functions need no ``with``.
+    are left alone; `xp` creates on the device everywhere. Blocks of one library are left in the
+    reverse order. xpnet's own functions need no ``with``.
 
     Parameters
     ----------
@@ -124,7 +125,10 @@ class Device:
 
     @property
     def xp(self) -> Any:
-        """The library's array-API namespace; its creation functions create on the device."""
+        """The library's array-API namespace; its creation functions create on the device.
+
+        But `asarray` leaves the library's own arrays where they are.
+        """
         if self._xp is np or self.handle is None:
             return self._xp
         from xpnet.arrays.device_namespace import DeviceNamespace
@@ -172,14 +176,19 @@ class Device:
         TypeError
             If the device lacks `dtype`.
         ValueError
-            If an integer needs 64 bits, which the device lacks.
+            If a number needs 64 bits, which the device lacks.
+
+        Notes
+        -----
+        As with `numpy.asarray`, the result may share memory with `x`: on a processor, if neither
+        its place nor its dtype changes.
         """
         x = as_array(x)
         is_here = array_namespace(x) is self._xp and self._xp is not np
         x = x if is_here else to_numpy(x)
         if dtype is None:
             return move(x if is_here else self._narrowed(x), self._xp, self.handle)
-        name = dtype_name(dtype)
+        name = _name_of(dtype)
         if name in _NARROW and not self.has(name):
             hint = " (set JAX_ENABLE_X64=1)" if self.library == "jax" else ""
             msg = f"{self} has no {name}{hint}; use {_NARROW[name]}"
@@ -189,16 +198,20 @@ class Device:
         x = move(x, self._xp, self.handle)
         if dtype_name(x.dtype) == name:
             return x
-        target = getattr(self._xp, name, None) or floating_dtype(name, self._xp)
         with self._context():
-            return cast(x, target, self._xp)
+            return cast(
+                x, getattr(self._xp, name, None) or floating_dtype(name, self._xp), self._xp
+            )
 
     def _narrowed(self, x: NDArray[Any]) -> NDArray[Any]:
         name = x.dtype.name
         if name not in _NARROW or self.has(name):
             return x
-        narrow = x.astype(_NARROW[name])
-        if x.dtype.kind in "iu" and not np.array_equal(narrow, x):
+        with np.errstate(over="ignore"):
+            narrow = x.astype(_NARROW[name])
+        is_integer = x.dtype.kind in "iu"
+        fits = narrow == x if is_integer else np.isfinite(narrow) | ~np.isfinite(x)
+        if not np.all(fits):
             msg = f"{self} has no {name}, which these numbers need"
             raise ValueError(msg)
         return narrow
@@ -266,14 +279,26 @@ class _Random:
         if name.startswith("_"):  # while a copy is made
             raise AttributeError(name)
         value, device = getattr(self._generator, name), self._device
+        if name == "shuffle":
+            msg = "`shuffle` works in place, on NumPy's arrays alone: use `permutation`"
+            raise AttributeError(msg)
         if not callable(value):
             return value
 
         def draw(*args: Any, **options: Any) -> Any:
-            drawn = value(*args, **options)
-            return None if drawn is None else device.asarray(np.asarray(drawn))
+            if options.get("dtype") is not None:
+                options["dtype"] = _name_of(options["dtype"])
+            drawn = value(*device.to_numpy(args), **device.to_numpy(options))
+            is_array = isinstance(drawn, np.ndarray | np.generic | int | float)
+            return device.asarray(np.asarray(drawn)) if is_array else drawn
 
         return draw
+
+
+def _name_of(dtype: Any) -> str:
+    """Return the name of a dtype of any library, of Python's `float` and `int`, or of C."""
+    is_for_numpy = isinstance(dtype, str | type) and dtype != "bfloat16"
+    return np.dtype(dtype).name if is_for_numpy else dtype_name(dtype)
 
 
 def _known(name: str) -> Library:

@@ -65,11 +65,16 @@ def _check_torch(part: str) -> Diagnosis | None:
 
 def _open_torch(part: str) -> Any:
     torch = import_module("torch")
-    return torch.device(part) if part else torch.get_default_device()
+    device = torch.device(part) if part else torch.get_default_device()
+    if device.type == "cpu" and device.index:
+        msg = "there is one cpu"
+        raise ValueError(msg)
+    return device
 
 
 def _to_torch(x: NDArray[Any], device: Any) -> Any:
-    x = x if x.flags.writeable else x.copy()  # torch warns about read-only memory
+    # torch warns about read-only memory, and has no negative strides.
+    x = x if x.flags.writeable and all(step >= 0 for step in x.strides) else x.copy()
     return import_module("torch").asarray(x, device=device)
 
 
@@ -79,15 +84,15 @@ def _from_torch(x: Any) -> NDArray[Any]:
 
 
 def _wait_for_torch(device: Any) -> None:
-    if device.type != "cpu":
-        import_module(f"torch.{device.type}").synchronize()
+    if device.type not in {"cpu", "meta"}:
+        getattr(import_module("torch"), device.type).synchronize()
 
 
 def _torch_card(device: Any) -> str:
     if device.type == "cpu":
         return processor_name()
-    name_of = getattr(import_module(f"torch.{device.type}"), "get_device_name", str)
-    return str(name_of(device))
+    module = getattr(import_module("torch"), device.type, None)
+    return str(getattr(module, "get_device_name", str)(device))
 
 
 def _open_jax(part: str) -> Any:
@@ -120,7 +125,7 @@ def _open_dpnp(part: str) -> Any:
         try:
             device = dpctl.SyclDevice(word) if word else dpctl.SyclDevice()
         except dpctl.SyclDeviceCreationError as error:
-            found = ", ".join(x.filter_string for x in dpctl.get_devices())
+            found = ", ".join(f"dpnp:{x.filter_string}" for x in dpctl.get_devices())
             message = f"dpnp finds no device {word or 'by default'}"
             raise DeviceError(Diagnosis("no-device", message, f"use one of {found}")) from error
         if not half:

@@ -93,7 +93,9 @@ class Library:
                 and importlib.util.find_spec(self.root) is None
             ):
                 message = f"{self.name} is not installed"
-                return Diagnosis("not-installed", message, f"pip install {self.name}")
+                fix = f"install a package with the module {self.root}"
+                fix = fix if self.name in _registered else f"pip install {self.name}"
+                return Diagnosis("not-installed", message, fix)
             return self.check(part)
         except Exception as error:  # noqa: BLE001 - for example, of a damaged installation
             return _unusable(self.name, part, error)
@@ -219,6 +221,8 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
 
     Raises
     ------
+    TypeError
+        If `module` is no string.
     ValueError
         If `name` is not like a library's, or one of xpnet's own.
 
@@ -230,6 +234,9 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
     """
     from xpnet.arrays.known_libraries import KNOWN
 
+    if not isinstance(module, str):
+        msg = f"`module` must be the name of a module; got {type(module).__name__}"
+        raise TypeError(msg)
     if name in _RESERVED | KNOWN.keys() or _NAME.fullmatch(name) is None:
         msg = f"`name` must be like 'library', and not xpnet's; got {name!r}"
         raise ValueError(msg)
@@ -240,7 +247,9 @@ def _unusable(name: str, part: str, error: Exception) -> Diagnosis:
     from xpnet.arrays.gpu.gpu_facts import one_line
 
     word = f"{name}:{part}" if part else name
-    message = f"{word} is not usable ({one_line(error) or type(error).__name__})"
+    text = one_line(error) or type(error).__name__
+    text = "there is no such device" if isinstance(error, IndexError) else text
+    message = f"{word} is not usable ({text})"
     return Diagnosis("unusable", message, "xpnet doctor lists the devices that are usable here")
 
 

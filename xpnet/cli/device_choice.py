@@ -113,12 +113,10 @@ def open_device(options: DeviceOptions, stopwatch: "Stopwatch") -> "Device":
 
     With --threads, auto is the CPU. Raises UsageError if --threads is given for a GPU.
     """
-    from xpnet.arrays.device import Device
-
     is_auto = options.device == "auto"
     wants_threads = options.threads is not None
     with stopwatch.measure("startup" if options.device == "cpu" else "device"):
-        device = Device("cpu" if is_auto and wants_threads else options.device)
+        device = usable_device("cpu" if is_auto and wants_threads else options.device)
     if is_auto and wants_threads:
         device.reason = "auto chose cpu: --threads is for it"
     if is_auto and device.name == "cpu":
@@ -136,6 +134,20 @@ def on_device(network: "Network", device: "Device") -> "Network":
     except TypeError as error:
         msg = f"--device {device}: {error}"
         raise UsageError(msg) from error
+
+
+def usable_device(word: str) -> "Device":
+    """Return a device from which numbers can be read; raise DeviceError if it is not usable."""
+    from xpnet.arrays.device import Device
+    from xpnet.arrays.device_errors import DeviceError, Diagnosis
+
+    device = Device(word)
+    try:
+        device.to_numpy(device.asarray(1.0))
+    except NotImplementedError as error:  # torch's meta
+        message = f"arrays on {word} have no values"
+        raise DeviceError(Diagnosis("no-values", message, "use another device")) from error
+    return device
 
 
 def exact_if_asked(network: "Network", options: DeviceOptions) -> "Network":

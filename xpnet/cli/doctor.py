@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xpnet.cli import exit_codes
 from xpnet.cli.arguments import add_common_arguments, add_option
 from xpnet.cli.device_argument import device_word
+from xpnet.cli.device_choice import usable_device
 from xpnet.cli.report import Outcome, Stopwatch, table
 
 if TYPE_CHECKING:
@@ -76,14 +77,14 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
 
 def _examined(word: str) -> "tuple[Diagnosis, Device | None]":
     """Return a diagnosis of a device, and the device if it is usable."""
-    from xpnet.arrays.device import Device
     from xpnet.arrays.device_errors import DeviceError, Diagnosis
 
     try:
-        device = Device(word)
+        device = usable_device(word)
     except DeviceError as error:
         return error.diagnosis, None
-    return Diagnosis("usable", f"usable: {device.hardware}", ""), device
+    chosen = f"; {device.reason}" if word == "auto" else ""
+    return Diagnosis("usable", f"usable: {device.hardware}{chosen}", ""), device
 
 
 def _listed() -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
-from xpnet.cli.device_choice import DeviceOptions, on_device
+from xpnet.cli.device_choice import DeviceOptions, on_device, usable_device
 from xpnet.cli.models import ModelOptions, open_model
 from xpnet.cli.report import Stopwatch, device_facts
 from xpnet.cli.scaled_rows import with_range
@@ -56,15 +56,13 @@ def open_candidates(
     Raises UsageError for a word that names no device, DeviceError for a device that is not usable,
     and WeightsError for a file of another network.
     """
-    from xpnet.arrays.device import Device
-
     candidates: Candidates = {}
     network, device = inputs.network, inputs.device
     if certificate is not None:
         name = f"{certificate.facts['device']}, recorded"
         candidates[name] = certificate.stages, dict(certificate.facts)
     try:
-        devices = [Device(word) for word in inputs.place.devices] or [device]
+        devices = [usable_device(word) for word in inputs.place.devices] or [device]
     except ValueError as error:
         msg = f"--devices: {error}"
         raise UsageError(msg) from error
