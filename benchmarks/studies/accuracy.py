@@ -151,7 +151,8 @@ def _short_table(stored: list[dict[str, Any]]) -> list[str]:
     about = []
     for result in stored:
         facts = result["about"]
-        versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+        shown = [x for x in facts["versions"].items() if x[1] != "missing" and x[0] != "xpnet"]
+        versions = ", ".join(f"{name} {version}" for name, version in shown)
         about.append(f"{facts['date']}, {facts['hardware']}, commit {facts['commit']}; {versions}.")
         for name, found in result["functions"].items():
             functions.setdefault(name, {}).update(found.get("results", found))

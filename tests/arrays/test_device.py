@@ -248,7 +248,7 @@ def test_the_reason_for_the_cpu():
         ("jax:tpv", "unusable", "jax:tpv is not usable (Unknown backend tpv"),
         ("jax:cpu:77", "unusable", "jax:cpu:77 is not usable (there is no such device); "),
         ("dpnp:tpu", "no-device", "dpnp finds no device tpu; use one of "),
-        ("dpnp:cpu.9", "unusable", "dpnp:cpu.9 is not usable (list index out of range); "),
+        ("dpnp:cpu.9", "unusable", "dpnp:cpu.9 is not usable (there is no such device); "),
         (
             "array-api-strict:device9",
             "unusable",
