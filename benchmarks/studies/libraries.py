@@ -117,8 +117,10 @@ def table(found: dict[str, Any]) -> list[str]:
                 answer += f" ({reasons.index(reason) + 1})"
             cells.append(answer)
         rows.append([f"`{word}`", result.get("version", "not run"), *cells])
+    places = (f"{x['date']}, {x['hardware']}, commit {x['commit'][:12]}" for x in found.values())
     lines = markdown_table(["device", "version", *COLUMNS], rows, left=len(COLUMNS) + 2)
-    return [*lines, "", *(f"{i}. {reason}" for i, reason in enumerate(reasons, 1))]
+    notes = [f"{i}. {reason}" for i, reason in enumerate(reasons, 1)]
+    return [f"{'; '.join(dict.fromkeys(places))}.", "", *lines, "", *notes]
 
 
 def _answer(check: Callable[[xpnet.Device], str], device: xpnet.Device) -> str:
