@@ -17,7 +17,8 @@ import xpnet
 from xpnet.arrays import libraries as libraries_module
 from xpnet.arrays.device_errors import Diagnosis
 from xpnet.arrays.known_libraries import KNOWN
-from xpnet.arrays.libraries import Library, libraries, library_named, library_with
+from xpnet.arrays.libraries import libraries, library_named, library_with
+from xpnet.arrays.library import Library, namespace_of
 from xpnet.arrays.namespace import array_namespace, device_of
 from xpnet.arrays.transfer import Transfers, count_transfers, is_in_host_memory, move, to_numpy
 from xpnet.testing import assert_parity, backends, registry
@@ -515,7 +516,7 @@ def mlx(monkeypatch):
         float32=np.float32,
         int32=np.int32,
     )
-    caches = (libraries_module.namespace_of, registry._reason, backends._open)  # noqa: SLF001
+    caches = (namespace_of, registry._reason, backends._open)  # noqa: SLF001
     for cache in caches:
         cache.cache_clear()
     yield core

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xpnet import Dense, Network, Scale, sample, save
 from xpnet.arrays.known_libraries import KNOWN
-from xpnet.arrays.libraries import Library
+from xpnet.arrays.library import Library
 from xpnet.cli.arguments import from_args
 from xpnet.cli.data_arguments import Data, add_data_arguments
 from xpnet.cli.device_choice import DeviceOptions, add_device_arguments

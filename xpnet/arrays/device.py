@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.device_errors import DeviceError, Diagnosis
-from xpnet.arrays.libraries import Library, libraries, library_named
+from xpnet.arrays.device_random import DeviceRandom, numpy_name
+from xpnet.arrays.libraries import libraries, library_named
+from xpnet.arrays.library import NARROW, Library
 from xpnet.arrays.namespace import (
     array_namespace,
     as_array,
@@ -33,9 +35,6 @@ DEVICE_RULE = (
     "must be cpu, gpu, gpu:N (N counts from 0), auto, or LIBRARY[:DEVICE] such as torch:cuda"
 )
 _SYNONYMS: Final = {"cpu": "numpy", "gpu": "cupy", "cuda": "cupy"}
-# Of a device that lacks 64-bit numbers.
-_NARROW: Final = {f"{kind}64": f"{kind}32" for kind in ("float", "int", "uint")}
-_NARROW["complex128"] = "complex64"
 _thread = threading.local()
 
 
@@ -188,10 +187,10 @@ class Device:
         x = x if is_here else to_numpy(x)
         if dtype is None:
             return move(x if is_here else self._narrowed(x), self._xp, self.handle)
-        name = _name_of(dtype)
-        if name in _NARROW and not self.has(name):
+        name = numpy_name(dtype)
+        if name in NARROW and not self.has(name):
             hint = " (set JAX_ENABLE_X64=1)" if self.library == "jax" else ""
-            msg = f"{self} has no {name}{hint}; use {_NARROW[name]}"
+            msg = f"{self} has no {name}{hint}; use {NARROW[name]}"
             raise TypeError(msg)
         if not is_here:
             x = x.astype("float32" if name == "bfloat16" else name, copy=False)
@@ -205,10 +204,10 @@ class Device:
 
     def _narrowed(self, x: NDArray[Any]) -> NDArray[Any]:
         name = x.dtype.name
-        if name not in _NARROW or self.has(name):
+        if name not in NARROW or self.has(name):
             return x
         with np.errstate(over="ignore"):
-            narrow = x.astype(_NARROW[name])
+            narrow = x.astype(NARROW[name])
         is_integer = x.dtype.kind in "iu"
         fits = narrow == x if is_integer else np.isfinite(narrow) | ~np.isfinite(x)
         if not np.all(fits):
@@ -240,7 +239,7 @@ class Device:
         >>> Device("cpu").random(0).normal(size=2)
         array([ 0.12573022, -0.13210486])
         """
-        return _Random(np.random.default_rng(seed), self)
+        return DeviceRandom(np.random.default_rng(seed), self)
 
     def synchronize(self) -> None:
         """Wait until the device has finished its work; call this before reading a clock."""
@@ -267,38 +266,6 @@ class Device:
 
     def __repr__(self) -> str:
         return f"Device({self.name!r}, library={self.library!r}, hardware={self.hardware!r})"
-
-
-class _Random:
-    """NumPy's random generator with results on a device."""
-
-    def __init__(self, generator: np.random.Generator, device: Device) -> None:
-        self._generator, self._device = generator, device
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # while a copy is made
-            raise AttributeError(name)
-        value, device = getattr(self._generator, name), self._device
-        if name == "shuffle":
-            msg = "`shuffle` works in place, on NumPy's arrays alone: use `permutation`"
-            raise AttributeError(msg)
-        if not callable(value):
-            return value
-
-        def draw(*args: Any, **options: Any) -> Any:
-            if options.get("dtype") is not None:
-                options["dtype"] = _name_of(options["dtype"])
-            drawn = value(*device.to_numpy(args), **device.to_numpy(options))
-            is_array = isinstance(drawn, np.ndarray | np.generic | int | float)
-            return device.asarray(np.asarray(drawn)) if is_array else drawn
-
-        return draw
-
-
-def _name_of(dtype: Any) -> str:
-    """Return the name of a dtype of any library, of Python's `float` and `int`, or of C."""
-    is_for_numpy = isinstance(dtype, str | type) and dtype != "bfloat16"
-    return np.dtype(dtype).name if is_for_numpy else dtype_name(dtype)
 
 
 def _known(name: str) -> Library:

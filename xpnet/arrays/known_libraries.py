@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.processors import processor_name
 from xpnet.arrays.device_errors import DeviceError, Diagnosis
-from xpnet.arrays.libraries import Library, no_devices
+from xpnet.arrays.library import Library, no_devices
 
 __all__ = ["KNOWN"]
 

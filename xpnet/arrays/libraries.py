@@ -1,185 +1,18 @@
-"""The table of array libraries: how each opens devices, moves arrays and waits for results."""
+"""The table of array libraries: those that xpnet knows, those of packages, and those of users."""
 
-import importlib
-import importlib.util
 import re
-import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cache, partial, wraps
-from types import ModuleType
+from collections.abc import Mapping
+from functools import cache, partial
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
+from xpnet.arrays.device_errors import Diagnosis
+from xpnet.arrays.known_libraries import KNOWN
+from xpnet.arrays.library import Library, unusable
 
-from xpnet.arrays.device_errors import DeviceError, Diagnosis
+__all__ = ["libraries", "library_named", "library_with", "register_library"]
 
-__all__ = [
-    "CREATORS",
-    "Library",
-    "libraries",
-    "library_named",
-    "library_with",
-    "namespace_of",
-    "no_devices",
-    "register_library",
-]
-
-# Functions of the standard and its fft extension that create on a device.
-CREATORS: Final = {
-    *("arange", "asarray", "empty", "eye", "from_dlpack", "full", "linspace", "ones", "zeros"),
-    *("fftfreq", "rfftfreq"),
-}
 _NAME = re.compile(r"[a-z]\w*([.-]\w+)*")
 _RESERVED = {"all", "auto", "cpu", "cuda", "default", "gpu"}
-
-
-def no_devices(part: str) -> None:
-    """Return None, the device of a library without devices."""
-    if part:
-        msg = "it has no devices to choose from"
-        raise ValueError(msg)
-
-
-@dataclass(frozen=True)
-class Library:
-    """An array library; its callables import it themselves.
-
-    The fields are the arguments of `register_library`.
-    """
-
-    name: str
-    module: str
-    open: Callable[[str], Any] = no_devices
-    asarray: Callable[[NDArray[Any], Any], Any] | None = None
-    to_numpy: Callable[[Any], Any] | None = None
-    on_host: Callable[[Any], bool] | None = None
-    synchronize: Callable[[Any], object] = lambda _: None
-    current: Callable[[Any], AbstractContextManager[Any]] | None = None
-    hardware: Callable[[Any], str] | None = None
-    check: Callable[[str], Diagnosis | None] = lambda _: None
-    is_lazy: bool = False
-    thread_safe: bool = True
-
-    @property
-    def root(self) -> str:
-        """The first part of the module's name."""
-        return self.module.partition(".")[0]
-
-    @property
-    def namespace(self) -> Any:
-        """The namespace of the array API; imports the library."""
-        is_wrapped = self.module in {"cupy", "dask.array", "torch"}
-        module = importlib.import_module("array_api_compat." * is_wrapped + self.module)
-        return namespace_of(module)
-
-    @property
-    def version(self) -> str:
-        """The version of the library, which is imported."""
-        modules = map(importlib.import_module, (self.root, self.module))
-        return str(
-            next(filter(None, (getattr(x, "__version__", None) for x in modules)), "unknown")
-        )
-
-    def cause(self, part: str = "") -> Diagnosis | None:
-        """Return the cause for which a device is unusable; None if opening it must show that."""
-        is_imported = sys.modules.get(self.root) is not None
-        try:  # CuPy's check tells why it is missing
-            if (
-                not is_imported
-                and self.root != "cupy"
-                and importlib.util.find_spec(self.root) is None
-            ):
-                message = f"{self.name} is not installed"
-                fix = f"install a package with the module {self.root}"
-                fix = fix if self.name in _registered else f"pip install {self.name}"
-                return Diagnosis("not-installed", message, fix)
-            return self.check(part)
-        except Exception as error:  # noqa: BLE001 - for example, of a damaged installation
-            return _unusable(self.name, part, error)
-
-    def opened(self, part: str = "") -> Any:
-        """Return the device of an array that was moved there; raise DeviceError if none can be."""
-        cause = self.cause(part)
-        if cause is not None:
-            raise DeviceError(cause)
-        from xpnet.arrays.namespace import device_of
-
-        try:
-            return device_of(self.array(np.ones(1, np.float32), self.open(part)))
-        except DeviceError:
-            raise
-        except Exception as error:
-            raise DeviceError(_unusable(self.name, part, error)) from error
-
-    def array(self, x: NDArray[Any], device: Any, /) -> Any:
-        """Return a NumPy array as an array on a device."""
-        x = x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
-        if self.asarray is not None:
-            return self.asarray(x, device)
-        xp = self.namespace
-        return xp.asarray(x) if device is None else xp.asarray(x, device=device)
-
-    def numpy(self, x: Any, /) -> NDArray[Any]:
-        """Return an array as a NumPy array; raise TypeError if that is unknown to be possible."""
-        if self.to_numpy is not None:
-            return np.asarray(self.to_numpy(x))
-        host, error = None, None
-        try:
-            host = np.asarray(x)
-        except (BufferError, RuntimeError, TypeError, ValueError) as caught:
-            error = caught
-        if host is None or host.dtype == object:
-            hint = f"xpnet.register_library({self.name!r}, {self.module!r}, to_numpy=...) tells how"
-            msg = f"NumPy cannot read an array of {self.name}{f' ({error})' * bool(error)}; {hint}"
-            raise TypeError(msg) from error
-        return host
-
-    def hardware_of(self, device: Any, /) -> str:
-        """Return the name of a device's processor or card."""
-        if self.hardware is not None:
-            return self.hardware(device)
-        from xpnet.arrays.cpu.processors import processor_name
-
-        return processor_name() if self.is_on_host(device) else str(device)
-
-    def is_on_host(self, device: Any, /) -> bool:
-        """Return whether arrays on a device are in host memory."""
-        if self.on_host is not None:
-            return self.on_host(device)
-        info = getattr(self.namespace, "__array_namespace_info__", None)
-        return device is None or info is None or bool(device == info().default_device())
-
-
-class _WithoutDevices:
-    """A namespace whose functions take no ``device=``, and no ``copy=``, as those of MLX."""
-
-    def __init__(self, xp: ModuleType) -> None:
-        self._xp = xp
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_xp":  # while a copy is made
-            raise AttributeError(name)
-        value = getattr(self._xp, name)
-        if name not in CREATORS and name != "astype":
-            return value
-
-        @wraps(value)
-        def function(*args: Any, **options: Any) -> Any:
-            kept = {key: x for key, x in options.items() if key not in {"copy", "device"}}
-            return value(*args, **kept)
-
-        return function
-
-
-@cache
-def namespace_of(xp: Any) -> Any:
-    """Return a namespace as xpnet uses it: functions that create arrays take ``device=``."""
-    return _WithoutDevices(xp) if xp.__name__ == "mlx.core" else xp
-
-
 _registered: Final[dict[str, Library]] = {}
 
 
@@ -218,6 +51,8 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
         Whether values may be unknown. Tests of ``eager_only`` functions leave the library out.
     thread_safe : bool, default True
         If false, tests carry the mark ``thread_unsafe`` of pytest-run-parallel.
+    install : str, optional
+        How to install the library, for the error message.
 
     Raises
     ------
@@ -232,25 +67,14 @@ def register_library(name: str, module: str, /, **options: Any) -> None:
     ...     "sparse", "sparse", asarray=lambda x, _: sparse.COO(x), to_numpy=lambda x: x.todense()
     ... )
     """
-    from xpnet.arrays.known_libraries import KNOWN
-
     if not isinstance(module, str):
         msg = f"`module` must be the name of a module; got {type(module).__name__}"
         raise TypeError(msg)
     if name in _RESERVED | KNOWN.keys() or _NAME.fullmatch(name) is None:
         msg = f"`name` must be like 'library', and not xpnet's; got {name!r}"
         raise ValueError(msg)
-    _registered[name] = Library(name, module, **options)
-
-
-def _unusable(name: str, part: str, error: Exception) -> Diagnosis:
-    from xpnet.arrays.gpu.gpu_facts import one_line
-
-    word = f"{name}:{part}" if part else name
-    text = one_line(error) or type(error).__name__
-    text = "there is no such device" if isinstance(error, IndexError) else text
-    message = f"{word} is not usable ({text})"
-    return Diagnosis("unusable", message, "xpnet doctor lists the devices that are usable here")
+    fix = {"install": f"install a package with the module {module.partition('.')[0]}"}
+    _registered[name] = Library(name, module, **(fix | options))
 
 
 def _same(cause: Diagnosis, _: str) -> Diagnosis:
@@ -270,7 +94,7 @@ def _from_entry_points() -> dict[str, Library]:
                 msg = f"{point.value} is no Library"
                 raise TypeError(msg)  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - whatever its import raises
-            cause = _unusable(point.name, "", error)
+            cause = unusable(point.name, "", error)
             library = Library(point.name, "xpnet", check=partial(_same, cause))
         found[point.name] = library
     return found
@@ -278,15 +102,11 @@ def _from_entry_points() -> dict[str, Library]:
 
 def libraries() -> Mapping[str, Library]:
     """Return all libraries by name; those of xpnet cannot be replaced."""
-    from xpnet.arrays.known_libraries import KNOWN
-
     return {**KNOWN, **_from_entry_points(), **_registered, **KNOWN}
 
 
 def library_named(name: str, /) -> Library | None:
     """Return a library by its name; None if it is unknown."""
-    from xpnet.arrays.known_libraries import KNOWN
-
     return KNOWN.get(name) or libraries().get(name)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xpnet.arrays.device_errors import device_text
-from xpnet.arrays.libraries import namespace_of
+from xpnet.arrays.library import namespace_of
 
 __all__ = [
     "apply",
@@ -103,8 +103,8 @@ def array_namespace(*arrays: Any) -> Any:
     xp, device = _namespace(first := arrays[0]), device_of(first)
     for x in arrays[1:]:
         if _namespace(x) is not xp:
-            libraries = f"{library_of(first)} and {library_of(x)}"
-            msg = f"all arrays must belong to one library; got {libraries}"
+            names = f"{library_of(first)} and {library_of(x)}"
+            msg = f"all arrays must belong to one library; got {names}"
             raise TypeError(msg)
         other = device_of(x)
         device = other if device is None else device

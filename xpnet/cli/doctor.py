@@ -5,6 +5,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from xpnet.cli import exit_codes
@@ -48,8 +49,8 @@ def run(args: argparse.Namespace, _: Stopwatch) -> Outcome:
     from xpnet.arrays.gpu.gpu_facts import gpu_facts
 
     kind, _, index = args.device.partition(":")
-    on_gpu, card = kind in {"cuda", "cupy", "gpu"}, int(index) if index.isdigit() else 0
-    if on_gpu:
+    if kind in {"cuda", "cupy", "gpu"} and (index.isdigit() or not index):
+        card = int(index or 0)
         diagnosis, facts = diagnose(card, check=True), gpu_facts(checked=card)
     else:
         diagnosis, device = _examined(args.device)
@@ -106,7 +107,7 @@ def _verified(word: str) -> list[dict[str, Any]]:
     checks = []
     with progress_bar(unit=" checks", desc=f"verifying {word}") as bar:
         for check in check_device(Device(word)):
-            checks.append(check.facts())
+            checks.append(asdict(check))
             if bar is not None:
                 bar.update()
     return checks

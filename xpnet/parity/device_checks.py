@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from xpnet.arrays.deviation import deviation, ulp
 from xpnet.arrays.device import Device
 from xpnet.arrays.libraries import library_with
-from xpnet.arrays.namespace import array_namespace
+from xpnet.arrays.namespace import apply, array_namespace
 from xpnet.arrays.transfer import to_numpy
 from xpnet.datasets import sample
 from xpnet.formats.load_save import load
@@ -42,10 +42,6 @@ class DeviceCheck:
     share_of_bound: float | None = None  # None: bits are compared, or there was an error
     fault: str = ""
     seconds: float = 0.0
-
-    def facts(self) -> dict[str, Any]:
-        """Return the fields for JSON."""
-        return asdict(self)
 
 
 def check_device(device: Device) -> Iterator[DeviceCheck]:
@@ -93,8 +89,7 @@ def _transfers(device: Device) -> tuple[None, str]:
 
 
 def _function(device: Device, row: Activation) -> tuple[float, str]:
-    x = device.asarray(_ARGUMENTS)
-    y = row.function(x, array_namespace(x))
+    y = apply(row.function, device.asarray(_ARGUMENTS))
     expected = row.function(_ARGUMENTS.astype(np.float64), np)
     library = library_with(array_namespace(y)).name.replace("-", "_")
     try:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.device_errors import device_text
 from xpnet.arrays.device_namespace import DeviceNamespace
-from xpnet.arrays.libraries import Library, libraries
+from xpnet.arrays.libraries import libraries
+from xpnet.arrays.library import NARROW, Library
 from xpnet.arrays.namespace import (
     array_namespace,
     device_of,
@@ -24,10 +25,7 @@ from xpnet.arrays.namespace import (
 from xpnet.testing.built_in import BackendSpec
 from xpnet.testing.registry import spec_of
 
-__all__ = ["NARROW", "Backend", "open_backend"]
-
-# dtypes that some devices lack, and those that replace them in the arrays of `Backend.make`.
-NARROW = {"float64": "float32", "complex128": "complex64", "int64": "int32", "uint64": "uint32"}
+__all__ = ["Backend", "open_backend"]
 
 
 @dataclass(eq=False)

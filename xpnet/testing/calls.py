@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.library import NARROW
 from xpnet.testing.arguments import Arguments
-from xpnet.testing.backends import NARROW, Backend, open_backend
+from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.check_backend import check_backend
 from xpnet.testing.laziness import LAZY_HINT, Laziness
 from xpnet.testing.marks import Verdicts

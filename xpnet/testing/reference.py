@@ -7,9 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from xpnet.arrays.library import NARROW
 from xpnet.arrays.namespace import dtype_name, is_array
 from xpnet.testing.arguments import NUMBERS, Arguments, leaves_of
-from xpnet.testing.backends import NARROW, Backend, open_backend
+from xpnet.testing.backends import Backend, open_backend
 from xpnet.testing.outcomes import error_line
 from xpnet.testing.tolerance import Tolerance, canonical, describe_deviation
 

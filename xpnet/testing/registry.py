@@ -11,7 +11,8 @@ from typing import Final
 
 from xpnet.arrays.device_errors import DeviceError
 from xpnet.arrays.known_libraries import KNOWN
-from xpnet.arrays.libraries import Library, libraries
+from xpnet.arrays.libraries import libraries
+from xpnet.arrays.library import Library
 from xpnet.testing.built_in import BUILT_IN, STRICTEST, BackendSpec, cupy_device
 
 __all__ = [
