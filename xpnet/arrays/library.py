@@ -74,24 +74,18 @@ class Library:
     @property
     def version(self) -> str:
         """The version of the library, which is imported."""
-        modules = map(importlib.import_module, (self.root, self.module))
-        return str(
-            next(filter(None, (getattr(x, "__version__", None) for x in modules)), "unknown")
-        )
+        modules = (importlib.import_module(name) for name in (self.root, self.module))
+        found = (getattr(module, "__version__", None) for module in modules)
+        return str(next(filter(None, found), "unknown"))
 
     def cause(self, part: str = "") -> Diagnosis | None:
         """Return the cause for which a device is unusable; None if opening it must show that."""
         is_imported = sys.modules.get(self.root) is not None
         try:  # CuPy's check tells why it is missing
-            if (
-                not is_imported
-                and self.root != "cupy"
-                and importlib.util.find_spec(self.root) is None
-            ):
-                message = f"{self.name} is not installed"
-                return Diagnosis(
-                    "not-installed", message, self.install or f"pip install {self.name}"
-                )
+            is_missing = not is_imported and importlib.util.find_spec(self.root) is None
+            if is_missing and self.root != "cupy":
+                fix = self.install or f"pip install {self.name}"
+                return Diagnosis("not-installed", f"{self.name} is not installed", fix)
             return self.check(part)
         except Exception as error:  # noqa: BLE001 - for example, of a damaged installation
             return unusable(self.name, part, error)
