@@ -25,8 +25,6 @@ from xpnet.networks.preprocessing import preprocessed
 
 __all__ = ["Dense", "Stage", "output_of", "over_rows"]
 
-_COMPAT = "array_api_compat."  # before the name of a wrapped library
-
 
 class Stage(NamedTuple):
     """A layer as functions.
@@ -203,9 +201,8 @@ def over_rows(compute: Callable[[Any, Any], Any], x: Any, weight: Any) -> Any:
     try:
         xp = array_namespace(x, weight)
     except TypeError as error:
-        given, own = (array_namespace(y).__name__.removeprefix(_COMPAT) for y in (x, weight))
-        remedy = f"give {own}.asarray(x), or use network.map_arrays({given}.asarray)"
-        msg = f"{error}; {remedy}"
+        word = "'cpu'" if is_numpy(weight) else "..."
+        msg = f"{error}; give xpnet.Device({word}).asarray(x), or use network.to(...)"
         raise TypeError(msg) from error
     if not is_real(x, xp):
         msg = f"`x` must hold real numbers; got dtype {x.dtype}"
