@@ -139,14 +139,17 @@ def on_device(network: "Network", device: "Device") -> "Network":
 def usable_device(word: str) -> "Device":
     """Return a device from which numbers can be read; raise DeviceError if it is not usable."""
     from xpnet.arrays.device import Device
-    from xpnet.arrays.device_errors import DeviceError, Diagnosis
+    from xpnet.arrays.device_errors import DeviceError
+    from xpnet.arrays.library import unusable
 
-    device = Device(word)
+    library, _, part = word.partition(":")
     try:
+        device = Device(word)
         device.to_numpy(device.asarray(1.0))
-    except NotImplementedError as error:  # torch's meta
-        message = f"arrays on {word} have no values"
-        raise DeviceError(Diagnosis("no-values", message, "use another device")) from error
+    except (DeviceError, ValueError):
+        raise
+    except Exception as error:  # for example, arrays on torch's meta have no values
+        raise DeviceError(unusable(library, part, error)) from error
     return device
 
 
