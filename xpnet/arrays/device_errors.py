@@ -36,6 +36,8 @@ class DeviceError(RuntimeError):
     ----------
     code : str
         Code of the cause, such as ``"no-driver"``.
+    diagnosis : Diagnosis
+        The cause and its fix, apart.
     """
 
     def __init__(self, diagnosis: Diagnosis, /) -> None:

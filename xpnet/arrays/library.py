@@ -1,4 +1,4 @@
-"""What xpnet must know of an array library: how it opens devices, moves arrays and waits."""
+"""An array library: how it opens devices, moves arrays and waits for results."""
 
 import importlib
 import importlib.util
