@@ -134,8 +134,7 @@ def _requiring_gradients(x: Any) -> Any:
 
 
 _flags = partial(BackendSpec, thread_safe=False, default=False)  # which all threads share
-_dask = partial(BackendSpec, is_lazy=True, thread_safe=False)
-_jax = partial(BackendSpec, is_lazy=True, thread_safe=False)
+_lazy = partial(BackendSpec, is_lazy=True, thread_safe=False)
 _variant = partial(BackendSpec, default=False)
 _device = partial(BackendSpec, is_cpu=False)
 _STRICTEST_FLAGS = partial(strict_flags, boolean_indexing=False, data_dependent_shapes=False)
@@ -156,17 +155,17 @@ BUILT_IN: Final = (
     # The standard has inspection, which tests depend on, since 2023.12.
     _flags("array-api-strict:2023.12", settings=partial(strict_flags, api_version="2023.12")),
     _flags("array-api-strict:2024.12", settings=partial(strict_flags, api_version="2024.12")),
-    _dask("dask"),
-    _dask("dask:chunks", asarray=_in_chunks, default=False),
+    _lazy("dask"),
+    _lazy("dask:chunks", asarray=_in_chunks, default=False),
     BackendSpec("torch"),
     _device("torch:cuda", "cuda"),
     _device("torch:mps", "mps", default=False),
     _device("torch:meta", "meta", default=False),
     _variant("torch:grad", asarray=_requiring_gradients),
-    _jax("jax", settings=jax_settings),
-    _jax("jax:32", settings=partial(jax_settings, has_64_bits=False), default=False),
-    _jax("jax:cpu", settings=partial(jax_settings, platform="cpu"), default=False),
-    _jax("jax:cuda", "cuda", settings=_ON_CUDA, is_cpu=False, default=False),
+    _lazy("jax", settings=jax_settings),
+    _lazy("jax:32", settings=partial(jax_settings, has_64_bits=False), default=False),
+    _lazy("jax:cpu", settings=partial(jax_settings, platform="cpu"), default=False),
+    _lazy("jax:cuda", "cuda", settings=_ON_CUDA, is_cpu=False, default=False),
     _device("cupy"),
     _device("cupy:0", "0", settings=partial(cupy_device, 0), default=False),
     _device("cupy:1", "1", settings=partial(cupy_device, 1), default=False),

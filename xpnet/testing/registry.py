@@ -29,9 +29,7 @@ __all__ = [
 ]
 
 # Libraries by the names of their modules, which SciPy's marks use.
-_LIBRARIES: Final = {x.module: x.name for x in KNOWN.values()} | {
-    "array_api_strict": "array-api-strict"
-}
+_LIBRARIES: Final = {x.module: x.name for x in KNOWN.values()}
 _BUILT_IN: Final = {spec.name: spec for spec in BUILT_IN}
 _selections: Final[list[tuple[str, ...]]] = []  # a stack, for a pytest session within another
 
@@ -43,9 +41,9 @@ def spec_of(name: str, /) -> BackendSpec:
     library, _, device = name.partition(":")
     found = libraries()[library]
     if library in _BUILT_IN:
-        settings = partial(cupy_device, int(device)) if library == "cupy" else None
-        base = _BUILT_IN[library]
-        return replace(base, name=name, device=device, settings=settings or base.settings)
+        base = replace(_BUILT_IN[library], name=name, device=device)
+        is_card = library == "cupy" and device.isdecimal()
+        return replace(base, settings=partial(cupy_device, int(device))) if is_card else base
     lazy, safe = found.is_lazy, found.thread_safe
     return BackendSpec(name, device, is_lazy=lazy, thread_safe=safe, default=not device)
 
@@ -134,8 +132,7 @@ def unavailable_reason(name: str, /) -> str | None:
     A library on its default device is not imported for this, which would take seconds.
     """
     spec = spec_of(name)
-    library = libraries()[spec.library]
-    return _reason(spec, library)
+    return _reason(spec, libraries()[spec.library])
 
 
 @functools.cache
