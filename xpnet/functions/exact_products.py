@@ -112,4 +112,5 @@ def power_of_two(x: Any, xp: Any) -> Any:
     with 2^52 + 1, rounded, and the one rounded in the other direction, differ by the power.
     """
     q = x * (2.0**52 + 1.0)
-    return xp.abs(q - q * (1.0 - 2.0**-53))
+    # The number below, rounded as q * (1 - 2^-53) would be. ONNX Runtime takes that factor for 1.
+    return xp.abs(q - (q - q * 2.0**-53))

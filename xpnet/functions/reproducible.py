@@ -69,8 +69,7 @@ class _ReproducibleNamespace:
         return scale * rest + (scale - 1.0)
 
     def tanh(self, x: Any, /) -> Any:
-        size = self._xp.abs(x)
-        below = self.expm1(-2.0 * size)
+        below = self.expm1(-2.0 * self._xp.abs(x))
         return self._xp.copysign(below / (2.0 + below), x)
 
     def log(self, x: Any, /) -> Any:
