@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from xpnet.formats.load_save import load as load, save as save
     from xpnet.formats.sklearn import from_sklearn as from_sklearn
     from xpnet.formats.torch import from_torch as from_torch
+    from xpnet.functions.exact_namespace import exact_namespace as exact_namespace
     from xpnet.functions.exponentials import *
     from xpnet.functions.gates import *
     from xpnet.functions.hard import *
@@ -89,6 +90,7 @@ _PUBLIC = {
     "xpnet.formats.load_save": "load save",
     "xpnet.formats.sklearn": "from_sklearn",
     "xpnet.formats.torch": "from_torch",
+    "xpnet.functions.exact_namespace": "exact_namespace",
     "xpnet.inference.evaluate": "Evaluation evaluate",
     "xpnet.inference.nonfinite": "NonfiniteWarning",
     "xpnet.inference.predict": "predict predict_proba",

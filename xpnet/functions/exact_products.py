@@ -15,7 +15,7 @@ from typing import Any
 
 from xpnet.arrays.namespace import as_numbers, bounded, is_kind
 
-__all__ = ["SlicedWeight", "power_of_two"]
+__all__ = ["SlicedWeight", "inverse_power", "power_of_two"]
 
 # Larger inputs count as this one. Parts of a sum below the second number, and weights below the
 # third as a share of the largest for the same input, are not resolved. So all products are normal
@@ -42,8 +42,9 @@ class SlicedWeight:
         self._bits = (_BITS - (n_in - 1).bit_length()) // 2
         self._n_slices = -(-(_KEPT_BITS[dtype] + 1) // (self._bits + 1))
         self._powers = power_of_two(xp.max(xp.abs(weight), axis=1), xp)
-        is_unused = as_numbers(self._powers == 0.0, weight, xp)
-        shares = weight / (self._powers + is_unused)[:, None]
+        # Smaller weights are not resolved for any input.
+        is_used = as_numbers(self._powers >= 2.0**-1020, weight, xp)
+        shares = weight * (is_used * inverse_power(self._powers + (1.0 - is_used), xp))[:, None]
         slices = self._cut(shares, 0, _SMALLEST_SHARE, xp)
         self._known_spread: float | None = None
         # For each slice of inputs those that it is multiplied by, side by side: one wide product is
@@ -114,3 +115,9 @@ def power_of_two(x: Any, xp: Any) -> Any:
     q = x * (2.0**52 + 1.0)
     # The number below, rounded as q * (1 - 2^-53) would be. ONNX Runtime takes that factor for 1.
     return xp.abs(q - (q - q * 2.0**-53))
+
+
+def inverse_power(power: Any, xp: Any) -> Any:
+    """Return 1 / power for powers of two from 2^-1020 to 2^971, even if division is inaccurate."""
+    near = xp.divide(xp.full_like(power, 1.5 * 2.0**-50), power)
+    return power_of_two(near, xp) * 2.0**50

@@ -33,7 +33,7 @@ def silu(x: ArrayT, /) -> ArrayT:
 def _silu(x: Any, xp: Any) -> Any:
     z = bounded(x, xp, low=-1e3)
     growth, rest = split_exp(-z, xp)
-    return z * xp.exp(rest) / (1.0 + growth)
+    return xp.divide(z * xp.exp(rest), 1.0 + growth)
 
 
 def _silu_derivative(x: Any, y: Any, xp: Any) -> Any:
@@ -71,7 +71,8 @@ def mish(x: ArrayT, /) -> ArrayT:
 def _mish(x: Any, xp: Any) -> Any:
     z = bounded(x, xp, low=-1e3)
     growth, rest = split_exp(-z, xp)
-    return z * xp.exp(rest) / (1.0 + (growth - growth / (1.0 + 2.0 * growth)))
+    fraction = xp.divide(growth, 1.0 + 2.0 * growth)
+    return xp.divide(z * xp.exp(rest), 1.0 + (growth - fraction))
 
 
 def _mish_derivative(x: Any, _y: Any, xp: Any) -> Any:
@@ -131,7 +132,7 @@ def _gelu_derivative(x: Any, y: Any, xp: Any, *, approximate: str = "none") -> A
     z = bounded(x, xp, -40.0, 40.0)
     if approximate == "none":
         t = bounded(xp.abs(z), xp, low=1e-18)
-        tail = normal_tail(t, xp) / t
+        tail = xp.divide(normal_tail(t, xp), t)
         is_above = as_numbers(z > 0.0, z, xp)
         density = xp.divide(xp.exp(-0.5 * z * z), math.sqrt(2.0 * math.pi))
         return is_above + (1.0 - 2.0 * is_above) * tail + z * density
@@ -196,5 +197,6 @@ def _glu(x: Any, xp: Any, *, axis: int = -1) -> Any:
     value = x[(*before, slice(None, half), ...)]
     # Two divisions: infinity times exp(rest), which may be 0, would be NaN. `where` changes no
     # value, but keeps XLA from merging them into one division by a product, which would overflow.
-    quotient = xp.where(xp.isinf(value), value, value / (1.0 + growth))
-    return quotient / xp.exp(bounded(-rest, xp, high=constants_of(x, xp).safe_exponent - 1.0))
+    quotient = xp.where(xp.isinf(value), value, xp.divide(value, 1.0 + growth))
+    high = constants_of(x, xp).safe_exponent - 1.0
+    return xp.divide(quotient, xp.exp(bounded(-rest, xp, high=high)))

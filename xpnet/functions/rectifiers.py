@@ -90,14 +90,15 @@ def _squareplus(x: Any, xp: Any, *, b: float = 4.0) -> Any:
     t = xp.maximum(x, -x)  # abs(x), whose derivative at 0 is 1 in JAX
     s = bounded(t, xp, high=1e15)  # beyond, b makes no difference, and t^2 may overflow
     root = xp.sqrt(s * s + b)
-    return bounded(x, xp, low=0.0) + xp.divide(0.5 * b, xp.maximum(root, t)) * (root / (root + s))
+    share = xp.divide(root, root + s)
+    return bounded(x, xp, low=0.0) + xp.divide(0.5 * b, xp.maximum(root, t)) * share
 
 
 def _squareplus_derivative(x: Any, y: Any, xp: Any, *, b: float = 4.0) -> Any:
     """Return y / sqrt(x^2 + b)."""
     z = bounded(x, xp, -1e15, 1e15)
     # Far below 0, where y is small, the bounded root is smaller than abs(x).
-    return bounded(y, xp, high=1e15) / xp.maximum(xp.sqrt(z * z + b), -x)
+    return xp.divide(bounded(y, xp, high=1e15), xp.maximum(xp.sqrt(z * z + b), -x))
 
 
 SQUAREPLUS = Activation(

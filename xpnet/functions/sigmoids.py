@@ -29,7 +29,8 @@ def sigmoid(x: ArrayT, /) -> ArrayT:
 
 def _sigmoid(x: Any, xp: Any) -> Any:
     limit = constants_of(x, xp).safe_exponent
-    return as_numbers(x >= -limit, x, xp) / (1.0 + xp.exp(bounded(-x, xp, high=limit)))
+    growth = xp.exp(bounded(-x, xp, high=limit))
+    return xp.divide(as_numbers(x >= -limit, x, xp), 1.0 + growth)
 
 
 def _sigmoid_of_opposite(xp: Any, dtype: Any) -> Callable[[Any], Any]:
@@ -124,11 +125,11 @@ def softsign(x: ArrayT, /) -> ArrayT:
 
 def _softsign(x: Any, xp: Any) -> Any:
     z = bounded(x, xp, -1e30, 1e30)  # inf / inf would be NaN; far below 1e30 the result is 1
-    return z / (1.0 + xp.abs(z))
+    return xp.divide(z, 1.0 + xp.abs(z))
 
 
 def _softsign_derivative(x: Any, _y: Any, xp: Any) -> Any:
-    root = 1.0 / (1.0 + xp.abs(x))
+    root = xp.divide(xp.ones_like(x), 1.0 + xp.abs(x))
     return root * root
 
 

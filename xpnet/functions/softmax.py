@@ -215,7 +215,7 @@ def _sparsemax(x: Any, xp: Any, *, axis: int = -1) -> Any:
         sums = xp.cumulative_sum(descending, axis=axis)
         ranks = xp.cumulative_sum(xp.ones_like(x), axis=axis)
         # The level is largest at the true number of positive probabilities.
-        level = xp.max((sums - 1.0) / ranks, axis=axis, keepdims=True)
+        level = xp.max(xp.divide(sums - 1.0, ranks), axis=axis, keepdims=True)
         return bounded(shifted - level, xp, low=0.0)
 
     return along_axis(along, x, xp, axis)
@@ -225,7 +225,8 @@ def _sparsemax_pullback(gradient: Any, _x: Any, y: Any, xp: Any) -> Any:
     """Return the gradient minus its mean where y > 0, and 0 elsewhere."""
     is_positive = as_numbers(y > 0.0, y, xp)
     total = xp.sum(gradient * is_positive, axis=-1, keepdims=True)
-    return is_positive * (gradient - total / xp.sum(is_positive, axis=-1, keepdims=True))
+    mean = xp.divide(total, xp.sum(is_positive, axis=-1, keepdims=True))
+    return is_positive * (gradient - mean)
 
 
 # Without a name in Keras, whose sparsemax does not add up to 1.

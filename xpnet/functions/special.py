@@ -36,7 +36,7 @@ def _erf(x: Any, xp: Any) -> Any:
     z = bounded(x, xp, -end, end)
     # The bound makes z / t the sign, or x / 1e-18 near 0; JAX squares t to differentiate.
     t = bounded(xp.maximum(z, -z), xp, low=1e-18)
-    return z / t * -xp.expm1(-t * polynomial(constants.erf, t))
+    return xp.divide(z, t) * -xp.expm1(-t * polynomial(constants.erf, t))
 
 
 def _erf_derivative(x: Any, _y: Any, xp: Any) -> Any:
@@ -93,7 +93,7 @@ def normal_tail(t: Any, xp: Any) -> Any:
     low = fine * (coarse + 0.5 * fine)
     exponent = high + low
     rounded_off = (high - exponent) + low
-    u = t / (1.0 + TAIL_BEND * t)
+    u = xp.divide(t, 1.0 + TAIL_BEND * t)
     w = u - 1.0
     constant, *rest = constants_of(t, xp).tail
     bent = w * polynomial(rest, w)
@@ -124,7 +124,7 @@ def logistic_tail(t: Any, xp: Any) -> Any:
     exponent = high + low
     rounded_off = (high - exponent) + low
     growth, rest = split_exp(exponent, xp)
-    return (t - t * rounded_off) * xp.exp(rest) / (1.0 + growth)
+    return xp.divide((t - t * rounded_off) * xp.exp(rest), 1.0 + growth)
 
 
 def split_exp(exponent: Any, xp: Any) -> tuple[Any, Any]:

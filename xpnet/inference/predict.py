@@ -275,4 +275,4 @@ def _probabilities(network: Network, y: Any, is_lost: Any | None) -> Any:
 
 def _activated(network: Network, name: str, y: Any) -> Any:
     xp = array_namespace(y)
-    return network.rounded(ACTIVATIONS[name](network.widened(y, xp), network.functions(xp)), xp)
+    return network.rounded(ACTIVATIONS[name](network.widened(y, xp), network.functions(y)), xp)

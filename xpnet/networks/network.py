@@ -274,9 +274,9 @@ class Network:
         """The network itself, or for a reproducible one that of the usual computation."""
         return self
 
-    def functions(self, xp: Any) -> Any:
-        """Return the namespace of the functions by which the network is computed."""
-        return xp
+    def functions(self, x: Any) -> Any:
+        """Return the namespace in which the network computes functions of an array."""
+        return array_namespace(x)
 
     def widened(self, y: Any, xp: Any) -> Any:
         """Return numbers in the dtype of the computation, before results are rounded."""

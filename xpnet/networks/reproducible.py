@@ -1,7 +1,7 @@
 """The forward pass with the same bits in every array library, on every processor and GPU.
 
 Products are exact (see `exact_products`), and activations consist of operations that IEEE 754
-rounds correctly (see `xpnet.functions.reproducible`). Layers are computed in float64 and the
+rounds correctly (see `xpnet.functions.exact_namespace`). Layers are computed in float64 and the
 outputs are rounded once, to the dtype of the network.
 """
 
@@ -22,8 +22,8 @@ from xpnet.arrays.namespace import (
 )
 from xpnet.arrays.transfer import is_traced
 from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.exact_namespace import ExactNamespace, checked_namespace
 from xpnet.functions.exact_products import SlicedWeight
-from xpnet.functions.reproducible import reproducible_namespace
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import (
     Scale,
@@ -78,6 +78,8 @@ def reproducible(network: Network, /) -> Network:
         raise it if they are traced, by ``jax.jit`` or ``torch.compile`` for example.
     ValueError
         If a number of the preprocessing is below 2^-900 in size.
+    DeviceError
+        If the library does not round as IEEE 754 requires on this device; see `exact_namespace`.
 
     Notes
     -----
@@ -103,11 +105,13 @@ class ReproducibleNetwork(Network):
 
     is_reproducible = True
     plan = None
+    _functions: ExactNamespace
     _prepared: _Prepared
 
     def __init__(self, *fields: Any, **named: Any) -> None:
         super().__init__(*fields, **named)
         _check(self)
+        object.__setattr__(self, "_functions", checked_namespace(self.layers[0].weight))
         # Slices are cut once: the parameters must not change.
         with current_device(self.layers[0].weight), without_warnings():
             prepared = self._cut([(layer.weight, layer.bias) for layer in self.layers])
@@ -117,9 +121,9 @@ class ReproducibleNetwork(Network):
         """Return numbers in float64."""
         return cast(y, xp.float64, xp)
 
-    def functions(self, xp: Any) -> Any:
-        """Return the namespace of the functions by which the network is computed."""
-        return reproducible_namespace(xp)
+    def functions(self, x: Any) -> Any:
+        """Return the namespace in which the network computes functions of an array."""
+        return checked_namespace(x)
 
     def compute(self, x: Any, xp: Any) -> Any:
         """Return the outputs for rows that need no check; an overflow gives infinity."""
@@ -162,7 +166,7 @@ class ReproducibleNetwork(Network):
         for (weight, bias), layer in zip(prepared.layers, self.layers, strict=True):
             weighted = weight.multiply(y, xp) + bias
             function = ACTIVATIONS[layer.activation].function
-            y = function(weighted, self.functions(xp), **layer.options)
+            y = function(weighted, self._functions, **layer.options)
             yield weighted, y
 
     def rounded(self, y: Any, xp: Any) -> Any:
@@ -180,7 +184,7 @@ class ReproducibleNetwork(Network):
         dtype = dtype_name(self.dtype)
         factors = [step.factor for step in self.preprocessing if isinstance(step, Scale)]
         is_scaled = len(factors) == len(self.preprocessing)
-        steps = [] if is_scaled else [_step(step, dtype, xp) for step in self.preprocessing]
+        steps = [] if is_scaled else [self._step(step, dtype, xp) for step in self.preprocessing]
         factor = scale = math.prod(factors, start=1.0) if is_scaled else 1.0
         layers = []
         for weight, bias in parameters:
@@ -188,6 +192,14 @@ class ReproducibleNetwork(Network):
             layers.append((SlicedWeight(scaled, dtype, xp), _widened(bias, xp)))
             scale = 1.0
         return _Prepared(factor, steps, layers)
+
+    def _step(self, step: Step, dtype: str, xp: Any) -> Callable[[Any], Any]:
+        """Return the function of a preprocessing step."""
+        step = map_arrays(step, lambda x: _widened(x, xp))
+        if isinstance(step, Whiten):
+            matrix = SlicedWeight(step.matrix, dtype, xp)
+            return lambda x: matrix.multiply(x - step.mean, xp)
+        return lambda x: step.compute(x, self._functions)
 
 
 def _check(network: Network) -> None:
@@ -214,15 +226,6 @@ def _check(network: Network) -> None:
     if min(map(abs, numbers)) < _SMALLEST_INPUT:
         msg = f"a reproducible network needs preprocessing by numbers from {_SMALLEST_INPUT} on"
         raise ValueError(msg)
-
-
-def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any], Any]:
-    """Return the function of a preprocessing step."""
-    step = map_arrays(step, lambda x: _widened(x, xp))
-    if isinstance(step, Whiten):
-        matrix = SlicedWeight(step.matrix, dtype, xp)
-        return lambda x: matrix.multiply(x - step.mean, xp)
-    return lambda x: step.compute(x, reproducible_namespace(xp))
 
 
 def _refuse_tracing(*arrays: Any) -> None:

@@ -16,6 +16,7 @@ from xpnet.datasets import sample
 from xpnet.formats.load_save import load
 from xpnet.functions.activation import Activation
 from xpnet.functions.activations import ACTIVATIONS
+from xpnet.functions.exact_namespace import checked_namespace
 from xpnet.inference.result_hash import result_hash
 from xpnet.networks.initializers import init_network
 from xpnet.networks.network import Network
@@ -49,8 +50,8 @@ def check_device(device: Device) -> Iterator[DeviceCheck]:
 
     Functions are compared in float32 with NumPy's float64, within the error bound that is known for
     the library, or else NumPy's; the results of the embedded network, within derived bounds; the
-    last loss of a training, to a thousandth of NumPy's; and the bits of transfers, and of exact
-    outputs and an exact training where the device has float64.
+    last loss of a training, to a thousandth of NumPy's; and the bits of transfers. Where the device
+    has float64, the arithmetic of exact results, exact outputs and an exact training are checked.
     """
     yield _checked("transfers", _transfers, device)
     for name, row in ACTIVATIONS.items():
@@ -61,6 +62,7 @@ def check_device(device: Device) -> Iterator[DeviceCheck]:
     yield _checked("network", _network, device, network, images)
     yield _checked("training", _training, device, images, labels)
     if device.has("float64"):
+        yield _checked("arithmetic", _arithmetic, device)
         yield _checked("exact outputs", _exact_outputs, device, network, images)
         yield _checked("exact training", _exact_training, device, images, labels)
 
@@ -117,6 +119,11 @@ def _training(device: Device, images: Any, labels: Any) -> tuple[None, str]:
     runs = [train(_start().to(place), images, labels, epochs=3) for place in ("cpu", device)]
     here, there = (run.history[-1].loss for run in runs)
     return None, "" if abs(there - here) <= 1e-3 * here else f"loss {there} instead of {here}"
+
+
+def _arithmetic(device: Device) -> tuple[None, str]:
+    checked_namespace(device.asarray(np.zeros(1)))
+    return None, ""
 
 
 def _exact_outputs(device: Device, network: Network, images: Any) -> tuple[None, str]:

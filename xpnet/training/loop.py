@@ -203,7 +203,7 @@ def loss_and_accuracy(
         scores = network.widened(outputs, xp)
         targets = objective.targets(answers, scores.dtype, xp)
         column = None if weights is None else weight_column(weights, scores)
-        mean_loss, _ = objective.mean_loss(scores, targets, network.functions(xp), column)
+        mean_loss, _ = objective.mean_loss(scores, targets, network.functions(scores), column)
         loss = float(to_numpy(mean_loss))
         if network.output == "values":
             return loss, None

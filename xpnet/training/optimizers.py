@@ -178,9 +178,10 @@ class Adam(_Descent):
         power = _power if xp else pow  # the C library's power differs from machine to machine
         mean_factor = (1.0 - self.beta1) / (1.0 - power(self.beta1, n_steps))
         root_factor = sqrt((1.0 - self.beta2) / (1.0 - power(self.beta2, n_steps)))
-        root = (xp or array_namespace(squares)).sqrt(squares)
+        xp = xp or array_namespace(squares)
+        root = xp.sqrt(squares)
         root += self.epsilon / root_factor
-        update = total / root
+        update = xp.divide(total, root)
         update *= -rate * mean_factor / root_factor
         return State(n_steps, (total, squares)), update
 

@@ -77,7 +77,7 @@ class Trainer:
         self.objective, self._optimizer = objective, optimizer
         network = objective.network
         xp = array_namespace(network.layers[0].weight)
-        self._xp = network.functions(xp)
+        self._xp = network.functions(network.layers[0].weight)
         # Custom optimizers take no namespace.
         self._options = {} if self._xp is xp else {"xp": self._xp}
         keep_freed_memory()

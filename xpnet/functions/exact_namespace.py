@@ -6,16 +6,24 @@ composed of the former, in float64. Each operation is a call of its own: no comp
 product with a sum, which would skip the rounding of the product.
 """
 
-import functools
 import math
 from typing import Any
 
-from xpnet.arrays.namespace import as_numbers, bounded, device_of
+from xpnet.arrays.namespace import (
+    array_namespace,
+    as_array,
+    as_numbers,
+    bounded,
+    current_device,
+    device_of,
+)
 from xpnet.arrays.transfer import is_numpy
+from xpnet.functions.arithmetic_check import check_arithmetic
+from xpnet.functions.exact_division import LARGEST, SMALLEST, exact_quotient
 from xpnet.functions.exact_products import SlicedWeight, power_of_two
 from xpnet.functions.special import polynomial
 
-__all__ = ["EXP_SERIES", "LOG_SERIES", "reproducible_namespace"]
+__all__ = ["EXP_SERIES", "LOG_SERIES", "ExactNamespace", "checked_namespace", "exact_namespace"]
 
 # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, in r.
 EXP_SERIES = (
@@ -36,65 +44,140 @@ _LEAST_EXPONENT, _MOST_EXPONENT = -1022, 1024
 _POWERS = [*(2.0**k for k in range(_LEAST_EXPONENT, _MOST_EXPONENT)), math.inf]
 
 
-@functools.cache
-def reproducible_namespace(xp: Any) -> Any:
-    """Return the namespace `xp` with reproducible functions of float64 arrays in their places.
+# Functions of the standard that round, and have no exact form here.
+_INEXACT = {
+    *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "cumulative_prod"),
+    *("fft", "floor_divide", "hypot", "linalg", "linspace", "log10", "log2", "logaddexp", "pow"),
+    *("prod", "reciprocal", "remainder", "sin", "sinh", "std", "tan", "tensordot", "var", "vecdot"),
+}
+_known: list[tuple[Any, Any, "ExactNamespace"]] = []
 
-    exp and tanh take any number, expm1 those up to 709, log those from 2^-900 to 2^900, log1p one
-    less, and sqrt those from 2^-500 to 2^500; their errors are at most 3 ULP. divide takes arrays
-    and numbers. matmul takes arrays of one or two dimensions; its error is that of `SlicedWeight`.
-    sum, cumulative_sum and mean add in the order of a binary tree. What is left, such as
-    comparison, maximum, rounding and sorting, is exact in each library.
+
+def exact_namespace(x: Any, /) -> "ExactNamespace":
+    """Return the namespace of an array with functions that give the same bits everywhere.
+
+    Parameters
+    ----------
+    x : array
+        Of any library, in float64.
+
+    Returns
+    -------
+    ExactNamespace
+        For arrays of this library in float64, on the device of `x`.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not an array of float64.
+    DeviceError
+        If the library, on this device, does not round as IEEE 754 requires. This is checked by a
+        few hundred operations at the first call for a library and device. Where only division is
+        wrong, it is corrected.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.asarray([0.5, -3.0])
+    >>> xp = exact_namespace(x)
+    >>> xp.tanh(x)
+    array([ 0.46211716, -0.99505475])
     """
-    return xp if isinstance(xp, _ReproducibleNamespace) else _ReproducibleNamespace(xp)
+    x = as_array(x)
+    if x.dtype != array_namespace(x).float64:
+        msg = f"`x` must be an array of float64, which exact functions compute in; got {x.dtype}"
+        raise TypeError(msg)
+    return checked_namespace(x)
 
 
-class _ReproducibleNamespace:
-    def __init__(self, xp: Any) -> None:
+def checked_namespace(like: Any) -> "ExactNamespace":
+    """Return the exact namespace for the library and device of an array of any dtype."""
+    xp, device = array_namespace(like), device_of(like)
+    # Not a dict: the devices of some libraries have no hash.
+    for library, place, namespace in _known:
+        if library is xp and place == device:
+            return namespace
+    with current_device(like):
+        namespace = ExactNamespace(xp, device, divides=check_arithmetic(like, xp))
+    _known.append((xp, device, namespace))
+    return namespace
+
+
+class ExactNamespace:
+    """An array namespace with functions of float64 arrays that give the same bits everywhere.
+
+    Comparison, rounding, sorting, maxima and other functions without a rounding error are the
+    library's. Functions that round and have no exact form, such as ``sin``, raise AttributeError.
+    Operators are the library's, too: x + y, x - y and x * y of two arrays, or an array and a
+    number, have the same bits everywhere; use `divide` and `matmul` for / and @.
+
+    The errors of exp, expm1, log, log1p, tanh and sqrt are at most 3 ULP. Subnormal numbers may
+    count as 0.
+    """
+
+    def __init__(self, xp: Any, device: Any, *, divides: bool = True) -> None:
         self._xp, self.__name__ = xp, xp.__name__
-        self._tables: list[tuple[Any, Any]] = []
+        self._table = xp.asarray(_POWERS, dtype=xp.float64, device=device)
+        # / of two arrays of one shape
+        self._quotient = xp.divide if divides else lambda x, y: exact_quotient(x, y, xp)
 
     def __getattr__(self, name: str) -> Any:
+        if name in _INEXACT or name == "_xp":  # which is missing while a copy is made
+            msg = f"{name!r} has no exact form"
+            raise AttributeError(msg)
         return getattr(self._xp, name)
 
     def exp(self, x: Any, /) -> Any:
-        """Return exp(x): exp(-708) below -708, and inf above 709.4."""
+        """Return exp(x); exp(-708) below -708, and inf above 709.4."""
         rest, scale = self._reduced(x)
         rest += 1.0
         rest *= scale
         return rest
 
     def expm1(self, x: Any, /) -> Any:
+        """Return exp(x) - 1, and inf above 709.4."""
         rest, scale = self._reduced(x)
         return scale * rest + (scale - 1.0)
 
     def tanh(self, x: Any, /) -> Any:
+        """Return tanh(x)."""
         below = self.expm1(-2.0 * self._xp.abs(x))
-        return self._xp.copysign(below / (2.0 + below), x)
+        return self._xp.copysign(self._quotient(below, 2.0 + below), x)
 
     def log(self, x: Any, /) -> Any:
+        """Return log(x) from 2^-900 to 2^900, of 0 and infinity; NaN for other numbers."""
         xp = self._xp
         exponent = self._exponent(x)
-        m = x / self._power(exponent)
+        m = x * self._power(-exponent)
         is_large = as_numbers(m > 1.4142135623730951, m, xp)
         m, exponent = m * (1.0 - 0.5 * is_large), exponent + is_large
-        q = (m - 1.0) / (m + 1.0)
+        q = self._quotient(m - 1.0, m + 1.0)
         z = q * q
         series = q * z * polynomial(LOG_SERIES, z)
-        return exponent * _LOG2_HIGH + (exponent * _LOG2_LOW + (series + 2.0 * q))
+        y = exponent * _LOG2_HIGH + (exponent * _LOG2_LOW + (series + 2.0 * q))
+        edge = xp.where(x == 0.0, -xp.inf, xp.where(x == xp.inf, x, xp.nan))
+        return xp.where((x >= SMALLEST) & (x <= LARGEST), y, edge)
 
     def log1p(self, x: Any, /) -> Any:
-        y = 1.0 + x
-        return self.log(y) + (x - (y - 1.0)) / y  # the rounding error of 1 + x
+        """Return log(1 + x) from x = -1 to 2^899, and of infinity; NaN for other numbers."""
+        y, xp = 1.0 + x, self._xp
+        rest = self._quotient(x - (y - 1.0), y)  # the rounding error of 1 + x
+        return self.log(y) + xp.where(xp.isfinite(rest), rest, 0.0)
 
     def sqrt(self, x: Any, /) -> Any:
-        """Return the square root of positive numbers; that of torch is not correctly rounded."""
-        half = self._power(self._xp.floor(0.5 * self._exponent(x)))
-        m = x / half / half  # from 1 to 4
+        """Return the square root up to 2^900, and of infinity; 0 below 2^-900, NaN elsewhere.
+
+        The root of torch is not correctly rounded.
+        """
+        xp = self._xp
+        exponent = xp.floor(0.5 * self._exponent(x))
+        inverse = self._power(-exponent)
+        m = x * inverse * inverse  # from 1 to 4
         root = 0.5 + 0.5 * m
         for _ in range(5):  # Heron's method doubles the number of right digits
-            root = 0.5 * (root + m / root)
-        return root * half
+            root = 0.5 * (root + self._quotient(m, root))
+        edge = xp.where((x >= 0.0) & (x < 1.0), 0.0, xp.where(x == xp.inf, x, xp.nan))
+        return xp.where((x >= SMALLEST) & (x <= LARGEST), root * self._power(exponent), edge)
 
     def divide(self, x: Any, y: Any, /) -> Any:
         """Return x / y, where one may be a number or broadcast.
@@ -105,21 +188,31 @@ class _ReproducibleNamespace:
         xp = self._xp
         like = x if hasattr(x, "shape") else y
         x, y = (v if hasattr(v, "shape") else xp.full_like(like, v) for v in (x, y))
-        return xp.divide(*xp.broadcast_arrays(x, y))
+        return self._quotient(*xp.broadcast_arrays(x, y))
 
     def matmul(self, x: Any, y: Any, /) -> Any:
+        """Return x @ y for `x` of shape (..., n) and `y` of shape (n, m).
+
+        The error is that of `SlicedWeight.multiply`. Overflow is not checked.
+        """
         xp = self._xp
+        if y.ndim != 2:
+            msg = f"`y` must be a matrix; got the shape {tuple(y.shape)}"
+            raise ValueError(msg)
         rows = xp.reshape(x, (-1, x.shape[-1]))
         product = SlicedWeight(xp.astype(y, xp.float64), "float64", xp).multiply(rows, xp)
         return xp.reshape(product, (*x.shape[:-1], y.shape[-1]))
 
     def mean(self, x: Any, /, *, axis: int, keepdims: bool = False) -> Any:
+        """Return the sum, divided by the length of the axis."""
         return self.divide(self.sum(x, axis=axis, keepdims=keepdims), float(x.shape[axis]))
 
     def sum(self, x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
-        """Return the sum, by halves: each addition is one of whole arrays."""
+        """Return the sum along one axis or of all numbers, added by halves as in a binary tree."""
         if axis is None:
             x, axis = self._xp.reshape(x, (-1,)), 0
+        if x.shape[axis] == 0:
+            return self._xp.sum(x, axis=axis, keepdims=keepdims)
         while (n := x.shape[axis]) > 1:
             half = (n + 1) // 2
             low, high = _part(x, axis, 0, n - half), _part(x, axis, half, n)
@@ -149,15 +242,9 @@ class _ReproducibleNamespace:
         exponent = xp.where(exponent == exponent, exponent, 0.0)  # noqa: PLR0124 - faster than isnan
         exponent = bounded(exponent, xp, _LEAST_EXPONENT, _MOST_EXPONENT)
         place = xp.astype(exponent - _LEAST_EXPONENT, xp.int64)
-        device = device_of(exponent)
-        # Not a dict: the devices of some libraries have no hash.
-        table = next((table for where, table in self._tables if where == device), None)
-        if table is None:
-            table = xp.asarray(_POWERS, dtype=xp.float64, device=device)
-            self._tables.append((device, table))
         flat = xp.reshape(place, (-1,))  # as Dask wants it
         # In NumPy, `take` takes several times as long.
-        powers = table[flat] if is_numpy(table) else xp.take(table, flat, axis=0)
+        powers = self._table[flat] if is_numpy(flat) else xp.take(self._table, flat, axis=0)
         return xp.reshape(powers, place.shape)
 
     def _reduced(self, x: Any) -> tuple[Any, Any]:

@@ -1,0 +1,138 @@
+"""Check of the arithmetic that exact results need, on a library and a device."""
+
+import ctypes
+import math
+from collections.abc import Callable
+from functools import cache
+from itertools import count
+from typing import Any, NamedTuple
+
+from xpnet.arrays.device_errors import DeviceError, Diagnosis, device_text
+from xpnet.arrays.libraries import library_with
+from xpnet.arrays.namespace import device_of, library_of, without_warnings
+from xpnet.functions.exact_division import exact_quotient
+
+__all__ = ["check_arithmetic"]
+
+_N, _BITS = 64, 53  # numbers for each operation, and the bits of a significand
+
+
+class _Operation(NamedTuple):
+    text: str
+    compute: Callable[..., Any]  # compute(xp, *operands), for arrays and for Python's numbers
+    operands: tuple[list[Any], ...]
+    results: list[Any]
+
+
+class _Python:
+    """The functions of the operations for Python's numbers."""
+
+    abs, log2, float32, float64 = abs, math.log2, ctypes.c_float, ctypes.c_double
+
+    @staticmethod
+    def astype(x: float, dtype: Any) -> float:
+        return float(dtype(x).value)
+
+    @staticmethod
+    def divide(x: float, y: float) -> float:
+        return x / y
+
+    @staticmethod
+    def round(x: float) -> float:
+        return float(round(x))
+
+
+def check_arithmetic(like: Any, xp: Any) -> bool:
+    """Return whether the library of an array rounds quotients correctly on the array's device.
+
+    The operations are computed for numbers near the points where rounding changes direction, and
+    compared with Python's. Raise DeviceError if another operation than division is wrong.
+    """
+    division, *others = _operations()
+    is_right = not _fault(division, like, xp)
+    if not is_right:
+        others.append(division._replace(text="the corrected x / y", compute=_corrected))
+    for operation in others:
+        if fault := _fault(operation, like, xp):
+            place = f"{library_of(like)} ({device_text(device_of(like))})"
+            message = f"exact results would have other bits on {place}, which computes {fault}"
+            fix = "use another library or device, such as cpu"
+            raise DeviceError(Diagnosis("inexact", message, fix))
+    return is_right
+
+
+def _corrected(xp: Any, x: Any, y: Any) -> Any:
+    return exact_quotient(x, y, xp)
+
+
+def _fault(operation: _Operation, like: Any, xp: Any) -> str:
+    """Return the first wrong result as text, which is empty without one."""
+    text, compute, operands, results = operation
+    device = device_of(like)
+    arrays = (xp.asarray(x, dtype=xp.float64, device=device) for x in operands)
+    with without_warnings():
+        found = library_with(xp).numpy(compute(xp, *arrays)).tolist()
+    for i, (y, expected) in enumerate(zip(found, results, strict=True)):
+        if y != expected:
+            given = (x[i] for x in operands if isinstance(x[0], float))
+            numbers = ", ".join(f"{name} = {x!r}" for name, x in zip("xyz", given, strict=False))
+            return f"{text} as {y!r} instead of {expected!r} {numbers and f'for {numbers}'}".strip()
+    return ""
+
+
+@cache
+def _operations() -> list[_Operation]:
+    """Return division and the operations that must be right, with Python's results."""
+    made: list[_Operation] = []
+
+    def add(text: str, compute: Callable[..., Any], *operands: list[float]) -> list[float]:
+        results = [compute(_Python, *numbers) for numbers in zip(*operands, strict=True)]
+        made.append(_Operation(text, compute, operands, results))
+        return results
+
+    # x 2^54 = m y + rest, with an odd m: x / y is nearly half way between two numbers.
+    pairs = _pairs(lambda y, rest: rest * pow(2, -_BITS - 1, y) % y)
+    add("x / y", lambda xp, x, y: xp.divide(x, y), *pairs)
+    # The last 53 of the 106 bits of x y are 2^52 + rest.
+    x, y = _pairs(lambda y, rest: (2 ** (_BITS - 1) + rest) * pow(y, -1, 2**_BITS) % 2**_BITS)
+    product = add("x * y", lambda _, x, y: x * y, x, y)
+    even = [2.0**_BITS + 2.0 * i for i in range(_N)]
+    half = [1.0, 1.0 + 2.0**-52, 1.0 - 2.0**-53, -1.0, -1.0 - 2.0**-52, -1.0 + 2.0**-53]
+    half = (half * _N)[:_N]
+    add("x + y", lambda _, x, y: x + y, even, half)
+    add("x - y", lambda _, x, y: x - y, even, half)
+    add("x * y + z", lambda _, x, y, z: x * y + z, x, y, [-z for z in product])
+    add("z - x * y", lambda _, x, y, z: z - x * y, x, y, product)
+    thirds = [i / (3.0 * _N) for i in range(1, _N + 1)]
+    add("x - x * y", lambda _, x, y: x - x * y, x, thirds)
+    add("x - (x - x * 2^-53)", lambda _, x: x - (x - x * 2.0**-53), x)
+    add("(x + y) - y", lambda _, x, y: (x + y) - y, thirds, [1.5 * 2.0**32] * _N)
+    add("round(x)", lambda xp, x: xp.round(x), [i + 0.5 for i in range(-_N // 2, _N // 2)])
+    add(
+        "round(log2(x))", lambda xp, x: xp.round(xp.log2(x)), [2.0**k for k in range(-896, 896, 28)]
+    )
+    near = [1.0 + 2.0**-24 * (2 * i + 1 + (i % 3 - 1) * 2.0**-20) for i in range(_N)]
+    add("x, cast to float32,", _cast, near)
+    a = [[float((i * 40503 + k * 30011) % 2**24 - 2**23) for k in range(_N)] for i in range(8)]
+    b = list(zip(*reversed(a), strict=True))
+    sums = [sum(int(p) * int(q) for p, q in zip(u, v, strict=True)) for u in a for v in reversed(a)]
+    made.append(_Operation("x @ y", _flat_product, (a, b), [float(x) for x in sums]))
+    return made
+
+
+def _cast(xp: Any, x: Any) -> Any:
+    return xp.astype(xp.astype(x, xp.float32), xp.float64)
+
+
+def _flat_product(xp: Any, x: Any, y: Any) -> Any:
+    return xp.reshape(x @ y, (-1,))
+
+
+def _pairs(other: Callable[[int, int], int]) -> tuple[list[float], ...]:
+    """Return numbers x = other(y, 1 or -1) of many sizes, and significands y."""
+    ys = (2**52 + i * 0x9E3779B97F4A7 % 2**52 | 1 for i in count())
+    pairs = ((other(y, rest), y) for y in ys for rest in (1, -1))
+    usual = ((x, y) for x, y in pairs if x >= 2**52 and x * y >= 2**105)
+    sizes = (2.0 ** (37 * k % 600 - 352) for k in range(_N))
+    found = [(x * size, float(y)) for (x, y), size in zip(usual, sizes, strict=False)]
+    return tuple(map(list, zip(*found, strict=True)))
