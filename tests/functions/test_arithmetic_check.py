@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import xpnet
+from xpnet.cli.main import main
 from xpnet.functions import exact_namespace
 from xpnet.functions.arithmetic_check import check_arithmetic
+from xpnet.parity.device_checks import check_device
 from xpnet.testing.backends import open_backend
 
 strict = pytest.importorskip("array_api_strict")
@@ -119,12 +121,17 @@ MISTAKES = {
     "x + y": {"__add__": single(ADD)},
     "x - y": {"__sub__": single(SUBTRACT)},
     "x * y + z": {"__mul__": product, "__add__": plus},
+    "x * y + z in place": {"__mul__": product, "__iadd__": plus},
     "z - x * y": {"__mul__": product, "__sub__": minus},
     "x - x * y": {"__mul__": product, "__sub__": minus_share},
     "x - (x - x * 2^-53)": {"__mul__": without_noop},
     "(x + y) - y": {
         "__add__": lambda x, y: noted(ADD(x, y), x, y),
         "__sub__": simplified,
+    },
+    "(x + y) - y in place": {
+        "__add__": lambda x, y: noted(ADD(x, y), x, y),
+        "__isub__": simplified,
     },
     "round(log2(x))": {"log2": lambda x: LOG2(x) * 1.001},
     "round(x)": {"round": lambda x: strict.floor(x + 0.5)},
@@ -202,3 +209,18 @@ def test_a_library_is_checked_once_for_each_device(plant, monkeypatch):
         network = xpnet.reproducible(NETWORK.map_arrays(open_backend(word).make))
         network(open_backend(word).make(ROWS))
     assert len(checked) == 2
+
+
+def test_the_command_line_ends_with_one_line(plant, capsys):
+    plant(**MISTAKES["x + y"])
+    assert main(["evaluate", "--hash", "--device", "array-api-strict"]) == 5
+    error = capsys.readouterr().err
+    assert "which computes x + y as 9007199254740992.0 instead of 9007199254740996.0" in error
+    assert error.count("\n") == 1
+
+
+def test_the_doctor_names_the_operation(plant):
+    plant(**MISTAKES["x + y"])
+    checks = {x.name: x for x in check_device(xpnet.Device("array-api-strict"))}
+    assert not checks["arithmetic"].passed
+    assert "which computes x + y as" in checks["arithmetic"].fault

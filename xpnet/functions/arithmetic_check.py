@@ -102,11 +102,13 @@ def _operations() -> list[_Operation]:
     add("x + y", lambda _, x, y: x + y, even, half)
     add("x - y", lambda _, x, y: x - y, even, half)
     add("x * y + z", lambda _, x, y, z: x * y + z, x, y, [-z for z in product])
+    add("x * y + z in place", _add_in_place, x, y, [-z for z in product])
     add("z - x * y", lambda _, x, y, z: z - x * y, x, y, product)
     thirds = [i / (3.0 * _N) for i in range(1, _N + 1)]
     add("x - x * y", lambda _, x, y: x - x * y, x, thirds)
     add("x - (x - x * 2^-53)", lambda _, x: x - (x - x * 2.0**-53), x)
     add("(x + y) - y", lambda _, x, y: (x + y) - y, thirds, [1.5 * 2.0**32] * _N)
+    add("(x + y) - y in place", _subtract_in_place, thirds, [1.5 * 2.0**32] * _N)
     add("round(x)", lambda xp, x: xp.round(x), [i + 0.5 for i in range(-_N // 2, _N // 2)])
     add(
         "round(log2(x))", lambda xp, x: xp.round(xp.log2(x)), [2.0**k for k in range(-896, 896, 28)]
@@ -118,6 +120,18 @@ def _operations() -> list[_Operation]:
     sums = [sum(int(p) * int(q) for p, q in zip(u, v, strict=True)) for u in a for v in reversed(a)]
     made.append(_Operation("x @ y", _flat_product, (a, b), [float(x) for x in sums]))
     return made
+
+
+def _add_in_place(_: Any, x: Any, y: Any, z: Any) -> Any:
+    y = x * y
+    y += z
+    return y
+
+
+def _subtract_in_place(_: Any, x: Any, y: Any) -> Any:
+    x = x + y
+    x -= y
+    return x
 
 
 def _cast(xp: Any, x: Any) -> Any:
