@@ -47,8 +47,9 @@ _SMALLEST_INPUT = 2.0**-900
 class _Prepared(NamedTuple):
     """Operands of the computation. The factor of the inputs is in the first weight."""
 
+    dtype: str  # of the outputs
     factor: float
-    steps: list[Callable[[Any], Any]]
+    steps: list[Callable[[Any, Any], Any]]
     layers: list[tuple[SlicedWeight, Any]]
 
 
@@ -155,7 +156,7 @@ class ReproducibleNetwork(Network):
         if prepared.steps:
             y = cast(y, xp.float64, xp)
         for step in prepared.steps:
-            y = _without_small(step(y), _SMALLEST_INPUT, xp)
+            y = _without_small(step(y, xp), _SMALLEST_INPUT, xp)
         return y
 
     def _layer_results(self, y: Any, xp: Any, prepared: _Prepared) -> Iterator[tuple[Any, Any]]:
@@ -170,9 +171,10 @@ class ReproducibleNetwork(Network):
 
         The bits of zero and NaN are the same everywhere, too.
         """
-        smallest = _SMALLEST[self.dtype == xp.float64]
+        dtype = self._prepared.dtype
+        smallest = _SMALLEST[dtype == "float64"]
         with without_warnings():
-            y = cast(xp.where(xp.abs(y) < smallest, 0.0, y), self.dtype, xp)
+            y = cast(xp.where(xp.abs(y) < smallest, 0.0, y), getattr(xp, dtype), xp)
             return xp.where(xp.isnan(y), xp.nan, y)
 
     def _cut(self, parameters: Sequence[tuple[Any, Any]]) -> _Prepared:
@@ -187,7 +189,7 @@ class ReproducibleNetwork(Network):
             scaled = _widened(weight, xp) * scale
             layers.append((SlicedWeight(scaled, dtype, xp), _widened(bias, xp)))
             scale = 1.0
-        return _Prepared(factor, steps, layers)
+        return _Prepared(dtype, factor, steps, layers)
 
 
 def _check(network: Network) -> None:
@@ -216,13 +218,13 @@ def _check(network: Network) -> None:
         raise ValueError(msg)
 
 
-def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any], Any]:
-    """Return the function of a preprocessing step."""
+def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any, Any], Any]:
+    """Return the function of a preprocessing step, for rows and their namespace."""
     step = map_arrays(step, lambda x: _widened(x, xp))
     if isinstance(step, Whiten):
         matrix = SlicedWeight(step.matrix, dtype, xp)
-        return lambda x: matrix.multiply(x - step.mean, xp)
-    return lambda x: step.compute(x, reproducible_namespace(xp))
+        return lambda x, xp: matrix.multiply(x - step.mean, xp)
+    return lambda x, xp: step.compute(x, reproducible_namespace(xp))
 
 
 def _refuse_tracing(*arrays: Any) -> None:
