@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import to_numpy
-from xpnet.inference.result_hash import ResultHash
+from xpnet.networks.fingerprint import ResultHash
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import (
     StageReference,
