@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
@@ -70,18 +71,23 @@ def open_candidates(
         there = on_device(network, other)
         candidates[other.name] = there, device_facts(other, there)
     for path in options.against:
-        candidate = _open_file(path, inputs, outputs_only=options.outputs_only)
         # A file may have the name of a device.
         name = f"file {path}" if path in candidates else path
-        candidates[name] = candidate, device_facts(device, candidate)
+        candidates[name] = _open_file(path, inputs, outputs_only=options.outputs_only)
     return candidates
 
 
-def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Network":
+def _open_file(
+    path: str, inputs: ParityInputs, *, outputs_only: bool
+) -> "tuple[Any, dict[str, str]]":
+    from xpnet.formats.onnx.parsing import ExactFileError
     from xpnet.parity.candidates import check_candidate
 
     model_options = replace(inputs.model_options, source=path)
-    model, _ = open_model(model_options, inputs.place, Stopwatch())
+    try:
+        model, _ = open_model(model_options, inputs.place, Stopwatch())
+    except ExactFileError:
+        return _run_exact_file(path, inputs)
     candidate = with_range(model, inputs.path, inputs.rows)
     try:
         check_candidate(inputs.network, candidate, outputs_only=outputs_only)
@@ -89,7 +95,26 @@ def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Netwo
         text = str(error).replace("outputs_only=True", "--outputs-only")
         what, hint = "not the same network", text.replace("`candidates`", "it")
         raise WeightsError(what, file=path, hint=hint) from error
-    return candidate
+    return candidate, device_facts(inputs.device, candidate)
+
+
+def _run_exact_file(path: str, inputs: ParityInputs) -> "tuple[Any, dict[str, str]]":
+    """Return the outputs of an exact ONNX file, as the only stage, and where they were computed."""
+    from xpnet.arrays.cpu.processors import processor_name
+    from xpnet.parity.original_runtimes import outputs_of_exact_file
+
+    if not inputs.network.is_reproducible:
+        msg = f"--against {path}: an exact ONNX file is compared to the bit: add --reproducible"
+        raise UsageError(msg)
+    try:
+        version, outputs = outputs_of_exact_file(Path(path), inputs.rows)
+    except ValueError as error:
+        raise WeightsError(str(error), file=path) from error
+    if outputs.shape[1] != inputs.network.n_out:
+        what, found = "not the same network", f"{outputs.shape[1]} outputs"
+        raise WeightsError(what, file=path, found=found, expected=inputs.network.n_out)
+    facts = {"device": "cpu", "library": "onnxruntime", "library_version": version}
+    return [outputs], {**facts, "hardware": processor_name(), "compute_type": "float64"}
 
 
 def record_certificate(path: str, inputs: ParityInputs, *, force: bool) -> "Candidates":

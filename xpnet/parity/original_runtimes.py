@@ -1,4 +1,4 @@
-"""Outputs of a model file by its original runtime."""
+"""Outputs of a model file by its original runtime, or of an exact ONNX file by ONNX Runtime."""
 
 import math
 from contextlib import suppress
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.ranges import without_overflow
+from xpnet.arrays.ranges import exact_cast, without_overflow
+from xpnet.files.optional import import_optional
 from xpnet.formats.model_file import ModelFile
 from xpnet.formats.torch import TORCH_ACTIVATIONS
 from xpnet.networks.execution import layer_results
@@ -17,7 +18,7 @@ from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.parity.bounds.rounding import in_float64
 
-__all__ = ["ABSOLUTE_ERRORS", "outputs_by_original_runtime"]
+__all__ = ["ABSOLUTE_ERRORS", "outputs_by_original_runtime", "outputs_of_exact_file"]
 
 # Absolute error of a runtime's activations, in units in the last place of 1. ONNX Runtime 1.32
 # rounds as if results were near 1: measured in float32 over -100 to 100, sigmoid is off by up to
@@ -26,6 +27,7 @@ ABSOLUTE_ERRORS = {"onnxruntime": 4.0}
 
 # Without it, ONNX Runtime prints warnings about files that xpnet reads without loss.
 _FATAL_ONLY = 4
+_ROWS_TOGETHER = 1000
 _DTYPES = {
     "tensor(double)": "float64",
     "tensor(float)": "float32",
@@ -65,15 +67,9 @@ def outputs_by_original_runtime(
 
 def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[Any] | None:
     """Return the outputs by ONNX Runtime; None if it cannot run the file."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL_ONLY
     session: Any = None
     with suppress(Exception):  # ONNX Runtime's errors have no common class
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        session = _open_session(path)
     if session is None:
         return None
     source = session.get_inputs()[0]
@@ -96,6 +92,35 @@ def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[An
             outputs = [_class_values(y, n_rows, network) for y in results]
             return np.concatenate(outputs)[: len(rows)]
     return None
+
+
+def _open_session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def outputs_of_exact_file(path: Path, rows: NDArray[Any]) -> tuple[str, NDArray[Any]]:
+    """Return the version of ONNX Runtime, and the outputs of an exact ONNX file for some rows.
+
+    Raise MissingPackageError if onnxruntime is not installed, and ValueError if the file cannot be
+    run, or the rows, of shape (n, n_in), do not fit its inputs.
+    """
+    runtime = import_optional("onnxruntime", "exact ONNX files are run by the package onnxruntime")
+    try:
+        session = _open_session(path)
+        source = session.get_inputs()[0]
+        given = exact_cast(rows, _DTYPES[source.type])
+        chunks = (given[i : i + _ROWS_TOGETHER] for i in range(0, len(given), _ROWS_TOGETHER))
+        outputs = [session.run(None, {source.name: chunk})[0] for chunk in chunks]
+    except ValueError:
+        raise
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        msg = f"ONNX Runtime cannot run it with rows of {rows.shape[1]} numbers: {error}"
+        raise ValueError(msg) from error
+    return runtime.__version__, np.concatenate(outputs)
 
 
 def _class_values(outputs: list[Any], n_rows: int, network: Network) -> NDArray[Any]:

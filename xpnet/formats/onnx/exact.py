@@ -1,0 +1,138 @@
+"""ONNX graph of a reproducible network: the exact forward pass, in float64.
+
+The library ndonnx records the operations by which the network computes with arrays of any library.
+NumPy cuts the weights first, so the graph contains their slices.
+"""
+
+import functools
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpnet.arrays.namespace import without_warnings
+from xpnet.arrays.ranges import exact_cast
+from xpnet.arrays.transfer import to_numpy
+from xpnet.datasets import sample
+from xpnet.files.optional import import_optional
+from xpnet.formats.description import describe
+from xpnet.formats.onnx.parsing import EXACT_KEY, onnx_library
+from xpnet.networks.fingerprint import ResultHash
+from xpnet.networks.network import Network
+
+__all__ = ["serialize"]
+
+_ROWS_TOGETHER = 1000
+_RULE = "Each node must be computed by itself, in its own dtype, and rounded as in IEEE 754."
+
+
+def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = None) -> bytes:
+    """Return the bytes of an ONNX file with the exact forward pass of a reproducible network.
+
+    `input_dtype` is as in `xpnet.save`; `rows` are those whose outputs are hashed in the metadata.
+
+    Raise ModuleNotFoundError if the package onnx or ndonnx is not installed, and ValueError if
+    `rows` do not fit the inputs, or ONNX Runtime would drop an operation with a constant.
+    """
+    onnx = onnx_library()
+    xp = _recorder(import_optional("ndonnx", "exact ONNX files need the package ndonnx"))
+    network = network.map_arrays(to_numpy)
+    dtype = np.dtype(input_dtype or network.dtype).name
+    facts = {EXACT_KEY: describe(network)}
+    if rows is not None:
+        facts |= _hash_facts(network, to_numpy(rows), dtype, "the author's rows")
+    elif network.n_in == 784:
+        facts |= _hash_facts(network, sample()[0], dtype, "the digits of xpnet.sample()")
+    x = xp.argument(shape=("batch", network.n_in), dtype=getattr(xp, dtype))
+    model = xp.build({"input": x}, {network.output: network.compute(x, xp)})
+    _check_constants(model.graph, onnx.numpy_helper.to_array)
+    model.producer_name, model.doc_string = "xpnet", _RULE
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.helper.set_model_props(model, facts)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def _hash_facts(network: Network, rows: NDArray[Any], dtype: str, source: str) -> dict[str, str]:
+    """Return the hash of the outputs for some rows, and a text that tells how to compute it."""
+    given = exact_cast(rows.reshape(len(rows), -1), dtype)
+    of_rows, of_outputs = ResultHash(), ResultHash()
+    for i in range(0, len(given), _ROWS_TOGETHER):
+        part = given[i : i + _ROWS_TOGETHER]
+        of_rows.update(part)
+        of_outputs.update(network(part))
+    text = (
+        "The first 16 hexadecimal digits of the SHA-256 of the outputs, row by row as little-endian"
+        f" {network.dtype}, and of the line '{of_outputs.form.strip()}' with a line feed. The"
+        f" inputs are {len(rows)} rows of {dtype}, {source}: their hash by the same rule is"
+        f" {of_rows.text()}."
+    )
+    return {"xpnet_hash": of_outputs.text(), "xpnet_hash_of": text}
+
+
+def _check_constants(graph: Any, to_array: Any) -> None:
+    """Raise ValueError if ONNX Runtime takes a number that is near 0 or 1 for it.
+
+    It rounds constants to float32, and drops sums with 0 and products with 1.
+    """
+    neutral = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}
+    nodes = (node for node in graph.node if node.op_type == "Constant")
+    constants = {node.output[0]: to_array(node.attribute[0].t) for node in nodes}
+    for node in graph.node:
+        for x in (constants[name] for name in node.input if name in constants):
+            number = neutral.get(node.op_type)
+            with without_warnings():
+                is_taken = x.size == 1 and number == x.astype(np.float32).item()
+            if is_taken and number != x.item():
+                msg = f"ONNX Runtime would take the number {x.item()!r} of the network for {number}"
+                raise ValueError(msg)
+
+
+class _Recorder:
+    """The namespace of ndonnx, with what it lacks, and fewer nodes.
+
+    The number of rows is unknown: as a length, it is None.
+    """
+
+    __name__ = "ndonnx"
+
+    def __init__(self, ndx: Any) -> None:
+        self._ndx, self._op = ndx, import_module("spox.opset.ai.onnx.v21")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ndx, name)
+
+    def broadcast_arrays(self, *arrays: Any) -> tuple[Any, ...]:
+        return arrays  # each operator of ONNX does it
+
+    def copysign(self, x: Any, y: Any, /) -> Any:
+        size = self._ndx.abs(x)
+        return self._ndx.where(y < 0.0, -size, size)  # no result depends on the sign of a zero
+
+    def matmul(self, x: Any, y: Any, /) -> Any:
+        if len(y) == 1:  # ONNX Runtime would make the power of two before it a float32 attribute
+            return x * y
+        return self._ndx.asarray(self._op.matmul(x.unwrap_spox(), self._op.const(y)))
+
+    def max(self, x: Any, /, *, axis: int, keepdims: bool = False) -> Any:
+        """Return the maximum; NaN if a number is NaN, for which ONNX has no rule."""
+        is_nan, largest = (
+            self._op.reduce_max(y.unwrap_spox(), self._op.const([axis]), keepdims=keepdims)
+            for y in (self._ndx.astype(self._ndx.isnan(x), self._ndx.int32), x)
+        )
+        return self._ndx.where(self._ndx.asarray(is_nan) > 0, np.nan, self._ndx.asarray(largest))
+
+    def ones_like(self, x: Any, /) -> Any:
+        return self.reshape(self._ndx.ones_like(x), x.shape)
+
+    def reshape(self, x: Any, /, shape: tuple[int | None, ...]) -> Any:
+        return self._ndx.reshape(x, tuple(-1 if n is None else n for n in shape))
+
+    def sort(self, x: Any, /, *, axis: int) -> Any:
+        n = self._op.const([x.shape[axis]])
+        values, _ = self._op.top_k(x.unwrap_spox(), n, axis=axis, largest=0)
+        return self._ndx.asarray(values)
+
+
+_recorder = functools.cache(_Recorder)  # one namespace, as `reproducible_namespace` keeps it
