@@ -1,6 +1,8 @@
 """The hashes of reproducible results, computed by runtimes for ONNX files."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -80,6 +82,38 @@ def test_hashes_of_published_networks(program, shared_data, committed):
         check_hash(name, content_of(case), program, found, committed)
     if missing := set(program.PUBLISHED) - set(found):
         pytest.skip(f"not in the folder of published networks: {', '.join(sorted(missing))}")
+
+
+# ONNX Runtime sets this mode of the processor once in a process.
+FLUSHED = """
+import hashlib, sys
+import numpy as np, onnxruntime
+
+for name in ("square", *sys.argv[2:]):
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    options.intra_op_num_threads = 1
+    path = f"{sys.argv[1]}/{name}"
+    session = onnxruntime.InferenceSession(f"{path}.onnx", options)
+    (outputs,) = session.run(None, {"input": np.load(f"{path}.npy")})
+    print(hashlib.sha256(outputs.tobytes()).hexdigest())
+"""
+
+
+def test_hashes_with_subnormal_numbers_flushed_to_zero(program, cases, committed, tmp_path):
+    make, double = onnx.helper, onnx.TensorProto.DOUBLE
+    ends = [[make.make_tensor_value_info(name, double, [1])] for name in ("input", "y")]
+    square = make.make_graph([make.make_node("Mul", ["input", "input"], ["y"])], "square", *ends)
+    onnx.save(make.make_model(square, ir_version=9), tmp_path / "square.onnx")
+    np.save(tmp_path / "square.npy", [1e-155])
+    for name in FEW:
+        (tmp_path / f"{name}.onnx").write_bytes(content_of(cases[name]))
+        np.save(tmp_path / f"{name}.npy", cases[name].rows)
+    words = [sys.executable, "-c", FLUSHED, tmp_path, *FEW]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    flushed, *found = done.stdout.split()
+    assert flushed == program.hash_of(np.zeros(1))
+    assert found == [committed[name] for name in FEW]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])

@@ -84,8 +84,8 @@ def load(
     OSError
         If the file cannot be read.
     WeightsError
-        If the file is damaged, is not a network of fully connected layers, or lacks the
-        activations or the layout and they are not given.
+        If the file is damaged, is not a network of fully connected layers, is the ONNX file of a
+        reproducible network, or lacks the activations or the layout and they are not given.
     ModuleNotFoundError
         If the file is ONNX and the package onnx is not installed, or Keras' and h5py is not.
     DeviceError

@@ -70,7 +70,8 @@ def reproducible(network: Network, /) -> Network:
     -------
     Network
         With ``is_reproducible`` true. Its ``to``, ``astype``, copies and pickles are reproducible,
-        too. `save` writes the ordinary network, and `train` returns an ordinary one.
+        too. `save` writes the exact forward pass as ONNX, and the ordinary network in other
+        formats; `train` returns an ordinary one.
 
     Raises
     ------

@@ -5,6 +5,7 @@ NumPy cuts the weights first, so the graph contains their slices.
 """
 
 import functools
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -36,7 +37,9 @@ def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = N
     `rows` do not fit the inputs, or ONNX Runtime would drop an operation with a constant.
     """
     onnx = onnx_library()
-    xp = _recorder(import_optional("ndonnx", "exact ONNX files need the package ndonnx"))
+    with warnings.catch_warnings():  # about missing runtimes, which ndonnx needs for other graphs
+        warnings.simplefilter("ignore")
+        xp = _recorder(import_optional("ndonnx", "exact ONNX files need the package ndonnx"))
     network = network.map_arrays(to_numpy)
     dtype = np.dtype(input_dtype or network.dtype).name
     facts = {EXACT_KEY: describe(network)}
