@@ -66,26 +66,22 @@ def test_another_network(xpnet, written):
 
 
 @pytest.mark.usefixtures("runtime")
-@pytest.mark.parametrize(
-    ("n_in", "n_out", "error"),
-    [
-        (784, 9, "not the same network, found 9 outputs, expected 10"),
-        (3, 10, "ONNX Runtime cannot run it with rows of 784 numbers: "),
-    ],
-)
-def test_other_shapes(refused, written, n_in, n_out, error):
+@pytest.mark.parametrize(("n_in", "n_out"), [(784, 9), (3, 10)])
+def test_other_shapes(refused, written, n_in, n_out):
     network = Network([Dense(np.ones((n_in, n_out)), np.ones(n_out))])
     code, line = refused(*WORDS, "--against", written(network))
-    assert (code, error in line) == (4, True)
+    assert code == 4
+    assert "not the same network, or its inputs do not hold the numbers of the rows" in line
+    assert line.endswith(", expected 784 inputs for uint8 and 10 outputs\n")
 
 
 @pytest.mark.usefixtures("runtime")
-def test_rows_that_the_file_does_not_take(refused, written, tmp_path):
-    np.save(tmp_path / "rows.npy", np.full((3, 784), 99.5))
-    path = written(load("sample"), input_dtype="uint8")
+@pytest.mark.parametrize(("dtype", "number"), [("uint8", 99.5), ("float32", 99.1)])
+def test_rows_that_the_file_does_not_take(refused, written, tmp_path, dtype, number):
+    np.save(tmp_path / "rows.npy", np.full((3, 784), number))
+    path = written(load("sample"), input_dtype=dtype)
     code, line = refused("parity", tmp_path / "rows.npy", "--reproducible", "--against", path)
-    assert code == 4
-    assert "the file's inputs are uint8, which does not hold all numbers of the rows" in line
+    assert (code, "expected 784 inputs for float64 and 10 outputs" in line) == (4, True)
 
 
 def test_without_reproducible(refused, written):

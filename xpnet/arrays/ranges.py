@@ -19,7 +19,6 @@ __all__ = [
     "check_exact",
     "counting_from",
     "dtype_before_cast",
-    "exact_cast",
     "finite_cast",
     "is_wide_integer",
     "unless_overflow",
@@ -187,13 +186,3 @@ def finite_cast(x: Any, dtype: Any, xp: Any, name: str) -> Any:
         largest = np.max(np.abs(x), where=np.isfinite(x), initial=0.0)
         msg = f"`{name}` must be finite in {np.dtype(dtype).name}; got numbers up to {largest}"
         raise ValueError(msg) from None
-
-
-def exact_cast(x: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """Return `x` in a dtype; raise ValueError if that changes a number."""
-    with without_warnings():
-        y = x.astype(dtype)
-    if not np.array_equal(y, x, equal_nan=x.dtype.kind == "f"):
-        msg = f"the file's inputs are {dtype}, which does not hold all numbers of the rows"
-        raise ValueError(msg)
-    return y

@@ -11,6 +11,7 @@ from xpnet.cli.models import ModelOptions, open_model
 from xpnet.cli.report import Stopwatch, device_facts
 from xpnet.cli.scaled_rows import with_range
 from xpnet.files.errors import WeightsError
+from xpnet.files.optional import import_optional
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from xpnet.networks.network import Network
     from xpnet.parity.certificate import Certificate
 
-    # By name: a network, or the recorded results of its stages; and where it was computed.
-    Candidates = dict[str, tuple[Any, dict[str, str]]]
+    # A network, or the recorded results of its stages; and where it was computed.
+    Candidate = tuple[Any, dict[str, str]]
+    Candidates = dict[str, Candidate]  # by name
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,7 @@ def open_candidates(
     return candidates
 
 
-def _open_file(
-    path: str, inputs: ParityInputs, *, outputs_only: bool
-) -> "tuple[Any, dict[str, str]]":
+def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Candidate":
     from xpnet.formats.onnx.parsing import ExactFileError
     from xpnet.parity.candidates import check_candidate
 
@@ -98,22 +98,22 @@ def _open_file(
     return candidate, device_facts(inputs.device, candidate)
 
 
-def _run_exact_file(path: str, inputs: ParityInputs) -> "tuple[Any, dict[str, str]]":
+def _run_exact_file(path: str, inputs: ParityInputs) -> "Candidate":
     """Return the outputs of an exact ONNX file, as the only stage, and where they were computed."""
     from xpnet.arrays.cpu.processors import processor_name
-    from xpnet.parity.original_runtimes import outputs_of_exact_file
+    from xpnet.parity.original_runtimes import outputs_by_onnx_runtime
 
-    if not inputs.network.is_reproducible:
+    network, rows = inputs.network, inputs.rows
+    if not network.is_reproducible:
         msg = f"--against {path}: an exact ONNX file is compared to the bit: add --reproducible"
         raise UsageError(msg)
-    try:
-        version, outputs = outputs_of_exact_file(Path(path), inputs.rows)
-    except ValueError as error:
-        raise WeightsError(str(error), file=path) from error
-    if outputs.shape[1] != inputs.network.n_out:
-        what, found = "not the same network", f"{outputs.shape[1]} outputs"
-        raise WeightsError(what, file=path, found=found, expected=inputs.network.n_out)
-    facts = {"device": "cpu", "library": "onnxruntime", "library_version": version}
+    runtime = import_optional("onnxruntime", "exact ONNX files are run by the package onnxruntime")
+    outputs = outputs_by_onnx_runtime(Path(path), network, rows)
+    if outputs is None:
+        what = "not the same network, or its inputs do not hold the numbers of the rows"
+        expected = f"{network.n_in} inputs for {rows.dtype} and {network.n_out} outputs"
+        raise WeightsError(what, file=path, expected=expected)
+    facts = {"device": "cpu", "library": "onnxruntime", "library_version": runtime.__version__}
     return [outputs], {**facts, "hardware": processor_name(), "compute_type": "float64"}
 
 

@@ -196,26 +196,17 @@ def save(
         stream.write(serialized(network, path, input_dtype=input_dtype, rows=rows))
 
 
-def serialized(
-    network: Network,
-    path: str | os.PathLike[str],
-    /,
-    *,
-    input_dtype: str | None = None,
-    rows: Any = None,
-) -> bytes:
+def serialized(network: Network, path: str | os.PathLike[str], /, **options: Any) -> bytes:
     """Return the bytes that `save` writes to a file of this name, and raise the same errors."""
     check_suffix(path)
-    module = _BY_SUFFIX[Path(path).suffix].module
-    if Path(path).suffix == ".onnx" and (rows is None or network.is_reproducible):
-        return module.serialize(network, input_dtype=input_dtype, rows=rows)
-    if input_dtype is not None:
-        msg = f"`input_dtype` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
+    suffix = Path(path).suffix
+    given = {name: value for name, value in options.items() if value is not None}
+    if given and suffix != ".onnx":
+        name = next(iter(given))
+        msg = f"`{name}` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
         raise ValueError(msg)
-    if rows is not None:
-        msg = "`rows` are for the ONNX file of a reproducible network"
-        raise ValueError(msg)
-    return module.serialize(network.ordinary)
+    network = network if suffix == ".onnx" else network.ordinary
+    return _BY_SUFFIX[suffix].module.serialize(network, **given)
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:

@@ -1,4 +1,4 @@
-"""Outputs of a model file by its original runtime, or of an exact ONNX file by ONNX Runtime."""
+"""Outputs of a model file by its original runtime."""
 
 import math
 from contextlib import suppress
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.ranges import exact_cast, without_overflow
-from xpnet.files.optional import import_optional
+from xpnet.arrays.ranges import without_overflow
 from xpnet.formats.model_file import ModelFile
 from xpnet.formats.torch import TORCH_ACTIVATIONS
 from xpnet.networks.execution import layer_results
@@ -18,7 +17,7 @@ from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.parity.bounds.rounding import in_float64
 
-__all__ = ["ABSOLUTE_ERRORS", "outputs_by_original_runtime", "outputs_of_exact_file"]
+__all__ = ["ABSOLUTE_ERRORS", "outputs_by_onnx_runtime", "outputs_by_original_runtime"]
 
 # Absolute error of a runtime's activations, in units in the last place of 1. ONNX Runtime 1.32
 # rounds as if results were near 1: measured in float32 over -100 to 100, sigmoid is off by up to
@@ -52,7 +51,7 @@ def outputs_by_original_runtime(
         if find_spec("onnxruntime") is not None:
             import onnxruntime
 
-            outputs = _by_onnxruntime(path, network, x)
+            outputs = outputs_by_onnx_runtime(path, network, x)
             if outputs is not None:
                 return f"onnxruntime {onnxruntime.__version__}", outputs
     elif find_spec("torch") is not None:
@@ -65,22 +64,34 @@ def outputs_by_original_runtime(
     return "float64", y
 
 
-def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the outputs by ONNX Runtime; None if it cannot run the file."""
+def outputs_by_onnx_runtime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the outputs by ONNX Runtime; None if it cannot run the file with the inputs.
+
+    For a reproducible network, the inputs of the file must hold the numbers without rounding.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
     session: Any = None
     with suppress(Exception):  # ONNX Runtime's errors have no common class
-        session = _open_session(path)
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
     if session is None:
         return None
     source = session.get_inputs()[0]
     dtype = _DTYPES.get(source.type, "float32")
     rows = without_overflow(lambda: x.astype(dtype), x, np, dtype)
-    if rows.dtype.kind == "u" and np.any(rows != x):
-        return None  # the file takes integers, and the inputs are not
+    is_exact = rows.dtype.kind == "u" or network.is_reproducible
+    if is_exact and not np.array_equal(rows, x, equal_nan=x.dtype.kind == "f"):
+        return None
     shape = source.shape
     is_fixed = all(isinstance(n, int) for n in shape)
-    n_together = max(math.prod(shape) // network.n_in, 1) if is_fixed else len(rows)
-    if not is_fixed:
+    n_together = min(len(rows), _ROWS_TOGETHER)
+    if is_fixed:
+        n_together = max(math.prod(shape) // network.n_in, 1)
+    else:
         rest = shape[1:]
         shape = [-1, *(rest if all(isinstance(n, int) for n in rest) else [network.n_in])]
     for n_rows in dict.fromkeys((n_together, 1)):  # some graphs allow a single row only
@@ -92,35 +103,6 @@ def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[An
             outputs = [_class_values(y, n_rows, network) for y in results]
             return np.concatenate(outputs)[: len(rows)]
     return None
-
-
-def _open_session(path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL_ONLY
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def outputs_of_exact_file(path: Path, rows: NDArray[Any]) -> tuple[str, NDArray[Any]]:
-    """Return the version of ONNX Runtime, and the outputs of an exact ONNX file for some rows.
-
-    Raise MissingPackageError if onnxruntime is not installed, and ValueError if the file cannot be
-    run, or the rows, of shape (n, n_in), do not fit its inputs.
-    """
-    runtime = import_optional("onnxruntime", "exact ONNX files are run by the package onnxruntime")
-    try:
-        session = _open_session(path)
-        source = session.get_inputs()[0]
-        given = exact_cast(rows, _DTYPES[source.type])
-        chunks = (given[i : i + _ROWS_TOGETHER] for i in range(0, len(given), _ROWS_TOGETHER))
-        outputs = [session.run(None, {source.name: chunk})[0] for chunk in chunks]
-    except ValueError:
-        raise
-    except Exception as error:  # ONNX Runtime's errors have no common class
-        msg = f"ONNX Runtime cannot run it with rows of {rows.shape[1]} numbers: {error}"
-        raise ValueError(msg) from error
-    return runtime.__version__, np.concatenate(outputs)
 
 
 def _class_values(outputs: list[Any], n_rows: int, network: Network) -> NDArray[Any]:

@@ -100,17 +100,23 @@ def test_no_hash_without_rows(path):
     ("rows", "dtype"), [(ROWS, "uint8"), (ROWS + 0.1, "float32"), (ROWS * 1e300, "float32")]
 )
 def test_rows_that_the_inputs_do_not_hold(path, rows, dtype):
-    with pytest.raises(ValueError, match=f"inputs are {dtype}, which does not hold all numbers"):
+    with pytest.raises(
+        ValueError, match=f"^`rows` must be numbers that {dtype} holds, the dtype of the"
+    ):
         xpnet.save(network_of(), path, rows=rows, input_dtype=dtype)
     assert not path.exists()
 
 
 @pytest.mark.parametrize(
-    ("network", "name"), [(network_of().ordinary, "x.onnx"), (network_of(), "x.npz")]
+    ("network", "name", "message"),
+    [
+        (network_of().ordinary, "x.onnx", "^`rows` are for a reproducible network, whose file"),
+        (network_of(), "x.npz", "^`rows` is for ONNX: `path` must end in .onnx; got .*x.npz'$"),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:a .npz file does not keep")
-def test_rows_for_other_files(network, name, tmp_path):
-    with pytest.raises(ValueError, match="`rows` are for the ONNX file of a reproducible network"):
+def test_rows_for_other_files(network, name, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
         xpnet.save(network, tmp_path / name, rows=ROWS)
 
 

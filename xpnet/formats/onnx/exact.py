@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpnet.arrays.namespace import without_warnings
-from xpnet.arrays.ranges import exact_cast
 from xpnet.arrays.transfer import to_numpy
 from xpnet.datasets import sample
 from xpnet.files.optional import import_optional
@@ -25,19 +24,17 @@ from xpnet.networks.network import Network
 __all__ = ["serialize"]
 
 _ROWS_TOGETHER = 1000
-_RULE = "Each node must be computed by itself, in its own dtype, and rounded as in IEEE 754."
+# ONNX Runtime rounds constants to float32, and then drops sums with 0 and products with 1.
+_DROPPED = {"Add": (0.0, 1e-45), "Sub": (0.0, 1e-45), "Mul": (1.0, 1e-7), "Div": (1.0, 1e-7)}
 
 
 def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = None) -> bytes:
     """Return the bytes of an ONNX file with the exact forward pass of a reproducible network.
 
-    `input_dtype` is as in `xpnet.save`; `rows` are those whose outputs are hashed in the metadata.
-
-    Raise ModuleNotFoundError if the package onnx or ndonnx is not installed, and ValueError if
-    `rows` do not fit the inputs, or ONNX Runtime would drop an operation with a constant.
+    The arguments and errors are those of `xpnet.save`.
     """
     onnx = onnx_library()
-    with warnings.catch_warnings():  # about missing runtimes, which ndonnx needs for other graphs
+    with warnings.catch_warnings():  # about a missing runtime, which is not needed here
         warnings.simplefilter("ignore")
         xp = _recorder(import_optional("ndonnx", "exact ONNX files need the package ndonnx"))
     network = network.map_arrays(to_numpy)
@@ -50,7 +47,8 @@ def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = N
     x = xp.argument(shape=("batch", network.n_in), dtype=getattr(xp, dtype))
     model = xp.build({"input": x}, {network.output: network.compute(x, xp)})
     _check_constants(model.graph, onnx.numpy_helper.to_array)
-    model.producer_name, model.doc_string = "xpnet", _RULE
+    model.producer_name = "xpnet"
+    model.doc_string = "Compute each node by itself in its own dtype, rounded as in IEEE 754."
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
     onnx.helper.set_model_props(model, facts)
     onnx.checker.check_model(model, full_check=True)
@@ -59,7 +57,12 @@ def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = N
 
 def _hash_facts(network: Network, rows: NDArray[Any], dtype: str, source: str) -> dict[str, str]:
     """Return the hash of the outputs for some rows, and a text that tells how to compute it."""
-    given = exact_cast(rows.reshape(len(rows), -1), dtype)
+    rows = rows.reshape(len(rows), -1)
+    with without_warnings():
+        given = rows.astype(dtype)
+    if not np.array_equal(given, rows, equal_nan=rows.dtype.kind == "f"):
+        msg = f"`rows` must be numbers that {dtype} holds, the dtype of the file's inputs"
+        raise ValueError(msg)
     of_rows, of_outputs = ResultHash(), ResultHash()
     for i in range(0, len(given), _ROWS_TOGETHER):
         part = given[i : i + _ROWS_TOGETHER]
@@ -75,25 +78,19 @@ def _hash_facts(network: Network, rows: NDArray[Any], dtype: str, source: str) -
 
 
 def _check_constants(graph: Any, to_array: Any) -> None:
-    """Raise ValueError if ONNX Runtime takes a number that is near 0 or 1 for it.
-
-    It rounds constants to float32, and drops sums with 0 and products with 1.
-    """
-    neutral = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0}
+    """Raise ValueError if ONNX Runtime would drop an operation with a constant."""
     nodes = (node for node in graph.node if node.op_type == "Constant")
-    constants = {node.output[0]: to_array(node.attribute[0].t) for node in nodes}
+    arrays = {node.output[0]: to_array(node.attribute[0].t) for node in nodes}
     for node in graph.node:
-        for x in (constants[name] for name in node.input if name in constants):
-            number = neutral.get(node.op_type)
-            with without_warnings():
-                is_taken = x.size == 1 and number == x.astype(np.float32).item()
-            if is_taken and number != x.item():
-                msg = f"ONNX Runtime would take the number {x.item()!r} of the network for {number}"
+        number, distance = _DROPPED.get(node.op_type, (0.0, 0.0))
+        for x in (arrays[name] for name in node.input if name in arrays):
+            if x.size == 1 and 0.0 < abs(x.item() - number) < distance:
+                msg = f"ONNX Runtime would take the number {x.item()} of the network for {number}"
                 raise ValueError(msg)
 
 
 class _Recorder:
-    """The namespace of ndonnx, with what it lacks, and fewer nodes.
+    """The namespace of ndonnx, with what it lacks or does with many nodes.
 
     The number of rows is unknown: as a length, it is None.
     """
@@ -119,12 +116,10 @@ class _Recorder:
         return self._ndx.asarray(self._op.matmul(x.unwrap_spox(), self._op.const(y)))
 
     def max(self, x: Any, /, *, axis: int, keepdims: bool = False) -> Any:
-        """Return the maximum; NaN if a number is NaN, for which ONNX has no rule."""
-        is_nan, largest = (
-            self._op.reduce_max(y.unwrap_spox(), self._op.const([axis]), keepdims=keepdims)
-            for y in (self._ndx.astype(self._ndx.isnan(x), self._ndx.int32), x)
-        )
-        return self._ndx.where(self._ndx.asarray(is_nan) > 0, np.nan, self._ndx.asarray(largest))
+        """Return the maximum; inf for NaN, which ONNX leaves open: the results are NaN for both."""
+        numbers = self._ndx.where(self._ndx.isnan(x), np.inf, x).unwrap_spox()
+        axes = self._op.const([axis])
+        return self._ndx.asarray(self._op.reduce_max(numbers, axes, keepdims=keepdims))
 
     def ones_like(self, x: Any, /) -> Any:
         return self.reshape(self._ndx.ones_like(x), x.shape)
@@ -134,8 +129,7 @@ class _Recorder:
 
     def sort(self, x: Any, /, *, axis: int) -> Any:
         n = self._op.const([x.shape[axis]])
-        values, _ = self._op.top_k(x.unwrap_spox(), n, axis=axis, largest=0)
-        return self._ndx.asarray(values)
+        return self._ndx.asarray(self._op.top_k(x.unwrap_spox(), n, axis=axis, largest=0)[0])
 
 
 _recorder = functools.cache(_Recorder)  # one namespace, as `reproducible_namespace` keeps it

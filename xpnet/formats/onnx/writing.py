@@ -39,6 +39,9 @@ def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = N
         from xpnet.formats.onnx import exact
 
         return exact.serialize(network, input_dtype=input_dtype, rows=rows)
+    if rows is not None:
+        msg = "`rows` are for a reproducible network, whose file has a hash of their outputs"
+        raise ValueError(msg)
     onnx = onnx_library()
     arrays_by_name(network)  # validates dtypes and values
     graph = _GraphBuilder(network, input_dtype)
