@@ -10,7 +10,8 @@ import pytest
 import xpnet
 from xpnet.arrays.transfer import to_numpy
 from xpnet.inference.batches import BatchOptions
-from xpnet.inference.result_hash import HashedRunner, ResultHash, result_hash
+from xpnet.inference.result_hash import HashedRunner, result_hash
+from xpnet.networks.fingerprint import ResultHash
 
 IMAGES, _ = xpnet.sample()
 TRAINED = xpnet.load("sample")

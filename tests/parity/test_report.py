@@ -238,6 +238,20 @@ def test_networks_of_other_layers_are_compared_by_their_outputs():
     assert compare(network, rows, {"mixed": mixed}).candidates["mixed"].first_out == "layer 1, relu"
 
 
+@pytest.mark.parametrize("kind", [xpnet.reproducible, lambda x: x], ids=["bits", "bounds"])
+def test_outputs_alone(kind):
+    network, rows = kind(random_network()), random_rows()
+    outputs = stage_results(network, rows)[-1]
+    wrong = outputs.copy()
+    wrong[7, 3] += 1.0
+    report = compare(network, rows, {"right": [outputs], "wrong": [wrong]})
+    for agreement in report.candidates.values():
+        assert [stage.name for stage in agreement.stages] == ["layer 2, tanh"]
+    assert report.candidates["right"].first_out is None
+    assert report.candidates["wrong"].first_out == "layer 2, tanh"
+    assert report.candidates["wrong"].stages[0].place == (7, 3)
+
+
 @pytest.mark.parametrize(
     ("candidate", "message"),
     [
@@ -252,7 +266,10 @@ def test_networks_of_other_layers_are_compared_by_their_outputs():
             random_network((20, 17, 10)),
             r"layers as wide as \[16, 10\], as the network \(outputs_only=.*\); got \[17, 10\]",
         ),
-        ([np.zeros((30, 20))], r"3 stages of 30 rows; got the shapes \[\(30, 20\)\]"),
+        (
+            [np.zeros((30, n)) for n in (20, 16)],
+            r"3 stages of 30 rows; got the shapes \[\(30, 20\), \(30, 16\)\]",
+        ),
         (
             [np.zeros((31, n)) for n in (20, 16, 10)],
             r"3 stages of 30 rows; got the shapes \[\(31, 20\), \(31, 16\), \(31, 10\)\]",

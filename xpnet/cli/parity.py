@@ -65,7 +65,7 @@ def add_parser(commands: Any) -> None:
     text = "devices to compare, such as cpu,gpu or cpu,torch:cpu,dpnp (default: that of --device)"
     add("--devices LIST", _words, text)
     text = "another file of the same network to compare as well, such as one with the scale folded"
-    text += " into the weights; may be repeated"
+    text += " into the weights, or its exact ONNX file; may be repeated"
     add("--against MODEL", file_name, text, action="append")
     text = "compare the outputs alone, for networks with other layers or another order of units"
     parser.add_argument("--outputs-only", action="store_true", help=text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpnet.cli.arguments import UsageError
@@ -10,6 +11,7 @@ from xpnet.cli.models import ModelOptions, open_model
 from xpnet.cli.report import Stopwatch, device_facts
 from xpnet.cli.scaled_rows import with_range
 from xpnet.files.errors import WeightsError
+from xpnet.files.optional import import_optional
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from xpnet.networks.network import Network
     from xpnet.parity.certificate import Certificate
 
-    # By name: a network, or the recorded results of its stages; and where it was computed.
-    Candidates = dict[str, tuple[Any, dict[str, str]]]
+    # A network, or the recorded results of its stages; and where it was computed.
+    Candidate = tuple[Any, dict[str, str]]
+    Candidates = dict[str, Candidate]  # by name
 
 
 @dataclass(frozen=True)
@@ -70,18 +73,21 @@ def open_candidates(
         there = on_device(network, other)
         candidates[other.name] = there, device_facts(other, there)
     for path in options.against:
-        candidate = _open_file(path, inputs, outputs_only=options.outputs_only)
         # A file may have the name of a device.
         name = f"file {path}" if path in candidates else path
-        candidates[name] = candidate, device_facts(device, candidate)
+        candidates[name] = _open_file(path, inputs, outputs_only=options.outputs_only)
     return candidates
 
 
-def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Network":
+def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Candidate":
+    from xpnet.formats.onnx.parsing import ExactFileError
     from xpnet.parity.candidates import check_candidate
 
     model_options = replace(inputs.model_options, source=path)
-    model, _ = open_model(model_options, inputs.place, Stopwatch())
+    try:
+        model, _ = open_model(model_options, inputs.place, Stopwatch())
+    except ExactFileError:
+        return _run_exact_file(path, inputs)
     candidate = with_range(model, inputs.path, inputs.rows)
     try:
         check_candidate(inputs.network, candidate, outputs_only=outputs_only)
@@ -89,7 +95,26 @@ def _open_file(path: str, inputs: ParityInputs, *, outputs_only: bool) -> "Netwo
         text = str(error).replace("outputs_only=True", "--outputs-only")
         what, hint = "not the same network", text.replace("`candidates`", "it")
         raise WeightsError(what, file=path, hint=hint) from error
-    return candidate
+    return candidate, device_facts(inputs.device, candidate)
+
+
+def _run_exact_file(path: str, inputs: ParityInputs) -> "Candidate":
+    """Return the outputs of an exact ONNX file, as the only stage, and where they were computed."""
+    from xpnet.arrays.cpu.processors import processor_name
+    from xpnet.parity.original_runtimes import outputs_by_onnx_runtime
+
+    network, rows = inputs.network, inputs.rows
+    if not network.is_reproducible:
+        msg = f"--against {path}: an exact ONNX file is compared to the bit: add --reproducible"
+        raise UsageError(msg)
+    runtime = import_optional("onnxruntime", "exact ONNX files are run by the package onnxruntime")
+    outputs = outputs_by_onnx_runtime(Path(path), network, rows)
+    if outputs is None:
+        what = "not the same network, or its inputs do not hold the numbers of the rows"
+        expected = f"{network.n_in} inputs for {rows.dtype} and {network.n_out} outputs"
+        raise WeightsError(what, file=path, expected=expected)
+    facts = {"device": "cpu", "library": "onnxruntime", "library_version": runtime.__version__}
+    return [outputs], {**facts, "hardware": processor_name(), "compute_type": "float64"}
 
 
 def record_certificate(path: str, inputs: ParityInputs, *, force: bool) -> "Candidates":

@@ -84,8 +84,8 @@ def load(
     OSError
         If the file cannot be read.
     WeightsError
-        If the file is damaged, is not a network of fully connected layers, or lacks the
-        activations or the layout and they are not given.
+        If the file is damaged, is not a network of fully connected layers, is the ONNX file of a
+        reproducible network, or lacks the activations or the layout and they are not given.
     ModuleNotFoundError
         If the file is ONNX and the package onnx is not installed, or Keras' and h5py is not.
     DeviceError
@@ -148,58 +148,65 @@ def save(
     *,
     force: bool = False,
     input_dtype: str | None = None,
+    rows: Any = None,
 ) -> None:
     """Write a network to a file, completely or not at all; the suffix determines the format.
 
     Parameters
     ----------
     network : Network
-        On any device. A file does not keep that a network is `reproducible`: a warning is given,
-        and the ordinary network is written.
+        On any device.
     path : str or os.PathLike
         A name that ends in ``.safetensors``, ``.npz`` or ``.onnx``. The first two store every
-        network completely; ONNX stores what it has operators for.
+        network completely, but not that it is `reproducible`: a warning is given, and the ordinary
+        network is written. ONNX stores what it has operators for; of a reproducible network, the
+        exact forward pass, which gives the same bits in any ONNX runtime that computes each node
+        in float64. `load` rejects such a file.
     force : bool, default False
         Whether to replace an existing file.
     input_dtype : str, optional
         Dtype of the inputs of an ONNX file: "uint8" for raw pixels. By default that of the
         network.
+    rows : array of shape (n, ...), optional
+        Rows for the ONNX file of a reproducible network: the metadata contain the `result_hash` of
+        their outputs. By default the digits of `sample` for 784 inputs, else no hash.
 
     Raises
     ------
     TypeError
         If the format does not support the dtype of the parameters.
     ValueError
-        If the suffix is unknown, a parameter is NaN or infinite, or ONNX has no operator for an
-        activation.
+        If the suffix is unknown, a parameter is NaN or infinite, ONNX has no operator for an
+        activation, or `rows` are not numbers of the dtype of the inputs.
     ModuleNotFoundError
-        If the suffix is ``.onnx`` and the package onnx is not installed.
+        If the suffix is ``.onnx`` and the package onnx, or for a reproducible network ndonnx, is
+        not installed.
     FileExistsError
         If the file exists and `force` is false.
     OSError
         If the file cannot be written; an existing file is left unchanged.
     """
     check_suffix(path)
-    if network.is_reproducible:
-        msg = (
-            "a file does not keep that a network is reproducible: use xpnet.reproducible after load"
-        )
+    suffix = Path(path).suffix
+    if network.is_reproducible and suffix != ".onnx":
+        kept = f"a {suffix} file does not keep that a network is reproducible"
+        msg = f"{kept}: use xpnet.reproducible after load"
         warnings.warn(msg, UserWarning, stacklevel=2)
     with atomic_write(path, force=force) as stream:
-        stream.write(serialized(network, path, input_dtype=input_dtype))
+        stream.write(serialized(network, path, input_dtype=input_dtype, rows=rows))
 
 
-def serialized(
-    network: Network, path: str | os.PathLike[str], /, *, input_dtype: str | None = None
-) -> bytes:
+def serialized(network: Network, path: str | os.PathLike[str], /, **options: Any) -> bytes:
     """Return the bytes that `save` writes to a file of this name, and raise the same errors."""
     check_suffix(path)
     suffix = Path(path).suffix
-    if input_dtype is not None and suffix != ".onnx":
-        msg = f"`input_dtype` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
+    given = {name: value for name, value in options.items() if value is not None}
+    if given and suffix != ".onnx":
+        name = next(iter(given))
+        msg = f"`{name}` is for ONNX: `path` must end in .onnx; got {os.fspath(path)!r}"
         raise ValueError(msg)
-    options = {} if input_dtype is None else {"input_dtype": input_dtype}
-    return _BY_SUFFIX[suffix].module.serialize(network.ordinary, **options)
+    network = network if suffix == ".onnx" else network.ordinary
+    return _BY_SUFFIX[suffix].module.serialize(network, **given)
 
 
 def check_suffix(path: str | os.PathLike[str], /) -> None:

@@ -112,20 +112,20 @@ class ExactNamespace:
     number, have the same bits everywhere; use `divide` and `matmul` for / and @.
 
     The errors of exp, expm1, log, log1p, tanh and sqrt are at most 3 ULP. Subnormal numbers may
-    count as 0.
+    count as 0. `ordinary` is the library's own namespace.
     """
 
     def __init__(self, xp: Any, device: Any, *, divides: bool = True) -> None:
-        self._xp, self.__name__ = xp, xp.__name__
+        self.ordinary, self.__name__ = xp, xp.__name__
         self._table = xp.asarray(_POWERS, dtype=xp.float64, device=device)
         # / of two arrays of one shape
         self._quotient = xp.divide if divides else lambda x, y: exact_quotient(x, y, xp)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _INEXACT or name == "_xp":  # which is missing while a copy is made
+        if name in _INEXACT or name == "ordinary":  # which is missing while a copy is made
             msg = f"{name!r} has no exact form"
             raise AttributeError(msg)
-        return getattr(self._xp, name)
+        return getattr(self.ordinary, name)
 
     def exp(self, x: Any, /) -> Any:
         """Return exp(x); exp(-708) below -708, and inf above 709.4."""
@@ -141,12 +141,12 @@ class ExactNamespace:
 
     def tanh(self, x: Any, /) -> Any:
         """Return tanh(x)."""
-        below = self.expm1(-2.0 * self._xp.abs(x))
-        return self._xp.copysign(self._quotient(below, 2.0 + below), x)
+        below = self.expm1(-2.0 * self.ordinary.abs(x))
+        return self.ordinary.copysign(self._quotient(below, 2.0 + below), x)
 
     def log(self, x: Any, /) -> Any:
         """Return log(x) from 2^-900 to 2^900, of 0 and infinity; NaN for other numbers."""
-        xp = self._xp
+        xp = self.ordinary
         exponent = self._exponent(x)
         m = x * self._power(-exponent)
         is_large = as_numbers(m > 1.4142135623730951, m, xp)
@@ -160,7 +160,7 @@ class ExactNamespace:
 
     def log1p(self, x: Any, /) -> Any:
         """Return log(1 + x) from x = -1 to 2^899, and of infinity; NaN for other numbers."""
-        y, xp = 1.0 + x, self._xp
+        y, xp = 1.0 + x, self.ordinary
         rest = self._quotient(x - (y - 1.0), y)  # the rounding error of 1 + x
         return self.log(y) + xp.where(xp.isfinite(rest), rest, 0.0)
 
@@ -169,7 +169,7 @@ class ExactNamespace:
 
         The root of torch is not correctly rounded.
         """
-        xp = self._xp
+        xp = self.ordinary
         exponent = xp.floor(0.5 * self._exponent(x))
         inverse = self._power(-exponent)
         m = x * inverse * inverse  # from 1 to 4
@@ -185,7 +185,7 @@ class ExactNamespace:
         Two arrays of one shape are divided, since torch computes number / array, and JAX
         array / number and array / row, by the rounded inverse.
         """
-        xp = self._xp
+        xp = self.ordinary
         like = x if hasattr(x, "shape") else y
         x, y = (v if hasattr(v, "shape") else xp.full_like(like, v) for v in (x, y))
         return self._quotient(*xp.broadcast_arrays(x, y))
@@ -195,7 +195,7 @@ class ExactNamespace:
 
         The error is that of `SlicedWeight.multiply`. Overflow is not checked.
         """
-        xp = self._xp
+        xp = self.ordinary
         if y.ndim != 2:
             msg = f"`y` must be a matrix; got the shape {tuple(y.shape)}"
             raise ValueError(msg)
@@ -210,35 +210,35 @@ class ExactNamespace:
     def sum(self, x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
         """Return the sum along one axis or of all numbers, added by halves as in a binary tree."""
         if axis is None:
-            x, axis = self._xp.reshape(x, (-1,)), 0
+            x, axis = self.ordinary.reshape(x, (-1,)), 0
         if x.shape[axis] == 0:
-            return self._xp.sum(x, axis=axis, keepdims=keepdims)
+            return self.ordinary.sum(x, axis=axis, keepdims=keepdims)
         while (n := x.shape[axis]) > 1:
             half = (n + 1) // 2
             low, high = _part(x, axis, 0, n - half), _part(x, axis, half, n)
             total = low + high
             if n % 2:
-                total = self._xp.concat((total, _part(x, axis, n - half, half)), axis=axis)
+                total = self.ordinary.concat((total, _part(x, axis, n - half, half)), axis=axis)
             x = total
-        return x if keepdims else self._xp.squeeze(x, axis=axis)
+        return x if keepdims else self.ordinary.squeeze(x, axis=axis)
 
     def cumulative_sum(self, x: Any, /, *, axis: int) -> Any:
         """Return the sums of the first 1, 2 ... n numbers, in log2(n) additions of arrays."""
         n, step = x.shape[axis], 1
         while step < n:
             later = _part(x, axis, step, n) + _part(x, axis, 0, n - step)
-            x = self._xp.concat((_part(x, axis, 0, step), later), axis=axis)
+            x = self.ordinary.concat((_part(x, axis, 0, step), later), axis=axis)
             step *= 2
         return x
 
     def _exponent(self, x: Any) -> Any:
         """Return floor(log2(x)) for positive normal numbers."""
         # Any library's logarithm of a power of two is close enough to an integer.
-        return self._xp.round(self._xp.log2(power_of_two(x, self._xp)))
+        return self.ordinary.round(self.ordinary.log2(power_of_two(x, self.ordinary)))
 
     def _power(self, exponent: Any) -> Any:
         """Return 2^exponent for whole numbers, and 1 for NaN, which no integer stands for."""
-        xp = self._xp
+        xp = self.ordinary
         exponent = xp.where(exponent == exponent, exponent, 0.0)  # noqa: PLR0124 - faster than isnan
         exponent = bounded(exponent, xp, _LEAST_EXPONENT, _MOST_EXPONENT)
         place = xp.astype(exponent - _LEAST_EXPONENT, xp.int64)
@@ -249,7 +249,7 @@ class ExactNamespace:
 
     def _reduced(self, x: Any) -> tuple[Any, Any]:
         """Return exp(r) - 1 and 2^k, where x = k log(2) + r with the smallest r."""
-        xp = self._xp
+        xp = self.ordinary
         x = bounded(x, xp, _LEAST, _MOST)
         k = xp.round(x * 1.4426950408889634)
         r = x - k * _LOG2_HIGH

@@ -13,7 +13,7 @@ routines of matrix multiplication and its applications", Numerical Algorithms 59
 import math
 from typing import Any
 
-from xpnet.arrays.namespace import as_numbers, bounded, is_kind
+from xpnet.arrays.namespace import array_namespace, as_numbers, bounded, is_kind
 
 __all__ = ["SlicedWeight", "inverse_power", "power_of_two"]
 
@@ -65,12 +65,12 @@ class SlicedWeight:
             if not is_kind(x.dtype, xp, "bool"):
                 limits = xp.iinfo(x.dtype)
                 n_bits = int(limits.max - limits.min).bit_length()  # MLX has no `bits`
-            fits = 2.0**n_bits * self._spread(xp) <= 2.0**self._bits
+            fits = 2.0**n_bits * self._spread() <= 2.0**self._bits
             slices = [scaled] if fits else self._cut(scaled, 1, _SMALLEST_SUM, xp)
         else:
             x = bounded(xp.astype(x, xp.float64, copy=False), xp, -_LARGEST, _LARGEST)
             slices = self._cut(x * self._powers, 1, _SMALLEST_SUM, xp)
-        products = [a @ b for a, b in zip(slices, self._slices, strict=False)]
+        products = [xp.matmul(a, b) for a, b in zip(slices, self._slices, strict=False)]
         y = None
         # The smallest products first; those that are smaller still are left out.
         for total in reversed(range(self._n_slices)):
@@ -80,9 +80,10 @@ class SlicedWeight:
                 y = part if y is None else y + part
         return y
 
-    def _spread(self, xp: Any) -> float:
+    def _spread(self) -> float:
         """Return the largest power of two as a multiple of the smallest; inf if that is tiny."""
         if self._known_spread is None:
+            xp = array_namespace(self._powers)
             largest = float(xp.max(self._powers))
             smallest = float(xp.min(xp.where(self._powers > 0.0, self._powers, largest)))
             is_usual = smallest >= _SMALLEST_SUM

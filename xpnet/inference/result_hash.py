@@ -1,6 +1,5 @@
 """SHA-256 of reproducible outputs, shortened to a text that two people can compare."""
 
-import hashlib
 from itertools import chain
 from typing import Any
 
@@ -12,30 +11,11 @@ from xpnet.inference.batches import BatchOptions, TransferPolicy, is_stream
 from xpnet.inference.nonfinite import lost_rows
 from xpnet.inference.predict import marked_class_ids
 from xpnet.inference.runner import Runner
+from xpnet.networks.fingerprint import ResultHash
 from xpnet.networks.network import Network
 from xpnet.networks.reproducible import reproducible
 
-__all__ = ["HashedRunner", "ResultHash", "result_hash"]
-
-
-class ResultHash:
-    """The hash of outputs of shape (n, n_out), in one or more blocks of rows of any library."""
-
-    def __init__(self) -> None:
-        self._sha256, self._n_rows, self._form = hashlib.sha256(), 0, ""
-
-    def update(self, outputs: Any) -> None:
-        """Add the outputs for the next rows, of the same dtype and number."""
-        y = to_numpy(outputs)
-        self._sha256.update(y.astype(y.dtype.newbyteorder("<"), copy=False).tobytes())
-        self._n_rows += len(y)
-        self._form = f"{y.dtype.name} {self._n_rows} x {y.shape[1]}\n"
-
-    def text(self) -> str:
-        """Return the hash of all outputs up to now, such as ``9f3c-02ab-77d1-e05b``."""
-        digest = self._sha256.copy()
-        digest.update(self._form.encode())
-        return "-".join(digest.hexdigest()[i : i + 4] for i in range(0, 16, 4))
+__all__ = ["HashedRunner", "result_hash"]
 
 
 class HashedRunner:

@@ -1,4 +1,4 @@
-"""SHA-256 fingerprints of networks and inputs, the same on every library, device and machine."""
+"""SHA-256 fingerprints of networks, inputs and outputs, the same on every machine."""
 
 import hashlib
 import json
@@ -11,6 +11,7 @@ from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import Scale, arrays_of
 
 __all__ = [
+    "ResultHash",
     "RowsFingerprint",
     "input_fingerprint",
     "named_arrays",
@@ -42,6 +43,29 @@ class RowsFingerprint:
     def text(self) -> str:
         """Return the hash of the rows up to now, as hexadecimal digits."""
         return self._sha256.hexdigest()
+
+
+class ResultHash:
+    """Hash of outputs of shape (n, n_out), in one or more blocks of rows of any library.
+
+    It is the SHA-256 of the outputs and of `form`, a line with their dtype and shape.
+    """
+
+    def __init__(self) -> None:
+        self._sha256, self._n_rows, self.form = hashlib.sha256(), 0, ""
+
+    def update(self, outputs: Any) -> None:
+        """Add the outputs for the next rows, of the same dtype and number."""
+        y = to_numpy(outputs)
+        self._sha256.update(y.astype(y.dtype.newbyteorder("<"), copy=False).tobytes())
+        self._n_rows += len(y)
+        self.form = f"{y.dtype.name} {self._n_rows} x {y.shape[1]}\n"
+
+    def text(self) -> str:
+        """Return the hash of all outputs up to now, such as ``9f3c-02ab-77d1-e05b``."""
+        digest = self._sha256.copy()
+        digest.update(self.form.encode())
+        return "-".join(digest.hexdigest()[i : i + 4] for i in range(0, 16, 4))
 
 
 def named_arrays(network: Network) -> dict[str, Any]:

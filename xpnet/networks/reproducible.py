@@ -47,8 +47,9 @@ _SMALLEST_INPUT = 2.0**-900
 class _Prepared(NamedTuple):
     """Operands of the computation. The factor of the inputs is in the first weight."""
 
+    dtype: str  # of the outputs
     factor: float
-    steps: list[Callable[[Any], Any]]
+    steps: list[Callable[[Any, Any], Any]]
     layers: list[tuple[SlicedWeight, Any]]
 
 
@@ -69,7 +70,8 @@ def reproducible(network: Network, /) -> Network:
     -------
     Network
         With ``is_reproducible`` true. Its ``to``, ``astype``, copies and pickles are reproducible,
-        too. `save` writes the ordinary network, and `train` returns an ordinary one.
+        too. `save` writes the exact forward pass as ONNX, and the ordinary network in other
+        formats; `train` returns an ordinary one.
 
     Raises
     ------
@@ -126,10 +128,14 @@ class ReproducibleNetwork(Network):
         return checked_namespace(x)
 
     def compute(self, x: Any, xp: Any) -> Any:
-        """Return the outputs for rows that need no check; an overflow gives infinity."""
+        """Return the outputs for rows that need no check; an overflow gives infinity.
+
+        An `ExactNamespace` as `xp` may record the operations instead.
+        """
+        exact = xp if isinstance(xp, ExactNamespace) else self._functions
         with without_warnings():
-            y = self._inputs(x, xp, self._prepared)
-            for _, result in self._layer_results(y, xp, self._prepared):
+            y = self._inputs(x, exact, self._prepared)
+            for _, result in self._layer_results(y, exact, self._prepared):
                 y = result
         return self.rounded(y, xp)
 
@@ -146,12 +152,13 @@ class ReproducibleNetwork(Network):
     ) -> Iterator[tuple[Any, Any]]:
         """Yield the input and the result of each step in float64; see `layer_results`."""
         prepared = self._prepared if parameters is None else self._cut(parameters)
-        y = self._inputs(x, xp, prepared)
+        y = self._inputs(x, self._functions, prepared)
         yield x, cast(y, xp.float64, xp) * prepared.factor
-        yield from self._layer_results(y, xp, prepared)
+        yield from self._layer_results(y, self._functions, prepared)
 
-    def _inputs(self, x: Any, xp: Any, prepared: _Prepared) -> Any:
+    def _inputs(self, x: Any, exact: ExactNamespace, prepared: _Prepared) -> Any:
         """Return preprocessed rows, except for the factor."""
+        xp = exact.ordinary
         _refuse_tracing(x)
         check_digits(self.preprocessing, x, xp)
         is_whole = is_kind(x.dtype, xp, ("bool", "integral"))
@@ -159,14 +166,16 @@ class ReproducibleNetwork(Network):
         if prepared.steps:
             y = cast(y, xp.float64, xp)
         for step in prepared.steps:
-            y = _without_small(step(y), _SMALLEST_INPUT, xp)
+            y = _without_small(step(y, exact), _SMALLEST_INPUT, xp)
         return y
 
-    def _layer_results(self, y: Any, xp: Any, prepared: _Prepared) -> Iterator[tuple[Any, Any]]:
+    def _layer_results(
+        self, y: Any, exact: ExactNamespace, prepared: _Prepared
+    ) -> Iterator[tuple[Any, Any]]:
         for (weight, bias), layer in zip(prepared.layers, self.layers, strict=True):
-            weighted = weight.multiply(y, xp) + bias
+            weighted = weight.multiply(y, exact.ordinary) + bias
             function = ACTIVATIONS[layer.activation].function
-            y = function(weighted, self._functions, **layer.options)
+            y = function(weighted, exact, **layer.options)
             yield weighted, y
 
     def rounded(self, y: Any, xp: Any) -> Any:
@@ -174,9 +183,10 @@ class ReproducibleNetwork(Network):
 
         The bits of zero and NaN are the same everywhere, too.
         """
-        smallest = _SMALLEST[self.dtype == xp.float64]
+        dtype = self._prepared.dtype
+        smallest = _SMALLEST[dtype == "float64"]
         with without_warnings():
-            y = cast(xp.where(xp.abs(y) < smallest, 0.0, y), self.dtype, xp)
+            y = cast(xp.where(xp.abs(y) < smallest, 0.0, y), getattr(xp, dtype), xp)
             return xp.where(xp.isnan(y), xp.nan, y)
 
     def _cut(self, parameters: Sequence[tuple[Any, Any]]) -> _Prepared:
@@ -184,22 +194,14 @@ class ReproducibleNetwork(Network):
         dtype = dtype_name(self.dtype)
         factors = [step.factor for step in self.preprocessing if isinstance(step, Scale)]
         is_scaled = len(factors) == len(self.preprocessing)
-        steps = [] if is_scaled else [self._step(step, dtype, xp) for step in self.preprocessing]
+        steps = [] if is_scaled else [_step(step, dtype, xp) for step in self.preprocessing]
         factor = scale = math.prod(factors, start=1.0) if is_scaled else 1.0
         layers = []
         for weight, bias in parameters:
             scaled = _widened(weight, xp) * scale
             layers.append((SlicedWeight(scaled, dtype, xp), _widened(bias, xp)))
             scale = 1.0
-        return _Prepared(factor, steps, layers)
-
-    def _step(self, step: Step, dtype: str, xp: Any) -> Callable[[Any], Any]:
-        """Return the function of a preprocessing step."""
-        step = map_arrays(step, lambda x: _widened(x, xp))
-        if isinstance(step, Whiten):
-            matrix = SlicedWeight(step.matrix, dtype, xp)
-            return lambda x: matrix.multiply(x - step.mean, xp)
-        return lambda x: step.compute(x, self._functions)
+        return _Prepared(dtype, factor, steps, layers)
 
 
 def _check(network: Network) -> None:
@@ -226,6 +228,15 @@ def _check(network: Network) -> None:
     if min(map(abs, numbers)) < _SMALLEST_INPUT:
         msg = f"a reproducible network needs preprocessing by numbers from {_SMALLEST_INPUT} on"
         raise ValueError(msg)
+
+
+def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any, ExactNamespace], Any]:
+    """Return the function of a preprocessing step, for rows and their exact namespace."""
+    step = map_arrays(step, lambda x: _widened(x, xp))
+    if isinstance(step, Whiten):
+        matrix = SlicedWeight(step.matrix, dtype, xp)
+        return lambda x, exact: matrix.multiply(x - step.mean, exact.ordinary)
+    return step.compute
 
 
 def _refuse_tracing(*arrays: Any) -> None:

@@ -48,7 +48,7 @@ __all__ = [
     "stage_results",
 ]
 
-# A network, or the results of all its stages as `stage_results` returns them.
+# A network, or the results of all its stages as `stage_results` returns them, or of the last one.
 Candidate: TypeAlias = Network | Sequence[NDArray[Any]]
 
 # Rows per chunk for products in extended precision, which are slow.
@@ -153,6 +153,7 @@ class CandidateResults:
                 candidate = reproducible(candidate)
         else:
             _check_recorded_stages(candidate, len(self.names), n_rows)
+            outputs_only |= len(candidate) == 1
         if outputs_only:
             self.compared = self.compared[-1:]
         self._candidate = candidate
@@ -229,7 +230,7 @@ class CandidateComparison:
 
 
 def _check_recorded_stages(stages: Any, n_stages: int, n_rows: int) -> None:
-    """Raise unless the recorded results cover all stages and rows."""
+    """Raise unless the recorded results cover all rows, and all stages or the outputs alone."""
     if isinstance(stages, str) or not isinstance(stages, Sequence):
         msg = f"`candidates` must be networks or sequences of arrays; got {type(stages).__name__}"
         raise TypeError(msg)
@@ -238,7 +239,7 @@ def _check_recorded_stages(stages: Any, n_stages: int, n_rows: int) -> None:
             msg = f"`candidates` must hold NumPy arrays as stages; got {type(stage).__name__}"
             raise TypeError(msg)
     found = [stage.shape[:1] for stage in stages]
-    if found != [(n_rows,)] * n_stages:
+    if found not in ([(n_rows,)], [(n_rows,)] * n_stages):
         shapes = [stage.shape for stage in stages]
         msg = f"`candidates` must have {n_stages} stages of {n_rows} rows; got the shapes {shapes}"
         raise ValueError(msg)

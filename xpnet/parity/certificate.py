@@ -26,8 +26,7 @@ from xpnet.files.errors import DataError, quoted
 from xpnet.files.opening import take
 from xpnet.files.record import FIRST_BYTES, Record, RecordFormat
 from xpnet.files.writing import atomic_write
-from xpnet.inference.result_hash import ResultHash
-from xpnet.networks.fingerprint import input_fingerprint, network_fingerprint
+from xpnet.networks.fingerprint import ResultHash, input_fingerprint, network_fingerprint
 from xpnet.networks.network import Network
 
 __all__ = [

@@ -17,7 +17,7 @@ from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import preprocessed
 from xpnet.parity.bounds.rounding import in_float64
 
-__all__ = ["ABSOLUTE_ERRORS", "outputs_by_original_runtime"]
+__all__ = ["ABSOLUTE_ERRORS", "outputs_by_onnx_runtime", "outputs_by_original_runtime"]
 
 # Absolute error of a runtime's activations, in units in the last place of 1. ONNX Runtime 1.32
 # rounds as if results were near 1: measured in float32 over -100 to 100, sigmoid is off by up to
@@ -26,6 +26,7 @@ ABSOLUTE_ERRORS = {"onnxruntime": 4.0}
 
 # Without it, ONNX Runtime prints warnings about files that xpnet reads without loss.
 _FATAL_ONLY = 4
+_ROWS_TOGETHER = 1000
 _DTYPES = {
     "tensor(double)": "float64",
     "tensor(float)": "float32",
@@ -50,7 +51,7 @@ def outputs_by_original_runtime(
         if find_spec("onnxruntime") is not None:
             import onnxruntime
 
-            outputs = _by_onnxruntime(path, network, x)
+            outputs = outputs_by_onnx_runtime(path, network, x)
             if outputs is not None:
                 return f"onnxruntime {onnxruntime.__version__}", outputs
     elif find_spec("torch") is not None:
@@ -63,8 +64,11 @@ def outputs_by_original_runtime(
     return "float64", y
 
 
-def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the outputs by ONNX Runtime; None if it cannot run the file."""
+def outputs_by_onnx_runtime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the outputs by ONNX Runtime; None if it cannot run the file with the inputs.
+
+    For a reproducible network, the inputs of the file must hold the numbers without rounding.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -79,12 +83,15 @@ def _by_onnxruntime(path: Path, network: Network, x: NDArray[Any]) -> NDArray[An
     source = session.get_inputs()[0]
     dtype = _DTYPES.get(source.type, "float32")
     rows = without_overflow(lambda: x.astype(dtype), x, np, dtype)
-    if rows.dtype.kind == "u" and np.any(rows != x):
-        return None  # the file takes integers, and the inputs are not
+    is_exact = rows.dtype.kind == "u" or network.is_reproducible
+    if is_exact and not np.array_equal(rows, x, equal_nan=x.dtype.kind == "f"):
+        return None
     shape = source.shape
     is_fixed = all(isinstance(n, int) for n in shape)
-    n_together = max(math.prod(shape) // network.n_in, 1) if is_fixed else len(rows)
-    if not is_fixed:
+    n_together = min(len(rows), _ROWS_TOGETHER)
+    if is_fixed:
+        n_together = max(math.prod(shape) // network.n_in, 1)
+    else:
         rest = shape[1:]
         shape = [-1, *(rest if all(isinstance(n, int) for n in rest) else [network.n_in])]
     for n_rows in dict.fromkeys((n_together, 1)):  # some graphs allow a single row only

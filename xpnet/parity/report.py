@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.ranges import counting_from
 from xpnet.arrays.transfer import to_numpy
-from xpnet.inference.result_hash import ResultHash
+from xpnet.networks.fingerprint import ResultHash
 from xpnet.networks.network import Network
 from xpnet.parity.bounds.error_bound import (
     StageReference,
@@ -99,7 +99,8 @@ def compare(
     candidates : mapping of str to Network or sequence of arrays
         By name: the same network on another device or of another library, or with the
         preprocessing folded into the weights; or the results of all its stages as NumPy arrays,
-        as returned by `stage_results`. For a reproducible network, all are computed reproducibly.
+        as returned by `stage_results`, or the outputs alone as the only array. For a reproducible
+        network, all are computed reproducibly.
     confidence, worst_case
         As for `error_bound`.
     outputs_only : bool, default False

@@ -5,7 +5,8 @@ operations in order, with the operators of `schemas`. `operations` reads those b
 output into a chain (`chain_builder`). `reading` compares the network of the chain with ONNX's
 reference evaluator, and rejects every graph that is not exactly such a network.
 
-Writing: `writing` builds a graph from a network, with the activations of `activations`.
+Writing: `writing` builds a graph from a network, with the activations of `activations`. `exact`
+records the operations of a reproducible network.
 """
 
 from xpnet.formats.onnx.parsing import read_headers

@@ -15,11 +15,14 @@ from xpnet.files.errors import WeightsError
 from xpnet.files.optional import import_optional
 from xpnet.formats.model_file import LoadOptions, check_size
 
-__all__ = ["METADATA_KEY", "METADATA_VERSION", "count_fields", "onnx_library", "parse_model"]
+__all__ = ["EXACT_KEY", "METADATA_KEY", "METADATA_VERSION", "ExactFileError", "count_fields"]
+__all__ += ["onnx_library", "parse_model"]
 
 # Entry of a model's metadata for facts about a network that a graph cannot express.
 METADATA_KEY = "xpnet"
 METADATA_VERSION = 1
+# Entry of a file with the exact forward pass: the description of the network.
+EXACT_KEY = "xpnet_exact"
 
 # Far more than a network needs.
 _MAX_FIELDS = 200_000
@@ -41,6 +44,10 @@ _MESSAGE_FIELDS: Mapping[str, Mapping[int, str]] = {
     "shape": {1: "dimension"},
     "dimension": {},
 }
+
+
+class ExactFileError(WeightsError):
+    """A file with an exact forward pass, from which no network can be read."""
 
 
 def onnx_library() -> Any:

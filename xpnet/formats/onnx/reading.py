@@ -16,7 +16,14 @@ from xpnet.formats.model_file import LoadOptions, ModelFile
 from xpnet.formats.onnx.chain_builder import ChainBuilder, Link, weight_of
 from xpnet.formats.onnx.graph import Graph, Layout
 from xpnet.formats.onnx.operations import read_operation
-from xpnet.formats.onnx.parsing import METADATA_KEY, METADATA_VERSION, onnx_library, parse_model
+from xpnet.formats.onnx.parsing import (
+    EXACT_KEY,
+    METADATA_KEY,
+    METADATA_VERSION,
+    ExactFileError,
+    onnx_library,
+    parse_model,
+)
 from xpnet.formats.onnx.schemas import Operation, ShapeError
 from xpnet.formats.onnx.tensors import Tensors
 from xpnet.networks.network import Network
@@ -45,6 +52,9 @@ def read(path: Path, options: LoadOptions) -> ModelFile:
     """
     options.check_omitted()
     model = parse_model(path, max_bytes=options.byte_limit)
+    if any(entry.key == EXACT_KEY for entry in model.metadata_props):
+        msg = "ONNX of an exact forward pass, from which no network can be read"
+        raise ExactFileError(msg, file=path, hint="load the network that it was saved from")
     graph = Graph(model, Tensors(path, options))
     try:
         network, notes = _select_output(graph, path, options)

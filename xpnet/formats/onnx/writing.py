@@ -24,16 +24,24 @@ _MIN_VERSION = 17
 _IR_VERSION = 9
 
 
-def serialize(network: Network, *, input_dtype: str | None = None) -> bytes:
+def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = None) -> bytes:
     """Return the bytes of an ONNX file of a network, including its preprocessing.
 
     `input_dtype` is that of the inputs, such as "uint8" for raw pixels; by default the network's.
+    `rows` are for a reproducible network, see `xpnet.formats.onnx.exact`.
 
     Raise ModuleNotFoundError if the package onnx is not installed; TypeError if ONNX, or its
     operator for an activation, does not support the dtype of the parameters; and ValueError if
     ONNX has no operator for an activation or its options, a parameter is NaN or infinite, or a
     number of the preprocessing overflows or underflows in the dtype of the parameters.
     """
+    if network.is_reproducible:
+        from xpnet.formats.onnx import exact
+
+        return exact.serialize(network, input_dtype=input_dtype, rows=rows)
+    if rows is not None:
+        msg = "`rows` are for a reproducible network, whose file has a hash of their outputs"
+        raise ValueError(msg)
     onnx = onnx_library()
     arrays_by_name(network)  # validates dtypes and values
     graph = _GraphBuilder(network, input_dtype)

@@ -1,0 +1,264 @@
+"""The hashes of reproducible results, computed by runtimes for ONNX files."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import xpnet
+from xpnet.formats.onnx import serialize
+
+onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+pytest.importorskip("ndonnx", reason="ndonnx is not installed")
+runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+LEVELS = ["DISABLE_ALL", "ENABLE_BASIC", "ENABLE_EXTENDED", "ENABLE_ALL"]
+FEW = ("sample", "1-1", "all steps, float64", "weights: not finite", "hard_sigmoid, float64")
+FEW += ("softmax, float64", "sparsemax, float32", "erf and tanh, float32", "gelu of many numbers")
+# Each rounds once, or not at all.
+OPERATORS = {
+    *("Abs", "Add", "Cast", "Concat", "Constant", "Div", "Equal", "Expand", "Floor", "Gather"),
+    *("Greater", "GreaterOrEqual", "Identity", "IsInf", "IsNaN", "Less", "LessOrEqual", "Log"),
+    *("MatMul", "Max", "Min", "Mul", "Neg", "Not", "Or", "And", "ReduceMax", "Reshape", "Round"),
+    *("Shape", "Sign", "Slice", "Split", "Squeeze", "Sub", "TopK", "Unsqueeze", "Where"),
+}
+
+
+@pytest.fixture(scope="module")
+def committed(program):
+    return json.loads(program.COMMITTED.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def cases(program):
+    return program.cases()
+
+
+def content_of(case, dtype=None):
+    dtype = dtype or case.rows.dtype.name
+    return serialize(xpnet.reproducible(case.network), input_dtype=dtype)
+
+
+def open_session(content, level="ENABLE_ALL", threads=1, path=None):
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = getattr(runtime.GraphOptimizationLevel, f"ORT_{level}")
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    if path is not None:
+        options.optimized_model_filepath = str(path)
+    return runtime.InferenceSession(content, options, ["CPUExecutionProvider"])
+
+
+def check_hash(name, content, program, cases, committed):
+    """Compare the outputs with NumPy's: of all rows together, one row, a few rows, no row."""
+    rows = cases[name].rows
+    for level in LEVELS:
+        for threads in (1, 2):
+            session = open_session(content, level, threads)
+            (together,) = session.run(None, {"input": rows})
+            assert program.hash_of(together) == committed[name], (name, level, threads)
+            for part in (slice(1, 2), slice(2, 5), slice(0)):
+                (few,) = session.run(None, {"input": rows[part]})
+                assert few.tobytes() == together[part].tobytes(), (name, level, threads, part)
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_hashes_of_few_networks(name, program, cases, committed):
+    check_hash(name, content_of(cases[name]), program, cases, committed)
+
+
+@pytest.mark.slow
+def test_hashes_of_all_networks(program, cases, committed):
+    for name, case in cases.items():
+        check_hash(name, content_of(case), program, cases, committed)
+
+
+@pytest.mark.slow
+def test_hashes_of_published_networks(program, shared_data, committed):
+    found = program.published(shared_data)
+    for name, case in found.items():
+        check_hash(name, content_of(case), program, found, committed)
+    if missing := set(program.PUBLISHED) - set(found):
+        pytest.skip(f"not in the folder of published networks: {', '.join(sorted(missing))}")
+
+
+# ONNX Runtime sets this mode of the processor once in a process.
+FLUSHED = """
+import hashlib, sys
+import numpy as np, onnxruntime
+
+for name in ("square", *sys.argv[2:]):
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    options.intra_op_num_threads = 1
+    path = f"{sys.argv[1]}/{name}"
+    session = onnxruntime.InferenceSession(f"{path}.onnx", options)
+    (outputs,) = session.run(None, {"input": np.load(f"{path}.npy")})
+    print(hashlib.sha256(outputs.tobytes()).hexdigest())
+"""
+
+
+def test_hashes_with_subnormal_numbers_flushed_to_zero(program, cases, committed, tmp_path):
+    make, double = onnx.helper, onnx.TensorProto.DOUBLE
+    ends = [[make.make_tensor_value_info(name, double, [1])] for name in ("input", "y")]
+    square = make.make_graph([make.make_node("Mul", ["input", "input"], ["y"])], "square", *ends)
+    onnx.save(make.make_model(square, ir_version=9), tmp_path / "square.onnx")
+    np.save(tmp_path / "square.npy", [1e-155])
+    for name in FEW:
+        (tmp_path / f"{name}.onnx").write_bytes(content_of(cases[name]))
+        np.save(tmp_path / f"{name}.npy", cases[name].rows)
+    words = [sys.executable, "-c", FLUSHED, tmp_path, *FEW]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    flushed, *found = done.stdout.split()
+    assert flushed == program.hash_of(np.zeros(1))
+    assert found == [committed[name] for name in FEW]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_the_hash_does_not_depend_on_the_dtype_of_the_inputs(dtype, program, cases, committed):
+    session = open_session(content_of(cases["sample"], dtype))
+    (outputs,) = session.run(None, {"input": cases["sample"].rows.astype(dtype)})
+    assert program.hash_of(outputs) == committed["sample"]
+
+
+def fused_operators(content, folder):
+    """Return the operators that ONNX Runtime adds to a graph."""
+    found = set()
+    for level in LEVELS:
+        open_session(content, level, path=folder / f"{level}.onnx")
+        nodes = onnx.load(folder / f"{level}.onnx").graph.node
+        found |= {f"{node.domain}:{node.op_type}" for node in nodes}
+    return found - {f":{operator}" for operator in OPERATORS}
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_no_operators_are_fused_in_few_networks(name, cases, tmp_path):
+    assert fused_operators(content_of(cases[name]), tmp_path) == set()
+
+
+@pytest.mark.slow
+def test_no_operators_are_fused(cases, tmp_path):
+    for name, case in cases.items():
+        if case.network.multiplications < 1_000_000:
+            assert fused_operators(content_of(case), tmp_path) == set(), name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-300, 1e-40, 1e-9, 1.0, 3e38, 1e200])
+def test_one_input_of_any_size(dtype, size):
+    if size in {1e-300, 1e200} and dtype == "float32":
+        size = 1e-30
+    weight = np.asarray([[size, -size / 3.0]]).astype(dtype)
+    network = xpnet.reproducible(xpnet.Network([xpnet.Dense(weight, np.zeros(2, dtype))]))
+    rows = np.arange(256, dtype="uint8")[:, None]
+    for given in (rows, rows.astype(dtype)):
+        session = open_session(serialize(network, input_dtype=given.dtype.name))
+        (outputs,) = session.run(None, {"input": given})
+        assert outputs.tobytes() == network(given).tobytes()
+
+
+def reference_hash(model, rows, program, **options):
+    evaluator = onnx.reference.ReferenceEvaluator(model, **options)
+    with np.errstate(all="ignore"):
+        return program.hash_of(evaluator.run(None, {"input": rows})[0])
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_hashes_of_the_reference_evaluator(name, program, cases, committed):
+    from onnx import reference  # noqa: F401 - not imported by onnx itself
+
+    model = onnx.ModelProto.FromString(content_of(cases[name]))
+    assert reference_hash(model, cases[name].rows, program) == committed[name]
+
+
+def without_small_term(model):
+    """Take q - q * 2^-53 for q, as if 1 - 2^-53 were 1."""
+    nodes = model.graph.node
+    small = {x.output[0] for x in nodes if x.op_type == "Constant" and value(x) == 2.0**-53}
+    terms = {x.output[0] for x in nodes if x.op_type == "Mul" and not small.isdisjoint(x.input)}
+    for node in nodes:
+        if node.op_type == "Sub" and node.input[1] in terms:
+            node.op_type = "Identity"
+            del node.input[1]
+
+
+def value(node):
+    array = onnx.numpy_helper.to_array(node.attribute[0].t)
+    return array.item() if array.size == 1 else None
+
+
+def in_float32(model):
+    """Compute the products of matrices in float32."""
+    make, nodes = onnx.helper.make_node, []
+    for node in model.graph.node:
+        if node.op_type != "MatMul":
+            nodes.append(node)
+            continue
+        names = [f"{node.output[0]}_{i}" for i in range(3)]
+        for given, name in zip(node.input, names, strict=False):
+            nodes.append(make("Cast", [given], [name], to=onnx.TensorProto.FLOAT))
+        nodes.append(make("MatMul", names[:2], names[2:]))
+        nodes.append(make("Cast", names[2:], node.output, to=onnx.TensorProto.DOUBLE))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def with_rounded_inverse(model):
+    """Divide by a product with the inverse."""
+    make, nodes = onnx.helper.make_node, []
+    for node in model.graph.node:
+        if node.op_type == "Div":
+            inverse = f"{node.output[0]}_inverse"
+            nodes.append(make("Reciprocal", [node.input[1]], [inverse]))
+            nodes.append(make("Mul", [node.input[0], inverse], node.output))
+        else:
+            nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+@pytest.mark.parametrize(
+    ("name", "rewrite"),
+    [
+        ("100-24-10, float64", without_small_term),
+        ("sample", in_float32),
+        ("gelu of many numbers", with_rounded_inverse),
+    ],
+)
+def test_a_rewrite_changes_the_hash(name, rewrite, program, cases, committed):
+    model = onnx.ModelProto.FromString(content_of(cases[name]))
+    rewrite(model)
+    session = open_session(model.SerializeToString(), "DISABLE_ALL")
+    (outputs,) = session.run(None, {"input": cases[name].rows})
+    assert program.hash_of(outputs) != committed[name]
+
+
+def test_a_fused_product_changes_the_hash(program, cases, committed):
+    from onnx.reference.op_run import OpRun
+
+    class Fused(OpRun):
+        op_domain = "test"
+
+        def _run(self, a, b, c):
+            wide = (x.astype(np.longdouble) for x in (a, b, c))
+            a, b, c = wide
+            return ((a * b + c).astype(np.float64),)
+
+    if np.finfo(np.longdouble).nmant < 63:
+        pytest.skip("this machine has no wider dtype than float64")
+    name = "exponential of many numbers"
+    model = onnx.ModelProto.FromString(content_of(cases[name]))
+    products = {x.output[0]: x for x in model.graph.node if x.op_type == "Mul"}
+    n_fused = 0
+    for node in model.graph.node:
+        if node.op_type == "Add" and node.input[0] in products:
+            factors = products[node.input[0]].input
+            node.op_type, node.domain = "Fused", "test"
+            node.input[:] = [*factors, node.input[1]]
+            n_fused += 1
+    assert n_fused > 5
+    model.opset_import.append(onnx.helper.make_opsetid("test", 1))
+    found = reference_hash(model, cases[name].rows, program, new_ops=[Fused])
+    assert found != committed[name]
