@@ -11,7 +11,6 @@ import math
 from typing import Any
 
 from xpnet.arrays.namespace import as_numbers, bounded, device_of
-from xpnet.arrays.transfer import is_numpy
 from xpnet.functions.exact_products import SlicedWeight, power_of_two
 from xpnet.functions.special import polynomial
 
@@ -32,8 +31,8 @@ LOG_SERIES = (
 _LOG2_HIGH, _LOG2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 # From the smallest normal number on, to inf.
 _LEAST, _MOST = -708.0, 709.8
-_LEAST_EXPONENT, _MOST_EXPONENT = -1022, 1024
-_POWERS = [*(2.0**k for k in range(_LEAST_EXPONENT, _MOST_EXPONENT)), math.inf]
+_EXPONENTS = -1022, 1024
+_POWERS = [*(2.0**k for k in range(*_EXPONENTS)), math.inf]
 
 
 @functools.cache
@@ -52,6 +51,9 @@ def reproducible_namespace(xp: Any) -> Any:
 class _ReproducibleNamespace:
     def __init__(self, xp: Any) -> None:
         self._xp, self.__name__ = xp, xp.__name__
+        # NumPy converts a number in the time in which it adds a hundred.
+        is_numpy = xp.__name__ == "numpy"
+        self._exp_series = [xp.asarray(x) for x in EXP_SERIES] if is_numpy else EXP_SERIES
         self._tables: list[tuple[Any, Any]] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -75,7 +77,7 @@ class _ReproducibleNamespace:
     def log(self, x: Any, /) -> Any:
         xp = self._xp
         exponent = self._exponent(x)
-        m = x / self._power(exponent)
+        m = x / self._power(bounded(exponent, xp, *_EXPONENTS))
         is_large = as_numbers(m > 1.4142135623730951, m, xp)
         m, exponent = m * (1.0 - 0.5 * is_large), exponent + is_large
         q = (m - 1.0) / (m + 1.0)
@@ -89,7 +91,8 @@ class _ReproducibleNamespace:
 
     def sqrt(self, x: Any, /) -> Any:
         """Return the square root of positive numbers; that of torch is not correctly rounded."""
-        half = self._power(self._xp.floor(0.5 * self._exponent(x)))
+        half = self._xp.floor(0.5 * self._exponent(x))
+        half = self._power(bounded(half, self._xp, *_EXPONENTS))
         m = x / half / half  # from 1 to 4
         root = 0.5 + 0.5 * m
         for _ in range(5):  # Heron's method doubles the number of right digits
@@ -144,11 +147,15 @@ class _ReproducibleNamespace:
         return self._xp.round(self._xp.log2(power_of_two(x, self._xp)))
 
     def _power(self, exponent: Any) -> Any:
-        """Return 2^exponent for whole numbers, and 1 for NaN, which no integer stands for."""
+        """Return 2^exponent for whole numbers in `_EXPONENTS`, and any number for NaN."""
         xp = self._xp
+        if hasattr(exponent, "view"):  # which the standard lacks
+            # float64 has the exponent plus 1023 in its upper bits, and this sum in its lower ones.
+            power = (exponent + (1.5 * 2.0**52 + 1023.0)).view(xp.int64)
+            power <<= 52
+            return power.view(xp.float64)
         exponent = xp.where(exponent == exponent, exponent, 0.0)  # noqa: PLR0124 - faster than isnan
-        exponent = bounded(exponent, xp, _LEAST_EXPONENT, _MOST_EXPONENT)
-        place = xp.astype(exponent - _LEAST_EXPONENT, xp.int64)
+        place = xp.astype(exponent - _EXPONENTS[0], xp.int64)
         device = device_of(exponent)
         # Not a dict: the devices of some libraries have no hash.
         table = next((table for where, table in self._tables if where == device), None)
@@ -156,9 +163,7 @@ class _ReproducibleNamespace:
             table = xp.asarray(_POWERS, dtype=xp.float64, device=device)
             self._tables.append((device, table))
         flat = xp.reshape(place, (-1,))  # as Dask wants it
-        # In NumPy, `take` takes several times as long.
-        powers = table[flat] if is_numpy(table) else xp.take(table, flat, axis=0)
-        return xp.reshape(powers, place.shape)
+        return xp.reshape(xp.take(table, flat, axis=0), place.shape)
 
     def _reduced(self, x: Any) -> tuple[Any, Any]:
         """Return exp(r) - 1 and 2^k, where x = k log(2) + r with the smallest r."""
@@ -167,7 +172,7 @@ class _ReproducibleNamespace:
         k = xp.round(x * 1.4426950408889634)
         r = x - k * _LOG2_HIGH
         r -= k * _LOG2_LOW
-        *series, y = EXP_SERIES
+        *series, y = self._exp_series
         y = y * r
         for coefficient in reversed(series[1:]):
             y += coefficient
