@@ -116,6 +116,14 @@ def test_exponents():
     np.testing.assert_array_equal(found, exponents)
 
 
+def test_powers_of_every_library(xp_backend):
+    exponents = np.arange(-1022.0, 1025.0)
+    expected = np.append(2.0 ** exponents[:-1], INF)
+    there = xp_backend.asarray(exponents, "float64")
+    found = exact_namespace(there)._power(there)  # noqa: SLF001 - exp and log rest on it
+    np.testing.assert_array_equal(to_numpy(found), expected)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 13, 100, 257])
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_sums(n, axis):

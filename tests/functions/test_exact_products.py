@@ -101,6 +101,70 @@ def test_integers_are_exact(kind):
     np.testing.assert_array_equal(found, (x.astype(int) @ (weight * 4).astype(int)) / 4)
 
 
+def weights_for_bytes():
+    """Yield a name, a weight, and whether bytes are multiplied in float64 and float32."""
+    rng = np.random.default_rng(0)
+    numbers, inputs = rng.standard_normal((784, 20)) / 255.0, np.arange(784)[:, None]
+    yield "usual", numbers, True
+    yield "of float32", numbers.astype(np.float32).astype(float), True
+    yield "an unused input and unit", numbers * (inputs != 3) * (np.arange(20) != 5), True
+    yield "positive", np.abs(numbers), True
+    yield "full bits", np.full((784, 2), 1.0 - 2.0**-53), True
+    yield "one input", numbers[:1], True
+    yield "2,049 inputs", rng.uniform(-1, 1, (2049, 20)), True
+    yield "3,072 inputs", rng.standard_normal((3072, 20)), True
+    yield "units of many sizes", numbers * 2.0 ** -np.repeat([0, 30], [15, 5]), True
+    yield "large", numbers * 2.0**70, True
+    yield "zero", 0.0 * numbers, False
+    yield "inputs of many sizes", numbers * 2.0 ** (inputs % 11), False
+    yield "inputs of all sizes", numbers * 2.0 ** (inputs % 181 - 90), False
+    yield "one small input", numbers * np.where(inputs == 5, 2.0**-11, 1.0), False
+    yield "too small for float32", numbers * 2.0**-80, False
+    yield "too large for float32", numbers * 2.0**120, False
+    yield "NaN", numbers * np.where(inputs == 5, np.nan, 1.0), False
+    yield "infinite", numbers * np.where(inputs == 5, np.inf, 1.0), False
+
+
+def bytes_of(weight, kind):
+    """Return random bytes, and rows with the largest sums of positive or negative products."""
+    least, most = np.iinfo(kind).min, np.iinfo(kind).max
+    x = np.random.default_rng(0).integers(least, most, (5, len(weight)), endpoint=True)
+    signs = [weight.T > 0.0, weight.T < 0.0]
+    return np.concatenate([x, *(np.where(sign, most, least) for sign in signs)]).astype(kind)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8"])
+@pytest.mark.parametrize(
+    ("weight", "is_split"), [pytest.param(*x[1:], id=x[0]) for x in weights_for_bytes()]
+)
+def test_bytes_have_the_bits_of_other_numbers(weight, is_split, kind):
+    x = bytes_of(weight, kind)
+    with np.errstate(all="ignore"):
+        product = SlicedWeight(weight, "float32", np)
+        found = product.multiply(x, np)
+        others = [product.multiply(x.astype(other), np) for other in ("float64", "int16")]
+    assert (product._for_bytes is not None) == is_split  # noqa: SLF001 - one form or the other
+    for expected in others:
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8"])
+@pytest.mark.parametrize(
+    "weight", [pytest.param(x[1], id=x[0]) for x in weights_for_bytes() if x[2]]
+)
+def test_both_products_of_bytes_are_exact(weight, kind):
+    for part in SlicedWeight(weight, "float32", np)._for_bytes:  # noqa: SLF001 - see above
+        x = bytes_of(part, kind)[::3]
+        found = x.astype(part.dtype) @ part
+        assert found.dtype == part.dtype
+        assert found.tolist() == exact(x.astype(float), part.astype(float))
+
+
+def test_products_of_float64_are_not_split_by_dtype():
+    weight = np.random.default_rng(0).uniform(-1, 1, (300, 4))
+    assert SlicedWeight(weight, "float64", np)._for_bytes is None  # noqa: SLF001 - see above
+
+
 def test_numbers_that_are_out_of_range():
     weight = np.asarray([[1.0, 0.0], [1.0, 1e-200]])
     found = SlicedWeight(weight, "float64", np).multiply(

@@ -159,6 +159,17 @@ def test_batches_and_threads(network, rows, threads, batch_size, tmp_path):
     assert xpnet.evaluate(network, some, ids, **options).correct == len(some)
 
 
+def test_few_rows_need_no_batches(network, rows, monkeypatch):
+    network = reproducible(network)
+    ids, probabilities = xpnet.predict(network, rows), xpnet.predict_proba(network, rows)
+    monkeypatch.delattr("xpnet.inference.predict.run")
+    for n in (0, 1, 24):
+        same(xpnet.predict(network, rows[:n]), ids[:n])
+        same(xpnet.predict_proba(network, rows[:n], threads=2), probabilities[:n])
+    with pytest.raises(NameError):
+        xpnet.predict(network, rows[:25])
+
+
 def test_dask_rows(network, rows):
     da = pytest.importorskip("dask.array")
     expected = xpnet.predict_proba(reproducible(network), rows)

@@ -190,6 +190,7 @@ def is_real(x: Any, xp: Any) -> bool:
     return is_kind(x.dtype, xp, ("bool", "integral", "real floating"))
 
 
+@functools.cache  # as `limits_of`
 def is_kind(dtype: Any, xp: Any, kind: str | tuple[str, ...]) -> bool:
     """Return whether a dtype is of the given `kind`, as in the array API's ``isdtype``."""
     try:

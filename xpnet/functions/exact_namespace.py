@@ -40,8 +40,8 @@ LOG_SERIES = (
 _LOG2_HIGH, _LOG2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 # From the smallest normal number on, to inf.
 _LEAST, _MOST = -708.0, 709.8
-_LEAST_EXPONENT, _MOST_EXPONENT = -1022, 1024
-_POWERS = [*(2.0**k for k in range(_LEAST_EXPONENT, _MOST_EXPONENT)), math.inf]
+_EXPONENTS = -1022, 1024
+_POWERS = [*(2.0**k for k in range(*_EXPONENTS)), math.inf]
 
 
 # Functions of the standard that round, and have no exact form here.
@@ -117,6 +117,9 @@ class ExactNamespace:
 
     def __init__(self, xp: Any, device: Any, *, divides: bool = True) -> None:
         self.ordinary, self.__name__ = xp, xp.__name__
+        # NumPy converts a number in the time in which it adds a hundred.
+        is_host = xp.__name__ == "numpy"
+        self._exp_series = [xp.asarray(x) for x in EXP_SERIES] if is_host else EXP_SERIES
         self._table = xp.asarray(_POWERS, dtype=xp.float64, device=device)
         # / of two arrays of one shape
         self._quotient = xp.divide if divides else lambda x, y: exact_quotient(x, y, xp)
@@ -232,20 +235,23 @@ class ExactNamespace:
         return x
 
     def _exponent(self, x: Any) -> Any:
-        """Return floor(log2(x)) for positive normal numbers."""
+        """Return floor(log2(x)) from 2^-1000 to 2^970, and within +-1000 for other numbers."""
+        xp = self.ordinary
         # Any library's logarithm of a power of two is close enough to an integer.
-        return self.ordinary.round(self.ordinary.log2(power_of_two(x, self.ordinary)))
+        return bounded(xp.round(xp.log2(power_of_two(x, xp))), xp, -1000.0, 1000.0)
 
     def _power(self, exponent: Any) -> Any:
-        """Return 2^exponent for whole numbers, and 1 for NaN, which no integer stands for."""
+        """Return 2^exponent for whole numbers in `_EXPONENTS`, and any number for NaN."""
         xp = self.ordinary
+        if is_numpy(exponent):
+            # float64 has the exponent plus 1023 in its upper bits, and this sum in its lower ones.
+            power = (exponent + (1.5 * 2.0**52 + 1023.0)).view(xp.int64)
+            power <<= 52
+            return power.view(xp.float64)
         exponent = xp.where(exponent == exponent, exponent, 0.0)  # noqa: PLR0124 - faster than isnan
-        exponent = bounded(exponent, xp, _LEAST_EXPONENT, _MOST_EXPONENT)
-        place = xp.astype(exponent - _LEAST_EXPONENT, xp.int64)
+        place = xp.astype(exponent - _EXPONENTS[0], xp.int64)
         flat = xp.reshape(place, (-1,))  # as Dask wants it
-        # In NumPy, `take` takes several times as long.
-        powers = self._table[flat] if is_numpy(flat) else xp.take(self._table, flat, axis=0)
-        return xp.reshape(powers, place.shape)
+        return xp.reshape(xp.take(self._table, flat, axis=0), place.shape)
 
     def _reduced(self, x: Any) -> tuple[Any, Any]:
         """Return exp(r) - 1 and 2^k, where x = k log(2) + r with the smallest r."""
@@ -254,7 +260,7 @@ class ExactNamespace:
         k = xp.round(x * 1.4426950408889634)
         r = x - k * _LOG2_HIGH
         r -= k * _LOG2_LOW
-        *series, y = EXP_SERIES
+        *series, y = self._exp_series
         y = y * r
         for coefficient in reversed(series[1:]):
             y += coefficient

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xpnet.arrays.cpu.blas_threads import blas_threads, one_blas_thread
 from xpnet.arrays.cpu.thread_pool import run_tasks
-from xpnet.arrays.ranges import counting_from
+from xpnet.arrays.ranges import are_finite, counting_from
 from xpnet.inference.batches import default_batch_size
 from xpnet.networks.network import Network
 
@@ -34,7 +34,8 @@ def tile_bounds(network: Network, n_rows: int) -> Sequence[int]:
     """
     n_tiles = -(-n_rows // default_batch_size(network)) or 1
     most = min(n_rows * network.multiplications // _FEWEST_MULTIPLICATIONS, n_rows // _FEWEST_ROWS)
-    n_parallel = max(min(os.cpu_count() or 1, most), 1)
+    # The system takes 20 microseconds to count its processors.
+    n_parallel = min(os.cpu_count() or 1, most) if most > 1 else 1
     n_tiles = -(-n_tiles // n_parallel) * n_parallel
     unit = _FEWEST_ROWS if n_rows >= 4 * n_tiles * _FEWEST_ROWS else _BLAS_ROWS
     inner = (round(i * n_rows / (n_tiles * unit)) * unit for i in range(1, n_tiles))
@@ -45,15 +46,21 @@ def compute_few(network: Network, rows: Any, threads: int | None) -> NDArray[Any
     """Return the outputs of a NumPy network for few rows, in as few steps as by hand, or None.
 
     None is returned unless the rows are NumPy's, of real numbers of a size for which no layer can
-    overflow, and take less than about half a millisecond, and `threads` is valid.
+    overflow, and take less than about half a millisecond, and `threads` is valid. A reproducible
+    network may overflow, but its outputs are finite.
     """
-    plan = network.plan
-    if plan is None or type(rows) is not np.ndarray or rows.ndim != 2:
+    plan, is_exact = network.plan, network.is_reproducible and network.library == "numpy"
+    if not (plan or is_exact) or type(rows) is not np.ndarray or rows.ndim != 2:
         return None
     n_rows, n_in = rows.shape
-    is_usual = n_in == plan.n_in and n_rows <= plan.few_rows and rows.dtype.kind in "biuf"
+    few_rows = plan.few_rows if plan else _FEWEST_ROWS
+    is_usual = n_in == network.n_in and n_rows <= few_rows and rows.dtype.kind in "biuf"
     if not (is_usual and (threads is None or (type(threads) is int and threads > 0))):
         return None
+    if plan is None:
+        with one_blas_thread():
+            y = network.compute(rows, np)
+        return y if are_finite(y) else None  # other rows are counted
     if n_rows <= plan.rows_on_one_thread:
         return plan.outputs(rows)
     with one_blas_thread():
