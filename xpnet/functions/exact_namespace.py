@@ -188,10 +188,11 @@ class ExactNamespace:
         Two arrays of one shape are divided, since torch computes number / array, and JAX
         array / number and array / row, by the rounded inverse.
         """
-        xp = self.ordinary
-        like = x if hasattr(x, "shape") else y
-        x, y = (v if hasattr(v, "shape") else xp.full_like(like, v) for v in (x, y))
-        return self._quotient(*xp.broadcast_arrays(x, y))
+        if getattr(x, "shape", None) != getattr(y, "shape", None):
+            xp, like = self.ordinary, x if hasattr(x, "shape") else y
+            x, y = (v if hasattr(v, "shape") else xp.full_like(like, v) for v in (x, y))
+            x, y = xp.broadcast_arrays(x, y)
+        return self._quotient(x, y)
 
     def matmul(self, x: Any, y: Any, /) -> Any:
         """Return x @ y for `x` of shape (..., n) and `y` of shape (n, m).
