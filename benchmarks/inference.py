@@ -3,6 +3,7 @@
     python benchmarks/inference.py --json benchmarks/results   # inference-PROCESSOR.json, or a file
     python benchmarks/inference.py --networks 784-300-10:tanh --rows 7 1000 54321
     python benchmarks/inference.py --kernels Haswell Sandybridge Zen
+    python benchmarks/inference.py --exact   # reproducible results beside the usual ones
     python benchmarks/inference.py --table benchmarks/results/inference-*.json --page FILE
     python benchmarks/inference.py --table FILE --picture docs/pictures/speed.png
 
@@ -12,7 +13,8 @@ rows, computed one after the other, or several at a time on one thread each. Lab
 with those of float64 before anything is timed. The network's matrix products alone are timed as a
 limit: at once and in chunks, as they are, transposed, and in xpnet's blocks. Beside them run other
 libraries' networks without activations. OpenBLAS uses the kernel for the processor; --kernels
-measures xpnet, NumPy and ONNX Runtime with others, too. docs/explanation/speed.md has the table.
+measures xpnet, NumPy and ONNX Runtime with others, too. docs/explanation/speed.md has the table, and
+same-bits.md the one of --exact.
 """
 
 import argparse
@@ -26,7 +28,16 @@ from typing import Any
 from harness.contest import play
 from harness.options import make_parser, parse, positive, results_of
 from harness.provenance import about_workers, headline, processor_kind
-from harness.registry import ENTRIES, LIMITS, OTHER_PRODUCTS, OURS, RIVALS, missing, serving
+from harness.registry import (
+    ENTRIES,
+    EXACT,
+    LIMITS,
+    OTHER_PRODUCTS,
+    OURS,
+    RIVALS,
+    missing,
+    serving,
+)
 from harness.reporting import markdown_table, show_table
 from harness.workload import Shape, Workload
 
@@ -40,6 +51,7 @@ ROWS = (1, 7, 100, 1000, 10_000)
 LARGE = 2 * 10**6  # operations for a row: with more, 3,000 rows are enough
 PACKAGES = ("scikit-learn", "torch", "onnxruntime", "openvino", "jax", "threadpoolctl")
 BY_HAND = ("NumPy by hand", "NumPy in place")
+USUAL = tuple(name for name in ENTRIES if name != EXACT)
 WITH_KERNELS = (OURS, *BY_HAND, "ONNX Runtime", *LIMITS)
 
 
@@ -70,6 +82,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--threads", nargs="+", type=positive, default=(1, 2), help=text)
     text = "also measure these kernels of OpenBLAS, such as Haswell"
     add("--kernels", nargs="+", default=(), metavar="CORETYPE", help=text)
+    text = "time xpnet alone, its usual and its reproducible results"
+    add("--exact", action="store_true", help=text)
     add("--picture", metavar="FILE", help="draw the results, the first of --table, as a PNG")
     args = parse(parser)
     if args.quick:
@@ -91,7 +105,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     total = sum(len(list(workloads(args, threads))) for _, threads in steps)
     cells: list[dict[str, Any]] = []
     for coretype, threads in steps:
-        names = ENTRIES if coretype is None else WITH_KERNELS
+        names = USUAL if coretype is None else WITH_KERNELS
+        names = (OURS, EXACT) if args.exact else names
         chosen = [name for name in names if name not in absent]
         environment = {} if coretype is None else {"OPENBLAS_CORETYPE": coretype}
         with serving(chosen, threads, args.device, environment) as workers:
@@ -147,7 +162,7 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the provenance of results, and one table, with a block of rows for each of them."""
     cells = [cell for result in results for cell in result["cells"]]
     timed = {name for cell in cells for name in cell["seconds"]}
-    names = [name for name in RIVALS if name in timed and name != OURS]
+    names = [name for name in RIVALS if name in timed and name in USUAL[1:]] or [EXACT]
     kernels = dict.fromkeys(cell["kernel"] for cell in cells if cell["coretype"])
     header = ["network, rows, threads", "xpnet, µs", "of products", *names, "others' products"]
     header += [f"NumPy, {kernel}" for kernel in kernels]
@@ -171,6 +186,8 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> list[str]:
                 *(entry(forced.get((place(cell), kernel)), *BY_HAND) for kernel in kernels),
             ]
             rows.append(row)
+    used = [i for i in range(len(header)) if any(row[i] not in {"", "-"} for row in rows)]
+    header, *rows = ([row[i] for i in used] for row in (header, *rows))
     return [*lines, *markdown_table(header, rows)]
 
 
