@@ -13,8 +13,8 @@ rows, computed one after the other, or several at a time on one thread each. Lab
 with those of float64 before anything is timed. The network's matrix products alone are timed as a
 limit: at once and in chunks, as they are, transposed, and in xpnet's blocks. Beside them run other
 libraries' networks without activations. OpenBLAS uses the kernel for the processor; --kernels
-measures xpnet, NumPy and ONNX Runtime with others, too. docs/explanation/speed.md has the table, and
-same-bits.md the one of --exact.
+measures xpnet, NumPy and ONNX Runtime with others, too. docs/explanation/speed.md has the table,
+and same-bits.md the one of --exact.
 """
 
 import argparse
