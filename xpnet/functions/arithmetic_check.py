@@ -1,10 +1,11 @@
 """Check of the arithmetic that exact results need, on a library and a device."""
 
-import ctypes
-import math
+import operator
 from collections.abc import Callable
+from ctypes import c_float
 from functools import cache
 from itertools import count
+from operator import mul, neg, truediv
 from typing import Any, NamedTuple
 
 from xpnet.arrays.device_errors import DeviceError, Diagnosis, device_text
@@ -19,27 +20,9 @@ _N, _BITS = 64, 53  # numbers for each operation, and the bits of a significand
 
 class _Operation(NamedTuple):
     text: str
-    compute: Callable[..., Any]  # compute(xp, *operands), for arrays and for Python's numbers
+    compute: Callable[..., Any]  # compute(xp, *operands)
     operands: tuple[list[Any], ...]
     results: list[Any]
-
-
-class _Python:
-    """The functions of the operations for Python's numbers."""
-
-    abs, log2, float32, float64 = abs, math.log2, ctypes.c_float, ctypes.c_double
-
-    @staticmethod
-    def astype(x: float, dtype: Any) -> float:
-        return float(dtype(x).value)
-
-    @staticmethod
-    def divide(x: float, y: float) -> float:
-        return x / y
-
-    @staticmethod
-    def round(x: float) -> float:
-        return float(round(x))
 
 
 def check_arithmetic(like: Any, xp: Any) -> bool:
@@ -84,54 +67,48 @@ def _fault(operation: _Operation, like: Any, xp: Any) -> str:
 def _operations() -> list[_Operation]:
     """Return division and the operations that must be right, with Python's results."""
     made: list[_Operation] = []
+    iadd: Callable[..., Any] = operator.iadd
+    isub: Callable[..., Any] = operator.isub
 
-    def add(text: str, compute: Callable[..., Any], *operands: list[float]) -> list[float]:
-        results = [compute(_Python, *numbers) for numbers in zip(*operands, strict=True)]
+    def add(
+        text: str, compute: Callable[..., Any], *operands: list[Any], results: Any = ()
+    ) -> None:
+        numbers = zip(*operands, strict=True)
+        results = list(results) or [compute(None, *x) for x in numbers]
         made.append(_Operation(text, compute, operands, results))
-        return results
 
     # x 2^54 = m y + rest, with an odd m: x / y is nearly half way between two numbers.
-    pairs = _pairs(lambda y, rest: rest * pow(2, -_BITS - 1, y) % y)
-    add("x / y", lambda xp, x, y: xp.divide(x, y), *pairs)
+    x, y = _pairs(lambda y, rest: rest * pow(2, -_BITS - 1, y) % y)
+    add("x / y", lambda xp, x, y: xp.divide(x, y), x, y, results=map(truediv, x, y))
     # The last 53 of the 106 bits of x y are 2^52 + rest.
     x, y = _pairs(lambda y, rest: (2 ** (_BITS - 1) + rest) * pow(y, -1, 2**_BITS) % 2**_BITS)
-    product = add("x * y", lambda _, x, y: x * y, x, y)
+    add("x * y", lambda _, x, y: x * y, x, y)
     even = [2.0**_BITS + 2.0 * i for i in range(_N)]
     half = [1.0, 1.0 + 2.0**-52, 1.0 - 2.0**-53, -1.0, -1.0 - 2.0**-52, -1.0 + 2.0**-53]
     half = (half * _N)[:_N]
     add("x + y", lambda _, x, y: x + y, even, half)
     add("x - y", lambda _, x, y: x - y, even, half)
-    add("x * y + z", lambda _, x, y, z: x * y + z, x, y, [-z for z in product])
-    add("x * y + z in place", _add_in_place, x, y, [-z for z in product])
+    product = list(map(mul, x, y))
     add("z - x * y", lambda _, x, y, z: z - x * y, x, y, product)
-    thirds = [i / (3.0 * _N) for i in range(1, _N + 1)]
+    opposite = list(map(neg, product))
+    add("x * y + z", lambda _, x, y, z: x * y + z, x, y, opposite)
+    add("x * y + z in place", lambda _, x, y, z: iadd(x * y, z), x, y, opposite)
+    thirds, shift = [i / (3.0 * _N) for i in range(1, _N + 1)], [1.5 * 2.0**32] * _N
+    add("(x + y) - y", lambda _, x, y: (x + y) - y, thirds, shift)
+    add("(x + y) - y in place", lambda _, x, y: isub(x + y, y), thirds, shift)
     add("x - x * y", lambda _, x, y: x - x * y, x, thirds)
     add("x - (x - x * 2^-53)", lambda _, x: x - (x - x * 2.0**-53), x)
-    add("(x + y) - y", lambda _, x, y: (x + y) - y, thirds, [1.5 * 2.0**32] * _N)
-    add("(x + y) - y in place", _subtract_in_place, thirds, [1.5 * 2.0**32] * _N)
-    add("round(x)", lambda xp, x: xp.round(x), [i + 0.5 for i in range(-_N // 2, _N // 2)])
-    add(
-        "round(log2(x))", lambda xp, x: xp.round(xp.log2(x)), [2.0**k for k in range(-896, 896, 28)]
-    )
+    ties = [i + 0.5 for i in range(-_N // 2, _N // 2)]
+    add("round(x)", lambda xp, x: xp.round(x), ties, results=map(round, ties))
+    exponents = range(-896, 896, 28)
+    powers = [2.0**k for k in exponents]
+    add("round(log2(x))", lambda xp, x: xp.round(xp.log2(x)), powers, results=exponents)
     near = [1.0 + 2.0**-24 * (2 * i + 1 + (i % 3 - 1) * 2.0**-20) for i in range(_N)]
-    add("x, cast to float32,", _cast, near)
+    add("x, cast to float32,", _cast, near, results=(c_float(x).value for x in near))
     a = [[float((i * 40503 + k * 30011) % 2**24 - 2**23) for k in range(_N)] for i in range(8)]
-    b = list(zip(*reversed(a), strict=True))
-    sums = [sum(int(p) * int(q) for p, q in zip(u, v, strict=True)) for u in a for v in reversed(a)]
-    made.append(_Operation("x @ y", _flat_product, (a, b), [float(x) for x in sums]))
+    sums = (sum(int(p) * int(q) for p, q in zip(u, v, strict=True)) for u in a for v in a)
+    add("x @ y", _flat_product, a, list(zip(*a, strict=True)), results=map(float, sums))
     return made
-
-
-def _add_in_place(_: Any, x: Any, y: Any, z: Any) -> Any:
-    y = x * y
-    y += z
-    return y
-
-
-def _subtract_in_place(_: Any, x: Any, y: Any) -> Any:
-    x = x + y
-    x -= y
-    return x
 
 
 def _cast(xp: Any, x: Any) -> Any:
