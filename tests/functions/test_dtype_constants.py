@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xpnet
-from xpnet.functions import reproducible
+from xpnet.functions import exact_namespace
 from xpnet.functions.dtype_constants import DTYPE_CONSTANTS, TAIL_BEND
 
 FITS = Path(__file__).parent / "tables" / "fit_polynomials.py"
@@ -24,7 +24,7 @@ def test_polynomials_are_what_their_program_fits():
         for name, coefficients in fits.items():
             assert getattr(DTYPE_CONSTANTS[bits], name) == tuple(coefficients), (bits, name)
     for name, coefficients in program.REPRODUCIBLE.items():
-        assert getattr(reproducible, name) == tuple(coefficients), name
+        assert getattr(exact_namespace, name) == tuple(coefficients), name
 
 
 @pytest.mark.parametrize(("bits", "dtype"), [(32, "float32"), (64, "float64")])

@@ -75,7 +75,7 @@ def log_series(degree: int) -> list[float]:
     return interpolate(function, 0, (3 - mp.sqrt(8)) ** 2, degree)
 
 
-# As in xpnet.functions.reproducible, where all numbers are of float64.
+# As in xpnet.functions.exact_namespace, where all numbers are of float64.
 REPRODUCIBLE = {"EXP_SERIES": exp_series(9), "LOG_SERIES": log_series(6)}
 
 # By bits of the dtype and name, as in xpnet.functions.dtype_constants.
