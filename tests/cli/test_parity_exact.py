@@ -104,7 +104,7 @@ def test_commands_that_need_a_network(refused, written, tmp_path, words):
     target = [tmp_path / "out.npz"] * (words == ("convert",))
     code, line = refused(*words, path, *target)
     assert code == 4
-    assert "no network can be read, load the network that it was saved from" in line
+    assert "load the file of the network instead" in line
 
 
 def test_inspect(xpnet, written):

@@ -10,6 +10,7 @@ from xpnet.functions.arithmetic_check import _operations
 from xpnet.functions.exact_division import exact_quotient
 from xpnet.functions.exact_namespace import exact_namespace
 from xpnet.functions.exact_products import inverse_power, power_of_two
+from xpnet.testing.backends import open_backend
 
 FUNCTIONS = exact_namespace(np.zeros(1))
 INF, NAN = np.inf, np.nan
@@ -60,6 +61,7 @@ def test_errors(name):
     [
         ("exp", [0.0, -0.0, INF, 709.5, NAN], [1.0, 1.0, INF, INF, NAN]),
         ("expm1", [0.0, -INF, -1000.0, NAN], [0.0, -1.0, -1.0, NAN]),
+        ("expm1", [709.45, 709.78, 800.0, INF], [INF] * 4),
         ("tanh", [0.0, -0.0, INF, -INF, 1e300, NAN], [0.0, -0.0, 1.0, -1.0, 1.0, NAN]),
         ("log", [1.0, 2.0**-900, NAN, 0.0, INF], [0.0, -900 * np.log(2.0), NAN, -INF, INF]),
         ("log", [-1.0, -INF, 2.0**-901, 2.0**901], [NAN] * 4),
@@ -184,7 +186,7 @@ def test_everything_else_is_the_library_itself():
 
 
 def test_functions_without_an_exact_form_are_missing():
-    for name in ("sin", "log2", "var", "pow"):
+    for name in ("sin", "log2", "var", "pow", "arange", "einsum", "cumsum", "ordinary_"):
         with pytest.raises(AttributeError, match=f"'{name}' has no exact form"):
             getattr(FUNCTIONS, name)
 
@@ -194,6 +196,46 @@ def test_arrays_of_float64_alone_have_an_exact_namespace():
         exact_namespace(np.zeros(1, np.float32))
     with pytest.raises(TypeError, match="must be an array, a number"):
         exact_namespace("x")
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_functions_reject_float32(name):
+    with pytest.raises(TypeError, match=r"^exact functions take arrays of float64; got float32$"):
+        getattr(FUNCTIONS, name)(np.ones(2, np.float32))
+
+
+@pytest.mark.parametrize("name", ["exp", "expm1", "log", "sqrt"])
+def test_functions_reject_integers(name):
+    with pytest.raises(TypeError, match=r"^exact functions take arrays of float64; got int64$"):
+        getattr(FUNCTIONS, name)(np.ones(2, np.int64))
+
+
+@pytest.mark.parametrize("x", [np.arange(3), np.ones(3, bool)])
+def test_quotients_and_sums_reject_integers(x):
+    for call in (
+        lambda: FUNCTIONS.divide(x, np.ones(3)),
+        lambda: FUNCTIONS.divide(1.0, x),
+        lambda: FUNCTIONS.sum(x),
+        lambda: FUNCTIONS.mean(x, axis=0),
+        lambda: FUNCTIONS.cumulative_sum(x, axis=0),
+    ):
+        with pytest.raises(TypeError, match=r"^exact functions take arrays of float64; got "):
+            call()
+
+
+def test_traced_functions_are_rejected():
+    jax = pytest.importorskip("jax")
+    backend = open_backend("jax")
+    with backend.flags:
+        x = backend.asarray(np.ones(3), "float64")
+        for function in (exact_namespace(x).exp, exact_namespace):
+            with pytest.raises(TypeError, match=r"cannot be traced, by jax.jit, torch.compile"):
+                jax.jit(function)(x)
+
+
+def test_sums_of_all_numbers_keep_dimensions():
+    found = FUNCTIONS.sum(np.ones((2, 3, 4)), keepdims=True)
+    np.testing.assert_array_equal(found, [[[24.0]]], strict=True)
 
 
 def test_matmul_of_a_vector_is_rejected():
@@ -226,7 +268,7 @@ def test_a_quotient_is_corrected(divide):
             return divide if name == "divide" else getattr(np, name)
 
     x, y = both_signs(-400, 400, 100_000), np.tile(both_signs(-400, 400, 50_000), 2)
-    x[:64], y[:64] = _operations()[0].operands  # close to half way between two numbers
+    x[:63], y[:63] = _operations()[0].operands  # close to half way between two numbers
     assert np.sum(divide(x, y) != x / y) > 10_000
     np.testing.assert_array_equal(exact_quotient(x, y, Inaccurate()), x / y)
     edges = np.asarray([0.0, -0.0, INF, -INF, NAN, 2.0**-901, 2.0**901])

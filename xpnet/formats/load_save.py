@@ -161,7 +161,7 @@ def save(
         network completely, but not that it is `reproducible`: a warning is given, and the ordinary
         network is written. ONNX stores what it has operators for; of a reproducible network, the
         exact forward pass, which gives the same bits in any ONNX runtime that computes each node
-        in float64. `load` rejects such a file.
+        by itself, in its dtype. `load` rejects such a file.
     force : bool, default False
         Whether to replace an existing file.
     input_dtype : str, optional
@@ -176,8 +176,10 @@ def save(
     TypeError
         If the format does not support the dtype of the parameters.
     ValueError
-        If the suffix is unknown, a parameter is NaN or infinite, ONNX has no operator for an
-        activation, or `rows` are not numbers of the dtype of the inputs.
+        If the suffix is unknown, a parameter is NaN or infinite (except in the ONNX file of a
+        reproducible network), or ONNX has no operator for an activation; for a reproducible
+        network, if `rows` are not numbers of the dtype of the inputs, or ONNX Runtime would take a
+        number such as 1e-50 or 1 + 1e-9 for 0 or 1.
     ModuleNotFoundError
         If the suffix is ``.onnx`` and the package onnx, or for a reproducible network ndonnx, is
         not installed.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ctypes import c_float
 from functools import cache
 from itertools import count
+from math import nan
 from operator import mul, neg, truediv
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from xpnet.functions.exact_division import exact_quotient
 
 __all__ = ["check_arithmetic"]
 
-_N, _BITS = 64, 53  # numbers for each operation, and the bits of a significand
+_N, _BITS = 63, 53  # numbers for each operation, and the bits of a significand
 
 
 class _Operation(NamedTuple):
@@ -35,7 +36,7 @@ def check_arithmetic(like: Any, xp: Any) -> bool:
     is_right = not _fault(division, like, xp)
     if not is_right:
         others.append(division._replace(text="the corrected x / y", compute=_corrected))
-    for operation in others:
+    for operation in (*others, *_row_operations()):
         if fault := _fault(operation, like, xp):
             place = f"{library_of(like)} ({device_text(device_of(like))})"
             message = f"exact results would have other bits on {place}, which computes {fault}"
@@ -54,7 +55,7 @@ def _fault(operation: _Operation, like: Any, xp: Any) -> str:
     device = device_of(like)
     arrays = (xp.asarray(x, dtype=xp.float64, device=device) for x in operands)
     with without_warnings():
-        found = library_with(xp).numpy(compute(xp, *arrays)).tolist()
+        found = library_with(xp).numpy(xp.reshape(compute(xp, *arrays), (-1,))).tolist()
     for i, (y, expected) in enumerate(zip(found, results, strict=True)):
         if y != expected:
             given = (x[i] for x in operands if isinstance(x[0], float))
@@ -67,8 +68,9 @@ def _fault(operation: _Operation, like: Any, xp: Any) -> str:
 def _operations() -> list[_Operation]:
     """Return division and the operations that must be right, with Python's results."""
     made: list[_Operation] = []
-    iadd: Callable[..., Any] = operator.iadd
-    isub: Callable[..., Any] = operator.isub
+    iadd: Any = operator.iadd
+    imul: Any = operator.imul
+    isub: Any = operator.isub
 
     def add(
         text: str, compute: Callable[..., Any], *operands: list[Any], results: Any = ()
@@ -93,30 +95,73 @@ def _operations() -> list[_Operation]:
     opposite = list(map(neg, product))
     add("x * y + z", lambda _, x, y, z: x * y + z, x, y, opposite)
     add("x * y + z in place", lambda _, x, y, z: iadd(x * y, z), x, y, opposite)
+    add("x * y in place", lambda _, x, y: imul(+x, y), x, y)
     thirds, shift = [i / (3.0 * _N) for i in range(1, _N + 1)], [1.5 * 2.0**32] * _N
     add("(x + y) - y", lambda _, x, y: (x + y) - y, thirds, shift)
     add("(x + y) - y in place", lambda _, x, y: isub(x + y, y), thirds, shift)
     add("x - x * y", lambda _, x, y: x - x * y, x, thirds)
     add("x - (x - x * 2^-53)", lambda _, x: x - (x - x * 2.0**-53), x)
+    add("0.1 - (x + 0.1) * 0.7", lambda _, x: 0.1 - (x + 0.1) * 0.7, thirds)
+    add("0.1 + 0.7 * (x - 0.1)", lambda _, x: 0.1 + 0.7 * (x - 0.1), thirds)
+    add("x * 2^-500 * 2^-500", lambda _, x: x * 2.0**-500 * 2.0**-500, thirds)
     ties = [i + 0.5 for i in range(-_N // 2, _N // 2)]
     add("round(x)", lambda xp, x: xp.round(x), ties, results=map(round, ties))
-    exponents = range(-896, 896, 28)
+    exponents = range(-1000, 971)
     powers = [2.0**k for k in exponents]
     add("round(log2(x))", lambda xp, x: xp.round(xp.log2(x)), powers, results=exponents)
-    near = [1.0 + 2.0**-24 * (2 * i + 1 + (i % 3 - 1) * 2.0**-20) for i in range(_N)]
-    add("x, cast to float32,", _cast, near, results=(c_float(x).value for x in near))
-    a = [[float((i * 40503 + k * 30011) % 2**24 - 2**23) for k in range(_N)] for i in range(8)]
-    sums = (sum(int(p) * int(q) for p, q in zip(u, v, strict=True)) for u in a for v in a)
-    add("x @ y", _flat_product, a, list(zip(*a, strict=True)), results=map(float, sums))
+    near = [1.0 + 2.0**-24 * (2 * i + 1 + (i % 3 - 1) * 2.0**-20) for i in range(_N)] + [1e39]
+    single = (c_float(x).value for x in near)
+    add("x, cast to float32,", lambda xp, x: _cast(x, xp.float32, xp), near, results=single)
+    whole = [2.0**_BITS - i for i in range(_N)]
+    add("x, cast to int64,", lambda xp, x: _cast(x, xp.int64, xp), whole, results=whole)
+    nans, zeros, found = [nan, -1.0, 1.0], [0.0] * 3, [1.0, 0.0, 0.0]
+    add(
+        "NaN in maximum(x, y)",
+        lambda xp, x, y: _is_nan(xp.maximum(x, y), xp),
+        nans,
+        zeros,
+        results=found,
+    )
+    add(
+        "NaN in minimum(x, y)",
+        lambda xp, x, y: _is_nan(xp.minimum(x, y), xp),
+        nans,
+        zeros,
+        results=found,
+    )
     return made
 
 
-def _cast(xp: Any, x: Any) -> Any:
-    return xp.astype(xp.astype(x, xp.float32), xp.float64)
+@cache
+def _row_operations() -> list[_Operation]:
+    """Return operations with matrices and rows that must be right; the results are flat."""
+    thirds = [i / (3.0 * _N) for i in range(1, _N + 1)]
+    rows, row = [thirds[i : i + 9] for i in range(7)], thirds[9:18]
+    results = [p * q + q for x in rows for p, q in zip(x, row, strict=True)]
+    made = [_Operation("x * row + row", lambda _, x, row: x * row + row, (rows, row), results)]
+    for n, m in ((8, 1), (1, 7), (8, 7)):
+        rows = [[(i * 40503 + k * 30011) % 2**24 - 2**23 for k in range(_N)] for i in range(8)]
+        sums = [sum(map(mul, x, y)) for x in rows[:n] for y in rows[:m]]
+        operands = rows[:n], [list(x) for x in zip(*rows[:m], strict=True)]
+        results = [float(x) for x in sums]  # exact: below 2^53
+        made.append(_Operation("x @ y", lambda xp, x, y: xp.matmul(x, y), operands, results))
+        x, y = operands
+        z, row = [[2.0**-30 * p for p in line] for line in y], [100.0 * p for p in thirds[:m]]
+        biased = [p + 2.0**-30 * p + q for p, q in zip(results, row * n, strict=True)]
+        made.append(_Operation("x @ y + x @ z + row", _with_bias, (x, y, z, row), biased))
+    return made
 
 
-def _flat_product(xp: Any, x: Any, y: Any) -> Any:
-    return xp.reshape(x @ y, (-1,))
+def _with_bias(xp: Any, x: Any, y: Any, z: Any, row: Any) -> Any:
+    return xp.matmul(x, y) + xp.matmul(x, z) + row
+
+
+def _is_nan(x: Any, xp: Any) -> Any:
+    return xp.astype(xp.isnan(x), xp.float64)
+
+
+def _cast(x: Any, dtype: Any, xp: Any) -> Any:
+    return xp.astype(xp.astype(x, dtype), xp.float64)
 
 
 def _pairs(other: Callable[[int, int], int]) -> tuple[list[float], ...]:

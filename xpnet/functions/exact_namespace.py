@@ -17,13 +17,14 @@ from xpnet.arrays.namespace import (
     current_device,
     device_of,
 )
-from xpnet.arrays.transfer import is_numpy
+from xpnet.arrays.transfer import is_numpy, is_traced
 from xpnet.functions.arithmetic_check import check_arithmetic
 from xpnet.functions.exact_division import LARGEST, SMALLEST, exact_quotient
 from xpnet.functions.exact_products import SlicedWeight, power_of_two
 from xpnet.functions.special import polynomial
 
 __all__ = ["EXP_SERIES", "LOG_SERIES", "ExactNamespace", "checked_namespace", "exact_namespace"]
+__all__ += ["refuse_tracing"]
 
 # (exp(r) - 1 - r) / r^2 for |r| <= log(2) / 2, in r.
 EXP_SERIES = (
@@ -44,12 +45,16 @@ _EXPONENTS = -1022, 1024
 _POWERS = [*(2.0**k for k in range(*_EXPONENTS)), math.inf]
 
 
-# Functions of the standard that round, and have no exact form here.
-_INEXACT = {
-    *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "cumulative_prod"),
-    *("fft", "floor_divide", "hypot", "linalg", "linspace", "log10", "log2", "logaddexp", "pow"),
-    *("prod", "reciprocal", "remainder", "sin", "sinh", "std", "tan", "tensordot", "var", "vecdot"),
-}
+# Names of the standard that do not round.
+_NAMES = """__array_namespace_info__ abs all any argmax argmin argsort asarray astype bool
+broadcast_arrays broadcast_to can_cast ceil clip concat copysign count_nonzero e empty empty_like
+equal expand_dims eye finfo flip float32 float64 floor full full_like greater greater_equal iinfo
+inf int16 int32 int64 int8 isdtype isfinite isinf isnan less less_equal logical_and logical_not
+logical_or logical_xor max maximum meshgrid min minimum moveaxis nan negative newaxis not_equal ones
+ones_like permute_dims pi repeat reshape result_type roll round searchsorted sign signbit sort
+squeeze stack take take_along_axis tile tril triu trunc uint16 uint32 uint64 uint8 unstack where
+zeros zeros_like"""
+_EXACT = frozenset(_NAMES.split())
 _known: list[tuple[Any, Any, "ExactNamespace"]] = []
 
 
@@ -69,11 +74,11 @@ def exact_namespace(x: Any, /) -> "ExactNamespace":
     Raises
     ------
     TypeError
-        If `x` is not an array of float64.
+        If `x` is not an array of float64, or is traced by ``jax.jit`` or ``torch.compile``.
     DeviceError
-        If the library, on this device, does not round as IEEE 754 requires. This is checked by a
-        few hundred operations at the first call for a library and device. Where only division is
-        wrong, it is corrected.
+        If the library, on this device, does not round as IEEE 754 requires. This is checked by some
+        3,000 numbers at the first call for a library and device. Where only division is wrong, it
+        is corrected.
 
     Examples
     --------
@@ -92,6 +97,7 @@ def exact_namespace(x: Any, /) -> "ExactNamespace":
 
 def checked_namespace(like: Any) -> "ExactNamespace":
     """Return the exact namespace for the library and device of an array of any dtype."""
+    refuse_tracing(like)
     xp, device = array_namespace(like), device_of(like)
     # Not a dict: the devices of some libraries have no hash.
     for library, place, namespace in _known:
@@ -103,13 +109,25 @@ def checked_namespace(like: Any) -> "ExactNamespace":
     return namespace
 
 
+def refuse_tracing(*arrays: Any) -> None:
+    """Raise TypeError for arrays whose operations are recorded for a compiler."""
+    if any(map(is_traced, arrays)):
+        msg = (
+            "reproducible results cannot be traced, by jax.jit, torch.compile or torch.jit.trace: a"
+            " compiler may fuse a product with a sum, which changes bits"
+        )
+        raise TypeError(msg)
+
+
 class ExactNamespace:
     """An array namespace with functions of float64 arrays that give the same bits everywhere.
 
-    Comparison, rounding, sorting, maxima and other functions without a rounding error are the
-    library's. Functions that round and have no exact form, such as ``sin``, raise AttributeError.
-    Operators are the library's, too: x + y, x - y and x * y of two arrays, or an array and a
-    number, have the same bits everywhere; use `divide` and `matmul` for / and @.
+    Comparison, rounding, sorting, maxima and other functions of the standard that do not round are
+    the library's. Other functions, such as ``sin``, raise AttributeError. Operators are the
+    library's, too: x + y, x - y and x * y of two arrays, or an array and a number, have the same
+    bits everywhere; use `divide` and `matmul` for / and @, and no **. Functions raise TypeError for
+    arrays of other dtypes (quotients and sums take float32, too), and for those that ``jax.jit`` or
+    ``torch.compile`` traces.
 
     The errors of exp, expm1, log, log1p, tanh and sqrt are at most 3 ULP. Subnormal numbers may
     count as 0. `ordinary` is the library's own namespace.
@@ -121,14 +139,25 @@ class ExactNamespace:
         is_host = xp.__name__ == "numpy"
         self._exp_series = [xp.asarray(x) for x in EXP_SERIES] if is_host else EXP_SERIES
         self._table = xp.asarray(_POWERS, dtype=xp.float64, device=device)
+        self._dtype = self._table.dtype
+        self._is_traceable = xp.__name__ in {"array_api_compat.torch", "jax.numpy"}
         # / of two arrays of one shape
         self._quotient = xp.divide if divides else lambda x, y: exact_quotient(x, y, xp)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _INEXACT or name == "ordinary":  # which is missing while a copy is made
+        if name not in _EXACT:
             msg = f"{name!r} has no exact form"
             raise AttributeError(msg)
         return getattr(self.ordinary, name)
+
+    def _check(self, x: Any, *others: Any) -> None:
+        """Raise TypeError unless `x` is an array of float64, or of the dtypes `others`."""
+        if (dtype := getattr(x, "dtype", None)) != self._dtype and dtype not in others:
+            kind = getattr(x, "dtype", type(x).__name__)
+            msg = f"exact functions take arrays of float64; got {kind}"
+            raise TypeError(msg)
+        if self._is_traceable:
+            refuse_tracing(x)
 
     def exp(self, x: Any, /) -> Any:
         """Return exp(x); exp(-708) below -708, and inf above 709.4."""
@@ -140,7 +169,8 @@ class ExactNamespace:
     def expm1(self, x: Any, /) -> Any:
         """Return exp(x) - 1, and inf above 709.4."""
         rest, scale = self._reduced(x)
-        return scale * rest + (scale - 1.0)
+        xp = self.ordinary
+        return xp.where(scale == xp.inf, scale, scale * rest + (scale - 1.0))
 
     def tanh(self, x: Any, /) -> Any:
         """Return tanh(x)."""
@@ -149,6 +179,7 @@ class ExactNamespace:
 
     def log(self, x: Any, /) -> Any:
         """Return log(x) from 2^-900 to 2^900, of 0 and infinity; NaN for other numbers."""
+        self._check(x)
         xp = self.ordinary
         exponent = self._exponent(x)
         m = x * self._power(-exponent)
@@ -172,6 +203,7 @@ class ExactNamespace:
 
         The root of torch is not correctly rounded.
         """
+        self._check(x)
         xp = self.ordinary
         exponent = xp.floor(0.5 * self._exponent(x))
         inverse = self._power(-exponent)
@@ -192,6 +224,8 @@ class ExactNamespace:
             xp, like = self.ordinary, x if hasattr(x, "shape") else y
             x, y = (v if hasattr(v, "shape") else xp.full_like(like, v) for v in (x, y))
             x, y = xp.broadcast_arrays(x, y)
+        self._check(x, self.ordinary.float32)
+        self._check(y, self.ordinary.float32)
         return self._quotient(x, y)
 
     def matmul(self, x: Any, y: Any, /) -> Any:
@@ -213,8 +247,10 @@ class ExactNamespace:
 
     def sum(self, x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
         """Return the sum along one axis or of all numbers, added by halves as in a binary tree."""
+        self._check(x, self.ordinary.float32)
         if axis is None:
-            x, axis = self.ordinary.reshape(x, (-1,)), 0
+            shape = (1,) * (x.ndim - 1) * keepdims + (-1,)
+            x, axis = self.ordinary.reshape(x, shape), -1
         if x.shape[axis] == 0:
             return self.ordinary.sum(x, axis=axis, keepdims=keepdims)
         while (n := x.shape[axis]) > 1:
@@ -228,6 +264,7 @@ class ExactNamespace:
 
     def cumulative_sum(self, x: Any, /, *, axis: int) -> Any:
         """Return the sums of the first 1, 2 ... n numbers, in log2(n) additions of arrays."""
+        self._check(x, self.ordinary.float32)
         n, step = x.shape[axis], 1
         while step < n:
             later = _part(x, axis, step, n) + _part(x, axis, 0, n - step)
@@ -256,6 +293,7 @@ class ExactNamespace:
 
     def _reduced(self, x: Any) -> tuple[Any, Any]:
         """Return exp(r) - 1 and 2^k, where x = k log(2) + r with the smallest r."""
+        self._check(x)
         xp = self.ordinary
         x = bounded(x, xp, _LEAST, _MOST)
         k = xp.round(x * 1.4426950408889634)

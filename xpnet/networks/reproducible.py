@@ -20,9 +20,8 @@ from xpnet.arrays.namespace import (
     widest_floating,
     without_warnings,
 )
-from xpnet.arrays.transfer import is_traced
 from xpnet.functions.activations import ACTIVATIONS
-from xpnet.functions.exact_namespace import ExactNamespace, checked_namespace
+from xpnet.functions.exact_namespace import ExactNamespace, checked_namespace, refuse_tracing
 from xpnet.functions.exact_products import SlicedWeight
 from xpnet.networks.network import Network
 from xpnet.networks.preprocessing import (
@@ -159,7 +158,7 @@ class ReproducibleNetwork(Network):
     def _inputs(self, x: Any, exact: ExactNamespace, prepared: _Prepared) -> Any:
         """Return preprocessed rows, except for the factor."""
         xp = exact.ordinary
-        _refuse_tracing(x)
+        refuse_tracing(x)
         check_digits(self.preprocessing, x, xp)
         is_whole = is_kind(x.dtype, xp, ("bool", "integral"))
         y = x if is_whole else _widened(x, xp)
@@ -208,8 +207,8 @@ def _check(network: Network) -> None:
     """Raise TypeError or ValueError for a network without reproducible results."""
     weight = network.layers[0].weight
     xp = array_namespace(weight)
-    _refuse_tracing(*(x for layer in network.layers for x in (layer.weight, layer.bias)))
-    _refuse_tracing(*(x for step in network.preprocessing for x in arrays_of(step).values()))
+    refuse_tracing(*(x for layer in network.layers for x in (layer.weight, layer.bias)))
+    refuse_tracing(*(x for step in network.preprocessing for x in arrays_of(step).values()))
     if network.dtype not in (xp.float32, xp.float64):
         msg = (
             f"a reproducible network must be of float32 or float64; got {network.dtype}: use"
@@ -237,15 +236,6 @@ def _step(step: Step, dtype: str, xp: Any) -> Callable[[Any, ExactNamespace], An
         matrix = SlicedWeight(step.matrix, dtype, xp)
         return lambda x, exact: matrix.multiply(x - step.mean, exact.ordinary)
     return step.compute
-
-
-def _refuse_tracing(*arrays: Any) -> None:
-    if any(map(is_traced, arrays)):
-        msg = (
-            "reproducible results cannot be traced, by jax.jit, torch.compile or torch.jit.trace: a"
-            " compiler may fuse a product with a sum, which changes bits"
-        )
-        raise TypeError(msg)
 
 
 def _widened(x: Any, xp: Any) -> Any:

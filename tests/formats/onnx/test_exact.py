@@ -136,7 +136,7 @@ def test_rows_for_other_files(network, name, message, tmp_path):
 )
 def test_constants_that_onnx_runtime_drops(network, numbers, size, path, *, run, monkeypatch):
     number, taken = numbers
-    message = f"^ONNX Runtime would take the number {number} of the network for {taken}$"
+    message = f"^ONNX Runtime would take the number {number} of the network for {taken}: save"
     with pytest.raises(ValueError, match=message):
         xpnet.save(network, path)
     monkeypatch.setattr("xpnet.formats.onnx.exact._check_constants", lambda *_: None)
@@ -162,7 +162,9 @@ def test_parameters_of_another_library(path):
 
 def test_load_rejects_it(path):
     xpnet.save(network_of(), path)
-    message = "exact forward pass, from which no network can be read, load the network that it was"
+    message = (
+        "no network can be read from the ONNX file of an exact forward pass, load the file of the"
+    )
     with pytest.raises(WeightsError, match=message) as caught:
         xpnet.load(path)
     assert caught.value.file == str(path)
@@ -174,3 +176,33 @@ def test_ndonnx_is_missing(path, monkeypatch):
     with pytest.raises(ModuleNotFoundError, match=message):
         xpnet.save(network_of(), path)
     xpnet.save(network_of().ordinary, path)
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 3), (4, 2), ()])
+def test_rows_of_another_shape(shape, path):
+    with pytest.raises(ValueError, match=r"^`rows` must be one or more rows of 3 values; got the "):
+        xpnet.save(network_of(), path, rows=np.ones(shape))
+
+
+def test_rows_that_float64_rounds(path):
+    with pytest.raises(ValueError, match=r"^`rows` must be numbers that float64 holds"):
+        xpnet.save(network_of(), path, rows=np.full((1, 3), 2**63 - 1))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "str", "longdouble"])
+def test_other_dtypes_of_inputs(dtype, path):
+    with pytest.raises(TypeError, match=r"^`input_dtype` must be a boolean, integer or floating"):
+        xpnet.save(network_of(), path, input_dtype=dtype)
+
+
+def test_inputs_that_hold_no_digits(path):
+    xpnet.save(reproducible(xpnet.load("sample")), path, input_dtype="int8")
+    assert list(metadata_of(path)) == ["xpnet_exact"]
+
+
+@pytest.mark.parametrize("activation", ["celu", "elu", "leaky_relu", "softplus", "squareplus"])
+def test_options_in_a_layer_of_one_unit(activation, path, run):
+    name = {"celu": "alpha", "elu": "alpha", "leaky_relu": "negative_slope", "softplus": "beta"}
+    network = network_of(activation, {name.get(activation, "b"): 0.3})
+    xpnet.save(network, path)
+    assert run(path.read_bytes(), ROWS)[0].tobytes() == network(ROWS).tobytes()

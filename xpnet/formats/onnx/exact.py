@@ -4,6 +4,7 @@ The library ndonnx records the operations by which the network computes with arr
 NumPy cuts the weights first, so the graph contains their slices.
 """
 
+import math
 import warnings
 from importlib import import_module
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpnet.arrays.namespace import without_warnings
+from xpnet.arrays.namespace import as_array, without_warnings
 from xpnet.arrays.transfer import to_numpy
 from xpnet.datasets import sample
 from xpnet.files.optional import import_optional
@@ -39,10 +40,13 @@ def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = N
         xp = _Recorder(import_optional("ndonnx", "exact ONNX files need the package ndonnx"))
     network = network.map_arrays(to_numpy)
     dtype = np.dtype(input_dtype or network.dtype).name
+    if np.dtype(dtype).kind not in "biuf" or not hasattr(xp, dtype):
+        msg = f"`input_dtype` must be a boolean, integer or floating-point dtype; got {dtype}"
+        raise TypeError(msg)
     facts = {EXACT_KEY: describe(network)}
     if rows is not None:
-        facts |= _hash_facts(network, to_numpy(rows), dtype, "the author's rows")
-    elif network.n_in == 784:
+        facts |= _hash_facts(network, to_numpy(as_array(rows, "rows")), dtype, "the author's rows")
+    elif network.n_in == 784 and np.can_cast(np.uint8, dtype):
         facts |= _hash_facts(network, sample()[0], dtype, "the digits of xpnet.sample()")
     x = xp.argument(shape=("batch", network.n_in), dtype=getattr(xp, dtype))
     model = xp.build({"input": x}, {network.output: network.compute(x, ExactNamespace(xp, None))})
@@ -57,10 +61,15 @@ def serialize(network: Network, *, input_dtype: str | None = None, rows: Any = N
 
 def _hash_facts(network: Network, rows: NDArray[Any], dtype: str, source: str) -> dict[str, str]:
     """Return the hash of the outputs for some rows, and a text that tells how to compute it."""
-    rows = rows.reshape(len(rows), -1)
+    n_in = network.n_in
+    if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != n_in:
+        msg = f"`rows` must be one or more rows of {n_in} values; got the shape {rows.shape}"
+        raise ValueError(msg)
+    rows = rows.reshape(-1, n_in)
     with without_warnings():
         given = rows.astype(dtype)
-    if not np.array_equal(given, rows, equal_nan=rows.dtype.kind == "f"):
+        kept = given.astype(rows.dtype)
+    if not np.array_equal(kept, rows, equal_nan=rows.dtype.kind == "f"):
         msg = f"`rows` must be numbers that {dtype} holds, the dtype of the file's inputs"
         raise ValueError(msg)
     of_rows, of_outputs = ResultHash(), ResultHash()
@@ -85,7 +94,8 @@ def _check_constants(graph: Any, to_array: Any) -> None:
         number, distance = _DROPPED.get(node.op_type, (0.0, 0.0))
         for x in (arrays[name] for name in node.input if name in arrays):
             if x.size == 1 and 0.0 < abs(x.item() - number) < distance:
-                msg = f"ONNX Runtime would take the number {x.item()} of the network for {number}"
+                msg = f"ONNX Runtime would take the number {x.item()} of the network for {number}:"
+                msg += " save a network that has this number"
                 raise ValueError(msg)
 
 
@@ -109,6 +119,9 @@ class _Recorder:
     def copysign(self, x: Any, y: Any, /) -> Any:
         size = self._ndx.abs(x)
         return self._ndx.where(y < 0.0, -size, size)  # no result depends on the sign of a zero
+
+    def full_like(self, x: Any, number: float, /) -> Any:
+        return self.reshape(self._ndx.full_like(x, number), x.shape)
 
     def matmul(self, x: Any, y: Any, /) -> Any:
         if len(y) == 1:  # ONNX Runtime would make the power of two before it a float32 attribute

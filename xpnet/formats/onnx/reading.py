@@ -53,8 +53,8 @@ def read(path: Path, options: LoadOptions) -> ModelFile:
     options.check_omitted()
     model = parse_model(path, max_bytes=options.byte_limit)
     if any(entry.key == EXACT_KEY for entry in model.metadata_props):
-        msg = "ONNX of an exact forward pass, from which no network can be read"
-        raise ExactFileError(msg, file=path, hint="load the network that it was saved from")
+        msg = "no network can be read from the ONNX file of an exact forward pass"
+        raise ExactFileError(msg, file=path, hint="load the file of the network instead")
     graph = Graph(model, Tensors(path, options))
     try:
         network, notes = _select_output(graph, path, options)
