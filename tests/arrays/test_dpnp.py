@@ -382,7 +382,7 @@ def report_of(network, rows, path):
     return compare(network, rows, {"recorded": read_certificate(path, network, rows).stages})
 
 
-PRODUCT = dpnp.ndarray.__matmul__
+PRODUCT = dpnp.matmul
 
 
 def as_tf32(x):
@@ -413,7 +413,9 @@ def test_a_network_passes(network, tmp_path, make):
 )
 def test_a_rounding_too_much_of_a_network_is_found(network, tmp_path, monkeypatch, make, product):
     network, rows = make(network), digits()[0][:200].reshape(200, -1)
+    xpnet.exact_namespace(dpnp.zeros(1))  # the check of the arithmetic would find it first
     monkeypatch.setattr(dpnp.ndarray, "__matmul__", product)
+    monkeypatch.setattr(dpnp, "matmul", product)
     certificate_of(network, rows, tmp_path / "dpnp.npz")
     report = report_of(network, rows, tmp_path / "dpnp.npz")
     assert not report.is_in_bound

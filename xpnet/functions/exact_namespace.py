@@ -148,7 +148,8 @@ class ExactNamespace:
         if name not in _EXACT:
             msg = f"{name!r} has no exact form"
             raise AttributeError(msg)
-        return getattr(self.ordinary, name)
+        value = vars(self)[name] = getattr(self.ordinary, name)
+        return value
 
     def _check(self, x: Any, *others: Any) -> None:
         """Raise TypeError unless `x` is an array of float64, or of the dtypes `others`."""
