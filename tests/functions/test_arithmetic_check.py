@@ -246,6 +246,10 @@ def test_wrong_division_is_replaced(error, plant):
     namespace = exact_namespace.exact_namespace(from_numpy(ROWS))
     quotient = namespace.divide(from_numpy(ROWS), 0.3)
     assert np.array_equal(numbers(quotient), ROWS / 0.3)
+    x, y = (np.random.default_rng(i).uniform(0.1, 9.0, 1000).astype(np.float32) for i in (0, 1))
+    quotient = namespace.divide(strict.asarray(x), strict.asarray(y))
+    assert quotient.dtype == strict.float32
+    assert np.array_equal(numbers(quotient).astype(np.float32), x / y)
     found = xpnet.reproducible(NETWORK.map_arrays(from_numpy))(from_numpy(ROWS))
     assert np.array_equal(numbers(found), expected)
 

@@ -221,13 +221,18 @@ class ExactNamespace:
         Two arrays of one shape are divided, since torch computes number / array, and JAX
         array / number and array / row, by the rounded inverse.
         """
+        xp = self.ordinary
         if getattr(x, "shape", None) != getattr(y, "shape", None):
-            xp, like = self.ordinary, x if hasattr(x, "shape") else y
+            like = x if hasattr(x, "shape") else y
             x, y = (v if hasattr(v, "shape") else xp.full_like(like, v) for v in (x, y))
             x, y = xp.broadcast_arrays(x, y)
-        self._check(x, self.ordinary.float32)
-        self._check(y, self.ordinary.float32)
-        return self._quotient(x, y)
+        self._check(x, xp.float32)
+        self._check(y, xp.float32)
+        if x.dtype == self._dtype == y.dtype:
+            return self._quotient(x, y)
+        quotient = self._quotient(xp.astype(x, xp.float64), xp.astype(y, xp.float64))
+        # A quotient of float32, rounded twice, is the one rounded once.
+        return quotient if self._dtype in (x.dtype, y.dtype) else xp.astype(quotient, xp.float32)
 
     def matmul(self, x: Any, y: Any, /) -> Any:
         """Return x @ y for `x` of shape (..., n) and `y` of shape (n, m).
