@@ -114,21 +114,8 @@ def _operations() -> list[_Operation]:
     add("x, cast to float32,", lambda xp, x: _cast(x, xp.float32, xp), near, results=single)
     whole = [2.0**_BITS - i for i in range(_N)]
     add("x, cast to int64,", lambda xp, x: _cast(x, xp.int64, xp), whole, results=whole)
-    nans, zeros, found = [nan, -1.0, 1.0], [0.0] * 3, [1.0, 0.0, 0.0]
-    add(
-        "NaN in maximum(x, y)",
-        lambda xp, x, y: _is_nan(xp.maximum(x, y), xp),
-        nans,
-        zeros,
-        results=found,
-    )
-    add(
-        "NaN in minimum(x, y)",
-        lambda xp, x, y: _is_nan(xp.minimum(x, y), xp),
-        nans,
-        zeros,
-        results=found,
-    )
+    nans, zeros = [nan, -1.0, 1.0], [0.0] * 3
+    add("NaN in min(max(x, y), y)", _nan_in_bounds, nans, zeros, results=[1.0, 0.0, 0.0])
     return made
 
 
@@ -156,8 +143,8 @@ def _with_bias(xp: Any, x: Any, y: Any, z: Any, row: Any) -> Any:
     return xp.matmul(x, y) + xp.matmul(x, z) + row
 
 
-def _is_nan(x: Any, xp: Any) -> Any:
-    return xp.astype(xp.isnan(x), xp.float64)
+def _nan_in_bounds(xp: Any, x: Any, y: Any) -> Any:
+    return xp.astype(xp.isnan(xp.minimum(xp.maximum(x, y), y)), xp.float64)
 
 
 def _cast(x: Any, dtype: Any, xp: Any) -> Any:
