@@ -111,6 +111,10 @@ def test_hashes_of_every_kernel(kernel, features, threads, committed):
     variables = {"OPENBLAS_CORETYPE": kernel, "OPENBLAS_NUM_THREADS": str(threads)}
     if features == "baseline":
         variables["NPY_DISABLE_CPU_FEATURES"] = dispatched_features()
+    product = "import numpy as np; np.ones((33, 784), 'f4') @ np.ones((784, 50), 'f4')"
+    alone = [sys.executable, "-c", product]
+    if subprocess.run(alone, env={**os.environ, **variables}, check=False).returncode < 0:
+        pytest.skip(f"NumPy {np.__version__} crashes in a product of float32 by {kernel}'s kernel")
     found = run_program("numpy", **variables)
     # OpenBLAS has one kernel for Prescott and older processors, and one for Zen and Haswell.
     expected = {"Prescott": {"Prescott", "Katmai"}, "Zen": {"Zen", "Haswell"}}
