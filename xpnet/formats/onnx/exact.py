@@ -114,7 +114,7 @@ class _Recorder:
         return getattr(self._ndx, name)
 
     def broadcast_arrays(self, *arrays: Any) -> tuple[Any, ...]:
-        return arrays  # each operator of ONNX does it
+        return tuple(map(self._ndx.asarray, arrays))  # each operator of ONNX does the rest
 
     def copysign(self, x: Any, y: Any, /) -> Any:
         size = self._ndx.abs(x)
