@@ -1,6 +1,7 @@
 """The program that hashes reproducible results, as a module."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -14,3 +15,15 @@ def program():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def committed(program):
+    """Return the hashes in tests/networks/reproducible_hashes.json, by name."""
+    return json.loads(program.COMMITTED.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def cases(program):
+    """Return the networks and rows of the hashes, by name."""
+    return program.cases()

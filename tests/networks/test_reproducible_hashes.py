@@ -21,16 +21,6 @@ KERNELS = {
 FEW = ("hard_sigmoid, float64", "softmax, float64", "sparsemax, float32", "erf and tanh, float32")
 
 
-@pytest.fixture(scope="module")
-def committed(program):
-    return json.loads(program.COMMITTED.read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def cases(program):
-    return program.cases()
-
-
 def different(found, committed):
     return [name for name in found if found[name] != committed[name]]
 

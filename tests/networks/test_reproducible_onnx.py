@@ -1,6 +1,5 @@
 """The hashes of reproducible results, computed by runtimes for ONNX files."""
 
-import json
 import subprocess
 import sys
 
@@ -24,16 +23,6 @@ OPERATORS = {
     *("MatMul", "Max", "Min", "Mul", "Neg", "Not", "Or", "And", "ReduceMax", "Reshape", "Round"),
     *("Shape", "Sign", "Slice", "Split", "Squeeze", "Sub", "TopK", "Unsqueeze", "Where"),
 }
-
-
-@pytest.fixture(scope="module")
-def committed(program):
-    return json.loads(program.COMMITTED.read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def cases(program):
-    return program.cases()
 
 
 def content_of(case, dtype=None):

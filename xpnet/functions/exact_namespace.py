@@ -135,12 +135,11 @@ class ExactNamespace:
 
     def __init__(self, xp: Any, device: Any, *, divides: bool = True) -> None:
         self.ordinary, self.__name__ = xp, xp.__name__
-        # NumPy converts a number in the time in which it adds a hundred.
-        is_host = xp.__name__ == "numpy"
-        self._exp_series = [xp.asarray(x) for x in EXP_SERIES] if is_host else EXP_SERIES
         self._table = xp.asarray(_POWERS, dtype=xp.float64, device=device)
         self._dtype = self._table.dtype
-        self._is_traceable = xp.__name__ in {"array_api_compat.torch", "jax.numpy"}
+        # NumPy converts a number in the time in which it adds a hundred.
+        is_host = is_numpy(self._table)
+        self._exp_series = [xp.asarray(x) for x in EXP_SERIES] if is_host else EXP_SERIES
         # / of two arrays of one shape
         self._quotient = xp.divide if divides else lambda x, y: exact_quotient(x, y, xp)
 
@@ -157,7 +156,7 @@ class ExactNamespace:
             kind = getattr(x, "dtype", type(x).__name__)
             msg = f"exact functions take arrays of float64; got {kind}"
             raise TypeError(msg)
-        if self._is_traceable:
+        if not is_numpy(x):
             refuse_tracing(x)
 
     def exp(self, x: Any, /) -> Any:
